@@ -1,0 +1,51 @@
+"""`ModelRouteAction`: a request to the engine, created once, idempotent by its name."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+from fairlead.contracts.base import Document, Moment
+from fairlead.contracts.manifest import ModelName
+
+
+class ActionType(StrEnum):
+    """What may be asked."""
+
+    ROLLBACK = "rollback"
+    RETRY = "retry"
+    APPROVE = "approve"
+    PAUSE = "pause"
+    RESUME = "resume"
+
+
+class Outcome(StrEnum):
+    """What became of it."""
+
+    PENDING = "pending"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    EXPIRED = "expired"
+
+
+class Action(Document):
+    """One request. `attempt`, when given, is the attempt it is meant for: a late approval never approves the next."""
+
+    namespace: str = "default"
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$")]
+    route: ModelName
+    type: ActionType
+    attempt: int | None = None
+    to_revision: int | None = None
+    """For a rollback: the revision whose stable version shall serve again; None for the one before."""
+    actor: str
+    actor_verified: bool = False
+    reason: str = ""
+    created_at: Moment
+    expires_at: Moment | None = None
+    outcome: Outcome = Outcome.PENDING
+    message: str = ""
+    revision: int | None = None
+    """The revision that carried it out."""

@@ -1,0 +1,164 @@
+"""`ModelRoute`: what the user wants of a model's public path. The spec is the user's alone."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from fairlead.contracts.base import Document, Duration, Moment, digest
+from fairlead.contracts.manifest import ModelName, Version
+
+HeaderName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
+TOTAL_WEIGHT = 10_000
+"""Weights are shares of this; it never changes, or every sticky user would move."""
+
+
+class VersionRef(Document):
+    """One version as the platform knows it: its name and the identity of what is behind the name."""
+
+    version: Version
+    identity: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{10}$")]
+
+    def __str__(self) -> str:
+        return self.version
+
+
+class VersionSpec(Document):
+    """One immutable version. On a laptop `source` is the model folder; in a cluster `image` is pinned by digest."""
+
+    source: str | None = None
+    image: str = ""
+    artifact: str = ""
+    instances: Annotated[int, Field(ge=1, le=64)] = 1
+    """How many run where nothing scales them."""
+
+    def ref(self, version: str) -> VersionRef:
+        """The identity: a changed image or artifact under the same name is another version."""
+        return VersionRef(version=version, identity=digest("\n".join((version, self.image, self.artifact)))[:10])
+
+
+class Target(Document):
+    """Which version the route should serve. A release changes only this."""
+
+    version: Version
+
+
+class Sticky(Document):
+    """Requests with the same value of this header get the same version for as long as an attempt lasts."""
+
+    header: HeaderName = "x-user-id"
+
+
+class Timeouts(Document):
+    """`request` bounds the whole answer; `perTry` only the candidate's share, and must exceed stable's p99.9."""
+
+    request: Duration = 10.0
+    per_try: Duration = 2.0
+
+    @model_validator(mode="after")
+    def _try_fits(self) -> Self:
+        if not 0 < self.per_try <= self.request:
+            raise ValueError("perTry must be above 0 and at most request")
+        return self
+
+
+class MirrorSpec(Document):
+    """A version that gets copies of requests; its answers reach nobody. `share` is in 1/10,000 of the traffic."""
+
+    version: Version
+    share: Annotated[int, Field(ge=1, le=TOTAL_WEIGHT)] = TOTAL_WEIGHT
+
+
+class Step(Document):
+    """One weight of the candidate, in 1/10,000, and how long it holds at least; `approval` waits for a person."""
+
+    weight: Annotated[int, Field(ge=1, le=TOTAL_WEIGHT)]
+    min_duration: Duration = 30.0
+    approval: bool = False
+
+
+class GateSpec(Document):
+    """One named check. A guard that fails rolls back; a signal that fails holds."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,38}$")]
+    role: Literal["guard", "signal"] = "guard"
+
+
+class WarmUp(Document):
+    """What a candidate must do before any weight: become ready in time, then answer its golden rows."""
+
+    deadline: Duration = 600.0
+    soak: Duration = 0.0
+    smoke: bool = True
+
+
+class Strategy(Document):
+    """How a release goes from nothing to everything."""
+
+    warm_up: WarmUp = WarmUp()
+    steps: Annotated[tuple[Step, ...], Field(max_length=32)] = (
+        Step(weight=500),
+        Step(weight=2500),
+        Step(weight=5000),
+    )
+    gates: Annotated[tuple[GateSpec, ...], Field(max_length=16)] = (
+        GateSpec(name="ready"),
+        GateSpec(name="smoke"),
+        GateSpec(name="acknowledged", role="signal"),
+        GateSpec(name="capacity", role="signal"),
+    )
+    rollback_window: Duration = 3600.0
+    """How long the version before stays running after a promotion, ready for one command back."""
+
+    @model_validator(mode="after")
+    def _steps_rise(self) -> Self:
+        weights = [step.weight for step in self.steps]
+        if weights != sorted(set(weights)):
+            raise ValueError("steps must rise: each weight above the one before")
+        names = [gate.name for gate in self.gates]
+        if len(names) != len(set(names)):
+            raise ValueError("each gate may be named once")
+        return self
+
+
+class RouteSpec(Document):
+    """The whole wish: which versions exist, which one is the target, and how to get there."""
+
+    model: ModelName
+    versions: Annotated[dict[Version, VersionSpec], Field(min_length=1, max_length=64)]
+    target: Target
+    sticky: Sticky | None = Sticky()
+    timeouts: Timeouts = Timeouts()
+    idempotent: bool = True
+    mirrors: Annotated[tuple[MirrorSpec, ...], Field(max_length=8)] = ()
+    strategy: Strategy = Strategy()
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Self:
+        if self.target.version not in self.versions:
+            raise ValueError(f"target {self.target.version!r} is not one of versions: {', '.join(self.versions)}")
+        for mirror in self.mirrors:
+            if mirror.version not in self.versions:
+                raise ValueError(f"mirror {mirror.version!r} is not one of versions: {', '.join(self.versions)}")
+        return self
+
+    @property
+    def wanted(self) -> VersionRef:
+        """The target's identity."""
+        return self.versions[self.target.version].ref(self.target.version)
+
+
+class Route(Document):
+    """A stored `ModelRoute`. `generation` counts spec changes, `resource_version` every write."""
+
+    namespace: str = "default"
+    name: ModelName
+    generation: int = 1
+    resource_version: int = 0
+    created_at: Moment
+    actor: str = ""
+    """Who last changed the spec, and why: they become the actor and reason of the revision it causes."""
+    reason: str = ""
+    annotations: dict[str, str] = {}
+    spec: RouteSpec

@@ -1,0 +1,58 @@
+"""*Table*: the compiled weights, pins and mirrors of one route. It is what a gateway does, and all of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from fairlead.contracts.base import Document, digest
+from fairlead.contracts.manifest import ModelName
+from fairlead.contracts.route import TOTAL_WEIGHT, HeaderName, VersionRef
+
+
+class Mirror(Document):
+    """A version that gets copies of `share`/10,000 of the requests."""
+
+    version: VersionRef
+    share: Annotated[int, Field(ge=1, le=TOTAL_WEIGHT)]
+
+
+class Table(Document):
+    """Who gets which share of one model's requests.
+
+    `weight` is the candidate's share of 10,000; stable has the rest. `attempt` salts the sticky draw, so that two
+    attempts pick independent users, and clears the candidate's ejections. `pins` are the versions a request may
+    name; stable and the candidate are always among them.
+    """
+
+    namespace: str = "default"
+    model: ModelName
+    attempt: Annotated[int, Field(ge=0)] = 0
+    stable: VersionRef
+    candidate: VersionRef | None = None
+    weight: Annotated[int, Field(ge=0, le=TOTAL_WEIGHT)] = 0
+    pins: tuple[VersionRef, ...] = ()
+    mirrors: tuple[Mirror, ...] = ()
+    sticky: HeaderName | None = "x-user-id"
+    request_timeout_s: float = 10.0
+    per_try_timeout_s: float = 2.0
+    idempotent: bool = True
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        if self.candidate is None and self.weight:
+            raise ValueError("a weight without a candidate")
+        if self.candidate == self.stable:
+            raise ValueError("the candidate is stable itself")
+        serving = [ref for ref in (self.stable, self.candidate) if ref is not None]
+        if any(ref not in self.pins for ref in serving):
+            raise ValueError("stable and the candidate must be among the pins")
+        if any(mirror.version not in self.pins for mirror in self.mirrors):
+            raise ValueError("a mirrored version must be among the pins")
+        return self
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the table's canonical JSON: equal tables, equal hashes."""
+        return digest(self.model_dump_json(by_alias=True))

@@ -1,0 +1,87 @@
+"""What the engine needs from outside, as narrow as it can be. No I/O here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from fairlead.contracts.action import Action, Outcome
+from fairlead.contracts.instance import Instance, Wanted
+from fairlead.contracts.revision import Check, Revision, Window
+from fairlead.contracts.route import Route, VersionRef
+from fairlead.contracts.table import Table
+
+
+class EngineStore(Protocol):
+    """The part of the store the engine uses; `store.base.Store` has it."""
+
+    def routes(self) -> list[Route]: ...  # noqa: D102
+    def head(self, route: str) -> Revision | None: ...  # noqa: D102
+    def revision(self, route: str, seq: int) -> Revision: ...  # noqa: D102
+    def append(self, revision: Revision) -> Revision: ...  # noqa: D102
+    def actions(self, route: str | None = None, *, outcome: Outcome | None = None) -> list[Action]: ...  # noqa: D102
+    def finish_action(  # noqa: D102
+        self, name: str, outcome: Outcome, *, message: str = "", revision: int | None = None
+    ) -> None: ...
+    def add_window(self, route: str, window: Window) -> None: ...  # noqa: D102
+    def windows(self, route: str) -> list[Window]: ...  # noqa: D102
+    def instances(self) -> list[Instance]: ...  # noqa: D102
+    def want(self, wanted: Sequence[Wanted]) -> None: ...  # noqa: D102
+    def set_status(self, route: str, status: dict[str, object]) -> None: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayState:
+    """One gateway as it last answered. `programmed` maps a route's name to the revision it serves."""
+
+    name: str
+    reachable: bool
+    programmed: Mapping[str, int] = field(default_factory=dict)
+    rejected: str | None = None
+    """The reason it gave for refusing a configuration; the old one keeps serving."""
+
+
+class Gateways(Protocol):
+    """Who serves what right now."""
+
+    def gateways(self) -> Sequence[GatewayState]:
+        """Every known gateway; never raises: one that does not answer is `reachable=False`."""
+        ...
+
+
+class Smoke(Protocol):
+    """Asks a version its golden rows, on the way users take."""
+
+    def smoke(self, table: Table, ref: VersionRef) -> Check:
+        """Pass, fail with the row that differs, or inconclusive when it could not be asked. Never raises."""
+        ...
+
+
+class Clock(Protocol):
+    """Now, in UTC."""
+
+    def __call__(self) -> datetime: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Raw cumulative counters of one gateway at one moment, as the estimator wants them (section 9).
+
+    `clusters` maps (cluster role, namespace, model, version) to counter name to value; `endpoints` maps the same
+    key to endpoint address to (rq_success, rq_error).
+    """
+
+    gateway: str
+    at: datetime
+    clusters: Mapping[tuple[str, str, str, str], Mapping[str, int]]
+    endpoints: Mapping[tuple[str, str, str, str], Mapping[str, tuple[int, int]]]
+
+
+class MetricSource(Protocol):
+    """Where counts come from. Counts, never rates."""
+
+    def read(self) -> Sequence[Reading]:
+        """One reading per gateway that answered; an empty list is a metrics outage, and no evidence."""
+        ...
