@@ -79,6 +79,11 @@ class Manifest(_Strict):
     batching: Batching = Batching()
     golden: str | None = None
     profile: str | None = None
+    built_with: dict[str, str] = Field(default_factory=dict)
+    """Library -> version the artifact was written with (`scikit-learn: 1.9.1`), in the names of the Python index."""
+    version_skew: Literal["refuse", "warn"] = "refuse"
+    """What happens where a library of `built_with` is here in another major.minor version. A pickle holds the private
+    attributes of a library's objects: in another version it may load and answer differently, without an error."""
     rtol: float = Field(default=1e-5, ge=0, le=1)
     """How far floats of f(batch) may lie from f(single) on the golden rows before batching is turned off."""
     idempotent: bool = True

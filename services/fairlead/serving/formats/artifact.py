@@ -1,0 +1,98 @@
+"""From a path in the manifest to bytes that are known to be the right ones.
+
+The artifact is read once: the same chunks are hashed and copied to a folder that only this user can enter, and only
+the copy is handed on. Hashing a file and opening it again would leave time to exchange it in between.
+"""
+
+from __future__ import annotations
+
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from fairlead import errors
+from fairlead.contracts.manifest import Artifact
+from fairlead.serving.formats import digest
+
+CHUNK_BYTES = 1 << 20
+
+
+def inside(folder: Path, path: str, *, field: str) -> Path:
+    """`path` below `folder`, followed through symbolic links; refused where it leads out, is absent or is no file."""
+    detail = (errors.Detail(loc=tuple(field.split(".")), msg=path, type="path"),)
+    root = folder.resolve()
+    found = (root / path).resolve()
+    if not found.is_relative_to(root) or found == root:
+        raise errors.Invalid(f"fairlead.yaml: {field}: {path!r} leads out of the model folder {folder}", details=detail)
+    if not (found.is_file() or found.is_dir()):
+        raise errors.Invalid(f"fairlead.yaml: {field}: there is no {path!r} in {folder}", details=detail)
+    return found
+
+
+@contextmanager
+def checked(folder: Path, artifact: Artifact) -> Iterator[Path]:
+    """A private copy of the artifact, whose bytes have the manifest's digest; gone when the block ends."""
+    source = inside(folder, artifact.path, field="artifact.path")
+    with _private_folder() as private:
+        copy = private / Path(artifact.path).name
+        actual = _copy_tree(source, copy) if source.is_dir() else _copy_file(source, copy)
+        if actual != artifact.sha256:
+            raise errors.ArtifactRejected(
+                f"{artifact.path} is not the artifact that fairlead.yaml names: "
+                f"its sha256 is {actual}, the manifest says {artifact.sha256}. Nothing of it was loaded.",
+                details=(errors.Detail(loc=("artifact", "sha256"), msg=actual, type="digest_mismatch"),),
+                hint="Restore the file, or train again, which writes a new manifest; never edit the digest by hand.",
+            )
+        yield copy
+
+
+def digest_of(source: Path) -> str:
+    """The digest that a manifest must state for this file or folder."""
+    with _private_folder() as private:
+        return _copy_tree(source, private / "copy") if source.is_dir() else _copy_file(source, private / "copy")
+
+
+@contextmanager
+def _private_folder() -> Iterator[Path]:
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="fairlead-artifact-")
+    except OSError as cause:
+        raise errors.Unavailable(
+            f"no place for a private copy of the artifact: {cause}",
+            hint="Mount a writable folder (an emptyDir) at /tmp, or name one in TMPDIR.",
+        ) from cause
+    with folder as name:
+        yield Path(name)
+
+
+def _copy_file(source: Path, copy: Path) -> str:
+    with source.open("rb") as reading, copy.open("xb") as writing:
+        return digest.of_chunks(_copied(reading, writing))
+
+
+def _copied(reading: BinaryIO, writing: BinaryIO) -> Iterator[bytes]:
+    while chunk := reading.read(CHUNK_BYTES):
+        writing.write(chunk)
+        yield chunk
+
+
+def _copy_tree(source: Path, copy: Path) -> str:
+    copy.mkdir()
+    files: dict[str, str] = {}
+    for path in sorted(source.rglob("*")):
+        name = path.relative_to(source).as_posix()
+        mode = path.lstat().st_mode
+        if stat.S_ISDIR(mode):
+            (copy / name).mkdir(parents=True, exist_ok=True)
+        elif stat.S_ISREG(mode) and not set(name) & {"\n", "\\"}:
+            files[name] = _copy_file(path, copy / name)
+        else:  # a link may lead out or change under us; sha256sum would escape the two characters
+            raise errors.Invalid(
+                f"fairlead.yaml: artifact.path: {name!r} in {source.name} is not a plain file",
+                details=(errors.Detail(loc=("artifact", "path"), msg=name, type="path"),),
+                hint="A folder artifact holds plain files and folders: no links, no line break or backslash in names.",
+            )
+    return digest.of_tree(files)

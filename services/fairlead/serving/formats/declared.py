@@ -1,0 +1,122 @@
+"""Models without a class: types and a `fairlead.Model` made from the manifest's `inputs` and `outputs`.
+
+Each input is one field of the row; a first dimension of -1 is the batch, what follows is the shape within one row.
+The estimator gets the fields side by side as a float64 array; a single tensor input as that array; a single text
+input as a list of strings. An output named like a method of the estimator (`predict_proba`, `decision_function`,
+`transform`) is that method's answer, any other is `predict`'s.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import BaseModel, Field, create_model
+
+from fairlead import errors
+from fairlead.contracts.manifest import Datatype, Manifest, Tensor
+from fairlead.model import Model
+from fairlead.serving.formats import base
+
+METHODS = frozenset({"predict", "predict_proba", "predict_log_proba", "decision_function", "transform"})
+INTEGER_BITS: dict[Datatype, int] = {"INT8": 8, "INT16": 16, "INT32": 32, "INT64": 64}
+UNSIGNED_BITS: dict[Datatype, int] = {"UINT8": 8, "UINT16": 16, "UINT32": 32, "UINT64": 64}
+
+
+def row_type(manifest: Manifest) -> type[BaseModel]:
+    """The row that `inputs` declare."""
+    return _object_type("Row", manifest.inputs)
+
+
+def answer_type(manifest: Manifest) -> type[BaseModel]:
+    """The answer that `outputs` declare."""
+    return _object_type("Answer", manifest.outputs)
+
+
+def model_class(manifest: Manifest, adapter: base.Format) -> type[Model[Any, Any]]:
+    """A model class that reads the artifact with the format's adapter and calls the estimator in it."""
+    _check_inputs(manifest)
+
+    class Declared(_Declared):
+        def load(self, artifact: Path) -> None:
+            self.inputs, self.outputs = manifest.inputs, manifest.outputs
+            self.estimator = adapter.read(artifact)
+
+    Declared.row_type, Declared.answer_type = row_type(manifest), answer_type(manifest)
+    return Declared
+
+
+class _Declared(Model[Any, Any]):
+    """An estimator behind declared tensors."""
+
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    estimator: Any
+
+    def predict(self, rows: list[BaseModel]) -> list[BaseModel]:
+        """Call each method that an output needs once, for the whole batch."""
+        batch = self._batch(rows)
+        columns = {
+            output.name: _as_list(getattr(self.estimator, _method(output))(batch), output) for output in self.outputs
+        }
+        answers = zip(*columns.values(), strict=True)
+        return [self.answer_type.model_validate(dict(zip(columns, answer, strict=True))) for answer in answers]
+
+    def _batch(self, rows: Sequence[BaseModel]) -> Any:
+        if len(self.inputs) > 1:
+            return np.array([[getattr(row, tensor.name) for tensor in self.inputs] for row in rows], dtype=np.float64)
+        (only,) = self.inputs
+        values = [getattr(row, only.name) for row in rows]
+        if only.datatype == "BYTES":
+            return values
+        array = np.array(values, dtype=np.float64)
+        return array[:, np.newaxis] if array.ndim == 1 else array
+
+
+def _object_type(name: str, tensors: Sequence[Tensor]) -> type[BaseModel]:
+    fields: dict[str, Any] = {
+        tensor.name: (_type_of(tensor), Field(description=tensor.description)) for tensor in tensors
+    }
+    return create_model(name, **fields)
+
+
+def _type_of(tensor: Tensor) -> Any:
+    value: Any = _scalar(tensor.datatype)
+    for size in reversed(tensor.shape[1:]):
+        sizes: dict[str, Any] = {} if size == -1 else {"min_length": size, "max_length": size}
+        value = Annotated[types.GenericAlias(list, (value,)), Field(**sizes)]
+    return value
+
+
+def _scalar(datatype: Datatype) -> Any:
+    if bits := INTEGER_BITS.get(datatype):
+        return Annotated[int, Field(ge=-(2 ** (bits - 1)), le=2 ** (bits - 1) - 1)]
+    if bits := UNSIGNED_BITS.get(datatype):
+        return Annotated[int, Field(ge=0, le=2**bits - 1)]
+    return {"BOOL": bool, "FP32": float, "FP64": float, "BYTES": str}[datatype]
+
+
+def _check_inputs(manifest: Manifest) -> None:
+    mixed = len(manifest.inputs) > 1 and any(t.datatype == "BYTES" or len(t.shape) > 1 for t in manifest.inputs)
+    if mixed:
+        raise errors.Invalid(
+            "fairlead.yaml: inputs: several inputs can only be served without `entry` if each is one number per row",
+            details=(errors.Detail(loc=("inputs",), msg="mixed inputs", type="inputs"),),
+            hint="Write a model.py with a fairlead.Model that puts them together, and name it in `entry`.",
+        )
+
+
+def _method(output: Tensor) -> str:
+    return output.name if output.name in METHODS else "predict"
+
+
+def _as_list(values: Any, output: Tensor) -> list[Any]:
+    """Python values of the declared type: an estimator may answer numpy's numbers, or floats where ints are meant."""
+    array = np.asarray(values)
+    if output.datatype.startswith(("INT", "UINT")) and array.dtype.kind == "f":
+        array = array.astype(np.int64)
+    listed: list[Any] = array.tolist()
+    return listed

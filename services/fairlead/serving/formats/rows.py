@@ -1,0 +1,38 @@
+"""Calling a model with rows: which of its two methods, and in what form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel
+
+from fairlead import errors
+from fairlead.model import Model
+
+
+def takes_columns(model: Model[Any, Any]) -> bool:
+    """Whether the author wrote `predict_columns`, the fast path."""
+    return type(model).predict_columns is not Model.predict_columns
+
+
+def columns(rows: Sequence[BaseModel]) -> np.ndarray:
+    """Rows as float64 [rows, fields], fields in the order of the row type."""
+    names = list(type(rows[0]).model_fields)
+    return np.array([[getattr(row, name) for name in names] for row in rows], dtype=np.float64)
+
+
+def answer(model: Model[Any, Any], rows: Sequence[BaseModel]) -> list[BaseModel]:
+    """The model's answers to a batch, as many as rows; anything else is the model's fault and says so."""
+    name = "predict_columns" if takes_columns(model) else "predict"
+    try:
+        answers = model.predict_columns(columns(rows)) if takes_columns(model) else model.predict(list(rows))
+    except errors.FairleadError:
+        raise
+    except Exception as cause:  # the author's code: it may raise anything
+        raise errors.ModelFailed(f"{name} raised {type(cause).__name__}: {cause}") from cause
+    if not isinstance(answers, list) or len(answers) != len(rows):
+        got = f"{len(answers)} answers" if isinstance(answers, list) else f"a {type(answers).__name__}"
+        raise errors.ModelFailed(f"{name} was given {len(rows)} rows and answered {got}, not a list of as many")
+    return answers

@@ -1,0 +1,97 @@
+"""Strict row types, whatever base the author chose.
+
+`strict(Flower)` is a subclass of `Flower`, so that `predict` gets what it declared, and the rule is stated once for
+every model: unknown fields are refused, "1.5" is not a number, NaN and infinity are no values. pydantic's config does
+not reach into nested models, so each of them is derived as well and put in its place in the annotation. A field that
+says otherwise itself, `Field(strict=False)` or `Field(allow_inf_nan=True)`, keeps its word.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import types
+import typing
+from typing import Annotated, Any, ForwardRef, Literal, Union
+
+from pydantic import BaseModel, ConfigDict, RootModel
+from pydantic.fields import FieldInfo
+
+from fairlead import errors
+
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+STRICT_ROOT = ConfigDict(strict=True, allow_inf_nan=False)  # a RootModel has no fields that could be unknown
+
+
+def strict(row_type: type[BaseModel]) -> type[BaseModel]:
+    """The strict subclass of a row type; models nested in it are strict as well, to any depth."""
+    derivation = _Derivation()
+    derived = derivation.of_model(row_type)
+    assert isinstance(derived, type)  # only a model inside itself is a forward reference
+    derivation.close_loops()
+    return derived
+
+
+class _Derivation:
+    """One walk over a row type. Remembers what it has seen, so that a model which contains itself ends."""
+
+    def __init__(self) -> None:
+        self._done: dict[type[BaseModel], type[BaseModel]] = {}
+        self._started: dict[type[BaseModel], str] = {}
+
+    def of_model(self, author: type[BaseModel]) -> type[BaseModel] | ForwardRef:
+        if author in self._done:
+            return self._done[author]
+        if author in self._started:
+            return ForwardRef(self._started[author])
+        self._started[author] = f"Strict{len(self._started)}{author.__name__}"
+        changed: dict[str, tuple[Any, FieldInfo]] = {}
+        for name, field in author.model_fields.items():
+            annotation = self._of_annotation(field.annotation, f"{author.__name__}.{name}")
+            if annotation is not field.annotation:
+                changed[name] = (annotation, copy.copy(field))
+        self._done[author] = _subclass(author, changed)
+        return self._done[author]
+
+    def close_loops(self) -> None:
+        namespace = {self._started[author]: derived for author, derived in self._done.items()}
+        for derived in self._done.values():
+            derived.model_rebuild(_types_namespace=namespace)
+
+    def _of_annotation(self, annotation: Any, where: str) -> Any:
+        if isinstance(annotation, type) and not typing.get_args(annotation):
+            if issubclass(annotation, BaseModel):
+                return self.of_model(annotation)
+            if dataclasses.is_dataclass(annotation) or typing.is_typeddict(annotation):
+                raise errors.Invalid(
+                    f"{where}: {annotation.__name__} is a {_kind(annotation)}, which cannot be made strict",
+                    details=(errors.Detail(loc=(where,), msg=annotation.__name__, type="row_type"),),
+                    hint="Write it as a pydantic BaseModel.",
+                )
+        origin, args = typing.get_origin(annotation), typing.get_args(annotation)
+        if not args or origin is Literal:
+            return annotation
+        if origin is Annotated:
+            inner = self._of_annotation(args[0], where)
+            return annotation if inner is args[0] else Annotated[inner, *args[1:]]
+        inner_args = tuple(self._of_annotation(arg, where) for arg in args)
+        if all(new is old for new, old in zip(inner_args, args, strict=True)):
+            return annotation
+        return Union[inner_args] if origin in (Union, types.UnionType) else origin[inner_args]  # noqa: UP007
+
+
+def _subclass(author: type[BaseModel], fields: dict[str, tuple[Any, FieldInfo]]) -> type[BaseModel]:
+    """Name, home and docstring stay the author's: they are what the docs page and error messages show."""
+    body = {
+        "__module__": author.__module__,
+        "__qualname__": author.__qualname__,
+        "__doc__": author.__doc__,
+        "__annotations__": {name: annotation for name, (annotation, _) in fields.items()},
+        "model_config": STRICT_ROOT if issubclass(author, RootModel) else STRICT,
+        **{name: field for name, (_, field) in fields.items()},
+    }
+    return types.new_class(author.__name__, (author,), {}, lambda namespace: namespace.update(body))
+
+
+def _kind(annotation: type) -> str:
+    return "dataclass" if dataclasses.is_dataclass(annotation) else "TypedDict"
