@@ -1,0 +1,74 @@
+"""`platform.yaml`: a whole platform on one machine, as `fairlead up` reads it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from fairlead.contracts.base import Document
+from fairlead.contracts.manifest import ModelName, Version
+from fairlead.contracts.route import MirrorSpec, Sticky, Strategy, Timeouts
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class GatewaySettings(Document):
+    """The public side. `corsOrigins` are exact origins that browsers may call from; none by default."""
+
+    port: Port = 8080
+    max_request_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = 4 << 20
+    cors_origins: tuple[str, ...] = ()
+
+
+class ControlSettings(Document):
+    """The control plane's own address on loopback."""
+
+    port: Port = 8081
+
+
+class LocalVersion(Document):
+    """One model version: its folder, relative to the file, and how many processes serve it."""
+
+    source: str
+    instances: Annotated[int, Field(ge=1, le=64)] = 1
+
+
+class LocalModel(Document):
+    """One model: its versions, which one to serve, and how releases go."""
+
+    versions: Annotated[dict[Version, LocalVersion], Field(min_length=1, max_length=64)]
+    target: Version
+    sticky: Sticky | None = Sticky()
+    timeouts: Timeouts = Timeouts()
+    mirrors: tuple[MirrorSpec, ...] = ()
+    strategy: Strategy = Strategy()
+
+    @model_validator(mode="after")
+    def _target_exists(self) -> Self:
+        if self.target not in self.versions:
+            raise ValueError(f"target {self.target!r} is not one of versions: {', '.join(self.versions)}")
+        return self
+
+
+class Platform(Document):
+    """The file. Models may also be added later with `fairlead deploy`."""
+
+    gateway: GatewaySettings = GatewaySettings()
+    control: ControlSettings = ControlSettings()
+    models: dict[ModelName, LocalModel] = {}
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Self:
+        if self.gateway.port == self.control.port:
+            raise ValueError(f"gateway.port and control.port are both {self.gateway.port}")
+        return self
+
+
+class Run(Document):
+    """A platform that runs, or ran last: written by the supervisor, read by the control plane and the commands."""
+
+    pid: int
+    gateway: GatewaySettings
+    control: ControlSettings
+    admin_port: Port

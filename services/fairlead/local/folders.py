@@ -1,0 +1,33 @@
+"""Reading model folders from outside: what a version is, without importing a line of its code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from fairlead import errors
+from fairlead.contracts.manifest import Manifest
+from fairlead.contracts.parsing import parse
+from fairlead.contracts.route import VersionSpec
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The folder's fairlead.yaml. Raises NotFound or Invalid, naming the file and the fields."""
+    file = folder / "fairlead.yaml"
+    try:
+        data = yaml.safe_load(file.read_text())
+    except FileNotFoundError:
+        raise errors.NotFound(
+            f"{folder} is not a model folder: it has no fairlead.yaml", hint="see docs/model-folder.md"
+        ) from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise errors.Invalid(f"{file} cannot be read: {error}") from error
+    return parse(Manifest, data, str(file))
+
+
+def version_spec(folder: Path, instances: int = 1) -> tuple[Manifest, VersionSpec]:
+    """The folder's manifest, and the version it makes."""
+    manifest = read_manifest(folder)
+    artifact = manifest.artifact.sha256 if manifest.artifact else ""
+    return manifest, VersionSpec(source=str(folder.absolute()), artifact=artifact, instances=instances)

@@ -1,0 +1,145 @@
+"""Wanted rows become model service processes; what they are becomes instance rows."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fairlead.contracts.instance import Instance, Wanted
+from fairlead.local import ports
+from fairlead.local.child import Child
+from fairlead.local.probe import Reply, ask_soon
+from fairlead.store.base import InstanceStore
+
+PROBE_STARTING_S = 0.1
+PROBE_READY_S = 1.0
+STOP_GRACE_S = 15.0
+DRAIN_S = 1.0
+"""How long a stopped service goes on answering: the gateway has forgotten it well before."""
+
+
+class Service:
+    """One instance: its process, its port, and what its /readyz says."""
+
+    def __init__(self, wanted: Wanted, port: int, logs: Path, report: Callable[[Instance], None]) -> None:
+        self.wanted = wanted
+        self.port = port
+        self._report_row = report
+        self._last: tuple[object, ...] = ()
+        self._stopping = False
+        name = f"{wanted.model}-{wanted.ref.version}-{wanted.ref.identity[:4]}-{wanted.index}"
+        self.child = Child(
+            name,
+            [sys.executable, "-m", "fairlead.cli.main", "serve", wanted.source, "--port", str(port)],
+            logs / f"{name}.log",
+            environment={"FAIRLEAD_SERVING_DRAIN_S": str(DRAIN_S)},
+            on_start=lambda pid: self._report(False, "starting"),
+            on_exit=lambda code: self._report(False, f"exited with code {code}; starting it again"),
+        )
+
+    async def run(self) -> None:
+        """Keep the process running and its row true, until stop()."""
+        probing = asyncio.create_task(self._probe())
+        try:
+            await self.child.run()
+        finally:
+            probing.cancel()
+
+    async def stop(self) -> None:
+        """Take it out of the table first, then let it finish what it has."""
+        self._stopping = True
+        self._report(False, "draining")
+        await self.child.stop(STOP_GRACE_S)
+
+    async def _probe(self) -> None:
+        while True:
+            pid = self.child.pid
+            if pid is not None and not self._stopping:
+                reply = await ask_soon(self.port, "GET", "/readyz")
+                # The process may have died, and been replaced, while the question was on its way.
+                if pid == self.child.pid and not self._stopping:
+                    self._report(reply.status == 200, "" if reply.status == 200 else _why(reply))
+            await asyncio.sleep(PROBE_READY_S if self._last and self._last[0] else PROBE_STARTING_S)
+
+    def _report(self, ready: bool, reason: str) -> None:
+        facts = (ready, reason, self.child.pid, self.child.restarts)
+        if facts == self._last:
+            return
+        self._last = facts
+        self._report_row(
+            Instance(
+                id=self.wanted.id,
+                namespace=self.wanted.namespace,
+                model=self.wanted.model,
+                ref=self.wanted.ref,
+                host=ports.LOOPBACK,
+                port=self.port,
+                pid=self.child.pid,
+                ready=ready,
+                reason=reason,
+                restarts=self.child.restarts,
+                observed_at=datetime.now(UTC),
+            )
+        )
+
+
+def _why(reply: Reply) -> str:
+    if reply.status == 0:
+        return "starting"
+    try:
+        return str(json.loads(reply.body).get("detail") or reply.status)
+    except (ValueError, AttributeError):
+        return f"answered {reply.status}"
+
+
+class Services:
+    """All of them, brought in line with the wanted rows as often as asked."""
+
+    def __init__(self, store: InstanceStore, logs: Path) -> None:
+        self._store = store
+        self._logs = logs
+        self._running: dict[str, tuple[Service, asyncio.Task[None]]] = {}
+        self._going: set[asyncio.Task[None]] = set()
+
+    def align(self) -> None:
+        """Start what is wanted and does not run, stop what runs and is not wanted."""
+        wanted = {row.id: row for row in self._store.wanted()}
+        for gone in self._running.keys() - wanted.keys():
+            service, task = self._running.pop(gone)
+            self._keep(self._retire(gone, service, task))
+        known = {row.id: row.port for row in self._store.instances()}
+        taken = {service.port for service, _ in self._running.values()}
+        for fresh in sorted(wanted.keys() - self._running.keys()):
+            # The port of the last run, if it is still free: then the gateway's table needs no change.
+            port = known.get(fresh, 0)
+            if port in taken or not port or not ports.is_free(port):
+                port = ports.pick(taken | set(known.values()))
+            taken.add(port)
+            service = Service(wanted[fresh], port, self._logs, self._store.report)
+            self._running[fresh] = (service, asyncio.create_task(service.run()))
+
+    def children(self) -> list[Child]:
+        """The processes, for whoever writes them down."""
+        return [service.child for service, _ in self._running.values()]
+
+    async def stop(self) -> None:
+        """Stop them all, at the same time."""
+        for name in list(self._running):
+            service, task = self._running.pop(name)
+            self._keep(self._retire(name, service, task))
+        await asyncio.gather(*self._going, return_exceptions=True)
+
+    async def _retire(self, name: str, service: Service, task: asyncio.Task[None]) -> None:
+        await service.stop()
+        await task
+        if name not in self._running:
+            self._store.forget(name)
+
+    def _keep(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.create_task(work)
+        self._going.add(task)
+        task.add_done_callback(self._going.discard)

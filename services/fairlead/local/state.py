@@ -1,0 +1,126 @@
+"""The state folder `.fairlead/`: what lives where in it, who runs in it, and the lock that keeps it to one."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fairlead import errors
+from fairlead.contracts.parsing import parse
+from fairlead.contracts.platform import Run
+
+DEFAULT = Path(".fairlead")
+
+
+class StateFolder:
+    """Paths below one folder, and the facts about who uses it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        self.ledger = self.root / "ledger.db"
+        self.gateway = self.root / "gateway"
+        self.logs = self.root / "logs"
+        self._run = self.root / "run.json"
+        self._children = self.root / "children.json"
+        self._lock = self.root / "lock"
+
+    def create(self) -> None:
+        """Make the folders. Raises Invalid when the place cannot be written."""
+        try:
+            for folder in (self.root, self.gateway, self.logs):
+                folder.mkdir(parents=True, exist_ok=True)
+            (self.root / ".gitignore").write_text("*\n")
+        except OSError as error:
+            raise errors.Invalid(
+                f"the state folder {self.root} cannot be written: {error.strerror}",
+                hint="run in a folder you own, or name another one with --state",
+            ) from error
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for one platform. Raises Conflict naming the process that has it."""
+        with self._lock.open("a+") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                run = self.last_run()
+                who = f" (process {run.pid}, gateway on port {run.gateway.port})" if run else ""
+                raise errors.Conflict(
+                    f"a platform already runs in {self.root}{who}",
+                    hint="stop it with `fairlead down`, or name another folder with --state",
+                ) from None
+            yield
+
+    def is_running(self) -> bool:
+        """Whether some supervisor holds the folder now."""
+        if not self._lock.exists():
+            return False
+        with self._lock.open("a+") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return True
+            return False
+
+    def last_run(self) -> Run | None:
+        """The platform that runs here or ran here last; None when none ever did."""
+        try:
+            return parse(Run, json.loads(self._run.read_text()), str(self._run))
+        except (OSError, ValueError, errors.Invalid):
+            return None
+
+    def running(self) -> Run:
+        """The platform that runs here now. Raises Unavailable."""
+        run = self.last_run()
+        if run is None or not self.is_running():
+            raise errors.Unavailable(f"no platform runs in {self.root}", hint="start one with `fairlead up`")
+        return run
+
+    def write_run(self, run: Run) -> None:
+        """Say who runs here."""
+        _replace(self._run, run.model_dump_json(by_alias=True, indent=2))
+
+    def write_children(self, pids: dict[str, int]) -> None:
+        """Say which child processes there are, so that a killed supervisor leaves nobody unknown behind."""
+        started = {name: [pid, start_time(pid)] for name, pid in pids.items()}
+        _replace(self._children, json.dumps(started, indent=2))
+
+    def orphans(self) -> dict[str, int]:
+        """Children of a supervisor that is gone, still alive: name to pid. Reused pids are not among them."""
+        try:
+            written = json.loads(self._children.read_text())
+            known = {str(name): (int(pid), started) for name, (pid, started) in written.items()}
+        except (OSError, ValueError, TypeError):
+            return {}
+        return {name: pid for name, (pid, started) in known.items() if started and start_time(pid) == started}
+
+
+def start_time(pid: int) -> str | None:
+    """When the process started, as the kernel counts it; None when there is none. With the pid, an identity."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None if not _alive(pid) else "unknown"
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] == "Z" else fields[19]
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return not Path("/proc").exists()
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write the whole file or nothing: a reader never sees half of it."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(descriptor, "w") as handle:
+        handle.write(text)
+    os.rename(name, path)
