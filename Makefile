@@ -1,0 +1,34 @@
+# One door for developers. Bodies live in ci/; `make help` lists what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help up down test check format models bench lock clean
+
+help:  ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+up:  ## set up, train the examples, run the platform here until Ctrl-C (ARGS="--port 9090")
+	@ci/up $(ARGS)
+
+down:  ## stop the platform that runs here
+	@.venv/bin/fairlead down
+
+test:  ## set up and run every check and test
+	@ci/test $(ARGS)
+
+check:  ## format, lint, types, import directions, spelling
+	@ci/setup dev && ci/check
+
+format:  ## write the code the way `make check` wants it
+	@ci/setup dev && .venv/bin/ruff check --fix --quiet . && .venv/bin/ruff format .
+
+models:  ## train the example models into build/models
+	@ci/setup local && ci/models
+
+bench:  ## every proof at full size; results go to tests/benchmarks/results (BENCH="hot_path rollback")
+	@ci/bench $(BENCH)
+
+lock:  ## write requirements/*.txt anew from pyproject.toml
+	@ci/setup dev && ci/lock
+
+clean:  ## remove what was built here; .venv stays
+	@rm -rf build .fairlead .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
