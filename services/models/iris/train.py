@@ -1,4 +1,4 @@
-"""Train both versions of iris and write their model folders: python services/models/iris/train.py [--out build/models]"""
+"""Train both versions of iris and write their folders: `python services/models/iris/train.py [--out build/models]`."""
 
 import argparse
 from pathlib import Path
@@ -23,7 +23,7 @@ MANIFEST = {
     "entry": "model:Iris",
     "batching": {"max_rows": 64},
 }
-# ensemble=False: one SVC answers, not one per fold. Temperature: one parameter, and half the time per call of a sigmoid.
+# ensemble=False: one SVC answers, not one per fold. Temperature: one parameter, and cheaper per call than a sigmoid.
 VERSIONS = {
     "1.0.0": (
         "A support vector classifier with calibrated probabilities.",
