@@ -54,18 +54,20 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stopping.set)
-        await stop_orphans(self._state)
         # The gateway waits for the first configuration, which the control plane writes before it starts up.
         (self._state.gateway / "bootstrap.json").unlink(missing_ok=True)
         self._state.write_run(self.run_facts)
-        children = [asyncio.create_task(self.control.run())]
+        control, gateway, align = (
+            asyncio.create_task(work) for work in (self.control.run(), self._run_gateway(), self._align())
+        )
         try:
-            children.append(asyncio.create_task(self._run_gateway()))
-            children.append(asyncio.create_task(self._align()))
             await self._unless_stopped(once_up())
             await self._stopping.wait()
         finally:
-            await self._stop(children)
+            align.cancel()
+            await self._stop(gateway)
+            await asyncio.gather(control, gateway, align, return_exceptions=True)
+            self._state.write_children({})
 
     async def _run_gateway(self) -> None:
         bootstrap = self._state.gateway / "bootstrap.json"
@@ -94,17 +96,13 @@ class Supervisor:
         with contextlib.suppress(asyncio.CancelledError):
             await task
 
-    async def _stop(self, children: list[asyncio.Task[None]]) -> None:
+    async def _stop(self, gateway: asyncio.Task[None]) -> None:
         """The gateway drains first, while everything behind it still answers; then the rest."""
-        align, gateway = children[2], children[1]
-        align.cancel()
         if self.gateway.pid is not None:
             await envoy.drain(self.run_facts.admin_port)
         gateway.cancel()
         await self.gateway.stop(5.0)
         await asyncio.gather(self.control.stop(10.0), self.services.stop())
-        await asyncio.gather(*children, return_exceptions=True)
-        self._state.write_children({})
 
     def _note(self) -> None:
         children = [self.control, self.gateway, *self.services.children()]

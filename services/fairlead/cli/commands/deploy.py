@@ -1,0 +1,40 @@
+"""`fairlead deploy`."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fairlead.cli.connect import DEFAULT_STATE, JsonOption, ReasonOption, StateOption, connect
+from fairlead.local.apply import deploy
+
+
+def command(
+    folder: Annotated[Path, typer.Argument(help="The model folder, with its fairlead.yaml.")],
+    instances: Annotated[int, typer.Option(min=1, max=64, help="How many processes serve it.")] = 1,
+    reason: ReasonOption = "",
+    state: StateOption = DEFAULT_STATE,
+    as_json: JsonOption = False,
+) -> None:
+    """Add a model version to its route: it starts, can be pinned, and gets no share until it is released.
+
+    The first version of a new model is released at once: there is nothing to guard it against.
+    """
+    connection = connect(state)
+    route = deploy(
+        connection.store,
+        folder,
+        instances=instances,
+        now=datetime.now(UTC),
+        actor=connection.actor,
+        reason=reason or f"deploy {folder.name}",
+    )
+    if as_json:
+        print(json.dumps(route.to_json()))
+        return
+    print(f"{route.name}: versions {', '.join(route.spec.versions)}; target {route.spec.target.version}")
+    print(f"next: fairlead release {route.name} VERSION, or fairlead status {route.name}")

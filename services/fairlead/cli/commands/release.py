@@ -1,0 +1,28 @@
+"""`fairlead release`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from fairlead.cli.connect import DEFAULT_STATE, JsonOption, ReasonOption, StateOption, connect
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="The model.")],
+    version: Annotated[str, typer.Argument(help="The version that shall serve.")],
+    reason: ReasonOption = "",
+    state: StateOption = DEFAULT_STATE,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a version the route's target: the guarded rollout starts, step by step."""
+    connection = connect(state)
+    route = connection.retarget(model, version, reason or f"release {version}")
+    if as_json:
+        print(json.dumps(route.to_json()))
+        return
+    steps = ", ".join(f"{step.weight / 100:g} %" for step in route.spec.strategy.steps) or "all at once"
+    print(f"{model}: target is {version} (generation {route.generation}); steps {steps}")
+    print(f"next: fairlead status {model} --watch, fairlead wait {model}, or fairlead rollback {model}")

@@ -1,0 +1,172 @@
+"""`fairlead up`: from a file to a platform that has answered, then until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from fairlead import errors
+from fairlead.contracts.platform import Platform
+from fairlead.local import envoy, ports
+from fairlead.local.apply import apply, read_platform
+from fairlead.local.probe import Reply, ask_soon
+from fairlead.local.state import StateFolder
+from fairlead.local.supervisor import Supervisor, stop_orphans
+from fairlead.store.base import Store
+from fairlead.store.sqlite import SqliteStore
+
+LOOK_S = 0.1
+
+
+def run(
+    file: Path | None,
+    *,
+    state: Path,
+    port: int | None,
+    control_port: int | None,
+    envoy_binary: Path | None,
+    wait_s: float,
+    actor: str,
+) -> None:
+    """Run the platform until a signal. Raises FairleadError for everything a user can mend."""
+    console = Console()
+    platform = _with_ports(read_platform(file) if file else Platform(), port, control_port)
+    binary = envoy.find(envoy_binary)
+    folder = StateFolder(state)
+    folder.create()
+    with folder.locked():
+        asyncio.run(_up(console, folder, platform, file, binary, wait_s, actor))
+    console.print("stopped; the ledger stays in", str(folder.root), highlight=False)
+
+
+async def _up(
+    console: Console,
+    folder: StateFolder,
+    platform: Platform,
+    file: Path | None,
+    binary: Path,
+    wait_s: float,
+    actor: str,
+) -> None:
+    # Before the ports are looked at: what a killed supervisor left behind may still hold them.
+    left = await stop_orphans(folder)
+    if left:
+        console.print(f"stopped what an earlier platform left behind: {', '.join(left)}", highlight=False)
+    ports.require_free(platform.gateway.port, "the gateway", "--port")
+    ports.require_free(platform.control.port, "the control plane", "--control-port")
+    store = SqliteStore(folder.ledger)
+    base = file.absolute().parent if file else Path.cwd()
+    apply(store, platform, base, now=datetime.now(UTC), actor=actor)
+    supervisor = Supervisor(folder, store, platform, binary)
+    await supervisor.run(Welcome(console, store, supervisor, wait_s).greet)
+    console.print("draining done, everything stopped", highlight=False)
+
+
+def _with_ports(platform: Platform, port: int | None, control_port: int | None) -> Platform:
+    gateway = platform.gateway.model_copy(update={"port": port} if port else {})
+    control = platform.control.model_copy(update={"port": control_port} if control_port else {})
+    if gateway.port == control.port:
+        raise errors.Invalid(f"gateway and control plane cannot both use port {gateway.port}")
+    return platform.model_copy(update={"gateway": gateway, "control": control})
+
+
+class Welcome:
+    """Shows how far the start has come, asks for the first prediction, and says what to do next."""
+
+    def __init__(self, console: Console, store: Store, supervisor: Supervisor, wait_s: float) -> None:
+        self._console = console
+        self._store = store
+        self._wait_s = wait_s
+        self._run = supervisor.run_facts
+        self._models = [route.name for route in store.routes()]
+
+    async def greet(self) -> None:
+        """Wait until everything answers. Raises Unavailable saying what does not, and where its log is."""
+        began = time.monotonic()
+        columns = (SpinnerColumn(finished_text="*"), TextColumn("{task.description}"), TimeElapsedColumn())
+        with Progress(*columns, console=self._console) as progress:
+            tasks = {name: progress.add_task(name, total=1) for name in ("gateway", *self._models)}
+            missing = await self._look(progress, tasks)
+            while missing:
+                if time.monotonic() - began > self._wait_s:
+                    raise errors.Unavailable(
+                        f"not up after {self._wait_s:.0f} s. " + "; ".join(f"{n}: {why}" for n, why in missing.items()),
+                        hint="the logs, one file per process, are in the state folder under logs/",
+                    )
+                await asyncio.sleep(LOOK_S)
+                missing = await self._look(progress, tasks)
+        if self._models:
+            await self._predict(self._models[0])
+        self._say_next(time.monotonic() - began)
+
+    async def _look(self, progress: Progress, tasks: dict[str, TaskID]) -> dict[str, str]:
+        """What is not up yet, and why."""
+        missing = {}
+        for name, task in tasks.items():
+            why = await self._why_not_up(name)
+            if why:
+                missing[name] = why
+            progress.update(task, description=f"{name}: {why or 'up'}", completed=0 if why else 1)
+        return missing
+
+    async def _why_not_up(self, name: str) -> str | None:
+        if name == "gateway":
+            reply = await self._ask("GET", "/v2/health/ready")
+            return None if reply.status == 200 else "starting"
+        head = self._store.head(name)
+        if head is not None and (await self._ask("GET", f"/v2/models/{name}/ready")).status == 200:
+            return None
+        rows = [instance for instance in self._store.instances() if instance.model == name and not instance.ready]
+        return f"{rows[0].ref} {rows[0].reason}" if rows else "starting"
+
+    async def _predict(self, model: str) -> None:
+        """The first real prediction, on the way users take: a golden row of the version that serves."""
+        golden = await self._ask("GET", f"/models/{model}/golden")
+        rows = json.loads(golden.body).get("rows") if golden.status == 200 else None
+        if not rows:
+            return
+        body = json.dumps(rows[0]["input"])
+        reply = await self._ask("POST", f"/models/{model}/predict", body.encode())
+        if reply.status != 200:
+            raise errors.Unavailable(
+                f"the first prediction of {model} was answered {reply.status}: {reply.body.decode()}"
+            )
+        url = f"http://{ports.LOOPBACK}:{self._run.gateway.port}/models/{model}/predict"
+        version, revision = reply.headers.get("x-model-version"), reply.headers.get("x-route-revision")
+        out = self._console
+        out.print("\nfirst prediction, through the gateway:", highlight=False)
+        out.print(f"  curl -s {url} -H 'content-type: application/json' -d '{body}'", soft_wrap=True, highlight=False)
+        out.print(f"  {reply.body.decode()}", soft_wrap=True, highlight=False, markup=False)
+        out.print(f"  answered by {model} {version}, route revision {revision}\n", highlight=False)
+
+    def _say_next(self, seconds: float) -> None:
+        base, control = (f"http://{ports.LOOPBACK}:{port}" for port in (self._run.gateway.port, self._run.control.port))
+        out = self._console
+        out.print(f"up after {seconds:.1f} s", highlight=False)
+        out.print(f"  gateway        {base}/models", highlight=False)
+        for model in self._models:
+            out.print(f"  docs           {base}/models/{model}/docs", highlight=False)
+        out.print(f"  control plane  {control}/api/v1/routes", highlight=False)
+        out.print("next, in another terminal:", highlight=False)
+        for line in self._commands():
+            out.print(f"  {line}", highlight=False)
+        out.print("Ctrl-C drains and stops everything.", highlight=False)
+
+    def _commands(self) -> list[str]:
+        for route in self._store.routes():
+            other = next((v for v in route.spec.versions if v != route.spec.target.version), None)
+            if other is not None:
+                return [f"fairlead release {route.name} {other}", f"fairlead status {route.name} --watch"] + [
+                    f"fairlead rollback {route.name}"
+                ]
+        model = self._models[0] if self._models else "MODEL"
+        return ["fairlead deploy DIR", f"fairlead status {model}", f"fairlead history {model}"]
+
+    async def _ask(self, method: str, path: str, body: bytes | None = None) -> Reply:
+        return await ask_soon(self._run.gateway.port, method, path, body)
