@@ -83,5 +83,5 @@ def _answered(loaded: Loaded, inputs: Sequence[Mapping[str, Any]]) -> list[golde
     for given in inputs:
         row = golden.GoldenRow(input=dict(given), expected={})
         (answered,) = rows.answer(model, [row.parsed(loaded.row_type)])
-        pairs.append(dataclasses.replace(row, expected=answered.model_dump(mode="json", by_alias=True)))
+        pairs.append(dataclasses.replace(row, expected=answered.model_dump(mode="json")))
     return pairs

@@ -1,0 +1,50 @@
+"""`fairlead check`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from fairlead.cli import exits
+from fairlead.serving.check import Finding, check_folder, is_fit
+
+STYLES = {"passed": "green", "warned": "yellow", "failed": "bold red", "skipped": "dim"}
+
+
+def command(
+    folder: Annotated[Path, typer.Argument(help="The model folder, with its fairlead.yaml.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Check a model folder before shipping it: everything the service will ask of it, and what to do about it.
+
+    Runs the model's own code, as serving it would.
+    """
+    findings = check_folder(folder)
+    if as_json:
+        print(json.dumps({"fit": is_fit(findings), "checks": [dataclasses.asdict(finding) for finding in findings]}))
+    else:
+        _show(folder, findings)
+    raise typer.Exit(exits.OK if is_fit(findings) else exits.FAILED)
+
+
+def _show(folder: Path, findings: Sequence[Finding]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("check", no_wrap=True)
+    table.add_column("outcome", no_wrap=True)
+    table.add_column("why, and what to do", overflow="fold")  # a digest must be read whole
+    for finding in findings:
+        # Text, not markup: a message may quote `list[int]`, which markup would take for a style.
+        why = Text(finding.message) if not finding.hint else Text(f"{finding.message}\n{finding.hint}")
+        table.add_row(finding.check, Text(finding.outcome, style=STYLES[finding.outcome]), why)
+    console = Console()
+    console.print(table)
+    failed = sum(finding.outcome == "failed" for finding in findings)
+    console.print(Text(f"{folder}: {f'{failed} failed' if failed else 'fit to serve'}"), soft_wrap=True)

@@ -1,0 +1,211 @@
+"""`fairlead check`: everything the service will ask of a model folder, asked before it is shipped.
+
+The checks call the very functions that the service calls at start, so that what passes here starts there. This runs
+the model's own code, as serving it would.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ValidationError
+from pydantic.errors import PydanticUserError
+
+from fairlead import errors
+from fairlead.contracts.manifest import Manifest
+from fairlead.model import Model
+from fairlead.serving.formats import artifact, folder, skew
+from fairlead.serving.inference import batching, calling, contract, warmup
+
+Outcome = Literal["passed", "warned", "failed", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found: the reason in `message`, what to do about it in `hint`."""
+
+    check: str
+    outcome: Outcome
+    message: str
+    hint: str = ""
+
+
+def check_folder(path: Path) -> tuple[Finding, ...]:
+    """Every check, in order. One that cannot be made because another failed is skipped and says which."""
+    subject = Subject(path)
+    findings: dict[str, Finding] = {}
+    for name, needs, check in CHECKS:
+        missing = [need for need in needs if findings[need].outcome in ("failed", "skipped")]
+        findings[name] = _skipped(name, missing) if missing else _made(name, check, subject)
+    return tuple(findings.values())
+
+
+def is_fit(findings: Sequence[Finding]) -> bool:
+    """Whether the folder can be served: nothing failed."""
+    return all(finding.outcome != "failed" for finding in findings)
+
+
+class Subject:
+    """The folder being checked; what one check has read, the next one uses."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """The manifest; raises what reading it raises."""
+        return folder.read_manifest(self.path)
+
+    @cached_property
+    def loaded(self) -> folder.Loaded:
+        """The folder as the service sees it."""
+        return folder.load_folder(self.path)
+
+    @cached_property
+    def model(self) -> Model[Any, Any]:
+        """The model, ready to answer."""
+        return self.loaded.start()
+
+    @cached_property
+    def terms(self) -> contract.Contract:
+        """The contract that requests and answers are held to."""
+        return contract.Contract(self.loaded.row_type, self.loaded.answer_type, self.manifest.batching.max_rows)
+
+    @cached_property
+    def compute(self) -> batching.Compute:
+        """The function that the service calls with a batch."""
+        return calling.compute(self.model, self.terms)
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    message: str
+    hint: str = ""
+    outcome: Outcome = "passed"
+
+
+def _manifest(subject: Subject) -> _Said:
+    return _Said(f"{subject.manifest.name} {subject.manifest.version}, format {subject.manifest.format}")
+
+
+def _digest(subject: Subject) -> _Said:
+    stated = subject.manifest.artifact
+    if stated is None:
+        return _Said("there is no artifact; the model is its code")
+    with artifact.checked(subject.path, stated):
+        return _Said(f"{stated.path} has the sha256 {stated.sha256[:12]}...")
+
+
+def _libraries(subject: Subject) -> _Said:
+    built_with = subject.manifest.built_with
+    if not built_with:
+        hint = "Name the libraries that the artifact depends on, with their versions, in `built_with`."
+        return _Said("the manifest does not say what the artifact was built with", hint, "warned")
+    if problems := skew.skewed(built_with, skew.installed):
+        skew.check(subject.manifest)
+        return _Said("; ".join(problems.values()), "`version_skew: warn` lets it pass.", "warned")
+    return _Said(", ".join(f"{library} {version}" for library, version in built_with.items()))
+
+
+def _entry(subject: Subject) -> _Said:
+    made = subject.manifest.entry or "inputs and outputs of the manifest"
+    return _Said(f"{made}: {subject.loaded.row_type.__name__} -> {subject.loaded.answer_type.__name__}")
+
+
+def _schema(subject: Subject) -> _Said:
+    row, answer = subject.loaded.row_type, subject.loaded.answer_type
+    for kind in (row, answer):
+        try:
+            kind.model_json_schema()
+        except PydanticUserError as cause:
+            raise errors.Invalid(
+                f"{kind.__name__} has no JSON schema: {cause}", hint="Use types that JSON has."
+            ) from cause
+    _agree("inputs", [tensor.name for tensor in subject.manifest.inputs], row)
+    _agree("outputs", [tensor.name for tensor in subject.manifest.outputs], answer)
+    if undescribed := [name for name, field in row.model_fields.items() if not field.description]:
+        hint = 'Say what each field is and its unit: Field(description="cm").'
+        return _Said(f"{row.__name__} does not describe {', '.join(undescribed)}", hint, "warned")
+    return _Said(f"{len(row.model_fields)} fields in, {len(answer.model_fields)} out, each described")
+
+
+def _agree(part: str, declared: list[str], kind: type[BaseModel]) -> None:
+    if declared and declared != list(kind.model_fields):
+        raise errors.Invalid(
+            f"fairlead.yaml: {part} are {', '.join(declared)}, but {kind.__name__} has {', '.join(kind.model_fields)}",
+            hint=f"With an `entry` the class is the schema: leave `{part}` out of the manifest.",
+        )
+
+
+def _load(subject: Subject) -> _Said:
+    begin = time.perf_counter()
+    model = subject.model
+    calling.compute(model, subject.terms)  # raises where its class cannot be called with its row type
+    return _Said(f"{type(model).__name__} loaded in {time.perf_counter() - begin:.2f} s")
+
+
+def _golden(subject: Subject) -> _Said:
+    rows = subject.loaded.golden
+    if not rows:
+        hint = "Write golden rows: they warm the service up, and the batching check and the docs page need them."
+        return _Said("there are no golden rows, so nothing shows that the model answers as trained", hint, "warned")
+    for number, row in enumerate(rows, 1):
+        try:
+            subject.terms.answer_type.model_validate(row.expected)
+        except ValidationError as cause:
+            raise errors.Invalid(f"golden row {number}: expected: {contract.invalid(cause, ()).message}") from cause
+    warmup.warm_up(subject.compute, subject.terms, rows, rtol=subject.manifest.rtol, max_rows=1)
+    return _Said(f"{len(rows)} rows answered as expected, floats within rtol {subject.manifest.rtol:g}")
+
+
+def _batching(subject: Subject) -> _Said:
+    found = warmup.warm_up(
+        subject.compute,
+        subject.terms,
+        subject.loaded.golden,
+        rtol=subject.manifest.rtol,
+        max_rows=subject.manifest.batching.max_rows,
+    )
+    if found.reason in ("manifest", "unchecked", "invariant"):
+        return _Said(found.detail, outcome="warned" if found.reason == "unchecked" else "passed")
+    hint = "The service will answer every row alone. If that is right, say so: `batching: {max_rows: 1}`."
+    raise errors.Invalid(found.detail, hint=hint)
+
+
+def _docs_page(subject: Subject) -> _Said:
+    stated = subject.manifest.model_dump()
+    if missing := [name for name in ("title", "description", "contact", "license") if not stated[name]]:
+        return _Said(f"the manifest gives no {', '.join(missing)}", "They are shown on the docs page.", "warned")
+    return _Said("title, description, contact and license are given")
+
+
+CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Subject], _Said]], ...] = (
+    ("manifest", (), _manifest),  # fairlead.yaml is there, and every field of it is right
+    ("digest", ("manifest",), _digest),  # the artifact is the one that the manifest names
+    ("libraries", ("manifest",), _libraries),  # what unpickles it is what pickled it
+    ("entry", ("manifest",), _entry),  # the class is there and says what it takes and answers
+    ("schema", ("entry",), _schema),  # both types have a schema, and the manifest does not contradict them
+    ("load", ("digest", "libraries", "entry"), _load),  # the model starts
+    ("golden rows", ("load",), _golden),  # it answers as it did when it was written
+    ("batching", ("golden rows",), _batching),  # in a batch, too
+    ("docs page", ("manifest",), _docs_page),  # a reader learns what it is and whom to ask
+)
+
+
+def _made(name: str, check: Callable[[Subject], _Said], subject: Subject) -> Finding:
+    try:
+        said = check(subject)
+    except errors.FairleadError as error:
+        return Finding(name, "failed", error.message, error.hint or "")
+    except OSError as error:
+        return Finding(name, "failed", str(error), "Make the file readable for this user.")
+    return Finding(name, said.outcome, said.message, said.hint)
+
+
+def _skipped(name: str, missing: list[str]) -> Finding:
+    return Finding(name, "skipped", f"needs: {', '.join(missing)}")
