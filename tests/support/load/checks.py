@@ -1,0 +1,30 @@
+"""Judges of reply bodies, made from plain data so that they travel to the generator's process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """The body is exactly one of these."""
+
+    bodies: frozenset[bytes]
+
+    @classmethod
+    def these(cls, *bodies: bytes) -> OneOf:
+        return cls(frozenset(bodies))
+
+    def __call__(self, index: int, body: bytes) -> bool:
+        return body in self.bodies
+
+
+@dataclass(frozen=True, slots=True)
+class InTurnOneOf:
+    """The body of reply number `index` is one of those at `index` modulo their count."""
+
+    bodies: Sequence[frozenset[bytes]]
+
+    def __call__(self, index: int, body: bytes) -> bool:
+        return body in self.bodies[index % len(self.bodies)]

@@ -1,0 +1,195 @@
+"""Load that does not wait for its server: a constant number of requests per second, whatever becomes of them.
+
+    with OpenLoop("http://127.0.0.1:8080", rate=500, seconds=10, request=Users("/predict", body=b"{}")) as load:
+        ...                                   # the load runs in its own process
+        summary = load.result()
+
+Latency counts from the moment a request was due, so a server that stalls is charged for everybody it kept waiting.
+The load ends by itself after `count` requests or `seconds`; leaving the block earlier (`stop()`) ends it too.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import mmap
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from support.load.columns import KINDS
+from support.load.generator import ANSWERED, FAILED, READY, SENT, STOP, WORDS, Plan, Report
+from support.load.summary import Summary
+from support.processes import ProcessFailed, wait_until
+
+_TESTS = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a running load has come."""
+
+    sent: int
+    answered: int
+    failed: int
+
+
+class OpenLoop:
+    """A load in its own process. `request` makes the bytes of request number i, `check` judges its body.
+
+    Both travel to that process, so they are of the classes in `prebuilt` and `checks`, or as importable as those.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        rate: float,
+        request: Callable[[int], bytes],
+        seconds: float | None = None,
+        count: int | None = None,
+        check: Callable[[int, bytes], bool] | None = None,
+        accepted: Collection[int] = (200,),
+        timeout_s: float = 15.0,
+        connections: int = 2000,
+    ) -> None:
+        if (seconds is None) == (count is None):
+            raise ValueError("say either for how many seconds or how many requests")
+        total = count if count is not None else round(rate * (seconds or 0))
+        self._plan = Plan(loopback(url), rate, total, request, check, frozenset(accepted), timeout_s, connections)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._summary: Summary | None = None
+
+    def __enter__(self) -> Self:
+        self._control = tempfile.NamedTemporaryFile(prefix="load-")
+        self._control.write(bytes(WORDS * 8))
+        self._control.flush()
+        self._map = mmap.mmap(self._control.fileno(), WORDS * 8)
+        self._words = memoryview(self._map).cast("q")
+        self._errors = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "support.load", self._control.name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            cwd=_TESTS,
+            env={**os.environ, "PYTHONPATH": str(_TESTS)},
+        )
+        assert self._process.stdin is not None
+        pickle.dump(self._plan, self._process.stdin)
+        self._process.stdin.close()
+        self._process.stdin = None
+        try:
+            wait_until(lambda: bool(self._words[READY]) or self._ended(), "the load has started", every=0.002)
+        except ProcessFailed:
+            self._close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._summary is None and self._process is not None:
+            self.stop()
+            if error is None:
+                self.result()
+            else:
+                self._close()
+
+    @property
+    def progress(self) -> Progress:
+        """Live numbers."""
+        if self._summary is not None:
+            return Progress(self._summary.sent, self._summary.sent, self._summary.failed)
+        return Progress(self._words[SENT], self._words[ANSWERED], self._words[FAILED])
+
+    def wait_sent(self, count: int) -> None:
+        """Wait until so many requests have been sent; returns at once when the load ended earlier."""
+        within = count / self._plan.rate + self._plan.timeout_s + 10
+        wait_until(lambda: self.progress.sent >= count or self._ended(), f"{count} requests sent", within=within)
+
+    def stop(self) -> None:
+        """Send no more; replies on the way are still waited for."""
+        if self._process is not None:
+            self._words[STOP] = 1
+
+    def result(self) -> Summary:
+        """Wait for the end of the load. After the block it is there at once: leaving the block ended the load."""
+        if self._summary is None:
+            assert self._process is not None, "the load was not started"
+            within = self._plan.count / self._plan.rate * 1.5 + self._plan.timeout_s + 30
+            try:
+                out, _ = self._process.communicate(timeout=within)
+                if self._process.returncode:
+                    self._errors.seek(0)
+                    raise ProcessFailed(f"the load generator failed:\n{self._errors.read().decode()}")
+                self._summary = _summary(self._plan, pickle.loads(out))
+            finally:
+                self._close()
+        return self._summary
+
+    def _ended(self) -> bool:
+        return self._process is None or self._process.poll() is not None
+
+    def _close(self) -> None:
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        self._process = None
+        self._words.release()
+        self._map.close()
+        self._control.close()
+        self._errors.close()
+
+
+def loopback(url: str) -> tuple[str, int]:
+    """Host and port of a URL on this machine's loopback interface; anything else is refused."""
+    parts = urlsplit(url)
+    host = "127.0.0.1" if parts.hostname == "localhost" else parts.hostname or ""
+    try:
+        is_loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = False
+    if parts.scheme != "http" or not is_loopback or parts.port is None:
+        raise ValueError(f"load goes to http://127.0.0.1:PORT only, not to {url}")
+    return host, parts.port
+
+
+def _summary(plan: Plan, report: Report) -> Summary:
+    columns, count = report.columns, report.count
+
+    def narrow(name: str) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
+        return np.frombuffer(getattr(columns, name), dtype=np.int16)[:count]
+
+    def wide(name: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        return np.frombuffer(getattr(columns, name), dtype=np.int64)[:count]
+
+    return Summary(
+        rate=plan.rate,
+        scheduled=wide("scheduled") + report.offset,
+        latency=wide("latency"),
+        lag=wide("lag"),
+        outcome=narrow("outcome"),
+        version=narrow("version"),
+        revision=narrow("revision"),
+        index=np.arange(count, dtype=np.int64),
+        versions=tuple(report.versions),
+        revisions=tuple(report.revisions),
+        accepted=plan.accepted,
+        cpu_s=report.cpu_s,
+        wall_s=report.wall_s,
+        samples={KINDS.get(code, f"status {code}"): text for code, text in report.samples.items()},
+    )

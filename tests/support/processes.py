@@ -1,0 +1,168 @@
+"""Child processes for tests: each has its own log file, is waited for with a deadline, and is stopped by its pid."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+# Below the range from which the kernel takes the source ports of connections (32768 and up on Linux, 49152 and up
+# elsewhere): a port found free here cannot be taken by somebody's outgoing connection before its server starts.
+_PORTS = range(20_000, 32_000)
+
+
+class ProcessFailed(AssertionError):
+    """A child did not start, ended early, or a condition was not met in time; the message ends with its log."""
+
+
+def free_ports(count: int) -> list[int]:
+    """So many different loopback ports on which nobody listens."""
+    found: list[int] = []
+    for port in random.SystemRandom().sample(_PORTS, k=len(_PORTS)):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        found.append(port)
+        if len(found) == count:
+            return found
+    raise ProcessFailed(f"{count} free ports wanted, {len(found)} found")
+
+
+def free_port() -> int:
+    """One loopback port on which nobody listens."""
+    return free_ports(1)[0]
+
+
+def wait_until(condition: Callable[[], bool], what: str, *, within: float = 10.0, every: float = 0.02) -> None:
+    """Ask until `condition` holds; raises ProcessFailed with `what` after `within` seconds."""
+    deadline = time.monotonic() + within
+    while not condition():
+        if time.monotonic() > deadline:
+            raise ProcessFailed(f"after {within:g} s still not true: {what}")
+        time.sleep(every)
+
+
+def answers_on(port: int) -> bool:
+    """Whether somebody accepts connections on this loopback port."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process with this id runs; a zombie does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return not Path("/proc/self").exists()  # gone between the two questions, or a system without /proc
+
+
+class Child:
+    """One child process with stdout and stderr in a log file; as a context manager it is stopped at the end."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        *,
+        log: Path,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self.name = name
+        self.command = [str(part) for part in command]
+        self.log = log
+        self._cwd = cwd
+        self._env = {**os.environ, **env} if env else None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Self:
+        """Start it. Its log is appended to, so that a restarted child keeps its history."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as out:
+            self._process = subprocess.Popen(
+                self.command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=self._cwd, env=self._env
+            )
+        return self
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._started().pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self._started().poll()
+
+    def wait_until(self, condition: Callable[[], bool], what: str, *, within: float = 10.0) -> None:
+        """As the function of this name, but fails at once when the child ends, and shows its log."""
+
+        def holds() -> bool:
+            if self.exit_code is not None:
+                raise ProcessFailed(f"{self.name} ended with {self.exit_code} before: {what}\n{self.tail()}")
+            return condition()
+
+        try:
+            wait_until(holds, what, within=within)
+        except ProcessFailed as failed:
+            if self.exit_code is not None:
+                raise
+            raise ProcessFailed(f"{self.name}: {failed}\n{self.tail()}") from None
+
+    def wait(self, *, within: float = 10.0) -> int:
+        """Its exit code; raises ProcessFailed when it is still running after `within` seconds."""
+        try:
+            return self._started().wait(within)
+        except subprocess.TimeoutExpired:
+            raise ProcessFailed(f"{self.name} still runs after {within:g} s\n{self.tail()}") from None
+
+    def stop(self, by: signal.Signals = signal.SIGTERM, *, within: float = 10.0) -> int:
+        """Ask it to end and wait; kill it when it does not listen. Returns its exit code."""
+        process = self._started()
+        if process.poll() is None:
+            process.send_signal(by)
+            try:
+                process.wait(within)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        return process.returncode
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        self._started().kill()
+        self._started().wait()
+
+    def tail(self, lines: int = 30) -> str:
+        """The end of its log."""
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return f"--- {self.log.name}\n" + "\n".join(text.splitlines()[-lines:])
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise ProcessFailed(f"{self.name} was not started")
+        return self._process
+
+    def __enter__(self) -> Self:
+        return self if self._process is not None else self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process is not None:
+            self.stop()
