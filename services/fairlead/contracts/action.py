@@ -38,6 +38,8 @@ class Action(Document):
     route: ModelName
     type: ActionType
     attempt: int | None = None
+    step: int | None = None
+    """For an approval: the step it is meant for, counted from 0; None for the present one."""
     to_revision: int | None = None
     """For a rollback: the revision whose stable version shall serve again; None for the one before."""
     actor: str
@@ -49,3 +51,8 @@ class Action(Document):
     message: str = ""
     revision: int | None = None
     """The revision that carried it out."""
+
+    def asks_the_same(self, other: Action) -> bool:
+        """True when both ask for the same thing, by whomever and whenever."""
+        mine = (self.namespace, self.route, self.type, self.attempt, self.step, self.to_revision)
+        return mine == (other.namespace, other.route, other.type, other.attempt, other.step, other.to_revision)

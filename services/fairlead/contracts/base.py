@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -46,7 +48,7 @@ def format_duration(seconds: float) -> str:
     return text or "0s"
 
 
-# Seconds inside, "5m" outside; a plain number is refused in documents, because its unit would be a guess.
+# Seconds inside, "5m" outside. A plain number is taken for seconds, so that code may write 30.0.
 Duration = Annotated[
     float,
     BeforeValidator(_parse_duration),
@@ -63,6 +65,11 @@ def _aware(value: datetime) -> datetime:
 
 
 Moment = Annotated[datetime, AfterValidator(_aware)]
+
+
+def canonical(document: Mapping[str, Any]) -> str:
+    """The one way to write JSON data down for hashing: keys sorted, no spaces, and no NaN, which is not JSON."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def digest(text: str) -> str:

@@ -6,12 +6,13 @@ next; nothing else is remembered, so a process killed at any write resumes from 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import Field, FiniteFloat, model_validator
 
-from fairlead.contracts.base import Document, Moment, digest
+from fairlead.contracts.base import Document, Moment, canonical, digest
 from fairlead.contracts.manifest import ModelName
 from fairlead.contracts.route import VersionRef
 from fairlead.contracts.table import Table
@@ -32,6 +33,7 @@ class Cause(StrEnum):
     CREATED = "created"
     SPEC = "spec"
     RELEASED = "released"
+    PINNED = "pinned"
     STEP = "step"
     PROMOTED = "promoted"
     ROLLED_BACK = "rolled-back"
@@ -52,7 +54,7 @@ class Check(Document):
     gate: str
     verdict: Verdict
     reason: str
-    numbers: dict[str, float] = {}
+    numbers: dict[str, FiniteFloat] = {}
 
 
 class Counts(Document):
@@ -61,12 +63,17 @@ class Counts(Document):
     n: Annotated[int, Field(ge=0)] = 0
     bad: Annotated[int, Field(ge=0)] = 0
 
+    def plus(self, other: Counts) -> Counts:
+        """Both together."""
+        return Counts(n=self.n + other.n, bad=self.bad + other.bad)
+
 
 class Window(Document):
     """What the gateways counted between two readings (architecture, section 9).
 
     `candidate` are attempts the candidate answered, `stable` stable's own share; `assigned` requests were given
-    to the candidate and `unserved` of them were not answered well by it. A window with `gap` set is no evidence.
+    to the candidate and `unserved` of them were not answered well by it. A window with `gap` set is no evidence
+    and counts nothing. `ready` is how many of the candidate's instances were ready at its end, None for unknown.
     """
 
     start: Moment
@@ -76,7 +83,34 @@ class Window(Document):
     stable: Counts = Counts()
     assigned: int = 0
     unserved: int = 0
+    ready: int | None = None
     gap: str | None = None
+
+    @model_validator(mode="after")
+    def _a_gap_counts_nothing(self) -> Self:
+        if self.gap is not None and (self.candidate.n or self.stable.n or self.assigned or self.unserved):
+            raise ValueError("a window with a gap is no evidence and may count nothing")
+        return self
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasted."""
+        return (self.end - self.start).total_seconds()
+
+    def merged(self, later: Window) -> Window:
+        """This window and the next one as one. What one of them could not count adds nothing."""
+        ready = None if self.ready is None or later.ready is None else max(self.ready, later.ready)
+        return Window(
+            start=self.start,
+            end=later.end,
+            weight=later.weight,
+            candidate=self.candidate.plus(later.candidate),
+            stable=self.stable.plus(later.stable),
+            assigned=self.assigned + later.assigned,
+            unserved=self.unserved + later.unserved,
+            ready=ready,
+            gap=later.gap if self.gap and later.gap else None,
+        )
 
 
 class Rejected(Document):
@@ -96,6 +130,8 @@ class State(Document):
     """The identity the route was last asked for."""
     previous: VersionRef | None = None
     """The version before the last promotion, kept running through the rollback window."""
+    previous_revision: int | None = None
+    """The last revision in which `previous` was stable: where a rollback returns to."""
     promoted_at: Moment | None = None
     step: int = -1
     """Index into the strategy's steps; -1 before the first."""
@@ -137,7 +173,7 @@ class Revision(Document):
 
     def content_hash(self) -> str:
         """SHA-256 over the canonical JSON of everything but the hash itself, parent included."""
-        return digest(self.model_dump_json(by_alias=True, exclude={"hash"}))
+        return hash_of(self.to_json())
 
     def sealed(self) -> Revision:
         """The same revision with its hash filled in."""
@@ -153,23 +189,33 @@ class Checkpoint(Document):
     pruned_at: Moment
 
 
-def find_break(revisions: list[Revision], checkpoint: Checkpoint | None = None) -> str | None:
+def hash_of(document: Mapping[str, Any]) -> str:
+    """A revision's hash, computed from its JSON as it was stored.
+
+    From the document and not from the class, because a later release may add a field with a default, and what was
+    written before must still match.
+    """
+    return digest(canonical({key: value for key, value in document.items() if key != "hash"}))
+
+
+def find_break(documents: Iterable[Mapping[str, Any]], checkpoint: Checkpoint | None = None) -> str | None:
     """None when the chain holds, else one sentence naming the first revision that does not fit.
 
-    `revisions` ascend by `seq`; `checkpoint` is where pruning left off, None for a chain from its beginning.
+    `documents` are stored revisions, ascending by `seq`. Up to `checkpoint` single ones may be left (promotions are
+    kept): each must match its own hash. After it, or from the beginning, each continues the one before.
     """
     seq, parent = (checkpoint.seq, checkpoint.hash) if checkpoint else (0, "")
-    for revision in revisions:
-        if revision.seq != seq + 1:
-            return f"revision {revision.route}.{seq + 1} is missing: {revision.id} follows {revision.route}.{seq}"
-        if revision.content_hash() != revision.hash:
-            return f"revision {revision.id} was changed after it was written: its content does not match its hash"
-        if revision.parent != parent:
-            return f"revision {revision.id} does not continue the chain: its parent is not {revision.route}.{seq}"
-        seq, parent = revision.seq, revision.hash
+    for document in documents:
+        route, this = document.get("route"), document.get("seq", 0)
+        if hash_of(document) != document.get("hash"):
+            return f"revision {route}.{this} was changed after it was written: its content does not match its hash"
+        if checkpoint and this <= checkpoint.seq:
+            if this == checkpoint.seq and document["hash"] != checkpoint.hash:
+                return f"revision {route}.{this} is not the one that the checkpoint names"
+            continue
+        if this != seq + 1:
+            return f"revision {route}.{seq + 1} is missing: {route}.{this} follows {route}.{seq}"
+        if document.get("parent") != parent:
+            return f"revision {route}.{this} does not continue the chain: its parent is not {route}.{seq}"
+        seq, parent = this, document["hash"]
     return None
-
-
-def revision_from(data: dict[str, Any]) -> Revision:
-    """A stored revision, as it was written; raises pydantic's ValidationError when it is not one."""
-    return Revision.model_validate(data)

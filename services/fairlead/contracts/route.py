@@ -78,10 +78,14 @@ class Step(Document):
     approval: bool = False
 
 
+GateName = Literal["ready", "smoke", "acknowledged", "capacity"]
+"""Every gate there is. One place, so that an unknown name is refused wherever a spec comes in, with its path."""
+
+
 class GateSpec(Document):
     """One named check. A guard that fails rolls back; a signal that fails holds."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,38}$")]
+    name: GateName
     role: Literal["guard", "signal"] = "guard"
 
 
@@ -89,7 +93,11 @@ class WarmUp(Document):
     """What a candidate must do before any weight: become ready in time, then answer its golden rows."""
 
     deadline: Duration = 600.0
+    """How long it may take to become ready."""
     soak: Duration = 0.0
+    """How long it must have stayed ready before its first weight."""
+    restart: Duration = 60.0
+    """How long a candidate that has weight may have no ready instance: a restart is not yet a failure."""
     smoke: bool = True
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from fairlead.contracts.base import Document, digest
+from fairlead.contracts.base import Document, canonical, digest
 from fairlead.contracts.manifest import ModelName
 from fairlead.contracts.route import TOTAL_WEIGHT, HeaderName, VersionRef
 
@@ -55,4 +55,4 @@ class Table(Document):
     @property
     def hash(self) -> str:
         """SHA-256 of the table's canonical JSON: equal tables, equal hashes."""
-        return digest(self.model_dump_json(by_alias=True))
+        return digest(canonical(self.to_json()))

@@ -1,0 +1,75 @@
+"""Instances, wanted and reported; and what the engine last said of each route. None of it waits for the disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from fairlead.contracts.instance import Instance, Wanted
+from fairlead.store.sqlite.database import Database
+
+
+class SqliteInstances:
+    """`store.base.InstanceStore`."""
+
+    _database: Database
+
+    def want(self, wanted: Sequence[Wanted]) -> None:
+        """Replace the whole list of wanted instances. Nothing is written when it is the same."""
+        asked = {one.id: one.model_dump_json(by_alias=True) for one in wanted}
+        with self._database.reading() as connection:
+            if dict(connection.execute("SELECT id, document FROM wanted")) == asked:
+                return
+        with self._database.writing(durable=False) as connection:
+            connection.execute("DELETE FROM wanted")
+            connection.executemany("INSERT INTO wanted VALUES (?, ?)", sorted(asked.items()))
+
+    def wanted(self) -> list[Wanted]:
+        """The wanted instances, by id."""
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT document FROM wanted ORDER BY id").fetchall()
+        return [Wanted.model_validate_json(document) for (document,) in rows]
+
+    def report(self, instance: Instance) -> None:
+        """Say what is known of one instance."""
+        with self._database.writing(durable=False) as connection:
+            connection.execute(
+                "INSERT INTO instances VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET document = excluded.document",
+                (instance.id, instance.model_dump_json(by_alias=True)),
+            )
+
+    def forget(self, instance_id: str) -> None:
+        """Remove a stopped instance."""
+        with self._database.writing(durable=False) as connection:
+            connection.execute("DELETE FROM instances WHERE id = ?", (instance_id,))
+
+    def instances(self) -> list[Instance]:
+        """The reported instances, by id."""
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT document FROM instances ORDER BY id").fetchall()
+        return [Instance.model_validate_json(document) for (document,) in rows]
+
+
+class SqliteStatuses:
+    """`store.base.StatusStore`."""
+
+    _database: Database
+
+    def set_status(self, route: str, status: dict[str, object]) -> None:
+        """Replace a route's status document. The same one again is no write, and so no change to anybody."""
+        document = json.dumps(status, sort_keys=True, default=str)
+        with self._database.writing(durable=False) as connection:
+            connection.execute(
+                "INSERT INTO statuses VALUES (?, ?) ON CONFLICT (route) DO UPDATE SET document = excluded.document"
+                " WHERE document <> excluded.document",
+                (route, document),
+            )
+
+    def status(self, route: str) -> dict[str, object] | None:
+        """The last status document."""
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT document FROM statuses WHERE route = ?", (route,)).fetchone()
+        if row is None:
+            return None
+        document: dict[str, object] = json.loads(row[0])
+        return document

@@ -1,0 +1,95 @@
+"""Routes: the users' wishes, each with the compare-and-set number of its last write."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from fairlead import errors
+from fairlead.contracts.route import Route, RouteSpec
+from fairlead.store.sqlite.database import Database
+
+
+class SqliteRoutes:
+    """`store.base.RouteStore`."""
+
+    _database: Database
+
+    def routes(self) -> list[Route]:
+        """All routes, by name."""
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT document FROM routes ORDER BY name").fetchall()
+        return [Route.model_validate_json(document) for (document,) in rows]
+
+    def route(self, name: str) -> Route:
+        """One route. Raises NotFound, naming the routes there are."""
+        found = self._route(name)
+        if found is None:
+            raise self._missing(name)
+        return found
+
+    def put_route(
+        self,
+        name: str,
+        spec: RouteSpec,
+        *,
+        now: datetime,
+        actor: str,
+        reason: str = "",
+        annotations: dict[str, str] | None = None,
+        expected: int | None = None,
+    ) -> Route:
+        """Create or replace the spec; see `store.base.RouteStore.put_route`."""
+        with self._database.writing() as connection:
+            found = self._route(name)
+            _expect(name, found, expected)
+            if found is None:
+                route = Route(name=name, resource_version=1, created_at=now, actor=actor, reason=reason, spec=spec)
+            else:
+                route = found.model_copy(update={"spec": spec})
+                if spec != found.spec:
+                    changed = {"generation": found.generation + 1, "actor": actor, "reason": reason}
+                    route = route.model_copy(update=changed)
+            if annotations is not None:
+                route = route.model_copy(update={"annotations": annotations})
+            if route == found:
+                return found
+            route = route.model_copy(update={"resource_version": found.resource_version + 1 if found else 1})
+            connection.execute(
+                "INSERT INTO routes VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE"
+                " SET resource_version = excluded.resource_version, document = excluded.document",
+                (name, route.resource_version, route.model_dump_json(by_alias=True)),
+            )
+            return route
+
+    def delete_route(self, name: str) -> None:
+        """Remove the wish; its ledger stays. Raises NotFound."""
+        with self._database.writing() as connection:
+            if not connection.execute("DELETE FROM routes WHERE name = ?", (name,)).rowcount:
+                raise self._missing(name)
+            connection.execute("DELETE FROM statuses WHERE route = ?", (name,))
+
+    def change_token(self) -> object:
+        """Differs from the last one whenever anything in the store changed, by whomever."""
+        return self._database.change_token()
+
+    def _route(self, name: str) -> Route | None:
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT document FROM routes WHERE name = ?", (name,)).fetchone()
+        return Route.model_validate_json(row[0]) if row else None
+
+    def _missing(self, name: str) -> errors.NotFound:
+        names = ", ".join(route.name for route in self.routes()) or "none yet"
+        return errors.NotFound(f"there is no route {name!r}", hint=f"routes: {names}")
+
+
+def _expect(name: str, found: Route | None, expected: int | None) -> None:
+    present = found.resource_version if found else 0
+    if expected is None or expected == present:
+        return
+    if expected == 0:
+        raise errors.Conflict(f"route {name!r} exists already")
+    if found is None:
+        raise errors.Conflict(f"route {name!r} was deleted since you read it")
+    raise errors.Conflict(
+        f"route {name!r} was changed by {found.actor or 'somebody'} since you read it", hint="read it again"
+    )

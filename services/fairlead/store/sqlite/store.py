@@ -1,0 +1,33 @@
+"""The whole store: one file, one class, a base class per noun."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from fairlead.store.sqlite.actions import SqliteActions
+from fairlead.store.sqlite.database import BUSY_TIMEOUT_S, Database
+from fairlead.store.sqlite.instances import SqliteInstances, SqliteStatuses
+from fairlead.store.sqlite.ledger import SqliteLedger
+from fairlead.store.sqlite.routes import SqliteRoutes
+
+
+class SqliteStore(SqliteRoutes, SqliteLedger, SqliteActions, SqliteInstances, SqliteStatuses):
+    """`store.base.Store` in one SQLite file, shared by the control plane, the supervisor and the command line.
+
+    `create=False` is for whoever expects to find it: a command typed in the wrong folder makes no ledger there.
+    """
+
+    def __init__(self, path: Path | str, *, create: bool = True, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
+        self._database = Database(Path(path), create=create, busy_timeout_s=busy_timeout_s)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
