@@ -30,8 +30,6 @@ def _well(backend: Backend) -> None:
 def test_every_request_is_sent_when_due_and_answered(backend: Backend) -> None:
     check = OneOf.these(answer("iris", "1.0.0"))
     with OpenLoop(backend.url, rate=400, seconds=1, request=REQUEST, check=check) as load:
-        backend.url, rate=400, seconds=1, request=REQUEST, check=OneOf.these(answer("iris", "1.0.0"))
-    ) as load:
         summary = load.result()
     assert (summary.sent, summary.ok, summary.failed) == (400, 400, 0)
     assert backend.counts().answered == {200: 400}
