@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from fairlead.contracts.action import Action, Outcome
+from fairlead.contracts.gateway import Key
 from fairlead.contracts.instance import Instance, Wanted
 from fairlead.contracts.revision import Check, Revision, Window
 from fairlead.contracts.route import Route, VersionRef
@@ -29,6 +30,7 @@ class EngineStore(Protocol):
     def windows(self, route: str) -> list[Window]: ...  # noqa: D102
     def instances(self) -> list[Instance]: ...  # noqa: D102
     def want(self, wanted: Sequence[Wanted]) -> None: ...  # noqa: D102
+    def wanted(self) -> list[Wanted]: ...  # noqa: D102
     def set_status(self, route: str, status: dict[str, object]) -> None: ...  # noqa: D102
 
 
@@ -55,7 +57,10 @@ class Smoke(Protocol):
     """Asks a version its golden rows, on the way users take."""
 
     def smoke(self, table: Table, ref: VersionRef) -> Check:
-        """Pass, fail with the row that differs, or inconclusive when it could not be asked. Never raises."""
+        """Pass, fail with the row that differs, or inconclusive when it could not be asked. Never raises.
+
+        Only asked once the table, which pins the version, is served by every reachable gateway.
+        """
         ...
 
 
@@ -69,19 +74,21 @@ class Clock(Protocol):
 class Reading:
     """Raw cumulative counters of one gateway at one moment, as the estimator wants them (section 9).
 
-    `clusters` maps (cluster role, namespace, model, version) to counter name to value; `endpoints` maps the same
-    key to endpoint address to (rq_success, rq_error).
+    `clusters` maps a cluster to counter name to value; `endpoints` maps it to endpoint address to
+    (rq_success, rq_error). A counter that is not there has not been incremented yet: it is 0.
     """
 
     gateway: str
     at: datetime
-    clusters: Mapping[tuple[str, str, str, str], Mapping[str, int]]
-    endpoints: Mapping[tuple[str, str, str, str], Mapping[str, tuple[int, int]]]
+    clusters: Mapping[Key, Mapping[str, int]]
+    endpoints: Mapping[Key, Mapping[str, tuple[int, int]]]
+    uptime_s: float | None = None
+    """How long this gateway's process has run: less than the time since the last reading means a restart."""
 
 
 class MetricSource(Protocol):
     """Where counts come from. Counts, never rates."""
 
     def read(self) -> Sequence[Reading]:
-        """One reading per gateway that answered; an empty list is a metrics outage, and no evidence."""
+        """One reading per gateway that answered; an empty list is a metrics outage, and no evidence. Never raises."""
         ...
