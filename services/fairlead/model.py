@@ -34,20 +34,26 @@ class Model(Generic[Row, Answer]):
 
     row_type: ClassVar[type[BaseModel]]
     answer_type: ClassVar[type[BaseModel]]
+    _contract: ClassVar[tuple[Any, Any]] = (Row, Answer)  # type variables, until a subclass says what they are
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        for base in getattr(cls, "__orig_bases__", ()):
-            if typing.get_origin(base) is Model:
-                row, answer = typing.get_args(base)
-                if isinstance(row, type) and isinstance(answer, type):
-                    cls.row_type, cls.answer_type = row, answer
+        for base in cls.__dict__.get("__orig_bases__", ()):
+            origin = typing.get_origin(base)
+            if isinstance(origin, type) and issubclass(origin, Model):
+                parameters = origin.__parameters__  # type: ignore[attr-defined]
+                given = dict(zip(parameters, typing.get_args(base), strict=True))
+                row, answer = (given.get(part, part) for part in origin._contract)
+                cls._contract = row, answer
+                if not isinstance(row, TypeVar) and not isinstance(answer, TypeVar):
+                    cls.row_type, cls.answer_type = _pydantic(cls, row), _pydantic(cls, answer)
 
     def load(self, artifact: Path) -> None:
         """Load the artifact, once, before any request.
 
-        `artifact` is a file or folder whose digest has been checked against the manifest. Raise anything to
-        say that it cannot be used: the service then stays not ready and says why.
+        `artifact` is a private copy of the file or folder, of bytes whose digest has been checked against the
+        manifest; it is gone when this method returns, so read all that is needed. A model without an artifact gets
+        its folder. Raise anything to say that it cannot be used: the service stays not ready and says why.
         """
 
     def predict(self, rows: list[Row]) -> list[Answer]:
@@ -63,3 +69,9 @@ class Model(Generic[Row, Answer]):
         Overriding this is the fast path; `predict` is then not called.
         """
         raise errors.ModelFailed(f"{type(self).__name__} does not define predict_columns")
+
+
+def _pydantic(owner: type, part: Any) -> type[BaseModel]:
+    if isinstance(part, type) and issubclass(part, BaseModel):
+        return part
+    raise TypeError(f"{owner.__name__}: a Model's row and answer are pydantic models, {part!r} is not")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 # A model's name is a DNS label: it becomes object names, paths and a part of Envoy cluster names, which are
 # split at "~" and may hold no "_" (routing.envoy.names).
@@ -13,6 +14,17 @@ ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}
 # an image tag and a Kubernetes label value.
 Version = Annotated[str, StringConstraints(pattern=r"^[0-9a-z]([0-9a-z.-]{0,38}[0-9a-z])?$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+# Where a digest or a golden row is read from must not depend on where the folder lies.
+def _relative(path: str) -> str:
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or ".." in parts or "\\" in path:
+        raise ValueError("must be a path inside the model folder, with '/' and without '..'")
+    return path
+
+
+RelativePath = Annotated[str, AfterValidator(_relative)]
 Format = Literal["sklearn", "joblib", "pickle", "python"]
 Datatype = Literal[
     "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP32", "FP64", "BYTES"
@@ -41,7 +53,7 @@ class License(_Strict):
 class Artifact(_Strict):
     """The trained file or folder. `path` is relative to the model folder and may not leave it."""
 
-    path: str
+    path: RelativePath
     sha256: Sha256
 
 
@@ -60,6 +72,15 @@ class Tensor(_Strict):
     shape: tuple[int, ...] = (-1,)
     description: str = ""
 
+    @field_validator("shape")
+    @classmethod
+    def _starts_with_the_batch(cls, shape: tuple[int, ...]) -> tuple[int, ...]:
+        if not shape or shape[0] != -1:
+            raise ValueError("the first dimension is the batch and must be -1")
+        if any(size != -1 and size < 1 for size in shape):
+            raise ValueError("a dimension is at least 1, or -1 where every row may have its own")
+        return shape
+
 
 class Manifest(_Strict):
     """One model version, as its folder describes it."""
@@ -77,8 +98,8 @@ class Manifest(_Strict):
     inputs: tuple[Tensor, ...] = ()
     outputs: tuple[Tensor, ...] = ()
     batching: Batching = Batching()
-    golden: str | None = None
-    profile: str | None = None
+    golden: RelativePath | None = None
+    profile: RelativePath | None = None
     built_with: dict[str, str] = Field(default_factory=dict)
     """Library -> version the artifact was written with (`scikit-learn: 1.9.1`), in the names of the Python index."""
     version_skew: Literal["refuse", "warn"] = "refuse"
@@ -97,4 +118,11 @@ class Manifest(_Strict):
             raise ValueError(f"format '{self.format}' needs `artifact: {{path, sha256}}`")
         if self.entry is None and not (self.inputs and self.outputs):
             raise ValueError("without `entry`, both `inputs` and `outputs` must be declared")
+        for part, tensors in (("inputs", self.inputs), ("outputs", self.outputs)):
+            names = [tensor.name for tensor in tensors]
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise ValueError(f"`{part}` names {twice[0]!r} twice")
+            # pydantic's own attributes would be hidden by the field, and a leading "_" is no field at all
+            if self.entry is None and (taken := [name for name in names if name[0] == "_" or hasattr(BaseModel, name)]):
+                raise ValueError(f"`{part}` names {taken[0]!r}, which cannot be a field's name; choose another")
         return self

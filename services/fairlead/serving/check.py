@@ -201,10 +201,16 @@ def _made(name: str, check: Callable[[Subject], _Said], subject: Subject) -> Fin
     try:
         said = check(subject)
     except errors.FairleadError as error:
-        return Finding(name, "failed", error.message, error.hint or "")
+        return Finding(name, "failed", _told(error), error.hint or "")
     except OSError as error:
         return Finding(name, "failed", str(error), "Make the file readable for this user.")
     return Finding(name, said.outcome, said.message, said.hint)
+
+
+def _told(error: errors.FairleadError) -> str:
+    """The message, and after it every further field that is wrong: a message names the first."""
+    further = error.details[1:] if isinstance(error, errors.Invalid) else ()
+    return "\n".join([error.message, *(f"{'.'.join(map(str, detail.loc))}: {detail.msg}" for detail in further)])
 
 
 def _skipped(name: str, missing: list[str]) -> Finding:

@@ -22,13 +22,12 @@ CHUNK_BYTES = 1 << 20
 
 def inside(folder: Path, path: str, *, field: str) -> Path:
     """`path` below `folder`, followed through symbolic links; refused where it leads out, is absent or is no file."""
-    detail = (errors.Detail(loc=tuple(field.split(".")), msg=path, type="path"),)
     root = folder.resolve()
     found = (root / path).resolve()
     if not found.is_relative_to(root) or found == root:
-        raise errors.Invalid(f"fairlead.yaml: {field}: {path!r} leads out of the model folder {folder}", details=detail)
+        raise errors.Invalid(f"fairlead.yaml: {field}: {path!r} leads out of the model folder {folder}")
     if not (found.is_file() or found.is_dir()):
-        raise errors.Invalid(f"fairlead.yaml: {field}: there is no {path!r} in {folder}", details=detail)
+        raise errors.Invalid(f"fairlead.yaml: {field}: there is no {path!r} in {folder}")
     return found
 
 
@@ -43,7 +42,6 @@ def checked(folder: Path, artifact: Artifact) -> Iterator[Path]:
             raise errors.ArtifactRejected(
                 f"{artifact.path} is not the artifact that fairlead.yaml names: "
                 f"its sha256 is {actual}, the manifest says {artifact.sha256}. Nothing of it was loaded.",
-                details=(errors.Detail(loc=("artifact", "sha256"), msg=actual, type="digest_mismatch"),),
                 hint="Restore the file, or train again, which writes a new manifest; never edit the digest by hand.",
             )
         yield copy
@@ -92,7 +90,6 @@ def _copy_tree(source: Path, copy: Path) -> str:
         else:  # a link may lead out or change under us; sha256sum would escape the two characters
             raise errors.Invalid(
                 f"fairlead.yaml: artifact.path: {name!r} in {source.name} is not a plain file",
-                details=(errors.Detail(loc=("artifact", "path"), msg=name, type="path"),),
                 hint="A folder artifact holds plain files and folders: no links, no line break or backslash in names.",
             )
     return digest.of_tree(files)

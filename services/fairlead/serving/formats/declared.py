@@ -104,7 +104,6 @@ def _check_inputs(manifest: Manifest) -> None:
     if mixed:
         raise errors.Invalid(
             "fairlead.yaml: inputs: several inputs can only be served without `entry` if each is one number per row",
-            details=(errors.Detail(loc=("inputs",), msg="mixed inputs", type="inputs"),),
             hint="Write a model.py with a fairlead.Model that puts them together, and name it in `entry`.",
         )
 

@@ -119,5 +119,4 @@ def _top_level_names(folder: Path) -> Iterator[str]:
 
 
 def _invalid(entry: str, problem: str) -> errors.Invalid:
-    detail = errors.Detail(loc=("entry",), msg=problem, type="entry")
-    return errors.Invalid(f"fairlead.yaml: entry: {entry!r}: {problem}", details=(detail,))
+    return errors.Invalid(f"fairlead.yaml: entry: {entry!r}: {problem}")

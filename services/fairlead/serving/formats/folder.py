@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from fairlead import errors
 from fairlead.contracts.manifest import Manifest
@@ -100,17 +101,43 @@ def read_manifest(folder: Path) -> Manifest:
             hint="Train an example with `python services/models/iris/train.py`, or write one: docs/model-folder.md.",
         ) from cause
     try:
-        return Manifest.model_validate(yaml.safe_load(text))
+        return Manifest.model_validate(yaml.load(text, Loader=_UniqueKeys))
     except yaml.YAMLError as cause:
         raise errors.Invalid(f"{path}: not YAML: {cause}") from cause
     except ValidationError as cause:
         raise _invalid(path, cause) from cause
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """Plain YAML, except that a key may stand only once: of two digests, YAML would silently take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        merge = "tag:yaml.org,2002:merge"
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != merge]
+        if twice := [key for key in keys if keys.count(key) > 1]:
+            raise yaml.constructor.ConstructorError(None, None, f"{twice[0]!r} stands there twice", node.start_mark)
+        return super().construct_mapping(node, deep=deep)
+
+
 def _invalid(path: Path, cause: ValidationError) -> errors.Invalid:
-    details = tuple(errors.Detail(loc=found["loc"], msg=found["msg"], type=found["type"]) for found in cause.errors())
-    said = "; ".join(f"{'.'.join(map(str, detail.loc)) or 'the whole'}: {detail.msg}" for detail in details)
-    return errors.Invalid(f"{path}: {said}", details=details, hint="Every field is explained in docs/model-folder.md.")
+    details = tuple(
+        errors.Detail(loc=found["loc"], msg=_said(found), type=found["type"])
+        for found in cause.errors(include_url=False)
+    )
+    first = ".".join(map(str, details[0].loc))
+    more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+    return errors.Invalid(
+        f"{path}: {f'{first}: ' if first else ''}{details[0].msg}{more}",
+        details=details,
+        hint="Every field is explained in docs/model-folder.md.",
+    )
+
+
+def _said(found: ErrorDetails) -> str:
+    """pydantic's sentence, and for the usual trap of YAML what to do about it."""
+    if found["type"] == "string_type" and isinstance(found["input"], int | float):
+        return f"{found['msg']}; YAML reads {found['input']} as a number: write it in quotes"
+    return found["msg"]
 
 
 def _golden_rows(folder: Path, manifest: Manifest) -> tuple[GoldenRow, ...]:

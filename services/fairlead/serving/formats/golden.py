@@ -58,8 +58,7 @@ def _row(line: str, where: str) -> GoldenRow:
 
 
 def _invalid(where: str, problem: str) -> errors.Invalid:
-    detail = errors.Detail(loc=(where,), msg=problem, type="golden")
-    return errors.Invalid(f"{where}: {problem}", details=(detail,))
+    return errors.Invalid(f"{where}: {problem}")
 
 
 def compare(expected: Any, actual: Any, rtol: float) -> str | None:

@@ -65,7 +65,6 @@ class _Derivation:
             if dataclasses.is_dataclass(annotation) or typing.is_typeddict(annotation):
                 raise errors.Invalid(
                     f"{where}: {annotation.__name__} is a {_kind(annotation)}, which cannot be made strict",
-                    details=(errors.Detail(loc=(where,), msg=annotation.__name__, type="row_type"),),
                     hint="Write it as a pydantic BaseModel.",
                 )
         origin, args = typing.get_origin(annotation), typing.get_args(annotation)
