@@ -1,0 +1,132 @@
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fairlead import errors
+from fairlead.contracts.platform import LocalModel, LocalVersion, Platform
+from fairlead.local.apply import apply, deploy, read_platform
+from fairlead.store.sqlite import SqliteStore
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> SqliteStore:
+    return SqliteStore(tmp_path / "ledger.db")
+
+
+def make_folder(base: Path, version: str, *, name: str = "iris", digest: str = "ab" * 32) -> Path:
+    folder = base / name / version
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest = {
+        "name": name,
+        "version": version,
+        "format": "joblib",
+        "artifact": {"path": "model.joblib", "sha256": digest},
+        "inputs": [{"name": "x", "datatype": "FP64"}],
+        "outputs": [{"name": "y", "datatype": "FP64"}],
+    }
+    (folder / "fairlead.yaml").write_text(yaml.safe_dump(manifest))
+    return folder
+
+
+def platform(target: str, *versions: str) -> Platform:
+    sources = {version: LocalVersion(source=f"iris/{version}") for version in versions}
+    return Platform(models={"iris": LocalModel(versions=sources, target=target)})
+
+
+def test_a_file_becomes_routes_with_absolute_sources_and_digests(tmp_path: Path, store: SqliteStore) -> None:
+    make_folder(tmp_path, "1.0.0")
+    (route,) = apply(store, platform("1.0.0", "1.0.0"), tmp_path, now=NOW, actor="test")
+    version = route.spec.versions["1.0.0"]
+    assert version.source == str(tmp_path / "iris/1.0.0")
+    assert version.artifact == "ab" * 32
+
+
+def test_applying_the_same_file_again_changes_nothing(tmp_path: Path, store: SqliteStore) -> None:
+    make_folder(tmp_path, "1.0.0")
+    first = apply(store, platform("1.0.0", "1.0.0"), tmp_path, now=NOW, actor="test")
+    assert apply(store, platform("1.0.0", "1.0.0"), tmp_path, now=NOW, actor="test") == first
+
+
+def test_starting_again_does_not_undo_a_release(tmp_path: Path, store: SqliteStore) -> None:
+    make_folder(tmp_path, "1.0.0")
+    make_folder(tmp_path, "1.1.0")
+    (route,) = apply(store, platform("1.0.0", "1.0.0", "1.1.0"), tmp_path, now=NOW, actor="test")
+    released = route.spec.model_copy(update={"target": route.spec.target.model_copy(update={"version": "1.1.0"})})
+    store.put_route("iris", released, now=NOW, actor="somebody", annotations=route.annotations)
+    (again,) = apply(store, platform("1.0.0", "1.0.0", "1.1.0"), tmp_path, now=NOW, actor="test")
+    assert again.spec.target.version == "1.1.0"
+
+
+def test_a_target_changed_in_the_file_is_a_release(tmp_path: Path, store: SqliteStore) -> None:
+    make_folder(tmp_path, "1.0.0")
+    make_folder(tmp_path, "1.1.0")
+    apply(store, platform("1.0.0", "1.0.0", "1.1.0"), tmp_path, now=NOW, actor="test")
+    (route,) = apply(store, platform("1.1.0", "1.0.0", "1.1.0"), tmp_path, now=NOW, actor="test")
+    assert route.spec.target.version == "1.1.0"
+
+
+def test_a_version_deployed_and_released_by_command_survives_a_start(tmp_path: Path, store: SqliteStore) -> None:
+    make_folder(tmp_path, "1.0.0")
+    (route,) = apply(store, platform("1.0.0", "1.0.0"), tmp_path, now=NOW, actor="test")
+    route = deploy(store, make_folder(tmp_path, "2.0.0"), instances=1, now=NOW, actor="a", reason="")
+    released = route.spec.model_copy(update={"target": route.spec.target.model_copy(update={"version": "2.0.0"})})
+    store.put_route("iris", released, now=NOW, actor="a", annotations=route.annotations)
+    (again,) = apply(store, platform("1.0.0", "1.0.0"), tmp_path, now=NOW, actor="test")
+    assert set(again.spec.versions) == {"1.0.0", "2.0.0"}
+    assert again.spec.target.version == "2.0.0"
+
+
+def test_the_first_version_of_a_model_is_its_target(tmp_path: Path, store: SqliteStore) -> None:
+    route = deploy(store, make_folder(tmp_path, "1.0.0"), instances=2, now=NOW, actor="a", reason="")
+    assert route.spec.target.version == "1.0.0"
+    assert route.spec.versions["1.0.0"].instances == 2
+
+
+def test_deploying_another_artifact_under_the_same_version_is_refused_with_both_digests(
+    tmp_path: Path, store: SqliteStore
+) -> None:
+    deploy(store, make_folder(tmp_path, "1.0.0"), instances=1, now=NOW, actor="a", reason="")
+    changed = make_folder(tmp_path, "1.0.0", digest="cd" * 32)
+    with pytest.raises(errors.Conflict, match=f"{'ab' * 32}.*{'cd' * 32}"):
+        deploy(store, changed, instances=1, now=NOW, actor="a", reason="")
+
+
+def test_a_folder_that_holds_another_version_than_the_file_says_is_refused(tmp_path: Path, store: SqliteStore) -> None:
+    make_folder(tmp_path, "1.0.0")
+    wrong = Platform(models={"iris": LocalModel(versions={"9.9.9": LocalVersion(source="iris/1.0.0")}, target="9.9.9")})
+    with pytest.raises(errors.Invalid, match="holds iris 1.0.0"):
+        apply(store, wrong, tmp_path, now=NOW, actor="test")
+
+
+def test_a_missing_folder_is_named(tmp_path: Path, store: SqliteStore) -> None:
+    with pytest.raises(errors.NotFound, match="no fairlead.yaml"):
+        apply(store, platform("1.0.0", "1.0.0"), tmp_path, now=NOW, actor="test")
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("gateway: {port: 99999}", "gateway.port"),
+        ("gatway: {}", "gatway"),
+        ("models: {iris: {target: 1.0.0, versions: {}}}", "models.iris.versions"),
+        ("models: {Iris: {target: 1.0.0, versions: {1.0.0: {source: x}}}}", "models.Iris"),
+    ],
+)
+def test_a_wrong_platform_file_names_the_field(tmp_path: Path, text: str, field: str) -> None:
+    file = tmp_path / "platform.yaml"
+    file.write_text(text)
+    with pytest.raises(errors.Invalid) as caught:
+        read_platform(file)
+    assert any(".".join(map(str, detail.loc)).startswith(field) for detail in caught.value.details)
+
+
+@pytest.mark.parametrize("text", ["- a list", "{unclosed", "\x00"])
+def test_what_is_no_mapping_is_refused_and_named(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "platform.yaml"
+    file.write_text(text)
+    with pytest.raises(errors.Invalid, match=r"platform\.yaml"):
+        read_platform(file)

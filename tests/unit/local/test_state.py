@@ -1,0 +1,88 @@
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fairlead import errors
+from fairlead.contracts.platform import ControlSettings, GatewaySettings, Run
+from fairlead.local.state import StateFolder, start_time
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> StateFolder:
+    state = StateFolder(tmp_path / ".fairlead")
+    state.create()
+    return state
+
+
+@pytest.fixture
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+def run_of(pid: int) -> Run:
+    return Run(pid=pid, gateway=GatewaySettings(), control=ControlSettings(), admin_port=9901)
+
+
+def test_a_second_platform_in_the_folder_is_refused_by_name(folder: StateFolder) -> None:
+    with folder.locked():
+        folder.write_run(run_of(4711))
+        other = StateFolder(folder.root)
+        with pytest.raises(errors.Conflict, match="process 4711, gateway on port 8080"), other.locked():
+            pass
+
+
+def test_the_folder_says_whether_somebody_runs_in_it(folder: StateFolder) -> None:
+    with folder.locked():
+        assert StateFolder(folder.root).is_running()
+    assert not folder.is_running()
+
+
+def test_asking_for_the_running_platform_when_there_is_none_says_how_to_start_one(folder: StateFolder) -> None:
+    with pytest.raises(errors.Unavailable) as caught:
+        folder.running()
+    assert "fairlead up" in (caught.value.hint or "")
+
+
+def test_what_was_written_of_a_run_is_read_back(folder: StateFolder) -> None:
+    folder.write_run(run_of(os.getpid()))
+    assert folder.last_run() == run_of(os.getpid())
+
+
+def test_a_damaged_run_file_counts_as_none(folder: StateFolder) -> None:
+    (folder.root / "run.json").write_text("{")
+    assert folder.last_run() is None
+
+
+def test_a_living_child_of_a_dead_supervisor_is_an_orphan(
+    folder: StateFolder, sleeper: subprocess.Popen[bytes]
+) -> None:
+    folder.write_children({"gateway": sleeper.pid})
+    assert folder.orphans() == {"gateway": sleeper.pid}
+
+
+def test_a_process_that_got_the_number_of_a_dead_child_is_no_orphan(
+    folder: StateFolder, sleeper: subprocess.Popen[bytes]
+) -> None:
+    (folder.root / "children.json").write_text(json.dumps({"gateway": [sleeper.pid, "an earlier start"]}))
+    assert folder.orphans() == {}
+
+
+def test_a_process_that_ended_has_no_start_time(sleeper: subprocess.Popen[bytes]) -> None:
+    assert start_time(sleeper.pid) is not None
+    sleeper.kill()
+    sleeper.wait()
+    assert start_time(sleeper.pid) is None
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(errors.Invalid, match="cannot be written"):
+        StateFolder(tmp_path / "file" / "state").create()
