@@ -34,7 +34,7 @@ class Model(Generic[Row, Answer]):
 
     row_type: ClassVar[type[BaseModel]]
     answer_type: ClassVar[type[BaseModel]]
-    _contract: ClassVar[tuple[Any, Any]] = (Row, Answer)  # type variables, until a subclass says what they are
+    _contract: ClassVar[tuple[Any, ...]]  # row and answer, or the type variables that a subclass has yet to fill
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -43,7 +43,7 @@ class Model(Generic[Row, Answer]):
             if isinstance(origin, type) and issubclass(origin, Model):
                 parameters = origin.__parameters__  # type: ignore[attr-defined]
                 given = dict(zip(parameters, typing.get_args(base), strict=True))
-                row, answer = (given.get(part, part) for part in origin._contract)
+                row, answer = (given.get(part, part) for part in getattr(origin, "_contract", parameters))
                 cls._contract = row, answer
                 if not isinstance(row, TypeVar) and not isinstance(answer, TypeVar):
                     cls.row_type, cls.answer_type = _pydantic(cls, row), _pydantic(cls, answer)

@@ -49,7 +49,7 @@ def model_class(manifest: Manifest, adapter: base.Format) -> type[Model[Any, Any
     return Declared
 
 
-class _Declared(Model[Any, Any]):
+class _Declared(Model[BaseModel, BaseModel]):
     """An estimator behind declared tensors."""
 
     inputs: tuple[Tensor, ...]
