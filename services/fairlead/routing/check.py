@@ -1,0 +1,80 @@
+"""Refuses what no gateway may be given: a snapshot that dangles or is empty, a table beyond what Envoy can do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from fairlead.contracts.route import TOTAL_WEIGHT
+from fairlead.contracts.table import Table
+from fairlead.errors import Detail, Invalid, Refused
+from fairlead.routing.references import members, named_by_routes
+from fairlead.routing.snapshot import Snapshot
+
+LONGEST_DIRECT_RESPONSE = 4096
+"""Envoy refuses a whole route configuration for one body above this."""
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+# The gateway writes these itself, so a draw by one of them would not be the user's.
+_GATEWAY_HEADERS = {"x-request-id", "x-client-request-id", "x-shadow-of", "x-forwarded-prefix", "x-model-version"}
+
+
+def check_snapshot(snapshot: Snapshot, *, allow_empty: bool = False) -> None:
+    """Raises Refused naming every problem. `allow_empty` permits a snapshot without listeners: it closes the door."""
+    problems = [*_dangling(snapshot), *_routes(snapshot)]
+    if not snapshot.listeners and not allow_empty:
+        problems.append("no listener: publishing this would close the gateway's port")
+    if problems:
+        raise Refused("not publishable: " + "; ".join(problems))
+
+
+def check_table(table: Table) -> None:
+    """Raises Invalid with a detail for every field that the gateway cannot do."""
+    details = [Detail(("table", field), message, "gateway") for field, message in _table(table)]
+    if details:
+        raise Invalid("; ".join(detail.msg for detail in details), details=details)
+
+
+def _dangling(snapshot: Snapshot) -> Iterator[str]:
+    for name in sorted(named_by_routes(snapshot.routes.values()) - snapshot.clusters.keys()):
+        yield f"a route names cluster {name}, which does not exist"
+    for name, cluster in snapshot.clusters.items():
+        for member in members(cluster):
+            if member not in snapshot.clusters:
+                yield f"aggregate {name} names cluster {member}, which does not exist"
+    for kind, resources in (
+        ("cluster", snapshot.clusters),
+        ("listener", snapshot.listeners),
+        ("route configuration", snapshot.routes),
+    ):
+        yield from (f"{kind} {key} calls itself {one['name']}" for key, one in resources.items() if one["name"] != key)
+
+
+def _routes(snapshot: Snapshot) -> Iterator[str]:
+    for configuration in snapshot.routes.values():
+        for host in configuration["virtual_hosts"]:
+            for route in host["routes"]:
+                yield from _route(route)
+
+
+def _route(route: dict[str, Any]) -> Iterator[str]:
+    name = route.get("name", "?")
+    entries = route.get("route", {}).get("weighted_clusters", {}).get("clusters")
+    if entries is not None and (total := sum(entry["weight"] for entry in entries)) != TOTAL_WEIGHT:
+        yield f"the weights of route {name} sum to {total}, not {TOTAL_WEIGHT}"
+    body = route.get("direct_response", {}).get("body", {}).get("inline_string", "")
+    if len(body.encode()) > LONGEST_DIRECT_RESPONSE:
+        yield f"the answer of route {name} is longer than {LONGEST_DIRECT_RESPONSE} bytes"
+
+
+def _table(table: Table) -> Iterator[tuple[str, str]]:
+    if not _LABEL.fullmatch(table.namespace):
+        yield "namespace", f"namespace {table.namespace!r} is not a DNS label"
+    if not 0 < table.per_try_timeout_s <= table.request_timeout_s:
+        yield "per_try_timeout_s", "the time limit of a try must be above 0 and at most the request's"
+    if table.sticky and (table.sticky in _GATEWAY_HEADERS or table.sticky.startswith("x-envoy-")):
+        yield "sticky", f"the gateway writes {table.sticky} itself; a sticky draw needs a header of the user's"
+    if len(set(table.pins)) != len(table.pins):
+        yield "pins", "a version is pinned twice"
+    if len({mirror.version for mirror in table.mirrors}) != len(table.mirrors):
+        yield "mirrors", "a version is mirrored twice"

