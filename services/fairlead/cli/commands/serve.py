@@ -1,0 +1,32 @@
+"""`fairlead serve`: one model version, in the foreground."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fairlead.serving import settings
+from fairlead.serving.inference import quota
+
+
+def command(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The model folder; it holds fairlead.yaml.")],
+    port: Annotated[int | None, typer.Option(help="TCP port; then $PORT, then 8080. 0 takes a free one.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 unless given.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads that call the model; 1 unless given.")] = None,
+    drain_s: Annotated[float | None, typer.Option(help="Seconds to go on answering after SIGTERM.")] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+) -> None:
+    """Serve one model folder over HTTP.
+
+    Everything else is set by FAIRLEAD_SERVING_<FIELD>; docs/model-service.md lists the fields.
+    """
+    chosen = settings.read(os.environ, host=host, port=port, threads=threads, drain_s=drain_s, log_level=log_level)
+    # The numeric libraries read these once, when they are imported: so they are set first, and the service, which
+    # imports them, is imported after.
+    os.environ.update(quota.environment(os.environ, quota.available(), chosen.threads, chosen.compute_threads))
+    importlib.import_module("fairlead.serving.app").run(folder, chosen)

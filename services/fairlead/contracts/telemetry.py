@@ -1,0 +1,90 @@
+"""Every metric of every process: its name, its labels and what it means. Nouns only; nothing is counted here.
+
+Services emit, and rules, alerts, dashboards and tests select, by these declarations and by no other spelling: a name
+that changes here breaks the build there. Names are `fairlead_<process>_<noun>_<unit or total>`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["counter", "gauge", "histogram"]
+
+MODEL_IDENTITY = ("model", "version")
+"""The labels that every metric of a model service carries first."""
+
+# One logarithmic grid for all durations, 0.25 ms to 10 s in factors of about 2: it starts below the gateway's first
+# boundary (1 ms), because queue and compute are often shorter than that, and shares the boundaries above it.
+SECONDS = (0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric family. `labels` are in the order in which code fills them."""
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+def _model(name: str, kind: Kind, help: str, *labels: str, buckets: tuple[float, ...] = ()) -> Metric:
+    return Metric(f"fairlead_model_{name}", kind, help, (*MODEL_IDENTITY, *labels), buckets)
+
+
+# What a client sees. protocol: predict | v1 | v2 | other (health, docs, metrics and paths that do not exist).
+# code 499: the client left before there was an answer.
+MODEL_REQUESTS = _model("requests_total", "counter", "Answered requests by protocol and status", "protocol", "code")
+MODEL_REQUEST_SECONDS = _model(
+    "request_seconds", "histogram", "Last byte of the head read to last byte of the answer", "protocol", buckets=SECONDS
+)
+MODEL_IN_FLIGHT = _model("in_flight_requests", "gauge", "Prediction requests being answered now; autoscaling reads it")
+
+# Where the time went: queue_seconds + compute_seconds (+ decoding) = request_seconds.
+MODEL_QUEUE_SECONDS = _model(
+    "queue_seconds", "histogram", "From admission of a request to the start of its first batch", buckets=SECONDS
+)
+MODEL_COMPUTE_SECONDS = _model(
+    "compute_seconds", "histogram", "One call of the model's code, for one batch", buckets=SECONDS
+)
+MODEL_BATCH_ROWS = _model("batch_rows", "histogram", "Rows in one call of the model's code", buckets=ROWS)
+MODEL_ROWS = _model("rows_total", "counter", "Rows by what became of them", "outcome")
+MODEL_QUEUE_ROWS = _model("queue_rows", "gauge", "Rows admitted and not yet handed to the model")
+MODEL_QUEUE_BYTES = _model("queue_bytes", "gauge", "Request bytes of the rows in the queue")
+
+# Work that was not done. reason: queue_full | deadline | disconnected.
+MODEL_REJECTED = _model("rejected_total", "counter", "Requests dropped before the model saw them", "reason")
+MODEL_FAILURES = _model("failures_total", "counter", "Requests that the model's own code failed")
+
+# What this process is.
+MODEL_INFO = _model("info", "gauge", "1; what is served", "artifact", "format", "fairlead")
+MODEL_PHASE = _model("phase", "gauge", "1 for the phase the process is in, 0 for the others", "phase")
+MODEL_LOAD_SECONDS = _model("load_seconds", "gauge", "Time from the start of loading to ready")
+MODEL_BATCHING = _model(
+    "batching_enabled",
+    "gauge",
+    "1 where rows of several requests may share a call; reason says why or why not",
+    "reason",
+)
+
+MODEL_SERVICE: tuple[Metric, ...] = (
+    MODEL_REQUESTS,
+    MODEL_REQUEST_SECONDS,
+    MODEL_IN_FLIGHT,
+    MODEL_QUEUE_SECONDS,
+    MODEL_COMPUTE_SECONDS,
+    MODEL_BATCH_ROWS,
+    MODEL_ROWS,
+    MODEL_QUEUE_ROWS,
+    MODEL_QUEUE_BYTES,
+    MODEL_REJECTED,
+    MODEL_FAILURES,
+    MODEL_INFO,
+    MODEL_PHASE,
+    MODEL_LOAD_SECONDS,
+    MODEL_BATCHING,
+)
+"""All families of a model service, in the order of this page."""

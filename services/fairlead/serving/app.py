@@ -1,0 +1,108 @@
+"""The composition root of the model service: every part is made here, in the order in which a request meets it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import prometheus_client
+
+import fairlead
+from fairlead.serving.formats import folder as folders
+from fairlead.serving.http import api, docs, endpoint, exchange, front, health, predict, server, v2
+from fairlead.serving.inference import contract, dataplane, lifecycle
+from fairlead.serving.observe import logs, metrics
+from fairlead.serving.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+class App:
+    """The service as an ASGI application, with the parts that its process and its tests need to reach."""
+
+    def __init__(self, served: dataplane.Served, settings: Settings) -> None:
+        manifest = served.manifest
+        # Below HTTP: what is counted, which phase it is in, what the model takes, how it is called.
+        self.metrics = metrics.Metrics(manifest.name, manifest.version)
+        self.metrics.serving(
+            artifact=manifest.artifact.sha256 if manifest.artifact else "",
+            format=manifest.format,
+            fairlead=fairlead.__version__,
+        )
+        self.state = lifecycle.Lifecycle(self.metrics)
+        terms = contract.Contract(served.row_type, served.answer_type, settings.max_request_rows)
+        self.plane = dataplane.DataPlane(served, terms, self.state, settings, self.metrics)
+
+        # The three protocols, each one endpoint object.
+        tensors = v2.OpenInference(terms, manifest)
+        decoders = {"predict": predict.plain(terms), "v1": predict.kserve_v1(terms), "v2": tensors.decode}
+        endpoints = {
+            name: endpoint.Endpoint(decode, self.plane, settings.max_body_bytes) for name, decode in decoders.items()
+        }
+        operations = api.operations(terms, manifest, served.golden, tensors, endpoints)
+
+        # FastAPI has every route, and documents them.
+        self.api = api.ModelApi(manifest, terms)
+        self.api.router.lifespan_context = self._lifespan
+        self.api.include_router(api.router(operations))
+        self.api.include_router(health.router(manifest, self.state, tensors, self.metrics))
+        self.api.include_router(docs.router(self.api))
+
+        # A request meets these from the last line upwards: the envelope, then the front, then FastAPI.
+        by_path = {path: operation for operation in operations for path in operation.paths}
+        self.front = front.Front(self.api, {path: operation.endpoint for path, operation in by_path.items()})
+        self.envelope = exchange.Envelope(
+            self.front,
+            model=manifest.name,
+            version=manifest.version,
+            protocols={path: operation.protocol for path, operation in by_path.items()},
+            state=self.state,
+            meter=self.metrics,
+        )
+
+    async def __call__(self, scope: exchange.Scope, receive: exchange.Receive, send: exchange.Send) -> None:
+        """Answer a request."""
+        await self.envelope(scope, receive, send)
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _: object) -> AsyncIterator[None]:
+        if self.api.user_middleware or self.api.router.dependencies:
+            self.front.off()
+            logger.warning(
+                "the fast way is off: middleware or dependencies were added, so every request goes by FastAPI"
+            )
+        self.plane.start()
+        try:
+            yield
+        finally:
+            self.plane.close()
+
+
+def build_app(served: dataplane.Served, settings: Settings | None = None) -> App:
+    """The service for a model that has been read and not yet loaded; it loads when the server starts."""
+    return App(served, settings or Settings())
+
+
+def run(folder: Path, settings: Settings) -> None:
+    """Serve a model folder until a signal. Raises FairleadError where it cannot begin."""
+    logs.configure(settings.log_level)
+    prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series per counter that nothing here reads
+    # Listen before anything slow: from now on a prober is answered, and a busy port is known at once.
+    listener = server.listen(settings.host, settings.port)
+    with listener:
+        app = build_app(folders.load_folder(folder), settings)
+        host, port = listener.getsockname()[:2]
+        logger.info(
+            "listening",
+            extra={
+                "url": f"http://{f'[{host}]' if ':' in host else host}:{port}",
+                "model": app.envelope.model,
+                "version": app.envelope.version,
+                "pid": os.getpid(),
+            },
+        )
+        server.server(app, app.envelope.identity, app.state, settings).run(sockets=[listener])
+    logger.info("stopped")

@@ -1,0 +1,206 @@
+"""The documented application: FastAPI with every route, and its OpenAPI from the model's own types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic.json_schema import models_json_schema
+from starlette.exceptions import HTTPException
+
+from fairlead import errors
+from fairlead.contracts.manifest import Manifest
+from fairlead.serving.http import endpoint, exchange, problems, v2
+from fairlead.serving.inference.contract import Contract
+from fairlead.serving.inference.warmup import Golden
+
+EXAMPLES = 3  # golden rows shown on the docs page
+_REF = "#/components/schemas/{model}"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One documented way to predict: its paths (the first is documented), protocol, endpoint and JSON forms."""
+
+    paths: tuple[str, ...]
+    protocol: str
+    summary: str
+    endpoint: endpoint.Endpoint
+    request: Mapping[str, Any]
+    response: Mapping[str, Any]
+
+
+class ModelApi(FastAPI):
+    """FastAPI whose document also has the schemas that the prediction endpoints, being plain ASGI, refer to."""
+
+    def __init__(self, manifest: Manifest, terms: Contract) -> None:
+        super().__init__(
+            title=manifest.title or manifest.name,
+            version=manifest.version,
+            description=manifest.description,
+            contact=manifest.contact.model_dump(exclude_none=True) if manifest.contact else None,
+            license_info=manifest.license.model_dump(exclude_none=True) if manifest.license else None,
+            openapi_url=None,  # served by http.docs, which knows about the gateway's prefix
+            docs_url=None,
+            redoc_url=None,
+            redirect_slashes=False,
+        )
+        self._schemas = schemas(terms)
+        self._tags = list(manifest.tags)
+        for kind in (errors.FairleadError, HTTPException, RequestValidationError):
+            self.add_exception_handler(kind, answer_problem)
+
+    def openapi(self) -> dict[str, Any]:
+        """FastAPI's document with the model's schemas; built once."""
+        if self.openapi_schema is None:
+            document = super().openapi()
+            document.setdefault("components", {})["schemas"] = self._schemas
+            if self._tags:
+                document["info"]["x-tags"] = self._tags
+        return super().openapi()
+
+
+class Handled(Response):
+    """A response that hands the connection to an endpoint: FastAPI's way to the object that the front calls."""
+
+    def __init__(self, target: exchange.App) -> None:
+        super().__init__()
+        self._target = target
+
+    async def __call__(self, scope: exchange.Scope, receive: exchange.Receive, send: exchange.Send) -> None:
+        """Let the endpoint answer."""
+        await self._target(scope, receive, send)
+
+
+async def answer_problem(request: Request, error: Exception) -> Response:
+    """FastAPI's handler for what it and our routes raise: the same mapping as everywhere else.
+
+    Anything unforeseen is left to the envelope, which answers it the same way.
+    """
+    if isinstance(error, HTTPException) and error.status_code == 404:
+        error = HTTPException(404, f"nothing is served at {request.url.path[:200]}; see /docs for what is")
+    head: exchange.Exchange = request.scope[exchange.KEY]
+
+    async def refuse(scope: exchange.Scope, receive: exchange.Receive, send: exchange.Send) -> None:
+        await head.refuse(error, send)
+
+    return Handled(refuse)
+
+
+def router(operations: Sequence[Operation]) -> APIRouter:
+    """A POST route for every path of every operation."""
+    routes = APIRouter()
+    for operation in operations:
+        for path in operation.paths:
+            routes.add_api_route(
+                path,
+                _handler(operation.endpoint),
+                methods=["POST"],
+                tags=[operation.protocol],
+                summary=operation.summary,
+                include_in_schema=not path.endswith("/"),
+                operation_id=f"{operation.protocol}_{operation.paths.index(path)}",
+                response_model=None,
+                openapi_extra={"requestBody": {"required": True, "content": {"application/json": operation.request}}},
+                responses=_responses(operation.response),
+            )
+    return routes
+
+
+def _handler(target: endpoint.Endpoint) -> Any:
+    async def predict() -> Response:
+        return Handled(target)
+
+    return predict
+
+
+def _responses(success: Mapping[str, Any]) -> dict[int | str, dict[str, Any]]:
+    problem = {"application/problem+json": {"schema": ref("ProblemDetails")}}
+    described: dict[int | str, dict[str, Any]] = {
+        200: {"description": "The answers.", "content": {"application/json": dict(success)}}
+    }
+    for status, description in (
+        (413, "The body is larger than the service takes."),
+        (415, "The body is not JSON."),
+        (422, "The request is not valid; `errors` says where."),
+        (429, "The queue is full; Retry-After says when to come back."),
+        (500, "The model failed."),
+        (503, "The service is not ready."),
+        (504, "The deadline of x-deadline-ms passed before the model began."),
+    ):
+        described[status] = {"description": description, "content": problem}
+    return described
+
+
+def ref(name: str) -> dict[str, str]:
+    """A reference to a schema of this document."""
+    return {"$ref": _REF.format(model=name)}
+
+
+def schemas(terms: Contract) -> dict[str, Any]:
+    """Every schema of the document, by name."""
+    _, document = models_json_schema(
+        [
+            (terms.row_type, "validation"),
+            (terms.answer_type, "serialization"),
+            (terms.instances_type, "validation"),
+            (terms.predictions_type, "serialization"),
+            (v2.InferRequest, "validation"),
+            (v2.InferResponse, "serialization"),
+            (problems.ProblemDetails, "serialization"),
+        ],
+        ref_template=_REF,
+    )
+    definitions: dict[str, Any] = document["$defs"]
+    return definitions
+
+
+def operations(
+    terms: Contract,
+    manifest: Manifest,
+    golden: Sequence[Golden],
+    tensors: v2.OpenInference,
+    made: Mapping[str, endpoint.Endpoint],
+) -> tuple[Operation, ...]:
+    """The three protocols, with golden rows as examples. `made` has the endpoint of each."""
+    rows, answers = [row.input for row in golden[:EXAMPLES]], [row.expected for row in golden[:EXAMPLES]]
+    row, answer = ref(terms.row_type.__name__), ref(terms.answer_type.__name__)
+    many = {"type": "array", "items": row, "minItems": 1, "maxItems": terms.max_rows}
+    base = f"/v2/models/{manifest.name}"
+    return (
+        Operation(
+            ("/predict", "/predict/"),
+            "predict",
+            "One row or a list of rows",
+            made["predict"],
+            _content({"oneOf": [row, many]}, {"one row": rows[:1] and rows[0], "a list": rows}),
+            _content(
+                {"oneOf": [answer, {"type": "array", "items": answer}]},
+                {"one row": answers[:1] and answers[0], "a list": answers},
+            ),
+        ),
+        Operation(
+            (f"/v1/models/{manifest.name}:predict",),
+            "v1",
+            "KServe V1",
+            made["v1"],
+            _content(ref("Instances"), {"golden rows": rows and {"instances": rows}}),
+            _content(ref("Predictions"), {"golden rows": answers and {"predictions": answers}}),
+        ),
+        Operation(
+            (f"{base}/infer", f"{base}/versions/{manifest.version}/infer"),
+            "v2",
+            "Open Inference Protocol",
+            made["v2"],
+            _content(ref("InferRequest"), {"golden rows": rows and {"inputs": tensors.as_tensors(rows)}}),
+            _content(ref("InferResponse"), {}),
+        ),
+    )
+
+
+def _content(schema: Mapping[str, Any], examples: Mapping[str, Any]) -> dict[str, Any]:
+    shown = {name: {"value": value} for name, value in examples.items() if value}
+    return {"schema": dict(schema), **({"examples": shown} if shown else {})}

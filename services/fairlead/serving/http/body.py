@@ -1,0 +1,66 @@
+"""Reading a request's body: bounded, and noticing a client that leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from fairlead import errors
+from fairlead.serving.http import exchange, problems
+
+JSON_TYPES = frozenset({b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"})
+
+
+class ClientGone(Exception):
+    """The client closed its connection; there is nobody to answer."""
+
+
+def check_head(head: exchange.Exchange, limit: int) -> None:
+    """Refuse a body by what the head says of it, before a byte of it is read."""
+    if head.content_type not in JSON_TYPES and not _is_json(head.content_type):
+        raise problems.NotJson(head.content_type)
+    if head.content_length:
+        if not head.content_length.isdigit():
+            raise errors.Invalid("content-length must be a whole number")
+        if int(head.content_length[:20]) > limit:
+            raise problems.BodyTooLarge(limit)
+
+
+async def read(receive: exchange.Receive, limit: int) -> bytes:
+    """The whole body. Raises BodyTooLarge as soon as it is, and ClientGone where the connection ends first."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    body: bytes = message.get("body", b"")
+    if len(body) > limit:
+        raise problems.BodyTooLarge(limit)
+    if not message.get("more_body", False):
+        return body
+    parts = [body]
+    size = len(body)
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > limit:
+            raise problems.BodyTooLarge(limit)
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+async def discard(receive: exchange.Receive, seconds: float) -> None:
+    """Throw away what still comes of a body, for a bounded time."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while (message := await receive()).get("more_body", False) and message["type"] == "http.request":
+                pass
+
+
+def _is_json(content_type: bytes) -> bool:
+    """Any spelling of application/json in UTF-8; a charset that is not UTF-8 would be read wrongly."""
+    kind, *parameters = (part.strip() for part in content_type.lower().split(b";"))
+    if kind != b"application/json":
+        return False
+    return all(parameter in (b"", b"charset=utf-8", b'charset="utf-8"') for parameter in parameters)

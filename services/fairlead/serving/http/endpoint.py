@@ -1,0 +1,73 @@
+"""One prediction over HTTP, as a bare ASGI application: read, decode, predict, encode, answer.
+
+One object per path. FastAPI mounts it as a documented route, and `front` calls it without FastAPI: it is the same
+object, so both ways give the same bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from fairlead.serving.http import body as bodies
+from fairlead.serving.http import exchange, problems
+from fairlead.serving.http.presence import Presence
+from fairlead.serving.inference.dataplane import DataPlane
+
+LINGER_S = 1.0  # how long a client may go on sending a body that has been refused
+
+
+class Call(NamedTuple):
+    """A decoded request: its rows, and how their answers are written."""
+
+    rows: list[Any]
+    encode: Callable[[list[Any]], bytes]
+
+
+Decode = Callable[[bytes], Call]
+
+
+class Endpoint:
+    """Predictions at one path. `decode` is the protocol: bytes to rows and back; it raises Invalid."""
+
+    def __init__(self, decode: Decode, plane: DataPlane, max_body_bytes: int) -> None:
+        self._decode = decode
+        self._plane = plane
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: exchange.Scope, receive: exchange.Receive, send: exchange.Send) -> None:
+        """Answer one POST; every error becomes a problem document, a client that has left gets nothing."""
+        head: exchange.Exchange = scope[exchange.KEY]
+        try:
+            payload = await self._answer(head, receive)
+        except bodies.ClientGone:
+            return
+        except problems.BodyTooLarge as error:
+            # Closing while the client still writes would reset the connection, and the client would lose the answer.
+            await head.refuse(error, send, more_body=True)
+            await bodies.discard(receive, LINGER_S)
+            await send({"type": "http.response.body", "body": b""})
+            return
+        except Exception as error:
+            await head.refuse(error, send)
+            return
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(payload))],
+            }
+        )
+        await send({"type": "http.response.body", "body": payload})
+
+    async def _answer(self, head: exchange.Exchange, receive: exchange.Receive) -> bytes:
+        loop = asyncio.get_running_loop()
+        bodies.check_head(head, self._max_body_bytes)
+        # The deadline counts from here and not from the last byte: a slow upload is part of the caller's wait.
+        deadline = head.deadline(self._plane.clock())
+        body = await bodies.read(receive, self._max_body_bytes)
+        call = self._decode(body)
+        with Presence(receive, loop):
+            answers = await self._plane.predict(call.rows, len(body), deadline)
+        return call.encode(answers)

@@ -1,0 +1,136 @@
+"""The envelope around every request: id, deadline, identity headers, metrics, and the last resort for errors.
+
+It wraps the whole application, so that the fast way and FastAPI's have all of it, and it is the same bytes.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import re
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from fairlead import errors
+from fairlead.serving.http import problems
+from fairlead.serving.inference import lifecycle
+from fairlead.serving.observe import metrics
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+KEY = "fairlead.exchange"
+CLIENT_GONE = 499
+
+logger = logging.getLogger(__name__)
+
+# One or more visible ASCII characters, at most 128: whatever else a client sends could break a log or a header.
+_sane_id = re.compile(rb"[\x21-\x7e]{1,128}").fullmatch
+_trace_id = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}").match
+
+
+class Exchange:
+    """One request and its answer, as far as every protocol shares it. In the scope under `KEY`."""
+
+    __slots__ = ("_envelope", "_send", "content_length", "content_type", "deadline_ms", "request_id", "status", "trace")
+
+    def __init__(self, envelope: Envelope, scope: Scope, send: Send) -> None:
+        self._envelope = envelope
+        self._send = send
+        self.status = 0
+        self.content_type = self.deadline_ms = self.content_length = self.trace = b""
+        request_id = b""
+        for name, value in scope["headers"]:
+            if name == b"content-type":
+                self.content_type = value
+            elif name == b"content-length":
+                self.content_length = value
+            elif name == b"x-request-id":
+                request_id = value
+            elif name == b"x-deadline-ms":
+                self.deadline_ms = value
+            elif name == b"traceparent":
+                self.trace = value
+        # Not a secret, only unlike others: the Mersenne twister is enough and costs a fifth of uuid4.
+        self.request_id = request_id if _sane_id(request_id) else b"%032x" % random.getrandbits(128)
+
+    async def send(self, message: Message) -> None:
+        """Pass on a message of the answer; its head gets the headers that every answer has."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            head: list[tuple[bytes, bytes]] = message["headers"]
+            message["headers"] = [*head, *self._envelope.identity, (b"x-request-id", self.request_id)]
+            if self._envelope.state.draining:
+                message["headers"].append((b"connection", b"close"))
+        await self._send(message)
+
+    def deadline(self, now: float) -> float | None:
+        """When the caller stops waiting, on the clock that gave `now`; None where it did not say. Raises Invalid."""
+        if not self.deadline_ms:
+            return None
+        if not self.deadline_ms.isdigit() or len(self.deadline_ms) > 12:
+            raise errors.Invalid(
+                "x-deadline-ms must be a whole number of milliseconds",
+                details=(errors.Detail(("header", "x-deadline-ms"), "must be a whole number", "int_parsing"),),
+            )
+        return now + int(self.deadline_ms) / 1000
+
+    async def refuse(self, error: Exception, send: Send, *, more_body: bool = False) -> None:
+        """Answer with the problem for `error`; what is the service's or the model's fault goes to the log."""
+        problem = problems.of(error)
+        if problem.status == 500:
+            log = {"request_id": self.request_id.decode()}
+            if match := _trace_id(self.trace):
+                log["trace_id"] = match[1].decode()
+            logger.error("request failed: %s", error, exc_info=error, extra=log)
+        body = problem.body(self.request_id.decode())
+        await send(problem.head(body))
+        await send({"type": "http.response.body", "body": body, "more_body": more_body})
+
+
+class Envelope:
+    """The outermost application."""
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        model: str,
+        version: str,
+        protocols: dict[str, str],
+        state: lifecycle.Lifecycle,
+        meter: metrics.Metrics,
+    ) -> None:
+        self.state = state
+        self.model, self.version = model, version
+        self.identity = [(b"x-model-name", model.encode()), (b"x-model-version", version.encode())]
+        self._app = app
+        self._protocols = protocols
+        self._meter = meter
+        self._in_flight = 0
+        meter.in_flight.set_function(lambda: self._in_flight)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; never raises, except to pass on a cancellation."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()  # not the loop's clock: uvloop's counts whole milliseconds
+        protocol = self._protocols.get(scope["path"], "other")
+        predicts = protocol != "other"
+        exchange = scope[KEY] = Exchange(self, scope, send)
+        self._in_flight += predicts
+        try:
+            await self._app(scope, receive, exchange.send)
+        except Exception as error:
+            if exchange.status:  # Starlette answers with a 500 and raises again, for a log line
+                logger.error("request failed", exc_info=error, extra={"request_id": exchange.request_id.decode()})
+            else:
+                await exchange.refuse(error, exchange.send)
+        finally:
+            self._in_flight -= predicts
+            self._meter.request_answered(protocol, exchange.status or CLIENT_GONE, time.perf_counter() - began)

@@ -1,0 +1,92 @@
+"""Health in every dialect, metrics, and what the V1 and V2 protocols tell about the model."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+
+import fairlead
+from fairlead import errors
+from fairlead.contracts.manifest import Manifest
+from fairlead.serving.http import v2
+from fairlead.serving.inference.lifecycle import Lifecycle
+from fairlead.serving.observe import metrics
+
+OPERATIONS = "operations"
+
+
+def router(manifest: Manifest, state: Lifecycle, protocol: v2.OpenInference, meter: metrics.Metrics) -> APIRouter:
+    """Every GET of the service, docs apart."""
+    routes = APIRouter()
+    _probes(routes, state)
+    _version_1(routes, manifest, state)
+    _version_2(routes, manifest, state, protocol)
+
+    @routes.get("/metrics", tags=[OPERATIONS], summary="Prometheus metrics")
+    async def metrics_text() -> Response:
+        return Response(meter.text(), media_type=metrics.CONTENT_TYPE)
+
+    return routes
+
+
+def _probes(routes: APIRouter, state: Lifecycle) -> None:
+    @routes.get("/livez", tags=[OPERATIONS], summary="Whether the event loop turns; nothing else")
+    async def livez() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @routes.get("/startupz", tags=[OPERATIONS], summary="Whether loading has finished")
+    async def startupz() -> dict[str, str]:
+        state.check_started()
+        return {"status": "started"}
+
+    @routes.get("/readyz", tags=[OPERATIONS], summary="Loaded, warmed up on the golden rows, and not draining")
+    async def readyz() -> dict[str, str]:
+        state.check_ready()
+        return {"status": "ready"}
+
+
+def _version_1(routes: APIRouter, manifest: Manifest, state: Lifecycle) -> None:
+    @routes.get(f"/v1/models/{manifest.name}", tags=["v1"], summary="Whether the model is ready")
+    async def model_status() -> dict[str, Any]:
+        return {"name": manifest.name, "ready": state.is_ready}
+
+
+def _version_2(routes: APIRouter, manifest: Manifest, state: Lifecycle, protocol: v2.OpenInference) -> None:
+    tags: list[str | Enum] = ["v2"]
+    base = f"/v2/models/{manifest.name}"
+    versioned = f"{base}/versions/{manifest.version}"
+    name, version = manifest.name, manifest.version
+
+    @routes.get("/v2", tags=tags, summary="The server")
+    async def server() -> dict[str, Any]:
+        return {"name": "fairlead", "version": fairlead.__version__, "extensions": []}
+
+    @routes.get("/v2/health/live", tags=tags, summary="Whether the server is alive")
+    async def live() -> dict[str, Any]:
+        return {"live": True}
+
+    @routes.get("/v2/health/ready", tags=tags, summary="Whether the server is ready")
+    async def ready() -> dict[str, Any]:
+        state.check_ready()
+        return {"ready": True}
+
+    @routes.get(f"{versioned}/ready", tags=tags, summary="Whether this version is ready")
+    @routes.get(f"{base}/ready", tags=tags, summary="Whether the model is ready")
+    async def model_ready() -> dict[str, Any]:
+        state.check_ready()
+        return {"name": name, "ready": True}
+
+    @routes.get(versioned, tags=tags, summary="Inputs and outputs of this version")
+    @routes.get(base, tags=tags, summary="Inputs and outputs")
+    async def metadata() -> JSONResponse:
+        return JSONResponse(protocol.metadata())
+
+    # After the exact paths, so that only what is not served comes here, on GET and POST alike.
+    @routes.api_route(
+        "/v2/models/{model}/versions/{asked}{rest:path}", methods=["GET", "POST"], include_in_schema=False
+    )
+    async def elsewhere(model: str, asked: str, rest: str) -> None:
+        raise errors.NotFound(f"model {model!r} version {asked!r} is not served here: this is {name!r} {version!r}")

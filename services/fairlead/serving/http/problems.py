@@ -1,0 +1,143 @@
+"""Every error to its status and its JSON (RFC 9457), in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from pydantic import Field as Described
+from starlette.exceptions import HTTPException
+
+from fairlead import errors
+
+CONTENT_TYPE = b"application/problem+json"
+
+# The first match counts, so a class comes before the one it is derived from.
+STATUSES: tuple[tuple[type[errors.FairleadError], int, str], ...] = (
+    (errors.Invalid, 422, "invalid"),
+    (errors.NotFound, 404, "not-found"),
+    (errors.Conflict, 409, "conflict"),
+    (errors.Refused, 403, "refused"),
+    (errors.Overloaded, 429, "overloaded"),
+    (errors.DeadlineExceeded, 504, "deadline-exceeded"),
+    (errors.NotReady, 503, "not-ready"),
+    (errors.Unavailable, 503, "unavailable"),
+    (errors.ModelFailed, 500, "model-failed"),
+)
+
+
+class ErrorDetail(BaseModel):
+    """One thing that is wrong with a request."""
+
+    loc: list[str | int] = Described(description='Where: "body", then the row of a list, then the field.')
+    msg: str
+    type: str
+
+
+class ProblemDetails(BaseModel):
+    """An error, in the form of RFC 9457."""
+
+    type: str = Described(description="A stable word for the kind of error, as a URN.")
+    title: str
+    status: int
+    detail: str
+    request_id: str
+    errors: list[ErrorDetail] | None = Described(default=None, description="Present where the request is not valid.")
+
+
+class BodyTooLarge(Exception):
+    """The request's body is larger than this service takes; what came of it has not been read."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the body may have {limit} bytes")
+        self.limit = limit
+
+
+class NotJson(Exception):
+    """The request says that its body is not JSON."""
+
+    def __init__(self, given: bytes) -> None:
+        super().__init__("the body must be application/json")
+        self.given = given
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What went wrong, as a client sees it. `kind` is a stable word; clients may switch on it."""
+
+    status: int
+    kind: str
+    detail: str
+    errors: tuple[errors.Detail, ...] = ()
+    headers: tuple[tuple[bytes, bytes], ...] = field(default=())
+
+    def body(self, request_id: str) -> bytes:
+        """The JSON document."""
+        document: dict[str, Any] = {
+            "type": f"urn:fairlead:problem:{self.kind}",
+            "title": title(self.status),
+            "status": self.status,
+            "detail": self.detail,
+            "request_id": request_id,
+        }
+        if self.errors:
+            document["errors"] = [{"loc": e.loc, "msg": e.msg, "type": e.type} for e in self.errors]
+        return orjson.dumps(document)
+
+    def head(self, body: bytes) -> dict[str, Any]:
+        """The ASGI message that starts the answer."""
+        return {
+            "type": "http.response.start",
+            "status": self.status,
+            "headers": [
+                (b"content-type", CONTENT_TYPE),
+                (b"content-length", b"%d" % len(body)),
+                *self.headers,
+            ],
+        }
+
+
+def title(status: int) -> str:
+    """The status in words."""
+    return HTTPStatus(status).phrase if status in set(HTTPStatus) else "Error"
+
+
+def of(error: Exception) -> Problem:
+    """The problem for anything raised. What is not ours is a 500 that tells nothing about the inside."""
+    match error:
+        case errors.FairleadError():
+            return _of_ours(error)
+        case BodyTooLarge():
+            # The rest of the body is not read, so the connection cannot be used again.
+            return Problem(413, "too-large", f"{error}", headers=((b"connection", b"close"),))
+        case NotJson():
+            given = error.given.decode("ascii", "replace") or "no content-type"
+            return Problem(
+                415, "not-json", f"{error}, not {given[:100]}", headers=((b"accept-post", b"application/json"),)
+            )
+        case RequestValidationError():
+            details = tuple(errors.Detail(tuple(e["loc"]), e["msg"], e["type"]) for e in error.errors())
+            return Problem(422, "invalid", "the request is not valid", details)
+        case HTTPException():
+            headers = tuple((k.lower().encode(), v.encode()) for k, v in (error.headers or {}).items())
+            kind = title(error.status_code).lower().replace(" ", "-").replace("'", "")
+            return Problem(error.status_code, kind, str(error.detail), headers=headers)
+    return Problem(500, "internal", "the service failed; its log has the details under this request id")
+
+
+def _of_ours(error: errors.FairleadError) -> Problem:
+    status, kind = next((status, kind) for cls, status, kind in STATUSES if isinstance(error, cls))
+    details = error.details if isinstance(error, errors.Invalid) else ()
+    detail = error.message if error.hint is None else f"{error.message}. {error.hint}"
+    if isinstance(error, errors.ModelFailed):
+        detail = "the model could not answer this request; the service's log has the details under this request id"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    if isinstance(error, errors.Overloaded):
+        headers = ((b"retry-after", b"%d" % error.retry_after_s),)
+    elif isinstance(error, errors.NotReady):
+        headers = ((b"retry-after", b"1"),)
+    return Problem(status, kind, detail, details, headers)

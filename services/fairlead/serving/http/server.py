@@ -1,0 +1,108 @@
+"""uvicorn as this service wants it: signals that drain, problem documents even for what is no HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import socket
+from types import FrameType
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from fairlead import errors
+from fairlead.serving.http import exchange, problems
+from fairlead.serving.inference.lifecycle import Lifecycle
+from fairlead.serving.settings import Settings
+
+
+def protocol(identity: list[tuple[bytes, bytes]]) -> type[HttpToolsProtocol]:
+    """HTTP/1.1 by httptools. What it cannot read gets the same kind of answer as every other error."""
+
+    class Protocol(HttpToolsProtocol):
+        def send_400_response(self, msg: str) -> None:
+            request_id = f"{random.getrandbits(128):032x}"
+            problem = problems.Problem(400, "not-http", msg)
+            body = problem.body(request_id)
+            head = [*problem.head(body)["headers"], *identity, (b"x-request-id", request_id.encode())]
+            lines = [b"HTTP/1.1 400 Bad Request", *(name + b": " + value for name, value in head)]
+            self.transport.write(b"\r\n".join([*lines, b"connection: close", b"", body]))
+            self.transport.close()
+
+    return Protocol
+
+
+class Server(uvicorn.Server):
+    """uvicorn whose first SIGTERM drains: not ready, still answering for `drain_s`, then finishing, then gone."""
+
+    def __init__(self, config: uvicorn.Config, state: Lifecycle, drain_s: float) -> None:
+        super().__init__(config)
+        self._state = state
+        self._drain_s = drain_s
+        self._drain: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Remember the loop: signals arrive outside of it."""
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGTERM drains; SIGINT, or anything after the first signal, ends at once and may cut off requests.
+
+        uvicorn would raise the signal again after its shutdown, and the exit code would not be 0.
+        """
+        if self._loop is None or self._state.draining or sig != signal.SIGTERM:
+            self.force_exit = self._state.draining
+            self.should_exit = True
+            return
+        self._loop.call_soon_threadsafe(self._begin_drain)
+
+    def _begin_drain(self) -> None:
+        assert self._loop is not None
+        self._state.drain()
+        self._drain = self._loop.call_later(self._drain_s, self._stop)
+
+    def _stop(self) -> None:
+        self.should_exit = True
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """The listening socket, made before anything else, so that a busy port is said at once. Raises Conflict."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as cause:
+        raise errors.Invalid(
+            f"cannot listen on {host}: {cause.strerror}", hint="Choose an address with --host."
+        ) from cause
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+        listener.listen(2048)
+    except OSError as cause:
+        listener.close()
+        raise errors.Conflict(
+            f"cannot listen on {host}, port {port}: {cause.strerror}", hint="Choose another port with --port."
+        ) from cause
+    listener.setblocking(False)
+    return listener
+
+
+def server(app: exchange.App, identity: list[tuple[bytes, bytes]], state: Lifecycle, settings: Settings) -> Server:
+    """The server for an application, ready to run on a listening socket."""
+    config = uvicorn.Config(
+        app,
+        http=protocol(identity),
+        loop="uvloop",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,  # the gateway has one; ours would cost a tenth of the throughput
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=settings.keep_alive_s,
+        timeout_graceful_shutdown=settings.finish_s,
+    )
+    return Server(config, state, settings.drain_s)

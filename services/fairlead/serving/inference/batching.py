@@ -1,0 +1,282 @@
+"""Rows of several requests in one call of the model: a bounded queue in front of the worker threads.
+
+Starts at once when a thread is idle; while all are busy, rows gather, and the next call takes them together. So an
+idle service adds no wait, and a loaded one fills its batches, without a timer (`max_wait_ms` adds one).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from fairlead import errors
+from fairlead.serving.inference import workers
+from fairlead.serving.observe import metrics
+
+Compute = Callable[[list[Any]], list[Any]]
+
+
+class Loop(Protocol):
+    """The part of an event loop that is needed here; tests give one whose time they move."""
+
+    def call_soon(self, callback: Callable[..., object], *args: Any) -> asyncio.Handle:
+        """Call in the next turn."""
+
+    def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> asyncio.TimerHandle:
+        """Call after so many seconds."""
+
+    def create_future(self) -> asyncio.Future[Any]:
+        """A future of this loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How large a batch and how long the queue may be."""
+
+    max_rows: int
+    max_wait_s: float
+    queue_rows: int
+    queue_bytes: int
+
+
+class Ticket:
+    """One request in the batcher. `future` ends with its answers, in the order of its rows, or with an error."""
+
+    __slots__ = ("admitted", "answers", "expiry", "future", "missing", "rows", "size", "taken")
+
+    def __init__(self, rows: Sequence[Any], size: int, admitted: float, future: asyncio.Future[list[Any]]) -> None:
+        self.rows = rows
+        self.size = size
+        self.admitted = admitted
+        self.future = future
+        self.taken = 0  # rows handed to a batch
+        self.missing = len(rows)  # rows without an answer
+        self.answers: list[Any] | None = None  # only where the request is split
+        self.expiry: asyncio.TimerHandle | None = None
+
+
+class _Part(NamedTuple):
+    """Rows of one request in one batch, from `start` of the request on."""
+
+    ticket: Ticket
+    start: int
+    rows: Sequence[Any]
+
+
+Outcome = list[Any] | errors.ModelFailed
+
+
+class Batcher:
+    """Admits requests, forms batches, gives every request its own answers. All methods: event loop only."""
+
+    def __init__(
+        self,
+        compute: Compute,
+        pool: workers.Workers,
+        limits: Limits,
+        *,
+        loop: Loop,
+        clock: Callable[[], float],
+        meter: metrics.Metrics,
+    ) -> None:
+        self._compute = compute
+        self._pool = pool
+        self._limits = limits
+        self._loop = loop
+        self._clock = clock
+        self._meter = meter
+        self._queue: deque[Ticket] = deque()
+        self._idle = pool.count
+        self._wakeup: asyncio.Handle | None = None
+        self._wakeup_is_timer = False
+        self._row_seconds = 0.0  # what a row cost lately, for Retry-After
+        self.queued_rows = 0
+        self.queued_bytes = 0
+
+    def submit(self, rows: Sequence[Any], size: int, deadline: float | None = None) -> Ticket:
+        """Queue a request of `size` bytes; `deadline` is a time of the clock.
+
+        Raises Overloaded where the queue is full and DeadlineExceeded where the deadline has passed.
+        """
+        now = self._clock()
+        if deadline is not None and deadline <= now:
+            self._meter.request_dropped("deadline", len(rows))
+            raise errors.DeadlineExceeded("the deadline had passed before the request was queued")
+        if (
+            self.queued_rows + len(rows) > self._limits.queue_rows
+            or self.queued_bytes + size > self._limits.queue_bytes
+        ):
+            self._meter.request_dropped("queue_full", len(rows))
+            raise errors.Overloaded(
+                f"{self.queued_rows} rows are waiting for the model already", retry_after_s=self._retry_after()
+            )
+        ticket = Ticket(rows, size, now, self._loop.create_future())
+        if deadline is not None:
+            ticket.expiry = self._loop.call_later(deadline - now, self._expire, ticket)
+        self._queue.append(ticket)
+        self.queued_rows += len(rows)
+        self.queued_bytes += size
+        self._wake()
+        return ticket
+
+    def give_up(self, ticket: Ticket, reason: str) -> None:
+        """Nobody waits for this request any more: what the model has not begun of it is dropped and counted."""
+        waiting = len(ticket.rows) - ticket.taken
+        if waiting:
+            self._meter.request_dropped(reason, waiting)
+        self._forget(ticket)
+        ticket.future.cancel()
+
+    def _expire(self, ticket: Ticket) -> None:
+        if not ticket.future.done():
+            self._meter.request_dropped("deadline", len(ticket.rows) - ticket.taken)
+            ticket.future.set_exception(errors.DeadlineExceeded("the deadline passed while the request was queued"))
+            self._forget(ticket)
+
+    def _forget(self, ticket: Ticket) -> None:
+        """Take what is queued of a request out of the account at once; its place in the queue goes when met."""
+        if ticket.taken < len(ticket.rows):
+            self.queued_rows -= len(ticket.rows) - ticket.taken
+            self.queued_bytes -= ticket.size
+        ticket.rows, ticket.taken = (), 0
+        if ticket.expiry is not None:
+            ticket.expiry.cancel()
+
+    def _wake(self) -> None:
+        """See to it that `_flush` runs when the next batch is due. One handle, however many requests arrive."""
+        if not self._idle or not self._queue:
+            return
+        if self._is_due():
+            if self._wakeup is not None:
+                if not self._wakeup_is_timer:
+                    return
+                self._wakeup.cancel()
+            # Soon, not now: requests that arrived in the same turn of the loop then share the batch.
+            self._wakeup, self._wakeup_is_timer = self._loop.call_soon(self._flush), False
+        elif self._wakeup is None:
+            delay = self._queue[0].admitted + self._limits.max_wait_s - self._clock()
+            self._wakeup, self._wakeup_is_timer = self._loop.call_later(delay, self._flush), True
+
+    def _is_due(self) -> bool:
+        if self._limits.max_wait_s <= 0 or self.queued_rows >= self._limits.max_rows:
+            return True
+        return self._clock() >= self._queue[0].admitted + self._limits.max_wait_s
+
+    def _flush(self) -> None:
+        self._wakeup = None
+        while self._idle and self._queue and (parts := self._take()):
+            self._idle -= 1
+            self._pool.submit(_Batch(parts, self._compute, self._clock, self._meter).run, self._finish)
+        self._wake()
+
+    def _take(self) -> list[_Part]:
+        """The rows of the next batch. A request is split only if it is larger than a batch.
+
+        What is left of a split request goes to the end of the queue: a large request must not hold up small ones.
+        """
+        parts: list[_Part] = []
+        room = self._limits.max_rows
+        now = self._clock()
+        while self._queue and room:
+            ticket = self._queue[0]
+            waiting = len(ticket.rows) - ticket.taken
+            if not waiting or ticket.future.done():
+                self._queue.popleft()
+                self._forget(ticket)
+                continue
+            if waiting > room and parts:
+                break
+            self._queue.popleft()
+            if not ticket.taken:
+                self._meter.waited(now - ticket.admitted)
+            count = min(waiting, room)
+            rows = ticket.rows if count == len(ticket.rows) else ticket.rows[ticket.taken : ticket.taken + count]
+            parts.append(_Part(ticket, ticket.taken, rows))
+            ticket.taken += count
+            self.queued_rows -= count
+            room -= count
+            if count < waiting:
+                self._queue.append(ticket)
+            else:
+                self.queued_bytes -= ticket.size
+                if ticket.expiry is not None:
+                    ticket.expiry.cancel()
+        return parts
+
+    def _finish(self, batch: _Batch) -> None:
+        self._idle += 1
+        self._row_seconds += 0.2 * (batch.seconds / batch.count - self._row_seconds)
+        for part, outcome in zip(batch.parts, batch.outcomes, strict=True):
+            ticket = part.ticket
+            if ticket.future.done():
+                continue
+            if isinstance(outcome, errors.ModelFailed):
+                self._meter.request_failed(len(part.rows))
+                ticket.future.set_exception(outcome)
+                self._forget(ticket)
+                continue
+            ticket.missing -= len(outcome)
+            self._meter.rows_answered(len(outcome))
+            if ticket.answers is None:
+                if not ticket.missing:
+                    ticket.future.set_result(outcome)
+                    continue
+                ticket.answers = [None] * len(ticket.rows)
+            ticket.answers[part.start : part.start + len(outcome)] = outcome
+            if not ticket.missing:
+                ticket.future.set_result(ticket.answers)
+        self._wake()
+
+    def _retry_after(self) -> int:
+        seconds = self.queued_rows * self._row_seconds / self._pool.count
+        return max(1, min(60, math.ceil(seconds)))
+
+
+class _Batch:
+    """One call of the model, made on a worker thread: rows in, an outcome for each part out."""
+
+    __slots__ = ("_compute", "_meter", "_now", "count", "outcomes", "parts", "seconds")
+
+    def __init__(self, parts: list[_Part], compute: Compute, now: Callable[[], float], meter: metrics.Metrics) -> None:
+        self.parts = parts
+        self.count = sum(len(part.rows) for part in parts)
+        self.seconds = 0.0
+        self.outcomes: list[Outcome] = []
+        self._compute = compute
+        self._now = now
+        self._meter = meter
+
+    def run(self) -> _Batch:
+        """Fill `outcomes`; never raises."""
+        began = self._now()
+        rows = self.parts[0].rows if len(self.parts) == 1 else [row for part in self.parts for row in part.rows]
+        answers = self._call(rows)
+        if isinstance(answers, errors.ModelFailed) and len(self.parts) > 1:
+            # One poisonous row must fail its own request only.
+            self.outcomes = [self._call(part.rows) for part in self.parts]
+        elif isinstance(answers, errors.ModelFailed):
+            self.outcomes = [answers]
+        else:
+            start = 0
+            for part in self.parts:
+                self.outcomes.append(answers[start : start + len(part.rows)])
+                start += len(part.rows)
+        self.seconds = self._now() - began
+        return self
+
+    def _call(self, rows: Sequence[Any]) -> Outcome:
+        began = self._now()
+        try:
+            return self._compute(list(rows))
+        except errors.ModelFailed as failure:
+            return failure
+        except BaseException as cause:  # even sys.exit() in a model must not end the thread: its callers would hang
+            raised = errors.ModelFailed(f"the model's code raised {type(cause).__name__}")
+            raised.__cause__ = cause
+            return raised
+        finally:
+            self._meter.batch_computed(len(rows), self._now() - began)

@@ -1,0 +1,50 @@
+"""How a model's code is called: rows as objects, or as one array; answers checked against the contract."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel
+
+from fairlead import errors
+from fairlead.model import Model
+from fairlead.serving.formats import rows
+from fairlead.serving.inference import batching, contract
+
+NUMBERS = (float, int, bool)
+
+
+def compute(model: Model[Any, Any], terms: contract.Contract) -> batching.Compute:
+    """The function that answers a batch of this model. Raises ModelFailed where its class cannot be called."""
+    if rows.takes_columns(model):
+        return _by_columns(model, terms)
+    return _by_rows(model, terms)
+
+
+def _by_rows(model: Model[Any, Any], terms: contract.Contract) -> batching.Compute:
+    def call(batch: list[Any]) -> list[Any]:
+        return terms.check(model.predict(batch), len(batch))
+
+    return call
+
+
+def _by_columns(model: Model[Any, Any], terms: contract.Contract) -> batching.Compute:
+    fields = terms.row_type.model_fields
+    if others := [name for name, field in fields.items() if field.annotation not in NUMBERS]:
+        raise errors.ModelFailed(
+            f"{type(model).__name__} defines predict_columns, which needs a number in every field; "
+            f"{', '.join(others)} of {terms.row_type.__name__} are not numbers"
+        )
+    values = operator.attrgetter(*fields)
+
+    def call(batch: list[Any]) -> list[Any]:
+        return terms.check(model.predict_columns(_array(batch, values, len(fields))), len(batch))
+
+    return call
+
+
+def _array(batch: Sequence[BaseModel], values: operator.attrgetter[Any], width: int) -> np.ndarray:
+    return np.array([values(row) for row in batch], dtype=np.float64).reshape(len(batch), width)

@@ -1,0 +1,161 @@
+"""A model's contract at run time: bytes to strict rows, answers to bytes, and the JSON schema both come from.
+
+The two pydantic types of the model are the only statement of the schema. Validation, the docs page and the Open
+Inference Protocol's metadata are all read off them, through this class.
+"""
+
+from __future__ import annotations
+
+import math
+import typing
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import annotated_types
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+
+from fairlead import errors
+
+MOST_DETAILS = 100
+INT64 = (-(2**63), 2**63 - 1)
+
+
+class Contract:
+    """What one model accepts and answers. Immutable; shared by every protocol.
+
+    `row_type` is strict already (`formats.strict`); `max_rows` bounds one request.
+    """
+
+    def __init__(self, row_type: type[BaseModel], answer_type: type[BaseModel], max_rows: int) -> None:
+        self.row_type = bounded(row_type)
+        self.answer_type = answer_type
+        self.max_rows = max_rows
+        rows = Annotated[list[self.row_type], Field(min_length=1, max_length=max_rows)]  # type: ignore[name-defined]
+        self.instances_type = create_model(
+            "Instances",
+            __config__=ConfigDict(extra="forbid"),
+            __doc__="Rows, in KServe's V1 form.",
+            instances=(rows, ...),
+        )
+        self.predictions_type = create_model(
+            "Predictions",
+            __doc__="Answers, in KServe's V1 form.",
+            predictions=(list[answer_type], ...),  # type: ignore[valid-type]
+        )
+        self._one: TypeAdapter[BaseModel] = TypeAdapter(self.row_type)
+        self._many: TypeAdapter[list[BaseModel]] = TypeAdapter(rows)
+        self._instances: TypeAdapter[Any] = TypeAdapter(self.instances_type)
+        # Not SerializeAsAny: an answer is written as its declared type, whatever a subclass adds.
+        self._answer: TypeAdapter[BaseModel] = TypeAdapter(answer_type)
+        self._answers: TypeAdapter[list[BaseModel]] = TypeAdapter(list[answer_type])  # type: ignore[valid-type]
+        self._may_hold_nan = tuple(
+            name for name, field in answer_type.model_fields.items() if _may_hold_float(field.annotation)
+        )
+
+    def decode_one(self, body: bytes) -> list[BaseModel]:
+        """One row from a JSON object. Raises Invalid."""
+        try:
+            return [self._one.validate_json(body)]
+        except ValidationError as problem:
+            raise invalid(problem) from None
+
+    def decode_many(self, body: bytes) -> list[BaseModel]:
+        """Rows from a JSON list of objects. Raises Invalid."""
+        try:
+            return self._many.validate_json(body)
+        except ValidationError as problem:
+            raise invalid(problem) from None
+
+    def decode_instances(self, body: bytes) -> list[BaseModel]:
+        """Rows from `{"instances": [...]}`. Raises Invalid."""
+        try:
+            rows: list[BaseModel] = self._instances.validate_json(body).instances
+        except ValidationError as problem:
+            raise invalid(problem) from None
+        return rows
+
+    def encode_one(self, answers: Sequence[BaseModel]) -> bytes:
+        """The only answer, as a JSON object."""
+        return self._honest(self._answer.dump_json(answers[0]), answers)
+
+    def encode_many(self, answers: list[BaseModel]) -> bytes:
+        """The answers, as a JSON list."""
+        return self._honest(self._answers.dump_json(answers), answers)
+
+    def encode_predictions(self, answers: list[BaseModel]) -> bytes:
+        """The answers, as `{"predictions": [...]}`."""
+        return b'{"predictions":' + self.encode_many(answers) + b"}"
+
+    def check(self, answers: object, rows: int) -> list[BaseModel]:
+        """The model's answers, if they are what it promised: as many as rows, and of its type."""
+        if not isinstance(answers, list | tuple):
+            raise errors.ModelFailed(f"the model answered a {type(answers).__name__}, not a list")
+        if len(answers) != rows:
+            raise errors.ModelFailed(f"the model gave {len(answers)} answers for {rows} rows")
+        for kind in set(map(type, answers)):
+            if not issubclass(kind, self.answer_type):
+                raise errors.ModelFailed(f"the model answered a {kind.__name__}, not a {self.answer_type.__name__}")
+        return answers if isinstance(answers, list) else list(answers)
+
+    def check_finite(self, answers: Sequence[BaseModel]) -> None:
+        """Raise ModelFailed for a NaN or infinity: written as null it would be a lie that the schema does not allow."""
+        for name in self._may_hold_nan:
+            for answer in answers:
+                if not _is_finite(getattr(answer, name)):
+                    raise errors.ModelFailed(f"the model answered a number that is not finite in {name!r}")
+
+    def _honest(self, payload: bytes, answers: Sequence[BaseModel]) -> bytes:
+        # Looking at every number costs more than writing them; only a null (or NaN, Infinity: by an author's own
+        # setting) can be one that is not finite.
+        if b"null" in payload or b"NaN" in payload or b"Infinity" in payload:
+            self.check_finite(answers)
+        return payload
+
+
+def bounded(row_type: type[BaseModel]) -> type[BaseModel]:
+    """The row type with whole numbers held to 64 bits where the author set no bounds: no array takes larger ones."""
+    changed: dict[str, Any] = {}
+    for name, field in row_type.model_fields.items():
+        low = any(isinstance(part, annotated_types.Ge | annotated_types.Gt) for part in field.metadata)
+        high = any(isinstance(part, annotated_types.Le | annotated_types.Lt) for part in field.metadata)
+        if field.annotation is int and not (low and high):
+            limits = ([] if low else [annotated_types.Ge(INT64[0])]) + ([] if high else [annotated_types.Le(INT64[1])])
+            changed[name] = (Annotated[(int, *limits)], field)
+    if not changed:
+        return row_type
+    return create_model(
+        row_type.__name__, __base__=row_type, __module__=row_type.__module__, __doc__=row_type.__doc__, **changed
+    )
+
+
+def invalid(problem: ValidationError, prefix: tuple[str | int, ...] = ("body",)) -> errors.Invalid:
+    """pydantic's complaint in our words: the same `loc`, `msg` and `type`, never what the caller sent."""
+    listed = problem.errors(include_url=False, include_context=False, include_input=False)
+    details = tuple(
+        errors.Detail(loc=prefix + entry["loc"], msg=entry["msg"], type=entry["type"])
+        for entry in listed[:MOST_DETAILS]
+    )
+    count = len(listed)
+    first = ".".join(str(part) for part in details[0].loc)
+    more = f" (and {count - 1} more)" if count > 1 else ""
+    return errors.Invalid(f"{first}: {details[0].msg}{more}", details=details)
+
+
+def _may_hold_float(annotation: Any) -> bool:
+    if annotation in (float, Any, object):
+        return True
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return any(_may_hold_float(field.annotation) for field in annotation.model_fields.values())
+    return any(_may_hold_float(part) for part in typing.get_args(annotation))
+
+
+def _is_finite(value: object) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, list | tuple | set | frozenset):
+        return all(map(_is_finite, value))
+    if isinstance(value, dict):
+        return all(map(_is_finite, value.values()))
+    if isinstance(value, BaseModel):
+        return all(_is_finite(part) for _, part in value)
+    return True

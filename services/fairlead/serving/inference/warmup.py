@@ -1,0 +1,91 @@
+"""The first calls of a model: its golden rows, alone and in a batch, before anybody else's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import orjson
+from pydantic import BaseModel
+
+from fairlead import errors
+from fairlead.serving.formats import golden
+from fairlead.serving.inference import batching, contract
+
+
+class Golden(Protocol):
+    """A row and the answer it must get, as JSON objects."""
+
+    @property
+    def input(self) -> dict[str, Any]:
+        """The row."""
+
+    @property
+    def expected(self) -> dict[str, Any]:
+        """Its answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batchable:
+    """Whether rows of several requests may share a call. `reason` is one word, `detail` the sentence for it."""
+
+    allowed: bool
+    reason: str
+    detail: str
+
+
+def warm_up(
+    compute: batching.Compute, terms: contract.Contract, rows: Sequence[Golden], *, rtol: float, max_rows: int
+) -> Batchable:
+    """Answer every golden row alone, then all together. Raises ModelFailed where an answer is not the expected one."""
+    inputs = [_row(terms, row, number) for number, row in enumerate(rows, 1)]
+    singles = [_alone(compute, row, number) for number, row in enumerate(inputs, 1)]
+    for number, (single, row) in enumerate(zip(singles, rows, strict=True), 1):
+        if difference := golden.compare(row.expected, single, rtol):
+            raise errors.ModelFailed(f"golden row {number} is not answered as expected: {difference}")
+    if max_rows == 1:
+        return Batchable(False, "manifest", "the manifest sets max_rows to 1")
+    if not inputs:
+        return Batchable(True, "unchecked", "there are no golden rows to check it with")
+    return _invariance(compute, inputs, singles, rtol, max_rows)
+
+
+def _row(terms: contract.Contract, row: Golden, number: int) -> BaseModel:
+    try:
+        return terms.decode_one(orjson.dumps(row.input))[0]
+    except errors.Invalid as problem:
+        raise errors.Invalid(f"golden row {number} is not a valid input: {problem.message}") from problem
+
+
+def _alone(compute: batching.Compute, row: BaseModel, number: int) -> dict[str, Any]:
+    try:
+        return _as_json(compute([row])[0])
+    except Exception as cause:
+        raise errors.ModelFailed(f"golden row {number} made the model fail: {cause}") from cause
+
+
+def _invariance(
+    compute: batching.Compute, inputs: list[BaseModel], singles: list[dict[str, Any]], rtol: float, max_rows: int
+) -> Batchable:
+    """f(batch) against f(single). One golden row is repeated, so that there is a batch at all."""
+    repeats = 1 if len(inputs) > 1 else 2
+    for start in range(0, len(inputs), max_rows):
+        chunk = inputs[start : start + max_rows] * repeats
+        wanted = singles[start : start + max_rows] * repeats
+        try:
+            answers = compute(chunk)
+        except Exception as cause:
+            return Batchable(
+                False, "batch_failed", f"{len(chunk)} golden rows in one call made the model fail: {cause}"
+            )
+        for number, (single, answer) in enumerate(zip(wanted, answers, strict=True), start + 1):
+            if difference := golden.compare(single, _as_json(answer), rtol):
+                return Batchable(
+                    False, "not_invariant", f"golden row {number} is answered differently in a batch: {difference}"
+                )
+    return Batchable(True, "invariant", "the golden rows get the same answers in a batch as alone")
+
+
+def _as_json(answer: BaseModel) -> dict[str, Any]:
+    return answer.model_dump(mode="json")
