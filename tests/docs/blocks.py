@@ -1,0 +1,76 @@
+"""Blocks that are not commands: Python must compile and import what exists, YAML and JSON must be what they name."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from docs.page import Block, PageError
+from fairlead.contracts.manifest import Manifest
+from fairlead.contracts.platform import Platform
+from fairlead.contracts.route import RouteSpec, Strategy
+
+# What a first line `# platform.yaml` promises.
+_NAMED: dict[str, type[BaseModel]] = {
+    "fairlead.yaml": Manifest,
+    "platform.yaml": Platform,
+    "route.yaml": RouteSpec,
+    "strategy.yaml": Strategy,
+}
+_UNCHECKED = {"text", "mermaid", "http", "html", "csv"}
+_SHELL = {"bash", "sh", "shell", "zsh", ""}
+
+
+def check(block: Block) -> None:
+    """Raises PageError when a block is not what its language and first line say."""
+    if block.language in _SHELL:
+        raise PageError(
+            f"{block.place}: a block of {block.language or 'no language'} is run by nobody; write commands as "
+            "```console with `$ ` lines, and anything that is no command as ```text"
+        )
+    if block.language == "console":
+        block.commands()
+    elif block.language in _CHECKS:
+        try:
+            _CHECKS[block.language](block)
+        except (SyntaxError, ValueError, ValidationError, yaml.YAMLError, ImportError, AttributeError) as error:
+            raise PageError(f"{block.place}: {error}") from error
+    elif block.language not in _UNCHECKED:
+        raise PageError(f"{block.place}: nothing checks {block.language!r}; see tests/docs/blocks.py")
+
+
+def _python(block: Block) -> None:
+    tree = ast.parse(block.text, block.place)
+    compile(tree, block.place, "exec")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for name in node.names:
+                importlib.import_module(name.name)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            module = importlib.import_module(node.module)
+            for name in node.names:
+                getattr(module, name.name)
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "fairlead":
+            getattr(importlib.import_module("fairlead"), node.attr)
+
+
+def _yaml(block: Block) -> None:
+    documents: list[Any] = list(yaml.safe_load_all(block.text))
+    first = block.lines[0].lstrip("# ").split() if block.lines and block.lines[0].startswith("#") else []
+    contract = _NAMED.get(first[0].rsplit("/", 1)[-1].rstrip(":,")) if first else None
+    for document in documents if contract else ():
+        assert contract is not None
+        contract.model_validate(document)
+
+
+def _json(block: Block) -> None:
+    json.loads(block.text)
+
+
+_CHECKS: dict[str, Callable[[Block], None]] = {"python": _python, "yaml": _yaml, "json": _json}

@@ -1,0 +1,124 @@
+"""A Markdown page as its fenced blocks and its markers. No Markdown library: fences are all that matters here."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_FENCE = re.compile(r"^(?P<indent> *)(?P<ticks>`{3,}|~{3,})(?P<info>[^`]*)$")
+_PLATFORM = re.compile(r"<!--\s*tests: platform\s*-->")
+
+
+class PageError(ValueError):
+    """A page that the runner cannot read; the message names file and line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One `$ ` line with what is expected below it. `exit_code` is 0 unless the last line is `[exit N]`."""
+
+    line: int
+    text: str
+    expected: tuple[str, ...] = ()
+    exit_code: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One fenced block. `options` are what follows the language: `skip="reason"`, `background`."""
+
+    page: str
+    line: int
+    language: str
+    options: dict[str, str]
+    lines: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The content."""
+        return "\n".join(self.lines) + "\n"
+
+    @property
+    def place(self) -> str:
+        """`docs/cli.md:12`."""
+        return f"{self.page}:{self.line}"
+
+    def commands(self) -> list[Command]:
+        """The `$ ` lines of a console block; `> ` lines continue the one before."""
+        found: list[Command] = []
+        for number, line in enumerate(self.lines, start=self.line + 1):
+            if line.startswith("$ "):
+                found.append(Command(number, line[2:]))
+            elif not found:
+                raise PageError(f"{self.page}:{number}: a console block begins with a `$ ` line, not with {line!r}")
+            elif line.startswith("> ") and not found[-1].expected:
+                found[-1] = Command(found[-1].line, f"{found[-1].text}\n{line[2:]}")
+            else:
+                last = found[-1]
+                found[-1] = Command(last.line, last.text, (*last.expected, line))
+        if not found:
+            raise PageError(f"{self.place}: a console block without a `$ ` line; write ```text for output alone")
+        return [_with_exit_code(command) for command in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page, its blocks in order. `needs_platform`: it says `<!-- tests: platform -->`."""
+
+    name: str
+    blocks: tuple[Block, ...] = field(default=())
+    needs_platform: bool = False
+
+    def console(self) -> list[Block]:
+        """The console blocks."""
+        return [block for block in self.blocks if block.language == "console"]
+
+
+def read_page(path: Path, root: Path) -> Page:
+    """The page at this path. Raises PageError."""
+    return parse_page(str(path.relative_to(root)), path.read_text(encoding="utf-8"))
+
+
+def parse_page(name: str, text: str) -> Page:
+    """The blocks of a text. Raises PageError for a fence that is never closed."""
+    blocks: list[Block] = []
+    fence: re.Match[str] | None = None
+    begin, content = 0, list[str]()
+    for number, line in enumerate(text.splitlines(), start=1):
+        if fence is None:
+            fence = _FENCE.match(line)
+            begin, content = number, []
+        elif line.strip() and not line.strip().strip(fence["ticks"][0]) and len(line.strip()) >= len(fence["ticks"]):
+            blocks.append(_block(name, begin, fence["info"], content))
+            fence = None
+        else:
+            content.append(line.removeprefix(fence["indent"]))
+    if fence is not None:
+        raise PageError(f"{name}:{begin}: this fence is never closed")
+    return Page(name, tuple(blocks), bool(_PLATFORM.search(text)))
+
+
+def _block(page: str, line: int, info: str, content: list[str]) -> Block:
+    try:
+        language, *words = shlex.split(info) or [""]
+    except ValueError as error:
+        raise PageError(f"{page}:{line}: {info!r}: {error}") from error
+    options = dict(word.partition("=")[::2] for word in words)
+    unknown = options.keys() - {"skip", "background"}
+    if unknown:
+        raise PageError(f"{page}:{line}: unknown marker {', '.join(sorted(unknown))}; there are skip and background")
+    if "skip" in options and not options["skip"].strip():
+        raise PageError(f'{page}:{line}: skip needs a reason: skip="needs a cluster"')
+    return Block(page, line, language, options, tuple(content))
+
+
+def _with_exit_code(command: Command) -> Command:
+    expected = list(command.expected)
+    while expected and not expected[-1].strip():
+        expected.pop()
+    found = re.fullmatch(r"\[exit (\d+)\]", expected[-1].strip()) if expected else None
+    if found:
+        return Command(command.line, command.text, tuple(expected[:-1]), int(found[1]))
+    return Command(command.line, command.text, tuple(expected))

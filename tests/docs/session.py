@@ -1,0 +1,148 @@
+"""Runs a page's commands, in order, in one shell; what runs in the background is interrupted at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from docs.matching import difference, matches
+from docs.page import Block, Command, Page
+from docs.workplace import Workplace
+
+COMMAND_S = 180.0
+STOP_S = 60.0
+PLATFORM = Command(0, "fairlead up platform.yaml", ("...", "up after <seconds> s", "..."))
+
+
+class PageFailed(AssertionError):
+    """A command did not do what its page says; the message begins with file and line."""
+
+
+class Session:
+    """One shell in a workplace, as a reader would have it open: `cd` and variables last to the end of the page."""
+
+    def __init__(self, workplace: Workplace, notes: Path, *, command_s: float = COMMAND_S) -> None:
+        self._workplace = workplace
+        self._notes = notes
+        self._limit = command_s
+        self._count = 0
+        self._background: list[tuple[str, subprocess.Popen[bytes]]] = []
+
+    def __enter__(self) -> Self:
+        self._notes.mkdir(parents=True, exist_ok=True)
+        self._shell = subprocess.Popen(
+            ["bash", "--noprofile", "--norc", "-s"],
+            cwd=self._workplace.folder,
+            env=dict(self._workplace.environment()),
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        still = [text for text, process in self._background if not _interrupt(process)]
+        _end(self._shell)
+        if still and error is None:
+            raise PageFailed(f"{still[0]!r} still ran {STOP_S:g} s after Ctrl-C")
+
+    def run_page(self, page: Page) -> None:
+        """Every console block of the page. Raises PageFailed at the first that does something else."""
+        if page.needs_platform:
+            self._start(PLATFORM, page.name)
+        for block in page.console():
+            if "skip" not in block.options:
+                self.run_block(block)
+
+    def run_block(self, block: Block) -> None:
+        """Every command of one block."""
+        for command in block.commands():
+            place = f"{block.page}:{command.line}"
+            if "background" in block.options:
+                self._start(command, place)
+            else:
+                self._run(command, place)
+
+    def _run(self, command: Command, place: str) -> None:
+        self._count += 1
+        asked, printed, ended = (self._notes / f"{self._count}.{kind}" for kind in ("command", "output", "code"))
+        asked.write_text(self._workplace.to_here(command.text) + "\n")
+        # In the shell itself, not in a child of it, so that what it sets and where it goes is kept.
+        line = f'eval "$(cat {asked})" > {printed} 2>&1 < /dev/null; echo $? > {ended}.new; mv {ended}.new {ended}\n'
+        assert self._shell.stdin is not None
+        self._shell.stdin.write(line.encode())
+        self._shell.stdin.flush()
+        self._wait_for(ended, printed, command, place)
+        self._judge(
+            command, place, int(ended.read_text()), self._workplace.to_page(printed.read_text(errors="replace"))
+        )
+
+    def _wait_for(self, ended: Path, printed: Path, command: Command, place: str) -> None:
+        deadline = time.monotonic() + self._limit
+        while not ended.exists():
+            if self._shell.poll() is not None:
+                raise PageFailed(f"{place}: the shell ended during: {command.text}\n{_tail(printed)}")
+            if time.monotonic() > deadline:
+                raise PageFailed(f"{place}: still runs after {self._limit:g} s: {command.text}\n{_tail(printed)}")
+            time.sleep(0.02)
+
+    def _judge(self, command: Command, place: str, code: int, printed: str) -> None:
+        if code != command.exit_code:
+            raise PageFailed(f"{place}: exit code {code}, not {command.exit_code}: {command.text}\n{printed[-4000:]}")
+        if not matches(command.expected, printed):
+            raise PageFailed(f"{place}: {command.text}\n{difference(command.expected, printed)}")
+
+    def _start(self, command: Command, place: str) -> None:
+        """Start it, and wait until it has printed what the page shows; it goes on running."""
+        self._count += 1
+        printed = self._notes / f"{self._count}.output"
+        with printed.open("wb") as out:
+            process = subprocess.Popen(
+                ["bash", "--noprofile", "--norc", "-c", self._workplace.to_here(command.text)],
+                cwd=self._workplace.folder,
+                env=dict(self._workplace.environment()),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._background.append((command.text, process))
+        deadline = time.monotonic() + self._limit
+        expected = (*command.expected, "...")
+        while not matches(expected, text := self._workplace.to_page(printed.read_text(errors="replace"))):
+            if process.poll() is not None:
+                raise PageFailed(f"{place}: ended with {process.returncode}: {command.text}\n{text[-4000:]}")
+            if time.monotonic() > deadline:
+                raise PageFailed(f"{place}: after {self._limit:g} s: {command.text}\n{difference(expected, text)}")
+            time.sleep(0.05)
+
+
+def _interrupt(process: subprocess.Popen[bytes]) -> bool:
+    """Ctrl-C: to everybody in the foreground, as a terminal sends it. False when it had to be killed."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
+    try:
+        process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        _end(process)
+        return False
+    return True
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
+
+
+def _tail(path: Path) -> str:
+    return path.read_text(errors="replace")[-4000:] if path.exists() else ""

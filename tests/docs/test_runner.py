@@ -1,0 +1,196 @@
+"""The runner of the pages, on small pages of its own."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from docs import blocks
+from docs.matching import matches
+from docs.page import Page, PageError, parse_page
+from docs.session import PageFailed, Session
+from docs.workplace import Workplace
+
+
+@pytest.fixture
+def workplace(tmp_path: Path) -> Workplace:
+    root = tmp_path / "root"
+    (root / ".venv" / "bin").mkdir(parents=True)
+    (root / "README.md").write_text("hello\n")
+    (root / "platform.yaml").write_text("gateway: {port: 8080}\ncontrol: {port: 8081}\n")
+    (root / ".gitignore").write_text(".venv/\nsecret\n")
+    (root / "secret").write_text("ignored\n")
+    subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
+    return Workplace(root, tmp_path / "copy")
+
+
+def page(text: str) -> Page:
+    return parse_page("page.md", text)
+
+
+def run(workplace: Workplace, text: str, *, command_s: float = 20) -> None:
+    with Session(workplace, workplace.folder.parent / "notes", command_s=command_s) as session:
+        session.run_page(page(text))
+
+
+# what is read
+
+
+def test_commands_carry_their_output_their_exit_code_and_their_line() -> None:
+    (block,) = page("intro\n\n```console\n$ first\nout 1\n\nout 2\n$ second \\\n> --more\n[exit 3]\n```\n").console()
+    first, second = block.commands()
+    assert (first.line, first.text, first.expected, first.exit_code) == (4, "first", ("out 1", "", "out 2"), 0)
+    assert (second.text, second.expected, second.exit_code) == ("second \\\n--more", (), 3)
+
+
+def test_blocks_inside_lists_and_longer_fences_are_read() -> None:
+    blocks_ = page("- a\n\n  ```json\n  {}\n  ```\n\n````text\n```\ninner\n```\n````\n").blocks
+    assert [(block.language, block.text) for block in blocks_] == [("json", "{}\n"), ("text", "```\ninner\n```\n")]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("```console\n$ true\n", "never closed"),
+        ("```console skip\n$ true\n```\n", "skip needs a reason"),
+        ('```console later="yes"\n$ true\n```\n', "unknown marker later"),
+    ],
+)
+def test_a_page_that_cannot_be_read_says_where_and_why(text: str, complaint: str) -> None:
+    with pytest.raises(PageError, match=f"page.md:1: .*{complaint}"):
+        page(text)
+
+
+# what is not a command
+
+
+@pytest.mark.parametrize(
+    ("block", "complaint"),
+    [
+        ("```bash\nmake up\n```\n", "run by nobody"),
+        ("```\nmake up\n```\n", "run by nobody"),
+        ("```console\nmake up\n```\n", r"begins with a `\$ ` line"),
+        ("```console\n```\n", r"without a `\$ ` line"),
+        ("```python\ndef broken(:\n```\n", "invalid syntax"),
+        ("```python\nfrom fairlead import Modle\n```\n", "Modle"),
+        ("```python\nclass A(fairlead.Modle): ...\n```\n", "Modle"),
+        ("```yaml\na: [\n```\n", "page.md:1"),
+        ("```yaml\n# platform.yaml\ngatway: {port: 8080}\n```\n", "gatway"),
+        ("```yaml\n# fairlead.yaml of iris\nname: iris\n```\n", "version"),
+        ("```json\n{'a': 1}\n```\n", "page.md:1"),
+        ("```cobol\nSTOP RUN.\n```\n", "nothing checks 'cobol'"),
+    ],
+)
+def test_a_block_that_is_not_what_it_says_is_refused(block: str, complaint: str) -> None:
+    (found,) = page(block).blocks
+    with pytest.raises(PageError, match=complaint):
+        blocks.check(found)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "```python\nimport fairlead\nclass A(fairlead.Model): ...\n```\n",
+        "```yaml\n# platform.yaml\ngateway: {port: 9090}\n```\n",
+        "```yaml\nanything: goes\n```\n",
+        '```json\n{"a": 1}\n```\n',
+        "```text\n+--+\n```\n",
+    ],
+)
+def test_a_block_that_is_what_it_says_is_accepted(block: str) -> None:
+    (found,) = page(block).blocks
+    blocks.check(found)
+
+
+# how output is compared
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual"),
+    [
+        (["a  b"], "a b  \n"),
+        (["..."], ""),
+        (["a", "...", "z"], "a\nz"),
+        (["a", "...", "z"], "a\nb\nz\nz"),
+        (["up after <seconds> s"], "up after 4.2 s"),
+        (["revision iris.<number> by <id>"], "revision iris.12 by ci-1"),
+        (["sha256 <hash>"], "sha256 0a1b2c3d4e"),
+        (["at <time>"], "at 2026-01-02T03:04:05.678Z"),
+        (['{"a": ..., "b": 1}'], '{"a": [1, 2], "b": 1}'),
+        (["", "a", ""], "\na\n"),
+        ([], "whatever"),
+    ],
+)
+def test_output_matches_but_for_what_may_change(expected: list[str], actual: str) -> None:
+    assert matches([line for line in expected if line or len(expected) == 1], actual)
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual"),
+    [
+        (["a"], "a\nb"),
+        (["a", "b"], "a"),
+        (["up after <seconds> s"], "up after long s"),
+        (["a.c"], "abc"),
+        (["a", "...", "z"], "a\nz\nb"),
+        (["<hash>"], "xyz"),
+    ],
+)
+def test_other_output_does_not(expected: list[str], actual: str) -> None:
+    assert not matches(expected, actual)
+
+
+# how commands are run
+
+
+def test_commands_run_in_order_in_one_shell(workplace: Workplace) -> None:
+    first = "```console\n$ cat README.md\nhello\n$ mkdir deep && cd deep && X=1\n```\n"
+    second = "```console\n$ echo $X; ls ..\n1\n...\nREADME.md\n...\n```\n"
+    run(workplace, first + second)
+
+
+def test_ignored_files_are_not_there(workplace: Workplace) -> None:
+    run(workplace, "```console\n$ test ! -e secret\n```\n")
+
+
+def test_published_ports_are_replaced_and_shown_again(workplace: Workplace) -> None:
+    run(workplace, "```console\n$ cat platform.yaml\ngateway: {port: 8080}\ncontrol: {port: 8081}\n```\n")
+    assert "8080" not in (workplace.folder / "platform.yaml").read_text()
+    assert "8080" not in workplace.to_here("curl http://127.0.0.1:8080/models")
+    assert workplace.to_here("18080 80801") == "18080 80801"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("```console\n$ false\n```\n", r"page.md:2: exit code 1, not 0: false"),
+        ("```console\n$ true\n[exit 2]\n```\n", "exit code 0, not 2"),
+        ("```console\n$ echo one\ntwo\n```\n", r"page.md:2: echo one(.|\n)*-two\n\+one"),
+        ("```console\n$ 'unbalanced\n```\n", "exit code"),
+        ("```console\n$ exit 4\n```\n", "the shell ended during: exit 4"),
+        ("```console background\n$ echo started; exit 1\nstopped\n```\n", "ended with 1"),
+    ],
+)
+def test_a_page_that_does_not_hold_fails_at_its_line(workplace: Workplace, text: str, complaint: str) -> None:
+    with pytest.raises(PageFailed, match=complaint):
+        run(workplace, text)
+
+
+def test_a_command_that_does_not_end_fails(workplace: Workplace) -> None:
+    with pytest.raises(PageFailed, match=r"still runs after 0.2 s: sleep 60"):
+        run(workplace, "```console\n$ sleep 60\n```\n", command_s=0.2)
+
+
+def test_a_skipped_block_is_not_run(workplace: Workplace) -> None:
+    run(workplace, '```console skip="needs a cluster"\n$ helm install fairlead charts/platform\n```\n')
+
+
+def test_what_runs_in_the_background_is_there_for_the_page_and_gets_ctrl_c_at_its_end(workplace: Workplace) -> None:
+    program = "trap 'echo drained > ended; exit 0' INT; echo up after 1.5 s; while true; do sleep 0.05; done"
+    run(
+        workplace,
+        f"```console background\n$ {program}\nup after <seconds> s\n```\n```console\n$ test ! -e ended\n```\n",
+    )
+    assert (workplace.folder / "ended").read_text() == "drained\n"
