@@ -34,7 +34,7 @@ class GoldenRow:
 
 def read(path: Path) -> tuple[GoldenRow, ...]:
     """The golden rows of a file: one `{"input": {...}, "expected": {...}}` per line; empty lines are skipped."""
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = path.read_text(encoding="utf-8").split("\n")  # not splitlines: JSON text may hold U+2028 and U+0085
     return tuple(_row(line, f"{path.name}:{number}") for number, line in enumerate(lines, 1) if line.strip())
 
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any, ForwardRef, Literal, Union
 
 from pydantic import BaseModel, ConfigDict, RootModel
 from pydantic.fields import FieldInfo
+from typing_extensions import is_typeddict  # pydantic takes only these on Python 3.11
 
 from fairlead import errors
 
@@ -62,7 +63,7 @@ class _Derivation:
         if isinstance(annotation, type) and not typing.get_args(annotation):
             if issubclass(annotation, BaseModel):
                 return self.of_model(annotation)
-            if dataclasses.is_dataclass(annotation) or typing.is_typeddict(annotation):
+            if dataclasses.is_dataclass(annotation) or is_typeddict(annotation):
                 raise errors.Invalid(
                     f"{where}: {annotation.__name__} is a {_kind(annotation)}, which cannot be made strict",
                     hint="Write it as a pydantic BaseModel.",

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from fairlead import errors
+from fairlead.contracts.manifest import Artifact
+from fairlead.serving.formats import artifact
+
+ABC = hashlib.sha256(b"abc").hexdigest()
+
+
+def in_folder(folder: Path, name: str, data: bytes = b"abc") -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def test_the_checked_copy_holds_the_bytes_that_were_hashed_and_keeps_its_name(tmp_path: Path) -> None:
+    in_folder(tmp_path, "artifact/model.bin")
+    with artifact.checked(tmp_path, Artifact(path="artifact/model.bin", sha256=ABC)) as copy:
+        assert (copy.read_bytes(), copy.name) == (b"abc", "model.bin")
+
+
+def test_exchanging_the_file_after_the_check_changes_nothing(tmp_path: Path) -> None:
+    path = in_folder(tmp_path, "model.bin")
+    with artifact.checked(tmp_path, Artifact(path="model.bin", sha256=ABC)) as copy:
+        path.write_bytes(b"evil")
+        assert copy.read_bytes() == b"abc"
+
+
+def test_only_this_user_can_enter_where_the_copy_lies(tmp_path: Path) -> None:
+    in_folder(tmp_path, "model.bin")
+    with artifact.checked(tmp_path, Artifact(path="model.bin", sha256=ABC)) as copy:
+        assert copy.parent.stat().st_mode & 0o077 == 0
+
+
+def test_the_copy_is_gone_afterwards(tmp_path: Path) -> None:
+    in_folder(tmp_path, "model.bin")
+    with artifact.checked(tmp_path, Artifact(path="model.bin", sha256=ABC)) as copy:
+        pass
+    assert not copy.exists()
+
+
+def test_other_bytes_are_rejected_with_both_digests(tmp_path: Path) -> None:
+    in_folder(tmp_path, "model.bin", b"abd")
+    with (
+        pytest.raises(errors.ArtifactRejected) as caught,
+        artifact.checked(tmp_path, Artifact(path="model.bin", sha256=ABC)),
+    ):
+        pytest.fail("was handed on")
+    assert ABC in caught.value.message
+    assert hashlib.sha256(b"abd").hexdigest() in caught.value.message
+
+
+def test_a_link_inside_the_folder_is_followed(tmp_path: Path) -> None:
+    in_folder(tmp_path, "data/real.bin")
+    (tmp_path / "model.bin").symlink_to("data/real.bin")
+    with artifact.checked(tmp_path, Artifact(path="model.bin", sha256=ABC)) as copy:
+        assert copy.read_bytes() == b"abc"
+
+
+def test_a_link_out_of_the_folder_is_refused_even_where_the_digest_fits(tmp_path: Path) -> None:
+    in_folder(tmp_path, "outside.bin")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "model.bin").symlink_to("../outside.bin")
+    with (
+        pytest.raises(errors.Invalid, match="leads out of the model folder"),
+        artifact.checked(folder, Artifact(path="model.bin", sha256=ABC)),
+    ):
+        pytest.fail("was handed on")
+
+
+def test_a_linked_folder_on_the_way_out_is_refused(tmp_path: Path) -> None:
+    in_folder(tmp_path, "elsewhere/model.bin")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "artifact").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(errors.Invalid, match="leads out"):
+        artifact.inside(folder, "artifact/model.bin", field="artifact.path")
+
+
+def test_a_missing_artifact_is_named_with_its_field(tmp_path: Path) -> None:
+    with pytest.raises(errors.Invalid, match=r"artifact\.path: there is no 'model\.bin'"):
+        artifact.inside(tmp_path, "model.bin", field="artifact.path")
+
+
+def test_a_pipe_is_no_artifact(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "model.bin")
+    with pytest.raises(errors.Invalid, match="there is no"):
+        artifact.inside(tmp_path, "model.bin", field="artifact.path")
+
+
+def test_a_folder_artifact_is_copied_whole_and_checked_by_its_tree_digest(tmp_path: Path) -> None:
+    in_folder(tmp_path, "artifact/weights.bin")
+    in_folder(tmp_path, "artifact/deep/vocabulary.txt", b"words")
+    stated = artifact.digest_of(tmp_path / "artifact")
+    with artifact.checked(tmp_path, Artifact(path="artifact", sha256=stated)) as copy:
+        assert (copy / "deep" / "vocabulary.txt").read_bytes() == b"words"
+
+
+def test_a_file_added_to_a_folder_artifact_is_noticed(tmp_path: Path) -> None:
+    in_folder(tmp_path, "artifact/weights.bin")
+    stated = artifact.digest_of(tmp_path / "artifact")
+    in_folder(tmp_path, "artifact/extra.bin")
+    with pytest.raises(errors.ArtifactRejected), artifact.checked(tmp_path, Artifact(path="artifact", sha256=stated)):
+        pytest.fail("was handed on")
+
+
+def test_a_folder_artifact_holds_no_links(tmp_path: Path) -> None:
+    in_folder(tmp_path, "artifact/weights.bin")
+    (tmp_path / "artifact" / "more.bin").symlink_to("weights.bin")
+    with pytest.raises(errors.Invalid, match=r"'more\.bin' in artifact is not a plain file"):
+        artifact.digest_of(tmp_path / "artifact")
+
+
+def test_no_place_for_the_copy_says_what_to_mount(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_folder(tmp_path, "model.bin")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
+    with (
+        pytest.raises(errors.Unavailable) as caught,
+        artifact.checked(tmp_path, Artifact(path="model.bin", sha256=ABC)),
+    ):
+        pytest.fail("was handed on")
+    assert "TMPDIR" in (caught.value.hint or "")

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from typing import Annotated, Any, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, field_validator
+from typing_extensions import TypedDict
+
+from fairlead import errors
+from fairlead.serving.formats.strict import strict
+
+
+class Part(BaseModel):
+    """A part."""
+
+    size: float = Field(gt=0, description="cm")
+
+    @field_validator("size")
+    @classmethod
+    def _is_not_thirteen(cls, size: float) -> float:
+        if size == 13:
+            raise ValueError("unlucky")
+        return size
+
+
+class Tree(BaseModel):
+    value: int
+    branches: list[Tree] = []
+
+
+class Parts(RootModel[list[Part]]):
+    pass
+
+
+class Row(BaseModel):
+    """What the author wrote."""
+
+    model_config = ConfigDict(extra="allow", title="A row")
+
+    part: Part
+    parts: list[Part] = []
+    named: dict[str, Annotated[Part, Field(description="inner")]] = {}
+    maybe: Part | None = None
+    root: Parts = Parts([])
+    tree: Tree | None = None
+    kind: Literal["a", "b"] = "a"
+    alias: float = Field(default=0, alias="Alias")
+    day: datetime.date | None = None
+
+
+STRICT = strict(Row)
+
+
+def refused(body: str) -> list[tuple[tuple[Any, ...], str]]:
+    with pytest.raises(ValidationError) as caught:
+        STRICT.model_validate_json(body)
+    return [(error["loc"], error["type"]) for error in caught.value.errors()]
+
+
+@pytest.mark.parametrize(
+    ("body", "loc", "kind"),
+    [
+        ('{"part": {"size": 1}, "more": 1}', ("more",), "extra_forbidden"),
+        ('{"part": {"size": "1"}}', ("part", "size"), "float_type"),
+        ('{"part": {"size": true}}', ("part", "size"), "float_type"),
+        ('{"part": {"size": NaN}}', ("part", "size"), "finite_number"),
+        ('{"part": {"size": 1e999}}', ("part", "size"), "finite_number"),
+        ('{"part": {"size": 0}}', ("part", "size"), "greater_than"),
+        ('{"part": {"size": 13}}', ("part", "size"), "value_error"),
+        ('{"part": {"size": 1, "x": 1}}', ("part", "x"), "extra_forbidden"),
+        ('{"part": {"size": 1}, "parts": [{"size": "1"}]}', ("parts", 0, "size"), "float_type"),
+        ('{"part": {"size": 1}, "named": {"k": {"size": 1, "x": 1}}}', ("named", "k", "x"), "extra_forbidden"),
+        ('{"part": {"size": 1}, "maybe": {"size": 1, "x": 1}}', ("maybe", "x"), "extra_forbidden"),
+        ('{"part": {"size": 1}, "root": [{"size": 1, "x": 1}]}', ("root", 0, "x"), "extra_forbidden"),
+        (
+            '{"part": {"size": 1}, "tree": {"value": 1, "branches": [{"value": 1, "branches": [{"value": "1"}]}]}}',
+            ("tree", "branches", 0, "branches", 0, "value"),
+            "int_type",
+        ),
+        ('{"part": {"size": 1}, "kind": "c"}', ("kind",), "literal_error"),
+        ('{"part": {"size": 1}, "Alias": "0"}', ("Alias",), "float_type"),
+    ],
+)
+def test_what_a_plain_model_would_let_pass_is_refused_with_its_path(body: str, loc: tuple[Any, ...], kind: str) -> None:
+    assert refused(body) == [(loc, kind)]
+
+
+def test_rows_are_instances_of_what_the_author_wrote_to_any_depth() -> None:
+    row = STRICT.model_validate_json('{"part": {"size": 1}, "tree": {"value": 1, "branches": [{"value": 2}]}}')
+    assert isinstance(row, Row)
+    assert isinstance(row.part, Part)
+    assert row.tree is not None
+    assert isinstance(row.tree.branches[0], Tree)
+
+
+def test_dates_are_taken_in_their_json_form() -> None:
+    row = STRICT.model_validate_json('{"part": {"size": 1}, "day": "2026-01-31"}')
+    assert isinstance(row, Row)
+    assert row.day == datetime.date(2026, 1, 31)
+
+
+def test_the_author_s_type_stays_as_it_was() -> None:
+    assert Row.model_validate_json('{"part": {"size": "1"}, "more": 1}').part.size == 1
+
+
+def test_name_title_and_descriptions_stay_the_author_s() -> None:
+    schema = STRICT.model_json_schema()
+    assert (STRICT.__name__, schema["title"], schema["description"]) == ("Row", "A row", "What the author wrote.")
+    assert schema["$defs"]["Part"]["properties"]["size"]["description"] == "cm"
+
+
+def test_the_json_schema_says_that_nothing_else_is_taken() -> None:
+    schema = STRICT.model_json_schema()
+    assert schema["additionalProperties"] is False
+    assert [schema["$defs"][name]["additionalProperties"] for name in ("Part", "Tree")] == [False, False]
+
+
+def test_strictness_twice_is_strictness_once() -> None:
+    assert strict(STRICT).model_json_schema() == STRICT.model_json_schema()
+
+
+def test_a_field_that_asks_for_leniency_itself_gets_it() -> None:
+    class Lenient(BaseModel):
+        number: float = Field(strict=False)
+
+    assert strict(Lenient).model_validate_json('{"number": "1.5"}').model_dump() == {"number": 1.5}
+
+
+@dataclasses.dataclass
+class Plain:
+    size: float
+
+
+class Typed(TypedDict):
+    size: float
+
+
+@pytest.mark.parametrize("kind", [Plain, Typed, list[Plain]])
+def test_what_cannot_be_made_strict_is_refused_by_name(kind: Any) -> None:
+    class Holder(BaseModel):
+        part: kind
+
+    with pytest.raises(errors.Invalid, match=r"Holder\.part: (Plain|Typed) is a") as caught:
+        strict(Holder)
+    assert caught.value.hint == "Write it as a pydantic BaseModel."
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False, min_value=1e-300).filter(lambda x: x != 13))
+def test_every_finite_number_in_range_is_taken_unchanged(size: float) -> None:
+    row = STRICT.model_validate_json(f'{{"part": {{"size": {size!r}}}}}')
+    assert isinstance(row, Row)
+    assert row.part.size == size
