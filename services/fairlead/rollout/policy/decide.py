@@ -1,0 +1,126 @@
+"""The decision: what the user's target asks, what people asked, what the gates say; in this order.
+
+One revision at a time. Whoever calls appends it and asks again, until there is nothing left to do now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fairlead.contracts.action import Action, Outcome
+from fairlead.contracts.revision import Check, Phase, Revision, Verdict
+from fairlead.contracts.route import Route
+from fairlead.rollout.policy import drafts, gates, requests, steps
+from fairlead.rollout.policy.drafts import By
+from fairlead.rollout.policy.gates import Judged
+from fairlead.rollout.policy.observation import Decision, Finished, Observation
+from fairlead.rollout.policy.situation import Situation
+
+
+def decide(route: Route, head: Revision | None, observation: Observation, actions: Sequence[Action]) -> Decision:
+    """The next revision, if any; the actions that are finished either way; and what is waited for.
+
+    `actions` must have been read after `head`. Then an action that was carried out is either finished or named by
+    the head, because nobody appends on top of an action before saying that it is finished.
+    """
+    finished, pending = requests.settle(head, observation, actions)
+    if head is None:
+        return _first(route, observation, finished, pending)
+    situation = Situation(route, head, observation)
+    asked = _target(situation)
+    if asked is not None:
+        return Decision(asked, tuple(finished))
+    for action in pending:
+        answer = requests.answer(situation, action)
+        if isinstance(answer, Revision):
+            return Decision(answer, tuple(finished))
+        finished.append(Finished(action.name, answer.outcome, answer.message))
+    return _progress(situation, tuple(finished))
+
+
+def _first(route: Route, observation: Observation, finished: list[Finished], pending: list[Action]) -> Decision:
+    """Nothing serves yet, so there is nobody to protect: one ready instance is better than none.
+
+    Its golden rows were compared by the service itself before it said that it is ready; there is no published
+    table yet to ask them through.
+    """
+    target = route.spec.wanted
+    nothing = f"nothing of {route.name!r} serves yet"
+    done = (*finished, *(Finished(action.name, Outcome.REFUSED, nothing) for action in pending))
+    count = observation.ready.get(target, 0)
+    if not count:
+        why = f"{target} has no ready instance"
+        check = Check(gate="ready", verdict=Verdict.INCONCLUSIVE, reason=why)
+        return Decision(None, done, why, (check,))
+    check = Check(gate="ready", verdict=Verdict.PASS, reason=f"{target} is ready", numbers={"ready": count})
+    return Decision(drafts.created(route, observation, (check,)), done)
+
+
+def _target(situation: Situation) -> Revision | None:
+    """The revision that a changed target asks for."""
+    wanted, rejected = situation.route.spec.wanted, situation.rejected(situation.route.spec.wanted)
+    if situation.candidate == wanted:
+        return None
+    if wanted != situation.stable and rejected is None:
+        return drafts.released(situation, By.user(situation.route))
+    if situation.candidate is None and situation.head.state.target == wanted:
+        return None
+    if rejected is not None and wanted != situation.stable:
+        return drafts.withdrawn(situation, f"{wanted} is asked for again, and was rejected: {rejected.reason}")
+    return drafts.withdrawn(situation, f"the target is {wanted} again")
+
+
+def _progress(situation: Situation, finished: tuple[Finished, ...]) -> Decision:
+    """Falls first, then what the spec changed, then rises."""
+    refreshed = drafts.refreshed(situation)
+    if situation.candidate is None:
+        return Decision(refreshed, finished, _at_rest(situation))
+    judged = gates.judge(situation)
+    checks = tuple(one.check for one in judged)
+    failed = _failed_guard(judged)
+    waiting = _waiting(situation, judged)
+    if failed is not None and not situation.head.state.paused and not _halted(situation):
+        why = f"{failed.gate}: {failed.reason}"
+        return Decision(drafts.rolled_back(situation, why, checks), finished, checks=checks)
+    if refreshed is not None or waiting:
+        return Decision(refreshed, finished, waiting, checks)
+    if steps.is_last(situation.strategy.steps, situation.weight):
+        return Decision(drafts.promoted(situation, checks), finished, checks=checks)
+    return Decision(drafts.stepped(situation, checks), finished, checks=checks)
+
+
+def _failed_guard(judged: Sequence[Judged]) -> Check | None:
+    return next((one.check for one in judged if one.role == "guard" and one.check.verdict is Verdict.FAIL), None)
+
+
+def _halted(situation: Situation) -> bool:
+    """True when rolling back would move users from a version that answers to one that cannot."""
+    return bool(situation.weight and situation.ready(situation.candidate) and not situation.ready(situation.stable))
+
+
+def _waiting(situation: Situation, judged: Sequence[Judged]) -> str:
+    """The first thing that keeps the weight from rising; empty when nothing does."""
+    state = situation.head.state
+    if state.paused:
+        return "paused; `fairlead resume` lets it go on"
+    failed = _failed_guard(judged)
+    if failed is not None:
+        return f"{failed.gate}: {failed.reason}; not rolled back, because {situation.stable} has no ready instance"
+    if state.phase is Phase.CANARY:
+        held = steps.hold(
+            situation.strategy.steps, situation.weight, elapsed_s=situation.elapsed_s, approved=state.approved
+        )
+        if held:
+            return held
+    blocked = next((one.check for one in judged if one.check.verdict is not Verdict.PASS), None)
+    return f"{blocked.gate}: {blocked.reason}" if blocked else ""
+
+
+def _at_rest(situation: Situation) -> str:
+    rejected = situation.rejected(situation.route.spec.wanted)
+    if rejected is None or rejected.ref == situation.stable:
+        return ""
+    return (
+        f"{rejected.ref} was rejected in revision {situation.route.name}.{rejected.revision} ({rejected.reason}); "
+        "release another version, or `fairlead retry`"
+    )

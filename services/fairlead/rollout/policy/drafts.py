@@ -1,0 +1,239 @@
+"""Every revision there can be, one function each: who gets what, and where the rollout stands afterwards.
+
+Each makes the whole table anew from the spec, so no change of the spec can be left behind by the order of events.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fairlead.contracts.action import Action
+from fairlead.contracts.revision import Cause, Check, Phase, Rejected, Revision, State
+from fairlead.contracts.route import Route, VersionRef
+from fairlead.contracts.table import Mirror, Table
+from fairlead.rollout.policy import steps
+from fairlead.rollout.policy.observation import Observation
+from fairlead.rollout.policy.situation import Situation
+
+MAX_REJECTED = 64
+"""As many as a spec may have versions. The oldest is forgotten first."""
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """Who asked for a revision, and with which words."""
+
+    actor: str = "fairlead"
+    verified: bool = False
+    reason: str = ""
+    action: str | None = None
+
+    @classmethod
+    def user(cls, route: Route) -> By:
+        """Whoever last changed the spec."""
+        return cls(actor=route.actor or "fairlead", reason=route.reason)
+
+    @classmethod
+    def action_of(cls, action: Action) -> By:
+        """Whoever made the request."""
+        return cls(action.actor, action.actor_verified, action.reason, action.name)
+
+
+def created(route: Route, observation: Observation, evidence: tuple[Check, ...]) -> Revision:
+    """The first revision: the target has everything."""
+    ref, by = route.spec.wanted, By.user(route)
+    return Revision(
+        namespace=route.namespace,
+        route=route.name,
+        seq=1,
+        cause=Cause.CREATED,
+        actor=by.actor,
+        reason=by.reason or f"{ref} is the first version",
+        generation=route.generation,
+        table=_table(route, _pinned((), route, observation), stable=ref),
+        state=State(target=ref, entered_at=observation.now),
+        evidence=evidence,
+        created_at=observation.now,
+    )
+
+
+def released(situation: Situation, by: By) -> Revision:
+    """A new attempt: whoever was being released before has no weight any more, and the target prepares."""
+    target, state = situation.route.spec.wanted, situation.head.state
+    changes = {
+        **_rest(situation),
+        "phase": Phase.PREPARING,
+        "attempt": state.attempt + 1,
+        "target": target,
+        "rejected": tuple(one for one in state.rejected if one.ref != target),
+    }
+    return _next(situation, Cause.RELEASED, by, f"release of {target}", state=changes)
+
+
+def withdrawn(situation: Situation, why: str) -> Revision:
+    """The spec asks for something that starts no attempt. A rollout under way ends, and nothing is held against it."""
+    changes = {**_rest(situation), "target": situation.route.spec.wanted}
+    return _next(situation, Cause.SPEC, By.user(situation.route), why, state=changes)
+
+
+def refreshed(situation: Situation) -> Revision | None:
+    """The same shares under a changed spec, or with one version more that may be named; None when nothing differs."""
+    old, candidate = situation.head.table, situation.head.table.candidate
+    draft = _next(
+        situation, Cause.SPEC, By.user(situation.route), "the spec changed", candidate=candidate, weight=old.weight
+    )
+    if draft.table == old:
+        return None
+    fresh = [ref for ref in draft.table.pins if ref not in old.pins]
+    if not fresh or _without(draft.table, fresh) != old:
+        return draft
+    names = ", ".join(map(str, fresh))
+    ours = {"cause": Cause.PINNED, "actor": "fairlead", "reason": f"{names} is ready and can be asked by name"}
+    return draft.model_copy(update=ours)
+
+
+def stepped(situation: Situation, evidence: tuple[Check, ...]) -> Revision:
+    """The candidate's next weight."""
+    plan, weight = situation.strategy.steps, situation.next_weight
+    index = steps.present(plan, weight)
+    reason = f"step {index + 1} of {len(plan)}: {steps.percent(weight)} to {situation.candidate}"
+    changes = {"phase": Phase.CANARY, "step": index, "entered_at": situation.observation.now}
+    return _next(
+        situation,
+        Cause.STEP,
+        By(),
+        reason,
+        candidate=situation.candidate,
+        weight=weight,
+        state=changes,
+        evidence=evidence,
+    )
+
+
+def promoted(situation: Situation, evidence: tuple[Check, ...]) -> Revision:
+    """The candidate is stable, and stable is the version to return to."""
+    changes = {
+        **_rest(situation),
+        "previous": situation.stable,
+        "previous_revision": situation.head.seq,
+        "promoted_at": situation.observation.now,
+    }
+    reason = f"{situation.candidate} passed every step and is stable"
+    return _next(situation, Cause.PROMOTED, By(), reason, stable=situation.candidate, state=changes, evidence=evidence)
+
+
+def rolled_back(situation: Situation, why: str, evidence: tuple[Check, ...]) -> Revision:
+    """A guard failed: no weight, and this identity is not tried again of our own accord."""
+    changes = {**_rest(situation), "rejected": _rejecting(situation, why)}
+    reason = f"{situation.candidate} was rolled back: {why}"
+    return _next(situation, Cause.ROLLED_BACK, By(), reason, state=changes, evidence=evidence)
+
+
+def returned(situation: Situation, by: By, *, to: VersionRef, restored_from: int | None) -> Revision:
+    """A person goes back: `to` has everything, the target is not tried again of our own accord."""
+    why = by.reason or f"rolled back by {by.actor}"
+    changes = {**_rest(situation), "rejected": _rejecting(situation, why)}
+    if to != situation.stable:
+        changes |= {"previous": None, "previous_revision": None, "promoted_at": None}
+    default = f"back to {to}"
+    return _next(situation, Cause.ROLLED_BACK, by, default, stable=to, state=changes, restored_from=restored_from)
+
+
+def noted(situation: Situation, by: By, default: str, **changes: Any) -> Revision:
+    """An accepted action that moves no weight."""
+    candidate, weight = situation.head.table.candidate, situation.weight
+    return _next(situation, Cause.ACTION, by, default, candidate=candidate, weight=weight, state=changes)
+
+
+def _next(
+    situation: Situation,
+    cause: Cause,
+    by: By,
+    default: str,
+    *,
+    stable: VersionRef | None = None,
+    candidate: VersionRef | None = None,
+    weight: int = 0,
+    state: dict[str, Any] | None = None,
+    evidence: tuple[Check, ...] = (),
+    restored_from: int | None = None,
+) -> Revision:
+    """The head's successor. The candidate has nothing unless it is named; stable stays unless another is."""
+    route, head, observation = situation.route, situation.head, situation.observation
+    after = head.state.model_copy(update=state or {})
+    return Revision(
+        namespace=route.namespace,
+        route=route.name,
+        seq=head.seq + 1,
+        parent=head.hash,
+        cause=cause,
+        actor=by.actor,
+        actor_verified=by.verified,
+        reason=by.reason or default,
+        action=by.action,
+        restored_from=restored_from,
+        generation=route.generation,
+        table=_table(
+            route,
+            _pinned(head.table.pins, route, observation),
+            stable=stable or head.table.stable,
+            candidate=candidate,
+            weight=weight,
+            attempt=after.attempt,
+        ),
+        state=after,
+        evidence=evidence,
+        created_at=observation.now,
+    )
+
+
+def _table(
+    route: Route,
+    pinned: set[VersionRef],
+    *,
+    stable: VersionRef,
+    candidate: VersionRef | None = None,
+    weight: int = 0,
+    attempt: int = 0,
+) -> Table:
+    spec = route.spec
+    pins = pinned | {ref for ref in (stable, candidate) if ref is not None}
+    mirrors = [Mirror(version=spec.versions[one.version].ref(one.version), share=one.share) for one in spec.mirrors]
+    return Table(
+        namespace=route.namespace,
+        model=spec.model,
+        attempt=attempt,
+        stable=stable,
+        candidate=candidate,
+        weight=weight,
+        pins=tuple(sorted(pins, key=lambda ref: (ref.version, ref.identity))),
+        mirrors=tuple(mirror for mirror in mirrors if mirror.version in pins),
+        sticky=spec.sticky.header if spec.sticky else None,
+        request_timeout_s=spec.timeouts.request,
+        per_try_timeout_s=spec.timeouts.per_try,
+        idempotent=spec.idempotent,
+    )
+
+
+def _pinned(before: tuple[VersionRef, ...], route: Route, observation: Observation) -> set[VersionRef]:
+    """The spec's versions that are ready or have been. One that was pinned stays: its name must not flicker."""
+    refs = {spec.ref(version) for version, spec in route.spec.versions.items()}
+    return {ref for ref in refs if ref in before or observation.ready.get(ref, 0)}
+
+
+def _rest(situation: Situation) -> dict[str, Any]:
+    """What a state without a rollout looks like. Paused stays: whoever paused the route resumes it."""
+    return {"phase": Phase.STABLE, "step": -1, "approved": -1, "entered_at": situation.observation.now}
+
+
+def _rejecting(situation: Situation, why: str) -> tuple[Rejected, ...]:
+    target, others = situation.head.state.target, situation.head.state.rejected
+    mine = Rejected(ref=target, revision=situation.head.seq + 1, reason=why)
+    return (*(one for one in others if one.ref != target), mine)[-MAX_REJECTED:]
+
+
+def _without(table: Table, refs: list[VersionRef]) -> Table:
+    pins = tuple(ref for ref in table.pins if ref not in refs)
+    mirrors = tuple(mirror for mirror in table.mirrors if mirror.version not in refs)
+    return table.model_copy(update={"pins": pins, "mirrors": mirrors})

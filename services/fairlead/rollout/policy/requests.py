@@ -1,0 +1,146 @@
+"""Actions: which are carried out, which are refused and with what sentence, which came too late."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from fairlead.contracts.action import Action, ActionType, Outcome
+from fairlead.contracts.revision import Phase, Revision
+from fairlead.contracts.route import VersionRef
+from fairlead.rollout.policy import drafts, steps
+from fairlead.rollout.policy.drafts import By
+from fairlead.rollout.policy.observation import Finished, Observation
+from fairlead.rollout.policy.situation import Situation
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an action is not carried out, and what to do instead."""
+
+    message: str
+    outcome: Outcome = Outcome.REFUSED
+
+
+Answer = Revision | Refusal
+
+
+def settle(
+    head: Revision | None, observation: Observation, actions: Sequence[Action]
+) -> tuple[list[Finished], list[Action]]:
+    """What can be said of actions without looking at the world, and the actions that are left, rollbacks first.
+
+    An action that the head names was carried out, and the process died before it could say so.
+    """
+    finished, left = [], []
+    for action in actions:
+        if action.outcome is not Outcome.PENDING:
+            continue
+        if head is not None and head.action == action.name:
+            finished.append(Finished(action.name, Outcome.ACCEPTED, head.reason, head.seq))
+        elif (why := _too_late(head, observation, action)) is not None:
+            finished.append(Finished(action.name, Outcome.EXPIRED, why))
+        else:
+            left.append(action)
+    return finished, sorted(left, key=lambda action: action.type is not ActionType.ROLLBACK)
+
+
+def _too_late(head: Revision | None, observation: Observation, action: Action) -> str | None:
+    if action.expires_at is not None and action.expires_at <= observation.now:
+        return f"nobody acted on it before {action.expires_at:%Y-%m-%d %H:%M:%S} UTC; ask again if it is still wanted"
+    attempt = head.state.attempt if head is not None else 0
+    if action.attempt is not None and action.attempt != attempt:
+        return f"it was meant for attempt {action.attempt}, the route is at attempt {attempt}"
+    return None
+
+
+def answer(situation: Situation, action: Action) -> Answer:
+    """The revision that carries the action out, or why there is none."""
+    return _ANSWERS[action.type](situation, action)
+
+
+def _rollback(situation: Situation, action: Action) -> Answer:
+    if action.to_revision is not None:
+        named = situation.observation.named.get(action.to_revision)
+        if named is None:
+            return Refusal(f"revision {situation.route.name}.{action.to_revision} is not in the ledger")
+        to: VersionRef | None = named.table.stable
+    elif situation.candidate is not None:
+        return drafts.returned(situation, By.action_of(action), to=situation.stable, restored_from=None)
+    else:
+        to = situation.head.state.previous
+    if to == situation.stable:
+        if situation.candidate is None:
+            return Refusal(f"{to} serves already")
+        return drafts.returned(situation, By.action_of(action), to=to, restored_from=action.to_revision)
+    if to is None or (action.to_revision is None and situation.route.spec.wanted != situation.stable):
+        return Refusal(_nothing_before(situation))
+    return _return_to(situation, action, to)
+
+
+def _return_to(situation: Situation, action: Action, to: VersionRef) -> Answer:
+    """Stable changes at once, so whoever it becomes must be able to answer."""
+    if not situation.specified(to) and to != situation.head.state.previous:
+        return Refusal(f"version {to} ({to.identity}) is no longer in the route; put it back into `versions` first")
+    if not situation.ready(to):
+        how = "start it and try again" if situation.specified(to) else "put it back into `versions` first"
+        return Refusal(f"{to} has no ready instance, going back to it would be an outage; {how}")
+    source = action.to_revision if action.to_revision is not None else situation.head.state.previous_revision
+    return drafts.returned(situation, By.action_of(action), to=to, restored_from=source)
+
+
+def _nothing_before(situation: Situation) -> str:
+    refused = situation.rejected(situation.route.spec.wanted)
+    if refused is not None:
+        return (
+            f"{refused.ref} is out since revision {situation.route.name}.{refused.revision} and {situation.stable} "
+            "serves; name a revision to go further back"
+        )
+    return f"there is nothing before {situation.stable} to go back to; name a revision, or release another version"
+
+
+def _retry(situation: Situation, action: Action) -> Answer:
+    target = situation.route.spec.wanted
+    if situation.rejected(target) is None:
+        return Refusal(f"{target} is not rejected: there is nothing to try again")
+    if target == situation.stable:
+        return Refusal(f"{target} serves already")
+    return drafts.released(situation, By.action_of(action))
+
+
+def _approve(situation: Situation, action: Action) -> Answer:
+    plan = situation.strategy.steps
+    index = steps.present(plan, situation.weight) if situation.head.state.phase is Phase.CANARY else -1
+    if action.step is not None and action.step != index:
+        return Refusal(f"it was meant for step {action.step + 1}, which is not the present one", Outcome.EXPIRED)
+    if index < 0 or not plan[index].approval:
+        return Refusal("no step waits for an approval")
+    if situation.head.state.approved >= index:
+        return Refusal(f"step {index + 1} is approved already")
+    default = f"step {index + 1} of {len(plan)} is approved"
+    return drafts.noted(situation, By.action_of(action), default, approved=index)
+
+
+def _pause(situation: Situation, action: Action) -> Answer:
+    if situation.head.state.paused:
+        return Refusal("it is paused already")
+    return drafts.noted(situation, By.action_of(action), "paused", paused=True)
+
+
+def _resume(situation: Situation, action: Action) -> Answer:
+    if not situation.head.state.paused:
+        return Refusal("it is not paused")
+    changes: dict[str, object] = {"paused": False}
+    if situation.head.state.phase is Phase.PREPARING:
+        # A deadline that passed during the pause must not end the attempt the moment it goes on.
+        changes["entered_at"] = situation.observation.now
+    return drafts.noted(situation, By.action_of(action), "resumed", **changes)
+
+
+_ANSWERS: Mapping[ActionType, Callable[[Situation, Action], Answer]] = {
+    ActionType.ROLLBACK: _rollback,
+    ActionType.RETRY: _retry,
+    ActionType.APPROVE: _approve,
+    ActionType.PAUSE: _pause,
+    ActionType.RESUME: _resume,
+}
