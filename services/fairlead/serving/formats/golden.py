@@ -77,7 +77,7 @@ def _compare(expected: Any, actual: Any, rtol: float, where: str) -> str | None:
     if _is_list(expected) and _is_list(actual):
         return _compare_lists(expected, actual, rtol, where)
     if _is_number(expected) and _is_number(actual) and float in (type(expected), type(actual)):
-        return _compare_floats(float(expected), float(actual), rtol, where)
+        return _compare_floats(_as_float(expected), _as_float(actual), rtol, where)
     if type(expected) is type(actual) and expected == actual:
         return None
     return f"{where or 'answer'}: expected {expected!r}, got {actual!r}"
@@ -105,6 +105,13 @@ def _compare_floats(expected: float, actual: float, rtol: float, where: str) -> 
         return None
     by = abs(expected - actual)
     return f"{where or 'answer'}: expected {expected!r}, got {actual!r}, which differs by {by:.3g} (rtol is {rtol:g})"
+
+
+def _as_float(value: int | float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # a whole number beyond every float is as far as infinity
+        return math.inf if value > 0 else -math.inf
 
 
 def _is_list(value: object) -> bool:

@@ -40,7 +40,7 @@ def test_without_tolerance_only_equal_json_is_equal(one: Any, other: Any) -> Non
         assert compare(one, other, 0.0) is None
 
 
-@given(FINITE.filter(lambda x: abs(x) > 1e-3), st.floats(-0.9e-5, 0.9e-5))
+@given(FINITE.filter(lambda x: 1e-3 < abs(x) < 1e300), st.floats(-0.9e-5, 0.9e-5))
 def test_floats_within_rtol_are_equal(value: float, relative: float) -> None:
     assert compare(value, value * (1 + relative), 1e-5) is None
 
@@ -71,6 +71,11 @@ def test_a_whole_number_may_come_back_as_a_float() -> None:
 
 def test_the_last_digits_of_a_tiny_probability_mean_nothing() -> None:
     assert compare(1.1e-12, 1.2e-12, 1e-5) is None
+
+
+def test_a_whole_number_beyond_every_float_differs_from_one() -> None:
+    assert compare(10**400, 1.0, 1e-5) is not None
+    assert compare(1.0, -(10**400), 1e-5) is not None
 
 
 def test_nan_equals_nan_and_infinity_only_itself() -> None:

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import BaseModel, ValidationError
+from sklearn.linear_model import LinearRegression, LogisticRegression
+
+from fairlead import errors
+from fairlead.contracts.manifest import Manifest
+from fairlead.serving.formats import declared, rows
+from fairlead.serving.formats.strict import strict
+
+
+class Given:
+    """A format whose artifact is an object of the test."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def read(self, artifact: Path) -> Any:
+        return self.value
+
+    def write(self, value: Any, artifact: Path) -> None:
+        raise NotImplementedError
+
+
+def manifest(inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> Manifest:
+    return Manifest.model_validate(
+        {
+            "name": "m",
+            "version": "1",
+            "format": "sklearn",
+            "artifact": {"path": "a", "sha256": "0" * 64},
+            "inputs": inputs,
+            "outputs": outputs,
+        }
+    )
+
+
+def answers(stated: Manifest, estimator: Any, given: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    model = declared.model_class(stated, Given(estimator))()
+    model.load(Path())
+    row_type = strict(model.row_type)
+    return [answer.model_dump() for answer in rows.answer(model, [row_type.model_validate(one) for one in given])]
+
+
+class Echo:
+    """Answers what it was given, so that a test sees it."""
+
+    def predict(self, batch: Any) -> Any:
+        return [str(np.shape(batch))] * len(batch)
+
+
+X = np.array([[0.0, 1.0], [1.0, 0.0], [2.0, 2.0], [3.0, 1.0]])
+TWO_NUMBERS = [{"name": "a", "datatype": "FP64"}, {"name": "b", "datatype": "FP64"}]
+
+
+def test_several_numbers_reach_the_estimator_side_by_side() -> None:
+    fitted = LinearRegression().fit(X, X @ [2.0, 3.0])
+    found = answers(manifest(TWO_NUMBERS, [{"name": "y", "datatype": "FP64"}]), fitted, [{"a": 1.0, "b": 1.0}])
+    assert found[0]["y"] == pytest.approx(5.0)
+
+
+def test_an_output_named_like_a_method_is_that_method_s_answer() -> None:
+    fitted = LogisticRegression().fit(X, ["no", "no", "yes", "yes"])
+    outputs: list[dict[str, Any]] = [
+        {"name": "label", "datatype": "BYTES"},
+        {"name": "predict_proba", "datatype": "FP64", "shape": [-1, 2]},
+    ]
+    (found,) = answers(manifest(TWO_NUMBERS, outputs), fitted, [{"a": 3.0, "b": 2.0}])
+    assert found["label"] == "yes"
+    assert sum(found["predict_proba"]) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "given", "seen"),
+    [
+        ({"name": "x", "datatype": "FP32", "shape": [-1, 3]}, [[1.0, 2.0, 3.0]] * 2, "(2, 3)"),
+        ({"name": "x", "datatype": "FP32", "shape": [-1, 2, 2]}, [[[1.0, 2.0], [3.0, 4.0]]] * 2, "(2, 2, 2)"),
+        ({"name": "x", "datatype": "FP32"}, [1.0, 2.0], "(2, 1)"),
+        ({"name": "x", "datatype": "BYTES"}, ["a", "b"], "(2,)"),
+    ],
+)
+def test_a_single_input_reaches_the_estimator_in_its_shape(tensor: dict[str, Any], given: list[Any], seen: str) -> None:
+    found = answers(manifest([tensor], [{"name": "seen", "datatype": "BYTES"}]), Echo(), [{"x": one} for one in given])
+    assert found == [{"seen": seen}] * 2
+
+
+@pytest.mark.parametrize(
+    ("tensor", "value"),
+    [
+        ({"datatype": "INT8"}, 128),
+        ({"datatype": "UINT8"}, -1),
+        ({"datatype": "INT64"}, 2**63),
+        ({"datatype": "INT64"}, 1.5),
+        ({"datatype": "BOOL"}, 1),
+        ({"datatype": "FP64"}, "1"),
+        ({"datatype": "BYTES"}, 1),
+        ({"datatype": "FP64", "shape": [-1, 2]}, [1.0]),
+        ({"datatype": "FP64", "shape": [-1, 2]}, [1.0, 2.0, 3.0]),
+        ({"datatype": "FP64", "shape": [-1, 2]}, 1.0),
+    ],
+)
+def test_a_value_that_the_tensor_cannot_hold_is_refused(tensor: dict[str, Any], value: Any) -> None:
+    stated = manifest([{"name": "x", **tensor}], [{"name": "y", "datatype": "FP64"}])
+    with pytest.raises(ValidationError):
+        strict(declared.row_type(stated)).model_validate({"x": value})
+
+
+def test_any_length_is_taken_where_the_dimension_is_open() -> None:
+    stated = manifest([{"name": "x", "datatype": "INT64", "shape": [-1, -1]}], [{"name": "y", "datatype": "FP64"}])
+    assert strict(declared.row_type(stated)).model_validate({"x": [1, 2, 3]})
+
+
+def test_descriptions_reach_the_schema() -> None:
+    stated = manifest([{"name": "x", "datatype": "FP64", "description": "cm"}], [{"name": "y", "datatype": "FP64"}])
+    assert declared.row_type(stated).model_json_schema()["properties"]["x"]["description"] == "cm"
+
+
+def test_mixed_inputs_need_a_class_and_say_so() -> None:
+    mixed = [{"name": "text", "datatype": "BYTES"}, {"name": "x", "datatype": "FP64"}]
+    with pytest.raises(errors.Invalid, match="inputs") as caught:
+        declared.model_class(manifest(mixed, [{"name": "y", "datatype": "FP64"}]), Given(None))
+    assert "model.py" in (caught.value.hint or "")
+
+
+def test_an_answer_of_another_type_than_declared_is_the_model_s_failure() -> None:
+    stated = manifest([{"name": "x", "datatype": "BYTES"}], [{"name": "y", "datatype": "FP64"}])
+    with pytest.raises(errors.ModelFailed, match="predict raised ValidationError"):
+        answers(stated, Echo(), [{"x": "a"}])
+
+
+def test_the_types_are_pydantic_models_named_for_what_they_are() -> None:
+    stated = manifest(TWO_NUMBERS, [{"name": "y", "datatype": "FP64"}])
+    kinds = declared.row_type(stated), declared.answer_type(stated)
+    assert [kind.__name__ for kind in kinds] == ["Row", "Answer"]
+    assert all(issubclass(kind, BaseModel) for kind in kinds)

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import BaseModel
+
+import fairlead
+from fairlead import errors
+from fairlead.serving.formats import rows
+
+
+class Point(BaseModel):
+    x: float
+    y: float
+
+
+class Total(BaseModel):
+    total: float
+
+
+class ByRows(fairlead.Model[Point, Total]):
+    def predict(self, rows: list[Point]) -> list[Total]:
+        return [Total(total=row.x + 10 * row.y) for row in rows]
+
+
+class ByColumns(ByRows):
+    def predict_columns(self, batch: np.ndarray) -> list[Total]:
+        return [Total(total=value) for value in (batch @ [1.0, 10.0]).tolist()]
+
+
+class Answers(fairlead.Model[Point, Total]):
+    """Answers whatever a test says."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    def predict(self, rows: list[Point]) -> list[Total]:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer  # type: ignore[no-any-return]
+
+
+GIVEN = [Point(x=1, y=2), Point(x=3, y=4)]
+
+
+@pytest.mark.parametrize("model", [ByRows(), ByColumns()])
+def test_both_ways_to_write_a_model_give_the_same_answers(model: ByRows) -> None:
+    assert rows.answer(model, GIVEN) == [Total(total=21), Total(total=43)]
+
+
+def test_columns_stand_in_the_order_of_the_row_type() -> None:
+    assert rows.columns(GIVEN).tolist() == [[1, 2], [3, 4]]
+
+
+def test_a_model_takes_columns_where_it_or_its_base_says_so() -> None:
+    class Derived(ByColumns):
+        pass
+
+    assert [rows.takes_columns(model) for model in (ByRows(), ByColumns(), Derived())] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ([Total(total=1)], "was given 2 rows and answered 1 answers"),
+        (None, "answered a NoneType"),
+        (ValueError("boom"), "predict raised ValueError: boom"),
+    ],
+)
+def test_what_breaks_the_contract_is_the_model_s_failure(answer: Any, told: str) -> None:
+    with pytest.raises(errors.ModelFailed, match=told):
+        rows.answer(Answers(answer), GIVEN)
+
+
+def test_what_fairlead_itself_raises_passes_through() -> None:
+    with pytest.raises(errors.Overloaded):
+        rows.answer(Answers(errors.Overloaded("full")), GIVEN)
