@@ -1,0 +1,78 @@
+"""`fairlead history`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from fairlead import errors
+from fairlead.cli.connect import DEFAULT_STATE, JsonOption, StateOption, connect
+from fairlead.cli.output import console, make_table, moment, percent, print_json
+from fairlead.contracts.revision import Revision
+from fairlead.store.base import Store
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="The model.")],
+    at: Annotated[
+        str | None, typer.Option(help="What was served then: 2026-11-21T10:00:00Z (UTC without a zone).")
+    ] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Check that nobody changed the ledger.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="How many revisions, the newest.")] = 20,
+    state: StateOption = DEFAULT_STATE,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the ledger of a model: every table ever served, with its cause, its actor and its reason."""
+    store = connect(state).store
+    if verify:
+        _verify(store, model, as_json)
+        return
+    revisions = [store.at(model, _parse(at))] if at else store.revisions(model, limit=limit)
+    if not revisions:
+        store.route(model)
+        raise errors.NotFound(f"{model} has no revision yet: no version of it was ready so far")
+    if as_json:
+        print_json([revision.to_json() for revision in revisions])
+        return
+    columns = ("REVISION", "TIME", "CAUSE", "STABLE", "CANDIDATE", "WEIGHT", "MIRRORS", "ACTOR", "REASON")
+    console().print(make_table(columns, (_row(revision) for revision in revisions)))
+
+
+def _row(revision: Revision) -> tuple[str, ...]:
+    table = revision.table
+    mirrors = ", ".join(f"{mirror.version} {percent(mirror.share)}" for mirror in table.mirrors)
+    return (
+        revision.id,
+        moment(revision.created_at),
+        revision.cause.value,
+        str(table.stable),
+        str(table.candidate or "-"),
+        percent(table.weight) if table.candidate else "-",
+        mirrors or "-",
+        revision.actor,
+        revision.reason,
+    )
+
+
+def _verify(store: Store, model: str, as_json: bool) -> None:
+    broken = store.verify(model)
+    checkpoint = store.checkpoint(model)
+    revisions = store.revisions(model)
+    if as_json:
+        start = checkpoint.to_json() if checkpoint else None
+        print_json({"model": model, "revisions": len(revisions), "checkpoint": start, "broken": broken})
+    if broken:
+        raise errors.FairleadError(f"the ledger of {model} is broken: {broken}")
+    if not as_json:
+        start = f"the checkpoint after revision {checkpoint.seq}" if checkpoint else "its beginning"
+        print(f"{model}: {len(revisions)} revisions, the chain holds from {start}")
+
+
+def _parse(text: str) -> datetime:
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError:
+        raise errors.Invalid(f"--at {text}: not a time; write 2026-11-21T10:00:00Z") from None
+    return value if value.tzinfo else value.replace(tzinfo=UTC)

@@ -1,0 +1,52 @@
+"""How commands print: JSON on request, else a table that fits the terminal, or plain columns in a pipe."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+PIPE_WIDTH = 160
+
+
+def console() -> Console:
+    """Standard output; wide where nobody looks, so that a pipe gets whole lines."""
+    out = Console(highlight=False)
+    return out if out.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
+
+
+def print_json(data: Any) -> None:
+    """One JSON document."""
+    print(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def make_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """A plain table: no frame, one blank between the columns that a person needs."""
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def percent(weight: int) -> str:
+    """1,000 of 10,000 as "10 %"."""
+    return f"{weight / 100:g} %"
+
+
+def moment(value: datetime) -> str:
+    """A time as people and `--at` write it: UTC, to the second."""
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def ago(value: datetime, now: datetime) -> str:
+    """How long ago, in the largest unit that fits."""
+    seconds = max(0, int((now - value).total_seconds()))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"

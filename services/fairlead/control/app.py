@@ -1,0 +1,80 @@
+"""Composition root of the control plane on one machine: which store, gateways, metrics and smoke test it works with."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import uvicorn
+
+from fairlead.contracts.platform import Run
+from fairlead.control.api import build_api
+from fairlead.control.loop import Loop
+from fairlead.control.smoke import GatewaySmoke
+from fairlead.rollout.analysis.envoy_stats import EnvoyStats
+from fairlead.rollout.reconcile import Engine
+from fairlead.routing.envoy.bootstrap import bootstrap
+from fairlead.routing.envoy.sources import from_folder
+from fairlead.routing.publish.admin import AdminClient
+from fairlead.routing.publish.files import FilePublisher
+from fairlead.routing.snapshot import Endpoint, Settings
+from fairlead.store.sqlite import SqliteStore
+
+LOOPBACK = "127.0.0.1"
+
+
+def run(ledger: Path, folder: Path, facts: Run) -> None:
+    """Run until SIGTERM: the loop on a thread of its own, the API in front of it.
+
+    `ledger` is the store's file, `folder` the one that the gateway watches.
+    """
+    log = logging.getLogger("fairlead.control")
+    store = SqliteStore(ledger)
+    admin = AdminClient(LOOPBACK, facts.admin_port)
+    publisher = FilePublisher(folder, admin)
+    smoke = GatewaySmoke(LOOPBACK, facts.gateway.port)
+    engine = Engine(
+        store,
+        gateways=publisher,
+        metrics=EnvoyStats(LOOPBACK, facts.admin_port),
+        smoke=smoke,
+        clock=lambda: datetime.now(UTC),
+        log=log.info,
+    )
+    loop = Loop(store, engine, publisher, settings_of(facts, folder), log=log)
+    loop.turn()
+    # The gateway starts when this file appears, and must find a configuration then.
+    write_bootstrap(folder, facts)
+    turning = threading.Thread(target=loop.run, name="loop")
+    turning.start()
+    try:
+        uvicorn.run(
+            build_api(store, loop), host=LOOPBACK, port=facts.control.port, log_level="warning", access_log=False
+        )
+    finally:
+        loop.stop()
+        turning.join()
+        smoke.close()
+
+
+def settings_of(facts: Run, folder: Path) -> Settings:
+    """What the gateway is told beside the tables."""
+    return Settings(
+        host=LOOPBACK,
+        port=facts.gateway.port,
+        control=Endpoint(LOOPBACK, facts.control.port),
+        routes_from=from_folder(str(folder), "rds"),
+        max_request_bytes=facts.gateway.max_request_bytes,
+        cors_origins=facts.gateway.cors_origins,
+    )
+
+
+def write_bootstrap(folder: Path, facts: Run) -> None:
+    """Write what Envoy is started with, whole or not at all."""
+    text = json.dumps(bootstrap(str(folder), admin=Endpoint(LOOPBACK, facts.admin_port)), indent=2)
+    draft = folder / ".bootstrap.json"
+    draft.write_text(text)
+    draft.rename(folder / "bootstrap.json")

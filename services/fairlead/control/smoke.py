@@ -1,0 +1,84 @@
+"""The smoke test: a candidate answers its golden rows through the gateway, on the path that pins it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from fairlead.contracts.golden import compare
+from fairlead.contracts.revision import Check, Verdict
+from fairlead.contracts.route import VersionRef
+from fairlead.contracts.table import Table
+
+ROWS = 8
+"""How many golden rows are asked; the service itself has compared all of them before it said that it is ready."""
+TIMEOUT_S = 10.0
+
+
+class GatewaySmoke:
+    """Asks on threads of its own: a candidate that hangs must not hold up the loop that rolls it back."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host, self._port = host, port
+        self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="smoke")
+        self._lock = threading.Lock()
+        self._asked: dict[tuple[str, str, str, int], Future[Check]] = {}
+
+    def smoke(self, table: Table, ref: VersionRef) -> Check:
+        """The verdict on this version in this attempt; inconclusive until the answers are in."""
+        key = (table.namespace, table.model, ref.identity, table.attempt)
+        with self._lock:
+            asked = self._asked.get(key)
+            if asked is None:
+                asked = self._asked[key] = self._pool.submit(self._ask, table.model, ref)
+            if not asked.done():
+                return _check(Verdict.INCONCLUSIVE, "the golden rows are being asked")
+            verdict = asked.result()
+            if verdict.verdict is Verdict.INCONCLUSIVE:
+                del self._asked[key]
+            return verdict
+
+    def close(self) -> None:
+        """Forget what is being asked."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _ask(self, model: str, ref: VersionRef) -> Check:
+        base = f"/models/{model}/versions/{ref.version}"
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_S)
+        try:
+            status, golden = _exchange(connection, "GET", f"{base}/golden", None)
+            if status != 200 or not isinstance(golden, dict):
+                return _check(Verdict.INCONCLUSIVE, f"its golden rows could not be read through the gateway ({status})")
+            rows = golden.get("rows", [])[:ROWS]
+            return self._compare(connection, base, rows, float(golden.get("rtol", 1e-5)))
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            return _check(Verdict.INCONCLUSIVE, f"the gateway could not be asked: {error or type(error).__name__}")
+        finally:
+            connection.close()
+
+    def _compare(self, connection: http.client.HTTPConnection, base: str, rows: list[Any], rtol: float) -> Check:
+        for number, row in enumerate(rows, 1):
+            status, answer = _exchange(connection, "POST", f"{base}/predict", json.dumps(row["input"]))
+            if status in (502, 503, 504):
+                return _check(Verdict.INCONCLUSIVE, f"golden row {number} was not answered ({status})")
+            if status != 200:
+                return _check(Verdict.FAIL, f"golden row {number} was answered {status}", rows=number)
+            difference = compare(row["expected"], answer, rtol)
+            if difference:
+                return _check(Verdict.FAIL, f"golden row {number}: {difference}", rows=number)
+        return _check(Verdict.PASS, f"{len(rows)} golden rows answered as expected through the gateway", rows=len(rows))
+
+
+def _exchange(connection: http.client.HTTPConnection, method: str, path: str, body: str | None) -> tuple[int, Any]:
+    headers = {"content-type": "application/json"} if body is not None else {}
+    connection.request(method, path, body=body, headers=headers)
+    answer = connection.getresponse()
+    text = answer.read()
+    return answer.status, json.loads(text) if answer.status == 200 else None
+
+
+def _check(verdict: Verdict, reason: str, *, rows: int = 0) -> Check:
+    return Check(gate="smoke", verdict=verdict, reason=reason, numbers={"rows": rows} if rows else {})

@@ -1,0 +1,88 @@
+import importlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fairlead import errors
+from fairlead.cli import exits, main
+
+ROOT = Path(__file__).parents[3]
+VISIBLE = [name for name in main.COMMANDS if name != "control-plane"]
+
+
+def fairlead(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "fairlead.cli.main", *arguments], capture_output=True, text=True, timeout=30
+    )
+
+
+def test_the_help_page_lists_every_command_with_a_sentence() -> None:
+    shown = fairlead("--help").stdout
+    assert all(name in shown and main.COMMANDS[name][:30] in shown for name in VISIBLE)
+
+
+def test_the_control_planes_own_command_is_not_shown() -> None:
+    assert "control-plane" not in fairlead("--help").stdout
+
+
+@pytest.mark.parametrize("name", main.COMMANDS)
+def test_every_command_has_a_module_with_a_described_function(name: str) -> None:
+    module = importlib.import_module(f"fairlead.cli.commands.{name.replace('-', '_')}")
+    assert module.command.__doc__
+
+
+@pytest.mark.parametrize("name", VISIBLE)
+def test_every_command_explains_itself(name: str) -> None:
+    answer = fairlead(name, "--help")
+    assert answer.returncode == 0, answer.stderr
+    assert f"{name} [OPTIONS]" in answer.stdout
+
+
+def test_an_unknown_command_is_a_usage_error_without_a_traceback() -> None:
+    answer = fairlead("rolback", "iris")
+    assert answer.returncode == exits.USAGE
+    assert "Traceback" not in answer.stderr
+
+
+def test_a_rollback_imports_no_web_framework_and_no_numbers_library() -> None:
+    code = "import sys; import fairlead.cli.commands.rollback; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    heavy = {"fastapi", "starlette", "uvicorn", "numpy", "sklearn", "kubernetes", "torch", "httpx", "asyncio"}
+    assert not heavy & set(loaded)
+
+
+def test_a_command_without_a_platform_says_how_to_start_one(tmp_path: Path) -> None:
+    answer = fairlead("status", "--state", str(tmp_path / "none"))
+    assert answer.returncode == exits.UNAVAILABLE
+    assert "fairlead up" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.ArtifactRejected("x"), exits.USAGE),
+        (errors.NotFound("x"), exits.NOT_FOUND),
+        (errors.Refused("x"), exits.REFUSED),
+        (errors.Conflict("x"), exits.CONFLICT),
+        (errors.NotReady("x"), exits.UNAVAILABLE),
+        (errors.FairleadError("x"), exits.FAILED),
+    ],
+)
+def test_each_kind_of_error_has_its_exit_code(error: errors.FairleadError, code: int) -> None:
+    assert exits.code_of(error) == code
+
+
+def test_the_page_lists_the_exit_codes_that_the_code_has() -> None:
+    page = (ROOT / "docs/cli.md").read_text()
+    listed = {int(code): meaning for code, meaning in re.findall(r"^\| (\d+) \| (.*) \|$", page, re.MULTILINE)}
+    assert listed == exits.MEANING
+
+
+def test_the_page_lists_the_commands_that_the_code_has() -> None:
+    page = (ROOT / "docs/cli.md").read_text()
+    listed = dict(re.findall(r"^\| `fairlead ([a-z]+)[^|]*` \| (.*) \|$", page, re.MULTILINE))
+    assert listed == {name: main.COMMANDS[name] for name in VISIBLE}
