@@ -52,7 +52,7 @@ def test_a_class_that_leaves_a_type_open_does_not_pretend_to_know_it() -> None:
 def test_what_is_no_pydantic_model_is_refused_where_it_is_written() -> None:
     with pytest.raises(TypeError, match=r"Wrong: a Model's row and answer are pydantic models, <class 'dict'> is not"):
 
-        class Wrong(fairlead.Model[dict, Species]):  # type: ignore[type-var]
+        class Wrong(fairlead.Model[dict, Species]):  # type: ignore[type-arg, type-var]
             pass
 
 

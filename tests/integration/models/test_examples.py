@@ -1,0 +1,111 @@
+"""The example models as a user gets them: trained by their own scripts, then held to what they promise."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from fairlead.serving.check import check_folder
+from fairlead.serving.formats import golden, rows
+from fairlead.serving.formats.folder import Loaded, load_folder
+
+EXAMPLES = Path(__file__).parents[3] / "services" / "models"
+VERSIONS = ("iris/1.0.0", "iris/1.1.0", "sentiment/1.0.0")
+ALLOWED = {"fairlead", "sklearn", "joblib", "numpy", "pydantic"} | sys.stdlib_module_names
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("models")
+    for script in sorted(EXAMPLES.glob("*/train.py")):
+        train(script, out)
+    return out
+
+
+def train(script: Path, out: Path) -> str:
+    command = [sys.executable, str(script), "--out", str(out)]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+def load(trained: Path, version: str) -> Loaded:
+    return load_folder(trained / version)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_check_passes_without_a_warning(trained: Path, version: str) -> None:
+    findings = check_folder(trained / version)
+    assert [finding for finding in findings if finding.outcome != "passed"] == []
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_golden_rows_hold_alone_and_in_one_batch(trained: Path, version: str) -> None:
+    loaded = load(trained, version)
+    model = loaded.start()
+    given = [row.parsed(loaded.row_type) for row in loaded.golden]
+    alone = [rows.answer(model, [one])[0] for one in given]
+    for row, single, batched in zip(loaded.golden, alone, rows.answer(model, given), strict=True):
+        for answer in (single, batched):
+            assert golden.compare(row.expected, answer.model_dump(mode="json"), loaded.manifest.rtol) is None
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_golden_rows_show_more_than_one_label(trained: Path, version: str) -> None:
+    assert len({row.expected["label"] for row in load(trained, version).golden}) > 1
+
+
+def test_training_again_writes_the_same_bytes(trained: Path, tmp_path: Path) -> None:
+    for script in sorted(EXAMPLES.glob("*/train.py")):
+        train(script, tmp_path)
+    assert contents(tmp_path) == contents(trained)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_flower_s_probabilities_add_up_to_one(trained: Path) -> None:
+    for row in load(trained, "iris/1.0.0").golden:
+        assert sum(row.expected["probabilities"].values()) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("sepal_length", 0), ("sepal_width", 10.5), ("petal_length", "5"), ("petal_width", None)]
+)
+def test_a_length_out_of_range_or_of_another_type_is_refused(trained: Path, field: str, value: object) -> None:
+    loaded = load(trained, "iris/1.0.0")
+    with pytest.raises(ValidationError, match=field):
+        loaded.row_type.model_validate(loaded.golden[0].input | {field: value})
+
+
+@pytest.mark.parametrize("text", ["", "a" * 2001])
+def test_a_text_that_is_empty_or_far_longer_than_any_seen_is_refused(trained: Path, text: str) -> None:
+    with pytest.raises(ValidationError, match="text"):
+        load(trained, "sentiment/1.0.0").row_type.model_validate({"text": text})
+
+
+def test_plain_praise_and_plain_complaint_are_told_apart(trained: Path) -> None:
+    loaded = load(trained, "sentiment/1.0.0")
+    texts = ("Great picture, easy to use, I love it.", "It broke after a week and support was terrible.")
+    given = [loaded.row_type.model_validate({"text": text}) for text in texts]
+    assert [answer.model_dump()["label"] for answer in rows.answer(loaded.start(), given)] == ["positive", "negative"]
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*/*.py")), ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_an_example_imports_only_fairlead_and_its_library(path: Path) -> None:
+    imported = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add((node.module or "").partition(".")[0])
+    assert imported <= ALLOWED
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*/model.py")), ids=lambda path: path.parent.name)
+def test_a_model_fits_on_one_screen(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 60

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fairlead.serving.check import CHECKS, Finding, check_folder, is_fit
+from support import folders
+
+COMPLETE: dict[str, Any] = {
+    "title": "Doubler",
+    "description": "Doubles.",
+    "contact": {"name": "Model owners"},
+    "license": {"name": "Apache-2.0"},
+    "built_with": {"pydantic": "2"},
+    "version_skew": "warn",
+}
+
+
+def found(folder: Path, name: str) -> Finding:
+    return next(finding for finding in check_folder(folder) if finding.check == name)
+
+
+def test_a_sound_folder_is_fit(tmp_path: Path) -> None:
+    findings = check_folder(folders.make(tmp_path / "m", **COMPLETE))
+    assert [finding.check for finding in findings] == [name for name, _, _ in CHECKS]
+    assert {finding.check for finding in findings if finding.outcome != "passed"} == {"libraries"}
+    assert is_fit(findings)
+
+
+def test_a_check_names_those_it_needs_before_itself() -> None:
+    seen: set[str] = set()
+    for name, needs, _ in CHECKS:
+        assert set(needs) <= seen
+        seen.add(name)
+
+
+def test_an_artifact_with_another_digest_fails_and_is_not_loaded(tmp_path: Path) -> None:
+    folder = folders.make(tmp_path / "m")
+    (folder / "artifact.bin").write_bytes(b"3")
+    findings = {finding.check: finding for finding in check_folder(folder)}
+    assert findings["digest"].outcome == "failed"
+    assert (findings["load"].outcome, findings["load"].message) == ("skipped", "needs: digest")
+    assert not is_fit(tuple(findings.values()))
+
+
+def test_without_a_manifest_everything_else_is_skipped(tmp_path: Path) -> None:
+    outcomes = [finding.outcome for finding in check_folder(tmp_path)]
+    assert outcomes == ["failed"] + ["skipped"] * (len(CHECKS) - 1)
+
+
+def test_every_wrong_field_of_the_manifest_is_told(tmp_path: Path) -> None:
+    folder = folders.make(tmp_path / "m", batching={"max_rows": 0}, rtol=2)
+    message = found(folder, "manifest").message
+    assert "batching.max_rows" in message
+    assert "rtol" in message
+
+
+@pytest.mark.parametrize(
+    ("check", "outcome", "change"),
+    [
+        ("libraries", "failed", {"built_with": {"pydantic": "1.0"}}),
+        ("libraries", "warned", {"built_with": {"pydantic": "1.0"}, "version_skew": "warn"}),
+        ("libraries", "warned", {}),
+        ("entry", "failed", {"entry": "model:Absent"}),
+        ("schema", "failed", {"inputs": [{"name": "other", "datatype": "FP64"}]}),
+        ("schema", "passed", {"inputs": [{"name": "value", "datatype": "FP64"}]}),
+        ("schema", "warned", {"code": folders.DOUBLER.replace(', description="any unit"', "")}),
+        ("load", "failed", {"artifact": b"no number"}),
+        ("golden rows", "warned", {"golden": ()}),
+        ("golden rows", "failed", {"golden": [{"input": {"value": 1.5}, "expected": {"value": 3.1}}]}),
+        ("golden rows", "failed", {"golden": [{"input": {"value": 1.5}, "expected": {"other": 3.0}}]}),
+        ("golden rows", "failed", {"golden": [{"input": {"value": 101}, "expected": {"value": 202.0}}]}),
+        ("batching", "passed", {"batching": {"max_rows": 1}}),
+        ("batching", "warned", {"golden": ()}),
+        ("batching", "failed", {"code": folders.DOUBLER.replace("self.factor *", "self.factor * len(rows) *")}),
+        ("docs page", "warned", {}),
+    ],
+)
+def test_each_check_finds_what_it_is_for(tmp_path: Path, check: str, outcome: str, change: dict[str, Any]) -> None:
+    finding = found(folders.make(tmp_path / "m", **change), check)
+    assert finding.outcome == outcome, finding
+    assert finding.message
+
+
+def test_a_warning_alone_does_not_make_a_folder_unfit(tmp_path: Path) -> None:
+    assert is_fit(check_folder(folders.make(tmp_path / "m", golden=())))
