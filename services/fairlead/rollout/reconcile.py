@@ -6,11 +6,21 @@ repeated or killed anywhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
+from fairlead import errors
+from fairlead.contracts.action import Outcome
 from fairlead.contracts.revision import Revision
 from fairlead.contracts.route import Route
+from fairlead.rollout import report
+from fairlead.rollout.act import act
+from fairlead.rollout.observe import Look, Observer
+from fairlead.rollout.policy.decide import decide
+from fairlead.rollout.policy.wanted import wanted
 from fairlead.rollout.ports import Clock, EngineStore, Gateways, MetricSource, Smoke
+
+AT_ONCE = 8
+"""Revisions of one route in one tick: a release, its pin and a few actions. More is a fault, and the next tick's."""
 
 
 class Engine:
@@ -29,17 +39,96 @@ class Engine:
     ) -> None:
         """`log` gets one line of JSON per appended revision: the archive."""
         self._store = store
-        self._gateways = gateways
-        self._metrics = metrics
-        self._smoke = smoke
-        self._clock = clock
         self._log = log
-        self._window_s = window_s
+        self._observer = Observer(
+            store, gateways=gateways, metrics=metrics, smoke=smoke, clock=clock, window_s=window_s
+        )
 
     def tick(self) -> list[Revision]:
-        """Reconcile every route, then say which instances should run. Returns the revisions that were appended."""
-        raise NotImplementedError
+        """Reconcile every route, then say which instances should run. Returns the revisions that were appended.
 
-    def reconcile(self, route: Route) -> list[Revision]:
-        """Bring one route forward as far as it can go now. A Conflict is left to the next tick."""
-        raise NotImplementedError
+        Raises Unavailable when the store cannot be used. What concerns one route alone is in that route's status
+        and stops no other.
+        """
+        look, routes, appended = self._observer.look(), self._store.routes(), list[Revision]()
+        winners = _winners(routes)
+        for route in routes:
+            winner = winners[route.spec.model]
+            if winner.name != route.name:
+                self._store.set_status(route.name, report.report_conflict(route, winner))
+                continue
+            appended += self._guarded(route, look)
+        self._want([route for route in routes if winners[route.spec.model] is route], look)
+        return appended
+
+    def reconcile(self, route: Route, look: Look | None = None) -> list[Revision]:
+        """Bring one route forward as far as it can go now. Raises Conflict when somebody else wrote meanwhile."""
+        look, appended = look or self._observer.look(), list[Revision]()
+        self._remember(route, look)
+        for _ in range(AT_ONCE):
+            # The head before the actions: decide() relies on it.
+            head = self._store.head(route.name)
+            actions = self._store.actions(route.name, outcome=Outcome.PENDING)
+            observation = self._observer.observe(route, head, look, actions)
+            decision = decide(route, head, observation, actions)
+            revision = act(self._store, route.name, decision, log=self._log)
+            if revision is None:
+                self._store.set_status(route.name, report.report(route, head, observation, decision))
+                break
+            appended.append(revision)
+        return appended
+
+    def _guarded(self, route: Route, look: Look) -> list[Revision]:
+        try:
+            return self.reconcile(route, look)
+        except errors.Conflict:
+            return []  # read again at the next tick
+        except errors.Invalid as error:
+            self._store.set_status(route.name, report.report_unreadable(route, error.message))
+            return []
+
+    def _remember(self, route: Route, look: Look) -> None:
+        head = self._store.head(route.name)
+        window = self._observer.window(route, head, look) if head is not None else None
+        if window is not None:
+            self._store.add_window(route.name, window)
+
+    def _want(self, routes: Sequence[Route], look: Look) -> None:
+        heads = dict(self._heads(routes))
+        self._store.want(
+            wanted(
+                routes,
+                heads,
+                look.now,
+                existing=self._store.wanted(),
+                settled={name for name, head in heads.items() if _is_settled(head, look)},
+                serving={name for gateway in look.gateways for name in gateway.programmed},
+            )
+        )
+
+    def _heads(self, routes: Sequence[Route]) -> Iterator[tuple[str, Revision]]:
+        for route in routes:
+            try:
+                head = self._store.head(route.name)
+            except errors.Invalid:
+                continue  # not settled then: nothing of it is stopped
+            if head is not None:
+                yield route.name, head
+
+
+def _winners(routes: Sequence[Route]) -> dict[str, Route]:
+    """One route per model: the oldest."""
+    found: dict[str, Route] = {}
+    for route in sorted(routes, key=lambda one: (one.created_at, one.name)):
+        found.setdefault(route.spec.model, route)
+    return found
+
+
+def _is_settled(head: Revision, look: Look) -> bool:
+    """True when every known gateway serves the head: only then nobody sends requests to what left it.
+
+    One that does not answer counts as not there yet, unlike for a rise: it may still be sending.
+    """
+    return bool(look.gateways) and all(
+        one.reachable and one.programmed.get(head.route, 0) >= head.seq for one in look.gateways
+    )

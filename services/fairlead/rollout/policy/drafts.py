@@ -131,9 +131,12 @@ def rolled_back(situation: Situation, why: str, evidence: tuple[Check, ...]) -> 
 
 
 def returned(situation: Situation, by: By, *, to: VersionRef, restored_from: int | None) -> Revision:
-    """A person goes back: `to` has everything, the target is not tried again of our own accord."""
-    why = by.reason or f"rolled back by {by.actor}"
-    changes = {**_rest(situation), "rejected": _rejecting(situation, why)}
+    """A person goes back: `to` has everything, the target is not tried again of our own accord.
+
+    Whoever is gone back to is rejected no longer, even if it is the target itself: a person chose it.
+    """
+    rejected = _rejecting(situation, by.reason or f"rolled back by {by.actor}")
+    changes = {**_rest(situation), "rejected": tuple(one for one in rejected if one.ref != to)}
     if to != situation.stable:
         changes |= {"previous": None, "previous_revision": None, "promoted_at": None}
     default = f"back to {to}"

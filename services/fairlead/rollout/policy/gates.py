@@ -28,17 +28,16 @@ def ready(situation: Situation) -> Check:
     if count:
         soaked = situation.ready_for_s()
         if not weighted and soaked < warm_up.soak:
-            return _hold("ready", f"{version} must stay ready for {format_duration(warm_up.soak)}", soaked_s=soaked)
+            return _hold("ready", f"{version} must stay ready for {format_duration(warm_up.soak)}")
         return _pass("ready", f"{version} has {_instances(count)} ready", ready=count)
     if weighted:
         away, limit = situation.unready_for_s(), warm_up.restart
-        reason = f"{version} has had no ready instance for {format_duration(away)}"
     else:
         away, limit = situation.elapsed_s, warm_up.deadline
-        reason = f"{version} has not become ready for {format_duration(away)}"
+    # No running clock in the reasons: a status that says the same is not written again.
     if away > limit:
-        return _fail("ready", f"{reason}; {format_duration(limit)} are allowed", seconds=away)
-    return _hold("ready", f"{version} has no ready instance", seconds=away)
+        return _fail("ready", f"{version} has had no ready instance for {format_duration(limit)}", limit_s=limit)
+    return _hold("ready", f"{version} has no ready instance; {format_duration(limit)} are allowed")
 
 
 def smoke(situation: Situation) -> Check:

@@ -30,8 +30,7 @@ def wanted(
         head = heads.get(route.name)
         kept = _kept(route, head, now)
         for row in existing:
-            unsettled = head is not None and route.name not in settled
-            if row.model == route.spec.model and (unsettled or row.ref in kept):
+            if row.model == route.spec.model and (route.name not in settled or row.ref in kept):
                 rows[row.id] = row
         rows.update((row.id, row) for row in _specified(route))
     # A deleted route's instances go when no gateway sends them anything any more.

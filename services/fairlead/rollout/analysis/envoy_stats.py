@@ -1,0 +1,96 @@
+"""Envoy's admin page as readings: the one file of this room that asks a gateway for its counters."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+from fairlead.contracts.gateway import Key, Role, parse_counter
+from fairlead.rollout.ports import Reading
+
+COUNTERS = frozenset(
+    {
+        "upstream_rq_completed",
+        "upstream_rq_5xx",
+        "upstream_rq_429",
+        "upstream_rq_retry_success",
+        "upstream_cx_destroy_remote_with_active_rq",
+    }
+)
+"""What the estimator reads of a cluster; nothing else is fetched."""
+
+_ROLES = (Role.SPLIT, Role.AGGREGATE)
+_UPTIME = "server.uptime"
+_FILTER = (
+    rf"^cluster\.({'|'.join(_ROLES)})~[^.]+\.({'|'.join(sorted(COUNTERS))}|endpoint\..+\.rq_(success|error))$"
+    rf"|^server\.uptime$"
+)
+_PATH = f"/stats?filter={quote(_FILTER, safe='')}"
+
+
+def parse_stats(text: str, *, gateway: str, at: datetime) -> Reading:
+    """The text of /stats, one "name: value" a line. Lines that are not ours are passed over.
+
+    Raises ValueError when a counter of ours is not a number: half a page is no reading.
+    """
+    clusters: dict[Key, dict[str, int]] = {}
+    endpoints: dict[Key, dict[str, tuple[int, int]]] = {}
+    uptime_s: float | None = None
+    for line in text.splitlines():
+        name, _, value = line.partition(": ")
+        if name == _UPTIME:
+            uptime_s = float(value)
+            continue
+        found = parse_counter(name)
+        if found is None:
+            continue
+        key, counter = found
+        if counter in COUNTERS:
+            clusters.setdefault(key, {})[counter] = int(value)
+        elif counter.startswith("endpoint."):
+            address, _, which = counter.removeprefix("endpoint.").rpartition(".")
+            ok, failed = endpoints.setdefault(key, {}).get(address, (0, 0))
+            if which == "rq_success":
+                endpoints[key][address] = (int(value), failed)
+            elif which == "rq_error":
+                endpoints[key][address] = (ok, int(value))
+    if uptime_s is None:
+        raise ValueError("the page of counters has no server.uptime: it was cut off, or is not Envoy's")
+    return Reading(gateway=gateway, at=at, clusters=clusters, endpoints=endpoints, uptime_s=uptime_s)
+
+
+class EnvoyStats:
+    """`ports.MetricSource` for one gateway, over one kept connection. Not for several threads at once."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        name: str = "edge",
+        timeout_s: float = 0.5,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._name = name
+        self._clock = clock
+        self._http = http.client.HTTPConnection(host, port, timeout=timeout_s)
+
+    def read(self) -> Sequence[Reading]:
+        """One reading, or none when the gateway did not answer in time or not sensibly. Never raises."""
+        try:
+            self._http.request("GET", _PATH)
+            response = self._http.getresponse()
+            text = response.read().decode()
+            if response.status != http.client.OK:
+                raise ValueError(f"status {response.status}")
+            return (parse_stats(text, gateway=self._name, at=self._clock()),)
+        except (OSError, http.client.HTTPException, ValueError):
+            # A connection that was closed between two readings is opened anew by the next one.
+            self._http.close()
+            return ()
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._http.close()
