@@ -1,0 +1,68 @@
+"""From counters to answers: whether an Envoy has taken a writing, refused it, or not looked at it yet.
+
+Envoy tells no version with a rejection. But it reads every writing once and counts it, so when as many are handled
+as were written and the last is not in use, then the last was refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from fairlead.routing.publish.admin import Sample
+from fairlead.routing.publish.content import KINDS, Kind, Written
+from fairlead.routing.publish.phases import Heard, Refusal
+
+PATIENCE_S = 1.0
+"""How long a writing may be unused while rejections grow, where counting writings is not possible: after a restart."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Baseline:
+    """The counters when the gateway last agreed with what was published, and how much was written since."""
+
+    connection: int = 0
+    handled: int = 0
+    refused: int = 0
+    writings: int = 0
+    waiting_since: float | None = None
+
+
+class Ear:
+    """Remembers, per kind, since when the gateway has been behind. `reason` finds words for a rejection."""
+
+    def __init__(self, name: str, reason: Callable[[], str | None]) -> None:
+        self._name = name
+        self._reason = reason
+        self._baselines: dict[Kind, _Baseline] = dict.fromkeys(KINDS, _Baseline())
+
+    def wrote(self, kind: Kind) -> None:
+        """To be told of every writing."""
+        before = self._baselines[kind]
+        self._baselines[kind] = replace(before, writings=before.writings + 1, waiting_since=None)
+
+    def hear(self, sample: Sample | None, published: Mapping[Kind, Written], now: float) -> Heard:
+        """What the sample means, given what is published."""
+        if sample is None:
+            return Heard(self._name, reachable=False)
+        refused = {
+            kind: Refusal(written.version, self._reason() or "its log says why")
+            for kind, written in published.items()
+            if self._refuses(kind, written, sample, now)
+        }
+        return Heard(self._name, True, sample.versions, refused, sample.warming)
+
+    def _refuses(self, kind: Kind, written: Written, sample: Sample, now: float) -> bool:
+        if sample.versions.get(kind) == written.version:
+            self._baselines[kind] = _Baseline(sample.connection, sample.handled[kind], sample.refused[kind])
+            return False
+        before = self._baselines[kind]
+        if before.waiting_since is None:
+            before = replace(before, waiting_since=now)
+        if before.connection != sample.connection:
+            before = replace(before, connection=sample.connection, handled=0, refused=0, writings=0)
+        self._baselines[kind] = before
+        if sample.refused[kind] <= before.refused:
+            return False
+        counted = 0 < before.writings <= sample.handled[kind] - before.handled
+        return counted or now - (before.waiting_since or now) >= PATIENCE_S

@@ -1,0 +1,20 @@
+"""Why a gateway refused: over files Envoy says so in its log alone."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+_TAIL_BYTES = 64 << 10
+_LINE = re.compile(rb"Filesystem config update (?:rejected|failure): (.*)")
+
+
+def last_refusal(log: Path) -> str | None:
+    """The reason in the last such line; None when the log cannot be read or has none."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+            found = _LINE.findall(file.read())
+    except OSError:
+        return None
+    return found[-1].decode(errors="replace").strip()[:500] if found else None

@@ -1,0 +1,132 @@
+"""Tiny HTTP services on loopback that say which version they are and what they received."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.client import responses
+
+from fairlead.routing.snapshot import Endpoint
+
+
+@dataclass
+class Seen:
+    """One request as it arrived."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Backend:
+    """One instance. `status` and `delay_s` may be changed while it runs."""
+
+    version: str
+    status: int = 200
+    delay_s: float = 0.0
+    port: int = 0
+    seen: list[Seen] = field(default_factory=list)
+    server: asyncio.Server | None = None
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return Endpoint("127.0.0.1", self.port)
+
+    async def start(self) -> None:
+        self.server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.port = int(self.server.sockets[0].getsockname()[1])
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while request := await _read(reader):
+                self.seen.append(request)
+                status = self.status
+                await asyncio.sleep(self.delay_s)
+                body = json.dumps({"version": self.version, "path": request.path, "headers": request.headers}).encode()
+                head = (
+                    f"HTTP/1.1 {status} {responses[status]}",
+                    f"content-length: {len(body)}",
+                    "content-type: application/json",
+                    "x-envoy-secret: 1",
+                    f"x-model-version: {self.version}",
+                )
+                writer.write("\r\n".join((*head, "", "")).encode() + body)
+                await writer.drain()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+
+async def _read(reader: asyncio.StreamReader) -> Seen | None:
+    try:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    except asyncio.IncompleteReadError:
+        return None
+    first, *lines = head.strip().split("\r\n")
+    method, path, _ = first.split(" ", 2)
+    headers = {name.lower(): value.strip() for name, value in (line.split(":", 1) for line in lines)}
+    body = await reader.readexactly(int(headers.get("content-length", 0)))
+    return Seen(method, path, headers, body)
+
+
+class Backends:
+    """Backends on an event loop of their own thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._running: list[Backend] = []
+
+    def start(self, version: str, *, port: int = 0, status: int = 200, delay_s: float = 0.0) -> Backend:
+        backend = Backend(version, status, delay_s, port)
+        asyncio.run_coroutine_threadsafe(backend.start(), self._loop).result(5)
+        self._running.append(backend)
+        return backend
+
+    def kill(self, backend: Backend) -> None:
+        """As a killed process: the port is closed and every connection is cut."""
+
+        async def stop() -> None:
+            assert backend.server is not None
+            backend.server.close()
+            current = asyncio.current_task()
+            for task in asyncio.all_tasks():
+                coroutine = task.get_coro()
+                frame = getattr(coroutine, "cr_frame", None)
+                if task is not current and frame is not None and frame.f_locals.get("self") is backend:
+                    task.cancel()
+
+        asyncio.run_coroutine_threadsafe(stop(), self._loop).result(5)
+
+    def close(self) -> None:
+        async def stop() -> None:
+            for backend in self._running:
+                if backend.server is not None:
+                    backend.server.close()
+            tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+        asyncio.run_coroutine_threadsafe(stop(), self._loop).result(5)
+
+
+@contextmanager
+def running_backends() -> Iterator[Backends]:
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="backends", daemon=True)
+    thread.start()
+    backends = Backends(loop)
+    try:
+        yield backends
+    finally:
+        backends.close()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(5)
+        loop.close()
