@@ -1,0 +1,19 @@
+"""Every proof holds at its reduced size; `make bench` runs them at the size their claims are made at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from benchmarks import gateway_overhead, sampling
+
+PROOFS = [gateway_overhead, sampling]
+
+
+@pytest.mark.parametrize("module", PROOFS, ids=lambda module: module.__name__.rpartition(".")[2])
+def test_the_proof_holds(module: ModuleType, tmp_path: Path) -> None:
+    findings = module.prove("reduced", tmp_path)
+    assert findings.claims
+    assert not findings.broken
