@@ -15,7 +15,7 @@ MAX_CHARACTERS = 2000  # the longest training sentence has under 900; what is fa
 class Review(BaseModel):
     """One sentence, or a few."""
 
-    text: str = Field(min_length=1, max_length=MAX_CHARACTERS, description="English text, characters")
+    text: str = Field(pattern=r"\S", max_length=MAX_CHARACTERS, description="English text, not blank")
 
 
 class Sentiment(BaseModel):

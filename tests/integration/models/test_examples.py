@@ -82,8 +82,8 @@ def test_a_length_out_of_range_or_of_another_type_is_refused(trained: Path, fiel
         loaded.row_type.model_validate(loaded.golden[0].input | {field: value})
 
 
-@pytest.mark.parametrize("text", ["", "a" * 2001])
-def test_a_text_that_is_empty_or_far_longer_than_any_seen_is_refused(trained: Path, text: str) -> None:
+@pytest.mark.parametrize("text", ["", " \n", "a" * 2001])
+def test_a_text_that_is_blank_or_far_longer_than_any_seen_is_refused(trained: Path, text: str) -> None:
     with pytest.raises(ValidationError, match="text"):
         load(trained, "sentiment/1.0.0").row_type.model_validate({"text": text})
 

@@ -51,7 +51,7 @@ def test_a_manifest_survives_json() -> None:
         ({"batching": {"max_rows": 0}}, ("batching", "max_rows")),
         ({"batching": {"max_wait_ms": -1}}, ("batching", "max_wait_ms")),
         ({"unknown": 1}, ("unknown",)),
-        ({"contact": {"nmae": "x"}}, ("contact", "name")),
+        ({"contact": {"title": "x"}}, ("contact", "name")),
         ({"version_skew": "ignore"}, ("version_skew",)),
     ],
 )

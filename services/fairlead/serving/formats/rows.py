@@ -32,7 +32,10 @@ def answer(model: Model[Any, Any], rows: Sequence[BaseModel]) -> list[BaseModel]
         raise
     except Exception as cause:  # the author's code: it may raise anything
         raise errors.ModelFailed(f"{name} raised {type(cause).__name__}: {cause}") from cause
-    if not isinstance(answers, list) or len(answers) != len(rows):
-        got = f"{len(answers)} answers" if isinstance(answers, list) else f"a {type(answers).__name__}"
+    if not isinstance(answers, list | tuple) or len(answers) != len(rows):
+        got = f"{len(answers)} answers" if isinstance(answers, list | tuple) else f"a {type(answers).__name__}"
         raise errors.ModelFailed(f"{name} was given {len(rows)} rows and answered {got}, not a list of as many")
-    return answers
+    for found in answers:
+        if not isinstance(found, model.answer_type):
+            raise errors.ModelFailed(f"{name} answered a {type(found).__name__}, not a {model.answer_type.__name__}")
+    return list(answers)

@@ -48,14 +48,14 @@ def test_the_copy_is_gone_afterwards(tmp_path: Path) -> None:
 
 
 def test_other_bytes_are_rejected_with_both_digests(tmp_path: Path) -> None:
-    in_folder(tmp_path, "model.bin", b"abd")
+    in_folder(tmp_path, "model.bin", b"xyz")
     with (
         pytest.raises(errors.ArtifactRejected) as caught,
         artifact.checked(tmp_path, Artifact(path="model.bin", sha256=ABC)),
     ):
         pytest.fail("was handed on")
     assert ABC in caught.value.message
-    assert hashlib.sha256(b"abd").hexdigest() in caught.value.message
+    assert hashlib.sha256(b"xyz").hexdigest() in caught.value.message
 
 
 def test_a_link_inside_the_folder_is_followed(tmp_path: Path) -> None:

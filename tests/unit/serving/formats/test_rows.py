@@ -66,6 +66,7 @@ def test_a_model_takes_columns_where_it_or_its_base_says_so() -> None:
     [
         ([Total(total=1)], "was given 2 rows and answered 1 answers"),
         (None, "answered a NoneType"),
+        ([{"total": 1}] * 2, "answered a dict, not a Total"),
         (ValueError("boom"), "predict raised ValueError: boom"),
     ],
 )
