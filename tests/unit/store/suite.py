@@ -1,0 +1,326 @@
+"""What every store must do. A store's test module subclasses `StoreSuite` and gives it a `store` fixture."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from fairlead import errors
+from fairlead.contracts.action import Action, ActionType, Outcome
+from fairlead.contracts.instance import Instance, Wanted
+from fairlead.contracts.revision import Cause, Counts, Revision, State, Window
+from fairlead.contracts.route import RouteSpec, Target, VersionRef, VersionSpec
+from fairlead.contracts.table import Table
+from fairlead.store.base import Store
+
+NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+REF = VersionSpec().ref("1.0.0")
+
+
+def a_spec(**changes: object) -> RouteSpec:
+    spec = RouteSpec(
+        model="iris", versions={"1.0.0": VersionSpec(), "1.1.0": VersionSpec()}, target=Target(version="1.0.0")
+    )
+    return spec.model_copy(update=changes)
+
+
+def successor(head: Revision | None, *, route: str = "iris", cause: Cause = Cause.SPEC, at: int = 0) -> Revision:
+    seq = head.seq + 1 if head else 1
+    moment = NOW + timedelta(seconds=at)
+    return Revision(
+        route=route,
+        seq=seq,
+        parent=head.hash if head else "",
+        cause=cause,
+        actor="ada",
+        reason=f"ünïcode {seq}",
+        generation=1,
+        table=Table(model=route, stable=REF, pins=(REF,)),
+        state=State(target=REF, entered_at=moment),
+        created_at=moment,
+    )
+
+
+def filled(store: Store, count: int, *, route: str = "iris", promoted: tuple[int, ...] = ()) -> list[Revision]:
+    """`count` revisions, a minute apart."""
+    head = store.head(route)
+    for number in range(1, count + 1):
+        cause = Cause.PROMOTED if number in promoted else Cause.SPEC
+        head = store.append(successor(head, route=route, cause=cause, at=60 * number))
+    return store.revisions(route)
+
+
+def an_action(name: str = "a1", *, kind: ActionType = ActionType.ROLLBACK, at: int = 0) -> Action:
+    return Action(name=name, route="iris", type=kind, actor="ada", created_at=NOW + timedelta(seconds=at))
+
+
+def a_window(number: int, *, bad: int = 1, gap: str | None = None) -> Window:
+    start = NOW + timedelta(seconds=5 * number)
+    counted = {} if gap else {"candidate": Counts(n=10, bad=bad), "stable": Counts(n=90), "assigned": 11, "unserved": 2}
+    return Window(start=start, end=start + timedelta(seconds=5), weight=500, ready=1, gap=gap, **counted)
+
+
+class StoreSuite:
+    """Subclass it, and define a fixture `store` that gives an empty one."""
+
+    # Routes
+
+    def test_a_route_is_read_as_it_was_put(self, store: Store) -> None:
+        put = store.put_route("iris", a_spec(), now=NOW, actor="ada", reason="first", annotations={"team": "x"})
+        assert store.route("iris") == put
+        assert (put.generation, put.actor, put.reason, put.annotations) == (1, "ada", "first", {"team": "x"})
+
+    def test_the_generation_grows_only_when_the_spec_differs(self, store: Store) -> None:
+        first = store.put_route("iris", a_spec(), now=NOW, actor="ada")
+        same = store.put_route("iris", a_spec(), now=NOW, actor="bob")
+        other = store.put_route("iris", a_spec(target=Target(version="1.1.0")), now=NOW, actor="bob")
+        assert [first.generation, same.generation, other.generation] == [1, 1, 2]
+        assert (same.actor, other.actor) == ("ada", "bob")
+
+    def test_annotations_stay_unless_they_are_given(self, store: Store) -> None:
+        store.put_route("iris", a_spec(), now=NOW, actor="ada", annotations={"team": "x"})
+        kept = store.put_route("iris", a_spec(idempotent=False), now=NOW, actor="ada")
+        assert kept.annotations == {"team": "x"}
+        assert store.put_route("iris", a_spec(), now=NOW, actor="ada", annotations={}).annotations == {}
+
+    def test_a_stale_write_of_a_route_is_a_conflict(self, store: Store) -> None:
+        first = store.put_route("iris", a_spec(), now=NOW, actor="ada")
+        store.put_route("iris", a_spec(idempotent=False), now=NOW, actor="bob")
+        with pytest.raises(errors.Conflict, match="changed by bob"):
+            store.put_route("iris", a_spec(), now=NOW, actor="ada", expected=first.resource_version)
+
+    def test_creating_a_route_that_exists_is_a_conflict(self, store: Store) -> None:
+        store.put_route("iris", a_spec(), now=NOW, actor="ada", expected=0)
+        with pytest.raises(errors.Conflict, match="exists already"):
+            store.put_route("iris", a_spec(), now=NOW, actor="ada", expected=0)
+
+    def test_changing_a_route_that_was_deleted_is_a_conflict(self, store: Store) -> None:
+        with pytest.raises(errors.Conflict, match="deleted"):
+            store.put_route("iris", a_spec(), now=NOW, actor="ada", expected=3)
+
+    def test_a_missing_route_names_the_routes_there_are(self, store: Store) -> None:
+        store.put_route("iris", a_spec(), now=NOW, actor="ada")
+        with pytest.raises(errors.NotFound) as caught:
+            store.route("irsi")
+        assert "iris" in (caught.value.hint or "")
+        with pytest.raises(errors.NotFound):
+            store.delete_route("irsi")
+
+    def test_a_deleted_route_leaves_its_ledger(self, store: Store) -> None:
+        store.put_route("iris", a_spec(), now=NOW, actor="ada")
+        filled(store, 2)
+        store.delete_route("iris")
+        assert store.routes() == []
+        assert len(store.revisions("iris")) == 2
+
+    def test_routes_come_by_name(self, store: Store) -> None:
+        for name in ("b", "a"):
+            store.put_route(name, a_spec(), now=NOW, actor="ada")
+        assert [route.name for route in store.routes()] == ["a", "b"]
+
+    # The token
+
+    def test_the_token_changes_with_every_write_and_with_nothing_else(self, store: Store) -> None:
+        before = store.change_token()
+        store.put_route("iris", a_spec(), now=NOW, actor="ada")
+        after = store.change_token()
+        store.routes()
+        assert before != after
+        assert store.change_token() == after
+
+    def test_writing_the_same_again_changes_no_token(self, store: Store) -> None:
+        wanted = [Wanted(model="iris", ref=REF, index=0, source="/m")]
+        store.want(wanted)
+        store.set_status("iris", {"phase": "Stable"})
+        store.put_route("iris", a_spec(), now=NOW, actor="ada")
+        before = store.change_token()
+        store.want(wanted)
+        store.set_status("iris", {"phase": "Stable"})
+        store.put_route("iris", a_spec(), now=NOW, actor="bob")
+        assert store.change_token() == before
+
+    # The ledger
+
+    def test_a_route_without_revisions_has_no_head(self, store: Store) -> None:
+        assert store.head("iris") is None
+        assert store.verify("iris") is None
+
+    def test_an_appended_revision_is_sealed_and_becomes_the_head(self, store: Store) -> None:
+        appended = store.append(successor(None))
+        assert appended.hash == appended.content_hash()
+        assert store.head("iris") == appended
+
+    @pytest.mark.parametrize("change", [{"seq": 3}, {"seq": 1}, {"parent": "0" * 64}])
+    def test_a_revision_that_does_not_continue_the_head_is_a_conflict(
+        self, store: Store, change: dict[str, object]
+    ) -> None:
+        head = store.append(successor(None))
+        with pytest.raises(errors.Conflict, match=r"head is iris\.1"):
+            store.append(successor(head).model_copy(update=change))
+        assert store.head("iris") == head
+
+    def test_ledgers_of_two_routes_do_not_mix(self, store: Store) -> None:
+        filled(store, 2)
+        filled(store, 3, route="wine")
+        assert [revision.id for revision in store.revisions("wine")] == ["wine.1", "wine.2", "wine.3"]
+        assert (store.verify("iris"), store.verify("wine")) == (None, None)
+
+    def test_revisions_ascend_and_a_limit_keeps_the_newest(self, store: Store) -> None:
+        filled(store, 4)
+        assert [revision.seq for revision in store.revisions("iris")] == [1, 2, 3, 4]
+        assert [revision.seq for revision in store.revisions("iris", limit=2)] == [3, 4]
+
+    def test_a_missing_revision_says_what_is_kept(self, store: Store) -> None:
+        filled(store, 2)
+        with pytest.raises(errors.NotFound) as caught:
+            store.revision("iris", 9)
+        assert "iris.1 to iris.2" in (caught.value.hint or "")
+
+    def test_at_finds_the_revision_that_was_in_force(self, store: Store) -> None:
+        filled(store, 3)
+        moments = [60, 119, 120, 10_000]
+        assert [store.at("iris", NOW + timedelta(seconds=at)).seq for at in moments] == [1, 1, 2, 3]
+
+    def test_at_before_the_first_revision_is_not_found(self, store: Store) -> None:
+        filled(store, 1)
+        with pytest.raises(errors.NotFound, match="does not reach back"):
+            store.at("iris", NOW)
+
+    def test_at_tells_a_half_second_from_a_whole_one(self, store: Store) -> None:
+        head = store.append(successor(None))
+        later = successor(head).model_copy(update={"created_at": NOW + timedelta(milliseconds=500)})
+        store.append(later)
+        assert store.at("iris", NOW + timedelta(milliseconds=499)).seq == 1
+
+    # Pruning
+
+    def test_a_pruned_ledger_still_verifies_and_grows(self, store: Store) -> None:
+        filled(store, 10)
+        assert store.prune("iris", keep=4, now=NOW) == 6
+        assert [revision.seq for revision in store.revisions("iris")] == [7, 8, 9, 10]
+        store.append(successor(store.head("iris")))
+        assert store.verify("iris") is None
+
+    def test_pruning_leaves_a_checkpoint_with_the_last_hash(self, store: Store) -> None:
+        sixth = filled(store, 10)[5]
+        store.prune("iris", keep=4, now=NOW)
+        checkpoint = store.checkpoint("iris")
+        assert checkpoint is not None
+        assert (checkpoint.seq, checkpoint.hash) == (6, sixth.hash)
+
+    def test_promotions_outlive_pruning(self, store: Store) -> None:
+        filled(store, 10, promoted=(2, 6))
+        assert store.prune("iris", keep=4, now=NOW) == 4
+        assert [revision.seq for revision in store.revisions("iris")] == [2, 6, 7, 8, 9, 10]
+        assert store.verify("iris") is None
+
+    def test_pruning_twice_moves_the_checkpoint(self, store: Store) -> None:
+        filled(store, 10)
+        store.prune("iris", keep=6, now=NOW)
+        assert store.prune("iris", keep=2, now=NOW) == 4
+        assert store.prune("iris", keep=2, now=NOW) == 0
+        assert store.verify("iris") is None
+
+    def test_what_was_pruned_cannot_be_asked_for(self, store: Store) -> None:
+        filled(store, 10)
+        store.prune("iris", keep=4, now=NOW)
+        with pytest.raises(errors.NotFound):
+            store.revision("iris", 3)
+        with pytest.raises(errors.NotFound):
+            store.at("iris", NOW + timedelta(seconds=130))
+
+    def test_the_head_is_never_pruned(self, store: Store) -> None:
+        filled(store, 2)
+        with pytest.raises(errors.Invalid):
+            store.prune("iris", keep=0, now=NOW)
+
+    # Windows
+
+    def test_windows_ascend_and_an_append_clears_them(self, store: Store) -> None:
+        windows = [a_window(1), a_window(2, gap="no gateway told its counters")]
+        for window in windows:
+            store.add_window("iris", window)
+        assert store.windows("iris") == windows
+        store.append(successor(None))
+        assert store.windows("iris") == []
+
+    def test_an_append_clears_no_other_routes_windows(self, store: Store) -> None:
+        store.add_window("wine", a_window(1))
+        store.append(successor(None))
+        assert len(store.windows("wine")) == 1
+
+    def test_at_most_240_windows_are_kept_and_no_request_is_lost(self, store: Store) -> None:
+        for number in range(500):
+            store.add_window("iris", a_window(number))
+        windows = store.windows("iris")
+        assert len(windows) <= 240
+        assert sum(window.candidate.n for window in windows) == 5000
+        assert (windows[0].start, windows[-1].end) == (a_window(0).start, a_window(499).end)
+        assert all(one.end == other.start for one, other in zip(windows, windows[1:], strict=False))
+
+    # Actions
+
+    def test_actions_come_oldest_first(self, store: Store) -> None:
+        for name, at in (("b", 1), ("a", 2), ("c", 0)):
+            store.create_action(an_action(name, at=at))
+        assert [action.name for action in store.actions("iris")] == ["c", "b", "a"]
+        assert store.actions("wine") == []
+
+    def test_the_same_action_again_returns_what_is_stored(self, store: Store) -> None:
+        first = store.create_action(an_action())
+        store.finish_action("a1", Outcome.ACCEPTED, revision=4)
+        again = store.create_action(an_action(at=5))
+        assert (again.created_at, again.outcome, again.revision) == (first.created_at, Outcome.ACCEPTED, 4)
+
+    def test_the_same_name_for_something_else_is_a_conflict(self, store: Store) -> None:
+        store.create_action(an_action())
+        with pytest.raises(errors.Conflict, match="rollback"):
+            store.create_action(an_action(kind=ActionType.PAUSE))
+
+    def test_a_finished_action_is_pending_no_longer(self, store: Store) -> None:
+        store.create_action(an_action())
+        store.finish_action("a1", Outcome.REFUSED, message="no")
+        assert store.actions(outcome=Outcome.PENDING) == []
+        assert [action.message for action in store.actions(outcome=Outcome.REFUSED)] == ["no"]
+
+    def test_finishing_twice_with_the_same_outcome_does_nothing(self, store: Store) -> None:
+        store.create_action(an_action())
+        store.finish_action("a1", Outcome.ACCEPTED, message="first", revision=1)
+        store.finish_action("a1", Outcome.ACCEPTED, message="second", revision=2)
+        assert store.actions()[0].message == "first"
+
+    def test_a_finished_action_is_not_finished_otherwise(self, store: Store) -> None:
+        store.create_action(an_action())
+        store.finish_action("a1", Outcome.ACCEPTED)
+        with pytest.raises(errors.Conflict):
+            store.finish_action("a1", Outcome.REFUSED)
+
+    def test_an_unknown_action_cannot_be_finished(self, store: Store) -> None:
+        with pytest.raises(errors.NotFound):
+            store.finish_action("a1", Outcome.ACCEPTED)
+
+    # Instances and status
+
+    def test_want_replaces_the_whole_list(self, store: Store) -> None:
+        rows = [Wanted(model="iris", ref=REF, index=index, source="/m") for index in range(3)]
+        store.want(rows)
+        assert store.wanted() == rows
+        store.want(rows[:1])
+        assert store.wanted() == rows[:1]
+
+    def test_a_report_replaces_the_one_before_until_it_is_forgotten(self, store: Store) -> None:
+        ref = VersionRef(version="1.0.0", identity="0" * 10)
+        instance = Instance(id="i", model="iris", ref=ref, host="h", port=1, observed_at=NOW)
+        store.report(instance)
+        ready = instance.model_copy(update={"ready": True})
+        store.report(ready)
+        assert store.instances() == [ready]
+        store.forget("i")
+        assert store.instances() == []
+
+    def test_the_last_status_is_the_one_that_is_read(self, store: Store) -> None:
+        assert store.status("iris") is None
+        store.set_status("iris", {"phase": "Canary"})
+        store.set_status("iris", {"phase": "Stable", "weight": 0})
+        assert store.status("iris") == {"phase": "Stable", "weight": 0}
