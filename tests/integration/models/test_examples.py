@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from fairlead.contracts import golden
 from fairlead.serving.check import check_folder
-from fairlead.serving.formats import golden, rows
+from fairlead.serving.formats import rows
 from fairlead.serving.formats.folder import Loaded, load_folder
 
 EXAMPLES = Path(__file__).parents[3] / "services" / "models"

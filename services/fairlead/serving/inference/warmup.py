@@ -10,7 +10,7 @@ import orjson
 from pydantic import BaseModel
 
 from fairlead import errors
-from fairlead.serving.formats import golden
+from fairlead.contracts import golden
 from fairlead.serving.inference import batching, contract
 
 

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead import errors
+from fairlead.contracts.golden import compare
 from fairlead.serving.formats import golden
-from fairlead.serving.formats.golden import GoldenRow, compare
+from fairlead.serving.formats.golden import GoldenRow
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 LEAVES = st.none() | st.booleans() | st.integers() | FINITE | st.text(max_size=5)

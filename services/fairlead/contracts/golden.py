@@ -1,0 +1,68 @@
+"""When two answers are the same: how golden rows are compared, by the service itself and by the smoke test."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def compare(expected: Any, actual: Any, rtol: float) -> str | None:
+    """None where both JSON values are equal, else a sentence that says where and how they differ.
+
+    Text, booleans and whole numbers must be the same; of two numbers one of which is a float, the difference may be
+    `rtol` of the larger one. Near zero a thousandth of `rtol` is allowed outright: a probability of 1e-12 is the rest
+    of a subtraction, and its last digits mean nothing.
+    """
+    return _compare(expected, actual, rtol, "")
+
+
+def _compare(expected: Any, actual: Any, rtol: float, where: str) -> str | None:
+    if isinstance(expected, Mapping) and isinstance(actual, Mapping):
+        return _compare_objects(expected, actual, rtol, where)
+    if _is_list(expected) and _is_list(actual):
+        return _compare_lists(expected, actual, rtol, where)
+    if _is_number(expected) and _is_number(actual) and float in (type(expected), type(actual)):
+        return _compare_floats(_as_float(expected), _as_float(actual), rtol, where)
+    if type(expected) is type(actual) and expected == actual:
+        return None
+    return f"{where or 'answer'}: expected {expected!r}, got {actual!r}"
+
+
+def _compare_objects(expected: Mapping[str, Any], actual: Mapping[str, Any], rtol: float, where: str) -> str | None:
+    if missing := [key for key in expected if key not in actual]:
+        return f"{where or 'answer'}: field {missing[0]!r} is missing"
+    if added := [key for key in actual if key not in expected]:
+        return f"{where or 'answer'}: field {added[0]!r} is not expected"
+    inner = (_compare(expected[key], actual[key], rtol, f"{where}.{key}" if where else str(key)) for key in expected)
+    return next((found for found in inner if found), None)
+
+
+def _compare_lists(expected: Sequence[Any], actual: Sequence[Any], rtol: float, where: str) -> str | None:
+    if len(expected) != len(actual):
+        return f"{where or 'answer'}: expected {len(expected)} items, got {len(actual)}"
+    inner = (_compare(e, a, rtol, f"{where}[{i}]") for i, (e, a) in enumerate(zip(expected, actual, strict=True)))
+    return next((found for found in inner if found), None)
+
+
+def _compare_floats(expected: float, actual: float, rtol: float, where: str) -> str | None:
+    both_nan = math.isnan(expected) and math.isnan(actual)
+    if both_nan or math.isclose(expected, actual, rel_tol=rtol, abs_tol=rtol / 1000):
+        return None
+    by = abs(expected - actual)
+    return f"{where or 'answer'}: expected {expected!r}, got {actual!r}, which differs by {by:.3g} (rtol is {rtol:g})"
+
+
+def _as_float(value: int | float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # a whole number beyond every float is as far as infinity
+        return math.inf if value > 0 else -math.inf
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list | tuple)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
