@@ -153,6 +153,6 @@ def _show(document: dict[str, Any], findings: Findings) -> None:
         table.add_row(
             one.what, one.target, one.measured, "ok" if one.holds and one.target else "" if one.holds else "NO"
         )
-    console = Console(stderr=True)
+    console = Console(stderr=True, width=120)
     console.print(table)
     console.print(document["machine"], highlight=False)

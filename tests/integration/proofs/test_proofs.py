@@ -7,9 +7,9 @@ from types import ModuleType
 
 import pytest
 
-from benchmarks import gateway_overhead, sampling
+from benchmarks import bad_candidate, gateway_overhead, sampling
 
-PROOFS = [gateway_overhead, sampling]
+PROOFS = [gateway_overhead, sampling, bad_candidate]
 
 
 @pytest.mark.parametrize("module", PROOFS, ids=lambda module: module.__name__.rpartition(".")[2])

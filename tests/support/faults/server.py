@@ -57,6 +57,7 @@ class Server:
     async def behave(self, faults: Faults) -> None:
         """Change how requests are answered; a port that should refuse is closed with all its connections."""
         self.faults = faults
+        self.draw = random.Random(self.settings["seed"]).random
         if faults.mode == "refuse" and self.listener is not None:
             self.listener.close()
             self.listener = None
