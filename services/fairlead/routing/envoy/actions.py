@@ -36,17 +36,13 @@ def pin(table: Table, ref: VersionRef) -> Json:
     return {**_limits(table), "cluster": name_of(Role.DIRECT, table, ref), "retry_policy": _retries(table)}
 
 
-def sticky_key(routed: Routed, value: str) -> str:
-    """What Envoy hashes for a user: salted, so that two models or two attempts draw different users."""
-    return f"{value}{_salt(routed)}"
-
-
-def _salt(routed: Routed) -> str:
+def sticky_salt(routed: Routed) -> str:
+    """What is appended to a user's header before it is hashed: two models, or two attempts, draw different users."""
     return f"|{routed.route}|{routed.table.attempt}"
 
 
 def _hash(routed: Routed, header: str) -> Json:
-    rewrite = {"pattern": {"regex": "^(.*)$"}, "substitution": rf"\1{_salt(routed)}"}
+    rewrite = {"pattern": {"regex": "^(.*)$"}, "substitution": rf"\1{sticky_salt(routed)}"}
     return {"header": {"header_name": header, "regex_rewrite": rewrite}}
 
 
