@@ -29,11 +29,7 @@ def ask(
     and an engine that comes up within its lifetime carries it out.
     """
     connection = connect(state)
-    attempt = None
-    if kind in (ActionType.APPROVE,):
-        head = connection.store.head(model)
-        attempt = head.state.attempt if head else None
-    action = connection.act(model, kind, reason=reason, attempt=attempt, to_revision=to_revision)
+    action = connection.act(model, kind, reason=reason, to_revision=to_revision)
     action = _answered(connection, action)
     if as_json:
         print(json.dumps(action.to_json()))

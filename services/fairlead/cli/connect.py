@@ -43,18 +43,22 @@ class Connection:
         kind: ActionType,
         *,
         reason: str,
-        attempt: int | None = None,
         to_revision: int | None = None,
     ) -> Action:
-        """Ask the engine for something. The action is accepted once it is stored, and expires if nobody acts on it."""
+        """Ask the engine for something. It is asked once it is stored, and expires if nobody acts on it.
+
+        An approval names the attempt and the step that the caller could see: it never approves the next one.
+        """
         self.store.route(model)
+        head = self.store.head(model) if kind is ActionType.APPROVE else None
         now = datetime.now(UTC)
         return self.store.create_action(
             Action(
                 name=f"{kind.value}-{uuid.uuid4().hex[:12]}",
                 route=model,
                 type=kind,
-                attempt=attempt,
+                attempt=head.state.attempt if head else None,
+                step=head.state.step if head else None,
                 to_revision=to_revision,
                 actor=self.actor,
                 reason=reason,

@@ -16,7 +16,9 @@ from fastapi.responses import JSONResponse, Response
 from fairlead import __version__, errors
 from fairlead.contracts.revision import Checkpoint, Revision
 from fairlead.contracts.route import Route
-from fairlead.routing import explain
+from fairlead.routing.explain import explain, to_json
+from fairlead.routing.rules import model_in
+from fairlead.routing.snapshot import Routed
 
 SILENT_AFTER_S = 30.0
 """A loop that has not turned for so long is stuck: the process should be started again."""
@@ -134,13 +136,15 @@ def _explanations(store: Reading) -> APIRouter:
 
 def explain_request(store: Reading, request: Request) -> dict[str, Any]:
     """Which version this very request would get, had it not asked. Raises NotFound for a path of no model."""
-    model = explain.model_in(request.url.path)
+    headers = [(name.decode("latin-1"), value) for name, value in request.headers.raw]
+    model = model_in(request.url.path)
     for route in store.routes():
         head = store.head(route.name) if route.spec.model == model else None
-        if head is not None:
-            headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
-            told = explain.explain(head.table, request.method, request.url.path, headers)
-            return {"route": route.name, "revision": head.id, **explain.to_json(told)}
+        if head is None:
+            continue
+        told = explain(Routed(route.name, head.seq, head.table), request.url.path, headers, method=request.method)
+        if told is not None:
+            return to_json(told)
     raise errors.NotFound(f"no model serves {request.url.path}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from fairlead.control.api import build_api
 from fairlead.control.loop import Loop
 from fairlead.control.smoke import GatewaySmoke
 from fairlead.rollout.analysis.envoy_stats import EnvoyStats
+from fairlead.rollout.ports import GatewayState
 from fairlead.rollout.reconcile import Engine
 from fairlead.routing.envoy.bootstrap import bootstrap
 from fairlead.routing.envoy.sources import from_folder
@@ -38,7 +40,7 @@ def run(ledger: Path, folder: Path, facts: Run) -> None:
     smoke = GatewaySmoke(LOOPBACK, facts.gateway.port)
     engine = Engine(
         store,
-        gateways=publisher,
+        gateways=PublishedTo(publisher),
         metrics=EnvoyStats(LOOPBACK, facts.admin_port),
         smoke=smoke,
         clock=lambda: datetime.now(UTC),
@@ -58,6 +60,19 @@ def run(ledger: Path, folder: Path, facts: Run) -> None:
         loop.stop()
         turning.join()
         smoke.close()
+
+
+class PublishedTo:
+    """`rollout.ports.Gateways` from what the publisher last heard: the two rooms do not know each other."""
+
+    def __init__(self, publisher: FilePublisher) -> None:
+        self._publisher = publisher
+
+    def gateways(self) -> Sequence[GatewayState]:
+        """The one gateway of this machine."""
+        return [
+            GatewayState(one.name, one.reachable, one.programmed, one.rejected) for one in self._publisher.gateways()
+        ]
 
 
 def settings_of(facts: Run, folder: Path) -> Settings:

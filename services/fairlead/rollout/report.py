@@ -8,21 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 
-from fairlead.contracts.base import Document
-from fairlead.contracts.revision import Check, Counts, Phase, Rejected, Revision, Verdict, Window
-from fairlead.contracts.route import Route, VersionRef
+from fairlead.contracts.revision import Counts, Revision, Verdict, Window
+from fairlead.contracts.route import Route
+from fairlead.contracts.status import Condition, Evidence, Gateway, Status, StepStatus
+from fairlead.rollout.policy import steps
 from fairlead.rollout.policy.gates import acknowledged
 from fairlead.rollout.policy.observation import Decision, Observation
 from fairlead.rollout.policy.situation import Situation
-
-
-class Condition(Document):
-    """One thing that is so or is not. `reason` is a word for machines, `message` a sentence for people."""
-
-    type: str
-    status: bool
-    reason: str
-    message: str = ""
 
 
 class Reason(StrEnum):
@@ -34,6 +26,7 @@ class Reason(StrEnum):
     AT_REST = "AtRest"
     ROLLING_OUT = "RollingOut"
     WAITING = "Waiting"
+    AWAITING_APPROVAL = "AwaitingApproval"
     PAUSED = "Paused"
     RUNNING = "Running"
     REJECTED = "Rejected"
@@ -44,63 +37,6 @@ class Reason(StrEnum):
     GAP = "Gap"
     OTHER_ROUTE = "OtherRoute"
     UNREADABLE = "Unreadable"
-
-
-class Gateway(Document):
-    """One gateway, and which revision of this route it serves."""
-
-    name: str
-    reachable: bool
-    programmed: int | None
-    rejected: str | None = None
-
-
-class StepStatus(Document):
-    """Where a rollout stands: step `number` of `of`, 0 before the first."""
-
-    number: int
-    of: int
-    entered_at: str
-    approved: bool
-
-
-class Evidence(Document):
-    """What the attempt counted so far. `gaps` of its `windows` are no evidence."""
-
-    candidate: Counts = Counts()
-    stable: Counts = Counts()
-    assigned: int = 0
-    unserved: int = 0
-    windows: int = 0
-    gaps: int = 0
-
-
-class Status(Document):
-    """The status of a route, as the API, the console and the command line show it."""
-
-    route: str
-    observed_generation: int
-    phase: Phase | None = None
-    revision: str | None = None
-    seq: int = 0
-    attempt: int = 0
-    stable: VersionRef | None = None
-    candidate: VersionRef | None = None
-    target: VersionRef
-    previous: VersionRef | None = None
-    weight: int = 0
-    step: StepStatus | None = None
-    paused: bool = False
-    waiting: str = ""
-    rollback_ready: bool = False
-    ready: dict[str, int] = {}
-    """Ready instances of stable, candidate, target and previous, by role."""
-    gateways: tuple[Gateway, ...] = ()
-    checks: tuple[Check, ...] = ()
-    evidence: Evidence = Evidence()
-    last_window: Window | None = None
-    rejected: tuple[Rejected, ...] = ()
-    conditions: tuple[Condition, ...] = ()
 
 
 def report(route: Route, head: Revision | None, observation: Observation, decision: Decision) -> dict[str, object]:
@@ -201,6 +137,9 @@ def mark_progressing(situation: Situation, decision: Decision) -> Condition:
         return Condition(type="Progressing", status=False, reason=Reason.AT_REST, message=decision.waiting)
     if situation.head.state.paused:
         return Condition(type="Progressing", status=False, reason=Reason.PAUSED, message=decision.waiting)
+    plan, approved = situation.strategy.steps, situation.head.state.approved
+    if steps.awaits_approval(plan, situation.weight, approved=approved):
+        return Condition(type="Progressing", status=False, reason=Reason.AWAITING_APPROVAL, message=decision.waiting)
     if any(check.verdict is not Verdict.PASS for check in decision.checks):
         return Condition(type="Progressing", status=False, reason=Reason.WAITING, message=decision.waiting)
     return Condition(type="Progressing", status=True, reason=Reason.ROLLING_OUT, message=decision.waiting)

@@ -61,8 +61,8 @@ def _verify(store: Store, model: str, as_json: bool) -> None:
     checkpoint = store.checkpoint(model)
     revisions = store.revisions(model)
     if as_json:
-        start = checkpoint.to_json() if checkpoint else None
-        print_json({"model": model, "revisions": len(revisions), "checkpoint": start, "broken": broken})
+        pruned = checkpoint.to_json() if checkpoint else None
+        print_json({"model": model, "revisions": len(revisions), "checkpoint": pruned, "broken": broken})
     if broken:
         raise errors.FairleadError(f"the ledger of {model} is broken: {broken}")
     if not as_json:

@@ -14,11 +14,13 @@ from fairlead.cli import exits
 from fairlead.cli.connect import DEFAULT_STATE, JsonOption, StateOption, connect
 from fairlead.cli.output import percent, print_json
 from fairlead.contracts.base import Duration
-from fairlead.contracts.revision import Revision
+from fairlead.contracts.revision import Phase, Revision
 from fairlead.contracts.route import Route
+from fairlead.contracts.status import Status
 from fairlead.store.base import Store
 
 LOOK_S = 0.1
+_HELD = ("Paused", "AwaitingApproval")
 
 
 @dataclass(frozen=True)
@@ -48,33 +50,31 @@ def command(
 
 def _wait(store: Store, model: str, timeout_s: float) -> End:
     deadline = time.monotonic() + timeout_s
-    said = None
     while True:
         route, head = store.route(model), store.head(model)
-        end = ended(route, head)
+        written = store.status(model)
+        status = Status.model_validate(written) if written else None
+        end = ended(route, head, status)
         if end is not None:
             return end
-        said = _tell(head, said)
         if time.monotonic() > deadline:
-            return End(exits.TIMED_OUT, "timed out", f"after {timeout_s:g} s; {said or 'nothing serves yet'}")
+            why = status.waiting if status and status.waiting else "the rollout goes on"
+            return End(exits.TIMED_OUT, "timed out", f"after {timeout_s:g} s; {why}")
         time.sleep(LOOK_S)
 
 
-def ended(route: Route, head: Revision | None) -> End | None:
-    """How the rollout of the present target ended; None while it goes on."""
+def ended(route: Route, head: Revision | None, status: Status | None) -> End | None:
+    """How the rollout of the present target ended, or that a person is waited for; None while it goes on."""
     if head is None or head.generation < route.generation:
         return None
-    wanted = route.spec.wanted
-    for rejected in head.state.rejected:
-        if rejected.ref == wanted:
-            return End(exits.ROLLED_BACK, "rolled back", rejected.reason)
-    if head.table.stable == wanted and head.table.candidate is None:
-        return End(exits.OK, "promoted", f"{wanted} serves everything, revision {head.id}")
-    if head.state.paused:
-        return End(exits.HELD, "held", f"paused at {percent(head.table.weight)}, revision {head.id}")
-    if _awaits_approval(route, head):
-        following = route.spec.strategy.steps[head.state.step + 1].weight
-        return End(exits.HELD, "held", f"the step to {percent(following)} waits for `fairlead approve {route.name}`")
+    rejected = next((one for one in head.state.rejected if one.ref == route.spec.wanted), None)
+    if rejected is not None and head.state.phase is Phase.STABLE:
+        return End(exits.ROLLED_BACK, "rolled back", f"{rejected.ref} in revision {head.id}: {rejected.reason}")
+    if head.table.stable == route.spec.wanted and head.state.phase is Phase.STABLE:
+        return End(exits.OK, "promoted", f"{head.table.stable} serves everything, revision {head.id}")
+    progressing = status.condition("Progressing") if status and status.seq == head.seq else None
+    if progressing is not None and progressing.reason in _HELD:
+        return End(exits.HELD, "held", f"at {percent(head.table.weight)}, revision {head.id}: {progressing.message}")
     return None
 
 

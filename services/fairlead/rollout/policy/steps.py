@@ -27,13 +27,19 @@ def is_last(steps: Sequence[Step], weight: int) -> bool:
     return all(step.weight <= weight for step in steps)
 
 
+def awaits_approval(steps: Sequence[Step], weight: int, *, approved: int) -> bool:
+    """True when the present step does not end before a person approves it."""
+    index = present(steps, weight)
+    return index >= 0 and steps[index].approval and approved < index
+
+
 def hold(steps: Sequence[Step], weight: int, *, elapsed_s: float, approved: int) -> str:
     """What the present step itself waits for, as a sentence; empty when it is done or there is none."""
     index = present(steps, weight)
     if index < 0:
         return ""
     step, name = steps[index], f"step {index + 1} of {len(steps)}"
-    if step.approval and approved < index:
+    if awaits_approval(steps, weight, approved=approved):
         return f"{name} waits for an approval"
     if elapsed_s < step.min_duration:
         return f"{name} holds for {format_duration(step.min_duration)}"

@@ -1,0 +1,120 @@
+"""`fairlead status`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from fairlead.cli.connect import DEFAULT_STATE, JsonOption, StateOption, connect
+from fairlead.cli.output import ago, console, make_table, percent, print_json
+from fairlead.contracts.route import TOTAL_WEIGHT
+from fairlead.contracts.status import Status
+from fairlead.store.base import Store
+
+EVERY_S = 0.5
+
+
+def command(
+    model: Annotated[str | None, typer.Argument(help="The model; all of them without.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Keep showing it, until Ctrl-C.")] = False,
+    state: StateOption = DEFAULT_STATE,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what each model serves and where its rollout stands."""
+    store = connect(state).store
+    if as_json:
+        print_json([one.to_json() for one in _statuses(store, model)])
+        return
+    if not watch:
+        console().print(_page(store, model))
+        return
+    with Live(_page(store, model), console=console(), auto_refresh=False) as live:
+        while True:
+            time.sleep(EVERY_S)
+            live.update(_page(store, model), refresh=True)
+
+
+def _statuses(store: Store, model: str | None) -> Iterator[Status]:
+    routes = [store.route(model)] if model else store.routes()
+    for route in routes:
+        written = store.status(route.name)
+        if written is None:
+            yield Status(route=route.name, observed_generation=0, target=route.spec.wanted, waiting="not looked at yet")
+        else:
+            yield Status.model_validate(written)
+
+
+def _page(store: Store, model: str | None) -> RenderableType:
+    statuses = list(_statuses(store, model))
+    if not statuses:
+        return Text("no models yet; add one with: fairlead deploy DIR")
+    columns = ("MODEL", "PHASE", "STABLE", "CANDIDATE", "WEIGHT", "STEP", "REVISION", "GATEWAY", "WAITING FOR")
+    overview = make_table(columns, (_row(one) for one in statuses))
+    return Group(overview, *_details(statuses[0])) if model else overview
+
+
+def _row(status: Status) -> tuple[str, ...]:
+    step = f"{status.step.number}/{status.step.of}" if status.step else "-"
+    return (
+        status.route,
+        ("Paused " if status.paused else "") + (status.phase.value if status.phase else "Starting"),
+        str(status.stable or "-"),
+        str(status.candidate or "-"),
+        percent(status.weight) if status.candidate else "-",
+        step,
+        status.revision or "-",
+        _programmed(status),
+        status.waiting or "-",
+    )
+
+
+def _programmed(status: Status) -> str:
+    """Whether the gateways serve the last revision."""
+    if any(gateway.rejected for gateway in status.gateways):
+        return "rejected"
+    if not all(gateway.reachable for gateway in status.gateways):
+        return "unreachable"
+    behind = [gateway for gateway in status.gateways if (gateway.programmed or 0) < status.seq]
+    return "behind" if behind or not status.gateways else "programmed"
+
+
+def _details(status: Status) -> Iterator[RenderableType]:
+    if status.candidate is not None:
+        yield Text(f"\n{_bar(status)}")
+        if status.step and status.step.number:
+            entered = datetime.fromisoformat(status.step.entered_at)
+            yield Text(f"in this step since {ago(entered, datetime.now(UTC))}")
+    if status.checks:
+        rows = ((check.gate, check.verdict.value, check.reason) for check in status.checks)
+        yield Text()
+        yield make_table(("GATE", "VERDICT", "REASON"), rows)
+    if status.evidence.windows:
+        yield Text(f"\n{_counted(status)}")
+    for rejected in status.rejected:
+        yield Text(f"rejected: {rejected.ref} in revision {status.route}.{rejected.revision}: {rejected.reason}")
+    for gateway in status.gateways:
+        if gateway.rejected:
+            yield Text(f"gateway {gateway.name} rejected the configuration: {gateway.rejected}")
+    ready = ", ".join(f"{role} {count}" for role, count in status.ready.items())
+    yield Text(f"\nready instances: {ready or 'none'}; one command back: {'yes' if status.rollback_ready else 'no'}")
+
+
+def _bar(status: Status, width: int = 40) -> str:
+    filled = round(width * status.weight / TOTAL_WEIGHT)
+    shares = f"{status.stable} {percent(TOTAL_WEIGHT - status.weight)}, {status.candidate} {percent(status.weight)}"
+    return f"[{'#' * filled}{'.' * (width - filled)}] {shares}"
+
+
+def _counted(status: Status) -> str:
+    counted = status.evidence
+    text = f"counted in this attempt: candidate {counted.candidate.bad} failed of {counted.candidate.n}, "
+    text += f"stable {counted.stable.bad} of {counted.stable.n}; "
+    text += f"{counted.unserved} of {counted.assigned} assigned were not served by the candidate"
+    return text + (f"; {counted.gaps} of {counted.windows} windows are no evidence" if counted.gaps else "")

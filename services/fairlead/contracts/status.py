@@ -1,0 +1,77 @@
+"""The status of a route: what the engine says of it, and what the API, the command line and the console show."""
+
+from __future__ import annotations
+
+from fairlead.contracts.base import Document
+from fairlead.contracts.revision import Check, Counts, Phase, Rejected, Window
+from fairlead.contracts.route import VersionRef
+
+
+class Condition(Document):
+    """One thing that is so or is not. `reason` is a word for machines, `message` a sentence for people."""
+
+    type: str
+    status: bool
+    reason: str
+    message: str = ""
+
+
+class Gateway(Document):
+    """One gateway, and which revision of this route it serves."""
+
+    name: str
+    reachable: bool
+    programmed: int | None
+    rejected: str | None = None
+
+
+class StepStatus(Document):
+    """Where a rollout stands: step `number` of `of`, 0 before the first."""
+
+    number: int
+    of: int
+    entered_at: str
+    approved: bool
+
+
+class Evidence(Document):
+    """What the attempt counted so far. `gaps` of its `windows` are no evidence."""
+
+    candidate: Counts = Counts()
+    stable: Counts = Counts()
+    assigned: int = 0
+    unserved: int = 0
+    windows: int = 0
+    gaps: int = 0
+
+
+class Status(Document):
+    """The status of a route, as the API, the console and the command line show it."""
+
+    route: str
+    observed_generation: int
+    phase: Phase | None = None
+    revision: str | None = None
+    seq: int = 0
+    attempt: int = 0
+    stable: VersionRef | None = None
+    candidate: VersionRef | None = None
+    target: VersionRef
+    previous: VersionRef | None = None
+    weight: int = 0
+    step: StepStatus | None = None
+    paused: bool = False
+    waiting: str = ""
+    rollback_ready: bool = False
+    ready: dict[str, int] = {}
+    """Ready instances of stable, candidate, target and previous, by role."""
+    gateways: tuple[Gateway, ...] = ()
+    checks: tuple[Check, ...] = ()
+    evidence: Evidence = Evidence()
+    last_window: Window | None = None
+    rejected: tuple[Rejected, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+
+    def condition(self, kind: str) -> Condition | None:
+        """One condition by its type; None while the engine has not spoken of it."""
+        return next((one for one in self.conditions if one.type == kind), None)
