@@ -86,7 +86,7 @@ def main() -> None:
 
 def _say(error: errors.FairleadError) -> None:
     print(f"fairlead: {error.message}", file=sys.stderr)
-    if isinstance(error, errors.Invalid):
+    if isinstance(error, errors.Invalid) and len(error.details) > 1:
         for detail in error.details:
             print(f"  {'.'.join(str(part) for part in detail.loc)}: {detail.msg}", file=sys.stderr)
     if error.hint:

@@ -1,25 +1,55 @@
-"""From plain data to a document, with every wrong field named. No files here: the caller read them."""
+"""From text or plain data to a document, with every wrong field named. No files here: the caller read them."""
 
 from __future__ import annotations
 
 from typing import Any, TypeVar
 
+import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from fairlead import errors
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
 
 
-def parse(kind: type[Parsed], data: Any, source: str) -> Parsed:
-    """`data` as a `kind`. Raises Invalid naming `source` (a file, an argument) and the path of each wrong field."""
-    if not isinstance(data, dict):
-        raise errors.Invalid(f"{source} holds no mapping of fields to values")
+def parse_yaml(kind: type[Parsed], text: str, source: str, *, hint: str | None = None) -> Parsed:
+    """YAML `text` as a `kind`. Raises Invalid naming `source` (a file) and each wrong field; see `parse`."""
+    try:
+        data = yaml.load(text, Loader=_UniqueKeys)
+    except yaml.YAMLError as cause:
+        raise errors.Invalid(f"{source}: not YAML: {cause}", hint=hint) from cause
+    return parse(kind, {} if data is None else data, source, hint=hint)
+
+
+def parse(kind: type[Parsed], data: Any, source: str, *, hint: str | None = None) -> Parsed:
+    """`data` as a `kind`. Raises Invalid naming `source` and, first in the message and then all, the wrong fields."""
     try:
         return kind.model_validate(data)
-    except ValidationError as error:
+    except ValidationError as cause:
         details = tuple(
-            errors.Detail(loc=tuple(item["loc"]) or ("(whole)",), msg=item["msg"], type=item["type"])
-            for item in error.errors(include_url=False, include_context=False, include_input=False)
+            errors.Detail(loc=found["loc"], msg=_said(found), type=found["type"])
+            for found in cause.errors(include_url=False)
         )
-        raise errors.Invalid(f"{source} cannot be used as it is", details=details) from None
+        first = ".".join(map(str, details[0].loc))
+        more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+        told = f"{source}: {f'{first}: ' if first else ''}{details[0].msg}{more}"
+        raise errors.Invalid(told, details=details, hint=hint) from cause
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """Plain YAML, except that a key may stand only once: of two digests, YAML would silently take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        merge = "tag:yaml.org,2002:merge"
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != merge]
+        if twice := [key for key in keys if keys.count(key) > 1]:
+            raise yaml.constructor.ConstructorError(None, None, f"{twice[0]!r} stands there twice", node.start_mark)
+        return super().construct_mapping(node, deep=deep)
+
+
+def _said(found: ErrorDetails) -> str:
+    """pydantic's sentence, and for the usual trap of YAML what to do about it."""
+    if found["type"] == "string_type" and isinstance(found["input"], int | float):
+        return f"{found['msg']}; YAML reads {found['input']} as a number: write it in quotes"
+    return found["msg"]

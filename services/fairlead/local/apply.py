@@ -5,10 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-import yaml
-
 from fairlead import errors
-from fairlead.contracts.parsing import parse
+from fairlead.contracts.parsing import parse_yaml
 from fairlead.contracts.platform import LocalModel, Platform
 from fairlead.contracts.route import Route, RouteSpec, Target
 from fairlead.local.folders import version_spec
@@ -20,12 +18,12 @@ APPLIED_TARGET = "fairlead.dev/applied-target"
 def read_platform(file: Path) -> Platform:
     """The file as a document. Raises NotFound or Invalid, naming the fields."""
     try:
-        data = yaml.safe_load(file.read_text())
+        text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise errors.NotFound(f"there is no {file}", hint="name a platform file: fairlead up FILE") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise errors.Invalid(f"{file} cannot be read: {error}") from error
-    return parse(Platform, data or {}, str(file))
+    return parse_yaml(Platform, text, str(file))
 
 
 def route_spec(name: str, model: LocalModel, base: Path) -> RouteSpec:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
-
 from fairlead import errors
 from fairlead.contracts.manifest import Manifest
-from fairlead.contracts.parsing import parse
+from fairlead.contracts.parsing import parse_yaml
 from fairlead.contracts.route import VersionSpec
 
 
@@ -16,14 +14,14 @@ def read_manifest(folder: Path) -> Manifest:
     """The folder's fairlead.yaml. Raises NotFound or Invalid, naming the file and the fields."""
     file = folder / "fairlead.yaml"
     try:
-        data = yaml.safe_load(file.read_text())
+        text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise errors.NotFound(
             f"{folder} is not a model folder: it has no fairlead.yaml", hint="see docs/model-folder.md"
         ) from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise errors.Invalid(f"{file} cannot be read: {error}") from error
-    return parse(Manifest, data, str(file))
+    return parse_yaml(Manifest, text, str(file))
 
 
 def version_spec(folder: Path, instances: int = 1) -> tuple[Manifest, VersionSpec]:

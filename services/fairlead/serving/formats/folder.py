@@ -9,12 +9,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import yaml
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel
 
 from fairlead import errors
 from fairlead.contracts.manifest import Manifest
+from fairlead.contracts.parsing import parse_yaml
 from fairlead.model import Model
 from fairlead.serving.formats import artifact, base, declared, golden, skew
 from fairlead.serving.formats.entry import Code
@@ -100,44 +99,7 @@ def read_manifest(folder: Path) -> Manifest:
             f"{folder} is not a model folder: it has no {MANIFEST}",
             hint="Train an example with `python services/models/iris/train.py`, or write one: docs/model-folder.md.",
         ) from cause
-    try:
-        return Manifest.model_validate(yaml.load(text, Loader=_UniqueKeys))
-    except yaml.YAMLError as cause:
-        raise errors.Invalid(f"{path}: not YAML: {cause}") from cause
-    except ValidationError as cause:
-        raise _invalid(path, cause) from cause
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """Plain YAML, except that a key may stand only once: of two digests, YAML would silently take the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        merge = "tag:yaml.org,2002:merge"
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != merge]
-        if twice := [key for key in keys if keys.count(key) > 1]:
-            raise yaml.constructor.ConstructorError(None, None, f"{twice[0]!r} stands there twice", node.start_mark)
-        return super().construct_mapping(node, deep=deep)
-
-
-def _invalid(path: Path, cause: ValidationError) -> errors.Invalid:
-    details = tuple(
-        errors.Detail(loc=found["loc"], msg=_said(found), type=found["type"])
-        for found in cause.errors(include_url=False)
-    )
-    first = ".".join(map(str, details[0].loc))
-    more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
-    return errors.Invalid(
-        f"{path}: {f'{first}: ' if first else ''}{details[0].msg}{more}",
-        details=details,
-        hint="Every field is explained in docs/model-folder.md.",
-    )
-
-
-def _said(found: ErrorDetails) -> str:
-    """pydantic's sentence, and for the usual trap of YAML what to do about it."""
-    if found["type"] == "string_type" and isinstance(found["input"], int | float):
-        return f"{found['msg']}; YAML reads {found['input']} as a number: write it in quotes"
-    return found["msg"]
+    return parse_yaml(Manifest, text, str(path), hint="Every field is explained in docs/model-folder.md.")
 
 
 def _golden_rows(folder: Path, manifest: Manifest) -> tuple[GoldenRow, ...]:
