@@ -1,0 +1,73 @@
+"""What is refused before any gateway sees it."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fairlead.contracts.table import Mirror
+from fairlead.errors import Invalid, Refused
+from fairlead.routing.check import check_snapshot, check_table
+from fairlead.routing.compile import compile
+from fairlead.routing.snapshot import Snapshot
+from unit.routing.tables import SETTINGS, V1, V2, V3, iris
+
+CANARY = compile([iris(candidate=V2, weight=100)], {}, SETTINGS)
+
+
+def without(name: str) -> Snapshot:
+    return replace(CANARY, clusters={key: one for key, one in CANARY.clusters.items() if key != name})
+
+
+@pytest.mark.parametrize("name", [name for name in CANARY.clusters])
+def test_a_missing_cluster_is_named(name: str) -> None:
+    with pytest.raises(Refused, match=f"cluster {name}, which does not exist"):
+        check_snapshot(without(name))
+
+
+def test_weights_that_do_not_sum_are_named_by_route() -> None:
+    routes = copy.deepcopy(dict(CANARY.routes))
+    for route in routes["models"]["virtual_hosts"][0]["routes"]:
+        if route["name"] == "iris:split:predict":
+            route["route"]["weighted_clusters"]["clusters"][0]["weight"] = 1
+    with pytest.raises(Refused, match="weights of route iris:split:predict sum to 101, not 10000"):
+        check_snapshot(replace(CANARY, routes=routes))
+
+
+def test_an_answer_that_envoy_would_refuse_is_refused_here() -> None:
+    routes = copy.deepcopy(dict(CANARY.routes))
+    routes["models"]["virtual_hosts"][0]["routes"][0]["direct_response"]["body"]["inline_string"] = "ä" * 2100
+    with pytest.raises(Refused, match="longer than 4096 bytes"):
+        check_snapshot(replace(CANARY, routes=routes))
+
+
+def test_no_listener_is_refused_unless_it_is_meant() -> None:
+    empty = Snapshot({}, {}, {}, {})
+    with pytest.raises(Refused, match="would close the gateway's port"):
+        check_snapshot(empty)
+    check_snapshot(empty, allow_empty=True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"namespace": "Team A"}, "namespace"),
+        ({"per_try_timeout_s": 11.0}, "per_try_timeout_s"),
+        ({"per_try_timeout_s": 0.0}, "per_try_timeout_s"),
+        ({"sticky": "x-request-id"}, "sticky"),
+        ({"sticky": "x-envoy-anything"}, "sticky"),
+        ({"pins": (V1, V1)}, "pins"),
+        ({"mirrors": (Mirror(version=V3, share=1), Mirror(version=V3, share=2))}, "mirrors"),
+    ],
+)
+def test_a_table_beyond_the_gateway_is_refused_with_its_field(fields: dict[str, Any], field: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        check_table(iris(**fields).table)
+    assert [detail.loc for detail in caught.value.details] == [("table", field)]
+
+
+def test_an_ordinary_table_passes() -> None:
+    check_table(iris(candidate=V2, weight=10).table)

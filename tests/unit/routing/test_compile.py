@@ -1,0 +1,128 @@
+"""What holds for every table and every set of endpoints."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+# xds-protos registers every message it defines when it is imported.
+from hypothesis import given, settings
+
+from fairlead.contracts.gateway import Role, parse_stat, stat_name
+from fairlead.errors import Invalid
+from fairlead.routing.check import check_snapshot, check_table
+from fairlead.routing.compile import compile
+from fairlead.routing.envoy.routes import revisions_in
+from fairlead.routing.publish.content import Content
+from fairlead.routing.references import members, named_by_routes
+from fairlead.routing.snapshot import Endpoint, Routed
+from support.protos import parse
+from unit.routing.tables import SETTINGS, V1, V2, Endpoints, fleets, iris
+
+Fleet = tuple[list[Routed], Endpoints]
+
+
+@given(fleets())
+def test_every_snapshot_passes_the_check(fleet: Fleet) -> None:
+    routed, endpoints = fleet
+    for one in routed:
+        check_table(one.table)
+    check_snapshot(compile(routed, endpoints, SETTINGS, ["pending"]))
+
+
+@given(fleets())
+def test_equal_inputs_give_equal_bytes_in_any_order(fleet: Fleet) -> None:
+    routed, endpoints = fleet
+    once = compile(routed, endpoints, SETTINGS)
+    again = compile(routed[::-1], {key: hosts[::-1] for key, hosts in [*endpoints.items()][::-1]}, SETTINGS)
+    assert json.dumps(dict(once.clusters)) == json.dumps(dict(again.clusters))
+    assert json.dumps(dict(once.routes)) == json.dumps(dict(again.routes))
+    assert Content.of(once.routes).digest == Content.of(json.loads(json.dumps(dict(again.routes)))).digest
+
+
+@given(fleets())
+def test_every_cluster_of_a_version_can_be_read_back_from_its_statistics(fleet: Fleet) -> None:
+    snapshot = compile(*fleet, SETTINGS)
+    for name, cluster in snapshot.clusters.items():
+        key = parse_stat(cluster["alt_stat_name"])
+        assert cluster["alt_stat_name"] == stat_name(name)
+        assert (key is None) == (name == "control")
+        if key is not None and key.role is not Role.AGGREGATE:
+            assert cluster["metadata"]["filter_metadata"]["fairlead"]["version"] == key.version.replace("_", ".")
+
+
+@given(fleets())
+def test_every_cluster_is_there_for_a_request_or_for_an_aggregate(fleet: Fleet) -> None:
+    snapshot = compile(*fleet, SETTINGS)
+    used = named_by_routes(snapshot.routes.values())
+    inside = {member for name in used for member in members(snapshot.clusters[name])}
+    assert used | inside | {"control"} == snapshot.clusters.keys()
+
+
+@given(fleets())
+def test_the_routes_remember_their_revisions(fleet: Fleet) -> None:
+    snapshot = compile(*fleet, SETTINGS)
+    [routes] = snapshot.routes.values()
+    assert revisions_in(json.loads(json.dumps(routes))) == snapshot.revisions
+
+
+@settings(max_examples=40, deadline=None)
+@given(fleets())
+def test_envoy_knows_every_field(fleet: Fleet) -> None:
+    snapshot = compile(*fleet, replace(SETTINGS, cors_origins=("https://a.example",), access_log="/tmp/log"))
+    for resources in (snapshot.clusters, snapshot.listeners, snapshot.routes):
+        for resource in resources.values():
+            parse(resource)
+
+
+def test_a_new_attempt_changes_the_candidates_clusters_and_no_other() -> None:
+    endpoints = {("default", "iris", ref): [Endpoint("127.0.0.1", 9001)] for ref in (V1, V2)}
+    one, two = (compile([iris(candidate=V2, weight=5, attempt=n)], endpoints, SETTINGS).clusters for n in (1, 2))
+    changed = {name for name in one if one[name] != two[name]}
+    assert changed == {"split~default~iris~1.1.0", "fallback~default~iris~1.0.0"}
+
+
+def test_a_weight_changes_no_cluster() -> None:
+    one, two = (compile([iris(candidate=V2, weight=weight)], {}, SETTINGS).clusters for weight in (0, 10_000))
+    assert one == two
+
+
+def test_stable_comes_first_and_the_candidate_last() -> None:
+    [routes] = compile([iris(candidate=V2, weight=2500)], {}, SETTINGS).routes.values()
+    split = next(r["route"] for r in routes["virtual_hosts"][0]["routes"] if r["name"] == "iris:split:predict")
+    entries = split["weighted_clusters"]["clusters"]
+    assert [(entry["name"], entry["weight"]) for entry in entries] == [
+        ("split~default~iris~1.0.0", 7500),
+        ("aggregate~default~iris~1.1.0", 2500),
+    ]
+
+
+def test_a_request_may_take_as_long_as_its_table_says() -> None:
+    [routes] = compile([iris(request_timeout_s=600)], {}, SETTINGS).routes.values()
+    split = next(r["route"] for r in routes["virtual_hosts"][0]["routes"] if r["name"] == "iris:split:predict")
+    assert (split["timeout"], split["idle_timeout"]) == ("600s", "601s")
+
+
+def test_a_name_instead_of_an_address_makes_a_dns_cluster() -> None:
+    endpoints = {("default", "iris", V1): [Endpoint("iris-1.ml.svc.cluster.local.", 8080)]}
+    cluster = compile([iris()], endpoints, SETTINGS).clusters["split~default~iris~1.0.0"]
+    assert cluster["cluster_type"]["name"] == "envoy.clusters.dns"
+    assert cluster["cluster_type"]["typed_config"]["dns_refresh_rate"] == "5s"
+    assert "type" not in cluster
+
+
+def test_a_dns_name_without_its_last_dot_is_refused() -> None:
+    with pytest.raises(Invalid, match=r"end it with a dot: 'iris\.ml\.'"):
+        compile([iris()], {("default", "iris", V1): [Endpoint("iris.ml", 8080)]}, SETTINGS)
+
+
+def test_two_tables_for_one_path_are_refused() -> None:
+    other = replace(iris(), route="iris-again")
+    with pytest.raises(Invalid, match="two tables for one path: iris"):
+        compile([iris(), other], {}, SETTINGS)
+
+
+def test_a_table_wins_over_pending() -> None:
+    assert compile([iris()], {}, SETTINGS, ["iris"]) == compile([iris()], {}, SETTINGS)

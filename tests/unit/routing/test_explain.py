@@ -1,0 +1,91 @@
+"""What explain() says; that it is what the gateway does is tested against a real one (tests/integration/routing)."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairlead.contracts.table import Mirror
+from fairlead.routing.explain import Explanation, explain
+from fairlead.routing.rules import Goal
+from fairlead.routing.snapshot import Routed
+from unit.routing.tables import V1, V2, V3, iris
+
+CANARY = iris(candidate=V2, weight=2500, mirrors=(Mirror(version=V3, share=100),))
+
+
+def told(routed: Routed, path: str, *headers: tuple[str, str], method: str = "POST") -> Explanation:
+    explanation = explain(routed, path, headers, method=method)
+    assert explanation is not None
+    return explanation
+
+
+def test_without_a_key_there_are_probabilities() -> None:
+    split = told(CANARY, "/models/iris/predict")
+    assert (split.goal, split.version, split.bucket) == (Goal.SPLIT, None, None)
+    assert split.probabilities == {"1.0.0": 0.75, "1.1.0": 0.25}
+    assert split.mirrors == {"1.2.0-rc.1": 0.01}
+    assert split.revision == "iris.12"
+    assert "no x-user-id header" in split.words
+
+
+def test_with_a_key_there_is_one_version() -> None:
+    split = told(CANARY, "/v2/models/iris/infer", ("X-User-Id", "ada"))
+    assert split.version in (V1, V2)
+    assert split.bucket is not None
+    assert split.sticky_keys == ("ada|iris|0",)
+    assert (split.version == V2) == (split.bucket >= 7500)
+    assert str(split.version) in split.words
+    assert sorted(split.probabilities.values()) == [0, 1]
+
+
+@given(st.text(max_size=50), st.integers(0, 10_000), st.integers(0, 10_000))
+def test_a_user_who_has_the_candidate_keeps_it_as_the_weight_rises(user: str, one: int, other: int) -> None:
+    low, high = sorted((one, other))
+    at_low = told(iris(candidate=V2, weight=low), "/models/iris/predict", ("x-user-id", user))
+    at_high = told(iris(candidate=V2, weight=high), "/models/iris/predict", ("x-user-id", user))
+    assert at_low.bucket == at_high.bucket
+    assert at_low.version != V2 or at_high.version == V2
+
+
+def test_the_order_of_several_header_lines_does_not_matter() -> None:
+    lines = [("x-user-id", "a"), ("x-user-id", "b")]
+    assert (
+        told(CANARY, "/models/iris/predict", *lines).bucket == told(CANARY, "/models/iris/predict", *lines[::-1]).bucket
+    )
+
+
+def test_a_pin_by_path_wins_over_a_pin_by_header() -> None:
+    pin = told(CANARY, "/models/iris/versions/1.1.0/predict", ("x-model-version", "1.0.0"))
+    assert (pin.goal, pin.version, pin.words) == (Goal.PIN, V2, "pinned to 1.1.0 by the path")
+    assert told(CANARY, "/models/iris/predict", ("x-model-version", "1.0.0")).words.endswith("header x-model-version")
+
+
+def test_an_unknown_version_is_missing_and_never_split() -> None:
+    for path, headers in (
+        ("/models/iris/versions/9/predict", ()),
+        ("/models/iris/predict", (("x-model-version", "9"),)),
+    ):
+        missing = told(CANARY, path, *headers)
+        assert (missing.goal, missing.version) == (Goal.MISSING, None)
+        assert missing.words.startswith("404: model iris has no such version")
+
+
+def test_docs_are_stables_and_no_part_of_the_split() -> None:
+    docs = told(CANARY, "/models/iris/docs/x.css", method="GET")
+    assert (docs.goal, docs.version) == (Goal.DIRECT, V1)
+
+
+def test_a_path_of_another_model_is_not_explained() -> None:
+    assert explain(CANARY, "/models/iris2/predict", ()) is None
+    assert explain(CANARY, "/models", ()) is None
+
+
+def test_the_query_is_no_part_of_the_match() -> None:
+    assert told(CANARY, "/models/iris/predict?x=/models/iris/docs").goal is Goal.SPLIT
+
+
+def test_at_the_ends_of_the_scale_the_version_is_certain() -> None:
+    assert told(iris(candidate=V2, weight=0), "/models/iris/predict").version == V1
+    assert told(iris(candidate=V2, weight=10_000), "/models/iris/predict").version == V2
+    assert told(iris(sticky=None), "/models/iris/predict", ("x-user-id", "ada")).version == V1
