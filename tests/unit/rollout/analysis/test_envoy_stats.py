@@ -1,0 +1,144 @@
+"""Envoy's page of counters, parsed and fetched; whatever goes wrong is no reading, never half of one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from fairlead.contracts.gateway import Key, Role
+from fairlead.rollout.analysis.envoy_stats import EnvoyStats, parse_stats
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+PAGE = """\
+cluster.aggregate~default~iris~1_1_0.upstream_rq_completed: 850
+cluster.aggregate~default~iris~1_1_0.upstream_rq_retry_success: 5
+cluster.split~default~iris~1_0_0.upstream_rq_5xx: 3
+cluster.split~default~iris~1_0_0.upstream_rq_completed: 3352
+cluster.split~default~iris~1_0_0.upstream_rq_time: P0(nan,1.0) P50(nan,2.0)
+cluster.split~default~iris~1_1_0.endpoint.127.0.0.1_21110.rq_error: 5
+cluster.split~default~iris~1_1_0.endpoint.127.0.0.1_21110.rq_success: 517
+cluster.split~default~iris~1_1_0.endpoint.127.0.0.1_21110.rq_total: 522
+cluster.split~default~iris~1_1_0.endpoint.[__1]_21111.rq_success: 2
+cluster.split~default~iris~1_1_0~0a1b2c3d4e.upstream_rq_completed: 7
+cluster.control.upstream_rq_completed: 9
+server.uptime: 61
+"""
+STABLE = Key(Role.SPLIT, "default", "iris", "1_0_0")
+CANDIDATE = Key(Role.SPLIT, "default", "iris", "1_1_0")
+
+
+class TestParse:
+    def test_counters_are_found_by_cluster(self) -> None:
+        reading = parse_stats(PAGE, gateway="edge", at=NOW)
+        assert reading.clusters[STABLE] == {"upstream_rq_5xx": 3, "upstream_rq_completed": 3352}
+        assert reading.clusters[Key(Role.AGGREGATE, "default", "iris", "1_1_0")]["upstream_rq_completed"] == 850
+
+    def test_endpoints_are_found_by_address(self) -> None:
+        reading = parse_stats(PAGE, gateway="edge", at=NOW)
+        assert reading.endpoints[CANDIDATE] == {"127.0.0.1_21110": (517, 5), "[__1]_21111": (2, 0)}
+
+    def test_two_of_one_name_are_told_apart(self) -> None:
+        reading = parse_stats(PAGE, gateway="edge", at=NOW)
+        key = Key(Role.SPLIT, "default", "iris", "1_1_0", "0a1b2c3d4e")
+        assert reading.clusters[key] == {"upstream_rq_completed": 7}
+
+    def test_the_gateways_own_clusters_are_passed_over(self) -> None:
+        assert {key.model for key in parse_stats(PAGE, gateway="edge", at=NOW).clusters} == {"iris"}
+
+    def test_the_uptime_tells_one_life_from_the_next(self) -> None:
+        assert parse_stats(PAGE, gateway="edge", at=NOW).uptime_s == 61
+
+    @pytest.mark.parametrize("page", ["", PAGE.replace("server.uptime: 61\n", ""), PAGE.replace(": 3352", ": nan")])
+    def test_half_a_page_is_no_reading(self, page: str) -> None:
+        with pytest.raises(ValueError, match=r"uptime|invalid literal"):
+            parse_stats(page, gateway="edge", at=NOW)
+
+
+@dataclass
+class Admin:
+    """An admin page over real HTTP that answers as it is told."""
+
+    status: int = 200
+    page: str = PAGE
+    closing: bool = False
+    asked: list[str] = field(default_factory=list)
+    connections: set[int] = field(default_factory=set)
+    port: int = 0
+
+
+@pytest.fixture
+def admin() -> Iterator[Admin]:
+    told = Admin()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            told.asked.append(self.path)
+            told.connections.add(self.client_address[1])
+            body = told.page.encode()
+            self.send_response(told.status)
+            self.send_header("content-length", str(len(body)))
+            if told.closing:
+                self.send_header("connection", "close")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        told.port = server.server_address[1]
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield told
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def source(admin: Admin) -> Iterator[EnvoyStats]:
+    source = EnvoyStats("127.0.0.1", admin.port, name="e1", clock=lambda: NOW)
+    yield source
+    source.close()
+
+
+class TestRead:
+    def test_one_page_is_one_reading(self, source: EnvoyStats) -> None:
+        (reading,) = source.read()
+        assert reading == parse_stats(PAGE, gateway="e1", at=NOW)
+
+    def test_only_what_is_counted_is_asked_for(self, source: EnvoyStats, admin: Admin) -> None:
+        source.read()
+        (pattern,) = parse_qs(urlsplit(admin.asked[0]).query)["filter"]
+        assert "upstream_rq_completed" in pattern
+        assert "rq_time" not in pattern
+
+    def test_the_connection_is_kept(self, source: EnvoyStats, admin: Admin) -> None:
+        for _ in range(3):
+            assert len(source.read()) == 1
+        assert len(admin.connections) == 1
+
+    @pytest.mark.parametrize("fault", [{"status": 503}, {"page": "half a page"}, {"page": ""}])
+    def test_a_fault_is_no_reading_and_the_next_one_is(
+        self, source: EnvoyStats, admin: Admin, fault: dict[str, object]
+    ) -> None:
+        for name, value in fault.items():
+            setattr(admin, name, value)
+        assert source.read() == ()
+        admin.status, admin.page = 200, PAGE
+        assert len(source.read()) == 1
+
+    def test_a_closed_connection_is_opened_anew(self, source: EnvoyStats, admin: Admin) -> None:
+        admin.closing = True
+        assert [len(source.read()) for _ in range(2)] == [1, 1]
+
+    def test_a_gateway_that_is_not_there_is_no_reading(self) -> None:
+        assert EnvoyStats("127.0.0.1", 1, timeout_s=0.1).read() == ()
