@@ -1,0 +1,231 @@
+"""A whole world around a real engine and a real store: gateways that acknowledge when told, instances that come and
+go, golden rows that pass or fail, a clock that is set, and a store that dies at a chosen write."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from fairlead.contracts.action import Action, ActionType, Outcome
+from fairlead.contracts.gateway import Key, Role, key_of
+from fairlead.contracts.instance import Instance, Wanted
+from fairlead.contracts.revision import Check, Revision, Verdict, Window
+from fairlead.contracts.route import Route, RouteSpec, Step, Strategy, Target, VersionRef, VersionSpec
+from fairlead.contracts.table import Table
+from fairlead.rollout.ports import GatewayState, Reading
+from fairlead.rollout.reconcile import Engine
+from fairlead.store.sqlite import SqliteStore
+
+START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+STEPS = (
+    Step(weight=500, min_duration=20.0),
+    Step(weight=2500, min_duration=20.0, approval=True),
+    Step(weight=5000, min_duration=20.0),
+)
+
+
+class Killed(Exception):
+    """The process died here."""
+
+
+class MortalStore(SqliteStore):
+    """The real store in memory; the armed write is the last thing its process does, done or not."""
+
+    def __init__(self) -> None:
+        super().__init__(Path(":memory:"))
+        self._left: int | None = None
+        self._done = False
+
+    def arm(self, writes: int, *, done: bool) -> None:
+        """Die at the write after `writes` more; `done` says whether that one still reached the disk."""
+        self._left, self._done = writes, done
+
+    def disarm(self) -> bool:
+        """Live on. True when the death was still to come."""
+        armed, self._left = self._left is not None, None
+        return armed
+
+    @contextmanager
+    def _mortal(self) -> Iterator[None]:
+        dying = self._left == 0
+        if self._left is not None:
+            self._left -= 1
+        if dying and not self._done:
+            raise Killed
+        yield
+        if dying:
+            raise Killed
+
+    def append(self, revision: Revision) -> Revision:
+        with self._mortal():
+            return super().append(revision)
+
+    def finish_action(self, name: str, outcome: Outcome, *, message: str = "", revision: int | None = None) -> None:
+        with self._mortal():
+            super().finish_action(name, outcome, message=message, revision=revision)
+
+    def add_window(self, route: str, window: Window) -> None:
+        with self._mortal():
+            super().add_window(route, window)
+
+    def want(self, wanted: Sequence[Wanted]) -> None:
+        with self._mortal():
+            super().want(wanted)
+
+    def set_status(self, route: str, status: dict[str, object]) -> None:
+        with self._mortal():
+            super().set_status(route, status)
+
+
+class Stage:
+    """One route "iris" and everything around it."""
+
+    def __init__(self, gateways: Sequence[str] = ("e1", "e2")) -> None:
+        self.store = MortalStore()
+        self.now = START
+        self.programmed: dict[str, int] = dict.fromkeys(gateways, 0)
+        self.deaf: set[str] = set()
+        """Gateways that do not answer."""
+        self.bad: set[VersionRef] = set()
+        """Versions whose golden rows fail."""
+        self.asked: list[VersionRef] = []
+        """Whose golden rows were asked."""
+        self.traffic: dict[VersionRef, tuple[int, int]] = {}
+        """Good and failed answers so far, per version."""
+        self.log: list[str] = []
+        self._names = itertools.count(1)
+        self.engine = self.started()
+
+    def started(self) -> Engine:
+        """Another process's engine over the same world."""
+        return Engine(self.store, gateways=self, metrics=self, smoke=self, clock=lambda: self.now, log=self.log.append)
+
+    # What the engine sees
+
+    def gateways(self) -> list[GatewayState]:
+        return [
+            GatewayState(name, False) if name in self.deaf else GatewayState(name, True, {"iris": seq} if seq else {})
+            for name, seq in self.programmed.items()
+        ]
+
+    def smoke(self, table: Table, ref: VersionRef) -> Check:
+        assert ref in table.pins
+        self.asked.append(ref)
+        verdict = Verdict.FAIL if ref in self.bad else Verdict.PASS
+        return Check(gate="smoke", verdict=verdict, reason="as the stage has it")
+
+    def read(self) -> list[Reading]:
+        return [self._reading(name) for name in self.programmed if name not in self.deaf]
+
+    def _reading(self, gateway: str) -> Reading:
+        clusters: dict[Key, dict[str, int]] = {}
+        endpoints: dict[Key, dict[str, tuple[int, int]]] = {}
+        seq = self.programmed[gateway]
+        if seq:
+            table = self.store.revision("iris", seq).table
+            for ref in (table.stable, table.candidate):
+                if ref is not None:
+                    ok, bad = self.traffic.get(ref, (0, 0))
+                    split = key_of(Role.SPLIT, table, ref)
+                    clusters[split] = {"upstream_rq_completed": ok + bad, "upstream_rq_5xx": bad}
+                    clusters[key_of(Role.AGGREGATE, table, ref)] = {"upstream_rq_completed": ok + bad}
+                    endpoints[split] = {"h:1": (ok, bad)}
+        uptime_s = (self.now - START).total_seconds()
+        return Reading(gateway, self.now, clusters, endpoints, uptime_s)
+
+    # What happens in the world
+
+    def deploy(
+        self, versions: Sequence[str] = ("1.0.0", "1.1.0", "1.2.0"), target: str = "1.0.0", **spec: Any
+    ) -> Route:
+        """The user's wish, as a whole."""
+        wish = RouteSpec(
+            model="iris",
+            versions={name: VersionSpec(source=f"/m/{name}", artifact=name) for name in versions},
+            target=Target(version=target),
+            strategy=spec.pop("strategy", Strategy(steps=STEPS)),
+            **spec,
+        )
+        return self.store.put_route("iris", wish, now=self.now, actor="ada")
+
+    def change(self, **spec: Any) -> Route:
+        """The same wish, but for this."""
+        wish = self.route.spec.model_copy(update=spec)
+        wish = RouteSpec.model_validate(wish.model_dump(by_alias=False))
+        return self.store.put_route("iris", wish, now=self.now, actor="ada")
+
+    def release(self, version: str) -> Route:
+        return self.change(target=Target(version=version))
+
+    def ask(self, kind: ActionType, **more: Any) -> Action:
+        """A request, with a name of its own."""
+        action = Action(name=f"a{next(self._names)}", route="iris", type=kind, actor="bob", created_at=self.now, **more)
+        return self.store.create_action(action)
+
+    def acknowledge(self, *names: str) -> None:
+        """These gateways, or all of them, serve the head."""
+        head = self.store.head("iris")
+        for name in names or tuple(self.programmed):
+            self.programmed[name] = head.seq if head else 0
+
+    def supervise(self, *, ready: bool = True) -> None:
+        """What is wanted runs, and is ready or not; what is not wanted has stopped."""
+        wanted = {row.id: row for row in self.store.wanted()}
+        for instance in self.store.instances():
+            if instance.id not in wanted:
+                self.store.forget(instance.id)
+        for row in wanted.values():
+            self._report(row, ready)
+
+    def turn(self, ref: VersionRef, *, ready: bool) -> None:
+        """One version's instances become ready, or cease to be."""
+        for row in self.store.wanted():
+            if row.ref == ref:
+                self._report(row, ready)
+
+    def _report(self, row: Wanted, ready: bool) -> None:
+        self.store.report(
+            Instance(id=row.id, model=row.model, ref=row.ref, host="h", port=1, ready=ready, observed_at=self.now)
+        )
+
+    def serve(self, ref: VersionRef, ok: int, bad: int = 0) -> None:
+        """Requests that a version answered, well and badly."""
+        before = self.traffic.get(ref, (0, 0))
+        self.traffic[ref] = (before[0] + ok, before[1] + bad)
+
+    def wait(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    def tick(self, seconds: float = 0) -> list[Revision]:
+        """Time passes, and the engine looks."""
+        self.wait(seconds)
+        return self.engine.tick()
+
+    def settle(self, ticks: int = 8, seconds: float = 1.0) -> None:
+        """Everything works for a while: instances come up, gateways follow."""
+        for _ in range(ticks):
+            self.tick(seconds)
+            self.supervise()
+            self.acknowledge()
+
+    # What a test asks
+
+    @property
+    def route(self) -> Route:
+        return self.store.route("iris")
+
+    @property
+    def head(self) -> Revision:
+        head = self.store.head("iris")
+        assert head is not None
+        return head
+
+    def ref(self, version: str) -> VersionRef:
+        return self.route.spec.versions[version].ref(version)
+
+    def ready(self, ref: VersionRef) -> int:
+        return sum(one.ready and one.ref == ref for one in self.store.instances())
