@@ -1,0 +1,140 @@
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from fairlead.contracts.revision import Cause, Phase, Revision, State
+from fairlead.contracts.route import RouteSpec, Target, VersionSpec
+from fairlead.contracts.table import Table
+from fairlead.control.api import build_api
+from fairlead.store.sqlite import SqliteStore
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+VERSIONS = {version: VersionSpec(source=version) for version in ("1.0.0", "1.1.0")}
+STABLE, CANDIDATE = (spec.ref(version) for version, spec in VERSIONS.items())
+
+
+class Client:
+    """Asks the application itself, without a socket."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+
+    def get(self, path: str, **options: dict[str, str]) -> httpx.Response:
+        return self._ask("GET", path, options)
+
+    def post(self, path: str, **options: dict[str, str]) -> httpx.Response:
+        return self._ask("POST", path, options)
+
+    def _ask(self, method: str, path: str, options: dict[str, dict[str, str]]) -> httpx.Response:
+        async def exchange() -> httpx.Response:
+            transport = httpx.ASGITransport(self._app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://control") as client:
+                return await client.request(method, path, params=options.get("params"), headers=options.get("headers"))
+
+        return asyncio.run(exchange())
+
+
+class Heart:
+    beat = 0.0
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> SqliteStore:
+    store = SqliteStore(tmp_path / "ledger.db")
+    spec = RouteSpec(model="iris", versions=VERSIONS, target=Target(version="1.1.0"))
+    store.put_route("iris", spec, now=NOW, actor="test")
+    return store
+
+
+@pytest.fixture
+def heart() -> Heart:
+    return Heart()
+
+
+@pytest.fixture
+def client(store: SqliteStore, heart: Heart) -> Client:
+    return Client(build_api(store, heart))
+
+
+def append(store: SqliteStore, *, weight: int, minutes: int = 0) -> Revision:
+    head = store.head("iris")
+    moment = NOW + timedelta(minutes=minutes)
+    return store.append(
+        Revision(
+            route="iris",
+            seq=head.seq + 1 if head else 1,
+            parent=head.hash if head else "",
+            cause=Cause.STEP,
+            generation=1,
+            table=Table(
+                model="iris", stable=STABLE, candidate=CANDIDATE, weight=weight, pins=(STABLE, CANDIDATE), attempt=1
+            ),
+            state=State(phase=Phase.CANARY, target=CANDIDATE, entered_at=moment, attempt=1),
+            created_at=moment,
+        )
+    )
+
+
+def test_models_are_listed_with_their_weights_and_revision(client: Client, store: SqliteStore) -> None:
+    append(store, weight=1000)
+    (model,) = client.get("/models").json()["models"]
+    assert model["weights"] == {"1.0.0": 9000, "1.1.0": 1000}
+    assert model["revision"] == "iris.1"
+
+
+def test_a_model_that_serves_nothing_yet_is_listed_as_not_ready(client: Client) -> None:
+    (model,) = client.get("/models").json()["models"]
+    assert model == {"name": "iris", "versions": ["1.0.0", "1.1.0"], "ready": False}
+
+
+def test_what_was_served_at_a_time_is_answered_from_the_ledger(client: Client, store: SqliteStore) -> None:
+    append(store, weight=1000)
+    append(store, weight=5000, minutes=10)
+    answer = client.get("/api/v1/routes/iris/revisions", params={"at": "2026-01-01T00:05:00Z"}).json()
+    assert [revision["table"]["weight"] for revision in answer["revisions"]] == [1000]
+
+
+def test_a_route_that_does_not_exist_is_a_problem_that_names_those_that_do(client: Client) -> None:
+    answer = client.get("/api/v1/routes/rose")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "rose" in answer.json()["detail"]
+
+
+def test_an_explanation_with_a_sticky_key_is_exact(client: Client, store: SqliteStore) -> None:
+    append(store, weight=5000)
+    answer = client.post("/models/iris/predict", headers={"x-route-explain": "1", "x-user-id": "alice"}).json()
+    assert answer["version"] in ("1.0.0", "1.1.0")
+    assert 0 <= answer["sticky"]["bucket"] < 10_000
+
+
+def test_an_explanation_without_a_key_gives_probabilities(client: Client, store: SqliteStore) -> None:
+    append(store, weight=1000)
+    answer = client.post("/models/iris/predict", headers={"x-route-explain": "1"}).json()
+    assert answer["version"] is None
+    assert answer["probabilities"] == {"1.0.0": 0.9, "1.1.0": 0.1}
+
+
+@pytest.mark.parametrize("path", ["/models/rose/predict", "/nowhere"])
+def test_a_path_of_no_model_cannot_be_explained(client: Client, path: str) -> None:
+    assert client.get(path, headers={"x-route-explain": "1"}).status_code == 404
+
+
+def test_without_the_header_unknown_paths_are_not_found(client: Client, store: SqliteStore) -> None:
+    append(store, weight=1000)
+    assert client.post("/models/iris/predict").status_code == 404
+
+
+def test_not_ready_before_the_first_configuration_is_published(client: Client, heart: Heart) -> None:
+    assert client.get("/readyz").status_code == 503
+    heart.beat = 1.0
+    assert client.get("/readyz").status_code == 200
+
+
+def test_a_loop_that_stands_still_makes_the_process_not_live(client: Client, heart: Heart) -> None:
+    heart.beat = 1e-9
+    assert client.get("/livez").status_code == 503
