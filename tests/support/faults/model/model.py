@@ -1,0 +1,39 @@
+"""A model that doubles a number, unless the file beside its folder says how to fail."""
+
+import json
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+import fairlead
+
+
+class Number(BaseModel):
+    value: float = Field(ge=-1000, le=1000, description="any unit")
+
+
+class Doubled(BaseModel):
+    value: float
+
+
+class Doubler(fairlead.Model[Number, Doubled]):
+    """`{"fail": 0.3}`, `{"delay_ms": 300}`, `{"hang": true}`; no file: well. Read anew at each call."""
+
+    def load(self, artifact: Path) -> None:
+        self.control = artifact.parent / f"{artifact.name}.faults.json"
+        self.draw = random.Random(1).random
+
+    def predict(self, rows: list[Number]) -> list[Doubled]:
+        faults = self._faults()
+        time.sleep(faults.get("delay_ms", 0) / 1000)
+        while self._faults().get("hang"):
+            time.sleep(0.02)
+        if self.draw() < faults.get("fail", 0):
+            raise RuntimeError("failed on command")
+        return [Doubled(value=2 * row.value) for row in rows]
+
+    def _faults(self) -> dict[str, Any]:
+        return json.loads(self.control.read_text()) if self.control.exists() else {}
