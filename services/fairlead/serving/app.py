@@ -49,7 +49,7 @@ class App:
 
         # FastAPI has every route, and documents them.
         self.api = api.ModelApi(manifest, terms)
-        self.api.router.lifespan_context = self._lifespan
+        self.api.router.lifespan_context = self.lifespan
         self.api.include_router(api.router(operations))
         self.api.include_router(health.router(manifest, self.state, tensors, self.metrics))
         self.api.include_router(golden.router(served.golden, manifest.rtol))
@@ -72,7 +72,8 @@ class App:
         await self.envelope(scope, receive, send)
 
     @contextlib.asynccontextmanager
-    async def _lifespan(self, _: object) -> AsyncIterator[None]:
+    async def lifespan(self, _: object = None) -> AsyncIterator[None]:
+        """Load at the start, let the threads end at the end; ASGI servers call it, and so may tests."""
         if self.api.user_middleware or self.api.router.dependencies:
             self.front.off()
             logger.warning(

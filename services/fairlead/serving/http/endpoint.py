@@ -25,22 +25,40 @@ class Call(NamedTuple):
     encode: Callable[[list[Any]], bytes]
 
 
+_JSON = (b"content-type", b"application/json")
 Decode = Callable[[bytes], Call]
 
 
 class Endpoint:
     """Predictions at one path. `decode` is the protocol: bytes to rows and back; it raises Invalid."""
 
-    def __init__(self, decode: Decode, plane: DataPlane, max_body_bytes: int) -> None:
+    def __init__(self, decode: Decode, plane: DataPlane, presence: Presence, max_body_bytes: int) -> None:
         self._decode = decode
         self._plane = plane
+        self._presence = presence
         self._max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: exchange.Scope, receive: exchange.Receive, send: exchange.Send) -> None:
         """Answer one POST; every error becomes a problem document, a client that has left gets nothing."""
         head: exchange.Exchange = scope[exchange.KEY]
         try:
-            payload = await self._answer(head, receive)
+            bodies.check_head(head, self._max_body_bytes)
+            # The deadline counts from here and not from the last byte: a slow upload is part of the caller's wait.
+            deadline = head.deadline(self._plane.clock()) if head.deadline_ms else None
+            body = await bodies.read(receive, self._max_body_bytes)
+            rows, encode = self._decode(body)
+            ticket = self._plane.submit(rows, len(body), deadline)
+            self._presence.expect(ticket, receive)
+            try:
+                answers = await ticket.future
+            except asyncio.CancelledError:
+                self._plane.give_up(ticket)
+                if ticket.client_gone:
+                    return
+                raise
+            finally:
+                self._presence.leave(ticket)
+            payload = encode(answers)
         except bodies.ClientGone:
             return
         except problems.BodyTooLarge as error:
@@ -56,18 +74,7 @@ class Endpoint:
             {
                 "type": "http.response.start",
                 "status": 200,
-                "headers": [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(payload))],
+                "headers": [_JSON, (b"content-length", b"%d" % len(payload))],
             }
         )
         await send({"type": "http.response.body", "body": payload})
-
-    async def _answer(self, head: exchange.Exchange, receive: exchange.Receive) -> bytes:
-        loop = asyncio.get_running_loop()
-        bodies.check_head(head, self._max_body_bytes)
-        # The deadline counts from here and not from the last byte: a slow upload is part of the caller's wait.
-        deadline = head.deadline(self._plane.clock())
-        body = await bodies.read(receive, self._max_body_bytes)
-        call = self._decode(body)
-        with Presence(receive, loop):
-            answers = await self._plane.predict(call.rows, len(body), deadline)
-        return call.encode(answers)

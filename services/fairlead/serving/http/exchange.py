@@ -42,21 +42,14 @@ class Exchange:
         self._envelope = envelope
         self._send = send
         self.status = 0
-        self.content_type = self.deadline_ms = self.content_length = self.trace = b""
-        request_id = b""
-        for name, value in scope["headers"]:
-            if name == b"content-type":
-                self.content_type = value
-            elif name == b"content-length":
-                self.content_length = value
-            elif name == b"x-request-id":
-                request_id = value
-            elif name == b"x-deadline-ms":
-                self.deadline_ms = value
-            elif name == b"traceparent":
-                self.trace = value
+        headers = dict(scope["headers"])  # a name given twice: the last counts
+        self.content_type: bytes = headers.get(b"content-type", b"")
+        self.content_length: bytes = headers.get(b"content-length", b"")
+        self.deadline_ms: bytes = headers.get(b"x-deadline-ms", b"")
+        self.trace: bytes = headers.get(b"traceparent", b"")
+        request_id: bytes = headers.get(b"x-request-id", b"")
         # Not a secret, only unlike others: the Mersenne twister is enough and costs a fifth of uuid4.
-        self.request_id = request_id if _sane_id(request_id) else b"%032x" % random.getrandbits(128)
+        self.request_id = request_id if request_id and _sane_id(request_id) else b"%032x" % random.getrandbits(128)
 
     async def send(self, message: Message) -> None:
         """Pass on a message of the answer; its head gets the headers that every answer has."""

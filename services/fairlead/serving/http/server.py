@@ -12,7 +12,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from fairlead import errors
-from fairlead.serving.http import exchange, problems
+from fairlead.serving.http import corked, exchange, problems
 from fairlead.serving.inference.lifecycle import Lifecycle
 from fairlead.serving.settings import Settings
 
@@ -21,6 +21,9 @@ def protocol(identity: list[tuple[bytes, bytes]]) -> type[HttpToolsProtocol]:
     """HTTP/1.1 by httptools. What it cannot read gets the same kind of answer as every other error."""
 
     class Protocol(HttpToolsProtocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(corked.Corked(transport, self.loop))
+
         def send_400_response(self, msg: str) -> None:
             request_id = f"{random.getrandbits(128):032x}"
             problem = problems.Problem(400, "not-http", msg)

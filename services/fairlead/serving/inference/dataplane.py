@@ -53,6 +53,7 @@ class DataPlane:
         state: lifecycle.Lifecycle,
         settings: Settings,
         meter: metrics.Metrics,
+        when_ready: Callable[[], None],
     ) -> None:
         self.terms = terms
         self.state = state
@@ -60,6 +61,7 @@ class DataPlane:
         self._served = served
         self._settings = settings
         self._meter = meter
+        self._when_ready = when_ready
         self._pool: workers.Threads | None = None
         self._batcher: batching.Batcher | None = None
         meter.queue_rows.set_function(lambda: self._batcher.queued_rows if self._batcher else 0)
@@ -76,19 +78,20 @@ class DataPlane:
         if self._pool is not None:
             self._pool.close()
 
-    async def predict(self, rows: Sequence[BaseModel], size: int, deadline: float | None) -> list[Any]:
-        """Answers in the order of the rows. `size` is the request's bytes, `deadline` a time of `clock`.
+    def submit(self, rows: Sequence[BaseModel], size: int, deadline: float | None) -> batching.Ticket:
+        """Queue rows for the model; the ticket's future ends with their answers, in order.
 
-        Raises NotReady, Overloaded, DeadlineExceeded or ModelFailed. Cancelling it drops what has not begun.
+        `size` is the request's bytes, `deadline` a time of `clock`. Raises NotReady, Overloaded or DeadlineExceeded;
+        the future, DeadlineExceeded or ModelFailed.
         """
         if self._batcher is None:
             raise errors.NotReady(self.state.reason)
-        ticket = self._batcher.submit(rows, size, deadline)
-        try:
-            return await ticket.future
-        except asyncio.CancelledError:
+        return self._batcher.submit(rows, size, deadline)
+
+    def give_up(self, ticket: batching.Ticket) -> None:
+        """Nobody waits for this ticket any more: what has not begun of it is dropped, and counted."""
+        if self._batcher is not None:
             self._batcher.give_up(ticket, "disconnected")
-            raise
 
     def _load(self, loop: asyncio.AbstractEventLoop) -> _Started | Exception:
         began = self.clock()
@@ -130,6 +133,7 @@ class DataPlane:
             "batching is on" if result.batchable.allowed else "batching is off",
             extra={"reason": result.batchable.reason, "detail": result.batchable.detail, "max_rows": limits.max_rows},
         )
+        self._when_ready()
         self.state.enter("ready", "ready")
         logger.info("ready", extra={"seconds": round(result.seconds, 3), "golden_rows": len(self._served.golden)})
 

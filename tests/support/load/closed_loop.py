@@ -1,0 +1,106 @@
+"""A closed loop of blocking-free sockets: each sends its next request when its reply is in and has been checked.
+
+It tells throughput at a fixed concurrency, and how busy it was itself: a generator near 100 % measures itself.
+
+    python -m support.load.closed_loop --port 8080 --path /predict --body '{...}' --expect '{"label"' --seconds 3
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import select
+import socket
+import time
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run saw. `cpu_share` is this process's CPU time over wall time."""
+
+    requests: int
+    requests_per_s: float
+    cpu_share: float
+
+
+class WrongAnswer(Exception):
+    """A reply was not what it must be; the measurement is void."""
+
+
+def request_bytes(path: str, body: bytes) -> bytes:
+    """A whole request, made once."""
+    head = (
+        f"POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def run(address: tuple[str, int], request: bytes, expect: bytes, *, connections: int, seconds: float) -> Result:
+    """Keep `connections` requests in flight for so long. Every reply must be a 200 whose body starts with `expect`."""
+    poll = select.epoll()
+    sockets: dict[int, socket.socket] = {}
+    received: dict[int, bytes] = {}
+    for _ in range(connections):
+        connection = socket.create_connection(address)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setblocking(False)
+        sockets[connection.fileno()] = connection
+        poll.register(connection.fileno(), select.EPOLLIN)
+    replies = 0
+    began, cpu = time.perf_counter(), time.process_time()
+    for connection in sockets.values():
+        connection.sendall(request)
+    while time.perf_counter() - began < seconds:
+        for descriptor, _ in poll.poll(1.0):
+            connection = sockets[descriptor]
+            data = connection.recv(65536)
+            if not data:
+                raise WrongAnswer("the server closed a connection")
+            data = received.pop(descriptor, b"") + data
+            if not _is_whole(data, expect):
+                received[descriptor] = data
+                continue
+            replies += 1
+            connection.sendall(request)
+    wall, cpu = time.perf_counter() - began, time.process_time() - cpu
+    for connection in sockets.values():
+        connection.close()
+    return Result(replies, replies / wall, cpu / wall)
+
+
+def _is_whole(data: bytes, expect: bytes) -> bool:
+    """Whether the reply has arrived; raises where it is not a 200 with the body that is expected."""
+    end = data.find(b"\r\n\r\n")
+    if end < 0:
+        return False
+    start = data.find(b"content-length: ", 0, end) + 16
+    length = int(data[start : data.find(b"\r", start)])
+    if len(data) < end + 4 + length:
+        return False
+    if not data.startswith(b"HTTP/1.1 200 ") or not data.startswith(expect, end + 4):
+        raise WrongAnswer(data[:500].decode("utf-8", "replace"))
+    return True
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--path", required=True)
+    parser.add_argument("--body", required=True)
+    parser.add_argument("--expect", default="")
+    parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--core", type=int, help="the CPU to stay on")
+    options = parser.parse_args()
+    if options.core is not None:
+        os.sched_setaffinity(0, {options.core})
+    request = request_bytes(options.path, options.body.encode())
+    address = ("127.0.0.1", options.port)
+    result = run(address, request, options.expect.encode(), connections=options.connections, seconds=options.seconds)
+    print(json.dumps(asdict(result)))
+
+
+if __name__ == "__main__":
+    main()

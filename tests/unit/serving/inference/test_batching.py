@@ -1,0 +1,354 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fairlead import errors
+from fairlead.serving.inference import batching
+from fairlead.serving.observe.metrics import Metrics
+
+POISON = -1
+
+
+class StepLoop:
+    """An event loop of the test's own: turns and time pass only when it says so."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._soon: list[tuple[asyncio.Handle, Callable[..., object], tuple[Any, ...]]] = []
+        self._later: list[tuple[float, asyncio.Handle, Callable[..., object], tuple[Any, ...]]] = []
+
+    def call_soon(self, callback: Callable[..., object], *args: Any) -> asyncio.Handle:
+        handle = asyncio.Handle(callback, args, self)  # type: ignore[arg-type]
+        self._soon.append((handle, callback, args))
+        return handle
+
+    def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> asyncio.Handle:
+        handle = asyncio.Handle(callback, args, self)  # type: ignore[arg-type]
+        self._later.append((self.now + delay, handle, callback, args))
+        return handle
+
+    def create_future(self) -> asyncio.Future[Any]:
+        return asyncio.Future(loop=self)  # type: ignore[arg-type]
+
+    def turn(self) -> None:
+        soon, self._soon = self._soon, []
+        for handle, callback, args in soon:
+            if not handle.cancelled():
+                callback(*args)
+
+    def settle(self) -> None:
+        while self._soon:
+            self.turn()
+
+    def pass_time(self, seconds: float) -> None:
+        self.now += seconds
+        due = [entry for entry in self._later if entry[0] <= self.now]
+        self._later = [entry for entry in self._later if entry[0] > self.now]
+        for _, handle, callback, args in due:
+            if not handle.cancelled():
+                callback(*args)
+        self.settle()
+
+    def get_debug(self) -> bool:
+        return False
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """A failed future that a property test never read."""
+
+
+class StepWorkers:
+    """Threads that run a job when the test says so."""
+
+    def __init__(self, loop: StepLoop, count: int = 1) -> None:
+        self.count = count
+        self._loop = loop
+        self.jobs: list[tuple[Callable[[], Any], Callable[[Any], None]]] = []
+
+    def submit(self, job: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        self.jobs.append((job, done))
+
+    def work(self) -> None:
+        job, done = self.jobs.pop(0)
+        done(job())
+        self._loop.settle()
+
+
+class World:
+    """A batcher with everything around it, and the calls that its model saw."""
+
+    def __init__(self, **limits: Any) -> None:
+        self.loop = StepLoop()
+        self.workers = StepWorkers(self.loop, limits.pop("threads", 1))
+        self.calls: list[list[int]] = []
+        self.meter = Metrics("m", "1")
+        defaults = {"max_rows": 8, "max_wait_s": 0.0, "queue_rows": 100, "queue_bytes": 1000}
+        self.batcher = batching.Batcher(
+            self.compute,
+            self.workers,
+            batching.Limits(**(defaults | limits)),
+            loop=self.loop,
+            clock=lambda: self.loop.now,
+            meter=self.meter,
+        )
+
+    def compute(self, rows: list[int]) -> list[int]:
+        self.calls.append(rows)
+        if POISON in rows:
+            raise ValueError("poison")
+        return [row * 10 for row in rows]
+
+    def submit(self, *rows: int, deadline: float | None = None, size: int = 1) -> batching.Ticket:
+        ticket = self.batcher.submit(rows, size, deadline)
+        self.loop.settle()
+        return ticket
+
+    def work(self) -> None:
+        while self.workers.jobs:
+            self.workers.work()
+
+    def metric(self, line: str) -> float:
+        found = [text for text in self.meter.text().decode().splitlines() if text.startswith(line)]
+        return float(found[0].rpartition(" ")[2])
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_an_idle_service_starts_at_once(world: World) -> None:
+    ticket = world.submit(1)
+    assert len(world.workers.jobs) == 1
+    world.work()
+    assert ticket.future.result() == [10]
+
+
+def test_requests_that_arrive_in_one_turn_share_a_call(world: World) -> None:
+    first = world.batcher.submit([1], 1)
+    second = world.batcher.submit([2, 3], 1)
+    world.loop.settle()
+    world.work()
+    assert world.calls == [[1, 2, 3]]
+    assert (first.future.result(), second.future.result()) == ([10], [20, 30])
+
+
+def test_while_the_model_is_busy_requests_gather_into_the_next_call(world: World) -> None:
+    world.submit(1)
+    for row in (2, 3, 4):
+        world.submit(row)
+    world.work()
+    assert world.calls == [[1], [2, 3, 4]]
+
+
+def test_a_batch_has_at_most_max_rows_and_does_not_split_what_fits_in_one() -> None:
+    world = World(max_rows=4)
+    world.submit(0)
+    for start in (1, 4, 7):
+        world.submit(start, start + 1, start + 2)
+    world.work()
+    assert world.calls == [[0], [1, 2, 3], [4, 5, 6], [7, 8, 9]]
+
+
+def test_a_request_above_max_rows_is_split_and_put_together_in_order() -> None:
+    world = World(max_rows=4)
+    ticket = world.submit(*range(10))
+    world.work()
+    assert ticket.future.result() == [row * 10 for row in range(10)]
+    assert max(len(call) for call in world.calls) == 4
+
+
+def test_a_large_request_does_not_hold_up_a_small_one() -> None:
+    world = World(max_rows=4)
+    large = world.submit(*range(20))
+    small = world.submit(99)
+    for _ in range(3):
+        world.workers.work()
+    assert small.future.done()
+    assert not large.future.done()
+    world.work()
+    assert large.future.result() == [row * 10 for row in range(20)]
+
+
+def test_a_poisonous_row_fails_its_own_request_only(world: World) -> None:
+    world.submit(0)
+    good, bad, other = world.submit(1), world.submit(2, POISON), world.submit(3)
+    world.work()
+    assert (good.future.result(), other.future.result()) == ([10], [30])
+    with pytest.raises(errors.ModelFailed) as failure:
+        bad.future.result()
+    assert isinstance(failure.value.__cause__, ValueError)
+
+
+def test_a_failed_part_of_a_split_request_drops_the_rest_of_it() -> None:
+    world = World(max_rows=2)
+    ticket = world.submit(POISON, 1, 2, 3, 4, 5)
+    world.work()
+    assert isinstance(ticket.future.exception(), errors.ModelFailed)
+    assert world.calls == [[POISON, 1]]
+    assert (world.batcher.queued_rows, world.batcher.queued_bytes) == (0, 0)
+
+
+def test_even_an_exit_in_the_model_fails_the_request_and_not_the_thread() -> None:
+    world = World()
+    world.batcher._compute = lambda rows: exit(1)
+    ticket = world.submit(1)
+    world.work()
+    assert isinstance(ticket.future.exception(), errors.ModelFailed)
+
+
+@pytest.mark.parametrize("limits", [{"queue_rows": 3}, {"queue_bytes": 30}])
+def test_a_full_queue_refuses_and_says_when_to_come_back(limits: dict[str, int]) -> None:
+    world = World(**limits)
+    world.submit(0, size=10)
+    world.submit(1, 2, 3, size=30)
+    with pytest.raises(errors.Overloaded) as refused:
+        world.submit(4, size=10)
+    assert 1 <= refused.value.retry_after_s <= 60
+    assert world.metric('fairlead_model_rejected_total{model="m",reason="queue_full"') == 1
+    world.work()
+    world.submit(4, size=10)
+
+
+def test_work_whose_deadline_passes_in_the_queue_is_dropped_on_time(world: World) -> None:
+    world.submit(0)
+    late = world.submit(1, deadline=0.5)
+    world.loop.pass_time(0.6)
+    assert isinstance(late.future.exception(), errors.DeadlineExceeded)
+    assert world.batcher.queued_rows == 0
+    world.work()
+    assert world.calls == [[0]]
+    assert world.metric('fairlead_model_rejected_total{model="m",reason="deadline"') == 1
+
+
+def test_a_deadline_that_has_passed_is_not_queued(world: World) -> None:
+    world.loop.now = 2.0
+    with pytest.raises(errors.DeadlineExceeded):
+        world.submit(1, deadline=1.0)
+
+
+def test_work_that_began_in_time_is_answered_after_its_deadline(world: World) -> None:
+    ticket = world.submit(1, deadline=0.5)
+    world.loop.pass_time(1.0)
+    world.work()
+    assert ticket.future.result() == [10]
+
+
+def test_work_nobody_waits_for_is_dropped_and_counted(world: World) -> None:
+    world.submit(0)
+    gone = world.submit(1, 2)
+    world.batcher.give_up(gone, "disconnected")
+    assert world.batcher.queued_rows == 0
+    world.work()
+    assert world.calls == [[0]]
+    assert world.metric('fairlead_model_rejected_total{model="m",reason="disconnected"') == 1
+
+
+def test_max_wait_lets_a_batch_fill_and_no_longer() -> None:
+    world = World(max_rows=3, max_wait_s=0.010)
+    world.submit(1)
+    assert not world.workers.jobs
+    world.loop.pass_time(0.009)
+    assert not world.workers.jobs
+    world.loop.pass_time(0.002)
+    world.work()
+    assert world.calls == [[1]]
+    for row in (2, 3, 4):
+        world.submit(row)
+    world.work()
+    assert world.calls == [[1], [2, 3, 4]]
+
+
+def test_two_threads_have_two_batches_under_way() -> None:
+    world = World(threads=2)
+    world.submit(1)
+    world.submit(2)
+    world.submit(3)
+    assert len(world.workers.jobs) == 2
+    world.work()
+    assert world.calls == [[1], [2], [3]]
+
+
+ACTIONS = st.lists(
+    st.one_of(
+        st.tuples(st.just("submit"), st.integers(1, 12), st.booleans()),
+        st.tuples(st.just("cancel"), st.integers(0, 30), st.booleans()),
+        st.tuples(st.just("work"), st.just(0), st.booleans()),
+        st.tuples(st.just("turn"), st.just(0), st.booleans()),
+        st.tuples(st.just("time"), st.integers(1, 5), st.booleans()),
+    ),
+    max_size=40,
+)
+
+
+class Crowd:
+    """Clients that submit, leave and wait at random, and what each of them must get."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.tickets: list[tuple[list[int], batching.Ticket]] = []
+        self._next_row = 0
+
+    def act(self, action: str, number: int, flag: bool) -> None:
+        if action == "submit":
+            self._submit(number, poisoned=flag)
+        elif action == "cancel" and self.tickets:
+            ticket = self.tickets[number % len(self.tickets)][1]
+            if flag:
+                ticket.future.cancel()
+            else:
+                self.world.batcher.give_up(ticket, "disconnected")
+        elif action == "work" and self.world.workers.jobs:
+            self.world.workers.work()
+        elif action == "turn":
+            self.world.loop.turn()
+        elif action == "time":
+            self.world.loop.pass_time(number / 1000)
+
+    def _submit(self, count: int, *, poisoned: bool) -> None:
+        rows = list(range(self._next_row, self._next_row + count))
+        self._next_row += count
+        if poisoned:
+            rows[count // 2] = POISON
+        deadline = self.world.loop.now + 0.003 if count % 4 == 0 else None
+        try:
+            self.tickets.append((rows, self.world.batcher.submit(rows, 1, deadline)))
+        except errors.Overloaded:
+            assert self.world.batcher.queued_rows + count > QUEUE_ROWS
+
+    def check(self) -> None:
+        for rows, ticket in self.tickets:
+            assert ticket.future.done(), "a request was forgotten"
+            if ticket.future.cancelled():
+                continue
+            match ticket.future.exception():
+                case None:
+                    assert ticket.future.result() == [number * 10 for number in rows]
+                case errors.ModelFailed():
+                    assert POISON in rows
+                case other:
+                    assert isinstance(other, errors.DeadlineExceeded)
+
+
+QUEUE_ROWS = 40
+
+
+@settings(deadline=None, max_examples=150)
+@given(actions=ACTIONS, max_rows=st.integers(1, 6), threads=st.integers(1, 3), wait=st.sampled_from([0.0, 0.002]))
+def test_every_request_gets_its_own_rows_in_order_whatever_happens_to_others(
+    actions: list[tuple[str, int, bool]], max_rows: int, threads: int, wait: float
+) -> None:
+    world = World(max_rows=max_rows, threads=threads, max_wait_s=wait, queue_rows=QUEUE_ROWS)
+    crowd = Crowd(world)
+    for action, number, flag in actions:
+        crowd.act(action, number, flag)
+    world.loop.pass_time(1)
+    world.work()
+    crowd.check()
+    assert (world.batcher.queued_rows, world.batcher.queued_bytes) == (0, 0)
+    assert all(len(call) <= max_rows for call in world.calls)

@@ -1,0 +1,38 @@
+import pytest
+
+from fairlead.serving.inference import quota
+
+
+@pytest.mark.parametrize(
+    ("text", "visible", "expected"),
+    [
+        ("200000 100000", 8, 2),
+        ("150000 100000", 8, 2),
+        ("50000 100000\n", 8, 1),
+        ("max 100000", 8, 8),
+        ("800000 100000", 4, 4),
+        ("", 3, 3),
+        ("what", 3, 3),
+        ("0 100000", 3, 3),
+        ("100000 0", 3, 3),
+        ("max", 0, 1),
+    ],
+)
+def test_cpus_come_from_the_quota_and_never_exceed_what_is_visible(text: str, visible: int, expected: int) -> None:
+    assert quota.cpus(text, visible) == expected
+
+
+def test_every_library_is_told_its_share_of_the_cpus() -> None:
+    assert set(quota.environment({}, cpus=8, threads=2, compute_threads=None).values()) == {"4"}
+    assert set(quota.environment({}, cpus=1, threads=4, compute_threads=None).values()) == {"1"}
+    assert set(quota.environment({}, cpus=8, threads=2, compute_threads=3).values()) == {"3"}
+
+
+def test_a_variable_that_somebody_has_set_is_left_alone() -> None:
+    told = quota.environment({"OMP_NUM_THREADS": "7"}, cpus=2, threads=1, compute_threads=None)
+    assert "OMP_NUM_THREADS" not in told
+    assert told["OPENBLAS_NUM_THREADS"] == "2"
+
+
+def test_this_process_has_at_least_one_cpu() -> None:
+    assert quota.available() >= 1

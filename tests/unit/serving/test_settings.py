@@ -1,0 +1,73 @@
+import pytest
+
+from fairlead import errors
+from fairlead.serving import settings
+
+
+def test_declared_fields_and_promised_defaults() -> None:
+    assert settings.Settings().model_dump() == {
+        "host": "127.0.0.1",
+        "port": 8080,
+        "max_body_bytes": 4_194_304,
+        "max_request_rows": 4096,
+        "queue_rows": 8192,
+        "queue_bytes": 67_108_864,
+        "threads": 1,
+        "drain_s": 5.0,
+        "finish_s": 20,
+        "keep_alive_s": 75,
+        "log_level": "info",
+        "compute_threads": None,
+    }
+
+
+def test_every_field_can_be_set_by_its_variable() -> None:
+    changed = {
+        "host": "0.0.0.0",
+        "port": "1",
+        "max_body_bytes": "10",
+        "max_request_rows": "2",
+        "queue_rows": "3",
+        "queue_bytes": "11",
+        "threads": "4",
+        "drain_s": "0.5",
+        "finish_s": "6",
+        "keep_alive_s": "7",
+        "log_level": "error",
+        "compute_threads": "8",
+    }
+    assert set(changed) == set(settings.Settings.model_fields)
+    read = settings.read({f"FAIRLEAD_SERVING_{name.upper()}": value for name, value in changed.items()})
+    assert {name: str(value) for name, value in read.model_dump().items()} == changed
+
+
+def test_a_flag_wins_over_the_variable_and_the_variable_over_port() -> None:
+    environ = {"PORT": "1", "FAIRLEAD_SERVING_PORT": "2"}
+    assert settings.read({"PORT": "1"}).port == 1
+    assert settings.read(environ).port == 2
+    assert settings.read(environ, port=3).port == 3
+    assert settings.read(environ, port=None).port == 2
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        ({"FAIRLEAD_SERVING_DRAIN_S": "soon"}, "drain_s"),
+        ({"FAIRLEAD_SERVING_DRAIN": "1"}, "drain"),
+        ({"PORT": "eighty"}, "port"),
+        ({"FAIRLEAD_SERVING_QUEUE_ROWS": "1"}, "queue_rows must not be less than max_request_rows"),
+        ({"FAIRLEAD_SERVING_QUEUE_BYTES": "1"}, "queue_bytes must not be less than max_body_bytes"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named(environ: dict[str, str], named: str) -> None:
+    with pytest.raises(errors.Invalid, match=named):
+        settings.read(environ)
+
+
+def test_every_field_says_what_it_is() -> None:
+    source = settings.__file__
+    with open(source, encoding="utf-8") as file:
+        text = file.read()
+    for name in settings.Settings.model_fields:
+        after = text.split(f"    {name}: ", 1)[1].split("\n", 1)[1]
+        assert after.lstrip().startswith('"""'), f"{name} has no docstring"
