@@ -199,8 +199,14 @@ def _routes(state: State, desired: Desired) -> Write | None:
 
 def _added_clusters(state: State, desired: Desired) -> Write | None:
     published, wanted = state.published["cds"].content, desired.kinds["cds"]
-    # Where there was nothing good to go back to, what was refused is not built upon.
-    union = wanted if _is_refused(state, "cds", published) else published.extended_by(wanted)
+    if _is_refused(state, "cds", published):
+        # Nothing good to go back to, so no gateway has taken clusters yet, or routes to them.
+        union = wanted
+    elif "cds" in state.good:
+        union = published.extended_by(wanted)
+    else:
+        # Until something is known to be good there would be no way back from what comes next.
+        return None
     if union.digest == published.digest or _is_refused(state, "cds", union):
         return None
     return _write(state, "cds", "a", union)
@@ -213,12 +219,13 @@ def _finish(state: State, desired: Desired, now: float, drain_s: float) -> Actio
         return Wait("clusters to be acknowledged")
     if "rds" not in state.acknowledged or state.routes_since is None:
         return Wait("routes to be acknowledged")
-    if _differs(state, desired, "cds"):
-        if now - state.routes_since < drain_s:
-            return Wait("requests on the old routes to finish")
-        return _write(state, "cds", "c", desired.kinds["cds"])
-    late = [kind for kind in KINDS if kind not in state.acknowledged]
-    return Wait(f"{late[0]} to be acknowledged") if late else Settled()
+    if late := [kind for kind in KINDS if kind not in state.acknowledged]:
+        return Wait(f"{late[0]} to be acknowledged")
+    if not _differs(state, desired, "cds"):
+        return Settled()
+    if now - state.routes_since < drain_s:
+        return Wait("requests on the old routes to finish")
+    return _write(state, "cds", "c", desired.kinds["cds"])
 
 
 def _is_there(state: State, desired: Desired) -> bool:

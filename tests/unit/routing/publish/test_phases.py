@@ -1,0 +1,294 @@
+"""Make before break under any interleaving of wishes, answers, restarts and crashes."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from fairlead.routing.compile import compile
+from fairlead.routing.publish.content import KINDS, Desired, Kind
+from fairlead.routing.publish.phases import Settled, Wait, refusal
+from fairlead.routing.snapshot import Endpoint, Routed, Snapshot
+from unit.routing.publish.simulated import DRAIN_S, POISON, Gateway, Publisher
+from unit.routing.tables import SETTINGS, V1, V2, V3, iris
+
+
+def snapshot(routed: Routed, port: int = 9000) -> Snapshot:
+    pins = (("default", "iris", ref) for ref in (V1, V2, V3))
+    return compile([routed], {key: [Endpoint("127.0.0.1", port + n)] for n, key in enumerate(pins)}, SETTINGS)
+
+
+def poisoned(kind: Kind, of: Snapshot) -> Snapshot:
+    """One that every gateway refuses, in one kind."""
+    if kind == "cds":
+        return replace(
+            of, clusters={**of.clusters, "direct~default~iris~9": {"name": "direct~default~iris~9", "x": POISON}}
+        )
+    field = "routes" if kind == "rds" else "listeners"
+    resources = copy.deepcopy(dict(getattr(of, field)))
+    for resource in resources.values():
+        resource["x"] = POISON
+    return replace(of, **{field: resources})
+
+
+ALONE = snapshot(iris(1, pins=(V1,)))
+CANARY = snapshot(iris(2, candidate=V2, weight=500, pins=(V1, V2)))
+HALF = snapshot(iris(3, candidate=V2, weight=5000, pins=(V1, V2)))
+ALL = snapshot(iris(4, candidate=V2, weight=10_000, pins=(V1, V2)))
+PROMOTED = snapshot(iris(5, stable=V2, pins=(V1, V2)))
+ROLLED_BACK = snapshot(iris(6, pins=(V1, V2)))
+NEXT = snapshot(iris(7, stable=V2, candidate=V3, weight=100, pins=(V2, V3), attempt=1))
+MOVED = snapshot(iris(8, candidate=V2, weight=5000, pins=(V1, V2)), port=9500)
+HEALTHY = [Desired.of(one) for one in (ALONE, CANARY, HALF, ALL, PROMOTED, ROLLED_BACK, NEXT, MOVED)]
+POISONED = [Desired.of(poisoned(kind, one)) for kind in KINDS for one in (HALF, NEXT)]
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """After every step no gateway routes into nothing; at the end all of them serve the last wish."""
+
+    @initialize(first=st.integers(0, len(HEALTHY) - 1), count=st.integers(1, 3))
+    def begin(self, first: int, count: int) -> None:
+        self.publisher = Publisher([])
+        self.desired = HEALTHY[first]
+        self.publisher.want(self.desired)
+        self.publisher.advance(self.desired)
+        self.publisher.gateways = [Gateway(f"edge-{n}") for n in range(count)]
+        for gateway in self.publisher.gateways:
+            gateway.restart(self.publisher.state.published)
+
+    @rule(number=st.integers(0, len(HEALTHY + POISONED) - 1))
+    def wish(self, number: int) -> None:
+        self.desired = (HEALTHY + POISONED)[number]
+        self.publisher.want(self.desired)
+
+    @rule()
+    def step(self) -> None:
+        self.publisher.hear()
+        self.publisher.advance(self.desired)
+
+    @rule()
+    def write_without_hearing(self) -> None:
+        self.publisher.advance(self.desired)
+
+    @rule(n=st.integers(0, 2), kind=st.sampled_from(KINDS))
+    def read(self, n: int, kind: Kind) -> None:
+        self.publisher.gateways[n % len(self.publisher.gateways)].read(kind)
+
+    @rule(seconds=st.sampled_from([0.1, DRAIN_S]))
+    def pass_time(self, seconds: float) -> None:
+        self.publisher.now += seconds
+
+    @rule(n=st.integers(0, 2))
+    def restart_gateway(self, n: int) -> None:
+        self.publisher.gateways[n % len(self.publisher.gateways)].restart(self.publisher.state.published)
+
+    @rule(n=st.integers(0, 2))
+    def lose_or_find_gateway(self, n: int) -> None:
+        gateway = self.publisher.gateways[n % len(self.publisher.gateways)]
+        gateway.reachable = not gateway.reachable
+
+    @precondition(lambda self: len(self.publisher.gateways) == 1)
+    @rule()
+    def crash(self) -> None:
+        self.publisher.crash()
+        self.publisher.want(self.desired)
+
+    @invariant()
+    def published_files_never_dangle(self) -> None:
+        fresh = Gateway("fresh")
+        fresh.restart(self.publisher.state.published)
+        for kind in KINDS:
+            fresh.read(kind)
+
+    def teardown(self) -> None:
+        if not hasattr(self, "publisher"):
+            return
+        self.desired = HEALTHY[0]
+        self.publisher.want(self.desired)
+        for gateway in self.publisher.gateways:
+            gateway.reachable = True
+        for _ in range(30):
+            self.publisher.hear()
+            if isinstance(self.publisher.advance(self.desired), Settled):
+                break
+            self.publisher.now += DRAIN_S
+            for gateway in self.publisher.gateways:
+                for kind in KINDS * 3:
+                    gateway.read(kind)
+        else:
+            raise AssertionError("does not converge")
+        for gateway in self.publisher.gateways:
+            assert {kind: gateway.used[kind].content.digest for kind in KINDS} == {
+                kind: content.digest for kind, content in self.desired.kinds.items()
+            }
+
+
+TestAnyOrder = AnyOrder.TestCase
+TestAnyOrder.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+def settled_on(desired: Desired) -> Publisher:
+    publisher = Publisher([])
+    publisher.want(desired)
+    publisher.advance(desired)
+    publisher.gateways = [Gateway()]
+    publisher.gateways[0].restart(publisher.state.published)
+    settle(publisher, desired)
+    publisher.writes.clear()
+    return publisher
+
+
+def settle(publisher: Publisher, desired: Desired) -> None:
+    for _ in range(20):
+        read_all(publisher)
+        publisher.hear()
+        if isinstance(publisher.advance(desired), Settled):
+            return
+        publisher.now += DRAIN_S
+    raise AssertionError("does not settle")
+
+
+def read_all(publisher: Publisher) -> None:
+    for gateway in publisher.gateways:
+        for kind in KINDS:
+            while gateway.unread[kind]:
+                gateway.read(kind)
+
+
+def order(publisher: Publisher) -> list[str]:
+    return [f"{write.kind} {write.written.version.split('.')[1][0]}" for write in publisher.writes]
+
+
+def test_a_new_candidate_is_added_routed_and_the_old_one_removed_last() -> None:
+    publisher = settled_on(Desired.of(HALF))
+    desired = Desired.of(NEXT)
+    publisher.want(desired)
+    settle(publisher, desired)
+    assert order(publisher) == ["cds a", "rds b", "cds c"]
+
+
+def test_a_weight_alone_is_one_writing() -> None:
+    publisher = settled_on(Desired.of(CANARY))
+    publisher.want(Desired.of(ALL))
+    settle(publisher, Desired.of(ALL))
+    assert order(publisher) == ["rds b"]
+
+
+def test_routes_wait_for_their_clusters() -> None:
+    publisher = settled_on(Desired.of(ALONE))
+    desired = Desired.of(CANARY)
+    publisher.want(desired)
+    assert publisher.advance(desired) == Wait("clusters to be acknowledged")
+    publisher.hear()
+    assert publisher.advance(desired) == Wait("clusters to be acknowledged")
+    publisher.gateways[0].read("cds")
+    publisher.hear()
+    assert publisher.advance(desired) == Wait("routes to be acknowledged")
+    assert order(publisher) == ["cds a", "rds b"]
+
+
+def test_routes_wait_for_clusters_that_are_still_warming() -> None:
+    publisher = settled_on(Desired.of(ALONE))
+    desired = Desired.of(CANARY)
+    publisher.want(desired)
+    publisher.advance(desired)
+    publisher.gateways[0].read("cds")
+    warming = replace(publisher.gateways[0].says(), warming=1)
+    publisher.gateways[0].says = lambda: warming  # type: ignore[method-assign]
+    publisher.hear()
+    assert publisher.advance(desired) == Wait("clusters to be acknowledged")
+
+
+def test_clusters_outlive_their_last_route_by_the_drain_time() -> None:
+    publisher = settled_on(Desired.of(HALF))
+    desired = Desired.of(ALONE)
+    publisher.want(desired)
+    publisher.advance(desired)
+    read_all(publisher)
+    publisher.hear()
+    assert publisher.advance(desired) == Wait("requests on the old routes to finish")
+    publisher.now += DRAIN_S - 0.01
+    assert publisher.advance(desired) == Wait("requests on the old routes to finish")
+    publisher.now += 0.01
+    publisher.advance(desired)
+    assert order(publisher) == ["rds b", "cds c"]
+
+
+FALLS = [CANARY, ROLLED_BACK, ALONE, snapshot(iris(9, pins=(V1, V2)), port=9700)]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    before=st.lists(st.sampled_from([HALF, ALL, MOVED]), min_size=1, max_size=4),
+    reading=st.lists(st.tuples(st.booleans(), st.sampled_from(KINDS)), max_size=12),
+    fall=st.sampled_from(FALLS),
+)
+def test_a_weight_falls_in_the_same_instant_whatever_is_under_way(
+    before: list[Snapshot], reading: list[tuple[bool, Kind]], fall: Snapshot
+) -> None:
+    publisher = settled_on(Desired.of(HALF))
+    for one in before:
+        publisher.want(Desired.of(one))
+        publisher.advance(Desired.of(one))
+        for hears, kind in reading:
+            publisher.gateways[0].read(kind)
+            if hears:
+                publisher.hear()
+    desired = Desired.of(fall)
+    publisher.gateways[0].reachable = False
+    publisher.want(desired)
+    publisher.advance(desired)
+    assert publisher.state.published["rds"].content.digest == desired.kinds["rds"].digest
+
+
+def test_a_promotion_waits_until_the_candidates_cluster_is_stables() -> None:
+    publisher = settled_on(Desired.of(ALL))
+    desired = Desired.of(PROMOTED)
+    publisher.want(desired)
+    assert publisher.advance(desired) == Wait("clusters to be acknowledged")
+
+
+def test_what_was_refused_is_taken_back_told_and_not_sent_again() -> None:
+    publisher = settled_on(Desired.of(CANARY))
+    good = publisher.state.published["rds"].content.digest
+    desired = Desired.of(poisoned("rds", HALF))
+    publisher.want(desired)
+    for _ in range(5):
+        publisher.advance(desired)
+        read_all(publisher)
+        publisher.hear()
+    assert order(publisher) == ["rds b", "rds r"]
+    assert publisher.state.published["rds"].content.digest == good
+    assert refusal(publisher.state, desired) == "rds: it is poisoned"
+    assert publisher.advance(desired) == Wait("refused: rds: it is poisoned")
+
+
+def test_refused_clusters_hold_back_their_routes() -> None:
+    publisher = settled_on(Desired.of(ALONE))
+    desired = Desired.of(poisoned("cds", CANARY))
+    publisher.want(desired)
+    for _ in range(5):
+        publisher.advance(desired)
+        read_all(publisher)
+        publisher.hear()
+    assert order(publisher) == ["cds a", "cds r"]
+
+
+def test_the_same_wish_again_changes_nothing() -> None:
+    publisher = settled_on(Desired.of(CANARY))
+    publisher.want(Desired.of(CANARY))
+    assert publisher.state.sequence == 1
+    assert isinstance(publisher.advance(Desired.of(CANARY)), Settled)
+    assert publisher.writes == []
+
+
+def test_without_any_gateway_nothing_is_acknowledged() -> None:
+    publisher = Publisher([])
+    publisher.want(HEALTHY[0])
+    publisher.advance(HEALTHY[0])
+    publisher.hear()
+    assert publisher.advance(HEALTHY[0]) == Wait("routes to be acknowledged")
