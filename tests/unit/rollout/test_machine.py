@@ -1,0 +1,255 @@
+"""Random histories of a route: users, operators, instances, gateways and deaths in any order. The invariants hold.
+
+FAIRLEAD_EXAMPLES and FAIRLEAD_STEPS make it longer: `FAIRLEAD_EXAMPLES=2000 pytest tests/unit/rollout/test_machine.py`.
+"""
+
+from __future__ import annotations
+
+import os
+from math import ceil
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from fairlead.contracts.action import Action, ActionType, Outcome
+from fairlead.contracts.revision import Cause, Phase, Revision
+from fairlead.contracts.route import TOTAL_WEIGHT, Timeouts, VersionRef, VersionSpec
+from unit.rollout.stage import Killed, Stage
+
+VERSIONS = ("1.0.0", "1.1.0", "1.2.0")
+versions = st.sampled_from(VERSIONS)
+gateways = st.sampled_from(("e1", "e2"))
+
+
+def share(revision: Revision, ref: VersionRef) -> int:
+    """What a version gets under a revision."""
+    table = revision.table
+    if ref == table.candidate:
+        return table.weight
+    return TOTAL_WEIGHT - table.weight if ref == table.stable else 0
+
+
+class Rollouts(RuleBasedStateMachine):
+    """Whatever happens, in whatever order, with the engine dying at any write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stage = Stage()
+        self.checked = 0
+        self.deaths = 0
+
+    @initialize(version=versions)
+    def begin(self, version: str) -> None:
+        self.stage.deploy(VERSIONS, version)
+
+    # The user
+
+    @rule(version=versions)
+    def release(self, version: str) -> None:
+        if version in self.stage.route.spec.versions:
+            self.stage.release(version)
+
+    @rule(version=versions)
+    def remove_or_add_a_version(self, version: str) -> None:
+        spec = self.stage.route.spec
+        if version == spec.target.version:
+            return
+        rest = {name: one for name, one in spec.versions.items() if name != version}
+        added = {} if version in spec.versions else {version: VersionSpec(source=f"/m/{version}", artifact=version)}
+        self.stage.change(versions=rest | added)
+
+    @rule(version=versions, artifact=st.sampled_from(("a", "b")), instances=st.integers(1, 3))
+    def edit_a_version(self, version: str, artifact: str, instances: int) -> None:
+        spec = self.stage.route.spec
+        if version in spec.versions:
+            edited = VersionSpec(source=f"/m/{version}", artifact=artifact, instances=instances)
+            self.stage.change(versions={**spec.versions, version: edited})
+
+    @rule(seconds=st.sampled_from((3.0, 4.0)))
+    def edit_the_timeouts(self, seconds: float) -> None:
+        self.stage.change(timeouts=Timeouts(request=seconds))
+
+    # The operator
+
+    @rule(kind=st.sampled_from(ActionType), data=st.data())
+    def ask(self, kind: ActionType, data: st.DataObject) -> None:
+        head = self.stage.store.head("iris")
+        more: dict[str, Any] = {}
+        if head is not None:
+            more["attempt"] = data.draw(st.sampled_from((None, head.state.attempt, head.state.attempt + 1)))
+        if head is not None and kind is ActionType.ROLLBACK:
+            more["to_revision"] = data.draw(st.one_of(st.none(), st.integers(1, head.seq + 1)))
+        self.stage.ask(kind, **more)
+
+    # The world
+
+    @rule(names=st.lists(gateways, unique=True, min_size=1))
+    def acknowledge(self, names: list[str]) -> None:
+        self.stage.acknowledge(*(name for name in names if name not in self.stage.deaf))
+
+    @rule(name=gateways)
+    def a_gateway_falls_silent_or_speaks_again(self, name: str) -> None:
+        self.stage.deaf ^= {name}
+
+    @rule(ready=st.booleans())
+    def supervise(self, ready: bool) -> None:
+        self.stage.supervise(ready=ready)
+
+    @rule(data=st.data(), ready=st.booleans())
+    def instances_come_and_go(self, data: st.DataObject, ready: bool) -> None:
+        refs = sorted({row.ref for row in self.stage.store.wanted()}, key=lambda ref: (ref.version, ref.identity))
+        if refs:
+            self.stage.turn(data.draw(st.sampled_from(refs)), ready=ready)
+
+    @rule(version=versions)
+    def golden_rows_fail_or_pass_again(self, version: str) -> None:
+        if version in self.stage.route.spec.versions:
+            self.stage.bad ^= {self.stage.ref(version)}
+
+    @rule()
+    def everything_works_for_a_while(self) -> None:
+        for _ in range(4):
+            self.tick(6.0)
+            self.stage.supervise()
+            if not self.stage.deaf:
+                self.stage.acknowledge()
+
+    # The engine
+
+    @rule(seconds=st.sampled_from((0.0, 1.0, 5.0, 25.0, 700.0)))
+    def tick(self, seconds: float) -> None:
+        self.stage.wait(seconds)
+        before = self.stage.route
+        pending = self.stage.store.actions("iris", outcome=Outcome.PENDING)
+        try:
+            self.stage.engine.tick()
+        except Killed:
+            self.deaths += 1
+            self.stage.engine = self.stage.started()
+            self.check_revisions()
+            return
+        finally:
+            self.stage.store.disarm()
+        self.check_revisions()
+        self.check_answered(pending)
+        self.check_nobody_is_stopped_who_is_still_asked()
+        assert self.stage.route == before, "the engine wrote into the spec"
+
+    @rule(writes=st.integers(0, 12), done=st.booleans(), seconds=st.sampled_from((0.0, 5.0, 25.0)))
+    def tick_and_die(self, writes: int, done: bool, seconds: float) -> None:
+        self.stage.store.arm(writes, done=done)
+        self.tick(seconds)
+
+    @precondition(lambda self: self.stage.store.head("iris") is not None)
+    @rule()
+    def another_engine_ticks_too(self) -> None:
+        other = self.stage.started()
+        other.tick()
+        self.check_revisions()
+
+    # What holds after every append, judged in the world in which it was decided
+
+    def check_revisions(self) -> None:
+        revisions = self.stage.store.revisions("iris")
+        for revision in revisions[self.checked :]:
+            before = revisions[revision.seq - 2] if revision.seq > 1 else None
+            self.check_revision(before, revision)
+        self.checked = len(revisions)
+
+    def check_revision(self, before: Revision | None, revision: Revision) -> None:
+        if before is None:
+            assert revision.cause is Cause.CREATED
+            assert self.stage.ready(revision.table.stable)
+            return
+        candidate = revision.table.candidate or (revision.table.stable if revision.cause is Cause.PROMOTED else None)
+        if candidate is not None and share(revision, candidate) > share(before, candidate):
+            self.check_rise(before, revision, candidate)
+        stable = revision.table.stable
+        if stable != before.table.stable and revision.cause is not Cause.PROMOTED:
+            assert revision.cause is Cause.ROLLED_BACK
+            assert revision.action
+            assert self.stage.ready(stable), "rolled back onto nothing"
+        if before.state.paused and revision.cause in (Cause.STEP, Cause.PROMOTED):
+            raise AssertionError("a paused rollout went on")
+        assert revision.state.attempt == before.state.attempt + (revision.cause is Cause.RELEASED)
+        assert revision.table.attempt == revision.state.attempt
+
+    def check_rise(self, before: Revision, revision: Revision, ref: VersionRef) -> None:
+        assert revision.cause in (Cause.STEP, Cause.PROMOTED)
+        answering = [name for name in self.stage.programmed if name not in self.stage.deaf]
+        assert answering
+        assert all(self.stage.programmed[name] >= before.seq for name in answering)
+        need = max(1, ceil(share(revision, ref) * self.stage.ready(before.table.stable) / TOTAL_WEIGHT))
+        assert self.stage.ready(ref) >= need
+        assert ref not in {one.ref for one in before.state.rejected}
+        assert before.state.phase is not Phase.STABLE
+        if before.state.phase is Phase.PREPARING:
+            assert ref in self.stage.asked
+            assert ref not in self.stage.bad
+
+    def check_answered(self, pending: list[Action]) -> None:
+        """One tick answers everything that was asked before it, up to the revisions of one tick."""
+        left = self.stage.store.actions("iris", outcome=Outcome.PENDING)
+        assert len(left) <= max(0, len(pending) - 6)
+        rollbacks = [action for action in left if action.type is ActionType.ROLLBACK]
+        assert rollbacks == [] or len(pending) > 6
+
+    def check_nobody_is_stopped_who_is_still_asked(self) -> None:
+        wanted = {row.ref for row in self.stage.store.wanted()}
+        for seq in self.stage.programmed.values():
+            if seq:
+                table = self.stage.store.revision("iris", seq).table
+                assert table.stable in wanted
+                assert not table.weight or table.candidate in wanted
+
+    @invariant()
+    def the_chain_holds(self) -> None:
+        assert self.stage.store.verify("iris") is None
+
+    @invariant()
+    def every_action_is_carried_out_at_most_once(self) -> None:
+        named = [one.action for one in self.stage.store.revisions("iris") if one.action]
+        assert len(named) == len(set(named))
+        for action in self.stage.store.actions("iris"):
+            if action.outcome is Outcome.ACCEPTED:
+                assert self.stage.store.revision("iris", action.revision or 0).action == action.name
+            elif action.outcome is not Outcome.PENDING:
+                assert action.name not in named
+
+    def teardown(self) -> None:
+        """No state is stuck: when everything works, the route comes to rest."""
+        if not hasattr(self, "stage") or not self.stage.store.routes():
+            return
+        self.stage.deaf.clear()
+        self.stage.bad.clear()
+        for _ in range(40):
+            self.tick(6.0)
+            self.stage.supervise()
+            self.stage.acknowledge()
+            head = self.stage.store.head("iris")
+            if head is not None and head.state.paused:
+                self.stage.ask(ActionType.RESUME)
+            elif head is not None and head.state.phase is Phase.CANARY:
+                self.stage.ask(ActionType.APPROVE)
+        head, wanted = self.stage.head, self.stage.route.spec.wanted
+        assert head.state.phase is Phase.STABLE, self.stage.store.status("iris")
+        assert head.table.stable == wanted or wanted in {one.ref for one in head.state.rejected}
+        assert head.table.weight == 0
+        self.check_rest()
+        self.stage.store.close()
+
+    def check_rest(self) -> None:
+        before = self.stage.head
+        self.stage.tick(1)
+        assert self.stage.head == before
+
+
+Rollouts.TestCase.settings = settings(
+    max_examples=int(os.environ.get("FAIRLEAD_EXAMPLES", "25")),
+    stateful_step_count=int(os.environ.get("FAIRLEAD_STEPS", "40")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+TestRollouts = Rollouts.TestCase
