@@ -37,7 +37,7 @@ class Plan:
     stay_s: float
 
 
-PLANS: Mapping[proof.Size, Plan] = {"full": Plan(50, 100_000, 250, 6.0), "reduced": Plan(10, 1_000, 100, 0.2)}
+PLANS: Mapping[proof.Size, Plan] = {"full": Plan(50, 100_000, 250, 6.0), "reduced": Plan(7, 500, 100, 0.1)}
 
 
 class Operator:

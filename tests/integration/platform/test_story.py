@@ -1,0 +1,174 @@
+"""The whole platform as a user drives it: real processes, a real Envoy, the real command line."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from fairlead.cli import exits
+from support.faults import folders
+from support.platform import DOUBLER, FAIRLEAD, Platform, doublers, running_platform
+
+STEPS = [{"weight": 1000, "minDuration": "300ms"}, {"weight": 5000, "minDuration": "300ms"}]
+CAREFUL = [{"weight": 1000, "minDuration": "100ms", "approval": True}]
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    folder = tmp_path_factory.mktemp("platform")
+    models = doublers(folder, "1.0.0", "1.1.0", strategy={"steps": STEPS})
+    for name in ("careful", "patient"):
+        models |= doublers(folder, "1.0.0", "1.1.0", model=name, strategy={"steps": CAREFUL})
+    with running_platform(folder, models) as platform:
+        yield platform
+
+
+def predict(platform: Platform, path: str = "/models/doubler/predict", **headers: str) -> httpx.Response:
+    return httpx.post(
+        platform.url + path, content=DOUBLER, headers={"content-type": "application/json", **headers}, timeout=10
+    )
+
+
+def test_a_release_is_promoted_step_by_step_and_the_ledger_tells_it(platform: Platform) -> None:
+    before = platform.head("doubler").seq
+    platform.command("release", "doubler", "1.1.0")
+    assert "promoted" in platform.command("wait", "doubler", "--timeout", "30s")
+    assert predict(platform).headers["x-model-version"] == "1.1.0"
+    revisions = json.loads(platform.command("history", "doubler", "--json"))
+    told = [(one["cause"], one["table"]["weight"]) for one in revisions if one["seq"] > before]
+    assert told == [("released", 0), ("step", 1000), ("step", 5000), ("promoted", 0)]
+
+
+def test_after_a_promotion_one_command_goes_back(platform: Platform) -> None:
+    platform.command("retry", "doubler", expect=exits.REFUSED)
+    platform.command("rollback", "doubler", "--reason", "worse than before")
+    assert predict(platform).headers["x-model-version"] == "1.0.0"
+    assert platform.head("doubler").reason == "worse than before"
+    # The target is still the version that was rolled back: it is remembered, and not tried again by itself.
+    platform.command("wait", "doubler", "--timeout", "5s", expect=exits.ROLLED_BACK)
+
+
+def test_a_rolled_back_version_is_tried_again_only_on_request(platform: Platform) -> None:
+    platform.command("retry", "doubler", "--reason", "fixed the feature store")
+    assert "promoted" in platform.command("wait", "doubler", "--timeout", "30s")
+
+
+def test_a_step_that_waits_for_a_person_waits_and_goes_on_when_approved(platform: Platform) -> None:
+    platform.command("release", "careful", "1.1.0")
+    platform.wait_for("careful", "the first step", weight=1000)
+    assert "held" in platform.command("wait", "careful", "--timeout", "20s", expect=exits.HELD)
+    platform.command("approve", "careful", "--reason", "looks good")
+    assert "promoted" in platform.command("wait", "careful", "--timeout", "20s")
+
+
+def test_a_paused_rollout_keeps_its_weight_until_it_is_resumed(platform: Platform) -> None:
+    platform.command("release", "patient", "1.1.0")
+    platform.wait_for("patient", "the first step", weight=1000)
+    platform.command("pause", "patient")
+    platform.command("approve", "patient")
+    assert "paused" in platform.command("wait", "patient", "--timeout", "20s", expect=exits.HELD)
+    assert platform.head("patient").table.weight == 1000
+    platform.command("resume", "patient")
+    assert "promoted" in platform.command("wait", "patient", "--timeout", "20s")
+
+
+def test_a_version_that_never_becomes_ready_gets_no_traffic(platform: Platform) -> None:
+    broken = folders.make(platform.folder / "models", "patient", "9.0.0")
+    (broken / "model.py").write_text("raise RuntimeError('no such library')\n")
+    platform.command("deploy", str(broken))
+    platform.command("release", "patient", "9.0.0")
+    platform.command("wait", "patient", "--timeout", "2s", expect=exits.TIMED_OUT)
+    assert platform.head("patient").table.weight == 0
+    assert "9.0.0 has no ready instance" in platform.command("status", "patient")
+    platform.command("release", "patient", "1.1.0")
+    platform.wait_for("patient", "no candidate", candidate=None)
+
+
+def test_a_version_is_pinned_by_path_and_by_header(platform: Platform) -> None:
+    for version in ("1.0.0", "1.1.0"):
+        assert predict(platform, f"/models/careful/versions/{version}/predict").headers["x-model-version"] == version
+        by_header = predict(platform, "/models/careful/predict", **{"x-model-version": version})
+        assert by_header.headers["x-model-version"] == version
+
+
+def test_the_command_and_the_gateway_explain_alike(platform: Platform) -> None:
+    by_gateway = predict(platform, **{"x-route-explain": "1", "x-user-id": "alice"}).json()
+    by_command = json.loads(platform.command("explain", "doubler", "--user", "alice", "--json"))
+    assert by_command == by_gateway
+
+
+def test_the_docs_of_a_model_answer_through_the_gateway(platform: Platform) -> None:
+    page = httpx.get(f"{platform.url}/models/doubler/docs").text
+    script = re.search(r'src="(docs/[^"]+bundle[^"]*)"', page)
+    assert script
+    assert httpx.get(f"{platform.url}/models/doubler/{script[1]}").status_code == 200
+    document = httpx.get(f"{platform.url}/models/doubler/openapi.json").json()
+    (server,) = document["servers"]
+    assert httpx.post(
+        f"{platform.url}{server['url']}/predict", content=DOUBLER, headers={"content-type": "application/json"}
+    ).is_success
+
+
+def test_what_was_served_at_a_time_is_known(platform: Platform) -> None:
+    first = platform.store.revision("doubler", 1)
+    (told,) = json.loads(platform.command("history", "doubler", "--at", first.created_at.isoformat(), "--json"))
+    assert told["seq"] == 1
+
+
+def test_the_ledger_verifies_after_all_this(platform: Platform) -> None:
+    assert "the chain holds" in platform.command("history", "doubler", "--verify")
+
+
+def test_a_second_platform_in_the_same_folder_is_refused(platform: Platform) -> None:
+    refused = subprocess.run([FAIRLEAD, "up"], cwd=platform.folder, capture_output=True, text=True, timeout=30)
+    assert refused.returncode == exits.CONFLICT
+    assert "already runs" in refused.stderr
+
+
+def test_a_busy_port_is_named_with_the_flag_that_changes_it(platform: Platform, tmp_path: Path) -> None:
+    port = platform.url.rpartition(":")[2]
+    refused = subprocess.run([FAIRLEAD, "up", "--port", port], cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    assert refused.returncode == exits.CONFLICT
+    assert port in refused.stderr
+    assert "--port" in refused.stderr
+
+
+def test_an_unknown_model_is_refused_by_every_command(platform: Platform) -> None:
+    for command in ("status", "history", "rollback", "wait", "explain"):
+        platform.command(command, "rose", expect=exits.NOT_FOUND)
+
+
+def test_a_killed_supervisors_children_are_found_and_stopped(tmp_path: Path) -> None:
+    with running_platform(tmp_path, doublers(tmp_path, "1.0.0")) as platform:
+        children = platform.children()
+        assert len(children) == 3
+        os.kill(platform.process.pid, signal.SIGKILL)
+        platform.process.wait_until(lambda: not is_alive(platform.process.pid), "the supervisor is gone", within=10)
+        said = platform.command("down")
+        assert all(name in said for name in children)
+        assert not any(is_alive(pid) for pid in children.values())
+
+
+def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:
+    with running_platform(tmp_path, doublers(tmp_path, "1.0.0")) as platform:
+        children = platform.children()
+        assert platform.stop() == 0
+        deadline = time.monotonic() + 5
+        while any(is_alive(pid) for pid in children.values()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not any(is_alive(pid) for pid in children.values())
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
