@@ -18,7 +18,10 @@ API_VERSION = "fairlead.dev/v1alpha1"
 class Document(BaseModel):
     """The base of every document that is stored or sent: frozen, strict about names, camelCase in JSON."""
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+    # Built when first used: a command that writes one action must not pay for the schema of every other document.
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, defer_build=True
+    )
 
     def to_json(self) -> dict[str, Any]:
         """The document as plain JSON data, camelCase, defaults included."""
