@@ -13,6 +13,7 @@ import uvicorn
 
 from fairlead.contracts.platform import Run
 from fairlead.control.api import build_api
+from fairlead.control.door import Door
 from fairlead.control.loop import Loop
 from fairlead.control.smoke import GatewaySmoke
 from fairlead.rollout.analysis.envoy_stats import EnvoyStats
@@ -26,6 +27,8 @@ from fairlead.routing.snapshot import Endpoint, Settings
 from fairlead.store.sqlite import SqliteStore
 
 LOOPBACK = "127.0.0.1"
+DOOR = "control.sock"
+"""Beside the ledger; commands find it there (cli.ask)."""
 
 
 def run(ledger: Path, folder: Path, facts: Run) -> None:
@@ -52,11 +55,13 @@ def run(ledger: Path, folder: Path, facts: Run) -> None:
     write_bootstrap(folder, facts)
     turning = threading.Thread(target=loop.run, name="loop")
     turning.start()
+    door = Door(ledger.with_name(DOOR), store)
     try:
         uvicorn.run(
             build_api(store, loop), host=LOOPBACK, port=facts.control.port, log_level="warning", access_log=False
         )
     finally:
+        door.close()
         loop.stop()
         turning.join()
         smoke.close()

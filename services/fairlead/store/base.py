@@ -101,6 +101,10 @@ class ActionStore(Protocol):
         """Store it; the same name again returns what is stored. Raises Conflict if that differs in what it asks."""
         ...
 
+    def action(self, name: str) -> Action:
+        """One action. Raises NotFound."""
+        ...
+
     def actions(self, route: str | None = None, *, outcome: Outcome | None = None) -> list[Action]:
         """Actions, oldest first."""
         ...

@@ -15,6 +15,7 @@ import pytest
 from fairlead.cli import exits
 from support.faults import folders
 from support.platform import DOUBLER, FAIRLEAD, Platform, doublers, running_platform
+from support.processes import wait_until
 
 STEPS = [{"weight": 1000, "minDuration": "300ms"}, {"weight": 5000, "minDuration": "300ms"}]
 CAREFUL = [{"weight": 1000, "minDuration": "100ms", "approval": True}]
@@ -150,7 +151,7 @@ def test_a_killed_supervisors_children_are_found_and_stopped(tmp_path: Path) -> 
         children = platform.children()
         assert len(children) == 3
         os.kill(platform.process.pid, signal.SIGKILL)
-        platform.process.wait_until(lambda: not is_alive(platform.process.pid), "the supervisor is gone", within=10)
+        wait_until(lambda: not is_alive(platform.process.pid), "the supervisor is gone", within=10)
         said = platform.command("down")
         assert all(name in said for name in children)
         assert not any(is_alive(pid) for pid in children.values())

@@ -47,11 +47,13 @@ def test_an_unknown_command_is_a_usage_error_without_a_traceback() -> None:
     assert "Traceback" not in answer.stderr
 
 
-def test_a_rollback_imports_no_web_framework_and_no_numbers_library() -> None:
-    code = "import sys; import fairlead.cli.commands.rollback; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    heavy = {"fastapi", "starlette", "uvicorn", "numpy", "sklearn", "kubernetes", "torch", "httpx", "asyncio"}
-    assert not heavy & set(loaded)
+def test_a_rollback_pays_for_no_import_it_does_not_need(tmp_path: Path) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "fairlead.cli.main", "rollback", "iris"]
+    told = subprocess.run([*command, "--state", str(tmp_path)], capture_output=True, text=True, timeout=30)
+    assert told.returncode == exits.UNAVAILABLE  # it went all the way to the door
+    loaded = {line.rpartition("|")[2].strip() for line in told.stderr.splitlines() if line.startswith("import time:")}
+    assert "fairlead.cli.ask" in loaded
+    assert not loaded & {"pydantic", "sqlite3", "rich", "fastapi", "numpy", "kubernetes", "torch", "httpx", "asyncio"}
 
 
 def test_a_command_without_a_platform_says_how_to_start_one(tmp_path: Path) -> None:

@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from fairlead.cli.await_action import ask
-from fairlead.cli.connect import DEFAULT_STATE, JsonOption, ReasonOption, StateOption
-from fairlead.contracts.action import ActionType
+from fairlead.cli.ask import ask
+from fairlead.cli.options import DEFAULT_STATE, JsonOption, ReasonOption, StateOption
 
 
 def command(
@@ -18,4 +17,4 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Let the rollout take the step that waits for a person."""
-    ask(state, model, ActionType.APPROVE, reason=reason, as_json=as_json)
+    ask(state, model, "approve", reason=reason, as_json=as_json)

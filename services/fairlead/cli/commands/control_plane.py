@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from fairlead.cli.connect import DEFAULT_STATE, StateOption
+from fairlead.cli.options import DEFAULT_STATE, StateOption
 from fairlead.control import app
 from fairlead.local.state import StateFolder
 

@@ -8,7 +8,7 @@ import signal
 import time
 
 from fairlead import errors
-from fairlead.cli.connect import DEFAULT_STATE, StateOption
+from fairlead.cli.options import DEFAULT_STATE, StateOption
 from fairlead.local.state import StateFolder
 from fairlead.local.supervisor import stop_orphans
 

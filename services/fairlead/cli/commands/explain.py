@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from fairlead import errors
-from fairlead.cli.connect import DEFAULT_STATE, JsonOption, StateOption, connect
+from fairlead.cli.connect import connect
+from fairlead.cli.options import DEFAULT_STATE, JsonOption, StateOption
 from fairlead.cli.output import console, make_table, print_json
 from fairlead.routing.explain import Explanation, explain, to_json
 from fairlead.routing.snapshot import Routed

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from fairlead import errors
-from fairlead.cli.connect import DEFAULT_STATE, JsonOption, StateOption, connect
+from fairlead.cli.connect import connect
+from fairlead.cli.options import DEFAULT_STATE, JsonOption, StateOption
 from fairlead.cli.output import console, make_table, moment, percent, print_json
 from fairlead.contracts.revision import Revision
 from fairlead.store.base import Store

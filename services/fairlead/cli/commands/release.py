@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from fairlead.cli.connect import DEFAULT_STATE, JsonOption, ReasonOption, StateOption, connect
+from fairlead.cli.connect import connect
+from fairlead.cli.options import DEFAULT_STATE, JsonOption, ReasonOption, StateOption
 
 
 def command(

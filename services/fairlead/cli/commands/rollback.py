@@ -7,9 +7,8 @@ from typing import Annotated
 import typer
 
 from fairlead import errors
-from fairlead.cli.await_action import ask
-from fairlead.cli.connect import DEFAULT_STATE, JsonOption, ReasonOption, StateOption
-from fairlead.contracts.action import ActionType
+from fairlead.cli.ask import ask
+from fairlead.cli.options import DEFAULT_STATE, JsonOption, ReasonOption, StateOption
 
 
 def command(
@@ -22,7 +21,7 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Go back at once: end the running rollout, or return to the version before the last promotion."""
-    ask(state, model, ActionType.ROLLBACK, reason=reason, as_json=as_json, to_revision=_sequence(to, model))
+    ask(state, model, "rollback", reason=reason, as_json=as_json, to_revision=_sequence(to, model))
 
 
 def _sequence(text: str | None, model: str) -> int | None:

@@ -12,7 +12,8 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from fairlead.cli.connect import DEFAULT_STATE, JsonOption, StateOption, connect
+from fairlead.cli.connect import connect
+from fairlead.cli.options import DEFAULT_STATE, JsonOption, StateOption
 from fairlead.cli.output import ago, console, make_table, percent, print_json
 from fairlead.contracts.route import TOTAL_WEIGHT
 from fairlead.contracts.status import Status

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from fairlead.cli.connect import DEFAULT_STATE, StateOption, actor
+from fairlead.cli.connect import actor
+from fairlead.cli.options import DEFAULT_STATE, StateOption
 from fairlead.local import up
 
 

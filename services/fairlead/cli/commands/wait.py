@@ -11,7 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from fairlead import errors
 from fairlead.cli import exits
-from fairlead.cli.connect import DEFAULT_STATE, JsonOption, StateOption, connect
+from fairlead.cli.connect import connect
+from fairlead.cli.options import DEFAULT_STATE, JsonOption, StateOption
 from fairlead.cli.output import percent, print_json
 from fairlead.contracts.base import Duration
 from fairlead.contracts.revision import Phase, Revision

@@ -32,6 +32,13 @@ class SqliteActions:
             )
         return found
 
+    def action(self, name: str) -> Action:
+        """One action. Raises NotFound."""
+        found = self._action(name)
+        if found is None:
+            raise errors.NotFound(f"there is no action {name!r}")
+        return found
+
     def actions(self, route: str | None = None, *, outcome: Outcome | None = None) -> list[Action]:
         """Actions, oldest first."""
         with self._database.reading() as connection:
@@ -45,9 +52,7 @@ class SqliteActions:
     def finish_action(self, name: str, outcome: Outcome, *, message: str = "", revision: int | None = None) -> None:
         """Say what became of it. Finishing a finished one again with the same outcome does nothing."""
         with self._database.writing() as connection:
-            found = self._action(name)
-            if found is None:
-                raise errors.NotFound(f"there is no action {name!r}")
+            found = self.action(name)
             if found.outcome is outcome:
                 return
             if found.outcome is not Outcome.PENDING:

@@ -1,0 +1,169 @@
+"""The door: what comes in over the socket, against a real store and a thread that answers as the engine does."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import socket
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from fairlead import errors
+from fairlead.cli.ask import ask
+from fairlead.contracts.action import ActionType, Outcome
+from fairlead.contracts.route import RouteSpec
+from fairlead.control.app import DOOR
+from fairlead.control.door import MAX_BYTES, Door
+from fairlead.store.sqlite import SqliteStore
+
+SPEC = RouteSpec.model_validate({"model": "iris", "versions": {"1.0.0": {}}, "target": {"version": "1.0.0"}})
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    with SqliteStore(tmp_path / "ledger.db") as store:
+        store.put_route("iris", SPEC, now=datetime.now(UTC), actor="test")
+        yield store
+
+
+@contextmanager
+def opened(folder: Path, store: SqliteStore, *, within_s: float = 5.0) -> Iterator[None]:
+    door = Door(folder / DOOR, store, answer_within_s=within_s)
+    try:
+        yield
+    finally:
+        door.close()
+
+
+@contextmanager
+def engine(store: SqliteStore, outcome: Outcome, message: str = "") -> Iterator[None]:
+    """Finishes whatever is asked."""
+    ending = threading.Event()
+
+    def work() -> None:
+        while not ending.wait(0.002):
+            for action in store.actions(outcome=Outcome.PENDING):
+                store.finish_action(action.name, outcome, message=message, revision=7)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        ending.set()
+        thread.join()
+
+
+def knock(folder: Path, line: bytes) -> dict[str, dict[str, str]]:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(folder / DOOR))
+        connection.sendall(line)
+        answer: dict[str, dict[str, str]] = json.loads(connection.makefile("rb").readline())
+        return answer
+
+
+def test_a_request_is_carried_out_and_told(
+    tmp_path: Path, store: SqliteStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with opened(tmp_path, store), engine(store, Outcome.ACCEPTED, "back to 1.0.0"):
+        ask(tmp_path, "iris", "rollback", reason="worse", as_json=False)
+    assert capsys.readouterr().out == "iris: rollback accepted, revision iris.7. back to 1.0.0\n"
+
+
+def test_the_kernel_says_who_asked(tmp_path: Path, store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FAIRLEAD_ACTOR", raising=False)
+    with opened(tmp_path, store), engine(store, Outcome.ACCEPTED):
+        ask(tmp_path, "iris", "pause", reason="", as_json=False)
+    (action,) = store.actions("iris")
+    assert (action.actor, action.actor_verified) == (getpass.getuser(), hasattr(socket, "SO_PEERCRED"))
+
+
+def test_a_claimed_actor_is_recorded_as_claimed(
+    tmp_path: Path, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAIRLEAD_ACTOR", "pipeline 12")
+    with opened(tmp_path, store), engine(store, Outcome.ACCEPTED):
+        ask(tmp_path, "iris", "pause", reason="", as_json=False)
+    (action,) = store.actions("iris")
+    assert (action.actor, action.actor_verified) == ("pipeline 12", False)
+
+
+def test_a_refusal_comes_back_with_its_reason(tmp_path: Path, store: SqliteStore) -> None:
+    with (
+        opened(tmp_path, store),
+        engine(store, Outcome.REFUSED, "no rollout is under way"),
+        pytest.raises(errors.Refused, match="no rollout is under way"),
+    ):
+        ask(tmp_path, "iris", "pause", reason="", as_json=False)
+
+
+def test_an_engine_that_does_not_answer_is_told_and_the_request_stays_stored(
+    tmp_path: Path, store: SqliteStore
+) -> None:
+    with opened(tmp_path, store, within_s=0.05), pytest.raises(errors.Unavailable, match="is stored as rollback-"):
+        ask(tmp_path, "iris", "rollback", reason="", as_json=False)
+    (action,) = store.actions("iris")
+    assert action.outcome is Outcome.PENDING
+
+
+def test_an_unknown_model_is_named_with_those_there_are(tmp_path: Path, store: SqliteStore) -> None:
+    with opened(tmp_path, store), pytest.raises(errors.NotFound, match="rose") as raised:
+        ask(tmp_path, "rose", "rollback", reason="", as_json=False)
+    assert "iris" in str(raised.value.hint)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"{", b"[]", b"1", b'{"model": "iris", "type": "explode", "name": "x"}', b'{"model": "iris", "type": "pause"}'],
+)
+def test_nonsense_is_refused_and_stores_nothing(tmp_path: Path, store: SqliteStore, line: bytes) -> None:
+    with opened(tmp_path, store):
+        assert knock(tmp_path, line + b"\n")["error"]["kind"] == "Invalid"
+    assert store.actions() == []
+
+
+def test_a_line_without_end_is_cut_off(tmp_path: Path, store: SqliteStore) -> None:
+    with opened(tmp_path, store):
+        assert knock(tmp_path, b"[" * (MAX_BYTES + 1))["error"]["kind"] == "Invalid"
+
+
+def test_nobody_else_may_open_the_door(tmp_path: Path, store: SqliteStore) -> None:
+    with opened(tmp_path, store):
+        assert stat.S_IMODE(os.stat(tmp_path / DOOR).st_mode) == 0o600
+
+
+def test_a_control_plane_on_its_way_back_is_waited_for(tmp_path: Path, store: SqliteStore) -> None:
+    with socket.socket(socket.AF_UNIX) as killed:
+        killed.bind(str(tmp_path / DOOR))  # what a killed one leaves behind: an address that nobody listens at
+
+    def come_back() -> None:
+        time.sleep(0.1)
+        with opened(tmp_path, store), engine(store, Outcome.ACCEPTED):
+            time.sleep(0.5)
+
+    thread = threading.Thread(target=come_back)
+    thread.start()
+    ask(tmp_path, "iris", "rollback", reason="", as_json=False)
+    thread.join()
+    assert [action.outcome for action in store.actions("iris")] == [Outcome.ACCEPTED]
+
+
+def test_without_a_platform_the_way_to_one_is_told(tmp_path: Path) -> None:
+    with pytest.raises(errors.Unavailable, match="there is no platform"):
+        ask(tmp_path, "iris", "rollback", reason="", as_json=False)
+    (tmp_path / "ledger.db").touch()
+    with pytest.raises(errors.Unavailable, match="is not running"):
+        ask(tmp_path, "iris", "rollback", reason="", as_json=False)
+
+
+@pytest.mark.parametrize("verb", ["approve", "pause", "resume", "retry", "rollback"])
+def test_every_verb_of_the_command_line_is_one_of_the_contracts(verb: str) -> None:
+    assert ActionType(verb)
