@@ -128,7 +128,9 @@ def running_platform(folder: Path, models: Mapping[str, Mapping[str, Any]]) -> I
         platform.start()
         yield platform
     finally:
-        platform.stop()
+        if platform.stop() == -signal.SIGKILL:
+            # The test killed the supervisor: its children are nobody's then.
+            subprocess.run([FAIRLEAD, "down"], cwd=folder, capture_output=True, timeout=30, check=False)
 
 
 def doublers(
