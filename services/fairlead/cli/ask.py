@@ -17,8 +17,8 @@ from typing import Any
 from fairlead import errors
 
 DOOR = "control.sock"
-BACK_WITHIN_S = 5.0
-"""How long a control plane that was there may take to come back: the supervisor restarts it within a second."""
+BACK_WITHIN_S = 15.0
+"""How long a control plane that was there may take to come back: the supervisor restarts it within seconds."""
 ANSWER_WITHIN_S = 10.0
 
 
