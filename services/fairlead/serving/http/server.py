@@ -1,39 +1,18 @@
-"""uvicorn as this service wants it: signals that drain, problem documents even for what is no HTTP."""
+"""uvicorn as this service wants it: a socket before anything slow, and signals that drain."""
 
 from __future__ import annotations
 
 import asyncio
-import random
 import signal
 import socket
 from types import FrameType
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from fairlead import errors
-from fairlead.serving.http import corked, exchange, problems
+from fairlead.serving.http import connection, exchange
 from fairlead.serving.inference.lifecycle import Lifecycle
 from fairlead.serving.settings import Settings
-
-
-def protocol(identity: list[tuple[bytes, bytes]]) -> type[HttpToolsProtocol]:
-    """HTTP/1.1 by httptools. What it cannot read gets the same kind of answer as every other error."""
-
-    class Protocol(HttpToolsProtocol):
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(corked.Corked(transport, self.loop))
-
-        def send_400_response(self, msg: str) -> None:
-            request_id = f"{random.getrandbits(128):032x}"
-            problem = problems.Problem(400, "not-http", msg)
-            body = problem.body(request_id)
-            head = [*problem.head(body)["headers"], *identity, (b"x-request-id", request_id.encode())]
-            lines = [b"HTTP/1.1 400 Bad Request", *(name + b": " + value for name, value in head)]
-            self.transport.write(b"\r\n".join([*lines, b"connection: close", b"", body]))
-            self.transport.close()
-
-    return Protocol
 
 
 class Server(uvicorn.Server):
@@ -97,7 +76,7 @@ def server(app: exchange.App, identity: list[tuple[bytes, bytes]], state: Lifecy
     """The server for an application, ready to run on a listening socket."""
     config = uvicorn.Config(
         app,
-        http=protocol(identity),
+        http=connection.identified(identity),
         loop="uvloop",
         ws="none",
         lifespan="on",

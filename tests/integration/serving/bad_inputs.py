@@ -1,0 +1,305 @@
+"""Everything wrong that a client may send to a service of iris, as bytes, with the answer it must get."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from support.service import request
+
+LIMIT = 4 * 1024 * 1024
+"""Bytes a body may have, by default."""
+ROW = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
+FIELD = "sepal_length"
+PREDICT, V1, V2 = "/predict", "/v1/models/iris:predict", "/v2/models/iris/infer"
+Loc = tuple[str | int, ...]
+DEEP = b"[" * 100_000
+HUGE = b"1" + b"0" * 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """One bad input. `loc` is where the answer must say the fault is; None where no field is at fault."""
+
+    name: str
+    data: bytes
+    status: int
+    loc: Loc | None = None
+    then_end: bool = False
+
+
+def everything() -> list[Bad]:
+    """All of them."""
+    return [
+        *wrong_rows(),
+        *wrong_bodies(),
+        *wrong_instances(),
+        *wrong_tensors(),
+        *wrong_heads(),
+        *wrong_framing(),
+        *not_http(),
+    ]
+
+
+def post(path: str, document: Any, headers: Mapping[str, str] | None = None) -> bytes:
+    body = document if isinstance(document, bytes) else json.dumps(document).encode()
+    return request("POST", path, body, headers)
+
+
+def wrong_rows() -> Iterator[Bad]:
+    """A row whose one field is wrong, alone, in a list, as an instance, with the path to that field each time."""
+    values: dict[str, bytes] = {
+        "text": b'"5.1"',
+        "null": b"null",
+        "true": b"true",
+        "a list": b"[5.1]",
+        "an object": b"{}",
+        "zero": b"0",
+        "negative": b"-1",
+        "just above the range": b"10.000001",
+        "NaN": b"NaN",
+        "Infinity": b"Infinity",
+        "minus Infinity": b"-Infinity",
+        "a number beyond double": b"1e400",
+        "an integer of 400 digits": HUGE[:400],
+    }
+    for name, value in values.items():
+        row = json.dumps(ROW).encode().replace(b'"sepal_length": 5.1', b'"sepal_length": ' + value)
+        good = json.dumps(ROW).encode()
+        yield Bad(f"a field is {name}", post(PREDICT, row), 422, ("body", FIELD))
+        yield Bad(
+            f"a field of the second row is {name}",
+            post(PREDICT, b"[" + good + b"," + row + b"]"),
+            422,
+            ("body", 1, FIELD),
+        )
+        yield Bad(
+            f"a field of an instance is {name}",
+            post(V1, b'{"instances": [' + row + b"]}"),
+            422,
+            ("body", "instances", 0, FIELD),
+        )
+    missing = {name: value for name, value in ROW.items() if name != FIELD}
+    yield Bad("a field is missing", post(PREDICT, missing), 422, ("body", FIELD))
+    yield Bad("no field at all", post(PREDICT, {}), 422, ("body", FIELD))
+    yield Bad("an unknown field", post(PREDICT, ROW | {"colour": "blue"}), 422, ("body", "colour"))
+    yield Bad("a field in other letters", post(PREDICT, missing | {"Sepal_Length": 5.1}), 422, ("body", "Sepal_Length"))
+    yield Bad("an unknown field that is deep", post(PREDICT, ROW | {"x": [[[[{}]]]]}), 422, ("body", "x"))
+
+
+def wrong_bodies() -> Iterator[Bad]:
+    """Bodies that are no row and no list of rows."""
+    for name, document in {"null": [None], "a number": [5.1], "text": ["flower"], "a list": [[ROW]]}.items():
+        yield Bad(f"the row of a list is {name}", post(PREDICT, document), 422, ("body", 0))
+    bodies: dict[str, bytes] = {
+        "an integer of 5000 digits": HUGE,
+        "empty": b"",
+        "blank": b" \r\n\t",
+        "null": b"null",
+        "a number": b"42",
+        "text": b'"flower"',
+        "true": b"true",
+        "an empty list": b"[]",
+        "cut off": json.dumps(ROW).encode()[:-5],
+        "two documents": b"{}{}",
+        "a comma too many": b'{"sepal_length": 5.1,}',
+        "single quotes": b"{'sepal_length': 5.1}",
+        "form data": b"sepal_length=5.1&sepal_width=3.5",
+        "lists nested 100000 deep": DEEP,
+        "objects nested 20000 deep": b'{"a":' * 20_000,
+        "invalid UTF-8 in a key": b'{"sepal_\xff": 5.1}',
+        "a lone surrogate in a key": b'{"\\ud800": 5.1}',
+        "UTF-16": json.dumps(ROW).encode("utf-16"),
+        "a NUL byte": b'{"sepal_length": 5.1\x00}',
+        "a byte order mark": b"\xef\xbb\xbf" + json.dumps(ROW).encode(),
+        "gzip without saying so": b"\x1f\x8b\x08\x00" + bytes(20),
+        "a pickle": b"\x80\x04\x95" + bytes(20),
+    }
+    for name, body in bodies.items():
+        yield Bad(f"the body is {name}", post(PREDICT, body), 422, ("body",))
+    yield Bad("one row more than allowed", post(PREDICT, [ROW] * 4097), 422, ("body",))
+
+
+def wrong_instances() -> Iterator[Bad]:
+    """KServe V1 documents that are none."""
+    yield Bad("V1: a bare row", post(V1, ROW), 422, ("body", "instances"))
+    yield Bad("V1: a list", post(V1, [ROW]), 422, ("body",))
+    yield Bad("V1: null", post(V1, None), 422, ("body",))
+    yield Bad("V1: no instances", post(V1, {"instances": []}), 422, ("body", "instances"))
+    yield Bad("V1: instances are one row", post(V1, {"instances": ROW}), 422, ("body", "instances"))
+    yield Bad("V1: instances are null", post(V1, {"instances": None}), 422, ("body", "instances"))
+    yield Bad("V1: a member too many", post(V1, {"instances": [ROW], "inputs": []}), 422, ("body", "inputs"))
+    yield Bad("V1: cut off", post(V1, b'{"instances": [{"sepal'), 422, ("body",))
+    yield Bad("V1: deep", post(V1, b'{"instances": ' + DEEP), 422, ("body",))
+
+
+def tensors(**changes: Any) -> list[dict[str, Any]]:
+    """One row as tensors; `changes` go into the first."""
+    made = [{"name": name, "shape": [1], "datatype": "FP64", "data": [value]} for name, value in ROW.items()]
+    made[0] |= changes
+    return made
+
+
+def wrong_tensors() -> Iterator[Bad]:
+    """Open Inference Protocol documents whose first tensor, or whole, is wrong."""
+    first: Loc = ("body", "inputs", 0)
+    one: dict[str, tuple[dict[str, Any], Loc]] = {
+        "no such input": ({"name": "colour"}, (*first, "name")),
+        "the name is null": ({"name": None}, (*first, "name")),
+        "FP32 for FP64": ({"datatype": "FP32"}, (*first, "datatype")),
+        "a datatype that does not exist": ({"datatype": "FP65"}, (*first, "datatype")),
+        "the datatype is a number": ({"datatype": 64}, (*first, "datatype")),
+        "no dimension": ({"shape": []}, (*first, "shape")),
+        "a dimension too many": ({"shape": [1, 1, 1]}, (*first, "shape")),
+        "a second dimension of 2": ({"shape": [1, 2], "data": [1.0, 2.0]}, (*first, "shape")),
+        "nine dimensions": ({"shape": [1] * 9}, (*first, "shape")),
+        "no rows": ({"shape": [0], "data": []}, (*first, "shape", 0)),
+        "a negative dimension": ({"shape": [-1]}, (*first, "shape", 0)),
+        "a dimension of 2^63": ({"shape": [2**63]}, (*first, "shape", 0)),
+        "a dimension of 10^30": ({"shape": [10**30]}, (*first, "shape", 0)),
+        "a dimension that is text": ({"shape": ["1"]}, (*first, "shape", 0)),
+        "a dimension that is no whole number": ({"shape": [1.5]}, (*first, "shape", 0)),
+        "the shape is a number": ({"shape": 1}, (*first, "shape")),
+        "more rows than data": ({"shape": [2]}, (*first, "data")),
+        "more data than rows": ({"data": [1.0, 2.0]}, (*first, "data")),
+        "no data": ({"data": []}, (*first, "data")),
+        "data is a number": ({"data": 1.0}, (*first, "data")),
+        "data is null": ({"data": None}, (*first, "data")),
+        "an element is text": ({"data": ["5.1"]}, (*first, "data", 0)),
+        "an element is null": ({"data": [None]}, (*first, "data", 0)),
+        "an element is true": ({"data": [True]}, (*first, "data", 0)),
+        "an element is an object": ({"data": [{}]}, (*first, "data", 0)),
+        "an element beyond double": ({"data": [10**400]}, (*first, "data", 0)),
+        "an element out of range": ({"data": [11.0]}, (*first, "data", 0)),
+        "data nested where the shape is flat": ({"data": [[[5.1]]]}, (*first, "data")),
+        "a member too many": ({"dtype": "FP64"}, (*first, "dtype")),
+        "a parameter that is a list": ({"parameters": {"a": []}}, (*first, "parameters", "a", "str")),
+    }
+    for name, (changes, loc) in one.items():
+        yield Bad(f"V2: {name}", post(V2, {"inputs": tensors(**changes)}), 422, loc)
+    ragged = [dict(tensor, shape=[2], data=[1.0, 2.0]) for tensor in tensors()]
+    ragged[2] |= {"shape": [1], "data": [1.0]}
+    more: dict[str, tuple[Any, Loc]] = {
+        "an input twice": ({"inputs": [*tensors(), tensors()[0]]}, ("body", "inputs", 4, "name")),
+        "an input missing": ({"inputs": tensors()[1:]}, ("body", "inputs")),
+        "inputs of unequal length": ({"inputs": ragged}, ("body", "inputs", 2, "shape")),
+        "no inputs": ({"inputs": []}, ("body", "inputs")),
+        "inputs are null": ({"inputs": None}, ("body", "inputs")),
+        "inputs are an object": ({"inputs": {"sepal_length": [5.1]}}, ("body", "inputs")),
+        "an input is null": ({"inputs": [None]}, ("body", "inputs", 0)),
+        "a bare row": (ROW, ("body", "inputs")),
+        "a list": ([], ("body",)),
+        "null": (None, ("body",)),
+        "NaN": (
+            json.dumps({"inputs": tensors(data=[float("nan")])}).encode(),
+            ("body", "inputs", 0, "data", 0),
+        ),
+        "an id that is a number": ({"id": 7, "inputs": tensors()}, ("body", "id")),
+        "an id of 257 letters": ({"id": "x" * 257, "inputs": tensors()}, ("body", "id")),
+        "no such output": (
+            {"inputs": tensors(), "outputs": [{"name": "colour"}]},
+            ("body", "outputs", 0, "name"),
+        ),
+        "outputs are text": ({"inputs": tensors(), "outputs": "label"}, ("body", "outputs")),
+        "a member beside the inputs": ({"inputs": tensors(), "instances": []}, ("body", "instances")),
+        "data nested 100000 deep": (b'{"inputs": [{"data": ' + DEEP, ("body",)),
+        "4097 rows": (
+            {"inputs": [dict(tensor, shape=[4097], data=[1.0] * 4097) for tensor in tensors()]},
+            ("body", "inputs", 0, "shape", 0),
+        ),
+    }
+    for name, (document, loc) in more.items():
+        yield Bad(f"V2: {name}", post(V2, document), 422, loc)
+    binary = {"inference-header-content-length": "20", "content-type": "application/octet-stream"}
+    yield Bad("V2: the binary extension", post(V2, bytes(64), binary), 415)
+
+
+def wrong_heads() -> Iterator[Bad]:
+    """Requests whose method, path or header is wrong."""
+    kinds = {
+        "text": "text/plain",
+        "a form": "application/x-www-form-urlencoded",
+        "XML": "application/xml",
+        "a part of a form": "multipart/form-data; boundary=x",
+        "JSON in Latin-1": "application/json; charset=iso-8859-1",
+        "JSON lines": "application/x-ndjson",
+        "not said": "",
+        "nonsense": "\xff;;;=",
+    }
+    for name, kind in kinds.items():
+        yield Bad(f"the media type is {name}", post(PREDICT, ROW, {"content-type": kind}), 415)
+    deadline: Loc = ("header", "x-deadline-ms")
+    for name, value in {"text": "soon", "negative": "-5", "a fraction": "1.5", "endless": "9" * 40}.items():
+        yield Bad(f"the deadline is {name}", post(PREDICT, ROW, {"x-deadline-ms": value}), 422, deadline)
+    for method in ("GET", "PUT", "DELETE", "PATCH"):
+        yield Bad(f"{method} /predict", request(method, PREDICT), 405)
+    yield Bad("POST /metrics", request("POST", "/metrics"), 405)
+    for path in (
+        "/",
+        "/predict/1",
+        "/Predict",
+        "/v1/models/rose:predict",
+        "/v2/models/rose/infer",
+        "/v2/models/iris/versions/9.9.9/infer",
+        "/docs/..%2f..%2fetc%2fpasswd",
+        "/%00",
+        "/%ff%fe",
+        "/" + "x" * 8000,
+    ):
+        yield Bad(f"POST {path[:40]}", post(path, ROW), 404)
+
+
+def wrong_framing() -> Iterator[Bad]:
+    """Bodies too large, too short, or not framed as HTTP says."""
+    body = json.dumps(ROW).encode()
+    chunked = {"content-length": "", "transfer-encoding": "chunked"}
+
+    def in_chunks(raw: bytes) -> bytes:
+        return request("POST", PREDICT, raw, chunked)
+
+    yield Bad("a length over the limit", post(PREDICT, b"{}", {"content-length": str(LIMIT + 1)}), 413)
+    yield Bad("a length of 18 digits", post(PREDICT, b"{}", {"content-length": "9" * 18}), 413)
+    yield Bad("a length that overflows", post(PREDICT, b"{}", {"content-length": "9" * 40}), 400)
+    yield Bad("a length that is negative", post(PREDICT, b"{}", {"content-length": "-1"}), 400)
+    yield Bad("a length that is text", post(PREDICT, b"{}", {"content-length": "two"}), 400)
+    yield Bad("two lengths", post(PREDICT, body, {"Content-Length": "1"}), 400)
+    yield Bad("a length and chunks", post(PREDICT, b"0\r\n\r\n", {"transfer-encoding": "chunked"}), 400)
+    yield Bad("a body over the limit, whole", post(PREDICT, b"[" + b" " * LIMIT + b"]"), 413)
+    piece = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
+    yield Bad("a body over the limit, in chunks", in_chunks(piece * 65 + b"0\r\n\r\n"), 413)
+    yield Bad("chunks whose size is no number", in_chunks(b"xyz\r\n{}\r\n0\r\n\r\n"), 400)
+    yield Bad("chunks longer than they say", in_chunks(b"2\r\n{}{}{}\r\n0\r\n\r\n"), 400)
+    yield Bad("chunks of garbage", in_chunks(bytes(range(256))), 400)
+    yield Bad("chunks, an endless size", in_chunks(b"f" * 40 + b"\r\n"), 400)
+    yield Bad("chunks that end too soon", in_chunks(b"5\r\n{}"), 400, then_end=True)
+    yield Bad("a body cut off", post(PREDICT, body[:20], {"content-length": str(len(body))}), 400, then_end=True)
+    yield Bad("no body where one was said", post(PREDICT, b"", {"content-length": "5"}), 400, then_end=True)
+    yield Bad("a body shorter than it is", post(PREDICT, body, {"content-length": str(len(body) - 1)}), 422, ("body",))
+
+
+def not_http() -> Iterator[Bad]:
+    """Bytes on the socket that no HTTP/1.1 server can make sense of."""
+    raw = {
+        "a greeting of TLS": bytes.fromhex("16030100c8010000c40303") + bytes(64),
+        "HTTP/2's preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "text": b"hello, flower\r\n\r\n",
+        "NUL bytes": bytes(512),
+        "every byte there is": bytes(range(256)) * 4,
+        "a method that does not exist": b"GUESS /predict HTTP/1.1\r\n\r\n",
+        "HTTP/9.9": b"GET /livez HTTP/9.9\r\n\r\n",
+        "a path that is no ASCII": b"GET /\xc3\xa9 HTTP/1.1\r\n\r\n",
+        "a header without a colon": b"GET /livez HTTP/1.1\r\nnonsense\r\n\r\n",
+        "a header with a space in its name": b"GET /livez HTTP/1.1\r\na b: c\r\n\r\n",
+        "a header with a NUL": b"GET /livez HTTP/1.1\r\na: \x00\r\n\r\n",
+        "a folded header": b"GET /livez HTTP/1.1\r\na: b\r\n c\r\n\r\n",
+        "a proxy's question": b"CONNECT example.org:443 HTTP/1.1\r\n\r\n",
+    }
+    for name, data in raw.items():
+        yield Bad(f"not HTTP: {name}", data, 400)
+    endless = b"GET /livez HTTP/1.1\r\n"
+    yield Bad("a header of 1 MiB", endless + b"a: " + b"x" * (1 << 20), 431)
+    yield Bad("a million bytes of headers", endless + b"".join(b"a%d: b\r\n" % n for n in range(100_000)), 431)
+    yield Bad("a path of 1 MiB", b"GET /" + b"x" * (1 << 20), 431)
+    yield Bad("half a request", b"POST /predict HTTP/1.1\r\nhost: t", 400, then_end=True)

@@ -1,0 +1,58 @@
+"""No input makes the real service of iris fail: each is refused with a reason, and the next prediction is right."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from integration.serving.bad_inputs import PREDICT, Bad, everything, post
+from support.service import Reply, Service
+
+IRIS = Path(__file__).parents[3] / "build" / "models" / "iris" / "1.0.0"
+EVERYTHING = everything()
+
+
+@pytest.fixture(scope="module")
+def iris(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    assert IRIS.exists(), "build/models/iris is missing: run ci/models"
+    with Service(IRIS, log=tmp_path_factory.mktemp("iris") / "log", flags=["--drain-s", "0"]) as service:
+        yield service
+
+
+def golden() -> tuple[object, object]:
+    row = json.loads((IRIS / "golden.jsonl").read_text().splitlines()[0])
+    return row["input"], row["expected"]
+
+
+@pytest.mark.parametrize("bad", EVERYTHING, ids=lambda bad: bad.name)
+def test_a_bad_input_is_refused_with_a_reason_and_harms_nobody(iris: Service, bad: Bad) -> None:
+    logged = iris.process.log.stat().st_size
+    check_refusal(iris.send(bad.data, then_end=bad.then_end), bad)
+    given, expected = golden()
+    assert iris.send(post(PREDICT, given)).json() == expected
+    assert "raceback" not in iris.process.log.read_text()[logged:]
+
+
+def check_refusal(reply: Reply, bad: Bad) -> None:
+    assert reply.status == bad.status, reply
+    assert reply.headers["content-type"] == "application/problem+json"
+    assert (reply.headers["x-model-name"], reply.headers["x-model-version"]) == ("iris", "1.0.0")
+    problem = reply.json()
+    assert problem["status"] == bad.status
+    assert problem["request_id"] == reply.headers["x-request-id"]
+    assert problem["detail"]
+    assert b"raceback" not in reply.body
+    if bad.loc is not None:
+        assert list(bad.loc) in [error["loc"] for error in problem["errors"]], problem["errors"]
+
+
+def test_the_bad_inputs_are_many_and_different() -> None:
+    assert len({bad.data for bad in EVERYTHING}) == len(EVERYTHING) >= 60
+    assert len({bad.name for bad in EVERYTHING}) == len(EVERYTHING)
+
+
+def test_the_service_has_logged_no_error(iris: Service) -> None:
+    assert [line for line in iris.log_lines() if line["level"] == "error"] == []

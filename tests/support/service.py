@@ -1,0 +1,115 @@
+"""A model service as a real process, and a client that sends bytes, so that it can also send what is no HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from support.processes import Child, free_port
+
+FAIRLEAD = Path(sys.executable).with_name("fairlead")
+HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer, as it came over the wire."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body, read."""
+        return json.loads(self.body)
+
+
+def request(method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> bytes:
+    """A whole HTTP/1.1 request; `headers` win over the usual ones, and an empty value leaves one out."""
+    usual = {"host": "test", "content-type": "application/json", "content-length": str(len(body))}
+    given = {**usual, **(headers or {})}
+    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in given.items() if value)]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
+class Service:
+    """`fairlead serve FOLDER` on a free port; as a context manager it is ready inside the block and gone after it."""
+
+    def __init__(
+        self, folder: Path, *, log: Path, flags: Sequence[str] = (), env: Mapping[str, str] | None = None
+    ) -> None:
+        self.port = free_port()
+        command = [str(FAIRLEAD), "serve", str(folder), "--port", str(self.port), *flags]
+        self.process = Child(f"fairlead serve {folder.name}", command, log=log, env=env)
+
+    def connect(self, within: float = 10.0) -> socket.socket:
+        """A connection; `within` bounds every wait on it."""
+        return socket.create_connection((HOST, self.port), timeout=within)
+
+    def send(self, data: bytes, *, then_end: bool = False, within: float = 10.0) -> Reply:
+        """The answer to these bytes on a connection of their own; `then_end` ends the sending side after them."""
+        with self.connect(within) as connection:
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # refused before all of it was sent
+                connection.sendall(data)
+                if then_end:
+                    connection.shutdown(socket.SHUT_WR)
+            return read(connection)
+
+    def ask(
+        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None, within: float = 10.0
+    ) -> Reply:
+        """The answer to a request."""
+        return self.send(request(method, path, body, headers), within=within)
+
+    def predict(self, document: Any, headers: Mapping[str, str] | None = None, within: float = 10.0) -> Reply:
+        """The answer of POST /predict."""
+        return self.ask("POST", "/predict", json.dumps(document).encode(), headers, within)
+
+    def answers(self, path: str, status: int) -> bool:
+        """Whether a GET has this status now."""
+        try:
+            return self.ask("GET", path, within=2.0).status == status
+        except OSError:
+            return False
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of the series with this name and these labels."""
+        wanted = [f'{label}="{value}"' for label, value in labels.items()]
+        lines = self.ask("GET", "/metrics").body.decode().splitlines()
+        found = [line for line in lines if line.startswith((f"{name}{{", f"{name} "))]
+        return sum(float(line.rpartition(" ")[2]) for line in found if all(part in line for part in wanted))
+
+    def log_lines(self) -> list[dict[str, Any]]:
+        """Everything it has logged; fails where a line is not JSON."""
+        return [json.loads(line) for line in self.process.log.read_text().splitlines()]
+
+    def start(self, path: str = "/readyz", status: int = 200) -> Self:
+        """Start it and wait until a GET of `path` has this status."""
+        self.process.start()
+        self.process.wait_until(lambda: self.answers(path, status), f"{path} answers {status}", within=60)
+        return self
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.process.stop()
+
+
+def read(connection: socket.socket) -> Reply:
+    """The next answer on a connection. Raises OSError or http.client.HTTPException where there is none."""
+    response = http.client.HTTPResponse(connection)
+    with response:
+        response.begin()
+        body = response.read()
+        return Reply(response.status, {name.lower(): value for name, value in response.getheaders()}, body)
