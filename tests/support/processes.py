@@ -132,6 +132,10 @@ class Child:
         except subprocess.TimeoutExpired:
             raise ProcessFailed(f"{self.name} still runs after {within:g} s\n{self.tail()}") from None
 
+    def send(self, what: signal.Signals) -> None:
+        """Send it a signal, and do not wait."""
+        self._started().send_signal(what)
+
     def stop(self, by: signal.Signals = signal.SIGTERM, *, within: float = 10.0) -> int:
         """Ask it to end and wait; kill it when it does not listen. Returns its exit code."""
         process = self._started()

@@ -94,7 +94,11 @@ class Service:
     def start(self, path: str = "/readyz", status: int = 200) -> Self:
         """Start it and wait until a GET of `path` has this status."""
         self.process.start()
-        self.process.wait_until(lambda: self.answers(path, status), f"{path} answers {status}", within=60)
+        try:
+            self.process.wait_until(lambda: self.answers(path, status), f"{path} answers {status}", within=60)
+        except BaseException:
+            self.process.stop()
+            raise
         return self
 
     def __enter__(self) -> Self:

@@ -109,11 +109,7 @@ class DataPlane:
 
     def _loaded(self, result: _Started | Exception) -> None:
         if isinstance(result, Exception):
-            message = (
-                result.message if isinstance(result, errors.FairleadError) else f"{type(result).__name__}: {result}"
-            )
-            self.state.enter("failed", f"the model cannot be served: {message}")
-            logger.error("model failed to start", exc_info=result, extra={"reason": message})
+            self._failed(result)
             return
         assert self._pool is not None  # start() made it and submitted the job whose result this is
         asked = self._served.manifest.batching
@@ -136,6 +132,13 @@ class DataPlane:
         self._when_ready()
         self.state.enter("ready", "ready")
         logger.info("ready", extra={"seconds": round(result.seconds, 3), "golden_rows": len(self._served.golden)})
+
+    def _failed(self, cause: Exception) -> None:
+        refused = isinstance(cause, errors.FairleadError) and cause.__cause__ is None
+        message = cause.message if isinstance(cause, errors.FairleadError) else f"{type(cause).__name__}: {cause}"
+        self.state.enter("failed", f"the model cannot be served: {message}")
+        # A refusal of ours is a sentence and no crash; anything else came from somewhere in the author's code.
+        logger.error("model failed to start", exc_info=None if refused else cause, extra={"reason": message})
 
 
 class _Started:

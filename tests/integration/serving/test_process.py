@@ -1,0 +1,195 @@
+"""The process around the model: where it listens, what it refuses to load, and how it ends."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from fairlead.cli import exits
+from integration.serving.sleeper import Sleeper
+from support import folders
+from support.processes import Child, ProcessFailed, free_port, free_ports, wait_until
+from support.service import FAIRLEAD, HOST, Service
+
+PORT_BY_DEFAULT = 8080
+
+
+@pytest.fixture(scope="module")
+def doubler(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return folders.make(tmp_path_factory.mktemp("doubler") / "model")
+
+
+class Marker:
+    """Writes a file the moment it is unpickled."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (open, (self.path, "w"))
+
+
+UNPICKLES = """
+import pickle
+from pathlib import Path
+from pydantic import BaseModel
+import fairlead
+
+class Row(BaseModel):
+    x: float
+
+class Unpickler(fairlead.Model[Row, Row]):
+    def load(self, artifact: Path) -> None:
+        self.value = pickle.loads(artifact.read_bytes())
+
+    def predict(self, rows: list[Row]) -> list[Row]:
+        return rows
+"""
+
+
+@pytest.mark.parametrize("is_tampered", [True, False], ids=["tampered", "as the manifest says"])
+def test_an_artifact_with_another_digest_is_refused_before_a_byte_of_it_is_unpickled(
+    tmp_path: Path, is_tampered: bool
+) -> None:
+    mark = tmp_path / "unpickled"
+    good, evil = pickle.dumps({"weights": [1.0]}), pickle.dumps(Marker(str(mark)))
+    folder = folders.make(
+        tmp_path / "model", code=UNPICKLES, artifact=evil, golden=[], name="unpickler", entry="model:Unpickler"
+    )
+    if not is_tampered:  # the counter-check: the same bytes do write the file where the manifest vouches for them
+        with Service(folder, log=tmp_path / "log", flags=["--drain-s", "0"]):
+            assert mark.exists()
+        return
+    manifest = folder / "fairlead.yaml"
+    digests = [hashlib.sha256(data).hexdigest() for data in (good, evil)]
+    manifest.write_text(manifest.read_text().replace(digests[1], digests[0]))
+    service = Service(folder, log=tmp_path / "log", flags=["--drain-s", "0"])
+    with service.start("/readyz", 503).process:
+        wait_until(lambda: "sha256" in service.ask("GET", "/readyz").body.decode(), "it says why")
+        refused = service.ask("GET", "/readyz")
+        assert all(digest in refused.json()["detail"] for digest in digests)
+        assert service.ask("GET", "/livez").status == 200
+        assert service.predict({"x": 1.0}).status == 503
+        (told,) = [line for line in service.log_lines() if line["level"] == "error"]
+        assert all(digest in json.dumps(told) for digest in digests)
+        assert "traceback" not in told, "a refusal is no crash"
+    assert not mark.exists()
+
+
+def test_sigterm_lets_requests_in_flight_finish_and_says_not_ready_first(tmp_path: Path) -> None:
+    sleeper = Sleeper(tmp_path)
+    with (
+        Service(sleeper.folder, log=tmp_path / "log", flags=["--drain-s", "0.7"]) as service,
+        ThreadPoolExecutor(3) as clients,
+    ):
+        running = clients.submit(service.predict, {"seconds": 1.5, "name": "running"})
+        wait_until(lambda: "running" in sleeper.asked(), "the model has begun")
+        queued = clients.submit(service.predict, {"seconds": 0, "name": "queued"})
+        wait_until(lambda: service.metric("fairlead_model_queue_rows") == 1, "another waits")
+        service.process.send(signal.SIGTERM)
+        wait_until(lambda: service.answers("/readyz", 503), "not ready", within=0.6)
+        draining = service.ask("GET", "/readyz")
+        assert "draining" in draining.json()["detail"]
+        assert draining.headers["connection"] == "close"
+        late = clients.submit(service.predict, {"seconds": 0, "name": "late"})
+        replies = [future.result() for future in (running, queued, late)]
+        assert [reply.status for reply in replies] == [200, 200, 200]
+        assert service.process.wait() == 0
+    assert service.log_lines()[-1]["message"] == "stopped"
+    assert sleeper.asked()[-3:] == ["running", "queued", "late"]
+
+
+def test_a_second_signal_ends_the_drain_at_once(tmp_path: Path, doubler: Path) -> None:
+    with Service(doubler, log=tmp_path / "log", flags=["--drain-s", "60"]) as service:
+        service.process.send(signal.SIGTERM)
+        wait_until(lambda: service.answers("/readyz", 503), "not ready")
+        began = time.monotonic()
+        service.process.send(signal.SIGTERM)
+        assert service.process.wait() == 0
+        assert time.monotonic() - began < 5
+
+
+def listening_at(log: Path) -> str:
+    """The URL that the service said it listens at."""
+    lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    return next((line["url"] for line in lines if line["message"] == "listening"), "")
+
+
+@pytest.mark.parametrize(
+    ("variables", "flags", "wins"),
+    [
+        (("PORT", "FAIRLEAD_SERVING_PORT"), ("--port",), "--port"),
+        (("PORT",), (), "PORT"),
+    ],
+)
+def test_the_port_is_the_flag_s_then_the_variable_s(
+    doubler: Path, tmp_path: Path, variables: tuple[str, ...], flags: tuple[str, ...], wins: str
+) -> None:
+    ports = {name: str(port) for name, port in zip((*variables, *flags), free_ports(3), strict=False)}
+    env = {"PORT": "", "FAIRLEAD_SERVING_PORT": ""} | {name: ports[name] for name in variables}
+    command = [
+        str(FAIRLEAD),
+        "serve",
+        str(doubler),
+        *(part for flag in flags for part in (flag, ports[flag])),
+        "--drain-s",
+        "0",
+    ]
+    with Child("serve", command, log=tmp_path / "log", env=env) as process:
+        process.wait_until(lambda: listening_at(tmp_path / "log") != "", "it says where it listens", within=60)
+        assert listening_at(tmp_path / "log") == f"http://{HOST}:{ports[wins]}"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other loopback addresses need no setting up on Linux alone")
+def test_without_a_flag_or_a_variable_the_port_is_8080(doubler: Path, tmp_path: Path) -> None:
+    env = {"PORT": "", "FAIRLEAD_SERVING_PORT": ""}
+    own = "127.83.17.5"  # an address of our own, so that it does not matter who listens on 127.0.0.1
+    command = [str(FAIRLEAD), "serve", str(doubler), "--host", own, "--drain-s", "0"]
+    with Child("serve", command, log=tmp_path / "log", env=env) as process:
+        process.wait_until(lambda: listening_at(tmp_path / "log") != "", "it says where it listens", within=60)
+        assert listening_at(tmp_path / "log") == f"http://{own}:{PORT_BY_DEFAULT}"
+
+
+@pytest.fixture
+def busy_port() -> Iterator[int]:
+    port = free_port()
+    with socket.create_server((HOST, port)):
+        yield port
+
+
+@pytest.mark.parametrize("by", ["--port", "PORT"])
+def test_a_busy_port_is_one_clear_sentence_and_the_documented_exit_code(doubler: Path, busy_port: int, by: str) -> None:
+    flags, env = (["--port", str(busy_port)], None) if by == "--port" else ([], {"PORT": str(busy_port)})
+    done = run("serve", str(doubler), *flags, env=env)
+    assert done.returncode == exits.CONFLICT
+    first, hint = done.stderr.splitlines()
+    assert first == f"fairlead: cannot listen on {HOST}, port {busy_port}: Address already in use"
+    assert "--port" in hint
+
+
+def run(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """`fairlead` with these arguments, to its end."""
+    clean = {"PORT": "", "FAIRLEAD_SERVING_PORT": ""} | (env or {})
+    try:
+        return subprocess.run(
+            [FAIRLEAD, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            env={**os.environ, **clean},
+            check=False,
+        )
+    except subprocess.TimeoutExpired as late:
+        raise ProcessFailed(f"it did not end: {late}") from None
