@@ -12,6 +12,7 @@ from pathlib import Path
 import uvicorn
 
 from fairlead.contracts.platform import Run
+from fairlead.control import archive
 from fairlead.control.api import build_api
 from fairlead.control.door import Door
 from fairlead.control.loop import Loop
@@ -47,7 +48,7 @@ def run(ledger: Path, folder: Path, facts: Run) -> None:
         metrics=EnvoyStats(LOOPBACK, facts.admin_port),
         smoke=smoke,
         clock=lambda: datetime.now(UTC),
-        log=log.info,
+        log=archive.write,
     )
     loop = Loop(store, engine, publisher, settings_of(facts, folder), log=log)
     loop.turn()
@@ -57,9 +58,7 @@ def run(ledger: Path, folder: Path, facts: Run) -> None:
     turning.start()
     door = Door(ledger.with_name(DOOR), store)
     try:
-        uvicorn.run(
-            build_api(store, loop), host=LOOPBACK, port=facts.control.port, log_level="warning", access_log=False
-        )
+        uvicorn.run(build_api(store, loop), host=LOOPBACK, port=facts.control.port, log_config=None, access_log=False)
     finally:
         door.close()
         loop.stop()

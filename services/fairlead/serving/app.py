@@ -12,10 +12,11 @@ from pathlib import Path
 import prometheus_client
 
 import fairlead
+from fairlead import logs
 from fairlead.serving.formats import folder as folders
 from fairlead.serving.http import api, docs, endpoint, exchange, front, golden, health, predict, presence, server, v2
 from fairlead.serving.inference import contract, dataplane, lifecycle
-from fairlead.serving.observe import logs, metrics
+from fairlead.serving.observe import metrics
 from fairlead.serving.settings import Settings
 
 logger = logging.getLogger(__name__)

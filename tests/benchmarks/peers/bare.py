@@ -1,11 +1,9 @@
 """The floor: an ASGI application that reads the body and returns as many bytes as a real answer has."""
 
+import os
 from typing import Any
 
-ANSWER = (
-    b'{"label":"setosa","probabilities":{"setosa":1.0,"versicolor":7.977622556495296e-20,'
-    b'"virginica":7.740293388703202e-39}}'
-)
+ANSWER = os.environ["BARE_ANSWER"].encode()
 HEAD = {
     "type": "http.response.start",
     "status": 200,

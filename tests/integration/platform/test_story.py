@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from fairlead.cli import exits
+from fairlead.contracts.revision import find_break
 from support.faults import folders
 from support.platform import DOUBLER, FAIRLEAD, Platform, doublers, running_platform
 from support.processes import wait_until
@@ -125,6 +126,15 @@ def test_what_was_served_at_a_time_is_known(platform: Platform) -> None:
 
 def test_the_ledger_verifies_after_all_this(platform: Platform) -> None:
     assert "the chain holds" in platform.command("history", "doubler", "--verify")
+
+
+def test_every_revision_is_one_json_line_of_the_control_planes_log(platform: Platform) -> None:
+    lines = [json.loads(line) for line in (platform.state / "logs" / "control-plane.log").read_text().splitlines()]
+    archived = [line["revision"] for line in lines if "revision" in line]
+    for model in ("doubler", "careful", "patient"):
+        kept = [revision.to_json() for revision in platform.store.revisions(model)]
+        assert [one for one in archived if one["route"] == model] == kept
+        assert find_break(kept) is None
 
 
 def test_a_second_platform_in_the_same_folder_is_refused(platform: Platform) -> None:

@@ -7,9 +7,9 @@ from types import ModuleType
 
 import pytest
 
-from benchmarks import bad_candidate, gateway_overhead, kills, rollback, sampling, table_changes
+from benchmarks import bad_candidate, gateway_overhead, hot_path, kills, rollback, sampling, table_changes
 
-PROOFS = [gateway_overhead, sampling, bad_candidate, table_changes, rollback, kills]
+PROOFS = [hot_path, gateway_overhead, sampling, bad_candidate, table_changes, rollback, kills]
 
 
 @pytest.mark.parametrize("module", PROOFS, ids=lambda module: module.__name__.rpartition(".")[2])

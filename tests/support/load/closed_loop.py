@@ -2,7 +2,7 @@
 
 It tells throughput at a fixed concurrency, and how busy it was itself: a generator near 100 % measures itself.
 
-    python -m support.load.closed_loop --port 8080 --path /predict --body '{...}' --expect '{"label"' --seconds 3
+    python -m support.load.closed_loop --port 8080 --path /predict --body '{...}' --expect '{...}' --seconds 3
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import select
 import socket
 import time
 from dataclasses import asdict, dataclass
+
+from fairlead.contracts import golden
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,31 @@ class WrongAnswer(Exception):
     """A reply was not what it must be; the measurement is void."""
 
 
+class Judge:
+    """Says of every body whether it is the expected JSON, floats within `RTOL`: a batch may change the last digit.
+
+    A body is read once; the same bytes again cost a look into a set.
+    """
+
+    RTOL = 1e-9
+
+    def __init__(self, expect: bytes) -> None:
+        self._expected = json.loads(expect)
+        self._good = {expect}
+
+    def check(self, body: bytes) -> None:
+        """Raise WrongAnswer unless it is."""
+        if body in self._good:
+            return
+        try:
+            difference = golden.compare(self._expected, json.loads(body), self.RTOL)
+        except ValueError as problem:
+            raise WrongAnswer(f"no JSON: {problem}: {body[:500]!r}") from problem
+        if difference is not None:
+            raise WrongAnswer(f"{difference}: {body[:500]!r}")
+        self._good.add(body)
+
+
 def request_bytes(path: str, body: bytes) -> bytes:
     """A whole request, made once."""
     head = (
@@ -38,7 +65,8 @@ def request_bytes(path: str, body: bytes) -> bytes:
 
 
 def run(address: tuple[str, int], request: bytes, expect: bytes, *, connections: int, seconds: float) -> Result:
-    """Keep `connections` requests in flight for so long. Every reply must be a 200 whose body starts with `expect`."""
+    """Keep `connections` requests in flight for so long. Every reply must be a 200 with the JSON `expect`."""
+    judge = Judge(expect)
     poll = select.epoll()
     sockets: dict[int, socket.socket] = {}
     received: dict[int, bytes] = {}
@@ -59,7 +87,7 @@ def run(address: tuple[str, int], request: bytes, expect: bytes, *, connections:
             if not data:
                 raise WrongAnswer("the server closed a connection")
             data = received.pop(descriptor, b"") + data
-            if not _is_whole(data, expect):
+            if not _is_whole(data, judge):
                 received[descriptor] = data
                 continue
             replies += 1
@@ -70,7 +98,7 @@ def run(address: tuple[str, int], request: bytes, expect: bytes, *, connections:
     return Result(replies, replies / wall, cpu / wall)
 
 
-def _is_whole(data: bytes, expect: bytes) -> bool:
+def _is_whole(data: bytes, judge: Judge) -> bool:
     """Whether the reply has arrived; raises where it is not a 200 with the body that is expected."""
     end = data.find(b"\r\n\r\n")
     if end < 0:
@@ -79,8 +107,9 @@ def _is_whole(data: bytes, expect: bytes) -> bool:
     length = int(data[start : data.find(b"\r", start)])
     if len(data) < end + 4 + length:
         return False
-    if not data.startswith(b"HTTP/1.1 200 ") or not data.startswith(expect, end + 4):
+    if not data.startswith(b"HTTP/1.1 200 ") or len(data) > end + 4 + length:
         raise WrongAnswer(data[:500].decode("utf-8", "replace"))
+    judge.check(data[end + 4 :])
     return True
 
 
@@ -89,7 +118,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--path", required=True)
     parser.add_argument("--body", required=True)
-    parser.add_argument("--expect", default="")
+    parser.add_argument("--expect", required=True, help="the JSON that every reply must be")
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--core", type=int, help="the CPU to stay on")

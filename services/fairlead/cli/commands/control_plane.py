@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-
+from fairlead import logs
 from fairlead.cli.options import DEFAULT_STATE, StateOption
 from fairlead.control import app
 from fairlead.local.state import StateFolder
@@ -11,6 +10,6 @@ from fairlead.local.state import StateFolder
 
 def command(state: StateOption = DEFAULT_STATE) -> None:
     """Run the control plane of the platform in this folder."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logs.configure("info")
     folder = StateFolder(state)
     app.run(folder.ledger, folder.gateway, folder.running())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,17 +18,24 @@ def takes_columns(model: Model[Any, Any]) -> bool:
     return type(model).predict_columns is not Model.predict_columns
 
 
-def columns(rows: Sequence[BaseModel]) -> np.ndarray:
-    """Rows as float64 [rows, fields], fields in the order of the row type."""
-    names = list(type(rows[0]).model_fields)
-    return np.array([[getattr(row, name) for name in names] for row in rows], dtype=np.float64)
+def columns(row_type: type[BaseModel]) -> Callable[[Sequence[BaseModel]], np.ndarray]:
+    """The function that writes rows as float64 [rows, fields], fields in the order of the row type."""
+    width = len(row_type.model_fields)
+    values = operator.attrgetter(*row_type.model_fields)
+
+    def written(rows: Sequence[BaseModel]) -> np.ndarray:
+        return np.array([values(row) for row in rows], dtype=np.float64).reshape(len(rows), width)
+
+    return written
 
 
 def answer(model: Model[Any, Any], rows: Sequence[BaseModel]) -> list[BaseModel]:
     """The model's answers to a batch, as many as rows; anything else is the model's fault and says so."""
     name = "predict_columns" if takes_columns(model) else "predict"
     try:
-        answers = model.predict_columns(columns(rows)) if takes_columns(model) else model.predict(list(rows))
+        answers = (
+            model.predict_columns(columns(type(rows[0]))(rows)) if takes_columns(model) else model.predict(list(rows))
+        )
     except errors.FairleadError:
         raise
     except Exception as cause:  # the author's code: it may raise anything

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
-from pydantic import BaseModel
 
 from fairlead import errors
 from fairlead.model import Model
@@ -38,13 +33,9 @@ def _by_columns(model: Model[Any, Any], terms: contract.Contract) -> batching.Co
             f"{type(model).__name__} defines predict_columns, which needs a number in every field; "
             f"{', '.join(others)} of {terms.row_type.__name__} are not numbers"
         )
-    values = operator.attrgetter(*fields)
+    columns = rows.columns(terms.row_type)
 
     def call(batch: list[Any]) -> list[Any]:
-        return terms.check(model.predict_columns(_array(batch, values, len(fields))), len(batch))
+        return terms.check(model.predict_columns(columns(batch)), len(batch))
 
     return call
-
-
-def _array(batch: Sequence[BaseModel], values: operator.attrgetter[Any], width: int) -> np.ndarray:
-    return np.array([values(row) for row in batch], dtype=np.float64).reshape(len(batch), width)

@@ -1,1 +1,1 @@
-"""What the service tells about itself: metrics and log lines. Sees values and names, never requests or the model."""
+"""What the service counts about itself. Sees values and names, never requests or the model."""

@@ -51,7 +51,11 @@ def test_both_ways_to_write_a_model_give_the_same_answers(model: ByRows) -> None
 
 
 def test_columns_stand_in_the_order_of_the_row_type() -> None:
-    assert rows.columns(GIVEN).tolist() == [[1, 2], [3, 4]]
+    assert rows.columns(Point)(GIVEN).tolist() == [[1, 2], [3, 4]]
+
+
+def test_a_row_type_of_one_field_is_one_column() -> None:
+    assert rows.columns(Total)([Total(total=1), Total(total=2)]).tolist() == [[1], [2]]
 
 
 def test_a_model_takes_columns_where_it_or_its_base_says_so() -> None:

@@ -1,7 +1,7 @@
 import json
 import logging
 
-from fairlead.serving.observe.logs import JsonLines
+from fairlead.logs import JsonLines
 
 
 def line(**changes: object) -> dict[str, object]:

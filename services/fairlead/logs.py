@@ -1,4 +1,4 @@
-"""One JSON object per line on stderr, and nothing else there."""
+"""What every process of the platform logs: one JSON object per line on stderr, and nothing else there."""
 
 from __future__ import annotations
 

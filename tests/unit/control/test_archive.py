@@ -1,0 +1,38 @@
+import io
+import json
+import logging
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairlead import logs
+from fairlead.contracts.base import canonical
+from fairlead.control import archive
+
+
+def logged(document: str) -> str:
+    handler = logging.StreamHandler(stream := io.StringIO())
+    handler.setFormatter(logs.JsonLines())
+    archive.logger.addHandler(handler)
+    archive.logger.setLevel("INFO")
+    try:
+        archive.write(document)
+    finally:
+        archive.logger.removeHandler(handler)
+        archive.logger.setLevel("NOTSET")
+    return stream.getvalue()
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+DOCUMENTS = st.dictionaries(
+    st.text(), st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=10)
+)
+
+
+@given(DOCUMENTS)
+def test_a_revision_is_one_line_and_comes_back_as_the_very_bytes_that_were_hashed(document: dict[str, object]) -> None:
+    text = logged(canonical(document))
+    line = json.loads(text)
+    assert text.endswith("\n")
+    assert text.count("\n") == 1
+    assert (line["message"], canonical(line["revision"])) == ("revision appended", canonical(document))
