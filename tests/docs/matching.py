@@ -16,12 +16,16 @@ _PLACEHOLDERS = {
     "time": r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d| UTC)?|\d\d:\d\d(?::\d\d)?",
     "id": r"[0-9A-Za-z][0-9A-Za-z._-]*",
     "path": r"\S+",
+    "revision": r"[a-z][a-z0-9-]*\.\d+",
 }
-# What a page may show as it once was, because its form says that it changes: 2.13 s, a digest, a point in time.
+# What a page may show as it once was, because its form says that it changes: 2.13 s, a digest, a point in time,
+# a revision.
 _MEASURED = {
     "time": re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d| UTC)?"),
     "seconds": re.compile(r"(?<![\w.])\d+\.\d+(?= ?(?:s|ms)\b)"),
     "hash": re.compile(r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{10,64}\b"),
+    # One more is appended when a version becomes ready after the first one: which is first is chance.
+    "revision": re.compile(r"\b[a-z][a-z0-9-]*\.\d+\b(?!\.?\w)"),
 }
 _TOKEN = re.compile(r"\.\.\.|<(" + "|".join(_PLACEHOLDERS) + r")>")
 
@@ -29,8 +33,8 @@ _TOKEN = re.compile(r"\.\.\.|<(" + "|".join(_PLACEHOLDERS) + r")>")
 def matches(expected: Sequence[str], actual: str) -> bool:
     """A line `...` stands for any lines, `...` inside a line for any text, `<number>` and its like for one value.
 
-    What changes by its form needs no placeholder: durations with a fraction, digests, points in time. Runs of
-    spaces are one space; blank lines at the ends do not count. An empty expectation fits everything.
+    What changes by its form needs no placeholder: durations with a fraction, digests, points in time, revisions. Runs
+    of spaces are one space; blank lines at the ends do not count. An empty expectation fits everything.
     """
     if not expected:
         return True
