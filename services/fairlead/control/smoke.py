@@ -8,6 +8,7 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from fairlead.contracts.gateway import pin_name
 from fairlead.contracts.golden import compare
 from fairlead.contracts.revision import Check, Verdict
 from fairlead.contracts.route import VersionRef
@@ -33,7 +34,7 @@ class GatewaySmoke:
         with self._lock:
             asked = self._asked.get(key)
             if asked is None:
-                asked = self._asked[key] = self._pool.submit(self._ask, table.model, ref)
+                asked = self._asked[key] = self._pool.submit(self._ask, table, ref)
             if not asked.done():
                 return _check(Verdict.INCONCLUSIVE, "the golden rows are being asked")
             verdict = asked.result()
@@ -45,8 +46,9 @@ class GatewaySmoke:
         """Forget what is being asked."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _ask(self, model: str, ref: VersionRef) -> Check:
-        base = f"/models/{model}/versions/{ref.version}"
+    def _ask(self, table: Table, ref: VersionRef) -> Check:
+        # Not its version alone: where two share one, the plain string is stable's.
+        base = f"/models/{table.model}/versions/{pin_name(table, ref)}"
         connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_S)
         try:
             status, golden = _exchange(connection, "GET", f"{base}/golden", None)

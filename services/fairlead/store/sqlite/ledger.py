@@ -150,7 +150,7 @@ class SqliteLedger:
         except ValidationError as error:
             raise errors.Invalid(
                 f"a revision in {self._database.path} cannot be read: {error.errors()[0]['msg']}",
-                hint="`fairlead verify` names it; restore a backup",
+                hint="`fairlead history MODEL --verify` names it; restore a backup",
             ) from error
 
     def _end(self, connection: sqlite3.Connection, route: str) -> tuple[int, str]:

@@ -1,0 +1,72 @@
+"""The measured tables of docs/benchmarks.md are what the kept results say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from docs.results import NOTHING, PAGE, RESULTS, ResultsError, read_results, written_into
+from docs.tables import bare, table_below
+
+ROOT = Path(__file__).resolve().parents[2]
+MARKED = "before\n<!-- results: begin, written by ci/results -->\nold\n<!-- results: end -->\nafter\n"
+
+
+def a_result(**fields: object) -> dict[str, object]:
+    claims = [{"what": "failed of 7", "target": "0", "measured": "1", "holds": False}]
+    return {
+        "name": "kills",
+        "title": "kill -9",
+        "command": "make bench BENCH=kills",
+        "date": "2026-01-02",
+        "machine": "2 cores",
+        "versions": {"python": "3.11.1"},
+        "holds": False,
+        "claims": claims,
+    } | fields
+
+
+def test_the_page_shows_the_results_that_are_kept() -> None:
+    page = PAGE.read_text()
+    assert written_into(page, read_results(RESULTS)) == page, "run ci/results"
+
+
+def test_the_page_lists_every_proof_that_make_bench_runs() -> None:
+    names = next(line for line in (ROOT / "ci/bench").read_text().splitlines() if "set -- " in line)
+    listed = [bare(row[0]) for row in table_below(PAGE, "Benchmarks and proofs")]
+    assert listed == names.split()[2:]
+
+
+def test_tables_replace_what_was_between_the_markers_and_nothing_else() -> None:
+    once = written_into(MARKED, [a_result()])
+    assert "| failed of 7 | 0 | 1 | **does not hold** |" in once
+    assert "Not every claim holds" in once
+    assert once.startswith("before\n<!-- results: begin, written by ci/results -->\n")
+    assert once.endswith("<!-- results: end -->\nafter\n")
+    assert "old" not in once
+    assert written_into(once, [a_result()]) == once
+
+
+def test_no_results_yet_is_said(tmp_path: Path) -> None:
+    assert NOTHING in written_into(MARKED, read_results(tmp_path / "absent"))
+
+
+def test_a_page_without_markers_is_refused() -> None:
+    with pytest.raises(ResultsError, match="results: begin"):
+        written_into("no markers\n", [])
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("{", "not the JSON object"),
+        ("[]", "not the JSON object"),
+        (json.dumps({"name": "x"}), "has no claims, command"),
+    ],
+)
+def test_a_result_of_another_form_is_named(tmp_path: Path, content: str, complaint: str) -> None:
+    (tmp_path / "odd.json").write_text(content)
+    with pytest.raises(ResultsError, match=f"odd.json .*{complaint}"):
+        read_results(tmp_path)

@@ -1,0 +1,67 @@
+"""Tables that repeat what the code says: settings, metrics, errors, paths, gates, actions."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+from docs.tables import bare, table_below
+from fairlead.cli import exits
+from fairlead.contracts import telemetry
+from fairlead.contracts.action import ActionType
+from fairlead.rollout.policy import gates
+from fairlead.serving.http import problems
+from fairlead.serving.settings import Settings
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+SERVICE = DOCS / "model-service.md"
+ROLLOUTS = DOCS / "rollouts.md"
+
+
+def test_the_settings_table_has_every_setting_with_its_default() -> None:
+    shown = [(bare(name), bare(default)) for name, default, _ in table_below(SERVICE, "Settings")]
+    assert shown == [(name, str(field.default)) for name, field in Settings.model_fields.items()]
+
+
+def test_the_metrics_table_has_every_metric_with_its_kind_labels_and_help() -> None:
+    rows = table_below(SERVICE, "Metrics")
+    shown = [(bare(name), kind, re.findall(r"`(\w+)`", labels), text) for name, kind, labels, text in rows]
+    first = len(telemetry.MODEL_IDENTITY)
+    assert shown == [(one.name, one.kind, list(one.labels[first:]), one.help) for one in telemetry.MODEL_SERVICE]
+
+
+def test_the_error_table_has_every_error_with_its_status() -> None:
+    shown = {(int(status), bare(kind)) for status, kind, _ in table_below(SERVICE, "Errors")}
+    ours = {(status, kind) for _, status, kind in problems.STATUSES}
+    # What the control plane and the command line raise never leaves a model service.
+    never = {(409, "conflict"), (403, "refused"), (503, "unavailable")}
+    assert ours - never <= shown
+
+
+def test_the_gate_table_has_every_gate_with_its_role() -> None:
+    shown = {bare(name): role for name, role, *_ in table_below(ROLLOUTS, "Gates")}
+    assert shown == dict(gates.ALWAYS)
+    assert shown.keys() == gates.GATES.keys()
+
+
+def test_the_action_table_has_every_action() -> None:
+    shown = {word for first, *_ in table_below(ROLLOUTS, "Actions") for word in re.findall(r"[a-z]+", first)}
+    assert {kind.value for kind in ActionType} <= shown
+
+
+def test_the_exit_codes_of_wait_are_those_of_the_code() -> None:
+    shown = {int(code): word for code, word, _ in table_below(ROLLOUTS, "Exit codes of `wait`")}
+    assert shown == {
+        exits.OK: "promoted",
+        exits.ROLLED_BACK: "rolled back",
+        exits.HELD: "held",
+        exits.TIMED_OUT: "timed out",
+    }
+
+
+def test_a_table_is_the_last_of_its_section(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# A\n\n| x |\n|---|\n| 1 |\n\n| y | z |\n|---|---|\n| `2` | 3 |\n\n# B\n\n| x |\n|---|\n| 4 |\n")
+    seen = SimpleNamespace(a=table_below(page, "A"), b=table_below(page, "B"))
+    assert seen == SimpleNamespace(a=[["`2`", "3"]], b=[["4"]])
