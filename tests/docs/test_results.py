@@ -11,7 +11,7 @@ from docs.results import NOTHING, PAGE, RESULTS, ResultsError, read_results, wri
 from docs.tables import bare, table_below
 
 ROOT = Path(__file__).resolve().parents[2]
-MARKED = "before\n<!-- results: begin, written by ci/results -->\nold\n<!-- results: end -->\nafter\n"
+MARKED = "before\n<!-- results: begin, written by ci/results -->\nstale\n<!-- results: end -->\nafter\n"
 
 
 def a_result(**fields: object) -> dict[str, object]:
@@ -45,7 +45,7 @@ def test_tables_replace_what_was_between_the_markers_and_nothing_else() -> None:
     assert "Not every claim holds" in once
     assert once.startswith("before\n<!-- results: begin, written by ci/results -->\n")
     assert once.endswith("<!-- results: end -->\nafter\n")
-    assert "old" not in once
+    assert "stale" not in once
     assert written_into(once, [a_result()]) == once
 
 

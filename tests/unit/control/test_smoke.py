@@ -1,0 +1,106 @@
+"""The smoke test asks the candidate, on the path that nobody else answers, and says what it saw."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from fairlead.contracts.revision import Check, Verdict
+from fairlead.contracts.route import VersionRef
+from fairlead.contracts.table import Table
+from fairlead.control.smoke import GatewaySmoke
+
+OLD = VersionRef(version="1.0.0", identity="a" * 10)
+NEW = VersionRef(version="1.0.0", identity="b" * 10)
+NEXT = VersionRef(version="1.1.0", identity="c" * 10)
+GOLDEN = {"rows": [{"input": {"x": 1}, "expected": {"label": "one"}}], "rtol": 1e-5}
+
+
+class Edge(ThreadingHTTPServer):
+    """A gateway's listener as far as a smoke test sees it: golden rows, and an answer to each."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked: list[str] = []
+        self.status = 200
+        self.label = "one"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Edge
+
+    def do_GET(self) -> None:
+        self._send(200, GOLDEN)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self._send(self.server.status, {"label": self.server.label})
+
+    def _send(self, status: int, document: object) -> None:
+        self.server.asked.append(self.path)
+        body = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def edge() -> Iterator[Edge]:
+    with Edge() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def asked(edge: Edge, table: Table, ref: VersionRef) -> Check:
+    """The verdict, once the answers are in."""
+    smoke = GatewaySmoke("127.0.0.1", edge.server_port)
+    try:
+        deadline = time.monotonic() + 30
+        while (check := smoke.smoke(table, ref)).reason == "the golden rows are being asked":
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        return check
+    finally:
+        smoke.close()
+
+
+def a_table(*pins: VersionRef) -> Table:
+    return Table(model="iris", stable=pins[0], pins=pins)
+
+
+def test_the_right_answers_pass(edge: Edge) -> None:
+    assert asked(edge, a_table(OLD, NEXT), NEXT).verdict is Verdict.PASS
+    assert edge.asked == ["/models/iris/versions/1.1.0/golden", "/models/iris/versions/1.1.0/predict"]
+
+
+def test_a_candidate_that_shares_its_version_with_stable_is_asked_and_not_stable(edge: Edge) -> None:
+    asked(edge, a_table(OLD, NEW), NEW)
+    name = f"1.0.0~{NEW.identity}"
+    assert edge.asked == [f"/models/iris/versions/{name}/golden", f"/models/iris/versions/{name}/predict"]
+
+
+def test_another_answer_fails_and_the_row_is_named(edge: Edge) -> None:
+    edge.label = "two"
+    check = asked(edge, a_table(OLD, NEXT), NEXT)
+    assert check.verdict is Verdict.FAIL
+    assert "golden row 1" in check.reason
+
+
+@pytest.mark.parametrize(("status", "verdict"), [(500, Verdict.FAIL), (422, Verdict.FAIL), (503, Verdict.INCONCLUSIVE)])
+def test_an_error_of_the_model_fails_and_one_on_the_way_to_it_says_nothing(
+    edge: Edge, status: int, verdict: Verdict
+) -> None:
+    edge.status = status
+    assert asked(edge, a_table(OLD, NEXT), NEXT).verdict is verdict
