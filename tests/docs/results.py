@@ -27,7 +27,7 @@ def read_results(folder: Path) -> list[dict[str, Any]]:
 
 def render(results: Iterable[Mapping[str, Any]]) -> str:
     """Markdown: for each proof what it is, when and where it ran, and every claim with what was measured."""
-    return "\n".join(_section(result) for result in results) or f"\n{NOTHING}\n"
+    return "".join(_section(result) for result in results) or f"\n{NOTHING}\n"
 
 
 def written_into(page: str, results: Iterable[Mapping[str, Any]]) -> str:
