@@ -14,6 +14,9 @@ from fairlead.contracts.revision import Revision
 from fairlead.rollout.policy.observation import Decision
 from fairlead.rollout.ports import EngineStore
 
+KEPT = 200
+"""Revisions of one route that the store keeps, beside the promotions. The log has all of them."""
+
 
 def act(store: EngineStore, route: str, decision: Decision, *, log: Callable[[str], None]) -> Revision | None:
     """Carry a decision out. Returns the revision that was appended, if one was.
@@ -30,4 +33,5 @@ def act(store: EngineStore, route: str, decision: Decision, *, log: Callable[[st
     log(canonical(revision.to_json()))
     if revision.action is not None:
         store.finish_action(revision.action, Outcome.ACCEPTED, message=revision.reason, revision=revision.seq)
+    store.prune(route, keep=KEPT, now=revision.created_at)
     return revision

@@ -68,6 +68,10 @@ class MortalStore(SqliteStore):
         with self._mortal():
             super().finish_action(name, outcome, message=message, revision=revision)
 
+    def prune(self, route: str, *, keep: int, now: datetime) -> int:
+        with self._mortal():
+            return super().prune(route, keep=keep, now=now)
+
     def add_window(self, route: str, window: Window) -> None:
         with self._mortal():
             super().add_window(route, window)

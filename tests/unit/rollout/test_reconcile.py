@@ -9,6 +9,7 @@ import pytest
 from fairlead.contracts.action import ActionType, Outcome
 from fairlead.contracts.revision import Cause, Phase, hash_of
 from fairlead.contracts.route import MirrorSpec
+from fairlead.rollout.act import KEPT
 from unit.rollout.stage import START, Killed, Stage
 
 
@@ -111,6 +112,19 @@ def test_several_actions_are_several_revisions(stage: Stage) -> None:
     stage.ask(ActionType.RESUME)
     paused, resumed = stage.tick()
     assert (paused.state.paused, resumed.state.paused) == (True, False)
+
+
+def test_a_long_history_is_pruned_and_still_verifies(stage: Stage) -> None:
+    at_step(stage, 500)
+    for kind in (ActionType.PAUSE, ActionType.RESUME) * (KEPT // 2):
+        stage.ask(kind)
+        stage.tick(1)
+    kept = stage.store.revisions("iris")
+    assert stage.head.seq > KEPT
+    assert [one.seq for one in kept if one.cause is not Cause.CREATED] == list(
+        range(stage.head.seq - KEPT + 1, stage.head.seq + 1)
+    )
+    assert stage.store.verify("iris") is None
 
 
 class TestEvidence:

@@ -205,6 +205,7 @@ class Batcher:
         What is left of a split request goes to the end of the queue: a large request must not hold up small ones.
         """
         parts: list[_Part] = []
+        waits: list[float] = []
         room = self._limits.max_rows
         now = self._clock()
         while self._queue and room:
@@ -218,7 +219,7 @@ class Batcher:
                 break
             self._queue.popleft()
             if not ticket.taken:
-                self._meter.waited(now - ticket.admitted)
+                waits.append(now - ticket.admitted)
             count = min(waiting, room)
             rows = ticket.rows if count == len(ticket.rows) else ticket.rows[ticket.taken : ticket.taken + count]
             parts.append(_Part(ticket, ticket.taken, rows))
@@ -231,6 +232,8 @@ class Batcher:
                 self.queued_bytes -= ticket.size
                 if ticket.expiry is not None:
                     ticket.expiry.cancel()
+        if waits:
+            self._meter.waited(waits)
         return parts
 
     def _finish(self, batch: _Batch) -> None:

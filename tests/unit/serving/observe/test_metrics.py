@@ -1,7 +1,11 @@
+import prometheus_client
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from fairlead.contracts import telemetry
-from fairlead.serving.observe.metrics import PHASES, Metrics
+from fairlead.serving.observe.metrics import COUNT_AT, PHASES, Histogram, Metrics
 
 
 def used() -> Metrics:
@@ -11,7 +15,7 @@ def used() -> Metrics:
     meter.request_dropped("deadline", 2)
     meter.request_failed(1)
     meter.rows_answered(3)
-    meter.waited(0.001)
+    meter.waited([0.001])
     meter.batch_computed(3, 0.002)
     meter.phase_entered("ready")
     meter.loaded(1.5)
@@ -51,3 +55,31 @@ def test_two_services_of_one_process_share_nothing() -> None:
     first, second = used(), Metrics("other", "2")
     assert b'model="m"' not in second.text()
     assert b'model="other"' not in first.text()
+
+
+def samples(histogram: prometheus_client.Histogram) -> dict[tuple[str, str], float]:
+    return {(one.name, one.labels.get("le", "")): one.value for one in next(iter(histogram.collect())).samples}
+
+
+@given(st.lists(st.floats(0, 20) | st.sampled_from(telemetry.SECONDS), max_size=50))
+def test_many_values_at_once_are_the_values_one_by_one(values: list[float]) -> None:
+    together = Histogram("a", "", registry=None, buckets=telemetry.SECONDS)
+    apart = prometheus_client.Histogram("a", "", registry=None, buckets=telemetry.SECONDS)
+    together.observe_many(values)
+    for value in values:
+        apart.observe(value)
+    assert {key: value for key, value in samples(together).items() if key[0] != "a_created"} == pytest.approx(
+        {key: value for key, value in samples(apart).items() if key[0] != "a_created"}
+    )
+
+
+@pytest.mark.parametrize("answers", [1, COUNT_AT - 1, COUNT_AT, COUNT_AT + 1])
+def test_every_answer_is_counted_whenever_the_metrics_are_read(answers: int) -> None:
+    meter = Metrics("m", "1")
+    for _ in range(answers):
+        meter.request_answered("predict", 200, 0.01)
+    labels = 'code="200",model="m",protocol="predict",version="1"'
+    for _ in range(2):  # reading counts nothing twice
+        text = meter.text().decode()
+        assert f"fairlead_model_requests_total{{{labels}}} {float(answers)}" in text
+        assert f'request_seconds_count{{model="m",protocol="predict",version="1"}} {float(answers)}' in text
