@@ -1,0 +1,58 @@
+"""One certificate authority per cluster, and what it signs. Uses `openssl`, which every machine has.
+
+Everything lies in one folder and is thrown away with it; certificates are valid for a week.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+_DAYS = "7"
+_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+
+
+class Authority:
+    """Issues certificates that the cluster's API server trusts."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.certificate = folder / "ca.crt"
+        self._key = folder / "ca.key"
+
+    def create(self) -> Authority:
+        """Make the authority itself and the key that signs service account tokens."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _openssl("req", "-x509", *_KEY, "-days", _DAYS, "-subj", "/CN=fairlead-test-cluster",
+                 "-keyout", self._key, "-out", self.certificate)  # fmt: skip
+        _openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", self.folder / "sa.key")
+        return self
+
+    def issue(
+        self, name: str, *, groups: Sequence[str] = (), hosts: Sequence[str] = (), file: str = ""
+    ) -> tuple[Path, Path]:
+        """Certificate and key for a user `name` of `groups`, or for a server at `hosts` (names and IPv4 addresses)."""
+        certificate, key = (self.folder / f"{file or name}{suffix}" for suffix in (".crt", ".key"))
+        request, extensions = certificate.with_suffix(".csr"), certificate.with_suffix(".ext")
+        subject = "".join(f"/O={group}" for group in groups) + f"/CN={name}"
+        _openssl("req", "-new", *_KEY, "-subj", subject, "-keyout", key, "-out", request)
+        lines = ["basicConstraints=critical,CA:FALSE", "extendedKeyUsage=clientAuth,serverAuth"]
+        if hosts:
+            lines.append(
+                "subjectAltName=" + ",".join(f"{'IP' if _is_address(host) else 'DNS'}:{host}" for host in hosts)
+            )
+        extensions.write_text("\n".join(lines))
+        _openssl("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self._key, "-CAcreateserial",
+                 "-days", _DAYS, "-extfile", extensions, "-out", certificate)  # fmt: skip
+        return certificate, key
+
+
+def _is_address(host: str) -> bool:
+    return host.replace(".", "").isdigit()
+
+
+def _openssl(*arguments: str | Path) -> None:
+    done = subprocess.run(["openssl", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"openssl {arguments[0]} failed: {done.stderr.strip()}")

@@ -1,0 +1,72 @@
+"""`ci/cluster`: a cluster for a developer, kept between test runs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from support.cluster import isolation, running, state
+from support.cluster.layout import Tier
+from support.cluster.programs import ProgramMissing
+from support.processes import ProcessFailed
+
+
+def main() -> int:
+    """Exit codes: 0 done, 1 there is no cluster, 2 it cannot be started here."""
+    parser = argparse.ArgumentParser(prog="ci/cluster", description=__doc__)
+    parser.add_argument("command", choices=["up", "down", "status", "kubeconfig"])
+    parser.add_argument("--tier", choices=["control_plane", "node"], help="default: a node where this machine allows")
+    given = parser.parse_args()
+    try:
+        return {"up": lambda: _up(given.tier), "down": _down, "status": _status, "kubeconfig": _kubeconfig}[
+            given.command
+        ]()
+    except (ProgramMissing, ProcessFailed) as failed:
+        print(f"ci/cluster: {failed}", file=sys.stderr)
+        return 2
+
+
+_FOLDER = running.own_folder("dev")
+
+
+def _up(tier: Tier | None) -> int:
+    if running.found(_FOLDER) is not None:
+        return _status()
+    if tier is None:
+        reason = isolation.why_not()
+        tier = "control_plane" if reason else "node"
+        if reason:
+            print(f"ci/cluster: control plane and fake nodes only, because {reason}", file=sys.stderr)
+    running.remove(_FOLDER)
+    since = time.monotonic()
+    running.start(_FOLDER, tier)
+    print(f"ci/cluster: up after {time.monotonic() - since:.1f} s. Next: export KUBECONFIG=$(ci/cluster kubeconfig)")
+    return 0
+
+
+def _down() -> int:
+    running.remove(_FOLDER)
+    return 0
+
+
+def _status() -> int:
+    cluster, said = running.found(_FOLDER), state.read(_FOLDER)
+    if cluster is None or cluster.plan is None or said is None:
+        print("ci/cluster: there is none. Start one: ci/cluster up", file=sys.stderr)
+        return 1
+    print(f"{said.phase}: {cluster.plan.tier} at {cluster.plan.api}, programs in {cluster.tools}")
+    print(cluster.client()("get", "nodes"), end="")
+    return 0
+
+
+def _kubeconfig() -> int:
+    cluster = running.found(_FOLDER)
+    if cluster is None:
+        return _status()
+    print(cluster.kubeconfig)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

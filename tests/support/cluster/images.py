@@ -1,0 +1,40 @@
+"""Container images as files."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from pathlib import Path
+
+
+def write_pause(program: Path, name: str, target: Path) -> None:
+    """An image of one static program, in the format of `docker save`."""
+    layer = _tar({"pause": (program.read_bytes(), 0o755)})
+    config = {
+        "architecture": "amd64",
+        "os": "linux",
+        "config": {"Entrypoint": ["/pause"]},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
+    }
+    manifest = [{"Config": "config.json", "RepoTags": [f"docker.io/{name}"], "Layers": ["layer.tar"]}]
+    target.write_bytes(
+        _tar(
+            {
+                "layer.tar": (layer, 0o644),
+                "config.json": (json.dumps(config).encode(), 0o644),
+                "manifest.json": (json.dumps(manifest).encode(), 0o644),
+            }
+        )
+    )
+
+
+def _tar(files: dict[str, tuple[bytes, int]]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, (content, mode) in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), mode
+            archive.addfile(entry, io.BytesIO(content))
+    return out.getvalue()

@@ -1,0 +1,74 @@
+"""`kubectl` and `helm` against one cluster, for tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Object = dict[str, Any]
+
+
+class CommandFailed(AssertionError):
+    """A command against the cluster failed; the message has its errors."""
+
+
+@dataclass(frozen=True)
+class Client:
+    """Runs `kubectl` and `helm` with one kubeconfig, in one namespace unless the arguments name another."""
+
+    tools: Path
+    kubeconfig: Path
+    namespace: str = "default"
+
+    def __call__(self, *arguments: str, stdin: str | None = None, timeout: float = 120) -> str:
+        """`kubectl ARGUMENTS`: what it printed; raises CommandFailed."""
+        return self._run("kubectl", arguments, stdin, timeout)
+
+    def helm(self, *arguments: str, timeout: float = 300) -> str:
+        """`helm ARGUMENTS`: what it printed; raises CommandFailed."""
+        return self._run("helm", arguments, None, timeout)
+
+    def apply(self, *objects: Mapping[str, Any]) -> None:
+        """Create or change objects, by server-side apply."""
+        text = yaml.safe_dump_all(objects, sort_keys=False)
+        self("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=text)
+
+    def get(self, kind: str, name: str = "", *options: str) -> Object:
+        """One object, or a list; raises CommandFailed where there is none."""
+        found: Object = json.loads(self("get", kind, *([name] if name else []), *options, "-o", "json"))
+        return found
+
+    def wait(
+        self, kind: str, name: str, condition: Callable[[Object], bool], what: str, *, within: float = 60
+    ) -> Object:
+        """The object, once the condition holds; fails with its last state."""
+        deadline, last = time.monotonic() + within, "never seen"
+        while time.monotonic() < deadline:
+            try:
+                found = self.get(kind, name)
+            except CommandFailed as failed:
+                last = str(failed)
+            else:
+                if condition(found):
+                    return found
+                last = yaml.safe_dump(found.get("status"))
+            time.sleep(0.2)
+        raise CommandFailed(f"{kind}/{name}: after {within:g} s not true: {what}; last seen:\n{last}")
+
+    def _run(self, program: str, arguments: tuple[str, ...], stdin: str | None, timeout: float) -> str:
+        command = [str(self.tools / program), f"--namespace={self.namespace}", *arguments]
+        environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
+        done = subprocess.run(
+            command, input=stdin, capture_output=True, text=True, timeout=timeout, env=environment, check=False
+        )
+        if done.returncode != 0:
+            raise CommandFailed(f"{program} {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")
+        return done.stdout

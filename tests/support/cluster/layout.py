@@ -1,0 +1,130 @@
+"""Where one cluster has its files, addresses and ports."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import yaml
+
+from support.processes import free_ports
+
+Tier = Literal["control_plane", "node"]
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Of the control plane's processes."""
+
+    etcd: int
+    etcd_peers: int
+    apiserver: int
+    controllers: int
+    scheduler: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One cluster's places. A node lives in a network of its own, whose number makes its addresses unique."""
+
+    folder: Path
+    tools: Path
+    tier: Tier
+    ports: Ports
+    network: int = 0
+
+    @property
+    def address(self) -> str:
+        """Where the API server listens, and the node's own address."""
+        return "127.0.0.1" if self.tier == "control_plane" else f"10.201.{self.network}.2"
+
+    @property
+    def host_address(self) -> str:
+        """This machine's address on the link to the node."""
+        return f"10.201.{self.network}.1"
+
+    @property
+    def pods(self) -> str:
+        """Addresses of real pods."""
+        return f"10.202.{self.network}.0/24"
+
+    @property
+    def services(self) -> str:
+        """Addresses of Services."""
+        return f"10.203.{self.network}.0/24"
+
+    @property
+    def fake_pods(self) -> str:
+        """Addresses that KWOK gives to its pods; nobody can reach them."""
+        return "10.204.0.0/16"
+
+    @property
+    def api(self) -> str:
+        """The API server's address."""
+        return f"https://{self.address}:{self.ports.apiserver}"
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's."""
+        return self.folder / "kubeconfig"
+
+    @property
+    def certificates(self) -> Path:
+        """The authority and everything it signed."""
+        return self.folder / "certificates"
+
+    @property
+    def logs(self) -> Path:
+        """One file per process."""
+        return self.folder / "logs"
+
+    def program(self, name: str) -> str:
+        """A program built by ci/cluster-tools."""
+        return str(self.tools / name)
+
+    def write(self) -> None:
+        """Leave it where other processes find it."""
+        plain = {
+            "tools": str(self.tools), "tier": self.tier, "network": self.network, "ports": vars(self.ports),
+        }  # fmt: skip
+        (self.folder / "layout.json").write_text(json.dumps(plain))
+
+
+def read(folder: Path) -> Layout:
+    """What `Layout.write` left in a folder."""
+    plain = json.loads((folder / "layout.json").read_text())
+    return Layout(folder, Path(plain["tools"]), plain["tier"], Ports(**plain["ports"]), plain["network"])
+
+
+def on_loopback(folder: Path, tools: Path) -> Layout:
+    """A control plane beside whatever else runs on this machine: every port is one that was free."""
+    return Layout(folder, tools, "control_plane", Ports(*free_ports(5)))
+
+
+def in_own_network(folder: Path, tools: Path, network: int) -> Layout:
+    """A cluster with a node, alone in its network namespace: the ports are the well-known ones."""
+    return Layout(folder, tools, "node", Ports(2379, 2380, 6443, 10257, 10259), network)
+
+
+def write_kubeconfig(path: Path, api: str, authority: Path, certificate: Path, key: Path) -> None:
+    """A kubeconfig that holds all it needs, so that it can be copied."""
+
+    def inline(file: Path) -> str:
+        return base64.b64encode(file.read_bytes()).decode()
+
+    name = "fairlead-test"
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": name,
+        "clusters": [{"name": name, "cluster": {"server": api, "certificate-authority-data": inline(authority)}}],
+        "users": [
+            {"name": name, "user": {"client-certificate-data": inline(certificate), "client-key-data": inline(key)}}
+        ],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+    }
+    path.touch(mode=0o600)
+    path.write_text(yaml.safe_dump(document, sort_keys=False))

@@ -1,0 +1,233 @@
+"""Start, find, use and remove a cluster."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from support.cluster import isolation, layout, programs, state
+from support.cluster.certificates import Authority
+from support.cluster.fake_nodes import fake_node
+from support.cluster.kubectl import Client, CommandFailed
+from support.cluster.layout import Layout, Tier
+from support.processes import ProcessFailed, is_alive, wait_until
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster that answers. `plan` is None where it is the user's own (KUBECONFIG)."""
+
+    kubeconfig: Path
+    tools: Path
+    plan: Layout | None
+
+    @property
+    def has_node(self) -> bool:
+        """Whether pods really run."""
+        return self.plan is None or self.plan.tier == "node"
+
+    def client(self, namespace: str = "default") -> Client:
+        """`kubectl` and `helm` as administrator."""
+        return Client(self.tools, self.kubeconfig, namespace)
+
+    def client_of(self, user: str, groups: Sequence[str] = (), namespace: str = "default") -> Client:
+        """`kubectl` and `helm` as somebody who has only the rights that the cluster's RBAC gives."""
+        plan = self._own()
+        certificate, key = Authority(plan.certificates).issue(user, groups=groups, file=f"user-{user}")
+        path = plan.folder / f"kubeconfig-{user}"
+        layout.write_kubeconfig(path, plan.api, plan.certificates / "ca.crt", certificate, key)
+        return Client(self.tools, path, namespace)
+
+    def add_fake_node(self, name: str, **options: Any) -> None:
+        """A node for scheduling only (see `fake_nodes.fake_node`)."""
+        client = self.client()
+        document = fake_node(name, **options)
+        client.apply(document)
+        client.wait("node", name, _is_ready, "Ready", within=20)
+
+    def pid(self, part: str) -> int:
+        """The process id of a part of the cluster (`kubelet`, `kube-apiserver`, ...), as this machine sees it."""
+        found = state.read(self._own().folder)
+        if found is None or part not in found.pids:
+            raise ProcessFailed(f"{part} does not run")
+        if self._own().tier == "control_plane":
+            return found.pids[part]
+        keeper = _keeper(self._own().folder)
+        if keeper is None:
+            raise ProcessFailed("the cluster has ended")
+        return _on_this_machine(keeper, found.pids[part])
+
+    def stop(self, part: str) -> None:
+        """Kill a part and keep it down until `start`."""
+        hold = state.hold_file(self._own().folder, part)
+        hold.parent.mkdir(exist_ok=True)
+        hold.touch()
+        os.kill(self.pid(part), signal.SIGKILL)
+        wait_until(lambda: not self._runs(part), f"{part} is down")
+
+    def start(self, part: str) -> None:
+        """Let a part that was stopped come back, and wait until its process runs."""
+        state.hold_file(self._own().folder, part).unlink(missing_ok=True)
+        wait_until(lambda: self._runs(part), f"{part} runs again")
+
+    def load(self, *archives: Path) -> None:
+        """Put images (`docker save` format) on the node."""
+        plan = self._own()
+        socket = plan.folder / "containerd.sock"
+        for archive in archives:
+            command = ["ctr", f"--address={socket}", "-n", "k8s.io", "images", "import", str(archive)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                raise CommandFailed(f"{archive.name} could not be imported: {done.stderr.strip()}")
+
+    def _runs(self, part: str) -> bool:
+        found = state.read(self._own().folder)
+        return found is not None and part in found.pids
+
+    def _own(self) -> Layout:
+        if self.plan is None:
+            raise CommandFailed("this needs a cluster that the tests started themselves; KUBECONFIG names another one")
+        return self.plan
+
+
+def of_the_user(environment: Mapping[str, str] = os.environ) -> Cluster | None:
+    """The cluster that KUBECONFIG names, if it does."""
+    if not (named := environment.get("KUBECONFIG")):
+        return None
+    found = {name: shutil.which(name) for name in ("kubectl", "helm")}
+    if all(found.values()) and (folder := Path(str(found["kubectl"])).parent) == Path(str(found["helm"])).parent:
+        return Cluster(Path(named), folder, None)
+    return Cluster(Path(named), programs.built(["kubectl", "helm"]), None)
+
+
+@contextmanager
+def temporary(tier: Tier) -> Iterator[Cluster]:
+    """A cluster for the time of a `with` block; it also ends when this process is killed."""
+    folder = own_folder(f"test-{os.getpid()}-{tier}")
+    cluster, keeper = _launch(folder, tier, "--until-eof")
+    try:
+        yield cluster
+    finally:
+        with keeper:  # closes its input, which ends it
+            pass
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def start(folder: Path, tier: Tier) -> Cluster:
+    """A cluster that stays until `remove`."""
+    cluster, keeper = _launch(folder, tier)
+    keeper.returncode = 0  # it outlives this process, which therefore never waits for it
+    return cluster
+
+
+def own_folder(name: str) -> Path:
+    """Where a cluster of this name keeps its files: short, because sockets lie in it, and not on a small /tmp."""
+    base = os.environ.get("FAIRLEAD_CACHE") or os.environ.get("XDG_CACHE_HOME", "~/.cache") + "/fairlead"
+    return Path(base).expanduser() / "clusters" / name
+
+
+def _launch(folder: Path, tier: Tier, *options: str) -> tuple[Cluster, subprocess.Popen[bytes]]:
+    if tier == "node" and (reason := isolation.why_not()):
+        raise programs.ProgramMissing(reason)
+    tools = programs.built([*programs.CONTROL_PLANE, "helm", *(programs.NODE if tier == "node" else ())])
+    folder.mkdir(mode=0o755, parents=True)
+    plan = layout.on_loopback(folder, tools)
+    if tier == "node":
+        plan = layout.in_own_network(folder, tools, isolation.free_network())
+    plan.write()
+    with (folder / "keeper.log").open("ab") as log:
+        keeper = subprocess.Popen(
+            [sys.executable, "-m", "support.cluster.keeper", str(folder), *options],
+            stdin=subprocess.PIPE if options else subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, "PYTHONPATH": str(programs.REPOSITORY / "tests")},
+            start_new_session=True,
+        )
+    (folder / "keeper.pid").write_text(str(keeper.pid))
+    cluster = Cluster(plan.kubeconfig, tools, plan)
+    try:
+        _wait_until_usable(cluster, folder, keeper)
+    except BaseException:
+        keeper.terminate()
+        with keeper:
+            pass
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return cluster, keeper
+
+
+def found(folder: Path) -> Cluster | None:
+    """The cluster whose keeper holds this folder, if there is one."""
+    if not (folder / "layout.json").exists() or _keeper(folder) is None:
+        return None
+    plan = layout.read(folder)
+    return Cluster(plan.kubeconfig, plan.tools, plan)
+
+
+def remove(folder: Path, *, within: float = 30) -> None:
+    """End the cluster in this folder and everything it left on the machine."""
+    if (pid := _keeper(folder)) is not None:
+        os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: not is_alive(pid), f"the keeper {pid} has ended", within=within)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _keeper(folder: Path) -> int | None:
+    try:
+        pid = int((folder / "keeper.pid").read_text())
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (OSError, ValueError):
+        return None
+    return pid if str(folder).encode() in command else None  # the number may be somebody else's by now
+
+
+def _wait_until_usable(cluster: Cluster, folder: Path, keeper: subprocess.Popen[bytes], *, within: float = 120) -> None:
+    deadline = time.monotonic() + within
+    while (seen := state.read(folder)) is None or seen.phase == "starting":
+        if keeper.poll() is not None or time.monotonic() > deadline:
+            log = folder / "keeper.log"
+            raise ProcessFailed("the cluster did not start:\n" + (log.read_text()[-3000:] if log.exists() else ""))
+        time.sleep(0.05)
+    if seen.phase == "failed":
+        raise ProcessFailed(f"the cluster did not start: {seen.reason}")
+    if cluster.has_node:
+        cluster.client().wait("node", "node0", _is_ready, "Ready", within=60)
+    else:
+        cluster.add_fake_node("fake0", tainted=False)
+    cluster.client().wait("serviceaccount", "default", lambda _: True, "made", within=30)
+
+
+def _is_ready(node: Mapping[str, Any]) -> bool:
+    conditions = node.get("status", {}).get("conditions", [])
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
+
+
+def _on_this_machine(keeper: int, inner: int) -> int:
+    """The number of a process that is `inner` in the process namespace below a keeper."""
+    (unshare,) = _children(keeper)
+    (first,) = _children(unshare)
+    namespace = Path(f"/proc/{first}/ns/pid").readlink()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (folder / "ns/pid").readlink() == namespace and _number_inside(folder) == inner:
+                return int(folder.name)
+    raise ProcessFailed(f"no process has the number {inner} inside the node")
+
+
+def _children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _number_inside(folder: Path) -> int:
+    line = next(line for line in (folder / "status").read_text().splitlines() if line.startswith("NSpid:"))
+    return int(line.split()[-1])
