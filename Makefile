@@ -1,7 +1,7 @@
 # One door for developers. Bodies live in ci/; `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down test check format models bench lock clean
+.PHONY: help up down test e2e check format models bench lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -14,6 +14,9 @@ down:  ## stop the platform that runs here
 
 test:  ## set up and run every check and test
 	@ci/test $(ARGS)
+
+e2e:  ## the stories on a real Kubernetes cluster, started for them and removed (or the one of KUBECONFIG)
+	@ci/e2e $(ARGS)
 
 check:  ## format, lint, types, import directions, spelling
 	@ci/setup dev && ci/check

@@ -1,23 +1,27 @@
-"""Clusters as pytest fixtures, one for a whole run: `from support.cluster.fixtures import control_plane`."""
+"""Clusters as pytest fixtures, one for a whole run. In a conftest.py:
+
+from support.cluster.fixtures import cluster as cluster, control_plane as control_plane
+"""
 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
 
-from support.cluster import isolation, running
+from support.cluster import isolation, programs, running
 from support.cluster.programs import ProgramMissing
 from support.cluster.running import Cluster
 
 
 @pytest.fixture(scope="session")
 def control_plane() -> Iterator[Cluster]:
-    """API server, controllers, scheduler and one fake node: pods are scheduled and look ready, but nothing runs."""
-    if shutil.which("go") is None and not os.environ.get("CI"):
-        pytest.skip("the control plane's programs are built from source, and Go is not installed")
+    """API server, controllers, scheduler and one fake node: pods are scheduled and look ready, but nothing runs.
+
+    Always a cluster of the test run's own, whatever KUBECONFIG says: its tests change what a cluster has only once.
+    """
+    _insist(programs.why_not("control_plane"), fail=bool(os.environ.get("CI")))
     with running.temporary("control_plane") as cluster:
         yield cluster
 
@@ -26,12 +30,17 @@ def control_plane() -> Iterator[Cluster]:
 def cluster() -> Iterator[Cluster]:
     """A cluster in which pods run: the one of KUBECONFIG, the one of `ci/cluster up`, or one for this test run."""
     known = running.of_the_user() or running.found(running.own_folder("dev"))
-    if known is not None:
+    if known is not None and known.has_node:
         yield known
         return
-    if reason := isolation.why_not():
-        if os.environ.get("CI"):
-            raise ProgramMissing(reason)
-        pytest.skip(reason)
+    _insist(isolation.why_not(), fail=os.environ.get("FAIRLEAD_REQUIRE_NODE") == "1")
+    _insist(programs.why_not("node"), fail=bool(os.environ.get("CI")))
     with running.temporary("node") as started:
         yield started
+
+
+def _insist(reason: str, *, fail: bool) -> None:
+    if reason and fail:
+        raise ProgramMissing(reason)
+    if reason:
+        pytest.skip(reason)

@@ -165,3 +165,8 @@ def _run(*command: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
+
+
+if __name__ == "__main__":  # for ci/e2e: the reason, and 1 where there is one
+    print(why_not())
+    sys.exit(bool(why_not()))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[3]
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kubectl", "kube-controller-manager", "kube-scheduler", "kwok")
-NODE = ("kubelet", "kube-proxy", "coredns")
+NODE = ("kubelet", "kube-proxy", "coredns", "pause")
 # Program of the machine -> the Debian package that has it.
 OF_THE_MACHINE = {
     "containerd": "containerd",
@@ -20,6 +20,7 @@ OF_THE_MACHINE = {
     "ip": "iproute2",
     "unshare": "util-linux",
 }
+TO_BUILD_IMAGES = {"buildah": "buildah", "debootstrap": "debootstrap"}
 CNI_PLUGINS = Path("/usr/lib/cni")
 
 
@@ -36,9 +37,27 @@ def built(names: Sequence[str]) -> Path:
     return Path(done.stdout.strip())
 
 
-def missing_packages() -> list[str]:
+def of_tier(tier: str) -> tuple[str, ...]:
+    """The programs that a cluster of this tier and its users need."""
+    return (*CONTROL_PLANE, "helm", *(NODE if tier == "node" else ()))
+
+
+def why_not(tier: str) -> str:
+    """Which programs of this tier have not been built yet; empty when all are there."""
+    script = REPOSITORY / "ci/cluster-tools"
+    folder = Path(subprocess.run([script, "--folder"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip())
+    if absent := [name for name in of_tier(tier) if not (folder / name).exists()]:
+        return f"{', '.join(absent)} not built yet; run ci/cluster-tools (once, about 15 minutes on two cores)"
+    return ""
+
+
+def missing_packages(needed: Mapping[str, str] = OF_THE_MACHINE) -> list[str]:
     """Debian packages that a real node needs and this machine lacks."""
-    packages = {package for program, package in OF_THE_MACHINE.items() if shutil.which(program) is None}
+    packages = {package for program, package in needed.items() if shutil.which(program) is None}
     if not (CNI_PLUGINS / "bridge").exists():
         packages.add("containernetworking-plugins")
     return sorted(packages)
+
+
+if __name__ == "__main__":  # for ci/e2e
+    print(*missing_packages({**OF_THE_MACHINE, **TO_BUILD_IMAGES}))

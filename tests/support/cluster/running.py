@@ -72,14 +72,14 @@ class Cluster:
         hold.parent.mkdir(exist_ok=True)
         hold.touch()
         os.kill(self.pid(part), signal.SIGKILL)
-        wait_until(lambda: not self._runs(part), f"{part} is down")
+        wait_until(lambda: not self.runs(part), f"{part} is down")
 
     def start(self, part: str) -> None:
         """Let a part that was stopped come back, and wait until its process runs."""
         state.hold_file(self._own().folder, part).unlink(missing_ok=True)
-        wait_until(lambda: self._runs(part), f"{part} runs again")
+        wait_until(lambda: self.runs(part), f"{part} runs again")
 
-    def load(self, *archives: Path) -> None:
+    def load(self, *archives: str | Path) -> None:
         """Put images (`docker save` format) on the node."""
         plan = self._own()
         socket = plan.folder / "containerd.sock"
@@ -87,9 +87,10 @@ class Cluster:
             command = ["ctr", f"--address={socket}", "-n", "k8s.io", "images", "import", str(archive)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode != 0:
-                raise CommandFailed(f"{archive.name} could not be imported: {done.stderr.strip()}")
+                raise CommandFailed(f"{archive} could not be imported: {done.stderr.strip()}")
 
-    def _runs(self, part: str) -> bool:
+    def runs(self, part: str) -> bool:
+        """Whether a part's process is there."""
         found = state.read(self._own().folder)
         return found is not None and part in found.pids
 
@@ -138,7 +139,7 @@ def own_folder(name: str) -> Path:
 def _launch(folder: Path, tier: Tier, *options: str) -> tuple[Cluster, subprocess.Popen[bytes]]:
     if tier == "node" and (reason := isolation.why_not()):
         raise programs.ProgramMissing(reason)
-    tools = programs.built([*programs.CONTROL_PLANE, "helm", *(programs.NODE if tier == "node" else ())])
+    tools = programs.built(programs.of_tier(tier))
     folder.mkdir(mode=0o755, parents=True)
     plan = layout.on_loopback(folder, tools)
     if tier == "node":

@@ -1,0 +1,31 @@
+"""What a model folder says about itself, as build arguments of services/Dockerfile: `model_labels.py FOLDER`."""
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from fairlead.serving.formats.folder import Loaded, load_folder
+
+
+def schema_digest(loaded: Loaded) -> str:
+    """One digest of what a model takes and gives; descriptions are part of it, version and artifact are not."""
+    schemas: list[dict[str, Any]] = [kind.model_json_schema() for kind in (loaded.row_type, loaded.answer_type)]
+    return hashlib.sha256(json.dumps(schemas, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def build_arguments(folder: Path) -> dict[str, str]:
+    """Argument of the Dockerfile -> its value."""
+    loaded = load_folder(folder)
+    artifact = loaded.manifest.artifact
+    return {
+        "NAME": loaded.manifest.name,
+        "VERSION": loaded.manifest.version,
+        "ARTIFACT_SHA256": artifact.sha256 if artifact else "",
+        "SCHEMA_SHA256": schema_digest(loaded),
+    }
+
+
+if __name__ == "__main__":
+    print(*(f"--build-arg {name}={value}" for name, value in build_arguments(Path(sys.argv[1])).items()))

@@ -1,0 +1,48 @@
+"""Tests that need a Kubernetes cluster in which pods run. `make e2e` brings all of it; see tests/support/cluster."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from support.cluster.fixtures import cluster as cluster
+from support.cluster.fixtures import control_plane as control_plane
+from support.cluster.programs import REPOSITORY
+from support.cluster.running import Cluster
+
+Provide = Callable[[str], str]
+
+
+@pytest.fixture(scope="session")
+def image(cluster: Cluster) -> Provide:
+    """`image("iris:1.0.0")`: builds the image by ci/images, puts it on the node, gives its full name.
+
+    In a cluster of the user's own, FAIRLEAD_LOAD_IMAGE is the command that puts an archive there, such as
+    `kind load image-archive`; without it the images must be there already.
+    """
+    names: dict[str, str] = {}
+
+    def provide(name: str) -> str:
+        if name not in names:
+            done = subprocess.run([REPOSITORY / "ci/images", name], stdout=subprocess.PIPE, text=True, check=True)
+            names[name], archive = done.stdout.split()
+            if cluster.plan is not None:
+                cluster.load(archive)
+            elif loader := os.environ.get("FAIRLEAD_LOAD_IMAGE"):
+                subprocess.run([*shlex.split(loader), archive], check=True)
+        return names[name]
+
+    return provide
+
+
+@pytest.fixture(scope="module")
+def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A namespace for the tests of one file, removed with all it holds."""
+    name = "e2e-" + request.module.__name__.rpartition(".")[2].removeprefix("test_").replace("_", "-")
+    cluster.client().apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    yield name
+    cluster.client()("delete", "namespace", name, "--wait=false")
