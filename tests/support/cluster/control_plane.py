@@ -26,7 +26,7 @@ def prepare(layout: Layout) -> None:
     names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"]
     authority.issue("server", hosts=["localhost", *names, "127.0.0.1", layout.address, first_service])
     authority.issue("front-proxy")
-    certificate, key = authority.issue("fairlead-admin", groups=["system:masters"], file="admin")
+    certificate, key = authority.issue("kubernetes-admin", groups=["system:masters"], file="admin")
     write_kubeconfig(layout.kubeconfig, layout.api, authority.certificate, certificate, key)
 
 
