@@ -1,0 +1,75 @@
+"""The tier without a real node: what runs anywhere, and what is left of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+import pytest
+
+from support.cluster import running, state
+from support.cluster.kubectl import CommandFailed
+from support.cluster.running import Cluster
+from support.processes import is_alive, wait_until
+
+POD: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "model"},
+    "spec": {"containers": [{"name": "model", "image": "never/pulled:1"}]},
+}
+READER: dict[str, Any] = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "Role",
+    "metadata": {"name": "reader"},
+    "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"]}],
+}
+READERS: dict[str, Any] = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "RoleBinding",
+    "metadata": {"name": "readers"},
+    "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader"},
+    "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "readers"}],
+}
+
+
+def test_a_pod_is_scheduled_and_looks_ready(control_plane: Cluster) -> None:
+    kube = control_plane.client()
+    kube.apply(POD)
+    pod = kube.wait("pod", "model", lambda pod: pod["status"].get("phase") == "Running", "Running", within=20)
+    assert pod["spec"]["nodeName"] == "fake0"
+
+
+def test_a_user_has_the_rights_of_their_groups_and_no_others(control_plane: Cluster) -> None:
+    control_plane.client().apply(READER, READERS)
+    ada = control_plane.client_of("ada", groups=["readers"])
+    assert "kube-root-ca.crt" in ada("get", "configmaps", "-o", "name")
+    with pytest.raises(CommandFailed, match='User "ada" cannot list resource "secrets"'):
+        ada("get", "secrets")
+
+
+def test_a_part_that_is_stopped_stays_down_until_it_is_started(control_plane: Cluster) -> None:
+    control_plane.stop("kube-apiserver")
+    with pytest.raises(CommandFailed, match="refused"):
+        control_plane.client()("get", "nodes", "--request-timeout=2s")
+    control_plane.start("kube-apiserver")
+    control_plane.client().wait("node", "fake0", lambda _: True, "listed", within=30)
+
+
+def test_a_part_that_dies_comes_back_by_itself(control_plane: Cluster) -> None:
+    killed = control_plane.pid("kube-scheduler")
+    os.kill(killed, signal.SIGKILL)
+    wait_until(lambda: control_plane.runs("kube-scheduler") and control_plane.pid("kube-scheduler") != killed, "back")
+
+
+def test_a_keeper_that_is_killed_takes_its_cluster_along() -> None:
+    folder = running.own_folder(f"killed-{os.getpid()}")
+    running.start(folder, "control_plane")
+    seen = state.read(folder)
+    assert seen is not None
+    assert set(seen.pids) == {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok"}
+    os.kill(seen.keeper, signal.SIGKILL)
+    wait_until(lambda: not any(is_alive(pid) for pid in seen.pids.values()), "all of its parts are gone")
+    running.remove(folder)
+    assert not folder.exists()

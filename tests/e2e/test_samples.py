@@ -1,0 +1,36 @@
+"""k8s/: what the API server says of every file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.cluster.kubectl import Client
+from support.cluster.programs import REPOSITORY
+from support.cluster.running import Cluster
+
+SAMPLES = sorted((REPOSITORY / "k8s/samples").glob("*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def kube(control_plane: Cluster) -> Iterator[Client]:
+    """A cluster with our kinds and the namespaces of k8s/, as a README tells its reader to make them."""
+    client = control_plane.client("models")
+    client.helm("install", "fairlead-crds", str(REPOSITORY / "charts/crds"), "--namespace=default", "--wait")
+    client("apply", "-f", str(REPOSITORY / "k8s/namespaces.yaml"))
+    yield client
+    client("delete", "-f", str(REPOSITORY / "k8s/namespaces.yaml"), "--wait=false")
+    client.helm("uninstall", "fairlead-crds", "--namespace=default")
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
+def test_the_api_server_takes_the_sample_as_it_is(kube: Client, path: Path) -> None:
+    said = kube("apply", "--server-side", "--validate=strict", "-f", str(path))
+    assert said.rstrip().endswith("serverside-applied")
+
+
+def test_a_route_is_listed_by_its_short_name(kube: Client) -> None:
+    kube("apply", "--server-side", "-f", str(REPOSITORY / "k8s/samples/modelroute-minimal.yaml"))
+    assert "sentiment" in kube("get", "mr")
