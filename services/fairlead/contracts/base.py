@@ -12,8 +12,6 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-API_VERSION = "fairlead.dev/v1alpha1"
-
 
 class Document(BaseModel):
     """The base of every document that is stored or sent: frozen, strict about names, camelCase in JSON."""

@@ -28,8 +28,11 @@ class VersionSpec(Document):
     """One immutable version. On a laptop `source` is the model folder; in a cluster `image` is pinned by digest."""
 
     source: str | None = None
+    """The model folder, on a laptop only."""
     image: str = ""
+    """The container image, pinned by digest: `registry/name@sha256:...`."""
     artifact: str = ""
+    """SHA-256 of the model's artifact."""
     instances: Annotated[int, Field(ge=1, le=64)] = 1
     """How many run where nothing scales them."""
 
@@ -42,19 +45,23 @@ class Target(Document):
     """Which version the route should serve. A release changes only this."""
 
     version: Version
+    """One of the keys of `versions`."""
 
 
 class Sticky(Document):
     """Requests with the same value of this header get the same version for as long as an attempt lasts."""
 
     header: HeaderName = "x-user-id"
+    """The request header that names the user; lower case."""
 
 
 class Timeouts(Document):
     """`request` bounds the whole answer; `perTry` only the candidate's share, and must exceed stable's p99.9."""
 
     request: Duration = 10.0
+    """How long a whole answer may take."""
     per_try: Duration = 2.0
+    """How long the candidate may take before stable answers instead; above 0 and at most `request`."""
 
     @model_validator(mode="after")
     def _try_fits(self) -> Self:
@@ -67,15 +74,20 @@ class MirrorSpec(Document):
     """A version that gets copies of requests; its answers reach nobody. `share` is in 1/10,000 of the traffic."""
 
     version: Version
+    """One of the keys of `versions`."""
     share: Annotated[int, Field(ge=1, le=TOTAL_WEIGHT)] = TOTAL_WEIGHT
+    """How much of the traffic is copied, in 1/10,000."""
 
 
 class Step(Document):
     """One weight of the candidate, in 1/10,000, and how long it holds at least; `approval` waits for a person."""
 
     weight: Annotated[int, Field(ge=1, le=TOTAL_WEIGHT)]
+    """The candidate's share of the requests, in 1/10,000."""
     min_duration: Duration = 30.0
+    """How long this weight holds at least."""
     approval: bool = False
+    """Whether a person must approve before the next step."""
 
 
 GateName = Literal["ready", "smoke", "acknowledged", "capacity"]
@@ -86,7 +98,9 @@ class GateSpec(Document):
     """One named check. A guard that fails rolls back; a signal that fails holds."""
 
     name: GateName
+    """Which check."""
     role: Literal["guard", "signal"] = "guard"
+    """What its failing means: a guard rolls back, a signal holds."""
 
 
 class WarmUp(Document):
@@ -99,23 +113,27 @@ class WarmUp(Document):
     restart: Duration = 60.0
     """How long a candidate that has weight may have no ready instance: a restart is not yet a failure."""
     smoke: bool = True
+    """Whether the golden rows are asked through the gateway before the first weight."""
 
 
 class Strategy(Document):
     """How a release goes from nothing to everything."""
 
     warm_up: WarmUp = WarmUp()
+    """What comes before any weight."""
     steps: Annotated[tuple[Step, ...], Field(max_length=32)] = (
         Step(weight=500),
         Step(weight=2500),
         Step(weight=5000),
     )
+    """The weights on the way to everything, rising. An empty list promotes at once."""
     gates: Annotated[tuple[GateSpec, ...], Field(max_length=16)] = (
         GateSpec(name="ready"),
         GateSpec(name="smoke"),
         GateSpec(name="acknowledged", role="signal"),
         GateSpec(name="capacity", role="signal"),
     )
+    """The checks that a weight rises behind, each named once. The four are always asked; this changes their roles."""
     rollback_window: Duration = 3600.0
     """How long the version before stays running after a promotion, ready for one command back."""
 
@@ -134,12 +152,17 @@ class RouteSpec(Document):
     """The whole wish: which versions exist, which one is the target, and how to get there."""
 
     model: ModelName
+    """The model's name, a part of its public path. Of two routes for one model the oldest serves it."""
     versions: Annotated[dict[Version, VersionSpec], Field(min_length=1, max_length=64)]
+    """The versions there are, by name. Editing one under its name makes another version of it."""
     target: Target
     sticky: Sticky | None = Sticky()
+    """How a user keeps a version; null draws every request anew."""
     timeouts: Timeouts = Timeouts()
     idempotent: bool = True
+    """Whether asking twice is the same as asking once; false switches the gateway's retries off."""
     mirrors: Annotated[tuple[MirrorSpec, ...], Field(max_length=8)] = ()
+    """Versions that get copies of requests."""
     strategy: Strategy = Strategy()
 
     @model_validator(mode="after")

@@ -50,23 +50,36 @@ class Status(Document):
 
     route: str
     observed_generation: int
+    """The generation of the spec that this speaks of."""
     phase: Phase | None = None
     revision: str | None = None
+    """The last line of the ledger."""
     seq: int = 0
+    """Its number."""
     attempt: int = 0
+    """How many releases this route has seen."""
     stable: VersionRef | None = None
+    """What serves."""
     candidate: VersionRef | None = None
+    """What is being released."""
     target: VersionRef
+    """What the spec asked for when it was last looked at."""
     previous: VersionRef | None = None
+    """The version before the last promotion."""
     weight: int = 0
+    """The candidate's share, in 1/10,000."""
     step: StepStatus | None = None
     paused: bool = False
     waiting: str = ""
+    """What the rollout waits for, as a sentence."""
     rollback_ready: bool = False
+    """Whether one command leads back to a version with capacity for today's load."""
     ready: dict[str, int] = {}
     """Ready instances of stable, candidate, target and previous, by role."""
     gateways: tuple[Gateway, ...] = ()
+    """Every gateway, and which revision of this route it serves."""
     checks: tuple[Check, ...] = ()
+    """What each gate says now."""
     evidence: Evidence = Evidence()
     last_window: Window | None = None
     rejected: tuple[Rejected, ...] = ()

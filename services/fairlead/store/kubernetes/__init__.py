@@ -1,0 +1,1 @@
+"""The store as Kubernetes objects."""
