@@ -13,9 +13,7 @@ from pydantic import ValidationError
 from fairlead import errors
 from fairlead.contracts.revision import Cause, Checkpoint, Revision, Window, find_break
 from fairlead.store.sqlite.database import Database
-
-MAX_WINDOWS = 240
-"""Twenty minutes of five-second windows; older ones lose resolution, not counts."""
+from fairlead.store.windows import MAX_WINDOWS
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILESTONES = (Cause.CREATED, Cause.PROMOTED)

@@ -11,10 +11,16 @@ from fairlead.contracts.route import RouteSpec
 from fairlead.contracts.status import Status
 from fairlead.store.kubernetes.schema import rules
 from fairlead.store.kubernetes.schema.structural import Schema, lean, structural
+from fairlead.store.windows import MAX_WINDOWS
 
-MAX_WINDOWS = 240
 NAME_LENGTH = 40
 """Names of models and versions are at most so long; the API server wants it as a number, not inside a pattern."""
+
+
+_FENCE = {
+    "type": "integer",
+    "description": "The lease transition that the writer of this status led in. A lower one may write no more.",
+}
 
 
 def definitions() -> list[dict[str, Any]]:
@@ -53,6 +59,7 @@ def _routes() -> dict[str, Any]:
             _column("Waiting", ".status.waiting", "What the rollout waits for.", priority=1),
             _column("Age", ".metadata.creationTimestamp", "Since when.", kind="date"),
         ),
+        validations=rules.ROUTE_NAME,
     )
 
 
@@ -70,10 +77,7 @@ def _route_status() -> Schema:
             },
         },
         "checkpoint": {**lean(structural(Checkpoint)), "nullable": True},
-        "fence": {
-            "type": "integer",
-            "description": "The lease transition that the writer of this status led in. A lower one may write no more.",
-        },
+        "fence": _FENCE,
     }
     return status
 
@@ -133,6 +137,7 @@ def _actions() -> dict[str, Any]:
         fields[name]["maxLength"] = text
     spec = {**whole, "required": ["route", "type", "actor"], "description": "What is asked, of which route, by whom."}
     rules.add(spec, rules.NEVER_CHANGES)
+    status["fence"] = _FENCE
     answer: Schema = {"type": "object", "description": "What the engine made of it.", "properties": status}
     rules.add(answer, rules.OUTCOME_STAYS)
     return _definition(
@@ -149,6 +154,7 @@ def _actions() -> dict[str, Any]:
             _column("Message", ".status.message", "The engine's sentence.", priority=1),
             _column("Age", ".metadata.creationTimestamp", "Since when.", kind="date"),
         ),
+        validations=rules.ACTION_NAME,
     )
 
 

@@ -60,6 +60,17 @@ NAMED_BY_PLACE: Rules = [
     )
 ]
 
+ROUTE_NAME: Rules = [
+    rule(
+        "self.metadata.name.matches('^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$')",
+        "a route's name is lower-case letters, digits and '-', at most 40: revisions are named after it",
+    )
+]
+
+ACTION_NAME: Rules = [
+    rule("self.metadata.name.size() <= 63", "an action's name has at most 63 characters: the ledger repeats it")
+]
+
 OUTCOME_STAYS: Rules = [
     rule(
         "!has(oldSelf.outcome) || oldSelf.outcome == 'pending' || self.outcome == oldSelf.outcome",

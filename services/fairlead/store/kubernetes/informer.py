@@ -1,0 +1,162 @@
+"""Keeping caches up to date: list, watch from there, and list anew now and then, or when the watch lost its place."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from fairlead import errors
+from fairlead.store.kubernetes.api import Api, Gone, Watch
+from fairlead.store.kubernetes.cache import Cache
+from fairlead.store.kubernetes.kinds import WATCHED, Kind, Object, name_of, version_of
+
+WATCH_S = 30.0
+"""How long one watch lasts: a connection that died silently is found out within this and a request's timeout."""
+RESYNC_S = 300.0
+"""How often everything is listed anew although the watch said nothing: whatever was missed is repaired then."""
+BACKOFF_S = (0.2, 5.0)
+"""First and longest pause after an error. Short, because the outage of an API server should not outlast itself."""
+
+
+class Informer:
+    """One kind's thread."""
+
+    def __init__(
+        self,
+        api: Api,
+        namespace: str,
+        cache: Cache,
+        *,
+        log: logging.Logger,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._api = api
+        self._namespace = namespace
+        self._cache = cache
+        self._log = log
+        self._monotonic = monotonic
+        self.stopping = threading.Event()
+        self._watch: Watch | None = None
+        self._thread = threading.Thread(target=self._run, name=f"watch-{cache.kind.plural}", daemon=True)
+        self.seen = monotonic()
+        """When the API server last answered, on the monotonic clock."""
+
+    def start(self) -> None:
+        """Begin, on a thread of its own."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, and wait until it has ended."""
+        self.stopping.set()
+        if self._watch is not None:
+            self._watch.close()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        pause, complaint = BACKOFF_S[0], ""
+        while not self.stopping.is_set():
+            try:
+                self._list_and_watch()
+                pause, complaint = BACKOFF_S[0], ""
+            except Gone:
+                pass  # our place in the history is gone: list at once
+            except (errors.FairleadError, KeyError, TypeError, ValueError) as error:
+                if self.stopping.is_set():
+                    return
+                known, complaint = complaint, str(error)
+                if complaint != known:
+                    self._log.warning(
+                        "cannot watch %s, the last known state is kept: %s", self._cache.kind.plural, error
+                    )
+                # Many control planes lose the API server at the same moment, and should not come back at the same.
+                self.stopping.wait(pause * random.uniform(0.5, 1.0))
+                pause = min(2 * pause, BACKOFF_S[1])
+
+    def _list_and_watch(self) -> None:
+        """One list, and watches from there until it is time to list again."""
+        found, version = self._api.list(self._cache.kind, self._namespace)
+        self._cache.replace(found, int(version))
+        self.seen = listed = self._monotonic()
+        while not self.stopping.is_set() and self._monotonic() < listed + RESYNC_S:
+            version = self._follow(version)
+
+    def _follow(self, version: str) -> str:
+        """One watch to its end. Returns the version to go on from."""
+        kind = self._cache.kind
+        self._watch = self._api.watch(kind, self._namespace, version, timeout_s=WATCH_S * random.uniform(0.8, 1.2))
+        if self.stopping.is_set():
+            self._watch.close()
+        for event, found in self._watch:
+            self.seen = self._monotonic()
+            version = str(version_of(found))
+            if event == "DELETED":
+                self._cache.drop(name_of(found), version_of(found))
+            elif event != "BOOKMARK":
+                self._cache.put(kind.trim(found))
+        return version
+
+
+class Informed:
+    """`Objects` out of caches that informers feed."""
+
+    def __init__(self, api: Api, namespace: str, *, log: logging.Logger, kinds: Sequence[Kind] = WATCHED) -> None:
+        self._changes = 0
+        self._moved = threading.Condition()
+        self._caches = {kind.plural: Cache(kind, self._changed) for kind in kinds}
+        self._informers = [Informer(api, namespace, cache, log=log) for cache in self._caches.values()]
+
+    def start(self) -> None:
+        """Begin to watch. Nothing can be read before `loaded`."""
+        for informer in self._informers:
+            informer.start()
+
+    def stop(self) -> None:
+        """Stop watching; what is known stays readable."""
+        for informer in self._informers:
+            informer.stopping.set()  # all at once, then wait for each
+        for informer in self._informers:
+            informer.stop()
+
+    @property
+    def loaded(self) -> bool:
+        """Whether every kind was listed once."""
+        return all(cache.loaded for cache in self._caches.values())
+
+    def wait(self, token: object, timeout_s: float) -> object:
+        """The token, as soon as it differs from the one given, at the latest after so long."""
+        with self._moved:
+            self._moved.wait_for(lambda: self._changes != token, timeout_s)
+            return self._changes
+
+    def silent_s(self) -> float:
+        """How long the API server has said nothing of the kind it was longest silent about."""
+        return time.monotonic() - min(informer.seen for informer in self._informers)
+
+    def list(self, kind: Kind) -> tuple[Object, ...]:
+        """See `Objects.list`."""
+        return self._caches[kind.plural].list()
+
+    def get(self, kind: Kind, name: str) -> Object | None:
+        """See `Objects.get`."""
+        return self._caches[kind.plural].get(name)
+
+    def learn(self, kind: Kind, found: Object) -> None:
+        """See `Objects.learn`."""
+        self._caches[kind.plural].put(kind.trim(found))
+
+    def forget(self, kind: Kind, name: str) -> None:
+        """See `Objects.forget`."""
+        self._caches[kind.plural].drop(name)
+
+    def token(self) -> int:
+        """A count of changes."""
+        return self._changes
+
+    def _changed(self) -> None:
+        with self._moved:
+            self._changes += 1
+            self._moved.notify_all()

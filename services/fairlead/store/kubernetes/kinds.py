@@ -1,0 +1,95 @@
+"""The kinds of objects this store reads and writes, and how an object looks to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fairlead.contracts import labels
+
+Object = dict[str, Any]
+
+
+def _as_it_is(found: Object) -> Object:
+    found.get("metadata", {}).pop("managedFields", None)
+    return found
+
+
+def _metadata(found: Object) -> Object:
+    """What a list of metadata alone gives, of a whole object as well."""
+    return {"metadata": {key: value for key, value in found["metadata"].items() if key != "managedFields"}}
+
+
+def _route(found: Object) -> Object:
+    """A route keeps the names of its managers: whoever wrote the spec last, where our own command did not."""
+    metadata = found.get("metadata", {})
+    managers = [
+        {"manager": one.get("manager"), "time": one.get("time", "")}
+        for one in metadata.pop("managedFields", ())
+        if "f:spec" in one.get("fieldsV1", {})
+    ]
+    if managers:
+        metadata["managedFields"] = managers
+    return found
+
+
+def _pod(found: Object) -> Object:
+    """Why a pod is not ready is all we want of it: of a few thousand pods the rest would be the most of our memory."""
+    metadata, status = found.get("metadata", {}), found.get("status", {})
+    kept = {
+        name: metadata[name] for name in ("name", "labels", "resourceVersion", "deletionTimestamp") if name in metadata
+    }
+    told = {name: status[name] for name in ("phase", "podIP", "conditions", "containerStatuses") if name in status}
+    return {"metadata": kept, "status": told}
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind. `path` is its API group and version as a path; `selector` limits what is listed and watched."""
+
+    path: str
+    plural: str
+    kind: str
+    selector: str = ""
+    metadata_only: bool = False
+    """List and watch names, labels and annotations alone; a whole object is read one by one."""
+    trim: Callable[[Object], Object] = _as_it_is
+
+    @property
+    def api_version(self) -> str:
+        """As it stands in an object."""
+        return self.path.removeprefix("/apis/").removeprefix("/api/")
+
+
+OURS = f"/apis/{labels.API_VERSION}"
+ROUTES = Kind(OURS, "modelroutes", "ModelRoute", trim=_route)
+REVISIONS = Kind(OURS, "modelrouterevisions", "ModelRouteRevision", metadata_only=True, trim=_metadata)
+"""A ledger of 200 revisions with their evidence is megabytes: the cache holds what the list needs, and heads."""
+ACTIONS = Kind(OURS, "modelrouteactions", "ModelRouteAction")
+SLICES = Kind("/apis/discovery.k8s.io/v1", "endpointslices", "EndpointSlice", selector=labels.MODEL)
+PODS = Kind("/api/v1", "pods", "Pod", selector=labels.MODEL, trim=_pod)
+DEPLOYMENTS = Kind(
+    "/apis/apps/v1", "deployments", "Deployment", selector=labels.IDENTITY, metadata_only=True, trim=_metadata
+)
+WATCHED = (ROUTES, REVISIONS, ACTIONS, SLICES, PODS, DEPLOYMENTS)
+
+
+def name_of(found: Object) -> str:
+    """The object's name."""
+    return str(found["metadata"]["name"])
+
+
+def version_of(found: Object) -> int:
+    """Its resource version. Kubernetes promises since 1.35 what always held: a later write has the larger number."""
+    return int(found["metadata"].get("resourceVersion") or 0)
+
+
+def label(found: Object, name: str) -> str:
+    """One of its labels; empty when it has none."""
+    return str((found["metadata"].get("labels") or {}).get(name, ""))
+
+
+def annotation(found: Object, name: str) -> str:
+    """One of its annotations; empty when it has none."""
+    return str((found["metadata"].get("annotations") or {}).get(name, ""))

@@ -1,0 +1,233 @@
+"""Routes: ModelRoute objects, whose spec is the user's."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from pydantic import ValidationError
+
+from fairlead import errors
+from fairlead.contracts import labels
+from fairlead.contracts.parsing import parse
+from fairlead.contracts.route import Route, RouteSpec
+from fairlead.store.kubernetes.kinds import ROUTES, Object, annotation, name_of, version_of
+from fairlead.store.kubernetes.session import ATTEMPTS, Session
+
+
+class KubernetesRoutes:
+    """`store.base.RouteStore`."""
+
+    _session: Session
+    _parsed: dict[str, tuple[Object, Route]]
+
+    def routes(self) -> list[Route]:
+        """All routes, by name; one that is being deleted is gone.
+
+        A route whose spec cannot be read keeps the spec it had. Raises Invalid for one that never could be read: to
+        leave it out would be to take its model away.
+        """
+        return [self._parse(found) for found in self._session.objects.list(ROUTES) if not _is_going(found)]
+
+    def route(self, name: str) -> Route:
+        """One route. Raises NotFound, naming the routes there are."""
+        found = self._session.objects.get(ROUTES, name)
+        if found is None or _is_going(found):
+            raise self._missing(name)
+        return self._parse(found)
+
+    def put_route(
+        self,
+        name: str,
+        spec: RouteSpec,
+        *,
+        now: datetime,
+        actor: str,
+        reason: str = "",
+        annotations: dict[str, str] | None = None,
+        expected: int | None = None,
+    ) -> Route:
+        """Create or replace the spec; see `store.base.RouteStore.put_route`. `now` is the API server's to say."""
+        for _ in range(ATTEMPTS):
+            present = self._session.refreshed(ROUTES, name)
+            found = self._parse(present) if present is not None and not _is_going(present) else None
+            _expect(name, found, expected)
+            if found is None or present is None:
+                body = {"metadata": _metadata(name, 1, actor, reason, annotations or {}), "spec": _document(spec)}
+                write = partial(self._session.api.create, ROUTES, self._session.namespace, body)
+            else:
+                wanted = found.annotations if annotations is None else annotations
+                if (spec, wanted) == (found.spec, found.annotations):
+                    return found
+                body = _changed(present, found, spec, wanted, (actor, reason))
+                write = partial(self._session.api.replace, ROUTES, self._session.namespace, name, body)
+            try:
+                return self._learn(write())
+            except errors.Conflict:
+                continue  # a status was written between, or the object came or went: look again
+        raise errors.Conflict(f"route {name!r} is being changed by others all the time", hint="try again")
+
+    def delete_route(self, name: str) -> None:
+        """Remove the wish; its ledger stays, without an owner. Raises NotFound."""
+        session = self._session
+        try:
+            session.api.delete(ROUTES, session.namespace, name, propagation="Orphan")
+        except errors.NotFound:
+            raise self._missing(name) from None
+        session.refreshed(ROUTES, name)
+
+    def change_token(self) -> object:
+        """Differs from the last one whenever anything in the store changed, by whomever."""
+        return self._session.objects.token()
+
+    def manager(self, name: str) -> str:
+        """Who keeps the route's spec, if somebody else than our own commands does: "Helm", "argocd-controller" ..."""
+        found = self._session.objects.get(ROUTES, name)
+        if found is None:
+            raise self._missing(name)
+        for annotated, told in _KEEPERS.items():
+            if annotation(found, annotated):
+                return told
+        metadata = found["metadata"].get("labels") or {}
+        return "" if metadata.get(labels.MANAGED_BY, "fairlead") == "fairlead" else str(metadata[labels.MANAGED_BY])
+
+    def release_of(self, name: str) -> str:
+        """The Helm release that the route belongs to; empty when it has none."""
+        found = self._session.objects.get(ROUTES, name)
+        return annotation(found, "meta.helm.sh/release-name") if found else ""
+
+    def _learn(self, written: Object) -> Route:
+        written = ROUTES.trim(written)
+        self._session.objects.learn(ROUTES, written)
+        return self._parse(written)
+
+    def _parse(self, found: Object) -> Route:
+        name = name_of(found)
+        known = self._parsed.get(name)
+        if known is not None and known[0] is found:
+            return known[1]
+        try:
+            route = _route(found, self._session.namespace, known)
+        except errors.Invalid:
+            if known is None or known[0]["metadata"].get("uid") != found["metadata"].get("uid"):
+                raise
+            return known[1]
+        self._parsed[name] = (found, route)
+        return route
+
+    def _missing(self, name: str) -> errors.NotFound:
+        names = ", ".join(name_of(found) for found in self._session.objects.list(ROUTES)) or "none yet"
+        return errors.NotFound(f"there is no route {name!r}", hint=f"routes: {names}")
+
+
+def _changed(present: Object, found: Route, spec: RouteSpec, wanted: dict[str, str], who: tuple[str, str]) -> Object:
+    """The object to replace `present` with: what is not ours to say stays."""
+    differs = spec != found.spec
+    kept = {key: annotation(present, key) for key in _OURS if annotation(present, key)}
+    metadata = {key: value for key, value in present["metadata"].items() if key != "managedFields"}
+    if differs:
+        metadata |= _metadata(found.name, found.generation + 1, *who, {**kept, **wanted})
+    else:
+        metadata["annotations"] = {**kept, **wanted}
+    return {"metadata": metadata, "spec": _document(spec) if differs else present["spec"]}
+
+
+def _metadata(name: str, generation: int, actor: str, reason: str, annotations: dict[str, str]) -> dict[str, Any]:
+    who = {"actor": actor, "reason": reason, "generation": generation}
+    return {"name": name, "annotations": {**annotations, labels.CHANGED_BY: json.dumps(who, ensure_ascii=False)}}
+
+
+_KEEPERS = {
+    "argocd.argoproj.io/tracking-id": "Argo CD",
+    "kustomize.toolkit.fluxcd.io/name": "Flux",
+    "helm.toolkit.fluxcd.io/name": "Flux",
+    "meta.helm.sh/release-name": "Helm",
+}
+_OURS = (labels.CHANGED_BY, "kubectl.kubernetes.io/last-applied-configuration")
+
+
+def _route(found: Object, namespace: str, known: tuple[Object, Route] | None) -> Route:
+    metadata = found["metadata"]
+    actor, reason = _changed_by(found)
+    annotations = {key: value for key, value in (metadata.get("annotations") or {}).items() if key not in _OURS}
+    generation = int(metadata.get("generation") or 1)
+    version = version_of(found)
+    if known is not None:
+        # A status of ours makes no new version of the wish: whoever read it before may still write it.
+        before = known[1]
+        same = (before.generation, before.annotations) == (generation, annotations)
+        version = before.resource_version if same and known[0]["metadata"]["uid"] == metadata["uid"] else version
+    return Route(
+        namespace=namespace,
+        name=name_of(found),
+        generation=generation,
+        resource_version=version,
+        created_at=metadata["creationTimestamp"],
+        actor=actor,
+        reason=reason,
+        annotations=annotations,
+        spec=_spec(found),
+    )
+
+
+def _spec(found: Object) -> RouteSpec:
+    """The spec, without fields that we do not know: during an upgrade the definitions are newer than we are."""
+    spec = found.get("spec") or {}
+    try:
+        return RouteSpec.model_validate(spec)
+    except ValidationError as error:
+        unknown = [one["loc"] for one in error.errors(include_url=False) if one["type"] == "extra_forbidden"]
+    return parse(RouteSpec, _without(spec, unknown), f"route {name_of(found)!r}")
+
+
+def _without(spec: Any, paths: list[tuple[int | str, ...]]) -> Any:
+    """A copy of plain data without what stands at these paths."""
+    copied = json.loads(json.dumps(spec))
+    for *parents, last in paths:
+        part = copied
+        for step in parents:
+            part = part[step]
+        del part[last]
+    return copied
+
+
+def _changed_by(found: Object) -> tuple[str, str]:
+    """Who wrote this generation of the spec, and why: our command says so, else the name of the program that did."""
+    try:
+        said = json.loads(annotation(found, labels.CHANGED_BY) or "{}")
+        if said.get("generation") == found["metadata"].get("generation"):
+            return str(said.get("actor", "")), str(said.get("reason", ""))
+    except (ValueError, AttributeError):
+        pass
+    managers = sorted(found["metadata"].get("managedFields") or (), key=lambda one: str(one.get("time")))
+    return (str(managers[-1].get("manager")) if managers else ""), ""
+
+
+def _expect(name: str, found: Route | None, expected: int | None) -> None:
+    present = found.resource_version if found else 0
+    if expected is None or expected == present:
+        return
+    if expected == 0:
+        raise errors.Conflict(f"route {name!r} exists already")
+    if found is None:
+        raise errors.Conflict(f"route {name!r} was deleted since you read it")
+    raise errors.Conflict(
+        f"route {name!r} was changed by {found.actor or 'somebody'} since you read it", hint="read it again"
+    )
+
+
+def _document(spec: RouteSpec) -> Object:
+    """The spec as the definition has it: what is set, so that a default stays one."""
+    document = spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    for name, version in spec.versions.items():
+        if version.source is not None:
+            raise errors.Invalid(
+                f"version {name!r} names a folder; a cluster runs images", hint="build one, and give `image` its digest"
+            )
+    return document
+
+
+def _is_going(found: Object) -> bool:
+    return "deletionTimestamp" in found["metadata"]

@@ -1,0 +1,64 @@
+"""What the engine says of each route, as a Kubernetes status: conditions have times and "True" for true."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import Any
+
+from fairlead import errors
+from fairlead.store.kubernetes.kinds import ROUTES, Object
+from fairlead.store.kubernetes.session import Session
+
+_ELSEWHERE = ("analysis", "checkpoint", "fence")
+"""Parts of the object's status that are not part of the engine's document."""
+
+
+class KubernetesStatuses:
+    """`store.base.StatusStore`."""
+
+    _session: Session
+
+    def set_status(self, route: str, status: dict[str, object]) -> None:
+        """Replace a route's status document. The same one again is no write. A route that is gone needs none."""
+        if self._session.objects.get(ROUTES, route) is None:
+            return
+
+        def replaced(old: Object) -> Object:
+            kept = {name: old[name] for name in _ELSEWHERE[:2] if name in old}
+            return {**status, **self._conditions(status, old), **kept}
+
+        self._session.write_status(ROUTES, route, replaced)
+
+    def status(self, route: str) -> dict[str, object] | None:
+        """The last status document."""
+        found = self._session.objects.get(ROUTES, route)
+        written = {name: value for name, value in ((found or {}).get("status") or {}).items() if name not in _ELSEWHERE}
+        if "conditions" in written:
+            written["conditions"] = [_plain(one) for one in written["conditions"]]
+        return written or None
+
+    def _conditions(self, status: dict[str, object], old: Object) -> dict[str, Any]:
+        if "conditions" not in status:
+            return {}
+        conditions = status["conditions"]
+        if not isinstance(conditions, list):
+            raise errors.Invalid("conditions must be a list")
+        before = {one["type"]: one for one in old.get("conditions") or ()}
+        return {"conditions": [self._condition(one, before.get(one["type"]), status) for one in conditions]}
+
+    def _condition(
+        self, one: dict[str, Any], before: dict[str, Any] | None, status: dict[str, object]
+    ) -> dict[str, Any]:
+        """As Kubernetes has them; the time is of the last change between true and false, not of the last word."""
+        said = "True" if one["status"] else "False"
+        now = self._session.clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        since = before["lastTransitionTime"] if before and before.get("status") == said else now
+        told = {"type": one["type"], "status": said, "reason": one["reason"], "message": one.get("message", "")}
+        generation = status.get("observedGeneration")
+        return {**told, "lastTransitionTime": since} | ({"observedGeneration": generation} if generation else {})
+
+
+def _plain(one: dict[str, Any]) -> dict[str, Any]:
+    """A condition as `contracts.status` has it."""
+    told = {name: one.get(name, "") for name in ("type", "reason", "message")}
+    return {**told, "status": one.get("status") == "True"}

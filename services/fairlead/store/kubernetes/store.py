@@ -1,0 +1,112 @@
+"""The whole store: one namespace, one class, a base class per noun."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+from fairlead import errors
+from fairlead.store.kubernetes.actions import KubernetesActions
+from fairlead.store.kubernetes.api import Api
+from fairlead.store.kubernetes.informer import Informed
+from fairlead.store.kubernetes.instances import KubernetesInstances
+from fairlead.store.kubernetes.objects import Direct
+from fairlead.store.kubernetes.session import Fence, Session, Unfenced, now_utc
+from fairlead.store.kubernetes.statuses import KubernetesStatuses
+from fairlead.store.kubernetes.versions import KubernetesVersions
+from fairlead.store.kubernetes.windows import KubernetesWindows
+
+
+class KubernetesStore(
+    KubernetesVersions, KubernetesWindows, KubernetesActions, KubernetesInstances, KubernetesStatuses
+):
+    """`store.base.Store` as the objects of one namespace.
+
+    Two ways to read. `KubernetesStore(api, namespace, fence=lease)` is a control plane's: call `start()`, then
+    `wait_until_loaded()`; from then on every read is answered from memory, `change_token()` is a counter, and
+    `wait(token, timeout_s)` sleeps until it moves. Before everything was listed once, every read raises NotReady: an
+    empty world is never a guess. While the API server is away, reads answer what was last known, `silent_s()` grows,
+    and writes raise Unavailable. `KubernetesStore.direct(api, namespace)` is a command's: each read is a request.
+
+    `fence` says who may write what only a leader writes: revisions, windows, statuses, answers to actions, deletions.
+    Such a write raises Conflict when this process does not lead. Routes and actions may be written by anyone whom the
+    API server lets. Any thread may use it.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        namespace: str,
+        *,
+        fence: Fence | None = None,
+        log: logging.Logger | None = None,
+        clock: Callable[[], datetime] = now_utc,
+        informed: bool = True,
+    ) -> None:
+        log = log or logging.getLogger("fairlead.store")
+        self._informed = Informed(api, namespace, log=log) if informed else None
+        objects = self._informed or Direct(api, namespace)
+        self._session = Session(api, objects, namespace, fence or Unfenced(), clock)
+        self._parsed = {}
+        self._heads = {}
+        self._indexed = ((), {})
+        self._counted = {}
+        self._seen = ((), (), ())
+        self.actors_are_verified = False
+
+    @classmethod
+    def direct(cls, api: Api, namespace: str) -> Self:
+        """For a command: no threads, nothing kept."""
+        return cls(api, namespace, informed=False)
+
+    @property
+    def namespace(self) -> str:
+        """The namespace it is about."""
+        return self._session.namespace
+
+    @property
+    def loaded(self) -> bool:
+        """Whether it can be read."""
+        return self._informed is None or self._informed.loaded
+
+    def start(self) -> None:
+        """Begin to watch."""
+        if self._informed is not None:
+            self._informed.start()
+
+    def wait_until_loaded(self, timeout_s: float) -> None:
+        """Return as soon as it can be read. Raises Unavailable when that takes longer."""
+        deadline = time.monotonic() + timeout_s
+        while not self.loaded:
+            if time.monotonic() > deadline:
+                raise errors.Unavailable(
+                    f"the objects of namespace {self.namespace!r} could not be listed within {timeout_s:g} s",
+                    hint="is the API server up, are the definitions installed (charts/crds), may we list them?",
+                )
+            self.wait(self.change_token(), 0.05)
+
+    def wait(self, token: object, timeout_s: float) -> object:
+        """The change token, as soon as it differs from the one given, at the latest after so long."""
+        if self._informed is None:
+            return self.change_token()
+        return self._informed.wait(token, timeout_s)
+
+    def silent_s(self) -> float:
+        """How long the API server has been silent about one kind or another; 0 when every read is a request."""
+        return self._informed.silent_s() if self._informed is not None else 0.0
+
+    def close(self) -> None:
+        """Stop watching."""
+        if self._informed is not None:
+            self._informed.stop()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()

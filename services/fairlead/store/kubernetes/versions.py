@@ -1,0 +1,121 @@
+"""The wanted half of instances, in a cluster: which versions have objects there, and which of those may go.
+
+The charts make a version's objects, and only the cluster knows how many pods they want. So what is wanted here is what
+exists, and wanting less of it removes it: a version that left the spec, once nobody sends it anything any more. That
+is decided in `rollout.policy.wanted`; here it is held against the route once more, because a deletion is for good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+from fairlead import errors
+from fairlead.contracts import labels
+from fairlead.contracts.instance import Wanted
+from fairlead.contracts.route import VersionRef
+from fairlead.store.kubernetes.instances import ref_of
+from fairlead.store.kubernetes.kinds import DEPLOYMENTS, ROUTES, Kind, Object, label, name_of
+from fairlead.store.kubernetes.ledger import KubernetesLedger, owned_by
+from fairlead.store.kubernetes.routes import KubernetesRoutes
+
+OWN_OBJECTS = (
+    DEPLOYMENTS,
+    Kind("/api/v1", "services", "Service", metadata_only=True),
+    Kind("/api/v1", "configmaps", "ConfigMap", metadata_only=True),
+    Kind("/api/v1", "serviceaccounts", "ServiceAccount", metadata_only=True),
+    Kind("/apis/policy/v1", "poddisruptionbudgets", "PodDisruptionBudget", metadata_only=True),
+    Kind("/apis/autoscaling/v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", metadata_only=True),
+    Kind("/apis/networking.k8s.io/v1", "networkpolicies", "NetworkPolicy", metadata_only=True),
+    Kind("/apis/keda.sh/v1alpha1", "scaledobjects", "ScaledObject", metadata_only=True),
+)
+"""What a version may consist of. The Deployment is the first to be watched and the last to be removed."""
+
+
+class KubernetesVersions(KubernetesLedger, KubernetesRoutes):
+    """The other half of `store.base.InstanceStore`."""
+
+    def wanted(self) -> list[Wanted]:
+        """One row per version that has a Deployment here, by id."""
+        rows = [row for _, row in self._existing()]
+        return sorted(rows, key=lambda row: row.id)
+
+    def want(self, wanted: Sequence[Wanted]) -> None:
+        """Let go of what is not wanted any more, and tie what is there to its route. Nothing is ever made.
+
+        Raises Conflict when this process does not lead.
+        """
+        self._session.fence.token()
+        ids = {row.id for row in wanted}
+        for deployment, row in self._existing():
+            route = self._session.objects.get(ROUTES, label(deployment, labels.ROUTE))
+            if route is None:
+                continue  # deleted: its owner references take everything along
+            if row.id not in ids and self._may_go(route, row.ref):
+                self._remove(deployment, row.ref)
+            elif not _is_owned(deployment, route):
+                self._adopt(route, row.ref)
+
+    def _existing(self) -> Iterator[tuple[Object, Wanted]]:
+        for one in self._session.objects.list(DEPLOYMENTS):
+            ref, model = ref_of(one), label(one, labels.MODEL)
+            if ref is not None and model and "deletionTimestamp" not in one["metadata"]:
+                source = f"deployment/{name_of(one)}"
+                yield one, Wanted(namespace=self._session.namespace, model=model, ref=ref, index=0, source=source)
+
+    def _may_go(self, route: Object, ref: VersionRef) -> bool:
+        """What no rule may ever delete: a version that the spec names, or that the last table sends requests to."""
+        found = self._parse(route)
+        head = self.head(found.name)
+        if (
+            head is None
+            or head.generation < found.generation
+            or any(spec.ref(version) == ref for version, spec in found.spec.versions.items())
+        ):
+            return False
+        table = head.table
+        return ref not in (table.stable, table.candidate, *(mirror.version for mirror in table.mirrors))
+
+    def _remove(self, deployment: Object, ref: VersionRef) -> None:
+        session = self._session
+        for kind, one in reversed(list(self._own(deployment, ref))):
+            with suppress(errors.NotFound):  # its owner took it along
+                session.api.delete(kind, session.namespace, name_of(one))
+            if kind is DEPLOYMENTS:
+                session.objects.forget(DEPLOYMENTS, name_of(one))
+
+    def _adopt(self, route: Object, ref: VersionRef) -> None:
+        """Make the route the owner of a version's objects: Helm keeps them, and an uninstall must take them along."""
+        session, owner = self._session, owned_by(route)
+        for kind, one in reversed(list(self._own(route, ref))):
+            owners = [*(one["metadata"].get("ownerReferences") or ()), owner]
+            if _is_owned(one, route):
+                continue
+            body = {
+                "metadata": {"ownerReferences": owners, "resourceVersion": one["metadata"]["resourceVersion"]},
+            }
+            try:
+                written = session.api.patch(kind, session.namespace, name_of(one), body)
+            except (errors.Conflict, errors.NotFound):
+                continue  # changed or gone meanwhile: the next look does it
+            if kind is DEPLOYMENTS:
+                session.objects.learn(DEPLOYMENTS, written)
+
+    def _own(self, labelled: Object, ref: VersionRef) -> Iterator[tuple[Kind, Object]]:
+        """Everything that carries a version's labels. A kind that this cluster does not have, or that we may not read,
+        is none of the version's.
+        """
+        route = label(labelled, labels.ROUTE) or name_of(labelled)
+        selector = f"{labels.ROUTE}={route},{labels.IDENTITY}={ref.identity}"
+        for kind in OWN_OBJECTS:
+            try:
+                found, _ = self._session.api.list(kind, self._session.namespace, selector)
+            except (errors.NotFound, errors.Refused):
+                continue
+            for one in found:
+                yield kind, one
+
+
+def _is_owned(one: Object, route: Object) -> bool:
+    owners = one["metadata"].get("ownerReferences") or ()
+    return any(owner.get("uid") == route["metadata"]["uid"] for owner in owners)

@@ -1,0 +1,18 @@
+"""Keeping what was counted since the last revision within bounds, in whichever store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fairlead.contracts.revision import Window
+
+MAX_WINDOWS = 240
+"""Twenty minutes of five-second windows; older ones lose resolution, not counts."""
+
+
+def condensed(windows: Sequence[Window]) -> tuple[Window, ...]:
+    """At most MAX_WINDOWS of them: when there are more, the older half is merged pairwise."""
+    if len(windows) <= MAX_WINDOWS:
+        return tuple(windows)
+    older, newer = windows[: MAX_WINDOWS // 2], windows[MAX_WINDOWS // 2 :]
+    return (*(one.merged(other) for one, other in zip(older[::2], older[1::2], strict=True)), *newer)
