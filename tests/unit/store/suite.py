@@ -42,8 +42,18 @@ def successor(head: Revision | None, *, route: str = "iris", cause: Cause = Caus
     )
 
 
+def routed(store: Store, *names: str) -> Store:
+    """The store with these routes in it: in a cluster, what is said of a route is kept in its object."""
+    there = {route.name for route in store.routes()}
+    for name in names:
+        if name not in there:
+            store.put_route(name, a_spec(model=name), now=NOW, actor="ada")
+    return store
+
+
 def filled(store: Store, count: int, *, route: str = "iris", promoted: tuple[int, ...] = ()) -> list[Revision]:
-    """`count` revisions, a minute apart."""
+    """`count` revisions, a minute apart, of a route that is there."""
+    routed(store, route)
     head = store.head(route)
     for number in range(1, count + 1):
         cause = Cause.PROMOTED if number in promoted else Cause.SPEC
@@ -108,7 +118,6 @@ class StoreSuite:
             store.delete_route("irsi")
 
     def test_a_deleted_route_leaves_its_ledger(self, store: Store) -> None:
-        store.put_route("iris", a_spec(), now=NOW, actor="ada")
         filled(store, 2)
         store.delete_route("iris")
         assert store.routes() == []
@@ -130,12 +139,9 @@ class StoreSuite:
         assert store.change_token() == after
 
     def test_writing_the_same_again_changes_no_token(self, store: Store) -> None:
-        wanted = [Wanted(model="iris", ref=REF, index=0, source="/m")]
-        store.want(wanted)
-        store.set_status("iris", {"phase": "Stable"})
         store.put_route("iris", a_spec(), now=NOW, actor="ada")
+        store.set_status("iris", {"phase": "Stable"})
         before = store.change_token()
-        store.want(wanted)
         store.set_status("iris", {"phase": "Stable"})
         store.put_route("iris", a_spec(), now=NOW, actor="bob")
         assert store.change_token() == before
@@ -239,6 +245,7 @@ class StoreSuite:
 
     def test_windows_ascend_and_an_append_clears_them(self, store: Store) -> None:
         windows = [a_window(1), a_window(2, gap="no gateway told its counters")]
+        routed(store, "iris")
         for window in windows:
             store.add_window("iris", window)
         assert store.windows("iris") == windows
@@ -246,11 +253,12 @@ class StoreSuite:
         assert store.windows("iris") == []
 
     def test_an_append_clears_no_other_routes_windows(self, store: Store) -> None:
-        store.add_window("wine", a_window(1))
+        routed(store, "iris", "wine").add_window("wine", a_window(1))
         store.append(successor(None))
         assert len(store.windows("wine")) == 1
 
     def test_at_most_240_windows_are_kept_and_no_request_is_lost(self, store: Store) -> None:
+        routed(store, "iris")
         for number in range(500):
             store.add_window("iris", a_window(number))
         windows = store.windows("iris")
@@ -300,7 +308,17 @@ class StoreSuite:
         with pytest.raises(errors.NotFound):
             store.finish_action("a1", Outcome.ACCEPTED)
 
-    # Instances and status
+    # Status
+
+    def test_the_last_status_is_the_one_that_is_read(self, store: Store) -> None:
+        assert routed(store, "iris").status("iris") is None
+        store.set_status("iris", {"phase": "Canary"})
+        store.set_status("iris", {"phase": "Stable", "weight": 0})
+        assert store.status("iris") == {"phase": "Stable", "weight": 0}
+
+
+class SupervisedSuite:
+    """For a store whose instances a supervisor starts and reports; in a cluster they are read from its own objects."""
 
     def test_want_replaces_the_whole_list(self, store: Store) -> None:
         rows = [Wanted(model="iris", ref=REF, index=index, source="/m") for index in range(3)]
@@ -319,8 +337,9 @@ class StoreSuite:
         store.forget("i")
         assert store.instances() == []
 
-    def test_the_last_status_is_the_one_that_is_read(self, store: Store) -> None:
-        assert store.status("iris") is None
-        store.set_status("iris", {"phase": "Canary"})
-        store.set_status("iris", {"phase": "Stable", "weight": 0})
-        assert store.status("iris") == {"phase": "Stable", "weight": 0}
+    def test_wanting_the_same_again_changes_no_token(self, store: Store) -> None:
+        wanted = [Wanted(model="iris", ref=REF, index=0, source="/m")]
+        store.want(wanted)
+        before = store.change_token()
+        store.want(wanted)
+        assert store.change_token() == before

@@ -13,7 +13,7 @@ import pytest
 
 from fairlead import errors
 from fairlead.store.sqlite import SqliteStore, schema
-from unit.store.suite import NOW, StoreSuite, a_spec, an_action, filled, successor
+from unit.store.suite import NOW, StoreSuite, SupervisedSuite, a_spec, an_action, filled, successor
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def store(path: Path) -> Iterator[SqliteStore]:
         yield store
 
 
-class TestSqliteStore(StoreSuite):
+class TestSqliteStore(StoreSuite, SupervisedSuite):
     """The suite, over one file."""
 
 

@@ -34,12 +34,20 @@ class Gone(errors.Unavailable):
 
 
 class Api:
-    """One API server, as one user. Any thread may use it: each has a connection of its own."""
+    """One API server, as one user. Any thread may use it: a connection serves one request at a time."""
 
     def __init__(self, access: Access, *, timeout_s: float = TIMEOUT_S) -> None:
         self.access = access
         self._timeout_s = timeout_s
-        self._local = threading.local()
+        self._idle: list[http.client.HTTPConnection] = []
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Let go of idle connections. It may be used again afterwards."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
 
     def get(self, kind: Kind, namespace: str, name: str) -> Object:
         """One whole object. Raises NotFound."""
@@ -136,7 +144,8 @@ class Api:
         return Watch(connection, response)
 
     def _exchange(self, method: str, target: str, text: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
-        kept: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
+        with self._lock:
+            kept = self._idle.pop() if self._idle else None
         if kept is not None:
             # It may have been closed while it was idle; only then a second try is worth it. Everything we send may be
             # sent twice: names and resource versions tell the second from the first.
@@ -159,7 +168,6 @@ class Api:
         text: bytes | None,
         headers: dict[str, str],
     ) -> tuple[int, bytes]:
-        self._local.connection = None
         try:
             connection.request(method, target, body=text, headers=headers)
             response = connection.getresponse()
@@ -167,7 +175,8 @@ class Api:
         except BaseException:
             connection.close()
             raise
-        self._local.connection = connection
+        with self._lock:
+            self._idle.append(connection)
         return response.status, answer
 
     def _connect(self, timeout_s: float) -> http.client.HTTPConnection:

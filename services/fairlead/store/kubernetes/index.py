@@ -33,7 +33,7 @@ def index(objects: Sequence[Object]) -> dict[str, tuple[Entry, ...]]:
     for one in objects:
         route = label(one, labels.ROUTE)
         prefix, _, number = name_of(one).rpartition("-")
-        if not route or prefix != route or not number.isdigit():
+        if not route or prefix != route or not number.isdigit() or number.startswith("0"):
             continue
         owners = one["metadata"].get("ownerReferences") or ()
         entry = Entry(

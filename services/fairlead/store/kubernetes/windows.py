@@ -7,7 +7,7 @@ from fairlead.contracts.revision import Window
 from fairlead.store.kubernetes.kinds import ROUTES, Object
 from fairlead.store.kubernetes.ledger import KubernetesLedger
 from fairlead.store.kubernetes.session import Session
-from fairlead.store.windows import condensed
+from fairlead.store.windows import MAX_WINDOWS, condensed
 
 
 class KubernetesWindows(KubernetesLedger):
@@ -21,9 +21,11 @@ class KubernetesWindows(KubernetesLedger):
         seq = self._head_seq(route)
 
         def added(status: Object) -> Object:
-            windows = condensed((*self._of(route, status, seq), window))
-            analysis = {"head": seq, "windows": [one.to_json() for one in windows]}
-            return {**status, "analysis": analysis}
+            analysis = status.get("analysis") or {}
+            lines = [*(analysis.get("windows") or () if analysis.get("head") == seq else ()), _line(window)]
+            if len(lines) > MAX_WINDOWS:
+                lines = [_line(one) for one in condensed((*self._of(route, status, seq), window))]
+            return {**status, "analysis": {"head": seq, "windows": lines}}
 
         self._session.write_status(ROUTES, route, added)
 
@@ -43,8 +45,12 @@ class KubernetesWindows(KubernetesLedger):
         known = self._counted.get(route)
         if known is None or known[0] is not analysis:
             try:
-                known = (analysis, tuple(Window.model_validate(one) for one in analysis.get("windows") or ()))
+                known = (analysis, tuple(Window.model_validate_json(one) for one in analysis.get("windows") or ()))
             except ValueError as error:
                 raise errors.Invalid(f"status.analysis of route {route!r} cannot be read: {error}") from error
             self._counted[route] = known
         return known[1]
+
+
+def _line(window: Window) -> str:
+    return window.model_dump_json(by_alias=True, exclude_defaults=True)

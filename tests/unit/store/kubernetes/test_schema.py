@@ -126,6 +126,11 @@ def test_helm_leaves_the_files_as_they_are(name: str) -> None:
     assert "{{" not in files()[name]
 
 
+@pytest.mark.parametrize("name", sorted(files()))
+def test_no_field_name_reads_as_a_truth_value(name: str) -> None:
+    assert re.findall(r"(?<![\w'])[yYnN](?=:)", files()[name]) == []
+
+
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_every_part_of_a_schema_is_structural(kind: str) -> None:
     allowed = {

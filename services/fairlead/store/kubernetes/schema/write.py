@@ -22,6 +22,13 @@ class _Plain(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        # To kubectl and Helm a bare `n` is `false`, as YAML 1.1 has it; PyYAML knows only `no` as a word for that.
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style="'" if data in ("y", "n", "Y", "N") else None)
+
+
+_Plain.add_representer(str, _Plain.represent_str)
+
 
 def _dump(document: dict[str, Any]) -> str:
     # Leaves on one line each: half the size, and a field reads as one thing.
