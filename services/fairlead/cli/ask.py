@@ -6,6 +6,7 @@ must not spend its time on imports.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import socket
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from fairlead import errors
+from fairlead.cli.options import Place
 
 DOOR = "control.sock"
 BACK_WITHIN_S = 15.0
@@ -22,12 +24,17 @@ BACK_WITHIN_S = 15.0
 ANSWER_WITHIN_S = 10.0
 
 
-def ask(state: Path, model: str, verb: str, *, reason: str, as_json: bool, to_revision: int | None = None) -> None:
+def ask(place: Place, model: str, verb: str, *, reason: str, as_json: bool, to_revision: int | None = None) -> None:
     """Ask, wait for the engine, print what it did.
 
     Raises Refused with the engine's reason, and Unavailable when nobody answers. Asking again after a lost answer is
     harmless: a request is carried out once, by its name.
     """
+    if place.in_cluster:
+        cluster = importlib.import_module("fairlead.cli.cluster")
+        where = (place.context, place.namespace)
+        _tell(cluster.ask(*where, model, verb, reason=reason, to_revision=to_revision), model, verb, as_json)
+        return
     request = {
         "name": f"{verb}-{uuid.uuid4().hex[:12]}",
         "model": model,
@@ -36,7 +43,10 @@ def ask(state: Path, model: str, verb: str, *, reason: str, as_json: bool, to_re
         "toRevision": to_revision,
         "actor": os.environ.get("FAIRLEAD_ACTOR"),
     }
-    action = _action_in(_insist(state, json.dumps(request).encode() + b"\n"))
+    _tell(_action_in(_insist(place.state, json.dumps(request).encode() + b"\n")), model, verb, as_json)
+
+
+def _tell(action: dict[str, Any], model: str, verb: str, as_json: bool) -> None:
     if as_json:
         print(json.dumps(action))
     if action["outcome"] in ("refused", "expired"):

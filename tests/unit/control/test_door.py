@@ -18,6 +18,7 @@ import pytest
 
 from fairlead import errors
 from fairlead.cli.ask import ask
+from fairlead.cli.options import Place
 from fairlead.contracts.action import ActionType, Outcome
 from fairlead.contracts.route import RouteSpec
 from fairlead.control.app import DOOR
@@ -74,14 +75,14 @@ def test_a_request_is_carried_out_and_told(
     tmp_path: Path, store: SqliteStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with opened(tmp_path, store), engine(store, Outcome.ACCEPTED, "back to 1.0.0"):
-        ask(tmp_path, "iris", "rollback", reason="worse", as_json=False)
+        ask(Place(tmp_path), "iris", "rollback", reason="worse", as_json=False)
     assert capsys.readouterr().out == "iris: rollback accepted, revision iris.7. back to 1.0.0\n"
 
 
 def test_the_kernel_says_who_asked(tmp_path: Path, store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FAIRLEAD_ACTOR", raising=False)
     with opened(tmp_path, store), engine(store, Outcome.ACCEPTED):
-        ask(tmp_path, "iris", "pause", reason="", as_json=False)
+        ask(Place(tmp_path), "iris", "pause", reason="", as_json=False)
     (action,) = store.actions("iris")
     assert (action.actor, action.actor_verified) == (getpass.getuser(), hasattr(socket, "SO_PEERCRED"))
 
@@ -91,7 +92,7 @@ def test_a_claimed_actor_is_recorded_as_claimed(
 ) -> None:
     monkeypatch.setenv("FAIRLEAD_ACTOR", "pipeline 12")
     with opened(tmp_path, store), engine(store, Outcome.ACCEPTED):
-        ask(tmp_path, "iris", "pause", reason="", as_json=False)
+        ask(Place(tmp_path), "iris", "pause", reason="", as_json=False)
     (action,) = store.actions("iris")
     assert (action.actor, action.actor_verified) == ("pipeline 12", False)
 
@@ -102,21 +103,21 @@ def test_a_refusal_comes_back_with_its_reason(tmp_path: Path, store: SqliteStore
         engine(store, Outcome.REFUSED, "no rollout is under way"),
         pytest.raises(errors.Refused, match="no rollout is under way"),
     ):
-        ask(tmp_path, "iris", "pause", reason="", as_json=False)
+        ask(Place(tmp_path), "iris", "pause", reason="", as_json=False)
 
 
 def test_an_engine_that_does_not_answer_is_told_and_the_request_stays_stored(
     tmp_path: Path, store: SqliteStore
 ) -> None:
     with opened(tmp_path, store, within_s=0.05), pytest.raises(errors.Unavailable, match="is stored as rollback-"):
-        ask(tmp_path, "iris", "rollback", reason="", as_json=False)
+        ask(Place(tmp_path), "iris", "rollback", reason="", as_json=False)
     (action,) = store.actions("iris")
     assert action.outcome is Outcome.PENDING
 
 
 def test_an_unknown_model_is_named_with_those_there_are(tmp_path: Path, store: SqliteStore) -> None:
     with opened(tmp_path, store), pytest.raises(errors.NotFound, match="rose") as raised:
-        ask(tmp_path, "rose", "rollback", reason="", as_json=False)
+        ask(Place(tmp_path), "rose", "rollback", reason="", as_json=False)
     assert "iris" in str(raised.value.hint)
 
 
@@ -151,17 +152,17 @@ def test_a_control_plane_on_its_way_back_is_waited_for(tmp_path: Path, store: Sq
 
     thread = threading.Thread(target=come_back)
     thread.start()
-    ask(tmp_path, "iris", "rollback", reason="", as_json=False)
+    ask(Place(tmp_path), "iris", "rollback", reason="", as_json=False)
     thread.join()
     assert [action.outcome for action in store.actions("iris")] == [Outcome.ACCEPTED]
 
 
 def test_without_a_platform_the_way_to_one_is_told(tmp_path: Path) -> None:
     with pytest.raises(errors.Unavailable, match="there is no platform"):
-        ask(tmp_path, "iris", "rollback", reason="", as_json=False)
+        ask(Place(tmp_path), "iris", "rollback", reason="", as_json=False)
     (tmp_path / "ledger.db").touch()
     with pytest.raises(errors.Unavailable, match="is not running"):
-        ask(tmp_path, "iris", "rollback", reason="", as_json=False)
+        ask(Place(tmp_path), "iris", "rollback", reason="", as_json=False)
 
 
 @pytest.mark.parametrize("verb", ["approve", "pause", "resume", "retry", "rollback"])

@@ -7,14 +7,24 @@ from typing import Annotated
 import typer
 
 from fairlead.cli.ask import ask
-from fairlead.cli.options import DEFAULT_STATE, JsonOption, ReasonOption, StateOption
+from fairlead.cli.options import (
+    DEFAULT_STATE,
+    ContextOption,
+    JsonOption,
+    NamespaceOption,
+    Place,
+    ReasonOption,
+    StateOption,
+)
 
 
 def command(
     model: Annotated[str, typer.Argument(help="The model.")],
     reason: ReasonOption = "",
     state: StateOption = DEFAULT_STATE,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Let the rollout take the step that waits for a person."""
-    ask(state, model, "approve", reason=reason, as_json=as_json)
+    ask(Place(state, context, namespace), model, "approve", reason=reason, as_json=as_json)

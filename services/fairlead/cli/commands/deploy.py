@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from fairlead.cli.connect import connect
-from fairlead.cli.options import DEFAULT_STATE, JsonOption, ReasonOption, StateOption
+from fairlead.cli.options import DEFAULT_STATE, JsonOption, Place, ReasonOption, StateOption
 from fairlead.local.apply import deploy
 
 
@@ -25,7 +25,7 @@ def command(
 
     The first version of a new model is released at once: there is nothing to guard it against.
     """
-    connection = connect(state)
+    connection = connect(Place(state))
     route = deploy(
         connection.store,
         folder,

@@ -8,7 +8,7 @@ import typer
 
 from fairlead import errors
 from fairlead.cli.connect import connect
-from fairlead.cli.options import DEFAULT_STATE, JsonOption, StateOption
+from fairlead.cli.options import DEFAULT_STATE, ContextOption, JsonOption, NamespaceOption, Place, StateOption
 from fairlead.cli.output import console, make_table, print_json
 from fairlead.routing.explain import Explanation, explain, to_json
 from fairlead.routing.snapshot import Routed
@@ -21,13 +21,15 @@ def command(
     header: Annotated[list[str] | None, typer.Option("--header", "-H", help="A header, 'name: value'.")] = None,
     method: Annotated[str, typer.Option(help="The request's method.")] = "POST",
     state: StateOption = DEFAULT_STATE,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show which version a request would get, and why, without calling a model.
 
     The gateway gives the same answer to a request with the header `x-route-explain: 1`.
     """
-    store = connect(state).store
+    store = connect(Place(state, context, namespace)).store
     head = store.head(store.route(model).name)
     if head is None:
         raise errors.Unavailable(f"{model} serves nothing yet: no version of it was ready so far")

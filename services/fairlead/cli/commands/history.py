@@ -9,7 +9,7 @@ import typer
 
 from fairlead import errors
 from fairlead.cli.connect import connect
-from fairlead.cli.options import DEFAULT_STATE, JsonOption, StateOption
+from fairlead.cli.options import DEFAULT_STATE, ContextOption, JsonOption, NamespaceOption, Place, StateOption
 from fairlead.cli.output import console, make_table, moment, percent, print_json
 from fairlead.contracts.revision import Revision
 from fairlead.store.base import Store
@@ -23,10 +23,12 @@ def command(
     verify: Annotated[bool, typer.Option("--verify", help="Check that nobody changed the ledger.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="How many revisions, the newest.")] = 20,
     state: StateOption = DEFAULT_STATE,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the ledger of a model: every table ever served, with its cause, its actor and its reason."""
-    store = connect(state).store
+    store = connect(Place(state, context, namespace)).store
     if verify:
         _verify(store, model, as_json)
         return

@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from fairlead.cli.connect import connect
-from fairlead.cli.options import DEFAULT_STATE, JsonOption, ReasonOption, StateOption
+from fairlead.cli.options import (
+    DEFAULT_STATE,
+    ContextOption,
+    JsonOption,
+    NamespaceOption,
+    Place,
+    ReasonOption,
+    StateOption,
+)
 
 
 def command(
@@ -16,10 +24,12 @@ def command(
     version: Annotated[str, typer.Argument(help="The version that shall serve.")],
     reason: ReasonOption = "",
     state: StateOption = DEFAULT_STATE,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a version the route's target: the guarded rollout starts, step by step."""
-    connection = connect(state)
+    connection = connect(Place(state, context, namespace))
     route = connection.retarget(model, version, reason or f"release {version}")
     if as_json:
         print(json.dumps(route.to_json()))

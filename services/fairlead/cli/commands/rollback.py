@@ -8,7 +8,15 @@ import typer
 
 from fairlead import errors
 from fairlead.cli.ask import ask
-from fairlead.cli.options import DEFAULT_STATE, JsonOption, ReasonOption, StateOption
+from fairlead.cli.options import (
+    DEFAULT_STATE,
+    ContextOption,
+    JsonOption,
+    NamespaceOption,
+    Place,
+    ReasonOption,
+    StateOption,
+)
 
 
 def command(
@@ -18,10 +26,19 @@ def command(
     ] = None,
     reason: ReasonOption = "",
     state: StateOption = DEFAULT_STATE,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Go back at once: end the running rollout, or return to the version before the last promotion."""
-    ask(state, model, "rollback", reason=reason, as_json=as_json, to_revision=_sequence(to, model))
+    ask(
+        Place(state, context, namespace),
+        model,
+        "rollback",
+        reason=reason,
+        as_json=as_json,
+        to_revision=_sequence(to, model),
+    )
 
 
 def _sequence(text: str | None, model: str) -> int | None:

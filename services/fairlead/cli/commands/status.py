@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from fairlead.cli.connect import connect
-from fairlead.cli.options import DEFAULT_STATE, JsonOption, StateOption
+from fairlead.cli.options import DEFAULT_STATE, ContextOption, JsonOption, NamespaceOption, Place, StateOption
 from fairlead.cli.output import ago, console, make_table, percent, print_json
 from fairlead.contracts.route import TOTAL_WEIGHT
 from fairlead.contracts.status import Status
@@ -26,10 +26,12 @@ def command(
     model: Annotated[str | None, typer.Argument(help="The model; all of them without.")] = None,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Keep showing it, until Ctrl-C.")] = False,
     state: StateOption = DEFAULT_STATE,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show what each model serves and where its rollout stands."""
-    store = connect(state).store
+    store = connect(Place(state, context, namespace)).store
     if as_json:
         print_json([one.to_json() for one in _statuses(store, model)])
         return

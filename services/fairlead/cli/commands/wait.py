@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from fairlead import errors
 from fairlead.cli import exits
 from fairlead.cli.connect import connect
-from fairlead.cli.options import DEFAULT_STATE, JsonOption, StateOption
+from fairlead.cli.options import DEFAULT_STATE, ContextOption, JsonOption, NamespaceOption, Place, StateOption
 from fairlead.cli.output import percent, print_json
 from fairlead.contracts.base import Duration
 from fairlead.contracts.revision import Phase, Revision
@@ -20,7 +20,6 @@ from fairlead.contracts.route import Route
 from fairlead.contracts.status import Status
 from fairlead.store.base import Store
 
-LOOK_S = 0.1
 _HELD = ("Paused", "AwaitingApproval")
 
 
@@ -37,11 +36,13 @@ def command(
     model: Annotated[str, typer.Argument(help="The model.")],
     timeout: Annotated[str, typer.Option(help="How long at most: 90s, 10m, 1h.")] = "10m",
     state: StateOption = DEFAULT_STATE,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Wait until the rollout of the target has ended. Exit code 0 promoted, 10 rolled back, 11 held, 12 timed out."""
-    store = connect(state).store
-    end = _wait(store, model, _seconds(timeout))
+    connection = connect(Place(state, context, namespace))
+    end = _wait(connection.store, model, _seconds(timeout), connection.look_s)
     if as_json:
         print_json({"model": model, "outcome": end.word, "detail": end.detail, "exitCode": end.code})
     else:
@@ -49,7 +50,7 @@ def command(
     raise typer.Exit(end.code)
 
 
-def _wait(store: Store, model: str, timeout_s: float) -> End:
+def _wait(store: Store, model: str, timeout_s: float, look_s: float) -> End:
     deadline = time.monotonic() + timeout_s
     while True:
         route, head = store.route(model), store.head(model)
@@ -61,7 +62,7 @@ def _wait(store: Store, model: str, timeout_s: float) -> End:
         if time.monotonic() > deadline:
             why = status.waiting if status and status.waiting else "the rollout goes on"
             return End(exits.TIMED_OUT, "timed out", f"after {timeout_s:g} s; {why}")
-        time.sleep(LOOK_S)
+        time.sleep(look_s)
 
 
 def ended(route: Route, head: Revision | None, status: Status | None) -> End | None:

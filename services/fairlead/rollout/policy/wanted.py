@@ -54,10 +54,13 @@ def _specified(route: Route) -> Iterator[Wanted]:
 
 
 def _kept(route: Route, head: Revision | None, now: datetime) -> set[VersionRef]:
-    """What stays whatever the spec says: stable, the candidate, and the one before within its window."""
+    """What stays whatever is specified: stable, the candidate, the one before within its window; and every version of
+    the spec that somebody else runs, because only they know how many of it there are.
+    """
+    theirs = {spec.ref(version) for version, spec in route.spec.versions.items() if spec.source is None}
     if head is None:
-        return set()
-    kept = {head.table.stable}
+        return theirs
+    kept = theirs | {head.table.stable}
     if head.table.candidate is not None:
         kept.add(head.table.candidate)
     if within_rollback_window(route, head, now) and head.state.previous is not None:

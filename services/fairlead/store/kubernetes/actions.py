@@ -59,6 +59,13 @@ class KubernetesActions:
         )
         return sorted(chosen, key=lambda action: (action.created_at, action.name))
 
+    def action(self, name: str) -> Action:
+        """One action. Raises NotFound."""
+        found = self._session.objects.get(ACTIONS, name)
+        if found is None:
+            raise errors.NotFound(f"there is no action {name!r}")
+        return self._action(found)
+
     def finish_action(self, name: str, outcome: Outcome, *, message: str = "", revision: int | None = None) -> None:
         """Say what became of it. Finishing a finished one again with the same outcome does nothing."""
         if self._session.objects.get(ACTIONS, name) is None and self._session.refreshed(ACTIONS, name) is None:

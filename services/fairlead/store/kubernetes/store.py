@@ -11,9 +11,11 @@ from typing import Self
 
 from fairlead import errors
 from fairlead.store.kubernetes.actions import KubernetesActions
+from fairlead.store.kubernetes.admission import actors_are_verified
 from fairlead.store.kubernetes.api import Api
 from fairlead.store.kubernetes.informer import Informed
 from fairlead.store.kubernetes.instances import KubernetesInstances
+from fairlead.store.kubernetes.kinds import ROUTES
 from fairlead.store.kubernetes.objects import Direct
 from fairlead.store.kubernetes.session import Fence, Session, Unfenced, now_utc
 from fairlead.store.kubernetes.statuses import KubernetesStatuses
@@ -69,6 +71,11 @@ class KubernetesStore(
         return self._session.namespace
 
     @property
+    def api(self) -> Api:
+        """The API server, for what is no business of the store."""
+        return self._session.api
+
+    @property
     def loaded(self) -> bool:
         """Whether it can be read."""
         return self._informed is None or self._informed.loaded
@@ -94,6 +101,16 @@ class KubernetesStore(
         if self._informed is None:
             return self.change_token()
         return self._informed.wait(token, timeout_s)
+
+    def verify_actors(self) -> bool:
+        """Find out whether actors are held against their callers, for `actorVerified`. For the leader, now and then."""
+        self.actors_are_verified = actors_are_verified(self._session.api, self.namespace)
+        return self.actors_are_verified
+
+    def fence(self) -> int:
+        """The highest lease transition that any route's status was written in; a new Lease must begin above it."""
+        found = self._session.objects.list(ROUTES)
+        return max((int((one.get("status") or {}).get("fence") or 0) for one in found), default=0)
 
     def silent_s(self) -> float:
         """How long the API server has been silent about one kind or another; 0 when every read is a request."""

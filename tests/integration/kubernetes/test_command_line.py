@@ -1,0 +1,164 @@
+"""The command line as a cluster's user: the same commands, their kubeconfig, their rights."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from fairlead.cli import exits
+from fairlead.contracts.action import Outcome
+from fairlead.contracts.revision import Cause, Phase
+from fairlead.contracts.route import Target
+from fairlead.contracts.status import Condition, Status
+from fairlead.store.kubernetes import KubernetesStore
+from fairlead.store.kubernetes.api import Api
+from fairlead.store.kubernetes.kinds import ROUTES
+from support.cluster.running import Cluster
+from support.processes import wait_until
+from unit.store.suite import REF, routed, successor
+
+Done = subprocess.CompletedProcess[str]
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def run(prepared: Cluster, namespace: str, tmp_path: Path) -> Run:
+    """`fairlead ARGUMENTS` in an empty folder, as ada."""
+    config = prepared.client_of("ada", groups=["system:masters"]).kubeconfig
+
+    def fairlead(
+        *arguments: str, where: tuple[str, ...] = ("--namespace", namespace)
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "fairlead.cli.main", *arguments, *where],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env={**os.environ, "KUBECONFIG": str(config), "FAIRLEAD_ACTOR": "eve"},
+            timeout=60,
+            check=False,
+        )
+
+    return fairlead
+
+
+@pytest.fixture
+def store(api: Api, namespace: str) -> Iterator[KubernetesStore]:
+    """The control plane's, with a route that serves 1.0.0."""
+    with KubernetesStore(api, namespace) as store:
+        store.wait_until_loaded(10)
+        head = routed(store, "iris").append(successor(None, cause=Cause.CREATED))
+        ready = Condition(type="Ready", status=True, reason="Serving", message="1.0.0 serves")
+        status = Status(
+            route="iris",
+            observed_generation=1,
+            phase=Phase.STABLE,
+            revision=head.id,
+            seq=1,
+            stable=REF,
+            target=REF,
+            conditions=(ready,),
+        )
+        store.set_status("iris", status.to_json())
+        yield store
+
+
+def test_status_and_history_tell_what_the_objects_tell(store: KubernetesStore, run: Run) -> None:
+    row = run("status").stdout.splitlines()[1].split()
+    assert row[:3] == ["iris", "Stable", "1.0.0"]
+    told = json.loads(run("history", "iris", "--json").stdout)
+    assert [one["seq"] for one in told] == [1]
+    assert "1 revisions, the chain holds" in run("history", "iris", "--verify").stdout
+    assert store.status("iris") is not None
+
+
+def test_explain_answers_from_the_head(store: KubernetesStore, run: Run) -> None:
+    assert "1.0.0" in run("explain", "iris", "--user", "ada").stdout
+
+
+def test_wait_ends_when_the_target_serves(store: KubernetesStore, run: Run) -> None:
+    done = run("wait", "iris", "--timeout", "5s")
+    assert (done.returncode, done.stdout) == (exits.OK, "iris: promoted: 1.0.0 serves everything, revision iris.1\n")
+
+
+@pytest.mark.parametrize("verb", ["rollback", "approve", "pause", "resume", "retry"])
+def test_an_action_is_asked_as_its_user_and_answered_by_the_engine(store: KubernetesStore, run: Run, verb: str) -> None:
+    asked = in_background(run, verb, "iris", "--reason", "because")
+    wait_until(lambda: store.actions(outcome=Outcome.PENDING) != [], "the action is there", within=20)
+    (action,) = store.actions()
+    store.finish_action(action.name, Outcome.ACCEPTED, message="done", revision=1)
+    done = asked()
+    assert (done.returncode, done.stdout) == (0, f"iris: {verb} accepted, revision iris.1. done\n"), done.stderr
+    # The cluster knows who asks; what FAIRLEAD_ACTOR claims counts for nothing there.
+    assert (action.actor, action.type.value, action.reason) == ("ada", verb, "because")
+
+
+def test_a_refused_action_is_a_refusal_with_the_engines_reason(store: KubernetesStore, run: Run) -> None:
+    asked = in_background(run, "rollback", "iris")
+    wait_until(lambda: store.actions() != [], "the action is there", within=20)
+    store.finish_action(store.actions()[0].name, Outcome.REFUSED, message="1.0.0 serves already")
+    done = asked()
+    assert done.returncode == exits.REFUSED
+    assert "1.0.0 serves already" in done.stderr
+
+
+def test_a_release_of_a_route_of_nobody_else_changes_its_target(store: KubernetesStore, run: Run) -> None:
+    done = run("release", "iris", "1.1.0", "--reason", "better")
+    assert done.returncode == 0, done.stderr
+    wait_until(lambda: store.route("iris").spec.target == Target(version="1.1.0"), "it is the target", within=5)
+    route = store.route("iris")
+    assert (route.actor, route.reason, route.generation) == ("ada", "better", 2)
+
+
+def test_a_release_of_a_route_that_helm_keeps_is_refused_with_the_line_to_change(
+    api: Api, namespace: str, store: KubernetesStore, run: Run
+) -> None:
+    helm = {"annotations": {"meta.helm.sh/release-name": "iris"}, "labels": {"app.kubernetes.io/managed-by": "Helm"}}
+    api.patch(ROUTES, namespace, "iris", {"metadata": helm})
+    done = run("release", "iris", "1.1.0")
+    assert done.returncode == exits.REFUSED
+    assert "-target: 1.0.0\n" in done.stderr
+    assert "+target: 1.1.0\n" in done.stderr
+    assert f"helm upgrade iris charts/model --namespace {namespace} --reuse-values --set target=1.1.0" in done.stderr
+    assert store.route("iris").spec.target == Target(version="1.0.0")
+
+
+def test_a_release_of_a_route_that_argo_cd_keeps_is_refused(
+    api: Api, namespace: str, store: KubernetesStore, run: Run
+) -> None:
+    api.patch(ROUTES, namespace, "iris", {"metadata": {"annotations": {"argocd.argoproj.io/tracking-id": "x"}}})
+    done = run("release", "iris", "1.1.0")
+    assert done.returncode == exits.REFUSED
+    assert "kept by Argo CD" in done.stderr
+
+
+def test_without_a_namespace_or_context_a_folder_is_meant(run: Run) -> None:
+    done = run("status", where=())
+    assert done.returncode == exits.UNAVAILABLE
+    assert "there is no platform in" in done.stderr
+    assert "--namespace" in done.stderr
+
+
+def test_a_context_that_is_not_there_is_named_with_those_that_are(run: Run) -> None:
+    done = run("status", where=("--context", "prod"))
+    assert done.returncode == exits.NOT_FOUND
+    assert "no context 'prod'" in done.stderr
+
+
+def in_background(run: Run, *arguments: str) -> Callable[[], Done]:
+    """Start a command, and give what waits for its end."""
+    pool = ThreadPoolExecutor(1)
+    future = pool.submit(run, *arguments)
+
+    def ended() -> Done:
+        pool.shutdown()
+        return future.result()
+
+    return ended

@@ -1,0 +1,142 @@
+"""The definitions on a real API server: its rules refuse what the contracts refuse, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from fairlead import errors
+from fairlead.contracts.route import RouteSpec
+from fairlead.store.kubernetes.api import Api
+from fairlead.store.kubernetes.kinds import ACTIONS, REVISIONS, ROUTES
+from support.cluster.running import Cluster
+
+GOOD: dict[str, Any] = {
+    "model": "iris",
+    "versions": {"1.0.0": {"image": "iris@sha256:0"}, "1.1.0": {}},
+    "target": {"version": "1.0.0"},
+}
+
+
+def create_route(api: Api, namespace: str, spec: dict[str, Any], name: str = "iris") -> dict[str, Any]:
+    return api.create(ROUTES, namespace, {"metadata": {"name": name}, "spec": spec})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"sticky": None},
+        {"mirrors": [{"version": "1.1.0", "share": 100}]},
+        {"strategy": {"steps": [], "gates": []}},
+        {"strategy": {"steps": [{"weight": 1}, {"weight": 10_000, "minDuration": "1h30m", "approval": True}]}},
+        {"strategy": {"gates": [{"name": "ready"}, {"name": "smoke", "role": "signal"}], "rollbackWindow": "7d"}},
+        {"timeouts": {"request": "500ms", "perTry": "500ms"}},
+        {"timeouts": {"request": "1d"}},
+        {"timeouts": {"perTry": "10s"}},
+    ],
+)
+def test_what_the_contract_accepts_is_accepted_and_kept_as_it_is(
+    api: Api, namespace: str, change: dict[str, Any]
+) -> None:
+    wanted = RouteSpec.model_validate(GOOD | change)
+    assert RouteSpec.model_validate(create_route(api, namespace, GOOD | change)["spec"]) == wanted
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"target": {"version": "2.0.0"}}, "target.version 2.0.0 is not one of versions"),
+        ({"mirrors": [{"version": "2.0.0"}]}, "each mirror must be one of versions"),
+        ({"versions": {"1.0.0": {}, "Bad_Name": {}}}, "a version's name is lower-case"),
+        ({"strategy": {"steps": [{"weight": 500}, {"weight": 500}]}}, "steps must rise"),
+        ({"strategy": {"steps": [{"weight": 900}, {"weight": 500}]}}, "steps must rise"),
+        ({"strategy": {"gates": [{"name": "ready"}, {"name": "ready"}]}}, "each gate may be named once"),
+        ({"timeouts": {"request": "1s"}}, "perTry .* must be at most request"),
+        ({"timeouts": {"request": "1s", "perTry": "1500ms"}}, "perTry .* must be at most request"),
+        ({"timeouts": {"perTry": "0s"}}, "perTry must be above 0"),
+        ({"versions": {}}, "should have at least 1 properties"),
+        ({"strategy": {"warmUp": {"deadline": "soon"}}}, "should match"),
+    ],
+)
+def test_what_a_rule_refuses_the_contract_refuses_too(
+    api: Api, namespace: str, change: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ValidationError):
+        RouteSpec.model_validate(GOOD | change)
+    with pytest.raises(errors.Invalid, match=told):
+        create_route(api, namespace, GOOD | change)
+
+
+@pytest.mark.parametrize("name", ["iris.v1", "i" * 41])
+def test_a_route_whose_revisions_could_not_be_named_is_refused(api: Api, namespace: str, name: str) -> None:
+    with pytest.raises(errors.Invalid, match="a route's name"):
+        create_route(api, namespace, GOOD, name)
+
+
+def revision(name: str, seq: int = 7) -> dict[str, Any]:
+    ref = {"version": "1.0.0", "identity": "0123456789"}
+    moment = "2026-01-01T00:00:00Z"
+    table = {"model": "iris", "stable": ref, "pins": [ref]}
+    spec = {"route": "iris", "seq": seq, "cause": "spec", "generation": 1, "table": table, "createdAt": moment}
+    fence = {"fairlead.dev/fence": "0"}
+    return {
+        "metadata": {"name": name, "annotations": fence},
+        "spec": {**spec, "state": {"target": ref, "enteredAt": moment}},
+    }
+
+
+@pytest.mark.parametrize("name", ["iris-8", "iris-07", "wine-7", "iris-7-7", "iris-x"])
+def test_a_revision_under_another_name_than_its_place_is_refused(api: Api, namespace: str, name: str) -> None:
+    api.create(REVISIONS, namespace, revision("iris-7"))
+    with pytest.raises(errors.FairleadError):
+        api.create(REVISIONS, namespace, revision(name))
+
+
+def test_a_revision_is_never_changed(api: Api, namespace: str) -> None:
+    api.create(REVISIONS, namespace, revision("iris-7"))
+    with pytest.raises(errors.Invalid, match="never changed"):
+        api.patch(REVISIONS, namespace, "iris-7", {"spec": {"reason": "else"}})
+
+
+def test_an_action_is_never_changed_and_finishes_once(api: Api, namespace: str) -> None:
+    action = {"metadata": {"name": "a1"}, "spec": {"route": "iris", "type": "rollback", "actor": "ada"}}
+    api.create(ACTIONS, namespace, action)
+    with pytest.raises(errors.Invalid, match="never changed"):
+        api.patch(ACTIONS, namespace, "a1", {"spec": {"route": "wine"}})
+    api.patch(ACTIONS, namespace, "a1", {"status": {"outcome": "accepted"}}, part="status")
+    with pytest.raises(errors.Invalid, match="stays as it finished"):
+        api.patch(ACTIONS, namespace, "a1", {"status": {"outcome": "refused"}}, part="status")
+
+
+def test_a_typo_is_refused_with_its_path(prepared: Cluster, namespace: str) -> None:
+    client = prepared.client(namespace)
+    typo = {"metadata": {"name": "iris"}, "spec": GOOD | {"targets": {}}}
+    with pytest.raises(AssertionError, match=r"spec\.targets"):
+        client.apply({"apiVersion": ROUTES.api_version, "kind": ROUTES.kind, **typo})
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("modelroute.spec.target", "A release changes only this"),
+        ("mr.spec.strategy.steps.weight", "1/10,000"),
+        ("mr.spec.timeouts.request", 'Default: "10s"'),
+        ("mrr.spec.windows", "counted"),
+        ("mra.spec.type", "RBAC grants each type"),
+    ],
+)
+def test_kubectl_explain_says_what_a_field_is_for(prepared: Cluster, path: str, told: str) -> None:
+    assert told in " ".join(prepared.client()("explain", path).split())
+
+
+def test_kubectl_get_shows_what_serves(prepared: Cluster, api: Api, namespace: str) -> None:
+    create_route(api, namespace, GOOD)
+    ref = {"version": "1.0.0", "identity": "0123456789"}
+    status = {"stable": ref, "phase": "Stable", "revision": "iris.3", "weight": 0}
+    api.patch(ROUTES, namespace, "iris", {"status": status}, part="status")
+    head, row = prepared.client(namespace)("get", "mr").splitlines()
+    assert head.split() == ["NAME", "TARGET", "STABLE", "CANDIDATE", "WEIGHT", "PHASE", "REVISION", "READY", "AGE"]
+    assert row.split()[:6] == ["iris", "1.0.0", "1.0.0", "0", "Stable", "iris.3"]

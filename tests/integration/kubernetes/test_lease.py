@@ -1,0 +1,162 @@
+"""Leadership: at most one writes, whoever was frozen, cut off or killed. Real leases, and clocks that tests turn."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from fairlead import errors
+from fairlead.contracts import labels
+from fairlead.store.kubernetes import KubernetesStore
+from fairlead.store.kubernetes.api import Api
+from fairlead.store.kubernetes.kinds import REVISIONS
+from fairlead.store.kubernetes.lease import LEASES, Lease
+from support.processes import wait_until
+from unit.store.suite import a_window, an_action, routed, successor
+
+LOG = logging.getLogger("test.lease")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def candidate(api: Api, namespace: str, name: str, clock: Clock, floor: int = 0) -> Lease:
+    return Lease(api, namespace, "plane", name, log=LOG, monotonic=clock, floor=lambda: floor)
+
+
+def test_the_first_leads_and_the_second_waits(api: Api, namespace: str) -> None:
+    clock = Clock()
+    first, second = candidate(api, namespace, "a", clock), candidate(api, namespace, "b", clock)
+    assert (first.turn(), second.turn()) == (True, False)
+    with pytest.raises(errors.Conflict, match=r"b\) does not lead; a does"):
+        second.token()
+
+
+def test_a_leader_that_renews_stays_leader(api: Api, namespace: str) -> None:
+    clock = Clock()
+    first, second = candidate(api, namespace, "a", clock), candidate(api, namespace, "b", clock)
+    for _ in range(10):
+        assert (first.turn(), second.turn()) == (True, False)
+        clock.now += 8
+    assert first.token() == 1
+
+
+def test_a_leader_that_cannot_renew_stops_before_another_may_start(api: Api, namespace: str) -> None:
+    clock = Clock()
+    first, second = candidate(api, namespace, "a", clock), candidate(api, namespace, "b", clock)
+    assert (first.turn(), second.turn()) == (True, False)
+    led = []
+    for _ in range(20):
+        clock.now += 1
+        led.append((first.leads(), second.turn()))
+    assert (True, True) not in led
+    assert led[0] == (True, False)
+    assert led[-1] == (False, True)
+    assert second.token() == 2
+
+
+def test_a_lease_that_is_given_back_is_taken_at_once(api: Api, namespace: str) -> None:
+    clock = Clock()
+    first, second = candidate(api, namespace, "a", clock), candidate(api, namespace, "b", clock)
+    first.turn()
+    first.stop()
+    assert second.turn()
+
+
+def test_a_restart_under_the_same_name_is_another_transition(api: Api, namespace: str) -> None:
+    clock = Clock()
+    first = candidate(api, namespace, "a", clock)
+    first.turn()
+    again = candidate(api, namespace, "a", clock)
+    assert again.turn()
+    assert again.token() == first.token() + 1
+
+
+def test_a_deleted_lease_begins_above_what_the_routes_have_seen(api: Api, namespace: str) -> None:
+    lease = candidate(api, namespace, "a", Clock(), floor=41)
+    assert lease.turn()
+    assert lease.token() == 42
+
+
+def test_of_two_that_take_it_at_the_same_moment_one_leads(api: Api, namespace: str) -> None:
+    clock = Clock()
+    first, second = candidate(api, namespace, "a", clock), candidate(api, namespace, "b", clock)
+    first.turn()
+    third = candidate(api, namespace, "c", clock)
+    second.turn(), third.turn()
+    clock.now += 60
+    found = api.get(LEASES, namespace, "plane")
+    second._take(api.replace(LEASES, namespace, "plane", second._renewed(found)), clock.now)
+    with pytest.raises(errors.Conflict):
+        api.replace(LEASES, namespace, "plane", third._renewed(found))
+    assert (second.turn(), third.turn()) == (True, False)
+
+
+class TestTwoLeaders:
+    """The first is frozen, believes for good that it leads, and wakes up after the second has taken over."""
+
+    @pytest.fixture
+    def stores(self, api: Api, namespace: str) -> tuple[KubernetesStore, KubernetesStore]:
+        frozen, clock = Clock(), Clock()
+        first, second = candidate(api, namespace, "a", frozen), candidate(api, namespace, "b", clock)
+        old = KubernetesStore(api, namespace, fence=first, informed=False)
+        new = KubernetesStore(api, namespace, fence=second, informed=False)
+        first.turn()
+        routed(old, "iris").append(successor(None))
+        second.turn()
+        clock.now += 60
+        assert second.turn()
+        assert first.leads()  # by its own clock, which stands still
+        return old, new
+
+    def test_its_late_append_is_refused_even_before_the_new_one_wrote(
+        self, api: Api, namespace: str, stores: tuple[KubernetesStore, KubernetesStore]
+    ) -> None:
+        old, new = stores
+        late = successor(old.head("iris"))
+        # The policy reads the lease from the API server's own cache, which follows within a moment.
+        wait_until(lambda: _term_known(api, namespace, 2), "the API server knows the new leader", within=10)
+        with pytest.raises(errors.Conflict, match="another control plane leads"):
+            old.append(late)
+        assert new.append(late).seq == 2
+
+    def test_its_late_append_on_an_old_head_is_a_conflict(
+        self, stores: tuple[KubernetesStore, KubernetesStore]
+    ) -> None:
+        old, new = stores
+        late = successor(old.head("iris"), at=5)
+        new.append(successor(new.head("iris")))
+        with pytest.raises(errors.Conflict):
+            old.append(late)
+        assert [one.seq for one in new.revisions("iris")] == [1, 2]
+        assert new.verify("iris") is None
+
+    def test_its_late_status_window_and_answer_are_conflicts(
+        self, stores: tuple[KubernetesStore, KubernetesStore]
+    ) -> None:
+        old, new = stores
+        new.set_status("iris", {"phase": "Canary"})
+        with pytest.raises(errors.Conflict, match="another control plane leads"):
+            old.set_status("iris", {"phase": "Stable"})
+        with pytest.raises(errors.Conflict, match="another control plane leads"):
+            old.add_window("iris", a_window(1))
+        assert new.status("iris") == {"phase": "Canary"}
+        new.create_action(an_action())
+        assert [action.name for action in new.actions()] == ["a1"]
+
+
+def _term_known(api: Api, namespace: str, term: int) -> bool:
+    """Whether a dry run of a revision from the transition before is refused already."""
+    metadata = {"name": "probe-1", "annotations": {labels.FENCE: str(term - 1)}}
+    spec = successor(None, route="probe").sealed().to_json()
+    try:
+        api.create(REVISIONS, namespace, {"metadata": metadata, "spec": spec}, dry_run=True)
+    except errors.Refused:
+        return True
+    return False

@@ -1,0 +1,123 @@
+"""The API server away, and coming back: what was known stays, writes say what is wrong, nothing is wiped."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from fairlead import errors
+from fairlead.store.kubernetes import KubernetesStore
+from fairlead.store.kubernetes.access import Access
+from fairlead.store.kubernetes.api import Api
+from fairlead.store.kubernetes.kinds import ROUTES, Kind, Object
+from support.cluster.running import Cluster
+from support.processes import free_ports, wait_until
+from unit.store.suite import NOW, a_spec, a_window, filled, routed, successor
+
+LOG = logging.getLogger("test.outages")
+
+
+@pytest.fixture
+def store(api: Api, namespace: str) -> Iterator[KubernetesStore]:
+    with KubernetesStore(api, namespace, log=LOG) as store:
+        store.wait_until_loaded(10)
+        yield store
+
+
+def test_nothing_can_be_read_before_the_first_list() -> None:
+    nowhere = Api(Access("127.0.0.1", free_ports(1)[0]), timeout_s=0.5)
+    with KubernetesStore(nowhere, "default", log=LOG) as store:
+        for read in (store.routes, store.instances, store.actions, lambda: store.head("iris"), store.wanted):
+            with pytest.raises(errors.NotReady, match="have not been listed yet"):
+                read()
+        with pytest.raises(errors.Unavailable, match="could not be listed within"):
+            store.wait_until_loaded(0.3)
+
+
+def test_an_outage_keeps_what_was_known_and_ends_by_itself(
+    prepared: Cluster, api: Api, namespace: str, store: KubernetesStore
+) -> None:
+    before = filled(store, 3)
+    prepared.stop("kube-apiserver")
+    try:
+        wait_until(lambda: store.silent_s() > 1, "the outage lasts", within=10)
+        assert store.head("iris") == before[-1]
+        assert [route.name for route in store.routes()] == ["iris"]
+        for write in (
+            lambda: store.append(successor(before[-1])),
+            lambda: store.add_window("iris", a_window(1)),
+            lambda: store.set_status("iris", {"phase": "Canary"}),
+            lambda: store.put_route("iris", a_spec(idempotent=False), now=NOW, actor="ada"),
+        ):
+            with pytest.raises(errors.Unavailable, match="cannot be reached"):
+                write()
+    finally:
+        prepared.start("kube-apiserver")
+    wait_until(lambda: _answers(api), "the API server is back", within=60)
+    fourth = store.append(successor(before[-1]))
+    assert fourth.seq == 4
+    # What others write is heard again, without anybody asking.
+    other = KubernetesStore.direct(api, namespace)
+    other.append(successor(other.head("iris")))
+    wait_until(lambda: store.head("iris") == other.head("iris"), "the watch goes on", within=20)
+    assert store.verify("iris") is None
+
+
+def test_what_another_writes_is_known_within_a_moment(api: Api, namespace: str, store: KubernetesStore) -> None:
+    other = routed(KubernetesStore.direct(api, namespace), "iris")
+    wait_until(lambda: len(store.routes()) == 1, "the route is known", within=5)
+    token = store.change_token()
+    head = other.append(successor(None))
+    moved = store.wait(token, 5)
+    assert moved != token
+    wait_until(lambda: store.head("iris") == head, "the head is known", within=5)
+
+
+def test_a_store_that_was_emptied_reads_as_empty_and_not_as_an_error(
+    api: Api, namespace: str, store: KubernetesStore
+) -> None:
+    filled(store, 2)
+    KubernetesStore.direct(api, namespace).delete_route("iris")
+    wait_until(lambda: store.routes() == [], "the route is gone", within=10)
+    assert len(store.revisions("iris")) == 2
+
+
+def test_an_answer_that_was_lost_on_the_way_is_not_appended_twice(
+    api: Api, namespace: str, store: KubernetesStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = filled(store, 1)[-1]
+    create = api.create
+
+    def lossy(kind: Kind, where: str, body: Object) -> Object:
+        create(kind, where, body)
+        return create(kind, where, body)  # the second try, after the first one's answer was lost
+
+    monkeypatch.setattr(api, "create", lossy)
+    second = store.append(successor(head))
+    monkeypatch.undo()
+    assert [one.seq for one in store.revisions("iris")] == [1, 2]
+    assert store.head("iris") == second
+
+
+def test_a_spec_that_became_unreadable_keeps_the_one_before(api: Api, namespace: str, store: KubernetesStore) -> None:
+    """A field of a newer definition does not matter; anything else keeps what was known."""
+    routed(store, "iris")
+    known = store.route("iris")
+    parsed = store._parsed["iris"][0]
+    broken = {"metadata": {**parsed["metadata"], "resourceVersion": str(10**12)}, "spec": {"model": "iris"}}
+    store._session.objects.learn(ROUTES, broken)
+    assert store.route("iris") == known
+    newer = {**broken, "metadata": {**parsed["metadata"], "resourceVersion": str(10**12 + 1)}}
+    newer["spec"] = {**parsed["spec"], "idempotent": False, "invented": {"later": True}}
+    store._session.objects.learn(ROUTES, newer)
+    assert store.route("iris").spec == known.spec.model_copy(update={"idempotent": False})
+
+
+def _answers(api: Api) -> bool:
+    try:
+        api.request("GET", "/readyz")
+    except errors.FairleadError:
+        return False
+    return True

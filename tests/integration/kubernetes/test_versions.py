@@ -1,0 +1,172 @@
+"""What a cluster has of a version: read as instances, tied to its route, and removed when nobody can miss it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from fairlead import errors
+from fairlead.contracts import labels
+from fairlead.contracts.instance import Instance, Wanted
+from fairlead.contracts.route import Target, VersionRef, VersionSpec
+from fairlead.store.kubernetes import KubernetesStore
+from fairlead.store.kubernetes.api import Api
+from fairlead.store.kubernetes.kinds import DEPLOYMENTS, SLICES, Kind
+from support.processes import wait_until
+from unit.store.suite import NOW, REF, a_spec, routed, successor
+
+SERVICES = Kind("/api/v1", "services", "Service")
+OTHER = VersionSpec(image="iris:2").ref("2.0.0")
+
+
+def labelled(ref: VersionRef) -> dict[str, str]:
+    return {labels.MODEL: "iris", labels.ROUTE: "iris", labels.VERSION: ref.version, labels.IDENTITY: ref.identity}
+
+
+@pytest.fixture
+def store(api: Api, namespace: str) -> Iterator[KubernetesStore]:
+    with KubernetesStore(api, namespace) as store:
+        store.wait_until_loaded(10)
+        yield store
+
+
+def make_version(api: Api, namespace: str, ref: VersionRef) -> None:
+    """As the chart makes it: a Deployment and a headless Service."""
+    name, selector = labels.version_name("iris", ref), {"app": ref.identity}
+    metadata = {"name": name, "labels": labelled(ref)}
+    pod = {"metadata": {"labels": {**selector, **labelled(ref)}}, "spec": {"containers": [{"name": "m", "image": "i"}]}}
+    spec = {"replicas": 0, "selector": {"matchLabels": selector}, "template": pod}
+    api.create(DEPLOYMENTS, namespace, {"metadata": metadata, "spec": spec})
+    port = {"name": labels.PORT_NAME, "port": labels.SERVICE_PORT}
+    headless = {"clusterIP": "None", "selector": selector, "ports": [port]}
+    api.create(SERVICES, namespace, {"metadata": metadata, "spec": headless})
+
+
+def make_slice(api: Api, namespace: str, ref: VersionRef, **endpoints: dict[str, Any]) -> None:
+    found = [
+        {"addresses": [address.replace("_", ".")], "conditions": conditions, "targetRef": {"name": f"pod-{number}"}}
+        for number, (address, conditions) in enumerate(endpoints.items())
+    ]
+    ports = [{"name": labels.PORT_NAME, "port": 8080}]
+    metadata = {"name": f"slice-{ref.identity}", "labels": labelled(ref)}
+    body = {"metadata": metadata, "addressType": "IPv4", "ports": ports, "endpoints": found}
+    api.create(SLICES, namespace, body)
+
+
+def rows(store: KubernetesStore) -> list[VersionRef]:
+    return [row.ref for row in store.wanted()]
+
+
+def names(api: Api, namespace: str, kind: Kind) -> set[str]:
+    return {
+        one["metadata"]["name"] for one in api.list(kind, namespace)[0] if "deletionTimestamp" not in one["metadata"]
+    }
+
+
+def settled(store: KubernetesStore, *refs: VersionRef) -> None:
+    wait_until(lambda: set(rows(store)) == set(refs), "the Deployments are known", within=10)
+
+
+# Instances
+
+
+def test_an_endpoint_is_an_instance_and_ready_when_its_slice_says_so(
+    api: Api, namespace: str, store: KubernetesStore
+) -> None:
+    endpoints = {
+        "10_0_0_1": {"ready": True},
+        "10_0_0_2": {"ready": False},
+        "10_0_0_3": {"ready": True, "terminating": True},
+    }
+    make_slice(api, namespace, REF, **endpoints)
+    wait_until(lambda: len(store.instances()) == 3, "the slice is known", within=10)
+    told = {instance.host: (instance.ready, instance.port, instance.ref) for instance in store.instances()}
+    assert told == {
+        "10.0.0.1": (True, 8080, REF),
+        "10.0.0.2": (False, 8080, REF),
+        "10.0.0.3": (False, 8080, REF),
+    }
+
+
+def test_instances_are_nobodys_to_report(store: KubernetesStore) -> None:
+    instance = Instance(id="i", model="iris", ref=REF, host="h", port=1, observed_at=NOW)
+    with pytest.raises(errors.Refused, match="EndpointSlices"):
+        store.report(instance)
+
+
+# Versions
+
+
+def test_a_version_is_tied_to_its_route_with_everything_it_has(
+    api: Api, namespace: str, store: KubernetesStore
+) -> None:
+    routed(store, "iris")
+    make_version(api, namespace, REF)
+    settled(store, REF)
+
+    def tied() -> bool:
+        # Kubernetes' own controllers write at the same moment; then the next look does it.
+        store.want(store.wanted())
+        found = [one["metadata"] for kind in (DEPLOYMENTS, SERVICES) for one in api.list(kind, namespace)[0]]
+        owners = [owner["kind"] for metadata in found for owner in metadata.get("ownerReferences", ())]
+        return owners == ["ModelRoute", "ModelRoute"]
+
+    wait_until(tied, "the Deployment and the Service belong to the route", within=10)
+
+
+def test_a_version_that_left_the_spec_and_serves_nobody_is_removed_with_everything_it_has(
+    api: Api, namespace: str, store: KubernetesStore
+) -> None:
+    routed(store, "iris").append(successor(None))
+    for ref in (REF, OTHER):
+        make_version(api, namespace, ref)
+    settled(store, REF, OTHER)
+    store.want([row for row in store.wanted() if row.ref == REF])
+    settled(store, REF)
+    mine = labels.version_name("iris", REF)
+    wait_until(lambda: names(api, namespace, DEPLOYMENTS) == {mine}, "the Deployment is gone", within=20)
+    wait_until(lambda: names(api, namespace, SERVICES) == {mine}, "the Service is gone", within=20)
+
+
+@pytest.mark.parametrize("named_by", ["spec", "table"])
+def test_whatever_is_asked_a_version_that_is_named_stays(
+    api: Api, namespace: str, store: KubernetesStore, named_by: str
+) -> None:
+    versions = {"2.0.0": VersionSpec(image="iris:2")} if named_by == "spec" else {}
+    spec = a_spec(versions={"1.1.0": VersionSpec(), **versions}, target=Target(version="1.1.0"))
+    store.put_route("iris", spec, now=NOW, actor="ada")
+    serving = REF if named_by == "spec" else OTHER
+    first = successor(None)
+    table = first.table.model_copy(update={"stable": serving, "pins": (serving,)})
+    store.append(first.model_copy(update={"table": table}))
+    make_version(api, namespace, OTHER)
+    settled(store, OTHER)
+    store.want([])
+    assert rows(store) == [OTHER]
+    assert names(api, namespace, DEPLOYMENTS) == {labels.version_name("iris", OTHER)}
+
+
+def test_nothing_goes_before_the_engine_has_seen_the_spec(api: Api, namespace: str, store: KubernetesStore) -> None:
+    routed(store, "iris").append(successor(None))
+    make_version(api, namespace, OTHER)
+    settled(store, OTHER)
+    store.put_route("iris", a_spec(idempotent=False), now=NOW, actor="ada")  # generation 2; the head was decided on 1
+    store.want([])
+    assert rows(store) == [OTHER]
+
+
+def test_the_objects_of_a_route_that_is_gone_are_left_to_their_owner(
+    api: Api, namespace: str, store: KubernetesStore
+) -> None:
+    make_version(api, namespace, OTHER)
+    settled(store, OTHER)
+    store.want([])
+    assert rows(store) == [OTHER]
+
+
+def test_wanting_what_is_not_there_makes_nothing(api: Api, namespace: str, store: KubernetesStore) -> None:
+    routed(store, "iris")
+    store.want([Wanted(namespace=namespace, model="iris", ref=REF, index=0, source="deployment/iris")])
+    assert store.wanted() == []
