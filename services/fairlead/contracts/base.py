@@ -69,8 +69,19 @@ Moment = Annotated[datetime, AfterValidator(_aware)]
 
 
 def canonical(document: Mapping[str, Any]) -> str:
-    """The one way to write JSON data down for hashing: keys sorted, no spaces, and no NaN, which is not JSON."""
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    """The one way to write JSON data down for hashing: keys sorted, no spaces, and no NaN, which is not JSON.
+
+    A whole number is written without its point, as RFC 8785 does: an API server gives 10.0 back as 10.
+    """
+    return json.dumps(_whole(document), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, Mapping):
+        return {key: _whole(inner) for key, inner in value.items()}
+    return [_whole(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def digest(text: str) -> str:

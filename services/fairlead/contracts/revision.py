@@ -193,18 +193,9 @@ def hash_of(document: Mapping[str, Any]) -> str:
     """A revision's hash, computed from its JSON as it was stored.
 
     From the document and not from the class, because a later release may add a field with a default, and what was
-    written before must still match. A whole number is written without its point (as RFC 8785 does): an API server
-    gives 10.0 back as 10.
+    written before must still match.
     """
-    return digest(canonical({key: _plain(value) for key, value in document.items() if key != "hash"}))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
-    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
+    return digest(canonical({key: value for key, value in document.items() if key != "hash"}))
 
 
 def find_break(documents: Iterable[Mapping[str, Any]], checkpoint: Checkpoint | None = None) -> str | None:
