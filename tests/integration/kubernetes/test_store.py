@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from fairlead.store.base import Store
 from fairlead.store.kubernetes import KubernetesStore
 from fairlead.store.kubernetes.api import Api
 from unit.store.suite import StoreSuite
@@ -25,5 +26,5 @@ class TestDirectStore(StoreSuite):
     """A command's."""
 
     @pytest.fixture
-    def store(self, api: Api, namespace: str) -> KubernetesStore:
+    def store(self, api: Api, namespace: str) -> Store:
         return KubernetesStore.direct(api, namespace)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -13,16 +12,12 @@ from fairlead.contracts.instance import Instance, Wanted
 from fairlead.contracts.route import Target, VersionRef, VersionSpec
 from fairlead.store.kubernetes import KubernetesStore
 from fairlead.store.kubernetes.api import Api
-from fairlead.store.kubernetes.kinds import DEPLOYMENTS, SLICES, Kind
+from fairlead.store.kubernetes.kinds import DEPLOYMENTS, Kind
+from integration.kubernetes.versions import SERVICES, make_slice, make_version
 from support.processes import wait_until
 from unit.store.suite import NOW, REF, a_spec, routed, successor
 
-SERVICES = Kind("/api/v1", "services", "Service")
 OTHER = VersionSpec(image="iris:2").ref("2.0.0")
-
-
-def labelled(ref: VersionRef) -> dict[str, str]:
-    return {labels.MODEL: "iris", labels.ROUTE: "iris", labels.VERSION: ref.version, labels.IDENTITY: ref.identity}
 
 
 @pytest.fixture
@@ -30,29 +25,6 @@ def store(api: Api, namespace: str) -> Iterator[KubernetesStore]:
     with KubernetesStore(api, namespace) as store:
         store.wait_until_loaded(10)
         yield store
-
-
-def make_version(api: Api, namespace: str, ref: VersionRef) -> None:
-    """As the chart makes it: a Deployment and a headless Service."""
-    name, selector = labels.version_name("iris", ref), {"app": ref.identity}
-    metadata = {"name": name, "labels": labelled(ref)}
-    pod = {"metadata": {"labels": {**selector, **labelled(ref)}}, "spec": {"containers": [{"name": "m", "image": "i"}]}}
-    spec = {"replicas": 0, "selector": {"matchLabels": selector}, "template": pod}
-    api.create(DEPLOYMENTS, namespace, {"metadata": metadata, "spec": spec})
-    port = {"name": labels.PORT_NAME, "port": labels.SERVICE_PORT}
-    headless = {"clusterIP": "None", "selector": selector, "ports": [port]}
-    api.create(SERVICES, namespace, {"metadata": metadata, "spec": headless})
-
-
-def make_slice(api: Api, namespace: str, ref: VersionRef, **endpoints: dict[str, Any]) -> None:
-    found = [
-        {"addresses": [address.replace("_", ".")], "conditions": conditions, "targetRef": {"name": f"pod-{number}"}}
-        for number, (address, conditions) in enumerate(endpoints.items())
-    ]
-    ports = [{"name": labels.PORT_NAME, "port": 8080}]
-    metadata = {"name": f"slice-{ref.identity}", "labels": labelled(ref)}
-    body = {"metadata": metadata, "addressType": "IPv4", "ports": ports, "endpoints": found}
-    api.create(SLICES, namespace, body)
 
 
 def rows(store: KubernetesStore) -> list[VersionRef]:

@@ -9,7 +9,7 @@ import yaml
 
 from fairlead import errors
 from fairlead.store.kubernetes import kubeconfig
-from fairlead.store.kubernetes.access import TokenFile, in_cluster
+from fairlead.store.kubernetes.access import Access, TokenFile, in_cluster
 
 
 def write(
@@ -26,7 +26,7 @@ def write(
     return path
 
 
-def load(*paths: Path, context: str | None = None) -> kubeconfig.Access:
+def load(*paths: Path, context: str | None = None) -> Access:
     return kubeconfig.load(context, {"KUBECONFIG": ":".join(map(str, paths))})
 
 
