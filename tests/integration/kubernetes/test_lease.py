@@ -98,6 +98,18 @@ def test_of_two_that_take_it_at_the_same_moment_one_leads(api: Api, namespace: s
     assert (second.turn(), third.turn()) == (True, False)
 
 
+def test_on_threads_another_leads_soon_after_the_first_stopped(api: Api, namespace: str) -> None:
+    quick = {"duration_s": 2.0, "renew_within_s": 1.5, "retry_s": 0.1}
+    first, second = (Lease(api, namespace, "plane", name, log=LOG, **quick) for name in "ab")
+    first.start()
+    wait_until(first.leads, "the first leads", within=10)
+    second.start()
+    first.stop()
+    wait_until(second.leads, "the second leads", within=10)
+    assert not first.leads()
+    second.stop()
+
+
 class TestTwoLeaders:
     """The first is frozen, believes for good that it leads, and wakes up after the second has taken over."""
 

@@ -113,7 +113,7 @@ def test_the_control_plane_has_the_rights_it_needs_and_none_over_wishes(
         assert store.head("iris") == head
         with pytest.raises(errors.Refused, match="cannot update"):
             store.put_route("iris", a_spec(idempotent=False), now=NOW, actor="plane")
-        assert store.verify_actors() is True
+        assert store.actors_are_verified
     theirs.close()
 
 

@@ -41,16 +41,23 @@ class World:
     def __init__(self, api: Api, namespace: str) -> None:
         self._where = api, namespace
         self.now = datetime.now(UTC)
-        self.restart()
+        self.store = self._store()
+        self.engine = self._engine()
 
     def restart(self) -> None:
         """Another control plane, which knows only what was written."""
-        if hasattr(self, "store"):
-            self.store.close()
-        self.store = KubernetesStore(*self._where, clock=lambda: self.now)
-        self.store.start()
-        self.store.wait_until_loaded(10)
-        self.engine = Engine(
+        self.store.close()
+        self.store = self._store()
+        self.engine = self._engine()
+
+    def _store(self) -> KubernetesStore:
+        store = KubernetesStore(*self._where, clock=lambda: self.now)
+        store.start()
+        store.wait_until_loaded(10)
+        return store
+
+    def _engine(self) -> Engine:
+        return Engine(
             self.store, gateways=self, metrics=self, smoke=self, clock=lambda: self.now, log=lambda line: None
         )
 

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from fairlead.contracts.action import Outcome
 from fairlead.store.base import Store
 from fairlead.store.kubernetes import KubernetesStore
+from fairlead.store.kubernetes.actions import KEPT_ACTIONS
 from fairlead.store.kubernetes.api import Api
-from unit.store.suite import StoreSuite
+from unit.store.suite import NOW, StoreSuite, an_action, routed
 
 
 class TestInformedStore(StoreSuite):
@@ -20,6 +22,22 @@ class TestInformedStore(StoreSuite):
         with KubernetesStore(api, namespace) as store:
             store.wait_until_loaded(10)
             yield store
+
+    def test_answered_actions_go_in_the_end_and_open_ones_stay(self, store: KubernetesStore) -> None:
+        routed(store, "iris")
+        for number in range(KEPT_ACTIONS + 2):
+            store.create_action(an_action(f"a{number}", at=number))
+        for number in range(KEPT_ACTIONS + 1):
+            store.finish_action(f"a{number}", Outcome.REFUSED)
+        store.prune("iris", keep=10, now=NOW)
+        left = [action.name for action in store.actions("iris")]
+        assert left == [f"a{number}" for number in range(1, KEPT_ACTIONS + 2)]
+
+    def test_an_open_actions_actor_is_verified_where_the_policy_is(self, store: KubernetesStore) -> None:
+        routed(store, "iris")
+        assert store.create_action(an_action()).actor_verified
+        store.finish_action("a1", Outcome.ACCEPTED, revision=1)
+        assert store.action("a1").actor_verified
 
 
 class TestDirectStore(StoreSuite):

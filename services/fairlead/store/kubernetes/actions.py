@@ -24,8 +24,11 @@ class KubernetesActions:
     """`store.base.ActionStore`."""
 
     _session: Session
-    actors_are_verified: bool
-    """Whether a policy holds an action's actor against its caller; see `admission`."""
+
+    @property
+    def actors_are_verified(self) -> bool:
+        """Whether a policy holds an action's actor against its caller; see `admission`."""
+        raise NotImplementedError
 
     def create_action(self, action: Action) -> Action:
         """Store it; the same name again returns what is stored. Raises Conflict if that asks for something else."""

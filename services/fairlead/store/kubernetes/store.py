@@ -22,6 +22,9 @@ from fairlead.store.kubernetes.statuses import KubernetesStatuses
 from fairlead.store.kubernetes.versions import KubernetesVersions
 from fairlead.store.kubernetes.windows import KubernetesWindows
 
+VERIFY_EVERY_S = 60.0
+"""How long it is believed that actors are verified, or are not."""
+
 
 class KubernetesStore(
     KubernetesVersions, KubernetesWindows, KubernetesActions, KubernetesInstances, KubernetesStatuses
@@ -58,7 +61,7 @@ class KubernetesStore(
         self._indexed = ((), {})
         self._counted = {}
         self._seen = ((), (), ())
-        self.actors_are_verified = False
+        self._verified = (float("-inf"), False)
 
     @classmethod
     def direct(cls, api: Api, namespace: str) -> Self:
@@ -102,10 +105,24 @@ class KubernetesStore(
             return self.change_token()
         return self._informed.wait(token, timeout_s)
 
-    def verify_actors(self) -> bool:
-        """Find out whether actors are held against their callers, for `actorVerified`. For the leader, now and then."""
-        self.actors_are_verified = actors_are_verified(self._session.api, self.namespace)
-        return self.actors_are_verified
+    @property
+    def actors_are_verified(self) -> bool:
+        """Whether actors are held against their callers, for `actorVerified`: asked at most once a minute."""
+        if self._informed is None:
+            return False  # a command does not say so of its own request
+        if time.monotonic() > self._verified[0] + VERIFY_EVERY_S:
+            try:
+                found = actors_are_verified(self._session.api, self.namespace)
+            except errors.FairleadError:
+                found = False  # not known is not verified
+            self._verified = (time.monotonic(), found)
+        return self._verified[1]
+
+    def prune(self, route: str, *, keep: int, now: datetime) -> int:
+        """See `store.base.Ledger.prune`; answered actions beyond the newest go as well."""
+        gone = super().prune(route, keep=keep, now=now)
+        self.forget_old_actions(route)
+        return gone
 
     def fence(self) -> int:
         """The highest lease transition that any route's status was written in; a new Lease must begin above it."""

@@ -1,0 +1,76 @@
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from fairlead.contracts import labels
+from fairlead.contracts.instance import Instance
+from fairlead.store.kubernetes.instances import read
+from fairlead.store.kubernetes.kinds import Object
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+LABELS = {labels.MODEL: "iris", labels.VERSION: "1.0.0", labels.IDENTITY: "0123456789"}
+
+
+def a_slice(*endpoints: Object, name: str = "s", labelled: dict[str, str] | None = None) -> Object:
+    ports = [{"name": "metrics", "port": 9000}, {"name": labels.PORT_NAME, "port": 8080}]
+    return {"metadata": {"name": name, "labels": labelled or LABELS}, "ports": ports, "endpoints": list(endpoints)}
+
+
+def an_endpoint(pod: str, address: str = "10.0.0.1", **conditions: bool) -> Object:
+    return {"addresses": [address], "conditions": conditions, "targetRef": {"name": pod}}
+
+
+def a_pod(name: str, labelled: dict[str, str] | None = None, **status: Any) -> Object:
+    return {"metadata": {"name": name, "labels": LABELS if labelled is None else labelled}, "status": status}
+
+
+def seen(slices: tuple[Object, ...] = (), pods: tuple[Object, ...] = ()) -> list[Instance]:
+    return read(slices, pods, "default", NOW)
+
+
+def test_a_ready_endpoint_is_a_ready_instance_at_the_named_port() -> None:
+    (one,) = seen((a_slice(an_endpoint("p1", ready=True)),))
+    assert (one.id, one.host, one.port, one.ready) == ("default/iris/1.0.0/0123456789/p1", "10.0.0.1", 8080, True)
+
+
+def test_what_a_slice_does_not_say_means_ready() -> None:
+    assert seen((a_slice(an_endpoint("p1")),))[0].ready
+
+
+def test_an_endpoint_that_moves_between_two_slices_is_one_instance() -> None:
+    slices = a_slice(an_endpoint("p1", ready=False)), a_slice(an_endpoint("p1", ready=True), name="t")
+    assert [one.ready for one in seen(slices)] == [True]
+    assert [one.ready for one in seen(slices[::-1])] == [True]
+
+
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        (
+            {"containerStatuses": [{"state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}}]},
+            "ImagePullBackOff: no such image",
+        ),
+        ({"conditions": [{"type": "PodScheduled", "status": "False", "message": "0/3 nodes"}]}, "0/3 nodes"),
+        ({"phase": "Pending"}, "Pending"),
+        ({}, "not ready"),
+    ],
+)
+def test_a_pod_that_cannot_be_reached_yet_says_why(status: dict[str, Any], why: str) -> None:
+    (one,) = seen(pods=(a_pod("p1", **status),))
+    assert (one.ready, one.reason) == (False, why)
+
+
+def test_restarts_of_all_containers_are_counted() -> None:
+    pod = a_pod("p1", containerStatuses=[{"restartCount": 2}, {"restartCount": 1}])
+    (one,) = seen((a_slice(an_endpoint("p1", ready=True)),), (pod,))
+    assert (one.restarts, one.reason) == (3, "")
+
+
+def test_a_pod_that_is_over_is_no_instance() -> None:
+    assert seen(pods=(a_pod("p1", phase="Failed"),)) == []
+
+
+@pytest.mark.parametrize("labelled", [{}, {**LABELS, labels.IDENTITY: "latest"}, {**LABELS, labels.VERSION: "V_1"}])
+def test_what_carries_other_labels_is_none_of_ours(labelled: dict[str, str]) -> None:
+    assert seen((a_slice(an_endpoint("p1"), labelled=labelled or {"x": "y"}),), (a_pod("p2", labelled),)) == []
