@@ -99,8 +99,10 @@ def test_of_two_that_take_it_at_the_same_moment_one_leads(api: Api, namespace: s
 
 
 def test_on_threads_another_leads_soon_after_the_first_stopped(api: Api, namespace: str) -> None:
-    quick = {"duration_s": 2.0, "renew_within_s": 1.5, "retry_s": 0.1}
-    first, second = (Lease(api, namespace, "plane", name, log=LOG, **quick) for name in "ab")
+    def quick(name: str) -> Lease:
+        return Lease(api, namespace, "plane", name, log=LOG, duration_s=2.0, renew_within_s=1.5, retry_s=0.1)
+
+    first, second = quick("a"), quick("b")
     first.start()
     wait_until(first.leads, "the first leads", within=10)
     second.start()
