@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from support.cluster.fixtures import cluster as cluster
-from support.cluster.fixtures import control_plane as control_plane
 from support.cluster.programs import REPOSITORY
 from support.cluster.running import Cluster
 

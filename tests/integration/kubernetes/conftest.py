@@ -10,7 +10,6 @@ import pytest
 
 from fairlead.store.kubernetes import kubeconfig
 from fairlead.store.kubernetes.api import Api
-from support.cluster.fixtures import control_plane as control_plane
 from support.cluster.running import Cluster
 
 CHART = Path(__file__).parents[3] / "charts" / "crds"
@@ -19,7 +18,7 @@ CHART = Path(__file__).parents[3] / "charts" / "crds"
 @pytest.fixture(scope="session")
 def prepared(control_plane: Cluster) -> Cluster:
     """With charts/crds installed, and its policies at work: the API server takes a moment to know them."""
-    control_plane.client().helm("upgrade", "--install", "crds", str(CHART), "--wait")
+    control_plane.client().helm("upgrade", "--install", "fairlead-crds", str(CHART), "--wait")
     control_plane.client().wait(
         "crd", "modelrouteactions.fairlead.dev", lambda one: "status" in one, "there", within=20
     )

@@ -1,7 +1,4 @@
-"""Clusters as pytest fixtures, one for a whole run. In a conftest.py:
-
-from support.cluster.fixtures import cluster as cluster, control_plane as control_plane
-"""
+"""Clusters as pytest fixtures, one for a whole run; tests/conftest.py makes them known to all tests."""
 
 from __future__ import annotations
 
