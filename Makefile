@@ -1,7 +1,7 @@
 # One door for developers. Bodies live in ci/; `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down test e2e check format models bench lock clean
+.PHONY: help up down test e2e check format models charts bench lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -26,6 +26,9 @@ format:  ## write the code the way `make check` wants it
 
 models:  ## train the example models into build/models
 	@ci/setup local && ci/models
+
+charts:  ## write what is generated in charts/: schemas, tables of values, the gateway's bootstrap
+	@ci/setup dev && .venv/bin/python ci/charts
 
 bench:  ## every proof at full size; results go to tests/benchmarks/results (BENCH="hot_path rollback")
 	@ci/bench $(BENCH)

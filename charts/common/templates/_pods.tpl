@@ -1,0 +1,69 @@
+{{/* Lays one map over another, in place, maps key by key and everything else whole: (list under over). */}}
+{{- define "fairlead.overlay" -}}
+{{- $under := index . 0 -}}
+{{- range $key, $value := index . 1 -}}
+{{- $old := get $under $key -}}
+{{- if and (kindIs "map" $value) (kindIs "map" $old) -}}
+{{- include "fairlead.overlay" (list $old $value) -}}
+{{- else -}}
+{{- $_ := set $under $key $value -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/*
+The part of a pod's spec that says where it runs and as whom: (dict "pod" values "selector" labels "pullSecrets" list).
+*/}}
+{{- define "fairlead.podSettings" -}}
+enableServiceLinks: false
+{{- with .pullSecrets }}
+imagePullSecrets: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .pod.podSecurityContext }}
+securityContext: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .pod.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .pod.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .pod.affinity }}
+affinity: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .pod.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .pod.runtimeClassName }}
+runtimeClassName: {{ . }}
+{{- end }}
+{{- with .pod.schedulerName }}
+schedulerName: {{ . }}
+{{- end }}
+{{- with .pod.topologySpread }}
+topologySpreadConstraints:
+  {{- range . }}
+  - labelSelector:
+      matchLabels: {{- $.selector | toYaml | nindent 8 }}
+    matchLabelKeys: [pod-template-hash]
+    {{- merge (dict) . (dict "maxSkew" 1 "whenUnsatisfiable" "ScheduleAnyway") | toYaml | nindent 4 }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* How fast pods are replaced: the values of rollingUpdate. */}}
+{{- define "fairlead.rollingUpdate" -}}
+type: RollingUpdate
+rollingUpdate:
+  maxSurge: {{ .maxSurge }}
+  maxUnavailable: {{ .maxUnavailable }}
+{{- end }}
+
+{{/* preStop, where it waits at all: before Kubernetes 1.33 a sleep of 0 is refused. */}}
+{{- define "fairlead.preStop" -}}
+{{- if gt (int .preStopSeconds) 0 -}}
+lifecycle:
+  preStop:
+    sleep: {seconds: {{ int .preStopSeconds }}}
+{{- end }}
+{{- end }}

@@ -1,0 +1,86 @@
+{{/* The environment of the model service: address and drain are computed, the rest is `serving`. */}}
+{{- define "model.environment" -}}
+{{- $pod := .workload -}}
+- {name: FAIRLEAD_SERVING_HOST, value: "0.0.0.0"}
+- {name: FAIRLEAD_SERVING_PORT, value: "8080"}
+- {name: FAIRLEAD_SERVING_DRAIN_S, value: {{ int $pod.drain.propagationSeconds | quote }}}
+- {name: FAIRLEAD_SERVING_FINISH_S, value: {{ int $pod.drain.requestSeconds | quote }}}
+{{- range $name, $value := $pod.serving }}
+{{- if not (kindIs "invalid" $value) }}
+- {name: FAIRLEAD_SERVING_{{ $name | snakecase | upper }}, value: {{ $value | toJson | trimAll "\"" | quote }}}
+{{- end }}
+{{- end }}
+{{- with $pod.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "model.volumes" -}}
+{{- $pod := .workload -}}
+- name: scratch
+  emptyDir:
+    sizeLimit: {{ $pod.scratch.sizeLimit }}
+    {{- with $pod.scratch.medium }}
+    medium: {{ . }}
+    {{- end }}
+{{- with $pod.sharedMemory }}
+- name: shared-memory
+  emptyDir: {medium: Memory, sizeLimit: {{ . }}}
+{{- end }}
+{{- if eq .source.kind "init" }}
+- name: fetched
+  emptyDir:
+    sizeLimit: {{ $pod.scratch.sizeLimit }}
+{{- end }}
+{{- with $pod.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/*
+The init containers of source.kind init: (list $ $version). Whoever downloads, what is unpacked is what has the SHA-256 of
+the identity: the last container checks it before it writes the folder.
+*/}}
+{{- define "model.fetching" -}}
+{{- $root := index . 0 -}}{{- $version := index . 1 -}}
+{{- $pod := $version.workload -}}
+{{- with $version.source.fetcher }}
+- name: download
+  image: {{ .image | quote }}
+  {{- with .command }}
+  command: {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .args }}
+  args: {{- toYaml . | nindent 4 }}
+  {{- end }}
+  env:
+    - {name: FAIRLEAD_SOURCE, value: {{ $version.source.uri | quote }}}
+    - {name: FAIRLEAD_ARCHIVE, value: /fetched/archive}
+    {{- with .env }}{{ toYaml . | nindent 4 }}{{ end }}
+  {{- with .envFrom }}
+  envFrom: {{- toYaml . | nindent 4 }}
+  {{- end }}
+  resources: {{- toYaml $pod.resources | nindent 4 }}
+  securityContext: {{- toYaml $pod.securityContext | nindent 4 }}
+  volumeMounts:
+    - {name: fetched, mountPath: /fetched}
+    - {name: scratch, mountPath: /tmp}
+{{- end }}
+- name: unpack
+  image: {{ $version.image | quote }}
+  imagePullPolicy: {{ $version.pullPolicy }}
+  command: [python, -c]
+  args:
+    - {{ $root.Files.Get "files/fetch.py" | toJson }}
+  env:
+    - {name: FAIRLEAD_SOURCE, value: {{ ternary "" $version.source.uri (hasKey $version.source "fetcher") | quote }}}
+    - {name: FAIRLEAD_ARCHIVE, value: /fetched/archive}
+    - {name: FAIRLEAD_SHA256, value: {{ $version.artifact | quote }}}
+    - {name: FAIRLEAD_FOLDER, value: /fetched/model}
+    {{- with $pod.extraEnv }}{{ toYaml . | nindent 4 }}{{ end }}
+  resources: {{- toYaml $pod.resources | nindent 4 }}
+  securityContext: {{- toYaml $pod.securityContext | nindent 4 }}
+  volumeMounts:
+    - {name: fetched, mountPath: /fetched}
+    - {name: scratch, mountPath: /tmp}
+{{- end }}

@@ -1,0 +1,124 @@
+{{/* The model's name. */}}
+{{- define "model.name" -}}
+{{- $name := .Values.model | default .Release.Name -}}
+{{- if not (regexMatch "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$" $name) -}}
+{{- fail (printf "model: %q cannot be a model's name: lower-case letters, digits and \"-\", at most 40; set `model`" $name) -}}
+{{- end -}}
+{{ $name }}
+{{- end }}
+
+{{/* Refuses values that fit the schema and make no sense together. */}}
+{{- define "model.check" -}}
+{{- if not .Values.versions -}}
+{{- fail "versions: there is none; name at least one: versions: {\"1.0.0\": {image: {digest: sha256:...}}}" -}}
+{{- end -}}
+{{- $known := keys .Values.versions | sortAlpha | join ", " -}}
+{{- if not .Values.target -}}
+{{- fail (printf "target: is empty; say which of versions serves: %s" $known) -}}
+{{- end -}}
+{{- if not (hasKey .Values.versions .Values.target) -}}
+{{- fail (printf "target: %q is not one of versions: %s" .Values.target $known) -}}
+{{- end -}}
+{{- range $index, $mirror := .Values.mirrors -}}
+{{- if not (hasKey $.Values.versions $mirror.version) -}}
+{{- fail (printf "mirrors[%d].version: %q is not one of versions: %s" $index $mirror.version $known) -}}
+{{- end -}}
+{{- end -}}
+{{- $weight := 0 -}}
+{{- range $index, $step := .Values.strategy.steps -}}
+{{- if le (int $step.weight) $weight -}}
+{{- fail (printf "strategy.steps[%d].weight: %d is not above the step before (%d); steps must rise" $index (int $step.weight) $weight) -}}
+{{- end -}}
+{{- $weight = int $step.weight -}}
+{{- end -}}
+{{- end }}
+
+{{/*
+Fills in everything about one version: (list $ version $into). Afterwards $into has version, image, artifact, identity,
+name, source, workload, selector, and at (the path of its values, for messages).
+*/}}
+{{- define "model.version" -}}
+{{- $root := index . 0 -}}{{- $version := index . 1 -}}{{- $into := index . 2 -}}
+{{- $given := get $root.Values.versions $version | default dict -}}
+{{- $at := printf "versions.%s" $version -}}
+{{- $model := include "model.name" $root -}}
+{{- $image := deepCopy $root.Values.image -}}
+{{- include "fairlead.overlay" (list $image ($given.image | default dict)) -}}
+{{- if and $image.requireDigest (not $image.digest) -}}
+{{- fail (printf "%s.image.digest: is empty, and image.requireDigest is on" $at) -}}
+{{- end -}}
+{{- $reference := include "fairlead.image" (dict "image" $image "repository" (printf "fairlead/model-%s" $model) "tag" $version) -}}
+{{- $source := merge (dict) ($given.source | default dict) (dict "kind" "baked") -}}
+{{- if eq $source.kind "init" -}}
+{{- if not $source.uri -}}{{ fail (printf "%s.source.uri: is empty; kind init fetches an archive from there" $at) }}{{- end -}}
+{{- if not $given.artifact -}}{{ fail (printf "%s.artifact: is empty; kind init needs the archive's SHA-256, or nobody knows what was fetched" $at) }}{{- end -}}
+{{- if not (or $source.fetcher (regexMatch "^https?://" $source.uri)) -}}
+{{- fail (printf "%s.source.uri: %q is not http(s); give a fetcher that can read it" $at $source.uri) -}}
+{{- end -}}
+{{- else if or $source.uri $source.fetcher -}}
+{{- fail (printf "%s.source: has a uri or a fetcher, and kind is baked; did you mean kind: init?" $at) -}}
+{{- end -}}
+{{- $workload := deepCopy $root.Values.workload -}}
+{{- include "fairlead.overlay" (list $workload ($given.overrides | default dict)) -}}
+{{- $artifact := $given.artifact | default "" -}}
+{{- $identity := include "fairlead.identity" (list $version $reference $artifact) -}}
+{{- $_ := set $into "at" $at -}}
+{{- $_ := set $into "version" $version -}}
+{{- $_ := set $into "image" $reference -}}
+{{- $_ := set $into "pullPolicy" $image.pullPolicy -}}
+{{- $_ := set $into "artifact" $artifact -}}
+{{- $_ := set $into "identity" $identity -}}
+{{- $_ := set $into "name" (printf "%s-%s" $model $identity) -}}
+{{- $_ := set $into "source" $source -}}
+{{- $_ := set $into "workload" $workload -}}
+{{- $_ := set $into "selector" (dict "app.kubernetes.io/component" "model" "fairlead.dev/model" $model "fairlead.dev/identity" $identity) -}}
+{{- end }}
+
+{{/* Labels of the objects that are there once for the model. */}}
+{{- define "model.labels" -}}
+{{- $name := include "model.name" . -}}
+{{- include "fairlead.labels" (dict "root" . "name" $name "component" "model" "more" (dict "fairlead.dev/model" $name "fairlead.dev/route" $name)) }}
+{{- end }}
+
+{{/* Labels by which the platform finds what belongs to a version: (list $ $version), as the arguments of fairlead.labels. */}}
+{{- define "model.versionArguments" -}}
+{{- $name := include "model.name" (index . 0) -}}{{- $version := index . 1 -}}
+{{- dict "name" $name "component" "model" "version" $version.version "more" (dict
+  "fairlead.dev/model" $name
+  "fairlead.dev/route" $name
+  "fairlead.dev/version" $version.version
+  "fairlead.dev/identity" $version.identity) | toYaml }}
+{{- end }}
+
+{{/* Labels of a version's objects: (list $ $version). */}}
+{{- define "model.versionLabels" -}}
+{{- include "fairlead.labels" (merge (dict "root" (index . 0)) (include "model.versionArguments" . | fromYaml)) }}
+{{- end }}
+
+{{/* Labels of a version's pods: (list $ $version). */}}
+{{- define "model.versionPodLabels" -}}
+{{- $version := index . 1 -}}
+{{- $arguments := include "model.versionArguments" . | fromYaml -}}
+{{- $_ := set $arguments.more "fairlead.dev/source" $version.source.kind -}}
+{{- include "fairlead.podLabels" (merge (dict "root" (index . 0) "labels" $version.workload.podLabels) $arguments) }}
+{{- end }}
+
+{{/*
+A version's objects outlive its entry in `versions`: while it serves, neither Helm nor Argo CD may delete it. The control
+plane makes the ModelRoute their owner, and deletes a version that left the spec when no gateway sends it anything any more.
+*/}}
+{{- define "model.kept" -}}
+{{- include "fairlead.annotations" (dict "root" . "more" (dict
+  "helm.sh/resource-policy" "keep"
+  "argocd.argoproj.io/sync-options" "Prune=false"
+  "argocd.argoproj.io/compare-options" "IgnoreExtraneous")) }}
+{{- end }}
+
+{{- define "model.serviceAccount" -}}
+{{ .Values.serviceAccount.name | default (include "model.name" .) }}
+{{- end }}
+
+{{/* Where the gateway answers inside the cluster. */}}
+{{- define "model.gateway" -}}
+{{ .Values.platform.release }}-gateway.{{ .Values.platform.namespace | default .Release.Namespace }}.svc.{{ .Values.clusterDomain }}
+{{- end }}

@@ -1,0 +1,55 @@
+"""Writes what is generated in charts/: values.schema.json and the README's table. `--check` only compares."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import bootstrap_file
+import values_page
+import values_schema
+import values_tree
+
+CHARTS = Path(__file__).resolve().parents[2] / "charts"
+REQUIRED = {"model": ("target", "versions"), "platform": ()}
+
+
+def outputs(chart: Path) -> dict[Path, str]:
+    """Every generated file of a chart and what must be in it."""
+    values = chart / "values.yaml"
+    keys = values_tree.read(values.read_text(), f"{chart.name}/values.yaml")
+    schema = values_schema.build(chart.name, keys, REQUIRED[chart.name])
+    readme = chart / "README.md"
+    written = {
+        chart / "values.schema.json": json.dumps(schema, indent=1, ensure_ascii=False) + "\n",
+        readme: values_page.fill(readme.read_text(), keys),
+    }
+    if chart.name == "platform":
+        written[chart / "files" / "bootstrap.json"] = bootstrap_file.text()
+    return written
+
+
+def main(arguments: list[str]) -> int:
+    """0, or 1 where `--check` finds a file that is not current."""
+    stale = []
+    for name in REQUIRED:
+        for path, text in outputs(CHARTS / name).items():
+            if path.exists() and path.read_text() == text:
+                continue
+            stale.append(path.relative_to(CHARTS.parent))
+            if "--check" not in arguments:
+                path.parent.mkdir(exist_ok=True)
+                path.write_text(text)
+    if stale and "--check" in arguments:
+        print(f"ci/charts: run 'make charts': not current: {', '.join(map(str, stale))}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except values_tree.ValuesError as error:
+        print(f"ci/charts: {error}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,81 @@
+"""Whether the API server would take an object, as far as its published schemas tell: of every release we support."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import kubernetes_validate
+import referencing
+import yaml
+
+from support.helm import CHARTS, Object
+
+OLDEST = "1.31"
+VERSIONS = [
+    release
+    for release in (kubernetes_validate.major_minor(one) for one in kubernetes_validate.all_versions())
+    if tuple(map(int, release.split("."))) >= tuple(map(int, OLDEST.split(".")))
+]
+"""Every release from the charts' kubeVersion to the newest that has schemas."""
+
+_FOLDER = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema"
+
+
+def complaints(one: Object, release: str) -> list[str]:
+    """What this release of Kubernetes would say against the object; unknown fields are complaints too."""
+    validator = _of_crd(one["kind"]) if one["apiVersion"].startswith("fairlead.dev/") else None
+    validator = validator or _of_kubernetes(one["apiVersion"], one["kind"], release)
+    return [
+        f"{one['kind']}/{one['metadata']['name']} {release}: {error.json_path}: {error.message}"
+        for error in validator.iter_errors(one)
+    ]
+
+
+@cache
+def _of_kubernetes(api_version: str, kind: str, release: str) -> Any:
+    """The validator that kubernetes-validate would make, kept: it reads 10 MB for each object."""
+    [folder] = [one for one in _FOLDER.iterdir() if re.fullmatch(rf"v{re.escape(release)}\.\d+-local-strict", one.name)]
+    short = re.sub(r"^([^./]*)(?:\.[^/]*)?/", r"\1-", api_version)
+    schema = json.loads((folder / f"{kind.lower()}-{short}.json").read_text())
+    return jsonschema.Draft202012Validator(schema, registry=_definitions(folder))
+
+
+@cache
+def _definitions(folder: Path) -> Any:
+    definitions = json.loads((folder / "_definitions.json").read_text())
+    return referencing.Resource.from_contents(definitions) @ referencing.Registry()
+
+
+@cache
+def _of_crd(kind: str) -> Any:
+    """From charts/crds: its schemas are plain, so they need no templates rendered."""
+    for path in (CHARTS / "crds" / "templates").glob("modelroute*.yaml"):
+        definition = yaml.safe_load(path.read_text())
+        if definition["spec"]["names"]["kind"] == kind:
+            [version] = definition["spec"]["versions"]
+            schema = _strict(version["schema"]["openAPIV3Schema"])
+            for known in ("apiVersion", "kind", "metadata"):
+                schema["properties"].setdefault(known, {})
+            return jsonschema.Draft202012Validator(schema)
+    raise LookupError(f"charts/crds has no {kind}")
+
+
+def _strict(schema: Any) -> Any:
+    """OpenAPI as Kubernetes means it: what is not a property is refused, `nullable` is a type of its own."""
+    if isinstance(schema, list):
+        return [_strict(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    copy = {name: _strict(value) for name, value in schema.items() if name not in ("format", "default")}
+    if isinstance(schema.get("properties"), dict):
+        copy["properties"] = {name: _strict(value) for name, value in schema["properties"].items()}
+        if not schema.get("x-kubernetes-preserve-unknown-fields"):
+            copy.setdefault("additionalProperties", False)
+    if copy.pop("nullable", False) and "type" in copy:
+        copy["type"] = [copy["type"], "null"]
+    return copy

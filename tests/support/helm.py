@@ -1,0 +1,140 @@
+"""helm for tests: found in one place, charts rendered by it, and what it renders as plain data."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+CHARTS = ROOT / "charts"
+Object = dict[str, Any]
+Values = Mapping[str, Any]
+
+
+class Refused(Exception):
+    """helm ended with an error; the message is what it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What `helm template` printed."""
+
+    text: str
+    objects: tuple[Object, ...]
+
+    def of(self, kind: str) -> list[Object]:
+        """The objects of this kind, hooks left out."""
+        return [one for one in self.objects if one["kind"] == kind and not _is_hook(one)]
+
+    def one(self, kind: str, name: str | None = None) -> Object:
+        """The only object of this kind, or the one of this name."""
+        [found] = [one for one in self.of(kind) if name in (None, one["metadata"]["name"])]
+        return found
+
+    def hooks(self) -> list[Object]:
+        """What belongs to no release: `helm test`."""
+        return [one for one in self.objects if _is_hook(one)]
+
+    def installed(self) -> list[Object]:
+        """What a release consists of."""
+        return [one for one in self.objects if not _is_hook(one)]
+
+
+@cache
+def find_helm() -> str:
+    """$HELM, what ci/cluster-tools built, or what is on the path. Skips without; in CI, fails."""
+    places = [os.environ.get("HELM"), _built(), shutil.which("helm")]
+    for place in places:
+        if place and os.access(place, os.X_OK):
+            return place
+    message = "helm is missing: run `ci/cluster-tools helm`, install helm 3.18 or newer, or set HELM=/path/to/helm"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+def _built() -> str | None:
+    tools = ROOT / "ci" / "cluster-tools"
+    if not tools.exists():
+        return None
+    folder = subprocess.run([tools, "--folder"], capture_output=True, text=True, check=True).stdout.strip()
+    return f"{folder}/helm"
+
+
+def helm(*arguments: str | Path, standard_input: str | None = None) -> str:
+    """What helm printed. Raises Refused with what it complained about."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("HELM_", "KUBE"))}
+    done = subprocess.run(
+        [find_helm(), *map(str, arguments)],
+        input=standard_input,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={**kept, "HELM_NAMESPACE": "default"},
+    )
+    if done.returncode != 0:
+        raise Refused(done.stderr + done.stdout)
+    return done.stdout
+
+
+def render(
+    chart: str,
+    values: Values | None = None,
+    *,
+    release: str | None = None,
+    namespace: str = "default",
+    apis: Sequence[str] = (),
+    more: Sequence[str] = (),
+) -> Rendered:
+    """The chart with these values over its own. Raises Refused."""
+    name = release or {"model": "iris", "platform": "fairlead"}.get(chart, chart)
+    known = [word for api in apis for word in ("--api-versions", api)]
+    text = helm(
+        *("template", name, CHARTS / chart, "--namespace", namespace, "--values", "-", *known, *more),
+        standard_input=_written(values or {}),
+    )
+    return Rendered(text, tuple(one for one in yaml.load_all(text, Loader=_Loader) if one))
+
+
+def notes(chart: str, values: Values, *more: str) -> str:
+    """What `helm install` would say at its end."""
+    name = {"model": "iris", "platform": "fairlead"}[chart]
+    text = helm(
+        *("install", name, CHARTS / chart, "--dry-run=client", "--values", "-", *more),
+        standard_input=_written(values),
+    )
+    return text.partition("\nNOTES:\n")[2]
+
+
+def _written(values: Values) -> str:
+    """As JSON: what Python's YAML leaves bare (`y`, `1_0`), Go's takes for something else."""
+    return json.dumps(values)
+
+
+def _is_hook(one: Object) -> bool:
+    return "helm.sh/hook" in (one["metadata"].get("annotations") or {})
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """YAML that refuses a key that is there twice, as the API server does."""
+
+
+def _mapping(loader: Any, node: yaml.MappingNode) -> dict[Any, Any]:
+    keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
+    if len(keys) != len(set(keys)):
+        raise yaml.constructor.ConstructorError(None, None, f"a key is there twice: {keys}", node.start_mark)
+    return {key: loader.construct_object(value, deep=True) for key, (_, value) in zip(keys, node.value, strict=True)}
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
