@@ -128,7 +128,7 @@ def _clean(schema: Any) -> Any:
         return [_clean(entry) for entry in schema]
     if not isinstance(schema, dict):
         return schema
-    cleaned = {}
+    cleaned: Schema = {}
     for name, value in schema.items():
         if name == "properties":
             cleaned[name] = {field: _clean(inner) for field, inner in value.items()}

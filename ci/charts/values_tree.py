@@ -99,4 +99,4 @@ def _parse(comment: list[str], place: str) -> tuple[str, dict[str, Any], str | N
 
 def _plain(node: yaml.Node) -> Any:
     loader = yaml.SafeLoader("")
-    return loader.construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+    return loader.construct_object(node, deep=True)

@@ -40,7 +40,7 @@ def test_the_route_is_a_route_spec_with_every_default_of_the_contract() -> None:
     assert spec.to_json() == {
         **RouteSpec(
             model="iris",
-            target={"version": "1.0.0"},  # type: ignore[arg-type]
+            target={"version": "1.0.0"},
             versions={
                 "1.0.0": VersionSpec(image=f"fairlead/model-iris@{DIGEST}", instances=2),
                 "1.1.0": VersionSpec(image=f"fairlead/model-iris@{OTHER_DIGEST}", instances=2),

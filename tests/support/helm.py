@@ -101,7 +101,7 @@ def render(
     name = release or {"model": "iris", "platform": "fairlead"}.get(chart, chart)
     known = [word for api in apis for word in ("--api-versions", api)]
     text = helm(
-        *("template", name, CHARTS / chart, "--namespace", namespace, "--values", "-", *known, *more),
+        *("template", name, str(CHARTS / chart), "--namespace", namespace, "--values", "-", *known, *more),
         standard_input=_written(values or {}),
     )
     return Rendered(text, tuple(one for one in yaml.load_all(text, Loader=_Loader) if one))
@@ -111,7 +111,7 @@ def notes(chart: str, values: Values, *more: str) -> str:
     """What `helm install` would say at its end."""
     name = {"model": "iris", "platform": "fairlead"}[chart]
     text = helm(
-        *("install", name, CHARTS / chart, "--dry-run=client", "--values", "-", *more),
+        *("install", name, str(CHARTS / chart), "--dry-run=client", "--values", "-", *more),
         standard_input=_written(values),
     )
     return text.partition("\nNOTES:\n")[2]

@@ -1,0 +1,100 @@
+"""What is generated in charts/ is current, and what mirrors a contract has the contract's defaults."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic.alias_generators import to_camel
+
+from charts.sample import IRIS
+from fairlead.contracts import labels
+from fairlead.contracts.route import RouteSpec, Strategy, VersionRef
+from fairlead.serving.settings import Settings
+from support.helm import CHARTS, ROOT, helm, render
+
+
+def values_of(chart: str) -> dict[str, Any]:
+    values: dict[str, Any] = yaml.safe_load((CHARTS / chart / "values.yaml").read_text())
+    return values
+
+
+def test_schemas_tables_and_bootstrap_are_what_the_generator_writes() -> None:
+    done = subprocess.run(
+        [sys.executable, "ci/charts", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_value_without_a_comment_is_refused() -> None:
+    program = "import values_tree; values_tree.read('# a\\na: 1\\nb:\\n  # c\\n  c: 2\\n', 'values.yaml')"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT / "ci/charts", capture_output=True, text=True, check=False
+    )
+    assert "values.yaml:3: b has no comment" in done.stderr
+
+
+@pytest.mark.parametrize("chart", ["model", "platform"])
+def test_every_value_is_in_the_readme(chart: str) -> None:
+    readme = (CHARTS / chart / "README.md").read_text()
+    for name, value in values_of(chart).items():
+        assert f"| `{name}{'.' if isinstance(value, dict) and value else '`'}" in readme or f"| `{name}`" in readme
+
+
+def test_defaults_of_a_route_are_the_contracts() -> None:
+    values = values_of("model")
+    contract = RouteSpec.model_validate({"model": "a", "versions": {"1": {}}, "target": {"version": "1"}}).to_json()
+    for name in ("sticky", "timeouts", "idempotent", "mirrors", "strategy"):
+        written = RouteSpec.model_validate(
+            {"model": "a", "versions": {"1": {}}, "target": {"version": "1"}, name: values[name]}
+        ).to_json()
+        assert written[name] == contract[name], name
+    assert values["strategy"].keys() == Strategy().to_json().keys()
+
+
+def test_defaults_of_the_service_are_its_settings() -> None:
+    serving = values_of("model")["workload"]["serving"]
+    computed = {"host", "port", "drain_s", "finish_s"}
+    defaults = {
+        to_camel(name): field.default
+        for name, field in Settings.model_fields.items()
+        if name not in computed and field.default is not None
+    }
+    assert serving == defaults
+
+
+def test_labels_are_those_that_the_store_reads() -> None:
+    rendered = render("model", IRIS)
+    for deployment in rendered.of("Deployment"):
+        found = deployment["metadata"]["labels"]
+        ref = VersionRef(version=found[labels.VERSION], identity=found[labels.IDENTITY])
+        assert deployment["metadata"]["name"] == labels.version_name("iris", ref)
+        assert found[labels.MODEL] == found[labels.ROUTE] == "iris"
+        assert found[labels.COMPONENT] == labels.COMPONENT_MODEL
+        assert deployment["spec"]["template"]["metadata"]["labels"].items() >= {
+            (name, found[name]) for name in (labels.MODEL, labels.ROUTE, labels.VERSION, labels.IDENTITY)
+        }
+    for service in rendered.of("Service"):
+        assert service["spec"]["ports"] == [
+            {"name": labels.PORT_NAME, "port": labels.SERVICE_PORT, "targetPort": labels.PORT_NAME, "protocol": "TCP"}
+        ]
+        assert service["spec"]["clusterIP"] == "None"
+    components = {one["metadata"]["labels"][labels.COMPONENT] for one in render("platform").of("Deployment")}
+    assert components == {labels.COMPONENT_CONTROL_PLANE, labels.COMPONENT_GATEWAY}
+
+
+@pytest.mark.parametrize("chart", ["model", "platform"])
+def test_charts_pass_lint_and_can_be_packaged(chart: str, tmp_path: Path) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text(json.dumps(IRIS if chart == "model" else {}))
+    assert "0 chart(s) failed" in helm("lint", "--strict", CHARTS / chart, "--values", values)
+    helm("package", CHARTS / chart, "--destination", tmp_path)
+    [packed] = tmp_path.glob("*.tgz")
+    assert helm("template", "iris", packed, "--values", values) == helm(
+        "template", "iris", CHARTS / chart, "--values", values
+    )

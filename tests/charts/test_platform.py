@@ -1,0 +1,227 @@
+"""charts/platform: control plane, gateway, entry, rights."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from fairlead.contracts.action import ActionType
+from fairlead.routing.envoy.bootstrap import rest_bootstrap
+from fairlead.routing.snapshot import Endpoint
+from support.helm import Object, Refused, notes, render
+
+ADMIN_PORT = 9901
+
+
+def pod_of(one: Object) -> dict[str, Any]:
+    spec: dict[str, Any] = one["spec"]["template"]["spec"]
+    return spec
+
+
+# the gateway
+
+
+def test_the_gateways_bootstrap_is_what_the_code_says() -> None:
+    rendered = render("platform", {"clusterDomain": "corp.example"}, release="edge", namespace="serving")
+    shipped = json.loads(rendered.one("ConfigMap")["data"]["bootstrap.json"])
+    control_plane = Endpoint("edge-control-plane.serving.svc.corp.example.", 8082)
+    wanted = rest_bootstrap(control_plane, admin=Endpoint("0.0.0.0", ADMIN_PORT), cluster="edge")
+    assert shipped == {key: value for key, value in wanted.items() if key != "node"}
+    [envoy] = pod_of(rendered.one("Deployment", "edge-gateway"))["containers"]
+    arguments = envoy["args"]
+    assert arguments[arguments.index("--service-cluster") + 1] == "edge"
+    assert arguments[arguments.index("--service-node") + 1] == "$(POD_NAME)"
+
+
+def test_a_changed_bootstrap_starts_gateways_again() -> None:
+    def checksum(values: dict[str, Any]) -> str:
+        deployment = render("platform", values).one("Deployment", "fairlead-gateway")
+        return str(deployment["spec"]["template"]["metadata"]["annotations"]["checksum/bootstrap"])
+
+    assert checksum({}) == checksum({"gateway": {"replicas": 5}})
+    assert checksum({}) != checksum({"clusterDomain": "corp.example"})
+
+
+def test_a_gateway_is_alive_without_a_configuration_and_ready_only_with_one() -> None:
+    [envoy] = pod_of(render("platform").one("Deployment", "fairlead-gateway"))["containers"]
+    assert envoy["readinessProbe"]["httpGet"] == {"path": "/ready", "port": "admin"}
+    assert envoy["livenessProbe"]["httpGet"]["path"] == "/server_info"
+
+
+def test_a_gateway_gets_as_long_as_its_drain_takes() -> None:
+    drain = {"propagationSeconds": 7, "requestSeconds": 60, "marginSeconds": 3}
+    pod = pod_of(render("platform", {"gateway": {"drain": drain}}).one("Deployment", "fairlead-gateway"))
+    [envoy] = pod["containers"]
+    assert envoy["lifecycle"]["preStop"]["exec"]["command"] == ["bash", "/etc/fairlead/drain.sh", "7", "60"]
+    assert pod["terminationGracePeriodSeconds"] == 70
+
+
+@pytest.mark.parametrize("kind", ["hpa", "external"])
+def test_nothing_says_replicas_under_an_autoscaler(kind: str) -> None:
+    rendered = render("platform", {"gateway": {"autoscaling": {"kind": kind}}})
+    assert "replicas" not in rendered.one("Deployment", "fairlead-gateway")["spec"]
+    assert len(rendered.of("HorizontalPodAutoscaler")) == (1 if kind == "hpa" else 0)
+
+
+# the entry
+
+
+def test_the_entry_is_a_service_an_ingress_or_an_http_route() -> None:
+    rendered = render(
+        "platform",
+        {
+            "gateway": {
+                "service": {"type": "LoadBalancer", "loadBalancerSourceRanges": ["10.0.0.0/8"], "nodePort": 30080},
+                "ingress": {"enabled": True, "hosts": ["a.example", "b.example"], "tlsSecretName": "certificate"},
+                "httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}], "hostnames": ["c.example"]},
+            }
+        },
+    )
+    service = rendered.one("Service", "fairlead-gateway")["spec"]
+    assert (service["type"], service["loadBalancerSourceRanges"]) == ("LoadBalancer", ["10.0.0.0/8"])
+    assert service["ports"][0]["nodePort"] == 30080
+    ingress = rendered.one("Ingress")["spec"]
+    assert ingress["tls"] == [{"secretName": "certificate", "hosts": ["a.example", "b.example"]}]
+    assert [rule["host"] for rule in ingress["rules"]] == ["a.example", "b.example"]
+    route = rendered.one("HTTPRoute")["spec"]
+    assert route["rules"][0]["backendRefs"] == [{"name": "fairlead-gateway", "port": 80}]
+
+
+def test_an_ingress_without_hosts_takes_every_host() -> None:
+    [rule] = render("platform", {"gateway": {"ingress": {"enabled": True}}}).one("Ingress")["spec"]["rules"]
+    assert "host" not in rule
+
+
+@pytest.mark.parametrize(
+    ("gateway", "complaint"),
+    [
+        ({"ingress": {"enabled": True, "tlsSecretName": "a"}}, r"gateway\.ingress\.hosts: is empty"),
+        ({"httpRoute": {"enabled": True}}, r"gateway\.httpRoute\.parentRefs: is empty"),
+        ({"autoscaling": {"kind": "hpa", "maxInstances": 1}}, r"gateway\.autoscaling\.maxInstances is 1"),
+    ],
+)
+def test_an_entry_that_leads_nowhere_is_refused(gateway: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(Refused, match=complaint):
+        render("platform", {"gateway": gateway})
+
+
+def test_a_release_whose_names_would_not_fit_is_refused() -> None:
+    assert len(render("platform", release="a" * 49).one("Deployment", "a" * 49 + "-gateway")["metadata"]["name"]) < 63
+    with pytest.raises(Refused, match="longer than 49"):
+        render("platform", release="a" * 50)
+
+
+# who may do what
+
+
+def allowed(role: Object, group: str, resource: str) -> set[str]:
+    """The verbs that a Role grants on all objects of a resource."""
+    return {
+        verb
+        for rule in role["rules"]
+        if group in rule["apiGroups"] and resource in rule["resources"] and "resourceNames" not in rule
+        for verb in rule["verbs"]
+    }
+
+
+READ = {"get", "list", "watch"}
+ACTIONS = {one.value for one in ActionType}
+
+
+@pytest.mark.parametrize(
+    ("role", "routes", "actions"),
+    [
+        ("viewer", READ, READ),
+        (
+            "releaser",
+            READ | {"create", "update", "patch", "delete"} | (ACTIONS - {"approve"}),
+            READ | {"create"},
+        ),
+        ("on-call", READ | ACTIONS, READ | {"create"}),
+    ],
+)
+def test_roles_of_people_may_do_what_they_should_and_nothing_more(
+    role: str, routes: set[str], actions: set[str]
+) -> None:
+    found = render("platform").one("Role", f"fairlead-{role}")
+    assert allowed(found, "fairlead.dev", "modelroutes") == routes
+    assert allowed(found, "fairlead.dev", "modelrouteactions") == actions
+    assert allowed(found, "fairlead.dev", "modelrouterevisions") == READ
+    touched = {resource for rule in found["rules"] for resource in rule["resources"]}
+    assert touched == {"modelroutes", "modelrouteactions", "modelrouterevisions"}
+
+
+def test_roles_are_given_to_the_subjects_of_the_values() -> None:
+    subjects = [
+        {"kind": "Group", "name": "oncall"},
+        {"kind": "ServiceAccount", "name": "ci"},
+        {"kind": "User", "name": "alice@example.com"},
+    ]
+    rendered = render("platform", {"roles": {"onCall": subjects}}, namespace="serving")
+    binding = rendered.one("RoleBinding", "fairlead-on-call")
+    assert binding["subjects"] == [
+        {"kind": "Group", "name": "oncall", "apiGroup": "rbac.authorization.k8s.io"},
+        {"kind": "ServiceAccount", "name": "ci", "namespace": "serving"},
+        {"kind": "User", "name": "alice@example.com", "apiGroup": "rbac.authorization.k8s.io"},
+    ]
+    assert not [one for one in rendered.of("RoleBinding") if one["metadata"]["name"] == "fairlead-viewer"]
+
+
+def test_the_platform_asks_for_nothing_outside_its_namespace() -> None:
+    values = {"gateway": {"ingress": {"enabled": True}}, "roles": {"viewers": [{"kind": "Group", "name": "a"}]}}
+    for one in render("platform", values, namespace="serving").objects:
+        assert not one["kind"].startswith("Cluster")
+        assert one["metadata"]["namespace"] == "serving"
+
+
+def test_the_control_plane_cannot_change_what_is_the_users() -> None:
+    role = render("platform").one("Role", "fairlead-control-plane")
+    assert allowed(role, "fairlead.dev", "modelroutes") == READ
+    assert "update" not in allowed(role, "fairlead.dev", "modelrouterevisions")
+    assert allowed(role, "apps", "deployments") == READ | {"patch", "delete"}
+    assert not any("secrets" in rule["resources"] or "*" in rule["verbs"] for rule in role["rules"])
+
+
+def test_only_the_control_plane_has_a_token() -> None:
+    rendered = render("platform")
+    tokens = {one["metadata"]["name"]: pod_of(one)["automountServiceAccountToken"] for one in rendered.of("Deployment")}
+    assert tokens == {"fairlead-control-plane": True, "fairlead-gateway": False}
+
+
+def test_envoys_admin_page_is_the_control_planes() -> None:
+    rendered = render("platform")
+    policy = rendered.one("NetworkPolicy", "fairlead-gateway")["spec"]
+    [rule] = [one for one in policy["ingress"] if one["ports"][0]["port"] == "admin"]
+    [peer] = rule["from"]
+    labels = rendered.one("Deployment", "fairlead-control-plane")["spec"]["template"]["metadata"]["labels"]
+    assert peer["podSelector"]["matchLabels"].items() <= labels.items()
+    ports = {port["port"] for one in rendered.of("Service") for port in one["spec"]["ports"]}
+    assert ADMIN_PORT not in ports
+
+
+def test_pods_are_locked_down() -> None:
+    for deployment in render("platform").of("Deployment"):
+        pod = pod_of(deployment)
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in pod["containers"]:
+            assert container["securityContext"]["readOnlyRootFilesystem"] is True
+            assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
+# what people see
+
+
+def test_notes_say_where_models_are_and_what_is_missing() -> None:
+    assert "port-forward service/fairlead-gateway 8080:80" in notes("platform", {})
+    assert "the cluster has no ModelRoute" in notes("platform", {})
+    tls = {"gateway": {"ingress": {"enabled": True, "hosts": ["models.example.com"], "tlsSecretName": "certificate"}}}
+    assert "https://models.example.com/models" in notes("platform", tls)
+    assert "without TLS and by everybody" in notes("platform", {"gateway": {"service": {"type": "LoadBalancer"}}})
+
+
+def test_the_same_values_render_the_same_bytes() -> None:
+    assert render("platform").text == render("platform").text
+    assert render("platform", more=("--is-upgrade",)).text == render("platform").text

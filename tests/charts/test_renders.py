@@ -1,0 +1,267 @@
+"""Random values: what a chart renders is valid in every supported Kubernetes, and its parts fit together."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from charts.sample import ARTIFACT, DIGEST, IRIS
+from charts.schemas import VERSIONS, complaints
+from fairlead.contracts.route import RouteSpec
+from support.helm import Object, Rendered, find_helm, render
+
+BATCH = 10
+"""Documents that one example renders, side by side."""
+EXAMPLES = 11
+"""2 charts x 11 examples x 10 documents: 220 renders."""
+ELSEWHERE = ("monitoring.coreos.com", "gateway.networking.k8s.io")
+"""Kinds that Kubernetes has no schema of; test_values.py and test_platform.py look at them."""
+
+RANDOM = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    # A failing render says which values it was; making it smaller would take minutes.
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+words = st.from_regex(r"[a-z][a-z0-9-]{0,12}[a-z0-9]", fullmatch=True)
+versions = st.from_regex(r"[0-9]{1,3}\.[0-9]{1,3}(\.[0-9]{1,3})?(-rc\.[0-9])?", fullmatch=True)
+counts = st.integers(0, 40) | st.sampled_from(["0%", "25%", "100%"])
+seconds = st.integers(1, 600)
+durations = st.sampled_from(["500ms", "1s", "90s", "10m", "2h", "1h30m"])
+labels = st.dictionaries(words, words, max_size=3)
+images = st.fixed_dictionaries(
+    {},
+    optional={
+        "repository": st.just("team/iris"),
+        "tag": st.just("v1"),
+        "digest": st.sampled_from(["", DIGEST]),
+        "pullPolicy": st.sampled_from(["Always", "IfNotPresent", "Never"]),
+    },
+)
+budgets = st.fixed_dictionaries(
+    {},
+    optional={
+        "enabled": st.booleans(),
+        "maxUnavailable": counts,
+        "minAvailable": st.none() | counts,
+        "unhealthyPodEvictionPolicy": st.sampled_from(["AlwaysAllow", "IfHealthyBudget"]),
+    },
+)
+scaling = st.fixed_dictionaries(
+    {"kind": st.sampled_from(["none", "hpa", "external"]), "maxInstances": st.integers(64, 100)},
+    optional={
+        "cpuPercent": st.integers(1, 200),
+        "metrics": st.just([{"type": "Resource", "resource": {"name": "memory", "target": {"type": "Utilization"}}}]),
+        "behavior": st.just({}),
+    },
+)
+rolling = st.fixed_dictionaries(
+    {},
+    optional={
+        "maxSurge": counts,
+        "maxUnavailable": counts,
+        "minReadySeconds": st.integers(0, 60),
+        "historyLimit": st.integers(0, 10),
+    },
+)
+anywhere = {
+    "nodeSelector": labels,
+    "tolerations": st.lists(st.just({"key": "pool", "operator": "Exists"}), max_size=2),
+    "affinity": st.just(
+        {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{}]}}}
+    ),
+    "topologySpread": st.lists(st.fixed_dictionaries({"topologyKey": words}), max_size=2),
+    "priorityClassName": words,
+    "runtimeClassName": words,
+    "schedulerName": words,
+    "podLabels": labels,
+    "podAnnotations": labels,
+    "podSecurityContext": st.just({"runAsUser": 1000}),
+    "extraEnv": st.lists(
+        st.fixed_dictionaries({"name": words, "value": st.sampled_from(["", "1", "true"])}), max_size=2
+    ),
+    "extraVolumes": st.just([{"name": "more", "configMap": {"name": "more"}}]),
+    "extraVolumeMounts": st.just([{"name": "more", "mountPath": "/more"}]),
+    "rollingUpdate": rolling,
+    "podDisruptionBudget": budgets,
+    "autoscaling": scaling,
+    "resources": st.just({"limits": {"nvidia.com/gpu": 1, "memory": "2Gi"}}),
+}
+workloads = st.fixed_dictionaries(
+    {},
+    optional={
+        **anywhere,
+        "instances": st.integers(1, 64),
+        "serving": st.fixed_dictionaries({}, optional={"queueBytes": st.integers(1 << 26, 1 << 33)}),
+        "startup": st.fixed_dictionaries({"budgetSeconds": st.integers(1, 86400), "periodSeconds": st.integers(1, 60)}),
+        "drain": st.fixed_dictionaries({"preStopSeconds": st.integers(0, 60), "propagationSeconds": seconds}),
+        "scratch": st.fixed_dictionaries(
+            {"sizeLimit": st.sampled_from(["64Mi", "2Gi"]), "medium": st.sampled_from(["", "Memory"])}
+        ),
+        "sharedMemory": st.sampled_from(["", "256Mi"]),
+        "extraEnvFrom": st.just([{"secretRef": {"name": "secret"}}]),
+        "extraContainers": st.just([{"name": "sidecar", "image": "example/sidecar:1"}]),
+    },
+)
+sources = st.sampled_from(
+    [
+        {},
+        {"source": {"kind": "baked"}, "artifact": ARTIFACT},
+        {"source": {"kind": "init", "uri": "https://models.example.com/iris.tar.gz"}, "artifact": ARTIFACT},
+        {
+            "source": {"kind": "init", "uri": "s3://bucket/iris", "fetcher": {"image": "aws:1", "args": ["a"]}},
+            "artifact": ARTIFACT,
+        },
+    ]
+)
+
+
+@st.composite
+def models(draw: st.DrawFn) -> dict[str, Any]:
+    """Values of charts/model."""
+    named = draw(st.lists(versions, min_size=1, max_size=4, unique=True))
+    return {
+        "model": draw(words),
+        "target": draw(st.sampled_from(named)),
+        "versions": {
+            name: {**draw(sources), "image": draw(images), "overrides": draw(st.just({}) | workloads)} for name in named
+        },
+        "workload": draw(workloads),
+        "sticky": draw(st.none() | st.just({"header": "x-session"})),
+        "timeouts": {"request": "2h", "perTry": draw(durations)},
+        "idempotent": draw(st.booleans()),
+        "mirrors": [{"version": named[0], "share": draw(st.integers(1, 10_000))}] if draw(st.booleans()) else [],
+        "strategy": {
+            "steps": [{"weight": weight} for weight in sorted(draw(st.sets(st.integers(1, 10_000), max_size=5)))],
+            "rollbackWindow": draw(durations),
+        },
+        "networkPolicy": {
+            "enabled": draw(st.booleans()),
+            "extraEgress": [{"ports": [{"port": 53, "protocol": "UDP"}]}],
+        },
+        "serviceAccount": {"create": draw(st.booleans()), "name": draw(st.sampled_from(["", "shared"]))},
+        "commonLabels": draw(labels),
+        "commonAnnotations": draw(labels),
+    }
+
+
+@st.composite
+def platforms(draw: st.DrawFn) -> dict[str, Any]:
+    """Values of charts/platform."""
+    part = {name: strategy for name, strategy in anywhere.items() if name != "autoscaling"}
+    return {
+        "controlPlane": draw(
+            st.fixed_dictionaries(
+                {}, optional={**part, "replicas": st.integers(1, 9), "preStopSeconds": st.integers(0, 9)}
+            )
+        ),
+        "gateway": {
+            **draw(
+                st.fixed_dictionaries(
+                    {}, optional={**anywhere, "replicas": st.integers(1, 60), "concurrency": st.integers(1, 64)}
+                )
+            ),
+            "service": draw(
+                st.fixed_dictionaries(
+                    {"type": st.sampled_from(["ClusterIP", "NodePort", "LoadBalancer"])},
+                    optional={
+                        "nodePort": st.sampled_from([0, 30080]),
+                        "externalTrafficPolicy": st.sampled_from(["Cluster", "Local"]),
+                        "loadBalancerClass": words,
+                        "loadBalancerSourceRanges": st.just(["10.0.0.0/8"]),
+                    },
+                )
+            ),
+            "ingress": draw(
+                st.fixed_dictionaries(
+                    {"enabled": st.booleans(), "hosts": st.just(["a.example"])},
+                    optional={"className": words, "tlsSecretName": words, "annotations": labels},
+                )
+            ),
+        },
+        "roles": {"create": draw(st.booleans()), "viewers": [{"kind": "Group", "name": "a:b"}]},
+        "rbac": {"create": draw(st.booleans())},
+        "networkPolicy": {
+            "enabled": draw(st.booleans()),
+            "clients": draw(st.just([]) | st.just([{"podSelector": {}}])),
+        },
+        "imagePullSecrets": [{"name": "registry"}],
+        "commonLabels": draw(labels),
+    }
+
+
+def all_rendered(chart: str, documents: list[dict[str, Any]]) -> list[Rendered]:
+    find_helm()
+    with ThreadPoolExecutor(4) as pool:
+        return list(pool.map(lambda values: render(chart, values), documents))
+
+
+_between = cycle(VERSIONS[1:-1])
+
+
+def judge(rendered: Rendered) -> None:
+    """Against the oldest release, the newest, and one between, in turn."""
+    ours = [one for one in rendered.objects if not one["apiVersion"].startswith(ELSEWHERE)]
+    for release in (VERSIONS[0], next(_between), VERSIONS[-1]):
+        found = [complaint for one in ours for complaint in complaints(one, release)]
+        assert found == []
+    names = [(one["kind"], one["metadata"]["name"]) for one in rendered.objects]
+    assert len(names) == len(set(names))
+    for deployment in rendered.of("Deployment"):
+        fits(deployment, rendered)
+
+
+def fits(deployment: Object, rendered: Rendered) -> None:
+    """What refers to a Deployment's pods or by name to something else finds it."""
+    template = deployment["spec"]["template"]
+    pod, labelled = template["spec"], template["metadata"]["labels"]
+    assert deployment["spec"]["selector"]["matchLabels"].items() <= labelled.items()
+    assert pod["terminationGracePeriodSeconds"] > 0
+    mounted = {mount["name"] for one in pod["containers"] for mount in one.get("volumeMounts", [])}
+    assert mounted - {"more"} <= {volume["name"] for volume in pod["volumes"]}
+    scalers = [one["spec"]["scaleTargetRef"]["name"] for one in rendered.of("HorizontalPodAutoscaler")]
+    if deployment["metadata"]["name"] in scalers:
+        assert "replicas" not in deployment["spec"]
+    [service] = [one for one in rendered.of("Service") if one["spec"]["selector"].items() <= labelled.items()]
+    ports = {port["name"] for one in pod["containers"] for port in one.get("ports", [])}
+    assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports
+
+
+@pytest.mark.timeout(600)
+@RANDOM
+@given(st.lists(models(), min_size=BATCH, max_size=BATCH))
+def test_whatever_the_values_a_model_is_valid(documents: list[dict[str, Any]]) -> None:
+    for values, rendered in zip(documents, all_rendered("model", documents), strict=True):
+        judge(rendered)
+        spec = RouteSpec.model_validate(rendered.one("ModelRoute")["spec"])
+        assert {f"{spec.model}-{one.ref(name).identity}" for name, one in spec.versions.items()} == {
+            one["metadata"]["name"] for one in rendered.of("Deployment")
+        }
+        assert spec.target.version == values["target"]
+
+
+@pytest.mark.timeout(600)
+@RANDOM
+@given(st.lists(platforms(), min_size=BATCH, max_size=BATCH))
+def test_whatever_the_values_a_platform_is_valid(documents: list[dict[str, Any]]) -> None:
+    for rendered in all_rendered("platform", documents):
+        judge(rendered)
+
+
+@pytest.mark.parametrize("release", VERSIONS)
+def test_the_defaults_are_valid_for_every_supported_release(release: str) -> None:
+    for rendered in (render("model", IRIS), render("platform")):
+        assert [complaint for one in rendered.objects for complaint in complaints(one, release)] == []
+
+
+def test_the_judge_sees_what_a_release_would_refuse() -> None:
+    deployment = render("model", IRIS).of("Deployment")[0]
+    assert complaints({**deployment, "spec": {**deployment["spec"], "replica": 2}}, VERSIONS[0])
+    assert complaints({**deployment, "spec": {**deployment["spec"], "replicas": "2"}}, VERSIONS[-1])

@@ -1,0 +1,207 @@
+"""The scripts inside the charts, run as the cluster would run them: against real services and a real Envoy."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import pytest
+
+from fairlead.contracts.table import Table
+from fairlead.routing.snapshot import Routed
+from integration.routing.backends import running_backends
+from integration.routing.edge import V1, an_edge, serving
+from support.helm import CHARTS, ROOT
+from support.platform import Platform, running_platform
+
+FETCH = CHARTS / "model/files/fetch.py"
+ASK_MODEL = CHARTS / "model/files/ask.py"
+ASK_PLATFORM = CHARTS / "platform/files/ask.py"
+DRAIN = CHARTS / "platform/files/drain.sh"
+
+
+def run(script: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """As the Job does it: the script's text after `python -c`."""
+    return subprocess.run(
+        [sys.executable, "-c", script.read_text(), *arguments],
+        env={**os.environ, "NO_PROXY": "*", **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+# fetch.py
+
+
+def packed(files: dict[str, str]) -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz") as archive:
+        for name, text in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(text.encode())
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    return file.getvalue()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A web server on a folder."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", folder
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def fetch(tmp_path: Path, source: str, content: bytes) -> subprocess.CompletedProcess[str]:
+    return run(
+        FETCH,
+        FAIRLEAD_SOURCE=source,
+        FAIRLEAD_ARCHIVE=str(tmp_path / "archive"),
+        FAIRLEAD_FOLDER=str(tmp_path / "model"),
+        FAIRLEAD_SHA256=hashlib.sha256(content).hexdigest(),
+    )
+
+
+@pytest.mark.parametrize("top", ["", "iris-1.2.0/"])
+def test_an_archive_becomes_a_model_folder(tmp_path: Path, site: tuple[str, Path], top: str) -> None:
+    url, folder = site
+    content = packed({f"{top}fairlead.yaml": "name: iris\n", f"{top}artifact/model.joblib": "x"})
+    (folder / "iris.tar.gz").write_bytes(content)
+    for _ in range(2):  # a container that starts again finds what it left
+        done = fetch(tmp_path, f"{url}/iris.tar.gz", content)
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / "model/fairlead.yaml").read_text() == "name: iris\n"
+        assert (tmp_path / "model/artifact/model.joblib").read_text() == "x"
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["model", "site"]
+
+
+def test_what_a_fetcher_wrote_is_checked_too(tmp_path: Path) -> None:
+    content = packed({"fairlead.yaml": "name: iris\n"})
+    missing = fetch(tmp_path, "", content)
+    assert "the fetcher must write the archive to $FAIRLEAD_ARCHIVE" in missing.stderr
+    (tmp_path / "archive").write_bytes(content)
+    assert fetch(tmp_path, "", content).returncode == 0
+    (tmp_path / "archive").write_bytes(content + b"x")
+    assert "it is not the archive that was released" in fetch(tmp_path, "", content).stderr
+
+
+@pytest.mark.parametrize(
+    ("files", "complaint"),
+    [
+        ({"readme.txt": "hello"}, "holds no fairlead.yaml"),
+        ({"../outside": "x", "fairlead.yaml": ""}, "OutsideDestinationError"),
+    ],
+)
+def test_a_bad_archive_leaves_no_folder(tmp_path: Path, files: dict[str, str], complaint: str) -> None:
+    content = packed(files)
+    (tmp_path / "archive").write_bytes(content)
+    done = fetch(tmp_path, "", content)
+    assert done.returncode != 0
+    assert complaint in done.stderr
+    assert not (tmp_path / "model").exists()
+    assert not (tmp_path.parent / "outside").exists()
+
+
+# ask.py
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    folder = tmp_path_factory.mktemp("platform")
+    source = str(ROOT / "build/models/iris/1.0.0")
+    with running_platform(folder, {"iris": {"target": "1.0.0", "versions": {"1.0.0": {"source": source}}}}) as platform:
+        yield platform
+
+
+def ask(platform: Platform, version: str) -> subprocess.CompletedProcess[str]:
+    return run(
+        ASK_MODEL,
+        FAIRLEAD_GATEWAY=platform.url,
+        FAIRLEAD_MODEL="iris",
+        FAIRLEAD_VERSION=version,
+        FAIRLEAD_TIMEOUT_S="2",
+    )
+
+
+def test_helm_test_of_a_model_asks_a_golden_row_through_the_gateway(platform: Platform) -> None:
+    done = ask(platform, "1.0.0")
+    assert done.returncode == 0, done.stderr
+    assert "iris 1.0.0: ready, the golden row is answered as expected, x-model-version is 1.0.0" in done.stdout
+
+
+def test_helm_test_of_a_version_that_is_not_served_says_what_the_gateway_said(platform: Platform) -> None:
+    done = ask(platform, "9.9.9")
+    assert done.returncode == 1
+    assert "/versions/9.9.9/ready: 404" in done.stderr
+
+
+def test_helm_test_of_the_platform_asks_both_of_its_parts(platform: Platform) -> None:
+    addresses = [f"{platform.control_url}/readyz", f"{platform.url}/v2/health/ready"]
+    done = run(ASK_PLATFORM, *addresses, FAIRLEAD_TIMEOUT_S="2")
+    assert done.returncode == 0, done.stderr
+    assert all(f"{address}: 200" in done.stdout for address in addresses)
+    done = run(ASK_PLATFORM, "http://127.0.0.1:1/readyz", FAIRLEAD_TIMEOUT_S="0")
+    assert done.returncode == 1
+    assert "http://127.0.0.1:1/readyz: " in done.stderr
+
+
+# drain.sh
+
+
+def test_a_gateway_that_drains_finishes_what_it_has_and_tells_clients_to_go(tmp_path: Path) -> None:
+    table = Table(namespace="default", model="iris", stable=V1, pins=(V1,))
+    with an_edge(tmp_path) as edge, running_backends() as backends, ThreadPoolExecutor() as pool:
+        backend = backends.start("1.0.0")
+        edge.endpoints = {("default", "iris", V1): [backend.endpoint]}
+        with serving(edge, Routed("iris", 1, table)), edge.client() as client:
+            assert "connection" not in client.get("/models/iris/docs").headers
+            backend.delay_s = 2.0
+            slow = pool.submit(httpx.get, f"{edge.url}/models/iris/docs", timeout=10, trust_env=False)
+            time.sleep(0.3)
+            begin = time.monotonic()
+            drain = subprocess.Popen(
+                ["bash", DRAIN, "1", "20"],
+                env={**os.environ, "POD_IP": "127.0.0.1", "ADMIN_PORT": str(edge.admin_port)},
+            )
+            time.sleep(0.5)
+            during = client.get("/v2/health/ready")
+            assert drain.wait(10) == 0
+            assert 1.0 < time.monotonic() - begin < 5.0
+            assert slow.result().status_code == 200
+            assert slow.result().headers["connection"] == "close"
+            assert during.status_code == 503
+
+
+def test_a_drain_gives_up_on_what_does_not_end(tmp_path: Path) -> None:
+    table = Table(namespace="default", model="iris", stable=V1, pins=(V1,))
+    with an_edge(tmp_path) as edge, running_backends() as backends, ThreadPoolExecutor() as pool:
+        backend = backends.start("1.0.0")
+        edge.endpoints = {("default", "iris", V1): [backend.endpoint]}
+        with serving(edge, Routed("iris", 1, table)):
+            backend.delay_s = 6.0
+            slow = pool.submit(httpx.get, f"{edge.url}/models/iris/docs", timeout=10, trust_env=False)
+            time.sleep(0.3)
+            environment = {**os.environ, "POD_IP": "127.0.0.1", "ADMIN_PORT": str(edge.admin_port)}
+            begin = time.monotonic()
+            subprocess.run(["bash", DRAIN, "0", "1"], env=environment, check=False, timeout=10)
+            assert 0.9 < time.monotonic() - begin < 4.0
+            assert slow.result().status_code == 200

@@ -1,0 +1,249 @@
+"""Every value is used: changing one alone changes what is rendered. What a typo costs is told with its path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import yaml
+
+from charts.sample import FETCHED, IRIS, replaced, with_version
+from support.helm import CHARTS, Refused, Values, find_helm, notes, render
+
+Path = tuple[str, ...]
+
+_HPA = {"workload": {"autoscaling": {"kind": "hpa"}}}
+_GATEWAY_HPA = {"gateway": {"autoscaling": {"kind": "hpa"}}}
+_LOAD_BALANCER = {"gateway": {"service": {"type": "LoadBalancer"}}}
+_INGRESS = {"gateway": {"ingress": {"enabled": True, "hosts": ["models.example.com"]}}}
+_HTTP_ROUTE = {"gateway": {"httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]}}}
+_POD_MONITOR = {"podMonitor": {"renderMode": "always"}}
+
+BASES: dict[str, list[tuple[str, dict[str, Any]]]] = {
+    "model": [
+        ("workload.autoscaling", _HPA),
+        ("networkPolicy.fetchEgress", with_version("1.2.0", FETCHED)),
+        ("podMonitor", _POD_MONITOR),
+    ],
+    "platform": [
+        ("gateway.autoscaling", _GATEWAY_HPA),
+        ("gateway.service", _LOAD_BALANCER),
+        ("gateway.ingress", _INGRESS),
+        ("gateway.httpRoute", _HTTP_ROUTE),
+        ("podMonitor", _POD_MONITOR),
+    ],
+}
+"""What has to be on before a value below it can matter; nothing else is."""
+
+OTHERWISE: dict[str, Any] = {
+    "model": "other",
+    "target": "1.1.0",
+    "image.requireDigest": None,  # it only refuses: test_model.py
+    "mirrors": [{"version": "1.1.0", "share": 100}],
+    "sticky.header": "x-session",
+    "strategy.warmUp.smoke": False,
+    "workload.autoscaling.kind": "external",
+    "workload.autoscaling.metrics": [{"type": "Resource", "resource": {"name": "memory"}}],
+    "workload.nodeSelector": {"pool": "cpu"},
+    "workload.resources.limits.cpu": "2",
+    "workload.scratch.medium": "Memory",
+    "workload.scratch.sizeLimit": "2Gi",
+    "workload.sharedMemory": "256Mi",
+    "workload.podDisruptionBudget.minAvailable": 1,
+    "gateway.podDisruptionBudget.minAvailable": 1,
+    "controlPlane.podDisruptionBudget.minAvailable": 1,
+    "gateway.autoscaling.kind": "external",
+    "gateway.service.type": "NodePort",
+    "gateway.service.externalTrafficPolicy": "Local",
+    "gateway.service.nodePort": 30080,
+    "gateway.image.digest": "sha256:" + "1" * 64,
+    "controlPlane.image.digest": "sha256:" + "1" * 64,
+    "podMonitor.interval": "1m",
+    "podMonitor.renderMode": "never",
+}
+"""Another value where the default's type alone does not give one that is valid."""
+
+BY_SCHEMA: dict[str, Any] = {
+    "labels": {"team": "flowers"},
+    "annotations": {"example.com/team": "flowers"},
+    "names": [{"name": "registry"}],
+    "environment": [{"name": "NUMBER", "value": "1"}],
+    "environmentFrom": [{"secretRef": {"name": "secret"}}],
+    "tolerations": [{"key": "pool", "operator": "Exists"}],
+    "volumes": [{"name": "more", "emptyDir": {}}],
+    "volumeMounts": [{"name": "more", "mountPath": "/more"}],
+    "containers": [{"name": "sidecar", "image": "example/sidecar:1"}],
+    "policyRules": [{"ports": [{"port": 9090, "protocol": "TCP"}]}],
+    "peers": [{"ipBlock": {"cidr": "10.0.0.0/8"}}],
+    "subjects": [{"kind": "Group", "name": "ml"}],
+    "hpaMetrics": [{"type": "Resource", "resource": {"name": "memory"}}],
+}
+
+
+def leaves(node: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Every value in the file that holds no other, and every empty map and list."""
+    if isinstance(node, dict) and node:
+        for name, child in node.items():
+            yield from leaves(child, (*path, str(name)))
+    else:
+        yield path, node
+
+
+def schema_at(chart: str, path: Path) -> dict[str, Any]:
+    """The schema of a value, found by its path."""
+    whole = yaml.safe_load((CHARTS / chart / "values.schema.json").read_text())
+    found: dict[str, Any] = whole
+    for name in path:
+        found = resolved(whole, found)
+        found = found.get("properties", {}).get(name) or found.get("additionalProperties") or {}
+    return found
+
+
+def resolved(whole: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    for option in schema.get("anyOf", ()):
+        if "$ref" in option:
+            schema = option
+    name = str(schema.get("$ref", "")).removeprefix("#/$defs/")
+    return {**whole["$defs"][name], "named": name} if name else schema
+
+
+def other(chart: str, path: Path, value: Any) -> Any:
+    """Another valid value in the place of this one."""
+    if ".".join(path) in OTHERWISE:
+        return OTHERWISE[".".join(path)]
+    whole = yaml.safe_load((CHARTS / chart / "values.schema.json").read_text())
+    schema = schema_at(chart, path)
+    schema = {**schema, **resolved(whole, schema)}
+    if schema.get("named") in BY_SCHEMA:
+        return BY_SCHEMA[schema["named"]]
+    if "enum" in schema:
+        return next(one for one in schema["enum"] if one != value)
+    return other_plain(path, value, schema.get("maximum"))
+
+
+def other_plain(path: Path, value: Any, most: int | None) -> Any:
+    """Another value of the same type."""
+    match value:
+        case bool():
+            return not value
+        case int():
+            return value - 1 if value == most else value + 1
+        case str() if value[-1:] in "smh" and value[:-1].isdigit():
+            return f"{int(value[:-1]) + 1}{value[-1]}"
+        case str() if value[-2:] in ("Mi", "Gi"):
+            return f"{int(value[:-2]) + 1}{value[-2:]}"
+        case str() if value[-1:] == "%" or value.isdigit() or value[:-1].isdigit():
+            return "3"
+        case str():
+            return f"{value}x" if value else "other"
+        case list():
+            return other_list(path, value)
+        case _:
+            return {"other": "true"}
+
+
+def other_list(path: Path, value: list[Any]) -> list[Any]:
+    match path[-1]:
+        case "steps" | "gates" | "topologySpread":
+            return value[:1]
+        case "extraObjects":
+            return [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "extra"}}]
+        case "policies":
+            return [{**value[0], "value": 2}]
+        case "parentRefs":
+            return [{"name": "another"}]
+        case _:
+            return [*value, "other"]
+
+
+def merged(under: Values, over: Values) -> dict[str, Any]:
+    both = dict(under)
+    for name, value in over.items():
+        old = both.get(name)
+        both[name] = merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return both
+
+
+def base_of(chart: str, path: Path) -> dict[str, Any]:
+    """What is rendered with the value as it is, so that the value can matter."""
+    values: dict[str, Any] = IRIS if chart == "model" else {}
+    for prefix, more in BASES[chart]:
+        if ".".join(path).startswith(prefix):
+            values = merged(values, more)
+    return values
+
+
+def every_value(chart: str) -> list[tuple[Path, Any]]:
+    return list(leaves(yaml.safe_load((CHARTS / chart / "values.yaml").read_text())))
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("chart", ["model", "platform"])
+def test_every_value_changes_what_is_rendered(chart: str) -> None:
+    find_helm()
+
+    def unused(leaf: tuple[Path, Any]) -> str | None:
+        path, value = leaf
+        new = other(chart, path, value)
+        if new is None:
+            return None
+        values = base_of(chart, path)
+        current: Any = values
+        for name in path:
+            current = current.get(name) if isinstance(current, dict) else None
+        if current == new:
+            raise AssertionError(f"{'.'.join(path)}: {new!r} is no other value")
+        try:
+            before, after = render(chart, values), render(chart, replaced(values, path, new))
+        except Refused as error:
+            return f"{'.'.join(path)}: {error}"
+        return ".".join(path) if before.objects == after.objects else None
+
+    with ThreadPoolExecutor(4) as pool:
+        found = [name for name in pool.map(unused, every_value(chart)) if name]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("chart", "values", "complaint"),
+    [
+        ("model", {"taget": "1.0.0"}, r"additional properties 'taget' not allowed"),
+        ("model", {"workload": {"drian": {}}}, r"at '/workload': additional properties 'drian'"),
+        ("model", {"workload": {"drain": {"preStop": 5}}}, r"at '/workload/drain': additional properties 'preStop'"),
+        ("model", {"strategy": {"warmup": {}}}, r"at '/strategy': additional properties 'warmup'"),
+        (
+            "model",
+            {"strategy": {"steps": [{"weight": 500, "minduration": "1m"}]}},
+            r"at '/strategy/steps/0': additional properties 'minduration'",
+        ),
+        ("model", {"strategy": {"steps": [{"weight": 10001}]}}, r"at '/strategy/steps/0/weight': maximum"),
+        ("model", {"strategy": {"gates": [{"name": "reddy"}]}}, r"at '/strategy/gates/0/name': value must be one of"),
+        ("model", {"timeouts": {"request": "10 seconds"}}, r"at '/timeouts/request': '10 seconds' does not match"),
+        ("model", {"sticky": {"header": "X-User"}}, r"at '/sticky"),
+        ("model", {"mirrors": [{"version": "1.1.0", "share": 0}]}, r"at '/mirrors/0/share': minimum"),
+        (
+            "model",
+            {"versions": {"1.0.0": {"overrides": {"resuorces": {}}}}},
+            r"at '/versions/1.0.0/overrides': additional properties 'resuorces'",
+        ),
+        ("model", {"versions": {"1.0.0": {"image": {"digest": "latest"}}}}, r"at '/versions/1.0.0/image/digest'"),
+        ("model", {"versions": {"1_0": {}}}, r"'1_0' does not match pattern"),
+        ("model", {"workload": {"serving": {"queueRow": 5}}}, r"at '/workload/serving': additional properties"),
+        ("model", {"workload": {"instances": 0}}, r"at '/workload/instances': minimum"),
+        ("model", {"workload": {"resources": {"limit": {}}}}, r"at '/workload/resources': additional properties"),
+        ("platform", {"gateway": {"replica": 3}}, r"at '/gateway': additional properties 'replica'"),
+        ("platform", {"gateway": {"service": {"type": "Public"}}}, r"at '/gateway/service/type'"),
+        ("platform", {"roles": {"viewers": [{"kind": "Grup", "name": "a"}]}}, r"at '/roles/viewers/0/kind'"),
+        ("platform", {"networkPolicies": {}}, r"additional properties 'networkPolicies' not allowed"),
+    ],
+)
+def test_a_typo_fails_with_its_path(chart: str, values: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(Refused, match=complaint):
+        render(chart, merged(IRIS if chart == "model" else {}, values))
+
+
+def test_notes_are_printed_for_both_charts() -> None:
+    assert "helm -n default test iris" in notes("model", IRIS)
+    assert "helm -n default test fairlead" in notes("platform", {})
