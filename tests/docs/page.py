@@ -27,7 +27,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One fenced block. `options` are what follows the language: `skip="reason"`, `background`."""
+    """One fenced block. `options` are what follows the language: `skip="reason"`, `background`, `cluster`."""
 
     page: str
     line: int
@@ -106,9 +106,10 @@ def _block(page: str, line: int, info: str, content: list[str]) -> Block:
     except ValueError as error:
         raise PageError(f"{page}:{line}: {info!r}: {error}") from error
     options = dict(word.partition("=")[::2] for word in words)
-    unknown = options.keys() - {"skip", "background"}
+    unknown = options.keys() - {"skip", "background", "cluster"}
     if unknown:
-        raise PageError(f"{page}:{line}: unknown marker {', '.join(sorted(unknown))}; there are skip and background")
+        known = "there are skip, background and cluster"
+        raise PageError(f"{page}:{line}: unknown marker {', '.join(sorted(unknown))}; {known}")
     if "skip" in options and not options["skip"].strip():
         raise PageError(f'{page}:{line}: skip needs a reason: skip="needs a cluster"')
     return Block(page, line, language, options, tuple(content))

@@ -53,12 +53,15 @@ class Session:
         if still and error is None:
             raise PageFailed(f"{still[0]!r} still ran {STOP_S:g} s after Ctrl-C")
 
-    def run_page(self, page: Page) -> None:
-        """Every console block of the page. Raises PageFailed at the first that does something else."""
+    def run_page(self, page: Page, *, cluster: bool = False) -> None:
+        """Every console block of the page. Raises PageFailed at the first that does something else.
+
+        Blocks that need a cluster are run only where the caller has one; what they need not, `docs.cluster` checks.
+        """
         if page.needs_platform:
             self._start(PLATFORM, page.name)
         for block in page.console():
-            if "skip" not in block.options:
+            if "skip" not in block.options and (cluster or "cluster" not in block.options):
                 self.run_block(block)
 
     def run_block(self, block: Block) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from docs import blocks
+from docs import blocks, cluster
 from docs.matching import matches
-from docs.page import Page, PageError, parse_page
+from docs.page import Command, Page, PageError, parse_page
 from docs.session import PageFailed, Session
 from docs.workplace import Workplace
 
@@ -202,3 +202,43 @@ def test_what_runs_in_the_background_is_there_for_the_page_and_gets_ctrl_c_at_it
         f"```console background\n$ {program}\nup after <seconds> s\n```\n```console\n$ test ! -e ended\n```\n",
     )
     assert (workplace.folder / "ended").read_text() == "drained\n"
+
+
+# what needs a cluster
+
+
+def test_a_block_for_a_cluster_is_run_only_where_there_is_one(workplace: Workplace, tmp_path: Path) -> None:
+    text = "```console cluster\n$ touch ran\n```\n"
+    run(workplace, text)
+    assert not (workplace.folder / "ran").exists()
+    with Session(workplace, tmp_path / "notes", command_s=20) as session:
+        session.run_page(page(text), cluster=True)
+    assert (workplace.folder / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "complaint"),
+    [
+        ("make test", "needs no cluster"),
+        ("helm install iris charts/modle --values iris.yaml", "modle"),
+        ("helm install iris charts/model --values iris.yaml --set taget=1.0.0", "taget"),
+        ("helm install iris charts/model --values other.yaml", "other.yaml"),
+        ("helm install iris oci://example.com/model", "names no chart"),
+        ("helm frobnicate", "nothing checks"),
+        ("kubectl apply --filename other.yaml", "there is no other.yaml"),
+        ("kubectl frobnicate", "nothing checks"),
+        ("fairlead relese iris", "needs no cluster"),
+    ],
+)
+def test_a_cluster_command_that_could_not_work_is_refused(command: str, complaint: str, tmp_path: Path) -> None:
+    values = '```yaml\n# iris.yaml\ntarget: "1.0.0"\nversions: {"1.0.0": {}}\n```\n'
+    cluster.write_files(page(values), tmp_path)
+    with pytest.raises(PageError, match=complaint):
+        cluster.check(Command(1, command), "page.md:1", tmp_path)
+
+
+def test_a_cluster_command_that_fits_is_accepted(tmp_path: Path) -> None:
+    values = '```yaml\n# iris.yaml\ntarget: "1.0.0"\nversions: {"1.0.0": {}}\n```\n'
+    cluster.write_files(page(values), tmp_path)
+    text = "helm upgrade iris charts/model --namespace models --values iris.yaml --set target=1.0.0 --wait"
+    cluster.check(Command(1, text), "page.md:1", tmp_path)
