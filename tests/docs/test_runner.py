@@ -221,13 +221,13 @@ def test_a_block_for_a_cluster_is_run_only_where_there_is_one(workplace: Workpla
     [
         ("make test", "needs no cluster"),
         ("helm install iris charts/modle --values iris.yaml", "modle"),
-        ("helm install iris charts/model --values iris.yaml --set taget=1.0.0", "taget"),
+        ("helm install iris charts/model --values iris.yaml --set tarrget=1.0.0", "tarrget"),
         ("helm install iris charts/model --values other.yaml", "other.yaml"),
         ("helm install iris oci://example.com/model", "names no chart"),
         ("helm frobnicate", "nothing checks"),
         ("kubectl apply --filename other.yaml", "there is no other.yaml"),
         ("kubectl frobnicate", "nothing checks"),
-        ("fairlead relese iris", "needs no cluster"),
+        ("fairlead rellease iris", "needs no cluster"),
     ],
 )
 def test_a_cluster_command_that_could_not_work_is_refused(command: str, complaint: str, tmp_path: Path) -> None:

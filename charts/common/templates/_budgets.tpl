@@ -1,8 +1,8 @@
 {{/* A PodDisruptionBudget's spec: (dict "budget" values "selector" labels). */}}
 {{- define "fairlead.budgetSpec" -}}
-{{- if kindIs "invalid" .budget.minAvailable }}
+{{- if kindIs "invalid" .budget.minAvailable -}}
 maxUnavailable: {{ .budget.maxUnavailable }}
-{{- else }}
+{{- else -}}
 minAvailable: {{ .budget.minAvailable }}
 {{- end }}
 unhealthyPodEvictionPolicy: {{ .budget.unhealthyPodEvictionPolicy }}

@@ -44,7 +44,7 @@ the identity: the last container checks it before it writes the folder.
 {{- define "model.fetching" -}}
 {{- $root := index . 0 -}}{{- $version := index . 1 -}}
 {{- $pod := $version.workload -}}
-{{- with $version.source.fetcher }}
+{{- with $version.source.fetcher -}}
 - name: download
   image: {{ .image | quote }}
   {{- with .command }}
@@ -65,7 +65,7 @@ the identity: the last container checks it before it writes the folder.
   volumeMounts:
     - {name: fetched, mountPath: /fetched}
     - {name: scratch, mountPath: /tmp}
-{{- end }}
+{{ end -}}
 - name: unpack
   image: {{ $version.image | quote }}
   imagePullPolicy: {{ $version.pullPolicy }}
