@@ -172,6 +172,11 @@ def test_a_new_chart_does_not_touch_pods(tmp_path: Any) -> None:
             {**IRIS, "strategy": {"steps": [{"weight": 500}, {"weight": 500}]}},
             r"strategy\.steps\[1\]\.weight: 500 is not above the step before \(500\)",
         ),
+        ({**IRIS, "timeouts": {"perTry": "10s1ms"}}, r"timeouts\.perTry: 10s1ms is more than timeouts\.request, 10s"),
+        (
+            {**IRIS, "timeouts": {"request": "1m"}},
+            r"workload\.drain\.requestSeconds: 20 is less than timeouts\.request, 1m",
+        ),
         ({**IRIS, "model": "Iris"}, r"at '/model'"),
         (with_version("1.2.0", {"source": {"kind": "init"}}), r"versions\.1\.2\.0\.source\.uri: is empty"),
         (
@@ -362,7 +367,9 @@ def test_notes_give_the_next_command_and_warn() -> None:
     assert "kubectl -n default get modelroute iris --watch" in plain
     assert "--set target=<version>" in plain
     assert "WARNING" not in plain
-    risky = notes("model", {"target": "1", "versions": {"1": {"overrides": {"instances": 1}}}})
+    slow = {"instances": 1, "startup": {"budgetSeconds": 601}}
+    risky = notes("model", {"target": "1", "versions": {"1": {"overrides": slow}}})
+    assert "WARNING: 1 may load for 601 s, and a release gives up on it after 10m" in risky
     assert "WARNING: 1 has no digest (fairlead/model-iris:1)" in risky
     assert "WARNING: 1 runs once" in risky
 

@@ -24,6 +24,10 @@
 {{- fail (printf "mirrors[%d].version: %q is not one of versions: %s" $index $mirror.version $known) -}}
 {{- end -}}
 {{- end -}}
+{{- $request := include "fairlead.seconds" .Values.timeouts.request | float64 -}}
+{{- if gt (include "fairlead.seconds" .Values.timeouts.perTry | float64) $request -}}
+{{- fail (printf "timeouts.perTry: %s is more than timeouts.request, %s" .Values.timeouts.perTry .Values.timeouts.request) -}}
+{{- end -}}
 {{- $weight := 0 -}}
 {{- range $index, $step := .Values.strategy.steps -}}
 {{- if le (int $step.weight) $weight -}}
@@ -60,6 +64,10 @@ name, source, workload, selector, and at (the path of its values, for messages).
 {{- end -}}
 {{- $workload := deepCopy $root.Values.workload -}}
 {{- include "fairlead.overlay" (list $workload ($given.overrides | default dict)) -}}
+{{- $request := $root.Values.timeouts.request -}}
+{{- if lt (float64 $workload.drain.requestSeconds) (include "fairlead.seconds" $request | float64) -}}
+{{- fail (printf "workload.drain.requestSeconds: %d is less than timeouts.request, %s: pods of %s would be stopped before they have answered" (int $workload.drain.requestSeconds) $request $version) -}}
+{{- end -}}
 {{- $artifact := $given.artifact | default "" -}}
 {{- $identity := include "fairlead.identity" (list $version $reference $artifact) -}}
 {{- $_ := set $into "at" $at -}}
