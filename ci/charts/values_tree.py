@@ -61,7 +61,7 @@ def _children(node: yaml.MappingNode, path: tuple[str, ...], lines: list[str], f
         text, schema, section, computed = _parse(comment, f"{file}:{line + 1}")
         if not text:
             raise ValuesError(f"{file}:{line + 1}: {'.'.join(where)} has no comment")
-        open_map = "$ref" in schema or "contract" in schema or "additionalProperties" in schema
+        open_map = "$ref" in schema or "additionalProperties" in schema
         inner = _children(value, where, lines, file) if isinstance(value, yaml.MappingNode) and not open_map else ()
         keys.append(Key(where, line + 1, text, _plain(value), schema, section, computed, inner))
     return tuple(keys)

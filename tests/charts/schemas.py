@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-import kubernetes_validate
 import referencing
 import yaml
+from kubernetes_validate import utils as kubernetes_validate
 
 from support.helm import CHARTS, Object
 
@@ -23,7 +23,7 @@ VERSIONS = [
 ]
 """Every release from the charts' kubeVersion to the newest that has schemas."""
 
-_FOLDER = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema"
+_FOLDER = Path(str(kubernetes_validate.__file__)).parent / "kubernetes-json-schema"
 
 
 def complaints(one: Object, release: str) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from charts.sample import FETCHED, IRIS, with_version
+from charts.sample import DIGEST, FETCHED, IRIS, with_version
 from support.helm import ROOT, find_helm, render
 
 SCRIPT = ROOT / "ci/checkov"
@@ -25,9 +25,11 @@ def judged(*files: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.timeout(600)
 def test_checkov_has_no_complaint(tmp_path: Path) -> None:
+    pinned = {"image": {"digest": DIGEST}}
+    platform = {"controlPlane": pinned, "gateway": {**pinned, "ingress": {"enabled": True}}}
     for name, rendered in (
-        ("model", render("model", with_version("1.2.0", FETCHED), namespace="models")),
-        ("platform", render("platform", {"gateway": {"ingress": {"enabled": True}}}, namespace="models")),
+        ("model", render("model", with_version("1.2.0", {**FETCHED, **pinned}), namespace="models")),
+        ("platform", render("platform", platform, namespace="models")),
     ):
         (tmp_path / f"{name}.yaml").write_text(rendered.text)
     done = judged(tmp_path / "model.yaml", tmp_path / "platform.yaml")
