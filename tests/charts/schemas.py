@@ -18,7 +18,7 @@ from support.helm import CHARTS, Object
 OLDEST = "1.31"
 VERSIONS = [
     release
-    for release in (kubernetes_validate.major_minor(one) for one in kubernetes_validate.all_versions())
+    for release in dict.fromkeys(kubernetes_validate.major_minor(one) for one in kubernetes_validate.all_versions())
     if tuple(map(int, release.split("."))) >= tuple(map(int, OLDEST.split(".")))
 ]
 """Every release from the charts' kubeVersion to the newest that has schemas."""
