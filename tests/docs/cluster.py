@@ -19,7 +19,7 @@ _OF_A_RELEASE = ("test", "rollback", "history", "status", "uninstall")
 _FOR_CLUSTERS_ONLY = ("--wait", "--create-namespace")
 _KUBECTL = {
     *("annotate", "apply", "auth", "create", "delete", "describe", "get", "label", "logs", "port-forward"),
-    *("rollout", "wait"),
+    *("rollout", "scale", "wait"),
 }
 
 
