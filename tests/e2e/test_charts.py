@@ -1,0 +1,251 @@
+"""The charts on a real API server: what it takes, what a release changes, what is kept, and who may do what."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from charts.sample import FETCHED, IRIS, with_version
+from support.cluster.kubectl import Client, CommandFailed
+from support.cluster.running import Cluster
+from support.helm import CHARTS, render
+
+NAMESPACE = "charts"
+KINDS = "deployments,services,poddisruptionbudgets,serviceaccounts,networkpolicies,modelroutes"
+
+Objects = dict[tuple[str, str], dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def kube(control_plane: Cluster) -> Iterator[Client]:
+    """A namespace with the kinds installed."""
+    control_plane.client().apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    client = control_plane.client(NAMESPACE)
+    client.helm("upgrade", "--install", "fairlead-crds", str(CHARTS / "crds"), "--namespace=default", "--wait")
+    yield client
+    client("delete", "namespace", NAMESPACE, "--wait=false")
+
+
+def written(values: dict[str, Any], folder: Path, name: str = "values.json") -> str:
+    path = folder / name
+    path.write_text(json.dumps(values))
+    return str(path)
+
+
+def objects(kube: Client) -> Objects:
+    return {(one["kind"], one["metadata"]["name"]): one for one in kube.get(KINDS)["items"]}
+
+
+def specs(found: Objects) -> dict[tuple[str, str], Any]:
+    return {key: (one["metadata"]["uid"], one.get("spec")) for key, one in found.items()}
+
+
+def test_the_api_server_takes_everything_that_is_rendered(kube: Client) -> None:
+    model = {**with_version("1.2.0", FETCHED), "workload": {"autoscaling": {"kind": "hpa"}}}
+    platform = {
+        "gateway": {
+            "ingress": {"enabled": True, "hosts": ["models.example.com"], "tlsSecretName": "certificate"},
+            "service": {"type": "LoadBalancer", "loadBalancerSourceRanges": ["10.0.0.0/8"]},
+            "autoscaling": {"kind": "hpa"},
+        },
+        "roles": {"viewers": [{"kind": "Group", "name": "everybody"}]},
+    }
+    for rendered in (
+        render("model", model, namespace=NAMESPACE),
+        render("platform", platform, namespace=NAMESPACE),
+    ):
+        text = yaml.safe_dump_all(rendered.objects)
+        kube("apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-", stdin=text)
+
+
+def test_a_release_changes_the_route_alone_and_rollback_takes_it_back(kube: Client, tmp_path: Path) -> None:
+    values = written(IRIS, tmp_path)
+    kube.helm("install", "iris", str(CHARTS / "model"), "--values", values)
+    before = objects(kube)
+    kube.helm("upgrade", "iris", str(CHARTS / "model"), "--values", values, "--set", "target=1.1.0")
+    after = objects(kube)
+    key = ("ModelRoute", "iris")
+    assert after[key]["spec"] == {**before[key]["spec"], "target": {"version": "1.1.0"}}
+    assert {name for name in before if specs(before)[name] != specs(after)[name]} == {key}
+    untouched = [name for name in before if name[0] in ("Deployment", "Service", "PodDisruptionBudget")]
+    assert all(
+        before[name]["metadata"].get("generation") == after[name]["metadata"].get("generation") for name in untouched
+    )
+    kube.helm("rollback", "iris")
+    assert specs(objects(kube)) == specs(before)
+    kube.helm("uninstall", "iris")
+    _remove_what_is_kept(kube)
+
+
+def test_a_version_that_left_the_values_stays_until_somebody_who_knows_removes_it(kube: Client, tmp_path: Path) -> None:
+    kube.helm("install", "iris", str(CHARTS / "model"), "--values", written(IRIS, tmp_path))
+    before = {name for name in objects(kube) if name[0] == "Deployment"}
+    assert len(before) == 2
+    fewer = {**IRIS, "versions": {"1.0.0": IRIS["versions"]["1.0.0"]}}
+    kube.helm("upgrade", "iris", str(CHARTS / "model"), "--values", written(fewer, tmp_path))
+    assert {name for name in objects(kube) if name[0] == "Deployment"} == before
+    # and it can come back under Helm's hand
+    kube.helm("upgrade", "iris", str(CHARTS / "model"), "--values", written(IRIS, tmp_path))
+    kube.helm("uninstall", "iris")
+    left = objects(kube)
+    assert {name for name in left if name[0] == "Deployment"} == before
+    assert ("ModelRoute", "iris") not in left
+    _remove_what_is_kept(kube)
+
+
+def test_an_edited_digest_starts_new_objects_beside_the_old_ones(kube: Client, tmp_path: Path) -> None:
+    kube.helm("install", "iris", str(CHARTS / "model"), "--values", written(IRIS, tmp_path))
+    before = specs(objects(kube))
+    edited = {**IRIS, "versions": {**IRIS["versions"], "1.0.0": {"image": {"digest": "sha256:" + "9" * 64}}}}
+    kube.helm("upgrade", "iris", str(CHARTS / "model"), "--values", written(edited, tmp_path))
+    after = specs(objects(kube))
+    assert {name for name in before if before[name] != after[name]} == {("ModelRoute", "iris")}
+    assert sum(name[0] == "Deployment" for name in after) == 3
+    kube.helm("uninstall", "iris")
+    _remove_what_is_kept(kube)
+
+
+def test_an_autoscaler_can_be_turned_on_without_a_dip(kube: Client, tmp_path: Path) -> None:
+    kube.helm("install", "iris", str(CHARTS / "model"), "--values", written(IRIS, tmp_path))
+    deployments = [name for kind, name in objects(kube) if kind == "Deployment"]
+    for name in deployments:
+        kube("scale", "deployment", name, "--replicas=3")
+    scaled = {**IRIS, "workload": {"autoscaling": {"kind": "external"}}}
+    kube.helm("upgrade", "iris", str(CHARTS / "model"), "--values", written(scaled, tmp_path))
+    assert [kube.get("deployment", name)["spec"]["replicas"] for name in deployments] == [3, 3]
+    kube.helm("upgrade", "iris", str(CHARTS / "model"), "--values", written(scaled, tmp_path), "--set", "target=1.1.0")
+    assert [kube.get("deployment", name)["spec"]["replicas"] for name in deployments] == [3, 3]
+    kube.helm("uninstall", "iris")
+    _remove_what_is_kept(kube)
+
+
+def _remove_what_is_kept(kube: Client) -> None:
+    kube("delete", "deployments,services,poddisruptionbudgets", "--selector", "fairlead.dev/model=iris")
+
+
+# who may do what
+
+
+@pytest.fixture(scope="module")
+def people(kube: Client, control_plane: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A platform whose roles are given to a group each, a route, and people by the group they are in."""
+    folder = tmp_path_factory.mktemp("values")
+    roles = {
+        name: [{"kind": "Group", "name": group}]
+        for name, group in (("viewers", "viewers"), ("releasers", "releasers"), ("onCall", "on-call"))
+    }
+    kube.helm("install", "fairlead", str(CHARTS / "platform"), "--values", written({"roles": roles}, folder))
+    kube.helm("install", "iris", str(CHARTS / "model"), "--values", written(IRIS, folder))
+    yield lambda group: control_plane.client_of(f"{group}-person", [group], NAMESPACE)
+    kube.helm("uninstall", "iris")
+    kube.helm("uninstall", "fairlead")
+    _remove_what_is_kept(kube)
+
+
+ALL = ("rollback", "retry", "approve", "pause", "resume")
+MAY = {"viewers": (), "releasers": ("rollback", "retry", "pause", "resume"), "on-call": ALL}
+
+
+def action(kind: str, actor: str) -> str:
+    spec = {"route": "iris", "type": kind, "actor": actor, "reason": "a test"}
+    document = {
+        "apiVersion": "fairlead.dev/v1alpha1",
+        "kind": "ModelRouteAction",
+        "metadata": {"generateName": f"{kind}-", "namespace": NAMESPACE},
+        "spec": spec,
+    }
+    return yaml.safe_dump(document)
+
+
+@pytest.mark.parametrize("group", MAY)
+@pytest.mark.parametrize("kind", ALL)
+def test_an_action_is_taken_from_those_whose_role_has_its_type(people: Any, group: str, kind: str) -> None:
+    person: Client = people(group)
+    if kind in MAY[group]:
+        assert "created" in person("create", "-f", "-", stdin=action(kind, f"{group}-person"))
+    else:
+        with pytest.raises(CommandFailed, match="[Ff]orbidden|may not"):
+            person("create", "-f", "-", stdin=action(kind, f"{group}-person"))
+
+
+def test_nobody_speaks_in_another_name(people: Any) -> None:
+    with pytest.raises(CommandFailed, match="actor must be who asks"):
+        people("on-call")("create", "-f", "-", stdin=action("pause", "somebody-else"))
+
+
+@pytest.mark.parametrize(("group", "may"), [("viewers", False), ("releasers", True), ("on-call", False)])
+def test_only_releasers_change_routes(people: Any, group: str, may: bool) -> None:
+    person: Client = people(group)
+    assert "iris" in person("get", "modelroutes")
+    patch = json.dumps({"spec": {"target": {"version": "1.1.0"}}})
+    if may:
+        person("patch", "modelroute", "iris", "--type=merge", "--patch", patch)
+    else:
+        with pytest.raises(CommandFailed, match="cannot patch resource"):
+            person("patch", "modelroute", "iris", "--type=merge", "--patch", patch)
+
+
+def test_the_control_plane_may_what_it_needs_and_no_more(people: Any, kube: Client) -> None:
+    account = f"--as=system:serviceaccount:{NAMESPACE}:fairlead-control-plane"
+
+    def may(*words: str) -> bool:
+        try:
+            return kube("auth", "can-i", *words, account).strip() == "yes"
+        except CommandFailed:
+            return False
+
+    assert may("patch", "modelroutes.fairlead.dev", "--subresource=status")
+    assert may("create", "modelrouterevisions.fairlead.dev")
+    assert may("get", "pods", "--subresource=log")
+    assert may("update", "leases.coordination.k8s.io/fairlead-control-plane")
+    assert may("delete", "deployments.apps")
+    for words in (
+        ("patch", "modelroutes.fairlead.dev"),
+        ("update", "modelrouterevisions.fairlead.dev"),
+        ("get", "secrets"),
+        ("create", "pods"),
+        ("create", "deployments.apps"),
+        ("update", "leases.coordination.k8s.io/another"),
+        ("list", "modelroutes.fairlead.dev", "--namespace=default"),
+    ):
+        assert not may(*words), words
+
+
+@pytest.mark.usefixtures("kube")
+def test_the_platform_installs_with_rights_in_its_namespace_alone(control_plane: Cluster) -> None:
+    admin = control_plane.client()
+    name = "tenant"
+    admin.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    binding = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding"}
+    subjects = [{"kind": "User", "name": "tenant-admin", "apiGroup": "rbac.authorization.k8s.io"}]
+    everything = {"apiGroups": ["fairlead.dev"], "resources": ["*"], "verbs": ["*"]}
+    control_plane.client(name).apply(
+        {
+            **binding,
+            "metadata": {"name": "admin", "namespace": name},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "admin"},
+            "subjects": subjects,
+        },
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "Role",
+            "metadata": {"name": "fairlead", "namespace": name},
+            "rules": [everything],
+        },
+        {
+            **binding,
+            "metadata": {"name": "fairlead", "namespace": name},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "fairlead"},
+            "subjects": subjects,
+        },
+    )
+    tenant = control_plane.client_of("tenant-admin", namespace=name)
+    tenant.helm("install", "fairlead", str(CHARTS / "platform"))
+    assert "fairlead-gateway" in tenant("get", "deployments")
+    tenant.helm("uninstall", "fairlead")
+    admin("delete", "namespace", name, "--wait=false")
