@@ -16,7 +16,7 @@ from support.helm import ROOT, Refused, helm
 _FILE = re.compile(r"# ([\w./-]+\.yaml)")
 _RENDERED = ("install", "upgrade")
 _OF_A_RELEASE = ("test", "rollback", "history", "status", "uninstall")
-_FOR_CLUSTERS_ONLY = ("--wait", "--create-namespace")
+_FOR_CLUSTERS_ONLY = ("--wait", "--create-namespace", "--install")
 _KUBECTL = {
     *("annotate", "apply", "auth", "create", "delete", "describe", "get", "label", "logs", "port-forward"),
     *("rollout", "scale", "wait"),
