@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from fairlead.contracts.base import digest
 from fairlead.routing.snapshot import Resource, Snapshot
+
+_VERSION = re.compile(r"([0-9]{1,18})\.([a-z])-[0-9a-f]{10}")
 
 Kind = Literal["cds", "lds", "rds"]
 KINDS: tuple[Kind, ...] = ("cds", "rds", "lds")
@@ -55,6 +58,18 @@ class Desired:
         return cls(kinds, digest(_canonical({kind: content.digest for kind, content in kinds.items()})))
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Order:
+    """When a version was written, relative to others of its kind. Phases: a adds, b routes, c removes, r restores."""
+
+    sequence: int
+    phase: str = ""
+
+
+NOTHING = Order(0)
+"""Before every version of ours."""
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
     """Content as it was given to gateways, under a version no other writing has."""
@@ -63,20 +78,20 @@ class Written:
     content: Content
 
     @property
-    def sequence(self) -> int:
-        """The number that never goes back."""
-        return sequence_of(self.version)
+    def order(self) -> Order:
+        """What never goes back."""
+        return order_of(self.version)
 
 
-def make_version(sequence: int, phase: str, content: Content) -> str:
-    """`12.a-0f3b...`: which wish, which phase of it (a adds, b routes, c removes, r restores), which content."""
-    return f"{sequence}.{phase}-{content.digest[:10]}"
+def make_version(order: Order, content: Content) -> str:
+    """`12.a-0f3b...`: which wish, which phase of it, which content."""
+    return f"{order.sequence}.{order.phase}-{content.digest[:10]}"
 
 
-def sequence_of(version: str) -> int:
-    """The sequence in a version; 0 for a version that is not ours."""
-    number = version.partition(".")[0]
-    return int(number) if number.isascii() and number.isdigit() else 0
+def order_of(version: str) -> Order:
+    """The order in a version; NOTHING for a version that is not ours."""
+    found = _VERSION.fullmatch(version)
+    return Order(int(found[1]), found[2]) if found else NOTHING
 
 
 def _canonical(value: object) -> str:

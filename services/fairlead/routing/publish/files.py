@@ -6,15 +6,15 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fairlead.routing.check import check_snapshot
-from fairlead.routing.envoy.routes import revisions_in
 from fairlead.routing.envoy.sources import FILES
 from fairlead.routing.publish.admin import AdminClient
 from fairlead.routing.publish.content import KINDS, Content, Desired, Kind, Written
+from fairlead.routing.publish.gateway import Gateway, Programmed, Progress
 from fairlead.routing.publish.hearing import Ear
 from fairlead.routing.publish.log import last_refusal
 from fairlead.routing.publish.phases import Heard, Settled, State, Wait, Write, hear, plan, refusal, wish, wrote
@@ -23,30 +23,10 @@ from fairlead.routing.snapshot import Snapshot
 DRAIN_S = 10.0
 """How long clusters outlive the last route to them: a request that retries looks its cluster up again."""
 RESTING_POLL_S = 0.25
-"""How often a gateway is asked while nothing is under way; otherwise every step asks."""
+"""How often a gateway is asked while nothing, or only time, is waited for; otherwise every step asks."""
 UNREACHABLE_POLL_S = 0.1
 """How often one that did not answer is asked: one that hangs costs a step its whole time limit."""
 _REMEMBERED = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Gateway:
-    """One gateway as it last answered. `programmed` maps a route's name to the revision it serves."""
-
-    name: str
-    reachable: bool
-    programmed: Mapping[str, int] = field(default_factory=dict)
-    rejected: str | None = None
-    """The reason it gave for refusing what is wanted; the configuration before keeps serving."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a wish has come. `waiting_for` is empty when settled."""
-
-    settled: bool
-    waiting_for: str = ""
-    rejected: str | None = None
 
 
 class FilePublisher:
@@ -71,14 +51,13 @@ class FilePublisher:
         folder.mkdir(parents=True, exist_ok=True)
         self._state = _resumed(folder)
         self._wanted: tuple[Snapshot, Desired] | None = None
-        self._revisions = {
-            written.version: _revisions(written)
-            for kinds in (self._state.good, self._state.published)
-            if (written := kinds.get("rds"))
-        }
+        self._revisions = Programmed()
+        for kinds in (self._state.good, self._state.published):
+            self._revisions.wrote(kinds.get("rds"))
         self._heard = Heard(name, reachable=False)
         self._programmed: Mapping[str, int] = {}
         self._next_listen = float("-inf")
+        self._resting = False
         self._progress = Progress(settled=False, waiting_for="a first wish")
 
     def want(self, snapshot: Snapshot, *, allow_empty: bool = False) -> None:
@@ -90,19 +69,18 @@ class FilePublisher:
         self._wanted = (snapshot, desired)
         self._state = wish(self._state, desired)
         self._progress = Progress(settled=False, waiting_for="the next step")
+        self._resting = False
         if self._heard.reachable:
             self._next_listen = float("-inf")
 
     def step(self) -> Progress:
         """Listens, writes what can be written, and says what is missing. Costs next to nothing while settled."""
         now = self._clock()
-        if self._wanted is None or (self._progress.settled and now < self._next_listen):
+        if self._wanted is None or (self._resting and now < self._next_listen):
             return self._progress
         if now >= self._next_listen:
             self._listen(now)
-        self._progress = self._advance(self._wanted[1], now)
-        if self._progress.settled:
-            self._next_listen = now + RESTING_POLL_S
+        self._advance(self._wanted[1], now)
         return self._progress
 
     def gateways(self) -> tuple[Gateway, ...]:
@@ -122,13 +100,17 @@ class FilePublisher:
         if self._state.refused != before:
             _save_refused(self._folder, self._state)
         if self._heard.reachable:
-            self._programmed = self._revisions.get(self._heard.versions.get("rds", ""), {})
+            self._programmed = self._revisions.by(self._heard.versions.get("rds", ""))
 
-    def _advance(self, desired: Desired, now: float) -> Progress:
+    def _advance(self, desired: Desired, now: float) -> None:
         while isinstance(action := plan(self._state, desired, now, drain_s=self._drain_s), Write):
             self._write(action)
+        until = action.until if isinstance(action, Wait) else None
+        self._resting = isinstance(action, Settled) or until is not None
+        if self._resting:
+            self._next_listen = now + RESTING_POLL_S if until is None else min(until, now + RESTING_POLL_S)
         reason = action.reason if isinstance(action, Wait) else ""
-        return Progress(isinstance(action, Settled), reason, refusal(self._state, desired))
+        self._progress = Progress(isinstance(action, Settled), reason, refusal(self._state, desired))
 
     def _write(self, write: Write) -> None:
         kind, written = write.kind, write.written
@@ -139,23 +121,13 @@ class FilePublisher:
         self._ear.wrote(kind)
         self._state = wrote(self._state, write)
         if kind == "rds":
-            self._revisions[written.version] = _revisions(written)
-            for version in list(self._revisions)[:-_REMEMBERED]:
-                del self._revisions[version]
-
-
-def _revisions(written: Written) -> dict[str, int]:
-    return {
-        route: seq
-        for configuration in written.content.resources.values()
-        for route, seq in revisions_in(configuration).items()
-    }
+            self._revisions.wrote(written)
 
 
 def _resumed(folder: Path) -> State:
     published = {kind: written for kind in KINDS if (written := _read(folder / FILES[kind]))}
     good = {kind: written for kind in KINDS if (written := _read(_good(folder, kind)))}
-    sequence = max((written.sequence for one in (published, good) for written in one.values()), default=0)
+    sequence = max((written.order.sequence for one in (published, good) for written in one.values()), default=0)
     return replace(State(sequence=sequence), published=published, good=good, refused=_load_refused(folder))
 
 
@@ -176,13 +148,13 @@ def _read(path: Path) -> Written | None:
 
 
 def _save_refused(folder: Path, state: State) -> None:
-    rows = [[kind, digest, reason] for (kind, digest), reason in state.refused.items()]
+    rows = [[kind, digest, dict(said)] for (kind, digest), said in state.refused.items()]
     _replace(folder / "refused.json", json.dumps({"refused": rows[-_REMEMBERED:]}).encode())
 
 
-def _load_refused(folder: Path) -> dict[tuple[Kind, str], str]:
+def _load_refused(folder: Path) -> dict[tuple[Kind, str], Mapping[str, str]]:
     rows = (_json(folder / "refused.json") or {}).get("refused", ())
-    return {(kind, digest): reason for kind, digest, reason in rows}
+    return {(kind, digest): said for kind, digest, said in rows}
 
 
 def _json(path: Path) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from fairlead.routing.publish.content import KINDS, Content, Desired, Kind, Written, make_version
+from fairlead.routing.publish.content import KINDS, Content, Desired, Kind, Order, Written, make_version
 from fairlead.routing.references import named_by_routes, needed
 
 
@@ -50,11 +50,11 @@ class State:
     acknowledged: frozenset[Kind] = frozenset()
     routes_since: float | None = None
     """Since when every gateway uses the published routes."""
-    certain: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
+    certain: Mapping[str, Mapping[str, str | None]] | None = None
     """By gateway: the clusters it has whichever of our writings it has read so far, with their digest, or None where
-    the writings differ."""
-    refused: Mapping[tuple[Kind, str], str] = field(default_factory=dict)
-    """Content, by digest, that a gateway refused, and why: never sent again."""
+    the writings differ. None until anybody was listened to; empty when there is no gateway to wait for."""
+    refused: Mapping[tuple[Kind, str], Mapping[str, str]] = field(default_factory=dict)
+    """Content, by digest, that was refused, by whom and why: never sent again, to anybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +67,10 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing to write before something is heard, or time has passed."""
+    """Nothing to write before something is heard; with `until`, before that time on the publisher's clock."""
 
     reason: str
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,24 +105,28 @@ def hear(state: State, heard: Sequence[Heard], now: float) -> State:
         good={**state.good, **{kind: state.published[kind] for kind in acknowledged}},
         routes_since=since,
         certain={gateway.name: _certain(state, gateway) for gateway in heard},
-        refused={**state.refused, **_refusals(state, reachable)},
+        refused=_with_refusals(state, reachable),
     )
 
 
 def wrote(state: State, write: Write) -> State:
     """The state after a writing: nobody has acknowledged it, and what is certain is what it leaves unchanged."""
-    published = {**state.published, write.kind: write.written}
-    acknowledged = state.acknowledged - {write.kind}
+    after = replace(
+        state,
+        published={**state.published, write.kind: write.written},
+        acknowledged=state.acknowledged - {write.kind},
+        sequence=max(state.sequence, write.written.order.sequence),
+    )
     if write.kind == "rds":
-        return replace(state, published=published, acknowledged=acknowledged, routes_since=None)
-    if write.kind == "lds":
-        return replace(state, published=published, acknowledged=acknowledged)
+        return replace(after, routes_since=None)
+    if write.kind == "lds" or state.certain is None:
+        return after
     new = write.written.content.digests
     certain = {
         gateway: {name: one if new[name] == one else None for name, one in clusters.items() if name in new}
         for gateway, clusters in state.certain.items()
     }
-    return replace(state, published=published, acknowledged=acknowledged, certain=certain)
+    return replace(after, certain=certain)
 
 
 def plan(state: State, desired: Desired, now: float, *, drain_s: float) -> Action:
@@ -136,8 +141,26 @@ def plan(state: State, desired: Desired, now: float, *, drain_s: float) -> Actio
     )
 
 
+def renewed(state: State) -> list[Write]:
+    """What is published and not acknowledged, under versions of its own: for a publisher that takes over.
+
+    A refusal that the publisher before did not live to hear is not told a second time; a new writing is answered.
+    """
+    waiting = [kind for kind in KINDS if kind in state.published and kind not in state.acknowledged]
+    return [
+        _write(state, kind, written.order.phase, written.content)
+        for kind in waiting
+        if (written := state.published[kind])
+    ]
+
+
 def refusal(state: State, desired: Desired) -> str | None:
     """Why what is wanted cannot be served, in a gateway's words; None when nothing of it was refused."""
+    return next(iter(refusals(state, desired).values()), None)
+
+
+def refusals(state: State, desired: Desired) -> Mapping[str, str]:
+    """Which gateways refused something of what is wanted, and why."""
     for kind in KINDS:
         contents = [desired.kinds[kind]]
         if kind in state.published:
@@ -145,27 +168,30 @@ def refusal(state: State, desired: Desired) -> str | None:
         if kind == "cds" and kind in state.published:
             contents += [state.published[kind].content.extended_by(desired.kinds[kind])]
         for content in contents:
-            if reason := state.refused.get((kind, content.digest)):
-                return f"{kind}: {reason}"
-    return None
+            if said := state.refused.get((kind, content.digest)):
+                return {gateway: f"{kind}: {reason}" for gateway, reason in said.items()}
+    return {}
 
 
 def _certain(state: State, gateway: Heard) -> Mapping[str, str | None]:
+    before = (state.certain or {}).get(gateway.name, {})
     if not gateway.reachable or "cds" not in state.published:
-        return state.certain.get(gateway.name, {})
+        return before
     if gateway.uses("cds", state.published["cds"]):
         return dict(state.published["cds"].content.digests)
     # A gateway that has just started and taken no clusters yet has none of those it had before.
-    return state.certain.get(gateway.name, {}) if gateway.versions.get("cds") else {}
+    return before if gateway.versions.get("cds") else {}
 
 
-def _refusals(state: State, reachable: Sequence[Heard]) -> dict[tuple[Kind, str], str]:
-    return {
-        (kind, state.published[kind].content.digest): said.reason
-        for gateway in reachable
-        for kind, said in gateway.refused.items()
-        if kind in state.published and said.version == state.published[kind].version
-    }
+def _with_refusals(state: State, reachable: Sequence[Heard]) -> Mapping[tuple[Kind, str], Mapping[str, str]]:
+    refused = dict(state.refused)
+    for gateway in reachable:
+        for kind, said in gateway.refused.items():
+            written = state.published.get(kind)
+            if written is not None and said.version == written.version:
+                key = (kind, written.content.digest)
+                refused[key] = {**refused.get(key, {}), gateway.name: said.reason}
+    return refused
 
 
 def _first(state: State, desired: Desired) -> Write | None:
@@ -224,7 +250,7 @@ def _finish(state: State, desired: Desired, now: float, drain_s: float) -> Actio
     if not _differs(state, desired, "cds"):
         return Settled()
     if now - state.routes_since < drain_s:
-        return Wait("requests on the old routes to finish")
+        return Wait("requests on the old routes to finish", until=state.routes_since + drain_s)
     return _write(state, "cds", "c", desired.kinds["cds"])
 
 
@@ -241,7 +267,9 @@ def _is_there(state: State, desired: Desired) -> bool:
     needed_now = needed(routes_now.values(), wanted.resources)
     used_alike = (direct_before & direct_now) | (below_before & (needed_now - direct_now))
     current = {name for name in needed_now if wanted.digests[name] == published.digests.get(name)}
-    return bool(state.certain) and all(
+    if state.certain is None or not needed_now <= published.digests.keys():
+        return False
+    return all(
         name in clusters and (name in used_alike or (name in current and clusters[name] == wanted.digests[name]))
         for clusters in state.certain.values()
         for name in needed_now
@@ -262,4 +290,9 @@ def _is_refused(state: State, kind: Kind, content: Content) -> bool:
 
 
 def _write(state: State, kind: Kind, phase: str, content: Content) -> Write:
-    return Write(kind, Written(make_version(state.sequence, phase, content), content))
+    before = state.published.get(kind)
+    order = Order(state.sequence, phase)
+    if before is not None and order <= before.order:
+        # Versions of one kind only ever rise: by them a gateway is kept from an older table.
+        order = Order(before.order.sequence + 1, phase)
+    return Write(kind, Written(make_version(order, content), content))

@@ -85,7 +85,7 @@ class Publisher:
         content = action.written.content
         assert (action.kind, content.digest) not in self.state.refused, "sent again what was refused"
         before = self.state.published.get(action.kind)
-        assert before is None or action.written.sequence >= before.sequence, "the sequence went back"
+        assert before is None or action.written.order > before.order, "a version does not follow the one before"
         self.state = wrote(self.state, action)
         self.writes.append(action)
         for gateway in self.gateways:
@@ -94,6 +94,6 @@ class Publisher:
     def crash(self) -> None:
         """Keeps what is on disk: the good files of kinds that were acknowledged are the published ones."""
         old = self.state
-        sequence = max((one.sequence for one in (*old.published.values(), *old.good.values())), default=0)
+        sequence = max((one.order.sequence for one in (*old.published.values(), *old.good.values())), default=0)
         good = {kind: one for kind, one in old.good.items() if one.version != old.published[kind].version}
         self.state = replace(State(sequence=sequence), published=old.published, good=good, refused=old.refused)

@@ -210,9 +210,10 @@ def test_clusters_outlive_their_last_route_by_the_drain_time() -> None:
     publisher.advance(desired)
     read_all(publisher)
     publisher.hear()
-    assert publisher.advance(desired) == Wait("requests on the old routes to finish")
+    draining = Wait("requests on the old routes to finish", until=publisher.now + DRAIN_S)
+    assert publisher.advance(desired) == draining
     publisher.now += DRAIN_S - 0.01
-    assert publisher.advance(desired) == Wait("requests on the old routes to finish")
+    assert publisher.advance(desired) == draining
     publisher.now += 0.01
     publisher.advance(desired)
     assert order(publisher) == ["rds b", "cds c"]
