@@ -47,6 +47,15 @@ _PART = re.compile(r"[0-9a-z]([0-9a-z.-]*[0-9a-z])?")
 _STAT = re.compile(r"cluster\.([^.~]+(?:~[^.~]+){3,4})\.(.+)")
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class GatewaySite:
+    """A gateway that should be there, and where its admin page is. In a cluster `name` is its pod's."""
+
+    name: str
+    host: str
+    admin_port: int
+
+
 def cluster_name(role: Role, namespace: str, model: str, version: str, identity: str | None = None) -> str:
     """`split~default~iris~1.1.0`; raises Invalid for a part that would make the name ambiguous."""
     parts = (namespace, model, version) if identity is None else (namespace, model, version, identity)

@@ -15,8 +15,10 @@ from fairlead.contracts.platform import Run
 from fairlead.control import archive
 from fairlead.control.api import build_api
 from fairlead.control.door import Door
+from fairlead.control.endpoints import ReadyInstances
 from fairlead.control.loop import Loop
 from fairlead.control.smoke import GatewaySmoke
+from fairlead.control.world import World
 from fairlead.rollout.analysis.envoy_stats import EnvoyStats
 from fairlead.rollout.ports import GatewayState
 from fairlead.rollout.reconcile import Engine
@@ -50,7 +52,8 @@ def run(ledger: Path, folder: Path, facts: Run) -> None:
         clock=lambda: datetime.now(UTC),
         log=archive.write,
     )
-    loop = Loop(store, engine, publisher, settings_of(facts, folder), log=log)
+    world = World(store, ReadyInstances(store), settings_of(facts, folder))
+    loop = Loop(store, engine, publisher, world, log=log)
     loop.turn()
     # The gateway starts when this file appears, and must find a configuration then.
     write_bootstrap(folder, facts)

@@ -5,15 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
-from fairlead.contracts.instance import Instance
-from fairlead.contracts.revision import Revision
-from fairlead.contracts.route import Route, VersionRef
-from fairlead.routing.check import check_snapshot
-from fairlead.routing.compile import compile as compile_tables
-from fairlead.routing.snapshot import Endpoint, Routed, Settings, Snapshot
+from fairlead import errors
+from fairlead.routing.snapshot import Snapshot
 
 LOOK_S = 0.02
 """How often the store is asked whether something changed. A rollback waits for this, so it is short."""
@@ -22,13 +18,10 @@ RESYNC_S = 0.25
 PAUSE_AFTER_ERROR_S = 1.0
 
 
-class LoopStore(Protocol):
-    """What the loop itself reads; the engine has its own view of the same store."""
+class Changing(Protocol):
+    """The store, as the loop sees it."""
 
     def change_token(self) -> object: ...  # noqa: D102
-    def routes(self) -> list[Route]: ...  # noqa: D102
-    def head(self, route: str) -> Revision | None: ...  # noqa: D102
-    def instances(self) -> list[Instance]: ...  # noqa: D102
 
 
 class Ticking(Protocol):
@@ -37,11 +30,18 @@ class Ticking(Protocol):
     def tick(self) -> object: ...  # noqa: D102
 
 
+class Compiled(Protocol):
+    """The world, as the loop sees it: the same object while nothing has changed."""
+
+    def snapshot(self) -> Snapshot: ...  # noqa: D102
+
+
 class Publishing(Protocol):
-    """The publisher, as the loop sees it."""
+    """The publisher, as the loop sees it. Only one that has followers' work to do needs more than a stub of it."""
 
     def want(self, snapshot: Snapshot) -> None: ...  # noqa: D102
     def step(self) -> object: ...  # noqa: D102
+    def follow(self) -> None: ...  # noqa: D102
 
 
 class Loop:
@@ -49,26 +49,41 @@ class Loop:
 
     def __init__(
         self,
-        store: LoopStore,
+        store: Changing,
         engine: Ticking,
         publisher: Publishing,
-        settings: Settings,
+        world: Compiled,
         *,
         log: logging.Logger,
+        leads: Callable[[], bool] = lambda: True,
+        resync_s: float = RESYNC_S,
+        ticked: Callable[[float], None] = lambda seconds: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`leads` says whether this replica decides; the others only follow. `ticked` is told what a tick took."""
         self._store = store
         self._engine = engine
         self._publisher = publisher
-        self._settings = settings
+        self._world = world
+        self._leads = leads
+        self._resync_s = resync_s
+        self._ticked = ticked
         self._log = log
         self._monotonic = monotonic
         self._stopping = threading.Event()
         self._token: object = None
         self._due = 0.0
         self._complaint = ""
+        self._refused = ""
         self.beat = 0.0
         """When the last turn succeeded, on the monotonic clock; 0 before the first."""
+        self.leading = False
+        """Whether the last turn was a leader's."""
+
+    @property
+    def refused(self) -> str:
+        """Why the present wish was not published at all; empty when it was."""
+        return self._refused
 
     def run(self) -> None:
         """Turn until stop(). An error ends one turn, never the loop: what is published keeps serving meanwhile."""
@@ -88,37 +103,38 @@ class Loop:
 
     def turn(self) -> None:
         """One look: tick if something changed or it is time, then let the publisher take its next step."""
-        now = self._monotonic()
-        token = self._store.change_token()
-        if token != self._token or now >= self._due:
-            self._engine.tick()
-            self._publisher.want(self.snapshot())
-            # Read before the tick: what was written during it is looked at again.
-            self._token = token
-            self._due = now + RESYNC_S
-        self._publisher.step()
+        self.leading = self._leads()
+        if self.leading:
+            self._lead()
+        else:
+            # Whoever leads next begins with everything, as at a start.
+            self._token, self._due, self._refused = None, 0.0, ""
+            self._publisher.follow()
         self.beat = self._monotonic()
-
-    def snapshot(self) -> Snapshot:
-        """What every gateway shall serve now. Raises Refused rather than publish something that dangles."""
-        routes = self._store.routes()
-        heads = {route.name: self._store.head(route.name) for route in routes}
-        routed = [Routed(name, head.seq, head.table) for name, head in heads.items() if head is not None]
-        pending = [route.spec.model for route in routes if heads[route.name] is None]
-        snapshot = compile_tables(routed, endpoints(self._store.instances()), self._settings, pending)
-        check_snapshot(snapshot)
-        return snapshot
 
     def stop(self) -> None:
         """End run() after its present turn."""
         self._stopping.set()
 
+    def _lead(self) -> None:
+        now = self._monotonic()
+        token = self._store.change_token()
+        if token != self._token or now >= self._due:
+            self._engine.tick()
+            self._ticked(self._monotonic() - now)
+            self._want()
+            # Read before the tick: what was written during it is looked at again.
+            self._token = token
+            self._due = now + self._resync_s
+        self._publisher.step()
 
-def endpoints(instances: Sequence[Instance]) -> Mapping[tuple[str, str, VersionRef], Sequence[Endpoint]]:
-    """Where each version can be reached: its ready instances. A version without one has an empty cluster."""
-    found: dict[tuple[str, str, VersionRef], list[Endpoint]] = {}
-    for instance in instances:
-        if instance.ready:
-            key = (instance.namespace, instance.model, instance.ref)
-            found.setdefault(key, []).append(Endpoint(instance.host, instance.port))
-    return {key: sorted(hosts) for key, hosts in found.items()}
+    def _want(self) -> None:
+        """A wish that may not be published leaves the one before in force; gateways are listened to all the same."""
+        try:
+            self._publisher.want(self._world.snapshot())
+        except errors.Refused as error:
+            if error.message != self._refused:
+                self._log.error("not published: %s", error.message)
+            self._refused = error.message
+        else:
+            self._refused = ""

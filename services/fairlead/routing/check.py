@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fairlead.contracts.route import TOTAL_WEIGHT
@@ -26,6 +26,21 @@ def check_snapshot(snapshot: Snapshot, *, allow_empty: bool = False) -> None:
         problems.append("no listener: publishing this would close the gateway's port")
     if problems:
         raise Refused("not publishable: " + "; ".join(problems))
+
+
+def check_succession(published: Mapping[str, int], snapshot: Snapshot, *, unknown: bool = False) -> None:
+    """Raises Refused for a snapshot that would take away every route there is: such a wish is a lost store's.
+
+    `published` maps the routes that gateways have now to their revisions. A route that leaves among others may go.
+    `unknown` says that gateways serve something of which no publication is left.
+    """
+    if (published or unknown) and not snapshot.revisions:
+        names = ", ".join(sorted(published)[:5]) + (", ..." if len(published) > 5 else "")
+        names = names or "something that no publication is left of"
+        raise Refused(
+            f"the store has no revision of any route, but gateways serve {names}: not taking everything away",
+            hint="they keep serving; restore the store, or create a route: what it does not name is then removed",
+        )
 
 
 def check_table(table: Table) -> None:

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from fairlead import errors
-from fairlead.contracts.instance import Instance
-from fairlead.contracts.route import RouteSpec, Target, VersionRef, VersionSpec
-from fairlead.control.loop import RESYNC_S, Loop, endpoints
-from fairlead.routing.snapshot import Endpoint, Settings, Snapshot
+from fairlead.contracts.route import RouteSpec, Target, VersionSpec
+from fairlead.control.endpoints import ReadyInstances
+from fairlead.control.loop import RESYNC_S, Loop
+from fairlead.control.world import World as Compiled
+from fairlead.routing.snapshot import Settings, Snapshot
 from fairlead.store.sqlite import SqliteStore
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-REF = VersionRef(version="1.0.0", identity="0123456789")
 
 
 class Clock:
@@ -40,12 +40,19 @@ class RecordingPublisher:
     def __init__(self) -> None:
         self.wanted: list[Snapshot] = []
         self.steps = 0
+        self.follows = 0
+        self.refusing = ""
 
     def want(self, snapshot: Snapshot) -> None:
+        if self.refusing:
+            raise errors.Refused(self.refusing)
         self.wanted.append(snapshot)
 
     def step(self) -> None:
         self.steps += 1
+
+    def follow(self) -> None:
+        self.follows += 1
 
 
 class World:
@@ -55,7 +62,17 @@ class World:
         self.publisher = RecordingPublisher()
         self.clock = Clock()
         log = logging.getLogger("test.loop")
-        self.loop = Loop(self.store, self.engine, self.publisher, Settings(), log=log, monotonic=self.clock)
+        self.leads = True
+        self.compiled = Compiled(self.store, ReadyInstances(self.store), Settings())
+        self.loop = Loop(
+            self.store,
+            self.engine,
+            self.publisher,
+            self.compiled,
+            log=log,
+            leads=lambda: self.leads,
+            monotonic=self.clock,
+        )
 
     def add_route(self, name: str = "iris") -> None:
         versions = {"1.0.0": VersionSpec(source="x")}
@@ -67,10 +84,6 @@ class World:
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     return World(tmp_path)
-
-
-def instance(port: int, *, ready: bool) -> Instance:
-    return Instance(id=f"i{port}", model="iris", ref=REF, host="127.0.0.1", port=port, ready=ready, observed_at=NOW)
 
 
 def test_the_engine_ticks_when_somebody_wrote(world: World) -> None:
@@ -108,7 +121,7 @@ def test_the_publisher_steps_on_every_turn(world: World) -> None:
 
 def test_a_model_without_a_ready_version_is_published_as_pending(world: World) -> None:
     world.add_route("iris")
-    assert "iris has no version ready" in str(world.loop.snapshot().routes)
+    assert "iris has no version ready" in str(world.compiled.snapshot().routes)
 
 
 def test_an_error_ends_a_turn_and_not_the_beat_before(world: World) -> None:
@@ -125,6 +138,38 @@ def test_an_error_ends_a_turn_and_not_the_beat_before(world: World) -> None:
     assert world.loop.beat == beat
 
 
-def test_only_ready_instances_are_endpoints() -> None:
-    found = endpoints([instance(9002, ready=True), instance(9001, ready=True), instance(9003, ready=False)])
-    assert found == {("default", "iris", REF): [Endpoint("127.0.0.1", 9001), Endpoint("127.0.0.1", 9002)]}
+def test_nothing_is_compiled_again_while_nothing_changed(world: World) -> None:
+    world.add_route()
+    for _ in range(3):
+        world.loop.turn()
+        world.clock.now += RESYNC_S
+    first, *others = world.publisher.wanted
+    assert others
+    assert all(one is first for one in others)
+
+
+def test_a_follower_shows_what_is_published_and_decides_nothing(world: World) -> None:
+    world.leads = False
+    world.loop.turn()
+    assert (world.engine.ticks, world.publisher.steps, world.publisher.follows) == (0, 0, 1)
+    assert world.loop.beat
+
+
+def test_a_follower_that_becomes_the_leader_looks_at_everything_at_once(world: World) -> None:
+    world.loop.turn()
+    world.leads = False
+    world.loop.turn()
+    world.leads = True
+    world.loop.turn()
+    assert world.engine.ticks == 2
+
+
+def test_a_wish_that_is_refused_is_told_and_the_gateways_are_still_listened_to(world: World) -> None:
+    world.publisher.refusing = "not taking everything away"
+    world.loop.turn()
+    assert world.loop.refused == "not taking everything away"
+    assert world.publisher.steps == 1
+    world.publisher.refusing = ""
+    world.clock.now += RESYNC_S
+    world.loop.turn()
+    assert world.loop.refused == ""

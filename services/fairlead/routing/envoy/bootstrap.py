@@ -3,22 +3,57 @@
 from __future__ import annotations
 
 from fairlead.contracts.gateway import GRID_MS
-from fairlead.routing.envoy.proto import Json, address, extension, typed
-from fairlead.routing.envoy.sources import from_folder
+from fairlead.routing.envoy.clusters import discovery
+from fairlead.routing.envoy.proto import Json, address, extension, seconds, typed
+from fairlead.routing.envoy.sources import XDS, from_control_plane, from_folder
 from fairlead.routing.snapshot import Endpoint
 
 MAX_CONNECTIONS = 20_000
+XDS_CONNECT_TIMEOUT_S = 1.0
 
 
 def bootstrap(folder: str, *, admin: Endpoint, node: str = "edge-1") -> Json:
     """For an Envoy that watches `folder`. The admin address must be a loopback one: it can stop the process."""
+    sources = {"cds_config": from_folder(folder, "cds"), "lds_config": from_folder(folder, "lds")}
+    return {"node": {"id": node, "cluster": "fairlead"}, **_always(admin), "dynamic_resources": sources}
+
+
+def rest_bootstrap(control_plane: Endpoint, *, admin: Endpoint, cluster: str, node: str | None = None) -> Json:
+    """For Envoys that ask a control plane, whose host is an address or a DNS name that ends in a dot.
+
+    Without `node` each one is told its name by `--service-node`, so that many can share one file. Whoever can reach
+    the admin address can stop the process: outside loopback a network policy has to guard it.
+    """
+    source = from_control_plane()
     return {
-        "node": {"id": node, "cluster": "fairlead"},
+        "node": {**({"id": node} if node else {}), "cluster": cluster},
+        **_always(admin),
+        "dynamic_resources": {"cds_config": source, "lds_config": source},
+        "static_resources": {"clusters": [_control_plane(control_plane)]},
+    }
+
+
+def _always(admin: Endpoint) -> Json:
+    return {
         "admin": {"address": address(admin)},
-        "dynamic_resources": {"cds_config": from_folder(folder, "cds"), "lds_config": from_folder(folder, "lds")},
         "stats_flush_interval": "1s",
         "stats_config": _statistics(),
         "overload_manager": {"resource_monitors": [_connections()]},
+    }
+
+
+def _control_plane(endpoint: Endpoint) -> Json:
+    """Held questions are silent for long, so it is TCP that notices a replica whose machine is gone."""
+    silence = {"keepalive_time": 5, "keepalive_interval": 2, "keepalive_probes": 3}
+    return {
+        "name": XDS,
+        **discovery([endpoint]),
+        "connect_timeout": seconds(XDS_CONNECT_TIMEOUT_S),
+        "upstream_connection_options": {"tcp_keepalive": silence},
+        "load_assignment": {
+            "cluster_name": XDS,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address(endpoint)}}]}],
+        },
     }
 
 

@@ -80,7 +80,7 @@ def _cluster(name: str, hosts: Sequence[Endpoint], more: Json) -> Json:
         "@type": CLUSTER,
         "name": name,
         "alt_stat_name": stat_name(name),
-        **_discovery(hosts),
+        **discovery(hosts),
         "connect_timeout": seconds(CONNECT_TIMEOUT_S),
         "load_assignment": {
             "cluster_name": name,
@@ -91,8 +91,8 @@ def _cluster(name: str, hosts: Sequence[Endpoint], more: Json) -> Json:
     }
 
 
-def _discovery(hosts: Sequence[Endpoint]) -> Json:
-    """STATIC for addresses; Envoy's own resolver, for the whole cluster, as soon as one host is a name."""
+def discovery(hosts: Sequence[Endpoint]) -> Json:
+    """How a cluster finds its hosts: as given, or by Envoy's own resolver as soon as one of them is a name."""
     names = [host.host for host in hosts if not _is_address(host.host)]
     for name in names:
         if not name.endswith("."):

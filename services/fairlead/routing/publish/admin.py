@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import http.client
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fairlead.routing.envoy.proto import EDGE, MODELS
@@ -34,11 +34,16 @@ class Sample:
 
 
 class AdminClient:
-    """Asks over one kept connection, with a short time limit. Not for several threads at once."""
+    """Asks over one kept connection, with a short time limit. Not for several threads at once.
 
-    def __init__(self, host: str, port: int, *, timeout_s: float = 0.25) -> None:
+    `over_http` says where the gateway gets its configuration from: a file that could not be read was refused, an
+    answer that could not be fetched says nothing about its content.
+    """
+
+    def __init__(self, host: str, port: int, *, timeout_s: float = 0.25, over_http: bool = False) -> None:
         self._http = http.client.HTTPConnection(host, port, timeout=timeout_s)
         self._connection = 0
+        self._refusing = ("update_rejected",) if over_http else ("update_rejected", "update_failure")
 
     def read(self) -> Sample | None:
         """None when it cannot be asked now; never raises."""
@@ -50,7 +55,7 @@ class AdminClient:
             text = response.read().decode()
             if response.status != 200:
                 raise ValueError(f"status {response.status}")
-            return _sample(self._connection, text)
+            return _sample(self._connection, text, self._refusing)
         except (OSError, http.client.HTTPException, ValueError):
             self._http.close()
             return None
@@ -64,7 +69,7 @@ def _quoted(text: str) -> str:
     return "".join(one if one.isalnum() or one in "._" else f"%{ord(one):02X}" for one in text)
 
 
-def _sample(connection: int, text: str) -> Sample:
+def _sample(connection: int, text: str, refusing: Sequence[str]) -> Sample:
     values = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
 
     def count(kind: Kind, *fields: str) -> int:
@@ -74,7 +79,7 @@ def _sample(connection: int, text: str) -> Sample:
     return Sample(
         connection=connection,
         versions={kind: version for kind, version in texts.items() if version},
-        handled={kind: count(kind, *_FIELDS[1:]) for kind in KINDS},
-        refused={kind: count(kind, "update_rejected", "update_failure") for kind in KINDS},
+        handled={kind: count(kind, "update_success", *refusing) for kind in KINDS},
+        refused={kind: count(kind, *refusing) for kind in KINDS},
         warming=int(values.get(_WARMING, 0)),
     )

@@ -83,6 +83,9 @@ class FilePublisher:
         self._advance(self._wanted[1], now)
         return self._progress
 
+    def follow(self) -> None:
+        """Nothing: on one machine there is one publisher, and what is published is in its folder."""
+
     def gateways(self) -> tuple[Gateway, ...]:
         """The gateway as the last step heard it."""
         rejected = refusal(self._state, self._wanted[1]) if self._wanted else None

@@ -29,11 +29,16 @@ class _Baseline:
 
 
 class Ear:
-    """Remembers, per kind, since when the gateway has been behind. `reason` finds words for a rejection."""
+    """Remembers, per kind, since when the gateway has been behind. `reason` finds words for a rejection.
 
-    def __init__(self, name: str, reason: Callable[[], str | None]) -> None:
+    `kept_asking` is for a gateway that asks for its configuration: what it refused before it was first heard was an
+    answer of the past. A file that was refused then is still there, and still refused.
+    """
+
+    def __init__(self, name: str, reason: Callable[[], str | None], *, kept_asking: bool = False) -> None:
         self._name = name
         self._reason = reason
+        self._kept_asking = kept_asking
         self._baselines: dict[Kind, _Baseline] = dict.fromkeys(KINDS, _Baseline())
 
     def wrote(self, kind: Kind) -> None:
@@ -59,10 +64,23 @@ class Ear:
         before = self._baselines[kind]
         if before.waiting_since is None:
             before = replace(before, waiting_since=now)
-        if before.connection != sample.connection:
-            before = replace(before, connection=sample.connection, handled=0, refused=0, writings=0)
+        if self._starts_anew(before, kind, sample):
+            handled, refused = self._where_it_starts(before, kind, sample)
+            writings = before.writings if self._kept_asking else 0
+            before = replace(before, connection=sample.connection, handled=handled, refused=refused, writings=writings)
         self._baselines[kind] = before
         if sample.refused[kind] <= before.refused:
             return False
         counted = 0 < before.writings <= sample.handled[kind] - before.handled
         return counted or now - (before.waiting_since or now) >= PATIENCE_S
+
+    def _starts_anew(self, before: _Baseline, kind: Kind, sample: Sample) -> bool:
+        if self._kept_asking and before.connection:
+            # A new connection alone may be the same process, whose refusal of a moment ago still counts.
+            return sample.handled[kind] < before.handled or sample.refused[kind] < before.refused
+        return before.connection != sample.connection
+
+    def _where_it_starts(self, before: _Baseline, kind: Kind, sample: Sample) -> tuple[int, int]:
+        if self._kept_asking and not before.connection and kind in sample.versions:
+            return sample.handled[kind], sample.refused[kind]
+        return 0, 0

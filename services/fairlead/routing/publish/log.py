@@ -1,4 +1,4 @@
-"""Why a gateway refused: over files Envoy says so in its log alone."""
+"""Why a gateway refused: over files and over REST Envoy says so in its log alone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 _TAIL_BYTES = 64 << 10
-_LINE = re.compile(rb"Filesystem config update (?:rejected|failure): (.*)")
+_LINE = re.compile(rb"(?:Filesystem config update (?:rejected|failure)|REST config for \S+ rejected): (.*)")
 
 
 def last_refusal(log: Path) -> str | None:
@@ -14,7 +14,12 @@ def last_refusal(log: Path) -> str | None:
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
-            found = _LINE.findall(file.read())
+            return refusal_in(file.read())
     except OSError:
         return None
+
+
+def refusal_in(text: bytes) -> str | None:
+    """The reason in the last line that tells one."""
+    found = _LINE.findall(text)
     return found[-1].decode(errors="replace").strip()[:500] if found else None

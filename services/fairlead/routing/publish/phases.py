@@ -146,11 +146,10 @@ def renewed(state: State) -> list[Write]:
 
     A refusal that the publisher before did not live to hear is not told a second time; a new writing is answered.
     """
-    waiting = [kind for kind in KINDS if kind in state.published and kind not in state.acknowledged]
     return [
         _write(state, kind, written.order.phase, written.content)
-        for kind in waiting
-        if (written := state.published[kind])
+        for kind, written in state.published.items()
+        if kind not in state.acknowledged and not _is_refused(state, kind, written.content)
     ]
 
 

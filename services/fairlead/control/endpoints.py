@@ -1,0 +1,68 @@
+"""Where the gateway finds the instances of a version: known by address on one machine, by name in a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from fairlead.contracts.instance import Instance
+from fairlead.contracts.route import VersionRef
+from fairlead.contracts.table import Table
+from fairlead.routing.snapshot import Endpoint
+
+SERVICE_PORT = 8080
+"""Where every model service listens in a cluster."""
+
+Endpoints = Mapping[tuple[str, str, VersionRef], Sequence[Endpoint]]
+
+
+class EndpointSource(Protocol):
+    """Where the versions that tables name can be reached."""
+
+    def endpoints(self, tables: Iterable[Table]) -> Endpoints:
+        """By namespace, model and version. A version that is not there has an empty cluster."""
+        ...
+
+
+class Reporting(Protocol):
+    """Who knows the instances."""
+
+    def instances(self) -> list[Instance]: ...  # noqa: D102
+
+
+class ReadyInstances:
+    """The addresses of ready instances. Which are ready is our own observation, so readiness moves the endpoints."""
+
+    def __init__(self, store: Reporting) -> None:
+        self._store = store
+
+    def endpoints(self, tables: Iterable[Table]) -> Endpoints:
+        """Every ready instance, whether or not a table names its version."""
+        found: dict[tuple[str, str, VersionRef], list[Endpoint]] = {}
+        for instance in self._store.instances():
+            if instance.ready:
+                key = (instance.namespace, instance.model, instance.ref)
+                found.setdefault(key, []).append(Endpoint(instance.host, instance.port))
+        return {key: sorted(hosts) for key, hosts in found.items()}
+
+
+class ServiceNames:
+    """The DNS name of each version's headless Service: its ready pods are looked up by every gateway itself.
+
+    So pods come and go without a publication, and go on doing so while no control plane runs.
+    """
+
+    def __init__(self, cluster_domain: str = "cluster.local", port: int = SERVICE_PORT) -> None:
+        self._domain, self._port = cluster_domain.strip("."), port
+
+    def endpoints(self, tables: Iterable[Table]) -> Endpoints:
+        """One name for each version that a table can reach."""
+        return {
+            (table.namespace, table.model, ref): [Endpoint(self._name(table, ref), self._port)]
+            for table in tables
+            for ref in table.pins
+        }
+
+    def _name(self, table: Table, ref: VersionRef) -> str:
+        # The dot at the end keeps the resolver from trying the pod's search list first.
+        return f"{table.model}-{ref.identity}.{table.namespace}.svc.{self._domain}."

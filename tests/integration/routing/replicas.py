@@ -1,0 +1,155 @@
+"""Replicas of a control plane over REST xDS, and real Envoys that ask them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import uvicorn
+
+from fairlead.contracts.gateway import GatewaySite
+from fairlead.contracts.route import VersionRef
+from fairlead.routing.compile import compile
+from fairlead.routing.envoy.bootstrap import rest_bootstrap
+from fairlead.routing.envoy.sources import from_control_plane
+from fairlead.routing.publish.admin import AdminClient
+from fairlead.routing.publish.fleet import Fleet
+from fairlead.routing.publish.log import last_refusal
+from fairlead.routing.publish.server import build_xds
+from fairlead.routing.publish.shelf import Shelf
+from fairlead.routing.publish.xds import XdsPublisher
+from fairlead.routing.snapshot import Endpoint, Routed, Settings, Snapshot
+from integration.routing.edge import until
+from support.envoy import Envoy, running_envoy
+from support.processes import free_ports
+from support.publications import InMemory
+
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass
+class Static:
+    """Discovery from a list; refusals from the logs of the Envoys in their folders."""
+
+    folder: Path
+    sites: list[GatewaySite] = field(default_factory=list)
+
+    def gateways(self) -> Sequence[GatewaySite]:
+        return list(self.sites)
+
+    def refusal(self, name: str) -> str | None:
+        return last_refusal(self.folder / name / "envoy.log")
+
+
+class Replica:
+    """One control plane's publisher and its discovery service. Use `running_replica`."""
+
+    def __init__(self, shared: InMemory, discovery: Static, *, drain_s: float) -> None:
+        self.shelf = Shelf()
+        self.answers: list[tuple[str, str]] = []
+        self.publisher = XdsPublisher(shared.view(), self.shelf, Fleet(discovery), drain_s=drain_s, resting_poll_s=0.1)
+        self.port = 0
+
+    def settle(self, snapshot: Snapshot) -> float:
+        """Publish and wait until every gateway serves it and nothing else; seconds."""
+        self.publisher.want(snapshot)
+        return until(lambda: self.publisher.step().settled)
+
+
+@contextmanager
+def running_replica(
+    shared: InMemory, discovery: Static, *, drain_s: float = 0.05, hold_s: float = 2.0
+) -> Iterator[Replica]:
+    replica = Replica(shared, discovery, drain_s=drain_s)
+    app = build_xds(replica.shelf, hold_s=hold_s, counted=lambda kind, answer: replica.answers.append((kind, answer)))
+    with serving(app) as replica.port:
+        try:
+            yield replica
+        finally:
+            replica.shelf.close()
+            replica.publisher.close()
+
+
+@contextmanager
+def serving(app: Callable[..., object]) -> Iterator[int]:
+    """An ASGI application on a thread of its own; yields its port."""
+    [port] = free_ports(1)
+    config = uvicorn.Config(
+        app, host=LOOPBACK, port=port, log_level="warning", lifespan="off", timeout_graceful_shutdown=1
+    )  # type: ignore[arg-type]
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), name="xds", daemon=True)
+    thread.start()
+    until(lambda: server.started)
+    try:
+        yield port
+    finally:
+        server.should_exit = True
+        thread.join(10)
+
+
+@dataclass
+class Gateways:
+    """Everything a test needs to change what several gateways serve, and to ask them.
+
+    They share one table and so one port: the kernel gives each connection to one of them, as a Service does.
+    """
+
+    folder: Path
+    stack: ExitStack
+    settings: Settings
+    shared: InMemory = field(default_factory=InMemory)
+    endpoints: dict[tuple[str, str, VersionRef], Sequence[Endpoint]] = field(default_factory=dict)
+    discovery: Static = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.discovery = Static(self.folder)
+
+    def replica(self, **options: float) -> Replica:
+        """Start one more replica of the control plane."""
+        return self.stack.enter_context(running_replica(self.shared, self.discovery, **options))
+
+    def add(self, name: str, xds_port: int, *, wait: bool = True) -> Envoy:
+        """Start an Envoy of this name that asks this port."""
+        [admin] = free_ports(1)
+        self.discovery.sites.append(GatewaySite(name, LOOPBACK, admin))
+        return self.start(name, xds_port, admin, wait=wait)
+
+    def start(self, name: str, xds_port: int, admin: int, *, wait: bool = True) -> Envoy:
+        """Start an Envoy whose site is known already."""
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        control, own = Endpoint(LOOPBACK, xds_port), Endpoint(LOOPBACK, admin)
+        config = rest_bootstrap(control, admin=own, cluster="test", node=name)
+        return self.stack.enter_context(running_envoy(config, folder, wait=wait))
+
+    def compiled(self, *routed: Routed) -> Snapshot:
+        """What all of them shall serve."""
+        return compile(routed, self.endpoints, self.settings)
+
+    def client(self) -> httpx.Client:
+        """Every request on a connection of its own, so that every gateway is asked."""
+        limits = httpx.Limits(max_keepalive_connections=0)
+        return httpx.Client(
+            base_url=f"http://{LOOPBACK}:{self.settings.port}", timeout=10, trust_env=False, limits=limits
+        )
+
+
+@contextmanager
+def some_gateways(folder: Path) -> Iterator[Gateways]:
+    """Starts nothing yet; ends everything."""
+    port, control = free_ports(2)
+    settings = Settings(port=port, control=Endpoint(LOOPBACK, control), routes_from=from_control_plane())
+    with ExitStack() as stack:
+        yield Gateways(folder, stack, settings)
+
+
+def version(envoy: Envoy, kind: str = "rds") -> str:
+    """The version an Envoy says that it uses; empty while it uses none."""
+    sample = AdminClient(LOOPBACK, envoy.admin_port).read()
+    return sample.versions.get(kind, "") if sample else ""
