@@ -72,14 +72,12 @@ def running_relay(port: int | None) -> Iterator[Relay]:
     try:
         yield relay
     finally:
+        relay.to(None)
 
         async def stop() -> None:
             server.close()
-            relay._target = None
             tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 5)
 
         asyncio.run_coroutine_threadsafe(stop(), loop).result(5)
         loop.call_soon_threadsafe(loop.stop)

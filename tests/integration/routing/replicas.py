@@ -17,7 +17,6 @@ from fairlead.contracts.route import VersionRef
 from fairlead.routing.compile import compile
 from fairlead.routing.envoy.bootstrap import rest_bootstrap
 from fairlead.routing.envoy.sources import from_control_plane
-from fairlead.routing.publish.admin import AdminClient
 from fairlead.routing.publish.fleet import Fleet
 from fairlead.routing.publish.log import last_refusal
 from fairlead.routing.publish.server import build_xds
@@ -81,7 +80,7 @@ def serving(app: Callable[..., object]) -> Iterator[int]:
     [port] = free_ports(1)
     config = uvicorn.Config(
         app, host=LOOPBACK, port=port, log_level="warning", lifespan="off", timeout_graceful_shutdown=1
-    )  # type: ignore[arg-type]
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()), name="xds", daemon=True)
     thread.start()
@@ -105,6 +104,7 @@ class Gateways:
     settings: Settings
     shared: InMemory = field(default_factory=InMemory)
     endpoints: dict[tuple[str, str, VersionRef], Sequence[Endpoint]] = field(default_factory=dict)
+    envoys: dict[str, Envoy] = field(default_factory=dict)
     discovery: Static = field(init=False)
 
     def __post_init__(self) -> None:
@@ -126,7 +126,8 @@ class Gateways:
         folder.mkdir(exist_ok=True)
         control, own = Endpoint(LOOPBACK, xds_port), Endpoint(LOOPBACK, admin)
         config = rest_bootstrap(control, admin=own, cluster="test", node=name)
-        return self.stack.enter_context(running_envoy(config, folder, wait=wait))
+        self.envoys[name] = self.stack.enter_context(running_envoy(config, folder, wait=wait))
+        return self.envoys[name]
 
     def compiled(self, *routed: Routed) -> Snapshot:
         """What all of them shall serve."""
@@ -147,9 +148,3 @@ def some_gateways(folder: Path) -> Iterator[Gateways]:
     settings = Settings(port=port, control=Endpoint(LOOPBACK, control), routes_from=from_control_plane())
     with ExitStack() as stack:
         yield Gateways(folder, stack, settings)
-
-
-def version(envoy: Envoy, kind: str = "rds") -> str:
-    """The version an Envoy says that it uses; empty while it uses none."""
-    sample = AdminClient(LOOPBACK, envoy.admin_port).read()
-    return sample.versions.get(kind, "") if sample else ""
