@@ -28,9 +28,10 @@ COMMANDS = {
     "status": "Show what each model serves and where its rollout stands.",
     "history": "Show the ledger: every table ever served.",
     "explain": "Show which version a request would get, and why.",
-    "control-plane": "",  # what `up` starts; hidden
+    "control-plane": "",  # what `up` and the chart start; hidden
+    "gateway-bootstrap": "",  # what the chart's gateway is started with; hidden
 }
-_HIDDEN = {"control-plane"}
+_HIDDEN = {"control-plane", "gateway-bootstrap"}
 
 
 class LazyGroup(TyperGroup):

@@ -88,3 +88,62 @@ MODEL_SERVICE: tuple[Metric, ...] = (
     MODEL_BATCHING,
 )
 """All families of a model service, in the order of this page."""
+
+
+def _control(name: str, kind: Kind, help: str, *labels: str, buckets: tuple[float, ...] = ()) -> Metric:
+    return Metric(f"fairlead_control_{name}", kind, help, labels, buckets)
+
+
+# Routes and gateways, told by the replica that leads, and by it alone: sums over replicas count nothing twice.
+CONTROL_REVISION = _control("revision", "gauge", "The number of the revision in force", "model")
+CONTROL_WEIGHT = _control(
+    "weight", "gauge", "Share of the requests, in 1/10000; role: stable | candidate", "model", "version", "role"
+)
+CONTROL_CONDITION = _control("condition", "gauge", "1 while a condition of the route holds", "model", "condition")
+CONTROL_READY = _control("ready_instances", "gauge", "Instances that are ready, by role", "model", "role")
+CONTROL_WANTED = _control(
+    "wanted_replicas",
+    "gauge",
+    "Replicas a version should have at least; 0 leaves it to whoever scales",
+    "model",
+    "version",
+    "identity",
+)
+CONTROL_GATEWAY_UP = _control("gateway_up", "gauge", "1 while a gateway serves and answers", "gateway")
+CONTROL_GATEWAY_REVISION = _control(
+    "gateway_revision", "gauge", "The revision a gateway has acknowledged", "gateway", "model"
+)
+CONTROL_GATEWAY_REFUSES = _control(
+    "gateway_refuses", "gauge", "1 while a gateway refuses what it should serve", "gateway"
+)
+CONTROL_SEQUENCE = _control("publication_sequence", "gauge", "The number of the last publication")
+CONTROL_REFUSED = _control(
+    "publication_refused", "gauge", "1 while nothing is published because it would take all routes away"
+)
+
+# Of each replica.
+CONTROL_LEADER = _control("leader", "gauge", "1 for the replica that decides")
+CONTROL_RECONCILE_SECONDS = _control(
+    "reconcile_seconds", "histogram", "One tick of the engine, over all routes", buckets=SECONDS
+)
+# kind: cds | lds | rds. answer: new | same | loading | crowded | unfit.
+CONTROL_XDS_ANSWERS = _control(
+    "xds_answers_total", "counter", "Questions of gateways by how they were answered", "kind", "answer"
+)
+
+CONTROL_PLANE: tuple[Metric, ...] = (
+    CONTROL_REVISION,
+    CONTROL_WEIGHT,
+    CONTROL_CONDITION,
+    CONTROL_READY,
+    CONTROL_WANTED,
+    CONTROL_GATEWAY_UP,
+    CONTROL_GATEWAY_REVISION,
+    CONTROL_GATEWAY_REFUSES,
+    CONTROL_SEQUENCE,
+    CONTROL_REFUSED,
+    CONTROL_LEADER,
+    CONTROL_RECONCILE_SECONDS,
+    CONTROL_XDS_ANSWERS,
+)
+"""All families of the control plane, in the order of this page."""

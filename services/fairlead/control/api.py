@@ -7,6 +7,7 @@ forwards `/models`, `/v2` and whatever carries `x-route-explain: 1` to it.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Protocol
 
@@ -14,8 +15,11 @@ from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from fairlead import __version__, errors
+from fairlead.contracts.instance import Instance
 from fairlead.contracts.revision import Checkpoint, Revision
 from fairlead.contracts.route import Route
+from fairlead.control.metrics import CONTENT_TYPE, Metrics
+from fairlead.rollout.policy.replicas import replicas
 from fairlead.routing.explain import explain, to_json
 from fairlead.routing.rules import model_in
 from fairlead.routing.snapshot import Routed
@@ -35,6 +39,7 @@ class Reading(Protocol):
     def at(self, route: str, moment: datetime) -> Revision: ...  # noqa: D102
     def checkpoint(self, route: str) -> Checkpoint | None: ...  # noqa: D102
     def status(self, route: str) -> dict[str, object] | None: ...  # noqa: D102
+    def instances(self) -> list[Instance]: ...  # noqa: D102
 
 
 class Beating(Protocol):
@@ -43,14 +48,21 @@ class Beating(Protocol):
     beat: float
 
 
-def build_api(store: Reading, loop: Beating) -> FastAPI:
-    """The application; every path is answered from the store, so any replica may answer it."""
+def build_api(
+    store: Reading, loop: Beating, *, metrics: Metrics | None = None, unready: Callable[[], str] = lambda: ""
+) -> FastAPI:
+    """The application; every path is answered from the store, so any replica may answer it.
+
+    `unready` is one more reason not to be asked; empty when there is none.
+    """
     app = FastAPI(
         title="Fairlead control plane", version=__version__, docs_url="/api/docs", openapi_url="/api/openapi.json"
     )
     app.include_router(_gateway_paths(store))
     app.include_router(_api(store), prefix="/api/v1")
-    app.include_router(_health(loop))
+    app.include_router(_health(loop, unready))
+    if metrics is not None:
+        app.include_router(_metrics(metrics))
     app.add_exception_handler(errors.FairleadError, _problem)
     # Last, because it takes any path: a request that asks for an explanation names the path it would take.
     app.include_router(_explanations(store))
@@ -86,6 +98,11 @@ def _api(store: Reading) -> APIRouter:
         """One route."""
         return _document(store, store.route(name))
 
+    @router.get("/wanted/{model}/{version}")
+    def wanted(model: str, version: str) -> dict[str, Any]:
+        """How many replicas a version should have at least, for an autoscaler; `version` is its name or identity."""
+        return _wanted(store, model, version)
+
     @router.get("/routes/{name}/revisions")
     def revisions(
         name: str, limit: Annotated[int, Query(ge=1, le=1000)] = 50, at: datetime | None = None
@@ -101,7 +118,18 @@ def _api(store: Reading) -> APIRouter:
     return router
 
 
-def _health(loop: Beating) -> APIRouter:
+def _metrics(metrics: Metrics) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/metrics", include_in_schema=False)
+    def read() -> Response:
+        """What Prometheus reads. A worker thread answers: the store may take a moment."""
+        return Response(metrics.text(), media_type=CONTENT_TYPE)
+
+    return router
+
+
+def _health(loop: Beating, unready: Callable[[], str]) -> APIRouter:
     router = APIRouter()
 
     @router.get("/livez")
@@ -117,6 +145,8 @@ def _health(loop: Beating) -> APIRouter:
         """503 until the store was read and published once."""
         if not loop.beat:
             raise errors.NotReady("the first configuration is not published yet")
+        if reason := unready():
+            raise errors.NotReady(reason)
         return JSONResponse({"ready": True})
 
     return router
@@ -151,6 +181,21 @@ def explain_request(store: Reading, request: Request) -> dict[str, Any]:
 def _document(store: Reading, route: Route) -> dict[str, Any]:
     head = store.head(route.name)
     return {"route": route.to_json(), "head": head.to_json() if head else None, "status": store.status(route.name)}
+
+
+def _wanted(store: Reading, model: str, version: str) -> dict[str, Any]:
+    found = [
+        one
+        for route in store.routes()
+        if route.spec.model == model
+        for one in replicas(route, store.head(route.name), store.instances(), datetime.now(UTC))
+        if version in (one.ref.version, one.ref.identity)
+    ]
+    if not found:
+        raise errors.NotFound(f"model {model!r} has no version {version!r}")
+    # Two images under one version name: whoever asks by name gets what is enough for either.
+    most = max(found, key=lambda one: one.count)
+    return {"model": model, **most.ref.to_json(), "wanted": most.count, "reason": most.reason}
 
 
 def _summary(store: Reading, route: Route) -> dict[str, Any]:

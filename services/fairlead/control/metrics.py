@@ -1,0 +1,160 @@
+"""The control plane's own metrics. What routes and gateways are is read when somebody asks: no series outlives them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Protocol
+
+import prometheus_client
+from prometheus_client import gc_collector, platform_collector, process_collector
+from prometheus_client.metrics_core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric as Family
+from prometheus_client.registry import Collector
+
+from fairlead.contracts import telemetry
+from fairlead.contracts.instance import Instance
+from fairlead.contracts.revision import Revision
+from fairlead.contracts.route import TOTAL_WEIGHT, Route
+from fairlead.contracts.status import Status
+from fairlead.contracts.telemetry import Metric
+from fairlead.errors import FairleadError
+from fairlead.rollout.policy.replicas import replicas
+from fairlead.rollout.ports import GatewayState
+
+CONTENT_TYPE = prometheus_client.CONTENT_TYPE_PLAIN_0_0_4
+
+
+class MetricStore(Protocol):
+    """What is told of routes."""
+
+    def routes(self) -> list[Route]: ...  # noqa: D102
+    def head(self, route: str) -> Revision | None: ...  # noqa: D102
+    def status(self, route: str) -> dict[str, object] | None: ...  # noqa: D102
+    def instances(self) -> list[Instance]: ...  # noqa: D102
+
+
+class LoopState(Protocol):
+    """What is told of the loop."""
+
+    leading: bool
+
+    @property
+    def refused(self) -> str: ...  # noqa: D102
+
+
+class Metrics:
+    """One registry per process. `ticked` and `answered` are called where the work is done, by any thread."""
+
+    def __init__(self) -> None:
+        self._registry = prometheus_client.CollectorRegistry()
+        for collector in (
+            process_collector.ProcessCollector,
+            platform_collector.PlatformCollector,
+            gc_collector.GCCollector,
+        ):
+            collector(registry=self._registry)
+        reconcile, answers = telemetry.CONTROL_RECONCILE_SECONDS, telemetry.CONTROL_XDS_ANSWERS
+        self._reconcile = prometheus_client.Histogram(
+            reconcile.name, reconcile.help, buckets=reconcile.buckets, registry=self._registry
+        )
+        self._answers = prometheus_client.Counter(answers.name, answers.help, answers.labels, registry=self._registry)
+        for kind in ("cds", "lds", "rds"):
+            for answer in ("new", "same"):
+                self._answers.labels(kind, answer)  # a series from the start: rate() needs the first zero
+
+    def ticked(self, seconds: float) -> None:
+        """The engine went over all routes."""
+        self._reconcile.observe(seconds)
+
+    def answered(self, kind: str, answer: str) -> None:
+        """A gateway's question was answered."""
+        self._answers.labels(kind, answer).inc()
+
+    def tell_of(
+        self,
+        store: MetricStore,
+        loop: LoopState,
+        *,
+        gateways: Callable[[], Sequence[GatewayState]],
+        sequence: Callable[[], int],
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """From now on routes and gateways are told of too."""
+        self._registry.register(_World(store, loop, gateways, sequence, clock))
+
+    def text(self) -> bytes:
+        """What Prometheus reads."""
+        return prometheus_client.generate_latest(self._registry)
+
+
+class _World(Collector):
+    def __init__(
+        self,
+        store: MetricStore,
+        loop: LoopState,
+        gateways: Callable[[], Sequence[GatewayState]],
+        sequence: Callable[[], int],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store, self._loop, self._gateways = store, loop, gateways
+        self._sequence, self._clock = sequence, clock
+
+    def describe(self) -> Iterable[Family]:
+        """Nothing: registering must not read the store."""
+        return ()
+
+    def collect(self) -> Iterator[Family]:
+        """Routes and gateways of the leader. A store that cannot be read leaves its series out, and the rest in."""
+        yield _gauge(telemetry.CONTROL_LEADER, [((), self._loop.leading)])
+        if not self._loop.leading:
+            return
+        yield _gauge(telemetry.CONTROL_SEQUENCE, [((), self._sequence())])
+        yield _gauge(telemetry.CONTROL_REFUSED, [((), bool(self._loop.refused))])
+        yield from self._of_gateways()
+        try:
+            yield from self._of_routes()
+        except FairleadError:
+            return
+
+    def _of_gateways(self) -> Iterator[Family]:
+        states = self._gateways()
+        yield _gauge(telemetry.CONTROL_GATEWAY_UP, [((one.name,), one.reachable) for one in states])
+        yield _gauge(telemetry.CONTROL_GATEWAY_REFUSES, [((one.name,), bool(one.rejected)) for one in states])
+        acknowledged = [((one.name, route), seq) for one in states for route, seq in one.programmed.items()]
+        yield _gauge(telemetry.CONTROL_GATEWAY_REVISION, acknowledged)
+
+    def _of_routes(self) -> Iterator[Family]:
+        routes, instances, now = self._store.routes(), self._store.instances(), self._clock()
+        heads = {route.name: head for route in routes if (head := self._store.head(route.name)) is not None}
+        statuses = {route.name: self._store.status(route.name) for route in routes}
+        told = {name: Status.model_validate(document) for name, document in statuses.items() if document}
+        yield _gauge(telemetry.CONTROL_REVISION, [((head.table.model,), head.seq) for head in heads.values()])
+        yield _gauge(telemetry.CONTROL_WEIGHT, [line for head in heads.values() for line in _weights(head)])
+        models = {route.name: route.spec.model for route in routes}
+        conditions = [
+            ((models[name], one.type), one.status) for name, status in told.items() for one in status.conditions
+        ]
+        yield _gauge(telemetry.CONTROL_CONDITION, conditions)
+        ready = [((models[name], role), count) for name, status in told.items() for role, count in status.ready.items()]
+        yield _gauge(telemetry.CONTROL_READY, ready)
+        wanted = [
+            ((route.spec.model, one.ref.version, one.ref.identity), one.count)
+            for route in routes
+            for one in replicas(route, heads.get(route.name), instances, now)
+        ]
+        yield _gauge(telemetry.CONTROL_WANTED, wanted)
+
+
+def _weights(head: Revision) -> Iterator[tuple[tuple[str, ...], int]]:
+    table = head.table
+    yield (table.model, table.stable.version, "stable"), TOTAL_WEIGHT - table.weight
+    if table.candidate is not None:
+        yield (table.model, table.candidate.version, "candidate"), table.weight
+
+
+def _gauge(metric: Metric, lines: Iterable[tuple[tuple[str, ...], float]]) -> Family:
+    family = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
+    for labels, value in lines:
+        family.add_metric(labels, float(value))
+    return family
