@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import fcntl
+import json
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 
 from fairlead.errors import Conflict, Unavailable
 from fairlead.routing.publish.publication import Publication
@@ -51,3 +55,34 @@ class View:
     def _assert_reachable(self) -> None:
         if not self._shared.reachable:
             raise Unavailable("the store of publications cannot be reached")
+
+
+class InFolder:
+    """`Publications` for several processes of one test: one file, replaced under a lock."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file, self._lock = folder / "publication.json", folder / "publication.lock"
+        self._seen = 0
+
+    def token(self) -> object:
+        return self._file.stat().st_mtime_ns if self._file.exists() else 0
+
+    def load(self) -> Publication | None:
+        if not self._file.exists():
+            self._seen = 0
+            return None
+        document = json.loads(self._file.read_bytes())
+        self._seen = document["version"]
+        return Publication.from_parts({name: base64.b64decode(text) for name, text in document["parts"].items()})
+
+    def save(self, publication: Publication) -> None:
+        parts = {name: base64.b64encode(part).decode() for name, part in publication.to_parts().items()}
+        with self._lock.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            now = json.loads(self._file.read_bytes())["version"] if self._file.exists() else 0
+            if now != self._seen:
+                raise Conflict("another control plane has published since")
+            draft = self._file.with_suffix(".tmp")
+            draft.write_text(json.dumps({"version": now + 1, "parts": parts}))
+            draft.rename(self._file)
+            self._seen = now + 1

@@ -1,0 +1,242 @@
+"""Composition root of the control plane in a cluster. Every replica answers gateways and people; one decides."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from fairlead import errors
+from fairlead.contracts.gateway import GatewaySite
+from fairlead.control.api import Reading, build_api
+from fairlead.control.endpoints import EndpointSource, ServiceNames
+from fairlead.control.loop import Changing, Loop
+from fairlead.control.metrics import Metrics
+from fairlead.control.smoke import GatewaySmoke
+from fairlead.control.world import World
+from fairlead.rollout.analysis.fleet_stats import FleetStats
+from fairlead.rollout.ports import EngineStore, GatewayState
+from fairlead.rollout.reconcile import Engine
+from fairlead.routing.envoy.sources import from_control_plane
+from fairlead.routing.publish.fleet import Fleet
+from fairlead.routing.publish.publication import Publications
+from fairlead.routing.publish.server import build_xds
+from fairlead.routing.publish.shelf import Shelf
+from fairlead.routing.publish.xds import XdsPublisher
+from fairlead.routing.snapshot import Endpoint, Settings
+
+API_PORT = 8081
+XDS_PORT = 8082
+GATEWAY_PORT = 8080
+RESYNC_S = 1.0
+"""How often everything is read again although nothing changed."""
+FINISH_S = 5
+"""How long questions and API requests may take to end after SIGTERM."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the chart tells this process."""
+
+    namespace: str
+    release: str
+    pod: str
+    address: str
+    """Where this replica listens: the pod's own address."""
+    cluster_domain: str = "cluster.local"
+    max_request_bytes: int = 4 << 20
+    cors_origins: tuple[str, ...] = ()
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Facts:
+        """Raises Invalid naming what is missing."""
+        names = {
+            "namespace": "FAIRLEAD_NAMESPACE",
+            "release": "FAIRLEAD_RELEASE",
+            "pod": "POD_NAME",
+            "address": "POD_IP",
+        }
+        if missing := [name for name in names.values() if not environment.get(name)]:
+            raise errors.Invalid(
+                f"{', '.join(missing)} must be set",
+                hint="charts/platform sets them; outside a cluster use `fairlead up`",
+            )
+        size = environment.get("FAIRLEAD_MAX_REQUEST_BYTES") or str(4 << 20)
+        if not size.isdigit() or int(size) < 1024:
+            raise errors.Invalid(f"FAIRLEAD_MAX_REQUEST_BYTES: {size!r} is not a number of bytes from 1024 up")
+        origins = (one.strip() for one in environment.get("FAIRLEAD_CORS_ORIGINS", "").split(","))
+        return cls(
+            **{field: environment[name] for field, name in names.items()},
+            cluster_domain=environment.get("FAIRLEAD_CLUSTER_DOMAIN") or "cluster.local",
+            max_request_bytes=int(size),
+            cors_origins=tuple(one for one in origins if one),
+        )
+
+    @property
+    def control_plane(self) -> str:
+        """The control plane's Service, its Lease, and what else is called like it."""
+        return f"{self.release}-control-plane"
+
+    def host(self, service: str) -> str:
+        """A Service of this namespace as a full name."""
+        return f"{service}.{self.namespace}.svc.{self.cluster_domain.strip('.')}."
+
+    def settings(self) -> Settings:
+        """What every gateway is told beside the tables."""
+        return Settings(
+            host="0.0.0.0",
+            port=GATEWAY_PORT,
+            control=Endpoint(self.host(self.control_plane), API_PORT),
+            routes_from=from_control_plane(),
+            max_request_bytes=self.max_request_bytes,
+            cors_origins=self.cors_origins,
+        )
+
+
+class ClusterStore(EngineStore, Reading, Changing, Protocol):
+    """The store, as this process uses it."""
+
+    @property
+    def loaded(self) -> bool:
+        """Whether everything was listed once. Before, an empty world would be a guess."""
+        ...
+
+
+class Leadership(Protocol):
+    """Who decides."""
+
+    def leads(self) -> bool:
+        """Whether it is this replica, for surely a while still. Never raises: who cannot tell does not lead."""
+        ...
+
+
+class Gateways(Protocol):
+    """Which gateways there are; `gateways.GatewayPods` in a cluster."""
+
+    @property
+    def loaded(self) -> bool: ...  # noqa: D102
+    def gateways(self) -> Sequence[GatewaySite]: ...  # noqa: D102
+    def refusal(self, name: str) -> str | None: ...  # noqa: D102
+
+
+class ControlPlane:
+    """One replica, with everything that it needs of the cluster given."""
+
+    def __init__(
+        self,
+        store: ClusterStore,
+        leadership: Leadership,
+        publications: Publications,
+        gateways: Gateways,
+        settings: Settings,
+        *,
+        smoke_at: Endpoint,
+        log: logging.Logger,
+        endpoints: EndpointSource | None = None,
+        resync_s: float = RESYNC_S,
+    ) -> None:
+        """`smoke_at` is the gateways' Service: golden rows are asked on the way that users take."""
+        self.metrics = Metrics()
+        self.shelf = Shelf()
+        self._store, self._smoke = store, GatewaySmoke(smoke_at.host.rstrip("."), smoke_at.port)
+        self._stats = FleetStats(gateways.gateways)
+        self._publisher = XdsPublisher(publications, self.shelf, Fleet(gateways))
+        engine = Engine(
+            store,
+            gateways=self,
+            metrics=self._stats,
+            smoke=self._smoke,
+            clock=lambda: datetime.now(UTC),
+            log=log.info,
+        )
+        self.loop = Loop(
+            store,
+            engine,
+            self._publisher,
+            World(store, endpoints or ServiceNames(), settings),
+            log=log,
+            leads=lambda: store.loaded and gateways.loaded and leadership.leads(),
+            resync_s=resync_s,
+            ticked=self.metrics.ticked,
+        )
+        self.metrics.tell_of(store, self.loop, gateways=self.gateways, sequence=lambda: self._publisher.sequence)
+        self.api: ASGIApp = build_api(store, self.loop, metrics=self.metrics, unready=self._unready)
+        self.xds: ASGIApp = build_xds(self.shelf, counted=self.metrics.answered)
+        self._thread = threading.Thread(target=self.loop.run, name="loop")
+
+    def gateways(self) -> Sequence[GatewayState]:
+        """`rollout.ports.Gateways`: what the publisher last heard of each."""
+        return [
+            GatewayState(one.name, one.reachable, one.programmed, one.rejected) for one in self._publisher.gateways()
+        ]
+
+    def start(self) -> None:
+        """Begin to follow, and to lead when it is our turn."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Decide nothing more, and let every gateway go to another replica."""
+        self.loop.stop()
+        if self._thread.ident is not None:
+            self._thread.join()
+        self.shelf.close()
+        self._smoke.close()
+        self._stats.close()
+        self._publisher.close()
+
+    def _unready(self) -> str:
+        if not self._store.loaded:
+            return "the store has not been listed yet"
+        return "" if self.shelf.loaded else "nothing is published yet"
+
+
+def serve(control: ControlPlane, address: str, *, api_port: int = API_PORT, xds_port: int = XDS_PORT) -> None:
+    """Answer people and gateways until SIGTERM or SIGINT; then end in an order that loses nothing."""
+    asyncio.run(_serve(control, {api_port: control.api, xds_port: control.xds}, address))
+
+
+async def _serve(control: ControlPlane, apps: Mapping[int, ASGIApp], address: str) -> None:
+    servers = [_Server(_config(app, address, port)) for port, app in apps.items()]
+    loop, ending = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ending.set)
+    running = [asyncio.create_task(server.serve()) for server in servers]
+    control.start()
+    stopped = asyncio.create_task(ending.wait())
+    await asyncio.wait([stopped, *running], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.to_thread(control.stop)
+    for server in servers:
+        server.should_exit = True
+    await asyncio.gather(*running)
+    stopped.cancel()
+
+
+def _config(app: ASGIApp, address: str, port: int) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        host=address,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=FINISH_S,
+    )
+
+
+class _Server(uvicorn.Server):
+    """One of two in a process: signals are for both, so neither takes them."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield

@@ -1,0 +1,140 @@
+"""The gateways of a cluster: pods with a label. Their admin pages are asked by others; here is who they are."""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import ssl
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+from urllib.parse import urlencode
+
+from fairlead import errors
+from fairlead.contracts.gateway import GatewaySite
+from fairlead.control.publications import KubeApi
+from fairlead.routing.publish.log import refusal_in
+
+ADMIN_PORT = 9901
+EVERY_S = 2.0
+"""How often pods are listed. A gateway is listed long before it has fetched its image."""
+CONTAINER = "envoy"
+LOG_LINES = 200
+LOG_TIMEOUT_S = 2.0
+
+
+class ApiAccess(Protocol):
+    """How to reach the API server; `store.kubernetes.access.Access` is one."""
+
+    @property
+    def host(self) -> str: ...  # noqa: D102
+    @property
+    def port(self) -> int: ...  # noqa: D102
+    @property
+    def tls(self) -> ssl.SSLContext | None: ...  # noqa: D102
+    @property
+    def token(self) -> Callable[[], str | None]: ...  # noqa: D102
+    @property
+    def prefix(self) -> str: ...  # noqa: D102
+
+
+class PodLog:
+    """The end of a container's log."""
+
+    def __init__(self, access: ApiAccess, namespace: str) -> None:
+        self._access, self._namespace = access, namespace
+
+    def tail(self, pod: str) -> bytes:
+        """Raises Unavailable, with the API server's status where it gave one."""
+        access = self._access
+        query = urlencode({"container": CONTAINER, "tailLines": LOG_LINES})
+        path = f"{access.prefix}/api/v1/namespaces/{self._namespace}/pods/{pod}/log?{query}"
+        token = access.token()
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        connection = (
+            http.client.HTTPConnection(access.host, access.port, timeout=LOG_TIMEOUT_S)
+            if access.tls is None
+            else http.client.HTTPSConnection(access.host, access.port, timeout=LOG_TIMEOUT_S, context=access.tls)
+        )
+        try:
+            connection.request("GET", path, headers=headers)
+            answer = connection.getresponse()
+            text = answer.read()
+            if answer.status != http.client.OK:
+                raise errors.Unavailable(f"the log of {pod} cannot be read ({answer.status})")
+            return text
+        except (OSError, http.client.HTTPException) as error:
+            raise errors.Unavailable(f"the log of {pod} cannot be read: {error}") from error
+        finally:
+            connection.close()
+
+
+class GatewayPods:
+    """`routing.publish.fleet.Discovery`: what `selector` finds, listed on a thread of its own. Any thread may ask."""
+
+    def __init__(
+        self,
+        api: KubeApi,
+        namespace: str,
+        selector: str,
+        *,
+        tail: Callable[[str], bytes],
+        log: logging.Logger,
+        every_s: float = EVERY_S,
+    ) -> None:
+        self._api, self._selector, self._tail, self._log = api, selector, tail, log
+        self._path = f"/api/v1/namespaces/{namespace}/pods"
+        self._every_s = every_s
+        self._sites: tuple[GatewaySite, ...] = ()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="gateway-pods", daemon=True)
+        self.loaded = False
+        """Whether they were ever listed: before, nobody may take it that there is none."""
+
+    def start(self) -> None:
+        """Begin to list."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End."""
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def gateways(self) -> Sequence[GatewaySite]:
+        """The last list."""
+        return self._sites
+
+    def refusal(self, name: str) -> str | None:
+        """From the pod's log: over REST Envoy says it nowhere else."""
+        try:
+            return refusal_in(self._tail(name))
+        except errors.FairleadError:
+            return None
+
+    def look(self) -> None:
+        """List once. Raises Unavailable; the last list stays."""
+        query = {"labelSelector": self._selector, "resourceVersion": "0"}
+        found = self._api.request("GET", self._path, query=query)
+        self._sites = tuple(sorted(site for pod in found.get("items") or () if (site := _site(pod)) is not None))
+        self.loaded = True
+
+    def _run(self) -> None:
+        complaint = ""
+        while not self._stopping.is_set():
+            try:
+                self.look()
+                complaint = ""
+            except errors.FairleadError as error:
+                if complaint != error.message:
+                    self._log.warning("cannot list the gateways, the last list holds: %s", error.message)
+                complaint = error.message
+            self._stopping.wait(self._every_s)
+
+
+def _site(pod: dict[str, Any]) -> GatewaySite | None:
+    """None for a pod that has no address yet, or is over. One that is being deleted still serves while it drains."""
+    status = pod.get("status") or {}
+    if not status.get("podIP") or status.get("phase") in ("Succeeded", "Failed"):
+        return None
+    return GatewaySite(str(pod["metadata"]["name"]), str(status["podIP"]), ADMIN_PORT)

@@ -1,0 +1,159 @@
+"""Two replicas of the cluster's control plane as processes, real gateways, and what happens when replicas go."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+
+from fairlead.contracts.route import RouteSpec, Step, Strategy, Target, VersionSpec, WarmUp
+from fairlead.store.sqlite import SqliteStore
+from integration.routing.backends import Backends, running_backends
+from support.processes import wait_until
+from support.replicas import Platform, a_platform
+
+VERSIONS = {version: VersionSpec(source=version) for version in ("1.0.0", "1.1.0")}
+
+
+def spec(target: str) -> RouteSpec:
+    strategy = Strategy(
+        warm_up=WarmUp(smoke=False), steps=(Step(weight=1000, min_duration=1.0), Step(weight=5000, min_duration=1.0))
+    )
+    return RouteSpec(model="iris", versions=VERSIONS, target=Target(version=target), strategy=strategy)
+
+
+@pytest.fixture
+def backends() -> Iterator[Backends]:
+    with running_backends() as running:
+        yield running
+
+
+@pytest.fixture
+def platform(tmp_path: Path, backends: Backends) -> Iterator[Platform]:
+    """Both replicas run, "a" leads, two gateways serve iris 1.0.0."""
+    with a_platform(tmp_path) as made:
+        made.put_route(spec("1.0.0"), {version: backends.start(version).port for version in VERSIONS})
+        made.lead("a")
+        for name in ("a", "b"):
+            made.start(name)
+        made.through("a")
+        for name in ("edge-1", "edge-2"):
+            made.add_gateway(name)
+        wait_until(lambda: get(made, "/v2/health/ready") == 200, "the gateways are ready")
+        for name, ports in made.ports.items():
+            wait_until(lambda port=ports["api"]: get(made, "/readyz", port) == 200, f"{name} is ready")  # type: ignore[misc]
+        yield made
+
+
+def get(platform: Platform, path: str, port: int | None = None) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port or platform.gateway_port, timeout=5)
+    with closing(connection):
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status
+        except OSError:
+            return 0
+
+
+@contextmanager
+def load(platform: Platform) -> Iterator[Counter[object]]:
+    """One connection per request, so that both gateways are asked."""
+    seen: Counter[object] = Counter()
+    stop = threading.Event()
+
+    def ask() -> None:
+        limits = httpx.Limits(max_keepalive_connections=0)
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{platform.gateway_port}", trust_env=False, limits=limits
+        ) as client:
+            while not stop.wait(0.002):
+                answer = client.post("/models/iris/predict", json={})
+                seen[answer.status_code if answer.status_code == 200 else answer.text] += 1
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_release_goes_on_when_the_leader_is_killed_in_the_middle(platform: Platform) -> None:
+    with load(platform) as seen:
+        platform.store.put_route("iris", spec("1.1.0"), now=now(), actor="test")
+        platform.wait_revision("iris", "Canary")
+        platform.children["a"].kill()
+        platform.through("b")
+        platform.lead("b")
+        platform.wait_revision("iris", "promoted")
+        head = platform.store.head("iris")
+        assert head is not None
+        assert head.table.stable.version == "1.1.0"
+        with httpx.Client(base_url=f"http://127.0.0.1:{platform.gateway_port}", trust_env=False) as client:
+            wait_until(
+                lambda: client.post("/models/iris/predict").headers["x-route-revision"] == head.id, f"{head.id} serves"
+            )
+    assert set(seen) == {200}
+    assert seen[200] > 50
+    assert platform.store.verify("iris") is None
+
+
+def test_a_control_plane_that_restarts_on_an_empty_store_changes_nothing(platform: Platform) -> None:
+    with load(platform) as seen:
+        for child in platform.children.values():
+            child.stop()
+        for file in platform.folder.glob("ledger.db*"):
+            file.unlink()
+        SqliteStore(platform.folder / "ledger.db")
+        again = platform.start("a")
+        wait_until(lambda: "not taking everything away" in again.tail(200), "it says why it publishes nothing")
+        wait_until(
+            lambda: get(platform, "/readyz", platform.ports["a"]["api"]) == 200, "it answers gateways all the same"
+        )
+        with httpx.Client(base_url=f"http://127.0.0.1:{platform.gateway_port}", trust_env=False) as client:
+            assert client.post("/models/iris/predict").headers["x-route-revision"] == "iris.1"
+    assert set(seen) == {200}
+
+
+def test_a_replica_without_a_publication_is_not_ready(tmp_path: Path) -> None:
+    with a_platform(tmp_path) as platform:
+        platform.start("b")
+        api = platform.ports["b"]["api"]
+        wait_until(lambda: get(platform, "/livez", api) == 200, "it lives")
+        assert get(platform, "/readyz", api) == 503
+
+
+def test_sigterm_ends_a_replica_that_holds_questions_at_once(platform: Platform) -> None:
+    platform.through("b")
+    wait_until(lambda: "fairlead_control_leader 0.0" in metrics(platform, "b"), "it follows")
+    assert platform.children["b"].stop(within=4) == 0
+    assert platform.envoys["edge-1"].ready()
+
+
+def test_metrics_and_wanted_replicas_tell_of_the_leaders_world(platform: Platform) -> None:
+    wait_until(lambda: 'gateway_revision{gateway="edge-2",model="iris"} 1.0' in metrics(platform, "a"), "acknowledged")
+    text = metrics(platform, "a")
+    assert 'fairlead_control_weight{model="iris",role="stable",version="1.0.0"} 10000.0' in text
+    assert 'fairlead_control_condition{condition="Ready",model="iris"} 1.0' in text
+    assert "fairlead_control_reconcile_seconds_count" in text
+    follower = metrics(platform, "b")
+    assert "fairlead_control_leader 0.0" in follower
+    assert "fairlead_control_weight" not in follower
+    url = f"http://127.0.0.1:{platform.ports['b']['api']}/api/v1/wanted/iris/1.0.0"
+    assert httpx.get(url, trust_env=False).json()["wanted"] == 1
+
+
+def metrics(platform: Platform, name: str) -> str:
+    return httpx.get(f"http://127.0.0.1:{platform.ports[name]['api']}/metrics", trust_env=False).text
+
+
+def now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,90 @@
+"""One replica of the cluster's control plane as a process, on SQLite and files instead of a cluster.
+
+python -m support.replica NAME FOLDER       with PYTHONPATH=tests
+FOLDER holds replica.json (ports and gateways), leader (the name of the replica that leads), ledger.db and the
+publication.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fairlead.contracts.gateway import GatewaySite
+from fairlead.control.cluster import ControlPlane, serve
+from fairlead.control.endpoints import ReadyInstances
+from fairlead.routing.envoy.sources import from_control_plane
+from fairlead.routing.publish.log import last_refusal
+from fairlead.routing.snapshot import Endpoint, Settings
+from fairlead.store.sqlite import SqliteStore
+from support.publications import InFolder
+
+LOOPBACK = "127.0.0.1"
+
+
+class ListedStore(SqliteStore):
+    """A file is always there to be read."""
+
+    loaded = True
+
+
+@dataclass
+class LeaderFile:
+    """Leads while the file names it."""
+
+    name: str
+    path: Path
+
+    def leads(self) -> bool:
+        return self.path.exists() and self.path.read_text() == self.name
+
+
+@dataclass
+class ListedGateways:
+    """From a file that tests rewrite; refusals from the logs beside."""
+
+    path: Path
+    logs: Path
+    loaded: bool = True
+
+    def gateways(self) -> Sequence[GatewaySite]:
+        return [GatewaySite(**one) for one in json.loads(self.path.read_text())]
+
+    def refusal(self, name: str) -> str | None:
+        return last_refusal(self.logs / name / "envoy.log")
+
+
+def build(name: str, folder: Path) -> tuple[ControlPlane, dict[str, Any]]:
+    """The replica, and what the file says of it."""
+    facts = json.loads((folder / "replica.json").read_text())
+    store = ListedStore(folder / "ledger.db")
+    control = ControlPlane(
+        store,
+        LeaderFile(name, folder / "leader"),
+        InFolder(folder),
+        ListedGateways(folder / "gateways.json", folder),
+        Settings(
+            port=facts["gateway_port"],
+            control=Endpoint(LOOPBACK, facts["ports"][name]["api"]),
+            routes_from=from_control_plane(),
+        ),
+        smoke_at=Endpoint(LOOPBACK, facts["gateway_port"]),
+        log=logging.getLogger("control"),
+        endpoints=ReadyInstances(store),
+    )
+    return control, facts["ports"][name]
+
+
+def main(name: str, folder: Path) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    control, ports = build(name, folder)
+    serve(control, LOOPBACK, api_port=ports["api"], xds_port=ports["xds"])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))

@@ -1,0 +1,116 @@
+"""Replicas of a control plane as processes, and gateways that find them through a relay."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fairlead.contracts.gateway import GatewaySite
+from fairlead.contracts.instance import Instance
+from fairlead.contracts.route import RouteSpec
+from fairlead.routing.envoy.bootstrap import rest_bootstrap
+from fairlead.routing.snapshot import Endpoint
+from fairlead.store.sqlite import SqliteStore
+from support.envoy import Envoy, running_envoy
+from support.processes import Child, free_ports, wait_until
+from support.relay import Relay, running_relay
+
+LOOPBACK = "127.0.0.1"
+TESTS = Path(__file__).resolve().parents[1]
+
+
+@dataclass
+class Platform:
+    """Two replicas "a" and "b", one relay in front of their discovery services, some gateways on one port."""
+
+    folder: Path
+    relay: Relay
+    stack: ExitStack
+    gateway_port: int
+    ports: Mapping[str, Mapping[str, int]]
+    store: SqliteStore
+    sites: list[GatewaySite] = field(default_factory=list)
+    envoys: dict[str, Envoy] = field(default_factory=dict)
+    children: dict[str, Child] = field(default_factory=dict)
+
+    def start(self, name: str) -> Child:
+        """Start a replica, and wait until it answers."""
+        child = Child(
+            f"replica-{name}",
+            [sys.executable, "-m", "support.replica", name, self.folder],
+            log=self.folder / f"replica-{name}.log",
+            env={"PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent / "services")])},
+        )
+        self.children[name] = self.stack.enter_context(child)
+        return child
+
+    def lead(self, name: str) -> None:
+        """From now on this one leads."""
+        draft = self.folder / ".leader"
+        draft.write_text(name)
+        draft.rename(self.folder / "leader")
+
+    def through(self, name: str | None) -> None:
+        """Gateways reach this replica, and lose every other."""
+        self.relay.to(None if name is None else self.ports[name]["xds"])
+
+    def add_gateway(self, name: str, *, wait: bool = True) -> Envoy:
+        """Start a gateway that asks through the relay."""
+        [admin] = free_ports(1)
+        self.sites.append(GatewaySite(name, LOOPBACK, admin))
+        self._list()
+        folder = self.folder / name
+        folder.mkdir()
+        asks, own = Endpoint(LOOPBACK, self.relay.port), Endpoint(LOOPBACK, admin)
+        config = rest_bootstrap(asks, admin=own, cluster="test", node=name)
+        self.envoys[name] = self.stack.enter_context(running_envoy(config, folder, wait=wait))
+        return self.envoys[name]
+
+    def put_route(self, spec: RouteSpec, ports: Mapping[str, int]) -> None:
+        """The wish, and an instance of each version on these ports."""
+        now = datetime.now(UTC)
+        for version, port in ports.items():
+            ref = spec.versions[version].ref(version)
+            self.store.report(
+                Instance(
+                    id=f"{spec.model}-{version}",
+                    model=spec.model,
+                    ref=ref,
+                    host=LOOPBACK,
+                    port=port,
+                    ready=True,
+                    observed_at=now,
+                )
+            )
+        self.store.put_route(spec.model, spec, now=now, actor="test")
+
+    def wait_revision(self, model: str, condition: str, *, within: float = 20) -> None:
+        """Wait until the head's reason or phase holds these words."""
+
+        def holds() -> bool:
+            head = self.store.head(model)
+            return head is not None and condition in (head.cause.value, head.state.phase.value)
+
+        wait_until(holds, f"{model} is {condition}: {self.store.head(model)}", within=within)
+
+    def _list(self) -> None:
+        draft = self.folder / ".gateways.json"
+        draft.write_text(json.dumps([asdict(site) for site in self.sites]))
+        draft.rename(self.folder / "gateways.json")
+
+
+@contextmanager
+def a_platform(folder: Path) -> Iterator[Platform]:
+    """Starts no replica and no gateway yet; ends all of them."""
+    gateway_port, *others = free_ports(5)
+    ports = {"a": {"api": others[0], "xds": others[1]}, "b": {"api": others[2], "xds": others[3]}}
+    (folder / "replica.json").write_text(json.dumps({"gateway_port": gateway_port, "ports": ports}))
+    (folder / "gateways.json").write_text("[]")
+    with running_relay(None) as relay, ExitStack() as stack:
+        yield Platform(folder, relay, stack, gateway_port, ports, SqliteStore(folder / "ledger.db"))
