@@ -2,7 +2,7 @@
 
 A replica answers from its shelf alone. One that is behind what a gateway already has keeps the question and says
 nothing; so does one whose answer was refused. Whoever asks again anywhere else gets the same answer under the same
-version, because all replicas show what the leader kept (decision 0030).
+version, because all replicas show what the leader kept (decision 0015).
 """
 
 from __future__ import annotations

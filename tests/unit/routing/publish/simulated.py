@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from fairlead.routing.publish.content import KINDS, Content, Desired, Kind, Written
-from fairlead.routing.publish.phases import Action, Heard, Refusal, State, Write, hear, plan, wish, wrote
+from fairlead.routing.publish.phases import Action, Heard, Refusal, State, Write, hear, plan, renewed, wish, wrote
 from fairlead.routing.references import needed
 from fairlead.routing.snapshot import Resource
 
@@ -39,6 +39,10 @@ class Gateway:
         self.used[kind] = written
         self.refused.pop(kind, None)
         self.assert_nothing_dangles()
+
+    def skip(self, kind: Kind) -> None:
+        """One that asks sees only what is newest then."""
+        self.unread[kind] = self.unread[kind][-1:]
 
     def restart(self, files: Mapping[Kind, Written]) -> None:
         """Knows nothing any more, and finds the files as they are now."""
@@ -97,3 +101,15 @@ class Publisher:
         sequence = max((one.order.sequence for one in (*old.published.values(), *old.good.values())), default=0)
         good = {kind: one for kind, one in old.good.items() if one.version != old.published[kind].version}
         self.state = replace(State(sequence=sequence), published=old.published, good=good, refused=old.refused)
+
+    def take_over(self) -> None:
+        """A publisher that leads from now on: knows what was kept at the last writing, and asks everybody first."""
+        old = self.state
+        orders = [one.order.sequence for one in (*old.published.values(), *old.good.values())]
+        good = {kind: one for kind, one in old.good.items() if kind not in old.acknowledged}
+        self.state = replace(
+            State(sequence=max(orders, default=0)), published=old.published, good=good, refused=old.refused
+        )
+        self.hear()
+        for write in renewed(self.state):
+            self.write(write)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from dataclasses import replace
 
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from fairlead.routing.compile import compile
 from fairlead.routing.publish.content import KINDS, Desired, Kind
-from fairlead.routing.publish.phases import Settled, Wait, refusal
+from fairlead.routing.publish.phases import Settled, Wait, refusal, refusals
 from fairlead.routing.snapshot import Endpoint, Routed, Snapshot
 from unit.routing.publish.simulated import DRAIN_S, POISON, Gateway, Publisher
 from unit.routing.tables import SETTINGS, V1, V2, V3, iris
@@ -53,6 +54,7 @@ class AnyOrder(RuleBasedStateMachine):
     @initialize(first=st.integers(0, len(HEALTHY) - 1), count=st.integers(1, 3))
     def begin(self, first: int, count: int) -> None:
         self.publisher = Publisher([])
+        self.names = itertools.count(10)
         self.desired = HEALTHY[first]
         self.publisher.want(self.desired)
         self.publisher.advance(self.desired)
@@ -90,6 +92,29 @@ class AnyOrder(RuleBasedStateMachine):
     def lose_or_find_gateway(self, n: int) -> None:
         gateway = self.publisher.gateways[n % len(self.publisher.gateways)]
         gateway.reachable = not gateway.reachable
+
+    @rule(n=st.integers(0, 2), kind=st.sampled_from(KINDS))
+    def skip(self, n: int, kind: Kind) -> None:
+        if self.publisher.gateways:
+            self.publisher.gateways[n % len(self.publisher.gateways)].skip(kind)
+
+    @rule()
+    def take_over(self) -> None:
+        """A refusal that was told and not heard is told to nobody again, so nobody may rely on having heard it."""
+        self.publisher.take_over()
+        self.publisher.want(self.desired)
+
+    @precondition(lambda self: len(self.publisher.gateways) < 3)
+    @rule()
+    def join(self) -> None:
+        gateway = Gateway(f"edge-{next(self.names)}")
+        gateway.restart(self.publisher.state.published)
+        self.publisher.gateways.append(gateway)
+
+    @precondition(lambda self: len(self.publisher.gateways) > 1)
+    @rule(n=st.integers(0, 2))
+    def leave(self, n: int) -> None:
+        del self.publisher.gateways[n % len(self.publisher.gateways)]
 
     @precondition(lambda self: len(self.publisher.gateways) == 1)
     @rule()
@@ -293,3 +318,46 @@ def test_without_any_gateway_nothing_is_acknowledged() -> None:
     publisher.advance(HEALTHY[0])
     publisher.hear()
     assert publisher.advance(HEALTHY[0]) == Wait("routes to be acknowledged")
+
+
+def test_with_no_gateway_to_wait_for_everything_is_written_whole() -> None:
+    publisher = settled_on(Desired.of(ALONE))
+    publisher.gateways = []
+    publisher.hear()
+    desired = Desired.of(CANARY)
+    publisher.want(desired)
+    publisher.advance(desired)
+    assert order(publisher) == ["cds a", "rds b"]
+    fresh = Gateway("fresh")
+    fresh.restart(publisher.state.published)
+    for kind in KINDS:
+        fresh.read(kind)
+    assert fresh.used["rds"].content.digest == desired.kinds["rds"].digest
+
+
+def test_one_gateway_that_refuses_is_named_and_keeps_the_others_from_it() -> None:
+    publisher = settled_on(Desired.of(CANARY))
+    second = Gateway("edge-2")
+    second.restart(publisher.state.published)
+    publisher.gateways.append(second)
+    settle(publisher, Desired.of(CANARY))
+    desired = Desired.of(poisoned("rds", HALF))
+    publisher.want(desired)
+    publisher.advance(desired)
+    second.read("rds")
+    publisher.hear()
+    publisher.advance(desired)
+    assert refusals(publisher.state, desired) == {"edge-2": "rds: it is poisoned"}
+    assert order(publisher) == ["rds b", "rds r"]
+
+
+def test_whoever_takes_over_asks_again_what_nobody_has_answered() -> None:
+    publisher = settled_on(Desired.of(CANARY))
+    desired = Desired.of(poisoned("rds", HALF))
+    publisher.want(desired)
+    publisher.advance(desired)
+    publisher.take_over()
+    assert order(publisher) == ["rds b", "rds b"]
+    first, again = (write.written for write in publisher.writes)
+    assert first.content.digest == again.content.digest
+    assert first.order < again.order

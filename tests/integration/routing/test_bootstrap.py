@@ -1,0 +1,48 @@
+"""What gateways are started with, judged by Envoy, and told by the command that the chart's file is made with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from fairlead.cli.main import app
+from fairlead.contracts.gateway import GRID_MS
+from fairlead.routing.envoy.bootstrap import bootstrap, rest_bootstrap
+from fairlead.routing.envoy.sources import REQUEST_TIMEOUT_S
+from fairlead.routing.publish.server import HOLD_S
+from fairlead.routing.snapshot import Endpoint
+from support.envoy import validate
+
+ADMIN = Endpoint("127.0.0.1", 9901)
+ASKED = [Endpoint("127.0.0.1", 8082), Endpoint("shop-control-plane.ml.svc.cluster.local.", 8082)]
+
+
+@pytest.mark.parametrize("control_plane", ASKED, ids=lambda one: one.host)
+def test_envoy_takes_it(control_plane: Endpoint, tmp_path: Path) -> None:
+    assert validate(rest_bootstrap(control_plane, admin=ADMIN, cluster="shop", node="edge-1"), tmp_path) is None
+
+
+def test_it_counts_as_a_gateway_on_one_machine_does() -> None:
+    here = bootstrap("/srv/gateway", admin=ADMIN)
+    there = rest_bootstrap(ASKED[1], admin=ADMIN, cluster="shop")
+    for key in ("stats_config", "stats_flush_interval", "overload_manager", "admin"):
+        assert there[key] == here[key]
+    assert there["stats_config"]["histogram_bucket_settings"][0]["buckets"] == list(GRID_MS)
+
+
+def test_without_a_name_it_is_for_many() -> None:
+    assert rest_bootstrap(ASKED[1], admin=ADMIN, cluster="shop")["node"] == {"cluster": "shop"}
+
+
+def test_a_question_is_held_for_less_than_envoy_waits() -> None:
+    assert HOLD_S + 5 <= REQUEST_TIMEOUT_S
+
+
+def test_the_command_prints_what_the_code_makes() -> None:
+    arguments = ["--control-plane", "control.ml.svc.:8082", "--cluster", "shop", "--admin", "0.0.0.0:9901"]
+    told = CliRunner().invoke(app, ["gateway-bootstrap", *arguments])
+    made = rest_bootstrap(Endpoint("control.ml.svc.", 8082), admin=Endpoint("0.0.0.0", 9901), cluster="shop")
+    assert json.loads(told.stdout) == made

@@ -1,0 +1,38 @@
+import pytest
+
+from fairlead.control.cluster import Facts
+from fairlead.errors import Invalid
+from fairlead.routing.snapshot import Endpoint
+
+ENVIRONMENT = {"FAIRLEAD_NAMESPACE": "ml", "FAIRLEAD_RELEASE": "shop", "POD_NAME": "shop-0", "POD_IP": "10.0.0.1"}
+
+
+def test_what_the_chart_tells_becomes_settings() -> None:
+    more = {
+        "FAIRLEAD_CLUSTER_DOMAIN": "corp.example",
+        "FAIRLEAD_MAX_REQUEST_BYTES": "1048576",
+        "FAIRLEAD_CORS_ORIGINS": "https://a.example, https://b.example",
+    }
+    facts = Facts.from_environment(ENVIRONMENT | more)
+    settings = facts.settings()
+    assert settings.control == Endpoint("shop-control-plane.ml.svc.corp.example.", 8081)
+    assert (settings.host, settings.port, settings.max_request_bytes) == ("0.0.0.0", 8080, 1 << 20)
+    assert settings.cors_origins == ("https://a.example", "https://b.example")
+
+
+def test_what_is_not_told_has_a_default() -> None:
+    facts = Facts.from_environment(ENVIRONMENT)
+    assert facts.settings().cors_origins == ()
+    assert facts.cluster_domain == "cluster.local"
+
+
+def test_what_is_missing_is_named() -> None:
+    with pytest.raises(Invalid, match="POD_NAME, POD_IP") as raised:
+        Facts.from_environment({"FAIRLEAD_NAMESPACE": "ml", "FAIRLEAD_RELEASE": "shop", "POD_IP": ""})
+    assert raised.value.hint
+
+
+@pytest.mark.parametrize("size", ["many", "-1", "12"])
+def test_a_size_that_is_none_is_named(size: str) -> None:
+    with pytest.raises(Invalid, match="FAIRLEAD_MAX_REQUEST_BYTES"):
+        Facts.from_environment(ENVIRONMENT | {"FAIRLEAD_MAX_REQUEST_BYTES": size})

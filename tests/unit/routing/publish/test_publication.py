@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairlead.errors import Invalid
+from fairlead.routing.publish.content import KINDS, NOTHING, Content, Order, Written, make_version, order_of
+from fairlead.routing.publish.publication import Publication, Shown
+
+orders = st.builds(Order, sequence=st.integers(1, 10**12), phase=st.sampled_from("abcr"))
+resources = st.dictionaries(
+    st.text(min_size=1, max_size=8),
+    st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5)),
+    max_size=4,
+).map(lambda found: {name: {**body, "name": name} for name, body in found.items()})
+
+
+@st.composite
+def shown(draw: st.DrawFn) -> Shown:
+    content = Content.of(draw(resources))
+    return Shown.of(Written(make_version(draw(orders), content), content))
+
+
+kinds = st.dictionaries(st.sampled_from(KINDS), shown(), max_size=3)
+publications = st.builds(
+    Publication,
+    kinds=kinds,
+    good=kinds,
+    refused=st.dictionaries(
+        st.tuples(st.sampled_from(KINDS), st.text("0123456789abcdef", min_size=4, max_size=8)),
+        st.dictionaries(st.text(min_size=1, max_size=5), st.text(max_size=20), min_size=1, max_size=2),
+        max_size=3,
+    ),
+    revisions=st.dictionaries(st.text(min_size=1, max_size=8), st.integers(1, 999), max_size=3),
+)
+
+
+@given(publications)
+def test_what_is_kept_is_what_was_published(publication: Publication) -> None:
+    assert Publication.from_parts(publication.to_parts()) == publication
+
+
+@given(publications)
+def test_the_same_publication_is_the_same_bytes(publication: Publication) -> None:
+    assert Publication.from_parts(publication.to_parts()).to_parts() == publication.to_parts()
+
+
+@given(shown())
+def test_content_comes_back_with_the_same_digest(one: Shown) -> None:
+    again = Shown.of(one.written())
+    assert again == one
+    assert again.written().content.digest == one.written().content.digest
+
+
+@given(st.dictionaries(st.sampled_from(["head", "cds", "rds", "x"]), st.binary(max_size=30), max_size=3))
+def test_bytes_that_are_no_publication_are_invalid(parts: dict[str, bytes]) -> None:
+    with pytest.raises(Invalid, match="cannot be read"):
+        Publication.from_parts(parts)
+
+
+def test_an_archive_cut_short_is_invalid() -> None:
+    content = Content.of({"a": {"name": "a"}})
+    parts = Publication({"rds": Shown.of(Written(make_version(Order(1, "b"), content), content))}).to_parts()
+    with pytest.raises(Invalid):
+        Publication.from_parts({**parts, "rds": parts["rds"][:-9]})
+
+
+@given(orders, orders)
+def test_versions_order_as_their_writings_do(first: Order, second: Order) -> None:
+    content = Content.of({})
+    one, other = make_version(first, content), make_version(second, content)
+    assert (order_of(one) < order_of(other)) == (first < second)
+
+
+@given(st.text(max_size=12))
+def test_a_version_that_is_not_ours_is_before_all_of_ours(text: str) -> None:
+    order = order_of(text)
+    assert order == NOTHING or order.sequence >= 0
+
+
+@pytest.mark.parametrize("text", ["", "12", "12.b", "x.b-0123456789", "1.b-0123456789 ", "-1.b-0123456789"])
+def test_what_only_looks_like_a_version_is_none(text: str) -> None:
+    assert order_of(text) == NOTHING

@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from fairlead.routing.publish import server
+from fairlead.routing.publish.content import Content, Order, Written, make_version
+from fairlead.routing.publish.nodes import AGAIN_AFTER_S, BURST, GIVEN_AT_MOST, RATE_PER_S, Node, Nodes
+from fairlead.routing.publish.publication import Shown
+from fairlead.routing.publish.server import LARGEST_QUESTION, build_xds
+from fairlead.routing.publish.shelf import Shelf
+
+HOLD_S = 0.2
+
+
+def routes(sequence: int, phase: str = "b") -> Shown:
+    content = Content.of({"models": {"name": "models", "n": sequence}})
+    return Shown.of(Written(make_version(Order(sequence, phase), content), content))
+
+
+class Replica:
+    def __init__(self) -> None:
+        self.shelf = Shelf()
+        self.answers: list[tuple[str, str]] = []
+        self.app = build_xds(
+            self.shelf, hold_s=HOLD_S, counted=lambda kind, answer: self.answers.append((kind, answer))
+        )
+
+    def run(self, talk: Callable[[httpx.AsyncClient], Awaitable[Any]]) -> Any:
+        async def exchange() -> Any:
+            transport = httpx.ASGITransport(self.app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://xds") as client:
+                return await talk(client)
+
+        return asyncio.run(exchange())
+
+    def ask(self, version: str = "", node: str = "edge-1", **more: Any) -> httpx.Response:
+        response = self.run(lambda client: ask(client, version, node, **more))
+        assert isinstance(response, httpx.Response)
+        return response
+
+
+async def ask(client: httpx.AsyncClient, version: str = "", node: str = "edge-1", **more: Any) -> httpx.Response:
+    question = {"node": {"id": node}, **({"version_info": version} if version else {}), **more}
+    return await client.post("/v3/discovery:routes", json=question)
+
+
+@pytest.fixture
+def replica() -> Replica:
+    return Replica()
+
+
+def test_before_anything_is_loaded_the_answer_is_503(replica: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "LOADING_S", 0.05)
+    assert replica.ask().status_code == 503
+    assert replica.answers == [("rds", "loading")]
+
+
+def test_whoever_has_nothing_gets_what_is_shown(replica: Replica) -> None:
+    replica.shelf.put({"rds": routes(3)})
+    answer = replica.ask().json()
+    assert answer["version_info"] == routes(3).version
+    assert answer["type_url"].endswith("RouteConfiguration")
+    assert answer["resources"] == [{"name": "models", "n": 3}]
+
+
+def test_whoever_has_it_is_held_and_told_that_nothing_is_new(replica: Replica) -> None:
+    replica.shelf.put({"rds": routes(3)})
+    began = time.monotonic()
+    assert replica.ask(routes(3).version).status_code == 304
+    assert time.monotonic() - began >= HOLD_S * 0.7
+
+
+def test_a_held_question_is_answered_in_the_moment_something_is_shown(replica: Replica) -> None:
+    replica.shelf.put({"rds": routes(3)})
+
+    async def talk(client: httpx.AsyncClient) -> tuple[httpx.Response, float]:
+        held = asyncio.create_task(ask(client, routes(3).version))
+        await asyncio.sleep(0.05)
+        began = time.monotonic()
+        await asyncio.to_thread(replica.shelf.put, {"rds": routes(4)})
+        return await held, time.monotonic() - began
+
+    answer, took = replica.run(talk)
+    assert answer.json()["version_info"] == routes(4).version
+    assert took < 0.1
+
+
+@pytest.mark.parametrize("has", [routes(4), routes(3, "c")])
+def test_whoever_has_something_newer_is_never_given_the_older(replica: Replica, has: Shown) -> None:
+    replica.shelf.put({"rds": routes(3)})
+    assert replica.ask(has.version).status_code == 304
+
+
+def test_the_shelf_never_goes_back(replica: Replica) -> None:
+    replica.shelf.put({"rds": routes(4)})
+    replica.shelf.put({"rds": routes(3)})
+    assert replica.shelf.get("rds") == routes(4)
+
+
+def test_a_version_that_was_given_and_not_taken_is_not_given_again_at_once(replica: Replica) -> None:
+    replica.shelf.put({"rds": routes(3)})
+    assert replica.ask(routes(2).version).status_code == 200
+    assert replica.ask(routes(2).version).status_code == 304
+    replica.shelf.put({"rds": routes(4)})
+    assert replica.ask(routes(2).version).status_code == 200
+
+
+def test_a_gateway_that_restarts_gets_the_same_again(replica: Replica) -> None:
+    replica.shelf.put({"rds": routes(3)})
+    assert [replica.ask().status_code for _ in range(2)] == [200, 200]
+
+
+def test_a_question_on_a_new_connection_ends_the_one_before(replica: Replica) -> None:
+    replica.shelf.put({"rds": routes(3)})
+
+    async def talk(client: httpx.AsyncClient) -> float:
+        began = time.monotonic()
+        first = asyncio.create_task(ask(client, routes(3).version))
+        await asyncio.sleep(0.02)
+        second = asyncio.create_task(ask(client, routes(3).version))
+        await asyncio.sleep(0)
+        replica.shelf._wake()  # noqa: SLF001
+        assert (await first).status_code == 304
+        took = time.monotonic() - began
+        await second
+        return took
+
+    assert replica.run(talk) < HOLD_S
+
+
+def test_a_replica_that_ends_lets_everybody_go(replica: Replica) -> None:
+    replica.shelf.put({"rds": routes(3)})
+
+    async def talk(client: httpx.AsyncClient) -> httpx.Response:
+        held = asyncio.create_task(ask(client, routes(3).version))
+        await asyncio.sleep(0.02)
+        replica.shelf.close()
+        return await held
+
+    answer = replica.run(talk)
+    assert answer.status_code == 304
+    assert answer.headers["connection"] == "close"
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 400),
+        (b"{", 400),
+        (b"[]", 400),
+        (b'{"node": {}}', 400),
+        (b'{"node": {"id": ""}}', 400),
+        (b'{"node": {"id": 7}}', 400),
+        (b'{"node": {"id": "a"}, "version_info": 7}', 400),
+        (b'{"node": {"id": "' + b"a" * 254 + b'"}}', 400),
+        (b'{"node": {"id": "a"}}' + b" " * LARGEST_QUESTION, 413),
+    ],
+)
+def test_what_is_no_question_is_refused_in_words(replica: Replica, body: bytes, status: int) -> None:
+    replica.shelf.put({"rds": routes(3)})
+    answer = replica.run(lambda client: client.post("/v3/discovery:routes", content=body))
+    assert answer.status_code == status
+    assert answer.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/v3/discovery:endpoints", "/", "/v3/discovery:routes/x"])
+def test_nothing_else_is_there(replica: Replica, path: str) -> None:
+    assert replica.run(lambda client: client.post(path, json={})).status_code == 404
+
+
+def test_whoever_asks_too_often_is_told_so(replica: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "CROWDED_S", 0.01)
+    replica.shelf.put({"rds": routes(3)})
+
+    async def talk(client: httpx.AsyncClient) -> list[int]:
+        answers = [
+            await client.post("/v3/discovery:routes", json={"node": {"id": "a"}}) for _ in range(int(BURST) + 20)
+        ]
+        return [answer.status_code for answer in answers if answer.status_code != 304]
+
+    # Given three times; every further question would be held, so they are asked of a node that is told nothing new.
+    monkeypatch.setattr(Node, "may_get", lambda *_, **__: True)
+    statuses = replica.run(talk)
+    assert 429 in statuses
+    assert statuses[0] == 200
+
+
+def test_an_allowance_comes_back_with_time() -> None:
+    node = Node()
+    assert all(node.may_ask(0.0) for _ in range(int(BURST)))
+    assert not node.may_ask(0.0)
+    assert node.may_ask(1.5 / RATE_PER_S)
+
+
+def test_what_is_not_taken_is_given_a_few_times_with_growing_pauses() -> None:
+    node, now = Node(), 0.0
+    given = []
+    for _ in range(1000):
+        now += 1.0
+        if node.may_get("rds", "1.b-x", now, empty=False):
+            node.gets("rds", "1.b-x", now)
+            given.append(now)
+    assert len(given) == GIVEN_AT_MOST
+    assert given[1] - given[0] >= AGAIN_AFTER_S
+    assert given[2] - given[1] >= 2 * AGAIN_AFTER_S
+
+
+def test_whoever_comes_back_empty_is_given_it_for_ever_and_ever_more_slowly() -> None:
+    node, now, given = Node(), 0.0, 0
+    for _ in range(600):
+        now += 1.0
+        if node.may_get("cds", "1.a-x", now, empty=True):
+            node.gets("cds", "1.a-x", now)
+            given += 1
+    assert GIVEN_AT_MOST < given < 30
+
+
+def test_only_so_many_gateways_are_remembered() -> None:
+    nodes = Nodes()
+    first = nodes.get("first")
+    for number in range(2000):
+        nodes.get(f"edge-{number}")
+    assert nodes.get("first") is not first
