@@ -192,8 +192,8 @@ def _asking(platform: Platform) -> Iterator[Sequence[AdminClient]]:
 
 
 def _version(admin: AdminClient) -> str:
-    sample = admin.read()
-    assert sample is not None
+    while (sample := admin.read()) is None:
+        time.sleep(0.005)
     return sample.versions["rds"]
 
 

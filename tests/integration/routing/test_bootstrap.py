@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sysconfig
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from fairlead.cli.main import app
 from fairlead.contracts.gateway import GRID_MS
 from fairlead.routing.envoy.bootstrap import bootstrap, rest_bootstrap
 from fairlead.routing.envoy.sources import REQUEST_TIMEOUT_S
@@ -43,6 +43,7 @@ def test_a_question_is_held_for_less_than_envoy_waits() -> None:
 
 def test_the_command_prints_what_the_code_makes() -> None:
     arguments = ["--control-plane", "control.ml.svc.:8082", "--cluster", "shop", "--admin", "0.0.0.0:9901"]
-    told = CliRunner().invoke(app, ["gateway-bootstrap", *arguments])
+    fairlead = Path(sysconfig.get_path("scripts")) / "fairlead"
+    told = subprocess.run([fairlead, "gateway-bootstrap", *arguments], capture_output=True, text=True, check=True)
     made = rest_bootstrap(Endpoint("control.ml.svc.", 8082), admin=Endpoint("0.0.0.0", 9901), cluster="shop")
     assert json.loads(told.stdout) == made

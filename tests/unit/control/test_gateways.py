@@ -55,9 +55,9 @@ def test_gateways_are_the_pods_that_have_an_address(listed: Listed) -> None:
         pod("e", phase="Succeeded"),
     ]
     found = pods(listed)
-    assert not found.loaded
+    before = found.loaded
     found.look()
-    assert found.loaded
+    assert (before, found.loaded) == (False, True)
     assert found.gateways() == (GatewaySite("a", "10.0.0.2", 9901), GatewaySite("b", "10.0.0.1", 9901))
     assert listed.asked[0]["labelSelector"] == "component=gateway"
 

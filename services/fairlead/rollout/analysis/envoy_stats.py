@@ -27,7 +27,8 @@ _FILTER = (
     rf"^cluster\.({'|'.join(_ROLES)})~[^.]+\.({'|'.join(sorted(COUNTERS))}|endpoint\..+\.rq_(success|error))$"
     rf"|^server\.uptime$"
 )
-_PATH = f"/stats?filter={quote(_FILTER, safe='')}"
+# Only those ever written: a gateway with 50 routes has 40,000, and looking at all takes it three times as long.
+_PATH = f"/stats?usedonly&filter={quote(_FILTER, safe='')}"
 
 
 def parse_stats(text: str, *, gateway: str, at: datetime) -> Reading:

@@ -20,6 +20,8 @@ PROMPT_S = 0.01
 PATIENT_S = 0.5
 """How long the first look waits, which decides whom later ones wait for."""
 UNREACHABLE_POLL_S = 0.5
+COUNT_EVERY_S = 0.2
+"""How often the counters of one that is behind are read, which tell whether it refuses."""
 LOST_AFTER_S = 10.0
 """How long one that has stopped answering still keeps others waiting. It then takes new clusters, if it takes
 anything at all, in the same moment as the routes to them."""
@@ -46,6 +48,7 @@ class _Member:
     answered_at: float | None = None
     asked: Future[Sample | None] | None = field(default=None, repr=False)
     due: float = float("-inf")
+    counted_at: float = float("-inf")
 
 
 class Fleet:
@@ -69,7 +72,7 @@ class Fleet:
         self._follow_discovery()
         for member in self._members.values():
             if member.asked is None and (patient or now >= member.due):
-                member.asked = self._pool.submit(member.client.read)
+                member.asked = self._pool.submit(member.client.read, counters=self._counts(member, published, now))
         waiting = [member.asked for member in self._members.values() if member.asked is not None]
         wait(waiting, timeout=PATIENT_S if patient else PROMPT_S)
         for member in self._members.values():
@@ -77,11 +80,12 @@ class Fleet:
                 sample, member.asked = member.asked.result(), None
                 self._take(member, sample, published, now, every_s)
 
-    def wrote(self, kind: Kind) -> None:
+    def wrote(self, kind: Kind, now: float) -> None:
         """To be told of every writing."""
         for member in self._members.values():
             member.ear.wrote(kind)
             member.due = float("-inf")
+            member.counted_at = max(member.counted_at, now)
 
     def heard(self) -> list[Heard]:
         """Every known gateway as it last answered."""
@@ -111,6 +115,14 @@ class Fleet:
             if name not in self._members:
                 ear = Ear(name, lambda name=name: self._discovery.refusal(name), kept_asking=True)  # type: ignore[misc]
                 self._members[name] = _Member(site, self._connect(site), ear, Heard(name, reachable=False))
+
+    def _counts(self, member: _Member, published: Mapping[Kind, Written], now: float) -> bool:
+        """Versions are cheap to ask for, counters are not: only whoever stays behind may have refused."""
+        behind = any(member.heard.versions.get(kind) != written.version for kind, written in published.items())
+        if not behind or now - member.counted_at < COUNT_EVERY_S:
+            return False
+        member.counted_at = now
+        return True
 
     def _take(
         self, member: _Member, sample: Sample | None, published: Mapping[Kind, Written], now: float, every_s: float

@@ -184,7 +184,7 @@ class XdsPublisher:
         self._shown = shown
         self._shelf.put(shown)
         for write in writes:
-            self._fleet.wrote(write.kind)
+            self._fleet.wrote(write.kind, self._clock())
             if write.kind == "rds":
                 self._programmed.wrote(write.written)
         return state

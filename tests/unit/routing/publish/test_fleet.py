@@ -22,7 +22,7 @@ class Page(AdminClient):
         self.hangs = threading.Event()
         self.hangs.set()
 
-    def read(self) -> Sample | None:
+    def read(self, *, counters: bool = True) -> Sample | None:
         self.hangs.wait(5)
         if self.versions is None:
             return None
