@@ -7,7 +7,7 @@ import contextlib
 import logging
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -199,25 +199,36 @@ class ControlPlane:
         return "" if self.shelf.loaded else "nothing is published yet"
 
 
-def serve(control: ControlPlane, address: str, *, api_port: int = API_PORT, xds_port: int = XDS_PORT) -> None:
-    """Answer people and gateways until SIGTERM or SIGINT; then end in an order that loses nothing."""
-    asyncio.run(_serve(control, {api_port: control.api, xds_port: control.xds}, address))
+def serve(
+    control: ControlPlane,
+    address: str,
+    *,
+    api_port: int = API_PORT,
+    xds_port: int = XDS_PORT,
+    stopped: Callable[[], None] = lambda: None,
+) -> None:
+    """Answer people and gateways until SIGTERM or SIGINT; then end in an order that loses nothing.
+
+    `stopped` is called when this replica decides nothing any more: another may lead from then on.
+    """
+    asyncio.run(_serve(control, {api_port: control.api, xds_port: control.xds}, address, stopped))
 
 
-async def _serve(control: ControlPlane, apps: Mapping[int, ASGIApp], address: str) -> None:
+async def _serve(control: ControlPlane, apps: Mapping[int, ASGIApp], address: str, stopped: Callable[[], None]) -> None:
     servers = [_Server(_config(app, address, port)) for port, app in apps.items()]
     loop, ending = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)
     running = [asyncio.create_task(server.serve()) for server in servers]
     control.start()
-    stopped = asyncio.create_task(ending.wait())
-    await asyncio.wait([stopped, *running], return_when=asyncio.FIRST_COMPLETED)
+    asked_to_end = asyncio.create_task(ending.wait())
+    await asyncio.wait([asked_to_end, *running], return_when=asyncio.FIRST_COMPLETED)
     await asyncio.to_thread(control.stop)
+    await asyncio.to_thread(stopped)
     for server in servers:
         server.should_exit = True
     await asyncio.gather(*running)
-    stopped.cancel()
+    asked_to_end.cancel()
 
 
 def _config(app: ASGIApp, address: str, port: int) -> uvicorn.Config:
