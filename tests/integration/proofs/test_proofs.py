@@ -7,9 +7,18 @@ from types import ModuleType
 
 import pytest
 
-from benchmarks import bad_candidate, gateway_overhead, hot_path, kills, rollback, sampling, table_changes
+from benchmarks import (
+    bad_candidate,
+    gateway_overhead,
+    hot_path,
+    kills,
+    many_routes,
+    rollback,
+    sampling,
+    table_changes,
+)
 
-PROOFS = [hot_path, gateway_overhead, sampling, bad_candidate, table_changes, rollback, kills]
+PROOFS = [hot_path, gateway_overhead, sampling, bad_candidate, table_changes, rollback, kills, many_routes]
 
 
 @pytest.mark.parametrize("module", PROOFS, ids=lambda module: module.__name__.rpartition(".")[2])
