@@ -10,7 +10,7 @@ from fairlead import errors
 from fairlead.cli import exits, main
 
 ROOT = Path(__file__).parents[3]
-VISIBLE = [name for name in main.COMMANDS if name != "control-plane"]
+VISIBLE = [name for name, says in main.COMMANDS.items() if says]
 
 
 def fairlead(*arguments: str) -> subprocess.CompletedProcess[str]:
