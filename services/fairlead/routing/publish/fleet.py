@@ -19,6 +19,8 @@ PROMPT_S = 0.01
 """How long a look waits for answers that are on their way: a gateway that is well needs a few milliseconds."""
 PATIENT_S = 0.5
 """How long the first look waits, which decides whom later ones wait for."""
+ANSWER_S = 1.0
+"""How long one may take to answer. Nobody waits for it, so a busy machine is no reason to call it lost."""
 UNREACHABLE_POLL_S = 0.5
 COUNT_EVERY_S = 0.2
 """How often the counters of one that is behind are read, which tell whether it refuses."""
@@ -59,7 +61,7 @@ class Fleet:
         discovery: Discovery,
         *,
         connect: Callable[[GatewaySite], AdminClient] = lambda site: AdminClient(
-            site.host, site.admin_port, over_http=True
+            site.host, site.admin_port, timeout_s=ANSWER_S, over_http=True
         ),
     ) -> None:
         self._discovery = discovery
