@@ -1,0 +1,75 @@
+"""The control plane of a cluster, with everything of that cluster in its place. Nothing here decides anything."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from fairlead import errors
+from fairlead.contracts import labels
+from fairlead.control.cluster import ControlPlane, Facts, serve
+from fairlead.control.endpoints import ServiceNames
+from fairlead.control.gateways import GatewayPods, PodLog
+from fairlead.control.publications import ConfigMapPublications, KubeApi
+from fairlead.routing.snapshot import Endpoint
+from fairlead.store.kubernetes import KubernetesStore
+from fairlead.store.kubernetes.access import Access, in_cluster
+from fairlead.store.kubernetes.api import Api
+from fairlead.store.kubernetes.lease import Lease
+
+PUBLICATION_TIMEOUT_S = 2.0
+"""A rollback waits for this request, so it gives up sooner than others."""
+
+
+def run(facts: Facts, access: Access | None = None) -> None:
+    """Run one replica until SIGTERM. Raises Unavailable outside of a cluster."""
+    log, access = logging.getLogger("fairlead.control"), access or in_cluster()
+    api = Api(access)
+    lease = Lease(api, facts.namespace, facts.control_plane, facts.pod, log=log, floor=lambda: store.fence())
+    store = KubernetesStore(api, facts.namespace, fence=lease, log=log)
+    selector = f"{labels.COMPONENT}={labels.COMPONENT_GATEWAY},{labels.INSTANCE}={facts.release}"
+    gateways = GatewayPods(api, facts.namespace, selector, tail=PodLog(access, facts.namespace).tail, log=log)
+    publications = ConfigMapPublications(
+        Api(access, timeout_s=PUBLICATION_TIMEOUT_S),
+        facts.namespace,
+        f"{facts.release}-publication",
+        metadata=lambda: _metadata(api, facts),
+    )
+    control = ControlPlane(
+        store,
+        lease,
+        publications,
+        gateways,
+        facts.settings(),
+        smoke_at=Endpoint(facts.host(f"{facts.release}-gateway"), 80),
+        log=log,
+        endpoints=ServiceNames(facts.cluster_domain),
+    )
+    store.start()
+    gateways.start()
+    lease.start()
+    try:
+        # The lease is given back as soon as nothing is decided any more, before the last questions are answered.
+        serve(control, facts.address, stopped=lease.stop)
+    finally:
+        gateways.stop()
+        store.close()
+
+
+def _metadata(api: KubeApi, facts: Facts) -> Mapping[str, Any]:
+    """What the publication carries. It goes with the control plane: an uninstall leaves nothing."""
+    found: dict[str, Any] = {
+        "labels": {
+            labels.COMPONENT: labels.COMPONENT_CONTROL_PLANE,
+            labels.INSTANCE: facts.release,
+            labels.PART_OF: "fairlead",
+        }
+    }
+    path = f"/apis/apps/v1/namespaces/{facts.namespace}/deployments/{facts.control_plane}"
+    try:
+        owner = api.request("GET", path)
+    except errors.FairleadError:
+        return found  # a control plane that nobody deploys, under test
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": facts.control_plane}
+    return {**found, "ownerReferences": [{**reference, "uid": owner["metadata"]["uid"]}]}
