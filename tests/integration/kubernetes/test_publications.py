@@ -1,0 +1,41 @@
+"""The publication and the gateways' pods, in a real API server."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from fairlead.control.gateways import GatewayPods
+from fairlead.control.publications import LOOK_S, ConfigMapPublications
+from fairlead.errors import Conflict
+from fairlead.routing.publish.content import Content, Order, Written, make_version
+from fairlead.routing.publish.publication import Publication, Shown
+from fairlead.store.kubernetes.api import Api
+from support.processes import wait_until
+
+
+def publication(sequence: int) -> Publication:
+    content = Content.of({"models": {"name": "models"}})
+    return Publication({"rds": Shown.of(Written(make_version(Order(sequence, "b"), content), content))})
+
+
+def test_of_two_that_lead_only_one_can_save_and_a_follower_sees_it(api: Api, namespace: str) -> None:
+    first, second, follower = (ConfigMapPublications(api, namespace, "publication") for _ in range(3))
+    assert (first.load(), second.load()) == (None, None)
+    first.save(publication(1))
+    with pytest.raises(Conflict):
+        second.save(publication(2))
+    assert second.load() == publication(1)
+    before = follower.token()
+    second.save(publication(2))
+    with pytest.raises(Conflict):
+        first.save(publication(3))
+    wait_until(lambda: follower.token() != before, "the follower sees that something is new", every=LOOK_S)
+    assert follower.load() == publication(2)
+
+
+def test_a_namespace_without_gateways_has_none(api: Api, namespace: str) -> None:
+    found = GatewayPods(api, namespace, "component=gateway", tail=lambda pod: b"", log=logging.getLogger("test"))
+    found.look()
+    assert (found.loaded, found.gateways()) == (True, ())
