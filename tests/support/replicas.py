@@ -90,7 +90,7 @@ class Platform:
             )
         self.store.put_route(spec.model, spec, now=now, actor="test")
 
-    def wait_revision(self, model: str, condition: str, *, within: float = 20) -> None:
+    def wait_revision(self, model: str, condition: str, *, within: float = 60) -> None:
         """Wait until the head's reason or phase holds these words."""
 
         def holds() -> bool:
