@@ -119,8 +119,8 @@ def _own_groups(plan: Layout) -> Iterator[Path]:
     if (_CGROUPS / "cgroup.controllers").exists():
         yield _CGROUPS / name
         return
-    for hierarchy in sorted(_CGROUPS.iterdir()):
-        if not hierarchy.is_symlink() and (hierarchy / "tasks").exists():
+    for hierarchy in sorted(_CGROUPS.iterdir()):  # `unified` too: runc makes groups there, and limits nothing by them
+        if not hierarchy.is_symlink() and (hierarchy / "cgroup.procs").exists():
             yield hierarchy / name
 
 
