@@ -138,7 +138,7 @@ def test_logs_are_read_through_the_api_server(kube: Client) -> None:
 def test_the_api_server_is_reached_from_a_pod_by_its_service_account(kube: Client) -> None:
     program = """
 import os, ssl, urllib.error, urllib.request
-address = "https://kubernetes.default.svc.cluster.local.:443/readyz"
+address = "https://kubernetes.default.svc.cluster.local:443/readyz"
 context = ssl._create_unverified_context()
 print(urllib.request.urlopen(address, context=context, timeout=5).status)
 """
