@@ -91,8 +91,10 @@ class Cluster:
 
     def runs(self, part: str) -> bool:
         """Whether a part's process is there."""
-        found = state.read(self._own().folder)
-        return found is not None and part in found.pids
+        try:
+            return is_alive(self.pid(part))
+        except ProcessFailed:
+            return False
 
     def _own(self) -> Layout:
         if self.plan is None:
