@@ -68,6 +68,8 @@ def enter(plan: Layout, command: Sequence[str], undo: ExitStack) -> int:
     inner = _only_child(outer)
     name, peer = f"fairlead{plan.network}", "uplink"
     _ip("link", "add", name, "type", "veth", "peer", "name", peer, "netns", str(inner))
+    # The kernel takes an abandoned network down when it pleases; its number is wanted by the next cluster.
+    undo.callback(subprocess.run, ["ip", "link", "delete", name], capture_output=True, check=False)
     _ip("address", "add", f"{plan.host_address}/30", "dev", name)
     _ip("link", "set", name, "up")
     for wide in (plan.services, plan.pods):
