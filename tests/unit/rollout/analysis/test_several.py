@@ -1,0 +1,67 @@
+"""Latency by boundaries and the mix of classes: one alpha for all of them, safety only where all are safe."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from fairlead.rollout.analysis import several
+from fairlead.rollout.analysis.bets import Sample
+from fairlead.rollout.analysis.comparison import Margins, fresh
+
+ALPHA = 0.01
+
+
+def test_latency_at_several_boundaries_keeps_one_alpha() -> None:
+    """The boundaries of one histogram depend on each other as strongly as can be, and it does not matter."""
+    rng, runs, boundaries = np.random.default_rng(1), 500, np.array([0.032, 0.064, 0.128])
+    state, peak = fresh((runs, 3)), np.zeros(runs)
+    for _ in range(40):
+        arms = [rng.lognormal(math.log(0.04), 0.6, (runs, n)) for n in (10, 90)]
+        slow = [(arm[..., None] > boundaries).sum(axis=1) for arm in arms]
+        state = several.advance_latency(state, Sample(10, slow[0], 90, slow[1]), Margins())
+        peak = np.maximum(peak, several.log_harm(state))
+    assert np.mean(peak >= -math.log(ALPHA)) <= ALPHA
+
+
+def test_doubled_latency_is_found() -> None:
+    rng, boundaries = np.random.default_rng(2), np.array([0.008, 0.032, 0.128, 0.512, 2.048])
+    state, windows = fresh((5,)), 0
+    while several.log_harm(state) < -math.log(ALPHA):
+        arms = [rng.lognormal(math.log(median), 0.6, n) for median, n in ((0.08, 10), (0.04, 90))]
+        slow = [(arm[:, None] > boundaries).sum(axis=0) for arm in arms]
+        state, windows = several.advance_latency(state, Sample(10, slow[0], 90, slow[1]), Margins()), windows + 1
+    assert windows <= 12
+
+
+def test_a_class_mix_that_moved_is_found_whichever_way() -> None:
+    margins, shares = Margins(floor=0.05), (np.array([0.5, 0.3, 0.2]), np.array([0.5, 0.1, 0.4]))
+    state = fresh((6,))
+    for _ in range(40):
+        state = several.advance_classes(state, Sample(50, 50 * shares[1], 450, 450 * shares[0]), margins)
+    assert several.log_harm(state) >= -math.log(ALPHA)
+    moved = state.log_harm >= 0
+    assert list(moved) == [False, False, True, False, True, False], "one became more frequent, one rarer"
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.04])
+def test_a_retrained_model_within_the_margin_is_no_drift(noise: float) -> None:
+    rng, margins, runs = np.random.default_rng(3), Margins(floor=0.05), 200
+    base = np.array([0.5, 0.3, 0.2])
+    shifted = base + np.array([noise, -noise, 0])
+    state, peak = fresh((runs, 6)), np.zeros(runs)
+    for _ in range(40):
+        counts = rng.multinomial(20, shifted, runs), rng.multinomial(180, base, runs)
+        ns = np.full((runs, 3), 20), np.full((runs, 3), 180)
+        state = several.advance_classes(state, Sample(ns[0], counts[0], ns[1], counts[1]), margins)
+        peak = np.maximum(peak, several.log_harm(state))
+    assert np.mean(peak >= -math.log(ALPHA)) <= ALPHA
+
+
+def test_one_unsafe_boundary_makes_the_whole_unsafe() -> None:
+    state = fresh((2,))
+    for _ in range(40):
+        state = several.advance_latency(state, Sample(50, np.array([0, 25]), 450, np.array([0, 0])), Margins())
+    assert several.log_safe(state) < 0 < float(state.log_safe[0])
