@@ -1,10 +1,10 @@
 # One door for developers. Bodies live in ci/; `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down test e2e check format models charts bench lock clean
+.PHONY: help up down test e2e check format models charts bench bench-statistics lock clean
 
 help:  ## show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 up:  ## set up, train the examples, run the platform here until Ctrl-C (ARGS="--port 9090")
 	@ci/up $(ARGS)
@@ -32,6 +32,10 @@ charts:  ## write what is generated in charts/: schemas, tables of values, the g
 
 bench:  ## every proof at full size; results go to tests/benchmarks/results (BENCH="hot_path rollback")
 	@ci/bench $(BENCH)
+
+bench-statistics:  ## simulated rollouts: false alarms and time to roll back, beside other tools' rules; with plots
+	@ci/bench rollout_statistics
+	@PYTHONPATH=tests .venv/bin/python tests/benchmarks/rollout_statistics_plots.py
 
 lock:  ## write requirements/*.txt anew from pyproject.toml
 	@ci/setup dev && ci/lock

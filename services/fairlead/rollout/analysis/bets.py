@@ -17,12 +17,13 @@ only, so S is divided by whatever the mean exceeds 1 at the ends. The guarantee 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
+Side = Literal["above", "below"]
 
 TINY = 1e-9
 """Rates are kept this far from 0 and 1: a bet may be bold, but it never risks everything on one request."""
@@ -47,11 +48,11 @@ class Sample(NamedTuple):
         return n_c, x_c, n_s, x_s
 
 
-def log_bet(sample: Sample, candidate: Floats, stable: Floats, margin: ArrayLike) -> Floats:
+def log_bet(sample: Sample, candidate: Floats, stable: Floats, margin: ArrayLike, *, side: Side) -> Floats:
     """The logarithm of S for bets on the rates `candidate` and `stable`; bettors are the last axis.
 
-    The null is on the other side of `stable + margin` from the bet. A window in which an arm saw nothing, and a bet
-    that lies on the edge, give 0: no information, no evidence.
+    `side` says what is bet on: that the candidate is above `stable + margin`, or below it; the null is the rest. A
+    window in which an arm saw nothing, and a bet that is itself in the null, give 0: no information, no evidence.
     """
     n_c, x_c, n_s, x_s = sample.columns()
     edge = np.clip(np.asarray(margin, dtype=np.float64)[..., None], 0.0, 1 - 4 * TINY)
@@ -68,7 +69,8 @@ def log_bet(sample: Sample, candidate: Floats, stable: Floats, margin: ArrayLike
         ends.append(share * f_c + (1 - share) * f_s)
     excess = n * np.log(np.maximum(1.0, np.maximum(*ends)))
     log_s = x_c * np.log(up_c) + (n_c - x_c) * np.log(down_c) + x_s * np.log(up_s) + (n_s - x_s) * np.log(down_s)
-    informed = (n_c > 0) & (n_s > 0) & (np.abs(p_c - p_s - edge) > 2 * TINY)
+    beyond = p_c - p_s - edge if side == "above" else p_s + edge - p_c
+    informed = (n_c > 0) & (n_s > 0) & (beyond > 2 * TINY)
     bet: Floats = np.where(informed, log_s - excess, 0.0)
     return bet
 

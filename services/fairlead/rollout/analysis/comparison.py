@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fairlead.rollout.analysis.bets import Floats, Sample, log_bet, log_mean
 
@@ -35,7 +36,7 @@ class Margins:
     floor: float = 0.002
     """Differences up to this are no harm."""
     share: float = 0.2
-    """Nor are those up to this share of stable's rate; the larger of both counts."""
+    """Nor are those up to this share of stable's rate, or of what it lacks to 1; the larger of both counts."""
     acceptable: float = 0.01
     """A candidate is safe when it is shown to be less than this, and the margin, above stable."""
 
@@ -74,18 +75,25 @@ def fresh(shape: tuple[int, ...] = ()) -> Comparison:
 def advance(state: Comparison, sample: Sample, margins: Margins) -> Comparison:
     """The state after one more window. A window in which an arm saw nothing is no evidence, but is remembered."""
     stable, candidate = _rate(state.stable)[..., None], _rate(state.candidate)[..., None]
-    margin = np.maximum(margins.floor, margins.share * stable[..., 0])
+    margin = margin_of(stable[..., 0], margins)
     worst = margins.acceptable + margin
     near = stable + margin[..., None]
     # Whoever sees no harm in the candidate stays on the edge, and that is no bet at all.
     harmed = np.concatenate([near + LIFTS, np.maximum(candidate, near)], axis=-1)
     spared = np.concatenate([stable / 2, stable, near, np.minimum(candidate, stable + worst[..., None])], axis=-1)
     return Comparison(
-        state.harm + log_bet(sample, np.minimum(harmed, 1.0), stable, margin),
-        state.safe + log_bet(sample, spared, stable, worst),
+        state.harm + log_bet(sample, harmed, stable, margin, side="above"),
+        state.safe + log_bet(sample, spared, stable, worst, side="below"),
         _remember(state.candidate, sample.candidate_bad, sample.candidate_n),
         _remember(state.stable, sample.stable_bad, sample.stable_n),
     )
+
+
+def margin_of(baseline: ArrayLike, margins: Margins) -> Floats:
+    """How far above `baseline` is no harm."""
+    rate = np.asarray(baseline, np.float64)
+    margin: Floats = np.maximum(margins.floor, margins.share * np.minimum(rate, 1 - rate))
+    return margin
 
 
 def _rate(counts: Floats) -> Floats:

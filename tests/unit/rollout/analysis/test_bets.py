@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.rollout.analysis.bets import Sample, log_bet, log_mean
+from fairlead.rollout.analysis.bets import Sample, Side, log_bet, log_mean
 
 rates = st.floats(0, 1)
 margins = st.one_of(st.just(0.0), st.floats(1e-4, 0.5))
@@ -18,18 +18,22 @@ sizes = st.integers(1, 7)
 counts = st.integers(0, 10**7)
 
 
-def factor(n_c: float, x_c: float, n_s: float, x_s: float, bet: tuple[float, float], margin: float) -> float:
+def factor(
+    n_c: float, x_c: float, n_s: float, x_s: float, bet: tuple[float, float], margin: float, side: Side = "above"
+) -> float:
     candidate, stable = (np.array([rate]) for rate in bet)
-    return float(log_bet(Sample(n_c, x_c, n_s, x_s), candidate, stable, margin)[0])
+    return float(log_bet(Sample(n_c, x_c, n_s, x_s), candidate, stable, margin, side=side)[0])
 
 
-def expectation(n_c: int, n_s: int, bet: tuple[float, float], margin: float, truth: tuple[float, float]) -> float:
+def expectation(
+    n_c: int, n_s: int, bet: tuple[float, float], margin: float, truth: tuple[float, float], side: Side = "above"
+) -> float:
     """E[S] over every outcome of a window of these sizes."""
     total = 0.0
     for x_c, x_s in itertools.product(range(n_c + 1), range(n_s + 1)):
         chance = mass(n_c, x_c, truth[0]) * mass(n_s, x_s, truth[1])
         if chance:
-            total += chance * math.exp(factor(n_c, x_c, n_s, x_s, bet, margin))
+            total += chance * math.exp(factor(n_c, x_c, n_s, x_s, bet, margin, side))
     return total
 
 
@@ -42,8 +46,6 @@ class TestInTheNull:
     def test_a_bet_on_harm_never_pays_on_average(
         self, n_c: int, n_s: int, bet: tuple[float, float], margin: float, stable: float, below: float
     ) -> None:
-        if bet[0] <= bet[1] + margin:
-            return
         candidate = max(0.0, min(1.0, stable + margin) * (1 - below))
         assert expectation(n_c, n_s, bet, margin, (candidate, stable)) <= 1 + 1e-9
 
@@ -52,10 +54,8 @@ class TestInTheNull:
         self, n_c: int, n_s: int, bet: tuple[float, float], margin: float, stable: float, above: float
     ) -> None:
         stable *= 1 - margin
-        if bet[0] >= bet[1] + margin:
-            return
         candidate = min(1.0, stable + margin + above * (1 - stable - margin))
-        assert expectation(n_c, n_s, bet, margin, (candidate, stable)) <= 1 + 1e-9
+        assert expectation(n_c, n_s, bet, margin, (candidate, stable), "below") <= 1 + 1e-9
 
     @pytest.mark.parametrize("margin", [0.0, 0.002, 0.1])
     @pytest.mark.parametrize("sizes", [(1, 9), (5, 5), (9, 1)])
@@ -80,6 +80,13 @@ class TestOneBet:
         before = factor(n_c, x_c, n_s, x_s, bet, margin)
         assert factor(n_c, x_c + 1, n_s, x_s, bet, margin) >= before - 1e-9
         assert factor(n_c, x_c, n_s, x_s + 1, bet, margin) <= before + 1e-9
+
+    @given(n_c=sizes, n_s=sizes, bet=st.tuples(rates, rates), margin=margins, bad=rates)
+    def test_a_bet_that_is_itself_in_the_null_is_none(
+        self, n_c: int, n_s: int, bet: tuple[float, float], margin: float, bad: float
+    ) -> None:
+        side: Side = "below" if bet[0] >= bet[1] + margin else "above"
+        assert factor(n_c, round(bad * n_c), n_s, 0, bet, margin, side) == 0
 
     @given(n=counts, bad=rates, bet=st.tuples(rates, rates), margin=margins)
     def test_a_window_in_which_one_arm_saw_nothing_is_no_evidence(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray
 
 from fairlead.rollout.analysis.bets import Sample
-from fairlead.rollout.analysis.comparison import Comparison, Margins, advance, fresh
+from fairlead.rollout.analysis.comparison import Comparison, Margins, advance, fresh, margin_of
 
 ALPHA = 0.01
 MARGINS = Margins()
@@ -41,7 +41,7 @@ class TestUnderTheNull:
         for at in range(3):
             x_c, x_s = paths[:, at, 0], paths[:, at, 1]
             drift = rate if at % 2 else rate / 2
-            margin = np.maximum(MARGINS.floor, MARGINS.share * state.baseline)
+            margin = margin_of(state.baseline, MARGINS)
             worst = MARGINS.acceptable + margin
             chance *= mass(2, x_c, np.minimum(1.0, drift + margin)) * mass(3, x_s, drift)
             base = np.minimum(drift, 1 - worst)
@@ -65,7 +65,7 @@ class TestUnderTheNull:
                 rate = 0.02 * (1.5 + math.sin(step / 10))
             n_c = rng.poisson(5 if step < 40 else 40, runs)
             n_s = rng.poisson(45 if step < 40 else 60, runs)
-            margin = np.maximum(MARGINS.floor, MARGINS.share * state.baseline)
+            margin = margin_of(state.baseline, MARGINS)
             x_c, x_s = rng.binomial(n_c, rate + margin), rng.binomial(n_s, rate)
             state = advance(state, Sample(n_c, x_c, n_s, x_s), MARGINS)
             peak = np.maximum(peak, state.log_harm)
@@ -76,7 +76,7 @@ class TestUnderTheNull:
         state, peak = fresh((runs,)), np.zeros(runs)
         for _ in range(80):
             n_c, n_s = rng.poisson(20, runs), rng.poisson(180, runs)
-            worst = MARGINS.acceptable + np.maximum(MARGINS.floor, MARGINS.share * state.baseline)
+            worst = MARGINS.acceptable + margin_of(state.baseline, MARGINS)
             x_c, x_s = rng.binomial(n_c, 0.01 + worst), rng.binomial(n_s, 0.01)
             state = advance(state, Sample(n_c, x_c, n_s, x_s), MARGINS)
             peak = np.maximum(peak, state.log_safe)

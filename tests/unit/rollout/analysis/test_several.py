@@ -14,13 +14,14 @@ from fairlead.rollout.analysis.comparison import Margins, fresh
 ALPHA = 0.01
 
 
-def test_latency_at_several_boundaries_keeps_one_alpha() -> None:
+@pytest.mark.parametrize("boundaries", [(0.032, 0.064, 0.128), (0.001, 0.008, 8.0)])
+def test_latency_at_several_boundaries_keeps_one_alpha(boundaries: tuple[float, ...]) -> None:
     """The boundaries of one histogram depend on each other as strongly as can be, and it does not matter."""
-    rng, runs, boundaries = np.random.default_rng(1), 500, np.array([0.032, 0.064, 0.128])
+    rng, runs, bounds = np.random.default_rng(1), 500, np.array(boundaries)
     state, peak = fresh((runs, 3)), np.zeros(runs)
     for _ in range(40):
         arms = [rng.lognormal(math.log(0.04), 0.6, (runs, n)) for n in (10, 90)]
-        slow = [(arm[..., None] > boundaries).sum(axis=1) for arm in arms]
+        slow = [(arm[..., None] > bounds).sum(axis=1) for arm in arms]
         state = several.advance_latency(state, Sample(10, slow[0], 90, slow[1]), Margins())
         peak = np.maximum(peak, several.log_harm(state))
     assert np.mean(peak >= -math.log(ALPHA)) <= ALPHA

@@ -1,0 +1,152 @@
+"""The rules that decide: ours, by the engine's own code, and others' as they are documented.
+
+Each takes what was counted and says in which window every rollout was rolled back; never is `WINDOWS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import log, sqrt
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairlead.rollout.analysis import comparison, several
+from fairlead.rollout.analysis.bets import Sample
+from fairlead.rollout.analysis.comparison import Comparison, Margins
+from support.rollouts.world import MINUTES, PER_MINUTE, WINDOWS, Counted, Floats
+
+ALPHA, BETA = 0.01, 0.05
+Ints = NDArray[np.int64]
+Rule = Callable[[Counted], Ints]
+Advance = Callable[[Comparison, Sample, Margins], Comparison]
+
+
+def evidence(
+    counted: Counted,
+    *,
+    margins: Margins,
+    shares: tuple[float, ...],
+    advance: Advance = comparison.advance,
+    width: int = 1,
+) -> tuple[dict[float, Ints], Ints]:
+    """First windows in which harm reached 1/(share alpha), for each share; and in which safety reached 1/beta.
+
+    `width` is how many comparisons the gate has for each of the last axis' parts: two for classes, else one.
+    """
+    rollouts = counted.candidate_n.shape[1]
+    parts = counted.candidate_n.shape[2:]
+    state = comparison.fresh((rollouts, *(width * size for size in parts)))
+    harmed = {share: np.full(rollouts, WINDOWS) for share in shares}
+    proven = np.full(rollouts, WINDOWS)
+    for at in range(WINDOWS):
+        sample = Sample(
+            counted.candidate_n[at], counted.candidate_bad[at], counted.stable_n[at], counted.stable_bad[at]
+        )
+        state = advance(state, sample, margins)
+        harm, safe = (several.log_harm(state), several.log_safe(state)) if parts else (state.log_harm, state.log_safe)
+        for share, first in harmed.items():
+            first[(first == WINDOWS) & (harm >= -log(share * ALPHA))] = at
+        proven[(proven == WINDOWS) & (safe >= -log(BETA))] = at
+    return harmed, proven
+
+
+def argo(threshold: float, *, every: int, limit: int) -> Rule:
+    """Argo Rollouts: the candidate's success rate over `every` minutes; more than `limit` failures end it."""
+
+    def rule(counted: Counted) -> Ints:
+        below = _below(counted, threshold, every)
+        return _first(below.cumsum(axis=0) > limit, every)
+
+    return rule
+
+
+def flagger(threshold: float, *, failures: int) -> Rule:
+    """Flagger: the candidate's success rate of each minute; failed checks add up, and so many end it."""
+
+    def rule(counted: Counted) -> Ints:
+        return _first(_below(counted, threshold, 1).cumsum(axis=0) >= failures, 1)
+
+    return rule
+
+
+def peeked_z(counted: Counted) -> Ints:
+    """A one-sided two-proportion z-test on the totals so far, looked at every minute."""
+    totals = _totals(counted)
+    pooled = (totals.candidate_bad + totals.stable_bad) / np.maximum(totals.candidate_n + totals.stable_n, 1)
+    spread = pooled * (1 - pooled) * (1 / np.maximum(totals.candidate_n, 1) + 1 / np.maximum(totals.stable_n, 1))
+    z = _difference(totals) / np.sqrt(np.maximum(spread, 1e-12))
+    return _first((z > NormalDist().inv_cdf(1 - ALPHA)) & (totals.candidate_n > 0), 1)
+
+
+def asymptotic_sequence(counted: Counted) -> Ints:
+    """Waudby-Smith & Ramdas' asymptotic confidence sequence on the totals so far, tuned to 5,000 requests."""
+    totals = _totals(counted)
+    n = np.maximum(totals.candidate_n + totals.stable_n, 1)
+    variance = n * sum(
+        (bad / np.maximum(size, 1)) * (1 - bad / np.maximum(size, 1)) / np.maximum(size, 1)
+        for bad, size in (
+            (totals.candidate_bad, totals.candidate_n),
+            (totals.stable_bad, totals.stable_n),
+        )
+    )
+    rho2 = (-2 * log(2 * ALPHA) + log(1 - 2 * log(2 * ALPHA))) / 5000
+    width = np.sqrt(2 * (n * rho2 + 1) / (n * n * rho2) * np.log(np.sqrt(n * rho2 + 1) / (2 * ALPHA)))
+    far = _difference(totals) - np.sqrt(variance) * width > 0
+    return _first(far & (totals.candidate_bad + totals.stable_bad >= 5), 1)
+
+
+def kayenta(counted: Counted) -> Ints:
+    """Kayenta-like: Mann-Whitney on the error rates of minutes, 98 %, tolerance 0.25; judged at 10, 20, 30 minutes."""
+    by_minute = counted.minutes()
+    candidate = by_minute.candidate_bad / np.maximum(by_minute.candidate_n, 1)
+    stable = by_minute.stable_bad / np.maximum(by_minute.stable_n, 1)
+    out = np.full(candidate.shape[1], WINDOWS)
+    z = NormalDist().inv_cdf(0.99)
+    for until in (10, 20, MINUTES):
+        pairs = np.sort((candidate[:until, None] - stable[None, :until]).reshape(until * until, -1), axis=0)
+        shift = np.median(pairs, axis=0)
+        rank = max(0, int(until * until / 2 - z * sqrt(until * until * (2 * until + 1) / 12)))
+        high = pairs[rank] > 0.25 * np.abs(shift)
+        out[(out == WINDOWS) & high] = until * PER_MINUTE - 1
+    return out
+
+
+RIVALS: dict[str, Rule] = {
+    "Argo >= 99 %, 1 m, limit 0": argo(0.99, every=1, limit=0),
+    "Argo >= 95 %, 5 m, limit 3": argo(0.95, every=5, limit=3),
+    "Flagger >= 99 %, 1 m, threshold 5": flagger(0.99, failures=5),
+    "Kayenta-like": kayenta,
+    "z-test, peeked each minute": peeked_z,
+    "asymptotic sequence on totals": asymptotic_sequence,
+}
+
+
+def _below(counted: Counted, threshold: float, every: int) -> NDArray[np.bool_]:
+    """Whether the candidate's success rate was below; no requests at all count for it, which is kind to these rules."""
+    minutes = counted.minutes()
+    n, bad = (
+        one.reshape(MINUTES // every, every, -1).sum(axis=1) for one in (minutes.candidate_n, minutes.candidate_bad)
+    )
+    below: NDArray[np.bool_] = (n > 0) & (1 - bad / np.maximum(n, 1) < threshold)
+    return below
+
+
+def _totals(counted: Counted) -> Counted:
+    minutes = counted.minutes()
+    parts = (minutes.candidate_n, minutes.candidate_bad, minutes.stable_n, minutes.stable_bad)
+    return Counted(*(one.cumsum(axis=0) for one in parts))
+
+
+def _difference(totals: Counted) -> Floats:
+    difference: Floats = totals.candidate_bad / np.maximum(totals.candidate_n, 1) - totals.stable_bad / np.maximum(
+        totals.stable_n, 1
+    )
+    return difference
+
+
+def _first(crossed: NDArray[np.bool_], every: int) -> Ints:
+    """The last window of the first period in which it was crossed."""
+    found: Ints = np.where(crossed.any(axis=0), (crossed.argmax(axis=0) + 1) * every * PER_MINUTE - 1, WINDOWS)
+    return found
