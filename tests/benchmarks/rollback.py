@@ -18,7 +18,7 @@ from support.platform import Platform, doublers, running_platform, users
 TITLE = "`fairlead rollback` under load"
 STABLE, CANDIDATE = "1.0.0", "1.1.0"
 MODEL = "doubler"
-STRATEGY = {"steps": [{"weight": 5000, "minDuration": "2s"}]}
+STRATEGY = {"steps": [{"weight": 5000, "minDuration": "2s"}], "minRequests": 0}
 LAST_ANSWER_S, START_UP_S = 1.0, 0.5
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -47,6 +48,14 @@ def format_duration(seconds: float) -> str:
         count, milliseconds = divmod(milliseconds, size)
         text += f"{count}{unit}" if count else ""
     return text or "0s"
+
+
+def format_odds(log_e: float) -> str:
+    """An e-value, given as its logarithm, as people read it: 0.4, 812, 10^14."""
+    if log_e > math.log(1e6):
+        return f"10^{log_e / math.log(10):.0f}"
+    value = math.exp(max(log_e, -20.0))
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 
 # Seconds inside, "5m" outside. A plain number is taken for seconds, so that code may write 30.0.

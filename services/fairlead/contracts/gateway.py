@@ -8,11 +8,12 @@ a version string. No part may hold "~" or "_", so dots can become "_" in statist
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from fairlead.contracts.latency import GRID_MS as GRID_MS
+from fairlead.contracts.latency import check_boundary as check_boundary
 from fairlead.contracts.route import VersionRef
 from fairlead.contracts.table import Table
 from fairlead.errors import Invalid
@@ -118,19 +119,3 @@ def pin_name(table: Table, ref: VersionRef) -> str:
     order = [other for other in (table.stable, table.candidate, *table.pins) if other is not None]
     owner = next((other for other in order if other.version == ref.version), ref)
     return ref.version if owner == ref else f"{ref.version}~{ref.identity}"
-
-
-GRID_MS = (
-    *(1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048),
-    *(3072, 4096, 6144, 8192, 16384, 32768),
-)
-"""Upper bounds of the gateway's latency buckets. Fixed when a gateway starts; below 1 ms it is blind."""
-
-
-def check_boundary(milliseconds: float) -> int:
-    """The boundary, if the gateway counts at it; raises Invalid naming the nearest one that it does count at."""
-    if milliseconds in GRID_MS:
-        return int(milliseconds)
-    at = bisect_left(GRID_MS, milliseconds)
-    nearest = min(GRID_MS[max(0, at - 1) : at + 1], key=lambda bound: abs(bound - milliseconds))
-    raise Invalid(f"the gateway does not count latency at {milliseconds:g} ms; the nearest boundary is {nearest} ms")

@@ -68,6 +68,52 @@ class Counts(Document):
         return Counts(n=self.n + other.n, bad=self.bad + other.bad)
 
 
+class Arms(Document):
+    """The same thing counted for both versions."""
+
+    candidate: Counts = Counts()
+    stable: Counts = Counts()
+
+    def plus(self, other: Arms) -> Arms:
+        """Both together."""
+        return Arms(candidate=self.candidate.plus(other.candidate), stable=self.stable.plus(other.stable))
+
+
+Buckets = tuple[Annotated[int, Field(ge=0)], ...]
+
+
+class Histograms(Document):
+    """Answers by latency: how many took at most each bound of the gateways' grid, cumulative. Empty: not told."""
+
+    candidate: Buckets = ()
+    stable: Buckets = ()
+
+    def plus(self, other: Histograms) -> Histograms:
+        """Both together."""
+        return Histograms(
+            candidate=add_buckets(self.candidate, other.candidate), stable=add_buckets(self.stable, other.stable)
+        )
+
+
+def add_buckets(one: Buckets, other: Buckets) -> Buckets:
+    """Bound by bound; what is empty adds nothing."""
+    if not one or not other:
+        return one or other
+    return tuple(a + b for a, b in zip(one, other, strict=True))
+
+
+class GateEvidence(Document):
+    """What an attempt's windows so far say at one evidence gate: logarithms of e-values, for harm and for safety."""
+
+    gate: str
+    log_harm: FiniteFloat = 0.0
+    log_safe: FiniteFloat = 0.0
+    settings: str = ""
+    """What was tested, as a digest: under other margins it is another test, and begins anew."""
+    state: dict[str, tuple[FiniteFloat, ...]] = {}
+    """What the next window goes on from. Only the newest window keeps it."""
+
+
 class Window(Document):
     """What the gateways counted between two readings (architecture, section 9).
 
@@ -83,8 +129,13 @@ class Window(Document):
     stable: Counts = Counts()
     assigned: int = 0
     unserved: int = 0
+    rejections: Arms = Arms()
+    """Answers that say the request was wrong: 4xx other than 429."""
+    latency: Histograms = Histograms()
     ready: int | None = None
     gap: str | None = None
+    evidence: tuple[GateEvidence, ...] = ()
+    """What the attempt's windows up to this one say."""
 
     @model_validator(mode="after")
     def _a_gap_counts_nothing(self) -> Self:
@@ -108,9 +159,19 @@ class Window(Document):
             stable=self.stable.plus(later.stable),
             assigned=self.assigned + later.assigned,
             unserved=self.unserved + later.unserved,
+            rejections=self.rejections.plus(later.rejections),
+            latency=self.latency.plus(later.latency),
             ready=ready,
             gap=later.gap if self.gap and later.gap else None,
+            evidence=later.evidence,
         )
+
+    def passed(self) -> Window:
+        """This window when a newer one carries the state on; its e-values stay."""
+        if not any(one.state for one in self.evidence):
+            return self
+        evidence = tuple(one.model_copy(update={"state": {}}) for one in self.evidence)
+        return self.model_copy(update={"evidence": evidence})
 
 
 class Rejected(Document):

@@ -7,6 +7,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from fairlead.contracts.base import Document, Duration, Moment, digest
+from fairlead.contracts.gates import GateName as GateName
+from fairlead.contracts.gates import GateSpec as GateSpec
+from fairlead.contracts.gates import OnInconclusive, OnMetricsUnavailable
 from fairlead.contracts.manifest import ModelName, Version
 
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
@@ -90,19 +93,6 @@ class Step(Document):
     """Whether a person must approve before the next step."""
 
 
-GateName = Literal["ready", "smoke", "acknowledged", "capacity"]
-"""Every gate there is. One place, so that an unknown name is refused wherever a spec comes in, with its path."""
-
-
-class GateSpec(Document):
-    """One named check. A guard that fails rolls back; a signal that fails holds."""
-
-    name: GateName
-    """Which check."""
-    role: Literal["guard", "signal"] = "guard"
-    """What its failing means: a guard rolls back, a signal holds."""
-
-
 class WarmUp(Document):
     """What a candidate must do before any weight: become ready in time, then answer its golden rows."""
 
@@ -114,6 +104,8 @@ class WarmUp(Document):
     """How long a candidate that has weight may have no ready instance: a restart is not yet a failure."""
     smoke: bool = True
     """Whether the golden rows are asked through the gateway before the first weight."""
+    exclude: Duration = 30.0
+    """For how long after another instance became ready latency is not judged: it is cold."""
 
 
 class Strategy(Document):
@@ -132,8 +124,25 @@ class Strategy(Document):
         GateSpec(name="smoke"),
         GateSpec(name="acknowledged", role="signal"),
         GateSpec(name="capacity", role="signal"),
+        GateSpec(name="errors"),
+        GateSpec(name="starved"),
+        GateSpec(name="rejections"),
     )
-    """The checks that a weight rises behind, each named once. The four are always asked; this changes their roles."""
+    """Changes to how gates are asked: one that is not named is asked as it is here, and `latency` only when named."""
+    preset: Literal["quick", "strict"] = "quick"
+    """When a step may end: `quick` when nothing speaks for harm, `strict` when safety is shown."""
+    alpha: Annotated[float, Field(gt=0, le=0.2)] = 0.01
+    """The chance that evidence rolls back a candidate that is no worse, over the whole release."""
+    beta: Annotated[float, Field(gt=0, le=0.5)] = 0.05
+    """The chance that a candidate that is unacceptably worse is called safe (preset strict)."""
+    min_requests: Annotated[int, Field(ge=0, le=10**9)] = 20
+    """How many requests the candidate must have answered in each step."""
+    min_windows: Annotated[int, Field(ge=1, le=240)] = 10
+    """In how many windows of a step both versions must have answered (preset strict)."""
+    on_inconclusive: OnInconclusive = OnInconclusive()
+    """What happens when a step stays undecided."""
+    on_metrics_unavailable: OnMetricsUnavailable = OnMetricsUnavailable()
+    """What happens when nothing can be counted."""
     rollback_window: Duration = 3600.0
     """How long the version before stays running after a promotion, ready for one command back."""
 

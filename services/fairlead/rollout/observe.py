@@ -16,7 +16,8 @@ from fairlead.contracts.instance import Instance
 from fairlead.contracts.revision import Cause, Check, Phase, Revision, Verdict, Window
 from fairlead.contracts.route import Route, VersionRef
 from fairlead.contracts.table import Table
-from fairlead.rollout.analysis.counts import Counted, Gap, comparable, count
+from fairlead.rollout.analysis.counts import CHANGED, Counted, Gap, comparable, count
+from fairlead.rollout.policy.evidence import weigh
 from fairlead.rollout.policy.gates import acknowledged
 from fairlead.rollout.policy.observation import Observation
 from fairlead.rollout.policy.situation import Situation
@@ -93,16 +94,19 @@ class Observer:
         self._tables[route.name] = head.table
         if head.state.phase is Phase.STABLE:
             return None
-        cut, last = look.cut, self._store.windows(route.name)
+        cut, before = look.cut, self._windows(head)
         counted, gap = _counted(cut, head)
-        start = cut.start
+        start, known = cut.start, before[-1].end if before else None
+        if start is not None and known is not None and start < known:
+            # Another engine, or a clock that was set back. Counted twice, evidence would be worth nothing.
+            counted, gap = Counted(), "a part of it was counted in an earlier window"
         if start is None or gap is not None:
-            began = max(head.created_at, last[-1].end) if last else head.created_at
+            began = max(head.created_at, known) if known else head.created_at
             start = max(began, start or began)
         if start >= look.now:
             return None
         watched = cut.start is not None and (look.now - start).total_seconds() <= LATE * self._window_s
-        return Window(
+        window = Window(
             start=start,
             end=look.now,
             weight=head.table.weight,
@@ -110,9 +114,12 @@ class Observer:
             stable=counted.stable,
             assigned=counted.assigned,
             unserved=counted.unserved,
+            rejections=counted.rejections,
+            latency=counted.latency,
             ready=_ready(route, look).get(head.state.target, 0) if watched else None,
             gap=gap,
         )
+        return window.model_copy(update={"evidence": weigh(route.spec.strategy, before, window)})
 
     def observe(self, route: Route, head: Revision | None, look: Look, actions: Sequence[Action]) -> Observation:
         """The route's world at this look."""
@@ -170,7 +177,7 @@ def _counted(cut: Cut, head: Revision) -> tuple[Counted, str | None]:
         return Counted(), "the control plane was not watching"
     table = cut.tables.get(head.route)
     if table is None or not comparable(table, head.table):
-        return Counted(), "the versions of the table changed inside the window"
+        return Counted(), CHANGED
     try:
         return count(cut.before, cut.after, head.table), None
     except Gap as gap:

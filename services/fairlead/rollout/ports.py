@@ -10,7 +10,7 @@ from typing import Protocol
 from fairlead.contracts.action import Action, Outcome
 from fairlead.contracts.gateway import Key
 from fairlead.contracts.instance import Instance, Wanted
-from fairlead.contracts.revision import Check, Revision, Window
+from fairlead.contracts.revision import Buckets, Check, Revision, Window
 from fairlead.contracts.route import Route, VersionRef
 from fairlead.contracts.table import Table
 
@@ -85,6 +85,8 @@ class Reading:
     endpoints: Mapping[Key, Mapping[str, tuple[int, int]]]
     uptime_s: float | None = None
     """How long this gateway's process has run: less than the time since the last reading means a restart."""
+    latency: Mapping[Key, Buckets] = field(default_factory=dict)
+    """How many answers took at most each bound of the grid (`contracts.latency`), since the gateway began."""
 
 
 class MetricSource(Protocol):

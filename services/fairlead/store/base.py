@@ -86,7 +86,10 @@ class Ledger(Protocol):
         ...
 
     def add_window(self, route: str, window: Window) -> None:
-        """Remember what was counted since the head; at most 240, older ones merged pairwise."""
+        """Remember what was counted since the head; at most 240, older ones merged pairwise.
+
+        Only the newest keeps the state of its evidence: what was the newest becomes its `passed()`.
+        """
         ...
 
     def windows(self, route: str) -> list[Window]:

@@ -25,9 +25,9 @@ CAREFUL = [{"weight": 1000, "minDuration": "100ms", "approval": True}]
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("platform")
-    models = doublers(folder, "1.0.0", "1.1.0", strategy={"steps": STEPS})
+    models = doublers(folder, "1.0.0", "1.1.0", strategy={"steps": STEPS, "minRequests": 0})
     for name in ("careful", "patient"):
-        models |= doublers(folder, "1.0.0", "1.1.0", model=name, strategy={"steps": CAREFUL})
+        models |= doublers(folder, "1.0.0", "1.1.0", model=name, strategy={"steps": CAREFUL, "minRequests": 0})
     with running_platform(folder, models) as platform:
         yield platform
 

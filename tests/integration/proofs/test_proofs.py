@@ -14,11 +14,22 @@ from benchmarks import (
     kills,
     many_routes,
     rollback,
+    rollout_statistics,
     sampling,
     table_changes,
 )
 
-PROOFS = [hot_path, gateway_overhead, sampling, bad_candidate, table_changes, rollback, kills, many_routes]
+PROOFS = [
+    hot_path,
+    gateway_overhead,
+    sampling,
+    bad_candidate,
+    table_changes,
+    rollback,
+    kills,
+    many_routes,
+    rollout_statistics,
+]
 
 
 @pytest.mark.parametrize("module", PROOFS, ids=lambda module: module.__name__.rpartition(".")[2])

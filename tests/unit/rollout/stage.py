@@ -151,7 +151,7 @@ class Stage:
             model="iris",
             versions={name: VersionSpec(source=f"/m/{name}", artifact=name) for name in versions},
             target=Target(version=target),
-            strategy=spec.pop("strategy", Strategy(steps=STEPS)),
+            strategy=spec.pop("strategy", Strategy(steps=STEPS, min_requests=0)),
             **spec,
         )
         return self.store.put_route("iris", wish, now=self.now, actor="ada")

@@ -133,7 +133,7 @@ class TestEvidence:
         stage.settle(1, 5)  # the window in which the candidate began is a gap
         for _ in range(3):
             stage.serve(stage.ref("1.1.0"), ok=9, bad=1)
-            stage.serve(stage.ref("1.0.0"), ok=90)
+            stage.serve(stage.ref("1.0.0"), ok=81, bad=9)
             stage.settle(1, 5)
         step = stage.head
         while step.table.weight == 500:
@@ -314,3 +314,112 @@ def test_a_mirror_is_in_the_table_when_its_version_is_ready(stage: Stage) -> Non
     stage.change(mirrors=(MirrorSpec(version="1.2.0", share=100),))
     (spec,) = stage.tick()
     assert (spec.cause, [one.version.version for one in spec.table.mirrors]) == (Cause.SPEC, ["1.2.0"])
+
+
+class TestEvidenceMovesTraffic:
+    """Whole rollouts by evidence, over a real store: what the gates were told is what the world did."""
+
+    def serve(self, stage: Stage, *, bad: int) -> None:
+        """Five seconds of traffic; two gateways each count all of it."""
+        stage.serve(stage.ref("1.1.0"), ok=10 - bad, bad=bad)
+        stage.serve(stage.ref("1.0.0"), ok=90)
+        stage.settle(1, 5)
+
+    def test_a_bad_candidate_loses_its_weight_and_the_ledger_says_why(self, stage: Stage) -> None:
+        at_step(stage, 500)
+        windows = 0
+        while stage.head.state.phase is Phase.CANARY:
+            self.serve(stage, bad=5)
+            windows += 1
+        head = stage.head
+        assert windows <= 3
+        assert (head.cause, head.table.candidate) == (Cause.ROLLED_BACK, None)
+        errors = next(one for one in head.evidence if one.gate == "errors")
+        assert errors.numbers["log_harm"] >= errors.numbers["harm_at"]
+        newest = head.windows[-1].evidence[0]
+        assert newest.log_harm == pytest.approx(errors.numbers["log_harm"], abs=1e-3)
+        assert newest.state, "the last window of a revision carries the state"
+
+    def test_a_restart_of_the_engine_forgets_no_evidence(self, stage: Stage) -> None:
+        at_step(stage, 500)
+        stage.ask(ActionType.PAUSE)
+        stage.settle(2, 5)
+        for _ in range(2):
+            self.serve(stage, bad=1)
+        before = stage.store.windows("iris")[-1].evidence[0].log_harm
+        assert before > 0
+        stage.wait(3600)
+        stage.engine = stage.started()
+        stage.settle(2, 5)
+        assert stage.store.windows("iris")[-1].evidence[0].log_harm == before
+        self.serve(stage, bad=1)
+        assert stage.store.windows("iris")[-1].evidence[0].log_harm > before
+
+    def test_evidence_goes_on_over_a_step_and_begins_anew_with_an_attempt(self, stage: Stage) -> None:
+        at_step(stage, 500)
+        stage.settle(1, 5)
+        self.serve(stage, bad=1)
+        while stage.head.table.weight == 500:
+            self.serve(stage, bad=0)
+        carried = stage.head.windows[-1].evidence[0].log_harm
+        assert carried != 0
+        stage.settle(1, 0)
+        stage.turn(stage.ref("1.1.0"), ready=True)
+        stage.settle(1, 5)
+        assert stage.store.windows("iris")[-1].evidence[0].log_harm == pytest.approx(carried, abs=0.5)
+        stage.release("1.2.0")
+        stage.settle(3, 5)
+        assert stage.store.windows("iris")[-1].evidence[0].log_harm == 0
+
+    def test_four_hundred_windows_merge_into_240_and_say_the_same(self, stage: Stage) -> None:
+        at_step(stage, 500)
+        stage.ask(ActionType.PAUSE)
+        stage.settle(2, 5)
+        for at in range(400):
+            stage.serve(stage.ref("1.1.0"), ok=10 - (at == 3), bad=int(at == 3))
+            stage.serve(stage.ref("1.0.0"), ok=90)
+            stage.tick(5)
+        kept = stage.store.windows("iris")
+        assert len(kept) <= 240
+        assert sum(one.candidate.n for one in kept) == 400 * 20
+        assert sum(bool(one.evidence and one.evidence[0].state) for one in kept) == 1
+        assert sum(len(one.to_json()["evidence"]) for one in kept) == 3 * len(kept)
+
+    def test_two_engines_do_not_count_the_same_time_twice(self, stage: Stage) -> None:
+        at_step(stage, 500)
+        stage.ask(ActionType.PAUSE)
+        stage.settle(2, 5)
+        other = stage.started()
+        other.tick()
+        stage.serve(stage.ref("1.1.0"), ok=5, bad=5)
+        stage.serve(stage.ref("1.0.0"), ok=90)
+        stage.wait(5)
+        other.tick()
+        counted = stage.store.windows("iris")[-1].evidence[0].log_harm
+        stage.engine.tick()
+        assert stage.store.windows("iris")[-1].evidence[0].log_harm == counted
+
+    def test_a_clock_that_was_set_back_counts_nothing_twice(self, stage: Stage) -> None:
+        at_step(stage, 500)
+        stage.ask(ActionType.PAUSE)
+        stage.settle(3, 5)
+        stage.wait(-60)
+        for _ in range(4):
+            self.serve(stage, bad=5)
+        ends = [one.end for one in stage.store.windows("iris")]
+        assert ends == sorted(ends)
+        assert stage.store.windows("iris")[-1].evidence[0].log_harm == 0
+
+    def test_the_window_in_which_a_gateway_falls_silent_is_no_evidence_and_the_others_go_on(self, stage: Stage) -> None:
+        at_step(stage, 500)
+        stage.ask(ActionType.PAUSE)
+        stage.settle(2, 5)
+        stage.deaf = {"e2"}
+        for _ in range(2):
+            stage.serve(stage.ref("1.1.0"), ok=9, bad=1)
+            stage.serve(stage.ref("1.0.0"), ok=90)
+            stage.tick(5)
+        silent, alone = stage.store.windows("iris")[-2:]
+        assert (silent.gap, silent.candidate.n) == ("gateway e2 did not tell its counters", 0)
+        assert (alone.gap, alone.candidate.n) == (None, 10)
+        assert alone.evidence[0].log_harm > silent.evidence[0].log_harm == 0

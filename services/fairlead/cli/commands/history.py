@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -11,7 +12,8 @@ from fairlead import errors
 from fairlead.cli.connect import connect
 from fairlead.cli.options import DEFAULT_STATE, ContextOption, JsonOption, NamespaceOption, Place, StateOption
 from fairlead.cli.output import console, make_table, moment, percent, print_json
-from fairlead.contracts.revision import Revision
+from fairlead.contracts.base import format_odds
+from fairlead.contracts.revision import Revision, Window
 from fairlead.store.base import Store
 
 
@@ -21,6 +23,9 @@ def command(
         str | None, typer.Option(help="What was served then: 2026-11-21T10:00:00Z (UTC without a zone).")
     ] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Check that nobody changed the ledger.")] = False,
+    evidence: Annotated[
+        bool, typer.Option("--evidence", help="Show what was counted, window by window, and what it says.")
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, help="How many revisions, the newest.")] = 20,
     state: StateOption = DEFAULT_STATE,
     context: ContextOption = None,
@@ -36,6 +41,9 @@ def command(
     if not revisions:
         store.route(model)
         raise errors.NotFound(f"{model} has no revision yet: no version of it was ready so far")
+    if evidence:
+        _show_evidence(revisions, () if at else store.windows(model), as_json=as_json)
+        return
     if as_json:
         print_json([revision.to_json() for revision in revisions])
         return
@@ -56,6 +64,33 @@ def _row(revision: Revision) -> tuple[str, ...]:
         mirrors or "-",
         revision.actor,
         revision.reason,
+    )
+
+
+def _show_evidence(revisions: Sequence[Revision], since: Sequence[Window], *, as_json: bool) -> None:
+    """The windows that each revision took along, then those since the head."""
+    rows = [(revision.id, window) for revision in revisions for window in revision.windows]
+    rows += [("", window) for window in since]
+    if as_json:
+        print_json([{"revision": name or None, "window": window.to_json()} for name, window in rows])
+        return
+    gates = list(dict.fromkeys(one.gate for _, window in rows for one in window.evidence))
+    columns = ("UNTIL", "LED TO", "WEIGHT", "CANDIDATE", "STABLE", *(gate.upper() for gate in gates), "GAP")
+    console().print(make_table(columns, (_evidence_row(name, window, gates) for name, window in rows)))
+    print("Candidate and stable: bad of all. A gate: odds for harm / for safety, so far in the attempt.")
+
+
+def _evidence_row(name: str, window: Window, gates: Sequence[str]) -> tuple[str, ...]:
+    said = {one.gate: f"{format_odds(one.log_harm)} / {format_odds(one.log_safe)}" for one in window.evidence}
+    counts = (f"{one.bad:,} of {one.n:,}" if window.gap is None else "-" for one in (window.candidate, window.stable))
+    weight = percent(window.weight)
+    return (
+        moment(window.end),
+        name or "-",
+        weight,
+        *counts,
+        *(said.get(gate, "-") for gate in gates),
+        window.gap or "",
     )
 
 

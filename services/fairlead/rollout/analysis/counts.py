@@ -11,12 +11,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fairlead.contracts.gateway import Key, Role, key_of
-from fairlead.contracts.revision import Counts
+from fairlead.contracts.revision import Arms, Buckets, Counts, Histograms
 from fairlead.contracts.table import Table
 from fairlead.rollout.ports import Reading
 
 UPTIME_SLACK_S = 2.0
 """Uptime is told in whole seconds and a moment after the rest."""
+CHANGED = "the versions of the table changed inside the window"
+"""The gap with which every attempt begins: nothing is wrong with the metrics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,9 @@ class Counted:
     """Users' requests that were given to the candidate."""
     unserved: int = 0
     """Those of them that it did not answer well: failed, ejected, empty, overflowing."""
+    rejections: Arms = Arms()
+    """Answers that say the request was wrong (4xx other than 429), among users' requests."""
+    latency: Histograms = Histograms()
 
     def plus(self, other: Counted) -> Counted:
         """Both gateways together."""
@@ -39,6 +44,8 @@ class Counted:
             self.stable.plus(other.stable),
             self.assigned + other.assigned,
             self.unserved + other.unserved,
+            self.rejections.plus(other.rejections),
+            self.latency.plus(other.latency),
         )
 
 
@@ -64,12 +71,24 @@ def count(before: Sequence[Reading], after: Sequence[Reading], table: Table) -> 
 def _one(before: Reading, after: Reading, table: Table) -> Counted:
     _refuse_restart(before, after)
     stable = _Difference(before, after, key_of(Role.SPLIT, table, table.stable))
-    counted = Counted(stable=_stable(stable))
+    counted = Counted(
+        stable=_stable(stable),
+        rejections=Arms(stable=_rejections(stable)),
+        latency=Histograms(stable=stable.latency()),
+    )
     if table.candidate is None:
         return counted
     member = _Difference(before, after, key_of(Role.SPLIT, table, table.candidate))
     aggregate = _Difference(before, after, key_of(Role.AGGREGATE, table, table.candidate))
     return counted.plus(_candidate(member, aggregate, idempotent=table.idempotent))
+
+
+def _rejections(cluster: _Difference) -> Counts:
+    """A candidate's are told by its aggregate only, spilled requests' included: those are rejected as stable rejects,
+    so they can hide a difference and never make one.
+    """
+    rejected = max(0, cluster.of("upstream_rq_4xx") - cluster.of("upstream_rq_429"))
+    return _counts(cluster.of("upstream_rq_completed"), rejected)
 
 
 def _stable(split: _Difference) -> Counts:
@@ -96,7 +115,13 @@ def _candidate(member: _Difference, aggregate: _Difference, *, idempotent: bool)
     assigned = aggregate.of("upstream_rq_completed")
     # An answer can be counted at its endpoint just before, and at the aggregate just after the reading.
     unserved = min(assigned, max(0, assigned - ok) + refused + cut)
-    return Counted(candidate=_counts(ok + failed, failed + refused + cut), assigned=assigned, unserved=unserved)
+    return Counted(
+        candidate=_counts(ok + failed, failed + refused + cut),
+        assigned=assigned,
+        unserved=unserved,
+        rejections=Arms(candidate=_rejections(aggregate)),
+        latency=Histograms(candidate=aggregate.latency()),
+    )
 
 
 def _counts(n: int, bad: int) -> Counts:
@@ -109,6 +134,7 @@ class _Difference:
     def __init__(self, before: Reading, after: Reading, key: Key) -> None:
         self._gateway, self._key = after.gateway, key
         self._before, self._after = before.clusters.get(key, {}), after.clusters.get(key, {})
+        self._slow_before, self._slow_after = before.latency.get(key, ()), after.latency.get(key, ())
         self._first, self._last = before.endpoints.get(key, {}), after.endpoints.get(key, {})
 
     def of(self, counter: str) -> int:
@@ -123,6 +149,15 @@ class _Difference:
         ok = sum(self._rise(old[0], now[0], address) for old, now, address in pairs)
         failed = sum(self._rise(old[1], now[1], address) for old, now, address in pairs)
         return ok, failed
+
+    def latency(self) -> Buckets:
+        """The rises of the histogram's counts; empty where it was not told at both ends."""
+        if not self._slow_before and not self._before.get("upstream_rq_completed", 0):
+            return self._slow_after  # nothing had been timed yet
+        if not (self._slow_before and self._slow_after):
+            return ()
+        pairs = zip(self._slow_before, self._slow_after, strict=True)
+        return tuple(self._rise(one, other, "upstream_rq_time") for one, other in pairs)
 
     def _rise(self, before: int, after: int, what: str) -> int:
         if after < before:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import http.client
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from urllib.parse import quote
 
 from fairlead.contracts.gateway import Key, Role, parse_counter
+from fairlead.contracts.latency import GRID_MS
+from fairlead.contracts.revision import Buckets
 from fairlead.rollout.ports import Reading
 
 COUNTERS = frozenset(
     {
         "upstream_rq_completed",
+        "upstream_rq_4xx",
         "upstream_rq_5xx",
         "upstream_rq_429",
         "upstream_rq_retry_success",
@@ -22,13 +26,15 @@ COUNTERS = frozenset(
 """What the estimator reads of a cluster; nothing else is fetched."""
 
 _ROLES = (Role.SPLIT, Role.AGGREGATE)
+_TIME = "upstream_rq_time"
 _UPTIME = "server.uptime"
 _FILTER = (
-    rf"^cluster\.({'|'.join(_ROLES)})~[^.]+\.({'|'.join(sorted(COUNTERS))}|endpoint\..+\.rq_(success|error))$"
+    rf"^cluster\.({'|'.join(_ROLES)})~[^.]+\.({'|'.join(sorted(COUNTERS))}|{_TIME}|endpoint\..+\.rq_(success|error))$"
     rf"|^server\.uptime$"
 )
 # Only those ever written: a gateway with 50 routes has 40,000, and looking at all takes it three times as long.
-_PATH = f"/stats?usedonly&filter={quote(_FILTER, safe='')}"
+_PATH = f"/stats?usedonly&histogram_buckets=cumulative&filter={quote(_FILTER, safe='')}"
+_BUCKET = re.compile(r"B([0-9.e+]+)\(\d+,(\d+)\)")
 
 
 def parse_stats(text: str, *, gateway: str, at: datetime) -> Reading:
@@ -38,6 +44,7 @@ def parse_stats(text: str, *, gateway: str, at: datetime) -> Reading:
     """
     clusters: dict[Key, dict[str, int]] = {}
     endpoints: dict[Key, dict[str, tuple[int, int]]] = {}
+    latency: dict[Key, Buckets] = {}
     uptime_s: float | None = None
     for line in text.splitlines():
         name, _, value = line.partition(": ")
@@ -50,6 +57,8 @@ def parse_stats(text: str, *, gateway: str, at: datetime) -> Reading:
         key, counter = found
         if counter in COUNTERS:
             clusters.setdefault(key, {})[counter] = int(value)
+        elif counter == _TIME:
+            latency[key] = _buckets(value)
         elif counter.startswith("endpoint."):
             address, _, which = counter.removeprefix("endpoint.").rpartition(".")
             ok, failed = endpoints.setdefault(key, {}).get(address, (0, 0))
@@ -59,7 +68,13 @@ def parse_stats(text: str, *, gateway: str, at: datetime) -> Reading:
                 endpoints[key][address] = (ok, int(value))
     if uptime_s is None:
         raise ValueError("the page of counters has no server.uptime: it was cut off, or is not Envoy's")
-    return Reading(gateway=gateway, at=at, clusters=clusters, endpoints=endpoints, uptime_s=uptime_s)
+    return Reading(gateway=gateway, at=at, clusters=clusters, endpoints=endpoints, latency=latency, uptime_s=uptime_s)
+
+
+def _buckets(value: str) -> Buckets:
+    """ "B1(0,38) B2(0,39) ...", where the second number counts since the start. Another grid than ours is none."""
+    found = {float(bound): int(count) for bound, count in _BUCKET.findall(value)}
+    return tuple(found[bound] for bound in GRID_MS) if set(GRID_MS) <= found.keys() else ()
 
 
 class EnvoyStats:

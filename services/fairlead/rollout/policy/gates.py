@@ -6,7 +6,7 @@ what is not known is never evidence, for or against.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import ceil
 from typing import Literal
@@ -14,6 +14,7 @@ from typing import Literal
 from fairlead.contracts.base import format_duration
 from fairlead.contracts.revision import Check, Phase, Verdict
 from fairlead.contracts.route import TOTAL_WEIGHT, GateName
+from fairlead.rollout.policy.evidence_gates import judge_evidence
 from fairlead.rollout.policy.situation import Situation
 from fairlead.rollout.policy.steps import percent
 
@@ -73,18 +74,22 @@ def capacity(situation: Situation) -> Check:
     return _pass("capacity", f"{_instances(have)} for {percent(weight)}", have=have, need=need)
 
 
-GATES: Mapping[GateName, Gate] = {
+WORLD: Mapping[GateName, Gate] = {
     "ready": ready,
     "smoke": smoke,
     "acknowledged": acknowledged,
     "capacity": capacity,
 }
+"""Gates that look at the world as it is now; `evidence_gates` has those that look at what was counted."""
 
 ALWAYS: Mapping[GateName, Role] = {
     "ready": "guard",  # nobody gets weight who cannot answer, and who stays away loses it
     "smoke": "guard",  # a version that gives other answers than it was built with is not the one that was tested
     "acknowledged": "signal",  # steps are taken one at a time, on every gateway
     "capacity": "signal",  # an autoscaler may be about to help
+    "errors": "guard",
+    "starved": "guard",
+    "rejections": "guard",
 }
 """Asked whether or not the spec names them: a weight rises with these or not at all. A spec may change their role."""
 
@@ -98,13 +103,13 @@ class Judged:
 
 
 def judge(situation: Situation) -> list[Judged]:
-    """What every gate of the route says now."""
-    return [Judged(GATES[name](situation), role) for name, role in _roles(situation)]
-
-
-def _roles(situation: Situation) -> Iterator[tuple[GateName, Role]]:
-    roles: dict[GateName, Role] = {**ALWAYS, **{gate.name: gate.role for gate in situation.strategy.gates}}
-    yield from roles.items()
+    """What every gate of the route says now: the world first, then the evidence."""
+    named = {gate.name: gate for gate in situation.strategy.gates}
+    checks = {name: gate(situation) for name, gate in WORLD.items()} | judge_evidence(situation)
+    return [
+        Judged(check, "signal" if (named[name].role if name in named else ALWAYS[name]) == "signal" else "guard")
+        for name, check in checks.items()
+    ]
 
 
 def _instances(count: int) -> str:

@@ -22,7 +22,10 @@ class KubernetesWindows(KubernetesLedger):
 
         def added(status: Object) -> Object:
             analysis = status.get("analysis") or {}
-            lines = [*(analysis.get("windows") or () if analysis.get("head") == seq else ()), _line(window)]
+            lines = list(analysis.get("windows") or () if analysis.get("head") == seq else ())
+            # The next window carries on what this one carried; kept in both, it would be the most of what is stored.
+            lines[-1:] = [_line(Window.model_validate_json(line).passed()) for line in lines[-1:]]
+            lines.append(_line(window))
             if len(lines) > MAX_WINDOWS:
                 lines = [_line(one) for one in condensed((*self._of(route, status, seq), window))]
             return {**status, "analysis": {"head": seq, "windows": lines}}

@@ -120,6 +120,7 @@ class SqliteLedger:
     def add_window(self, route: str, window: Window) -> None:
         """Remember what was counted since the head; at most 240, older ones merged pairwise."""
         with self._database.writing(durable=False) as connection:
+            _strip_newest_window(connection, route)
             _insert_window(connection, route, window)
             rows = connection.execute(
                 "SELECT id, document FROM windows WHERE route = ? ORDER BY id", (route,)
@@ -185,6 +186,19 @@ def _insert_window(connection: sqlite3.Connection, route: str, window: Window) -
     connection.execute(
         "INSERT INTO windows (route, document) VALUES (?, ?)", (route, window.model_dump_json(by_alias=True))
     )
+
+
+def _strip_newest_window(connection: sqlite3.Connection, route: str) -> None:
+    """The next window carries on what this one carried; kept in both, it would be the most of what is stored."""
+    row = connection.execute(
+        "SELECT id, document FROM windows WHERE route = ? ORDER BY id DESC LIMIT 1", (route,)
+    ).fetchone()
+    if row is None:
+        return
+    window = Window.model_validate_json(row[1])
+    if window.passed() != window:
+        document = window.passed().model_dump_json(by_alias=True)
+        connection.execute("UPDATE windows SET document = ? WHERE id = ?", (document, row[0]))
 
 
 def microseconds(moment: datetime) -> int:

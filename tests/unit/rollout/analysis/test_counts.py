@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.contracts.gateway import Key, Role, key_of
-from fairlead.contracts.revision import Counts
+from fairlead.contracts.revision import Arms, Counts, Histograms
 from fairlead.contracts.route import VersionSpec
 from fairlead.contracts.table import Table
 from fairlead.rollout.analysis.counts import Counted, Gap, comparable, count
@@ -132,10 +132,31 @@ def test_the_two_members_response_codes_are_never_read() -> None:
     assert count([ZERO], [after], TABLE) == Counted()
 
 
+def test_rejections_are_counted_without_429_and_for_both() -> None:
+    after = a_reading(
+        endpoints={"h:1": (10, 0), "h:2": (0, 0)},
+        stable={"upstream_rq_completed": 90, "upstream_rq_4xx": 5, "upstream_rq_429": 2},
+        aggregate={"upstream_rq_completed": 10, "upstream_rq_4xx": 4},
+    )
+    assert count([ZERO], [after], TABLE).rejections == Arms(candidate=Counts(n=10, bad=4), stable=Counts(n=90, bad=3))
+
+
+def test_latency_is_the_rise_of_every_bound_and_unknown_where_one_end_is() -> None:
+    def told(candidate: tuple[int, ...], stable: tuple[int, ...], done: int) -> Reading:
+        reading = a_reading(aggregate={"upstream_rq_completed": done}, stable={"upstream_rq_completed": done})
+        return replace(reading, latency={A: candidate, S: stable})
+
+    before, after = told((1, 5), (), 5), told((3, 9), (4, 8), 9)
+    assert count([before], [after], TABLE).latency == Histograms(candidate=(2, 4), stable=())
+    fresh = told((), (), 0)
+    assert count([fresh], [after], TABLE).latency == Histograms(candidate=(3, 9), stable=(4, 8))
+
+
 def test_before_there_is_a_candidate_stable_is_counted_alone() -> None:
     table = TABLE.model_copy(update={"candidate": None, "weight": 0})
     after = a_reading(stable={"upstream_rq_completed": 5}, aggregate={"upstream_rq_completed": 5})
-    assert count([ZERO], [after], table) == Counted(stable=Counts(n=5))
+    five = Counts(n=5)
+    assert count([ZERO], [after], table) == Counted(stable=five, rejections=Arms(stable=five))
 
 
 def test_a_cluster_that_appeared_counts_from_zero() -> None:

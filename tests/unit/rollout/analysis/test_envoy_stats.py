@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from fairlead.contracts.gateway import Key, Role
+from fairlead.contracts.latency import GRID_MS
 from fairlead.rollout.analysis.envoy_stats import EnvoyStats, parse_stats
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -53,6 +54,17 @@ class TestParse:
 
     def test_the_uptime_tells_one_life_from_the_next(self) -> None:
         assert parse_stats(PAGE, gateway="edge", at=NOW).uptime_s == 61
+
+    def test_a_histogram_on_our_grid_counts_up_to_each_bound_since_the_start(self) -> None:
+        counts = [min(38, 3 * at) for at in range(len(GRID_MS))]
+        told = " ".join(f"B{bound}(0,{count})" for bound, count in zip(GRID_MS, counts, strict=True))
+        page = PAGE.replace("P0(nan,1.0) P50(nan,2.0)", told)
+        assert parse_stats(page, gateway="edge", at=NOW).latency == {STABLE: tuple(counts)}
+
+    @pytest.mark.parametrize("told", ["No recorded values", "P0(0,0)", "B0.5(1,1) B1(1,1) B5(1,1)"])
+    def test_a_histogram_on_another_grid_tells_nothing(self, told: str) -> None:
+        page = PAGE.replace("P0(nan,1.0) P50(nan,2.0)", told)
+        assert parse_stats(page, gateway="edge", at=NOW).latency == {STABLE: ()}
 
     @pytest.mark.parametrize("page", ["", PAGE.replace("server.uptime: 61\n", ""), PAGE.replace(": 3352", ": nan")])
     def test_half_a_page_is_no_reading(self, page: str) -> None:
@@ -119,7 +131,7 @@ class TestRead:
         source.read()
         (pattern,) = parse_qs(urlsplit(admin.asked[0]).query)["filter"]
         assert "upstream_rq_completed" in pattern
-        assert "rq_time" not in pattern
+        assert "upstream_rq_total" not in pattern
 
     def test_the_connection_is_kept(self, source: EnvoyStats, admin: Admin) -> None:
         for _ in range(3):

@@ -48,7 +48,7 @@ def a_route(
 
 
 def a_strategy(**changes: Any) -> Strategy:
-    return Strategy.model_validate({"steps": STEPS, "warm_up": WarmUp(), **changes})
+    return Strategy.model_validate({"steps": STEPS, "warm_up": WarmUp(), "min_requests": 0, **changes})
 
 
 def a_head(

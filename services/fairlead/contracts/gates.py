@@ -1,0 +1,120 @@
+"""Gates as a spec names them: which there are, what each may be told, and what is refused with the field's path."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from fairlead.contracts.base import Document, Duration
+from fairlead.contracts.latency import check_boundary
+from fairlead.errors import Invalid
+
+GateName = Literal[
+    "ready", "smoke", "acknowledged", "capacity", "errors", "starved", "rejections", "latency", "classes", "agreement"
+]
+"""Every gate there is. One place, so that an unknown name is refused wherever a spec comes in, with its path."""
+
+NO_SOURCE: Mapping[str, str] = {
+    "classes": "it compares how often each class was predicted, and nothing counts predictions by class yet",
+    "agreement": "it compares a mirrored answer with the live one, and nothing joins the two yet",
+}
+"""Gates whose mathematics is there and whose numbers are not: a gate that can never see data is refused."""
+
+EVIDENCE: frozenset[str] = frozenset({"errors", "starved", "rejections", "latency"})
+"""Gates that share the release's alpha."""
+
+_COMPARING = frozenset({"weight", "margin", "margin_share", "acceptable"})
+_SETTINGS: Mapping[str, frozenset[str]] = {
+    "errors": _COMPARING,
+    "rejections": _COMPARING,
+    "latency": _COMPARING | {"boundaries"},
+    "starved": frozenset({"weight", "starved_share", "chance"}),
+}
+
+
+class GateSpec(Document):
+    """One named check. A guard that fails rolls back, a signal that fails holds, and what is off is not asked.
+
+    The other fields are the evidence gates' own; docs/gates.md says what each means.
+    """
+
+    name: GateName
+    """Which check."""
+    role: Literal["guard", "signal", "off"] = "guard"
+    """What its failing means: a guard rolls back, a signal holds; what is off is not asked."""
+    weight: Annotated[float, Field(gt=0, le=100)] = 1.0
+    """Its part of alpha, relative to the other evidence gates'."""
+    margin: Annotated[float, Field(ge=0, le=0.5)] = 0.002
+    """How far above stable's rate the candidate's may be without being called worse."""
+    margin_share: Annotated[float, Field(ge=0, le=1)] = 0.2
+    """The same as a share of stable's rate; the larger of both counts."""
+    acceptable: Annotated[float, Field(gt=0, le=0.5)] = 0.01
+    """Beyond the margin: how much worse a candidate must be shown not to be (preset strict)."""
+    boundaries: Annotated[tuple[Duration, ...], Field(max_length=8)] = (0.008, 0.032, 0.128, 0.512, 2.048)
+    """Latencies at which versions are compared; each must be one at which the gateway counts."""
+    starved_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """A stretch of 30 s in which more than this share of its requests never reached the candidate is a starved one."""
+    chance: Annotated[float, Field(gt=0, lt=0.5)] = 0.02
+    """How often a healthy candidate may have such a stretch."""
+
+    @field_validator("name")
+    @classmethod
+    def _has_a_source(cls, name: str) -> str:
+        if name in NO_SOURCE:
+            raise ValueError(f"gate {name!r} has no numbers to judge: {NO_SOURCE[name]}; remove it")
+        return name
+
+    @field_validator("role")
+    @classmethod
+    def _can_be_off(cls, role: str, info: ValidationInfo) -> str:
+        name = info.data.get("name")
+        if role == "off" and name not in EVIDENCE:
+            raise ValueError(f"gate {name!r} cannot be off: no weight rises without it; make it a signal")
+        return role
+
+    @field_validator("weight", "margin", "margin_share", "acceptable", "boundaries", "starved_share", "chance")
+    @classmethod
+    def _belongs_to_the_gate(cls, value: object, info: ValidationInfo) -> object:
+        name, field = info.data.get("name"), str(info.field_name)
+        own = _SETTINGS.get(str(name), frozenset())
+        if name is not None and field not in own and value != cls.model_fields[field].default:
+            told = f"it has {', '.join(sorted(map(_spelled, own)))}" if own else "it has none"
+            raise ValueError(f"not a setting of gate {name!r}: {told}")
+        return value
+
+    @field_validator("boundaries")
+    @classmethod
+    def _is_counted(cls, boundaries: tuple[float, ...]) -> tuple[float, ...]:
+        if not boundaries:
+            raise ValueError("name at least one boundary")
+        if list(boundaries) != sorted(set(boundaries)):
+            raise ValueError("boundaries must rise")
+        try:
+            return tuple(check_boundary(round(1000 * bound, 6)) / 1000 for bound in boundaries)
+        except Invalid as error:
+            raise ValueError(error.message) from None
+
+
+class OnInconclusive(Document):
+    """What happens when a step is still undecided `after` so long: hold on, promote (go on) or roll back."""
+
+    after: Duration = 7200.0
+    """How long a step may stay undecided."""
+    do: Literal["hold", "promote", "rollback"] = "hold"
+    """Hold on, go on, or go back."""
+
+
+class OnMetricsUnavailable(Document):
+    """What happens when nothing could be counted for so long: hold on, or roll back. Never is it evidence."""
+
+    hold: Duration = 900.0
+    """How long it is waited for, watching in vain."""
+    then: Literal["hold", "rollback"] = "hold"
+    """Hold on, or go back."""
+
+
+def _spelled(field: str) -> str:
+    first, *rest = field.split("_")
+    return first + "".join(map(str.capitalize, rest))

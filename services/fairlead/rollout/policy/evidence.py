@@ -1,0 +1,153 @@
+"""The evidence of an attempt, window by window: what each evidence gate's bets have won so far.
+
+A fold over windows whose state is written down in the newest one, so whoever comes next (another tick, another
+process) goes on from what was stored. A window with a gap changes nothing: what was not counted is no evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import log
+
+import numpy as np
+
+from fairlead.contracts.base import canonical, digest
+from fairlead.contracts.gates import EVIDENCE, GateName, GateSpec
+from fairlead.contracts.latency import GRID_MS
+from fairlead.contracts.revision import Arms, GateEvidence, Window
+from fairlead.contracts.route import Strategy
+from fairlead.rollout.analysis import comparison, limit, several
+from fairlead.rollout.analysis.bets import Sample
+from fairlead.rollout.analysis.comparison import Comparison, Margins
+
+STRETCH_S = 30.0
+"""Starving comes in stretches, because an ejected instance stays away for a while: one observation each."""
+STRETCH_REQUESTS = 20
+UNTIMED_SHARE = 0.001
+"""Latency is judged in windows in which at most so many of the candidate's answers came from elsewhere."""
+
+State = Mapping[str, tuple[float, ...]]
+Weigh = Callable[[GateSpec, State, Window], tuple[State, float, float]]
+
+DEFAULTS: Mapping[GateName, GateSpec] = {name: GateSpec(name=name) for name in ("errors", "starved", "rejections")}
+"""Asked whether or not the spec names them."""
+
+
+def asked(strategy: Strategy) -> list[GateSpec]:
+    """The evidence gates of a route, as they are to be asked."""
+    named = {gate.name: gate for gate in strategy.gates if gate.name in EVIDENCE}
+    return [gate for gate in ({**DEFAULTS, **named}).values() if gate.role != "off"]
+
+
+def threshold(strategy: Strategy, gate: GateSpec) -> float:
+    """The logarithm of the evidence at which this gate fails: its part of alpha, as odds. All parts together are 1."""
+    whole = sum(one.weight for one in asked(strategy))
+    return -log(strategy.alpha * gate.weight / whole)
+
+
+def weigh(strategy: Strategy, before: Sequence[Window], window: Window) -> tuple[GateEvidence, ...]:
+    """What all windows of the attempt say, `window` included; `before` are those that came before it."""
+    carried = {one.gate: one for one in before[-1].evidence} if before else {}
+    return tuple(_weighed(strategy, gate, carried, before, window) for gate in asked(strategy))
+
+
+def _weighed(
+    strategy: Strategy, gate: GateSpec, carried: Mapping[str, GateEvidence], before: Sequence[Window], window: Window
+) -> GateEvidence:
+    settings = digest(canonical({**gate.to_json(), "role": "", "weight": 0}))[:10]
+    last = carried.get(gate.name)
+    if last is None or last.settings != settings:
+        last = GateEvidence(gate=gate.name, settings=settings)
+    if window.gap is not None:
+        return last
+    if gate.name == "latency" and (not is_timed(window) or is_cold(before, window, strategy.warm_up.exclude)):
+        return last
+    state, harm, safe = _WEIGH[gate.name](gate, last.state, window)
+    return GateEvidence(gate=gate.name, settings=settings, log_harm=harm, log_safe=safe, state=dict(state))
+
+
+def is_timed(window: Window) -> bool:
+    """True when the candidate's time is its own: nothing was retried or answered by somebody else."""
+    elsewhere = abs(window.assigned - window.candidate.n) + window.unserved
+    return bool(window.latency.candidate and window.latency.stable) and elsewhere <= UNTIMED_SHARE * window.assigned
+
+
+def is_cold(before: Sequence[Window], window: Window, exclude_s: float) -> bool:
+    """True when one more of the candidate's instances became ready a moment ago: new ones are slow for a while."""
+    later = window
+    for earlier in reversed(before):
+        # More at the end of `later` than before it: somebody came while it lasted.
+        if later.ready is not None and earlier.ready is not None and later.ready > earlier.ready:
+            return (window.end - later.end).total_seconds() < exclude_s
+        if (window.end - earlier.end).total_seconds() >= exclude_s:
+            return False
+        later = earlier
+    return False
+
+
+def _errors(gate: GateSpec, state: State, window: Window) -> tuple[State, float, float]:
+    return _compared(gate, state, Arms(candidate=window.candidate, stable=window.stable))
+
+
+def _rejections(gate: GateSpec, state: State, window: Window) -> tuple[State, float, float]:
+    return _compared(gate, state, window.rejections)
+
+
+def _compared(gate: GateSpec, state: State, arms: Arms) -> tuple[State, float, float]:
+    sample = Sample(arms.candidate.n, arms.candidate.bad, arms.stable.n, arms.stable.bad)
+    after = comparison.advance(_load(state, ()), sample, _margins(gate))
+    return _dump(after), float(after.log_harm), float(after.log_safe)
+
+
+def _latency(gate: GateSpec, state: State, window: Window) -> tuple[State, float, float]:
+    at = [GRID_MS.index(round(1000 * bound)) for bound in gate.boundaries]
+    (n_c, x_c), (n_s, x_s) = (
+        (histogram[-1], np.array([histogram[-1] - histogram[index] for index in at]))
+        for histogram in (window.latency.candidate, window.latency.stable)
+    )
+    after = several.advance_latency(_load(state, (len(at),)), Sample(n_c, x_c, n_s, x_s), _margins(gate))
+    return _dump(after), float(several.log_harm(after)), float(several.log_safe(after))
+
+
+def _starved(gate: GateSpec, state: State, window: Window) -> tuple[State, float, float]:
+    """One observation per stretch: did most of the candidate's requests go elsewhere?"""
+    hits, n = state.get("stretches", (0.0, 0.0))
+    seconds, assigned, elsewhere = state.get("open", (0.0, 0.0, 0.0))
+    seconds += window.seconds
+    assigned += window.assigned
+    elsewhere += max(0, window.assigned - window.candidate.n)
+    if seconds >= STRETCH_S and assigned >= STRETCH_REQUESTS:
+        hits, n = hits + (elsewhere > gate.starved_share * assigned), n + 1
+        seconds = assigned = elsewhere = 0.0
+    after = {"stretches": (hits, n), "open": (seconds, assigned, elsewhere)}
+    return after, float(limit.log_harm(hits, n, gate.chance)), float(limit.log_safe(hits, n, gate.chance))
+
+
+_WEIGH: Mapping[str, Weigh] = {
+    "errors": _errors,
+    "rejections": _rejections,
+    "latency": _latency,
+    "starved": _starved,
+}
+
+
+def _margins(gate: GateSpec) -> Margins:
+    return Margins(floor=gate.margin, share=gate.margin_share, acceptable=gate.acceptable)
+
+
+def _load(state: State, shape: tuple[int, ...]) -> Comparison:
+    if not state:
+        return comparison.fresh(shape)
+    harm, safe, candidate, stable = (
+        np.array(state[name]).reshape(*shape, -1) for name in ("harm", "safe", "candidate", "stable")
+    )
+    return Comparison(harm, safe, candidate, stable)
+
+
+def _dump(after: Comparison) -> State:
+    return dict(_flat(after))
+
+
+def _flat(after: Comparison) -> Iterator[tuple[str, tuple[float, ...]]]:
+    for name in ("harm", "safe", "candidate", "stable"):
+        yield name, tuple(map(float, getattr(after, name).ravel()))

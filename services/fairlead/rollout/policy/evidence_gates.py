@@ -1,0 +1,165 @@
+"""The evidence gates: what the bets have won so far, as pass, fail or inconclusive with a sentence for a person.
+
+Fail means that the evidence for harm has reached this gate's part of alpha. Pass needs, by preset, that nothing speaks
+for harm (`quick`, which proves nothing) or that safety is shown (`strict`). Everything else is inconclusive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import log
+
+from fairlead.contracts.base import format_duration, format_odds
+from fairlead.contracts.gates import GateName, GateSpec
+from fairlead.contracts.revision import Check, Counts, GateEvidence, Phase, Verdict, Window
+from fairlead.rollout.analysis.counts import CHANGED
+from fairlead.rollout.policy.evidence import asked, threshold
+from fairlead.rollout.policy.situation import Situation
+
+_WORSE: Mapping[str, str] = {
+    "errors": "fails more often than",
+    "rejections": "rejects more requests than",
+    "latency": "is slower than",
+    "starved": "did not get most of its requests, unlike",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Weighing:
+    """One evidence gate, asked in one situation."""
+
+    situation: Situation
+    gate: GateSpec
+
+    @property
+    def evidence(self) -> GateEvidence:
+        """What the newest window says."""
+        windows = self.situation.observation.windows
+        found = windows[-1].evidence if windows else ()
+        return next((one for one in found if one.gate == self.gate.name), GateEvidence(gate=self.gate.name))
+
+    def judge(self) -> Check:
+        """The verdict. Before the first weight there is nothing to compare, and nobody to harm."""
+        situation = self.situation
+        if situation.head.state.phase is not Phase.CANARY:
+            return self._check(Verdict.PASS, "nothing to compare before the first weight")
+        if self.evidence.log_harm >= threshold(situation.strategy, self.gate):
+            return self._check(Verdict.FAIL, self._harm())
+        blind = self._blind()
+        if blind is not None:
+            return blind
+        held = self._held()
+        return self._undecided(held) if held else self._check(Verdict.PASS, self._passed())
+
+    def _blind(self) -> Check | None:
+        """Nothing could be counted just now: hold, and after a while what the spec says."""
+        windows, wish = self.situation.observation.windows, self.situation.strategy.on_metrics_unavailable
+        if not windows or windows[-1].gap in (None, CHANGED):
+            return None
+        # Only what was watched: that the control plane was away says nothing about the metrics.
+        seconds = 0.0
+        for window in reversed(windows):
+            if window.gap is None:
+                break
+            seconds += window.seconds if window.ready is not None else 0.0
+        if wish.then == "rollback" and seconds > wish.hold:
+            why = f"nothing could be counted for {format_duration(wish.hold)}, and onMetricsUnavailable says roll back"
+            return self._check(Verdict.FAIL, why)
+        return self._check(Verdict.INCONCLUSIVE, f"the last window is no evidence: {windows[-1].gap}")
+
+    def _held(self) -> str:
+        """What is still missing for a pass; empty when nothing is."""
+        strategy, step = self.situation.strategy, self._step()
+        answered, both = sum(one.candidate.n for one in step), sum(is_informative(one) for one in step)
+        candidate = self.situation.candidate
+        if answered < strategy.min_requests:
+            return f"{candidate} answered {answered:,} of {strategy.min_requests:,} requests in this step"
+        if self.gate.name == "starved":
+            return self._starving()
+        if strategy.preset == "quick":
+            return ""
+        if both < strategy.min_windows:
+            return f"both versions answered in {both} of {strategy.min_windows} windows of this step"
+        shown, enough = self.evidence.log_safe, -log(strategy.beta)
+        if shown < enough:
+            return f"safety is not shown yet: {format_odds(shown)} of {format_odds(enough)} to 1"
+        return ""
+
+    def _starving(self) -> str:
+        _, assigned, elsewhere = self.evidence.state.get("open", (0.0, 0.0, 0.0))
+        if assigned and elsewhere > self.gate.starved_share * assigned:
+            return f"{elsewhere:,.0f} of its last {assigned:,.0f} requests did not reach {self.situation.candidate}"
+        return ""
+
+    def _undecided(self, held: str) -> Check:
+        wish = self.situation.strategy.on_inconclusive
+        if wish.do == "hold" or self.situation.elapsed_s <= wish.after:
+            return self._check(Verdict.INCONCLUSIVE, held)
+        after = f"after {format_duration(wish.after)} ({held}), and onInconclusive says"
+        if wish.do == "promote":
+            return self._check(Verdict.PASS, f"undecided {after} go on")
+        return self._check(Verdict.FAIL, f"undecided {after} roll back")
+
+    def _harm(self) -> str:
+        against = format_odds(threshold(self.situation.strategy, self.gate))
+        told = f"{self.situation.candidate} {_WORSE[self.gate.name]} {self.situation.stable}"
+        return f"{told}: {self._counted()}evidence {format_odds(self.evidence.log_harm)} to 1, {against} is enough"
+
+    def _passed(self) -> str:
+        strategy = self.situation.strategy
+        if self.gate.name == "starved":
+            return "its requests reach it"
+        if strategy.preset == "strict":
+            return f"safe: {self._counted()}evidence {format_odds(self.evidence.log_safe)} to 1"
+        most = format_odds(threshold(strategy, self.gate))
+        told = f"{self._counted()}evidence of harm {format_odds(self.evidence.log_harm)} of {most} to 1"
+        return f"no harm seen, which is no proof of safety: {told}"
+
+    def _counted(self) -> str:
+        """Both versions' counts over the attempt, where the gate has two numbers to show."""
+        arms = self._arms()
+        if arms is None:
+            return ""
+        shown = (f"{one.bad:,} of {one.n:,}" for one in arms)
+        return f"{' against '.join(shown)}, "
+
+    def _arms(self) -> tuple[Counts, Counts] | None:
+        windows = [one for one in self.situation.observation.windows if is_informative(one)]
+        if self.gate.name == "errors":
+            return _sum([one.candidate for one in windows]), _sum([one.stable for one in windows])
+        if self.gate.name == "rejections":
+            arms = [one.rejections for one in windows]
+            return _sum([one.candidate for one in arms]), _sum([one.stable for one in arms])
+        return None
+
+    def _step(self) -> list[Window]:
+        entered = self.situation.head.state.entered_at
+        return [one for one in self.situation.observation.windows if one.start >= entered and one.gap is None]
+
+    def _check(self, verdict: Verdict, reason: str) -> Check:
+        strategy, evidence = self.situation.strategy, self.evidence
+        numbers = {
+            "log_harm": round(evidence.log_harm, 4),
+            "log_safe": round(evidence.log_safe, 4),
+            "harm_at": round(threshold(strategy, self.gate), 4),
+            "safe_at": round(-log(strategy.beta), 4),
+        }
+        if arms := self._arms():
+            numbers |= {"candidate_n": arms[0].n, "candidate_bad": arms[0].bad}
+            numbers |= {"stable_n": arms[1].n, "stable_bad": arms[1].bad}
+        return Check(gate=self.gate.name, verdict=verdict, reason=reason, numbers=numbers)
+
+
+def judge_evidence(situation: Situation) -> dict[GateName, Check]:
+    """What every evidence gate of the route says now."""
+    return {gate.name: Weighing(situation, gate).judge() for gate in asked(situation.strategy)}
+
+
+def is_informative(window: Window) -> bool:
+    """True when both versions answered in it."""
+    return window.candidate.n > 0 and window.stable.n > 0
+
+
+def _sum(counts: list[Counts]) -> Counts:
+    return Counts(n=sum(one.n for one in counts), bad=sum(one.bad for one in counts))
