@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from types import SimpleNamespace
+from typing import get_args
+
+from pydantic.alias_generators import to_camel
 
 from docs.tables import bare, table_below
 from fairlead.cli import exits
 from fairlead.contracts import telemetry
 from fairlead.contracts.action import ActionType
+from fairlead.contracts.gates import NO_SOURCE, GateName, GateSpec
 from fairlead.rollout.policy import gates
 from fairlead.serving.http import problems
 from fairlead.serving.settings import Settings
@@ -17,6 +21,7 @@ from fairlead.serving.settings import Settings
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 SERVICE = DOCS / "model-service.md"
 ROLLOUTS = DOCS / "rollouts.md"
+GATES = DOCS / "gates.md"
 
 
 def test_the_settings_table_has_every_setting_with_its_default() -> None:
@@ -41,8 +46,19 @@ def test_the_error_table_has_every_error_with_its_status() -> None:
 
 def test_the_gate_table_has_every_gate_with_its_role() -> None:
     shown = {bare(name): role for name, role, *_ in table_below(ROLLOUTS, "Gates")}
-    assert shown == dict(gates.ALWAYS)
-    assert shown.keys() == gates.GATES.keys()
+    assert shown == {name: gates.ALWAYS[name] for name in gates.WORLD}
+
+
+def test_the_page_of_gates_has_every_gate_that_can_be_asked_with_its_role() -> None:
+    shown = {bare(name): role for name, *_, role in table_below(GATES, "What each gate asks")}
+    asked = {name: gates.ALWAYS.get(name, "only when named") for name in get_args(GateName) if name not in NO_SOURCE}
+    assert shown == asked
+
+
+def test_the_page_of_gates_has_every_setting_of_a_gate() -> None:
+    text = GATES.read_text()
+    own = GateSpec.model_fields.keys() - {"name", "role"}
+    assert [name for name in own if f"`{to_camel(name)}`" not in text] == []
 
 
 def test_the_action_table_has_every_action() -> None:
