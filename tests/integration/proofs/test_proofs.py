@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks import (
     bad_candidate,
+    evidence_rollback,
     gateway_overhead,
     hot_path,
     kills,
@@ -29,6 +30,7 @@ PROOFS = [
     kills,
     many_routes,
     rollout_statistics,
+    evidence_rollback,
 ]
 
 

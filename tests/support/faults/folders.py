@@ -20,9 +20,18 @@ def make(root: Path, name: str, version: str) -> Path:
     return folder
 
 
-def behave(folder: Path, *, fail: float = 0, delay_ms: float = 0, hang: bool = False) -> None:
-    """From its next call on. The default is: well."""
+def rename_field(folder: Path, old: str, new: str) -> None:
+    """A version whose input has another name: it answers its own golden rows, and rejects what callers send."""
+    code, golden = folder / "model.py", folder / "golden.jsonl"
+    code.write_text(
+        code.read_text().replace(f"{old}: float = Field", f"{new}: float = Field").replace(f"row.{old}", f"row.{new}")
+    )
+    golden.write_text(golden.read_text().replace(f'"input": {{"{old}"', f'"input": {{"{new}"'))
+
+
+def behave(folder: Path, *, fail: float = 0, delay_ms: float = 0, slow_ms: float = 0, hang: bool = False) -> None:
+    """From its next call on. The default is: well. `slow_ms` is the median of a log-normal delay, sigma 0.6."""
     control = folder.parent / f"{folder.name}.faults.json"
     draft = control.with_suffix(".new")
-    draft.write_text(json.dumps({"fail": fail, "delay_ms": delay_ms, "hang": hang}))
+    draft.write_text(json.dumps({"fail": fail, "delay_ms": delay_ms, "slow_ms": slow_ms, "hang": hang}))
     draft.rename(control)

@@ -77,6 +77,8 @@ class Weighing:
             return f"{candidate} answered {answered:,} of {strategy.min_requests:,} requests in this step"
         if self.gate.name == "starved":
             return self._starving()
+        if strategy.min_requests and not self.evidence.state:
+            return f"nothing could be judged yet: no window in which {candidate}'s answers were all its own"
         if strategy.preset == "quick":
             return ""
         if both < strategy.min_windows:

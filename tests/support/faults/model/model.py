@@ -20,18 +20,19 @@ class Doubled(BaseModel):
 
 
 class Doubler(fairlead.Model[Number, Doubled]):
-    """`{"fail": 0.3}`, `{"delay_ms": 300}`, `{"hang": true}`; no file: well. Read anew at each call."""
+    """`{"fail": 0.3}`, `{"delay_ms": 300}`, `{"slow_ms": 6}`, `{"hang": true}`; no file: well. Read at each call."""
 
     def load(self, artifact: Path) -> None:
         self.control = artifact.parent / f"{artifact.name}.faults.json"
-        self.draw = random.Random(1).random
+        self.random = random.Random(1)
 
     def predict(self, rows: list[Number]) -> list[Doubled]:
         faults = self._faults()
         time.sleep(faults.get("delay_ms", 0) / 1000)
+        time.sleep(faults.get("slow_ms", 0) / 1000 * self.random.lognormvariate(0, 0.6))
         while self._faults().get("hang"):
             time.sleep(0.02)
-        if self.draw() < faults.get("fail", 0):
+        if self.random.random() < faults.get("fail", 0):
             raise RuntimeError("failed on command")
         return [Doubled(value=2 * row.value) for row in rows]
 

@@ -1,0 +1,145 @@
+"""Evidence moves traffic: real processes, a real Envoy, open-loop users; how soon a bad candidate has no weight."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fairlead.contracts.revision import Cause, Revision
+from support import proof
+from support.faults import folders
+from support.load.open_loop import OpenLoop
+from support.platform import Platform, doublers, running_platform, users
+
+TITLE = "a bad candidate at 10 % of 50 requests/s loses its weight by evidence"
+STABLE, CANDIDATE = "1.0.0", "1.1.0"
+MODEL = "doubler"
+MOST_EXTRA_BAD = 5
+"""Bad answers that users get before the weight is 0, at most in one run."""
+LATENCY = {"name": "latency", "boundaries": ["8ms", "16ms", "32ms", "64ms"]}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One way to be worse, how long it may take to be noticed (median, seconds), and by which gate."""
+
+    name: str
+    gate: str
+    within_s: float
+    spoil: Callable[[Path], None]
+    runs: int
+    bad_for_users: bool = True
+    """False where users do not get the bad answers, because the gateway asks stable instead."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The load, and which cases."""
+
+    rate: float
+    cases: tuple[str, ...]
+    runs: int
+    at_most_s: float
+
+
+PLANS: Mapping[proof.Size, Plan] = {
+    "full": Plan(50, ("5 % errors", "latency doubled", "a renamed field"), 10, 180),
+    "reduced": Plan(100, ("a renamed field",), 1, 40),
+}
+
+
+def prove(size: proof.Size, folder: Path) -> proof.Findings:
+    """Each case on a platform of its own; a rolled-back version is retried for the next run."""
+    found, plan = proof.Findings(), PLANS[size]
+    for number, case in enumerate(one for one in _cases(plan.runs) if one.name in plan.cases):
+        judge(case, _run(case, plan, folder / str(number)), found)
+    return found
+
+
+def _cases(runs: int) -> list[Case]:
+    return [
+        Case("5 % errors", "errors", 30, lambda at: folders.behave(at, fail=0.05), runs, bad_for_users=False),
+        Case("latency doubled", "latency", 60, lambda at: folders.behave(at, slow_ms=12), runs, bad_for_users=False),
+        Case("a renamed field", "rejections", 30, lambda at: None, max(1, runs // 2)),
+    ]
+
+
+def _run(case: Case, plan: Plan, folder: Path) -> list[dict[str, Any]]:
+    folder.mkdir()
+    strategy = {
+        "steps": [{"weight": 1000, "minDuration": "10m"}],
+        "gates": [LATENCY] if case.gate == "latency" else [],
+    }
+    models = doublers(folder, STABLE, CANDIDATE, model=MODEL, strategy=strategy)
+    stable, candidate = (folder / "models" / MODEL / version for version in (STABLE, CANDIDATE))
+    if case.gate == "latency":
+        folders.behave(stable, slow_ms=6)
+    if case.gate == "rejections":
+        folders.rename_field(candidate, "value", "number")
+    runs = []
+    with running_platform(folder, models) as platform:
+        for turn in range(case.runs):
+            runs.append(_one(platform, plan, case, candidate, first=turn == 0))
+    return runs
+
+
+def _one(platform: Platform, plan: Plan, case: Case, candidate: Path, *, first: bool) -> dict[str, Any]:
+    folders.behave(candidate, slow_ms=6 if case.gate == "latency" else 0)
+    with OpenLoop(platform.url, rate=plan.rate, seconds=plan.at_most_s, request=users(MODEL)) as load:
+        platform.command(*(("release", MODEL, CANDIDATE) if first else ("retry", MODEL)))
+        case.spoil(candidate)
+        step = platform.wait_for(MODEL, "the candidate has its share", candidate=CANDIDATE, weight=1000, within=30)
+        back = _rolled_back(platform, plan.at_most_s)
+        time.sleep(0.5)
+        load.stop()
+        summary = load.result()
+    check = next((one for one in back.evidence if back.reason.find(f": {one.gate}: ") >= 0), None)
+    return {
+        "seconds": round((back.created_at - step.created_at).total_seconds(), 2),
+        "gate": check.gate if check else "",
+        "reason": back.reason,
+        "numbers": check.numbers if check else {},
+        "sent": summary.sent,
+        "badForUsers": summary.failed,
+    }
+
+
+def _rolled_back(platform: Platform, within: float) -> Revision:
+    platform.process.wait_until(
+        lambda: platform.head(MODEL).cause is Cause.ROLLED_BACK, "the candidate is rolled back", within=within
+    )
+    return platform.head(MODEL)
+
+
+def judge(case: Case, runs: list[dict[str, Any]], found: proof.Findings) -> None:
+    """The claims of one case."""
+    seconds = [one["seconds"] for one in runs]
+    median = statistics.median(seconds)
+    what = f"{case.name}: first weight -> weight 0, median of {len(runs)}, s"
+    found.claim(
+        what,
+        f"at most {case.within_s:g}",
+        f"{median:.1f} ({min(seconds):.1f} to {max(seconds):.1f})",
+        median <= case.within_s,
+    )
+    gates = sorted({one["gate"] for one in runs})
+    found.claim(f"{case.name}: rolled back by", case.gate, ", ".join(gates), gates == [case.gate])
+    bad = [one["badForUsers"] for one in runs]
+    if case.bad_for_users:
+        found.told(f"{case.name}: bad answers to users, most in one run", max(bad))
+    else:
+        found.claim(
+            f"{case.name}: bad answers to users, most in one run",
+            f"at most {MOST_EXTRA_BAD}",
+            max(bad),
+            max(bad) <= MOST_EXTRA_BAD,
+        )
+    found.numbers[case.name] = runs
+
+
+if __name__ == "__main__":
+    proof.run("evidence_rollback", TITLE, prove)
