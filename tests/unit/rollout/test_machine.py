@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from fairlead.contracts.action import Action, ActionType, Outcome
-from fairlead.contracts.revision import Cause, Phase, Revision
+from fairlead.contracts.revision import Cause, Phase, Revision, Verdict
 from fairlead.contracts.route import TOTAL_WEIGHT, Timeouts, VersionRef, VersionSpec
 from unit.rollout.stage import Killed, Stage
 
@@ -39,6 +39,7 @@ class Rollouts(RuleBasedStateMachine):
         self.stage = Stage()
         self.checked = 0
         self.deaths = 0
+        self.failed = 0
 
     @initialize(version=versions)
     def begin(self, version: str) -> None:
@@ -108,6 +109,17 @@ class Rollouts(RuleBasedStateMachine):
         if version in self.stage.route.spec.versions:
             self.stage.bad ^= {self.stage.ref(version)}
 
+    @rule(n=st.integers(1, 200), bad=st.sampled_from((0.0, 0.0, 0.02, 0.5)))
+    def users_ask(self, n: int, bad: float) -> None:
+        """Stable answers nine times as many, and well."""
+        head = self.stage.store.head("iris")
+        if head is None or not head.table.weight or head.table.candidate is None:
+            return
+        failed = round(n * bad)
+        self.failed += failed
+        self.stage.serve(head.table.candidate, ok=n - failed, bad=failed)
+        self.stage.serve(head.table.stable, ok=9 * n)
+
     @rule()
     def everything_works_for_a_while(self) -> None:
         for _ in range(4):
@@ -171,6 +183,8 @@ class Rollouts(RuleBasedStateMachine):
             assert revision.cause is Cause.ROLLED_BACK
             assert revision.action
             assert self.stage.ready(stable), "rolled back onto nothing"
+        if revision.cause is Cause.ROLLED_BACK and ": errors:" in revision.reason:
+            assert self.failed, "evidence against a candidate that never failed"
         if before.state.paused and revision.cause in (Cause.STEP, Cause.PROMOTED):
             raise AssertionError("a paused rollout went on")
         assert revision.state.attempt == before.state.attempt + (revision.cause is Cause.RELEASED)
@@ -178,6 +192,7 @@ class Rollouts(RuleBasedStateMachine):
 
     def check_rise(self, before: Revision, revision: Revision, ref: VersionRef) -> None:
         assert revision.cause in (Cause.STEP, Cause.PROMOTED)
+        assert {check.verdict for check in revision.evidence} == {Verdict.PASS}
         answering = [name for name in self.stage.programmed if name not in self.stage.deaf]
         assert answering
         assert all(self.stage.programmed[name] >= before.seq for name in answering)
