@@ -66,6 +66,13 @@ def _routes() -> dict[str, Any]:
 def _route_status() -> Schema:
     # Nothing is required: a window may be there before the first whole status.
     status = lean(structural(Status))
+    # A copy for whoever looks; the window itself is in `analysis`, and its parts are a page of their own.
+    status["properties"]["lastWindow"] = {
+        "type": "object",
+        "nullable": True,
+        "description": "What the gateways counted last.",
+        "x-kubernetes-preserve-unknown-fields": True,
+    }
     status["properties"] |= {
         "conditions": _conditions(),
         "analysis": {
