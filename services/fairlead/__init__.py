@@ -4,18 +4,18 @@ The names below are the only promised ones. Importing them pulls in no web frame
 or a notebook may import a model class for the price of pydantic.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+import importlib as _importlib
+import typing as _typing
 
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from fairlead.model import Model as Model
 
 __version__ = "0.1.0"
 __all__ = ["Model", "__version__"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _typing.Any:
     # When asked for (PEP 562): every command imports this package, and few of them need a model class.
     if name == "Model":
-        return importlib.import_module("fairlead.model").Model
+        return _importlib.import_module("fairlead.model").Model
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,7 +14,19 @@ def test_every_promised_name_is_there() -> None:
 
 
 def test_no_other_name_looks_promised() -> None:
-    modules = {"errors", "model", "contracts", "serving", "rollout", "routing", "store", "control", "local", "cli"}
+    modules = {
+        "errors",
+        "logs",
+        "model",
+        "contracts",
+        "serving",
+        "rollout",
+        "routing",
+        "store",
+        "control",
+        "local",
+        "cli",
+    }
     assert {name for name in vars(fairlead) if not name.startswith("_")} - modules <= set(fairlead.__all__)
 
 

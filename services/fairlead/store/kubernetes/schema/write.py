@@ -38,4 +38,6 @@ _Plain.add_representer(str, _Plain.represent_str)
 
 
 def _dump(document: dict[str, Any]) -> str:
-    return yaml.dump(document, Dumper=_Plain, sort_keys=False, default_flow_style=None, width=10_000, allow_unicode=True)
+    return yaml.dump(
+        document, Dumper=_Plain, sort_keys=False, default_flow_style=None, width=10_000, allow_unicode=True
+    )
