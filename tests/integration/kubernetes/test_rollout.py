@@ -31,7 +31,7 @@ def a_spec(target: str, *, versions: dict[str, VersionSpec] | None = None) -> Ro
         model="iris",
         versions=versions or {"1.0.0": ONE, "1.1.0": TWO},
         target=Target(version=target),
-        strategy=Strategy(steps=steps, rollback_window=60),
+        strategy=Strategy(steps=steps, rollback_window=60, min_requests=0),
     )
 
 
