@@ -47,5 +47,5 @@ class Iris(fairlead.Model[Flower, Species]):
         return [self._species(row) for row in self.classifier.predict_proba(batch).tolist()]
 
     def _species(self, row: list[float]) -> Species:
-        named = dict(zip(self.labels, row, strict=True))
-        return Species(label=max(self.labels, key=named.__getitem__), probabilities=Probabilities(**named))
+        likeliest = self.labels[row.index(max(row))]
+        return Species.model_validate({"label": likeliest, "probabilities": dict(zip(self.labels, row, strict=True))})
