@@ -133,6 +133,8 @@ def other_plain(path: Path, value: Any, most: int | None) -> Any:
             return not value
         case int():
             return value - 1 if value == most else value + 1
+        case float():
+            return value / 2
         case str() if value[-1:] in "smh" and value[:-1].isdigit():
             return f"{int(value[:-1]) + 1}{value[-1]}"
         case str() if value[-2:] in ("Mi", "Gi"):

@@ -115,6 +115,7 @@ class Session:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=_hears_ctrl_c,
             )
         self._background.append((command.text, process))
         deadline = time.monotonic() + self._limit
@@ -125,6 +126,11 @@ class Session:
             if time.monotonic() > deadline:
                 raise PageFailed(f"{place}: after {self._limit:g} s: {command.text}\n{difference(expected, text)}")
             time.sleep(0.05)
+
+
+def _hears_ctrl_c() -> None:
+    """A run that was started in the background ignores Ctrl-C, and would hand that down."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _interrupt(process: subprocess.Popen[bytes]) -> bool:
