@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -87,8 +87,79 @@ async def ask(
     app: Any, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None, *, chunk: int = 0
 ) -> Reply:
     """One request to an ASGI application; the body in chunks of so many bytes, or at once."""
-    given = {"content-type": "application/json"} | (headers or {})
-    scope = {
+    scope = _scope(method, path, headers or {})
+    parts = [body[i : i + chunk] for i in range(0, len(body), chunk)] if chunk and body else [body]
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        if not parts:
+            await asyncio.Event().wait()  # a client that stays and says no more
+        return {"type": "http.request", "body": parts.pop(0), "more_body": bool(parts)}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    return _received(sent)
+
+
+class Wire:
+    """The reply of a request on the short way: keeps what is sent, and whether it came in one piece."""
+
+    def __init__(self, *, takes_whole: bool = True) -> None:
+        self.takes_whole = takes_whole
+        self.in_one_piece = False
+        self._sent: list[MutableMapping[str, Any]] = []
+        self._ended = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        """Take one of ASGI's messages."""
+        self._sent.append(message)
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            self._ended.set()
+
+    def whole(self, head: bytes, body: bytes) -> bool:
+        """Take a good answer in one piece."""
+        if not self.takes_whole:
+            return False
+        self.in_one_piece = True
+        lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
+        headers = [tuple(line.split(b": ", 1)) for line in lines]
+        self._sent += [{"status": 200, "headers": headers}, {"body": body}]
+        self._ended.set()
+        return True
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run it."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def reply(self) -> Reply:
+        """What the client got in the end."""
+        await asyncio.wait_for(self._ended.wait(), 10)
+        await asyncio.gather(*self._tasks)
+        return _received(self._sent)
+
+
+def begin(
+    app: App, path: str, body: bytes, headers: dict[str, str] | None = None, *, method: str = "POST", wire: Wire
+) -> Callable[[], None] | None:
+    """Offer one request to the short way; what to call where its client leaves, None where it is not taken."""
+    return app.short.begin(_scope(method, path, headers or {}), body, wire)
+
+
+async def ask_shortly(app: App, path: str, body: bytes, headers: dict[str, str] | None = None) -> Reply:
+    """One prediction on the short way, which must take it."""
+    wire = Wire()
+    assert begin(app, path, body, headers, wire=wire) is not None
+    return await wire.reply()
+
+
+def _scope(method: str, path: str, headers: dict[str, str]) -> dict[str, Any]:
+    given = {"content-type": "application/json"} | headers
+    return {
         "type": "http",
         "asgi": {"version": "3.0"},
         "http_version": "1.1",
@@ -102,18 +173,9 @@ async def ask(
         "client": ("test", 1),
         "headers": [(name.encode(), value.encode()) for name, value in given.items()],
     }
-    parts = [body[i : i + chunk] for i in range(0, len(body), chunk)] if chunk and body else [body]
-    sent: list[dict[str, Any]] = []
 
-    async def receive() -> dict[str, Any]:
-        if not parts:
-            await asyncio.Event().wait()  # a client that stays and says no more
-        return {"type": "http.request", "body": parts.pop(0), "more_body": bool(parts)}
 
-    async def send(message: dict[str, Any]) -> None:
-        sent.append(message)
-
-    await app(scope, receive, send)
+def _received(sent: Sequence[MutableMapping[str, Any]]) -> Reply:
     head = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
     return Reply(sent[0]["status"], head, b"".join(message.get("body", b"") for message in sent[1:]))
 

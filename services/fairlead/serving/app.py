@@ -14,7 +14,20 @@ import prometheus_client
 import fairlead
 from fairlead import logs
 from fairlead.serving.formats import folder as folders
-from fairlead.serving.http import api, docs, endpoint, exchange, front, golden, health, predict, presence, server, v2
+from fairlead.serving.http import (
+    api,
+    docs,
+    endpoint,
+    exchange,
+    front,
+    golden,
+    health,
+    predict,
+    presence,
+    server,
+    short,
+    v2,
+)
 from fairlead.serving.inference import contract, dataplane, lifecycle
 from fairlead.serving.observe import metrics
 from fairlead.serving.settings import Settings
@@ -67,6 +80,8 @@ class App:
             state=self.state,
             meter=self.metrics,
         )
+        # What is all here when it is read skips the envelope's task; the server offers it.
+        self.short = short.Short(self.envelope, self.front)
 
     async def __call__(self, scope: exchange.Scope, receive: exchange.Receive, send: exchange.Send) -> None:
         """Answer a request."""
@@ -115,7 +130,7 @@ def run(folder: Path, settings: Settings) -> None:
                 "pid": os.getpid(),
             },
         )
-        server.server(app.envelope, app.envelope.identity, app.state, settings).run(sockets=[listener])
+        server.server(app.envelope, app.short, app.state, settings).run(sockets=[listener])
     logger.info("stopped")
 
 

@@ -36,6 +36,29 @@ def test_a_bad_input_is_refused_with_a_reason_and_harms_nobody(iris: Service, ba
     assert "raceback" not in iris.process.log.read_text()[logged:]
 
 
+@pytest.mark.parametrize("bad", EVERYTHING, ids=lambda bad: bad.name)
+def test_the_short_way_and_the_long_way_refuse_with_the_same_bytes(iris: Service, bad: Bad) -> None:
+    """A deadline keeps a request from the short way (a second one, or in what is no HTTP, changes nothing)."""
+    with_deadline = bad.data.replace(b"\r\n", b"\r\nx-deadline-ms: 60000\r\n", 1)
+    short, long = (iris.send(data, then_end=bad.then_end) for data in (bad.data, with_deadline))
+    assert anonymous(short) == anonymous(long)
+
+
+def test_the_short_way_and_the_long_way_answer_with_the_same_bytes(iris: Service) -> None:
+    given, expected = golden()
+    short = iris.send(post(PREDICT, given))
+    long = iris.send(post(PREDICT, given, {"x-deadline-ms": "60000"}))
+    assert anonymous(short) == anonymous(long)
+    assert short.json() == expected
+
+
+def anonymous(reply: Reply) -> tuple[int, list[tuple[str, str]], bytes]:
+    """An answer without what differs between two of the same: its request id, and the time."""
+    request_id = reply.headers["x-request-id"]
+    kept = [(name, value) for name, value in reply.headers.items() if name not in ("date", "x-request-id")]
+    return reply.status, kept, reply.body.replace(request_id.encode(), b"")
+
+
 def check_refusal(reply: Reply, bad: Bad) -> None:
     assert reply.status == bad.status, reply
     assert reply.headers["content-type"] == "application/problem+json"

@@ -193,3 +193,20 @@ def run(*arguments: str, env: dict[str, str] | None = None) -> subprocess.Comple
         )
     except subprocess.TimeoutExpired as late:
         raise ProcessFailed(f"it did not end: {late}") from None
+
+
+def test_an_idle_connection_is_closed_after_its_time_and_not_before(tmp_path: Path, doubler: Path) -> None:
+    request = b"GET /livez HTTP/1.1\r\nhost: test\r\n\r\n"
+    with (
+        Service(doubler, log=tmp_path / "log", env={"FAIRLEAD_SERVING_KEEP_ALIVE_S": "1"}) as service,
+        service.connect() as connection,
+    ):
+        for _ in range(3):  # a timer from the first answer would end the connection before the last
+            connection.sendall(request)
+            assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+            time.sleep(0.4)
+        connection.sendall(request)
+        answered = time.monotonic()
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+        assert connection.recv(4096) == b""
+        assert 0.9 < time.monotonic() - answered < 5

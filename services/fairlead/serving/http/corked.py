@@ -10,12 +10,31 @@ import asyncio
 from typing import Any
 
 
+class Cork:
+    """Sends at the end of a turn what its transports hold. One for all connections: one handle, not one an answer."""
+
+    def __init__(self) -> None:
+        self._holding: list[Corked] = []
+
+    def hold(self, transport: Corked, loop: asyncio.AbstractEventLoop) -> None:
+        """Let `transport` send at the end of this turn of `loop`."""
+        if not self._holding:
+            loop.call_soon(self._release)
+        self._holding.append(transport)
+
+    def _release(self) -> None:
+        holding, self._holding = self._holding, []
+        for transport in holding:
+            transport.flush()
+
+
 class Corked(asyncio.Transport):
     """A transport in front of the real one; everything but writing and closing is passed on."""
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, cork: Cork) -> None:
         self._transport = transport
         self._loop = loop
+        self._cork = cork
         self._held: list[bytes] = []
         # Called for every request, so bound once.
         self.is_closing = transport.is_closing  # type: ignore[method-assign]
@@ -25,17 +44,18 @@ class Corked(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send at the end of this turn."""
         if not self._held:
-            self._loop.call_soon(self._flush)
-        self._held.append(bytes(data))
+            self._cork.hold(self, self._loop)
+        self._held.append(data if type(data) is bytes else bytes(data))
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Send what is held now."""
         if self._held:
             held, self._held = self._held, []
             self._transport.write(held[0] if len(held) == 1 else b"".join(held))
 
     def close(self) -> None:
         """Send what is held, then close."""
-        self._flush()
+        self.flush()
         self._transport.close()
 
     def abort(self) -> None:

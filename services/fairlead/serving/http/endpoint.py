@@ -13,19 +13,22 @@ from typing import Any, NamedTuple
 from fairlead.serving.http import body as bodies
 from fairlead.serving.http import exchange, problems
 from fairlead.serving.http.presence import Presence
+from fairlead.serving.inference.batching import Ticket
 from fairlead.serving.inference.dataplane import DataPlane
 
 LINGER_S = 1.0  # how long a client may go on sending a body that has been refused
+
+
+Encode = Callable[[list[Any]], bytes]
 
 
 class Call(NamedTuple):
     """A decoded request: its rows, and how their answers are written."""
 
     rows: list[Any]
-    encode: Callable[[list[Any]], bytes]
+    encode: Encode
 
 
-_JSON = (b"content-type", b"application/json")
 Decode = Callable[[bytes], Call]
 
 
@@ -36,23 +39,38 @@ class Endpoint:
         self._decode = decode
         self._plane = plane
         self._presence = presence
-        self._max_body_bytes = max_body_bytes
+        self.max_body_bytes = max_body_bytes
+
+    def check(self, head: exchange.Exchange) -> None:
+        """Refuse a request by its head. Raises NotJson, Invalid or BodyTooLarge."""
+        bodies.check_head(head, self.max_body_bytes)
+
+    def admit(self, body: bytes, deadline: float | None = None) -> tuple[Ticket, Encode]:
+        """Decode a whole body and queue its rows; their ticket, and how the answers are written.
+
+        Raises Invalid, NotReady, Overloaded or DeadlineExceeded.
+        """
+        rows, encode = self._decode(body)
+        return self._plane.submit(rows, len(body), deadline), encode
+
+    def give_up(self, ticket: Ticket) -> None:
+        """Nobody waits for this ticket any more."""
+        self._plane.give_up(ticket)
 
     async def __call__(self, scope: exchange.Scope, receive: exchange.Receive, send: exchange.Send) -> None:
         """Answer one POST; every error becomes a problem document, a client that has left gets nothing."""
         head: exchange.Exchange = scope[exchange.KEY]
         try:
-            bodies.check_head(head, self._max_body_bytes)
+            self.check(head)
             # The deadline counts from here and not from the last byte: a slow upload is part of the caller's wait.
             deadline = head.deadline(self._plane.clock()) if head.deadline_ms else None
-            body = await bodies.read(receive, self._max_body_bytes)
-            rows, encode = self._decode(body)
-            ticket = self._plane.submit(rows, len(body), deadline)
+            body = await bodies.read(receive, self.max_body_bytes)
+            ticket, encode = self.admit(body, deadline)
             self._presence.expect(ticket, receive)
             try:
                 answers = await ticket.future
             except asyncio.CancelledError:
-                self._plane.give_up(ticket)
+                self.give_up(ticket)
                 if ticket.client_gone:
                     return
                 raise
@@ -70,11 +88,4 @@ class Endpoint:
         except Exception as error:
             await head.refuse(error, send)
             return
-        await send(
-            {
-                "type": "http.response.start",
-                "status": 200,
-                "headers": [_JSON, (b"content-length", b"%d" % len(payload))],
-            }
-        )
-        await send({"type": "http.response.body", "body": payload})
+        await head.answer(payload, send)

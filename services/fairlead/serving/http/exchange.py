@@ -25,6 +25,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 KEY = "fairlead.exchange"
 CLIENT_GONE = 499
+OTHER = "other"  # the protocol of what is no prediction
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +61,18 @@ class Exchange:
             if self._envelope.state.draining:
                 message["headers"].append((b"connection", b"close"))
         await self._send(message)
+
+    def good_head(self, payload: bytes) -> bytes | None:
+        """The headers of a good answer, as bytes, as `answer` sends them; None while the service drains."""
+        if self._envelope.state.draining:
+            return None
+        return self._envelope.good_head % (len(payload), self.request_id)
+
+    async def answer(self, payload: bytes, send: Send) -> None:
+        """Send a good answer."""
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(payload))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": payload})
 
     def deadline(self, now: float) -> float | None:
         """When the caller stops waiting, on the clock that gave `now`; None where it did not say. Raises Invalid."""
@@ -101,22 +114,24 @@ class Envelope:
         self.state = state
         self.model, self.version = model, version
         self.identity = [(b"x-model-name", model.encode()), (b"x-model-version", version.encode())]
+        identity = b"".join(b"%b: %b\r\n" % field for field in self.identity).replace(b"%", b"%%")
+        self.good_head = (
+            b"content-type: application/json\r\ncontent-length: %d\r\n" + identity + b"x-request-id: %b\r\n\r\n"
+        )
+        """Of a good answer, short of its length and request id."""
         self._app = app
         self._protocols = protocols
         self._meter = meter
-        self._in_flight = 0
-        meter.in_flight.set_function(lambda: self._in_flight)
+        self.in_flight = 0
+        meter.in_flight.set_function(lambda: self.in_flight)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; never raises, except to pass on a cancellation."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began = time.perf_counter()  # not the loop's clock: uvloop's counts whole milliseconds
-        protocol = self._protocols.get(scope["path"], "other")
-        predicts = protocol != "other"
+        account = self.begin(scope)
         exchange = scope[KEY] = Exchange(self, scope, send)
-        self._in_flight += predicts
         try:
             await self._app(scope, receive, exchange.send)
         except Exception as error:
@@ -125,5 +140,30 @@ class Envelope:
             else:
                 await exchange.refuse(error, exchange.send)
         finally:
-            self._in_flight -= predicts
-            self._meter.request_answered(protocol, exchange.status or CLIENT_GONE, time.perf_counter() - began)
+            account.close(exchange.status or CLIENT_GONE)
+
+    def begin(self, scope: Scope) -> Account:
+        """Count a request from now on."""
+        protocol = self._protocols.get(scope["path"], OTHER)
+        self.in_flight += protocol != OTHER
+        return Account(self, protocol)
+
+    def end(self, protocol: str, status: int, seconds: float) -> None:
+        """Count the answer of a request that had begun."""
+        self.in_flight -= protocol != OTHER
+        self._meter.request_answered(protocol, status, seconds)
+
+
+class Account:
+    """One request in the metrics, from its head to its last byte."""
+
+    __slots__ = ("_began", "_envelope", "_protocol")
+
+    def __init__(self, envelope: Envelope, protocol: str) -> None:
+        self._envelope = envelope
+        self._protocol = protocol
+        self._began = time.perf_counter()  # not the loop's clock: uvloop's counts whole milliseconds
+
+    def close(self, status: int) -> None:
+        """The request has ended so."""
+        self._envelope.end(self._protocol, status, time.perf_counter() - self._began)

@@ -10,7 +10,7 @@ from types import FrameType
 import uvicorn
 
 from fairlead import errors
-from fairlead.serving.http import connection, exchange
+from fairlead.serving.http import connection, exchange, short
 from fairlead.serving.inference.lifecycle import Lifecycle
 from fairlead.serving.settings import Settings
 
@@ -72,11 +72,11 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def server(app: exchange.App, identity: list[tuple[bytes, bytes]], state: Lifecycle, settings: Settings) -> Server:
-    """The server for an application, ready to run on a listening socket."""
+def server(app: exchange.Envelope, shortcut: short.Short, state: Lifecycle, settings: Settings) -> Server:
+    """The server for an application and its short way, ready to run on a listening socket."""
     config = uvicorn.Config(
         app,
-        http=connection.identified(identity),
+        http=connection.served(app.identity, shortcut),
         loop="uvloop",
         ws="none",
         lifespan="on",

@@ -48,6 +48,9 @@ class Contract:
         # Not SerializeAsAny: an answer is written as its declared type, whatever a subclass adds.
         self._answer: TypeAdapter[BaseModel] = TypeAdapter(answer_type)
         self._answers: TypeAdapter[list[BaseModel]] = TypeAdapter(list[answer_type])  # type: ignore[valid-type]
+        # For every request: what the adapters' own methods call, without their checks of options.
+        self._read_one = self._one.validator.validate_json
+        self._write_one = self._answer.serializer.to_json
         self._may_hold_nan = tuple(
             name for name, field in answer_type.model_fields.items() if _may_hold_float(field.annotation)
         )
@@ -55,7 +58,7 @@ class Contract:
     def decode_one(self, body: bytes) -> list[BaseModel]:
         """One row from a JSON object. Raises Invalid."""
         try:
-            return [self._one.validate_json(body)]
+            return [self._read_one(body)]
         except ValidationError as problem:
             raise invalid(problem) from None
 
@@ -76,7 +79,7 @@ class Contract:
 
     def encode_one(self, answers: Sequence[BaseModel]) -> bytes:
         """The only answer, as a JSON object."""
-        return self._honest(self._answer.dump_json(answers[0]), answers)
+        return self._honest(self._write_one(answers[0]), answers)
 
     def encode_many(self, answers: list[BaseModel]) -> bytes:
         """The answers, as a JSON list."""
