@@ -15,6 +15,7 @@ from fairlead.routing.envoy.sources import REQUEST_TIMEOUT_S
 from fairlead.routing.publish.server import HOLD_S
 from fairlead.routing.snapshot import Endpoint
 from support.envoy import validate
+from unit.routing import goldens
 
 ADMIN = Endpoint("127.0.0.1", 9901)
 ASKED = [Endpoint("127.0.0.1", 8082), Endpoint("shop-control-plane.ml.svc.cluster.local.", 8082)]
@@ -23,6 +24,20 @@ ASKED = [Endpoint("127.0.0.1", 8082), Endpoint("shop-control-plane.ml.svc.cluste
 @pytest.mark.parametrize("control_plane", ASKED, ids=lambda one: one.host)
 def test_envoy_takes_it(control_plane: Endpoint, tmp_path: Path) -> None:
     assert validate(rest_bootstrap(control_plane, admin=ADMIN, cluster="shop", node="edge-1"), tmp_path) is None
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in goldens.FOLDER.iterdir()))
+def test_envoy_takes_every_golden_configuration(name: str, tmp_path: Path) -> None:
+    assert validate(json.loads((goldens.FOLDER / f"{name}.json").read_text(encoding="utf-8")), tmp_path) is None
+
+
+def test_envoy_refuses_a_golden_configuration_whose_cluster_is_missing(tmp_path: Path) -> None:
+    configuration = json.loads((goldens.FOLDER / "stable.json").read_text(encoding="utf-8"))
+    clusters = configuration["static_resources"]["clusters"]
+    configuration["static_resources"]["clusters"] = [one for one in clusters if one["name"] == "control"]
+    refusal = validate(configuration, tmp_path)
+    assert refusal is not None
+    assert "unknown" in refusal
 
 
 def test_it_counts_as_a_gateway_on_one_machine_does() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from fairlead.routing.envoy.actions import pin, split
+from fairlead.routing.envoy.actions import pin, retries, split
 from fairlead.routing.envoy.proto import CONTROL, MODELS, ROUTES, Json, put, seconds, typed
 from fairlead.routing.rules import EXPLAIN_HEADER, VERSION_HEADER, Goal, Path, Rule, Shape, rules
 from fairlead.routing.snapshot import Routed
@@ -27,6 +27,7 @@ def route_configuration(routed: Sequence[Routed], *, pending: Iterable[str], cor
                 "name": MODELS,
                 "domains": ["*"],
                 "include_request_attempt_count": True,
+                "retry_policy": retries(idempotent=True),  # of every route that has none of its own
                 **cors,
                 "routes": [
                     *_platform(),

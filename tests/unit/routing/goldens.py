@@ -1,0 +1,70 @@
+"""Whole gateway configurations, kept as files: a change of what Envoy is told is then something to read in a diff.
+
+`PYTHONPATH=tests python -m unit.routing.goldens` writes them anew.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from fairlead.contracts.table import Mirror
+from fairlead.routing.compile import compile
+from fairlead.routing.envoy.bootstrap import bootstrap
+from fairlead.routing.envoy.static import render_static
+from fairlead.routing.snapshot import Endpoint, Routed, Settings
+from unit.routing.tables import V1, V2, Endpoints, iris
+
+FOLDER = Path(__file__).parent / "golden"
+SETTINGS = Settings(port=8080)  # no source of routes: they are in the file
+
+
+def _hosts(routed: Sequence[Routed], host: str = "127.0.0.1") -> Endpoints:
+    return {
+        (one.table.namespace, one.table.model, ref): [Endpoint(host, 9000 + place)]
+        for one in routed
+        for place, ref in enumerate(one.table.pins)
+    }
+
+
+def configurations() -> Mapping[str, Any]:
+    """The bootstrap with everything in it, by the name of its file."""
+    stable = [iris(1, pins=(V1,))]
+    canary = [
+        iris(
+            7,
+            pins=(V1, V2),
+            candidate=V2,
+            weight=500,
+            attempt=2,
+            sticky="x-user-id",
+            mirrors=(Mirror(version=V2, share=1_000),),
+        )
+    ]
+    # What may not be asked twice, by names instead of addresses, with all that a gateway can be told.
+    careful = [iris(3, pins=(V1,), idempotent=False, request_timeout_s=90.0)]
+    told = replace(SETTINGS, host="0.0.0.0", cors_origins=("https://a.example",), access_log="/dev/stdout")
+    return {
+        "stable": _static(stable, _hosts(stable), SETTINGS),
+        "canary": _static(canary, _hosts(canary), SETTINGS, pending=["wine"]),
+        "careful": _static(careful, _hosts(careful, "iris-aaaaaaaaaa.ml.svc.cluster.local."), told),
+    }
+
+
+def _static(routed: Sequence[Routed], endpoints: Endpoints, settings: Settings, pending: Sequence[str] = ()) -> Any:
+    snapshot = compile(routed, endpoints, settings, pending)
+    return render_static(snapshot, bootstrap("/srv/gateway", admin=Endpoint("127.0.0.1", 9901)))
+
+
+def written(configuration: Any) -> str:
+    """As it stands in the file."""
+    return json.dumps(configuration, indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    for name, configuration in configurations().items():
+        (FOLDER / f"{name}.json").write_text(written(configuration), encoding="utf-8")
