@@ -1,7 +1,7 @@
 # One door for developers. Bodies live in ci/; `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down test e2e check format models charts bench bench-statistics lock clean
+.PHONY: help up down test e2e check format models charts bench bench-statistics bench-invariants lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -32,6 +32,9 @@ charts:  ## write what is generated in charts/: schemas, tables of values, the g
 
 bench:  ## every proof at full size; results go to tests/benchmarks/results (BENCH="hot_path rollback")
 	@ci/bench $(BENCH)
+
+bench-invariants:  ## a hundred thousand random steps of the engine, dying at any write
+	@ci/bench invariants
 
 bench-statistics:  ## simulated rollouts: false alarms and time to roll back, beside other tools' rules; with plots
 	@ci/bench rollout_statistics

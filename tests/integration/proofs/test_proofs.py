@@ -12,6 +12,7 @@ from benchmarks import (
     evidence_rollback,
     gateway_overhead,
     hot_path,
+    invariants,
     kills,
     many_routes,
     rollback,
@@ -31,6 +32,7 @@ PROOFS = [
     many_routes,
     rollout_statistics,
     evidence_rollback,
+    invariants,
 ]
 
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from fairlead import errors
 from fairlead.contracts.revision import Cause, Checkpoint, Revision, Window, find_break
+from fairlead.store.sqlite import documents
 from fairlead.store.sqlite.database import Database
 from fairlead.store.windows import MAX_WINDOWS
 
@@ -145,7 +146,7 @@ class SqliteLedger:
         with self._database.reading() as connection:
             rows = connection.execute(f"SELECT document FROM revisions WHERE {where}", parameters).fetchall()
         try:
-            return [Revision.model_validate_json(document) for (document,) in rows]
+            return [documents.revision(document) for (document,) in rows]
         except ValidationError as error:
             raise errors.Invalid(
                 f"a revision in {self._database.path} cannot be read: {error.errors()[0]['msg']}",

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from fairlead import errors
 from fairlead.contracts.route import Route, RouteSpec
+from fairlead.store.sqlite import documents
 from fairlead.store.sqlite.database import Database
 
 
@@ -18,7 +19,7 @@ class SqliteRoutes:
         """All routes, by name."""
         with self._database.reading() as connection:
             rows = connection.execute("SELECT document FROM routes ORDER BY name").fetchall()
-        return [Route.model_validate_json(document) for (document,) in rows]
+        return [documents.route(document) for (document,) in rows]
 
     def route(self, name: str) -> Route:
         """One route. Raises NotFound, naming the routes there are."""
@@ -75,7 +76,7 @@ class SqliteRoutes:
     def _route(self, name: str) -> Route | None:
         with self._database.reading() as connection:
             row = connection.execute("SELECT document FROM routes WHERE name = ?", (name,)).fetchone()
-        return Route.model_validate_json(row[0]) if row else None
+        return documents.route(row[0]) if row else None
 
     def _missing(self, name: str) -> errors.NotFound:
         names = ", ".join(route.name for route in self.routes()) or "none yet"
