@@ -12,16 +12,44 @@ import os
 import socket
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from fairlead import errors
-from fairlead.cli.options import Place
+from fairlead.cli.options import (
+    DEFAULT_STATE,
+    ContextOption,
+    JsonOption,
+    NamespaceOption,
+    Place,
+    ReasonOption,
+    StateOption,
+)
 
 DOOR = "control.sock"
 BACK_WITHIN_S = 15.0
 """How long a control plane that was there may take to come back: the supervisor restarts it within seconds."""
 ANSWER_WITHIN_S = 10.0
+
+
+def command_for(verb: str, help: str) -> Callable[..., None]:
+    """The command of a verb that needs nothing but the model."""
+
+    def command(
+        model: Annotated[str, typer.Argument(help="The model.")],
+        reason: ReasonOption = "",
+        state: StateOption = DEFAULT_STATE,
+        context: ContextOption = None,
+        namespace: NamespaceOption = None,
+        as_json: JsonOption = False,
+    ) -> None:
+        ask(Place(state, context, namespace), model, verb, reason=reason, as_json=as_json)
+
+    command.__doc__ = help
+    return command
 
 
 def ask(place: Place, model: str, verb: str, *, reason: str, as_json: bool, to_revision: int | None = None) -> None:

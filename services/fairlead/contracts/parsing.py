@@ -49,7 +49,9 @@ class _UniqueKeys(yaml.SafeLoader):
 
 
 def _said(found: ErrorDetails) -> str:
-    """pydantic's sentence, and for the usual trap of YAML what to do about it."""
+    """pydantic's sentence, or our own without its preface; for the usual trap of YAML also what to do about it."""
+    if found["type"] == "value_error":
+        return str(found["ctx"]["error"])
     if found["type"] == "string_type" and isinstance(found["input"], int | float):
         return f"{found['msg']}; YAML reads {found['input']} as a number: write it in quotes"
     return found["msg"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from fairlead import errors
+from fairlead.contracts import parsing
 
 ENV_PREFIX = "FAIRLEAD_SERVING_"
 
@@ -70,17 +70,5 @@ def read(environ: Mapping[str, str], **flags: Any) -> Settings:
     if environ.get("PORT"):
         values.setdefault("port", environ["PORT"])
     values.update((name, value) for name, value in flags.items() if value is not None)
-    try:
-        return Settings.model_validate(values)
-    except ValidationError as cause:
-        details = tuple(
-            errors.Detail(loc=problem["loc"] or ("settings",), msg=problem["msg"], type=problem["type"])
-            for problem in cause.errors(include_url=False, include_context=False)
-        )
-        first = details[0]
-        field = ".".join(str(part) for part in first.loc)
-        raise errors.Invalid(
-            f"setting {field}: {first.msg}",
-            details=details,
-            hint=f"Settings are flags or variables named {ENV_PREFIX}<FIELD>, such as {ENV_PREFIX}DRAIN_S.",
-        ) from cause
+    hint = f"Settings are flags or variables named {ENV_PREFIX}<FIELD>, such as {ENV_PREFIX}DRAIN_S."
+    return parsing.parse(Settings, values, "settings", hint=hint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 import httpx
 
 from fairlead.contracts.route import VersionRef
+from fairlead.contracts.table import Table
 from fairlead.routing.compile import compile
 from fairlead.routing.envoy.bootstrap import bootstrap
 from fairlead.routing.envoy.sources import from_folder
@@ -22,6 +24,19 @@ from support.envoy import Envoy, free_ports, running_envoy
 V1 = VersionRef(version="1.0.0", identity="a" * 10)
 V2 = VersionRef(version="1.1.0", identity="b" * 10)
 V3 = VersionRef(version="1.2.0-rc.1", identity="c" * 10)
+
+
+def iris(seq: int, weight: int, **more: object) -> Routed:
+    """Iris with a candidate at this weight."""
+    fields = {"candidate": V2, "pins": (V1, V2), "weight": weight, **more}
+    return Routed("iris", seq, Table.model_validate({"model": "iris", "stable": V1, **fields}))
+
+
+def bad(snapshot: Snapshot, seq: int) -> Snapshot:
+    """Passes every check of ours, and not Envoy's."""
+    [(name, routes)] = snapshot.routes.items()
+    text = json.dumps(routes).replace('"iris": 1', f'"iris": {seq}').replace('"timeout": "10s"', '"timeout": "-1s"')
+    return replace(snapshot, routes={name: json.loads(text)}, revisions={"iris": seq})
 
 
 def until(condition: Callable[[], object], *, timeout_s: float = 10, every_s: float = 0.005) -> float:

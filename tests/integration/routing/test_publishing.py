@@ -5,28 +5,14 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
 import pytest
 
-from fairlead.contracts.table import Table
-from fairlead.routing.snapshot import Routed, Snapshot
-from integration.routing.backends import Backends, running_backends
-from integration.routing.edge import V1, V2, Edge, an_edge, serving, until
+from integration.routing.backends import Backends
+from integration.routing.edge import V1, V2, Edge, an_edge, bad, iris, serving, until
 from support.envoy import running_envoy
-
-
-def iris(seq: int, weight: int, **more: object) -> Routed:
-    fields = {"candidate": V2, "pins": (V1, V2), "weight": weight, **more}
-    return Routed("iris", seq, Table.model_validate({"model": "iris", "stable": V1, **fields}))
-
-
-@pytest.fixture
-def backends() -> Iterator[Backends]:
-    with running_backends() as running:
-        yield running
 
 
 @pytest.fixture
@@ -35,13 +21,6 @@ def edge(tmp_path: Path, backends: Backends) -> Iterator[Edge]:
         for ref in (V1, V2):
             made.endpoints["default", "iris", ref] = [backends.start(ref.version).endpoint]
         yield made
-
-
-def bad(snapshot: Snapshot, seq: int) -> Snapshot:
-    """Passes every check of ours, and not Envoy's."""
-    [(name, routes)] = snapshot.routes.items()
-    text = json.dumps(routes).replace('"iris": 1', f'"iris": {seq}').replace('"timeout": "10s"', '"timeout": "-1s"')
-    return replace(snapshot, routes={name: json.loads(text)}, revisions={"iris": seq})
 
 
 def test_a_weight_change_is_acknowledged_within_a_fraction_of_a_second(edge: Edge) -> None:

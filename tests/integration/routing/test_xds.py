@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
 import httpx
 import pytest
 
-from fairlead.contracts.table import Table
 from fairlead.errors import Conflict, Refused, Unavailable
 from fairlead.routing.publish.admin import AdminClient
 from fairlead.routing.publish.content import KINDS, Kind, Order, order_of
-from fairlead.routing.snapshot import Routed, Snapshot
-from integration.routing.backends import Backends, running_backends
-from integration.routing.edge import V1, V2, until
+from integration.routing.backends import Backends
+from integration.routing.edge import V1, V2, bad, iris, until
 from integration.routing.replicas import Gateways, Replica, some_gateways
 from support.relay import running_relay
-
-
-def iris(seq: int, weight: int, **more: object) -> Routed:
-    fields = {"candidate": V2, "pins": (V1, V2), "weight": weight, **more}
-    return Routed("iris", seq, Table.model_validate({"model": "iris", "stable": V1, **fields}))
-
-
-@pytest.fixture
-def backends() -> Iterator[Backends]:
-    with running_backends() as running:
-        yield running
 
 
 @pytest.fixture
@@ -43,13 +29,6 @@ def gateways(tmp_path: Path, backends: Backends) -> Iterator[Gateways]:
         for ref in (V1, V2):
             made.endpoints["default", "iris", ref] = [backends.start(ref.version).endpoint]
         yield made
-
-
-def bad(snapshot: Snapshot, seq: int) -> Snapshot:
-    """Passes every check of ours, and not Envoy's."""
-    [(name, routes)] = snapshot.routes.items()
-    text = json.dumps(routes).replace('"iris": 1', f'"iris": {seq}').replace('"timeout": "10s"', '"timeout": "-1s"')
-    return replace(snapshot, routes={name: json.loads(text)}, revisions={"iris": seq})
 
 
 def served(replica: Replica, seq: int) -> bool:
