@@ -238,6 +238,9 @@ class Rollouts(RuleBasedStateMachine):
             return
         self.stage.deaf.clear()
         self.stage.bad.clear()
+        # A candidate that is to have fewer instances than stable has waits for its owner, and says so.
+        versions = self.stage.route.spec.versions
+        self.stage.change(versions={name: one.model_copy(update={"instances": 3}) for name, one in versions.items()})
         for _ in range(40):
             self.tick(6.0)
             self.stage.supervise()
