@@ -18,6 +18,7 @@ from benchmarks import (
     rollback,
     rollout_statistics,
     sampling,
+    sticky,
     table_changes,
 )
 
@@ -33,6 +34,7 @@ PROOFS = [
     rollout_statistics,
     evidence_rollback,
     invariants,
+    sticky,
 ]
 
 
