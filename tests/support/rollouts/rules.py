@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fairlead.rollout.analysis import comparison, several
 from fairlead.rollout.analysis.bets import Sample
-from fairlead.rollout.analysis.comparison import Comparison, Margins
+from fairlead.rollout.analysis.comparison import Comparison, Margins, Prior
 from support.rollouts.world import MINUTES, PER_MINUTE, WINDOWS, Counted, Floats
 
 ALPHA, BETA = 0.01, 0.05
@@ -29,6 +29,7 @@ def evidence(
     margins: Margins,
     shares: tuple[float, ...],
     advance: Advance = comparison.advance,
+    prior: Prior = comparison.RARE,
     width: int = 1,
 ) -> tuple[dict[float, Ints], Ints]:
     """First windows in which harm reached 1/(share alpha), for each share; and in which safety reached 1/beta.
@@ -37,7 +38,7 @@ def evidence(
     """
     rollouts = counted.candidate_n.shape[1]
     parts = counted.candidate_n.shape[2:]
-    state = comparison.fresh((rollouts, *(width * size for size in parts)))
+    state = comparison.fresh((rollouts, *(width * size for size in parts)), prior)
     harmed = {share: np.full(rollouts, WINDOWS) for share in shares}
     proven = np.full(rollouts, WINDOWS)
     for at in range(WINDOWS):

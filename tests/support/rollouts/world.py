@@ -77,11 +77,13 @@ def play(cell: Cell, rollouts: int, seed: int) -> Counted:
     return _with_gaps(cell, counted, rng)
 
 
-def play_latency(cell: Cell, slower: float, boundaries: Floats, rollouts: int, seed: int) -> Counted:
-    """Log-normal latency, median 40 ms and sigma 0.6, the candidate's times `slower`; bad is slower than a boundary."""
+def play_latency(
+    cell: Cell, slower: float, boundaries: Floats, rollouts: int, seed: int, *, median_s: float = 0.04
+) -> Counted:
+    """Log-normal latency, sigma 0.6, the candidate's times `slower`; bad is slower than a boundary."""
     rng = np.random.default_rng([seed, *cell.name.encode()])
     arms = []
-    for share, median in ((cell.weight, 0.04 * slower), (1 - cell.weight, 0.04)):
+    for share, median in ((cell.weight, median_s * slower), (1 - cell.weight, median_s)):
         n = rng.poisson(cell.rps * share * WINDOW_S, (WINDOWS, rollouts))
         inside = np.array([_below(bound, median) for bound in boundaries])
         parts = rng.multinomial(n, np.diff(inside, prepend=0.0, append=1.0))

@@ -17,16 +17,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from fairlead.rollout.analysis.bets import Floats, Sample, log_bet, log_mean
 
 LIFTS = np.array([0.003, 0.01, 0.03, 0.10, 0.30, 0.80])
-"""How much worse than allowed each bettor takes the candidate to be. One more bets on what it has seen of it."""
+"""How much worse than allowed each bettor takes the candidate to be, in parts of what is left up to 1. One more bets on
+what it has seen of the candidate."""
 KEEP = 0.99
 """What a window's counts are worth one window later: stable's rate is the recent one, some hundred windows long."""
-PRIOR_BAD, PRIOR_N = 0.25, 50.0
-"""What is assumed of a rate before anything was counted: about half a percent, as firmly as 50 requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """What is assumed of a rate before anything was counted, and how much must be known before anything is bet."""
+
+    bad: float = 0.25
+    n: float = 50.0
+    """As firmly as so many requests, `bad` of them bad: failures are rare, about half a percent."""
+    watched: float = 0.0
+    """So many requests of stable are watched before the first bet."""
+
+
+RARE = Prior()
+UNKNOWN = Prior(bad=0.5, n=1.0, watched=50.0)
+"""Anything from 0 to 1 may be usual, as for "slower than 32 ms": what stable does is learned first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +64,7 @@ class Comparison:
     safe: Floats
     candidate: Floats
     stable: Floats
+    prior: Prior = RARE
 
     @property
     def log_harm(self) -> Floats:
@@ -65,11 +81,17 @@ class Comparison:
         """Stable's recent rate."""
         return _rate(self.stable)
 
+    @property
+    def is_betting(self) -> NDArray[np.bool_]:
+        """True where enough of stable was watched for the next window to be bet on."""
+        watching: NDArray[np.bool_] = self.stable[..., 1] >= self.prior.n + self.prior.watched
+        return watching
 
-def fresh(shape: tuple[int, ...] = ()) -> Comparison:
+
+def fresh(shape: tuple[int, ...] = (), prior: Prior = RARE) -> Comparison:
     """Before the first window; `shape` is how many are run beside each other."""
-    prior = np.broadcast_to([PRIOR_BAD, PRIOR_N], (*shape, 2)).copy()
-    return Comparison(np.zeros((*shape, len(LIFTS) + 1)), np.zeros((*shape, 4)), prior, prior.copy())
+    counts = np.broadcast_to([prior.bad, prior.n], (*shape, 2)).copy()
+    return Comparison(np.zeros((*shape, len(LIFTS) + 1)), np.zeros((*shape, 4)), counts, counts.copy(), prior)
 
 
 def advance(state: Comparison, sample: Sample, margins: Margins) -> Comparison:
@@ -79,13 +101,15 @@ def advance(state: Comparison, sample: Sample, margins: Margins) -> Comparison:
     worst = margins.acceptable + margin
     near = stable + margin[..., None]
     # Whoever sees no harm in the candidate stays on the edge, and that is no bet at all.
-    harmed = np.concatenate([near + LIFTS, np.maximum(candidate, near)], axis=-1)
+    harmed = np.concatenate([near + (1 - near) * LIFTS, np.maximum(candidate, near)], axis=-1)
     spared = np.concatenate([stable / 2, stable, near, np.minimum(candidate, stable + worst[..., None])], axis=-1)
+    bet = state.is_betting[..., None]
     return Comparison(
-        state.harm + log_bet(sample, harmed, stable, margin, side="above"),
-        state.safe + log_bet(sample, spared, stable, worst, side="below"),
-        _remember(state.candidate, sample.candidate_bad, sample.candidate_n),
-        _remember(state.stable, sample.stable_bad, sample.stable_n),
+        state.harm + np.where(bet, log_bet(sample, harmed, stable, margin, side="above"), 0.0),
+        state.safe + np.where(bet, log_bet(sample, spared, stable, worst, side="below"), 0.0),
+        _remember(state.candidate, sample.candidate_bad, sample.candidate_n, state.prior),
+        _remember(state.stable, sample.stable_bad, sample.stable_n, state.prior),
+        state.prior,
     )
 
 
@@ -101,9 +125,9 @@ def _rate(counts: Floats) -> Floats:
     return rate
 
 
-def _remember(counts: Floats, bad: object, n: object) -> Floats:
+def _remember(counts: Floats, bad: object, n: object, assumed: Prior) -> Floats:
     """Forget a little, add what is new. A window without requests is no reason to forget."""
     seen = np.stack(np.broadcast_arrays(np.asarray(bad, np.float64), np.asarray(n, np.float64)), axis=-1)
-    prior = np.array([PRIOR_BAD, PRIOR_N])
+    prior = np.array([assumed.bad, assumed.n])
     kept: Floats = np.where(seen[..., 1:] > 0, prior + KEEP * (counts - prior) + seen, counts)
     return kept

@@ -18,6 +18,11 @@ from fairlead.rollout.analysis.bets import Floats, Sample, log_mean
 from fairlead.rollout.analysis.comparison import Comparison, Margins
 
 
+def fresh_latency(shape: tuple[int, ...]) -> Comparison:
+    """Before the first window; the last axis is the boundary. Most answers may be slower than one, or none."""
+    return comparison.fresh(shape, comparison.UNKNOWN)
+
+
 def advance_latency(state: Comparison, sample: Sample, margins: Margins) -> Comparison:
     """The state after one window; the last axis of counts and state is the boundary, "bad" is slower than it."""
     return comparison.advance(state, sample, margins)

@@ -14,17 +14,20 @@ import numpy as np
 from fairlead.contracts.base import canonical, digest
 from fairlead.contracts.gates import EVIDENCE, GateName, GateSpec
 from fairlead.contracts.latency import GRID_MS
-from fairlead.contracts.revision import Arms, GateEvidence, Window
+from fairlead.contracts.revision import Arms, GateEvidence, Histograms, Window
 from fairlead.contracts.route import Strategy
 from fairlead.rollout.analysis import comparison, limit, several
 from fairlead.rollout.analysis.bets import Sample
-from fairlead.rollout.analysis.comparison import Comparison, Margins
+from fairlead.rollout.analysis.comparison import Comparison, Margins, Prior
 
 STRETCH_S = 30.0
 """Starving comes in stretches, because an ejected instance stays away for a while: one observation each."""
 STRETCH_REQUESTS = 20
 UNTIMED_SHARE = 0.001
 """Latency is judged in windows in which at most so many of the candidate's answers came from elsewhere."""
+
+NOBODY = (0,) * len(GRID_MS)
+"""The histogram of no answers."""
 
 State = Mapping[str, tuple[float, ...]]
 Weigh = Callable[[GateSpec, State, Window], tuple[State, float, float]]
@@ -60,10 +63,19 @@ def _weighed(
         last = GateEvidence(gate=gate.name, settings=settings)
     if window.gap is not None:
         return last
-    if gate.name == "latency" and (not is_timed(window) or is_cold(before, window, strategy.warm_up.exclude)):
-        return last
+    if gate.name == "latency":
+        if not window.latency.stable:
+            return last
+        if not is_timed(window) or is_cold(before, window, strategy.warm_up.exclude):
+            # Not the candidate's own time. Stable's is its own always, and is learned from.
+            window = window.model_copy(update={"latency": Histograms(stable=window.latency.stable)})
     state, harm, safe = _WEIGH[gate.name](gate, last.state, window)
     return GateEvidence(gate=gate.name, settings=settings, log_harm=harm, log_safe=safe, state=dict(state))
+
+
+def is_judged(evidence: GateEvidence) -> bool:
+    """True when there was a window on which something could be bet: until then, silence is no good news."""
+    return bool(evidence.state) and evidence.state.get("judged", (1.0,))[0] > 0
 
 
 def is_timed(window: Window) -> bool:
@@ -103,10 +115,12 @@ def _latency(gate: GateSpec, state: State, window: Window) -> tuple[State, float
     at = [GRID_MS.index(round(1000 * bound)) for bound in gate.boundaries]
     (n_c, x_c), (n_s, x_s) = (
         (histogram[-1], np.array([histogram[-1] - histogram[index] for index in at]))
-        for histogram in (window.latency.candidate, window.latency.stable)
+        for histogram in (window.latency.candidate or NOBODY, window.latency.stable)
     )
-    after = several.advance_latency(_load(state, (len(at),)), Sample(n_c, x_c, n_s, x_s), _margins(gate))
-    return _dump(after), float(several.log_harm(after)), float(several.log_safe(after))
+    before = _load(state, (len(at),), comparison.UNKNOWN)
+    after = several.advance_latency(before, Sample(n_c, x_c, n_s, x_s), _margins(gate))
+    judged = state.get("judged", (0.0,))[0] + bool(n_c and n_s and before.is_betting.all())
+    return {**_dump(after), "judged": (judged,)}, float(several.log_harm(after)), float(several.log_safe(after))
 
 
 def _starved(gate: GateSpec, state: State, window: Window) -> tuple[State, float, float]:
@@ -135,13 +149,13 @@ def _margins(gate: GateSpec) -> Margins:
     return Margins(floor=gate.margin, share=gate.margin_share, acceptable=gate.acceptable)
 
 
-def _load(state: State, shape: tuple[int, ...]) -> Comparison:
+def _load(state: State, shape: tuple[int, ...], prior: Prior = comparison.RARE) -> Comparison:
     if not state:
-        return comparison.fresh(shape)
+        return comparison.fresh(shape, prior)
     harm, safe, candidate, stable = (
         np.array(state[name]).reshape(*shape, -1) for name in ("harm", "safe", "candidate", "stable")
     )
-    return Comparison(harm, safe, candidate, stable)
+    return Comparison(harm, safe, candidate, stable, prior)
 
 
 def _dump(after: Comparison) -> State:

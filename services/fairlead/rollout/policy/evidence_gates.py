@@ -14,7 +14,7 @@ from fairlead.contracts.base import format_duration, format_odds
 from fairlead.contracts.gates import GateName, GateSpec
 from fairlead.contracts.revision import Check, Counts, GateEvidence, Phase, Verdict, Window
 from fairlead.rollout.analysis.counts import CHANGED
-from fairlead.rollout.policy.evidence import asked, threshold
+from fairlead.rollout.policy.evidence import asked, is_judged, threshold
 from fairlead.rollout.policy.situation import Situation
 
 _WORSE: Mapping[str, str] = {
@@ -77,7 +77,7 @@ class Weighing:
             return f"{candidate} answered {answered:,} of {strategy.min_requests:,} requests in this step"
         if self.gate.name == "starved":
             return self._starving()
-        if strategy.min_requests and not self.evidence.state:
+        if strategy.min_requests and not is_judged(self.evidence):
             return f"nothing could be judged yet: no window in which {candidate}'s answers were all its own"
         if strategy.preset == "quick":
             return ""

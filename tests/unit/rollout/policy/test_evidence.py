@@ -15,7 +15,7 @@ from fairlead.contracts.latency import GRID_MS
 from fairlead.contracts.revision import Arms, Cause, Check, Counts, Histograms, Phase, Verdict, Window
 from fairlead.contracts.route import GateSpec, Strategy
 from fairlead.rollout.policy.decide import decide
-from fairlead.rollout.policy.evidence import DEFAULTS, asked, is_cold, is_timed, threshold, weigh
+from fairlead.rollout.policy.evidence import DEFAULTS, asked, is_cold, is_judged, is_timed, threshold, weigh
 from fairlead.rollout.policy.evidence_gates import judge_evidence
 from fairlead.rollout.policy.situation import Situation
 from unit.rollout.policy.worlds import NOW, a_route, a_strategy, canary, later, preparing, seen
@@ -263,6 +263,21 @@ class TestLatency:
             folded(TIMED, self.AS_BEFORE), "latency"
         )
         assert harm(folded(TIMED, self.AS_BEFORE, *[two] * 9), "latency") > 0
+
+    def test_stable_is_learned_while_the_candidate_warms_up_and_that_judges_nobody(self) -> None:
+        preparing = {"stable": Counts(n=90), "weight": 0, "latency": Histograms(stable=slow(0.1))}
+        windows = folded(TIMED, *[preparing] * 3)
+        evidence = next(one for one in windows[-1].evidence if one.gate == "latency")
+        assert (evidence.log_harm, is_judged(evidence)) == (0, False)
+        assert harm(folded(TIMED, *[preparing] * 3, self.SLOWER), "latency") > 0
+        assert harm(folded(TIMED, self.SLOWER), "latency") == 0, "nothing was known of stable"
+
+    def test_silence_is_no_pass_before_anything_was_judged(self) -> None:
+        cold = {**self.AS_BEFORE, "assigned": 12}
+        timed = TIMED.model_copy(update={"min_requests": 20})
+        check = judged(timed, *[cold] * 10)["latency"]
+        assert (check.verdict, "nothing could be judged yet" in check.reason) == (Verdict.INCONCLUSIVE, True)
+        assert judged(timed, *[cold] * 10, self.AS_BEFORE)["latency"].verdict is Verdict.PASS
 
     def test_who_leaves_makes_nobody_cold(self) -> None:
         windows = folded(TIMED, {**GOOD, "ready": 2}, GOOD, GOOD)
