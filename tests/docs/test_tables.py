@@ -55,6 +55,13 @@ def test_the_page_of_gates_has_every_gate_that_can_be_asked_with_its_role() -> N
     assert shown == asked
 
 
+def test_every_test_that_the_page_of_failures_names_is_there() -> None:
+    told = re.findall(r"`(test_\w+)` \|$", (DOCS / "failures.md").read_text(), re.MULTILINE)
+    tests = "".join(path.read_text() for path in DOCS.parent.joinpath("tests").rglob("test_*.py"))
+    assert len(told) >= 20
+    assert [name for name in told if f"def {name}(" not in tests] == []
+
+
 def test_the_page_of_gates_has_every_setting_of_a_gate() -> None:
     text = GATES.read_text()
     own = GateSpec.model_fields.keys() - {"name", "role"}

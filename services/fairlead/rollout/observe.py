@@ -1,41 +1,30 @@
 """Looking: instances, gateways, golden rows and counters become one frozen observation per route.
 
-The only memory of the engine is here: the raw counters of the last look, which cannot be read again. When it is
-lost, by a restart, the time in between is a gap and no evidence.
+Nothing is remembered between two looks but the raw counters (`analysis.cuts`) and what was read from the ledger.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from fairlead import errors
 from fairlead.contracts.action import Action
 from fairlead.contracts.instance import Instance
-from fairlead.contracts.revision import Cause, Check, Phase, Revision, Verdict, Window
+from fairlead.contracts.revision import Cause, Check, Histograms, Phase, Revision, Verdict, Window
 from fairlead.contracts.route import Route, VersionRef
 from fairlead.contracts.table import Table
 from fairlead.rollout.analysis.counts import CHANGED, Counted, Gap, comparable, count
+from fairlead.rollout.analysis.cuts import Cut, Cutter
 from fairlead.rollout.policy.evidence import weigh
 from fairlead.rollout.policy.gates import acknowledged
 from fairlead.rollout.policy.observation import Observation
 from fairlead.rollout.policy.situation import Situation
-from fairlead.rollout.ports import Clock, EngineStore, Gateways, GatewayState, MetricSource, Reading, Smoke
+from fairlead.rollout.ports import Clock, EngineStore, Gateways, GatewayState, MetricSource, Smoke
 
 LATE = 3
 """A window longer than this many lengths was not watched: one look at its end says nothing about readiness in it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """The counters at both ends of a window that has just ended. `start` is None after a restart of the engine."""
-
-    start: datetime | None
-    before: Sequence[Reading] = ()
-    after: Sequence[Reading] = ()
-    tables: Mapping[str, Table] = field(default_factory=dict)
-    """The tables in force when it began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +32,8 @@ class Look:
     """What all routes share at one tick."""
 
     now: datetime
+    until: datetime
+    """The same on the windows' clock, which is never set back."""
     gateways: tuple[GatewayState, ...]
     instances: tuple[Instance, ...]
     cut: Cut | None = None
@@ -67,7 +58,8 @@ class Observer:
         self._smoke = smoke
         self._clock = clock
         self._window_s = window_s
-        self._last: Cut | None = None
+        self._cutter = Cutter()
+        self._ahead = timedelta()
         self._tables: dict[str, Table] = {}
         self._slot = -1
         self._past: dict[str, tuple[str, tuple[Window, ...]]] = {}
@@ -75,17 +67,14 @@ class Observer:
     def look(self) -> Look:
         """Everything that is the same for all routes. Counters are read when a window ends, by the wall clock."""
         now = self._clock()
-        look = Look(now, tuple(self._gateways.gateways()), tuple(self._store.instances()))
-        slot = int(now.timestamp() // self._window_s)
+        look = Look(now, now + self._ahead, tuple(self._gateways.gateways()), tuple(self._store.instances()))
+        slot = int(look.until.timestamp() // self._window_s)
         if slot == self._slot:
             return look
         self._slot = slot
-        after = tuple(self._metrics.read())
-        last, tables = self._last, self._tables
-        self._last, self._tables = Cut(now, after), {}
-        if last is None:
-            return replace(look, cut=Cut(None))
-        return replace(look, cut=replace(last, after=after, tables=tables))
+        cut = self._cutter.cut(look.until, tuple(self._metrics.read()), self._tables)
+        self._tables = {}
+        return replace(look, cut=cut)
 
     def window(self, route: Route, head: Revision, look: Look) -> Window | None:
         """The window that ended at this look, for a route whose rollout is under way; None when none did."""
@@ -94,21 +83,18 @@ class Observer:
         self._tables[route.name] = head.table
         if head.state.phase is Phase.STABLE:
             return None
-        cut, before = look.cut, self._windows(head)
-        counted, gap = _counted(cut, head)
-        start, known = cut.start, before[-1].end if before else None
-        if start is not None and known is not None and start < known:
-            # Another engine, or a clock that was set back. Counted twice, evidence would be worth nothing.
-            counted, gap = Counted(), "a part of it was counted in an earlier window"
-        if start is None or gap is not None:
-            began = max(head.created_at, known) if known else head.created_at
-            start = max(began, start or began)
-        if start >= look.now:
+        before = self._windows(head)
+        if before and before[-1].end > look.until:
+            # The clock was set back. Windows go on from where they were: a brake that waits for the clock is none.
+            self._ahead += before[-1].end - look.until
+        counted, gap = _counted(look.cut, head, before)
+        start = _start(look.cut, head, before, gap)
+        if start >= look.until:
             return None
-        watched = cut.start is not None and (look.now - start).total_seconds() <= LATE * self._window_s
+        watched = look.cut.start is not None and (look.until - start).total_seconds() <= LATE * self._window_s
         window = Window(
             start=start,
-            end=look.now,
+            end=look.until,
             weight=head.table.weight,
             candidate=counted.candidate,
             stable=counted.stable,
@@ -172,16 +158,31 @@ class Observer:
         return found
 
 
-def _counted(cut: Cut, head: Revision) -> tuple[Counted, str | None]:
+def _counted(cut: Cut, head: Revision, before: Sequence[Window]) -> tuple[Counted, str | None]:
+    """What the window counts, and why it is a gap if it is one."""
     if cut.start is None:
         return Counted(), "the control plane was not watching"
+    newest = next((window for window in reversed(before) if window.gap is None), None)
+    if newest is not None and cut.start < newest.end:
+        # Another engine, or a clock that was set back. Counted twice, evidence would be worth nothing.
+        return Counted(), "a part of it was counted in an earlier window"
     table = cut.tables.get(head.route)
     if table is None or not comparable(table, head.table):
         return Counted(), CHANGED
     try:
-        return count(cut.before, cut.after, head.table), None
+        counted = count(cut.before, cut.after, head.table)
     except Gap as gap:
         return Counted(), str(gap)
+    # Over missed readings nobody can say which answers were an instance's first and slow ones.
+    return (replace(counted, latency=Histograms()) if cut.bridged else counted), None
+
+
+def _start(cut: Cut, head: Revision, before: Sequence[Window], gap: str | None) -> datetime:
+    start = cut.start or head.created_at
+    if gap is not None:
+        start = max(start, head.created_at)
+    # The gaps that a bridged window makes good stay in the record: they were not known when they ended.
+    return max(start, before[-1].end) if before else start
 
 
 def _ready(route: Route, look: Look) -> dict[VersionRef, int]:

@@ -13,7 +13,8 @@ from typing import Any
 from fairlead.contracts.action import Action, ActionType, Outcome
 from fairlead.contracts.gateway import Key, Role, key_of
 from fairlead.contracts.instance import Instance, Wanted
-from fairlead.contracts.revision import Check, Revision, Verdict, Window
+from fairlead.contracts.latency import GRID_MS
+from fairlead.contracts.revision import Buckets, Check, Revision, Verdict, Window
 from fairlead.contracts.route import Route, RouteSpec, Step, Strategy, Target, VersionRef, VersionSpec
 from fairlead.contracts.table import Table
 from fairlead.rollout.ports import GatewayState, Reading
@@ -100,6 +101,8 @@ class Stage:
         """Whose golden rows were asked."""
         self.traffic: dict[VersionRef, tuple[int, int]] = {}
         """Good and failed answers so far, per version."""
+        self.since: dict[str, datetime] = {}
+        """When a gateway was last started; the beginning, where nothing is said."""
         self.log: list[str] = []
         self._names = itertools.count(1)
         self.engine = self.started()
@@ -128,6 +131,7 @@ class Stage:
     def _reading(self, gateway: str) -> Reading:
         clusters: dict[Key, dict[str, int]] = {}
         endpoints: dict[Key, dict[str, tuple[int, int]]] = {}
+        latency: dict[Key, Buckets] = {}
         seq = self.programmed[gateway]
         if seq:
             table = self.store.revision("iris", seq).table
@@ -136,10 +140,12 @@ class Stage:
                     ok, bad = self.traffic.get(ref, (0, 0))
                     split = key_of(Role.SPLIT, table, ref)
                     clusters[split] = {"upstream_rq_completed": ok + bad, "upstream_rq_5xx": bad}
-                    clusters[key_of(Role.AGGREGATE, table, ref)] = {"upstream_rq_completed": ok + bad}
+                    aggregate = key_of(Role.AGGREGATE, table, ref)
+                    clusters[aggregate] = {"upstream_rq_completed": ok + bad}
+                    latency[split] = latency[aggregate] = (ok + bad,) * len(GRID_MS)
                     endpoints[split] = {"h:1": (ok, bad)}
-        uptime_s = (self.now - START).total_seconds()
-        return Reading(gateway, self.now, clusters, endpoints, uptime_s)
+        uptime_s = (self.now - self.since.get(gateway, START)).total_seconds()
+        return Reading(gateway, self.now, clusters, endpoints, uptime_s, latency)
 
     # What happens in the world
 
@@ -233,3 +239,15 @@ class Stage:
 
     def ready(self, ref: VersionRef) -> int:
         return sum(one.ready and one.ref == ref for one in self.store.instances())
+
+
+def at_step(stage: Stage, weight: int) -> None:
+    """Release 1.1.0 and come as far as this weight."""
+    stage.release("1.1.0")
+    for _ in range(60):
+        if stage.head.table.weight == weight:
+            return
+        if "approval" in str((stage.store.status("iris") or {}).get("waiting")):
+            stage.ask(ActionType.APPROVE)
+        stage.settle(1, 5)
+    raise AssertionError(f"stays at {stage.head.table.weight}: {stage.store.status('iris')}")

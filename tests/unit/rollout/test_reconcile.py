@@ -10,7 +10,7 @@ from fairlead.contracts.action import ActionType, Outcome
 from fairlead.contracts.revision import Cause, Phase, hash_of
 from fairlead.contracts.route import MirrorSpec
 from fairlead.rollout.act import KEPT
-from unit.rollout.stage import START, Killed, Stage
+from unit.rollout.stage import START, Killed, Stage, at_step
 
 
 @pytest.fixture
@@ -24,18 +24,6 @@ def stage() -> Stage:
 
 def causes(stage: Stage) -> list[str]:
     return [str(revision.cause) for revision in stage.store.revisions("iris")]
-
-
-def at_step(stage: Stage, weight: int) -> None:
-    """Release 1.1.0 and come as far as this weight."""
-    stage.release("1.1.0")
-    for _ in range(60):
-        if stage.head.table.weight == weight:
-            return
-        if "approval" in str((stage.store.status("iris") or {}).get("waiting")):
-            stage.ask(ActionType.APPROVE)
-        stage.settle(1, 5)
-    pytest.fail(f"stays at {stage.head.table.weight}: {stage.store.status('iris')}")
 
 
 def test_a_first_version_serves_as_soon_as_it_is_ready() -> None:
@@ -398,28 +386,3 @@ class TestEvidenceMovesTraffic:
         counted = stage.store.windows("iris")[-1].evidence[0].log_harm
         stage.engine.tick()
         assert stage.store.windows("iris")[-1].evidence[0].log_harm == counted
-
-    def test_a_clock_that_was_set_back_counts_nothing_twice(self, stage: Stage) -> None:
-        at_step(stage, 500)
-        stage.ask(ActionType.PAUSE)
-        stage.settle(3, 5)
-        stage.wait(-60)
-        for _ in range(4):
-            self.serve(stage, bad=5)
-        ends = [one.end for one in stage.store.windows("iris")]
-        assert ends == sorted(ends)
-        assert stage.store.windows("iris")[-1].evidence[0].log_harm == 0
-
-    def test_the_window_in_which_a_gateway_falls_silent_is_no_evidence_and_the_others_go_on(self, stage: Stage) -> None:
-        at_step(stage, 500)
-        stage.ask(ActionType.PAUSE)
-        stage.settle(2, 5)
-        stage.deaf = {"e2"}
-        for _ in range(2):
-            stage.serve(stage.ref("1.1.0"), ok=9, bad=1)
-            stage.serve(stage.ref("1.0.0"), ok=90)
-            stage.tick(5)
-        silent, alone = stage.store.windows("iris")[-2:]
-        assert (silent.gap, silent.candidate.n) == ("gateway e2 did not tell its counters", 0)
-        assert (alone.gap, alone.candidate.n) == (None, 10)
-        assert alone.evidence[0].log_harm > silent.evidence[0].log_harm == 0

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -14,6 +11,7 @@ import pytest
 from fairlead.contracts.gateway import Key, Role
 from fairlead.contracts.latency import GRID_MS
 from fairlead.rollout.analysis.envoy_stats import EnvoyStats, parse_stats
+from unit.rollout.admin import Admin
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PAGE = """\
@@ -72,51 +70,9 @@ class TestParse:
             parse_stats(page, gateway="edge", at=NOW)
 
 
-@dataclass
-class Admin:
-    """An admin page over real HTTP that answers as it is told."""
-
-    status: int = 200
-    page: str = PAGE
-    closing: bool = False
-    asked: list[str] = field(default_factory=list)
-    connections: set[int] = field(default_factory=set)
-    port: int = 0
-
-
-@pytest.fixture
-def admin() -> Iterator[Admin]:
-    told = Admin()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            told.asked.append(self.path)
-            told.connections.add(self.client_address[1])
-            body = told.page.encode()
-            self.send_response(told.status)
-            self.send_header("content-length", str(len(body)))
-            if told.closing:
-                self.send_header("connection", "close")
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Quiet."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        told.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield told
-        server.shutdown()
-        thread.join()
-
-
 @pytest.fixture
 def source(admin: Admin) -> Iterator[EnvoyStats]:
+    admin.page = PAGE
     source = EnvoyStats("127.0.0.1", admin.port, name="e1", clock=lambda: NOW)
     yield source
     source.close()

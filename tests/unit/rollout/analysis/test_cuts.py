@@ -1,0 +1,66 @@
+"""Windows are cut at every reading; what a missed one would have told is in the next that is complete."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairlead.rollout.analysis.cuts import Cut, Cutter
+from fairlead.rollout.ports import Reading
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+FLEETS = st.lists(st.sets(st.sampled_from("abc")).map(sorted).map("".join), min_size=1, max_size=12)
+
+
+def cuts(fleets: Sequence[str]) -> list[Cut]:
+    """One reading every five seconds; a letter is a gateway that told its counters."""
+    cutter = Cutter()
+    return [
+        cutter.cut(now, [Reading(name, now, {}, {}) for name in fleet], {})
+        for now, fleet in ((NOW + timedelta(seconds=5 * at), fleet) for at, fleet in enumerate(fleets))
+    ]
+
+
+def spans(fleets: Sequence[str]) -> list[tuple[float, float] | None]:
+    """From when to when each window counts, in readings; None where the same gateways did not tell both ends."""
+    found: list[tuple[float, float] | None] = []
+    for at, cut in enumerate(cuts(fleets)):
+        told, before = ({one.gateway for one in readings} for readings in (cut.after, cut.before))
+        known = cut.start is not None and told and told == before
+        found.append(((cut.start - NOW).total_seconds() / 5, at) if known and cut.start else None)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("fleets", "expected"),
+    [
+        (["ab", "ab", "ab"], [None, (0, 1), (1, 2)]),
+        (["ab", "a", "ab"], [None, None, (0, 2)]),
+        (["ab", "", "", "ab", "ab"], [None, None, None, (0, 3), (3, 4)]),
+        (["ab", "a", "a", "a"], [None, None, (1, 2), (2, 3)]),
+        (["ab", "a", "a", "ab", "ab"], [None, None, (1, 2), None, (3, 4)]),
+        (["ab", "ac", "ac"], [None, None, (1, 2)]),
+        (["ab", "a", "b", "ab"], [None, None, None, (0, 3)]),
+        (["", "", "a", "a"], [None, None, None, (2, 3)]),
+    ],
+)
+def test_a_missed_reading_is_made_good_when_the_same_gateways_answer_again(
+    fleets: list[str], expected: list[tuple[float, float] | None]
+) -> None:
+    assert spans(fleets) == expected
+
+
+@given(FLEETS)
+def test_no_moment_is_ever_counted_twice(fleets: list[str]) -> None:
+    counted = [span for span in spans(fleets) if span is not None]
+    assert all(one[1] <= other[0] for one, other in zip(counted, counted[1:], strict=False))
+
+
+@given(FLEETS)
+def test_only_what_was_missed_in_between_is_called_bridged(fleets: list[str]) -> None:
+    for at, (cut, span) in enumerate(zip(cuts(fleets), spans(fleets), strict=True)):
+        assert cut.bridged == (span is not None and span[0] < at - 1)
