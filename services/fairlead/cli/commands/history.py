@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,8 +13,12 @@ from fairlead import errors
 from fairlead.cli.connect import connect
 from fairlead.cli.options import DEFAULT_STATE, ContextOption, JsonOption, NamespaceOption, Place, StateOption
 from fairlead.cli.output import console, make_table, moment, percent, print_json
+from fairlead.cli.picture import svg as svg_picture
+from fairlead.cli.picture import terminal
+from fairlead.cli.picture.attempt import Attempt, newest
 from fairlead.contracts.base import format_odds
-from fairlead.contracts.revision import Revision, Window
+from fairlead.contracts.revision import Check, Revision, Window
+from fairlead.contracts.status import Status
 from fairlead.store.base import Store
 
 
@@ -26,6 +31,9 @@ def command(
     evidence: Annotated[
         bool, typer.Option("--evidence", help="Show what was counted, window by window, and what it says.")
     ] = False,
+    svg: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the evidence of the newest attempt as a picture.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many revisions, the newest.")] = 20,
     state: StateOption = DEFAULT_STATE,
     context: ContextOption = None,
@@ -41,8 +49,13 @@ def command(
     if not revisions:
         store.route(model)
         raise errors.NotFound(f"{model} has no revision yet: no version of it was ready so far")
-    if evidence:
-        _show_evidence(revisions, () if at else store.windows(model), as_json=as_json)
+    if evidence or svg:
+        since, checks = ((), ()) if at else (store.windows(model), _checks(store, model))
+        attempt = newest(model, revisions, since, checks)
+        if evidence:
+            _show_evidence(revisions, since, attempt, as_json=as_json)
+        if svg:
+            _write(svg, attempt, quiet=as_json)
         return
     if as_json:
         print_json([revision.to_json() for revision in revisions])
@@ -67,7 +80,26 @@ def _row(revision: Revision) -> tuple[str, ...]:
     )
 
 
-def _show_evidence(revisions: Sequence[Revision], since: Sequence[Window], *, as_json: bool) -> None:
+def _checks(store: Store, model: str) -> tuple[Check, ...]:
+    """What the gates say now."""
+    status = store.status(model)
+    return Status.model_validate(status).checks if status else ()
+
+
+def _write(to: Path, attempt: Attempt | None, *, quiet: bool) -> None:
+    if attempt is None:
+        raise errors.NotFound("nothing was counted in these revisions: there is nothing to draw")
+    try:
+        to.write_text(svg_picture.draw(attempt), encoding="utf-8")
+    except OSError as error:
+        raise errors.Invalid(f"--svg {to}: cannot be written: {error.strerror}") from None
+    if not quiet:
+        print(f"{to}: attempt {attempt.number} of {attempt.model}, {len(attempt.windows)} windows")
+
+
+def _show_evidence(
+    revisions: Sequence[Revision], since: Sequence[Window], attempt: Attempt | None, *, as_json: bool
+) -> None:
     """The windows that each revision took along, then those since the head."""
     rows = [(revision.id, window) for revision in revisions for window in revision.windows]
     rows += [("", window) for window in since]
@@ -78,6 +110,9 @@ def _show_evidence(revisions: Sequence[Revision], since: Sequence[Window], *, as
     columns = ("UNTIL", "LED TO", "WEIGHT", "CANDIDATE", "STABLE", *(gate.upper() for gate in gates), "GAP")
     console().print(make_table(columns, (_evidence_row(name, window, gates) for name, window in rows)))
     print("Candidate and stable: bad of all. A gate: odds for harm / for safety, so far in the attempt.")
+    if attempt is not None:
+        print()
+        console().print(terminal.draw(attempt), end="", soft_wrap=True)
 
 
 def _evidence_row(name: str, window: Window, gates: Sequence[str]) -> tuple[str, ...]:

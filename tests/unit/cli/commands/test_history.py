@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
+from fairlead import errors
 from fairlead.cli.commands import history
 from fairlead.contracts.revision import Cause, Counts, GateEvidence, Revision, State, Window
 from fairlead.contracts.route import VersionSpec
@@ -57,13 +60,36 @@ def test_evidence_is_told_window_by_window_with_counts_and_odds(
     state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     history.command("iris", evidence=True, limit=20, state=state)
-    header, gap, last, since, legend = capsys.readouterr().out.splitlines()
+    header, gap, last, since, legend, *picture = capsys.readouterr().out.splitlines()
     assert header.split() == ["UNTIL", "LED", "TO", "WEIGHT", "CANDIDATE", "STABLE", "ERRORS", "GAP"]
     assert gap.rstrip().endswith("no gateway told its counters")
     assert last.split()[1:] == ["iris.1", "10", "%", "50", "of", "1,000", "18", "of", "9,000", "812", "/", "0.14"]
     assert since.split()[1] == "-"
     assert "10^30 / 0.14" in since
     assert legend.startswith("Candidate and stable: bad of all.")
+    assert picture[2].split()[:2] == ["errors", "·██"]
+
+
+def test_the_picture_is_written_where_it_is_asked(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    to = state / "evidence.svg"
+    history.command("iris", svg=to, limit=20, state=state)
+    assert capsys.readouterr().out == f"{to}: attempt 0 of iris, 3 windows\n"
+    assert ElementTree.parse(to).getroot().tag == "{http://www.w3.org/2000/svg}svg"
+
+
+def test_a_picture_that_cannot_be_written_is_refused_with_its_path(state: Path) -> None:
+    with pytest.raises(errors.Invalid, match="no/evidence.svg: cannot be written: No such file or directory"):
+        history.command("iris", svg=state / "no" / "evidence.svg", limit=20, state=state)
+
+
+def test_where_nothing_was_counted_there_is_nothing_to_draw(state: Path) -> None:
+    with closing(SqliteStore(state / "ledger.db")) as store:
+        head = store.head("iris")
+        assert head is not None
+        later = {"seq": 2, "parent": head.hash, "windows": (), "created_at": head.created_at + timedelta(seconds=9)}
+        store.append(head.model_copy(update={**later, "hash": ""}))
+    with pytest.raises(errors.NotFound, match="nothing was counted"):
+        history.command("iris", svg=state / "x.svg", at="2026-01-01T12:00:20", limit=1, state=state)
 
 
 def test_json_has_the_whole_windows(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
