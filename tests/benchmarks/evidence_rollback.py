@@ -14,6 +14,7 @@ from support import proof
 from support.faults import folders
 from support.load.open_loop import OpenLoop
 from support.platform import Platform, doublers, running_platform, users
+from support.processes import ProcessFailed
 
 TITLE = "a bad candidate at 10 % of 50 requests/s loses its weight by evidence"
 STABLE, CANDIDATE = "1.0.0", "1.1.0"
@@ -103,16 +104,32 @@ def _one(platform: Platform, plan: Plan, case: Case, candidate: Path, *, first: 
         "gate": check.gate if check else "",
         "reason": back.reason,
         "numbers": check.numbers if check else {},
+        "windows": len(back.windows),
+        "gaps": sorted(window.gap for window in back.windows if window.gap),
         "sent": summary.sent,
         "badForUsers": summary.failed,
     }
 
 
 def _rolled_back(platform: Platform, within: float) -> Revision:
-    platform.process.wait_until(
-        lambda: platform.head(MODEL).cause is Cause.ROLLED_BACK, "the candidate is rolled back", within=within
-    )
+    try:
+        platform.process.wait_until(
+            lambda: platform.head(MODEL).cause is Cause.ROLLED_BACK, "the candidate is rolled back", within=within
+        )
+    except ProcessFailed as failed:
+        raise ProcessFailed(f"{failed}\n{_told(platform)}") from None
     return platform.head(MODEL)
+
+
+def _told(platform: Platform) -> str:
+    """Every window since the candidate has its share: what keeps a rollback back must be seen in them."""
+    windows = platform.store.windows(MODEL)
+    return "\n".join(
+        f"{window.seconds:.1f} s: {window.gap or 'counted'}; candidate {window.candidate.bad} of {window.candidate.n}, "
+        f"stable {window.stable.bad} of {window.stable.n}, assigned {window.assigned}, ready {window.ready}, harm "
+        + ", ".join(f"{one.gate} {one.log_harm:.1f}" for one in window.evidence)
+        for window in windows
+    )
 
 
 def judge(case: Case, runs: list[dict[str, Any]], found: proof.Findings) -> None:
