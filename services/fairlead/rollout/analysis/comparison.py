@@ -9,7 +9,9 @@ window, then P(safety ever reaches 1/beta) <= beta. For any number of looks, any
 (Ville 1939; `bets` proves the factor). Requests must be independent inside a window given its rates: the margin is
 what absorbs the rest, and docs/evidence.md says how much.
 
-Margins, and all that the bettors assume, come from windows before the one they are used on.
+Margins, and all that the bettors assume, come from windows before the one they are used on. Before each window the
+bettors share some of their money (Herbster & Warmuth 1998): the sum is what counts, and it stays. Without that, and
+with a long memory of stable's rate, five bad seconds of both versions cost minutes (docs/decisions/0027).
 """
 
 from __future__ import annotations
@@ -19,13 +21,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fairlead.rollout.analysis.bets import Floats, Sample, log_bet, log_mean
+from fairlead.rollout.analysis.bets import TINY, Floats, Sample, log_bet, log_mean
 
-LIFTS = np.array([0.003, 0.01, 0.03, 0.10, 0.30, 0.80])
-"""How much worse than allowed each bettor takes the candidate to be, in parts of what is left up to 1. One more bets on
-what it has seen of the candidate."""
+LIFTS = np.array([0.0, 0.003, 0.01, 0.03, 0.10, 0.30, 0.80])
+"""How much worse than allowed each bettor takes the candidate to be, in parts of what is left up to 1. The first keeps
+its money; one more bets on what it has seen of the candidate."""
+SHARED = 0.02
+"""What part of their money the bettors share out evenly before each window: whoever lost all in an incident that hit
+both versions is back soon after it."""
 KEEP = 0.99
 """What a window's counts are worth one window later: stable's rate is the recent one, some hundred windows long."""
+SURPRISE = 7.0
+"""As a logarithm of odds: a window so unlikely under the rate that is remembered ends it, and it is forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +98,7 @@ class Comparison:
 def fresh(shape: tuple[int, ...] = (), prior: Prior = RARE) -> Comparison:
     """Before the first window; `shape` is how many are run beside each other."""
     counts = np.broadcast_to([prior.bad, prior.n], (*shape, 2)).copy()
-    return Comparison(np.zeros((*shape, len(LIFTS) + 1)), np.zeros((*shape, 4)), counts, counts.copy(), prior)
+    return Comparison(np.zeros((*shape, len(LIFTS) + 1)), np.zeros((*shape, 5)), counts, counts.copy(), prior)
 
 
 def advance(state: Comparison, sample: Sample, margins: Margins) -> Comparison:
@@ -102,11 +109,14 @@ def advance(state: Comparison, sample: Sample, margins: Margins) -> Comparison:
     near = stable + margin[..., None]
     # Whoever sees no harm in the candidate stays on the edge, and that is no bet at all.
     harmed = np.concatenate([near + (1 - near) * LIFTS, np.maximum(candidate, near)], axis=-1)
-    spared = np.concatenate([stable / 2, stable, near, np.minimum(candidate, stable + worst[..., None])], axis=-1)
-    bet = state.is_betting[..., None]
+    spared = np.concatenate(
+        [stable + worst[..., None], stable / 2, stable, near, np.minimum(candidate, stable + worst[..., None])], axis=-1
+    )
+    n_c, _, n_s, _ = sample.columns()
+    bet = state.is_betting[..., None] & (n_c > 0) & (n_s > 0)
     return Comparison(
-        state.harm + np.where(bet, log_bet(sample, harmed, stable, margin, side="above"), 0.0),
-        state.safe + np.where(bet, log_bet(sample, spared, stable, worst, side="below"), 0.0),
+        np.where(bet, _share(state.harm) + log_bet(sample, harmed, stable, margin, side="above"), state.harm),
+        np.where(bet, _share(state.safe) + log_bet(sample, spared, stable, worst, side="below"), state.safe),
         _remember(state.candidate, sample.candidate_bad, sample.candidate_n, state.prior),
         _remember(state.stable, sample.stable_bad, sample.stable_n, state.prior),
         state.prior,
@@ -125,9 +135,30 @@ def _rate(counts: Floats) -> Floats:
     return rate
 
 
+def _share(money: Floats) -> Floats:
+    """Some of everybody's money, evenly to all: the sum stays, so nobody wins by it on average."""
+    shared: Floats = np.logaddexp(money + np.log1p(-SHARED), log_mean(money)[..., None] + np.log(SHARED))
+    return shared
+
+
 def _remember(counts: Floats, bad: object, n: object, assumed: Prior) -> Floats:
-    """Forget a little, add what is new. A window without requests is no reason to forget."""
+    """Forget a little, or all when the rate is another now; add what is new. A window without requests says nothing."""
     seen = np.stack(np.broadcast_arrays(np.asarray(bad, np.float64), np.asarray(n, np.float64)), axis=-1)
     prior = np.array([assumed.bad, assumed.n])
-    kept: Floats = np.where(seen[..., 1:] > 0, prior + KEEP * (counts - prior) + seen, counts)
+    keep = np.where(_surprise(counts, seen) > SURPRISE, 0.0, KEEP)[..., None]
+    kept: Floats = np.where(seen[..., 1:] > 0, prior + keep * (counts - prior) + seen, counts)
     return kept
+
+
+def _surprise(counts: Floats, seen: Floats) -> Floats:
+    """How much better two rates explain what is remembered and what was seen than one does, as a logarithm of odds."""
+    surprise: Floats = _fit(counts) + _fit(seen) - _fit(counts + seen)
+    return surprise
+
+
+def _fit(counts: Floats) -> Floats:
+    """The logarithm of the likelihood of counts at their own rate."""
+    bad, n = counts[..., 0], np.maximum(counts[..., 1], TINY)
+    rate = np.clip(bad / n, TINY, 1 - TINY)
+    fit: Floats = bad * np.log(rate) + (n - bad) * np.log1p(-rate)
+    return fit

@@ -20,6 +20,8 @@ from fairlead.rollout.analysis import comparison, limit, several
 from fairlead.rollout.analysis.bets import Sample
 from fairlead.rollout.analysis.comparison import Comparison, Margins, Prior
 
+METHOD = 2
+"""Counted up when the bettors change: what others have won is not theirs to go on from."""
 STRETCH_S = 30.0
 """Starving comes in stretches, because an ejected instance stays away for a while: one observation each."""
 STRETCH_REQUESTS = 20
@@ -57,7 +59,7 @@ def weigh(strategy: Strategy, before: Sequence[Window], window: Window) -> tuple
 def _weighed(
     strategy: Strategy, gate: GateSpec, carried: Mapping[str, GateEvidence], before: Sequence[Window], window: Window
 ) -> GateEvidence:
-    settings = digest(canonical({**gate.to_json(), "role": "", "weight": 0}))[:10]
+    settings = digest(canonical({**gate.to_json(), "role": "", "weight": 0, "method": METHOD}))[:10]
     last = carried.get(gate.name)
     if last is None or last.settings != settings:
         last = GateEvidence(gate=gate.name, settings=settings)

@@ -90,6 +90,35 @@ class TestWhenThereIsSomething:
             state, windows = advance(state, Sample(20, 1, 180, 0), MARGINS), windows + 1
         assert windows <= 8
 
+    @pytest.mark.parametrize("failing", [0.1, 0.3, 0.9])
+    @pytest.mark.parametrize("windows", [1, 4])
+    def test_an_incident_of_both_delays_it_by_little_more_than_it_lasts(self, failing: float, windows: int) -> None:
+        """50 requests/s, a tenth of them for a candidate with 5 % errors; first everything fails for a moment."""
+        rng, runs, most = np.random.default_rng(6), 200, 36
+        state, first = fresh((runs,)), np.full(runs, most)
+        for at in range(most):
+            both = failing if 1 <= at <= windows else 0.0
+            n_c, n_s = rng.poisson(25, runs), rng.poisson(225, runs)
+            bad = rng.binomial(n_c, min(1.0, 0.05 + both)), rng.binomial(n_s, both)
+            state = advance(state, Sample(n_c, bad[0], n_s, bad[1]), MARGINS)
+            first[(first == most) & (state.log_harm >= -math.log(ALPHA / 3))] = at
+        assert np.median(first + 1) <= 8 + windows
+        assert np.mean(first + 1 > 18) <= 0.03, "90 s"
+
+    def test_what_is_over_is_forgotten_within_a_window(self) -> None:
+        state = fresh()
+        for bad in (1, 0, 1, 120, 130):
+            state = advance(state, Sample(25, 0, 225, bad), MARGINS)
+        assert state.baseline > 0.3
+        assert advance(state, Sample(25, 0, 225, 1), MARGINS).baseline < 0.01
+
+    def test_what_stays_as_it_is_is_remembered_for_long(self) -> None:
+        rng, state, sizes = np.random.default_rng(9), fresh((200,)), []
+        for _ in range(100):
+            state = advance(state, Sample(25, 0, 225, rng.binomial(225, 0.02, 200)), MARGINS)
+            sizes.append(state.stable[:, 1])
+        assert np.mean(sizes[-1] < 100 * 225 / 2) <= 0.02
+
     def test_a_good_candidate_is_shown_to_be_safe(self) -> None:
         state, windows = fresh(), 0
         while state.log_safe < -math.log(0.05):
