@@ -47,10 +47,13 @@ def _false_alarms(rows: list[dict[str, Any]], to: Path) -> None:
         axes.bar(places, [max(LEAST, share) for share in shares], width=0.8 / len(rules), label=rule, align="edge")
     axes.axhline(ALPHA, color="black", linewidth=1, linestyle="--", label="alpha")
     axes.set(
-        yscale="log", ylim=(LEAST, 1.2), ylabel="rolled back wrongly, worst cell", title="Both versions are the same"
+        yscale="log",
+        ylim=(0.6 * LEAST, 1.2),
+        ylabel="rolled back wrongly, worst cell",
+        title="Both versions are the same",
     )
     axes.set_xticks(range(len(nuisances)), nuisances, rotation=20, ha="right")
-    axes.legend(fontsize=8, ncols=2, loc="lower right")
+    figure.legend(fontsize=8, ncols=3, loc="outside lower center")
     figure.savefig(to, dpi=110)
     pyplot.close(figure)
 

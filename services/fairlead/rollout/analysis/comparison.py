@@ -9,9 +9,8 @@ window, then P(safety ever reaches 1/beta) <= beta. For any number of looks, any
 (Ville 1939; `bets` proves the factor). Requests must be independent inside a window given its rates: the margin is
 what absorbs the rest, and docs/evidence.md says how much.
 
-Margins, and all that the bettors assume, come from windows before the one they are used on. Before each window the
-bettors share some of their money (Herbster & Warmuth 1998): the sum is what counts, and it stays. Without that, and
-with a long memory of stable's rate, five bad seconds of both versions cost minutes (docs/decisions/0027).
+Margins, and all that the bettors assume, come from windows before the one they are used on. A long memory
+of stable's rate would make five bad seconds of both versions cost minutes: it ends where it is over (decision 0027).
 """
 
 from __future__ import annotations
@@ -26,9 +25,6 @@ from fairlead.rollout.analysis.bets import TINY, Floats, Sample, log_bet, log_me
 LIFTS = np.array([0.0, 0.003, 0.01, 0.03, 0.10, 0.30, 0.80])
 """How much worse than allowed each bettor takes the candidate to be, in parts of what is left up to 1. The first keeps
 its money; one more bets on what it has seen of the candidate."""
-SHARED = 0.02
-"""What part of their money the bettors share out evenly before each window: whoever lost all in an incident that hit
-both versions is back soon after it."""
 KEEP = 0.99
 """What a window's counts are worth one window later: stable's rate is the recent one, some hundred windows long."""
 SURPRISE = 7.0
@@ -115,8 +111,8 @@ def advance(state: Comparison, sample: Sample, margins: Margins) -> Comparison:
     n_c, _, n_s, _ = sample.columns()
     bet = state.is_betting[..., None] & (n_c > 0) & (n_s > 0)
     return Comparison(
-        np.where(bet, _share(state.harm) + log_bet(sample, harmed, stable, margin, side="above"), state.harm),
-        np.where(bet, _share(state.safe) + log_bet(sample, spared, stable, worst, side="below"), state.safe),
+        np.where(bet, state.harm + log_bet(sample, harmed, stable, margin, side="above"), state.harm),
+        np.where(bet, state.safe + log_bet(sample, spared, stable, worst, side="below"), state.safe),
         _remember(state.candidate, sample.candidate_bad, sample.candidate_n, state.prior),
         _remember(state.stable, sample.stable_bad, sample.stable_n, state.prior),
         state.prior,
@@ -133,12 +129,6 @@ def margin_of(baseline: ArrayLike, margins: Margins) -> Floats:
 def _rate(counts: Floats) -> Floats:
     rate: Floats = counts[..., 0] / counts[..., 1]
     return rate
-
-
-def _share(money: Floats) -> Floats:
-    """Some of everybody's money, evenly to all: the sum stays, so nobody wins by it on average."""
-    shared: Floats = np.logaddexp(money + np.log1p(-SHARED), log_mean(money)[..., None] + np.log(SHARED))
-    return shared
 
 
 def _remember(counts: Floats, bad: object, n: object, assumed: Prior) -> Floats:
