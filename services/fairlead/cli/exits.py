@@ -17,7 +17,7 @@ TIMED_OUT = 12
 
 MEANING = {
     OK: "done; for `wait`: promoted",
-    FAILED: "the thing checked is not in order (`check`, `history --verify`), or the model failed",
+    FAILED: "the thing checked is not in order (`check`, `rehearse`, `history --verify`), or the model failed",
     USAGE: "wrong usage: an argument, a file or a folder cannot be used as it is",
     NOT_FOUND: "no such model, version, revision or folder",
     REFUSED: "a rule refused it; the message names the rule",

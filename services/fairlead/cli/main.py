@@ -17,6 +17,7 @@ COMMANDS = {
     "down": "Stop the platform that runs in this folder.",
     "serve": "Serve one model folder over HTTP.",
     "check": "Check a model folder before shipping it.",
+    "rehearse": "Play a rollout in virtual time, against made-up traffic and faults.",
     "deploy": "Add a model version to its route.",
     "release": "Make a version the route's target: the guarded rollout starts.",
     "wait": "Wait until a rollout has ended, and say how by the exit code.",

@@ -1,0 +1,80 @@
+"""Whether what was expected held, frame by frame. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fairlead.contracts.base import format_duration
+from fairlead.contracts.route import TOTAL_WEIGHT
+from fairlead.contracts.scenario import Expectation
+from fairlead.rehearsal.play import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One expectation of one run, whether it held, and what was seen."""
+
+    expectation: Expectation
+    held: bool
+    seen: str
+
+
+def judge(expectations: Sequence[Expectation], frames: Sequence[Frame]) -> tuple[Judged, ...]:
+    """Every expectation, in the order in which the scenario has them."""
+    return tuple(_judged(one, frames) for one in expectations)
+
+
+def _judged(expectation: Expectation, frames: Sequence[Frame]) -> Judged:
+    holds = _statement(expectation)
+    if expectation.by is not None:
+        return _once(expectation, [one for one in frames if one.at_s <= expectation.by], holds)
+    if expectation.since is not None or expectation.never is not None:
+        first, last = expectation.since or 0.0, expectation.until
+        during = [one for one in frames if first <= one.at_s and (last is None or one.at_s <= last)]
+        return _throughout(expectation, during or [frames[-1]], holds)
+    at_s = frames[-1].at_s if expectation.at is None else expectation.at
+    frame = [one for one in frames if one.at_s <= at_s][-1]
+    return Judged(expectation, holds(frame), describe(frame))
+
+
+def _once(expectation: Expectation, until: Sequence[Frame], holds: Callable[[Frame], bool]) -> Judged:
+    first = next((one for one in until if holds(one)), None)
+    if first is None:
+        return Judged(expectation, False, f"not once; {_told(until[-1])}")
+    return Judged(expectation, True, _told(first))
+
+
+def _throughout(expectation: Expectation, during: Sequence[Frame], holds: Callable[[Frame], bool]) -> Judged:
+    first = next((one for one in during if not holds(one)), None)
+    if first is None:
+        return Judged(expectation, True, f"all the time; {_told(during[-1])}")
+    return Judged(expectation, False, _told(first))
+
+
+def _statement(expectation: Expectation) -> Callable[[Frame], bool]:
+    """What is said of a moment, whichever it is."""
+    never, least, most = expectation.never, expectation.weight_at_least, expectation.weight_at_most
+    if never is not None:
+        return lambda frame: frame.outcome is not never
+    if least is not None:
+        return lambda frame: frame.weight >= least
+    if most is not None:
+        return lambda frame: frame.weight <= most
+    if expectation.weight is not None:
+        return lambda frame: frame.weight == expectation.weight
+    return lambda frame: (
+        frame.outcome is expectation.outcome
+        and expectation.gate in (None, frame.gate)
+        and (expectation.reason or "") in frame.why
+    )
+
+
+def _told(frame: Frame) -> str:
+    return f"at {format_duration(frame.at_s)} {describe(frame)}"
+
+
+def describe(frame: Frame) -> str:
+    """A moment in words."""
+    why = f": {frame.why}" if frame.why else ""
+    return f"weight {frame.weight * 100 / TOTAL_WEIGHT:g} %, {frame.outcome}{why}"

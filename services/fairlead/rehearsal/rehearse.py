@@ -1,0 +1,58 @@
+"""One rehearsal from beginning to end: a scenario and a seed in, what happened and what held out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from fairlead.contracts.scenario import Scenario
+from fairlead.rehearsal.gateway import Told
+from fairlead.rehearsal.judge import Judged, judge
+from fairlead.rehearsal.play import play
+from fairlead.rehearsal.story import Line, tell
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """A run, judged."""
+
+    seed: int
+    story: tuple[Line, ...]
+    judged: tuple[Judged, ...]
+    weights: tuple[tuple[float, int], ...]
+    """Each change of the candidate's share: when, and to what."""
+    told: Told
+
+    @property
+    def held(self) -> bool:
+        """Whether everything that was expected held."""
+        return all(one.held for one in self.judged)
+
+    def to_json(self) -> dict[str, Any]:
+        """The run as plain data; times in seconds after the release."""
+        return {
+            "seed": self.seed,
+            "held": self.held,
+            "expectations": [
+                {"expect": str(one.expectation), "held": one.held, "seen": one.seen} for one in self.judged
+            ],
+            "weights": [{"at": at_s, "weight": weight} for at_s, weight in self.weights],
+            "story": [
+                {"at": line.at_s, "weight": line.weight, "what": line.what, "why": line.why} for line in self.story
+            ],
+            "requests": self.told.requests,
+            "badForUsers": self.told.bad,
+            "givenToCandidate": self.told.candidate_requests,
+            "failedByCandidate": self.told.candidate_failed,
+        }
+
+
+def rehearse(scenario: Scenario, *, seed: int) -> Rehearsed:
+    """Play the scenario and judge it. The same seed always says the same."""
+    played = play(scenario, seed=seed)
+    changes = tuple(
+        (next(frames).at_s, weight) for weight, frames in groupby(played.frames, key=lambda frame: frame.weight)
+    )
+    judged = judge(scenario.expect, played.frames)
+    return Rehearsed(seed, tuple(tell(played)), judged, changes, played.told)

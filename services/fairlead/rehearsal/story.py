@@ -1,0 +1,100 @@
+"""What happened in a run, as rows for people: what the scenario did, what the engine did about it, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from fairlead.contracts.base import format_duration
+from fairlead.contracts.revision import Cause, Revision
+from fairlead.contracts.scenario import Behaviour, Event, Outcome, Scenario
+from fairlead.rehearsal.play import Frame, Played
+from fairlead.rehearsal.world import RELEASED_AT
+
+HOLD_WORTH_TELLING_S = 15.0
+"""Every step waits a moment for its first requests; that is no news."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Something that happened at a moment; `weight` is the candidate's share from then on."""
+
+    at_s: float
+    weight: int
+    what: str
+    why: str = ""
+
+
+def tell(played: Played) -> list[Line]:
+    """The run's story, in order."""
+    lines = [*_events(played), *_decisions(played), *_holds(played.frames)]
+    return sorted(lines, key=lambda line: line.at_s)
+
+
+def _decisions(played: Played) -> Iterator[Line]:
+    for revision in played.revisions:
+        at_s = (revision.created_at - RELEASED_AT).total_seconds()
+        yield Line(at_s, _weight(played.frames, at_s), *_said(revision))
+
+
+def _said(revision: Revision) -> tuple[str, str]:
+    """What a revision did, and the sentence that explains it best."""
+    if revision.cause is Cause.ROLLED_BACK:
+        what, _, why = revision.reason.partition(": ")
+        return (what, why) if why else ("rolled back", revision.reason)
+    if revision.cause in (Cause.STEP, Cause.PROMOTED):
+        counted = next((check for check in revision.evidence if check.gate == "errors"), None)
+        return revision.reason, f"errors: {counted.reason}" if counted else ""
+    return revision.reason, ""
+
+
+def _holds(frames: Sequence[Frame]) -> Iterator[Line]:
+    """Times in which something else than a step's time kept the weight, if they lasted."""
+    began: Frame | None = None
+    for frame in (*frames, None):
+        held = frame is not None and frame.outcome is Outcome.HELD
+        if began is not None and (frame is None or not held or frame.gate != began.gate):
+            end_s = frame.at_s if frame is not None else frames[-1].at_s
+            if end_s - began.at_s >= HOLD_WORTH_TELLING_S:
+                yield Line(began.at_s, began.weight, f"held for {format_duration(end_s - began.at_s)}", began.why)
+            began = None
+        if held and began is None:
+            began = frame
+
+
+def _events(played: Played) -> Iterator[Line]:
+    scenario, frames = played.scenario, played.frames
+    for load in scenario.load[1:]:
+        yield Line(load.since, _weight(frames, load.since), f"load: {load.rate:g} requests/s")
+    for event in scenario.events:
+        yield Line(event.at, _weight(frames, event.at), _happens(event, scenario))
+        if event.until is not None and event.until <= scenario.duration:
+            yield Line(event.until, _weight(frames, event.until), f"over: {_happens(event, scenario)}")
+
+
+def _happens(event: Event, scenario: Scenario) -> str:
+    if event.fault is not None:
+        return event.fault.replace("-", " ")
+    if event.action is not None:
+        return f"a person asks: {event.action}"
+    name, change = next(
+        (name, change)
+        for name, change in (("candidate", event.candidate), ("stable", event.stable), ("both", event.both))
+        if change is not None
+    )
+    return f"{name}: {', '.join(_changes(change))}"
+
+
+def _changes(change: Behaviour) -> Iterator[str]:
+    for name in sorted(change.model_fields_set):
+        value = getattr(change, name)
+        if name in ("errors", "rejections"):
+            yield f"{name} {100 * value:g} %"
+        elif name == "latency":
+            yield f"latency median {format_duration(value.median)}"
+        else:
+            yield f"{name} {value}"
+
+
+def _weight(frames: Sequence[Frame], at_s: float) -> int:
+    return [frame.weight for frame in frames if frame.at_s <= at_s][-1]
