@@ -64,7 +64,7 @@ def failing(behaviour: Behaviour, limit_s: float) -> float:
 
 
 def draw(behaviour: Behaviour, n: int, *, limit_s: float, rng: Generator) -> Answered:
-    """So many answers of a version; those over the limit count as failed, and took as long as it."""
+    """So many answers of a version; those over the limit count as failed."""
     failed = int(rng.binomial(n, failing(behaviour, limit_s))) if n else 0
     return outcomes(behaviour, n - failed, failed, limit_s=limit_s, rng=rng)
 

@@ -1,0 +1,99 @@
+"""Scenarios as people write them: what is taken, and what is refused with the field's path."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairlead.contracts.parsing import parse
+from fairlead.contracts.scenario import Event, Expectation, Outcome, Scenario
+from fairlead.errors import Invalid
+from fairlead.rehearsal.shipped import find, shipped
+
+
+def scenario(**changes: Any) -> Scenario:
+    whole = {"name": "x", "duration": "10m", "load": 50, "expect": [{"outcome": "promoted"}], **changes}
+    return parse(Scenario, whole, "x.yaml")
+
+
+def test_one_rate_is_short_for_a_rate_from_the_beginning() -> None:
+    assert scenario(load=50) == scenario(load=[{"from": "0s", "rate": 50}])
+
+
+def test_a_scenario_survives_being_written_down() -> None:
+    for one in shipped():
+        assert Scenario.model_validate(one.to_json()) == one
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"traffic": 50}, "x.yaml: traffic: Extra inputs are not permitted"),
+        ({"load": [{"from": "5s", "rate": 1}]}, "load must begin at 0s"),
+        ({"load": [{"rate": 1}, {"from": "0s", "rate": 2}]}, "its moments must rise"),
+        ({"load": [{"rate": -1}]}, "load.0.rate: Input should be greater than or equal to 0"),
+        ({"load": True}, "load: Input should be a valid tuple"),
+        ({"candidate": {"errors": 5}}, "candidate.errors: Input should be less than or equal to 1"),
+        ({"candidate": {"latency": {"p50": "5ms"}}}, "candidate.latency.p50: Extra inputs are not permitted"),
+        ({"stable": {"instances": 0}}, "stable must have an instance at the release"),
+        ({"strategy": {"steps": [{"weight": 0}]}}, "strategy.steps.0.weight: Input should be greater"),
+        ({"strategy": {"gates": [{"name": "errors", "boundaries": ["8ms"]}]}}, "strategy.gates.0.boundaries: "),
+        ({"events": [{"at": "1m", "fault": "fire"}]}, "events.0.fault: Input should be 'metrics-outage'"),
+        ({"events": [{"at": "1m"}]}, "events.0: Value error, name one of fault, candidate, stable, both, action; "),
+        ({"events": [{"at": "1m", "fault": "metrics-outage", "action": "retry"}]}, "here: fault, action"),
+        ({"events": [{"at": "1m", "until": "2m", "action": "retry"}]}, "retry is over at once: leave out until"),
+        ({"events": [{"at": "2m", "until": "1m", "fault": "metrics-outage"}]}, "until must be after at"),
+        ({"events": [{"at": "11m", "action": "retry"}]}, "events.0 is about a time after the end: duration is 10m"),
+        ({"expect": []}, "expect: Tuple should have at least 1 item"),
+        ({"expect": [{"at": "1m"}]}, "expect.0: Value error, say one of weight"),
+        ({"expect": [{"weight": 0, "outcome": "held"}]}, "expect.0: Value error, say one of weight"),
+        ({"expect": [{"at": "1m", "by": "2m", "weight": 5}]}, "expect.0: Value error, name one of at, by, from"),
+        ({"expect": [{"until": "2m", "weight": 5}]}, "expect.0: Value error, until ends a time that begins with from"),
+        ({"expect": [{"by": "2m", "weight": 0}]}, "true at once: name from instead of by"),
+        ({"expect": [{"by": "2m", "weightAtMost": 500}]}, "true at once: name from instead of by"),
+        ({"expect": [{"at": "2m", "never": "held"}]}, "never is about a time"),
+        ({"expect": [{"outcome": "promoted", "gate": "errors"}]}, "a gate belongs to outcome held or rolled-back"),
+        ({"expect": [{"weight": 0, "reason": "x"}]}, "gate and reason belong to an outcome"),
+        ({"expect": [{"outcome": "fine"}]}, "expect.0.outcome: Input should be 'advancing'"),
+        ({"expect": [{"at": "11m", "weight": 0}]}, "expect.0 is about a time after the end"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_says_where(changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        scenario(**changes)
+    assert told in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("expectation", "read"),
+    [
+        ({"at": "1m", "weight": 500}, "at 1m: weight 5 %"),
+        ({"by": "90s", "outcome": "rolled-back", "gate": "errors"}, "by 1m30s: rolled-back by errors"),
+        ({"from": "0s", "weightAtMost": 1000}, "from 0s on: weight at most 10 %"),
+        ({"from": "1m", "until": "2m", "weightAtLeast": 1000}, "from 1m until 2m: weight at least 10 %"),
+        ({"never": "rolled-back"}, "always: not rolled-back"),
+        ({"outcome": "held", "reason": "no gateway"}, 'at the end: held, saying "no gateway"'),
+    ],
+)
+def test_an_expectation_reads_as_a_sentence(expectation: dict[str, Any], read: str) -> None:
+    assert str(Expectation.model_validate(expectation)) == read
+
+
+@given(at=st.integers(0, 100), length=st.none() | st.integers(1, 100), moment=st.integers(0, 300))
+def test_an_event_lasts_from_its_beginning_and_no_longer_than_its_end(at: int, length: int | None, moment: int) -> None:
+    event = Event(at=at, until=None if length is None else at + length, fault="metrics-outage")
+    assert event.lasts_at(moment) == (at <= moment and (length is None or moment < at + length))
+
+
+def test_every_outcome_can_be_expected() -> None:
+    for outcome in Outcome:
+        assert scenario(expect=[{"outcome": outcome.value}]).expect[0].outcome is outcome
+
+
+def test_the_shipped_ones_have_their_files_names_and_say_what_they_show() -> None:
+    for one in shipped():
+        assert find(one.name) == one
+        assert one.description.endswith(".")
