@@ -35,20 +35,21 @@ def _judged(expectation: Expectation, frames: Sequence[Frame]) -> Judged:
         return _throughout(expectation, during or [frames[-1]], holds)
     at_s = frames[-1].at_s if expectation.at is None else expectation.at
     frame = [one for one in frames if one.at_s <= at_s][-1]
-    return Judged(expectation, holds(frame), describe(frame))
+    held = holds(frame)
+    return Judged(expectation, held, describe(frame, why=not held))
 
 
 def _once(expectation: Expectation, until: Sequence[Frame], holds: Callable[[Frame], bool]) -> Judged:
     first = next((one for one in until if holds(one)), None)
     if first is None:
         return Judged(expectation, False, f"not once; {_told(until[-1])}")
-    return Judged(expectation, True, _told(first))
+    return Judged(expectation, True, _told(first, why=False))
 
 
 def _throughout(expectation: Expectation, during: Sequence[Frame], holds: Callable[[Frame], bool]) -> Judged:
     first = next((one for one in during if not holds(one)), None)
     if first is None:
-        return Judged(expectation, True, f"all the time; {_told(during[-1])}")
+        return Judged(expectation, True, f"all the time; {_told(during[-1], why=False)}")
     return Judged(expectation, False, _told(first))
 
 
@@ -70,11 +71,12 @@ def _statement(expectation: Expectation) -> Callable[[Frame], bool]:
     )
 
 
-def _told(frame: Frame) -> str:
-    return f"at {format_duration(frame.at_s)} {describe(frame)}"
+def _told(frame: Frame, *, why: bool = True) -> str:
+    return f"at {format_duration(frame.at_s)} {describe(frame, why=why)}"
 
 
-def describe(frame: Frame) -> str:
-    """A moment in words."""
-    why = f": {frame.why}" if frame.why else ""
-    return f"weight {frame.weight * 100 / TOTAL_WEIGHT:g} %, {frame.outcome}{why}"
+def describe(frame: Frame, *, why: bool = True) -> str:
+    """A moment in words; with `why`, the reason too, which whoever expected otherwise wants to read."""
+    gate = f" by {frame.gate}" if frame.gate else ""
+    told = f": {frame.why}" if frame.why else ""
+    return f"weight {frame.weight * 100 / TOTAL_WEIGHT:g} %, {frame.outcome}{told if why else gate}"

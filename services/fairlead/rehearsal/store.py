@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
+from fairlead.contracts.instance import Instance
 from fairlead.contracts.revision import Revision, Window
 from fairlead.contracts.route import Route, RouteSpec
 from fairlead.store.sqlite import SqliteStore
@@ -18,6 +19,7 @@ class RehearsalStore(SqliteStore):
         self._heads: dict[str, Revision] = {}
         self._found: list[Route] | None = None
         self._counted: dict[str, list[Window]] = {}
+        self._running: list[Instance] | None = None
 
     def append(self, revision: Revision) -> Revision:
         """Append it, and remember that it is the head."""
@@ -40,6 +42,22 @@ class RehearsalStore(SqliteStore):
         if route not in self._counted:
             self._counted[route] = super().windows(route)
         return self._counted[route]
+
+    def report(self, instance: Instance) -> None:
+        """Write it, and read the instances anew."""
+        self._running = None
+        super().report(instance)
+
+    def forget(self, instance_id: str) -> None:
+        """Write it, and read the instances anew."""
+        self._running = None
+        super().forget(instance_id)
+
+    def instances(self) -> list[Instance]:
+        """The instances as they were last written."""
+        if self._running is None:
+            self._running = super().instances()
+        return self._running
 
     def put_route(
         self,

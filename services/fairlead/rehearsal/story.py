@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from fairlead.contracts.base import format_duration
 from fairlead.contracts.revision import Cause, Revision
 from fairlead.contracts.scenario import Behaviour, Event, Outcome, Scenario
-from fairlead.rehearsal.play import Frame, Played
+from fairlead.rehearsal.play import TICK_S, Frame, Played
 from fairlead.rehearsal.world import RELEASED_AT
 
 HOLD_WORTH_TELLING_S = 15.0
@@ -50,16 +52,13 @@ def _said(revision: Revision) -> tuple[str, str]:
 
 def _holds(frames: Sequence[Frame]) -> Iterator[Line]:
     """Times in which something else than a step's time kept the weight, if they lasted."""
-    began: Frame | None = None
-    for frame in (*frames, None):
-        held = frame is not None and frame.outcome is Outcome.HELD
-        if began is not None and (frame is None or not held or frame.gate != began.gate):
-            end_s = frame.at_s if frame is not None else frames[-1].at_s
-            if end_s - began.at_s >= HOLD_WORTH_TELLING_S:
-                yield Line(began.at_s, began.weight, f"held for {format_duration(end_s - began.at_s)}", began.why)
-            began = None
-        if held and began is None:
-            began = frame
+    for (outcome, _, weight), group in groupby(frames, key=lambda frame: (frame.outcome, frame.gate, frame.weight)):
+        during = list(group)
+        lasted_s = during[-1].at_s - during[0].at_s + TICK_S
+        if outcome is Outcome.HELD and lasted_s >= HOLD_WORTH_TELLING_S:
+            # Numbers in the reason move; the sentence that stood longest is the one to read.
+            why = Counter(frame.why for frame in during).most_common(1)[0][0]
+            yield Line(during[0].at_s, weight, f"held for {format_duration(lasted_s)}", why)
 
 
 def _events(played: Played) -> Iterator[Line]:

@@ -35,6 +35,7 @@ class World:
         self.told = Told()
         self._rng = np.random.default_rng(seed)
         self._gateways = [MadeUpGateway(f"gateway-{at + 1}", started_at=self.at_s) for at in range(scenario.gateways)]
+        self._reported: Behaving | None = None
         self._actions = 0
 
     # What the engine sees
@@ -111,15 +112,18 @@ class World:
 
     def report_instances(self) -> None:
         """Tell the store which instances are ready, where that has changed."""
-        wanted = {one.id: one for one in self._instances()}
+        behaving = self.behaving
+        if behaving == self._reported:
+            return
+        self._reported = behaving
+        wanted = {one.id: one for one in self._instances(behaving)}
         known = {one.id for one in self.store.instances()}
         for gone in known - wanted.keys():
             self.store.forget(gone)
         for new in wanted.keys() - known:
             self.store.report(wanted[new])
 
-    def _instances(self) -> Iterator[Instance]:
-        behaving = self.behaving
+    def _instances(self, behaving: Behaving) -> Iterator[Instance]:
         for number, (arm, behaviour) in enumerate(((Arm.STABLE, behaving.stable), (Arm.CANDIDATE, behaving.candidate))):
             for at in range(behaviour.instances):
                 yield Instance(

@@ -134,9 +134,7 @@ class TestEjection:
         assert (tried.ok, hosts[0].ok, hosts[1].ok) == (50, 0, 50)
 
 
-@given(
-    median=st.floats(0.0005, 30), sigma=st.floats(0, 2), limit=st.floats(0.05, 60), n=st.integers(0, 1000)
-)
+@given(median=st.floats(0.0005, 30), sigma=st.floats(0, 2), limit=st.floats(0.05, 60), n=st.integers(0, 1000))
 def test_every_answer_has_a_place_in_the_grid(median: float, sigma: float, limit: float, n: int) -> None:
     latency = Latency(median=median, sigma=sigma)
     times = times_of(latency, limit)
