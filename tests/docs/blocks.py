@@ -15,12 +15,14 @@ from docs.page import Block, PageError
 from fairlead.contracts.manifest import Manifest
 from fairlead.contracts.platform import Platform
 from fairlead.contracts.route import RouteSpec, Strategy
+from fairlead.contracts.scenario import Scenario
 
 # What a first line `# platform.yaml` promises.
 _NAMED: dict[str, type[BaseModel]] = {
     "fairlead.yaml": Manifest,
     "platform.yaml": Platform,
     "route.yaml": RouteSpec,
+    "scenario.yaml": Scenario,
     "strategy.yaml": Strategy,
 }
 _UNCHECKED = {"text", "mermaid", "http", "html", "csv"}
