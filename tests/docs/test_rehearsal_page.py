@@ -10,7 +10,9 @@ import pytest
 from pydantic import BaseModel
 
 from docs.tables import bare, table_below
+from fairlead.contracts.parsing import parse_yaml
 from fairlead.contracts.scenario import Behaviour, Event, Expectation, Outcome, Scenario
+from fairlead.rehearsal.rehearse import rehearse
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "rehearsal.md"
 FAULTS = get_args(get_args(Event.model_fields["fault"].annotation)[0])
@@ -26,6 +28,12 @@ def words(section: str) -> set[str]:
     text = PAGE.read_text().split(f"# {section}\n")[1].split("\n##")[0]
     rows = [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| `")]
     return {word for row in rows for word in re.findall(r"`([A-Za-z-]+)`", row)}
+
+
+def test_what_the_scenario_of_the_page_expects_holds() -> None:
+    (text,) = re.findall(r"```yaml\n(# scenario.yaml\n.*?)```", PAGE.read_text(), re.DOTALL)
+    found = rehearse(parse_yaml(Scenario, text, PAGE.name), seed=1)
+    assert [(str(one.expectation), one.seen) for one in found.judged if not one.held] == []
 
 
 def test_every_field_of_a_scenario_is_explained() -> None:
