@@ -15,6 +15,7 @@ from benchmarks import (
     invariants,
     kills,
     many_routes,
+    rehearsal,
     rollback,
     rollout_statistics,
     sampling,
@@ -33,6 +34,7 @@ PROOFS = [
     many_routes,
     rollout_statistics,
     evidence_rollback,
+    rehearsal,
     invariants,
     sticky,
 ]
