@@ -181,8 +181,9 @@ def test_the_control_plane_cannot_change_what_is_the_users() -> None:
     assert allowed(role, "fairlead.dev", "modelroutes") == READ
     assert "update" not in allowed(role, "fairlead.dev", "modelrouterevisions")
     assert allowed(role, "apps", "deployments") == READ | {"patch", "delete"}
-    named = [rule for rule in role["rules"] if set(rule["resources"]) & {"leases", "configmaps"}]
-    assert all(rule["verbs"] == ["create"] or rule["resourceNames"] == ["fairlead-control-plane"] for rule in named)
+    own = {"leases": ["fairlead-control-plane"], "configmaps": ["fairlead-publication"]}
+    named = [rule for rule in role["rules"] if set(rule["resources"]) & own.keys()]
+    assert all(rule["verbs"] == ["create"] or rule["resourceNames"] == own[rule["resources"][0]] for rule in named)
     assert not any("secrets" in rule["resources"] or "*" in rule["verbs"] for rule in role["rules"])
 
 

@@ -53,6 +53,8 @@ class Facts:
     address: str
     """Where this replica listens: the pod's own address."""
     cluster_domain: str = "cluster.local"
+    gateway_port: int = 80
+    """The port of the gateways' Service."""
     max_request_bytes: int = 4 << 20
     cors_origins: tuple[str, ...] = ()
 
@@ -70,6 +72,9 @@ class Facts:
                 f"{', '.join(missing)} must be set",
                 hint="charts/platform sets them; outside a cluster use `fairlead up`",
             )
+        port = environment.get("FAIRLEAD_GATEWAY_PORT") or "80"
+        if not port.isdigit() or not 0 < int(port) < 1 << 16:
+            raise errors.Invalid(f"FAIRLEAD_GATEWAY_PORT: {port!r} is not a port")
         size = environment.get("FAIRLEAD_MAX_REQUEST_BYTES") or str(4 << 20)
         if not size.isdigit() or int(size) < 1024:
             raise errors.Invalid(f"FAIRLEAD_MAX_REQUEST_BYTES: {size!r} is not a number of bytes from 1024 up")
@@ -77,6 +82,7 @@ class Facts:
         return cls(
             **{field: environment[name] for field, name in names.items()},
             cluster_domain=environment.get("FAIRLEAD_CLUSTER_DOMAIN") or "cluster.local",
+            gateway_port=int(port),
             max_request_bytes=int(size),
             cors_origins=tuple(one for one in origins if one),
         )
@@ -85,6 +91,16 @@ class Facts:
     def control_plane(self) -> str:
         """The control plane's Service, its Lease, and what else is called like it."""
         return f"{self.release}-control-plane"
+
+    @property
+    def publication(self) -> str:
+        """The ConfigMap that says what gateways may be given now."""
+        return f"{self.release}-publication"
+
+    @property
+    def gateway(self) -> Endpoint:
+        """The gateways' Service: the way that users take."""
+        return Endpoint(self.host(f"{self.release}-gateway"), self.gateway_port)
 
     def host(self, service: str) -> str:
         """A Service of this namespace as a full name."""

@@ -12,7 +12,6 @@ from fairlead.control.cluster import ControlPlane, Facts, serve
 from fairlead.control.endpoints import ServiceNames
 from fairlead.control.gateways import GatewayPods, PodLog
 from fairlead.control.publications import ConfigMapPublications, KubeApi
-from fairlead.routing.snapshot import Endpoint
 from fairlead.store.kubernetes import KubernetesStore
 from fairlead.store.kubernetes.access import Access, in_cluster
 from fairlead.store.kubernetes.api import Api
@@ -33,7 +32,7 @@ def run(facts: Facts, access: Access | None = None) -> None:
     publications = ConfigMapPublications(
         Api(access, timeout_s=PUBLICATION_TIMEOUT_S),
         facts.namespace,
-        f"{facts.release}-publication",
+        facts.publication,
         metadata=lambda: _metadata(api, facts),
     )
     control = ControlPlane(
@@ -42,7 +41,7 @@ def run(facts: Facts, access: Access | None = None) -> None:
         publications,
         gateways,
         facts.settings(),
-        smoke_at=Endpoint(facts.host(f"{facts.release}-gateway"), 80),
+        smoke_at=facts.gateway,
         log=log,
         endpoints=ServiceNames(facts.cluster_domain),
     )

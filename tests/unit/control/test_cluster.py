@@ -10,6 +10,7 @@ ENVIRONMENT = {"FAIRLEAD_NAMESPACE": "ml", "FAIRLEAD_RELEASE": "shop", "POD_NAME
 def test_what_the_chart_tells_becomes_settings() -> None:
     more = {
         "FAIRLEAD_CLUSTER_DOMAIN": "corp.example",
+        "FAIRLEAD_GATEWAY_PORT": "8000",
         "FAIRLEAD_MAX_REQUEST_BYTES": "1048576",
         "FAIRLEAD_CORS_ORIGINS": "https://a.example, https://b.example",
     }
@@ -17,6 +18,7 @@ def test_what_the_chart_tells_becomes_settings() -> None:
     settings = facts.settings()
     assert settings.control == Endpoint("shop-control-plane.ml.svc.corp.example.", 8081)
     assert (settings.host, settings.port, settings.max_request_bytes) == ("0.0.0.0", 8080, 1 << 20)
+    assert facts.gateway == Endpoint("shop-gateway.ml.svc.corp.example.", 8000)
     assert settings.cors_origins == ("https://a.example", "https://b.example")
 
 
@@ -24,6 +26,7 @@ def test_what_is_not_told_has_a_default() -> None:
     facts = Facts.from_environment(ENVIRONMENT)
     assert facts.settings().cors_origins == ()
     assert facts.cluster_domain == "cluster.local"
+    assert facts.gateway.port == 80
 
 
 def test_what_is_missing_is_named() -> None:
@@ -32,7 +35,17 @@ def test_what_is_missing_is_named() -> None:
     assert raised.value.hint
 
 
-@pytest.mark.parametrize("size", ["many", "-1", "12"])
-def test_a_size_that_is_none_is_named(size: str) -> None:
-    with pytest.raises(Invalid, match="FAIRLEAD_MAX_REQUEST_BYTES"):
-        Facts.from_environment(ENVIRONMENT | {"FAIRLEAD_MAX_REQUEST_BYTES": size})
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("FAIRLEAD_MAX_REQUEST_BYTES", "many"),
+        ("FAIRLEAD_MAX_REQUEST_BYTES", "-1"),
+        ("FAIRLEAD_MAX_REQUEST_BYTES", "12"),
+        ("FAIRLEAD_GATEWAY_PORT", "http"),
+        ("FAIRLEAD_GATEWAY_PORT", "0"),
+        ("FAIRLEAD_GATEWAY_PORT", "65536"),
+    ],
+)
+def test_a_number_that_is_none_is_named(name: str, value: str) -> None:
+    with pytest.raises(Invalid, match=name):
+        Facts.from_environment(ENVIRONMENT | {name: value})
