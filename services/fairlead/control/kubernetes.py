@@ -25,7 +25,15 @@ def run(facts: Facts, access: Access | None = None) -> None:
     """Run one replica until SIGTERM. Raises Unavailable outside of a cluster."""
     log, access = logging.getLogger("fairlead.control"), access or in_cluster()
     api = Api(access)
-    lease = Lease(api, facts.namespace, facts.control_plane, facts.pod, log=log, floor=lambda: store.fence())
+    lease = Lease(
+        api,
+        facts.namespace,
+        facts.control_plane,
+        facts.pod,
+        log=log,
+        floor=lambda: store.fence(),
+        owners=lambda: _owners(api, facts),
+    )
     store = KubernetesStore(api, facts.namespace, fence=lease, log=log)
     selector = f"{labels.COMPONENT}={labels.COMPONENT_GATEWAY},{labels.INSTANCE}={facts.release}"
     gateways = GatewayPods(api, facts.namespace, selector, tail=PodLog(access, facts.namespace).tail, log=log)
@@ -57,18 +65,21 @@ def run(facts: Facts, access: Access | None = None) -> None:
 
 
 def _metadata(api: KubeApi, facts: Facts) -> Mapping[str, Any]:
-    """What the publication carries. It goes with the control plane: an uninstall leaves nothing."""
-    found: dict[str, Any] = {
-        "labels": {
-            labels.COMPONENT: labels.COMPONENT_CONTROL_PLANE,
-            labels.INSTANCE: facts.release,
-            labels.PART_OF: "fairlead",
-        }
+    """What the publication carries."""
+    told = {
+        labels.COMPONENT: labels.COMPONENT_CONTROL_PLANE,
+        labels.INSTANCE: facts.release,
+        labels.PART_OF: "fairlead",
     }
+    return {"labels": told, "ownerReferences": _owners(api, facts)}
+
+
+def _owners(api: KubeApi, facts: Facts) -> list[dict[str, Any]]:
+    """What this process makes goes with its Deployment: an uninstall leaves nothing."""
     path = f"/apis/apps/v1/namespaces/{facts.namespace}/deployments/{facts.control_plane}"
     try:
         owner = api.request("GET", path)
     except errors.FairleadError:
-        return found  # a control plane that nobody deploys, under test
+        return []  # a control plane that nobody deploys, under test
     reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": facts.control_plane}
-    return {**found, "ownerReferences": [{**reference, "uid": owner["metadata"]["uid"]}]}
+    return [{**reference, "uid": owner["metadata"]["uid"]}]

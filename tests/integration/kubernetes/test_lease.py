@@ -10,11 +10,12 @@ from fairlead import errors
 from fairlead.contracts import labels
 from fairlead.store.kubernetes import KubernetesStore
 from fairlead.store.kubernetes.api import Api
-from fairlead.store.kubernetes.kinds import REVISIONS
+from fairlead.store.kubernetes.kinds import REVISIONS, Kind, Object
 from fairlead.store.kubernetes.lease import LEASES, Lease
 from support.processes import wait_until
 from unit.store.suite import a_window, an_action, routed, successor
 
+CONFIG_MAPS = Kind("/api/v1", "configmaps", "ConfigMap")
 LOG = logging.getLogger("test.lease")
 
 
@@ -36,6 +37,23 @@ def test_the_first_leads_and_the_second_waits(api: Api, namespace: str) -> None:
     assert (first.turn(), second.turn()) == (True, False)
     with pytest.raises(errors.Conflict, match=r"b\) does not lead; a does"):
         second.token()
+
+
+def test_the_lease_goes_with_what_its_last_holder_belongs_to(api: Api, namespace: str) -> None:
+    def owned(name: str) -> list[Object]:
+        body: Object = {"metadata": {"name": name}}
+        made = api.create(CONFIG_MAPS, namespace, body)
+        return [{"apiVersion": "v1", "kind": "ConfigMap", "name": name, "uid": made["metadata"]["uid"]}]
+
+    clock = Clock()
+    for name in ("old", "new"):
+        owners = owned(name)
+        lease = Lease(api, namespace, "plane", name, log=LOG, monotonic=clock, owners=lambda: owners)  # noqa: B023
+        lease.turn()  # looks, and waits for the one before to run out
+        clock.now += 20
+        assert lease.turn()
+    api.delete(CONFIG_MAPS, namespace, "new")
+    wait_until(lambda: not api.list(LEASES, namespace)[0], "the lease is gone", within=30)
 
 
 def test_a_leader_that_renews_stays_leader(api: Api, namespace: str) -> None:

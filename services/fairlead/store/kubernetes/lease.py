@@ -11,7 +11,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from fairlead import errors
@@ -41,6 +41,7 @@ class Lease:
         *,
         log: logging.Logger,
         floor: Callable[[], int] = lambda: 0,
+        owners: Callable[[], Sequence[Object]] = tuple,
         duration_s: float = DURATION_S,
         renew_within_s: float = RENEW_WITHIN_S,
         retry_s: float = RETRY_S,
@@ -49,7 +50,8 @@ class Lease:
     ) -> None:
         """`identity` names this process, such as its pod; `floor` is a transition that a new lease must be above.
 
-        A lease that somebody deleted would otherwise begin again below what the routes have seen.
+        A lease that somebody deleted would otherwise begin again below what the routes have seen. `owners` are the
+        references of what takes the lease along when it is deleted.
         """
         if not retry_s < renew_within_s < duration_s:
             raise errors.Invalid("a lease needs retry < renewal < duration, or two could write at once")
@@ -58,6 +60,7 @@ class Lease:
         self.identity = identity
         self._log = log
         self._floor = floor
+        self._owners = owners
         self._duration_s = duration_s
         self._renew_within_s = renew_within_s
         self._retry_s = retry_s
@@ -146,7 +149,8 @@ class Lease:
     def _new(self) -> Object:
         now = self._now()
         spec = {"acquireTime": now, "renewTime": now, "leaseTransitions": self._floor() + 1}
-        return {"metadata": {"name": self._where[2], "labels": _LABELS}, "spec": {**self._ours(), **spec}}
+        metadata = {"name": self._where[2], "labels": _LABELS, "ownerReferences": list(self._owners())}
+        return {"metadata": metadata, "spec": {**self._ours(), **spec}}
 
     def _renewed(self, found: Object) -> Object:
         """As it is, renewed; a takeover, and a restart of ours under the same name, is a transition."""
@@ -156,6 +160,8 @@ class Lease:
             transitions = max(int(spec.get("leaseTransitions") or 0), self._floor()) + 1
             spec = {**spec, "acquireTime": now, "leaseTransitions": transitions}
         metadata = {**found["metadata"], "labels": {**(found["metadata"].get("labels") or {}), **_LABELS}}
+        if taken and (owners := self._owners()):  # installed anew: the ones before are gone, and would take it along
+            metadata["ownerReferences"] = list(owners)
         return {"metadata": metadata, "spec": {**spec, **self._ours(), "renewTime": now}}
 
     def _take(self, written: Object, began: float) -> None:
