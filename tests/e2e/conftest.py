@@ -6,9 +6,11 @@ import os
 import shlex
 import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from support.cluster.installed import PLATFORM, Installed, install_kinds, installed
 from support.cluster.programs import REPOSITORY
 from support.cluster.running import Cluster
 
@@ -44,3 +46,16 @@ def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]
     cluster.client().apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     yield name
     cluster.client()("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def platform(
+    cluster: Cluster, namespace: str, image: Provide, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installed]:
+    """charts/crds and charts/platform, with every image that the story needs on the node; waits for nothing."""
+    for name in ("control-plane", "envoy", "iris:1.0.0", "iris:1.1.0"):
+        image(name)
+    folder: Path = tmp_path_factory.mktemp("values")
+    install_kinds(cluster.client())
+    with installed(cluster, namespace, folder, PLATFORM) as found:
+        yield found

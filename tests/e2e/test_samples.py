@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from support.cluster.installed import install_kinds
 from support.cluster.kubectl import Client
 from support.cluster.programs import REPOSITORY
 from support.cluster.running import Cluster
@@ -18,11 +19,10 @@ SAMPLES = sorted((REPOSITORY / "k8s/samples").glob("*.yaml"))
 def kube(control_plane: Cluster) -> Iterator[Client]:
     """A cluster with our kinds and the namespaces of k8s/, as a README tells its reader to make them."""
     client = control_plane.client("models")
-    client.helm("install", "fairlead-crds", str(REPOSITORY / "charts/crds"), "--namespace=default", "--wait")
+    install_kinds(client)
     client("apply", "-f", str(REPOSITORY / "k8s/namespaces.yaml"))
     yield client
     client("delete", "-f", str(REPOSITORY / "k8s/namespaces.yaml"), "--wait=false")
-    client.helm("uninstall", "fairlead-crds", "--namespace=default")
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)

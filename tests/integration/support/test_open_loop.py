@@ -9,7 +9,7 @@ import pytest
 
 from support.faults.backend import Backend, Faults, answer
 from support.load.checks import InTurnOneOf, OneOf
-from support.load.open_loop import OpenLoop, loopback
+from support.load.open_loop import OpenLoop, own_address
 from support.load.prebuilt import Always, InTurn, Users, encode
 
 REQUEST = Always(encode("POST", "/predict", body=b"{}"))
@@ -126,4 +126,10 @@ def test_targets_outside_this_machine_are_refused(url: str) -> None:
 
 
 def test_localhost_is_this_machine() -> None:
-    assert loopback("http://localhost:8080") == ("127.0.0.1", 8080)
+    assert own_address("http://localhost:8080") == ("127.0.0.1", 8080)
+
+
+def test_a_network_of_the_tests_own_is_named_to_be_loaded() -> None:
+    assert own_address("http://10.203.1.7:80", "10.203.1.0/24") == ("10.203.1.7", 80)
+    with pytest.raises(ValueError, match="127.0.0.1:PORT"):
+        own_address("http://10.203.2.7:80", "10.203.1.0/24")

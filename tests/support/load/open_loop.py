@@ -61,11 +61,15 @@ class OpenLoop:
         accepted: Collection[int] = (200,),
         timeout_s: float = 15.0,
         connections: int = 2000,
+        network: str | None = None,
     ) -> None:
+        """`network` is an address block of the test's own that may be loaded as loopback is: its cluster's Services."""
         if (seconds is None) == (count is None):
             raise ValueError("say either for how many seconds or how many requests")
         total = count if count is not None else round(rate * (seconds or 0))
-        self._plan = Plan(loopback(url), rate, total, request, check, frozenset(accepted), timeout_s, connections)
+        self._plan = Plan(
+            own_address(url, network), rate, total, request, check, frozenset(accepted), timeout_s, connections
+        )
         self._process: subprocess.Popen[bytes] | None = None
         self._summary: Summary | None = None
 
@@ -155,15 +159,16 @@ class OpenLoop:
         self._errors.close()
 
 
-def loopback(url: str) -> tuple[str, int]:
-    """Host and port of a URL on this machine's loopback interface; anything else is refused."""
+def own_address(url: str, network: str | None = None) -> tuple[str, int]:
+    """Host and port of a URL on this machine's loopback interface, or in `network`; anything else is refused."""
     parts = urlsplit(url)
     host = "127.0.0.1" if parts.hostname == "localhost" else parts.hostname or ""
     try:
-        is_loopback = ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
+        is_own = address.is_loopback or (network is not None and address in ipaddress.ip_network(network))
     except ValueError:
-        is_loopback = False
-    if parts.scheme != "http" or not is_loopback or parts.port is None:
+        is_own = False
+    if parts.scheme != "http" or not is_own or parts.port is None:
         raise ValueError(f"load goes to http://127.0.0.1:PORT only, not to {url}")
     return host, parts.port
 

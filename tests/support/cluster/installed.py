@@ -1,0 +1,120 @@
+"""The platform and its models in one namespace of a cluster, as their charts install them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fairlead.contracts.revision import Revision
+from support.cluster.kubectl import Client
+from support.cluster.programs import REPOSITORY
+from support.cluster.running import Cluster
+from support.load.open_loop import OpenLoop
+from support.load.prebuilt import Users
+from support.processes import Child, free_port
+
+CHARTS = REPOSITORY / "charts"
+FAIRLEAD = Path(sys.executable).with_name("fairlead")
+FLOWER = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
+SMALL = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}}
+PLATFORM: dict[str, Any] = {
+    "controlPlane": {"resources": SMALL},
+    "gateway": {"resources": SMALL, "concurrency": 1},
+}
+"""Two of each, as by default, on a node of two cores."""
+MODEL: dict[str, Any] = {"workload": {"resources": {**SMALL, "limits": {"memory": "512Mi"}}}}
+
+
+def install_kinds(client: Client) -> None:
+    """charts/crds, once for a whole cluster; whoever comes second finds it done."""
+    client.helm("upgrade", "--install", "fairlead-crds", str(CHARTS / "crds"), "--namespace=default", "--wait")
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A platform called `fairlead` in the client's namespace; `url` leads to its gateways' Service."""
+
+    kube: Client
+    folder: Path
+    url: str
+    network: str | None
+
+    def deploy(self, model: str, values: Mapping[str, Any], *options: str) -> str:
+        """Install or upgrade a model's release; what helm said."""
+        path = self.folder / f"{model}.json"
+        path.write_text(json.dumps(values))
+        return self.kube.helm("upgrade", "--install", model, str(CHARTS / "model"), "--values", str(path), *options)
+
+    def fairlead(self, *arguments: str, expect: int = 0) -> str:
+        """`fairlead ARGUMENTS` as a person at a terminal; what it printed."""
+        done = subprocess.run(
+            [FAIRLEAD, *arguments, "--namespace", self.kube.namespace],
+            env={**os.environ, "KUBECONFIG": str(self.kube.kubeconfig), "COLUMNS": "200"},
+            capture_output=True, text=True, timeout=300, check=False,
+        )  # fmt: skip
+        assert done.returncode == expect, f"fairlead {arguments}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def history(self, model: str) -> list[Revision]:
+        """The ledger, as the command line reads it."""
+        return [Revision.model_validate(one) for one in json.loads(self.fairlead("history", model, "--json"))]
+
+    def status(self, model: str) -> dict[str, Any]:
+        """The route's status, as kubectl shows it."""
+        found: dict[str, Any] = self.kube.get("modelroute", model).get("status") or {}
+        return found
+
+    def wait_for(self, model: str, what: str, *, within: float = 60, **status: object) -> dict[str, Any]:
+        """The status, once these of its fields are so and every gateway serves it."""
+
+        def reached(route: dict[str, Any]) -> bool:
+            found = route.get("status") or {}
+            plain = {name: found.get(name) for name in status}
+            plain = {name: one["version"] if isinstance(one, dict) else one for name, one in plain.items()}
+            gateways = found.get("gateways") or ()
+            return plain == status and bool(gateways) and all(one.get("programmed") == found["seq"] for one in gateways)
+
+        found: dict[str, Any] = self.kube.wait("modelroute", model, reached, what, within=within)["status"]
+        return found
+
+    def load(self, model: str, *, rate: float, seconds: float) -> OpenLoop:
+        """Predictions of ever new users, through the gateways."""
+        request = Users(f"/models/{model}/predict", body=json.dumps(FLOWER).encode())
+        return OpenLoop(self.url, rate=rate, seconds=seconds, request=request, network=self.network)
+
+
+@contextlib.contextmanager
+def installed(cluster: Cluster, namespace: str, folder: Path, values: Mapping[str, Any]) -> Iterator[Installed]:
+    """The platform in a namespace, without waiting for it; removed afterwards, before its namespace is."""
+    kube = cluster.client(namespace)
+    path = folder / "platform.json"
+    path.write_text(json.dumps(values))
+    kube.helm("install", "fairlead", str(CHARTS / "platform"), "--values", str(path))
+    with contextlib.ExitStack() as undo:
+        undo.callback(kube.helm, "uninstall", "fairlead", "--ignore-not-found")
+        if cluster.plan is not None:
+            address = kube.get("service", "fairlead-gateway")["spec"]["clusterIP"]
+            yield Installed(kube, folder, f"http://{address}:80", cluster.plan.services)
+        else:
+            kube("rollout", "status", "deployment/fairlead-gateway", "--timeout=120s")
+            yield Installed(kube, folder, undo.enter_context(_forwarded(kube, folder)), None)
+
+
+@contextlib.contextmanager
+def _forwarded(kube: Client, folder: Path) -> Iterator[str]:
+    """A cluster of the user's own is reached the way its user does: one gateway, by a port here."""
+    port = free_port()
+    command = [
+        *(str(kube.tools / "kubectl"), f"--kubeconfig={kube.kubeconfig}", f"--namespace={kube.namespace}"),
+        *("port-forward", "service/fairlead-gateway", f"{port}:80"),
+    ]
+    with Child("kubectl port-forward", command, log=folder / "port-forward.log") as child:
+        child.wait_until(lambda: "Forwarding" in child.tail(), "the port is forwarded", within=20)
+        yield f"http://127.0.0.1:{port}"
