@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -42,7 +43,8 @@ def image(cluster: Cluster) -> Provide:
 @pytest.fixture(scope="module")
 def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace for the tests of one file, removed with all it holds."""
-    name = "e2e-" + request.module.__name__.rpartition(".")[2].removeprefix("test_").replace("_", "-")
+    story = request.module.__name__.rpartition(".")[2].removeprefix("test_").replace("_", "-")
+    name = f"e2e-{story}-{uuid.uuid4().hex[:4]}"  # the one of the run before may still be going
     cluster.client().apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     yield name
     cluster.client()("delete", "namespace", name, "--wait=false")

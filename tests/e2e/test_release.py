@@ -1,0 +1,111 @@
+"""A release by `helm upgrade` under load, on real pods: promoted when it is good, remembered when it is never ready."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from fairlead.cli.exits import ROLLED_BACK
+from fairlead.contracts.revision import Cause, Revision
+from support.cluster.installed import MODEL, Installed
+from support.load.summary import Summary
+
+FULL = os.environ.get("FAIRLEAD_E2E_SIZE") == "full"
+RATE, REQUESTS = (200, 50_000) if FULL else (100, 3_000)
+STEP = "60s" if FULL else "3s"
+VALUES: dict[str, Any] = {
+    **MODEL,
+    "target": "1.0.0",
+    "versions": {"1.0.0": {}, "1.1.0": {}},
+    "strategy": {
+        "warmUp": {"deadline": "10s"},
+        "steps": [{"weight": 1000, "minDuration": STEP}, {"weight": 5000, "minDuration": STEP}],
+    },
+}
+NEVER_READY = {**VALUES, "versions": {**VALUES["versions"], "1.2.0": {"image": {"tag": "nobody-built-this"}}}}
+
+
+@dataclass(frozen=True)
+class Story:
+    """What a whole release left behind, in every place where people look."""
+
+    platform: Installed
+    summary: Summary
+    ledger: list[Revision]
+    helm: list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def story(platform: Installed) -> Iterator[Story]:
+    platform.deploy("iris", VALUES)
+    platform.wait_for("iris", "1.0.0 serves", stable="1.0.0", phase="Stable", within=120)
+    with platform.load("iris", rate=RATE, seconds=600) as load:
+        load.wait_sent(RATE)
+        platform.deploy("iris", VALUES, "--set", "target=1.1.0")
+        platform.fairlead("wait", "iris", "--timeout", "5m")
+        platform.deploy("iris", NEVER_READY, "--set", "target=1.2.0")
+        platform.fairlead("wait", "iris", "--timeout", "2m", expect=ROLLED_BACK)
+        load.wait_sent(REQUESTS)
+        load.stop()
+        summary = load.result()
+    helm = json.loads(platform.kube.helm("history", "iris", "--output", "json"))
+    yield Story(platform, summary, platform.history("iris"), helm)
+    platform.kube.helm("uninstall", "iris")
+
+
+def test_no_request_fails_while_versions_come_and_go(story: Story) -> None:
+    print(json.dumps(story.summary.to_json()))
+    assert story.summary.sent >= REQUESTS
+    assert story.summary.failures == {}
+
+
+def test_the_weight_rises_step_by_step_until_the_version_is_promoted(story: Story) -> None:
+    weights = [one.table.weight for one in story.ledger if str(one.table.candidate) == "1.1.0"]
+    assert weights == [1000, 5000]
+    [promotion] = [one for one in story.ledger if one.cause is Cause.PROMOTED]
+    assert (str(promotion.table.stable), promotion.table.candidate) == ("1.1.0", None)
+
+
+def test_users_meet_the_version_as_often_as_its_weight_says(story: Story) -> None:
+    for revision in story.ledger:
+        answers = story.summary.of_revision(revision.id)
+        if answers.sent < 100 or revision.table.candidate is None:
+            continue
+        share = answers.by_version.get("1.1.0", 0) / answers.sent
+        assert share == pytest.approx(revision.table.weight / 10_000, abs=0.12), revision.id
+
+
+def test_a_version_that_never_gets_ready_gets_no_traffic_and_is_remembered(story: Story) -> None:
+    assert "1.2.0" not in story.summary.by_version
+    [rejected] = story.platform.status("iris")["rejected"]
+    assert rejected["ref"]["version"] == "1.2.0"
+    assert rejected["reason"]
+    assert "1.2.0" not in {str(one.table.candidate) for one in story.ledger}
+
+
+def test_helm_kubectl_and_the_ledger_tell_the_same_story(story: Story) -> None:
+    kube = story.platform.kube
+    assert [one["revision"] for one in story.helm] == [1, 2, 3]
+    targets = [
+        json.loads(kube.helm("get", "values", "iris", "--revision", str(number), "--output", "json"))["target"]
+        for number in (1, 2, 3)
+    ]
+    assert targets == ["1.0.0", "1.1.0", "1.2.0"]
+    told = [(one.cause, one.reason) for one in story.ledger if one.cause is not Cause.STEP]
+    assert told == [
+        (Cause.CREATED, "1.0.0 is the first version"),
+        (Cause.RELEASED, "release of 1.1.0"),
+        (Cause.PROMOTED, "1.1.0 passed every step and is stable"),
+        (Cause.RELEASED, "release of 1.2.0"),
+        (Cause.ROLLED_BACK, "1.2.0 was rolled back: ready: 1.2.0 has had no ready instance for 10s"),
+    ]
+    name, target, stable, *_ = kube("get", "modelroutes").splitlines()[1].split()
+    assert (name, target, stable) == ("iris", "1.2.0", str(story.ledger[-1].table.stable)) == ("iris", "1.2.0", "1.1.0")
+    listed = kube("get", "modelrouterevisions", "-o", "name").split()
+    assert sorted(listed) == sorted(f"modelrouterevision.fairlead.dev/iris-{one.seq}" for one in story.ledger)
+    assert "the chain holds" in story.platform.fairlead("history", "iris", "--verify")
