@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -93,13 +94,38 @@ def test_a_version_that_left_the_spec_and_serves_nobody_is_removed_with_everythi
 ) -> None:
     routed(store, "iris").append(successor(None))
     for ref in (REF, OTHER):
-        make_version(api, namespace, ref)
+        make_version(api, namespace, ref, adopted=True)
     settled(store, REF, OTHER)
     store.want([row for row in store.wanted() if row.ref == REF])
     settled(store, REF)
     mine = labels.version_name("iris", REF)
     wait_until(lambda: names(api, namespace, DEPLOYMENTS) == {mine}, "the Deployment is gone", within=20)
     wait_until(lambda: names(api, namespace, SERVICES) == {mine}, "the Service is gone", within=20)
+
+
+def test_a_version_that_no_spec_has_named_yet_stays(api: Api, namespace: str, store: KubernetesStore) -> None:
+    # Helm makes the Deployment first and writes the route last.
+    routed(store, "iris").append(successor(None))
+    make_version(api, namespace, OTHER)
+    settled(store, OTHER)
+    store.want([])
+    assert rows(store) == [OTHER]
+    assert "ownerReferences" not in api.get(DEPLOYMENTS, namespace, labels.version_name("iris", OTHER))["metadata"]
+
+
+def test_a_version_that_no_spec_ever_named_goes_in_the_end(api: Api, namespace: str) -> None:
+    late = datetime.now(UTC) + timedelta(hours=2)
+    with KubernetesStore(api, namespace, clock=lambda: late) as store:
+        store.wait_until_loaded(10)
+        routed(store, "iris").append(successor(None))
+        make_version(api, namespace, OTHER)
+        settled(store, OTHER)
+
+        def removed() -> bool:
+            store.want([])
+            return rows(store) == []
+
+        wait_until(removed, "it was adopted, then removed", within=10)
 
 
 @pytest.mark.parametrize("named_by", ["spec", "table"])
@@ -113,7 +139,7 @@ def test_whatever_is_asked_a_version_that_is_named_stays(
     first = successor(None)
     table = first.table.model_copy(update={"stable": serving, "pins": (serving,)})
     store.append(first.model_copy(update={"table": table}))
-    make_version(api, namespace, OTHER)
+    make_version(api, namespace, OTHER, adopted=True)
     settled(store, OTHER)
     store.want([])
     assert rows(store) == [OTHER]
@@ -122,7 +148,7 @@ def test_whatever_is_asked_a_version_that_is_named_stays(
 
 def test_nothing_goes_before_the_engine_has_seen_the_spec(api: Api, namespace: str, store: KubernetesStore) -> None:
     routed(store, "iris").append(successor(None))
-    make_version(api, namespace, OTHER)
+    make_version(api, namespace, OTHER, adopted=True)
     settled(store, OTHER)
     store.put_route("iris", a_spec(idempotent=False), now=NOW, actor="ada")  # generation 2; the head was decided on 1
     store.want([])

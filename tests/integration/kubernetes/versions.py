@@ -7,7 +7,8 @@ from typing import Any
 from fairlead.contracts import labels
 from fairlead.contracts.route import VersionRef
 from fairlead.store.kubernetes.api import Api
-from fairlead.store.kubernetes.kinds import DEPLOYMENTS, SLICES, Kind
+from fairlead.store.kubernetes.kinds import DEPLOYMENTS, ROUTES, SLICES, Kind
+from fairlead.store.kubernetes.ledger import owned_by
 
 SERVICES = Kind("/api/v1", "services", "Service")
 
@@ -16,10 +17,12 @@ def labelled(ref: VersionRef) -> dict[str, str]:
     return {labels.MODEL: "iris", labels.ROUTE: "iris", labels.VERSION: ref.version, labels.IDENTITY: ref.identity}
 
 
-def make_version(api: Api, namespace: str, ref: VersionRef) -> None:
-    """As the chart makes it: a Deployment and a headless Service."""
+def make_version(api: Api, namespace: str, ref: VersionRef, *, adopted: bool = False) -> None:
+    """As the chart makes it: a Deployment and a headless Service; or as the control plane leaves it."""
     name, selector = labels.version_name("iris", ref), {"app": ref.identity}
-    metadata = {"name": name, "labels": labelled(ref)}
+    metadata: dict[str, Any] = {"name": name, "labels": labelled(ref)}
+    if adopted:
+        metadata["ownerReferences"] = [owned_by(api.get(ROUTES, namespace, "iris"))]
     pod = {"metadata": {"labels": {**selector, **labelled(ref)}}, "spec": {"containers": [{"name": "m", "image": "i"}]}}
     spec = {"replicas": 0, "selector": {"matchLabels": selector}, "template": pod}
     api.create(DEPLOYMENTS, namespace, {"metadata": metadata, "spec": spec})

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fairlead.contracts.revision import Revision
-from support.cluster.kubectl import Client
+from support.cluster.kubectl import Client, CommandFailed
 from support.cluster.programs import REPOSITORY
 from support.cluster.running import Cluster
 from support.load.open_loop import OpenLoop
@@ -81,7 +81,10 @@ class Installed:
             gateways = found.get("gateways") or ()
             return plain == status and bool(gateways) and all(one.get("programmed") == found["seq"] for one in gateways)
 
-        found: dict[str, Any] = self.kube.wait("modelroute", model, reached, what, within=within)["status"]
+        try:
+            found: dict[str, Any] = self.kube.wait("modelroute", model, reached, what, within=within)["status"]
+        except CommandFailed as failed:
+            raise CommandFailed(f"{failed}\n{self.kube('get', 'modelroutes,pods,deployments')}") from None
         return found
 
     def load(self, model: str, *, rate: float, seconds: float) -> OpenLoop:

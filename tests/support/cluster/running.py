@@ -80,14 +80,20 @@ class Cluster:
         wait_until(lambda: self.runs(part), f"{part} runs again")
 
     def load(self, *archives: str | Path) -> None:
-        """Put images (`docker save` format) on the node."""
+        """Put images (`docker save` format) on the node; one that it was given last under its name is there."""
         plan = self._own()
         socket = plan.folder / "containerd.sock"
-        for archive in archives:
+        for archive in map(Path, archives):
+            # ci/images names an archive after the image and what is in it.
+            loaded = plan.folder / "images" / archive.stem.rpartition("-")[0]
+            if loaded.exists() and loaded.read_text() == archive.name:
+                continue
             command = ["ctr", f"--address={socket}", "-n", "k8s.io", "images", "import", str(archive)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode != 0:
                 raise CommandFailed(f"{archive} could not be imported: {done.stderr.strip()}")
+            loaded.parent.mkdir(exist_ok=True)
+            loaded.write_text(archive.name)
 
     def runs(self, part: str) -> bool:
         """Whether a part's process is there."""

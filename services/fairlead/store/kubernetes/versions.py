@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from datetime import datetime, timedelta
 
 from fairlead import errors
 from fairlead.contracts import labels
@@ -30,6 +31,7 @@ OWN_OBJECTS = (
     Kind("/apis/keda.sh/v1alpha1", "scaledobjects", "ScaledObject", metadata_only=True),
 )
 """What a version may consist of. The Deployment is the first to be watched and the last to be removed."""
+FORGOTTEN_AFTER = timedelta(hours=1)
 
 
 class KubernetesVersions(KubernetesLedger, KubernetesRoutes):
@@ -43,6 +45,8 @@ class KubernetesVersions(KubernetesLedger, KubernetesRoutes):
     def want(self, wanted: Sequence[Wanted]) -> None:
         """Let go of what is not wanted any more, and tie what is there to its route. Nothing is ever made.
 
+        Only what was tied to its route before is removed: Helm makes a version's Deployment before it writes the spec
+        that names it, and until then it is not one that *left* the spec.
         Raises Conflict when this process does not lead.
         """
         self._session.fence.token()
@@ -51,10 +55,11 @@ class KubernetesVersions(KubernetesLedger, KubernetesRoutes):
             route = self._session.objects.get(ROUTES, label(deployment, labels.ROUTE))
             if route is None:
                 continue  # deleted: its owner references take everything along
-            if row.id not in ids and self._may_go(route, row.ref):
+            if not _is_owned(deployment, route):
+                if self._is_named(route, row.ref) or self._is_forgotten(deployment):
+                    self._adopt(route, row.ref)
+            elif row.id not in ids and self._may_go(route, row.ref):
                 self._remove(deployment, row.ref)
-            elif not _is_owned(deployment, route):
-                self._adopt(route, row.ref)
 
     def _existing(self) -> Iterator[tuple[Object, Wanted]]:
         for one in self._session.objects.list(DEPLOYMENTS):
@@ -65,16 +70,28 @@ class KubernetesVersions(KubernetesLedger, KubernetesRoutes):
 
     def _may_go(self, route: Object, ref: VersionRef) -> bool:
         """What no rule may ever delete: a version that the spec names, or that the last table sends requests to."""
-        found = self._parse(route)
+        fresh = self._session.refreshed(ROUTES, name_of(route))  # a deletion is for good
+        if fresh is None or self._is_named(fresh, ref):
+            return False
+        found = self._parse(fresh)
         head = self.head(found.name)
-        if (
-            head is None
-            or head.generation < found.generation
-            or any(spec.ref(version) == ref for version, spec in found.spec.versions.items())
-        ):
+        return head is not None and head.generation >= found.generation
+
+    def _is_named(self, route: Object, ref: VersionRef) -> bool:
+        """Whether the spec has this version, or the last table sends requests to it."""
+        found = self._parse(route)
+        if any(spec.ref(version) == ref for version, spec in found.spec.versions.items()):
+            return True
+        head = self.head(found.name)
+        if head is None:
             return False
         table = head.table
-        return ref not in (table.stable, table.candidate, *(mirror.version for mirror in table.mirrors))
+        return ref in (table.stable, table.candidate, *(mirror.version for mirror in table.mirrors))
+
+    def _is_forgotten(self, deployment: Object) -> bool:
+        """Whether nobody has named it for so long that nobody will: added and taken back while no one looked."""
+        made = datetime.fromisoformat(deployment["metadata"]["creationTimestamp"])
+        return self._session.clock() > made + FORGOTTEN_AFTER
 
     def _remove(self, deployment: Object, ref: VersionRef) -> None:
         session = self._session

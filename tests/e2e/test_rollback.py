@@ -1,0 +1,167 @@
+"""Back again: by an action, by `helm rollback`, and all the way to a namespace with nothing of us in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from benchmarks.rollback import Command, times
+from fairlead.contracts.revision import Cause
+from fairlead.errors import Unavailable
+from fairlead.store.kubernetes import kubeconfig
+from fairlead.store.kubernetes.api import Api
+from fairlead.store.kubernetes.kinds import ROUTES
+from support.cluster.installed import MODEL, Installed
+from support.load.summary import Summary, moment
+from support.processes import wait_until
+
+TURNS = 10 if os.environ.get("FAIRLEAD_E2E_SIZE") == "full" else 2
+LAST_ANSWER_S = 1.0
+OLD: dict[str, Any] = {
+    **MODEL,
+    "target": "1.0.0",
+    "versions": {"1.0.0": {}},
+    "strategy": {"steps": [{"weight": 5000, "minDuration": "1s", "approval": True}], "minRequests": 0},
+}
+NEW = {**OLD, "target": "1.1.0", "versions": {"1.0.0": {}, "1.1.0": {}}}
+
+
+class Accepted:
+    """When the API server let in each change of the route's spec: as soon as a watch hears of it."""
+
+    def __init__(self, platform: Installed) -> None:
+        api = Api(kubeconfig.load(environment={"KUBECONFIG": str(platform.kube.kubeconfig)}))
+        _, since = api.list(ROUTES, platform.kube.namespace)
+        self._watch = api.watch(ROUTES, platform.kube.namespace, since, timeout_s=1800)
+        self._seen: dict[int, int] = {}
+        self._thread = threading.Thread(target=self._listen)
+        self._thread.start()
+
+    def at(self, generation: int) -> int:
+        """As time.time_ns()."""
+        wait_until(lambda: generation in self._seen, f"generation {generation} is seen")
+        return self._seen[generation]
+
+    def close(self) -> None:
+        self._watch.close()
+        self._thread.join()
+
+    def _listen(self) -> None:
+        try:
+            for _, route in self._watch:
+                self._seen.setdefault(int(route["metadata"].get("generation") or 0), time.time_ns())
+        except Unavailable:
+            pass  # closed
+
+
+@dataclass
+class Rollbacks:
+    """What was asked for, and what users met meanwhile."""
+
+    platform: Installed
+    commands: list[Command] = field(default_factory=list)
+    summary: Summary | None = None
+    deployments: list[set[str]] = field(default_factory=list)
+
+    @property
+    def load(self) -> Summary:
+        assert self.summary is not None
+        return self.summary
+
+
+def by_action(platform: Installed) -> Command:
+    started = time.time_ns()
+    action = json.loads(platform.fairlead("rollback", "iris", "--reason", "a test", "--json"))
+    accepted = moment(datetime.fromisoformat(action["createdAt"]))  # before it was sent, so never too late
+    return Command("action", started, accepted, time.time_ns(), f"iris.{action['revision']}")
+
+
+def by_helm(platform: Installed, accepted: Accepted) -> Command:
+    started = time.time_ns()
+    platform.kube.helm("rollback", "iris")
+    ended = time.time_ns()
+    platform.wait_for("iris", "back at 1.0.0", stable="1.0.0", candidate=None, phase="Stable")
+    generation = platform.kube.get("modelroute", "iris")["metadata"]["generation"]
+    return Command("helm", started, accepted.at(generation), ended, platform.history("iris")[-1].id)
+
+
+def deployments(platform: Installed) -> set[str]:
+    found = platform.kube.get("deployments", "", "--selector", "fairlead.dev/model=iris")["items"]
+    return {str(one["metadata"]["labels"]["fairlead.dev/version"]) for one in found}
+
+
+@pytest.fixture(scope="module")
+def rollbacks(platform: Installed) -> Rollbacks:
+    """In turn by action and by Helm, each from a candidate that has half of the users."""
+    found = Rollbacks(platform)
+    platform.deploy("iris", OLD)
+    platform.wait_for("iris", "1.0.0 serves", stable="1.0.0", phase="Stable", within=120)
+    accepted = Accepted(platform)
+    try:
+        with platform.load("iris", rate=100, seconds=1800) as load:
+            for _ in range(TURNS):
+                platform.deploy("iris", NEW)
+                platform.wait_for("iris", "half of the users", candidate="1.1.0", weight=5000, within=120)
+                time.sleep(0.5)  # some of them must have met it
+                found.commands.append(by_action(platform))
+                time.sleep(1.5)  # a late answer must be seen before the next attempt
+                platform.fairlead("retry", "iris")
+                platform.wait_for("iris", "half of the users again", candidate="1.1.0", weight=5000)
+                time.sleep(0.5)
+                found.commands.append(by_helm(platform, accepted))
+                found.deployments.append(deployments(platform))
+                time.sleep(1.5)
+            load.stop()
+            found.summary = load.result()
+    finally:
+        accepted.close()
+    return found
+
+
+def test_users_meet_the_candidate_for_at_most_a_second_after_a_rollback_was_accepted(rollbacks: Rollbacks) -> None:
+    measured = times(rollbacks.commands, rollbacks.load)
+    print([(one.phase, one.last_answer_s) for one in measured])
+    assert {one.phase for one in measured} == {"action", "helm"}
+    assert rollbacks.load.by_version["1.1.0"] > 0
+    assert max(one.last_answer_s for one in measured) <= LAST_ANSWER_S
+
+
+def test_no_request_fails_while_versions_go_forth_and_back(rollbacks: Rollbacks) -> None:
+    assert rollbacks.load.failures == {}
+
+
+def test_the_ledger_says_who_went_back_and_why(rollbacks: Rollbacks) -> None:
+    ledger = {one.id: one for one in rollbacks.platform.history("iris")}
+    by_person = ledger[rollbacks.commands[0].revision]
+    assert (by_person.cause, by_person.reason) == (Cause.ROLLED_BACK, "a test")
+    assert by_person.actor
+    assert by_person.actor_verified
+    by_tool = ledger[rollbacks.commands[1].revision]
+    assert by_tool.actor == "helm"
+
+
+def test_a_version_that_helm_took_away_goes_when_nobody_is_sent_there_any_more(rollbacks: Rollbacks) -> None:
+    wait_until(lambda: deployments(rollbacks.platform) == {"1.0.0"}, "1.1.0 is removed", within=60, every=0.5)
+    assert rollbacks.platform.status("iris")["phase"] == "Stable"
+
+
+def test_an_uninstall_leaves_nothing(rollbacks: Rollbacks) -> None:
+    kube = rollbacks.platform.kube
+    kube.helm("uninstall", "iris")
+    kube.helm("uninstall", "fairlead")
+    kinds = kube("api-resources", "--verbs=list", "--namespaced", "-o", "name").split()
+    ours = ",".join(kind for kind in kinds if kind not in ("events", "events.events.k8s.io"))
+
+    def left() -> set[str]:
+        return set(kube("get", ours, "-o", "name", "--ignore-not-found").split())
+
+    wait_until(
+        lambda: left() == {"configmap/kube-root-ca.crt", "serviceaccount/default"}, "all gone", within=90, every=1
+    )
