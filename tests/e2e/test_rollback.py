@@ -37,9 +37,9 @@ class Accepted:
     """When the API server let in each change of the route's spec: as soon as a watch hears of it."""
 
     def __init__(self, platform: Installed) -> None:
-        api = Api(kubeconfig.load(environment={"KUBECONFIG": str(platform.kube.kubeconfig)}))
-        _, since = api.list(ROUTES, platform.kube.namespace)
-        self._watch = api.watch(ROUTES, platform.kube.namespace, since, timeout_s=1800)
+        self._api = Api(kubeconfig.load(environment={"KUBECONFIG": str(platform.kube.kubeconfig)}))
+        _, since = self._api.list(ROUTES, platform.kube.namespace)
+        self._watch = self._api.watch(ROUTES, platform.kube.namespace, since, timeout_s=1800)
         self._seen: dict[int, int] = {}
         self._thread = threading.Thread(target=self._listen)
         self._thread.start()
@@ -52,6 +52,7 @@ class Accepted:
     def close(self) -> None:
         self._watch.close()
         self._thread.join()
+        self._api.close()
 
     def _listen(self) -> None:
         try:
