@@ -109,3 +109,18 @@ def test_helm_kubectl_and_the_ledger_tell_the_same_story(story: Story) -> None:
     listed = kube("get", "modelrouterevisions", "-o", "name").split()
     assert sorted(listed) == sorted(f"modelrouterevision.fairlead.dev/iris-{one.seq}" for one in story.ledger)
     assert "the chain holds" in story.platform.fairlead("history", "iris", "--verify")
+
+
+def test_another_image_under_a_version_that_serves_is_a_candidate_of_its_own(story: Story) -> None:
+    platform, before = story.platform, story.platform.status("iris")["stable"]
+    edited = {**VALUES["versions"], "1.1.0": {"image": {"tag": "1.0.0"}}}
+    strategy = {"steps": [{"weight": 5000, "minDuration": "1s"}], "minRequests": 0}
+    platform.deploy("iris", {**VALUES, "target": "1.1.0", "versions": edited, "strategy": strategy})
+    platform.fairlead("wait", "iris", "--timeout", "2m")
+    after = platform.status("iris")["stable"]
+    assert after["version"] == before["version"] == "1.1.0"
+    assert after["identity"] != before["identity"]
+    # the one before left the spec, and stays for as long as one command leads back to it
+    running = platform.kube("get", "deployments", "-o", "name")
+    assert f"iris-{before['identity']}" in running
+    assert f"iris-{after['identity']}" in running
