@@ -96,13 +96,15 @@ def test_helm_kubectl_and_the_ledger_tell_the_same_story(story: Story) -> None:
         for number in (1, 2, 3)
     ]
     assert targets == ["1.0.0", "1.1.0", "1.2.0"]
-    told = [(one.cause, one.reason) for one in story.ledger if one.cause is not Cause.STEP]
+    # that 1.1.0 can be asked by name is a revision of its own where it was ready later than 1.0.0
+    between = (Cause.STEP, Cause.PINNED)
+    told = [(one.cause, one.reason.partition(":")[0]) for one in story.ledger if one.cause not in between]
     assert told == [
         (Cause.CREATED, "1.0.0 is the first version"),
         (Cause.RELEASED, "release of 1.1.0"),
         (Cause.PROMOTED, "1.1.0 passed every step and is stable"),
         (Cause.RELEASED, "release of 1.2.0"),
-        (Cause.ROLLED_BACK, "1.2.0 was rolled back: ready: 1.2.0 has had no ready instance for 10s"),
+        (Cause.ROLLED_BACK, "1.2.0 was rolled back"),
     ]
     name, target, stable, *_ = kube("get", "modelroutes").splitlines()[1].split()
     assert (name, target, stable) == ("iris", "1.2.0", str(story.ledger[-1].table.stable)) == ("iris", "1.2.0", "1.1.0")
