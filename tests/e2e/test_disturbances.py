@@ -81,12 +81,12 @@ def test_a_rolling_update_of_a_model_loses_no_request(halfway: Installed) -> Non
     unharmed(halfway, restart(halfway, deployment["metadata"]["name"]))
 
 
-def test_a_leader_that_is_killed_is_followed_by_the_other_replica(halfway: Installed) -> None:
-    killed = leader(halfway)
+def test_a_leader_whose_pod_is_deleted_at_once_is_followed_by_the_other_replica(halfway: Installed) -> None:
+    gone = leader(halfway)
 
     def disturb() -> None:
-        halfway.kube("delete", "pod", killed, "--grace-period=0", "--force")
-        wait_until(lambda: leader(halfway) not in ("", killed), "another leads", within=60, every=0.2)
+        halfway.kube("delete", "pod", gone, "--grace-period=0", "--force")
+        wait_until(lambda: leader(halfway) not in ("", gone), "another leads", within=60, every=0.2)
 
     unharmed(halfway, disturb)
 
