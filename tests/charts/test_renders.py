@@ -30,7 +30,8 @@ RANDOM = settings(
     suppress_health_check=list(HealthCheck),
 )
 
-words = st.from_regex(r"[a-z][a-z0-9-]{0,12}[a-z0-9]", fullmatch=True)
+# Some of them YAML would read as something else than a word: every template has to quote what a user names.
+words = st.from_regex(r"[a-z][a-z0-9-]{0,12}[a-z0-9]", fullmatch=True) | st.sampled_from(["off", "no", "true", "null"])
 versions = st.from_regex(r"[0-9]{1,3}\.[0-9]{1,3}(\.[0-9]{1,3})?(-rc\.[0-9])?", fullmatch=True)
 counts = st.integers(0, 40) | st.sampled_from(["0%", "25%", "100%"])
 seconds = st.integers(1, 600)
@@ -265,3 +266,12 @@ def test_the_judge_sees_what_a_release_would_refuse() -> None:
     deployment = render("model", IRIS).of("Deployment")[0]
     assert complaints({**deployment, "spec": {**deployment["spec"], "replica": 2}}, VERSIONS[0])
     assert complaints({**deployment, "spec": {**deployment["spec"], "replicas": "2"}}, VERSIONS[-1])
+
+
+def test_an_account_whose_name_yaml_reads_as_a_truth_value_keeps_its_name() -> None:
+    rendered = render("platform", {"controlPlane": {"serviceAccount": {"name": "off"}}})
+    [binding] = [one for one in rendered.of("RoleBinding") if one["subjects"][0].get("name") == "off"]
+    assert binding["subjects"][0]["kind"] == "ServiceAccount"
+    assert rendered.one("ServiceAccount", "off")["metadata"]["name"] == "off"
+    pods = [one["spec"]["template"]["spec"] for one in rendered.of("Deployment")]
+    assert "off" in [pod["serviceAccountName"] for pod in pods]

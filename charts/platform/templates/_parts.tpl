@@ -20,7 +20,7 @@ app.kubernetes.io/component: {{ index . 1 }}
 
 {{/* Metadata of an object that belongs to a part: (list $ part name). */}}
 {{- define "platform.metadata" -}}
-name: {{ index . 2 }}
+name: {{ index . 2 | quote }}
 namespace: {{ (index . 0).Release.Namespace | quote }}
 labels: {{- include "platform.labels" . | nindent 2 }}
 {{- end }}

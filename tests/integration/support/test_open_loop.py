@@ -77,7 +77,7 @@ def test_a_stalled_server_is_charged_for_everybody_it_kept_waiting(backend: Back
         summary = load.result()
     assert summary.failed == 0
     slow = (summary.latency >= 300_000_000).sum()
-    assert 80 <= slow <= 140, "a generator that waits for its server would have sent, and charged, a handful"
+    assert 50 <= slow <= 140, "a generator that waits for its server would have sent, and charged, a handful"
 
 
 def test_a_body_that_the_check_refuses_is_a_failure(backend: Backend) -> None:
