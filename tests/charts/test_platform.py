@@ -10,14 +10,9 @@ import pytest
 from fairlead.contracts.action import ActionType
 from fairlead.routing.envoy.bootstrap import rest_bootstrap
 from fairlead.routing.snapshot import Endpoint
-from support.helm import Object, Refused, notes, render
+from support.helm import Object, Refused, notes, pod_of, render
 
 ADMIN_PORT = 9901
-
-
-def pod_of(one: Object) -> dict[str, Any]:
-    spec: dict[str, Any] = one["spec"]["template"]["spec"]
-    return spec
 
 
 # the gateway

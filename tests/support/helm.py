@@ -50,6 +50,17 @@ class Rendered:
         return [one for one in self.objects if not _is_hook(one)]
 
 
+def pod_of(deployment: Object) -> dict[str, Any]:
+    """What its pods are."""
+    spec: dict[str, Any] = deployment["spec"]["template"]["spec"]
+    return spec
+
+
+def container_of(deployment: Object) -> dict[str, Any]:
+    """The container of a version's model."""
+    return next(one for one in pod_of(deployment)["containers"] if one["name"] == "model")
+
+
 @cache
 def find_helm() -> str:
     """$HELM, what ci/cluster-tools built, or what is on the path. Skips without; in CI, fails."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import get_args
 
 from fairlead.contracts.gates import GateName
@@ -11,10 +12,10 @@ from fairlead.contracts.route import TOTAL_WEIGHT
 from fairlead.contracts.scenario import Outcome, Scenario
 from fairlead.contracts.status import Status
 from fairlead.rehearsal.gateway import Arm, Told
-from fairlead.rehearsal.store import RehearsalStore
 from fairlead.rehearsal.world import ROUTE, World
 from fairlead.rollout.reconcile import Engine
 from fairlead.rollout.report import Reason
+from fairlead.store.sqlite import SqliteStore
 
 TICK_S = 1.0
 """How often the engine looks. It really looks more often; windows are 5 s either way."""
@@ -46,7 +47,7 @@ class Played:
 
 def play(scenario: Scenario, *, seed: int) -> Played:
     """Play the whole scenario once. The same seed plays the same."""
-    with RehearsalStore() as store:
+    with SqliteStore(Path(":memory:")) as store:
         return _Stage(World(scenario, seed=seed, store=store)).play(seed)
 
 

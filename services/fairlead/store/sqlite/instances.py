@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 
 from fairlead.contracts.instance import Instance, Wanted
+from fairlead.store.sqlite import documents
 from fairlead.store.sqlite.database import Database
 
 
@@ -47,7 +48,7 @@ class SqliteInstances:
         """The reported instances, by id."""
         with self._database.reading() as connection:
             rows = connection.execute("SELECT document FROM instances ORDER BY id").fetchall()
-        return [Instance.model_validate_json(document) for (document,) in rows]
+        return [documents.instance(document) for (document,) in rows]
 
 
 class SqliteStatuses:

@@ -140,7 +140,7 @@ class SqliteLedger:
         """The windows since the head, ascending."""
         with self._database.reading() as connection:
             rows = connection.execute("SELECT document FROM windows WHERE route = ? ORDER BY id", (route,)).fetchall()
-        return [Window.model_validate_json(document) for (document,) in rows]
+        return [documents.window(document) for (document,) in rows]
 
     def _select(self, where: str, *parameters: object) -> list[Revision]:
         with self._database.reading() as connection:

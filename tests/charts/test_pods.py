@@ -1,0 +1,155 @@
+"""charts/model: the pods of a version, where their model is from, and who may reach them."""
+
+from __future__ import annotations
+
+import pytest
+
+from charts.sample import ARTIFACT, FETCHED, IRIS, with_version, with_workload
+from fairlead.contracts.route import RouteSpec
+from support.helm import CHARTS, container_of, pod_of, render
+
+
+def test_pods_are_locked_down() -> None:
+    for deployment in render("model", with_version("1.2.0", FETCHED)).of("Deployment"):
+        pod = pod_of(deployment)
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["enableServiceLinks"] is False
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in (*pod["containers"], *pod.get("initContainers", [])):
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "capabilities": {"drop": ["ALL"]},
+                "readOnlyRootFilesystem": True,
+            }
+
+
+@pytest.mark.parametrize(
+    ("drain", "grace", "sleep"),
+    [({}, 45, 5), ({"preStopSeconds": 0}, 40, None), ({"requestSeconds": 300, "marginSeconds": 30}, 350, 5)],
+)
+def test_a_pod_gets_as_long_as_its_drain_takes(drain: dict[str, int], grace: int, sleep: int | None) -> None:
+    for deployment in render("model", with_workload(drain=drain)).of("Deployment"):
+        environment = {one["name"]: one.get("value") for one in container_of(deployment)["env"]}
+        assert pod_of(deployment)["terminationGracePeriodSeconds"] == grace
+        lifecycle = container_of(deployment).get("lifecycle")
+        assert lifecycle == (None if sleep is None else {"preStop": {"sleep": {"seconds": sleep}}})
+        served = int(environment["FAIRLEAD_SERVING_DRAIN_S"]) + int(environment["FAIRLEAD_SERVING_FINISH_S"])
+        assert served + (sleep or 0) < grace
+
+
+@pytest.mark.parametrize(("budget", "period", "failures"), [(600, 2, 300), (10, 3, 4), (1, 60, 1)])
+def test_the_startup_budget_becomes_a_probe(budget: int, period: int, failures: int) -> None:
+    for deployment in render("model", with_workload(startup={"budgetSeconds": budget, "periodSeconds": period})).of(
+        "Deployment"
+    ):
+        probe = container_of(deployment)["startupProbe"]
+        assert (probe["failureThreshold"], probe["periodSeconds"]) == (failures, period)
+        assert probe["failureThreshold"] * probe["periodSeconds"] >= budget
+        assert deployment["spec"]["progressDeadlineSeconds"] > budget
+
+
+def test_numbers_reach_the_service_as_they_were_written() -> None:
+    rendered = render("model", with_workload(serving={"queueBytes": 268435456, "logLevel": "debug"}))
+    environment = {one["name"]: one.get("value") for one in container_of(rendered.of("Deployment")[0])["env"]}
+    assert environment["FAIRLEAD_SERVING_QUEUE_BYTES"] == "268435456"
+    assert environment["FAIRLEAD_SERVING_LOG_LEVEL"] == "debug"
+
+
+@pytest.mark.parametrize("kind", ["hpa", "external"])
+def test_nothing_says_replicas_under_an_autoscaler(kind: str) -> None:
+    rendered = render("model", with_workload(autoscaling={"kind": kind}))
+    assert all("replicas" not in one["spec"] for one in rendered.of("Deployment"))
+    assert len(rendered.of("HorizontalPodAutoscaler")) == (2 if kind == "hpa" else 0)
+
+
+def test_a_budget_is_there_only_where_it_means_something() -> None:
+    assert len(render("model", IRIS).of("PodDisruptionBudget")) == 2
+    assert not render("model", with_workload(instances=1)).of("PodDisruptionBudget")
+    fewest = render("model", with_workload(podDisruptionBudget={"minAvailable": 0})).of("PodDisruptionBudget")
+    assert all(one["spec"]["minAvailable"] == 0 and "maxUnavailable" not in one["spec"] for one in fewest)
+
+
+def test_one_version_may_differ_from_the_others_even_by_false_and_zero() -> None:
+    override = {
+        "instances": 5,
+        "drain": {"preStopSeconds": 0},
+        "podDisruptionBudget": {"enabled": False},
+        "resources": {"limits": {"nvidia.com/gpu": 1}},
+        "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}],
+    }
+    version = {"image": {"digest": "sha256:" + "1" * 64}, "overrides": override}
+    rendered = render("model", with_version("1.2.0", version))
+    by_version = {one["metadata"]["labels"]["fairlead.dev/version"]: one for one in rendered.of("Deployment")}
+    odd, usual = by_version["1.2.0"], by_version["1.1.0"]
+    assert (odd["spec"]["replicas"], usual["spec"]["replicas"]) == (5, 2)
+    assert "lifecycle" not in container_of(odd)
+    assert "lifecycle" in container_of(usual)
+    assert container_of(odd)["resources"]["limits"] == {"cpu": "1", "memory": "512Mi", "nvidia.com/gpu": 1}
+    assert pod_of(odd)["tolerations"] == override["tolerations"]
+    budgets = {one["metadata"]["labels"]["fairlead.dev/version"] for one in rendered.of("PodDisruptionBudget")}
+    assert budgets == {"1.0.0", "1.1.0"}
+    assert rendered.one("ModelRoute")["spec"]["versions"]["1.2.0"]["instances"] == 5
+
+
+def test_sticky_null_is_said() -> None:
+    spec = render("model", {**IRIS, "sticky": None}).one("ModelRoute")["spec"]
+    assert spec["sticky"] is None
+    assert RouteSpec.model_validate(spec).sticky is None
+
+
+def test_labels_of_users_never_replace_those_that_the_platform_reads() -> None:
+    theirs = {"fairlead.dev/model": "other", "app.kubernetes.io/component": "gateway", "team": "flowers"}
+    rendered = render("model", {**with_workload(podLabels=theirs), "commonLabels": theirs})
+    plain = render("model", IRIS)
+    for one, same in zip(rendered.of("Deployment"), plain.of("Deployment"), strict=True):
+        pod, usual = one["spec"]["template"]["metadata"]["labels"], same["spec"]["template"]["metadata"]["labels"]
+        assert pod == {**usual, "team": "flowers"}
+        assert one["metadata"]["labels"] == {**same["metadata"]["labels"], "team": "flowers"}
+
+
+# where the model is from
+
+
+def test_a_fetched_version_is_checked_before_it_is_served() -> None:
+    rendered = render("model", with_version("1.2.0", FETCHED))
+    [deployment] = [one for one in rendered.of("Deployment") if "initContainers" in pod_of(one)]
+    [unpack] = pod_of(deployment)["initContainers"]
+    environment = {one["name"]: one["value"] for one in unpack["env"]}
+    assert environment["FAIRLEAD_SOURCE"] == FETCHED["source"]["uri"]
+    assert environment["FAIRLEAD_SHA256"] == ARTIFACT
+    assert unpack["args"] == [(CHARTS / "model/files/fetch.py").read_text()]
+    assert container_of(deployment)["args"] == ["serve", environment["FAIRLEAD_FOLDER"]]
+    assert {"name": "fetched", "mountPath": "/fetched", "readOnly": True} in container_of(deployment)["volumeMounts"]
+
+
+def test_a_fetcher_downloads_and_the_chart_still_checks() -> None:
+    fetcher = {"image": "amazon/aws-cli:2", "args": ["s3", "cp", "$(FAIRLEAD_SOURCE)", "$(FAIRLEAD_ARCHIVE)"]}
+    version = {"artifact": ARTIFACT, "source": {"kind": "init", "uri": "s3://bucket/iris.tar.gz", "fetcher": fetcher}}
+    rendered = render("model", with_version("1.2.0", version))
+    [deployment] = [one for one in rendered.of("Deployment") if "initContainers" in pod_of(one)]
+    download, unpack = pod_of(deployment)["initContainers"]
+    assert (download["image"], download["args"]) == (fetcher["image"], fetcher["args"])
+    assert {"name": "FAIRLEAD_SOURCE", "value": ""} in unpack["env"]
+    assert {"name": "FAIRLEAD_SHA256", "value": ARTIFACT} in unpack["env"]
+
+
+def test_only_what_the_platform_sends_comes_in_and_nothing_goes_out() -> None:
+    policy = render("model", IRIS).one("NetworkPolicy", "iris")
+    [rule] = policy["spec"]["ingress"]
+    components = [peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"] for peer in rule["from"]]
+    assert components == ["gateway", "control-plane"]
+    assert rule["ports"] == [{"port": "http", "protocol": "TCP"}]
+    assert policy["spec"]["egress"] == []
+    assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
+
+
+def test_only_pods_that_fetch_may_fetch() -> None:
+    rendered = render("model", with_version("1.2.0", FETCHED))
+    selector = rendered.one("NetworkPolicy", "iris.fetch")["spec"]["podSelector"]["matchLabels"]
+    chosen = {
+        one["metadata"]["labels"]["fairlead.dev/version"]
+        for one in rendered.of("Deployment")
+        if selector.items() <= one["spec"]["template"]["metadata"]["labels"].items()
+    }
+    assert chosen == {"1.2.0"}
