@@ -16,13 +16,7 @@ GateName = Literal[
 ]
 """Every gate there is. One place, so that an unknown name is refused wherever a spec comes in, with its path."""
 
-NO_SOURCE: Mapping[str, str] = {
-    "classes": "it compares how often each class was predicted, and nothing counts predictions by class yet",
-    "agreement": "it compares a mirrored answer with the live one, and nothing joins the two yet",
-}
-"""Gates whose mathematics is there and whose numbers are not: a gate that can never see data is refused."""
-
-EVIDENCE: frozenset[str] = frozenset({"errors", "starved", "rejections", "latency"})
+EVIDENCE: frozenset[str] = frozenset({"errors", "starved", "rejections", "latency", "classes", "agreement"})
 """Gates that share the release's alpha."""
 
 _COMPARING = frozenset({"weight", "margin", "margin_share", "acceptable"})
@@ -31,6 +25,8 @@ _SETTINGS: Mapping[str, frozenset[str]] = {
     "rejections": _COMPARING,
     "latency": _COMPARING | {"boundaries"},
     "starved": frozenset({"weight", "starved_share", "chance"}),
+    "classes": frozenset({"weight", "shift", "acceptable"}),
+    "agreement": frozenset({"weight", "max_disagreement", "score_tolerance"}),
 }
 
 
@@ -58,13 +54,12 @@ class GateSpec(Document):
     """A stretch of 30 s in which more than this share of its requests never reached the candidate is a starved one."""
     chance: Annotated[float, Field(gt=0, lt=0.5)] = 0.02
     """How often a healthy candidate may have such a stretch."""
-
-    @field_validator("name")
-    @classmethod
-    def _has_a_source(cls, name: str) -> str:
-        if name in NO_SOURCE:
-            raise ValueError(f"gate {name!r} has no numbers to judge: {NO_SOURCE[name]}; remove it")
-        return name
+    shift: Annotated[float, Field(ge=0, le=0.5)] = 0.05
+    """By how much of all answers a class may be more or less frequent than stable's."""
+    max_disagreement: Annotated[float, Field(gt=0, lt=0.5)] = 0.02
+    """The share of copies that may be answered otherwise."""
+    score_tolerance: Annotated[float, Field(ge=0, le=1e9)] = 0.1
+    """How far a copy's score may be off and still agree, in its units."""
 
     @field_validator("role")
     @classmethod
@@ -74,7 +69,18 @@ class GateSpec(Document):
             raise ValueError(f"gate {name!r} cannot be off: no weight rises without it; make it a signal")
         return role
 
-    @field_validator("weight", "margin", "margin_share", "acceptable", "boundaries", "starved_share", "chance")
+    @field_validator(
+        "weight",
+        "margin",
+        "margin_share",
+        "acceptable",
+        "boundaries",
+        "starved_share",
+        "chance",
+        "shift",
+        "max_disagreement",
+        "score_tolerance",
+    )
     @classmethod
     def _belongs_to_the_gate(cls, value: object, info: ValidationInfo) -> object:
         name, field = info.data.get("name"), str(info.field_name)

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, FiniteFloat, model_validator
 
+from fairlead.contracts.answers import ClassCounts, Pairs
 from fairlead.contracts.base import Document, Moment, canonical, digest
 from fairlead.contracts.manifest import ModelName
 from fairlead.contracts.route import VersionRef
@@ -132,6 +133,10 @@ class Window(Document):
     rejections: Arms = Arms()
     """Answers that say the request was wrong: 4xx other than 429."""
     latency: Histograms = Histograms()
+    pairs: Pairs = Pairs()
+    """Mirrored requests that both versions answered. Services tell them, so a gap of the gateways is none of theirs."""
+    classes: ClassCounts = ClassCounts()
+    """What users were answered, by class; from the services as well."""
     ready: int | None = None
     gap: str | None = None
     evidence: tuple[GateEvidence, ...] = ()
@@ -161,6 +166,8 @@ class Window(Document):
             unserved=self.unserved + later.unserved,
             rejections=self.rejections.plus(later.rejections),
             latency=self.latency.plus(later.latency),
+            pairs=self.pairs.plus(later.pairs),
+            classes=self.classes.plus(later.classes),
             ready=ready,
             gap=later.gap if self.gap and later.gap else None,
             evidence=later.evidence,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from fairlead.contracts.base import Document, Duration, Moment, digest
 from fairlead.contracts.gates import GateName as GateName
@@ -108,11 +108,24 @@ class WarmUp(Document):
     """For how long after another instance became ready latency is not judged: it is cold."""
 
 
+class ShadowSpec(Document):
+    """A step before the first weight: the candidate answers copies of requests, and nobody gets its answers."""
+
+    share: Annotated[int, Field(ge=1, le=TOTAL_WEIGHT)] = TOTAL_WEIGHT
+    """How much of the traffic is copied, in 1/10,000."""
+    min_duration: Duration = 60.0
+    """How long it lasts at least."""
+    min_pairs: Annotated[int, Field(ge=1, le=10**9)] = 200
+    """How many requests both versions must have answered."""
+
+
 class Strategy(Document):
     """How a release goes from nothing to everything."""
 
     warm_up: WarmUp = WarmUp()
     """What comes before any weight."""
+    shadow: ShadowSpec | None = None
+    """Copies of requests before the first weight, judged by the gate `agreement`; null for none."""
     steps: Annotated[tuple[Step, ...], Field(max_length=32)] = (
         Step(weight=500),
         Step(weight=2500),
@@ -145,6 +158,13 @@ class Strategy(Document):
     """What happens when nothing can be counted."""
     rollback_window: Duration = 3600.0
     """How long the version before stays running after a promotion, ready for one command back."""
+
+    @field_validator("gates")
+    @classmethod
+    def _has_something_to_judge(cls, gates: tuple[GateSpec, ...], info: ValidationInfo) -> tuple[GateSpec, ...]:
+        if "shadow" in info.data and info.data["shadow"] is None and any(one.name == "agreement" for one in gates):
+            raise ValueError("gate 'agreement' judges mirrored answers, and nothing is mirrored: set strategy.shadow")
+        return gates
 
     @model_validator(mode="after")
     def _steps_rise(self) -> Self:

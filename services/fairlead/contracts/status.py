@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fairlead.contracts.answers import ShadowStatus
 from fairlead.contracts.base import Document
 from fairlead.contracts.revision import Check, Counts, Phase, Rejected, Window
 from fairlead.contracts.route import VersionRef
@@ -82,6 +83,8 @@ class Status(Document):
     """What each gate says now."""
     evidence: Evidence = Evidence()
     last_window: Window | None = None
+    shadow: ShadowStatus | None = None
+    """What mirrored answers were like; None where nothing was ever compared."""
     rejected: tuple[Rejected, ...] = ()
     conditions: tuple[Condition, ...] = ()
 

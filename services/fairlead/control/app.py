@@ -13,6 +13,7 @@ import uvicorn
 
 from fairlead.contracts.platform import Run
 from fairlead.control import archive
+from fairlead.control.answers import AnswerRings
 from fairlead.control.api import build_api
 from fairlead.control.door import Door
 from fairlead.control.endpoints import ReadyInstances
@@ -44,6 +45,7 @@ def run(ledger: Path, folder: Path, facts: Run) -> None:
     admin = AdminClient(LOOPBACK, facts.admin_port)
     publisher = FilePublisher(folder, admin)
     smoke = GatewaySmoke(LOOPBACK, facts.gateway.port)
+    answers = AnswerRings(log)
     engine = Engine(
         store,
         gateways=PublishedTo(publisher),
@@ -51,6 +53,7 @@ def run(ledger: Path, folder: Path, facts: Run) -> None:
         smoke=smoke,
         clock=lambda: datetime.now(UTC),
         log=archive.write,
+        answers=answers,
     )
     world = World(store, ReadyInstances(store), settings_of(facts, folder))
     loop = Loop(store, engine, publisher, world, log=log)
@@ -67,6 +70,7 @@ def run(ledger: Path, folder: Path, facts: Run) -> None:
         loop.stop()
         turning.join()
         smoke.close()
+        answers.close()
 
 
 class PublishedTo:

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from fairlead import errors
 from fairlead.contracts.gateway import GatewaySite
+from fairlead.control.answers import AnswerRings
 from fairlead.control.api import Reading, build_api
 from fairlead.control.endpoints import EndpointSource, ServiceNames
 from fairlead.control.loop import Changing, Loop
@@ -164,7 +165,7 @@ class ControlPlane:
         self.metrics = Metrics()
         self.shelf = Shelf()
         self._store, self._smoke = store, GatewaySmoke(smoke_at.host.rstrip("."), smoke_at.port)
-        self._stats = FleetStats(gateways.gateways)
+        self._stats, self._answers = FleetStats(gateways.gateways), AnswerRings(log)
         self._publisher = XdsPublisher(publications, self.shelf, Fleet(gateways))
         engine = Engine(
             store,
@@ -173,6 +174,7 @@ class ControlPlane:
             smoke=self._smoke,
             clock=lambda: datetime.now(UTC),
             log=log.info,
+            answers=self._answers,
         )
         self.loop = Loop(
             store,
@@ -207,6 +209,7 @@ class ControlPlane:
         self.shelf.close()
         self._smoke.close()
         self._stats.close()
+        self._answers.close()
         self._publisher.close()
 
     def _unready(self) -> str:

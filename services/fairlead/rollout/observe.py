@@ -17,11 +17,12 @@ from fairlead.contracts.route import Route, VersionRef
 from fairlead.contracts.table import Table
 from fairlead.rollout.analysis.counts import CHANGED, Counted, Gap, comparable, count
 from fairlead.rollout.analysis.cuts import Cut, Cutter
-from fairlead.rollout.policy.evidence import weigh
+from fairlead.rollout.analysis.shadows import Compare, Shadows
+from fairlead.rollout.policy.evidence import AGREEMENT, weigh
 from fairlead.rollout.policy.gates import acknowledged
 from fairlead.rollout.policy.observation import Observation
 from fairlead.rollout.policy.situation import Situation
-from fairlead.rollout.ports import Clock, EngineStore, Gateways, GatewayState, MetricSource, Smoke
+from fairlead.rollout.ports import Answers, Clock, EngineStore, Gateways, GatewayState, MetricSource, Site, Smoke
 
 LATE = 3
 """A window longer than this many lengths was not watched: one look at its end says nothing about readiness in it."""
@@ -51,6 +52,7 @@ class Observer:
         smoke: Smoke,
         clock: Clock,
         window_s: float,
+        answers: Answers,
     ) -> None:
         self._store = store
         self._gateways = gateways
@@ -58,6 +60,9 @@ class Observer:
         self._smoke = smoke
         self._clock = clock
         self._window_s = window_s
+        self._answers = answers
+        self._shadows = Shadows()
+        self._wanted: dict[str, tuple[Site, ...]] = {}
         self._cutter = Cutter()
         self._ahead = timedelta()
         self._tables: dict[str, Table] = {}
@@ -68,10 +73,13 @@ class Observer:
         """Everything that is the same for all routes. Counters are read when a window ends, by the wall clock."""
         now = self._clock()
         look = Look(now, now + self._ahead, tuple(self._gateways.gateways()), tuple(self._store.instances()))
+        self._answers.listen(self._wanted)
+        self._wanted = {}
         slot = int(look.until.timestamp() // self._window_s)
         if slot == self._slot:
             return look
         self._slot = slot
+        self._shadows.listen(self._answers.hear(), look.until)
         cut = self._cutter.cut(look.until, tuple(self._metrics.read()), self._tables)
         self._tables = {}
         return replace(look, cut=cut)
@@ -81,9 +89,10 @@ class Observer:
         if look.cut is None:
             return None
         self._tables[route.name] = head.table
+        before = self._windows(head)
+        matched = self._shadows.match(route.name, _compare(route, head), before[-1].end if before else None)
         if head.state.phase is Phase.STABLE:
             return None
-        before = self._windows(head)
         if before and before[-1].end > look.until:
             # The clock was set back. Windows go on from where they were: a brake that waits for the clock is none.
             self._ahead += before[-1].end - look.until
@@ -102,6 +111,8 @@ class Observer:
             unserved=counted.unserved,
             rejections=counted.rejections,
             latency=counted.latency,
+            pairs=matched.pairs,
+            classes=matched.classes,
             ready=_ready(route, look).get(head.state.target, 0) if watched else None,
             gap=gap,
         )
@@ -112,6 +123,8 @@ class Observer:
         seen = Observation(now=look.now, ready=_ready(route, look), gateways=look.gateways)
         if head is None:
             return seen
+        self._wanted[route.name] = _sites(route, head, look)
+        seen = replace(seen, shadow=self._shadows.told(route.name))
         seen = replace(seen, windows=self._windows(head), named=self._named(route, actions))
         return replace(seen, smoke=self._smoked(Situation(route, head, seen)))
 
@@ -156,6 +169,26 @@ class Observer:
             except errors.NotFound:
                 continue  # the policy refuses the action with a sentence
         return found
+
+
+def _compare(route: Route, head: Revision) -> Compare:
+    candidate = head.state.target if head.state.phase is not Phase.STABLE else None
+    gates = {gate.name: gate for gate in route.spec.strategy.gates}
+    tolerance = gates.get("agreement", AGREEMENT).score_tolerance
+    return Compare(head.state.attempt, head.table.stable, candidate, tolerance)
+
+
+def _sites(route: Route, head: Revision, look: Look) -> tuple[Site, ...]:
+    """Whose answers are compared: where something is mirrored, or two versions answer users. At rest nobody's."""
+    table = head.table
+    if not table.mirrors and table.candidate is None:
+        return ()
+    refs = {table.stable, table.candidate, *(mirror.version for mirror in table.mirrors)}
+    return tuple(
+        Site(one.id, one.ref, one.host, one.port)
+        for one in look.instances
+        if one.ref in refs and one.ready and (one.namespace, one.model) == (route.namespace, route.spec.model)
+    )
 
 
 def _counted(cut: Cut, head: Revision, before: Sequence[Window]) -> tuple[Counted, str | None]:

@@ -65,6 +65,69 @@ class Smoke(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One instance whose answers are wanted."""
+
+    id: str
+    ref: VersionRef
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one instance answered to one request. `shadow` says that it was a copy."""
+
+    request_id: str
+    ref: VersionRef
+    shadow: bool
+    status: int = 200
+    label: str | None = None
+    score: float | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """The fields of an answer of this version, and their types."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the instances of one route told since they were last asked."""
+
+    answers: Sequence[Answer] = ()
+    classes: Mapping[VersionRef, Mapping[str, int]] = field(default_factory=dict)
+    """How often each class was answered to users, by version; an instance that began anew is left out."""
+    lost: int = 0
+    """Answers that nobody will hear of."""
+    silent: tuple[str, ...] = ()
+    """Instances that did not answer."""
+
+
+class Answers(Protocol):
+    """What services kept of their answers. Counts and records, never rates. Neither call waits or raises."""
+
+    def listen(self, wanted: Mapping[str, Sequence[Site]]) -> None:
+        """Whose answers are wanted from now on, by route; said again and again.
+
+        What an instance kept before it was wanted is not told: somebody else may have counted it.
+        """
+        ...
+
+    def hear(self) -> Mapping[str, Heard]:
+        """What was heard since the last call, by route."""
+        ...
+
+
+class Nobody:
+    """`Answers` where nobody keeps any."""
+
+    def listen(self, wanted: Mapping[str, Sequence[Site]]) -> None:
+        """To nobody."""
+
+    def hear(self) -> Mapping[str, Heard]:
+        """Nothing."""
+        return {}
+
+
 class Clock(Protocol):
     """Now, in UTC."""
 

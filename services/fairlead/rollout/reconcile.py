@@ -17,7 +17,7 @@ from fairlead.rollout.act import act
 from fairlead.rollout.observe import Look, Observer
 from fairlead.rollout.policy.decide import decide
 from fairlead.rollout.policy.wanted import wanted
-from fairlead.rollout.ports import Clock, EngineStore, Gateways, MetricSource, Smoke
+from fairlead.rollout.ports import Answers, Clock, EngineStore, Gateways, MetricSource, Nobody, Smoke
 
 AT_ONCE = 8
 """Revisions of one route in one tick: a release, its pin and a few actions. More is a fault, and the next tick's."""
@@ -36,12 +36,19 @@ class Engine:
         clock: Clock,
         log: Callable[[str], None],
         window_s: float = 5.0,
+        answers: Answers | None = None,
     ) -> None:
-        """`log` gets one line of JSON per appended revision: the archive."""
+        """`log` gets one line of JSON per appended revision: the archive. Without `answers` none are compared."""
         self._store = store
         self._log = log
         self._observer = Observer(
-            store, gateways=gateways, metrics=metrics, smoke=smoke, clock=clock, window_s=window_s
+            store,
+            gateways=gateways,
+            metrics=metrics,
+            smoke=smoke,
+            clock=clock,
+            window_s=window_s,
+            answers=answers or Nobody(),
         )
 
     def tick(self) -> list[Revision]:

@@ -78,6 +78,7 @@ def report(route: Route, head: Revision | None, observation: Observation, decisi
         checks=decision.checks,
         evidence=_evidence(observation.windows),
         last_window=observation.windows[-1] if observation.windows else None,
+        shadow=observation.shadow,
         rejected=state.rejected,
         conditions=(
             mark_ready(situation),

@@ -22,6 +22,7 @@ from fairlead.serving.http import (
     front,
     golden,
     health,
+    kept,
     predict,
     presence,
     server,
@@ -29,7 +30,7 @@ from fairlead.serving.http import (
     v2,
 )
 from fairlead.serving.inference import contract, dataplane, lifecycle
-from fairlead.serving.observe import metrics
+from fairlead.serving.observe import answers, metrics, reading
 from fairlead.serving.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -55,8 +56,9 @@ class App:
         tensors = v2.OpenInference(terms, manifest)
         decoders = {"predict": predict.plain(terms), "v1": predict.kserve_v1(terms), "v2": tensors.decode}
         watch = presence.Presence()
+        self.answers = answers.Answers(reading.Reader(served.answer_type), settings.answers_bytes)
         endpoints = {
-            name: endpoint.Endpoint(decode, self.plane, watch, settings.max_body_bytes)
+            name: endpoint.Endpoint(decode, self.plane, watch, settings.max_body_bytes, self.answers)
             for name, decode in decoders.items()
         }
         operations = api.operations(terms, manifest, served.golden, tensors, endpoints)
@@ -67,6 +69,7 @@ class App:
         self.api.include_router(api.router(operations))
         self.api.include_router(health.router(manifest, self.state, tensors, self.metrics))
         self.api.include_router(golden.router(served.golden, manifest.rtol))
+        self.api.include_router(kept.router(self.answers))
         self.api.include_router(docs.router(self.api))
 
         # A request meets these from the last line upwards: the envelope, then the front, then FastAPI.

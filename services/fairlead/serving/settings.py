@@ -42,6 +42,10 @@ class Settings(BaseModel):
     keep_alive_s: int = Field(default=75, ge=1)
     """Seconds an idle connection stays open. More than the gateway's upstream idle timeout (30 s), so that the
     gateway closes first: otherwise it may write into a connection that is just being closed."""
+    answers_bytes: int = Field(default=1024 * 1024, ge=0, le=1024 * 1024 * 1024)
+    """Memory for records of answers while versions are compared, in bytes; 32 a record, without inputs. It is allocated
+    at the start and never grows; the control plane reads it every second, and what it was too late for is no evidence.
+    0 keeps none: a shadow then never has a pair."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Lines below this level are not written."""
     compute_threads: int | None = Field(default=None, ge=1)

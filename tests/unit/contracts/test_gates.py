@@ -25,8 +25,9 @@ def test_a_strategy_survives_being_written_down() -> None:
     ("gate", "told"),
     [
         ({"name": "speed"}, "gates.0.name: Input should be 'ready'"),
-        ({"name": "classes"}, "gates.0.name: gate 'classes' has no numbers to judge"),
-        ({"name": "agreement"}, "gates.0.name: gate 'agreement' has no numbers to judge"),
+        ({"name": "agreement"}, "gates: gate 'agreement' judges mirrored answers, and nothing is mirrored"),
+        ({"name": "classes", "scoreTolerance": 1}, "gates.0.scoreTolerance: not a setting of gate 'classes'"),
+        ({"name": "agreement", "maxDisagreement": 0}, "gates.0.maxDisagreement: Input should be greater than 0"),
         ({"name": "ready", "role": "off"}, "gates.0.role: gate 'ready' cannot be off"),
         ({"name": "errors", "boundaries": ["64ms"]}, "gates.0.boundaries: not a setting of gate 'errors'"),
         ({"name": "smoke", "margin": 0.1}, "gates.0.margin: not a setting of gate 'smoke': it has none"),

@@ -16,6 +16,7 @@ def test_declared_fields_and_promised_defaults() -> None:
         "drain_s": 5.0,
         "finish_s": 20,
         "keep_alive_s": 75,
+        "answers_bytes": 1024 * 1024,
         "log_level": "info",
         "compute_threads": None,
     }
@@ -33,6 +34,7 @@ def test_every_field_can_be_set_by_its_variable() -> None:
         "drain_s": "0.5",
         "finish_s": "6",
         "keep_alive_s": "7",
+        "answers_bytes": "4096",
         "log_level": "error",
         "compute_threads": "8",
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fairlead.contracts.action import Action, Outcome
+from fairlead.contracts.base import format_duration
 from fairlead.contracts.revision import Check, Phase, Revision, Verdict
 from fairlead.contracts.route import Route
 from fairlead.rollout.policy import drafts, gates, requests, steps
@@ -84,6 +85,9 @@ def _progress(situation: Situation, finished: tuple[Finished, ...]) -> Decision:
         return Decision(drafts.rolled_back(situation, why, checks), finished, checks=checks)
     if refreshed is not None or waiting:
         return Decision(refreshed, finished, waiting, checks)
+    shadow = situation.strategy.shadow
+    if shadow is not None and situation.head.state.phase is Phase.PREPARING:
+        return Decision(drafts.shadowed(situation, shadow.share, checks), finished, checks=checks)
     if steps.is_last(situation.strategy.steps, situation.weight):
         return Decision(drafts.promoted(situation, checks), finished, checks=checks)
     return Decision(drafts.stepped(situation, checks), finished, checks=checks)
@@ -112,6 +116,9 @@ def _waiting(situation: Situation, judged: Sequence[Judged]) -> str:
         )
         if held:
             return held
+    shadow = situation.strategy.shadow
+    if state.phase is Phase.SHADOWING and shadow is not None and situation.elapsed_s < shadow.min_duration:
+        return f"the shadow lasts for {format_duration(shadow.min_duration)}"
     blocked = next((one.check for one in judged if one.check.verdict is not Verdict.PASS), None)
     return f"{blocked.gate}: {blocked.reason}" if blocked else ""
 

@@ -93,6 +93,13 @@ def refreshed(situation: Situation) -> Revision | None:
     return draft.model_copy(update=ours)
 
 
+def shadowed(situation: Situation, share: int, evidence: tuple[Check, ...]) -> Revision:
+    """The candidate gets copies of requests, and no weight yet."""
+    changes = {"phase": Phase.SHADOWING, "entered_at": situation.observation.now}
+    reason = f"copies of {steps.percent(share)} of the requests to {situation.candidate}"
+    return _next(situation, Cause.STEP, By(), reason, state=changes, evidence=evidence)
+
+
 def stepped(situation: Situation, evidence: tuple[Check, ...]) -> Revision:
     """The candidate's next weight."""
     plan, weight = situation.strategy.steps, situation.next_weight
@@ -184,6 +191,7 @@ def _next(
             candidate=candidate,
             weight=weight,
             attempt=after.attempt,
+            shadowed=after.target if after.phase is Phase.SHADOWING else None,
         ),
         state=after,
         evidence=evidence,
@@ -199,10 +207,16 @@ def _table(
     candidate: VersionRef | None = None,
     weight: int = 0,
     attempt: int = 0,
+    shadowed: VersionRef | None = None,
 ) -> Table:
-    spec = route.spec
+    spec, shadow = route.spec, route.spec.strategy.shadow
     pins = pinned | {ref for ref in (stable, candidate) if ref is not None}
     mirrors = [Mirror(version=spec.versions[one.version].ref(one.version), share=one.share) for one in spec.mirrors]
+    if shadowed is not None and shadow is not None:
+        # One copy of a request is enough, whoever asked for it.
+        asked = max((one.share for one in mirrors if one.version == shadowed), default=0)
+        mirrors = [one for one in mirrors if one.version != shadowed]
+        mirrors.append(Mirror(version=shadowed, share=max(shadow.share, asked)))
     return Table(
         namespace=route.namespace,
         model=spec.model,

@@ -28,6 +28,9 @@ STRETCH_REQUESTS = 20
 UNTIMED_SHARE = 0.001
 """Latency is judged in windows in which at most so many of the candidate's answers came from elsewhere."""
 
+FROM_SERVICES = frozenset({"agreement", "classes"})
+"""Services tell what these judge: what gateways could not count is no gap of theirs."""
+
 NOBODY = (0,) * len(GRID_MS)
 """The histogram of no answers."""
 
@@ -38,10 +41,15 @@ DEFAULTS: Mapping[GateName, GateSpec] = {name: GateSpec(name=name) for name in (
 """Asked whether or not the spec names them."""
 
 
+AGREEMENT = GateSpec(name="agreement")
+"""Asked whether or not the spec names it, where the candidate is shadowed."""
+
+
 def asked(strategy: Strategy) -> list[GateSpec]:
     """The evidence gates of a route, as they are to be asked."""
     named = {gate.name: gate for gate in strategy.gates if gate.name in EVIDENCE}
-    return [gate for gate in ({**DEFAULTS, **named}).values() if gate.role != "off"]
+    shadowed = {AGREEMENT.name: AGREEMENT} if strategy.shadow is not None else {}
+    return [gate for gate in ({**DEFAULTS, **shadowed, **named}).values() if gate.role != "off"]
 
 
 def threshold(strategy: Strategy, gate: GateSpec) -> float:
@@ -63,7 +71,7 @@ def _weighed(
     last = carried.get(gate.name)
     if last is None or last.settings != settings:
         last = GateEvidence(gate=gate.name, settings=settings)
-    if window.gap is not None:
+    if window.gap is not None and gate.name not in FROM_SERVICES:
         return last
     if gate.name == "latency":
         if not window.latency.stable:
@@ -139,7 +147,15 @@ def _starved(gate: GateSpec, state: State, window: Window) -> tuple[State, float
     return after, float(limit.log_harm(hits, n, gate.chance)), float(limit.log_safe(hits, n, gate.chance))
 
 
+def _agreement(gate: GateSpec, state: State, window: Window) -> tuple[State, float, float]:
+    differ, n = state.get("pairs", (0.0, 0.0))
+    differ, n = differ + window.pairs.differ, n + window.pairs.n
+    harm, safe = (each(differ, n, gate.max_disagreement) for each in (limit.log_harm, limit.log_safe))
+    return {"pairs": (differ, n), "judged": (n,)}, float(harm), float(safe)
+
+
 _WEIGH: Mapping[str, Weigh] = {
+    "agreement": _agreement,
     "errors": _errors,
     "rejections": _rejections,
     "latency": _latency,

@@ -14,6 +14,7 @@ from fairlead.contracts.base import format_duration, format_odds
 from fairlead.contracts.gates import GateName, GateSpec
 from fairlead.contracts.revision import Check, Counts, GateEvidence, Phase, Verdict, Window
 from fairlead.rollout.analysis.counts import CHANGED
+from fairlead.rollout.policy.agreement import judge_agreement
 from fairlead.rollout.policy.evidence import asked, is_judged, threshold
 from fairlead.rollout.policy.situation import Situation
 
@@ -155,7 +156,10 @@ class Weighing:
 
 def judge_evidence(situation: Situation) -> dict[GateName, Check]:
     """What every evidence gate of the route says now."""
-    return {gate.name: Weighing(situation, gate).judge() for gate in asked(situation.strategy)}
+    return {
+        gate.name: judge_agreement(situation, gate) if gate.name == "agreement" else Weighing(situation, gate).judge()
+        for gate in asked(situation.strategy)
+    }
 
 
 def is_informative(window: Window) -> bool:

@@ -25,13 +25,13 @@ Role = Literal["guard", "signal"]
 def ready(situation: Situation) -> Check:
     """The candidate has an instance to answer with. A restart is not a failure; staying away is."""
     count, warm_up = situation.ready(situation.candidate), situation.strategy.warm_up
-    version, weighted = situation.candidate, situation.weight > 0
+    version, begun = situation.candidate, situation.head.state.phase is not Phase.PREPARING
     if count:
         soaked = situation.ready_for_s()
-        if not weighted and soaked < warm_up.soak:
+        if situation.head.state.phase is Phase.PREPARING and soaked < warm_up.soak:
             return _hold("ready", f"{version} must stay ready for {format_duration(warm_up.soak)}")
         return _pass("ready", f"{version} has {_instances(count)} ready", ready=count)
-    if weighted:
+    if begun:
         away, limit = situation.unready_for_s(), warm_up.restart
     else:
         away, limit = situation.elapsed_s, warm_up.deadline
@@ -45,7 +45,7 @@ def smoke(situation: Situation) -> Check:
     """The candidate answered its golden rows on the way users take."""
     if not situation.strategy.warm_up.smoke:
         return _pass("smoke", "switched off by warmUp.smoke")
-    if situation.head.state.phase is Phase.CANARY:
+    if situation.head.state.phase is not Phase.PREPARING:
         return _pass("smoke", "passed before the first weight")
     return situation.observation.smoke or _hold("smoke", "the golden rows have not been asked yet")
 
@@ -107,7 +107,7 @@ def judge(situation: Situation) -> list[Judged]:
     named = {gate.name: gate for gate in situation.strategy.gates}
     checks = {name: gate(situation) for name, gate in WORLD.items()} | judge_evidence(situation)
     return [
-        Judged(check, "signal" if (named[name].role if name in named else ALWAYS[name]) == "signal" else "guard")
+        Judged(check, "signal" if (named[name].role if name in named else ALWAYS.get(name)) == "signal" else "guard")
         for name, check in checks.items()
     ]
 

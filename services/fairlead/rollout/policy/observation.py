@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from fairlead.contracts.action import Outcome
+from fairlead.contracts.answers import ShadowStatus
 from fairlead.contracts.revision import Check, Revision, Window
 from fairlead.contracts.route import VersionRef
 from fairlead.rollout.ports import GatewayState
@@ -24,6 +25,8 @@ class Observation:
     """What the candidate's golden rows said in this attempt; None when they were not asked."""
     windows: tuple[Window, ...] = ()
     """What was counted since this attempt began, ascending."""
+    shadow: ShadowStatus | None = None
+    """What mirrored answers were like, for people."""
     named: Mapping[int, Revision] = field(default_factory=dict)
     """The revisions that pending rollbacks name, as far as they are kept."""
 

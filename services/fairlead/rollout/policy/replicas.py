@@ -46,6 +46,9 @@ def _roles(route: Route, head: Revision, counted: dict[VersionRef, int], now: da
     whole = max(1, counted.get(stable, 0))
     if head.state.phase is not Phase.STABLE:
         weight = max(head.table.weight, next_weight(route.spec.strategy.steps, head.table.weight))
+        shadow = route.spec.strategy.shadow
+        if shadow is not None and head.state.phase is not Phase.CANARY:
+            weight = max(weight, shadow.share)  # copies are as much work as requests
         share = max(1, ceil(weight * whole / TOTAL_WEIGHT))
         return [
             Replicas(stable, whole, "stable keeps what all requests need until the candidate is promoted"),

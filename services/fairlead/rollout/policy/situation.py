@@ -41,7 +41,10 @@ class Situation:
 
     @property
     def next_weight(self) -> int:
-        """The share that the gates are asked about."""
+        """The share that the gates are asked about: before a shadow, that of the copies."""
+        shadow, phase = self.strategy.shadow, self.head.state.phase
+        if shadow is not None and phase is Phase.PREPARING:
+            return shadow.share
         return steps.next_weight(self.strategy.steps, self.weight)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fairlead.contracts.answers import COUNT, KEEP_HEADER, RECORD, SHADOW_HEADER
 from fairlead.contracts.gateway import Role
 from fairlead.contracts.route import TOTAL_WEIGHT, VersionRef
 from fairlead.contracts.table import Mirror, Table
@@ -29,6 +30,13 @@ def split(routed: Routed) -> Json:
         **_own_retries(table),
         **({"request_mirror_policies": [_mirror(table, one) for one in table.mirrors]} if table.mirrors else {}),
     }
+
+
+def kept(table: Table) -> list[Json]:
+    """Tells services what to keep of their answers to the split's requests, copies included; at rest, nothing."""
+    if table.mirrors:
+        return [put(KEEP_HEADER, RECORD)]
+    return [put(KEEP_HEADER, COUNT)] if table.candidate is not None else []
 
 
 def pin(table: Table, ref: VersionRef) -> Json:
@@ -103,5 +111,5 @@ def _mirror(table: Table, mirror: Mirror) -> Json:
         "runtime_fraction": share,
         "disable_shadow_host_suffix_append": True,
         # A service suppresses side effects when it sees this.
-        "request_headers_mutations": [{"append": put("x-shadow-of", table.model)}],
+        "request_headers_mutations": [{"append": put(SHADOW_HEADER, table.model)}],
     }

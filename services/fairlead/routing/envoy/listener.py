@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from fairlead.contracts.answers import KEEP_HEADER, SHADOW_HEADER
 from fairlead.routing.envoy.actions import STREAM_IDLE_TIMEOUT_S
 from fairlead.routing.envoy.proto import EDGE, LISTENER, MODELS, Json, address, extension, put, seconds, typed
 from fairlead.routing.snapshot import Endpoint, Settings
@@ -72,7 +73,7 @@ def _request_ids() -> Json:
         {"remove": "x-client-request-id"},
         {"append": put("x-client-request-id", "%REQ(x-request-id)%")},
         # What only the gateway may say.
-        *({"remove": header} for header in ("x-request-id", "x-shadow-of", "x-forwarded-prefix")),
+        *({"remove": header} for header in ("x-request-id", SHADOW_HEADER, KEEP_HEADER, "x-forwarded-prefix")),
     ]
     uuid = typed("extensions.request_id.uuid.v3.UuidRequestIdConfig", pack_trace_reason=False)
     return {

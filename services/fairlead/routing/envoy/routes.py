@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from fairlead.routing.envoy.actions import pin, retries, split
+from fairlead.routing.envoy.actions import kept, pin, retries, split
 from fairlead.routing.envoy.proto import CONTROL, MODELS, ROUTES, Json, put, seconds, typed
 from fairlead.routing.rules import EXPLAIN_HEADER, VERSION_HEADER, Goal, Path, Rule, Shape, rules
 from fairlead.routing.snapshot import Routed
@@ -77,8 +77,10 @@ def _route(routed: Routed, rule: Rule) -> Json:
         return _problem(name, _match(rule), 404, rule.detail)
     target = split(routed) if rule.ref is None else pin(routed.table, rule.ref)
     rewrite = {"prefix_rewrite": rule.rewrite} if rule.rewrite else {}
-    prefix = {"request_headers_to_add": [put("x-forwarded-prefix", rule.prefix)]} if rule.prefix else {}
-    return {"name": name, "match": _match(rule), "route": {**target, **rewrite}, **prefix}
+    added = [put("x-forwarded-prefix", rule.prefix)] if rule.prefix else []
+    added += kept(routed.table) if rule.goal is Goal.SPLIT else []
+    headers = {"request_headers_to_add": added} if added else {}
+    return {"name": name, "match": _match(rule), "route": {**target, **rewrite}, **headers}
 
 
 def _match(rule: Rule) -> Json:

@@ -7,16 +7,20 @@ object, so both ways give the same bytes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from fairlead.contracts.answers import RECORD
 from fairlead.serving.http import body as bodies
 from fairlead.serving.http import exchange, problems
 from fairlead.serving.http.presence import Presence
 from fairlead.serving.inference.batching import Ticket
 from fairlead.serving.inference.dataplane import DataPlane
+from fairlead.serving.observe.answers import Answers
 
 LINGER_S = 1.0  # how long a client may go on sending a body that has been refused
+_RECORD = RECORD.encode()
+_NO_ANSWER = frozenset({429, 499, 503, 504})  # lack of room or time is nothing that a version answered
 
 
 Encode = Callable[[list[Any]], bytes]
@@ -35,7 +39,10 @@ Decode = Callable[[bytes], Call]
 class Endpoint:
     """Predictions at one path. `decode` is the protocol: bytes to rows and back; it raises Invalid."""
 
-    def __init__(self, decode: Decode, plane: DataPlane, presence: Presence, max_body_bytes: int) -> None:
+    def __init__(
+        self, decode: Decode, plane: DataPlane, presence: Presence, max_body_bytes: int, kept: Answers
+    ) -> None:
+        self._kept = kept
         self._decode = decode
         self._plane = plane
         self._presence = presence
@@ -56,6 +63,11 @@ class Endpoint:
     def give_up(self, ticket: Ticket) -> None:
         """Nobody waits for this ticket any more."""
         self._plane.give_up(ticket)
+
+    def keep(self, head: exchange.Exchange, status: int, answers: Sequence[Any] = ()) -> None:
+        """Keep what was answered; to be called after the answer has left, where the gateway asked for it (`keep`)."""
+        if status not in _NO_ANSWER:
+            self._kept.keep(head.request_id, status, answers, shadow=head.is_copy, record=head.keep == _RECORD)
 
     async def __call__(self, scope: exchange.Scope, receive: exchange.Receive, send: exchange.Send) -> None:
         """Answer one POST; every error becomes a problem document, a client that has left gets nothing."""
@@ -87,5 +99,9 @@ class Endpoint:
             return
         except Exception as error:
             await head.refuse(error, send)
+            if head.keep:
+                self.keep(head, head.status)
             return
         await head.answer(payload, send)
+        if head.keep:
+            self.keep(head, 200, answers)

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from fairlead import errors
+from fairlead.contracts.answers import KEEP_HEADER, SHADOW_HEADER
 from fairlead.serving.http import problems
 from fairlead.serving.inference import lifecycle
 from fairlead.serving.observe import metrics
@@ -24,6 +25,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 KEY = "fairlead.exchange"
+KEEP, SHADOW = KEEP_HEADER.encode(), SHADOW_HEADER.encode()
 CLIENT_GONE = 499
 OTHER = "other"  # the protocol of what is no prediction
 
@@ -37,7 +39,18 @@ _trace_id = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}").
 class Exchange:
     """One request and its answer, as far as every protocol shares it. In the scope under `KEY`."""
 
-    __slots__ = ("_envelope", "_send", "content_length", "content_type", "deadline_ms", "request_id", "status", "trace")
+    __slots__ = (
+        "_envelope",
+        "_send",
+        "content_length",
+        "content_type",
+        "deadline_ms",
+        "is_copy",
+        "keep",
+        "request_id",
+        "status",
+        "trace",
+    )
 
     def __init__(self, envelope: Envelope, scope: Scope, send: Send) -> None:
         self._envelope = envelope
@@ -48,6 +61,8 @@ class Exchange:
         self.content_length: bytes = headers.get(b"content-length", b"")
         self.deadline_ms: bytes = headers.get(b"x-deadline-ms", b"")
         self.trace: bytes = headers.get(b"traceparent", b"")
+        self.keep: bytes = headers.get(KEEP, b"")
+        self.is_copy = bool(self.keep) and SHADOW in headers
         request_id: bytes = headers.get(b"x-request-id", b"")
         # Not a secret, only unlike others: the Mersenne twister is enough and costs a fifth of uuid4.
         self.request_id = request_id if request_id and _sane_id(request_id) else b"%032x" % random.getrandbits(128)

@@ -87,7 +87,8 @@ class _Prediction:
             self._account.close(exchange.CLIENT_GONE)
             return
         try:
-            payload = self._encode(future.result())
+            answers = future.result()
+            payload = self._encode(answers)
         except Exception as error:
             self._reply.spawn(self._refuse(error))
             return
@@ -96,6 +97,8 @@ class _Prediction:
             self._account.close(200)
         else:
             self._reply.spawn(self._answer(payload))
+        if self._head.keep:
+            self._endpoint.keep(self._head, 200, answers)
 
     async def _answer(self, payload: bytes) -> None:
         await self._head.answer(payload, self._head.send)
@@ -104,6 +107,8 @@ class _Prediction:
     async def _refuse(self, error: Exception) -> None:
         await self._head.refuse(error, self._head.send)
         self._account.close(self._head.status)
+        if self._head.keep:
+            self._endpoint.keep(self._head, self._head.status)
 
 
 def _nothing() -> None:

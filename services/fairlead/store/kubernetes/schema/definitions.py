@@ -73,6 +73,12 @@ def _route_status() -> Schema:
         "description": "What the gateways counted last.",
         "x-kubernetes-preserve-unknown-fields": True,
     }
+    status["properties"]["shadow"] = {
+        "type": "object",
+        "nullable": True,
+        "description": "What mirrored answers were like.",
+        "x-kubernetes-preserve-unknown-fields": True,
+    }
     status["properties"] |= {
         "conditions": _conditions(),
         "analysis": {

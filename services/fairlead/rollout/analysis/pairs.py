@@ -1,0 +1,117 @@
+"""Live answers and answers to copies of the same requests, joined on the id that the gateway made. Pure.
+
+Each live answer is paired with each version's copy at most once, in whatever order they come and however often: an id
+that comes again changes nothing. Everything is bounded, and what does not find its other half is forgotten: a pair
+that was missed is no evidence, for or against.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from fairlead.contracts.answers import Disagreement, Kind, Pairs, Said, is_same_label
+from fairlead.contracts.route import VersionRef
+from fairlead.rollout.ports import Answer
+
+HELD = 32_768
+"""Answers of one route that may wait for their other half."""
+WORST = 20
+_RANK: Mapping[Kind, int] = {"class": 0, "failed": 1, "schema": 2, "score": 3}
+_FIELD: Mapping[Kind, str] = {
+    "class": "class_changed",
+    "failed": "failed",
+    "schema": "schema_mismatch",
+    "score": "score_moved",
+}
+
+Versions = tuple[VersionRef, VersionRef]
+"""Who answered users, and who answered the copies."""
+
+
+def differs(live: Answer, shadow: Answer, tolerance: float) -> Kind | None:
+    """How a copy's answer disagrees with a good live one; None when it does not."""
+    if shadow.status != 200:
+        return "failed"
+    if any(shadow.fields.get(name) != kind for name, kind in live.fields.items()):
+        return "schema"  # a field more breaks nobody
+    if not is_same_label(live.label, shadow.label):
+        return "class"
+    if live.score is None or shadow.score is None:
+        return None if live.score is shadow.score else "score"
+    return "score" if abs(live.score - shadow.score) > tolerance else None
+
+
+@dataclass
+class _Waiting:
+    """One id: its live answer, copies that came before it, and versions that have been paired."""
+
+    live: Answer | None = None
+    copies: dict[VersionRef, Answer] = field(default_factory=dict)
+    paired: set[VersionRef] = field(default_factory=set)
+
+
+class Joiner:
+    """Pairs answers of one route. Not for several threads at once."""
+
+    def __init__(self, held: int = HELD) -> None:
+        self._held = held
+        self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
+        self.worst: tuple[Disagreement, ...] = ()
+        """The disagreements that matter most, those first."""
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def join(self, answers: Iterable[Answer], tolerance: float) -> dict[Versions, Pairs]:
+        """The pairs that these answers complete, by version."""
+        found: dict[Versions, Pairs] = {}
+        for answer in answers:
+            for live, shadow in self._meet(answer):
+                kind = differs(live, shadow, tolerance)
+                more = Pairs(n=1, **({_FIELD[kind]: 1} if kind else {}))
+                versions = (live.ref, shadow.ref)
+                found[versions] = found.get(versions, Pairs()).plus(more)
+                if kind:
+                    self._note(kind, live, shadow)
+        return found
+
+    def forget(self) -> None:
+        """Forget what waits, because somebody else may have counted it."""
+        self._waiting.clear()
+
+    def _meet(self, answer: Answer) -> list[tuple[Answer, Answer]]:
+        one = self._waiting.get(answer.request_id)
+        if one is None:
+            one = self._waiting[answer.request_id] = _Waiting()
+            if len(self._waiting) > self._held:
+                self._waiting.popitem(last=False)
+        if answer.shadow:
+            if answer.ref in one.paired or answer.ref in one.copies:
+                return []
+            one.copies[answer.ref] = answer
+        elif one.live is None and answer.status == 200:
+            one.live = answer
+        # A live answer that failed is none: the gateway may have asked again, and a copy cannot disagree with nothing.
+        if one.live is None:
+            return []
+        ready = [(one.live, copy) for copy in one.copies.values()]
+        one.paired.update(one.copies)
+        one.copies.clear()
+        return ready
+
+    def _note(self, kind: Kind, live: Answer, shadow: Answer) -> None:
+        told = Disagreement(request_id=live.request_id, kind=kind, live=_said(live), shadow=_said(shadow))
+        self.worst = tuple(sorted((*self.worst, told), key=_matters)[:WORST])
+
+
+def _said(answer: Answer) -> Said:
+    return Said(version=answer.ref, status=answer.status, label=answer.label, score=answer.score)
+
+
+def _matters(one: Disagreement) -> tuple[int, float, str]:
+    """Another class first, the surest of them first; of scores those that moved furthest."""
+    live, shadow = one.live.score or 0.0, one.shadow.score or 0.0
+    weight = abs(live - shadow) if one.kind == "score" else max(live, shadow)
+    return _RANK[one.kind], -weight, one.request_id

@@ -1,0 +1,108 @@
+"""What is kept of answers for whoever compares versions: counts of classes, and a ring of records of fixed size.
+
+No inputs. The ring is allocated once and never grows; what nobody asks for in time is overwritten, and counted as lost.
+A pod is one process and has one ring. Where somebody runs several processes behind one address, each has its own
+epoch, and a reader that meets another epoch than before begins anew: it misses answers, and never counts one twice.
+"""
+
+from __future__ import annotations
+
+import binascii
+import math
+import uuid
+from collections.abc import Sequence
+from struct import Struct
+from typing import Any
+
+from fairlead.contracts.answers import Kept, Page, checksum, unnamed
+from fairlead.serving.observe.reading import Reader
+
+RECORD = Struct("<16sdIHBx")
+"""Id, score (NaN for none), the label's checksum, status, whether it is a copy and has a label: 32 bytes."""
+MOST_LABELS = 1000
+"""Labels that are told by name; those of a model that answers more are told by their checksums."""
+MOST_CLASSES = 64
+OTHER = "other"
+PAGE = 2000
+"""Answers in one page: about a millisecond of the event loop."""
+_SHADOW, _LABELLED = 1, 2
+_GATEWAY_ID = 36
+"""The length of an id as the gateway makes it: a UUID with dashes. Ids of our own are 32 long."""
+
+
+class Answers:
+    """Event loop only."""
+
+    def __init__(self, reader: Reader, size: int) -> None:
+        """`size` is the ring's bytes; less than one record keeps none."""
+        self._reader = reader
+        self._room = size // RECORD.size
+        self._ring = bytearray(self._room * RECORD.size)
+        self._end = 0
+        self._epoch = uuid.uuid4().hex
+        self._labels: dict[int, str] = {}
+        self._classes: dict[str, int] = {}
+
+    @property
+    def size(self) -> int:
+        """Bytes of the ring."""
+        return len(self._ring)
+
+    def keep(self, request_id: bytes, status: int, rows: Sequence[Any], *, shadow: bool, record: bool) -> None:
+        """Keep one answer; `rows` are empty where there is none. An id that the gateway did not make is passed over.
+
+        Of an answer to many rows one is kept: the same one in every version, because the id picks it.
+        """
+        if len(request_id) != _GATEWAY_ID:
+            return
+        try:
+            raw = binascii.unhexlify(request_id.replace(b"-", b""))
+        except ValueError:
+            return
+        if len(raw) != 16:
+            return
+        label, score = self._reader.read(rows[int.from_bytes(raw[:4]) % len(rows)]) if rows else (None, None)
+        if label is not None and not shadow:
+            self._count(label)
+        if record and self._room:
+            flags = _SHADOW * shadow | _LABELLED * (label is not None)
+            at = (self._end % self._room) * RECORD.size
+            number = 0 if label is None else self._number(label)
+            RECORD.pack_into(self._ring, at, raw, math.nan if score is None else score, number, status, flags)
+            self._end += 1
+
+    def page(self, epoch: str, after: int) -> Page:
+        """Answers since `after` of this epoch. Without an epoch none, and where to begin; with another's, all."""
+        oldest = max(0, self._end - self._room)
+        if not epoch:
+            start = self._end
+        elif epoch != self._epoch:
+            start, after = oldest, 0
+        else:
+            start = min(max(after, oldest), self._end)
+        stop = min(start + PAGE, self._end)
+        return Page(
+            epoch=self._epoch,
+            next=stop,
+            lost=max(0, start - after) if epoch else 0,
+            more=stop < self._end,
+            fields=self._reader.fields,
+            classes=dict(self._classes),
+            answers=[self._kept(number) for number in range(start, stop)],
+        )
+
+    def _count(self, label: str) -> None:
+        known = label in self._classes or len(self._classes) < MOST_CLASSES
+        name = label if known else OTHER
+        self._classes[name] = self._classes.get(name, 0) + 1
+
+    def _number(self, label: str) -> int:
+        number = checksum(label)
+        if len(self._labels) < MOST_LABELS:
+            self._labels.setdefault(number, label)
+        return number
+
+    def _kept(self, number: int) -> Kept:
+        raw, score, label, status, flags = RECORD.unpack_from(self._ring, (number % self._room) * RECORD.size)
+        name = self._labels.get(label) or unnamed(label) if flags & _LABELLED else None
+        return raw.hex(), name, None if math.isnan(score) else score, status, bool(flags & _SHADOW)

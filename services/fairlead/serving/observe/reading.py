@@ -1,0 +1,145 @@
+"""What two versions' answers are compared by: a class, a score, and the fields there are. Looked up once per type.
+
+The class is the first field that can only be one of a few values (a Literal, an Enum, a bool), else text or a whole
+number in a field that is called so. The score is the first number beside it: the largest of several, such as the
+probabilities of all classes, or the value itself of a regression.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+import types
+import typing
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
+
+CALLED_CLASS = frozenset({"label", "class", "class_", "category", "prediction", "predict", "species", "outcome"})
+LONGEST_LABEL = 64
+MOST_FIELDS = 64
+_FREE = {"title", "description", "examples", "default"}
+
+
+class Seen(NamedTuple):
+    """One answer, as it is compared."""
+
+    label: str | None
+    score: float | None
+
+
+class Reader:
+    """Reads answers of one type. Any thread."""
+
+    def __init__(self, answer_type: type[BaseModel]) -> None:
+        fields = {name: _plain(field.annotation) for name, field in answer_type.model_fields.items()}
+        self._label = _first(fields, _is_closed) or _first(fields, _may_name_a_class, CALLED_CLASS)
+        self._score = next((name for name in fields if name != self._label and _measure(fields[name])), None)
+        self._measure = _measure(fields[self._score]) if self._score else None
+        self.fields = describe(answer_type)
+
+    def read(self, answer: BaseModel) -> Seen:
+        """What to compare. Never raises: what cannot be read is not there."""
+        label = getattr(answer, self._label, None) if self._label else None
+        score = None
+        if self._score is not None and self._measure is not None:
+            value = getattr(answer, self._score, None)
+            try:
+                score = self._measure(value) if value is not None else None
+            except (TypeError, ValueError, AttributeError):
+                score = None
+        return Seen(_text(label), score)
+
+
+def describe(answer_type: type[BaseModel]) -> dict[str, str]:
+    """The fields of an answer and their types as JSON has them, without bounds and texts: `probabilities.setosa`."""
+    schema = answer_type.model_json_schema(mode="serialization")
+    found = dict(_described(schema, schema.get("$defs", {}), "", depth=0))
+    return dict(list(found.items())[:MOST_FIELDS])
+
+
+def _described(schema: Any, definitions: Any, prefix: str, depth: int) -> typing.Iterator[tuple[str, str]]:
+    schema = _resolved(schema, definitions)
+    for name, part in schema.get("properties", {}).items():
+        part = _resolved(part, definitions)
+        yield f"{prefix}{name}", _type_of(part, definitions)
+        if depth < 3:
+            yield from _described(part, definitions, f"{prefix}{name}.", depth + 1)
+
+
+def _resolved(schema: Any, definitions: Any) -> Any:
+    reference = schema.get("$ref")
+    return definitions.get(reference.rpartition("/")[2], {}) if reference else schema
+
+
+def _type_of(part: Any, definitions: Any) -> str:
+    if "anyOf" in part:
+        return "|".join(sorted({_type_of(_resolved(one, definitions), definitions) for one in part["anyOf"]}))
+    if part.get("type") == "array":
+        return f"array of {_type_of(_resolved(part.get('items') or {}, definitions), definitions)}"
+    if "const" in part or "enum" in part:
+        return str(part.get("type", "string"))
+    return str(part.get("type", "any"))
+
+
+def _plain(annotation: Any) -> Any:
+    """The annotation without Annotated and without None."""
+    if typing.get_origin(annotation) is typing.Annotated:
+        return _plain(typing.get_args(annotation)[0])
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        rest = [part for part in typing.get_args(annotation) if part is not type(None)]
+        return _plain(rest[0]) if len(rest) == 1 else annotation
+    return annotation
+
+
+def _first(fields: dict[str, Any], fits: Callable[[Any], bool], names: frozenset[str] | None = None) -> str | None:
+    return next((name for name, kind in fields.items() if fits(kind) and (names is None or name in names)), None)
+
+
+def _is_closed(kind: Any) -> bool:
+    closed = typing.get_origin(kind) is typing.Literal or kind is bool
+    return closed or (isinstance(kind, type) and issubclass(kind, enum.Enum))
+
+
+def _may_name_a_class(kind: Any) -> bool:
+    return kind in (str, int)
+
+
+def _measure(kind: Any) -> Callable[[Any], float | None] | None:
+    """How a number is got from a value of this type; None where there is none in it."""
+    if kind in (float, int):
+        return _finite
+    if typing.get_origin(kind) in (list, tuple) and all(_plain(part) is float for part in _items(kind)):
+        return _largest
+    if typing.get_origin(kind) is dict and _plain(typing.get_args(kind)[1]) is float:
+        return lambda value: _largest(value.values())
+    if isinstance(kind, type) and issubclass(kind, BaseModel) and _all_numbers(kind):
+        return lambda value: _largest(vars(value).values())
+    return None
+
+
+def _items(kind: Any) -> list[Any]:
+    return [part for part in typing.get_args(kind) if part is not Ellipsis] or [None]
+
+
+def _all_numbers(kind: type[BaseModel]) -> bool:
+    fields = [_plain(field.annotation) for field in kind.model_fields.values()]
+    return bool(fields) and all(one is float for one in fields)
+
+
+def _largest(values: Any) -> float | None:
+    return _finite(max(values, default=None))
+
+
+def _finite(value: Any) -> float | None:
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def _text(label: Any) -> str | None:
+    if label is None:
+        return None
+    text = str(label.value if isinstance(label, enum.Enum) else label)
+    if not text.isascii():  # half a surrogate pair is no text that could be sent
+        text = text.encode(errors="replace").decode()
+    return text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 1]}…"
