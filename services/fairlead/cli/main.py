@@ -28,6 +28,7 @@ COMMANDS = {
     "rollback": "Go back to the version before, at once.",
     "status": "Show what each model serves and where its rollout stands.",
     "history": "Show the ledger: every table ever served.",
+    "shadow": "Show how a shadow's answers compare with the live ones.",
     "explain": "Show which version a request would get, and why.",
     "control-plane": "",  # what `up` and the chart start; hidden
     "gateway-bootstrap": "",  # what the chart's gateway is started with; hidden

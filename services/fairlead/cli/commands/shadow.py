@@ -1,0 +1,84 @@
+"""`fairlead shadow`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from fairlead import errors
+from fairlead.cli.connect import connect
+from fairlead.cli.options import DEFAULT_STATE, ContextOption, JsonOption, NamespaceOption, Place, StateOption
+from fairlead.cli.output import console, make_table, print_json
+from fairlead.contracts.answers import Compared, Disagreement, ShadowStatus
+from fairlead.contracts.base import format_odds
+from fairlead.contracts.status import Status
+
+_WORDS = {"class": "another class", "failed": "failed", "schema": "another schema", "score": "another score"}
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="The model.")],
+    limit: Annotated[int, typer.Option(min=1, help="How many disagreements, those that matter most.")] = 10,
+    state: StateOption = DEFAULT_STATE,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
+    as_json: JsonOption = False,
+    output: Annotated[
+        Literal["table", "json"], typer.Option("--output", "-o", help="`json` is the same as --json.")
+    ] = "table",
+) -> None:
+    """Show how a shadow's answers compare with the live ones, and the disagreements that matter most."""
+    store = connect(Place(state, context, namespace)).store
+    store.route(model)
+    written = store.status(model)
+    status = Status.model_validate(written) if written else None
+    told = status.shadow if status else None
+    if as_json or output == "json":
+        print_json(told.to_json() if told else None)
+        return
+    if status is None or told is None:
+        raise errors.NotFound(
+            f"nothing of {model} was compared yet",
+            hint="mirror requests with strategy.shadow or mirrors; answers are compared every five seconds",
+        )
+    console().print(Group(*_page(status, told, limit)))
+
+
+def _page(status: Status, told: ShadowStatus, limit: int) -> Iterator[RenderableType]:
+    columns = ("LIVE", "SHADOW", "PAIRS", "DIFFER", "CLASS", "FAILED", "SCHEMA", "SCORE")
+    yield make_table(columns, (_row(one) for one in told.compared))
+    check = next((one for one in status.checks if one.gate == "agreement"), None)
+    if check is not None:
+        odds = (format_odds(check.numbers.get(name, 0.0)) for name in ("log_harm", "log_safe"))
+        yield Text(f"\nagreement: {check.verdict.value}: {check.reason}")
+        yield Text(f"odds that it differs too often / that it agrees: {' / '.join(odds)}")
+    if told.lost:
+        yield Text(f"{told.lost:,} answers were overwritten or too many to hold; they are no evidence")
+    if told.silent:
+        yield Text(f"not read: {', '.join(told.silent)}")
+    if told.worst:
+        yield Text()
+        yield make_table(
+            ("REQUEST", "DIFFERS BY", "LIVE", "SHADOW"), (_disagreement(one) for one in told.worst[:limit])
+        )
+
+
+def _row(one: Compared) -> tuple[str, ...]:
+    pairs = one.pairs
+    counts = (pairs.class_changed, pairs.failed, pairs.schema_mismatch, pairs.score_moved)
+    shares = (f"{count:,} ({count / pairs.n:.2%})" if pairs.n else "0" for count in (pairs.differ, *counts))
+    return str(one.live), str(one.shadow), f"{pairs.n:,}", *shares
+
+
+def _disagreement(one: Disagreement) -> tuple[str, ...]:
+    said = (f"{said} ({said.version})" for said in (one.live, one.shadow))
+    return _gateway_form(one.request_id), _WORDS[one.kind], *said
+
+
+def _gateway_form(name: str) -> str:
+    """The id as logs have it."""
+    return "-".join((name[:8], name[8:12], name[12:16], name[16:20], name[20:]))

@@ -1,0 +1,229 @@
+"""A shadow through real Envoy and real model services: what answers otherwise is refused before anybody gets it."""
+
+from __future__ import annotations
+
+import json
+import time
+import tracemalloc
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fairlead.contracts.answers import ShadowStatus
+from fairlead.contracts.revision import Cause, Phase, Revision
+from fairlead.serving.observe.answers import RECORD, Answers
+from fairlead.serving.observe.reading import Reader
+from fairlead.serving.settings import Settings
+from support import proof
+from support.faults import classifiers
+from support.load.open_loop import OpenLoop
+from support.load.prebuilt import InTurn, encode
+from support.platform import Platform, running_platform
+from support.processes import ProcessFailed
+from support.small_models import Point, Sum
+
+TITLE = "shadow: the candidate's answers to copies of real requests, judged before its first weight"
+MODEL = "sorter"
+STABLE, SWAPPED, SAME = "1.0.0", "1.1.0", "1.2.0"
+MOST_PAIRS = 500
+"""Within so many pairs a candidate with swapped classes is refused."""
+SHADOW = {"minDuration": "5s", "minPairs": 200}
+VALUES = (-3.0, -1.5, 0.0, 0.5, 1.5, 3.0)
+FORGED = {
+    "x-request-id": "00000000-0000-4000-8000-000000000001",
+    "x-shadow-of": "sorter",
+    "x-keep-answer": "record",
+}
+"""What a client sends with each of its requests: always one id, and what only the gateway may say."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Requests per second, how many releases of each kind, and how many answers an hour has."""
+
+    rate: float
+    runs: int
+    an_hour: int
+
+
+PLANS: Mapping[proof.Size, Plan] = {"full": Plan(50, 5, 3_600_000), "reduced": Plan(100, 1, 200_000)}
+
+
+def prove(size: proof.Size, folder: Path) -> proof.Findings:
+    """First what a platform does, then what a ring holds."""
+    found, plan = proof.Findings(), PLANS[size]
+    with running_platform(folder, _models(folder)) as platform:
+        swapped = [_refused(platform, plan, first=turn == 0) for turn in range(plan.runs)]
+        same = _proven(platform, plan)
+    _judge_swapped(swapped, found)
+    _judge_same(same, found)
+    _judge_ring(_ring(plan.an_hour), found)
+    return found
+
+
+def _models(folder: Path) -> dict[str, dict[str, Any]]:
+    orders = {STABLE: ("low", "middle", "high"), SWAPPED: ("low", "high", "middle"), SAME: ("low", "middle", "high")}
+    sources = {version: classifiers.make(folder / "models", MODEL, version, order) for version, order in orders.items()}
+    strategy = {
+        "shadow": SHADOW,
+        "preset": "strict",
+        "steps": [{"weight": 1000, "minDuration": "10m"}],
+        "warmUp": {"soak": "0s"},
+    }
+    versions = {version: {"source": str(source)} for version, source in sources.items()}
+    return {MODEL: {"target": STABLE, "versions": versions, "strategy": strategy}}
+
+
+def _requests() -> InTurn:
+    """Every kind of answer in turn, all by a client that repeats one id and says what it has no right to say."""
+    path = f"/models/{MODEL}/predict"
+    return InTurn([encode("POST", path, headers=FORGED, body=json.dumps({"value": one}).encode()) for one in VALUES])
+
+
+def _refused(platform: Platform, plan: Plan, *, first: bool) -> dict[str, Any]:
+    with OpenLoop(platform.url, rate=plan.rate, seconds=120, request=_requests()) as load:
+        before = platform.head(MODEL).seq
+        platform.command(*(("release", MODEL, SWAPPED) if first else ("retry", MODEL)))
+        back = _wait(platform, lambda head: head.cause is Cause.ROLLED_BACK and head.seq > before, "it is refused")
+        load.stop()
+        summary = load.result()
+    told = _told(platform)
+    revisions = [one for one in platform.store.revisions(MODEL) if one.seq > before]
+    shadowed = next(one for one in revisions if one.state.phase is Phase.SHADOWING)
+    pairs = [window.pairs for one in revisions for window in one.windows]
+    return {
+        "seconds": round((back.created_at - shadowed.created_at).total_seconds(), 2),
+        "pairs": sum(one.n for one in pairs),
+        "differ": sum(one.differ for one in pairs),
+        "classChanged": sum(one.class_changed for one in pairs),
+        "mostWeight": max(one.table.weight for one in revisions),
+        "reason": back.reason,
+        "failed": summary.failed,
+        "worst": [one.to_json() for one in told.worst[:3]],
+    }
+
+
+def _proven(platform: Platform, plan: Plan) -> dict[str, Any]:
+    with OpenLoop(platform.url, rate=plan.rate, seconds=180, request=_requests()) as load:
+        before = platform.head(MODEL).seq
+        platform.command("release", MODEL, SAME)
+        head = _wait(platform, lambda head: head.seq > before and head.table.weight > 0, "it has its first weight")
+        load.stop()
+        summary = load.result()
+    revisions = [one for one in platform.store.revisions(MODEL) if one.seq > before]
+    shadowed = next(one for one in revisions if one.state.phase is Phase.SHADOWING)
+    check = next(one for one in head.evidence if one.gate == "agreement")
+    windows = [window for one in revisions if one.seq <= head.seq for window in one.windows]
+    mirrored = sum(window.stable.n for window in windows if window.pairs.n)
+    told = _told(platform)
+    return {
+        "seconds": round((head.created_at - shadowed.created_at).total_seconds(), 2),
+        "pairs": int(check.numbers["pairs"]),
+        "differ": int(check.numbers["differ"]),
+        "requestsOfThoseWindows": mirrored,
+        "logSafe": check.numbers["log_safe"],
+        "safeAt": check.numbers["safe_at"],
+        "reason": check.reason,
+        "failed": summary.failed,
+        "lost": told.lost,
+    }
+
+
+def _told(platform: Platform) -> ShadowStatus:
+    return ShadowStatus.model_validate(json.loads(platform.command("shadow", MODEL, "-o", "json")))
+
+
+def _wait(platform: Platform, is_so: Any, what: str) -> Revision:
+    try:
+        platform.process.wait_until(lambda: is_so(platform.head(MODEL)), what, within=90)
+    except ProcessFailed as failed:
+        raise ProcessFailed(f"{failed}\n{platform.store.status(MODEL)}\n{platform.logs()}") from None
+    return platform.head(MODEL)
+
+
+def _ring(answers: int) -> dict[str, Any]:
+    """An hour of a service that answers a thousand requests a second, as fast as it can be kept."""
+    size = Settings().answers_bytes
+    ring = Answers(Reader(Sum), size)
+    rows = [Sum(total=float(number), kind=f"kind {number}") for number in range(100)]
+    ids = [b"%08x-0000-4000-8000-%012x" % (number * 2654435761 % 2**32, number) for number in range(10_000)]
+    for number in range(5000):  # every label is known by then, so what grows afterwards grows with traffic
+        ring.keep(ids[number], 200, rows[number % 100 : number % 100 + 1], shadow=False, record=True)
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    began = time.perf_counter()
+    for number in range(answers):
+        at = number % 100
+        ring.keep(ids[number % 10_000], 200, rows[at : at + 1], shadow=bool(number % 2), record=True)
+    seconds = time.perf_counter() - began
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    page = ring.page("another", 0)
+    untraced = time.perf_counter()
+    for number in range(50_000):
+        ring.keep(ids[number % 10_000], 200, rows[:1], shadow=False, record=True)
+    each = (time.perf_counter() - untraced) / 50_000
+    return {
+        "answers": answers,
+        "bytes": ring.size,
+        "allowed": size,
+        "grew": after - before,
+        "records": ring.size // RECORD.size,
+        "lost": page.lost,
+        "seconds": round(seconds, 2),
+        "microseconds": round(each * 1e6, 2),
+        "Point": Point.__name__,
+    }
+
+
+def _judge_swapped(runs: list[dict[str, Any]], found: proof.Findings) -> None:
+    pairs, seconds = [one["pairs"] for one in runs], [one["seconds"] for one in runs]
+    found.claim("swapped classes: pairs when refused, most", f"<= {MOST_PAIRS}", max(pairs), max(pairs) <= MOST_PAIRS)
+    found.told("swapped classes: seconds of shadow, most", max(seconds))
+    found.claim(
+        "swapped classes: refused by",
+        "agreement",
+        runs[0]["reason"],
+        all("agreement:" in one["reason"] for one in runs),
+    )
+    weights = max(one["mostWeight"] for one in runs)
+    found.claim("swapped classes: most weight it ever had", "0", weights, weights == 0)
+    classes = [one["classChanged"] == one["differ"] > 0 for one in runs]
+    found.claim("swapped classes: every difference is another class", "yes", all(classes), all(classes))
+    named = all(one["worst"] and one["worst"][0]["kind"] == "class" for one in runs)
+    found.claim("`fairlead shadow` names the requests", "yes", named, named)
+    failed = sum(one["failed"] for one in runs)
+    found.claim("users' failed requests meanwhile", "0", failed, failed == 0)
+    found.numbers["swapped"] = runs
+
+
+def _judge_same(one: dict[str, Any], found: proof.Findings) -> None:
+    proven = one["logSafe"] >= one["safeAt"] and not one["differ"]
+    found.claim("the same model again: proven to agree", "yes", one["reason"], proven)
+    found.told("the same model again: pairs, seconds of shadow", f"{one['pairs']}, {one['seconds']}")
+    # A client that sends one id and two forged headers with every request: each is a pair of its own nevertheless.
+    share = one["pairs"] / max(1, one["requestsOfThoseWindows"])
+    found.claim(
+        "one id repeated by the client: pairs of requests mirrored",
+        ">= 80 %, never more than all and one window's edge",
+        f"{one['pairs']} of {one['requestsOfThoseWindows']}",
+        0.8 <= share <= 1.5,
+    )
+    found.claim("the same, failed requests", "0", one["failed"], one["failed"] == 0)
+    found.numbers["same"] = one
+
+
+def _judge_ring(one: dict[str, Any], found: proof.Findings) -> None:
+    found.claim("ring: bytes", f"<= {one['allowed']:,}", f"{one['bytes']:,}", one["bytes"] <= one["allowed"])
+    found.claim(f"ring: grew by {one['answers']:,} answers, bytes", "< 16,384", one["grew"], one["grew"] < 16_384)
+    overwritten = one["answers"] + 5000 - one["records"]
+    found.claim(
+        "ring: says how many were overwritten", f"{overwritten:,}", f"{one['lost']:,}", one["lost"] == overwritten
+    )
+    found.told("ring: microseconds to keep one answer", one["microseconds"])
+    found.numbers["ring"] = one
+
+
+if __name__ == "__main__":
+    proof.run("shadow", TITLE, prove)
