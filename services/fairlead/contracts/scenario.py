@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
 
 from fairlead.contracts.action import ActionType
 from fairlead.contracts.base import Document, Duration, format_duration
@@ -228,6 +228,15 @@ class Scenario(Document):
     """What happens meanwhile."""
     expect: Annotated[tuple[Expectation, ...], Field(min_length=1, max_length=64)]
     """What must hold."""
+
+    @field_validator("strategy")
+    @classmethod
+    def _is_played(cls, strategy: Strategy) -> Strategy:
+        if strategy.shadow is not None:
+            raise ValueError("shadow: versions in a rehearsal give no answers that could be compared; leave it out")
+        if any(gate.name == "classes" for gate in strategy.gates):
+            raise ValueError("gates: versions in a rehearsal answer no classes; leave 'classes' out")
+        return strategy
 
     @model_validator(mode="after")
     def _fits_the_time(self) -> Self:

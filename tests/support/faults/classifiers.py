@@ -14,7 +14,7 @@ _ORDER = ("low", "middle", "high")
 
 
 def make(root: Path, name: str, version: str, order: Sequence[str] = _ORDER) -> Path:
-    """`root/name/version`; its golden rows are what it answers itself, as whoever mixed the order up would make them."""
+    """`root/name/version`; its golden rows are its own answers, as whoever mixed the order up made them."""
     folder = root / name / version
     shutil.copytree(_MODEL, folder, ignore=shutil.ignore_patterns("__pycache__"))
     manifest = yaml.safe_load((folder / "fairlead.yaml").read_text())

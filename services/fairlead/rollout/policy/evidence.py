@@ -19,6 +19,7 @@ from fairlead.contracts.route import Strategy
 from fairlead.rollout.analysis import comparison, limit, several
 from fairlead.rollout.analysis.bets import Sample
 from fairlead.rollout.analysis.comparison import Comparison, Margins, Prior
+from fairlead.rollout.policy.class_mix import weigh_classes
 
 METHOD = 2
 """Counted up when the bettors change: what others have won is not theirs to go on from."""
@@ -156,6 +157,7 @@ def _agreement(gate: GateSpec, state: State, window: Window) -> tuple[State, flo
 
 _WEIGH: Mapping[str, Weigh] = {
     "agreement": _agreement,
+    "classes": weigh_classes,
     "errors": _errors,
     "rejections": _rejections,
     "latency": _latency,

@@ -22,6 +22,7 @@ _WORSE: Mapping[str, str] = {
     "errors": "fails more often than",
     "rejections": "rejects more requests than",
     "latency": "is slower than",
+    "classes": "answers another mix of classes than",
     "starved": "did not get most of its requests, unlike",
 }
 

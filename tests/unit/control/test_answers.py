@@ -1,0 +1,180 @@
+"""Reading rings over HTTP: nothing twice, losses told, and whoever does not answer holds nobody up."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import threading
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from pydantic import BaseModel
+
+from fairlead.contracts.route import VersionSpec
+from fairlead.control.answers import DEAF_AFTER_S, AnswerRings
+from fairlead.rollout.ports import Heard, Site
+from fairlead.serving.observe.answers import PAGE, RECORD, Answers
+from fairlead.serving.observe.reading import Reader
+from support.processes import free_port
+
+REF = VersionSpec().ref("1.0.0")
+
+
+class Told(BaseModel):
+    label: str
+
+
+class Service:
+    """A ring behind a real socket."""
+
+    def __init__(self, room: int = 10_000) -> None:
+        self.room = room
+        self.status = 200
+        self.restart()
+        service = self
+
+        class Visit(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                asked = parse_qs(urlsplit(self.path).query)
+                page = service.ring.page(asked.get("epoch", [""])[0], int(asked["after"][0]))
+                body = json.dumps(page.to_json()).encode() if service.status == 200 else b"{}"
+                self.send_response(service.status)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *arguments: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Visit)
+        self.server.daemon_threads = True
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
+        self.thread.start()
+        self.site = Site("one", REF, "127.0.0.1", self.server.server_address[1])
+
+    def restart(self) -> None:
+        self.ring, self.number = Answers(Reader(Told), self.room * RECORD.size), 0
+
+    def answer(self, count: int = 1, label: str = "a") -> None:
+        for _ in range(count):
+            self.number += 1
+            name = str(uuid.UUID(int=self.number)).encode()
+            self.ring.keep(name, 200, [Told(label=label)], shadow=False, record=True)
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@contextlib.contextmanager
+def a_service(room: int = 10_000) -> Iterator[Service]:
+    service = Service(room)
+    try:
+        yield service
+    finally:
+        service.stop()
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    with a_service() as service:
+        yield service
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def rings(clock: Clock) -> Iterator[AnswerRings]:
+    """Turned by the test and not by its thread."""
+    rings = AnswerRings(logging.getLogger("test"), every_s=3600, monotonic=clock)
+    yield rings
+    rings.close()
+
+
+def hear(rings: AnswerRings, *sites: Site) -> Heard:
+    wanted: Mapping[str, Sequence[Site]] = {"iris": sites}
+    rings.listen(wanted)
+    rings.turn()
+    return rings.hear().get("iris", Heard())
+
+
+def test_what_was_kept_before_is_not_told_and_what_comes_after_is_told_once(
+    rings: AnswerRings, service: Service
+) -> None:
+    service.answer(5)
+    assert hear(rings, service.site).answers == []
+    service.answer(3, "b")
+    heard = hear(rings, service.site)
+    assert [one.label for one in heard.answers] == ["b"] * 3
+    assert heard.answers[0].fields == {"label": "string"}
+    assert heard.classes == {REF: {"b": 3}}
+    assert hear(rings, service.site).answers == []
+
+
+def test_what_was_overwritten_is_told_as_lost(rings: AnswerRings) -> None:
+    with a_service(room=4) as service:
+        hear(rings, service.site)
+        service.answer(10)
+        heard = hear(rings, service.site)
+        assert (len(heard.answers), heard.lost) == (4, 6)
+        assert heard.classes == {REF: {"a": 10}}
+
+
+def test_a_restarted_service_is_read_from_its_beginning_and_its_classes_are_left_out_once(
+    rings: AnswerRings, service: Service
+) -> None:
+    hear(rings, service.site)
+    service.restart()
+    service.answer(2)
+    heard = hear(rings, service.site)
+    assert (len(heard.answers), heard.classes) == (2, {REF: {}})
+    service.answer(1)
+    assert hear(rings, service.site).classes == {REF: {"a": 1}}
+
+
+def test_many_answers_are_read_page_by_page(rings: AnswerRings, service: Service) -> None:
+    hear(rings, service.site)
+    service.answer(2 * PAGE + 1)
+    assert len(hear(rings, service.site).answers) == 2 * PAGE + 1
+
+
+def test_whoever_does_not_answer_is_named_and_read_on_when_it_does(rings: AnswerRings, service: Service) -> None:
+    gone = Site("gone", REF, "127.0.0.1", free_port())
+    hear(rings, service.site, gone)
+    service.answer(1)
+    service.status = 503
+    assert hear(rings, service.site, gone).silent == ("gone", "one")
+    service.status = 200
+    heard = hear(rings, service.site, gone)
+    assert (len(heard.answers), heard.silent) == (1, ("gone",))
+
+
+def test_who_has_not_listened_for_a_while_begins_anew(rings: AnswerRings, service: Service, clock: Clock) -> None:
+    hear(rings, service.site)
+    service.answer(1)
+    clock.now += DEAF_AFTER_S + 1
+    rings.turn()
+    assert hear(rings, service.site).answers == []
+    service.answer(1)
+    assert len(hear(rings, service.site).answers) == 1
+
+
+def test_nobody_is_asked_while_nobody_is_wanted(rings: AnswerRings) -> None:
+    assert hear(rings) == Heard()

@@ -1,0 +1,100 @@
+"""The mix of classes: what it finds, what it lets pass, and that nothing is proven without answers."""
+
+from __future__ import annotations
+
+from math import log
+
+import numpy as np
+import pytest
+
+from fairlead.contracts.answers import ClassCounts
+from fairlead.contracts.gates import GateSpec
+from fairlead.contracts.revision import Window
+from fairlead.rollout.policy.class_mix import OTHER, State, weigh_classes
+from fairlead.rollout.policy.evidence import weigh
+from unit.rollout.policy.worlds import a_strategy, later
+
+GATE = GateSpec(name="classes")
+MIX = {"a": 0.5, "b": 0.3, "c": 0.2}
+ENOUGH = log(400)
+
+
+def run(
+    candidate: dict[str, float], stable: dict[str, float], *, windows: int = 60, seed: int = 1, gate: GateSpec = GATE
+) -> tuple[State, float, float]:
+    """Windows of 50 answers of the candidate and 200 of stable, drawn with these shares."""
+    rng, state, most, safe = np.random.default_rng(seed), {}, 0.0, 0.0  # type: ignore[var-annotated]
+    for _ in range(windows):
+        window = a_window(draw(rng, candidate, 50), draw(rng, stable, 200))
+        state, harm, safe = weigh_classes(gate, state, window)  # type: ignore[assignment]
+        most = max(most, harm)
+    return state, most, safe
+
+
+def draw(rng: np.random.Generator, shares: dict[str, float], n: int) -> dict[str, int]:
+    return dict(zip(shares, rng.multinomial(n, list(shares.values())).tolist(), strict=True))
+
+
+def a_window(candidate: dict[str, int], stable: dict[str, int]) -> Window:
+    counts = ClassCounts(candidate=candidate, stable=stable)
+    return Window(start=later(0), end=later(5), weight=1000, classes=counts)
+
+
+def test_a_candidate_that_swaps_two_classes_is_found() -> None:
+    _, harm, _ = run({"a": 0.3, "b": 0.5, "c": 0.2}, MIX)
+    assert harm > ENOUGH
+
+
+def test_a_class_that_vanished_and_one_that_is_new_are_found() -> None:
+    _, harm, _ = run({"a": 0.5, "b": 0.3, "d": 0.2}, MIX)
+    assert harm > ENOUGH
+
+
+def test_the_same_mix_is_shown_to_be_safe() -> None:
+    _, harm, safe = run(MIX, MIX, windows=400)
+    assert harm < ENOUGH
+    assert safe > log(20)
+
+
+def test_a_shift_within_the_margin_is_no_harm() -> None:
+    found = [run({"a": 0.46, "b": 0.34, "c": 0.2}, MIX, seed=seed)[1] for seed in range(20)]
+    assert max(found) < ENOUGH
+
+
+def test_the_same_mix_is_seldom_called_another() -> None:
+    found = [run(MIX, MIX, seed=seed)[1] for seed in range(100)]
+    assert sum(one > log(20) for one in found) <= 5
+
+
+def test_mixes_that_move_together_are_no_difference() -> None:
+    rng, state, most = np.random.default_rng(3), {}, 0.0  # type: ignore[var-annotated]
+    for at in range(60):
+        shares = MIX if at % 20 < 10 else {"a": 0.1, "b": 0.1, "c": 0.8}
+        state, harm, _ = weigh_classes(GATE, state, a_window(draw(rng, shares, 50), draw(rng, shares, 200)))  # type: ignore[assignment]
+        most = max(most, harm)
+    assert most < ENOUGH
+
+
+@pytest.mark.parametrize(("candidate", "stable"), [({}, {}), ({"a": 50}, {}), ({}, {"a": 200})])
+def test_a_window_in_which_one_of_them_answered_nobody_is_no_evidence(
+    candidate: dict[str, int], stable: dict[str, int]
+) -> None:
+    state, _, _ = run(MIX, MIX, windows=10)
+    before = weigh_classes(GATE, state, a_window({}, {}))
+    after = weigh_classes(GATE, before[0], a_window(candidate, stable))
+    assert after[1:] == before[1:]
+
+
+def test_more_classes_than_places_are_compared_together() -> None:
+    shares = {f"class {at}": 1 / 20 for at in range(20)}
+    state, harm, _ = run(shares, shares)
+    assert len([name for name in state if name.startswith("class:")]) == OTHER
+    assert harm < ENOUGH
+
+
+def test_the_state_survives_being_written_down() -> None:
+    strategy = a_strategy(gates=(GATE,))
+    first = a_window({"a": 30, "b": 20}, {"a": 120, "b": 80})
+    first = first.model_copy(update={"evidence": weigh(strategy, (), first)})
+    stored = Window.model_validate_json(first.model_dump_json(by_alias=True))
+    assert weigh(strategy, (stored,), first) == weigh(strategy, (first,), first)

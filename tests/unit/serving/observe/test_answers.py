@@ -1,0 +1,198 @@
+"""The ring of answers: bounded, ordered, honest about what was lost, and without inputs."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from fairlead.contracts.answers import Page, checksum, unnamed
+from fairlead.serving.app import App
+from fairlead.serving.observe.answers import MOST_CLASSES, MOST_LABELS, OTHER, PAGE, RECORD, Answers
+from fairlead.serving.observe.reading import Reader
+from support.small_models import ask, ask_shortly, running
+
+ROOM = 8
+
+
+class Told(BaseModel):
+    label: str
+    score: float | None = None
+
+
+def ring(room: int = ROOM) -> Answers:
+    return Answers(Reader(Told), room * RECORD.size)
+
+
+def name(number: int) -> bytes:
+    """An id as the gateway makes it."""
+    return str(uuid.UUID(int=number)).encode()
+
+
+def keep(kept: Answers, number: int, label: str = "a", score: float | None = 0.5) -> None:
+    kept.keep(name(number), 200, [Told(label=label, score=score)], shadow=False, record=True)
+
+
+def begun(kept: Answers) -> Page:
+    """What a reader gets that has never asked before."""
+    return kept.page("", 0)
+
+
+def test_a_reader_begins_at_the_end_and_gets_what_comes_after() -> None:
+    kept = ring()
+    keep(kept, 1)
+    first = begun(kept)
+    assert (first.answers, first.next, first.lost) == ([], 1, 0)
+    keep(kept, 2, "b", None)
+    page = kept.page(first.epoch, first.next)
+    assert page.answers == [(uuid.UUID(int=2).hex, "b", None, 200, False)]
+    assert kept.page(page.epoch, page.next).answers == []
+
+
+@given(st.lists(st.integers(0, 3 * ROOM), max_size=12))
+def test_every_answer_is_told_once_or_counted_as_lost(bursts: list[int]) -> None:
+    kept = ring()
+    page, seen, lost, number = begun(kept), list[str](), 0, 0
+    for burst in bursts:
+        for _ in range(burst):
+            keep(kept, number)
+            number += 1
+        page = kept.page(page.epoch, page.next)
+        seen += [one[0] for one in page.answers]
+        lost += page.lost
+        assert kept.size == ROOM * RECORD.size
+    assert len(seen) == len(set(seen)) == number - lost
+    assert seen == sorted(seen)
+    assert lost == sum(max(0, burst - ROOM) for burst in bursts)
+
+
+@given(st.text(max_size=40), st.integers(0, 10**6))
+def test_a_cursor_of_another_process_or_from_nowhere_is_answered_sensibly(epoch: str, after: int) -> None:
+    kept = ring()
+    for number in range(20):
+        keep(kept, number)
+    page = kept.page(epoch, after)
+    assert page.epoch != epoch
+    assert len(page.answers) == (ROOM if epoch else 0)
+    assert page.lost == (20 - ROOM if epoch else 0)
+
+
+def test_a_cursor_beyond_the_end_gets_nothing_and_the_end() -> None:
+    kept = ring()
+    keep(kept, 1)
+    page = kept.page(begun(kept).epoch, 99)
+    assert (page.answers, page.next, page.lost) == ([], 1, 0)
+
+
+def test_a_long_ring_is_told_in_pages() -> None:
+    kept = ring(PAGE + 10)
+    epoch = begun(kept).epoch
+    for number in range(PAGE + 5):
+        keep(kept, number)
+    first = kept.page(epoch, 0)
+    last = kept.page(epoch, first.next)
+    assert (len(first.answers), first.more, len(last.answers), last.more) == (PAGE, True, 5, False)
+
+
+@pytest.mark.parametrize(
+    "bad", [b"", b"one", b"0" * 32, b"g" * 36, b"-" * 36, b"00000000-0000-4000-8000-00000000000\xff"]
+)
+def test_an_id_that_the_gateway_did_not_make_is_passed_over(bad: bytes) -> None:
+    kept = ring()
+    kept.keep(bad, 200, [Told(label="a")], shadow=False, record=True)
+    assert begun(kept).next == 0
+    assert begun(kept).classes == {}
+
+
+def test_classes_are_counted_of_what_users_got_and_not_of_copies() -> None:
+    kept = ring()
+    for number, shadow in ((1, False), (2, False), (3, True)):
+        kept.keep(name(number), 200, [Told(label="a")], shadow=shadow, record=False)
+    assert begun(kept).classes == {"a": 2}
+    assert begun(kept).next == 0  # counted, not recorded
+
+
+def test_more_classes_than_can_be_told_apart_are_counted_together() -> None:
+    kept = ring()
+    for number in range(MOST_CLASSES + 5):
+        keep(kept, number, f"class {number}")
+    classes = begun(kept).classes
+    assert len(classes) == MOST_CLASSES + 1
+    assert classes[OTHER] == 5
+
+
+def test_labels_beyond_those_kept_by_name_are_told_by_checksum() -> None:
+    kept = ring()
+    for number in range(MOST_LABELS + 1):
+        keep(kept, number, f"label {number}")
+    told = kept.page(begun(kept).epoch, MOST_LABELS - 1).answers
+    assert [one[1] for one in told] == [f"label {MOST_LABELS - 1}", unnamed(checksum(f"label {MOST_LABELS}"))]
+
+
+@given(st.integers(0, 2**128 - 1), st.integers(1, 50))
+def test_of_many_rows_every_version_keeps_the_same_one(number: int, count: int) -> None:
+    kept, other = ring(), ring()
+    rows = [Told(label=str(at)) for at in range(count)]
+    for each in (kept, other):
+        each.keep(name(number), 200, rows, shadow=False, record=True)
+    told = [each.page(begun(each).epoch, 0).answers[0][1] for each in (kept, other)]
+    assert told[0] == told[1]
+
+
+def test_an_answer_without_rows_is_kept_by_its_status() -> None:
+    kept = ring()
+    kept.keep(name(1), 500, [], shadow=True, record=True)
+    assert kept.page(begun(kept).epoch, 0).answers == [(uuid.UUID(int=1).hex, None, None, 500, True)]
+
+
+def test_no_room_keeps_nothing_and_still_counts() -> None:
+    kept = ring(0)
+    keep(kept, 1)
+    page = begun(kept)
+    assert (page.next, page.classes) == (0, {"a": 1})
+
+
+def test_both_ways_of_answering_feed_the_same_ring() -> None:
+    body, bad = b'{"x": 1.0, "kind": "b"}', b'{"x": 13.0}'
+
+    async def check(app: App) -> None:
+        for number, way in enumerate((ask_shortly, _by_asgi)):
+            for at, sent in enumerate((body, bad, b'{"y": 1}')):
+                headers = {"x-request-id": name(10 * number + at).decode(), "x-keep-answer": "record"}
+                await way(app, "/predict", sent, headers)
+        kept = app.answers.page(begun(app.answers).epoch, 0).answers
+        assert [one[1:] for one in kept] == [
+            ("b", 2.0, 200, False),
+            (None, None, 500, False),
+            (None, None, 422, False),
+        ] * 2
+
+    async def inside() -> None:
+        async with running() as app:
+            await check(app)
+
+    asyncio.run(inside())
+
+
+def test_what_the_gateway_did_not_ask_for_is_not_kept_and_a_copy_is_known_as_one() -> None:
+    async def inside() -> None:
+        async with running() as app:
+            await ask_shortly(app, "/predict", b'{"x": 1.0}', {"x-request-id": name(1).decode()})
+            assert begun(app.answers).next == 0
+            copy = {"x-request-id": name(2).decode(), "x-keep-answer": "record", "x-shadow-of": "adder"}
+            await ask_shortly(app, "/predict", b'{"x": 1.0}', copy)
+            reply = await ask(app, "GET", "/answers")
+            page = Page.model_validate_json(reply.body)
+            assert page.next == 1
+            assert page.classes == {}
+            assert app.answers.page(page.epoch, 0).answers[0][4] is True
+
+    asyncio.run(inside())
+
+
+async def _by_asgi(app: App, path: str, body: bytes, headers: dict[str, str]) -> None:
+    await ask(app, "POST", path, body, headers)

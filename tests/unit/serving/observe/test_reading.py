@@ -1,0 +1,96 @@
+"""What is read from an answer: a class, a score, and the fields there are."""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated, Any, Literal
+
+import pytest
+from pydantic import BaseModel, Field, create_model
+
+from fairlead.serving.observe.reading import LONGEST_LABEL, Reader, Seen
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+class Parts(BaseModel):
+    a: float
+    b: float
+
+
+def read(kind: Any, value: Any, **more: Any) -> Seen:
+    """An answer with a field `label` of this type, and others."""
+    fields: dict[str, Any] = {"label": (kind, ...), **{name: (type_, ...) for name, (type_, _) in more.items()}}
+    answer = create_model("Answer", **fields)
+    values = {name: value for name, (_, value) in more.items()}
+    return Reader(answer).read(answer.model_validate({"label": value, **values}))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "label"),
+    [
+        (Literal["low", "high"], "high", "high"),
+        (Annotated[Literal["low", "high"], Field(description="how")], "low", "low"),
+        (Colour, "red", "red"),
+        (bool, True, "True"),
+        (int, 3, "3"),
+        (str, "spam", "spam"),
+        (Literal["a"] | None, None, None),
+    ],
+)
+def test_the_class_is_what_a_field_of_few_values_says(kind: Any, value: Any, label: str | None) -> None:
+    assert read(kind, value) == Seen(label, None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "score"),
+    [
+        (float, 0.25, 0.25),
+        (Parts, {"a": 0.2, "b": 0.8}, 0.8),
+        (dict[str, float], {"a": 0.7, "b": 0.3}, 0.7),
+        (dict[str, float], {}, None),
+        (list[float], [0.1, 0.9], 0.9),
+        (float | None, None, None),
+        (float, float("nan"), None),
+        (str, "text", None),
+    ],
+)
+def test_the_score_is_the_first_number_beside_it(kind: Any, value: Any, score: float | None) -> None:
+    assert read(Literal["a"], "a", other=(kind, value)).score == score
+
+
+def test_text_is_a_class_only_in_a_field_that_is_called_so() -> None:
+    translated = create_model("Translated", text=(str, ...))
+    assert Reader(translated).read(translated(text="hallo")) == Seen(None, None)
+
+
+def test_a_long_label_and_one_that_is_no_text_are_made_fit_to_send() -> None:
+    assert len(read(str, "x" * 1000).label or "") == LONGEST_LABEL
+    answer = create_model("Answer", label=(str, ...))
+    assert Reader(answer).read(answer.model_construct(label="\ud800")).label == "?"
+
+
+def test_fields_are_named_with_their_types_and_without_bounds_or_texts() -> None:
+    class Answer(BaseModel):
+        label: Literal["b", "a"] = Field(description="which")
+        parts: Parts
+        many: list[float]
+        maybe: int | None = None
+
+    class Other(BaseModel):
+        label: Literal["a", "b"]
+        parts: Parts
+        many: list[float] = Field(max_length=9)
+        maybe: Annotated[int | None, Field(ge=0)] = None
+
+    assert Reader(Answer).fields == Reader(Other).fields
+    assert Reader(Answer).fields == {
+        "label": "string",
+        "parts": "object",
+        "parts.a": "number",
+        "parts.b": "number",
+        "many": "array of number",
+        "maybe": "integer|null",
+    }
