@@ -4,7 +4,7 @@ go, golden rows that pass or fail, a clock that is set, and a store that dies at
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ from fairlead.contracts.latency import GRID_MS
 from fairlead.contracts.revision import Buckets, Check, Revision, Verdict, Window
 from fairlead.contracts.route import Route, RouteSpec, Step, Strategy, Target, VersionRef, VersionSpec
 from fairlead.contracts.table import Table
-from fairlead.rollout.ports import GatewayState, Reading
+from fairlead.rollout.ports import Answer, GatewayState, Heard, Reading, Site
 from fairlead.rollout.reconcile import Engine
 from fairlead.store.sqlite import SqliteStore
 
@@ -86,6 +86,32 @@ class MortalStore(SqliteStore):
             super().set_status(route, status)
 
 
+class Ears:
+    """`ports.Answers` of one engine: what is said while it listens, once."""
+
+    def __init__(self, spoken: list[Answer]) -> None:
+        self._spoken = spoken
+        self._at: int | None = None
+
+    def listen(self, wanted: Mapping[str, Sequence[Site]]) -> None:
+        if not wanted.get("iris"):
+            self._at = None
+        elif self._at is None:
+            self._at = len(self._spoken)
+
+    def hear(self) -> Mapping[str, Heard]:
+        if self._at is None:
+            return {}
+        start, self._at = self._at, len(self._spoken)
+        heard = self._spoken[start:]
+        classes: dict[VersionRef, dict[str, int]] = {}
+        for one in heard:
+            if one.label and not one.shadow:
+                counts = classes.setdefault(one.ref, {})
+                counts[one.label] = counts.get(one.label, 0) + 1
+        return {"iris": Heard(heard, classes)}
+
+
 class Stage:
     """One route "iris" and everything around it."""
 
@@ -104,12 +130,22 @@ class Stage:
         self.since: dict[str, datetime] = {}
         """When a gateway was last started; the beginning, where nothing is said."""
         self.log: list[str] = []
+        self.spoken: list[Answer] = []
+        """What services keep of their answers, whoever listens."""
         self._names = itertools.count(1)
         self.engine = self.started()
 
     def started(self) -> Engine:
         """Another process's engine over the same world."""
-        return Engine(self.store, gateways=self, metrics=self, smoke=self, clock=lambda: self.now, log=self.log.append)
+        return Engine(
+            self.store,
+            gateways=self,
+            metrics=self,
+            smoke=self,
+            clock=lambda: self.now,
+            log=self.log.append,
+            answers=Ears(self.spoken),
+        )
 
     # What the engine sees
 
@@ -206,6 +242,13 @@ class Stage:
         """Requests that a version answered, well and badly."""
         before = self.traffic.get(ref, (0, 0))
         self.traffic[ref] = (before[0] + ok, before[1] + bad)
+
+    def mirror(self, live: VersionRef, shadow: VersionRef, count: int, *, label: str = "a") -> None:
+        """Requests that `live` answered "a", and `shadow` a copy of."""
+        for _ in range(count):
+            name = f"{next(self._names):032x}"
+            self.spoken.append(Answer(name, live, False, label="a"))
+            self.spoken.append(Answer(name, shadow, True, label=label))
 
     def wait(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)

@@ -29,7 +29,9 @@ def shadowed(**changes: Any) -> Strategy:
 
 def shadowing(**changes: Any) -> Revision:
     """1.1.0 gets copies and has no weight."""
-    return a_head(**{"phase": Phase.SHADOWING, "target": V2, "cause": Cause.STEP, **changes})
+    head = a_head(**{"phase": Phase.SHADOWING, "target": V2, "cause": Cause.STEP, **changes})
+    mirrors = (Mirror(version=V2, share=SHADOW.share),)
+    return head.model_copy(update={"table": head.table.model_copy(update={"mirrors": mirrors})}).sealed()
 
 
 def windows(strategy: Strategy, *pairs: Pairs, gap: str | None = None) -> tuple[Window, ...]:

@@ -166,7 +166,7 @@ def test_both_ways_of_answering_feed_the_same_ring() -> None:
                 await way(app, "/predict", sent, headers)
         kept = app.answers.page(begun(app.answers).epoch, 0).answers
         assert [one[1:] for one in kept] == [
-            ("b", 2.0, 200, False),
+            (None, 2.0, 200, False),
             (None, None, 500, False),
             (None, None, 422, False),
         ] * 2

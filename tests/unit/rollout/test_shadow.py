@@ -1,0 +1,136 @@
+"""A shadow as the engine leads it: from the release to the first weight or back, across restarts and other engines."""
+
+from __future__ import annotations
+
+import pytest
+
+from fairlead.contracts.answers import Pairs, ShadowStatus
+from fairlead.contracts.revision import Cause, Phase
+from fairlead.contracts.route import GateSpec, MirrorSpec, ShadowSpec, Step, Strategy
+from fairlead.rollout.ports import Answer
+from unit.rollout.stage import Stage
+
+SHADOW = Strategy(
+    shadow=ShadowSpec(min_duration=10.0, min_pairs=100), steps=(Step(weight=1000, min_duration=3600.0),), min_requests=0
+)
+
+
+@pytest.fixture
+def stage() -> Stage:
+    """1.1.0 is shadowed beside 1.0.0, and is listened to."""
+    stage = Stage()
+    stage.deploy(strategy=SHADOW)
+    stage.settle()
+    stage.release("1.1.0")
+    stage.settle(4)
+    assert stage.head.state.phase is Phase.SHADOWING
+    assert [str(one.version) for one in stage.head.table.mirrors] == ["1.1.0"]
+    return stage
+
+
+def told(stage: Stage) -> ShadowStatus:
+    status = stage.store.status("iris") or {}
+    return ShadowStatus.model_validate(status["shadow"])
+
+
+def counted(stage: Stage) -> int:
+    """Pairs in the windows of the attempt, those in the ledger included."""
+    since = stage.store.windows("iris")
+    taken = [window for one in stage.store.revisions("iris") for window in one.windows]
+    return sum(window.pairs.n for window in (*taken, *since))
+
+
+def mirror(stage: Stage, count: int, label: str = "a") -> None:
+    stage.mirror(stage.ref("1.0.0"), stage.ref("1.1.0"), count, label=label)
+
+
+def test_a_candidate_that_answers_otherwise_never_has_a_weight(stage: Stage) -> None:
+    mirror(stage, 60, "b")
+    stage.settle(3, 5)
+    assert stage.head.cause is Cause.ROLLED_BACK
+    assert "60 of 60 mirrored requests (60 another class)" in stage.head.reason
+    assert all(one.table.weight == 0 for one in stage.store.revisions("iris"))
+    assert told(stage).compared[0].pairs == Pairs(n=60, class_changed=60)
+    assert told(stage).worst[0].kind == "class"
+
+
+def test_one_that_agrees_goes_on_when_there_are_pairs_enough(stage: Stage) -> None:
+    stage.settle(6, 5)
+    assert stage.head.state.phase is Phase.SHADOWING
+    mirror(stage, 100)
+    stage.settle(3, 5)
+    assert (stage.head.state.phase, stage.head.table.weight, stage.head.table.mirrors) == (Phase.CANARY, 1000, ())
+    assert sum(window.pairs.n for window in stage.head.windows) == 100
+
+
+def test_what_was_said_while_no_engine_ran_is_no_evidence(stage: Stage) -> None:
+    stage.engine = stage.started()
+    mirror(stage, 100, "b")
+    stage.settle(3, 5)
+    assert counted(stage) == 0
+    mirror(stage, 50)
+    stage.settle(2, 5)
+    assert counted(stage) == 50
+
+
+def test_two_engines_that_take_turns_count_no_pair_twice(stage: Stage) -> None:
+    first, second = stage.engine, stage.started()
+    said = 0
+    for engine in (first, second, first, second, first):
+        stage.engine = engine
+        for _ in range(3):
+            mirror(stage, 5)
+            said += 5
+            stage.settle(1, 5)
+    assert 0 < counted(stage) <= said
+    spoken = {one.request_id for one in stage.spoken}
+    assert len(spoken) == said
+
+
+def test_pairs_survive_a_restart_and_the_worst_are_told_anew(stage: Stage) -> None:
+    mirror(stage, 90)
+    stage.settle(2, 5)
+    stage.engine = stage.started()
+    stage.settle(2, 5)
+    mirror(stage, 10)
+    stage.settle(3, 5)
+    assert stage.head.state.phase is Phase.CANARY
+
+
+def test_a_new_attempt_begins_with_nothing_counted(stage: Stage) -> None:
+    mirror(stage, 60, "b")
+    stage.settle(3, 5)
+    stage.release("1.2.0")
+    stage.settle(4, 5)
+    assert stage.head.state.phase is Phase.SHADOWING
+    assert (stage.store.status("iris") or {})["shadow"] is None
+
+
+def test_a_mirror_at_rest_is_compared_for_people_and_judged_by_nobody() -> None:
+    stage = Stage()
+    stage.deploy(mirrors=(MirrorSpec(version="1.1.0"),))
+    stage.settle(8, 5)
+    mirror(stage, 30, "b")
+    stage.settle(2, 5)
+    assert told(stage).compared[0].pairs == Pairs(n=30, class_changed=30)
+    assert stage.head.state.phase is Phase.STABLE
+
+
+def test_another_mix_of_classes_takes_the_weight_back() -> None:
+    stage = Stage()
+    gates = (GateSpec(name="classes"),)
+    stage.deploy(strategy=Strategy(steps=(Step(weight=1000, min_duration=3600.0),), min_requests=0, gates=gates))
+    stage.settle()
+    stage.release("1.1.0")
+    stage.settle(5)
+    for _ in range(40):
+        for at in range(100):
+            stable, candidate = ("a" if at % 2 else "b"), ("a" if at % 10 else "b")
+            stage.spoken += speak(stage, "1.0.0", stable) + (speak(stage, "1.1.0", candidate) if at < 40 else [])
+        stage.settle(1, 5)
+    rolled_back = [one for one in stage.store.revisions("iris") if one.cause is Cause.ROLLED_BACK]
+    assert [one.reason.partition(": ")[2].partition(":")[0] for one in rolled_back] == ["classes"]
+
+
+def speak(stage: Stage, version: str, label: str) -> list[Answer]:
+    return [Answer(f"{len(stage.spoken):032x}", stage.ref(version), False, label=label)]
