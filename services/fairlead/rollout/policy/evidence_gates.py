@@ -72,7 +72,7 @@ class Weighing:
 
     def _held(self) -> str:
         """What is still missing for a pass; empty when nothing is."""
-        strategy, step = self.situation.strategy, self._step()
+        strategy, step = self.situation.strategy, self.situation.counted_windows
         answered, both = sum(one.candidate.n for one in step), sum(is_informative(one) for one in step)
         candidate = self.situation.candidate
         if answered < strategy.min_requests:
@@ -98,7 +98,7 @@ class Weighing:
 
     def _undecided(self, held: str) -> Check:
         wish = self.situation.strategy.on_inconclusive
-        if wish.do == "hold" or self.situation.elapsed_s <= wish.after:
+        if wish.do == "hold" or self.situation.watched_s <= wish.after:
             return self._check(Verdict.INCONCLUSIVE, held)
         after = f"after {format_duration(wish.after)} ({held}), and onInconclusive says"
         if wish.do == "promote":
@@ -136,10 +136,6 @@ class Weighing:
             arms = [one.rejections for one in windows]
             return _sum([one.candidate for one in arms]), _sum([one.stable for one in arms])
         return None
-
-    def _step(self) -> list[Window]:
-        entered = self.situation.head.state.entered_at
-        return [one for one in self.situation.observation.windows if one.start >= entered and one.gap is None]
 
     def _check(self, verdict: Verdict, reason: str) -> Check:
         strategy, evidence = self.situation.strategy, self.evidence

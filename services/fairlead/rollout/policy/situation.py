@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from fairlead.contracts.revision import Phase, Rejected, Revision, Window
 from fairlead.contracts.route import Route, Strategy, VersionRef
 from fairlead.rollout.policy import steps
 from fairlead.rollout.policy.observation import Observation
+
+SKEW = timedelta(seconds=15)
+"""A first window that begins so much later than its phase is of another clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +52,33 @@ class Situation:
         return steps.next_weight(self.strategy.steps, self.weight)
 
     @property
-    def elapsed_s(self) -> float:
-        """Since the phase or step began."""
-        return (self.observation.now - self.head.state.entered_at).total_seconds()
+    def watched_s(self) -> float:
+        """Since the phase or step began, as far as somebody was watching: what a clock jumped over does not count.
+
+        Windows keep a time of their own, which is never set back, and one that lasted too long for a look at its end
+        to say anything is not watched. What is newer than the newest window is less than a window: a jump of the
+        clock ends one.
+        """
+        entered, windows, mine = self.head.state.entered_at, self.observation.windows, self.phase_windows
+        watched = sum(window.seconds for window in mine[1:] if window.ready is not None)
+        if mine and mine[0].ready is not None and _began_in(mine[0], entered):
+            watched += min(mine[0].seconds, (mine[0].end - entered).total_seconds())
+        since = max(entered, windows[-1].end) if windows else entered
+        return watched + max(0.0, (self.observation.now - since).total_seconds())
+
+    @property
+    def phase_windows(self) -> tuple[Window, ...]:
+        """The windows that ended in the present phase or step. By the weight too: the clock may have been set back."""
+        entered = self.head.state.entered_at
+        return tuple(one for one in self.observation.windows if one.weight == self.weight and one.end > entered)
+
+    @property
+    def counted_windows(self) -> tuple[Window, ...]:
+        """Those of them that count something, and nothing of what was before."""
+        entered, mine = self.head.state.entered_at, self.phase_windows
+        if mine and not (_began_in(mine[0], entered) and mine[0].start >= entered):
+            mine = mine[1:]
+        return tuple(one for one in mine if one.gap is None)
 
     def ready(self, ref: VersionRef | None) -> int:
         """How many instances of a version are ready."""
@@ -72,6 +100,11 @@ class Situation:
     def ready_for_s(self) -> float:
         """How long the candidate has had a ready instance, as far as that was watched without a break."""
         return _lasting(self.observation.windows, lambda ready: ready > 0)
+
+
+def _began_in(first: Window, entered: datetime) -> bool:
+    """Whether a phase can have begun in its first window, or just before it; if not, the clock was set meanwhile."""
+    return first.start - SKEW <= entered <= first.end
 
 
 def _lasting(windows: tuple[Window, ...], holds: Callable[[int], bool]) -> float:
