@@ -20,6 +20,7 @@ def test_no_other_name_looks_promised() -> None:
         "model",
         "contracts",
         "serving",
+        "real",
         "rehearsal",
         "rollout",
         "routing",

@@ -40,6 +40,8 @@ class Child:
         self._on_exit = on_exit
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = asyncio.Event()
+        self._free = asyncio.Event()
+        self._free.set()
 
     @property
     def pid(self) -> int | None:
@@ -47,11 +49,19 @@ class Child:
         process = self._process
         return process.pid if process is not None and process.returncode is None else None
 
+    @property
+    def is_held(self) -> bool:
+        """Whether it shall not run just now."""
+        return not self._free.is_set()
+
     async def run(self) -> None:
         """Keep it running; returns when stop() was called and the process has ended."""
         pause = FIRST_PAUSE_S
         loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
+            await self._free.wait()
+            if self._stopping.is_set():
+                return
             began = loop.time()
             code = await self._run_once()
             if self._stopping.is_set():
@@ -78,6 +88,19 @@ class Child:
     async def stop(self, grace_s: float) -> None:
         """Ask it to end, wait, and insist when the grace is over."""
         self._stopping.set()
+        self._free.set()
+        await self._end(grace_s)
+
+    async def hold(self, grace_s: float) -> None:
+        """End it, and do not start it again before let_go()."""
+        self._free.clear()
+        await self._end(grace_s)
+
+    def let_go(self) -> None:
+        """What was held may run again."""
+        self._free.set()
+
+    async def _end(self, grace_s: float) -> None:
         process = self._process
         if process is None or process.returncode is not None:
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,11 +21,21 @@ STOP_GRACE_S = 15.0
 DRAIN_S = 1.0
 """How long a stopped service goes on answering: the gateway has forgotten it well before."""
 
+Command = Callable[[Wanted, int], Sequence[str]]
+"""How an instance is started on a port."""
+
+
+def serve(wanted: Wanted, port: int) -> Sequence[str]:
+    """As a user would: `fairlead serve FOLDER`."""
+    return [sys.executable, "-m", "fairlead.cli.main", "serve", wanted.source, "--port", str(port)]
+
 
 class Service:
     """One instance: its process, its port, and what its /readyz says."""
 
-    def __init__(self, wanted: Wanted, port: int, logs: Path, report: Callable[[Instance], None]) -> None:
+    def __init__(
+        self, wanted: Wanted, port: int, logs: Path, report: Callable[[Instance], None], command: Command
+    ) -> None:
         self.wanted = wanted
         self.port = port
         self._report_row = report
@@ -34,7 +44,7 @@ class Service:
         name = f"{wanted.model}-{wanted.ref.version}-{wanted.ref.identity[:4]}-{wanted.index}"
         self.child = Child(
             name,
-            [sys.executable, "-m", "fairlead.cli.main", "serve", wanted.source, "--port", str(port)],
+            command(wanted, port),
             logs / f"{name}.log",
             environment={"FAIRLEAD_SERVING_DRAIN_S": str(DRAIN_S)},
             on_start=lambda pid: self._report(False, "starting"),
@@ -99,9 +109,10 @@ def _why(reply: Reply) -> str:
 class Services:
     """All of them, brought in line with the wanted rows as often as asked."""
 
-    def __init__(self, store: InstanceStore, logs: Path) -> None:
+    def __init__(self, store: InstanceStore, logs: Path, command: Command = serve) -> None:
         self._store = store
         self._logs = logs
+        self._command = command
         self._running: dict[str, tuple[Service, asyncio.Task[None]]] = {}
         self._going: set[asyncio.Task[None]] = set()
 
@@ -119,7 +130,7 @@ class Services:
             if port in taken or not port or not ports.is_free(port):
                 port = ports.pick(taken | set(known.values()))
             taken.add(port)
-            service = Service(wanted[fresh], port, self._logs, self._store.report)
+            service = Service(wanted[fresh], port, self._logs, self._store.report, self._command)
             self._running[fresh] = (service, asyncio.create_task(service.run()))
 
     def children(self) -> list[Child]:

@@ -7,13 +7,13 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from fairlead.contracts.platform import Platform, Run
 from fairlead.local import envoy, ports
 from fairlead.local.child import Child
-from fairlead.local.services import Services
+from fairlead.local.services import Command, Services, serve
 from fairlead.local.state import StateFolder
 from fairlead.store.base import Store
 
@@ -25,7 +25,17 @@ BOOTSTRAP_WAIT_S = 30.0
 class Supervisor:
     """Keeps everything running. It decides nothing: which services should run, the control plane writes down."""
 
-    def __init__(self, state: StateFolder, store: Store, platform: Platform, binary: Path) -> None:
+    def __init__(
+        self,
+        state: StateFolder,
+        store: Store,
+        platform: Platform,
+        binary: Path,
+        *,
+        command: Command = serve,
+        gateway_options: Sequence[str] = (),
+    ) -> None:
+        """`command` starts an instance; `gateway_options` come after Envoy's own."""
         self._state = state
         self._store = store
         self._stopping = asyncio.Event()
@@ -35,7 +45,7 @@ class Supervisor:
             control=platform.control,
             admin_port=ports.pick({platform.gateway.port, platform.control.port}),
         )
-        self.services = Services(store, state.logs)
+        self.services = Services(store, state.logs, command)
         self.control = Child(
             "control-plane",
             [sys.executable, "-m", "fairlead.cli.main", "control-plane", "--state", str(state.root)],
@@ -44,7 +54,7 @@ class Supervisor:
         )
         self.gateway = Child(
             "gateway",
-            envoy.argv(binary, state.gateway / "bootstrap.json"),
+            [*envoy.argv(binary, state.gateway / "bootstrap.json"), *gateway_options],
             state.logs / "gateway.log",
             on_start=lambda pid: self._note(),
         )
@@ -68,6 +78,10 @@ class Supervisor:
             await self._stop(gateway)
             await asyncio.gather(control, gateway, align, return_exceptions=True)
             self._state.write_children({})
+
+    def end(self) -> None:
+        """As a signal would: run() stops everything and returns."""
+        self._stopping.set()
 
     async def _run_gateway(self) -> None:
         bootstrap = self._state.gateway / "bootstrap.json"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 from numpy.random import Generator
@@ -21,23 +20,9 @@ from fairlead.contracts.table import Table
 from fairlead.rehearsal import answers
 from fairlead.rehearsal.answers import NOTHING, Answered
 from fairlead.rehearsal.hosts import Host, attempt
+from fairlead.rehearsal.timetable import Arm, Behaving
 
 PORT = 8080
-
-
-class Arm(StrEnum):
-    """The two versions, by the names that reasons call them."""
-
-    STABLE = "stable"
-    CANDIDATE = "candidate"
-
-
-@dataclass(frozen=True, slots=True)
-class Behaving:
-    """How both versions answer just now."""
-
-    stable: Behaviour
-    candidate: Behaviour
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import get_args
 
@@ -11,8 +12,9 @@ from fairlead.contracts.revision import Phase, Revision, Verdict
 from fairlead.contracts.route import TOTAL_WEIGHT
 from fairlead.contracts.scenario import Outcome, Scenario
 from fairlead.contracts.status import Status
-from fairlead.rehearsal.gateway import Arm, Told
-from fairlead.rehearsal.world import ROUTE, World
+from fairlead.rehearsal.gateway import Told
+from fairlead.rehearsal.timetable import Arm
+from fairlead.rehearsal.world import RELEASED_AT, ROUTE, World
 from fairlead.rollout.reconcile import Engine
 from fairlead.rollout.report import Reason
 from fairlead.store.sqlite import SqliteStore
@@ -43,6 +45,8 @@ class Played:
     revisions: tuple[Revision, ...]
     """Those since the release, it included."""
     told: Told
+    released_at: datetime = RELEASED_AT
+    """When the scenario's time was 0."""
 
 
 def play(scenario: Scenario, *, seed: int) -> Played:
@@ -101,13 +105,20 @@ class _Stage:
         return frame_of(self._revisions[-1], Status.model_validate(written), at_s)
 
 
+def share_of(head: Revision) -> int:
+    """The candidate's share under a revision; a promoted one has everything."""
+    table = head.table
+    promoted = head.state.phase is Phase.STABLE and table.stable.version == Arm.CANDIDATE
+    return TOTAL_WEIGHT if promoted else table.weight
+
+
 def frame_of(head: Revision, status: Status, at_s: float) -> Frame:
     """What ledger and status say, in a scenario's words."""
-    table, state = head.table, head.state
+    share, state = share_of(head), head.state
     if state.phase is not Phase.STABLE:
-        return _under_way(table.weight, status, at_s)
-    if table.stable.version == Arm.CANDIDATE:
-        return Frame(at_s, TOTAL_WEIGHT, Outcome.PROMOTED)
+        return _under_way(share, status, at_s)
+    if share == TOTAL_WEIGHT:
+        return Frame(at_s, share, Outcome.PROMOTED)
     rejected = next((one for one in state.rejected if one.ref.version == Arm.CANDIDATE), None)
     if rejected is None:
         return Frame(at_s, 0, Outcome.HELD, None, "the release has not been looked at yet")

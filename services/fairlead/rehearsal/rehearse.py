@@ -9,7 +9,7 @@ from typing import Any
 from fairlead.contracts.scenario import Scenario
 from fairlead.rehearsal.gateway import Told
 from fairlead.rehearsal.judge import Judged, judge
-from fairlead.rehearsal.play import play
+from fairlead.rehearsal.play import Played, play
 from fairlead.rehearsal.story import Line, tell
 
 
@@ -23,6 +23,8 @@ class Rehearsed:
     weights: tuple[tuple[float, int], ...]
     """Each change of the candidate's share: when, and to what."""
     told: Told
+    seconds: float
+    """How much of the scenario's time was played."""
 
     @property
     def held(self) -> bool:
@@ -34,6 +36,7 @@ class Rehearsed:
         return {
             "seed": self.seed,
             "held": self.held,
+            "seconds": self.seconds,
             "expectations": [
                 {"expect": str(one.expectation), "held": one.held, "seen": one.seen} for one in self.judged
             ],
@@ -50,9 +53,13 @@ class Rehearsed:
 
 def rehearse(scenario: Scenario, *, seed: int) -> Rehearsed:
     """Play the scenario and judge it. The same seed always says the same."""
-    played = play(scenario, seed=seed)
+    return judged(play(scenario, seed=seed))
+
+
+def judged(played: Played) -> Rehearsed:
+    """A run, however it was played, with what held of what was expected."""
     changes = tuple(
         (next(frames).at_s, weight) for weight, frames in groupby(played.frames, key=lambda frame: frame.weight)
     )
-    judged = judge(scenario.expect, played.frames)
-    return Rehearsed(seed, tuple(tell(played)), judged, changes, played.told)
+    held = judge(played.scenario.expect, played.frames)
+    return Rehearsed(played.seed, tuple(tell(played)), held, changes, played.told, played.frames[-1].at_s)

@@ -10,8 +10,7 @@ from itertools import groupby
 from fairlead.contracts.base import format_duration
 from fairlead.contracts.revision import Cause, Revision
 from fairlead.contracts.scenario import Behaviour, Event, Outcome, Scenario
-from fairlead.rehearsal.play import TICK_S, Frame, Played
-from fairlead.rehearsal.world import RELEASED_AT
+from fairlead.rehearsal.play import TICK_S, Frame, Played, share_of
 
 HOLD_WORTH_TELLING_S = 15.0
 """Every step waits a moment for its first requests; that is no news."""
@@ -29,14 +28,16 @@ class Line:
 
 def tell(played: Played) -> list[Line]:
     """The run's story, in order."""
-    lines = [*_events(played), *_decisions(played), *_holds(played.frames)]
+    # One in real time may end before its scenario does: what nobody played did not happen.
+    events = (line for line in _events(played) if line.at_s <= played.frames[-1].at_s)
+    lines = [*events, *_decisions(played), *_holds(played.frames)]
     return sorted(lines, key=lambda line: line.at_s)
 
 
 def _decisions(played: Played) -> Iterator[Line]:
     for revision in played.revisions:
-        at_s = (revision.created_at - RELEASED_AT).total_seconds()
-        yield Line(at_s, _weight(played.frames, at_s), *_said(revision))
+        at_s = (revision.created_at - played.released_at).total_seconds()
+        yield Line(at_s, share_of(revision), *_said(revision))
 
 
 def _said(revision: Revision) -> tuple[str, str]:

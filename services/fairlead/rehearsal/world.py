@@ -11,9 +11,10 @@ from fairlead.contracts.action import Action
 from fairlead.contracts.instance import Instance
 from fairlead.contracts.revision import Check, Revision, Verdict
 from fairlead.contracts.route import Route, RouteSpec, Target, VersionRef, VersionSpec
-from fairlead.contracts.scenario import Behaviour, Scenario
+from fairlead.contracts.scenario import Scenario
 from fairlead.contracts.table import Table
-from fairlead.rehearsal.gateway import PORT, Arm, Behaving, MadeUpGateway, Told
+from fairlead.rehearsal.gateway import PORT, MadeUpGateway, Told
+from fairlead.rehearsal.timetable import Arm, Behaving, behaving_at, has_fault, rate_at
 from fairlead.rollout.analysis.envoy_stats import parse_stats
 from fairlead.rollout.ports import GatewayState, Reading
 from fairlead.store.sqlite import SqliteStore
@@ -70,29 +71,17 @@ class World:
 
     def has_fault(self, name: str) -> bool:
         """True while it lasts."""
-        return any(event.fault == name and event.lasts_at(self.at_s) for event in self.scenario.events)
+        return has_fault(self.scenario, name, self.at_s)
 
     @property
     def behaving(self) -> Behaving:
         """Both versions as they are just now."""
-        candidate = self._now(self.scenario.candidate, "candidate")
-        if self.at_s < candidate.startup:
-            candidate = candidate.model_copy(update={"instances": 0})
-        return Behaving(self._now(self.scenario.stable, "stable"), candidate)
+        return behaving_at(self.scenario, self.at_s)
 
     @property
     def rate(self) -> float:
         """Requests per second just now."""
-        return [one.rate for one in self.scenario.load if one.since <= max(0.0, self.at_s)][-1]
-
-    def _now(self, behaviour: Behaviour, arm: str) -> Behaviour:
-        for event in sorted(self.scenario.events, key=lambda one: one.at):
-            change = event.both or (event.candidate if arm == "candidate" else event.stable)
-            if change is not None and event.lasts_at(self.at_s):
-                behaviour = behaviour.model_copy(
-                    update={name: getattr(change, name) for name in change.model_fields_set}
-                )
-        return behaviour
+        return rate_at(self.scenario, self.at_s)
 
     def _is_silent(self, gateway: MadeUpGateway) -> bool:
         return gateway is self._gateways[0] and self.has_fault("gateway-silent")

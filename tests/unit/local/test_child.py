@@ -65,6 +65,37 @@ def test_a_stopped_child_stays_stopped(tmp_path: Path) -> None:
     assert len(started) == 1
 
 
+def test_what_is_held_does_not_run_before_it_is_let_go(tmp_path: Path) -> None:
+    started: list[int] = []
+
+    async def story() -> None:
+        child = Child("sleeper", SLEEPER, tmp_path / "log", on_start=started.append)
+        running = asyncio.create_task(child.run())
+        await until(lambda: child.pid is not None)
+        await child.hold(5)
+        assert child.is_held
+        await asyncio.sleep(0.5)
+        assert (child.pid, len(started)) == (None, 1)
+        child.let_go()
+        await until(lambda: len(started) == 2)
+        await child.stop(5)
+        await asyncio.wait_for(running, 5)
+
+    asyncio.run(story())
+
+
+def test_what_is_held_can_be_stopped(tmp_path: Path) -> None:
+    async def story() -> None:
+        child = Child("sleeper", SLEEPER, tmp_path / "log")
+        running = asyncio.create_task(child.run())
+        await until(lambda: child.pid is not None)
+        await child.hold(5)
+        await child.stop(5)
+        await asyncio.wait_for(running, 5)
+
+    asyncio.run(story())
+
+
 def test_a_child_that_ignores_the_request_to_end_is_killed_after_the_grace(tmp_path: Path) -> None:
     log = tmp_path / "log"
 

@@ -14,8 +14,9 @@ from fairlead.contracts.route import VersionSpec
 from fairlead.contracts.scenario import Behaviour, Latency
 from fairlead.contracts.table import Table
 from fairlead.rehearsal.answers import draw, failing, times_of
-from fairlead.rehearsal.gateway import Behaving, MadeUpGateway
+from fairlead.rehearsal.gateway import MadeUpGateway
 from fairlead.rehearsal.hosts import Host, attempt
+from fairlead.rehearsal.timetable import Behaving
 from fairlead.rollout.analysis.counts import Counted, Gap, count
 from fairlead.rollout.analysis.envoy_stats import parse_stats
 from fairlead.rollout.ports import Reading

