@@ -22,6 +22,8 @@ from fairlead.rehearsal.world import ROUTE
 
 LOOK_S = 0.05
 UP_WITHIN_S = 60.0
+MOST_STARTS = 3
+"""A process that ended so often before it was of use will not become so."""
 BEFORE_S = 2.0
 """How long stable has answered users when the candidate is released."""
 SETTLED_S = 10.0
@@ -117,12 +119,12 @@ class Conductor:
         return head.cause is Cause.RELEASED and status.get("seq") == head.seq
 
     async def _until(self, condition: Callable[[], Awaitable[bool]], what: str) -> None:
-        deadline = time.monotonic() + UP_WITHIN_S
+        began, children = time.monotonic(), (self._stage.supervisor.control, self._stage.supervisor.gateway)
         while not await condition():
-            if time.monotonic() > deadline:
-                supervisor = self._stage.supervisor
-                logs = (f"{child.name}: {child.tail()}" for child in (supervisor.control, supervisor.gateway))
-                raise errors.Unavailable(f"after {UP_WITHIN_S:.0f} s still not so: {what}", hint="\n  ".join(logs))
+            waited_s = time.monotonic() - began
+            if waited_s > UP_WITHIN_S or any(child.restarts >= MOST_STARTS for child in children):
+                logs = (f"{child.name}: {child.tail() or 'nothing was logged'}" for child in children)
+                raise errors.Unavailable(f"after {waited_s:.0f} s still not so: {what}", hint="\n  ".join(logs))
             await asyncio.sleep(LOOK_S)
 
 

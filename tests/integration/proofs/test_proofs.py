@@ -15,6 +15,8 @@ from benchmarks import (
     invariants,
     kills,
     many_routes,
+    real_aa,
+    real_rehearsals,
     rehearsal,
     rollback,
     rollout_statistics,
@@ -35,6 +37,8 @@ PROOFS = [
     rollout_statistics,
     evidence_rollback,
     rehearsal,
+    real_rehearsals,
+    real_aa,
     invariants,
     sticky,
 ]

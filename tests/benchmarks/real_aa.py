@@ -1,0 +1,126 @@
+"""Releases of the very same code, one after the other, on a whole platform: how often does evidence take one back?"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from fairlead.contracts.revision import Cause, Phase, Revision
+from support import proof
+from support.faults import folders
+from support.load.open_loop import OpenLoop
+from support.load.summary import Summary
+from support.platform import Platform, doublers, running_platform, users
+
+TITLE = "releases of the same code in a row (A/A), real processes"
+VERSIONS = ("1.0.0", "1.1.0")
+MODEL = "doubler"
+FAILS, SLOW_MS = 0.005, 3.0
+"""How both versions answer: one in two hundred fails, and times are log-normal. Nothing to see would prove nothing."""
+STRATEGY = {
+    "steps": [{"weight": weight, "minDuration": "10s"} for weight in (1000, 2500, 5000)],
+    "gates": [{"name": "latency", "boundaries": ["4ms", "8ms", "16ms", "32ms"]}],
+}
+WITHIN_S = 180
+MOST_ROLLED_BACK = 1
+"""alpha is 1 % for each release. Two of twenty-four would be a defect to explain."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many releases, under which load."""
+
+    releases: int
+    rate: float
+
+
+PLANS: Mapping[proof.Size, Plan] = {"full": Plan(24, 60), "reduced": Plan(2, 100)}
+
+
+@dataclass(frozen=True)
+class Release:
+    """What became of one."""
+
+    version: str
+    promoted: bool
+    reason: str
+    seconds: float
+    candidate_requests: int
+    gaps: int
+
+
+def prove(size: proof.Size, folder: Path) -> proof.Findings:
+    """To and fro between two versions. One that was rolled back is tried again, as the next release."""
+    plan, releases = PLANS[size], list[Release]()
+    models = doublers(folder, *VERSIONS, model=MODEL, strategy=STRATEGY)
+    sources = {version: folder / "models" / MODEL / version for version in VERSIONS}
+    with running_platform(folder, models) as platform:
+        folders.behave(sources[VERSIONS[0]], fail=FAILS, slow_ms=SLOW_MS)
+        with OpenLoop(platform.url, rate=plan.rate, seconds=plan.releases * WITHIN_S, request=users(MODEL)) as load:
+            for _ in range(plan.releases):
+                stable = platform.head(MODEL).table.stable.version
+                candidate = next(version for version in VERSIONS if version != stable)
+                releases.append(release(platform, sources[candidate], candidate))
+            load.stop()
+            summary = load.result()
+    return judge(releases, summary)
+
+
+def release(platform: Platform, source: Path, version: str) -> Release:
+    """Until it is stable, or back at nothing."""
+    folders.behave(source, slow_ms=SLOW_MS)  # its golden rows must come back right
+    before = platform.head(MODEL)
+    again = any(one.ref.version == version for one in before.state.rejected)
+    platform.command(*(("retry", MODEL) if again else ("release", MODEL, version)))
+    platform.wait_for(MODEL, "the candidate has its first share", candidate=version, weight=1000, within=60)
+    folders.behave(source, fail=FAILS, slow_ms=SLOW_MS)
+    platform.process.wait_until(
+        lambda: platform.head(MODEL).state.phase is Phase.STABLE, "the release has ended", within=WITHIN_S
+    )
+    last = platform.head(MODEL)
+    taken = [platform.store.revision(MODEL, seq) for seq in range(before.seq + 1, last.seq + 1)]
+    return told(version, taken, last)
+
+
+def told(version: str, taken: list[Revision], last: Revision) -> Release:
+    """One release in numbers."""
+    windows = [window for revision in taken for window in revision.windows]
+    return Release(
+        version,
+        last.cause is Cause.PROMOTED,
+        last.reason,
+        round((last.created_at - taken[0].created_at).total_seconds(), 1),
+        sum(window.candidate.n for window in windows),
+        sum(window.gap is not None for window in windows),
+    )
+
+
+def judge(releases: list[Release], summary: Summary) -> proof.Findings:
+    """The claims: hardly one is taken back, and users see what both versions do, and no more."""
+    found = proof.Findings()
+    back = [one for one in releases if not one.promoted]
+    shown = "; ".join([str(len(back)), *(one.reason for one in back)])
+    found.claim(
+        f"rolled back, of {len(releases)} releases of the same code",
+        f"at most {MOST_ROLLED_BACK}",
+        shown,
+        len(back) <= MOST_ROLLED_BACK,
+    )
+    low, high = proof.binomial_interval(summary.sent, FAILS, 0.999)
+    found.claim(
+        f"bad answers to users, of {summary.sent:,}",
+        f"at most {high}: {FAILS:.1%}, which both versions fail",
+        summary.failed,
+        summary.failed <= high,
+    )
+    found.told("seconds for a release, median", f"{statistics.median(one.seconds for one in releases):.1f}")
+    found.told("requests that candidates answered", f"{sum(one.candidate_requests for one in releases):,}")
+    found.told("windows that were gaps", sum(one.gaps for one in releases))
+    found.numbers |= {"releases": [asdict(one) for one in releases], "load": summary.to_json(), "expected": [low, high]}
+    return found
+
+
+if __name__ == "__main__":
+    proof.run("real_aa", TITLE, prove)

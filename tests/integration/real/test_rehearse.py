@@ -1,0 +1,116 @@
+"""`fairlead rehearse --real`: real processes play a scenario, and none of them is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fairlead.cli import exits
+from fairlead.store.sqlite import SqliteStore
+from support.platform import FAIRLEAD
+from support.processes import is_alive, wait_until
+
+TROUBLE = """
+name: trouble
+description: Counters are gone, the gateway begins anew, the control plane is away; then the candidate goes bad.
+duration: 58s
+load: 60
+strategy: {steps: [{weight: 2000, minDuration: 5m}]}
+candidate: {startup: 1s, latency: {median: 5ms, sigma: 0.3}}
+events:
+  - {at: 6s, until: 18s, fault: metrics-outage}
+  - {at: 20s, until: 23s, fault: control-plane-outage}
+  - {at: 27s, fault: gateway-restart}
+  - {at: 30s, candidate: {errors: 0.6}}
+expect:
+  - {from: 5s, until: 30s, weight: 2000}
+  - {from: 13s, until: 17s, outcome: held, reason: no gateway told its counters}
+  - {by: 55s, outcome: rolled-back, gate: errors}
+"""
+LONG = "name: long\nduration: 10m\nload: 20\nexpect: [{never: rolled-back}]\n"
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "scenario.yaml"
+    path.write_text(text)
+    return path
+
+
+def children(folder: Path) -> dict[str, int]:
+    """Name to pid, as the supervisor wrote them down."""
+    try:
+        known: dict[str, Any] = json.loads((folder / "children.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return {name: int(pid) for name, (pid, _) in known.items()}
+
+
+@pytest.mark.timeout(240)
+def test_every_fault_is_played_and_what_was_expected_held(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    command = [FAIRLEAD, "rehearse", written(tmp_path, TROUBLE), "--real", "--json", "--keep", kept]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=220, check=False)
+    assert done.stdout, done.stderr
+    (run,) = json.loads(done.stdout)["runs"]
+    assert [(one["expect"], one["seen"]) for one in run["expectations"] if not one["held"]] == []
+    assert done.returncode == exits.OK
+    told = [line["what"] for line in run["story"]]
+    for what in ("metrics outage", "control plane outage", "gateway restart", "candidate: errors 60 %"):
+        assert what in told
+    gaps = {
+        window.gap for revision in SqliteStore(kept / "ledger.db").revisions("rehearsed") for window in revision.windows
+    }
+    assert {"no gateway told its counters", "the control plane was not watching"} <= gaps
+    assert run["givenToCandidate"] > 50
+    assert run["failedByCandidate"] > 5
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_everything_that_was_started(tmp_path: Path, how: signal.Signals) -> None:
+    temporary, kept = tmp_path / "tmp", tmp_path / "kept"
+    temporary.mkdir()
+    command = [FAIRLEAD, "rehearse", written(tmp_path, LONG), "--real", "--keep", kept]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(temporary)}
+    )
+    try:
+        wait_until(lambda: len(children(kept)) == 4, "everything runs", within=60)
+        pids = children(kept)
+        process.send_signal(how)
+        _, told = process.communicate(timeout=40)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130
+    assert "everything that was started has ended" in told
+    assert {name for name, pid in pids.items() if is_alive(pid)} == set()
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.timeout(60)
+def test_what_does_not_start_is_told_with_its_log_and_ended(tmp_path: Path) -> None:
+    envoy = tmp_path / "envoy"
+    envoy.write_text("#!/bin/sh\necho no gateway today\nexit 1\n")
+    envoy.chmod(0o755)
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    began = time.monotonic()
+    done = subprocess.run(
+        [FAIRLEAD, "rehearse", written(tmp_path, LONG), "--real", "--envoy", envoy],
+        capture_output=True,
+        text=True,
+        timeout=55,
+        check=False,
+        env={**os.environ, "TMPDIR": str(temporary)},
+    )
+    assert time.monotonic() - began < 50
+    assert (done.returncode, "no gateway today" in done.stderr) == (exits.UNAVAILABLE, True)
+    assert list(temporary.iterdir()) == []
