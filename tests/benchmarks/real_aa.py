@@ -52,7 +52,7 @@ class Release:
 
 
 def prove(size: proof.Size, folder: Path) -> proof.Findings:
-    """To and fro between two versions. One that was rolled back is tried again, as the next release."""
+    """Back and forth between two versions. One that was rolled back is tried again, as the next release."""
     plan, releases = PLANS[size], list[Release]()
     models = doublers(folder, *VERSIONS, model=MODEL, strategy=STRATEGY)
     sources = {version: folder / "models" / MODEL / version for version in VERSIONS}

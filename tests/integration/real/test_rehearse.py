@@ -55,7 +55,7 @@ def children(folder: Path) -> dict[str, int]:
 @pytest.mark.timeout(240)
 def test_every_fault_is_played_and_what_was_expected_held(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
-    command = [FAIRLEAD, "rehearse", written(tmp_path, TROUBLE), "--real", "--json", "--keep", kept]
+    command = [str(FAIRLEAD), "rehearse", str(written(tmp_path, TROUBLE)), "--real", "--json", "--keep", str(kept)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=220, check=False)
     assert done.stdout, done.stderr
     (run,) = json.loads(done.stdout)["runs"]
@@ -77,7 +77,7 @@ def test_every_fault_is_played_and_what_was_expected_held(tmp_path: Path) -> Non
 def test_a_signal_ends_everything_that_was_started(tmp_path: Path, how: signal.Signals) -> None:
     temporary, kept = tmp_path / "tmp", tmp_path / "kept"
     temporary.mkdir()
-    command = [FAIRLEAD, "rehearse", written(tmp_path, LONG), "--real", "--keep", kept]
+    command = [str(FAIRLEAD), "rehearse", str(written(tmp_path, LONG)), "--real", "--keep", str(kept)]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(temporary)}
     )

@@ -55,7 +55,7 @@ def _held(situation: Situation) -> str:
 
 def _undecided(situation: Situation, gate: GateSpec, held: str) -> Check:
     wish = situation.strategy.on_inconclusive
-    if wish.do == "hold" or situation.elapsed_s <= wish.after:
+    if wish.do == "hold" or situation.watched_s <= wish.after:
         return _check(situation, gate, Verdict.INCONCLUSIVE, held)
     after = f"undecided after {format_duration(wish.after)} ({held}), and onInconclusive says"
     if wish.do == "promote":

@@ -117,7 +117,7 @@ def _waiting(situation: Situation, judged: Sequence[Judged]) -> str:
         if held:
             return held
     shadow = situation.strategy.shadow
-    if state.phase is Phase.SHADOWING and shadow is not None and situation.elapsed_s < shadow.min_duration:
+    if state.phase is Phase.SHADOWING and shadow is not None and situation.watched_s < shadow.min_duration:
         return f"the shadow lasts for {format_duration(shadow.min_duration)}"
     blocked = next((one.check for one in judged if one.check.verdict is not Verdict.PASS), None)
     return f"{blocked.gate}: {blocked.reason}" if blocked else ""

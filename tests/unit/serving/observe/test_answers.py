@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Awaitable, Callable
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,7 @@ from fairlead.serving.observe.reading import Reader
 from support.small_models import ask, ask_shortly, running
 
 ROOM = 8
+Way = Callable[[App, str, bytes, dict[str, str]], Awaitable[object]]
 
 
 class Told(BaseModel):
@@ -160,7 +162,8 @@ def test_both_ways_of_answering_feed_the_same_ring() -> None:
     body, bad = b'{"x": 1.0, "kind": "b"}', b'{"x": 13.0}'
 
     async def check(app: App) -> None:
-        for number, way in enumerate((ask_shortly, _by_asgi)):
+        ways: tuple[Way, ...] = (ask_shortly, _by_asgi)
+        for number, way in enumerate(ways):
             for at, sent in enumerate((body, bad, b'{"y": 1}')):
                 headers = {"x-request-id": name(10 * number + at).decode(), "x-keep-answer": "record"}
                 await way(app, "/predict", sent, headers)
