@@ -21,6 +21,7 @@ from benchmarks import (
     rollback,
     rollout_statistics,
     sampling,
+    shadow,
     sticky,
     table_changes,
 )
@@ -40,6 +41,7 @@ PROOFS = [
     real_rehearsals,
     real_aa,
     invariants,
+    shadow,
     sticky,
 ]
 
