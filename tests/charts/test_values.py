@@ -45,6 +45,7 @@ OTHERWISE: dict[str, Any] = {
     "mirrors": [{"version": "1.1.0", "share": 100}],
     "sticky.header": "x-session",
     "strategy.warmUp.smoke": False,
+    "strategy.shadow": {"share": 5000},
     "workload.autoscaling.kind": "external",
     "workload.autoscaling.metrics": [{"type": "Resource", "resource": {"name": "memory"}}],
     "workload.nodeSelector": {"pool": "cpu"},
