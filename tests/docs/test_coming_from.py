@@ -14,7 +14,7 @@ from fairlead.cli.main import COMMANDS
 from fairlead.contracts.base import Duration
 from fairlead.contracts.gates import GateName, GateSpec
 from fairlead.contracts.parsing import parse_yaml
-from fairlead.contracts.route import RouteSpec, Step, Strategy, WarmUp
+from fairlead.contracts.route import RouteSpec, Step, Sticky, Strategy, WarmUp
 from fairlead.contracts.scenario import Scenario
 from fairlead.rehearsal.rehearse import rehearse
 
@@ -87,7 +87,7 @@ def test_every_command_and_gate_that_is_named_exists(page: Path) -> None:
 
 @PAGES
 def test_every_setting_that_is_named_on_our_side_of_the_table_exists(page: Path) -> None:
-    kinds = (Strategy, RouteSpec, GateSpec, Step, WarmUp)
+    kinds = (Strategy, RouteSpec, GateSpec, Step, Sticky, WarmUp)
     known = {str(field.alias) for kind in kinds for field in kind.model_fields.values()}
     cells = [line.split(" | ")[1] for line in page.read_text().splitlines() if line.startswith("| ") and " | " in line]
     told = {word for cell in cells for quoted in re.findall(r"`([^`]+)`", cell) for word in SETTING.findall(quoted)}

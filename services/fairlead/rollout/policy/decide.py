@@ -112,7 +112,7 @@ def _waiting(situation: Situation, judged: Sequence[Judged]) -> str:
         return f"{failed.gate}: {failed.reason}; not rolled back, because {situation.stable} has no ready instance"
     if state.phase is Phase.CANARY:
         held = steps.hold(
-            situation.strategy.steps, situation.weight, elapsed_s=situation.elapsed_s, approved=state.approved
+            situation.strategy.steps, situation.weight, watched_s=situation.watched_s, approved=state.approved
         )
         if held:
             return held

@@ -98,7 +98,7 @@ class Weighing:
 
     def _undecided(self, held: str) -> Check:
         wish = self.situation.strategy.on_inconclusive
-        if wish.do == "hold" or self.situation.elapsed_s <= wish.after:
+        if wish.do == "hold" or self.situation.watched_s <= wish.after:
             return self._check(Verdict.INCONCLUSIVE, held)
         after = f"after {format_duration(wish.after)} ({held}), and onInconclusive says"
         if wish.do == "promote":

@@ -34,7 +34,7 @@ def ready(situation: Situation) -> Check:
     if begun:
         away, limit = situation.unready_for_s(), warm_up.restart
     else:
-        away, limit = situation.elapsed_s, warm_up.deadline
+        away, limit = situation.watched_s, warm_up.deadline
     # No running clock in the reasons: a status that says the same is not written again.
     if away > limit:
         return _fail("ready", f"{version} has had no ready instance for {format_duration(limit)}", limit_s=limit)

@@ -52,7 +52,7 @@ class Situation:
         return steps.next_weight(self.strategy.steps, self.weight)
 
     @property
-    def elapsed_s(self) -> float:
+    def watched_s(self) -> float:
         """Since the phase or step began, as far as somebody was watching: what a clock jumped over does not count.
 
         Windows keep a time of their own, which is never set back, and one that lasted too long for a look at its end

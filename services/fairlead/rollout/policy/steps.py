@@ -33,7 +33,7 @@ def awaits_approval(steps: Sequence[Step], weight: int, *, approved: int) -> boo
     return index >= 0 and steps[index].approval and approved < index
 
 
-def hold(steps: Sequence[Step], weight: int, *, elapsed_s: float, approved: int) -> str:
+def hold(steps: Sequence[Step], weight: int, *, watched_s: float, approved: int) -> str:
     """What the present step itself waits for, as a sentence; empty when it is done or there is none."""
     index = present(steps, weight)
     if index < 0:
@@ -41,7 +41,7 @@ def hold(steps: Sequence[Step], weight: int, *, elapsed_s: float, approved: int)
     step, name = steps[index], f"step {index + 1} of {len(steps)}"
     if awaits_approval(steps, weight, approved=approved):
         return f"{name} waits for an approval"
-    if elapsed_s < step.min_duration:
+    if watched_s < step.min_duration:
         return f"{name} holds for {format_duration(step.min_duration)}"
     return ""
 
