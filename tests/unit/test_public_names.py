@@ -21,6 +21,7 @@ def test_no_other_name_looks_promised() -> None:
         "contracts",
         "serving",
         "real",
+        "repeat",
         "rehearsal",
         "rollout",
         "routing",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import logging
 import ssl
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 from urllib.parse import urlencode
@@ -13,6 +12,7 @@ from urllib.parse import urlencode
 from fairlead import errors
 from fairlead.contracts.gateway import GatewaySite
 from fairlead.control.publications import KubeApi
+from fairlead.repeat import Repeated
 from fairlead.routing.publish.log import refusal_in
 
 ADMIN_PORT = 9901
@@ -84,22 +84,18 @@ class GatewayPods:
     ) -> None:
         self._api, self._selector, self._tail, self._log = api, selector, tail, log
         self._path = f"/api/v1/namespaces/{namespace}/pods"
-        self._every_s = every_s
         self._sites: tuple[GatewaySite, ...] = ()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="gateway-pods", daemon=True)
+        self._looking = Repeated("gateway-pods", self.look, pause_s=lambda: every_s, tell=self._complain)
         self.loaded = False
         """Whether they were ever listed: before, nobody may take it that there is none."""
 
     def start(self) -> None:
         """Begin to list."""
-        self._thread.start()
+        self._looking.start()
 
     def stop(self) -> None:
         """End."""
-        self._stopping.set()
-        if self._thread.ident is not None:
-            self._thread.join()
+        self._looking.stop()
 
     def gateways(self) -> Sequence[GatewaySite]:
         """The last list."""
@@ -119,17 +115,8 @@ class GatewayPods:
         self._sites = tuple(sorted(site for pod in found.get("items") or () if (site := _site(pod)) is not None))
         self.loaded = True
 
-    def _run(self) -> None:
-        complaint = ""
-        while not self._stopping.is_set():
-            try:
-                self.look()
-                complaint = ""
-            except errors.FairleadError as error:
-                if complaint != error.message:
-                    self._log.warning("cannot list the gateways, the last list holds: %s", error.message)
-                complaint = error.message
-            self._stopping.wait(self._every_s)
+    def _complain(self, error: errors.FairleadError) -> None:
+        self._log.warning("cannot list the gateways, the last list holds: %s", error.message)
 
 
 def _site(pod: dict[str, Any]) -> GatewaySite | None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import logging
 import random
-import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from fairlead import errors
 from fairlead.contracts import labels
+from fairlead.repeat import Repeated
 from fairlead.store.kubernetes.api import Api
 from fairlead.store.kubernetes.kinds import Kind, Object
 
@@ -63,13 +63,14 @@ class Lease:
         self._owners = owners
         self._duration_s = duration_s
         self._renew_within_s = renew_within_s
-        self._retry_s = retry_s
         self._monotonic = monotonic
         self._clock = clock
         self._held: tuple[float, int] | None = None
         self._observed: tuple[object, float] = (None, 0.0)
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
+        # Not all candidates at the same moment.
+        self._competing = Repeated(
+            "lease", self.turn, pause_s=lambda: retry_s * random.uniform(0.8, 1.2), tell=self._complain
+        )
         self.holder = ""
         """Who held it when it was last read; empty for nobody."""
 
@@ -88,13 +89,11 @@ class Lease:
 
     def start(self) -> None:
         """Compete, on a thread of its own."""
-        self._thread.start()
+        self._competing.start()
 
     def stop(self) -> None:
         """Compete no more; give the lease back, so that the next one need not wait for it to run out."""
-        self._stopping.set()
-        if self._thread.ident is not None:
-            self._thread.join()
+        self._competing.stop()
         if self._held is not None:
             self._give_back()
 
@@ -113,18 +112,8 @@ class Lease:
             pass  # somebody else was faster; what we hold still holds until its time is over
         return self.leads()
 
-    def _run(self) -> None:
-        complaint = ""
-        while not self._stopping.is_set():
-            try:
-                self.turn()
-                complaint = ""
-            except errors.FairleadError as error:
-                known, complaint = complaint, str(error)
-                if complaint != known:
-                    self._log.warning("the lease cannot be renewed: %s", error)
-            # Not all candidates at the same moment.
-            self._stopping.wait(self._retry_s * random.uniform(0.8, 1.2))
+    def _complain(self, error: errors.FairleadError) -> None:
+        self._log.warning("the lease cannot be renewed: %s", error)
 
     def _read(self) -> Object | None:
         try:
