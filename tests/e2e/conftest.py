@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
+import shutil
 import subprocess
+import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from e2e.size import FULL
+from support import proof
 from support.cluster.installed import PLATFORM, Installed, install_kinds, installed
 from support.cluster.programs import REPOSITORY
 from support.cluster.running import Cluster
+from support.faults import folders
 
 Provide = Callable[[str], str]
+STORIES = (
+    "test_first_prediction",
+    "test_release",
+    "test_rollback",
+    "test_versions",
+    "test_evidence",
+    "test_gateways",
+    "test_disturbances",
+    "test_uninstall",
+)
+"""In the life of one platform: it is installed once, and taken away at the end."""
+DOUBLERS = ("doubler:1.0.0", "doubler:1.1.0")
+"""Images of the model that fails on command (tests/support/faults)."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs no platform comes first, then the stories in their order."""
+    items.sort(key=lambda item: STORIES.index(item.path.stem) + 1 if item.path.stem in STORIES else 0)
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +54,8 @@ def image(cluster: Cluster) -> Provide:
 
     def provide(name: str) -> str:
         if name not in names:
-            done = subprocess.run([REPOSITORY / "ci/images", name], stdout=subprocess.PIPE, text=True, check=True)
+            wanted = _with_faults(name) if name in DOUBLERS else name
+            done = subprocess.run([REPOSITORY / "ci/images", wanted], stdout=subprocess.PIPE, text=True, check=True)
             names[name], archive = done.stdout.split()
             if cluster.plan is not None:
                 cluster.load(archive)
@@ -40,10 +66,16 @@ def image(cluster: Cluster) -> Provide:
     return provide
 
 
-@pytest.fixture(scope="module")
-def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A namespace for the tests of one file, removed with all it holds."""
-    story = request.module.__name__.rpartition(".")[2].removeprefix("test_").replace("_", "-")
+def _with_faults(name: str) -> str:
+    """The folder of a version that fails on command, where an image can be built of it."""
+    model, _, version = name.partition(":")
+    root = REPOSITORY / "build/models/.faults"
+    shutil.rmtree(root / model / version, ignore_errors=True)
+    return str(folders.make(root, model, version).relative_to(REPOSITORY))
+
+
+@contextmanager
+def _a_namespace(cluster: Cluster, story: str) -> Iterator[str]:
     name = f"e2e-{story}-{uuid.uuid4().hex[:4]}"  # the one of the run before may still be going
     cluster.client().apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     yield name
@@ -51,13 +83,41 @@ def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]
 
 
 @pytest.fixture(scope="module")
-def platform(
-    cluster: Cluster, namespace: str, image: Provide, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installed]:
-    """charts/crds and charts/platform, with every image that the story needs on the node; waits for nothing."""
-    for name in ("control-plane", "envoy", "iris:1.0.0", "iris:1.1.0"):
+def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A namespace for the tests of one file, removed with all it holds."""
+    story = request.module.__name__.rpartition(".")[2].removeprefix("test_").replace("_", "-")
+    with _a_namespace(cluster, story) as name:
+        yield name
+
+
+@pytest.fixture(scope="session")
+def platform(cluster: Cluster, image: Provide, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+    """charts/crds and charts/platform, for all stories, with every image on the node; waits for nothing.
+
+    A story leaves it as it was: no model, two control planes, two gateways.
+    """
+    for name in ("control-plane", "envoy", "iris:1.0.0", "iris:1.1.0", *DOUBLERS):
         image(name)
     folder: Path = tmp_path_factory.mktemp("values")
-    install_kinds(cluster.client())
-    with installed(cluster, namespace, folder, PLATFORM) as found:
-        yield found
+    with _a_namespace(cluster, "stories") as name:
+        since = time.monotonic()
+        install_kinds(cluster.client())
+        with installed(cluster, name, folder, PLATFORM, since) as found:
+            yield found
+
+
+@pytest.fixture(scope="session")
+def findings(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[proof.Findings]:
+    """What the stories measure. All of them at full size, and none failed: tests/benchmarks/results/cluster.json."""
+    found, began = proof.Findings(), time.monotonic()
+    yield found
+    told = {item.path.stem for item in request.session.items}
+    if FULL and told.issuperset(STORIES) and not request.session.testsfailed:
+        document = proof.as_document("cluster", _TITLE, "full", found, time.monotonic() - began)
+        document["command"] = "FAIRLEAD_E2E_SIZE=full make e2e"
+        server = json.loads(cluster.client()("version", "--output=json"))["serverVersion"]["gitVersion"]
+        document["versions"] |= {"kubernetes": server.removeprefix("v")}
+        (proof.RESULTS / "cluster.json").write_text(json.dumps(document, indent=1) + "\n")
+
+
+_TITLE = "a release, and everything that happens to it, on a real cluster of one node"

@@ -1,110 +1,298 @@
-"""Parts that are replaced, killed or away while users go on asking: no request fails, and the same revision goes on."""
+"""Parts that are replaced, killed, frozen or away: no request fails meanwhile, and the same revision goes on."""
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
+import httpx
 import pytest
 
+from e2e.size import FULL, nobody_failed
 from support.cluster.installed import MODEL, Installed
+from support.cluster.kubectl import CommandFailed
+from support.cluster.processes import process_of
 from support.cluster.running import Cluster
-from support.processes import wait_until
+from support.processes import is_alive, wait_until
+from support.proof import Findings
 
+NAME = "iris-disturbed"
 RATE = 100
-AWAY_S = 15
+AWAY_S = 60 if FULL else 10
+"""How long the API server is away."""
+DOWN_S = 10 if FULL else 3
+"""How long a node agent, or etcd, is."""
 VALUES: dict[str, Any] = {
     **MODEL,
     "target": "1.0.0",
     "versions": {"1.0.0": {}, "1.1.0": {}},
     "strategy": {"steps": [{"weight": 5000, "minDuration": "1s", "approval": True}], "minRequests": 0},
 }
+PLATFORM = ("fairlead-gateway", "fairlead-control-plane")
 
 
 @pytest.fixture(scope="module")
 def halfway(platform: Installed) -> Iterator[Installed]:
     """A rollout that waits at half of the users for a person."""
-    platform.deploy("iris", VALUES)
-    platform.wait_for("iris", "1.0.0 serves", stable="1.0.0", phase="Stable", within=120)
-    platform.deploy("iris", VALUES, "--set", "target=1.1.0")
-    platform.wait_for("iris", "half of the users", candidate="1.1.0", weight=5000, within=120)
+    platform.deploy(NAME, VALUES)
+    platform.wait_for(NAME, "1.0.0 serves", stable="1.0.0", phase="Stable", within=120)
+    platform.deploy(NAME, VALUES, "--set", "target=1.1.0")
+    platform.wait_for(NAME, "half of the users", candidate="1.1.0", weight=5000, within=120)
     yield platform
-    platform.kube.helm("uninstall", "iris")
+    platform.remove(NAME)
 
 
-def leader(platform: Installed) -> str:
-    """The pod that leads; empty while none does."""
-    return str(platform.kube.get("lease", "fairlead-control-plane")["spec"].get("holderIdentity") or "")
+@pytest.fixture
+def parts(cluster: Cluster) -> Cluster:
+    """The cluster, where its own parts may be stopped."""
+    if cluster.plan is None:
+        pytest.skip("the cluster of KUBECONFIG is not ours to stop parts of")
+    return cluster
 
 
-def unharmed(platform: Installed, disturb: Callable[[], None]) -> None:
-    """Nobody notices while `disturb` runs, and for a while after; the rollout stands where it stood."""
-    before = platform.status("iris")["revision"]
-    with platform.load("iris", rate=RATE, seconds=600) as load:
-        load.wait_sent(RATE)
-        disturb()
-        load.wait_sent(load.progress.sent + 5 * RATE)
-        load.stop()
-        summary = load.result()
-    print(json.dumps(summary.to_json()))
-    assert summary.failures == {}
-    assert set(summary.by_version) == {"1.0.0", "1.1.0"}
-    assert set(summary.by_revision) == {before}
-    after = platform.wait_for("iris", "the rollout is where it was", candidate="1.1.0", weight=5000)
-    assert after["revision"] == before
+@dataclass(frozen=True)
+class Term:
+    """Who leads, and in which transition of the lease. An empty holder: nobody."""
+
+    holder: str
+    transition: int
 
 
-def restart(platform: Installed, deployment: str) -> Callable[[], None]:
-    """Replace every pod of a Deployment, as an upgrade does, until the last old one is gone."""
+def term(platform: Installed) -> Term:
+    spec = platform.kube.get("lease", "fairlead-control-plane")["spec"]
+    return Term(str(spec.get("holderIdentity") or ""), int(spec.get("leaseTransitions") or 0))
+
+
+def next_term(platform: Installed, old: Term, *, another: bool = False) -> Term:
+    """Wait until somebody leads in a later transition; `another`: not the one of before."""
+    seen = [old]
+
+    def is_next() -> bool:
+        seen.append(term(platform))
+        new = seen[-1]
+        return bool(new.holder) and new.transition > old.transition and not (another and new.holder == old.holder)
+
+    wait_until(is_next, "somebody leads again", within=60, every=0.2)
+    return seen[-1]
+
+
+Unharmed = Callable[[str, Callable[[], None]], None]
+
+
+@pytest.fixture
+def unharmed(halfway: Installed, findings: Findings) -> Unharmed:
+    """`unharmed(what, disturb)`: nobody notices, then or soon after; the rollout stands where it stood."""
+
+    def run(what: str, disturb: Callable[[], None]) -> None:
+        halfway.whole()
+        before = halfway.wait_for(NAME, "every gateway serves it", candidate="1.1.0", weight=5000)["revision"]
+        with halfway.load(NAME, rate=RATE, seconds=900) as load:
+            load.wait_sent(RATE)
+            disturb()
+            load.wait_sent(load.progress.sent + 5 * RATE)
+            load.stop()
+            summary = load.result()
+        findings.claim(*nobody_failed(f"{what}: requests that failed", summary))
+        findings.numbers[what] = summary.to_json()
+        assert summary.failures == {}, summary.samples
+        assert set(summary.by_version) == {"1.0.0", "1.1.0"}
+        assert set(summary.by_revision) == {before}
+        after = halfway.wait_for(NAME, "the rollout is where it was", candidate="1.1.0", weight=5000)
+        assert after["revision"] == before
+
+    return run
+
+
+def restart(platform: Installed, *deployments: str) -> None:
+    """Replace every pod of these, as an upgrade does, until the last old one is gone."""
 
     def none_goes() -> bool:
         pods = platform.kube.get("pods")["items"]
         return not any("deletionTimestamp" in pod["metadata"] for pod in pods)
 
-    def disturb() -> None:
-        platform.kube("rollout", "restart", f"deployment/{deployment}")
-        platform.kube("rollout", "status", f"deployment/{deployment}", "--timeout=240s", timeout=300)
-        wait_until(none_goes, "the old pods are gone", within=90, every=0.5)
-
-    return disturb
-
-
-@pytest.mark.parametrize("part", ["fairlead-gateway", "fairlead-control-plane"])
-def test_a_rolling_update_of_the_platform_loses_no_request(halfway: Installed, part: str) -> None:
-    unharmed(halfway, restart(halfway, part))
+    for name in deployments:
+        platform.kube("rollout", "restart", f"deployment/{name}")
+    for name in deployments:
+        platform.kube("rollout", "status", f"deployment/{name}", "--timeout=240s", timeout=300)
+    wait_until(none_goes, "the old pods are gone", within=90, every=0.5)
 
 
-def test_a_rolling_update_of_a_model_loses_no_request(halfway: Installed) -> None:
-    [deployment] = halfway.kube.get("deployments", "", "--selector", "fairlead.dev/version=1.0.0")["items"]
-    unharmed(halfway, restart(halfway, deployment["metadata"]["name"]))
+def of_stable(platform: Installed) -> str:
+    [found] = platform.kube.get("deployments", "", "--selector", "fairlead.dev/version=1.0.0")["items"]
+    return str(found["metadata"]["name"])
 
 
-def test_a_leader_whose_pod_is_deleted_at_once_is_followed_by_the_other_replica(halfway: Installed) -> None:
-    gone = leader(halfway)
-
-    def disturb() -> None:
-        halfway.kube("delete", "pod", gone, "--grace-period=0", "--force")
-        wait_until(lambda: leader(halfway) not in ("", gone), "another leads", within=60, every=0.2)
-
-    unharmed(halfway, disturb)
+@pytest.mark.skipif(not FULL, reason="FAIRLEAD_E2E_SIZE=full replaces them one by one as well")
+@pytest.mark.parametrize("part", [*PLATFORM, "the model"])
+def test_a_rolling_update_loses_no_request(halfway: Installed, unharmed: Unharmed, part: str) -> None:
+    unharmed(f"{part} is updated", lambda: restart(halfway, of_stable(halfway) if part == "the model" else part))
 
 
-def test_an_api_server_that_is_away_is_not_missed_by_users(halfway: Installed, cluster: Cluster) -> None:
-    if cluster.plan is None:
-        pytest.skip("the cluster of KUBECONFIG is not ours to stop parts of")
+def test_rolling_updates_of_gateway_control_plane_and_model_at_once_lose_no_request(
+    halfway: Installed, unharmed: Unharmed
+) -> None:
+    unharmed("all three are updated at once", lambda: restart(halfway, *PLATFORM, of_stable(halfway)))
+
+
+def test_a_leader_whose_pod_is_deleted_at_once_is_followed_by_the_other_replica(
+    halfway: Installed, unharmed: Unharmed
+) -> None:
+    old = term(halfway)
 
     def disturb() -> None:
-        cluster.stop("kube-apiserver")
+        halfway.kube("delete", "pod", old.holder, "--grace-period=0", "--force")
+        next_term(halfway, old, another=True)
+
+    unharmed("the leader's pod is deleted", disturb)
+
+
+@pytest.mark.usefixtures("parts")
+def test_a_leader_that_is_killed_is_followed_by_itself_or_the_other(halfway: Installed, unharmed: Unharmed) -> None:
+    old = term(halfway)
+
+    def disturb() -> None:
+        os.kill(process_of(halfway.pods("control-plane")[old.holder], "control-plane"), signal.SIGKILL)
+        next_term(halfway, old)
+        halfway.whole()
+
+    unharmed("the leader is killed", disturb)
+
+
+@pytest.mark.usefixtures("parts")
+def test_a_leader_that_was_frozen_wakes_when_another_leads_and_may_write_nothing_more(
+    halfway: Installed, unharmed: Unharmed
+) -> None:
+    old = term(halfway)
+    pod = halfway.pods("control-plane")[old.holder]
+    frozen = process_of(pod, "control-plane")
+
+    def disturb() -> None:
+        os.kill(frozen, signal.SIGSTOP)
+        try:
+            new = next_term(halfway, old, another=True)
+        finally:
+            os.kill(frozen, signal.SIGCONT)
+        metrics = f"http://{pod['status']['podIP']}:8081/metrics"
+        wait_until(lambda: "fairlead_control_leader 0.0" in _text(metrics), "it has stepped down", within=15, every=0.2)
+        assert is_alive(frozen), "its node agent killed it before it woke"
+        assert f"leads no more; {new.holder} does" in halfway.kube("logs", old.holder)
+        # What it might have been about to write when it was frozen is refused by the API server itself.
+        with pytest.raises(CommandFailed, match=f"transition {old.transition}, the lease is at {new.transition}"):
+            append(halfway, fence=old.transition)
+        assert "created" in append(halfway, fence=new.transition)
+
+    unharmed("the leader is frozen until another leads", disturb)
+
+
+def append(platform: Installed, *, fence: int) -> str:
+    """What a control plane that led in this transition would write next; the API server judges it and keeps nothing."""
+    head = platform.status(NAME)["seq"]
+    last = platform.kube.get("modelrouterevision", f"{NAME}-{head}")
+    metadata = {
+        "name": f"{NAME}-{head + 1}",
+        "labels": last["metadata"]["labels"],
+        "annotations": {**last["metadata"]["annotations"], "fairlead.dev/fence": str(fence)},
+    }
+    spec = {**last["spec"], "seq": head + 1, "parent": last["spec"]["hash"]}
+    document = {"apiVersion": last["apiVersion"], "kind": last["kind"], "metadata": metadata, "spec": spec}
+    account = f"system:serviceaccount:{platform.kube.namespace}:fairlead-control-plane"
+    options = ("--dry-run=server", f"--as={account}")
+    return platform.kube("create", *options, "--filename", "-", stdin=json.dumps(document))
+
+
+def _text(url: str) -> str:
+    try:
+        return httpx.get(url, timeout=2).text
+    except httpx.TransportError:
+        return ""
+
+
+def test_a_node_agent_that_is_killed_and_started_again_is_not_missed_by_users(
+    halfway: Installed, unharmed: Unharmed, parts: Cluster
+) -> None:
+    of_the_node = ("node0", "--namespace=kube-node-lease")
+
+    def disturb() -> None:
+        parts.stop("kubelet")
+        last = renewed(halfway, *of_the_node)
+        time.sleep(DOWN_S)
+        parts.start("kubelet")
+        wait_until(lambda: renewed(halfway, *of_the_node) != last, "it tells of its node", within=60, every=0.2)
+        halfway.whole()
+
+    unharmed("the node agent is killed", disturb)
+
+
+def test_etcd_that_is_killed_and_started_again_is_not_missed_by_users(
+    halfway: Installed, unharmed: Unharmed, parts: Cluster
+) -> None:
+    def disturb() -> None:
+        parts.stop("etcd")
+        time.sleep(DOWN_S)
+        parts.start("etcd")
+        answers_again(halfway)
+        last = renewed(halfway, "fairlead-control-plane")  # it takes writes as well
+        wait_until(lambda: renewed(halfway, "fairlead-control-plane") != last, "a leader leads", within=60, every=0.2)
+
+    unharmed("etcd is killed", disturb)
+
+
+def test_an_api_server_that_is_away_is_not_missed_by_users(
+    halfway: Installed, unharmed: Unharmed, parts: Cluster
+) -> None:
+    def disturb() -> None:
+        parts.stop("kube-apiserver")
         time.sleep(AWAY_S)
-        cluster.start("kube-apiserver")
-        halfway.kube.wait("node", "node0", lambda _: True, "listed", within=60)
+        parts.start("kube-apiserver")
+        answers_again(halfway)
 
-    unharmed(halfway, disturb)
+    unharmed(f"the API server is away for {AWAY_S} s", disturb)
+
+
+def test_control_planes_that_start_while_their_store_is_out_of_reach_take_nothing_away(
+    halfway: Installed, unharmed: Unharmed, parts: Cluster
+) -> None:
+    pods = halfway.pods("control-plane").values()
+    urls = [f"http://{pod['status']['podIP']}:8081" for pod in pods]
+
+    def disturb() -> None:
+        parts.stop("kube-apiserver")
+        since = time.monotonic()
+        for pod in pods:
+            os.kill(process_of(pod, "control-plane"), signal.SIGKILL)
+        for url in urls:  # the node agent starts them again, without an API server
+            wait_until(lambda url=url: _status(f"{url}/livez") == 200, f"{url} lives", within=90, every=0.2)  # type: ignore[misc]
+        assert [_status(f"{url}/readyz") for url in urls] == [503, 503]
+        time.sleep(max(0.0, since + AWAY_S - time.monotonic()))
+        parts.start("kube-apiserver")
+        answers_again(halfway)
+        halfway.whole()
+
+    unharmed("control planes start while it is away", disturb)
+
+
+def renewed(platform: Installed, *lease: str) -> str:
+    """When a lease was held last."""
+    return str(platform.kube.get("lease", *lease)["spec"]["renewTime"])
+
+
+def answers_again(platform: Installed) -> None:
+    platform.kube.wait("node", "node0", lambda _: True, "listed", within=60)
+
+
+def _status(url: str) -> int:
+    try:
+        return httpx.get(url, timeout=2).status_code
+    except httpx.TransportError:
+        return 0
 
 
 def test_an_approval_after_all_that_promotes_the_candidate(halfway: Installed) -> None:
-    halfway.fairlead("approve", "iris", "--reason", "it withstood everything")
-    halfway.wait_for("iris", "1.1.0 is promoted", stable="1.1.0", phase="Stable")
-    assert "the chain holds" in halfway.fairlead("history", "iris", "--verify")
+    halfway.fairlead("approve", NAME, "--reason", "it withstood everything")
+    halfway.wait_for(NAME, "1.1.0 is promoted", stable="1.1.0", phase="Stable")
+    assert "the chain holds" in halfway.fairlead("history", NAME, "--verify")

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 import pytest
 
-from support.cluster.installed import FLOWER, MODEL, PLATFORM, Installed, install_kinds, installed
-from support.cluster.running import Cluster
+from support.cluster.installed import FLOWER, MODEL, Installed
+from support.proof import Findings
 
 WITHIN_S = 90
 VALUES = {**MODEL, "target": "1.0.0", "versions": {"1.0.0": {}}}
@@ -27,19 +26,12 @@ class First:
 
 
 @pytest.fixture(scope="module")
-def first(
-    cluster: Cluster, namespace: str, image: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[First]:
-    for name in ("control-plane", "envoy", "iris:1.0.0"):
-        image(name)
-    folder: Path = tmp_path_factory.mktemp("values")
-    since = time.monotonic()
-    install_kinds(cluster.client())
-    with installed(cluster, namespace, folder, PLATFORM) as platform:
-        platform.deploy("iris", VALUES)
-        answer = _first_answer(f"{platform.url}/models/iris/predict", since + 3 * WITHIN_S)
-        yield First(platform, time.monotonic() - since, answer)
-        platform.kube.helm("uninstall", "iris")
+def first(platform: Installed) -> Iterator[First]:
+    """The first of the stories: the platform was installed the moment before."""
+    platform.deploy("iris", VALUES)
+    answer = _first_answer(f"{platform.url}/models/iris/predict", platform.since + 3 * WITHIN_S)
+    yield First(platform, time.monotonic() - platform.since, answer)
+    platform.remove("iris")
 
 
 def _first_answer(url: str, deadline: float) -> httpx.Response:
@@ -54,8 +46,9 @@ def _first_answer(url: str, deadline: float) -> httpx.Response:
         time.sleep(0.1)
 
 
-def test_an_empty_cluster_predicts_soon_after_three_installs(first: First) -> None:
-    print(f"first prediction after {first.seconds:.1f} s")
+def test_an_empty_cluster_predicts_soon_after_three_installs(first: First, findings: Findings) -> None:
+    what, soon = "empty cluster: three helm installs -> first prediction, s", first.seconds <= WITHIN_S
+    findings.claim(what, f"at most {WITHIN_S}", f"{first.seconds:.1f}", soon)
     assert first.answer.status_code == 200
     assert first.seconds <= WITHIN_S
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from e2e.size import FULL, nobody_failed
 from fairlead.cli.exits import ROLLED_BACK
 from fairlead.contracts.revision import Cause, Revision
 from support.cluster.installed import MODEL, Installed
 from support.load.summary import Summary
+from support.proof import Findings
 
-FULL = os.environ.get("FAIRLEAD_E2E_SIZE") == "full"
+NAME = "iris-released"
 RATE, REQUESTS = (200, 50_000) if FULL else (100, 3_000)
 STEP = "60s" if FULL else "3s"
 VALUES: dict[str, Any] = {
@@ -27,7 +28,14 @@ VALUES: dict[str, Any] = {
         "steps": [{"weight": 1000, "minDuration": STEP}, {"weight": 5000, "minDuration": STEP}],
     },
 }
-NEVER_READY = {**VALUES, "versions": {**VALUES["versions"], "1.2.0": {"image": {"tag": "nobody-built-this"}}}}
+NEVER_READY: dict[str, Any] = {
+    # It starts, it lives, and its golden rows are never answered: /readyz says so for ever.
+    "1.2.0": {
+        "image": {"repository": "fairlead/model-doubler", "tag": "1.1.0"},
+        "overrides": {"instances": 1, "extraEnv": [{"name": "DOUBLER_FAULTS", "value": '{"hang": true}'}]},
+    },
+    "1.3.0": {"image": {"tag": "nobody-built-this"}, "overrides": {"instances": 1}},
+}
 
 
 @dataclass(frozen=True)
@@ -38,30 +46,45 @@ class Story:
     summary: Summary
     ledger: list[Revision]
     helm: list[dict[str, Any]]
+    unready: dict[str, list[dict[str, Any]]]
+    """The containers of each version that never got ready, as they were when it was given up."""
 
 
 @pytest.fixture(scope="module")
 def story(platform: Installed) -> Iterator[Story]:
-    platform.deploy("iris", VALUES)
-    platform.wait_for("iris", "1.0.0 serves", stable="1.0.0", phase="Stable", within=120)
-    with platform.load("iris", rate=RATE, seconds=600) as load:
+    platform.deploy(NAME, VALUES)
+    platform.wait_for(NAME, "1.0.0 serves", stable="1.0.0", phase="Stable", within=120)
+    unready = {}
+    with platform.load(NAME, rate=RATE, seconds=600) as load:
         load.wait_sent(RATE)
-        platform.deploy("iris", VALUES, "--set", "target=1.1.0")
-        platform.fairlead("wait", "iris", "--timeout", "5m")
-        platform.deploy("iris", NEVER_READY, "--set", "target=1.2.0")
-        platform.fairlead("wait", "iris", "--timeout", "2m", expect=ROLLED_BACK)
+        platform.deploy(NAME, VALUES, "--set", "target=1.1.0")
+        platform.fairlead("wait", NAME, "--timeout", "5m")
+        versions: dict[str, Any] = dict(VALUES["versions"])
+        for version, what in NEVER_READY.items():
+            versions[version] = what
+            platform.deploy(NAME, {**VALUES, "versions": versions, "target": version})
+            platform.fairlead("wait", NAME, "--timeout", "2m", expect=ROLLED_BACK)
+            unready[version] = containers(platform, version)
         load.wait_sent(REQUESTS)
         load.stop()
         summary = load.result()
-    helm = json.loads(platform.kube.helm("history", "iris", "--output", "json"))
-    yield Story(platform, summary, platform.history("iris"), helm)
-    platform.kube.helm("uninstall", "iris")
+    helm = json.loads(platform.kube.helm("history", NAME, "--output", "json"))
+    yield Story(platform, summary, platform.history(NAME), helm, unready)
+    platform.remove(NAME)
 
 
-def test_no_request_fails_while_versions_come_and_go(story: Story) -> None:
-    print(json.dumps(story.summary.to_json()))
+def containers(platform: Installed, version: str) -> list[dict[str, Any]]:
+    """The model containers of a version's pods."""
+    pods = platform.kube.get("pods", "", "--selector", f"fairlead.dev/version={version}")["items"]
+    return [one for pod in pods for one in pod["status"].get("containerStatuses") or ()]
+
+
+def test_no_request_fails_while_versions_come_and_go(story: Story, findings: Findings) -> None:
+    what = "a version is promoted, two never get ready: requests that failed"
+    findings.claim(*nobody_failed(what, story.summary))
+    findings.numbers["release"] = story.summary.to_json()
     assert story.summary.sent >= REQUESTS
-    assert story.summary.failures == {}
+    assert story.summary.failures == {}, story.summary.samples
 
 
 def test_the_weight_rises_step_by_step_until_the_version_is_promoted(story: Story) -> None:
@@ -80,22 +103,29 @@ def test_users_meet_the_version_as_often_as_its_weight_says(story: Story) -> Non
         assert share == pytest.approx(revision.table.weight / 10_000, abs=0.12), revision.id
 
 
-def test_a_version_that_never_gets_ready_gets_no_traffic_and_is_remembered(story: Story) -> None:
-    assert "1.2.0" not in story.summary.by_version
-    [rejected] = story.platform.status("iris")["rejected"]
-    assert rejected["ref"]["version"] == "1.2.0"
-    assert rejected["reason"]
-    assert "1.2.0" not in {str(one.table.candidate) for one in story.ledger}
+def test_of_two_that_never_get_ready_one_runs_and_one_cannot_even_start(story: Story) -> None:
+    [runs] = story.unready["1.2.0"]
+    assert (runs["started"], runs["ready"], runs["restartCount"]) == (True, False, 0)
+    [cannot] = story.unready["1.3.0"]
+    assert "waiting" in cannot["state"]
+
+
+@pytest.mark.parametrize("version", NEVER_READY)
+def test_a_version_that_never_gets_ready_gets_no_traffic_and_is_remembered(story: Story, version: str) -> None:
+    assert version not in story.summary.by_version
+    assert version not in {str(one.table.candidate) for one in story.ledger}
+    rejected = {one["ref"]["version"]: one["reason"] for one in story.platform.status(NAME)["rejected"]}
+    assert "ready" in rejected[version]
 
 
 def test_helm_kubectl_and_the_ledger_tell_the_same_story(story: Story) -> None:
     kube = story.platform.kube
-    assert [one["revision"] for one in story.helm] == [1, 2, 3]
+    assert [one["revision"] for one in story.helm] == [1, 2, 3, 4]
     targets = [
-        json.loads(kube.helm("get", "values", "iris", "--revision", str(number), "--output", "json"))["target"]
-        for number in (1, 2, 3)
+        json.loads(kube.helm("get", "values", NAME, "--revision", str(number), "--output", "json"))["target"]
+        for number in (1, 2, 3, 4)
     ]
-    assert targets == ["1.0.0", "1.1.0", "1.2.0"]
+    assert targets == ["1.0.0", "1.1.0", "1.2.0", "1.3.0"]
     # that 1.1.0 can be asked by name is a revision of its own where it was ready later than 1.0.0
     between = (Cause.STEP, Cause.PINNED)
     told = [(one.cause, one.reason.partition(":")[0]) for one in story.ledger if one.cause not in between]
@@ -105,24 +135,26 @@ def test_helm_kubectl_and_the_ledger_tell_the_same_story(story: Story) -> None:
         (Cause.PROMOTED, "1.1.0 passed every step and is stable"),
         (Cause.RELEASED, "release of 1.2.0"),
         (Cause.ROLLED_BACK, "1.2.0 was rolled back"),
+        (Cause.RELEASED, "release of 1.3.0"),
+        (Cause.ROLLED_BACK, "1.3.0 was rolled back"),
     ]
     name, target, stable, *_ = kube("get", "modelroutes").splitlines()[1].split()
-    assert (name, target, stable) == ("iris", "1.2.0", str(story.ledger[-1].table.stable)) == ("iris", "1.2.0", "1.1.0")
+    assert (name, target, stable) == (NAME, "1.3.0", str(story.ledger[-1].table.stable)) == (NAME, "1.3.0", "1.1.0")
     listed = kube("get", "modelrouterevisions", "-o", "name").split()
-    assert sorted(listed) == sorted(f"modelrouterevision.fairlead.dev/iris-{one.seq}" for one in story.ledger)
-    assert "the chain holds" in story.platform.fairlead("history", "iris", "--verify")
+    assert sorted(listed) == sorted(f"modelrouterevision.fairlead.dev/{NAME}-{one.seq}" for one in story.ledger)
+    assert "the chain holds" in story.platform.fairlead("history", NAME, "--verify")
 
 
 def test_another_image_under_a_version_that_serves_is_a_candidate_of_its_own(story: Story) -> None:
-    platform, before = story.platform, story.platform.status("iris")["stable"]
+    platform, before = story.platform, story.platform.status(NAME)["stable"]
     edited = {**VALUES["versions"], "1.1.0": {"image": {"tag": "1.0.0"}}}
     strategy = {"steps": [{"weight": 5000, "minDuration": "1s"}], "minRequests": 0}
-    platform.deploy("iris", {**VALUES, "target": "1.1.0", "versions": edited, "strategy": strategy})
-    platform.fairlead("wait", "iris", "--timeout", "2m")
-    after = platform.status("iris")["stable"]
+    platform.deploy(NAME, {**VALUES, "target": "1.1.0", "versions": edited, "strategy": strategy})
+    platform.fairlead("wait", NAME, "--timeout", "2m")
+    after = platform.status(NAME)["stable"]
     assert after["version"] == before["version"] == "1.1.0"
     assert after["identity"] != before["identity"]
     # the one before left the spec, and stays for as long as one command leads back to it
     running = platform.kube("get", "deployments", "-o", "name")
-    assert f"iris-{before['identity']}" in running
-    assert f"iris-{after['identity']}" in running
+    assert f"{NAME}-{before['identity']}" in running
+    assert f"{NAME}-{after['identity']}" in running

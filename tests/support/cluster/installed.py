@@ -18,7 +18,7 @@ from support.cluster.programs import REPOSITORY
 from support.cluster.running import Cluster
 from support.load.open_loop import OpenLoop
 from support.load.prebuilt import Users
-from support.processes import Child, free_port
+from support.processes import Child, free_port, wait_until
 
 CHARTS = REPOSITORY / "charts"
 FAIRLEAD = Path(sys.executable).with_name("fairlead")
@@ -29,7 +29,11 @@ PLATFORM: dict[str, Any] = {
     "gateway": {"resources": SMALL, "concurrency": 1},
 }
 """Two of each, as by default, on a node of two cores."""
-MODEL: dict[str, Any] = {"workload": {"resources": {**SMALL, "limits": {"memory": "512Mi"}}}}
+MODEL: dict[str, Any] = {
+    "image": {"repository": "fairlead/model-iris"},
+    "workload": {"resources": {**SMALL, "limits": {"memory": "512Mi"}}},
+}
+"""Each story has a model of its own name: a gateway needs some seconds to forget one."""
 
 
 def install_kinds(client: Client) -> None:
@@ -45,12 +49,25 @@ class Installed:
     folder: Path
     url: str
     network: str | None
+    since: float
+    """time.monotonic() before anything of it was installed."""
 
     def deploy(self, model: str, values: Mapping[str, Any], *options: str) -> str:
         """Install or upgrade a model's release; what helm said."""
         path = self.folder / f"{model}.json"
         path.write_text(json.dumps(values))
         return self.kube.helm("upgrade", "--install", model, str(CHARTS / "model"), "--values", str(path), *options)
+
+    def remove(self, model: str) -> None:
+        """Uninstall a model's release, and wait until nothing of it is left but pods that drain."""
+        self.kube.helm("uninstall", model, "--ignore-not-found")
+        kinds = "modelroutes,modelrouterevisions,modelrouteactions,deployments,services"
+        mine = f"fairlead.dev/model={model}"
+
+        def left() -> list[str]:
+            return self.kube("get", kinds, "--selector", mine, "-o", "name").split()
+
+        wait_until(lambda: not left(), f"everything of {model} is gone", within=60, every=0.3)
 
     def fairlead(self, *arguments: str, expect: int = 0) -> str:
         """`fairlead ARGUMENTS` as a person at a terminal; what it printed."""
@@ -87,14 +104,33 @@ class Installed:
             raise CommandFailed(f"{failed}\n{self.kube('get', 'modelroutes,pods,deployments')}") from None
         return found
 
-    def load(self, model: str, *, rate: float, seconds: float) -> OpenLoop:
+    def whole(self, *, within: float = 120) -> None:
+        """Wait until every pod that is wanted is ready and every gateway says so."""
+
+        def is_whole() -> bool:
+            wanted = self.kube.get("deployments")["items"]
+            return all(
+                one["status"].get("readyReplicas", 0) == one["spec"]["replicas"] == one["status"].get("replicas")
+                for one in wanted
+            )
+
+        wait_until(is_whole, "every Deployment has all its pods", within=within, every=0.3)
+
+    def pods(self, component: str) -> dict[str, dict[str, Any]]:
+        """Pods of the platform that are there to stay, by name."""
+        found = self.kube.get("pods", "", "--selector", f"app.kubernetes.io/component={component}")["items"]
+        return {one["metadata"]["name"]: one for one in found if "deletionTimestamp" not in one["metadata"]}
+
+    def load(self, model: str, *, rate: float, seconds: float, question: Mapping[str, Any] | None = None) -> OpenLoop:
         """Predictions of ever new users, through the gateways."""
-        request = Users(f"/models/{model}/predict", body=json.dumps(FLOWER).encode())
+        request = Users(f"/models/{model}/predict", body=json.dumps(question or FLOWER).encode())
         return OpenLoop(self.url, rate=rate, seconds=seconds, request=request, network=self.network)
 
 
 @contextlib.contextmanager
-def installed(cluster: Cluster, namespace: str, folder: Path, values: Mapping[str, Any]) -> Iterator[Installed]:
+def installed(
+    cluster: Cluster, namespace: str, folder: Path, values: Mapping[str, Any], since: float
+) -> Iterator[Installed]:
     """The platform in a namespace, without waiting for it; removed afterwards, before its namespace is."""
     kube = cluster.client(namespace)
     path = folder / "platform.json"
@@ -104,10 +140,10 @@ def installed(cluster: Cluster, namespace: str, folder: Path, values: Mapping[st
         undo.callback(kube.helm, "uninstall", "fairlead", "--ignore-not-found")
         if cluster.plan is not None:
             address = kube.get("service", "fairlead-gateway")["spec"]["clusterIP"]
-            yield Installed(kube, folder, f"http://{address}:80", cluster.plan.services)
+            yield Installed(kube, folder, f"http://{address}:80", cluster.plan.services, since)
         else:
             kube("rollout", "status", "deployment/fairlead-gateway", "--timeout=120s")
-            yield Installed(kube, folder, undo.enter_context(_forwarded(kube, folder)), None)
+            yield Installed(kube, folder, undo.enter_context(_forwarded(kube, folder)), None, since)
 
 
 @contextlib.contextmanager

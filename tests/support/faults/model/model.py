@@ -1,6 +1,7 @@
 """A model that doubles a number, unless the file beside its folder says how to fail."""
 
 import json
+import os
 import random
 import time
 from pathlib import Path
@@ -20,10 +21,15 @@ class Doubled(BaseModel):
 
 
 class Doubler(fairlead.Model[Number, Doubled]):
-    """`{"fail": 0.3}`, `{"delay_ms": 300}`, `{"slow_ms": 6}`, `{"hang": true}`; no file: well. Read at each call."""
+    """`{"fail": 0.3}`, `{"delay_ms": 300}`, `{"slow_ms": 6}`, `{"hang": true}`; no file: well. Read at each call.
+
+    In a container the file is where DOUBLER_CONTROL says; before there is one, DOUBLER_FAULTS counts.
+    """
 
     def load(self, artifact: Path) -> None:
-        self.control = artifact.parent / f"{artifact.name}.faults.json"
+        beside = artifact.parent / f"{artifact.name}.faults.json"
+        self.control = Path(os.environ.get("DOUBLER_CONTROL", beside))
+        self.at_first: dict[str, Any] = json.loads(os.environ.get("DOUBLER_FAULTS", "{}"))
         self.random = random.Random(1)
 
     def predict(self, rows: list[Number]) -> list[Doubled]:
@@ -37,4 +43,7 @@ class Doubler(fairlead.Model[Number, Doubled]):
         return [Doubled(value=2 * row.value) for row in rows]
 
     def _faults(self) -> dict[str, Any]:
-        return json.loads(self.control.read_text()) if self.control.exists() else {}
+        if not self.control.exists():
+            return self.at_first
+        faults: dict[str, Any] = json.loads(self.control.read_text())
+        return faults

@@ -1,0 +1,104 @@
+"""Versions that leave the map, and models that leave and come back: what serves stays, and what is over goes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from e2e.size import nobody_failed
+from fairlead.contracts.revision import Cause, Revision
+from support.cluster.installed import FLOWER, MODEL, Installed
+from support.load.summary import Summary
+from support.processes import wait_until
+from support.proof import Findings
+
+NAME = "iris-mapped"
+WINDOW_S = 8
+"""The rollback window: how long the version before stays after a promotion."""
+STEP_S = 4
+STRATEGY = {
+    "steps": [{"weight": 5000, "minDuration": f"{STEP_S}s"}],
+    "minRequests": 0,
+    "rollbackWindow": f"{WINDOW_S}s",
+}
+OLD: dict[str, Any] = {**MODEL, "target": "1.0.0", "versions": {"1.0.0": {}}, "strategy": STRATEGY}
+NEW = {**OLD, "target": "1.1.0", "versions": {"1.1.0": {}}}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """From the moment when the version that serves left the map until its pods were gone."""
+
+    summary: Summary
+    ledger: list[Revision]
+    last_there: datetime
+    """When all of its pods were last seen ready."""
+
+
+@pytest.fixture(scope="module")
+def seen(platform: Installed) -> Iterator[Seen]:
+    platform.deploy(NAME, OLD)
+    platform.wait_for(NAME, "1.0.0 serves", stable="1.0.0", phase="Stable", within=120)
+    there = [datetime.now(UTC)]
+
+    def has_gone() -> bool:
+        [*found] = platform.kube.get("deployments", "", "--selector", "fairlead.dev/version=1.0.0")["items"]
+        if found and found[0]["status"].get("readyReplicas") == found[0]["spec"]["replicas"]:
+            there.append(datetime.now(UTC))
+        return not found
+
+    with platform.load(NAME, rate=100, seconds=300) as load:
+        load.wait_sent(100)
+        platform.deploy(NAME, NEW)
+        wait_until(has_gone, "1.0.0 is removed", within=150, every=0.2)
+        load.wait_sent(load.progress.sent + 300)
+        load.stop()
+        summary = load.result()
+    yield Seen(summary, platform.history(NAME), there[-1])
+    platform.remove(NAME)
+
+
+def test_a_version_that_leaves_the_map_while_it_serves_costs_no_request(seen: Seen, findings: Findings) -> None:
+    findings.claim(*nobody_failed("the version that serves leaves the map: requests that failed", seen.summary))
+    assert seen.summary.failures == {}, seen.summary.samples
+    assert set(seen.summary.by_version) == {"1.0.0", "1.1.0"}
+
+
+def test_its_pods_stay_until_it_has_no_weight_and_the_rollback_window_is_over(seen: Seen, findings: Findings) -> None:
+    [promoted] = [one for one in seen.ledger if one.cause is Cause.PROMOTED]
+    stayed = (seen.last_there - promoted.created_at).total_seconds()
+    # Seen every fifth of a second, on a machine that may be busy.
+    holds = WINDOW_S - 2 <= stayed <= WINDOW_S + 30
+    findings.claim("its pods stay for the rollback window, s", f"at least {WINDOW_S}", f"{stayed:.1f}", holds)
+    assert holds, f"{stayed:.1f} s"
+
+
+@pytest.mark.usefixtures("seen")
+def test_a_model_that_is_uninstalled_and_installed_at_once_begins_a_ledger_of_its_own(platform: Installed) -> None:
+    before = platform.history(NAME)
+    platform.kube.helm("uninstall", NAME)
+    platform.deploy(NAME, OLD)
+    first = platform.wait_for(NAME, "1.0.0 serves", stable="1.0.0", phase="Stable", within=180)
+    assert first["revision"] == f"{NAME}.1"
+    assert len(before) > 1
+    ledger = platform.history(NAME)
+    assert [one.cause for one in ledger][0] is Cause.CREATED
+    assert not {one.hash for one in before} & {one.hash for one in ledger}
+    assert "the chain holds" in platform.fairlead("history", NAME, "--verify")
+    answers = _answers(f"{platform.url}/models/{NAME}/predict", count=40)
+    assert {(one.status_code, one.headers.get("x-route-revision")) for one in answers} == {(200, ledger[-1].id)}
+
+
+def _answers(url: str, count: int) -> list[httpx.Response]:
+    """Of both gateways: a connection of its own for each."""
+    found = []
+    for _ in range(count):
+        found.append(httpx.post(url, json=FLOWER, timeout=5))
+        time.sleep(0.02)
+    return found
