@@ -31,8 +31,8 @@ def block(page: Path, first: str) -> str:
 
 
 def theirs(page: Path, first: str) -> dict[str, Any]:
-    document: dict[str, Any] = yaml.safe_load(block(page, first))
-    return document["spec"]
+    spec: dict[str, Any] = yaml.safe_load(block(page, first))["spec"]
+    return spec
 
 
 def ours(page: Path) -> Strategy:
