@@ -39,3 +39,17 @@ labels: {{- include "platform.labels" . | nindent 2 }}
 {{- define "platform.controlPlaneHost" -}}
 {{ include "platform.name" (list . "control-plane") }}.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}.
 {{- end }}
+
+{{/* Where rollouts are counted, as JSON; empty where it is the gateways and nothing else. */}}
+{{- define "platform.metrics" -}}
+{{- $told := .Values.prometheus }}
+{{- if $told.url }}
+{{- $job := printf "job=%q" (printf "%s/%s" .Release.Namespace (include "platform.name" (list . "gateway"))) }}
+{{- $prometheus := dict "url" $told.url "selector" ($told.selector | default $job) "gatewayLabel" $told.gatewayLabel }}
+{{- $prometheus = merge $prometheus (dict "scrapeInterval" ($told.scrapeInterval | default .Values.podMonitor.interval) "timeout" $told.timeout) }}
+{{- $prometheus = merge $prometheus (dict "bearerTokenFile" $told.bearerTokenFile "caFile" $told.caFile) }}
+{{- dict "source" .Values.metricSource "prometheus" $prometheus | toJson }}
+{{- else if eq .Values.metricSource "prometheus" }}
+{{- fail "metricSource is prometheus, so prometheus.url must say where it is" }}
+{{- end }}
+{{- end }}

@@ -7,7 +7,9 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from fairlead.contracts.base import Document
+from fairlead.contracts.gates import is_custom
 from fairlead.contracts.manifest import ModelName, Version
+from fairlead.contracts.prometheus import MetricSettings
 from fairlead.contracts.route import MirrorSpec, Sticky, Strategy, Timeouts
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -56,12 +58,25 @@ class Platform(Document):
 
     gateway: GatewaySettings = GatewaySettings()
     control: ControlSettings = ControlSettings()
+    metrics: MetricSettings = MetricSettings()
     models: dict[ModelName, LocalModel] = {}
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:
         if self.gateway.port == self.control.port:
             raise ValueError(f"gateway.port and control.port are both {self.gateway.port}")
+        return self
+
+    @model_validator(mode="after")
+    def _custom_gates_are_counted(self) -> Self:
+        if self.metrics.prometheus is None:
+            for name, model in self.models.items():
+                for index, gate in enumerate(model.strategy.gates):
+                    if is_custom(gate.name):
+                        path = f"models.{name}.strategy.gates.{index}.promql"
+                        raise ValueError(
+                            f"{path}: no Prometheus is configured: say where it is with metrics.prometheus.url"
+                        )
         return self
 
 
@@ -71,4 +86,5 @@ class Run(Document):
     pid: int
     gateway: GatewaySettings
     control: ControlSettings
+    metrics: MetricSettings = MetricSettings()
     admin_port: Port

@@ -103,6 +103,14 @@ def add_buckets(one: Buckets, other: Buckets) -> Buckets:
     return tuple(a + b for a, b in zip(one, other, strict=True))
 
 
+class Tally(Document):
+    """What one custom gate counted, up to `until`. With `gap` set it is no evidence, and counts nothing."""
+
+    arms: Arms = Arms()
+    until: Moment
+    gap: str | None = None
+
+
 class GateEvidence(Document):
     """What an attempt's windows so far say at one evidence gate: logarithms of e-values, for harm and for safety."""
 
@@ -137,6 +145,8 @@ class Window(Document):
     """Mirrored requests that both versions answered. Services tell them, so a gap of the gateways is none of theirs."""
     classes: ClassCounts = ClassCounts()
     """What users were answered, by class; from the services as well."""
+    custom: dict[str, Tally] = {}
+    """What custom gates counted, each over a time of its own; one that is not there had nothing new."""
     ready: int | None = None
     gap: str | None = None
     evidence: tuple[GateEvidence, ...] = ()
@@ -157,8 +167,9 @@ class Window(Document):
         """This window and the next one as one. What one of them could not count adds nothing."""
         ready = None if self.ready is None or later.ready is None else max(self.ready, later.ready)
         return Window(
-            start=self.start,
-            end=later.end,
+            # One that was replayed is older than the gap before it, which was noted when it could not be counted.
+            start=min(self.start, later.start),
+            end=max(self.end, later.end),
             weight=later.weight,
             candidate=self.candidate.plus(later.candidate),
             stable=self.stable.plus(later.stable),
@@ -168,6 +179,7 @@ class Window(Document):
             latency=self.latency.plus(later.latency),
             pairs=self.pairs.plus(later.pairs),
             classes=self.classes.plus(later.classes),
+            custom=_together(self.custom, later.custom),
             ready=ready,
             gap=later.gap if self.gap and later.gap else None,
             evidence=later.evidence,
@@ -179,6 +191,16 @@ class Window(Document):
             return self
         evidence = tuple(one.model_copy(update={"state": {}}) for one in self.evidence)
         return self.model_copy(update={"evidence": evidence})
+
+
+def _together(earlier: Mapping[str, Tally], later: Mapping[str, Tally]) -> dict[str, Tally]:
+    found = {**earlier, **later}
+    for gate in earlier.keys() & later.keys():
+        one, other = earlier[gate], later[gate]
+        found[gate] = Tally(
+            arms=one.arms.plus(other.arms), until=other.until, gap=other.gap if one.gap and other.gap else None
+        )
+    return found
 
 
 class Rejected(Document):

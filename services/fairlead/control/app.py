@@ -12,6 +12,7 @@ from pathlib import Path
 import uvicorn
 
 from fairlead.contracts.platform import Run
+from fairlead.contracts.prometheus import MetricSettings
 from fairlead.control import archive
 from fairlead.control.answers import AnswerRings
 from fairlead.control.api import build_api
@@ -21,6 +22,7 @@ from fairlead.control.loop import Loop
 from fairlead.control.smoke import GatewaySmoke
 from fairlead.control.world import World
 from fairlead.rollout.analysis.envoy_stats import EnvoyStats
+from fairlead.rollout.analysis.prometheus_stats import PrometheusStats
 from fairlead.rollout.ports import GatewayState
 from fairlead.rollout.reconcile import Engine
 from fairlead.routing.envoy.bootstrap import bootstrap
@@ -46,6 +48,7 @@ def run(ledger: Path, folder: Path, facts: Run) -> None:
     publisher = FilePublisher(folder, admin)
     smoke = GatewaySmoke(LOOPBACK, facts.gateway.port)
     answers = AnswerRings(log)
+    history = past(facts.metrics)
     engine = Engine(
         store,
         gateways=PublishedTo(publisher),
@@ -54,6 +57,8 @@ def run(ledger: Path, folder: Path, facts: Run) -> None:
         clock=lambda: datetime.now(UTC),
         log=archive.write,
         answers=answers,
+        history=history,
+        replays=facts.metrics.source == "prometheus",
     )
     world = World(store, ReadyInstances(store), settings_of(facts, folder))
     loop = Loop(store, engine, publisher, world, log=log)
@@ -71,6 +76,13 @@ def run(ledger: Path, folder: Path, facts: Run) -> None:
         turning.join()
         smoke.close()
         answers.close()
+        if history is not None:
+            history.close()
+
+
+def past(metrics: MetricSettings) -> PrometheusStats | None:
+    """The Prometheus of the platform, where it has one."""
+    return PrometheusStats(metrics.prometheus) if metrics.prometheus is not None else None
 
 
 class PublishedTo:

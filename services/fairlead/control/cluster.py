@@ -17,6 +17,8 @@ from starlette.types import ASGIApp
 
 from fairlead import errors
 from fairlead.contracts.gateway import GatewaySite
+from fairlead.contracts.parsing import parse_yaml
+from fairlead.contracts.prometheus import MetricSettings
 from fairlead.control.answers import AnswerRings
 from fairlead.control.api import Reading, build_api
 from fairlead.control.endpoints import EndpointSource, ServiceNames
@@ -25,6 +27,7 @@ from fairlead.control.metrics import Metrics
 from fairlead.control.smoke import GatewaySmoke
 from fairlead.control.world import World
 from fairlead.rollout.analysis.fleet_stats import FleetStats
+from fairlead.rollout.analysis.prometheus_stats import PrometheusStats
 from fairlead.rollout.ports import EngineStore, GatewayState
 from fairlead.rollout.reconcile import Engine
 from fairlead.routing.envoy.sources import from_control_plane
@@ -58,6 +61,8 @@ class Facts:
     """The port of the gateways' Service."""
     max_request_bytes: int = 4 << 20
     cors_origins: tuple[str, ...] = ()
+    metrics: MetricSettings = MetricSettings()
+    """Where rollouts are counted."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Facts:
@@ -86,6 +91,7 @@ class Facts:
             gateway_port=int(port),
             max_request_bytes=int(size),
             cors_origins=tuple(one for one in origins if one),
+            metrics=_metrics(environment.get("FAIRLEAD_METRICS") or "{}"),
         )
 
     @property
@@ -117,6 +123,11 @@ class Facts:
             max_request_bytes=self.max_request_bytes,
             cors_origins=self.cors_origins,
         )
+
+
+def _metrics(text: str) -> MetricSettings:
+    """One setting in JSON: it has as many parts as in platform.yaml, and the same names."""
+    return parse_yaml(MetricSettings, text, "FAIRLEAD_METRICS")
 
 
 class ClusterStore(EngineStore, Reading, Changing, Protocol):
@@ -159,6 +170,7 @@ class ControlPlane:
         smoke_at: Endpoint,
         log: logging.Logger,
         endpoints: EndpointSource | None = None,
+        metrics: MetricSettings | None = None,
         resync_s: float = RESYNC_S,
     ) -> None:
         """`smoke_at` is the gateways' Service: golden rows are asked on the way that users take."""
@@ -166,6 +178,8 @@ class ControlPlane:
         self.shelf = Shelf()
         self._store, self._smoke = store, GatewaySmoke(smoke_at.host.rstrip("."), smoke_at.port)
         self._stats, self._answers = FleetStats(gateways.gateways), AnswerRings(log)
+        counted = metrics or MetricSettings()
+        self._past = PrometheusStats(counted.prometheus) if counted.prometheus is not None else None
         self._publisher = XdsPublisher(publications, self.shelf, Fleet(gateways))
         engine = Engine(
             store,
@@ -175,6 +189,8 @@ class ControlPlane:
             clock=lambda: datetime.now(UTC),
             log=log.info,
             answers=self._answers,
+            history=self._past,
+            replays=counted.source == "prometheus",
         )
         self.loop = Loop(
             store,
@@ -210,6 +226,8 @@ class ControlPlane:
         self._smoke.close()
         self._stats.close()
         self._answers.close()
+        if self._past is not None:
+            self._past.close()
         self._publisher.close()
 
     def _unready(self) -> str:

@@ -52,6 +52,7 @@ def run(facts: Facts, access: Access | None = None) -> None:
         smoke_at=facts.gateway,
         log=log,
         endpoints=ServiceNames(facts.cluster_domain),
+        metrics=facts.metrics,
     )
     store.start()
     gateways.start()

@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,6 +27,7 @@ class StateFolder:
         self.logs = self.root / "logs"
         self._run = self.root / "run.json"
         self._children = self.root / "children.json"
+        self._targets = self.root / "prometheus-targets.json"
         self._lock = self.root / "lock"
 
     def create(self) -> None:
@@ -89,6 +90,10 @@ class StateFolder:
         """Say which child processes there are, so that a killed supervisor leaves nobody unknown behind."""
         started = {name: [pid, start_time(pid)] for name, pid in pids.items()}
         _replace(self._children, json.dumps(started, indent=2))
+
+    def write_targets(self, targets: Sequence[Mapping[str, object]]) -> None:
+        """Say who can be scraped, for a Prometheus that reads it (`file_sd_configs`)."""
+        _replace(self._targets, json.dumps(targets, indent=2))
 
     def orphans(self) -> dict[str, int]:
         """Children of a supervisor that is gone, still alive: name to pid. Reused pids are not among them."""

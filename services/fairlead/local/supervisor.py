@@ -10,6 +10,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+from fairlead.contracts.instance import Instance
 from fairlead.contracts.platform import Platform, Run
 from fairlead.local import envoy, ports
 from fairlead.local.child import Child
@@ -43,6 +44,7 @@ class Supervisor:
             pid=os.getpid(),
             gateway=platform.gateway,
             control=platform.control,
+            metrics=platform.metrics,
             admin_port=ports.pick({platform.gateway.port, platform.control.port}),
         )
         self.services = Services(store, state.logs, command)
@@ -121,6 +123,17 @@ class Supervisor:
     def _note(self) -> None:
         children = [self.control, self.gateway, *self.services.children()]
         self._state.write_children({child.name: child.pid for child in children if child.pid is not None})
+        self._state.write_targets(targets(self.run_facts, self._store.instances()))
+
+
+def targets(run: Run, instances: Sequence[Instance]) -> list[dict[str, object]]:
+    """Who can be scraped here, as `file_sd_configs` of Prometheus reads it. Labels are those that a cluster's have."""
+    gateway = {"job": "fairlead-gateway", "__metrics_path__": "/stats/prometheus"}
+    found: list[dict[str, object]] = [{"targets": [f"{ports.LOOPBACK}:{run.admin_port}"], "labels": gateway}]
+    for one in instances:
+        labels = {"job": "fairlead-model", "namespace": one.namespace, "identity": one.ref.identity}
+        found.append({"targets": [f"{one.host}:{one.port}"], "labels": labels})
+    return found
 
 
 async def stop_orphans(state: StateFolder, grace_s: float = 10.0) -> list[str]:

@@ -5,7 +5,8 @@ Nothing is remembered between two looks but the raw counters (`analysis.cuts`) a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -17,12 +18,24 @@ from fairlead.contracts.route import Route, VersionRef
 from fairlead.contracts.table import Table
 from fairlead.rollout.analysis.counts import CHANGED, Counted, Gap, comparable, count
 from fairlead.rollout.analysis.cuts import Cut, Cutter
-from fairlead.rollout.analysis.shadows import Compare, Shadows
+from fairlead.rollout.analysis.recall import SETTLE_S
+from fairlead.rollout.analysis.shadows import Compare, Matched, Shadows
+from fairlead.rollout.past import PastWindows, Settled, Stretch, Tallies, ask
 from fairlead.rollout.policy.evidence import AGREEMENT, weigh
 from fairlead.rollout.policy.gates import acknowledged
 from fairlead.rollout.policy.observation import Observation
 from fairlead.rollout.policy.situation import Situation
-from fairlead.rollout.ports import Answers, Clock, EngineStore, Gateways, GatewayState, MetricSource, Site, Smoke
+from fairlead.rollout.ports import (
+    Answers,
+    Clock,
+    EngineStore,
+    Gateways,
+    GatewayState,
+    History,
+    MetricSource,
+    Site,
+    Smoke,
+)
 
 LATE = 3
 """A window longer than this many lengths was not watched: one look at its end says nothing about readiness in it."""
@@ -38,6 +51,8 @@ class Look:
     gateways: tuple[GatewayState, ...]
     instances: tuple[Instance, ...]
     cut: Cut | None = None
+    settled: Settled | None = None
+    """How far the history is, where there is one and a window ended."""
 
 
 class Observer:
@@ -53,7 +68,10 @@ class Observer:
         clock: Clock,
         window_s: float,
         answers: Answers,
+        history: History | None = None,
+        replays: bool = False,
     ) -> None:
+        """`history` is asked for custom gates, and for everything where it `replays`; `metrics` is not asked then."""
         self._store = store
         self._gateways = gateways
         self._metrics = metrics
@@ -63,11 +81,15 @@ class Observer:
         self._answers = answers
         self._shadows = Shadows()
         self._wanted: dict[str, tuple[Site, ...]] = {}
+        self._history = history
+        self._replayed = PastWindows(history, window_s) if history is not None and replays else None
+        self._unplaced: dict[str, tuple[int, Matched]] = {}
         self._cutter = Cutter()
         self._ahead = timedelta()
         self._tables: dict[str, Table] = {}
         self._slot = -1
         self._past: dict[str, tuple[str, tuple[Window, ...]]] = {}
+        self._stretches: dict[str, tuple[str, Stretch]] = {}
 
     def look(self) -> Look:
         """Everything that is the same for all routes. Counters are read when a window ends, by the wall clock."""
@@ -75,14 +97,58 @@ class Observer:
         look = Look(now, now + self._ahead, tuple(self._gateways.gateways()), tuple(self._store.instances()))
         self._answers.listen(self._wanted)
         self._wanted = {}
-        slot = int(look.until.timestamp() // self._window_s)
+        slot = int((look.until.timestamp() - (SETTLE_S if self._replayed else 0)) // self._window_s)
         if slot == self._slot:
             return look
         self._slot = slot
         self._shadows.listen(self._answers.hear(), look.until)
+        if self._history is not None:
+            look = replace(look, settled=ask(self._history, now))
+        if self._replayed is not None:
+            return look
         cut = self._cutter.cut(look.until, tuple(self._metrics.read()), self._tables)
         self._tables = {}
         return replace(look, cut=cut)
+
+    def windows(self, route: Route, head: Revision, look: Look) -> list[Window]:
+        """The windows that ended at this look, and those that can be counted only now, with what they say."""
+        if self._replayed is None:
+            window = self.window(route, head, look)
+            return [] if window is None else [window]
+        if look.settled is None:
+            return []
+        before, found = self._windows(head), list[Window]()
+        matched = self._matched(route, head, before)
+        if head.state.phase is Phase.STABLE:
+            return []
+        tallies = self._tallies(route, head, look, before)
+        past = self._replayed.windows(head, self._stretch(head), look.settled, look.now, before)
+        for window in past:
+            more: dict[str, object] = {"custom": tallies.up_to(window.end)}
+            if window is past[-1]:
+                more |= {"pairs": matched.pairs, "classes": matched.classes}
+                more["ready"] = self._watched(route, head, look, before, window)
+                del self._unplaced[route.name]
+            found.append(_weighed(route, (*before, *found), window.model_copy(update=more)))
+        return found
+
+    def _watched(
+        self, route: Route, head: Revision, look: Look, before: Sequence[Window], window: Window
+    ) -> int | None:
+        """How many of the candidate's instances are ready, where that says something about the whole window."""
+        again = any(window.start < earlier.end for earlier in before)
+        if again or self._replayed is None or not self._replayed.is_watched(window, look.now):
+            return None
+        return _ready(route, look).get(head.state.target, 0)
+
+    def _matched(self, route: Route, head: Revision, before: Sequence[Window]) -> Matched:
+        """What services told since the attempt's last window; kept until there is one."""
+        fresh = self._shadows.match(route.name, _compare(route, head), before[-1].end if before else None)
+        attempt, kept = self._unplaced.get(route.name, (-1, Matched()))
+        if attempt == head.state.attempt:
+            fresh = Matched(kept.pairs.plus(fresh.pairs), kept.classes.plus(fresh.classes))
+        self._unplaced[route.name] = (head.state.attempt, fresh)
+        return fresh
 
     def window(self, route: Route, head: Revision, look: Look) -> Window | None:
         """The window that ended at this look, for a route whose rollout is under way; None when none did."""
@@ -113,10 +179,30 @@ class Observer:
             latency=counted.latency,
             pairs=matched.pairs,
             classes=matched.classes,
+            custom=self._tallies(route, head, look, before).up_to(look.until),
             ready=_ready(route, look).get(head.state.target, 0) if watched else None,
             gap=gap,
         )
-        return window.model_copy(update={"evidence": weigh(route.spec.strategy, before, window)})
+        return _weighed(route, before, window)
+
+    def _tallies(self, route: Route, head: Revision, look: Look, before: Sequence[Window]) -> Tallies:
+        settled = look.settled or Settled(None)
+        return Tallies(self._history, route, head, self._stretch(head), settled, before)
+
+    def _stretch(self, head: Revision) -> Stretch:
+        """Since when the head's two versions are compared: as far back as the ledger tells of the same two."""
+        name, stretch = self._stretches.get(head.route, ("", None))
+        if stretch is None or name != head.hash:
+            stretch = Stretch(*_weights(self._back(head)))
+            self._stretches[head.route] = (head.hash, stretch)
+        return stretch
+
+    def _back(self, head: Revision) -> Iterator[Revision]:
+        revision = head
+        with contextlib.suppress(errors.NotFound):
+            while comparable(revision.table, head.table):
+                yield revision
+                revision = self._store.revision(head.route, revision.seq - 1)
 
     def observe(self, route: Route, head: Revision | None, look: Look, actions: Sequence[Action]) -> Observation:
         """The route's world at this look."""
@@ -169,6 +255,16 @@ class Observer:
             except errors.NotFound:
                 continue  # the policy refuses the action with a sentence
         return found
+
+
+def _weights(revisions: Iterator[Revision]) -> tuple[datetime, tuple[tuple[datetime, int], ...]]:
+    """When the first of them began, and which weight held from when on; they come newest first."""
+    found = [(revision.created_at, revision.table.weight) for revision in revisions][::-1]
+    return found[0][0], tuple(found)
+
+
+def _weighed(route: Route, before: Sequence[Window], window: Window) -> Window:
+    return window.model_copy(update={"evidence": weigh(route.spec.strategy, before, window)})
 
 
 def _compare(route: Route, head: Revision) -> Compare:

@@ -158,3 +158,33 @@ class MetricSource(Protocol):
     def read(self) -> Sequence[Reading]:
         """One reading per gateway that answered; an empty list is a metrics outage, and no evidence. Never raises."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One counter of one target as it was scraped, without gaps filled or values made up."""
+
+    labels: Mapping[str, str]
+    samples: Sequence[tuple[float, float]]
+    """(unix time in seconds, value), ascending."""
+
+
+class History(Protocol):
+    """Counters as they were: whoever missed a window can count it later. Every method raises Unavailable."""
+
+    @property
+    def interval_s(self) -> float:
+        """How often it looks itself."""
+        ...
+
+    def clock(self) -> datetime:
+        """What it takes for now: its samples carry this time."""
+        ...
+
+    def readings(self, table: Table, since: datetime, until: datetime, *, latency: bool) -> Sequence[Reading]:
+        """Every gateway's counters of this table's model, as often as they were scraped in between."""
+        ...
+
+    def series(self, selector: str, since: datetime, until: datetime) -> Sequence[Series]:
+        """Whatever a selector finds in between."""
+        ...

@@ -17,7 +17,7 @@ from fairlead.rollout.act import act
 from fairlead.rollout.observe import Look, Observer
 from fairlead.rollout.policy.decide import decide
 from fairlead.rollout.policy.wanted import wanted
-from fairlead.rollout.ports import Answers, Clock, EngineStore, Gateways, MetricSource, Nobody, Smoke
+from fairlead.rollout.ports import Answers, Clock, EngineStore, Gateways, History, MetricSource, Nobody, Smoke
 
 AT_ONCE = 8
 """Revisions of one route in one tick: a release, its pin and a few actions. More is a fault, and the next tick's."""
@@ -37,8 +37,13 @@ class Engine:
         log: Callable[[str], None],
         window_s: float = 5.0,
         answers: Answers | None = None,
+        history: History | None = None,
+        replays: bool = False,
     ) -> None:
-        """`log` gets one line of JSON per appended revision: the archive. Without `answers` none are compared."""
+        """`log` gets one line of JSON per appended revision: the archive. Without `answers` none are compared.
+
+        `history` is asked for custom gates, and for everything instead of `metrics` where it `replays`.
+        """
         self._store = store
         self._log = log
         self._observer = Observer(
@@ -49,6 +54,8 @@ class Engine:
             clock=clock,
             window_s=window_s,
             answers=answers or Nobody(),
+            history=history,
+            replays=replays,
         )
 
     def tick(self) -> list[Revision]:
@@ -96,8 +103,7 @@ class Engine:
 
     def _remember(self, route: Route, look: Look) -> None:
         head = self._store.head(route.name)
-        window = self._observer.window(route, head, look) if head is not None else None
-        if window is not None:
+        for window in self._observer.windows(route, head, look) if head is not None else ():
             self._store.add_window(route.name, window)
 
     def _want(self, routes: Sequence[Route], look: Look) -> None:

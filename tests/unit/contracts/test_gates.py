@@ -24,7 +24,7 @@ def test_a_strategy_survives_being_written_down() -> None:
 @pytest.mark.parametrize(
     ("gate", "told"),
     [
-        ({"name": "speed"}, "gates.0.name: Input should be 'ready'"),
+        ({"name": "speed"}, "gates.0.name: there is no gate 'speed': ours are ready, smoke"),
         ({"name": "agreement"}, "gates: gate 'agreement' judges mirrored answers, and nothing is mirrored"),
         ({"name": "classes", "scoreTolerance": 1}, "gates.0.scoreTolerance: not a setting of gate 'classes'"),
         ({"name": "agreement", "maxDisagreement": 0}, "gates.0.maxDisagreement: Input should be greater than 0"),

@@ -12,7 +12,7 @@ from math import log
 import numpy as np
 
 from fairlead.contracts.base import canonical, digest
-from fairlead.contracts.gates import EVIDENCE, GateName, GateSpec
+from fairlead.contracts.gates import GateSpec, is_custom, is_evidence
 from fairlead.contracts.latency import GRID_MS
 from fairlead.contracts.revision import Arms, GateEvidence, Histograms, Window
 from fairlead.contracts.route import Strategy
@@ -38,7 +38,7 @@ NOBODY = (0,) * len(GRID_MS)
 State = Mapping[str, tuple[float, ...]]
 Weigh = Callable[[GateSpec, State, Window], tuple[State, float, float]]
 
-DEFAULTS: Mapping[GateName, GateSpec] = {name: GateSpec(name=name) for name in ("errors", "starved", "rejections")}
+DEFAULTS: Mapping[str, GateSpec] = {name: GateSpec(name=name) for name in ("errors", "starved", "rejections")}
 """Asked whether or not the spec names them."""
 
 
@@ -48,7 +48,7 @@ AGREEMENT = GateSpec(name="agreement")
 
 def asked(strategy: Strategy) -> list[GateSpec]:
     """The evidence gates of a route, as they are to be asked."""
-    named = {gate.name: gate for gate in strategy.gates if gate.name in EVIDENCE}
+    named = {gate.name: gate for gate in strategy.gates if is_evidence(gate.name)}
     shadowed = {AGREEMENT.name: AGREEMENT} if strategy.shadow is not None else {}
     return [gate for gate in ({**DEFAULTS, **shadowed, **named}).values() if gate.role != "off"]
 
@@ -68,11 +68,13 @@ def weigh(strategy: Strategy, before: Sequence[Window], window: Window) -> tuple
 def _weighed(
     strategy: Strategy, gate: GateSpec, carried: Mapping[str, GateEvidence], before: Sequence[Window], window: Window
 ) -> GateEvidence:
-    settings = digest(canonical({**gate.to_json(), "role": "", "weight": 0, "method": METHOD}))[:10]
+    # What is not set is not part of it: a setting that came later must not end the evidence of an older release.
+    told = {name: value for name, value in gate.to_json().items() if value is not None}
+    settings = digest(canonical({**told, "role": "", "weight": 0, "method": METHOD}))[:10]
     last = carried.get(gate.name)
     if last is None or last.settings != settings:
         last = GateEvidence(gate=gate.name, settings=settings)
-    if window.gap is not None and gate.name not in FROM_SERVICES:
+    if gate.name not in FROM_SERVICES and (gap_of(gate.name, window) is not None or not is_told(gate.name, window)):
         return last
     if gate.name == "latency":
         if not window.latency.stable:
@@ -80,8 +82,21 @@ def _weighed(
         if not is_timed(window) or is_cold(before, window, strategy.warm_up.exclude):
             # Not the candidate's own time. Stable's is its own always, and is learned from.
             window = window.model_copy(update={"latency": Histograms(stable=window.latency.stable)})
-    state, harm, safe = _WEIGH[gate.name](gate, last.state, window)
+    state, harm, safe = (_custom if is_custom(gate.name) else _WEIGH[gate.name])(gate, last.state, window)
     return GateEvidence(gate=gate.name, settings=settings, log_harm=harm, log_safe=safe, state=dict(state))
+
+
+def gap_of(gate: str, window: Window) -> str | None:
+    """Why this gate has nothing from the window. A custom gate is counted by somebody else, and has gaps of its own."""
+    if not is_custom(gate):
+        return window.gap
+    tally = window.custom.get(gate)
+    return tally.gap if tally is not None else None
+
+
+def is_told(gate: str, window: Window) -> bool:
+    """False where a custom gate's targets were not scraped anew: what they counted is in a later window."""
+    return not is_custom(gate) or gate in window.custom
 
 
 def is_judged(evidence: GateEvidence) -> bool:
@@ -153,6 +168,18 @@ def _agreement(gate: GateSpec, state: State, window: Window) -> tuple[State, flo
     differ, n = differ + window.pairs.differ, n + window.pairs.n
     harm, safe = (each(differ, n, gate.max_disagreement) for each in (limit.log_harm, limit.log_safe))
     return {"pairs": (differ, n), "judged": (n,)}, float(harm), float(safe)
+
+
+def _custom(gate: GateSpec, state: State, window: Window) -> tuple[State, float, float]:
+    """Compared with stable, or its candidate's share of bad with a fixed limit."""
+    arms = window.custom[gate.name].arms
+    judged = (state.get("judged", (0.0,))[0] + bool(arms.candidate.n and (gate.limit is not None or arms.stable.n)),)
+    if gate.limit is None:
+        after, harm, safe = _compared(gate, {name: one for name, one in state.items() if name != "judged"}, arms)
+        return {**after, "judged": judged}, harm, safe
+    bad, n = (a + b for a, b in zip(state.get("seen", (0.0, 0.0)), (arms.candidate.bad, arms.candidate.n), strict=True))
+    harm, safe = (float(side(bad, n, gate.limit)) for side in (limit.log_harm, limit.log_safe))
+    return {"seen": (bad, n), "judged": judged}, harm, safe
 
 
 _WEIGH: Mapping[str, Weigh] = {

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from math import log
 
 from fairlead.contracts.base import format_duration, format_odds
-from fairlead.contracts.gates import GateName, GateSpec
+from fairlead.contracts.gates import GateSpec, is_custom
 from fairlead.contracts.revision import Check, Counts, GateEvidence, Phase, Verdict, Window
 from fairlead.rollout.analysis.counts import CHANGED
 from fairlead.rollout.policy.agreement import judge_agreement
-from fairlead.rollout.policy.evidence import asked, is_judged, threshold
+from fairlead.rollout.policy.evidence import asked, gap_of, is_judged, is_told, threshold
 from fairlead.rollout.policy.situation import Situation
 
 _WORSE: Mapping[str, str] = {
@@ -56,19 +56,21 @@ class Weighing:
 
     def _blind(self) -> Check | None:
         """Nothing could be counted just now: hold, and after a while what the spec says."""
-        windows, wish = self.situation.observation.windows, self.situation.strategy.on_metrics_unavailable
-        if not windows or windows[-1].gap in (None, CHANGED):
+        wish, name = self.situation.strategy.on_metrics_unavailable, self.gate.name
+        windows = [one for one in self.situation.observation.windows if is_told(name, one)]
+        gap = gap_of(name, windows[-1]) if windows else None
+        if gap in (None, CHANGED):
             return None
         # Only what was watched: that the control plane was away says nothing about the metrics.
         seconds = 0.0
         for window in reversed(windows):
-            if window.gap is None:
+            if gap_of(name, window) is None:
                 break
             seconds += window.seconds if window.ready is not None else 0.0
         if wish.then == "rollback" and seconds > wish.hold:
             why = f"nothing could be counted for {format_duration(wish.hold)}, and onMetricsUnavailable says roll back"
             return self._check(Verdict.FAIL, why)
-        return self._check(Verdict.INCONCLUSIVE, f"the last window is no evidence: {windows[-1].gap}")
+        return self._check(Verdict.INCONCLUSIVE, f"the last window is no evidence: {gap}")
 
     def _held(self) -> str:
         """What is still missing for a pass; empty when nothing is."""
@@ -107,8 +109,14 @@ class Weighing:
 
     def _harm(self) -> str:
         against = format_odds(threshold(self.situation.strategy, self.gate))
-        told = f"{self.situation.candidate} {_WORSE[self.gate.name]} {self.situation.stable}"
+        told = f"{self.situation.candidate} {self._worse()}"
         return f"{told}: {self._counted()}evidence {format_odds(self.evidence.log_harm)} to 1, {against} is enough"
+
+    def _worse(self) -> str:
+        if self.gate.limit is not None:
+            return f"has more than {self.gate.limit:.3g} of {self.gate.name} bad"
+        told = _WORSE.get(self.gate.name, f"has more of {self.gate.name} bad than")
+        return f"{told} {self.situation.stable}"
 
     def _passed(self) -> str:
         strategy = self.situation.strategy
@@ -126,16 +134,22 @@ class Weighing:
         if arms is None:
             return ""
         shown = (f"{one.bad:,} of {one.n:,}" for one in arms)
-        return f"{' against '.join(shown)}, "
+        return f"{' against '.join([*shown][: 1 if self.gate.limit is not None else 2])}, "
 
     def _arms(self) -> tuple[Counts, Counts] | None:
         windows = [one for one in self.situation.observation.windows if is_informative(one)]
+        if is_custom(self.gate.name):
+            tallies = [one.custom[self.gate.name].arms for one in self._told()]
+            return _sum([one.candidate for one in tallies]), _sum([one.stable for one in tallies])
         if self.gate.name == "errors":
             return _sum([one.candidate for one in windows]), _sum([one.stable for one in windows])
         if self.gate.name == "rejections":
             arms = [one.rejections for one in windows]
             return _sum([one.candidate for one in arms]), _sum([one.stable for one in arms])
         return None
+
+    def _told(self) -> list[Window]:
+        return [one for one in self.situation.observation.windows if self.gate.name in one.custom]
 
     def _check(self, verdict: Verdict, reason: str) -> Check:
         strategy, evidence = self.situation.strategy, self.evidence
@@ -151,7 +165,7 @@ class Weighing:
         return Check(gate=self.gate.name, verdict=verdict, reason=reason, numbers=numbers)
 
 
-def judge_evidence(situation: Situation) -> dict[GateName, Check]:
+def judge_evidence(situation: Situation) -> dict[str, Check]:
     """What every evidence gate of the route says now."""
     return {
         gate.name: judge_agreement(situation, gate) if gate.name == "agreement" else Weighing(situation, gate).judge()

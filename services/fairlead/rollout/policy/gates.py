@@ -13,7 +13,7 @@ from typing import Literal
 
 from fairlead.contracts.base import format_duration
 from fairlead.contracts.revision import Check, Phase, Verdict
-from fairlead.contracts.route import TOTAL_WEIGHT, GateName
+from fairlead.contracts.route import TOTAL_WEIGHT
 from fairlead.rollout.policy.evidence_gates import judge_evidence
 from fairlead.rollout.policy.situation import Situation
 from fairlead.rollout.policy.steps import percent
@@ -74,7 +74,7 @@ def capacity(situation: Situation) -> Check:
     return _pass("capacity", f"{_instances(have)} for {percent(weight)}", have=have, need=need)
 
 
-WORLD: Mapping[GateName, Gate] = {
+WORLD: Mapping[str, Gate] = {
     "ready": ready,
     "smoke": smoke,
     "acknowledged": acknowledged,
@@ -82,7 +82,7 @@ WORLD: Mapping[GateName, Gate] = {
 }
 """Gates that look at the world as it is now; `evidence_gates` has those that look at what was counted."""
 
-ALWAYS: Mapping[GateName, Role] = {
+ALWAYS: Mapping[str, Role] = {
     "ready": "guard",  # nobody gets weight who cannot answer, and who stays away loses it
     "smoke": "guard",  # a version that gives other answers than it was built with is not the one that was tested
     "acknowledged": "signal",  # steps are taken one at a time, on every gateway

@@ -1,0 +1,217 @@
+"""What Prometheus has scraped from the gateways as readings: the very counters of their own page, of earlier moments.
+
+One scrape is one reading: all its samples carry one time. A scrape that cannot be taken for what the gateway said then
+(a value that is no count, a part that is missing, two series for one counter) is none, and whoever asked is told why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from fairlead.contracts.gateway import Key, Role, parse_stat, stat_name
+from fairlead.contracts.latency import GRID_MS
+from fairlead.contracts.prometheus import PrometheusSettings
+from fairlead.contracts.table import Table
+from fairlead.errors import Unavailable
+from fairlead.rollout.analysis.prometheus_api import PrometheusApi
+from fairlead.rollout.ports import Reading, Series
+
+UPTIME = "envoy_server_uptime"
+_CLUSTER = "envoy_cluster_"
+_BUCKET = f"{_CLUSTER}upstream_rq_time_bucket"
+_ENDPOINT = {f"{_CLUSTER}endpoint_rq_success": 0, f"{_CLUSTER}endpoint_rq_error": 1}
+_PLAIN = (
+    "upstream_rq_completed",
+    "upstream_rq_retry_success",
+    "upstream_cx_destroy_remote_with_active_rq",
+)
+_CLASS, _CODE = f"{_CLUSTER}upstream_rq_xx", f"{_CLUSTER}upstream_rq"
+_NAMES = (*(f"{_CLUSTER}{name}" for name in _PLAIN), _CLASS, _CODE, *_ENDPOINT)
+
+
+class PrometheusStats:
+    """`ports.History` over one Prometheus. Not for several threads at once."""
+
+    def __init__(self, settings: PrometheusSettings, api: PrometheusApi | None = None) -> None:
+        self._settings = settings
+        self._api = api or PrometheusApi(settings)
+
+    @property
+    def interval_s(self) -> float:
+        """How often it scrapes, as its settings say."""
+        return self._settings.scrape_interval
+
+    def clock(self) -> datetime:
+        """Prometheus's time."""
+        return self._api.now()
+
+    def series(self, selector: str, since: datetime, until: datetime) -> Sequence[Series]:
+        """What a custom gate selects."""
+        return self._api.samples(selector, since, until)
+
+    def readings(self, table: Table, since: datetime, until: datetime, *, latency: bool) -> Sequence[Reading]:
+        """Every scrape of every gateway in between, ascending. Raises Unavailable when its newest one is none."""
+        label, ours = self._settings.gateway_label, self._settings.selector
+        uptimes = self._api.samples(f"{UPTIME}{{{ours}}}", since, until)
+        scrapes = _Scrapes(label)
+        for one in uptimes:
+            scrapes.open(one)
+        if not scrapes.found:
+            raise Unavailable(f"Prometheus has no scrape of a gateway: see prometheus.selector ({ours or 'none'})")
+        cluster = f"({Role.SPLIT}|{Role.AGGREGATE})~{stat_name(table.namespace)}~{table.model}~.+"
+        names = "|".join((*_NAMES, _BUCKET) if latency else _NAMES)
+        matchers = f'__name__=~"{names}",envoy_cluster_name=~"{cluster}"' + (f",{ours}" if ours else "")
+        for one in self._api.samples(f"{{{matchers}}}", since, until):
+            scrapes.add(one)
+        return scrapes.readings()
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._api.close()
+
+
+@dataclass
+class _Scrape:
+    """One gateway's page at one moment, as far as it was kept."""
+
+    uptime_s: float
+    clusters: dict[Key, dict[str, int]] = field(default_factory=dict)
+    endpoints: dict[Key, dict[str, list[int]]] = field(default_factory=dict)
+    buckets: dict[Key, dict[float, int]] = field(default_factory=dict)
+    spoiled: str = ""
+
+    def reading(self, gateway: str, at: float) -> Reading:
+        return Reading(
+            gateway,
+            datetime.fromtimestamp(at, UTC),
+            self.clusters,
+            {
+                key: {address: (one[0], one[1]) for address, one in hosts.items()}
+                for key, hosts in self.endpoints.items()
+            },
+            self.uptime_s,
+            {key: buckets for key, found in self.buckets.items() if (buckets := _on_the_grid(found))},
+        )
+
+    def lacks(self) -> str:
+        """What is missing of it; empty when nothing is. A missing counter would be taken for zero."""
+        for key, counters in self.clusters.items():
+            if not counters.get("upstream_rq_completed"):
+                continue
+            if not any(name.endswith("xx") for name in counters):
+                return f"{_CLASS} of {key.version}"
+            if not any(name.removeprefix("upstream_rq_").isdigit() for name in counters):
+                return f"{_CODE} of {key.version}"
+            for plain in _PLAIN:
+                if plain not in counters:
+                    return f"{_CLUSTER}{plain} of {key.version}"
+            # An aggregate has none of its own, but where it is, stable's are.
+            if not (self.endpoints if key.role is Role.AGGREGATE else self.endpoints.get(key)):
+                return f"{next(iter(_ENDPOINT))} of {key.version}"
+        for key, hosts in self.endpoints.items():
+            if any(-1 in one for one in hosts.values()):
+                return f"one of {' and '.join(_ENDPOINT)} of {key.version}"
+        return ""
+
+
+class _Scrapes:
+    """Scrapes of all gateways, filled series by series."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._seen: set[tuple[str, ...]] = set()
+        self.found: dict[str, dict[float, _Scrape]] = {}
+
+    def open(self, uptime: Series) -> None:
+        gateway = self._gateway(uptime.labels)
+        self._only_once(gateway, UPTIME)
+        self.found[gateway] = {at: _Scrape(value) for at, value in uptime.samples}
+        for scrape in self.found[gateway].values():
+            if not scrape.uptime_s >= 0:
+                scrape.spoiled = f"{UPTIME} is {scrape.uptime_s:g}"
+        if not self.found[gateway]:
+            del self.found[gateway]
+
+    def add(self, series: Series) -> None:
+        labels = series.labels
+        name, key = labels.get("__name__", ""), parse_stat(labels.get("envoy_cluster_name", ""))
+        if key is None:
+            return
+        gateway = self._gateway(labels)
+        detail = next((labels[one] for one in _DETAILS if one in labels), "")
+        self._only_once(gateway, name, labels["envoy_cluster_name"], detail)
+        put = _slot(name, key, detail)
+        if put is None:
+            return
+        scrapes = self.found.get(gateway, {})
+        for at, value in series.samples:
+            scrape = scrapes.get(at)
+            if scrape is None:
+                continue
+            if value < 0 or value != _whole(value):
+                scrape.spoiled = scrape.spoiled or f"{name} of {key.version} is {value:g}, which is no count"
+            else:
+                put(scrape, int(value))
+
+    def readings(self) -> list[Reading]:
+        for gateway, scrapes in sorted(self.found.items()):
+            newest = scrapes[max(scrapes)]
+            for scrape in scrapes.values():
+                if not scrape.spoiled and (lacking := scrape.lacks()):
+                    scrape.spoiled = f"{lacking} was not scraped"
+            if newest.spoiled:
+                raise Unavailable(f"the last scrape of gateway {gateway} says nothing: {newest.spoiled}")
+        return sorted(self._good(), key=lambda one: (one.at, one.gateway))
+
+    def _good(self) -> Iterator[Reading]:
+        for gateway, scrapes in self.found.items():
+            for at, scrape in scrapes.items():
+                if not scrape.spoiled:
+                    yield scrape.reading(gateway, at)
+
+    def _gateway(self, labels: Mapping[str, str]) -> str:
+        gateway = labels.get(self._label)
+        if not gateway:
+            raise Unavailable(f"what Prometheus scraped has no label {self._label!r}: see prometheus.gatewayLabel")
+        return gateway
+
+    def _only_once(self, *what: str) -> None:
+        if what in self._seen:
+            told = " ".join(filter(None, what[1:]))
+            raise Unavailable(f"Prometheus has {told} of gateway {what[0]} twice: prometheus.selector must leave one")
+        self._seen.add(what)
+
+
+_DETAILS = ("envoy_response_code_class", "envoy_response_code", "envoy_endpoint_address", "le")
+
+
+def _whole(value: float) -> float:
+    """The whole part; NaN and the infinities as NaN, which equals nothing."""
+    return float(int(value)) if value - value == 0 else float("nan")
+
+
+def _slot(name: str, key: Key, detail: str) -> Callable[[_Scrape, int], None] | None:
+    """Where a value belongs; None for what is not asked for."""
+    if name == _BUCKET:
+        bound = float(detail)
+        return lambda scrape, value: scrape.buckets.setdefault(key, {}).__setitem__(bound, value)
+    if name in _ENDPOINT:
+        at = _ENDPOINT[name]
+        return lambda scrape, value: (
+            scrape.endpoints.setdefault(key, {}).setdefault(detail, [-1, -1]).__setitem__(at, value)
+        )
+    if name == _CLASS:
+        counter = f"upstream_rq_{detail}xx"
+    elif name == _CODE:
+        counter = f"upstream_rq_{detail}"
+    elif name.removeprefix(_CLUSTER) in _PLAIN:
+        counter = name.removeprefix(_CLUSTER)
+    else:
+        return None
+    return lambda scrape, value: scrape.clusters.setdefault(key, {}).__setitem__(counter, value)
+
+
+def _on_the_grid(found: Mapping[float, int]) -> tuple[int, ...]:
+    return tuple(found[bound] for bound in GRID_MS) if set(GRID_MS) <= found.keys() else ()
