@@ -28,12 +28,16 @@ DOUBLER = b'{"value": 21.0}'
 class Platform:
     """Use `running_platform`. `store` is the platform's own, opened a second time."""
 
-    def __init__(self, folder: Path, models: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(
+        self, folder: Path, models: Mapping[str, Mapping[str, Any]], metrics: Mapping[str, Any] | None = None
+    ) -> None:
         self.folder, self.state = folder, folder / ".fairlead"
         port, control_port = free_ports(2)
         self.url = f"http://127.0.0.1:{port}"
         self.control_url = f"http://127.0.0.1:{control_port}"
         document = {"gateway": {"port": port}, "control": {"port": control_port}, "models": dict(models)}
+        if metrics is not None:
+            document["metrics"] = dict(metrics)
         (folder / "platform.yaml").write_text(yaml.safe_dump(document))
         self.process = Child("fairlead up", [FAIRLEAD, "up", "platform.yaml"], log=folder / "up.log", cwd=folder)
 
@@ -121,9 +125,11 @@ def _status(url: str) -> int:
 
 
 @contextlib.contextmanager
-def running_platform(folder: Path, models: Mapping[str, Mapping[str, Any]]) -> Iterator[Platform]:
-    """A platform with these models, as in platform.yaml; up, and gone afterwards."""
-    platform = Platform(folder, models)
+def running_platform(
+    folder: Path, models: Mapping[str, Mapping[str, Any]], metrics: Mapping[str, Any] | None = None
+) -> Iterator[Platform]:
+    """A platform with these models and metrics, as in platform.yaml; up, and gone afterwards."""
+    platform = Platform(folder, models, metrics)
     try:
         platform.start()
         yield platform

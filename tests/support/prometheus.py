@@ -1,0 +1,98 @@
+"""A real Prometheus for tests: found or fetched by ci/prometheus, on a free loopback port, ended by its pid."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from support.processes import Child, free_port, wait_until
+
+_FIND = Path(__file__).resolve().parents[2] / "ci" / "prometheus"
+
+
+@cache
+def find_prometheus() -> Path:
+    """The binary. Without one a test fails in CI and is skipped elsewhere, naming what is missing."""
+    done = subprocess.run([_FIND], capture_output=True, text=True, timeout=120, check=False)
+    if done.returncode == 0:
+        return Path(done.stdout.strip())
+    message = f"Prometheus is missing: {done.stderr.strip()}"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+class Prometheus:
+    """Scrapes once a second. Use `running_prometheus`; it can be killed and started again with its data."""
+
+    def __init__(self, folder: Path, scrapes: Sequence[dict[str, Any]], interval: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        timing = {"scrape_interval": interval, "scrape_timeout": interval}
+        (folder / "prometheus.yml").write_text(yaml.safe_dump({"global": timing, "scrape_configs": list(scrapes)}))
+        command = [
+            *(find_prometheus(), f"--config.file={folder / 'prometheus.yml'}"),
+            *(f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address=127.0.0.1:{self.port}"),
+            *("--storage.tsdb.retention.time=1d", "--log.level=warn", "--web.enable-lifecycle"),
+        ]
+        self.process = Child("prometheus", command, log=folder / "prometheus.log", cwd=folder)
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        self.process.start()
+        self.process.wait_until(self._answers, "prometheus is ready", within=30)
+
+    def kill(self) -> None:
+        """As a machine that is switched off."""
+        self.process.kill()
+
+    def query(self, query: str) -> list[dict[str, Any]]:
+        """An instant query, for what a test asks itself."""
+        found: list[dict[str, Any]] = httpx.get(f"{self.url}/api/v1/query", params={"query": query}, timeout=10).json()[
+            "data"
+        ]["result"]
+        return found
+
+    def wait_for(self, query: str, what: str, *, within: float = 30) -> None:
+        """Wait until a query finds something."""
+        wait_until(lambda: bool(self.query(query)), what, within=within, every=0.2)
+
+    def _answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/-/ready", timeout=2).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+
+@contextlib.contextmanager
+def running_prometheus(
+    folder: Path, scrapes: Sequence[dict[str, Any]], *, interval: str = "1s"
+) -> Iterator[Prometheus]:
+    """With these `scrape_configs`."""
+    prometheus = Prometheus(folder, scrapes, interval)
+    try:
+        prometheus.start()
+        yield prometheus
+    finally:
+        prometheus.process.stop()
+
+
+def static(job: str, *targets: str, path: str = "/metrics", **labels: str) -> dict[str, Any]:
+    """A scrape of these addresses."""
+    return {"job_name": job, "metrics_path": path, "static_configs": [{"targets": list(targets), "labels": labels}]}
+
+
+def from_files(*files: Path) -> dict[str, Any]:
+    """A scrape of whom these files name, looked at each second: what a platform writes of itself."""
+    found = {"files": [str(file) for file in files], "refresh_interval": "1s"}
+    return {"job_name": "platform", "file_sd_configs": [found]}
