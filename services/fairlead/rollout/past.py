@@ -91,9 +91,9 @@ class PastWindows:
         kept = [window for window in found if window.gap is None or window.start >= noted]
         return kept if len(found) == 1 else [_without_latency(window) for window in kept]
 
-    def is_watched(self, window: Window) -> bool:
-        """Whether a look at its end says something about all of it."""
-        return window.gap is None and window.seconds <= self._short_s()
+    def is_watched(self, window: Window, now: datetime) -> bool:
+        """Whether a look now says something about all of it: it is short, and was over just now."""
+        return window.seconds <= self._short_s() and (now - window.end).total_seconds() <= self._short_s()
 
     def _short_s(self) -> float:
         """Scrapes and windows do not end together: nothing was missed up to here."""

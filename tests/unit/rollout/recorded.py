@@ -1,0 +1,151 @@
+"""Prometheus's HTTP API over samples that a test recorded: what a real one would say, and what it never should."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from fairlead.contracts.gateway import Role, stat_name
+from fairlead.contracts.latency import GRID_MS
+from fairlead.rollout.ports import Reading
+
+Labels = tuple[tuple[str, str], ...]
+_MATCHER = re.compile(r'(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"')
+
+
+@dataclass
+class Recorded:
+    """Samples by series, and how the server behaves."""
+
+    now: datetime
+    samples: dict[Labels, list[tuple[float, str]]] = field(default_factory=dict)
+    dropped: tuple[str, ...] = ()
+    """Metrics that a relabelling drops."""
+    skew_s: float = 0.0
+    """How far its clock is ahead."""
+    status: int = 200
+    body: str | None = None
+    """Said instead of an answer."""
+    warnings: tuple[str, ...] = ()
+    silent: bool = False
+    """Closes every connection."""
+    port: int = 0
+    tokens: list[str | None] = field(default_factory=list)
+
+    def scrape(self, reading: Reading, **extra: str) -> None:
+        """One gateway's page, now."""
+        for labels, value in _page(reading):
+            self.put({**labels, "instance": reading.gateway, "job": "fairlead-gateway", **extra}, value)
+
+    def put(self, labels: dict[str, str], value: float | str) -> None:
+        """One sample, now."""
+        if labels["__name__"] not in self.dropped:
+            at = (self.now + timedelta(seconds=self.skew_s)).timestamp()
+            self.samples.setdefault(tuple(sorted(labels.items())), []).append((at, str(value)))
+
+    def spoil(self, name: str, value: str) -> None:
+        """The newest samples of a metric become this."""
+        for labels, found in self.samples.items():
+            if dict(labels)["__name__"] == name:
+                found[-1] = (found[-1][0], value)
+
+    def answer(self, query: str, time: float | None) -> dict[str, Any]:
+        """What /api/v1/query says."""
+        if query == "time()":
+            now = (self.now + timedelta(seconds=self.skew_s)).timestamp()
+            return {"resultType": "scalar", "result": [now, str(now)]}
+        assert time is not None
+        found = re.fullmatch(r"(\w*)\{(.*)\}\[(\d+)ms\]", query)
+        assert found, f"not a raw selector: {query}"
+        matchers = [*_MATCHER.findall(found[2]), *([("__name__", "=", found[1])] if found[1] else [])]
+        result = []
+        for labels, samples in self.samples.items():
+            inside = [one for one in samples if time - int(found[3]) / 1000 <= one[0] <= time]
+            if inside and all(_fits(dict(labels).get(name, ""), how, what) for name, how, what in matchers):
+                result.append({"metric": dict(labels), "values": inside})
+        return {"resultType": "matrix", "result": result}
+
+
+def _fits(value: str, how: str, what: str) -> bool:
+    same = value == what if how in ("=", "!=") else re.fullmatch(what, value) is not None
+    return same if how in ("=", "=~") else not same
+
+
+def _page(reading: Reading) -> Iterator[tuple[dict[str, str], float]]:
+    """The reading as Envoy's /stats/prometheus spells it."""
+    yield {"__name__": "envoy_server_uptime"}, reading.uptime_s or 0.0
+    for key, counters in reading.clusters.items():
+        at = {"envoy_cluster_name": stat_name("~".join((key.role, key.namespace, key.model, key.version)))}
+        n, bad = counters.get("upstream_rq_completed", 0), counters.get("upstream_rq_5xx", 0)
+        yield {"__name__": "envoy_cluster_upstream_rq_completed", **at}, n
+        for name in ("upstream_rq_retry_success", "upstream_cx_destroy_remote_with_active_rq"):
+            yield {"__name__": f"envoy_cluster_{name}", **at}, counters.get(name, 0)
+        if n:
+            for code, value in (("2", n - bad), ("5", bad)):
+                yield {"__name__": "envoy_cluster_upstream_rq_xx", **at, "envoy_response_code_class": code}, value
+            for code, value in (("200", n - bad), ("500", bad)):
+                yield {"__name__": "envoy_cluster_upstream_rq", **at, "envoy_response_code": code}, value
+        if key.role in (Role.SPLIT, Role.AGGREGATE):
+            for bound, value in zip(GRID_MS, reading.latency.get(key, ()), strict=False):
+                yield {"__name__": "envoy_cluster_upstream_rq_time_bucket", **at, "le": str(bound)}, value
+        for address, (ok, failed) in reading.endpoints.get(key, {}).items():
+            host = {**at, "envoy_endpoint_address": address}
+            yield {"__name__": "envoy_cluster_endpoint_rq_success", **host}, ok
+            yield {"__name__": "envoy_cluster_endpoint_rq_error", **host}, failed
+
+
+@contextmanager
+def serving(recorded: Recorded) -> Iterator[Recorded]:
+    """On a loopback port, over real HTTP."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            recorded.tokens.append(self.headers.get("Authorization"))
+            if recorded.silent:
+                self.connection.close()
+                return
+            asked = parse_qs(urlsplit(self.path).query)
+            told: dict[str, Any] = {"status": "success"}
+            if recorded.body is None:
+                at = asked.get("time", [None])[0]
+                told["data"] = recorded.answer(asked["query"][0], float(at) if at else None)
+            if recorded.warnings:
+                told["warnings"] = list(recorded.warnings)
+            body = (json.dumps(told) if recorded.body is None else recorded.body).encode()
+            self.send_response(recorded.status)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+        def handle(self) -> None:
+            try:
+                super().handle()
+            except (OSError, ValueError):
+                self.close_connection = True
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, *_: object) -> None:
+            """A connection that a test broke."""
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        recorded.port = server.server_address[1]
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield recorded
+        server.shutdown()
+        thread.join()

@@ -1,0 +1,368 @@
+"""What goes wrong between gateways, Prometheus and us: rows of docs/failures.md, through the adapter and over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fairlead.contracts.action import ActionType
+from fairlead.contracts.prometheus import PrometheusSettings
+from fairlead.contracts.revision import Cause, Phase, Window
+from fairlead.contracts.route import Strategy
+from fairlead.errors import Unavailable
+from fairlead.rollout.analysis.prometheus_api import PrometheusApi
+from fairlead.rollout.analysis.prometheus_stats import PrometheusStats
+from fairlead.rollout.ports import Series
+from fairlead.rollout.reconcile import Engine
+from unit.rollout.recorded import Recorded, serving
+from unit.rollout.stage import STEPS, Stage
+
+COMPLETED = "envoy_cluster_upstream_rq_completed"
+
+
+class InProcess(PrometheusApi):
+    """The same answers without a socket, for a thousand looks."""
+
+    def __init__(self, recorded: Recorded) -> None:
+        super().__init__(PrometheusSettings(url="http://127.0.0.1:9"))
+        self._recorded = recorded
+
+    def now(self) -> datetime:
+        if self._recorded.silent:
+            raise Unavailable("nobody there")
+        return self._recorded.now
+
+    def samples(self, selector: str, since: datetime, until: datetime) -> Sequence[Series]:
+        span = round((until - since).total_seconds() * 1000)
+        found = self._recorded.answer(f"{selector}[{span}ms]", until.timestamp())["result"]
+        return [Series(one["metric"], [(at, float(value)) for at, value in one["values"]]) for one in found]
+
+
+class Watched:
+    """A stage whose gateways are scraped every five seconds, and an engine that knows only what was scraped."""
+
+    def __init__(self, recorded: Recorded, api: PrometheusApi | None = None) -> None:
+        self.stage, self.recorded, self._api = Stage(), recorded, api
+        self.unscraped: set[str] = set()
+        self.away = False
+        self.sources: list[PrometheusStats] = []
+        self.stage.engine = self.started()
+        self.stage.deploy(strategy=Strategy(steps=STEPS, min_requests=1000))
+        for _ in range(8):
+            self.settle()
+        self.stage.release("1.1.0")
+        while self.stage.head.table.weight != 500:
+            self.settle()
+        for _ in range(3):
+            self.serve()
+
+    def started(self) -> Engine:
+        url = f"http://127.0.0.1:{self.recorded.port}"
+        self.sources.append(PrometheusStats(PrometheusSettings(url=url, scrape_interval=5.0, timeout=5.0), self._api))
+        stage = self.stage
+        return Engine(
+            stage.store,
+            gateways=stage,
+            metrics=stage,
+            smoke=stage,
+            clock=lambda: stage.now,
+            log=stage.log.append,
+            history=self.sources[-1],
+            replays=True,
+        )
+
+    def settle(self) -> None:
+        self.tick()
+        self.stage.supervise()
+        self.stage.acknowledge()
+
+    def serve(self, *, good: int = 10, bad: int = 0) -> None:
+        """Five seconds of traffic."""
+        if self.stage.head.state.phase is Phase.CANARY:
+            self.stage.serve(self.stage.ref("1.1.0"), ok=good, bad=bad)
+            self.stage.serve(self.stage.ref("1.0.0"), ok=90)
+        self.tick()
+
+    def tick(self) -> None:
+        self.stage.wait(5)
+        self.recorded.now = self.stage.now
+        for reading in self.stage.read():
+            if reading.gateway not in self.unscraped:
+                self.recorded.scrape(reading)
+        if not self.away:
+            self.stage.engine.tick()
+
+    @property
+    def windows(self) -> list[Window]:
+        """All of the attempt."""
+        revisions = self.stage.store.revisions("iris", limit=50)
+        first = max(one.seq for one in revisions if one.cause is Cause.RELEASED)
+        taken = [window for one in revisions if one.seq > first for window in one.windows]
+        return [*taken, *self.stage.store.windows("iris")]
+
+    @property
+    def newest(self) -> Window:
+        return self.windows[-1]
+
+    def harm(self, window: Window | None = None) -> float:
+        return next(one.log_harm for one in (window or self.newest).evidence if one.gate == "errors")
+
+    def counted(self) -> bool:
+        told = (self.stage.store.status("iris") or {})["conditions"]
+        return next(bool(one["status"]) for one in told if one["type"] == "Counted")  # type: ignore[attr-defined]
+
+    def is_untouched(self, since: datetime, reason: str) -> None:
+        """Nothing that was scraped after `since` is evidence, and nothing moved for it."""
+        counted = [one for one in self.windows if one.gap is None]
+        assert self.newest.gap is not None
+        assert reason in self.newest.gap
+        assert (self.newest.candidate.n, self.newest.stable.n, self.harm()) == (0, 0, self.harm(counted[-1]))
+        assert counted[-1].end <= since
+        assert (self.stage.head.table.weight, self.counted()) == (500, False)
+
+    def is_made_good(self, requests: int) -> None:
+        """Nothing is missing between the counted windows, and they have all the candidate's answers."""
+        counted = [one for one in self.windows if one.gap is None and one.weight == 500]
+        assert counted
+        assert all(one.end == other.start for one, other in zip(counted, counted[1:], strict=False))
+        assert sum(one.candidate.n for one in counted) == requests
+
+
+def candidates(watched: Watched) -> int:
+    """What the gateways counted of the candidate, both of them, up to the last window."""
+    ok, bad = watched.stage.traffic[watched.stage.ref("1.1.0")]
+    return 2 * (ok + bad)
+
+
+@pytest.fixture
+def recorded() -> Iterator[Recorded]:
+    with serving(Recorded(Stage().now)) as recorded:
+        yield recorded
+
+
+@pytest.fixture
+def watched(recorded: Recorded) -> Iterator[Watched]:
+    watched = Watched(recorded)
+    yield watched
+    for source in watched.sources:
+        source.close()
+
+
+def until_settled(watched: Watched) -> None:
+    """Two windows without traffic: what was scraped last is counted."""
+    for _ in range(2):
+        watched.tick()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (COMPLETED, "NaN"),
+        (COMPLETED, "+Inf"),
+        (COMPLETED, "-1"),
+        (COMPLETED, "2.5"),
+        ("envoy_cluster_endpoint_rq_error", "NaN"),
+        ("envoy_server_uptime", "NaN"),
+    ],
+)
+def test_a_sample_that_is_no_count_spoils_its_scrape_and_the_next_one_tells_what_was_missed(
+    watched: Watched, name: str, value: str
+) -> None:
+    before, since = watched.harm(), watched.stage.now
+    watched.stage.serve(watched.stage.ref("1.1.0"), ok=5, bad=5)
+    watched.stage.serve(watched.stage.ref("1.0.0"), ok=90)
+    watched.away = True
+    watched.tick()
+    watched.recorded.spoil(name, value)
+    watched.away = False
+    # Its own time is over, and the scrape is the last one there is.
+    watched.stage.wait(3)
+    watched.recorded.now = watched.stage.now
+    watched.stage.engine.tick()
+    watched.is_untouched(since, "which is no count" if name != "envoy_server_uptime" else "envoy_server_uptime is nan")
+    watched.stage.wait(-3)
+    for _ in range(3):
+        watched.tick()
+    watched.is_made_good(candidates(watched))
+    assert watched.harm() > before
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"body": ""}, "answers nonsense"),
+        ({"body": "<html>not found</html>", "status": 404}, "answers nonsense"),
+        ({"body": "{}"}, "no reason given"),
+        ({"body": '{"status": "error", "error": "query timed out"}', "status": 503}, "503: query timed out"),
+        ({"body": '{"status": "success", "data": {"resultType": "vector", "result": []}}'}, "a vector where"),
+        ({"body": "[]"}, "answers nonsense"),
+        ({"body": "no", "status": 401}, "refuses us (401)"),
+        ({"warnings": ("store gateway 2 did not answer",)}, "answers in part: store gateway 2"),
+        ({"silent": True}, "does not answer"),
+    ],
+)
+def test_an_answer_that_is_none_is_no_evidence_and_what_was_missed_is_replayed(
+    watched: Watched, change: dict[str, object], reason: str
+) -> None:
+    before, since = watched.harm(), watched.stage.now
+    good = {name: getattr(watched.recorded, name) for name in change}
+    for name, value in change.items():
+        setattr(watched.recorded, name, value)
+    for _ in range(4):
+        watched.serve(good=8, bad=2)
+    watched.is_untouched(since, reason)
+    for name, value in good.items():
+        setattr(watched.recorded, name, value)
+    noted = len(watched.windows)
+    until_settled(watched)
+    replayed = [one for one in watched.windows[noted:] if one.gap is None]
+    assert len(replayed) >= 4, "the windows that they were"
+    watched.is_made_good(candidates(watched))
+    assert watched.harm() > before
+
+
+def test_an_empty_answer_is_not_taken_for_no_traffic(watched: Watched) -> None:
+    since = watched.stage.now
+    kept, watched.recorded.samples = watched.recorded.samples, {}
+    watched.unscraped = {"e1", "e2"}
+    watched.serve(good=9, bad=1)
+    watched.is_untouched(since, "no scrape of a gateway")
+    watched.recorded.samples, watched.unscraped = kept, set()
+    for _ in range(2):
+        watched.serve()
+    until_settled(watched)
+    watched.is_made_good(candidates(watched))
+
+
+def test_stale_samples_are_not_taken_for_no_traffic_and_one_window_tells_it_afterwards(watched: Watched) -> None:
+    since = watched.stage.now
+    watched.unscraped = {"e1", "e2"}
+    for _ in range(8):
+        watched.serve(bad=1)
+    watched.is_untouched(since, "")
+    watched.unscraped = set()
+    watched.serve()
+    until_settled(watched)
+    watched.is_made_good(candidates(watched))
+    assert max(one.candidate.n for one in watched.windows) > 8 * 20
+
+
+def test_half_of_the_gateways_unscraped_is_one_gap_and_then_the_others_count_alone(watched: Watched) -> None:
+    watched.unscraped = {"e2"}
+    for _ in range(10):
+        watched.serve(bad=1)
+    gaps = [one.gap for one in watched.windows if one.gap]
+    assert gaps.count("gateway e2 did not tell its counters") == 1
+    assert (watched.newest.gap, watched.newest.candidate.n) == (None, 11)
+    assert watched.counted()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "envoy_cluster_endpoint_rq_success",
+        "envoy_cluster_endpoint_rq_error",
+        "envoy_cluster_upstream_rq_xx",
+        "envoy_cluster_upstream_rq",
+        "envoy_cluster_upstream_rq_retry_success",
+        "envoy_cluster_upstream_cx_destroy_remote_with_active_rq",
+    ],
+)
+def test_a_scrape_with_a_part_missing_is_no_evidence_and_starves_nobody(watched: Watched, name: str) -> None:
+    since = watched.stage.now
+    watched.recorded.dropped = (name,)
+    for _ in range(20):
+        watched.serve()
+    watched.is_untouched(since, f"{name}")
+    assert "was not scraped" in str(watched.newest.gap)
+    assert watched.stage.head.state.phase is Phase.CANARY
+
+
+def test_two_scrapers_of_one_gateway_are_not_counted_as_two(watched: Watched) -> None:
+    since = watched.stage.now
+    for reading in watched.stage.read():
+        watched.recorded.scrape(reading, replica="b")
+    watched.serve(bad=5)
+    watched.is_untouched(since, "twice: prometheus.selector must leave one")
+
+
+@pytest.mark.parametrize(("skew_s", "told"), [(60, "60 s ahead of ours"), (-60, "60 s behind ours")])
+def test_a_clock_that_differs_is_no_evidence(watched: Watched, skew_s: float, told: str) -> None:
+    since = watched.stage.now
+    watched.recorded.skew_s = skew_s
+    for _ in range(3):
+        watched.serve(bad=5)
+    watched.is_untouched(since, told)
+
+
+def test_a_gateway_that_was_restarted_is_one_gap_and_no_fall_is_counted(watched: Watched) -> None:
+    watched.stage.since["e2"] = watched.stage.now
+    watched.serve()
+    until_settled(watched)
+    assert [one.gap for one in watched.windows if one.gap][-1] == "gateway e2 was restarted"
+
+
+def test_a_restart_of_the_control_plane_is_made_good_as_the_windows_that_were_missed(watched: Watched) -> None:
+    last, before = watched.newest, watched.harm()
+    watched.away = True
+    for _ in range(12):
+        watched.serve(good=9, bad=1)
+    watched.stage.engine, watched.away = watched.started(), False
+    watched.tick()
+    back = [one for one in watched.windows if one.start >= last.end]
+    assert [one.gap for one in back] == [None] * len(back)
+    assert len(back) >= 11
+    assert all(one.seconds == 5 for one in back)
+    watched.is_made_good(candidates(watched))
+    assert watched.harm() > before
+
+
+def test_a_candidate_that_went_bad_while_nobody_watched_is_rolled_back_at_the_first_look(watched: Watched) -> None:
+    watched.away = True
+    for _ in range(12):
+        watched.serve(good=4, bad=6)
+    watched.stage.engine, watched.away = watched.started(), False
+    watched.tick()
+    assert (watched.stage.head.cause, watched.stage.head.table.weight) == (Cause.ROLLED_BACK, 0)
+
+
+def test_a_person_rolls_back_while_prometheus_is_away(watched: Watched) -> None:
+    watched.recorded.silent = True
+    watched.serve()
+    watched.stage.ask(ActionType.ROLLBACK)
+    watched.stage.tick()
+    assert (watched.stage.head.cause, watched.stage.head.table.weight) == (Cause.ROLLED_BACK, 0)
+
+
+def test_a_token_is_read_anew_and_a_missing_file_is_named(recorded: Recorded, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("one\n")
+    source = PrometheusStats(PrometheusSettings(url=f"http://127.0.0.1:{recorded.port}", bearer_token_file=str(token)))
+    source.clock()
+    token.write_text("two")
+    source.clock()
+    assert recorded.tokens == ["Bearer one", "Bearer two"]
+    token.unlink()
+    with pytest.raises(Exception, match="bearerTokenFile .* cannot be read"):
+        source.clock()
+    source.close()
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.lists(st.sampled_from(["fine", "silent", "away", "restarted"]), min_size=3, max_size=16))
+def test_whatever_is_missed_everything_is_counted_once(days: list[str]) -> None:
+    recorded = Recorded(Stage().now)
+    watched = Watched(recorded, InProcess(recorded))
+    for day in days:
+        recorded.silent, watched.away = day == "silent", day == "away"
+        if day == "restarted":
+            watched.stage.engine = watched.started()
+        watched.serve()
+    recorded.silent = watched.away = False
+    until_settled(watched)
+    watched.is_made_good(candidates(watched))
