@@ -82,7 +82,7 @@ def newest(
     number = max((number for number, found in windows.items() if found), default=-1)
     if number < 0:
         return None
-    found, numbers = tuple(windows[number]), said.get(number, {})
+    found, numbers = _in_time(windows[number]), said.get(number, {})
     return Attempt(
         model,
         number,
@@ -91,6 +91,16 @@ def newest(
         tuple(_lines(found, numbers, "log_safe", "safe_at")),
         tuple(mark for mark in marks.get(number, ()) if found[0].start <= mark.at),
     )
+
+
+def _in_time(windows: Sequence[Window]) -> tuple[Window, ...]:
+    """As time went: a gap that was made good by windows replayed later is not drawn beside them."""
+    found: list[Window] = []
+    for window in windows:
+        while found and found[-1].gap is not None and found[-1].end > window.start:
+            found.pop()
+        found.append(window)
+    return tuple(found)
 
 
 def _attempt_before(revision: Revision) -> int:
