@@ -8,11 +8,52 @@ from typing import Any
 import pytest
 
 from fairlead.contracts.action import ActionType
+from fairlead.contracts.prometheus import MetricSettings, PrometheusSettings
+from fairlead.control.cluster import Facts
 from fairlead.routing.envoy.bootstrap import rest_bootstrap
 from fairlead.routing.snapshot import Endpoint
 from support.helm import Object, Refused, notes, pod_of, render
 
 ADMIN_PORT = 9901
+
+
+# metrics
+
+
+def told_of_metrics(values: dict[str, Any]) -> MetricSettings | None:
+    rendered = render("platform", values, release="edge", namespace="serving")
+    [container] = pod_of(rendered.one("Deployment", "edge-control-plane"))["containers"]
+    found = [one["value"] for one in container["env"] if one["name"] == "FAIRLEAD_METRICS"]
+    return Facts.from_environment({**FACTS, "FAIRLEAD_METRICS": found[0]}).metrics if found else None
+
+
+FACTS = {"FAIRLEAD_NAMESPACE": "serving", "FAIRLEAD_RELEASE": "edge", "POD_NAME": "p", "POD_IP": "10.0.0.1"}
+
+
+def test_without_a_prometheus_the_gateways_are_asked_and_nothing_is_said() -> None:
+    assert told_of_metrics({}) is None
+
+
+def test_the_scrapes_of_the_pod_monitor_are_what_is_asked_for() -> None:
+    url = "http://prometheus.monitoring:9090"
+    told = told_of_metrics({"prometheus": {"url": url}, "podMonitor": {"interval": "5s"}})
+    assert told is not None
+    assert told.source == "gateways"
+    assert told.prometheus == PrometheusSettings(
+        url=url, selector='job="serving/edge-gateway"', gateway_label="pod", scrape_interval=5.0
+    )
+
+
+def test_every_setting_of_prometheus_reaches_the_control_plane() -> None:
+    settings = {"url": "https://thanos:10902/x", "selector": 'cluster="a"', "gatewayLabel": "instance"}
+    settings |= {"scrapeInterval": "1m", "timeout": "500ms", "bearerTokenFile": "/t/token", "caFile": "/t/ca"}
+    told = told_of_metrics({"metricSource": "prometheus", "prometheus": settings})
+    assert told == MetricSettings.model_validate({"source": "prometheus", "prometheus": settings})
+
+
+def test_prometheus_as_the_source_must_be_somewhere() -> None:
+    with pytest.raises(Refused, match="prometheus.url must say where it is"):
+        render("platform", {"metricSource": "prometheus"})
 
 
 # the gateway

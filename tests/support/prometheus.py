@@ -40,7 +40,7 @@ class Prometheus:
         self.url = f"http://127.0.0.1:{self.port}"
         timing = {"scrape_interval": interval, "scrape_timeout": interval}
         (folder / "prometheus.yml").write_text(yaml.safe_dump({"global": timing, "scrape_configs": list(scrapes)}))
-        command = [
+        command: list[str | Path] = [
             *(find_prometheus(), f"--config.file={folder / 'prometheus.yml'}"),
             *(f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address=127.0.0.1:{self.port}"),
             *("--storage.tsdb.retention.time=1d", "--log.level=warn", "--web.enable-lifecycle"),

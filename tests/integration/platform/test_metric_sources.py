@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from fairlead.contracts.revision import Cause, Window
+from fairlead.contracts.revision import Cause, Tally, Window
+from support.faults import folders
 from support.load.open_loop import OpenLoop
 from support.platform import Platform, doublers, running_platform, users
 from support.processes import wait_until
@@ -24,13 +25,15 @@ RATE = 20
 AWAY_S = 18.0
 """Longer than three windows."""
 STEPS = [{"weight": 5000, "minDuration": "10m"}]
-REFUSED = {
-    "name": "custom-refused",
+FAILED = {
+    "name": "custom-failed",
     "promql": {
-        "bad": 'fairlead_model_requests_total{model="$model",version="$version",protocol="predict",code=~"4.."}',
+        "bad": 'fairlead_model_requests_total{model="$model",version="$version",protocol="predict",code=~"5.."}',
         "total": 'fairlead_model_requests_total{model="$model",version="$version",protocol="predict"}',
     },
 }
+ALONE = [FAILED, *({"name": name, "role": "off"} for name in ("errors", "starved", "rejections"))]
+"""Nobody else sees it: the gateway's own counters are not asked."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("sources")
     models: dict[str, dict[str, Any]] = {}
     for name in ("cut", "killed", "restarted", "mine"):
-        gates = [REFUSED] if name == "mine" else []
+        gates = ALONE if name == "mine" else []
         models |= doublers(
             folder, "1.0.0", "1.1.0", model=name, strategy={"steps": STEPS, "minRequests": 0, "gates": gates}
         )
@@ -148,16 +151,21 @@ def test_what_the_control_plane_missed_is_evidence_when_it_is_back(world: World)
 
 
 def test_a_custom_gate_counts_the_models_own_metric_and_rolls_back(world: World) -> None:
-    folder = world.platform.folder / "models" / "mine" / "1.1.0"
-    source = (folder / "model.py").read_text()
-    assert "le=1000" in source
-    with OpenLoop(world.platform.url, rate=RATE, seconds=120, request=users("mine"), accepted=(200, 422)):
+    with OpenLoop(world.platform.url, rate=RATE, seconds=150, request=users("mine")):
         world.release("mine")
-        tallies = [one.custom["custom-refused"] for one in world.windows("mine") if "custom-refused" in one.custom]
-        counted = [one for one in tallies if one.gap is None]
-        assert counted
-        assert sum(one.arms.candidate.n for one in counted) > 0
-        assert all(one.arms.candidate.bad == 0 for one in counted)
+        world.wait(lambda: sum(one.arms.candidate.n for one in tallies(world)) > 50, "it has counted", within=40)
+        assert not any(one.arms.candidate.bad for one in tallies(world))
+        folders.behave(world.platform.folder / "models" / "mine" / "1.1.0", fail=0.5)
+        world.wait(lambda: world.platform.head("mine").cause is Cause.ROLLED_BACK, "it is rolled back", within=60)
+    head = world.platform.head("mine")
+    assert "custom-failed: 1.1.0 has more of custom-failed bad than 1.0.0" in head.reason
+    (check,) = [one for one in head.evidence if one.gate == "custom-failed"]
+    assert check.numbers["candidate_bad"] > check.numbers["stable_bad"] == 0
+
+
+def tallies(world: World) -> list[Tally]:
+    told = [one.custom["custom-failed"] for one in world.windows("mine") if "custom-failed" in one.custom]
+    return [one for one in told if one.gap is None]
 
 
 def test_when_prometheus_dies_the_weight_stays_and_a_person_still_rolls_back(world: World) -> None:

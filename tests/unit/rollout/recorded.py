@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ class Recorded:
     warnings: tuple[str, ...] = ()
     silent: bool = False
     """Closes every connection."""
+    hang_s: float = 0.0
     port: int = 0
     tokens: list[str | None] = field(default_factory=list)
 
@@ -57,18 +59,18 @@ class Recorded:
             if dict(labels)["__name__"] == name:
                 found[-1] = (found[-1][0], value)
 
-    def answer(self, query: str, time: float | None) -> dict[str, Any]:
+    def answer(self, query: str, at: float | None) -> dict[str, Any]:
         """What /api/v1/query says."""
         if query == "time()":
             now = (self.now + timedelta(seconds=self.skew_s)).timestamp()
             return {"resultType": "scalar", "result": [now, str(now)]}
-        assert time is not None
+        assert at is not None
         found = re.fullmatch(r"(\w*)\{(.*)\}\[(\d+)ms\]", query)
         assert found, f"not a raw selector: {query}"
         matchers = [*_MATCHER.findall(found[2]), *([("__name__", "=", found[1])] if found[1] else [])]
         result = []
         for labels, samples in self.samples.items():
-            inside = [one for one in samples if time - int(found[3]) / 1000 <= one[0] <= time]
+            inside = [one for one in samples if at - int(found[3]) / 1000 <= one[0] <= at]
             if inside and all(_fits(dict(labels).get(name, ""), how, what) for name, how, what in matchers):
                 result.append({"metric": dict(labels), "values": inside})
         return {"resultType": "matrix", "result": result}
@@ -111,14 +113,15 @@ def serving(recorded: Recorded) -> Iterator[Recorded]:
 
         def do_GET(self) -> None:
             recorded.tokens.append(self.headers.get("Authorization"))
+            time.sleep(recorded.hang_s)
             if recorded.silent:
                 self.connection.close()
                 return
             asked = parse_qs(urlsplit(self.path).query)
             told: dict[str, Any] = {"status": "success"}
             if recorded.body is None:
-                at = asked.get("time", [None])[0]
-                told["data"] = recorded.answer(asked["query"][0], float(at) if at else None)
+                moment = asked.get("time", [None])[0]
+                told["data"] = recorded.answer(asked["query"][0], float(moment) if moment else None)
             if recorded.warnings:
                 told["warnings"] = list(recorded.warnings)
             body = (json.dumps(told) if recorded.body is None else recorded.body).encode()

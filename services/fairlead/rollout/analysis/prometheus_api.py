@@ -5,11 +5,11 @@ Never rate() or increase(): they extrapolate to the edges of a range, and what t
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import json
 import math
 import ssl
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,8 @@ from fairlead.errors import Unavailable
 from fairlead.rollout.ports import Series
 
 MAX_BYTES = 64 << 20
+REST_S = 1.0
+"""After an answer that did not come in time nothing is asked for a moment: many routes must not wait one by one."""
 _MILLISECOND = 0.001
 
 
@@ -34,6 +36,7 @@ class PrometheusApi:
         self._tls = found.scheme == "https"
         self._host, self._port = found.hostname or "", found.port
         self._http: http.client.HTTPConnection | None = None
+        self._hung_at = -REST_S
 
     def now(self) -> datetime:
         """Its clock."""
@@ -55,6 +58,8 @@ class PrometheusApi:
             self._http = None
 
     def _ask(self, query: str, kind: str) -> list[Any]:
+        if time.monotonic() - self._hung_at < REST_S:
+            raise Unavailable("Prometheus does not answer: timed out a moment ago")
         try:
             status, text = self._get(f"{self._prefix}/api/v1/query?{query}")
             if status in (http.client.UNAUTHORIZED, http.client.FORBIDDEN):
@@ -62,6 +67,8 @@ class PrometheusApi:
             return _result(json.loads(text), status, kind)
         except (OSError, http.client.HTTPException) as error:
             self.close()
+            if isinstance(error, TimeoutError):
+                self._hung_at = time.monotonic()
             raise Unavailable(f"Prometheus does not answer: {_said(error)}") from error
         except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
             self.close()
@@ -133,7 +140,6 @@ def _token(file: str) -> str:
 
 
 def _said(error: Exception) -> str:
-    with contextlib.suppress(AttributeError):
-        if isinstance(error, OSError) and error.strerror:
-            return error.strerror
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     return str(error) or type(error).__name__

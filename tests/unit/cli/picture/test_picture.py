@@ -89,6 +89,13 @@ class TestTheAttempt:
         assert found is not None
         assert (found.number, found.harm[0].log_e, found.harm[0].enough) == (2, (1.0,), ENOUGH)
 
+    def test_a_gap_that_was_made_good_later_is_not_drawn(self) -> None:
+        gaps, replayed = [a_window(at, gap="away") for at in (1, 2, 3)], [a_window(at, errors=at) for at in (1, 2)]
+        found = newest("iris", rolled_back([a_window(0), *gaps, *replayed, a_window(4)]), (), ())
+        assert found is not None
+        assert [one.gap for one in found.windows] == [None] * 4
+        assert [one.end for one in found.windows] == sorted(one.end for one in found.windows)
+
     def test_without_windows_there_is_nothing_to_draw(self) -> None:
         assert newest("iris", [a_revision(1, Cause.CREATED, attempt=0)], (), ()) is None
 

@@ -1,0 +1,29 @@
+"""What a supervisor writes down of whom it runs."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fairlead.contracts.instance import Instance
+from fairlead.contracts.platform import ControlSettings, GatewaySettings, Run
+from fairlead.contracts.route import VersionSpec
+from fairlead.local.state import StateFolder
+from fairlead.local.supervisor import targets
+
+
+def test_prometheus_is_told_of_the_gateway_and_of_every_instance(tmp_path: Path) -> None:
+    run = Run(pid=1, gateway=GatewaySettings(), control=ControlSettings(), admin_port=9901)
+    ref = VersionSpec(source="/m").ref("1.0.0")
+    instance = Instance(
+        id="i", model="iris", ref=ref, host="127.0.0.1", port=8000, ready=True, observed_at=datetime.now(UTC)
+    )
+    folder = StateFolder(tmp_path / "state")
+    folder.create()
+    folder.write_targets(targets(run, [instance]))
+    gateway, model = json.loads((folder.root / "prometheus-targets.json").read_text())
+    assert gateway["targets"] == ["127.0.0.1:9901"]
+    assert gateway["labels"] == {"job": "fairlead-gateway", "__metrics_path__": "/stats/prometheus"}
+    assert model["targets"] == ["127.0.0.1:8000"]
+    assert model["labels"] == {"job": "fairlead-model", "namespace": "default", "identity": ref.identity}
