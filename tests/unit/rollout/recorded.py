@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -115,7 +116,8 @@ def serving(recorded: Recorded) -> Iterator[Recorded]:
             recorded.tokens.append(self.headers.get("Authorization"))
             time.sleep(recorded.hang_s)
             if recorded.silent:
-                self.connection.close()
+                self.close_connection = True
+                self.connection.shutdown(socket.SHUT_RDWR)
                 return
             asked = parse_qs(urlsplit(self.path).query)
             told: dict[str, Any] = {"status": "success"}
