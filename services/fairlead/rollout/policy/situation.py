@@ -63,7 +63,8 @@ class Situation:
         watched = sum(window.seconds for window in mine[1:] if window.ready is not None)
         if mine and mine[0].ready is not None and _began_in(mine[0], entered):
             watched += min(mine[0].seconds, (mine[0].end - entered).total_seconds())
-        since = max(entered, windows[-1].end) if windows else entered
+        # Not the newest's alone: what is replayed after a gap is older than the gap.
+        since = max([entered, *(window.end for window in windows)])
         return watched + max(0.0, (self.observation.now - since).total_seconds())
 
     @property
