@@ -18,7 +18,7 @@ from fairlead.contracts.route import Route, VersionRef
 from fairlead.contracts.table import Table
 from fairlead.rollout.analysis.counts import CHANGED, Counted, Gap, comparable, count
 from fairlead.rollout.analysis.cuts import Cut, Cutter
-from fairlead.rollout.analysis.recall import SETTLE_S
+from fairlead.rollout.analysis.recall import BEHIND_S, SETTLE_S
 from fairlead.rollout.analysis.shadows import Compare, Matched, Shadows
 from fairlead.rollout.past import PastWindows, Settled, Stretch, Tallies, ask
 from fairlead.rollout.policy.evidence import AGREEMENT, weigh
@@ -97,7 +97,8 @@ class Observer:
         look = Look(now, now + self._ahead, tuple(self._gateways.gateways()), tuple(self._store.instances()))
         self._answers.listen(self._wanted)
         self._wanted = {}
-        slot = int((look.until.timestamp() - (SETTLE_S if self._replayed else 0)) // self._window_s)
+        behind_s = SETTLE_S + BEHIND_S if self._replayed is not None else 0.0
+        slot = int((look.until.timestamp() - behind_s) // self._window_s)
         if slot == self._slot:
             return look
         self._slot = slot

@@ -380,3 +380,9 @@ def test_whatever_is_missed_everything_is_counted_once(days: list[str]) -> None:
     recorded.silent = watched.away = False
     until_settled(watched)
     watched.is_made_good(candidates(watched))
+
+
+def test_authorities_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    settings = PrometheusSettings(url="https://127.0.0.1:9", ca_file=str(tmp_path / "none.pem"))
+    with pytest.raises(Unavailable, match=r"prometheus\.caFile .*none\.pem cannot be used: No such file"):
+        PrometheusStats(settings).clock()

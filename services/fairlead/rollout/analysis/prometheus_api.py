@@ -105,7 +105,11 @@ class PrometheusApi:
         timeout = self._settings.timeout
         if not self._tls:
             return http.client.HTTPConnection(self._host, self._port, timeout=timeout)
-        context = ssl.create_default_context(cafile=self._settings.ca_file or None)
+        file = self._settings.ca_file
+        try:
+            context = ssl.create_default_context(cafile=file or None)
+        except OSError as error:
+            raise Unavailable(f"prometheus.caFile {file} cannot be used: {_said(error)}") from error
         return http.client.HTTPSConnection(self._host, self._port, timeout=timeout, context=context)
 
 

@@ -16,6 +16,8 @@ from fairlead.rollout.ports import Reading
 
 SETTLE_S = 2.0
 """A scrape carries the time at which it began, and is there only when it has ended."""
+BEHIND_S = 0.5
+"""So much may its clock be behind ours before windows are seen a look later than they could be."""
 KEEP = 2.5
 """A scrape speaks for so many intervals: one may be missed, of two nobody knows why."""
 SKEW_S = 5.0
