@@ -6,30 +6,47 @@ Not named `statistics`: a script's folder comes first on Python's path, and the 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fairlead.rollout import analysis
 from fairlead.rollout.analysis import several
 from fairlead.rollout.analysis.comparison import UNKNOWN, Margins
 from support import proof
+from support.kept import Row, Rows, digest_of
 from support.rollouts import rules
 from support.rollouts.rules import ALPHA, Ints
-from support.rollouts.world import IID, NUISANCES, WINDOW_S, WINDOWS, Cell, Counted, play, play_classes, play_latency
+from support.rollouts.world import (
+    IID,
+    NUISANCES,
+    WINDOW_S,
+    WINDOWS,
+    Cell,
+    Counted,
+    Floats,
+    play,
+    play_classes,
+    play_latency,
+)
 
 TITLE = "simulated rollouts: false alarms and time to roll back"
 SEED = 20261121
 SHARE = 1 / 3
 """What one of three gates of equal weight may spend of the release's alpha; 1 is a gate that has all of it."""
 OURS, WHOLE, BARE = "fairlead, a third of alpha", "fairlead, all of alpha", "fairlead, no margin"
-WIDER = (0.005, 0.01, 0.02)
+WIDER = (0.005, 0.01, 0.02, 0.05)
 """Floors of the margin that are tried where failures come in clumps."""
+WATCHED = 6
+"""Windows of stable alone, half a minute: what a candidate's pods take to start, about."""
 BOUNDARIES = np.array([0.008, 0.032, 0.128, 0.512, 2.048])
 MIX, MOVED = np.array([0.6, 0.3, 0.1]), np.array([0.45, 0.3, 0.25])
 TOLERATED = 0.03
+BUILD = Path(__file__).resolve().parents[2] / "build"
 
 
 @dataclass(frozen=True)
@@ -115,20 +132,17 @@ def judged(cell: Cell, counted: Counted, rivals: Sequence[str], *, bare: bool = 
     return [outcome(name, first, counted, excess) for name, first in firsts.items()]
 
 
-def false_alarms(plan: Plan, found: proof.Findings) -> None:
+def false_alarms(plan: Plan, rows: Rows, found: proof.Findings) -> None:
     """A/A: both versions are the same, and whoever rolls back is wrong."""
-    rows: list[dict[str, Any]] = []
+    cells = [
+        Cell(rps, baseline, baseline, nuisance)
+        for nuisance in plan.nuisances
+        for rps in plan.rates
+        for baseline in plan.baselines
+    ]
+    found.numbers["aa"] = kept = rows.all("false alarms", _each(cells, partial(_alarm, plan)))
     for nuisance in plan.nuisances:
-        for rps in plan.rates:
-            for baseline in plan.baselines:
-                cell = Cell(rps, baseline, baseline, nuisance)
-                counted = play(cell, plan.rollouts, SEED)
-                rows.append(_row(cell, judged(cell, counted, plan.rivals)))
-                if nuisance not in IID:
-                    rows[-1]["widerMargin"] = {str(floor): _alarms(counted, floor) for floor in WIDER}
-    found.numbers["aa"] = rows
-    for nuisance in plan.nuisances:
-        mine = [row for row in rows if row["nuisance"] == nuisance]
+        mine = [row for row in kept if row["nuisance"] == nuisance]
         worst = max(mine, key=lambda row: _of(row, WHOLE)["rolledBack"])
         share = _of(worst, WHOLE)["rolledBack"]
         what = f"A/A, {nuisance}: rolled back wrongly, worst of {len(mine)} cells"
@@ -136,21 +150,40 @@ def false_alarms(plan: Plan, found: proof.Findings) -> None:
             found.claim(what, f"at most {ALPHA:.0%}", f"{share:.1%}", share <= ALPHA)
         else:
             found.told(f"{what}, default margin", f"{share:.1%} ({worst['rps']:g}/s, {worst['baseline']:.1%})")
-            found.told(f"A/A, {nuisance}: margin for at most {TOLERATED:.0%} in every cell", _enough(mine))
-        for rule in plan.rivals:
-            rival = max(_of(row, rule)["rolledBack"] for row in mine)
-            found.told(f"A/A, {nuisance}: {rule}, worst cell", f"{rival:.1%}")
+            watched = max(row["watchedFirst"][str(Margins().floor)] for row in mine)
+            found.told(
+                f"A/A, {nuisance}: the same when stable was watched for {WATCHED * WINDOW_S} s before", f"{watched:.1%}"
+            )
+            what = f"A/A, {nuisance}: margin for at most {TOLERATED:.0%} in every cell"
+            found.told(what, _enough(mine, "widerMargin"))
+            found.told(f"{what}, stable watched before", _enough(mine, "watchedFirst"))
+        worst_of = {rule: max(_of(row, rule)["rolledBack"] for row in mine) for rule in plan.rivals}
+        others = "; ".join(f"{rule}: {share:.1%}" for rule, share in worst_of.items())
+        found.told(f"A/A, {nuisance}: the others, worst cell of each", others)
 
 
-def power(plan: Plan, found: proof.Findings) -> None:
+def _alarm(plan: Plan, cell: Cell) -> Row:
+    counted = play(cell, plan.rollouts, SEED)
+    row = _row(cell, judged(cell, counted, plan.rivals))
+    if cell.nuisance in IID:
+        return row
+    watched = counted.watched_first(WATCHED)
+    return {
+        **row,
+        "widerMargin": _until_enough(counted),
+        "watchedFirst": _until_enough(watched),
+    }
+
+
+def power(plan: Plan, rows: Rows, found: proof.Findings) -> None:
     """Errors at 10 % of the traffic, from a baseline of 0.2 %."""
-    rows = []
-    for rps in plan.rates:
-        for bad in plan.worse:
-            cell = Cell(rps, 0.002, bad)
-            rows.append(_row(cell, judged(cell, play(cell, plan.rollouts, SEED), plan.rivals)))
-    found.numbers["errors"] = rows
-    asked = next(row for row in rows if row["rps"] == 20 and row["bad"] == 0.05)
+    cells = [Cell(rps, 0.002, bad) for rps in plan.rates for bad in plan.worse]
+
+    def row_of(cell: Cell) -> Row:
+        return _row(cell, judged(cell, play(cell, plan.rollouts, SEED), plan.rivals))
+
+    found.numbers["errors"] = kept = rows.all("errors", _each(cells, row_of))
+    asked = next(row for row in kept if row["rps"] == 20 and row["bad"] == 0.05)
     seconds = _of(asked, OURS)["seconds"]
     found.claim(
         "20/s, 10 %, errors 0.2 -> 5 %: median seconds to roll back",
@@ -158,35 +191,50 @@ def power(plan: Plan, found: proof.Findings) -> None:
         f"{seconds:g}" if seconds else "never",
         seconds is not None and seconds <= 90,
     )
-    for row in rows:
+    for row in kept:
         ours = _of(row, OURS)
         found.told(f"{row['cell']}: fairlead", _told(ours))
-        for rule in plan.rivals:
-            rival = _of(row, rule)
-            if (rival["seconds"] or 9e9) < (ours["seconds"] or 9e9):
-                found.told(f"{row['cell']}: sooner with {rule}", _told(rival))
+        sooner = [one for one in (_of(row, rule) for rule in plan.rivals) if _seconds(one) < _seconds(ours)]
+        if sooner:
+            told = "; ".join(f"{one['rule']}: {_told(one)}" for one in sooner)
+            found.told(f"{row['cell']}: sooner", told)
 
 
-def other_gates(plan: Plan, found: proof.Findings) -> None:
+def clumped_power(plan: Plan, rows: Rows, found: proof.Findings) -> None:
+    """What it costs that clumps are taken for clumps: the same faults where both versions' failures come in them."""
+    nuisances = [one for one in plan.nuisances if one not in IID]
+    cells = [
+        Cell(rps, baseline, bad, nuisance)
+        for nuisance in nuisances
+        for rps in plan.rates
+        for baseline, bad in ((0.002, 0.05), (0.01, 0.1), (0.05, 0.5))
+    ]
+
+    def row_of(cell: Cell) -> Row:
+        return _row(cell, judged(cell, play(cell, plan.rollouts, SEED), (), bare=False))
+
+    found.numbers["clumpedErrors"] = kept = rows.all("clumped errors", _each(cells, row_of))
+    for row in kept:
+        found.told(f"{row['cell']}: fairlead", _told(_of(row, OURS)))
+
+
+def other_gates(plan: Plan, rows: Rows, found: proof.Findings) -> None:
     """Doubled latency, a class mix that moved, a renamed field; and that none of it is seen where nothing happened."""
-    rows = []
-    for rps in plan.rates:
-        cell = Cell(rps, 0.002, 0.002)
-        for name, slower in (("latency as before", 1.0), ("latency doubled", 2.0)):
-            counted = play_latency(cell, slower, BOUNDARIES, plan.rollouts, SEED)
-            rows.append({"what": name, "rps": rps, **_latency(counted)})
-        for name, mix in (("classes as before", MIX), ("a class moved by 15 points", MOVED)):
-            counted = play_classes(cell, MIX, mix, plan.rollouts, SEED)
-            first = rules.evidence(
-                counted, margins=Margins(floor=0.05), shares=(SHARE,), advance=several.advance_classes, width=2
-            )[0]
-            rows.append({"what": name, "rps": rps, **outcome(OURS, first[SHARE], counted, 0).to_json()})
-        renamed = Cell(rps, 0.01, 0.5)
-        counted = play(renamed, plan.rollouts, SEED)
-        first = rules.evidence(counted, margins=Margins(), shares=(SHARE,))[0]
-        rows.append({"what": "a renamed field (4xx)", "rps": rps, **outcome(OURS, first[SHARE], counted, 0).to_json()})
-    found.numbers["otherGates"] = rows
-    for row in rows:
+    faults: Mapping[str, Callable[[float], Row]] = {
+        "latency as before": partial(_latency, plan, 1.0),
+        "latency doubled": partial(_latency, plan, 2.0),
+        "classes as before": partial(_classes, plan, MIX),
+        "a class moved by 15 points": partial(_classes, plan, MOVED),
+        "a renamed field (4xx)": partial(_renamed, plan),
+    }
+
+    def row_of(rps: float, what: str) -> Row:
+        return {"what": what, "rps": rps, **faults[what](rps)}
+
+    wanted = {f"{rps:g}/s, {what}": partial(row_of, rps, what) for rps in plan.rates for what in faults}
+    kept = rows.all("other gates", wanted)
+    found.numbers["otherGates"] = kept
+    for row in kept:
         what, told = f"{row['rps']:g}/s, {row['what']}", _told(row)
         if row["what"].endswith("as before"):
             found.claim(f"{what}: rolled back wrongly", f"at most {ALPHA:.0%}", told, row["rolledBack"] <= ALPHA)
@@ -194,22 +242,22 @@ def other_gates(plan: Plan, found: proof.Findings) -> None:
             found.told(what, told)
 
 
-def latencies(plan: Plan, found: proof.Findings) -> None:
+def latencies(plan: Plan, rows: Rows, found: proof.Findings) -> None:
     """Latency at 50 requests/s and 10 %, wherever it lies: hardly any answer beyond a boundary, or most of them."""
-    cell, rows = Cell(50, 0.002, 0.002), []
-    for median_s in plan.medians_s:
-        for slower in (1.0, 2.0):
-            counted = play_latency(cell, slower, BOUNDARIES, plan.rollouts, SEED, median_s=median_s)
-            rows.append({"medianS": median_s, "slower": slower, **_latency(counted)})
-    found.numbers["latencies"] = rows
-    wrongly = max(row["rolledBack"] for row in rows if row["slower"] == 1)
+
+    def row_of(median_s: float, slower: float) -> Row:
+        return {"medianS": median_s, "slower": slower, **_latency(plan, slower, 50, median_s=median_s)}
+
+    wanted = {f"{at:g} s, times {more:g}": partial(row_of, at, more) for at in plan.medians_s for more in (1.0, 2.0)}
+    found.numbers["latencies"] = kept = rows.all("latencies", wanted)
+    wrongly = max(row["rolledBack"] for row in kept if row["slower"] == 1)
     found.claim(
         f"50/s, latency as before, {len(plan.medians_s)} medians: rolled back wrongly, worst",
         f"at most {ALPHA:.0%}",
         f"{wrongly:.1%}",
         wrongly <= ALPHA,
     )
-    slowest = max(row["seconds"] or float("inf") for row in rows if row["slower"] == 2)
+    slowest = max(_seconds(row) for row in kept if row["slower"] == 2)
     found.claim(
         f"50/s, latency doubled, {len(plan.medians_s)} medians: median seconds to roll back, worst",
         "at most 60",
@@ -218,24 +266,42 @@ def latencies(plan: Plan, found: proof.Findings) -> None:
     )
 
 
-def _latency(counted: Counted) -> dict[str, Any]:
+def _latency(plan: Plan, slower: float, rps: float, *, median_s: float = 0.04) -> Row:
+    """Whoever is given a candidate that is slower waits longer, every time: each of its requests is harmed."""
+    counted = play_latency(Cell(rps, 0.002, 0.002), slower, BOUNDARIES, plan.rollouts, SEED, median_s=median_s)
     harmed, _ = rules.evidence(
         counted, margins=Margins(), shares=(SHARE,), advance=several.advance_latency, prior=UNKNOWN
     )
-    return outcome(OURS, harmed[SHARE], counted, 0).to_json()
+    return outcome(OURS, harmed[SHARE], counted, float(slower > 1)).to_json()
 
 
-def promotion(plan: Plan, found: proof.Findings) -> None:
+def _classes(plan: Plan, mix: Floats, rps: float) -> Row:
+    counted = play_classes(Cell(rps, 0.002, 0.002), MIX, mix, plan.rollouts, SEED)
+    harmed, _ = rules.evidence(
+        counted, margins=Margins(floor=0.05), shares=(SHARE,), advance=several.advance_classes, prior=UNKNOWN, width=2
+    )
+    return outcome(OURS, harmed[SHARE], counted, float(np.abs(mix - MIX).sum() / 2)).to_json()
+
+
+def _renamed(plan: Plan, rps: float) -> Row:
+    """Half of the users send the field."""
+    counted = play(Cell(rps, 0.01, 0.5), plan.rollouts, SEED)
+    harmed, _ = rules.evidence(counted, margins=Margins(), shares=(SHARE,))
+    return outcome(OURS, harmed[SHARE], counted, 0.49).to_json()
+
+
+def promotion(plan: Plan, rows: Rows, found: proof.Findings) -> None:
     """How long `strict` needs to be convinced of a good candidate, and how often a bad one convinces it."""
-    rows = []
-    for rps in plan.rates:
-        for name, bad in (("good", 0.002), ("unacceptable", 0.002 + 0.01 + 0.002)):
-            cell = Cell(rps, 0.002, bad)
-            counted = play(cell, plan.rollouts, SEED)
-            _, proven = rules.evidence(counted, margins=Margins(), shares=(SHARE,))
-            rows.append({"what": name, "rps": rps, **outcome("safe", proven, counted, 0).to_json()})
-    found.numbers["promotion"] = rows
-    for row in rows:
+    cells = [Cell(rps, 0.002, bad) for rps in plan.rates for bad in (0.002, 0.002 + 0.01 + 0.002)]
+
+    def row_of(cell: Cell) -> Row:
+        counted = play(cell, plan.rollouts, SEED)
+        _, proven = rules.evidence(counted, margins=Margins(), shares=(SHARE,))
+        name = "good" if cell.bad == cell.baseline else "unacceptable"
+        return {"what": name, "rps": cell.rps, **outcome("safe", proven, counted, 0).to_json()}
+
+    found.numbers["promotion"] = kept = rows.all("promotion", _each(cells, row_of))
+    for row in kept:
         shown, of = row["rolledBack"], f"{row['rps']:g}/s, a candidate that is {row['what']}"
         seconds = f", median {row['seconds']:g} s" if row["seconds"] else ""
         if row["what"] == "good":
@@ -244,16 +310,22 @@ def promotion(plan: Plan, found: proof.Findings) -> None:
             found.claim(f"{of}: called safe", f"at most {rules.BETA:.0%}", f"{shown:.1%}", shown <= rules.BETA)
 
 
+PARTS = (false_alarms, power, clumped_power, other_gates, latencies, promotion)
+
+
 def prove(size: proof.Size, folder: Path) -> proof.Findings:
-    """All of it on one core."""
+    """All of it on one core. A full run that was stopped goes on where it was, while the code is the same."""
     found, plan = proof.Findings(), PLANS[size]
     found.numbers["plan"] = json.loads(json.dumps(plan.__dict__))
-    false_alarms(plan, found)
-    power(plan, found)
-    other_gates(plan, found)
-    latencies(plan, found)
-    promotion(plan, found)
+    sources = [Path(__file__), *Path(rules.__file__).parent.glob("*.py"), *Path(analysis.__file__).parent.glob("*.py")]
+    rows = Rows((BUILD if size == "full" else folder) / "rollout_statistics.jsonl", of=digest_of(sources, plan))
+    for part in PARTS:
+        part(plan, rows, found)
     return found
+
+
+def _each(cells: Sequence[Cell], row_of: Callable[[Cell], Row]) -> Mapping[str, Callable[[], Row]]:
+    return {cell.name: partial(row_of, cell) for cell in cells}
 
 
 def _alarms(counted: Counted, floor: float) -> float:
@@ -261,26 +333,40 @@ def _alarms(counted: Counted, floor: float) -> float:
     return round(float((harmed[1.0] < WINDOWS).mean()), 4)
 
 
-def _enough(rows: Sequence[dict[str, Any]]) -> str:
+def _until_enough(counted: Counted) -> dict[str, float]:
+    """False alarms by the margin's floor, from the default up to the first that is wide enough."""
+    found: dict[str, float] = {}
+    for floor in (Margins().floor, *WIDER):
+        found[str(floor)] = _alarms(counted, floor)
+        if found[str(floor)] <= TOLERATED:
+            break
+    return found
+
+
+def _enough(rows: Sequence[Row], which: str) -> str:
     """The smallest floor that was tried and suffices everywhere."""
-    floors = {f"{Margins().floor:.1%} (the default)": max(_of(row, WHOLE)["rolledBack"] for row in rows)}
-    floors |= {f"{floor:.1%}": max(row["widerMargin"][str(floor)] for row in rows) for floor in WIDER}
-    return next(
-        (f"{floor}: {worst:.1%}" for floor, worst in floors.items() if worst <= TOLERATED), "none of those tried"
-    )
+    for floor in (Margins().floor, *WIDER):
+        worst = max(row[which].get(str(floor), min(row[which].values())) for row in rows)
+        if worst <= TOLERATED:
+            return f"{floor:.1%}: {worst:.1%}"
+    return f"none of those tried; {WIDER[-1]:.0%}: {worst:.1%}"
 
 
-def _row(cell: Cell, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def _row(cell: Cell, outcomes: Sequence[Outcome]) -> Row:
     where = {"cell": cell.name, "rps": cell.rps, "baseline": cell.baseline, "bad": cell.bad, "nuisance": cell.nuisance}
     return {**where, "outcomes": [one.to_json() for one in outcomes]}
 
 
-def _of(row: dict[str, Any], rule: str) -> dict[str, Any]:
-    found: dict[str, Any] = next(one for one in row["outcomes"] if one["rule"] == rule)
+def _of(row: Row, rule: str) -> Row:
+    found: Row = next(one for one in row["outcomes"] if one["rule"] == rule)
     return found
 
 
-def _told(one: dict[str, Any]) -> str:
+def _seconds(one: Row) -> float:
+    return float(one["seconds"] or "inf")
+
+
+def _told(one: Row) -> str:
     if one["seconds"] is None:
         return f"{one['rolledBack']:.1%}"
     return f"{one['rolledBack']:.1%}, {one['seconds']:g} s, {one['requests']:g} requests, {one['harmed']:g} harmed"

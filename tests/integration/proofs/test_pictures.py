@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 from benchmarks import rollout_statistics, rollout_statistics_plots
 from benchmarks.rollout_statistics import Plan
 from support import proof
+from support.kept import Rows
 
-PNG = b"\x89PNG\r\n"
 FEW = Plan(
     3, (20, 200), (0.01,), ("stationary", "overdispersion 1"), (0.05, 0.5), (0.04,), ("Argo >= 99 %, 1 m, limit 0",)
 )
 
 
 def test_both_pictures_are_drawn_from_the_results_of_a_run(tmp_path: Path) -> None:
-    found = proof.Findings()
-    rollout_statistics.false_alarms(FEW, found)
-    rollout_statistics.power(FEW, found)
+    found, rows = proof.Findings(), Rows(tmp_path / "rows.jsonl", of="this test")
+    rollout_statistics.false_alarms(FEW, rows, found)
+    rollout_statistics.power(FEW, rows, found)
     kept = proof.as_document("rollout_statistics", "as the test has it", "reduced", found, 1.0)
     (tmp_path / "rollout_statistics.json").write_text(json.dumps(kept))
     pictures = rollout_statistics_plots.draw(tmp_path)
     assert [path.name for path in pictures] == [
-        "rollout_statistics_false_alarms.png",
-        "rollout_statistics_time.png",
+        "rollout_statistics_false_alarms.svg",
+        "rollout_statistics_time.svg",
     ]
-    assert all(path.read_bytes().startswith(PNG) and path.stat().st_size > 10_000 for path in pictures)
+    told = ["".join(ElementTree.parse(path).getroot().itertext()) for path in pictures]
+    assert all("Fairlead" in text and "Argo: 99 %, each minute, limit 0" in text for text in told)
+    assert "overdispersion" in told[0]
+    assert "200 requests/s" in told[1]

@@ -58,6 +58,12 @@ class Counted:
     stable_n: Floats
     stable_bad: Floats
 
+    def watched_first(self, windows: int) -> Counted:
+        """The same with so many windows before the candidate's first request: stable alone is watched in them."""
+        alone = np.arange(WINDOWS) < windows
+        n, bad = (np.where(alone[:, None], 0.0, one) for one in (self.candidate_n, self.candidate_bad))
+        return Counted(n, bad, self.stable_n, self.stable_bad)
+
     def minutes(self) -> Counted:
         """The same by minutes: what the rules that query once a minute see."""
         return Counted(*(_by_minute(one) for one in _parts(self)))

@@ -42,6 +42,15 @@ class Sample(NamedTuple):
         """The same window with the arms' roles exchanged: a bet on stable having more."""
         return Sample(self.stable_n, self.stable_bad, self.candidate_n, self.candidate_bad)
 
+    def times(self, candidate: ArrayLike, stable: ArrayLike) -> Sample:
+        """The same window in which each arm's requests count for so much; what to count them for comes from before."""
+        return Sample(
+            np.multiply(self.candidate_n, candidate),
+            np.multiply(self.candidate_bad, candidate),
+            np.multiply(self.stable_n, stable),
+            np.multiply(self.stable_bad, stable),
+        )
+
     def columns(self) -> tuple[Floats, Floats, Floats, Floats]:
         """The four counts as floats with one axis more, for the bettors."""
         n_c, x_c, n_s, x_s = (np.asarray(one, dtype=np.float64)[..., None] for one in self)
@@ -60,7 +69,7 @@ def log_bet(sample: Sample, candidate: Floats, stable: Floats, margin: ArrayLike
     q_s = _project(p_c, p_s, n_c, n_s, edge)
     q_c = q_s + edge
     up_c, up_s, down_c, down_s = p_c / q_c, p_s / q_s, (1 - p_c) / (1 - q_c), (1 - p_s) / (1 - q_s)
-    n = np.maximum(n_c + n_s, 1)
+    n = np.maximum(n_c + n_s, TINY)
     share = n_c / n
     ends = []
     for theta in (0.0, 1 - edge):
@@ -81,7 +90,7 @@ def _project(p_c: Floats, p_s: Floats, n_c: Floats, n_s: Floats, edge: Floats) -
     It is where n_c KL(p_c || q + edge) + n_s KL(p_s || q) is least. The derivative's numerator is a cubic that has one
     root below 0, one above 1 - edge and one between: Viete's middle root, and Newton against what rounding cost.
     """
-    share, beyond = n_c / np.maximum(n_c + n_s, 1), edge - p_c
+    share, beyond = n_c / np.maximum(n_c + n_s, TINY), edge - p_c
     spread, width = edge * (1 - edge), 1 - 2 * edge
     b = share * (1 - beyond) + (1 - share) * (width + p_s)
     c = share * beyond + (1 - share) * (spread - p_s * width)

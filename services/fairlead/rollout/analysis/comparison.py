@@ -6,11 +6,10 @@ may rise without any of it looking like a difference: nothing is ever added up o
 **Guarantee.** If in every window the candidate's rate was at most stable's plus that window's margin, then
 P(harm ever reaches 1/alpha) <= alpha; if in some attempt it was at least stable's plus the acceptable loss in every
 window, then P(safety ever reaches 1/beta) <= beta. For any number of looks, any window sizes, any stopping rule
-(Ville 1939; `bets` proves the factor). Requests must be independent inside a window given its rates: the margin is
-what absorbs the rest, and docs/evidence.md says how much.
+(Ville 1939; `bets` proves the factor). Requests must be independent inside a window given its rates. Where failures
+come in clumps, requests count for less (`clumps`), and the margin absorbs the rest; docs/evidence.md says how much.
 
-Margins, and all that the bettors assume, come from windows before the one they are used on. A long memory
-of stable's rate would make five bad seconds of both versions cost minutes: it ends where it is over (decision 0027).
+Margins, what a request counts for, and all that the bettors assume come from windows before the one they are used on.
 """
 
 from __future__ import annotations
@@ -20,15 +19,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fairlead.rollout.analysis.bets import TINY, Floats, Sample, log_bet, log_mean
+from fairlead.rollout.analysis import clumps
+from fairlead.rollout.analysis.bets import Floats, Sample, log_bet, log_mean
+from fairlead.rollout.analysis.memory import KEEP, pair, rate, remember
 
 LIFTS = np.array([0.0, 0.003, 0.01, 0.03, 0.10, 0.30, 0.80])
 """How much worse than allowed each bettor takes the candidate to be, in parts of what is left up to 1. The first keeps
 its money; one more bets on what it has seen of the candidate."""
-KEEP = 0.99
-"""What a window's counts are worth one window later: stable's rate is the recent one, some hundred windows long."""
-SURPRISE = 7.0
-"""As a logarithm of odds: a window so unlikely under the rate that is remembered ends it, and it is forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +37,12 @@ class Prior:
     """As firmly as so many requests, `bad` of them bad: failures are rare, about half a percent."""
     watched: float = 0.0
     """So many requests of stable are watched before the first bet."""
+    uneven: float = 0.25
+    """How unevenly failures come (`clumps`), until windows have told."""
 
 
 RARE = Prior()
-UNKNOWN = Prior(bad=0.5, n=1.0, watched=50.0)
+UNKNOWN = Prior(bad=0.5, n=1.0, watched=50.0, uneven=0.0)
 """Anything from 0 to 1 may be usual, as for "slower than 32 ms": what stable does is learned first."""
 
 
@@ -67,6 +66,8 @@ class Comparison:
     safe: Floats
     candidate: Floats
     stable: Floats
+    spread: Floats
+    """How much alike the requests of one window fail: what stable's windows said (`clumps.said`)."""
     prior: Prior = RARE
 
     @property
@@ -82,7 +83,7 @@ class Comparison:
     @property
     def baseline(self) -> Floats:
         """Stable's recent rate."""
-        return _rate(self.stable)
+        return rate(self.stable)
 
     @property
     def is_betting(self) -> NDArray[np.bool_]:
@@ -94,12 +95,13 @@ class Comparison:
 def fresh(shape: tuple[int, ...] = (), prior: Prior = RARE) -> Comparison:
     """Before the first window; `shape` is how many are run beside each other."""
     counts = np.broadcast_to([prior.bad, prior.n], (*shape, 2)).copy()
-    return Comparison(np.zeros((*shape, len(LIFTS) + 1)), np.zeros((*shape, 5)), counts, counts.copy(), prior)
+    nothing = np.zeros((*shape, 3))
+    return Comparison(np.zeros((*shape, len(LIFTS) + 1)), np.zeros((*shape, 5)), counts, counts.copy(), nothing, prior)
 
 
 def advance(state: Comparison, sample: Sample, margins: Margins) -> Comparison:
     """The state after one more window. A window in which an arm saw nothing is no evidence, but is remembered."""
-    stable, candidate = _rate(state.stable)[..., None], _rate(state.candidate)[..., None]
+    stable, candidate = rate(state.stable)[..., None], rate(state.candidate)[..., None]
     margin = margin_of(stable[..., 0], margins)
     worst = margins.acceptable + margin
     near = stable + margin[..., None]
@@ -110,45 +112,39 @@ def advance(state: Comparison, sample: Sample, margins: Margins) -> Comparison:
     )
     n_c, _, n_s, _ = sample.columns()
     bet = state.is_betting[..., None] & (n_c > 0) & (n_s > 0)
+    weighed = sample.times(*_worths(state, sample, state.prior.uneven))
     return Comparison(
-        np.where(bet, state.harm + log_bet(sample, harmed, stable, margin, side="above"), state.harm),
-        np.where(bet, state.safe + log_bet(sample, spared, stable, worst, side="below"), state.safe),
-        _remember(state.candidate, sample.candidate_bad, sample.candidate_n, state.prior),
-        _remember(state.stable, sample.stable_bad, sample.stable_n, state.prior),
+        np.where(bet, state.harm + log_bet(weighed, harmed, stable, margin, side="above"), state.harm),
+        np.where(bet, state.safe + log_bet(weighed, spared, stable, worst, side="below"), state.safe),
+        *_remember(state, sample),
         state.prior,
     )
 
 
 def margin_of(baseline: ArrayLike, margins: Margins) -> Floats:
     """How far above `baseline` is no harm."""
-    rate = np.asarray(baseline, np.float64)
-    margin: Floats = np.maximum(margins.floor, margins.share * np.minimum(rate, 1 - rate))
+    usual = np.asarray(baseline, np.float64)
+    margin: Floats = np.maximum(margins.floor, margins.share * np.minimum(usual, 1 - usual))
     return margin
 
 
-def _rate(counts: Floats) -> Floats:
-    rate: Floats = counts[..., 0] / counts[..., 1]
-    return rate
+def _worths(state: Comparison, sample: Sample, uneven: float) -> tuple[Floats, Floats]:
+    """What a request of the candidate, and one of stable, is worth in this window."""
+    alike = clumps.correlation(state.spread, state.baseline, uneven)
+    return clumps.worth(sample.candidate_n, alike), clumps.worth(sample.stable_n, alike)
 
 
-def _remember(counts: Floats, bad: object, n: object, assumed: Prior) -> Floats:
-    """Forget a little, or all when the rate is another now; add what is new. A window without requests says nothing."""
-    seen = np.stack(np.broadcast_arrays(np.asarray(bad, np.float64), np.asarray(n, np.float64)), axis=-1)
-    prior = np.array([assumed.bad, assumed.n])
-    keep = np.where(_surprise(counts, seen) > SURPRISE, 0.0, KEEP)[..., None]
-    kept: Floats = np.where(seen[..., 1:] > 0, prior + keep * (counts - prior) + seen, counts)
-    return kept
+def _remember(state: Comparison, sample: Sample) -> tuple[Floats, Floats, Floats]:
+    """Both rates, and how much alike stable's requests are, with one more window.
 
-
-def _surprise(counts: Floats, seen: Floats) -> Floats:
-    """How much better two rates explain what is remembered and what was seen than one does, as a logarithm of odds."""
-    surprise: Floats = _fit(counts) + _fit(seen) - _fit(counts + seen)
-    return surprise
-
-
-def _fit(counts: Floats) -> Floats:
-    """The logarithm of the likelihood of counts at their own rate."""
-    bad, n = counts[..., 0], np.maximum(counts[..., 1], TINY)
-    rate = np.clip(bad / n, TINY, 1 - TINY)
-    fit: Floats = bad * np.log(rate) + (n - bad) * np.log1p(-rate)
-    return fit
+    Only clumps that were seen, not those that are assumed, keep a rate from being over. A window in which it is over
+    says nothing of clumps, and neither does the first: that it is not as was assumed is no wonder.
+    """
+    worth_c, worth_s = _worths(state, sample, 0.0)
+    assumed = np.array([state.prior.bad, state.prior.n])
+    candidate, _ = remember(state.candidate, pair(sample.candidate_bad, sample.candidate_n), worth_c, assumed)
+    seen = pair(sample.stable_bad, sample.stable_n)
+    stable, is_over = remember(state.stable, seen, worth_s, assumed)
+    says = (seen[..., 1] > 0) & (state.stable[..., 1] > state.prior.n) & ~is_over
+    more = clumps.said(sample.stable_n, sample.stable_bad, state.stable)
+    return candidate, stable, np.where(says[..., None], KEEP * state.spread + more, state.spread)

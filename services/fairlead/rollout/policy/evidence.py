@@ -21,7 +21,7 @@ from fairlead.rollout.analysis.bets import Sample
 from fairlead.rollout.analysis.comparison import Comparison, Margins, Prior
 from fairlead.rollout.policy.class_mix import weigh_classes
 
-METHOD = 2
+METHOD = 3
 """Counted up when the bettors change: what others have won is not theirs to go on from."""
 STRETCH_S = 30.0
 """Starving comes in stretches, because an ejected instance stays away for a while: one observation each."""
@@ -34,6 +34,9 @@ FROM_SERVICES = frozenset({"agreement", "classes"})
 
 NOBODY = (0,) * len(GRID_MS)
 """The histogram of no answers."""
+
+KEPT = ("harm", "safe", "candidate", "stable", "spread")
+"""What is written down of a comparison."""
 
 State = Mapping[str, tuple[float, ...]]
 Weigh = Callable[[GateSpec, State, Window], tuple[State, float, float]]
@@ -199,10 +202,8 @@ def _margins(gate: GateSpec) -> Margins:
 def _load(state: State, shape: tuple[int, ...], prior: Prior = comparison.RARE) -> Comparison:
     if not state:
         return comparison.fresh(shape, prior)
-    harm, safe, candidate, stable = (
-        np.array(state[name]).reshape(*shape, -1) for name in ("harm", "safe", "candidate", "stable")
-    )
-    return Comparison(harm, safe, candidate, stable, prior)
+    harm, safe, candidate, stable, spread = (np.array(state[name]).reshape(*shape, -1) for name in KEPT)
+    return Comparison(harm, safe, candidate, stable, spread, prior)
 
 
 def _dump(after: Comparison) -> State:
@@ -210,5 +211,5 @@ def _dump(after: Comparison) -> State:
 
 
 def _flat(after: Comparison) -> Iterator[tuple[str, tuple[float, ...]]]:
-    for name in ("harm", "safe", "candidate", "stable"):
+    for name in KEPT:
         yield name, tuple(map(float, getattr(after, name).ravel()))

@@ -26,14 +26,21 @@ def factor(
 
 
 def expectation(
-    n_c: int, n_s: int, bet: tuple[float, float], margin: float, truth: tuple[float, float], side: Side = "above"
+    n_c: int,
+    n_s: int,
+    bet: tuple[float, float],
+    margin: float,
+    truth: tuple[float, float],
+    side: Side = "above",
+    worth: tuple[float, float] = (1.0, 1.0),
 ) -> float:
-    """E[S] over every outcome of a window of these sizes."""
+    """E[S] over every outcome of a window of these sizes, of which each request counts for so much."""
     total = 0.0
     for x_c, x_s in itertools.product(range(n_c + 1), range(n_s + 1)):
         chance = mass(n_c, x_c, truth[0]) * mass(n_s, x_s, truth[1])
         if chance:
-            total += chance * math.exp(factor(n_c, x_c, n_s, x_s, bet, margin, side))
+            counted = Sample(n_c, x_c, n_s, x_s).times(*worth)
+            total += chance * math.exp(factor(*map(float, map(np.asarray, counted)), bet, margin, side))
     return total
 
 
@@ -49,6 +56,29 @@ class TestInTheNull:
     ) -> None:
         candidate = max(0.0, min(1.0, stable + margin) * (1 - below))
         assert expectation(n_c, n_s, bet, margin, (candidate, stable)) <= 1 + 1e-9
+
+    @settings(deadline=None)  # a busy machine is no fault
+    @given(
+        n_c=sizes,
+        n_s=sizes,
+        bet=st.tuples(rates, rates),
+        margin=margins,
+        stable=rates,
+        below=rates,
+        worth=st.tuples(st.floats(1e-6, 1), st.floats(1e-6, 1)),
+    )
+    def test_nor_does_it_when_requests_count_for_less_than_one(
+        self,
+        n_c: int,
+        n_s: int,
+        bet: tuple[float, float],
+        margin: float,
+        stable: float,
+        below: float,
+        worth: tuple[float, float],
+    ) -> None:
+        candidate = max(0.0, min(1.0, stable + margin) * (1 - below))
+        assert expectation(n_c, n_s, bet, margin, (candidate, stable), worth=worth) <= 1 + 1e-9
 
     @settings(deadline=None)  # a busy machine is no fault
     @given(n_c=sizes, n_s=sizes, bet=st.tuples(rates, rates), margin=margins, stable=rates, above=rates)
