@@ -170,8 +170,8 @@ def _alarm(plan: Plan, cell: Cell) -> Row:
     watched = counted.watched_first(WATCHED)
     return {
         **row,
-        "widerMargin": _until_enough(counted),
-        "watchedFirst": _until_enough(watched),
+        "widerMargin": _until_enough(counted, {str(Margins().floor): _of(row, WHOLE)["rolledBack"]}),
+        "watchedFirst": _until_enough(watched, {}),
     }
 
 
@@ -296,7 +296,7 @@ def promotion(plan: Plan, rows: Rows, found: proof.Findings) -> None:
 
     def row_of(cell: Cell) -> Row:
         counted = play(cell, plan.rollouts, SEED)
-        _, proven = rules.evidence(counted, margins=Margins(), shares=(SHARE,))
+        _, proven = rules.evidence(counted, margins=Margins(), shares=())
         name = "good" if cell.bad == cell.baseline else "unacceptable"
         return {"what": name, "rps": cell.rps, **outcome("safe", proven, counted, 0).to_json()}
 
@@ -333,12 +333,13 @@ def _alarms(counted: Counted, floor: float) -> float:
     return round(float((harmed[1.0] < WINDOWS).mean()), 4)
 
 
-def _until_enough(counted: Counted) -> dict[str, float]:
+def _until_enough(counted: Counted, known: Mapping[str, float]) -> dict[str, float]:
     """False alarms by the margin's floor, from the default up to the first that is wide enough."""
     found: dict[str, float] = {}
     for floor in (Margins().floor, *WIDER):
-        found[str(floor)] = _alarms(counted, floor)
-        if found[str(floor)] <= TOLERATED:
+        key = str(floor)
+        found[key] = known[key] if key in known else _alarms(counted, floor)
+        if found[key] <= TOLERATED:
             break
     return found
 

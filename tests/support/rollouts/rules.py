@@ -34,7 +34,8 @@ def evidence(
 ) -> tuple[dict[float, Ints], Ints]:
     """First windows in which harm reached 1/(share alpha), for each share; and in which safety reached 1/beta.
 
-    `width` is how many comparisons the gate has for each of the last axis' parts: two for classes, else one.
+    `width` is how many comparisons the gate has for each of the last axis' parts: two for classes, else one. When every
+    rollout has ended by harm, nothing is watched any more.
     """
     rollouts = counted.candidate_n.shape[1]
     parts = counted.candidate_n.shape[2:]
@@ -50,6 +51,8 @@ def evidence(
         for share, first in harmed.items():
             first[(first == WINDOWS) & (harm >= -log(share * ALPHA))] = at
         proven[(proven == WINDOWS) & (safe >= -log(BETA))] = at
+        if harmed and all((first < WINDOWS).all() for first in harmed.values()):
+            break
     return harmed, proven
 
 

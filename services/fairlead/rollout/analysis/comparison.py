@@ -14,7 +14,7 @@ Margins, what a request counts for, and all that the bettors assume come from wi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -66,9 +66,9 @@ class Comparison:
     safe: Floats
     candidate: Floats
     stable: Floats
-    spread: Floats
-    """How much alike the requests of one window fail: what stable's windows said (`clumps.said`)."""
     prior: Prior = RARE
+    spread: Floats = field(default_factory=lambda: np.zeros(3))
+    """How much alike the requests of one window fail: what stable's windows said (`clumps.said`), nothing at first."""
 
     @property
     def log_harm(self) -> Floats:
@@ -95,8 +95,8 @@ class Comparison:
 def fresh(shape: tuple[int, ...] = (), prior: Prior = RARE) -> Comparison:
     """Before the first window; `shape` is how many are run beside each other."""
     counts = np.broadcast_to([prior.bad, prior.n], (*shape, 2)).copy()
-    nothing = np.zeros((*shape, 3))
-    return Comparison(np.zeros((*shape, len(LIFTS) + 1)), np.zeros((*shape, 5)), counts, counts.copy(), nothing, prior)
+    bettors, spread = len(LIFTS) + 1, np.zeros((*shape, 3))
+    return Comparison(np.zeros((*shape, bettors)), np.zeros((*shape, 5)), counts, counts.copy(), prior, spread)
 
 
 def advance(state: Comparison, sample: Sample, margins: Margins) -> Comparison:
@@ -113,11 +113,13 @@ def advance(state: Comparison, sample: Sample, margins: Margins) -> Comparison:
     n_c, _, n_s, _ = sample.columns()
     bet = state.is_betting[..., None] & (n_c > 0) & (n_s > 0)
     weighed = sample.times(*_worths(state, sample, state.prior.uneven))
+    remembered, spread = _remember(state, sample)
     return Comparison(
         np.where(bet, state.harm + log_bet(weighed, harmed, stable, margin, side="above"), state.harm),
         np.where(bet, state.safe + log_bet(weighed, spared, stable, worst, side="below"), state.safe),
-        *_remember(state, sample),
+        *remembered,
         state.prior,
+        spread,
     )
 
 
@@ -134,7 +136,7 @@ def _worths(state: Comparison, sample: Sample, uneven: float) -> tuple[Floats, F
     return clumps.worth(sample.candidate_n, alike), clumps.worth(sample.stable_n, alike)
 
 
-def _remember(state: Comparison, sample: Sample) -> tuple[Floats, Floats, Floats]:
+def _remember(state: Comparison, sample: Sample) -> tuple[tuple[Floats, Floats], Floats]:
     """Both rates, and how much alike stable's requests are, with one more window.
 
     Only clumps that were seen, not those that are assumed, keep a rate from being over. A window in which it is over
@@ -147,4 +149,4 @@ def _remember(state: Comparison, sample: Sample) -> tuple[Floats, Floats, Floats
     stable, is_over = remember(state.stable, seen, worth_s, assumed)
     says = (seen[..., 1] > 0) & (state.stable[..., 1] > state.prior.n) & ~is_over
     more = clumps.said(sample.stable_n, sample.stable_bad, state.stable)
-    return candidate, stable, np.where(says[..., None], KEEP * state.spread + more, state.spread)
+    return (candidate, stable), np.where(says[..., None], KEEP * state.spread + more, state.spread)

@@ -203,7 +203,7 @@ def _load(state: State, shape: tuple[int, ...], prior: Prior = comparison.RARE) 
     if not state:
         return comparison.fresh(shape, prior)
     harm, safe, candidate, stable, spread = (np.array(state[name]).reshape(*shape, -1) for name in KEPT)
-    return Comparison(harm, safe, candidate, stable, spread, prior)
+    return Comparison(harm, safe, candidate, stable, prior, spread)
 
 
 def _dump(after: Comparison) -> State:
