@@ -26,6 +26,8 @@ from fairlead.rollout.analysis.memory import KEEP, pair, rate, remember
 LIFTS = np.array([0.0, 0.003, 0.01, 0.03, 0.10, 0.30, 0.80])
 """How much worse than allowed each bettor takes the candidate to be, in parts of what is left up to 1. The first keeps
 its money; one more bets on what it has seen of the candidate."""
+PARTS = ("harm", "safe", "candidate", "stable", "spread")
+"""What must be written down of a comparison to go on from it."""
 
 
 @dataclass(frozen=True, slots=True)

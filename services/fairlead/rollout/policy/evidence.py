@@ -18,7 +18,7 @@ from fairlead.contracts.revision import Arms, GateEvidence, Histograms, Window
 from fairlead.contracts.route import Strategy
 from fairlead.rollout.analysis import comparison, limit, several
 from fairlead.rollout.analysis.bets import Sample
-from fairlead.rollout.analysis.comparison import Comparison, Margins, Prior
+from fairlead.rollout.analysis.comparison import PARTS, Comparison, Margins, Prior
 from fairlead.rollout.policy.class_mix import weigh_classes
 
 METHOD = 3
@@ -34,9 +34,6 @@ FROM_SERVICES = frozenset({"agreement", "classes"})
 
 NOBODY = (0,) * len(GRID_MS)
 """The histogram of no answers."""
-
-KEPT = ("harm", "safe", "candidate", "stable", "spread")
-"""What is written down of a comparison."""
 
 State = Mapping[str, tuple[float, ...]]
 Weigh = Callable[[GateSpec, State, Window], tuple[State, float, float]]
@@ -202,7 +199,7 @@ def _margins(gate: GateSpec) -> Margins:
 def _load(state: State, shape: tuple[int, ...], prior: Prior = comparison.RARE) -> Comparison:
     if not state:
         return comparison.fresh(shape, prior)
-    harm, safe, candidate, stable, spread = (np.array(state[name]).reshape(*shape, -1) for name in KEPT)
+    harm, safe, candidate, stable, spread = (np.array(state[name]).reshape(*shape, -1) for name in PARTS)
     return Comparison(harm, safe, candidate, stable, prior, spread)
 
 
@@ -211,5 +208,5 @@ def _dump(after: Comparison) -> State:
 
 
 def _flat(after: Comparison) -> Iterator[tuple[str, tuple[float, ...]]]:
-    for name in KEPT:
+    for name in PARTS:
         yield name, tuple(map(float, getattr(after, name).ravel()))
