@@ -47,7 +47,7 @@ class Reader:
             value = getattr(answer, self._score, None)
             try:
                 score = self._measure(value) if value is not None else None
-            except (TypeError, ValueError, AttributeError):
+            except (TypeError, ValueError, AttributeError, OverflowError):
                 score = None
         return Seen(_text(label), score)
 

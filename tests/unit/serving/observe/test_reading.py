@@ -54,6 +54,7 @@ def test_the_class_is_what_a_field_of_few_values_says(kind: Any, value: Any, lab
         (list[float], [0.1, 0.9], 0.9),
         (float | None, None, None),
         (float, float("nan"), None),
+        (int, 10**400, None),
         (str, "text", None),
     ],
 )
