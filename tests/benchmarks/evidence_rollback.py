@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,12 +57,16 @@ PLANS: Mapping[proof.Size, Plan] = {
 
 
 def prove(size: proof.Size, folder: Path) -> proof.Findings:
-    """Each case on a platform of its own; a rolled-back version is retried for the next run."""
+    """Each case on a platform of its own, side by side; a rolled-back version is retried for the next run."""
     found, plan = proof.Findings(), PLANS[size]
-    for number, case in enumerate(one for one in _cases(plan.runs) if one.name in plan.cases):
-        judge(case, _run(case, plan, folder / str(number)), found)
-    if GOOD in plan.cases:
-        judge_good(_good(plan, folder / "good"), found)
+    cases = [one for one in _cases(plan.runs) if one.name in plan.cases]
+    with ThreadPoolExecutor(len(plan.cases)) as pool:
+        running = [pool.submit(_run, case, plan, folder / str(number)) for number, case in enumerate(cases)]
+        good = pool.submit(_good, plan, folder / "good") if GOOD in plan.cases else None
+        for case, one in zip(cases, running, strict=True):
+            judge(case, one.result(), found)
+        if good is not None:
+            judge_good(good.result(), found)
     return found
 
 
