@@ -20,7 +20,7 @@ MODEL = "doubler"
 FAILS, SLOW_MS = 0.005, 3.0
 """How both versions answer: one in two hundred fails, and times are log-normal. Nothing to see would prove nothing."""
 STRATEGY = {
-    "steps": [{"weight": weight, "minDuration": "10s"} for weight in (1000, 2500, 5000)],
+    "steps": [{"weight": weight, "minDuration": "5s"} for weight in (1000, 2500, 5000)],
     "gates": [{"name": "latency", "boundaries": ["4ms", "8ms", "16ms", "32ms"]}],
 }
 WITHIN_S = 180
