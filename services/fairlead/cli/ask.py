@@ -6,7 +6,6 @@ must not spend its time on imports.
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import socket
@@ -19,6 +18,7 @@ from typing import Annotated, Any
 import typer
 
 from fairlead import errors
+from fairlead.cli import extras
 from fairlead.cli.options import (
     DEFAULT_STATE,
     ContextOption,
@@ -59,7 +59,7 @@ def ask(place: Place, model: str, verb: str, *, reason: str, as_json: bool, to_r
     harmless: a request is carried out once, by its name.
     """
     if place.in_cluster:
-        cluster = importlib.import_module("fairlead.cli.cluster")
+        cluster = extras.load("fairlead.cli.cluster")
         where = (place.context, place.namespace)
         _tell(cluster.ask(*where, model, verb, reason=reason, to_revision=to_revision), model, verb, as_json)
         return

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import http.client
 import logging
-import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
-from urllib.parse import urlencode
 
 from fairlead import errors
 from fairlead.contracts.gateway import GatewaySite
@@ -20,53 +17,24 @@ EVERY_S = 2.0
 """How often pods are listed. A gateway is listed long before it has fetched its image."""
 CONTAINER = "envoy"
 LOG_LINES = 200
-LOG_TIMEOUT_S = 2.0
 
 
-class ApiAccess(Protocol):
-    """How to reach the API server; `store.kubernetes.access.Access` is one."""
+class KubeLogs(Protocol):
+    """The API server, as far as logs need it; `store.kubernetes.api.Api` is one."""
 
-    @property
-    def host(self) -> str: ...  # noqa: D102
-    @property
-    def port(self) -> int: ...  # noqa: D102
-    @property
-    def tls(self) -> ssl.SSLContext | None: ...  # noqa: D102
-    @property
-    def token(self) -> Callable[[], str | None]: ...  # noqa: D102
-    @property
-    def prefix(self) -> str: ...  # noqa: D102
+    def read(self, path: str, query: Mapping[str, str]) -> bytes: ...  # noqa: D102
 
 
 class PodLog:
     """The end of a container's log."""
 
-    def __init__(self, access: ApiAccess, namespace: str) -> None:
-        self._access, self._namespace = access, namespace
+    def __init__(self, api: KubeLogs, namespace: str) -> None:
+        self._api, self._namespace = api, namespace
 
     def tail(self, pod: str) -> bytes:
-        """Raises Unavailable, with the API server's status where it gave one."""
-        access = self._access
-        query = urlencode({"container": CONTAINER, "tailLines": LOG_LINES})
-        path = f"{access.prefix}/api/v1/namespaces/{self._namespace}/pods/{pod}/log?{query}"
-        token = access.token()
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        connection = (
-            http.client.HTTPConnection(access.host, access.port, timeout=LOG_TIMEOUT_S)
-            if access.tls is None
-            else http.client.HTTPSConnection(access.host, access.port, timeout=LOG_TIMEOUT_S, context=access.tls)
-        )
-        try:
-            connection.request("GET", path, headers=headers)
-            answer = connection.getresponse()
-            text = answer.read()
-            if answer.status != http.client.OK:
-                raise errors.Unavailable(f"the log of {pod} cannot be read ({answer.status})")
-            return text
-        except (OSError, http.client.HTTPException) as error:
-            raise errors.Unavailable(f"the log of {pod} cannot be read: {error}") from error
-        finally:
-            connection.close()
+        """Raises what the API server refuses, and Unavailable without an answer."""
+        path = f"/api/v1/namespaces/{self._namespace}/pods/{pod}/log"
+        return self._api.read(path, {"container": CONTAINER, "tailLines": str(LOG_LINES)})
 
 
 class GatewayPods:

@@ -17,14 +17,14 @@ from fairlead.store.kubernetes.access import Access, in_cluster
 from fairlead.store.kubernetes.api import Api
 from fairlead.store.kubernetes.lease import Lease
 
-PUBLICATION_TIMEOUT_S = 2.0
-"""A rollback waits for this request, so it gives up sooner than others."""
+QUICK_S = 2.0
+"""A rollback waits for the publication's requests, and a refusal for a log: they give up sooner than others."""
 
 
 def run(facts: Facts, access: Access | None = None) -> None:
     """Run one replica until SIGTERM. Raises Unavailable outside of a cluster."""
     log, access = logging.getLogger("fairlead.control"), access or in_cluster()
-    api = Api(access)
+    api, quick = Api(access), Api(access, timeout_s=QUICK_S)
     lease = Lease(
         api,
         facts.namespace,
@@ -36,9 +36,9 @@ def run(facts: Facts, access: Access | None = None) -> None:
     )
     store = KubernetesStore(api, facts.namespace, fence=lease, log=log)
     selector = f"{labels.COMPONENT}={labels.COMPONENT_GATEWAY},{labels.INSTANCE}={facts.release}"
-    gateways = GatewayPods(api, facts.namespace, selector, tail=PodLog(access, facts.namespace).tail, log=log)
+    gateways = GatewayPods(api, facts.namespace, selector, tail=PodLog(quick, facts.namespace).tail, log=log)
     publications = ConfigMapPublications(
-        Api(access, timeout_s=PUBLICATION_TIMEOUT_S),
+        quick,
         facts.namespace,
         facts.publication,
         metadata=lambda: _metadata(api, facts),

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from kubernetes.client import Configuration
 
 from fairlead import errors
 from fairlead.store.kubernetes import KubernetesStore
@@ -27,7 +28,7 @@ def store(api: Api, namespace: str) -> Iterator[KubernetesStore]:
 
 
 def test_nothing_can_be_read_before_the_first_list() -> None:
-    nowhere = Api(Access("127.0.0.1", free_ports(1)[0]), timeout_s=0.5)
+    nowhere = Api(Access(Configuration(host=f"http://127.0.0.1:{free_ports(1)[0]}")), timeout_s=0.5)
     with KubernetesStore(nowhere, "default", log=LOG) as store:
         for read in (store.routes, store.instances, store.actions, lambda: store.head("iris"), store.wanted):
             with pytest.raises(errors.NotReady, match="have not been listed yet"):

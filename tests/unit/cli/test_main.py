@@ -1,4 +1,5 @@
 import importlib
+import os
 import re
 import subprocess
 import sys
@@ -54,6 +55,30 @@ def test_a_rollback_pays_for_no_import_it_does_not_need(tmp_path: Path) -> None:
     loaded = {line.rpartition("|")[2].strip() for line in told.stderr.splitlines() if line.startswith("import time:")}
     assert "fairlead.cli.ask" in loaded
     assert not loaded & {"pydantic", "sqlite3", "rich", "fastapi", "numpy", "kubernetes", "torch", "httpx", "asyncio"}
+
+
+def test_no_command_imports_the_kubernetes_client_before_a_cluster_is_meant() -> None:
+    modules = ", ".join(f"fairlead.cli.commands.{name.replace('-', '_')}" for name in main.COMMANDS)
+    code = f"import sys, {modules}; sys.exit(str({{'kubernetes', 'urllib3'}} & set(sys.modules) or ''))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stderr.strip() == ""
+
+
+@pytest.mark.parametrize("command", [["rollback", "iris"], ["status"], ["control-plane", "--cluster"]])
+def test_a_cluster_without_the_client_installed_says_what_to_install(command: list[str]) -> None:
+    where = ["--namespace", "models"] if command[0] != "control-plane" else []
+    code = f"import sys; sys.modules['kubernetes'] = None; sys.argv[1:] = {command + where}\n"
+    facts = {name: "x" for name in ("FAIRLEAD_NAMESPACE", "FAIRLEAD_RELEASE", "POD_NAME", "POD_IP")}
+    done = subprocess.run(
+        [sys.executable, "-c", code + "from fairlead.cli import main; main.main()"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **facts},
+        timeout=30,
+    )
+    assert done.returncode == exits.UNAVAILABLE, done.stderr
+    assert "pip install 'fairlead[control]'" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_command_without_a_platform_says_how_to_start_one(tmp_path: Path) -> None:

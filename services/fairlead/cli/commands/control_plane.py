@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from fairlead import logs
+from fairlead.cli import extras
 from fairlead.cli.options import DEFAULT_STATE, StateOption
-from fairlead.control import app, cluster, kubernetes
+from fairlead.control import app, cluster
 from fairlead.local.state import StateFolder
 
 
@@ -22,7 +23,7 @@ def command(
     """Run the control plane of the platform in this folder, or with --cluster of the one in this namespace."""
     logs.configure("info")
     if in_cluster:
-        kubernetes.run(cluster.Facts.from_environment(os.environ))
+        extras.load("fairlead.control.kubernetes").run(cluster.Facts.from_environment(os.environ))
         return
     folder = StateFolder(state)
     app.run(folder.ledger, folder.gateway, folder.running())

@@ -1,28 +1,36 @@
-"""The API server over HTTP: six verbs and a watch, its answers as plain data, its refusals in our words.
+"""The API server through the Kubernetes client: six verbs and a watch, plain data, its refusals in our words.
 
-On the standard library alone. The official client costs 27 MiB and half a second before its first request, and we
-need neither its 700 models nor its pools: what is stored are our own contracts.
+Of the client we use what every request needs (connections, TLS, credentials and their renewal, proxies, watches) and
+none of its 700 models: what is stored are our own contracts, and what we ask for is often less than a whole object.
 """
 
 from __future__ import annotations
 
-import http.client
 import json
-import socket
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote
+
+import urllib3.exceptions
+from kubernetes import watch
+from kubernetes.client import ApiClient, ApiException
+from kubernetes.client.rest import RESTResponse
+from kubernetes.config import ConfigException
 
 from fairlead import errors
 from fairlead.store.kubernetes.access import Access
 from fairlead.store.kubernetes.kinds import Kind, Object
 
 TIMEOUT_S = 10.0
+"""For a connection, and again for each piece of an answer."""
+CONNECTIONS = 16
+"""Kept per API server: one per watched kind, and a few for requests."""
 PAGE = 500
 _METADATA = ";as={kind};g=meta.k8s.io;v=v1"
 MERGE = "application/merge-patch+json"
+_CREDENTIAL = ["BearerToken"]
+"""What the client calls the token, or the password, of its configuration."""
 
 
 class AlreadyExists(errors.Conflict):
@@ -39,15 +47,15 @@ class Api:
     def __init__(self, access: Access, *, timeout_s: float = TIMEOUT_S) -> None:
         self.access = access
         self._timeout_s = timeout_s
-        self._idle: list[http.client.HTTPConnection] = []
-        self._lock = threading.Lock()
+        # Who tries again, and when, is decided here and by our callers: not three times more by a pool below us.
+        access.configuration.retries = False
+        access.configuration.connection_pool_maxsize = CONNECTIONS
+        self._client = ApiClient(access.configuration)
+        self._client.user_agent = "fairlead"
 
     def close(self) -> None:
         """Let go of idle connections. It may be used again afterwards."""
-        with self._lock:
-            idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.close()
+        self._client.close()
 
     def get(self, kind: Kind, namespace: str, name: str) -> Object:
         """One whole object. Raises NotFound."""
@@ -107,137 +115,121 @@ class Api:
         accept: str = "application/json",
     ) -> Object:
         """One request and its answer. Raises what `refusal` makes of an error, and Unavailable without an answer."""
-        text = None if body is None else json.dumps(body).encode()
-        headers = self._headers(accept) | ({"Content-Type": content} if text is not None else {})
-        target = self.access.prefix + path + (f"?{urlencode(query)}" if query else "")
-        status, answer = self._exchange(method, target, text, headers)
-        document = _document(answer)
-        if status >= 300:
-            raise refusal(status, document)
-        return document
+        return _document(self._answer(method, path, query=query, body=body, content=content, accept=accept))
+
+    def read(self, path: str, query: Mapping[str, str]) -> bytes:
+        """What is no document, such as a log. Raises as `request`."""
+        return self._answer("GET", path, query=query, accept="*/*")
 
     def watch(self, kind: Kind, namespace: str, since: str, *, timeout_s: float) -> Watch:
         """What changes from a resource version on, for so long."""
-        query = {
-            "watch": "1",
-            "resourceVersion": since,
-            "allowWatchBookmarks": "true",
-            "timeoutSeconds": f"{timeout_s:.0f}",
-        }
-        if kind.selector:
-            query["labelSelector"] = kind.selector
-        connection = self._connect(timeout_s + TIMEOUT_S)
-        try:
-            headers = self._headers(_accept(kind, "PartialObjectMetadata"))
-            connection.request(
-                "GET", f"{self.access.prefix}{_path(kind, namespace)}?{urlencode(query)}", headers=headers
+        selected = {"labelSelector": kind.selector} if kind.selector else {}
+
+        def follow(
+            *,
+            watch: bool,  # noqa: ARG001 - the names are those by which the client's Watch calls
+            resource_version: str,
+            timeout_seconds: int,
+            _preload_content: bool,
+        ) -> object:
+            query = {"watch": "1", "allowWatchBookmarks": "true", "resourceVersion": resource_version, **selected}
+            answer = self._send(
+                "GET",
+                _path(kind, namespace),
+                query={**query, "timeoutSeconds": str(timeout_seconds)},
+                accept=_accept(kind, "PartialObjectMetadata"),
+                silence_s=timeout_seconds + TIMEOUT_S,
             )
-            response = connection.getresponse()
-            if response.status != 200:
-                raise refusal(response.status, _document(response.read()))
-        except (OSError, http.client.HTTPException) as error:
-            connection.close()
-            raise self._unreachable(error) from error
-        except errors.FairleadError:
-            connection.close()
-            raise
-        return Watch(connection, response)
+            if answer.status != 200:
+                raise refusal(answer.status, _document(answer.read()))
+            return answer.response
 
-    def _exchange(self, method: str, target: str, text: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
-        with self._lock:
-            kept = self._idle.pop() if self._idle else None
-        if kept is not None:
-            # It may have been closed while it was idle; only then a second try is worth it. Everything we send may be
-            # sent twice: names and resource versions tell the second from the first.
+        return Watch(follow, since, round(timeout_s), self._told)
+
+    def _answer(self, method: str, path: str, **request: Any) -> bytes:
+        with self._told():
             try:
-                return self._once(kept, method, target, text, headers)
-            except TimeoutError as error:
-                raise self._unreachable(error) from error
-            except (OSError, http.client.HTTPException):
-                pass
-        try:
-            return self._once(self._connect(self._timeout_s), method, target, text, headers)
-        except (OSError, http.client.HTTPException) as error:
-            raise self._unreachable(error) from error
+                status, answer = self._exchange(method, path, **request)
+            except urllib3.exceptions.ProtocolError:
+                # A connection that was closed while it was idle. Everything we send may be sent twice: names and
+                # resource versions tell the second from the first.
+                status, answer = self._exchange(method, path, **request)
+        if status >= 300:
+            raise refusal(status, _document(answer))
+        return answer
 
-    def _once(
+    def _exchange(self, method: str, path: str, **request: Any) -> tuple[int, bytes]:
+        answer = self._send(method, path, silence_s=self._timeout_s, **request)
+        return answer.status, answer.read()
+
+    def _send(
         self,
-        connection: http.client.HTTPConnection,
         method: str,
-        target: str,
-        text: bytes | None,
-        headers: dict[str, str],
-    ) -> tuple[int, bytes]:
+        path: str,
+        *,
+        silence_s: float,
+        accept: str,
+        query: Mapping[str, str] | None = None,
+        body: Object | None = None,
+        content: str = "application/json",
+    ) -> RESTResponse:
+        headers = {"Accept": accept} | ({"Content-Type": content} if body is not None else {})
+        method, url, headers, sent, _ = self._client.param_serialize(
+            method,
+            path,
+            query_params=list((query or {}).items()),
+            header_params=headers,
+            body=body,
+            auth_settings=_CREDENTIAL,
+        )
+        # A token that was read from a file may end with its line; a header may not.
+        headers = {name: value.strip() for name, value in headers.items()}
+        return self._client.call_api(method, url, headers, sent, _request_timeout=(self._timeout_s, silence_s))
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What the client raises, in our words."""
         try:
-            connection.request(method, target, body=text, headers=headers)
-            response = connection.getresponse()
-            answer = response.read()
-        except BaseException:
-            connection.close()
-            raise
-        with self._lock:
-            self._idle.append(connection)
-        return response.status, answer
+            yield
+        except ApiException as error:
+            if error.status:
+                raise refusal(error.status, {"message": error.reason}) from error
+            raise self._unreachable(str(error.reason).splitlines()[-1]) from error  # TLS
+        except (urllib3.exceptions.HTTPError, ConfigException, OSError) as error:
+            raise self._unreachable(_why(error)) from error
 
-    def _connect(self, timeout_s: float) -> http.client.HTTPConnection:
-        access = self.access
-        if access.tls is None:
-            return http.client.HTTPConnection(access.host, access.port, timeout=timeout_s)
-        if access.server_name is None:
-            return http.client.HTTPSConnection(access.host, access.port, timeout=timeout_s, context=access.tls)
-        return _Named(access.host, access.port, timeout=timeout_s, context=access.tls, server_name=access.server_name)
-
-    def _headers(self, accept: str) -> dict[str, str]:
-        token = self.access.token()
-        return {"Accept": accept, "User-Agent": "fairlead"} | ({"Authorization": f"Bearer {token}"} if token else {})
-
-    def _unreachable(self, error: Exception) -> errors.Unavailable:
-        access = self.access
-        why = "it did not answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
+    def _unreachable(self, why: str) -> errors.Unavailable:
         return errors.Unavailable(
-            f"the API server at {access.host}:{access.port} cannot be reached: {why}",
-            hint=f"it is the one of {access.context}" if access.context else None,
+            f"the API server at {self.access.address} cannot be reached: {why}",
+            hint=f"it is the one of {self.access.context}" if self.access.context else None,
         )
 
 
 class Watch:
-    """A stream of changes. `close` may be called by another thread, and ends the iteration."""
+    """A stream of changes. `close` may be called by another thread, and ends the iteration once it has begun."""
 
-    def __init__(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> None:
-        self._connection = connection
-        self._response = response
+    def __init__(
+        self,
+        follow: Callable[..., object],
+        since: str,
+        timeout_s: int,
+        told: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        self._follow, self._since, self._timeout_s, self._told = follow, since, timeout_s, told
+        self._stream = watch.Watch()
 
     def __iter__(self) -> Iterator[tuple[str, Object]]:
         """(type, object) until the server ends it. Raises Gone, and Unavailable when the connection breaks."""
-        try:
-            for line in self._response:
-                event = json.loads(line)
-                if event["type"] == "ERROR":
-                    raise refusal(int(event["object"].get("code", 500)), event["object"])
+        where = {"resource_version": self._since, "timeout_seconds": self._timeout_s}
+        with self._told():
+            for event in self._stream.stream(self._follow, **where):
+                if event is None:
+                    raise errors.Unavailable("the watch broke off: a line of it is not JSON")
                 yield event["type"], event["object"]
-        except (OSError, http.client.HTTPException, ValueError, AttributeError) as error:
-            raise errors.Unavailable(f"the watch broke off: {error or type(error).__name__}") from error
-        finally:
-            self._connection.close()
 
     def close(self) -> None:
         """Wake up whoever iterates."""
-        with suppress(OSError, AttributeError):
-            self._connection.sock.shutdown(socket.SHUT_RDWR)
-
-
-class _Named(http.client.HTTPSConnection):
-    """TLS to a server whose certificate has another name than the address it is reached at."""
-
-    def __init__(self, host: str, port: int, *, timeout: float, context: Any, server_name: str) -> None:
-        super().__init__(host, port, timeout=timeout, context=context)
-        self._tls = context
-        self._server_name = server_name
-
-    def connect(self) -> None:
-        """As the base class, but for the name."""
-        plain = socket.create_connection((self.host, self.port), self.timeout)
-        self.sock = self._tls.wrap_socket(plain, server_hostname=self._server_name)
+        self._stream.stop()
 
 
 def refusal(status: int, document: Mapping[str, Any]) -> errors.FairleadError:
@@ -258,7 +250,9 @@ def refusal(status: int, document: Mapping[str, Any]) -> errors.FairleadError:
 
 
 def _path(kind: Kind, namespace: str, name: str = "") -> str:
-    return f"{kind.path}/namespaces/{namespace}/{kind.plural}" + (f"/{name}" if name else "")
+    return f"{kind.path}/namespaces/{quote(namespace, safe='')}/{kind.plural}" + (
+        f"/{quote(name, safe='')}" if name else ""
+    )
 
 
 def _accept(kind: Kind, metadata_kind: str) -> str:
@@ -275,3 +269,12 @@ def _document(answer: bytes) -> Object:
     except ValueError:
         return {"message": answer[:200].decode(errors="replace")}
     return document if isinstance(document, dict) else {}
+
+
+def _why(error: Exception) -> str:
+    """The cause below the client's words, which name its own objects."""
+    causes = [one for one in (error.__cause__, *error.args[1:]) if isinstance(one, Exception)]
+    told = causes[0] if causes else error
+    if isinstance(told, TimeoutError | urllib3.exceptions.TimeoutError):
+        return "it did not answer in time"
+    return str(told) or type(told).__name__

@@ -51,10 +51,11 @@ class Informer:
     def stop(self) -> None:
         """End, and wait until it has ended."""
         self.stopping.set()
-        if self._watch is not None:
-            self._watch.close()
-        if self._thread.ident is not None:
-            self._thread.join()
+        while self._thread.is_alive():
+            # Again and again: a watch that is only being opened cannot be closed yet.
+            if self._watch is not None:
+                self._watch.close()
+            self._thread.join(0.1)
 
     def _run(self) -> None:
         pause, complaint = BACKOFF_S[0], ""
@@ -88,8 +89,6 @@ class Informer:
         """One watch to its end. Returns the version to go on from."""
         kind = self._cache.kind
         self._watch = self._api.watch(kind, self._namespace, version, timeout_s=WATCH_S * random.uniform(0.8, 1.2))
-        if self.stopping.is_set():
-            self._watch.close()
         for event, found in self._watch:
             self.seen = self._monotonic()
             version = str(version_of(found))

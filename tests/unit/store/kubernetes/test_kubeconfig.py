@@ -1,3 +1,4 @@
+import datetime
 import json
 import stat
 import sys
@@ -6,10 +7,11 @@ from typing import Any
 
 import pytest
 import yaml
+from kubernetes.config import incluster_config
 
 from fairlead import errors
 from fairlead.store.kubernetes import kubeconfig
-from fairlead.store.kubernetes.access import Access, TokenFile, in_cluster
+from fairlead.store.kubernetes.access import Access, in_cluster
 
 
 def write(
@@ -30,16 +32,23 @@ def load(*paths: Path, context: str | None = None) -> Access:
     return kubeconfig.load(context, {"KUBECONFIG": ":".join(map(str, paths))})
 
 
+def token(access: Access) -> str:
+    return str(access.configuration.get_api_key_with_prefix("BearerToken"))
+
+
 def test_the_present_context_names_server_namespace_and_path(tmp_path: Path) -> None:
     access = load(write(tmp_path / "config"))
-    assert (access.host, access.port, access.prefix, access.namespace) == ("127.0.0.1", 8001, "/k8s", "models")
-    assert (access.tls, access.token()) == (None, None)
+    assert (access.address, access.namespace, access.context) == ("127.0.0.1:8001/k8s", "models", "context 'dev'")
+    assert access.configuration.auth_settings() == {}
 
 
 def test_of_two_files_the_first_has_the_last_word(tmp_path: Path) -> None:
     first = write(tmp_path / "one", user={"token": "first"})
-    second = write(tmp_path / "two", user={"token": "second"}, contexts=[{"name": "prod", "context": {"cluster": "c"}}])
-    assert load(first, second).token() == "first"
+    prod: dict[str, Any] = {"contexts": [{"name": "prod", "context": {"cluster": "c"}}], "current-context": "prod"}
+    second = write(tmp_path / "two", user={"token": "second"}, **prod)
+    assert token(load(first, second)) == "Bearer first"
+    assert load(first, second).context == "context 'dev'"
+    assert load(second, first).context == "context 'prod'"
     assert load(first, second, context="prod").namespace == "default"
 
 
@@ -55,20 +64,21 @@ def test_without_a_file_the_message_says_where_it_looked(tmp_path: Path) -> None
 
 
 def test_a_token_file_beside_the_kubeconfig_is_read(tmp_path: Path) -> None:
-    (tmp_path / "token").write_text("secret\n")
-    assert load(write(tmp_path / "config", user={"tokenFile": "token"})).token() == "secret"
+    (tmp_path / "token").write_text("secret")
+    assert token(load(write(tmp_path / "config", user={"tokenFile": "token"}))) == "Bearer secret"
 
 
-def test_a_token_file_is_read_again_after_a_minute(tmp_path: Path) -> None:
-    now = 0.0
-    path = tmp_path / "token"
-    path.write_text("one")
-    token = TokenFile(path, monotonic=lambda: now)
-    assert token() == "one"
-    path.write_text("two")
-    assert token() == "one"
-    now = 61.0
-    assert token() == "two"
+def test_where_the_server_has_another_name_and_who_asks_is_the_clients_business(tmp_path: Path) -> None:
+    (tmp_path / "ca.crt").write_text("an authority")
+    cluster = {
+        "server": "https://10.0.0.1",
+        "tls-server-name": "api.example",
+        "certificate-authority": "ca.crt",
+        "proxy-url": "http://proxy:3128",
+    }
+    found = load(write(tmp_path / "config", cluster=cluster)).configuration
+    assert (found.tls_server_name, found.proxy, found.verify_ssl) == ("api.example", "http://proxy:3128", True)
+    assert found.ssl_ca_cert == str(tmp_path / "ca.crt")
 
 
 def program(folder: Path, body: str) -> str:
@@ -78,36 +88,46 @@ def program(folder: Path, body: str) -> str:
     return "./login"
 
 
+API = "client.authentication.k8s.io/v1"
+
+
+def credential(**status: str) -> str:
+    return json.dumps({"apiVersion": API, "kind": "ExecCredential", "status": status})
+
+
 def test_a_program_is_asked_for_the_token_once_while_it_is_fresh(tmp_path: Path) -> None:
-    credential = {"status": {"token": "fetched", "expirationTimestamp": "2999-01-01T00:00:00Z"}}
-    body = f"open({str(tmp_path / 'asked')!r}, 'a').write('x'); print({json.dumps(credential)!r})"
-    user = {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": program(tmp_path, body)}}
-    access = load(write(tmp_path / "config", user=user))
-    assert [access.token(), access.token()] == ["fetched", "fetched"]
+    said = credential(token="fetched", expirationTimestamp="2999-01-01T00:00:00Z")
+    body = f"open({str(tmp_path / 'asked')!r}, 'a').write('x'); print({said!r})"
+    access = load(write(tmp_path / "config", user={"exec": {"apiVersion": API, "command": program(tmp_path, body)}}))
+    assert [token(access), token(access)] == ["Bearer fetched", "Bearer fetched"]
     assert (tmp_path / "asked").read_text() == "x"
 
 
 def test_a_token_that_has_expired_is_fetched_anew(tmp_path: Path) -> None:
-    credential = {"status": {"token": "fetched", "expirationTimestamp": "2001-01-01T00:00:00Z"}}
-    body = f"open({str(tmp_path / 'asked')!r}, 'a').write('x'); print({json.dumps(credential)!r})"
-    access = load(write(tmp_path / "config", user={"exec": {"command": program(tmp_path, body)}}))
-    assert [access.token(), access.token()] == ["fetched", "fetched"]
-    assert (tmp_path / "asked").read_text() == "xx"
+    said = credential(token="fetched", expirationTimestamp="2001-01-01T00:00:00Z")
+    body = f"open({str(tmp_path / 'asked')!r}, 'a').write('x'); print({said!r})"
+    access = load(write(tmp_path / "config", user={"exec": {"apiVersion": API, "command": program(tmp_path, body)}}))
+    assert [token(access), token(access)] == ["Bearer fetched", "Bearer fetched"]
+    assert (tmp_path / "asked").read_text() == "xxx"
 
 
 @pytest.mark.parametrize(
-    ("body", "told"), [("print('hello')", "printed no ExecCredential"), ("raise SystemExit(3)", "gave no credential")]
+    ("body", "told"),
+    [("print('hello')", "failed to decode process output"), ("raise SystemExit(3)", "process returned 3")],
 )
-def test_a_program_that_gives_nothing_is_named(tmp_path: Path, body: str, told: str) -> None:
-    access = load(write(tmp_path / "config", user={"exec": {"command": program(tmp_path, body)}}))
-    with pytest.raises(errors.Unavailable, match=told):
-        access.token()
+def test_a_program_that_gives_nothing_is_named_with_what_it_said(
+    tmp_path: Path, body: str, told: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    user = {"exec": {"apiVersion": API, "command": program(tmp_path, body)}}
+    with pytest.raises(errors.Unavailable, match=rf"'./login' for a credential, and it gave none: .*{told}"):
+        load(write(tmp_path / "config", user=user))
+    assert capfd.readouterr().err == ""
 
 
 def test_a_program_that_is_not_there_is_named_with_how_to_get_it(tmp_path: Path) -> None:
-    user = {"exec": {"command": "no-such-login", "installHint": "apt install login"}}
+    user = {"exec": {"apiVersion": API, "command": "no-such-login", "installHint": "apt install login"}}
     with pytest.raises(errors.Unavailable, match="'no-such-login'") as caught:
-        load(write(tmp_path / "config", user=user)).token()
+        load(write(tmp_path / "config", user=user))
     assert caught.value.hint == "apt install login"
 
 
@@ -115,9 +135,8 @@ def test_a_program_that_is_not_there_is_named_with_how_to_get_it(tmp_path: Path)
     ("cluster", "told"),
     [
         ({"server": "ftp://x"}, "no usable server address"),
-        ({"proxy-url": "http://proxy"}, "proxy-url"),
-        ({"server": "https://127.0.0.1", "certificate-authority-data": "%%%"}, "not base64"),
-        ({"server": "https://127.0.0.1", "certificate-authority": "missing.crt"}, "cannot read certificate-authority"),
+        ({"server": "https://127.0.0.1", "certificate-authority-data": "A"}, "cannot be used"),
+        ({"server": "https://127.0.0.1", "certificate-authority": "missing.crt"}, "missing.crt"),
     ],
 )
 def test_an_entry_that_cannot_be_used_is_named(tmp_path: Path, cluster: dict[str, Any], told: str) -> None:
@@ -125,7 +144,7 @@ def test_an_entry_that_cannot_be_used_is_named(tmp_path: Path, cluster: dict[str
         load(write(tmp_path / "config", cluster=cluster))
 
 
-@pytest.mark.parametrize("text", ["- a list", "{", "just text"])
+@pytest.mark.parametrize("text", ["- a list", "{", "just text", "", "contexts: [{}]", "contexts: [1]"])
 def test_a_file_that_is_no_kubeconfig_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "config"
     path.write_text(text)
@@ -134,5 +153,29 @@ def test_a_file_that_is_no_kubeconfig_is_refused(tmp_path: Path, text: str) -> N
 
 
 def test_outside_of_a_cluster_there_is_no_account_of_a_pod(tmp_path: Path) -> None:
-    with pytest.raises(errors.Unavailable, match="no pod of a cluster"):
+    with pytest.raises(errors.Unavailable, match="no pod of a cluster: Service token file does not exist"):
         in_cluster({"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}, tmp_path)
+
+
+def test_the_account_of_a_pod_is_asked_for_its_token_again_after_a_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in (("token", "one"), ("ca.crt", "an authority"), ("namespace", "models\n")):
+        (tmp_path / name).write_text(text)
+    access = in_cluster({"KUBERNETES_SERVICE_HOST": "fd00::1", "KUBERNETES_SERVICE_PORT": "443"}, tmp_path)
+    assert (access.address, access.namespace) == ("[fd00::1]:443", "models")
+    (tmp_path / "token").write_text("two")
+    assert token(access) == "bearer one"
+    monkeypatch.setattr(incluster_config, "datetime", AMinuteLater)
+    assert token(access) == "bearer two"
+
+
+class AMinuteLater:
+    """The module `datetime`, as the client reads it a minute later."""
+
+    timedelta = datetime.timedelta
+
+    class datetime:  # noqa: N801
+        @staticmethod
+        def now() -> datetime.datetime:
+            return datetime.datetime.now() + datetime.timedelta(seconds=61)
