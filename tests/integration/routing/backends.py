@@ -31,15 +31,16 @@ class Backend:
     status: int = 200
     delay_s: float = 0.0
     port: int = 0
+    host: str = "127.0.0.1"
     seen: list[Seen] = field(default_factory=list)
     server: asyncio.Server | None = None
 
     @property
     def endpoint(self) -> Endpoint:
-        return Endpoint("127.0.0.1", self.port)
+        return Endpoint(self.host, self.port)
 
     async def start(self) -> None:
-        self.server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.server = await asyncio.start_server(self._serve, self.host, self.port)
         self.port = int(self.server.sockets[0].getsockname()[1])
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -83,8 +84,10 @@ class Backends:
         self._loop = loop
         self._running: list[Backend] = []
 
-    def start(self, version: str, *, port: int = 0, status: int = 200, delay_s: float = 0.0) -> Backend:
-        backend = Backend(version, status, delay_s, port)
+    def start(
+        self, version: str, *, port: int = 0, status: int = 200, delay_s: float = 0.0, host: str = "127.0.0.1"
+    ) -> Backend:
+        backend = Backend(version, status, delay_s, port, host)
         asyncio.run_coroutine_threadsafe(backend.start(), self._loop).result(5)
         self._running.append(backend)
         return backend

@@ -1,0 +1,34 @@
+"""One replica of the cluster's control plane as a process, with a real API server and gateways on loopback.
+
+python -m support.cluster_replica FACTS     with PYTHONPATH=tests and KUBECONFIG
+FACTS is control.cluster.Facts, as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from dataclasses import replace
+
+from fairlead.control import kubernetes
+from fairlead.control.cluster import API_PORT, Facts
+from fairlead.routing.snapshot import Endpoint, Settings
+from fairlead.store.kubernetes import kubeconfig
+
+
+class LoopbackFacts(Facts):
+    """Gateways listen on loopback, on the port that the Service would have."""
+
+    def settings(self) -> Settings:
+        everywhere = Facts.settings(self)
+        return replace(everywhere, host="127.0.0.1", port=self.gateway_port, control=Endpoint(self.address, API_PORT))
+
+
+def main(facts: str) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    kubernetes.run(LoopbackFacts(**json.loads(facts)), kubeconfig.load())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

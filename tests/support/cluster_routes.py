@@ -1,0 +1,148 @@
+"""A cluster's control plane and gateways as processes over a real API server: everything but nodes and pods.
+
+Replicas and gateways have loopback addresses of their own, so that their ports are the real ones. The names of models'
+Services lead to one backend; pods, Deployments and EndpointSlices are objects that nobody runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fairlead.contracts import labels
+from fairlead.contracts.gateway import GatewaySite
+from fairlead.contracts.route import RouteSpec, VersionRef
+from fairlead.control.cluster import XDS_PORT
+from fairlead.control.gateways import ADMIN_PORT
+from fairlead.routing.envoy.bootstrap import rest_bootstrap
+from fairlead.routing.snapshot import Endpoint
+from fairlead.store.kubernetes import KubernetesStore, kubeconfig
+from fairlead.store.kubernetes.api import Api
+from fairlead.store.kubernetes.kinds import DEPLOYMENTS, PODS, SLICES, Object
+from support.cluster.running import Cluster, temporary
+from support.cluster_replica import LoopbackFacts
+from support.envoy import Envoy, running_envoy
+from support.nameserver import NameServer, resolver
+from support.processes import Child, free_port, wait_until
+
+NAMESPACE, RELEASE = "models", "fairlead"
+TESTS = Path(__file__).resolve().parents[1]
+CRDS = TESTS.parent / "charts" / "crds"
+AT_ONCE = 8
+
+
+@dataclass
+class ClusterRoutes:
+    """One namespace of models, with its platform."""
+
+    folder: Path
+    stack: ExitStack
+    names: NameServer
+    cluster: Cluster
+    api: Api
+    gateway_port: int
+    store: KubernetesStore
+    """As its users have it: every read is a request."""
+    replicas: dict[str, Child] = field(default_factory=dict)
+    addresses: dict[str, str] = field(default_factory=dict)
+    envoys: dict[str, Envoy] = field(default_factory=dict)
+    sites: list[GatewaySite] = field(default_factory=list)
+
+    def add_replica(self, name: str) -> Child:
+        """Start a replica. The first one leads."""
+        address = self.addresses[name] = f"127.0.2.{len(self.addresses) + 1}"
+        facts = LoopbackFacts(NAMESPACE, RELEASE, name, address, gateway_port=self.gateway_port)
+        child = Child(
+            f"replica-{name}",
+            [sys.executable, "-m", "support.cluster_replica", json.dumps(asdict(facts))],
+            log=self.folder / f"replica-{name}.log",
+            env={
+                "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent / "services")]),
+                "KUBECONFIG": str(self.cluster.kubeconfig),
+            },
+        )
+        self.replicas[name] = self.stack.enter_context(child)
+        return child
+
+    def add_gateway(self, name: str, replica: str) -> Envoy:
+        """Start a gateway that asks this replica, and wait until it serves."""
+        site = GatewaySite(name, f"127.0.1.{len(self.sites) + 1}", ADMIN_PORT)
+        of_gateway = {labels.COMPONENT: labels.COMPONENT_GATEWAY, labels.INSTANCE: RELEASE}
+        self._pod(name, of_gateway, site.host)
+        self.sites.append(site)
+        folder = self.folder / name
+        folder.mkdir()
+        asks = Endpoint(self.addresses[replica], XDS_PORT)
+        config = rest_bootstrap(asks, admin=Endpoint(site.host, site.admin_port), cluster=RELEASE, node=name)
+        envoy = running_envoy({**config, **resolver(self.names)}, folder, wait=False)
+        self.envoys[name] = self.stack.enter_context(envoy)
+        return self.envoys[name]
+
+    def deploy(self, specs: Sequence[RouteSpec]) -> None:
+        """A Deployment, a ready endpoint and a pod for each version, as charts and Kubernetes leave them."""
+        versions = [(spec.model, one.ref(version)) for spec in specs for version, one in spec.versions.items()]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(lambda one: self._version(*one), versions))
+
+    def put(self, spec: RouteSpec) -> None:
+        """The wish."""
+        self.store.put_route(spec.model, spec, now=datetime.now(UTC), actor="ada")
+
+    def wait_for(self, models: Sequence[str], condition: str, *, within: float) -> None:
+        """Wait until every route's last revision has this cause or phase."""
+        waiting = list(models)
+
+        def holds() -> bool:
+            while waiting:
+                head = self.store.head(waiting[-1])
+                if head is None or condition not in (head.cause.value, head.state.phase.value):
+                    return False
+                waiting.pop()
+            return True
+
+        wait_until(holds, f"{waiting[-1:]} is {condition}", within=within, every=0.2)
+
+    def _version(self, model: str, ref: VersionRef) -> None:
+        name = labels.version_name(model, ref)
+        named = {labels.MODEL: model, labels.ROUTE: model, labels.VERSION: ref.version, labels.IDENTITY: ref.identity}
+        template = {"metadata": {"labels": named}, "spec": {"containers": [{"name": "model", "image": "model"}]}}
+        spec = {"replicas": 0, "selector": {"matchLabels": named}, "template": template}
+        self.api.create(DEPLOYMENTS, NAMESPACE, {"metadata": {"name": name, "labels": named}, "spec": spec})
+        self._pod(f"{name}-0", named, "10.0.0.1")
+        endpoint = {"addresses": ["10.0.0.1"], "conditions": {"ready": True}, "targetRef": {"name": f"{name}-0"}}
+        ports = [{"name": labels.PORT_NAME, "port": labels.SERVICE_PORT}]
+        found = {"addressType": "IPv4", "ports": ports, "endpoints": [endpoint]}
+        self.api.create(SLICES, NAMESPACE, {"metadata": {"name": name, "labels": named}, **found})
+
+    def _pod(self, name: str, labelled: dict[str, str], address: str) -> None:
+        """That no scheduler looks at, and that says it runs."""
+        spec = {"schedulerName": "nobody", "containers": [{"name": "main", "image": "main"}]}
+        self.api.create(PODS, NAMESPACE, {"metadata": {"name": name, "labels": labelled}, "spec": spec})
+        status: Object = {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]}
+        self.api.patch(PODS, NAMESPACE, name, {"status": status}, part="status")
+
+
+@contextmanager
+def cluster_routes(folder: Path, names: NameServer) -> Iterator[ClusterRoutes]:
+    """Starts the API server; no replica and no gateway yet. Ends all of them."""
+    with temporary("control_plane") as cluster, ExitStack() as stack:
+        cluster.client().helm("upgrade", "--install", "fairlead-crds", str(CRDS), "--wait")
+        api = Api(kubeconfig.load(environment={"KUBECONFIG": str(cluster.kubeconfig)}))
+        stack.callback(api.close)
+        api.request("POST", "/api/v1/namespaces", body={"metadata": {"name": NAMESPACE}})
+        _wait_for_account(api)
+        store = KubernetesStore.direct(api, NAMESPACE)
+        yield ClusterRoutes(folder, stack, names, cluster, api, free_port(), store)
+
+
+def _wait_for_account(api: Api) -> None:
+    """Pods can be made in a namespace as soon as it has its account."""
+    path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts"
+    wait_until(lambda: bool(api.request("GET", path).get("items")), "the namespace has an account", within=30)

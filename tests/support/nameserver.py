@@ -1,0 +1,72 @@
+"""A DNS server on loopback that knows one address for every name, and counts what it is asked."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+_TYPES = {1: "A", 28: "AAAA"}
+_TTL_S = 5
+
+
+class NameServer:
+    """`asked` counts questions by type, and `names` by name."""
+
+    def __init__(self, address: str) -> None:
+        self._address = socket.inet_aton(address)
+        self.asked: Counter[str] = Counter()
+        self.names: Counter[str] = Counter()
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.port = int(self._socket.getsockname()[1])
+
+    def run(self) -> None:
+        """Until `close`."""
+        while True:
+            question, sender = self._socket.recvfrom(4096)
+            if not question:
+                return
+            self._socket.sendto(self._answer(question), sender)
+
+    def close(self) -> None:
+        """End `run`."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as goodbye:
+            goodbye.sendto(b"", ("127.0.0.1", self.port))
+
+    def _answer(self, question: bytes) -> bytes:
+        labels, at = [], 12
+        while length := question[at]:
+            labels.append(question[at + 1 : at + 1 + length].decode())
+            at += 1 + length
+        kind = int.from_bytes(question[at + 1 : at + 3])
+        self.asked[_TYPES.get(kind, str(kind))] += 1
+        self.names[".".join(labels)] += 1
+        known = kind == 1
+        head = question[:2] + b"\x84\x00" + b"\x00\x01" + (b"\x00\x01" if known else b"\x00\x00") + b"\x00" * 4
+        record = b"\xc0\x0c\x00\x01\x00\x01" + _TTL_S.to_bytes(4) + b"\x00\x04" + self._address if known else b""
+        return head + question[12 : at + 5] + record
+
+
+@contextmanager
+def running_nameserver(address: str) -> Iterator[NameServer]:
+    """One that answers with this address."""
+    server = NameServer(address)
+    thread = threading.Thread(target=server.run, name="nameserver", daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.close()
+        thread.join(5)
+
+
+def resolver(server: NameServer) -> dict[str, Any]:
+    """What an Envoy's bootstrap has to hold to ask this one and no other."""
+    address = {"socket_address": {"address": "127.0.0.1", "port_value": server.port}}
+    prefix = "type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3"
+    config = {"@type": f"{prefix}.CaresDnsResolverConfig", "resolvers": [address]}
+    return {"typed_dns_resolver_config": {"name": "envoy.network.dns_resolver.cares", "typed_config": config}}
