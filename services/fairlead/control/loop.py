@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from typing import Protocol
 
 from fairlead import errors
@@ -27,6 +27,7 @@ class Changing(Protocol):
 class Ticking(Protocol):
     """The engine, as the loop sees it."""
 
+    def hurry(self) -> Sized: ...  # noqa: D102
     def tick(self) -> object: ...  # noqa: D102
 
 
@@ -119,7 +120,10 @@ class Loop:
     def _lead(self) -> None:
         now = self._monotonic()
         token = self._store.change_token()
-        if token != self._token or now >= self._due:
+        if token != self._token and now < self._due and self._engine.hurry():
+            # What people ask for is published before all other routes are looked at, at the next turn: soon.
+            self._want()
+        elif token != self._token or now >= self._due:
             self._engine.tick()
             self._ticked(self._monotonic() - now)
             self._want()

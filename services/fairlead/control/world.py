@@ -8,6 +8,7 @@ from fairlead.contracts.revision import Revision
 from fairlead.contracts.route import Route
 from fairlead.control.endpoints import EndpointSource
 from fairlead.routing.check import check_snapshot
+from fairlead.routing.compile import Compiled
 from fairlead.routing.compile import compile as compile_tables
 from fairlead.routing.snapshot import Routed, Settings, Snapshot
 
@@ -26,6 +27,7 @@ class World:
         self._store, self._endpoints, self._settings = store, endpoints, settings
         self._made_of: object = None
         self._snapshot: Snapshot | None = None
+        self._compiled = Compiled()
 
     def snapshot(self) -> Snapshot:
         """What every gateway shall serve now: the very same object while nothing it is made of has changed.
@@ -40,7 +42,7 @@ class World:
         made_of = ([(name, head.seq, head.hash) for name, head in found], pending, endpoints)
         if self._snapshot is None or made_of != self._made_of:
             routed = [Routed(name, head.seq, head.table) for name, head in found]
-            snapshot = compile_tables(routed, endpoints, self._settings, pending)
+            snapshot = compile_tables(routed, endpoints, self._settings, pending, compiled=self._compiled)
             check_snapshot(snapshot)
             self._made_of, self._snapshot = made_of, snapshot
         return self._snapshot

@@ -91,10 +91,14 @@ class Observer:
         self._past: dict[str, tuple[str, tuple[Window, ...]]] = {}
         self._stretches: dict[str, tuple[str, Stretch]] = {}
 
+    def glance(self) -> Look:
+        """As `look`, but no window ends by it."""
+        now = self._clock()
+        return Look(now, now + self._ahead, tuple(self._gateways.gateways()), tuple(self._store.instances()))
+
     def look(self) -> Look:
         """Everything that is the same for all routes. Counters are read when a window ends, by the wall clock."""
-        now = self._clock()
-        look = Look(now, now + self._ahead, tuple(self._gateways.gateways()), tuple(self._store.instances()))
+        look = self.glance()
         self._answers.listen(self._wanted)
         self._wanted = {}
         behind_s = SETTLE_S + BEHIND_S if self._replayed is not None else 0.0

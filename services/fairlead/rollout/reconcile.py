@@ -75,6 +75,23 @@ class Engine:
         self._want([route for route in routes if winners[route.spec.model] is route], look)
         return appended
 
+    def hurry(self) -> list[Revision]:
+        """Reconcile only what somebody asks for: a spec that its head does not know yet, an action that is open.
+
+        A person's wish need not wait until all other routes were looked at; those wait for `tick`. Returns and raises
+        as it.
+        """
+        routes = self._store.routes()
+        asked = {action.route for action in self._store.actions(outcome=Outcome.PENDING)}
+        winners = _winners(routes)
+        urgent = [
+            route
+            for route in routes
+            if winners[route.spec.model] is route and (route.name in asked or self._is_news(route))
+        ]
+        look = self._observer.glance() if urgent else None
+        return [revision for route in urgent if look is not None for revision in self._guarded(route, look)]
+
     def reconcile(self, route: Route, look: Look | None = None) -> list[Revision]:
         """Bring one route forward as far as it can go now. Raises Conflict when somebody else wrote meanwhile."""
         look, appended = look or self._observer.look(), list[Revision]()
@@ -91,6 +108,13 @@ class Engine:
                 break
             appended.append(revision)
         return appended
+
+    def _is_news(self, route: Route) -> bool:
+        try:
+            head = self._store.head(route.name)
+        except errors.Invalid:
+            return False  # `tick` tells
+        return head is None or head.generation != route.generation
 
     def _guarded(self, route: Route, look: Look) -> list[Revision]:
         try:

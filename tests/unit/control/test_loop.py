@@ -30,6 +30,11 @@ class CountingEngine:
     def __init__(self) -> None:
         self.ticks = 0
         self.during: Callable[[], object] = lambda: None
+        self.urgent: list[str] = []
+
+    def hurry(self) -> list[str]:
+        found, self.urgent = self.urgent, []
+        return found
 
     def tick(self) -> None:
         self.ticks += 1
@@ -111,6 +116,26 @@ def test_what_was_written_during_a_tick_is_looked_at_again(world: World) -> None
     world.loop.turn()
     world.loop.turn()
     assert world.engine.ticks == 2
+
+
+def test_what_people_ask_for_is_published_before_all_routes_are_looked_at(world: World) -> None:
+    world.loop.turn()
+    world.add_route()
+    world.engine.urgent = ["iris.1"]
+    world.loop.turn()
+    assert (world.engine.ticks, len(world.publisher.wanted)) == (1, 2)
+    world.loop.turn()
+    assert world.engine.ticks == 2
+
+
+def test_people_who_never_stop_asking_do_not_keep_the_engine_from_its_ticks(world: World) -> None:
+    world.loop.turn()
+    for number in range(4):
+        world.add_route(f"model-{number}")
+        world.engine.urgent = [f"model-{number}.1"]
+        world.clock.now += RESYNC_S / 2
+        world.loop.turn()
+    assert world.engine.ticks == 3
 
 
 def test_the_publisher_steps_on_every_turn(world: World) -> None:

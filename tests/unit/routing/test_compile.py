@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from fairlead.contracts.gateway import Role, parse_stat, stat_name
 from fairlead.errors import Invalid
 from fairlead.routing.check import check_snapshot, check_table
-from fairlead.routing.compile import compile
+from fairlead.routing.compile import Compiled, compile
 from fairlead.routing.envoy.routes import revisions_in
-from fairlead.routing.publish.content import Content
+from fairlead.routing.publish.content import Content, Desired
 from fairlead.routing.references import members, named_by_routes
 from fairlead.routing.snapshot import Endpoint, Routed
 from support.protos import parse
@@ -40,6 +40,24 @@ def test_equal_inputs_give_equal_bytes_in_any_order(fleet: Fleet) -> None:
     assert json.dumps(dict(once.clusters)) == json.dumps(dict(again.clusters))
     assert json.dumps(dict(once.routes)) == json.dumps(dict(again.routes))
     assert Content.of(once.routes).digest == Content.of(json.loads(json.dumps(dict(again.routes)))).digest
+
+
+@given(fleets(), fleets())
+@settings(deadline=None)
+def test_what_is_known_from_before_changes_nothing_but_the_work(first: Fleet, second: Fleet) -> None:
+    compiled = Compiled()
+    for fleet in (first, second, first):
+        known, anew = compile(*fleet, SETTINGS, compiled=compiled), compile(*fleet, SETTINGS)
+        assert known == anew
+        assert Desired.of(known, Desired.of(compile(*second, SETTINGS, compiled=compiled))) == Desired.of(anew)
+
+
+@given(fleets())
+@settings(deadline=None)
+def test_an_unchanged_cluster_stays_the_very_same_object(fleet: Fleet) -> None:
+    compiled = Compiled()
+    once, again = (compile(*fleet, SETTINGS, compiled=compiled) for _ in range(2))
+    assert all(again.clusters[name] is cluster for name, cluster in once.clusters.items() if name != "control")
 
 
 @given(fleets())

@@ -15,8 +15,10 @@ RETRY_PENDING_S = 2
 """What a model that has no ready version yet tells its callers to wait."""
 
 
-def route_configuration(routed: Sequence[Routed], *, pending: Iterable[str], cors_origins: Sequence[str]) -> Json:
-    """Everything users can ask for. Its metadata says which revisions it is made of."""
+def route_configuration(
+    routed: Sequence[Routed], routes: Sequence[Json], *, pending: Iterable[str], cors_origins: Sequence[str]
+) -> Json:
+    """Everything users can ask for: the `routes` of all tables. Its metadata says which revisions it is made of."""
     cors = {"typed_per_filter_config": {"envoy.filters.http.cors": _cors(cors_origins, routed)}} if cors_origins else {}
     return {
         "@type": ROUTES,
@@ -31,7 +33,7 @@ def route_configuration(routed: Sequence[Routed], *, pending: Iterable[str], cor
                 **cors,
                 "routes": [
                     *_platform(),
-                    *(route for one in routed for route in _table(one)),
+                    *routes,
                     *(_pending(model) for model in pending),
                     _problem("no-such-path", {"prefix": "/"}, 404, "no such model or path"),
                 ],
@@ -65,7 +67,8 @@ def _platform() -> Iterator[Json]:
     yield {"name": "explain", "match": about_a_model, "route": control}
 
 
-def _table(routed: Routed) -> Iterator[Json]:
+def table_routes(routed: Routed) -> Iterator[Json]:
+    """The rules of one table."""
     for rule in rules(routed.table):
         route = _route(routed, rule)
         yield {**route, "response_headers_to_add": [put("x-route-revision", routed.revision)]}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from fairlead.contracts.base import digest
+import orjson
+
 from fairlead.routing.snapshot import Resource, Snapshot
 
 _VERSION = re.compile(r"([0-9]{1,18})\.([a-z])-[0-9a-f]{10}")
@@ -27,9 +28,14 @@ class Content:
     digest: str
 
     @classmethod
-    def of(cls, resources: Mapping[str, Resource]) -> Content:
-        """The same resources give the same digests, whether they were compiled or read from a file."""
-        return cls._with(resources, {name: digest(_canonical(resources[name])) for name in resources})
+    def of(cls, resources: Mapping[str, Resource], before: Content | None = None) -> Content:
+        """The same resources give the same digests, whether they were compiled or read from a file.
+
+        What is the very object that `before` holds is not read again.
+        """
+        known, told = (before.resources, before.digests) if before is not None else ({}, {})
+        digests = {name: told[name] if known.get(name) is one else _digest(one) for name, one in resources.items()}
+        return cls._with(resources, digests)
 
     def extended_by(self, newer: Content) -> Content:
         """Both together; where both have a name, the newer resource."""
@@ -37,7 +43,7 @@ class Content:
 
     @classmethod
     def _with(cls, resources: Mapping[str, Resource], digests: Mapping[str, str]) -> Content:
-        return cls(resources, digests, digest(_canonical(digests)))
+        return cls(resources, digests, _digest(digests))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +54,18 @@ class Desired:
     digest: str
 
     @classmethod
-    def of(cls, snapshot: Snapshot) -> Desired:
-        """Digests everything once; planning then compares digests only."""
-        kinds: dict[Kind, Content] = {
-            "cds": Content.of(snapshot.clusters),
-            "lds": Content.of(snapshot.listeners),
-            "rds": Content.of(snapshot.routes),
+    def of(cls, snapshot: Snapshot, before: Desired | None = None) -> Desired:
+        """Digests everything once, and of it only what differs from `before`; planning then compares digests only."""
+        resources: dict[Kind, Mapping[str, Resource]] = {
+            "cds": snapshot.clusters,
+            "lds": snapshot.listeners,
+            "rds": snapshot.routes,
         }
-        return cls(kinds, digest(_canonical({kind: content.digest for kind, content in kinds.items()})))
+        kinds = {
+            kind: Content.of(found, before.kinds[kind] if before is not None else None)
+            for kind, found in resources.items()
+        }
+        return cls(kinds, _digest({kind: content.digest for kind, content in kinds.items()}))
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -94,5 +104,5 @@ def order_of(version: str) -> Order:
     return Order(int(found[1]), found[2]) if found else NOTHING
 
 
-def _canonical(value: object) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+def _digest(value: Mapping[str, object]) -> str:
+    return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()

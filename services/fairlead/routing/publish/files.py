@@ -65,7 +65,7 @@ class FilePublisher:
         if self._wanted is not None and self._wanted[0] == snapshot:
             return
         check_snapshot(snapshot, allow_empty=allow_empty)
-        desired = Desired.of(snapshot)
+        desired = Desired.of(snapshot, self._wanted[1] if self._wanted is not None else None)
         self._wanted = (snapshot, desired)
         self._state = wish(self._state, desired)
         self._progress = Progress(settled=False, waiting_for="the next step")

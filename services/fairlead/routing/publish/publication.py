@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import orjson
+
 from fairlead.errors import Invalid
 from fairlead.routing.publish.content import Content, Kind, Order, Written, order_of
 
@@ -37,7 +39,7 @@ class Shown:
     def of(cls, written: Written) -> Shown:
         """Written content, encoded once for everybody."""
         content = written.content.resources
-        resources = json.dumps([content[name] for name in sorted(content)], separators=(",", ":")).encode()
+        resources = orjson.dumps([content[name] for name in sorted(content)])
         # No time in the archive: the same resources are the same bytes.
         return cls(written.version, resources, gzip.compress(resources, compresslevel=3, mtime=0))
 
@@ -48,7 +50,7 @@ class Shown:
 
     def written(self) -> Written:
         """The content again, for the planner of whoever takes over."""
-        return Written(self.version, Content.of({one["name"]: one for one in json.loads(self.resources)}))
+        return Written(self.version, Content.of({one["name"]: one for one in orjson.loads(self.resources)}))
 
 
 @dataclass(frozen=True, slots=True)

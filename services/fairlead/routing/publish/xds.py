@@ -86,7 +86,7 @@ class XdsPublisher:
         state = self._lead()
         check_snapshot(snapshot)
         check_succession(self._published_revisions(state), snapshot, unknown=self._orphaned)
-        desired = Desired.of(snapshot)
+        desired = Desired.of(snapshot, self._wanted[1] if self._wanted is not None else None)
         self._wanted = (snapshot, desired)
         self._state = wish(state, desired)
         self._progress = Progress(settled=False, waiting_for="the next step")

@@ -24,6 +24,7 @@ class KubernetesActions:
     """`store.base.ActionStore`."""
 
     _session: Session
+    _sorted: tuple[tuple[Object, ...], dict[str, list[Object]]]
 
     @property
     def actors_are_verified(self) -> bool:
@@ -54,13 +55,15 @@ class KubernetesActions:
 
     def actions(self, route: str | None = None, *, outcome: Outcome | None = None) -> list[Action]:
         """Actions, oldest first."""
-        found = [action for one in self._session.objects.list(ACTIONS) if (action := self._readable(one)) is not None]
-        chosen = (
-            action
-            for action in found
-            if (route is None or action.route == route) and (outcome is None or action.outcome is outcome)
-        )
-        return sorted(chosen, key=lambda action: (action.created_at, action.name))
+        objects = self._session.objects.list(ACTIONS)
+        if self._sorted[0] is not objects:
+            self._sorted = (objects, _by_route(objects))
+        of_routes = self._sorted[1]
+        chosen = of_routes.get(route, ()) if route is not None else [one for each in of_routes.values() for one in each]
+        # Most are answered, and the engine asks for the open ones of each route all the time.
+        wanted = [one for one in chosen if outcome is None or _outcome(one) == outcome]
+        found = [action for one in wanted if (action := self._readable(one)) is not None]
+        return sorted(found, key=lambda action: (action.created_at, action.name))
 
     def action(self, name: str) -> Action:
         """One action. Raises NotFound."""
@@ -104,7 +107,7 @@ class KubernetesActions:
 
     def _action(self, found: Object) -> Action:
         spec, status = found["spec"], found.get("status") or {}
-        pending = status.get("outcome", Outcome.PENDING) == Outcome.PENDING
+        pending = _outcome(found) == Outcome.PENDING
         return Action.model_validate(
             {
                 **{name: spec[name] for name in _ASKED if spec.get(name) is not None},
@@ -112,11 +115,22 @@ class KubernetesActions:
                 "name": name_of(found),
                 "createdAt": spec.get("createdAt") or _moment(found["metadata"]["creationTimestamp"]),
                 "actorVerified": self.actors_are_verified if pending else status.get("actorVerified", False),
-                "outcome": status.get("outcome", Outcome.PENDING),
+                "outcome": _outcome(found),
                 "message": status.get("message", ""),
                 "revision": status.get("revision"),
             }
         )
+
+
+def _by_route(objects: tuple[Object, ...]) -> dict[str, list[Object]]:
+    found: dict[str, list[Object]] = {}
+    for one in objects:
+        found.setdefault(str(one["spec"].get("route")), []).append(one)
+    return found
+
+
+def _outcome(found: Object) -> str:
+    return str((found.get("status") or {}).get("outcome") or Outcome.PENDING.value)
 
 
 def _moment(text: str) -> datetime:

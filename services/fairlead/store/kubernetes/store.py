@@ -59,6 +59,7 @@ class KubernetesStore(
         self._parsed = {}
         self._heads = {}
         self._indexed = ((), {})
+        self._sorted = ((), {})
         self._counted = {}
         self._seen = ((), (), ())
         self._verified = (float("-inf"), False)

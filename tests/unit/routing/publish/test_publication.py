@@ -8,10 +8,12 @@ from fairlead.errors import Invalid
 from fairlead.routing.publish.content import KINDS, NOTHING, Content, Order, Written, make_version, order_of
 from fairlead.routing.publish.publication import Publication, Shown
 
+# Larger numbers are texts in proto JSON.
+numbers = st.integers(-(2**53), 2**53)
 orders = st.builds(Order, sequence=st.integers(1, 10**12), phase=st.sampled_from("abcr"))
 resources = st.dictionaries(
     st.text(min_size=1, max_size=8),
-    st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5)),
+    st.dictionaries(st.text(max_size=5), numbers | st.text(max_size=5)),
     max_size=4,
 ).map(lambda found: {name: {**body, "name": name} for name, body in found.items()})
 
