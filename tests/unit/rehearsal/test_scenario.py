@@ -41,6 +41,8 @@ def test_a_scenario_survives_being_written_down() -> None:
         ({"stable": {"instances": 0}}, "stable must have an instance at the release"),
         ({"strategy": {"steps": [{"weight": 0}]}}, "strategy.steps.0.weight: Input should be greater"),
         ({"strategy": {"gates": [{"name": "errors", "boundaries": ["8ms"]}]}}, "strategy.gates.0.boundaries: "),
+        ({"strategy": {"shadow": {}}}, "shadow: versions in a rehearsal give no answers that could be compared"),
+        ({"strategy": {"gates": [{"name": "classes"}]}}, "gates: versions in a rehearsal answer no classes"),
         ({"events": [{"at": "1m", "fault": "fire"}]}, "events.0.fault: Input should be 'metrics-outage'"),
         ({"events": [{"at": "1m"}]}, "events.0: name one of fault, candidate, stable, both, action; "),
         ({"events": [{"at": "1m", "fault": "metrics-outage", "action": "retry"}]}, "here: fault, action"),
