@@ -65,7 +65,7 @@ def test_pairs_rates_and_the_worst_are_told_with_what_was_lost(state: Path, caps
     assert "odds that it differs too often / that it agrees: 1 / 20" in text
     assert "7 answers were overwritten" in text
     assert "not read: default/iris/1.1.0/x/0" in text
-    assert lines[-2].split("  ") == [
+    assert lines[-2].rstrip().split("  ") == [
         "00000000-0000-0000-0000-000000000001",
         "another class",
         "high 0.99 (1.0.0)",
@@ -94,5 +94,5 @@ def test_a_model_of_which_nothing_was_compared_is_told_how_to_begin(state: Path)
 
 
 def test_a_model_that_is_not_there_is_told_as_such(state: Path) -> None:
-    with pytest.raises(errors.NotFound, match="iris"):
+    with pytest.raises(errors.NotFound, match="there is no route 'rose'"):
         shadow.command("rose", limit=10, state=state)
