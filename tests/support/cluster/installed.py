@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,10 +122,17 @@ class Installed:
         found = self.kube.get("pods", "", "--selector", f"app.kubernetes.io/component={component}")["items"]
         return {one["metadata"]["name"]: one for one in found if "deletionTimestamp" not in one["metadata"]}
 
-    def load(self, model: str, *, rate: float, seconds: float, question: Mapping[str, Any] | None = None) -> OpenLoop:
-        """Predictions of ever new users, through the gateways."""
-        request = Users(f"/models/{model}/predict", body=json.dumps(question or FLOWER).encode())
-        return OpenLoop(self.url, rate=rate, seconds=seconds, request=request, network=self.network)
+    def load(
+        self, model: str, *, rate: float, seconds: float, question: Mapping[str, Any] | None = None, gateway: str = ""
+    ) -> OpenLoop:
+        """Predictions of ever new users through the gateways' Service, or through the gateway at this address alone.
+
+        The Service chooses once for a connection, and one connection may carry all of a slow load.
+        """
+        first = zlib.crc32(gateway.encode()) if gateway else 0  # no user comes by two ways
+        users = Users(f"/models/{model}/predict", body=json.dumps(question or FLOWER).encode(), first=first)
+        url, network = (f"http://{gateway}:8080", f"{gateway}/32") if gateway else (self.url, self.network)
+        return OpenLoop(url, rate=rate, seconds=seconds, request=users, network=network)
 
 
 @contextlib.contextmanager
