@@ -68,7 +68,9 @@ class Installed:
         def left() -> list[str]:
             return self.kube("get", kinds, "--selector", mine, "-o", "name").split()
 
-        wait_until(lambda: not left(), f"everything of {model} is gone", within=60, every=0.3)
+        wait_until(
+            lambda: not left(), f"everything of {model} is gone", within=180, every=0.3
+        )  # collectors take their time after an outage
 
     def fairlead(self, *arguments: str, expect: int = 0) -> str:
         """`fairlead ARGUMENTS` as a person at a terminal; what it printed."""
@@ -82,7 +84,10 @@ class Installed:
 
     def history(self, model: str) -> list[Revision]:
         """The ledger, as the command line reads it."""
-        return [Revision.model_validate(one) for one in json.loads(self.fairlead("history", model, "--json"))]
+        return [
+            Revision.model_validate(one)
+            for one in json.loads(self.fairlead("history", model, "--limit", "1000", "--json"))
+        ]
 
     def status(self, model: str) -> dict[str, Any]:
         """The route's status, as kubectl shows it."""
