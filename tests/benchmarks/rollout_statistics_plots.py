@@ -30,7 +30,6 @@ SHOWN = {
 INK, ACCENT, FAULT, GREY = "#222222", "#0072b2", "#d55e00", "#8a8a8a"
 SHADES = ((0.01, "#dcebf5"), (0.05, "#fde3cc"), (0.2, "#f6b37f"), (1.0, "#e5793b"))
 """Up to which share of false alarms a square has which colour; the first is what alpha allows."""
-STYLE = {"svg.fonttype": "none", "svg.hashsalt": "fairlead", "font.family": "sans-serif", "text.color": INK}
 MARKS = "osD^vP"
 
 
@@ -39,14 +38,15 @@ def draw(results: Path = RESULTS) -> list[Path]:
     numbers = json.loads((results / "rollout_statistics.json").read_text())["numbers"]
     pictures = [results / "rollout_statistics_false_alarms.svg", results / "rollout_statistics_time.svg"]
     with matplotlib.rc_context():
-        matplotlib.rcParams.update(STYLE)
+        # Text as text, and the same numbers give the same bytes.
+        matplotlib.rc("svg", fonttype="none", hashsalt="fairlead")
+        matplotlib.rc("text", color=INK)
         _write(_false_alarms(numbers["aa"]), pictures[0])
         _write(_times(numbers["errors"]), pictures[1])
     return pictures
 
 
 def _write(figure: Figure, to: Path) -> None:
-    # The same numbers give the same bytes.
     figure.savefig(to, metadata={"Date": None, "Creator": None})
     pyplot.close(figure)
 

@@ -39,8 +39,9 @@ def expectation(
     for x_c, x_s in itertools.product(range(n_c + 1), range(n_s + 1)):
         chance = mass(n_c, x_c, truth[0]) * mass(n_s, x_s, truth[1])
         if chance:
-            counted = Sample(n_c, x_c, n_s, x_s).times(*worth)
-            total += chance * math.exp(factor(*map(float, map(np.asarray, counted)), bet, margin, side))
+            of_c, of_s = worth
+            log_s = factor(n_c * of_c, x_c * of_c, n_s * of_s, x_s * of_s, bet, margin, side)
+            total += chance * math.exp(log_s)
     return total
 
 
