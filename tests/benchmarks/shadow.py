@@ -47,7 +47,7 @@ class Plan:
     an_hour: int
 
 
-PLANS: Mapping[proof.Size, Plan] = {"full": Plan(50, 5, 3_600_000), "reduced": Plan(100, 1, 200_000)}
+PLANS: Mapping[proof.Size, Plan] = {"full": Plan(50, 5, 3_600_000), "reduced": Plan(60, 1, 200_000)}
 
 
 def prove(size: proof.Size, folder: Path) -> proof.Findings:
