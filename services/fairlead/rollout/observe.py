@@ -108,7 +108,7 @@ class Observer:
         self._slot = slot
         self._shadows.listen(self._answers.hear(), look.until)
         if self._history is not None:
-            look = replace(look, settled=ask(self._history, now))
+            look = replace(look, settled=ask(self._history, look.now))
         if self._replayed is not None:
             return look
         cut = self._cutter.cut(look.until, tuple(self._metrics.read()), self._tables)
