@@ -9,7 +9,7 @@ counts are divided by the design effect that follows from it, 1 + n correlation 
 **Guarantee.** What a request is worth lies in (0, 1] and is known before the window's failures are. A bet on counts
 times that is the bet with each request's factor raised to that power, and the mean of such a power is at most that
 power of the mean (Jensen). So whatever was learned, `bets` promises what it promises without. Under clumps this is an
-approximation and no theorem: docs/evidence.md says what was measured (decision 0035).
+approximation and no theorem: docs/evidence.md says what was measured (decision 0072).
 """
 
 from __future__ import annotations
