@@ -1,7 +1,7 @@
 """What is remembered of a rate from window to window: the recent one, and nothing of one that is over. Pure.
 
 A long memory of stable's rate would make five bad seconds of both versions cost minutes: it ends where a window cannot
-be explained by what is remembered (decision 0027), unless failures are known to come in clumps of that size (0035).
+be explained by what is remembered (decision 0027), unless failures are known to come in clumps of that size (0072).
 """
 
 from __future__ import annotations
