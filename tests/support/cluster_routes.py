@@ -66,6 +66,7 @@ class ClusterRoutes:
             env={
                 "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent / "services")]),
                 "KUBECONFIG": str(self.cluster.kubeconfig),
+                "MALLOC_ARENA_MAX": "2",  # as in the image
             },
         )
         self.replicas[name] = self.stack.enter_context(child)

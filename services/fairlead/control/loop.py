@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sized
+from contextlib import suppress
 from typing import Protocol
 
 from fairlead import errors
@@ -16,6 +17,8 @@ LOOK_S = 0.02
 RESYNC_S = 0.25
 """How often everything is read again although nothing changed: time itself moves rollouts."""
 PAUSE_AFTER_ERROR_S = 1.0
+MEANWHILE_S = 0.05
+"""How often a tick is interrupted for what cannot wait for its end."""
 
 
 class Changing(Protocol):
@@ -28,7 +31,7 @@ class Ticking(Protocol):
     """The engine, as the loop sees it."""
 
     def hurry(self) -> Sized: ...  # noqa: D102
-    def tick(self) -> object: ...  # noqa: D102
+    def tick(self, between: Callable[[], None]) -> object: ...  # noqa: D102
 
 
 class Compiled(Protocol):
@@ -74,6 +77,7 @@ class Loop:
         self._stopping = threading.Event()
         self._token: object = None
         self._due = 0.0
+        self._next_meanwhile = 0.0
         self._complaint = ""
         self._refused = ""
         self.beat = 0.0
@@ -120,17 +124,28 @@ class Loop:
     def _lead(self) -> None:
         now = self._monotonic()
         token = self._store.change_token()
+        self._next_meanwhile = now + MEANWHILE_S
         if token != self._token and now < self._due and self._engine.hurry():
             # What people ask for is published before all other routes are looked at, at the next turn: soon.
             self._want()
         elif token != self._token or now >= self._due:
-            self._engine.tick()
+            self._engine.tick(self._meanwhile)
             self._ticked(self._monotonic() - now)
             self._want()
             # Read before the tick: what was written during it is looked at again.
             self._token = token
             self._due = now + self._resync_s
         self._publisher.step()
+
+    def _meanwhile(self) -> None:
+        """In the middle of a tick that takes long: what people ask for, and what gateways wait for, goes on."""
+        if self._monotonic() < self._next_meanwhile:
+            return
+        with suppress(errors.FairleadError):  # it is no reason to leave the other routes; the turn's own step tells it
+            if self._engine.hurry():
+                self._want()
+            self._publisher.step()
+        self._next_meanwhile = self._monotonic() + MEANWHILE_S
 
     def _want(self) -> None:
         """A wish that may not be published leaves the one before in force; gateways are listened to all the same."""

@@ -46,6 +46,7 @@ class Engine:
         """
         self._store = store
         self._log = log
+        self._newer: dict[str, Route] = {}
         self._observer = Observer(
             store,
             gateways=gateways,
@@ -58,21 +59,24 @@ class Engine:
             replays=replays,
         )
 
-    def tick(self) -> list[Revision]:
+    def tick(self, between: Callable[[], None] = lambda: None) -> list[Revision]:
         """Reconcile every route, then say which instances should run. Returns the revisions that were appended.
 
-        Raises Unavailable when the store cannot be used. What concerns one route alone is in that route's status
-        and stops no other.
+        `between` is called between two routes, and may `hurry`: with many rollouts a tick is long. Raises Unavailable
+        when the store cannot be used. What concerns one route alone is in that route's status and stops no other.
         """
         look, routes, appended = self._observer.look(), self._store.routes(), list[Revision]()
-        winners = _winners(routes)
-        for route in routes:
-            winner = winners[route.spec.model]
-            if winner.name != route.name:
-                self._store.set_status(route.name, report.report_conflict(route, winner))
+        winners = {model: winner.name for model, winner in _winners(routes).items()}
+        self._newer = {}
+        for known in routes:
+            between()
+            route = self._newer.get(known.name, known)
+            if winners[route.spec.model] != route.name:
+                self._store.set_status(route.name, report.report_conflict(route, _winners(routes)[route.spec.model]))
                 continue
             appended += self._guarded(route, look)
-        self._want([route for route in routes if winners[route.spec.model] is route], look)
+        routes = [self._newer.get(one.name, one) for one in routes]
+        self._want([route for route in routes if winners[route.spec.model] == route.name], look)
         return appended
 
     def hurry(self) -> list[Revision]:
@@ -89,6 +93,8 @@ class Engine:
             for route in routes
             if winners[route.spec.model] is route and (route.name in asked or self._is_news(route))
         ]
+        # Whoever interrupted a tick by this must not be overruled by what the tick had read before.
+        self._newer.update((route.name, route) for route in urgent)
         look = self._observer.glance() if urgent else None
         return [revision for route in urgent if look is not None for revision in self._guarded(route, look)]
 

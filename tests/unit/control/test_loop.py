@@ -8,7 +8,7 @@ import pytest
 from fairlead import errors
 from fairlead.contracts.route import RouteSpec, Target, VersionSpec
 from fairlead.control.endpoints import ReadyInstances
-from fairlead.control.loop import RESYNC_S, Loop
+from fairlead.control.loop import MEANWHILE_S, RESYNC_S, Loop
 from fairlead.control.world import World as Compiled
 from fairlead.routing.snapshot import Settings, Snapshot
 from fairlead.store.sqlite import SqliteStore
@@ -36,9 +36,10 @@ class CountingEngine:
         found, self.urgent = self.urgent, []
         return found
 
-    def tick(self) -> None:
+    def tick(self, between: Callable[[], None]) -> None:
         self.ticks += 1
         self.during()
+        between()
 
 
 class RecordingPublisher:
@@ -126,6 +127,18 @@ def test_what_people_ask_for_is_published_before_all_routes_are_looked_at(world:
     assert (world.engine.ticks, len(world.publisher.wanted)) == (1, 2)
     world.loop.turn()
     assert world.engine.ticks == 2
+
+
+def test_a_long_tick_is_interrupted_for_what_people_ask_for(world: World) -> None:
+    def asked_meanwhile() -> None:
+        world.clock.now += 2 * MEANWHILE_S
+        world.add_route()
+        world.engine.urgent = ["iris.1"]
+
+    world.engine.during = asked_meanwhile
+    world.loop.turn()
+    assert (world.engine.ticks, len(world.publisher.wanted), world.publisher.steps) == (1, 2, 2)
+    assert "iris" in str(world.publisher.wanted[0].routes)
 
 
 def test_people_who_never_stop_asking_do_not_keep_the_engine_from_its_ticks(world: World) -> None:

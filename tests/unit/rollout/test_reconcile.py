@@ -78,6 +78,16 @@ def test_a_hurry_ends_no_window_so_none_is_lost(stage: Stage) -> None:
     assert window.end == stage.now
 
 
+def test_a_tick_that_is_interrupted_does_not_undo_what_was_asked_for_meanwhile(stage: Stage) -> None:
+    def release() -> None:
+        stage.release("1.1.0")
+        stage.engine.hurry()
+
+    stage.engine.tick(release)
+    assert stage.head.state.target.version == "1.1.0"
+    assert causes(stage).count("released") == 1
+
+
 def test_a_step_lasts_as_long_as_it_should(stage: Stage) -> None:
     at_step(stage, 500)
     entered = stage.now
