@@ -46,7 +46,7 @@ def _is_a_gate(name: str) -> str:
 AnyGate = Annotated[
     str,
     AfterValidator(_is_a_gate),
-    WithJsonSchema({"type": "string", "pattern": f"^({'|'.join(get_args(GateName))}|{_CUSTOM})$"}),
+    WithJsonSchema({"type": "string", "pattern": f"^({'|'.join(get_args(GateName))}|{_CUSTOM})$", "maxLength": 40}),
 ]
 
 _COMPARING = frozenset({"weight", "margin", "margin_share", "acceptable"})
