@@ -20,6 +20,7 @@ _LOAD_BALANCER = {"gateway": {"service": {"type": "LoadBalancer"}}}
 _INGRESS = {"gateway": {"ingress": {"enabled": True, "hosts": ["models.example.com"]}}}
 _HTTP_ROUTE = {"gateway": {"httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]}}}
 _POD_MONITOR = {"podMonitor": {"renderMode": "always"}}
+_PROMETHEUS = {"prometheus": {"url": "http://prometheus.monitoring:9090"}}
 
 BASES: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "model": [
@@ -33,6 +34,8 @@ BASES: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("gateway.ingress", _INGRESS),
         ("gateway.httpRoute", _HTTP_ROUTE),
         ("podMonitor", _POD_MONITOR),
+        ("metricSource", _PROMETHEUS),
+        ("prometheus", _PROMETHEUS),
     ],
 }
 """What has to be on before a value below it can matter; nothing else is."""
@@ -65,6 +68,8 @@ OTHERWISE: dict[str, Any] = {
     "gateway.image.digest": "sha256:" + "1" * 64,
     "controlPlane.image.digest": "sha256:" + "1" * 64,
     "podMonitor.interval": "1m",
+    "prometheus.url": "https://another.monitoring",
+    "prometheus.scrapeInterval": "30s",
     "podMonitor.renderMode": "never",
 }
 """Another value where the default's type alone does not give one that is valid."""
@@ -225,7 +230,7 @@ def test_every_value_changes_what_is_rendered(chart: str) -> None:
             r"at '/strategy/steps/0': additional properties 'minduration'",
         ),
         ("model", {"strategy": {"steps": [{"weight": 10001}]}}, r"at '/strategy/steps/0/weight': maximum"),
-        ("model", {"strategy": {"gates": [{"name": "reddy"}]}}, r"at '/strategy/gates/0/name': value must be one of"),
+        ("model", {"strategy": {"gates": [{"name": "reddy"}]}}, r"at '/strategy/gates/0/name': 'reddy' does not match"),
         ("model", {"timeouts": {"request": "10 seconds"}}, r"at '/timeouts/request': '10 seconds' does not match"),
         ("model", {"sticky": {"header": "X-User"}}, r"at '/sticky"),
         ("model", {"mirrors": [{"version": "1.1.0", "share": 0}]}, r"at '/mirrors/0/share': minimum"),
