@@ -114,6 +114,48 @@ def test_a_row_that_cannot_be_read_says_what_to_do(store: SqliteStore, path: Pat
     assert "verify" in (caught.value.hint or "")
 
 
+def _rewrite(path: Path, **spec: object) -> None:
+    """What the commands of another Fairlead write."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        (text,) = connection.execute("SELECT document FROM routes WHERE name = 'iris'").fetchone()
+        document = json.loads(text)
+        document["spec"] |= spec
+        connection.execute("UPDATE routes SET document = ? WHERE name = 'iris'", (json.dumps(document),))
+
+
+def test_a_field_of_a_newer_fairlead_is_passed_over(store: SqliteStore, path: Path) -> None:
+    known = store.put_route("iris", a_spec(), now=NOW, actor="ann")
+    _rewrite(path, invented={"later": True})
+    assert store.routes() == [known]
+
+
+def test_a_wish_that_became_unreadable_stays_what_it_was_for_whoever_had_read_it(
+    store: SqliteStore, path: Path
+) -> None:
+    known = store.put_route("iris", a_spec(), now=NOW, actor="ann")
+    assert store.routes() == [known]
+    _rewrite(path, target=7)
+    assert store.routes() == [known]
+
+
+def test_a_wish_that_never_could_be_read_says_what_to_do(store: SqliteStore, path: Path) -> None:
+    store.put_route("iris", a_spec(), now=NOW, actor="ann")
+    _rewrite(path, target=7)
+    with (
+        SqliteStore(path) as another,
+        pytest.raises(errors.Invalid, match=r"route 'iris' cannot be read: spec") as told,
+    ):
+        another.routes()
+    assert "fairlead up" in (told.value.hint or "")
+
+
+def test_what_a_newer_fairlead_said_is_not_written_over(store: SqliteStore, path: Path) -> None:
+    known = store.put_route("iris", a_spec(), now=NOW, actor="ann")
+    _rewrite(path, invented={"later": True})
+    with pytest.raises(errors.Invalid, match="another Fairlead"):
+        store.put_route("iris", known.spec, now=NOW, actor="ann", reason="again")
+
+
 # The file
 
 

@@ -7,12 +7,10 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from pydantic import ValidationError
-
 from fairlead import errors
 from fairlead.contracts import labels
-from fairlead.contracts.parsing import parse
 from fairlead.contracts.route import Route, RouteSpec
+from fairlead.store import newer
 from fairlead.store.kubernetes.kinds import ROUTES, Object, annotation, name_of, version_of
 from fairlead.store.kubernetes.session import ATTEMPTS, Session
 
@@ -168,29 +166,8 @@ def _route(found: Object, namespace: str, known: tuple[Object, Route] | None) ->
         actor=actor,
         reason=reason,
         annotations=annotations,
-        spec=_spec(found),
+        spec=newer.read(RouteSpec, found.get("spec") or {}, f"route {name_of(found)!r}"),
     )
-
-
-def _spec(found: Object) -> RouteSpec:
-    """The spec, without fields that we do not know: during an upgrade the definitions are newer than we are."""
-    spec = found.get("spec") or {}
-    try:
-        return RouteSpec.model_validate(spec)
-    except ValidationError as error:
-        unknown = [one["loc"] for one in error.errors(include_url=False) if one["type"] == "extra_forbidden"]
-    return parse(RouteSpec, _without(spec, unknown), f"route {name_of(found)!r}")
-
-
-def _without(spec: Any, paths: list[tuple[int | str, ...]]) -> Any:
-    """A copy of plain data without what stands at these paths."""
-    copied = json.loads(json.dumps(spec))
-    for *parents, last in paths:
-        part = copied
-        for step in parents:
-            part = part[step]
-        del part[last]
-    return copied
 
 
 def _changed_by(found: Object) -> tuple[str, str]:

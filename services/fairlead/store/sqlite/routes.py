@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
+
+from pydantic import ValidationError
 
 from fairlead import errors
 from fairlead.contracts.route import Route, RouteSpec
+from fairlead.store import newer
 from fairlead.store.sqlite import documents
 from fairlead.store.sqlite.database import Database
+
+_HINT = "use the commands of that one, or stop `fairlead up` and start it again with this one"
 
 
 class SqliteRoutes:
     """`store.base.RouteStore`."""
 
     _database: Database
+    _read: dict[str, Route]
 
     def routes(self) -> list[Route]:
-        """All routes, by name."""
+        """All routes, by name.
+
+        A route whose document cannot be read, after an upgrade under a running control plane, is what it was. Raises
+        Invalid for one that never could be read: to leave it out would be to take its model away.
+        """
         with self._database.reading() as connection:
-            rows = connection.execute("SELECT document FROM routes ORDER BY name").fetchall()
-        return [documents.route(document) for (document,) in rows]
+            rows = connection.execute("SELECT name, document FROM routes ORDER BY name").fetchall()
+        return [self._parse(name, document) for name, document in rows]
 
     def route(self, name: str) -> Route:
-        """One route. Raises NotFound, naming the routes there are."""
+        """One route. Raises NotFound, naming the routes there are; Invalid as `routes`."""
         found = self._route(name)
         if found is None:
             raise self._missing(name)
@@ -39,9 +50,12 @@ class SqliteRoutes:
         annotations: dict[str, str] | None = None,
         expected: int | None = None,
     ) -> Route:
-        """Create or replace the spec; see `store.base.RouteStore.put_route`."""
+        """Create or replace the spec; see `store.base.RouteStore.put_route`.
+
+        Raises Invalid where a newer Fairlead wrote it last: what that one said is not written over.
+        """
         with self._database.writing() as connection:
-            found = self._route(name)
+            found = self._route(name, strictly=True)
             _expect(name, found, expected)
             if found is None:
                 route = Route(name=name, resource_version=1, created_at=now, actor=actor, reason=reason, spec=spec)
@@ -73,10 +87,23 @@ class SqliteRoutes:
         """Differs from the last one whenever anything in the store changed, by whomever."""
         return self._database.change_token()
 
-    def _route(self, name: str) -> Route | None:
+    def _route(self, name: str, *, strictly: bool = False) -> Route | None:
         with self._database.reading() as connection:
             row = connection.execute("SELECT document FROM routes WHERE name = ?", (name,)).fetchone()
-        return documents.route(row[0]) if row else None
+        return self._parse(name, row[0], strictly=strictly) if row else None
+
+    def _parse(self, name: str, document: str, *, strictly: bool = False) -> Route:
+        try:
+            self._read[name] = documents.route(document)
+        except ValidationError as error:
+            if strictly:
+                raise errors.Invalid(f"route {name!r} was written by another Fairlead", hint=_HINT) from error
+            try:
+                self._read[name] = newer.read(Route, json.loads(document), f"route {name!r}")
+            except errors.Invalid as invalid:
+                if name not in self._read:
+                    raise errors.Invalid(invalid.message, hint=_HINT) from error
+        return self._read[name]
 
     def _missing(self, name: str) -> errors.NotFound:
         names = ", ".join(route.name for route in self.routes()) or "none yet"

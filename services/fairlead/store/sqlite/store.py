@@ -21,6 +21,7 @@ class SqliteStore(SqliteRoutes, SqliteLedger, SqliteActions, SqliteInstances, Sq
 
     def __init__(self, path: Path | str, *, create: bool = True, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         self._database = Database(Path(path), create=create, busy_timeout_s=busy_timeout_s)
+        self._read = {}
 
     def close(self) -> None:
         """Let go of the file."""
