@@ -39,7 +39,7 @@ SEED = 20261121
 SHARE = 1 / 3
 """What one of three gates of equal weight may spend of the release's alpha; 1 is a gate that has all of it."""
 OURS, WHOLE, BARE = "fairlead, a third of alpha", "fairlead, all of alpha", "fairlead, no margin"
-WIDER = (0.005, 0.01, 0.02, 0.05)
+WIDER = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 """Floors of the margin that are tried where failures come in clumps."""
 WATCHED = 6
 """Windows of stable alone, half a minute: what a candidate's pods take to start, about."""

@@ -63,7 +63,8 @@ def _false_alarms(rows: list[Row]) -> Figure:
             axes.add_patch(Rectangle((across - 0.48, down - 0.45), 0.96, 0.9, color=colour))
             axes.text(across, down, f"{100 * share:.1f}", ha="center", va="center", fontsize=11)
     axes.set(xlim=(-0.55, len(nuisances) - 0.45), ylim=(len(rules) - 0.45, -0.55))
-    axes.set_xticks(range(len(nuisances)), [name.replace(" ", "\n", 1) for name in nuisances], fontsize=10)
+    named = [name.replace("overdispersion", "clumps").replace(" ", "\n", 1) for name in nuisances]
+    axes.set_xticks(range(len(nuisances)), named, fontsize=10)
     axes.set_yticks(range(len(rules)), [SHOWN[rule] for rule in rules], fontsize=10)
     axes.get_yticklabels()[0].set_fontweight("bold")
     axes.tick_params(length=0)
