@@ -6,10 +6,11 @@ FACTS is control.cluster.Facts, as JSON.
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from dataclasses import replace
+
+from pydantic import TypeAdapter
 
 from fairlead.control import kubernetes
 from fairlead.control.cluster import API_PORT, Facts
@@ -27,7 +28,7 @@ class LoopbackFacts(Facts):
 
 def main(facts: str) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    kubernetes.run(LoopbackFacts(**json.loads(facts)), kubeconfig.load())
+    kubernetes.run(TypeAdapter(LoopbackFacts).validate_json(facts), kubeconfig.load())
 
 
 if __name__ == "__main__":

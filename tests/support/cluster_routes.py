@@ -6,15 +6,16 @@ Services lead to one backend; pods, Deployments and EndpointSlices are objects t
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+
+from pydantic import TypeAdapter
 
 from fairlead.contracts import labels
 from fairlead.contracts.gateway import GatewaySite
@@ -61,7 +62,7 @@ class ClusterRoutes:
         facts = LoopbackFacts(NAMESPACE, RELEASE, name, address, gateway_port=self.gateway_port)
         child = Child(
             f"replica-{name}",
-            [sys.executable, "-m", "support.cluster_replica", json.dumps(asdict(facts))],
+            [sys.executable, "-m", "support.cluster_replica", TypeAdapter(LoopbackFacts).dump_json(facts).decode()],
             log=self.folder / f"replica-{name}.log",
             env={
                 "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent / "services")]),
