@@ -29,6 +29,7 @@ class NameServer:
         while True:
             question, sender = self._socket.recvfrom(4096)
             if not question:
+                self._socket.close()
                 return
             self._socket.sendto(self._answer(question), sender)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
@@ -20,6 +21,8 @@ from support.cluster.fake_nodes import fake_node
 from support.cluster.kubectl import Client, CommandFailed
 from support.cluster.layout import Layout, Tier
 from support.processes import ProcessFailed, is_alive, wait_until
+
+_NUMBERS = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,7 @@ def of_the_user(environment: Mapping[str, str] = os.environ) -> Cluster | None:
 @contextmanager
 def temporary(tier: Tier) -> Iterator[Cluster]:
     """A cluster for the time of a `with` block; it also ends when this process is killed."""
-    folder = own_folder(f"test-{os.getpid()}-{tier}")
+    folder = own_folder(f"test-{os.getpid()}-{tier}-{next(_NUMBERS)}")
     cluster, keeper = _launch(folder, tier, "--until-eof")
     try:
         yield cluster
