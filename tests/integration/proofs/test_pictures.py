@@ -29,5 +29,5 @@ def test_both_pictures_are_drawn_from_the_results_of_a_run(tmp_path: Path) -> No
     ]
     told = ["".join(ElementTree.parse(path).getroot().itertext()) for path in pictures]
     assert all("Fairlead" in text and "Argo: 99 %, each minute, limit 0" in text for text in told)
-    assert "overdispersion" in told[0]
+    assert "clumps" in told[0]
     assert "200 requests/s" in told[1]
