@@ -17,7 +17,7 @@ from fairlead.contracts.latency import GRID_MS
 from fairlead.contracts.revision import Buckets, Check, Revision, Verdict, Window
 from fairlead.contracts.route import Route, RouteSpec, Step, Strategy, Target, VersionRef, VersionSpec
 from fairlead.contracts.table import Table
-from fairlead.rollout.ports import Answer, GatewayState, Heard, Reading, Site
+from fairlead.rollout.ports import Answer, GatewayState, Heard, History, Reading, Site
 from fairlead.rollout.reconcile import Engine
 from fairlead.store.sqlite import SqliteStore
 
@@ -135,7 +135,7 @@ class Stage:
         self._names = itertools.count(1)
         self.engine = self.started()
 
-    def started(self) -> Engine:
+    def started(self, *, history: History | None = None, replays: bool = False) -> Engine:
         """Another process's engine over the same world."""
         return Engine(
             self.store,
@@ -145,6 +145,8 @@ class Stage:
             clock=lambda: self.now,
             log=self.log.append,
             answers=Ears(self.spoken),
+            history=history,
+            replays=replays,
         )
 
     # What the engine sees

@@ -65,17 +65,7 @@ class Watched:
     def started(self) -> Engine:
         url = f"http://127.0.0.1:{self.recorded.port}"
         self.sources.append(PrometheusStats(PrometheusSettings(url=url, scrape_interval=5.0, timeout=5.0), self._api))
-        stage = self.stage
-        return Engine(
-            stage.store,
-            gateways=stage,
-            metrics=stage,
-            smoke=stage,
-            clock=lambda: stage.now,
-            log=stage.log.append,
-            history=self.sources[-1],
-            replays=True,
-        )
+        return self.stage.started(history=self.sources[-1], replays=True)
 
     def settle(self) -> None:
         self.tick()
