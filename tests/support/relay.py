@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 from collections.abc import Iterator
+
+from support.loops import Loop, running_loop
 
 
 class Relay:
     """Listens on a port of its own. Use `running_relay`."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: Loop) -> None:
         self.port = 0
         self._loop = loop
         self._target: int | None = None
@@ -26,7 +27,7 @@ class Relay:
                 for writer in list(self._writers):
                     writer.transport.abort()
 
-        asyncio.run_coroutine_threadsafe(change(), self._loop).result(5)
+        self._loop.call(change())
 
     async def start(self) -> asyncio.Server:
         server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -34,13 +35,16 @@ class Relay:
         return server
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._target is None:
-            writer.transport.abort()
-            return
         try:
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
-        except OSError:
+            if self._target is not None:
+                await self._join(reader, writer, self._target)
+        finally:
             writer.transport.abort()
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, target: int) -> None:
+        try:
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", target)
+        except OSError:
             return
         pair = {writer, far_writer}
         self._writers |= pair
@@ -48,8 +52,7 @@ class Relay:
             await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
         finally:
             self._writers -= pair
-            for one in pair:
-                one.transport.abort()
+            far_writer.transport.abort()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -63,23 +66,16 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 @contextlib.contextmanager
 def running_relay(port: int | None) -> Iterator[Relay]:
     """A relay to `port` on a thread of its own."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="relay", daemon=True)
-    thread.start()
-    relay = Relay(loop)
-    server = asyncio.run_coroutine_threadsafe(relay.start(), loop).result(5)
-    relay.to(port)
-    try:
-        yield relay
-    finally:
-        relay.to(None)
+    with running_loop("relay") as loop:
+        relay = Relay(loop)
+        server = loop.call(relay.start())
+        relay.to(port)
+        try:
+            yield relay
+        finally:
+            relay.to(None)
+            loop.call(_close(server))
 
-        async def stop() -> None:
-            server.close()
-            tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-            await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 5)
 
-        asyncio.run_coroutine_threadsafe(stop(), loop).result(5)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(5)
-        loop.close()
+async def _close(server: asyncio.Server) -> None:
+    server.close()

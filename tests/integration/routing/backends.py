@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import responses
 
 from fairlead.routing.snapshot import Endpoint
+from support.loops import Loop, running_loop
 
 
 @dataclass
@@ -80,7 +80,7 @@ async def _read(reader: asyncio.StreamReader) -> Seen | None:
 class Backends:
     """Backends on an event loop of their own thread."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: Loop) -> None:
         self._loop = loop
         self._running: list[Backend] = []
 
@@ -88,7 +88,7 @@ class Backends:
         self, version: str, *, port: int = 0, status: int = 200, delay_s: float = 0.0, host: str = "127.0.0.1"
     ) -> Backend:
         backend = Backend(version, status, delay_s, port, host)
-        asyncio.run_coroutine_threadsafe(backend.start(), self._loop).result(5)
+        self._loop.call(backend.start())
         self._running.append(backend)
         return backend
 
@@ -105,31 +105,22 @@ class Backends:
                 if task is not current and frame is not None and frame.f_locals.get("self") is backend:
                     task.cancel()
 
-        asyncio.run_coroutine_threadsafe(stop(), self._loop).result(5)
+        self._loop.call(stop())
 
     def close(self) -> None:
         async def stop() -> None:
             for backend in self._running:
                 if backend.server is not None:
                     backend.server.close()
-            tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
-        asyncio.run_coroutine_threadsafe(stop(), self._loop).result(5)
+        self._loop.call(stop())
 
 
 @contextmanager
 def running_backends() -> Iterator[Backends]:
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="backends", daemon=True)
-    thread.start()
-    backends = Backends(loop)
-    try:
-        yield backends
-    finally:
-        backends.close()
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(5)
-        loop.close()
+    with running_loop("backends") as loop:
+        backends = Backends(loop)
+        try:
+            yield backends
+        finally:
+            backends.close()

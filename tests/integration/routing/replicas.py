@@ -25,6 +25,7 @@ from fairlead.routing.publish.xds import XdsPublisher
 from fairlead.routing.snapshot import Endpoint, Routed, Settings, Snapshot
 from integration.routing.edge import until
 from support.envoy import Envoy, running_envoy
+from support.loops import end_tasks
 from support.processes import free_ports
 from support.publications import InMemory
 
@@ -82,7 +83,7 @@ def serving(app: Callable[..., object]) -> Iterator[int]:
         app, host=LOOPBACK, port=port, log_level="warning", lifespan="off", timeout_graceful_shutdown=1
     )
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), name="xds", daemon=True)
+    thread = threading.Thread(target=lambda: asyncio.run(_serve(server)), name="xds", daemon=True)
     thread.start()
     until(lambda: server.started)
     try:
@@ -90,6 +91,14 @@ def serving(app: Callable[..., object]) -> Iterator[int]:
     finally:
         server.should_exit = True
         thread.join(10)
+
+
+async def _serve(server: uvicorn.Server) -> None:
+    await server.serve()
+    # One that came as it shut down, or that its time ran out for, is nobody's afterwards.
+    for connection in list(server.server_state.connections):
+        connection.transport.abort()
+    await end_tasks()
 
 
 @dataclass
