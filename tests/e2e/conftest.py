@@ -20,7 +20,7 @@ from support import proof
 from support.cluster.installed import PLATFORM, Installed, install_kinds, installed
 from support.cluster.programs import REPOSITORY
 from support.cluster.running import Cluster
-from support.faults import folders
+from support.faults import classifiers, folders
 
 Provide = Callable[[str], str]
 STORIES = (
@@ -29,6 +29,7 @@ STORIES = (
     "test_rollback",
     "test_versions",
     "test_evidence",
+    "test_shadow",
     "test_gateways",
     "test_disturbances",
     "test_uninstall",
@@ -36,6 +37,12 @@ STORIES = (
 """In the life of one platform: it is installed once, and taken away at the end."""
 DOUBLERS = ("doubler:1.0.0", "doubler:1.1.0")
 """Images of the model that fails on command (tests/support/faults)."""
+SORTERS = {
+    "sorter:1.0.0": ("low", "middle", "high"),
+    "sorter:1.1.0": ("low", "high", "middle"),
+    "sorter:1.2.0": ("low", "middle", "high"),
+}
+"""Images of the classifier, by the order of its classes."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -54,7 +61,7 @@ def image(cluster: Cluster) -> Provide:
 
     def provide(name: str) -> str:
         if name not in names:
-            wanted = _with_faults(name) if name in DOUBLERS else name
+            wanted = _made(name) if name in (*DOUBLERS, *SORTERS) else name
             done = subprocess.run([REPOSITORY / "ci/images", wanted], stdout=subprocess.PIPE, text=True, check=True)
             names[name], archive = done.stdout.split()
             if cluster.plan is not None:
@@ -66,12 +73,16 @@ def image(cluster: Cluster) -> Provide:
     return provide
 
 
-def _with_faults(name: str) -> str:
-    """The folder of a version that fails on command, where an image can be built of it."""
+def _made(name: str) -> str:
+    """The folder of a version that exists for tests, where an image can be built of it."""
     model, _, version = name.partition(":")
     root = REPOSITORY / "build/models/.faults"
     shutil.rmtree(root / model / version, ignore_errors=True)
-    return str(folders.make(root, model, version).relative_to(REPOSITORY))
+    if name in SORTERS:
+        made = classifiers.make(root, model, version, SORTERS[name])
+    else:
+        made = folders.make(root, model, version)
+    return str(made.relative_to(REPOSITORY))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -136,8 +136,12 @@ class Installed:
         """
         first = zlib.crc32(gateway.encode()) if gateway else 0  # no user comes by two ways
         users = Users(f"/models/{model}/predict", body=json.dumps(question or FLOWER).encode(), first=first)
+        return self.asking(users, rate=rate, seconds=seconds, gateway=gateway)
+
+    def asking(self, request: Callable[[int], bytes], *, rate: float, seconds: float, gateway: str = "") -> OpenLoop:
+        """Any requests, by the same two ways as `load`."""
         url, network = (f"http://{gateway}:8080", f"{gateway}/32") if gateway else (self.url, self.network)
-        return OpenLoop(url, rate=rate, seconds=seconds, request=users, network=network)
+        return OpenLoop(url, rate=rate, seconds=seconds, request=request, network=network)
 
 
 @contextlib.contextmanager
