@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -100,10 +102,16 @@ def leaves(node: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
         yield path, node
 
 
+@functools.cache
+def schema_of(chart: str) -> dict[str, Any]:
+    """The schema of all its values."""
+    whole: dict[str, Any] = json.loads((CHARTS / chart / "values.schema.json").read_text())
+    return whole
+
+
 def schema_at(chart: str, path: Path) -> dict[str, Any]:
     """The schema of a value, found by its path."""
-    whole = yaml.safe_load((CHARTS / chart / "values.schema.json").read_text())
-    found: dict[str, Any] = whole
+    whole = found = schema_of(chart)
     for name in path:
         found = resolved(whole, found)
         found = found.get("properties", {}).get(name) or found.get("additionalProperties") or {}
@@ -122,9 +130,8 @@ def other(chart: str, path: Path, value: Any) -> Any:
     """Another valid value in the place of this one."""
     if ".".join(path) in OTHERWISE:
         return OTHERWISE[".".join(path)]
-    whole = yaml.safe_load((CHARTS / chart / "values.schema.json").read_text())
     schema = schema_at(chart, path)
-    schema = {**schema, **resolved(whole, schema)}
+    schema = {**schema, **resolved(schema_of(chart), schema)}
     if schema.get("named") in BY_SCHEMA:
         return BY_SCHEMA[schema["named"]]
     if "enum" in schema:
@@ -194,6 +201,7 @@ def every_value(chart: str) -> list[tuple[Path, Any]]:
 @pytest.mark.parametrize("chart", ["model", "platform"])
 def test_every_value_changes_what_is_rendered(chart: str) -> None:
     find_helm()
+    as_they_are = functools.cache(lambda text: render(chart, json.loads(text)))
 
     def unused(leaf: tuple[Path, Any]) -> str | None:
         path, value = leaf
@@ -207,7 +215,7 @@ def test_every_value_changes_what_is_rendered(chart: str) -> None:
         if current == new:
             return f"{'.'.join(path)}: {new!r} is no other value"
         try:
-            before, after = render(chart, values), render(chart, replaced(values, path, new))
+            before, after = as_they_are(json.dumps(values)), render(chart, replaced(values, path, new))
         except Refused as error:
             return f"{'.'.join(path)}: {error}"
         return ".".join(path) if before.objects == after.objects else None
