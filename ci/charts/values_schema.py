@@ -100,7 +100,7 @@ def _route_field(field: str) -> Schema:
 def _serving() -> Schema:
     """What may be set of a model service; address, port and drain are computed by the chart."""
     whole = Settings.model_json_schema()
-    computed = {"host", "port", "drain_s", "finish_s"}
+    computed = {"host", "port", "service", "drain_s", "finish_s"}
     return _object({to_camel(name): schema for name, schema in whole["properties"].items() if name not in computed})
 
 

@@ -4,6 +4,7 @@
     + Invalid               what the caller gave cannot be used as it is; names the field
     |  - ArtifactRejected   the artifact's digest is not the manifest's: not a byte of it was unpickled
     + NotFound              the thing named does not exist
+    |  - Misdirected        whoever asks means another service than this one
     + Conflict              somebody else wrote first, or the action contradicts the state
     + Refused               allowed by its form, refused by a rule
     + Unavailable           a dependency or this process cannot answer now; trying again later is sensible
@@ -56,6 +57,10 @@ class ArtifactRejected(Invalid):
 
 class NotFound(FairleadError):
     """The thing named does not exist."""
+
+
+class Misdirected(NotFound):
+    """Whoever asks means another service: this one has got the address of one that is gone."""
 
 
 class Conflict(FairleadError):

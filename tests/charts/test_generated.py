@@ -59,7 +59,7 @@ def test_defaults_of_a_route_are_the_contracts() -> None:
 
 def test_defaults_of_the_service_are_its_settings() -> None:
     serving = values_of("model")["workload"]["serving"]
-    computed = {"host", "port", "drain_s", "finish_s"}
+    computed = {"host", "port", "service", "drain_s", "finish_s"}
     defaults = {
         to_camel(name): field.default
         for name, field in Settings.model_fields.items()

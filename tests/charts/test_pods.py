@@ -6,6 +6,7 @@ import pytest
 
 from charts.sample import ARTIFACT, FETCHED, IRIS, with_version, with_workload
 from fairlead.contracts.route import RouteSpec
+from fairlead.serving.settings import SERVED_AS
 from support.helm import CHARTS, container_of, pod_of, render
 
 
@@ -36,6 +37,19 @@ def test_a_pod_gets_as_long_as_its_drain_takes(drain: dict[str, int], grace: int
         assert lifecycle == (None if sleep is None else {"preStop": {"sleep": {"seconds": sleep}}})
         served = int(environment["FAIRLEAD_SERVING_DRAIN_S"]) + int(environment["FAIRLEAD_SERVING_FINISH_S"])
         assert served + (sleep or 0) < grace
+
+
+def test_a_pod_knows_by_which_name_gateways_find_it() -> None:
+    rendered = render("model", IRIS)
+    services = {one["metadata"]["name"]: one["metadata"]["namespace"] for one in rendered.of("Service")}
+    told = set()
+    for deployment in rendered.of("Deployment"):
+        environment = {one["name"]: one.get("value") for one in container_of(deployment)["env"]}
+        name, _, namespace = str(environment[SERVED_AS]).partition(".")
+        assert services[name] == namespace
+        told.add(name)
+    assert told == services.keys()
+    assert len(told) > 1
 
 
 @pytest.mark.parametrize(("budget", "period", "failures"), [(600, 2, 300), (10, 3, 4), (1, 60, 1)])

@@ -1,11 +1,11 @@
-"""A DNS server on loopback that knows one address for every name, and counts what it is asked."""
+"""A DNS server on loopback that has an address for every name, can lose some, and counts what it is asked."""
 
 from __future__ import annotations
 
 import socket
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,10 +14,12 @@ _TTL_S = 5
 
 
 class NameServer:
-    """`asked` counts questions by type, and `names` by name."""
+    """`asked` counts questions by type, and `names` by name. `known` may be changed while it runs."""
 
     def __init__(self, address: str) -> None:
-        self._address = socket.inet_aton(address)
+        self._address = address
+        self.known: dict[str, Sequence[str] | None] = {}
+        """Addresses by name, without its last dot; other names have the one that all have. None: no such name."""
         self.asked: Counter[str] = Counter()
         self.names: Counter[str] = Counter()
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -44,12 +46,16 @@ class NameServer:
             labels.append(question[at + 1 : at + 1 + length].decode())
             at += 1 + length
         kind = int.from_bytes(question[at + 1 : at + 3])
+        name = ".".join(labels)
+        known = self.known.get(name, (self._address,))
+        found = known if known and kind == 1 else ()
+        code = b"\x03" if known is None else b"\x00"
+        head = question[:2] + b"\x84" + code + b"\x00\x01" + len(found).to_bytes(2) + b"\x00" * 4
+        before = b"\xc0\x0c\x00\x01\x00\x01" + _TTL_S.to_bytes(4) + b"\x00\x04"
+        # Counted last: whoever sees the count knows what was answered.
         self.asked[_TYPES.get(kind, str(kind))] += 1
-        self.names[".".join(labels)] += 1
-        known = kind == 1
-        head = question[:2] + b"\x84\x00" + b"\x00\x01" + (b"\x00\x01" if known else b"\x00\x00") + b"\x00" * 4
-        record = b"\xc0\x0c\x00\x01\x00\x01" + _TTL_S.to_bytes(4) + b"\x00\x04" + self._address if known else b""
-        return head + question[12 : at + 5] + record
+        self.names[name] += 1
+        return head + question[12 : at + 5] + b"".join(before + socket.inet_aton(one) for one in found)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 {{- $pod := .workload -}}
 - {name: FAIRLEAD_SERVING_HOST, value: "0.0.0.0"}
 - {name: FAIRLEAD_SERVING_PORT, value: "8080"}
+- {name: FAIRLEAD_SERVED_AS, value: {{ printf "%s.%s" .name .namespace | quote }}}
 - {name: FAIRLEAD_SERVING_DRAIN_S, value: {{ int $pod.drain.propagationSeconds | quote }}}
 - {name: FAIRLEAD_SERVING_FINISH_S, value: {{ int $pod.drain.requestSeconds | quote }}}
 {{- range $name, $value := $pod.serving }}

@@ -39,7 +39,7 @@
 
 {{/*
 Fills in everything about one version: (list $ version $into). Afterwards $into has version, image, artifact, identity,
-name, source, workload, selector, and at (the path of its values, for messages).
+name, namespace, source, workload, selector, and at (the path of its values, for messages).
 */}}
 {{- define "model.version" -}}
 {{- $root := index . 0 -}}{{- $version := index . 1 -}}{{- $into := index . 2 -}}
@@ -77,6 +77,7 @@ name, source, workload, selector, and at (the path of its values, for messages).
 {{- $_ := set $into "artifact" $artifact -}}
 {{- $_ := set $into "identity" $identity -}}
 {{- $_ := set $into "name" (printf "%s-%s" $model $identity) -}}
+{{- $_ := set $into "namespace" $root.Release.Namespace -}}
 {{- $_ := set $into "source" $source -}}
 {{- $_ := set $into "workload" $workload -}}
 {{- $_ := set $into "selector" (dict "app.kubernetes.io/component" "model" "fairlead.dev/model" $model "fairlead.dev/identity" $identity) -}}

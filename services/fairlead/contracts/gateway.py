@@ -18,6 +18,12 @@ from fairlead.contracts.route import VersionRef
 from fairlead.contracts.table import Table
 from fairlead.errors import Invalid
 
+READY_PATH = "/readyz"
+"""Where a service says that new requests are welcome: to a node agent, and to gateways that found it by a name."""
+SERVICE_HEADER = "x-service-name"
+"""The name by which whoever asks for READY_PATH found the service. One that knows its own name and has another says
+421: addresses are given to the next pod, and the same version may serve in two namespaces."""
+
 
 class Role(StrEnum):
     """What a cluster is for. One version can be in several, each with an ejection state of its own."""

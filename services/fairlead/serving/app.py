@@ -67,7 +67,7 @@ class App:
         self.api = api.ModelApi(manifest, terms)
         self.api.router.lifespan_context = self.lifespan
         self.api.include_router(api.router(operations))
-        self.api.include_router(health.router(manifest, self.state, tensors, self.metrics))
+        self.api.include_router(health.router(manifest, self.state, tensors, self.metrics, settings.service))
         self.api.include_router(golden.router(served.golden, manifest.rtol))
         self.api.include_router(kept.router(self.answers))
         self.api.include_router(docs.router(self.api))

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from fairlead.contracts import parsing
 
 ENV_PREFIX = "FAIRLEAD_SERVING_"
+SERVED_AS = "FAIRLEAD_SERVED_AS"
+"""What the chart calls `service`: an older image refuses what has the prefix and is no setting of its own."""
 
 
 class Settings(BaseModel):
@@ -48,6 +50,9 @@ class Settings(BaseModel):
     0 keeps none: a shadow then never has a pair."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Lines below this level are not written."""
+    service: str = Field(default="", pattern=r"^([a-z0-9-]+\.[a-z0-9-]+)?$")
+    """Name and namespace of the Service in front (`iris-1f0c2e4d5a.models`), set by the chart: /readyz then says 421
+    to a gateway that looks for another. Empty says nothing about it."""
     compute_threads: int | None = Field(default=None, ge=1)
     """Threads inside one call of the model (OpenMP, MKL, OpenBLAS). None takes the CPU quota of the cgroup,
     rounded up, divided by `threads`; a variable such as OMP_NUM_THREADS that is already set wins."""
@@ -62,7 +67,7 @@ class Settings(BaseModel):
 
 
 def read(environ: Mapping[str, str], **flags: Any) -> Settings:
-    """Settings from flags (None: not given), then `FAIRLEAD_SERVING_*`, then for the port $PORT, then defaults.
+    """Settings from flags (None: not given), `FAIRLEAD_SERVING_*`, $PORT and $FAIRLEAD_SERVED_AS, then defaults.
 
     Raises Invalid and names the variable or flag that cannot be used.
     """
@@ -71,8 +76,9 @@ def read(environ: Mapping[str, str], **flags: Any) -> Settings:
         for name, value in environ.items()
         if name.startswith(ENV_PREFIX) and value
     }
-    if environ.get("PORT"):
-        values.setdefault("port", environ["PORT"])
+    for name, variable in (("port", "PORT"), ("service", SERVED_AS)):
+        if environ.get(variable):
+            values.setdefault(name, environ[variable])
     values.update((name, value) for name, value in flags.items() if value is not None)
     hint = f"Settings are flags or variables named {ENV_PREFIX}<FIELD>, such as {ENV_PREFIX}DRAIN_S."
     return parsing.parse(Settings, values, "settings", hint=hint)

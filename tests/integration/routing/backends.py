@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import responses
 
+from fairlead.contracts.gateway import SERVICE_HEADER
 from fairlead.routing.snapshot import Endpoint
 from support.loops import Loop, running_loop
 
@@ -25,14 +26,17 @@ class Seen:
 
 @dataclass
 class Backend:
-    """One instance. `status` and `delay_s` may be changed while it runs."""
+    """One instance. `status`, `delay_s` and `ready` may be changed while it runs."""
 
     version: str
     status: int = 200
     delay_s: float = 0.0
     port: int = 0
     host: str = "127.0.0.1"
+    ready: int | None = 200
+    """What a gateway is told that asks whether it is; None is silence. Such questions are in `checks`, not `seen`."""
     seen: list[Seen] = field(default_factory=list)
+    checks: list[Seen] = field(default_factory=list)
     server: asyncio.Server | None = None
 
     @property
@@ -46,9 +50,14 @@ class Backend:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while request := await _read(reader):
-                self.seen.append(request)
-                status = self.status
-                await asyncio.sleep(self.delay_s)
+                if SERVICE_HEADER in request.headers:
+                    self.checks.append(request)
+                    while (status := self.ready) is None:
+                        await asyncio.sleep(0.05)
+                else:
+                    self.seen.append(request)
+                    status = self.status
+                    await asyncio.sleep(self.delay_s)
                 body = json.dumps({"version": self.version, "path": request.path, "headers": request.headers}).encode()
                 head = (
                     f"HTTP/1.1 {status} {responses[status]}",

@@ -20,6 +20,7 @@ from fairlead.routing.publish.admin import AdminClient
 from fairlead.routing.publish.files import FilePublisher
 from fairlead.routing.snapshot import Endpoint, Routed, Settings, Snapshot
 from support.envoy import Envoy, free_ports, running_envoy
+from support.nameserver import NameServer, resolver
 
 V1 = VersionRef(version="1.0.0", identity="a" * 10)
 V2 = VersionRef(version="1.1.0", identity="b" * 10)
@@ -58,6 +59,8 @@ class Edge:
     endpoints: dict[tuple[str, str, VersionRef], Sequence[Endpoint]]
     publisher: FilePublisher
     closing: ExitStack
+    names: NameServer | None = None
+    """Whom the gateway asks for names; where there are none, nobody."""
 
     @property
     def url(self) -> str:
@@ -65,7 +68,8 @@ class Edge:
 
     @property
     def bootstrap(self) -> Mapping[str, object]:
-        return bootstrap(str(self.folder), admin=Endpoint("127.0.0.1", self.admin_port))
+        asks = {} if self.names is None else resolver(self.names)
+        return {**bootstrap(str(self.folder), admin=Endpoint("127.0.0.1", self.admin_port)), **asks}
 
     def compiled(self, *routed: Routed, pending: Sequence[str] = ()) -> Snapshot:
         return compile(routed, self.endpoints, self.settings, pending)
@@ -98,7 +102,7 @@ class Edge:
 
 
 @contextmanager
-def an_edge(folder: Path, **settings: object) -> Iterator[Edge]:
+def an_edge(folder: Path, *, names: NameServer | None = None, **settings: object) -> Iterator[Edge]:
     """Writes nothing yet and starts nothing."""
     port, admin_port, control = free_ports(3)
     chosen = Settings(
@@ -108,7 +112,7 @@ def an_edge(folder: Path, **settings: object) -> Iterator[Edge]:
         access_log=str(folder / "access.log"),
     )
     with ExitStack() as closing:
-        edge = Edge(folder, replace(chosen, **settings), admin_port, {}, None, closing)  # type: ignore[arg-type]
+        edge = Edge(folder, replace(chosen, **settings), admin_port, {}, None, closing, names)  # type: ignore[arg-type]
         edge.publisher = edge.new_publisher()
         yield edge
 

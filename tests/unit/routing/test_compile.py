@@ -14,6 +14,7 @@ from fairlead.contracts.gateway import Role, parse_stat, stat_name
 from fairlead.errors import Invalid
 from fairlead.routing.check import check_snapshot, check_table
 from fairlead.routing.compile import Compiled, compile
+from fairlead.routing.envoy.checks import ready_checks
 from fairlead.routing.envoy.routes import revisions_in
 from fairlead.routing.publish.content import Content, Desired
 from fairlead.routing.references import members, named_by_routes
@@ -129,6 +130,32 @@ def test_a_name_instead_of_an_address_makes_a_dns_cluster() -> None:
     assert cluster["cluster_type"]["name"] == "envoy.clusters.dns"
     assert cluster["cluster_type"]["typed_config"]["dns_refresh_rate"] == "5s"
     assert "type" not in cluster
+
+
+@pytest.mark.parametrize(("host", "checked"), [("iris-1.ml.svc.cluster.local.", True), ("10.0.0.1", False)])
+def test_those_behind_a_name_are_checked_and_addresses_are_not(host: str, checked: bool) -> None:
+    endpoints = {("default", "iris", ref): [Endpoint(host, 8080)] for ref in (V1, V2)}
+    clusters = compile([iris(candidate=V2, weight=5, pins=(V1, V2))], endpoints, SETTINGS).clusters
+    roles = {name: "health_checks" in cluster for name, cluster in clusters.items() if "~" in name}
+    members = {"direct~default~iris~1.0.0", "direct~default~iris~1.1.0", "fallback~default~iris~1.0.0"}
+    members |= {"split~default~iris~1.0.0", "split~default~iris~1.1.0"}
+    assert {name for name, has in roles.items() if has} == (members if checked else set())
+    assert roles.keys() == members | {"aggregate~default~iris~1.1.0"}
+    ejecting = [one["outlier_detection"] for one in clusters.values() if "outlier_detection" in one]
+    assert [one["successful_active_health_check_uneject_host"] for one in ejecting] == [False] * 3
+
+
+def test_a_yes_is_200_to_399_and_only_404_421_and_503_are_a_no_at_once() -> None:
+    [check] = ready_checks("iris-1.ml.svc.cluster.local.")["health_checks"]
+    asked = check["http_health_check"]
+
+    def among(ranges: list[dict[str, int]]) -> set[int]:
+        return {status for one in ranges for status in range(one["start"], one["end"])}
+
+    yes, unsure = among(asked["expected_statuses"]), among(asked["retriable_statuses"])
+    assert yes == set(range(200, 400))
+    assert set(range(400, 600)) - unsure == {404, 421, 503}
+    assert not yes & unsure
 
 
 def test_a_dns_name_without_its_last_dot_is_refused() -> None:

@@ -18,6 +18,7 @@ def test_declared_fields_and_promised_defaults() -> None:
         "keep_alive_s": 75,
         "answers_bytes": 1024 * 1024,
         "log_level": "info",
+        "service": "",
         "compute_threads": None,
     }
 
@@ -36,6 +37,7 @@ def test_every_field_can_be_set_by_its_variable() -> None:
         "keep_alive_s": "7",
         "answers_bytes": "4096",
         "log_level": "error",
+        "service": "iris-1f0c2e4d5a.models",
         "compute_threads": "8",
     }
     assert set(changed) == set(settings.Settings.model_fields)
@@ -49,6 +51,11 @@ def test_a_flag_wins_over_the_variable_and_the_variable_over_port() -> None:
     assert settings.read(environ).port == 2
     assert settings.read(environ, port=3).port == 3
     assert settings.read(environ, port=None).port == 2
+
+
+def test_a_cluster_says_what_the_service_is_called() -> None:
+    assert settings.read({settings.SERVED_AS: "iris-1f0c2e4d5a.models"}).service == "iris-1f0c2e4d5a.models"
+    assert not settings.SERVED_AS.startswith(settings.ENV_PREFIX)  # an older service would refuse to start
 
 
 @pytest.mark.parametrize(

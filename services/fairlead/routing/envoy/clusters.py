@@ -13,6 +13,7 @@ from fairlead.contracts.gateway import Role, cluster_name, identity_part, stat_n
 from fairlead.contracts.route import VersionRef
 from fairlead.contracts.table import Table
 from fairlead.errors import Invalid
+from fairlead.routing.envoy.checks import ready_checks
 from fairlead.routing.envoy.proto import CLUSTER, CONTROL, Json, address, extension, seconds, typed
 from fairlead.routing.snapshot import Endpoint
 
@@ -69,9 +70,10 @@ def _members(
 ) -> Json:
     # A changed field builds the cluster anew and clears its ejections: another identity or attempt starts clean.
     known = {"version": ref.version, "identity": ref.identity, **(metadata or {})}
-    return _cluster(
-        name, hosts, {"lb_policy": "LEAST_REQUEST", "metadata": {"filter_metadata": {"fairlead": known}}, **more}
-    )
+    always = {"lb_policy": "LEAST_REQUEST", "metadata": {"filter_metadata": {"fairlead": known}}}
+    # Addresses come from a supervisor that asks each instance itself; a name's answer may be wrong for a while.
+    named = _names(hosts)[:1]
+    return _cluster(name, hosts, {**always, **(ready_checks(named[0]) if named else {}), **more})
 
 
 def _cluster(name: str, hosts: Sequence[Endpoint], more: Json) -> Json:
@@ -93,7 +95,7 @@ def _cluster(name: str, hosts: Sequence[Endpoint], more: Json) -> Json:
 
 def discovery(hosts: Sequence[Endpoint]) -> Json:
     """How a cluster finds its hosts: as given, or by Envoy's own resolver as soon as one of them is a name."""
-    names = [host.host for host in hosts if not _is_address(host.host)]
+    names = _names(hosts)
     for name in names:
         if not name.endswith("."):
             # Without the dot every lookup first walks the search list: more queries, and other clusters' names.
@@ -107,6 +109,10 @@ def discovery(hosts: Sequence[Endpoint]) -> Json:
         dns_lookup_family="V4_PREFERRED",
     )
     return {"cluster_type": extension("envoy.clusters.dns", dns)}
+
+
+def _names(hosts: Sequence[Endpoint]) -> list[str]:
+    return [host.host for host in hosts if not _is_address(host.host)]
 
 
 def _is_address(host: str) -> bool:
@@ -146,6 +152,8 @@ def _ejection(*, percent: int) -> Json:
         # With few hosts 10 % is less than one, and none would ever be ejected.
         "always_eject_one_host": True,
         "enforcing_success_rate": 0,
+        # Ready it may be; whether it answers predictions was seen by those who asked for them.
+        "successful_active_health_check_uneject_host": False,
     }
     return {"outlier_detection": detection}
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 import fairlead
 from fairlead import errors
+from fairlead.contracts.gateway import READY_PATH, SERVICE_HEADER
 from fairlead.contracts.manifest import Manifest
 from fairlead.serving.http import v2
 from fairlead.serving.inference.lifecycle import Lifecycle
@@ -18,10 +19,12 @@ from fairlead.serving.observe import metrics
 OPERATIONS = "operations"
 
 
-def router(manifest: Manifest, state: Lifecycle, protocol: v2.OpenInference, meter: metrics.Metrics) -> APIRouter:
-    """Every GET of the service, docs apart."""
+def router(
+    manifest: Manifest, state: Lifecycle, protocol: v2.OpenInference, meter: metrics.Metrics, service: str
+) -> APIRouter:
+    """Every GET of the service, docs apart. `service` is its own name in a cluster, where it has one."""
     routes = APIRouter()
-    _probes(routes, state)
+    _probes(routes, state, service)
     _version_1(routes, manifest, state)
     _version_2(routes, manifest, state, protocol)
 
@@ -32,7 +35,7 @@ def router(manifest: Manifest, state: Lifecycle, protocol: v2.OpenInference, met
     return routes
 
 
-def _probes(routes: APIRouter, state: Lifecycle) -> None:
+def _probes(routes: APIRouter, state: Lifecycle, service: str) -> None:
     @routes.get("/livez", tags=[OPERATIONS], summary="Whether the event loop turns; nothing else")
     async def livez() -> dict[str, str]:
         return {"status": "alive"}
@@ -42,8 +45,11 @@ def _probes(routes: APIRouter, state: Lifecycle) -> None:
         state.check_started()
         return {"status": "started"}
 
-    @routes.get("/readyz", tags=[OPERATIONS], summary="Loaded, warmed up on the golden rows, and not draining")
-    async def readyz() -> dict[str, str]:
+    @routes.get(READY_PATH, tags=[OPERATIONS], summary="Loaded, warmed up on the golden rows, and not draining")
+    async def readyz(request: Request) -> dict[str, str]:
+        name = request.headers.get(SERVICE_HEADER, "")
+        if service and name and not f"{name}.".startswith(f"{service}."):
+            raise errors.Misdirected(f"this is {service}, not {name[:200]}")
         state.check_ready()
         return {"status": "ready"}
 

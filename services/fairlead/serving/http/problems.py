@@ -19,6 +19,7 @@ CONTENT_TYPE = b"application/problem+json"
 # The first match counts, so a class comes before the one it is derived from.
 STATUSES: tuple[tuple[type[errors.FairleadError], int, str], ...] = (
     (errors.Invalid, 422, "invalid"),
+    (errors.Misdirected, 421, "misdirected"),
     (errors.NotFound, 404, "not-found"),
     (errors.Conflict, 409, "conflict"),
     (errors.Refused, 403, "refused"),

@@ -13,6 +13,7 @@ from fairlead.serving.http import problems
     [
         (errors.Invalid("x"), 422),
         (errors.ArtifactRejected("x"), 422),
+        (errors.Misdirected("x"), 421),
         (errors.NotFound("x"), 404),
         (errors.Conflict("x"), 409),
         (errors.Refused("x"), 403),

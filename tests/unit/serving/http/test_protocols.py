@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fairlead.contracts.gateway import SERVICE_HEADER
 from fairlead.serving.app import build_app
 from fairlead.serving.http.exchange import Envelope
 from fairlead.serving.settings import Settings
@@ -90,6 +91,28 @@ def test_open_inference_describes_server_and_model() -> None:
 )
 def test_a_loaded_service_is_healthy_in_every_dialect(path: str) -> None:
     assert asked("GET", path).status == 200
+
+
+@pytest.mark.parametrize(
+    ("service", "name", "status"),
+    [
+        ("iris-1f0c2e4d5a.ml", "iris-1f0c2e4d5a.ml.svc.cluster.local", 200),
+        ("iris-1f0c2e4d5a.ml", "iris-1f0c2e4d5a.ml", 200),
+        ("iris-1f0c2e4d5a.ml", "iris-1f0c2e4d5a.ml2.svc.cluster.local", 421),
+        ("iris-1f0c2e4d5a.ml", "iris-0000000000.ml.svc.cluster.local", 421),
+        ("iris-1f0c2e4d5a.ml", "", 200),  # a node agent does not know the name
+        ("", "iris-1f0c2e4d5a.ml.svc.cluster.local", 200),  # nor does a service that was started by hand
+    ],
+)
+def test_a_ready_service_is_not_ready_as_another(service: str, name: str, status: int) -> None:
+    async def check() -> None:
+        async with running(settings=Settings(service=service)) as app:
+            reply = await ask(app, "GET", "/readyz", headers={SERVICE_HEADER: name} if name else {})
+            assert reply.status == status
+            if status == 421:
+                assert json.loads(reply.body)["detail"] == f"this is {service}, not {name}"
+
+    run(check())
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
