@@ -44,7 +44,8 @@ class Backend:
         return Endpoint(self.host, self.port)
 
     async def start(self) -> None:
-        self.server = await asyncio.start_server(self._serve, self.host, self.port)
+        # One may stand for hundreds, and a gateway that starts asks all of them at once.
+        self.server = await asyncio.start_server(self._serve, self.host, self.port, backlog=4096)
         self.port = int(self.server.sockets[0].getsockname()[1])
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
