@@ -24,6 +24,9 @@ from fairlead.contracts.route import VersionRef
 from fairlead.rollout.ports import Answer, Heard, Site
 
 EVERY_S = 1.0
+SOONEST_S = 0.2
+AT_A_TIME = 100
+"""Answers of one route that are to come in one turn: where there are many, rings are read more often."""
 TIMEOUT_S = 1.0
 AT_ONCE = 8
 PAGES = 16
@@ -125,6 +128,7 @@ class AnswerRings:
         self._log = log
         self._every_s = every_s
         self._monotonic = monotonic
+        self._pause_s = every_s
         self._lock = threading.Lock()
         self._wanted: Mapping[str, Sequence[Site]] = {}
         self._listened = 0.0
@@ -161,7 +165,7 @@ class AnswerRings:
             ring.close()
 
     def turn(self) -> None:
-        """Read every wanted ring once."""
+        """Read every wanted ring once. How soon the next turn should follow depends on how much there was."""
         with self._lock:
             deaf = self._monotonic() - self._listened > DEAF_AFTER_S
             wanted = {} if deaf else dict(self._wanted)
@@ -172,6 +176,7 @@ class AnswerRings:
             self._rings.pop(gone).close()
         for key in keys:
             self._rings.setdefault(key, _Ring(key[1]))
+        most = 0
         for (route, site), heard in self._read(keys):
             with self._lock:
                 told = self._told.setdefault(route, _Told())
@@ -179,6 +184,8 @@ class AnswerRings:
                     told.silent.add(site.id)
                 else:
                     told.add(heard)
+                    most = max(most, len(heard.answers))
+        self._pause_s = self._every_s if most <= AT_A_TIME else max(SOONEST_S, self._pause_s * AT_A_TIME / most)
 
     def _read(self, keys: Sequence[tuple[str, Site]]) -> Iterator[tuple[tuple[str, Site], Heard | None]]:
         def one(key: tuple[str, Site]) -> Heard | None:
@@ -192,7 +199,7 @@ class AnswerRings:
 
     def _run(self) -> None:
         complaint = ""
-        while not self._stopping.wait(self._every_s):
+        while not self._stopping.wait(self._pause_s):
             try:
                 self.turn()
                 complaint = ""

@@ -91,7 +91,13 @@ class _Stage:
             return
         if self._engine is None:
             self._engine = Engine(
-                world.store, gateways=world, metrics=world, smoke=world, clock=world.clock, log=lambda line: None
+                world.store,
+                gateways=world,
+                metrics=world,
+                smoke=world,
+                clock=world.clock,
+                monotonic=lambda: world.at_s,
+                log=lambda line: None,
             )
         appended = self._engine.tick()
         if appended:

@@ -6,7 +6,7 @@ Nothing is remembered between two looks but the raw counters (`analysis.cuts`) a
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -16,12 +16,12 @@ from fairlead.contracts.instance import Instance
 from fairlead.contracts.revision import Cause, Check, Histograms, Phase, Revision, Verdict, Window
 from fairlead.contracts.route import Route, VersionRef
 from fairlead.contracts.table import Table
-from fairlead.rollout.analysis.counts import CHANGED, Counted, Gap, comparable, count
+from fairlead.rollout.analysis.counts import CHANGED, EARLY, Counted, Gap, comparable, count
 from fairlead.rollout.analysis.cuts import Cut, Cutter
 from fairlead.rollout.analysis.recall import BEHIND_S, SETTLE_S
-from fairlead.rollout.analysis.shadows import Compare, Matched, Shadows
-from fairlead.rollout.past import PastWindows, Settled, Stretch, Tallies, ask
-from fairlead.rollout.policy.evidence import AGREEMENT, weigh
+from fairlead.rollout.analysis.shadows import Compare, Ends, Matched, Shadows
+from fairlead.rollout.past import PastWindows, Settled, Stretch, Tallies, ask, noted_until
+from fairlead.rollout.policy.evidence import AGREEMENT, refuses, weigh
 from fairlead.rollout.policy.gates import acknowledged
 from fairlead.rollout.policy.observation import Observation
 from fairlead.rollout.policy.situation import Situation
@@ -36,9 +36,10 @@ from fairlead.rollout.ports import (
     Site,
     Smoke,
 )
+from fairlead.rollout.watch import Watch
 
 LATE = 3
-"""A window longer than this many lengths was not watched: one look at its end says nothing about readiness in it."""
+"""Two looks that are further apart than this many windows did not watch what was between them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class Observer:
         metrics: MetricSource,
         smoke: Smoke,
         clock: Clock,
+        monotonic: Callable[[], float],
         window_s: float,
         answers: Answers,
         history: History | None = None,
@@ -83,7 +85,7 @@ class Observer:
         self._wanted: dict[str, tuple[Site, ...]] = {}
         self._history = history
         self._replayed = PastWindows(history, window_s) if history is not None and replays else None
-        self._unplaced: dict[str, tuple[int, Matched]] = {}
+        self._watch = Watch(monotonic, break_s=LATE * window_s)
         self._cutter = Cutter()
         self._ahead = timedelta()
         self._tables: dict[str, Table] = {}
@@ -94,6 +96,7 @@ class Observer:
     def glance(self) -> Look:
         """As `look`, but no window ends by it."""
         now = self._clock()
+        self._watch.look()
         return Look(now, now + self._ahead, tuple(self._gateways.gateways()), tuple(self._store.instances()))
 
     def look(self) -> Look:
@@ -102,11 +105,11 @@ class Observer:
         self._answers.listen(self._wanted)
         self._wanted = {}
         behind_s = SETTLE_S + BEHIND_S if self._replayed is not None else 0.0
+        self._shadows.listen(self._answers.hear())
         slot = int((look.until.timestamp() - behind_s) // self._window_s)
         if slot == self._slot:
             return look
         self._slot = slot
-        self._shadows.listen(self._answers.hear(), look.until)
         if self._history is not None:
             look = replace(look, settled=ask(self._history, look.now))
         if self._replayed is not None:
@@ -117,61 +120,76 @@ class Observer:
 
     def windows(self, route: Route, head: Revision, look: Look) -> list[Window]:
         """The windows that ended at this look, and those that can be counted only now, with what they say."""
-        if self._replayed is None:
-            window = self.window(route, head, look)
-            return [] if window is None else [window]
-        if look.settled is None:
+        if head.state.phase is Phase.STABLE:
+            self._watch.begin(route.name)
+        if look.cut is None and look.settled is None and not self._shadows.has_news(route.name):
             return []
-        before, found = self._windows(head), list[Window]()
-        matched = self._matched(route, head, before)
+        before = self._windows(head)
+        matched = self._shadows.match(route.name, _compare(route, head), _ends(before[-1]) if before else None)
+        if look.cut is not None:
+            self._tables[route.name] = head.table
         if head.state.phase is Phase.STABLE:
             return []
+        if self._replayed is None:
+            window = self._cut(route, head, look, before, matched)
+            found = [] if window is None else [window]
+        else:
+            found = self._replay(route, head, look, before, matched)
+        if not found and matched.pairs.n:
+            found = self._early(route, head, look, before, matched)
+        if found:
+            self._shadows.place(route.name, _ends(found[-1]))
+        return found
+
+    def _early(
+        self, route: Route, head: Revision, look: Look, before: Sequence[Window], matched: Matched
+    ) -> list[Window]:
+        """A window of pairs alone, at the moment at which they refuse the candidate."""
+        start = max([one.end for one in before], default=head.created_at)
+        if head.state.phase is not Phase.SHADOWING or start >= look.until:
+            return []
+        window = Window(start=start, end=look.until, weight=0, pairs=matched.pairs, classes=matched.classes, gap=EARLY)
+        if not refuses(route.spec.strategy, before, window):
+            return []
+        is_watched = self._watch.place(route.name, window.seconds)
+        ready = _ready(route, look).get(head.state.target, 0) if is_watched else None
+        return [_weighed(route, before, window.model_copy(update={"ready": ready}))]
+
+    def _replay(
+        self, route: Route, head: Revision, look: Look, before: Sequence[Window], matched: Matched
+    ) -> list[Window]:
+        if look.settled is None or self._replayed is None:
+            return []
+        found, stretch = list[Window](), self._stretch(head)
+        self._go_on(noted_until(before, stretch), look)
         tallies = self._tallies(route, head, look, before)
-        past = self._replayed.windows(head, self._stretch(head), look.settled, look.now, before)
+        past = self._replayed.windows(head, stretch, look.settled, look.until, before)
         for window in past:
             more: dict[str, object] = {"custom": tallies.up_to(window.end)}
+            is_watched = self._watch.place(route.name, window.seconds)
             if window is past[-1]:
                 more |= {"pairs": matched.pairs, "classes": matched.classes}
-                more["ready"] = self._watched(route, head, look, before, window)
-                del self._unplaced[route.name]
+                more["ready"] = _ready(route, look).get(head.state.target, 0) if is_watched else None
             found.append(_weighed(route, (*before, *found), window.model_copy(update=more)))
         return found
 
-    def _watched(
-        self, route: Route, head: Revision, look: Look, before: Sequence[Window], window: Window
-    ) -> int | None:
-        """How many of the candidate's instances are ready, where that says something about the whole window."""
-        again = any(window.start < earlier.end for earlier in before)
-        if again or self._replayed is None or not self._replayed.is_watched(window, look.now):
-            return None
-        return _ready(route, look).get(head.state.target, 0)
+    def _go_on(self, noted: datetime, look: Look) -> None:
+        """The clock was set back. Windows go on from where they were: a brake that waits for the clock is none."""
+        self._ahead += max(timedelta(), noted - look.until)
 
-    def _matched(self, route: Route, head: Revision, before: Sequence[Window]) -> Matched:
-        """What services told since the attempt's last window; kept until there is one."""
-        fresh = self._shadows.match(route.name, _compare(route, head), before[-1].end if before else None)
-        attempt, kept = self._unplaced.get(route.name, (-1, Matched()))
-        if attempt == head.state.attempt:
-            fresh = Matched(kept.pairs.plus(fresh.pairs), kept.classes.plus(fresh.classes))
-        self._unplaced[route.name] = (head.state.attempt, fresh)
-        return fresh
-
-    def window(self, route: Route, head: Revision, look: Look) -> Window | None:
-        """The window that ended at this look, for a route whose rollout is under way; None when none did."""
+    def _cut(
+        self, route: Route, head: Revision, look: Look, before: Sequence[Window], matched: Matched
+    ) -> Window | None:
+        """The window that ended at this look; None when none did."""
         if look.cut is None:
             return None
-        self._tables[route.name] = head.table
-        before = self._windows(head)
-        matched = self._shadows.match(route.name, _compare(route, head), before[-1].end if before else None)
-        if head.state.phase is Phase.STABLE:
-            return None
-        if before and before[-1].end > look.until:
-            # The clock was set back. Windows go on from where they were: a brake that waits for the clock is none.
-            self._ahead += before[-1].end - look.until
+        if before:
+            self._go_on(before[-1].end, look)
         counted, gap = _counted(look.cut, head, before)
         start = _start(look.cut, head, before, gap)
         if start >= look.until:
             return None
-        watched = look.cut.start is not None and (look.until - start).total_seconds() <= LATE * self._window_s
+        is_watched = self._watch.place(route.name, (look.until - start).total_seconds())
         window = Window(
             start=start,
             end=look.until,
@@ -185,7 +203,7 @@ class Observer:
             pairs=matched.pairs,
             classes=matched.classes,
             custom=self._tallies(route, head, look, before).up_to(look.until),
-            ready=_ready(route, look).get(head.state.target, 0) if watched else None,
+            ready=_ready(route, look).get(head.state.target, 0) if is_watched and look.cut.start is not None else None,
             gap=gap,
         )
         return _weighed(route, before, window)
@@ -216,6 +234,8 @@ class Observer:
             return seen
         self._wanted[route.name] = _sites(route, head, look)
         seen = replace(seen, shadow=self._shadows.told(route.name))
+        entered_s = self._watch.enter(route.name, (head.state.attempt, head.state.entered_at))
+        seen = replace(seen, since_window_s=self._watch.left_s(route.name), since_entered_s=entered_s)
         seen = replace(seen, windows=self._windows(head), named=self._named(route, actions))
         return replace(seen, smoke=self._smoked(Situation(route, head, seen)))
 
@@ -266,6 +286,10 @@ def _weights(revisions: Iterator[Revision]) -> tuple[datetime, tuple[tuple[datet
     """When the first of them began, and which weight held from when on; they come newest first."""
     found = [(revision.created_at, revision.table.weight) for revision in revisions][::-1]
     return found[0][0], tuple(found)
+
+
+def _ends(window: Window) -> Ends:
+    return window.start, window.end
 
 
 def _weighed(route: Route, before: Sequence[Window], window: Window) -> Window:

@@ -22,6 +22,9 @@ from fairlead.rollout.analysis.cuts import Cut
 from fairlead.rollout.analysis.recall import REPLAYED_S, SETTLE_S, SKEW_S, cuts, ends, keep_s
 from fairlead.rollout.ports import History
 
+_NEAR = timedelta(seconds=SETTLE_S + SKEW_S)
+"""What is further ahead of what Prometheus has was noted by another clock."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settled:
@@ -65,13 +68,16 @@ class PastWindows:
         self._window_s = window_s
 
     def windows(
-        self, head: Revision, stretch: Stretch, settled: Settled, now: datetime, before: Sequence[Window]
+        self, head: Revision, stretch: Stretch, settled: Settled, until: datetime, before: Sequence[Window]
     ) -> list[Window]:
-        """In the order of their ends, without evidence. A window that is not over everywhere is not among them."""
-        since = _counted_until(before, stretch)
-        noted = max([window.end for window in before], default=stretch.since)
-        if settled.until is None:
-            return _gap(max(noted, stretch.since), now, head.table.weight, settled.problem)
+        """In the order of their ends, without evidence. A window that is not over everywhere is not among them.
+
+        A gap that is only noted ends at `until`, now on the windows' own clock.
+        """
+        since, noted = _counted_until(before, stretch), noted_until(before, stretch)
+        problem = settled.problem if settled.until is None else set_back(since, settled.until)
+        if settled.until is None or problem:
+            return _gap(max(noted, stretch.since), until, head.table.weight, problem)
         at = ends(since, settled.until, self._window_s)
         if not at:
             return []
@@ -85,15 +91,13 @@ class PastWindows:
                 latency=(settled.until - first).total_seconds() <= self._short_s(),
             )
         except Unavailable as error:
-            return _gap(max(noted, stretch.since), now, head.table.weight, error.message)
+            return _gap(max(noted, stretch.since), until, head.table.weight, error.message)
         found = [self._window(head, stretch, end, cut) for end, cut in cuts(readings, first, at, interval)]
-        # Gaps that were noted when nothing could be counted stay as they are, and are not noted again.
-        kept = [window for window in found if window.gap is None or window.start >= noted]
+        # Gaps that were noted when nothing could be counted stay as they are, and are not noted again. Those that lie
+        # ahead were noted by another time than this: the clock was set since.
+        told = max((one.end for one in before if one.end <= settled.until + _NEAR), default=stretch.since)
+        kept = [window for window in found if window.gap is None or window.start >= told]
         return kept if len(found) == 1 else [_without_latency(window) for window in kept]
-
-    def is_watched(self, window: Window, now: datetime) -> bool:
-        """Whether a look now says something about all of it: it is short, and was over just now."""
-        return window.seconds <= self._short_s() and (now - window.end).total_seconds() <= self._short_s()
 
     def _short_s(self) -> float:
         """Scrapes and windows do not end together: nothing was missed up to here."""
@@ -148,6 +152,8 @@ class Tallies:
         if self.settled.until is None:
             return Tally(until=since, gap=self.settled.problem)
         until = min(end, self.settled.until)
+        if why := set_back(since, self.settled.until):
+            return Tally(until=since, gap=why)
         if until <= since:
             return None
         if gate.name not in self._found:
@@ -201,6 +207,19 @@ def _queries(gate: GateSpec) -> tuple[str, str]:
 
 def _values(role: str, ref: VersionRef, namespace: str, model: str) -> dict[str, str]:
     return {"model": model, "namespace": namespace, "version": ref.version, "identity": ref.identity, "role": role}
+
+
+def noted_until(before: Sequence[Window], stretch: Stretch) -> datetime:
+    """Up to when windows say anything, on their own clock."""
+    return max([window.end for window in before], default=stretch.since)
+
+
+def set_back(since: datetime, until: datetime) -> str:
+    """Why nothing can be counted when what was counted last lies ahead of all there is; empty when it does not."""
+    ahead = (since - until).total_seconds()
+    if ahead <= SETTLE_S + SKEW_S:
+        return ""
+    return f"Prometheus's clock was set back: what was counted last lies {ahead:,.0f} s ahead of it"
 
 
 def _counted_until(before: Sequence[Window], stretch: Stretch) -> datetime:

@@ -6,6 +6,7 @@ repeated or killed anywhere.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 
 from fairlead import errors
@@ -34,6 +35,7 @@ class Engine:
         metrics: MetricSource,
         smoke: Smoke,
         clock: Clock,
+        monotonic: Callable[[], float] = time.monotonic,
         log: Callable[[str], None],
         window_s: float = 5.0,
         answers: Answers | None = None,
@@ -42,7 +44,8 @@ class Engine:
     ) -> None:
         """`log` gets one line of JSON per appended revision: the archive. Without `answers` none are compared.
 
-        `history` is asked for custom gates, and for everything instead of `metrics` where it `replays`.
+        `history` is asked for custom gates, and for everything instead of `metrics` where it `replays`. `monotonic` are
+        seconds that nobody sets, by which is known what a jump of the `clock` was.
         """
         self._store = store
         self._log = log
@@ -53,6 +56,7 @@ class Engine:
             metrics=metrics,
             smoke=smoke,
             clock=clock,
+            monotonic=monotonic,
             window_s=window_s,
             answers=answers or Nobody(),
             history=history,

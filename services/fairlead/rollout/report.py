@@ -11,6 +11,7 @@ from enum import StrEnum
 from fairlead.contracts.revision import Counts, Revision, Verdict, Window
 from fairlead.contracts.route import Route
 from fairlead.contracts.status import Condition, Evidence, Gateway, Status, StepStatus
+from fairlead.rollout.analysis.counts import EARLY
 from fairlead.rollout.policy import steps
 from fairlead.rollout.policy.gates import acknowledged
 from fairlead.rollout.policy.observation import Decision, Observation
@@ -171,6 +172,7 @@ def mark_target(situation: Situation) -> Condition:
 def mark_counted(observation: Observation) -> Condition:
     """The last window was evidence. False means that the metrics are out, not that anything is wrong with a version."""
     gap = observation.windows[-1].gap if observation.windows else None
+    gap = None if gap == EARLY else gap
     return Condition(
         type="Counted", status=gap is None, reason=Reason.GAP if gap else Reason.COUNTED, message=gap or ""
     )

@@ -58,7 +58,13 @@ class World:
 
     def _engine(self) -> Engine:
         return Engine(
-            self.store, gateways=self, metrics=self, smoke=self, clock=lambda: self.now, log=lambda line: None
+            self.store,
+            gateways=self,
+            metrics=self,
+            smoke=self,
+            clock=lambda: self.now,
+            monotonic=lambda: self.now.timestamp(),
+            log=lambda line: None,
         )
 
     def gateways(self) -> Sequence[GatewayState]:

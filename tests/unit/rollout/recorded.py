@@ -7,6 +7,7 @@ import re
 import socket
 import threading
 import time
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -43,16 +44,22 @@ class Recorded:
     port: int = 0
     tokens: list[str | None] = field(default_factory=list)
 
+    def pass_time(self, seconds: float) -> None:
+        """Its clock goes on, or is set."""
+        self.now += timedelta(seconds=seconds)
+
     def scrape(self, reading: Reading, **extra: str) -> None:
         """One gateway's page, now."""
         for labels, value in _page(reading):
             self.put({**labels, "instance": reading.gateway, "job": "fairlead-gateway", **extra}, value)
 
     def put(self, labels: dict[str, str], value: float | str) -> None:
-        """One sample, now."""
+        """One sample, now; as Prometheus does, one that is older than the newest is left out."""
         if labels["__name__"] not in self.dropped:
             at = (self.now + timedelta(seconds=self.skew_s)).timestamp()
-            self.samples.setdefault(tuple(sorted(labels.items())), []).append((at, str(value)))
+            kept = self.samples.setdefault(tuple(sorted(labels.items())), [])
+            if not kept or at > kept[-1][0]:
+                kept.append((at, str(value)))
 
     def spoil(self, name: str, value: str) -> None:
         """The newest samples of a metric become this."""
@@ -71,7 +78,8 @@ class Recorded:
         matchers = [*_MATCHER.findall(found[2]), *([("__name__", "=", found[1])] if found[1] else [])]
         result = []
         for labels, samples in self.samples.items():
-            inside = [one for one in samples if at - int(found[3]) / 1000 <= one[0] <= at]
+            first, end = bisect_left(samples, (at - int(found[3]) / 1000,)), bisect_right(samples, (at, "~"))
+            inside = samples[first:end]
             if inside and all(_fits(dict(labels).get(name, ""), how, what) for name, how, what in matchers):
                 result.append({"metric": dict(labels), "values": inside})
         return {"resultType": "matrix", "result": result}

@@ -118,6 +118,8 @@ class Stage:
     def __init__(self, gateways: Sequence[str] = ("e1", "e2")) -> None:
         self.store = MortalStore()
         self.now = START
+        self.lived_s = 0.0
+        """How much time has really passed, whatever the clock was set to."""
         self.programmed: dict[str, int] = dict.fromkeys(gateways, 0)
         self.deaf: set[str] = set()
         """Gateways that do not answer."""
@@ -143,6 +145,7 @@ class Stage:
             metrics=self,
             smoke=self,
             clock=lambda: self.now,
+            monotonic=lambda: self.lived_s,
             log=self.log.append,
             answers=Ears(self.spoken),
             history=history,
@@ -253,6 +256,11 @@ class Stage:
             self.spoken.append(Answer(name, shadow, True, label=label))
 
     def wait(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+        self.lived_s += max(0.0, seconds)
+
+    def jump(self, seconds: float) -> None:
+        """The clock is set, and no time passes."""
         self.now += timedelta(seconds=seconds)
 
     def tick(self, seconds: float = 0) -> list[Revision]:

@@ -132,7 +132,13 @@ class TestTheirPageIsNonsense:
     def source(self, admin: Admin, stage: Stage) -> Iterator[EnvoyStats]:
         source = EnvoyStats("127.0.0.1", admin.port, name="e1", clock=lambda: stage.now)
         stage.engine = Engine(
-            stage.store, gateways=stage, metrics=source, smoke=stage, clock=lambda: stage.now, log=stage.log.append
+            stage.store,
+            gateways=stage,
+            metrics=source,
+            smoke=stage,
+            clock=lambda: stage.now,
+            monotonic=lambda: stage.lived_s,
+            log=stage.log.append,
         )
         yield source
         source.close()

@@ -7,6 +7,7 @@ import pytest
 from fairlead.contracts.answers import Pairs, ShadowStatus
 from fairlead.contracts.revision import Cause, Phase
 from fairlead.contracts.route import GateSpec, MirrorSpec, ShadowSpec, Step, Strategy
+from fairlead.rollout.analysis.counts import EARLY
 from fairlead.rollout.ports import Answer
 from unit.rollout.stage import Stage
 
@@ -134,3 +135,68 @@ def test_another_mix_of_classes_takes_the_weight_back() -> None:
 
 def speak(stage: Stage, version: str, label: str) -> list[Answer]:
     return [Answer(f"{len(stage.spoken):032x}", stage.ref(version), False, label=label)]
+
+
+POLLED_S = 1.0
+"""How often rings are read at least."""
+LOOKS_S = 0.25
+
+
+@pytest.mark.parametrize("rate", [20, 100, 200, 400])
+def test_swapped_classes_are_refused_within_five_hundred_pairs_however_many_requests_there_are(rate: int) -> None:
+    stage = Stage()
+    stage.deploy(strategy=SHADOW.model_copy(update={"preset": "strict"}))
+    stage.settle()
+    stage.release("1.1.0")
+    stage.settle(4)
+    stage.settle(5, 1)  # in the middle of a window
+    said = 0
+    while stage.head.cause is not Cause.ROLLED_BACK and said < 2000:
+        for _ in range(round(rate * POLLED_S)):
+            said += 1
+            mirror(stage, 1, "a" if said % 3 == 0 else "b")
+        for _ in range(round(POLLED_S / LOOKS_S)):
+            stage.tick(LOOKS_S)
+    assert counted(stage) <= 500
+    assert all(one.table.weight == 0 for one in stage.store.revisions("iris"))
+    newest = stage.head.windows[-1]
+    (evidence,) = [one for one in newest.evidence if one.gate == "agreement"]
+    (check,) = [one for one in stage.head.evidence if one.gate == "agreement"]
+    assert check.numbers["log_harm"] == pytest.approx(evidence.log_harm, abs=1e-3)
+    assert evidence.log_harm >= check.numbers["harm_at"]
+    assert (check.numbers["pairs"], check.numbers["differ"]) == (counted(stage), counted_differ(stage))
+
+
+def counted_differ(stage: Stage) -> int:
+    return sum(window.pairs.differ for one in stage.store.revisions("iris") for window in one.windows)
+
+
+def test_a_window_that_ends_early_takes_nothing_from_what_gateways_count(stage: Stage) -> None:
+    signal = (GateSpec(name="agreement", role="signal"),)
+    stage.change(strategy=SHADOW.model_copy(update={"gates": signal}))
+    stage.settle(2, 5)
+    stage.serve(stage.ref("1.0.0"), ok=40)
+    mirror(stage, 60, "b")
+    stage.tick(1)
+    early = stage.store.windows("iris")[-1]
+    assert (early.gap, early.pairs.n, early.stable.n) == (EARLY, 60, 0)
+    told = (stage.store.status("iris") or {})["conditions"]
+    assert [one["status"] for one in told if one["type"] == "Counted"] == [True]  # type: ignore[attr-defined]
+    stage.serve(stage.ref("1.0.0"), ok=10)
+    mirror(stage, 10, "b")
+    stage.tick(4)
+    late = stage.store.windows("iris")[-1]
+    assert (late.gap, late.pairs.n, late.stable.n, late.start) == (None, 10, 2 * 50, early.end)
+    mirror(stage, 10, "b")
+    stage.tick(1)
+    assert stage.store.windows("iris")[-1] == late, "what is refused already is not refused again"
+
+
+def test_pairs_that_do_not_decide_wait_for_the_windows_end(stage: Stage) -> None:
+    before = len(stage.store.windows("iris"))
+    for _ in range(3):
+        mirror(stage, 20)
+        stage.tick(1)
+    assert len(stage.store.windows("iris")) <= before + 1
+    stage.settle(1, 5)
+    assert counted(stage) == 60

@@ -20,6 +20,9 @@ UPTIME_SLACK_S = 2.0
 CHANGED = "the versions of the table changed inside the window"
 """The gap with which every attempt begins: nothing is wrong with the metrics."""
 
+EARLY = "it ended with the pairs that decide; what gateways counted is in the next one"
+"""The gap of a window of pairs alone: nothing is wrong with the metrics either."""
+
 
 @dataclass(frozen=True, slots=True)
 class Counted:

@@ -11,6 +11,8 @@ from fairlead.contracts.route import VersionRef
 from fairlead.rollout.analysis.pairs import Joiner, Versions
 from fairlead.rollout.ports import Heard
 
+Ends = tuple[datetime, datetime]
+"""A window's start and end: no two of an attempt have the same."""
 MOST_VERSIONS = 16
 """Versions compared with each other that are told at most; the newest."""
 
@@ -27,10 +29,14 @@ class Compare:
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """What one window has of it."""
+    """What is in no window yet."""
 
     pairs: Pairs = Pairs()
     classes: ClassCounts = ClassCounts()
+
+    def plus(self, other: Matched) -> Matched:
+        """Both together."""
+        return Matched(self.pairs.plus(other.pairs), self.classes.plus(other.classes))
 
 
 @dataclass
@@ -41,6 +47,9 @@ class _Route:
     totals: dict[Versions, Pairs] = field(default_factory=dict)
     lost: int = 0
     silent: tuple[str, ...] = ()
+    newest: Ends | None = None
+    """The window that has what was matched before; None before the first one."""
+    unplaced: Matched = Matched()
 
 
 class Shadows:
@@ -48,30 +57,32 @@ class Shadows:
 
     def __init__(self) -> None:
         self._routes: dict[str, _Route] = {}
-        self._since: datetime | None = None
         self._heard: Mapping[str, Heard] = {}
-        self._from: datetime | None = None
 
-    def listen(self, heard: Mapping[str, Heard], until: datetime) -> None:
+    def listen(self, heard: Mapping[str, Heard]) -> None:
         """What was told up to now, of all routes."""
-        self._from, self._since = self._since, until
         self._heard = heard
 
-    def match(self, route: str, compare: Compare, counted_until: datetime | None) -> Matched:
-        """What one route's window has of it.
+    def has_news(self, route: str) -> bool:
+        """Whether anything was heard of it at the last hearing."""
+        return route in self._heard
 
-        `counted_until` is the end of the newest window: where it is later than where this hearing began, another
-        engine has counted a part of it, so nothing of it is counted again.
+    def match(self, route: str, compare: Compare, newest: Ends | None) -> Matched:
+        """What of this route is in no window yet, this hearing included.
+
+        `newest` is the attempt's newest window: where it is not the one that was placed last, another engine has
+        counted a part of this, so nothing of it is counted again.
         """
         heard, known = self._heard.get(route), self._routes.setdefault(route, _Route())
         if known.attempt != compare.attempt:
             self._routes[route] = known = _Route(Joiner(), compare.attempt)
-        if heard is None:
-            return Matched()
-        known.lost, known.silent = known.lost + heard.lost, heard.silent
-        if self._from is None or (counted_until is not None and counted_until > self._from):
+        if newest != known.newest:
             known.joiner.forget()
-            return Matched()
+            known.newest, known.unplaced = newest, Matched()
+            heard = Heard((), {}, heard.lost, heard.silent) if heard is not None else None
+        if heard is None:
+            return known.unplaced
+        known.lost, known.silent = known.lost + heard.lost, heard.silent
         found = known.joiner.join(heard.answers, compare.tolerance)
         for versions, pairs in found.items():
             known.totals[versions] = known.totals.get(versions, Pairs()).plus(pairs)
@@ -79,7 +90,14 @@ class Shadows:
             return Matched()
         mine = found.get((compare.stable, compare.candidate), Pairs())
         stable, candidate = (dict(heard.classes.get(ref, {})) for ref in (compare.stable, compare.candidate))
-        return Matched(mine, ClassCounts(candidate=add_classes(candidate, {}), stable=add_classes(stable, {})))
+        more = ClassCounts(candidate=add_classes(candidate, {}), stable=add_classes(stable, {}))
+        known.unplaced = known.unplaced.plus(Matched(mine, more))
+        return known.unplaced
+
+    def place(self, route: str, ends: Ends) -> None:
+        """What was matched up to the last hearing is in the window with these ends."""
+        known = self._routes[route]
+        known.newest, known.unplaced = ends, Matched()
 
     def told(self, route: str) -> ShadowStatus | None:
         """For people: everything compared in the newest attempt; None where nothing was."""

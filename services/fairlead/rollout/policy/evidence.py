@@ -65,6 +65,16 @@ def weigh(strategy: Strategy, before: Sequence[Window], window: Window) -> tuple
     return tuple(_weighed(strategy, gate, carried, before, window) for gate in asked(strategy))
 
 
+def refuses(strategy: Strategy, before: Sequence[Window], window: Window) -> bool:
+    """True when it is this window with which the evidence of mirrored answers reaches what refuses a candidate."""
+    gate = next((one for one in asked(strategy) if one.name == AGREEMENT.name), None)
+    if gate is None:
+        return False
+    carried = {one.gate: one for one in before[-1].evidence} if before else {}
+    enough, known = threshold(strategy, gate), carried.get(gate.name, GateEvidence(gate=gate.name))
+    return known.log_harm < enough <= _weighed(strategy, gate, carried, before, window).log_harm
+
+
 def _weighed(
     strategy: Strategy, gate: GateSpec, carried: Mapping[str, GateEvidence], before: Sequence[Window], window: Window
 ) -> GateEvidence:

@@ -13,7 +13,7 @@ from math import log
 from fairlead.contracts.base import format_duration, format_odds
 from fairlead.contracts.gates import GateSpec, is_custom
 from fairlead.contracts.revision import Check, Counts, GateEvidence, Phase, Verdict, Window
-from fairlead.rollout.analysis.counts import CHANGED
+from fairlead.rollout.analysis.counts import CHANGED, EARLY
 from fairlead.rollout.policy.agreement import judge_agreement
 from fairlead.rollout.policy.evidence import asked, gap_of, is_judged, is_told, threshold
 from fairlead.rollout.policy.situation import Situation
@@ -59,7 +59,7 @@ class Weighing:
         wish, name = self.situation.strategy.on_metrics_unavailable, self.gate.name
         windows = [one for one in self.situation.observation.windows if is_told(name, one)]
         gap = gap_of(name, windows[-1]) if windows else None
-        if gap in (None, CHANGED):
+        if gap in (None, CHANGED, EARLY):
             return None
         # Only what was watched: that the control plane was away says nothing about the metrics.
         seconds = 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import inf
 
 from fairlead.contracts.action import Outcome
 from fairlead.contracts.answers import ShadowStatus
@@ -25,6 +26,10 @@ class Observation:
     """What the candidate's golden rows said in this attempt; None when they were not asked."""
     windows: tuple[Window, ...] = ()
     """What was counted since this attempt began, ascending."""
+    since_window_s: float = inf
+    """How long was watched since the newest window, by a clock that nobody sets."""
+    since_entered_s: float = inf
+    """The same since the present phase or step began; without end where that was before the engine's first look."""
     shadow: ShadowStatus | None = None
     """What mirrored answers were like, for people."""
     named: Mapping[int, Revision] = field(default_factory=dict)

@@ -55,9 +55,8 @@ class Situation:
     def watched_s(self) -> float:
         """Since the phase or step began, as far as somebody was watching: what a clock jumped over does not count.
 
-        Windows keep a time of their own, which is never set back, and one that lasted too long for a look at its end
-        to say anything is not watched. What is newer than the newest window is less than a window: a jump of the
-        clock ends one.
+        Windows keep a time of their own, which is never set back, and one that lasted longer than anybody watched is
+        not watched. What is newer than the newest window is measured by a clock that nobody sets.
         """
         entered, windows, mine = self.head.state.entered_at, self.observation.windows, self.phase_windows
         watched = sum(window.seconds for window in mine[1:] if window.ready is not None)
@@ -65,7 +64,8 @@ class Situation:
             watched += min(mine[0].seconds, (mine[0].end - entered).total_seconds())
         # Not the newest's alone: what is replayed after a gap is older than the gap.
         since = max([entered, *(window.end for window in windows)])
-        return watched + max(0.0, (self.observation.now - since).total_seconds())
+        newer = (self.observation.now - since).total_seconds()
+        return min(watched + min(max(0.0, newer), self.observation.since_window_s), self.observation.since_entered_s)
 
     @property
     def phase_windows(self) -> tuple[Window, ...]:
