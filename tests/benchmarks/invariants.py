@@ -9,19 +9,28 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import invariant, run_state_machine_as_test
 
 from support import proof
-from unit.rollout.test_machine import Rollouts
+from unit.rollout.test_machine import Rollouts, ShadowedRollouts
 
 TITLE = "invariants of the engine over random histories"
 STEPS = 40
-PLANS: Mapping[proof.Size, int] = {"full": 100_000, "reduced": 400}
-"""Steps in all."""
+PLANS: Mapping[proof.Size, tuple[int, int]] = {"full": (100_000, 25_000), "reduced": (400, 200)}
+"""Steps in all: of rollouts, and of those with a shadow before their first weight."""
 
 
 def prove(size: proof.Size, folder: Path) -> proof.Findings:
     """Histories of up to forty steps until there are enough of them; one that breaks an invariant is told in full."""
-    seen = {"histories": 0, "steps": 0, "deaths": 0, "revisions": 0, "most revisions in one": 0}
+    found, (steps, shadowed) = proof.Findings(), PLANS[size]
+    seen = _run(Rollouts, steps, found, "")
+    with_shadow = _run(ShadowedRollouts, shadowed, found, "with a shadow: ")
+    found.numbers = {**seen, "shadowed": with_shadow}
+    return found
 
-    class Counted(Rollouts):
+
+def _run(machine: type[Rollouts], wanted: int, found: proof.Findings, name: str) -> dict[str, int]:
+    seen = {"histories": 0, "steps": 0, "deaths": 0, "revisions": 0, "most revisions in one": 0}
+    pairs = {"pairs said": 0, "refused by them": 0}
+
+    class Counted(machine):  # type: ignore[misc, valid-type]
         @invariant()
         def a_step_has_ended(self) -> None:
             seen["steps"] += 1
@@ -32,9 +41,29 @@ def prove(size: proof.Size, folder: Path) -> proof.Findings:
             seen["deaths"] += self.deaths
             seen["revisions"] += self.checked
             seen["most revisions in one"] = max(seen["most revisions in one"], self.checked)
+            if isinstance(self, ShadowedRollouts):
+                pairs["pairs said"] += self.said
+                pairs["refused by them"] += self.refused
 
-    wanted = PLANS[size]
-    how = settings(
+    broken = ""
+    while seen["steps"] < wanted and not broken:
+        try:
+            run_state_machine_as_test(Counted, settings=_settings(wanted))
+        except Exception as failure:  # whatever an invariant raises is what is to be told
+            broken = "\n".join([f"{type(failure).__name__}: {failure}", *getattr(failure, "__notes__", ())])
+    if machine is ShadowedRollouts:
+        seen |= pairs
+    for what, count in seen.items():
+        found.told(f"{name}{what}", f"{count:,}")
+    found.claim(f"{name}steps", f">= {wanted:,}", f"{seen['steps']:,}", seen["steps"] >= wanted)
+    deaths = f"{name}deaths of the engine in the middle of writing"
+    found.claim(deaths, "> 0", f"{seen['deaths']:,}", seen["deaths"] > 0)
+    found.claim(f"{name}histories that break an invariant", "none", broken or "none", not broken)
+    return dict(seen)
+
+
+def _settings(wanted: int) -> settings:
+    return settings(
         max_examples=max(1, wanted // STEPS),
         stateful_step_count=STEPS,
         deadline=None,
@@ -43,20 +72,6 @@ def prove(size: proof.Size, folder: Path) -> proof.Findings:
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    found = proof.Findings()
-    broken = ""
-    while seen["steps"] < wanted and not broken:
-        try:
-            run_state_machine_as_test(Counted, settings=how)
-        except Exception as failure:  # whatever an invariant raises is what is to be told
-            broken = "\n".join([f"{type(failure).__name__}: {failure}", *getattr(failure, "__notes__", ())])
-    for what, count in seen.items():
-        found.told(what, f"{count:,}")
-    found.claim("steps", f">= {wanted:,}", f"{seen['steps']:,}", seen["steps"] >= wanted)
-    found.claim("deaths of the engine in the middle of writing", "> 0", f"{seen['deaths']:,}", seen["deaths"] > 0)
-    found.claim("histories that break an invariant", "none", broken or "none", not broken)
-    found.numbers = dict(seen)
-    return found
 
 
 if __name__ == "__main__":

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from fairlead.contracts.action import Action, ActionType, Outcome
+from fairlead.contracts.answers import Pairs
 from fairlead.contracts.revision import Cause, Phase, Revision, Verdict
-from fairlead.contracts.route import TOTAL_WEIGHT, Timeouts, VersionRef, VersionSpec
-from unit.rollout.stage import Killed, Stage
+from fairlead.contracts.route import TOTAL_WEIGHT, ShadowSpec, Strategy, Timeouts, VersionRef, VersionSpec
+from unit.rollout.stage import STEPS, Killed, Stage
 
 VERSIONS = ("1.0.0", "1.1.0", "1.2.0")
 versions = st.sampled_from(VERSIONS)
@@ -250,6 +251,7 @@ class Rollouts(RuleBasedStateMachine):
                 self.stage.ask(ActionType.RESUME)
             elif head is not None and head.state.phase is Phase.CANARY:
                 self.stage.ask(ActionType.APPROVE)
+            self.help_along()
         head, wanted = self.stage.head, self.stage.route.spec.wanted
         assert head.state.phase is Phase.STABLE, self.stage.store.status("iris")
         assert head.table.stable == wanted or wanted in {one.ref for one in head.state.rejected}
@@ -257,12 +259,92 @@ class Rollouts(RuleBasedStateMachine):
         self.check_rest()
         self.stage.store.close()
 
+    def help_along(self) -> None:
+        """What a rollout waits for besides."""
+
     def check_rest(self) -> None:
         before = self.stage.head
         self.stage.tick(1)
         assert self.stage.head == before
 
 
+class ShadowedRollouts(Rollouts):
+    """The same where every candidate first answers copies, and says the same as stable or something else."""
+
+    MIN_PAIRS = 20
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said = 0
+        self.refused = 0
+
+    @initialize(version=versions)
+    def begin(self, version: str) -> None:
+        shadow = ShadowSpec(min_duration=10.0, min_pairs=self.MIN_PAIRS)
+        self.stage.deploy(VERSIONS, version, strategy=Strategy(steps=STEPS, min_requests=0, shadow=shadow))
+
+    @rule(n=st.integers(1, 30), label=st.sampled_from(("a", "a", "b")))
+    def copies_are_answered(self, n: int, label: str) -> None:
+        head = self.stage.store.head("iris")
+        for one in head.table.mirrors if head is not None else ():
+            self.said += n
+            self.stage.mirror(head.table.stable, one.version, n, label=label)  # type: ignore[union-attr]
+
+    @rule(n=st.integers(1, 30))
+    def services_say_again_what_they_said(self, n: int) -> None:
+        """Ids that come again are no pairs."""
+        self.stage.spoken.extend(self.stage.spoken[-2 * n :])
+
+    def check_revision(self, before: Revision | None, revision: Revision) -> None:
+        super().check_revision(before, revision)
+        if before is None:
+            return
+        refused = {one.ref for one in before.state.rejected} & {one.ref for one in revision.state.rejected}
+        assert not refused & {one.version for one in revision.table.mirrors}, "a refused version is asked again"
+        if revision.cause is Cause.RELEASED and revision.state.target in {one.ref for one in before.state.rejected}:
+            assert revision.action or revision.generation != before.generation, "nobody asked for it again"
+        if revision.cause is Cause.ROLLED_BACK and ": agreement:" in revision.reason:
+            self.refused += 1
+            assert before.state.phase in (Phase.SHADOWING, Phase.CANARY)
+            assert counted(self.stage, revision.state.attempt).differ, "refused, and never said anything else"
+
+    def check_rise(self, before: Revision, revision: Revision, ref: VersionRef) -> None:
+        super().check_rise(before, revision, ref)
+        if before.table.weight:
+            return
+        assert before.state.phase is Phase.SHADOWING, "a weight without a shadow before"
+        (check,) = [one for one in revision.evidence if one.gate == "agreement"]
+        pairs = counted(self.stage, revision.state.attempt)
+        assert (check.numbers["pairs"], check.numbers["differ"]) == (pairs.n, pairs.differ)
+        assert pairs.n >= self.MIN_PAIRS
+        assert pairs.differ < pairs.n, "none of its answers was the same"
+
+    @invariant()
+    def no_pair_is_counted_twice(self) -> None:
+        assert counted(self.stage).n <= self.said
+
+    def help_along(self) -> None:
+        self.copies_are_answered(self.MIN_PAIRS, "a")
+
+
+def counted(stage: Stage, attempt: int | None = None) -> Pairs:
+    """The pairs in the ledger's windows, of one attempt up to its newest revision or of all and those not in it yet."""
+    revisions = stage.store.revisions("iris")
+    ended = [one for one in revisions if one.cause is not Cause.RELEASED and one.state.attempt == attempt]
+    windows = [window for one in (revisions if attempt is None else ended) for window in one.windows]
+    total = Pairs()
+    for window in windows if attempt is not None else (*windows, *stage.store.windows("iris")):
+        total = total.plus(window.pairs)
+    return total
+
+
+ShadowedRollouts.TestCase.settings = settings(
+    max_examples=40,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+TestShadowedRollouts = ShadowedRollouts.TestCase
 Rollouts.TestCase.settings = settings(
     max_examples=125,
     stateful_step_count=40,
