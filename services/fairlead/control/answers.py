@@ -26,7 +26,7 @@ from fairlead.rollout.ports import Answer, Heard, Site
 EVERY_S = 1.0
 SOONEST_S = 0.2
 AT_A_TIME = 100
-"""Answers of one route that are to come in one turn: where there are many, rings are read more often."""
+"""Answers of one instance that are to come in one turn: where there are many, rings are read more often."""
 TIMEOUT_S = 1.0
 AT_ONCE = 8
 PAGES = 16
@@ -128,7 +128,8 @@ class AnswerRings:
         self._log = log
         self._every_s = every_s
         self._monotonic = monotonic
-        self._pause_s = every_s
+        self.pause_s = every_s
+        """How soon after a turn the next one is."""
         self._lock = threading.Lock()
         self._wanted: Mapping[str, Sequence[Site]] = {}
         self._listened = 0.0
@@ -174,6 +175,7 @@ class AnswerRings:
         keys = [(route, site) for route, sites in wanted.items() for site in sites]
         for gone in self._rings.keys() - set(keys):
             self._rings.pop(gone).close()
+        has_new = not self._rings.keys() >= set(keys)
         for key in keys:
             self._rings.setdefault(key, _Ring(key[1]))
         most = 0
@@ -185,7 +187,10 @@ class AnswerRings:
                 else:
                     told.add(heard)
                     most = max(most, len(heard.answers))
-        self._pause_s = self._every_s if most <= AT_A_TIME else max(SOONEST_S, self._pause_s * AT_A_TIME / most)
+        soon_s = min(SOONEST_S, self._every_s)
+        # Of a new ring nobody knows yet how fast it fills.
+        wish_s = soon_s if has_new else self.pause_s * AT_A_TIME / max(most, 1)
+        self.pause_s = min(self._every_s, max(soon_s, wish_s))
 
     def _read(self, keys: Sequence[tuple[str, Site]]) -> Iterator[tuple[tuple[str, Site], Heard | None]]:
         def one(key: tuple[str, Site]) -> Heard | None:
@@ -199,7 +204,7 @@ class AnswerRings:
 
     def _run(self) -> None:
         complaint = ""
-        while not self._stopping.wait(self._pause_s):
+        while not self._stopping.wait(self.pause_s):
             try:
                 self.turn()
                 complaint = ""

@@ -15,7 +15,7 @@ import pytest
 from pydantic import BaseModel
 
 from fairlead.contracts.route import VersionSpec
-from fairlead.control.answers import DEAF_AFTER_S, AnswerRings
+from fairlead.control.answers import AT_A_TIME, DEAF_AFTER_S, SOONEST_S, AnswerRings
 from fairlead.rollout.ports import Heard, Site
 from fairlead.serving.observe.answers import PAGE, RECORD, Answers
 from fairlead.serving.observe.reading import Reader
@@ -178,3 +178,20 @@ def test_who_has_not_listened_for_a_while_begins_anew(rings: AnswerRings, servic
 
 def test_nobody_is_asked_while_nobody_is_wanted(rings: AnswerRings) -> None:
     assert hear(rings) == Heard()
+
+
+def test_where_there_are_many_answers_rings_are_read_more_often_and_later_less(
+    rings: AnswerRings, service: Service
+) -> None:
+    hear(rings, service.site)
+    assert rings.pause_s == SOONEST_S, "nobody knows yet how many there are"
+    hear(rings, service.site)
+    before = rings.pause_s
+    assert before > SOONEST_S
+    service.answer(10 * AT_A_TIME)
+    hear(rings, service.site)
+    assert rings.pause_s == pytest.approx(before / 10)
+    for _ in range(2):
+        service.answer(20 * AT_A_TIME)
+        hear(rings, service.site)
+    assert rings.pause_s == SOONEST_S
