@@ -7,7 +7,6 @@ from typing import Protocol
 from fairlead.contracts.revision import Revision
 from fairlead.contracts.route import Route
 from fairlead.control.endpoints import EndpointSource
-from fairlead.routing.check import check_snapshot
 from fairlead.routing.compile import Compiled
 from fairlead.routing.compile import compile as compile_tables
 from fairlead.routing.snapshot import Routed, Settings, Snapshot
@@ -32,7 +31,7 @@ class World:
     def snapshot(self) -> Snapshot:
         """What every gateway shall serve now: the very same object while nothing it is made of has changed.
 
-        Raises Refused rather than hand out something that dangles.
+        The publisher looks whether any gateway may be given it.
         """
         routes = self._store.routes()
         heads = {route.name: self._store.head(route.name) for route in routes}
@@ -43,6 +42,5 @@ class World:
         if self._snapshot is None or made_of != self._made_of:
             routed = [Routed(name, head.seq, head.table) for name, head in found]
             snapshot = compile_tables(routed, endpoints, self._settings, pending, compiled=self._compiled)
-            check_snapshot(snapshot)
             self._made_of, self._snapshot = made_of, snapshot
         return self._snapshot

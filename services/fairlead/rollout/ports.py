@@ -27,7 +27,7 @@ class EngineStore(Protocol):
     def finish_action(  # noqa: D102
         self, name: str, outcome: Outcome, *, message: str = "", revision: int | None = None
     ) -> None: ...
-    def add_window(self, route: str, window: Window) -> None: ...  # noqa: D102
+    def add_window(self, route: str, window: Window, *, at_once: bool = True) -> None: ...  # noqa: D102
     def windows(self, route: str) -> list[Window]: ...  # noqa: D102
     def instances(self) -> list[Instance]: ...  # noqa: D102
     def want(self, wanted: Sequence[Wanted]) -> None: ...  # noqa: D102

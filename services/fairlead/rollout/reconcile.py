@@ -100,10 +100,13 @@ class Engine:
         # Whoever interrupted a tick by this must not be overruled by what the tick had read before.
         self._newer.update((route.name, route) for route in urgent)
         look = self._observer.glance() if urgent else None
-        return [revision for route in urgent if look is not None for revision in self._guarded(route, look)]
+        return [revision for route in urgent if look is not None for revision in self._guarded(route, look, tell=False)]
 
-    def reconcile(self, route: Route, look: Look | None = None) -> list[Revision]:
-        """Bring one route forward as far as it can go now. Raises Conflict when somebody else wrote meanwhile."""
+    def reconcile(self, route: Route, look: Look | None = None, *, tell: bool = True) -> list[Revision]:
+        """Bring one route forward as far as it can go now. Raises Conflict when somebody else wrote meanwhile.
+
+        `tell` says whether its status is written: in a hurry, what was decided is published first, and `tick` tells.
+        """
         look, appended = look or self._observer.look(), list[Revision]()
         self._remember(route, look)
         for _ in range(AT_ONCE):
@@ -114,7 +117,8 @@ class Engine:
             decision = decide(route, head, observation, actions)
             revision = act(self._store, route.name, decision, log=self._log)
             if revision is None:
-                self._store.set_status(route.name, report.report(route, head, observation, decision))
+                if tell:
+                    self._store.set_status(route.name, report.report(route, head, observation, decision))
                 break
             appended.append(revision)
         return appended
@@ -126,9 +130,9 @@ class Engine:
             return False  # `tick` tells
         return head is None or head.generation != route.generation
 
-    def _guarded(self, route: Route, look: Look) -> list[Revision]:
+    def _guarded(self, route: Route, look: Look, *, tell: bool = True) -> list[Revision]:
         try:
-            return self.reconcile(route, look)
+            return self.reconcile(route, look, tell=tell)
         except errors.Conflict:
             return []  # read again at the next tick
         except errors.Invalid as error:
@@ -138,7 +142,8 @@ class Engine:
     def _remember(self, route: Route, look: Look) -> None:
         head = self._store.head(route.name)
         for window in self._observer.windows(route, head, look) if head is not None else ():
-            self._store.add_window(route.name, window)
+            # What is decided on it is written next: a revision takes it along, else the status goes with it.
+            self._store.add_window(route.name, window, at_once=False)
 
     def _want(self, routes: Sequence[Route], look: Look) -> None:
         heads = dict(self._heads(routes))

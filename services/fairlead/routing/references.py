@@ -27,7 +27,11 @@ def members(cluster: Resource) -> tuple[str, ...]:
 
 def needed(configurations: Iterable[Resource], clusters: Mapping[str, Resource]) -> frozenset[str]:
     """The named clusters and, through `clusters`, the members of the aggregates among them."""
-    named = named_by_routes(configurations)
+    return with_members(named_by_routes(configurations), clusters)
+
+
+def with_members(named: frozenset[str], clusters: Mapping[str, Resource]) -> frozenset[str]:
+    """These clusters and, through `clusters`, the members of the aggregates among them."""
     return named.union(*(members(clusters[name]) for name in named if name in clusters))
 
 

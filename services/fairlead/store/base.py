@@ -85,10 +85,12 @@ class Ledger(Protocol):
         """Forget all but the newest `keep` revisions, leaving a checkpoint. Returns how many went."""
         ...
 
-    def add_window(self, route: str, window: Window) -> None:
+    def add_window(self, route: str, window: Window, *, at_once: bool = True) -> None:
         """Remember what was counted since the head; at most 240, older ones merged pairwise.
 
-        Only the newest keeps the state of its evidence: what was the newest becomes its `passed()`.
+        Only the newest keeps the state of its evidence: what was the newest becomes its `passed()`. Not `at_once`, it
+        is read at once all the same, and is written at the latest with the route's next status: a crash before that
+        loses it, as a crash before the call does. A revision that is appended first takes it along.
         """
         ...
 

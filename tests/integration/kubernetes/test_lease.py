@@ -182,6 +182,23 @@ class TestTwoLeaders:
         new.create_action(an_action())
         assert [action.name for action in new.actions()] == ["a1"]
 
+    def test_windows_that_were_not_written_before_another_led_are_forgotten(self, api: Api, namespace: str) -> None:
+        clock = Clock()
+        first, second = candidate(api, namespace, "a", clock), candidate(api, namespace, "b", clock)
+        one, other = (KubernetesStore(api, namespace, fence=lease, informed=False) for lease in (first, second))
+        first.turn()
+        routed(one, "iris").add_window("iris", a_window(1), at_once=False)
+        second.turn()
+        clock.now += 60
+        assert second.turn()
+        assert one.windows("iris") == []
+        other.add_window("iris", a_window(1))  # counted anew by whoever leads
+        first.turn()
+        clock.now += 60
+        assert first.turn()
+        one.set_status("iris", {"phase": "Canary"})
+        assert one.windows("iris") == [a_window(1)]
+
 
 def _term_known(api: Api, namespace: str, term: int) -> bool:
     """Whether a dry run of a revision from the transition before is refused already."""

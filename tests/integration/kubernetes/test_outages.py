@@ -102,6 +102,27 @@ def test_an_answer_that_was_lost_on_the_way_is_not_appended_twice(
     assert store.head("iris") == second
 
 
+def test_a_window_whose_answer_was_lost_on_the_way_is_not_counted_twice(
+    api: Api, store: KubernetesStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    routed(store, "iris").add_window("iris", a_window(1))
+    store.add_window("iris", a_window(2), at_once=False)
+    patch = api.patch
+
+    def lossy(kind: Kind, where: str, name: str, body: Object, *, part: str = "") -> Object:
+        patch(kind, where, name, body, part=part)
+        raise errors.Unavailable("the connection broke")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(api, "patch", lossy)
+        with pytest.raises(errors.Unavailable):
+            store.set_status("iris", {"phase": "Canary"})
+    wait_until(lambda: store.status("iris") is not None, "what was written is heard of", within=10)
+    assert store.windows("iris") == [a_window(1), a_window(2)]
+    store.set_status("iris", {"phase": "Canary", "weight": 500})
+    assert store.windows("iris") == [a_window(1), a_window(2)]
+
+
 def test_a_spec_that_became_unreadable_keeps_the_one_before(api: Api, namespace: str, store: KubernetesStore) -> None:
     """A field of a newer definition does not matter; anything else keeps what was known."""
     routed(store, "iris")

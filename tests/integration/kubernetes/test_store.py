@@ -11,7 +11,8 @@ from fairlead.store.base import Store
 from fairlead.store.kubernetes import KubernetesStore
 from fairlead.store.kubernetes.actions import KEPT_ACTIONS
 from fairlead.store.kubernetes.api import Api
-from unit.store.suite import NOW, StoreSuite, an_action, routed
+from fairlead.store.kubernetes.kinds import ROUTES, Kind, Object
+from unit.store.suite import NOW, StoreSuite, a_window, an_action, routed, successor
 
 
 class TestInformedStore(StoreSuite):
@@ -38,6 +39,31 @@ class TestInformedStore(StoreSuite):
         assert store.create_action(an_action()).actor_verified
         store.finish_action("a1", Outcome.ACCEPTED, revision=1)
         assert store.action("a1").actor_verified
+
+    def test_a_window_and_the_status_it_waits_for_are_one_request(
+        self, api: Api, namespace: str, store: KubernetesStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        routed(store, "iris")
+        sent, patch = [], api.patch
+
+        def counting(kind: Kind, where: str, name: str, body: Object, *, part: str = "") -> Object:
+            sent.append(part)
+            return patch(kind, where, name, body, part=part)
+
+        monkeypatch.setattr(api, "patch", counting)
+        store.add_window("iris", a_window(1), at_once=False)
+        assert sent == []
+        store.set_status("iris", {"phase": "Canary"})
+        assert sent == ["status"]
+        assert KubernetesStore.direct(api, namespace).windows("iris") == [a_window(1)]
+
+    def test_windows_of_an_earlier_head_leave_with_the_next_status(
+        self, api: Api, namespace: str, store: KubernetesStore
+    ) -> None:
+        routed(store, "iris").add_window("iris", a_window(1))
+        store.append(successor(None))
+        store.set_status("iris", {"phase": "Canary"})
+        assert "analysis" not in api.get(ROUTES, namespace, "iris")["status"]
 
 
 class TestDirectStore(StoreSuite):

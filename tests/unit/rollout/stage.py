@@ -73,9 +73,9 @@ class MortalStore(SqliteStore):
         with self._mortal():
             return super().prune(route, keep=keep, now=now)
 
-    def add_window(self, route: str, window: Window) -> None:
+    def add_window(self, route: str, window: Window, *, at_once: bool = True) -> None:
         with self._mortal():
-            super().add_window(route, window)
+            super().add_window(route, window, at_once=at_once)
 
     def want(self, wanted: Sequence[Wanted]) -> None:
         with self._mortal():

@@ -257,6 +257,24 @@ class StoreSuite:
         store.append(successor(None))
         assert len(store.windows("wine")) == 1
 
+    def test_a_window_that_waits_for_the_status_is_read_at_once(self, store: Store) -> None:
+        routed(store, "iris")
+        for number in (1, 2, 3):
+            store.add_window("iris", a_window(number), at_once=False)
+        windows = store.windows("iris")
+        assert windows == [a_window(1), a_window(2), a_window(3)]
+        store.set_status("iris", {"phase": "Canary"})
+        assert store.windows("iris") == windows
+        store.add_window("iris", a_window(4))
+        assert store.windows("iris") == [*windows, a_window(4)]
+
+    def test_an_append_clears_windows_that_wait_for_the_status(self, store: Store) -> None:
+        routed(store, "iris").add_window("iris", a_window(1), at_once=False)
+        store.append(successor(None))
+        assert store.windows("iris") == []
+        store.set_status("iris", {"phase": "Canary"})
+        assert store.windows("iris") == []
+
     def test_at_most_240_windows_are_kept_and_no_request_is_lost(self, store: Store) -> None:
         routed(store, "iris")
         for number in range(500):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 
+from fairlead.contracts.route import VersionRef
 from fairlead.routing.envoy.actions import kept, pin, retries, split
 from fairlead.routing.envoy.proto import CONTROL, MODELS, ROUTES, Json, put, seconds, typed
 from fairlead.routing.rules import EXPLAIN_HEADER, VERSION_HEADER, Goal, Path, Rule, Shape, rules
@@ -68,22 +70,22 @@ def _platform() -> Iterator[Json]:
 
 
 def table_routes(routed: Routed) -> Iterator[Json]:
-    """The rules of one table."""
+    """The rules of one table. What many of them say alike is one object: a table has some fifty, kept as long as it."""
+    told = [put("x-route-revision", routed.revision)]
+    target = cache(lambda ref: split(routed) if ref is None else pin(routed.table, ref))
     for rule in rules(routed.table):
-        route = _route(routed, rule)
-        yield {**route, "response_headers_to_add": [put("x-route-revision", routed.revision)]}
+        yield {**_route(routed, rule, target), "response_headers_to_add": told}
 
 
-def _route(routed: Routed, rule: Rule) -> Json:
+def _route(routed: Routed, rule: Rule, target: Callable[[VersionRef | None], Json]) -> Json:
     name = f"{routed.route}:{rule.name}"
     if rule.goal is Goal.MISSING:
         return _problem(name, _match(rule), 404, rule.detail)
-    target = split(routed) if rule.ref is None else pin(routed.table, rule.ref)
     rewrite = {"prefix_rewrite": rule.rewrite} if rule.rewrite else {}
     added = [put("x-forwarded-prefix", rule.prefix)] if rule.prefix else []
     added += kept(routed.table) if rule.goal is Goal.SPLIT else []
     headers = {"request_headers_to_add": added} if added else {}
-    return {"name": name, "match": _match(rule), "route": {**target, **rewrite}, **headers}
+    return {"name": name, "match": _match(rule), "route": {**target(rule.ref), **rewrite}, **headers}
 
 
 def _match(rule: Rule) -> Json:

@@ -6,10 +6,12 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import orjson
 
+from fairlead.routing.references import named_by_routes
 from fairlead.routing.snapshot import Resource, Snapshot
 
 _VERSION = re.compile(r"([0-9]{1,18})\.([a-z])-[0-9a-f]{10}")
@@ -19,13 +21,18 @@ KINDS: tuple[Kind, ...] = ("cds", "rds", "lds")
 """Clusters, routes, listeners: in the order in which a gateway can first use them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Content:
     """The resources of one kind. `digests` has one digest for each, `digest` one for all."""
 
     resources: Mapping[str, Resource]
     digests: Mapping[str, str]
     digest: str
+
+    @cached_property
+    def named(self) -> frozenset[str]:
+        """The clusters that route configurations name. Read once: routes are by far the most of what there is."""
+        return named_by_routes(self.resources.values())
 
     @classmethod
     def of(cls, resources: Mapping[str, Resource], before: Content | None = None) -> Content:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from fairlead.routing.publish.content import KINDS, Content, Desired, Kind, Order, Written, make_version
-from fairlead.routing.references import named_by_routes, needed
+from fairlead.routing.references import with_members
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,10 +260,9 @@ def _is_there(state: State, desired: Desired) -> bool:
     same way: such a writing moves no request to anything staler than it has now.
     """
     published, wanted = state.published["cds"].content, desired.kinds["cds"]
-    routes_before, routes_now = state.published["rds"].content.resources, desired.kinds["rds"].resources
-    direct_before, direct_now = named_by_routes(routes_before.values()), named_by_routes(routes_now.values())
-    below_before = needed(routes_before.values(), published.resources) - direct_before
-    needed_now = needed(routes_now.values(), wanted.resources)
+    direct_before, direct_now = state.published["rds"].content.named, desired.kinds["rds"].named
+    below_before = with_members(direct_before, published.resources) - direct_before
+    needed_now = with_members(direct_now, wanted.resources)
     used_alike = (direct_before & direct_now) | (below_before & (needed_now - direct_now))
     current = {name for name in needed_now if wanted.digests[name] == published.digests.get(name)}
     if state.certain is None or not needed_now <= published.digests.keys():

@@ -6,12 +6,12 @@ none of its 700 models: what is stored are our own contracts, and what we ask fo
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from urllib.parse import quote
 
+import orjson
 import urllib3.exceptions
 from kubernetes import watch
 from kubernetes.client import ApiClient, ApiException
@@ -265,7 +265,7 @@ def _typed(kind: Kind, body: Object) -> Object:
 
 def _document(answer: bytes) -> Object:
     try:
-        document = json.loads(answer)
+        document = orjson.loads(answer)
     except ValueError:
         return {"message": answer[:200].decode(errors="replace")}
     return document if isinstance(document, dict) else {}

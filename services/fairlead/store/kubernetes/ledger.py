@@ -15,7 +15,7 @@ from fairlead.contracts import labels
 from fairlead.contracts.parsing import parse
 from fairlead.contracts.revision import Checkpoint, Revision, find_break
 from fairlead.store.kubernetes.api import AlreadyExists
-from fairlead.store.kubernetes.index import Entry, in_force, index
+from fairlead.store.kubernetes.index import Entry, Index, in_force
 from fairlead.store.kubernetes.kinds import REVISIONS, ROUTES, Object, annotation
 from fairlead.store.kubernetes.session import Session
 
@@ -25,7 +25,7 @@ class KubernetesLedger:
 
     _session: Session
     _heads: dict[str, Revision]
-    _indexed: tuple[tuple[Object, ...], dict[str, tuple[Entry, ...]]]
+    _index: Index
 
     def append(self, revision: Revision) -> Revision:
         """Append the head's successor, sealed.
@@ -125,14 +125,15 @@ class KubernetesLedger:
     def _entries(self, route: str) -> tuple[Entry, ...]:
         """The route's entries. Those of another route that had its name are not its own, and on their way out."""
         objects = self._session.objects.list(REVISIONS)
-        if self._indexed[0] is not objects:
-            self._indexed = (objects, index(objects))
-        entries = self._indexed[1].get(route, ())
-        if not entries:
+        known = self._index
+        if known.objects is not objects:
+            # A new one, because other threads go on with the one they have.
+            known = self._index = Index(objects, known)
+        if not known.entries(route):
             return ()
         owner = self._session.objects.get(ROUTES, route)
         uid = owner["metadata"].get("uid") if owner else None
-        return tuple(entry for entry in entries if uid is None or entry.owner in ("", uid))
+        return known.entries(route) if uid is None else known.owned(route, str(uid))
 
     def _read(self, route: str, seq: int) -> Revision:
         session, name = self._session, labels.revision_name(route, seq)

@@ -7,27 +7,29 @@ from typing import Any
 
 from fairlead import errors
 from fairlead.store.kubernetes.kinds import ROUTES, Object
-from fairlead.store.kubernetes.session import Session
+from fairlead.store.kubernetes.windows import KubernetesWindows
 
 _ELSEWHERE = ("analysis", "checkpoint", "fence")
 """Parts of the object's status that are not part of the engine's document."""
 
 
-class KubernetesStatuses:
-    """`store.base.StatusStore`."""
-
-    _session: Session
+class KubernetesStatuses(KubernetesWindows):
+    """`store.base.StatusStore`. A status and the windows that wait for it are one write."""
 
     def set_status(self, route: str, status: dict[str, object]) -> None:
         """Replace a route's status document. The same one again is no write. A route that is gone needs none."""
         if self._session.objects.get(ROUTES, route) is None:
             return
+        head = self._head_seq(route)
+        windows = self._waiting(route, head)
 
         def replaced(old: Object) -> Object:
-            kept = {name: old[name] for name in _ELSEWHERE[:2] if name in old}
-            return {**status, **self._conditions(status, old), **kept}
+            kept = {name: old[name] for name in ("checkpoint",) if name in old}
+            counted = self._analysis(route, old, head, windows)
+            return {**status, **self._conditions(status, old), **kept, **counted}
 
         self._session.write_status(ROUTES, route, replaced)
+        self._unwritten.pop(route, None)
 
     def status(self, route: str) -> dict[str, object] | None:
         """The last status document."""

@@ -13,6 +13,7 @@ from fairlead import errors
 from fairlead.store.kubernetes.actions import KubernetesActions
 from fairlead.store.kubernetes.admission import actors_are_verified
 from fairlead.store.kubernetes.api import Api
+from fairlead.store.kubernetes.index import Index
 from fairlead.store.kubernetes.informer import Informed
 from fairlead.store.kubernetes.instances import KubernetesInstances
 from fairlead.store.kubernetes.kinds import ROUTES
@@ -20,15 +21,12 @@ from fairlead.store.kubernetes.objects import Direct
 from fairlead.store.kubernetes.session import Fence, Session, Unfenced, now_utc
 from fairlead.store.kubernetes.statuses import KubernetesStatuses
 from fairlead.store.kubernetes.versions import KubernetesVersions
-from fairlead.store.kubernetes.windows import KubernetesWindows
 
 VERIFY_EVERY_S = 60.0
 """How long it is believed that actors are verified, or are not."""
 
 
-class KubernetesStore(
-    KubernetesVersions, KubernetesWindows, KubernetesActions, KubernetesInstances, KubernetesStatuses
-):
+class KubernetesStore(KubernetesVersions, KubernetesStatuses, KubernetesActions, KubernetesInstances):
     """`store.base.Store` as the objects of one namespace.
 
     Two ways to read. `KubernetesStore(api, namespace, fence=lease)` is a control plane's: call `start()`, then
@@ -58,9 +56,10 @@ class KubernetesStore(
         self._session = Session(api, objects, namespace, fence or Unfenced(), clock)
         self._parsed = {}
         self._heads = {}
-        self._indexed = ((), {})
+        self._index = Index()
         self._sorted = ((), {})
         self._counted = {}
+        self._unwritten = {}
         self._seen = ((), (), ())
         self._verified = (float("-inf"), False)
 

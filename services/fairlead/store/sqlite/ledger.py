@@ -118,7 +118,7 @@ class SqliteLedger:
                 "DELETE FROM revisions WHERE route = ? AND seq <= ? AND NOT milestone", (route, seq)
             ).rowcount
 
-    def add_window(self, route: str, window: Window) -> None:
+    def add_window(self, route: str, window: Window, *, at_once: bool = True) -> None:  # noqa: ARG002 - always at once
         """Remember what was counted since the head; at most 240, older ones merged pairwise."""
         with self._database.writing(durable=False) as connection:
             _strip_newest_window(connection, route)
