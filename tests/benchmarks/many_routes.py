@@ -209,14 +209,17 @@ def _answers(platform: ClusterRoutes, name: str) -> None:
 
 
 def _metrics(platform: ClusterRoutes, name: str) -> str:
-    return httpx.get(f"http://{platform.addresses[name]}:{API_PORT}/metrics", trust_env=False, timeout=5).text
+    answer = httpx.get(f"http://{platform.addresses[name]}:{API_PORT}/metrics", trust_env=False, timeout=5)
+    return answer.raise_for_status().text
 
 
 def _ticks(platform: ClusterRoutes) -> tuple[float, float]:
     """How many ticks of the leader so far, and how long they took together."""
     page = _metrics(platform, LEADER)
-    found = [re.search(rf"^fairlead_control_reconcile_seconds_{part} (.+)$", page, re.M) for part in ("count", "sum")]
-    count, total = (float(one[1]) if one else 0.0 for one in found)
+    count, total = (
+        float(re.findall(rf"^fairlead_control_reconcile_seconds_{part} (.+)$", page, re.M)[0])
+        for part in ("count", "sum")
+    )
     return count, total
 
 

@@ -22,7 +22,8 @@ class Gateway(Document):
 
     name: str
     reachable: bool
-    programmed: int | None
+    programmed: int | None = None
+    """None while it serves nothing of this route. An object in Kubernetes keeps no field that is null."""
     rejected: str | None = None
 
 

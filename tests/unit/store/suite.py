@@ -11,6 +11,7 @@ from fairlead.contracts.action import Action, ActionType, Outcome
 from fairlead.contracts.instance import Instance, Wanted
 from fairlead.contracts.revision import Cause, Counts, Revision, State, Window
 from fairlead.contracts.route import RouteSpec, Target, VersionRef, VersionSpec
+from fairlead.contracts.status import Gateway, Status
 from fairlead.contracts.table import Table
 from fairlead.store.base import Store
 
@@ -333,6 +334,12 @@ class StoreSuite:
         store.set_status("iris", {"phase": "Canary"})
         store.set_status("iris", {"phase": "Stable", "weight": 0})
         assert store.status("iris") == {"phase": "Stable", "weight": 0}
+
+    def test_a_status_can_be_read_whatever_is_not_known_in_it(self, store: Store) -> None:
+        silent = Gateway(name="e1", reachable=False, programmed=None)
+        said = Status(route="iris", observed_generation=1, target=REF, gateways=(silent,))
+        routed(store, "iris").set_status("iris", said.to_json())
+        assert Status.model_validate(store.status("iris")) == said
 
 
 class SupervisedSuite:
