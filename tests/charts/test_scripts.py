@@ -185,7 +185,7 @@ def test_a_gateway_that_drains_finishes_what_it_has_and_tells_clients_to_go(tmp_
             time.sleep(0.5)
             during = client.get("/v2/health/ready")
             assert drain.wait(10) == 0
-            assert 1.0 < time.monotonic() - begin < 5.0
+            assert 1.0 < time.monotonic() - begin < 10.0, "and not the 20 s that it might take"
             assert slow.result().status_code == 200
             assert slow.result().headers["connection"] == "close"
             assert during.status_code == 503

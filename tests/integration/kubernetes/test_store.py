@@ -69,6 +69,9 @@ class TestInformedStore(StoreSuite):
 class TestDirectStore(StoreSuite):
     """A command's."""
 
+    windows = 310
+    """Enough to merge, and to merge what was merged. Each waits 50 ms for the ledger; no command adds any."""
+
     @pytest.fixture
     def store(self, api: Api, namespace: str) -> Store:
         return KubernetesStore.direct(api, namespace)

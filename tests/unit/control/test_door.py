@@ -145,15 +145,20 @@ def test_a_control_plane_on_its_way_back_is_waited_for(tmp_path: Path, store: Sq
     with socket.socket(socket.AF_UNIX) as killed:
         killed.bind(str(tmp_path / DOOR))  # what a killed one leaves behind: an address that nobody listens at
 
+    answered = threading.Event()
+
     def come_back() -> None:
         time.sleep(0.1)
         with opened(tmp_path, store), engine(store, Outcome.ACCEPTED):
-            time.sleep(0.5)
+            answered.wait(30)
 
     thread = threading.Thread(target=come_back)
     thread.start()
-    ask(Place(tmp_path), "iris", "rollback", reason="", as_json=False)
-    thread.join()
+    try:
+        ask(Place(tmp_path), "iris", "rollback", reason="", as_json=False)
+    finally:
+        answered.set()
+        thread.join()
     assert [action.outcome for action in store.actions("iris")] == [Outcome.ACCEPTED]
 
 

@@ -12,6 +12,7 @@ import pytest
 from fairlead.real import users
 from fairlead.real.users import Users
 from fairlead.rehearsal.gateway import Told
+from support.loops import end_tasks
 
 GOOD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
 BAD = b"HTTP/1.1 503 Unavailable\r\nContent-Length: 0\r\n\r\n"
@@ -27,10 +28,7 @@ def always(text: bytes) -> Answer:
 
 @contextlib.asynccontextmanager
 async def server(answer: Answer) -> AsyncIterator[int]:
-    serving: set[asyncio.Task[object] | None] = set()
-
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        serving.add(asyncio.current_task())
         with contextlib.suppress(OSError, EOFError, asyncio.CancelledError):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -44,19 +42,23 @@ async def server(answer: Answer) -> AsyncIterator[int]:
         yield listening.sockets[0].getsockname()[1]
     finally:
         listening.close()
-        for task in serving:
-            if task is not None:
-                task.cancel()
-        await asyncio.sleep(0.05)
+        await end_tasks()
 
 
 def told(answer: Answer, *, rate: float = 200, seconds: float = 1.0, timeout_s: float = 5.0) -> Told:
-    async def run() -> Told:
+    return timed(answer, rate=rate, seconds=seconds, timeout_s=timeout_s)[0]
+
+
+def timed(answer: Answer, *, rate: float = 200, seconds: float = 1.0, timeout_s: float = 5.0) -> tuple[Told, float]:
+    """And the seconds that it really took: a busy machine comes back late."""
+
+    async def run() -> tuple[Told, float]:
         async with server(answer) as port:
             asking = Users(port, "/predict", rate=lambda: rate, rng=random.Random(1), timeout_s=timeout_s)
+            began = asyncio.get_running_loop().time()
             task = asyncio.create_task(asking.run())
             await asyncio.sleep(seconds)
-            seen = asking.told
+            seen = asking.told, asyncio.get_running_loop().time() - began
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             return seen
@@ -65,8 +67,8 @@ def told(answer: Answer, *, rate: float = 200, seconds: float = 1.0, timeout_s: 
 
 
 def test_it_sends_as_many_as_the_rate_says_over_kept_connections() -> None:
-    found = told(always(GOOD))
-    assert 120 <= found.requests <= 260
+    found, took = timed(always(GOOD))
+    assert 120 <= found.requests <= 260 * took
     assert found.bad == 0
 
 
@@ -86,7 +88,7 @@ def test_an_answer_that_does_not_come_is_bad_and_holds_nobody_up() -> None:
         await asyncio.sleep(60)
 
     found = told(silence, timeout_s=0.3)
-    assert found.requests == found.bad > 50
+    assert found.requests == found.bad > 10, "one after the other would be four"
 
 
 def test_no_rate_no_requests() -> None:
@@ -113,4 +115,5 @@ def test_more_than_may_be_under_way_are_not_sent_and_count_as_bad(monkeypatch: p
 
 def test_a_rate_above_the_bound_is_held_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(users, "MOST_RATE", 50.0)
-    assert told(always(GOOD), rate=10_000).requests < 90
+    found, took = timed(always(GOOD), rate=10_000)
+    assert found.requests < 90 * took

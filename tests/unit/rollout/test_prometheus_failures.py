@@ -338,7 +338,7 @@ def test_one_that_hangs_costs_its_time_limit_once_and_not_for_each_route(recorde
     for _ in range(20):
         with pytest.raises(Unavailable, match="Prometheus does not answer: timed out"):
             source.clock()
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 2.5, "20 times its limit are 4 s"
     assert len(recorded.tokens) == 1
     source.close()
 

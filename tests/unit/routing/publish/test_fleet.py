@@ -23,7 +23,7 @@ class Page(AdminClient):
         self.hangs.set()
 
     def read(self, *, counters: bool = True) -> Sample | None:
-        self.hangs.wait(5)
+        self.hangs.wait(20)
         if self.versions is None:
             return None
         return Sample(1, self.versions, dict.fromkeys(KINDS, 0), dict.fromkeys(KINDS, 0), 0)
@@ -66,7 +66,7 @@ def test_one_that_hangs_holds_up_nobody() -> None:
         began = time.monotonic()
         for step in range(5):
             look(made, 1.0 + step, patient=False)
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 5
         assert [heard.name for heard in made.heard()] == ["a", "b"]
 
 

@@ -24,11 +24,11 @@ def routes(sequence: int, phase: str = "b") -> Shown:
 
 
 class Replica:
-    def __init__(self) -> None:
+    def __init__(self, hold_s: float = HOLD_S) -> None:
         self.shelf = Shelf()
         self.answers: list[tuple[str, str]] = []
         self.app = build_xds(
-            self.shelf, hold_s=HOLD_S, counted=lambda kind, answer: self.answers.append((kind, answer))
+            self.shelf, hold_s=hold_s, counted=lambda kind, answer: self.answers.append((kind, answer))
         )
 
     def run(self, talk: Callable[[httpx.AsyncClient], Awaitable[Any]]) -> Any:
@@ -76,7 +76,8 @@ def test_whoever_has_it_is_held_and_told_that_nothing_is_new(replica: Replica) -
     assert time.monotonic() - began >= HOLD_S * 0.7
 
 
-def test_a_held_question_is_answered_in_the_moment_something_is_shown(replica: Replica) -> None:
+def test_a_held_question_is_answered_in_the_moment_something_is_shown() -> None:
+    replica = Replica(hold_s=60)
     replica.shelf.put({"rds": routes(3)})
 
     async def talk(client: httpx.AsyncClient) -> tuple[httpx.Response, float]:
@@ -88,7 +89,7 @@ def test_a_held_question_is_answered_in_the_moment_something_is_shown(replica: R
 
     answer, took = replica.run(talk)
     assert answer.json()["version_info"] == routes(4).version
-    assert took < 0.1
+    assert took < 5, "and not when its time is over"
 
 
 @pytest.mark.parametrize("has", [routes(4), routes(3, "c")])
@@ -116,7 +117,8 @@ def test_a_gateway_that_restarts_gets_the_same_again(replica: Replica) -> None:
     assert [replica.ask().status_code for _ in range(2)] == [200, 200]
 
 
-def test_a_question_on_a_new_connection_ends_the_one_before(replica: Replica) -> None:
+def test_a_question_on_a_new_connection_ends_the_one_before() -> None:
+    replica = Replica(hold_s=60)
     replica.shelf.put({"rds": routes(3)})
 
     async def talk(client: httpx.AsyncClient) -> float:
@@ -128,10 +130,11 @@ def test_a_question_on_a_new_connection_ends_the_one_before(replica: Replica) ->
         replica.shelf._wake()  # noqa: SLF001
         assert (await first).status_code == 304
         took = time.monotonic() - began
+        replica.shelf.close()
         await second
         return took
 
-    assert replica.run(talk) < HOLD_S
+    assert replica.run(talk) < 5
 
 
 def test_a_replica_that_ends_lets_everybody_go(replica: Replica) -> None:
@@ -186,6 +189,9 @@ def test_whoever_asks_too_often_is_told_so(replica: Replica, monkeypatch: pytest
 
     # Given three times; every further question would be held, so they are asked of a node that is told nothing new.
     monkeypatch.setattr(Node, "may_get", lambda *_, **__: True)
+    # However slow the machine, no allowance comes back meanwhile.
+    may_ask = Node.may_ask
+    monkeypatch.setattr(Node, "may_ask", lambda node, _: may_ask(node, 0.0))
     statuses = replica.run(talk)
     assert 429 in statuses
     assert statuses[0] == 200

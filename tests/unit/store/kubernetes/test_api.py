@@ -125,11 +125,14 @@ def test_a_server_that_always_hangs_up_is_asked_twice_and_named(caplog: pytest.L
 
 
 def test_a_server_that_is_silent_is_given_up_after_the_time_limit_and_asked_once() -> None:
-    with serving(lambda asked: time.sleep(1)) as server, asking(server.port) as api:
+    enough = threading.Event()
+    with serving(lambda asked: hang_up(asked) if enough.wait(20) else None) as server, asking(server.port) as api:
         began = time.monotonic()
         with pytest.raises(errors.Unavailable, match="did not answer in time"):
             api.request("GET", "/readyz")
-        assert 0.25 < time.monotonic() - began < 0.9
+        took = time.monotonic() - began
+        enough.set()
+        assert 0.25 < took < 5
         assert len(server.asked) == 1
 
 
@@ -269,7 +272,7 @@ def test_a_watch_is_ended_by_another_thread() -> None:
     def watched(asked: Asked) -> None:
         begin(asked)
         event(asked, "ADDED", {})
-        release.wait(5)
+        release.wait(20)
 
     with serving(watched) as server, asking(server.port) as api:
         watch = api.watch(ROUTES, "models", "7", timeout_s=30)
@@ -278,4 +281,4 @@ def test_a_watch_is_ended_by_another_thread() -> None:
         with pytest.raises(errors.Unavailable):
             list(watch)
         release.set()
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5
