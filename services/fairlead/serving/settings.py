@@ -50,9 +50,9 @@ class Settings(BaseModel):
     0 keeps none: a shadow then never has a pair."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Lines below this level are not written."""
-    service: str = Field(default="", pattern=r"^([a-z0-9-]+\.[a-z0-9-]+)?$")
+    service: str | None = Field(default=None, pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$")
     """Name and namespace of the Service in front (`iris-1f0c2e4d5a.models`), set by the chart: /readyz then says 421
-    to a gateway that looks for another. Empty says nothing about it."""
+    to a gateway that looks for another. None: whoever asks is right."""
     compute_threads: int | None = Field(default=None, ge=1)
     """Threads inside one call of the model (OpenMP, MKL, OpenBLAS). None takes the CPU quota of the cgroup,
     rounded up, divided by `threads`; a variable such as OMP_NUM_THREADS that is already set wins."""

@@ -18,7 +18,7 @@ def test_declared_fields_and_promised_defaults() -> None:
         "keep_alive_s": 75,
         "answers_bytes": 1024 * 1024,
         "log_level": "info",
-        "service": "",
+        "service": None,
         "compute_threads": None,
     }
 

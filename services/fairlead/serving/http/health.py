@@ -20,7 +20,7 @@ OPERATIONS = "operations"
 
 
 def router(
-    manifest: Manifest, state: Lifecycle, protocol: v2.OpenInference, meter: metrics.Metrics, service: str
+    manifest: Manifest, state: Lifecycle, protocol: v2.OpenInference, meter: metrics.Metrics, service: str | None
 ) -> APIRouter:
     """Every GET of the service, docs apart. `service` is its own name in a cluster, where it has one."""
     routes = APIRouter()
@@ -35,7 +35,7 @@ def router(
     return routes
 
 
-def _probes(routes: APIRouter, state: Lifecycle, service: str) -> None:
+def _probes(routes: APIRouter, state: Lifecycle, service: str | None) -> None:
     @routes.get("/livez", tags=[OPERATIONS], summary="Whether the event loop turns; nothing else")
     async def livez() -> dict[str, str]:
         return {"status": "alive"}

@@ -101,10 +101,10 @@ def test_a_loaded_service_is_healthy_in_every_dialect(path: str) -> None:
         ("iris-1f0c2e4d5a.ml", "iris-1f0c2e4d5a.ml2.svc.cluster.local", 421),
         ("iris-1f0c2e4d5a.ml", "iris-0000000000.ml.svc.cluster.local", 421),
         ("iris-1f0c2e4d5a.ml", "", 200),  # a node agent does not know the name
-        ("", "iris-1f0c2e4d5a.ml.svc.cluster.local", 200),  # nor does a service that was started by hand
+        (None, "iris-1f0c2e4d5a.ml.svc.cluster.local", 200),  # nor does a service that was started by hand
     ],
 )
-def test_a_ready_service_is_not_ready_as_another(service: str, name: str, status: int) -> None:
+def test_a_ready_service_is_not_ready_as_another(service: str | None, name: str, status: int) -> None:
     async def check() -> None:
         async with running(settings=Settings(service=service)) as app:
             reply = await ask(app, "GET", "/readyz", headers={SERVICE_HEADER: name} if name else {})
