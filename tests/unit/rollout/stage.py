@@ -34,10 +34,14 @@ class Killed(Exception):
 
 
 class MortalStore(SqliteStore):
-    """The real store in memory; the armed write is the last thing its process does, done or not."""
+    """The real store in memory; the armed write is the last thing its process does, done or not.
+
+    A window that may wait does, as in a cluster: it dies with its process, or goes with the route's next status.
+    """
 
     def __init__(self) -> None:
         super().__init__(Path(":memory:"))
+        self._waiting: dict[str, list[Window]] = {}
         self._left: int | None = None
         self._done = False
 
@@ -56,14 +60,18 @@ class MortalStore(SqliteStore):
         if self._left is not None:
             self._left -= 1
         if dying and not self._done:
+            self._waiting.clear()
             raise Killed
         yield
         if dying:
+            self._waiting.clear()
             raise Killed
 
     def append(self, revision: Revision) -> Revision:
         with self._mortal():
-            return super().append(revision)
+            appended = super().append(revision)
+            self._waiting.pop(revision.route, None)
+            return appended
 
     def finish_action(self, name: str, outcome: Outcome, *, message: str = "", revision: int | None = None) -> None:
         with self._mortal():
@@ -74,8 +82,15 @@ class MortalStore(SqliteStore):
             return super().prune(route, keep=keep, now=now)
 
     def add_window(self, route: str, window: Window, *, at_once: bool = True) -> None:
+        if not at_once:
+            self._waiting.setdefault(route, []).append(window)
+            return
         with self._mortal():
-            super().add_window(route, window, at_once=at_once)
+            super().add_window(route, window)
+
+    def windows(self, route: str) -> list[Window]:
+        known = [*super().windows(route), *self._waiting.get(route, ())]
+        return [*(one.passed() for one in known[:-1]), *known[-1:]]
 
     def want(self, wanted: Sequence[Wanted]) -> None:
         with self._mortal():
@@ -83,6 +98,8 @@ class MortalStore(SqliteStore):
 
     def set_status(self, route: str, status: dict[str, object]) -> None:
         with self._mortal():
+            for window in self._waiting.pop(route, ()):
+                super().add_window(route, window)
             super().set_status(route, status)
 
 
