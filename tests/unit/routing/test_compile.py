@@ -26,6 +26,7 @@ Fleet = tuple[list[Routed], Endpoints]
 
 
 @given(fleets())
+@settings(deadline=None)
 def test_every_snapshot_passes_the_check(fleet: Fleet) -> None:
     routed, endpoints = fleet
     for one in routed:
@@ -34,6 +35,7 @@ def test_every_snapshot_passes_the_check(fleet: Fleet) -> None:
 
 
 @given(fleets())
+@settings(deadline=None)
 def test_equal_inputs_give_equal_bytes_in_any_order(fleet: Fleet) -> None:
     routed, endpoints = fleet
     once = compile(routed, endpoints, SETTINGS)
@@ -62,6 +64,7 @@ def test_an_unchanged_cluster_stays_the_very_same_object(fleet: Fleet) -> None:
 
 
 @given(fleets())
+@settings(deadline=None)
 def test_every_cluster_of_a_version_can_be_read_back_from_its_statistics(fleet: Fleet) -> None:
     snapshot = compile(*fleet, SETTINGS)
     for name, cluster in snapshot.clusters.items():
@@ -73,6 +76,7 @@ def test_every_cluster_of_a_version_can_be_read_back_from_its_statistics(fleet: 
 
 
 @given(fleets())
+@settings(deadline=None)
 def test_every_cluster_is_there_for_a_request_or_for_an_aggregate(fleet: Fleet) -> None:
     snapshot = compile(*fleet, SETTINGS)
     used = named_by_routes(snapshot.routes.values())
@@ -81,6 +85,7 @@ def test_every_cluster_is_there_for_a_request_or_for_an_aggregate(fleet: Fleet) 
 
 
 @given(fleets())
+@settings(deadline=None)
 def test_the_routes_remember_their_revisions(fleet: Fleet) -> None:
     snapshot = compile(*fleet, SETTINGS)
     [routes] = snapshot.routes.values()
@@ -89,6 +94,7 @@ def test_the_routes_remember_their_revisions(fleet: Fleet) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(fleets())
+@settings(deadline=None)
 def test_envoy_knows_every_field(fleet: Fleet) -> None:
     snapshot = compile(*fleet, replace(SETTINGS, cors_origins=("https://a.example",), access_log="/tmp/log"))
     for resources in (snapshot.clusters, snapshot.listeners, snapshot.routes):
