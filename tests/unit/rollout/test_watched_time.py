@@ -39,7 +39,7 @@ def test_with_a_clock_that_runs_a_step_lasts_what_its_strategy_says() -> None:
     assert watch(started(), 100) in range(LASTS_S, LASTS_S + 2)
 
 
-@pytest.mark.parametrize("jump_s", [60, 3600, 86400, -30, -3600, -86400])
+@pytest.mark.parametrize("jump_s", [9, 14, 60, 3600, 86400, -9, -30, -3600, -86400])
 def test_a_clock_that_jumps_ends_no_step_early_and_makes_none_last_for_ever(jump_s: int) -> None:
     stage = started()
     assert watch(stage, 20) == 20

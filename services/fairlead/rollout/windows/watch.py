@@ -1,7 +1,8 @@
 """How long somebody has watched, by a clock that nobody sets. No I/O of its own.
 
 Windows carry wall-clock time, and that jumps. What a window says about readiness, and how long a step has lasted, is
-only ever as much as was really watched: time that passed between two looks, each second in one window at most.
+only ever as much as was really watched: time that passed between two looks, each second in one window at most
+(decision 0073).
 """
 
 from __future__ import annotations
