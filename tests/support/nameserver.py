@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections import Counter
@@ -11,6 +12,7 @@ from typing import Any
 
 _TYPES = {1: "A", 28: "AAAA"}
 _TTL_S = 5
+_LOOK_S = 0.2
 
 
 class NameServer:
@@ -23,20 +25,23 @@ class NameServer:
         self.asked: Counter[str] = Counter()
         self.names: Counter[str] = Counter()
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.settimeout(_LOOK_S)
         self._socket.bind(("127.0.0.1", 0))
+        self._ends = threading.Event()
         self.port = int(self._socket.getsockname()[1])
 
     def run(self) -> None:
         """Until `close`."""
-        while True:
-            question, sender = self._socket.recvfrom(4096)
-            if not question:
-                self._socket.close()
-                return
-            self._socket.sendto(self._answer(question), sender)
+        with self._socket:
+            while not self._ends.is_set():
+                with contextlib.suppress(TimeoutError):
+                    question, sender = self._socket.recvfrom(4096)
+                    if question:
+                        self._socket.sendto(self._answer(question), sender)
 
     def close(self) -> None:
-        """End `run`."""
+        """End `run`. What wakes it may be lost where many ask at once: it looks by itself as well."""
+        self._ends.set()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as goodbye:
             goodbye.sendto(b"", ("127.0.0.1", self.port))
 

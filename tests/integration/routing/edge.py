@@ -19,8 +19,9 @@ from fairlead.routing.envoy.sources import from_folder
 from fairlead.routing.publish.admin import AdminClient
 from fairlead.routing.publish.files import FilePublisher
 from fairlead.routing.snapshot import Endpoint, Routed, Settings, Snapshot
-from support.envoy import Envoy, free_ports, running_envoy
+from support.envoy import Envoy, running_envoy
 from support.nameserver import NameServer, resolver
+from support.processes import free_ports
 
 V1 = VersionRef(version="1.0.0", identity="a" * 10)
 V2 = VersionRef(version="1.1.0", identity="b" * 10)

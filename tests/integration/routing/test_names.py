@@ -19,8 +19,8 @@ from fairlead.routing.envoy.checks import EVERY_S, JITTER_PERCENT, TIMEOUT_S
 from fairlead.routing.snapshot import Endpoint
 from integration.routing.backends import Backend, Backends
 from integration.routing.edge import V1, V2, Edge, an_edge, iris, serving, until
-from support.envoy import free_ports
 from support.nameserver import NameServer, running_nameserver
+from support.processes import free_ports
 
 HOST = {ref: service_host("iris", ref, "models").removesuffix(".") for ref in (V1, V2)}
 HALF = iris(1, 5000)
