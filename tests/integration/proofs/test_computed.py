@@ -13,6 +13,7 @@ from integration.proofs.reduced import holds, named
 PROOFS = [rollout_statistics, invariants]
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("module", PROOFS, ids=named)
 def test_the_proof_holds(module: ModuleType, tmp_path: Path) -> None:
     holds(module, tmp_path)

