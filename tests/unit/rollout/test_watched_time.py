@@ -43,7 +43,7 @@ def test_with_a_clock_that_runs_a_step_lasts_what_its_strategy_says() -> None:
 def test_a_clock_that_jumps_ends_no_step_early_and_makes_none_last_for_ever(jump_s: int) -> None:
     stage = started()
     assert watch(stage, 20) == 20
-    stage.wait(jump_s)
+    stage.jump(jump_s)
     assert LASTS_S - 20 <= watch(stage, 200) <= LASTS_S - 20 + 3 * WINDOW_S
 
 
@@ -51,9 +51,9 @@ def test_a_step_that_a_fast_clock_began_ends_when_it_was_watched_long_enough() -
     stage = Stage()
     stage.deploy(strategy=Strategy(steps=STEPS, min_requests=0))
     stage.settle()
-    stage.wait(3600)  # the clock is ahead from here on
+    stage.jump(3600)  # the clock is ahead from here on
     at_step(stage, 500)
-    stage.wait(-3600)  # and is set right
+    stage.jump(-3600)  # and is set right
     assert LASTS_S - WINDOW_S <= watch(stage, 200) <= LASTS_S + 3 * WINDOW_S
 
 
@@ -68,7 +68,7 @@ def test_the_time_in_which_no_control_plane_watched_is_not_a_part_of_the_step() 
 def test_another_control_plane_whose_clock_is_behind_waits_no_hour() -> None:
     stage = started()
     assert watch(stage, 20) == 20
-    stage.wait(-3600)
+    stage.jump(-3600)
     stage.engine = stage.started()
     assert LASTS_S - 20 <= watch(stage, 200) <= LASTS_S - 20 + 4 * WINDOW_S
 
@@ -99,7 +99,7 @@ def test_what_onInconclusive_waits_for_is_watched_time() -> None:  # noqa: N802
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.tuples(st.integers(1, 40), st.sampled_from([-86400, -3600, -20, 20, 3600, 86400])), max_size=4))
+@given(st.lists(st.tuples(st.integers(1, 40), st.sampled_from([-86400, -3600, -9, 9, 20, 3600, 86400])), max_size=4))
 def test_no_schedule_of_jumps_ends_a_step_a_window_before_its_time(jumps: list[tuple[int, int]]) -> None:
     stage, watched = started(), 0
     for seconds, jump in jumps:
@@ -107,7 +107,7 @@ def test_no_schedule_of_jumps_ends_a_step_a_window_before_its_time(jumps: list[t
             break
         watched += watch(stage, seconds)
         if stage.head.table.weight == 500:
-            stage.wait(jump)
+            stage.jump(jump)
     if stage.head.table.weight == 500:
         watched += watch(stage, 300)
     assert LASTS_S - WINDOW_S <= watched <= LASTS_S + (1 + 3 * len(jumps)) * WINDOW_S
