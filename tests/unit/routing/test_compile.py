@@ -94,7 +94,6 @@ def test_the_routes_remember_their_revisions(fleet: Fleet) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(fleets())
-@settings(deadline=None)
 def test_envoy_knows_every_field(fleet: Fleet) -> None:
     snapshot = compile(*fleet, replace(SETTINGS, cors_origins=("https://a.example",), access_log="/tmp/log"))
     for resources in (snapshot.clusters, snapshot.listeners, snapshot.routes):
