@@ -40,7 +40,7 @@ def test_the_route_is_a_route_spec_with_every_default_of_the_contract() -> None:
     }
 
 
-@settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=8, phases=[Phase.explicit, Phase.generate])
 @given(
     st.dictionaries(
         st.from_regex(r"[0-9a-z]([0-9a-z.-]{0,38}[0-9a-z])?", fullmatch=True),

@@ -24,7 +24,6 @@ ELSEWHERE = ("monitoring.coreos.com", "gateway.networking.k8s.io")
 
 RANDOM = settings(
     max_examples=EXAMPLES,
-    deadline=None,
     # A failing render says which values it was; making it smaller would take minutes.
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead.contracts.action import ActionType
@@ -42,7 +42,7 @@ scenarios = st.builds(
 )
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15)
 @given(scenario=scenarios, seed=st.integers(0, 1000))
 def test_any_scenario_is_played_to_its_end_and_the_weight_rises_by_steps_alone(scenario: Scenario, seed: int) -> None:
     found = play(scenario, seed=seed)
@@ -59,7 +59,7 @@ def assert_no_blame_without_a_failure(found: Played) -> None:
     assert not by_errors or found.told.candidate_failed
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=5)
 @given(scenario=scenarios, seed=st.integers(0, 1000))
 def test_a_rehearsal_can_be_repeated(scenario: Scenario, seed: int) -> None:
     assert rehearse(scenario, seed=seed).to_json() == rehearse(scenario, seed=seed).to_json()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.contracts.scenario import Expectation, Outcome
@@ -71,7 +71,6 @@ def test_what_was_seen_is_the_moment_that_decided(expectation: dict[str, Any], s
     assert judged(**expectation).seen == seen
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 10_000), min_size=1, max_size=30), st.integers(0, 10_000))
 def test_at_most_holds_exactly_when_nothing_is_above(weights: list[int], most: int) -> None:
     frames = [Frame(at, weight, Outcome.ADVANCING) for at, weight in enumerate(weights)]
@@ -79,7 +78,6 @@ def test_at_most_holds_exactly_when_nothing_is_above(weights: list[int], most: i
     assert found.held == (max(weights) <= most)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 10_000), min_size=1, max_size=30), st.integers(1, 10_000), st.integers(0, 29))
 def test_by_holds_exactly_when_it_was_so_once_until_then(weights: list[int], least: int, by: int) -> None:
     frames = [Frame(at, weight, Outcome.ADVANCING) for at, weight in enumerate(weights)]

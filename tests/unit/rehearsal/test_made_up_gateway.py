@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.contracts.latency import GRID_MS
@@ -51,7 +51,6 @@ def counted(of: MadeUpGateway, behaving: Behaving, n: int, seed: int = 1) -> Cou
     return count([before], [reading(of, 2)], table())
 
 
-@settings(deadline=None)
 @given(n=st.integers(1, 400), errors=shares, rejections=shares, instances=st.integers(0, 3), seed=st.integers(0, 99))
 def test_every_request_is_counted_once_and_only_where_it_belongs(
     n: int, errors: float, rejections: float, instances: int, seed: int

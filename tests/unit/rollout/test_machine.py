@@ -345,14 +345,12 @@ def counted(stage: Stage, attempt: int | None = None) -> Pairs:
 ShadowedRollouts.TestCase.settings = settings(
     max_examples=40,
     stateful_step_count=40,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 TestShadowedRollouts = ShadowedRollouts.TestCase
 Rollouts.TestCase.settings = settings(
     max_examples=125,
     stateful_step_count=40,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 TestRollouts = Rollouts.TestCase

@@ -357,7 +357,7 @@ def test_a_token_is_read_anew_and_a_missing_file_is_named(recorded: Recorded, tm
     source.close()
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.lists(st.sampled_from(["fine", "silent", "away", "restarted"]), min_size=3, max_size=16))
 def test_whatever_is_missed_everything_is_counted_once(days: list[str]) -> None:
     recorded = Recorded(Stage().now)

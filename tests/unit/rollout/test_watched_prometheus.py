@@ -147,7 +147,7 @@ def test_what_is_replayed_after_the_control_plane_was_away_is_no_part_of_the_ste
     assert 0 <= world.live(600) - (world.lasts_s - BEFORE_S) <= world.late_s
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(
     st.sampled_from([5, 60]),
     st.lists(

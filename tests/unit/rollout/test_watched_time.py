@@ -98,7 +98,7 @@ def test_what_onInconclusive_waits_for_is_watched_time() -> None:  # noqa: N802
     assert stage.head.table.weight == 500
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(1, 40), st.sampled_from([-86400, -3600, -9, 9, 20, 3600, 86400])), max_size=4))
 def test_no_schedule_of_jumps_ends_a_step_a_window_before_its_time(jumps: list[tuple[int, int]]) -> None:
     stage, watched = started(), 0

@@ -26,7 +26,6 @@ Fleet = tuple[list[Routed], Endpoints]
 
 
 @given(fleets())
-@settings(deadline=None)
 def test_every_snapshot_passes_the_check(fleet: Fleet) -> None:
     routed, endpoints = fleet
     for one in routed:
@@ -35,7 +34,6 @@ def test_every_snapshot_passes_the_check(fleet: Fleet) -> None:
 
 
 @given(fleets())
-@settings(deadline=None)
 def test_equal_inputs_give_equal_bytes_in_any_order(fleet: Fleet) -> None:
     routed, endpoints = fleet
     once = compile(routed, endpoints, SETTINGS)
@@ -46,7 +44,6 @@ def test_equal_inputs_give_equal_bytes_in_any_order(fleet: Fleet) -> None:
 
 
 @given(fleets(), fleets())
-@settings(deadline=None)
 def test_what_is_known_from_before_changes_nothing_but_the_work(first: Fleet, second: Fleet) -> None:
     compiled = Compiled()
     for fleet in (first, second, first):
@@ -56,7 +53,6 @@ def test_what_is_known_from_before_changes_nothing_but_the_work(first: Fleet, se
 
 
 @given(fleets())
-@settings(deadline=None)
 def test_an_unchanged_cluster_stays_the_very_same_object(fleet: Fleet) -> None:
     compiled = Compiled()
     once, again = (compile(*fleet, SETTINGS, compiled=compiled) for _ in range(2))
@@ -64,7 +60,6 @@ def test_an_unchanged_cluster_stays_the_very_same_object(fleet: Fleet) -> None:
 
 
 @given(fleets())
-@settings(deadline=None)
 def test_every_cluster_of_a_version_can_be_read_back_from_its_statistics(fleet: Fleet) -> None:
     snapshot = compile(*fleet, SETTINGS)
     for name, cluster in snapshot.clusters.items():
@@ -76,7 +71,6 @@ def test_every_cluster_of_a_version_can_be_read_back_from_its_statistics(fleet: 
 
 
 @given(fleets())
-@settings(deadline=None)
 def test_every_cluster_is_there_for_a_request_or_for_an_aggregate(fleet: Fleet) -> None:
     snapshot = compile(*fleet, SETTINGS)
     used = named_by_routes(snapshot.routes.values())
@@ -85,14 +79,13 @@ def test_every_cluster_is_there_for_a_request_or_for_an_aggregate(fleet: Fleet) 
 
 
 @given(fleets())
-@settings(deadline=None)
 def test_the_routes_remember_their_revisions(fleet: Fleet) -> None:
     snapshot = compile(*fleet, SETTINGS)
     [routes] = snapshot.routes.values()
     assert revisions_in(json.loads(json.dumps(routes))) == snapshot.revisions
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(fleets())
 def test_envoy_knows_every_field(fleet: Fleet) -> None:
     snapshot = compile(*fleet, replace(SETTINGS, cors_origins=("https://a.example",), access_log="/tmp/log"))

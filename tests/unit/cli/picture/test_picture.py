@@ -9,7 +9,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.cli.picture import svg, terminal
@@ -135,7 +135,6 @@ class TestTheSvg:
         assert "<script>" not in drawn
         assert ElementTree.fromstring(drawn) is not None
 
-    @settings(deadline=None)  # a busy machine is no fault
     @given(st.lists(st.floats(-400, 400), min_size=1, max_size=30))
     def test_whatever_was_counted_it_stays_inside_its_frame(self, values: list[float]) -> None:
         root = ElementTree.fromstring(svg.draw(an_attempt(*values)))

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.rollout.analysis.bets import Sample, Side, log_bet, log_mean
@@ -50,7 +50,6 @@ def mass(n: int, k: int, p: float) -> float:
 
 
 class TestInTheNull:
-    @settings(deadline=None)  # a busy machine is no fault
     @given(n_c=sizes, n_s=sizes, bet=st.tuples(rates, rates), margin=margins, stable=rates, below=rates)
     def test_a_bet_on_harm_never_pays_on_average(
         self, n_c: int, n_s: int, bet: tuple[float, float], margin: float, stable: float, below: float
@@ -58,7 +57,6 @@ class TestInTheNull:
         candidate = max(0.0, min(1.0, stable + margin) * (1 - below))
         assert expectation(n_c, n_s, bet, margin, (candidate, stable)) <= 1 + 1e-9
 
-    @settings(deadline=None)  # a busy machine is no fault
     @given(
         n_c=sizes,
         n_s=sizes,
@@ -81,7 +79,6 @@ class TestInTheNull:
         candidate = max(0.0, min(1.0, stable + margin) * (1 - below))
         assert expectation(n_c, n_s, bet, margin, (candidate, stable), worth=worth) <= 1 + 1e-9
 
-    @settings(deadline=None)  # a busy machine is no fault
     @given(n_c=sizes, n_s=sizes, bet=st.tuples(rates, rates), margin=margins, stable=rates, above=rates)
     def test_a_bet_on_safety_never_pays_on_average(
         self, n_c: int, n_s: int, bet: tuple[float, float], margin: float, stable: float, above: float
@@ -97,14 +94,12 @@ class TestInTheNull:
 
 
 class TestOneBet:
-    @settings(deadline=None)  # a busy machine is no fault
     @given(n_c=counts, n_s=counts, bad=st.tuples(rates, rates), bet=st.tuples(rates, rates), margin=margins)
     def test_it_is_a_finite_number_whatever_was_counted(
         self, n_c: int, n_s: int, bad: tuple[float, float], bet: tuple[float, float], margin: float
     ) -> None:
         assert math.isfinite(factor(n_c, round(bad[0] * n_c), n_s, round(bad[1] * n_s), bet, margin))
 
-    @settings(deadline=None)  # a busy machine is no fault
     @given(n_c=sizes, n_s=sizes, bet=st.tuples(rates, rates), margin=margins, data=st.data())
     def test_a_bad_answer_of_the_candidate_speaks_for_harm_and_one_of_stable_against_it(
         self, n_c: int, n_s: int, bet: tuple[float, float], margin: float, data: st.DataObject
@@ -116,7 +111,6 @@ class TestOneBet:
         assert factor(n_c, x_c + 1, n_s, x_s, bet, margin) >= before - 1e-9
         assert factor(n_c, x_c, n_s, x_s + 1, bet, margin) <= before + 1e-9
 
-    @settings(deadline=None)  # a busy machine is no fault
     @given(n_c=sizes, n_s=sizes, bet=st.tuples(rates, rates), margin=margins, bad=rates)
     def test_a_bet_that_is_itself_in_the_null_is_none(
         self, n_c: int, n_s: int, bet: tuple[float, float], margin: float, bad: float
@@ -124,7 +118,6 @@ class TestOneBet:
         side: Side = "below" if bet[0] >= bet[1] + margin else "above"
         assert factor(n_c, round(bad * n_c), n_s, 0, bet, margin, side) == 0
 
-    @settings(deadline=None)  # a busy machine is no fault
     @given(n=counts, bad=rates, bet=st.tuples(rates, rates), margin=margins)
     def test_a_window_in_which_one_arm_saw_nothing_is_no_evidence(
         self, n: int, bad: float, bet: tuple[float, float], margin: float
@@ -132,7 +125,6 @@ class TestOneBet:
         assert factor(n, round(bad * n), 0, 0, bet, margin) == 0
         assert factor(0, 0, n, round(bad * n), bet, margin) == 0
 
-    @settings(deadline=None)  # a busy machine is no fault
     @given(n_c=st.integers(1, 5000), n_s=st.integers(1, 50_000), stable=rates, lift=rates, margin=margins)
     def test_the_projection_is_found_so_well_that_nothing_is_given_away(
         self, n_c: int, n_s: int, stable: float, lift: float, margin: float
@@ -147,7 +139,6 @@ class TestOneBet:
 
 
 class TestTheMean:
-    @settings(deadline=None)  # a busy machine is no fault
     @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20))
     def test_it_lies_between_the_greatest_and_its_share_of_the_whole(self, logs: list[float]) -> None:
         mean = float(log_mean(np.array(logs)))

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray
 
@@ -134,7 +134,6 @@ class TestWhenThereIsSomething:
 
 
 class TestTheState:
-    @settings(deadline=None)  # a busy machine is no fault
     @given(windows, counted)
     def test_one_more_bad_answer_of_the_candidate_never_speaks_against_harm(
         self, before: list[tuple[int, float, int, float]], window: tuple[int, float, int, float]
@@ -147,14 +146,12 @@ class TestTheState:
         assert more.log_harm >= less.log_harm - 1e-9
         assert more.log_safe <= less.log_safe + 1e-9
 
-    @settings(deadline=None)  # a busy machine is no fault
     @given(windows)
     def test_it_is_finite_after_anything(self, before: list[tuple[int, float, int, float]]) -> None:
         state = after(before)
         for one in (state.harm, state.safe, state.candidate, state.stable):
             assert np.isfinite(one).all()
 
-    @settings(deadline=None)  # a busy machine is no fault
     @given(windows)
     def test_a_window_without_requests_changes_nothing(self, before: list[tuple[int, float, int, float]]) -> None:
         state = after(before)
@@ -163,7 +160,6 @@ class TestTheState:
         assert again.log_safe == state.log_safe
         assert again.baseline == state.baseline
 
-    @settings(deadline=None)  # a busy machine is no fault
     @given(windows, counted)
     def test_the_margin_comes_from_windows_before(
         self, before: list[tuple[int, float, int, float]], window: tuple[int, float, int, float]

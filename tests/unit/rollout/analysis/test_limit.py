@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.rollout.analysis.limit import log_harm, log_safe
@@ -20,19 +20,16 @@ def expectation(side: object, n: int, limit: float, truth: float) -> float:
     return float(chances @ np.exp(side(hits, n, limit)))  # type: ignore[operator]
 
 
-@settings(deadline=None)  # a busy machine is no fault
 @given(n=st.integers(1, 60), limit=limits, below=st.floats(0, 1))
 def test_harm_never_pays_on_average_at_or_below_the_limit(n: int, limit: float, below: float) -> None:
     assert expectation(log_harm, n, limit, limit * below) <= 1 + 1e-9
 
 
-@settings(deadline=None)  # a busy machine is no fault
 @given(n=st.integers(1, 60), limit=limits, above=st.floats(0, 1))
 def test_safety_never_pays_on_average_at_or_above_the_limit(n: int, limit: float, above: float) -> None:
     assert expectation(log_safe, n, limit, limit + above * (1 - limit)) <= 1 + 1e-9
 
 
-@settings(deadline=None)  # a busy machine is no fault
 @given(n=st.integers(1, 10**6), limit=limits, data=st.data())
 def test_a_hit_more_speaks_for_harm_and_against_safety(n: int, limit: float, data: st.DataObject) -> None:
     hits = data.draw(st.integers(0, n - 1))

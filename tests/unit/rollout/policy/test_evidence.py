@@ -7,7 +7,7 @@ from math import log
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.contracts.base import format_odds
@@ -64,7 +64,6 @@ class TestTheFold:
         strategy = a_strategy()
         assert 0 < harm(folded(strategy, BAD)) < harm(folded(strategy, BAD, BAD))
 
-    @settings(deadline=None)  # a busy machine is no fault
     @given(st.lists(st.sampled_from([GOOD, BAD]), min_size=1, max_size=8), st.data())
     def test_a_gap_anywhere_changes_nothing(self, counts: list[dict[str, Any]], data: st.DataObject) -> None:
         """Missing scrapes and restarts are no evidence: what comes after goes on from what was there before."""
@@ -108,7 +107,6 @@ class TestTheFold:
 
 
 class TestTheBudget:
-    @settings(deadline=None)  # a busy machine is no fault
     @given(st.dictionaries(st.sampled_from(("errors", "rejections", "starved", "latency")), st.floats(0.1, 10)))
     def test_the_parts_of_alpha_add_up_to_alpha(self, weights: dict[Any, float]) -> None:
         strategy = Strategy(gates=tuple(GateSpec(name=name, weight=weight) for name, weight in weights.items()))

@@ -153,7 +153,7 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 TestAnyOrder = AnyOrder.TestCase
-TestAnyOrder.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestAnyOrder.settings = settings(max_examples=150, stateful_step_count=40)
 
 
 def settled_on(desired: Desired) -> Publisher:
@@ -247,7 +247,7 @@ def test_clusters_outlive_their_last_route_by_the_drain_time() -> None:
 FALLS = [CANARY, ROLLED_BACK, ALONE, snapshot(iris(9, pins=(V1, V2)), port=9700)]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     before=st.lists(st.sampled_from([HALF, ALL, MOVED]), min_size=1, max_size=4),
     reading=st.lists(st.tuples(st.booleans(), st.sampled_from(KINDS)), max_size=12),

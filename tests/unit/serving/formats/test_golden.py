@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead import errors
@@ -84,7 +84,6 @@ def test_nan_equals_nan_and_infinity_only_itself() -> None:
     assert compare(float("inf"), float("-inf"), 1e-5) is not None
 
 
-@settings(deadline=None)  # a file each time: the disk sets the pace
 @given(st.lists(st.builds(GoldenRow, input=OBJECTS, expected=OBJECTS), max_size=4))
 def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, rows: list[GoldenRow]) -> None:
     path = tmp_path_factory.mktemp("golden") / "golden.jsonl"

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
@@ -14,7 +14,6 @@ VALUES: SearchStrategy[object] = st.recursive(
 )
 
 
-@settings(deadline=None)  # a file each time: the disk sets the pace
 @given(VALUES)
 def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, value: object) -> None:
     path = tmp_path_factory.mktemp("pickle") / "model"

@@ -351,7 +351,7 @@ def test_the_short_way_the_fast_way_and_fastapis_give_the_same_bytes() -> None:
             fast = app.envelope
             slow = Envelope(app.api, model="adder", version="1.2.0", protocols={}, state=app.state, meter=app.metrics)
 
-            @settings(max_examples=150, deadline=None)
+            @settings(max_examples=150)
             @given(
                 path=st.sampled_from(PATHS),
                 body=BODIES,

@@ -338,7 +338,7 @@ class Crowd:
 QUEUE_ROWS = 40
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(actions=ACTIONS, max_rows=st.integers(1, 6), threads=st.integers(1, 3), wait=st.sampled_from([0.0, 0.002]))
 def test_every_request_gets_its_own_rows_in_order_whatever_happens_to_others(
     actions: list[tuple[str, int, bool]], max_rows: int, threads: int, wait: float
