@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import statistics
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from support import proof
 from support.cluster_routes import ClusterRoutes, cluster_routes
 from support.nameserver import running_nameserver
 from support.processes import wait_until
+from support.repeating import repeating
 
 TITLE = "many routes in a cluster: reconcile, push, memory, rest, names looked up"
 VERSIONS = {f"1.{n}.0": VersionSpec(image=f"registry/model@sha256:{n}") for n in range(3)}
@@ -262,24 +263,16 @@ def _version(admin: AdminClient) -> str:
 def load(platform: ClusterRoutes, routes: int) -> Iterator[Counter[int]]:
     """About 200 requests a second, over all models."""
     seen: Counter[int] = Counter()
-    stop = threading.Event()
+    numbers = itertools.count(1)
+    limits = httpx.Limits(max_keepalive_connections=0)
+    url = f"http://127.0.0.1:{platform.gateway_port}"
+    with httpx.Client(base_url=url, trust_env=False, limits=limits) as client:
 
-    def ask() -> None:
-        limits = httpx.Limits(max_keepalive_connections=0)
-        url = f"http://127.0.0.1:{platform.gateway_port}"
-        with closing(httpx.Client(base_url=url, trust_env=False, limits=limits)) as client:
-            number = 0
-            while not stop.wait(0.005):
-                number += 1
-                seen[client.post(f"/models/model-{number % routes}/predict", json={}).status_code] += 1
+        def ask() -> None:
+            seen[client.post(f"/models/model-{next(numbers) % routes}/predict", json={}).status_code] += 1
 
-    thread = threading.Thread(target=ask)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        stop.set()
-        thread.join()
+        with repeating(ask, pause_s=0.005):
+            yield seen
 
 
 def _cpu_s(pid: int) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -17,6 +16,7 @@ from fairlead.contracts.route import RouteSpec, Step, Strategy, Target, VersionS
 from fairlead.store.sqlite import SqliteStore
 from integration.routing.backends import Backends, running_backends
 from support.processes import wait_until
+from support.repeating import repeating
 from support.replicas import Platform, a_platform
 
 VERSIONS = {version: VersionSpec(source=version) for version in ("1.0.0", "1.1.0")}
@@ -66,24 +66,16 @@ def get(platform: Platform, path: str, port: int | None = None) -> int:
 def load(platform: Platform) -> Iterator[Counter[object]]:
     """One connection per request, so that both gateways are asked."""
     seen: Counter[object] = Counter()
-    stop = threading.Event()
+    limits = httpx.Limits(max_keepalive_connections=0)
+    url = f"http://127.0.0.1:{platform.gateway_port}"
+    with httpx.Client(base_url=url, trust_env=False, limits=limits) as client:
 
-    def ask() -> None:
-        limits = httpx.Limits(max_keepalive_connections=0)
-        with httpx.Client(
-            base_url=f"http://127.0.0.1:{platform.gateway_port}", trust_env=False, limits=limits
-        ) as client:
-            while not stop.wait(0.002):
-                answer = client.post("/models/iris/predict", json={})
-                seen[answer.status_code if answer.status_code == 200 else answer.text] += 1
+        def ask() -> None:
+            answer = client.post("/models/iris/predict", json={})
+            seen[answer.status_code if answer.status_code == 200 else answer.text] += 1
 
-    thread = threading.Thread(target=ask)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        stop.set()
-        thread.join()
+        with repeating(ask, pause_s=0.002):
+            yield seen
 
 
 def test_a_release_goes_on_when_the_leader_is_killed_in_the_middle(platform: Platform) -> None:

@@ -21,6 +21,7 @@ from integration.routing.backends import Backend, Backends
 from integration.routing.edge import V1, V2, Edge, an_edge, iris, serving, until
 from support.nameserver import NameServer, running_nameserver
 from support.processes import free_ports
+from support.repeating import repeating
 
 HOST = {ref: service_host("iris", ref, "models").removesuffix(".") for ref in (V1, V2)}
 HALF = iris(1, 5000)
@@ -81,20 +82,13 @@ def named(tmp_path: Path, backends: Backends) -> Iterator[Named]:
 def under_load(edge: Edge, headers: Mapping[str, str] | None = None) -> Iterator[Counter[str]]:
     """Counts who answers, from now to the end of the block."""
     said: Counter[str] = Counter()
-    stop = threading.Event()
+    with edge.client() as client:
 
-    def ask() -> None:
-        with edge.client() as client:
-            while not stop.wait(0.01):
-                said[_said(client.post("/models/iris/predict", headers=headers))] += 1
+        def ask() -> None:
+            said[_said(client.post("/models/iris/predict", headers=headers))] += 1
 
-    thread = threading.Thread(target=ask)
-    thread.start()
-    try:
-        yield said
-    finally:
-        stop.set()
-        thread.join(15)
+        with repeating(ask, pause_s=0.01):
+            yield said
 
 
 def seen_by(one: Backend, path: str = "/predict") -> int:

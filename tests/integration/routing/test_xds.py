@@ -19,6 +19,7 @@ from integration.routing.backends import Backends
 from integration.routing.edge import V1, V2, bad, iris, until
 from integration.routing.replicas import Gateways, Replica, some_gateways
 from support.relay import running_relay
+from support.repeating import repeating
 from support.watching import GatewayWatch, watching
 
 
@@ -39,19 +40,8 @@ def served(replica: Replica, seq: int) -> bool:
 @contextmanager
 def stepping(replica: Replica) -> Iterator[None]:
     """The leader's loop, turning."""
-    stop = threading.Event()
-
-    def turn() -> None:
-        while not stop.wait(0.02):
-            replica.publisher.step()
-
-    thread = threading.Thread(target=turn)
-    thread.start()
-    try:
+    with repeating(replica.publisher.step, pause_s=0.02):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def gateways_version(admin_port: int) -> str:

@@ -1,4 +1,4 @@
-"""An admin page that answers as it is told."""
+"""A stage on which one version serves, and an admin page that answers as it is told."""
 
 from __future__ import annotations
 
@@ -9,6 +9,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from unit.rollout.admin import Admin
+from unit.rollout.stage import Stage
+
+
+@pytest.fixture
+def stage() -> Stage:
+    """1.0.0 serves, and two more versions run."""
+    stage = Stage()
+    stage.deploy()
+    stage.settle()
+    return stage
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from fairlead.contracts.latency import GRID_MS
 from fairlead.contracts.revision import Buckets, Check, Revision, Verdict, Window
 from fairlead.contracts.route import Route, RouteSpec, Step, Strategy, Target, VersionRef, VersionSpec
 from fairlead.contracts.table import Table
-from fairlead.rollout.ports import Answer, GatewayState, Heard, History, Reading, Site
+from fairlead.rollout.ports import Answer, GatewayState, Heard, History, MetricSource, Reading, Site
 from fairlead.rollout.reconcile import Engine
 from fairlead.store.sqlite import SqliteStore
 
@@ -154,12 +154,14 @@ class Stage:
         self._names = itertools.count(1)
         self.engine = self.started()
 
-    def started(self, *, history: History | None = None, replays: bool = False) -> Engine:
+    def started(
+        self, *, metrics: MetricSource | None = None, history: History | None = None, replays: bool = False
+    ) -> Engine:
         """Another process's engine over the same world."""
         return Engine(
             self.store,
             gateways=self,
-            metrics=self,
+            metrics=metrics or self,
             smoke=self,
             clock=lambda: self.now,
             monotonic=lambda: self.lived_s,

@@ -11,7 +11,6 @@ from fairlead.contracts.gateway import Role, key_of
 from fairlead.contracts.revision import Cause, Phase, Window
 from fairlead.contracts.route import Strategy, VersionRef
 from fairlead.rollout.analysis.envoy_stats import EnvoyStats
-from fairlead.rollout.reconcile import Engine
 from unit.rollout.admin import Admin
 from unit.rollout.stage import START, STEPS, Stage, at_step
 
@@ -131,15 +130,7 @@ class TestTheirPageIsNonsense:
     @pytest.fixture
     def source(self, admin: Admin, stage: Stage) -> Iterator[EnvoyStats]:
         source = EnvoyStats("127.0.0.1", admin.port, name="e1", clock=lambda: stage.now)
-        stage.engine = Engine(
-            stage.store,
-            gateways=stage,
-            metrics=source,
-            smoke=stage,
-            clock=lambda: stage.now,
-            monotonic=lambda: stage.lived_s,
-            log=stage.log.append,
-        )
+        stage.engine = stage.started(metrics=source)
         yield source
         source.close()
 

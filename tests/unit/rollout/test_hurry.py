@@ -4,20 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import pytest
-
 from fairlead.contracts.action import ActionType
 from fairlead.contracts.revision import Cause
 from unit.rollout.stage import Stage, at_step
-
-
-@pytest.fixture
-def stage() -> Stage:
-    """1.0.0 serves, and two more versions run."""
-    stage = Stage()
-    stage.deploy()
-    stage.settle()
-    return stage
 
 
 def test_in_a_hurry_only_what_is_asked_for_is_done(stage: Stage) -> None:

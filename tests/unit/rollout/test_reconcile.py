@@ -13,15 +13,6 @@ from fairlead.rollout.act import KEPT
 from unit.rollout.stage import START, Killed, Stage, at_step
 
 
-@pytest.fixture
-def stage() -> Stage:
-    """1.0.0 serves, and two more versions run."""
-    stage = Stage()
-    stage.deploy()
-    stage.settle()
-    return stage
-
-
 def causes(stage: Stage) -> list[str]:
     return [str(revision.cause) for revision in stage.store.revisions("iris")]
 

@@ -49,16 +49,22 @@ class _Question:
     empty: bool
 
 
-def build_xds(shelf: Shelf, *, hold_s: float = HOLD_S, counted: Count = lambda kind, answer: None) -> Starlette:
+def build_xds(
+    shelf: Shelf,
+    *,
+    hold_s: float = HOLD_S,
+    counted: Count = lambda kind, answer: None,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Starlette:
     """The application. `counted` is told of every question how it was answered."""
-    service = _Service(shelf, hold_s, counted)
+    service = _Service(shelf, hold_s, counted, monotonic)
     routes = [Route(f"/v3/discovery:{name}", service.endpoint(*of), methods=["POST"]) for name, of in _KINDS.items()]
     return Starlette(routes=routes)
 
 
 class _Service:
-    def __init__(self, shelf: Shelf, hold_s: float, counted: Count) -> None:
-        self._shelf, self._hold_s, self._counted = shelf, hold_s, counted
+    def __init__(self, shelf: Shelf, hold_s: float, counted: Count, monotonic: Callable[[], float]) -> None:
+        self._shelf, self._hold_s, self._counted, self._monotonic = shelf, hold_s, counted, monotonic
         self._nodes = Nodes()
         self._held = 0
 
@@ -85,7 +91,7 @@ class _Service:
             return "crowded", _problem(503, "too many gateways ask this replica")
         self._held += 1
         try:
-            if not node.may_ask(time.monotonic()):
+            if not node.may_ask(self._monotonic()):
                 await self._shelf.wait(lambda: self._shelf.closed, CROWDED_S)
                 return "crowded", _problem(429, f"{question.node} asks too often")
             return await self._hold(kind, type_url, question, node)
@@ -99,7 +105,7 @@ class _Service:
             shown = self._shelf.get(kind)
             if shown is None or shown.order <= question.has:
                 return None
-            return shown if node.may_get(kind, shown.version, time.monotonic(), empty=question.empty) else None
+            return shown if node.may_get(kind, shown.version, self._monotonic(), empty=question.empty) else None
 
         def over() -> bool:
             return self._shelf.closed or node.turn[kind] != turn or fitting() is not None
@@ -109,7 +115,7 @@ class _Service:
         await self._shelf.wait(over, LOADING_S if loading else self._hold_s * random.uniform(0.75, 1.0))
         shown = fitting()
         if node.turn[kind] == turn and shown is not None and not self._shelf.closed:
-            node.gets(kind, shown.version, time.monotonic())
+            node.gets(kind, shown.version, self._monotonic())
             return "new", _discovery(shown, type_url)
         if not self._shelf.loaded:
             return "loading", _problem(503, "nothing is loaded yet")
