@@ -139,7 +139,7 @@ class Rollouts(RuleBasedStateMachine):
             self.stage.engine.tick()
         except Killed:
             self.deaths += 1
-            self.stage.engine = self.stage.started()
+            self.restart()
             self.check_revisions()
             return
         finally:
@@ -153,6 +153,9 @@ class Rollouts(RuleBasedStateMachine):
     def tick_and_die(self, writes: int, done: bool, seconds: float) -> None:
         self.stage.store.arm(writes, done=done)
         self.tick(seconds)
+
+    def restart(self) -> None:
+        self.stage.engine = self.stage.started()
 
     @precondition(lambda self: self.stage.store.head("iris") is not None)
     @rule()
@@ -277,6 +280,8 @@ class ShadowedRollouts(Rollouts):
         super().__init__()
         self.said = 0
         self.refused = 0
+        self.heard_from = 0
+        """Where in what was said this engine's life began."""
 
     @initialize(version=versions)
     def begin(self, version: str) -> None:
@@ -296,8 +301,12 @@ class ShadowedRollouts(Rollouts):
 
     @rule(n=st.integers(1, 30))
     def services_say_again_what_they_said(self, n: int) -> None:
-        """Ids that come again are no pairs."""
-        self.stage.spoken.extend(self.stage.spoken[-2 * n :])
+        """Ids that come again are no pairs. What was said before an engine's life is not said to it again."""
+        self.stage.spoken.extend(self.stage.spoken[self.heard_from :][-2 * n :])
+
+    def restart(self) -> None:
+        super().restart()
+        self.heard_from = len(self.stage.spoken)
 
     def check_revision(self, before: Revision | None, revision: Revision) -> None:
         super().check_revision(before, revision)

@@ -107,6 +107,18 @@ def test_a_new_attempt_begins_with_nothing_counted(stage: Stage) -> None:
     assert (stage.store.status("iris") or {})["shadow"] is None
 
 
+def test_an_id_that_comes_again_is_no_pair_of_a_later_attempt_either(stage: Stage) -> None:
+    mirror(stage, 30)
+    stage.settle(2, 5)
+    for version in ("1.2.0", "1.1.0"):
+        stage.release(version)
+        stage.settle(4, 5)
+    assert (stage.head.state.phase, stage.head.state.attempt) == (Phase.SHADOWING, 3)
+    stage.spoken.extend(stage.spoken[:60])
+    stage.settle(2, 5)
+    assert counted(stage) == 30
+
+
 def test_a_mirror_at_rest_is_compared_for_people_and_judged_by_nobody() -> None:
     stage = Stage()
     stage.deploy(mirrors=(MirrorSpec(version="1.1.0"),))

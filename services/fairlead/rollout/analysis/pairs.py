@@ -50,6 +50,8 @@ class _Waiting:
     live: Answer | None = None
     copies: dict[VersionRef, Answer] = field(default_factory=dict)
     paired: set[VersionRef] = field(default_factory=set)
+    closed: bool = False
+    """Nothing is paired under this id any more."""
 
 
 class Joiner:
@@ -77,9 +79,13 @@ class Joiner:
                     self._note(kind, live, shadow)
         return found
 
-    def forget(self) -> None:
-        """Forget what waits, because somebody else may have counted it."""
-        self._waiting.clear()
+    def close(self) -> None:
+        """Pair nothing under any id that was heard up to now: somebody may have counted it, here or elsewhere.
+
+        The ids are kept. Were they forgotten, one that comes again would be a pair once more.
+        """
+        for name in self._waiting:
+            self._waiting[name] = _Waiting(closed=True)
 
     def _meet(self, answer: Answer) -> list[tuple[Answer, Answer]]:
         one = self._waiting.get(answer.request_id)
@@ -87,6 +93,8 @@ class Joiner:
             one = self._waiting[answer.request_id] = _Waiting()
             if len(self._waiting) > self._held:
                 self._waiting.popitem(last=False)
+        if one.closed:
+            return []
         if answer.shadow:
             if answer.ref in one.paired or answer.ref in one.copies:
                 return []

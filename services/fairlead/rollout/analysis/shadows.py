@@ -43,7 +43,6 @@ class Matched:
 class _Route:
     joiner: Joiner = field(default_factory=Joiner)
     attempt: int = -1
-    tolerance: float = 0.0
     totals: dict[Versions, Pairs] = field(default_factory=dict)
     lost: int = 0
     silent: tuple[str, ...] = ()
@@ -75,9 +74,11 @@ class Shadows:
         """
         heard, known = self._heard.get(route), self._routes.setdefault(route, _Route())
         if known.attempt != compare.attempt:
-            self._routes[route] = known = _Route(Joiner(), compare.attempt)
+            known.joiner.close()
+            known.joiner.worst = ()
+            self._routes[route] = known = _Route(known.joiner, compare.attempt)
         if newest != known.newest:
-            known.joiner.forget()
+            known.joiner.close()
             known.newest, known.unplaced = newest, Matched()
             heard = Heard((), {}, heard.lost, heard.silent) if heard is not None else None
         if heard is None:

@@ -93,11 +93,11 @@ def test_never_more_wait_than_may_and_the_oldest_go_first(held: int, count: int)
     assert bool(joiner.join([newest], TOLERANCE)) == bool(count)
 
 
-def test_what_is_forgotten_is_never_a_pair() -> None:
-    joiner = Joiner()
-    joiner.join([LIVE], TOLERANCE)
-    joiner.forget()
-    assert joiner.join([COPY], TOLERANCE) == {}
+def test_an_id_that_is_closed_is_never_a_pair_whether_its_copy_came_or_is_still_to_come() -> None:
+    joiner, later = Joiner(), [replace(LIVE, request_id="later"), replace(COPY, request_id="later")]
+    joiner.join([LIVE, COPY, later[0]], TOLERANCE)
+    joiner.close()
+    assert joiner.join([LIVE, COPY, *later], TOLERANCE) == {}
 
 
 def test_the_surest_change_of_class_comes_first_and_the_list_is_bounded() -> None:
