@@ -8,6 +8,7 @@ from __future__ import annotations
 from math import ceil
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -356,10 +357,11 @@ ShadowedRollouts.TestCase.settings = settings(
     stateful_step_count=40,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-TestShadowedRollouts = ShadowedRollouts.TestCase
+# Long enough to shorten a history that breaks something: nobody reads forty steps.
+TestShadowedRollouts = pytest.mark.timeout(400)(ShadowedRollouts.TestCase)
 Rollouts.TestCase.settings = settings(
     max_examples=125,
     stateful_step_count=40,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-TestRollouts = Rollouts.TestCase
+TestRollouts = pytest.mark.timeout(400)(Rollouts.TestCase)
