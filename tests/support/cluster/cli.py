@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from support.cluster import isolation, running, state
+from support.cluster.kubectl import CommandFailed
 from support.cluster.layout import Tier
 from support.cluster.programs import ProgramMissing
 from support.processes import ProcessFailed
@@ -15,14 +18,20 @@ from support.processes import ProcessFailed
 def main() -> int:
     """Exit codes: 0 done, 1 there is no cluster, 2 it cannot be started here."""
     parser = argparse.ArgumentParser(prog="ci/cluster", description=__doc__)
-    parser.add_argument("command", choices=["up", "down", "status", "kubeconfig"])
+    parser.add_argument("command", choices=["up", "down", "status", "kubeconfig", "load"])
+    parser.add_argument("archives", nargs="*", type=Path, help="load: images to put on the node, as ci/images makes them")
     parser.add_argument("--tier", choices=["control_plane", "node"], help="default: a node where this machine allows")
     given = parser.parse_args()
+    commands: dict[str, Callable[[], int]] = {
+        "up": lambda: _up(given.tier),
+        "down": _down,
+        "status": _status,
+        "kubeconfig": _kubeconfig,
+        "load": lambda: _load(given.archives),
+    }
     try:
-        return {"up": lambda: _up(given.tier), "down": _down, "status": _status, "kubeconfig": _kubeconfig}[
-            given.command
-        ]()
-    except (ProgramMissing, ProcessFailed) as failed:
+        return commands[given.command]()
+    except (ProgramMissing, ProcessFailed, CommandFailed) as failed:
         print(f"ci/cluster: {failed}", file=sys.stderr)
         return 2
 
@@ -65,6 +74,14 @@ def _kubeconfig() -> int:
     if cluster is None:
         return _status()
     print(cluster.kubeconfig)
+    return 0
+
+
+def _load(archives: Sequence[Path]) -> int:
+    cluster = running.found(_FOLDER)
+    if cluster is None:
+        return _status()
+    cluster.load(*archives)
     return 0
 
 
