@@ -19,7 +19,9 @@ def main() -> int:
     """Exit codes: 0 done, 1 there is no cluster, 2 it cannot be started here."""
     parser = argparse.ArgumentParser(prog="ci/cluster", description=__doc__)
     parser.add_argument("command", choices=["up", "down", "status", "kubeconfig", "load"])
-    parser.add_argument("archives", nargs="*", type=Path, help="load: images to put on the node, as ci/images makes them")
+    parser.add_argument(
+        "archives", nargs="*", type=Path, help="load: images to put on the node, as ci/images makes them"
+    )
     parser.add_argument("--tier", choices=["control_plane", "node"], help="default: a node where this machine allows")
     given = parser.parse_args()
     commands: dict[str, Callable[[], int]] = {
