@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -76,9 +76,10 @@ def attempts(platform: Installed) -> dict[str, int]:
 
 
 @pytest.fixture(scope="module")
-def story(platform: Installed, cluster: Cluster) -> Iterator[Story]:
+def story(platform: Installed, cluster: Cluster, image: Callable[[str], str]) -> Iterator[Story]:
     if cluster.plan is None:
         pytest.skip("the gateways of the cluster of KUBECONFIG are not within reach of the tests")
+    image("doubler:1.0.0"), image("doubler:1.1.0")
     platform.deploy("doubler", VALUES)
     platform.wait_for("doubler", "1.0.0 serves", stable="1.0.0", phase="Stable", within=120)
     platform.whole()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +51,8 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(platform: Installed) -> Iterator[Story]:
+def story(platform: Installed, image: Callable[[str], str]) -> Iterator[Story]:
+    image("doubler:1.1.0")
     platform.deploy(NAME, VALUES)
     platform.wait_for(NAME, "1.0.0 serves", stable="1.0.0", phase="Stable", within=120)
     unready = {}

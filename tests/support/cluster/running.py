@@ -186,8 +186,8 @@ def found(folder: Path) -> Cluster | None:
     return Cluster(plan.kubeconfig, plan.tools, plan)
 
 
-def remove(folder: Path, *, within: float = 30) -> None:
-    """End the cluster in this folder and everything it left on the machine."""
+def remove(folder: Path, *, within: float = 120) -> None:
+    """End the cluster in this folder and everything it left on the machine: gigabytes, where pods ran."""
     if (pid := _keeper(folder)) is not None:
         os.kill(pid, signal.SIGTERM)
         wait_until(lambda: not is_alive(pid), f"the keeper {pid} has ended", within=within)
