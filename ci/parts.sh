@@ -1,8 +1,9 @@
 # Parts of a script: each is timed, and a table of them ends the output, whatever happens. Sourced by ci/test and ci/e2e.
 #   part NAME COMMAND...            runs it; the script ends where it fails
 #   part_after_all NAME COMMAND...  runs it; where it fails the script goes on, and fails in the end
-#   beside NAME COMMAND...          starts it beside what follows; `beside_ended` waits for it and shows what it said
-parts_began=$SECONDS parts_told="" parts_failed="" beside_pid=""
+#   beside NAME COMMAND...          starts it beside what follows; `beside_ended` waits for all of them and shows what they
+#                                   said
+parts_began=$SECONDS parts_told="" parts_failed="" beside_pids=() beside_names=() beside_logs=()
 
 part() {
   part_after_all "$@"
@@ -16,23 +17,26 @@ part_after_all() {
 }
 
 beside() {
-  beside_name=$1; shift
-  beside_log=$(mktemp)
+  local log; log=$(mktemp)
+  beside_names+=("$1") beside_logs+=("$log"); shift
   # A process group of its own: Ctrl-C comes to it from us (parts_end), and it may end what it has started.
   set -m
-  { since=$SECONDS code=0; "$@" || code=$?; echo $((SECONDS - since)) > "$beside_log.took"; exit $code; } \
-    > "$beside_log" 2>&1 < /dev/null &
-  beside_pid=$!
+  { since=$SECONDS code=0; "$@" || code=$?; echo $((SECONDS - since)) > "$log.took"; exit $code; } \
+    > "$log" 2>&1 < /dev/null &
+  beside_pids+=($!)
   set +m
 }
 
 beside_ended() {
-  local how=ok
-  wait "$beside_pid" || how=failed
-  beside_pid=""
-  cat "$beside_log"
-  _part_told "$beside_name (beside)" "$(cat "$beside_log.took" 2> /dev/null || echo 0)" $how
-  rm -f "$beside_log" "$beside_log.took"
+  local each log how
+  for each in "${!beside_pids[@]}"; do
+    log=${beside_logs[$each]} how=ok
+    wait "${beside_pids[$each]}" || how=failed
+    cat "$log"
+    _part_told "${beside_names[$each]} (beside)" "$(cat "$log.took" 2> /dev/null || echo 0)" $how
+    rm -f "$log" "$log.took"
+  done
+  beside_pids=() beside_names=() beside_logs=()
 }
 
 _part_told() { # NAME SECONDS ok|failed
@@ -43,7 +47,9 @@ _part_told() { # NAME SECONDS ok|failed
 parts_end() {
   local code=$?
   trap - EXIT
-  if [ -n "$beside_pid" ]; then kill -INT -- "-$beside_pid" 2> /dev/null || true; beside_ended; fi
+  local pid
+  for pid in "${beside_pids[@]}"; do kill -INT -- "-$pid" 2> /dev/null || true; done
+  beside_ended
   if [ $code = 0 ] && [ -n "$parts_failed" ]; then code=1; fi
   printf '\n%s: what took how long\n%s%6s s  in all\n' "${0##*/}" "$parts_told" $((SECONDS - parts_began)) >&2
   exit $code

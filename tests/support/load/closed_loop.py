@@ -13,6 +13,7 @@ import os
 import select
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from fairlead.contracts import golden
@@ -56,12 +57,10 @@ class Judge:
         self._good.add(body)
 
 
-def request_bytes(path: str, body: bytes) -> bytes:
-    """A whole request, made once."""
-    head = (
-        f"POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
+def request_bytes(path: str, body: bytes, headers: Sequence[str] = ()) -> bytes:
+    """A whole request, made once; `headers` are lines such as `x-request-id: 1`."""
+    lines = [f"POST {path} HTTP/1.1", "host: bench", "content-type: application/json", f"content-length: {len(body)}"]
+    return "\r\n".join([*lines, *headers, "", ""]).encode() + body
 
 
 def run(address: tuple[str, int], request: bytes, expect: bytes, *, connections: int, seconds: float) -> Result:
@@ -119,13 +118,14 @@ def main() -> None:
     parser.add_argument("--path", required=True)
     parser.add_argument("--body", required=True)
     parser.add_argument("--expect", required=True, help="the JSON that every reply must be")
+    parser.add_argument("--header", action="append", default=[], help="another line of the request's head")
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--core", type=int, help="the CPU to stay on")
     options = parser.parse_args()
     if options.core is not None:
         os.sched_setaffinity(0, {options.core})
-    request = request_bytes(options.path, options.body.encode())
+    request = request_bytes(options.path, options.body.encode(), options.header)
     address = ("127.0.0.1", options.port)
     result = run(address, request, options.expect.encode(), connections=options.connections, seconds=options.seconds)
     print(json.dumps(asdict(result)))

@@ -41,6 +41,8 @@ class Answers:
         self._end = 0
         self._epoch = uuid.uuid4().hex
         self._labels: dict[int, str] = {}
+        self._numbers: dict[str, int] = {}
+        """The other way round: whose checksum is known."""
         self._classes: dict[str, int] = {}
 
     @property
@@ -92,14 +94,17 @@ class Answers:
         )
 
     def _count(self, label: str) -> None:
-        known = label in self._classes or len(self._classes) < MOST_CLASSES
-        name = label if known else OTHER
-        self._classes[name] = self._classes.get(name, 0) + 1
+        classes = self._classes
+        name = label if label in classes or len(classes) < MOST_CLASSES else OTHER
+        classes[name] = classes.get(name, 0) + 1
 
     def _number(self, label: str) -> int:
-        number = checksum(label)
-        if len(self._labels) < MOST_LABELS:
-            self._labels.setdefault(number, label)
+        number = self._numbers.get(label)
+        if number is None:
+            number = checksum(label)
+            if len(self._numbers) < MOST_LABELS:
+                self._numbers[label] = number
+                self._labels.setdefault(number, label)
         return number
 
     def _kept(self, number: int) -> Kept:

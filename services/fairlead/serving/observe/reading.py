@@ -129,7 +129,7 @@ def _all_numbers(kind: type[BaseModel]) -> bool:
 
 
 def _largest(values: Any) -> float | None:
-    return _finite(max(values, default=None))
+    return _finite(max(values)) if values else None
 
 
 def _finite(value: Any) -> float | None:
@@ -137,6 +137,8 @@ def _finite(value: Any) -> float | None:
 
 
 def _text(label: Any) -> str | None:
+    if type(label) is str and len(label) <= LONGEST_LABEL and label.isascii():
+        return label  # nearly always: this is asked for every answer
     if label is None:
         return None
     text = str(label.value if isinstance(label, enum.Enum) else label)
