@@ -18,6 +18,8 @@ from docs.workplace import Workplace
 COMMAND_S = 180.0
 STOP_S = 60.0
 PLATFORM = Command(0, "fairlead up platform.yaml", ("...", "up after <seconds> s", "..."))
+WHOLE = Command(0, """until curl -sf http://127.0.0.1:8080/models | grep -q '"1.0.0","1.1.0"'; do sleep 0.1; done""", ())
+"""Both versions of iris can be asked: on a busy machine the second is ready seconds after `up` says so."""
 
 
 class PageFailed(AssertionError):
@@ -60,6 +62,7 @@ class Session:
         """
         if page.needs_platform:
             self._start(PLATFORM, page.name)
+            self._run(WHOLE, page.name)
         for block in page.console():
             if "skip" not in block.options and (cluster or "cluster" not in block.options):
                 self.run_block(block)
