@@ -18,7 +18,8 @@ from docs.workplace import Workplace
 COMMAND_S = 180.0
 STOP_S = 60.0
 PLATFORM = Command(0, "fairlead up platform.yaml", ("...", "up after <seconds> s", "..."))
-WHOLE = Command(0, """until curl -sf http://127.0.0.1:8080/models | grep -q '"1.0.0","1.1.0"'; do sleep 0.1; done""", ())
+_LISTED = """curl -sf http://127.0.0.1:8080/models | grep -q '"1.0.0","1.1.0"'"""
+WHOLE = Command(0, f"until {_LISTED}; do sleep 0.1; done", ())
 """Both versions of iris can be asked: on a busy machine the second is ready seconds after `up` says so."""
 
 
