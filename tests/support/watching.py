@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from fairlead.routing.publish.admin import AdminClient
 from fairlead.routing.publish.content import KINDS, Kind, Order, order_of
+from support.repeating import repeating
 
 
 @dataclass
@@ -36,20 +36,15 @@ class GatewayWatch:
 @contextmanager
 def watching(gateways: Sequence[GatewayWatch], *, every_s: float = 0.005) -> Iterator[None]:
     """Looks at each every few milliseconds."""
-    stop = threading.Event()
     admins = [AdminClient(one.host, one.admin_port) for one in gateways]
 
     def look() -> None:
-        while not stop.wait(every_s):
-            for one, admin in zip(gateways, admins, strict=True):
-                one.look(admin)
+        for one, admin in zip(gateways, admins, strict=True):
+            one.look(admin)
 
-    thread = threading.Thread(target=look)
-    thread.start()
     try:
-        yield
+        with repeating(look, pause_s=every_s):
+            yield
     finally:
-        stop.set()
-        thread.join()
         for admin in admins:
             admin.close()

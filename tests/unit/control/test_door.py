@@ -24,6 +24,7 @@ from fairlead.contracts.route import RouteSpec
 from fairlead.control.app import DOOR
 from fairlead.control.door import MAX_BYTES, Door
 from fairlead.store.sqlite import SqliteStore
+from support.repeating import repeating
 
 SPEC = RouteSpec.model_validate({"model": "iris", "versions": {"1.0.0": {}}, "target": {"version": "1.0.0"}})
 
@@ -47,20 +48,13 @@ def opened(folder: Path, store: SqliteStore, *, within_s: float = 5.0) -> Iterat
 @contextmanager
 def engine(store: SqliteStore, outcome: Outcome, message: str = "") -> Iterator[None]:
     """Finishes whatever is asked."""
-    ending = threading.Event()
 
     def work() -> None:
-        while not ending.wait(0.002):
-            for action in store.actions(outcome=Outcome.PENDING):
-                store.finish_action(action.name, outcome, message=message, revision=7)
+        for action in store.actions(outcome=Outcome.PENDING):
+            store.finish_action(action.name, outcome, message=message, revision=7)
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
+    with repeating(work, pause_s=0.002):
         yield
-    finally:
-        ending.set()
-        thread.join()
 
 
 def knock(folder: Path, line: bytes) -> dict[str, dict[str, str]]:

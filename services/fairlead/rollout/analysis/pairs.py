@@ -50,8 +50,10 @@ class _Waiting:
     live: Answer | None = None
     copies: dict[VersionRef, Answer] = field(default_factory=dict)
     paired: set[VersionRef] = field(default_factory=set)
-    closed: bool = False
-    """Nothing is paired under this id any more."""
+
+
+_CLOSED = _Waiting()
+"""Stands under every id that nothing is paired under any more."""
 
 
 class Joiner:
@@ -84,8 +86,7 @@ class Joiner:
 
         The ids are kept. Were they forgotten, one that comes again would be a pair once more.
         """
-        for name in self._waiting:
-            self._waiting[name] = _Waiting(closed=True)
+        self._waiting = OrderedDict.fromkeys(self._waiting, _CLOSED)
 
     def _meet(self, answer: Answer) -> list[tuple[Answer, Answer]]:
         one = self._waiting.get(answer.request_id)
@@ -93,7 +94,7 @@ class Joiner:
             one = self._waiting[answer.request_id] = _Waiting()
             if len(self._waiting) > self._held:
                 self._waiting.popitem(last=False)
-        if one.closed:
+        if one is _CLOSED:
             return []
         if answer.shadow:
             if answer.ref in one.paired or answer.ref in one.copies:
