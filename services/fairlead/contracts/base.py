@@ -77,6 +77,15 @@ def _aware(value: datetime) -> datetime:
 Moment = Annotated[datetime, AfterValidator(_aware)]
 
 
+def asked_about(moment: datetime) -> datetime:
+    """A time that somebody asks about, to the microsecond: UTC where no zone is given, and a whole second is its last
+    moment. Revisions are shown to the second, and whoever copies one's time means that revision, which was written
+    within that second and not before it.
+    """
+    value = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return value if value.microsecond else value.replace(microsecond=999_999)
+
+
 def canonical(document: Mapping[str, Any]) -> str:
     """The one way to write JSON data down for hashing: keys sorted, no spaces, and no NaN, which is not JSON.
 

@@ -15,6 +15,7 @@ from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from fairlead import __version__, errors
+from fairlead.contracts.base import asked_about
 from fairlead.contracts.instance import Instance
 from fairlead.contracts.revision import Checkpoint, Revision
 from fairlead.contracts.route import Route
@@ -108,7 +109,7 @@ def _api(store: Reading) -> APIRouter:
         name: str, limit: Annotated[int, Query(ge=1, le=1000)] = 50, at: datetime | None = None
     ) -> dict[str, Any]:
         """The ledger: the newest `limit` revisions, ascending, or the one in force at a time."""
-        found = [store.at(name, _aware(at))] if at else store.revisions(name, limit=limit)
+        found = [store.at(name, asked_about(at))] if at else store.revisions(name, limit=limit)
         checkpoint = store.checkpoint(name)
         return {
             "revisions": [revision.to_json() for revision in found],
@@ -208,10 +209,6 @@ def _summary(store: Reading, route: Route) -> dict[str, Any]:
     if table.candidate is not None:
         weights[str(table.candidate)] = table.weight
     return {**summary, "ready": True, "revision": head.id, "phase": head.state.phase.value, "weights": weights}
-
-
-def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _problem(request: Request, error: Exception) -> Response:

@@ -60,7 +60,7 @@ def client(store: SqliteStore, heart: Heart) -> Client:
     return Client(build_api(store, heart))
 
 
-def append(store: SqliteStore, *, weight: int, minutes: int = 0) -> Revision:
+def append(store: SqliteStore, *, weight: int, minutes: float = 0) -> Revision:
     head = store.head("iris")
     moment = NOW + timedelta(minutes=minutes)
     return store.append(
@@ -96,6 +96,16 @@ def test_what_was_served_at_a_time_is_answered_from_the_ledger(client: Client, s
     append(store, weight=5000, minutes=10)
     answer = client.get("/api/v1/routes/iris/revisions", params={"at": "2026-01-01T00:05:00Z"}).json()
     assert [revision["table"]["weight"] for revision in answer["revisions"]] == [1000]
+
+
+@pytest.mark.parametrize(("at", "weight"), [("00:10:00", 5000), ("00:10:00Z", 5000), ("00:10:00.5Z", 1000)])
+def test_a_time_without_a_fraction_is_its_whole_second(
+    client: Client, store: SqliteStore, at: str, weight: int
+) -> None:
+    append(store, weight=1000)
+    append(store, weight=5000, minutes=10.01)
+    answer = client.get("/api/v1/routes/iris/revisions", params={"at": f"2026-01-01T{at}"}).json()
+    assert [revision["table"]["weight"] for revision in answer["revisions"]] == [weight]
 
 
 def test_a_route_that_does_not_exist_is_a_problem_that_names_those_that_do(client: Client) -> None:

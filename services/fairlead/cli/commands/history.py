@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +16,7 @@ from fairlead.cli.output import console, make_table, moment, percent, print_json
 from fairlead.cli.picture import svg as svg_picture
 from fairlead.cli.picture import terminal
 from fairlead.cli.picture.attempt import Attempt, newest
-from fairlead.contracts.base import format_odds
+from fairlead.contracts.base import asked_about, format_odds
 from fairlead.contracts.revision import Check, Revision, Window
 from fairlead.contracts.status import Status
 from fairlead.store.base import Store
@@ -145,7 +145,6 @@ def _verify(store: Store, model: str, as_json: bool) -> None:
 
 def _parse(text: str) -> datetime:
     try:
-        value = datetime.fromisoformat(text)
+        return asked_about(datetime.fromisoformat(text))
     except ValueError:
         raise errors.Invalid(f"--at {text}: not a time; write 2026-11-21T10:00:00Z") from None
-    return value if value.tzinfo else value.replace(tzinfo=UTC)

@@ -92,6 +92,23 @@ def test_where_nothing_was_counted_there_is_nothing_to_draw(state: Path) -> None
         history.command("iris", svg=state / "x.svg", at="2026-01-01T12:00:20", limit=1, state=state)
 
 
+def test_the_time_of_a_revision_as_it_is_shown_finds_that_revision(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(SqliteStore(state / "ledger.db")) as store:
+        head = store.head("iris")
+        assert head is not None
+        later = {"seq": 2, "parent": head.hash, "created_at": head.created_at + timedelta(seconds=9.8)}
+        store.append(head.model_copy(update={**later, "hash": ""}))
+    history.command("iris", limit=1, state=state)
+    shown = capsys.readouterr().out.splitlines()[1].split()
+    assert shown[:2] == ["iris.2", "2026-01-01T12:00:19Z"]
+    history.command("iris", at=shown[1], limit=1, state=state)
+    assert capsys.readouterr().out.splitlines()[1].split() == shown
+    history.command("iris", at="2026-01-01T12:00:19.5", limit=1, state=state)
+    assert capsys.readouterr().out.splitlines()[1].split()[0] == "iris.1"
+
+
 def test_json_has_the_whole_windows(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     history.command("iris", evidence=True, limit=20, state=state, as_json=True)
     told = json.loads(capsys.readouterr().out)
