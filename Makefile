@@ -22,7 +22,7 @@ check:  ## format, lint, types, import directions, spelling
 	@ci/setup dev && ci/check
 
 format:  ## write the code the way `make check` wants it
-	@ci/setup dev && .venv/bin/ruff check --fix --quiet . && .venv/bin/ruff format .
+	@ci/setup dev && .venv/bin/ruff format --quiet . && .venv/bin/ruff check --fix --quiet . && .venv/bin/ruff format .
 
 models:  ## train the example models into build/models
 	@ci/setup local && ci/models

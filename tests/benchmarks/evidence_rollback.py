@@ -108,7 +108,7 @@ def _good(plan: Plan, folder: Path) -> dict[str, Any]:
         OpenLoop(platform.url, rate=plan.rate, seconds=plan.at_most_s, request=users(MODEL)) as load,
     ):
         platform.command("release", MODEL, CANDIDATE)
-        step = platform.wait_for(MODEL, "the candidate has its share", candidate=CANDIDATE, weight=1000, within=30)
+        step = platform.wait_for(MODEL, "the candidate has its share", candidate=CANDIDATE, weight=1000)
         within = plan.at_most_s - 60
         last = platform.wait_for(MODEL, "the candidate is stable", stable=CANDIDATE, candidate=None, within=within)
         load.stop()
@@ -136,7 +136,7 @@ def _one(platform: Platform, plan: Plan, case: Case, candidate: Path, *, first: 
     with OpenLoop(platform.url, rate=plan.rate, seconds=plan.at_most_s, request=users(MODEL)) as load:
         platform.command(*(("release", MODEL, CANDIDATE) if first else ("retry", MODEL)))
         case.spoil(candidate)
-        step = platform.wait_for(MODEL, "the candidate has its share", candidate=CANDIDATE, weight=1000, within=30)
+        step = platform.wait_for(MODEL, "the candidate has its share", candidate=CANDIDATE, weight=1000)
         back = _rolled_back(platform, plan.at_most_s)
         time.sleep(0.5)
         load.stop()

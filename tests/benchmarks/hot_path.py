@@ -103,7 +103,7 @@ def serving(candidate: Candidate, cores: Cores, answer: bytes, folder: Path) -> 
     env = {"IRIS_ARTIFACT": str(artifact), "BARE_ANSWER": answer.decode(), "OMP_NUM_THREADS": "1"}
     env["OPENBLAS_NUM_THREADS"] = "1"
     with Child(candidate.name, command, log=folder / f"{candidate.name}.log", env=env) as process:
-        process.wait_until(lambda: answers(candidate, port), "it predicts", within=60)
+        process.wait_until(lambda: answers(candidate, port), "it predicts")
         yield port
 
 

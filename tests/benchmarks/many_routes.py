@@ -206,7 +206,7 @@ def _answers(platform: ClusterRoutes, name: str) -> None:
             return False
         return name != LEADER or "fairlead_control_leader 1.0" in page
 
-    platform.replicas[name].wait_until(leads, f"{name} answers", within=60)
+    platform.replicas[name].wait_until(leads, f"{name} answers")
 
 
 def _metrics(platform: ClusterRoutes, name: str) -> str:
@@ -239,7 +239,7 @@ def _settled(platform: ClusterRoutes) -> None:
         return None not in versions and len(versions) == 1 and seen[-40:].count(versions) == 40
 
     seen: list[set[str | None]] = []
-    wait_until(settled, "the gateways come to rest", within=60, every=0.3)
+    wait_until(settled, "the gateways come to rest", every=0.3)
 
 
 @contextmanager

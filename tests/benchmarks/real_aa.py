@@ -74,7 +74,7 @@ def release(platform: Platform, source: Path, version: str) -> Release:
     before = platform.head(MODEL)
     again = any(one.ref.version == version for one in before.state.rejected)
     platform.command(*(("retry", MODEL) if again else ("release", MODEL, version)))
-    platform.wait_for(MODEL, "the candidate has its first share", candidate=version, weight=1000, within=60)
+    platform.wait_for(MODEL, "the candidate has its first share", candidate=version, weight=1000)
     folders.behave(source, fail=FAILS, slow_ms=SLOW_MS)
     platform.process.wait_until(
         lambda: platform.head(MODEL).state.phase is Phase.STABLE, "the release has ended", within=WITHIN_S

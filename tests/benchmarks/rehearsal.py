@@ -91,7 +91,7 @@ def _one(platform: Platform, plan: Plan, candidate: Path, share: float, *, first
     folders.behave(candidate)  # its golden rows are asked first
     with OpenLoop(platform.url, rate=plan.rate, seconds=plan.at_most_s, request=users(MODEL)) as load:
         platform.command(*(("release", MODEL, CANDIDATE) if first else ("retry", MODEL)))
-        step = platform.wait_for(MODEL, "the candidate has its share", candidate=CANDIDATE, weight=WEIGHT, within=30)
+        step = platform.wait_for(MODEL, "the candidate has its share", candidate=CANDIDATE, weight=WEIGHT)
         folders.behave(candidate, fail=share)
         platform.process.wait_until(
             lambda: platform.head(MODEL).cause is Cause.ROLLED_BACK, "it is rolled back", within=plan.at_most_s

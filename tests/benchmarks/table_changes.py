@@ -108,8 +108,8 @@ def _apply(platform: Platform, change: Callable[[], object]) -> None:
     """Make it, and wait until a newer revision serves and nothing more is on its way."""
     before = platform.head(MODEL).seq
     change()
-    platform.process.wait_until(lambda: platform.head(MODEL).seq > before, "a revision follows", within=30)
-    platform.process.wait_until(lambda: platform.is_steady(MODEL), "the change serves", within=30)
+    platform.process.wait_until(lambda: platform.head(MODEL).seq > before, "a revision follows")
+    platform.process.wait_until(lambda: platform.is_steady(MODEL), "the change serves")
 
 
 def judge(changed: list[Revision], summary: Summary, plan: Plan) -> proof.Findings:

@@ -147,4 +147,4 @@ def cluster_routes(folder: Path, names: NameServer) -> Iterator[ClusterRoutes]:
 def _wait_for_account(api: Api) -> None:
     """Pods can be made in a namespace as soon as it has its account."""
     path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts"
-    wait_until(lambda: bool(api.request("GET", path).get("items")), "the namespace has an account", within=30)
+    wait_until(lambda: bool(api.request("GET", path).get("items")), "the namespace has an account")

@@ -91,7 +91,6 @@ def helm(*arguments: str | Path, standard_input: str | None = None) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
         env={**kept, "HELM_NAMESPACE": "default"},
     )
     if done.returncode != 0:

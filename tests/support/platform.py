@@ -18,7 +18,7 @@ from fairlead.contracts.revision import Phase, Revision
 from fairlead.store.sqlite import SqliteStore
 from support.faults import folders
 from support.load.prebuilt import Users
-from support.processes import Child, ProcessFailed, free_ports
+from support.processes import PATIENCE_S, Child, ProcessFailed, free_ports
 
 FAIRLEAD = Path(sys.executable).with_name("fairlead")
 DOUBLER = b'{"value": 21.0}'
@@ -44,14 +44,14 @@ class Platform:
     def start(self) -> None:
         """Start it and wait until it has answered its first prediction."""
         self.process.start()
-        self.process.wait_until(lambda: "up after" in self.process.tail(60), "the platform is up", within=60)
+        self.process.wait_until(lambda: "up after" in self.process.tail(60), "the platform is up")
         self.store = SqliteStore(self.state / "ledger.db")
 
     def stop(self) -> int:
         """Ctrl-C. Returns its exit code."""
-        return self.process.stop(signal.SIGINT, within=40)
+        return self.process.stop(signal.SIGINT)
 
-    def command(self, *arguments: str, expect: int = 0, within: float = 60) -> str:
+    def command(self, *arguments: str, expect: int = 0, within: float = PATIENCE_S) -> str:
         """Run `fairlead ARGUMENTS` as a user of this platform would; its output."""
         done = subprocess.run(
             [FAIRLEAD, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=within, check=False
@@ -83,7 +83,7 @@ class Platform:
         resting = status.get("phase") == Phase.STABLE or "approval" in str(status.get("waiting"))
         return status.get("seq") == self.head(model).seq and resting and self.programmed(model)
 
-    def wait_for(self, model: str, what: str, *, within: float = 30, **table: object) -> Revision:
+    def wait_for(self, model: str, what: str, *, within: float = PATIENCE_S, **table: object) -> Revision:
         """Wait until the head's table has these values, and the gateway serves it."""
 
         def reached() -> bool:
@@ -136,7 +136,7 @@ def running_platform(
     finally:
         if platform.stop() == -signal.SIGKILL:
             # The test killed the supervisor: its children are nobody's then.
-            subprocess.run([FAIRLEAD, "down"], cwd=folder, capture_output=True, timeout=30, check=False)
+            subprocess.run([FAIRLEAD, "down"], cwd=folder, capture_output=True, check=False)
 
 
 def doublers(

@@ -17,6 +17,10 @@ from typing import Self
 # elsewhere): a port found free here cannot be taken by somebody's outgoing connection before its server starts.
 _PORTS = range(20_000, 32_000)
 
+PATIENCE_S = 60.0
+"""How long tests wait for what should happen. Long, because a busy machine once gave a test a tenth of a processor, and
+because waiting costs nothing where it does happen. A shorter limit belongs only to a test that is about it."""
+
 
 class ProcessFailed(AssertionError):
     """A child did not start, ended early, or a condition was not met in time; the message ends with its log."""
@@ -42,7 +46,7 @@ def free_port() -> int:
     return free_ports(1)[0]
 
 
-def wait_until(condition: Callable[[], bool], what: str, *, within: float = 10.0, every: float = 0.02) -> None:
+def wait_until(condition: Callable[[], bool], what: str, *, within: float = PATIENCE_S, every: float = 0.02) -> None:
     """Ask until `condition` holds; raises ProcessFailed with `what` after `within` seconds."""
     deadline = time.monotonic() + within
     while not condition():
@@ -110,7 +114,7 @@ class Child:
         """None while it runs."""
         return self._started().poll()
 
-    def wait_until(self, condition: Callable[[], bool], what: str, *, within: float = 10.0) -> None:
+    def wait_until(self, condition: Callable[[], bool], what: str, *, within: float = PATIENCE_S) -> None:
         """As the function of this name, but fails at once when the child ends, and shows its log."""
 
         def holds() -> bool:
@@ -125,7 +129,7 @@ class Child:
                 raise
             raise ProcessFailed(f"{self.name}: {failed}\n{self.tail()}") from None
 
-    def wait(self, *, within: float = 10.0) -> int:
+    def wait(self, *, within: float = PATIENCE_S) -> int:
         """Its exit code; raises ProcessFailed when it is still running after `within` seconds."""
         try:
             return self._started().wait(within)
@@ -136,7 +140,7 @@ class Child:
         """Send it a signal, and do not wait."""
         self._started().send_signal(what)
 
-    def stop(self, by: signal.Signals = signal.SIGTERM, *, within: float = 10.0) -> int:
+    def stop(self, by: signal.Signals = signal.SIGTERM, *, within: float = PATIENCE_S) -> int:
         """Ask it to end and wait; kill it when it does not listen. Returns its exit code."""
         process = self._started()
         if process.poll() is None:

@@ -14,7 +14,7 @@ import httpx
 import pytest
 import yaml
 
-from support.processes import Child, free_port, wait_until
+from support.processes import PATIENCE_S, Child, free_port, wait_until
 
 _FIND = Path(__file__).resolve().parents[2] / "ci" / "prometheus"
 
@@ -50,7 +50,7 @@ class Prometheus:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         self.process.start()
-        self.process.wait_until(self._answers, "prometheus is ready", within=30)
+        self.process.wait_until(self._answers, "prometheus is ready")
 
     def kill(self) -> None:
         """As a machine that is switched off."""
@@ -63,7 +63,7 @@ class Prometheus:
         ]["result"]
         return found
 
-    def wait_for(self, query: str, what: str, *, within: float = 30) -> None:
+    def wait_for(self, query: str, what: str, *, within: float = PATIENCE_S) -> None:
         """Wait until a query finds something."""
         wait_until(lambda: bool(self.query(query)), what, within=within, every=0.2)
 

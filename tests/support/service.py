@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from support.processes import Child, free_port
+from support.processes import PATIENCE_S, Child, free_port
 
 FAIRLEAD = Path(sys.executable).with_name("fairlead")
 HOST = "127.0.0.1"
@@ -50,11 +50,11 @@ class Service:
         command = [str(FAIRLEAD), "serve", str(folder), "--port", str(self.port), *flags]
         self.process = Child(f"fairlead serve {folder.name}", command, log=log, env=env)
 
-    def connect(self, within: float = 10.0) -> socket.socket:
+    def connect(self, within: float = PATIENCE_S) -> socket.socket:
         """A connection; `within` bounds every wait on it."""
         return socket.create_connection((HOST, self.port), timeout=within)
 
-    def send(self, data: bytes, *, then_end: bool = False, within: float = 10.0) -> Reply:
+    def send(self, data: bytes, *, then_end: bool = False, within: float = PATIENCE_S) -> Reply:
         """The answer to these bytes on a connection of their own; `then_end` ends the sending side after them."""
         with self.connect(within) as connection:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # refused before all of it was sent
@@ -64,12 +64,17 @@ class Service:
             return read(connection)
 
     def ask(
-        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None, within: float = 10.0
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        within: float = PATIENCE_S,
     ) -> Reply:
         """The answer to a request."""
         return self.send(request(method, path, body, headers), within=within)
 
-    def predict(self, document: Any, headers: Mapping[str, str] | None = None, within: float = 10.0) -> Reply:
+    def predict(self, document: Any, headers: Mapping[str, str] | None = None, within: float = PATIENCE_S) -> Reply:
         """The answer of POST /predict."""
         return self.ask("POST", "/predict", json.dumps(document).encode(), headers, within)
 
@@ -95,7 +100,7 @@ class Service:
         """Start it and wait until a GET of `path` has this status."""
         self.process.start()
         try:
-            self.process.wait_until(lambda: self.answers(path, status), f"{path} answers {status}", within=60)
+            self.process.wait_until(lambda: self.answers(path, status), f"{path} answers {status}")
         except BaseException:
             self.process.stop()
             raise

@@ -44,11 +44,11 @@ def platform(tmp_path: Path, backends: Backends) -> Iterator[Platform]:
         for name in ("a", "b"):
             made.start(name)
         for name, ports in made.ports.items():
-            wait_until(lambda port=ports["api"]: get(made, "/readyz", port) == 200, f"{name} is ready", within=60)  # type: ignore[misc]
+            wait_until(lambda port=ports["api"]: get(made, "/readyz", port) == 200, f"{name} is ready")  # type: ignore[misc]
         made.through("a")
         for name in ("edge-1", "edge-2"):
             made.add_gateway(name)
-        wait_until(lambda: get(made, "/v2/health/ready") == 200, "the gateways are ready", within=60)
+        wait_until(lambda: get(made, "/v2/health/ready") == 200, "the gateways are ready")
         yield made
 
 
@@ -106,9 +106,7 @@ def test_a_control_plane_that_restarts_on_an_empty_store_changes_nothing(platfor
             file.unlink()
         SqliteStore(platform.folder / "ledger.db")
         again = platform.start("a")
-        wait_until(
-            lambda: "not taking everything away" in again.tail(200), "it says why it publishes nothing", within=60
-        )
+        wait_until(lambda: "not taking everything away" in again.tail(200), "it says why it publishes nothing")
         wait_until(
             lambda: get(platform, "/readyz", platform.ports["a"]["api"]) == 200, "it answers gateways all the same"
         )
@@ -121,14 +119,14 @@ def test_a_replica_without_a_publication_is_not_ready(tmp_path: Path) -> None:
     with a_platform(tmp_path) as platform:
         platform.start("b")
         api = platform.ports["b"]["api"]
-        wait_until(lambda: get(platform, "/livez", api) == 200, "it lives", within=60)
+        wait_until(lambda: get(platform, "/livez", api) == 200, "it lives")
         assert get(platform, "/readyz", api) == 503
 
 
 def test_sigterm_ends_a_replica_that_holds_questions_at_once(platform: Platform) -> None:
     platform.through("b")
     wait_until(lambda: "fairlead_control_leader 0.0" in metrics(platform, "b"), "it follows")
-    assert platform.children["b"].stop(within=4) == 0
+    assert platform.children["b"].stop(within=12) == 0, "and not when the 15 to 20 s of a question are over"
     assert platform.envoys["edge-1"].ready()
 
 

@@ -19,9 +19,7 @@ CHART = Path(__file__).parents[3] / "charts" / "crds"
 def prepared(control_plane: Cluster) -> Cluster:
     """With charts/crds installed, and its policies at work: the API server takes a moment to know them."""
     control_plane.client().helm("upgrade", "--install", "fairlead-crds", str(CHART), "--wait")
-    control_plane.client().wait(
-        "crd", "modelrouteactions.fairlead.dev", lambda one: "status" in one, "there", within=20
-    )
+    control_plane.client().wait("crd", "modelrouteactions.fairlead.dev", lambda one: "status" in one, "there")
     return control_plane
 
 

@@ -42,7 +42,6 @@ def run(prepared: Cluster, namespace: str, tmp_path: Path) -> Run:
             text=True,
             cwd=tmp_path,
             env={**os.environ, "KUBECONFIG": str(config), "FAIRLEAD_ACTOR": "eve"},
-            timeout=60,
             check=False,
         )
 
@@ -91,7 +90,7 @@ def test_wait_ends_when_the_target_serves(store: KubernetesStore, run: Run) -> N
 @pytest.mark.parametrize("verb", ["rollback", "approve", "pause", "resume", "retry"])
 def test_an_action_is_asked_as_its_user_and_answered_by_the_engine(store: KubernetesStore, run: Run, verb: str) -> None:
     asked = in_background(run, verb, "iris", "--reason", "because")
-    wait_until(lambda: store.actions(outcome=Outcome.PENDING) != [], "the action is there", within=20)
+    wait_until(lambda: store.actions(outcome=Outcome.PENDING) != [], "the action is there")
     (action,) = store.actions()
     store.finish_action(action.name, Outcome.ACCEPTED, message="done", revision=1)
     done = asked()
@@ -102,7 +101,7 @@ def test_an_action_is_asked_as_its_user_and_answered_by_the_engine(store: Kubern
 
 def test_a_refused_action_is_a_refusal_with_the_engines_reason(store: KubernetesStore, run: Run) -> None:
     asked = in_background(run, "rollback", "iris")
-    wait_until(lambda: store.actions() != [], "the action is there", within=20)
+    wait_until(lambda: store.actions() != [], "the action is there")
     store.finish_action(store.actions()[0].name, Outcome.REFUSED, message="1.0.0 serves already")
     done = asked()
     assert done.returncode == exits.REFUSED
@@ -112,7 +111,7 @@ def test_a_refused_action_is_a_refusal_with_the_engines_reason(store: Kubernetes
 def test_a_release_of_a_route_of_nobody_else_changes_its_target(store: KubernetesStore, run: Run) -> None:
     done = run("release", "iris", "1.1.0", "--reason", "better")
     assert done.returncode == 0, done.stderr
-    wait_until(lambda: store.route("iris").spec.target == Target(version="1.1.0"), "it is the target", within=5)
+    wait_until(lambda: store.route("iris").spec.target == Target(version="1.1.0"), "it is the target")
     route = store.route("iris")
     assert (route.actor, route.reason, route.generation) == ("ada", "better", 2)
 

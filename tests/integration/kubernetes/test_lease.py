@@ -53,7 +53,7 @@ def test_the_lease_goes_with_what_its_last_holder_belongs_to(api: Api, namespace
         clock.now += 20
         assert lease.turn()
     api.delete(CONFIG_MAPS, namespace, "new")
-    wait_until(lambda: not api.list(LEASES, namespace)[0], "the lease is gone", within=30)
+    wait_until(lambda: not api.list(LEASES, namespace)[0], "the lease is gone")
 
 
 def test_a_leader_that_renews_stays_leader(api: Api, namespace: str) -> None:
@@ -122,10 +122,10 @@ def test_on_threads_another_leads_soon_after_the_first_stopped(api: Api, namespa
 
     first, second = quick("a"), quick("b")
     first.start()
-    wait_until(first.leads, "the first leads", within=10)
+    wait_until(first.leads, "the first leads")
     second.start()
     first.stop()
-    wait_until(second.leads, "the second leads", within=10)
+    wait_until(second.leads, "the second leads")
     assert not first.leads()
     second.stop()
 
@@ -153,7 +153,7 @@ class TestTwoLeaders:
         old, new = stores
         late = successor(old.head("iris"))
         # The policy reads the lease from the API server's own cache, which follows within a moment.
-        wait_until(lambda: _term_known(api, namespace, 2), "the API server knows the new leader", within=10)
+        wait_until(lambda: _term_known(api, namespace, 2), "the API server knows the new leader")
         with pytest.raises(errors.Conflict, match="another control plane leads"):
             old.append(late)
         assert new.append(late).seq == 2

@@ -43,7 +43,7 @@ def test_an_outage_keeps_what_was_known_and_ends_by_itself(
     before = filled(store, 3)
     prepared.stop("kube-apiserver")
     try:
-        wait_until(lambda: store.silent_s() > 1, "the outage lasts", within=10)
+        wait_until(lambda: store.silent_s() > 1, "the outage lasts")
         assert store.head("iris") == before[-1]
         assert [route.name for route in store.routes()] == ["iris"]
         for write in (
@@ -56,24 +56,24 @@ def test_an_outage_keeps_what_was_known_and_ends_by_itself(
                 write()
     finally:
         prepared.start("kube-apiserver")
-    wait_until(lambda: _answers(api), "the API server is back", within=60)
+    wait_until(lambda: _answers(api), "the API server is back")
     fourth = store.append(successor(before[-1]))
     assert fourth.seq == 4
     # What others write is heard again, without anybody asking.
     other = KubernetesStore.direct(api, namespace)
     other.append(successor(other.head("iris")))
-    wait_until(lambda: store.head("iris") == other.head("iris"), "the watch goes on", within=20)
+    wait_until(lambda: store.head("iris") == other.head("iris"), "the watch goes on")
     assert store.verify("iris") is None
 
 
 def test_what_another_writes_is_known_within_a_moment(api: Api, namespace: str, store: KubernetesStore) -> None:
     other = routed(KubernetesStore.direct(api, namespace), "iris")
-    wait_until(lambda: len(store.routes()) == 1, "the route is known", within=5)
+    wait_until(lambda: len(store.routes()) == 1, "the route is known")
     token = store.change_token()
     head = other.append(successor(None))
     moved = store.wait(token, 5)
     assert moved != token
-    wait_until(lambda: store.head("iris") == head, "the head is known", within=5)
+    wait_until(lambda: store.head("iris") == head, "the head is known")
 
 
 def test_a_store_that_was_emptied_reads_as_empty_and_not_as_an_error(
@@ -81,7 +81,7 @@ def test_a_store_that_was_emptied_reads_as_empty_and_not_as_an_error(
 ) -> None:
     filled(store, 2)
     KubernetesStore.direct(api, namespace).delete_route("iris")
-    wait_until(lambda: store.routes() == [], "the route is gone", within=10)
+    wait_until(lambda: store.routes() == [], "the route is gone")
     assert len(store.revisions("iris")) == 2
 
 
@@ -117,7 +117,7 @@ def test_a_window_whose_answer_was_lost_on_the_way_is_not_counted_twice(
         broken.setattr(api, "patch", lossy)
         with pytest.raises(errors.Unavailable):
             store.set_status("iris", {"phase": "Canary"})
-    wait_until(lambda: store.status("iris") is not None, "what was written is heard of", within=10)
+    wait_until(lambda: store.status("iris") is not None, "what was written is heard of")
     assert store.windows("iris") == [a_window(1), a_window(2)]
     store.set_status("iris", {"phase": "Canary", "weight": 500})
     assert store.windows("iris") == [a_window(1), a_window(2)]

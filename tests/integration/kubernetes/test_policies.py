@@ -60,7 +60,7 @@ def test_a_role_may_ask_for_its_types_of_action_and_no_others(
     grant(prepared, namespace, user, role)
     theirs = api_of(prepared, user)
     store = KubernetesStore.direct(theirs, namespace)
-    wait_until(lambda: _can_read(store), f"{role} may read", within=10)
+    wait_until(lambda: _can_read(store), f"{role} may read")
     asked = set()
     for kind in ActionType:
         try:
@@ -90,7 +90,7 @@ def test_a_viewer_cannot_change_a_wish(prepared: Cluster, api: Api, namespace: s
     grant(prepared, namespace, "vera", "viewer")
     theirs = api_of(prepared, "vera")
     store = KubernetesStore.direct(theirs, namespace)
-    wait_until(lambda: _can_read(store), "the viewer may read", within=10)
+    wait_until(lambda: _can_read(store), "the viewer may read")
     with pytest.raises(errors.Refused, match="cannot update"):
         store.put_route("iris", a_spec(idempotent=False), now=NOW, actor="vera")
     theirs.close()
@@ -103,7 +103,7 @@ def test_the_control_plane_has_the_rights_it_needs_and_none_over_wishes(
     grant(prepared, namespace, "plane", "controlPlane")
     theirs = api_of(prepared, "plane")
     store = KubernetesStore(theirs, namespace)
-    wait_until(lambda: _can_read(KubernetesStore.direct(theirs, namespace)), "it may read", within=10)
+    wait_until(lambda: _can_read(KubernetesStore.direct(theirs, namespace)), "it may read")
     with store:
         store.wait_until_loaded(10)
         head = store.append(successor(None, cause=Cause.CREATED))
@@ -122,10 +122,10 @@ def test_the_control_plane_notices_that_nobody_verifies_actors(prepared: Cluster
     binding = client.get("validatingadmissionpolicybinding", "fairlead-actions")
     client("delete", "validatingadmissionpolicybinding", "fairlead-actions")
     try:
-        wait_until(lambda: not actors_are_verified(api, namespace), "the policy is at work no more", within=20)
+        wait_until(lambda: not actors_are_verified(api, namespace), "the policy is at work no more")
         assert api.list(ACTIONS, namespace)[0] == []  # asking left nothing
     finally:
         for name in ("resourceVersion", "uid", "creationTimestamp", "generation", "managedFields"):
             binding["metadata"].pop(name, None)
         client.apply(binding)
-    wait_until(lambda: actors_are_verified(api, namespace), "the policy is at work again", within=20)
+    wait_until(lambda: actors_are_verified(api, namespace), "the policy is at work again")

@@ -99,7 +99,7 @@ def world(api: Api, namespace: str) -> Iterator[World]:
     for ref, address in ((OLD, "10_0_0_1"), (NEW, "10_0_0_2")):
         make_version(api, namespace, ref)
         make_slice(api, namespace, ref, **{address: {"ready": True}})
-    wait_until(lambda: len(world.store.instances()) == 2, "both versions are ready", within=10)
+    wait_until(lambda: len(world.store.instances()) == 2, "both versions are ready")
     world.engine.tick()
     yield world
     world.store.close()
@@ -159,7 +159,7 @@ def test_a_version_that_left_the_spec_goes_once_the_rollback_window_is_over(worl
     world.go_on(20)
     assert {row.ref for row in world.store.wanted()} == {OLD, NEW}  # one command back is still possible
     world.go_on(60)
-    wait_until(lambda: {row.ref for row in world.store.wanted()} == {NEW}, "1.0.0 is gone", within=10)
+    wait_until(lambda: {row.ref for row in world.store.wanted()} == {NEW}, "1.0.0 is gone")
 
 
 def test_versions_of_the_spec_stay_whatever_they_serve(world: World) -> None:

@@ -39,7 +39,7 @@ def names(api: Api, namespace: str, kind: Kind) -> set[str]:
 
 
 def settled(store: KubernetesStore, *refs: VersionRef) -> None:
-    wait_until(lambda: set(rows(store)) == set(refs), "the Deployments are known", within=10)
+    wait_until(lambda: set(rows(store)) == set(refs), "the Deployments are known")
 
 
 # Instances
@@ -54,7 +54,7 @@ def test_an_endpoint_is_an_instance_and_ready_when_its_slice_says_so(
         "10_0_0_3": {"ready": True, "terminating": True},
     }
     make_slice(api, namespace, REF, **endpoints)
-    wait_until(lambda: len(store.instances()) == 3, "the slice is known", within=10)
+    wait_until(lambda: len(store.instances()) == 3, "the slice is known")
     told = {instance.host: (instance.ready, instance.port, instance.ref) for instance in store.instances()}
     assert told == {
         "10.0.0.1": (True, 8080, REF),
@@ -86,7 +86,7 @@ def test_a_version_is_tied_to_its_route_with_everything_it_has(
         owners = [owner["kind"] for metadata in found for owner in metadata.get("ownerReferences", ())]
         return owners == ["ModelRoute", "ModelRoute"]
 
-    wait_until(tied, "the Deployment and the Service belong to the route", within=10)
+    wait_until(tied, "the Deployment and the Service belong to the route")
 
 
 def test_a_version_that_left_the_spec_and_serves_nobody_is_removed_with_everything_it_has(
@@ -99,8 +99,8 @@ def test_a_version_that_left_the_spec_and_serves_nobody_is_removed_with_everythi
     store.want([row for row in store.wanted() if row.ref == REF])
     settled(store, REF)
     mine = labels.version_name("iris", REF)
-    wait_until(lambda: names(api, namespace, DEPLOYMENTS) == {mine}, "the Deployment is gone", within=20)
-    wait_until(lambda: names(api, namespace, SERVICES) == {mine}, "the Service is gone", within=20)
+    wait_until(lambda: names(api, namespace, DEPLOYMENTS) == {mine}, "the Deployment is gone")
+    wait_until(lambda: names(api, namespace, SERVICES) == {mine}, "the Service is gone")
 
 
 def test_a_version_that_no_spec_has_named_yet_stays(api: Api, namespace: str, store: KubernetesStore) -> None:
@@ -125,7 +125,7 @@ def test_a_version_that_no_spec_ever_named_goes_in_the_end(api: Api, namespace: 
             store.want([])
             return rows(store) == []
 
-        wait_until(removed, "it was adopted, then removed", within=10)
+        wait_until(removed, "it was adopted, then removed")
 
 
 @pytest.mark.parametrize("named_by", ["spec", "table"])

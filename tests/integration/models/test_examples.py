@@ -30,7 +30,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def train(script: Path, out: Path) -> str:
     command = [sys.executable, str(script), "--out", str(out)]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def load(trained: Path, version: str) -> Loaded:

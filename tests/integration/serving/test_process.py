@@ -20,7 +20,7 @@ import pytest
 from fairlead.cli import exits
 from integration.serving.sleeper import Sleeper
 from support import folders
-from support.processes import Child, ProcessFailed, free_port, free_ports, wait_until
+from support.processes import PATIENCE_S, Child, ProcessFailed, free_port, free_ports, wait_until
 from support.service import FAIRLEAD, HOST, Service
 
 PORT_BY_DEFAULT = 8080
@@ -148,7 +148,7 @@ def test_the_port_is_the_flag_s_then_the_variable_s(
         "0",
     ]
     with Child("serve", command, log=tmp_path / "log", env=env) as process:
-        process.wait_until(lambda: listening_at(tmp_path / "log") != "", "it says where it listens", within=60)
+        process.wait_until(lambda: listening_at(tmp_path / "log") != "", "it says where it listens")
         assert listening_at(tmp_path / "log") == f"http://{HOST}:{ports[wins]}"
 
 
@@ -158,7 +158,7 @@ def test_without_a_flag_or_a_variable_the_port_is_8080(doubler: Path, tmp_path: 
     own = "127.83.17.5"  # an address of our own, so that it does not matter who listens on 127.0.0.1
     command = [str(FAIRLEAD), "serve", str(doubler), "--host", own, "--drain-s", "0"]
     with Child("serve", command, log=tmp_path / "log", env=env) as process:
-        process.wait_until(lambda: listening_at(tmp_path / "log") != "", "it says where it listens", within=60)
+        process.wait_until(lambda: listening_at(tmp_path / "log") != "", "it says where it listens")
         assert listening_at(tmp_path / "log") == f"http://{own}:{PORT_BY_DEFAULT}"
 
 
@@ -187,7 +187,7 @@ def run(*arguments: str, env: dict[str, str] | None = None) -> subprocess.Comple
             [FAIRLEAD, *arguments],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=PATIENCE_S,
             env={**os.environ, **clean},
             check=False,
         )

@@ -15,9 +15,7 @@ VISIBLE = [name for name, says in main.COMMANDS.items() if says]
 
 
 def fairlead(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "fairlead.cli.main", *arguments], capture_output=True, text=True, timeout=30
-    )
+    return subprocess.run([sys.executable, "-m", "fairlead.cli.main", *arguments], capture_output=True, text=True)
 
 
 def test_the_help_page_lists_every_command_with_a_sentence() -> None:
@@ -50,7 +48,7 @@ def test_an_unknown_command_is_a_usage_error_without_a_traceback() -> None:
 
 def test_a_rollback_pays_for_no_import_it_does_not_need(tmp_path: Path) -> None:
     command = [sys.executable, "-X", "importtime", "-m", "fairlead.cli.main", "rollback", "iris"]
-    told = subprocess.run([*command, "--state", str(tmp_path)], capture_output=True, text=True, timeout=30)
+    told = subprocess.run([*command, "--state", str(tmp_path)], capture_output=True, text=True)
     assert told.returncode == exits.UNAVAILABLE  # it went all the way to the door
     loaded = {line.rpartition("|")[2].strip() for line in told.stderr.splitlines() if line.startswith("import time:")}
     assert "fairlead.cli.ask" in loaded
@@ -60,7 +58,7 @@ def test_a_rollback_pays_for_no_import_it_does_not_need(tmp_path: Path) -> None:
 def test_no_command_imports_the_kubernetes_client_before_a_cluster_is_meant() -> None:
     modules = ", ".join(f"fairlead.cli.commands.{name.replace('-', '_')}" for name in main.COMMANDS)
     code = f"import sys, {modules}; sys.exit(str({{'kubernetes', 'urllib3'}} & set(sys.modules) or ''))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stderr.strip() == ""
 
 
@@ -74,7 +72,6 @@ def test_a_cluster_without_the_client_installed_says_what_to_install(command: li
         capture_output=True,
         text=True,
         env={**os.environ, **facts},
-        timeout=30,
     )
     assert done.returncode == exits.UNAVAILABLE, done.stderr
     assert "pip install 'fairlead[control]'" in done.stderr
