@@ -196,7 +196,7 @@ def test_a_drain_gives_up_on_what_does_not_end(tmp_path: Path) -> None:
         backend = backends.start("1.0.0")
         edge.endpoints = {("default", "iris", V1): [backend.endpoint]}
         with serving(edge, Routed("iris", 1, table)):
-            backend.delay_s = 10.0
+            backend.delay_s = 8.0  # below the 10 s that a request may take
             slow = pool.submit(httpx.get, f"{edge.url}/models/iris/docs", timeout=60, trust_env=False)
             time.sleep(0.3)
             environment = {**os.environ, "POD_IP": "127.0.0.1", "ADMIN_PORT": str(edge.admin_port)}
