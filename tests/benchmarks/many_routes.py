@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import re
 import statistics
 import time
@@ -29,7 +28,7 @@ from integration.routing.backends import running_backends
 from support import proof
 from support.cluster_routes import ClusterRoutes, cluster_routes
 from support.nameserver import running_nameserver
-from support.processes import wait_until
+from support.processes import cpu_s, memory_mib, wait_until
 from support.repeating import repeating
 
 TITLE = "many routes in a cluster: reconcile, push, memory, rest, names looked up"
@@ -169,7 +168,7 @@ def _pushed(platform: ClusterRoutes, plan: Plan, findings: proof.Findings) -> No
 def _idle(platform: ClusterRoutes, findings: proof.Findings) -> None:
     """Before any rollout: what the limit of the control plane's memory is about."""
     for name, what in ((LEADER, "leader"), (FOLLOWER, "follower")):
-        rss, _ = _memory_mib(platform.replicas[name].pid)
+        rss, _ = memory_mib(platform.replicas[name].pid)
         findings.numbers[f"idle_rss_mib_{what}"] = rss
         findings.claim(f"memory of the {what}, all routes idle", "100 MiB", f"{rss} MiB", rss <= 100)
 
@@ -178,14 +177,14 @@ def _at_rest(platform: ClusterRoutes, plan: Plan, findings: proof.Findings) -> N
     processes = {name: child.pid for name, child in platform.replicas.items()}
     processes |= {name: envoy.process.pid for name, envoy in platform.envoys.items()}
     processes |= {part: platform.cluster.pid(part) for part in ("kube-apiserver", "etcd")}
-    before, ticks = {name: _cpu_s(pid) for name, pid in processes.items()}, _ticks(platform)
+    before, ticks = {name: cpu_s(pid) for name, pid in processes.items()}, _ticks(platform)
     asked, began = Counter(platform.names.asked), time.monotonic()
     time.sleep(plan.rest_s)
     looked = {kind: (count - asked[kind]) / (time.monotonic() - began) for kind, count in platform.names.asked.items()}
     ticked = _ticks(platform)
     for name, pid in processes.items():
-        busy = (_cpu_s(pid) - before[name]) / plan.rest_s * 100
-        rss, peak = _memory_mib(pid)
+        busy = (cpu_s(pid) - before[name]) / plan.rest_s * 100
+        rss, peak = memory_mib(pid)
         findings.numbers[name] = {"cpu_percent": round(busy, 1), "rss_mib": rss, "peak_mib": peak}
         what = {LEADER: "leader", FOLLOWER: "follower"}.get(name, name)
         findings.told(f"{what} at rest", f"{busy:.1f} % of a core, {rss} MiB (peak {peak})")
@@ -273,16 +272,6 @@ def load(platform: ClusterRoutes, routes: int) -> Iterator[Counter[int]]:
 
         with repeating(ask, pause_s=0.005):
             yield seen
-
-
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _memory_mib(pid: int) -> tuple[int, int]:
-    lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line)
-    return int(lines["VmRSS"].split()[0]) >> 10, int(lines["VmHWM"].split()[0]) >> 10
 
 
 def _ms(seconds: float) -> float:

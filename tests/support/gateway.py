@@ -42,6 +42,7 @@ class Gateway:
     """Serves the tables it was last given. Use `running_gateway`."""
 
     admin_port: int
+    pid: int
 
     def __init__(
         self,
@@ -113,6 +114,6 @@ def running_gateway(
         contextlib.closing(admin),
         running_envoy(bootstrap(str(folder), admin=Endpoint("127.0.0.1", admin_port)), folder) as envoy,
     ):
-        gateway.admin_port = envoy.admin_port
+        gateway.admin_port, gateway.pid = envoy.admin_port, envoy.process.pid
         gateway.wait_served()
         yield gateway

@@ -76,6 +76,18 @@ def is_alive(pid: int) -> bool:
         return not Path("/proc/self").exists()  # gone between the two questions, or a system without /proc
 
 
+def cpu_s(pid: int) -> float:
+    """Seconds of processor time that a process has used, in its own code and in the kernel's, to a hundredth."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_mib(pid: int) -> tuple[int, int]:
+    """MiB of memory that a process has now, and the most it ever had."""
+    lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line)
+    return int(lines["VmRSS"].split()[0]) >> 10, int(lines["VmHWM"].split()[0]) >> 10
+
+
 class Child:
     """One child process with stdout and stderr in a log file; as a context manager it is stopped at the end."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from fairlead.contracts.route import TOTAL_WEIGHT
 from fairlead.contracts.table import Table
 from fairlead.errors import Detail, Invalid, Refused
-from fairlead.routing.references import members, named_by_routes
+from fairlead.routing.references import members, named_by_routes, routes_in
 from fairlead.routing.snapshot import Snapshot
 
 LONGEST_DIRECT_RESPONSE = 4096
@@ -67,12 +67,11 @@ def _dangling(snapshot: Snapshot) -> Iterator[str]:
 
 def _routes(snapshot: Snapshot) -> Iterator[str]:
     for configuration in snapshot.routes.values():
-        for host in configuration["virtual_hosts"]:
-            for route in host["routes"]:
-                yield from _route(route)
+        for route in routes_in(configuration):
+            yield from _route(route)
 
 
-def _route(route: dict[str, Any]) -> Iterator[str]:
+def _route(route: Mapping[str, Any]) -> Iterator[str]:
     name = route.get("name", "?")
     entries = route.get("route", {}).get("weighted_clusters", {}).get("clusters")
     if entries is not None and (total := sum(entry["weight"] for entry in entries)) != TOTAL_WEIGHT:

@@ -21,7 +21,7 @@ class _Part:
     routed: Routed
     hosts: Sequence[Sequence[Endpoint]]
     clusters: Sequence[Json]
-    routes: Sequence[Json]
+    routes: Mapping[str, Sequence[Json]]
 
 
 class Compiled:
@@ -44,7 +44,7 @@ class Compiled:
         hosts = [endpoints.get((table.namespace, table.model, ref), ()) for ref in refs]
         if known is not None and (known.routed, known.hosts) == (routed, hosts):
             return known
-        return _Part(routed, hosts, list(table_clusters(table, endpoints)), list(table_routes(routed)))
+        return _Part(routed, hosts, list(table_clusters(table, endpoints)), table_routes(routed))
 
 
 def compile(  # noqa: A001 - the word for it
@@ -66,7 +66,7 @@ def compile(  # noqa: A001 - the word for it
         raise Invalid(f"two tables for one path: {', '.join(twice)}")
     parts = (compiled or Compiled()).parts(tables, endpoints)
     clusters = [cluster for part in parts for cluster in part.clusters]
-    routes = [route for part in parts for route in part.routes]
+    routes = {base: listed for part in parts for base, listed in part.routes.items()}
     waiting = sorted(set(pending) - models.keys())
     configuration = route_configuration(tables, routes, pending=waiting, cors_origins=settings.cors_origins)
     return Snapshot(

@@ -13,10 +13,21 @@ def named_by_routes(configurations: Iterable[Resource]) -> frozenset[str]:
     return frozenset(
         name
         for configuration in configurations
-        for host in configuration["virtual_hosts"]
-        for route in host["routes"]
+        for route in routes_in(configuration)
         for name in _named_by_action(route.get("route", {}))
     )
+
+
+def routes_in(configuration: Resource) -> Iterator[Mapping[str, Any]]:
+    """Every route of a route configuration, whether its virtual hosts list them or find them by a path's beginning.
+
+    What was published before by an older Fairlead lists them. Some stand in several lists, and are told as often.
+    """
+    for host in configuration["virtual_hosts"]:
+        yield from host.get("routes", ())
+        if matcher := host.get("matcher"):
+            for found in (*matcher["matcher_tree"]["prefix_match_map"]["map"].values(), matcher["on_no_match"]):
+                yield from found["action"]["typed_config"]["routes"]
 
 
 def members(cluster: Resource) -> tuple[str, ...]:

@@ -146,6 +146,11 @@ def _unknown_version(table: Table) -> str:
     return f"model {table.model} has no such version; it has {shown}"
 
 
+def bases(model: str) -> tuple[str, ...]:
+    """What every path of a model begins with: its own paths, those of KServe V1, and the Open Inference Protocol's."""
+    return tuple(f"{protocol}/models/{model}" for protocol in ("", "/v1", "/v2"))
+
+
 def model_in(path: str) -> str | None:
     """The model a path is about, whatever stands behind the name; None for a path that is about none."""
     found = _MODEL.fullmatch(path)

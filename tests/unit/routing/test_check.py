@@ -12,6 +12,7 @@ from fairlead.contracts.table import Mirror
 from fairlead.errors import Invalid, Refused
 from fairlead.routing.check import check_snapshot, check_table
 from fairlead.routing.compile import compile
+from fairlead.routing.references import routes_in
 from fairlead.routing.snapshot import Snapshot
 from unit.routing.tables import SETTINGS, V1, V2, V3, iris
 
@@ -30,7 +31,7 @@ def test_a_missing_cluster_is_named(name: str) -> None:
 
 def test_weights_that_do_not_sum_are_named_by_route() -> None:
     routes = copy.deepcopy(dict(CANARY.routes))
-    for route in routes["models"]["virtual_hosts"][0]["routes"]:
+    for route in routes_in(routes["models"]):
         if route["name"] == "iris:split:predict":
             route["route"]["weighted_clusters"]["clusters"][0]["weight"] = 1
     with pytest.raises(Refused, match="weights of route iris:split:predict sum to 101, not 10000"):
@@ -39,7 +40,8 @@ def test_weights_that_do_not_sum_are_named_by_route() -> None:
 
 def test_an_answer_that_envoy_would_refuse_is_refused_here() -> None:
     routes = copy.deepcopy(dict(CANARY.routes))
-    routes["models"]["virtual_hosts"][0]["routes"][0]["direct_response"]["body"]["inline_string"] = "ä" * 2100
+    [live] = [route for route in routes_in(routes["models"]) if route["name"] == "live"]
+    live["direct_response"]["body"]["inline_string"] = "ä" * 2100
     with pytest.raises(Refused, match="longer than 4096 bytes"):
         check_snapshot(replace(CANARY, routes=routes))
 

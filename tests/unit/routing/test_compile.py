@@ -17,7 +17,7 @@ from fairlead.routing.compile import Compiled, compile
 from fairlead.routing.envoy.checks import ready_checks
 from fairlead.routing.envoy.routes import revisions_in
 from fairlead.routing.publish.content import Content, Desired
-from fairlead.routing.references import members, named_by_routes
+from fairlead.routing.references import members, named_by_routes, routes_in
 from fairlead.routing.snapshot import Endpoint, Routed
 from support.protos import parse
 from unit.routing.tables import SETTINGS, V1, V2, Endpoints, fleets, iris
@@ -108,7 +108,7 @@ def test_a_weight_changes_no_cluster() -> None:
 
 def test_stable_comes_first_and_the_candidate_last() -> None:
     [routes] = compile([iris(candidate=V2, weight=2500)], {}, SETTINGS).routes.values()
-    split = next(r["route"] for r in routes["virtual_hosts"][0]["routes"] if r["name"] == "iris:split:predict")
+    split = next(r["route"] for r in routes_in(routes) if r["name"] == "iris:split:predict")
     entries = split["weighted_clusters"]["clusters"]
     assert [(entry["name"], entry["weight"]) for entry in entries] == [
         ("split~default~iris~1.0.0", 7500),
@@ -118,7 +118,7 @@ def test_stable_comes_first_and_the_candidate_last() -> None:
 
 def test_a_request_may_take_as_long_as_its_table_says() -> None:
     [routes] = compile([iris(request_timeout_s=600)], {}, SETTINGS).routes.values()
-    split = next(r["route"] for r in routes["virtual_hosts"][0]["routes"] if r["name"] == "iris:split:predict")
+    split = next(r["route"] for r in routes_in(routes) if r["name"] == "iris:split:predict")
     assert (split["timeout"], split["idle_timeout"]) == ("600s", "601s")
 
 

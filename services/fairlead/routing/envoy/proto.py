@@ -27,6 +27,16 @@ def typed(kind: str, /, **fields: Any) -> Json:
     return {"@type": _TYPES + kind, **fields}
 
 
+def longest_prefix(prefixes: Mapping[str, Json], header: str, *, otherwise: Json) -> Json:
+    """A matcher: the action of the longest of `prefixes` with which a header begins, however many there are."""
+    asked = typed("type.matcher.v3.HttpRequestHeaderMatchInput", header_name=header)
+    by_prefix = {prefix: {"action": action} for prefix, action in prefixes.items()}
+    return {
+        "matcher_tree": {"input": extension("header", asked), "prefix_match_map": {"map": by_prefix}},
+        "on_no_match": {"action": otherwise},
+    }
+
+
 def extension(name: str, config: Json) -> Json:
     """An extension as Envoy lists them: its name and its typed configuration."""
     return {"name": name, "typed_config": config}

@@ -1,0 +1,81 @@
+"""What a request costs a gateway among many models: processor time, and beside it that of a gateway with one model."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from support import proof
+from support.faults.backend import Backend, answer
+from support.gateway import Gateway, running_gateway, table
+from support.load.closed_loop import Result
+from support.processes import ProcessFailed, cpu_s, memory_mib
+
+TITLE = "what a request costs a gateway among many models"
+TESTS = Path(__file__).resolve().parents[1]
+MODEL, VERSION = "zebra", "1.0.0"
+"""The last by name, so that no order helps it."""
+CONNECTIONS = 16
+PLANS: dict[proof.Size, tuple[int, int, float]] = {"full": (500, 9, 3.0), "reduced": (40, 1, 1.0)}
+"""Models, rounds, and seconds of each."""
+
+
+@dataclass
+class Seen:
+    """One gateway in every round."""
+
+    microseconds: list[float] = field(default_factory=list)
+    """Of processor time for each request."""
+    rates: list[float] = field(default_factory=list)
+
+
+def prove(size: proof.Size, folder: Path) -> proof.Findings:
+    """Both gateways in turn; processor time says what a rate would hide behind the backend."""
+    models, rounds, seconds = PLANS[size]
+    found = proof.Findings()
+    others = [table(f"model-{number:03}", VERSION, "1.1.0", weight=500) for number in range(models - 1)]
+    mine = table(MODEL, VERSION)
+    with (
+        Backend(MODEL, VERSION, log=folder / "backend.log") as backend,
+        running_gateway(folder / "one", [backend], mine) as one,
+        running_gateway(folder / "many", [backend], *others, mine) as many,
+    ):
+        seen = {"1 model": (one, Seen()), f"{models} models": (many, Seen())}
+        for turn in range(rounds + 1):
+            for gateway, into in seen.values():
+                used, result = _block(gateway, seconds)
+                if turn:  # the first round warms both up
+                    into.microseconds.append(used / result.requests * 1e6)
+                    into.rates.append(result.requests_per_s)
+        memory = {name: memory_mib(gateway.pid)[0] for name, (gateway, _) in seen.items()}
+    for name, (_, said) in seen.items():
+        cost, rate = statistics.median(said.microseconds), statistics.median(said.rates)
+        found.told(f"{name}: processor time of a request", f"{cost:.0f} microseconds")
+        found.told(f"{name}: requests/s, memory", f"{rate:,.0f}, {memory[name]} MiB")
+        found.numbers[name] = {"microseconds": said.microseconds, "rates": said.rates, "memory_mib": memory[name]}
+    few, among_many = (said.microseconds for _, said in seen.values())
+    ratio = statistics.median(b / a for a, b in zip(few, among_many, strict=True))
+    found.numbers["ratio"] = ratio
+    # One short round tells no ratio; that every answer was right it does tell.
+    found.claim("among many, of what it costs alone", "at most 1.25", f"{ratio:.2f}", ratio <= 1.25 or size != "full")
+    return found
+
+
+def _block(gateway: Gateway, seconds: float) -> tuple[float, Result]:
+    """Seconds of the gateway's processor time, and what was answered meanwhile. Raises where an answer was wrong."""
+    before = cpu_s(gateway.pid)
+    command = [sys.executable, "-m", "support.load.closed_loop", "--port", gateway.url.rpartition(":")[2]]
+    command += ["--path", f"/models/{MODEL}/predict", "--body", "{}", "--connections", str(CONNECTIONS)]
+    command += ["--expect", answer(MODEL, VERSION).decode(), "--seconds", str(seconds)]
+    done = subprocess.run(command, cwd=TESTS, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ProcessFailed(done.stderr)
+    return cpu_s(gateway.pid) - before, Result(**json.loads(done.stdout))
+
+
+if __name__ == "__main__":
+    proof.run("many_models", TITLE, prove)
