@@ -15,7 +15,7 @@ from fairlead.cli import exits
 from fairlead.contracts.revision import find_break
 from support.faults import folders
 from support.platform import DOUBLER, FAIRLEAD, Platform, doublers, running_platform
-from support.processes import wait_until
+from support.processes import is_alive, wait_until
 
 STEPS = [{"weight": 1000, "minDuration": "300ms"}, {"weight": 5000, "minDuration": "300ms"}]
 CAREFUL = [{"weight": 1000, "minDuration": "100ms", "approval": True}]
@@ -171,11 +171,3 @@ def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:
         children = platform.children()
         assert platform.stop() == 0
         wait_until(lambda: not any(is_alive(pid) for pid in children.values()), "its children are gone")
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
