@@ -37,7 +37,7 @@ READERS: dict[str, Any] = {
 def test_a_pod_is_scheduled_and_looks_ready(control_plane: Cluster) -> None:
     kube = control_plane.client()
     kube.apply(POD)
-    pod = kube.wait("pod", "model", lambda pod: pod["status"].get("phase") == "Running", "Running", within=20)
+    pod = kube.wait("pod", "model", lambda pod: pod["status"].get("phase") == "Running", "Running")
     assert pod["spec"]["nodeName"] == "fake0"
 
 
@@ -54,7 +54,7 @@ def test_a_part_that_is_stopped_stays_down_until_it_is_started(control_plane: Cl
     with pytest.raises(CommandFailed, match="refused"):
         control_plane.client()("get", "nodes", "--request-timeout=2s")
     control_plane.start("kube-apiserver")
-    control_plane.client().wait("node", "fake0", lambda _: True, "listed", within=30)
+    control_plane.client().wait("node", "fake0", lambda _: True, "listed")
 
 
 def test_a_part_that_dies_comes_back_by_itself(control_plane: Cluster) -> None:

@@ -113,7 +113,7 @@ def test_a_table_that_a_gateway_refuses_is_told_with_its_name_and_reason_and_not
         modify_runtime(fussy, "1")
         try:
             halfway.fairlead("retry", NAME)
-            said = halfway.kube.wait("modelroute", NAME, is_rejected, "refused", within=30)["status"]
+            said = halfway.kube.wait("modelroute", NAME, is_rejected, "refused")["status"]
             refused = look(fussy)
             load.wait_sent(load.progress.sent + 5 * RATE)
             later, still = look(fussy), halfway.status(NAME)

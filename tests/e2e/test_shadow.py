@@ -116,7 +116,7 @@ def test_the_same_model_again_is_shown_to_agree_and_gets_its_first_weight(platfo
 
 def test_another_mix_of_classes_takes_the_weight_of_a_version_that_no_shadow_asked(platform: Installed) -> None:
     platform.deploy("sorter", BY_CLASSES)
-    platform.wait_for("sorter", "1.0.0 alone serves", stable="1.0.0", candidate=None, phase="Stable", within=60)
+    platform.wait_for("sorter", "1.0.0 alone serves", stable="1.0.0", candidate=None, phase="Stable")
     before = platform.status("sorter")["seq"]
     with platform.asking(questions(), rate=RATE, seconds=300) as load:
         platform.deploy("sorter", BY_CLASSES, "--set", "target=1.1.0")

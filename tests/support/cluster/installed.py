@@ -19,7 +19,7 @@ from support.cluster.programs import REPOSITORY
 from support.cluster.running import Cluster
 from support.load.open_loop import OpenLoop
 from support.load.prebuilt import Users
-from support.processes import Child, free_port, wait_until
+from support.processes import PATIENCE_S, Child, free_port, wait_until
 
 CHARTS = REPOSITORY / "charts"
 FAIRLEAD = Path(sys.executable).with_name("fairlead")
@@ -94,7 +94,7 @@ class Installed:
         found: dict[str, Any] = self.kube.get("modelroute", model).get("status") or {}
         return found
 
-    def wait_for(self, model: str, what: str, *, within: float = 60, **status: object) -> dict[str, Any]:
+    def wait_for(self, model: str, what: str, *, within: float = PATIENCE_S, **status: object) -> dict[str, Any]:
         """The status, once these of its fields are so and every gateway serves it."""
 
         def reached(route: dict[str, Any]) -> bool:
@@ -172,5 +172,5 @@ def _forwarded(kube: Client, folder: Path) -> Iterator[str]:
         *("port-forward", "service/fairlead-gateway", f"{port}:80"),
     ]
     with Child("kubectl port-forward", command, log=folder / "port-forward.log") as child:
-        child.wait_until(lambda: "Forwarding" in child.tail(), "the port is forwarded", within=20)
+        child.wait_until(lambda: "Forwarding" in child.tail(), "the port is forwarded")
         yield f"http://127.0.0.1:{port}"

@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from support.processes import PATIENCE_S
+
 Object = dict[str, Any]
 
 
@@ -47,7 +49,7 @@ class Client:
         return found
 
     def wait(
-        self, kind: str, name: str, condition: Callable[[Object], bool], what: str, *, within: float = 60
+        self, kind: str, name: str, condition: Callable[[Object], bool], what: str, *, within: float = PATIENCE_S
     ) -> Object:
         """The object, once the condition holds; fails with its last state."""
         deadline, last = time.monotonic() + within, "never seen"

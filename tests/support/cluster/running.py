@@ -55,7 +55,7 @@ class Cluster:
         client = self.client()
         document = fake_node(name, **options)
         client.apply(document)
-        client.wait("node", name, _is_ready, "Ready", within=20)
+        client.wait("node", name, _is_ready, "Ready")
 
     def pid(self, part: str) -> int:
         """The process id of a part of the cluster (`kubelet`, `kube-apiserver`, ...), as this machine sees it."""
@@ -213,10 +213,10 @@ def _wait_until_usable(cluster: Cluster, folder: Path, keeper: subprocess.Popen[
     if seen.phase == "failed":
         raise ProcessFailed(f"the cluster did not start: {seen.reason}")
     if cluster.has_node:
-        cluster.client().wait("node", "node0", _is_ready, "Ready", within=60)
+        cluster.client().wait("node", "node0", _is_ready, "Ready")
     else:
         cluster.add_fake_node("fake0", tainted=False)
-    cluster.client().wait("serviceaccount", "default", lambda _: True, "made", within=30)
+    cluster.client().wait("serviceaccount", "default", lambda _: True, "made")
 
 
 def _is_ready(node: Mapping[str, Any]) -> bool:
