@@ -7,10 +7,8 @@ the generator has another; all of them in every round, so that whatever else the
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import statistics
-import subprocess
 import sys
 import urllib.request
 import uuid
@@ -20,8 +18,8 @@ from pathlib import Path
 
 from fairlead.contracts.answers import KEEP_HEADER, RECORD
 from support import proof
-from support.load.closed_loop import Result
-from support.processes import Child, ProcessFailed, free_port
+from support.load.closed_loop import Result, run_beside
+from support.processes import Child, free_port
 from support.service import FAIRLEAD, HOST
 
 TITLE = "the hot path: iris on one core, closed loop, 32 connections"
@@ -125,14 +123,16 @@ def first_answer(candidate: Candidate, port: int) -> bytes:
 
 def load(candidate: Candidate, port: int, answer: bytes, cores: Cores, seconds: float) -> Result:
     """One closed loop on the other core. Raises ProcessFailed where a reply was not what it must be."""
-    command = [sys.executable, "-m", "support.load.closed_loop", "--port", str(port), "--path", candidate.path]
-    command += ["--body", ROW.decode(), "--expect", answer.decode(), "--connections", str(CONNECTIONS)]
-    command += [f"--header={line}" for line in candidate.headers]
-    command += ["--seconds", str(seconds), "--core", str(cores.generator)]
-    done = subprocess.run(command, cwd=TESTS, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise ProcessFailed(f"{candidate.name}: {done.stderr}")
-    return Result(**json.loads(done.stdout))
+    return run_beside(
+        port,
+        candidate.path,
+        ROW,
+        answer,
+        connections=CONNECTIONS,
+        seconds=seconds,
+        headers=candidate.headers,
+        core=cores.generator,
+    )
 
 
 def judged(seen: Mapping[str, Sequence[Result]], cores: Cores, size: proof.Size) -> proof.Findings:

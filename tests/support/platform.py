@@ -51,10 +51,10 @@ class Platform:
         """Ctrl-C. Returns its exit code."""
         return self.process.stop(signal.SIGINT)
 
-    def command(self, *arguments: str, expect: int = 0, within: float = PATIENCE_S) -> str:
+    def command(self, *arguments: str, expect: int = 0) -> str:
         """Run `fairlead ARGUMENTS` as a user of this platform would; its output."""
         done = subprocess.run(
-            [FAIRLEAD, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=within, check=False
+            [FAIRLEAD, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=PATIENCE_S, check=False
         )
         if done.returncode != expect:
             raise ProcessFailed(f"fairlead {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}{done.stderr}")

@@ -14,7 +14,7 @@ import httpx
 import pytest
 import yaml
 
-from support.processes import PATIENCE_S, Child, free_port, wait_until
+from support.processes import Child, free_port, wait_until
 
 _FIND = Path(__file__).resolve().parents[2] / "ci" / "prometheus"
 
@@ -63,9 +63,9 @@ class Prometheus:
         ]["result"]
         return found
 
-    def wait_for(self, query: str, what: str, *, within: float = PATIENCE_S) -> None:
+    def wait_for(self, query: str, what: str) -> None:
         """Wait until a query finds something."""
-        wait_until(lambda: bool(self.query(query)), what, within=within, every=0.2)
+        wait_until(lambda: bool(self.query(query)), what, every=0.2)
 
     def _answers(self) -> bool:
         try:

@@ -18,7 +18,7 @@ from fairlead.routing.envoy.bootstrap import rest_bootstrap
 from fairlead.routing.snapshot import Endpoint
 from fairlead.store.sqlite import SqliteStore
 from support.envoy import Envoy, running_envoy
-from support.processes import PATIENCE_S, Child, free_ports, wait_until
+from support.processes import Child, free_ports, wait_until
 from support.relay import Relay, running_relay
 
 LOOPBACK = "127.0.0.1"
@@ -90,14 +90,14 @@ class Platform:
             )
         self.store.put_route(spec.model, spec, now=now, actor="test")
 
-    def wait_revision(self, model: str, condition: str, *, within: float = PATIENCE_S) -> None:
+    def wait_revision(self, model: str, condition: str) -> None:
         """Wait until the head's reason or phase holds these words."""
 
         def holds() -> bool:
             head = self.store.head(model)
             return head is not None and condition in (head.cause.value, head.state.phase.value)
 
-        wait_until(holds, f"{model} is {condition}: {self.store.head(model)}", within=within)
+        wait_until(holds, f"{model} is {condition}: {self.store.head(model)}")
 
     def _list(self) -> None:
         draft = self.folder / ".gateways.json"

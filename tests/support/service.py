@@ -74,9 +74,9 @@ class Service:
         """The answer to a request."""
         return self.send(request(method, path, body, headers), within=within)
 
-    def predict(self, document: Any, headers: Mapping[str, str] | None = None, within: float = PATIENCE_S) -> Reply:
+    def predict(self, document: Any, headers: Mapping[str, str] | None = None) -> Reply:
         """The answer of POST /predict."""
-        return self.ask("POST", "/predict", json.dumps(document).encode(), headers, within)
+        return self.ask("POST", "/predict", json.dumps(document).encode(), headers)
 
     def answers(self, path: str, status: int) -> bool:
         """Whether a GET has this status now."""

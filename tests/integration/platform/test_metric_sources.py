@@ -187,7 +187,7 @@ def test_when_prometheus_dies_the_weight_stays_and_a_person_still_rolls_back(wor
         took = time.monotonic() - began
     assert world.platform.head("killed").cause is Cause.ROLLED_BACK
     assert world.platform.head("killed").table.weight == 0
-    assert took < 30
+    assert took < 10
     world.prometheus.start()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from fairlead.cli import exits
+from fairlead.real.conductor import UP_WITHIN_S
 from fairlead.store.sqlite import SqliteStore
 from support.platform import FAIRLEAD
 from support.processes import is_alive, wait_until
@@ -106,4 +108,7 @@ def test_what_does_not_start_is_told_with_its_log_and_ended(tmp_path: Path) -> N
         env={**os.environ, "TMPDIR": str(temporary)},
     )
     assert (done.returncode, "no gateway today" in done.stderr) == (exits.UNAVAILABLE, True)
+    waited = re.search(r"after (\d+) s still not so", done.stderr)
+    assert waited is not None
+    assert int(waited[1]) < UP_WITHIN_S, "what dies again and again is not waited for to the end"
     assert list(temporary.iterdir()) == []

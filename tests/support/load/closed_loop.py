@@ -12,11 +12,17 @@ import json
 import os
 import select
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from fairlead.contracts import golden
+from support.processes import ProcessFailed
+
+_TESTS = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,38 @@ def run(address: tuple[str, int], request: bytes, expect: bytes, *, connections:
     for connection in sockets.values():
         connection.close()
     return Result(replies, replies / wall, cpu / wall)
+
+
+def run_beside(
+    port: int,
+    path: str,
+    body: bytes,
+    expect: bytes,
+    *,
+    connections: int,
+    seconds: float,
+    headers: Sequence[str] = (),
+    core: int | None = None,
+) -> Result:
+    """`run` in a process of its own, on loopback, if asked on a `core` of its own. Raises ProcessFailed as it fails."""
+    command = [
+        sys.executable,
+        "-m",
+        "support.load.closed_loop",
+        "--port",
+        str(port),
+        "--path",
+        path,
+        "--body",
+        body.decode(),
+    ]
+    command += ["--expect", expect.decode(), "--connections", str(connections), "--seconds", str(seconds)]
+    command += [f"--header={line}" for line in headers]
+    command += [] if core is None else ["--core", str(core)]
+    done = subprocess.run(command, cwd=_TESTS, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ProcessFailed(f"{path} of port {port}: {done.stderr}")
+    return Result(**json.loads(done.stdout))
 
 
 def _is_whole(data: bytes, judge: Judge) -> bool:

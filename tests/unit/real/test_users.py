@@ -50,19 +50,24 @@ def told(answer: Answer, *, rate: float = 200, seconds: float = 1.0, timeout_s: 
 
 
 def timed(
-    answer: Answer, *, rate: float = 200, seconds: float = 1.0, timeout_s: float = 5.0, enough: int = 0
+    answer: Answer, *, rate: float = 200, seconds: float = 1.0, timeout_s: float = 5.0, at_least: float = 0.0
 ) -> tuple[Told, float]:
-    """And the seconds that it really took: a busy machine comes back late, and is then waited for."""
+    """And the seconds that it really took: a busy machine comes back late.
+
+    Waits until it told of `at_least` requests a second: after a pause it catches up, one that is too slow never does.
+    """
 
     async def run() -> tuple[Told, float]:
         async with server(answer) as port:
             asking = Users(port, "/predict", rate=lambda: rate, rng=random.Random(1), timeout_s=timeout_s)
-            began = asyncio.get_running_loop().time()
+            clock = asyncio.get_running_loop().time
+            began = clock()
             task = asyncio.create_task(asking.run())
             await asyncio.sleep(seconds)
-            while asking.told.requests < enough:
+            while asking.told.requests < at_least * (clock() - began):
+                assert clock() - began < 30, asking.told
                 await asyncio.sleep(0.02)
-            seen = asking.told, asyncio.get_running_loop().time() - began
+            seen = asking.told, clock() - began
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             return seen
@@ -71,9 +76,8 @@ def timed(
 
 
 def test_it_sends_as_many_as_the_rate_says_over_kept_connections() -> None:
-    found, took = timed(always(GOOD), enough=180)
+    found, took = timed(always(GOOD), at_least=120)
     assert found.requests <= 260 * took
-    assert took < 10
     assert found.bad == 0
 
 

@@ -62,6 +62,11 @@ def test_the_rules_of_a_model_are_told_once_however_many_models_there_are() -> N
     assert routes(3) - routes(2) == routes(2) - routes(1)
 
 
+def test_every_path_of_a_model_begins_with_one_of_its_bases() -> None:
+    texts = [rule.path.text for rule in rules(iris(candidate=V2, weight=5).table)]
+    assert all(sum(text.startswith(base) for base in bases("iris")) == 1 for text in texts)
+
+
 def found(configuration: Resource, headers: Mapping[str, str]) -> str:
     """As Envoy does it: the longest beginning, then that list alone, in order."""
     [host] = configuration["virtual_hosts"]
@@ -108,8 +113,3 @@ def _matches(match: Mapping[str, Any], headers: Mapping[str, str]) -> bool:
     if "safe_regex" in match:
         return re.fullmatch(match["safe_regex"]["regex"], path) is not None
     return path == match["path"] if "path" in match else path.startswith(match["prefix"])
-
-
-def test_every_path_of_a_model_begins_with_one_of_its_bases() -> None:
-    texts = [rule.path.text for rule in rules(iris(candidate=V2, weight=5).table)]
-    assert all(sum(text.startswith(base) for base in bases("iris")) == 1 for text in texts)
