@@ -1,6 +1,6 @@
 """Asking the engine and waiting for its answer: what `rollback`, `approve`, `pause`, `resume` and `retry` share.
 
-They knock at the control plane's door (`control.door`) and know neither pydantic nor the store: an on-call's rollback
+They knock at the control plane's door (`control.action_socket`) and know neither pydantic nor the store: an on-call's rollback
 must not spend its time on imports.
 """
 

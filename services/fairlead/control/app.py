@@ -13,14 +13,14 @@ import uvicorn
 
 from fairlead.contracts.platform import Run
 from fairlead.contracts.prometheus import MetricSettings
-from fairlead.control import archive
+from fairlead.control import ledger_archive
+from fairlead.control.action_socket import Door
 from fairlead.control.answers import AnswerRings
 from fairlead.control.api import build_api
-from fairlead.control.door import Door
+from fairlead.control.desired_state import World
 from fairlead.control.endpoints import ReadyInstances
 from fairlead.control.loop import Loop
 from fairlead.control.smoke import GatewaySmoke
-from fairlead.control.world import World
 from fairlead.rollout.analysis.envoy_stats import EnvoyStats
 from fairlead.rollout.analysis.prometheus_stats import PrometheusStats
 from fairlead.rollout.ports import GatewayState
@@ -55,7 +55,7 @@ def run(ledger: Path, folder: Path, facts: Run) -> None:
         metrics=EnvoyStats(LOOPBACK, facts.admin_port),
         smoke=smoke,
         clock=lambda: datetime.now(UTC),
-        log=archive.write,
+        log=ledger_archive.write,
         answers=answers,
         history=history,
         replays=facts.metrics.source == "prometheus",

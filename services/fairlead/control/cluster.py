@@ -21,11 +21,11 @@ from fairlead.contracts.parsing import parse_yaml
 from fairlead.contracts.prometheus import MetricSettings
 from fairlead.control.answers import AnswerRings
 from fairlead.control.api import Reading, build_api
+from fairlead.control.desired_state import World
 from fairlead.control.endpoints import EndpointSource, ServiceNames
 from fairlead.control.loop import Changing, Loop
 from fairlead.control.metrics import Metrics
 from fairlead.control.smoke import GatewaySmoke
-from fairlead.control.world import World
 from fairlead.rollout.analysis.fleet_stats import FleetStats
 from fairlead.rollout.analysis.prometheus_stats import PrometheusStats
 from fairlead.rollout.ports import EngineStore, GatewayState

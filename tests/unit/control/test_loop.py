@@ -7,9 +7,9 @@ import pytest
 
 from fairlead import errors
 from fairlead.contracts.route import RouteSpec, Target, VersionSpec
+from fairlead.control.desired_state import World as Compiled
 from fairlead.control.endpoints import ReadyInstances
 from fairlead.control.loop import MEANWHILE_S, RESYNC_S, Loop
-from fairlead.control.world import World as Compiled
 from fairlead.routing.snapshot import Settings, Snapshot
 from fairlead.store.sqlite import SqliteStore
 

@@ -21,8 +21,8 @@ from fairlead.cli.ask import ask
 from fairlead.cli.options import Place
 from fairlead.contracts.action import ActionType, Outcome
 from fairlead.contracts.route import RouteSpec
+from fairlead.control.action_socket import MAX_BYTES, Door
 from fairlead.control.app import DOOR
-from fairlead.control.door import MAX_BYTES, Door
 from fairlead.store.sqlite import SqliteStore
 from support.repeating import repeating
 

@@ -7,19 +7,19 @@ from hypothesis import strategies as st
 
 from fairlead import logs
 from fairlead.contracts.base import canonical
-from fairlead.control import archive
+from fairlead.control import ledger_archive
 
 
 def logged(document: str) -> str:
     handler = logging.StreamHandler(stream := io.StringIO())
     handler.setFormatter(logs.JsonLines())
-    archive.logger.addHandler(handler)
-    archive.logger.setLevel("INFO")
+    ledger_archive.logger.addHandler(handler)
+    ledger_archive.logger.setLevel("INFO")
     try:
-        archive.write(document)
+        ledger_archive.write(document)
     finally:
-        archive.logger.removeHandler(handler)
-        archive.logger.setLevel("NOTSET")
+        ledger_archive.logger.removeHandler(handler)
+        ledger_archive.logger.setLevel("NOTSET")
     return stream.getvalue()
 
 
