@@ -21,8 +21,8 @@ from fairlead.control.endpoints import SERVICE_PORT, ServiceNames
 from fairlead.routing.compile import compile as compile_tables
 from fairlead.routing.envoy.sources import from_control_plane
 from fairlead.routing.publish.admin import AdminClient
-from fairlead.routing.publish.content import Desired, Order, Written, make_version
 from fairlead.routing.publish.publication import Shown
+from fairlead.routing.publish.resource_sets import Desired, Order, Written, make_version
 from fairlead.routing.snapshot import Routed, Settings
 from integration.routing.backends import running_backends
 from support import proof

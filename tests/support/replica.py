@@ -19,7 +19,7 @@ from fairlead.contracts.gateway import GatewaySite
 from fairlead.control.cluster import ControlPlane, serve
 from fairlead.control.endpoints import ReadyInstances
 from fairlead.routing.envoy.sources import from_control_plane
-from fairlead.routing.publish.log import last_refusal
+from fairlead.routing.publish.rejection_log import last_refusal
 from fairlead.routing.snapshot import Endpoint, Settings
 from fairlead.store.sqlite import SqliteStore
 from support.publications import InFolder

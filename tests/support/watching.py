@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from fairlead.routing.publish.admin import AdminClient
-from fairlead.routing.publish.content import KINDS, Kind, Order, order_of
+from fairlead.routing.publish.resource_sets import KINDS, Kind, Order, order_of
 from support.repeating import repeating
 
 

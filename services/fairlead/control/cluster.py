@@ -34,7 +34,7 @@ from fairlead.routing.envoy.sources import from_control_plane
 from fairlead.routing.publish.fleet import Fleet
 from fairlead.routing.publish.publication import Publications
 from fairlead.routing.publish.server import build_xds
-from fairlead.routing.publish.shelf import Shelf
+from fairlead.routing.publish.snapshot_cache import Shelf
 from fairlead.routing.publish.xds import XdsPublisher
 from fairlead.routing.snapshot import Endpoint, Settings
 

@@ -10,7 +10,7 @@ from fairlead import errors
 from fairlead.contracts.gateway import GatewaySite
 from fairlead.control.publications import KubeApi
 from fairlead.repeat import Repeated
-from fairlead.routing.publish.log import refusal_in
+from fairlead.routing.publish.rejection_log import refusal_in
 
 ADMIN_PORT = 9901
 EVERY_S = 2.0

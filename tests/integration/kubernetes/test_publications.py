@@ -9,8 +9,8 @@ import pytest
 from fairlead.control.gateways import GatewayPods
 from fairlead.control.publications import LOOK_S, ConfigMapPublications
 from fairlead.errors import Conflict
-from fairlead.routing.publish.content import Content, Order, Written, make_version
 from fairlead.routing.publish.publication import Publication, Shown
+from fairlead.routing.publish.resource_sets import Content, Order, Written, make_version
 from fairlead.store.kubernetes.api import Api
 from support.processes import wait_until
 

@@ -18,9 +18,9 @@ from fairlead.routing.compile import compile
 from fairlead.routing.envoy.bootstrap import rest_bootstrap
 from fairlead.routing.envoy.sources import from_control_plane
 from fairlead.routing.publish.fleet import Fleet
-from fairlead.routing.publish.log import last_refusal
+from fairlead.routing.publish.rejection_log import last_refusal
 from fairlead.routing.publish.server import build_xds
-from fairlead.routing.publish.shelf import Shelf
+from fairlead.routing.publish.snapshot_cache import Shelf
 from fairlead.routing.publish.xds import XdsPublisher
 from fairlead.routing.snapshot import Endpoint, Routed, Settings, Snapshot
 from integration.routing.edge import until

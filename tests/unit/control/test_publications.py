@@ -10,8 +10,8 @@ import pytest
 
 from fairlead.control.publications import LOOK_S, ConfigMapPublications
 from fairlead.errors import Conflict, Invalid, NotFound, Refused, Unavailable
-from fairlead.routing.publish.content import Content, Order, Written, make_version
 from fairlead.routing.publish.publication import Publication, Shown
+from fairlead.routing.publish.resource_sets import Content, Order, Written, make_version
 
 
 class OneNamespace:

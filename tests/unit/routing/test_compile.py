@@ -16,7 +16,7 @@ from fairlead.routing.check import check_snapshot, check_table
 from fairlead.routing.compile import Compiled, compile
 from fairlead.routing.envoy.checks import ready_checks
 from fairlead.routing.envoy.routes import revisions_in
-from fairlead.routing.publish.content import Content, Desired
+from fairlead.routing.publish.resource_sets import Content, Desired
 from fairlead.routing.references import members, named_by_routes, routes_in
 from fairlead.routing.snapshot import Endpoint, Routed
 from support.protos import parse

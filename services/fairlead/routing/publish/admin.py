@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fairlead.routing.envoy.proto import EDGE, MODELS
-from fairlead.routing.publish.content import KINDS, Kind
+from fairlead.routing.publish.resource_sets import KINDS, Kind
 
 _PREFIX: Mapping[Kind, str] = {
     "cds": "cluster_manager.cds",

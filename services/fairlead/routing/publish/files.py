@@ -12,12 +12,12 @@ from typing import Any
 
 from fairlead.routing.check import check_snapshot
 from fairlead.routing.envoy.sources import FILES
+from fairlead.routing.publish.acknowledgements import Ear
 from fairlead.routing.publish.admin import AdminClient
-from fairlead.routing.publish.content import KINDS, Content, Desired, Kind, Written
 from fairlead.routing.publish.gateway import Gateway, Programmed, Progress
-from fairlead.routing.publish.hearing import Ear
-from fairlead.routing.publish.log import last_refusal
 from fairlead.routing.publish.phases import Heard, Settled, State, Wait, Write, hear, plan, refusal, wish, wrote
+from fairlead.routing.publish.rejection_log import last_refusal
+from fairlead.routing.publish.resource_sets import KINDS, Content, Desired, Kind, Written
 from fairlead.routing.snapshot import Snapshot
 
 DRAIN_S = 10.0

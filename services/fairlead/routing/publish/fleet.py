@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from fairlead.contracts.gateway import GatewaySite
+from fairlead.routing.publish.acknowledgements import Ear
 from fairlead.routing.publish.admin import AdminClient, Sample
-from fairlead.routing.publish.content import Kind, Written
-from fairlead.routing.publish.hearing import Ear
 from fairlead.routing.publish.phases import Heard
+from fairlead.routing.publish.resource_sets import Kind, Written
 
 AT_ONCE = 8
 """Gateways asked at the same moment; more wait their turn."""

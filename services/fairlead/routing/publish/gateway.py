@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fairlead.routing.envoy.routes import revisions_in
-from fairlead.routing.publish.content import Written
+from fairlead.routing.publish.resource_sets import Written
 
 
 @dataclass(frozen=True, slots=True)

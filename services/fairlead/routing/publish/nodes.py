@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from fairlead.routing.publish.content import Kind
+from fairlead.routing.publish.resource_sets import Kind
 
 REMEMBERED = 1024
 RATE_PER_S = 40.0

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from fairlead.routing.publish.content import KINDS, Content, Desired, Kind, Order, Written, make_version
+from fairlead.routing.publish.resource_sets import KINDS, Content, Desired, Kind, Order, Written, make_version
 from fairlead.routing.references import with_members
 
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import orjson
 
 from fairlead.errors import Invalid
-from fairlead.routing.publish.content import Content, Kind, Order, Written, order_of
+from fairlead.routing.publish.resource_sets import Content, Kind, Order, Written, order_of
 
 REMEMBERED_REFUSALS = 16
 

@@ -20,10 +20,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from fairlead.routing.envoy.proto import CLUSTER, LISTENER, ROUTES
-from fairlead.routing.publish.content import Kind, Order, order_of
 from fairlead.routing.publish.nodes import Node, Nodes
 from fairlead.routing.publish.publication import Shown
-from fairlead.routing.publish.shelf import Shelf
+from fairlead.routing.publish.resource_sets import Kind, Order, order_of
+from fairlead.routing.publish.snapshot_cache import Shelf
 
 HOLD_S = 20.0
 """How long a question is held. Below Envoy's time limit for one (`sources.REQUEST_TIMEOUT_S`)."""

@@ -12,7 +12,6 @@ from dataclasses import replace
 
 from fairlead import errors
 from fairlead.routing.check import check_snapshot, check_succession
-from fairlead.routing.publish.content import Desired, Kind, Written, order_of
 from fairlead.routing.publish.fleet import Fleet
 from fairlead.routing.publish.gateway import Gateway, Programmed, Progress, revisions_of
 from fairlead.routing.publish.phases import (
@@ -29,7 +28,8 @@ from fairlead.routing.publish.phases import (
     wrote,
 )
 from fairlead.routing.publish.publication import Publication, Publications, Shown
-from fairlead.routing.publish.shelf import Shelf
+from fairlead.routing.publish.resource_sets import Desired, Kind, Written, order_of
+from fairlead.routing.publish.snapshot_cache import Shelf
 from fairlead.routing.snapshot import Snapshot
 
 DRAIN_S = 10.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from fairlead.routing.publish.content import KINDS, Content, Desired, Kind, Written
 from fairlead.routing.publish.phases import Action, Heard, Refusal, State, Write, hear, plan, renewed, wish, wrote
+from fairlead.routing.publish.resource_sets import KINDS, Content, Desired, Kind, Written
 from fairlead.routing.references import needed
 from fairlead.routing.snapshot import Resource
 

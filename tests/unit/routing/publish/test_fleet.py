@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 from fairlead.contracts.gateway import GatewaySite
 from fairlead.routing.publish.admin import AdminClient, Sample
-from fairlead.routing.publish.content import KINDS, Kind
 from fairlead.routing.publish.fleet import LOST_AFTER_S, Fleet
+from fairlead.routing.publish.resource_sets import KINDS, Kind
 
 
 class Page(AdminClient):

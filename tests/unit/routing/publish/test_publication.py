@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.errors import Invalid
-from fairlead.routing.publish.content import KINDS, NOTHING, Content, Order, Written, make_version, order_of
 from fairlead.routing.publish.publication import Publication, Shown
+from fairlead.routing.publish.resource_sets import KINDS, NOTHING, Content, Order, Written, make_version, order_of
 
 # Larger numbers are texts in proto JSON.
 numbers = st.integers(-(2**53), 2**53)

@@ -9,11 +9,11 @@ import httpx
 import pytest
 
 from fairlead.routing.publish import server
-from fairlead.routing.publish.content import Content, Order, Written, make_version
 from fairlead.routing.publish.nodes import AGAIN_AFTER_S, BURST, GIVEN_AT_MOST, RATE_PER_S, Node, Nodes
 from fairlead.routing.publish.publication import Shown
+from fairlead.routing.publish.resource_sets import Content, Order, Written, make_version
 from fairlead.routing.publish.server import LARGEST_QUESTION, build_xds
-from fairlead.routing.publish.shelf import Shelf
+from fairlead.routing.publish.snapshot_cache import Shelf
 
 HOLD_S = 0.2
 

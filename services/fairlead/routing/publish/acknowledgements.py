@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from fairlead.routing.publish.admin import Sample
-from fairlead.routing.publish.content import KINDS, Kind, Written
 from fairlead.routing.publish.phases import Heard, Refusal
+from fairlead.routing.publish.resource_sets import KINDS, Kind, Written
 
 PATIENCE_S = 1.0
 """How long a writing may be unused while rejections grow, where counting writings is not possible: after a restart."""

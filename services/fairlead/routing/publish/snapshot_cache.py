@@ -6,8 +6,8 @@ import asyncio
 import threading
 from collections.abc import Callable, Mapping
 
-from fairlead.routing.publish.content import Kind, Order
 from fairlead.routing.publish.publication import Shown
+from fairlead.routing.publish.resource_sets import Kind, Order
 
 
 class Shelf:

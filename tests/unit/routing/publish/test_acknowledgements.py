@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from fairlead.routing.publish.acknowledgements import PATIENCE_S, Ear
 from fairlead.routing.publish.admin import Sample
-from fairlead.routing.publish.content import KINDS, Content, Kind, Order, Written, make_version
-from fairlead.routing.publish.hearing import PATIENCE_S, Ear
+from fairlead.routing.publish.resource_sets import KINDS, Content, Kind, Order, Written, make_version
 
 CONTENT = Content.of({"models": {"name": "models"}})
 
