@@ -13,7 +13,7 @@ from typing import Any
 from fairlead.contracts.answers import ShadowStatus
 from fairlead.contracts.revision import Cause, Phase, Revision
 from fairlead.serving.observe.answers import RECORD, Answers
-from fairlead.serving.observe.reading import Reader
+from fairlead.serving.observe.compared_fields import Reader
 from fairlead.serving.settings import Settings
 from support import proof
 from support.faults import classifiers

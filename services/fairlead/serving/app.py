@@ -15,22 +15,22 @@ import fairlead
 from fairlead import logs
 from fairlead.serving.formats import folder as folders
 from fairlead.serving.http import (
+    answers,
     api,
+    disconnects,
+    dispatch,
     docs,
     endpoint,
     exchange,
-    front,
+    fast_path,
     golden,
     health,
-    kept,
     predict,
-    presence,
     server,
-    short,
     v2,
 )
 from fairlead.serving.inference import contract, dataplane, lifecycle
-from fairlead.serving.observe import answers, metrics, reading
+from fairlead.serving.observe import answers, compared_fields, metrics
 from fairlead.serving.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -55,8 +55,8 @@ class App:
         # The three protocols, each one endpoint object.
         tensors = v2.OpenInference(terms, manifest)
         decoders = {"predict": predict.plain(terms), "v1": predict.kserve_v1(terms), "v2": tensors.decode}
-        watch = presence.Presence()
-        self.answers = answers.Answers(reading.Reader(served.answer_type), settings.answers_bytes)
+        watch = disconnects.Presence()
+        self.answers = answers.Answers(compared_fields.Reader(served.answer_type), settings.answers_bytes)
         endpoints = {
             name: endpoint.Endpoint(decode, self.plane, watch, settings.max_body_bytes, self.answers)
             for name, decode in decoders.items()
@@ -69,12 +69,12 @@ class App:
         self.api.include_router(api.router(operations))
         self.api.include_router(health.router(manifest, self.state, tensors, self.metrics, settings.service))
         self.api.include_router(golden.router(served.golden, manifest.rtol))
-        self.api.include_router(kept.router(self.answers))
+        self.api.include_router(answers.router(self.answers))
         self.api.include_router(docs.router(self.api))
 
         # A request meets these from the last line upwards: the envelope, then the front, then FastAPI.
         by_path = {path: operation for operation in operations for path in operation.paths}
-        self.front = front.Front(self.api, {path: operation.endpoint for path, operation in by_path.items()})
+        self.front = dispatch.Front(self.api, {path: operation.endpoint for path, operation in by_path.items()})
         self.envelope = exchange.Envelope(
             self.front,
             model=manifest.name,
@@ -84,7 +84,7 @@ class App:
             meter=self.metrics,
         )
         # What is all here when it is read skips the envelope's task; the server offers it.
-        self.short = short.Short(self.envelope, self.front)
+        self.short = fast_path.Short(self.envelope, self.front)
 
     async def __call__(self, scope: exchange.Scope, receive: exchange.Receive, send: exchange.Send) -> None:
         """Answer a request."""

@@ -19,8 +19,8 @@ from pydantic.errors import PydanticUserError
 from fairlead import errors
 from fairlead.contracts.manifest import Manifest
 from fairlead.model import Model
-from fairlead.serving.formats import artifact, folder, skew
-from fairlead.serving.inference import batching, calling, contract, warmup
+from fairlead.serving.formats import artifact, folder, version_skew
+from fairlead.serving.inference import batching, contract, model_calls, warmup
 
 Outcome = Literal["passed", "warned", "failed", "skipped"]
 
@@ -79,7 +79,7 @@ class Subject:
     @cached_property
     def compute(self) -> batching.Compute:
         """The function that the service calls with a batch."""
-        return calling.compute(self.model, self.terms)
+        return model_calls.compute(self.model, self.terms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +106,8 @@ def _libraries(subject: Subject) -> _Said:
     if not built_with:
         hint = "Name the libraries that the artifact depends on, with their versions, in `built_with`."
         return _Said("the manifest does not say what the artifact was built with", hint, "warned")
-    if problems := skew.skewed(built_with, skew.installed):
-        skew.check(subject.manifest)
+    if problems := version_skew.skewed(built_with, version_skew.installed):
+        version_skew.check(subject.manifest)
         return _Said("; ".join(problems.values()), "`version_skew: warn` lets it pass.", "warned")
     return _Said(", ".join(f"{library} {version}" for library, version in built_with.items()))
 
@@ -145,7 +145,7 @@ def _agree(part: str, declared: list[str], kind: type[BaseModel]) -> None:
 def _load(subject: Subject) -> _Said:
     begin = time.perf_counter()
     model = subject.model
-    calling.compute(model, subject.terms)  # raises where its class cannot be called with its row type
+    model_calls.compute(model, subject.terms)  # raises where its class cannot be called with its row type
     return _Said(f"{type(model).__name__} loaded in {time.perf_counter() - begin:.2f} s")
 
 

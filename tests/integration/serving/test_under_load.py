@@ -22,7 +22,7 @@ QUEUE_ROWS = 64
 ROUNDS = 20
 REJECTED = "fairlead_model_rejected_total"
 WATCHED_AFTER_S = 0.2
-"""A client is watched once it has waited for a moment (`http.presence`); with room for a busy machine."""
+"""A client is watched once it has waited for a moment (`http.disconnects`); with room for a busy machine."""
 _names = (f"row-{number}" for number in itertools.count())
 
 

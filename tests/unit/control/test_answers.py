@@ -18,7 +18,7 @@ from fairlead.contracts.route import VersionSpec
 from fairlead.control.answers import AT_A_TIME, DEAF_AFTER_S, SOONEST_S, AnswerRings
 from fairlead.rollout.ports import Heard, Site
 from fairlead.serving.observe.answers import PAGE, RECORD, Answers
-from fairlead.serving.observe.reading import Reader
+from fairlead.serving.observe.compared_fields import Reader
 from support.processes import free_port
 
 REF = VersionSpec().ref("1.0.0")

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from fairlead.serving import settings
-from fairlead.serving.inference import quota
+from fairlead.serving.inference import cpu_quota
 
 
 def command(
@@ -28,5 +28,5 @@ def command(
     chosen = settings.read(os.environ, host=host, port=port, threads=threads, drain_s=drain_s, log_level=log_level)
     # The numeric libraries read these once, when they are imported: so they are set first, and the service, which
     # imports them, is imported after.
-    os.environ.update(quota.environment(os.environ, quota.available(), chosen.threads, chosen.compute_threads))
+    os.environ.update(cpu_quota.environment(os.environ, cpu_quota.available(), chosen.threads, chosen.compute_threads))
     importlib.import_module("fairlead.serving.app").run(folder, chosen)

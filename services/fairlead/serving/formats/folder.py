@@ -15,7 +15,7 @@ from fairlead import errors
 from fairlead.contracts.manifest import Manifest
 from fairlead.contracts.parsing import parse_yaml
 from fairlead.model import Model
-from fairlead.serving.formats import artifact, base, declared, golden, skew
+from fairlead.serving.formats import artifact, base, declared, golden, version_skew
 from fairlead.serving.formats.entry import Code
 from fairlead.serving.formats.golden import GoldenRow
 from fairlead.serving.formats.joblib import Joblib
@@ -48,7 +48,7 @@ class Loaded:
 
     def start(self) -> Model[Any, Any]:
         """A model that is ready to answer. The digest is checked before a byte of the artifact is unpickled."""
-        skew.check(self.manifest)
+        version_skew.check(self.manifest)
         with self._artifact() as path, self.code.short_names():
             try:
                 model = self.model_class()

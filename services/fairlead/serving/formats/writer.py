@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from fairlead import errors
-from fairlead.serving.formats import artifact, golden, rows, skew
+from fairlead.serving.formats import artifact, golden, rows, version_skew
 from fairlead.serving.formats.folder import FORMATS, MANIFEST, Loaded, load_folder
 
 FILE_NAMES = {"sklearn": "model.joblib", "joblib": "model.joblib", "pickle": "model.pkl", "python": "model.bin"}
@@ -65,7 +65,7 @@ def _written_artifact(draft: Path, manifest: Mapping[str, Any], value: Any) -> d
 
 
 def _built_with(libraries: Iterable[str]) -> dict[str, Any]:
-    versions = {library: skew.installed(library) for library in libraries}
+    versions = {library: version_skew.installed(library) for library in libraries}
     if missing := [library for library, version in versions.items() if version is None]:
         raise errors.Invalid(f"built_with: {missing[0]} is not installed here; use its name on the Python index")
     return {"built_with": versions} if versions else {}

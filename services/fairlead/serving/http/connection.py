@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from fairlead.serving.http import corked, endpoint, exchange, problems, short
+from fairlead.serving.http import buffered_transport, endpoint, exchange, fast_path, problems
 
 MAX_HEAD_BYTES = 64 * 1024
 """Of request line and headers; Envoy's own limit is 60 KiB."""
@@ -24,8 +24,8 @@ class Connection(HttpToolsProtocol):
     """
 
     identity: ClassVar[Headers]
-    shortcut: ClassVar[short.Short]
-    cork: ClassVar[corked.Cork]
+    shortcut: ClassVar[fast_path.Short]
+    cork: ClassVar[buffered_transport.Cork]
     _waiting: tuple[RequestResponseCycle, Any] | None = None  # a request whose head has just ended
     _left: Callable[[], None] | None = None  # to call where the client leaves during the short way
     _idle_since: float | None = None
@@ -35,7 +35,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Write through one that sends head and body together."""
-        super().connection_made(corked.Corked(transport, self.loop, self.cork))
+        super().connection_made(buffered_transport.Corked(transport, self.loop, self.cork))
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; refuse a head that does not end."""
@@ -158,9 +158,9 @@ def _nothing() -> None:
     """The answer has been counted already."""
 
 
-def served(identity: Headers, shortcut: short.Short) -> type[Connection]:
+def served(identity: Headers, shortcut: fast_path.Short) -> type[Connection]:
     """The class for a server whose every answer has these headers; uvicorn wants a class, and makes the objects."""
-    parts = {"identity": identity, "shortcut": shortcut, "cork": corked.Cork()}
+    parts = {"identity": identity, "shortcut": shortcut, "cork": buffered_transport.Cork()}
     return type("Connection", (Connection,), parts)
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from fairlead.contracts.answers import RECORD
 from fairlead.serving.http import body as bodies
 from fairlead.serving.http import exchange, problems
-from fairlead.serving.http.presence import Presence
+from fairlead.serving.http.disconnects import Presence
 from fairlead.serving.inference.batching import Ticket
 from fairlead.serving.inference.dataplane import DataPlane
 from fairlead.serving.observe.answers import Answers

@@ -10,7 +10,7 @@ from types import FrameType
 import uvicorn
 
 from fairlead import errors
-from fairlead.serving.http import connection, exchange, short
+from fairlead.serving.http import connection, exchange, fast_path
 from fairlead.serving.inference.lifecycle import Lifecycle
 from fairlead.serving.settings import Settings
 
@@ -72,7 +72,7 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def server(app: exchange.Envelope, shortcut: short.Short, state: Lifecycle, settings: Settings) -> Server:
+def server(app: exchange.Envelope, shortcut: fast_path.Short, state: Lifecycle, settings: Settings) -> Server:
     """The server for an application and its short way, ready to run on a listening socket."""
     config = uvicorn.Config(
         app,

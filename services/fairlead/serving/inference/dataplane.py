@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from fairlead import errors
 from fairlead.contracts.manifest import Manifest
 from fairlead.model import Model
-from fairlead.serving.inference import batching, calling, contract, lifecycle, warmup, workers
+from fairlead.serving.inference import batching, contract, lifecycle, model_calls, warmup, workers
 from fairlead.serving.observe import metrics
 from fairlead.serving.settings import Settings
 
@@ -98,7 +98,7 @@ class DataPlane:
         try:
             model = self._served.start()
             loop.call_soon_threadsafe(self.state.enter, "warming", "the golden rows are being answered")
-            compute = calling.compute(model, self.terms)
+            compute = model_calls.compute(model, self.terms)
             manifest = self._served.manifest
             batchable = warmup.warm_up(
                 compute, self.terms, self._served.golden, rtol=manifest.rtol, max_rows=manifest.batching.max_rows

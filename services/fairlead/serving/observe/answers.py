@@ -15,7 +15,7 @@ from struct import Struct
 from typing import Any
 
 from fairlead.contracts.answers import Kept, Page, checksum, unnamed
-from fairlead.serving.observe.reading import Reader
+from fairlead.serving.observe.compared_fields import Reader
 
 RECORD = Struct("<16sdIHBx")
 """Id, score (NaN for none), the label's checksum, status, whether it is a copy and has a label: 32 bytes."""

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from fairlead.contracts.answers import Page, checksum, unnamed
 from fairlead.serving.app import App
 from fairlead.serving.observe.answers import MOST_CLASSES, MOST_LABELS, OTHER, PAGE, RECORD, Answers
-from fairlead.serving.observe.reading import Reader
+from fairlead.serving.observe.compared_fields import Reader
 from support.small_models import ask, ask_shortly, running
 
 ROOM = 8

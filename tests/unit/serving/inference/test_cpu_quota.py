@@ -1,6 +1,6 @@
 import pytest
 
-from fairlead.serving.inference import quota
+from fairlead.serving.inference import cpu_quota
 
 
 @pytest.mark.parametrize(
@@ -19,20 +19,20 @@ from fairlead.serving.inference import quota
     ],
 )
 def test_cpus_come_from_the_quota_and_never_exceed_what_is_visible(text: str, visible: int, expected: int) -> None:
-    assert quota.cpus(text, visible) == expected
+    assert cpu_quota.cpus(text, visible) == expected
 
 
 def test_every_library_is_told_its_share_of_the_cpus() -> None:
-    assert set(quota.environment({}, cpus=8, threads=2, compute_threads=None).values()) == {"4"}
-    assert set(quota.environment({}, cpus=1, threads=4, compute_threads=None).values()) == {"1"}
-    assert set(quota.environment({}, cpus=8, threads=2, compute_threads=3).values()) == {"3"}
+    assert set(cpu_quota.environment({}, cpus=8, threads=2, compute_threads=None).values()) == {"4"}
+    assert set(cpu_quota.environment({}, cpus=1, threads=4, compute_threads=None).values()) == {"1"}
+    assert set(cpu_quota.environment({}, cpus=8, threads=2, compute_threads=3).values()) == {"3"}
 
 
 def test_a_variable_that_somebody_has_set_is_left_alone() -> None:
-    told = quota.environment({"OMP_NUM_THREADS": "7"}, cpus=2, threads=1, compute_threads=None)
+    told = cpu_quota.environment({"OMP_NUM_THREADS": "7"}, cpus=2, threads=1, compute_threads=None)
     assert "OMP_NUM_THREADS" not in told
     assert told["OPENBLAS_NUM_THREADS"] == "2"
 
 
 def test_this_process_has_at_least_one_cpu() -> None:
-    assert quota.available() >= 1
+    assert cpu_quota.available() >= 1

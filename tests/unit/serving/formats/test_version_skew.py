@@ -7,7 +7,7 @@ import pytest
 
 from fairlead import errors
 from fairlead.contracts.manifest import Manifest
-from fairlead.serving.formats import skew
+from fairlead.serving.formats import version_skew
 
 HERE = {"scikit-learn": "1.9.1", "numpy": "2.4.6"}.get
 
@@ -18,30 +18,30 @@ def manifest(**fields: Any) -> Manifest:
 
 @pytest.mark.parametrize("built", ["1.9.1", "1.9.0", "1.9", "1.9.3rc1"])
 def test_another_patch_release_fits(built: str) -> None:
-    assert skew.skewed({"scikit-learn": built}, HERE) == {}
+    assert version_skew.skewed({"scikit-learn": built}, HERE) == {}
 
 
 @pytest.mark.parametrize("built", ["1.8.1", "1.10.0", "2.9.1"])
 def test_another_minor_or_major_release_does_not_and_both_are_named(built: str) -> None:
     told = f"built with scikit-learn {built}, but 1.9.1 is installed"
-    assert skew.skewed({"scikit-learn": built}, HERE) == {"scikit-learn": told}
+    assert version_skew.skewed({"scikit-learn": built}, HERE) == {"scikit-learn": told}
 
 
 def test_a_library_that_is_not_installed_is_named() -> None:
-    assert skew.skewed({"absent": "1.0"}, HERE) == {"absent": "built with absent 1.0, which is not installed"}
+    assert version_skew.skewed({"absent": "1.0"}, HERE) == {"absent": "built with absent 1.0, which is not installed"}
 
 
 def test_a_mismatch_is_refused_and_the_way_out_is_named() -> None:
     with pytest.raises(errors.Refused, match=r"m 1: built with pydantic 1\.0") as caught:
-        skew.check(manifest(built_with={"pydantic": "1.0"}))
+        version_skew.check(manifest(built_with={"pydantic": "1.0"}))
     assert "version_skew: warn" in (caught.value.hint or "")
 
 
 def test_the_way_out_lets_it_pass_with_a_warning_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        skew.check(manifest(built_with={"pydantic": "1.0"}, version_skew="warn"))
+        version_skew.check(manifest(built_with={"pydantic": "1.0"}, version_skew="warn"))
     assert "built with pydantic 1.0" in caplog.text
 
 
 def test_a_manifest_that_names_no_libraries_passes() -> None:
-    skew.check(manifest())
+    version_skew.check(manifest())

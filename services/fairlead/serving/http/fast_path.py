@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
-from fairlead.serving.http import endpoint, exchange, front
+from fairlead.serving.http import dispatch, endpoint, exchange
 from fairlead.serving.inference.batching import Ticket
 
 
@@ -33,9 +33,9 @@ class Reply(Protocol):
 class Short:
     """Takes predictions on the short way. Event loop only."""
 
-    def __init__(self, envelope: exchange.Envelope, front: front.Front) -> None:
+    def __init__(self, envelope: exchange.Envelope, front: dispatch.Front) -> None:
         self._envelope = envelope
-        self._front = front
+        self._front = dispatch
 
     def begin(self, scope: exchange.Scope, body: bytes, reply: Reply) -> Callable[[], None] | None:
         """Take a request whose body is all here; the function to call where its client leaves.

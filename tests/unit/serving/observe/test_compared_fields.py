@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field, create_model
 
-from fairlead.serving.observe.reading import LONGEST_LABEL, Reader, Seen
+from fairlead.serving.observe.compared_fields import LONGEST_LABEL, Reader, Seen
 
 
 class Colour(enum.Enum):
