@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from fairlead.rollout import analysis
-from fairlead.rollout.analysis import several
+from fairlead.rollout.analysis import multiple_comparisons
 from fairlead.rollout.analysis.comparison import UNKNOWN, Margins
 from support import proof
 from support.kept import Row, Rows, digest_of
@@ -270,7 +270,7 @@ def _latency(plan: Plan, slower: float, rps: float, *, median_s: float = 0.04) -
     """Whoever is given a candidate that is slower waits longer, every time: each of its requests is harmed."""
     counted = play_latency(Cell(rps, 0.002, 0.002), slower, BOUNDARIES, plan.rollouts, SEED, median_s=median_s)
     harmed, _ = rules.evidence(
-        counted, margins=Margins(), shares=(SHARE,), advance=several.advance_latency, prior=UNKNOWN
+        counted, margins=Margins(), shares=(SHARE,), advance=multiple_comparisons.advance_latency, prior=UNKNOWN
     )
     return outcome(OURS, harmed[SHARE], counted, float(slower > 1)).to_json()
 
@@ -278,7 +278,12 @@ def _latency(plan: Plan, slower: float, rps: float, *, median_s: float = 0.04) -
 def _classes(plan: Plan, mix: Floats, rps: float) -> Row:
     counted = play_classes(Cell(rps, 0.002, 0.002), MIX, mix, plan.rollouts, SEED)
     harmed, _ = rules.evidence(
-        counted, margins=Margins(floor=0.05), shares=(SHARE,), advance=several.advance_classes, prior=UNKNOWN, width=2
+        counted,
+        margins=Margins(floor=0.05),
+        shares=(SHARE,),
+        advance=multiple_comparisons.advance_classes,
+        prior=UNKNOWN,
+        width=2,
     )
     return outcome(OURS, harmed[SHARE], counted, float(np.abs(mix - MIX).sum() / 2)).to_json()
 

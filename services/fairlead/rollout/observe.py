@@ -1,6 +1,6 @@
 """Looking: instances, gateways, golden rows and counters become one frozen observation per route.
 
-Nothing is remembered between two looks but the raw counters (`analysis.cuts`) and what was read from the ledger.
+Nothing is remembered between two looks but the raw counters (`analysis.window_boundaries`) and what was read from the ledger.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from fairlead.rollout.ports import (
     Site,
     Smoke,
 )
-from fairlead.rollout.windows.attempt import Attempts
-from fairlead.rollout.windows.counted import CountedWindows
-from fairlead.rollout.windows.paired import PairedWindows
-from fairlead.rollout.windows.replayed import ReplayedWindows
-from fairlead.rollout.windows.settled import Settled, ask
+from fairlead.rollout.windows.attempt_history import Attempts
+from fairlead.rollout.windows.custom_metrics import Tallies
+from fairlead.rollout.windows.freshness import Settled, ask
+from fairlead.rollout.windows.from_answers import PairedWindows
+from fairlead.rollout.windows.from_counters import CountedWindows
+from fairlead.rollout.windows.from_prometheus import ReplayedWindows
+from fairlead.rollout.windows.observed_time import Watch
 from fairlead.rollout.windows.source import Asked, Source
-from fairlead.rollout.windows.tallies import Tallies
-from fairlead.rollout.windows.watch import Watch
 
 LATE = 3
 """Two looks that are further apart than this many windows did not watch what was between them."""

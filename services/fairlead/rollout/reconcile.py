@@ -17,7 +17,7 @@ from fairlead.rollout import report
 from fairlead.rollout.act import act
 from fairlead.rollout.observe import Look, Observer
 from fairlead.rollout.policy.decide import decide
-from fairlead.rollout.policy.wanted import wanted
+from fairlead.rollout.policy.desired_instances import wanted
 from fairlead.rollout.ports import Answers, Clock, EngineStore, Gateways, History, MetricSource, Nobody, Smoke
 
 AT_ONCE = 8

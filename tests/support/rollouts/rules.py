@@ -12,7 +12,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from fairlead.rollout.analysis import comparison, several
+from fairlead.rollout.analysis import comparison, multiple_comparisons
 from fairlead.rollout.analysis.bets import Sample
 from fairlead.rollout.analysis.comparison import Comparison, Margins, Prior
 from support.rollouts.world import MINUTES, PER_MINUTE, WINDOWS, Counted, Floats
@@ -47,7 +47,11 @@ def evidence(
             counted.candidate_n[at], counted.candidate_bad[at], counted.stable_n[at], counted.stable_bad[at]
         )
         state = advance(state, sample, margins)
-        harm, safe = (several.log_harm(state), several.log_safe(state)) if parts else (state.log_harm, state.log_safe)
+        harm, safe = (
+            (multiple_comparisons.log_harm(state), multiple_comparisons.log_safe(state))
+            if parts
+            else (state.log_harm, state.log_safe)
+        )
         for share, first in harmed.items():
             first[(first == WINDOWS) & (harm >= -log(share * ALPHA))] = at
         proven[(proven == WINDOWS) & (safe >= -log(BETA))] = at

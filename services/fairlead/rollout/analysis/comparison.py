@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fairlead.rollout.analysis import clumps
+from fairlead.rollout.analysis import overdispersion
 from fairlead.rollout.analysis.bets import Floats, Sample, log_bet, log_mean
-from fairlead.rollout.analysis.memory import KEEP, pair, rate, remember
+from fairlead.rollout.analysis.decaying_rate import KEEP, pair, rate, remember
 
 LIFTS = np.array([0.0, 0.003, 0.01, 0.03, 0.10, 0.30, 0.80])
 """How much worse than allowed each bettor takes the candidate to be, in parts of what is left up to 1. The first keeps
@@ -134,8 +134,8 @@ def margin_of(baseline: ArrayLike, margins: Margins) -> Floats:
 
 def _worths(state: Comparison, sample: Sample, uneven: float) -> tuple[Floats, Floats]:
     """What a request of the candidate, and one of stable, is worth in this window."""
-    alike = clumps.correlation(state.spread, state.baseline, uneven)
-    return clumps.worth(sample.candidate_n, alike), clumps.worth(sample.stable_n, alike)
+    alike = overdispersion.correlation(state.spread, state.baseline, uneven)
+    return overdispersion.worth(sample.candidate_n, alike), overdispersion.worth(sample.stable_n, alike)
 
 
 def _remember(state: Comparison, sample: Sample) -> tuple[tuple[Floats, Floats], Floats]:
@@ -150,5 +150,5 @@ def _remember(state: Comparison, sample: Sample) -> tuple[tuple[Floats, Floats],
     seen = pair(sample.stable_bad, sample.stable_n)
     stable, is_over = remember(state.stable, seen, worth_s, assumed)
     says = (seen[..., 1] > 0) & (state.stable[..., 1] > state.prior.n) & ~is_over
-    more = clumps.said(sample.stable_n, sample.stable_bad, state.stable)
+    more = overdispersion.said(sample.stable_n, sample.stable_bad, state.stable)
     return (candidate, stable), np.where(says[..., None], KEEP * state.spread + more, state.spread)

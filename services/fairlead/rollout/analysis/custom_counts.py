@@ -14,7 +14,7 @@ from math import inf
 
 from fairlead.contracts.revision import Counts
 from fairlead.rollout.analysis.counts import Gap
-from fairlead.rollout.analysis.recall import keep_s
+from fairlead.rollout.analysis.scrape_alignment import keep_s
 from fairlead.rollout.ports import Series
 
 MORE_BAD_SHARE = 0.1

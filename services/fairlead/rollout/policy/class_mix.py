@@ -14,7 +14,7 @@ import numpy as np
 
 from fairlead.contracts.gates import GateSpec
 from fairlead.contracts.revision import Window
-from fairlead.rollout.analysis import comparison, several
+from fairlead.rollout.analysis import comparison, multiple_comparisons
 from fairlead.rollout.analysis.bets import Floats, Sample
 from fairlead.rollout.analysis.comparison import PARTS, Comparison, Margins
 
@@ -34,14 +34,14 @@ def weigh_classes(gate: GateSpec, state: State, window: Window) -> tuple[State, 
     before = _load(state)
     margins = Margins(floor=gate.shift, share=0.0, acceptable=gate.acceptable)
     taken = np.isin(np.arange(2 * PLACES) % PLACES, [*places.values(), OTHER])
-    after = _only(taken, before, several.advance_classes(before, sample, margins))
+    after = _only(taken, before, multiple_comparisons.advance_classes(before, sample, margins))
     bet = bool(places and candidate and stable and before.is_betting[taken].all())
     kept: dict[str, tuple[float, ...]] = {
         **{name: tuple(map(float, getattr(after, name).ravel())) for name in PARTS},
         **{f"{_CLASS}{name}": (float(at),) for name, at in _seated(places, stable, candidate).items()},
         "judged": (state.get("judged", (0.0,))[0] + bet,),
     }
-    return kept, float(several.log_harm(after)), float(after.log_safe[taken].min())
+    return kept, float(multiple_comparisons.log_harm(after)), float(after.log_safe[taken].min())
 
 
 def _placed(counts: Mapping[str, int], places: Mapping[str, int]) -> Floats:

@@ -11,11 +11,11 @@ from fairlead.contracts.action import Action, Outcome
 from fairlead.contracts.base import format_duration
 from fairlead.contracts.revision import Check, Phase, Revision, Verdict
 from fairlead.contracts.route import Route
-from fairlead.rollout.policy import drafts, gates, requests, steps
-from fairlead.rollout.policy.drafts import By
+from fairlead.rollout.policy import gates, steps, transitions
 from fairlead.rollout.policy.gates import Judged
 from fairlead.rollout.policy.observation import Decision, Finished, Observation
 from fairlead.rollout.policy.situation import Situation
+from fairlead.rollout.policy.transitions import By
 
 
 def decide(route: Route, head: Revision | None, observation: Observation, actions: Sequence[Action]) -> Decision:
@@ -24,7 +24,7 @@ def decide(route: Route, head: Revision | None, observation: Observation, action
     `actions` must have been read after `head`. Then an action that was carried out is either finished or named by
     the head, because nobody appends on top of an action before saying that it is finished.
     """
-    finished, pending = requests.settle(head, observation, actions)
+    finished, pending = actions.settle(head, observation, actions)
     if head is None:
         return _first(route, observation, finished, pending)
     situation = Situation(route, head, observation)
@@ -32,7 +32,7 @@ def decide(route: Route, head: Revision | None, observation: Observation, action
     if asked is not None:
         return Decision(asked, tuple(finished))
     for action in pending:
-        answer = requests.answer(situation, action)
+        answer = actions.answer(situation, action)
         if isinstance(answer, Revision):
             return Decision(answer, tuple(finished))
         finished.append(Finished(action.name, answer.outcome, answer.message))
@@ -54,7 +54,7 @@ def _first(route: Route, observation: Observation, finished: list[Finished], pen
         check = Check(gate="ready", verdict=Verdict.INCONCLUSIVE, reason=why)
         return Decision(None, done, why, (check,))
     check = Check(gate="ready", verdict=Verdict.PASS, reason=f"{target} is ready", numbers={"ready": count})
-    return Decision(drafts.created(route, observation, (check,)), done)
+    return Decision(transitions.created(route, observation, (check,)), done)
 
 
 def _target(situation: Situation) -> Revision | None:
@@ -63,17 +63,17 @@ def _target(situation: Situation) -> Revision | None:
     if situation.candidate == wanted:
         return None
     if wanted != situation.stable and rejected is None:
-        return drafts.released(situation, By.user(situation.route))
+        return transitions.released(situation, By.user(situation.route))
     if situation.candidate is None and situation.head.state.target == wanted:
         return None
     if rejected is not None and wanted != situation.stable:
-        return drafts.withdrawn(situation, f"{wanted} is asked for again, and was rejected: {rejected.reason}")
-    return drafts.withdrawn(situation, f"the target is {wanted} again")
+        return transitions.withdrawn(situation, f"{wanted} is asked for again, and was rejected: {rejected.reason}")
+    return transitions.withdrawn(situation, f"the target is {wanted} again")
 
 
 def _progress(situation: Situation, finished: tuple[Finished, ...]) -> Decision:
     """Falls first, then what the spec changed, then rises."""
-    refreshed = drafts.refreshed(situation)
+    refreshed = transitions.refreshed(situation)
     if situation.candidate is None:
         return Decision(refreshed, finished, _at_rest(situation))
     judged = gates.judge(situation)
@@ -82,15 +82,15 @@ def _progress(situation: Situation, finished: tuple[Finished, ...]) -> Decision:
     waiting = _waiting(situation, judged)
     if failed is not None and not situation.head.state.paused and not _halted(situation):
         why = f"{failed.gate}: {failed.reason}"
-        return Decision(drafts.rolled_back(situation, why, checks), finished, checks=checks)
+        return Decision(transitions.rolled_back(situation, why, checks), finished, checks=checks)
     if refreshed is not None or waiting:
         return Decision(refreshed, finished, waiting, checks)
     shadow = situation.strategy.shadow
     if shadow is not None and situation.head.state.phase is Phase.PREPARING:
-        return Decision(drafts.shadowed(situation, shadow.share, checks), finished, checks=checks)
+        return Decision(transitions.shadowed(situation, shadow.share, checks), finished, checks=checks)
     if steps.is_last(situation.strategy.steps, situation.weight):
-        return Decision(drafts.promoted(situation, checks), finished, checks=checks)
-    return Decision(drafts.stepped(situation, checks), finished, checks=checks)
+        return Decision(transitions.promoted(situation, checks), finished, checks=checks)
+    return Decision(transitions.stepped(situation, checks), finished, checks=checks)
 
 
 def _failed_guard(judged: Sequence[Judged]) -> Check | None:

@@ -16,7 +16,7 @@ from fairlead.contracts.gates import GateSpec, is_custom, is_evidence
 from fairlead.contracts.latency import GRID_MS
 from fairlead.contracts.revision import Arms, GateEvidence, Histograms, Window
 from fairlead.contracts.route import Strategy
-from fairlead.rollout.analysis import comparison, limit, several
+from fairlead.rollout.analysis import comparison, multiple_comparisons, one_sample
 from fairlead.rollout.analysis.bets import Sample
 from fairlead.rollout.analysis.comparison import PARTS, Comparison, Margins, Prior
 from fairlead.rollout.policy.class_mix import weigh_classes
@@ -154,9 +154,13 @@ def _latency(gate: GateSpec, state: State, window: Window) -> tuple[State, float
         for histogram in (window.latency.candidate or NOBODY, window.latency.stable)
     )
     before = _load(state, (len(at),), comparison.UNKNOWN)
-    after = several.advance_latency(before, Sample(n_c, x_c, n_s, x_s), _margins(gate))
+    after = multiple_comparisons.advance_latency(before, Sample(n_c, x_c, n_s, x_s), _margins(gate))
     judged = state.get("judged", (0.0,))[0] + bool(n_c and n_s and before.is_betting.all())
-    return {**_dump(after), "judged": (judged,)}, float(several.log_harm(after)), float(several.log_safe(after))
+    return (
+        {**_dump(after), "judged": (judged,)},
+        float(multiple_comparisons.log_harm(after)),
+        float(multiple_comparisons.log_safe(after)),
+    )
 
 
 def _starved(gate: GateSpec, state: State, window: Window) -> tuple[State, float, float]:
@@ -170,13 +174,13 @@ def _starved(gate: GateSpec, state: State, window: Window) -> tuple[State, float
         hits, n = hits + (elsewhere > gate.starved_share * assigned), n + 1
         seconds = assigned = elsewhere = 0.0
     after = {"stretches": (hits, n), "open": (seconds, assigned, elsewhere)}
-    return after, float(limit.log_harm(hits, n, gate.chance)), float(limit.log_safe(hits, n, gate.chance))
+    return after, float(one_sample.log_harm(hits, n, gate.chance)), float(one_sample.log_safe(hits, n, gate.chance))
 
 
 def _agreement(gate: GateSpec, state: State, window: Window) -> tuple[State, float, float]:
     differ, n = state.get("pairs", (0.0, 0.0))
     differ, n = differ + window.pairs.differ, n + window.pairs.n
-    harm, safe = (each(differ, n, gate.max_disagreement) for each in (limit.log_harm, limit.log_safe))
+    harm, safe = (each(differ, n, gate.max_disagreement) for each in (one_sample.log_harm, one_sample.log_safe))
     return {"pairs": (differ, n), "judged": (n,)}, float(harm), float(safe)
 
 
@@ -188,7 +192,7 @@ def _custom(gate: GateSpec, state: State, window: Window) -> tuple[State, float,
         after, harm, safe = _compared(gate, {name: one for name, one in state.items() if name != "judged"}, arms)
         return {**after, "judged": judged}, harm, safe
     bad, n = (a + b for a, b in zip(state.get("seen", (0.0, 0.0)), (arms.candidate.bad, arms.candidate.n), strict=True))
-    harm, safe = (float(side(bad, n, gate.limit)) for side in (limit.log_harm, limit.log_safe))
+    harm, safe = (float(side(bad, n, gate.limit)) for side in (one_sample.log_harm, one_sample.log_safe))
     return {"seen": (bad, n), "judged": judged}, harm, safe
 
 

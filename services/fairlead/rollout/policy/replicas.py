@@ -14,8 +14,8 @@ from math import ceil
 from fairlead.contracts.instance import Instance
 from fairlead.contracts.revision import Phase, Revision
 from fairlead.contracts.route import TOTAL_WEIGHT, Route, VersionRef
+from fairlead.rollout.policy.desired_instances import within_rollback_window
 from fairlead.rollout.policy.steps import next_weight, percent
-from fairlead.rollout.policy.wanted import within_rollback_window
 
 
 @dataclass(frozen=True, slots=True)

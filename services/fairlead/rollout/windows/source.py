@@ -13,8 +13,8 @@ from typing import Protocol
 
 from fairlead.contracts.revision import Revision, Window
 from fairlead.contracts.route import Route
-from fairlead.rollout.windows.attempt import Stretch
-from fairlead.rollout.windows.settled import Settled
+from fairlead.rollout.windows.attempt_history import Stretch
+from fairlead.rollout.windows.freshness import Settled
 
 
 @dataclass(frozen=True, slots=True)

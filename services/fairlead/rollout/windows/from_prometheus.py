@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 from fairlead.contracts.revision import Histograms, Revision, Window
 from fairlead.errors import Unavailable
 from fairlead.rollout.analysis.counts import Counted, Gap, count
-from fairlead.rollout.analysis.cuts import Cut
-from fairlead.rollout.analysis.recall import BEHIND_S, REPLAYED_S, SETTLE_S, cuts, ends, keep_s
+from fairlead.rollout.analysis.scrape_alignment import BEHIND_S, REPLAYED_S, SETTLE_S, cuts, ends, keep_s
+from fairlead.rollout.analysis.window_boundaries import Cut
 from fairlead.rollout.ports import History
-from fairlead.rollout.windows.attempt import Stretch
-from fairlead.rollout.windows.settled import NEAR, set_back
+from fairlead.rollout.windows.attempt_history import Stretch
+from fairlead.rollout.windows.freshness import NEAR, set_back
 from fairlead.rollout.windows.source import Asked
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.rollout.analysis.cuts import Cut, Cutter
+from fairlead.rollout.analysis.window_boundaries import Cut, Cutter
 from fairlead.rollout.ports import Reading
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from fairlead.rollout.analysis import clumps
+from fairlead.rollout.analysis import overdispersion
 from fairlead.rollout.analysis.bets import Sample
 from fairlead.rollout.analysis.comparison import Comparison, Margins, advance, fresh
 
@@ -36,22 +36,22 @@ def watched(variation: float, mean: float = 0.05, *, n: int = 900, windows: int 
 
 
 def worth_of(state: Comparison, n: int) -> NDArray[np.float64]:
-    return clumps.worth(n, clumps.correlation(state.spread, state.baseline, state.prior.uneven))
+    return overdispersion.worth(n, overdispersion.correlation(state.spread, state.baseline, state.prior.uneven))
 
 
 @given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6), st.floats(0, 1e3), sizes, rates, st.floats(0, 10))
 def test_a_request_is_never_worth_more_than_one_nor_nothing(
     uneven: float, alike: float, much: float, n: int, rate: float, assumed: float
 ) -> None:
-    correlation = clumps.correlation(np.array([uneven, alike, much]), np.array(rate), assumed)
-    assert 0 < clumps.worth(n, correlation) <= 1
+    correlation = overdispersion.correlation(np.array([uneven, alike, much]), np.array(rate), assumed)
+    assert 0 < overdispersion.worth(n, correlation) <= 1
 
 
 @given(sizes, rates, st.integers(1, 100_000), st.floats(0.001, 1))
 def test_what_a_window_says_is_finite_and_counts_as_one_window_at_most(
     n: int, share: float, remembered: int, rate: float
 ) -> None:
-    uneven, alike, much = clumps.said(n, round(n * share), np.array([rate * remembered, remembered]))
+    uneven, alike, much = overdispersion.said(n, round(n * share), np.array([rate * remembered, remembered]))
     assert np.isfinite([uneven, alike]).all()
     assert 0 <= much <= 1
 
@@ -59,7 +59,7 @@ def test_what_a_window_says_is_finite_and_counts_as_one_window_at_most(
 @pytest.mark.parametrize("variation", [0.0, 0.5, 1.0])
 def test_how_much_alike_requests_fail_is_learned_from_stable(variation: float) -> None:
     state = watched(variation)
-    alike = clumps.correlation(state.spread, state.baseline, 0.0)
+    alike = overdispersion.correlation(state.spread, state.baseline, 0.0)
     assert np.median(alike) == pytest.approx(0.05 * variation**2, rel=0.35, abs=0.001)
 
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from fairlead.rollout.analysis import several
+from fairlead.rollout.analysis import multiple_comparisons
 from fairlead.rollout.analysis.bets import Sample
 from fairlead.rollout.analysis.comparison import UNKNOWN, Margins, fresh, margin_of
 from support.rollouts import rules
@@ -20,22 +20,25 @@ ALPHA = 0.01
 def test_latency_at_several_boundaries_keeps_one_alpha(boundaries: tuple[float, ...]) -> None:
     """The boundaries of one histogram depend on each other as strongly as can be, and it does not matter."""
     rng, runs, bounds = np.random.default_rng(1), 500, np.array(boundaries)
-    state, peak = several.fresh_latency((runs, 3)), np.zeros(runs)
+    state, peak = multiple_comparisons.fresh_latency((runs, 3)), np.zeros(runs)
     for _ in range(40):
         arms = [rng.lognormal(math.log(0.04), 0.6, (runs, n)) for n in (10, 90)]
         slow = [(arm[..., None] > bounds).sum(axis=1) for arm in arms]
-        state = several.advance_latency(state, Sample(10, slow[0], 90, slow[1]), Margins())
-        peak = np.maximum(peak, several.log_harm(state))
+        state = multiple_comparisons.advance_latency(state, Sample(10, slow[0], 90, slow[1]), Margins())
+        peak = np.maximum(peak, multiple_comparisons.log_harm(state))
     assert np.mean(peak >= -math.log(ALPHA)) <= ALPHA
 
 
 def test_doubled_latency_is_found() -> None:
     rng, boundaries = np.random.default_rng(2), np.array([0.008, 0.032, 0.128, 0.512, 2.048])
-    state, windows = several.fresh_latency((5,)), 0
-    while several.log_harm(state) < -math.log(ALPHA):
+    state, windows = multiple_comparisons.fresh_latency((5,)), 0
+    while multiple_comparisons.log_harm(state) < -math.log(ALPHA):
         arms = [rng.lognormal(math.log(median), 0.6, n) for median, n in ((0.08, 10), (0.04, 90))]
         slow = [(arm[:, None] > boundaries).sum(axis=0) for arm in arms]
-        state, windows = several.advance_latency(state, Sample(10, slow[0], 90, slow[1]), Margins()), windows + 1
+        state, windows = (
+            multiple_comparisons.advance_latency(state, Sample(10, slow[0], 90, slow[1]), Margins()),
+            windows + 1,
+        )
     assert windows <= 12
 
 
@@ -43,12 +46,12 @@ def test_doubled_latency_is_found() -> None:
 def test_as_slow_as_the_margin_allows_is_found_in_at_most_alpha_of_all_rollouts(rate: float) -> None:
     """The worst the null allows, at boundaries that few, half or nearly all of stable's answers are slower than."""
     rng, runs = np.random.default_rng(4), 1000
-    state, peak = several.fresh_latency((runs, 1)), np.zeros(runs)
+    state, peak = multiple_comparisons.fresh_latency((runs, 1)), np.zeros(runs)
     for _ in range(80):
         n_c, n_s = rng.poisson(25, (runs, 1)), rng.poisson(225, (runs, 1))
         slow = rng.binomial(n_c, np.minimum(1.0, rate + margin_of(state.baseline, Margins()))), rng.binomial(n_s, rate)
-        state = several.advance_latency(state, Sample(n_c, slow[0], n_s, slow[1]), Margins())
-        peak = np.maximum(peak, several.log_harm(state))
+        state = multiple_comparisons.advance_latency(state, Sample(n_c, slow[0], n_s, slow[1]), Margins())
+        peak = np.maximum(peak, multiple_comparisons.log_harm(state))
     assert np.mean(peak >= -math.log(ALPHA)) <= ALPHA
 
 
@@ -59,25 +62,25 @@ def test_doubled_latency_is_found_in_a_minute_though_most_answers_are_slower_tha
     """50 requests/s, a tenth to the candidate, windows of 5 s, log-normal with sigma 0.6; a quarter of alpha."""
     counted = play_latency(Cell(50, 0, 0), 2.0, np.array([0.008, 0.016, 0.032, 0.064]), 200, seed=5, median_s=median_s)
     harmed, _ = rules.evidence(
-        counted, margins=Margins(), shares=(0.25,), advance=several.advance_latency, prior=UNKNOWN
+        counted, margins=Margins(), shares=(0.25,), advance=multiple_comparisons.advance_latency, prior=UNKNOWN
     )
     assert np.median(harmed[0.25] + 1) * WINDOW_S <= 60
 
 
 def test_nothing_is_bet_on_latency_before_stable_is_known() -> None:
-    state, all_slow = several.fresh_latency((1,)), Sample(5, np.array([5]), 20, np.array([0]))
+    state, all_slow = multiple_comparisons.fresh_latency((1,)), Sample(5, np.array([5]), 20, np.array([0]))
     for _ in range(3):
-        state = several.advance_latency(state, all_slow, Margins())
-        assert several.log_harm(state) == 0
-    assert several.log_harm(several.advance_latency(state, all_slow, Margins())) > 0
+        state = multiple_comparisons.advance_latency(state, all_slow, Margins())
+        assert multiple_comparisons.log_harm(state) == 0
+    assert multiple_comparisons.log_harm(multiple_comparisons.advance_latency(state, all_slow, Margins())) > 0
 
 
 def test_a_class_mix_that_moved_is_found_whichever_way() -> None:
     margins, shares = Margins(floor=0.05), (np.array([0.5, 0.3, 0.2]), np.array([0.5, 0.1, 0.4]))
     state = fresh((6,))
     for _ in range(40):
-        state = several.advance_classes(state, Sample(50, 50 * shares[1], 450, 450 * shares[0]), margins)
-    assert several.log_harm(state) >= -math.log(ALPHA)
+        state = multiple_comparisons.advance_classes(state, Sample(50, 50 * shares[1], 450, 450 * shares[0]), margins)
+    assert multiple_comparisons.log_harm(state) >= -math.log(ALPHA)
     moved = state.log_harm >= 0
     assert list(moved) == [False, False, True, False, True, False], "one became more frequent, one rarer"
 
@@ -91,13 +94,15 @@ def test_a_retrained_model_within_the_margin_is_no_drift(noise: float) -> None:
     for _ in range(40):
         counts = rng.multinomial(20, shifted, runs), rng.multinomial(180, base, runs)
         ns = np.full((runs, 3), 20), np.full((runs, 3), 180)
-        state = several.advance_classes(state, Sample(ns[0], counts[0], ns[1], counts[1]), margins)
-        peak = np.maximum(peak, several.log_harm(state))
+        state = multiple_comparisons.advance_classes(state, Sample(ns[0], counts[0], ns[1], counts[1]), margins)
+        peak = np.maximum(peak, multiple_comparisons.log_harm(state))
     assert np.mean(peak >= -math.log(ALPHA)) <= ALPHA
 
 
 def test_one_unsafe_boundary_makes_the_whole_unsafe() -> None:
-    state = several.fresh_latency((2,))
+    state = multiple_comparisons.fresh_latency((2,))
     for _ in range(40):
-        state = several.advance_latency(state, Sample(50, np.array([0, 25]), 450, np.array([0, 0])), Margins())
-    assert several.log_safe(state) < 0 < float(state.log_safe[0])
+        state = multiple_comparisons.advance_latency(
+            state, Sample(50, np.array([0, 25]), 450, np.array([0, 0])), Margins()
+        )
+    assert multiple_comparisons.log_safe(state) < 0 < float(state.log_safe[0])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.rollout.analysis.limit import log_harm, log_safe
+from fairlead.rollout.analysis.one_sample import log_harm, log_safe
 
 limits = st.floats(0.001, 0.9)
 

@@ -17,9 +17,9 @@ from fairlead.errors import Unavailable
 from fairlead.rollout.analysis.counts import Gap
 from fairlead.rollout.analysis.custom_counts import Asked as AskedFor
 from fairlead.rollout.analysis.custom_counts import NotYet, count
-from fairlead.rollout.analysis.recall import REPLAYED_S, keep_s
+from fairlead.rollout.analysis.scrape_alignment import REPLAYED_S, keep_s
 from fairlead.rollout.ports import History
-from fairlead.rollout.windows.settled import set_back
+from fairlead.rollout.windows.freshness import set_back
 from fairlead.rollout.windows.source import Asked
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from fairlead.contracts.action import Action, ActionType, Outcome
 from fairlead.contracts.revision import Phase, Revision
 from fairlead.contracts.route import VersionRef
-from fairlead.rollout.policy import drafts, steps
-from fairlead.rollout.policy.drafts import By
+from fairlead.rollout.policy import steps, transitions
 from fairlead.rollout.policy.observation import Finished, Observation
 from fairlead.rollout.policy.situation import Situation
+from fairlead.rollout.policy.transitions import By
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +66,13 @@ def _rollback(situation: Situation, action: Action) -> Answer:
             return Refusal(f"revision {situation.route.name}.{action.to_revision} is not in the ledger")
         to: VersionRef | None = named.table.stable
     elif situation.candidate is not None:
-        return drafts.returned(situation, By.action_of(action), to=situation.stable, restored_from=None)
+        return transitions.returned(situation, By.action_of(action), to=situation.stable, restored_from=None)
     else:
         to = situation.head.state.previous
     if to == situation.stable:
         if situation.candidate is None:
             return Refusal(f"{to} serves already")
-        return drafts.returned(situation, By.action_of(action), to=to, restored_from=action.to_revision)
+        return transitions.returned(situation, By.action_of(action), to=to, restored_from=action.to_revision)
     if to is None or (action.to_revision is None and situation.route.spec.wanted != situation.stable):
         return Refusal(_nothing_before(situation))
     return _return_to(situation, action, to)
@@ -86,7 +86,7 @@ def _return_to(situation: Situation, action: Action, to: VersionRef) -> Answer:
         how = "start it and try again" if situation.specified(to) else "put it back into `versions` first"
         return Refusal(f"{to} has no ready instance, going back to it would be an outage; {how}")
     source = action.to_revision if action.to_revision is not None else situation.head.state.previous_revision
-    return drafts.returned(situation, By.action_of(action), to=to, restored_from=source)
+    return transitions.returned(situation, By.action_of(action), to=to, restored_from=source)
 
 
 def _nothing_before(situation: Situation) -> str:
@@ -105,7 +105,7 @@ def _retry(situation: Situation, action: Action) -> Answer:
         return Refusal(f"{target} is not rejected: there is nothing to try again")
     if target == situation.stable:
         return Refusal(f"{target} serves already")
-    return drafts.released(situation, By.action_of(action))
+    return transitions.released(situation, By.action_of(action))
 
 
 def _approve(situation: Situation, action: Action) -> Answer:
@@ -118,13 +118,13 @@ def _approve(situation: Situation, action: Action) -> Answer:
     if situation.head.state.approved >= index:
         return Refusal(f"step {index + 1} is approved already")
     default = f"step {index + 1} of {len(plan)} is approved"
-    return drafts.noted(situation, By.action_of(action), default, approved=index)
+    return transitions.noted(situation, By.action_of(action), default, approved=index)
 
 
 def _pause(situation: Situation, action: Action) -> Answer:
     if situation.head.state.paused:
         return Refusal("it is paused already")
-    return drafts.noted(situation, By.action_of(action), "paused", paused=True)
+    return transitions.noted(situation, By.action_of(action), "paused", paused=True)
 
 
 def _resume(situation: Situation, action: Action) -> Answer:
@@ -134,7 +134,7 @@ def _resume(situation: Situation, action: Action) -> Answer:
     if situation.head.state.phase is Phase.PREPARING:
         # A deadline that passed during the pause must not end the attempt the moment it goes on.
         changes["entered_at"] = situation.observation.now
-    return drafts.noted(situation, By.action_of(action), "resumed", **changes)
+    return transitions.noted(situation, By.action_of(action), "resumed", **changes)
 
 
 _ANSWERS: Mapping[ActionType, Callable[[Situation, Action], Answer]] = {

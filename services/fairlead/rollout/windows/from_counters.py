@@ -1,6 +1,6 @@
 """Windows from the gateways' own counters: each ends at a look, and has what happened since the last one.
 
-The counters at the last end are in memory only (`analysis.cuts`). What nobody watched is a gap and no evidence.
+The counters at the last end are in memory only (`analysis.window_boundaries`). What nobody watched is a gap and no evidence.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import datetime
 from fairlead.contracts.revision import Histograms, Revision, Window
 from fairlead.contracts.table import Table
 from fairlead.rollout.analysis.counts import CHANGED, Counted, Gap, comparable, count
-from fairlead.rollout.analysis.cuts import Cut, Cutter
+from fairlead.rollout.analysis.window_boundaries import Cut, Cutter
 from fairlead.rollout.ports import MetricSource
 from fairlead.rollout.windows.source import Asked
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from math import ceil, floor
 
-from fairlead.rollout.analysis.cuts import Cut, Cutter
+from fairlead.rollout.analysis.window_boundaries import Cut, Cutter
 from fairlead.rollout.ports import Reading
 
 SETTLE_S = 2.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from fairlead.errors import Unavailable
-from fairlead.rollout.analysis.recall import SETTLE_S, SKEW_S
+from fairlead.rollout.analysis.scrape_alignment import SETTLE_S, SKEW_S
 from fairlead.rollout.ports import History
 
 NEAR = timedelta(seconds=SETTLE_S + SKEW_S)
