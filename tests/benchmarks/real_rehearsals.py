@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fairlead.rehearsal.shipped import ORDER
+from fairlead.rehearsal.scenario_files import ORDER
 from support import proof
 from support.platform import FAIRLEAD
 

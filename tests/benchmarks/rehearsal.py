@@ -11,7 +11,7 @@ from fairlead.contracts.revision import Cause
 from fairlead.contracts.route import Step, Strategy
 from fairlead.contracts.scenario import Behaviour as Behaves
 from fairlead.contracts.scenario import Expectation, Load, Outcome, Scenario
-from fairlead.rehearsal.rehearse import rehearse
+from fairlead.rehearsal.virtual.run import rehearse
 from support import proof
 from support.faults import folders
 from support.load.open_loop import OpenLoop

@@ -7,7 +7,7 @@ from pathlib import Path
 from fairlead.cli.picture import svg
 from fairlead.cli.picture.attempt import newest
 from fairlead.contracts.scenario import Scenario
-from fairlead.rehearsal.play import play
+from fairlead.rehearsal.virtual.simulation import play
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURE = ROOT / "tests" / "benchmarks" / "results" / "evidence.svg"

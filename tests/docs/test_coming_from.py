@@ -16,7 +16,7 @@ from fairlead.contracts.gates import GateName, GateSpec
 from fairlead.contracts.parsing import parse_yaml
 from fairlead.contracts.route import RouteSpec, Step, Sticky, Strategy, WarmUp
 from fairlead.contracts.scenario import Scenario
-from fairlead.rehearsal.rehearse import rehearse
+from fairlead.rehearsal.virtual.run import rehearse
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 ARGO, FLAGGER = DOCS / "from-argo-rollouts.md", DOCS / "from-flagger.md"

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from docs.tables import bare, table_below
 from fairlead.contracts.parsing import parse_yaml
 from fairlead.contracts.scenario import Behaviour, Event, Expectation, Outcome, Scenario
-from fairlead.rehearsal.rehearse import rehearse
+from fairlead.rehearsal.virtual.run import rehearse
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "rehearsal.md"
 FAULTS = get_args(get_args(Event.model_fields["fault"].annotation)[0])

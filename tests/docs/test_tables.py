@@ -10,7 +10,7 @@ from typing import get_args
 from pydantic.alias_generators import to_camel
 
 from docs.tables import bare, table_below
-from fairlead.cli import exits
+from fairlead.cli import exit_codes
 from fairlead.contracts import telemetry
 from fairlead.contracts.action import ActionType
 from fairlead.contracts.gates import GateName, GateSpec
@@ -77,10 +77,10 @@ def test_the_action_table_has_every_action() -> None:
 def test_the_exit_codes_of_wait_are_those_of_the_code() -> None:
     shown = {int(code): word for code, word, _ in table_below(ROLLOUTS, "Exit codes of `wait`")}
     assert shown == {
-        exits.OK: "promoted",
-        exits.ROLLED_BACK: "rolled back",
-        exits.HELD: "held",
-        exits.TIMED_OUT: "timed out",
+        exit_codes.OK: "promoted",
+        exit_codes.ROLLED_BACK: "rolled back",
+        exit_codes.HELD: "held",
+        exit_codes.TIMED_OUT: "timed out",
     }
 
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from e2e.size import FULL
-from fairlead.cli.exits import ROLLED_BACK
+from fairlead.cli.exit_codes import ROLLED_BACK
 from fairlead.contracts.gateway import Role
 from fairlead.contracts.revision import Cause, Revision
 from fairlead.control.gateways import ADMIN_PORT

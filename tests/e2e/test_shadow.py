@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from e2e.size import FULL, nobody_failed
-from fairlead.cli.exits import ROLLED_BACK
+from fairlead.cli.exit_codes import ROLLED_BACK
 from fairlead.contracts.revision import Cause, Phase, Revision
 from support.cluster.installed import MODEL, Installed
 from support.cluster.running import Cluster

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from fairlead import errors
-from fairlead.cli import extras
+from fairlead.cli import optional_modules
 from fairlead.cli.options import Place
 from fairlead.contracts.route import Route
 from fairlead.store.base import Store
@@ -44,7 +44,7 @@ class Connection:
             model,
             route.spec.model_copy(update={"target": target}),
             now=datetime.now(UTC),
-            actor=self.actor or extras.load("fairlead.cli.cluster").user_name(self.store),
+            actor=self.actor or optional_modules.load("fairlead.cli.cluster").user_name(self.store),
             reason=reason,
             annotations=route.annotations,
             expected=route.resource_version,
@@ -54,7 +54,7 @@ class Connection:
 def connect(place: Place) -> Connection:
     """The platform of this folder, or of a cluster. Raises Unavailable when there never was one."""
     if place.in_cluster:
-        cluster = extras.load("fairlead.cli.cluster")
+        cluster = optional_modules.load("fairlead.cli.cluster")
         found = cluster.open_store(place.context, place.namespace)
         # Who we are costs a request, and only a release needs it.
         return Connection(found, "", partial(cluster.insist_on_ours, found), look_s=1.0)

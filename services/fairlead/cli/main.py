@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from fairlead import errors
-from fairlead.cli import exits
+from fairlead.cli import exit_codes
 
 COMMANDS = {
     "up": "Run the platform on this machine, in the foreground.",
@@ -73,12 +73,12 @@ def root() -> None:
 
 
 def main() -> None:
-    """The entry point. Exit codes are listed in `cli.exits` and docs/cli.md."""
+    """The entry point. Exit codes are listed in `cli.exit_codes` and docs/cli.md."""
     try:
         app()
     except errors.FairleadError as error:
         _say(error)
-        sys.exit(exits.code_of(error))
+        sys.exit(exit_codes.code_of(error))
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:

@@ -1,5 +1,5 @@
-"""Rehearsals: the very engine, store and estimator over made-up gateways and versions, in virtual time.
+"""Rehearsals: a rollout policy is tested on a scenario before anything is released.
 
-Nothing outside the process is touched: no socket, no thread, no file, no clock. What is made up is made up below the
-engine's ports, and only there: no rule of the policy is written a second time.
+There are two stages. `virtual` runs the engine in virtual time, `live` runs a whole platform in real time. They share
+the scenario, its schedule, the judge and the report.
 """

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fairlead.contracts.base import format_duration
 from fairlead.contracts.route import TOTAL_WEIGHT
 from fairlead.contracts.scenario import Expectation
-from fairlead.rehearsal.play import Frame
+from fairlead.rehearsal.frames import Frame
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Looking: instances, gateways, golden rows and counters become one frozen observation per route.
 
-Nothing is remembered between two looks but the raw counters (`analysis.window_boundaries`) and what was read from the ledger.
+Nothing is kept from one tick to the next but the raw counters (`analysis.window_boundaries`) and what the ledger says.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import fairlead
 from fairlead import logs
 from fairlead.serving.formats import folder as folders
 from fairlead.serving.http import (
-    answers,
+    answer_records,
     api,
     disconnects,
     dispatch,
@@ -69,7 +69,7 @@ class App:
         self.api.include_router(api.router(operations))
         self.api.include_router(health.router(manifest, self.state, tensors, self.metrics, settings.service))
         self.api.include_router(golden.router(served.golden, manifest.rtol))
-        self.api.include_router(answers.router(self.answers))
+        self.api.include_router(answer_records.router(self.answers))
         self.api.include_router(docs.router(self.api))
 
         # A request meets these from the last line upwards: the envelope, then the front, then FastAPI.

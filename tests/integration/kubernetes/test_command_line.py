@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fairlead.cli import exits
+from fairlead.cli import exit_codes
 from fairlead.contracts.action import Outcome
 from fairlead.contracts.revision import Cause, Phase
 from fairlead.contracts.route import Target
@@ -84,7 +84,10 @@ def test_explain_answers_from_the_head(store: KubernetesStore, run: Run) -> None
 
 def test_wait_ends_when_the_target_serves(store: KubernetesStore, run: Run) -> None:
     done = run("wait", "iris", "--timeout", "5s")
-    assert (done.returncode, done.stdout) == (exits.OK, "iris: promoted: 1.0.0 serves everything, revision iris.1\n")
+    assert (done.returncode, done.stdout) == (
+        exit_codes.OK,
+        "iris: promoted: 1.0.0 serves everything, revision iris.1\n",
+    )
 
 
 @pytest.mark.parametrize("verb", ["rollback", "approve", "pause", "resume", "retry"])
@@ -104,7 +107,7 @@ def test_a_refused_action_is_a_refusal_with_the_engines_reason(store: Kubernetes
     wait_until(lambda: store.actions() != [], "the action is there")
     store.finish_action(store.actions()[0].name, Outcome.REFUSED, message="1.0.0 serves already")
     done = asked()
-    assert done.returncode == exits.REFUSED
+    assert done.returncode == exit_codes.REFUSED
     assert "1.0.0 serves already" in done.stderr
 
 
@@ -122,7 +125,7 @@ def test_a_release_of_a_route_that_helm_keeps_is_refused_with_the_line_to_change
     helm = {"annotations": {"meta.helm.sh/release-name": "iris"}, "labels": {"app.kubernetes.io/managed-by": "Helm"}}
     api.patch(ROUTES, namespace, "iris", {"metadata": helm})
     done = run("release", "iris", "1.1.0")
-    assert done.returncode == exits.REFUSED
+    assert done.returncode == exit_codes.REFUSED
     assert "-target: 1.0.0\n" in done.stderr
     assert "+target: 1.1.0\n" in done.stderr
     assert f"helm upgrade iris charts/model --namespace {namespace} --reuse-values --set target=1.1.0" in done.stderr
@@ -134,20 +137,20 @@ def test_a_release_of_a_route_that_argo_cd_keeps_is_refused(
 ) -> None:
     api.patch(ROUTES, namespace, "iris", {"metadata": {"annotations": {"argocd.argoproj.io/tracking-id": "x"}}})
     done = run("release", "iris", "1.1.0")
-    assert done.returncode == exits.REFUSED
+    assert done.returncode == exit_codes.REFUSED
     assert "kept by Argo CD" in done.stderr
 
 
 def test_without_a_namespace_or_context_a_folder_is_meant(run: Run) -> None:
     done = run("status", where=())
-    assert done.returncode == exits.UNAVAILABLE
+    assert done.returncode == exit_codes.UNAVAILABLE
     assert "there is no platform in" in done.stderr
     assert "--namespace" in done.stderr
 
 
 def test_a_context_that_is_not_there_is_named_with_those_that_are(run: Run) -> None:
     done = run("status", where=("--context", "prod"))
-    assert done.returncode == exits.NOT_FOUND
+    assert done.returncode == exit_codes.NOT_FOUND
     assert "no context 'prod'" in done.stderr
 
 

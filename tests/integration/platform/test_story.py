@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from fairlead.cli import exits
+from fairlead.cli import exit_codes
 from fairlead.contracts.revision import find_break
 from support.faults import folders
 from support.platform import DOUBLER, FAIRLEAD, Platform, doublers, running_platform
@@ -48,12 +48,12 @@ def test_a_release_is_promoted_step_by_step_and_the_ledger_tells_it(platform: Pl
 
 
 def test_after_a_promotion_one_command_goes_back(platform: Platform) -> None:
-    platform.command("retry", "doubler", expect=exits.REFUSED)
+    platform.command("retry", "doubler", expect=exit_codes.REFUSED)
     platform.command("rollback", "doubler", "--reason", "worse than before")
     assert predict(platform).headers["x-model-version"] == "1.0.0"
     assert platform.head("doubler").reason == "worse than before"
     # The target is still the version that was rolled back: it is remembered, and not tried again by itself.
-    platform.command("wait", "doubler", "--timeout", "5s", expect=exits.ROLLED_BACK)
+    platform.command("wait", "doubler", "--timeout", "5s", expect=exit_codes.ROLLED_BACK)
 
 
 def test_a_rolled_back_version_is_tried_again_only_on_request(platform: Platform) -> None:
@@ -64,7 +64,7 @@ def test_a_rolled_back_version_is_tried_again_only_on_request(platform: Platform
 def test_a_step_that_waits_for_a_person_waits_and_goes_on_when_approved(platform: Platform) -> None:
     platform.command("release", "careful", "1.1.0")
     platform.wait_for("careful", "the first step", weight=1000)
-    assert "held" in platform.command("wait", "careful", "--timeout", "20s", expect=exits.HELD)
+    assert "held" in platform.command("wait", "careful", "--timeout", "20s", expect=exit_codes.HELD)
     platform.command("approve", "careful", "--reason", "looks good")
     assert "promoted" in platform.command("wait", "careful", "--timeout", "20s")
 
@@ -74,7 +74,7 @@ def test_a_paused_rollout_keeps_its_weight_until_it_is_resumed(platform: Platfor
     platform.wait_for("patient", "the first step", weight=1000)
     platform.command("pause", "patient")
     platform.command("approve", "patient")
-    assert "paused" in platform.command("wait", "patient", "--timeout", "20s", expect=exits.HELD)
+    assert "paused" in platform.command("wait", "patient", "--timeout", "20s", expect=exit_codes.HELD)
     assert platform.head("patient").table.weight == 1000
     platform.command("resume", "patient")
     assert "promoted" in platform.command("wait", "patient", "--timeout", "20s")
@@ -85,7 +85,7 @@ def test_a_version_that_never_becomes_ready_gets_no_traffic(platform: Platform) 
     (broken / "model.py").write_text("raise RuntimeError('no such library')\n")
     platform.command("deploy", str(broken))
     platform.command("release", "patient", "9.0.0")
-    platform.command("wait", "patient", "--timeout", "2s", expect=exits.TIMED_OUT)
+    platform.command("wait", "patient", "--timeout", "2s", expect=exit_codes.TIMED_OUT)
     assert platform.head("patient").table.weight == 0
     assert "9.0.0 has no ready instance" in platform.command("status", "patient")
     platform.command("release", "patient", "1.1.0")
@@ -138,21 +138,21 @@ def test_every_revision_is_one_json_line_of_the_control_planes_log(platform: Pla
 
 def test_a_second_platform_in_the_same_folder_is_refused(platform: Platform) -> None:
     refused = subprocess.run([FAIRLEAD, "up"], cwd=platform.folder, capture_output=True, text=True)
-    assert refused.returncode == exits.CONFLICT
+    assert refused.returncode == exit_codes.CONFLICT
     assert "already runs" in refused.stderr
 
 
 def test_a_busy_port_is_named_with_the_flag_that_changes_it(platform: Platform, tmp_path: Path) -> None:
     port = platform.url.rpartition(":")[2]
     refused = subprocess.run([FAIRLEAD, "up", "--port", port], cwd=tmp_path, capture_output=True, text=True)
-    assert refused.returncode == exits.CONFLICT
+    assert refused.returncode == exit_codes.CONFLICT
     assert port in refused.stderr
     assert "--port" in refused.stderr
 
 
 def test_an_unknown_model_is_refused_by_every_command(platform: Platform) -> None:
     for command in ("status", "history", "rollback", "wait", "explain"):
-        platform.command(command, "rose", expect=exits.NOT_FOUND)
+        platform.command(command, "rose", expect=exit_codes.NOT_FOUND)
 
 
 def test_a_killed_supervisors_children_are_found_and_stopped(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from fairlead.cli import exits
+from fairlead.cli import exit_codes
 from integration.serving.sleeper import Sleeper
 from support import folders
 from support.processes import PATIENCE_S, Child, ProcessFailed, free_port, free_ports, wait_until
@@ -173,7 +173,7 @@ def busy_port() -> Iterator[int]:
 def test_a_busy_port_is_one_clear_sentence_and_the_documented_exit_code(doubler: Path, busy_port: int, by: str) -> None:
     flags, env = (["--port", str(busy_port)], None) if by == "--port" else ([], {"PORT": str(busy_port)})
     done = run("serve", str(doubler), *flags, env=env)
-    assert done.returncode == exits.CONFLICT
+    assert done.returncode == exit_codes.CONFLICT
     first, hint = done.stderr.splitlines()
     assert first == f"fairlead: cannot listen on {HOST}, port {busy_port}: Address already in use"
     assert "--port" in hint

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fairlead import errors
-from fairlead.cli import exits, main
+from fairlead.cli import exit_codes, main
 
 ROOT = Path(__file__).parents[3]
 VISIBLE = [name for name, says in main.COMMANDS.items() if says]
@@ -42,16 +42,16 @@ def test_every_command_explains_itself(name: str) -> None:
 
 def test_an_unknown_command_is_a_usage_error_without_a_traceback() -> None:
     answer = fairlead("rolback", "iris")
-    assert answer.returncode == exits.USAGE
+    assert answer.returncode == exit_codes.USAGE
     assert "Traceback" not in answer.stderr
 
 
 def test_a_rollback_pays_for_no_import_it_does_not_need(tmp_path: Path) -> None:
     command = [sys.executable, "-X", "importtime", "-m", "fairlead.cli.main", "rollback", "iris"]
     told = subprocess.run([*command, "--state", str(tmp_path)], capture_output=True, text=True)
-    assert told.returncode == exits.UNAVAILABLE  # it went all the way to the door
+    assert told.returncode == exit_codes.UNAVAILABLE  # it went all the way to the door
     loaded = {line.rpartition("|")[2].strip() for line in told.stderr.splitlines() if line.startswith("import time:")}
-    assert "fairlead.cli.ask" in loaded
+    assert "fairlead.cli.action_client" in loaded
     assert not loaded & {"pydantic", "sqlite3", "rich", "fastapi", "numpy", "kubernetes", "torch", "httpx", "asyncio"}
 
 
@@ -73,14 +73,14 @@ def test_a_cluster_without_the_client_installed_says_what_to_install(command: li
         text=True,
         env={**os.environ, **facts},
     )
-    assert done.returncode == exits.UNAVAILABLE, done.stderr
+    assert done.returncode == exit_codes.UNAVAILABLE, done.stderr
     assert "pip install 'fairlead[control]'" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_a_command_without_a_platform_says_how_to_start_one(tmp_path: Path) -> None:
     answer = fairlead("status", "--state", str(tmp_path / "none"))
-    assert answer.returncode == exits.UNAVAILABLE
+    assert answer.returncode == exit_codes.UNAVAILABLE
     assert "fairlead up" in answer.stderr
     assert "Traceback" not in answer.stderr
 
@@ -88,22 +88,22 @@ def test_a_command_without_a_platform_says_how_to_start_one(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (errors.ArtifactRejected("x"), exits.USAGE),
-        (errors.NotFound("x"), exits.NOT_FOUND),
-        (errors.Refused("x"), exits.REFUSED),
-        (errors.Conflict("x"), exits.CONFLICT),
-        (errors.NotReady("x"), exits.UNAVAILABLE),
-        (errors.FairleadError("x"), exits.FAILED),
+        (errors.ArtifactRejected("x"), exit_codes.USAGE),
+        (errors.NotFound("x"), exit_codes.NOT_FOUND),
+        (errors.Refused("x"), exit_codes.REFUSED),
+        (errors.Conflict("x"), exit_codes.CONFLICT),
+        (errors.NotReady("x"), exit_codes.UNAVAILABLE),
+        (errors.FairleadError("x"), exit_codes.FAILED),
     ],
 )
 def test_each_kind_of_error_has_its_exit_code(error: errors.FairleadError, code: int) -> None:
-    assert exits.code_of(error) == code
+    assert exit_codes.code_of(error) == code
 
 
 def test_the_page_lists_the_exit_codes_that_the_code_has() -> None:
     page = (ROOT / "docs/cli.md").read_text()
     listed = {int(code): meaning for code, meaning in re.findall(r"^\| (\d+) \| (.*) \|$", page, re.MULTILINE)}
-    assert listed == exits.MEANING
+    assert listed == exit_codes.MEANING
 
 
 def test_the_page_lists_the_commands_that_the_code_has() -> None:

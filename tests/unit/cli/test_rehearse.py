@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from fairlead import errors
-from fairlead.cli import exits
+from fairlead.cli import exit_codes
 from fairlead.cli.main import app
 
 SCENARIO = """
@@ -45,7 +45,7 @@ def told(result: Result) -> Any:
 
 def test_what_was_expected_and_held_ends_well(monkeypatch: pytest.MonkeyPatch, mine: Path) -> None:
     result = fairlead(monkeypatch, mine)
-    assert result.exit_code == exits.OK
+    assert result.exit_code == exit_codes.OK
     assert "candidate passed every step and is stable" in result.stdout
     assert result.stdout.endswith("mine: everything that was expected held\n")
 
@@ -53,7 +53,7 @@ def test_what_was_expected_and_held_ends_well(monkeypatch: pytest.MonkeyPatch, m
 def test_what_did_not_hold_is_told_with_what_was_seen(monkeypatch: pytest.MonkeyPatch, mine: Path) -> None:
     mine.write_text(SCENARIO + "  - {never: promoted}\n")
     result = fairlead(monkeypatch, mine)
-    assert result.exit_code == exits.FAILED
+    assert result.exit_code == exit_codes.FAILED
     assert "NO    always: not promoted" in result.stdout
     assert result.stdout.endswith("mine: not everything held\n")
 
@@ -61,14 +61,14 @@ def test_what_did_not_hold_is_told_with_what_was_seen(monkeypatch: pytest.Monkey
 def test_several_runs_are_shares_with_the_seeds_that_did_not_hold(monkeypatch: pytest.MonkeyPatch, mine: Path) -> None:
     mine.write_text(SCENARIO + "  - {never: promoted}\n")
     result = fairlead(monkeypatch, mine, "--runs", 2, "--seed", 40)
-    assert result.exit_code == exits.FAILED
+    assert result.exit_code == exit_codes.FAILED
     assert "2 of 2  by 1m: promoted" in result.stdout
     assert "seed 40, 41" in result.stdout
 
 
 def test_a_share_of_the_runs_can_be_enough(monkeypatch: pytest.MonkeyPatch, mine: Path) -> None:
     mine.write_text(SCENARIO + "  - {never: promoted}\n")
-    assert fairlead(monkeypatch, mine, "--least", "0").exit_code == exits.OK
+    assert fairlead(monkeypatch, mine, "--least", "0").exit_code == exit_codes.OK
 
 
 def test_json_has_every_run_with_weights_story_and_expectations(monkeypatch: pytest.MonkeyPatch, mine: Path) -> None:

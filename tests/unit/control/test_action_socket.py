@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from fairlead import errors
-from fairlead.cli.ask import ask
+from fairlead.cli.action_client import ask
 from fairlead.cli.options import Place
 from fairlead.contracts.action import ActionType, Outcome
 from fairlead.contracts.route import RouteSpec

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from fairlead.contracts.action import ActionType
 from fairlead.contracts.route import Step, Strategy
 from fairlead.contracts.scenario import Behaviour, Event, Expectation, Load, Outcome, Scenario
-from fairlead.rehearsal.play import Played, play
-from fairlead.rehearsal.rehearse import rehearse
+from fairlead.rehearsal.frames import Run
+from fairlead.rehearsal.virtual.run import rehearse
+from fairlead.rehearsal.virtual.simulation import play
 
 DURATION_S = 90.0
 WEIGHTS = (500, 2500, 5000)
@@ -54,7 +55,7 @@ def test_any_scenario_is_played_to_its_end_and_the_weight_rises_by_steps_alone(s
     assert_no_blame_without_a_failure(found)
 
 
-def assert_no_blame_without_a_failure(found: Played) -> None:
+def assert_no_blame_without_a_failure(found: Run) -> None:
     by_errors = any(frame.outcome is Outcome.ROLLED_BACK and frame.gate == "errors" for frame in found.frames)
     assert not by_errors or found.told.candidate_failed
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.contracts.scenario import Expectation, Outcome
+from fairlead.rehearsal.frames import Frame
 from fairlead.rehearsal.judge import Judged, judge
-from fairlead.rehearsal.play import Frame
 
 FRAMES = (
     Frame(0, 0, Outcome.HELD, "ready", "ready: candidate has no ready instance"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fairlead.contracts.parsing import parse
 from fairlead.contracts.scenario import Event, Expectation, Outcome, Scenario
 from fairlead.errors import Invalid
-from fairlead.rehearsal.shipped import find, shipped
+from fairlead.rehearsal.scenario_files import find, shipped
 
 
 def scenario(**changes: Any) -> Scenario:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from fairlead.cli import ask
+from fairlead.cli import action_client
 
-command = ask.command_for("approve", "Let the rollout take the step that waits for a person.")
+command = action_client.command_for("approve", "Let the rollout take the step that waits for a person.")

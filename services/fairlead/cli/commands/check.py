@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fairlead.cli import exits
+from fairlead.cli import exit_codes
 from fairlead.serving.check import Finding, check_folder, is_fit
 
 STYLES = {"passed": "green", "warned": "yellow", "failed": "bold red", "skipped": "dim"}
@@ -32,7 +32,7 @@ def command(
         print(json.dumps({"fit": is_fit(findings), "checks": [dataclasses.asdict(finding) for finding in findings]}))
     else:
         _show(folder, findings)
-    raise typer.Exit(exits.OK if is_fit(findings) else exits.FAILED)
+    raise typer.Exit(exit_codes.OK if is_fit(findings) else exit_codes.FAILED)
 
 
 def _show(folder: Path, findings: Sequence[Finding]) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from fairlead import logs
-from fairlead.cli import extras
+from fairlead.cli import optional_modules
 from fairlead.cli.options import DEFAULT_STATE, StateOption
 from fairlead.control import app, cluster
 from fairlead.local.state import StateFolder
@@ -23,7 +23,7 @@ def command(
     """Run the control plane of the platform in this folder, or with --cluster of the one in this namespace."""
     logs.configure("info")
     if in_cluster:
-        extras.load("fairlead.control.kubernetes").run(cluster.Facts.from_environment(os.environ))
+        optional_modules.load("fairlead.control.kubernetes").run(cluster.Facts.from_environment(os.environ))
         return
     folder = StateFolder(state)
     app.run(folder.ledger, folder.gateway, folder.running())

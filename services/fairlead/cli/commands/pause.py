@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from fairlead.cli import ask
+from fairlead.cli import action_client
 
-command = ask.command_for("pause", "Freeze the rollout's step and weight; traffic stays as it is.")
+command = action_client.command_for("pause", "Freeze the rollout's step and weight; traffic stays as it is.")

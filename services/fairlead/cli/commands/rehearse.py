@@ -12,15 +12,16 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, tr
 from rich.text import Text
 
 from fairlead import errors
-from fairlead.cli import exits
+from fairlead.cli import exit_codes
 from fairlead.cli.options import JsonOption
 from fairlead.cli.output import console, make_table, percent, print_json
 from fairlead.contracts.base import format_duration
 from fairlead.contracts.scenario import Scenario
-from fairlead.real.perform import perform
-from fairlead.rehearsal.play import TICK_S, Frame
-from fairlead.rehearsal.rehearse import Rehearsed, rehearse
-from fairlead.rehearsal.shipped import find, shipped, text_of
+from fairlead.rehearsal.frames import TICK_S, Frame
+from fairlead.rehearsal.live.run import perform
+from fairlead.rehearsal.result import Result
+from fairlead.rehearsal.scenario_files import find, shipped, text_of
+from fairlead.rehearsal.virtual.run import rehearse
 
 SEEDS_SHOWN = 8
 
@@ -74,10 +75,10 @@ def command(
         _show_many(wish, found)
     if not as_json:
         print(f"{wish.name}: {'everything that was expected held' if ended_well else 'not everything held'}")
-    raise typer.Exit(exits.OK if ended_well else exits.FAILED)
+    raise typer.Exit(exit_codes.OK if ended_well else exit_codes.FAILED)
 
 
-def _rehearsed(wish: Scenario, seeds: Sequence[int]) -> list[Rehearsed]:
+def _rehearsed(wish: Scenario, seeds: Sequence[int]) -> list[Result]:
     # On standard error, so that a pipe gets the answer alone; where nobody looks, nothing.
     told = Console(stderr=True)
     disabled = len(seeds) == 1 or not told.is_terminal
@@ -86,7 +87,7 @@ def _rehearsed(wish: Scenario, seeds: Sequence[int]) -> list[Rehearsed]:
     ]
 
 
-def _performed(wish: Scenario, seed: int, keep: Path | None, envoy: Path | None) -> Rehearsed:
+def _performed(wish: Scenario, seed: int, keep: Path | None, envoy: Path | None) -> Result:
     told = Console(stderr=True, highlight=False)
     told.print(f"{wish.name}: with real processes, in real time; at most {format_duration(wish.duration)}, and a start")
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
@@ -103,7 +104,7 @@ def _performed(wish: Scenario, seed: int, keep: Path | None, envoy: Path | None)
             raise
 
 
-def _held(found: Sequence[Rehearsed], at: int) -> float:
+def _held(found: Sequence[Result], at: int) -> float:
     return sum(run.judged[at].held for run in found) / len(found)
 
 
@@ -114,7 +115,7 @@ def _list(as_json: bool) -> None:
     console().print(make_table(("NAME", "WHAT IT SHOWS"), ((one.name, one.description) for one in shipped())))
 
 
-def _show(run: Rehearsed, wish: Scenario) -> None:
+def _show(run: Result, wish: Scenario) -> None:
     rows = ((format_duration(round(line.at_s)), percent(line.weight), line.what, line.why) for line in run.story)
     judged = (("yes" if one.held else "NO", str(one.expectation), one.seen) for one in run.judged)
     told = run.told
@@ -133,7 +134,7 @@ def _show(run: Rehearsed, wish: Scenario) -> None:
     console().print(Group(*shown, Text(counted)))
 
 
-def _show_many(wish: Scenario, found: Sequence[Rehearsed]) -> None:
+def _show_many(wish: Scenario, found: Sequence[Result]) -> None:
     def row(at: int) -> tuple[str, ...]:
         failed = [run for run in found if not run.judged[at].held]
         seeds = ", ".join(str(run.seed) for run in failed[:SEEDS_SHOWN]) + (", ..." if failed[SEEDS_SHOWN:] else "")

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from fairlead.cli import ask
+from fairlead.cli import action_client
 
-command = ask.command_for("resume", "Let a paused rollout go on.")
+command = action_client.command_for("resume", "Let a paused rollout go on.")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from fairlead import errors
-from fairlead.cli.ask import ask
+from fairlead.cli.action_client import ask
 from fairlead.cli.options import (
     DEFAULT_STATE,
     ContextOption,

@@ -10,7 +10,7 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from fairlead import errors
-from fairlead.cli import exits
+from fairlead.cli import exit_codes
 from fairlead.cli.connect import connect
 from fairlead.cli.options import DEFAULT_STATE, ContextOption, JsonOption, NamespaceOption, Place, StateOption
 from fairlead.cli.output import percent, print_json
@@ -61,7 +61,7 @@ def _wait(store: Store, model: str, timeout_s: float, look_s: float) -> End:
             return end
         if time.monotonic() > deadline:
             why = status.waiting if status and status.waiting else "the rollout goes on"
-            return End(exits.TIMED_OUT, "timed out", f"after {timeout_s:g} s; {why}")
+            return End(exit_codes.TIMED_OUT, "timed out", f"after {timeout_s:g} s; {why}")
         time.sleep(look_s)
 
 
@@ -71,12 +71,14 @@ def ended(route: Route, head: Revision | None, status: Status | None) -> End | N
         return None
     rejected = next((one for one in head.state.rejected if one.ref == route.spec.wanted), None)
     if rejected is not None and head.state.phase is Phase.STABLE:
-        return End(exits.ROLLED_BACK, "rolled back", f"{rejected.ref} in revision {head.id}: {rejected.reason}")
+        return End(exit_codes.ROLLED_BACK, "rolled back", f"{rejected.ref} in revision {head.id}: {rejected.reason}")
     if head.table.stable == route.spec.wanted and head.state.phase is Phase.STABLE:
-        return End(exits.OK, "promoted", f"{head.table.stable} serves everything, revision {head.id}")
+        return End(exit_codes.OK, "promoted", f"{head.table.stable} serves everything, revision {head.id}")
     progressing = status.condition("Progressing") if status and status.seq == head.seq else None
     if progressing is not None and progressing.reason in _HELD:
-        return End(exits.HELD, "held", f"at {percent(head.table.weight)}, revision {head.id}: {progressing.message}")
+        return End(
+            exit_codes.HELD, "held", f"at {percent(head.table.weight)}, revision {head.id}: {progressing.message}"
+        )
     return None
 
 

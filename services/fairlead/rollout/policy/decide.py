@@ -11,7 +11,7 @@ from fairlead.contracts.action import Action, Outcome
 from fairlead.contracts.base import format_duration
 from fairlead.contracts.revision import Check, Phase, Revision, Verdict
 from fairlead.contracts.route import Route
-from fairlead.rollout.policy import gates, steps, transitions
+from fairlead.rollout.policy import action_rules, gates, steps, transitions
 from fairlead.rollout.policy.gates import Judged
 from fairlead.rollout.policy.observation import Decision, Finished, Observation
 from fairlead.rollout.policy.situation import Situation
@@ -24,7 +24,7 @@ def decide(route: Route, head: Revision | None, observation: Observation, action
     `actions` must have been read after `head`. Then an action that was carried out is either finished or named by
     the head, because nobody appends on top of an action before saying that it is finished.
     """
-    finished, pending = actions.settle(head, observation, actions)
+    finished, pending = action_rules.settle(head, observation, actions)
     if head is None:
         return _first(route, observation, finished, pending)
     situation = Situation(route, head, observation)
@@ -32,7 +32,7 @@ def decide(route: Route, head: Revision | None, observation: Observation, action
     if asked is not None:
         return Decision(asked, tuple(finished))
     for action in pending:
-        answer = actions.answer(situation, action)
+        answer = action_rules.answer(situation, action)
         if isinstance(answer, Revision):
             return Decision(answer, tuple(finished))
         finished.append(Finished(action.name, answer.outcome, answer.message))

@@ -1,6 +1,7 @@
 """Windows from the gateways' own counters: each ends at a look, and has what happened since the last one.
 
-The counters at the last end are in memory only (`analysis.window_boundaries`). What nobody watched is a gap and no evidence.
+The counters of the last reading are in memory only (`analysis.window_boundaries`). Time without a reading is a gap, and
+no evidence.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class Short:
 
     def __init__(self, envelope: exchange.Envelope, front: dispatch.Front) -> None:
         self._envelope = envelope
-        self._front = dispatch
+        self._front = front
 
     def begin(self, scope: exchange.Scope, body: bytes, reply: Reply) -> Callable[[], None] | None:
         """Take a request whose body is all here; the function to call where its client leaves.

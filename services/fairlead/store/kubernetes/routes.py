@@ -10,7 +10,7 @@ from typing import Any
 from fairlead import errors
 from fairlead.contracts import labels
 from fairlead.contracts.route import Route, RouteSpec
-from fairlead.store import newer
+from fairlead.store import forward_compatibility
 from fairlead.store.kubernetes.kinds import ROUTES, Object, annotation, name_of, version_of
 from fairlead.store.kubernetes.session import ATTEMPTS, Session
 
@@ -166,7 +166,7 @@ def _route(found: Object, namespace: str, known: tuple[Object, Route] | None) ->
         actor=actor,
         reason=reason,
         annotations=annotations,
-        spec=newer.read(RouteSpec, found.get("spec") or {}, f"route {name_of(found)!r}"),
+        spec=forward_compatibility.read(RouteSpec, found.get("spec") or {}, f"route {name_of(found)!r}"),
     )
 
 

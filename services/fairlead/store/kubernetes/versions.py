@@ -2,7 +2,8 @@
 
 The charts make a version's objects, and only the cluster knows how many pods they want. So what is wanted here is what
 exists, and wanting less of it removes it: a version that left the spec, once nobody sends it anything any more. That
-is decided in `rollout.policy.desired_instances`; here it is held against the route once more, because a deletion is for good.
+is decided in `rollout.policy.desired_instances`. Here it is checked against the route once more, because a deletion
+cannot be undone.
 """
 
 from __future__ import annotations

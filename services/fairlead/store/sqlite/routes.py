@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from fairlead import errors
 from fairlead.contracts.route import Route, RouteSpec
-from fairlead.store import newer
+from fairlead.store import forward_compatibility
 from fairlead.store.sqlite import documents
 from fairlead.store.sqlite.database import Database
 
@@ -99,7 +99,7 @@ class SqliteRoutes:
             if strictly:
                 raise errors.Invalid(f"route {name!r} was written by another Fairlead", hint=_HINT) from error
             try:
-                self._read[name] = newer.read(Route, json.loads(document), f"route {name!r}")
+                self._read[name] = forward_compatibility.read(Route, json.loads(document), f"route {name!r}")
             except errors.Invalid as invalid:
                 if name not in self._read:
                     raise errors.Invalid(invalid.message, hint=_HINT) from error

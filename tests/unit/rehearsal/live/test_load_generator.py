@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from fairlead.real import users
-from fairlead.real.users import Users
-from fairlead.rehearsal.gateway import Told
+from fairlead.rehearsal.frames import RequestCounts
+from fairlead.rehearsal.live import load_generator
+from fairlead.rehearsal.live.load_generator import LoadGenerator
 from support.loops import end_tasks
 
 GOOD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
@@ -33,7 +33,7 @@ async def server(answer: Answer) -> AsyncIterator[int]:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 assert head.startswith(b"POST /predict HTTP/1.1\r\n")
-                await reader.readexactly(len(users.BODY))
+                await reader.readexactly(len(load_generator.BODY))
                 await answer(writer)
         writer.transport.abort()
 
@@ -45,21 +45,21 @@ async def server(answer: Answer) -> AsyncIterator[int]:
         await end_tasks()
 
 
-def told(answer: Answer, *, rate: float = 200, seconds: float = 1.0, timeout_s: float = 5.0) -> Told:
+def told(answer: Answer, *, rate: float = 200, seconds: float = 1.0, timeout_s: float = 5.0) -> RequestCounts:
     return timed(answer, rate=rate, seconds=seconds, timeout_s=timeout_s)[0]
 
 
 def timed(
     answer: Answer, *, rate: float = 200, seconds: float = 1.0, timeout_s: float = 5.0, at_least: float = 0.0
-) -> tuple[Told, float]:
+) -> tuple[RequestCounts, float]:
     """And the seconds that it really took: a busy machine comes back late.
 
     Waits until it told of `at_least` requests a second: after a pause it catches up, one that is too slow never does.
     """
 
-    async def run() -> tuple[Told, float]:
+    async def run() -> tuple[RequestCounts, float]:
         async with server(answer) as port:
-            asking = Users(port, "/predict", rate=lambda: rate, rng=random.Random(1), timeout_s=timeout_s)
+            asking = LoadGenerator(port, "/predict", rate=lambda: rate, rng=random.Random(1), timeout_s=timeout_s)
             clock = asyncio.get_running_loop().time
             began = clock()
             task = asyncio.create_task(asking.run())
@@ -101,11 +101,11 @@ def test_an_answer_that_does_not_come_is_bad_and_holds_nobody_up() -> None:
 
 
 def test_no_rate_no_requests() -> None:
-    assert told(always(GOOD), rate=0, seconds=0.3) == Told()
+    assert told(always(GOOD), rate=0, seconds=0.3) == RequestCounts()
 
 
 def test_more_than_may_be_under_way_are_not_sent_and_count_as_bad(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(users, "MOST_UNDER_WAY", 3)
+    monkeypatch.setattr(load_generator, "MOST_UNDER_WAY", 3)
     open_now: list[int] = [0]
     most = 0
 
@@ -123,6 +123,6 @@ def test_more_than_may_be_under_way_are_not_sent_and_count_as_bad(monkeypatch: p
 
 
 def test_a_rate_above_the_bound_is_held_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(users, "MOST_RATE", 50.0)
+    monkeypatch.setattr(load_generator, "MOST_RATE", 50.0)
     found, took = timed(always(GOOD), rate=10_000)
     assert found.requests < 90 * took

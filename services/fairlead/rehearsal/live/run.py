@@ -12,12 +12,12 @@ from fairlead import errors
 from fairlead.contracts.scenario import Scenario
 from fairlead.local import envoy
 from fairlead.local.state import StateFolder
-from fairlead.real.conductor import Conductor
-from fairlead.real.stage import Stage
-from fairlead.real.users import MOST_RATE
-from fairlead.rehearsal.play import Frame, Played
-from fairlead.rehearsal.rehearse import Rehearsed, judged
-from fairlead.rehearsal.timetable import Arm, most_instances
+from fairlead.rehearsal.frames import Frame, Run
+from fairlead.rehearsal.live.load_generator import MOST_RATE
+from fairlead.rehearsal.live.platform import LivePlatform
+from fairlead.rehearsal.live.timeline import Timeline
+from fairlead.rehearsal.result import Result, judged
+from fairlead.rehearsal.schedule import Arm, most_instances
 
 MOST_INSTANCES = 16
 """Each is a process."""
@@ -30,7 +30,7 @@ def perform(
     envoy_binary: Path | None = None,
     keep: Path | None = None,
     watch: Callable[[Frame], None] = lambda frame: None,
-) -> Rehearsed:
+) -> Result:
     """Play the scenario with real processes in real time, and judge it.
 
     Ledger and logs are in a temporary folder, or in `keep`. Whatever happens, nothing that was started runs on.
@@ -45,12 +45,12 @@ def perform(
 
 async def _perform(
     scenario: Scenario, folder: StateFolder, binary: Path, seed: int, watch: Callable[[Frame], None]
-) -> Played:
-    stage = Stage(folder, scenario, binary, seed=seed)
-    played: list[Played] = []
+) -> Run:
+    stage = LivePlatform(folder, scenario, binary, seed=seed)
+    played: list[Run] = []
 
     async def play() -> None:
-        played.append(await Conductor(scenario, stage, seed=seed, watch=watch).perform())
+        played.append(await Timeline(scenario, stage, seed=seed, watch=watch).perform())
         stage.supervisor.end()
 
     try:

@@ -16,7 +16,7 @@ COUNTERS = "histogram_buckets"
 TIMEOUT_S = 5.0
 
 
-class Relay(ThreadingHTTPServer):
+class AdminProxy(ThreadingHTTPServer):
     """Listens on `port`, passes everything on to `to`. A thread for every connection; there are three."""
 
     daemon_threads = True
@@ -40,7 +40,7 @@ class Relay(ThreadingHTTPServer):
 
 
 class _Passing(BaseHTTPRequestHandler):
-    server: Relay
+    server: AdminProxy
     protocol_version = "HTTP/1.1"
 
     def setup(self) -> None:

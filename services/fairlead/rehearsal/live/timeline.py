@@ -13,12 +13,10 @@ from fairlead import errors
 from fairlead.contracts.revision import Cause, Revision
 from fairlead.contracts.scenario import Outcome, Scenario
 from fairlead.contracts.status import Status
-from fairlead.real.stage import PREDICT, Stage
-from fairlead.real.users import Users
-from fairlead.rehearsal.gateway import Told
-from fairlead.rehearsal.play import TICK_S, Frame, Played, frame_of
-from fairlead.rehearsal.timetable import Arm, rate_at
-from fairlead.rehearsal.world import ROUTE
+from fairlead.rehearsal.frames import ROUTE, TICK_S, Frame, RequestCounts, Run, frame_of
+from fairlead.rehearsal.live.load_generator import LoadGenerator
+from fairlead.rehearsal.live.platform import PREDICT, LivePlatform
+from fairlead.rehearsal.schedule import Arm, rate_at
 
 LOOK_S = 0.05
 UP_WITHIN_S = 60.0
@@ -31,13 +29,13 @@ SETTLED_S = 10.0
 ENDED = (Outcome.PROMOTED, Outcome.ROLLED_BACK)
 
 
-class Conductor:
+class Timeline:
     """One performance on one stage. `watch` is told of every frame."""
 
-    def __init__(self, scenario: Scenario, stage: Stage, *, seed: int, watch: Callable[[Frame], None]) -> None:
+    def __init__(self, scenario: Scenario, stage: LivePlatform, *, seed: int, watch: Callable[[Frame], None]) -> None:
         self._scenario, self._stage, self._seed, self._watch = scenario, stage, seed, watch
         self._at_s = -BEFORE_S
-        self._users = Users(
+        self._users = LoadGenerator(
             stage.port,
             PREDICT,
             rate=lambda: rate_at(scenario, self._at_s),
@@ -45,7 +43,7 @@ class Conductor:
             timeout_s=scenario.timeouts.request + 5,
         )
 
-    async def perform(self) -> Played:
+    async def perform(self) -> Run:
         """Wait until stable answers, release the candidate, and play to the end. Raises Unavailable."""
         await self._until(self._stage.is_up, "gateway and stand-ins are up")
         asking = asyncio.create_task(self._users.run())
@@ -58,7 +56,7 @@ class Conductor:
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
 
-    async def _play(self, released: Revision) -> Played:
+    async def _play(self, released: Revision) -> Run:
         """The scenario's time is 0 when the ledger has the release."""
         self._users.forget()
         began, frames = time.monotonic() - _seconds_since(released.created_at), list[Frame]()
@@ -73,7 +71,7 @@ class Conductor:
             await asyncio.sleep(LOOK_S)
         revisions = tuple(one for one in self._stage.store.revisions(ROUTE) if one.seq >= released.seq)
         told = self._told(revisions)
-        return Played(self._scenario, self._seed, tuple(frames), revisions, told, released.created_at)
+        return Run(self._scenario, self._seed, tuple(frames), revisions, told, released.created_at)
 
     def _begin_events(self, before_s: float) -> None:
         for number, event in enumerate(self._scenario.events, 1):
@@ -102,11 +100,11 @@ class Conductor:
             await asyncio.sleep(LOOK_S / 5)
         return frame_of(head, Status.model_validate(written), at_s)
 
-    def _told(self, revisions: Sequence[Revision]) -> Told:
+    def _told(self, revisions: Sequence[Revision]) -> RequestCounts:
         """What users saw; and of the candidate, what the gateway counted in the windows of the attempt."""
         windows = list(chain(*(one.windows for one in revisions), self._stage.store.windows(ROUTE)))
         given, failed = sum(one.assigned for one in windows), sum(one.candidate.bad for one in windows)
-        return self._users.told.plus(Told(0, 0, given, failed))
+        return self._users.told.plus(RequestCounts(0, 0, given, failed))
 
     def _head(self) -> Revision:
         head = self._stage.store.head(ROUTE)

@@ -112,7 +112,7 @@ async def _body(receive: Receive) -> bytes:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until told to end."""
-    parser = argparse.ArgumentParser(prog="fairlead.real.standin")
+    parser = argparse.ArgumentParser(prog="fairlead.rehearsal.live.stub_version")
     parser.add_argument("part", type=Path)
     parser.add_argument("--version", required=True)
     for name in ("--instance", "--port", "--seed"):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from fairlead.contracts.scenario import Scenario
-from fairlead.rehearsal.play import play
-from fairlead.rehearsal.story import Line, tell
+from fairlead.rehearsal.report import Line, tell
+from fairlead.rehearsal.virtual.simulation import play
 
 
 def story(**changes: Any) -> list[Line]:

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from fairlead.real.relay import Relay
+from fairlead.rehearsal.live.admin_proxy import AdminProxy
 from support.processes import free_port
 
 COUNTERS = "/stats?usedonly&histogram_buckets=cumulative&filter=x"
@@ -31,12 +31,12 @@ class Admin(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def relay() -> Iterator[Relay]:
+def relay() -> Iterator[AdminProxy]:
     admin = ThreadingHTTPServer(("127.0.0.1", 0), Admin)
     admin.daemon_threads = True
     serving = threading.Thread(target=admin.serve_forever, args=(0.01,))
     serving.start()
-    relay = Relay(free_port(), admin.server_address[1])
+    relay = AdminProxy(free_port(), admin.server_address[1])
     relay.start()
     yield relay
     relay.stop()
@@ -45,7 +45,7 @@ def relay() -> Iterator[Relay]:
     admin.server_close()
 
 
-def ask(relay: Relay, path: str, method: str = "GET") -> tuple[int, str]:
+def ask(relay: AdminProxy, path: str, method: str = "GET") -> tuple[int, str]:
     connection = http.client.HTTPConnection("127.0.0.1", relay.server_address[1], timeout=5)
     try:
         connection.request(method, path)
@@ -56,11 +56,11 @@ def ask(relay: Relay, path: str, method: str = "GET") -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_everything_is_passed_on(relay: Relay, method: str) -> None:
+def test_everything_is_passed_on(relay: AdminProxy, method: str) -> None:
     assert ask(relay, COUNTERS, method) == (200, f"asked {COUNTERS}")
 
 
-def test_deaf_the_counters_are_refused_and_nothing_else(relay: Relay) -> None:
+def test_deaf_the_counters_are_refused_and_nothing_else(relay: AdminProxy) -> None:
     relay.deaf = True
     assert ask(relay, COUNTERS)[0] == 503
     assert ask(relay, "/stats?type=TextReadouts") == (200, "asked /stats?type=TextReadouts")
@@ -68,13 +68,13 @@ def test_deaf_the_counters_are_refused_and_nothing_else(relay: Relay) -> None:
     assert ask(relay, COUNTERS)[0] == 200
 
 
-def test_silent_nothing_is_answered(relay: Relay) -> None:
+def test_silent_nothing_is_answered(relay: AdminProxy) -> None:
     relay.silent = True
     with pytest.raises(http.client.RemoteDisconnected):
         ask(relay, "/ready")
 
 
-def test_where_nobody_is_behind_it_the_connection_ends(relay: Relay) -> None:
+def test_where_nobody_is_behind_it_the_connection_ends(relay: AdminProxy) -> None:
     relay.to = free_port()
     with pytest.raises(http.client.RemoteDisconnected):
         ask(relay, "/ready")

@@ -1,7 +1,7 @@
 """Asking the engine and waiting for its answer: what `rollback`, `approve`, `pause`, `resume` and `retry` share.
 
-They knock at the control plane's door (`control.action_socket`) and know neither pydantic nor the store: an on-call's rollback
-must not spend its time on imports.
+They connect to the control plane's action socket (`control.action_socket`). They import neither pydantic nor the
+store: an on-call's rollback must not spend its time on imports.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import typer
 
 from fairlead import errors
-from fairlead.cli import extras
+from fairlead.cli import optional_modules
 from fairlead.cli.options import (
     DEFAULT_STATE,
     ContextOption,
@@ -59,7 +59,7 @@ def ask(place: Place, model: str, verb: str, *, reason: str, as_json: bool, to_r
     harmless: a request is carried out once, by its name.
     """
     if place.in_cluster:
-        cluster = extras.load("fairlead.cli.cluster")
+        cluster = optional_modules.load("fairlead.cli.cluster")
         where = (place.context, place.namespace)
         _tell(cluster.ask(*where, model, verb, reason=reason, to_revision=to_revision), model, verb, as_json)
         return

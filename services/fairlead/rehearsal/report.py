@@ -10,7 +10,7 @@ from itertools import groupby
 from fairlead.contracts.base import format_duration
 from fairlead.contracts.revision import Cause, Revision
 from fairlead.contracts.scenario import Behaviour, Event, Outcome, Scenario
-from fairlead.rehearsal.play import TICK_S, Frame, Played, share_of
+from fairlead.rehearsal.frames import TICK_S, Frame, Run, share_of
 
 HOLD_WORTH_TELLING_S = 15.0
 """Every step waits a moment for its first requests; that is no news."""
@@ -26,7 +26,7 @@ class Line:
     why: str = ""
 
 
-def tell(played: Played) -> list[Line]:
+def tell(played: Run) -> list[Line]:
     """The run's story, in order."""
     # One in real time may end before its scenario does: what nobody played did not happen.
     events = (line for line in _events(played) if line.at_s <= played.frames[-1].at_s)
@@ -34,7 +34,7 @@ def tell(played: Played) -> list[Line]:
     return sorted(lines, key=lambda line: line.at_s)
 
 
-def _decisions(played: Played) -> Iterator[Line]:
+def _decisions(played: Run) -> Iterator[Line]:
     for revision in played.revisions:
         at_s = (revision.created_at - played.released_at).total_seconds()
         yield Line(at_s, share_of(revision), *_said(revision))
@@ -62,7 +62,7 @@ def _holds(frames: Sequence[Frame]) -> Iterator[Line]:
             yield Line(during[0].at_s, weight, f"held for {format_duration(lasted_s)}", why)
 
 
-def _events(played: Played) -> Iterator[Line]:
+def _events(played: Run) -> Iterator[Line]:
     scenario, frames = played.scenario, played.frames
     for load in scenario.load[1:]:
         yield Line(load.since, _weight(frames, load.since), f"load: {load.rate:g} requests/s")

@@ -9,9 +9,10 @@ import pytest
 from fairlead.contracts.parsing import parse
 from fairlead.contracts.revision import Cause
 from fairlead.contracts.scenario import Outcome, Scenario
-from fairlead.rehearsal.play import Frame, Played, play
-from fairlead.rehearsal.rehearse import rehearse
-from fairlead.rehearsal.shipped import ORDER, find
+from fairlead.rehearsal.frames import Frame, Run
+from fairlead.rehearsal.scenario_files import ORDER, find
+from fairlead.rehearsal.virtual.run import rehearse
+from fairlead.rehearsal.virtual.simulation import play
 
 STEPS = [{"weight": 1000, "minDuration": "30s"}, {"weight": 5000, "minDuration": "30s"}]
 BAD = {"errors": 0.5}
@@ -23,15 +24,15 @@ def scenario(**changes: Any) -> Scenario:
     return parse(Scenario, {**whole, **changes}, "x.yaml")
 
 
-def played(**changes: Any) -> Played:
+def played(**changes: Any) -> Run:
     return play(scenario(**changes), seed=1)
 
 
-def at(found: Played, at_s: float) -> Frame:
+def at(found: Run, at_s: float) -> Frame:
     return [frame for frame in found.frames if frame.at_s <= at_s][-1]
 
 
-def causes(found: Played) -> list[Cause]:
+def causes(found: Run) -> list[Cause]:
     return [revision.cause for revision in found.revisions]
 
 

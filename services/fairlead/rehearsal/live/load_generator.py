@@ -11,7 +11,7 @@ import contextlib
 import random
 from collections.abc import Callable
 
-from fairlead.rehearsal.gateway import Told
+from fairlead.rehearsal.frames import RequestCounts
 
 LOOPBACK = "127.0.0.1"
 MOST_RATE = 500.0
@@ -25,7 +25,7 @@ BODY = b'{"row": 1}'
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-class Users:
+class LoadGenerator:
     """Sends until cancelled. `rate` says how many requests per second are due just now."""
 
     def __init__(
@@ -36,7 +36,7 @@ class Users:
         self._request = f"{head}content-length: {len(BODY)}\r\n\r\n".encode() + BODY
         self._idle: list[Connection] = []
         self._under_way: set[asyncio.Task[None]] = set()
-        self.told = Told()
+        self.told = RequestCounts()
         """What they saw so far."""
 
     async def run(self) -> None:
@@ -65,7 +65,7 @@ class Users:
 
     def forget(self) -> None:
         """Count from here on."""
-        self.told = Told()
+        self.told = RequestCounts()
 
     def _send(self) -> None:
         if len(self._under_way) >= MOST_UNDER_WAY:
@@ -107,4 +107,4 @@ class Users:
         return await asyncio.open_connection(LOOPBACK, self._port)
 
     def _count(self, *, good: bool) -> None:
-        self.told = self.told.plus(Told(requests=1, bad=not good))
+        self.told = self.told.plus(RequestCounts(requests=1, bad=not good))

@@ -1,4 +1,4 @@
-"""One rehearsal from beginning to end: a scenario and a seed in, what happened and what held out."""
+"""The result of a rehearsal: what happened, and which expectations held."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from fairlead.contracts.scenario import Scenario
-from fairlead.rehearsal.gateway import Told
+from fairlead.rehearsal.frames import RequestCounts, Run
 from fairlead.rehearsal.judge import Judged, judge
-from fairlead.rehearsal.play import Played, play
-from fairlead.rehearsal.story import Line, tell
+from fairlead.rehearsal.report import Line, tell
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsed:
+class Result:
     """A run, judged."""
 
     seed: int
@@ -22,7 +20,7 @@ class Rehearsed:
     judged: tuple[Judged, ...]
     weights: tuple[tuple[float, int], ...]
     """Each change of the candidate's share: when, and to what."""
-    told: Told
+    told: RequestCounts
     seconds: float
     """How much of the scenario's time was played."""
 
@@ -51,15 +49,10 @@ class Rehearsed:
         }
 
 
-def rehearse(scenario: Scenario, *, seed: int) -> Rehearsed:
-    """Play the scenario and judge it. The same seed always says the same."""
-    return judged(play(scenario, seed=seed))
-
-
-def judged(played: Played) -> Rehearsed:
+def judged(played: Run) -> Result:
     """A run, however it was played, with what held of what was expected."""
     changes = tuple(
         (next(frames).at_s, weight) for weight, frames in groupby(played.frames, key=lambda frame: frame.weight)
     )
     held = judge(played.scenario.expect, played.frames)
-    return Rehearsed(played.seed, tuple(tell(played)), held, changes, played.told, played.frames[-1].at_s)
+    return Result(played.seed, tuple(tell(played)), held, changes, played.told, played.frames[-1].at_s)

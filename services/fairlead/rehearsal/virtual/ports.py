@@ -13,29 +13,31 @@ from fairlead.contracts.revision import Check, Revision, Verdict
 from fairlead.contracts.route import Route, RouteSpec, Target, VersionRef, VersionSpec
 from fairlead.contracts.scenario import Scenario
 from fairlead.contracts.table import Table
-from fairlead.rehearsal.gateway import PORT, MadeUpGateway, Told
-from fairlead.rehearsal.timetable import Arm, Behaving, behaving_at, has_fault, rate_at
+from fairlead.rehearsal.frames import ROUTE, RequestCounts
+from fairlead.rehearsal.schedule import Arm, Behaving, behaving_at, has_fault, rate_at
+from fairlead.rehearsal.virtual.gateway import PORT, SimulatedGateway
 from fairlead.rollout.analysis.envoy_stats import parse_stats
 from fairlead.rollout.ports import GatewayState, Reading
 from fairlead.store.sqlite import SqliteStore
 
-ROUTE = "rehearsed"
 RELEASED_AT = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 """When the scenario's time is 0. Which day it is means nothing; that windows begin here does."""
 BEFORE_S = 10.0
 """How long stable has served when the candidate is released."""
 
 
-class World:
+class SimulatedPorts:
     """`ports.Gateways`, `ports.MetricSource`, `ports.Smoke` and `ports.Clock` over one scenario."""
 
     def __init__(self, scenario: Scenario, *, seed: int, store: SqliteStore) -> None:
         self.scenario = scenario
         self.store = store
         self.at_s = -BEFORE_S
-        self.told = Told()
+        self.told = RequestCounts()
         self._rng = np.random.default_rng(seed)
-        self._gateways = [MadeUpGateway(f"gateway-{at + 1}", started_at=self.at_s) for at in range(scenario.gateways)]
+        self._gateways = [
+            SimulatedGateway(f"gateway-{at + 1}", started_at=self.at_s) for at in range(scenario.gateways)
+        ]
         self._reported: Behaving | None = None
         self._actions = 0
 
@@ -83,7 +85,7 @@ class World:
         """Requests per second just now."""
         return rate_at(self.scenario, self.at_s)
 
-    def _is_silent(self, gateway: MadeUpGateway) -> bool:
+    def _is_silent(self, gateway: SimulatedGateway) -> bool:
         return gateway is self._gateways[0] and self.has_fault("gateway-silent")
 
     # What happens

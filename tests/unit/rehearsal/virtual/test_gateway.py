@@ -13,10 +13,10 @@ from fairlead.contracts.latency import GRID_MS
 from fairlead.contracts.route import VersionSpec
 from fairlead.contracts.scenario import Behaviour, Latency
 from fairlead.contracts.table import Table
-from fairlead.rehearsal.answers import draw, failing, times_of
-from fairlead.rehearsal.gateway import MadeUpGateway
-from fairlead.rehearsal.hosts import Host, attempt
-from fairlead.rehearsal.timetable import Behaving
+from fairlead.rehearsal.schedule import Behaving
+from fairlead.rehearsal.virtual.answers import draw, failing, times_of
+from fairlead.rehearsal.virtual.gateway import SimulatedGateway
+from fairlead.rehearsal.virtual.hosts import Host, attempt
 from fairlead.rollout.analysis.counts import Counted, Gap, count
 from fairlead.rollout.analysis.envoy_stats import parse_stats
 from fairlead.rollout.ports import Reading
@@ -31,18 +31,18 @@ def table(weight: int = 5000, attempt: int = 1) -> Table:
     return Table(model="x", stable=STABLE, candidate=CANDIDATE, weight=weight, pins=pins, attempt=attempt)
 
 
-def gateway(weight: int = 5000) -> MadeUpGateway:
-    made = MadeUpGateway("g", started_at=0)
+def gateway(weight: int = 5000) -> SimulatedGateway:
+    made = SimulatedGateway("g", started_at=0)
     made.program(1, table(weight))
     return made
 
 
-def reading(of: MadeUpGateway, at_s: float) -> Reading:
+def reading(of: SimulatedGateway, at_s: float) -> Reading:
     at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=at_s)
     return parse_stats(of.page(at_s), gateway=of.name, at=at)
 
 
-def counted(of: MadeUpGateway, behaving: Behaving, n: int, seed: int = 1) -> Counted:
+def counted(of: SimulatedGateway, behaving: Behaving, n: int, seed: int = 1) -> Counted:
     """What the estimator sees of one second with so many requests, after another such second."""
     rng = np.random.default_rng(seed)
     of.serve(n, behaving, now=0, rng=rng)

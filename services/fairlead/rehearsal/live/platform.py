@@ -19,18 +19,18 @@ from fairlead.local import ports
 from fairlead.local.probe import ask_soon
 from fairlead.local.state import StateFolder
 from fairlead.local.supervisor import Supervisor
-from fairlead.real.relay import Relay
-from fairlead.real.standin import OFF_STAGE, write_part
-from fairlead.real.users import BODY
-from fairlead.rehearsal.timetable import Arm, Behaving, behaving_at, has_fault, most_instances
-from fairlead.rehearsal.world import ROUTE
+from fairlead.rehearsal.frames import ROUTE
+from fairlead.rehearsal.live.admin_proxy import AdminProxy
+from fairlead.rehearsal.live.load_generator import BODY
+from fairlead.rehearsal.live.stub_version import OFF_STAGE, write_part
+from fairlead.rehearsal.schedule import Arm, Behaving, behaving_at, has_fault, most_instances
 from fairlead.store.sqlite import SqliteStore
 
 PREDICT = f"/models/{ROUTE}/predict"
 BEFORE_THE_RELEASE = -1.0
 
 
-class Stage:
+class LivePlatform:
     """One platform in one folder, made for one scenario. `supervisor` runs it; nothing runs before."""
 
     def __init__(self, folder: StateFolder, scenario: Scenario, binary: Path, *, seed: int) -> None:
@@ -52,7 +52,7 @@ class Stage:
             command=partial(_stand_in, seed=seed),
             gateway_options=("--config-yaml", elsewhere) if watched else (),
         )
-        self._relay = Relay(self.supervisor.run_facts.admin_port, admin) if watched else None
+        self._relay = AdminProxy(self.supervisor.run_facts.admin_port, admin) if watched else None
         if self._relay is not None:
             self._relay.start()
         self.assign(BEFORE_THE_RELEASE)
@@ -134,7 +134,15 @@ def _stand_in(wanted: Wanted, port: int, *, seed: int) -> Sequence[str]:
     """How the supervisor starts an instance: its part is what the version's source names."""
     numbers = {"--instance": wanted.index, "--port": port, "--seed": seed}
     options = [word for name, value in numbers.items() for word in (name, str(value))]
-    return [sys.executable, "-m", "fairlead.real.standin", wanted.source, "--version", wanted.ref.version, *options]
+    return [
+        sys.executable,
+        "-m",
+        "fairlead.rehearsal.live.stub_version",
+        wanted.source,
+        "--version",
+        wanted.ref.version,
+        *options,
+    ]
 
 
 def _three_ports() -> tuple[int, int, int]:

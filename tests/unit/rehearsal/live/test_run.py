@@ -9,8 +9,8 @@ import pytest
 
 from fairlead import errors
 from fairlead.contracts.scenario import Scenario
-from fairlead.real.perform import perform, refuse_what_is_too_much
-from fairlead.rehearsal.shipped import ORDER, find
+from fairlead.rehearsal.live.run import perform, refuse_what_is_too_much
+from fairlead.rehearsal.scenario_files import ORDER, find
 
 
 def scenario(**changes: Any) -> Scenario:

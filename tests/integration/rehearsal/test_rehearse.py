@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from fairlead.cli import exits
-from fairlead.real.conductor import UP_WITHIN_S
+from fairlead.cli import exit_codes
+from fairlead.rehearsal.live.timeline import UP_WITHIN_S
 from fairlead.store.sqlite import SqliteStore
 from support.platform import FAIRLEAD
 from support.processes import is_alive, wait_until
@@ -60,7 +60,7 @@ def test_every_fault_is_played_and_what_was_expected_held(tmp_path: Path) -> Non
     assert done.stdout, done.stderr
     (run,) = json.loads(done.stdout)["runs"]
     assert [(one["expect"], one["seen"]) for one in run["expectations"] if not one["held"]] == []
-    assert done.returncode == exits.OK
+    assert done.returncode == exit_codes.OK
     told = [line["what"] for line in run["story"]]
     for what in ("metrics outage", "control plane outage", "gateway restart", "candidate: errors 60 %"):
         assert what in told
@@ -107,7 +107,7 @@ def test_what_does_not_start_is_told_with_its_log_and_ended(tmp_path: Path) -> N
         check=False,
         env={**os.environ, "TMPDIR": str(temporary)},
     )
-    assert (done.returncode, "no gateway today" in done.stderr) == (exits.UNAVAILABLE, True)
+    assert (done.returncode, "no gateway today" in done.stderr) == (exit_codes.UNAVAILABLE, True)
     waited = re.search(r"after (\d+) s still not so", done.stderr)
     assert waited is not None
     assert int(waited[1]) < UP_WITHIN_S, "what dies again and again is not waited for to the end"

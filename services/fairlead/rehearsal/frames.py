@@ -1,10 +1,9 @@
-"""Playing a scenario: virtual time, the real engine, and a frame of what it said at every tick."""
+"""What a run says at each moment: the rollout's state as a frame, and the requests that users sent."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import get_args
 
 from fairlead.contracts.gates import GateName
@@ -12,15 +11,32 @@ from fairlead.contracts.revision import Phase, Revision, Verdict
 from fairlead.contracts.route import TOTAL_WEIGHT
 from fairlead.contracts.scenario import Outcome, Scenario
 from fairlead.contracts.status import Status
-from fairlead.rehearsal.gateway import Told
-from fairlead.rehearsal.timetable import Arm
-from fairlead.rehearsal.world import RELEASED_AT, ROUTE, World
-from fairlead.rollout.reconcile import Engine
+from fairlead.rehearsal.schedule import Arm
 from fairlead.rollout.report import Reason
-from fairlead.store.sqlite import SqliteStore
 
+ROUTE = "rehearsed"
+"""The route, and the model, of every rehearsal."""
 TICK_S = 1.0
 """How often the engine looks. It really looks more often; windows are 5 s either way."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestCounts:
+    """What users saw of one tick: requests, bad answers among them, and attempts of the candidate that failed."""
+
+    requests: int = 0
+    bad: int = 0
+    candidate_requests: int = 0
+    candidate_failed: int = 0
+
+    def plus(self, other: RequestCounts) -> RequestCounts:
+        """Both together."""
+        return RequestCounts(
+            self.requests + other.requests,
+            self.bad + other.bad,
+            self.candidate_requests + other.candidate_requests,
+            self.candidate_failed + other.candidate_failed,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +52,7 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class Run:
     """One run."""
 
     scenario: Scenario
@@ -44,71 +60,9 @@ class Played:
     frames: tuple[Frame, ...]
     revisions: tuple[Revision, ...]
     """Those since the release, it included."""
-    told: Told
-    released_at: datetime = RELEASED_AT
+    told: RequestCounts
+    released_at: datetime
     """When the scenario's time was 0."""
-
-
-def play(scenario: Scenario, *, seed: int) -> Played:
-    """Play the whole scenario once. The same seed plays the same."""
-    with SqliteStore(Path(":memory:")) as store:
-        return _Stage(World(scenario, seed=seed, store=store)).play(seed)
-
-
-class _Stage:
-    """One engine at a time in one world."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._engine: Engine | None = None
-        self._revisions: list[Revision] = []
-
-    def play(self, seed: int) -> Played:
-        world, frames = self._world, list[Frame]()
-        world.release(Arm.STABLE)
-        while world.at_s < 0:
-            self._tick()
-        before = len(self._revisions)
-        world.release(Arm.CANDIDATE)
-        while world.at_s <= world.scenario.duration:
-            at_s = world.at_s
-            self._look()
-            frames.append(self._frame(at_s))
-            world.pass_time(TICK_S)
-        return Played(world.scenario, seed, tuple(frames), tuple(self._revisions[before:]), world.told)
-
-    def _tick(self) -> None:
-        self._look()
-        self._world.pass_time(TICK_S)
-
-    def _look(self) -> None:
-        """What has happened since the last look; then the control plane's turn, if it is there."""
-        world = self._world
-        world.begin_events(world.at_s - TICK_S)
-        world.report_instances()
-        if world.has_fault("control-plane-outage"):
-            self._engine = None  # what it remembered is lost with it
-            return
-        if self._engine is None:
-            self._engine = Engine(
-                world.store,
-                gateways=world,
-                metrics=world,
-                smoke=world,
-                clock=world.clock,
-                monotonic=lambda: world.at_s,
-                log=lambda line: None,
-            )
-        appended = self._engine.tick()
-        if appended:
-            self._revisions += appended
-            world.publish(appended[-1])
-
-    def _frame(self, at_s: float) -> Frame:
-        written = self._world.store.status(ROUTE)
-        if written is None:
-            raise RuntimeError("the engine has said nothing of the route")
-        return frame_of(self._revisions[-1], Status.model_validate(written), at_s)
 
 
 def share_of(head: Revision) -> int:

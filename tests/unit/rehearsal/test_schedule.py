@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fairlead.contracts.scenario import Scenario
-from fairlead.rehearsal.timetable import Arm, behaving_at, has_fault, most_instances, rate_at
+from fairlead.rehearsal.schedule import Arm, behaving_at, has_fault, most_instances, rate_at
 
 
 def scenario(**changes: Any) -> Scenario:

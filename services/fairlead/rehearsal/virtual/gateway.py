@@ -7,7 +7,6 @@ evidence; behind the aggregate only the endpoints say what the candidate itself 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
@@ -17,34 +16,16 @@ from fairlead.contracts.latency import GRID_MS
 from fairlead.contracts.route import TOTAL_WEIGHT, VersionRef
 from fairlead.contracts.scenario import Behaviour
 from fairlead.contracts.table import Table
-from fairlead.rehearsal import answers
-from fairlead.rehearsal.answers import NOTHING, Answered
-from fairlead.rehearsal.hosts import Host, attempt
-from fairlead.rehearsal.timetable import Arm, Behaving
+from fairlead.rehearsal.frames import RequestCounts
+from fairlead.rehearsal.schedule import Arm, Behaving
+from fairlead.rehearsal.virtual import answers
+from fairlead.rehearsal.virtual.answers import NOTHING, Answered
+from fairlead.rehearsal.virtual.hosts import Host, attempt
 
 PORT = 8080
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What users saw of one tick: requests, bad answers among them, and attempts of the candidate that failed."""
-
-    requests: int = 0
-    bad: int = 0
-    candidate_requests: int = 0
-    candidate_failed: int = 0
-
-    def plus(self, other: Told) -> Told:
-        """Both together."""
-        return Told(
-            self.requests + other.requests,
-            self.bad + other.bad,
-            self.candidate_requests + other.candidate_requests,
-            self.candidate_failed + other.candidate_failed,
-        )
-
-
-class MadeUpGateway:
+class SimulatedGateway:
     """Counters as a gateway's process has them: since its start, gone with it."""
 
     def __init__(self, name: str, *, started_at: float) -> None:
@@ -70,11 +51,11 @@ class MadeUpGateway:
         self._split = self._aggregate = NOTHING
         self._hosts = []
 
-    def serve(self, n: int, behaving: Behaving, *, now: float, rng: Generator) -> Told:
+    def serve(self, n: int, behaving: Behaving, *, now: float, rng: Generator) -> RequestCounts:
         """So many users' requests at once."""
         table = self._table
         if table is None:
-            return Told()
+            return RequestCounts()
         if table.candidate is not None:
             self._match(behaving.candidate.instances)
         given = int(rng.binomial(n, table.weight / TOTAL_WEIGHT)) if table.candidate and table.weight else 0
@@ -83,7 +64,7 @@ class MadeUpGateway:
         shared, failed = self._shared(table, given, behaving, now, rng)
         self._aggregate = self._aggregate.plus(shared)
         bad = own.failed + own.rejected + shared.failed + shared.rejected
-        return Told(n, bad, given, failed)
+        return RequestCounts(n, bad, given, failed)
 
     def _by(self, table: Table, ref: VersionRef, n: int, behaving: Behaving, rng: Generator) -> Answered:
         """Requests whose answer reaches the user whatever it is."""

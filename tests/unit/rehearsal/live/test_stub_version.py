@@ -12,7 +12,7 @@ import pytest
 from starlette.types import Message
 
 from fairlead.contracts.scenario import Behaviour, Latency
-from fairlead.real.standin import GOLDEN, OFF_STAGE, Part, StandIn, write_part
+from fairlead.rehearsal.live.stub_version import GOLDEN, OFF_STAGE, Part, StandIn, write_part
 
 FAST = Latency(median=0.0001, sigma=0)
 
