@@ -1,47 +1,62 @@
 # Parts of a script: each is timed, and a table of them ends the output, whatever happens. Sourced by ci/test and ci/e2e.
-#   part NAME COMMAND...            runs it; the script ends where it fails
-#   part_after_all NAME COMMAND...  runs it; where it fails the script goes on, and fails in the end
-#   beside NAME COMMAND...          starts it beside what follows; `beside_ended` waits for all of them and shows what they
-#                                   said
-parts_began=$SECONDS parts_told="" parts_failed="" beside_pids=() beside_names=() beside_logs=()
+#   part NAME COMMAND...        runs the command; the script ends where it fails
+#   tests NAME PYTEST...        runs pytest; tests that fail are run once more, alone, by `second_try`
+#   beside NAME PYTEST...       the same, started beside what follows; `beside_ended` waits for all of them and shows
+#                               their output
+#   second_try PYTEST...        runs the failed tests of all parts again; the script ends where one fails again, or where
+#                               a run of pytest did not come to its end
+parts_began=$SECONDS parts_table="" parts_failed="" beside_pids=() beside_names=() beside_outputs=()
+parts_folder=$(mktemp -d) report_logs=()
 
 part() {
-  part_after_all "$@"
-  if [ -n "$parts_failed" ]; then exit 1; fi
-}
-
-part_after_all() {
   local name=$1 since=$SECONDS how=ok; shift
   "$@" || how=failed
-  _part_told "$name" $((SECONDS - since)) $how
+  _add_row "$name" $((SECONDS - since)) $how
+  if [ $how = failed ]; then exit 1; fi
+}
+
+tests() {
+  local name=$1 since=$SECONDS how=ok log; shift
+  _new_report_log
+  "$@" "--report-log=$log" || how="tests failed"
+  _add_row "$name" $((SECONDS - since)) "$how"
 }
 
 beside() {
-  local log; log=$(mktemp)
-  beside_names+=("$1") beside_logs+=("$log"); shift
-  # A process group of its own: Ctrl-C comes to it from us (parts_end), and it may end what it has started.
+  local log output=$parts_folder/beside-${#beside_pids[@]}; beside_names+=("$1"); shift
+  _new_report_log
+  beside_outputs+=("$output")
+  # A process group of its own: parts_end sends Ctrl-C to it, and it ends what it has started.
   set -m
-  { since=$SECONDS code=0; "$@" || code=$?; echo $((SECONDS - since)) > "$log.took"; exit $code; } \
-    > "$log" 2>&1 < /dev/null &
+  { since=$SECONDS code=0; "$@" "--report-log=$log" || code=$?; echo $((SECONDS - since)) > "$output.seconds"; exit $code; } \
+    > "$output" 2>&1 < /dev/null &
   beside_pids+=($!)
   set +m
 }
 
 beside_ended() {
-  local each log how
+  local each output how
   for each in "${!beside_pids[@]}"; do
-    log=${beside_logs[$each]} how=ok
-    wait "${beside_pids[$each]}" || how=failed
-    cat "$log"
-    _part_told "${beside_names[$each]} (beside)" "$(cat "$log.took" 2> /dev/null || echo 0)" $how
-    rm -f "$log" "$log.took"
+    output=${beside_outputs[$each]} how=ok
+    wait "${beside_pids[$each]}" || how="tests failed"
+    cat "$output"
+    _add_row "${beside_names[$each]} (beside)" "$(cat "$output.seconds" 2> /dev/null || echo 0)" "$how"
   done
-  beside_pids=() beside_names=() beside_logs=()
+  beside_pids=() beside_names=() beside_outputs=()
 }
 
-_part_told() { # NAME SECONDS ok|failed
-  parts_told+=$(printf '%6s s  %-6s  %s' "$2" "$3" "$1")$'\n'
-  if [ "$3" = failed ]; then parts_failed+=" $1"; fi
+second_try() {
+  local since=$SECONDS how=ok
+  PYTHONPATH=ci .venv/bin/python -m second_try "${report_logs[@]}" -- "$@" || how=failed
+  if [ $how = failed ] || [ $((SECONDS - since)) -gt 1 ]; then _add_row "second try" $((SECONDS - since)) $how; fi
+  if [ $how = failed ]; then exit 1; fi
+  second_try_done=1
+}
+
+_new_report_log() { log=$parts_folder/report-${#report_logs[@]}.jsonl; report_logs+=("$log"); }
+
+_add_row() { # NAME SECONDS RESULT
+  parts_table+=$(printf '%6s s  %-12s  %s' "$2" "$3" "$1")$'\n'
 }
 
 parts_end() {
@@ -50,8 +65,10 @@ parts_end() {
   local pid
   for pid in "${beside_pids[@]}"; do kill -INT -- "-$pid" 2> /dev/null || true; done
   beside_ended
-  if [ $code = 0 ] && [ -n "$parts_failed" ]; then code=1; fi
-  printf '\n%s: what took how long\n%s%6s s  in all\n' "${0##*/}" "$parts_told" $((SECONDS - parts_began)) >&2
+  # Nobody has looked at the failed tests: the script ended before its second_try.
+  if [ $code = 0 ] && [ ${#report_logs[@]} -gt 0 ] && [ -z "${second_try_done:-}" ]; then code=1; fi
+  rm -rf "$parts_folder"
+  printf '\n%s: how long each part took\n%s%6s s  in all\n' "${0##*/}" "$parts_table" $((SECONDS - parts_began)) >&2
   exit $code
 }
 trap parts_end EXIT

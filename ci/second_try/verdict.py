@@ -1,0 +1,65 @@
+"""Which tests get a second try, and what the two tries together mean. No I/O.
+
+The rules: a test that fails once and then passes alone does not fail CI, but it is named. More than `MAX_TRIES` failed
+tests are no accident, and a test that is listed in tests/flaky.md needed a second try in an earlier run: both fail CI.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from second_try.logs import Log, Outcome
+
+MAX_TRIES = 3
+
+_LISTED = re.compile(r"^\| *`([^`]+)`", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`again` are the tests to run once more. `refused` says why CI fails without a second try."""
+
+    again: tuple[Outcome, ...] = ()
+    refused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One test and its two runs; `second` is None where the second run did not report the test."""
+
+    first: Outcome
+    second: Outcome | None
+    problem: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the second try passed."""
+        return self.second is not None and not self.second.failed and not self.problem
+
+
+def listed(page: str) -> frozenset[str]:
+    """The tests that tests/flaky.md names: first column of its table, in backticks."""
+    return frozenset(_LISTED.findall(page))
+
+
+def plan(logs: Sequence[Log], known: frozenset[str]) -> Plan:
+    """What to run again. `known` are the tests that needed a second try in an earlier run."""
+    failed = tuple(outcome for log in logs for outcome in log.failed)
+    refused = [log.problem for log in logs if log.problem]
+    if len(failed) > MAX_TRIES:
+        refused.append(f"{len(failed)} tests failed; at most {MAX_TRIES} are tried again, because more are no accident")
+    refused += [
+        f"{outcome.test} failed, and tests/flaky.md says that it needed a second try before: mend it"
+        for outcome in failed
+        if outcome.test in known
+    ]
+    return Plan(refused=tuple(refused)) if refused else Plan(again=failed)
+
+
+def tried(first: Outcome, log: Log) -> Tried:
+    """A failed test together with its run alone."""
+    second = next((outcome for outcome in log.outcomes if outcome.test == first.test), None)
+    problem = log.problem or ("" if second is not None else "the second run did not contain this test")
+    return Tried(first, second, problem)
