@@ -1,4 +1,4 @@
-"""Values that charts are rendered with."""
+"""Values with which the tests render the charts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FETCHED: dict[str, Any] = {
     "artifact": ARTIFACT,
     "source": {"kind": "init", "uri": "https://models.example.com/iris-1.2.0.tar.gz"},
 }
-"""A version whose folder is fetched."""
+"""A version whose model folder an init container fetches."""
 
 
 def with_version(name: str, version: dict[str, Any]) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def with_workload(**workload: Any) -> dict[str, Any]:
 
 
 def replaced(values: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:
-    """The values with one of them changed."""
+    """A copy of the values in which the value at `path` is `value`."""
     first, *rest = path
     if not rest:
         return {**values, first: value}

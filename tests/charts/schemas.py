@@ -1,4 +1,4 @@
-"""Whether the API server would take an object, as far as its published schemas tell: of every release we support."""
+"""Validates objects against the published Kubernetes schemas of every supported release, and against our CRDs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FOLDER = Path(str(kubernetes_validate.__file__)).parent / "kubernetes-json-sche
 
 
 def complaints(one: Object, release: str) -> list[str]:
-    """What this release of Kubernetes would say against the object; unknown fields are complaints too."""
+    """The errors that this release of Kubernetes would report for the object; unknown fields are errors too."""
     validator = _of_crd(one["kind"]) if one["apiVersion"].startswith("fairlead.dev/") else None
     validator = validator or _of_kubernetes(one["apiVersion"], one["kind"], release)
     return [
@@ -38,7 +38,7 @@ def complaints(one: Object, release: str) -> list[str]:
 
 @cache
 def _of_kubernetes(api_version: str, kind: str, release: str) -> Any:
-    """The validator that kubernetes-validate would make, kept: it reads 10 MB for each object."""
+    """The validator that kubernetes-validate would create. It is cached here, because creating one reads 10 MB."""
     [folder] = [one for one in _FOLDER.iterdir() if re.fullmatch(rf"v{re.escape(release)}\.\d+-local-strict", one.name)]
     short = re.sub(r"^([^./]*)(?:\.[^/]*)?/", r"\1-", api_version)
     schema = json.loads((folder / f"{kind.lower()}-{short}.json").read_text())
@@ -53,7 +53,7 @@ def _definitions(folder: Path) -> Any:
 
 @cache
 def _of_crd(kind: str) -> Any:
-    """From charts/crds: its schemas are plain, so they need no templates rendered."""
+    """The validator of a kind of charts/crds. These files contain no template code, so they need no rendering."""
     for path in (CHARTS / "crds" / "templates").glob("modelroute*.yaml"):
         definition = yaml.safe_load(path.read_text())
         if definition["spec"]["names"]["kind"] == kind:
@@ -66,7 +66,7 @@ def _of_crd(kind: str) -> Any:
 
 
 def _strict(schema: Any) -> Any:
-    """OpenAPI as Kubernetes means it: what is not a property is refused, `nullable` is a type of its own."""
+    """The schema as Kubernetes applies it: unknown properties are rejected, and `nullable` also allows null."""
     if isinstance(schema, list):
         return [_strict(one) for one in schema]
     if not isinstance(schema, dict):

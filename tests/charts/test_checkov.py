@@ -1,4 +1,4 @@
-"""What the charts render, judged by checkov. The few checks that are skipped stand, with reasons, in ci/checkov."""
+"""Checks the rendered charts with checkov. ci/checkov lists the skipped checks, with reasons."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from support.helm import ROOT, find_helm, render
 SCRIPT = ROOT / "ci/checkov"
 
 
-def judged(*files: Path) -> subprocess.CompletedProcess[str]:
-    """Installs checkov in CI, where a test may take a minute for it; on a laptop that is the reader's choice."""
+def run_checkov(*files: Path) -> subprocess.CompletedProcess[str]:
+    """Runs checkov. In CI this installs it first, which takes a minute; elsewhere the test is skipped without it."""
     find_helm()
     home = Path(subprocess.run([SCRIPT, "--folder"], capture_output=True, text=True, check=True).stdout.strip())
     if not (home / "bin/checkov").exists() and not os.environ.get("CI"):
@@ -32,7 +32,7 @@ def test_checkov_has_no_complaint(tmp_path: Path) -> None:
         ("platform", render("platform", platform, namespace="models")),
     ):
         (tmp_path / f"{name}.yaml").write_text(rendered.text)
-    done = judged(tmp_path / "model.yaml", tmp_path / "platform.yaml")
+    done = run_checkov(tmp_path / "model.yaml", tmp_path / "platform.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -40,6 +40,6 @@ def test_checkov_has_no_complaint(tmp_path: Path) -> None:
 def test_checkov_sees_a_pod_that_is_not_locked_down(tmp_path: Path) -> None:
     loose = {**IRIS, "workload": {"securityContext": {"allowPrivilegeEscalation": True}}}
     (tmp_path / "model.yaml").write_text(render("model", loose, namespace="models").text)
-    done = judged(tmp_path / "model.yaml")
+    done = run_checkov(tmp_path / "model.yaml")
     assert done.returncode == 1
     assert "CKV_K8S_20" in done.stdout

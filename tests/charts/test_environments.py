@@ -1,4 +1,4 @@
-"""k8s/environments: the values of each environment render, and production names what runs by digest."""
+"""k8s/environments: the values of each environment render, and production requires image digests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def values_of(path: Path) -> dict[str, Any]:
 
 
 def pinned(values: dict[str, Any]) -> dict[str, Any]:
-    """As Skaffold fills them in: what was built, by digest."""
+    """The values with a digest for each version, as Skaffold sets them."""
     for name in values["versions"]:
         values = replaced(values, ("versions", name, "image", "digest"), DIGEST)
     return values

@@ -1,4 +1,4 @@
-"""What is generated in charts/ is current, and what mirrors a contract has the contract's defaults."""
+"""The generated files in charts/ are current, and values that mirror a contract have the contract's defaults."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_schemas_tables_and_bootstrap_are_what_the_generator_writes() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_a_value_without_a_comment_is_refused() -> None:
+def test_a_value_without_a_comment_is_rejected() -> None:
     program = "import values_tree; values_tree.read('# a\\na: 1\\nb:\\n  # c\\n  c: 2\\n', 'values.yaml')"
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT / "ci/charts", capture_output=True, text=True, check=False
@@ -46,7 +46,7 @@ def test_every_value_is_in_the_readme(chart: str) -> None:
         assert f"| `{name}{'.' if isinstance(value, dict) and value else '`'}" in readme or f"| `{name}`" in readme
 
 
-def test_defaults_of_a_route_are_the_contracts() -> None:
+def test_defaults_of_a_route_are_those_of_the_contract() -> None:
     values = values_of("model")
     contract = RouteSpec.model_validate({"model": "a", "versions": {"1": {}}, "target": {"version": "1"}}).to_json()
     for name in ("sticky", "timeouts", "idempotent", "mirrors", "strategy"):
@@ -57,7 +57,7 @@ def test_defaults_of_a_route_are_the_contracts() -> None:
     assert values["strategy"].keys() == Strategy().to_json().keys()
 
 
-def test_defaults_of_the_service_are_its_settings() -> None:
+def test_defaults_of_the_service_are_those_of_its_settings() -> None:
     serving = values_of("model")["workload"]["serving"]
     computed = {"host", "port", "service", "drain_s", "finish_s"}
     defaults = {

@@ -1,4 +1,4 @@
-"""charts/model: what a model's release consists of, and what changes when a value does."""
+"""charts/model: the objects of a model's release, what a changed value changes, and the error messages."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_names_and_labels_carry_the_identity_that_the_contract_computes(versions
             assert labels["fairlead.dev/model"] == labels["fairlead.dev/route"] == "iris"
 
 
-def test_an_edited_digest_makes_other_objects_and_leaves_the_others_names_alone() -> None:
+def test_a_changed_digest_creates_new_objects_and_keeps_the_names_of_the_others() -> None:
     before = {one["metadata"]["name"] for one in render("model", IRIS).of("Deployment")}
     edited = replaced(IRIS, ("versions", "1.0.0", "image", "digest"), OTHER_DIGEST)
     after = {one["metadata"]["name"] for one in render("model", edited).of("Deployment")}
@@ -77,7 +77,7 @@ def test_an_edited_digest_makes_other_objects_and_leaves_the_others_names_alone(
     assert after - before == {f"iris-{identity('1.0.0', f'fairlead/model-iris@{OTHER_DIGEST}')}"}
 
 
-def test_a_tag_beside_a_digest_is_no_part_of_the_image() -> None:
+def test_a_tag_beside_a_digest_is_not_part_of_the_image() -> None:
     tagged = replaced(IRIS, ("versions", "1.0.0", "image", "tag"), "latest")
     assert render("model", tagged).text == render("model", IRIS).text
 
@@ -91,7 +91,7 @@ def test_without_a_digest_the_tag_is_the_version() -> None:
 
 
 @pytest.mark.parametrize("name", ["123", "1e3", "true", "null", "0x1f", "no"])
-def test_names_that_look_like_something_else_stay_names(name: str) -> None:
+def test_names_that_yaml_could_read_as_another_type_stay_strings(name: str) -> None:
     values = {"model": name, "target": name, "versions": {name: {"image": {"digest": DIGEST}}}}
     rendered = render("model", values, release=name, namespace=name)
     RouteSpec.model_validate(rendered.one("ModelRoute")["spec"])
@@ -107,7 +107,7 @@ def manifest(values: dict[str, Any], *more: str) -> list[Object]:
     return render("model", values, more=more).installed()
 
 
-def test_a_release_changes_the_routes_target_and_nothing_else() -> None:
+def test_a_release_changes_only_the_target_of_the_route() -> None:
     before, after = manifest(IRIS), manifest(IRIS, "--set", "target=1.1.0")
     changed = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
     [(old, new)] = changed
@@ -122,12 +122,12 @@ def test_the_same_values_render_the_same_bytes() -> None:
     assert render("model", backwards).text == render("model", values).text
 
 
-def test_an_upgrade_renders_what_an_installation_did() -> None:
+def test_an_upgrade_renders_the_same_as_an_installation() -> None:
     values = with_version("1.2.0", FETCHED)
     assert render("model", values, more=("--is-upgrade",)).text == render("model", values).text
 
 
-def test_a_versions_objects_are_kept_by_helm_and_argo_and_owned_by_nobody_yet() -> None:
+def test_a_versions_objects_are_kept_by_helm_and_argo_and_have_no_owner_yet() -> None:
     rendered = render("model", with_workload(autoscaling={"kind": "hpa"}))
     for one in rendered.installed():
         annotations = one["metadata"].get("annotations", {})
@@ -137,7 +137,7 @@ def test_a_versions_objects_are_kept_by_helm_and_argo_and_owned_by_nobody_yet() 
         assert "ownerReferences" not in one["metadata"]
 
 
-def test_a_new_chart_does_not_touch_pods(tmp_path: Any) -> None:
+def test_a_new_version_of_the_chart_does_not_change_pods(tmp_path: Any) -> None:
     copied = tmp_path / "model"
     subprocess.run(["cp", "-rL", CHARTS / "model", copied], check=True)
     about = yaml.safe_load((copied / "Chart.yaml").read_text())
@@ -149,14 +149,14 @@ def test_a_new_chart_does_not_touch_pods(tmp_path: Any) -> None:
     assert "9.9.9" in text
 
 
-# what is refused
+# values that are rejected
 
 
 @pytest.mark.parametrize(
     ("values", "complaint"),
     [
-        ({"model": "iris", "target": "1.0.0"}, r"versions: there is none"),
-        ({**IRIS, "target": ""}, r"target: is empty; say which of versions serves: 1\.0\.0, 1\.1\.0"),
+        ({"model": "iris", "target": "1.0.0"}, r"versions: is empty"),
+        ({**IRIS, "target": ""}, r"target: is empty; set it to one of versions: 1\.0\.0, 1\.1\.0"),
         ({**IRIS, "target": "3.0.0"}, r'target: "3\.0\.0" is not one of versions: 1\.0\.0, 1\.1\.0'),
         ({**IRIS, "mirrors": [{"version": "3.0.0"}]}, r'mirrors\[0\]\.version: "3\.0\.0" is not one of'),
         (
@@ -176,32 +176,35 @@ def test_a_new_chart_does_not_touch_pods(tmp_path: Any) -> None:
         ),
         (
             with_version("1.2.0", {"source": {"uri": "https://example.com/a"}}),
-            r"did you mean kind: init",
+            r"set kind: init, or remove them",
         ),
         (
             with_version("1.2.0", {**FETCHED, "source": {"kind": "init", "uri": "s3://bucket/a"}}),
-            r'"s3://bucket/a" is not http\(s\); give a fetcher',
+            r'"s3://bucket/a" is not an http\(s\) address; set source\.fetcher',
         ),
         (
             with_workload(instances=3, autoscaling={"kind": "hpa", "maxInstances": 2}),
-            r"autoscaling\.maxInstances is 2, less than the 3",
+            r"autoscaling\.maxInstances: 2 is less than the minimum of 3",
         ),
-        (with_workload(autoscaling={"kind": "hpa", "cpuPercent": 0}), r"nothing is measured"),
+        (
+            with_workload(autoscaling={"kind": "hpa", "cpuPercent": 0}),
+            r"autoscaling\.kind: is hpa, but there is no metric",
+        ),
     ],
 )
-def test_values_that_make_no_sense_are_refused_with_their_path(values: dict[str, Any], complaint: str) -> None:
+def test_values_that_contradict_each_other_are_rejected_with_their_path(values: dict[str, Any], complaint: str) -> None:
     with pytest.raises(Refused, match=complaint):
         render("model", values)
 
 
-def test_a_model_is_called_like_its_release_unless_it_has_a_name() -> None:
+def test_a_model_has_the_name_of_its_release_unless_a_name_is_set() -> None:
     values = {key: value for key, value in IRIS.items() if key != "model"}
     assert render("model", values, release="sentiment").one("ModelRoute")["spec"]["model"] == "sentiment"
-    with pytest.raises(Refused, match="cannot be a model's name"):
+    with pytest.raises(Refused, match="is not a valid model name"):
         render("model", values, release="a" * 41)
 
 
-# what people see
+# notes, helm test, optional objects
 
 
 def test_notes_give_the_next_command_and_warn() -> None:
@@ -211,9 +214,9 @@ def test_notes_give_the_next_command_and_warn() -> None:
     assert "WARNING" not in plain
     slow = {"instances": 1, "startup": {"budgetSeconds": 601}}
     risky = notes("model", {"target": "1", "versions": {"1": {"overrides": slow}}})
-    assert "WARNING: 1 may load for 601 s, and a release gives up on it after 10m" in risky
+    assert "WARNING: 1 may take 601 s to load, but a release gives up after 10m" in risky
     assert "WARNING: 1 has no digest (fairlead/model-iris:1)" in risky
-    assert "WARNING: 1 runs once" in risky
+    assert "WARNING: 1 has only one pod" in risky
 
 
 def test_helm_test_asks_the_target_through_the_gateway() -> None:
@@ -227,12 +230,12 @@ def test_helm_test_asks_the_target_through_the_gateway() -> None:
 
 
 @pytest.mark.parametrize("mode", ["never", "skipIfMissing", "failIfMissing", "always"])
-def test_a_pod_monitor_is_rendered_as_its_mode_says(mode: str) -> None:
+def test_the_render_mode_decides_whether_a_pod_monitor_is_rendered(mode: str) -> None:
     values = {**IRIS, "podMonitor": {"renderMode": mode, "labels": {"release": "prometheus"}}}
     there = render("model", values, apis=["monitoring.coreos.com/v1/PodMonitor"])
     assert len(there.of("PodMonitor")) == (0 if mode == "never" else 1)
     if mode == "failIfMissing":
-        with pytest.raises(Refused, match=r"podMonitor\.renderMode is failIfMissing, and the cluster has no"):
+        with pytest.raises(Refused, match=r"podMonitor\.renderMode: is failIfMissing, but the cluster has no"):
             render("model", values)
     else:
         assert len(render("model", values).of("PodMonitor")) == (1 if mode == "always" else 0)

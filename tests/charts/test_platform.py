@@ -1,4 +1,4 @@
-"""charts/platform: control plane, gateway, entry, rights."""
+"""charts/platform: metric settings, gateway, entry, rights, notes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ADMIN_PORT = 9901
 # metrics
 
 
-def told_of_metrics(values: dict[str, Any]) -> MetricSettings | None:
+def metric_settings_of(values: dict[str, Any]) -> MetricSettings | None:
     rendered = render("platform", values, release="edge", namespace="serving")
     [container] = pod_of(rendered.one("Deployment", "edge-control-plane"))["containers"]
     found = [one["value"] for one in container["env"] if one["name"] == "FAIRLEAD_METRICS"]
@@ -30,16 +30,16 @@ def told_of_metrics(values: dict[str, Any]) -> MetricSettings | None:
 FACTS = {"FAIRLEAD_NAMESPACE": "serving", "FAIRLEAD_RELEASE": "edge", "POD_NAME": "p", "POD_IP": "10.0.0.1"}
 
 
-def test_without_a_prometheus_the_gateways_are_asked_and_nothing_is_said() -> None:
-    assert told_of_metrics({}) is None
+def test_without_a_prometheus_the_control_plane_gets_no_metric_settings() -> None:
+    assert metric_settings_of({}) is None
 
 
-def test_the_scrapes_of_the_pod_monitor_are_what_is_asked_for() -> None:
+def test_the_default_selector_matches_the_scrapes_of_the_pod_monitor() -> None:
     url = "http://prometheus.monitoring:9090"
-    told = told_of_metrics({"prometheus": {"url": url}, "podMonitor": {"interval": "5s"}})
-    assert told is not None
-    assert told.source == "gateways"
-    assert told.prometheus == PrometheusSettings(
+    received = metric_settings_of({"prometheus": {"url": url}, "podMonitor": {"interval": "5s"}})
+    assert received is not None
+    assert received.source == "gateways"
+    assert received.prometheus == PrometheusSettings(
         url=url, selector='job="serving/edge-gateway"', gateway_label="pod", scrape_interval=5.0
     )
 
@@ -47,19 +47,19 @@ def test_the_scrapes_of_the_pod_monitor_are_what_is_asked_for() -> None:
 def test_every_setting_of_prometheus_reaches_the_control_plane() -> None:
     settings = {"url": "https://thanos:10902/x", "selector": 'cluster="a"', "gatewayLabel": "instance"}
     settings |= {"scrapeInterval": "1m", "timeout": "500ms", "bearerTokenFile": "/t/token", "caFile": "/t/ca"}
-    told = told_of_metrics({"metricSource": "prometheus", "prometheus": settings})
-    assert told == MetricSettings.model_validate({"source": "prometheus", "prometheus": settings})
+    received = metric_settings_of({"metricSource": "prometheus", "prometheus": settings})
+    assert received == MetricSettings.model_validate({"source": "prometheus", "prometheus": settings})
 
 
-def test_prometheus_as_the_source_must_be_somewhere() -> None:
-    with pytest.raises(Refused, match="prometheus.url must say where it is"):
+def test_prometheus_as_the_source_needs_a_url() -> None:
+    with pytest.raises(Refused, match=r"prometheus\.url: is empty, but metricSource is prometheus"):
         render("platform", {"metricSource": "prometheus"})
 
 
 # the gateway
 
 
-def test_the_gateways_bootstrap_is_what_the_code_says() -> None:
+def test_the_gateways_bootstrap_is_what_the_code_generates() -> None:
     rendered = render("platform", {"clusterDomain": "corp.example"}, release="edge", namespace="serving")
     shipped = json.loads(rendered.one("ConfigMap")["data"]["bootstrap.json"])
     control_plane = Endpoint("edge-control-plane.serving.svc.corp.example.", 8082)
@@ -71,7 +71,7 @@ def test_the_gateways_bootstrap_is_what_the_code_says() -> None:
     assert arguments[arguments.index("--service-node") + 1] == "$(POD_NAME)"
 
 
-def test_a_changed_bootstrap_starts_gateways_again() -> None:
+def test_a_changed_bootstrap_restarts_gateways() -> None:
     def checksum(values: dict[str, Any]) -> str:
         deployment = render("platform", values).one("Deployment", "fairlead-gateway")
         return str(deployment["spec"]["template"]["metadata"]["annotations"]["checksum/bootstrap"])
@@ -86,7 +86,7 @@ def test_a_gateway_is_alive_without_a_configuration_and_ready_only_with_one() ->
     assert envoy["livenessProbe"]["httpGet"]["path"] == "/server_info"
 
 
-def test_a_gateway_gets_as_long_as_its_drain_takes() -> None:
+def test_the_grace_period_of_a_gateway_is_the_sum_of_its_drain_times() -> None:
     drain = {"propagationSeconds": 7, "requestSeconds": 60, "marginSeconds": 3}
     pod = pod_of(render("platform", {"gateway": {"drain": drain}}).one("Deployment", "fairlead-gateway"))
     [envoy] = pod["containers"]
@@ -95,7 +95,7 @@ def test_a_gateway_gets_as_long_as_its_drain_takes() -> None:
 
 
 @pytest.mark.parametrize("kind", ["hpa", "external"])
-def test_nothing_says_replicas_under_an_autoscaler(kind: str) -> None:
+def test_replicas_are_not_rendered_with_an_autoscaler(kind: str) -> None:
     rendered = render("platform", {"gateway": {"autoscaling": {"kind": kind}}})
     assert "replicas" not in rendered.one("Deployment", "fairlead-gateway")["spec"]
     assert len(rendered.of("HorizontalPodAutoscaler")) == (1 if kind == "hpa" else 0)
@@ -125,7 +125,7 @@ def test_the_entry_is_a_service_an_ingress_or_an_http_route() -> None:
     assert route["rules"][0]["backendRefs"] == [{"name": "fairlead-gateway", "port": 80}]
 
 
-def test_an_ingress_without_hosts_takes_every_host() -> None:
+def test_an_ingress_without_hosts_accepts_every_host() -> None:
     [rule] = render("platform", {"gateway": {"ingress": {"enabled": True}}}).one("Ingress")["spec"]["rules"]
     assert "host" not in rule
 
@@ -135,15 +135,15 @@ def test_an_ingress_without_hosts_takes_every_host() -> None:
     [
         ({"ingress": {"enabled": True, "tlsSecretName": "a"}}, r"gateway\.ingress\.hosts: is empty"),
         ({"httpRoute": {"enabled": True}}, r"gateway\.httpRoute\.parentRefs: is empty"),
-        ({"autoscaling": {"kind": "hpa", "maxInstances": 1}}, r"gateway\.autoscaling\.maxInstances is 1"),
+        ({"autoscaling": {"kind": "hpa", "maxInstances": 1}}, r"gateway\.autoscaling\.maxInstances: 1 is less"),
     ],
 )
-def test_an_entry_that_leads_nowhere_is_refused(gateway: dict[str, Any], complaint: str) -> None:
+def test_incomplete_values_of_the_gateway_are_rejected(gateway: dict[str, Any], complaint: str) -> None:
     with pytest.raises(Refused, match=complaint):
         render("platform", {"gateway": gateway})
 
 
-def test_a_release_whose_names_would_not_fit_is_refused() -> None:
+def test_a_release_name_that_is_too_long_is_rejected() -> None:
     assert len(render("platform", release="a" * 49).one("Deployment", "a" * 49 + "-gateway")["metadata"]["name"]) < 63
     with pytest.raises(Refused, match="longer than 49"):
         render("platform", release="a" * 50)
@@ -178,9 +178,7 @@ ACTIONS = {one.value for one in ActionType}
         ("on-call", READ | ACTIONS, READ | {"create"}),
     ],
 )
-def test_roles_of_people_may_do_what_they_should_and_nothing_more(
-    role: str, routes: set[str], actions: set[str]
-) -> None:
+def test_roles_of_people_have_exactly_the_expected_rights(role: str, routes: set[str], actions: set[str]) -> None:
     found = render("platform").one("Role", f"fairlead-{role}")
     assert allowed(found, "fairlead.dev", "modelroutes") == routes
     assert allowed(found, "fairlead.dev", "modelrouteactions") == actions
@@ -212,7 +210,7 @@ def test_the_platform_asks_for_nothing_outside_its_namespace() -> None:
         assert one["metadata"]["namespace"] == "serving"
 
 
-def test_the_control_plane_cannot_change_what_is_the_users() -> None:
+def test_the_control_plane_cannot_write_specs_or_read_secrets() -> None:
     role = render("platform").one("Role", "fairlead-control-plane")
     assert allowed(role, "fairlead.dev", "modelroutes") == READ
     assert "update" not in allowed(role, "fairlead.dev", "modelrouterevisions")
@@ -229,7 +227,7 @@ def test_only_the_control_plane_has_a_token() -> None:
     assert tokens == {"fairlead-control-plane": True, "fairlead-gateway": False}
 
 
-def test_envoys_admin_page_is_the_control_planes() -> None:
+def test_only_the_control_plane_reaches_envoys_admin_page() -> None:
     rendered = render("platform")
     policy = rendered.one("NetworkPolicy", "fairlead-gateway")["spec"]
     [rule] = [one for one in policy["ingress"] if one["ports"][0]["port"] == "admin"]
@@ -250,15 +248,15 @@ def test_pods_are_locked_down() -> None:
             assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
 
 
-# what people see
+# notes
 
 
-def test_notes_say_where_models_are_and_what_is_missing() -> None:
+def test_notes_show_the_address_of_the_models_and_what_is_missing() -> None:
     assert "port-forward service/fairlead-gateway 8080:80" in notes("platform", {})
-    assert "the cluster has no ModelRoute" in notes("platform", {})
+    assert "the cluster has no kind ModelRoute" in notes("platform", {})
     tls = {"gateway": {"ingress": {"enabled": True, "hosts": ["models.example.com"], "tlsSecretName": "certificate"}}}
     assert "https://models.example.com/models" in notes("platform", tls)
-    assert "without TLS and by everybody" in notes("platform", {"gateway": {"service": {"type": "LoadBalancer"}}})
+    assert "without TLS and by all clients" in notes("platform", {"gateway": {"service": {"type": "LoadBalancer"}}})
 
 
 def test_the_same_values_render_the_same_bytes() -> None:

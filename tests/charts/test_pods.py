@@ -1,4 +1,4 @@
-"""charts/model: the pods of a version, where their model is from, and who may reach them."""
+"""charts/model: the pods of a version, where they get their model from, and what may connect to them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ def test_pods_are_locked_down() -> None:
     ("drain", "grace", "sleep"),
     [({}, 45, 5), ({"preStopSeconds": 0}, 40, None), ({"requestSeconds": 300, "marginSeconds": 30}, 350, 5)],
 )
-def test_a_pod_gets_as_long_as_its_drain_takes(drain: dict[str, int], grace: int, sleep: int | None) -> None:
+def test_the_grace_period_of_a_pod_is_the_sum_of_its_drain_times(
+    drain: dict[str, int], grace: int, sleep: int | None
+) -> None:
     for deployment in render("model", with_workload(drain=drain)).of("Deployment"):
         environment = {one["name"]: one.get("value") for one in container_of(deployment)["env"]}
         assert pod_of(deployment)["terminationGracePeriodSeconds"] == grace
@@ -39,21 +41,21 @@ def test_a_pod_gets_as_long_as_its_drain_takes(drain: dict[str, int], grace: int
         assert served + (sleep or 0) < grace
 
 
-def test_a_pod_knows_by_which_name_gateways_find_it() -> None:
+def test_a_pod_gets_the_name_and_namespace_of_its_service() -> None:
     rendered = render("model", IRIS)
     services = {one["metadata"]["name"]: one["metadata"]["namespace"] for one in rendered.of("Service")}
-    told = set()
+    named = set()
     for deployment in rendered.of("Deployment"):
         environment = {one["name"]: one.get("value") for one in container_of(deployment)["env"]}
         name, _, namespace = str(environment[SERVED_AS]).partition(".")
         assert services[name] == namespace
-        told.add(name)
-    assert told == services.keys()
-    assert len(told) > 1
+        named.add(name)
+    assert named == services.keys()
+    assert len(named) > 1
 
 
 @pytest.mark.parametrize(("budget", "period", "failures"), [(600, 2, 300), (10, 3, 4), (1, 60, 1)])
-def test_the_startup_budget_becomes_a_probe(budget: int, period: int, failures: int) -> None:
+def test_the_startup_probe_allows_the_whole_startup_budget(budget: int, period: int, failures: int) -> None:
     for deployment in render("model", with_workload(startup={"budgetSeconds": budget, "periodSeconds": period})).of(
         "Deployment"
     ):
@@ -63,7 +65,7 @@ def test_the_startup_budget_becomes_a_probe(budget: int, period: int, failures: 
         assert deployment["spec"]["progressDeadlineSeconds"] > budget
 
 
-def test_numbers_reach_the_service_as_they_were_written() -> None:
+def test_large_numbers_reach_the_service_unchanged() -> None:
     rendered = render("model", with_workload(serving={"queueBytes": 268435456, "logLevel": "debug"}))
     environment = {one["name"]: one.get("value") for one in container_of(rendered.of("Deployment")[0])["env"]}
     assert environment["FAIRLEAD_SERVING_QUEUE_BYTES"] == "268435456"
@@ -71,20 +73,20 @@ def test_numbers_reach_the_service_as_they_were_written() -> None:
 
 
 @pytest.mark.parametrize("kind", ["hpa", "external"])
-def test_nothing_says_replicas_under_an_autoscaler(kind: str) -> None:
+def test_replicas_are_not_rendered_with_an_autoscaler(kind: str) -> None:
     rendered = render("model", with_workload(autoscaling={"kind": kind}))
     assert all("replicas" not in one["spec"] for one in rendered.of("Deployment"))
     assert len(rendered.of("HorizontalPodAutoscaler")) == (2 if kind == "hpa" else 0)
 
 
-def test_a_budget_is_there_only_where_it_means_something() -> None:
+def test_a_disruption_budget_exists_only_if_there_can_be_several_pods() -> None:
     assert len(render("model", IRIS).of("PodDisruptionBudget")) == 2
     assert not render("model", with_workload(instances=1)).of("PodDisruptionBudget")
     fewest = render("model", with_workload(podDisruptionBudget={"minAvailable": 0})).of("PodDisruptionBudget")
     assert all(one["spec"]["minAvailable"] == 0 and "maxUnavailable" not in one["spec"] for one in fewest)
 
 
-def test_one_version_may_differ_from_the_others_even_by_false_and_zero() -> None:
+def test_the_overrides_of_one_version_may_be_false_or_zero() -> None:
     override = {
         "instances": 5,
         "drain": {"preStopSeconds": 0},
@@ -106,7 +108,7 @@ def test_one_version_may_differ_from_the_others_even_by_false_and_zero() -> None
     assert rendered.one("ModelRoute")["spec"]["versions"]["1.2.0"]["instances"] == 5
 
 
-def test_sticky_null_is_said() -> None:
+def test_sticky_null_is_written_to_the_route() -> None:
     spec = render("model", {**IRIS, "sticky": None}).one("ModelRoute")["spec"]
     assert spec["sticky"] is None
     assert RouteSpec.model_validate(spec).sticky is None
@@ -122,10 +124,10 @@ def test_labels_of_users_never_replace_those_that_the_platform_reads() -> None:
         assert one["metadata"]["labels"] == {**same["metadata"]["labels"], "team": "flowers"}
 
 
-# where the model is from
+# fetching and network policies
 
 
-def test_a_fetched_version_is_checked_before_it_is_served() -> None:
+def test_a_fetched_archive_is_verified_before_it_is_served() -> None:
     rendered = render("model", with_version("1.2.0", FETCHED))
     [deployment] = [one for one in rendered.of("Deployment") if "initContainers" in pod_of(one)]
     [unpack] = pod_of(deployment)["initContainers"]
@@ -137,7 +139,7 @@ def test_a_fetched_version_is_checked_before_it_is_served() -> None:
     assert {"name": "fetched", "mountPath": "/fetched", "readOnly": True} in container_of(deployment)["volumeMounts"]
 
 
-def test_a_fetcher_downloads_and_the_chart_still_checks() -> None:
+def test_the_archive_of_a_fetcher_is_verified_too() -> None:
     fetcher = {"image": "amazon/aws-cli:2", "args": ["s3", "cp", "$(FAIRLEAD_SOURCE)", "$(FAIRLEAD_ARCHIVE)"]}
     version = {"artifact": ARTIFACT, "source": {"kind": "init", "uri": "s3://bucket/iris.tar.gz", "fetcher": fetcher}}
     rendered = render("model", with_version("1.2.0", version))
@@ -148,7 +150,7 @@ def test_a_fetcher_downloads_and_the_chart_still_checks() -> None:
     assert {"name": "FAIRLEAD_SHA256", "value": ARTIFACT} in unpack["env"]
 
 
-def test_only_what_the_platform_sends_comes_in_and_nothing_goes_out() -> None:
+def test_only_the_platform_may_connect_to_a_model_and_a_model_may_not_connect_out() -> None:
     policy = render("model", IRIS).one("NetworkPolicy", "iris")
     [rule] = policy["spec"]["ingress"]
     components = [peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"] for peer in rule["from"]]
@@ -158,7 +160,7 @@ def test_only_what_the_platform_sends_comes_in_and_nothing_goes_out() -> None:
     assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
 
 
-def test_only_pods_that_fetch_may_fetch() -> None:
+def test_only_pods_that_fetch_their_model_may_connect_out() -> None:
     rendered = render("model", with_version("1.2.0", FETCHED))
     selector = rendered.one("NetworkPolicy", "iris.fetch")["spec"]["podSelector"]["matchLabels"]
     chosen = {

@@ -1,4 +1,4 @@
-"""Random values: what a chart renders is valid in every supported Kubernetes, and its parts fit together."""
+"""Random values: the rendered objects are valid in every supported Kubernetes, and refer to each other correctly."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from fairlead.contracts.route import RouteSpec
 from support.helm import Object, Rendered, find_helm, render
 
 BATCH = 10
-"""Documents that one example renders, side by side."""
+"""Number of values documents that one example renders in parallel."""
 EXAMPLES = 11
 """2 charts x 11 examples x 10 documents: 220 renders."""
-ELSEWHERE = ("monitoring.coreos.com", "gateway.networking.k8s.io")
-"""Kinds that Kubernetes has no schema of; test_values.py and test_platform.py look at them."""
+WITHOUT_SCHEMA = ("monitoring.coreos.com", "gateway.networking.k8s.io")
+"""API groups without a published schema here; test_values.py and test_platform.py check their objects."""
 
 RANDOM = settings(
     max_examples=EXAMPLES,
-    # A failing render says which values it was; making it smaller would take minutes.
+    # A failing example prints its values; shrinking it would take minutes.
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
 
-# Some of them YAML would read as something else than a word: every template has to quote what a user names.
+# YAML would read some of these as booleans or null: every template must quote the names that users set.
 words = st.from_regex(r"[a-z][a-z0-9-]{0,12}[a-z0-9]", fullmatch=True) | st.sampled_from(["off", "no", "true", "null"])
 versions = st.from_regex(r"[0-9]{1,3}\.[0-9]{1,3}(\.[0-9]{1,3})?(-rc\.[0-9])?", fullmatch=True)
 counts = st.integers(0, 40) | st.sampled_from(["0%", "25%", "100%"])
@@ -71,7 +71,7 @@ rolling = st.fixed_dictionaries(
         "historyLimit": st.integers(0, 10),
     },
 )
-anywhere = {
+pod_values = {
     "nodeSelector": labels,
     "tolerations": st.lists(st.just({"key": "pool", "operator": "Exists"}), max_size=2),
     "affinity": st.just(
@@ -97,7 +97,7 @@ anywhere = {
 workloads = st.fixed_dictionaries(
     {},
     optional={
-        **anywhere,
+        **pod_values,
         "instances": st.integers(1, 64),
         "serving": st.fixed_dictionaries({}, optional={"queueBytes": st.integers(1 << 26, 1 << 33)}),
         "startup": st.fixed_dictionaries({"budgetSeconds": st.integers(1, 86400), "periodSeconds": st.integers(1, 60)}),
@@ -155,7 +155,7 @@ def models(draw: st.DrawFn) -> dict[str, Any]:
 @st.composite
 def platforms(draw: st.DrawFn) -> dict[str, Any]:
     """Values of charts/platform."""
-    part = {name: strategy for name, strategy in anywhere.items() if name != "autoscaling"}
+    part = {name: strategy for name, strategy in pod_values.items() if name != "autoscaling"}
     return {
         "controlPlane": draw(
             st.fixed_dictionaries(
@@ -165,7 +165,7 @@ def platforms(draw: st.DrawFn) -> dict[str, Any]:
         "gateway": {
             **draw(
                 st.fixed_dictionaries(
-                    {}, optional={**anywhere, "replicas": st.integers(1, 60), "concurrency": st.integers(1, 64)}
+                    {}, optional={**pod_values, "replicas": st.integers(1, 60), "concurrency": st.integers(1, 64)}
                 )
             ),
             "service": draw(
@@ -203,23 +203,23 @@ def all_rendered(chart: str, documents: list[dict[str, Any]]) -> list[Rendered]:
         return list(pool.map(lambda values: render(chart, values), documents))
 
 
-_between = cycle(VERSIONS[1:-1])
+_releases_between = cycle(VERSIONS[1:-1])
 
 
-def judge(rendered: Rendered) -> None:
-    """Against the oldest release, the newest, and one between, in turn."""
-    ours = [one for one in rendered.objects if not one["apiVersion"].startswith(ELSEWHERE)]
-    for release in (VERSIONS[0], next(_between), VERSIONS[-1]):
+def check_rendered(rendered: Rendered) -> None:
+    """Validates against the oldest release, the newest, and one of the others in turn."""
+    ours = [one for one in rendered.objects if not one["apiVersion"].startswith(WITHOUT_SCHEMA)]
+    for release in (VERSIONS[0], next(_releases_between), VERSIONS[-1]):
         found = [complaint for one in ours for complaint in complaints(one, release)]
         assert found == []
     names = [(one["kind"], one["metadata"]["name"]) for one in rendered.objects]
     assert len(names) == len(set(names))
     for deployment in rendered.of("Deployment"):
-        fits(deployment, rendered)
+        check_references(deployment, rendered)
 
 
-def fits(deployment: Object, rendered: Rendered) -> None:
-    """What refers to a Deployment's pods or by name to something else finds it."""
+def check_references(deployment: Object, rendered: Rendered) -> None:
+    """Selectors match the Deployment's pods, and the names in it refer to existing objects."""
     template = deployment["spec"]["template"]
     pod, labelled = template["spec"], template["metadata"]["labels"]
     assert deployment["spec"]["selector"]["matchLabels"].items() <= labelled.items()
@@ -237,9 +237,9 @@ def fits(deployment: Object, rendered: Rendered) -> None:
 @pytest.mark.timeout(600)
 @RANDOM
 @given(st.lists(models(), min_size=BATCH, max_size=BATCH))
-def test_whatever_the_values_a_model_is_valid(documents: list[dict[str, Any]]) -> None:
+def test_random_values_of_a_model_render_valid_objects(documents: list[dict[str, Any]]) -> None:
     for values, rendered in zip(documents, all_rendered("model", documents), strict=True):
-        judge(rendered)
+        check_rendered(rendered)
         spec = RouteSpec.model_validate(rendered.one("ModelRoute")["spec"])
         assert {f"{spec.model}-{one.ref(name).identity}" for name, one in spec.versions.items()} == {
             one["metadata"]["name"] for one in rendered.of("Deployment")
@@ -250,9 +250,9 @@ def test_whatever_the_values_a_model_is_valid(documents: list[dict[str, Any]]) -
 @pytest.mark.timeout(600)
 @RANDOM
 @given(st.lists(platforms(), min_size=BATCH, max_size=BATCH))
-def test_whatever_the_values_a_platform_is_valid(documents: list[dict[str, Any]]) -> None:
+def test_random_values_of_a_platform_render_valid_objects(documents: list[dict[str, Any]]) -> None:
     for rendered in all_rendered("platform", documents):
-        judge(rendered)
+        check_rendered(rendered)
 
 
 @pytest.mark.parametrize("release", VERSIONS)
@@ -261,13 +261,13 @@ def test_the_defaults_are_valid_for_every_supported_release(release: str) -> Non
         assert [complaint for one in rendered.objects for complaint in complaints(one, release)] == []
 
 
-def test_the_judge_sees_what_a_release_would_refuse() -> None:
+def test_the_schemas_find_what_a_release_would_reject() -> None:
     deployment = render("model", IRIS).of("Deployment")[0]
     assert complaints({**deployment, "spec": {**deployment["spec"], "replica": 2}}, VERSIONS[0])
     assert complaints({**deployment, "spec": {**deployment["spec"], "replicas": "2"}}, VERSIONS[-1])
 
 
-def test_an_account_whose_name_yaml_reads_as_a_truth_value_keeps_its_name() -> None:
+def test_an_account_whose_name_yaml_reads_as_a_boolean_keeps_its_name() -> None:
     rendered = render("platform", {"controlPlane": {"serviceAccount": {"name": "off"}}})
     [binding] = [one for one in rendered.of("RoleBinding") if one["subjects"][0].get("name") == "off"]
     assert binding["subjects"][0]["kind"] == "ServiceAccount"

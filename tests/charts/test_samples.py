@@ -1,4 +1,4 @@
-"""k8s/samples: what the contracts say of them, without a cluster. tests/e2e applies them to a real API server."""
+"""k8s/samples: validated by the contracts, without a cluster. tests/e2e applies them to a real API server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def documents(path: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
-def test_a_sample_begins_with_a_sentence_and_is_what_its_name_says(path: Path) -> None:
+def test_a_sample_begins_with_a_comment_and_has_the_kind_in_its_name(path: Path) -> None:
     assert path.read_text().startswith("# ")
     for document in documents(path):
         assert document["apiVersion"] == "fairlead.dev/v1alpha1"
@@ -30,13 +30,13 @@ def test_a_sample_begins_with_a_sentence_and_is_what_its_name_says(path: Path) -
 @pytest.mark.parametrize(
     "path", [path for path in SAMPLES if path.stem.startswith("modelroute-")], ids=lambda path: path.stem
 )
-def test_a_route_keeps_its_contract(path: Path) -> None:
+def test_a_route_is_valid_and_its_images_have_digests(path: Path) -> None:
     (document,) = documents(path)
     spec = RouteSpec.model_validate(document["spec"])
     assert spec.model == document["metadata"]["name"]
     assert all("@sha256:" in version.image for version in spec.versions.values())
 
 
-def test_the_action_asks_for_something_that_can_be_asked() -> None:
+def test_the_action_has_a_type_that_exists() -> None:
     (document,) = documents(REPOSITORY / "k8s/samples/modelrouteaction-rollback.yaml")
     assert document["spec"]["type"] in set(ActionType)

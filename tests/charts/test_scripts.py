@@ -1,4 +1,4 @@
-"""The scripts inside the charts, run as the cluster would run them: against real services and a real Envoy."""
+"""The scripts in the charts, run as in a cluster, against real services and a real Envoy."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DRAIN = CHARTS / "platform/files/drain.sh"
 
 
 def run(script: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """As the Job does it: the script's text after `python -c`."""
+    """Runs a script as the Job does: its text after `python -c`."""
     return subprocess.run(
         [sys.executable, "-c", script.read_text(), *arguments],
         env={**os.environ, "NO_PROXY": "*", **environment},
@@ -58,7 +58,7 @@ def packed(files: dict[str, str]) -> bytes:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """A web server on a folder."""
+    """A web server that serves a folder: its URL and the folder."""
     folder = tmp_path / "site"
     folder.mkdir()
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(folder)))
@@ -85,7 +85,7 @@ def test_an_archive_becomes_a_model_folder(tmp_path: Path, site: tuple[str, Path
     url, folder = site
     content = packed({f"{top}fairlead.yaml": "name: iris\n", f"{top}artifact/model.joblib": "x"})
     (folder / "iris.tar.gz").write_bytes(content)
-    for _ in range(2):  # a container that starts again finds what it left
+    for _ in range(2):  # a restarted container finds the files of its first run
         done = fetch(tmp_path, f"{url}/iris.tar.gz", content)
         assert done.returncode == 0, done.stderr
         assert (tmp_path / "model/fairlead.yaml").read_text() == "name: iris\n"
@@ -93,7 +93,7 @@ def test_an_archive_becomes_a_model_folder(tmp_path: Path, site: tuple[str, Path
     assert sorted(one.name for one in tmp_path.iterdir()) == ["model", "site"]
 
 
-def test_what_a_fetcher_wrote_is_checked_too(tmp_path: Path) -> None:
+def test_the_archive_that_a_fetcher_wrote_is_verified_too(tmp_path: Path) -> None:
     content = packed({"fairlead.yaml": "name: iris\n"})
     missing = fetch(tmp_path, "", content)
     assert "the fetcher must write the archive to $FAIRLEAD_ARCHIVE" in missing.stderr
@@ -147,13 +147,13 @@ def test_helm_test_of_a_model_asks_a_golden_row_through_the_gateway(platform: Pl
     assert "iris 1.0.0: ready, the golden row is answered as expected, x-model-version is 1.0.0" in done.stdout
 
 
-def test_helm_test_of_a_version_that_is_not_served_says_what_the_gateway_said(platform: Platform) -> None:
+def test_helm_test_of_a_version_that_is_not_served_reports_the_gateways_error(platform: Platform) -> None:
     done = ask(platform, "9.9.9")
     assert done.returncode == 1
     assert "/versions/9.9.9/ready: 404" in done.stderr
 
 
-def test_helm_test_of_the_platform_asks_both_of_its_parts(platform: Platform) -> None:
+def test_helm_test_of_the_platform_checks_control_plane_and_gateway(platform: Platform) -> None:
     addresses = [f"{platform.control_url}/readyz", f"{platform.url}/v2/health/ready"]
     done = run(ASK_PLATFORM, *addresses, FAIRLEAD_TIMEOUT_S="2")
     assert done.returncode == 0, done.stderr
@@ -166,7 +166,7 @@ def test_helm_test_of_the_platform_asks_both_of_its_parts(platform: Platform) ->
 # drain.sh
 
 
-def test_a_gateway_that_drains_finishes_what_it_has_and_tells_clients_to_go(tmp_path: Path) -> None:
+def test_a_draining_gateway_finishes_requests_in_flight_and_closes_connections(tmp_path: Path) -> None:
     table = Table(namespace="default", model="iris", stable=V1, pins=(V1,))
     with an_edge(tmp_path) as edge, running_backends() as backends, ThreadPoolExecutor() as pool:
         backend = backends.start("1.0.0")
@@ -184,13 +184,13 @@ def test_a_gateway_that_drains_finishes_what_it_has_and_tells_clients_to_go(tmp_
             time.sleep(0.5)
             during = client.get("/v2/health/ready")
             assert drain.wait() == 0
-            assert 1.0 < time.monotonic() - begin < 30.0, "and not the 60 s that it might take"
+            assert 1.0 < time.monotonic() - begin < 30.0, "it ends when nothing is in flight, before the 60 s are over"
             assert slow.result().status_code == 200
             assert slow.result().headers["connection"] == "close"
             assert during.status_code == 503
 
 
-def test_a_drain_gives_up_on_what_does_not_end(tmp_path: Path) -> None:
+def test_a_drain_ends_after_its_limit_while_a_request_is_in_flight(tmp_path: Path) -> None:
     table = Table(namespace="default", model="iris", stable=V1, pins=(V1,))
     with an_edge(tmp_path) as edge, running_backends() as backends, ThreadPoolExecutor() as pool:
         backend = backends.start("1.0.0")

@@ -1,4 +1,4 @@
-"""skaffold.yaml: its schema, and that what it names exists and fits."""
+"""skaffold.yaml: its schema, and the files, images and arguments that it refers to."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_every_image_that_helm_sets_is_one_that_is_built() -> None:
     assert named == built
 
 
-def test_what_is_verified_runs_in_an_image_that_is_built() -> None:
+def test_the_verification_runs_in_an_image_that_is_built() -> None:
     assert {verify.container.image for verify in CONFIG.verify} <= set(BY_IMAGE)
 
 
@@ -61,5 +61,5 @@ def test_a_model_is_built_from_the_version_that_its_values_target() -> None:
 
 def test_skaffold_itself_accepts_the_file() -> None:
     if (skaffold := shutil.which("skaffold")) is None:
-        pytest.skip("skaffold is not installed; the schema above is what stands in for it")
+        pytest.skip("skaffold is not installed; only the schema above was checked")
     subprocess.run([skaffold, "diagnose", "--yaml-only"], cwd=REPOSITORY, check=True)

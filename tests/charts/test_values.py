@@ -1,4 +1,4 @@
-"""Every value is used: changing one alone changes what is rendered. What a typo costs is told with its path."""
+"""Every value is used: changing only that value changes the rendered objects. A typo is rejected with its path."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ BASES: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("prometheus", _PROMETHEUS),
     ],
 }
-"""What has to be on before a value below it can matter; nothing else is."""
+"""Values that must be set so that the values below a path have an effect."""
 
-OTHERWISE: dict[str, Any] = {
+OTHER_VALUES: dict[str, Any] = {
     "model": "other",
     "target": "1.1.0",
     "versions": {"1.0.0": {}},
-    "image.requireDigest": None,  # it only refuses: test_model.py
+    "image.requireDigest": None,  # it changes no object, it only rejects values: test_model.py
     "mirrors": [{"version": "1.1.0", "share": 100}],
     "sticky.header": "x-session",
     "strategy.warmUp.smoke": False,
@@ -74,7 +74,7 @@ OTHERWISE: dict[str, Any] = {
     "prometheus.scrapeInterval": "30s",
     "podMonitor.renderMode": "never",
 }
-"""Another value where the default's type alone does not give one that is valid."""
+"""Another valid value for those whose type alone does not give one."""
 
 BY_SCHEMA: dict[str, Any] = {
     "labels": {"team": "flowers"},
@@ -94,7 +94,7 @@ BY_SCHEMA: dict[str, Any] = {
 
 
 def leaves(node: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Every value in the file that holds no other, and every empty map and list."""
+    """Every leaf of the values, including empty maps and lists: its path and value."""
     if isinstance(node, dict) and node:
         for name, child in node.items():
             yield from leaves(child, (*path, str(name)))
@@ -104,13 +104,13 @@ def leaves(node: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 @functools.cache
 def schema_of(chart: str) -> dict[str, Any]:
-    """The schema of all its values."""
+    """The schema of all values of the chart."""
     whole: dict[str, Any] = json.loads((CHARTS / chart / "values.schema.json").read_text())
     return whole
 
 
 def schema_at(chart: str, path: Path) -> dict[str, Any]:
-    """The schema of a value, found by its path."""
+    """The schema of the value at this path."""
     whole = found = schema_of(chart)
     for name in path:
         found = resolved(whole, found)
@@ -127,9 +127,9 @@ def resolved(whole: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def other(chart: str, path: Path, value: Any) -> Any:
-    """Another valid value in the place of this one."""
-    if ".".join(path) in OTHERWISE:
-        return OTHERWISE[".".join(path)]
+    """A valid value that differs from this one, or None if it would change no object."""
+    if ".".join(path) in OTHER_VALUES:
+        return OTHER_VALUES[".".join(path)]
     schema = schema_at(chart, path)
     schema = {**schema, **resolved(schema_of(chart), schema)}
     if schema.get("named") in BY_SCHEMA:
@@ -139,13 +139,13 @@ def other(chart: str, path: Path, value: Any) -> Any:
     return other_plain(path, value, schema.get("maximum"))
 
 
-def other_plain(path: Path, value: Any, most: int | None) -> Any:
+def other_plain(path: Path, value: Any, maximum: int | None) -> Any:
     """Another value of the same type."""
     match value:
         case bool():
             return not value
         case int():
-            return value - 1 if value == most else value + 1
+            return value - 1 if value == maximum else value + 1
         case float():
             return value / 2
         case str() if value[-1:] in "smh" and value[:-1].isdigit():
@@ -185,7 +185,7 @@ def merged(under: Values, over: Values) -> dict[str, Any]:
 
 
 def base_of(chart: str, path: Path) -> dict[str, Any]:
-    """What is rendered with the value as it is, so that the value can matter."""
+    """The values with which the chart is rendered, so that the value at this path has an effect."""
     values: dict[str, Any] = IRIS if chart == "model" else {}
     for prefix, more in BASES[chart]:
         if ".".join(path).startswith(prefix):
@@ -201,7 +201,7 @@ def every_value(chart: str) -> list[tuple[Path, Any]]:
 @pytest.mark.parametrize("chart", ["model", "platform"])
 def test_every_value_changes_what_is_rendered(chart: str) -> None:
     find_helm()
-    as_they_are = functools.cache(lambda text: render(chart, json.loads(text)))
+    render_cached = functools.cache(lambda text: render(chart, json.loads(text)))
 
     def unused(leaf: tuple[Path, Any]) -> str | None:
         path, value = leaf
@@ -213,9 +213,9 @@ def test_every_value_changes_what_is_rendered(chart: str) -> None:
         for name in path:
             current = current.get(name) if isinstance(current, dict) else None
         if current == new:
-            return f"{'.'.join(path)}: {new!r} is no other value"
+            return f"{'.'.join(path)}: {new!r} is the same value"
         try:
-            before, after = as_they_are(json.dumps(values)), render(chart, replaced(values, path, new))
+            before, after = render_cached(json.dumps(values)), render(chart, replaced(values, path, new))
         except Refused as error:
             return f"{'.'.join(path)}: {error}"
         return ".".join(path) if before.objects == after.objects else None

@@ -1,4 +1,4 @@
-{{/* A PodDisruptionBudget's spec: (dict "budget" values "selector" labels). */}}
+{{/* The spec of a PodDisruptionBudget: (dict "budget" values "selector" labels). */}}
 {{- define "fairlead.budgetSpec" -}}
 {{- if kindIs "invalid" .budget.minAvailable -}}
 maxUnavailable: {{ .budget.maxUnavailable }}
@@ -10,22 +10,24 @@ selector:
   matchLabels: {{- .selector | toYaml | nindent 4 }}
 {{- end }}
 
-{{/* "true" where there can be more than one pod, so that a budget means something: (list count autoscaling). */}}
-{{- define "fairlead.several" -}}
+{{/* "true" if there can be more than one pod, so that a disruption budget is useful: (list count autoscaling). */}}
+{{- define "fairlead.multiplePods" -}}
 {{- if or (gt (int (index . 0)) 1) (ne (index . 1).kind "none") }}true{{ end }}
 {{- end }}
 
-{{/* A HorizontalPodAutoscaler's spec: (dict "name" deployment "least" n "scaling" values "at" path). */}}
+{{/*
+The spec of a HorizontalPodAutoscaler: (dict "name" deployment "minimum" n "scaling" values "at" path-of-the-values).
+*/}}
 {{- define "fairlead.autoscalerSpec" -}}
 {{- $scaling := .scaling -}}
-{{- if lt (int $scaling.maxInstances) (int .least) }}
-{{- fail (printf "%s.maxInstances is %d, less than the %d that run at least" .at (int $scaling.maxInstances) (int .least)) }}
+{{- if lt (int $scaling.maxInstances) (int .minimum) }}
+{{- fail (printf "%s.maxInstances: %d is less than the minimum of %d pods; raise maxInstances or lower the number of pods" .at (int $scaling.maxInstances) (int .minimum)) }}
 {{- end }}
 {{- if not (or $scaling.cpuPercent $scaling.metrics) }}
-{{- fail (printf "%s.kind is hpa, and nothing is measured: set cpuPercent or metrics" .at) }}
+{{- fail (printf "%s.kind: is hpa, but there is no metric to scale by; set cpuPercent or metrics" .at) }}
 {{- end -}}
 scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: {{ .name }}}
-minReplicas: {{ int .least }}
+minReplicas: {{ int .minimum }}
 maxReplicas: {{ int $scaling.maxInstances }}
 metrics:
   {{- with $scaling.cpuPercent }}

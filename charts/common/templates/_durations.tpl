@@ -1,4 +1,4 @@
-{{/* A duration of the contracts ("1h30m", "500ms") in seconds. */}}
+{{/* Converts a duration ("1h30m", "500ms") to seconds. */}}
 {{- define "fairlead.seconds" -}}
 {{- $sizes := dict "ms" 0.001 "s" 1.0 "m" 60.0 "h" 3600.0 "d" 86400.0 -}}
 {{- $sum := 0.0 -}}

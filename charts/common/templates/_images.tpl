@@ -1,6 +1,6 @@
 {{/*
-A reference: (dict "image" .Values.image "repository" "default/name" "tag" "default"). With a digest the tag is left out:
-it says nothing more, and a tag that changes must not look like another image.
+An image reference: (dict "image" .Values.image "repository" "default/name" "tag" "default"). With a digest the tag is
+omitted: the digest alone identifies the image, and a changed tag must not look like another image.
 */}}
 {{- define "fairlead.image" -}}
 {{- $name := .image.repository | default .repository -}}
@@ -13,7 +13,7 @@ it says nothing more, and a tag that changes must not look like another image.
 {{- end }}
 
 {{/*
-A version's identity, as contracts.route.VersionSpec.ref computes it: (list version image artifact).
+The identity of a version, computed as in contracts.route.VersionSpec.ref: (list version image artifact).
 */}}
 {{- define "fairlead.identity" -}}
 {{ join "\n" . | sha256sum | trunc 10 }}

@@ -1,19 +1,23 @@
 {{/*
-Labels of an object: (dict "root" $ "name" ... "component" ...), with "version" where it has one and "more" of ours.
-Ours win over commonLabels: the platform finds its parts by them.
+Labels of an object: (dict "root" $ "name" ... "component" ...), optionally with "version" and "more" labels of Fairlead.
+These take precedence over commonLabels, because the platform finds its objects by them.
 */}}
 {{- define "fairlead.labels" -}}
 {{- $chart := printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" -}}
 {{- $ours := dict "app.kubernetes.io/managed-by" .root.Release.Service "helm.sh/chart" $chart -}}
-{{- merge (include "fairlead.ours" . | fromYaml) $ours (.root.Values.commonLabels | default dict) | toYaml }}
+{{- merge (include "fairlead.ownLabels" . | fromYaml) $ours (.root.Values.commonLabels | default dict) | toYaml }}
 {{- end }}
 
-{{/* Labels of a pod, with "labels" the user's own. The chart's version stays off: a new chart must not start models again. */}}
+{{/*
+Labels of a pod; "labels" are those of the user. They do not include the chart's version, so that a new chart does not
+restart models.
+*/}}
 {{- define "fairlead.podLabels" -}}
-{{- merge (include "fairlead.ours" . | fromYaml) (.labels | default dict) | toYaml }}
+{{- merge (include "fairlead.ownLabels" . | fromYaml) (.labels | default dict) | toYaml }}
 {{- end }}
 
-{{- define "fairlead.ours" -}}
+{{/* The labels by which the platform finds its objects; the arguments are those of fairlead.labels. */}}
+{{- define "fairlead.ownLabels" -}}
 app.kubernetes.io/name: {{ .name | quote }}
 app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
@@ -26,7 +30,10 @@ app.kubernetes.io/version: {{ . | quote }}
 {{- end }}
 {{- end }}
 
-{{/* The common annotations, with more of them over it: (dict "root" $ "more" (dict ...)), as a line of metadata. */}}
+{{/*
+The `annotations:` of an object's metadata: (dict "root" $ "more" (dict ...)). "more" takes precedence over
+commonAnnotations.
+*/}}
 {{- define "fairlead.annotations" -}}
 {{- with merge (dict) (.more | default dict) (.root.Values.commonAnnotations | default dict) -}}
 {{- toYaml (dict "annotations" .) | nindent 2 }}

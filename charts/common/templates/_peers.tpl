@@ -1,4 +1,4 @@
-{{/* The pods of one part of the platform, as a peer of a NetworkPolicy: (dict "component" ... "namespace" ...). */}}
+{{/* A NetworkPolicy peer that selects the pods of one component: (dict "component" ... "namespace" ...). */}}
 {{- define "fairlead.platformPeer" -}}
 - podSelector:
     matchLabels:
@@ -14,7 +14,7 @@
   {{- end }}
 {{- end }}
 
-{{/* The rule that lets names be looked up. Every resolver, because NodeLocal DNSCache is no pod of kube-system. */}}
+{{/* Allows DNS lookups, from every resolver, because NodeLocal DNSCache is not a pod of kube-system. */}}
 {{- define "fairlead.dnsRule" -}}
 - ports:
     - {port: 53, protocol: UDP}

@@ -1,4 +1,6 @@
-{{/* Lays one map over another, in place, maps key by key and everything else whole: (list under over). */}}
+{{/*
+Overrides one map with another, in place: maps key by key, every other value as a whole. (list map overrides)
+*/}}
 {{- define "fairlead.overlay" -}}
 {{- $under := index . 0 -}}
 {{- range $key, $value := index . 1 -}}
@@ -12,7 +14,7 @@
 {{- end }}
 
 {{/*
-The part of a pod's spec that says where it runs and as whom: (dict "pod" values "selector" labels "pullSecrets" list).
+The scheduling and security part of a pod's spec: (dict "pod" values "selector" labels "pullSecrets" list).
 */}}
 {{- define "fairlead.podSettings" -}}
 enableServiceLinks: false
@@ -51,7 +53,7 @@ topologySpreadConstraints:
 {{- end }}
 {{- end }}
 
-{{/* How fast pods are replaced: the values of rollingUpdate. */}}
+{{/* The strategy of a Deployment; the argument is the values of rollingUpdate. */}}
 {{- define "fairlead.rollingUpdate" -}}
 type: RollingUpdate
 rollingUpdate:
@@ -59,7 +61,7 @@ rollingUpdate:
   maxUnavailable: {{ .maxUnavailable }}
 {{- end }}
 
-{{/* preStop, where it waits at all: before Kubernetes 1.33 a sleep of 0 is refused. */}}
+{{/* The preStop sleep; omitted if it is 0, because Kubernetes before 1.33 rejects a sleep of 0. */}}
 {{- define "fairlead.preStop" -}}
 {{- if gt (int .preStopSeconds) 0 -}}
 lifecycle:

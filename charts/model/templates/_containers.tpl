@@ -1,4 +1,4 @@
-{{/* The environment of the model service: address and drain are computed, the rest is `serving`. */}}
+{{/* The environment of the model service: address and drain are computed, the rest comes from `serving`. */}}
 {{- define "model.environment" -}}
 {{- $pod := .workload -}}
 - {name: FAIRLEAD_SERVING_HOST, value: "0.0.0.0"}
@@ -16,6 +16,7 @@
 {{- end }}
 {{- end }}
 
+{{/* The volumes of a pod. */}}
 {{- define "model.volumes" -}}
 {{- $pod := .workload -}}
 - name: scratch
@@ -39,8 +40,8 @@
 {{- end }}
 
 {{/*
-The init containers of source.kind init: (list $ $version). Whoever downloads, what is unpacked is what has the SHA-256 of
-the identity: the last container checks it before it writes the folder.
+The init containers of source.kind init: (list $ $version). The last container verifies that the archive has the SHA-256
+of the version before it unpacks it, also if a fetcher of the user downloaded the archive.
 */}}
 {{- define "model.fetching" -}}
 {{- $root := index . 0 -}}{{- $version := index . 1 -}}

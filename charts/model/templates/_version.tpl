@@ -2,19 +2,19 @@
 {{- define "model.name" -}}
 {{- $name := .Values.model | default .Release.Name -}}
 {{- if not (regexMatch "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$" $name) -}}
-{{- fail (printf "model: %q cannot be a model's name: lower-case letters, digits and \"-\", at most 40; set `model`" $name) -}}
+{{- fail (printf "model: %q is not a valid model name, which has lower-case letters, digits and \"-\", at most 40 characters; set `model`" $name) -}}
 {{- end -}}
 {{ $name }}
 {{- end }}
 
-{{/* Refuses values that fit the schema and make no sense together. */}}
+{{/* Fails on values that the schema allows but that contradict each other. */}}
 {{- define "model.check" -}}
 {{- if not .Values.versions -}}
-{{- fail "versions: there is none; name at least one: versions: {\"1.0.0\": {image: {digest: sha256:...}}}" -}}
+{{- fail "versions: is empty; add at least one: versions: {\"1.0.0\": {image: {digest: sha256:...}}}" -}}
 {{- end -}}
 {{- $known := keys .Values.versions | sortAlpha | join ", " -}}
 {{- if not .Values.target -}}
-{{- fail (printf "target: is empty; say which of versions serves: %s" $known) -}}
+{{- fail (printf "target: is empty; set it to one of versions: %s" $known) -}}
 {{- end -}}
 {{- if not (hasKey .Values.versions .Values.target) -}}
 {{- fail (printf "target: %q is not one of versions: %s" .Values.target $known) -}}
@@ -26,7 +26,7 @@
 {{- end -}}
 {{- $request := include "fairlead.seconds" .Values.timeouts.request | float64 -}}
 {{- if gt (include "fairlead.seconds" .Values.timeouts.perTry | float64) $request -}}
-{{- fail (printf "timeouts.perTry: %s is more than timeouts.request, %s" .Values.timeouts.perTry .Values.timeouts.request) -}}
+{{- fail (printf "timeouts.perTry: %s is more than timeouts.request, %s; lower it" .Values.timeouts.perTry .Values.timeouts.request) -}}
 {{- end -}}
 {{- $weight := 0 -}}
 {{- range $index, $step := .Values.strategy.steps -}}
@@ -38,8 +38,9 @@
 {{- end }}
 
 {{/*
-Fills in everything about one version: (list $ version $into). Afterwards $into has version, image, artifact, identity,
-name, namespace, source, workload, selector, and at (the path of its values, for messages).
+Computes the settings of one version and writes them into the dict $into: (list $ version $into). Afterwards $into has
+version, image, artifact, identity, name, namespace, source, workload, selector, and at (the path of its values, for
+messages).
 */}}
 {{- define "model.version" -}}
 {{- $root := index . 0 -}}{{- $version := index . 1 -}}{{- $into := index . 2 -}}
@@ -49,24 +50,24 @@ name, namespace, source, workload, selector, and at (the path of its values, for
 {{- $image := deepCopy $root.Values.image -}}
 {{- include "fairlead.overlay" (list $image ($given.image | default dict)) -}}
 {{- if and $image.requireDigest (not $image.digest) -}}
-{{- fail (printf "%s.image.digest: is empty, and image.requireDigest is on" $at) -}}
+{{- fail (printf "%s.image.digest: is empty, but image.requireDigest is on; set the digest" $at) -}}
 {{- end -}}
 {{- $reference := include "fairlead.image" (dict "image" $image "repository" (printf "fairlead/model-%s" $model) "tag" $version) -}}
 {{- $source := merge (dict) ($given.source | default dict) (dict "kind" "baked") -}}
 {{- if eq $source.kind "init" -}}
-{{- if not $source.uri -}}{{ fail (printf "%s.source.uri: is empty; kind init fetches an archive from there" $at) }}{{- end -}}
-{{- if not $given.artifact -}}{{ fail (printf "%s.artifact: is empty; kind init needs the archive's SHA-256, or nobody knows what was fetched" $at) }}{{- end -}}
+{{- if not $source.uri -}}{{ fail (printf "%s.source.uri: is empty, but kind init fetches an archive from it; set the address of the archive" $at) }}{{- end -}}
+{{- if not $given.artifact -}}{{ fail (printf "%s.artifact: is empty, but kind init must verify the archive; set the archive's SHA-256" $at) }}{{- end -}}
 {{- if not (or $source.fetcher (regexMatch "^https?://" $source.uri)) -}}
-{{- fail (printf "%s.source.uri: %q is not http(s); give a fetcher that can read it" $at $source.uri) -}}
+{{- fail (printf "%s.source.uri: %q is not an http(s) address; set source.fetcher to a container that can download it" $at $source.uri) -}}
 {{- end -}}
 {{- else if or $source.uri $source.fetcher -}}
-{{- fail (printf "%s.source: has a uri or a fetcher, and kind is baked; did you mean kind: init?" $at) -}}
+{{- fail (printf "%s.source: has a uri or a fetcher, but kind is baked; set kind: init, or remove them" $at) -}}
 {{- end -}}
 {{- $workload := deepCopy $root.Values.workload -}}
 {{- include "fairlead.overlay" (list $workload ($given.overrides | default dict)) -}}
 {{- $request := $root.Values.timeouts.request -}}
 {{- if lt (float64 $workload.drain.requestSeconds) (include "fairlead.seconds" $request | float64) -}}
-{{- fail (printf "workload.drain.requestSeconds: %d is less than timeouts.request, %s: pods of %s would be stopped before they have answered" (int $workload.drain.requestSeconds) $request $version) -}}
+{{- fail (printf "workload.drain.requestSeconds: %d is less than timeouts.request, %s: pods of %s would be stopped before they have answered; raise it" (int $workload.drain.requestSeconds) $request $version) -}}
 {{- end -}}
 {{- $artifact := $given.artifact | default "" -}}
 {{- $identity := include "fairlead.identity" (list $version $reference $artifact) -}}
@@ -83,13 +84,13 @@ name, namespace, source, workload, selector, and at (the path of its values, for
 {{- $_ := set $into "selector" (dict "app.kubernetes.io/component" "model" "fairlead.dev/model" $model "fairlead.dev/identity" $identity) -}}
 {{- end }}
 
-{{/* Labels of the objects that are there once for the model. */}}
+{{/* Labels of the objects that exist once per model. */}}
 {{- define "model.labels" -}}
 {{- $name := include "model.name" . -}}
 {{- include "fairlead.labels" (dict "root" . "name" $name "component" "model" "more" (dict "fairlead.dev/model" $name "fairlead.dev/route" $name)) }}
 {{- end }}
 
-{{/* Labels by which the platform finds what belongs to a version: (list $ $version), as the arguments of fairlead.labels. */}}
+{{/* The arguments of fairlead.labels for the objects of a version: (list $ $version). */}}
 {{- define "model.versionArguments" -}}
 {{- $name := include "model.name" (index . 0) -}}{{- $version := index . 1 -}}
 {{- dict "name" $name "component" "model" "version" $version.version "more" (dict
@@ -113,8 +114,9 @@ name, namespace, source, workload, selector, and at (the path of its values, for
 {{- end }}
 
 {{/*
-A version's objects outlive its entry in `versions`: while it serves, neither Helm nor Argo CD may delete it. The control
-plane makes the ModelRoute their owner, and deletes a version that left the spec when no gateway sends it anything any more.
+Annotations that keep a version's objects after its entry in `versions` is removed: while the version serves, neither Helm
+nor Argo CD may delete them. The control plane makes the ModelRoute their owner. It deletes the objects of a version that
+left the spec when no gateway sends it requests any more and the rollback window is over.
 */}}
 {{- define "model.kept" -}}
 {{- include "fairlead.annotations" (dict "root" . "more" (dict
@@ -123,11 +125,12 @@ plane makes the ModelRoute their owner, and deletes a version that left the spec
   "argocd.argoproj.io/compare-options" "IgnoreExtraneous")) }}
 {{- end }}
 
+{{/* The name of the pods' ServiceAccount. */}}
 {{- define "model.serviceAccount" -}}
 {{ .Values.serviceAccount.name | default (include "model.name" .) }}
 {{- end }}
 
-{{/* Where the gateway answers inside the cluster. */}}
+{{/* The gateway's host name inside the cluster. */}}
 {{- define "model.gateway" -}}
 {{ .Values.platform.release }}-gateway.{{ .Values.platform.namespace | default .Release.Namespace }}.svc.{{ .Values.clusterDomain }}
 {{- end }}
