@@ -12,7 +12,7 @@ from typing import Any
 
 from fairlead.contracts.answers import ShadowStatus
 from fairlead.contracts.revision import Cause, Phase, Revision
-from fairlead.serving.observe.answers import RECORD, Answers
+from fairlead.serving.observe.answers import RECORD, AnswerRecords
 from fairlead.serving.observe.compared_fields import Reader
 from fairlead.serving.settings import Settings
 from support import proof
@@ -155,24 +155,24 @@ def _wait(platform: Platform, is_so: Any, what: str) -> Revision:
 def _ring(answers: int) -> dict[str, Any]:
     """An hour of a service that answers a thousand requests a second, as fast as it can be kept."""
     size = Settings().answers_bytes
-    ring = Answers(Reader(Sum), size)
+    ring = AnswerRecords(Reader(Sum), size)
     rows = [Sum(total=float(number), kind=f"kind {number}") for number in range(100)]
     ids = [b"%08x-0000-4000-8000-%012x" % (number * 2654435761 % 2**32, number) for number in range(10_000)]
     for number in range(5000):  # every label is known by then, so what grows afterwards grows with traffic
-        ring.keep(ids[number], 200, rows[number % 100 : number % 100 + 1], shadow=False, record=True)
+        ring.add(ids[number], 200, rows[number % 100 : number % 100 + 1], shadow=False, record=True)
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
     began = time.perf_counter()
     for number in range(answers):
         at = number % 100
-        ring.keep(ids[number % 10_000], 200, rows[at : at + 1], shadow=bool(number % 2), record=True)
+        ring.add(ids[number % 10_000], 200, rows[at : at + 1], shadow=bool(number % 2), record=True)
     seconds = time.perf_counter() - began
     after, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     page = ring.page("another", 0)
     untraced = time.perf_counter()
     for number in range(50_000):
-        ring.keep(ids[number % 10_000], 200, rows[:1], shadow=False, record=True)
+        ring.add(ids[number % 10_000], 200, rows[:1], shadow=False, record=True)
     each = (time.perf_counter() - untraced) / 50_000
     return {
         "answers": answers,

@@ -119,7 +119,7 @@ class Wire:
         if message["type"] == "http.response.body" and not message.get("more_body"):
             self._ended.set()
 
-    def whole(self, head: bytes, body: bytes) -> bool:
+    def write_response(self, head: bytes, body: bytes) -> bool:
         """Take a good answer in one piece."""
         if not self.takes_whole:
             return False
@@ -130,7 +130,7 @@ class Wire:
         self._ended.set()
         return True
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def start_task(self, work: Coroutine[Any, Any, None]) -> None:
         """Run it."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
@@ -147,7 +147,7 @@ def begin(
     app: App, path: str, body: bytes, headers: dict[str, str] | None = None, *, method: str = "POST", wire: Wire
 ) -> Callable[[], None] | None:
     """Offer one request to the short way; what to call where its client leaves, None where it is not taken."""
-    return app.short.begin(_scope(method, path, headers or {}), body, wire)
+    return app.fast_path.begin(_scope(method, path, headers or {}), body, wire)
 
 
 async def ask_shortly(app: App, path: str, body: bytes, headers: dict[str, str] | None = None) -> Reply:

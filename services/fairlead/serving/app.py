@@ -55,10 +55,10 @@ class App:
         # The three protocols, each one endpoint object.
         tensors = v2.OpenInference(terms, manifest)
         decoders = {"predict": predict.plain(terms), "v1": predict.kserve_v1(terms), "v2": tensors.decode}
-        watch = disconnects.Presence()
-        self.answers = answers.Answers(compared_fields.Reader(served.answer_type), settings.answers_bytes)
+        watcher = disconnects.DisconnectWatcher()
+        self.answers = answers.AnswerRecords(compared_fields.Reader(served.answer_type), settings.answers_bytes)
         endpoints = {
-            name: endpoint.Endpoint(decode, self.plane, watch, settings.max_body_bytes, self.answers)
+            name: endpoint.Endpoint(decode, self.plane, watcher, settings.max_body_bytes, self.answers)
             for name, decode in decoders.items()
         }
         operations = api.operations(terms, manifest, served.golden, tensors, endpoints)
@@ -74,9 +74,11 @@ class App:
 
         # A request meets these from the last line upwards: the envelope, then the front, then FastAPI.
         by_path = {path: operation for operation in operations for path in operation.paths}
-        self.front = dispatch.Front(self.api, {path: operation.endpoint for path, operation in by_path.items()})
+        self.dispatcher = dispatch.Dispatcher(
+            self.api, {path: operation.endpoint for path, operation in by_path.items()}
+        )
         self.envelope = exchange.Envelope(
-            self.front,
+            self.dispatcher,
             model=manifest.name,
             version=manifest.version,
             protocols={path: operation.protocol for path, operation in by_path.items()},
@@ -84,7 +86,7 @@ class App:
             meter=self.metrics,
         )
         # What is all here when it is read skips the envelope's task; the server offers it.
-        self.short = fast_path.Short(self.envelope, self.front)
+        self.fast_path = fast_path.FastPath(self.envelope, self.dispatcher)
 
     async def __call__(self, scope: exchange.Scope, receive: exchange.Receive, send: exchange.Send) -> None:
         """Answer a request."""
@@ -94,7 +96,7 @@ class App:
     async def lifespan(self, _: object = None) -> AsyncIterator[None]:
         """Load at the start, let the threads end at the end; ASGI servers call it, and so may tests."""
         if self.api.user_middleware or self.api.router.dependencies:
-            self.front.off()
+            self.dispatcher.disable()
             logger.warning(
                 "the fast way is off: middleware or dependencies were added, so every request goes by FastAPI"
             )
@@ -122,7 +124,7 @@ def run(folder: Path, settings: Settings) -> None:
     # Listen before anything slow: from now on a prober is answered, and a busy port is known at once.
     listener = server.listen(settings.host, settings.port)
     with listener:
-        app = build_app(folders.load_folder(folder), settings, settle)
+        app = build_app(folders.load_folder(folder), settings, freeze_heap)
         host, port = listener.getsockname()[:2]
         logger.info(
             "listening",
@@ -133,11 +135,11 @@ def run(folder: Path, settings: Settings) -> None:
                 "pid": os.getpid(),
             },
         )
-        server.server(app.envelope, app.short, app.state, settings).run(sockets=[listener])
+        server.server(app.envelope, app.fast_path, app.state, settings).run(sockets=[listener])
     logger.info("stopped")
 
 
-def settle() -> None:
+def freeze_heap() -> None:
     """Tell the garbage collector that what has been loaded stays.
 
     The libraries and the model are hundreds of thousands of objects, and none of them will ever be garbage. A

@@ -41,7 +41,7 @@ def check_folder(path: Path) -> tuple[Finding, ...]:
     findings: dict[str, Finding] = {}
     for name, needs, check in CHECKS:
         missing = [need for need in needs if findings[need].outcome in ("failed", "skipped")]
-        findings[name] = _skipped(name, missing) if missing else _made(name, check, subject)
+        findings[name] = _skipped(name, missing) if missing else _run(name, check, subject)
     return tuple(findings.values())
 
 
@@ -83,41 +83,41 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _Result:
     message: str
     hint: str = ""
     outcome: Outcome = "passed"
 
 
-def _manifest(subject: Subject) -> _Said:
-    return _Said(f"{subject.manifest.name} {subject.manifest.version}, format {subject.manifest.format}")
+def _manifest(subject: Subject) -> _Result:
+    return _Result(f"{subject.manifest.name} {subject.manifest.version}, format {subject.manifest.format}")
 
 
-def _digest(subject: Subject) -> _Said:
+def _digest(subject: Subject) -> _Result:
     stated = subject.manifest.artifact
     if stated is None:
-        return _Said("there is no artifact; the model is its code")
+        return _Result("there is no artifact; the model is its code")
     with artifact.checked(subject.path, stated):
-        return _Said(f"{stated.path} has the sha256 {stated.sha256[:12]}...")
+        return _Result(f"{stated.path} has the sha256 {stated.sha256[:12]}...")
 
 
-def _libraries(subject: Subject) -> _Said:
+def _libraries(subject: Subject) -> _Result:
     built_with = subject.manifest.built_with
     if not built_with:
         hint = "Name the libraries that the artifact depends on, with their versions, in `built_with`."
-        return _Said("the manifest does not say what the artifact was built with", hint, "warned")
+        return _Result("the manifest does not say what the artifact was built with", hint, "warned")
     if problems := version_skew.skewed(built_with, version_skew.installed):
         version_skew.check(subject.manifest)
-        return _Said("; ".join(problems.values()), "`version_skew: warn` lets it pass.", "warned")
-    return _Said(", ".join(f"{library} {version}" for library, version in built_with.items()))
+        return _Result("; ".join(problems.values()), "`version_skew: warn` lets it pass.", "warned")
+    return _Result(", ".join(f"{library} {version}" for library, version in built_with.items()))
 
 
-def _entry(subject: Subject) -> _Said:
+def _entry(subject: Subject) -> _Result:
     made = subject.manifest.entry or "inputs and outputs of the manifest"
-    return _Said(f"{made}: {subject.loaded.row_type.__name__} -> {subject.loaded.answer_type.__name__}")
+    return _Result(f"{made}: {subject.loaded.row_type.__name__} -> {subject.loaded.answer_type.__name__}")
 
 
-def _schema(subject: Subject) -> _Said:
+def _schema(subject: Subject) -> _Result:
     row, answer = subject.loaded.row_type, subject.loaded.answer_type
     for kind in (row, answer):
         try:
@@ -130,8 +130,8 @@ def _schema(subject: Subject) -> _Said:
     _agree("outputs", [tensor.name for tensor in subject.manifest.outputs], answer)
     if undescribed := [name for name, field in row.model_fields.items() if not field.description]:
         hint = 'Say what each field is and its unit: Field(description="cm").'
-        return _Said(f"{row.__name__} does not describe {', '.join(undescribed)}", hint, "warned")
-    return _Said(f"{len(row.model_fields)} fields in, {len(answer.model_fields)} out, each described")
+        return _Result(f"{row.__name__} does not describe {', '.join(undescribed)}", hint, "warned")
+    return _Result(f"{len(row.model_fields)} fields in, {len(answer.model_fields)} out, each described")
 
 
 def _agree(part: str, declared: list[str], kind: type[BaseModel]) -> None:
@@ -142,28 +142,28 @@ def _agree(part: str, declared: list[str], kind: type[BaseModel]) -> None:
         )
 
 
-def _load(subject: Subject) -> _Said:
+def _load(subject: Subject) -> _Result:
     begin = time.perf_counter()
     model = subject.model
     model_calls.compute(model, subject.terms)  # raises where its class cannot be called with its row type
-    return _Said(f"{type(model).__name__} loaded in {time.perf_counter() - begin:.2f} s")
+    return _Result(f"{type(model).__name__} loaded in {time.perf_counter() - begin:.2f} s")
 
 
-def _golden(subject: Subject) -> _Said:
+def _golden(subject: Subject) -> _Result:
     rows = subject.loaded.golden
     if not rows:
         hint = "Write golden rows: they warm the service up, and the batching check and the docs page need them."
-        return _Said("there are no golden rows, so nothing shows that the model answers as trained", hint, "warned")
+        return _Result("there are no golden rows, so nothing shows that the model answers as trained", hint, "warned")
     for number, row in enumerate(rows, 1):
         try:
             subject.terms.answer_type.model_validate(row.expected)
         except ValidationError as cause:
             raise errors.Invalid(f"golden row {number}: expected: {contract.invalid(cause, ()).message}") from cause
     warmup.warm_up(subject.compute, subject.terms, rows, rtol=subject.manifest.rtol, max_rows=1)
-    return _Said(f"{len(rows)} rows answered as expected, floats within rtol {subject.manifest.rtol:g}")
+    return _Result(f"{len(rows)} rows answered as expected, floats within rtol {subject.manifest.rtol:g}")
 
 
-def _batching(subject: Subject) -> _Said:
+def _batching(subject: Subject) -> _Result:
     found = warmup.warm_up(
         subject.compute,
         subject.terms,
@@ -172,19 +172,19 @@ def _batching(subject: Subject) -> _Said:
         max_rows=subject.manifest.batching.max_rows,
     )
     if found.reason in ("manifest", "unchecked", "invariant"):
-        return _Said(found.detail, outcome="warned" if found.reason == "unchecked" else "passed")
+        return _Result(found.detail, outcome="warned" if found.reason == "unchecked" else "passed")
     hint = "The service will answer every row alone. If that is right, say so: `batching: {max_rows: 1}`."
     raise errors.Invalid(found.detail, hint=hint)
 
 
-def _docs_page(subject: Subject) -> _Said:
+def _docs_page(subject: Subject) -> _Result:
     stated = subject.manifest.model_dump()
     if missing := [name for name in ("title", "description", "contact", "license") if not stated[name]]:
-        return _Said(f"the manifest gives no {', '.join(missing)}", "They are shown on the docs page.", "warned")
-    return _Said("title, description, contact and license are given")
+        return _Result(f"the manifest gives no {', '.join(missing)}", "They are shown on the docs page.", "warned")
+    return _Result("title, description, contact and license are given")
 
 
-CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Subject], _Said]], ...] = (
+CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Subject], _Result]], ...] = (
     ("manifest", (), _manifest),  # fairlead.yaml is there, and every field of it is right
     ("digest", ("manifest",), _digest),  # the artifact is the one that the manifest names
     ("libraries", ("manifest",), _libraries),  # what unpickles it is what pickled it
@@ -197,17 +197,17 @@ CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Subject], _Said]], ...] = (
 )
 
 
-def _made(name: str, check: Callable[[Subject], _Said], subject: Subject) -> Finding:
+def _run(name: str, check: Callable[[Subject], _Result], subject: Subject) -> Finding:
     try:
-        said = check(subject)
+        result = check(subject)
     except errors.FairleadError as error:
-        return Finding(name, "failed", _told(error), error.hint or "")
+        return Finding(name, "failed", _full_message(error), error.hint or "")
     except OSError as error:
         return Finding(name, "failed", str(error), "Make the file readable for this user.")
-    return Finding(name, said.outcome, said.message, said.hint)
+    return Finding(name, result.outcome, result.message, result.hint)
 
 
-def _told(error: errors.FairleadError) -> str:
+def _full_message(error: errors.FairleadError) -> str:
     """The message, and after it every further field that is wrong: a message names the first."""
     further = error.details[1:] if isinstance(error, errors.Invalid) else ()
     return "\n".join([error.message, *(f"{'.'.join(map(str, detail.loc))}: {detail.msg}" for detail in further)])

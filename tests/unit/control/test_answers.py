@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from fairlead.contracts.route import VersionSpec
 from fairlead.control.answers import AT_A_TIME, DEAF_AFTER_S, SOONEST_S, AnswerRings
 from fairlead.rollout.ports import Heard, Site
-from fairlead.serving.observe.answers import PAGE, RECORD, Answers
+from fairlead.serving.observe.answers import PAGE_SIZE, RECORD, AnswerRecords
 from fairlead.serving.observe.compared_fields import Reader
 from support.processes import free_port
 
@@ -59,13 +59,13 @@ class Service:
         self.site = Site("one", REF, "127.0.0.1", self.server.server_address[1])
 
     def restart(self) -> None:
-        self.ring, self.number = Answers(Reader(Told), self.room * RECORD.size), 0
+        self.ring, self.number = AnswerRecords(Reader(Told), self.room * RECORD.size), 0
 
     def answer(self, count: int = 1, label: str = "a") -> None:
         for _ in range(count):
             self.number += 1
             name = str(uuid.UUID(int=self.number)).encode()
-            self.ring.keep(name, 200, [Told(label=label)], shadow=False, record=True)
+            self.ring.add(name, 200, [Told(label=label)], shadow=False, record=True)
 
     def stop(self) -> None:
         self.server.shutdown()
@@ -151,8 +151,8 @@ def test_a_restarted_service_is_read_from_its_beginning_and_its_classes_are_left
 
 def test_many_answers_are_read_page_by_page(rings: AnswerRings, service: Service) -> None:
     hear(rings, service.site)
-    service.answer(2 * PAGE + 1)
-    assert len(hear(rings, service.site).answers) == 2 * PAGE + 1
+    service.answer(2 * PAGE_SIZE + 1)
+    assert len(hear(rings, service.site).answers) == 2 * PAGE_SIZE + 1
 
 
 def test_whoever_does_not_answer_is_named_and_read_on_when_it_does(rings: AnswerRings, service: Service) -> None:

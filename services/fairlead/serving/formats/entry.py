@@ -24,7 +24,7 @@ from typing import Any
 from fairlead import errors
 from fairlead.model import Model
 
-_IMPORTING = threading.RLock()  # the import system's tables belong to the process, so only one folder may borrow them
+_IMPORT_LOCK = threading.RLock()  # the import system's tables belong to the process, so only one folder may borrow them
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Code:
         """While this lasts, the folder's modules can be imported by their short names too."""
         names = frozenset(_top_level_names(self.folder)) - sys.stdlib_module_names
         finder = _Finder(self.package, names)
-        with _IMPORTING:
+        with _IMPORT_LOCK:
             writes_bytecode, sys.dont_write_bytecode = (
                 sys.dont_write_bytecode,
                 True,

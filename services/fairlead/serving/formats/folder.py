@@ -56,8 +56,8 @@ class Loaded:
             except errors.FairleadError:
                 raise
             except Exception as cause:  # the author's code: it may raise anything
-                told = f"{self.manifest.name} {self.manifest.version}: load failed: {type(cause).__name__}: {cause}"
-                raise errors.ModelFailed(told) from cause
+                message = f"{self.manifest.name} {self.manifest.version}: load failed: {type(cause).__name__}: {cause}"
+                raise errors.ModelFailed(message) from cause
         return model
 
     @contextmanager

@@ -23,10 +23,10 @@ def columns(row_type: type[BaseModel]) -> Callable[[Sequence[BaseModel]], np.nda
     width = len(row_type.model_fields)
     values = operator.attrgetter(*row_type.model_fields)
 
-    def written(rows: Sequence[BaseModel]) -> np.ndarray:
+    def to_array(rows: Sequence[BaseModel]) -> np.ndarray:
         return np.array([values(row) for row in rows], dtype=np.float64).reshape(len(rows), width)
 
-    return written
+    return to_array
 
 
 def answer(model: Model[Any, Any], rows: Sequence[BaseModel]) -> list[BaseModel]:

@@ -26,21 +26,21 @@ STRICT_ROOT = ConfigDict(strict=True, allow_inf_nan=False)  # a RootModel has no
 
 def strict(row_type: type[BaseModel]) -> type[BaseModel]:
     """The strict subclass of a row type; models nested in it are strict as well, to any depth."""
-    derivation = _Derivation()
-    derived = derivation.of_model(row_type)
+    builder = _StrictBuilder()
+    derived = builder.strict_model(row_type)
     assert isinstance(derived, type)  # only a model inside itself is a forward reference
-    derivation.close_loops()
+    builder.resolve_forward_references()
     return derived
 
 
-class _Derivation:
+class _StrictBuilder:
     """One walk over a row type. Remembers what it has seen, so that a model which contains itself ends."""
 
     def __init__(self) -> None:
         self._done: dict[type[BaseModel], type[BaseModel]] = {}
         self._started: dict[type[BaseModel], str] = {}
 
-    def of_model(self, author: type[BaseModel]) -> type[BaseModel] | ForwardRef:
+    def strict_model(self, author: type[BaseModel]) -> type[BaseModel] | ForwardRef:
         if author in self._done:
             return self._done[author]
         if author in self._started:
@@ -48,21 +48,21 @@ class _Derivation:
         self._started[author] = f"Strict{len(self._started)}{author.__name__}"
         changed: dict[str, tuple[Any, FieldInfo]] = {}
         for name, field in author.model_fields.items():
-            annotation = self._of_annotation(field.annotation, f"{author.__name__}.{name}")
+            annotation = self._strict_annotation(field.annotation, f"{author.__name__}.{name}")
             if annotation is not field.annotation:
                 changed[name] = (annotation, copy.copy(field))
         self._done[author] = _subclass(author, changed)
         return self._done[author]
 
-    def close_loops(self) -> None:
+    def resolve_forward_references(self) -> None:
         namespace = {self._started[author]: derived for author, derived in self._done.items()}
         for derived in self._done.values():
             derived.model_rebuild(_types_namespace=namespace)
 
-    def _of_annotation(self, annotation: Any, where: str) -> Any:
+    def _strict_annotation(self, annotation: Any, where: str) -> Any:
         if isinstance(annotation, type) and not typing.get_args(annotation):
             if issubclass(annotation, BaseModel):
-                return self.of_model(annotation)
+                return self.strict_model(annotation)
             if dataclasses.is_dataclass(annotation) or is_typeddict(annotation):
                 raise errors.Invalid(
                     f"{where}: {annotation.__name__} is a {_kind(annotation)}, which cannot be made strict",
@@ -72,9 +72,9 @@ class _Derivation:
         if not args or origin is Literal:
             return annotation
         if origin is Annotated:
-            inner = self._of_annotation(args[0], where)
+            inner = self._strict_annotation(args[0], where)
             return annotation if inner is args[0] else Annotated[inner, *args[1:]]
-        inner_args = tuple(self._of_annotation(arg, where) for arg in args)
+        inner_args = tuple(self._strict_annotation(arg, where) for arg in args)
         if all(new is old for new, old in zip(inner_args, args, strict=True)):
             return annotation
         return Union[inner_args] if origin in (Union, types.UnionType) else origin[inner_args]  # noqa: UP007

@@ -8,10 +8,10 @@ import orjson
 from fastapi import APIRouter, Query, Response
 
 from fairlead.contracts.answers import PATH
-from fairlead.serving.observe.answers import Answers
+from fairlead.serving.observe.answers import AnswerRecords
 
 
-def router(kept: Answers) -> APIRouter:
+def router(recorded: AnswerRecords) -> APIRouter:
     """The one route. A page is data already, and is written without a second look at it."""
     routes = APIRouter()
 
@@ -19,6 +19,6 @@ def router(kept: Answers) -> APIRouter:
     async def answers(
         epoch: Annotated[str, Query(max_length=64)] = "", after: Annotated[int, Query(ge=0)] = 0
     ) -> Response:
-        return Response(orjson.dumps(dict(kept.page(epoch, after))), media_type="application/json")
+        return Response(orjson.dumps(dict(recorded.page(epoch, after))), media_type="application/json")
 
     return routes

@@ -63,7 +63,7 @@ class ModelApi(FastAPI):
         return super().openapi()
 
 
-class Handled(Response):
+class DelegatedResponse(Response):
     """A response that hands the connection to an endpoint: FastAPI's way to the object that the front calls."""
 
     def __init__(self, target: exchange.App) -> None:
@@ -82,12 +82,12 @@ async def answer_problem(request: Request, error: Exception) -> Response:
     """
     if isinstance(error, HTTPException) and error.status_code == 404:
         error = HTTPException(404, f"nothing is served at {request.url.path[:200]}; see /docs for what is")
-    head: exchange.Exchange = request.scope[exchange.KEY]
+    current: exchange.Exchange = request.scope[exchange.KEY]
 
-    async def refuse(scope: exchange.Scope, receive: exchange.Receive, send: exchange.Send) -> None:
-        await head.refuse(error, send)
+    async def send_problem(scope: exchange.Scope, receive: exchange.Receive, send: exchange.Send) -> None:
+        await current.send_problem(error, send)
 
-    return Handled(refuse)
+    return DelegatedResponse(send_problem)
 
 
 def router(operations: Sequence[Operation]) -> APIRouter:
@@ -112,7 +112,7 @@ def router(operations: Sequence[Operation]) -> APIRouter:
 
 def _handler(target: endpoint.Endpoint) -> Any:
     async def predict() -> Response:
-        return Handled(target)
+        return DelegatedResponse(target)
 
     return predict
 
@@ -163,7 +163,7 @@ def operations(
     manifest: Manifest,
     golden: Sequence[Golden],
     tensors: v2.OpenInference,
-    made: Mapping[str, endpoint.Endpoint],
+    endpoints: Mapping[str, endpoint.Endpoint],
 ) -> tuple[Operation, ...]:
     """The three protocols, with golden rows as examples. `made` has the endpoint of each."""
     rows, answers = [row.input for row in golden[:EXAMPLES]], [row.expected for row in golden[:EXAMPLES]]
@@ -175,7 +175,7 @@ def operations(
             ("/predict", "/predict/"),
             "predict",
             "One row or a list of rows",
-            made["predict"],
+            endpoints["predict"],
             _content({"oneOf": [row, many]}, {"one row": rows[:1] and rows[0], "a list": rows}),
             _content(
                 {"oneOf": [answer, {"type": "array", "items": answer}]},
@@ -186,7 +186,7 @@ def operations(
             (f"/v1/models/{manifest.name}:predict",),
             "v1",
             "KServe V1",
-            made["v1"],
+            endpoints["v1"],
             _content(ref("Instances"), {"golden rows": rows and {"instances": rows}}),
             _content(ref("Predictions"), {"golden rows": answers and {"predictions": answers}}),
         ),
@@ -194,7 +194,7 @@ def operations(
             (f"{base}/infer", f"{base}/versions/{manifest.version}/infer"),
             "v2",
             "Open Inference Protocol",
-            made["v2"],
+            endpoints["v2"],
             _content(ref("InferRequest"), {"golden rows": rows and {"inputs": tensors.as_tensors(rows)}}),
             _content(ref("InferResponse"), {}),
         ),

@@ -11,26 +11,26 @@ from fairlead.serving.http import exchange, problems
 JSON_TYPES = frozenset({b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"})
 
 
-class ClientGone(Exception):
+class ClientDisconnected(Exception):
     """The client closed its connection; there is nobody to answer."""
 
 
-def check_head(head: exchange.Exchange, limit: int) -> None:
+def check_head(request: exchange.Exchange, limit: int) -> None:
     """Refuse a body by what the head says of it, before a byte of it is read."""
-    if head.content_type not in JSON_TYPES and not _is_json(head.content_type):
-        raise problems.NotJson(head.content_type)
-    if head.content_length:
-        if not head.content_length.isdigit():
+    if request.content_type not in JSON_TYPES and not _is_json(request.content_type):
+        raise problems.NotJson(request.content_type)
+    if request.content_length:
+        if not request.content_length.isdigit():
             raise errors.Invalid("content-length must be a whole number")
-        if int(head.content_length[:20]) > limit:
+        if int(request.content_length[:20]) > limit:
             raise problems.BodyTooLarge(limit)
 
 
 async def read(receive: exchange.Receive, limit: int) -> bytes:
-    """The whole body. Raises BodyTooLarge as soon as it is, and ClientGone where the connection ends first."""
+    """The whole body. Raises BodyTooLarge as soon as it is, and ClientDisconnected where the connection ends first."""
     message = await receive()
     if message["type"] == "http.disconnect":
-        raise ClientGone
+        raise ClientDisconnected
     body: bytes = message.get("body", b"")
     if len(body) > limit:
         raise problems.BodyTooLarge(limit)
@@ -41,7 +41,7 @@ async def read(receive: exchange.Receive, limit: int) -> bytes:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ClientGone
+            raise ClientDisconnected
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > limit:

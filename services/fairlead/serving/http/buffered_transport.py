@@ -10,32 +10,34 @@ import asyncio
 from typing import Any
 
 
-class Cork:
+class FlushScheduler:
     """Sends at the end of a turn what its transports hold. One for all connections: one handle, not one an answer."""
 
     def __init__(self) -> None:
-        self._holding: list[Corked] = []
+        self._pending: list[BufferedTransport] = []
 
-    def hold(self, transport: Corked, loop: asyncio.AbstractEventLoop) -> None:
+    def schedule(self, transport: BufferedTransport, loop: asyncio.AbstractEventLoop) -> None:
         """Let `transport` send at the end of this turn of `loop`."""
-        if not self._holding:
-            loop.call_soon(self._release)
-        self._holding.append(transport)
+        if not self._pending:
+            loop.call_soon(self._flush_all)
+        self._pending.append(transport)
 
-    def _release(self) -> None:
-        holding, self._holding = self._holding, []
-        for transport in holding:
+    def _flush_all(self) -> None:
+        pending, self._pending = self._pending, []
+        for transport in pending:
             transport.flush()
 
 
-class Corked(asyncio.Transport):
+class BufferedTransport(asyncio.Transport):
     """A transport in front of the real one; everything but writing and closing is passed on."""
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, cork: Cork) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, scheduler: FlushScheduler
+    ) -> None:
         self._transport = transport
         self._loop = loop
-        self._cork = cork
-        self._held: list[bytes] = []
+        self._scheduler = scheduler
+        self._buffer: list[bytes] = []
         # Called for every request, so bound once.
         self.is_closing = transport.is_closing  # type: ignore[method-assign]
         self.pause_reading = transport.pause_reading  # type: ignore[method-assign]
@@ -43,15 +45,15 @@ class Corked(asyncio.Transport):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send at the end of this turn."""
-        if not self._held:
-            self._cork.hold(self, self._loop)
-        self._held.append(data if type(data) is bytes else bytes(data))
+        if not self._buffer:
+            self._scheduler.schedule(self, self._loop)
+        self._buffer.append(data if type(data) is bytes else bytes(data))
 
     def flush(self) -> None:
         """Send what is held now."""
-        if self._held:
-            held, self._held = self._held, []
-            self._transport.write(held[0] if len(held) == 1 else b"".join(held))
+        if self._buffer:
+            buffered, self._buffer = self._buffer, []
+            self._transport.write(buffered[0] if len(buffered) == 1 else b"".join(buffered))
 
     def close(self) -> None:
         """Send what is held, then close."""
@@ -60,7 +62,7 @@ class Corked(asyncio.Transport):
 
     def abort(self) -> None:
         """Close at once; what is held is lost, as with any transport."""
-        self._held = []
+        self._buffer = []
         self._transport.abort()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:

@@ -8,7 +8,7 @@ from fairlead.serving.http import exchange
 from fairlead.serving.http.endpoint import Endpoint
 
 
-class Front:
+class Dispatcher:
     """POST to one of `endpoints` goes there; everything else, and every other method, goes to `app`."""
 
     def __init__(self, app: exchange.App, endpoints: Mapping[str, Endpoint]) -> None:
@@ -26,6 +26,6 @@ class Front:
             return None
         return self._endpoints.get(scope["path"])
 
-    def off(self) -> None:
+    def disable(self) -> None:
         """Send everything to `app` from now on."""
         self._endpoints = {}

@@ -26,13 +26,13 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 KEY = "fairlead.exchange"
 KEEP, SHADOW = KEEP_HEADER.encode(), SHADOW_HEADER.encode()
-CLIENT_GONE = 499
+CLIENT_CLOSED_REQUEST = 499
 OTHER = "other"  # the protocol of what is no prediction
 
 logger = logging.getLogger(__name__)
 
 # One or more visible ASCII characters, at most 128: whatever else a client sends could break a log or a header.
-_sane_id = re.compile(rb"[\x21-\x7e]{1,128}").fullmatch
+_valid_id = re.compile(rb"[\x21-\x7e]{1,128}").fullmatch
 _trace_id = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}").match
 
 
@@ -45,8 +45,8 @@ class Exchange:
         "content_length",
         "content_type",
         "deadline_ms",
-        "is_copy",
-        "keep",
+        "is_mirrored",
+        "keep_answer",
         "request_id",
         "status",
         "trace",
@@ -61,11 +61,11 @@ class Exchange:
         self.content_length: bytes = headers.get(b"content-length", b"")
         self.deadline_ms: bytes = headers.get(b"x-deadline-ms", b"")
         self.trace: bytes = headers.get(b"traceparent", b"")
-        self.keep: bytes = headers.get(KEEP, b"")
-        self.is_copy = bool(self.keep) and SHADOW in headers
+        self.keep_answer: bytes = headers.get(KEEP, b"")
+        self.is_mirrored = bool(self.keep_answer) and SHADOW in headers
         request_id: bytes = headers.get(b"x-request-id", b"")
         # Not a secret, only unlike others: the Mersenne twister is enough and costs a fifth of uuid4.
-        self.request_id = request_id if request_id and _sane_id(request_id) else b"%032x" % random.getrandbits(128)
+        self.request_id = request_id if request_id and _valid_id(request_id) else b"%032x" % random.getrandbits(128)
 
     async def send(self, message: Message) -> None:
         """Pass on a message of the answer; its head gets the headers that every answer has."""
@@ -77,13 +77,13 @@ class Exchange:
                 message["headers"].append((b"connection", b"close"))
         await self._send(message)
 
-    def good_head(self, payload: bytes) -> bytes | None:
+    def success_head(self, payload: bytes) -> bytes | None:
         """The headers of a good answer, as bytes, as `answer` sends them; None while the service drains."""
         if self._envelope.state.draining:
             return None
-        return self._envelope.good_head % (len(payload), self.request_id)
+        return self._envelope.success_head_template % (len(payload), self.request_id)
 
-    async def answer(self, payload: bytes, send: Send) -> None:
+    async def send_answer(self, payload: bytes, send: Send) -> None:
         """Send a good answer."""
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(payload))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -100,7 +100,7 @@ class Exchange:
             )
         return now + int(self.deadline_ms) / 1000
 
-    async def refuse(self, error: Exception, send: Send, *, more_body: bool = False) -> None:
+    async def send_problem(self, error: Exception, send: Send, *, more_body: bool = False) -> None:
         """Answer with the problem for `error`; what is the service's or the model's fault goes to the log."""
         problem = problems.of(error)
         if problem.status == 500:
@@ -130,7 +130,7 @@ class Envelope:
         self.model, self.version = model, version
         self.identity = [(b"x-model-name", model.encode()), (b"x-model-version", version.encode())]
         identity = b"".join(b"%b: %b\r\n" % field for field in self.identity).replace(b"%", b"%%")
-        self.good_head = (
+        self.success_head_template = (
             b"content-type: application/json\r\ncontent-length: %d\r\n" + identity + b"x-request-id: %b\r\n\r\n"
         )
         """Of a good answer, short of its length and request id."""
@@ -145,7 +145,7 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        account = self.begin(scope)
+        timer = self.begin(scope)
         exchange = scope[KEY] = Exchange(self, scope, send)
         try:
             await self._app(scope, receive, exchange.send)
@@ -153,15 +153,15 @@ class Envelope:
             if exchange.status:  # Starlette answers with a 500 and raises again, for a log line
                 logger.error("request failed", exc_info=error, extra={"request_id": exchange.request_id.decode()})
             else:
-                await exchange.refuse(error, exchange.send)
+                await exchange.send_problem(error, exchange.send)
         finally:
-            account.close(exchange.status or CLIENT_GONE)
+            timer.stop(exchange.status or CLIENT_CLOSED_REQUEST)
 
-    def begin(self, scope: Scope) -> Account:
+    def begin(self, scope: Scope) -> RequestTimer:
         """Count a request from now on."""
         protocol = self._protocols.get(scope["path"], OTHER)
         self.in_flight += protocol != OTHER
-        return Account(self, protocol)
+        return RequestTimer(self, protocol)
 
     def end(self, protocol: str, status: int, seconds: float) -> None:
         """Count the answer of a request that had begun."""
@@ -169,7 +169,7 @@ class Envelope:
         self._meter.request_answered(protocol, status, seconds)
 
 
-class Account:
+class RequestTimer:
     """One request in the metrics, from its head to its last byte."""
 
     __slots__ = ("_began", "_envelope", "_protocol")
@@ -179,6 +179,6 @@ class Account:
         self._protocol = protocol
         self._began = time.perf_counter()  # not the loop's clock: uvloop's counts whole milliseconds
 
-    def close(self, status: int) -> None:
+    def stop(self, status: int) -> None:
         """The request has ended so."""
         self._envelope.end(self._protocol, status, time.perf_counter() - self._began)

@@ -23,58 +23,58 @@ class Reply(Protocol):
     def send(self) -> exchange.Send:
         """For an answer in ASGI's messages."""
 
-    def whole(self, head: bytes, body: bytes) -> bool:
+    def write_response(self, head: bytes, body: bytes) -> bool:
         """Send a 200 in one piece, `head` without its status line. False where it must go by messages."""
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def start_task(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something that may wait."""
 
 
-class Short:
+class FastPath:
     """Takes predictions on the short way. Event loop only."""
 
-    def __init__(self, envelope: exchange.Envelope, front: dispatch.Front) -> None:
+    def __init__(self, envelope: exchange.Envelope, dispatcher: dispatch.Dispatcher) -> None:
         self._envelope = envelope
-        self._front = front
+        self._dispatcher = dispatcher
 
     def begin(self, scope: exchange.Scope, body: bytes, reply: Reply) -> Callable[[], None] | None:
         """Take a request whose body is all here; the function to call where its client leaves.
 
         None, and nothing has happened, where it must go by ASGI.
         """
-        target = self._front.endpoint(scope)
+        target = self._dispatcher.endpoint(scope)
         if target is None or self._envelope.state.draining or len(body) > target.max_body_bytes:
             return None
-        head = exchange.Exchange(self._envelope, scope, reply.send)
-        if head.deadline_ms:
+        request = exchange.Exchange(self._envelope, scope, reply.send)
+        if request.deadline_ms:
             return None
-        return _Prediction(self._envelope.begin(scope), target, head, reply).start(body)
+        return _Prediction(self._envelope.begin(scope), target, request, reply).start(body)
 
 
 class _Prediction:
     """One request on the short way, from its body to its answer."""
 
-    __slots__ = ("_account", "_encode", "_endpoint", "_head", "_reply", "_ticket")
+    __slots__ = ("_encode", "_endpoint", "_reply", "_request", "_ticket", "_timer")
 
     _encode: endpoint.Encode
     _ticket: Ticket
 
     def __init__(
-        self, account: exchange.Account, target: endpoint.Endpoint, head: exchange.Exchange, reply: Reply
+        self, timer: exchange.RequestTimer, target: endpoint.Endpoint, request: exchange.Exchange, reply: Reply
     ) -> None:
-        self._account = account
+        self._timer = timer
         self._endpoint = target
-        self._head = head
+        self._request = request
         self._reply = reply
 
     def start(self, body: bytes) -> Callable[[], None]:
         """Decode and queue; what to do where the client leaves."""
         try:
-            self._endpoint.check(self._head)
+            self._endpoint.check(self._request)
             self._ticket, self._encode = self._endpoint.admit(body)
         except Exception as error:
-            self._reply.spawn(self._refuse(error))
-            return _nothing
+            self._reply.start_task(self._send_problem(error))
+            return _do_nothing
         self._ticket.future.add_done_callback(self._finish)
         return self._give_up
 
@@ -84,32 +84,32 @@ class _Prediction:
 
     def _finish(self, future: asyncio.Future[list[Any]]) -> None:
         if future.cancelled():  # the client has left
-            self._account.close(exchange.CLIENT_GONE)
+            self._timer.stop(exchange.CLIENT_CLOSED_REQUEST)
             return
         try:
             answers = future.result()
             payload = self._encode(answers)
         except Exception as error:
-            self._reply.spawn(self._refuse(error))
+            self._reply.start_task(self._send_problem(error))
             return
-        good_head = self._head.good_head(payload)
-        if good_head is not None and self._reply.whole(good_head, payload):
-            self._account.close(200)
+        success_head = self._request.success_head(payload)
+        if success_head is not None and self._reply.write_response(success_head, payload):
+            self._timer.stop(200)
         else:
-            self._reply.spawn(self._answer(payload))
-        if self._head.keep:
-            self._endpoint.keep(self._head, 200, answers)
+            self._reply.start_task(self._send_answer(payload))
+        if self._request.keep_answer:
+            self._endpoint.record_answer(self._request, 200, answers)
 
-    async def _answer(self, payload: bytes) -> None:
-        await self._head.answer(payload, self._head.send)
-        self._account.close(self._head.status)
+    async def _send_answer(self, payload: bytes) -> None:
+        await self._request.send_answer(payload, self._request.send)
+        self._timer.stop(self._request.status)
 
-    async def _refuse(self, error: Exception) -> None:
-        await self._head.refuse(error, self._head.send)
-        self._account.close(self._head.status)
-        if self._head.keep:
-            self._endpoint.keep(self._head, self._head.status)
+    async def _send_problem(self, error: Exception) -> None:
+        await self._request.send_problem(error, self._request.send)
+        self._timer.stop(self._request.status)
+        if self._request.keep_answer:
+            self._endpoint.record_answer(self._request, self._request.status)
 
 
-def _nothing() -> None:
+def _do_nothing() -> None:
     """The request has been answered already."""

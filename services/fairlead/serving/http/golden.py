@@ -13,17 +13,17 @@ from fastapi import APIRouter
 
 from fairlead.serving.inference.warmup import Golden
 
-MOST = 100
+MAX_ROWS = 100
 """Rows told at most: a smoke test asks a few, and nobody reads more."""
 
 
 def router(golden: Sequence[Golden], rtol: float) -> APIRouter:
     """The one route; `rtol` is how far floats of an answer may be off."""
     routes = APIRouter()
-    told = {"rows": [{"input": row.input, "expected": row.expected} for row in golden[:MOST]], "rtol": rtol}
+    document = {"rows": [{"input": row.input, "expected": row.expected} for row in golden[:MAX_ROWS]], "rtol": rtol}
 
     @routes.get("/golden", tags=["operations"], summary="Inputs with the answers that this version must give")
     async def golden_rows() -> dict[str, Any]:
-        return told
+        return document
 
     return routes

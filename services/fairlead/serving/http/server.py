@@ -10,7 +10,8 @@ from types import FrameType
 import uvicorn
 
 from fairlead import errors
-from fairlead.serving.http import connection, exchange, fast_path
+from fairlead.serving.http import connection, exchange
+from fairlead.serving.http.fast_path import FastPath
 from fairlead.serving.inference.lifecycle import Lifecycle
 from fairlead.serving.settings import Settings
 
@@ -72,11 +73,11 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def server(app: exchange.Envelope, shortcut: fast_path.Short, state: Lifecycle, settings: Settings) -> Server:
+def server(app: exchange.Envelope, fast_path: FastPath, state: Lifecycle, settings: Settings) -> Server:
     """The server for an application and its short way, ready to run on a listening socket."""
     config = uvicorn.Config(
         app,
-        http=connection.served(app.identity, shortcut),
+        http=connection.connection_class(app.identity, fast_path),
         loop="uvloop",
         ws="none",
         lifespan="on",

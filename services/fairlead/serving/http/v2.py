@@ -15,11 +15,11 @@ from fairlead.serving.http import endpoint
 from fairlead.serving.inference import contract, tensors
 
 
-class _Wire(BaseModel):
+class _StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class InputTensor(_Wire):
+class InputTensor(_StrictModel):
     """One field of every row."""
 
     name: str
@@ -29,14 +29,14 @@ class InputTensor(_Wire):
     data: list[Any] = Field(description="Elements in row-major order, flat or nested.")
 
 
-class OutputWanted(_Wire):
+class OutputWanted(_StrictModel):
     """The name of an output the caller wants."""
 
     name: str
     parameters: dict[str, str | int | float | bool] = Field(default_factory=dict)
 
 
-class InferRequest(_Wire):
+class InferRequest(_StrictModel):
     """An inference request."""
 
     id: str | None = Field(default=None, max_length=256)
@@ -98,7 +98,7 @@ class OpenInference:
             if all(tensor.name in row for row in rows)
         ]
 
-    def decode(self, body: bytes) -> endpoint.Call:
+    def decode(self, body: bytes) -> endpoint.DecodedRequest:
         """Rows from tensors. Raises Invalid, with the place in the request."""
         try:
             request = self._request.validate_json(body)
@@ -106,7 +106,7 @@ class OpenInference:
             raise contract.invalid(problem) from None
         wanted = self._wanted(request.outputs)
         rows = self._rows(request.inputs)
-        return endpoint.Call(rows, partial(self._encode, request.id, wanted))
+        return endpoint.DecodedRequest(rows, partial(self._encode, request.id, wanted))
 
     def _wanted(self, outputs: Sequence[OutputWanted]) -> tuple[tensors.Tensor, ...]:
         for index, output in enumerate(outputs):

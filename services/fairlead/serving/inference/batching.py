@@ -47,7 +47,17 @@ class Limits:
 class Ticket:
     """One request in the batcher. `future` ends with its answers, in the order of its rows, or with an error."""
 
-    __slots__ = ("admitted", "answers", "client_gone", "expiry", "future", "missing", "rows", "size", "taken")
+    __slots__ = (
+        "admitted",
+        "answers",
+        "client_disconnected",
+        "expiry",
+        "future",
+        "rows",
+        "size",
+        "taken",
+        "unanswered",
+    )
 
     def __init__(self, rows: Sequence[Any], size: int, admitted: float, future: asyncio.Future[list[Any]]) -> None:
         self.rows = rows
@@ -55,21 +65,21 @@ class Ticket:
         self.admitted = admitted
         self.future = future
         self.taken = 0  # rows handed to a batch
-        self.missing = len(rows)  # rows without an answer
+        self.unanswered = len(rows)  # rows without an answer
         self.answers: list[Any] | None = None  # only where the request is split
         self.expiry: asyncio.Handle | None = None
-        self.client_gone = False  # set by whoever cancels the future for that reason
+        self.client_disconnected = False  # set by whoever cancels the future for that reason
 
     def answer(self, start: int, answers: list[Any]) -> None:
         """Take the answers of the rows from `start` on; the last ones end the future."""
-        self.missing -= len(answers)
+        self.unanswered -= len(answers)
         if self.answers is None:
-            if not self.missing:  # the common case: the whole request was in one batch
+            if not self.unanswered:  # the common case: the whole request was in one batch
                 self.future.set_result(answers)
                 return
             self.answers = [None] * len(self.rows)
         self.answers[start : start + len(answers)] = answers
-        if not self.missing:
+        if not self.unanswered:
             self.future.set_result(self.answers)
 
 
@@ -142,16 +152,16 @@ class Batcher:
         waiting = len(ticket.rows) - ticket.taken
         if waiting:
             self._meter.request_dropped(reason, waiting)
-        self._forget(ticket)
+        self._drop_queued(ticket)
         ticket.future.cancel()
 
     def _expire(self, ticket: Ticket) -> None:
         if not ticket.future.done():
             self._meter.request_dropped("deadline", len(ticket.rows) - ticket.taken)
             ticket.future.set_exception(errors.DeadlineExceeded("the deadline passed while the request was queued"))
-            self._forget(ticket)
+            self._drop_queued(ticket)
 
-    def _forget(self, ticket: Ticket) -> None:
+    def _drop_queued(self, ticket: Ticket) -> None:
         """Take what is queued of a request out of the account at once; its place in the queue goes when met."""
         if ticket.taken < len(ticket.rows):
             self.queued_rows -= len(ticket.rows) - ticket.taken
@@ -213,7 +223,7 @@ class Batcher:
             waiting = len(ticket.rows) - ticket.taken
             if not waiting or ticket.future.done():
                 self._queue.popleft()
-                self._forget(ticket)
+                self._drop_queued(ticket)
                 continue
             if waiting > room and parts:
                 break
@@ -246,7 +256,7 @@ class Batcher:
             if isinstance(outcome, errors.ModelFailed):
                 self._meter.request_failed(len(part.rows))
                 part.ticket.future.set_exception(outcome)
-                self._forget(part.ticket)
+                self._drop_queued(part.ticket)
             else:
                 answered += len(outcome)
                 part.ticket.answer(part.start, outcome)

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from fairlead import errors
 
-MOST_DETAILS = 100
+MAX_DETAILS = 100
 INT64 = (-(2**63), 2**63 - 1)
 
 
@@ -79,11 +79,11 @@ class Contract:
 
     def encode_one(self, answers: Sequence[BaseModel]) -> bytes:
         """The only answer, as a JSON object."""
-        return self._honest(self._write_one(answers[0]), answers)
+        return self._checked(self._write_one(answers[0]), answers)
 
     def encode_many(self, answers: list[BaseModel]) -> bytes:
         """The answers, as a JSON list."""
-        return self._honest(self._answers.dump_json(answers), answers)
+        return self._checked(self._answers.dump_json(answers), answers)
 
     def encode_predictions(self, answers: list[BaseModel]) -> bytes:
         """The answers, as `{"predictions": [...]}`."""
@@ -107,7 +107,7 @@ class Contract:
                 if not _is_finite(getattr(answer, name)):
                     raise errors.ModelFailed(f"the model answered a number that is not finite in {name!r}")
 
-    def _honest(self, payload: bytes, answers: Sequence[BaseModel]) -> bytes:
+    def _checked(self, payload: bytes, answers: Sequence[BaseModel]) -> bytes:
         # Looking at every number costs more than writing them; only a null (or NaN, Infinity: by an author's own
         # setting) can be one that is not finite.
         if b"null" in payload or b"NaN" in payload or b"Infinity" in payload:
@@ -135,8 +135,7 @@ def invalid(problem: ValidationError, prefix: tuple[str | int, ...] = ("body",))
     """pydantic's complaint in our words: the same `loc`, `msg` and `type`, never what the caller sent."""
     listed = problem.errors(include_url=False, include_context=False, include_input=False)
     details = tuple(
-        errors.Detail(loc=prefix + entry["loc"], msg=entry["msg"], type=entry["type"])
-        for entry in listed[:MOST_DETAILS]
+        errors.Detail(loc=prefix + entry["loc"], msg=entry["msg"], type=entry["type"]) for entry in listed[:MAX_DETAILS]
     )
     count = len(listed)
     first = ".".join(str(part) for part in details[0].loc)

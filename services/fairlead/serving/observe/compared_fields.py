@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-CALLED_CLASS = frozenset({"label", "class", "class_", "category", "prediction", "predict", "species", "outcome"})
-LONGEST_LABEL = 64
-MOST_FIELDS = 64
+CLASS_FIELD_NAMES = frozenset({"label", "class", "class_", "category", "prediction", "predict", "species", "outcome"})
+MAX_LABEL_CHARS = 64
+MAX_FIELDS = 64
 _FREE = {"title", "description", "examples", "default"}
 
 
-class Seen(NamedTuple):
+class LabelAndScore(NamedTuple):
     """One answer, as it is compared."""
 
     label: str | None
@@ -33,30 +33,30 @@ class Reader:
     """Reads answers of one type. Any thread."""
 
     def __init__(self, answer_type: type[BaseModel]) -> None:
-        fields = {name: _plain(field.annotation) for name, field in answer_type.model_fields.items()}
-        self._label = _first(fields, _is_closed) or _first(fields, _may_name_a_class, CALLED_CLASS)
-        self._score = next((name for name in fields if name != self._label and _measure(fields[name])), None)
-        self._measure = _measure(fields[self._score]) if self._score else None
+        fields = {name: _unwrapped(field.annotation) for name, field in answer_type.model_fields.items()}
+        self._label = _first(fields, _has_fixed_values) or _first(fields, _may_name_a_class, CLASS_FIELD_NAMES)
+        self._score = next((name for name in fields if name != self._label and _score_function(fields[name])), None)
+        self._score_of = _score_function(fields[self._score]) if self._score else None
         self.fields = describe(answer_type)
 
-    def read(self, answer: BaseModel) -> Seen:
+    def read(self, answer: BaseModel) -> LabelAndScore:
         """What to compare. Never raises: what cannot be read is not there."""
         label = getattr(answer, self._label, None) if self._label else None
         score = None
-        if self._score is not None and self._measure is not None:
+        if self._score is not None and self._score_of is not None:
             value = getattr(answer, self._score, None)
             try:
-                score = self._measure(value) if value is not None else None
+                score = self._score_of(value) if value is not None else None
             except (TypeError, ValueError, AttributeError, OverflowError):
                 score = None
-        return Seen(_text(label), score)
+        return LabelAndScore(_text(label), score)
 
 
 def describe(answer_type: type[BaseModel]) -> dict[str, str]:
     """The fields of an answer and their types as JSON has them, without bounds and texts: `probabilities.setosa`."""
     schema = answer_type.model_json_schema(mode="serialization")
     found = dict(_described(schema, schema.get("$defs", {}), "", depth=0))
-    return dict(list(found.items())[:MOST_FIELDS])
+    return dict(list(found.items())[:MAX_FIELDS])
 
 
 def _described(schema: Any, definitions: Any, prefix: str, depth: int) -> typing.Iterator[tuple[str, str]]:
@@ -83,13 +83,13 @@ def _type_of(part: Any, definitions: Any) -> str:
     return str(part.get("type", "any"))
 
 
-def _plain(annotation: Any) -> Any:
+def _unwrapped(annotation: Any) -> Any:
     """The annotation without Annotated and without None."""
     if typing.get_origin(annotation) is typing.Annotated:
-        return _plain(typing.get_args(annotation)[0])
+        return _unwrapped(typing.get_args(annotation)[0])
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         rest = [part for part in typing.get_args(annotation) if part is not type(None)]
-        return _plain(rest[0]) if len(rest) == 1 else annotation
+        return _unwrapped(rest[0]) if len(rest) == 1 else annotation
     return annotation
 
 
@@ -97,7 +97,7 @@ def _first(fields: dict[str, Any], fits: Callable[[Any], bool], names: frozenset
     return next((name for name, kind in fields.items() if fits(kind) and (names is None or name in names)), None)
 
 
-def _is_closed(kind: Any) -> bool:
+def _has_fixed_values(kind: Any) -> bool:
     closed = typing.get_origin(kind) is typing.Literal or kind is bool
     return closed or (isinstance(kind, type) and issubclass(kind, enum.Enum))
 
@@ -106,25 +106,25 @@ def _may_name_a_class(kind: Any) -> bool:
     return kind in (str, int)
 
 
-def _measure(kind: Any) -> Callable[[Any], float | None] | None:
+def _score_function(kind: Any) -> Callable[[Any], float | None] | None:
     """How a number is got from a value of this type; None where there is none in it."""
     if kind in (float, int):
         return _finite
-    if typing.get_origin(kind) in (list, tuple) and all(_plain(part) is float for part in _items(kind)):
+    if typing.get_origin(kind) in (list, tuple) and all(_unwrapped(part) is float for part in _item_types(kind)):
         return _largest
-    if typing.get_origin(kind) is dict and _plain(typing.get_args(kind)[1]) is float:
+    if typing.get_origin(kind) is dict and _unwrapped(typing.get_args(kind)[1]) is float:
         return lambda value: _largest(value.values())
     if isinstance(kind, type) and issubclass(kind, BaseModel) and _all_numbers(kind):
         return lambda value: _largest(vars(value).values())
     return None
 
 
-def _items(kind: Any) -> list[Any]:
+def _item_types(kind: Any) -> list[Any]:
     return [part for part in typing.get_args(kind) if part is not Ellipsis] or [None]
 
 
 def _all_numbers(kind: type[BaseModel]) -> bool:
-    fields = [_plain(field.annotation) for field in kind.model_fields.values()]
+    fields = [_unwrapped(field.annotation) for field in kind.model_fields.values()]
     return bool(fields) and all(one is float for one in fields)
 
 
@@ -137,11 +137,11 @@ def _finite(value: Any) -> float | None:
 
 
 def _text(label: Any) -> str | None:
-    if type(label) is str and len(label) <= LONGEST_LABEL and label.isascii():
+    if type(label) is str and len(label) <= MAX_LABEL_CHARS and label.isascii():
         return label  # nearly always: this is asked for every answer
     if label is None:
         return None
     text = str(label.value if isinstance(label, enum.Enum) else label)
     if not text.isascii():  # half a surrogate pair is no text that could be sent
         text = text.encode(errors="replace").decode()
-    return text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 1]}…"
+    return text if len(text) <= MAX_LABEL_CHARS else f"{text[: MAX_LABEL_CHARS - 1]}…"

@@ -12,7 +12,7 @@ from fairlead.contracts import telemetry
 
 PHASES = ("loading", "warming", "ready", "failed", "draining")
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_PLAIN_0_0_4
-COUNT_AT = 64
+FLUSH_AT = 64
 """How many answered requests are counted in one go: each lock and bucket is then paid for once, not once a request."""
 
 
@@ -30,7 +30,7 @@ class Histogram(prometheus_client.Histogram):
         self._sum.inc(sum(values))
 
 
-class _Answered:
+class _PendingCounts:
     """The answers of one protocol and status that are not in the metrics yet."""
 
     __slots__ = ("_counter", "_histogram", "_seconds")
@@ -42,10 +42,10 @@ class _Answered:
 
     def add(self, seconds: float) -> None:
         self._seconds.append(seconds)
-        if len(self._seconds) >= COUNT_AT:
-            self.count()
+        if len(self._seconds) >= FLUSH_AT:
+            self.flush()
 
-    def count(self) -> None:
+    def flush(self) -> None:
         if self._seconds:
             self._counter.inc(len(self._seconds))
             self._histogram.observe_many(self._seconds)
@@ -82,7 +82,7 @@ class Metrics:
         self.in_flight = self._gauge(telemetry.MODEL_IN_FLIGHT).labels(*self._identity)
         self.queue_rows = self._gauge(telemetry.MODEL_QUEUE_ROWS).labels(*self._identity)
         self.queue_bytes = self._gauge(telemetry.MODEL_QUEUE_BYTES).labels(*self._identity)
-        self._answered: dict[tuple[str, int], _Answered] = {}
+        self._answered: dict[tuple[str, int], _PendingCounts] = {}
         self._rows_answered = self._rows.labels(*self._identity, "answered")
         for reason in ("queue_full", "deadline", "disconnected"):
             self._rejected.labels(*self._identity, reason)  # a series from the start: rate() needs the first zero
@@ -95,7 +95,7 @@ class Metrics:
         """A request got its last byte, or (499) its client was gone."""
         answered = self._answered.get((protocol, status))
         if answered is None:
-            answered = self._answered[protocol, status] = _Answered(
+            answered = self._answered[protocol, status] = _PendingCounts(
                 self._requests.labels(*self._identity, protocol, str(status)),
                 self._request_seconds.labels(*self._identity, protocol),
             )
@@ -140,7 +140,7 @@ class Metrics:
     def text(self) -> bytes:
         """Everything, in Prometheus' text format."""
         for answered in self._answered.values():
-            answered.count()
+            answered.flush()
         return prometheus_client.generate_latest(self._registry)
 
     def _counter(self, metric: telemetry.Metric) -> prometheus_client.Counter:

@@ -79,7 +79,7 @@ class StepWorkers:
         self._loop.settle()
 
 
-class World:
+class Harness:
     """A batcher with everything around it, and the calls that its model saw."""
 
     def __init__(self, **limits: Any) -> None:
@@ -118,67 +118,67 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def harness() -> Harness:
+    return Harness()
 
 
-def test_an_idle_service_starts_at_once(world: World) -> None:
-    ticket = world.submit(1)
-    assert len(world.workers.jobs) == 1
-    world.work()
+def test_an_idle_service_starts_at_once(harness: Harness) -> None:
+    ticket = harness.submit(1)
+    assert len(harness.workers.jobs) == 1
+    harness.work()
     assert ticket.future.result() == [10]
 
 
-def test_requests_that_arrive_in_one_turn_share_a_call(world: World) -> None:
-    first = world.batcher.submit([1], 1)
-    second = world.batcher.submit([2, 3], 1)
-    world.loop.settle()
-    world.work()
-    assert world.calls == [[1, 2, 3]]
+def test_requests_that_arrive_in_one_turn_share_a_call(harness: Harness) -> None:
+    first = harness.batcher.submit([1], 1)
+    second = harness.batcher.submit([2, 3], 1)
+    harness.loop.settle()
+    harness.work()
+    assert harness.calls == [[1, 2, 3]]
     assert (first.future.result(), second.future.result()) == ([10], [20, 30])
 
 
-def test_while_the_model_is_busy_requests_gather_into_the_next_call(world: World) -> None:
-    world.submit(1)
+def test_while_the_model_is_busy_requests_gather_into_the_next_call(harness: Harness) -> None:
+    harness.submit(1)
     for row in (2, 3, 4):
-        world.submit(row)
-    world.work()
-    assert world.calls == [[1], [2, 3, 4]]
+        harness.submit(row)
+    harness.work()
+    assert harness.calls == [[1], [2, 3, 4]]
 
 
 def test_a_batch_has_at_most_max_rows_and_does_not_split_what_fits_in_one() -> None:
-    world = World(max_rows=4)
-    world.submit(0)
+    harness = Harness(max_rows=4)
+    harness.submit(0)
     for start in (1, 4, 7):
-        world.submit(start, start + 1, start + 2)
-    world.work()
-    assert world.calls == [[0], [1, 2, 3], [4, 5, 6], [7, 8, 9]]
+        harness.submit(start, start + 1, start + 2)
+    harness.work()
+    assert harness.calls == [[0], [1, 2, 3], [4, 5, 6], [7, 8, 9]]
 
 
 def test_a_request_above_max_rows_is_split_and_put_together_in_order() -> None:
-    world = World(max_rows=4)
-    ticket = world.submit(*range(10))
-    world.work()
+    harness = Harness(max_rows=4)
+    ticket = harness.submit(*range(10))
+    harness.work()
     assert ticket.future.result() == [row * 10 for row in range(10)]
-    assert max(len(call) for call in world.calls) == 4
+    assert max(len(call) for call in harness.calls) == 4
 
 
 def test_a_large_request_does_not_hold_up_a_small_one() -> None:
-    world = World(max_rows=4)
-    large = world.submit(*range(20))
-    small = world.submit(99)
+    harness = Harness(max_rows=4)
+    large = harness.submit(*range(20))
+    small = harness.submit(99)
     for _ in range(3):
-        world.workers.work()
+        harness.workers.work()
     assert small.future.done()
     assert not large.future.done()
-    world.work()
+    harness.work()
     assert large.future.result() == [row * 10 for row in range(20)]
 
 
-def test_a_poisonous_row_fails_its_own_request_only(world: World) -> None:
-    world.submit(0)
-    good, bad, other = world.submit(1), world.submit(2, POISON), world.submit(3)
-    world.work()
+def test_a_poisonous_row_fails_its_own_request_only(harness: Harness) -> None:
+    harness.submit(0)
+    good, bad, other = harness.submit(1), harness.submit(2, POISON), harness.submit(3)
+    harness.work()
     assert (good.future.result(), other.future.result()) == ([10], [30])
     with pytest.raises(errors.ModelFailed) as failure:
         bad.future.result()
@@ -186,92 +186,92 @@ def test_a_poisonous_row_fails_its_own_request_only(world: World) -> None:
 
 
 def test_a_failed_part_of_a_split_request_drops_the_rest_of_it() -> None:
-    world = World(max_rows=2)
-    ticket = world.submit(POISON, 1, 2, 3, 4, 5)
-    world.work()
+    harness = Harness(max_rows=2)
+    ticket = harness.submit(POISON, 1, 2, 3, 4, 5)
+    harness.work()
     assert isinstance(ticket.future.exception(), errors.ModelFailed)
-    assert world.calls == [[POISON, 1]]
-    assert (world.batcher.queued_rows, world.batcher.queued_bytes) == (0, 0)
+    assert harness.calls == [[POISON, 1]]
+    assert (harness.batcher.queued_rows, harness.batcher.queued_bytes) == (0, 0)
 
 
 def test_even_an_exit_in_the_model_fails_the_request_and_not_the_thread() -> None:
-    world = World()
-    world.batcher._compute = lambda rows: exit(1)
-    ticket = world.submit(1)
-    world.work()
+    harness = Harness()
+    harness.batcher._compute = lambda rows: exit(1)
+    ticket = harness.submit(1)
+    harness.work()
     assert isinstance(ticket.future.exception(), errors.ModelFailed)
 
 
 @pytest.mark.parametrize("limits", [{"queue_rows": 3}, {"queue_bytes": 30}])
 def test_a_full_queue_refuses_and_says_when_to_come_back(limits: dict[str, int]) -> None:
-    world = World(**limits)
-    world.submit(0, size=10)
-    world.submit(1, 2, 3, size=30)
+    harness = Harness(**limits)
+    harness.submit(0, size=10)
+    harness.submit(1, 2, 3, size=30)
     with pytest.raises(errors.Overloaded) as refused:
-        world.submit(4, size=10)
+        harness.submit(4, size=10)
     assert 1 <= refused.value.retry_after_s <= 60
-    assert world.metric('fairlead_model_rejected_total{model="m",reason="queue_full"') == 1
-    world.work()
-    world.submit(4, size=10)
+    assert harness.metric('fairlead_model_rejected_total{model="m",reason="queue_full"') == 1
+    harness.work()
+    harness.submit(4, size=10)
 
 
-def test_work_whose_deadline_passes_in_the_queue_is_dropped_on_time(world: World) -> None:
-    world.submit(0)
-    late = world.submit(1, deadline=0.5)
-    world.loop.pass_time(0.6)
+def test_work_whose_deadline_passes_in_the_queue_is_dropped_on_time(harness: Harness) -> None:
+    harness.submit(0)
+    late = harness.submit(1, deadline=0.5)
+    harness.loop.pass_time(0.6)
     assert isinstance(late.future.exception(), errors.DeadlineExceeded)
-    assert world.batcher.queued_rows == 0
-    world.work()
-    assert world.calls == [[0]]
-    assert world.metric('fairlead_model_rejected_total{model="m",reason="deadline"') == 1
+    assert harness.batcher.queued_rows == 0
+    harness.work()
+    assert harness.calls == [[0]]
+    assert harness.metric('fairlead_model_rejected_total{model="m",reason="deadline"') == 1
 
 
-def test_a_deadline_that_has_passed_is_not_queued(world: World) -> None:
-    world.loop.now = 2.0
+def test_a_deadline_that_has_passed_is_not_queued(harness: Harness) -> None:
+    harness.loop.now = 2.0
     with pytest.raises(errors.DeadlineExceeded):
-        world.submit(1, deadline=1.0)
+        harness.submit(1, deadline=1.0)
 
 
-def test_work_that_began_in_time_is_answered_after_its_deadline(world: World) -> None:
-    ticket = world.submit(1, deadline=0.5)
-    world.loop.pass_time(1.0)
-    world.work()
+def test_work_that_began_in_time_is_answered_after_its_deadline(harness: Harness) -> None:
+    ticket = harness.submit(1, deadline=0.5)
+    harness.loop.pass_time(1.0)
+    harness.work()
     assert ticket.future.result() == [10]
 
 
-def test_work_nobody_waits_for_is_dropped_and_counted(world: World) -> None:
-    world.submit(0)
-    gone = world.submit(1, 2)
-    world.batcher.give_up(gone, "disconnected")
-    assert world.batcher.queued_rows == 0
-    world.work()
-    assert world.calls == [[0]]
-    assert world.metric('fairlead_model_rejected_total{model="m",reason="disconnected"') == 1
+def test_work_nobody_waits_for_is_dropped_and_counted(harness: Harness) -> None:
+    harness.submit(0)
+    gone = harness.submit(1, 2)
+    harness.batcher.give_up(gone, "disconnected")
+    assert harness.batcher.queued_rows == 0
+    harness.work()
+    assert harness.calls == [[0]]
+    assert harness.metric('fairlead_model_rejected_total{model="m",reason="disconnected"') == 1
 
 
 def test_max_wait_lets_a_batch_fill_and_no_longer() -> None:
-    world = World(max_rows=3, max_wait_s=0.010)
-    world.submit(1)
-    assert not world.workers.jobs
-    world.loop.pass_time(0.009)
-    assert not world.workers.jobs
-    world.loop.pass_time(0.002)
-    world.work()
-    assert world.calls == [[1]]
+    harness = Harness(max_rows=3, max_wait_s=0.010)
+    harness.submit(1)
+    assert not harness.workers.jobs
+    harness.loop.pass_time(0.009)
+    assert not harness.workers.jobs
+    harness.loop.pass_time(0.002)
+    harness.work()
+    assert harness.calls == [[1]]
     for row in (2, 3, 4):
-        world.submit(row)
-    world.work()
-    assert world.calls == [[1], [2, 3, 4]]
+        harness.submit(row)
+    harness.work()
+    assert harness.calls == [[1], [2, 3, 4]]
 
 
 def test_two_threads_have_two_batches_under_way() -> None:
-    world = World(threads=2)
-    world.submit(1)
-    world.submit(2)
-    world.submit(3)
-    assert len(world.workers.jobs) == 2
-    world.work()
-    assert world.calls == [[1], [2], [3]]
+    harness = Harness(threads=2)
+    harness.submit(1)
+    harness.submit(2)
+    harness.submit(3)
+    assert len(harness.workers.jobs) == 2
+    harness.work()
+    assert harness.calls == [[1], [2], [3]]
 
 
 ACTIONS = st.lists(
@@ -286,11 +286,11 @@ ACTIONS = st.lists(
 )
 
 
-class Crowd:
+class RandomClients:
     """Clients that submit, leave and wait at random, and what each of them must get."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, harness: Harness) -> None:
+        self.harness = harness
         self.tickets: list[tuple[list[int], batching.Ticket]] = []
         self._next_row = 0
 
@@ -302,24 +302,24 @@ class Crowd:
             if flag:
                 ticket.future.cancel()
             else:
-                self.world.batcher.give_up(ticket, "disconnected")
-        elif action == "work" and self.world.workers.jobs:
-            self.world.workers.work()
+                self.harness.batcher.give_up(ticket, "disconnected")
+        elif action == "work" and self.harness.workers.jobs:
+            self.harness.workers.work()
         elif action == "turn":
-            self.world.loop.turn()
+            self.harness.loop.turn()
         elif action == "time":
-            self.world.loop.pass_time(number / 1000)
+            self.harness.loop.pass_time(number / 1000)
 
     def _submit(self, count: int, *, poisoned: bool) -> None:
         rows = list(range(self._next_row, self._next_row + count))
         self._next_row += count
         if poisoned:
             rows[count // 2] = POISON
-        deadline = self.world.loop.now + 0.003 if count % 4 == 0 else None
+        deadline = self.harness.loop.now + 0.003 if count % 4 == 0 else None
         try:
-            self.tickets.append((rows, self.world.batcher.submit(rows, 1, deadline)))
+            self.tickets.append((rows, self.harness.batcher.submit(rows, 1, deadline)))
         except errors.Overloaded:
-            assert self.world.batcher.queued_rows + count > QUEUE_ROWS
+            assert self.harness.batcher.queued_rows + count > QUEUE_ROWS
 
     def check(self) -> None:
         for rows, ticket in self.tickets:
@@ -343,12 +343,12 @@ QUEUE_ROWS = 40
 def test_every_request_gets_its_own_rows_in_order_whatever_happens_to_others(
     actions: list[tuple[str, int, bool]], max_rows: int, threads: int, wait: float
 ) -> None:
-    world = World(max_rows=max_rows, threads=threads, max_wait_s=wait, queue_rows=QUEUE_ROWS)
-    crowd = Crowd(world)
+    harness = Harness(max_rows=max_rows, threads=threads, max_wait_s=wait, queue_rows=QUEUE_ROWS)
+    clients = RandomClients(harness)
     for action, number, flag in actions:
-        crowd.act(action, number, flag)
-    world.loop.pass_time(1)
-    world.work()
-    crowd.check()
-    assert (world.batcher.queued_rows, world.batcher.queued_bytes) == (0, 0)
-    assert all(len(call) <= max_rows for call in world.calls)
+        clients.act(action, number, flag)
+    harness.loop.pass_time(1)
+    harness.work()
+    clients.check()
+    assert (harness.batcher.queued_rows, harness.batcher.queued_bytes) == (0, 0)
+    assert all(len(call) <= max_rows for call in harness.calls)

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from fairlead.contracts.answers import Page, checksum, unnamed
 from fairlead.serving.app import App
-from fairlead.serving.observe.answers import MOST_CLASSES, MOST_LABELS, OTHER, PAGE, RECORD, Answers
+from fairlead.serving.observe.answers import MAX_CLASSES, MAX_LABELS, OTHER, PAGE_SIZE, RECORD, AnswerRecords
 from fairlead.serving.observe.compared_fields import Reader
 from support.small_models import ask, ask_shortly, running
 
@@ -26,8 +26,8 @@ class Told(BaseModel):
     score: float | None = None
 
 
-def ring(room: int = ROOM) -> Answers:
-    return Answers(Reader(Told), room * RECORD.size)
+def ring(room: int = ROOM) -> AnswerRecords:
+    return AnswerRecords(Reader(Told), room * RECORD.size)
 
 
 def name(number: int) -> bytes:
@@ -35,11 +35,11 @@ def name(number: int) -> bytes:
     return str(uuid.UUID(int=number)).encode()
 
 
-def keep(kept: Answers, number: int, label: str = "a", score: float | None = 0.5) -> None:
-    kept.keep(name(number), 200, [Told(label=label, score=score)], shadow=False, record=True)
+def keep(kept: AnswerRecords, number: int, label: str = "a", score: float | None = 0.5) -> None:
+    kept.add(name(number), 200, [Told(label=label, score=score)], shadow=False, record=True)
 
 
-def begun(kept: Answers) -> Page:
+def begun(kept: AnswerRecords) -> Page:
     """What a reader gets that has never asked before."""
     return kept.page("", 0)
 
@@ -91,13 +91,13 @@ def test_a_cursor_beyond_the_end_gets_nothing_and_the_end() -> None:
 
 
 def test_a_long_ring_is_told_in_pages() -> None:
-    kept = ring(PAGE + 10)
+    kept = ring(PAGE_SIZE + 10)
     epoch = begun(kept).epoch
-    for number in range(PAGE + 5):
+    for number in range(PAGE_SIZE + 5):
         keep(kept, number)
     first = kept.page(epoch, 0)
     last = kept.page(epoch, first.next)
-    assert (len(first.answers), first.more, len(last.answers), last.more) == (PAGE, True, 5, False)
+    assert (len(first.answers), first.more, len(last.answers), last.more) == (PAGE_SIZE, True, 5, False)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_long_ring_is_told_in_pages() -> None:
 )
 def test_an_id_that_the_gateway_did_not_make_is_passed_over(bad: bytes) -> None:
     kept = ring()
-    kept.keep(bad, 200, [Told(label="a")], shadow=False, record=True)
+    kept.add(bad, 200, [Told(label="a")], shadow=False, record=True)
     assert begun(kept).next == 0
     assert begun(kept).classes == {}
 
@@ -113,26 +113,26 @@ def test_an_id_that_the_gateway_did_not_make_is_passed_over(bad: bytes) -> None:
 def test_classes_are_counted_of_what_users_got_and_not_of_copies() -> None:
     kept = ring()
     for number, shadow in ((1, False), (2, False), (3, True)):
-        kept.keep(name(number), 200, [Told(label="a")], shadow=shadow, record=False)
+        kept.add(name(number), 200, [Told(label="a")], shadow=shadow, record=False)
     assert begun(kept).classes == {"a": 2}
     assert begun(kept).next == 0  # counted, not recorded
 
 
 def test_more_classes_than_can_be_told_apart_are_counted_together() -> None:
     kept = ring()
-    for number in range(MOST_CLASSES + 5):
+    for number in range(MAX_CLASSES + 5):
         keep(kept, number, f"class {number}")
     classes = begun(kept).classes
-    assert len(classes) == MOST_CLASSES + 1
+    assert len(classes) == MAX_CLASSES + 1
     assert classes[OTHER] == 5
 
 
 def test_labels_beyond_those_kept_by_name_are_told_by_checksum() -> None:
     kept = ring()
-    for number in range(MOST_LABELS + 1):
+    for number in range(MAX_LABELS + 1):
         keep(kept, number, f"label {number}")
-    told = kept.page(begun(kept).epoch, MOST_LABELS - 1).answers
-    assert [one[1] for one in told] == [f"label {MOST_LABELS - 1}", unnamed(checksum(f"label {MOST_LABELS}"))]
+    told = kept.page(begun(kept).epoch, MAX_LABELS - 1).answers
+    assert [one[1] for one in told] == [f"label {MAX_LABELS - 1}", unnamed(checksum(f"label {MAX_LABELS}"))]
 
 
 @given(st.integers(0, 2**128 - 1), st.integers(1, 50))
@@ -140,14 +140,14 @@ def test_of_many_rows_every_version_keeps_the_same_one(number: int, count: int) 
     kept, other = ring(), ring()
     rows = [Told(label=str(at)) for at in range(count)]
     for each in (kept, other):
-        each.keep(name(number), 200, rows, shadow=False, record=True)
+        each.add(name(number), 200, rows, shadow=False, record=True)
     told = [each.page(begun(each).epoch, 0).answers[0][1] for each in (kept, other)]
     assert told[0] == told[1]
 
 
 def test_an_answer_without_rows_is_kept_by_its_status() -> None:
     kept = ring()
-    kept.keep(name(1), 500, [], shadow=True, record=True)
+    kept.add(name(1), 500, [], shadow=True, record=True)
     assert kept.page(begun(kept).epoch, 0).answers == [(uuid.UUID(int=1).hex, None, None, 500, True)]
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field, create_model
 
-from fairlead.serving.observe.compared_fields import LONGEST_LABEL, Reader, Seen
+from fairlead.serving.observe.compared_fields import MAX_LABEL_CHARS, LabelAndScore, Reader
 
 
 class Colour(enum.Enum):
@@ -20,7 +20,7 @@ class Parts(BaseModel):
     b: float
 
 
-def read(kind: Any, value: Any, **more: Any) -> Seen:
+def read(kind: Any, value: Any, **more: Any) -> LabelAndScore:
     """An answer with a field `label` of this type, and others."""
     fields: dict[str, Any] = {"label": (kind, ...), **{name: (type_, ...) for name, (type_, _) in more.items()}}
     answer = create_model("Answer", **fields)
@@ -41,7 +41,7 @@ def read(kind: Any, value: Any, **more: Any) -> Seen:
     ],
 )
 def test_the_class_is_what_a_field_of_few_values_says(kind: Any, value: Any, label: str | None) -> None:
-    assert read(kind, value) == Seen(label, None)
+    assert read(kind, value) == LabelAndScore(label, None)
 
 
 @pytest.mark.parametrize(
@@ -64,11 +64,11 @@ def test_the_score_is_the_first_number_beside_it(kind: Any, value: Any, score: f
 
 def test_text_is_a_class_only_in_a_field_that_is_called_so() -> None:
     translated = create_model("Translated", text=(str, ...))
-    assert Reader(translated).read(translated(text="hallo")) == Seen(None, None)
+    assert Reader(translated).read(translated(text="hallo")) == LabelAndScore(None, None)
 
 
 def test_a_long_label_and_one_that_is_no_text_are_made_fit_to_send() -> None:
-    assert len(read(str, "x" * 1000).label or "") == LONGEST_LABEL
+    assert len(read(str, "x" * 1000).label or "") == MAX_LABEL_CHARS
     answer = create_model("Answer", label=(str, ...))
     assert Reader(answer).read(answer.model_construct(label="\ud800")).label == "?"
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from fairlead.contracts import telemetry
-from fairlead.serving.observe.metrics import COUNT_AT, PHASES, Histogram, Metrics
+from fairlead.serving.observe.metrics import FLUSH_AT, PHASES, Histogram, Metrics
 
 
 def used() -> Metrics:
@@ -73,7 +73,7 @@ def test_many_values_at_once_are_the_values_one_by_one(values: list[float]) -> N
     )
 
 
-@pytest.mark.parametrize("answers", [1, COUNT_AT - 1, COUNT_AT, COUNT_AT + 1])
+@pytest.mark.parametrize("answers", [1, FLUSH_AT - 1, FLUSH_AT, FLUSH_AT + 1])
 def test_every_answer_is_counted_whenever_the_metrics_are_read(answers: int) -> None:
     meter = Metrics("m", "1")
     for _ in range(answers):
