@@ -1,7 +1,7 @@
 """Fairlead: guarded rollouts for ordinary models.
 
-The names below are the only promised ones. Importing them pulls in no web framework, so a training script
-or a notebook may import a model class for the price of pydantic.
+The names in `__all__` are the whole public Python API. Importing them imports pydantic but no web framework, so a
+training script or a notebook can import a model class cheaply.
 """
 
 import importlib as _importlib
@@ -15,7 +15,7 @@ __all__ = ["Model", "__version__"]
 
 
 def __getattr__(name: str) -> _typing.Any:
-    # When asked for (PEP 562): every command imports this package, and few of them need a model class.
+    # Imported on first use (PEP 562): every command imports this package, and few of them need a model class.
     if name == "Model":
         return _importlib.import_module("fairlead.model").Model
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

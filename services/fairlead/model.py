@@ -1,4 +1,4 @@
-"""The class a model author writes. No web framework here, and no I/O of our own."""
+"""`Model`: the base class of every served model. This module imports no web framework and does no I/O."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from fairlead import errors
 
-if TYPE_CHECKING:  # a rollback imports this package too, and must not pay for numpy
+if TYPE_CHECKING:  # `fairlead rollback` imports this package too and must not spend time on importing numpy
     import numpy as np
 
 Row = TypeVar("Row", bound=BaseModel)
@@ -18,23 +18,23 @@ Answer = TypeVar("Answer", bound=BaseModel)
 
 
 class Model(Generic[Row, Answer]):
-    """One model version: a typed row in, a typed answer out, always in batches.
+    """One model version: takes a batch of typed rows and returns a batch of typed answers.
 
         class Iris(fairlead.Model[Flower, Species]):
             def load(self, artifact: Path) -> None: ...
             def predict(self, rows: list[Flower]) -> list[Species]: ...
 
-    The two type arguments are the contract: requests are validated against the first (strictly: unknown fields,
-    wrong types and values out of range are refused with the field's path), answers against the second. Both
-    feed the docs page and the Open Inference Protocol's metadata.
+    The two type arguments are the contract. Requests are validated against the first: an unknown field, a wrong type
+    or a value out of range is an error that names the field's path. Answers are validated against the second. The docs
+    page and the Open Inference Protocol's metadata are generated from both.
 
-    Write `predict`, or `predict_columns` where every field of the row is a number: it gets the batch as one
-    array and saves building a Python object per row.
+    Implement `predict`. If every field of the row is a number, implement `predict_columns` instead: it gets the batch
+    as one array.
     """
 
     row_type: ClassVar[type[BaseModel]]
     answer_type: ClassVar[type[BaseModel]]
-    _contract: ClassVar[tuple[Any, ...]]  # row and answer, or the type variables that a subclass has yet to fill
+    _contract: ClassVar[tuple[Any, ...]]  # row and answer, or the type variables that a subclass still has to set
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -49,24 +49,25 @@ class Model(Generic[Row, Answer]):
                     cls.row_type, cls.answer_type = _pydantic(cls, row), _pydantic(cls, answer)
 
     def load(self, artifact: Path) -> None:
-        """Load the artifact, once, before any request.
+        """Load the artifact. Called once, before the first request.
 
-        `artifact` is a private copy of the file or folder, of bytes whose digest has been checked against the
-        manifest; it is gone when this method returns, so read all that is needed. A model without an artifact gets
-        its folder. Raise anything to say that it cannot be used: the service stays not ready and says why.
+        `artifact` is a private copy of the file or folder; its digest has been checked against the manifest. The copy
+        is deleted when this method returns, so read everything you need from it. A model without an artifact gets its
+        model folder. If the artifact cannot be used, raise any exception: the service then stays not ready and
+        reports the reason.
         """
 
     def predict(self, rows: list[Row]) -> list[Answer]:
-        """Answer a batch: as many answers as rows, in the same order.
+        """Answer a batch. Return one answer per row, in the order of the rows.
 
-        Called on a worker thread, never on the event loop, and with rows of several requests at once.
+        Called on a worker thread, never on the event loop. One batch can hold rows of several requests.
         """
         raise errors.ModelFailed(f"{type(self).__name__} defines neither predict nor predict_columns")
 
     def predict_columns(self, batch: np.ndarray) -> list[Answer]:
-        """Answer a batch given as float64 [rows, fields], fields in the order of the row type.
+        """Answer a batch given as a float64 array [rows, fields], with the fields in the order of the row type.
 
-        Overriding this is the fast path; `predict` is then not called.
+        If this method is overridden, `predict` is not called. It is faster, because no Python object is built per row.
         """
         raise errors.ModelFailed(f"{type(self).__name__} does not define predict_columns")
 

@@ -1,1 +1,1 @@
-"""The model service: one model version behind HTTP. A request goes down: app, http, inference, observe, formats."""
+"""The model service: serves one model version over HTTP. Layers, top down: app, http, inference, observe, formats."""

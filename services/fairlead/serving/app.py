@@ -1,4 +1,4 @@
-"""The composition root of the model service: every part is made here, in the order in which a request meets it."""
+"""The composition root of the model service: `App` creates and connects all parts, and `run` serves a model folder."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ logger = logging.getLogger(__name__)
 
 
 class App:
-    """The service as an ASGI application, with the parts that its process and its tests need to reach."""
+    """The service as an ASGI application. The attributes are the parts that the server process and the tests use."""
 
     def __init__(self, served: dataplane.Served, settings: Settings, when_ready: Callable[[], None]) -> None:
         manifest = served.manifest
-        # Below HTTP: what is counted, which phase it is in, what the model takes, how it is called.
+        # Below HTTP: metrics, lifecycle, the contract of the model, and the data plane that calls it.
         self.metrics = metrics.Metrics(manifest.name, manifest.version)
         self.metrics.serving(
             artifact=manifest.artifact.sha256 if manifest.artifact else "",
@@ -52,7 +52,7 @@ class App:
         terms = contract.Contract(served.row_type, served.answer_type, settings.max_request_rows)
         self.plane = dataplane.DataPlane(served, terms, self.state, settings, self.metrics, when_ready)
 
-        # The three protocols, each one endpoint object.
+        # One endpoint object for each of the three protocols.
         tensors = v2.OpenInference(terms, manifest)
         decoders = {"predict": predict.plain(terms), "v1": predict.kserve_v1(terms), "v2": tensors.decode}
         watcher = disconnects.DisconnectWatcher()
@@ -63,7 +63,7 @@ class App:
         }
         operations = api.operations(terms, manifest, served.golden, tensors, endpoints)
 
-        # FastAPI has every route, and documents them.
+        # FastAPI has every route and documents it.
         self.api = api.ModelApi(manifest, terms)
         self.api.router.lifespan_context = self.lifespan
         self.api.include_router(api.router(operations))
@@ -72,7 +72,7 @@ class App:
         self.api.include_router(answer_records.router(self.answers))
         self.api.include_router(docs.router(self.api))
 
-        # A request meets these from the last line upwards: the envelope, then the front, then FastAPI.
+        # A request passes these in reverse order: the envelope, then the dispatcher, then FastAPI.
         by_path = {path: operation for operation in operations for path in operation.paths}
         self.dispatcher = dispatch.Dispatcher(
             self.api, {path: operation.endpoint for path, operation in by_path.items()}
@@ -85,7 +85,7 @@ class App:
             state=self.state,
             meter=self.metrics,
         )
-        # What is all here when it is read skips the envelope's task; the server offers it.
+        # The server offers each completely received request to the fast path, which needs no asyncio task for it.
         self.fast_path = fast_path.FastPath(self.envelope, self.dispatcher)
 
     async def __call__(self, scope: exchange.Scope, receive: exchange.Receive, send: exchange.Send) -> None:
@@ -94,11 +94,11 @@ class App:
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _: object = None) -> AsyncIterator[None]:
-        """Load at the start, let the threads end at the end; ASGI servers call it, and so may tests."""
+        """Load the model at startup, stop the worker threads at shutdown. Called by the ASGI server and by tests."""
         if self.api.user_middleware or self.api.router.dependencies:
             self.dispatcher.disable()
             logger.warning(
-                "the fast way is off: middleware or dependencies were added, so every request goes by FastAPI"
+                "the fast path is off: middleware or dependencies were added, so every request goes through FastAPI"
             )
         self.plane.start()
         try:
@@ -110,18 +110,18 @@ class App:
 def build_app(
     served: dataplane.Served, settings: Settings | None = None, when_ready: Callable[[], None] = lambda: None
 ) -> App:
-    """The service for a model that has been read and not yet loaded; it loads when the server starts.
+    """The service for a model folder that has been read. The model itself is loaded when the server starts.
 
-    `when_ready` is called once, on the event loop, before the first request is answered.
+    `when_ready` is called once, on the event loop, when the model is loaded and before the first request is answered.
     """
     return App(served, settings or Settings(), when_ready)
 
 
 def run(folder: Path, settings: Settings) -> None:
-    """Serve a model folder until a signal. Raises FairleadError where it cannot begin."""
+    """Serve a model folder until a signal arrives. Raises FairleadError if the service cannot start."""
     logs.configure(settings.log_level)
-    prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series per counter that nothing here reads
-    # Listen before anything slow: from now on a prober is answered, and a busy port is known at once.
+    prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # would add a second series per counter, which Fairlead does not read
+    # Listen before loading anything: probes get an answer from now on, and a busy port is an error at once.
     listener = server.listen(settings.host, settings.port)
     with listener:
         app = build_app(folders.load_folder(folder), settings, freeze_heap)
@@ -140,10 +140,11 @@ def run(folder: Path, settings: Settings) -> None:
 
 
 def freeze_heap() -> None:
-    """Tell the garbage collector that what has been loaded stays.
+    """Exclude all loaded objects from garbage collection, and collect less often.
 
-    The libraries and the model are hundreds of thousands of objects, and none of them will ever be garbage. A
-    request's objects die by reference count; looking for cycles among them every 700 allocations took 8 % of the time.
+    The libraries and the model are hundreds of thousands of objects that live as long as the process. The objects of a
+    request are freed by reference counting. Searching for cycles every 700 allocations (the default) took 8 % of the
+    time.
     """
     gc.collect()
     gc.freeze()

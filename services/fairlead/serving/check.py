@@ -1,7 +1,7 @@
-"""`fairlead check`: everything the service will ask of a model folder, asked before it is shipped.
+"""`fairlead check`: checks a model folder for everything that the service needs, before it is shipped.
 
-The checks call the very functions that the service calls at start, so that what passes here starts there. This runs
-the model's own code, as serving it would.
+The checks call the same functions as the service does at startup, so a folder that passes can be served. The checks
+run the model's own code, as the service does.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Outcome = Literal["passed", "warned", "failed", "skipped"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found: the reason in `message`, what to do about it in `hint`."""
+    """The result of one check. `message` is the reason, `hint` says what to do about it."""
 
     check: str
     outcome: Outcome
@@ -36,7 +36,7 @@ class Finding:
 
 
 def check_folder(path: Path) -> tuple[Finding, ...]:
-    """Every check, in order. One that cannot be made because another failed is skipped and says which."""
+    """Run every check, in order. A check that needs a failed one is skipped, and its message names the failed one."""
     subject = Subject(path)
     findings: dict[str, Finding] = {}
     for name, needs, check in CHECKS:
@@ -46,39 +46,39 @@ def check_folder(path: Path) -> tuple[Finding, ...]:
 
 
 def is_fit(findings: Sequence[Finding]) -> bool:
-    """Whether the folder can be served: nothing failed."""
+    """Whether the folder can be served: no check failed. Warnings do not count."""
     return all(finding.outcome != "failed" for finding in findings)
 
 
 class Subject:
-    """The folder being checked; what one check has read, the next one uses."""
+    """The folder being checked. The checks share what has been read from it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     @cached_property
     def manifest(self) -> Manifest:
-        """The manifest; raises what reading it raises."""
+        """The manifest. Raises NotFound or Invalid."""
         return folder.read_manifest(self.path)
 
     @cached_property
     def loaded(self) -> folder.Loaded:
-        """The folder as the service sees it."""
+        """The folder, read as the service reads it."""
         return folder.load_folder(self.path)
 
     @cached_property
     def model(self) -> Model[Any, Any]:
-        """The model, ready to answer."""
+        """The loaded model."""
         return self.loaded.start()
 
     @cached_property
     def terms(self) -> contract.Contract:
-        """The contract that requests and answers are held to."""
+        """The contract that requests and answers are validated against."""
         return contract.Contract(self.loaded.row_type, self.loaded.answer_type, self.manifest.batching.max_rows)
 
     @cached_property
     def compute(self) -> batching.Compute:
-        """The function that the service calls with a batch."""
+        """The function that answers a batch, as the service calls it."""
         return model_calls.compute(self.model, self.terms)
 
 
@@ -96,7 +96,7 @@ def _manifest(subject: Subject) -> _Result:
 def _digest(subject: Subject) -> _Result:
     stated = subject.manifest.artifact
     if stated is None:
-        return _Result("there is no artifact; the model is its code")
+        return _Result("the manifest names no artifact: the model is code only")
     with artifact.checked(subject.path, stated):
         return _Result(f"{stated.path} has the sha256 {stated.sha256[:12]}...")
 
@@ -145,14 +145,14 @@ def _agree(part: str, declared: list[str], kind: type[BaseModel]) -> None:
 def _load(subject: Subject) -> _Result:
     begin = time.perf_counter()
     model = subject.model
-    model_calls.compute(model, subject.terms)  # raises where its class cannot be called with its row type
+    model_calls.compute(model, subject.terms)  # raises ModelFailed if predict_columns does not fit the row type
     return _Result(f"{type(model).__name__} loaded in {time.perf_counter() - begin:.2f} s")
 
 
 def _golden(subject: Subject) -> _Result:
     rows = subject.loaded.golden
     if not rows:
-        hint = "Write golden rows: they warm the service up, and the batching check and the docs page need them."
+        hint = "Write golden rows: the warm-up, the batching check and the docs page use them."
         return _Result("there are no golden rows, so nothing shows that the model answers as trained", hint, "warned")
     for number, row in enumerate(rows, 1):
         try:
@@ -173,7 +173,7 @@ def _batching(subject: Subject) -> _Result:
     )
     if found.reason in ("manifest", "unchecked", "invariant"):
         return _Result(found.detail, outcome="warned" if found.reason == "unchecked" else "passed")
-    hint = "The service will answer every row alone. If that is right, say so: `batching: {max_rows: 1}`."
+    hint = "The service will call the model with one row at a time. If you want that, set `batching: {max_rows: 1}`."
     raise errors.Invalid(found.detail, hint=hint)
 
 
@@ -185,15 +185,15 @@ def _docs_page(subject: Subject) -> _Result:
 
 
 CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Subject], _Result]], ...] = (
-    ("manifest", (), _manifest),  # fairlead.yaml is there, and every field of it is right
-    ("digest", ("manifest",), _digest),  # the artifact is the one that the manifest names
-    ("libraries", ("manifest",), _libraries),  # what unpickles it is what pickled it
-    ("entry", ("manifest",), _entry),  # the class is there and says what it takes and answers
-    ("schema", ("entry",), _schema),  # both types have a schema, and the manifest does not contradict them
-    ("load", ("digest", "libraries", "entry"), _load),  # the model starts
-    ("golden rows", ("load",), _golden),  # it answers as it did when it was written
-    ("batching", ("golden rows",), _batching),  # in a batch, too
-    ("docs page", ("manifest",), _docs_page),  # a reader learns what it is and whom to ask
+    ("manifest", (), _manifest),  # fairlead.yaml exists, and every field is valid
+    ("digest", ("manifest",), _digest),  # the artifact has the digest that the manifest states
+    ("libraries", ("manifest",), _libraries),  # the installed libraries have the versions that wrote the artifact
+    ("entry", ("manifest",), _entry),  # the class exists and has a row type and an answer type
+    ("schema", ("entry",), _schema),  # both types have a JSON schema, and the manifest agrees with them
+    ("load", ("digest", "libraries", "entry"), _load),  # the model loads
+    ("golden rows", ("load",), _golden),  # it gives the expected answers, row by row
+    ("batching", ("golden rows",), _batching),  # it gives the same answers in a batch
+    ("docs page", ("manifest",), _docs_page),  # the manifest has the texts that the docs page shows
 )
 
 
@@ -208,7 +208,7 @@ def _run(name: str, check: Callable[[Subject], _Result], subject: Subject) -> Fi
 
 
 def _full_message(error: errors.FairleadError) -> str:
-    """The message, and after it every further field that is wrong: a message names the first."""
+    """The error's message, which names the first wrong field, and one line for each further wrong field."""
     further = error.details[1:] if isinstance(error, errors.Invalid) else ()
     return "\n".join([error.message, *(f"{'.'.join(map(str, detail.loc))}: {detail.msg}" for detail in further)])
 

@@ -1,4 +1,4 @@
-"""Everything about a model service that may differ between two places where the same folder runs."""
+"""Settings of a model service: everything that may differ between two deployments of the same model folder."""
 
 from __future__ import annotations
 
@@ -11,51 +11,52 @@ from fairlead.contracts import parsing
 
 ENV_PREFIX = "FAIRLEAD_SERVING_"
 SERVED_AS = "FAIRLEAD_SERVED_AS"
-"""What the chart calls `service`: an older image refuses what has the prefix and is no setting of its own."""
+"""The variable in which the chart sets `service`. It lacks the prefix because an older image rejects unknown variables
+that have it."""
 
 
 class Settings(BaseModel):
-    """One field, one environment variable (`FAIRLEAD_SERVING_` + the field in capitals), one flag where it has one."""
+    """Each field has an environment variable (`FAIRLEAD_SERVING_` + the field in capitals); some also have a flag."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     host: str = "127.0.0.1"
     """Address to listen on. Loopback, because a model service has no authentication; the chart sets 0.0.0.0."""
     port: int = Field(default=8080, ge=0, le=65535)
-    """TCP port; 0 takes a free one, which the `listening` log line names."""
+    """TCP port. 0 takes a free one; the `listening` log line names it."""
     max_body_bytes: int = Field(default=4 * 1024 * 1024, ge=1)
-    """Largest request body, in bytes; a larger one is 413 and is not read. Decoding runs on the event loop, where
-    4 MiB of JSON take about 40 ms: a larger limit is a longer stall for everybody."""
+    """Largest request body, in bytes. A larger one gets 413 and is not read. Decoding runs on the event loop, where
+    4 MiB of JSON take about 40 ms: a larger limit delays all other requests for longer."""
     max_request_rows: int = Field(default=4096, ge=1)
-    """Most rows in one request; more is 422. A request above the batch size is split and put together again."""
+    """Maximum rows in one request; more get 422. A request above the batch size is split and its answers joined."""
     queue_rows: int = Field(default=8192, ge=1)
-    """Rows that may wait for the model; beyond it requests are 429 with Retry-After."""
+    """Maximum rows in the queue. Further requests get 429 with Retry-After."""
     queue_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
-    """Request bytes that may wait for the model; the bound on memory under overload, beside `queue_rows`."""
+    """Maximum request bytes in the queue. Together with `queue_rows` it bounds the memory used under overload."""
     threads: int = Field(default=1, ge=1, le=64)
-    """Threads that call the model. One, because most libraries use all cores from one call and not all models
-    may be called twice at once."""
+    """Threads that call the model. One by default, because most libraries use all cores from one call, and not every
+    model allows concurrent calls."""
     drain_s: float = Field(default=5.0, ge=0, le=600)
-    """Seconds after SIGTERM in which new requests are still answered while /readyz says 503: the time a gateway
-    needs to look elsewhere. 0 stops listening at once. A second signal, or Ctrl-C, ends the wait."""
+    """Seconds after SIGTERM during which new requests are still answered while /readyz returns 503: the gateway needs
+    this time to send its requests elsewhere. 0 stops listening at once. A second signal, or Ctrl-C, ends the wait."""
     finish_s: int = Field(default=20, ge=1, le=3600)
-    """Seconds that requests in flight get to finish after the drain. Keep drain_s + finish_s below the pod's
+    """Seconds after the drain that requests in flight have to finish. Keep drain_s + finish_s below the pod's
     terminationGracePeriodSeconds."""
     keep_alive_s: int = Field(default=75, ge=1)
-    """Seconds an idle connection stays open. More than the gateway's upstream idle timeout (30 s), so that the
-    gateway closes first: otherwise it may write into a connection that is just being closed."""
+    """Seconds that an idle connection stays open. Keep it above the gateway's upstream idle timeout (30 s), so that the
+    gateway closes first: otherwise it may send a request on a connection that the service is closing."""
     answers_bytes: int = Field(default=1024 * 1024, ge=0, le=1024 * 1024 * 1024)
-    """Memory for records of answers while versions are compared, in bytes; 32 a record, without inputs. It is allocated
-    at the start and never grows; the control plane reads it every second, and what it was too late for is no evidence.
-    0 keeps none: a shadow then never has a pair."""
+    """Memory for answer records while versions are compared, in bytes; a record has 32 bytes and no inputs. It is
+    allocated at startup and never grows. The control plane reads the records every second; records overwritten before
+    it reads them are not used as evidence. 0 keeps no records: a shadow then never has a pair."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """Lines below this level are not written."""
+    """Log lines below this level are not written."""
     service: str | None = Field(default=None, pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$")
-    """Name and namespace of the Service in front (`iris-1f0c2e4d5a.models`), set by the chart: /readyz then says 421
-    to a gateway that looks for another. None: whoever asks is right."""
+    """Name and namespace of the Service in front (`iris-1f0c2e4d5a.models`), set by the chart. /readyz then returns 421
+    to a gateway that asks for another Service. None: /readyz does not check the name."""
     compute_threads: int | None = Field(default=None, ge=1)
-    """Threads inside one call of the model (OpenMP, MKL, OpenBLAS). None takes the CPU quota of the cgroup,
-    rounded up, divided by `threads`; a variable such as OMP_NUM_THREADS that is already set wins."""
+    """Threads inside one call of the model (OpenMP, MKL, OpenBLAS). None: the CPU quota of the cgroup, rounded up,
+    divided by `threads`. A variable such as OMP_NUM_THREADS that is already set takes precedence."""
 
     @model_validator(mode="after")
     def _one_request_fits_the_queue(self) -> Self:
@@ -67,9 +68,10 @@ class Settings(BaseModel):
 
 
 def read(environ: Mapping[str, str], **flags: Any) -> Settings:
-    """Settings from flags (None: not given), `FAIRLEAD_SERVING_*`, $PORT and $FAIRLEAD_SERVED_AS, then defaults.
+    """Read the settings from, in this order: flags (None: not given), `FAIRLEAD_SERVING_*`, $PORT and
+    $FAIRLEAD_SERVED_AS, defaults.
 
-    Raises Invalid and names the variable or flag that cannot be used.
+    Raises Invalid, which names the setting whose value cannot be used.
     """
     values: dict[str, Any] = {
         name.removeprefix(ENV_PREFIX).lower(): value

@@ -1,5 +1,5 @@
-"""Model folders: reading them, checking them, writing them; one file per artifact format behind one Protocol.
+"""Reads, checks and writes model folders. Each artifact format is one module that implements `base.Format`.
 
-The only part of the service that touches the model folder on disk. No HTTP here, no metrics, no threads: what is
-handed up is a frozen `folder.Loaded`, whose `start()` gives a `fairlead.Model` that is ready to be called.
+No other part of the service reads or writes the model folder. There is no HTTP here, no metrics and no threads.
+`folder.load_folder` returns a frozen `folder.Loaded`; its `start()` returns a loaded `fairlead.Model`.
 """

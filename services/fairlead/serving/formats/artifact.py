@@ -1,7 +1,7 @@
-"""From a path in the manifest to bytes that are known to be the right ones.
+"""Checks the artifact's digest and provides a private copy of the checked bytes.
 
-The artifact is read once: the same chunks are hashed and copied to a folder that only this user can enter, and only
-the copy is handed on. Hashing a file and opening it again would leave time to exchange it in between.
+The artifact is read once: the same chunks are hashed and copied to a folder that only this user can enter. Callers
+get only the copy. If the file were hashed first and opened again later, it could be replaced in between.
 """
 
 from __future__ import annotations
@@ -21,11 +21,14 @@ CHUNK_BYTES = 1 << 20
 
 
 def inside(folder: Path, path: str, *, field: str) -> Path:
-    """`path` below `folder`, followed through symbolic links; refused where it leads out, is absent or is no file."""
+    """`path` inside `folder`, with symbolic links resolved.
+
+    Raises Invalid if it is outside the folder, does not exist, or is neither a file nor a folder.
+    """
     root = folder.resolve()
     found = (root / path).resolve()
     if not found.is_relative_to(root) or found == root:
-        raise errors.Invalid(f"fairlead.yaml: {field}: {path!r} leads out of the model folder {folder}")
+        raise errors.Invalid(f"fairlead.yaml: {field}: {path!r} is outside the model folder {folder}")
     if not (found.is_file() or found.is_dir()):
         raise errors.Invalid(f"fairlead.yaml: {field}: there is no {path!r} in {folder}")
     return found
@@ -33,7 +36,7 @@ def inside(folder: Path, path: str, *, field: str) -> Path:
 
 @contextmanager
 def checked(folder: Path, artifact: Artifact) -> Iterator[Path]:
-    """A private copy of the artifact, whose bytes have the manifest's digest; gone when the block ends."""
+    """A private copy of the artifact, deleted when the block ends. Raises ArtifactRejected if the digest differs."""
     source = inside(folder, artifact.path, field="artifact.path")
     with _private_folder() as private:
         copy = private / Path(artifact.path).name
@@ -41,8 +44,8 @@ def checked(folder: Path, artifact: Artifact) -> Iterator[Path]:
         if actual != artifact.sha256:
             raise errors.ArtifactRejected(
                 f"{artifact.path} is not the artifact that fairlead.yaml names: "
-                f"its sha256 is {actual}, the manifest says {artifact.sha256}. Nothing of it was loaded.",
-                hint="Restore the file, or train again, which writes a new manifest; never edit the digest by hand.",
+                f"its sha256 is {actual}, the manifest says {artifact.sha256}. The artifact was not loaded.",
+                hint="Restore the file, or train again, which writes a new manifest. Do not edit the digest by hand.",
             )
         yield copy
 
@@ -59,8 +62,8 @@ def _private_folder() -> Iterator[Path]:
         folder = tempfile.TemporaryDirectory(prefix="fairlead-artifact-")
     except OSError as cause:
         raise errors.Unavailable(
-            f"no place for a private copy of the artifact: {cause}",
-            hint="Mount a writable folder (an emptyDir) at /tmp, or name one in TMPDIR.",
+            f"cannot create a temporary folder for the private copy of the artifact: {cause}",
+            hint="Mount a writable folder (an emptyDir) at /tmp, or set TMPDIR to a writable folder.",
         ) from cause
     with folder as name:
         yield Path(name)
@@ -87,7 +90,7 @@ def _copy_tree(source: Path, copy: Path) -> str:
             (copy / name).mkdir(parents=True, exist_ok=True)
         elif stat.S_ISREG(mode) and not set(name) & {"\n", "\\"}:
             files[name] = _copy_file(path, copy / name)
-        else:  # a link may lead out or change under us; sha256sum would escape the two characters
+        else:  # a link may point outside or be changed later; sha256sum escapes the two characters
             raise errors.Invalid(
                 f"fairlead.yaml: artifact.path: {name!r} in {source.name} is not a plain file",
                 hint="A folder artifact holds plain files and folders: no links, no line break or backslash in names.",

@@ -1,4 +1,4 @@
-"""What an artifact format is: a way to turn checked bytes into a Python object, and back in a training script."""
+"""`Format`: the interface of an artifact format. It reads checked bytes into a Python object, and writes one."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from fairlead import errors
 
 
 class Format(Protocol):
-    """One artifact format; its name is the manifest's `format`."""
+    """One artifact format. The manifest's `format` names it."""
 
     def read(self, artifact: Path) -> Any:
-        """The object in the artifact. Called only with bytes whose digest has been checked."""
+        """Read the object from the artifact. The caller has checked the digest."""
 
     def write(self, value: Any, artifact: Path) -> None:
-        """Write the object so that `read` gives an equal one; the same bytes for the same object."""
+        """Write the object so that `read` returns an equal one. The same object must give the same bytes."""
 
 
 def library(module: str, *, extra: str, needed_for: str) -> Any:
-    """A third-party module that only some formats need; where it is missing the error says what to install."""
+    """Import a third-party module that only some formats need. Raises Unavailable, with what to install as hint."""
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as cause:

@@ -1,9 +1,9 @@
-"""Models without a class: types and a `fairlead.Model` made from the manifest's `inputs` and `outputs`.
+"""Models without a class: builds the types and a `fairlead.Model` from the manifest's `inputs` and `outputs`.
 
-Each input is one field of the row; a first dimension of -1 is the batch, what follows is the shape within one row.
-The estimator gets the fields side by side as a float64 array; a single tensor input as that array; a single text
-input as a list of strings. An output named like a method of the estimator (`predict_proba`, `decision_function`,
-`transform`) is that method's answer, any other is `predict`'s.
+Each input is one field of the row. Its first dimension, -1, is the batch; the others are the shape within one row.
+With several inputs, the estimator gets a float64 array with one column per field. A single tensor input is passed as
+that array, a single text input as a list of strings. An output that is named like a method of the estimator
+(`predict_proba`, `decision_function`, `transform`) gets the result of that method, any other the result of `predict`.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ UNSIGNED_BITS: dict[Datatype, int] = {"UINT8": 8, "UINT16": 16, "UINT32": 32, "U
 
 
 def row_type(manifest: Manifest) -> type[BaseModel]:
-    """The row that `inputs` declare."""
+    """The row type that `inputs` declares."""
     return _object_type("Row", manifest.inputs)
 
 
 def answer_type(manifest: Manifest) -> type[BaseModel]:
-    """The answer that `outputs` declare."""
+    """The answer type that `outputs` declares."""
     return _object_type("Answer", manifest.outputs)
 
 
 def model_class(manifest: Manifest, adapter: base.Format) -> type[Model[Any, Any]]:
-    """A model class that reads the artifact with the format's adapter and calls the estimator in it."""
+    """A model class that reads the estimator from the artifact with `adapter` and calls it. Raises Invalid."""
     _check_inputs(manifest)
 
     class Declared(_Declared):
@@ -50,14 +50,14 @@ def model_class(manifest: Manifest, adapter: base.Format) -> type[Model[Any, Any
 
 
 class _Declared(Model[BaseModel, BaseModel]):
-    """An estimator behind declared tensors."""
+    """Calls an estimator with the declared inputs and returns the declared outputs."""
 
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     estimator: Any
 
     def predict(self, rows: list[BaseModel]) -> list[BaseModel]:
-        """Call each method that an output needs once, for the whole batch."""
+        """Call the method that each output names, for the whole batch."""
         batch = self._batch(rows)
         columns = {
             output.name: _as_list(getattr(self.estimator, _method(output))(batch), output) for output in self.outputs
@@ -103,8 +103,8 @@ def _check_inputs(manifest: Manifest) -> None:
     mixed = len(manifest.inputs) > 1 and any(t.datatype == "BYTES" or len(t.shape) > 1 for t in manifest.inputs)
     if mixed:
         raise errors.Invalid(
-            "fairlead.yaml: inputs: several inputs can only be served without `entry` if each is one number per row",
-            hint="Write a model.py with a fairlead.Model that puts them together, and name it in `entry`.",
+            "fairlead.yaml: inputs: without `entry`, several inputs are only possible if each is one number per row",
+            hint="Write a model.py with a fairlead.Model that takes these inputs, and name the class in `entry`.",
         )
 
 
@@ -113,7 +113,7 @@ def _method(output: Tensor) -> str:
 
 
 def _as_list(values: Any, output: Tensor) -> list[Any]:
-    """Python values of the declared type: an estimator may answer numpy's numbers, or floats where ints are meant."""
+    """Python values of the declared type. An estimator may return numpy numbers, or floats for declared integers."""
     array = np.asarray(values)
     if output.datatype.startswith(("INT", "UINT")) and array.dtype.kind == "f":
         array = array.astype(np.int64)

@@ -1,7 +1,7 @@
-"""What the `sha256` of an artifact is. Pure: chunks in, hexadecimal out.
+"""Computes the `sha256` of an artifact. Pure: takes chunks, returns hexadecimal text.
 
-A file's digest is its SHA-256. A folder's is the SHA-256 of the listing that `sha256sum` would print for its files,
-sorted by path, so that anybody can repeat it without Fairlead:
+The digest of a file is its SHA-256. The digest of a folder is the SHA-256 of the listing that `sha256sum` prints for
+its files, sorted by path. It can be computed without Fairlead:
 
     cd artifact && find . -type f | LC_ALL=C sort | xargs -d '\\n' sha256sum | sha256sum
 """
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 
 
 def of_chunks(chunks: Iterable[bytes]) -> str:
-    """The digest of a file, given piece by piece."""
+    """The digest of a file, given as chunks of its content."""
     state = hashlib.sha256()
     for chunk in chunks:
         state.update(chunk)

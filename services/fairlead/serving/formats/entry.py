@@ -1,9 +1,9 @@
-"""Importing a model folder's own code, apart from everybody else's.
+"""Imports the Python code of a model folder, isolated from the code of other folders.
 
-Every import of a folder makes a package of a name nobody else has, so two folders may both have a `model.py`. Inside
-it, `from . import features` always works. `import features`, and a pickle that says its class lives in `model`, work
-while the folder is being imported and loaded: for that long the folder's modules answer to their short names, and
-afterwards `sys.modules`, `sys.meta_path` and `sys.path` are as they were.
+Each time a folder is loaded, its code becomes a package with a unique name, so two folders can both have a `model.py`.
+Relative imports (`from . import features`) always work. Absolute imports (`import features`), and pickles whose class
+is in the module `model`, work while the folder is being imported and loaded. During that time the folder's modules can
+be imported by their short names. Afterwards `sys.modules`, `sys.meta_path` and `sys.path` are restored.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from typing import Any
 from fairlead import errors
 from fairlead.model import Model
 
-_IMPORT_LOCK = threading.RLock()  # the import system's tables belong to the process, so only one folder may borrow them
+_IMPORT_LOCK = threading.RLock()  # sys.modules and sys.meta_path are global: one folder at a time may change them
 
 
 @dataclass(frozen=True)
 class Code:
-    """A folder's Python code under its private package name."""
+    """The Python code of a model folder, under its unique package name."""
 
     folder: Path
     package: str
 
     @classmethod
     def of(cls, folder: Path) -> Code:
-        """Give the folder's code a name of its own. Nothing is imported yet."""
+        """Choose a unique package name for the folder's code. Imports nothing."""
         return cls(folder=folder, package=f"fairlead_folder_{uuid.uuid4().hex}")
 
     def model_class(self, entry: str) -> type[Model[Any, Any]]:
-        """The class that `module:Class` names."""
+        """Import the class that `module:Class` names. Raises Invalid, or ModelFailed if the author's code raises."""
         module_name, _, class_name = entry.partition(":")
         with self.short_names():
             module = self._imported(module_name, entry)
@@ -51,7 +51,7 @@ class Code:
             raise _invalid(entry, f"{class_name} is not a fairlead.Model")
         if not (hasattr(found, "row_type") and hasattr(found, "answer_type")):
             raise _invalid(
-                entry, f"{class_name} does not say its types: write `class {class_name}(fairlead.Model[Row, Answer])`"
+                entry, f"{class_name} declares no types: write `class {class_name}(fairlead.Model[Row, Answer])`"
             )
         return found
 
@@ -61,19 +61,19 @@ class Code:
             raise _invalid(entry, f"there is no {module_name.replace('.', '/')}.py in {self.folder}")
         try:
             return importlib.import_module(f"{self.package}.{module_name}")
-        except Exception as cause:  # the author's code: it may raise anything, and must not look like ours
+        except Exception as cause:  # the author's code may raise anything; report it as a failure of the model
             raise errors.ModelFailed(f"importing {module_name}.py failed: {type(cause).__name__}: {cause}") from cause
 
     @contextmanager
     def short_names(self) -> Iterator[None]:
-        """While this lasts, the folder's modules can be imported by their short names too."""
+        """Inside this block, the folder's modules can also be imported by their short names."""
         names = frozenset(_top_level_names(self.folder)) - sys.stdlib_module_names
         finder = _Finder(self.package, names)
         with _IMPORT_LOCK:
             writes_bytecode, sys.dont_write_bytecode = (
                 sys.dont_write_bytecode,
                 True,
-            )  # a model folder is read, not written
+            )  # Python must not write __pycache__ into a model folder
             sys.modules.setdefault(self.package, _package(self.package, self.folder))
             hidden = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in names}
             sys.meta_path.insert(0, finder)
@@ -89,7 +89,7 @@ class Code:
 
 
 class _Finder(MetaPathFinder, Loader):
-    """Answers `import features` with `<package>.features`, one module object under both names."""
+    """Resolves `import features` to `<package>.features`: one module object under both names."""
 
     def __init__(self, package: str, names: frozenset[str]) -> None:
         self._package = package
@@ -102,7 +102,7 @@ class _Finder(MetaPathFinder, Loader):
         return None
 
     def exec_module(self, module: types.ModuleType) -> None:
-        # The import system takes what it then finds in sys.modules: the documented way to answer with another module.
+        # The import system returns the module that it then finds in sys.modules; this is the documented way.
         sys.modules[module.__name__] = importlib.import_module(f"{self._package}.{module.__name__}")
 
 

@@ -1,4 +1,4 @@
-"""A model folder as a value: what it says, what it takes, what it answers, and how to start it."""
+"""Reads a model folder into a `Loaded`: manifest, row type, answer type, golden rows, and how to load the model."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ FORMATS: Mapping[str, base.Format] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model folder that was read and understood; nothing of its artifact has been touched yet.
+    """A model folder that has been read and validated. Its artifact has not been read yet.
 
-    `row_type` is what requests are validated against, the strict form of the author's type; validate JSON with it
-    (`model_validate_json`): a strict date or tuple knows its JSON form only there.
+    `row_type` is the strict form of the author's type; requests are validated against it. Use `model_validate_json`:
+    strict dates and tuples accept their JSON form only there.
     """
 
     folder: Path
@@ -47,7 +47,10 @@ class Loaded:
     code: Code = field(repr=False)
 
     def start(self) -> Model[Any, Any]:
-        """A model that is ready to answer. The digest is checked before a byte of the artifact is unpickled."""
+        """Load the model and return it. The digest is checked before any byte of the artifact is unpickled.
+
+        Raises Refused for a version skew, ArtifactRejected for a wrong digest, ModelFailed if the author's code raises.
+        """
         version_skew.check(self.manifest)
         with self._artifact() as path, self.code.short_names():
             try:
@@ -55,7 +58,7 @@ class Loaded:
                 model.load(path)
             except errors.FairleadError:
                 raise
-            except Exception as cause:  # the author's code: it may raise anything
+            except Exception as cause:  # the author's code may raise anything
                 message = f"{self.manifest.name} {self.manifest.version}: load failed: {type(cause).__name__}: {cause}"
                 raise errors.ModelFailed(message) from cause
         return model
@@ -70,7 +73,7 @@ class Loaded:
 
 
 def load_folder(folder: Path) -> Loaded:
-    """Read a model folder: its manifest, its types, its golden rows. Imports its `entry`, loads no artifact."""
+    """Read a model folder: its manifest, types and golden rows. Imports its `entry`; does not read the artifact."""
     folder = folder.absolute()
     manifest = read_manifest(folder)
     code = Code.of(folder)
@@ -90,7 +93,7 @@ def load_folder(folder: Path) -> Loaded:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """`fairlead.yaml` of a folder, or an `errors.Invalid` that names every field that is wrong."""
+    """Read `fairlead.yaml`. Raises NotFound if it is missing, or Invalid, which names every wrong field."""
     path = folder / MANIFEST
     try:
         text = path.read_text(encoding="utf-8")

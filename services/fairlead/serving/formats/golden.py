@@ -1,7 +1,7 @@
-"""Golden rows: inputs with the answers that this version gave when it was written.
+"""Golden rows: example inputs, each with the answer that this version gave when its folder was written.
 
-They warm the service up, prove that it answers as trained, prove that batching changes nothing, and are the examples
-on the docs page.
+The service answers them to warm up, to check that it answers as trained, and to check that batching does not change
+answers. They are also the examples on the docs page.
 """
 
 from __future__ import annotations
@@ -27,18 +27,19 @@ class GoldenRow:
     expected: dict[str, Any]
 
     def parsed(self, row_type: type[Row]) -> Row:
-        """The input as a request would bring it: through JSON, which is where strict dates and tuples are known."""
+        """The input as a row, parsed from JSON like a request: strict dates and tuples accept only their JSON form."""
         return row_type.model_validate_json(json.dumps(self.input))
 
 
 def read(path: Path) -> tuple[GoldenRow, ...]:
-    """The golden rows of a file: one `{"input": {...}, "expected": {...}}` per line; empty lines are skipped."""
-    lines = path.read_text(encoding="utf-8").split("\n")  # not splitlines: JSON text may hold U+2028 and U+0085
+    """Read a golden file: one `{"input": {...}, "expected": {...}}` per line. Skips empty lines. Raises Invalid."""
+    # Not splitlines: it also splits at U+2028 and U+0085, which JSON text may contain.
+    lines = path.read_text(encoding="utf-8").split("\n")
     return tuple(_row(line, f"{path.name}:{number}") for number, line in enumerate(lines, 1) if line.strip())
 
 
 def write(path: Path, rows: Sequence[GoldenRow]) -> None:
-    """Write the file that `read` reads, the same bytes for the same rows."""
+    """Write the file that `read` reads. The same rows give the same bytes."""
     lines = [json.dumps({"input": row.input, "expected": row.expected}, ensure_ascii=False) for row in rows]
     path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
 

@@ -1,4 +1,7 @@
-"""joblib's pickle, which keeps arrays outside the pickle stream. It is code: only checked bytes may come here."""
+"""Format `joblib`: pickles that store arrays outside the pickle stream.
+
+Unpickling runs code, so only bytes whose digest was checked may be read here.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,12 @@ from fairlead.serving.formats import base
 
 
 class Joblib:
-    """`format: joblib`, a file written by `joblib.dump`."""
+    """`format: joblib`: a file written by `joblib.dump`."""
 
     def read(self, artifact: Path) -> Any:
         """Unpickle the file."""
         return base.library("joblib", extra="sklearn", needed_for="format 'joblib'").load(artifact)
 
     def write(self, value: Any, artifact: Path) -> None:
-        """Pickle without compression: it loads fastest, and image layers are compressed anyway."""
+        """Pickle without compression: this loads fastest, and container image layers are compressed anyway."""
         base.library("joblib", extra="sklearn", needed_for="format 'joblib'").dump(value, artifact)

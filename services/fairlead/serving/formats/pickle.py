@@ -1,4 +1,7 @@
-"""Python's own pickle. It is code: only checked bytes may come here."""
+"""Format `pickle`: Python's own pickle.
+
+Unpickling runs code, so only bytes whose digest was checked may be read here.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,11 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-PROTOCOL = 5  # stated, so that the bytes do not depend on the Python that writes them
+PROTOCOL = 5  # fixed, so that the bytes do not depend on the Python version that writes them
 
 
 class Pickle:
-    """`format: pickle`, a file written by `pickle.dump`."""
+    """`format: pickle`: a file written by `pickle.dump`."""
 
     def read(self, artifact: Path) -> Any:
         """Unpickle the file."""

@@ -1,4 +1,4 @@
-"""Models that are their own code: `model.py` reads its artifact itself, whatever it is, or needs none."""
+"""Format `python`: the model's own class reads the artifact, which may be any file or folder, or needs none."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from fairlead import errors
 
 
 class Python:
-    """`format: python`; the class named by `entry` does everything."""
+    """`format: python`: the class named by `entry` reads the artifact."""
 
     def read(self, artifact: Path) -> Any:
-        """The path itself: only the author's class knows what is in it."""
+        """Return the path: only the author's class knows how to read it."""
         return artifact
 
     def write(self, value: Any, artifact: Path) -> None:
-        """Copy bytes, a file or a folder; anything else has no meaning that Fairlead could guess."""
+        """Write bytes, or copy a file or a folder. Raises Invalid for any other value."""
         if isinstance(value, bytes):
             artifact.write_bytes(value)
         elif isinstance(value, Path) and value.is_dir():

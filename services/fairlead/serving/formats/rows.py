@@ -1,4 +1,4 @@
-"""Calling a model with rows: which of its two methods, and in what form."""
+"""Calls a model with rows: chooses `predict` or `predict_columns` and checks the answers."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from fairlead.model import Model
 
 
 def takes_columns(model: Model[Any, Any]) -> bool:
-    """Whether the author wrote `predict_columns`, the fast path."""
+    """Whether the model class overrides `predict_columns`."""
     return type(model).predict_columns is not Model.predict_columns
 
 
 def columns(row_type: type[BaseModel]) -> Callable[[Sequence[BaseModel]], np.ndarray]:
-    """The function that writes rows as float64 [rows, fields], fields in the order of the row type."""
+    """A function that converts rows to a float64 array [rows, fields], with the fields in the order of the row type."""
     width = len(row_type.model_fields)
     values = operator.attrgetter(*row_type.model_fields)
 
@@ -30,7 +30,7 @@ def columns(row_type: type[BaseModel]) -> Callable[[Sequence[BaseModel]], np.nda
 
 
 def answer(model: Model[Any, Any], rows: Sequence[BaseModel]) -> list[BaseModel]:
-    """The model's answers to a batch, as many as rows; anything else is the model's fault and says so."""
+    """The model's answers to a batch, one per row. Raises ModelFailed if the model raises or breaks its contract."""
     name = "predict_columns" if takes_columns(model) else "predict"
     try:
         answers = (
@@ -38,12 +38,14 @@ def answer(model: Model[Any, Any], rows: Sequence[BaseModel]) -> list[BaseModel]
         )
     except errors.FairleadError:
         raise
-    except Exception as cause:  # the author's code: it may raise anything
+    except Exception as cause:  # the author's code may raise anything
         raise errors.ModelFailed(f"{name} raised {type(cause).__name__}: {cause}") from cause
     if not isinstance(answers, list | tuple) or len(answers) != len(rows):
         got = f"{len(answers)} answers" if isinstance(answers, list | tuple) else f"a {type(answers).__name__}"
-        raise errors.ModelFailed(f"{name} was given {len(rows)} rows and answered {got}, not a list of as many")
+        raise errors.ModelFailed(
+            f"{name} got {len(rows)} rows and returned {got}; return a list with one answer per row"
+        )
     for found in answers:
         if not isinstance(found, model.answer_type):
-            raise errors.ModelFailed(f"{name} answered a {type(found).__name__}, not a {model.answer_type.__name__}")
+            raise errors.ModelFailed(f"{name} returned a {type(found).__name__}, not a {model.answer_type.__name__}")
     return list(answers)

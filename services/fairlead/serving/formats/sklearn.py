@@ -1,4 +1,7 @@
-"""scikit-learn estimators, in joblib's pickle. It is code: only checked bytes may come here."""
+"""Format `sklearn`: scikit-learn estimators, pickled with joblib.
+
+Unpickling runs code, so only bytes whose digest was checked may be read here.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,10 @@ from fairlead.serving.formats.joblib import Joblib
 
 
 class Sklearn:
-    """`format: sklearn`, a fitted estimator or pipeline written by `joblib.dump`."""
+    """`format: sklearn`: a fitted estimator or pipeline written by `joblib.dump`."""
 
     def read(self, artifact: Path) -> Any:
-        """Unpickle the file and make sure that an estimator came out."""
+        """Unpickle the file. Raises Invalid if it does not hold an estimator."""
         estimator = base.library("sklearn.base", extra="sklearn", needed_for="format 'sklearn'").BaseEstimator
         found = Joblib().read(artifact)
         if not isinstance(found, estimator):
@@ -22,5 +25,5 @@ class Sklearn:
         return found
 
     def write(self, value: Any, artifact: Path) -> None:
-        """As `joblib` does."""
+        """Write the file as the format `joblib` does."""
         Joblib().write(value, artifact)

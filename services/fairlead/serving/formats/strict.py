@@ -1,9 +1,9 @@
-"""Strict row types, whatever base the author chose.
+"""Derives a strict row type from the author's row type, so that requests to every model are validated the same way.
 
-`strict(Flower)` is a subclass of `Flower`, so that `predict` gets what it declared, and the rule is stated once for
-every model: unknown fields are refused, "1.5" is not a number, NaN and infinity are no values. pydantic's config does
-not reach into nested models, so each of them is derived as well and put in its place in the annotation. A field that
-says otherwise itself, `Field(strict=False)` or `Field(allow_inf_nan=True)`, keeps its word.
+Strict means: unknown fields are errors, the text "1.5" is not a number, and NaN and infinity are not allowed.
+`strict(Flower)` is a subclass of `Flower`, so `predict` still gets the type that it declares. pydantic's config does
+not apply to nested models, so each nested model gets a strict subclass too, which replaces it in the annotation. A
+field with its own setting, `Field(strict=False)` or `Field(allow_inf_nan=True)`, keeps that setting.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from typing_extensions import is_typeddict  # pydantic takes only these on Pytho
 from fairlead import errors
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-STRICT_ROOT = ConfigDict(strict=True, allow_inf_nan=False)  # a RootModel has no fields that could be unknown
+STRICT_ROOT = ConfigDict(strict=True, allow_inf_nan=False)  # pydantic does not allow `extra` on a RootModel
 
 
 def strict(row_type: type[BaseModel]) -> type[BaseModel]:
-    """The strict subclass of a row type; models nested in it are strict as well, to any depth."""
+    """The strict subclass of a row type. Nested models are strict too, to any depth. Raises Invalid."""
     builder = _StrictBuilder()
     derived = builder.strict_model(row_type)
-    assert isinstance(derived, type)  # only a model inside itself is a forward reference
+    assert isinstance(derived, type)  # strict_model returns a forward reference only for a model inside itself
     builder.resolve_forward_references()
     return derived
 
 
 class _StrictBuilder:
-    """One walk over a row type. Remembers what it has seen, so that a model which contains itself ends."""
+    """Walks over one row type. Keeps the models it has visited, so that a recursive model does not loop forever."""
 
     def __init__(self) -> None:
         self._done: dict[type[BaseModel], type[BaseModel]] = {}
@@ -81,7 +81,7 @@ class _StrictBuilder:
 
 
 def _subclass(author: type[BaseModel], fields: dict[str, tuple[Any, FieldInfo]]) -> type[BaseModel]:
-    """Name, home and docstring stay the author's: they are what the docs page and error messages show."""
+    """A strict subclass that keeps the author's name, module and docstring, which docs page and errors show."""
     body = {
         "__module__": author.__module__,
         "__qualname__": author.__qualname__,

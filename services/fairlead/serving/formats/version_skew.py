@@ -1,4 +1,4 @@
-"""Is what the artifact was built with what is here?"""
+"""Compares the installed library versions with those that the artifact was built with (`built_with`)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 def check(manifest: Manifest) -> None:
-    """Refuse, or with `version_skew: warn` log, libraries whose major.minor differs from the manifest's."""
+    """Raise Refused if a library's major.minor differs from the manifest's. With `version_skew: warn`, log it."""
     problems = skewed(manifest.built_with, installed)
     if not problems:
         return
@@ -25,12 +25,12 @@ def check(manifest: Manifest) -> None:
     raise errors.Refused(
         message,
         hint="Install the version it was built with, or train again with this one. "
-        "If you have tested the combination, say `version_skew: warn` in fairlead.yaml.",
+        "If you have tested the combination, set `version_skew: warn` in fairlead.yaml.",
     )
 
 
 def skewed(built_with: Mapping[str, str], version_of: Callable[[str], str | None]) -> dict[str, str]:
-    """Library -> what is wrong with it; empty when all of them fit."""
+    """Map each library whose version does not fit to what is wrong. Empty if all fit."""
     problems = {}
     for library, built in sorted(built_with.items()):
         here = version_of(library)
@@ -42,7 +42,7 @@ def skewed(built_with: Mapping[str, str], version_of: Callable[[str], str | None
 
 
 def installed(library: str) -> str | None:
-    """The version of a distribution in this environment."""
+    """The installed version of a distribution; None if it is not installed."""
     try:
         return importlib.metadata.version(library)
     except importlib.metadata.PackageNotFoundError:

@@ -1,7 +1,7 @@
-"""Writing a model folder, the last line of a training script.
+"""`write_folder`: writes a model folder at the end of a training script.
 
-The folder is made beside its place and moved there when it is complete, so that a service never reads half of one.
-Golden rows are answers of the model as it will be served: the finished folder is loaded and asked.
+The folder is written next to its final path and renamed when it is complete, so a service never reads a partial one.
+The expected answers of the golden rows come from the finished folder: it is loaded and called as the service does.
 """
 
 from __future__ import annotations
@@ -32,11 +32,12 @@ def write_folder(
     golden_inputs: Sequence[Mapping[str, Any]] = (),
     libraries: Iterable[str] = (),
 ) -> Loaded:
-    """Write a complete model folder and return it as the service will see it.
+    """Write a complete model folder and return it, read as the service reads it.
 
-    `manifest` holds what a person decides (name, version, format, entry, title...); the artifact's path and digest, the
-    golden rows and the versions of `libraries` are added here. `value` is the trained object, written in the
-    manifest's format. `code` are the Python files that `entry` needs. What was at `folder` before is replaced.
+    `manifest` holds the fields that the author chooses (name, version, format, entry, title...). This function adds
+    the artifact's path and digest, the golden rows and the versions of `libraries`. `value` is the trained object; it
+    is written in the manifest's format. `code` are the Python files that `entry` needs. An existing `folder` is
+    replaced. Raises Invalid or ModelFailed.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
@@ -58,7 +59,7 @@ def write_folder(
 def _written_artifact(draft: Path, manifest: Mapping[str, Any], value: Any) -> dict[str, Any]:
     name = str(manifest.get("format"))
     if name not in FORMATS:
-        raise errors.Invalid(f"format {name!r} is none of {', '.join(sorted(FORMATS))}")
+        raise errors.Invalid(f"format {name!r} is unknown; the formats are {', '.join(sorted(FORMATS))}")
     path = f"artifact/{FILE_NAMES[name]}"
     FORMATS[name].write(value, draft / path)
     return {"artifact": {"path": path, "sha256": artifact.digest_of(draft / path)}}
@@ -67,7 +68,7 @@ def _written_artifact(draft: Path, manifest: Mapping[str, Any], value: Any) -> d
 def _built_with(libraries: Iterable[str]) -> dict[str, Any]:
     versions = {library: version_skew.installed(library) for library in libraries}
     if missing := [library for library, version in versions.items() if version is None]:
-        raise errors.Invalid(f"built_with: {missing[0]} is not installed here; use its name on the Python index")
+        raise errors.Invalid(f"built_with: {missing[0]} is not installed; give the name that pip knows it by")
     return {"built_with": versions} if versions else {}
 
 
@@ -77,7 +78,7 @@ def _write_manifest(draft: Path, manifest: Mapping[str, Any]) -> None:
 
 
 def _answered(loaded: Loaded, inputs: Sequence[Mapping[str, Any]]) -> list[golden.GoldenRow]:
-    """Each input answered alone: what batching must not change."""
+    """Golden rows from inputs, each answered alone. The batching check compares with these answers."""
     model = loaded.start()
     pairs = []
     for given in inputs:

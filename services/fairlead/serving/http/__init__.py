@@ -1,2 +1,4 @@
-"""HTTP in front of the data plane: envelope, protocols, health, docs, and errors to statuses. The only room that
-knows a status, a header or a path; nothing here calls the model."""
+"""HTTP in front of the data plane: envelope, prediction protocols, health, docs page, and error responses.
+
+No other part of the service knows a status, a header or a path. Nothing here calls the model.
+"""

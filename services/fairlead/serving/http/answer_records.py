@@ -1,4 +1,4 @@
-"""`GET /answers`: what was kept of answers, a page at a time, for the control plane. The gateway has no way here."""
+"""`GET /answers`: returns answer records in pages to the control plane. The gateway does not route this path."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fairlead.serving.observe.answers import AnswerRecords
 
 
 def router(recorded: AnswerRecords) -> APIRouter:
-    """The one route. A page is data already, and is written without a second look at it."""
+    """A router with the one route. The page is encoded without validation: it consists of plain data."""
     routes = APIRouter()
 
     @routes.get(PATH, include_in_schema=False)

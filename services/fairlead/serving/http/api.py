@@ -1,4 +1,4 @@
-"""The documented application: FastAPI with every route, and its OpenAPI from the model's own types."""
+"""The FastAPI application with every route, and the OpenAPI document generated from the model's types."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _REF = "#/components/schemas/{model}"
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One documented way to predict: its paths (the first is documented), protocol, endpoint and JSON forms."""
+    """One prediction operation of the API: its paths, protocol, endpoint, and the schemas of request and response."""
 
     paths: tuple[str, ...]
     protocol: str
@@ -34,7 +34,7 @@ class Operation:
 
 
 class ModelApi(FastAPI):
-    """FastAPI whose document also has the schemas that the prediction endpoints, being plain ASGI, refer to."""
+    """FastAPI whose OpenAPI document also has the schemas of the prediction endpoints, which are plain ASGI."""
 
     def __init__(self, manifest: Manifest, terms: Contract) -> None:
         super().__init__(
@@ -43,7 +43,7 @@ class ModelApi(FastAPI):
             description=manifest.description,
             contact=manifest.contact.model_dump(exclude_none=True) if manifest.contact else None,
             license_info=manifest.license.model_dump(exclude_none=True) if manifest.license else None,
-            openapi_url=None,  # served by http.docs, which knows about the gateway's prefix
+            openapi_url=None,  # served by http.docs, which handles the gateway's prefix
             docs_url=None,
             redoc_url=None,
             redirect_slashes=False,
@@ -54,7 +54,7 @@ class ModelApi(FastAPI):
             self.add_exception_handler(kind, answer_problem)
 
     def openapi(self) -> dict[str, Any]:
-        """FastAPI's document with the model's schemas; built once."""
+        """FastAPI's document with the model's schemas. Built once."""
         if self.openapi_schema is None:
             document = super().openapi()
             document.setdefault("components", {})["schemas"] = self._schemas
@@ -64,24 +64,26 @@ class ModelApi(FastAPI):
 
 
 class DelegatedResponse(Response):
-    """A response that hands the connection to an endpoint: FastAPI's way to the object that the front calls."""
+    """A response that another ASGI application sends. FastAPI's routes use it to call the same endpoint objects."""
 
     def __init__(self, target: exchange.App) -> None:
         super().__init__()
         self._target = target
 
     async def __call__(self, scope: exchange.Scope, receive: exchange.Receive, send: exchange.Send) -> None:
-        """Let the endpoint answer."""
+        """Let the other application send the response."""
         await self._target(scope, receive, send)
 
 
 async def answer_problem(request: Request, error: Exception) -> Response:
-    """FastAPI's handler for what it and our routes raise: the same mapping as everywhere else.
+    """FastAPI's handler for exceptions of FastAPI and of our routes. Sends the problem document for the error.
 
-    Anything unforeseen is left to the envelope, which answers it the same way.
+    Any other exception is handled by the envelope, in the same way.
     """
     if isinstance(error, HTTPException) and error.status_code == 404:
-        error = HTTPException(404, f"nothing is served at {request.url.path[:200]}; see /docs for what is")
+        error = HTTPException(
+            404, f"there is no path {request.url.path[:200]} here; /docs lists the paths of this service"
+        )
     current: exchange.Exchange = request.scope[exchange.KEY]
 
     async def send_problem(scope: exchange.Scope, receive: exchange.Receive, send: exchange.Send) -> None:
@@ -91,7 +93,7 @@ async def answer_problem(request: Request, error: Exception) -> Response:
 
 
 def router(operations: Sequence[Operation]) -> APIRouter:
-    """A POST route for every path of every operation."""
+    """A router with a POST route for every path of every operation."""
     routes = APIRouter()
     for operation in operations:
         for path in operation.paths:
@@ -123,10 +125,10 @@ def _responses(success: Mapping[str, Any]) -> dict[int | str, dict[str, Any]]:
         200: {"description": "The answers.", "content": {"application/json": dict(success)}}
     }
     for status, description in (
-        (413, "The body is larger than the service takes."),
+        (413, "The body is larger than the limit."),
         (415, "The body is not JSON."),
         (422, "The request is not valid; `errors` says where."),
-        (429, "The queue is full; Retry-After says when to come back."),
+        (429, "The queue is full; retry after the seconds in Retry-After."),
         (500, "The model failed."),
         (503, "The service is not ready."),
         (504, "The deadline of x-deadline-ms passed before the model began."),
@@ -165,7 +167,7 @@ def operations(
     tensors: v2.OpenInference,
     endpoints: Mapping[str, endpoint.Endpoint],
 ) -> tuple[Operation, ...]:
-    """The three protocols, with golden rows as examples. `made` has the endpoint of each."""
+    """The operations of the three protocols, with golden rows as examples. `endpoints` has the endpoint of each."""
     rows, answers = [row.input for row in golden[:EXAMPLES]], [row.expected for row in golden[:EXAMPLES]]
     row, answer = ref(terms.row_type.__name__), ref(terms.answer_type.__name__)
     many = {"type": "array", "items": row, "minItems": 1, "maxItems": terms.max_rows}

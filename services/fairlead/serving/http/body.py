@@ -1,4 +1,4 @@
-"""Reading a request's body: bounded, and noticing a client that leaves."""
+"""Reads a request body up to a size limit, and detects a client that disconnects."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ JSON_TYPES = frozenset({b"application/json", b"application/json; charset=utf-8",
 
 
 class ClientDisconnected(Exception):
-    """The client closed its connection; there is nobody to answer."""
+    """The client closed its connection, so no response can be sent."""
 
 
 def check_head(request: exchange.Exchange, limit: int) -> None:
-    """Refuse a body by what the head says of it, before a byte of it is read."""
+    """Check content type and length in the head, before the body is read. Raises NotJson, Invalid or BodyTooLarge."""
     if request.content_type not in JSON_TYPES and not _is_json(request.content_type):
         raise problems.NotJson(request.content_type)
     if request.content_length:
@@ -27,7 +27,7 @@ def check_head(request: exchange.Exchange, limit: int) -> None:
 
 
 async def read(receive: exchange.Receive, limit: int) -> bytes:
-    """The whole body. Raises BodyTooLarge as soon as it is, and ClientDisconnected where the connection ends first."""
+    """Read the whole body. Raises BodyTooLarge as soon as it exceeds `limit`, or ClientDisconnected."""
     message = await receive()
     if message["type"] == "http.disconnect":
         raise ClientDisconnected
@@ -51,7 +51,7 @@ async def read(receive: exchange.Receive, limit: int) -> bytes:
 
 
 async def discard(receive: exchange.Receive, seconds: float) -> None:
-    """Throw away what still comes of a body, for a bounded time."""
+    """Read and discard the rest of a body, for at most `seconds`."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             while (message := await receive()).get("more_body", False) and message["type"] == "http.request":
@@ -59,7 +59,7 @@ async def discard(receive: exchange.Receive, seconds: float) -> None:
 
 
 def _is_json(content_type: bytes) -> bool:
-    """Any spelling of application/json in UTF-8; a charset that is not UTF-8 would be read wrongly."""
+    """Whether it is application/json in UTF-8, in any spelling. Other charsets would be decoded wrongly."""
     kind, *parameters = (part.strip() for part in content_type.lower().split(b";"))
     if kind != b"application/json":
         return False

@@ -1,7 +1,7 @@
-"""A transport that sends what is written in one turn of the event loop with one system call.
+"""`BufferedTransport`: sends everything that is written in one turn of the event loop with one system call.
 
-uvicorn writes the head and the body of an answer apart, and uvloop sends each at once: two system calls and two
-packets for an answer of 300 bytes. Here they leave together.
+uvicorn writes the head and the body of a response separately, and uvloop sends each write at once: two system calls and
+two packets for a response of 300 bytes. This transport sends them together.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import Any
 
 
 class FlushScheduler:
-    """Sends at the end of a turn what its transports hold. One for all connections: one handle, not one an answer."""
+    """Flushes transports at the end of a loop turn. All connections share one, so a turn needs one handle."""
 
     def __init__(self) -> None:
         self._pending: list[BufferedTransport] = []
 
     def schedule(self, transport: BufferedTransport, loop: asyncio.AbstractEventLoop) -> None:
-        """Let `transport` send at the end of this turn of `loop`."""
+        """Flush `transport` at the end of this turn of `loop`."""
         if not self._pending:
             loop.call_soon(self._flush_all)
         self._pending.append(transport)
@@ -29,7 +29,7 @@ class FlushScheduler:
 
 
 class BufferedTransport(asyncio.Transport):
-    """A transport in front of the real one; everything but writing and closing is passed on."""
+    """Wraps the real transport. Buffers writes and flushes before closing; all other calls are passed on."""
 
     def __init__(
         self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, scheduler: FlushScheduler
@@ -38,35 +38,35 @@ class BufferedTransport(asyncio.Transport):
         self._loop = loop
         self._scheduler = scheduler
         self._buffer: list[bytes] = []
-        # Called for every request, so bound once.
+        # These are called for every request, so they are bound once.
         self.is_closing = transport.is_closing  # type: ignore[method-assign]
         self.pause_reading = transport.pause_reading  # type: ignore[method-assign]
         self.resume_reading = transport.resume_reading  # type: ignore[method-assign]
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Send at the end of this turn."""
+        """Buffer `data` and send it at the end of this turn."""
         if not self._buffer:
             self._scheduler.schedule(self, self._loop)
         self._buffer.append(data if type(data) is bytes else bytes(data))
 
     def flush(self) -> None:
-        """Send what is held now."""
+        """Send the buffered data now."""
         if self._buffer:
             buffered, self._buffer = self._buffer, []
             self._transport.write(buffered[0] if len(buffered) == 1 else b"".join(buffered))
 
     def close(self) -> None:
-        """Send what is held, then close."""
+        """Send the buffered data, then close."""
         self.flush()
         self._transport.close()
 
     def abort(self) -> None:
-        """Close at once; what is held is lost, as with any transport."""
+        """Close at once. The buffered data is discarded, as with any transport."""
         self._buffer = []
         self._transport.abort()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """What the real transport knows."""
+        """The extra info of the real transport."""
         return self._transport.get_extra_info(name, default)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
@@ -74,5 +74,5 @@ class BufferedTransport(asyncio.Transport):
         self._transport.set_protocol(protocol)
 
     def get_protocol(self) -> asyncio.BaseProtocol:
-        """Who reads this connection."""
+        """The protocol of this connection."""
         return self._transport.get_protocol()

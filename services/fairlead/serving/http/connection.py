@@ -1,4 +1,4 @@
-"""One connection of HTTP/1.1: what is no HTTP gets an answer like every other error, and a head has an end."""
+"""One HTTP/1.1 connection: limits the size of a request head, and answers invalid HTTP with a problem document."""
 
 from __future__ import annotations
 
@@ -13,33 +13,35 @@ from fairlead.serving.http import buffered_transport, endpoint, exchange, proble
 from fairlead.serving.http.fast_path import FastPath
 
 MAX_HEAD_BYTES = 64 * 1024
-"""Of request line and headers; Envoy's own limit is 60 KiB."""
+"""Maximum size of request line and headers. Envoy's own limit is 60 KiB."""
 Headers = list[tuple[bytes, bytes]]
 
 
 class Connection(HttpToolsProtocol):
-    """uvicorn's protocol, with a bound on the head and with problem documents.
+    """uvicorn's protocol with a size limit for the head, and with problem documents for invalid HTTP.
 
-    A request that is all here is offered to the short way before a task is made for it. A connection that is idle has
-    one timer, where uvicorn makes one for each answer.
+    A completely received request is offered to the fast path before a task is created for it. A connection has one idle
+    timer; uvicorn creates one for each response.
     """
 
     identity: ClassVar[Headers]
     fast_path: ClassVar[FastPath]
     flush_scheduler: ClassVar[buffered_transport.FlushScheduler]
-    _pending_request: tuple[RequestResponseCycle, Any] | None = None  # a request whose head has just ended
-    _on_disconnect: Callable[[], None] | None = None  # to call where the client leaves during the short way
+    _pending_request: tuple[RequestResponseCycle, Any] | None = None  # a request whose head has just been received
+    _on_disconnect: Callable[[], None] | None = (
+        None  # called if the client disconnects while its request is on the fast path
+    )
     _idle_since: float | None = None
     _idle_timer: asyncio.TimerHandle | None = None
-    _head_bytes = 0  # of a head that has not ended; the parser itself would collect one for ever
+    _head_bytes = 0  # received bytes of an incomplete head; the parser has no limit of its own
     _rejected = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Write through one that sends head and body together."""
+        """Write through a buffered transport, which sends head and body together."""
         super().connection_made(buffered_transport.BufferedTransport(transport, self.loop, self.flush_scheduler))
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser; refuse a head that does not end."""
+        """Feed the parser. Reject a head that exceeds the limit."""
         if self._rejected:
             return
         super().data_received(data)
@@ -47,15 +49,17 @@ class Connection(HttpToolsProtocol):
             pending, self._pending_request = self._pending_request, None
             self._begin(*pending)
         cycle = self.cycle
-        if cycle is not None and cycle.scope is self.scope:  # the head that began last has ended
+        if cycle is not None and cycle.scope is self.scope:  # the last head is complete
             self._head_bytes = 0
             return
         self._head_bytes += len(data)
         if self._head_bytes > MAX_HEAD_BYTES and not self._rejected:
-            self._reject(problems.Problem(431, "head-too-large", f"the head may have {MAX_HEAD_BYTES} bytes"))
+            self._reject(
+                problems.Problem(431, "head-too-large", f"the request head is larger than {MAX_HEAD_BYTES} bytes")
+            )
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let the timer go as well, and the work of a request that nobody waits for."""
+        """Cancel the idle timer, and the request that is on the fast path."""
         super().connection_lost(exc)
         if self._on_disconnect is not None:
             self._on_disconnect()
@@ -63,7 +67,7 @@ class Connection(HttpToolsProtocol):
             self._idle_timer.cancel()
 
     def on_response_complete(self) -> None:
-        """Begin the next request that waits here, or be idle from now on."""
+        """Begin the next pipelined request, or start to be idle."""
         self._on_disconnect = None
         self.server_state.total_requests += 1
         if self.transport.is_closing():
@@ -81,7 +85,7 @@ class Connection(HttpToolsProtocol):
 
     def _close_if_idle(self) -> None:
         self._idle_timer = None
-        if self._idle_since is None:  # a request is being answered; its end makes a new timer
+        if self._idle_since is None:  # a request is in progress; its end starts a new timer
             return
         left = self._idle_since + self.timeout_keep_alive - self.loop.time()
         if left > 0:
@@ -90,7 +94,7 @@ class Connection(HttpToolsProtocol):
             self.timeout_keep_alive_handler()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        # Not yet: the body is often in the same packet, and a request that is all here may go the short way.
+        # Wait until the packet is parsed: it often holds the body too, and a complete request may take the fast path.
         self._pending_request = cycle, app
 
     def _begin(self, cycle: RequestResponseCycle, app: Any) -> None:
@@ -102,32 +106,32 @@ class Connection(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def eof_received(self) -> None:
-        """Tell a client that ended its side in the middle of a request; it may still read."""
+        """Answer a client that closed its sending side in the middle of a request. It may still read the response."""
         cycle = self.cycle
         begun = self.scope is not None and (cycle is None or cycle.scope is not self.scope)
         if begun or (cycle is not None and cycle.more_body and not cycle.response_started):
-            self._reject(problems.Problem(400, "cut-off", "the connection ended before the request did"))
+            self._reject(problems.Problem(400, "cut-off", "the connection was closed before the request was complete"))
             self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
-        """What uvicorn calls where the parser gave up."""
+        """Called by uvicorn if the parser fails."""
         self._reject(problems.Problem(400, "not-http", msg))
 
     def _reject(self, problem: problems.Problem) -> None:
-        """Answer what the application never gets to see, and end the connection."""
+        """Send a problem document for a request that the application never gets, and close the connection."""
         self._rejected = True
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete and not cycle.more_body:
-            cycle.keep_alive = False  # a good request was before it: its answer is the last one here
+            cycle.keep_alive = False  # a valid request is still in progress: close after its response
             return
         if cycle is None or cycle.response_complete or not cycle.response_started:
             self.transport.write(problem_response(problem, self.identity))
-        # Closing while the client still writes would reset the connection, and the client would lose the answer.
+        # Closing while the client still sends would reset the connection, and the client would lose the response.
         self.loop.call_later(endpoint.LINGER_S, self.transport.close)
 
 
 class _FastPathReply:
-    """The answer to one request on the short way."""
+    """Sends the response to one request on the fast path. Implements `fast_path.Reply`."""
 
     __slots__ = ("_connection", "_cycle", "send")
 
@@ -137,7 +141,7 @@ class _FastPathReply:
         self.send: exchange.Send = cycle.send  # type: ignore[assignment]
 
     def write_response(self, head: bytes, body: bytes) -> bool:
-        """Send a 200 in one piece, unless the connection is to close, has closed, or is full."""
+        """Send a 200 in one write. Returns False if the connection must close or is closed, or the buffer is full."""
         cycle = self._cycle
         if not cycle.keep_alive or cycle.disconnected or cycle.flow.write_paused:
             return False
@@ -145,28 +149,30 @@ class _FastPathReply:
         cycle.response_started = cycle.response_complete = True
         cycle.transport.write(b"HTTP/1.1 200 OK\r\n%b%b%b" % (date, head, body))
         cycle.on_response()
-        cycle.on_response = _do_nothing  # it holds the connection, which holds the cycle: no garbage for the collector
+        cycle.on_response = (
+            _do_nothing  # breaks the reference cycle with the connection, so no garbage collection is needed
+        )
         return True
 
     def start_task(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run it as a task that the server's end waits for."""
+        """Run `work` as a task. The server waits for it at shutdown."""
         task = self._connection.loop.create_task(work)
         self._connection.tasks.add(task)
         task.add_done_callback(self._connection.tasks.discard)
 
 
 def _do_nothing() -> None:
-    """The answer has been counted already."""
+    """Replaces `on_response`, which has been called."""
 
 
 def connection_class(identity: Headers, fast_path: FastPath) -> type[Connection]:
-    """The class for a server whose every answer has these headers; uvicorn wants a class, and makes the objects."""
+    """The protocol class for a server whose responses all have these headers. uvicorn creates the objects."""
     parts = {"identity": identity, "fast_path": fast_path, "flush_scheduler": buffered_transport.FlushScheduler()}
     return type("Connection", (Connection,), parts)
 
 
 def problem_response(problem: problems.Problem, identity: Headers) -> bytes:
-    """A whole answer, as bytes."""
+    """A complete HTTP response with the problem document, as bytes."""
     request_id = f"{random.getrandbits(128):032x}"
     body = problem.body(request_id)
     head = [*problem.head(body)["headers"], *identity, (b"x-request-id", request_id.encode())]

@@ -1,4 +1,7 @@
-"""Noticing that a client has left while its request waits, without paying for it on requests that do not wait."""
+"""`DisconnectWatcher`: cancels a waiting request when its client disconnects.
+
+Watching a client costs a task, so only requests that have waited for a while are watched.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,14 @@ import asyncio
 from fairlead.serving.http import exchange
 from fairlead.serving.inference.batching import Ticket
 
-# Watching costs a task. Most answers are there sooner than this, and are never watched.
+# A request is watched after one to two ticks. Most requests are answered sooner and are never watched.
 TICK_INTERVAL_S = 0.025
 
 
 class DisconnectWatcher:
-    """Watches the clients of requests that have waited for a while; cancels the request of one that leaves.
+    """Watches the clients of requests that have waited for a while. Cancels the request of a client that disconnects.
 
-    One timer for all requests: a timer or a task for each would cost more than decoding it.
+    All requests share one timer: a timer or a task per request would cost more than decoding the request.
     """
 
     def __init__(self) -> None:
@@ -24,19 +27,19 @@ class DisconnectWatcher:
         self._timer: asyncio.TimerHandle | None = None
 
     def watch(self, ticket: Ticket, receive: exchange.Receive) -> None:
-        """A client now waits for this ticket; `receive` tells when it leaves."""
+        """Start watching the client of a ticket. `receive` returns `http.disconnect` when the client disconnects."""
         self._receives[ticket] = receive
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(TICK_INTERVAL_S, self._tick)
 
     def unwatch(self, ticket: Ticket) -> None:
-        """The ticket has ended, one way or the other."""
+        """Stop watching: the ticket's future is done."""
         del self._receives[ticket]
         if self._watchers and (watcher := self._watchers.pop(ticket, None)):
             watcher.cancel()
 
     def _tick(self) -> None:
-        """Watch what was here at the last look already and still is."""
+        """Start a watching task for each request that was waiting at the last tick and still is."""
         for ticket in self._at_last_tick:
             if ticket in self._receives and ticket not in self._watchers:
                 self._watchers[ticket] = asyncio.create_task(self._watch_client(ticket, self._receives[ticket]))

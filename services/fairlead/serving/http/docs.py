@@ -1,7 +1,7 @@
-"""The docs page and the OpenAPI document, for this service's own address and below the gateway's prefix.
+"""The docs page and the OpenAPI document, at the service's own address and under the gateway's prefix.
 
-Every URL on the page is relative and every asset comes from this process, so the page works behind
-`/models/{m}/docs` and without the internet.
+Every URL on the page is relative, and this process serves every asset, so the page works under `/models/{m}/docs` and
+without internet access.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _POLICY = {"content-security-policy": "default-src 'self'; style-src 'self' 'uns
 
 
 def router(documented: api.ModelApi) -> APIRouter:
-    """/openapi.json, /docs and what the page loads."""
+    """A router with /openapi.json, /docs, and the files that the page loads."""
     routes = APIRouter(include_in_schema=False)
     folder = assets()
 
@@ -83,7 +83,7 @@ def router(documented: api.ModelApi) -> APIRouter:
 
 
 def assets() -> Path | None:
-    """The folder with Swagger UI's files, from the swagger-ui-bundle package; None where it is not installed."""
+    """The folder with Swagger UI's files, from the package swagger-ui-bundle. None if it is not installed."""
     found = importlib.util.find_spec("swagger_ui_bundle")
     if found is None or found.origin is None:
         return None
@@ -91,15 +91,15 @@ def assets() -> Path | None:
 
 
 def prefix(request: Request) -> str:
-    """Where the gateway has put this service. Anything but a plain path is ignored: it ends up in a link."""
+    """The path prefix that the gateway sends. Ignored unless it is a plain path, because it is used in links."""
     given = request.headers.get("x-forwarded-prefix", "").rstrip("/")
     return given if _prefix(given) else ""
 
 
 def below(document: dict[str, Any], prefix: str) -> dict[str, Any]:
-    """The document as it is behind the gateway, which maps `{prefix}/predict`, and /v1 and /v2 at its root.
+    """The document as clients of the gateway see it. The gateway maps `{prefix}/predict`, and /v1 and /v2 at its root.
 
-    Health and metrics are left out there: the gateway does not pass them on.
+    Health and metrics are left out, because the gateway does not route them.
     """
     if not prefix:
         return document

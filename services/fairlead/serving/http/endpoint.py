@@ -1,7 +1,7 @@
-"""One prediction over HTTP, as a bare ASGI application: read, decode, predict, encode, answer.
+"""`Endpoint`: the ASGI application that answers a prediction request: read, decode, predict, encode, respond.
 
-One object per path. FastAPI mounts it as a documented route, and `front` calls it without FastAPI: it is the same
-object, so both ways give the same bytes.
+There is one object per protocol. FastAPI mounts it as a documented route, and `dispatch.Dispatcher` calls the same
+object without FastAPI, so both give the same response, byte for byte.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from fairlead.serving.inference.batching import Ticket
 from fairlead.serving.inference.dataplane import DataPlane
 from fairlead.serving.observe.answers import AnswerRecords
 
-LINGER_S = 1.0  # how long a client may go on sending a body that has been refused
+LINGER_S = 1.0  # seconds that a client may continue to send a body that was rejected
 _RECORD = RECORD.encode()
-_NOT_RECORDED = frozenset({429, 499, 503, 504})  # lack of room or time is nothing that a version answered
+_NOT_RECORDED = frozenset({429, 499, 503, 504})  # overload, disconnect, not ready, deadline: not answers of the model
 
 
 Encode = Callable[[list[Any]], bytes]
 
 
 class DecodedRequest(NamedTuple):
-    """A decoded request: its rows, and how their answers are written."""
+    """A decoded request: its rows, and the function that encodes their answers."""
 
     rows: list[Any]
     encode: Encode
@@ -37,7 +37,7 @@ Decode = Callable[[bytes], DecodedRequest]
 
 
 class Endpoint:
-    """Predictions at one path. `decode` is the protocol: bytes to rows and back; it raises Invalid."""
+    """Answers prediction requests of one protocol. `decode` implements the protocol and raises Invalid."""
 
     def __init__(
         self,
@@ -54,11 +54,11 @@ class Endpoint:
         self.max_body_bytes = max_body_bytes
 
     def check(self, request: exchange.Exchange) -> None:
-        """Refuse a request by its request. Raises NotJson, Invalid or BodyTooLarge."""
+        """Check the request's head. Raises NotJson, Invalid or BodyTooLarge."""
         bodies.check_head(request, self.max_body_bytes)
 
     def admit(self, body: bytes, deadline: float | None = None) -> tuple[Ticket, Encode]:
-        """Decode a whole body and queue its rows; their ticket, and how the answers are written.
+        """Decode a whole body and queue its rows. Returns their ticket and the function that encodes the answers.
 
         Raises Invalid, NotReady, Overloaded or DeadlineExceeded.
         """
@@ -66,22 +66,22 @@ class Endpoint:
         return self._plane.submit(rows, len(body), deadline), encode
 
     def give_up(self, ticket: Ticket) -> None:
-        """Nobody waits for this ticket any more."""
+        """Cancel a request whose client has disconnected."""
         self._plane.give_up(ticket)
 
     def record_answer(self, request: exchange.Exchange, status: int, answers: Sequence[Any] = ()) -> None:
-        """Keep what was answered; to be called after the answer has left, where the gateway asked for it (`keep`)."""
+        """Add the answer to the answer records. Call it after the response, if the request has `keep_answer`."""
         if status not in _NOT_RECORDED:
             self._answer_records.add(
                 request.request_id, status, answers, shadow=request.is_mirrored, record=request.keep_answer == _RECORD
             )
 
     async def __call__(self, scope: exchange.Scope, receive: exchange.Receive, send: exchange.Send) -> None:
-        """Answer one POST; every error becomes a problem document, a client that has left gets nothing."""
+        """Answer one POST. Every error becomes a problem document; a client that has disconnected gets no response."""
         request: exchange.Exchange = scope[exchange.KEY]
         try:
             self.check(request)
-            # The deadline counts from here and not from the last byte: a slow upload is part of the caller's wait.
+            # The deadline counts from here, not from the last byte: a slow upload is part of the client's wait.
             deadline = request.deadline(self._plane.clock()) if request.deadline_ms else None
             body = await bodies.read(receive, self.max_body_bytes)
             ticket, encode = self.admit(body, deadline)
@@ -99,7 +99,7 @@ class Endpoint:
         except bodies.ClientDisconnected:
             return
         except problems.BodyTooLarge as error:
-            # Closing while the client still writes would reset the connection, and the client would lose the answer.
+            # Closing while the client still sends would reset the connection, and the client would lose the response.
             await request.send_problem(error, send, more_body=True)
             await bodies.discard(receive, LINGER_S)
             await send({"type": "http.response.body", "body": b""})

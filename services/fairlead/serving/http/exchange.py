@@ -1,6 +1,7 @@
-"""The envelope around every request: id, deadline, identity headers, metrics, and the last resort for errors.
+"""The outermost ASGI middleware: request id, deadline, identity headers, metrics, and handling of unexpected errors.
 
-It wraps the whole application, so that the fast way and FastAPI's have all of it, and it is the same bytes.
+It wraps the whole application, so requests through the dispatcher and through FastAPI are treated the same and get the
+same responses, byte for byte.
 """
 
 from __future__ import annotations
@@ -27,17 +28,17 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 KEY = "fairlead.exchange"
 KEEP, SHADOW = KEEP_HEADER.encode(), SHADOW_HEADER.encode()
 CLIENT_CLOSED_REQUEST = 499
-OTHER = "other"  # the protocol of what is no prediction
+OTHER = "other"  # the protocol label of requests that are not predictions
 
 logger = logging.getLogger(__name__)
 
-# One or more visible ASCII characters, at most 128: whatever else a client sends could break a log or a header.
+# 1 to 128 visible ASCII characters: anything else that a client sends could break a log line or a header.
 _valid_id = re.compile(rb"[\x21-\x7e]{1,128}").fullmatch
 _trace_id = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}").match
 
 
 class Exchange:
-    """One request and its answer, as far as every protocol shares it. In the scope under `KEY`."""
+    """One request and its response: the parts that all protocols share. On the ASGI path, the scope has it at `KEY`."""
 
     __slots__ = (
         "_envelope",
@@ -56,7 +57,7 @@ class Exchange:
         self._envelope = envelope
         self._send = send
         self.status = 0
-        headers = dict(scope["headers"])  # a name given twice: the last counts
+        headers = dict(scope["headers"])  # if a header occurs twice, the last one counts
         self.content_type: bytes = headers.get(b"content-type", b"")
         self.content_length: bytes = headers.get(b"content-length", b"")
         self.deadline_ms: bytes = headers.get(b"x-deadline-ms", b"")
@@ -64,11 +65,11 @@ class Exchange:
         self.keep_answer: bytes = headers.get(KEEP, b"")
         self.is_mirrored = bool(self.keep_answer) and SHADOW in headers
         request_id: bytes = headers.get(b"x-request-id", b"")
-        # Not a secret, only unlike others: the Mersenne twister is enough and costs a fifth of uuid4.
+        # Must be unique, not secret: the Mersenne Twister is enough and costs a fifth of uuid4.
         self.request_id = request_id if request_id and _valid_id(request_id) else b"%032x" % random.getrandbits(128)
 
     async def send(self, message: Message) -> None:
-        """Pass on a message of the answer; its head gets the headers that every answer has."""
+        """Pass on an ASGI message of the response. Adds the headers that every response has."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             head: list[tuple[bytes, bytes]] = message["headers"]
@@ -78,19 +79,19 @@ class Exchange:
         await self._send(message)
 
     def success_head(self, payload: bytes) -> bytes | None:
-        """The headers of a good answer, as bytes, as `answer` sends them; None while the service drains."""
+        """The headers of a 200 response as bytes, the same that `send_answer` sends. None while the service drains."""
         if self._envelope.state.draining:
             return None
         return self._envelope.success_head_template % (len(payload), self.request_id)
 
     async def send_answer(self, payload: bytes, send: Send) -> None:
-        """Send a good answer."""
+        """Send a 200 response with this JSON body."""
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(payload))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": payload})
 
     def deadline(self, now: float) -> float | None:
-        """When the caller stops waiting, on the clock that gave `now`; None where it did not say. Raises Invalid."""
+        """The time at which the client stops waiting, on the clock of `now`. None if not given. Raises Invalid."""
         if not self.deadline_ms:
             return None
         if not self.deadline_ms.isdigit() or len(self.deadline_ms) > 12:
@@ -101,7 +102,7 @@ class Exchange:
         return now + int(self.deadline_ms) / 1000
 
     async def send_problem(self, error: Exception, send: Send, *, more_body: bool = False) -> None:
-        """Answer with the problem for `error`; what is the service's or the model's fault goes to the log."""
+        """Send the problem document for `error`. Errors of the service or the model (500) are logged."""
         problem = problems.of(error)
         if problem.status == 500:
             log = {"request_id": self.request_id.decode()}
@@ -114,7 +115,7 @@ class Exchange:
 
 
 class Envelope:
-    """The outermost application."""
+    """The outermost ASGI application. Wraps `app`."""
 
     def __init__(
         self,
@@ -133,7 +134,7 @@ class Envelope:
         self.success_head_template = (
             b"content-type: application/json\r\ncontent-length: %d\r\n" + identity + b"x-request-id: %b\r\n\r\n"
         )
-        """Of a good answer, short of its length and request id."""
+        """The headers of a 200 response, with placeholders for its length and request id."""
         self._app = app
         self._protocols = protocols
         self._meter = meter
@@ -141,7 +142,7 @@ class Envelope:
         meter.in_flight.set_function(lambda: self.in_flight)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; never raises, except to pass on a cancellation."""
+        """Answer one request. Raises nothing except a cancellation."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -150,7 +151,7 @@ class Envelope:
         try:
             await self._app(scope, receive, exchange.send)
         except Exception as error:
-            if exchange.status:  # Starlette answers with a 500 and raises again, for a log line
+            if exchange.status:  # Starlette has sent a 500 and raises again, for a log line
                 logger.error("request failed", exc_info=error, extra={"request_id": exchange.request_id.decode()})
             else:
                 await exchange.send_problem(error, exchange.send)
@@ -158,27 +159,27 @@ class Envelope:
             timer.stop(exchange.status or CLIENT_CLOSED_REQUEST)
 
     def begin(self, scope: Scope) -> RequestTimer:
-        """Count a request from now on."""
+        """Start measuring a request."""
         protocol = self._protocols.get(scope["path"], OTHER)
         self.in_flight += protocol != OTHER
         return RequestTimer(self, protocol)
 
     def end(self, protocol: str, status: int, seconds: float) -> None:
-        """Count the answer of a request that had begun."""
+        """Count a finished request."""
         self.in_flight -= protocol != OTHER
         self._meter.request_answered(protocol, status, seconds)
 
 
 class RequestTimer:
-    """One request in the metrics, from its head to its last byte."""
+    """Measures one request from its head to the last byte of its response, for the metrics."""
 
     __slots__ = ("_began", "_envelope", "_protocol")
 
     def __init__(self, envelope: Envelope, protocol: str) -> None:
         self._envelope = envelope
         self._protocol = protocol
-        self._began = time.perf_counter()  # not the loop's clock: uvloop's counts whole milliseconds
+        self._began = time.perf_counter()  # not the loop's clock: uvloop's has a resolution of one millisecond
 
     def stop(self, status: int) -> None:
-        """The request has ended so."""
+        """Count the request as finished with this status."""
         self._envelope.end(self._protocol, status, time.perf_counter() - self._began)

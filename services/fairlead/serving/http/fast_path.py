@@ -1,9 +1,10 @@
-"""The short way: a prediction whose request is all here, and asks for nothing unusual, without a task of its own.
+"""The fast path: answers a completely received prediction request without an asyncio task.
 
-An ASGI call costs a task, an event and half a dozen coroutines: a third of what a small prediction takes in all. Here
-the request is decoded and queued where it was read, and its answer is written where the model's answer arrives. The
-parts are those of the ASGI way (`endpoint`, `exchange`), so both give the same bytes. Whatever is unusual is not taken:
-a body still on its way, a deadline, a connection that is to close, a service that drains.
+An ASGI call costs a task, an event and half a dozen coroutines: a third of the total cost of a small prediction. Here
+the request is decoded and queued in the callback that received it, and the response is written in the callback that
+gets the model's answers. It uses the same parts as the ASGI path (`endpoint`, `exchange`), so both give the same
+response, byte for byte. These requests are left to the ASGI path: the body is incomplete, there is a deadline, the
+connection closes after the response, or the service drains.
 """
 
 from __future__ import annotations
@@ -17,30 +18,30 @@ from fairlead.serving.inference.batching import Ticket
 
 
 class Reply(Protocol):
-    """How one request is answered; its connection gives it."""
+    """Sends the response to one request. The connection implements it."""
 
     @property
     def send(self) -> exchange.Send:
-        """For an answer in ASGI's messages."""
+        """Sends a response as ASGI messages."""
 
     def write_response(self, head: bytes, body: bytes) -> bool:
-        """Send a 200 in one piece, `head` without its status line. False where it must go by messages."""
+        """Send a 200 in one write; `head` has the headers. Returns False if `send` must be used instead."""
 
     def start_task(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run something that may wait."""
+        """Run a coroutine as a task."""
 
 
 class FastPath:
-    """Takes predictions on the short way. Event loop only."""
+    """Answers predictions without a task. Call it on the event loop only."""
 
     def __init__(self, envelope: exchange.Envelope, dispatcher: dispatch.Dispatcher) -> None:
         self._envelope = envelope
         self._dispatcher = dispatcher
 
     def begin(self, scope: exchange.Scope, body: bytes, reply: Reply) -> Callable[[], None] | None:
-        """Take a request whose body is all here; the function to call where its client leaves.
+        """Begin a request whose body is complete. Returns the function to call if its client disconnects.
 
-        None, and nothing has happened, where it must go by ASGI.
+        Returns None, without side effects, if the request must take the ASGI path.
         """
         target = self._dispatcher.endpoint(scope)
         if target is None or self._envelope.state.draining or len(body) > target.max_body_bytes:
@@ -52,7 +53,7 @@ class FastPath:
 
 
 class _Prediction:
-    """One request on the short way, from its body to its answer."""
+    """One request on the fast path, from its body to its response."""
 
     __slots__ = ("_encode", "_endpoint", "_reply", "_request", "_ticket", "_timer")
 
@@ -68,7 +69,7 @@ class _Prediction:
         self._reply = reply
 
     def start(self, body: bytes) -> Callable[[], None]:
-        """Decode and queue; what to do where the client leaves."""
+        """Decode and queue the request. Returns the function to call if the client disconnects."""
         try:
             self._endpoint.check(self._request)
             self._ticket, self._encode = self._endpoint.admit(body)
@@ -83,7 +84,7 @@ class _Prediction:
             self._endpoint.give_up(self._ticket)
 
     def _finish(self, future: asyncio.Future[list[Any]]) -> None:
-        if future.cancelled():  # the client has left
+        if future.cancelled():  # the client has disconnected
             self._timer.stop(exchange.CLIENT_CLOSED_REQUEST)
             return
         try:
@@ -112,4 +113,4 @@ class _Prediction:
 
 
 def _do_nothing() -> None:
-    """The request has been answered already."""
+    """Returned for a request that was answered with an error: there is nothing to cancel."""

@@ -1,7 +1,7 @@
-"""`GET /golden`: the golden rows as they were shipped, for whoever wants to see this version answer them.
+"""`GET /golden`: returns the golden rows of the model folder.
 
-The control plane's smoke test reads them here, because in a cluster it has no model folder; `helm test` does too.
-They are the examples of the docs page already, so they tell nobody anything new.
+The control plane's smoke test reads them here, because in a cluster it has no model folder. `helm test` reads them too.
+The docs page shows golden rows as examples, so they are not confidential.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from fastapi import APIRouter
 from fairlead.serving.inference.warmup import Golden
 
 MAX_ROWS = 100
-"""Rows told at most: a smoke test asks a few, and nobody reads more."""
+"""Maximum number of rows returned. A smoke test needs only a few."""
 
 
 def router(golden: Sequence[Golden], rtol: float) -> APIRouter:
-    """The one route; `rtol` is how far floats of an answer may be off."""
+    """A router with the one route. `rtol` is the relative tolerance for floats of an answer."""
     routes = APIRouter()
     document = {"rows": [{"input": row.input, "expected": row.expected} for row in golden[:MAX_ROWS]], "rtol": rtol}
 

@@ -1,4 +1,4 @@
-"""Health in every dialect, metrics, and what the V1 and V2 protocols tell about the model."""
+"""Health probes, metrics, and the model metadata of the V1 and V2 protocols."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OPERATIONS = "operations"
 def router(
     manifest: Manifest, state: Lifecycle, protocol: v2.OpenInference, meter: metrics.Metrics, service: str | None
 ) -> APIRouter:
-    """Every GET of the service, docs apart. `service` is its own name in a cluster, where it has one."""
+    """A router with health, metrics and metadata. `service` is the name of its Service in a cluster, or None."""
     routes = APIRouter()
     _probes(routes, state, service)
     _version_1(routes, manifest, state)
@@ -36,7 +36,7 @@ def router(
 
 
 def _probes(routes: APIRouter, state: Lifecycle, service: str | None) -> None:
-    @routes.get("/livez", tags=[OPERATIONS], summary="Whether the event loop turns; nothing else")
+    @routes.get("/livez", tags=[OPERATIONS], summary="Whether the event loop is running")
     async def livez() -> dict[str, str]:
         return {"status": "alive"}
 
@@ -90,7 +90,7 @@ def _version_2(routes: APIRouter, manifest: Manifest, state: Lifecycle, protocol
     async def metadata() -> JSONResponse:
         return JSONResponse(protocol.metadata())
 
-    # After the exact paths, so that only what is not served comes here, on GET and POST alike.
+    # Last, so that it gets only the models and versions that are not served here, for GET and POST.
     @routes.api_route(
         "/v2/models/{model}/versions/{asked}{rest:path}", methods=["GET", "POST"], include_in_schema=False
     )

@@ -1,4 +1,7 @@
-"""OpenAPI 3.1 as 3.0, for the docs page: the bundled Swagger UI 4 shows no other. Pure; /openapi.json stays 3.1."""
+"""Converts an OpenAPI 3.1 document to 3.0 for the docs page: the bundled Swagger UI 4 cannot show 3.1. Pure.
+
+/openapi.json stays 3.1.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ def _converted(node: Any) -> Any:
         return [_converted(part) for part in node]
     if not isinstance(node, dict):
         return node
-    if "value" in node and len(node) == 1:  # an example: data, whatever its keys are called
+    if "value" in node and len(node) == 1:  # an example: its value is data, not a schema
         return node
     node = {key: value if key in ("default", "example") else _converted(value) for key, value in node.items()}
     _bounds(node)
@@ -26,7 +29,7 @@ def _converted(node: Any) -> Any:
 
 
 def _bounds(node: dict[str, Any]) -> None:
-    """3.1: the exclusive bound is the number; 3.0: it is a flag beside the bound."""
+    """In 3.1 an exclusive bound is a number. In 3.0 it is a flag next to the bound."""
     for exclusive, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
         if isinstance(node.get(exclusive), int | float) and not isinstance(node[exclusive], bool):
             node[bound], node[exclusive] = node[exclusive], True
@@ -35,12 +38,12 @@ def _bounds(node: dict[str, Any]) -> None:
 def _constants(node: dict[str, Any]) -> None:
     if "const" in node and not isinstance(node["const"], dict):
         node["enum"] = [node.pop("const")]
-    if isinstance(node.get("examples"), list):  # a schema's; a media type's is a mapping and stays
+    if isinstance(node.get("examples"), list):  # of a schema; a media type's examples are a mapping and stay
         node["example"] = (node.pop("examples") or [None])[0]
 
 
 def _nulls(node: dict[str, Any]) -> None:
-    """3.0 has no type null: `X or null` is X with `nullable`."""
+    """3.0 has no type null: `X or null` becomes X with `nullable`."""
     options = node.get("anyOf")
     if not isinstance(options, list) or {"type": "null"} not in options:
         return

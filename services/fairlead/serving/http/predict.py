@@ -1,4 +1,4 @@
-"""The two protocols whose rows are JSON objects: ours, and KServe's V1."""
+"""Decoders of the two protocols whose rows are JSON objects: Fairlead's own, and KServe's V1."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ _BLANK = b" \t\r\n"
 
 
 def plain(terms: Contract) -> endpoint.Decode:
-    """`POST /predict`: one object for one answer, a list for a list."""
+    """`POST /predict`: an object gets one answer, a list gets a list of answers."""
     decode_one, encode_one, encode_many = terms.decode_one, terms.encode_one, terms.encode_many
 
     def decode(body: bytes) -> endpoint.DecodedRequest:
-        # Decided by the first character and not by trying both: the errors are then those of the form that was meant.
+        # The first character decides the form. If both were tried, the errors could be those of the other form.
         if body[:1] == b"[" or body.lstrip(_BLANK)[:1] == b"[":
             return endpoint.DecodedRequest(terms.decode_many(body), encode_many)
         return endpoint.DecodedRequest(decode_one(body), encode_one)
@@ -22,7 +22,7 @@ def plain(terms: Contract) -> endpoint.Decode:
 
 
 def kserve_v1(terms: Contract) -> endpoint.Decode:
-    """`POST /v1/models/{m}:predict`: instances in, predictions out."""
+    """`POST /v1/models/{m}:predict`: takes `instances`, returns `predictions`."""
 
     def decode(body: bytes) -> endpoint.DecodedRequest:
         return endpoint.DecodedRequest(terms.decode_instances(body), terms.encode_predictions)

@@ -1,4 +1,4 @@
-"""Every error to its status and its JSON (RFC 9457), in one place."""
+"""Maps every error to its HTTP status and its problem document (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fairlead import errors
 
 CONTENT_TYPE = b"application/problem+json"
 
-# The first match counts, so a class comes before the one it is derived from.
+# The first match counts, so a class is listed before its base class.
 STATUSES: tuple[tuple[type[errors.FairleadError], int, str], ...] = (
     (errors.Invalid, 422, "invalid"),
     (errors.Misdirected, 421, "misdirected"),
@@ -51,15 +51,15 @@ class ProblemDetails(BaseModel):
 
 
 class BodyTooLarge(Exception):
-    """The request's body is larger than this service takes; what came of it has not been read."""
+    """The request body is larger than the limit."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"the body may have {limit} bytes")
+        super().__init__(f"the request body is larger than {limit} bytes")
         self.limit = limit
 
 
 class NotJson(Exception):
-    """The request says that its body is not JSON."""
+    """The content type of the request is not JSON."""
 
     def __init__(self, given: bytes) -> None:
         super().__init__("the body must be application/json")
@@ -68,7 +68,7 @@ class NotJson(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What went wrong, as a client sees it. `kind` is a stable word; clients may switch on it."""
+    """An error as the client sees it. `kind` is a stable word that clients can rely on."""
 
     status: int
     kind: str
@@ -77,7 +77,7 @@ class Problem:
     headers: tuple[tuple[bytes, bytes], ...] = field(default=())
 
     def body(self, request_id: str) -> bytes:
-        """The JSON document."""
+        """The problem document as JSON."""
         document: dict[str, Any] = {
             "type": f"urn:fairlead:problem:{self.kind}",
             "title": title(self.status),
@@ -90,7 +90,7 @@ class Problem:
         return orjson.dumps(document)
 
     def head(self, body: bytes) -> dict[str, Any]:
-        """The ASGI message that starts the answer."""
+        """The ASGI message that starts the response."""
         return {
             "type": "http.response.start",
             "status": self.status,
@@ -103,12 +103,12 @@ class Problem:
 
 
 def title(status: int) -> str:
-    """The status in words."""
+    """The reason phrase of the status."""
     return HTTPStatus(status).phrase if status in set(HTTPStatus) else "Error"
 
 
 def of(error: Exception) -> Problem:
-    """The problem for anything raised. What is not ours is a 500 that tells nothing about the inside."""
+    """The problem for any exception. An unknown exception is a 500 that does not reveal internals."""
     match error:
         case errors.FairleadError():
             return _of_ours(error)

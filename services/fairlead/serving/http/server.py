@@ -1,4 +1,4 @@
-"""uvicorn as this service wants it: a socket before anything slow, and signals that drain."""
+"""The uvicorn server: listens before the model loads, and drains on SIGTERM."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ from fairlead.serving.settings import Settings
 
 
 class Server(uvicorn.Server):
-    """uvicorn whose first SIGTERM drains: not ready, still answering for `drain_s`, then finishing, then gone."""
+    """uvicorn that drains on the first SIGTERM.
+
+    While it drains, the service is not ready but answers requests for `drain_s` seconds. Then it stops listening,
+    finishes the requests in flight, and exits.
+    """
 
     def __init__(self, config: uvicorn.Config, state: Lifecycle, drain_s: float) -> None:
         super().__init__(config)
@@ -27,14 +31,14 @@ class Server(uvicorn.Server):
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Remember the loop: signals arrive outside of it."""
+        """Store the loop: signal handlers run outside of it."""
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """SIGTERM drains; SIGINT, or anything after the first signal, ends at once and may cut off requests.
+        """The first SIGTERM drains. SIGINT stops without a drain; a signal during the drain also aborts requests.
 
-        uvicorn would raise the signal again after its shutdown, and the exit code would not be 0.
+        uvicorn's own handler raises the signal again after shutdown, and then the exit code is not 0.
         """
         if self._loop is None or self._state.draining or sig != signal.SIGTERM:
             self.force_exit = self._state.draining
@@ -52,7 +56,7 @@ class Server(uvicorn.Server):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """The listening socket, made before anything else, so that a busy port is said at once. Raises Conflict."""
+    """Open the listening socket. Raises Conflict if the port is busy, and Invalid for an unknown host."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
@@ -74,7 +78,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def server(app: exchange.Envelope, fast_path: FastPath, state: Lifecycle, settings: Settings) -> Server:
-    """The server for an application and its short way, ready to run on a listening socket."""
+    """The server for an application and its fast path, ready to run on a listening socket."""
     config = uvicorn.Config(
         app,
         http=connection.connection_class(app.identity, fast_path),
@@ -82,7 +86,7 @@ def server(app: exchange.Envelope, fast_path: FastPath, state: Lifecycle, settin
         ws="none",
         lifespan="on",
         log_config=None,
-        access_log=False,  # the gateway has one; ours would cost a tenth of the throughput
+        access_log=False,  # the gateway has an access log; one here would cost a tenth of the throughput
         proxy_headers=False,
         server_header=False,
         timeout_keep_alive=settings.keep_alive_s,

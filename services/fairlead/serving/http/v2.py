@@ -1,4 +1,4 @@
-"""The Open Inference Protocol, version 2, over REST with JSON tensors: one tensor per field of the row."""
+"""The Open Inference Protocol (V2) over REST with JSON tensors: one tensor per field of the row."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class InferResponse(BaseModel):
 
 
 class OpenInference:
-    """Tensors in, tensors out, for one model."""
+    """Decodes and encodes tensors for one model, and describes its inputs and outputs."""
 
     def __init__(self, terms: contract.Contract, manifest: Manifest) -> None:
         self._terms = terms
@@ -76,7 +76,7 @@ class OpenInference:
         self._output_names = {tensor.name: tensor for tensor in self.outputs}
 
     def metadata(self) -> dict[str, Any]:
-        """What `GET /v2/models/{m}` answers."""
+        """The response of `GET /v2/models/{m}`."""
         return {
             "name": self._manifest.name,
             "versions": [self._manifest.version],
@@ -86,7 +86,7 @@ class OpenInference:
         }
 
     def as_tensors(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Rows, written as the inputs of a request; fields that the first row leaves out are left out."""
+        """Rows as the inputs of a request. A field that any of the rows lacks is left out."""
         return [
             {
                 "name": tensor.name,
@@ -99,7 +99,7 @@ class OpenInference:
         ]
 
     def decode(self, body: bytes) -> endpoint.DecodedRequest:
-        """Rows from tensors. Raises Invalid, with the place in the request."""
+        """Decode rows from tensors. Raises Invalid, with the location in the request."""
         try:
             request = self._request.validate_json(body)
         except ValidationError as problem:
@@ -129,7 +129,7 @@ class OpenInference:
             if given.datatype != tensor.datatype:
                 raise _wrong((*loc, "datatype"), f"must be {tensor.datatype}", "datatype")
             if given.shape != [count, *tensor.shape]:
-                # [n, 1] is how many clients write a column of n scalars.
+                # Many clients send a column of n scalars with shape [n, 1].
                 if tensor.shape or given.shape != [count, 1]:
                     raise _wrong((*loc, "shape"), f"must be {[count, *tensor.shape]}", "shape")
                 given = given.model_copy(update={"data": [_unpacked(value) for value in given.data]})
@@ -183,7 +183,7 @@ def _unpacked(value: Any) -> Any:
 
 
 def _relocated(problem: errors.Invalid, names: Sequence[str]) -> errors.Invalid:
-    """A row's complaint, at the place in the tensors that the caller wrote: row 3 of the field's data."""
+    """Change the locations of a row's errors to the tensors of the request, such as element 3 of a field's data."""
     details = []
     for detail in problem.details:
         match detail.loc:

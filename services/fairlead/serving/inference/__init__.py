@@ -1,1 +1,4 @@
-"""From typed rows to typed answers: contract, queue, batches, threads. Knows no HTTP: no status, header or path."""
+"""Answers typed rows with a model: contract, queue, batches, worker threads.
+
+Knows no HTTP: no status, header or path.
+"""

@@ -1,7 +1,8 @@
-"""Rows of several requests in one call of the model: a bounded queue in front of the worker threads.
+"""Dynamic batching: a bounded queue that puts rows of several requests into one call of the model.
 
-Starts at once when a thread is idle; while all are busy, rows gather, and the next call takes them together. So an
-idle service adds no wait, and a loaded one fills its batches, without a timer (`max_wait_ms` adds one).
+If a worker thread is idle, a batch starts at once. While all threads are busy, rows wait in the queue, and the next
+batch takes them together. So an idle service adds no delay and a loaded service fills its batches. There is no timer,
+unless the manifest's `max_wait_ms` sets one.
 """
 
 from __future__ import annotations
@@ -17,18 +18,18 @@ from fairlead import errors
 from fairlead.serving.inference import workers
 from fairlead.serving.observe import metrics
 
-QUIET_TURNS = 4  # of the event loop, without a new row, before a batch begins; see Batcher._gather
+QUIET_TURNS = 4  # turns of the event loop without a new row before a batch starts; see Batcher._gather
 Compute = Callable[[list[Any]], list[Any]]
 
 
 class Loop(Protocol):
-    """The part of an event loop that is needed here; tests give one whose time they move."""
+    """The part of an event loop that the batcher uses. Tests pass one with simulated time."""
 
     def call_soon(self, callback: Callable[..., object], *args: Any) -> asyncio.Handle:
-        """Call in the next turn."""
+        """Call `callback` in the next turn of the loop."""
 
     def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> asyncio.Handle:
-        """Call after so many seconds."""
+        """Call `callback` after `delay` seconds."""
 
     def create_future(self) -> asyncio.Future[Any]:
         """A future of this loop."""
@@ -36,7 +37,7 @@ class Loop(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How large a batch and how long the queue may be."""
+    """The maximum size of a batch, the maximum wait for it to fill, and the maximum size of the queue."""
 
     max_rows: int
     max_wait_s: float
@@ -45,7 +46,7 @@ class Limits:
 
 
 class Ticket:
-    """One request in the batcher. `future` ends with its answers, in the order of its rows, or with an error."""
+    """One request in the batcher. `future` gets its answers, in the order of its rows, or an error."""
 
     __slots__ = (
         "admitted",
@@ -64,14 +65,14 @@ class Ticket:
         self.size = size
         self.admitted = admitted
         self.future = future
-        self.taken = 0  # rows handed to a batch
-        self.unanswered = len(rows)  # rows without an answer
-        self.answers: list[Any] | None = None  # only where the request is split
+        self.taken = 0  # rows already put into a batch
+        self.unanswered = len(rows)  # rows that have no answer yet
+        self.answers: list[Any] | None = None  # used only if the request is split
         self.expiry: asyncio.Handle | None = None
-        self.client_disconnected = False  # set by whoever cancels the future for that reason
+        self.client_disconnected = False  # set when the future is cancelled for that reason
 
     def answer(self, start: int, answers: list[Any]) -> None:
-        """Take the answers of the rows from `start` on; the last ones end the future."""
+        """Store the answers of the rows from `start` on. When all rows have answers, set the future's result."""
         self.unanswered -= len(answers)
         if self.answers is None:
             if not self.unanswered:  # the common case: the whole request was in one batch
@@ -84,7 +85,7 @@ class Ticket:
 
 
 class _Part(NamedTuple):
-    """Rows of one request in one batch, from `start` of the request on."""
+    """The rows of one request that are in one batch. `start` is the index of the first one in the request."""
 
     ticket: Ticket
     start: int
@@ -95,7 +96,7 @@ Outcome = list[Any] | errors.ModelFailed
 
 
 class Batcher:
-    """Admits requests, forms batches, gives every request its own answers. All methods: event loop only."""
+    """Admits requests, forms batches, and returns each request its answers. Call all methods on the event loop only."""
 
     def __init__(
         self,
@@ -117,14 +118,14 @@ class Batcher:
         self._idle = pool.count
         self._wakeup: asyncio.Handle | None = None
         self._wakeup_is_timer = False
-        self._row_seconds = 0.0  # what a row cost lately, for Retry-After
+        self._row_seconds = 0.0  # moving average of the seconds per row, for Retry-After
         self.queued_rows = 0
         self.queued_bytes = 0
 
     def submit(self, rows: Sequence[Any], size: int, deadline: float | None = None) -> Ticket:
-        """Queue a request of `size` bytes; `deadline` is a time of the clock.
+        """Queue a request of `size` bytes. `deadline` is a time on the batcher's clock.
 
-        Raises Overloaded where the queue is full and DeadlineExceeded where the deadline has passed.
+        Raises Overloaded if the queue is full, and DeadlineExceeded if the deadline has passed.
         """
         now = self._clock()
         if deadline is not None and deadline <= now:
@@ -136,7 +137,8 @@ class Batcher:
         ):
             self._meter.request_dropped("queue_full", len(rows))
             raise errors.Overloaded(
-                f"{self.queued_rows} rows are waiting for the model already", retry_after_s=self._retry_after()
+                f"the queue is full: {self.queued_rows} rows are waiting for the model",
+                retry_after_s=self._retry_after(),
             )
         ticket = Ticket(rows, size, now, self._loop.create_future())
         if deadline is not None:
@@ -148,7 +150,7 @@ class Batcher:
         return ticket
 
     def give_up(self, ticket: Ticket, reason: str) -> None:
-        """Nobody waits for this request any more: what the model has not begun of it is dropped and counted."""
+        """Cancel a request. Rows that are not in a batch yet are dropped and counted under `reason`."""
         waiting = len(ticket.rows) - ticket.taken
         if waiting:
             self._meter.request_dropped(reason, waiting)
@@ -162,7 +164,7 @@ class Batcher:
             self._drop_queued(ticket)
 
     def _drop_queued(self, ticket: Ticket) -> None:
-        """Take what is queued of a request out of the account at once; its place in the queue goes when met."""
+        """Subtract the request's queued rows from the queue size now. `_take` removes the ticket when it reaches it."""
         if ticket.taken < len(ticket.rows):
             self.queued_rows -= len(ticket.rows) - ticket.taken
             self.queued_bytes -= ticket.size
@@ -171,7 +173,7 @@ class Batcher:
             ticket.expiry.cancel()
 
     def _wake(self) -> None:
-        """See to it that `_flush` runs when the next batch is due. One handle, however many requests arrive."""
+        """Schedule `_flush` for when the next batch is due. There is at most one handle for all requests."""
         if not self._idle or not self._queue:
             return
         if self._is_due():
@@ -190,10 +192,10 @@ class Batcher:
         return self._clock() >= self._queue[0].admitted + self._limits.max_wait_s
 
     def _gather(self, seen: int, quiet: int) -> None:
-        """Let requests that are arriving right now share the batch: begin after turns of the loop that brought none.
+        """Let requests that arrive at the same moment share a batch: flush after QUIET_TURNS turns without a new row.
 
-        Turns, not time: with nothing else to do two of them take some ten microseconds. Under load they let replies
-        of the last batch leave, and their senders' next requests come in, before the next batch begins.
+        It counts turns of the loop, not time: on an idle loop, two turns take about ten microseconds. Under load, the
+        responses of the last batch are sent in these turns, and the next requests of those clients arrive.
         """
         rows = self.queued_rows
         quiet = quiet + 1 if rows == seen else 0
@@ -210,9 +212,9 @@ class Batcher:
         self._wake()
 
     def _take(self) -> list[_Part]:
-        """The rows of the next batch. A request is split only if it is larger than a batch.
+        """Take the rows of the next batch from the queue. A request is split only if it is larger than a batch.
 
-        What is left of a split request goes to the end of the queue: a large request must not hold up small ones.
+        The rest of a split request goes to the end of the queue, so that a large request does not block small ones.
         """
         parts: list[_Part] = []
         waits: list[float] = []
@@ -269,7 +271,7 @@ class Batcher:
 
 
 class _Batch:
-    """One call of the model, made on a worker thread: rows in, an outcome for each part out."""
+    """One call of the model on a worker thread. `outcomes` has the answers of each part, or its error."""
 
     __slots__ = ("_compute", "_meter", "_now", "count", "outcomes", "parts", "seconds")
 
@@ -283,12 +285,12 @@ class _Batch:
         self._meter = meter
 
     def run(self) -> _Batch:
-        """Fill `outcomes`; never raises."""
+        """Call the model and set `outcomes`. Never raises."""
         began = self._now()
         rows = self.parts[0].rows if len(self.parts) == 1 else [row for part in self.parts for row in part.rows]
         answers = self._call(rows)
         if isinstance(answers, errors.ModelFailed) and len(self.parts) > 1:
-            # One poisonous row must fail its own request only.
+            # One bad row must fail only its own request, so each request is tried alone.
             self.outcomes = [self._call(part.rows) for part in self.parts]
         elif isinstance(answers, errors.ModelFailed):
             self.outcomes = [answers]
@@ -306,7 +308,7 @@ class _Batch:
             return self._compute(list(rows))
         except errors.ModelFailed as failure:
             return failure
-        except BaseException as cause:  # even sys.exit() in a model must not end the thread: its callers would hang
+        except BaseException as cause:  # not even sys.exit() in a model may end the thread: requests would hang
             raised = errors.ModelFailed(f"the model's code raised {type(cause).__name__}")
             raised.__cause__ = cause
             return raised

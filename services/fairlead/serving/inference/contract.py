@@ -1,7 +1,7 @@
-"""A model's contract at run time: bytes to strict rows, answers to bytes, and the JSON schema both come from.
+"""`Contract`: decodes request bytes into validated rows, checks the model's answers and encodes them.
 
-The two pydantic types of the model are the only statement of the schema. Validation, the docs page and the Open
-Inference Protocol's metadata are all read off them, through this class.
+The model's two pydantic types are the only definition of the schema. Validation, the docs page and the Open Inference
+Protocol's metadata are derived from them through this class.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ INT64 = (-(2**63), 2**63 - 1)
 
 
 class Contract:
-    """What one model accepts and answers. Immutable; shared by every protocol.
+    """What one model accepts and returns. Immutable; shared by all protocols.
 
-    `row_type` is strict already (`formats.strict`); `max_rows` bounds one request.
+    `row_type` must be strict already (`formats.strict`). `max_rows` is the maximum number of rows in one request.
     """
 
     def __init__(self, row_type: type[BaseModel], answer_type: type[BaseModel], max_rows: int) -> None:
@@ -45,10 +45,10 @@ class Contract:
         self._one: TypeAdapter[BaseModel] = TypeAdapter(self.row_type)
         self._many: TypeAdapter[list[BaseModel]] = TypeAdapter(rows)
         self._instances: TypeAdapter[Any] = TypeAdapter(self.instances_type)
-        # Not SerializeAsAny: an answer is written as its declared type, whatever a subclass adds.
+        # Not SerializeAsAny: an answer is written as its declared type, without the fields that a subclass adds.
         self._answer: TypeAdapter[BaseModel] = TypeAdapter(answer_type)
         self._answers: TypeAdapter[list[BaseModel]] = TypeAdapter(list[answer_type])  # type: ignore[valid-type]
-        # For every request: what the adapters' own methods call, without their checks of options.
+        # Used for every request: the functions that the adapters' methods call, without their handling of options.
         self._read_one = self._one.validator.validate_json
         self._write_one = self._answer.serializer.to_json
         self._may_hold_nan = tuple(
@@ -56,21 +56,21 @@ class Contract:
         )
 
     def decode_one(self, body: bytes) -> list[BaseModel]:
-        """One row from a JSON object. Raises Invalid."""
+        """Decode one row from a JSON object. Raises Invalid."""
         try:
             return [self._read_one(body)]
         except ValidationError as problem:
             raise invalid(problem) from None
 
     def decode_many(self, body: bytes) -> list[BaseModel]:
-        """Rows from a JSON list of objects. Raises Invalid."""
+        """Decode rows from a JSON list of objects. Raises Invalid."""
         try:
             return self._many.validate_json(body)
         except ValidationError as problem:
             raise invalid(problem) from None
 
     def decode_instances(self, body: bytes) -> list[BaseModel]:
-        """Rows from `{"instances": [...]}`. Raises Invalid."""
+        """Decode rows from `{"instances": [...]}`. Raises Invalid."""
         try:
             rows: list[BaseModel] = self._instances.validate_json(body).instances
         except ValidationError as problem:
@@ -78,45 +78,45 @@ class Contract:
         return rows
 
     def encode_one(self, answers: Sequence[BaseModel]) -> bytes:
-        """The only answer, as a JSON object."""
+        """Encode the first and only answer as a JSON object. Raises ModelFailed for NaN or infinity."""
         return self._checked(self._write_one(answers[0]), answers)
 
     def encode_many(self, answers: list[BaseModel]) -> bytes:
-        """The answers, as a JSON list."""
+        """Encode the answers as a JSON list. Raises ModelFailed for NaN or infinity."""
         return self._checked(self._answers.dump_json(answers), answers)
 
     def encode_predictions(self, answers: list[BaseModel]) -> bytes:
-        """The answers, as `{"predictions": [...]}`."""
+        """Encode the answers as `{"predictions": [...]}`. Raises ModelFailed for NaN or infinity."""
         return b'{"predictions":' + self.encode_many(answers) + b"}"
 
     def check(self, answers: object, rows: int) -> list[BaseModel]:
-        """The model's answers, if they are what it promised: as many as rows, and of its type."""
+        """The model's answers as a list. Raises ModelFailed unless there is one per row, each of the answer type."""
         if not isinstance(answers, list | tuple):
-            raise errors.ModelFailed(f"the model answered a {type(answers).__name__}, not a list")
+            raise errors.ModelFailed(f"the model returned a {type(answers).__name__}, not a list")
         if len(answers) != rows:
-            raise errors.ModelFailed(f"the model gave {len(answers)} answers for {rows} rows")
+            raise errors.ModelFailed(f"the model returned {len(answers)} answers for {rows} rows")
         for kind in set(map(type, answers)):
             if not issubclass(kind, self.answer_type):
-                raise errors.ModelFailed(f"the model answered a {kind.__name__}, not a {self.answer_type.__name__}")
+                raise errors.ModelFailed(f"the model returned a {kind.__name__}, not a {self.answer_type.__name__}")
         return answers if isinstance(answers, list) else list(answers)
 
     def check_finite(self, answers: Sequence[BaseModel]) -> None:
-        """Raise ModelFailed for a NaN or infinity: written as null it would be a lie that the schema does not allow."""
+        """Raise ModelFailed for NaN or infinity: JSON has neither, and the schema does not allow null instead."""
         for name in self._may_hold_nan:
             for answer in answers:
                 if not _is_finite(getattr(answer, name)):
-                    raise errors.ModelFailed(f"the model answered a number that is not finite in {name!r}")
+                    raise errors.ModelFailed(f"the model returned NaN or infinity in field {name!r}")
 
     def _checked(self, payload: bytes, answers: Sequence[BaseModel]) -> bytes:
-        # Looking at every number costs more than writing them; only a null (or NaN, Infinity: by an author's own
-        # setting) can be one that is not finite.
+        # Checking every number costs more than encoding them. pydantic encodes NaN and infinity as null (or, by the
+        # author's setting, as NaN and Infinity), so the numbers are checked only if the payload contains one of these.
         if b"null" in payload or b"NaN" in payload or b"Infinity" in payload:
             self.check_finite(answers)
         return payload
 
 
 def bounded(row_type: type[BaseModel]) -> type[BaseModel]:
-    """The row type with whole numbers held to 64 bits where the author set no bounds: no array takes larger ones."""
+    """The row type with integers limited to 64 bits where the author set no bounds: arrays cannot hold larger ones."""
     changed: dict[str, Any] = {}
     for name, field in row_type.model_fields.items():
         low = any(isinstance(part, annotated_types.Ge | annotated_types.Gt) for part in field.metadata)
@@ -132,7 +132,7 @@ def bounded(row_type: type[BaseModel]) -> type[BaseModel]:
 
 
 def invalid(problem: ValidationError, prefix: tuple[str | int, ...] = ("body",)) -> errors.Invalid:
-    """pydantic's complaint in our words: the same `loc`, `msg` and `type`, never what the caller sent."""
+    """Convert a pydantic error to Invalid. Keeps `loc`, `msg` and `type`, but never the input that the client sent."""
     listed = problem.errors(include_url=False, include_context=False, include_input=False)
     details = tuple(
         errors.Detail(loc=prefix + entry["loc"], msg=entry["msg"], type=entry["type"]) for entry in listed[:MAX_DETAILS]

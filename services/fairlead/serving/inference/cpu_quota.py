@@ -1,4 +1,7 @@
-"""How many CPUs this process may use, and how the numeric libraries are told. Imports nothing that reads it."""
+"""How many CPUs this process may use, and the variables that limit the threads of the numeric libraries.
+
+Imports no numeric library: they read these variables when they are imported.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from pathlib import Path
 
 CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 
-# OpenMP, MKL, OpenBLAS, numexpr and Accelerate each read their own variable, once, when they are first imported.
+# OpenMP, MKL, OpenBLAS, numexpr and Accelerate each read their own variable once, at import.
 VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -20,10 +23,10 @@ VARIABLES = (
 
 
 def cpus(cpu_max: str, visible: int) -> int:
-    """Whole CPUs from the text of cgroup v2's `cpu.max` ("200000 100000", "max 100000"), at least one.
+    """The number of whole CPUs, at least 1, from the text of cgroup v2's `cpu.max` ("200000 100000", "max 100000").
 
-    A quota of 1.5 CPUs is 2: half a thread cannot be had, and a library held to one would leave a third unused.
-    Without a quota, or with a text that is not one, it is what the scheduler lets this process run on.
+    A quota is rounded up: with a quota of 1.5 CPUs, one thread would leave a third of it unused. Without a quota, or if
+    the text cannot be parsed, the result is `visible`, the number of CPUs that the scheduler lets this process use.
     """
     words = cpu_max.split()
     try:
@@ -36,7 +39,7 @@ def cpus(cpu_max: str, visible: int) -> int:
 
 
 def available() -> int:
-    """The CPUs of this process, from its cgroup and its affinity."""
+    """The number of CPUs that this process may use, from its cgroup and its CPU affinity."""
     visible = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         text = CPU_MAX.read_text(encoding="ascii")
@@ -46,6 +49,6 @@ def available() -> int:
 
 
 def environment(environ: Mapping[str, str], cpus: int, threads: int, compute_threads: int | None) -> dict[str, str]:
-    """The variables to set before a numeric library is imported; those that somebody has set keep their value."""
+    """The variables to set before a numeric library is imported. Variables that are already set are left out."""
     each = compute_threads or max(cpus // threads, 1)
     return {name: str(each) for name in VARIABLES if not environ.get(name)}

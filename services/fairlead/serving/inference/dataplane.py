@@ -1,4 +1,4 @@
-"""The one object that every protocol calls: rows in, answers out, whatever carried them."""
+"""`DataPlane`: loads the model and answers rows. All protocols call it."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ logger = logging.getLogger(__name__)
 
 
 class Served(Protocol):
-    """What is served: `formats.folder.Loaded`, or a test's own."""
+    """The model folder to serve: a `formats.folder.Loaded`, or an object of a test."""
 
     @property
     def manifest(self) -> Manifest:
-        """What the folder says about itself."""
+        """The manifest of the folder."""
 
     @property
     def row_type(self) -> type[BaseModel]:
-        """What a row is, strictly."""
+        """The strict row type."""
 
     @property
     def answer_type(self) -> type[BaseModel]:
-        """What an answer is."""
+        """The answer type."""
 
     @property
     def golden(self) -> Sequence[warmup.Golden]:
-        """Rows whose answers are known."""
+        """The golden rows."""
 
     def start(self) -> Model[Any, Any]:
-        """The model, loaded; slow, and may raise anything."""
+        """Load the model. Slow, and may raise any exception."""
 
 
 class DataPlane:
-    """Loads the model beside the event loop, then queues, batches and answers."""
+    """Loads the model on a worker thread, then queues, batches and answers requests."""
 
     def __init__(
         self,
@@ -68,28 +68,28 @@ class DataPlane:
         meter.queue_bytes.set_function(lambda: self._batcher.queued_bytes if self._batcher else 0)
 
     def start(self) -> None:
-        """Begin to load, on the thread that will also call the model: some libraries tie what they load to it."""
+        """Start loading the model, on a worker thread that also calls it: some libraries bind objects to a thread."""
         loop = asyncio.get_running_loop()
         self._pool = workers.Threads(self._settings.threads, loop)
         self._pool.submit(lambda: self._load(loop), self._loaded)
 
     def close(self) -> None:
-        """Let the worker threads end."""
+        """Stop the worker threads after their current jobs."""
         if self._pool is not None:
             self._pool.close()
 
     def submit(self, rows: Sequence[BaseModel], size: int, deadline: float | None) -> batching.Ticket:
-        """Queue rows for the model; the ticket's future ends with their answers, in order.
+        """Queue rows for the model. The ticket's future gets their answers, in the order of the rows.
 
-        `size` is the request's bytes, `deadline` a time of `clock`. Raises NotReady, Overloaded or DeadlineExceeded;
-        the future, DeadlineExceeded or ModelFailed.
+        `size` is the size of the request in bytes, `deadline` a time of `clock`. Raises NotReady, Overloaded or
+        DeadlineExceeded. The future may raise DeadlineExceeded or ModelFailed.
         """
         if self._batcher is None:
             raise errors.NotReady(self.state.reason)
         return self._batcher.submit(rows, size, deadline)
 
     def give_up(self, ticket: batching.Ticket) -> None:
-        """Nobody waits for this ticket any more: what has not begun of it is dropped, and counted."""
+        """Cancel a request whose client has disconnected. Rows that are not in a batch yet are dropped and counted."""
         if self._batcher is not None:
             self._batcher.give_up(ticket, "disconnected")
 
@@ -103,7 +103,7 @@ class DataPlane:
             batchable = warmup.warm_up(
                 compute, self.terms, self._served.golden, rtol=manifest.rtol, max_rows=manifest.batching.max_rows
             )
-        except Exception as problem:  # anything the author's code does is a reason not to be ready, not to crash
+        except Exception as problem:  # the author's code may raise anything: stay up and report it at /readyz
             return problem
         return _Started(compute, batchable, self.clock() - began)
 
@@ -111,11 +111,11 @@ class DataPlane:
         if isinstance(result, Exception):
             self._failed(result)
             return
-        assert self._pool is not None  # start() made it and submitted the job whose result this is
-        asked = self._served.manifest.batching
+        assert self._pool is not None  # start() created the pool and submitted the job that ended with `result`
+        configured = self._served.manifest.batching
         limits = batching.Limits(
-            max_rows=asked.max_rows if result.batchable.allowed else 1,
-            max_wait_s=asked.max_wait_ms / 1000 if result.batchable.allowed else 0,
+            max_rows=configured.max_rows if result.batchable.allowed else 1,
+            max_wait_s=configured.max_wait_ms / 1000 if result.batchable.allowed else 0,
             queue_rows=self._settings.queue_rows,
             queue_bytes=self._settings.queue_bytes,
         )
@@ -134,15 +134,15 @@ class DataPlane:
         logger.info("ready", extra={"seconds": round(result.seconds, 3), "golden_rows": len(self._served.golden)})
 
     def _failed(self, cause: Exception) -> None:
-        refused = isinstance(cause, errors.FairleadError) and cause.__cause__ is None
+        is_our_error = isinstance(cause, errors.FairleadError) and cause.__cause__ is None
         message = cause.message if isinstance(cause, errors.FairleadError) else f"{type(cause).__name__}: {cause}"
         self.state.enter("failed", f"the model cannot be served: {message}")
-        # A refusal of ours is a sentence and no crash; anything else came from somewhere in the author's code.
-        logger.error("model failed to start", exc_info=None if refused else cause, extra={"reason": message})
+        # Our own error needs no traceback: its message is enough. Any other exception came from the author's code.
+        logger.error("model failed to start", exc_info=None if is_our_error else cause, extra={"reason": message})
 
 
 class _Started:
-    """What loading gave: how to call the model, whether in batches, and how long it took."""
+    """The result of loading: the function that calls the model, whether it may batch, and the seconds it took."""
 
     __slots__ = ("batchable", "compute", "seconds")
 

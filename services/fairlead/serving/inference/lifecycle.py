@@ -1,4 +1,4 @@
-"""Which phase the process is in, and why it is not ready when it is not."""
+"""The phase of the service (loading, warming, ready, failed), whether it drains, and why it is not ready."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Phase = Literal["loading", "warming", "ready", "failed"]
 
 
 class Lifecycle:
-    """loading -> warming -> ready, or failed from either; draining lies over any of them."""
+    """Phases: loading -> warming -> ready; from loading or warming also to failed. Draining can begin in any phase."""
 
     def __init__(self, meter: metrics.Metrics) -> None:
         self._meter = meter
@@ -21,29 +21,29 @@ class Lifecycle:
         meter.phase_entered("loading")
 
     def enter(self, phase: Phase, reason: str) -> None:
-        """Go to a phase; `reason` is the sentence that /readyz gives."""
+        """Enter a phase. `reason` is the text that /readyz returns."""
         self.phase, self.reason = phase, reason
         if not self.draining:
             self._meter.phase_entered(phase)
 
     def drain(self) -> None:
-        """Stop being ready, without stopping to answer."""
+        """Stop being ready, but go on answering requests."""
         self.draining = True
         self._meter.phase_entered("draining")
 
     def check_started(self) -> None:
-        """Raise NotReady until loading has ended well."""
+        """Raise NotReady unless the model has been loaded."""
         if self.phase in ("loading", "failed"):
             raise errors.NotReady(self.reason)
 
     def check_ready(self) -> None:
-        """Raise NotReady unless new traffic is welcome."""
+        """Raise NotReady unless the service is ready for new traffic."""
         if self.draining:
-            raise errors.NotReady("this process is draining: it was asked to stop and finishes what it has")
+            raise errors.NotReady("this process is draining: it was asked to stop and is finishing its requests")
         if self.phase != "ready":
             raise errors.NotReady(self.reason)
 
     @property
     def is_ready(self) -> bool:
-        """Whether new traffic is welcome."""
+        """Whether the service is ready for new traffic."""
         return self.phase == "ready" and not self.draining

@@ -1,4 +1,4 @@
-"""How a model's code is called: rows as objects, or as one array; answers checked against the contract."""
+"""Calls a model with rows, as objects or as one array, and checks its answers against the contract."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ NUMBERS = (float, int, bool)
 
 
 def compute(model: Model[Any, Any], terms: contract.Contract) -> batching.Compute:
-    """The function that answers a batch of this model. Raises ModelFailed where its class cannot be called."""
+    """The function that answers a batch with this model.
+
+    Raises ModelFailed if the model defines predict_columns and a field of its row type is not a number.
+    """
     if rows.takes_columns(model):
         return _by_columns(model, terms)
     return _by_rows(model, terms)

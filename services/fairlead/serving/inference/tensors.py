@@ -1,8 +1,8 @@
-"""The Open Inference Protocol's view of a row type: one tensor per field, and rows from columns.
+"""Open Inference Protocol tensors for a row type: one tensor per field, and conversion between rows and columns.
 
-Read off the JSON schema of the type, the same that the docs page shows. A number is FP64, a whole number INT64, text
-and whatever else JSON writes as text BYTES, a list of fixed length a second dimension. A field without a tensor form
-(a nested object, null, a list of any length) is BYTES too, each element being its JSON text.
+The tensors are derived from the type's JSON schema, which the docs page shows too. A number is FP64 and an integer
+INT64. Text, and every type that JSON writes as text, is BYTES. A list of fixed length is a second dimension. A field
+without a tensor form (a nested object, null, a list of any length) is BYTES; each element is then JSON text.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _DATATYPES = {"number": "FP64", "integer": "INT64", "boolean": "BOOL", "string":
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """One field as a tensor. `shape` is without the batch dimension; `json` says that elements are JSON text."""
+    """One field as a tensor. `shape` excludes the batch dimension. If `json` is set, the elements are JSON text."""
 
     name: str
     datatype: str
@@ -65,7 +65,7 @@ def _resolved(part: dict[str, Any], definitions: dict[str, Any]) -> dict[str, An
 
 
 def values(tensor: Tensor, data: Sequence[Any], rows: int, loc: tuple[str | int, ...]) -> list[Any]:
-    """One value per row from a tensor's data, flat or nested, row-major. Raises Invalid at `loc`."""
+    """Split a tensor's data, flat or nested, in row-major order, into one value per row. Raises Invalid at `loc`."""
     flat = list(_flat(data, (rows, *tensor.shape), loc))
     each = math.prod(tensor.shape)
     if len(flat) != rows * each:
@@ -77,7 +77,7 @@ def values(tensor: Tensor, data: Sequence[Any], rows: int, loc: tuple[str | int,
 
 
 def _flat(data: Sequence[Any], shape: tuple[int, ...], loc: tuple[str | int, ...]) -> Iterable[Any]:
-    """The elements, whichever of the protocol's two spellings was sent; a nested one must have the shape."""
+    """The elements of flat or nested data; the protocol allows both. Raises Invalid if the nesting is not `shape`."""
     if not any(isinstance(part, list) for part in data):
         yield from data
         return

@@ -1,4 +1,4 @@
-"""The first calls of a model: its golden rows, alone and in a batch, before anybody else's."""
+"""Warm-up: answers the golden rows alone and in batches, checks the answers, and decides whether to batch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fairlead.serving.inference import batching, contract
 
 
 class Golden(Protocol):
-    """A row and the answer it must get, as JSON objects."""
+    """A golden row: a row and its expected answer, as JSON objects."""
 
     @property
     def input(self) -> dict[str, Any]:
@@ -23,12 +23,12 @@ class Golden(Protocol):
 
     @property
     def expected(self) -> dict[str, Any]:
-        """Its answer."""
+        """The expected answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batchable:
-    """Whether rows of several requests may share a call. `reason` is one word, `detail` the sentence for it."""
+    """Whether rows of several requests may share a call. `reason` is one word, `detail` explains it in a sentence."""
 
     allowed: bool
     reason: str
@@ -38,7 +38,10 @@ class Batchable:
 def warm_up(
     compute: batching.Compute, terms: contract.Contract, rows: Sequence[Golden], *, rtol: float, max_rows: int
 ) -> Batchable:
-    """Answer every golden row alone, then all together. Raises ModelFailed where an answer is not the expected one."""
+    """Answer every golden row alone, then in batches of up to `max_rows`.
+
+    Raises ModelFailed if the model fails or an answer differs from the expected one, and Invalid for an invalid row.
+    """
     inputs = [_row(terms, row, number) for number, row in enumerate(rows, 1)]
     singles = [_alone(compute, row, number) for number, row in enumerate(inputs, 1)]
     for number, (single, row) in enumerate(zip(singles, rows, strict=True), 1):
@@ -68,7 +71,7 @@ def _alone(compute: batching.Compute, row: BaseModel, number: int) -> dict[str, 
 def _invariance(
     compute: batching.Compute, inputs: list[BaseModel], singles: list[dict[str, Any]], rtol: float, max_rows: int
 ) -> Batchable:
-    """f(batch) against f(single). One golden row is repeated, so that there is a batch at all."""
+    """Compare the answers in a batch with those given alone. A single golden row is repeated to make a batch."""
     repeats = 1 if len(inputs) > 1 else 2
     for start in range(0, len(inputs), max_rows):
         chunk = inputs[start : start + max_rows] * repeats

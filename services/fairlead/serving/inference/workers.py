@@ -1,4 +1,4 @@
-"""The threads that the model's code runs on. The event loop never waits for them; they call it back."""
+"""Worker threads that run the model's code. Results are passed back to the event loop, which never blocks on them."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from typing import Any, Protocol
 
 
 class Workers(Protocol):
-    """Somewhere to run jobs beside the event loop."""
+    """Runs jobs outside of the event loop."""
 
     count: int
 
     def submit(self, job: Callable[[], Any], done: Callable[[Any], None]) -> None:
-        """Run `job` soon, then `done` with its result on the event loop. `job` must not raise."""
+        """Run `job`, then call `done` with its result on the event loop. `job` must not raise."""
 
 
 class Threads:
-    """A fixed number of threads, started at once.
+    """A fixed number of threads, started by the constructor.
 
-    Daemons: a call that never comes back must not keep the process from ending after its drain.
+    They are daemon threads: a call that never returns must not keep the process from exiting after its drain.
     """
 
     def __init__(self, count: int, loop: asyncio.AbstractEventLoop) -> None:
         self.count = count
         self._loop = loop
-        # SimpleQueue and one wake-up per job: an executor would add a future, a lock and a callback to each batch.
+        # A SimpleQueue, not an executor: an executor would add a future, a lock and a callback to each batch.
         self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Callable[[Any], None]] | None] = queue.SimpleQueue()
         for number in range(count):
             threading.Thread(target=self._work, name=f"model-{number}", daemon=True).start()
 
     def submit(self, job: Callable[[], Any], done: Callable[[Any], None]) -> None:
-        """Run `job` on the next free thread, then `done` with its result on the event loop."""
+        """Run `job` on the next free thread, then call `done` with its result on the event loop."""
         self._jobs.put((job, done))
 
     def close(self) -> None:
-        """Let every thread end after the job it has."""
+        """Let every thread end after its current job and the jobs in the queue."""
         for _ in range(self.count):
             self._jobs.put(None)
 
@@ -47,6 +47,6 @@ class Threads:
             result = job()
             try:
                 self._loop.call_soon_threadsafe(done, result)
-            except RuntimeError:  # the loop has been closed: nobody waits for this result any more
+            except RuntimeError:  # the loop has been closed, so the result is not needed any more
                 return
-            del item, job, done, result  # a waiting thread must not keep the last batch alive
+            del item, job, done, result  # an idle thread must not keep the last batch in memory

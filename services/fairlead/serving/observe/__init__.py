@@ -1,1 +1,1 @@
-"""What the service counts about itself. Sees values and names, never requests or the model."""
+"""Metrics and answer records of the model service. Gets values and names, never HTTP requests or the model."""

@@ -1,8 +1,8 @@
-"""What is kept of answers for whoever compares versions: counts of classes, and a ring of records of fixed size.
+"""Answer records for comparing versions: a ring buffer of fixed size, and counts of classes. Holds no inputs.
 
-No inputs. The ring is allocated once and never grows; what nobody asks for in time is overwritten, and counted as lost.
-A pod is one process and has one ring. Where somebody runs several processes behind one address, each has its own
-epoch, and a reader that meets another epoch than before begins anew: it misses answers, and never counts one twice.
+The ring is allocated once and never grows. Records that are not read in time are overwritten and counted as lost. A pod
+is one process and has one ring. If several processes run behind one address, each has its own epoch. A reader that sees
+a new epoch starts again: it may miss records, but never counts one twice.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from fairlead.contracts.answers import Kept, Page, checksum, unnamed
 from fairlead.serving.observe.compared_fields import Reader
 
 RECORD = Struct("<16sdIHBx")
-"""Id, score (NaN for none), the label's checksum, status, whether it is a copy and has a label: 32 bytes."""
+"""Request id, score (NaN: none), checksum of the label, status, flags (mirrored request, has a label): 32 bytes."""
 MAX_LABELS = 1000
-"""Labels that are told by name; those of a model that answers more are told by their checksums."""
+"""Number of labels returned by name. Any further labels of the model are returned as checksums."""
 MAX_CLASSES = 64
 OTHER = "other"
 PAGE_SIZE = 2000
-"""Answers in one page: about a millisecond of the event loop."""
+"""Records in one page. Writing one takes about a millisecond of the event loop."""
 _SHADOW, _LABELLED = 1, 2
 _GATEWAY_ID = 36
-"""The length of an id as the gateway makes it: a UUID with dashes. Ids of our own are 32 long."""
+"""Length of a request id made by the gateway: a UUID with dashes. Ids made by the service have 32 characters."""
 
 
 class AnswerRecords:
-    """Event loop only."""
+    """The ring of answer records and the class counts. Call all methods on the event loop only."""
 
     def __init__(self, reader: Reader, size: int) -> None:
-        """`size` is the ring's bytes; less than one record keeps none."""
+        """`size` is the size of the ring in bytes. If it is less than one record, no records are kept."""
         self._reader = reader
         self._capacity = size // RECORD.size
         self._ring = bytearray(self._capacity * RECORD.size)
@@ -42,18 +42,19 @@ class AnswerRecords:
         self._epoch = uuid.uuid4().hex
         self._label_by_checksum: dict[int, str] = {}
         self._checksums: dict[str, int] = {}
-        """The other way round: whose checksum is known."""
+        """Label to checksum, the inverse of `_label_by_checksum`."""
         self._classes: dict[str, int] = {}
 
     @property
     def size(self) -> int:
-        """Bytes of the ring."""
+        """Size of the ring in bytes."""
         return len(self._ring)
 
     def add(self, request_id: bytes, status: int, rows: Sequence[Any], *, shadow: bool, record: bool) -> None:
-        """Keep one answer; `rows` are empty where there is none. An id that the gateway did not make is passed over.
+        """Count one answer's class and, if `record` is set, record the answer. `rows` is empty for a failed request.
 
-        Of an answer to many rows one is kept: the same one in every version, because the id picks it.
+        Requests whose id was not made by the gateway are ignored. Of an answer with several rows, one row is used. The
+        request id selects it, so every version uses the same row. Mirrored requests (`shadow`) are not counted.
         """
         if len(request_id) != _GATEWAY_ID:
             return
@@ -69,12 +70,16 @@ class AnswerRecords:
         if record and self._capacity:
             flags = _SHADOW * shadow | _LABELLED * (label is not None)
             at = (self._end % self._capacity) * RECORD.size
-            number = 0 if label is None else self._checksum(label)
-            RECORD.pack_into(self._ring, at, raw, math.nan if score is None else score, number, status, flags)
+            label_checksum = 0 if label is None else self._checksum(label)
+            RECORD.pack_into(self._ring, at, raw, math.nan if score is None else score, label_checksum, status, flags)
             self._end += 1
 
     def page(self, epoch: str, after: int) -> Page:
-        """Answers since `after` of this epoch. Without an epoch none, and where to begin; with another's, all."""
+        """Records from position `after` on, at most PAGE_SIZE.
+
+        With an empty `epoch` the page has no records, only the position to start from. With another epoch than this
+        process's, it starts with the oldest record.
+        """
         oldest = max(0, self._end - self._capacity)
         if not epoch:
             start = self._end

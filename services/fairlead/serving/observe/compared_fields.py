@@ -1,8 +1,8 @@
-"""What two versions' answers are compared by: a class, a score, and the fields there are. Looked up once per type.
+"""Chooses the fields by which answers of two versions are compared: a class and a score. Chosen once per answer type.
 
-The class is the first field that can only be one of a few values (a Literal, an Enum, a bool), else text or a whole
-number in a field that is called so. The score is the first number beside it: the largest of several, such as the
-probabilities of all classes, or the value itself of a regression.
+The class is the first field with a fixed set of values (a Literal, an Enum, a bool). If there is none, it is the first
+text or integer field whose name is in CLASS_FIELD_NAMES. The score is the first other field that holds numbers: the
+largest of several numbers, such as the probabilities of all classes, or the value itself, such as a regression's.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _FREE = {"title", "description", "examples", "default"}
 
 
 class LabelAndScore(NamedTuple):
-    """One answer, as it is compared."""
+    """The compared values of one answer."""
 
     label: str | None
     score: float | None
 
 
 class Reader:
-    """Reads answers of one type. Any thread."""
+    """Reads label and score from answers of one type. May be used from any thread."""
 
     def __init__(self, answer_type: type[BaseModel]) -> None:
         fields = {name: _unwrapped(field.annotation) for name, field in answer_type.model_fields.items()}
@@ -40,7 +40,7 @@ class Reader:
         self.fields = describe(answer_type)
 
     def read(self, answer: BaseModel) -> LabelAndScore:
-        """What to compare. Never raises: what cannot be read is not there."""
+        """Label and score of an answer. Never raises: a value that cannot be read is None."""
         label = getattr(answer, self._label, None) if self._label else None
         score = None
         if self._score is not None and self._score_of is not None:
@@ -53,7 +53,7 @@ class Reader:
 
 
 def describe(answer_type: type[BaseModel]) -> dict[str, str]:
-    """The fields of an answer and their types as JSON has them, without bounds and texts: `probabilities.setosa`."""
+    """Map each field of an answer, such as `probabilities.setosa`, to its JSON type. Bounds and texts are left out."""
     schema = answer_type.model_json_schema(mode="serialization")
     found = dict(_described(schema, schema.get("$defs", {}), "", depth=0))
     return dict(list(found.items())[:MAX_FIELDS])
@@ -84,7 +84,7 @@ def _type_of(part: Any, definitions: Any) -> str:
 
 
 def _unwrapped(annotation: Any) -> Any:
-    """The annotation without Annotated and without None."""
+    """The annotation without `Annotated` and without `None`."""
     if typing.get_origin(annotation) is typing.Annotated:
         return _unwrapped(typing.get_args(annotation)[0])
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
@@ -107,7 +107,7 @@ def _may_name_a_class(kind: Any) -> bool:
 
 
 def _score_function(kind: Any) -> Callable[[Any], float | None] | None:
-    """How a number is got from a value of this type; None where there is none in it."""
+    """The function that reads the score from a value of this type. None if the type holds no numbers."""
     if kind in (float, int):
         return _finite
     if typing.get_origin(kind) in (list, tuple) and all(_unwrapped(part) is float for part in _item_types(kind)):
@@ -138,10 +138,10 @@ def _finite(value: Any) -> float | None:
 
 def _text(label: Any) -> str | None:
     if type(label) is str and len(label) <= MAX_LABEL_CHARS and label.isascii():
-        return label  # nearly always: this is asked for every answer
+        return label  # the common case, kept fast because this runs for every answer
     if label is None:
         return None
     text = str(label.value if isinstance(label, enum.Enum) else label)
-    if not text.isascii():  # half a surrogate pair is no text that could be sent
+    if not text.isascii():  # a lone surrogate cannot be encoded as UTF-8
         text = text.encode(errors="replace").decode()
     return text if len(text) <= MAX_LABEL_CHARS else f"{text[: MAX_LABEL_CHARS - 1]}…"

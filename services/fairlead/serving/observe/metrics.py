@@ -1,4 +1,4 @@
-"""The metrics of one model service, kept in a registry of its own and written where the work happens."""
+"""Prometheus metrics of one model service, in its own registry."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from fairlead.contracts import telemetry
 PHASES = ("loading", "warming", "ready", "failed", "draining")
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_PLAIN_0_0_4
 FLUSH_AT = 64
-"""How many answered requests are counted in one go: each lock and bucket is then paid for once, not once a request."""
+"""Number of answered requests after which they are added to the metrics together. Each lock and bucket is then updated
+once per flush and not once per request."""
 
 
 class Histogram(prometheus_client.Histogram):
-    """One that takes many values at once."""
+    """A histogram that can observe many values at once."""
 
     def observe_many(self, values: Sequence[float]) -> None:
-        """As `observe` of each."""
+        """Same as calling `observe` for each value, but each bucket is updated once."""
         counts = [0] * len(self._buckets)
         for value in values:
             counts[bisect_left(self._upper_bounds, value)] += 1
@@ -31,7 +32,7 @@ class Histogram(prometheus_client.Histogram):
 
 
 class _PendingCounts:
-    """The answers of one protocol and status that are not in the metrics yet."""
+    """Answered requests of one protocol and status that have not been added to the metrics yet."""
 
     __slots__ = ("_counter", "_histogram", "_seconds")
 
@@ -53,9 +54,9 @@ class _PendingCounts:
 
 
 class Metrics:
-    """The counters of one process. Methods are named after what happened; children are looked up once.
+    """The metrics of one process. Methods are named after events; labelled children are looked up once.
 
-    Called from the event loop only, except `batch_computed`, which any thread may call.
+    Call the methods on the event loop only, except `batch_computed`, which any thread may call.
     """
 
     def __init__(self, model: str, version: str) -> None:
@@ -85,14 +86,14 @@ class Metrics:
         self._answered: dict[tuple[str, int], _PendingCounts] = {}
         self._rows_answered = self._rows.labels(*self._identity, "answered")
         for reason in ("queue_full", "deadline", "disconnected"):
-            self._rejected.labels(*self._identity, reason)  # a series from the start: rate() needs the first zero
+            self._rejected.labels(*self._identity, reason)  # creates the series at 0: rate() needs a first sample
 
     def serving(self, *, artifact: str, format: str, fairlead: str) -> None:
-        """What is served; `artifact` is its digest, or empty where there is none."""
+        """Set the info metric. `artifact` is the artifact's digest, or empty if there is no artifact."""
         self._info.labels(*self._identity, artifact, format, fairlead).set(1)
 
     def request_answered(self, protocol: str, status: int, seconds: float) -> None:
-        """A request got its last byte, or (499) its client was gone."""
+        """The last byte of a response was sent, or (499) the client disconnected before."""
         answered = self._answered.get((protocol, status))
         if answered is None:
             answered = self._answered[protocol, status] = _PendingCounts(
@@ -102,43 +103,43 @@ class Metrics:
         answered.add(seconds)
 
     def request_dropped(self, reason: str, rows: int) -> None:
-        """Work was refused or given up before the model saw it."""
+        """A request was rejected or cancelled before the model saw these rows."""
         self._rejected.labels(*self._identity, reason).inc()
         self._rows.labels(*self._identity, "dropped").inc(rows)
 
     def request_failed(self, rows: int) -> None:
-        """The model's own code failed a request."""
+        """A request failed in the model's code."""
         self._failures.inc()
         self._rows.labels(*self._identity, "failed").inc(rows)
 
     def rows_answered(self, rows: int) -> None:
-        """So many rows got their answers."""
+        """Rows got their answers."""
         self._rows_answered.inc(rows)
 
     def waited(self, seconds: Sequence[float]) -> None:
-        """The first rows of so many requests left the queue."""
+        """The first rows of requests left the queue; `seconds` has the wait of each request."""
         self._queue_seconds.observe_many(seconds)
 
     def batch_computed(self, rows: int, seconds: float) -> None:
-        """The model's code ran once."""
+        """The model's code was called once, for one batch."""
         self._batch_rows.observe(rows)
         self._compute_seconds.observe(seconds)
 
     def phase_entered(self, phase: str) -> None:
-        """The process is now loading, warming, ready, failed or draining."""
+        """The service entered a phase: one of PHASES."""
         for name in PHASES:
             self._phase.labels(*self._identity, name).set(name == phase)
 
     def loaded(self, seconds: float) -> None:
-        """Loading and warming up took so long."""
+        """Loading and warming up finished after `seconds`."""
         self._load_seconds.set(seconds)
 
     def batching_decided(self, enabled: bool, reason: str) -> None:
-        """Whether requests share calls, and in one word why."""
+        """Whether requests may share calls was decided; `reason` is one word."""
         self._batching.labels(*self._identity, reason).set(enabled)
 
     def text(self) -> bytes:
-        """Everything, in Prometheus' text format."""
+        """All metrics, in Prometheus' text format."""
         for answered in self._answered.values():
             answered.flush()
         return prometheus_client.generate_latest(self._registry)
