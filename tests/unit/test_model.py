@@ -56,16 +56,16 @@ def test_what_is_no_pydantic_model_is_refused_where_it_is_written() -> None:
             pass
 
 
-def test_a_model_that_loads_nothing_need_not_say_so() -> None:
+def test_a_model_need_not_define_load() -> None:
     Iris().load(Path("anything"))
 
 
-def test_a_model_without_predict_says_so() -> None:
+def test_a_model_without_predict_raises_model_failed() -> None:
     with pytest.raises(errors.ModelFailed, match="Iris defines neither predict nor predict_columns"):
         Iris().predict([Flower(length=1)])
 
 
-def test_a_model_without_predict_columns_says_so() -> None:
+def test_a_model_without_predict_columns_raises_model_failed() -> None:
     with pytest.raises(errors.ModelFailed, match="Iris does not define predict_columns"):
         Iris().predict_columns(np.zeros((1, 1)))
 

@@ -5,15 +5,15 @@ import importlib.metadata
 import fairlead
 
 
-def test_the_promised_names_are_these_and_sorted() -> None:
+def test_the_public_names_are_exactly_these_and_sorted() -> None:
     assert fairlead.__all__ == sorted(["Model", "__version__"])
 
 
-def test_every_promised_name_is_there() -> None:
+def test_every_public_name_exists() -> None:
     assert all(hasattr(fairlead, name) for name in fairlead.__all__)
 
 
-def test_no_other_name_looks_promised() -> None:
+def test_no_other_name_looks_public() -> None:
     modules = {
         "errors",
         "logs",
@@ -33,5 +33,5 @@ def test_no_other_name_looks_promised() -> None:
     assert {name for name in vars(fairlead) if not name.startswith("_")} - modules <= set(fairlead.__all__)
 
 
-def test_the_version_is_the_distribution_s() -> None:
+def test_the_version_equals_that_of_the_distribution() -> None:
     assert fairlead.__version__ == importlib.metadata.version("fairlead")

@@ -1,4 +1,4 @@
-"""Iris species from four lengths in centimetres."""
+"""The example model iris: predicts the species of an iris flower from four lengths in centimetres."""
 
 from pathlib import Path
 from typing import Literal
@@ -37,7 +37,7 @@ class Species(BaseModel):
 
 
 class Iris(fairlead.Model[Flower, Species]):
-    """Serves any scikit-learn classifier with `predict_proba`, trained on the four lengths in this order."""
+    """Serves any scikit-learn classifier that has `predict_proba` and was trained on the four lengths in this order."""
 
     def load(self, artifact: Path) -> None:
         self.classifier = joblib.load(artifact)

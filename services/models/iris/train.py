@@ -23,7 +23,8 @@ MANIFEST = {
     "entry": "model:Iris",
     "batching": {"max_rows": 64},
 }
-# ensemble=False: one SVC answers, not one per fold. Temperature: one parameter, and cheaper per call than a sigmoid.
+# ensemble=False: one SVC predicts, not one per fold. Temperature scaling has one parameter and is cheaper per call
+# than a sigmoid per class.
 VERSIONS = {
     "1.0.0": (
         "A support vector classifier with calibrated probabilities.",

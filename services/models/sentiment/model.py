@@ -1,4 +1,4 @@
-"""Is a sentence of a product review praise or complaint?"""
+"""The example model sentiment: classifies a sentence of a product review as praise or complaint."""
 
 from pathlib import Path
 from typing import Literal
@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 import fairlead
 
 Label = Literal["negative", "positive"]
-MAX_CHARACTERS = 2000  # the longest training sentence has under 900; what is far longer was never seen
+MAX_CHARACTERS = 2000  # the longest training sentence has under 900; far longer text was never seen
 
 
 class Review(BaseModel):

@@ -32,14 +32,14 @@ def main(out: Path) -> None:
     texts = [row["text"] for row in rows]
     labels = ["positive" if float(row["rating"]) > 0 else "negative" for row in rows]
     reviews = [row["review"] for row in rows]
-    # Sentences of one review stay on one side: they speak of the same product in the same words.
+    # All sentences of one review go to the same side: they are about the same product, in the same words.
     train, held_out = next(GroupShuffleSplit(test_size=0.2, random_state=0).split(texts, labels, reviews))
     pipeline = make_pipeline(
         TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2),
         LogisticRegression(C=3, class_weight="balanced", max_iter=1000),
     ).fit([texts[i] for i in train], [labels[i] for i in train])
     accuracy = pipeline.score([texts[i] for i in held_out], [labels[i] for i in held_out])
-    vars(pipeline[0]).pop("_stop_words_id", None)  # an address in memory: the only bytes that two runs do not share
+    vars(pipeline[0]).pop("_stop_words_id", None)  # a memory address: the only bytes that differ between two runs
     folder = out / "sentiment" / "1.0.0"
     write_folder(
         folder,

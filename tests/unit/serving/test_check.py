@@ -29,7 +29,7 @@ def test_a_sound_folder_is_fit(tmp_path: Path) -> None:
     assert is_fit(findings)
 
 
-def test_a_check_names_those_it_needs_before_itself() -> None:
+def test_every_check_comes_after_those_that_it_needs() -> None:
     seen: set[str] = set()
     for name, needs, _ in CHECKS:
         assert set(needs) <= seen
@@ -50,7 +50,7 @@ def test_without_a_manifest_everything_else_is_skipped(tmp_path: Path) -> None:
     assert outcomes == ["failed"] + ["skipped"] * (len(CHECKS) - 1)
 
 
-def test_every_wrong_field_of_the_manifest_is_told(tmp_path: Path) -> None:
+def test_every_wrong_field_of_the_manifest_is_reported(tmp_path: Path) -> None:
     folder = folders.make(tmp_path / "m", batching={"max_rows": 0}, rtol=2)
     message = found(folder, "manifest").message
     assert "batching.max_rows" in message
@@ -78,7 +78,7 @@ def test_every_wrong_field_of_the_manifest_is_told(tmp_path: Path) -> None:
         ("docs page", "warned", {}),
     ],
 )
-def test_each_check_finds_what_it_is_for(tmp_path: Path, check: str, outcome: str, change: dict[str, Any]) -> None:
+def test_each_check_has_its_outcomes(tmp_path: Path, check: str, outcome: str, change: dict[str, Any]) -> None:
     finding = found(folders.make(tmp_path / "m", **change), check)
     assert finding.outcome == outcome, finding
     assert finding.message

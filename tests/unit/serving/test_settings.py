@@ -4,7 +4,7 @@ from fairlead import errors
 from fairlead.serving import settings
 
 
-def test_declared_fields_and_promised_defaults() -> None:
+def test_the_fields_and_their_default_values() -> None:
     assert settings.Settings().model_dump() == {
         "host": "127.0.0.1",
         "port": 8080,
@@ -45,7 +45,7 @@ def test_every_field_can_be_set_by_its_variable() -> None:
     assert {name: str(value) for name, value in read.model_dump().items()} == changed
 
 
-def test_a_flag_wins_over_the_variable_and_the_variable_over_port() -> None:
+def test_a_flag_takes_precedence_over_the_variable_and_the_variable_over_port() -> None:
     environ = {"PORT": "1", "FAIRLEAD_SERVING_PORT": "2"}
     assert settings.read({"PORT": "1"}).port == 1
     assert settings.read(environ).port == 2
@@ -53,9 +53,11 @@ def test_a_flag_wins_over_the_variable_and_the_variable_over_port() -> None:
     assert settings.read(environ, port=None).port == 2
 
 
-def test_a_cluster_says_what_the_service_is_called() -> None:
+def test_the_service_name_is_read_from_its_own_variable() -> None:
     assert settings.read({settings.SERVED_AS: "iris-1f0c2e4d5a.models"}).service == "iris-1f0c2e4d5a.models"
-    assert not settings.SERVED_AS.startswith(settings.ENV_PREFIX)  # an older service would refuse to start
+    assert not settings.SERVED_AS.startswith(
+        settings.ENV_PREFIX
+    )  # an older image rejects unknown variables that have the prefix
 
 
 @pytest.mark.parametrize(
@@ -68,12 +70,12 @@ def test_a_cluster_says_what_the_service_is_called() -> None:
         ({"FAIRLEAD_SERVING_QUEUE_BYTES": "1"}, "queue_bytes must not be less than max_body_bytes"),
     ],
 )
-def test_a_value_that_cannot_be_used_is_named(environ: dict[str, str], named: str) -> None:
+def test_an_invalid_value_is_reported_with_its_name(environ: dict[str, str], named: str) -> None:
     with pytest.raises(errors.Invalid, match=named):
         settings.read(environ)
 
 
-def test_every_field_says_what_it_is() -> None:
+def test_every_field_has_a_docstring() -> None:
     source = settings.__file__
     with open(source, encoding="utf-8") as file:
         text = file.read()

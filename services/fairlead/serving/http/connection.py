@@ -28,9 +28,7 @@ class Connection(HttpToolsProtocol):
     fast_path: ClassVar[FastPath]
     flush_scheduler: ClassVar[buffered_transport.FlushScheduler]
     _pending_request: tuple[RequestResponseCycle, Any] | None = None  # a request whose head has just been received
-    _on_disconnect: Callable[[], None] | None = (
-        None  # called if the client disconnects while its request is on the fast path
-    )
+    _on_disconnect: Callable[[], None] | None = None  # cancels the request that is on the fast path
     _idle_since: float | None = None
     _idle_timer: asyncio.TimerHandle | None = None
     _head_bytes = 0  # received bytes of an incomplete head; the parser has no limit of its own
@@ -149,9 +147,7 @@ class _FastPathReply:
         cycle.response_started = cycle.response_complete = True
         cycle.transport.write(b"HTTP/1.1 200 OK\r\n%b%b%b" % (date, head, body))
         cycle.on_response()
-        cycle.on_response = (
-            _do_nothing  # breaks the reference cycle with the connection, so no garbage collection is needed
-        )
+        cycle.on_response = _do_nothing  # breaks the reference cycle with the connection: no garbage for the collector
         return True
 
     def start_task(self, work: Coroutine[Any, Any, None]) -> None:

@@ -34,7 +34,7 @@ def test_exchanging_the_file_after_the_check_changes_nothing(tmp_path: Path) -> 
         assert copy.read_bytes() == b"abc"
 
 
-def test_only_this_user_can_enter_where_the_copy_lies(tmp_path: Path) -> None:
+def test_only_this_user_can_enter_the_folder_of_the_copy(tmp_path: Path) -> None:
     in_folder(tmp_path, "model.bin")
     with artifact.checked(tmp_path, Artifact(path="model.bin", sha256=ABC)) as copy:
         assert copy.parent.stat().st_mode & 0o077 == 0
@@ -65,24 +65,24 @@ def test_a_link_inside_the_folder_is_followed(tmp_path: Path) -> None:
         assert copy.read_bytes() == b"abc"
 
 
-def test_a_link_out_of_the_folder_is_refused_even_where_the_digest_fits(tmp_path: Path) -> None:
+def test_a_link_out_of_the_folder_is_rejected_even_if_the_digest_matches(tmp_path: Path) -> None:
     in_folder(tmp_path, "outside.bin")
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "model.bin").symlink_to("../outside.bin")
     with (
-        pytest.raises(errors.Invalid, match="leads out of the model folder"),
+        pytest.raises(errors.Invalid, match="is outside the model folder"),
         artifact.checked(folder, Artifact(path="model.bin", sha256=ABC)),
     ):
         pytest.fail("was handed on")
 
 
-def test_a_linked_folder_on_the_way_out_is_refused(tmp_path: Path) -> None:
+def test_a_linked_folder_that_points_outside_is_rejected(tmp_path: Path) -> None:
     in_folder(tmp_path, "elsewhere/model.bin")
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "artifact").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(errors.Invalid, match="leads out"):
+    with pytest.raises(errors.Invalid, match="is outside"):
         artifact.inside(folder, "artifact/model.bin", field="artifact.path")
 
 
@@ -91,13 +91,13 @@ def test_a_missing_artifact_is_named_with_its_field(tmp_path: Path) -> None:
         artifact.inside(tmp_path, "model.bin", field="artifact.path")
 
 
-def test_a_pipe_is_no_artifact(tmp_path: Path) -> None:
+def test_a_named_pipe_is_not_an_artifact(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "model.bin")
     with pytest.raises(errors.Invalid, match="there is no"):
         artifact.inside(tmp_path, "model.bin", field="artifact.path")
 
 
-def test_a_folder_artifact_is_copied_whole_and_checked_by_its_tree_digest(tmp_path: Path) -> None:
+def test_a_folder_artifact_is_copied_completely_and_checked_by_its_tree_digest(tmp_path: Path) -> None:
     in_folder(tmp_path, "artifact/weights.bin")
     in_folder(tmp_path, "artifact/deep/vocabulary.txt", b"words")
     stated = artifact.digest_of(tmp_path / "artifact")
@@ -105,7 +105,7 @@ def test_a_folder_artifact_is_copied_whole_and_checked_by_its_tree_digest(tmp_pa
         assert (copy / "deep" / "vocabulary.txt").read_bytes() == b"words"
 
 
-def test_a_file_added_to_a_folder_artifact_is_noticed(tmp_path: Path) -> None:
+def test_a_file_added_to_a_folder_artifact_changes_the_digest(tmp_path: Path) -> None:
     in_folder(tmp_path, "artifact/weights.bin")
     stated = artifact.digest_of(tmp_path / "artifact")
     in_folder(tmp_path, "artifact/extra.bin")
@@ -113,14 +113,16 @@ def test_a_file_added_to_a_folder_artifact_is_noticed(tmp_path: Path) -> None:
         pytest.fail("was handed on")
 
 
-def test_a_folder_artifact_holds_no_links(tmp_path: Path) -> None:
+def test_a_folder_artifact_must_not_hold_links(tmp_path: Path) -> None:
     in_folder(tmp_path, "artifact/weights.bin")
     (tmp_path / "artifact" / "more.bin").symlink_to("weights.bin")
     with pytest.raises(errors.Invalid, match=r"'more\.bin' in artifact is not a plain file"):
         artifact.digest_of(tmp_path / "artifact")
 
 
-def test_no_place_for_the_copy_says_what_to_mount(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_temporary_folder_the_error_says_what_to_mount(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     in_folder(tmp_path, "model.bin")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
     with (

@@ -21,7 +21,7 @@ def test_every_format_that_a_manifest_may_name_has_an_adapter() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(FORMATS))
-def test_every_format_speaks_the_protocol(name: str) -> None:
+def test_every_format_implements_the_protocol(name: str) -> None:
     adapter: base.Format = FORMATS[name]
     assert callable(adapter.read)
     assert callable(adapter.write)

@@ -15,7 +15,7 @@ from fairlead.serving.formats.strict import strict
 
 
 class Given:
-    """A format whose artifact is an object of the test."""
+    """A format that returns an object of the test as the artifact."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -48,7 +48,7 @@ def answers(stated: Manifest, estimator: Any, given: list[dict[str, Any]]) -> li
 
 
 class Echo:
-    """Answers what it was given, so that a test sees it."""
+    """Answers every row with the shape of its input, so that a test can check it."""
 
     def predict(self, batch: Any) -> Any:
         return [str(np.shape(batch))] * len(batch)
@@ -58,13 +58,13 @@ X = np.array([[0.0, 1.0], [1.0, 0.0], [2.0, 2.0], [3.0, 1.0]])
 TWO_NUMBERS = [{"name": "a", "datatype": "FP64"}, {"name": "b", "datatype": "FP64"}]
 
 
-def test_several_numbers_reach_the_estimator_side_by_side() -> None:
+def test_several_numbers_are_passed_to_the_estimator_as_columns() -> None:
     fitted = LinearRegression().fit(X, X @ [2.0, 3.0])
     found = answers(manifest(TWO_NUMBERS, [{"name": "y", "datatype": "FP64"}]), fitted, [{"a": 1.0, "b": 1.0}])
     assert found[0]["y"] == pytest.approx(5.0)
 
 
-def test_an_output_named_like_a_method_is_that_method_s_answer() -> None:
+def test_an_output_named_like_a_method_gets_the_result_of_that_method() -> None:
     fitted = LogisticRegression().fit(X, ["no", "no", "yes", "yes"])
     outputs: list[dict[str, Any]] = [
         {"name": "label", "datatype": "BYTES"},
@@ -84,7 +84,9 @@ def test_an_output_named_like_a_method_is_that_method_s_answer() -> None:
         ({"name": "x", "datatype": "BYTES"}, ["a", "b"], "(2,)"),
     ],
 )
-def test_a_single_input_reaches_the_estimator_in_its_shape(tensor: dict[str, Any], given: list[Any], seen: str) -> None:
+def test_a_single_input_is_passed_to_the_estimator_in_its_shape(
+    tensor: dict[str, Any], given: list[Any], seen: str
+) -> None:
     found = answers(manifest([tensor], [{"name": "seen", "datatype": "BYTES"}]), Echo(), [{"x": one} for one in given])
     assert found == [{"seen": seen}] * 2
 
@@ -104,36 +106,36 @@ def test_a_single_input_reaches_the_estimator_in_its_shape(tensor: dict[str, Any
         ({"datatype": "FP64", "shape": [-1, 2]}, 1.0),
     ],
 )
-def test_a_value_that_the_tensor_cannot_hold_is_refused(tensor: dict[str, Any], value: Any) -> None:
+def test_a_value_that_the_tensor_cannot_hold_is_invalid(tensor: dict[str, Any], value: Any) -> None:
     stated = manifest([{"name": "x", **tensor}], [{"name": "y", "datatype": "FP64"}])
     with pytest.raises(ValidationError):
         strict(declared.row_type(stated)).model_validate({"x": value})
 
 
-def test_any_length_is_taken_where_the_dimension_is_open() -> None:
+def test_a_dimension_of_minus_1_accepts_any_length() -> None:
     stated = manifest([{"name": "x", "datatype": "INT64", "shape": [-1, -1]}], [{"name": "y", "datatype": "FP64"}])
     assert strict(declared.row_type(stated)).model_validate({"x": [1, 2, 3]})
 
 
-def test_descriptions_reach_the_schema() -> None:
+def test_descriptions_are_in_the_schema() -> None:
     stated = manifest([{"name": "x", "datatype": "FP64", "description": "cm"}], [{"name": "y", "datatype": "FP64"}])
     assert declared.row_type(stated).model_json_schema()["properties"]["x"]["description"] == "cm"
 
 
-def test_mixed_inputs_need_a_class_and_say_so() -> None:
+def test_mixed_inputs_without_a_class_are_an_error_that_says_to_write_one() -> None:
     mixed = [{"name": "text", "datatype": "BYTES"}, {"name": "x", "datatype": "FP64"}]
     with pytest.raises(errors.Invalid, match="inputs") as caught:
         declared.model_class(manifest(mixed, [{"name": "y", "datatype": "FP64"}]), Given(None))
     assert "model.py" in (caught.value.hint or "")
 
 
-def test_an_answer_of_another_type_than_declared_is_the_model_s_failure() -> None:
+def test_an_answer_of_another_type_than_declared_raises_model_failed() -> None:
     stated = manifest([{"name": "x", "datatype": "BYTES"}], [{"name": "y", "datatype": "FP64"}])
     with pytest.raises(errors.ModelFailed, match="predict raised ValidationError"):
         answers(stated, Echo(), [{"x": "a"}])
 
 
-def test_the_types_are_pydantic_models_named_for_what_they_are() -> None:
+def test_the_types_are_pydantic_models_named_row_and_answer() -> None:
     stated = manifest(TWO_NUMBERS, [{"name": "y", "datatype": "FP64"}])
     kinds = declared.row_type(stated), declared.answer_type(stated)
     assert [kind.__name__ for kind in kinds] == ["Row", "Answer"]

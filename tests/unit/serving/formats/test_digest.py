@@ -13,13 +13,13 @@ NAMES = st.text(alphabet="abcXYZ0._-", min_size=1, max_size=8).filter(lambda nam
 
 
 @given(st.binary(max_size=200), st.integers(1, 50))
-def test_a_file_has_the_same_digest_however_it_is_cut(data: bytes, size: int) -> None:
+def test_a_file_has_the_same_digest_for_any_chunk_size(data: bytes, size: int) -> None:
     chunks = [data[start : start + size] for start in range(0, len(data), size)]
     assert digest.of_chunks(chunks) == hashlib.sha256(data).hexdigest()
 
 
 @given(st.dictionaries(NAMES, st.binary(max_size=8), min_size=2, max_size=5), st.randoms())
-def test_a_folder_has_the_same_digest_in_whatever_order_it_is_read(files: dict[str, bytes], random: object) -> None:
+def test_a_folder_has_the_same_digest_in_any_order_of_reading(files: dict[str, bytes], random: object) -> None:
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     shuffled = list(digests.items())
     random.shuffle(shuffled)  # type: ignore[attr-defined]
@@ -31,7 +31,7 @@ def test_a_renamed_file_changes_the_digest_of_its_folder() -> None:
     assert digest.of_tree({"a": same}) != digest.of_tree({"b": same})
 
 
-def test_a_folder_digest_is_what_the_documented_shell_line_prints(tmp_path: Path) -> None:
+def test_a_folder_digest_equals_the_output_of_the_documented_shell_line(tmp_path: Path) -> None:
     files = {"b.txt": b"two", "B.txt": b"capital", "nested/a b.txt": b"one", "nested/é.txt": b""}
     for name, data in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)

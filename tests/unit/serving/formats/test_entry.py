@@ -26,7 +26,7 @@ def model_class(folder: Path, entry: str = "model:Doubler") -> type:
     return Code.of(folder).model_class(entry)
 
 
-def test_two_folders_with_the_same_module_names_do_not_meet(tmp_path: Path) -> None:
+def test_two_folders_with_the_same_module_names_are_isolated(tmp_path: Path) -> None:
     loaded = []
     for scale in (3, 5):
         folder = folders.make(tmp_path / str(scale), code=WITH_A_SIBLING, golden=())
@@ -49,7 +49,7 @@ def test_a_sibling_imports_its_own_sibling(tmp_path: Path) -> None:
     assert double(load_folder(folder), 1.0) == 9.0
 
 
-def test_importing_leaves_the_import_system_as_it_was(tmp_path: Path) -> None:
+def test_importing_restores_the_import_system(tmp_path: Path) -> None:
     folder = folders.make(tmp_path / "m", code=WITH_A_SIBLING, golden=())
     (folder / "features.py").write_text("SCALE = 7\n")
     before = list(sys.path), list(sys.meta_path), {"model", "features"} & set(sys.modules), sys.dont_write_bytecode
@@ -58,7 +58,7 @@ def test_importing_leaves_the_import_system_as_it_was(tmp_path: Path) -> None:
     assert after == before
 
 
-def test_a_module_of_that_name_that_was_imported_before_is_still_there(
+def test_a_module_of_the_same_name_that_was_imported_before_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere = type(sys)("model")
@@ -74,7 +74,7 @@ def test_the_standard_library_is_not_hidden_by_a_file_of_the_folder(tmp_path: Pa
     load_folder(folder)
 
 
-def test_a_changed_model_is_imported_anew(tmp_path: Path) -> None:
+def test_a_changed_model_is_imported_again(tmp_path: Path) -> None:
     folder = folders.make(tmp_path / "m", golden=())
     assert double(load_folder(folder), 1.0) == 2.0
     (folder / "model.py").write_text(folders.DOUBLER.replace("self.factor *", "8.0000000 *"))
@@ -113,18 +113,18 @@ def test_folders_may_be_loaded_on_several_threads_at_once(tmp_path: Path) -> Non
         ("model:Path", r"Path is not a fairlead\.Model"),
     ],
 )
-def test_a_wrong_entry_says_what_is_wrong_with_it(tmp_path: Path, entry: str, problem: str) -> None:
+def test_a_wrong_entry_is_an_error_that_says_what_is_wrong(tmp_path: Path, entry: str, problem: str) -> None:
     with pytest.raises(errors.Invalid, match=problem) as caught:
         model_class(folders.make(tmp_path / "m"), entry)
     assert "fairlead.yaml: entry:" in caught.value.message
 
 
-def test_a_class_that_does_not_say_its_types_is_told_how_to(tmp_path: Path) -> None:
+def test_for_a_class_without_types_the_error_says_how_to_declare_them(tmp_path: Path) -> None:
     code = "import fairlead\nclass Doubler(fairlead.Model): pass\n"
     with pytest.raises(errors.Invalid, match=r"class Doubler\(fairlead\.Model\[Row, Answer\]\)"):
         model_class(folders.make(tmp_path / "m", code=code))
 
 
-def test_code_that_raises_while_it_is_imported_is_the_model_s_failure(tmp_path: Path) -> None:
+def test_code_that_raises_while_it_is_imported_raises_model_failed(tmp_path: Path) -> None:
     with pytest.raises(errors.ModelFailed, match=r"importing model\.py failed: ZeroDivisionError: division by zero"):
         model_class(folders.make(tmp_path / "m", code="1 / 0\n"))

@@ -36,7 +36,7 @@ class Doubler(fairlead.Model[Number, Number]):
 
 
 class Bomb:
-    """An object whose unpickling leaves a mark."""
+    """An object that creates a file when it is unpickled."""
 
     def __init__(self, mark: Path) -> None:
         self.mark = mark
@@ -70,7 +70,7 @@ def declared(folder: Path, kind: str, data: bytes, stated: bytes) -> Path:
     return folder
 
 
-def test_a_folder_is_read_into_a_value(tmp_path: Path) -> None:
+def test_a_folder_is_read_with_its_manifest_types_and_golden_rows(tmp_path: Path) -> None:
     loaded = load_folder(folders.make(tmp_path / "m"))
     assert (loaded.manifest.name, loaded.row_type.__name__, len(loaded.golden)) == ("doubler", "Number", 2)
 
@@ -81,7 +81,9 @@ def test_a_started_model_has_read_its_artifact_and_answers(tmp_path: Path) -> No
     assert [answer.model_dump() for answer in answers] == [row.expected for row in loaded.golden]
 
 
-def test_a_relative_folder_is_found_again_from_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_folder_is_found_after_a_change_of_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folders.make(tmp_path / "m")
     monkeypatch.chdir(tmp_path)
     loaded = load_folder(Path("m"))
@@ -114,23 +116,23 @@ def test_not_a_byte_of_an_artifact_with_another_digest_is_unpickled(tmp_path: Pa
 
 
 @pytest.mark.parametrize("kind", ["pickle", "joblib"])
-def test_the_mark_is_made_where_the_digest_fits_so_the_test_above_means_something(tmp_path: Path, kind: str) -> None:
+def test_with_the_right_digest_the_file_is_created_which_validates_the_test_above(tmp_path: Path, kind: str) -> None:
     mark, data = tmp_path / "executed", pickled(tmp_path / "executed", kind)
     load_folder(declared(tmp_path / "m", kind, data, stated=data)).start()
     assert mark.exists()
 
 
-def test_a_link_out_of_the_folder_is_not_followed_even_where_the_digest_fits(tmp_path: Path) -> None:
+def test_a_link_out_of_the_folder_is_not_followed_even_if_the_digest_matches(tmp_path: Path) -> None:
     mark, data = tmp_path / "executed", pickled(tmp_path / "executed", "pickle")
     folder = declared(tmp_path / "m", "pickle", data, stated=data)
     (folder / "artifact.bin").rename(tmp_path / "outside.bin")
     (folder / "artifact.bin").symlink_to(tmp_path / "outside.bin")
-    with pytest.raises(errors.Invalid, match="leads out of the model folder"):
+    with pytest.raises(errors.Invalid, match="is outside the model folder"):
         load_folder(folder).start()
     assert not mark.exists()
 
 
-def test_an_author_s_class_is_not_even_made_where_the_digest_differs(tmp_path: Path) -> None:
+def test_the_author_s_class_is_not_instantiated_if_the_digest_differs(tmp_path: Path) -> None:
     code = folders.DOUBLER + "\n    def __init__(self) -> None:\n        Path(__file__).with_name('made').touch()\n"
     folder = folders.make(tmp_path / "m", code=code)
     (folder / "artifact.bin").write_bytes(b"3")
@@ -140,7 +142,7 @@ def test_an_author_s_class_is_not_even_made_where_the_digest_differs(tmp_path: P
 
 
 def test_a_pickle_may_hold_classes_of_the_folder_s_own_model_py(tmp_path: Path) -> None:
-    """As a training script writes it: there, the module is called `model`."""
+    """As a training script writes it: in a training script, the module is called `model`."""
     state = b"\x80\x04cmodel\nScale\n)\x81}\x8c\x06factorG@\x14\x00\x00\x00\x00\x00\x00sb."
     folder = folders.make(tmp_path / "m", code=CLASS_IN_THE_PICKLE, artifact=state, golden=(), format="joblib")
     loaded = load_folder(folder)
@@ -148,20 +150,20 @@ def test_a_pickle_may_hold_classes_of_the_folder_s_own_model_py(tmp_path: Path) 
     assert answer.model_dump() == {"value": 10.0}
 
 
-def test_what_load_raises_is_the_model_s_failure_and_names_the_version(tmp_path: Path) -> None:
+def test_an_exception_of_load_raises_model_failed_and_names_the_version(tmp_path: Path) -> None:
     folder = folders.make(tmp_path / "m", artifact=b"no number")
     with pytest.raises(errors.ModelFailed, match=r"doubler 1\.0\.0: load failed: ValueError: could not convert"):
         load_folder(folder).start()
 
 
-def test_a_folder_without_a_manifest_says_what_to_do(tmp_path: Path) -> None:
+def test_for_a_folder_without_a_manifest_the_error_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(errors.NotFound, match=r"it has no fairlead\.yaml") as caught:
         load_folder(tmp_path)
     assert "docs/model-folder.md" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("a: [", "not YAML"),
         ("name: a\nname: b\n", "'name' stands there twice"),
@@ -174,9 +176,9 @@ def test_a_folder_without_a_manifest_says_what_to_do(tmp_path: Path) -> None:
         ("name: iris\nversion: a\nformat: python\nentry: m:C\nbathcing: {}\nx: 1\n", r"bathcing: .* \(and 1 more\)"),
     ],
 )
-def test_a_wrong_manifest_names_the_file_and_the_field(tmp_path: Path, text: str, told: str) -> None:
+def test_a_wrong_manifest_names_the_file_and_the_field(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "fairlead.yaml").write_text(text)
-    with pytest.raises(errors.Invalid, match=f"fairlead.yaml: .*{told}"):
+    with pytest.raises(errors.Invalid, match=f"fairlead.yaml: .*{message}"):
         load_folder(tmp_path)
 
 
@@ -194,9 +196,9 @@ def test_yaml_merge_keys_still_work(tmp_path: Path) -> None:
     assert load_folder(folder).manifest.batching.max_rows == 3
 
 
-def test_golden_rows_may_not_come_from_outside(tmp_path: Path) -> None:
+def test_golden_rows_must_be_inside_the_folder(tmp_path: Path) -> None:
     folder = folders.make(tmp_path / "m")
     (folder / "golden.jsonl").rename(tmp_path / "golden.jsonl")
     (folder / "golden.jsonl").symlink_to("../golden.jsonl")
-    with pytest.raises(errors.Invalid, match=r"fairlead\.yaml: golden: .* leads out"):
+    with pytest.raises(errors.Invalid, match=r"fairlead\.yaml: golden: .* is outside"):
         load_folder(folder)

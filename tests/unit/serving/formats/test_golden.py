@@ -28,7 +28,7 @@ def test_everything_equals_a_copy_of_itself(value: Any, rtol: float) -> None:
 
 
 @given(JSON)
-def test_what_went_through_json_equals_itself_exactly(value: Any) -> None:
+def test_a_value_is_equal_after_a_json_round_trip(value: Any) -> None:
     assert compare(value, json.loads(json.dumps(value)), 0.0) is None
 
 
@@ -62,7 +62,7 @@ def test_floats_within_rtol_are_equal(value: float, relative: float) -> None:
         ([1], {"a": 1}, "answer: expected [1], got {'a': 1}"),
     ],
 )
-def test_a_difference_is_told_with_its_place(expected: Any, actual: Any, sentence: str) -> None:
+def test_a_difference_is_reported_with_its_path(expected: Any, actual: Any, sentence: str) -> None:
     assert (compare(expected, actual, 1e-5) or "").startswith(sentence)
 
 
@@ -70,22 +70,22 @@ def test_a_whole_number_may_come_back_as_a_float() -> None:
     assert compare({"x": 1}, {"x": 1.0}, 0.0) is None
 
 
-def test_the_last_digits_of_a_tiny_probability_mean_nothing() -> None:
+def test_small_differences_of_tiny_probabilities_are_ignored() -> None:
     assert compare(1.1e-12, 1.2e-12, 1e-5) is None
 
 
-def test_a_whole_number_beyond_every_float_differs_from_one() -> None:
+def test_an_integer_too_large_for_a_float_differs_from_a_float() -> None:
     assert compare(10**400, 1.0, 1e-5) is not None
     assert compare(1.0, -(10**400), 1e-5) is not None
 
 
-def test_nan_equals_nan_and_infinity_only_itself() -> None:
+def test_nan_equals_nan_and_infinity_equals_only_itself() -> None:
     assert compare(float("nan"), float("nan"), 1e-5) is None
     assert compare(float("inf"), float("-inf"), 1e-5) is not None
 
 
 @given(st.lists(st.builds(GoldenRow, input=OBJECTS, expected=OBJECTS), max_size=4))
-def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, rows: list[GoldenRow]) -> None:
+def test_written_rows_are_read_back(tmp_path_factory: pytest.TempPathFactory, rows: list[GoldenRow]) -> None:
     path = tmp_path_factory.mktemp("golden") / "golden.jsonl"
     golden.write(path, rows)
     assert golden.read(path) == tuple(rows)
@@ -100,7 +100,7 @@ def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, 
         ('{"input": [], "expected": {}}', '"input" must be an object'),
     ],
 )
-def test_a_wrong_line_is_named_by_its_number(tmp_path: Path, line: str, problem: str) -> None:
+def test_a_wrong_line_is_reported_with_its_number(tmp_path: Path, line: str, problem: str) -> None:
     path = tmp_path / "golden.jsonl"
     path.write_text('{"input": {}, "expected": {}}\n\n' + line + "\n")
     with pytest.raises(errors.Invalid, match=r"golden\.jsonl:3: ") as caught:

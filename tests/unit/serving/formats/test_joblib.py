@@ -15,7 +15,7 @@ VALUES: SearchStrategy[object] = st.recursive(
 
 
 @given(VALUES)
-def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, value: object) -> None:
+def test_a_written_value_is_read_back(tmp_path_factory: pytest.TempPathFactory, value: object) -> None:
     path = tmp_path_factory.mktemp("joblib") / "model"
     Joblib().write(value, path)
     assert Joblib().read(path) == value

@@ -21,6 +21,6 @@ def test_bytes_files_and_folders_are_copied(tmp_path: Path) -> None:
     assert [(tmp_path / name).read_bytes() for name in ("copy", "trees/leaf")] == [b"abc", b"leaf"]
 
 
-def test_an_object_without_a_meaning_is_refused(tmp_path: Path) -> None:
+def test_any_other_object_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(errors.Invalid, match="a dict is neither"):
         Python().write({}, tmp_path / "file")

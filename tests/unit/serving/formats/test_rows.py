@@ -31,7 +31,7 @@ class ByColumns(ByRows):
 
 
 class Answers(fairlead.Model[Point, Total]):
-    """Answers whatever a test says."""
+    """Returns or raises what the test passes."""
 
     def __init__(self, answer: Any) -> None:
         self.answer = answer
@@ -46,11 +46,11 @@ GIVEN = [Point(x=1, y=2), Point(x=3, y=4)]
 
 
 @pytest.mark.parametrize("model", [ByRows(), ByColumns()])
-def test_both_ways_to_write_a_model_give_the_same_answers(model: ByRows) -> None:
+def test_predict_and_predict_columns_give_the_same_answers(model: ByRows) -> None:
     assert rows.answer(model, GIVEN) == [Total(total=21), Total(total=43)]
 
 
-def test_columns_stand_in_the_order_of_the_row_type() -> None:
+def test_columns_have_the_order_of_the_row_type() -> None:
     assert rows.columns(Point)(GIVEN).tolist() == [[1, 2], [3, 4]]
 
 
@@ -58,7 +58,7 @@ def test_a_row_type_of_one_field_is_one_column() -> None:
     assert rows.columns(Total)([Total(total=1), Total(total=2)]).tolist() == [[1], [2]]
 
 
-def test_a_model_takes_columns_where_it_or_its_base_says_so() -> None:
+def test_a_model_takes_columns_if_it_or_its_base_defines_predict_columns() -> None:
     class Derived(ByColumns):
         pass
 
@@ -66,19 +66,19 @@ def test_a_model_takes_columns_where_it_or_its_base_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "message"),
     [
-        ([Total(total=1)], "was given 2 rows and answered 1 answers"),
-        (None, "answered a NoneType"),
-        ([{"total": 1}] * 2, "answered a dict, not a Total"),
+        ([Total(total=1)], "got 2 rows and returned 1 answers"),
+        (None, "returned a NoneType"),
+        ([{"total": 1}] * 2, "returned a dict, not a Total"),
         (ValueError("boom"), "predict raised ValueError: boom"),
     ],
 )
-def test_what_breaks_the_contract_is_the_model_s_failure(answer: Any, told: str) -> None:
-    with pytest.raises(errors.ModelFailed, match=told):
+def test_a_broken_contract_raises_model_failed(answer: Any, message: str) -> None:
+    with pytest.raises(errors.ModelFailed, match=message):
         rows.answer(Answers(answer), GIVEN)
 
 
-def test_what_fairlead_itself_raises_passes_through() -> None:
+def test_fairlead_errors_are_not_wrapped() -> None:
     with pytest.raises(errors.Overloaded):
         rows.answer(Answers(errors.Overloaded("full")), GIVEN)

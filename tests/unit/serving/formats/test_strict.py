@@ -55,7 +55,7 @@ class Row(BaseModel):
 STRICT = strict(Row)
 
 
-def refused(body: str) -> list[tuple[tuple[Any, ...], str]]:
+def errors_of(body: str) -> list[tuple[tuple[Any, ...], str]]:
     with pytest.raises(ValidationError) as caught:
         STRICT.model_validate_json(body)
     return [(error["loc"], error["type"]) for error in caught.value.errors()]
@@ -85,11 +85,13 @@ def refused(body: str) -> list[tuple[tuple[Any, ...], str]]:
         ('{"part": {"size": 1}, "Alias": "0"}', ("Alias",), "float_type"),
     ],
 )
-def test_what_a_plain_model_would_let_pass_is_refused_with_its_path(body: str, loc: tuple[Any, ...], kind: str) -> None:
-    assert refused(body) == [(loc, kind)]
+def test_values_that_a_plain_model_would_accept_are_errors_with_their_path(
+    body: str, loc: tuple[Any, ...], kind: str
+) -> None:
+    assert errors_of(body) == [(loc, kind)]
 
 
-def test_rows_are_instances_of_what_the_author_wrote_to_any_depth() -> None:
+def test_rows_are_instances_of_the_author_s_classes_at_any_depth() -> None:
     row = STRICT.model_validate_json('{"part": {"size": 1}, "tree": {"value": 1, "branches": [{"value": 2}]}}')
     assert isinstance(row, Row)
     assert isinstance(row.part, Part)
@@ -97,33 +99,33 @@ def test_rows_are_instances_of_what_the_author_wrote_to_any_depth() -> None:
     assert isinstance(row.tree.branches[0], Tree)
 
 
-def test_dates_are_taken_in_their_json_form() -> None:
+def test_dates_are_accepted_in_their_json_form() -> None:
     row = STRICT.model_validate_json('{"part": {"size": 1}, "day": "2026-01-31"}')
     assert isinstance(row, Row)
     assert row.day == datetime.date(2026, 1, 31)
 
 
-def test_the_author_s_type_stays_as_it_was() -> None:
+def test_the_author_s_type_is_not_changed() -> None:
     assert Row.model_validate_json('{"part": {"size": "1"}, "more": 1}').part.size == 1
 
 
-def test_name_title_and_descriptions_stay_the_author_s() -> None:
+def test_name_title_and_descriptions_of_the_author_are_kept() -> None:
     schema = STRICT.model_json_schema()
     assert (STRICT.__name__, schema["title"], schema["description"]) == ("Row", "A row", "What the author wrote.")
     assert schema["$defs"]["Part"]["properties"]["size"]["description"] == "cm"
 
 
-def test_the_json_schema_says_that_nothing_else_is_taken() -> None:
+def test_the_json_schema_forbids_additional_properties() -> None:
     schema = STRICT.model_json_schema()
     assert schema["additionalProperties"] is False
     assert [schema["$defs"][name]["additionalProperties"] for name in ("Part", "Tree")] == [False, False]
 
 
-def test_strictness_twice_is_strictness_once() -> None:
+def test_strict_is_idempotent() -> None:
     assert strict(STRICT).model_json_schema() == STRICT.model_json_schema()
 
 
-def test_a_field_that_asks_for_leniency_itself_gets_it() -> None:
+def test_a_field_with_its_own_strict_setting_keeps_it() -> None:
     class Lenient(BaseModel):
         number: float = Field(strict=False)
 
@@ -140,7 +142,7 @@ class Typed(TypedDict):
 
 
 @pytest.mark.parametrize("kind", [Plain, Typed, list[Plain]])
-def test_what_cannot_be_made_strict_is_refused_by_name(kind: Any) -> None:
+def test_a_type_that_cannot_be_made_strict_is_an_error_that_names_it(kind: Any) -> None:
     class Holder(BaseModel):
         part: kind
 
@@ -150,7 +152,7 @@ def test_what_cannot_be_made_strict_is_refused_by_name(kind: Any) -> None:
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False, min_value=1e-300).filter(lambda x: x != 13))
-def test_every_finite_number_in_range_is_taken_unchanged(size: float) -> None:
+def test_every_finite_number_in_range_is_accepted_unchanged(size: float) -> None:
     row = STRICT.model_validate_json(f'{{"part": {{"size": {size!r}}}}}')
     assert isinstance(row, Row)
     assert row.part.size == size

@@ -22,22 +22,22 @@ def test_another_patch_release_fits(built: str) -> None:
 
 
 @pytest.mark.parametrize("built", ["1.8.1", "1.10.0", "2.9.1"])
-def test_another_minor_or_major_release_does_not_and_both_are_named(built: str) -> None:
-    told = f"built with scikit-learn {built}, but 1.9.1 is installed"
-    assert version_skew.skewed({"scikit-learn": built}, HERE) == {"scikit-learn": told}
+def test_another_minor_or_major_release_does_not_fit_and_both_versions_are_named(built: str) -> None:
+    message = f"built with scikit-learn {built}, but 1.9.1 is installed"
+    assert version_skew.skewed({"scikit-learn": built}, HERE) == {"scikit-learn": message}
 
 
 def test_a_library_that_is_not_installed_is_named() -> None:
     assert version_skew.skewed({"absent": "1.0"}, HERE) == {"absent": "built with absent 1.0, which is not installed"}
 
 
-def test_a_mismatch_is_refused_and_the_way_out_is_named() -> None:
+def test_a_mismatch_is_refused_and_the_hint_names_the_setting_that_allows_it() -> None:
     with pytest.raises(errors.Refused, match=r"m 1: built with pydantic 1\.0") as caught:
         version_skew.check(manifest(built_with={"pydantic": "1.0"}))
     assert "version_skew: warn" in (caught.value.hint or "")
 
 
-def test_the_way_out_lets_it_pass_with_a_warning_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_with_version_skew_warn_a_mismatch_is_logged_as_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         version_skew.check(manifest(built_with={"pydantic": "1.0"}, version_skew="warn"))
     assert "built with pydantic 1.0" in caplog.text

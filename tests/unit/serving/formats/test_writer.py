@@ -23,7 +23,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_what_is_written_can_be_loaded_and_its_golden_rows_are_the_model_s_own_answers(tmp_path: Path) -> None:
+def test_a_written_folder_can_be_loaded_and_its_golden_rows_are_the_model_s_own_answers(tmp_path: Path) -> None:
     loaded = writer.write_folder(
         tmp_path / "out", MANIFEST, b"3", code=[code(tmp_path)], golden_inputs=[{"value": 1.5}, {"value": 2}]
     )
@@ -39,14 +39,14 @@ def test_writing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     assert written[0] == written[1]
 
 
-def test_what_was_there_before_is_replaced_whole(tmp_path: Path) -> None:
+def test_an_existing_folder_is_replaced_completely(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "old.txt").write_text("old")
     writer.write_folder(tmp_path / "out", MANIFEST, b"3", code=[code(tmp_path)])
     assert "old.txt" not in files(tmp_path / "out")
 
 
-def test_a_failure_leaves_what_was_there_and_nothing_beside_it(tmp_path: Path) -> None:
+def test_after_a_failure_the_existing_folder_is_unchanged_and_no_other_file_is_left(tmp_path: Path) -> None:
     (tmp_path / "models" / "out").mkdir(parents=True)
     (tmp_path / "models" / "out" / "old.txt").write_text("old")
     with pytest.raises(errors.ModelFailed):
@@ -72,10 +72,10 @@ def test_a_fitted_estimator_is_written_with_the_version_of_its_library(tmp_path:
 
 
 def test_an_unknown_format_is_named(tmp_path: Path) -> None:
-    with pytest.raises(errors.Invalid, match="'onyx' is none of joblib, pickle, python, sklearn"):
+    with pytest.raises(errors.Invalid, match="'onyx' is unknown; the formats are joblib, pickle, python, sklearn"):
         writer.write_folder(tmp_path / "out", MANIFEST | {"format": "onyx"}, b"")
 
 
 def test_a_library_that_is_not_installed_is_named(tmp_path: Path) -> None:
-    with pytest.raises(errors.Invalid, match="sklearn-typo is not installed here"):
+    with pytest.raises(errors.Invalid, match="sklearn-typo is not installed"):
         writer.write_folder(tmp_path / "out", MANIFEST, b"", libraries=["sklearn-typo"])

@@ -28,7 +28,7 @@ def asked(path: str, headers: dict[str, str] | None = None) -> Reply:
     return asyncio.run(once())
 
 
-def test_the_document_carries_what_the_manifest_says() -> None:
+def test_the_document_has_the_texts_of_the_manifest() -> None:
     info = json.loads(asked("/openapi.json").body)["info"]
     assert info == {
         "title": "Adder",
@@ -40,7 +40,7 @@ def test_the_document_carries_what_the_manifest_says() -> None:
     }
 
 
-def test_every_reference_of_the_document_leads_somewhere() -> None:
+def test_every_reference_of_the_document_resolves() -> None:
     text = asked("/openapi.json").body.decode()
     document = json.loads(text)
     for name in set(re.findall(r'"#/components/schemas/([^"]+)"', text)):
@@ -61,11 +61,11 @@ def test_every_url_of_the_page_is_relative_and_served() -> None:
 
 
 @pytest.mark.parametrize("asset", ["swagger-ui.js.map", "..%2f..%2fetc", "index.html"])
-def test_nothing_else_of_the_assets_is_served(asset: str) -> None:
+def test_no_other_asset_is_served(asset: str) -> None:
     assert asked(f"/docs/{asset}").status == 404
 
 
-def test_behind_the_gateway_try_it_out_hits_the_models_path() -> None:
+def test_behind_the_gateway_the_document_uses_the_model_s_path() -> None:
     for path in ("/openapi.json", "/docs/openapi.json"):
         document = json.loads(asked(path, {"x-forwarded-prefix": "/models/adder"}).body)
         assert document["servers"] == [{"url": "/models/adder"}]
@@ -88,7 +88,7 @@ def test_behind_the_gateway_try_it_out_hits_the_models_path() -> None:
         ("", ""),
     ],
 )
-def test_only_a_plain_path_is_taken_as_prefix(given: str, used: str) -> None:
+def test_only_a_plain_path_is_accepted_as_prefix(given: str, used: str) -> None:
     class Request:
         headers = {"x-forwarded-prefix": given}
 
@@ -112,7 +112,7 @@ class Everything(BaseModel):
 
 
 def test_validation_openapi_and_tensors_agree_about_every_field() -> None:
-    """The schema is stated once: what validation takes, what the document says and what V2 describes are one."""
+    """The schema is defined once: validation, the OpenAPI document and the V2 metadata have the same fields."""
     terms = contract.Contract(Served(row=Point).row_type, Adder.answer_type, 10)
     document = json.loads(asked("/openapi.json").body)
     stated = document["components"]["schemas"]["Point"]
@@ -141,7 +141,7 @@ def test_every_kind_of_field_has_a_tensor_form() -> None:
     assert not described["maybe"].required
 
 
-def test_a_document_for_the_page_has_no_word_that_only_3_1_knows() -> None:
+def test_a_document_for_the_page_has_no_keyword_that_only_openapi_3_1_has() -> None:
     document: dict[str, Any] = {
         "openapi": "3.1.0",
         "schema": {

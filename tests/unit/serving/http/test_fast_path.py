@@ -1,4 +1,4 @@
-"""The short way takes what is all here and asks for nothing unusual, and counts it like every other request."""
+"""The fast path takes complete requests without special headers, and counts them like every other request."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def answered(app: App, code: int) -> float:
     return count(app, "fairlead_model_requests_total", protocol="predict", code=str(code))
 
 
-def test_a_good_answer_leaves_in_one_piece_with_the_headers_of_every_answer() -> None:
+def test_a_200_is_sent_in_one_write_with_the_headers_of_every_response() -> None:
     async def check(app: App) -> None:
         wire = Wire()
         assert begin(app, "/predict", BODY, {"x-request-id": "one"}, wire=wire)
@@ -48,7 +48,7 @@ def test_a_good_answer_leaves_in_one_piece_with_the_headers_of_every_answer() ->
     run(check)
 
 
-def test_an_answer_that_the_connection_cannot_take_in_one_piece_goes_by_messages() -> None:
+def test_if_the_connection_cannot_take_one_write_the_response_is_sent_as_asgi_messages() -> None:
     async def check(app: App) -> None:
         wire = Wire(takes_whole=False)
         assert begin(app, "/predict", BODY, {"x-request-id": "one"}, wire=wire)
@@ -57,7 +57,7 @@ def test_an_answer_that_the_connection_cannot_take_in_one_piece_goes_by_messages
     run(check)
 
 
-def test_a_service_that_begins_to_drain_meanwhile_still_asks_the_client_to_go() -> None:
+def test_a_service_that_begins_to_drain_meanwhile_sends_connection_close() -> None:
     async def check(app: App) -> None:
         wire = Wire()
         assert begin(app, "/predict", BODY, wire=wire)
@@ -78,7 +78,9 @@ def test_a_service_that_begins_to_drain_meanwhile_still_asks_the_client_to_go() 
     ],
     ids=["another method", "another path", "a deadline", "a large body"],
 )
-def test_what_is_unusual_is_not_taken(method: str, path: str, headers: dict[str, str], body: bytes) -> None:
+def test_requests_with_special_needs_are_left_to_the_asgi_path(
+    method: str, path: str, headers: dict[str, str], body: bytes
+) -> None:
     async def check(app: App) -> None:
         assert begin(app, path, body, headers, method=method, wire=Wire()) is None
         assert count(app, "fairlead_model_requests_total") == 0
@@ -86,7 +88,7 @@ def test_what_is_unusual_is_not_taken(method: str, path: str, headers: dict[str,
     run(check, Settings(max_body_bytes=100))
 
 
-def test_a_draining_service_takes_nothing() -> None:
+def test_while_draining_no_request_takes_the_fast_path() -> None:
     async def check(app: App) -> None:
         app.state.drain()
         assert begin(app, "/predict", BODY, wire=Wire()) is None
@@ -94,7 +96,7 @@ def test_a_draining_service_takes_nothing() -> None:
     run(check)
 
 
-def test_good_and_refused_requests_are_counted_by_their_status() -> None:
+def test_requests_are_counted_by_their_status() -> None:
     async def check(app: App) -> None:
         for body in (BODY, BODY, b"{}", b'{"x": 13}'):
             wire = Wire()
@@ -106,7 +108,7 @@ def test_good_and_refused_requests_are_counted_by_their_status() -> None:
     run(check)
 
 
-def test_work_whose_client_has_left_is_dropped_and_counted() -> None:
+def test_a_request_whose_client_has_disconnected_is_dropped_and_counted() -> None:
     begun, go_on = threading.Event(), threading.Event()
 
     class Slow(Adder):
@@ -121,10 +123,10 @@ def test_work_whose_client_has_left_is_dropped_and_counted() -> None:
             first, second = Wire(), Wire()
             assert begin(app, "/predict", b'{"x": 7}', wire=first)
             assert await asyncio.to_thread(begun.wait, 10)
-            leave = begin(app, "/predict", BODY, wire=second)
-            assert leave is not None
-            leave()
-            leave()  # once more does nothing
+            disconnect = begin(app, "/predict", BODY, wire=second)
+            assert disconnect is not None
+            disconnect()
+            disconnect()  # a second call does nothing
             go_on.set()
             assert (await first.reply()).status == 200
             assert count(app, "fairlead_model_rejected_total", reason="disconnected") == 1

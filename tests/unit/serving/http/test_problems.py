@@ -39,7 +39,7 @@ def test_every_class_of_the_error_tree_has_a_status() -> None:
             assert problems.of(cls("x")).status
 
 
-def test_a_problem_is_rfc_9457_with_the_request_id() -> None:
+def test_a_problem_document_follows_rfc_9457_and_has_the_request_id() -> None:
     error = errors.Invalid("no", details=(errors.Detail(("body", 0, "x"), "wrong", "float_type"),))
     assert orjson.loads(problems.of(error).body("id-1")) == {
         "type": "urn:fairlead:problem:invalid",
@@ -51,10 +51,10 @@ def test_a_problem_is_rfc_9457_with_the_request_id() -> None:
     }
 
 
-def test_the_inside_of_a_failure_stays_inside() -> None:
+def test_problem_documents_do_not_reveal_internals() -> None:
     for error in (errors.ModelFailed("a path"), RuntimeError("a path"), KeyError("a path")):
         assert "a path" not in problems.of(error).detail
 
 
-def test_who_must_wait_is_told_how_long() -> None:
+def test_overloaded_has_a_retry_after_header() -> None:
     assert (b"retry-after", b"7") in problems.of(errors.Overloaded("x", retry_after_s=7)).headers

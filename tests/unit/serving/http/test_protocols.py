@@ -1,4 +1,4 @@
-"""The service as an ASGI application, with a real model on a real thread."""
+"""The service as an ASGI application, with a real model on a real worker thread."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def test_one_object_gets_one_answer_and_a_list_gets_a_list(path: str) -> None:
     ]
 
 
-def test_kserve_v1_wraps_rows_and_answers() -> None:
+def test_kserve_v1_takes_instances_and_returns_predictions() -> None:
     reply = asked("POST", "/v1/models/adder:predict", {"instances": [ROW]})
     assert json.loads(reply.body) == {"predictions": [{"total": 6.0, "kind": "b"}]}
     assert json.loads(asked("GET", "/v1/models/adder").body) == {"name": "adder", "ready": True}
 
 
 @pytest.mark.parametrize("version", ["", "/versions/1.2.0"])
-def test_open_inference_takes_and_gives_one_tensor_per_field(version: str) -> None:
+def test_open_inference_takes_and_returns_one_tensor_per_field(version: str) -> None:
     reply = asked("POST", f"/v2/models/adder{version}/infer", {"id": "q", "inputs": TENSORS})
     assert json.loads(reply.body) == {
         "model_name": "adder",
@@ -68,7 +68,7 @@ def test_open_inference_takes_and_gives_one_tensor_per_field(version: str) -> No
     }
 
 
-def test_open_inference_gives_only_the_outputs_that_are_asked_for() -> None:
+def test_open_inference_returns_only_the_requested_outputs() -> None:
     reply = asked("POST", "/v2/models/adder/infer", {"inputs": TENSORS, "outputs": [{"name": "kind"}]})
     assert [output["name"] for output in json.loads(reply.body)["outputs"]] == ["kind"]
 
@@ -89,7 +89,7 @@ def test_open_inference_describes_server_and_model() -> None:
 @pytest.mark.parametrize(
     "path", ["/livez", "/startupz", "/readyz", "/v2/health/live", "/v2/health/ready", "/v2/models/adder/ready"]
 )
-def test_a_loaded_service_is_healthy_in_every_dialect(path: str) -> None:
+def test_a_loaded_service_is_healthy_at_every_health_path(path: str) -> None:
     assert asked("GET", path).status == 200
 
 
@@ -101,10 +101,14 @@ def test_a_loaded_service_is_healthy_in_every_dialect(path: str) -> None:
         ("iris-1f0c2e4d5a.ml", "iris-1f0c2e4d5a.ml2.svc.cluster.local", 421),
         ("iris-1f0c2e4d5a.ml", "iris-0000000000.ml.svc.cluster.local", 421),
         ("iris-1f0c2e4d5a.ml", "", 200),  # a node agent does not know the name
-        (None, "iris-1f0c2e4d5a.ml.svc.cluster.local", 200),  # nor does a service that was started by hand
+        (
+            None,
+            "iris-1f0c2e4d5a.ml.svc.cluster.local",
+            200,
+        ),  # a service that was started by hand does not know its name
     ],
 )
-def test_a_ready_service_is_not_ready_as_another(service: str | None, name: str, status: int) -> None:
+def test_readyz_returns_421_for_the_name_of_another_service(service: str | None, name: str, status: int) -> None:
     async def check() -> None:
         async with running(settings=Settings(service=service)) as app:
             reply = await ask(app, "GET", "/readyz", headers={SERVICE_HEADER: name} if name else {})
@@ -141,7 +145,7 @@ def test_another_version_is_not_found(method: str) -> None:
         ({"extra": 1}, ["body", "inputs", 0, "extra"], "extra_forbidden"),
     ],
 )
-def test_open_inference_refuses_a_wrong_tensor_at_its_place(
+def test_open_inference_reports_a_wrong_tensor_with_its_location(
     change: dict[str, Any], place: list[str | int], kind: str
 ) -> None:
     reply = asked("POST", "/v2/models/adder/infer", {"inputs": [TENSORS[0] | change, *TENSORS[1:]]})
@@ -149,7 +153,7 @@ def test_open_inference_refuses_a_wrong_tensor_at_its_place(
     assert (place, kind) in [(error["loc"], error["type"]) for error in json.loads(reply.body)["errors"]]
 
 
-def test_an_invalid_row_of_a_list_is_named_with_its_index() -> None:
+def test_an_invalid_row_of_a_list_is_reported_with_its_index() -> None:
     problem = json.loads(asked("POST", "/predict", [ROW, ROW | {"x": "1.0"}]).body)
     assert problem["errors"] == [
         {"loc": ["body", 1, "x"], "msg": "Input should be a valid number", "type": "float_type"}
@@ -167,20 +171,20 @@ def test_every_answer_names_model_version_and_request() -> None:
 @pytest.mark.parametrize(
     ("given_id", "kept"), [("abc-1", True), ("x" * 128, True), ("x" * 129, False), ("a b", False), ("é", False)]
 )
-def test_a_sane_request_id_is_kept_and_any_other_replaced(given_id: str, kept: bool) -> None:
+def test_a_valid_request_id_is_kept_and_any_other_is_replaced(given_id: str, kept: bool) -> None:
     reply = asked("GET", "/nowhere", headers={"x-request-id": given_id})
     assert (reply.headers["x-request-id"] == given_id) is kept
     assert json.loads(reply.body)["request_id"] == reply.headers["x-request-id"]
 
 
-def test_a_failing_model_is_a_500_that_tells_nothing_of_the_inside() -> None:
+def test_a_failing_model_is_a_500_that_does_not_reveal_internals() -> None:
     reply = asked("POST", "/predict", {"x": 13})
     assert reply.status == 500
     assert b"secret" not in reply.body
     assert b"ValueError" not in reply.body
 
 
-def test_a_number_that_json_cannot_hold_is_the_models_failure() -> None:
+def test_a_number_that_json_cannot_represent_is_a_500() -> None:
     for path, document in (
         ("/predict", {"x": 14}),
         ("/predict", [{"x": 14}]),
@@ -193,7 +197,7 @@ def test_a_number_that_json_cannot_hold_is_the_models_failure() -> None:
         assert asked("POST", path, document).status == 500
 
 
-def test_a_model_that_gives_too_few_answers_failed() -> None:
+def test_a_model_that_returns_too_few_answers_is_a_500() -> None:
     class Lazy(Adder):
         def predict(self, rows: list[Point]) -> list[Sum]:
             return super().predict(rows)[:1]
@@ -206,7 +210,7 @@ def test_a_model_that_gives_too_few_answers_failed() -> None:
     run(check())
 
 
-def test_a_spent_deadline_is_a_504_and_the_model_is_not_asked() -> None:
+def test_an_expired_deadline_is_a_504_and_the_model_is_not_called() -> None:
     reply = asked("POST", "/predict", ROW, {"x-deadline-ms": "0"})
     assert reply.status == 504
     assert asked("POST", "/predict", ROW, {"x-deadline-ms": "5000"}).status == 200
@@ -214,7 +218,7 @@ def test_a_spent_deadline_is_a_504_and_the_model_is_not_asked() -> None:
     assert asked("POST", "/predict", ROW, {"x-deadline-ms": "-1"}).status == 422
 
 
-def test_a_full_queue_is_a_429_that_says_when_to_come_back() -> None:
+def test_a_full_queue_is_a_429_with_retry_after() -> None:
     release = threading.Event()
 
     class Slow(Adder):
@@ -242,7 +246,7 @@ def test_a_full_queue_is_a_429_that_says_when_to_come_back() -> None:
     run(check())
 
 
-def test_a_service_that_loads_or_failed_to_says_why_it_is_not_ready() -> None:
+def test_a_service_that_is_loading_or_failed_to_load_reports_why_it_is_not_ready() -> None:
     release = threading.Event()
 
     class Late(Adder):
@@ -266,7 +270,7 @@ def test_a_service_that_loads_or_failed_to_says_why_it_is_not_ready() -> None:
     run(check())
 
 
-def test_a_golden_row_that_is_answered_otherwise_keeps_the_service_from_being_ready() -> None:
+def test_a_service_with_a_wrong_answer_to_a_golden_row_does_not_become_ready() -> None:
     class Off(Adder):
         def predict(self, rows: list[Point]) -> list[Sum]:
             return [Sum(total=answer.total + 1, kind=answer.kind) for answer in super().predict(rows)]
@@ -297,7 +301,7 @@ def test_a_model_that_answers_batches_differently_is_served_row_by_row() -> None
     run(check())
 
 
-def test_a_draining_service_answers_and_asks_clients_to_go() -> None:
+def test_a_draining_service_answers_and_sends_connection_close() -> None:
     async def check() -> None:
         async with running() as app:
             app.state.drain()
@@ -309,7 +313,7 @@ def test_a_draining_service_answers_and_asks_clients_to_go() -> None:
     run(check())
 
 
-def test_middleware_turns_the_fast_way_off() -> None:
+def test_middleware_turns_the_fast_path_off() -> None:
     async def check() -> None:
         app = build_app(Served())
 
@@ -345,11 +349,13 @@ BODIES = st.one_of(
 )
 
 
-def test_the_short_way_the_fast_way_and_fastapis_give_the_same_bytes() -> None:
+def test_fast_path_dispatcher_and_fastapi_give_the_same_bytes() -> None:
     async def check() -> None:
         async with running() as app:
-            fast = app.envelope
-            slow = Envelope(app.api, model="adder", version="1.2.0", protocols={}, state=app.state, meter=app.metrics)
+            dispatched = app.envelope
+            through_fastapi = Envelope(
+                app.api, model="adder", version="1.2.0", protocols={}, state=app.state, meter=app.metrics
+            )
 
             @settings(max_examples=150)
             @given(
@@ -364,10 +370,12 @@ def test_the_short_way_the_fast_way_and_fastapis_give_the_same_bytes() -> None:
                     {"x-deadline-ms": deadline} if deadline else {}
                 )
                 replies = []
-                for way in (fast, slow):
-                    future = asyncio.run_coroutine_threadsafe(ask(way, "POST", path, body, headers, chunk=chunk), loop)
+                for target in (dispatched, through_fastapi):
+                    future = asyncio.run_coroutine_threadsafe(
+                        ask(target, "POST", path, body, headers, chunk=chunk), loop
+                    )
                     replies.append(future.result(10))
-                if not deadline:  # those the short way leaves alone
+                if not deadline:  # the fast path does not take requests with a deadline
                     shortly = asyncio.run_coroutine_threadsafe(ask_shortly(app, path, body, headers), loop)
                     replies.append(shortly.result(10))
                 assert replies[0] == replies[1] == replies[-1]

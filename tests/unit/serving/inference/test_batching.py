@@ -16,7 +16,7 @@ POISON = -1
 
 
 class StepLoop:
-    """An event loop of the test's own: turns and time pass only when it says so."""
+    """A simulated event loop: turns and time advance only when the test calls it."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -59,11 +59,11 @@ class StepLoop:
         return False
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """A failed future that a property test never read."""
+        """Ignore failed futures whose exception a property test never reads."""
 
 
 class StepWorkers:
-    """Threads that run a job when the test says so."""
+    """Simulated worker threads: a job runs when the test calls `work`."""
 
     def __init__(self, loop: StepLoop, count: int = 1) -> None:
         self.count = count
@@ -80,7 +80,7 @@ class StepWorkers:
 
 
 class Harness:
-    """A batcher with everything around it, and the calls that its model saw."""
+    """A batcher with simulated loop and workers. `calls` has the batches that the model got."""
 
     def __init__(self, **limits: Any) -> None:
         self.loop = StepLoop()
@@ -122,7 +122,7 @@ def harness() -> Harness:
     return Harness()
 
 
-def test_an_idle_service_starts_at_once(harness: Harness) -> None:
+def test_an_idle_service_starts_a_batch_at_once(harness: Harness) -> None:
     ticket = harness.submit(1)
     assert len(harness.workers.jobs) == 1
     harness.work()
@@ -146,7 +146,7 @@ def test_while_the_model_is_busy_requests_gather_into_the_next_call(harness: Har
     assert harness.calls == [[1], [2, 3, 4]]
 
 
-def test_a_batch_has_at_most_max_rows_and_does_not_split_what_fits_in_one() -> None:
+def test_a_batch_has_at_most_max_rows_and_does_not_split_a_request_that_fits_in_one() -> None:
     harness = Harness(max_rows=4)
     harness.submit(0)
     for start in (1, 4, 7):
@@ -155,7 +155,7 @@ def test_a_batch_has_at_most_max_rows_and_does_not_split_what_fits_in_one() -> N
     assert harness.calls == [[0], [1, 2, 3], [4, 5, 6], [7, 8, 9]]
 
 
-def test_a_request_above_max_rows_is_split_and_put_together_in_order() -> None:
+def test_a_request_above_max_rows_is_split_and_its_answers_are_joined_in_order() -> None:
     harness = Harness(max_rows=4)
     ticket = harness.submit(*range(10))
     harness.work()
@@ -163,7 +163,7 @@ def test_a_request_above_max_rows_is_split_and_put_together_in_order() -> None:
     assert max(len(call) for call in harness.calls) == 4
 
 
-def test_a_large_request_does_not_hold_up_a_small_one() -> None:
+def test_a_large_request_does_not_block_a_small_one() -> None:
     harness = Harness(max_rows=4)
     large = harness.submit(*range(20))
     small = harness.submit(99)
@@ -175,7 +175,7 @@ def test_a_large_request_does_not_hold_up_a_small_one() -> None:
     assert large.future.result() == [row * 10 for row in range(20)]
 
 
-def test_a_poisonous_row_fails_its_own_request_only(harness: Harness) -> None:
+def test_a_bad_row_fails_only_its_own_request(harness: Harness) -> None:
     harness.submit(0)
     good, bad, other = harness.submit(1), harness.submit(2, POISON), harness.submit(3)
     harness.work()
@@ -203,7 +203,7 @@ def test_even_an_exit_in_the_model_fails_the_request_and_not_the_thread() -> Non
 
 
 @pytest.mark.parametrize("limits", [{"queue_rows": 3}, {"queue_bytes": 30}])
-def test_a_full_queue_refuses_and_says_when_to_come_back(limits: dict[str, int]) -> None:
+def test_a_full_queue_raises_overloaded_with_retry_after(limits: dict[str, int]) -> None:
     harness = Harness(**limits)
     harness.submit(0, size=10)
     harness.submit(1, 2, 3, size=30)
@@ -215,7 +215,7 @@ def test_a_full_queue_refuses_and_says_when_to_come_back(limits: dict[str, int])
     harness.submit(4, size=10)
 
 
-def test_work_whose_deadline_passes_in_the_queue_is_dropped_on_time(harness: Harness) -> None:
+def test_a_request_whose_deadline_passes_in_the_queue_is_dropped_on_time(harness: Harness) -> None:
     harness.submit(0)
     late = harness.submit(1, deadline=0.5)
     harness.loop.pass_time(0.6)
@@ -226,20 +226,20 @@ def test_work_whose_deadline_passes_in_the_queue_is_dropped_on_time(harness: Har
     assert harness.metric('fairlead_model_rejected_total{model="m",reason="deadline"') == 1
 
 
-def test_a_deadline_that_has_passed_is_not_queued(harness: Harness) -> None:
+def test_a_request_whose_deadline_has_passed_is_not_queued(harness: Harness) -> None:
     harness.loop.now = 2.0
     with pytest.raises(errors.DeadlineExceeded):
         harness.submit(1, deadline=1.0)
 
 
-def test_work_that_began_in_time_is_answered_after_its_deadline(harness: Harness) -> None:
+def test_a_request_that_started_in_time_is_answered_after_its_deadline(harness: Harness) -> None:
     ticket = harness.submit(1, deadline=0.5)
     harness.loop.pass_time(1.0)
     harness.work()
     assert ticket.future.result() == [10]
 
 
-def test_work_nobody_waits_for_is_dropped_and_counted(harness: Harness) -> None:
+def test_a_request_whose_client_has_disconnected_is_dropped_and_counted(harness: Harness) -> None:
     harness.submit(0)
     gone = harness.submit(1, 2)
     harness.batcher.give_up(gone, "disconnected")
@@ -249,7 +249,7 @@ def test_work_nobody_waits_for_is_dropped_and_counted(harness: Harness) -> None:
     assert harness.metric('fairlead_model_rejected_total{model="m",reason="disconnected"') == 1
 
 
-def test_max_wait_lets_a_batch_fill_and_no_longer() -> None:
+def test_a_batch_starts_after_max_wait_or_when_it_is_full() -> None:
     harness = Harness(max_rows=3, max_wait_s=0.010)
     harness.submit(1)
     assert not harness.workers.jobs
@@ -264,7 +264,7 @@ def test_max_wait_lets_a_batch_fill_and_no_longer() -> None:
     assert harness.calls == [[1], [2, 3, 4]]
 
 
-def test_two_threads_have_two_batches_under_way() -> None:
+def test_two_threads_run_two_batches_at_a_time() -> None:
     harness = Harness(threads=2)
     harness.submit(1)
     harness.submit(2)
@@ -287,7 +287,7 @@ ACTIONS = st.lists(
 
 
 class RandomClients:
-    """Clients that submit, leave and wait at random, and what each of them must get."""
+    """Clients that submit, cancel and wait at random; `check` compares what each of them got."""
 
     def __init__(self, harness: Harness) -> None:
         self.harness = harness
@@ -323,7 +323,7 @@ class RandomClients:
 
     def check(self) -> None:
         for rows, ticket in self.tickets:
-            assert ticket.future.done(), "a request was forgotten"
+            assert ticket.future.done(), "a request got no result"
             if ticket.future.cancelled():
                 continue
             match ticket.future.exception():
@@ -340,7 +340,7 @@ QUEUE_ROWS = 40
 
 @settings(max_examples=150)
 @given(actions=ACTIONS, max_rows=st.integers(1, 6), threads=st.integers(1, 3), wait=st.sampled_from([0.0, 0.002]))
-def test_every_request_gets_its_own_rows_in_order_whatever_happens_to_others(
+def test_every_request_gets_its_own_answers_in_order_regardless_of_others(
     actions: list[tuple[str, int, bool]], max_rows: int, threads: int, wait: float
 ) -> None:
     harness = Harness(max_rows=max_rows, threads=threads, max_wait_s=wait, queue_rows=QUEUE_ROWS)

@@ -22,16 +22,16 @@ def test_cpus_come_from_the_quota_and_never_exceed_what_is_visible(text: str, vi
     assert cpu_quota.cpus(text, visible) == expected
 
 
-def test_every_library_is_told_its_share_of_the_cpus() -> None:
+def test_every_library_gets_its_share_of_the_cpus() -> None:
     assert set(cpu_quota.environment({}, cpus=8, threads=2, compute_threads=None).values()) == {"4"}
     assert set(cpu_quota.environment({}, cpus=1, threads=4, compute_threads=None).values()) == {"1"}
     assert set(cpu_quota.environment({}, cpus=8, threads=2, compute_threads=3).values()) == {"3"}
 
 
-def test_a_variable_that_somebody_has_set_is_left_alone() -> None:
-    told = cpu_quota.environment({"OMP_NUM_THREADS": "7"}, cpus=2, threads=1, compute_threads=None)
-    assert "OMP_NUM_THREADS" not in told
-    assert told["OPENBLAS_NUM_THREADS"] == "2"
+def test_a_variable_that_is_already_set_is_not_changed() -> None:
+    variables = cpu_quota.environment({"OMP_NUM_THREADS": "7"}, cpus=2, threads=1, compute_threads=None)
+    assert "OMP_NUM_THREADS" not in variables
+    assert variables["OPENBLAS_NUM_THREADS"] == "2"
 
 
 def test_this_process_has_at_least_one_cpu() -> None:

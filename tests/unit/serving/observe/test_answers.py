@@ -1,4 +1,4 @@
-"""The ring of answers: bounded, ordered, honest about what was lost, and without inputs."""
+"""The ring of answer records: bounded, ordered, counts lost records, and holds no inputs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def ring(room: int = ROOM) -> AnswerRecords:
 
 
 def name(number: int) -> bytes:
-    """An id as the gateway makes it."""
+    """A request id in the form that the gateway makes."""
     return str(uuid.UUID(int=number)).encode()
 
 
@@ -40,11 +40,11 @@ def keep(kept: AnswerRecords, number: int, label: str = "a", score: float | None
 
 
 def begun(kept: AnswerRecords) -> Page:
-    """What a reader gets that has never asked before."""
+    """The page that a reader gets on its first request."""
     return kept.page("", 0)
 
 
-def test_a_reader_begins_at_the_end_and_gets_what_comes_after() -> None:
+def test_a_new_reader_starts_at_the_end_and_gets_later_answers() -> None:
     kept = ring()
     keep(kept, 1)
     first = begun(kept)
@@ -56,7 +56,7 @@ def test_a_reader_begins_at_the_end_and_gets_what_comes_after() -> None:
 
 
 @given(st.lists(st.integers(0, 3 * ROOM), max_size=12))
-def test_every_answer_is_told_once_or_counted_as_lost(bursts: list[int]) -> None:
+def test_every_answer_is_returned_once_or_counted_as_lost(bursts: list[int]) -> None:
     kept = ring()
     page, seen, lost, number = begun(kept), list[str](), 0, 0
     for burst in bursts:
@@ -73,7 +73,9 @@ def test_every_answer_is_told_once_or_counted_as_lost(bursts: list[int]) -> None
 
 
 @given(st.text(max_size=40), st.integers(0, 10**6))
-def test_a_cursor_of_another_process_or_from_nowhere_is_answered_sensibly(epoch: str, after: int) -> None:
+def test_a_cursor_with_another_epoch_starts_at_the_oldest_record_and_without_an_epoch_at_the_end(
+    epoch: str, after: int
+) -> None:
     kept = ring()
     for number in range(20):
         keep(kept, number)
@@ -83,14 +85,14 @@ def test_a_cursor_of_another_process_or_from_nowhere_is_answered_sensibly(epoch:
     assert page.lost == (20 - ROOM if epoch else 0)
 
 
-def test_a_cursor_beyond_the_end_gets_nothing_and_the_end() -> None:
+def test_a_cursor_beyond_the_end_gets_an_empty_page_and_the_end() -> None:
     kept = ring()
     keep(kept, 1)
     page = kept.page(begun(kept).epoch, 99)
     assert (page.answers, page.next, page.lost) == ([], 1, 0)
 
 
-def test_a_long_ring_is_told_in_pages() -> None:
+def test_a_long_ring_is_returned_in_pages() -> None:
     kept = ring(PAGE_SIZE + 10)
     epoch = begun(kept).epoch
     for number in range(PAGE_SIZE + 5):
@@ -103,14 +105,14 @@ def test_a_long_ring_is_told_in_pages() -> None:
 @pytest.mark.parametrize(
     "bad", [b"", b"one", b"0" * 32, b"g" * 36, b"-" * 36, b"00000000-0000-4000-8000-00000000000\xff"]
 )
-def test_an_id_that_the_gateway_did_not_make_is_passed_over(bad: bytes) -> None:
+def test_an_id_that_the_gateway_did_not_make_is_ignored(bad: bytes) -> None:
     kept = ring()
     kept.add(bad, 200, [Told(label="a")], shadow=False, record=True)
     assert begun(kept).next == 0
     assert begun(kept).classes == {}
 
 
-def test_classes_are_counted_of_what_users_got_and_not_of_copies() -> None:
+def test_classes_are_counted_for_live_requests_and_not_for_mirrored_ones() -> None:
     kept = ring()
     for number, shadow in ((1, False), (2, False), (3, True)):
         kept.add(name(number), 200, [Told(label="a")], shadow=shadow, record=False)
@@ -118,7 +120,7 @@ def test_classes_are_counted_of_what_users_got_and_not_of_copies() -> None:
     assert begun(kept).next == 0  # counted, not recorded
 
 
-def test_more_classes_than_can_be_told_apart_are_counted_together() -> None:
+def test_classes_beyond_the_maximum_are_counted_as_other() -> None:
     kept = ring()
     for number in range(MAX_CLASSES + 5):
         keep(kept, number, f"class {number}")
@@ -127,7 +129,7 @@ def test_more_classes_than_can_be_told_apart_are_counted_together() -> None:
     assert classes[OTHER] == 5
 
 
-def test_labels_beyond_those_kept_by_name_are_told_by_checksum() -> None:
+def test_labels_beyond_the_maximum_are_returned_as_checksums() -> None:
     kept = ring()
     for number in range(MAX_LABELS + 1):
         keep(kept, number, f"label {number}")
@@ -136,7 +138,7 @@ def test_labels_beyond_those_kept_by_name_are_told_by_checksum() -> None:
 
 
 @given(st.integers(0, 2**128 - 1), st.integers(1, 50))
-def test_of_many_rows_every_version_keeps_the_same_one(number: int, count: int) -> None:
+def test_of_several_rows_every_version_records_the_same_one(number: int, count: int) -> None:
     kept, other = ring(), ring()
     rows = [Told(label=str(at)) for at in range(count)]
     for each in (kept, other):
@@ -145,20 +147,20 @@ def test_of_many_rows_every_version_keeps_the_same_one(number: int, count: int) 
     assert told[0] == told[1]
 
 
-def test_an_answer_without_rows_is_kept_by_its_status() -> None:
+def test_an_answer_without_rows_is_recorded_with_its_status() -> None:
     kept = ring()
     kept.add(name(1), 500, [], shadow=True, record=True)
     assert kept.page(begun(kept).epoch, 0).answers == [(uuid.UUID(int=1).hex, None, None, 500, True)]
 
 
-def test_no_room_keeps_nothing_and_still_counts() -> None:
+def test_a_ring_of_size_0_records_nothing_but_counts_classes() -> None:
     kept = ring(0)
     keep(kept, 1)
     page = begun(kept)
     assert (page.next, page.classes) == (0, {"a": 1})
 
 
-def test_both_ways_of_answering_feed_the_same_ring() -> None:
+def test_the_fast_path_and_the_asgi_path_write_to_the_same_ring() -> None:
     body, bad = b'{"x": 1.0, "kind": "b"}', b'{"x": 13.0}'
 
     async def check(app: App) -> None:
@@ -181,7 +183,7 @@ def test_both_ways_of_answering_feed_the_same_ring() -> None:
     asyncio.run(inside())
 
 
-def test_what_the_gateway_did_not_ask_for_is_not_kept_and_a_copy_is_known_as_one() -> None:
+def test_only_requests_with_the_keep_header_are_recorded_and_mirrored_ones_are_marked() -> None:
     async def inside() -> None:
         async with running() as app:
             await ask_shortly(app, "/predict", b'{"x": 1.0}', {"x-request-id": name(1).decode()})

@@ -1,4 +1,4 @@
-"""What is read from an answer: a class, a score, and the fields there are."""
+"""The class and the score that are read from an answer, and the description of its fields."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Parts(BaseModel):
 
 
 def read(kind: Any, value: Any, **more: Any) -> LabelAndScore:
-    """An answer with a field `label` of this type, and others."""
+    """Read an answer with a field `label` of this type, and further fields."""
     fields: dict[str, Any] = {"label": (kind, ...), **{name: (type_, ...) for name, (type_, _) in more.items()}}
     answer = create_model("Answer", **fields)
     values = {name: value for name, (_, value) in more.items()}
@@ -40,7 +40,7 @@ def read(kind: Any, value: Any, **more: Any) -> LabelAndScore:
         (Literal["a"] | None, None, None),
     ],
 )
-def test_the_class_is_what_a_field_of_few_values_says(kind: Any, value: Any, label: str | None) -> None:
+def test_the_class_is_the_value_of_a_field_with_fixed_values(kind: Any, value: Any, label: str | None) -> None:
     assert read(kind, value) == LabelAndScore(label, None)
 
 
@@ -58,16 +58,16 @@ def test_the_class_is_what_a_field_of_few_values_says(kind: Any, value: Any, lab
         (str, "text", None),
     ],
 )
-def test_the_score_is_the_first_number_beside_it(kind: Any, value: Any, score: float | None) -> None:
+def test_the_score_is_the_first_other_field_with_a_number(kind: Any, value: Any, score: float | None) -> None:
     assert read(Literal["a"], "a", other=(kind, value)).score == score
 
 
-def test_text_is_a_class_only_in_a_field_that_is_called_so() -> None:
+def test_text_is_a_class_only_in_a_field_with_a_known_name() -> None:
     translated = create_model("Translated", text=(str, ...))
     assert Reader(translated).read(translated(text="hallo")) == LabelAndScore(None, None)
 
 
-def test_a_long_label_and_one_that_is_no_text_are_made_fit_to_send() -> None:
+def test_a_long_label_is_shortened_and_invalid_unicode_is_replaced() -> None:
     assert len(read(str, "x" * 1000).label or "") == MAX_LABEL_CHARS
     answer = create_model("Answer", label=(str, ...))
     assert Reader(answer).read(answer.model_construct(label="\ud800")).label == "?"

@@ -45,13 +45,13 @@ def test_every_family_of_the_declaration_is_in_its_list() -> None:
     assert all(metric.name.endswith("_total") == (metric.kind == "counter") for metric in telemetry.MODEL_SERVICE)
 
 
-def test_one_phase_is_one_and_the_others_are_zero() -> None:
+def test_the_current_phase_is_1_and_the_others_are_0() -> None:
     text = used().text().decode()
     values = {phase: f'phase="{phase}",version="1"}} {float(phase == "ready")}' for phase in PHASES}
     assert all(line in text for line in values.values())
 
 
-def test_two_services_of_one_process_share_nothing() -> None:
+def test_two_services_in_one_process_have_separate_metrics() -> None:
     first, second = used(), Metrics("other", "2")
     assert b'model="m"' not in second.text()
     assert b'model="other"' not in first.text()
@@ -62,7 +62,7 @@ def samples(histogram: prometheus_client.Histogram) -> dict[tuple[str, str], flo
 
 
 @given(st.lists(st.floats(0, 20) | st.sampled_from(telemetry.SECONDS), max_size=50))
-def test_many_values_at_once_are_the_values_one_by_one(values: list[float]) -> None:
+def test_observe_many_equals_observing_each_value(values: list[float]) -> None:
     together = Histogram("a", "", registry=None, buckets=telemetry.SECONDS)
     apart = prometheus_client.Histogram("a", "", registry=None, buckets=telemetry.SECONDS)
     together.observe_many(values)
