@@ -1,4 +1,4 @@
-"""Everything wrong that a client may send to a service of iris, as bytes, with the answer it must get."""
+"""Bad requests to a service of iris, as bytes, each with the error response that it must get."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from support.service import request
 
 LIMIT = 4 * 1024 * 1024
-"""Bytes a body may have, by default."""
+"""The default maximum size of a body, in bytes."""
 ROW = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
 FIELD = "sepal_length"
 PREDICT, V1, V2 = "/predict", "/v1/models/iris:predict", "/v2/models/iris/infer"
@@ -21,7 +21,7 @@ HUGE = b"1" + b"0" * 5000
 
 @dataclass(frozen=True, slots=True)
 class Bad:
-    """One bad input. `loc` is where the answer must say the fault is; None where no field is at fault."""
+    """One bad input. `loc` is the location that the response must name; None if no field is wrong."""
 
     name: str
     data: bytes
@@ -31,7 +31,7 @@ class Bad:
 
 
 def everything() -> list[Bad]:
-    """All of them."""
+    """All bad inputs."""
     return [
         *wrong_rows(),
         *wrong_bodies(),
@@ -49,7 +49,7 @@ def post(path: str, document: Any, headers: Mapping[str, str] | None = None) -> 
 
 
 def wrong_rows() -> Iterator[Bad]:
-    """A row whose one field is wrong, alone, in a list, as an instance, with the path to that field each time."""
+    """A row with one wrong field: alone, in a list, and as an instance. `loc` is the path to that field."""
     values: dict[str, bytes] = {
         "text": b'"5.1"',
         "null": b"null",
@@ -90,7 +90,7 @@ def wrong_rows() -> Iterator[Bad]:
 
 
 def wrong_bodies() -> Iterator[Bad]:
-    """Bodies that are no row and no list of rows."""
+    """Bodies that are neither a row nor a list of rows."""
     for name, document in {"null": [None], "a number": [5.1], "text": ["flower"], "a list": [[ROW]]}.items():
         yield Bad(f"the row of a list is {name}", post(PREDICT, document), 422, ("body", 0))
     bodies: dict[str, bytes] = {
@@ -123,7 +123,7 @@ def wrong_bodies() -> Iterator[Bad]:
 
 
 def wrong_instances() -> Iterator[Bad]:
-    """KServe V1 documents that are none."""
+    """Invalid KServe V1 documents."""
     yield Bad("V1: a bare row", post(V1, ROW), 422, ("body", "instances"))
     yield Bad("V1: a list", post(V1, [ROW]), 422, ("body",))
     yield Bad("V1: null", post(V1, None), 422, ("body",))
@@ -136,14 +136,14 @@ def wrong_instances() -> Iterator[Bad]:
 
 
 def tensors(**changes: Any) -> list[dict[str, Any]]:
-    """One row as tensors; `changes` go into the first."""
+    """One row as tensors; `changes` are applied to the first one."""
     made = [{"name": name, "shape": [1], "datatype": "FP64", "data": [value]} for name, value in ROW.items()]
     made[0] |= changes
     return made
 
 
 def wrong_tensors() -> Iterator[Bad]:
-    """Open Inference Protocol documents whose first tensor, or whole, is wrong."""
+    """Open Inference Protocol documents that are wrong in the first tensor or as a whole."""
     first: Loc = ("body", "inputs", 0)
     one: dict[str, tuple[dict[str, Any], Loc]] = {
         "no such input": ({"name": "colour"}, (*first, "name")),
@@ -252,7 +252,7 @@ def wrong_heads() -> Iterator[Bad]:
 
 
 def wrong_framing() -> Iterator[Bad]:
-    """Bodies too large, too short, or not framed as HTTP says."""
+    """Bodies that are too large, too short, or not framed as HTTP requires."""
     body = json.dumps(ROW).encode()
     chunked = {"content-length": "", "transfer-encoding": "chunked"}
 
@@ -280,7 +280,7 @@ def wrong_framing() -> Iterator[Bad]:
 
 
 def not_http() -> Iterator[Bad]:
-    """Bytes on the socket that no HTTP/1.1 server can make sense of."""
+    """Bytes that are not valid HTTP/1.1."""
     raw = {
         "a greeting of TLS": bytes.fromhex("16030100c8010000c40303") + bytes(64),
         "HTTP/2's preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",

@@ -1,4 +1,4 @@
-"""A real model folder whose predictions take as long as their rows say, with a trace of what the model was asked."""
+"""A model folder whose predictions take as many seconds as their rows say, and that logs the rows that it gets."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Sleeper(fairlead.Model[Nap, Rest]):
 
 
 class Sleeper:
-    """The folder, and which rows its model has begun with so far."""
+    """The model folder, and the rows that its model has started so far."""
 
     def __init__(self, folder: Path) -> None:
         self._asked = folder / "asked"

@@ -1,4 +1,4 @@
-"""No input makes the real service of iris fail: each is refused with a reason, and the next prediction is right."""
+"""No input makes a real service of iris fail: each gets an error with a reason, and the next prediction is right."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def golden() -> tuple[object, object]:
 
 
 @pytest.mark.parametrize("bad", EVERYTHING, ids=lambda bad: bad.name)
-def test_a_bad_input_is_refused_with_a_reason_and_harms_nobody(iris: Service, bad: Bad) -> None:
+def test_a_bad_input_gets_an_error_with_a_reason_and_the_next_prediction_is_right(iris: Service, bad: Bad) -> None:
     logged = iris.process.log.stat().st_size
     check_refusal(iris.send(bad.data, then_end=bad.then_end), bad)
     given, expected = golden()
@@ -37,14 +37,14 @@ def test_a_bad_input_is_refused_with_a_reason_and_harms_nobody(iris: Service, ba
 
 
 @pytest.mark.parametrize("bad", EVERYTHING, ids=lambda bad: bad.name)
-def test_the_short_way_and_the_long_way_refuse_with_the_same_bytes(iris: Service, bad: Bad) -> None:
-    """A deadline keeps a request from the short way (a second one, or in what is no HTTP, changes nothing)."""
+def test_the_fast_path_and_the_asgi_path_send_the_same_error_bytes(iris: Service, bad: Bad) -> None:
+    """A request with a deadline takes the ASGI path. (A second deadline, or one in invalid HTTP, has no effect.)"""
     with_deadline = bad.data.replace(b"\r\n", b"\r\nx-deadline-ms: 60000\r\n", 1)
     short, long = (iris.send(data, then_end=bad.then_end) for data in (bad.data, with_deadline))
     assert anonymous(short) == anonymous(long)
 
 
-def test_the_short_way_and_the_long_way_answer_with_the_same_bytes(iris: Service) -> None:
+def test_the_fast_path_and_the_asgi_path_send_the_same_answer_bytes(iris: Service) -> None:
     given, expected = golden()
     short = iris.send(post(PREDICT, given))
     long = iris.send(post(PREDICT, given, {"x-deadline-ms": "60000"}))
@@ -53,7 +53,7 @@ def test_the_short_way_and_the_long_way_answer_with_the_same_bytes(iris: Service
 
 
 def anonymous(reply: Reply) -> tuple[int, list[tuple[str, str]], bytes]:
-    """An answer without what differs between two of the same: its request id, and the time."""
+    """A response without its request id and date, which differ between two equal responses."""
     request_id = reply.headers["x-request-id"]
     kept = [(name, value) for name, value in reply.headers.items() if name not in ("date", "x-request-id")]
     return reply.status, kept, reply.body.replace(request_id.encode(), b"")
@@ -72,10 +72,10 @@ def check_refusal(reply: Reply, bad: Bad) -> None:
         assert list(bad.loc) in [error["loc"] for error in problem["errors"]], problem["errors"]
 
 
-def test_the_bad_inputs_are_many_and_different() -> None:
+def test_there_are_at_least_60_different_bad_inputs() -> None:
     assert len({bad.data for bad in EVERYTHING}) == len(EVERYTHING) >= 60
     assert len({bad.name for bad in EVERYTHING}) == len(EVERYTHING)
 
 
-def test_the_service_has_logged_no_error(iris: Service) -> None:
+def test_the_service_logged_no_error(iris: Service) -> None:
     assert [line for line in iris.log_lines() if line["level"] == "error"] == []

@@ -1,4 +1,4 @@
-"""The process around the model: where it listens, what it refuses to load, and how it ends."""
+"""The service process: its port, artifacts that it must not load, its drain, and idle connections."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def doubler(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Marker:
-    """Writes a file the moment it is unpickled."""
+    """Creates a file when it is unpickled."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -60,7 +60,7 @@ class Unpickler(fairlead.Model[Row, Row]):
 
 
 @pytest.mark.parametrize("is_tampered", [True, False], ids=["tampered", "as the manifest says"])
-def test_an_artifact_with_another_digest_is_refused_before_a_byte_of_it_is_unpickled(
+def test_an_artifact_with_another_digest_is_rejected_before_any_byte_of_it_is_unpickled(
     tmp_path: Path, is_tampered: bool
 ) -> None:
     mark = tmp_path / "unpickled"
@@ -68,7 +68,7 @@ def test_an_artifact_with_another_digest_is_refused_before_a_byte_of_it_is_unpic
     folder = folders.make(
         tmp_path / "model", code=UNPICKLES, artifact=evil, golden=[], name="unpickler", entry="model:Unpickler"
     )
-    if not is_tampered:  # the counter-check: the same bytes do write the file where the manifest vouches for them
+    if not is_tampered:  # the control: with the right digest in the manifest, the same bytes do create the file
         with Service(folder, log=tmp_path / "log", flags=["--drain-s", "0"]):
             assert mark.exists()
         return
@@ -88,7 +88,7 @@ def test_an_artifact_with_another_digest_is_refused_before_a_byte_of_it_is_unpic
     assert not mark.exists()
 
 
-def test_sigterm_lets_requests_in_flight_finish_and_says_not_ready_first(tmp_path: Path) -> None:
+def test_on_sigterm_the_service_becomes_not_ready_and_finishes_the_requests_in_flight(tmp_path: Path) -> None:
     sleeper = Sleeper(tmp_path)
     with (
         Service(sleeper.folder, log=tmp_path / "log", flags=["--drain-s", "0.7"]) as service,
@@ -122,7 +122,7 @@ def test_a_second_signal_ends_the_drain_at_once(tmp_path: Path, doubler: Path) -
 
 
 def listening_at(log: Path) -> str:
-    """The URL that the service said it listens at."""
+    """The URL in the service's `listening` log line; empty if there is none yet."""
     lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     return next((line["url"] for line in lines if line["message"] == "listening"), "")
 
@@ -134,7 +134,7 @@ def listening_at(log: Path) -> str:
         (("PORT",), (), "PORT"),
     ],
 )
-def test_the_port_is_the_flag_s_then_the_variable_s(
+def test_the_port_flag_takes_precedence_over_the_variables(
     doubler: Path, tmp_path: Path, variables: tuple[str, ...], flags: tuple[str, ...], wins: str
 ) -> None:
     ports = {name: str(port) for name, port in zip((*variables, *flags), free_ports(3), strict=False)}
@@ -155,7 +155,7 @@ def test_the_port_is_the_flag_s_then_the_variable_s(
 @pytest.mark.skipif(sys.platform != "linux", reason="other loopback addresses need no setting up on Linux alone")
 def test_without_a_flag_or_a_variable_the_port_is_8080(doubler: Path, tmp_path: Path) -> None:
     env = {"PORT": "", "FAIRLEAD_SERVING_PORT": ""}
-    own = "127.83.17.5"  # an address of our own, so that it does not matter who listens on 127.0.0.1
+    own = "127.83.17.5"  # a separate address, so that other listeners on 127.0.0.1 do not matter
     command = [str(FAIRLEAD), "serve", str(doubler), "--host", own, "--drain-s", "0"]
     with Child("serve", command, log=tmp_path / "log", env=env) as process:
         process.wait_until(lambda: listening_at(tmp_path / "log") != "", "it says where it listens")
@@ -170,7 +170,7 @@ def busy_port() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("by", ["--port", "PORT"])
-def test_a_busy_port_is_one_clear_sentence_and_the_documented_exit_code(doubler: Path, busy_port: int, by: str) -> None:
+def test_a_busy_port_is_one_error_line_and_the_documented_exit_code(doubler: Path, busy_port: int, by: str) -> None:
     flags, env = (["--port", str(busy_port)], None) if by == "--port" else ([], {"PORT": str(busy_port)})
     done = run("serve", str(doubler), *flags, env=env)
     assert done.returncode == exit_codes.CONFLICT
@@ -180,7 +180,7 @@ def test_a_busy_port_is_one_clear_sentence_and_the_documented_exit_code(doubler:
 
 
 def run(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """`fairlead` with these arguments, to its end."""
+    """Run `fairlead` with these arguments until it exits."""
     clean = {"PORT": "", "FAIRLEAD_SERVING_PORT": ""} | (env or {})
     try:
         return subprocess.run(
@@ -195,13 +195,13 @@ def run(*arguments: str, env: dict[str, str] | None = None) -> subprocess.Comple
         raise ProcessFailed(f"it did not end: {late}") from None
 
 
-def test_an_idle_connection_is_closed_after_its_time_and_not_before(tmp_path: Path, doubler: Path) -> None:
+def test_an_idle_connection_is_closed_after_keep_alive_s_and_not_before(tmp_path: Path, doubler: Path) -> None:
     request = b"GET /livez HTTP/1.1\r\nhost: test\r\n\r\n"
     with (
         Service(doubler, log=tmp_path / "log", env={"FAIRLEAD_SERVING_KEEP_ALIVE_S": "1"}) as service,
         service.connect() as connection,
     ):
-        for _ in range(3):  # a timer from the first answer would end the connection before the last
+        for _ in range(3):  # a timer that started at the first response would close the connection before the last one
             connection.sendall(request)
             assert connection.recv(4096).startswith(b"HTTP/1.1 200")
             time.sleep(0.4)

@@ -1,4 +1,4 @@
-"""A service whose model takes a second: health stays quick, the queue has an end, and nobody's work is not begun."""
+"""A service whose model takes a second: health is fast, the queue is bounded, cancelled requests are not computed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ QUEUE_ROWS = 64
 ROUNDS = 20
 REJECTED = "fairlead_model_rejected_total"
 WATCHED_AFTER_S = 0.2
-"""A client is watched once it has waited for a moment (`http.disconnects`); with room for a busy machine."""
+"""A request is watched for a disconnect after it has waited up to 50 ms (`http.disconnects`); longer here, for a busy
+machine."""
 _names = (f"row-{number}" for number in itertools.count())
 
 
@@ -47,7 +48,7 @@ def clients() -> Iterator[ThreadPoolExecutor]:
 
 @contextlib.contextmanager
 def busy(service: Service, sleeper: Sleeper, clients: ThreadPoolExecutor, seconds: float) -> Iterator[Future[Reply]]:
-    """The model has just begun with a row that takes so long; it has ended when the block has."""
+    """The model is busy with one row for `seconds`. The block ends when the row is answered."""
     name = next(_names)
     future = clients.submit(service.predict, {"seconds": seconds, "name": name})
     wait_until(lambda: name in sleeper.asked(), "the model has begun")
@@ -55,7 +56,7 @@ def busy(service: Service, sleeper: Sleeper, clients: ThreadPoolExecutor, second
     assert future.result().status == 200
 
 
-def test_health_and_metrics_are_quick_while_32_clients_wait_for_the_model(
+def test_health_and_metrics_are_fast_while_32_clients_wait_for_the_model(
     service: Service, clients: ThreadPoolExecutor
 ) -> None:
     end = time.monotonic() + 3
@@ -82,11 +83,11 @@ def test_health_and_metrics_are_quick_while_32_clients_wait_for_the_model(
     assert len(statuses) >= 2 * CLIENTS
     assert set(statuses) == {200}
     assert {path for path, times in took.items() if statistics.median(times) > 0.05} == set(), took
-    # One answer may meet whatever else the machine does; behind the model all of them would take up to a second.
+    # Other load on the machine may delay one answer; if they waited for the model, all would take up to a second.
     assert {path for path, times in took.items() if max(times) > 0.5} == set(), took
 
 
-def test_a_full_queue_is_a_429_that_says_when_to_come_back(
+def test_a_full_queue_is_a_429_with_retry_after(
     service: Service, sleeper: Sleeper, clients: ThreadPoolExecutor
 ) -> None:
     before = service.metric(REJECTED, reason="queue_full")
@@ -121,7 +122,7 @@ def test_a_deadline_that_passes_in_the_queue_is_a_504_in_time_and_the_model_neve
     assert not {"late", "spent"} & set(asked)
 
 
-def test_work_whose_client_has_left_is_dropped_and_counted(
+def test_a_request_whose_client_has_disconnected_is_dropped_and_counted(
     service: Service, sleeper: Sleeper, clients: ThreadPoolExecutor
 ) -> None:
     rejected = service.metric(REJECTED, reason="disconnected")
@@ -140,7 +141,9 @@ def test_work_whose_client_has_left_is_dropped_and_counted(
     assert "left" not in sleeper.asked()
 
 
-def test_a_client_that_leaves_in_the_middle_of_its_body_harms_nobody(service: Service, sleeper: Sleeper) -> None:
+def test_a_client_that_disconnects_in_the_middle_of_its_body_does_not_affect_others(
+    service: Service, sleeper: Sleeper
+) -> None:
     for _ in range(20):
         with service.connect() as connection:
             connection.sendall(request("POST", "/predict", b'{"seconds": 0, "name": "half', {"content-length": "100"}))

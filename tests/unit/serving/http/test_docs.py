@@ -14,7 +14,7 @@ from fairlead.serving.inference import contract, tensors
 from support.small_models import Adder, Point, Reply, Served, ask, manifest, running
 
 
-def asked(path: str, headers: dict[str, str] | None = None) -> Reply:
+def fetch(path: str, headers: dict[str, str] | None = None) -> Reply:
     async def once() -> Reply:
         described = manifest(
             description="Adds.",
@@ -29,7 +29,7 @@ def asked(path: str, headers: dict[str, str] | None = None) -> Reply:
 
 
 def test_the_document_has_the_texts_of_the_manifest() -> None:
-    info = json.loads(asked("/openapi.json").body)["info"]
+    info = json.loads(fetch("/openapi.json").body)["info"]
     assert info == {
         "title": "Adder",
         "version": "1.2.0",
@@ -41,7 +41,7 @@ def test_the_document_has_the_texts_of_the_manifest() -> None:
 
 
 def test_every_reference_of_the_document_resolves() -> None:
-    text = asked("/openapi.json").body.decode()
+    text = fetch("/openapi.json").body.decode()
     document = json.loads(text)
     for name in set(re.findall(r'"#/components/schemas/([^"]+)"', text)):
         assert name in document["components"]["schemas"]
@@ -50,30 +50,30 @@ def test_every_reference_of_the_document_resolves() -> None:
 
 
 def test_every_url_of_the_page_is_relative_and_served() -> None:
-    page = asked("/docs").body.decode()
+    page = fetch("/docs").body.decode()
     links = re.findall(r'(?:src|href)="([^"]+)"', page)
     assert len(links) == 4
     for link in (*links, "docs/openapi.json"):
         assert not link.startswith(("/", "http"))
-        assert asked(f"/{link}").status == 200
-    assert 'url: "docs/openapi.json"' in asked("/docs/start.js").body.decode()
-    assert asked("/docs/").headers["location"] == "../docs"
+        assert fetch(f"/{link}").status == 200
+    assert 'url: "docs/openapi.json"' in fetch("/docs/start.js").body.decode()
+    assert fetch("/docs/").headers["location"] == "../docs"
 
 
 @pytest.mark.parametrize("asset", ["swagger-ui.js.map", "..%2f..%2fetc", "index.html"])
 def test_no_other_asset_is_served(asset: str) -> None:
-    assert asked(f"/docs/{asset}").status == 404
+    assert fetch(f"/docs/{asset}").status == 404
 
 
 def test_behind_the_gateway_the_document_uses_the_model_s_path() -> None:
     for path in ("/openapi.json", "/docs/openapi.json"):
-        document = json.loads(asked(path, {"x-forwarded-prefix": "/models/adder"}).body)
+        document = json.loads(fetch(path, {"x-forwarded-prefix": "/models/adder"}).body)
         assert document["servers"] == [{"url": "/models/adder"}]
         assert "servers" not in document["paths"]["/predict"]
         assert document["paths"]["/v1/models/adder:predict"]["servers"] == [{"url": "/"}]
         assert document["paths"]["/v2/models/adder/infer"]["servers"] == [{"url": "/"}]
         assert "/metrics" not in document["paths"]
-    assert "servers" not in json.loads(asked("/openapi.json").body)
+    assert "servers" not in json.loads(fetch("/openapi.json").body)
 
 
 @pytest.mark.parametrize(
@@ -114,9 +114,9 @@ class Everything(BaseModel):
 def test_validation_openapi_and_tensors_agree_about_every_field() -> None:
     """The schema is defined once: validation, the OpenAPI document and the V2 metadata have the same fields."""
     terms = contract.Contract(Served(row=Point).row_type, Adder.answer_type, 10)
-    document = json.loads(asked("/openapi.json").body)
+    document = json.loads(fetch("/openapi.json").body)
     stated = document["components"]["schemas"]["Point"]
-    metadata = json.loads(asked("/v2/models/adder").body)["inputs"]
+    metadata = json.loads(fetch("/v2/models/adder").body)["inputs"]
     assert stated == terms.row_type.model_json_schema()
     assert stated["additionalProperties"] is False
     assert [tensor["name"] for tensor in metadata] == list(stated["properties"]) == list(Point.model_fields)

@@ -26,7 +26,7 @@ TENSORS = [
 ]
 
 
-def asked(method: str, path: str, document: Any = None, headers: dict[str, str] | None = None) -> Reply:
+def fetch(method: str, path: str, document: Any = None, headers: dict[str, str] | None = None) -> Reply:
     async def once() -> Reply:
         async with running() as app:
             body = b"" if document is None else json.dumps(document).encode()
@@ -41,22 +41,22 @@ def run(coroutine: Coroutine[Any, Any, None]) -> None:
 
 @pytest.mark.parametrize("path", ["/predict", "/predict/"])
 def test_one_object_gets_one_answer_and_a_list_gets_a_list(path: str) -> None:
-    assert json.loads(asked("POST", path, ROW).body) == {"total": 6.0, "kind": "b"}
-    assert json.loads(asked("POST", path, [ROW, {"x": 0}]).body) == [
+    assert json.loads(fetch("POST", path, ROW).body) == {"total": 6.0, "kind": "b"}
+    assert json.loads(fetch("POST", path, [ROW, {"x": 0}]).body) == [
         {"total": 6.0, "kind": "b"},
         {"total": 1.0, "kind": "a"},
     ]
 
 
 def test_kserve_v1_takes_instances_and_returns_predictions() -> None:
-    reply = asked("POST", "/v1/models/adder:predict", {"instances": [ROW]})
+    reply = fetch("POST", "/v1/models/adder:predict", {"instances": [ROW]})
     assert json.loads(reply.body) == {"predictions": [{"total": 6.0, "kind": "b"}]}
-    assert json.loads(asked("GET", "/v1/models/adder").body) == {"name": "adder", "ready": True}
+    assert json.loads(fetch("GET", "/v1/models/adder").body) == {"name": "adder", "ready": True}
 
 
 @pytest.mark.parametrize("version", ["", "/versions/1.2.0"])
 def test_open_inference_takes_and_returns_one_tensor_per_field(version: str) -> None:
-    reply = asked("POST", f"/v2/models/adder{version}/infer", {"id": "q", "inputs": TENSORS})
+    reply = fetch("POST", f"/v2/models/adder{version}/infer", {"id": "q", "inputs": TENSORS})
     assert json.loads(reply.body) == {
         "model_name": "adder",
         "model_version": "1.2.0",
@@ -69,14 +69,14 @@ def test_open_inference_takes_and_returns_one_tensor_per_field(version: str) -> 
 
 
 def test_open_inference_returns_only_the_requested_outputs() -> None:
-    reply = asked("POST", "/v2/models/adder/infer", {"inputs": TENSORS, "outputs": [{"name": "kind"}]})
+    reply = fetch("POST", "/v2/models/adder/infer", {"inputs": TENSORS, "outputs": [{"name": "kind"}]})
     assert [output["name"] for output in json.loads(reply.body)["outputs"]] == ["kind"]
 
 
 def test_open_inference_describes_server_and_model() -> None:
-    assert json.loads(asked("GET", "/v2").body)["name"] == "fairlead"
-    metadata = json.loads(asked("GET", "/v2/models/adder/versions/1.2.0").body)
-    assert metadata == json.loads(asked("GET", "/v2/models/adder").body)
+    assert json.loads(fetch("GET", "/v2").body)["name"] == "fairlead"
+    metadata = json.loads(fetch("GET", "/v2/models/adder/versions/1.2.0").body)
+    assert metadata == json.loads(fetch("GET", "/v2/models/adder").body)
     assert metadata["versions"] == ["1.2.0"]
     assert [(i["name"], i["datatype"], i["shape"]) for i in metadata["inputs"]] == [
         ("x", "FP64", [-1]),
@@ -90,7 +90,7 @@ def test_open_inference_describes_server_and_model() -> None:
     "path", ["/livez", "/startupz", "/readyz", "/v2/health/live", "/v2/health/ready", "/v2/models/adder/ready"]
 )
 def test_a_loaded_service_is_healthy_at_every_health_path(path: str) -> None:
-    assert asked("GET", path).status == 200
+    assert fetch("GET", path).status == 200
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_readyz_returns_421_for_the_name_of_another_service(service: str | None,
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_another_version_is_not_found(method: str) -> None:
-    reply = asked(method, "/v2/models/adder/versions/9.9.9/infer", {})
+    reply = fetch(method, "/v2/models/adder/versions/9.9.9/infer", {})
     assert reply.status == 404
     assert "9.9.9" in json.loads(reply.body)["detail"]
 
@@ -148,13 +148,13 @@ def test_another_version_is_not_found(method: str) -> None:
 def test_open_inference_reports_a_wrong_tensor_with_its_location(
     change: dict[str, Any], place: list[str | int], kind: str
 ) -> None:
-    reply = asked("POST", "/v2/models/adder/infer", {"inputs": [TENSORS[0] | change, *TENSORS[1:]]})
+    reply = fetch("POST", "/v2/models/adder/infer", {"inputs": [TENSORS[0] | change, *TENSORS[1:]]})
     assert reply.status == 422
     assert (place, kind) in [(error["loc"], error["type"]) for error in json.loads(reply.body)["errors"]]
 
 
 def test_an_invalid_row_of_a_list_is_reported_with_its_index() -> None:
-    problem = json.loads(asked("POST", "/predict", [ROW, ROW | {"x": "1.0"}]).body)
+    problem = json.loads(fetch("POST", "/predict", [ROW, ROW | {"x": "1.0"}]).body)
     assert problem["errors"] == [
         {"loc": ["body", 1, "x"], "msg": "Input should be a valid number", "type": "float_type"}
     ]
@@ -163,7 +163,7 @@ def test_an_invalid_row_of_a_list_is_reported_with_its_index() -> None:
 
 def test_every_answer_names_model_version_and_request() -> None:
     for method, path in (("POST", "/predict"), ("GET", "/livez"), ("GET", "/nowhere"), ("PUT", "/predict")):
-        reply = asked(method, path, ROW)
+        reply = fetch(method, path, ROW)
         assert (reply.headers["x-model-name"], reply.headers["x-model-version"]) == ("adder", "1.2.0")
         assert len(reply.headers["x-request-id"]) == 32
 
@@ -172,13 +172,13 @@ def test_every_answer_names_model_version_and_request() -> None:
     ("given_id", "kept"), [("abc-1", True), ("x" * 128, True), ("x" * 129, False), ("a b", False), ("é", False)]
 )
 def test_a_valid_request_id_is_kept_and_any_other_is_replaced(given_id: str, kept: bool) -> None:
-    reply = asked("GET", "/nowhere", headers={"x-request-id": given_id})
+    reply = fetch("GET", "/nowhere", headers={"x-request-id": given_id})
     assert (reply.headers["x-request-id"] == given_id) is kept
     assert json.loads(reply.body)["request_id"] == reply.headers["x-request-id"]
 
 
 def test_a_failing_model_is_a_500_that_does_not_reveal_internals() -> None:
-    reply = asked("POST", "/predict", {"x": 13})
+    reply = fetch("POST", "/predict", {"x": 13})
     assert reply.status == 500
     assert b"secret" not in reply.body
     assert b"ValueError" not in reply.body
@@ -194,7 +194,7 @@ def test_a_number_that_json_cannot_represent_is_a_500() -> None:
             {"inputs": [{"name": "x", "shape": [1], "datatype": "FP64", "data": [14]}]},
         ),
     ):
-        assert asked("POST", path, document).status == 500
+        assert fetch("POST", path, document).status == 500
 
 
 def test_a_model_that_returns_too_few_answers_is_a_500() -> None:
@@ -211,11 +211,11 @@ def test_a_model_that_returns_too_few_answers_is_a_500() -> None:
 
 
 def test_an_expired_deadline_is_a_504_and_the_model_is_not_called() -> None:
-    reply = asked("POST", "/predict", ROW, {"x-deadline-ms": "0"})
+    reply = fetch("POST", "/predict", ROW, {"x-deadline-ms": "0"})
     assert reply.status == 504
-    assert asked("POST", "/predict", ROW, {"x-deadline-ms": "5000"}).status == 200
-    assert asked("POST", "/predict", ROW, {"x-deadline-ms": "soon"}).status == 422
-    assert asked("POST", "/predict", ROW, {"x-deadline-ms": "-1"}).status == 422
+    assert fetch("POST", "/predict", ROW, {"x-deadline-ms": "5000"}).status == 200
+    assert fetch("POST", "/predict", ROW, {"x-deadline-ms": "soon"}).status == 422
+    assert fetch("POST", "/predict", ROW, {"x-deadline-ms": "-1"}).status == 422
 
 
 def test_a_full_queue_is_a_429_with_retry_after() -> None:
@@ -388,10 +388,10 @@ def test_fast_path_dispatcher_and_fastapi_give_the_same_bytes() -> None:
 
 
 def test_golden_rows_are_the_examples_of_the_docs_and_are_valid() -> None:
-    document = json.loads(asked("GET", "/openapi.json").body)
+    document = json.loads(fetch("GET", "/openapi.json").body)
     for path in ("/predict", "/v1/models/adder:predict", "/v2/models/adder/infer"):
         content = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
         for example in content["examples"].values():
-            assert asked("POST", path, example["value"]).status == 200
+            assert fetch("POST", path, example["value"]).status == 200
     assert len(GOLDEN) == 2
     assert manifest().title == document["info"]["title"]
