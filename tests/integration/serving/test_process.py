@@ -78,13 +78,13 @@ def test_an_artifact_with_another_digest_is_rejected_before_any_byte_of_it_is_un
     service = Service(folder, log=tmp_path / "log", flags=["--drain-s", "0"])
     with service.start("/readyz", 503).process:
         wait_until(lambda: "sha256" in service.ask("GET", "/readyz").body.decode(), "it says why")
-        refused = service.ask("GET", "/readyz")
-        assert all(digest in refused.json()["detail"] for digest in digests)
+        reply = service.ask("GET", "/readyz")
+        assert all(digest in reply.json()["detail"] for digest in digests)
         assert service.ask("GET", "/livez").status == 200
         assert service.predict({"x": 1.0}).status == 503
-        (told,) = [line for line in service.log_lines() if line["level"] == "error"]
-        assert all(digest in json.dumps(told) for digest in digests)
-        assert "traceback" not in told, "a refusal is no crash"
+        (logged,) = [line for line in service.log_lines() if line["level"] == "error"]
+        assert all(digest in json.dumps(logged) for digest in digests)
+        assert "traceback" not in logged, "a rejected artifact is logged without a traceback"
     assert not mark.exists()
 
 
@@ -128,14 +128,14 @@ def listening_at(log: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    ("variables", "flags", "wins"),
+    ("variables", "flags", "used"),
     [
         (("PORT", "FAIRLEAD_SERVING_PORT"), ("--port",), "--port"),
         (("PORT",), (), "PORT"),
     ],
 )
 def test_the_port_flag_takes_precedence_over_the_variables(
-    doubler: Path, tmp_path: Path, variables: tuple[str, ...], flags: tuple[str, ...], wins: str
+    doubler: Path, tmp_path: Path, variables: tuple[str, ...], flags: tuple[str, ...], used: str
 ) -> None:
     ports = {name: str(port) for name, port in zip((*variables, *flags), free_ports(3), strict=False)}
     env = {"PORT": "", "FAIRLEAD_SERVING_PORT": ""} | {name: ports[name] for name in variables}
@@ -149,7 +149,7 @@ def test_the_port_flag_takes_precedence_over_the_variables(
     ]
     with Child("serve", command, log=tmp_path / "log", env=env) as process:
         process.wait_until(lambda: listening_at(tmp_path / "log") != "", "it says where it listens")
-        assert listening_at(tmp_path / "log") == f"http://{HOST}:{ports[wins]}"
+        assert listening_at(tmp_path / "log") == f"http://{HOST}:{ports[used]}"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other loopback addresses need no setting up on Linux alone")

@@ -94,12 +94,12 @@ def test_a_full_queue_is_a_429_with_retry_after(
     with busy(service, sleeper, clients, 0.5):
         fills = clients.submit(service.predict, [{"seconds": 0}] * QUEUE_ROWS)
         wait_until(lambda: service.metric("fairlead_model_queue_rows") == QUEUE_ROWS, "the queue is full")
-        refused = service.predict({"seconds": 0})
+        reply = service.predict({"seconds": 0})
         assert service.answers("/readyz", 200)
-    assert refused.status == 429
-    assert refused.headers["content-type"] == "application/problem+json"
-    assert 1 <= int(refused.headers["retry-after"]) <= 60
-    assert refused.json()["request_id"] == refused.headers["x-request-id"]
+    assert reply.status == 429
+    assert reply.headers["content-type"] == "application/problem+json"
+    assert 1 <= int(reply.headers["retry-after"]) <= 60
+    assert reply.json()["request_id"] == reply.headers["x-request-id"]
     assert len(fills.result().json()) == QUEUE_ROWS
     assert service.metric(REJECTED, reason="queue_full") == before + 1
     assert service.predict({"seconds": 0}).status == 200

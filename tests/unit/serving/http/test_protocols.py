@@ -234,10 +234,10 @@ def test_a_full_queue_is_a_429_with_retry_after() -> None:
                 await asyncio.sleep(0.001)
             second = asyncio.create_task(ask(app, "POST", "/predict", b'{"x": 2}'))
             await asyncio.sleep(0)
-            refused = await ask(app, "POST", "/predict", b'{"x": 3}')
+            rejected = await ask(app, "POST", "/predict", b'{"x": 3}')
             release.set()
-            assert refused.status == 429
-            assert int(refused.headers["retry-after"]) >= 1
+            assert rejected.status == 429
+            assert int(rejected.headers["retry-after"]) >= 1
             assert [(await first).status, (await second).status] == [200, 200]
 
     def _started(app: Any) -> bool:

@@ -207,9 +207,9 @@ def test_a_full_queue_raises_overloaded_with_retry_after(limits: dict[str, int])
     harness = Harness(**limits)
     harness.submit(0, size=10)
     harness.submit(1, 2, 3, size=30)
-    with pytest.raises(errors.Overloaded) as refused:
+    with pytest.raises(errors.Overloaded) as caught:
         harness.submit(4, size=10)
-    assert 1 <= refused.value.retry_after_s <= 60
+    assert 1 <= caught.value.retry_after_s <= 60
     assert harness.metric('fairlead_model_rejected_total{model="m",reason="queue_full"') == 1
     harness.work()
     harness.submit(4, size=10)
@@ -241,8 +241,8 @@ def test_a_request_that_started_in_time_is_answered_after_its_deadline(harness: 
 
 def test_a_request_whose_client_has_disconnected_is_dropped_and_counted(harness: Harness) -> None:
     harness.submit(0)
-    gone = harness.submit(1, 2)
-    harness.batcher.give_up(gone, "disconnected")
+    cancelled = harness.submit(1, 2)
+    harness.batcher.give_up(cancelled, "disconnected")
     assert harness.batcher.queued_rows == 0
     harness.work()
     assert harness.calls == [[0]]
