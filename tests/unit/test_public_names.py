@@ -20,7 +20,6 @@ def test_no_other_name_looks_public() -> None:
         "model",
         "contracts",
         "serving",
-        "real",
         "repeat",
         "rehearsal",
         "rollout",
