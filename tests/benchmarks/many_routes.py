@@ -21,8 +21,8 @@ from fairlead.control.endpoints import SERVICE_PORT, ServiceNames
 from fairlead.routing.compile import compile as compile_tables
 from fairlead.routing.envoy.sources import from_control_plane
 from fairlead.routing.publish.admin import AdminClient
-from fairlead.routing.publish.publication import Shown
-from fairlead.routing.publish.resource_sets import Desired, Order, Written, make_version
+from fairlead.routing.publish.publication import EncodedUpdate
+from fairlead.routing.publish.resource_sets import DesiredResources, UpdateOrder, Update, make_version
 from fairlead.routing.snapshot import Routed, Settings
 from integration.routing.backends import running_backends
 from support import proof
@@ -110,7 +110,7 @@ def _pure(plan: Plan, findings: proof.Findings) -> None:
         snapshot = compile_tables(tables, endpoints, settings)
         compiled.append(time.perf_counter() - began)
         began = time.perf_counter()
-        desired = Desired.of(snapshot)
+        desired = DesiredResources.of(snapshot)
         digested.append(time.perf_counter() - began)
     findings.numbers["compile_ms"] = _ms(statistics.median(compiled))
     findings.numbers["digest_ms"] = _ms(statistics.median(digested))
@@ -118,7 +118,7 @@ def _pure(plan: Plan, findings: proof.Findings) -> None:
     findings.told("digest all resources", f"{_ms(statistics.median(digested))} ms")
     for kind, content in desired.kinds.items():
         began = time.perf_counter()
-        shown = Shown.of(Written(make_version(Order(1, "a"), content), content))
+        shown = EncodedUpdate.of(Update(make_version(UpdateOrder(1, "a"), content), content))
         took, raw, packed = time.perf_counter() - began, len(shown.resources), len(shown.packed)
         findings.numbers[kind] = {"resources": len(content.resources), "bytes": raw, "packed": packed}
         findings.told(f"{kind} as sent / as kept", f"{raw >> 10} KiB / {packed >> 10} KiB, encoded in {_ms(took)} ms")

@@ -131,7 +131,7 @@ def test_a_table_that_a_gateway_refuses_is_told_with_its_name_and_reason_and_not
     assert "RE2 program size" in programmed["message"]
     # What serves is what served, once was enough, and nobody is sent on to the next step meanwhile.
     assert refused.versions["rds"] == later.versions["rds"]
-    assert later.refused["rds"] == refused.refused["rds"] == before.refused["rds"] + 1
+    assert later.rejected["rds"] == refused.rejected["rds"] == before.rejected["rds"] + 1
     assert still["seq"] == said["seq"]
     assert [one for one in after["conditions"] if one["type"] == "Programmed"][0]["status"] == "True"
     assert not any(one.get("rejected") for one in after["gateways"])

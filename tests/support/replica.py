@@ -19,7 +19,7 @@ from fairlead.contracts.gateway import GatewaySite
 from fairlead.control.cluster import ControlPlane, serve
 from fairlead.control.endpoints import ReadyInstances
 from fairlead.routing.envoy.sources import from_control_plane
-from fairlead.routing.publish.rejection_log import last_refusal
+from fairlead.routing.publish.rejection_log import last_rejection
 from fairlead.routing.snapshot import Endpoint, Settings
 from fairlead.store.sqlite import SqliteStore
 from support.publications import InFolder
@@ -55,8 +55,8 @@ class ListedGateways:
     def gateways(self) -> Sequence[GatewaySite]:
         return [GatewaySite(**one) for one in json.loads(self.path.read_text())]
 
-    def refusal(self, name: str) -> str | None:
-        return last_refusal(self.logs / name / "envoy.log")
+    def rejection_reason(self, name: str) -> str | None:
+        return last_rejection(self.logs / name / "envoy.log")
 
 
 def build(name: str, folder: Path) -> tuple[ControlPlane, dict[str, Any]]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from fairlead.routing.publish.admin import AdminClient
-from fairlead.routing.publish.resource_sets import KINDS, Kind, Order, order_of
+from fairlead.routing.publish.resource_sets import KINDS, Kind, UpdateOrder, order_of
 from support.repeating import repeating
 
 
@@ -17,7 +17,7 @@ class GatewayWatch:
 
     admin_port: int
     host: str = "127.0.0.1"
-    seen: dict[Kind, list[Order]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
+    seen: dict[Kind, list[UpdateOrder]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
 
     def look(self, admin: AdminClient) -> None:
         """Note what it uses now, if that is not what it used last."""

@@ -1,5 +1,5 @@
-"""The control plane: the one place that wires store, rollout engine and routing together.
+"""The control plane: the one package that connects store, rollout engine and routing.
 
-It runs one loop (observe, decide, publish) and answers the API on loopback. Nothing here decides: what to do is
-`rollout.policy`'s, what a gateway serves is `routing.compile`'s.
+It runs one loop (observe, decide, publish) and serves the API on loopback. Nothing here decides: `rollout.policy`
+decides what to do, `routing.compile` what a gateway serves.
 """

@@ -1,8 +1,8 @@
-"""The door: people's requests to the engine come in over a Unix socket in the state folder, one line of JSON each.
+"""The action socket: receives actions (rollback, pause, ...) on a Unix socket in the state folder, as JSON lines.
 
-A socket and not the HTTP API, for two reasons: only the folder's owner can open it, so a web page cannot roll a model
-back; and the kernel tells who asks. Whoever knocks needs neither our contracts nor the store, so that a rollback's
-start-up is short.
+It is a socket and not part of the HTTP API for two reasons: only its owner can connect, so a web page cannot roll a
+model back; and the kernel identifies the user who connects. A client needs neither the contracts nor the store, so the
+`rollback` command starts quickly.
 """
 
 from __future__ import annotations
@@ -29,17 +29,18 @@ from fairlead.contracts.action import Action, ActionType, Outcome
 from fairlead.contracts.revision import Revision
 from fairlead.contracts.route import Route
 
-ANSWER_WITHIN_S = 5.0
-"""How long a request waits for the engine; it stays stored afterwards, and is carried out within its lifetime."""
+ANSWER_TIMEOUT_S = 5.0
+"""How long a request waits for the engine. After that the action stays stored; the engine may carry it out until it
+expires."""
 LIFETIME = timedelta(minutes=10)
 MAX_BYTES = 64 << 10
-LONGEST_PATH = 100
-"""What a socket's address may measure on every system we run on (104 to 108)."""
-_LOOK_S = 0.005
+MAX_PATH_BYTES = 100
+"""The length of a socket's address that every supported system accepts (their limits are 104 to 108)."""
+_POLL_INTERVAL_S = 0.005
 
 
-class Requests(Protocol):
-    """What the door needs of the store."""
+class ActionStore(Protocol):
+    """The part of the store that the action socket uses."""
 
     def route(self, name: str) -> Route: ...  # noqa: D102
     def head(self, route: str) -> Revision | None: ...  # noqa: D102
@@ -47,20 +48,20 @@ class Requests(Protocol):
     def action(self, name: str) -> Action: ...  # noqa: D102
 
 
-class Door:
-    """Listens from the start until close(); each request is answered on a thread of its own."""
+class ActionSocket:
+    """Listens from construction until close(); each request runs on its own thread."""
 
-    def __init__(self, path: Path, store: Requests, *, answer_within_s: float = ANSWER_WITHIN_S) -> None:
+    def __init__(self, path: Path, store: ActionStore, *, answer_timeout_s: float = ANSWER_TIMEOUT_S) -> None:
         self._store = store
-        self._answer_within_s = answer_within_s
+        self._answer_timeout_s = answer_timeout_s
         self._path = path
-        path.unlink(missing_ok=True)  # left by a killed one; the supervisor runs one control plane per folder
+        path.unlink(missing_ok=True)  # left by a killed process; the supervisor runs one control plane per folder
         self._server = _Server(_address(path), self._answer)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="door")
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="action-socket")
         self._thread.start()
 
     def close(self) -> None:
-        """Take no more requests."""
+        """Accept no more requests."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -75,14 +76,14 @@ class Door:
 
     def _ask(self, asked: Mapping[str, Any], peer: str | None) -> Action:
         action = self._store.create_action(self._as_action(asked, peer))
-        deadline = time.monotonic() + self._answer_within_s
+        deadline = time.monotonic() + self._answer_timeout_s
         while action.outcome is Outcome.PENDING and time.monotonic() < deadline:
-            time.sleep(_LOOK_S)
+            time.sleep(_POLL_INTERVAL_S)
             action = self._store.action(action.name)
         return action
 
     def _as_action(self, asked: Mapping[str, Any], peer: str | None) -> Action:
-        """An approval is for the attempt and the step of now: it never approves the next one."""
+        """Build the action. An approval is bound to the current attempt and step, so it never approves the next one."""
         model, kind = str(asked.get("model")), str(asked.get("type"))
         self._store.route(model)
         head = self._store.head(model) if kind == ActionType.APPROVE else None
@@ -113,22 +114,22 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
     def __init__(self, address: str, answer: Any) -> None:
         self.answer = answer
-        mask = os.umask(0o177)  # nobody else may connect
+        mask = os.umask(0o177)  # only the owner may connect
         try:
-            super().__init__(address, _Visit)
+            super().__init__(address, _Handler)
         finally:
             os.umask(mask)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        logging.getLogger("fairlead.control").warning("a request at the door failed", exc_info=True)
+        logging.getLogger("fairlead.control").warning("a request on the action socket failed", exc_info=True)
 
 
-class _Visit(socketserver.StreamRequestHandler):
+class _Handler(socketserver.StreamRequestHandler):
     timeout = 10.0
     server: _Server
 
     def handle(self) -> None:
-        with contextlib.suppress(TimeoutError, ConnectionError):  # who leaves early gets no answer
+        with contextlib.suppress(TimeoutError, ConnectionError):  # the client disconnected
             line = self.rfile.readline(MAX_BYTES)
             if line:
                 self.wfile.write(json.dumps(self.server.answer(line, _peer(self.request))).encode() + b"\n")
@@ -138,25 +139,25 @@ def _parse(line: bytes) -> Mapping[str, Any]:
     try:
         asked = json.loads(line)
     except (ValueError, RecursionError):
-        raise errors.Invalid("a request is one line of JSON") from None
+        raise errors.Invalid("the request is not valid JSON", hint="send one JSON object on one line") from None
     if not isinstance(asked, dict):
-        raise errors.Invalid("a request is a JSON object")
+        raise errors.Invalid("the request is not a JSON object", hint="send one JSON object on one line")
     return asked
 
 
 def _address(path: Path) -> str:
-    """The shorter of the two ways to say it: an address has room for some hundred bytes."""
+    """The shorter of the absolute and the relative path: an address may have only about a hundred bytes."""
     address = min(str(path.absolute()), os.path.relpath(path), key=len)
-    if len(address.encode()) > LONGEST_PATH:
+    if len(address.encode()) > MAX_PATH_BYTES:
         raise errors.Invalid(
-            f"{path} is too long for a socket's address ({LONGEST_PATH} bytes)",
-            hint="start the platform in the folder that holds its state folder",
+            f"the path {path} is too long for a Unix socket, which allows {MAX_PATH_BYTES} bytes",
+            hint="start the platform in the folder that contains its state folder",
         )
     return address
 
 
 def _peer(connection: socket.socket) -> str | None:
-    """The user at the other end, as the kernel knows them; None on systems that do not tell."""
+    """The user of the connecting process, from the kernel; None on systems without SO_PEERCRED."""
     option = getattr(socket, "SO_PEERCRED", None)
     if option is None:
         return None

@@ -1,8 +1,8 @@
-"""What services keep of their answers, read from each instance's ring every second, on threads of its own.
+"""Reads answer records from the ring buffer of each instance, every second, on separate threads.
 
-An instance is read from where its ring ends when it is first wanted, and from there on by cursor: nothing is told
-twice, and what was overwritten before it was read is counted as lost. An instance that does not answer costs its time
-limit and holds up neither the others nor the loop that rolls back.
+Reading starts at the end of an instance's ring when its answers are first requested, and continues by cursor: no record
+is returned twice, and records that were overwritten before they were read count as lost. An instance that does not
+answer takes until the timeout, but delays neither the other instances nor the loop that rolls back.
 """
 
 from __future__ import annotations
@@ -23,20 +23,21 @@ from fairlead.contracts.answers import PATH, Page, add_classes
 from fairlead.contracts.route import VersionRef
 from fairlead.rollout.ports import Answer, Heard, Site
 
-EVERY_S = 1.0
-SOONEST_S = 0.2
-AT_A_TIME = 100
-"""Answers of one instance that are to come in one turn: where there are many, rings are read more often."""
+READ_INTERVAL_S = 1.0
+MIN_INTERVAL_S = 0.2
+TARGET_ANSWERS = 100
+"""Answers to read from one instance per turn: when there are more, the rings are read more often."""
 TIMEOUT_S = 1.0
-AT_ONCE = 8
-PAGES = 16
-"""Pages of one instance in one turn: some 30,000 answers."""
-MOST_ANSWERS = 50_000
-"""Answers of one route that wait to be heard."""
-MOST_BYTES = 1 << 20
-"""No page is longer."""
-DEAF_AFTER_S = 15.0
-"""Nobody has listened for so long: another replica may decide now, and counts what is told from here on."""
+MAX_CONCURRENT = 8
+MAX_PAGES = 16
+"""Pages of one instance per turn: some 30,000 answers."""
+MAX_ANSWERS = 50_000
+"""Buffered answers of one route."""
+MAX_PAGE_BYTES = 1 << 20
+"""The largest page accepted."""
+LISTEN_TIMEOUT_S = 15.0
+"""Without a call of listen() for this long, reading stops and the buffers are dropped: another replica may lead now,
+and counts the answers from here on."""
 
 
 class _Failed(Exception):
@@ -44,7 +45,7 @@ class _Failed(Exception):
 
 
 class _Ring:
-    """One instance's ring and the cursor in it. One thread at a time."""
+    """One instance's ring buffer and the cursor in it. Not thread-safe."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
@@ -53,54 +54,54 @@ class _Ring:
         self._classes: dict[str, int] = {}
 
     def read(self) -> Heard:
-        """What it kept since the last call. Raises _Failed; the cursor then stays."""
+        """The answers recorded since the last call. Raises _Failed; the cursor then stays."""
         answers: list[Answer] = []
         lost, known = 0, self._classes
         page: Page | None = None
-        for _ in range(PAGES):
+        for _ in range(MAX_PAGES):
             try:
-                page, anew = self._page()
+                page, restarted = self._page()
             except _Failed:
                 if page is None:
                     raise
-                break  # what was read before is read
+                break  # return the pages read so far
             lost += page.lost
             answers += (
                 Answer(name, self.site.ref, shadow, status, label, score, page.fields)
                 for name, label, score, status, shadow in page.answers
             )
-            if anew:
-                known = page.classes  # counted since another beginning: no difference means anything
+            if restarted:
+                known = page.classes  # counted from another start, so differences would be meaningless
             if not page.more:
                 break
         self._classes = dict(page.classes) if page else {}
-        risen = {name: count - known.get(name, 0) for name, count in self._classes.items()}
-        return Heard(answers, {self.site.ref: {name: count for name, count in risen.items() if count > 0}}, lost)
+        increases = {name: count - known.get(name, 0) for name, count in self._classes.items()}
+        return Heard(answers, {self.site.ref: {name: count for name, count in increases.items() if count > 0}}, lost)
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         self._http.close()
 
     def _page(self) -> tuple[Page, bool]:
-        """The next page, and whether it is the first of an epoch."""
+        """The next page, and whether it is the first of its epoch (a restarted ring)."""
         try:
             self._http.request("GET", f"{PATH}?{urlencode({'epoch': self._epoch, 'after': self._after})}")
-            answer = self._http.getresponse()
-            text = answer.read(MOST_BYTES)
-            if answer.status != http.client.OK:
-                raise _Failed(f"status {answer.status}")
+            response = self._http.getresponse()
+            text = response.read(MAX_PAGE_BYTES)
+            if response.status != http.client.OK:
+                raise _Failed(f"status {response.status}")
             page = Page.model_validate(json.loads(text))
         except (OSError, http.client.HTTPException, ValueError, RecursionError, ValidationError) as error:
             self._http.close()
             raise _Failed(str(error) or type(error).__name__) from None
-        anew = page.epoch != self._epoch
+        restarted = page.epoch != self._epoch
         self._epoch, self._after = page.epoch, page.next
-        return page, anew
+        return page, restarted
 
 
 @dataclass
-class _Told:
-    """What one route has heard since it was last asked."""
+class _Buffer:
+    """The answers of one route since the last hear()."""
 
     answers: list[Answer] = field(default_factory=list)
     classes: dict[VersionRef, dict[str, int]] = field(default_factory=dict)
@@ -108,7 +109,7 @@ class _Told:
     silent: set[str] = field(default_factory=set)
 
     def add(self, heard: Heard) -> None:
-        room = max(0, MOST_ANSWERS - len(self.answers))
+        room = max(0, MAX_ANSWERS - len(self.answers))
         self.answers += heard.answers[:room]
         self.lost += heard.lost + max(0, len(heard.answers) - room)
         for ref, counts in heard.classes.items():
@@ -116,44 +117,45 @@ class _Told:
 
 
 class AnswerRings:
-    """`rollout.ports.Answers`. `listen` and `hear` are for one thread; the reading happens on others."""
+    """`rollout.ports.Answers`. Call `listen` and `hear` from one thread; the rings are read on others."""
 
     def __init__(
         self,
         log: logging.Logger,
         *,
-        every_s: float = EVERY_S,
+        every_s: float = READ_INTERVAL_S,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log = log
         self._every_s = every_s
         self._monotonic = monotonic
         self.pause_s = every_s
-        """How soon after a turn the next one is."""
+        """The pause between two turns."""
         self._lock = threading.Lock()
         self._wanted: Mapping[str, Sequence[Site]] = {}
         self._listened = 0.0
-        self._told: dict[str, _Told] = {}
+        self._buffers: dict[str, _Buffer] = {}
         self._rings: dict[tuple[str, Site], _Ring] = {}
         self._stopping = threading.Event()
         self._pool: ThreadPoolExecutor | None = None
         self._thread = threading.Thread(target=self._run, name="answers", daemon=True)
 
     def listen(self, wanted: Mapping[str, Sequence[Site]]) -> None:
-        """Whose answers are wanted from now on. The threads start when somebody's are."""
+        """Set the instances whose answers are read from now on, by route. The first such call starts the threads."""
         with self._lock:
             self._wanted = {route: tuple(sites) for route, sites in wanted.items() if sites}
             self._listened = self._monotonic()
             if self._wanted and self._pool is None:
-                self._pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="answers")
+                self._pool = ThreadPoolExecutor(max_workers=MAX_CONCURRENT, thread_name_prefix="answers")
                 self._thread.start()
 
     def hear(self) -> Mapping[str, Heard]:
-        """What was heard since the last call."""
+        """The answers read since the last call, by route."""
         with self._lock:
-            told, self._told = self._told, {}
+            buffers, self._buffers = self._buffers, {}
         return {
-            route: Heard(one.answers, one.classes, one.lost, tuple(sorted(one.silent))) for route, one in told.items()
+            route: Heard(one.answers, one.classes, one.lost, tuple(sorted(one.silent)))
+            for route, one in buffers.items()
         }
 
     def close(self) -> None:
@@ -166,12 +168,12 @@ class AnswerRings:
             ring.close()
 
     def turn(self) -> None:
-        """Read every wanted ring once. How soon the next turn should follow depends on how much there was."""
+        """Read every requested ring once. The pause before the next turn depends on how many answers there were."""
         with self._lock:
-            deaf = self._monotonic() - self._listened > DEAF_AFTER_S
-            wanted = {} if deaf else dict(self._wanted)
-            if deaf:
-                self._told = {}
+            expired = self._monotonic() - self._listened > LISTEN_TIMEOUT_S
+            wanted = {} if expired else dict(self._wanted)
+            if expired:
+                self._buffers = {}
         keys = [(route, site) for route, sites in wanted.items() for site in sites]
         for gone in self._rings.keys() - set(keys):
             self._rings.pop(gone).close()
@@ -181,16 +183,16 @@ class AnswerRings:
         most = 0
         for (route, site), heard in self._read(keys):
             with self._lock:
-                told = self._told.setdefault(route, _Told())
+                buffer = self._buffers.setdefault(route, _Buffer())
                 if heard is None:
-                    told.silent.add(site.id)
+                    buffer.silent.add(site.id)
                 else:
-                    told.add(heard)
+                    buffer.add(heard)
                     most = max(most, len(heard.answers))
-        soon_s = min(SOONEST_S, self._every_s)
-        # Of a new ring nobody knows yet how fast it fills.
-        wish_s = soon_s if has_new else self.pause_s * AT_A_TIME / max(most, 1)
-        self.pause_s = min(self._every_s, max(soon_s, wish_s))
+        min_s = min(MIN_INTERVAL_S, self._every_s)
+        # It is not yet known how fast a new ring fills.
+        target_s = min_s if has_new else self.pause_s * TARGET_ANSWERS / max(most, 1)
+        self.pause_s = min(self._every_s, max(min_s, target_s))
 
     def _read(self, keys: Sequence[tuple[str, Site]]) -> Iterator[tuple[tuple[str, Site], Heard | None]]:
         def one(key: tuple[str, Site]) -> Heard | None:
@@ -208,8 +210,10 @@ class AnswerRings:
             try:
                 self.turn()
                 complaint = ""
-            except Exception as error:  # the edge of the thread: answers that cannot be read are no evidence, no crash
-                told = f"{type(error).__name__}: {error}"
-                if told != complaint:
+            except (
+                Exception
+            ) as error:  # last resort of the thread: answers that cannot be read are missing evidence, not a crash
+                message = f"{type(error).__name__}: {error}"
+                if message != complaint:
                     self._log.exception("answers could not be read")
-                complaint = told
+                complaint = message

@@ -1,7 +1,7 @@
-"""The control plane's HTTP API on loopback: what there is, what was, and which version a request would get.
+"""The control plane's HTTP API on loopback: routes, ledger history, and which version a request would get.
 
-It reads; it writes nothing. Wishes and actions go into the store, by commands and with their actor's name. The gateway
-forwards `/models`, `/v2` and whatever carries `x-route-explain: 1` to it.
+The API only reads. Commands write specs and actions to the store, with the name of the actor. The gateway forwards
+`/models`, `/v2` and requests with `x-route-explain: 1` to the API.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from fairlead.routing.rules import model_in
 from fairlead.routing.snapshot import Routed
 
 SILENT_AFTER_S = 30.0
-"""A loop that has not turned for so long is stuck: the process should be started again."""
+"""Without a turn for this long the loop is stuck, and the process should be restarted."""
 _STATUS = {errors.NotFound: 404, errors.Invalid: 400, errors.Conflict: 409, errors.Refused: 403}
 
 
-class Reading(Protocol):
-    """What the API reads of the store."""
+class ApiStore(Protocol):
+    """The part of the store that the API reads."""
 
     def routes(self) -> list[Route]: ...  # noqa: D102
     def route(self, name: str) -> Route: ...  # noqa: D102
@@ -43,18 +43,18 @@ class Reading(Protocol):
     def instances(self) -> list[Instance]: ...  # noqa: D102
 
 
-class Beating(Protocol):
-    """The loop, as the health check sees it."""
+class LoopHealth(Protocol):
+    """The part of the loop that the health checks read."""
 
     beat: float
 
 
 def build_api(
-    store: Reading, loop: Beating, *, metrics: Metrics | None = None, unready: Callable[[], str] = lambda: ""
+    store: ApiStore, loop: LoopHealth, *, metrics: Metrics | None = None, unready: Callable[[], str] = lambda: ""
 ) -> FastAPI:
-    """The application; every path is answered from the store, so any replica may answer it.
+    """The application. Every path is answered from the store, so any replica can answer it.
 
-    `unready` is one more reason not to be asked; empty when there is none.
+    `unready` returns one more reason why this replica is not ready; empty when there is none.
     """
     app = FastAPI(
         title="Fairlead control plane", version=__version__, docs_url="/api/docs", openapi_url="/api/openapi.json"
@@ -65,17 +65,17 @@ def build_api(
     if metrics is not None:
         app.include_router(_metrics(metrics))
     app.add_exception_handler(errors.FairleadError, _problem)
-    # Last, because it takes any path: a request that asks for an explanation names the path it would take.
+    # Last, because it matches any path: a request for an explanation has the path of the prediction.
     app.include_router(_explanations(store))
     return app
 
 
-def _gateway_paths(store: Reading) -> APIRouter:
+def _gateway_paths(store: ApiStore) -> APIRouter:
     router = APIRouter()
 
     @router.get("/models")
     def models() -> dict[str, Any]:
-        """Every model with what serves it now."""
+        """Every model with the versions that serve it now."""
         return {"models": [_summary(store, route) for route in store.routes()]}
 
     @router.get("/v2")
@@ -86,12 +86,12 @@ def _gateway_paths(store: Reading) -> APIRouter:
     return router
 
 
-def _api(store: Reading) -> APIRouter:
+def _api(store: ApiStore) -> APIRouter:
     router = APIRouter()
 
     @router.get("/routes")
     def routes() -> dict[str, Any]:
-        """Every route: wish, last revision and status."""
+        """Every route: spec, last revision and status."""
         return {"routes": [_document(store, route) for route in store.routes()]}
 
     @router.get("/routes/{name}")
@@ -124,18 +124,18 @@ def _metrics(metrics: Metrics) -> APIRouter:
 
     @router.get("/metrics", include_in_schema=False)
     def read() -> Response:
-        """What Prometheus reads. A worker thread answers: the store may take a moment."""
+        """The metrics in Prometheus' text format. Runs on a worker thread, because the store may be slow."""
         return Response(metrics.text(), media_type=CONTENT_TYPE)
 
     return router
 
 
-def _health(loop: Beating, unready: Callable[[], str]) -> APIRouter:
+def _health(loop: LoopHealth, unready: Callable[[], str]) -> APIRouter:
     router = APIRouter()
 
     @router.get("/livez")
     def livez() -> Response:
-        """503 when the loop stands still."""
+        """503 when the loop is stuck."""
         silent = time.monotonic() - loop.beat
         if loop.beat and silent > SILENT_AFTER_S:
             raise errors.Unavailable(f"the loop has not turned for {silent:.0f} s")
@@ -153,38 +153,40 @@ def _health(loop: Beating, unready: Callable[[], str]) -> APIRouter:
     return router
 
 
-def _explanations(store: Reading) -> APIRouter:
+def _explanations(store: ApiStore) -> APIRouter:
     router = APIRouter()
 
     @router.api_route("/{path:path}", methods=["GET", "POST"], include_in_schema=False)
     def explanation(path: str, request: Request) -> dict[str, Any]:
         if request.headers.get("x-route-explain") != "1":
-            raise errors.NotFound(f"there is no /{path}", hint="the API is described at /api/docs")
+            raise errors.NotFound(f"there is no path /{path}", hint="the API is described at /api/docs")
         return explain_request(store, request)
 
     return router
 
 
-def explain_request(store: Reading, request: Request) -> dict[str, Any]:
-    """Which version this very request would get, had it not asked. Raises NotFound for a path of no model."""
+def explain_request(store: ApiStore, request: Request) -> dict[str, Any]:
+    """Which version this request would get without `x-route-explain`. Raises NotFound when the path names no model."""
     headers = [(name.decode("latin-1"), value) for name, value in request.headers.raw]
     model = model_in(request.url.path)
     for route in store.routes():
         head = store.head(route.name) if route.spec.model == model else None
         if head is None:
             continue
-        told = explain(Routed(route.name, head.seq, head.table), request.url.path, headers, method=request.method)
-        if told is not None:
-            return to_json(told)
+        explanation = explain(
+            Routed(route.name, head.seq, head.table), request.url.path, headers, method=request.method
+        )
+        if explanation is not None:
+            return to_json(explanation)
     raise errors.NotFound(f"no model serves {request.url.path}")
 
 
-def _document(store: Reading, route: Route) -> dict[str, Any]:
+def _document(store: ApiStore, route: Route) -> dict[str, Any]:
     head = store.head(route.name)
     return {"route": route.to_json(), "head": head.to_json() if head else None, "status": store.status(route.name)}
 
 
-def _wanted(store: Reading, model: str, version: str) -> dict[str, Any]:
+def _wanted(store: ApiStore, model: str, version: str) -> dict[str, Any]:
     found = [
         one
         for route in store.routes()
@@ -194,12 +196,12 @@ def _wanted(store: Reading, model: str, version: str) -> dict[str, Any]:
     ]
     if not found:
         raise errors.NotFound(f"model {model!r} has no version {version!r}")
-    # Two images under one version name: whoever asks by name gets what is enough for either.
+    # Two images may share a version name: a query by name then gets the higher number, enough for either.
     most = max(found, key=lambda one: one.count)
     return {"model": model, **most.ref.to_json(), "wanted": most.count, "reason": most.reason}
 
 
-def _summary(store: Reading, route: Route) -> dict[str, Any]:
+def _summary(store: ApiStore, route: Route) -> dict[str, Any]:
     head = store.head(route.name)
     summary: dict[str, Any] = {"name": route.spec.model, "versions": sorted(route.spec.versions)}
     if head is None:

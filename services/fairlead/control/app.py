@@ -1,4 +1,4 @@
-"""Composition root of the control plane on one machine: which store, gateways, metrics and smoke test it works with."""
+"""Composition root of the control plane on one machine: connects store, gateway, metrics and smoke test."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import uvicorn
 from fairlead.contracts.platform import Run
 from fairlead.contracts.prometheus import MetricSettings
 from fairlead.control import ledger_archive
-from fairlead.control.action_socket import Door
+from fairlead.control.action_socket import ActionSocket
 from fairlead.control.answers import AnswerRings
 from fairlead.control.api import build_api
-from fairlead.control.desired_state import World
+from fairlead.control.desired_state import DesiredState
 from fairlead.control.endpoints import ReadyInstances
 from fairlead.control.loop import Loop
 from fairlead.control.smoke import GatewaySmoke
@@ -33,12 +33,12 @@ from fairlead.routing.snapshot import Endpoint, Settings
 from fairlead.store.sqlite import SqliteStore
 
 LOOPBACK = "127.0.0.1"
-DOOR = "control.sock"
-"""Beside the ledger; commands find it there (cli.ask)."""
+ACTION_SOCKET = "control.sock"
+"""The file name of the action socket, beside the ledger; commands find it there (cli.action_client)."""
 
 
 def run(ledger: Path, folder: Path, facts: Run) -> None:
-    """Run until SIGTERM: the loop on a thread of its own, the API in front of it.
+    """Run until SIGTERM: the loop on its own thread, the API on the main thread.
 
     `ledger` is the store's file, `folder` the one that the gateway watches.
     """
@@ -48,10 +48,10 @@ def run(ledger: Path, folder: Path, facts: Run) -> None:
     publisher = FilePublisher(folder, admin)
     smoke = GatewaySmoke(LOOPBACK, facts.gateway.port)
     answers = AnswerRings(log)
-    history = past(facts.metrics)
+    history = history_of(facts.metrics)
     engine = Engine(
         store,
-        gateways=PublishedTo(publisher),
+        gateways=PublisherGateways(publisher),
         metrics=EnvoyStats(LOOPBACK, facts.admin_port),
         smoke=smoke,
         clock=lambda: datetime.now(UTC),
@@ -60,18 +60,18 @@ def run(ledger: Path, folder: Path, facts: Run) -> None:
         history=history,
         replays=facts.metrics.source == "prometheus",
     )
-    world = World(store, ReadyInstances(store), settings_of(facts, folder))
-    loop = Loop(store, engine, publisher, world, log=log)
+    desired = DesiredState(store, ReadyInstances(store), settings_of(facts, folder))
+    loop = Loop(store, engine, publisher, desired, log=log)
     loop.turn()
-    # The gateway starts when this file appears, and must find a configuration then.
+    # The gateway starts when this file appears, and needs a configuration at that moment.
     write_bootstrap(folder, facts)
     turning = threading.Thread(target=loop.run, name="loop")
     turning.start()
-    door = Door(ledger.with_name(DOOR), store)
+    actions = ActionSocket(ledger.with_name(ACTION_SOCKET), store)
     try:
         uvicorn.run(build_api(store, loop), host=LOOPBACK, port=facts.control.port, log_config=None, access_log=False)
     finally:
-        door.close()
+        actions.close()
         loop.stop()
         turning.join()
         smoke.close()
@@ -80,13 +80,13 @@ def run(ledger: Path, folder: Path, facts: Run) -> None:
             history.close()
 
 
-def past(metrics: MetricSettings) -> PrometheusStats | None:
-    """The Prometheus of the platform, where it has one."""
+def history_of(metrics: MetricSettings) -> PrometheusStats | None:
+    """The platform's Prometheus; None when it has none."""
     return PrometheusStats(metrics.prometheus) if metrics.prometheus is not None else None
 
 
-class PublishedTo:
-    """`rollout.ports.Gateways` from what the publisher last heard: the two rooms do not know each other."""
+class PublisherGateways:
+    """`rollout.ports.Gateways` from the publisher's last reports: rollout and routing do not import each other."""
 
     def __init__(self, publisher: FilePublisher) -> None:
         self._publisher = publisher
@@ -99,7 +99,7 @@ class PublishedTo:
 
 
 def settings_of(facts: Run, folder: Path) -> Settings:
-    """What the gateway is told beside the tables."""
+    """The gateway's own settings, besides the tables."""
     return Settings(
         host=LOOPBACK,
         port=facts.gateway.port,
@@ -111,7 +111,7 @@ def settings_of(facts: Run, folder: Path) -> Settings:
 
 
 def write_bootstrap(folder: Path, facts: Run) -> None:
-    """Write what Envoy is started with, whole or not at all."""
+    """Write Envoy's bootstrap file atomically."""
     text = json.dumps(bootstrap(str(folder), admin=Endpoint(LOOPBACK, facts.admin_port)), indent=2)
     draft = folder / ".bootstrap.json"
     draft.write_text(text)

@@ -1,4 +1,4 @@
-"""Composition root of the control plane in a cluster. Every replica answers gateways and people; one decides."""
+"""Composition root of the control plane in a cluster. Every replica serves gateways and the API; the leader decides."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from fairlead.contracts.gateway import GatewaySite
 from fairlead.contracts.parsing import parse_yaml
 from fairlead.contracts.prometheus import MetricSettings
 from fairlead.control.answers import AnswerRings
-from fairlead.control.api import Reading, build_api
-from fairlead.control.desired_state import World
+from fairlead.control.api import ApiStore, build_api
+from fairlead.control.desired_state import DesiredState
 from fairlead.control.endpoints import EndpointSource, ServiceNames
-from fairlead.control.loop import Changing, Loop
+from fairlead.control.loop import ChangeTokens, Loop
 from fairlead.control.metrics import Metrics
 from fairlead.control.smoke import GatewaySmoke
 from fairlead.rollout.analysis.fleet_stats import FleetStats
@@ -34,7 +34,7 @@ from fairlead.routing.envoy.sources import from_control_plane
 from fairlead.routing.publish.fleet import Fleet
 from fairlead.routing.publish.publication import Publications
 from fairlead.routing.publish.server import build_xds
-from fairlead.routing.publish.snapshot_cache import Shelf
+from fairlead.routing.publish.snapshot_cache import SnapshotCache
 from fairlead.routing.publish.xds import XdsPublisher
 from fairlead.routing.snapshot import Endpoint, Settings
 
@@ -44,12 +44,12 @@ GATEWAY_PORT = 8080
 RESYNC_S = 1.0
 """How often everything is read again although nothing changed."""
 FINISH_S = 5
-"""How long questions and API requests may take to end after SIGTERM."""
+"""How long requests in flight may take to end after SIGTERM."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the chart tells this process."""
+    """The settings that the chart passes to this process, as environment variables."""
 
     namespace: str
     release: str
@@ -62,7 +62,7 @@ class Facts:
     max_request_bytes: int = 4 << 20
     cors_origins: tuple[str, ...] = ()
     metrics: MetricSettings = MetricSettings()
-    """Where rollouts are counted."""
+    """Where the metrics of rollouts come from."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Facts:
@@ -96,25 +96,25 @@ class Facts:
 
     @property
     def control_plane(self) -> str:
-        """The control plane's Service, its Lease, and what else is called like it."""
+        """The name of the control plane's Service, Lease and Deployment."""
         return f"{self.release}-control-plane"
 
     @property
     def publication(self) -> str:
-        """The ConfigMap that says what gateways may be given now."""
+        """The name of the ConfigMap that holds the publication: what gateways may get now."""
         return f"{self.release}-publication"
 
     @property
     def gateway(self) -> Endpoint:
-        """The gateways' Service: the way that users take."""
+        """The gateways' Service, through which users send requests."""
         return Endpoint(self.host(f"{self.release}-gateway"), self.gateway_port)
 
     def host(self, service: str) -> str:
-        """A Service of this namespace as a full name."""
+        """The full DNS name of a Service of this namespace."""
         return f"{service}.{self.namespace}.svc.{self.cluster_domain.strip('.')}."
 
     def settings(self) -> Settings:
-        """What every gateway is told beside the tables."""
+        """The settings of every gateway, besides the tables."""
         return Settings(
             host="0.0.0.0",
             port=GATEWAY_PORT,
@@ -126,38 +126,38 @@ class Facts:
 
 
 def _metrics(text: str) -> MetricSettings:
-    """One setting in JSON: it has as many parts as in platform.yaml, and the same names."""
+    """Parse FAIRLEAD_METRICS: JSON with the same fields as in platform.yaml."""
     return parse_yaml(MetricSettings, text, "FAIRLEAD_METRICS")
 
 
-class ClusterStore(EngineStore, Reading, Changing, Protocol):
-    """The store, as this process uses it."""
+class ClusterStore(EngineStore, ApiStore, ChangeTokens, Protocol):
+    """The part of the store that this process uses."""
 
     @property
     def loaded(self) -> bool:
-        """Whether everything was listed once. Before, an empty world would be a guess."""
+        """Whether everything was listed once. Before that, an empty store may just not be loaded yet."""
         ...
 
 
 class Leadership(Protocol):
-    """Who decides."""
+    """Whether this replica is the leader."""
 
     def leads(self) -> bool:
-        """Whether it is this replica, for surely a while still. Never raises: who cannot tell does not lead."""
+        """True while this replica certainly leads for some time still. Never raises: False when it is not known."""
         ...
 
 
 class Gateways(Protocol):
-    """Which gateways there are; `gateways.GatewayPods` in a cluster."""
+    """Lists the gateways; `gateways.GatewayPods` in a cluster."""
 
     @property
     def loaded(self) -> bool: ...  # noqa: D102
     def gateways(self) -> Sequence[GatewaySite]: ...  # noqa: D102
-    def refusal(self, name: str) -> str | None: ...  # noqa: D102
+    def rejection_reason(self, name: str) -> str | None: ...  # noqa: D102
 
 
 class ControlPlane:
-    """One replica, with everything that it needs of the cluster given."""
+    """One replica of the control plane. All that it needs of the cluster is passed in."""
 
     def __init__(
         self,
@@ -173,14 +173,14 @@ class ControlPlane:
         metrics: MetricSettings | None = None,
         resync_s: float = RESYNC_S,
     ) -> None:
-        """`smoke_at` is the gateways' Service: golden rows are asked on the way that users take."""
+        """`smoke_at` is the gateways' Service: the smoke test sends golden rows the same way as users' requests."""
         self.metrics = Metrics()
-        self.shelf = Shelf()
+        self.snapshots = SnapshotCache()
         self._store, self._smoke = store, GatewaySmoke(smoke_at.host.rstrip("."), smoke_at.port)
         self._stats, self._answers = FleetStats(gateways.gateways), AnswerRings(log)
-        counted = metrics or MetricSettings()
-        self._past = PrometheusStats(counted.prometheus) if counted.prometheus is not None else None
-        self._publisher = XdsPublisher(publications, self.shelf, Fleet(gateways))
+        metric_settings = metrics or MetricSettings()
+        self._history = PrometheusStats(metric_settings.prometheus) if metric_settings.prometheus is not None else None
+        self._publisher = XdsPublisher(publications, self.snapshots, Fleet(gateways))
         engine = Engine(
             store,
             gateways=self,
@@ -189,51 +189,51 @@ class ControlPlane:
             clock=lambda: datetime.now(UTC),
             log=log.info,
             answers=self._answers,
-            history=self._past,
-            replays=counted.source == "prometheus",
+            history=self._history,
+            replays=metric_settings.source == "prometheus",
         )
         self.loop = Loop(
             store,
             engine,
             self._publisher,
-            World(store, endpoints or ServiceNames(), settings),
+            DesiredState(store, endpoints or ServiceNames(), settings),
             log=log,
             leads=lambda: store.loaded and gateways.loaded and leadership.leads(),
             resync_s=resync_s,
             ticked=self.metrics.ticked,
         )
-        self.metrics.tell_of(store, self.loop, gateways=self.gateways, sequence=lambda: self._publisher.sequence)
+        self.metrics.add_state(store, self.loop, gateways=self.gateways, sequence=lambda: self._publisher.sequence)
         self.api: ASGIApp = build_api(store, self.loop, metrics=self.metrics, unready=self._unready)
-        self.xds: ASGIApp = build_xds(self.shelf, counted=self.metrics.answered)
+        self.xds: ASGIApp = build_xds(self.snapshots, on_answer=self.metrics.answered)
         self._thread = threading.Thread(target=self.loop.run, name="loop")
 
     def gateways(self) -> Sequence[GatewayState]:
-        """`rollout.ports.Gateways`: what the publisher last heard of each."""
+        """`rollout.ports.Gateways`: each gateway, as the publisher last saw it."""
         return [
             GatewayState(one.name, one.reachable, one.programmed, one.rejected) for one in self._publisher.gateways()
         ]
 
     def start(self) -> None:
-        """Begin to follow, and to lead when it is our turn."""
+        """Start the loop: follow, and lead while this replica is the leader."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Decide nothing more, and let every gateway go to another replica."""
+        """Stop deciding, and release every gateway's request so that it goes to another replica."""
         self.loop.stop()
         if self._thread.ident is not None:
             self._thread.join()
-        self.shelf.close()
+        self.snapshots.close()
         self._smoke.close()
         self._stats.close()
         self._answers.close()
-        if self._past is not None:
-            self._past.close()
+        if self._history is not None:
+            self._history.close()
         self._publisher.close()
 
     def _unready(self) -> str:
         if not self._store.loaded:
             return "the store has not been listed yet"
-        return "" if self.shelf.loaded else "nothing is published yet"
+        return "" if self.snapshots.loaded else "nothing is published yet"
 
 
 def serve(
@@ -244,9 +244,9 @@ def serve(
     xds_port: int = XDS_PORT,
     stopped: Callable[[], None] = lambda: None,
 ) -> None:
-    """Answer people and gateways until SIGTERM or SIGINT; then end in an order that loses nothing.
+    """Serve the API and gateways until SIGTERM or SIGINT; then stop the loop first and the servers last.
 
-    `stopped` is called when this replica decides nothing any more: another may lead from then on.
+    `stopped` is called once this replica decides nothing any more: from then on another may lead.
     """
     asyncio.run(_serve(control, {api_port: control.api, xds_port: control.xds}, address, stopped))
 
@@ -283,7 +283,7 @@ def _config(app: ASGIApp, address: str, port: int) -> uvicorn.Config:
 
 
 class _Server(uvicorn.Server):
-    """One of two in a process: signals are for both, so neither takes them."""
+    """One of two servers in this process. `_serve` handles signals for both, so the server installs no handlers."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

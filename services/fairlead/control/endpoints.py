@@ -1,4 +1,4 @@
-"""Where the gateway finds the instances of a version: known by address on one machine, by name in a cluster."""
+"""The endpoints of each version: instance addresses on one machine, DNS names in a cluster."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from fairlead.contracts.table import Table
 from fairlead.routing.snapshot import Endpoint
 
 SERVICE_PORT = 8080
-"""Where every model service listens in a cluster."""
+"""The port on which every model service listens in a cluster."""
 
 Endpoints = Mapping[tuple[str, str, VersionRef], Sequence[Endpoint]]
 
 
 class EndpointSource(Protocol):
-    """Where the versions that tables name can be reached."""
+    """Finds the endpoints of the versions that tables name."""
 
     def endpoints(self, tables: Iterable[Table]) -> Endpoints:
         """By namespace, model and version. A version that is not there has an empty cluster."""
         ...
 
 
-class Reporting(Protocol):
-    """Who knows the instances."""
+class InstanceStore(Protocol):
+    """The part of the store that lists instances."""
 
     def instances(self) -> list[Instance]: ...  # noqa: D102
 
 
 class ReadyInstances:
-    """The addresses of ready instances. Which are ready is our own observation, so readiness moves the endpoints."""
+    """The addresses of ready instances. The platform checks readiness itself, so the endpoints follow it."""
 
-    def __init__(self, store: Reporting) -> None:
+    def __init__(self, store: InstanceStore) -> None:
         self._store = store
 
     def endpoints(self, tables: Iterable[Table]) -> Endpoints:
@@ -47,9 +47,9 @@ class ReadyInstances:
 
 
 class ServiceNames:
-    """The DNS name of each version's headless Service: its ready pods are looked up by every gateway itself.
+    """The DNS name of each version's headless Service. Every gateway looks up its ready pods itself.
 
-    So pods come and go without a publication, and go on doing so while no control plane runs.
+    So pods come and go without a new publication, also while no control plane runs.
     """
 
     def __init__(self, cluster_domain: str = "cluster.local", port: int = SERVICE_PORT) -> None:
@@ -64,5 +64,5 @@ class ServiceNames:
         }
 
     def _name(self, table: Table, ref: VersionRef) -> str:
-        # The dot at the end keeps the resolver from trying the pod's search list first.
+        # The trailing dot keeps the resolver from trying the pod's search list first.
         return f"{table.model}-{ref.identity}.{table.namespace}.svc.{self._domain}."

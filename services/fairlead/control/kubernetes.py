@@ -1,4 +1,4 @@
-"""The control plane of a cluster, with everything of that cluster in its place. Nothing here decides anything."""
+"""Starts the control plane on Kubernetes: connects it to the API server, the lease, the store and the gateways."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from fairlead.store.kubernetes.access import Access, in_cluster
 from fairlead.store.kubernetes.api import Api
 from fairlead.store.kubernetes.lease import Lease
 
-QUICK_S = 2.0
-"""A rollback waits for the publication's requests, and a refusal for a log: they give up sooner than others."""
+QUICK_TIMEOUT_S = 2.0
+"""For requests that a rollback waits for (the publication) or a rejection waits for (a log)."""
 
 
 def run(facts: Facts, access: Access | None = None) -> None:
-    """Run one replica until SIGTERM. Raises Unavailable outside of a cluster."""
+    """Run one replica until SIGTERM. Raises Unavailable outside a cluster."""
     log, access = logging.getLogger("fairlead.control"), access or in_cluster()
-    api, quick = Api(access), Api(access, timeout_s=QUICK_S)
+    api, quick = Api(access), Api(access, timeout_s=QUICK_TIMEOUT_S)
     lease = Lease(
         api,
         facts.namespace,
@@ -58,7 +58,7 @@ def run(facts: Facts, access: Access | None = None) -> None:
     gateways.start()
     lease.start()
     try:
-        # The lease is given back as soon as nothing is decided any more, before the last questions are answered.
+        # The lease is released once this replica decides nothing any more, before the last requests are answered.
         serve(control, facts.address, stopped=lease.stop)
     finally:
         gateways.stop()
@@ -66,21 +66,21 @@ def run(facts: Facts, access: Access | None = None) -> None:
 
 
 def _metadata(api: KubeApi, facts: Facts) -> Mapping[str, Any]:
-    """What the publication carries."""
-    told = {
+    """Labels and owner of the publication."""
+    names = {
         labels.COMPONENT: labels.COMPONENT_CONTROL_PLANE,
         labels.INSTANCE: facts.release,
         labels.PART_OF: "fairlead",
     }
-    return {"labels": told, "ownerReferences": _owners(api, facts)}
+    return {"labels": names, "ownerReferences": _owners(api, facts)}
 
 
 def _owners(api: KubeApi, facts: Facts) -> list[dict[str, Any]]:
-    """What this process makes goes with its Deployment: an uninstall leaves nothing."""
+    """The Deployment owns the objects that this process creates, so that an uninstall deletes them too."""
     path = f"/apis/apps/v1/namespaces/{facts.namespace}/deployments/{facts.control_plane}"
     try:
         owner = api.request("GET", path)
     except errors.FairleadError:
-        return []  # a control plane that nobody deploys, under test
+        return []  # in tests, the control plane runs without a Deployment
     reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": facts.control_plane}
     return [{**reference, "uid": owner["metadata"]["uid"]}]

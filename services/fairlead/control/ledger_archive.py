@@ -1,4 +1,4 @@
-"""The archive: each appended revision is one line of the log, whole, so what was pruned can be read and verified."""
+"""The ledger archive: logs each appended revision as one complete line, so that pruned revisions can be verified."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ logger = logging.getLogger(__name__)
 
 
 def write(document: str) -> None:
-    """Log a revision, given as its canonical JSON: data inside the line, and not text within text."""
+    """Log a revision, given as canonical JSON. The log line contains it as a JSON object, not as a quoted string."""
     logger.info("revision appended", extra={"revision": json.loads(document)})

@@ -1,4 +1,4 @@
-"""The control plane's own metrics. What routes and gateways are is read when somebody asks: no series outlives them."""
+"""The control plane's own metrics. Routes and gateways are read at each scrape, so no series outlives them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CONTENT_TYPE = prometheus_client.CONTENT_TYPE_PLAIN_0_0_4
 
 
 class MetricStore(Protocol):
-    """What is told of routes."""
+    """The part of the store that metrics are read from."""
 
     def routes(self) -> list[Route]: ...  # noqa: D102
     def head(self, route: str) -> Revision | None: ...  # noqa: D102
@@ -35,7 +35,7 @@ class MetricStore(Protocol):
 
 
 class LoopState(Protocol):
-    """What is told of the loop."""
+    """The part of the loop that metrics are read from."""
 
     leading: bool
 
@@ -44,7 +44,7 @@ class LoopState(Protocol):
 
 
 class Metrics:
-    """One registry per process. `ticked` and `answered` are called where the work is done, by any thread."""
+    """One registry per process. Any thread may call `ticked` and `answered`."""
 
     def __init__(self) -> None:
         self._registry = prometheus_client.CollectorRegistry()
@@ -64,14 +64,14 @@ class Metrics:
                 self._answers.labels(kind, answer)  # a series from the start: rate() needs the first zero
 
     def ticked(self, seconds: float) -> None:
-        """The engine went over all routes."""
+        """Record one tick of the engine over all routes."""
         self._reconcile.observe(seconds)
 
     def answered(self, kind: str, answer: str) -> None:
-        """A gateway's question was answered."""
+        """Count one answered request of a gateway."""
         self._answers.labels(kind, answer).inc()
 
-    def tell_of(
+    def add_state(
         self,
         store: MetricStore,
         loop: LoopState,
@@ -80,15 +80,15 @@ class Metrics:
         sequence: Callable[[], int],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """From now on routes and gateways are told of too."""
-        self._registry.register(_World(store, loop, gateways, sequence, clock))
+        """Add the metrics of routes and gateways."""
+        self._registry.register(_StateCollector(store, loop, gateways, sequence, clock))
 
     def text(self) -> bytes:
-        """What Prometheus reads."""
+        """All metrics in Prometheus' text format."""
         return prometheus_client.generate_latest(self._registry)
 
 
-class _World(Collector):
+class _StateCollector(Collector):
     def __init__(
         self,
         store: MetricStore,
@@ -101,11 +101,11 @@ class _World(Collector):
         self._sequence, self._clock = sequence, clock
 
     def describe(self) -> Iterable[Family]:
-        """Nothing: registering must not read the store."""
+        """Empty, so that registering does not read the store."""
         return ()
 
     def collect(self) -> Iterator[Family]:
-        """Routes and gateways of the leader. A store that cannot be read leaves its series out, and the rest in."""
+        """Routes and gateways, on the leader. When the store cannot be read, only the series of routes are missing."""
         yield _gauge(telemetry.CONTROL_LEADER, [((), self._loop.leading)])
         if not self._loop.leading:
             return
@@ -128,15 +128,17 @@ class _World(Collector):
         routes, instances, now = self._store.routes(), self._store.instances(), self._clock()
         heads = {route.name: head for route in routes if (head := self._store.head(route.name)) is not None}
         statuses = {route.name: self._store.status(route.name) for route in routes}
-        told = {name: Status.model_validate(document) for name, document in statuses.items() if document}
+        documents = {name: Status.model_validate(document) for name, document in statuses.items() if document}
         yield _gauge(telemetry.CONTROL_REVISION, [((head.table.model,), head.seq) for head in heads.values()])
         yield _gauge(telemetry.CONTROL_WEIGHT, [line for head in heads.values() for line in _weights(head)])
         models = {route.name: route.spec.model for route in routes}
         conditions = [
-            ((models[name], one.type), one.status) for name, status in told.items() for one in status.conditions
+            ((models[name], one.type), one.status) for name, status in documents.items() for one in status.conditions
         ]
         yield _gauge(telemetry.CONTROL_CONDITION, conditions)
-        ready = [((models[name], role), count) for name, status in told.items() for role, count in status.ready.items()]
+        ready = [
+            ((models[name], role), count) for name, status in documents.items() for role, count in status.ready.items()
+        ]
         yield _gauge(telemetry.CONTROL_READY, ready)
         wanted = [
             ((route.spec.model, one.ref.version, one.ref.identity), one.count)

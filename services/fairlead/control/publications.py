@@ -1,4 +1,4 @@
-"""The publication in a cluster: one ConfigMap, replaced only by whoever read it last."""
+"""Stores the publication in a cluster: one ConfigMap, replaced only if it is unchanged since it was read."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any, Protocol
 from fairlead import errors
 from fairlead.routing.publish.publication import Publication
 
-LOOK_S = 0.2
-"""How often a follower asks whether there is something new. It asks for the metadata alone."""
-LARGEST = 1_000_000
-"""Bytes, as the API server counts them: a ConfigMap holds 1 MiB."""
+POLL_INTERVAL_S = 0.2
+"""How often a follower polls for a new version. It reads only the metadata."""
+MAX_BYTES = 1_000_000
+"""Of base64 text, as the API server counts it: a ConfigMap holds 1 MiB."""
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
 
 class KubeApi(Protocol):
-    """The API server, as far as a few small objects need it; `store.kubernetes.api.Api` is one."""
+    """The API server's requests for single objects; `store.kubernetes.api.Api` implements them."""
 
     def request(
         self,
@@ -30,12 +30,12 @@ class KubeApi(Protocol):
         body: dict[str, Any] | None = None,
         accept: str = "application/json",
     ) -> dict[str, Any]:
-        """One request and its answer. Raises NotFound, Conflict, Refused, Invalid; Unavailable without an answer."""
+        """Send a request, return the response. Raises NotFound, Conflict, Refused, Invalid; Unavailable without one."""
         ...
 
 
 class ConfigMapPublications:
-    """`routing.publish.publication.Publications`. Not for several threads at once."""
+    """`routing.publish.publication.Publications`. Not thread-safe."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class ConfigMapPublications:
         metadata: Callable[[], Mapping[str, Any]] = dict,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`metadata` is what a new ConfigMap carries beside its name: labels, and who takes it along when it goes."""
+        """`metadata` returns the ConfigMap's labels and its owner, with which it is deleted."""
         self._api, self._monotonic, self._metadata = api, monotonic, metadata
         self._collection, self._name = f"/api/v1/namespaces/{namespace}/configmaps", name
         self._seen: str | None = None
@@ -54,20 +54,20 @@ class ConfigMapPublications:
         self._asked_at = float("-inf")
 
     def token(self) -> object:
-        """The resource version, at most a fifth of a second old. While nobody answers, the last one."""
+        """The resource version, at most a fifth of a second old. While the API server does not answer, the last one."""
         now = self._monotonic()
-        if now - self._asked_at >= LOOK_S:
+        if now - self._asked_at >= POLL_INTERVAL_S:
             self._asked_at = now
             try:
-                # From the API server's memory, not from etcd: it may be a moment behind, and costs next to nothing.
+                # From the API server's cache, not from etcd: slightly behind, and very cheap.
                 found = self._api.request("GET", self._path, query={"resourceVersion": "0"}, accept=_METADATA)
                 self._token = _version(found)
             except errors.FairleadError:
-                pass  # what is shown stays; a reader who has nothing yet is told by load()
+                pass  # the last token stays; load() raises for a replica that has nothing yet
         return self._token
 
     def load(self) -> Publication | None:
-        """What is published. Raises Unavailable when that cannot be said, Invalid for one that cannot be read."""
+        """The publication. Raises Unavailable without an answer, Invalid for a ConfigMap that is not a publication."""
         try:
             found = self._api.request("GET", self._path)
         except errors.NotFound:
@@ -81,13 +81,13 @@ class ConfigMapPublications:
         return Publication.from_parts(parts) if parts else None
 
     def save(self, publication: Publication) -> None:
-        """Replace what was read last. Raises Conflict when somebody else wrote since, Refused when it does not fit."""
+        """Replace what was read last. Raises Conflict when another replica saved since, Refused when it is too big."""
         data = {name: base64.b64encode(part).decode() for name, part in publication.to_parts().items()}
         size = sum(map(len, data.values()))
-        if size > LARGEST:
+        if size > MAX_BYTES:
             raise errors.Refused(
-                f"the configuration of all routes has {size >> 10} KiB compressed, and a ConfigMap holds 1 MiB",
-                hint="spread the models over several namespaces, each with a platform of its own",
+                f"the configuration of all routes has {size >> 10} KiB compressed, but a ConfigMap holds at most 1 MiB",
+                hint="distribute the models over several namespaces, each with its own platform",
             )
         document = {"apiVersion": "v1", "kind": "ConfigMap", "binaryData": data}
         try:

@@ -1,4 +1,4 @@
-"""The smoke test: a candidate answers its golden rows through the gateway, on the path that pins it."""
+"""The smoke test: sends golden rows to a candidate through the gateway, on its pinned path, and compares answers."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from fairlead.contracts.route import VersionRef
 from fairlead.contracts.table import Table
 
 ROWS = 8
-"""How many golden rows are asked; the service itself has compared all of them before it said that it is ready."""
+"""How many golden rows are sent; the service itself has compared all of them before it became ready."""
 TIMEOUT_S = 10.0
 
 
 class GatewaySmoke:
-    """Asks on threads of its own: a candidate that hangs must not hold up the loop that rolls it back."""
+    """Sends requests on its own threads: a candidate that hangs must not block the loop that rolls it back."""
 
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
@@ -43,11 +43,11 @@ class GatewaySmoke:
             return verdict
 
     def close(self) -> None:
-        """Forget what is being asked."""
+        """Drop the tests in progress."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _ask(self, table: Table, ref: VersionRef) -> Check:
-        # Not its version alone: where two share one, the plain string is stable's.
+        # The pin name, not the version: where two identities share a version, the plain version pins stable.
         base = f"/models/{table.model}/versions/{pin_name(table, ref)}"
         connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_S)
         try:

@@ -1,4 +1,4 @@
-"""Refuses what no gateway may be given: a snapshot that dangles or is empty, a table beyond what Envoy can do."""
+"""Checks before publishing: snapshots with missing clusters or without listeners, tables that Envoy cannot serve."""
 
 from __future__ import annotations
 
@@ -12,39 +12,40 @@ from fairlead.errors import Detail, Invalid, Refused
 from fairlead.routing.references import members, named_by_routes, routes_in
 from fairlead.routing.snapshot import Snapshot
 
-LONGEST_DIRECT_RESPONSE = 4096
-"""Envoy refuses a whole route configuration for one body above this."""
+MAX_DIRECT_RESPONSE_BYTES = 4096
+"""Envoy rejects a whole route configuration for one body above this."""
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-# The gateway writes these itself, so a draw by one of them would not be the user's.
+# The gateway sets these itself, so a sticky draw by one of them would not follow the user.
 _GATEWAY_HEADERS = {"x-request-id", "x-client-request-id", "x-shadow-of", "x-forwarded-prefix", "x-model-version"}
 
 
 def check_snapshot(snapshot: Snapshot, *, allow_empty: bool = False) -> None:
-    """Raises Refused naming every problem. `allow_empty` permits a snapshot without listeners: it closes the door."""
+    """Raises Refused naming every problem. `allow_empty` permits a snapshot without listeners: it closes the port."""
     problems = [*_dangling(snapshot), *_routes(snapshot)]
     if not snapshot.listeners and not allow_empty:
         problems.append("no listener: publishing this would close the gateway's port")
     if problems:
-        raise Refused("not publishable: " + "; ".join(problems))
+        raise Refused("the configuration was not published: " + "; ".join(problems))
 
 
 def check_succession(published: Mapping[str, int], snapshot: Snapshot, *, unknown: bool = False) -> None:
-    """Raises Refused for a snapshot that would take away every route there is: such a wish is a lost store's.
+    """Raises Refused for a snapshot that would remove all routes at once: that happens when the store lost its data.
 
-    `published` maps the routes that gateways have now to their revisions. A route that leaves among others may go.
-    `unknown` says that gateways serve something of which no publication is left.
+    `published` maps the routes that gateways have now to their revisions. Removing some of several routes is allowed.
+    `unknown` is True when gateways serve a configuration whose publication is lost.
     """
     if (published or unknown) and not snapshot.revisions:
         names = ", ".join(sorted(published)[:5]) + (", ..." if len(published) > 5 else "")
-        names = names or "something that no publication is left of"
+        names = names or "a configuration whose publication is lost"
         raise Refused(
-            f"the store has no revision of any route, but gateways serve {names}: not taking everything away",
-            hint="they keep serving; restore the store, or create a route: what it does not name is then removed",
+            f"the store has no revision of any route, but gateways serve {names}: nothing is published, "
+            "because that would remove every route",
+            hint="the gateways keep serving; restore the store, or create a route: all routes not in the store then go",
         )
 
 
 def check_table(table: Table) -> None:
-    """Raises Invalid with a detail for every field that the gateway cannot do."""
+    """Raises Invalid with a detail for every field that the gateway does not support."""
     details = [Detail(("table", field), message, "gateway") for field, message in _table(table)]
     if details:
         raise Invalid("; ".join(detail.msg for detail in details), details=details)
@@ -62,7 +63,7 @@ def _dangling(snapshot: Snapshot) -> Iterator[str]:
         ("listener", snapshot.listeners),
         ("route configuration", snapshot.routes),
     ):
-        yield from (f"{kind} {key} calls itself {one['name']}" for key, one in resources.items() if one["name"] != key)
+        yield from (f"{kind} {key} has the name {one['name']}" for key, one in resources.items() if one["name"] != key)
 
 
 def _routes(snapshot: Snapshot) -> Iterator[str]:
@@ -77,17 +78,17 @@ def _route(route: Mapping[str, Any]) -> Iterator[str]:
     if entries is not None and (total := sum(entry["weight"] for entry in entries)) != TOTAL_WEIGHT:
         yield f"the weights of route {name} sum to {total}, not {TOTAL_WEIGHT}"
     body = route.get("direct_response", {}).get("body", {}).get("inline_string", "")
-    if len(body.encode()) > LONGEST_DIRECT_RESPONSE:
-        yield f"the answer of route {name} is longer than {LONGEST_DIRECT_RESPONSE} bytes"
+    if len(body.encode()) > MAX_DIRECT_RESPONSE_BYTES:
+        yield f"the direct response of route {name} is longer than {MAX_DIRECT_RESPONSE_BYTES} bytes"
 
 
 def _table(table: Table) -> Iterator[tuple[str, str]]:
     if not _LABEL.fullmatch(table.namespace):
         yield "namespace", f"namespace {table.namespace!r} is not a DNS label"
     if not 0 < table.per_try_timeout_s <= table.request_timeout_s:
-        yield "per_try_timeout_s", "the time limit of a try must be above 0 and at most the request's"
+        yield "per_try_timeout_s", "the per-try timeout must be above 0 and at most the request timeout"
     if table.sticky and (table.sticky in _GATEWAY_HEADERS or table.sticky.startswith("x-envoy-")):
-        yield "sticky", f"the gateway writes {table.sticky} itself; a sticky draw needs a header of the user's"
+        yield "sticky", f"the gateway sets {table.sticky} itself; sticky routing needs a header that the client sends"
     if len(set(table.pins)) != len(table.pins):
         yield "pins", "a version is pinned twice"
     if len({mirror.version for mirror in table.mirrors}) != len(table.mirrors):

@@ -1,4 +1,4 @@
-"""compile(): route tables and endpoints in, everything a gateway shall serve out. Pure, and the same every time."""
+"""compile(): turns route tables and endpoints into everything a gateway serves. Pure and deterministic."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fairlead.routing.snapshot import Endpoint, Resource, Routed, Settings, Snap
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What one route adds, and all that it was made of."""
+    """The clusters and routes of one route table, and the inputs they were compiled from."""
 
     routed: Routed
     hosts: Sequence[Sequence[Endpoint]]
@@ -24,17 +24,17 @@ class _Part:
     routes: Mapping[str, Sequence[Json]]
 
 
-class Compiled:
-    """What the last compile() made of each route, so that the next one makes only what differs.
+class CompileCache:
+    """Keeps the last result per route, so that the next compile() compiles only routes that differ.
 
-    It changes nothing about the result but that an unchanged resource is the very same object.
+    The result is equal with and without the cache. With it, an unchanged resource is also the same object.
     """
 
     def __init__(self) -> None:
         self._parts: Mapping[str, _Part] = {}
 
     def parts(self, tables: Sequence[Routed], endpoints: Endpoints) -> Sequence[_Part]:
-        """One part for each table. Others are forgotten."""
+        """One part for each table. Parts of other tables are dropped."""
         self._parts = {one.route: self._part(one, endpoints) for one in tables}
         return list(self._parts.values())
 
@@ -47,24 +47,24 @@ class Compiled:
         return _Part(routed, hosts, list(table_clusters(table, endpoints)), table_routes(routed))
 
 
-def compile(  # noqa: A001 - the word for it
+def compile(  # noqa: A001 - the usual word for this
     routed: Iterable[Routed],
     endpoints: Endpoints,
     settings: Settings,
     pending: Collection[str] = (),
     *,
-    compiled: Compiled | None = None,
+    cache: CompileCache | None = None,
 ) -> Snapshot:
-    """`pending` names models that have a route and no version ready yet: they answer 503 and say so.
+    """Compile route tables to one snapshot. `pending` names models with a route but no ready version: they get 503.
 
-    `compiled` is what is known from before. Raises Invalid for a model with two tables, a name that cannot be part of
-    a cluster's, a host that is no address.
+    `cache` keeps the results of the last call. Raises Invalid for a model with two tables, a name that cannot be part
+    of a cluster name, and a host that is not an address.
     """
     tables = sorted(routed, key=lambda one: one.route)
     models = Counter(one.table.model for one in tables)
     if twice := sorted(model for model, count in models.items() if count > 1):
-        raise Invalid(f"two tables for one path: {', '.join(twice)}")
-    parts = (compiled or Compiled()).parts(tables, endpoints)
+        raise Invalid(f"two routes have the same model: {', '.join(twice)}")
+    parts = (cache or CompileCache()).parts(tables, endpoints)
     clusters = [cluster for part in parts for cluster in part.clusters]
     routes = {base: listed for part in parts for base, listed in part.routes.items()}
     waiting = sorted(set(pending) - models.keys())

@@ -1,4 +1,4 @@
-"""explain(): what the gateway would do with a request, and why. Pure; a test holds it against a real Envoy."""
+"""explain(): what the gateway would do with a request, and why. Pure; a test compares it with a real Envoy."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from fairlead.routing.rules import VERSION_HEADER, Goal, Rule, rules
 from fairlead.routing.snapshot import Routed
 
 Headers = Sequence[tuple[str, str | bytes]]
-"""Names in any case, values as they arrived; text counts as UTF-8."""
+"""Names in any case, values as received; a str is encoded as UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """One request's fate. `version` is known for a pin and for a sticky draw; else `probabilities` say how likely."""
+    """How one request is routed. A pin and a sticky draw determine the `version`; else see `probabilities`."""
 
     goal: Goal
     rule: str
-    """The name of Envoy's route, as the access log has it."""
+    """The name of Envoy's route, as in the access log."""
     words: str
     revision: str
     version: VersionRef | None = None
     probabilities: Mapping[str, float] = field(default_factory=dict)
-    """By the name that pins a version."""
+    """Keys are the names that pin a version."""
     sticky_header: str | None = None
     sticky_keys: tuple[str, ...] = ()
-    """What is hashed: one for each line of the header, usually one."""
+    """The hashed strings: one for each line of the header, usually one."""
     bucket: int | None = None
-    """Where the key falls, 0 to 9,999; the candidate has the buckets from 10,000 - weight on."""
+    """The key's bucket, 0 to 9,999; the candidate has the buckets from 10,000 - weight up."""
     mirrors: Mapping[str, float] = field(default_factory=dict)
-    """Versions that may get a copy, and how likely."""
+    """Versions that may get a mirrored request, and the probability of each."""
 
 
 def explain(routed: Routed, path: str, headers: Headers, *, method: str = "POST") -> Explanation | None:
-    """None when the path is not one of this model's. `path` may carry a query, and is taken as already normalised."""
+    """None when the path does not belong to this model. `path` may contain a query; it must already be normalised."""
     plain = path.partition("?")[0].partition("#")[0]
     asked = _values(headers, VERSION_HEADER)
     matching = (rule for rule in rules(routed.table) if _matches(rule, plain, asked, method))
@@ -52,19 +52,23 @@ def explain(routed: Routed, path: str, headers: Headers, *, method: str = "POST"
     return Explanation(rule.goal, _name(routed, rule), _words(routed.table, rule), routed.revision, rule.ref)
 
 
-def to_json(told: Explanation) -> dict[str, object]:
-    """The explanation as the API and the command line show it; what does not apply is left out."""
+def to_json(explanation: Explanation) -> dict[str, object]:
+    """The explanation as the API and the command line show it; fields that do not apply are left out."""
     document: dict[str, object] = {
-        "goal": told.goal.value,
-        "rule": told.rule,
-        "words": told.words,
-        "revision": told.revision,
-        "version": told.version.version if told.version else None,
-        "probabilities": dict(told.probabilities),
-        "mirrors": dict(told.mirrors),
+        "goal": explanation.goal.value,
+        "rule": explanation.rule,
+        "words": explanation.words,
+        "revision": explanation.revision,
+        "version": explanation.version.version if explanation.version else None,
+        "probabilities": dict(explanation.probabilities),
+        "mirrors": dict(explanation.mirrors),
     }
-    if told.sticky_header is not None:
-        document["sticky"] = {"header": told.sticky_header, "keys": list(told.sticky_keys), "bucket": told.bucket}
+    if explanation.sticky_header is not None:
+        document["sticky"] = {
+            "header": explanation.sticky_header,
+            "keys": list(explanation.sticky_keys),
+            "bucket": explanation.bucket,
+        }
     return document
 
 
@@ -98,7 +102,7 @@ def _split(routed: Routed, rule: Rule, headers: Headers) -> Explanation:
 
 
 def _hash(keys: Iterable[bytes]) -> int:
-    """As Envoy hashes several header lines: in the order of their bytes, each seeded with the hash before."""
+    """Hash several header lines as Envoy does: sorted by their bytes, each seeded with the previous hash."""
     seed = 0
     for key in sorted(keys):
         seed = xxhash.xxh64_intdigest(key, seed)
@@ -127,9 +131,9 @@ def _draw_in_words(table: Table, bucket: int | None, version: VersionRef | None)
     shares = f"{table.stable} {_percent(TOTAL_WEIGHT - table.weight)}, {table.candidate} {_percent(table.weight)}"
     if bucket is not None:
         return f"the split ({shares}); {table.sticky} falls into bucket {bucket} of {TOTAL_WEIGHT}: {version}"
-    missing = f"no {table.sticky} header" if table.sticky else "nothing is sticky"
+    missing = f"there is no {table.sticky} header" if table.sticky else "no sticky header is configured"
     return (
-        f"the split ({shares}); drawn anew for each request, because there is {missing}"
+        f"the split ({shares}); drawn anew for each request, because {missing}"
         if not version
         else (f"the split ({shares}): {version}")
     )
@@ -139,7 +143,7 @@ def _words(table: Table, rule: Rule) -> str:
     if rule.goal is Goal.MISSING or rule.ref is None:
         return f"404: {rule.detail}"
     if rule.goal is Goal.DIRECT:
-        return f"stable itself ({rule.ref}): this path is not part of the split"
+        return f"stable ({rule.ref}): this path is not part of the split"
     how = "the header x-model-version" if rule.version_header else "the path"
     return f"pinned to {pin_name(table, rule.ref)} by {how}"
 

@@ -1,4 +1,4 @@
-"""Which clusters a resource names. Publishing in the wrong order, or at all, is decided on this."""
+"""Finds the clusters that a resource names. Checks and the order of updates are based on this."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fairlead.routing.snapshot import Resource
 
 
 def named_by_routes(configurations: Iterable[Resource]) -> frozenset[str]:
-    """Every cluster that a request can be sent to by these route configurations, mirrors included."""
+    """Every cluster to which these route configurations can send a request, mirrors included."""
     return frozenset(
         name
         for configuration in configurations
@@ -19,9 +19,9 @@ def named_by_routes(configurations: Iterable[Resource]) -> frozenset[str]:
 
 
 def routes_in(configuration: Resource) -> Iterator[Mapping[str, Any]]:
-    """Every route of a route configuration, whether its virtual hosts list them or find them by a path's beginning.
+    """Every route of a route configuration, whether its virtual hosts list routes or match them by path prefix.
 
-    What was published before by an older Fairlead lists them. Some stand in several lists, and are told as often.
+    Configurations published by an older Fairlead list them. A route that is in several lists is returned several times.
     """
     for host in configuration["virtual_hosts"]:
         yield from host.get("routes", ())

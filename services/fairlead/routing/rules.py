@@ -1,4 +1,4 @@
-"""What a request for a model meets, in order: the one list that Envoy's routes and `explain` are both made from."""
+"""The ordered routing rules of a model. Envoy's routes and `explain` are both made from this one list."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ EXPLAIN_HEADER = "x-route-explain"
 
 
 class Shape(StrEnum):
-    """How a rule's path is compared; the query is no part of it."""
+    """How a rule's path is compared. The query string is ignored."""
 
     EXACT = "exact"
     OPTIONAL_SLASH = "optional-slash"
-    """The path, with or without one "/" behind it."""
+    """The path, with or without one trailing "/"."""
     BELOW = "below"
     """The path and everything below it: `/docs` and `/docs/x`, not `/docsx`."""
 
@@ -33,7 +33,7 @@ class Path:
     shape: Shape = Shape.EXACT
 
     def matches(self, path: str) -> bool:
-        """Whether Envoy would match it; `path` comes without a query."""
+        """Whether Envoy would match `path`, which must not contain a query string."""
         if self.shape is Shape.BELOW:
             return path == self.text or path.startswith(f"{self.text}/")
         return path == self.text or (self.shape is Shape.OPTIONAL_SLASH and path == f"{self.text}/")
@@ -45,14 +45,14 @@ class Goal(StrEnum):
     SPLIT = "split"
     PIN = "pin"
     DIRECT = "direct"
-    """Stable itself, not as evidence: docs and metadata."""
+    """Stable, outside the split, not counted as evidence: docs and metadata."""
     MISSING = "missing"
-    """No such version, or no such path: 404, never a silent split."""
+    """No such version, or no such path: 404, never a fall-through to the split."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The first rule whose path, method and header match is what the request gets."""
+    """One routing rule. The first rule whose path, method and header match is applied to the request."""
 
     name: str
     path: Path
@@ -60,26 +60,26 @@ class Rule:
     ref: VersionRef | None = None
     """Which version, for `pin` and `direct`."""
     version_header: str | None = None
-    """The value `x-model-version` must have; "" means any value; None does not look."""
+    """The value `x-model-version` must have; "" matches any value; None ignores the header."""
     method: str | None = None
     rewrite: str | None = None
-    """What the matched path becomes on its way to the service; None leaves it."""
+    """Replaces the matched path before the request goes to the service; None keeps the path."""
     prefix: str | None = None
     """Sent as `x-forwarded-prefix`, so that a page can link to itself."""
     detail: str = ""
-    """What `missing` tells the client."""
+    """The text of the 404 response, for `missing`."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """One of a model's paths; its name, what it becomes, and whether it follows the split."""
+class _ModelPath:
+    """One of a model's paths: its name, its rewrite, and whether the split applies to it."""
 
     name: str
     path: Path
     rewrite: str | None = None
     prefix: str | None = None
     method: str | None = None
-    follows: bool = False
+    uses_split: bool = False
 
     def rule(self, name: str, goal: Goal, ref: VersionRef | None = None, *, version_header: str | None = None) -> Rule:
         return Rule(
@@ -94,44 +94,44 @@ class _Place:
         )
 
 
-def _own_paths(base: str) -> Iterator[_Place]:
-    yield _Place("predict", Path(f"{base}/predict", Shape.OPTIONAL_SLASH), "/predict", follows=True)
-    yield _Place("docs", Path(f"{base}/docs", Shape.BELOW), "/docs", base)
-    yield _Place("openapi", Path(f"{base}/openapi.json"), "/openapi.json", base)
-    yield _Place("golden", Path(f"{base}/golden"), "/golden", base, method="GET")
+def _own_paths(base: str) -> Iterator[_ModelPath]:
+    yield _ModelPath("predict", Path(f"{base}/predict", Shape.OPTIONAL_SLASH), "/predict", uses_split=True)
+    yield _ModelPath("docs", Path(f"{base}/docs", Shape.BELOW), "/docs", base)
+    yield _ModelPath("openapi", Path(f"{base}/openapi.json"), "/openapi.json", base)
+    yield _ModelPath("golden", Path(f"{base}/golden"), "/golden", base, method="GET")
 
 
-def _unpinned_places(model: str) -> Iterator[_Place]:
+def _unpinned_paths(model: str) -> Iterator[_ModelPath]:
     yield from _own_paths(f"/models/{model}")
-    yield _Place("v1-predict", Path(f"/v1/models/{model}:predict"), follows=True)
-    yield _Place("v1-metadata", Path(f"/v1/models/{model}"))
-    yield _Place("v2-infer", Path(f"/v2/models/{model}/infer"), follows=True)
-    # Metadata and readiness are polled; on the split every poll would count as a success of some version.
-    yield _Place("v2-metadata", Path(f"/v2/models/{model}", Shape.BELOW))
+    yield _ModelPath("v1-predict", Path(f"/v1/models/{model}:predict"), uses_split=True)
+    yield _ModelPath("v1-metadata", Path(f"/v1/models/{model}"))
+    yield _ModelPath("v2-infer", Path(f"/v2/models/{model}/infer"), uses_split=True)
+    # Clients poll metadata and readiness. On the split every poll would count as a success of some version.
+    yield _ModelPath("v2-metadata", Path(f"/v2/models/{model}", Shape.BELOW))
 
 
 def rules(table: Table) -> Iterator[Rule]:
-    """All rules of one table, in the order in which they are tried."""
+    """All rules of one table, in matching order."""
     model, unknown = table.model, _unknown_version(table)
     for ref in table.pins:
         pin = pin_name(table, ref)
         for place in _own_paths(f"/models/{model}/versions/{pin}"):
             yield place.rule(f"pin-path:{pin}", Goal.PIN, ref)
         below = Path(f"/v2/models/{model}/versions/{pin}", Shape.BELOW)
-        # The service knows its version by its plain name only.
+        # The service knows its version only by its plain name, without the identity.
         plain = None if pin == ref.version else f"/v2/models/{model}/versions/{ref.version}"
-        yield _Place("v2", below, plain).rule(f"pin-path:{pin}", Goal.PIN, ref)
+        yield _ModelPath("v2", below, plain).rule(f"pin-path:{pin}", Goal.PIN, ref)
     for name, base in (("own", "/models"), ("v2", "/v2/models")):
         below = Path(f"{base}/{model}/versions", Shape.BELOW)
         yield Rule(f"no-version:{name}", below, Goal.MISSING, detail=unknown)
-    for place in _unpinned_places(model):
+    for place in _unpinned_paths(model):
         for ref in table.pins:
             pin = pin_name(table, ref)
             yield place.rule(f"pin-header:{pin}", Goal.PIN, ref, version_header=pin)
         yield replace(
             place.rule("no-version", Goal.MISSING, version_header=""), rewrite=None, prefix=None, detail=unknown
         )
-        if place.follows:
+        if place.uses_split:
             yield place.rule("split", Goal.SPLIT)
         else:
             yield place.rule("stable", Goal.DIRECT, table.stable)
@@ -141,18 +141,18 @@ def rules(table: Table) -> Iterator[Rule]:
 
 def _unknown_version(table: Table) -> str:
     names = sorted(pin_name(table, ref) for ref in table.pins)
-    # Envoy refuses a whole route configuration for one answer above 4,096 bytes.
+    # Envoy rejects a whole route configuration for one direct response above 4,096 bytes.
     shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
     return f"model {table.model} has no such version; it has {shown}"
 
 
 def bases(model: str) -> tuple[str, ...]:
-    """What every path of a model begins with: its own paths, those of KServe V1, and the Open Inference Protocol's."""
+    """The path prefixes of a model: its own, those of KServe V1, and those of the Open Inference Protocol."""
     return tuple(f"{protocol}/models/{model}" for protocol in ("", "/v1", "/v2"))
 
 
 def model_in(path: str) -> str | None:
-    """The model a path is about, whatever stands behind the name; None for a path that is about none."""
+    """The model named in a path, with anything after the name; None for a path that names no model."""
     found = _MODEL.fullmatch(path)
     return found[1] if found else None
 

@@ -1,4 +1,4 @@
-"""What goes into compile() and what comes out of it: immutable, and equal inputs give equal outputs."""
+"""The inputs and the result of compile(), as immutable values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Resource = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Endpoint:
-    """Where one instance listens: an IP address, or a DNS name that ends in a dot."""
+    """Where one instance listens: a port at an IP address, or at a DNS name that ends in a dot."""
 
     host: str
     port: int
@@ -30,30 +30,30 @@ class Routed:
 
     @property
     def revision(self) -> str:
-        """What every answer of the model carries in `x-route-revision`: "iris.12"."""
+        """The value of `x-route-revision` in every response of the model: "iris.12"."""
         return f"{self.route}.{self.seq}"
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a gateway is told once, beside the tables."""
+    """The gateway's own settings, besides the tables."""
 
     host: str = "127.0.0.1"
     port: int = 8080
     control: Endpoint = Endpoint("127.0.0.1", 8081)
     routes_from: Resource | None = None
-    """Envoy's config source for routes (`envoy.sources`); None where a static rendering puts them into the listener."""
+    """Envoy's config source for routes (`envoy.sources`); None for a static rendering with routes in the listener."""
     max_request_bytes: int = 4 << 20
-    """Larger bodies are 413; up to this size a body is buffered, so that it can be sent again."""
+    """Larger bodies get 413; up to this size a body is buffered, so that the request can be retried."""
     cors_origins: tuple[str, ...] = ()
-    """Exact origins, or the single origin "*"; none turns CORS off."""
+    """Exact origins, or the single origin "*"; without any, CORS is off."""
     access_log: str | None = None
-    """A file, one JSON object a line; None writes none."""
+    """A file with one JSON object per line; None turns the access log off."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything a gateway shall serve: resources by name, and which revision of each route they are."""
+    """Everything a gateway should serve: resources by name, and the revision of each route in them."""
 
     clusters: Mapping[str, Resource]
     listeners: Mapping[str, Resource]

@@ -7,17 +7,17 @@ import logging
 import pytest
 
 from fairlead.control.gateways import GatewayPods
-from fairlead.control.publications import LOOK_S, ConfigMapPublications
+from fairlead.control.publications import POLL_INTERVAL_S, ConfigMapPublications
 from fairlead.errors import Conflict
-from fairlead.routing.publish.publication import Publication, Shown
-from fairlead.routing.publish.resource_sets import Content, Order, Written, make_version
+from fairlead.routing.publish.publication import Publication, EncodedUpdate
+from fairlead.routing.publish.resource_sets import ResourceSet, UpdateOrder, Update, make_version
 from fairlead.store.kubernetes.api import Api
 from support.processes import wait_until
 
 
 def publication(sequence: int) -> Publication:
-    content = Content.of({"models": {"name": "models"}})
-    return Publication({"rds": Shown.of(Written(make_version(Order(sequence, "b"), content), content))})
+    content = ResourceSet.of({"models": {"name": "models"}})
+    return Publication({"rds": EncodedUpdate.of(Update(make_version(UpdateOrder(sequence, "b"), content), content))})
 
 
 def test_of_two_that_lead_only_one_can_save_and_a_follower_sees_it(api: Api, namespace: str) -> None:
@@ -31,11 +31,11 @@ def test_of_two_that_lead_only_one_can_save_and_a_follower_sees_it(api: Api, nam
     second.save(publication(2))
     with pytest.raises(Conflict):
         first.save(publication(3))
-    wait_until(lambda: follower.token() != before, "the follower sees that something is new", every=LOOK_S)
+    wait_until(lambda: follower.token() != before, "the follower sees that something is new", every=POLL_INTERVAL_S)
     assert follower.load() == publication(2)
 
 
 def test_a_namespace_without_gateways_has_none(api: Api, namespace: str) -> None:
     found = GatewayPods(api, namespace, "component=gateway", tail=lambda pod: b"", log=logging.getLogger("test"))
-    found.look()
+    found.list_pods()
     assert (found.loaded, found.gateways()) == (True, ())

@@ -18,9 +18,9 @@ from fairlead.routing.compile import compile
 from fairlead.routing.envoy.bootstrap import rest_bootstrap
 from fairlead.routing.envoy.sources import from_control_plane
 from fairlead.routing.publish.fleet import Fleet
-from fairlead.routing.publish.rejection_log import last_refusal
+from fairlead.routing.publish.rejection_log import last_rejection
 from fairlead.routing.publish.server import build_xds
-from fairlead.routing.publish.snapshot_cache import Shelf
+from fairlead.routing.publish.snapshot_cache import SnapshotCache
 from fairlead.routing.publish.xds import XdsPublisher
 from fairlead.routing.snapshot import Endpoint, Routed, Settings, Snapshot
 from integration.routing.edge import until
@@ -42,17 +42,17 @@ class Static:
     def gateways(self) -> Sequence[GatewaySite]:
         return list(self.sites)
 
-    def refusal(self, name: str) -> str | None:
-        return last_refusal(self.folder / name / "envoy.log")
+    def rejection_reason(self, name: str) -> str | None:
+        return last_rejection(self.folder / name / "envoy.log")
 
 
 class Replica:
     """One control plane's publisher and its discovery service. Use `running_replica`."""
 
     def __init__(self, shared: InMemory, discovery: Static, *, drain_s: float) -> None:
-        self.shelf = Shelf()
+        self.cache = SnapshotCache()
         self.answers: list[tuple[str, str]] = []
-        self.publisher = XdsPublisher(shared.view(), self.shelf, Fleet(discovery), drain_s=drain_s, resting_poll_s=0.1)
+        self.publisher = XdsPublisher(shared.view(), self.cache, Fleet(discovery), drain_s=drain_s, idle_poll_s=0.1)
         self.port = 0
 
     def settle(self, snapshot: Snapshot) -> float:
@@ -66,12 +66,12 @@ def running_replica(
     shared: InMemory, discovery: Static, *, drain_s: float = 0.05, hold_s: float = 2.0
 ) -> Iterator[Replica]:
     replica = Replica(shared, discovery, drain_s=drain_s)
-    app = build_xds(replica.shelf, hold_s=hold_s, counted=lambda kind, answer: replica.answers.append((kind, answer)))
+    app = build_xds(replica.cache, hold_s=hold_s, on_answer=lambda kind, answer: replica.answers.append((kind, answer)))
     with serving(app) as replica.port:
         try:
             yield replica
         finally:
-            replica.shelf.close()
+            replica.cache.close()
             replica.publisher.close()
 
 

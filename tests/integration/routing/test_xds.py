@@ -212,7 +212,7 @@ def test_an_older_replica_keeps_the_question_and_says_nothing(gateways: Gateways
     behind.publisher.follow()
     leader.publisher.want(gateways.compiled(iris(2, 100)))
     leader.publisher.step()
-    newer, older = leader.shelf.get("rds"), behind.shelf.get("rds")
+    newer, older = leader.cache.get("rds"), behind.cache.get("rds")
     assert newer is not None
     assert older is not None
     assert newer.order > older.order
@@ -281,7 +281,7 @@ def test_a_leader_that_cannot_keep_its_writing_shows_it_to_nobody(gateways: Gate
     leader.publisher.want(gateways.compiled(iris(2, 1000)))
     with pytest.raises(Unavailable):
         leader.publisher.step()
-    shown = leader.shelf.get("rds")
+    shown = leader.cache.get("rds")
     assert shown is not None
     assert {gateways_version(site.admin_port) for site in gateways.discovery.sites} == {shown.version}
     gateways.shared.reachable = True
@@ -296,11 +296,11 @@ def test_two_leaders_never_both_publish(gateways: Gateways) -> None:
     old.publisher.want(gateways.compiled(iris(4, 400)))
     with pytest.raises(Conflict):
         old.publisher.step()
-    shown = old.shelf.get("rds")
+    shown = old.cache.get("rds")
     assert shown is not None
     old.publisher.follow()
-    after = old.shelf.get("rds")
-    assert after == new.shelf.get("rds")
+    after = old.cache.get("rds")
+    assert after == new.cache.get("rds")
     assert after is not None
     assert after.order > shown.order
 

@@ -21,8 +21,8 @@ from fairlead.cli.action_client import ask
 from fairlead.cli.options import Place
 from fairlead.contracts.action import ActionType, Outcome
 from fairlead.contracts.route import RouteSpec
-from fairlead.control.action_socket import MAX_BYTES, Door
-from fairlead.control.app import DOOR
+from fairlead.control.action_socket import MAX_BYTES, ActionSocket
+from fairlead.control.app import ACTION_SOCKET
 from fairlead.store.sqlite import SqliteStore
 from support.repeating import repeating
 
@@ -38,7 +38,7 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
 
 @contextmanager
 def opened(folder: Path, store: SqliteStore, *, within_s: float = 5.0) -> Iterator[None]:
-    door = Door(folder / DOOR, store, answer_within_s=within_s)
+    door = ActionSocket(folder / ACTION_SOCKET, store, answer_timeout_s=within_s)
     try:
         yield
     finally:
@@ -57,9 +57,9 @@ def engine(store: SqliteStore, outcome: Outcome, message: str = "") -> Iterator[
         yield
 
 
-def knock(folder: Path, line: bytes) -> dict[str, dict[str, str]]:
+def send(folder: Path, line: bytes) -> dict[str, dict[str, str]]:
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(folder / DOOR))
+        connection.connect(str(folder / ACTION_SOCKET))
         connection.sendall(line)
         answer: dict[str, dict[str, str]] = json.loads(connection.makefile("rb").readline())
         return answer
@@ -121,23 +121,23 @@ def test_an_unknown_model_is_named_with_those_there_are(tmp_path: Path, store: S
 )
 def test_nonsense_is_refused_and_stores_nothing(tmp_path: Path, store: SqliteStore, line: bytes) -> None:
     with opened(tmp_path, store):
-        assert knock(tmp_path, line + b"\n")["error"]["kind"] == "Invalid"
+        assert send(tmp_path, line + b"\n")["error"]["kind"] == "Invalid"
     assert store.actions() == []
 
 
 def test_a_line_without_end_is_cut_off(tmp_path: Path, store: SqliteStore) -> None:
     with opened(tmp_path, store):
-        assert knock(tmp_path, b"[" * (MAX_BYTES + 1))["error"]["kind"] == "Invalid"
+        assert send(tmp_path, b"[" * (MAX_BYTES + 1))["error"]["kind"] == "Invalid"
 
 
 def test_nobody_else_may_open_the_door(tmp_path: Path, store: SqliteStore) -> None:
     with opened(tmp_path, store):
-        assert stat.S_IMODE(os.stat(tmp_path / DOOR).st_mode) == 0o600
+        assert stat.S_IMODE(os.stat(tmp_path / ACTION_SOCKET).st_mode) == 0o600
 
 
 def test_a_control_plane_on_its_way_back_is_waited_for(tmp_path: Path, store: SqliteStore) -> None:
     with socket.socket(socket.AF_UNIX) as killed:
-        killed.bind(str(tmp_path / DOOR))  # what a killed one leaves behind: an address that nobody listens at
+        killed.bind(str(tmp_path / ACTION_SOCKET))  # what a killed one leaves behind: an address that nobody listens at
 
     answered = threading.Event()
 

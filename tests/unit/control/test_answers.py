@@ -15,7 +15,7 @@ import pytest
 from pydantic import BaseModel
 
 from fairlead.contracts.route import VersionSpec
-from fairlead.control.answers import AT_A_TIME, DEAF_AFTER_S, SOONEST_S, AnswerRings
+from fairlead.control.answers import TARGET_ANSWERS, LISTEN_TIMEOUT_S, MIN_INTERVAL_S, AnswerRings
 from fairlead.rollout.ports import Heard, Site
 from fairlead.serving.observe.answers import PAGE_SIZE, RECORD, AnswerRecords
 from fairlead.serving.observe.compared_fields import Reader
@@ -169,7 +169,7 @@ def test_whoever_does_not_answer_is_named_and_read_on_when_it_does(rings: Answer
 def test_who_has_not_listened_for_a_while_begins_anew(rings: AnswerRings, service: Service, clock: Clock) -> None:
     hear(rings, service.site)
     service.answer(1)
-    clock.now += DEAF_AFTER_S + 1
+    clock.now += LISTEN_TIMEOUT_S + 1
     rings.turn()
     assert hear(rings, service.site).answers == []
     service.answer(1)
@@ -184,14 +184,14 @@ def test_where_there_are_many_answers_rings_are_read_more_often_and_later_less(
     rings: AnswerRings, service: Service
 ) -> None:
     hear(rings, service.site)
-    assert rings.pause_s == SOONEST_S, "nobody knows yet how many there are"
+    assert rings.pause_s == MIN_INTERVAL_S, "nobody knows yet how many there are"
     hear(rings, service.site)
     before = rings.pause_s
-    assert before > SOONEST_S
-    service.answer(10 * AT_A_TIME)
+    assert before > MIN_INTERVAL_S
+    service.answer(10 * TARGET_ANSWERS)
     hear(rings, service.site)
     assert rings.pause_s == pytest.approx(before / 10)
     for _ in range(2):
-        service.answer(20 * AT_A_TIME)
+        service.answer(20 * TARGET_ANSWERS)
         hear(rings, service.site)
-    assert rings.pause_s == SOONEST_S
+    assert rings.pause_s == MIN_INTERVAL_S

@@ -56,7 +56,7 @@ def test_gateways_are_the_pods_that_have_an_address(listed: Listed) -> None:
     ]
     found = pods(listed)
     before = found.loaded
-    found.look()
+    found.list_pods()
     assert (before, found.loaded) == (False, True)
     assert found.gateways() == (GatewaySite("a", "10.0.0.2", 9901), GatewaySite("b", "10.0.0.1", 9901))
     assert listed.asked[0]["labelSelector"] == "component=gateway"
@@ -65,14 +65,14 @@ def test_gateways_are_the_pods_that_have_an_address(listed: Listed) -> None:
 def test_while_nobody_answers_the_last_list_holds(listed: Listed) -> None:
     listed.pods = [pod("a")]
     found = pods(listed)
-    found.look()
+    found.list_pods()
     listed.reachable = False
     with pytest.raises(Unavailable):
-        found.look()
+        found.list_pods()
     assert [site.name for site in found.gateways()] == ["a"]
 
 
 def test_the_reason_for_a_refusal_is_in_the_pods_log(listed: Listed) -> None:
-    assert pods(listed).refusal("a") == "Invalid duration"
-    assert pods(listed, b"all is well").refusal("a") is None
-    assert pods(listed, None).refusal("a") is None
+    assert pods(listed).rejection_reason("a") == "Invalid duration"
+    assert pods(listed, b"all is well").rejection_reason("a") is None
+    assert pods(listed, None).rejection_reason("a") is None

@@ -9,7 +9,7 @@ from fairlead import errors
 from fairlead.contracts.route import RouteSpec, Target, VersionSpec
 from fairlead.control.desired_state import World as Compiled
 from fairlead.control.endpoints import ReadyInstances
-from fairlead.control.loop import MEANWHILE_S, RESYNC_S, Loop
+from fairlead.control.loop import URGENT_INTERVAL_S, RESYNC_S, Loop
 from fairlead.routing.snapshot import Settings, Snapshot
 from fairlead.store.sqlite import SqliteStore
 
@@ -131,7 +131,7 @@ def test_what_people_ask_for_is_published_before_all_routes_are_looked_at(world:
 
 def test_a_long_tick_is_interrupted_for_what_people_ask_for(world: World) -> None:
     def asked_meanwhile() -> None:
-        world.clock.now += 2 * MEANWHILE_S
+        world.clock.now += 2 * URGENT_INTERVAL_S
         world.add_route()
         world.engine.urgent = ["iris.1"]
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from fairlead.control.publications import LOOK_S, ConfigMapPublications
+from fairlead.control.publications import POLL_INTERVAL_S, ConfigMapPublications
 from fairlead.errors import Conflict, Invalid, NotFound, Refused, Unavailable
-from fairlead.routing.publish.publication import Publication, Shown
-from fairlead.routing.publish.resource_sets import Content, Order, Written, make_version
+from fairlead.routing.publish.publication import Publication, EncodedUpdate
+from fairlead.routing.publish.resource_sets import ResourceSet, UpdateOrder, Update, make_version
 
 
 class OneNamespace:
@@ -61,8 +61,8 @@ class Clock:
 
 
 def publication(sequence: int, noise: str = "") -> Publication:
-    content = Content.of({"models": {"name": "models", "noise": noise}})
-    return Publication({"rds": Shown.of(Written(make_version(Order(sequence, "b"), content), content))})
+    content = ResourceSet.of({"models": {"name": "models", "noise": noise}})
+    return Publication({"rds": EncodedUpdate.of(Update(make_version(UpdateOrder(sequence, "b"), content), content))})
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_followers_ask_for_the_version_alone_and_not_too_often(api: OneNamespace
     assert follower.token() == first
     assert len(api.requests) == asked
     leader.save(publication(2))
-    clock.now += 2 * LOOK_S
+    clock.now += 2 * POLL_INTERVAL_S
     assert follower.token() != first
 
 

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from fairlead.contracts.gateway import Role, parse_stat, stat_name
 from fairlead.errors import Invalid
 from fairlead.routing.check import check_snapshot, check_table
-from fairlead.routing.compile import Compiled, compile
+from fairlead.routing.compile import CompileCache, compile
 from fairlead.routing.envoy.checks import ready_checks
 from fairlead.routing.envoy.routes import revisions_in
-from fairlead.routing.publish.resource_sets import Content, Desired
+from fairlead.routing.publish.resource_sets import ResourceSet, DesiredResources
 from fairlead.routing.references import members, named_by_routes, routes_in
 from fairlead.routing.snapshot import Endpoint, Routed
 from support.protos import parse
@@ -40,21 +40,21 @@ def test_equal_inputs_give_equal_bytes_in_any_order(fleet: Fleet) -> None:
     again = compile(routed[::-1], {key: hosts[::-1] for key, hosts in [*endpoints.items()][::-1]}, SETTINGS)
     assert json.dumps(dict(once.clusters)) == json.dumps(dict(again.clusters))
     assert json.dumps(dict(once.routes)) == json.dumps(dict(again.routes))
-    assert Content.of(once.routes).digest == Content.of(json.loads(json.dumps(dict(again.routes)))).digest
+    assert ResourceSet.of(once.routes).digest == ResourceSet.of(json.loads(json.dumps(dict(again.routes)))).digest
 
 
 @given(fleets(), fleets())
 def test_what_is_known_from_before_changes_nothing_but_the_work(first: Fleet, second: Fleet) -> None:
-    compiled = Compiled()
+    compiled = CompileCache()
     for fleet in (first, second, first):
         known, anew = compile(*fleet, SETTINGS, compiled=compiled), compile(*fleet, SETTINGS)
         assert known == anew
-        assert Desired.of(known, Desired.of(compile(*second, SETTINGS, compiled=compiled))) == Desired.of(anew)
+        assert DesiredResources.of(known, DesiredResources.of(compile(*second, SETTINGS, compiled=compiled))) == DesiredResources.of(anew)
 
 
 @given(fleets())
 def test_an_unchanged_cluster_stays_the_very_same_object(fleet: Fleet) -> None:
-    compiled = Compiled()
+    compiled = CompileCache()
     once, again = (compile(*fleet, SETTINGS, compiled=compiled) for _ in range(2))
     assert all(again.clusters[name] is cluster for name, cluster in once.clusters.items() if name != "control")
 

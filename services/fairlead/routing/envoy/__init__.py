@@ -1,1 +1,1 @@
-"""Envoy's resources as canonical proto JSON, one file per resource. Pure: plain values in, plain values out."""
+"""Builds Envoy resources as canonical proto JSON, one module per resource. Pure: no I/O."""

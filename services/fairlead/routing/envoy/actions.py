@@ -1,4 +1,4 @@
-"""What a route does with a request: the weighted split with its retries and mirrors, or one version directly."""
+"""Route actions: the weighted split with its retries and mirrors, or one version directly."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from fairlead.routing.envoy.proto import Json, extension, put, seconds, typed
 from fairlead.routing.snapshot import Routed
 
 STREAM_IDLE_TIMEOUT_S = 60.0
-"""The listener's limit on a silent stream; a route that may take longer says so itself."""
+"""The listener's idle timeout for a stream; a route with a longer timeout sets its own."""
 HOST_ATTEMPTS = 30
-"""How often a retry draws again when it drew a host that has failed: a refusing host looks idle and is drawn often."""
+"""How often a retry picks again when it picked a failed host: a host that refuses looks idle and is picked often."""
 
 
 def split(routed: Routed) -> Json:
-    """Stable first, the candidate last: so its users stay its users as the weight rises."""
+    """The split: stable first, the candidate last, so that users keep the candidate as its weight rises."""
     table = routed.table
     clusters = [{"name": name_of(Role.SPLIT, table, table.stable), "weight": TOTAL_WEIGHT - table.weight}]
     if table.candidate is not None:
@@ -32,20 +32,23 @@ def split(routed: Routed) -> Json:
     }
 
 
-def kept(table: Table) -> list[Json]:
-    """Tells services what to keep of their answers to the split's requests, copies included; at rest, nothing."""
+def answer_record_headers(table: Table) -> list[Json]:
+    """The header that tells services what to record of their answers to the split's requests, mirrored ones included.
+
+    Empty when no rollout is in progress and nothing is mirrored.
+    """
     if table.mirrors:
         return [put(KEEP_HEADER, RECORD)]
     return [put(KEEP_HEADER, COUNT)] if table.candidate is not None else []
 
 
 def pin(table: Table, ref: VersionRef) -> Json:
-    """One version, its failures and all: no fallback, no ejection."""
+    """One version, without fallback and ejection: its failures reach the client."""
     return {**_limits(table), "cluster": name_of(Role.DIRECT, table, ref), **_own_retries(table)}
 
 
 def sticky_salt(routed: Routed) -> str:
-    """What is appended to a user's header before it is hashed: two models, or two attempts, draw different users."""
+    """Appended to the sticky header before hashing, so that two models, or two attempts, draw different users."""
     return f"|{routed.route}|{routed.table.attempt}"
 
 
@@ -61,8 +64,8 @@ def _limits(table: Table) -> Json:
 
 
 def _candidate(table: Table, candidate: VersionRef) -> Json:
-    """The candidate's weighted entry. Its time limit and retries are set here, by header, because a route's own
-    would govern stable's share too."""
+    """The candidate's weighted entry. Its timeout and retries are set here, by header, because a route's own would
+    also apply to stable's share."""
     headers = {"x-envoy-upstream-rq-per-try-timeout-ms": str(max(1, round(table.per_try_timeout_s * 1000)))}
     if table.idempotent:
         headers["x-envoy-retry-on"] = "5xx,retriable-status-codes"
@@ -80,8 +83,8 @@ def _candidate(table: Table, candidate: VersionRef) -> Json:
 
 
 def retries(*, idempotent: bool) -> Json:
-    """One retry of what no service has answered. `reset` means that a request may have been begun: it is for
-    models that bear being asked twice."""
+    """One retry of a request that no service has answered. After a `reset` a service may already have started on the
+    request, so `reset` is only for idempotent models."""
     conditions = ["connect-failure", "refused-stream", *(["reset"] if idempotent else [])]
     next_priority = typed(
         "extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig", update_frequency=1
@@ -99,8 +102,8 @@ def retries(*, idempotent: bool) -> Json:
 
 
 def _own_retries(table: Table) -> Json:
-    """Nothing for most models: the virtual host has their policy once. In each of some fifty rules of a table it was
-    two thirds of all that a gateway is sent."""
+    """Empty for idempotent models: the virtual host has their policy once. Repeated in each of some fifty rules of a
+    table, it made up two thirds of the configuration."""
     return {} if table.idempotent else {"retry_policy": retries(idempotent=False)}
 
 
@@ -110,6 +113,6 @@ def _mirror(table: Table, mirror: Mirror) -> Json:
         "cluster": name_of(Role.DIRECT, table, mirror.version),
         "runtime_fraction": share,
         "disable_shadow_host_suffix_append": True,
-        # A service suppresses side effects when it sees this.
+        # A service with this header suppresses side effects.
         "request_headers_mutations": [{"append": put(SHADOW_HEADER, table.model)}],
     }

@@ -1,4 +1,4 @@
-"""The bootstrap: what an Envoy is started with, and the only part that cannot change while it runs."""
+"""The bootstrap: Envoy's startup configuration, the only part that cannot change while Envoy runs."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def bootstrap(folder: str, *, admin: Endpoint, node: str = "edge-1") -> Json:
 
 
 def rest_bootstrap(control_plane: Endpoint, *, admin: Endpoint, cluster: str, node: str | None = None) -> Json:
-    """For Envoys that ask a control plane, whose host is an address or a DNS name that ends in a dot.
+    """For Envoys that poll a control plane, whose host is an address or a DNS name that ends in a dot.
 
-    Without `node` each one is told its name by `--service-node`, so that many can share one file. Whoever can reach
-    the admin address can stop the process: outside loopback a network policy has to guard it.
+    Without `node` each Envoy gets its name by `--service-node`, so that many can share one file. Every client of the
+    admin address can stop the process: outside loopback a network policy has to guard it.
     """
     source = from_control_plane()
     return {
@@ -43,7 +43,7 @@ def _always(admin: Endpoint) -> Json:
 
 
 def _control_plane(endpoint: Endpoint) -> Json:
-    """Held questions are silent for long, so it is TCP that notices a replica whose machine is gone."""
+    """Long polls send nothing for a long time, so TCP keepalive detects a replica whose machine is gone."""
     silence = {"keepalive_time": 5, "keepalive_interval": 2, "keepalive_probes": 3}
     return {
         "name": XDS,
@@ -65,11 +65,11 @@ def _statistics() -> Json:
         "model": rf"^cluster\.{part}~{part}~(({part}))~",
         "version": rf"^cluster\.{part}~{part}~{part}~(({part}))(~{part})?\.",
     }
-    # Every code and time is counted a second time as internal or external: nobody asks for those.
-    twins = {"safe_regex": {"regex": r"cluster\.[^.]+\.(internal|external)\..*"}}
+    # Envoy counts every code and time a second time as internal or external. These series are not used.
+    duplicates = {"safe_regex": {"regex": r"cluster\.[^.]+\.(internal|external)\..*"}}
     return {
         "use_all_default_tags": True,
-        "stats_matcher": {"exclusion_list": {"patterns": [twins]}},
+        "stats_matcher": {"exclusion_list": {"patterns": [duplicates]}},
         "stats_tags": [{"tag_name": f"fairlead.{label}", "regex": regex} for label, regex in labels.items()],
         "histogram_bucket_settings": [
             {"match": {"suffix": "upstream_rq_time"}, "buckets": list(GRID_MS)},

@@ -1,7 +1,7 @@
-"""Clusters: the roles a version plays, and the control plane.
+"""Clusters: one for each role of a version, and one for the control plane.
 
-A version has its endpoints in up to three clusters, because each has an ejection state of its own: a pinned
-failure may not eject what users share, and an answer cut by the candidate's time limit may not eject stable.
+A version has its endpoints in up to three clusters, because each has its own ejection state: failures of pinned
+requests must not eject hosts of the split, and the candidate's per-try timeout must not eject hosts of stable.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ Endpoints = Mapping[tuple[str, str, VersionRef], Sequence[Endpoint]]
 
 CONNECT_TIMEOUT_S = 0.5
 IDLE_TIMEOUT_S = 30.0
-"""Services keep idle connections 75 s, so the gateway always closes first and never writes into a closing one."""
+"""Services keep idle connections for 75 s, so the gateway always closes first and never writes to a closing one."""
 DNS_REFRESH_S = 5.0
 EJECT_AFTER = 5
-"""Consecutive failures (5xx, refused, reset) that take a host out."""
+"""A host is ejected after this many consecutive failures (5xx, refused, reset)."""
 EJECTION_S = 5.0
-LONGEST_EJECTION_S = 60.0
+MAX_EJECTION_S = 60.0
 UNBOUNDED = 4096
-"""Queues are bounded in the services, which answer 429 with a reason; a breaker here would only hide it."""
+"""Services bound their queues and answer 429 with a reason; a circuit breaker here would only hide that."""
 DIRECT_LIMIT = 256
-"""Requests at once to one version outside the split: a mirror that hangs holds no more than these."""
+"""Concurrent requests to one version outside the split: a mirror that hangs holds at most this many."""
 
 
 def name_of(role: Role, table: Table, ref: VersionRef) -> str:
-    """The cluster in which a version of this table plays this role."""
+    """The name of the cluster for a version of this table in this role."""
     return cluster_name(role, table.namespace, table.model, ref.version, identity_part(table.pins, ref))
 
 
 def table_clusters(table: Table, endpoints: Endpoints) -> Iterator[Json]:
-    """Every cluster one table needs; a version without endpoints has its clusters too, empty."""
+    """Every cluster that one table needs; a version without endpoints has empty clusters."""
 
     def at(ref: VersionRef) -> Sequence[Endpoint]:
         return endpoints.get((table.namespace, table.model, ref), ())
@@ -53,7 +53,7 @@ def table_clusters(table: Table, endpoints: Endpoints) -> Iterator[Json]:
         return
     salt = {"attempt": table.attempt}
     alone = {**_counted(), **_ejection(percent=100), "common_lb_config": {"healthy_panic_threshold": {"value": 0}}}
-    yield _spill_only_what_is_lost(
+    yield _without_overprovisioning(
         _members(name_of(Role.SPLIT, table, candidate), candidate, at(candidate), alone, salt)
     )
     yield _members(name_of(Role.FALLBACK, table, stable), stable, at(stable), guarded, salt)
@@ -68,10 +68,10 @@ def control_cluster(endpoint: Endpoint) -> Json:
 def _members(
     name: str, ref: VersionRef, hosts: Sequence[Endpoint], more: Json, metadata: Mapping[str, object] | None = None
 ) -> Json:
-    # A changed field builds the cluster anew and clears its ejections: another identity or attempt starts clean.
+    # Envoy rebuilds a cluster when a field changes, which clears its ejections: a new identity or attempt starts clean.
     known = {"version": ref.version, "identity": ref.identity, **(metadata or {})}
     always = {"lb_policy": "LEAST_REQUEST", "metadata": {"filter_metadata": {"fairlead": known}}}
-    # Addresses come from a supervisor that asks each instance itself; a name's answer may be wrong for a while.
+    # The supervisor checks instances with addresses itself. DNS answers for a name may be wrong for a while.
     named = _names(hosts)[:1]
     return _cluster(name, hosts, {**always, **(ready_checks(named[0]) if named else {}), **more})
 
@@ -94,11 +94,11 @@ def _cluster(name: str, hosts: Sequence[Endpoint], more: Json) -> Json:
 
 
 def discovery(hosts: Sequence[Endpoint]) -> Json:
-    """How a cluster finds its hosts: as given, or by Envoy's own resolver as soon as one of them is a name."""
+    """How a cluster finds its hosts: a static list, or DNS as soon as one of them is a name."""
     names = _names(hosts)
     for name in names:
         if not name.endswith("."):
-            # Without the dot every lookup first walks the search list: more queries, and other clusters' names.
+            # Without the dot the resolver tries the search list first: more queries, and perhaps other clusters' names.
             raise Invalid(f"{name!r} is neither an IP address nor a full DNS name; end it with a dot: '{name}.'")
     if not names:
         return {"type": "STATIC"}
@@ -138,7 +138,7 @@ def _breakers(limit: int) -> Json:
 
 
 def _counted() -> Json:
-    # Behind an aggregate the member has no response codes of its own: evidence is read per endpoint.
+    # Envoy counts no response codes for members of an aggregate, so evidence is read per endpoint.
     return {"track_cluster_stats": {"per_endpoint_stats": True}, **_breakers(UNBOUNDED)}
 
 
@@ -147,19 +147,20 @@ def _ejection(*, percent: int) -> Json:
         "consecutive_5xx": EJECT_AFTER,
         "interval": "1s",
         "base_ejection_time": seconds(EJECTION_S),
-        "max_ejection_time": seconds(LONGEST_EJECTION_S),
+        "max_ejection_time": seconds(MAX_EJECTION_S),
         "max_ejection_percent": percent,
-        # With few hosts 10 % is less than one, and none would ever be ejected.
+        # With few hosts 10 % is less than one host, and none would ever be ejected.
         "always_eject_one_host": True,
         "enforcing_success_rate": 0,
-        # Ready it may be; whether it answers predictions was seen by those who asked for them.
+        # An ejected host failed real requests; passing the readiness check does not prove that it can answer them.
         "successful_active_health_check_uneject_host": False,
     }
     return {"outlier_detection": detection}
 
 
-def _spill_only_what_is_lost(cluster: Json) -> Json:
-    """At Envoy's default of 140, one ejected host of two would send 30 % of the candidate's share to stable."""
+def _without_overprovisioning(cluster: Json) -> Json:
+    """Keep the candidate's share in its cluster until the last host is lost. With Envoy's default factor of 140, one
+    ejected host of two would send 30 % of the candidate's share to stable."""
     load = {**cluster["load_assignment"], "policy": {"overprovisioning_factor": 100_000}}
     return {**cluster, "load_assignment": load}
 
@@ -173,7 +174,7 @@ def _aggregate(table: Table, candidate: VersionRef) -> Json:
         "alt_stat_name": stat_name(name),
         "connect_timeout": seconds(CONNECT_TIMEOUT_S),
         "lb_policy": "CLUSTER_PROVIDED",
-        # The aggregate's own limit counts, not its members': at the default of 3, a failing candidate leaks to users.
+        # The aggregate's own limit counts, not its members': at the default of 3, users see failures of the candidate.
         "circuit_breakers": {"thresholds": [{"max_retries": UNBOUNDED}]},
         "cluster_type": extension(
             "envoy.clusters.aggregate", typed("extensions.clusters.aggregate.v3.ClusterConfig", clusters=members)

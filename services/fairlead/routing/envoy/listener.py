@@ -1,4 +1,4 @@
-"""The listener: what is done to every request before a route is chosen, and to every answer of the gateway itself."""
+"""The listener: processing of every request before routing, and of the gateway's own responses."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _TITLES = (
     (503, "Service Unavailable"),
     (504, "Gateway Timeout"),
 )
-# Envoy obeys these from anybody (a retry policy, a time limit), so nobody may send them, nor see ours.
+# Envoy obeys these headers (retry policy, timeout) from any client. So clients may neither send them nor see ours.
 _ENVOY_HEADERS: Json = {"remove_on_match": {"key_matcher": {"prefix": "x-envoy-", "ignore_case": True}}}
 
 
 def listener(settings: Settings) -> Json:
-    """One address, plain HTTP, everything a request for a model passes."""
+    """The one listener: plain HTTP, with all filters that a request for a model passes."""
     manager = extension("envoy.filters.network.http_connection_manager", _manager(settings))
     return {
         "@type": LISTENER,
@@ -51,7 +51,7 @@ def _manager(settings: Settings) -> Json:
 
 
 def _hygiene() -> Json:
-    """Limits and normal forms: two spellings of a path may not meet two rules."""
+    """Limits and path normalisation: two spellings of a path must not match two rules."""
     return {
         "use_remote_address": True,
         "internal_address_config": {},
@@ -67,12 +67,12 @@ def _hygiene() -> Json:
 
 
 def _request_ids() -> Json:
-    """Every request gets an id of ours, so that ids join; the client's own travels on as `x-client-request-id`."""
+    """The gateway gives every request an id, by which records are joined; `x-client-request-id` is the client's own."""
     mutations: list[Json] = [
         _ENVOY_HEADERS,
         {"remove": "x-client-request-id"},
         {"append": put("x-client-request-id", "%REQ(x-request-id)%")},
-        # What only the gateway may say.
+        # Only the gateway may set these.
         *({"remove": header} for header in ("x-request-id", SHADOW_HEADER, KEEP_HEADER, "x-forwarded-prefix")),
     ]
     uuid = typed("extensions.request_id.uuid.v3.UuidRequestIdConfig", pack_trace_reason=False)
@@ -91,7 +91,7 @@ def _request_ids() -> Json:
 
 def _filters(settings: Settings) -> Iterator[Json]:
     filters = "extensions.filters.http."
-    # First, so that it also clears what the health check adds.
+    # First, so that it also removes the headers that the health check adds.
     clear = {"response_mutations": [_ENVOY_HEADERS]}
     yield extension(f"{_HTTP}header_mutation", typed(f"{filters}header_mutation.v3.HeaderMutation", mutations=clear))
     ready = [{"name": ":path", "string_match": {"exact": "/v2/health/ready"}}]
@@ -106,10 +106,10 @@ def _filters(settings: Settings) -> Iterator[Json]:
 
 
 def _local_replies(origins: Sequence[str]) -> Iterator[Json]:
-    """The gateway's own answers as problem documents, one mapper per status; the first that fits is used.
+    """The gateway's own responses as problem documents, one mapper per status; the first that matches is used.
 
-    Envoy's CORS filter passes by the answers that a route gives itself (an unknown version), so that a browser
-    would hide them from its page: the mappers say `access-control-allow-origin` for these.
+    Envoy's CORS filter skips direct responses of routes (an unknown version), so a browser would hide them from the
+    page. The mappers add `access-control-allow-origin` to these.
     """
     for origin in (*origins, None):
         for status, title in _TITLES:

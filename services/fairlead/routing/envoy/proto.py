@@ -1,4 +1,4 @@
-"""The few shapes that repeat all over Envoy's configuration, and the names the gateway's parts call each other by."""
+"""Helpers for recurring parts of Envoy's configuration, and the names by which its resources refer to each other."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ MODELS = "models"
 
 
 def typed(kind: str, /, **fields: Any) -> Json:
-    """A message that names its own type: `typed("extensions.filters.http.router.v3.Router")`."""
+    """A message with its "@type": `typed("extensions.filters.http.router.v3.Router")`."""
     return {"@type": _TYPES + kind, **fields}
 
 
 def longest_prefix(prefixes: Mapping[str, Json], header: str, *, otherwise: Json) -> Json:
-    """A matcher: the action of the longest of `prefixes` with which a header begins, however many there are."""
-    asked = typed("type.matcher.v3.HttpRequestHeaderMatchInput", header_name=header)
+    """A matcher that takes the action of the longest of `prefixes` that a header starts with."""
+    value = typed("type.matcher.v3.HttpRequestHeaderMatchInput", header_name=header)
     by_prefix = {prefix: {"action": action} for prefix, action in prefixes.items()}
     return {
-        "matcher_tree": {"input": extension("header", asked), "prefix_match_map": {"map": by_prefix}},
+        "matcher_tree": {"input": extension("header", value), "prefix_match_map": {"map": by_prefix}},
         "on_no_match": {"action": otherwise},
     }
 
@@ -43,7 +43,7 @@ def extension(name: str, config: Json) -> Json:
 
 
 def put(header: str, value: str) -> Json:
-    """Sets a header, whatever was there."""
+    """Set a header, replacing an existing value."""
     return {"header": {"key": header, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 
 
@@ -53,10 +53,10 @@ def seconds(duration: float) -> str:
 
 
 def address(endpoint: Endpoint) -> Json:
-    """Where a socket is."""
+    """An endpoint as a socket address."""
     return {"socket_address": {"address": endpoint.host, "port_value": endpoint.port}}
 
 
 def stripped(resource: Mapping[str, Any]) -> Json:
-    """The resource without its "@type", for the places that know the type already."""
+    """The resource without its "@type", for fields with a fixed type."""
     return {key: value for key, value in resource.items() if key != "@type"}

@@ -1,7 +1,7 @@
 """Routes: the rules of every table, as one virtual host.
 
-A request meets the rules of one model alone. They are found by what its path begins with, and not by going through the
-rules of all models in order, so that it costs the same among a thousand models as among ten.
+Envoy matches a request only against the rules of one model, which it finds by the path's prefix. It does not try the
+rules of all models in order, so a match costs the same with a thousand models as with ten.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 
 from fairlead.contracts.route import VersionRef
-from fairlead.routing.envoy.actions import kept, pin, retries, split
+from fairlead.routing.envoy.actions import answer_record_headers, pin, retries, split
 from fairlead.routing.envoy.proto import CONTROL, MODELS, ROUTES, Json, extension, longest_prefix, put, seconds, typed
 from fairlead.routing.rules import EXPLAIN_HEADER, VERSION_HEADER, Goal, Path, Rule, Shape, bases, rules
 from fairlead.routing.snapshot import Routed
 
 CONTROL_TIMEOUT_S = 5.0
 RETRY_PENDING_S = 2
-"""What a model that has no ready version yet tells its callers to wait."""
+"""The `retry-after` of a model that has no ready version yet."""
 
 
 def route_configuration(
@@ -28,7 +28,7 @@ def route_configuration(
     pending: Iterable[str],
     cors_origins: Sequence[str],
 ) -> Json:
-    """Everything users can ask for: the `routes` of all tables. Its metadata says which revisions it is made of."""
+    """The route configuration with the `routes` of all tables. Its metadata lists the revisions it was made from."""
     waiting = {base: [_pending(model)] for model in pending for base in bases(model)}
     cors = {"typed_per_filter_config": {"envoy.filters.http.cors": _cors(cors_origins, routed)}} if cors_origins else {}
     return {
@@ -40,32 +40,32 @@ def route_configuration(
                 "name": MODELS,
                 "domains": ["*"],
                 "include_request_attempt_count": True,
-                "retry_policy": retries(idempotent=True),  # of every route that has none of its own
+                "retry_policy": retries(idempotent=True),  # for every route without its own
                 **cors,
-                **_found({**routes, **waiting}),
+                **_matcher({**routes, **waiting}),
             }
         ],
     }
 
 
 def revisions_in(configuration: Mapping[str, object]) -> dict[str, int]:
-    """Which revisions a route configuration was made of, from its metadata; empty for one that is not ours."""
+    """The revisions in a route configuration's metadata; empty for a configuration that Fairlead did not make."""
     metadata = configuration.get("metadata")
     for step in ("filter_metadata", "fairlead", "revisions"):
         metadata = metadata.get(step) if isinstance(metadata, Mapping) else None
     return {str(route): int(seq) for route, seq in metadata.items()} if isinstance(metadata, Mapping) else {}
 
 
-def _found(routes: Mapping[str, Sequence[Json]]) -> Json:
-    """The part of a virtual host that finds a route: by what its path begins with, else among the platform's own."""
+def _matcher(routes: Mapping[str, Sequence[Json]]) -> Json:
+    """The virtual host's route matching: by path prefix, else among the platform's own routes."""
     nowhere = _problem("no-such-path", {"prefix": "/"}, 404, "no such model or path")
     explain = _explain()
     own = [*_platform(), explain, nowhere]
     if not routes:
         return {"routes": own}
-    # One that a model's rules do not match is looked for nowhere else: each list has an end of its own.
-    found = {base: _listed(base, [explain, *listed, nowhere]) for base, listed in routes.items()}
-    return {"matcher": longest_prefix(found, ":path", otherwise=_listed("platform", own))}
+    # Envoy does not try another list after one without a match, so each list ends with a catch-all.
+    by_prefix = {base: _listed(base, [explain, *listed, nowhere]) for base, listed in routes.items()}
+    return {"matcher": longest_prefix(by_prefix, ":path", otherwise=_listed("platform", own))}
 
 
 def _listed(name: str, routes: Sequence[Json]) -> Json:
@@ -74,7 +74,7 @@ def _listed(name: str, routes: Sequence[Json]) -> Json:
 
 def _platform() -> Iterator[Json]:
     live = {"status": 200, "body": {"inline_string": '{"live":true}'}}
-    # Readiness is not here: a fixed answer would stay 200 while the gateway drains (listener.py).
+    # Readiness is not here: a direct response would stay 200 while the gateway drains (listener.py).
     yield {
         "name": "live",
         "match": {"path": "/v2/health/live"},
@@ -96,16 +96,16 @@ def _control() -> Json:
 
 
 def table_routes(routed: Routed) -> Mapping[str, Sequence[Json]]:
-    """The rules of one table, in order, by what their paths begin with.
+    """The rules of one table, in order, by path prefix.
 
-    What many of them say alike is one object: a table has some fifty, kept as long as it.
+    Equal parts of the rules are one shared object: a table has some fifty rules, which stay in memory with it.
     """
-    told = [put("x-route-revision", routed.revision)]
+    revision = [put("x-route-revision", routed.revision)]
     target = cache(lambda ref: split(routed) if ref is None else pin(routed.table, ref))
     found: dict[str, list[Json]] = {base: [] for base in bases(routed.table.model)}
     for rule in rules(routed.table):
         base = next(base for base in found if rule.path.text.startswith(base))
-        found[base].append({**_route(routed, rule, target), "response_headers_to_add": told})
+        found[base].append({**_route(routed, rule, target), "response_headers_to_add": revision})
     return found
 
 
@@ -115,7 +115,7 @@ def _route(routed: Routed, rule: Rule, target: Callable[[VersionRef | None], Jso
         return _problem(name, _match(rule), 404, rule.detail)
     rewrite = {"prefix_rewrite": rule.rewrite} if rule.rewrite else {}
     added = [put("x-forwarded-prefix", rule.prefix)] if rule.prefix else []
-    added += kept(routed.table) if rule.goal is Goal.SPLIT else []
+    added += answer_record_headers(routed.table) if rule.goal is Goal.SPLIT else []
     headers = {"request_headers_to_add": added} if added else {}
     return {"name": name, "match": _match(rule), "route": {**target(rule.ref), **rewrite}, **headers}
 
@@ -134,7 +134,7 @@ def _path(path: Path) -> Json:
     if path.shape is Shape.BELOW:
         return {"path_separated_prefix": path.text}
     if path.shape is Shape.OPTIONAL_SLASH:
-        # A rewrite replaces all of what a regular expression matched, so both forms reach the service as one.
+        # A rewrite replaces all that the regular expression matched, so both forms reach the service as the same path.
         return {"safe_regex": {"regex": f"{re.escape(path.text)}/?"}}
     return {"path": path.text}
 
@@ -146,7 +146,7 @@ def _pending(model: str) -> Json:
 
 
 def _problem(name: str, match: Json, status: int, detail: str) -> Json:
-    """The listener's local replies make a problem document of it."""
+    """A direct response. The listener's local reply mappers turn it into a problem document."""
     return {"name": name, "match": match, "direct_response": {"status": status, "body": {"inline_string": detail}}}
 
 

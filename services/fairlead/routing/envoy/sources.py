@@ -1,4 +1,4 @@
-"""Where a gateway gets its configuration from."""
+"""Config sources: where a gateway gets its configuration from, watched files or the control plane."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ FILES = {"cds": "cds.json", "lds": "lds.json", "rds": "rds.json"}
 XDS = "xds"
 """The cluster of the control plane's discovery service, in the bootstrap."""
 REQUEST_TIMEOUT_S = 30.0
-"""How long Envoy waits for an answer: longer than a question is held (`publish.server.HOLD_S`)."""
+"""How long Envoy waits for a response: longer than the server holds a request (`publish.server.HOLD_S`)."""
 REFRESH_S = 0.05
-"""How soon after an answer Envoy asks again: once to twice this."""
+"""How soon after a response Envoy sends the next request: after one to two times this."""
 
 
 def from_folder(folder: str, kind: str) -> Json:
-    """A watched file. It must exist before Envoy starts, and is replaced by renaming a complete one over it.
+    """A watched file. It must exist before Envoy starts, and must be replaced by renaming a complete one over it.
 
-    No `watched_directory`: with it every rename in the folder would load all three files again, and a file that was
-    rejected once would be rejected, and counted, every time.
+    No `watched_directory`: with it every rename in the folder would reload all three files, and Envoy would reject,
+    and count, a rejected file again every time.
     """
     return {
         "resource_api_version": "V3",
@@ -28,9 +28,9 @@ def from_folder(folder: str, kind: str) -> Json:
 
 
 def from_control_plane() -> Json:
-    """Questions to the control plane, which holds them until there is something new.
+    """Long polls to the control plane, which holds each request until there is something new.
 
-    No time limit for the first answer: a gateway that cannot get one stays not ready, and its port closed.
+    The first response has no timeout: until a gateway gets one, it is not ready and its port stays closed.
     """
     return {
         "resource_api_version": "V3",

@@ -1,4 +1,4 @@
-"""A snapshot inside its bootstrap: what `envoy --mode validate` can judge, which does not read watched files."""
+"""Renders a snapshot into its bootstrap, for `envoy --mode validate`, which does not read watched files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from fairlead.routing.snapshot import Resource, Snapshot
 
 
 def render_static(snapshot: Snapshot, bootstrap: Json) -> Json:
-    """The same configuration without any source to watch; routes that name a missing cluster are refused."""
+    """The same configuration without dynamic sources; Envoy then rejects routes that name a missing cluster."""
     rest = {key: value for key, value in bootstrap.items() if key != "dynamic_resources"}
     routes = {**stripped(snapshot.routes[MODELS]), "validate_clusters": True}
     return {

@@ -1,4 +1,4 @@
-"""Publishing: what gateways are given, in which order, and what they said to it.
+"""Publishing: which configuration gateways get, in which order, and whether they acknowledged or rejected it.
 
-`phases` decides and is pure; `files` and `admin` are the I/O around it, for one Envoy that watches a folder.
+`phases` plans and is pure; `files` and `admin` are the I/O around it, for one Envoy that watches a folder.
 """

@@ -1,4 +1,4 @@
-"""What a publisher tells of its gateways and of its own progress: the same for watched files and for xDS."""
+"""What a publisher reports about its gateways and its own progress: the same for watched files and for xDS."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fairlead.routing.envoy.routes import revisions_in
-from fairlead.routing.publish.resource_sets import Written
+from fairlead.routing.publish.resource_sets import Update
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,44 +17,44 @@ class Gateway:
     reachable: bool
     programmed: Mapping[str, int] = field(default_factory=dict)
     rejected: str | None = None
-    """The reason it gave for refusing what is wanted; the configuration before keeps serving."""
+    """Its reason for rejecting the desired configuration; it keeps serving the one before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a wish has come. `waiting_for` is empty when settled."""
+    """How far the desired snapshot is published. `waiting_for` is empty when settled."""
 
     settled: bool
     waiting_for: str = ""
     rejected: str | None = None
 
 
-_REMEMBERED = 16
+_MAX_VERSIONS = 16
 
 
-class Programmed:
-    """Which revisions each written version of the routes stands for. The newest few: gateways are never far behind."""
+class PublishedRevisions:
+    """Maps published versions of the routes to their revisions. Keeps the newest 16: gateways are never far behind."""
 
     def __init__(self) -> None:
         self._revisions: dict[str, Mapping[str, int]] = {}
 
-    def wrote(self, written: Written | None) -> None:
-        """To be told of every writing of routes."""
-        if written is None:
+    def record(self, update: Update | None) -> None:
+        """Add an update of the routes. Call it for every such update."""
+        if update is None:
             return
-        self._revisions[written.version] = revisions_of(written)
-        for version in list(self._revisions)[:-_REMEMBERED]:
+        self._revisions[update.version] = revisions_of(update)
+        for version in list(self._revisions)[:-_MAX_VERSIONS]:
             del self._revisions[version]
 
-    def by(self, version: str) -> Mapping[str, int]:
-        """What a gateway serves that uses this version; nothing for a version that is not known."""
+    def of_version(self, version: str) -> Mapping[str, int]:
+        """The revisions that a gateway with this version serves; empty for an unknown version."""
         return self._revisions.get(version, {})
 
 
-def revisions_of(written: Written) -> Mapping[str, int]:
-    """Every route in a writing of routes, with its revision."""
+def revisions_of(update: Update) -> Mapping[str, int]:
+    """Every route in an update of the routes, with its revision."""
     return {
         route: seq
-        for configuration in written.content.resources.values()
+        for configuration in update.content.resources.values()
         for route, seq in revisions_in(configuration).items()
     }

@@ -1,4 +1,4 @@
-"""What a replica remembers of each gateway that asks it: how often, and what it was given last."""
+"""What a replica keeps about each gateway that polls it: its request rate, and the versions it was sent last."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 
 from fairlead.routing.publish.resource_sets import Kind
 
-REMEMBERED = 1024
+MAX_NODES = 1024
 RATE_PER_S = 40.0
-"""Questions of one gateway, all kinds together. One that gets an answer to each at once asks about this often."""
+"""Requests of one gateway, all kinds together. One whose requests are all answered at once sends about as many."""
 BURST = 120.0
-GIVEN_AT_MOST = 3
-"""How often one version is given to one gateway that does not take it. The answer may have been lost on its way; one
-that was refused is taken back by the leader long before."""
-AGAIN_AFTER_S = 5.0
-LONGEST_PAUSE_S = 60.0
+MAX_DELIVERIES = 3
+"""How often a gateway that does not take a version is sent it. The response may have been lost; a version that was
+rejected is taken back by the leader long before."""
+RETRY_AFTER_S = 5.0
+MAX_RETRY_PAUSE_S = 60.0
 
 
 @dataclass
-class _Given:
+class _Delivery:
     version: str
     times: int
     at: float
@@ -29,46 +29,47 @@ class _Given:
 class Node:
     """One gateway, as far as this replica knows it."""
 
-    allowance: float = BURST
+    tokens: float = BURST
+    """Of a token bucket: one per request, refilled at RATE_PER_S up to BURST."""
     asked_at: float = float("-inf")
-    given: dict[Kind, _Given] = field(default_factory=dict)
-    turn: dict[Kind, int] = field(default_factory=dict)
-    """The number of its latest question of each kind: an older one is from a connection that it has given up."""
+    sent: dict[Kind, _Delivery] = field(default_factory=dict)
+    latest: dict[Kind, int] = field(default_factory=dict)
+    """The number of its latest request of each kind: an older request is from a connection it has abandoned."""
 
     def may_ask(self, now: float) -> bool:
-        """Count one question; False when there were too many lately."""
-        self.allowance = min(BURST, self.allowance + max(0.0, now - self.asked_at) * RATE_PER_S)
+        """Count one request; False when there were too many lately."""
+        self.tokens = min(BURST, self.tokens + max(0.0, now - self.asked_at) * RATE_PER_S)
         self.asked_at = now
-        if self.allowance < 1:
+        if self.tokens < 1:
             return False
-        self.allowance -= 1
+        self.tokens -= 1
         return True
 
-    def next_turn(self, kind: Kind) -> int:
-        """The number of a question that has just come in."""
-        self.turn[kind] = self.turn.get(kind, 0) + 1
-        return self.turn[kind]
+    def next_request(self, kind: Kind) -> int:
+        """The number of a request that has just arrived."""
+        self.latest[kind] = self.latest.get(kind, 0) + 1
+        return self.latest[kind]
 
-    def may_get(self, kind: Kind, version: str, now: float, *, empty: bool) -> bool:
-        """False while this very version was given to it and it came back without. `empty`: it says that it has none."""
-        given = self.given.get(kind)
-        if given is None or given.version != version:
+    def may_send(self, kind: Kind, version: str, now: float, *, empty: bool) -> bool:
+        """False while it was sent this version and asked again without it. `empty`: it reports no version at all."""
+        sent = self.sent.get(kind)
+        if sent is None or sent.version != version:
             return True
-        if empty and given.times < GIVEN_AT_MOST:
-            return True  # it has started again, or could not take its first one
-        if not empty and given.times >= GIVEN_AT_MOST:
+        if empty and sent.times < MAX_DELIVERIES:
+            return True  # it has restarted, or could not take its first one
+        if not empty and sent.times >= MAX_DELIVERIES:
             return False
-        return now >= given.at + min(AGAIN_AFTER_S * given.times, LONGEST_PAUSE_S)
+        return now >= sent.at + min(RETRY_AFTER_S * sent.times, MAX_RETRY_PAUSE_S)
 
-    def gets(self, kind: Kind, version: str, now: float) -> None:
-        """It was given this version."""
-        given = self.given.get(kind)
-        times = given.times + 1 if given is not None and given.version == version else 1
-        self.given[kind] = _Given(version, times, now)
+    def record_sent(self, kind: Kind, version: str, now: float) -> None:
+        """Record that it was sent this version."""
+        sent = self.sent.get(kind)
+        times = sent.times + 1 if sent is not None and sent.version == version else 1
+        self.sent[kind] = _Delivery(version, times, now)
 
 
 class Nodes:
-    """The gateways seen lately; the least recent is forgotten first. For one event loop."""
+    """The gateways seen lately; the least recently seen is dropped first. For one event loop."""
 
     def __init__(self) -> None:
         self._nodes: OrderedDict[str, Node] = OrderedDict()
@@ -77,6 +78,6 @@ class Nodes:
         """The gateway of this name, known or new."""
         node = self._nodes.setdefault(name, Node())
         self._nodes.move_to_end(name)
-        while len(self._nodes) > REMEMBERED:
+        while len(self._nodes) > MAX_NODES:
             self._nodes.popitem(last=False)
         return node

@@ -1,7 +1,7 @@
-"""The publication: what gateways may be given now, as one document that every replica of the control plane reads.
+"""The publication: what gateways may get now, as one document that every replica of the control plane reads.
 
-Only the leader writes it, before any gateway sees it; every replica serves its bytes as they are. So two replicas
-cannot answer differently under one version, and a replica that starts knows what gateways may already have taken.
+Only the leader writes it, before any gateway sees it; every replica serves its bytes unchanged. So two replicas cannot
+send different resources under one version, and a replica that starts knows what gateways may already have taken.
 """
 
 from __future__ import annotations
@@ -16,80 +16,82 @@ from typing import Any, Protocol
 import orjson
 
 from fairlead.errors import Invalid
-from fairlead.routing.publish.resource_sets import Content, Kind, Order, Written, order_of
+from fairlead.routing.publish.resource_sets import Kind, ResourceSet, Update, UpdateOrder, order_of
 
-REMEMBERED_REFUSALS = 16
+MAX_REJECTIONS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """One kind as gateways get it: its version, and its resources as the JSON array they are sent in."""
+class EncodedUpdate:
+    """An update of one kind as gateways get it: its version, and its resources as the JSON array of the response."""
 
     version: str
     resources: bytes
-    packed: bytes = field(repr=False, compare=False)
-    """The resources compressed, as they are kept: made once, because a change of weight leaves the clusters alone."""
+    compressed: bytes = field(repr=False, compare=False)
+    """The resources as they are stored. Compressed once: a change of weight leaves the clusters unchanged."""
 
     @property
-    def order(self) -> Order:
-        """What never goes back."""
+    def order(self) -> UpdateOrder:
+        """Its position among the updates of its kind; it only ever rises."""
         return order_of(self.version)
 
     @classmethod
-    def of(cls, written: Written) -> Shown:
-        """Written content, encoded once for everybody."""
-        content = written.content.resources
+    def of(cls, update: Update) -> EncodedUpdate:
+        """Encode an update, once for all gateways."""
+        content = update.content.resources
         resources = orjson.dumps([content[name] for name in sorted(content)])
-        # No time in the archive: the same resources are the same bytes.
-        return cls(written.version, resources, gzip.compress(resources, compresslevel=3, mtime=0))
+        # No modification time in the archive: the same resources give the same bytes.
+        return cls(update.version, resources, gzip.compress(resources, compresslevel=3, mtime=0))
 
     @classmethod
-    def unpacked(cls, version: str, packed: bytes) -> Shown:
-        """As it was kept. Raises OSError, EOFError or zlib.error for bytes that are no archive."""
-        return cls(version, gzip.decompress(packed), packed)
+    def from_compressed(cls, version: str, compressed: bytes) -> EncodedUpdate:
+        """Read stored resources. Raises OSError, EOFError or zlib.error for bytes that are no archive."""
+        return cls(version, gzip.decompress(compressed), compressed)
 
-    def written(self) -> Written:
-        """The content again, for the planner of whoever takes over."""
-        return Written(self.version, Content.of({one["name"]: one for one in orjson.loads(self.resources)}))
+    def decoded(self) -> Update:
+        """The update again, for the planner of a new leader."""
+        return Update(self.version, ResourceSet.of({one["name"]: one for one in orjson.loads(self.resources)}))
 
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """Everything there is to hand on. `good` holds what gateways last acknowledged, where that is something else."""
+    """What one leader hands to the next. `good` is what gateways last acknowledged, where it differs from `kinds`."""
 
-    kinds: Mapping[Kind, Shown]
-    good: Mapping[Kind, Shown] = field(default_factory=dict)
-    refused: Mapping[tuple[Kind, str], Mapping[str, str]] = field(default_factory=dict)
+    kinds: Mapping[Kind, EncodedUpdate]
+    good: Mapping[Kind, EncodedUpdate] = field(default_factory=dict)
+    rejected: Mapping[tuple[Kind, str], Mapping[str, str]] = field(default_factory=dict)
+    """By kind and digest of the content: the reason of each gateway that rejected it."""
     revisions: Mapping[str, int] = field(default_factory=dict)
-    """The revisions that the routes are made of: told without reading them."""
+    """The revisions that the routes are made of, so that a reader need not decode the routes."""
 
     @property
     def sequence(self) -> int:
-        """The highest number in use."""
+        """The highest sequence number in use."""
         return max((one.order.sequence for kinds in (self.kinds, self.good) for one in kinds.values()), default=0)
 
     def to_parts(self) -> dict[str, bytes]:
-        """As named pieces: `head`, and an archive for each kind."""
+        """As named parts: `head`, and an archive for each kind."""
         head = {
-            "kinds": {kind: shown.version for kind, shown in self.kinds.items()},
-            "good": {kind: shown.version for kind, shown in self.good.items()},
-            "refused": [[*key, dict(said)] for key, said in self.refused.items()][-REMEMBERED_REFUSALS:],
+            "kinds": {kind: update.version for kind, update in self.kinds.items()},
+            "good": {kind: update.version for kind, update in self.good.items()},
+            "refused": [[*key, dict(reasons)] for key, reasons in self.rejected.items()][-MAX_REJECTIONS:],
             "revisions": dict(self.revisions),
         }
         parts = {"head": json.dumps(head, sort_keys=True).encode()}
-        parts.update((kind, shown.packed) for kind, shown in self.kinds.items())
-        parts.update((f"good-{kind}", shown.packed) for kind, shown in self.good.items())
+        parts.update((kind, update.compressed) for kind, update in self.kinds.items())
+        parts.update((f"good-{kind}", update.compressed) for kind, update in self.good.items())
         return parts
 
     @classmethod
     def from_parts(cls, parts: Mapping[str, bytes]) -> Publication:
-        """Raises Invalid for pieces that are no publication."""
+        """Raises Invalid for parts that are not a publication."""
         try:
             head: dict[str, Any] = json.loads(parts["head"])
+            decode = EncodedUpdate.from_compressed
             return cls(
-                kinds={kind: Shown.unpacked(version, parts[kind]) for kind, version in head["kinds"].items()},
-                good={kind: Shown.unpacked(version, parts[f"good-{kind}"]) for kind, version in head["good"].items()},
-                refused={(kind, digest): said for kind, digest, said in head["refused"]},
+                kinds={kind: decode(version, parts[kind]) for kind, version in head["kinds"].items()},
+                good={kind: decode(version, parts[f"good-{kind}"]) for kind, version in head["good"].items()},
+                rejected={(kind, digest): reasons for kind, digest, reasons in head["refused"]},
                 revisions=head["revisions"],
             )
         except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -97,20 +99,20 @@ class Publication:
 
 
 class Publications(Protocol):
-    """Where the publication is kept: one for all replicas."""
+    """Where the publication is stored: one store for all replicas."""
 
     def token(self) -> object:
-        """Differs from the last one when somebody wrote. Cheap: asked every turn. Never raises."""
+        """Changes with every save() of any replica. Cheap: called on every turn of the loop. Never raises."""
         ...
 
     def load(self) -> Publication | None:
-        """What is published; None when nothing ever was. Raises Unavailable when that cannot be said."""
+        """The stored publication; None when there is none. Raises Unavailable when the store cannot be read."""
         ...
 
     def save(self, publication: Publication) -> None:
-        """Replace what the last load() or save() of this object saw.
+        """Replace the publication that the last load() or save() of this object saw.
 
-        Raises Conflict when somebody else wrote since (another leader: nothing was written), Unavailable when the
-        outcome is not known to be a success.
+        Raises Conflict when another leader saved since (then nothing was written), Unavailable when the outcome is not
+        known to be a success.
         """
         ...

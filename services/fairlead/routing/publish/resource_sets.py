@@ -1,4 +1,4 @@
-"""Resources with their digests, so that "is it the same" is one comparison of two short strings."""
+"""Sets of Envoy resources with their digests, so that comparing two sets is comparing two short strings."""
 
 from __future__ import annotations
 
@@ -22,93 +22,93 @@ KINDS: tuple[Kind, ...] = ("cds", "rds", "lds")
 
 
 @dataclass(frozen=True)
-class Content:
-    """The resources of one kind. `digests` has one digest for each, `digest` one for all."""
+class ResourceSet:
+    """The resources of one kind. `digests` has one digest per resource, `digest` is one for all."""
 
     resources: Mapping[str, Resource]
     digests: Mapping[str, str]
     digest: str
 
     @cached_property
-    def named(self) -> frozenset[str]:
-        """The clusters that route configurations name. Read once: routes are by far the most of what there is."""
+    def named_clusters(self) -> frozenset[str]:
+        """The clusters that route configurations name. Computed once: most of a snapshot's bytes are routes."""
         return named_by_routes(self.resources.values())
 
     @classmethod
-    def of(cls, resources: Mapping[str, Resource], before: Content | None = None) -> Content:
-        """The same resources give the same digests, whether they were compiled or read from a file.
+    def of(cls, resources: Mapping[str, Resource], before: ResourceSet | None = None) -> ResourceSet:
+        """Compute the digests. Equal resources give equal digests, whether compiled or read from a file.
 
-        What is the very object that `before` holds is not read again.
+        A resource that is the same object in `before` keeps its digest without being hashed again.
         """
-        known, told = (before.resources, before.digests) if before is not None else ({}, {})
-        digests = {name: told[name] if known.get(name) is one else _digest(one) for name, one in resources.items()}
+        known, hashed = (before.resources, before.digests) if before is not None else ({}, {})
+        digests = {name: hashed[name] if known.get(name) is one else _digest(one) for name, one in resources.items()}
         return cls._with(resources, digests)
 
-    def extended_by(self, newer: Content) -> Content:
+    def extended_by(self, newer: ResourceSet) -> ResourceSet:
         """Both together; where both have a name, the newer resource."""
-        return Content._with({**self.resources, **newer.resources}, {**self.digests, **newer.digests})
+        return ResourceSet._with({**self.resources, **newer.resources}, {**self.digests, **newer.digests})
 
     @classmethod
-    def _with(cls, resources: Mapping[str, Resource], digests: Mapping[str, str]) -> Content:
+    def _with(cls, resources: Mapping[str, Resource], digests: Mapping[str, str]) -> ResourceSet:
         return cls(resources, digests, _digest(digests))
 
 
 @dataclass(frozen=True, slots=True)
-class Desired:
-    """A snapshot, kind by kind."""
+class DesiredResources:
+    """A snapshot as one resource set per kind."""
 
-    kinds: Mapping[Kind, Content]
+    kinds: Mapping[Kind, ResourceSet]
     digest: str
 
     @classmethod
-    def of(cls, snapshot: Snapshot, before: Desired | None = None) -> Desired:
-        """Digests everything once, and of it only what differs from `before`; planning then compares digests only."""
+    def of(cls, snapshot: Snapshot, before: DesiredResources | None = None) -> DesiredResources:
+        """Digest everything once, except what is the same as in `before`; planning then compares only digests."""
         resources: dict[Kind, Mapping[str, Resource]] = {
             "cds": snapshot.clusters,
             "lds": snapshot.listeners,
             "rds": snapshot.routes,
         }
         kinds = {
-            kind: Content.of(found, before.kinds[kind] if before is not None else None)
+            kind: ResourceSet.of(found, before.kinds[kind] if before is not None else None)
             for kind, found in resources.items()
         }
         return cls(kinds, _digest({kind: content.digest for kind, content in kinds.items()}))
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Order:
-    """When a version was written, relative to others of its kind. Phases: a adds, b routes, c removes, r restores."""
+class UpdateOrder:
+    """An update's position among those of its kind. Phases: a adds, b routes, c removes, r restores."""
 
     sequence: int
     phase: str = ""
 
 
-NOTHING = Order(0)
-"""Before every version of ours."""
+NO_UPDATE = UpdateOrder(0)
+"""Before every update."""
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """Content as it was given to gateways, under a version no other writing has."""
+class Update:
+    """A resource set as it is published, under a version that no other update has."""
 
     version: str
-    content: Content
+    content: ResourceSet
 
     @property
-    def order(self) -> Order:
-        """What never goes back."""
+    def order(self) -> UpdateOrder:
+        """Its position among the updates of its kind; it only ever rises."""
         return order_of(self.version)
 
 
-def make_version(order: Order, content: Content) -> str:
-    """`12.a-0f3b...`: which wish, which phase of it, which content."""
+def make_version(order: UpdateOrder, content: ResourceSet) -> str:
+    """`12.a-0f3b...`: the sequence number, the phase, and the first 10 characters of the content's digest."""
     return f"{order.sequence}.{order.phase}-{content.digest[:10]}"
 
 
-def order_of(version: str) -> Order:
-    """The order in a version; NOTHING for a version that is not ours."""
+def order_of(version: str) -> UpdateOrder:
+    """The order in a version; NO_UPDATE for a version that this code did not make."""
     found = _VERSION.fullmatch(version)
-    return Order(int(found[1]), found[2]) if found else NOTHING
+    return UpdateOrder(int(found[1]), found[2]) if found else NO_UPDATE
 
 
 def _digest(value: Mapping[str, object]) -> str:

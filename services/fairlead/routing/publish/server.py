@@ -1,8 +1,8 @@
-"""Envoy's discovery service over REST: a question is held until there is something newer than what its asker has.
+"""Envoy's discovery service over REST (long polling): a request is held until there is a newer version than its own.
 
-A replica answers from its shelf alone. One that is behind what a gateway already has keeps the question and says
-nothing; so does one whose answer was refused. Whoever asks again anywhere else gets the same answer under the same
-version, because all replicas show what the leader kept (decision 0015).
+A replica answers from its snapshot cache alone. If the cache is older than what the gateway has, or the gateway
+rejected the cached version, the replica holds the request until it times out. A gateway that asks another replica gets
+the same resources under the same version, because all replicas serve what the leader stored (decision 0015).
 """
 
 from __future__ import annotations
@@ -21,19 +21,20 @@ from starlette.routing import Route
 
 from fairlead.routing.envoy.proto import CLUSTER, LISTENER, ROUTES
 from fairlead.routing.publish.nodes import Node, Nodes
-from fairlead.routing.publish.publication import Shown
-from fairlead.routing.publish.resource_sets import Kind, Order, order_of
-from fairlead.routing.publish.snapshot_cache import Shelf
+from fairlead.routing.publish.publication import EncodedUpdate
+from fairlead.routing.publish.resource_sets import Kind, UpdateOrder, order_of
+from fairlead.routing.publish.snapshot_cache import SnapshotCache
 
 HOLD_S = 20.0
-"""How long a question is held. Below Envoy's time limit for one (`sources.REQUEST_TIMEOUT_S`)."""
-LOADING_S = 2.0
-"""How long one is held before 503 while nothing is loaded: Envoy asks again at once."""
-CROWDED_S = 1.0
-"""How long one that asks too often is kept before it is told so."""
-LARGEST_QUESTION = 1 << 20
-"""Bytes. Envoy lists all its extensions in each: 80 KB."""
-HELD_AT_MOST = 2048
+"""How long a request is held. Below Envoy's own timeout (`sources.REQUEST_TIMEOUT_S`)."""
+LOADING_HOLD_S = 2.0
+"""How long a request is held before 503 while nothing is loaded: Envoy retries at once."""
+THROTTLE_HOLD_S = 1.0
+"""How long a request above the rate limit is held before 429."""
+MAX_REQUEST_BYTES = 1 << 20
+"""Envoy lists all its extensions in each request: 80 KB."""
+MAX_HELD = 2048
+"""Requests held at the same time, over all gateways."""
 _KINDS: Mapping[str, tuple[Kind, str]] = {
     "clusters": ("cds", CLUSTER),
     "listeners": ("lds", LISTENER),
@@ -43,28 +44,29 @@ Count = Callable[[Kind, str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
+class _DiscoveryRequest:
     node: str
-    has: Order
+    has: UpdateOrder
     empty: bool
+    """Whether it reports no version at all."""
 
 
 def build_xds(
-    shelf: Shelf,
+    cache: SnapshotCache,
     *,
     hold_s: float = HOLD_S,
-    counted: Count = lambda kind, answer: None,
+    on_answer: Count = lambda kind, answer: None,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Starlette:
-    """The application. `counted` is told of every question how it was answered."""
-    service = _Service(shelf, hold_s, counted, monotonic)
+    """The application. `on_answer` is called for every request with the kind and how it was answered."""
+    service = _Service(cache, hold_s, on_answer, monotonic)
     routes = [Route(f"/v3/discovery:{name}", service.endpoint(*of), methods=["POST"]) for name, of in _KINDS.items()]
     return Starlette(routes=routes)
 
 
 class _Service:
-    def __init__(self, shelf: Shelf, hold_s: float, counted: Count, monotonic: Callable[[], float]) -> None:
-        self._shelf, self._hold_s, self._counted, self._monotonic = shelf, hold_s, counted, monotonic
+    def __init__(self, cache: SnapshotCache, hold_s: float, on_answer: Count, monotonic: Callable[[], float]) -> None:
+        self._cache, self._hold_s, self._on_answer, self._monotonic = cache, hold_s, on_answer, monotonic
         self._nodes = Nodes()
         self._held = 0
 
@@ -73,57 +75,57 @@ class _Service:
 
         async def discover(request: Request) -> Response:
             try:
-                question = _read(await _body(request))
-            except _Unfit as unfit:
-                self._counted(kind, unfit.answer)
-                return _problem(unfit.status, str(unfit))
+                asked = _read(await _body(request))
+            except _BadRequest as error:
+                self._on_answer(kind, error.answer)
+                return _problem(error.status, str(error))
             except ClientDisconnect:
                 return Response(status_code=499)
-            answer, response = await self._answer(kind, type_url, question)
-            self._counted(kind, answer)
+            answer, response = await self._answer(kind, type_url, asked)
+            self._on_answer(kind, answer)
             return response
 
         return discover
 
-    async def _answer(self, kind: Kind, type_url: str, question: _Question) -> tuple[str, Response]:
-        node = self._nodes.get(question.node)
-        if self._held >= HELD_AT_MOST:
-            return "crowded", _problem(503, "too many gateways ask this replica")
+    async def _answer(self, kind: Kind, type_url: str, asked: _DiscoveryRequest) -> tuple[str, Response]:
+        node = self._nodes.get(asked.node)
+        if self._held >= MAX_HELD:
+            return "crowded", _problem(503, f"this replica already holds {MAX_HELD} requests")
         self._held += 1
         try:
             if not node.may_ask(self._monotonic()):
-                await self._shelf.wait(lambda: self._shelf.closed, CROWDED_S)
-                return "crowded", _problem(429, f"{question.node} asks too often")
-            return await self._hold(kind, type_url, question, node)
+                await self._cache.wait(lambda: self._cache.closed, THROTTLE_HOLD_S)
+                return "crowded", _problem(429, f"{asked.node} sends too many requests")
+            return await self._hold(kind, type_url, asked, node)
         finally:
             self._held -= 1
 
-    async def _hold(self, kind: Kind, type_url: str, question: _Question, node: Node) -> tuple[str, Response]:
-        turn = node.next_turn(kind)
+    async def _hold(self, kind: Kind, type_url: str, asked: _DiscoveryRequest, node: Node) -> tuple[str, Response]:
+        number = node.next_request(kind)
 
-        def fitting() -> Shown | None:
-            shown = self._shelf.get(kind)
-            if shown is None or shown.order <= question.has:
+        def newer() -> EncodedUpdate | None:
+            update = self._cache.get(kind)
+            if update is None or update.order <= asked.has:
                 return None
-            return shown if node.may_get(kind, shown.version, self._monotonic(), empty=question.empty) else None
+            return update if node.may_send(kind, update.version, self._monotonic(), empty=asked.empty) else None
 
         def over() -> bool:
-            return self._shelf.closed or node.turn[kind] != turn or fitting() is not None
+            return self._cache.closed or node.latest[kind] != number or newer() is not None
 
-        loading = not self._shelf.loaded
-        # Spread out, so that gateways that began together do not ask together for ever.
-        await self._shelf.wait(over, LOADING_S if loading else self._hold_s * random.uniform(0.75, 1.0))
-        shown = fitting()
-        if node.turn[kind] == turn and shown is not None and not self._shelf.closed:
-            node.gets(kind, shown.version, self._monotonic())
-            return "new", _discovery(shown, type_url)
-        if not self._shelf.loaded:
-            return "loading", _problem(503, "nothing is loaded yet")
-        # A closed connection sends the next question to another replica.
-        return "same", Response(status_code=304, headers={"connection": "close"} if self._shelf.closed else None)
+        loading = not self._cache.loaded
+        # Jitter, so that gateways that started together do not send their requests together for ever.
+        await self._cache.wait(over, LOADING_HOLD_S if loading else self._hold_s * random.uniform(0.75, 1.0))
+        update = newer()
+        if node.latest[kind] == number and update is not None and not self._cache.closed:
+            node.record_sent(kind, update.version, self._monotonic())
+            return "new", _discovery(update, type_url)
+        if not self._cache.loaded:
+            return "loading", _problem(503, "this replica has not loaded a configuration yet")
+        # After the connection is closed, the next request goes to another replica.
+        return "same", Response(status_code=304, headers={"connection": "close"} if self._cache.closed else None)
 
 
-class _Unfit(Exception):
+class _BadRequest(Exception):
     def __init__(self, status: int, answer: str, message: str) -> None:
         super().__init__(message)
         self.status, self.answer = status, answer
@@ -133,26 +135,26 @@ async def _body(request: Request) -> bytes:
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
-        if size > LARGEST_QUESTION:
-            raise _Unfit(413, "unfit", f"a question may have {LARGEST_QUESTION} bytes")
+        if size > MAX_REQUEST_BYTES:
+            raise _BadRequest(413, "unfit", f"the request is larger than {MAX_REQUEST_BYTES} bytes")
         parts.append(part)
     return b"".join(parts)
 
 
-def _read(body: bytes) -> _Question:
+def _read(body: bytes) -> _DiscoveryRequest:
     try:
-        question = orjson.loads(body)
-        node, version = question["node"]["id"], question.get("version_info", "")
+        document = orjson.loads(body)
+        node, version = document["node"]["id"], document.get("version_info", "")
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-        raise _Unfit(400, "unfit", "not a discovery request: it needs node.id") from None
+        raise _BadRequest(400, "unfit", "not a discovery request: it needs node.id") from None
     if not isinstance(node, str) or not 0 < len(node) <= 253 or not isinstance(version, str):
-        raise _Unfit(400, "unfit", "node.id must be a name of at most 253 characters, version_info a text")
-    return _Question(node, order_of(version), not version)
+        raise _BadRequest(400, "unfit", "node.id must be a string of 1 to 253 characters, and version_info a string")
+    return _DiscoveryRequest(node, order_of(version), not version)
 
 
-def _discovery(shown: Shown, type_url: str) -> Response:
-    head = orjson.dumps({"version_info": shown.version, "type_url": type_url})[:-1]
-    return Response(head + b',"resources":' + shown.resources + b"}", media_type="application/json")
+def _discovery(update: EncodedUpdate, type_url: str) -> Response:
+    head = orjson.dumps({"version_info": update.version, "type_url": type_url})[:-1]
+    return Response(head + b',"resources":' + update.resources + b"}", media_type="application/json")
 
 
 def _problem(status: int, detail: str) -> Response:

@@ -1,4 +1,4 @@
-"""What a replica may hand out now. Written by the loop's thread, awaited by the server's event loop."""
+"""The resources a replica may send to gateways now. The loop's thread writes them; the server's event loop waits."""
 
 from __future__ import annotations
 
@@ -6,45 +6,45 @@ import asyncio
 import threading
 from collections.abc import Callable, Mapping
 
-from fairlead.routing.publish.publication import Shown
-from fairlead.routing.publish.resource_sets import Kind, Order
+from fairlead.routing.publish.publication import EncodedUpdate
+from fairlead.routing.publish.resource_sets import NO_UPDATE, Kind, UpdateOrder
 
 
-class Shelf:
-    """The newest of each kind. Nothing is ever replaced by something older, whoever says so."""
+class SnapshotCache:
+    """The newest update of each kind. An older update never replaces a newer one."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._shown: dict[Kind, Shown] = {}
+        self._updates: dict[Kind, EncodedUpdate] = {}
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
         self.closed = False
-        """True when this replica is about to end: whoever waits is to ask another one."""
+        """True when this replica is about to end: gateways should then ask another replica."""
 
-    def put(self, kinds: Mapping[Kind, Shown]) -> None:
-        """Show these from now on, and wake everybody who waits."""
+    def put(self, kinds: Mapping[Kind, EncodedUpdate]) -> None:
+        """Store these updates, and wake all waiting requests."""
         with self._lock:
             fresh = {kind: one for kind, one in kinds.items() if one.order > self._order(kind)}
             if not fresh:
                 return
-            self._shown.update(fresh)
+            self._updates.update(fresh)
         self._wake()
 
-    def get(self, kind: Kind) -> Shown | None:
-        """What is shown; None until something was loaded."""
-        return self._shown.get(kind)
+    def get(self, kind: Kind) -> EncodedUpdate | None:
+        """The newest update of a kind; None until one was loaded."""
+        return self._updates.get(kind)
 
     @property
     def loaded(self) -> bool:
-        """Whether there is anything to hand out."""
-        return bool(self._shown)
+        """Whether the cache holds anything."""
+        return bool(self._updates)
 
     def close(self) -> None:
-        """Let everybody go who waits."""
+        """End all waiting requests."""
         self.closed = True
         self._wake()
 
     async def wait(self, ready: Callable[[], bool], timeout_s: float) -> bool:
-        """Wait until `ready` holds, which is asked whenever something changed; False when time is up before."""
+        """Wait until `ready` returns True; it is called after every change. Returns False on timeout."""
         loop, changed = asyncio.get_running_loop(), asyncio.Event()
         deadline = loop.time() + timeout_s
         waiter = (loop, changed)
@@ -65,9 +65,9 @@ class Shelf:
             with self._lock:
                 self._waiting.discard(waiter)
 
-    def _order(self, kind: Kind) -> Order:
-        shown = self._shown.get(kind)
-        return shown.order if shown else Order(0)
+    def _order(self, kind: Kind) -> UpdateOrder:
+        update = self._updates.get(kind)
+        return update.order if update else NO_UPDATE
 
     def _wake(self) -> None:
         with self._lock:

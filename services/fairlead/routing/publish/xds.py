@@ -1,7 +1,8 @@
-"""The publisher for gateways that ask for their configuration, and for several replicas that answer them.
+"""Publisher for gateways that poll for their configuration (REST xDS), with several replicas that answer them.
 
-The leader plans as the publisher of files does, over all gateways at once. What it decides is kept first and shown
-second, so whatever a gateway has seen is known to every leader after it. The others show what is kept.
+The leader plans as the file publisher does, for all gateways together. It stores each update in the publication before
+it puts it into the snapshot cache, so every later leader knows whatever a gateway has seen. The other replicas serve
+the stored publication.
 """
 
 from __future__ import annotations
@@ -13,192 +14,193 @@ from dataclasses import replace
 from fairlead import errors
 from fairlead.routing.check import check_snapshot, check_succession
 from fairlead.routing.publish.fleet import Fleet
-from fairlead.routing.publish.gateway import Gateway, Programmed, Progress, revisions_of
+from fairlead.routing.publish.gateway import Gateway, Progress, PublishedRevisions, revisions_of
 from fairlead.routing.publish.phases import (
+    Publish,
     Settled,
     State,
     Wait,
-    Write,
-    hear,
+    apply_publish,
+    apply_reports,
     plan,
-    refusal,
-    refusals,
-    renewed,
-    wish,
-    wrote,
+    rejection_reason,
+    rejections,
+    republish_unacknowledged,
+    set_desired,
 )
-from fairlead.routing.publish.publication import Publication, Publications, Shown
-from fairlead.routing.publish.resource_sets import Desired, Kind, Written, order_of
-from fairlead.routing.publish.snapshot_cache import Shelf
+from fairlead.routing.publish.publication import EncodedUpdate, Publication, Publications
+from fairlead.routing.publish.resource_sets import DesiredResources, Kind, Update, order_of
+from fairlead.routing.publish.snapshot_cache import SnapshotCache
 from fairlead.routing.snapshot import Snapshot
 
 DRAIN_S = 10.0
-"""How long clusters outlive the last route to them: a request that retries looks its cluster up again."""
-RESTING_POLL_S = 1.0
-"""How often gateways are asked while nothing, or only time, is waited for."""
-EAGER_POLL_S = 0.01
+"""How long clusters outlive the last route to them: a request that is retried looks up its cluster again."""
+IDLE_POLL_S = 1.0
+"""How often gateways are polled while the publisher is settled or waits for time to pass."""
+ACTIVE_POLL_S = 0.01
 
 
 class XdsPublisher:
-    """`want` and `step` are the leader's, `follow` is everybody else's. Not for several threads at once."""
+    """The leader calls `want` and `step`, the other replicas call `follow`. Not thread-safe."""
 
     def __init__(
         self,
         publications: Publications,
-        shelf: Shelf,
+        cache: SnapshotCache,
         fleet: Fleet,
         clock: Callable[[], float] = time.monotonic,
         *,
         drain_s: float = DRAIN_S,
-        resting_poll_s: float = RESTING_POLL_S,
+        idle_poll_s: float = IDLE_POLL_S,
     ) -> None:
-        self._publications, self._shelf, self._fleet = publications, shelf, fleet
-        self._clock, self._drain_s, self._resting_poll_s = clock, drain_s, resting_poll_s
+        self._publications, self._cache, self._fleet = publications, cache, fleet
+        self._clock, self._drain_s, self._idle_poll_s = clock, drain_s, idle_poll_s
         self._state: State | None = None
-        self._shown: dict[Kind, Shown] = {}
-        self._wanted: tuple[Snapshot, Desired] | None = None
+        self._updates: dict[Kind, EncodedUpdate] = {}
+        self._wanted: tuple[Snapshot, DesiredResources] | None = None
         self._token: object = None
-        self._programmed = Programmed()
-        self._next_look = float("-inf")
-        self._progress = Progress(settled=False, waiting_for="a first wish")
+        self._revisions = PublishedRevisions()
+        self._next_poll = float("-inf")
+        self._progress = Progress(settled=False, waiting_for="a first snapshot")
         self._orphaned = False
-        """Whether gateways serve something that no publication is left of."""
+        """Whether gateways serve a configuration whose publication is lost."""
 
     def follow(self) -> None:
-        """Show what the leader has published. Raises Unavailable when it cannot be read: what is shown stays."""
+        """Serve what the leader has published. Raises Unavailable when it cannot be read; the cache then stays."""
         self._state, self._wanted = None, None
         token = self._publications.token()
-        if token == self._token and self._shelf.loaded:
+        if token == self._token and self._cache.loaded:
             return
         publication = self._publications.load()
         if publication is not None:
-            self._shelf.put(publication.kinds)
+            self._cache.put(publication.kinds)
         self._token = token
 
     def want(self, snapshot: Snapshot) -> None:
-        """Replaces whatever was wanted before.
+        """Set the desired snapshot, replacing the last one.
 
-        Raises Refused for a snapshot that no gateway may be given, or that would take every route away at once;
-        Unavailable while it is not known what gateways have been given.
+        Raises Refused for a snapshot that no gateway may get, or that would remove every route at once; Unavailable
+        while the stored publication cannot be read.
         """
         if self._wanted is not None and self._wanted[0] is snapshot:
             return
         state = self._lead()
         check_snapshot(snapshot)
         check_succession(self._published_revisions(state), snapshot, unknown=self._orphaned)
-        desired = Desired.of(snapshot, self._wanted[1] if self._wanted is not None else None)
+        desired = DesiredResources.of(snapshot, self._wanted[1] if self._wanted is not None else None)
         self._wanted = (snapshot, desired)
-        self._state = wish(state, desired)
+        self._state = set_desired(state, desired)
         self._progress = Progress(settled=False, waiting_for="the next step")
-        self._next_look = float("-inf")
+        self._next_poll = float("-inf")
 
     def step(self) -> Progress:
-        """Listens, publishes what can be published, and says what is missing. Never waits for a gateway.
+        """Poll the gateways, publish what can be published, and return the progress. Never waits for a gateway.
 
-        Raises Unavailable or Conflict when the publication cannot be kept: nothing was shown then.
+        Raises Unavailable or Conflict when the publication cannot be stored; no gateway has then seen it.
         """
         now = self._clock()
-        if now < self._next_look:
+        if now < self._next_poll:
             return self._progress
         state = self._lead()
-        resting = self._progress.settled or self._wanted is None
-        self._fleet.look(state.published, now, every_s=self._resting_poll_s if resting else EAGER_POLL_S)
-        self._state = state = self._heard(state, now)
+        idle = self._progress.settled or self._wanted is None
+        self._fleet.poll(state.published, now, every_s=self._idle_poll_s if idle else ACTIVE_POLL_S)
+        self._state = state = self._with_reports(state, now)
         if self._wanted is None:
-            self._next_look = now + self._resting_poll_s
+            self._next_poll = now + self._idle_poll_s
             return self._progress
         self._advance(state, self._wanted[1], now)
         return self._progress
 
     def gateways(self) -> tuple[Gateway, ...]:
-        """Every known gateway as it was last heard. One that serves nothing yet counts as not reachable."""
+        """Every known gateway as it last answered. One that serves nothing yet counts as not reachable."""
         state = self._state
-        refused = refusals(state, self._wanted[1]) if state is not None and self._wanted is not None else {}
+        rejected = rejections(state, self._wanted[1]) if state is not None and self._wanted is not None else {}
         return tuple(
             Gateway(
-                heard.name,
-                heard.reachable and bool(heard.versions or heard.refused),
-                self._programmed.by(heard.versions.get("rds", "")) if heard.reachable else {},
-                refused.get(heard.name),
+                report.name,
+                report.reachable and bool(report.versions or report.rejected),
+                self._revisions.of_version(report.versions.get("rds", "")) if report.reachable else {},
+                rejected.get(report.name),
             )
-            for heard in self._fleet.heard()
+            for report in self._fleet.reports()
         )
 
     @property
     def sequence(self) -> int:
-        """The highest number this leader has given out; 0 for a replica that does not lead."""
+        """The highest sequence number this leader has used; 0 for a replica that does not lead."""
         return self._state.sequence if self._state else 0
 
     def close(self) -> None:
-        """Stops listening. What is published stays published."""
+        """Stop polling. What is published stays published."""
         self._fleet.close()
 
     def _lead(self) -> State:
-        """The leader's state; at the beginning, from what is kept and what gateways say."""
+        """The leader's state; at the beginning, from the stored publication and the gateways' reports."""
         if self._state is not None:
             return self._state
         publication = self._publications.load()
         state = State() if publication is None else _resumed(publication)
-        self._shown = {} if publication is None else dict(publication.kinds)
-        self._shelf.put(self._shown)
+        self._updates = {} if publication is None else dict(publication.kinds)
+        self._cache.put(self._updates)
         for kinds in (state.good, state.published):
-            self._programmed.wrote(kinds.get("rds"))
+            self._revisions.record(kinds.get("rds"))
         now = self._clock()
-        self._fleet.look(state.published, now, every_s=0, patient=True)
-        told = [order_of(version).sequence for heard in self._fleet.heard() for version in heard.versions.values()]
-        # Also above what gateways have from a publication that was lost: below it they would not take anything.
-        state = hear(replace(state, sequence=max([state.sequence, *told])), self._fleet.deciding(now), now)
-        self._orphaned = publication is None and bool(told)
-        if self._fleet.deciding(now) and (renewals := renewed(state)):
-            state = self._publish(state, renewals)
+        self._fleet.poll(state.published, now, every_s=0, first=True)
+        in_use = [order_of(version).sequence for one in self._fleet.reports() for version in one.versions.values()]
+        # Also above what gateways have from a lost publication: they would not take anything below that.
+        state = replace(state, sequence=max([state.sequence, *in_use]))
+        state = apply_reports(state, self._fleet.serving_reports(now), now)
+        self._orphaned = publication is None and bool(in_use)
+        if self._fleet.serving_reports(now) and (actions := republish_unacknowledged(state)):
+            state = self._publish(state, actions)
         self._state = state
         return state
 
-    def _heard(self, state: State, now: float) -> State:
-        heard = hear(state, self._fleet.deciding(now), now)
-        if heard.refused != state.refused:
-            self._keep(heard, self._shown)
-        return heard
+    def _with_reports(self, state: State, now: float) -> State:
+        after = apply_reports(state, self._fleet.serving_reports(now), now)
+        if after.rejected != state.rejected:
+            self._save(after, self._updates)
+        return after
 
-    def _advance(self, state: State, desired: Desired, now: float) -> None:
-        writes: list[Write] = []
+    def _advance(self, state: State, desired: DesiredResources, now: float) -> None:
+        actions: list[Publish] = []
         planned = state
-        while isinstance(action := plan(planned, desired, now, drain_s=self._drain_s), Write):
-            planned = wrote(planned, action)
-            writes.append(action)
-        if writes:
-            self._state = planned = self._publish(state, writes)
+        while isinstance(action := plan(planned, desired, now, drain_s=self._drain_s), Publish):
+            planned = apply_publish(planned, action)
+            actions.append(action)
+        if actions:
+            self._state = planned = self._publish(state, actions)
         until = action.until if isinstance(action, Wait) else None
-        rests = isinstance(action, Settled) or until is not None
-        self._next_look = min(until or float("inf"), now + self._resting_poll_s) if rests else float("-inf")
+        idle = isinstance(action, Settled) or until is not None
+        self._next_poll = min(until or float("inf"), now + self._idle_poll_s) if idle else float("-inf")
         reason = action.reason if isinstance(action, Wait) else ""
-        self._progress = Progress(isinstance(action, Settled), reason, refusal(planned, desired))
+        self._progress = Progress(isinstance(action, Settled), reason, rejection_reason(planned, desired))
 
-    def _publish(self, state: State, writes: list[Write]) -> State:
-        """Keep first, show second: no gateway may have what a later leader would not know of."""
-        shown = dict(self._shown)
-        for write in writes:
-            state = wrote(state, write)
-            shown[write.kind] = Shown.of(write.written)
-        self._keep(state, shown)
-        self._shown = shown
-        self._shelf.put(shown)
-        for write in writes:
-            self._fleet.wrote(write.kind, self._clock())
-            if write.kind == "rds":
-                self._programmed.wrote(write.written)
+    def _publish(self, state: State, actions: list[Publish]) -> State:
+        """Store first, serve second: a later leader must know everything that a gateway may have."""
+        updates = dict(self._updates)
+        for action in actions:
+            state = apply_publish(state, action)
+            updates[action.kind] = EncodedUpdate.of(action.update)
+        self._save(state, updates)
+        self._updates = updates
+        self._cache.put(updates)
+        for action in actions:
+            self._fleet.record_update(action.kind, self._clock())
+            if action.kind == "rds":
+                self._revisions.record(action.update)
         return state
 
-    def _keep(self, state: State, shown: Mapping[Kind, Shown]) -> None:
+    def _save(self, state: State, updates: Mapping[Kind, EncodedUpdate]) -> None:
         good = {
-            kind: Shown.of(written)
-            for kind, written in state.good.items()
-            if kind not in state.acknowledged and written.version != shown[kind].version
+            kind: EncodedUpdate.of(update)
+            for kind, update in state.good.items()
+            if kind not in state.acknowledged and update.version != updates[kind].version
         }
         try:
-            self._publications.save(Publication(shown, good, state.refused, self._published_revisions(state)))
+            self._publications.save(Publication(updates, good, state.rejected, self._published_revisions(state)))
         except errors.FairleadError:
-            # Somebody else may lead, or the writing may have been kept all the same: begin again from what is kept.
+            # Another replica may lead, or the save may have succeeded after all: start again from the stored one.
             self._state = None
             raise
 
@@ -208,12 +210,12 @@ class XdsPublisher:
 
 
 def _resumed(publication: Publication) -> State:
-    def written(kinds: Mapping[Kind, Shown]) -> dict[Kind, Written]:
-        return {kind: shown.written() for kind, shown in kinds.items()}
+    def decoded(kinds: Mapping[Kind, EncodedUpdate]) -> dict[Kind, Update]:
+        return {kind: update.decoded() for kind, update in kinds.items()}
 
     return State(
         sequence=publication.sequence,
-        published=written(publication.kinds),
-        good=written(publication.good),
-        refused=publication.refused,
+        published=decoded(publication.kinds),
+        good=decoded(publication.good),
+        rejected=publication.rejected,
     )

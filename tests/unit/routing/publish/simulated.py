@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from fairlead.routing.publish.phases import Action, Heard, Refusal, State, Write, hear, plan, renewed, wish, wrote
-from fairlead.routing.publish.resource_sets import KINDS, Content, Desired, Kind, Written
+from fairlead.routing.publish.phases import Action, GatewayReport, Rejection, State, Publish, hear, plan, renewed, wish, wrote
+from fairlead.routing.publish.resource_sets import KINDS, ResourceSet, DesiredResources, Kind, Update
 from fairlead.routing.references import needed
 from fairlead.routing.snapshot import Resource
 
@@ -14,7 +14,7 @@ POISON = "poison"
 DRAIN_S = 5.0
 
 
-def is_poisoned(content: Content) -> bool:
+def is_poisoned(content: ResourceSet) -> bool:
     return any("x" in resource for resource in content.resources.values())
 
 
@@ -24,9 +24,9 @@ class Gateway:
 
     name: str = "edge-1"
     reachable: bool = True
-    unread: dict[Kind, list[Written]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
-    used: dict[Kind, Written] = field(default_factory=dict)
-    refused: dict[Kind, Refusal] = field(default_factory=dict)
+    unread: dict[Kind, list[Update]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
+    used: dict[Kind, Update] = field(default_factory=dict)
+    refused: dict[Kind, Rejection] = field(default_factory=dict)
 
     def read(self, kind: Kind) -> None:
         """One writing. A gateway that has no clusters yet takes no routes: Envoy starts in this order."""
@@ -34,7 +34,7 @@ class Gateway:
             return
         written = self.unread[kind].pop(0)
         if is_poisoned(written.content):
-            self.refused[kind] = Refusal(written.version, "it is poisoned")
+            self.refused[kind] = Rejection(written.version, "it is poisoned")
             return
         self.used[kind] = written
         self.refused.pop(kind, None)
@@ -44,7 +44,7 @@ class Gateway:
         """One that asks sees only what is newest then."""
         self.unread[kind] = self.unread[kind][-1:]
 
-    def restart(self, files: Mapping[Kind, Written]) -> None:
+    def restart(self, files: Mapping[Kind, Update]) -> None:
         """Knows nothing any more, and finds the files as they are now."""
         self.used, self.refused = {}, {}
         self.unread = {kind: [files[kind]] if kind in files else [] for kind in KINDS}
@@ -56,9 +56,9 @@ class Gateway:
         missing = needed(self.used["rds"].content.resources.values(), clusters) - clusters.keys()
         assert not missing, f"{self.name} routes to {missing}, which it does not have"
 
-    def says(self) -> Heard:
+    def says(self) -> GatewayReport:
         versions = {kind: written.version for kind, written in self.used.items()}
-        return Heard(self.name, self.reachable, versions if self.reachable else {}, dict(self.refused))
+        return GatewayReport(self.name, self.reachable, versions if self.reachable else {}, dict(self.refused))
 
 
 @dataclass
@@ -68,24 +68,24 @@ class Publisher:
     gateways: list[Gateway]
     state: State = field(default_factory=State)
     now: float = 0.0
-    writes: list[Write] = field(default_factory=list)
+    writes: list[Publish] = field(default_factory=list)
 
-    def want(self, desired: Desired) -> None:
+    def want(self, desired: DesiredResources) -> None:
         self.state = wish(self.state, desired)
 
     def hear(self) -> None:
         self.state = hear(self.state, [gateway.says() for gateway in self.gateways], self.now)
 
-    def advance(self, desired: Desired) -> Action:
+    def advance(self, desired: DesiredResources) -> Action:
         """Writes whatever may be written now, without hearing anything in between."""
         for _ in range(12):
             action = plan(self.state, desired, self.now, drain_s=DRAIN_S)
-            if not isinstance(action, Write):
+            if not isinstance(action, Publish):
                 return action
             self.write(action)
         raise AssertionError("the planner does not come to rest")
 
-    def write(self, action: Write) -> None:
+    def write(self, action: Publish) -> None:
         content = action.written.content
         assert (action.kind, content.digest) not in self.state.refused, "sent again what was refused"
         before = self.state.published.get(action.kind)

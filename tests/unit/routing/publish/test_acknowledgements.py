@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from fairlead.routing.publish.acknowledgements import PATIENCE_S, Ear
+from fairlead.routing.publish.acknowledgements import ATTRIBUTE_AFTER_S, AckTracker
 from fairlead.routing.publish.admin import Sample
-from fairlead.routing.publish.resource_sets import KINDS, Content, Kind, Order, Written, make_version
+from fairlead.routing.publish.resource_sets import KINDS, ResourceSet, Kind, UpdateOrder, Update, make_version
 
-CONTENT = Content.of({"models": {"name": "models"}})
+CONTENT = ResourceSet.of({"models": {"name": "models"}})
 
 
-def written(sequence: int) -> Written:
-    return Written(make_version(Order(sequence, "b"), CONTENT), CONTENT)
+def written(sequence: int) -> Update:
+    return Update(make_version(UpdateOrder(sequence, "b"), CONTENT), CONTENT)
 
 
 OLD, NEW, NEWER = written(1), written(2), written(3)
 
 
-def sample(uses: Written | None, *, handled: int, refused: int, connection: int = 1) -> Sample:
+def sample(uses: Update | None, *, handled: int, refused: int, connection: int = 1) -> Sample:
     versions: dict[Kind, str] = {"rds": uses.version} if uses else {}
     return Sample(connection, versions, dict.fromkeys(KINDS, handled), dict.fromkeys(KINDS, refused), 0)
 
 
 class Listener:
     def __init__(self) -> None:
-        self.ear = Ear("edge-1", lambda: "because", kept_asking=True)
+        self.ear = AckTracker("edge-1", lambda: "because", kept_asking=True)
         self.published = OLD
 
-    def publish(self, one: Written) -> None:
+    def publish(self, one: Update) -> None:
         self.published = one
         self.ear.wrote("rds")
 
@@ -60,7 +60,7 @@ def test_one_that_skipped_a_writing_and_refused_the_last_is_understood_after_a_w
     listener.publish(NEW)
     listener.publish(NEWER)
     assert not listener.refuses(sample(OLD, handled=5, refused=2), 0.1)
-    assert listener.refuses(sample(OLD, handled=5, refused=2), 0.2 + PATIENCE_S)
+    assert listener.refuses(sample(OLD, handled=5, refused=2), 0.2 + ATTRIBUTE_AFTER_S)
 
 
 def test_what_was_refused_before_it_was_first_heard_says_nothing_of_what_is_published_now() -> None:

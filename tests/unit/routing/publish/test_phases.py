@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from fairlead.routing.compile import compile
 from fairlead.routing.publish.phases import Settled, Wait, refusal, refusals
-from fairlead.routing.publish.resource_sets import KINDS, Desired, Kind
+from fairlead.routing.publish.resource_sets import KINDS, DesiredResources, Kind
 from fairlead.routing.snapshot import Endpoint, Routed, Snapshot
 from unit.routing.publish.simulated import DRAIN_S, POISON, Gateway, Publisher
 from unit.routing.tables import SETTINGS, V1, V2, V3, iris
@@ -44,8 +44,8 @@ PROMOTED = snapshot(iris(5, stable=V2, pins=(V1, V2)))
 ROLLED_BACK = snapshot(iris(6, pins=(V1, V2)))
 NEXT = snapshot(iris(7, stable=V2, candidate=V3, weight=100, pins=(V2, V3), attempt=1))
 MOVED = snapshot(iris(8, candidate=V2, weight=5000, pins=(V1, V2)), port=9500)
-HEALTHY = [Desired.of(one) for one in (ALONE, CANARY, HALF, ALL, PROMOTED, ROLLED_BACK, NEXT, MOVED)]
-POISONED = [Desired.of(poisoned(kind, one)) for kind in KINDS for one in (HALF, NEXT)]
+HEALTHY = [DesiredResources.of(one) for one in (ALONE, CANARY, HALF, ALL, PROMOTED, ROLLED_BACK, NEXT, MOVED)]
+POISONED = [DesiredResources.of(poisoned(kind, one)) for kind in KINDS for one in (HALF, NEXT)]
 
 
 class AnyOrder(RuleBasedStateMachine):
@@ -156,7 +156,7 @@ TestAnyOrder = AnyOrder.TestCase
 TestAnyOrder.settings = settings(max_examples=150, stateful_step_count=40)
 
 
-def settled_on(desired: Desired) -> Publisher:
+def settled_on(desired: DesiredResources) -> Publisher:
     publisher = Publisher([])
     publisher.want(desired)
     publisher.advance(desired)
@@ -167,7 +167,7 @@ def settled_on(desired: Desired) -> Publisher:
     return publisher
 
 
-def settle(publisher: Publisher, desired: Desired) -> None:
+def settle(publisher: Publisher, desired: DesiredResources) -> None:
     for _ in range(20):
         read_all(publisher)
         publisher.hear()
@@ -189,23 +189,23 @@ def order(publisher: Publisher) -> list[str]:
 
 
 def test_a_new_candidate_is_added_routed_and_the_old_one_removed_last() -> None:
-    publisher = settled_on(Desired.of(HALF))
-    desired = Desired.of(NEXT)
+    publisher = settled_on(DesiredResources.of(HALF))
+    desired = DesiredResources.of(NEXT)
     publisher.want(desired)
     settle(publisher, desired)
     assert order(publisher) == ["cds a", "rds b", "cds c"]
 
 
 def test_a_weight_alone_is_one_writing() -> None:
-    publisher = settled_on(Desired.of(CANARY))
-    publisher.want(Desired.of(ALL))
-    settle(publisher, Desired.of(ALL))
+    publisher = settled_on(DesiredResources.of(CANARY))
+    publisher.want(DesiredResources.of(ALL))
+    settle(publisher, DesiredResources.of(ALL))
     assert order(publisher) == ["rds b"]
 
 
 def test_routes_wait_for_their_clusters() -> None:
-    publisher = settled_on(Desired.of(ALONE))
-    desired = Desired.of(CANARY)
+    publisher = settled_on(DesiredResources.of(ALONE))
+    desired = DesiredResources.of(CANARY)
     publisher.want(desired)
     assert publisher.advance(desired) == Wait("clusters to be acknowledged")
     publisher.hear()
@@ -217,8 +217,8 @@ def test_routes_wait_for_their_clusters() -> None:
 
 
 def test_routes_wait_for_clusters_that_are_still_warming() -> None:
-    publisher = settled_on(Desired.of(ALONE))
-    desired = Desired.of(CANARY)
+    publisher = settled_on(DesiredResources.of(ALONE))
+    desired = DesiredResources.of(CANARY)
     publisher.want(desired)
     publisher.advance(desired)
     publisher.gateways[0].read("cds")
@@ -229,8 +229,8 @@ def test_routes_wait_for_clusters_that_are_still_warming() -> None:
 
 
 def test_clusters_outlive_their_last_route_by_the_drain_time() -> None:
-    publisher = settled_on(Desired.of(HALF))
-    desired = Desired.of(ALONE)
+    publisher = settled_on(DesiredResources.of(HALF))
+    desired = DesiredResources.of(ALONE)
     publisher.want(desired)
     publisher.advance(desired)
     read_all(publisher)
@@ -256,15 +256,15 @@ FALLS = [CANARY, ROLLED_BACK, ALONE, snapshot(iris(9, pins=(V1, V2)), port=9700)
 def test_a_weight_falls_in_the_same_instant_whatever_is_under_way(
     before: list[Snapshot], reading: list[tuple[bool, Kind]], fall: Snapshot
 ) -> None:
-    publisher = settled_on(Desired.of(HALF))
+    publisher = settled_on(DesiredResources.of(HALF))
     for one in before:
-        publisher.want(Desired.of(one))
-        publisher.advance(Desired.of(one))
+        publisher.want(DesiredResources.of(one))
+        publisher.advance(DesiredResources.of(one))
         for hears, kind in reading:
             publisher.gateways[0].read(kind)
             if hears:
                 publisher.hear()
-    desired = Desired.of(fall)
+    desired = DesiredResources.of(fall)
     publisher.gateways[0].reachable = False
     publisher.want(desired)
     publisher.advance(desired)
@@ -272,16 +272,16 @@ def test_a_weight_falls_in_the_same_instant_whatever_is_under_way(
 
 
 def test_a_promotion_waits_until_the_candidates_cluster_is_stables() -> None:
-    publisher = settled_on(Desired.of(ALL))
-    desired = Desired.of(PROMOTED)
+    publisher = settled_on(DesiredResources.of(ALL))
+    desired = DesiredResources.of(PROMOTED)
     publisher.want(desired)
     assert publisher.advance(desired) == Wait("clusters to be acknowledged")
 
 
 def test_what_was_refused_is_taken_back_told_and_not_sent_again() -> None:
-    publisher = settled_on(Desired.of(CANARY))
+    publisher = settled_on(DesiredResources.of(CANARY))
     good = publisher.state.published["rds"].content.digest
-    desired = Desired.of(poisoned("rds", HALF))
+    desired = DesiredResources.of(poisoned("rds", HALF))
     publisher.want(desired)
     for _ in range(5):
         publisher.advance(desired)
@@ -294,8 +294,8 @@ def test_what_was_refused_is_taken_back_told_and_not_sent_again() -> None:
 
 
 def test_refused_clusters_hold_back_their_routes() -> None:
-    publisher = settled_on(Desired.of(ALONE))
-    desired = Desired.of(poisoned("cds", CANARY))
+    publisher = settled_on(DesiredResources.of(ALONE))
+    desired = DesiredResources.of(poisoned("cds", CANARY))
     publisher.want(desired)
     for _ in range(5):
         publisher.advance(desired)
@@ -305,10 +305,10 @@ def test_refused_clusters_hold_back_their_routes() -> None:
 
 
 def test_the_same_wish_again_changes_nothing() -> None:
-    publisher = settled_on(Desired.of(CANARY))
-    publisher.want(Desired.of(CANARY))
+    publisher = settled_on(DesiredResources.of(CANARY))
+    publisher.want(DesiredResources.of(CANARY))
     assert publisher.state.sequence == 1
-    assert isinstance(publisher.advance(Desired.of(CANARY)), Settled)
+    assert isinstance(publisher.advance(DesiredResources.of(CANARY)), Settled)
     assert publisher.writes == []
 
 
@@ -321,10 +321,10 @@ def test_without_any_gateway_nothing_is_acknowledged() -> None:
 
 
 def test_with_no_gateway_to_wait_for_everything_is_written_whole() -> None:
-    publisher = settled_on(Desired.of(ALONE))
+    publisher = settled_on(DesiredResources.of(ALONE))
     publisher.gateways = []
     publisher.hear()
-    desired = Desired.of(CANARY)
+    desired = DesiredResources.of(CANARY)
     publisher.want(desired)
     publisher.advance(desired)
     assert order(publisher) == ["cds a", "rds b"]
@@ -336,12 +336,12 @@ def test_with_no_gateway_to_wait_for_everything_is_written_whole() -> None:
 
 
 def test_one_gateway_that_refuses_is_named_and_keeps_the_others_from_it() -> None:
-    publisher = settled_on(Desired.of(CANARY))
+    publisher = settled_on(DesiredResources.of(CANARY))
     second = Gateway("edge-2")
     second.restart(publisher.state.published)
     publisher.gateways.append(second)
-    settle(publisher, Desired.of(CANARY))
-    desired = Desired.of(poisoned("rds", HALF))
+    settle(publisher, DesiredResources.of(CANARY))
+    desired = DesiredResources.of(poisoned("rds", HALF))
     publisher.want(desired)
     publisher.advance(desired)
     second.read("rds")
@@ -352,8 +352,8 @@ def test_one_gateway_that_refuses_is_named_and_keeps_the_others_from_it() -> Non
 
 
 def test_whoever_takes_over_asks_again_what_nobody_has_answered() -> None:
-    publisher = settled_on(Desired.of(CANARY))
-    desired = Desired.of(poisoned("rds", HALF))
+    publisher = settled_on(DesiredResources.of(CANARY))
+    desired = DesiredResources.of(poisoned("rds", HALF))
     publisher.want(desired)
     publisher.advance(desired)
     publisher.take_over()

@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.errors import Invalid
-from fairlead.routing.publish.publication import Publication, Shown
-from fairlead.routing.publish.resource_sets import KINDS, NOTHING, Content, Order, Written, make_version, order_of
+from fairlead.routing.publish.publication import Publication, EncodedUpdate
+from fairlead.routing.publish.resource_sets import KINDS, NO_UPDATE, ResourceSet, UpdateOrder, Update, make_version, order_of
 
 # Larger numbers are texts in proto JSON.
 numbers = st.integers(-(2**53), 2**53)
-orders = st.builds(Order, sequence=st.integers(1, 10**12), phase=st.sampled_from("abcr"))
+orders = st.builds(UpdateOrder, sequence=st.integers(1, 10**12), phase=st.sampled_from("abcr"))
 resources = st.dictionaries(
     st.text(min_size=1, max_size=8),
     st.dictionaries(st.text(max_size=5), numbers | st.text(max_size=5)),
@@ -19,9 +19,9 @@ resources = st.dictionaries(
 
 
 @st.composite
-def shown(draw: st.DrawFn) -> Shown:
-    content = Content.of(draw(resources))
-    return Shown.of(Written(make_version(draw(orders), content), content))
+def shown(draw: st.DrawFn) -> EncodedUpdate:
+    content = ResourceSet.of(draw(resources))
+    return EncodedUpdate.of(Update(make_version(draw(orders), content), content))
 
 
 kinds = st.dictionaries(st.sampled_from(KINDS), shown(), max_size=3)
@@ -49,8 +49,8 @@ def test_the_same_publication_is_the_same_bytes(publication: Publication) -> Non
 
 
 @given(shown())
-def test_content_comes_back_with_the_same_digest(one: Shown) -> None:
-    again = Shown.of(one.written())
+def test_content_comes_back_with_the_same_digest(one: EncodedUpdate) -> None:
+    again = EncodedUpdate.of(one.written())
     assert again == one
     assert again.written().content.digest == one.written().content.digest
 
@@ -62,15 +62,15 @@ def test_bytes_that_are_no_publication_are_invalid(parts: dict[str, bytes]) -> N
 
 
 def test_an_archive_cut_short_is_invalid() -> None:
-    content = Content.of({"a": {"name": "a"}})
-    parts = Publication({"rds": Shown.of(Written(make_version(Order(1, "b"), content), content))}).to_parts()
+    content = ResourceSet.of({"a": {"name": "a"}})
+    parts = Publication({"rds": EncodedUpdate.of(Update(make_version(UpdateOrder(1, "b"), content), content))}).to_parts()
     with pytest.raises(Invalid):
         Publication.from_parts({**parts, "rds": parts["rds"][:-9]})
 
 
 @given(orders, orders)
-def test_versions_order_as_their_writings_do(first: Order, second: Order) -> None:
-    content = Content.of({})
+def test_versions_order_as_their_writings_do(first: UpdateOrder, second: UpdateOrder) -> None:
+    content = ResourceSet.of({})
     one, other = make_version(first, content), make_version(second, content)
     assert (order_of(one) < order_of(other)) == (first < second)
 
@@ -78,9 +78,9 @@ def test_versions_order_as_their_writings_do(first: Order, second: Order) -> Non
 @given(st.text(max_size=12))
 def test_a_version_that_is_not_ours_is_before_all_of_ours(text: str) -> None:
     order = order_of(text)
-    assert order == NOTHING or order.sequence >= 0
+    assert order == NO_UPDATE or order.sequence >= 0
 
 
 @pytest.mark.parametrize("text", ["", "12", "12.b", "x.b-0123456789", "1.b-0123456789 ", "-1.b-0123456789"])
 def test_what_only_looks_like_a_version_is_none(text: str) -> None:
-    assert order_of(text) == NOTHING
+    assert order_of(text) == NO_UPDATE

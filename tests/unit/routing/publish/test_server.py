@@ -9,23 +9,23 @@ import httpx
 import pytest
 
 from fairlead.routing.publish import server
-from fairlead.routing.publish.nodes import AGAIN_AFTER_S, BURST, GIVEN_AT_MOST, RATE_PER_S, Node, Nodes
-from fairlead.routing.publish.publication import Shown
-from fairlead.routing.publish.resource_sets import Content, Order, Written, make_version
-from fairlead.routing.publish.server import LARGEST_QUESTION, build_xds
-from fairlead.routing.publish.snapshot_cache import Shelf
+from fairlead.routing.publish.nodes import RETRY_AFTER_S, BURST, MAX_DELIVERIES, RATE_PER_S, Node, Nodes
+from fairlead.routing.publish.publication import EncodedUpdate
+from fairlead.routing.publish.resource_sets import ResourceSet, UpdateOrder, Update, make_version
+from fairlead.routing.publish.server import MAX_REQUEST_BYTES, build_xds
+from fairlead.routing.publish.snapshot_cache import SnapshotCache
 
 HOLD_S = 0.2
 
 
-def routes(sequence: int, phase: str = "b") -> Shown:
-    content = Content.of({"models": {"name": "models", "n": sequence}})
-    return Shown.of(Written(make_version(Order(sequence, phase), content), content))
+def routes(sequence: int, phase: str = "b") -> EncodedUpdate:
+    content = ResourceSet.of({"models": {"name": "models", "n": sequence}})
+    return EncodedUpdate.of(Update(make_version(UpdateOrder(sequence, phase), content), content))
 
 
 class Replica:
     def __init__(self, hold_s: float = HOLD_S, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self.shelf = Shelf()
+        self.shelf = SnapshotCache()
         self.answers: list[tuple[str, str]] = []
         self.app = build_xds(
             self.shelf,
@@ -59,7 +59,7 @@ def replica() -> Replica:
 
 
 def test_before_anything_is_loaded_the_answer_is_503(replica: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "LOADING_S", 0.05)
+    monkeypatch.setattr(server, "LOADING_HOLD_S", 0.05)
     assert replica.ask().status_code == 503
     assert replica.answers == [("rds", "loading")]
 
@@ -96,7 +96,7 @@ def test_a_held_question_is_answered_in_the_moment_something_is_shown() -> None:
 
 
 @pytest.mark.parametrize("has", [routes(4), routes(3, "c")])
-def test_whoever_has_something_newer_is_never_given_the_older(replica: Replica, has: Shown) -> None:
+def test_whoever_has_something_newer_is_never_given_the_older(replica: Replica, has: EncodedUpdate) -> None:
     replica.shelf.put({"rds": routes(3)})
     assert replica.ask(has.version).status_code == 304
 
@@ -165,7 +165,7 @@ def test_a_replica_that_ends_lets_everybody_go(replica: Replica) -> None:
         (b'{"node": {"id": 7}}', 400),
         (b'{"node": {"id": "a"}, "version_info": 7}', 400),
         (b'{"node": {"id": "' + b"a" * 254 + b'"}}', 400),
-        (b'{"node": {"id": "a"}}' + b" " * LARGEST_QUESTION, 413),
+        (b'{"node": {"id": "a"}}' + b" " * MAX_REQUEST_BYTES, 413),
     ],
 )
 def test_what_is_no_question_is_refused_in_words(replica: Replica, body: bytes, status: int) -> None:
@@ -181,7 +181,7 @@ def test_nothing_else_is_there(replica: Replica, path: str) -> None:
 
 
 def test_whoever_asks_too_often_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "CROWDED_S", 0.01)
+    monkeypatch.setattr(server, "THROTTLE_HOLD_S", 0.01)
     # However slow the machine, no allowance comes back meanwhile.
     replica = Replica(monotonic=lambda: 0.0)
     replica.shelf.put({"rds": routes(3)})
@@ -214,9 +214,9 @@ def test_what_is_not_taken_is_given_a_few_times_with_growing_pauses() -> None:
         if node.may_get("rds", "1.b-x", now, empty=False):
             node.gets("rds", "1.b-x", now)
             given.append(now)
-    assert len(given) == GIVEN_AT_MOST
-    assert given[1] - given[0] >= AGAIN_AFTER_S
-    assert given[2] - given[1] >= 2 * AGAIN_AFTER_S
+    assert len(given) == MAX_DELIVERIES
+    assert given[1] - given[0] >= RETRY_AFTER_S
+    assert given[2] - given[1] >= 2 * RETRY_AFTER_S
 
 
 def test_whoever_comes_back_empty_is_given_it_for_ever_and_ever_more_slowly() -> None:
@@ -226,7 +226,7 @@ def test_whoever_comes_back_empty_is_given_it_for_ever_and_ever_more_slowly() ->
         if node.may_get("cds", "1.a-x", now, empty=True):
             node.gets("cds", "1.a-x", now)
             given += 1
-    assert GIVEN_AT_MOST < given < 30
+    assert MAX_DELIVERIES < given < 30
 
 
 def test_only_so_many_gateways_are_remembered() -> None:
