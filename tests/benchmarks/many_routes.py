@@ -22,7 +22,7 @@ from fairlead.routing.compile import compile as compile_tables
 from fairlead.routing.envoy.sources import from_control_plane
 from fairlead.routing.publish.admin import AdminClient
 from fairlead.routing.publish.publication import EncodedUpdate
-from fairlead.routing.publish.resource_sets import DesiredResources, UpdateOrder, Update, make_version
+from fairlead.routing.publish.resource_sets import DesiredResources, Update, UpdateOrder, make_version
 from fairlead.routing.snapshot import Routed, Settings
 from integration.routing.backends import running_backends
 from support import proof

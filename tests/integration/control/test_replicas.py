@@ -106,7 +106,7 @@ def test_a_control_plane_that_restarts_on_an_empty_store_changes_nothing(platfor
             file.unlink()
         SqliteStore(platform.folder / "ledger.db")
         again = platform.start("a")
-        wait_until(lambda: "not taking everything away" in again.tail(200), "it says why it publishes nothing")
+        wait_until(lambda: "that would remove every route" in again.tail(200), "it says why it publishes nothing")
         wait_until(
             lambda: get(platform, "/readyz", platform.ports["a"]["api"]) == 200, "it answers gateways all the same"
         )

@@ -9,8 +9,8 @@ import pytest
 from fairlead.control.gateways import GatewayPods
 from fairlead.control.publications import POLL_INTERVAL_S, ConfigMapPublications
 from fairlead.errors import Conflict
-from fairlead.routing.publish.publication import Publication, EncodedUpdate
-from fairlead.routing.publish.resource_sets import ResourceSet, UpdateOrder, Update, make_version
+from fairlead.routing.publish.publication import EncodedUpdate, Publication
+from fairlead.routing.publish.resource_sets import ResourceSet, Update, UpdateOrder, make_version
 from fairlead.store.kubernetes.api import Api
 from support.processes import wait_until
 

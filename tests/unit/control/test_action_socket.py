@@ -1,4 +1,4 @@
-"""The door: what comes in over the socket, against a real store and a thread that answers as the engine does."""
+"""The action socket, with a real store and a thread that carries out actions as the engine does."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
 
 @contextmanager
 def opened(folder: Path, store: SqliteStore, *, within_s: float = 5.0) -> Iterator[None]:
-    door = ActionSocket(folder / ACTION_SOCKET, store, answer_timeout_s=within_s)
+    listening = ActionSocket(folder / ACTION_SOCKET, store, answer_timeout_s=within_s)
     try:
         yield
     finally:
-        door.close()
+        listening.close()
 
 
 @contextmanager
 def engine(store: SqliteStore, outcome: Outcome, message: str = "") -> Iterator[None]:
-    """Finishes whatever is asked."""
+    """Finishes every pending action."""
 
     def work() -> None:
         for action in store.actions(outcome=Outcome.PENDING):
@@ -65,7 +65,7 @@ def send(folder: Path, line: bytes) -> dict[str, dict[str, str]]:
         return answer
 
 
-def test_a_request_is_carried_out_and_told(
+def test_a_request_is_carried_out_and_its_outcome_printed(
     tmp_path: Path, store: SqliteStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with opened(tmp_path, store), engine(store, Outcome.ACCEPTED, "back to 1.0.0"):
@@ -73,7 +73,9 @@ def test_a_request_is_carried_out_and_told(
     assert capsys.readouterr().out == "iris: rollback accepted, revision iris.7. back to 1.0.0\n"
 
 
-def test_the_kernel_says_who_asked(tmp_path: Path, store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_actor_is_the_user_that_the_kernel_reports(
+    tmp_path: Path, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("FAIRLEAD_ACTOR", raising=False)
     with opened(tmp_path, store), engine(store, Outcome.ACCEPTED):
         ask(Place(tmp_path), "iris", "pause", reason="", as_json=False)
@@ -100,7 +102,7 @@ def test_a_refusal_comes_back_with_its_reason(tmp_path: Path, store: SqliteStore
         ask(Place(tmp_path), "iris", "pause", reason="", as_json=False)
 
 
-def test_an_engine_that_does_not_answer_is_told_and_the_request_stays_stored(
+def test_when_the_engine_does_not_answer_the_client_is_told_and_the_action_stays_stored(
     tmp_path: Path, store: SqliteStore
 ) -> None:
     with opened(tmp_path, store, within_s=0.05), pytest.raises(errors.Unavailable, match="is stored as rollback-"):
@@ -109,7 +111,7 @@ def test_an_engine_that_does_not_answer_is_told_and_the_request_stays_stored(
     assert action.outcome is Outcome.PENDING
 
 
-def test_an_unknown_model_is_named_with_those_there_are(tmp_path: Path, store: SqliteStore) -> None:
+def test_an_unknown_model_is_refused_with_the_known_ones_as_a_hint(tmp_path: Path, store: SqliteStore) -> None:
     with opened(tmp_path, store), pytest.raises(errors.NotFound, match="rose") as raised:
         ask(Place(tmp_path), "rose", "rollback", reason="", as_json=False)
     assert "iris" in str(raised.value.hint)
@@ -119,25 +121,25 @@ def test_an_unknown_model_is_named_with_those_there_are(tmp_path: Path, store: S
     "line",
     [b"{", b"[]", b"1", b'{"model": "iris", "type": "explode", "name": "x"}', b'{"model": "iris", "type": "pause"}'],
 )
-def test_nonsense_is_refused_and_stores_nothing(tmp_path: Path, store: SqliteStore, line: bytes) -> None:
+def test_an_invalid_request_is_refused_and_stores_nothing(tmp_path: Path, store: SqliteStore, line: bytes) -> None:
     with opened(tmp_path, store):
         assert send(tmp_path, line + b"\n")["error"]["kind"] == "Invalid"
     assert store.actions() == []
 
 
-def test_a_line_without_end_is_cut_off(tmp_path: Path, store: SqliteStore) -> None:
+def test_a_line_above_the_limit_is_refused(tmp_path: Path, store: SqliteStore) -> None:
     with opened(tmp_path, store):
         assert send(tmp_path, b"[" * (MAX_BYTES + 1))["error"]["kind"] == "Invalid"
 
 
-def test_nobody_else_may_open_the_door(tmp_path: Path, store: SqliteStore) -> None:
+def test_only_the_owner_may_connect(tmp_path: Path, store: SqliteStore) -> None:
     with opened(tmp_path, store):
         assert stat.S_IMODE(os.stat(tmp_path / ACTION_SOCKET).st_mode) == 0o600
 
 
-def test_a_control_plane_on_its_way_back_is_waited_for(tmp_path: Path, store: SqliteStore) -> None:
+def test_the_client_waits_for_a_control_plane_that_restarts(tmp_path: Path, store: SqliteStore) -> None:
     with socket.socket(socket.AF_UNIX) as killed:
-        killed.bind(str(tmp_path / ACTION_SOCKET))  # what a killed one leaves behind: an address that nobody listens at
+        killed.bind(str(tmp_path / ACTION_SOCKET))  # as left by a killed process: no listener behind it
 
     answered = threading.Event()
 
@@ -156,7 +158,7 @@ def test_a_control_plane_on_its_way_back_is_waited_for(tmp_path: Path, store: Sq
     assert [action.outcome for action in store.actions("iris")] == [Outcome.ACCEPTED]
 
 
-def test_without_a_platform_the_way_to_one_is_told(tmp_path: Path) -> None:
+def test_without_a_platform_the_error_says_so(tmp_path: Path) -> None:
     with pytest.raises(errors.Unavailable, match="there is no platform"):
         ask(Place(tmp_path), "iris", "rollback", reason="", as_json=False)
     (tmp_path / "ledger.db").touch()
@@ -165,5 +167,5 @@ def test_without_a_platform_the_way_to_one_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("verb", ["approve", "pause", "resume", "retry", "rollback"])
-def test_every_verb_of_the_command_line_is_one_of_the_contracts(verb: str) -> None:
+def test_every_verb_of_the_command_line_is_an_action_type(verb: str) -> None:
     assert ActionType(verb)

@@ -1,4 +1,4 @@
-"""Reading rings over HTTP: nothing twice, losses told, and whoever does not answer holds nobody up."""
+"""Reading answer rings over HTTP: no answer twice, losses counted, no delay by an instance that does not answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from pydantic import BaseModel
 
 from fairlead.contracts.route import VersionSpec
-from fairlead.control.answers import TARGET_ANSWERS, LISTEN_TIMEOUT_S, MIN_INTERVAL_S, AnswerRings
+from fairlead.control.answers import LISTEN_TIMEOUT_S, MIN_INTERVAL_S, TARGET_ANSWERS, AnswerRings
 from fairlead.rollout.ports import Heard, Site
 from fairlead.serving.observe.answers import PAGE_SIZE, RECORD, AnswerRecords
 from fairlead.serving.observe.compared_fields import Reader
@@ -24,12 +24,12 @@ from support.processes import free_port
 REF = VersionSpec().ref("1.0.0")
 
 
-class Told(BaseModel):
+class Result(BaseModel):
     label: str
 
 
 class Service:
-    """A ring behind a real socket."""
+    """An answer ring behind an HTTP server."""
 
     def __init__(self, room: int = 10_000) -> None:
         self.room = room
@@ -37,7 +37,7 @@ class Service:
         self.restart()
         service = self
 
-        class Visit(BaseHTTPRequestHandler):
+        class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
@@ -52,20 +52,20 @@ class Service:
             def log_message(self, *arguments: object) -> None:
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Visit)
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
         self.thread.start()
         self.site = Site("one", REF, "127.0.0.1", self.server.server_address[1])
 
     def restart(self) -> None:
-        self.ring, self.number = AnswerRecords(Reader(Told), self.room * RECORD.size), 0
+        self.ring, self.number = AnswerRecords(Reader(Result), self.room * RECORD.size), 0
 
     def answer(self, count: int = 1, label: str = "a") -> None:
         for _ in range(count):
             self.number += 1
             name = str(uuid.UUID(int=self.number)).encode()
-            self.ring.add(name, 200, [Told(label=label)], shadow=False, record=True)
+            self.ring.add(name, 200, [Result(label=label)], shadow=False, record=True)
 
     def stop(self) -> None:
         self.server.shutdown()
@@ -102,7 +102,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def rings(clock: Clock) -> Iterator[AnswerRings]:
-    """Turned by the test and not by its thread."""
+    """The tests call turn(); the interval is too long for the thread to do so."""
     rings = AnswerRings(logging.getLogger("test"), every_s=3600, monotonic=clock)
     yield rings
     rings.close()
@@ -115,7 +115,7 @@ def hear(rings: AnswerRings, *sites: Site) -> Heard:
     return rings.hear().get("iris", Heard())
 
 
-def test_what_was_kept_before_is_not_told_and_what_comes_after_is_told_once(
+def test_answers_before_listening_are_left_out_and_later_ones_returned_once(
     rings: AnswerRings, service: Service
 ) -> None:
     service.answer(5)
@@ -128,7 +128,7 @@ def test_what_was_kept_before_is_not_told_and_what_comes_after_is_told_once(
     assert hear(rings, service.site).answers == []
 
 
-def test_what_was_overwritten_is_told_as_lost(rings: AnswerRings) -> None:
+def test_overwritten_answers_are_counted_as_lost(rings: AnswerRings) -> None:
     with a_service(room=4) as service:
         hear(rings, service.site)
         service.answer(10)
@@ -155,7 +155,9 @@ def test_many_answers_are_read_page_by_page(rings: AnswerRings, service: Service
     assert len(hear(rings, service.site).answers) == 2 * PAGE_SIZE + 1
 
 
-def test_whoever_does_not_answer_is_named_and_read_on_when_it_does(rings: AnswerRings, service: Service) -> None:
+def test_an_instance_that_does_not_answer_is_named_and_read_again_when_it_does(
+    rings: AnswerRings, service: Service
+) -> None:
     gone = Site("gone", REF, "127.0.0.1", free_port())
     hear(rings, service.site, gone)
     service.answer(1)
@@ -166,7 +168,9 @@ def test_whoever_does_not_answer_is_named_and_read_on_when_it_does(rings: Answer
     assert (len(heard.answers), heard.silent) == (1, ("gone",))
 
 
-def test_who_has_not_listened_for_a_while_begins_anew(rings: AnswerRings, service: Service, clock: Clock) -> None:
+def test_after_a_time_without_listening_earlier_answers_are_dropped(
+    rings: AnswerRings, service: Service, clock: Clock
+) -> None:
     hear(rings, service.site)
     service.answer(1)
     clock.now += LISTEN_TIMEOUT_S + 1
@@ -176,15 +180,13 @@ def test_who_has_not_listened_for_a_while_begins_anew(rings: AnswerRings, servic
     assert len(hear(rings, service.site).answers) == 1
 
 
-def test_nobody_is_asked_while_nobody_is_wanted(rings: AnswerRings) -> None:
+def test_nothing_is_read_when_no_instance_is_requested(rings: AnswerRings) -> None:
     assert hear(rings) == Heard()
 
 
-def test_where_there_are_many_answers_rings_are_read_more_often_and_later_less(
-    rings: AnswerRings, service: Service
-) -> None:
+def test_rings_with_many_answers_are_read_more_often(rings: AnswerRings, service: Service) -> None:
     hear(rings, service.site)
-    assert rings.pause_s == MIN_INTERVAL_S, "nobody knows yet how many there are"
+    assert rings.pause_s == MIN_INTERVAL_S, "the rate of a new ring is not known yet"
     hear(rings, service.site)
     before = rings.pause_s
     assert before > MIN_INTERVAL_S

@@ -18,7 +18,7 @@ STABLE, CANDIDATE = (spec.ref(version) for version, spec in VERSIONS.items())
 
 
 class Client:
-    """Asks the application itself, without a socket."""
+    """Calls the application directly, without a socket."""
 
     def __init__(self, app: FastAPI) -> None:
         self._app = app
@@ -38,7 +38,7 @@ class Client:
         return asyncio.run(exchange())
 
 
-class Heart:
+class FakeLoop:
     beat = 0.0
 
 
@@ -51,13 +51,13 @@ def store(tmp_path: Path) -> SqliteStore:
 
 
 @pytest.fixture
-def heart() -> Heart:
-    return Heart()
+def loop() -> FakeLoop:
+    return FakeLoop()
 
 
 @pytest.fixture
-def client(store: SqliteStore, heart: Heart) -> Client:
-    return Client(build_api(store, heart))
+def client(store: SqliteStore, loop: FakeLoop) -> Client:
+    return Client(build_api(store, loop))
 
 
 def append(store: SqliteStore, *, weight: int, minutes: float = 0) -> Revision:
@@ -91,7 +91,7 @@ def test_a_model_that_serves_nothing_yet_is_listed_as_not_ready(client: Client) 
     assert model == {"name": "iris", "versions": ["1.0.0", "1.1.0"], "ready": False}
 
 
-def test_what_was_served_at_a_time_is_answered_from_the_ledger(client: Client, store: SqliteStore) -> None:
+def test_the_revision_at_a_time_comes_from_the_ledger(client: Client, store: SqliteStore) -> None:
     append(store, weight=1000)
     append(store, weight=5000, minutes=10)
     answer = client.get("/api/v1/routes/iris/revisions", params={"at": "2026-01-01T00:05:00Z"}).json()
@@ -99,7 +99,7 @@ def test_what_was_served_at_a_time_is_answered_from_the_ledger(client: Client, s
 
 
 @pytest.mark.parametrize(("at", "weight"), [("00:10:00", 5000), ("00:10:00Z", 5000), ("00:10:00.5Z", 1000)])
-def test_a_time_without_a_fraction_is_its_whole_second(
+def test_a_time_without_a_fraction_includes_its_whole_second(
     client: Client, store: SqliteStore, at: str, weight: int
 ) -> None:
     append(store, weight=1000)
@@ -108,7 +108,7 @@ def test_a_time_without_a_fraction_is_its_whole_second(
     assert [revision["table"]["weight"] for revision in answer["revisions"]] == [weight]
 
 
-def test_a_route_that_does_not_exist_is_a_problem_that_names_those_that_do(client: Client) -> None:
+def test_a_route_that_does_not_exist_is_a_404_problem(client: Client) -> None:
     answer = client.get("/api/v1/routes/rose")
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
@@ -139,12 +139,12 @@ def test_without_the_header_unknown_paths_are_not_found(client: Client, store: S
     assert client.post("/models/iris/predict").status_code == 404
 
 
-def test_not_ready_before_the_first_configuration_is_published(client: Client, heart: Heart) -> None:
+def test_not_ready_before_the_first_configuration_is_published(client: Client, loop: FakeLoop) -> None:
     assert client.get("/readyz").status_code == 503
-    heart.beat = 1.0
+    loop.beat = 1.0
     assert client.get("/readyz").status_code == 200
 
 
-def test_a_loop_that_stands_still_makes_the_process_not_live(client: Client, heart: Heart) -> None:
-    heart.beat = 1e-9
+def test_a_stuck_loop_makes_the_process_not_live(client: Client, loop: FakeLoop) -> None:
+    loop.beat = 1e-9
     assert client.get("/livez").status_code == 503

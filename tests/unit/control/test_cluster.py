@@ -7,7 +7,7 @@ from fairlead.routing.snapshot import Endpoint
 ENVIRONMENT = {"FAIRLEAD_NAMESPACE": "ml", "FAIRLEAD_RELEASE": "shop", "POD_NAME": "shop-0", "POD_IP": "10.0.0.1"}
 
 
-def test_what_the_chart_tells_becomes_settings() -> None:
+def test_environment_variables_become_settings() -> None:
     more = {
         "FAIRLEAD_CLUSTER_DOMAIN": "corp.example",
         "FAIRLEAD_GATEWAY_PORT": "8000",
@@ -22,14 +22,14 @@ def test_what_the_chart_tells_becomes_settings() -> None:
     assert settings.cors_origins == ("https://a.example", "https://b.example")
 
 
-def test_what_is_not_told_has_a_default() -> None:
+def test_optional_variables_have_defaults() -> None:
     facts = Facts.from_environment(ENVIRONMENT)
     assert facts.settings().cors_origins == ()
     assert facts.cluster_domain == "cluster.local"
     assert facts.gateway.port == 80
 
 
-def test_what_is_missing_is_named() -> None:
+def test_missing_variables_are_named() -> None:
     with pytest.raises(Invalid, match="POD_NAME, POD_IP") as raised:
         Facts.from_environment({"FAIRLEAD_NAMESPACE": "ml", "FAIRLEAD_RELEASE": "shop", "POD_IP": ""})
     assert raised.value.hint
@@ -46,6 +46,6 @@ def test_what_is_missing_is_named() -> None:
         ("FAIRLEAD_GATEWAY_PORT", "65536"),
     ],
 )
-def test_a_number_that_is_none_is_named(name: str, value: str) -> None:
+def test_a_variable_that_is_not_a_valid_number_is_named(name: str, value: str) -> None:
     with pytest.raises(Invalid, match=name):
         Facts.from_environment(ENVIRONMENT | {name: value})

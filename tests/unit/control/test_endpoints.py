@@ -26,7 +26,7 @@ def test_only_ready_instances_are_endpoints(tmp_path: Path) -> None:
     }
 
 
-def test_every_version_a_table_names_has_the_full_name_of_its_service() -> None:
+def test_every_version_in_a_table_has_the_full_dns_name_of_its_service() -> None:
     table = Table(namespace="ml", model="iris", stable=REF, pins=(REF, OTHER))
     assert ServiceNames("corp.example.").endpoints([table]) == {
         ("ml", "iris", REF): [Endpoint("iris-0123456789.ml.svc.corp.example.", 8080)],

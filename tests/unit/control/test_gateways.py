@@ -24,7 +24,7 @@ class Listed:
         assert (method, path) == ("GET", "/api/v1/namespaces/ml/pods")
         self.asked.append(query or {})
         if not self.reachable:
-            raise Unavailable("nobody answers")
+            raise Unavailable("no answer")
         return {"items": self.pods}
 
 
@@ -62,7 +62,7 @@ def test_gateways_are_the_pods_that_have_an_address(listed: Listed) -> None:
     assert listed.asked[0]["labelSelector"] == "component=gateway"
 
 
-def test_while_nobody_answers_the_last_list_holds(listed: Listed) -> None:
+def test_while_the_api_server_does_not_answer_the_last_list_stays(listed: Listed) -> None:
     listed.pods = [pod("a")]
     found = pods(listed)
     found.list_pods()
@@ -72,7 +72,7 @@ def test_while_nobody_answers_the_last_list_holds(listed: Listed) -> None:
     assert [site.name for site in found.gateways()] == ["a"]
 
 
-def test_the_reason_for_a_refusal_is_in_the_pods_log(listed: Listed) -> None:
+def test_the_reason_for_a_rejection_is_in_the_pods_log(listed: Listed) -> None:
     assert pods(listed).rejection_reason("a") == "Invalid duration"
     assert pods(listed, b"all is well").rejection_reason("a") is None
     assert pods(listed, None).rejection_reason("a") is None

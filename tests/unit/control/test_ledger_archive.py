@@ -30,7 +30,7 @@ DOCUMENTS = st.dictionaries(
 
 
 @given(DOCUMENTS)
-def test_a_revision_is_one_line_and_comes_back_as_the_very_bytes_that_were_hashed(document: dict[str, object]) -> None:
+def test_a_revision_is_one_log_line_and_its_canonical_bytes_can_be_restored(document: dict[str, object]) -> None:
     text = logged(canonical(document))
     line = json.loads(text)
     assert text.endswith("\n")

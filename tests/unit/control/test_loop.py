@@ -7,9 +7,9 @@ import pytest
 
 from fairlead import errors
 from fairlead.contracts.route import RouteSpec, Target, VersionSpec
-from fairlead.control.desired_state import World as Compiled
+from fairlead.control.desired_state import DesiredState
 from fairlead.control.endpoints import ReadyInstances
-from fairlead.control.loop import URGENT_INTERVAL_S, RESYNC_S, Loop
+from fairlead.control.loop import RESYNC_S, URGENT_INTERVAL_S, Loop
 from fairlead.routing.snapshot import Settings, Snapshot
 from fairlead.store.sqlite import SqliteStore
 
@@ -25,7 +25,7 @@ class Clock:
 
 
 class CountingEngine:
-    """Counts its ticks; may do something during one, or fail."""
+    """Counts its ticks. `during` is called in each tick and may raise."""
 
     def __init__(self) -> None:
         self.ticks = 0
@@ -61,7 +61,7 @@ class RecordingPublisher:
         self.follows += 1
 
 
-class World:
+class Setup:
     def __init__(self, path: Path) -> None:
         self.store = SqliteStore(path / "ledger.db")
         self.engine = CountingEngine()
@@ -69,12 +69,12 @@ class World:
         self.clock = Clock()
         log = logging.getLogger("test.loop")
         self.leads = True
-        self.compiled = Compiled(self.store, ReadyInstances(self.store), Settings())
+        self.desired = DesiredState(self.store, ReadyInstances(self.store), Settings())
         self.loop = Loop(
             self.store,
             self.engine,
             self.publisher,
-            self.compiled,
+            self.desired,
             log=log,
             leads=lambda: self.leads,
             monotonic=self.clock,
@@ -88,126 +88,126 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
+def setup(tmp_path: Path) -> Setup:
+    return Setup(tmp_path)
 
 
-def test_the_engine_ticks_when_somebody_wrote(world: World) -> None:
-    world.loop.turn()
-    world.add_route()
-    world.loop.turn()
-    assert world.engine.ticks == 2
+def test_the_engine_ticks_when_the_store_changed(setup: Setup) -> None:
+    setup.loop.turn()
+    setup.add_route()
+    setup.loop.turn()
+    assert setup.engine.ticks == 2
 
 
-def test_the_engine_rests_while_nothing_changes(world: World) -> None:
+def test_the_engine_does_not_tick_while_nothing_changes(setup: Setup) -> None:
     for _ in range(5):
-        world.loop.turn()
-    assert world.engine.ticks == 1
+        setup.loop.turn()
+    assert setup.engine.ticks == 1
 
 
-def test_the_engine_ticks_now_and_then_although_nothing_changed(world: World) -> None:
-    world.loop.turn()
-    world.clock.now += RESYNC_S
-    world.loop.turn()
-    assert world.engine.ticks == 2
+def test_the_engine_ticks_at_intervals_although_nothing_changed(setup: Setup) -> None:
+    setup.loop.turn()
+    setup.clock.now += RESYNC_S
+    setup.loop.turn()
+    assert setup.engine.ticks == 2
 
 
-def test_what_was_written_during_a_tick_is_looked_at_again(world: World) -> None:
-    world.engine.during = lambda: world.add_route() if world.engine.ticks == 1 else None
-    world.loop.turn()
-    world.loop.turn()
-    assert world.engine.ticks == 2
+def test_a_change_during_a_tick_causes_another_tick(setup: Setup) -> None:
+    setup.engine.during = lambda: setup.add_route() if setup.engine.ticks == 1 else None
+    setup.loop.turn()
+    setup.loop.turn()
+    assert setup.engine.ticks == 2
 
 
-def test_what_people_ask_for_is_published_before_all_routes_are_looked_at(world: World) -> None:
-    world.loop.turn()
-    world.add_route()
-    world.engine.urgent = ["iris.1"]
-    world.loop.turn()
-    assert (world.engine.ticks, len(world.publisher.wanted)) == (1, 2)
-    world.loop.turn()
-    assert world.engine.ticks == 2
+def test_an_action_is_published_before_the_tick_of_all_routes(setup: Setup) -> None:
+    setup.loop.turn()
+    setup.add_route()
+    setup.engine.urgent = ["iris.1"]
+    setup.loop.turn()
+    assert (setup.engine.ticks, len(setup.publisher.wanted)) == (1, 2)
+    setup.loop.turn()
+    assert setup.engine.ticks == 2
 
 
-def test_a_long_tick_is_interrupted_for_what_people_ask_for(world: World) -> None:
+def test_a_long_tick_is_interrupted_for_actions(setup: Setup) -> None:
     def asked_meanwhile() -> None:
-        world.clock.now += 2 * URGENT_INTERVAL_S
-        world.add_route()
-        world.engine.urgent = ["iris.1"]
+        setup.clock.now += 2 * URGENT_INTERVAL_S
+        setup.add_route()
+        setup.engine.urgent = ["iris.1"]
 
-    world.engine.during = asked_meanwhile
-    world.loop.turn()
-    assert (world.engine.ticks, len(world.publisher.wanted), world.publisher.steps) == (1, 2, 2)
-    assert "iris" in str(world.publisher.wanted[0].routes)
+    setup.engine.during = asked_meanwhile
+    setup.loop.turn()
+    assert (setup.engine.ticks, len(setup.publisher.wanted), setup.publisher.steps) == (1, 2, 2)
+    assert "iris" in str(setup.publisher.wanted[0].routes)
 
 
-def test_people_who_never_stop_asking_do_not_keep_the_engine_from_its_ticks(world: World) -> None:
-    world.loop.turn()
+def test_continuous_actions_do_not_prevent_ticks(setup: Setup) -> None:
+    setup.loop.turn()
     for number in range(4):
-        world.add_route(f"model-{number}")
-        world.engine.urgent = [f"model-{number}.1"]
-        world.clock.now += RESYNC_S / 2
-        world.loop.turn()
-    assert world.engine.ticks == 3
+        setup.add_route(f"model-{number}")
+        setup.engine.urgent = [f"model-{number}.1"]
+        setup.clock.now += RESYNC_S / 2
+        setup.loop.turn()
+    assert setup.engine.ticks == 3
 
 
-def test_the_publisher_steps_on_every_turn(world: World) -> None:
+def test_the_publisher_steps_on_every_turn(setup: Setup) -> None:
     for _ in range(3):
-        world.loop.turn()
-    assert world.publisher.steps == 3
+        setup.loop.turn()
+    assert setup.publisher.steps == 3
 
 
-def test_a_model_without_a_ready_version_is_published_as_pending(world: World) -> None:
-    world.add_route("iris")
-    assert "iris has no version ready" in str(world.compiled.snapshot().routes)
+def test_a_model_without_a_ready_version_is_published_as_pending(setup: Setup) -> None:
+    setup.add_route("iris")
+    assert "iris has no version ready" in str(setup.desired.snapshot().routes)
 
 
-def test_an_error_ends_a_turn_and_not_the_beat_before(world: World) -> None:
-    world.loop.turn()
-    beat = world.loop.beat
+def test_an_error_ends_a_turn_and_leaves_the_beat_unchanged(setup: Setup) -> None:
+    setup.loop.turn()
+    beat = setup.loop.beat
 
     def fail() -> None:
         raise errors.Unavailable("the store is locked")
 
-    world.engine.during = fail
-    world.clock.now += RESYNC_S
+    setup.engine.during = fail
+    setup.clock.now += RESYNC_S
     with pytest.raises(errors.Unavailable):
-        world.loop.turn()
-    assert world.loop.beat == beat
+        setup.loop.turn()
+    assert setup.loop.beat == beat
 
 
-def test_nothing_is_compiled_again_while_nothing_changed(world: World) -> None:
-    world.add_route()
+def test_nothing_is_compiled_again_while_nothing_changed(setup: Setup) -> None:
+    setup.add_route()
     for _ in range(3):
-        world.loop.turn()
-        world.clock.now += RESYNC_S
-    first, *others = world.publisher.wanted
+        setup.loop.turn()
+        setup.clock.now += RESYNC_S
+    first, *others = setup.publisher.wanted
     assert others
     assert all(one is first for one in others)
 
 
-def test_a_follower_shows_what_is_published_and_decides_nothing(world: World) -> None:
-    world.leads = False
-    world.loop.turn()
-    assert (world.engine.ticks, world.publisher.steps, world.publisher.follows) == (0, 0, 1)
-    assert world.loop.beat
+def test_a_follower_serves_what_is_published_and_decides_nothing(setup: Setup) -> None:
+    setup.leads = False
+    setup.loop.turn()
+    assert (setup.engine.ticks, setup.publisher.steps, setup.publisher.follows) == (0, 0, 1)
+    assert setup.loop.beat
 
 
-def test_a_follower_that_becomes_the_leader_looks_at_everything_at_once(world: World) -> None:
-    world.loop.turn()
-    world.leads = False
-    world.loop.turn()
-    world.leads = True
-    world.loop.turn()
-    assert world.engine.ticks == 2
+def test_a_follower_that_becomes_the_leader_ticks_at_once(setup: Setup) -> None:
+    setup.loop.turn()
+    setup.leads = False
+    setup.loop.turn()
+    setup.leads = True
+    setup.loop.turn()
+    assert setup.engine.ticks == 2
 
 
-def test_a_wish_that_is_refused_is_told_and_the_gateways_are_still_listened_to(world: World) -> None:
-    world.publisher.refusing = "not taking everything away"
-    world.loop.turn()
-    assert world.loop.refused == "not taking everything away"
-    assert world.publisher.steps == 1
-    world.publisher.refusing = ""
-    world.clock.now += RESYNC_S
-    world.loop.turn()
-    assert world.loop.refused == ""
+def test_a_refused_snapshot_is_reported_and_the_gateways_are_still_polled(setup: Setup) -> None:
+    setup.publisher.refusing = "it would remove every route"
+    setup.loop.turn()
+    assert setup.loop.refused == "it would remove every route"
+    assert setup.publisher.steps == 1
+    setup.publisher.refusing = ""
+    setup.clock.now += RESYNC_S
+    setup.loop.turn()
+    assert setup.loop.refused == ""

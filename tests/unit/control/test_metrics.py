@@ -4,7 +4,7 @@ from fairlead.contracts import telemetry
 from fairlead.control.metrics import Metrics
 
 
-def test_a_process_that_only_began_tells_of_its_work() -> None:
+def test_a_new_process_has_metrics_of_its_own_work() -> None:
     metrics = Metrics()
     metrics.ticked(0.002)
     metrics.answered("rds", "new")

@@ -1,4 +1,4 @@
-"""The publication in a ConfigMap, against an API server's rules for one object."""
+"""The publication in a ConfigMap, with a simulated API server."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pytest
 
 from fairlead.control.publications import POLL_INTERVAL_S, ConfigMapPublications
 from fairlead.errors import Conflict, Invalid, NotFound, Refused, Unavailable
-from fairlead.routing.publish.publication import Publication, EncodedUpdate
-from fairlead.routing.publish.resource_sets import ResourceSet, UpdateOrder, Update, make_version
+from fairlead.routing.publish.publication import EncodedUpdate, Publication
+from fairlead.routing.publish.resource_sets import ResourceSet, Update, UpdateOrder, make_version
 
 
 class OneNamespace:
-    """Resource versions, preconditions and 404, as an API server has them."""
+    """One object with resource versions, preconditions and 404, as in an API server."""
 
     def __init__(self) -> None:
         self.found: dict[str, Any] | None = None
@@ -34,7 +34,7 @@ class OneNamespace:
     ) -> dict[str, Any]:
         self.requests.append((method, path))
         if not self.reachable:
-            raise Unavailable("nobody answers")
+            raise Unavailable("no answer")
         if method == "GET":
             if self.found is None:
                 raise NotFound("no such ConfigMap")
@@ -89,7 +89,7 @@ def test_what_one_replica_saves_another_loads(api: OneNamespace, clock: Clock) -
     assert api.found["metadata"]["labels"] == {"a": "b"}
 
 
-def test_of_two_that_lead_only_one_can_save(api: OneNamespace, clock: Clock) -> None:
+def test_of_two_leaders_only_one_can_save(api: OneNamespace, clock: Clock) -> None:
     first, second = replica(api, clock), replica(api, clock)
     first.load(), second.load()
     first.save(publication(1))
@@ -101,9 +101,7 @@ def test_of_two_that_lead_only_one_can_save(api: OneNamespace, clock: Clock) -> 
         first.save(publication(3))
 
 
-def test_a_publication_that_somebody_deleted_is_a_conflict_and_then_a_first_one(
-    api: OneNamespace, clock: Clock
-) -> None:
+def test_after_a_deletion_saving_conflicts_and_then_creates_it_again(api: OneNamespace, clock: Clock) -> None:
     leader = replica(api, clock)
     leader.load()
     leader.save(publication(1))
@@ -114,7 +112,7 @@ def test_a_publication_that_somebody_deleted_is_a_conflict_and_then_a_first_one(
     leader.save(publication(2))
 
 
-def test_followers_ask_for_the_version_alone_and_not_too_often(api: OneNamespace, clock: Clock) -> None:
+def test_followers_poll_the_version_at_intervals(api: OneNamespace, clock: Clock) -> None:
     leader, follower = replica(api, clock), replica(api, clock)
     leader.load()
     leader.save(publication(1))
@@ -128,7 +126,7 @@ def test_followers_ask_for_the_version_alone_and_not_too_often(api: OneNamespace
     assert follower.token() != first
 
 
-def test_while_nobody_answers_the_last_token_stays(api: OneNamespace, clock: Clock) -> None:
+def test_while_the_api_server_does_not_answer_the_last_token_stays(api: OneNamespace, clock: Clock) -> None:
     leader = replica(api, clock)
     leader.load()
     leader.save(publication(1))
@@ -141,7 +139,7 @@ def test_while_nobody_answers_the_last_token_stays(api: OneNamespace, clock: Clo
         leader.load()
 
 
-def test_what_does_not_fit_is_refused_in_words(api: OneNamespace, clock: Clock) -> None:
+def test_a_publication_that_is_too_large_is_refused_with_a_reason(api: OneNamespace, clock: Clock) -> None:
     leader = replica(api, clock)
     leader.load()
     noise = "".join(chr(33 + (n * n * 7919) % 90) for n in range(3_000_000))
@@ -151,7 +149,9 @@ def test_what_does_not_fit_is_refused_in_words(api: OneNamespace, clock: Clock) 
 
 
 @pytest.mark.parametrize("data", [{"head": "!"}, {"head": "e30="}, {"head": 7}])
-def test_a_configmap_that_is_no_publication_is_invalid(api: OneNamespace, clock: Clock, data: dict[str, Any]) -> None:
+def test_a_configmap_that_is_not_a_publication_is_invalid(
+    api: OneNamespace, clock: Clock, data: dict[str, Any]
+) -> None:
     api.found = {"metadata": {"name": "p", "resourceVersion": "4"}, "binaryData": data}
     with pytest.raises(Invalid):
         replica(api, clock).load()

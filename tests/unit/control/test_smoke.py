@@ -1,4 +1,4 @@
-"""The smoke test asks the candidate, on the path that nobody else answers, and says what it saw."""
+"""The smoke test sends golden rows to the candidate, on its pinned path, and returns a verdict."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GOLDEN = {"rows": [{"input": {"x": 1}, "expected": {"label": "one"}}], "rtol": 1
 
 
 class Edge(ThreadingHTTPServer):
-    """A gateway's listener as far as a smoke test sees it: golden rows, and an answer to each."""
+    """A simulated gateway: serves golden rows, and answers each of them."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -85,13 +85,13 @@ def test_the_right_answers_pass(edge: Edge) -> None:
     assert edge.asked == ["/models/iris/versions/1.1.0/golden", "/models/iris/versions/1.1.0/predict"]
 
 
-def test_a_candidate_that_shares_its_version_with_stable_is_asked_and_not_stable(edge: Edge) -> None:
+def test_a_candidate_with_stables_version_string_gets_the_requests(edge: Edge) -> None:
     asked(edge, a_table(OLD, NEW), NEW)
     name = f"1.0.0~{NEW.identity}"
     assert edge.asked == [f"/models/iris/versions/{name}/golden", f"/models/iris/versions/{name}/predict"]
 
 
-def test_another_answer_fails_and_the_row_is_named(edge: Edge) -> None:
+def test_a_different_answer_fails_and_the_row_is_named(edge: Edge) -> None:
     edge.label = "two"
     check = asked(edge, a_table(OLD, NEXT), NEXT)
     assert check.verdict is Verdict.FAIL
@@ -99,7 +99,7 @@ def test_another_answer_fails_and_the_row_is_named(edge: Edge) -> None:
 
 
 @pytest.mark.parametrize(("status", "verdict"), [(500, Verdict.FAIL), (422, Verdict.FAIL), (503, Verdict.INCONCLUSIVE)])
-def test_an_error_of_the_model_fails_and_one_on_the_way_to_it_says_nothing(
+def test_an_error_of_the_model_fails_and_an_error_of_the_gateway_is_inconclusive(
     edge: Edge, status: int, verdict: Verdict
 ) -> None:
     edge.status = status

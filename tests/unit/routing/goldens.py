@@ -1,6 +1,6 @@
-"""Whole gateway configurations, kept as files: a change of what Envoy is told is then something to read in a diff.
+"""Golden files: whole gateway configurations, so that a change of the configuration shows as a diff.
 
-`PYTHONPATH=tests python -m unit.routing.goldens` writes them anew.
+`PYTHONPATH=tests python -m unit.routing.goldens` writes them again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fairlead.routing.snapshot import Endpoint, Routed, Settings
 from unit.routing.tables import V1, V2, Endpoints, iris
 
 FOLDER = Path(__file__).parent / "golden"
-SETTINGS = Settings(port=8080)  # no source of routes: they are in the file
+SETTINGS = Settings(port=8080)  # no config source for routes: they are in the file
 
 
 def _hosts(routed: Sequence[Routed], host: str = "127.0.0.1") -> Endpoints:
@@ -31,7 +31,7 @@ def _hosts(routed: Sequence[Routed], host: str = "127.0.0.1") -> Endpoints:
 
 
 def configurations() -> Mapping[str, Any]:
-    """The bootstrap with everything in it, by the name of its file."""
+    """Complete static configurations, by file name."""
     stable = [iris(1, pins=(V1,))]
     canary = [
         iris(
@@ -44,13 +44,13 @@ def configurations() -> Mapping[str, Any]:
             mirrors=(Mirror(version=V2, share=1_000),),
         )
     ]
-    # What may not be asked twice, by names instead of addresses, with all that a gateway can be told.
+    # A model that is not idempotent, DNS names instead of addresses, and all optional settings.
     careful = [iris(3, pins=(V1,), idempotent=False, request_timeout_s=90.0)]
-    told = replace(SETTINGS, host="0.0.0.0", cors_origins=("https://a.example",), access_log="/dev/stdout")
+    settings = replace(SETTINGS, host="0.0.0.0", cors_origins=("https://a.example",), access_log="/dev/stdout")
     return {
         "stable": _static(stable, _hosts(stable), SETTINGS),
         "canary": _static(canary, _hosts(canary), SETTINGS, pending=["wine"]),
-        "careful": _static(careful, _hosts(careful, "iris-aaaaaaaaaa.ml.svc.cluster.local."), told),
+        "careful": _static(careful, _hosts(careful, "iris-aaaaaaaaaa.ml.svc.cluster.local."), settings),
     }
 
 
@@ -59,12 +59,12 @@ def _static(routed: Sequence[Routed], endpoints: Endpoints, settings: Settings, 
     return render_static(snapshot, bootstrap("/srv/gateway", admin=Endpoint("127.0.0.1", 9901)))
 
 
-def written(configuration: Any) -> str:
-    """As it stands in the file."""
+def file_text(configuration: Any) -> str:
+    """The text of the golden file."""
     return json.dumps(configuration, indent=1) + "\n"
 
 
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
     for name, configuration in configurations().items():
-        (FOLDER / f"{name}.json").write_text(written(configuration), encoding="utf-8")
+        (FOLDER / f"{name}.json").write_text(file_text(configuration), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Tables and endpoints as hypothesis draws them, and a few that read well."""
+"""Hypothesis strategies for tables and endpoints, and a few fixed examples."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def tables(draw: st.DrawFn, model: str) -> Table:
 
 @st.composite
 def fleets(draw: st.DrawFn) -> tuple[list[Routed], Endpoints]:
-    """A few models' tables with their endpoints; some versions have none."""
+    """Tables of a few models with their endpoints; some versions have no endpoint."""
     names = draw(st.lists(st.sampled_from(["iris", "sentiment", "a", "a-1", "v2"]), max_size=3, unique=True))
     routed = [Routed(name, draw(st.integers(1, 99)), draw(tables(name))) for name in names]
     endpoints = {

@@ -1,4 +1,4 @@
-"""What is refused before any gateway sees it."""
+"""Snapshots and tables that are refused before any gateway gets them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_weights_that_do_not_sum_are_named_by_route() -> None:
         check_snapshot(replace(CANARY, routes=routes))
 
 
-def test_an_answer_that_envoy_would_refuse_is_refused_here() -> None:
+def test_a_direct_response_too_long_for_envoy_is_refused() -> None:
     routes = copy.deepcopy(dict(CANARY.routes))
     [live] = [route for route in routes_in(routes["models"]) if route["name"] == "live"]
     live["direct_response"]["body"]["inline_string"] = "ä" * 2100
@@ -46,7 +46,7 @@ def test_an_answer_that_envoy_would_refuse_is_refused_here() -> None:
         check_snapshot(replace(CANARY, routes=routes))
 
 
-def test_no_listener_is_refused_unless_it_is_meant() -> None:
+def test_a_snapshot_without_listeners_is_refused_unless_allowed() -> None:
     empty = Snapshot({}, {}, {}, {})
     with pytest.raises(Refused, match="would close the gateway's port"):
         check_snapshot(empty)
@@ -65,11 +65,11 @@ def test_no_listener_is_refused_unless_it_is_meant() -> None:
         ({"mirrors": (Mirror(version=V3, share=1), Mirror(version=V3, share=2))}, "mirrors"),
     ],
 )
-def test_a_table_beyond_the_gateway_is_refused_with_its_field(fields: dict[str, Any], field: str) -> None:
+def test_a_table_the_gateway_does_not_support_is_refused_with_its_field(fields: dict[str, Any], field: str) -> None:
     with pytest.raises(Invalid) as caught:
         check_table(iris(**fields).table)
     assert [detail.loc for detail in caught.value.details] == [("table", field)]
 
 
-def test_an_ordinary_table_passes() -> None:
+def test_a_valid_table_passes() -> None:
     check_table(iris(candidate=V2, weight=10).table)

@@ -1,4 +1,4 @@
-"""What holds for every table and every set of endpoints."""
+"""Properties of compile() for all tables and endpoints."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fairlead.routing.check import check_snapshot, check_table
 from fairlead.routing.compile import CompileCache, compile
 from fairlead.routing.envoy.checks import ready_checks
 from fairlead.routing.envoy.routes import revisions_in
-from fairlead.routing.publish.resource_sets import ResourceSet, DesiredResources
+from fairlead.routing.publish.resource_sets import DesiredResources, ResourceSet
 from fairlead.routing.references import members, named_by_routes, routes_in
 from fairlead.routing.snapshot import Endpoint, Routed
 from support.protos import parse
@@ -44,23 +44,25 @@ def test_equal_inputs_give_equal_bytes_in_any_order(fleet: Fleet) -> None:
 
 
 @given(fleets(), fleets())
-def test_what_is_known_from_before_changes_nothing_but_the_work(first: Fleet, second: Fleet) -> None:
-    compiled = CompileCache()
+def test_the_cache_does_not_change_the_result(first: Fleet, second: Fleet) -> None:
+    cache = CompileCache()
     for fleet in (first, second, first):
-        known, anew = compile(*fleet, SETTINGS, compiled=compiled), compile(*fleet, SETTINGS)
-        assert known == anew
-        assert DesiredResources.of(known, DesiredResources.of(compile(*second, SETTINGS, compiled=compiled))) == DesiredResources.of(anew)
+        cached, fresh = compile(*fleet, SETTINGS, cache=cache), compile(*fleet, SETTINGS)
+        assert cached == fresh
+        assert DesiredResources.of(
+            cached, DesiredResources.of(compile(*second, SETTINGS, cache=cache))
+        ) == DesiredResources.of(fresh)
 
 
 @given(fleets())
-def test_an_unchanged_cluster_stays_the_very_same_object(fleet: Fleet) -> None:
-    compiled = CompileCache()
-    once, again = (compile(*fleet, SETTINGS, compiled=compiled) for _ in range(2))
+def test_an_unchanged_cluster_is_the_same_object(fleet: Fleet) -> None:
+    cache = CompileCache()
+    once, again = (compile(*fleet, SETTINGS, cache=cache) for _ in range(2))
     assert all(again.clusters[name] is cluster for name, cluster in once.clusters.items() if name != "control")
 
 
 @given(fleets())
-def test_every_cluster_of_a_version_can_be_read_back_from_its_statistics(fleet: Fleet) -> None:
+def test_statistics_names_identify_role_and_version(fleet: Fleet) -> None:
     snapshot = compile(*fleet, SETTINGS)
     for name, cluster in snapshot.clusters.items():
         key = parse_stat(cluster["alt_stat_name"])
@@ -71,7 +73,7 @@ def test_every_cluster_of_a_version_can_be_read_back_from_its_statistics(fleet: 
 
 
 @given(fleets())
-def test_every_cluster_is_there_for_a_request_or_for_an_aggregate(fleet: Fleet) -> None:
+def test_every_cluster_is_used_by_a_route_or_an_aggregate(fleet: Fleet) -> None:
     snapshot = compile(*fleet, SETTINGS)
     used = named_by_routes(snapshot.routes.values())
     inside = {member for name in used for member in members(snapshot.clusters[name])}
@@ -79,7 +81,7 @@ def test_every_cluster_is_there_for_a_request_or_for_an_aggregate(fleet: Fleet) 
 
 
 @given(fleets())
-def test_the_routes_remember_their_revisions(fleet: Fleet) -> None:
+def test_the_route_configuration_names_its_revisions(fleet: Fleet) -> None:
     snapshot = compile(*fleet, SETTINGS)
     [routes] = snapshot.routes.values()
     assert revisions_in(json.loads(json.dumps(routes))) == snapshot.revisions
@@ -101,7 +103,7 @@ def test_a_new_attempt_changes_the_candidates_clusters_and_no_other() -> None:
     assert changed == {"split~default~iris~1.1.0", "fallback~default~iris~1.0.0"}
 
 
-def test_a_weight_changes_no_cluster() -> None:
+def test_a_weight_change_changes_no_cluster() -> None:
     one, two = (compile([iris(candidate=V2, weight=weight)], {}, SETTINGS).clusters for weight in (0, 10_000))
     assert one == two
 
@@ -116,13 +118,13 @@ def test_stable_comes_first_and_the_candidate_last() -> None:
     ]
 
 
-def test_a_request_may_take_as_long_as_its_table_says() -> None:
+def test_the_route_timeout_is_the_tables_request_timeout() -> None:
     [routes] = compile([iris(request_timeout_s=600)], {}, SETTINGS).routes.values()
     split = next(r["route"] for r in routes_in(routes) if r["name"] == "iris:split:predict")
     assert (split["timeout"], split["idle_timeout"]) == ("600s", "601s")
 
 
-def test_a_name_instead_of_an_address_makes_a_dns_cluster() -> None:
+def test_a_dns_name_makes_a_dns_cluster() -> None:
     endpoints = {("default", "iris", V1): [Endpoint("iris-1.ml.svc.cluster.local.", 8080)]}
     cluster = compile([iris()], endpoints, SETTINGS).clusters["split~default~iris~1.0.0"]
     assert cluster["cluster_type"]["name"] == "envoy.clusters.dns"
@@ -131,7 +133,7 @@ def test_a_name_instead_of_an_address_makes_a_dns_cluster() -> None:
 
 
 @pytest.mark.parametrize(("host", "checked"), [("iris-1.ml.svc.cluster.local.", True), ("10.0.0.1", False)])
-def test_those_behind_a_name_are_checked_and_addresses_are_not(host: str, checked: bool) -> None:
+def test_hosts_with_a_dns_name_get_health_checks_and_addresses_do_not(host: str, checked: bool) -> None:
     endpoints = {("default", "iris", ref): [Endpoint(host, 8080)] for ref in (V1, V2)}
     clusters = compile([iris(candidate=V2, weight=5, pins=(V1, V2))], endpoints, SETTINGS).clusters
     roles = {name: "health_checks" in cluster for name, cluster in clusters.items() if "~" in name}
@@ -161,11 +163,11 @@ def test_a_dns_name_without_its_last_dot_is_refused() -> None:
         compile([iris()], {("default", "iris", V1): [Endpoint("iris.ml", 8080)]}, SETTINGS)
 
 
-def test_two_tables_for_one_path_are_refused() -> None:
+def test_two_routes_of_one_model_are_refused() -> None:
     other = replace(iris(), route="iris-again")
-    with pytest.raises(Invalid, match="two tables for one path: iris"):
+    with pytest.raises(Invalid, match="two routes have the same model: iris"):
         compile([iris(), other], {}, SETTINGS)
 
 
-def test_a_table_wins_over_pending() -> None:
+def test_a_model_with_a_table_is_not_pending() -> None:
     assert compile([iris()], {}, SETTINGS, ["iris"]) == compile([iris()], {}, SETTINGS)

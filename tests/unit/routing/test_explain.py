@@ -1,4 +1,4 @@
-"""What explain() says; that it is what the gateway does is tested against a real one (tests/integration/routing)."""
+"""Results of explain(). tests/integration/routing compares them with a real gateway."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from unit.routing.tables import V1, V2, V3, iris
 CANARY = iris(candidate=V2, weight=2500, mirrors=(Mirror(version=V3, share=100),))
 
 
-def told(routed: Routed, path: str, *headers: tuple[str, str], method: str = "POST") -> Explanation:
+def explained(routed: Routed, path: str, *headers: tuple[str, str], method: str = "POST") -> Explanation:
     explanation = explain(routed, path, headers, method=method)
     assert explanation is not None
     return explanation
 
 
-def test_without_a_key_there_are_probabilities() -> None:
-    split = told(CANARY, "/models/iris/predict")
+def test_without_a_sticky_header_there_are_probabilities() -> None:
+    split = explained(CANARY, "/models/iris/predict")
     assert (split.goal, split.version, split.bucket) == (Goal.SPLIT, None, None)
     assert split.probabilities == {"1.0.0": 0.75, "1.1.0": 0.25}
     assert split.mirrors == {"1.2.0-rc.1": 0.01}
@@ -29,8 +29,8 @@ def test_without_a_key_there_are_probabilities() -> None:
     assert "no x-user-id header" in split.words
 
 
-def test_with_a_key_there_is_one_version() -> None:
-    split = told(CANARY, "/v2/models/iris/infer", ("X-User-Id", "ada"))
+def test_a_sticky_header_determines_the_version() -> None:
+    split = explained(CANARY, "/v2/models/iris/infer", ("X-User-Id", "ada"))
     assert split.version in (V1, V2)
     assert split.bucket is not None
     assert split.sticky_keys == ("ada|iris|0",)
@@ -40,10 +40,10 @@ def test_with_a_key_there_is_one_version() -> None:
 
 
 @given(st.text(max_size=50), st.integers(0, 10_000), st.integers(0, 10_000))
-def test_a_user_who_has_the_candidate_keeps_it_as_the_weight_rises(user: str, one: int, other: int) -> None:
+def test_a_user_keeps_the_candidate_as_the_weight_rises(user: str, one: int, other: int) -> None:
     low, high = sorted((one, other))
-    at_low = told(iris(candidate=V2, weight=low), "/models/iris/predict", ("x-user-id", user))
-    at_high = told(iris(candidate=V2, weight=high), "/models/iris/predict", ("x-user-id", user))
+    at_low = explained(iris(candidate=V2, weight=low), "/models/iris/predict", ("x-user-id", user))
+    at_high = explained(iris(candidate=V2, weight=high), "/models/iris/predict", ("x-user-id", user))
     assert at_low.bucket == at_high.bucket
     assert at_low.version != V2 or at_high.version == V2
 
@@ -51,28 +51,31 @@ def test_a_user_who_has_the_candidate_keeps_it_as_the_weight_rises(user: str, on
 def test_the_order_of_several_header_lines_does_not_matter() -> None:
     lines = [("x-user-id", "a"), ("x-user-id", "b")]
     assert (
-        told(CANARY, "/models/iris/predict", *lines).bucket == told(CANARY, "/models/iris/predict", *lines[::-1]).bucket
+        explained(CANARY, "/models/iris/predict", *lines).bucket
+        == explained(CANARY, "/models/iris/predict", *lines[::-1]).bucket
     )
 
 
-def test_a_pin_by_path_wins_over_a_pin_by_header() -> None:
-    pin = told(CANARY, "/models/iris/versions/1.1.0/predict", ("x-model-version", "1.0.0"))
+def test_a_pin_by_path_takes_precedence_over_a_pin_by_header() -> None:
+    pin = explained(CANARY, "/models/iris/versions/1.1.0/predict", ("x-model-version", "1.0.0"))
     assert (pin.goal, pin.version, pin.words) == (Goal.PIN, V2, "pinned to 1.1.0 by the path")
-    assert told(CANARY, "/models/iris/predict", ("x-model-version", "1.0.0")).words.endswith("header x-model-version")
+    assert explained(CANARY, "/models/iris/predict", ("x-model-version", "1.0.0")).words.endswith(
+        "header x-model-version"
+    )
 
 
-def test_an_unknown_version_is_missing_and_never_split() -> None:
+def test_an_unknown_version_is_missing_and_not_split() -> None:
     for path, headers in (
         ("/models/iris/versions/9/predict", ()),
         ("/models/iris/predict", (("x-model-version", "9"),)),
     ):
-        missing = told(CANARY, path, *headers)
+        missing = explained(CANARY, path, *headers)
         assert (missing.goal, missing.version) == (Goal.MISSING, None)
         assert missing.words.startswith("404: model iris has no such version")
 
 
-def test_docs_are_stables_and_no_part_of_the_split() -> None:
-    docs = told(CANARY, "/models/iris/docs/x.css", method="GET")
+def test_docs_come_from_stable_outside_the_split() -> None:
+    docs = explained(CANARY, "/models/iris/docs/x.css", method="GET")
     assert (docs.goal, docs.version) == (Goal.DIRECT, V1)
 
 
@@ -81,11 +84,11 @@ def test_a_path_of_another_model_is_not_explained() -> None:
     assert explain(CANARY, "/models", ()) is None
 
 
-def test_the_query_is_no_part_of_the_match() -> None:
-    assert told(CANARY, "/models/iris/predict?x=/models/iris/docs").goal is Goal.SPLIT
+def test_the_query_string_is_ignored() -> None:
+    assert explained(CANARY, "/models/iris/predict?x=/models/iris/docs").goal is Goal.SPLIT
 
 
-def test_at_the_ends_of_the_scale_the_version_is_certain() -> None:
-    assert told(iris(candidate=V2, weight=0), "/models/iris/predict").version == V1
-    assert told(iris(candidate=V2, weight=10_000), "/models/iris/predict").version == V2
-    assert told(iris(sticky=None), "/models/iris/predict", ("x-user-id", "ada")).version == V1
+def test_at_weight_0_and_100_percent_the_version_is_certain() -> None:
+    assert explained(iris(candidate=V2, weight=0), "/models/iris/predict").version == V1
+    assert explained(iris(candidate=V2, weight=10_000), "/models/iris/predict").version == V2
+    assert explained(iris(sticky=None), "/models/iris/predict", ("x-user-id", "ada")).version == V1

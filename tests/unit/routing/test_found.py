@@ -1,4 +1,4 @@
-"""A route is found by what a path begins with; it is the one that going through all rules in order would find."""
+"""Matching by path prefix finds the same route as trying all rules in order."""
 
 from __future__ import annotations
 
@@ -29,31 +29,31 @@ methods = st.sampled_from(["GET", "POST"])
 
 
 @given(fleets(), paths, versions, methods, st.booleans())
-def test_whatever_is_asked_the_same_route_answers_as_in_a_list_of_all_rules(
+def test_every_request_gets_the_same_route_as_with_one_list_of_all_rules(
     fleet: tuple[list[Routed], Endpoints], path: str, version: str | None, method: str, explained: bool
 ) -> None:
     headers = {":path": path, ":method": method}
     headers |= {} if version is None else {"x-model-version": version}
     headers |= {"x-route-explain": "1"} if explained else {}
     [configuration] = compile(*fleet, SETTINGS, ["pending"]).routes.values()
-    assert found(configuration, headers) == listed(fleet[0], headers)
+    assert route_by_prefix(configuration, headers) == route_by_list(fleet[0], headers)
 
 
-def test_what_an_older_fairlead_published_as_a_list_is_read_all_the_same() -> None:
+def test_routes_published_as_a_list_by_an_older_fairlead_are_read() -> None:
     [configuration] = compile([iris(candidate=V2, weight=5)], {}, SETTINGS).routes.values()
     host = {"routes": list(routes_in(configuration))}
     older = {**configuration, "virtual_hosts": [host]}
     assert named_by_routes([older]) == named_by_routes([configuration]) != frozenset()
 
 
-def test_without_any_model_there_is_nothing_to_find_by_and_envoy_takes_no_empty_map() -> None:
+def test_without_any_model_there_is_no_matcher_because_envoy_rejects_an_empty_map() -> None:
     [configuration] = compile([], {}, SETTINGS).routes.values()
     [host] = configuration["virtual_hosts"]
     assert "matcher" not in host
     assert [route["name"] for route in host["routes"]][-1] == "no-such-path"
 
 
-def test_the_rules_of_a_model_are_told_once_however_many_models_there_are() -> None:
+def test_the_number_of_routes_grows_linearly_with_the_models() -> None:
     def routes(count: int) -> int:
         fleet = [Routed(f"m{n}", 1, iris(pins=(V1,)).table.model_copy(update={"model": f"m{n}"})) for n in range(count)]
         [configuration] = compile(fleet, {}, SETTINGS).routes.values()
@@ -62,24 +62,24 @@ def test_the_rules_of_a_model_are_told_once_however_many_models_there_are() -> N
     assert routes(3) - routes(2) == routes(2) - routes(1)
 
 
-def test_every_path_of_a_model_begins_with_one_of_its_bases() -> None:
+def test_every_path_of_a_model_starts_with_exactly_one_of_its_bases() -> None:
     texts = [rule.path.text for rule in rules(iris(candidate=V2, weight=5).table)]
     assert all(sum(text.startswith(base) for base in bases("iris")) == 1 for text in texts)
 
 
-def found(configuration: Resource, headers: Mapping[str, str]) -> str:
-    """As Envoy does it: the longest beginning, then that list alone, in order."""
+def route_by_prefix(configuration: Resource, headers: Mapping[str, str]) -> str:
+    """As Envoy matches: the longest prefix, then only that list, in order."""
     [host] = configuration["virtual_hosts"]
     if "routes" in host:
         return first(host["routes"], headers)
     by_prefix = host["matcher"]["matcher_tree"]["prefix_match_map"]["map"]
-    begun = [prefix for prefix in by_prefix if headers[":path"].startswith(prefix)]
-    chosen = by_prefix[max(begun, key=len)] if begun else host["matcher"]["on_no_match"]
+    matching = [prefix for prefix in by_prefix if headers[":path"].startswith(prefix)]
+    chosen = by_prefix[max(matching, key=len)] if matching else host["matcher"]["on_no_match"]
     return first(chosen["action"]["typed_config"]["routes"], headers)
 
 
-def listed(fleet: Sequence[Routed], headers: Mapping[str, str]) -> str:
-    """All rules of all models in one list, the platform's own before them."""
+def route_by_list(fleet: Sequence[Routed], headers: Mapping[str, str]) -> str:
+    """All rules of all models in one list, after the platform's own routes."""
     path = headers[":path"].partition("?")[0]
     own = {"/v2/health/live": "live", "/models": "models", "/v2": "server-metadata"}
     if path in own:
@@ -97,7 +97,7 @@ def listed(fleet: Sequence[Routed], headers: Mapping[str, str]) -> str:
 
 
 def first(routes: Sequence[Mapping[str, Any]], headers: Mapping[str, str]) -> str:
-    """The name of the first route that matches, by what Envoy's fields mean."""
+    """The name of the first route that matches, by the semantics of Envoy's fields."""
     return next(str(route["name"]) for route in routes if _matches(route["match"], headers))
 
 

@@ -1,4 +1,4 @@
-"""What Envoy is told, word for word."""
+"""The compiled configurations are equal to the golden files."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import json
 import pytest
 
 from support.protos import parse
-from unit.routing.goldens import FOLDER, configurations, written
+from unit.routing.goldens import FOLDER, configurations, file_text
 
 CONFIGURATIONS = configurations()
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_a_gateway_is_told_what_its_file_says(name: str) -> None:
-    kept = (FOLDER / f"{name}.json").read_text(encoding="utf-8")
-    assert written(CONFIGURATIONS[name]) == kept, "if it is meant: PYTHONPATH=tests python -m unit.routing.goldens"
+def test_a_configuration_equals_its_golden_file(name: str) -> None:
+    golden = (FOLDER / f"{name}.json").read_text(encoding="utf-8")
+    assert file_text(CONFIGURATIONS[name]) == golden, "if intended: PYTHONPATH=tests python -m unit.routing.goldens"
 
 
 def test_every_file_is_made_by_the_script() -> None:

@@ -1,4 +1,4 @@
-"""Make before break under any interleaving of wishes, answers, restarts and crashes."""
+"""Make before break under any interleaving of new desired snapshots, reports, restarts and crashes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from fairlead.routing.compile import compile
-from fairlead.routing.publish.phases import Settled, Wait, refusal, refusals
+from fairlead.routing.publish.phases import Settled, Wait, rejection_reason, rejections
 from fairlead.routing.publish.resource_sets import KINDS, DesiredResources, Kind
 from fairlead.routing.snapshot import Endpoint, Routed, Snapshot
 from unit.routing.publish.simulated import DRAIN_S, POISON, Gateway, Publisher
@@ -24,7 +24,7 @@ def snapshot(routed: Routed, port: int = 9000) -> Snapshot:
 
 
 def poisoned(kind: Kind, of: Snapshot) -> Snapshot:
-    """One that every gateway refuses, in one kind."""
+    """A snapshot that every gateway rejects, in one kind."""
     if kind == "cds":
         return replace(
             of, clusters={**of.clusters, "direct~default~iris~9": {"name": "direct~default~iris~9", "x": POISON}}
@@ -49,7 +49,7 @@ POISONED = [DesiredResources.of(poisoned(kind, one)) for kind in KINDS for one i
 
 
 class AnyOrder(RuleBasedStateMachine):
-    """After every step no gateway routes into nothing; at the end all of them serve the last wish."""
+    """After every step no gateway routes to a missing cluster; at the end all serve the last desired snapshot."""
 
     @initialize(first=st.integers(0, len(HEALTHY) - 1), count=st.integers(1, 3))
     def begin(self, first: int, count: int) -> None:
@@ -63,17 +63,17 @@ class AnyOrder(RuleBasedStateMachine):
             gateway.restart(self.publisher.state.published)
 
     @rule(number=st.integers(0, len(HEALTHY + POISONED) - 1))
-    def wish(self, number: int) -> None:
+    def want(self, number: int) -> None:
         self.desired = (HEALTHY + POISONED)[number]
         self.publisher.want(self.desired)
 
     @rule()
     def step(self) -> None:
-        self.publisher.hear()
+        self.publisher.poll()
         self.publisher.advance(self.desired)
 
     @rule()
-    def write_without_hearing(self) -> None:
+    def publish_without_polling(self) -> None:
         self.publisher.advance(self.desired)
 
     @rule(n=st.integers(0, 2), kind=st.sampled_from(KINDS))
@@ -100,7 +100,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule()
     def take_over(self) -> None:
-        """A refusal that was told and not heard is told to nobody again, so nobody may rely on having heard it."""
+        """A gateway reports a rejection once. A new leader must not depend on having received that report."""
         self.publisher.take_over()
         self.publisher.want(self.desired)
 
@@ -137,7 +137,7 @@ class AnyOrder(RuleBasedStateMachine):
         for gateway in self.publisher.gateways:
             gateway.reachable = True
         for _ in range(30):
-            self.publisher.hear()
+            self.publisher.poll()
             if isinstance(self.publisher.advance(self.desired), Settled):
                 break
             self.publisher.now += DRAIN_S
@@ -163,14 +163,14 @@ def settled_on(desired: DesiredResources) -> Publisher:
     publisher.gateways = [Gateway()]
     publisher.gateways[0].restart(publisher.state.published)
     settle(publisher, desired)
-    publisher.writes.clear()
+    publisher.published.clear()
     return publisher
 
 
 def settle(publisher: Publisher, desired: DesiredResources) -> None:
     for _ in range(20):
         read_all(publisher)
-        publisher.hear()
+        publisher.poll()
         if isinstance(publisher.advance(desired), Settled):
             return
         publisher.now += DRAIN_S
@@ -185,10 +185,10 @@ def read_all(publisher: Publisher) -> None:
 
 
 def order(publisher: Publisher) -> list[str]:
-    return [f"{write.kind} {write.written.version.split('.')[1][0]}" for write in publisher.writes]
+    return [f"{action.kind} {action.update.version.split('.')[1][0]}" for action in publisher.published]
 
 
-def test_a_new_candidate_is_added_routed_and_the_old_one_removed_last() -> None:
+def test_new_clusters_come_first_then_routes_then_old_clusters_are_removed() -> None:
     publisher = settled_on(DesiredResources.of(HALF))
     desired = DesiredResources.of(NEXT)
     publisher.want(desired)
@@ -196,7 +196,7 @@ def test_a_new_candidate_is_added_routed_and_the_old_one_removed_last() -> None:
     assert order(publisher) == ["cds a", "rds b", "cds c"]
 
 
-def test_a_weight_alone_is_one_writing() -> None:
+def test_a_weight_change_is_one_update() -> None:
     publisher = settled_on(DesiredResources.of(CANARY))
     publisher.want(DesiredResources.of(ALL))
     settle(publisher, DesiredResources.of(ALL))
@@ -208,10 +208,10 @@ def test_routes_wait_for_their_clusters() -> None:
     desired = DesiredResources.of(CANARY)
     publisher.want(desired)
     assert publisher.advance(desired) == Wait("clusters to be acknowledged")
-    publisher.hear()
+    publisher.poll()
     assert publisher.advance(desired) == Wait("clusters to be acknowledged")
     publisher.gateways[0].read("cds")
-    publisher.hear()
+    publisher.poll()
     assert publisher.advance(desired) == Wait("routes to be acknowledged")
     assert order(publisher) == ["cds a", "rds b"]
 
@@ -222,9 +222,9 @@ def test_routes_wait_for_clusters_that_are_still_warming() -> None:
     publisher.want(desired)
     publisher.advance(desired)
     publisher.gateways[0].read("cds")
-    warming = replace(publisher.gateways[0].says(), warming=1)
-    publisher.gateways[0].says = lambda: warming  # type: ignore[method-assign]
-    publisher.hear()
+    warming = replace(publisher.gateways[0].report(), warming=1)
+    publisher.gateways[0].report = lambda: warming  # type: ignore[method-assign]
+    publisher.poll()
     assert publisher.advance(desired) == Wait("clusters to be acknowledged")
 
 
@@ -234,7 +234,7 @@ def test_clusters_outlive_their_last_route_by_the_drain_time() -> None:
     publisher.want(desired)
     publisher.advance(desired)
     read_all(publisher)
-    publisher.hear()
+    publisher.poll()
     draining = Wait("requests on the old routes to finish", until=publisher.now + DRAIN_S)
     assert publisher.advance(desired) == draining
     publisher.now += DRAIN_S - 0.01
@@ -253,17 +253,17 @@ FALLS = [CANARY, ROLLED_BACK, ALONE, snapshot(iris(9, pins=(V1, V2)), port=9700)
     reading=st.lists(st.tuples(st.booleans(), st.sampled_from(KINDS)), max_size=12),
     fall=st.sampled_from(FALLS),
 )
-def test_a_weight_falls_in_the_same_instant_whatever_is_under_way(
+def test_a_lower_weight_is_published_at_once_whatever_is_in_progress(
     before: list[Snapshot], reading: list[tuple[bool, Kind]], fall: Snapshot
 ) -> None:
     publisher = settled_on(DesiredResources.of(HALF))
     for one in before:
         publisher.want(DesiredResources.of(one))
         publisher.advance(DesiredResources.of(one))
-        for hears, kind in reading:
+        for polls, kind in reading:
             publisher.gateways[0].read(kind)
-            if hears:
-                publisher.hear()
+            if polls:
+                publisher.poll()
     desired = DesiredResources.of(fall)
     publisher.gateways[0].reachable = False
     publisher.want(desired)
@@ -271,14 +271,14 @@ def test_a_weight_falls_in_the_same_instant_whatever_is_under_way(
     assert publisher.state.published["rds"].content.digest == desired.kinds["rds"].digest
 
 
-def test_a_promotion_waits_until_the_candidates_cluster_is_stables() -> None:
+def test_a_promotion_waits_for_stables_new_clusters() -> None:
     publisher = settled_on(DesiredResources.of(ALL))
     desired = DesiredResources.of(PROMOTED)
     publisher.want(desired)
     assert publisher.advance(desired) == Wait("clusters to be acknowledged")
 
 
-def test_what_was_refused_is_taken_back_told_and_not_sent_again() -> None:
+def test_rejected_content_is_replaced_reported_and_not_sent_again() -> None:
     publisher = settled_on(DesiredResources.of(CANARY))
     good = publisher.state.published["rds"].content.digest
     desired = DesiredResources.of(poisoned("rds", HALF))
@@ -286,44 +286,44 @@ def test_what_was_refused_is_taken_back_told_and_not_sent_again() -> None:
     for _ in range(5):
         publisher.advance(desired)
         read_all(publisher)
-        publisher.hear()
+        publisher.poll()
     assert order(publisher) == ["rds b", "rds r"]
     assert publisher.state.published["rds"].content.digest == good
-    assert refusal(publisher.state, desired) == "rds: it is poisoned"
-    assert publisher.advance(desired) == Wait("refused: rds: it is poisoned")
+    assert rejection_reason(publisher.state, desired) == "rds: it is poisoned"
+    assert publisher.advance(desired) == Wait("rejected: rds: it is poisoned")
 
 
-def test_refused_clusters_hold_back_their_routes() -> None:
+def test_routes_are_not_published_when_their_clusters_are_rejected() -> None:
     publisher = settled_on(DesiredResources.of(ALONE))
     desired = DesiredResources.of(poisoned("cds", CANARY))
     publisher.want(desired)
     for _ in range(5):
         publisher.advance(desired)
         read_all(publisher)
-        publisher.hear()
+        publisher.poll()
     assert order(publisher) == ["cds a", "cds r"]
 
 
-def test_the_same_wish_again_changes_nothing() -> None:
+def test_the_same_desired_snapshot_again_changes_nothing() -> None:
     publisher = settled_on(DesiredResources.of(CANARY))
     publisher.want(DesiredResources.of(CANARY))
     assert publisher.state.sequence == 1
     assert isinstance(publisher.advance(DesiredResources.of(CANARY)), Settled)
-    assert publisher.writes == []
+    assert publisher.published == []
 
 
 def test_without_any_gateway_nothing_is_acknowledged() -> None:
     publisher = Publisher([])
     publisher.want(HEALTHY[0])
     publisher.advance(HEALTHY[0])
-    publisher.hear()
+    publisher.poll()
     assert publisher.advance(HEALTHY[0]) == Wait("routes to be acknowledged")
 
 
-def test_with_no_gateway_to_wait_for_everything_is_written_whole() -> None:
+def test_with_no_gateway_to_wait_for_everything_is_published_at_once() -> None:
     publisher = settled_on(DesiredResources.of(ALONE))
     publisher.gateways = []
-    publisher.hear()
+    publisher.poll()
     desired = DesiredResources.of(CANARY)
     publisher.want(desired)
     publisher.advance(desired)
@@ -335,7 +335,7 @@ def test_with_no_gateway_to_wait_for_everything_is_written_whole() -> None:
     assert fresh.used["rds"].content.digest == desired.kinds["rds"].digest
 
 
-def test_one_gateway_that_refuses_is_named_and_keeps_the_others_from_it() -> None:
+def test_a_gateway_that_rejects_is_named_and_the_content_is_withdrawn_from_the_others() -> None:
     publisher = settled_on(DesiredResources.of(CANARY))
     second = Gateway("edge-2")
     second.restart(publisher.state.published)
@@ -345,19 +345,19 @@ def test_one_gateway_that_refuses_is_named_and_keeps_the_others_from_it() -> Non
     publisher.want(desired)
     publisher.advance(desired)
     second.read("rds")
-    publisher.hear()
+    publisher.poll()
     publisher.advance(desired)
-    assert refusals(publisher.state, desired) == {"edge-2": "rds: it is poisoned"}
+    assert rejections(publisher.state, desired) == {"edge-2": "rds: it is poisoned"}
     assert order(publisher) == ["rds b", "rds r"]
 
 
-def test_whoever_takes_over_asks_again_what_nobody_has_answered() -> None:
+def test_a_new_leader_publishes_unacknowledged_content_again() -> None:
     publisher = settled_on(DesiredResources.of(CANARY))
     desired = DesiredResources.of(poisoned("rds", HALF))
     publisher.want(desired)
     publisher.advance(desired)
     publisher.take_over()
     assert order(publisher) == ["rds b", "rds b"]
-    first, again = (write.written for write in publisher.writes)
+    first, again = (action.update for action in publisher.published)
     assert first.content.digest == again.content.digest
     assert first.order < again.order

@@ -5,10 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.errors import Invalid
-from fairlead.routing.publish.publication import Publication, EncodedUpdate
-from fairlead.routing.publish.resource_sets import KINDS, NO_UPDATE, ResourceSet, UpdateOrder, Update, make_version, order_of
+from fairlead.routing.publish.publication import EncodedUpdate, Publication
+from fairlead.routing.publish.resource_sets import (
+    KINDS,
+    NO_UPDATE,
+    ResourceSet,
+    Update,
+    UpdateOrder,
+    make_version,
+    order_of,
+)
 
-# Larger numbers are texts in proto JSON.
+# Proto JSON writes larger numbers as strings.
 numbers = st.integers(-(2**53), 2**53)
 orders = st.builds(UpdateOrder, sequence=st.integers(1, 10**12), phase=st.sampled_from("abcr"))
 resources = st.dictionaries(
@@ -19,17 +27,17 @@ resources = st.dictionaries(
 
 
 @st.composite
-def shown(draw: st.DrawFn) -> EncodedUpdate:
+def encoded_updates(draw: st.DrawFn) -> EncodedUpdate:
     content = ResourceSet.of(draw(resources))
     return EncodedUpdate.of(Update(make_version(draw(orders), content), content))
 
 
-kinds = st.dictionaries(st.sampled_from(KINDS), shown(), max_size=3)
+kinds = st.dictionaries(st.sampled_from(KINDS), encoded_updates(), max_size=3)
 publications = st.builds(
     Publication,
     kinds=kinds,
     good=kinds,
-    refused=st.dictionaries(
+    rejected=st.dictionaries(
         st.tuples(st.sampled_from(KINDS), st.text("0123456789abcdef", min_size=4, max_size=8)),
         st.dictionaries(st.text(min_size=1, max_size=5), st.text(max_size=20), min_size=1, max_size=2),
         max_size=3,
@@ -39,48 +47,50 @@ publications = st.builds(
 
 
 @given(publications)
-def test_what_is_kept_is_what_was_published(publication: Publication) -> None:
+def test_a_publication_survives_storage(publication: Publication) -> None:
     assert Publication.from_parts(publication.to_parts()) == publication
 
 
 @given(publications)
-def test_the_same_publication_is_the_same_bytes(publication: Publication) -> None:
+def test_equal_publications_give_equal_bytes(publication: Publication) -> None:
     assert Publication.from_parts(publication.to_parts()).to_parts() == publication.to_parts()
 
 
-@given(shown())
+@given(encoded_updates())
 def test_content_comes_back_with_the_same_digest(one: EncodedUpdate) -> None:
-    again = EncodedUpdate.of(one.written())
+    again = EncodedUpdate.of(one.decoded())
     assert again == one
-    assert again.written().content.digest == one.written().content.digest
+    assert again.decoded().content.digest == one.decoded().content.digest
 
 
 @given(st.dictionaries(st.sampled_from(["head", "cds", "rds", "x"]), st.binary(max_size=30), max_size=3))
-def test_bytes_that_are_no_publication_are_invalid(parts: dict[str, bytes]) -> None:
+def test_bytes_that_are_not_a_publication_are_invalid(parts: dict[str, bytes]) -> None:
     with pytest.raises(Invalid, match="cannot be read"):
         Publication.from_parts(parts)
 
 
-def test_an_archive_cut_short_is_invalid() -> None:
+def test_a_truncated_archive_is_invalid() -> None:
     content = ResourceSet.of({"a": {"name": "a"}})
-    parts = Publication({"rds": EncodedUpdate.of(Update(make_version(UpdateOrder(1, "b"), content), content))}).to_parts()
+    parts = Publication(
+        {"rds": EncodedUpdate.of(Update(make_version(UpdateOrder(1, "b"), content), content))}
+    ).to_parts()
     with pytest.raises(Invalid):
         Publication.from_parts({**parts, "rds": parts["rds"][:-9]})
 
 
 @given(orders, orders)
-def test_versions_order_as_their_writings_do(first: UpdateOrder, second: UpdateOrder) -> None:
+def test_versions_sort_like_their_update_orders(first: UpdateOrder, second: UpdateOrder) -> None:
     content = ResourceSet.of({})
     one, other = make_version(first, content), make_version(second, content)
     assert (order_of(one) < order_of(other)) == (first < second)
 
 
 @given(st.text(max_size=12))
-def test_a_version_that_is_not_ours_is_before_all_of_ours(text: str) -> None:
+def test_a_foreign_version_sorts_before_all_others(text: str) -> None:
     order = order_of(text)
     assert order == NO_UPDATE or order.sequence >= 0
 
 
 @pytest.mark.parametrize("text", ["", "12", "12.b", "x.b-0123456789", "1.b-0123456789 ", "-1.b-0123456789"])
-def test_what_only_looks_like_a_version_is_none(text: str) -> None:
+def test_malformed_versions_have_no_order(text: str) -> None:
     assert order_of(text) == NO_UPDATE

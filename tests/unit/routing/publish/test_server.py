@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from fairlead.routing.publish import server
-from fairlead.routing.publish.nodes import RETRY_AFTER_S, BURST, MAX_DELIVERIES, RATE_PER_S, Node, Nodes
+from fairlead.routing.publish.nodes import BURST, MAX_DELIVERIES, RATE_PER_S, RETRY_AFTER_S, Node, Nodes
 from fairlead.routing.publish.publication import EncodedUpdate
-from fairlead.routing.publish.resource_sets import ResourceSet, UpdateOrder, Update, make_version
+from fairlead.routing.publish.resource_sets import ResourceSet, Update, UpdateOrder, make_version
 from fairlead.routing.publish.server import MAX_REQUEST_BYTES, build_xds
 from fairlead.routing.publish.snapshot_cache import SnapshotCache
 
@@ -25,12 +25,12 @@ def routes(sequence: int, phase: str = "b") -> EncodedUpdate:
 
 class Replica:
     def __init__(self, hold_s: float = HOLD_S, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self.shelf = SnapshotCache()
+        self.cache = SnapshotCache()
         self.answers: list[tuple[str, str]] = []
         self.app = build_xds(
-            self.shelf,
+            self.cache,
             hold_s=hold_s,
-            counted=lambda kind, answer: self.answers.append((kind, answer)),
+            on_answer=lambda kind, answer: self.answers.append((kind, answer)),
             monotonic=monotonic,
         )
 
@@ -49,8 +49,8 @@ class Replica:
 
 
 async def ask(client: httpx.AsyncClient, version: str = "", node: str = "edge-1", **more: Any) -> httpx.Response:
-    question = {"node": {"id": node}, **({"version_info": version} if version else {}), **more}
-    return await client.post("/v3/discovery:routes", json=question)
+    body = {"node": {"id": node}, **({"version_info": version} if version else {}), **more}
+    return await client.post("/v3/discovery:routes", json=body)
 
 
 @pytest.fixture
@@ -58,71 +58,71 @@ def replica() -> Replica:
     return Replica()
 
 
-def test_before_anything_is_loaded_the_answer_is_503(replica: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_before_anything_is_loaded_the_response_is_503(replica: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "LOADING_HOLD_S", 0.05)
     assert replica.ask().status_code == 503
     assert replica.answers == [("rds", "loading")]
 
 
-def test_whoever_has_nothing_gets_what_is_shown(replica: Replica) -> None:
-    replica.shelf.put({"rds": routes(3)})
+def test_a_gateway_without_a_version_gets_the_published_one(replica: Replica) -> None:
+    replica.cache.put({"rds": routes(3)})
     answer = replica.ask().json()
     assert answer["version_info"] == routes(3).version
     assert answer["type_url"].endswith("RouteConfiguration")
     assert answer["resources"] == [{"name": "models", "n": 3}]
 
 
-def test_whoever_has_it_is_held_and_told_that_nothing_is_new(replica: Replica) -> None:
-    replica.shelf.put({"rds": routes(3)})
+def test_a_gateway_with_the_newest_version_is_held_and_gets_304(replica: Replica) -> None:
+    replica.cache.put({"rds": routes(3)})
     began = time.monotonic()
     assert replica.ask(routes(3).version).status_code == 304
     assert time.monotonic() - began >= HOLD_S * 0.7
 
 
-def test_a_held_question_is_answered_in_the_moment_something_is_shown() -> None:
+def test_a_held_request_is_answered_at_once_when_a_new_version_is_published() -> None:
     replica = Replica(hold_s=60)
-    replica.shelf.put({"rds": routes(3)})
+    replica.cache.put({"rds": routes(3)})
 
     async def talk(client: httpx.AsyncClient) -> tuple[httpx.Response, float]:
         held = asyncio.create_task(ask(client, routes(3).version))
         await asyncio.sleep(0.05)
         began = time.monotonic()
-        await asyncio.to_thread(replica.shelf.put, {"rds": routes(4)})
+        await asyncio.to_thread(replica.cache.put, {"rds": routes(4)})
         return await held, time.monotonic() - began
 
     answer, took = replica.run(talk)
     assert answer.json()["version_info"] == routes(4).version
-    assert took < 5, "and not when its time is over"
+    assert took < 5, "not only when the hold time is over"
 
 
 @pytest.mark.parametrize("has", [routes(4), routes(3, "c")])
-def test_whoever_has_something_newer_is_never_given_the_older(replica: Replica, has: EncodedUpdate) -> None:
-    replica.shelf.put({"rds": routes(3)})
+def test_a_gateway_with_a_newer_version_never_gets_an_older_one(replica: Replica, has: EncodedUpdate) -> None:
+    replica.cache.put({"rds": routes(3)})
     assert replica.ask(has.version).status_code == 304
 
 
-def test_the_shelf_never_goes_back(replica: Replica) -> None:
-    replica.shelf.put({"rds": routes(4)})
-    replica.shelf.put({"rds": routes(3)})
-    assert replica.shelf.get("rds") == routes(4)
+def test_the_cache_never_goes_back(replica: Replica) -> None:
+    replica.cache.put({"rds": routes(4)})
+    replica.cache.put({"rds": routes(3)})
+    assert replica.cache.get("rds") == routes(4)
 
 
-def test_a_version_that_was_given_and_not_taken_is_not_given_again_at_once(replica: Replica) -> None:
-    replica.shelf.put({"rds": routes(3)})
+def test_a_version_that_was_sent_and_not_taken_is_not_sent_again_at_once(replica: Replica) -> None:
+    replica.cache.put({"rds": routes(3)})
     assert replica.ask(routes(2).version).status_code == 200
     assert replica.ask(routes(2).version).status_code == 304
-    replica.shelf.put({"rds": routes(4)})
+    replica.cache.put({"rds": routes(4)})
     assert replica.ask(routes(2).version).status_code == 200
 
 
 def test_a_gateway_that_restarts_gets_the_same_again(replica: Replica) -> None:
-    replica.shelf.put({"rds": routes(3)})
+    replica.cache.put({"rds": routes(3)})
     assert [replica.ask().status_code for _ in range(2)] == [200, 200]
 
 
-def test_a_question_on_a_new_connection_ends_the_one_before() -> None:
+def test_a_request_on_a_new_connection_ends_the_one_before() -> None:
     replica = Replica(hold_s=60)
-    replica.shelf.put({"rds": routes(3)})
+    replica.cache.put({"rds": routes(3)})
 
     async def talk(client: httpx.AsyncClient) -> float:
         began = time.monotonic()
@@ -130,23 +130,23 @@ def test_a_question_on_a_new_connection_ends_the_one_before() -> None:
         await asyncio.sleep(0.02)
         second = asyncio.create_task(ask(client, routes(3).version))
         await asyncio.sleep(0)
-        replica.shelf._wake()  # noqa: SLF001
+        replica.cache._wake()  # noqa: SLF001
         assert (await first).status_code == 304
         took = time.monotonic() - began
-        replica.shelf.close()
+        replica.cache.close()
         await second
         return took
 
     assert replica.run(talk) < 5
 
 
-def test_a_replica_that_ends_lets_everybody_go(replica: Replica) -> None:
-    replica.shelf.put({"rds": routes(3)})
+def test_a_replica_that_stops_releases_all_held_requests(replica: Replica) -> None:
+    replica.cache.put({"rds": routes(3)})
 
     async def talk(client: httpx.AsyncClient) -> httpx.Response:
         held = asyncio.create_task(ask(client, routes(3).version))
         await asyncio.sleep(0.02)
-        replica.shelf.close()
+        replica.cache.close()
         return await held
 
     answer = replica.run(talk)
@@ -168,23 +168,23 @@ def test_a_replica_that_ends_lets_everybody_go(replica: Replica) -> None:
         (b'{"node": {"id": "a"}}' + b" " * MAX_REQUEST_BYTES, 413),
     ],
 )
-def test_what_is_no_question_is_refused_in_words(replica: Replica, body: bytes, status: int) -> None:
-    replica.shelf.put({"rds": routes(3)})
+def test_a_malformed_request_is_refused_with_a_reason(replica: Replica, body: bytes, status: int) -> None:
+    replica.cache.put({"rds": routes(3)})
     answer = replica.run(lambda client: client.post("/v3/discovery:routes", content=body))
     assert answer.status_code == status
     assert answer.json()["detail"]
 
 
 @pytest.mark.parametrize("path", ["/v3/discovery:endpoints", "/", "/v3/discovery:routes/x"])
-def test_nothing_else_is_there(replica: Replica, path: str) -> None:
+def test_other_paths_are_not_found(replica: Replica, path: str) -> None:
     assert replica.run(lambda client: client.post(path, json={})).status_code == 404
 
 
-def test_whoever_asks_too_often_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gateway_above_the_rate_limit_gets_429(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "THROTTLE_HOLD_S", 0.01)
-    # However slow the machine, no allowance comes back meanwhile.
+    # A fixed clock: however slow the machine, no token is refilled meanwhile.
     replica = Replica(monotonic=lambda: 0.0)
-    replica.shelf.put({"rds": routes(3)})
+    replica.cache.put({"rds": routes(3)})
 
     async def talk(client: httpx.AsyncClient) -> list[int]:
         answers = [
@@ -192,44 +192,44 @@ def test_whoever_asks_too_often_is_told_so(monkeypatch: pytest.MonkeyPatch) -> N
         ]
         return [answer.status_code for answer in answers if answer.status_code != 304]
 
-    # Given three times; every further question would be held, so they are asked of a node that is told nothing new.
-    monkeypatch.setattr(Node, "may_get", lambda *_, **__: True)
+    # A version is sent only three times, and further requests would be held. So sending is always allowed here.
+    monkeypatch.setattr(Node, "may_send", lambda *_, **__: True)
     statuses = replica.run(talk)
     assert 429 in statuses
     assert statuses[0] == 200
 
 
-def test_an_allowance_comes_back_with_time() -> None:
+def test_tokens_are_refilled_with_time() -> None:
     node = Node()
     assert all(node.may_ask(0.0) for _ in range(int(BURST)))
     assert not node.may_ask(0.0)
     assert node.may_ask(1.5 / RATE_PER_S)
 
 
-def test_what_is_not_taken_is_given_a_few_times_with_growing_pauses() -> None:
+def test_a_version_that_is_not_taken_is_sent_a_few_times_with_growing_pauses() -> None:
     node, now = Node(), 0.0
-    given = []
+    sent = []
     for _ in range(1000):
         now += 1.0
-        if node.may_get("rds", "1.b-x", now, empty=False):
-            node.gets("rds", "1.b-x", now)
-            given.append(now)
-    assert len(given) == MAX_DELIVERIES
-    assert given[1] - given[0] >= RETRY_AFTER_S
-    assert given[2] - given[1] >= 2 * RETRY_AFTER_S
+        if node.may_send("rds", "1.b-x", now, empty=False):
+            node.record_sent("rds", "1.b-x", now)
+            sent.append(now)
+    assert len(sent) == MAX_DELIVERIES
+    assert sent[1] - sent[0] >= RETRY_AFTER_S
+    assert sent[2] - sent[1] >= 2 * RETRY_AFTER_S
 
 
-def test_whoever_comes_back_empty_is_given_it_for_ever_and_ever_more_slowly() -> None:
-    node, now, given = Node(), 0.0, 0
+def test_a_gateway_that_reports_no_version_is_sent_it_without_limit_but_less_and_less_often() -> None:
+    node, now, sent = Node(), 0.0, 0
     for _ in range(600):
         now += 1.0
-        if node.may_get("cds", "1.a-x", now, empty=True):
-            node.gets("cds", "1.a-x", now)
-            given += 1
-    assert MAX_DELIVERIES < given < 30
+        if node.may_send("cds", "1.a-x", now, empty=True):
+            node.record_sent("cds", "1.a-x", now)
+            sent += 1
+    assert MAX_DELIVERIES < sent < 30
 
 
-def test_only_so_many_gateways_are_remembered() -> None:
+def test_the_number_of_known_gateways_is_limited() -> None:
     nodes = Nodes()
     first = nodes.get("first")
     for number in range(2000):
