@@ -118,8 +118,8 @@ def _pure(plan: Plan, findings: proof.Findings) -> None:
     findings.told("digest all resources", f"{_ms(statistics.median(digested))} ms")
     for kind, content in desired.kinds.items():
         began = time.perf_counter()
-        shown = EncodedUpdate.of(Update(make_version(UpdateOrder(1, "a"), content), content))
-        took, raw, packed = time.perf_counter() - began, len(shown.resources), len(shown.packed)
+        encoded = EncodedUpdate.of(Update(make_version(UpdateOrder(1, "a"), content), content))
+        took, raw, packed = time.perf_counter() - began, len(encoded.resources), len(encoded.compressed)
         findings.numbers[kind] = {"resources": len(content.resources), "bytes": raw, "packed": packed}
         findings.told(f"{kind} as sent / as kept", f"{raw >> 10} KiB / {packed >> 10} KiB, encoded in {_ms(took)} ms")
 

@@ -1,4 +1,4 @@
-"""Two replicas of the cluster's control plane as processes, real gateways, and what happens when replicas go."""
+"""Two replicas of the cluster's control plane as processes, with real gateways, while replicas stop and restart."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def get(platform: Platform, path: str, port: int | None = None) -> int:
 
 @contextmanager
 def load(platform: Platform) -> Iterator[Counter[object]]:
-    """One connection per request, so that both gateways are asked."""
+    """Uses one connection per request, so that both gateways get some."""
     seen: Counter[object] = Counter()
     limits = httpx.Limits(max_keepalive_connections=0)
     url = f"http://127.0.0.1:{platform.gateway_port}"
@@ -78,7 +78,7 @@ def load(platform: Platform) -> Iterator[Counter[object]]:
             yield seen
 
 
-def test_a_release_goes_on_when_the_leader_is_killed_in_the_middle(platform: Platform) -> None:
+def test_a_release_continues_when_the_leader_is_killed(platform: Platform) -> None:
     with load(platform) as seen:
         platform.store.put_route("iris", spec("1.1.0"), now=now(), actor="test")
         platform.wait_revision("iris", "Canary")
@@ -106,10 +106,8 @@ def test_a_control_plane_that_restarts_on_an_empty_store_changes_nothing(platfor
             file.unlink()
         SqliteStore(platform.folder / "ledger.db")
         again = platform.start("a")
-        wait_until(lambda: "that would remove every route" in again.tail(200), "it says why it publishes nothing")
-        wait_until(
-            lambda: get(platform, "/readyz", platform.ports["a"]["api"]) == 200, "it answers gateways all the same"
-        )
+        wait_until(lambda: "that would remove every route" in again.tail(200), "it logs why it publishes nothing")
+        wait_until(lambda: get(platform, "/readyz", platform.ports["a"]["api"]) == 200, "it still answers gateways")
         with httpx.Client(base_url=f"http://127.0.0.1:{platform.gateway_port}", trust_env=False) as client:
             assert client.post("/models/iris/predict").headers["x-route-revision"] == "iris.1"
     assert set(seen) == {200}
@@ -123,14 +121,14 @@ def test_a_replica_without_a_publication_is_not_ready(tmp_path: Path) -> None:
         assert get(platform, "/readyz", api) == 503
 
 
-def test_sigterm_ends_a_replica_that_holds_questions_at_once(platform: Platform) -> None:
+def test_sigterm_ends_a_replica_at_once_although_it_holds_requests(platform: Platform) -> None:
     platform.through("b")
     wait_until(lambda: "fairlead_control_leader 0.0" in metrics(platform, "b"), "it follows")
-    assert platform.children["b"].stop(within=12) == 0, "and not when the 15 to 20 s of a question are over"
+    assert platform.children["b"].stop(within=12) == 0, "not only when the 15 to 20 s of a held request are over"
     assert platform.envoys["edge-1"].ready()
 
 
-def test_metrics_and_wanted_replicas_tell_of_the_leaders_world(platform: Platform) -> None:
+def test_the_leader_reports_metrics_and_every_replica_the_wanted_count(platform: Platform) -> None:
     wait_until(lambda: 'gateway_revision{gateway="edge-2",model="iris"} 1.0' in metrics(platform, "a"), "acknowledged")
     text = metrics(platform, "a")
     assert 'fairlead_control_weight{model="iris",role="stable",version="1.0.0"} 10000.0' in text

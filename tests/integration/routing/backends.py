@@ -1,4 +1,4 @@
-"""Tiny HTTP services on loopback that say which version they are and what they received."""
+"""Tiny HTTP services on loopback that answer with their version and what they received."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Backend:
     port: int = 0
     host: str = "127.0.0.1"
     ready: int | None = 200
-    """What a gateway is told that asks whether it is; None is silence. Such questions are in `checks`, not `seen`."""
+    """The status of readiness checks; None does not answer. Checks are recorded in `checks`, not in `seen`."""
     seen: list[Seen] = field(default_factory=list)
     checks: list[Seen] = field(default_factory=list)
     server: asyncio.Server | None = None
@@ -44,7 +44,7 @@ class Backend:
         return Endpoint(self.host, self.port)
 
     async def start(self) -> None:
-        # One may stand for hundreds, and a gateway that starts asks all of them at once.
+        # One backend may stand for hundreds, and a starting gateway checks all of them at once.
         self.server = await asyncio.start_server(self._serve, self.host, self.port, backlog=4096)
         self.port = int(self.server.sockets[0].getsockname()[1])
 
@@ -103,7 +103,7 @@ class Backends:
         return backend
 
     def kill(self, backend: Backend) -> None:
-        """As a killed process: the port is closed and every connection is cut."""
+        """Like a killed process: closes the port and resets every connection."""
 
         async def stop() -> None:
             assert backend.server is not None

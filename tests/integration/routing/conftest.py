@@ -1,4 +1,4 @@
-"""What the tests of gateways share."""
+"""Fixtures for the tests of gateways."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ from integration.routing.backends import Backends, running_backends
 
 @pytest.fixture
 def backends() -> Iterator[Backends]:
-    """Services that answer and count; none is started yet."""
+    """Services that answer and record requests; none is started yet."""
     with running_backends() as running:
         yield running

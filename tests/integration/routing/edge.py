@@ -1,4 +1,4 @@
-"""A gateway under test: a real Envoy on a folder that a real FilePublisher writes."""
+"""A gateway under test: a real Envoy that watches a folder, and a real FilePublisher that writes it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def iris(seq: int, weight: int, **more: object) -> Routed:
 
 
 def bad(snapshot: Snapshot, seq: int) -> Snapshot:
-    """Passes every check of ours, and not Envoy's."""
+    """A snapshot that passes Fairlead's checks and that Envoy rejects."""
     [(name, routes)] = snapshot.routes.items()
     text = json.dumps(routes).replace('"iris": 1', f'"iris": {seq}').replace('"timeout": "10s"', '"timeout": "-1s"')
     return replace(snapshot, routes={name: json.loads(text)}, revisions={"iris": seq})
@@ -52,7 +52,7 @@ def until(condition: Callable[[], object], *, timeout_s: float = 10, every_s: fl
 
 @dataclass
 class Edge:
-    """Everything a test needs to change what the gateway serves, and to ask it."""
+    """Everything a test needs to change what the gateway serves, and to send it requests."""
 
     folder: Path
     settings: Settings
@@ -61,7 +61,7 @@ class Edge:
     publisher: FilePublisher
     closing: ExitStack
     names: NameServer | None = None
-    """Whom the gateway asks for names; where there are none, nobody."""
+    """The gateway's name server, for tests that use DNS names."""
 
     @property
     def url(self) -> str:
@@ -76,12 +76,12 @@ class Edge:
         return compile(routed, self.endpoints, self.settings, pending)
 
     def serve(self, *routed: Routed, pending: Sequence[str] = ()) -> float:
-        """Publishes and waits until the gateway serves it and nothing else; returns seconds."""
+        """Publishes and waits until the gateway serves exactly this; returns seconds."""
         self.publisher.want(self.compiled(*routed, pending=pending))
         return until(lambda: self.publisher.step().settled)
 
     def programmed(self, *routed: Routed) -> float:
-        """Publishes and waits until the gateway serves these revisions; clean-up may still be under way."""
+        """Publishes and waits until the gateway serves these revisions; clean-up may still be in progress."""
         self.publisher.want(self.compiled(*routed))
         wanted = {one.route: one.seq for one in routed}
 
@@ -95,7 +95,7 @@ class Edge:
         return httpx.Client(base_url=self.url, timeout=10, trust_env=False, **options)  # type: ignore[arg-type]
 
     def new_publisher(self, *, drain_s: float = 0.05) -> FilePublisher:
-        """As a control plane that starts anew."""
+        """A new publisher on the same folder, as after a restart of the control plane."""
         admin = AdminClient("127.0.0.1", self.admin_port)
         publisher = FilePublisher(self.folder, admin, drain_s=drain_s, log=self.folder / "envoy.log")
         self.closing.callback(publisher.close)
@@ -120,7 +120,7 @@ def an_edge(folder: Path, *, names: NameServer | None = None, **settings: object
 
 @contextmanager
 def serving(edge: Edge, *routed: Routed, pending: Sequence[str] = ()) -> Iterator[Envoy]:
-    """The first files, then Envoy, then everything acknowledged."""
+    """Writes the first files, starts Envoy, and waits until everything is acknowledged."""
     edge.publisher.want(edge.compiled(*routed, pending=pending))
     edge.publisher.step()
     with running_envoy(edge.bootstrap, edge.folder) as envoy:

@@ -1,4 +1,4 @@
-"""Replicas of a control plane over REST xDS, and real Envoys that ask them."""
+"""Replicas of a control plane with REST xDS, and real Envoys that poll them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass
 class Static:
-    """Discovery from a list; refusals from the logs of the Envoys in their folders."""
+    """Discovery from a list; rejections from the logs of the Envoys in their folders."""
 
     folder: Path
     sites: list[GatewaySite] = field(default_factory=list)
@@ -56,7 +56,7 @@ class Replica:
         self.port = 0
 
     def settle(self, snapshot: Snapshot) -> float:
-        """Publish and wait until every gateway serves it and nothing else; seconds."""
+        """Publish and wait until every gateway serves exactly this; returns seconds."""
         self.publisher.want(snapshot)
         return until(lambda: self.publisher.step().settled)
 
@@ -77,7 +77,7 @@ def running_replica(
 
 @contextmanager
 def serving(app: Callable[..., object]) -> Iterator[int]:
-    """An ASGI application on a thread of its own; yields its port."""
+    """Runs an ASGI application on its own thread; yields its port."""
     [port] = free_ports(1)
     config = uvicorn.Config(
         app, host=LOOPBACK, port=port, log_level="warning", lifespan="off", timeout_graceful_shutdown=1
@@ -95,7 +95,7 @@ def serving(app: Callable[..., object]) -> Iterator[int]:
 
 async def _serve(server: uvicorn.Server) -> None:
     await server.serve()
-    # One that came as it shut down, or that its time ran out for, is nobody's afterwards.
+    # Connections that arrived during the shutdown, or outlasted its timeout, are left open by uvicorn.
     for connection in list(server.server_state.connections):
         connection.transport.abort()
     await end_tasks()
@@ -103,9 +103,9 @@ async def _serve(server: uvicorn.Server) -> None:
 
 @dataclass
 class Gateways:
-    """Everything a test needs to change what several gateways serve, and to ask them.
+    """Everything a test needs to change what several gateways serve, and to send them requests.
 
-    They share one table and so one port: the kernel gives each connection to one of them, as a Service does.
+    They share one table and so one port: the kernel distributes the connections among them, as a Service does.
     """
 
     folder: Path
@@ -124,7 +124,7 @@ class Gateways:
         return self.stack.enter_context(running_replica(self.shared, self.discovery, **options))
 
     def add(self, name: str, xds_port: int, *, wait: bool = True) -> Envoy:
-        """Start an Envoy of this name that asks this port."""
+        """Start an Envoy of this name that polls this port."""
         [admin] = free_ports(1)
         self.discovery.sites.append(GatewaySite(name, LOOPBACK, admin))
         return self.start(name, xds_port, admin, wait=wait)
@@ -139,11 +139,11 @@ class Gateways:
         return self.envoys[name]
 
     def compiled(self, *routed: Routed) -> Snapshot:
-        """What all of them shall serve."""
+        """The snapshot that all of them should serve."""
         return compile(routed, self.endpoints, self.settings)
 
     def client(self) -> httpx.Client:
-        """Every request on a connection of its own, so that every gateway is asked."""
+        """Uses a new connection for every request, so that every gateway gets some."""
         limits = httpx.Limits(max_keepalive_connections=0)
         return httpx.Client(
             base_url=f"http://{LOOPBACK}:{self.settings.port}", timeout=10, trust_env=False, limits=limits
@@ -152,7 +152,7 @@ class Gateways:
 
 @contextmanager
 def some_gateways(folder: Path) -> Iterator[Gateways]:
-    """Starts nothing yet; ends everything."""
+    """Starts nothing yet; stops everything at the end."""
     port, control = free_ports(2)
     settings = Settings(port=port, control=Endpoint(LOOPBACK, control), routes_from=from_control_plane())
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Models whose names begin alike: a gateway finds a model by what a path begins with, and by nothing less."""
+"""Models with a common name prefix: the gateway finds a model by its whole name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PATHS = ("/models/{}/predict", "/models/{}/predict?a=b", "/v1/models/{}:predict"
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """A gateway to these models, each behind a service that calls itself by its model's name; `iris-p` is not ready."""
+    """A gateway to these models, each with a service that answers with the model's name; `iris-p` is not ready."""
     folder = tmp_path_factory.mktemp("alike")
     routed = [Routed(name, 1, Table(model=name, stable=V1, pins=(V1,))) for name in MODELS]
     with running_backends() as backends, an_edge(folder) as edge:
@@ -29,7 +29,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_each_is_found(client: httpx.Client, path: str) -> None:
+def test_each_model_is_found(client: httpx.Client, path: str) -> None:
     answers = {name: client.post(path.format(name)) for name in MODELS}
     assert {name: answer.json()["version"] for name, answer in answers.items()} == {name: name for name in MODELS}
     assert {name: answer.headers["x-route-revision"] for name, answer in answers.items()} == {
@@ -39,13 +39,13 @@ def test_each_is_found(client: httpx.Client, path: str) -> None:
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("name", ["iris-", "iris-xx", "iris-xl2", "ir", "IRIS", "models"])
-def test_whatever_only_begins_like_one_is_no_model(client: httpx.Client, path: str, name: str) -> None:
+def test_a_name_that_only_shares_a_prefix_is_not_found(client: httpx.Client, path: str, name: str) -> None:
     answer = client.post(path.format(name))
     assert (answer.status_code, answer.json()["detail"]) == (404, "no such model or path")
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_one_that_is_not_ready_is_not_taken_for_another(client: httpx.Client, path: str) -> None:
+def test_a_model_that_is_not_ready_is_not_confused_with_another(client: httpx.Client, path: str) -> None:
     assert client.post(path.format("iris-p")).status_code == 503
     assert client.post(path.format("iris-p2")).status_code == 404
 
@@ -61,7 +61,7 @@ def test_one_that_is_not_ready_is_not_taken_for_another(client: httpx.Client, pa
         ("/v2/../models/iris/predict", {}, 200),
     ],
 )
-def test_everything_else_is_found_as_before(
+def test_other_paths_and_normalised_paths_are_routed(
     client: httpx.Client, path: str, headers: Mapping[str, str], status: int
 ) -> None:
     assert client.post(path, headers=headers).status_code == status

@@ -1,4 +1,4 @@
-"""What gateways are started with, judged by Envoy, and told by the command that the chart's file is made with."""
+"""The bootstrap configurations, validated by Envoy, and the command that prints them."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ ASKED = [Endpoint("127.0.0.1", 8082), Endpoint("shop-control-plane.ml.svc.cluste
 
 
 @pytest.mark.parametrize("control_plane", ASKED, ids=lambda one: one.host)
-def test_envoy_takes_it(control_plane: Endpoint, tmp_path: Path) -> None:
+def test_envoy_accepts_the_bootstrap(control_plane: Endpoint, tmp_path: Path) -> None:
     assert validate(rest_bootstrap(control_plane, admin=ADMIN, cluster="shop", node="edge-1"), tmp_path) is None
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in goldens.FOLDER.iterdir()))
-def test_envoy_takes_every_golden_configuration(name: str, tmp_path: Path) -> None:
+def test_envoy_accepts_every_golden_configuration(name: str, tmp_path: Path) -> None:
     assert validate(json.loads((goldens.FOLDER / f"{name}.json").read_text(encoding="utf-8")), tmp_path) is None
 
 
-def test_envoy_refuses_a_golden_configuration_with_a_route_that_cannot_be(tmp_path: Path) -> None:
+def test_envoy_rejects_a_golden_configuration_with_an_invalid_route(tmp_path: Path) -> None:
     text = (goldens.FOLDER / "stable.json").read_text(encoding="utf-8")
     refusal = validate(json.loads(text.replace('"timeout": "10s"', '"timeout": "-1s"')), tmp_path)
     assert refusal is not None
     assert "Invalid duration" in refusal
 
 
-def test_it_counts_as_a_gateway_on_one_machine_does() -> None:
+def test_both_bootstraps_have_the_same_statistics_settings() -> None:
     here = bootstrap("/srv/gateway", admin=ADMIN)
     there = rest_bootstrap(ASKED[1], admin=ADMIN, cluster="shop")
     for key in ("stats_config", "stats_flush_interval", "overload_manager", "admin"):
@@ -46,15 +46,15 @@ def test_it_counts_as_a_gateway_on_one_machine_does() -> None:
     assert there["stats_config"]["histogram_bucket_settings"][0]["buckets"] == list(GRID_MS)
 
 
-def test_without_a_name_it_is_for_many() -> None:
+def test_without_a_node_name_many_gateways_can_share_the_file() -> None:
     assert rest_bootstrap(ASKED[1], admin=ADMIN, cluster="shop")["node"] == {"cluster": "shop"}
 
 
-def test_a_question_is_held_for_less_than_envoy_waits() -> None:
+def test_a_request_is_held_for_less_than_envoys_timeout() -> None:
     assert HOLD_S + 5 <= REQUEST_TIMEOUT_S
 
 
-def test_the_command_prints_what_the_code_makes() -> None:
+def test_the_command_prints_the_same_bootstrap() -> None:
     arguments = ["--control-plane", "control.ml.svc.:8082", "--cluster", "shop", "--admin", "0.0.0.0:9901"]
     fairlead = Path(sysconfig.get_path("scripts")) / "fairlead"
     told = subprocess.run([fairlead, "gateway-bootstrap", *arguments], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""explain() against a real Envoy: the same version for every key, the same rule for every path."""
+"""explain() compared with a real Envoy: the same version for every key, the same rule for every path."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
 
 
 class Asker:
-    """Sends headers byte for byte; counts the connection's requests so that none is lost."""
+    """Sends headers byte for byte, over one connection."""
 
     def __init__(self, port: int) -> None:
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
@@ -69,12 +69,12 @@ def test_explain_equals_the_gateway_for_thousands_of_keys(asker: Asker) -> None:
     drawn = 0
     for key in keys:
         headers = [("x-user-id", key)]
-        told = explain(ROUTED, "/models/iris/predict", headers)
+        explained = explain(ROUTED, "/models/iris/predict", headers)
         _, served = asker.ask("/models/iris/predict", headers)
-        assert told is not None
+        assert explained is not None
         drawn += served == V2.version
-        if str(told.version) != served:
-            wrong.append((key, told, served))
+        if str(explained.version) != served:
+            wrong.append((key, explained, served))
     assert wrong == []
     assert 0.25 < drawn / len(keys) < 0.35
 
@@ -83,20 +83,20 @@ def test_explain_equals_the_gateway_for_thousands_of_keys(asker: Asker) -> None:
 def test_explain_equals_the_gateway_for_several_header_lines(asker: Asker, values: Sequence[bytes]) -> None:
     for n in range(40):
         headers = [("x-user-id", str(n).encode() + value) for value in values]
-        told = explain(ROUTED, "/models/iris/predict", headers)
-        assert told is not None
-        assert asker.ask("/models/iris/predict", headers)[1] == str(told.version)
+        explained = explain(ROUTED, "/models/iris/predict", headers)
+        assert explained is not None
+        assert asker.ask("/models/iris/predict", headers)[1] == str(explained.version)
 
 
-def test_explain_equals_the_gateway_for_bytes_that_are_no_text(asker: Asker) -> None:
+def test_explain_equals_the_gateway_for_bytes_that_are_not_utf_8(asker: Asker) -> None:
     for n in range(60):
         headers = [("x-user-id", b"caf\xe9" + str(n).encode())]
-        told = explain(ROUTED, "/models/iris/predict", headers)
-        assert told is not None
-        assert asker.ask("/models/iris/predict", headers)[1] == str(told.version)
+        explained = explain(ROUTED, "/models/iris/predict", headers)
+        assert explained is not None
+        assert asker.ask("/models/iris/predict", headers)[1] == str(explained.version)
 
 
-def test_the_three_paths_of_a_model_draw_the_same(asker: Asker) -> None:
+def test_all_predict_paths_of_a_model_draw_the_same_version(asker: Asker) -> None:
     for n in range(200):
         headers = [("x-user-id", f"user-{n}".encode())]
         paths = ("/models/iris/predict", "/models/iris/predict/", "/v1/models/iris:predict", "/v2/models/iris/infer")
@@ -136,13 +136,13 @@ def test_explain_names_the_route_that_the_gateway_took(edge: Edge, asker: Asker)
     log = edge.folder / "access.log"
     expected = []
     for number, (method, path, headers) in enumerate(REQUESTS):
-        told = explain(ROUTED, path, headers, method=method)
+        explained = explain(ROUTED, path, headers, method=method)
         status, served = asker.ask(path, [*headers, ("x-request-id", f"case-{number}".encode())], method)
-        assert told is not None, path
-        assert (status == 404) == (told.goal == "missing"), (path, status, told)
-        if told.version is not None and told.goal != "missing":
-            assert served == str(told.version), (path, told)
-        expected.append(told.rule)
+        assert explained is not None, path
+        assert (status == 404) == (explained.goal == "missing"), (path, status, explained)
+        if explained.version is not None and explained.goal != "missing":
+            assert served == str(explained.version), (path, explained)
+        expected.append(explained.rule)
 
     def logged() -> list[str]:
         return [json.loads(line)["route"] for line in log.read_text().splitlines()][-len(expected) :]

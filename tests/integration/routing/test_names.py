@@ -1,4 +1,4 @@
-"""Gateways that find instances by a name: the DNS may be wrong for a while, addresses get other owners, pods drain."""
+"""Gateways that find instances by DNS name: wrong DNS answers, reused addresses, draining pods."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ A_CHECK_S = EVERY_S * (1 + JITTER_PERCENT / 100)
 
 @dataclass
 class Named:
-    """A gateway whose two versions have two instances each, at addresses that it gets from a name server."""
+    """A gateway with two versions of two instances each, whose addresses come from a name server."""
 
     edge: Edge
     names: NameServer
@@ -39,21 +39,23 @@ class Named:
     port: int
 
     def lose(self, ref: VersionRef, *, no_such_name: bool = False) -> None:
-        """The name leads nowhere from now on; wait until every cluster has been told so."""
+        """Make the name resolve to nothing; wait until every cluster has resolved it again."""
         self.names.known[HOST[ref]] = None if no_such_name else ()
         self.asked_again(ref)
 
     def asked_again(self, *refs: VersionRef) -> None:
-        """Wait until every cluster has asked for these names."""
+        """Wait until every cluster has resolved these names again."""
         # Of this table: direct, split and fallback of stable; direct and split of the candidate. Twice each, because
-        # an answer may have been on its way and they do not take turns.
+        # a response may have been in flight and the clusters do not resolve in turn.
         wanted = {HOST[ref]: self.names.names[HOST[ref]] + (6 if ref == V1 else 4) for ref in refs}
         until(lambda: all(self.names.names[name] >= count for name, count in wanted.items()), timeout_s=30)
 
     def answers(self, count: int, headers: Mapping[str, str] | None = None) -> Counter[str]:
-        """Who answered so many requests; a status instead of a version where nobody did."""
+        """Send this many requests; count them by the version that answered, or by status if none did."""
         with self.edge.client() as client:
-            return Counter(_said(client.post("/models/iris/predict", headers=headers)) for _ in range(count))
+            return Counter(
+                _version_or_status(client.post("/models/iris/predict", headers=headers)) for _ in range(count)
+            )
 
     def statistic(self, name: str) -> int:
         """One of Envoy's counters."""
@@ -61,7 +63,7 @@ class Named:
         return sum(int(line.rsplit(": ", 1)[1]) for line in text.splitlines())
 
 
-def _said(answer: httpx.Response) -> str:
+def _version_or_status(answer: httpx.Response) -> str:
     return str(answer.json()["version"] if answer.status_code == 200 else answer.status_code)
 
 
@@ -80,12 +82,12 @@ def named(tmp_path: Path, backends: Backends) -> Iterator[Named]:
 
 @contextmanager
 def under_load(edge: Edge, headers: Mapping[str, str] | None = None) -> Iterator[Counter[str]]:
-    """Counts who answers, from now to the end of the block."""
+    """Sends requests until the end of the block; counts them by version."""
     said: Counter[str] = Counter()
     with edge.client() as client:
 
         def ask() -> None:
-            said[_said(client.post("/models/iris/predict", headers=headers))] += 1
+            said[_version_or_status(client.post("/models/iris/predict", headers=headers))] += 1
 
         with repeating(ask, pause_s=0.01):
             yield said
@@ -95,7 +97,7 @@ def seen_by(one: Backend, path: str = "/predict") -> int:
     return sum(request.path == path for request in one.seen)
 
 
-def test_names_that_lead_nowhere_for_a_while_cost_no_request(named: Named) -> None:
+def test_names_that_do_not_resolve_for_a_while_fail_no_request(named: Named) -> None:
     with (
         serving(named.edge, HALF),
         under_load(named.edge) as split,
@@ -107,7 +109,7 @@ def test_names_that_lead_nowhere_for_a_while_cost_no_request(named: Named) -> No
     assert pinned.keys() == {V1.version}
 
 
-def test_an_instance_that_drains_gets_no_request_after_the_next_check_even_when_its_name_is_not_told_so(
+def test_a_draining_instance_gets_no_request_after_the_next_check_even_when_dns_is_unchanged(
     named: Named,
 ) -> None:
     going, staying = named.running[V1]
@@ -130,7 +132,7 @@ def _is_left_alone(one: Backend, for_s: float = 0.5) -> bool:
 
 
 @pytest.mark.parametrize("status", [404, 421])
-def test_an_address_that_another_service_has_got_is_left_at_the_next_check(named: Named, status: int) -> None:
+def test_an_address_that_now_belongs_to_another_service_is_dropped_at_the_next_check(named: Named, status: int) -> None:
     gone, _ = named.running[V1]
     with serving(named.edge, iris(1, 0)), under_load(named.edge) as said:
         named.lose(V1)
@@ -141,20 +143,20 @@ def test_an_address_that_another_service_has_got_is_left_at_the_next_check(named
         until(lambda: _is_left_alone(other))
         named.asked_again(V1)
         assert _is_left_alone(other)
-        del said["other"]  # those between two checks: it was reached by an address that was right when it was given
+        del said["other"]  # requests between two checks, sent to an address that was correct when resolved
         before = said.total()
         until(lambda: said.total() > before + 100)
     assert said.keys() == {V1.version}
 
 
-def test_a_check_says_by_which_name_it_came(named: Named) -> None:
+def test_a_check_carries_the_service_name(named: Named) -> None:
     with serving(named.edge, HALF):
         for ref, running in named.running.items():
             asked = {(check.path, check.headers[SERVICE_HEADER]) for one in running for check in one.checks}
             assert asked == {(READY_PATH, HOST[ref])}
 
 
-def test_being_ready_brings_nobody_back_who_was_ejected(named: Named) -> None:
+def test_a_passing_check_does_not_end_an_ejection(named: Named) -> None:
     failing, _ = named.running[V1]
     with serving(named.edge, iris(1, 0)):
         failing.status = 500
@@ -166,11 +168,11 @@ def test_being_ready_brings_nobody_back_who_was_ejected(named: Named) -> None:
         assert len(failing.seen) == failed
 
 
-def test_a_candidate_that_takes_seconds_to_say_that_it_is_ready_keeps_its_share(named: Named) -> None:
+def test_a_candidate_whose_checks_time_out_twice_keeps_its_share(named: Named) -> None:
     with serving(named.edge, iris(1, 10_000)):
         for one in named.running[V2]:
             one.ready = None
-        # Two checks of each in vain; a third one would be seconds away.
+        # Two failed checks of each instance; a third one would be seconds away.
         until(lambda: named.statistic("split.*1_1_0.health_check.network_failure") >= 4, timeout_s=3 * TIMEOUT_S + 10)
         assert named.answers(50) == {V2.version: 50}
 
@@ -186,14 +188,14 @@ def test_checks_are_not_counted_as_requests(named: Named) -> None:
     assert len((named.edge.folder / "access.log").read_text().splitlines()) == 50
 
 
-def test_a_stable_version_of_which_nobody_says_that_it_is_ready_is_asked_all_the_same(named: Named) -> None:
+def test_a_stable_version_without_any_ready_instance_still_gets_requests(named: Named) -> None:
     for one in named.running[V1]:
         one.ready = 404
     with serving(named.edge, iris(1, 0)):
         assert named.answers(50) == {V1.version: 50}
 
 
-def test_a_new_version_that_leads_nowhere_or_never_answers_holds_up_no_other_route(named: Named) -> None:
+def test_a_new_version_that_does_not_resolve_or_answer_delays_no_other_route(named: Named) -> None:
     named.names.known[HOST[V2]] = None
     with serving(named.edge, iris(1, 0, candidate=None, pins=(V1,))):
         assert named.edge.serve(iris(2, 0)) < 2

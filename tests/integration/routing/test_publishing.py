@@ -1,4 +1,4 @@
-"""The publisher against a real Envoy: order, speed, rejection, restarts."""
+"""The file publisher with a real Envoy: order, speed, rejection, restarts."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_changing_versions_under_load_fails_no_request(edge: Edge) -> None:
     assert count > 100
 
 
-def test_a_refused_configuration_keeps_the_old_one_serving_and_is_named(edge: Edge) -> None:
+def test_after_a_rejection_the_old_configuration_keeps_serving_and_the_reason_is_reported(edge: Edge) -> None:
     with serving(edge, iris(1, 0)), edge.client() as client:
         edge.publisher.want(bad(edge.compiled(iris(1, 0)), 2))
         until(lambda: edge.publisher.step().rejected)
@@ -80,7 +80,7 @@ def test_a_refused_configuration_keeps_the_old_one_serving_and_is_named(edge: Ed
         assert client.post("/models/iris/predict").headers["x-route-revision"] == "iris.3"
 
 
-def test_a_gateway_that_restarts_after_a_refusal_serves_what_it_served(edge: Edge) -> None:
+def test_a_gateway_that_restarts_after_a_rejection_serves_the_same_as_before(edge: Edge) -> None:
     with serving(edge, iris(1, 0)):
         edge.publisher.want(bad(edge.compiled(iris(1, 0)), 2))
         until(lambda: edge.publisher.step().rejected)
@@ -89,7 +89,7 @@ def test_a_gateway_that_restarts_after_a_refusal_serves_what_it_served(edge: Edg
         assert client.post("/models/iris/predict").headers["x-route-revision"] == "iris.1"
 
 
-def test_a_control_plane_that_restarts_after_a_refusal_does_not_send_it_again(edge: Edge) -> None:
+def test_a_control_plane_that_restarts_after_a_rejection_does_not_send_it_again(edge: Edge) -> None:
     with serving(edge, iris(1, 0)):
         refused = bad(edge.compiled(iris(1, 0)), 2)
         edge.publisher.want(refused)
@@ -114,7 +114,7 @@ def test_a_restarted_envoy_serves_the_same_files(edge: Edge) -> None:
         assert edge.publisher.gateways()[0].programmed == {"iris": 7}
 
 
-def test_a_restarted_publisher_goes_on_with_the_sequence(edge: Edge) -> None:
+def test_a_restarted_publisher_continues_the_sequence(edge: Edge) -> None:
     with serving(edge, iris(1, 0)):
         edge.serve(iris(2, 100))
         before = json.loads((edge.folder / "rds.json").read_text())["version_info"]
@@ -124,7 +124,7 @@ def test_a_restarted_publisher_goes_on_with_the_sequence(edge: Edge) -> None:
     assert int(after.split(".")[0]) > int(before.split(".")[0])
 
 
-def test_a_gateway_that_is_not_there_is_a_state_and_no_error(edge: Edge) -> None:
+def test_a_missing_gateway_is_reported_as_unreachable_without_an_error(edge: Edge) -> None:
     edge.publisher.want(edge.compiled(iris(1, 0)))
     progress = edge.publisher.step()
     assert not progress.settled

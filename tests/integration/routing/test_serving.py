@@ -1,4 +1,4 @@
-"""What a request meets at the gateway: pins, docs, mirrors, limits, and failures that users do not see."""
+"""How the gateway handles requests: pins, docs, mirrors, limits, and failures that users do not see."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_header_pins_every_path(client: httpx.Client, ref: VersionRef, path: s
 
 
 @pytest.mark.parametrize("ref", PINS, ids=str)
-def test_a_path_pins_and_reaches_the_service_under_its_own_name(client: httpx.Client, ref: VersionRef) -> None:
+def test_a_pin_path_is_rewritten_to_the_services_own_path(client: httpx.Client, ref: VersionRef) -> None:
     own = client.post(f"/models/iris/versions/{ref}/predict?a=b").json()
     assert (own["version"], own["path"]) == (ref.version, "/predict?a=b")
     v2 = client.post(f"/v2/models/iris/versions/{ref}/infer").json()
@@ -80,9 +80,7 @@ def test_a_path_pins_and_reaches_the_service_under_its_own_name(client: httpx.Cl
         ("/models/iris/predict", {"x-model-version": ""}),
     ],
 )
-def test_an_unknown_version_is_a_404_problem_and_no_split(
-    client: httpx.Client, path: str, headers: Mapping[str, str]
-) -> None:
+def test_an_unknown_version_is_a_404_problem(client: httpx.Client, path: str, headers: Mapping[str, str]) -> None:
     answer = client.post(path, headers={**headers, "origin": ORIGIN})
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
@@ -99,14 +97,14 @@ def test_an_unknown_model_is_a_404_problem(client: httpx.Client, path: str) -> N
     assert (answer.status_code, answer.json()["detail"]) == (404, "no such model or path")
 
 
-def test_a_model_without_a_ready_version_says_so(client: httpx.Client) -> None:
+def test_a_model_without_a_ready_version_is_a_503_with_retry_after(client: httpx.Client) -> None:
     for path in ("/models/cats/predict", "/v1/models/cats:predict", "/v2/models/cats/infer"):
         answer = client.post(path)
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
         assert answer.json()["detail"] == "model cats has no version ready yet"
 
 
-def test_the_share_is_the_weight_and_its_users_stay(client: httpx.Client) -> None:
+def test_the_share_equals_the_weight_and_users_keep_their_version(client: httpx.Client) -> None:
     users = [f"user-{n}" for n in range(500)]
     first = {user: client.post("/models/iris/predict", headers={"x-user-id": user}).json()["version"] for user in users}
     again = {
@@ -116,7 +114,7 @@ def test_the_share_is_the_weight_and_its_users_stay(client: httpx.Client) -> Non
     assert 0.24 < Counter(first.values())[V2.version] / 500 < 0.36
 
 
-def test_users_of_the_candidate_stay_as_the_weight_rises_and_change_with_the_attempt(
+def test_users_keep_the_candidate_as_the_weight_rises_and_change_with_the_attempt(
     edge: Edge, client: httpx.Client
 ) -> None:
     def drawn(table: Routed) -> set[int]:
@@ -133,13 +131,13 @@ def test_users_of_the_candidate_stay_as_the_weight_rises_and_change_with_the_att
     assert 0.3 < len(high & other) / len(high) < 0.7
 
 
-def test_without_sticky_every_request_is_drawn_anew(edge: Edge, client: httpx.Client) -> None:
+def test_without_a_sticky_header_every_request_is_drawn_anew(edge: Edge, client: httpx.Client) -> None:
     edge.serve(iris(30, candidate=V2, weight=5000, sticky=None))
     answers = {client.post("/models/iris/predict", headers={"x-user-id": "one"}).json()["version"] for _ in range(40)}
     assert answers == {V1.version, V2.version}
 
 
-def test_docs_are_stables_and_know_where_they_are(client: httpx.Client) -> None:
+def test_docs_come_from_stable_with_their_path_prefix(client: httpx.Client) -> None:
     for path, inside, prefix in (
         ("/models/iris/docs", "/docs", "/models/iris"),
         ("/models/iris/docs/swagger.css", "/docs/swagger.css", "/models/iris"),
@@ -165,14 +163,14 @@ def test_predictions_carry_no_forged_or_internal_headers(client: httpx.Client) -
     assert answer.headers["x-route-revision"] == "iris.12"
 
 
-def test_a_body_above_the_limit_is_413_and_one_below_arrives(client: httpx.Client) -> None:
+def test_a_body_above_the_limit_is_413_and_a_smaller_one_arrives(client: httpx.Client) -> None:
     assert client.post("/models/iris/predict", content=b"x" * (1 << 15)).status_code == 200
     answer = client.post("/models/iris/predict", content=b"x" * (1 << 17))
     assert answer.status_code == 413
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_the_control_plane_being_down_is_503_for_its_own_paths_alone(client: httpx.Client) -> None:
+def test_while_the_control_plane_is_down_only_its_own_paths_are_503(client: httpx.Client) -> None:
     assert client.get("/models").status_code == 503
     assert client.get("/v2").status_code == 503
     assert client.post("/models/iris/predict", headers={"x-route-explain": "1"}).status_code == 503
@@ -193,7 +191,7 @@ def test_explanations_and_the_model_list_come_from_the_control_plane(
         backends.kill(control)
 
 
-def test_a_browser_may_ask_from_a_named_origin_only(client: httpx.Client) -> None:
+def test_only_configured_origins_are_allowed_by_cors(client: httpx.Client) -> None:
     ask = {"access-control-request-method": "POST", "access-control-request-headers": "x-user-id"}
     allowed = client.options("/models/iris/predict", headers={"origin": ORIGIN, **ask})
     assert allowed.status_code == 200
@@ -202,7 +200,7 @@ def test_a_browser_may_ask_from_a_named_origin_only(client: httpx.Client) -> Non
     assert "access-control-allow-origin" not in other.headers
 
 
-def test_a_mirror_gets_marked_copies_and_its_failures_reach_nobody(
+def test_a_mirror_gets_marked_requests_and_its_failures_reach_no_client(
     edge: Edge, client: httpx.Client, services: Mapping[VersionRef, list[Backend]]
 ) -> None:
     shadows = services[V3]
@@ -222,7 +220,7 @@ def test_a_mirror_gets_marked_copies_and_its_failures_reach_nobody(
     assert all("shadow" not in seen.headers["host"] for seen in copies)
 
 
-def test_a_tenth_of_the_traffic_is_mirrored_when_a_tenth_is_asked(
+def test_a_tenth_of_the_traffic_is_mirrored_at_a_share_of_a_tenth(
     edge: Edge, client: httpx.Client, services: Mapping[VersionRef, list[Backend]]
 ) -> None:
     edge.serve(iris(41, mirrors=(Mirror(version=V3, share=1000),)))
@@ -238,7 +236,7 @@ def failures(client: httpx.Client, count: int) -> Counter[int]:
 
 
 @pytest.mark.parametrize("how", ["500", "429", "hang"])
-def test_a_broken_candidate_costs_users_no_error(
+def test_users_see_no_error_of_a_broken_candidate(
     edge: Edge, client: httpx.Client, services: Mapping[VersionRef, list[Backend]], how: str
 ) -> None:
     edge.serve(iris(50, candidate=V2, weight=5000, per_try_timeout_s=0.1, attempt=len(how) + ord(how[0])))
@@ -251,7 +249,7 @@ def test_a_broken_candidate_costs_users_no_error(
             one.status, one.delay_s = 200, 0.0
 
 
-def test_a_candidate_without_instances_costs_users_no_error(edge: Edge, client: httpx.Client) -> None:
+def test_users_see_no_error_of_a_candidate_without_instances(edge: Edge, client: httpx.Client) -> None:
     endpoints = edge.endpoints["default", "iris", V2]
     edge.endpoints["default", "iris", V2] = []
     try:
@@ -261,7 +259,7 @@ def test_a_candidate_without_instances_costs_users_no_error(edge: Edge, client: 
         edge.endpoints["default", "iris", V2] = endpoints
 
 
-def test_a_model_that_may_not_be_asked_twice_is_not(
+def test_a_model_that_is_not_idempotent_gets_each_request_once(
     edge: Edge, client: httpx.Client, services: Mapping[VersionRef, list[Backend]]
 ) -> None:
     edge.serve(iris(52, candidate=V2, weight=10_000, idempotent=False))
@@ -276,7 +274,7 @@ def test_a_model_that_may_not_be_asked_twice_is_not(
             one.status = 200
 
 
-def test_pinned_failures_eject_nobody(
+def test_failures_of_pinned_requests_eject_no_host(
     edge: Edge, client: httpx.Client, services: Mapping[VersionRef, list[Backend]]
 ) -> None:
     edge.serve(iris(53))
@@ -288,7 +286,7 @@ def test_pinned_failures_eject_nobody(
     assert failures(client, 100) == {200: 100}
 
 
-def test_a_killed_instance_of_stable_costs_users_nothing(
+def test_users_see_no_error_when_an_instance_of_stable_is_killed(
     backends: Backends, edge: Edge, client: httpx.Client, services: Mapping[VersionRef, list[Backend]]
 ) -> None:
     edge.serve(iris(54))
@@ -314,7 +312,7 @@ def test_a_killed_instance_of_stable_costs_users_nothing(
     assert set(codes) == {200}
 
 
-def test_two_identities_of_one_version_are_told_apart(
+def test_two_identities_of_one_version_are_distinguished(
     backends: Backends, edge: Edge, client: httpx.Client, tmp_path: Path
 ) -> None:
     rebuilt = VersionRef(version=V1.version, identity="d" * 10)

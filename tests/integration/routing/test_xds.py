@@ -1,4 +1,4 @@
-"""REST xDS against real Envoys: several gateways, several replicas, refusals, starts and restarts."""
+"""REST xDS with real Envoys: several gateways, several replicas, rejections, starts and restarts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def served(replica: Replica, seq: int) -> bool:
 
 @contextmanager
 def stepping(replica: Replica) -> Iterator[None]:
-    """The leader's loop, turning."""
+    """Runs the leader's loop."""
     with repeating(replica.publisher.step, pause_s=0.02):
         yield
 
@@ -51,14 +51,14 @@ def gateways_version(admin_port: int) -> str:
 
 
 def rejections(gateways: Gateways) -> list[int]:
-    """How often each gateway has refused something, by its log."""
+    """How many updates each gateway has rejected, by its log."""
     logs = [gateways.folder / site.name / "envoy.log" for site in gateways.discovery.sites]
     return [log.read_text().count("rejected") for log in logs]
 
 
 @contextmanager
 def load(gateways: Gateways, threads: int = 3) -> Iterator[Counter[object]]:
-    """Asks without a pause; counts answers by status, and everything that is not 200 with its text."""
+    """Sends requests without a pause; counts responses by status, and those other than 200 with their text."""
     seen: Counter[object] = Counter()
     stop, lock = threading.Event(), threading.Lock()
 
@@ -122,7 +122,7 @@ def test_a_weight_change_is_served_by_every_gateway_within_a_fraction_of_a_secon
     assert median(times) < 0.3, f"milliseconds: {[round(one * 1000, 1) for one in times]}"
 
 
-def test_a_refused_table_is_named_with_its_gateways_and_sent_to_each_once(gateways: Gateways) -> None:
+def test_a_rejected_table_is_reported_with_its_gateways_and_sent_to_each_at_most_once(gateways: Gateways) -> None:
     replica = gateways.replica()
     two_gateways(gateways, replica)
     with load(gateways, threads=1) as seen:
@@ -130,7 +130,7 @@ def test_a_refused_table_is_named_with_its_gateways_and_sent_to_each_once(gatewa
         until(lambda: replica.publisher.step().rejected)
         with stepping(replica):
             time.sleep(1.5)
-        # Taken back at the first refusal, so the other may never have been given it.
+        # Withdrawn at the first rejection, so the other gateway may never have been sent it.
         states = replica.publisher.gateways()
         assert [state.programmed for state in states] == [{"iris": 1}] * 2
         assert any("duration" in (state.rejected or "").lower() for state in states)
@@ -143,7 +143,7 @@ def test_a_refused_table_is_named_with_its_gateways_and_sent_to_each_once(gatewa
     assert set(seen) == {200}
 
 
-def test_a_leader_that_takes_over_knows_what_was_refused(gateways: Gateways) -> None:
+def test_a_new_leader_knows_what_was_rejected(gateways: Gateways) -> None:
     first, second = gateways.replica(), gateways.replica()
     with running_relay(first.port) as relay:
         two_gateways(gateways, first, relay.port)
@@ -161,7 +161,7 @@ def test_a_leader_that_takes_over_knows_what_was_refused(gateways: Gateways) -> 
         assert rejections(gateways) in ([1, 1], [0, 1], [1, 0])
 
 
-def test_a_refusal_that_the_leader_did_not_live_to_hear_is_heard_by_the_next(gateways: Gateways) -> None:
+def test_a_rejection_that_the_old_leader_did_not_see_is_seen_by_the_new_one(gateways: Gateways) -> None:
     first, second = gateways.replica(), gateways.replica()
     with running_relay(first.port) as relay:
         two_gateways(gateways, first, relay.port)
@@ -180,7 +180,7 @@ def test_a_refusal_that_the_leader_did_not_live_to_hear_is_heard_by_the_next(gat
 
 
 def test_a_gateway_that_moves_between_replicas_never_goes_back(gateways: Gateways) -> None:
-    """The second replica lags behind on purpose; versions of every kind only rise, and the newest gets there."""
+    """The second replica lags behind on purpose; versions of every kind only rise, and the newest one arrives."""
     leader, follower = gateways.replica(hold_s=0.3), gateways.replica(hold_s=0.3)
     with running_relay(leader.port) as relay:
         two_gateways(gateways, leader, relay.port)
@@ -205,7 +205,7 @@ def test_a_gateway_that_moves_between_replicas_never_goes_back(gateways: Gateway
     assert ("rds", "same") in follower.answers
 
 
-def test_an_older_replica_keeps_the_question_and_says_nothing(gateways: Gateways) -> None:
+def test_a_replica_with_an_older_version_holds_the_request_and_sends_nothing(gateways: Gateways) -> None:
     leader, behind = gateways.replica(), gateways.replica(hold_s=0.2)
     leader.publisher.want(gateways.compiled(iris(1, 0)))
     leader.publisher.step()
@@ -223,7 +223,7 @@ def test_an_older_replica_keeps_the_question_and_says_nothing(gateways: Gateways
     assert moved.status_code == 304
 
 
-def test_a_control_plane_that_restarts_with_an_empty_store_takes_nothing_away(gateways: Gateways) -> None:
+def test_a_control_plane_that_restarts_with_an_empty_store_removes_nothing(gateways: Gateways) -> None:
     first = gateways.replica()
     with running_relay(first.port) as relay:
         two_gateways(gateways, first, relay.port)
@@ -236,12 +236,12 @@ def test_a_control_plane_that_restarts_with_an_empty_store_takes_nothing_away(ga
             with stepping(again):
                 time.sleep(1.0)
             assert [state.programmed for state in again.publisher.gateways()] == [{"iris": 1}, {"iris": 1}]
-            # What comes next goes on from there.
+            # The next update continues from there.
             again.settle(gateways.compiled(iris(2, 1000)))
         assert set(seen) == {200}
 
 
-def test_a_store_that_also_lost_the_publication_takes_nothing_away(gateways: Gateways) -> None:
+def test_a_store_that_also_lost_the_publication_removes_nothing(gateways: Gateways) -> None:
     first = gateways.replica()
     with running_relay(first.port) as relay:
         two_gateways(gateways, first, relay.port)
@@ -256,7 +256,7 @@ def test_a_store_that_also_lost_the_publication_takes_nothing_away(gateways: Gat
         until(lambda: served(again, 2))
 
 
-def test_a_control_plane_that_cannot_reach_its_store_answers_503_and_takes_nothing_away(gateways: Gateways) -> None:
+def test_a_control_plane_that_cannot_reach_its_store_answers_503_and_removes_nothing(gateways: Gateways) -> None:
     first = gateways.replica()
     with running_relay(first.port) as relay:
         two_gateways(gateways, first, relay.port)
@@ -274,7 +274,7 @@ def test_a_control_plane_that_cannot_reach_its_store_answers_503_and_takes_nothi
         assert set(seen) == {200}
 
 
-def test_a_leader_that_cannot_keep_its_writing_shows_it_to_nobody(gateways: Gateways) -> None:
+def test_a_leader_that_cannot_store_an_update_serves_it_to_no_gateway(gateways: Gateways) -> None:
     leader = gateways.replica()
     two_gateways(gateways, leader)
     gateways.shared.reachable = False
@@ -317,7 +317,7 @@ def test_a_gateway_that_starts_while_the_control_plane_is_down_is_not_ready_unti
             client.get("/v2/health/ready")
         relay.to(leader.port)
         time.sleep(0.5)
-        assert not envoy.ready(), "nothing is loaded yet"
+        assert not envoy.ready(), "no configuration is loaded yet"
         leader.publisher.want(gateways.compiled(iris(1, 0)))
         leader.publisher.step()
         until(envoy.ready)
@@ -326,7 +326,7 @@ def test_a_gateway_that_starts_while_the_control_plane_is_down_is_not_ready_unti
             assert client.post("/models/iris/predict").headers["x-route-revision"] == "iris.1"
 
 
-def test_a_gateway_that_restarts_takes_what_is_published_and_delays_no_other(gateways: Gateways) -> None:
+def test_a_gateway_that_restarts_takes_what_is_published_and_does_not_delay_others(gateways: Gateways) -> None:
     leader = gateways.replica()
     two_gateways(gateways, leader)
     [_, second] = gateways.discovery.sites
@@ -343,7 +343,7 @@ def test_a_gateway_that_restarts_takes_what_is_published_and_delays_no_other(gat
 
     until(lost)
     leader.publisher.want(gateways.compiled(iris(2, 1000)))
-    # Well within the time that a gateway which may come back is waited for.
+    # Well below the time that updates wait for a lost gateway.
     until(gets_on, timeout_s=5)
     gateways.start("edge-2", leader.port, second.admin_port)
     until(lambda: served(leader, 2))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from numpy.random import Generator
 
-from fairlead.routing.envoy.clusters import EJECT_AFTER, EJECTION_S, LONGEST_EJECTION_S
+from fairlead.routing.envoy.clusters import EJECT_AFTER, EJECTION_S, MAX_EJECTION_S
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Host:
         self.failed, self.row = self.failed + 1, self.row + 1
         if self.row >= EJECT_AFTER:
             self.ejections, self.row = self.ejections + 1, 0
-            self.back_at = now + min(LONGEST_EJECTION_S, EJECTION_S * self.ejections)
+            self.back_at = now + min(MAX_EJECTION_S, EJECTION_S * self.ejections)
 
 
 @dataclass(frozen=True, slots=True)
