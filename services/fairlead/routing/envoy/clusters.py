@@ -53,7 +53,7 @@ def table_clusters(table: Table, endpoints: Endpoints) -> Iterator[Json]:
         return
     salt = {"attempt": table.attempt}
     alone = {**_counted(), **_ejection(percent=100), "common_lb_config": {"healthy_panic_threshold": {"value": 0}}}
-    yield _without_overprovisioning(
+    yield _spill_only_without_hosts(
         _members(name_of(Role.SPLIT, table, candidate), candidate, at(candidate), alone, salt)
     )
     yield _members(name_of(Role.FALLBACK, table, stable), stable, at(stable), guarded, salt)
@@ -158,7 +158,7 @@ def _ejection(*, percent: int) -> Json:
     return {"outlier_detection": detection}
 
 
-def _without_overprovisioning(cluster: Json) -> Json:
+def _spill_only_without_hosts(cluster: Json) -> Json:
     """Keep the candidate's share in its cluster until the last host is lost. With Envoy's default factor of 140, one
     ejected host of two would send 30 % of the candidate's share to stable."""
     load = {**cluster["load_assignment"], "policy": {"overprovisioning_factor": 100_000}}

@@ -1,7 +1,7 @@
 """Publisher for gateways that poll for their configuration (REST xDS), with several replicas that answer them.
 
 The leader plans as the file publisher does, for all gateways together. It stores each update in the publication before
-it puts it into the snapshot cache, so every later leader knows whatever a gateway has seen. The other replicas serve
+it puts it into the snapshot cache, so every later leader knows everything a gateway has seen. The other replicas serve
 the stored publication.
 """
 
