@@ -40,7 +40,7 @@ def check_succession(published: Mapping[str, int], snapshot: Snapshot, *, unknow
         raise Refused(
             f"the store has no revision of any route, but gateways serve {names}: nothing is published, "
             "because that would remove every route",
-            hint="the gateways keep serving; restore the store, or create a route, which removes all others from gateways",
+            hint="the gateways keep serving; restore the store, or create a route: all others are then removed",
         )
 
 
