@@ -1,7 +1,7 @@
-"""Asking the engine and waiting for its answer: what `rollback`, `approve`, `pause`, `resume` and `retry` share.
+"""Sends an action to the engine and waits for the outcome: `rollback`, `approve`, `pause`, `resume` and `retry`.
 
-They connect to the control plane's action socket (`control.action_socket`). They import neither pydantic nor the
-store: an on-call's rollback must not spend its time on imports.
+The action goes to the control plane's action socket (`control.action_socket`). This module imports neither pydantic
+nor the store, so that an on-call engineer's rollback does not wait for imports.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from fairlead.cli.options import (
     StateOption,
 )
 
-DOOR = "control.sock"
-BACK_WITHIN_S = 15.0
-"""How long a control plane that was there may take to come back: the supervisor restarts it within seconds."""
-ANSWER_WITHIN_S = 10.0
+SOCKET_NAME = "control.sock"
+RECONNECT_TIMEOUT_S = 15.0
+"""How long to retry while the control plane is restarted. The supervisor restarts it within seconds."""
+RESPONSE_TIMEOUT_S = 10.0
 
 
 def command_for(verb: str, help: str) -> Callable[..., None]:
-    """The command of a verb that needs nothing but the model."""
+    """Make the command of an action whose only argument is the model."""
 
     def command(
         model: Annotated[str, typer.Argument(help="The model.")],
@@ -53,15 +53,15 @@ def command_for(verb: str, help: str) -> Callable[..., None]:
 
 
 def ask(place: Place, model: str, verb: str, *, reason: str, as_json: bool, to_revision: int | None = None) -> None:
-    """Ask, wait for the engine, print what it did.
+    """Send an action, wait for the engine, and print the outcome.
 
-    Raises Refused with the engine's reason, and Unavailable when nobody answers. Asking again after a lost answer is
-    harmless: a request is carried out once, by its name.
+    Raises Refused with the engine's reason, and Unavailable when the control plane does not respond. Sending the same
+    request again after a lost response is safe: the engine carries out a request once, by its name.
     """
     if place.in_cluster:
         cluster = optional_modules.load("fairlead.cli.cluster")
         where = (place.context, place.namespace)
-        _tell(cluster.ask(*where, model, verb, reason=reason, to_revision=to_revision), model, verb, as_json)
+        _print_outcome(cluster.ask(*where, model, verb, reason=reason, to_revision=to_revision), model, verb, as_json)
         return
     request = {
         "name": f"{verb}-{uuid.uuid4().hex[:12]}",
@@ -71,27 +71,32 @@ def ask(place: Place, model: str, verb: str, *, reason: str, as_json: bool, to_r
         "toRevision": to_revision,
         "actor": os.environ.get("FAIRLEAD_ACTOR"),
     }
-    _tell(_action_in(_insist(place.state, json.dumps(request).encode() + b"\n")), model, verb, as_json)
+    _print_outcome(
+        _parse_response(_send_with_retries(place.state, json.dumps(request).encode() + b"\n")), model, verb, as_json
+    )
 
 
-def _tell(action: dict[str, Any], model: str, verb: str, as_json: bool) -> None:
+def _print_outcome(action: dict[str, Any], model: str, verb: str, as_json: bool) -> None:
     if as_json:
         print(json.dumps(action))
     if action["outcome"] in ("refused", "expired"):
-        raise errors.Refused(f"{verb} of {model} was {action['outcome']}: {action['message']}")
+        raise errors.Refused(
+            f"{verb} of {model} was {action['outcome']}: {action['message']}",
+            hint=f"see what {model} serves: fairlead status {model}",
+        )
     if action["outcome"] == "pending":
         raise errors.Unavailable(
-            f"{verb} of {model} is stored as {action['name']}, but the engine has not answered",
-            hint=f"it is carried out if the engine comes to it before {action['expiresAt']}; see `fairlead status`",
+            f"{verb} of {model} is stored as {action['name']}; the engine has not processed it yet",
+            hint=f"the engine still processes it until {action['expiresAt']}; check with: fairlead status {model}",
         )
     if not as_json:
         print(f"{model}: {verb} accepted, revision {model}.{action['revision']}. {action['message']}".rstrip())
 
 
-def _insist(state: Path, request: bytes) -> bytes:
-    """Knock until somebody answers: the control plane may be on its way back. Raises Unavailable after a while."""
-    door = state / DOOR
-    if not door.exists():
+def _send_with_retries(state: Path, request: bytes) -> bytes:
+    """Retry while the control plane is restarted. Raises Unavailable after RECONNECT_TIMEOUT_S."""
+    path = state / SOCKET_NAME
+    if not path.exists():
         known = (state / "ledger.db").exists()
         raise errors.Unavailable(
             f"the platform in {state.absolute()} is not running"
@@ -99,36 +104,39 @@ def _insist(state: Path, request: bytes) -> bytes:
             else f"there is no platform in {state.absolute()}",
             hint="start it with `fairlead up`" + ("" if known else ", or name its folder with --state"),
         )
-    deadline = time.monotonic() + BACK_WITHIN_S
+    deadline = time.monotonic() + RECONNECT_TIMEOUT_S
     while True:
         try:
-            return _knock(door, request)
+            return _send(path, request)
         except (ConnectionError, FileNotFoundError) as error:
             if time.monotonic() > deadline:
                 raise errors.Unavailable(
-                    f"no control plane answers in {state.absolute()}",
-                    hint="is `fairlead up` still running? Its log is logs/control-plane.log in that folder",
+                    f"the control plane of {state.absolute()} did not respond within {RECONNECT_TIMEOUT_S:g} s",
+                    hint="check that `fairlead up` is still running; see logs/control-plane.log in that folder",
                 ) from error
         except (TimeoutError, OSError) as error:
-            raise errors.Unavailable(f"cannot ask the control plane: {error}") from error
+            raise errors.Unavailable(
+                f"the request to the control plane failed: {error}",
+                hint="run the command as the user who ran `fairlead up`; see logs/control-plane.log in that folder",
+            ) from error
         time.sleep(0.05)
 
 
-def _knock(door: Path, request: bytes) -> bytes:
+def _send(path: Path, request: bytes) -> bytes:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(ANSWER_WITHIN_S)
-        connection.connect(min(str(door.absolute()), os.path.relpath(door), key=len))
+        connection.settimeout(RESPONSE_TIMEOUT_S)
+        connection.connect(min(str(path.absolute()), os.path.relpath(path), key=len))
         connection.sendall(request)
-        answer = connection.makefile("rb").readline()
-    if not answer:
-        raise ConnectionResetError("the control plane left without an answer")
-    return answer
+        response = connection.makefile("rb").readline()
+    if not response:
+        raise ConnectionResetError("the control plane closed the connection without a response")
+    return response
 
 
-def _action_in(answer: bytes) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(answer)
-    if told := document.get("error"):
-        kind = getattr(errors, told["kind"], errors.FairleadError)
-        raise kind(told["message"], hint=told["hint"])
+def _parse_response(response: bytes) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(response)
+    if error := document.get("error"):
+        kind = getattr(errors, error["kind"], errors.FairleadError)
+        raise kind(error["message"], hint=error["hint"])
     action: dict[str, Any] = document["action"]
     return action

@@ -1,6 +1,6 @@
-"""A platform in a cluster, as its user: through the Kubernetes API, with their kubeconfig and their rights.
+"""Commands for a platform in a cluster: they use the Kubernetes API with the user's kubeconfig and rights.
 
-Loaded only when a cluster is meant: a folder's commands pay nothing for it.
+Imported only when a command addresses a cluster, so that commands for a state folder start fast.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from fairlead.contracts.route import Route
 from fairlead.store.kubernetes import KubernetesStore, access, kubeconfig
 from fairlead.store.kubernetes.api import Api
 
-LIFETIME = timedelta(minutes=10)
-ANSWER_WITHIN_S = 10.0
-_LOOK_S = 0.05
+ACTION_LIFETIME = timedelta(minutes=10)
+RESPONSE_TIMEOUT_S = 10.0
+_POLL_INTERVAL_S = 0.05
 _REVIEW = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
 
 
 def open_store(context: str | None, namespace: str | None) -> KubernetesStore:
-    """The store of a namespace: of a kubeconfig's context, or of the cluster this runs in where there is none."""
+    """Open the store of a namespace, with a kubeconfig's context, or in a pod without kubeconfig as its account."""
     config = Path(os.environ.get("KUBECONFIG") or Path.home() / ".kube" / "config")
     in_a_pod = "KUBERNETES_SERVICE_HOST" in os.environ and not context and not config.exists()
     found = access.in_cluster() if in_a_pod else kubeconfig.load(context)
@@ -33,19 +33,19 @@ def open_store(context: str | None, namespace: str | None) -> KubernetesStore:
 
 
 def user_name(store: KubernetesStore) -> str:
-    """Who we are to the API server: the only actor that it lets us be."""
-    answer = store.api.request("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", body=dict(_REVIEW))
-    return str(answer.get("status", {}).get("userInfo", {}).get("username", ""))
+    """Our user name at the API server. It accepts no other actor from us."""
+    review = store.api.request("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", body=dict(_REVIEW))
+    return str(review.get("status", {}).get("userInfo", {}).get("username", ""))
 
 
 def ask(
     context: str | None, namespace: str | None, model: str, verb: str, *, reason: str, to_revision: int | None
 ) -> dict[str, Any]:
-    """Create the action and wait for the engine's answer, which is the action as it is then."""
+    """Create the action, wait for the engine, and return the action; it is still pending after the timeout."""
     store = open_store(context, namespace)
     kind = ActionType(verb)
     store.route(model)
-    # An approval is for the attempt and the step of now: it never approves the next one.
+    # An approval is for the current attempt and step only: it must not approve a later one.
     head = store.head(model) if kind is ActionType.APPROVE else None
     now = datetime.now(UTC)
     action = store.create_action(
@@ -60,30 +60,30 @@ def ask(
             actor=user_name(store),
             reason=reason,
             created_at=now,
-            expires_at=now + LIFETIME,
+            expires_at=now + ACTION_LIFETIME,
         )
     )
-    deadline = time.monotonic() + ANSWER_WITHIN_S
+    deadline = time.monotonic() + RESPONSE_TIMEOUT_S
     while action.outcome is Outcome.PENDING and time.monotonic() < deadline:
-        time.sleep(_LOOK_S)
+        time.sleep(_POLL_INTERVAL_S)
         action = store.action(action.name)
     return action.to_json()
 
 
-def insist_on_ours(store: KubernetesStore, route: Route, version: str) -> None:
-    """Raises Refused when somebody else keeps the route's spec: what we wrote would be undone, or be a drift."""
-    keeper = store.manager(route.name)
-    if not keeper:
+def refuse_if_managed(store: KubernetesStore, route: Route, version: str) -> None:
+    """Raises Refused when another tool manages the route's spec: it would undo our change or report it as drift."""
+    manager = store.manager(route.name)
+    if not manager:
         return
     release, name, namespace = store.release_of(route.name), route.name, store.namespace
     lines = [f"-target: {route.spec.target.version}", f"+target: {version}"]
-    if keeper == "Helm" and release:
+    if manager == "Helm" and release:
         values = f"helm upgrade {release} charts/model --namespace {namespace} --reuse-values --set target={version}"
         raise errors.Refused(
-            f"{name} is kept by Helm: release it there, or the next upgrade undoes it",
-            hint="\n  ".join(("change its values, and upgrade:", *lines, values)),
+            f"{name} is managed by Helm: the next upgrade would undo this release",
+            hint="\n  ".join(("change the values and run the upgrade:", *lines, values)),
         )
     raise errors.Refused(
-        f"{name} is kept by {keeper}: release it in git, or it is undone",
-        hint="\n  ".join(("change its values:", *lines)),
+        f"{name} is managed by {manager}: its next sync would undo this release",
+        hint="\n  ".join(("change the values in git:", *lines)),
     )

@@ -1,6 +1,6 @@
-"""Where a command finds the platform's objects: the state folder of this directory, or the one named.
+"""Connects a command to its platform: opens the store of a state folder or of a Kubernetes namespace.
 
-The same objects live in a cluster as Kubernetes resources; a command speaks to a store and does not know which.
+Both implement `Store`, so a command works the same way with either.
 """
 
 from __future__ import annotations
@@ -22,16 +22,19 @@ from fairlead.store.sqlite import SqliteStore
 
 @dataclass(frozen=True)
 class Connection:
-    """A store, and who is asking. `guard` raises Refused for a release that is somebody else's to make."""
+    """An open store, and the user name for changes.
+
+    `guard` raises Refused when another tool manages the route and would undo a release.
+    """
 
     store: Store
     actor: str
     guard: Callable[[Route, str], None] = lambda route, version: None
-    look_s: float = 0.1
-    """How often it may be asked while somebody waits."""
+    poll_interval_s: float = 0.1
+    """Seconds between two reads of the store while a command waits."""
 
     def retarget(self, model: str, version: str, reason: str) -> Route:
-        """Make a version the target. Raises NotFound for one that the route does not have."""
+        """Make a version the target. Raises NotFound when the route does not have that version."""
         route = self.store.route(model)
         if version not in route.spec.versions:
             raise errors.NotFound(
@@ -52,24 +55,24 @@ class Connection:
 
 
 def connect(place: Place) -> Connection:
-    """The platform of this folder, or of a cluster. Raises Unavailable when there never was one."""
+    """Open the platform of a state folder or of a cluster. Raises Unavailable when the folder has no platform."""
     if place.in_cluster:
         cluster = optional_modules.load("fairlead.cli.cluster")
         found = cluster.open_store(place.context, place.namespace)
-        # Who we are costs a request, and only a release needs it.
-        return Connection(found, "", partial(cluster.insist_on_ours, found), look_s=1.0)
+        # The user name costs a request to the API server, and only a release needs it.
+        return Connection(found, "", partial(cluster.refuse_if_managed, found), poll_interval_s=1.0)
     state = place.state
     ledger = state / "ledger.db"
     if not ledger.exists():
         raise errors.Unavailable(
             f"there is no platform in {state.absolute()}",
-            hint="start one with `fairlead up`, or name its folder with --state, or a cluster with --namespace",
+            hint="start one with `fairlead up`, name its folder with --state, or name a cluster namespace with --namespace",
         )
     return Connection(SqliteStore(ledger), actor())
 
 
 def actor() -> str:
-    """Who asks, as the machine knows them; FAIRLEAD_ACTOR says otherwise, for CI."""
+    """The user name for changes: FAIRLEAD_ACTOR where it is set (for CI), else the operating system's user name."""
     named = os.environ.get("FAIRLEAD_ACTOR")
     if named:
         return named

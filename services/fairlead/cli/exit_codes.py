@@ -1,4 +1,4 @@
-"""Exit codes, in one place. docs/cli.md lists them, and a test compares the two."""
+"""The exit codes of every command. docs/cli.md lists them, and a test compares the two."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ HELD = 11
 TIMED_OUT = 12
 
 MEANING = {
-    OK: "done; for `wait`: promoted",
-    FAILED: "the thing checked is not in order (`check`, `rehearse`, `history --verify`), or the model failed",
-    USAGE: "wrong usage: an argument, a file or a folder cannot be used as it is",
+    OK: "success; for `wait`: promoted",
+    FAILED: "a check failed (`check`, `rehearse`, `history --verify`), or the model failed",
+    USAGE: "wrong usage: an argument, a file or a folder is invalid",
     NOT_FOUND: "no such model, version, revision or folder",
-    REFUSED: "a rule refused it; the message names the rule",
-    CONFLICT: "somebody else wrote first, or it contradicts the present state",
-    UNAVAILABLE: "the platform is not running, or something it needs does not answer",
+    REFUSED: "a rule does not allow it; the message names the rule",
+    CONFLICT: "another change was written first, or the request contradicts the current state",
+    UNAVAILABLE: "the platform is not running, or a process that it needs does not respond",
     ROLLED_BACK: "`wait`: the rollout was rolled back",
-    HELD: "`wait`: the rollout waits for a person (paused, or an approval is due)",
-    TIMED_OUT: "`wait`: still going on when the time was over",
+    HELD: "`wait`: the rollout waits for a person (paused, or waiting for approval)",
+    TIMED_OUT: "`wait`: the rollout was still in progress at the timeout",
 }
 
 _CODES: tuple[tuple[type[errors.FairleadError], int], ...] = (
@@ -38,5 +38,5 @@ _CODES: tuple[tuple[type[errors.FairleadError], int], ...] = (
 
 
 def code_of(error: errors.FairleadError) -> int:
-    """The exit code for what was raised."""
+    """The exit code for an error."""
     return next((code for kind, code in _CODES if isinstance(error, kind)), FAILED)

@@ -1,4 +1,4 @@
-"""`fairlead`: finds the command, runs it, and turns what it raises into one clear sentence and an exit code."""
+"""The `fairlead` program: finds and runs a command, and prints its error with a hint and an exit code."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ from fairlead import errors
 from fairlead.cli import exit_codes
 
 COMMANDS = {
-    "up": "Run the platform on this machine, in the foreground.",
+    "up": "Run the platform on this machine in the foreground.",
     "down": "Stop the platform that runs in this folder.",
-    "serve": "Serve one model folder over HTTP.",
-    "check": "Check a model folder before shipping it.",
-    "rehearse": "Play a rollout in virtual time, against made-up traffic and faults.",
+    "serve": "Serve one model folder over HTTP, without a gateway.",
+    "check": "Check that a model folder can be served.",
+    "rehearse": "Test a rollout with simulated traffic and faults.",
     "deploy": "Add a model version to its route.",
-    "release": "Make a version the route's target: the guarded rollout starts.",
-    "wait": "Wait until a rollout has ended, and say how by the exit code.",
-    "approve": "Let a rollout take the step that waits for a person.",
-    "pause": "Freeze a rollout's step and weight.",
-    "resume": "Let a paused rollout go on.",
-    "retry": "Try a version again that was rolled back.",
-    "rollback": "Go back to the version before, at once.",
-    "status": "Show what each model serves and where its rollout stands.",
-    "history": "Show the ledger: every table ever served.",
-    "shadow": "Show how a shadow's answers compare with the live ones.",
+    "release": "Make a version the target, which starts its guarded rollout.",
+    "wait": "Wait until a rollout ends; the exit code is the result.",
+    "approve": "Approve the step at which a rollout waits.",
+    "pause": "Pause a rollout: its step and weight stay as they are.",
+    "resume": "Resume a paused rollout.",
+    "retry": "Start a new attempt after a rollback.",
+    "rollback": "Return to the previous version at once.",
+    "status": "Show what each model serves and the state of its rollout.",
+    "history": "Show the ledger: every routing table that was served.",
+    "shadow": "Show how a shadow's responses compare with the live ones.",
     "explain": "Show which version a request would get, and why.",
-    "control-plane": "",  # what `up` and the chart start; hidden
-    "gateway-bootstrap": "",  # what the chart's gateway is started with; hidden
+    "control-plane": "",  # started by `up` and by the chart; hidden
+    "gateway-bootstrap": "",  # for charts and tests; hidden
 }
 _HIDDEN = {"control-plane", "gateway-bootstrap"}
 
 
 class LazyGroup(TyperGroup):
-    """Imports a command's module only when it is the one invoked; the help page needs none of them."""
+    """Imports a command's module only when that command runs. The overall help page imports none."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The names, in the order of COMMANDS."""
         return [name for name in COMMANDS if name not in _HIDDEN]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command: imported when it is about to run, a name and a sentence while the help page is made."""
+        """The command from its module; for the overall help page, only its name and help text."""
         if cmd_name not in COMMANDS:
             return None
         app = typer.Typer(add_completion=False)
@@ -69,25 +69,25 @@ app = typer.Typer(cls=LazyGroup, add_completion=False, no_args_is_help=True, ric
 
 @app.callback()
 def root() -> None:
-    """Guarded rollouts for ordinary models: serve, release, watch, roll back."""
+    """Serve models behind one gateway, and roll out new versions step by step with automatic rollback."""
 
 
 def main() -> None:
-    """The entry point. Exit codes are listed in `cli.exit_codes` and docs/cli.md."""
+    """The entry point. `cli.exit_codes` and docs/cli.md list the exit codes."""
     try:
         app()
     except errors.FairleadError as error:
-        _say(error)
+        _print_error(error)
         sys.exit(exit_codes.code_of(error))
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        # `fairlead history iris | head`: the reader left, which is no error of ours.
+        # `fairlead history iris | head`: the reader closed the pipe, which is not an error.
         sys.stderr.close()
         sys.exit(0)
 
 
-def _say(error: errors.FairleadError) -> None:
+def _print_error(error: errors.FairleadError) -> None:
     print(f"fairlead: {error.message}", file=sys.stderr)
     if isinstance(error, errors.Invalid) and len(error.details) > 1:
         for detail in error.details:

@@ -1,6 +1,6 @@
-"""Modules that only some calls of a command need, imported when they do.
+"""Imports the modules that only some calls need, such as those that use the Kubernetes client.
 
-A rollback on a laptop must not wait for the Kubernetes client, and must not need it either.
+A rollback on a laptop neither needs the Kubernetes client nor waits for it to be imported.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from typing import Any
 
 from fairlead import errors
 
-_CLIENT = ("kubernetes", "urllib3")
+_CLIENT_PACKAGES = ("kubernetes", "urllib3")
 
 
 def load(name: str) -> Any:
-    """The module. Raises Unavailable when it needs a package that is in an extra which is not installed."""
+    """Import a module. Raises Unavailable when it needs the Kubernetes client and that is not installed."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _CLIENT:
+        if (error.name or "").partition(".")[0] not in _CLIENT_PACKAGES:
             raise
         raise errors.Unavailable(
-            "a cluster is spoken to by the Kubernetes client, which is not installed",
-            hint="pip install 'fairlead[control]'",
+            "cannot connect to a cluster: the Kubernetes client is not installed",
+            hint="install it: pip install 'fairlead[control]'",
         ) from error

@@ -1,4 +1,4 @@
-"""The options that several commands have. Imports nothing that costs: the shortest commands read them too."""
+"""Options that several commands share. Imports only typer, so that every command starts fast."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from typing import Annotated
 import typer
 
 StateOption = Annotated[
-    Path, typer.Option("--state", envvar="FAIRLEAD_STATE", help="The state folder of the platform.", show_default=True)
+    Path, typer.Option("--state", envvar="FAIRLEAD_STATE", help="The platform's state folder.", show_default=True)
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-ReasonOption = Annotated[str, typer.Option("--reason", "-m", help="Why; it goes into the ledger.")]
+ReasonOption = Annotated[str, typer.Option("--reason", "-m", help="Why you do this; it is stored in the ledger.")]
 DEFAULT_STATE = Path(".fairlead")
 ContextOption = Annotated[
     str | None,
-    typer.Option("--context", envvar="FAIRLEAD_CONTEXT", help="A cluster instead of a folder: a context's name."),
+    typer.Option("--context", envvar="FAIRLEAD_CONTEXT", help="Use a cluster, not a folder: a kubeconfig context."),
 ]
 NamespaceOption = Annotated[
     str | None,
-    typer.Option("--namespace", "-n", envvar="FAIRLEAD_NAMESPACE", help="A cluster instead of a folder: a namespace."),
+    typer.Option("--namespace", "-n", envvar="FAIRLEAD_NAMESPACE", help="Use a cluster, not a folder: a namespace."),
 ]
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where the platform is: in a state folder, unless a context or a namespace of a cluster is named.
+    """Where the platform is: in a state folder, or in a cluster when a context or a namespace is named.
 
-    Never guessed from what happens to be there: a rollback must not land in another platform than was meant.
+    It is never guessed from what exists: a rollback must not change a platform that the user did not name.
     """
 
     state: Path = DEFAULT_STATE
@@ -37,5 +37,5 @@ class Place:
 
     @property
     def in_cluster(self) -> bool:
-        """Whether a cluster is meant."""
+        """Whether the platform is in a cluster."""
         return bool(self.context or self.namespace)

@@ -1,4 +1,4 @@
-"""How commands print: JSON on request, else a table that fits the terminal, or plain columns in a pipe."""
+"""Prints the output of commands: JSON with --json, else a table that fits the terminal or the pipe."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PIPE_WIDTH = 160
 
 
 def console() -> Console:
-    """Standard output; wide where nobody looks, so that a pipe gets whole lines."""
+    """A console on standard output. It is PIPE_WIDTH columns wide in a pipe, so that lines are not wrapped."""
     out = Console(highlight=False)
     return out if out.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
 
@@ -26,7 +26,7 @@ def print_json(data: Any) -> None:
 
 
 def make_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """A plain table: no frame, one blank between the columns that a person needs."""
+    """A plain table without a frame."""
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
@@ -39,7 +39,7 @@ def percent(weight: int) -> str:
 
 
 def moment(value: datetime) -> str:
-    """A time as people and `--at` write it: UTC, to the second."""
+    """A time in UTC to the second, in the form that `--at` accepts."""
     return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

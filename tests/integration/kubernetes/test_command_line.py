@@ -138,7 +138,7 @@ def test_a_release_of_a_route_that_argo_cd_keeps_is_refused(
     api.patch(ROUTES, namespace, "iris", {"metadata": {"annotations": {"argocd.argoproj.io/tracking-id": "x"}}})
     done = run("release", "iris", "1.1.0")
     assert done.returncode == exit_codes.REFUSED
-    assert "kept by Argo CD" in done.stderr
+    assert "managed by Argo CD" in done.stderr
 
 
 def test_without_a_namespace_or_context_a_folder_is_meant(run: Run) -> None:

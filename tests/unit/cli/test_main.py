@@ -11,7 +11,7 @@ from fairlead import errors
 from fairlead.cli import exit_codes, main
 
 ROOT = Path(__file__).parents[3]
-VISIBLE = [name for name, says in main.COMMANDS.items() if says]
+VISIBLE = [name for name, text in main.COMMANDS.items() if text]
 
 
 def fairlead(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -23,7 +23,7 @@ def test_the_help_page_lists_every_command_with_a_sentence() -> None:
     assert all(name in shown and main.COMMANDS[name][:30] in shown for name in VISIBLE)
 
 
-def test_the_control_planes_own_command_is_not_shown() -> None:
+def test_the_control_planes_command_is_hidden() -> None:
     assert "control-plane" not in fairlead("--help").stdout
 
 
@@ -34,7 +34,7 @@ def test_every_command_has_a_module_with_a_described_function(name: str) -> None
 
 
 @pytest.mark.parametrize("name", VISIBLE)
-def test_every_command_explains_itself(name: str) -> None:
+def test_every_command_has_a_help_page(name: str) -> None:
     answer = fairlead(name, "--help")
     assert answer.returncode == 0, answer.stderr
     assert f"{name} [OPTIONS]" in answer.stdout
@@ -46,16 +46,16 @@ def test_an_unknown_command_is_a_usage_error_without_a_traceback() -> None:
     assert "Traceback" not in answer.stderr
 
 
-def test_a_rollback_pays_for_no_import_it_does_not_need(tmp_path: Path) -> None:
+def test_a_rollback_imports_only_what_it_needs(tmp_path: Path) -> None:
     command = [sys.executable, "-X", "importtime", "-m", "fairlead.cli.main", "rollback", "iris"]
-    told = subprocess.run([*command, "--state", str(tmp_path)], capture_output=True, text=True)
-    assert told.returncode == exit_codes.UNAVAILABLE  # it went all the way to the door
-    loaded = {line.rpartition("|")[2].strip() for line in told.stderr.splitlines() if line.startswith("import time:")}
+    done = subprocess.run([*command, "--state", str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == exit_codes.UNAVAILABLE  # the command ran up to connecting to the action socket
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
     assert "fairlead.cli.action_client" in loaded
     assert not loaded & {"pydantic", "sqlite3", "rich", "fastapi", "numpy", "kubernetes", "torch", "httpx", "asyncio"}
 
 
-def test_no_command_imports_the_kubernetes_client_before_a_cluster_is_meant() -> None:
+def test_no_command_imports_the_kubernetes_client_before_it_addresses_a_cluster() -> None:
     modules = ", ".join(f"fairlead.cli.commands.{name.replace('-', '_')}" for name in main.COMMANDS)
     code = f"import sys, {modules}; sys.exit(str({{'kubernetes', 'urllib3'}} & set(sys.modules) or ''))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

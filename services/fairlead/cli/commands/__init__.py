@@ -1,1 +1,1 @@
-"""One file per command. `main.COMMANDS` names them; nothing here imports another command."""
+"""One module per command. `main.COMMANDS` lists them. No command imports another one."""

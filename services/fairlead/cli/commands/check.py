@@ -23,9 +23,9 @@ def command(
     folder: Annotated[Path, typer.Argument(help="The model folder, with its fairlead.yaml.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Check a model folder before shipping it: everything the service will ask of it, and what to do about it.
+    """Check that a model folder can be served, and say how to fix what fails. Use it before `fairlead deploy`.
 
-    Runs the model's own code, as serving it would.
+    The check runs the model's own code, as `fairlead serve` does.
     """
     findings = check_folder(folder)
     if as_json:
@@ -39,9 +39,9 @@ def _show(folder: Path, findings: Sequence[Finding]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("check", no_wrap=True)
     table.add_column("outcome", no_wrap=True)
-    table.add_column("why, and what to do", overflow="fold")  # a digest must be read whole
+    table.add_column("why, and what to do", overflow="fold")  # a digest must be shown in full
     for finding in findings:
-        # Text, not markup: a message may quote `list[int]`, which markup would take for a style.
+        # Text, not markup: a message may contain `list[int]`, which rich would read as a style.
         why = Text(finding.message) if not finding.hint else Text(f"{finding.message}\n{finding.hint}")
         table.add_row(finding.check, Text(finding.outcome, style=STYLES[finding.outcome]), why)
     console = Console()

@@ -1,4 +1,4 @@
-"""`fairlead control-plane`: what `fairlead up` starts beside the gateway, and the chart in a cluster."""
+"""`fairlead control-plane`: started by `fairlead up` on a machine and by the chart in a cluster."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from fairlead.local.state import StateFolder
 def command(
     state: StateOption = DEFAULT_STATE,
     in_cluster: Annotated[
-        bool, typer.Option("--cluster", help="Run one replica of a cluster's, as its environment says.")
+        bool, typer.Option("--cluster", help="Run as a replica in a cluster; environment variables set it up.")
     ] = False,
 ) -> None:
-    """Run the control plane of the platform in this folder, or with --cluster of the one in this namespace."""
+    """Run the control plane of a state folder, or with --cluster a replica of the one in this namespace."""
     logs.configure("info")
     if in_cluster:
         optional_modules.load("fairlead.control.kubernetes").run(cluster.Facts.from_environment(os.environ))

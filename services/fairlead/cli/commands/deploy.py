@@ -16,14 +16,14 @@ from fairlead.local.apply import deploy
 
 def command(
     folder: Annotated[Path, typer.Argument(help="The model folder, with its fairlead.yaml.")],
-    instances: Annotated[int, typer.Option(min=1, max=64, help="How many processes serve it.")] = 1,
+    instances: Annotated[int, typer.Option(min=1, max=64, help="How many processes serve the version.")] = 1,
     reason: ReasonOption = "",
     state: StateOption = DEFAULT_STATE,
     as_json: JsonOption = False,
 ) -> None:
-    """Add a model version to its route: it starts, can be pinned, and gets no share until it is released.
+    """Add a model version to its route. It starts and can be pinned, but gets no traffic share until you release it.
 
-    The first version of a new model is released at once: there is nothing to guard it against.
+    The first version of a new model is released at once, because there is no stable version to compare it with.
     """
     connection = connect(Place(state))
     route = deploy(

@@ -16,9 +16,12 @@ from fairlead.routing.snapshot import Routed
 
 def command(
     model: Annotated[str, typer.Argument(help="The model.")],
-    user: Annotated[str | None, typer.Option(help="The value of the sticky header: then the choice is exact.")] = None,
-    path: Annotated[str | None, typer.Option(help="The request's path; /models/MODEL/predict by default.")] = None,
-    header: Annotated[list[str] | None, typer.Option("--header", "-H", help="A header, 'name: value'.")] = None,
+    user: Annotated[str | None, typer.Option(help="The value of the sticky header; the version is then exact.")] = None,
+    path: Annotated[str | None, typer.Option(help="The request's path; default /models/MODEL/predict.")] = None,
+    header: Annotated[
+        list[str] | None,
+        typer.Option("--header", "-H", help="A request header, 'name: value'; can be given several times."),
+    ] = None,
     method: Annotated[str, typer.Option(help="The request's method.")] = "POST",
     state: StateOption = DEFAULT_STATE,
     context: ContextOption = None,
@@ -27,40 +30,49 @@ def command(
 ) -> None:
     """Show which version a request would get, and why, without calling a model.
 
-    The gateway gives the same answer to a request with the header `x-route-explain: 1`.
+    The gateway returns the same explanation for a request with the header `x-route-explain: 1`.
     """
     store = connect(Place(state, context, namespace)).store
     head = store.head(store.route(model).name)
     if head is None:
-        raise errors.Unavailable(f"{model} serves nothing yet: no version of it was ready so far")
+        raise errors.Unavailable(
+            f"{model} serves nothing yet: no version of it has been ready",
+            hint=f"see what it waits for: fairlead status {model}",
+        )
     headers = [_split(line) for line in header or ()]
     if user is not None:
         if head.table.sticky is None:
-            raise errors.Invalid(f"--user {user}: {model} has no sticky header, every request is drawn anew")
+            raise errors.Invalid(
+                f"--user {user}: {model} has no sticky header, so every request gets a version at random",
+                hint=f"leave out --user to see the probabilities: fairlead explain {model}",
+            )
         headers.append((head.table.sticky, user))
     where = path or f"/models/{model}/predict"
-    told = explain(Routed(head.route, head.seq, head.table), where, headers, method=method)
-    if told is None:
-        raise errors.NotFound(f"{where} is not one of {model}'s paths")
+    found = explain(Routed(head.route, head.seq, head.table), where, headers, method=method)
+    if found is None:
+        raise errors.NotFound(
+            f"{where} is not one of {model}'s paths",
+            hint=f"leave out --path for /models/{model}/predict: fairlead explain {model}",
+        )
     if as_json:
-        print_json(to_json(told))
+        print_json(to_json(found))
         return
-    console().print(make_table(("", ""), _rows(told)))
+    console().print(make_table(("", ""), _rows(found)))
 
 
-def _rows(told: Explanation) -> list[tuple[str, str]]:
-    rows = [("version", str(told.version or "drawn per request")), ("why", told.words)]
-    if told.sticky_keys:
-        rows.append(("sticky key", ", ".join(told.sticky_keys)))
-    if told.probabilities and told.version is None:
-        rows.append(("probabilities", ", ".join(f"{name} {share:.2%}" for name, share in told.probabilities.items())))
-    if told.mirrors:
-        rows.append(("mirrors", ", ".join(f"{name} {share:.2%}" for name, share in told.mirrors.items())))
-    return [*rows, ("rule", told.rule), ("revision", told.revision)]
+def _rows(found: Explanation) -> list[tuple[str, str]]:
+    rows = [("version", str(found.version or "drawn per request")), ("why", found.words)]
+    if found.sticky_keys:
+        rows.append(("sticky key", ", ".join(found.sticky_keys)))
+    if found.probabilities and found.version is None:
+        rows.append(("probabilities", ", ".join(f"{name} {share:.2%}" for name, share in found.probabilities.items())))
+    if found.mirrors:
+        rows.append(("mirrors", ", ".join(f"{name} {share:.2%}" for name, share in found.mirrors.items())))
+    return [*rows, ("rule", found.rule), ("revision", found.revision)]
 
 
 def _split(line: str) -> tuple[str, str]:
     name, colon, value = line.partition(":")
     if not colon or not name.strip():
-        raise errors.Invalid(f"--header {line!r}: write 'name: value'")
+        raise errors.Invalid(f"--header {line!r} is not a header", hint="write 'name: value', such as 'x-user-id: 42'")
     return name.strip().lower(), value.strip()

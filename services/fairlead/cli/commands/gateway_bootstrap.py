@@ -1,4 +1,4 @@
-"""`fairlead gateway-bootstrap`: what an Envoy that asks a control plane is started with."""
+"""`fairlead gateway-bootstrap`: prints the bootstrap of an Envoy that gets its configuration from a control plane."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from fairlead.routing.snapshot import Endpoint
 
 
 def command(
-    control_plane: Annotated[str, typer.Option(help="HOST:PORT of the discovery service; a name ends in a dot.")],
-    cluster: Annotated[str, typer.Option(help="What its gateways are called together.")] = "fairlead",
-    admin: Annotated[str, typer.Option(help="ADDRESS:PORT of the admin page.")] = "127.0.0.1:9901",
+    control_plane: Annotated[str, typer.Option(help="HOST:PORT of the discovery service; end a DNS name with a dot.")],
+    cluster: Annotated[str, typer.Option(help="Envoy's cluster name, which all its gateways share.")] = "fairlead",
+    admin: Annotated[str, typer.Option(help="ADDRESS:PORT of Envoy's admin page.")] = "127.0.0.1:9901",
     node: Annotated[
-        str | None, typer.Option(help="Its name; without it Envoy is told by --service-node, and many share one file.")
+        str | None, typer.Option(help="Envoy's node id; without it, name it with Envoy's --service-node.")
     ] = None,
 ) -> None:
-    """Print the bootstrap of a gateway, as JSON."""
+    """Print the Envoy bootstrap configuration of a gateway, as JSON."""
     document = rest_bootstrap(
         _endpoint(control_plane, "--control-plane"), admin=_endpoint(admin, "--admin"), cluster=cluster, node=node
     )
@@ -30,5 +30,5 @@ def command(
 def _endpoint(text: str, option: str) -> Endpoint:
     host, _, port = text.rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise errors.Invalid(f"{option}: {text!r} is not HOST:PORT", hint="for instance control-plane.ml.svc.:8082")
+        raise errors.Invalid(f"{option}: {text!r} is not HOST:PORT", hint="write it like control-plane.ml.svc.:8082")
     return Endpoint(host.strip("[]"), int(port))

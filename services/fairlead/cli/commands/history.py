@@ -25,22 +25,23 @@ from fairlead.store.base import Store
 def command(
     model: Annotated[str, typer.Argument(help="The model.")],
     at: Annotated[
-        str | None, typer.Option(help="What was served then: 2026-11-21T10:00:00Z (UTC without a zone).")
+        str | None,
+        typer.Option(help="Show what was served at a time, such as 2026-11-21T10:00:00Z (default zone: UTC)."),
     ] = None,
-    verify: Annotated[bool, typer.Option("--verify", help="Check that nobody changed the ledger.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Check that no revision in the ledger was changed.")] = False,
     evidence: Annotated[
-        bool, typer.Option("--evidence", help="Show what was counted, window by window, and what it says.")
+        bool, typer.Option("--evidence", help="Show each window's counts and the evidence of every gate.")
     ] = False,
     svg: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the evidence of the newest attempt as a picture.")
+        Path | None, typer.Option(metavar="FILE", help="Write the evidence of the newest attempt to an SVG file.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many revisions, the newest.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="How many of the newest revisions to show.")] = 20,
     state: StateOption = DEFAULT_STATE,
     context: ContextOption = None,
     namespace: NamespaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the ledger of a model: every table ever served, with its cause, its actor and its reason."""
+    """Show the ledger of a model: every routing table that was served, with its cause, actor and reason."""
     store = connect(Place(state, context, namespace)).store
     if verify:
         _verify(store, model, as_json)
@@ -48,7 +49,10 @@ def command(
     revisions = [store.at(model, _parse(at))] if at else store.revisions(model, limit=limit)
     if not revisions:
         store.route(model)
-        raise errors.NotFound(f"{model} has no revision yet: no version of it was ready so far")
+        raise errors.NotFound(
+            f"{model} has no revision yet: no version of it has been ready",
+            hint=f"see what it waits for: fairlead status {model}",
+        )
     if evidence or svg:
         since, checks = ((), ()) if at else (store.windows(model), _checks(store, model))
         attempt = newest(model, revisions, since, checks)
@@ -81,18 +85,23 @@ def _row(revision: Revision) -> tuple[str, ...]:
 
 
 def _checks(store: Store, model: str) -> tuple[Check, ...]:
-    """What the gates say now."""
+    """The current checks of the gates."""
     status = store.status(model)
     return Status.model_validate(status).checks if status else ()
 
 
 def _write(to: Path, attempt: Attempt | None, *, quiet: bool) -> None:
     if attempt is None:
-        raise errors.NotFound("nothing was counted in these revisions: there is nothing to draw")
+        raise errors.NotFound(
+            "nothing was counted in these revisions, so there is no evidence to draw",
+            hint="look at more revisions with --limit, or start a rollout: fairlead release MODEL VERSION",
+        )
     try:
         to.write_text(svg_picture.draw(attempt), encoding="utf-8")
     except OSError as error:
-        raise errors.Invalid(f"--svg {to}: cannot be written: {error.strerror}") from None
+        raise errors.Invalid(
+            f"--svg {to}: cannot be written: {error.strerror}", hint="name a file in a folder that you can write to"
+        ) from None
     if not quiet:
         print(f"{to}: attempt {attempt.number} of {attempt.model}, {len(attempt.windows)} windows")
 
@@ -100,7 +109,7 @@ def _write(to: Path, attempt: Attempt | None, *, quiet: bool) -> None:
 def _show_evidence(
     revisions: Sequence[Revision], since: Sequence[Window], attempt: Attempt | None, *, as_json: bool
 ) -> None:
-    """The windows that each revision took along, then those since the head."""
+    """Print the windows stored in each revision, then those since the head."""
     rows = [(revision.id, window) for revision in revisions for window in revision.windows]
     rows += [("", window) for window in since]
     if as_json:
@@ -109,14 +118,14 @@ def _show_evidence(
     gates = list(dict.fromkeys(one.gate for _, window in rows for one in window.evidence))
     columns = ("UNTIL", "LED TO", "WEIGHT", "CANDIDATE", "STABLE", *(gate.upper() for gate in gates), "GAP")
     console().print(make_table(columns, (_evidence_row(name, window, gates) for name, window in rows)))
-    print("Candidate and stable: bad of all. A gate: odds for harm / for safety, so far in the attempt.")
+    print("CANDIDATE, STABLE: bad requests of all. Each gate: odds for harm / for safety, since the attempt began.")
     if attempt is not None:
         print()
         console().print(terminal.draw(attempt), end="", soft_wrap=True)
 
 
 def _evidence_row(name: str, window: Window, gates: Sequence[str]) -> tuple[str, ...]:
-    said = {one.gate: f"{format_odds(one.log_harm)} / {format_odds(one.log_safe)}" for one in window.evidence}
+    odds = {one.gate: f"{format_odds(one.log_harm)} / {format_odds(one.log_safe)}" for one in window.evidence}
     counts = (f"{one.bad:,} of {one.n:,}" if window.gap is None else "-" for one in (window.candidate, window.stable))
     weight = percent(window.weight)
     return (
@@ -124,7 +133,7 @@ def _evidence_row(name: str, window: Window, gates: Sequence[str]) -> tuple[str,
         name or "-",
         weight,
         *counts,
-        *(said.get(gate, "-") for gate in gates),
+        *(odds.get(gate, "-") for gate in gates),
         window.gap or "",
     )
 
@@ -137,7 +146,9 @@ def _verify(store: Store, model: str, as_json: bool) -> None:
         pruned = checkpoint.to_json() if checkpoint else None
         print_json({"model": model, "revisions": len(revisions), "checkpoint": pruned, "broken": broken})
     if broken:
-        raise errors.FairleadError(f"the ledger of {model} is broken: {broken}")
+        raise errors.FairleadError(
+            f"the ledger of {model} is broken: {broken}", hint=f"look at the revisions: fairlead history {model} --json"
+        )
     if not as_json:
         start = f"the checkpoint after revision {checkpoint.seq}" if checkpoint else "its beginning"
         print(f"{model}: {len(revisions)} revisions, the chain holds from {start}")
@@ -147,4 +158,4 @@ def _parse(text: str) -> datetime:
     try:
         return asked_about(datetime.fromisoformat(text))
     except ValueError:
-        raise errors.Invalid(f"--at {text}: not a time; write 2026-11-21T10:00:00Z") from None
+        raise errors.Invalid(f"--at {text}: not a time", hint="write it like 2026-11-21T10:00:00Z") from None

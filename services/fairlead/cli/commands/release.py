@@ -21,14 +21,14 @@ from fairlead.cli.options import (
 
 def command(
     model: Annotated[str, typer.Argument(help="The model.")],
-    version: Annotated[str, typer.Argument(help="The version that shall serve.")],
+    version: Annotated[str, typer.Argument(help="The version to release.")],
     reason: ReasonOption = "",
     state: StateOption = DEFAULT_STATE,
     context: ContextOption = None,
     namespace: NamespaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a version the route's target: the guarded rollout starts, step by step."""
+    """Make a version the route's target, which starts its guarded rollout. Use it after `fairlead deploy`."""
     connection = connect(Place(state, context, namespace))
     route = connection.retarget(model, version, reason or f"release {version}")
     if as_json:

@@ -22,7 +22,7 @@ from fairlead.cli.options import (
 def command(
     model: Annotated[str, typer.Argument(help="The model.")],
     to: Annotated[
-        str | None, typer.Option("--to", help="A revision (12 or iris.12) whose version shall serve.")
+        str | None, typer.Option("--to", help="Return to the version of this revision (12 or iris.12).")
     ] = None,
     reason: ReasonOption = "",
     state: StateOption = DEFAULT_STATE,
@@ -30,7 +30,7 @@ def command(
     namespace: NamespaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Go back at once: end the running rollout, or return to the version before the last promotion."""
+    """Return to the previous version at once: end the rollout in progress, or undo the last promotion."""
     ask(
         Place(state, context, namespace),
         model,
@@ -46,5 +46,5 @@ def _sequence(text: str | None, model: str) -> int | None:
         return None
     number = text.removeprefix(f"{model}.")
     if not number.isdigit():
-        raise errors.Invalid(f"--to {text}: not a revision of {model}; `fairlead history {model}` lists them")
+        raise errors.Invalid(f"--to {text}: not a revision of {model}", hint=f"list them: fairlead history {model}")
     return int(number)

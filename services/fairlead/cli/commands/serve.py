@@ -15,18 +15,18 @@ from fairlead.serving.inference import cpu_quota
 
 def command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The model folder; it holds fairlead.yaml.")],
-    port: Annotated[int | None, typer.Option(help="TCP port; then $PORT, then 8080. 0 takes a free one.")] = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 unless given.")] = None,
-    threads: Annotated[int | None, typer.Option(help="Threads that call the model; 1 unless given.")] = None,
-    drain_s: Annotated[float | None, typer.Option(help="Seconds to go on answering after SIGTERM.")] = None,
-    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+    port: Annotated[int | None, typer.Option(help="TCP port; default $PORT, else 8080. 0 takes a free port.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; default 127.0.0.1.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads that call the model; default 1.")] = None,
+    drain_s: Annotated[float | None, typer.Option(help="Seconds to keep serving after SIGTERM; default 5.")] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error; default info.")] = None,
 ) -> None:
-    """Serve one model folder over HTTP.
+    """Serve one model folder over HTTP in the foreground. Use it to try a model without a gateway or rollouts.
 
-    Everything else is set by FAIRLEAD_SERVING_<FIELD>; docs/model-service.md lists the fields.
+    The variables FAIRLEAD_SERVING_<FIELD> set everything else; docs/model-service.md lists the fields.
     """
     chosen = settings.read(os.environ, host=host, port=port, threads=threads, drain_s=drain_s, log_level=log_level)
-    # The numeric libraries read these once, when they are imported: so they are set first, and the service, which
-    # imports them, is imported after.
+    # The numeric libraries read these variables once, when they are imported. So they are set first, and the service,
+    # which imports those libraries, is imported afterwards.
     os.environ.update(cpu_quota.environment(os.environ, cpu_quota.available(), chosen.threads, chosen.compute_threads))
     importlib.import_module("fairlead.serving.app").run(folder, chosen)

@@ -22,7 +22,7 @@ _WORDS = {"class": "another class", "failed": "failed", "schema": "another schem
 
 def command(
     model: Annotated[str, typer.Argument(help="The model.")],
-    limit: Annotated[int, typer.Option(min=1, help="How many disagreements, those that matter most.")] = 10,
+    limit: Annotated[int, typer.Option(min=1, help="How many disagreements to show, the most important first.")] = 10,
     state: StateOption = DEFAULT_STATE,
     context: ContextOption = None,
     namespace: NamespaceOption = None,
@@ -31,39 +31,39 @@ def command(
         Literal["table", "json"], typer.Option("--output", "-o", help="`json` is the same as --json.")
     ] = "table",
 ) -> None:
-    """Show how a shadow's answers compare with the live ones, and the disagreements that matter most."""
+    """Show how a shadow's responses compare with the live ones, and the most important disagreements."""
     store = connect(Place(state, context, namespace)).store
     store.route(model)
     written = store.status(model)
     status = Status.model_validate(written) if written else None
-    told = status.shadow if status else None
+    shadow = status.shadow if status else None
     if as_json or output == "json":
-        print_json(told.to_json() if told else None)
+        print_json(shadow.to_json() if shadow else None)
         return
-    if status is None or told is None:
+    if status is None or shadow is None:
         raise errors.NotFound(
-            f"nothing of {model} was compared yet",
-            hint="mirror requests with strategy.shadow or mirrors; answers are compared every five seconds",
+            f"no responses of {model} have been compared yet",
+            hint=f"mirror requests with strategy.shadow or mirrors; after five seconds: fairlead shadow {model}",
         )
-    console().print(Group(*_page(status, told, limit)))
+    console().print(Group(*_page(status, shadow, limit)))
 
 
-def _page(status: Status, told: ShadowStatus, limit: int) -> Iterator[RenderableType]:
+def _page(status: Status, shadow: ShadowStatus, limit: int) -> Iterator[RenderableType]:
     columns = ("LIVE", "SHADOW", "PAIRS", "DIFFER", "CLASS", "FAILED", "SCHEMA", "SCORE")
-    yield make_table(columns, (_row(one) for one in told.compared))
+    yield make_table(columns, (_row(one) for one in shadow.compared))
     check = next((one for one in status.checks if one.gate == "agreement"), None)
     if check is not None:
         odds = (format_odds(check.numbers.get(name, 0.0)) for name in ("log_harm", "log_safe"))
         yield Text(f"\nagreement: {check.verdict.value}: {check.reason}")
         yield Text(f"odds that it differs too often / that it agrees: {' / '.join(odds)}")
-    if told.lost:
-        yield Text(f"{told.lost:,} answers were overwritten or too many to hold; they are no evidence")
-    if told.silent:
-        yield Text(f"not read: {', '.join(told.silent)}")
-    if told.worst:
+    if shadow.lost:
+        yield Text(f"{shadow.lost:,} answer records were overwritten or did not fit; they are not evidence")
+    if shadow.silent:
+        yield Text(f"answer records not read from: {', '.join(shadow.silent)}")
+    if shadow.worst:
         yield Text()
         yield make_table(
-            ("REQUEST", "DIFFERS BY", "LIVE", "SHADOW"), (_disagreement(one) for one in told.worst[:limit])
+            ("REQUEST", "DIFFERS BY", "LIVE", "SHADOW"), (_disagreement(one) for one in shadow.worst[:limit])
         )
 
 
@@ -75,10 +75,10 @@ def _row(one: Compared) -> tuple[str, ...]:
 
 
 def _disagreement(one: Disagreement) -> tuple[str, ...]:
-    said = (f"{said} ({said.version})" for said in (one.live, one.shadow))
-    return _gateway_form(one.request_id), _WORDS[one.kind], *said
+    answers = (f"{answer} ({answer.version})" for answer in (one.live, one.shadow))
+    return _as_uuid(one.request_id), _WORDS[one.kind], *answers
 
 
-def _gateway_form(name: str) -> str:
-    """The id as logs have it."""
-    return "-".join((name[:8], name[8:12], name[12:16], name[16:20], name[20:]))
+def _as_uuid(digits: str) -> str:
+    """The request id with hyphens, as gateway logs have it."""
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))

@@ -19,18 +19,18 @@ from fairlead.contracts.route import TOTAL_WEIGHT
 from fairlead.contracts.status import Status
 from fairlead.store.base import Store
 
-EVERY_S = 0.5
+REFRESH_INTERVAL_S = 0.5
 
 
 def command(
-    model: Annotated[str | None, typer.Argument(help="The model; all of them without.")] = None,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Keep showing it, until Ctrl-C.")] = False,
+    model: Annotated[str | None, typer.Argument(help="The model; default: all models.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Refresh the output until Ctrl-C.")] = False,
     state: StateOption = DEFAULT_STATE,
     context: ContextOption = None,
     namespace: NamespaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what each model serves and where its rollout stands."""
+    """Show what each model serves and the state of its rollout; with a MODEL, also its gates and gateways."""
     store = connect(Place(state, context, namespace)).store
     if as_json:
         print_json([one.to_json() for one in _statuses(store, model)])
@@ -40,7 +40,7 @@ def command(
         return
     with Live(_page(store, model), console=console(), auto_refresh=False) as live:
         while True:
-            time.sleep(EVERY_S)
+            time.sleep(REFRESH_INTERVAL_S)
             live.update(_page(store, model), refresh=True)
 
 
@@ -49,7 +49,8 @@ def _statuses(store: Store, model: str | None) -> Iterator[Status]:
     for route in routes:
         written = store.status(route.name)
         if written is None:
-            yield Status(route=route.name, observed_generation=0, target=route.spec.wanted, waiting="not looked at yet")
+            waiting = "the control plane to process it"
+            yield Status(route=route.name, observed_generation=0, target=route.spec.wanted, waiting=waiting)
         else:
             yield Status.model_validate(written)
 
@@ -79,7 +80,7 @@ def _row(status: Status) -> tuple[str, ...]:
 
 
 def _programmed(status: Status) -> str:
-    """Whether the gateways serve the last revision."""
+    """Whether the gateways serve the newest revision."""
     if any(gateway.rejected for gateway in status.gateways):
         return "rejected"
     if not all(gateway.reachable for gateway in status.gateways):
@@ -106,7 +107,7 @@ def _details(status: Status) -> Iterator[RenderableType]:
         if gateway.rejected:
             yield Text(f"gateway {gateway.name} rejected the configuration: {gateway.rejected}")
     ready = ", ".join(f"{role} {count}" for role, count in status.ready.items())
-    yield Text(f"\nready instances: {ready or 'none'}; one command back: {'yes' if status.rollback_ready else 'no'}")
+    yield Text(f"\nready instances: {ready or 'none'}; ready to roll back: {'yes' if status.rollback_ready else 'no'}")
 
 
 def _bar(status: Status, width: int = 40) -> str:
@@ -119,5 +120,5 @@ def _counted(status: Status) -> str:
     counted = status.evidence
     text = f"counted in this attempt: candidate {counted.candidate.bad} failed of {counted.candidate.n}, "
     text += f"stable {counted.stable.bad} of {counted.stable.n}; "
-    text += f"{counted.unserved} of {counted.assigned} assigned were not served by the candidate"
-    return text + (f"; {counted.gaps} of {counted.windows} windows are no evidence" if counted.gaps else "")
+    text += f"{counted.unserved} of {counted.assigned} requests assigned to the candidate were not served by it"
+    return text + (f"; {counted.gaps} of {counted.windows} windows are gaps" if counted.gaps else "")

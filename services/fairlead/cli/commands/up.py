@@ -13,17 +13,21 @@ from fairlead.local import up
 
 
 def command(
-    file: Annotated[Path | None, typer.Argument(help="A platform file; without one, start empty and `deploy`.")] = None,
-    port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="The gateway's port, instead of the file's.")
+    file: Annotated[
+        Path | None, typer.Argument(help="A platform file; without it, no models: add them with deploy.")
     ] = None,
-    control_port: Annotated[int | None, typer.Option(min=1, max=65535, help="The control plane's port.")] = None,
-    envoy: Annotated[Path | None, typer.Option(help="An Envoy binary, where no wheel of it exists.")] = None,
-    wait: Annotated[float, typer.Option(min=1, help="Seconds until everything must answer.")] = 120.0,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="The gateway's port; default: the file's, else 8080.")
+    ] = None,
+    control_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="The control plane's port; default: the file's, else 8081.")
+    ] = None,
+    envoy: Annotated[Path | None, typer.Option(help="An Envoy binary; default: the installed one.")] = None,
+    wait: Annotated[float, typer.Option(min=1, help="Seconds to wait until everything is ready.")] = 120.0,
     state: StateOption = DEFAULT_STATE,
 ) -> None:
     """Run the platform on this machine, in the foreground, until Ctrl-C.
 
-    Sends a first real prediction through the gateway and prints what to do next. Ctrl-C drains and stops everything.
+    It sends one prediction through the gateway and prints what to do next. Ctrl-C drains and stops everything.
     """
     up.run(file, state=state, port=port, control_port=control_port, envoy_binary=envoy, wait_s=wait, actor=actor())

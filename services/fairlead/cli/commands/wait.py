@@ -25,32 +25,35 @@ _HELD = ("Paused", "AwaitingApproval")
 
 @dataclass(frozen=True)
 class End:
-    """How a rollout ended, or why it stands still."""
+    """How a rollout ended, or why it is held."""
 
     code: int
-    word: str
+    outcome: str
     detail: str
 
 
 def command(
     model: Annotated[str, typer.Argument(help="The model.")],
-    timeout: Annotated[str, typer.Option(help="How long at most: 90s, 10m, 1h.")] = "10m",
+    timeout: Annotated[str, typer.Option(help="How long to wait at most, such as 90s, 10m or 1h.")] = "10m",
     state: StateOption = DEFAULT_STATE,
     context: ContextOption = None,
     namespace: NamespaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Wait until the rollout of the target has ended. Exit code 0 promoted, 10 rolled back, 11 held, 12 timed out."""
+    """Wait until the rollout of the target ends. Use it in a pipeline, after `fairlead release`.
+
+    Exit codes: 0 promoted, 10 rolled back, 11 held (paused, or waiting for approval), 12 timed out.
+    """
     connection = connect(Place(state, context, namespace))
-    end = _wait(connection.store, model, _seconds(timeout), connection.look_s)
+    end = _wait(connection.store, model, _seconds(timeout), connection.poll_interval_s)
     if as_json:
-        print_json({"model": model, "outcome": end.word, "detail": end.detail, "exitCode": end.code})
+        print_json({"model": model, "outcome": end.outcome, "detail": end.detail, "exitCode": end.code})
     else:
-        print(f"{model}: {end.word}: {end.detail}")
+        print(f"{model}: {end.outcome}: {end.detail}")
     raise typer.Exit(end.code)
 
 
-def _wait(store: Store, model: str, timeout_s: float, look_s: float) -> End:
+def _wait(store: Store, model: str, timeout_s: float, poll_interval_s: float) -> End:
     deadline = time.monotonic() + timeout_s
     while True:
         route, head = store.route(model), store.head(model)
@@ -60,13 +63,13 @@ def _wait(store: Store, model: str, timeout_s: float, look_s: float) -> End:
         if end is not None:
             return end
         if time.monotonic() > deadline:
-            why = status.waiting if status and status.waiting else "the rollout goes on"
+            why = status.waiting if status and status.waiting else "the rollout is in progress"
             return End(exit_codes.TIMED_OUT, "timed out", f"after {timeout_s:g} s; {why}")
-        time.sleep(look_s)
+        time.sleep(poll_interval_s)
 
 
 def ended(route: Route, head: Revision | None, status: Status | None) -> End | None:
-    """How the rollout of the present target ended, or that a person is waited for; None while it goes on."""
+    """How the rollout of the current target ended, or that it waits for a person; None while it is in progress."""
     if head is None or head.generation < route.generation:
         return None
     rejected = next((one for one in head.state.rejected if one.ref == route.spec.wanted), None)
@@ -86,4 +89,4 @@ def _seconds(text: str) -> float:
     try:
         return TypeAdapter(Duration).validate_python(text)
     except ValidationError:
-        raise errors.Invalid(f"--timeout {text}: not a duration; write 90s, 10m or 1h") from None
+        raise errors.Invalid(f"--timeout {text}: not a duration", hint="write it like 90s, 10m or 1h") from None

@@ -1,1 +1,1 @@
-"""An attempt's evidence as a picture: what is drawn (`attempt`), for a terminal, and for a page (`svg`). Pure."""
+"""Pictures of an attempt's evidence: the data (`attempt`), and drawing it for a terminal or as SVG. Pure."""

@@ -1,4 +1,4 @@
-"""What a picture shows: each gate's e-value over one attempt, what is enough, and the weights beside it."""
+"""The data of an evidence picture: each gate's e-value over one attempt, its threshold, and the weight changes."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from fairlead.contracts.route import TOTAL_WEIGHT
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One gate: the logarithm of its e-value at the end of every window, and the logarithm that is enough."""
+class GateLine:
+    """One gate: the logarithm of its e-value at the end of every window, and the threshold, also as a logarithm."""
 
     gate: str
     log_e: tuple[float, ...]
-    enough: float | None
-    """None where nothing says what was asked: no check of this gate is kept."""
+    threshold: float | None
+    """None where no check of this gate is stored."""
 
     @property
     def is_reached(self) -> bool:
-        """True when the last value is enough."""
-        return self.enough is not None and self.log_e[-1] >= self.enough
+        """True when the last value reaches the threshold."""
+        return self.threshold is not None and self.log_e[-1] >= self.threshold
 
-    def told(self) -> str:
-        """Where it ended, in odds: "812 to 1, 300 is enough"."""
-        enough = f", {format_odds(self.enough)} is enough" if self.enough is not None else ""
-        return f"{format_odds(self.log_e[-1])} to 1{enough}"
+    def describe(self) -> str:
+        """The last value and the threshold as odds: "812 to 1, 300 is enough"."""
+        threshold = f", {format_odds(self.threshold)} is enough" if self.threshold is not None else ""
+        return f"{format_odds(self.log_e[-1])} to 1{threshold}"
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something that happened to the weight."""
+    """A change of the weight: a step, the promotion or the rollback."""
 
     at: datetime
     what: str
@@ -46,8 +46,8 @@ class Attempt:
     model: str
     number: int
     windows: tuple[Window, ...]
-    harm: tuple[Line, ...]
-    safe: tuple[Line, ...]
+    harm: tuple[GateLine, ...]
+    safe: tuple[GateLine, ...]
     marks: tuple[Mark, ...]
 
     @property
@@ -57,32 +57,34 @@ class Attempt:
 
     @property
     def end(self) -> datetime:
-        """When its last one ended."""
+        """When its last window ended."""
         return self.windows[-1].end
 
 
 def newest(
     model: str, revisions: Sequence[Revision], since: Sequence[Window], checks: Sequence[Check]
 ) -> Attempt | None:
-    """The newest attempt that has windows, or None. `since` are the windows after the last revision of `revisions`,
-    `checks` what the gates say now; both empty where the past is asked for.
+    """The newest attempt that has windows, or None.
+
+    `since` are the windows after the newest of `revisions`, `checks` the current checks of the gates. Both are empty
+    when a time in the past is shown.
     """
     windows: dict[int, list[Window]] = {}
-    said: dict[int, dict[str, Mapping[str, float]]] = {}
+    numbers_of: dict[int, dict[str, Mapping[str, float]]] = {}
     marks: dict[int, list[Mark]] = {}
     for revision in revisions:
         number = _attempt_before(revision)
         windows.setdefault(number, []).extend(revision.windows)
-        said.setdefault(number, {}).update({check.gate: check.numbers for check in revision.evidence})
+        numbers_of.setdefault(number, {}).update({check.gate: check.numbers for check in revision.evidence})
         marks.setdefault(revision.state.attempt, []).extend(_marks(revision))
     if revisions and since:
         number = revisions[-1].state.attempt
         windows.setdefault(number, []).extend(since)
-        said.setdefault(number, {}).update({check.gate: check.numbers for check in checks})
+        numbers_of.setdefault(number, {}).update({check.gate: check.numbers for check in checks})
     number = max((number for number, found in windows.items() if found), default=-1)
     if number < 0:
         return None
-    found, numbers = _in_time(windows[number]), said.get(number, {})
+    found, numbers = _in_order(windows[number]), numbers_of.get(number, {})
     return Attempt(
         model,
         number,
@@ -93,8 +95,8 @@ def newest(
     )
 
 
-def _in_time(windows: Sequence[Window]) -> tuple[Window, ...]:
-    """As time went: a gap that was made good by windows replayed later is not drawn beside them."""
+def _in_order(windows: Sequence[Window]) -> tuple[Window, ...]:
+    """The windows in order of time, without gaps whose time was recovered by windows replayed later."""
     found: list[Window] = []
     for window in windows:
         while found and found[-1].gap is not None and found[-1].end > window.start:
@@ -104,7 +106,7 @@ def _in_time(windows: Sequence[Window]) -> tuple[Window, ...]:
 
 
 def _attempt_before(revision: Revision) -> int:
-    """The attempt whose windows a revision took along: a release takes those of the attempt that it ends."""
+    """The attempt that a revision's windows belong to: a release stores those of the attempt that it ends."""
     return revision.state.attempt - (revision.cause is Cause.RELEASED)
 
 
@@ -118,10 +120,10 @@ def _marks(revision: Revision) -> Iterator[Mark]:
 
 
 def _lines(
-    windows: Sequence[Window], numbers: Mapping[str, Mapping[str, float]], value: str, enough: str
-) -> Iterator[Line]:
+    windows: Sequence[Window], numbers: Mapping[str, Mapping[str, float]], value: str, threshold: str
+) -> Iterator[GateLine]:
     for gate in _gates(windows):
-        yield Line(gate, tuple(_values(windows, gate, value)), numbers.get(gate, {}).get(enough))
+        yield GateLine(gate, tuple(_values(windows, gate, value)), numbers.get(gate, {}).get(threshold))
 
 
 def _gates(windows: Iterable[Window]) -> list[str]:
@@ -129,7 +131,7 @@ def _gates(windows: Iterable[Window]) -> list[str]:
 
 
 def _values(windows: Sequence[Window], gate: str, value: str) -> Iterator[float]:
-    """What was said last holds until something else is said."""
+    """The gate's value at the end of every window; a window without one keeps the last value."""
     last = 0.0
     for window in windows:
         last = next((getattr(one, value) for one in window.evidence if one.gate == gate), last)

@@ -1,4 +1,4 @@
-"""The picture for a page: plain SVG, no script, no font of its own, the same bytes for the same windows."""
+"""An attempt's evidence as SVG, without script or embedded font. The same windows give the same bytes."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from math import exp, log
 from xml.sax.saxutils import escape
 
 from fairlead.cli.output import moment
-from fairlead.cli.picture.attempt import Attempt, Line
+from fairlead.cli.picture.attempt import Attempt, GateLine
 from fairlead.contracts.base import format_odds
 from fairlead.contracts.route import TOTAL_WEIGHT
 
 WIDTH, LEFT, RIGHT = 960, 90, 190
-TALL, LOW, GUTTER, TOP = 230, 90, 46, 70
+EVIDENCE_HEIGHT, WEIGHT_HEIGHT, GUTTER, TOP = 230, 90, 46, 70
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-"""Okabe and Ito's: told apart by people who see colours differently."""
-LEAST, MOST = -log(1000), 1.5
-"""The lowest e-value that is shown, and the highest in multiples of what is enough: beyond, nothing is decided."""
-USUAL = log(100)
+"""The palette of Okabe and Ito, which colour-blind readers can tell apart."""
+MIN_LOG_E, MAX_MULTIPLE = -log(1000), 1.5
+"""The lowest logarithm of an e-value that is shown, and the highest as a multiple of the threshold."""
+DEFAULT_THRESHOLD = log(100)
+"""Scales the axis where no check of the gate is stored."""
 TICKS_S = (1, 5, 10, 30, 60, 300, 600, 1800, 3600, 7200, 21600, 86400)
 
 
@@ -34,23 +35,23 @@ class Panel:
     high: float
 
     def x(self, at: datetime) -> float:
-        """Where a moment is."""
+        """The horizontal position of a time."""
         whole = (self.attempt.end - self.attempt.start).total_seconds() or 1.0
         part = (at - self.attempt.start).total_seconds() / whole
         return LEFT + min(1.0, max(0.0, part)) * (WIDTH - LEFT - RIGHT)
 
     def y(self, value: float) -> float:
-        """Where a value is, kept inside."""
+        """The vertical position of a value, limited to the panel."""
         part = (min(self.high, max(self.low, value)) - self.low) / (self.high - self.low)
         return self.top + self.height * (1 - part)
 
 
 def draw(attempt: Attempt) -> str:
-    """The whole document: evidence for harm, evidence for safety, the candidate's weight, over one axis of time."""
+    """The whole document: evidence for harm, evidence for safety and the candidate's weight on one time axis."""
     panels = [_evidence_panel(attempt, attempt.harm, TOP)]
-    panels.append(_evidence_panel(attempt, attempt.safe, TOP + TALL + GUTTER))
-    weights = Panel(attempt, TOP + 2 * (TALL + GUTTER), LOW, 0, TOTAL_WEIGHT)
-    height = weights.top + LOW + 60
+    panels.append(_evidence_panel(attempt, attempt.safe, TOP + EVIDENCE_HEIGHT + GUTTER))
+    weights = Panel(attempt, TOP + 2 * (EVIDENCE_HEIGHT + GUTTER), WEIGHT_HEIGHT, 0, TOTAL_WEIGHT)
+    height = weights.top + WEIGHT_HEIGHT + 60
     title = f"{attempt.model}, attempt {attempt.number}"
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:g}" role="img"'
@@ -67,11 +68,12 @@ def draw(attempt: Attempt) -> str:
     return "\n".join([*lines, "</svg>", ""])
 
 
-def _evidence_panel(attempt: Attempt, found: Sequence[Line], top: float) -> Panel:
-    enough = max((line.enough or USUAL for line in found), default=USUAL)
+def _evidence_panel(attempt: Attempt, found: Sequence[GateLine], top: float) -> Panel:
+    threshold = max((line.threshold or DEFAULT_THRESHOLD for line in found), default=DEFAULT_THRESHOLD)
     reached = max((max(line.log_e) for line in found), default=0.0)
     low = min((min(line.log_e) for line in found), default=0.0)
-    return Panel(attempt, top, TALL, max(LEAST, min(low, -1.0)), max(1.1 * enough, min(reached, MOST * enough)))
+    high = max(1.1 * threshold, min(reached, MAX_MULTIPLE * threshold))
+    return Panel(attempt, top, EVIDENCE_HEIGHT, max(MIN_LOG_E, min(low, -1.0)), high)
 
 
 def _frame(panel: Panel, name: str) -> Iterator[str]:
@@ -86,7 +88,7 @@ def _frame(panel: Panel, name: str) -> Iterator[str]:
 
 
 def _odds(panel: Panel) -> Iterator[str]:
-    """Powers of ten up the side."""
+    """Powers of ten on the vertical axis."""
     for power in range(-3, 40):
         value = power * log(10)
         if panel.low <= value <= panel.high:
@@ -95,20 +97,20 @@ def _odds(panel: Panel) -> Iterator[str]:
             yield _text(LEFT - 8, y + 4, format_odds(value) if power < 0 else f"{exp(value):,.0f}", "end")
 
 
-def _gate_lines(panel: Panel, found: Sequence[Line]) -> Iterator[str]:
-    for enough in sorted({line.enough for line in found if line.enough is not None}):
-        y = panel.y(enough)
+def _gate_lines(panel: Panel, found: Sequence[GateLine]) -> Iterator[str]:
+    for threshold in sorted({line.threshold for line in found if line.threshold is not None}):
+        y = panel.y(threshold)
         dashed = 'stroke="#222" stroke-dasharray="6 4"'
         yield f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" {dashed}/>'
-        yield _text(LEFT + 6, y - 5, f"{format_odds(enough)} is enough", "start")
-    labels = _apart([panel.y(line.log_e[-1]) for line in found])
+        yield _text(LEFT + 6, y - 5, f"{format_odds(threshold)} is enough", "start")
+    labels = _without_overlap([panel.y(line.log_e[-1]) for line in found])
     for line, label, colour in zip(found, labels, COLOURS * len(found), strict=False):
         points = [(panel.attempt.start, 0.0)]
         points += [(window.end, value) for window, value in zip(panel.attempt.windows, line.log_e, strict=True)]
         path = " ".join(f"{panel.x(at):.1f},{panel.y(value):.1f}" for at, value in points)
         yield f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
-        told = f"{line.gate}: {format_odds(line.log_e[-1])}"
-        yield _text(WIDTH - RIGHT + 8, label + 4, told, "start", f' fill="{colour}" font-weight="600"')
+        text = f"{line.gate}: {format_odds(line.log_e[-1])}"
+        yield _text(WIDTH - RIGHT + 8, label + 4, text, "start", f' fill="{colour}" font-weight="600"')
 
 
 def _weights(panel: Panel) -> Iterator[str]:
@@ -135,16 +137,16 @@ def _times(panel: Panel) -> Iterator[str]:
     step = next((one for one in TICKS_S if whole / one <= 8), TICKS_S[-1])
     for at in range(int(whole // step) + 1):
         when = panel.attempt.start + timedelta(seconds=at * step)
-        told = f"{at * step} s" if step < 60 else f"{at * step // 60} min" if step < 3600 else f"{at * step // 3600} h"
-        yield _text(panel.x(when), panel.top + panel.height + 18, told, "middle")
+        text = f"{at * step} s" if step < 60 else f"{at * step // 60} min" if step < 3600 else f"{at * step // 3600} h"
+        yield _text(panel.x(when), panel.top + panel.height + 18, text, "middle")
 
 
-def _apart(places: Sequence[float], least: float = 15) -> list[float]:
-    """Labels that do not lie on each other: in their order, each at least so far below the one above."""
+def _without_overlap(places: Sequence[float], distance: float = 15) -> list[float]:
+    """Positions of labels that do not overlap: in the same order, each at least `distance` below the one above."""
     order = sorted(range(len(places)), key=lambda at: places[at])
     out, above = list(places), float("-inf")
     for at in order:
-        out[at] = above = max(places[at], above + least)
+        out[at] = above = max(places[at], above + distance)
     return out
 
 

@@ -33,7 +33,7 @@ def test_a_folder_that_cannot_be_served_exits_1_and_shows_both_digests_whole(
     assert "d4735e3a265e16eee03f59718b9b5d03019c07d8b6c51f90da3a666eec13ab35" in printed
 
 
-def test_json_carries_every_finding_and_the_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_has_every_finding_and_the_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(folders.make(tmp_path / "m", golden=()), as_json=True) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["fit"] is True
@@ -42,6 +42,6 @@ def test_json_carries_every_finding_and_the_verdict(tmp_path: Path, capsys: pyte
     ]
 
 
-def test_a_message_is_text_and_never_markup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_markup_in_a_message_is_printed_as_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(folders.make(tmp_path / "m", code="raise ValueError('[bold]list[int][/nonsense]')\n"))
     assert "[bold]list[int][/nonsense]" in capsys.readouterr().out.replace("\n", "")

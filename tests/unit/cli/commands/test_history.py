@@ -1,4 +1,4 @@
-"""`fairlead history`: what was counted and what it says, as people and as programs read it."""
+"""`fairlead history`: revisions, windows and evidence, as tables and as JSON."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def a_window(at: int, *, log_harm: float = 0.0, gap: str | None = None) -> Windo
 
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
-    """One revision, led to by two windows, and one window since."""
+    """A ledger with one revision, which stores two windows, and one window since then."""
     store = SqliteStore(tmp_path / "ledger.db")
     table = Table(model="iris", stable=STABLE, pins=(STABLE,))
     windows = (a_window(0, gap="no gateway told its counters"), a_window(1, log_harm=6.7))
@@ -56,9 +56,7 @@ def state(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_evidence_is_told_window_by_window_with_counts_and_odds(
-    state: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_evidence_is_shown_per_window_with_counts_and_odds(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     history.command("iris", evidence=True, limit=20, state=state)
     header, gap, last, since, legend, *picture = capsys.readouterr().out.splitlines()
     assert header.split() == ["UNTIL", "LED", "TO", "WEIGHT", "CANDIDATE", "STABLE", "ERRORS", "GAP"]
@@ -66,11 +64,11 @@ def test_evidence_is_told_window_by_window_with_counts_and_odds(
     assert last.split()[1:] == ["iris.1", "10", "%", "50", "of", "1,000", "18", "of", "9,000", "812", "/", "0.14"]
     assert since.split()[1] == "-"
     assert "10^30 / 0.14" in since
-    assert legend.startswith("Candidate and stable: bad of all.")
+    assert legend.startswith("CANDIDATE, STABLE: bad requests of all.")
     assert picture[2].split()[:2] == ["errors", "·██"]
 
 
-def test_the_picture_is_written_where_it_is_asked(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_picture_is_written_to_the_named_file(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     to = state / "evidence.svg"
     history.command("iris", svg=to, limit=20, state=state)
     assert capsys.readouterr().out == f"{to}: attempt 0 of iris, 3 windows\n"
@@ -82,7 +80,7 @@ def test_a_picture_that_cannot_be_written_is_refused_with_its_path(state: Path) 
         history.command("iris", svg=state / "no" / "evidence.svg", limit=20, state=state)
 
 
-def test_where_nothing_was_counted_there_is_nothing_to_draw(state: Path) -> None:
+def test_a_picture_of_revisions_without_windows_is_refused(state: Path) -> None:
     with closing(SqliteStore(state / "ledger.db")) as store:
         head = store.head("iris")
         assert head is not None
@@ -92,9 +90,7 @@ def test_where_nothing_was_counted_there_is_nothing_to_draw(state: Path) -> None
         history.command("iris", svg=state / "x.svg", at="2026-01-01T12:00:20", limit=1, state=state)
 
 
-def test_the_time_of_a_revision_as_it_is_shown_finds_that_revision(
-    state: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_shown_time_of_a_revision_finds_it_with_at(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with closing(SqliteStore(state / "ledger.db")) as store:
         head = store.head("iris")
         assert head is not None
@@ -109,8 +105,8 @@ def test_the_time_of_a_revision_as_it_is_shown_finds_that_revision(
     assert capsys.readouterr().out.splitlines()[1].split()[0] == "iris.1"
 
 
-def test_json_has_the_whole_windows(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_has_complete_windows(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     history.command("iris", evidence=True, limit=20, state=state, as_json=True)
-    told = json.loads(capsys.readouterr().out)
-    assert [one["revision"] for one in told] == ["iris.1", "iris.1", None]
-    assert told[1]["window"]["evidence"][0]["logHarm"] == 6.7
+    rows = json.loads(capsys.readouterr().out)
+    assert [one["revision"] for one in rows] == ["iris.1", "iris.1", None]
+    assert rows[1]["window"]["evidence"][0]["logHarm"] == 6.7

@@ -1,4 +1,4 @@
-"""`fairlead shadow`: what was compared and what differed most, as people and as programs read it."""
+"""`fairlead shadow`: the comparison and the most important disagreements, as tables and as JSON."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def differing(number: int, kind: Kind, said: Said) -> Disagreement:
     return Disagreement(request_id=f"{number:032x}", kind=kind, live=live, shadow=said)
 
 
-TOLD = ShadowStatus(
+SHADOW = ShadowStatus(
     compared=(Compared(live=STABLE, shadow=CANDIDATE, pairs=Pairs(n=400, class_changed=12, failed=1)),),
     lost=7,
     silent=("default/iris/1.1.0/x/0",),
@@ -45,17 +45,17 @@ def state(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def tell(state: Path, told: ShadowStatus | None) -> None:
+def write_status(state: Path, shadow_status: ShadowStatus | None) -> None:
     numbers = {"log_harm": 0.0, "log_safe": 3.0}
     check = Check(gate="agreement", verdict=Verdict.INCONCLUSIVE, reason="13 of 400", numbers=numbers)
-    status = Status(route="iris", observed_generation=1, target=CANDIDATE, checks=(check,), shadow=told)
+    status = Status(route="iris", observed_generation=1, target=CANDIDATE, checks=(check,), shadow=shadow_status)
     store = SqliteStore(state / "ledger.db")
     store.set_status("iris", status.to_json())
     store.close()
 
 
-def test_pairs_rates_and_the_worst_are_told_with_what_was_lost(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    tell(state, TOLD)
+def test_pairs_rates_disagreements_and_lost_records_are_shown(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_status(state, SHADOW)
     shadow.command("iris", limit=10, state=state)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["LIVE", "SHADOW", "PAIRS", "DIFFER", "CLASS", "FAILED", "SCHEMA", "SCORE"]
@@ -63,8 +63,8 @@ def test_pairs_rates_and_the_worst_are_told_with_what_was_lost(state: Path, caps
     text = "\n".join(lines)
     assert "agreement: inconclusive: 13 of 400" in text
     assert "odds that it differs too often / that it agrees: 1 / 20" in text
-    assert "7 answers were overwritten" in text
-    assert "not read: default/iris/1.1.0/x/0" in text
+    assert "7 answer records were overwritten" in text
+    assert "answer records not read from: default/iris/1.1.0/x/0" in text
     assert lines[-2].rstrip().split("  ") == [
         "00000000-0000-0000-0000-000000000001",
         "another class",
@@ -74,25 +74,25 @@ def test_pairs_rates_and_the_worst_are_told_with_what_was_lost(state: Path, caps
     assert "status 500 (1.1.0)" in lines[-1]
 
 
-def test_as_many_disagreements_as_are_asked_for(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    tell(state, TOLD)
+def test_limit_sets_the_number_of_disagreements(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_status(state, SHADOW)
     shadow.command("iris", limit=1, state=state)
     assert "status 500" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("how", [{"as_json": True}, {"output": "json"}])
-def test_programs_get_all_of_it(state: Path, capsys: pytest.CaptureFixture[str], how: dict[str, object]) -> None:
-    tell(state, TOLD)
+def test_json_has_the_whole_status(state: Path, capsys: pytest.CaptureFixture[str], how: dict[str, object]) -> None:
+    write_status(state, SHADOW)
     shadow.command("iris", limit=10, state=state, **how)  # type: ignore[arg-type]
-    assert ShadowStatus.model_validate(json.loads(capsys.readouterr().out)) == TOLD
+    assert ShadowStatus.model_validate(json.loads(capsys.readouterr().out)) == SHADOW
 
 
-def test_a_model_of_which_nothing_was_compared_is_told_how_to_begin(state: Path) -> None:
-    with pytest.raises(errors.NotFound, match="nothing of iris was compared yet") as refused:
+def test_a_model_without_a_comparison_gets_a_hint_how_to_start_one(state: Path) -> None:
+    with pytest.raises(errors.NotFound, match="no responses of iris have been compared yet") as refused:
         shadow.command("iris", limit=10, state=state)
     assert "strategy.shadow" in (refused.value.hint or "")
 
 
-def test_a_model_that_is_not_there_is_told_as_such(state: Path) -> None:
+def test_a_missing_model_is_not_found(state: Path) -> None:
     with pytest.raises(errors.NotFound, match="there is no route 'rose'"):
         shadow.command("rose", limit=10, state=state)

@@ -1,4 +1,4 @@
-"""The picture of an attempt: what it is made from, in blocks and as SVG."""
+"""The picture of an attempt: its data, as blocks in a terminal, and as SVG."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.cli.picture import svg, terminal
-from fairlead.cli.picture.attempt import Attempt, Line, newest
+from fairlead.cli.picture.attempt import Attempt, GateLine, newest
 from fairlead.contracts.revision import Cause, Check, Counts, GateEvidence, Phase, Revision, State, Verdict, Window
 from fairlead.contracts.route import VersionSpec
 from fairlead.contracts.table import Table
@@ -33,7 +33,7 @@ def a_window(at: int, *, errors: float = 0.0, gap: str | None = None, weight: in
 
 def a_check() -> Check:
     numbers = {"log_harm": 6.0, "harm_at": ENOUGH, "log_safe": -1.0, "safe_at": math.log(20)}
-    return Check(gate="errors", verdict=Verdict.FAIL, reason="as the test has it", numbers=numbers)
+    return Check(gate="errors", verdict=Verdict.FAIL, reason="made for the test", numbers=numbers)
 
 
 def a_revision(seq: int, cause: Cause, *, attempt: int = 1, at: float = 0, **more: Any) -> Revision:
@@ -52,7 +52,7 @@ def a_revision(seq: int, cause: Cause, *, attempt: int = 1, at: float = 0, **mor
 
 
 def rolled_back(windows: Sequence[Window]) -> list[Revision]:
-    """One attempt: released, a tenth, rolled back with these windows."""
+    """One attempt: released, 10 % of the traffic, rolled back with these windows."""
     return [
         a_revision(1, Cause.RELEASED, phase=Phase.PREPARING),
         a_revision(2, Cause.STEP, phase=Phase.CANARY, weight=1000),
@@ -68,28 +68,28 @@ def an_attempt(*errors: float, gap_at: int | None = None) -> Attempt:
 
 
 class TestTheAttempt:
-    def test_each_gate_is_a_line_with_what_is_enough(self) -> None:
+    def test_each_gate_is_a_line_with_its_threshold(self) -> None:
         errors, starved = an_attempt(0.5, 6.0).harm
-        assert (errors.gate, errors.log_e, errors.enough, errors.is_reached) == ("errors", (0.5, 6.0), ENOUGH, True)
-        assert (starved.gate, starved.enough, starved.is_reached) == ("starved", None, False)
-        assert (errors.told(), starved.told()) == ("403 to 1, 300 is enough", "1 to 1")
+        assert (errors.gate, errors.log_e, errors.threshold, errors.is_reached) == ("errors", (0.5, 6.0), ENOUGH, True)
+        assert (starved.gate, starved.threshold, starved.is_reached) == ("starved", None, False)
+        assert (errors.describe(), starved.describe()) == ("403 to 1, 300 is enough", "1 to 1")
 
-    def test_steps_and_the_end_are_marked(self) -> None:
+    def test_steps_and_the_rollback_are_marked(self) -> None:
         assert [mark.what for mark in an_attempt(0.5, 6.0).marks] == ["10 %", "rolled back"]
 
-    def test_windows_that_a_release_took_along_belong_to_the_attempt_before(self) -> None:
+    def test_windows_stored_in_a_release_belong_to_the_attempt_before(self) -> None:
         old = a_revision(4, Cause.RELEASED, attempt=2, windows=(a_window(0), a_window(1)))
         found = newest("iris", [old], (), ())
         assert found is not None
         assert (found.number, len(found.windows)) == (1, 2)
 
-    def test_windows_since_the_head_are_the_newest_attempt(self) -> None:
+    def test_windows_since_the_head_belong_to_the_newest_attempt(self) -> None:
         head = a_revision(5, Cause.STEP, attempt=2, phase=Phase.CANARY, weight=1000)
         found = newest("iris", [*rolled_back([a_window(0)]), head], [a_window(9, errors=1.0)], [a_check()])
         assert found is not None
-        assert (found.number, found.harm[0].log_e, found.harm[0].enough) == (2, (1.0,), ENOUGH)
+        assert (found.number, found.harm[0].log_e, found.harm[0].threshold) == (2, (1.0,), ENOUGH)
 
-    def test_a_gap_that_was_made_good_later_is_not_drawn(self) -> None:
+    def test_a_gap_that_was_recovered_later_is_not_drawn(self) -> None:
         gaps, replayed = [a_window(at, gap="away") for at in (1, 2, 3)], [a_window(at, errors=at) for at in (1, 2)]
         found = newest("iris", rolled_back([a_window(0), *gaps, *replayed, a_window(4)]), (), ())
         assert found is not None
@@ -101,16 +101,16 @@ class TestTheAttempt:
 
 
 class TestTheTerminal:
-    def test_a_line_is_full_where_it_is_enough_and_not_before(self) -> None:
+    def test_a_block_is_full_only_where_the_threshold_is_reached(self) -> None:
         drawn = terminal.draw(an_attempt(-2.0, 0.0, ENOUGH / 2, ENOUGH - 0.01, ENOUGH)).plain.splitlines()
         errors = next(line for line in drawn if line.startswith("errors"))
         assert errors.split() == ["errors", "▁▁▄▇█", "300", "to", "1,", "300", "is", "enough"]
 
-    def test_what_could_not_be_counted_is_told_apart_from_nothing(self) -> None:
+    def test_a_gap_looks_different_from_a_window_without_evidence(self) -> None:
         drawn = terminal.draw(an_attempt(0.0, 0.0, 0.0, gap_at=1)).plain
         assert "▁·▁" in drawn
 
-    def test_many_windows_share_columns_and_no_peak_is_lost(self) -> None:
+    def test_many_windows_share_columns_and_every_peak_is_shown(self) -> None:
         drawn = terminal.draw(an_attempt(*[0.0] * 100, 9.0, *[0.0] * 139)).plain.splitlines()
         errors = next(line for line in drawn if line.startswith("errors"))
         assert errors.count("█") == 1
@@ -118,25 +118,25 @@ class TestTheTerminal:
 
 
 class TestTheSvg:
-    def test_it_has_a_line_per_gate_the_threshold_the_weights_and_the_marks(self) -> None:
+    def test_it_has_a_line_per_gate_and_the_thresholds_weights_and_marks(self) -> None:
         root = ElementTree.fromstring(svg.draw(an_attempt(0.5, 3.0, 6.0)))
         texts = [element.text for element in root.iter(f"{SVG}text")]
         assert len(list(root.iter(f"{SVG}polyline"))) == 2 + 2 + 1
         assert {"300 is enough", "20 is enough", "errors: 403", "10 %", "rolled back", "weight"} <= set(texts)
 
-    def test_a_gap_is_shaded_and_says_why(self) -> None:
+    def test_a_gap_is_shaded_with_its_reason_as_title(self) -> None:
         root = ElementTree.fromstring(svg.draw(an_attempt(0.0, 0.0, gap_at=1)))
         assert "no gateway" in [element.text for element in root.iter(f"{SVG}title")]
 
-    def test_a_name_that_is_markup_is_text(self) -> None:
+    def test_markup_in_a_name_is_escaped(self) -> None:
         attempt = an_attempt(0.0)
-        line = Line("<script>", (0.0,), ENOUGH)
+        line = GateLine("<script>", (0.0,), ENOUGH)
         drawn = svg.draw(Attempt("a&b", 1, attempt.windows, (line,), (), ()))
         assert "<script>" not in drawn
         assert ElementTree.fromstring(drawn) is not None
 
     @given(st.lists(st.floats(-400, 400), min_size=1, max_size=30))
-    def test_whatever_was_counted_it_stays_inside_its_frame(self, values: list[float]) -> None:
+    def test_every_point_of_a_line_is_inside_the_image(self, values: list[float]) -> None:
         root = ElementTree.fromstring(svg.draw(an_attempt(*values)))
         _, _, width, height = map(float, root.attrib["viewBox"].split())
         for element in root.iter(f"{SVG}polyline"):
@@ -144,5 +144,5 @@ class TestTheSvg:
             assert all(0 <= x <= width and 0 <= y <= height for x, y in places)
 
     @pytest.mark.parametrize("power", [1, 5])
-    def test_the_same_windows_are_the_same_bytes(self, power: int) -> None:
+    def test_the_same_windows_give_the_same_bytes(self, power: int) -> None:
         assert svg.draw(an_attempt(*range(power))) == svg.draw(an_attempt(*range(power)))
