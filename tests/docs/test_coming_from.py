@@ -73,7 +73,7 @@ def test_what_is_rehearsed_is_what_is_released_and_it_holds(page: Path) -> None:
     assert scenario.strategy == ours(page)
     for seed in (1, 2, 3):
         found = rehearse(scenario, seed=seed)
-        assert [(str(one.expectation), one.seen) for one in found.judged if not one.held] == []
+        assert [(str(one.expectation), one.seen) for one in found.judgements if not one.held] == []
 
 
 @PAGES

@@ -33,7 +33,7 @@ def words(section: str) -> set[str]:
 def test_what_the_scenario_of_the_page_expects_holds() -> None:
     (text,) = re.findall(r"```yaml\n(# scenario.yaml\n.*?)```", PAGE.read_text(), re.DOTALL)
     found = rehearse(parse_yaml(Scenario, text, PAGE.name), seed=1)
-    assert [(str(one.expectation), one.seen) for one in found.judged if not one.held] == []
+    assert [(str(one.expectation), one.seen) for one in found.judgements if not one.held] == []
 
 
 def test_every_field_of_a_scenario_is_explained() -> None:

@@ -25,7 +25,7 @@ _REVIEW = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"
 
 
 def open_store(context: str | None, namespace: str | None) -> KubernetesStore:
-    """Open the store of a namespace, with a kubeconfig's context, or in a pod without kubeconfig as its account."""
+    """Open the store of a namespace. Uses the kubeconfig, or in a pod without one the pod's service account."""
     config = Path(os.environ.get("KUBECONFIG") or Path.home() / ".kube" / "config")
     in_a_pod = "KUBERNETES_SERVICE_HOST" in os.environ and not context and not config.exists()
     found = access.in_cluster() if in_a_pod else kubeconfig.load(context)

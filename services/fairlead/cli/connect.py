@@ -66,7 +66,7 @@ def connect(place: Place) -> Connection:
     if not ledger.exists():
         raise errors.Unavailable(
             f"there is no platform in {state.absolute()}",
-            hint="start one with `fairlead up`, name its folder with --state, or name a cluster namespace with --namespace",
+            hint="start one with `fairlead up`, or name its folder with --state, or a cluster with --namespace",
         )
     return Connection(SqliteStore(ledger), actor())
 

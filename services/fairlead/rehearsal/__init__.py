@@ -1,5 +1,5 @@
-"""Rehearsals: a rollout policy is tested on a scenario before anything is released.
+"""Rehearsals: test a rollout policy on a scenario before a real release.
 
-There are two stages. `virtual` runs the engine in virtual time, `live` runs a whole platform in real time. They share
-the scenario, its schedule, the judge and the report.
+`virtual` runs the engine in virtual time, `live` runs a whole platform in real time. Both share the scenario, its
+schedule, the judge and the report.
 """

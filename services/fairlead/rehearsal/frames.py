@@ -1,4 +1,4 @@
-"""What a run says at each moment: the rollout's state as a frame, and the requests that users sent."""
+"""What a run records: the rollout's state at each second (`Frame`), and counts of the users' requests."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from fairlead.rehearsal.schedule import Arm
 from fairlead.rollout.report import Reason
 
 ROUTE = "rehearsed"
-"""The route, and the model, of every rehearsal."""
+"""The name of the route and of the model in every rehearsal."""
 TICK_S = 1.0
-"""How often the engine looks. It really looks more often; windows are 5 s either way."""
+"""Seconds between two ticks in virtual time. The real engine ticks more often; windows are 5 s in both."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestCounts:
-    """What users saw of one tick: requests, bad answers among them, and attempts of the candidate that failed."""
+    """Users' requests, bad responses among them, requests given to the candidate, and its failed attempts."""
 
     requests: int = 0
     bad: int = 0
@@ -30,7 +30,7 @@ class RequestCounts:
     candidate_failed: int = 0
 
     def plus(self, other: RequestCounts) -> RequestCounts:
-        """Both together."""
+        """The sum of both."""
         return RequestCounts(
             self.requests + other.requests,
             self.bad + other.bad,
@@ -41,53 +41,53 @@ class RequestCounts:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Where the rollout stood at a moment: the candidate's share, and why it was not more."""
+    """The state of the rollout at one time: the candidate's weight, the outcome, and why the weight is not higher."""
 
     at_s: float
     weight: int
     outcome: Outcome
     gate: str | None = None
-    """The gate that holds, or has rolled back."""
+    """The gate that holds the weight or has rolled the candidate back."""
     why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run."""
+    """Everything recorded in one run of a scenario."""
 
     scenario: Scenario
     seed: int
     frames: tuple[Frame, ...]
     revisions: tuple[Revision, ...]
-    """Those since the release, it included."""
-    told: RequestCounts
+    """From the release on, including it."""
+    counts: RequestCounts
     released_at: datetime
-    """When the scenario's time was 0."""
+    """The time of the release, where the scenario's time is 0."""
 
 
 def share_of(head: Revision) -> int:
-    """The candidate's share under a revision; a promoted one has everything."""
+    """The candidate's weight in a revision; TOTAL_WEIGHT once it is promoted."""
     table = head.table
     promoted = head.state.phase is Phase.STABLE and table.stable.version == Arm.CANDIDATE
     return TOTAL_WEIGHT if promoted else table.weight
 
 
 def frame_of(head: Revision, status: Status, at_s: float) -> Frame:
-    """What ledger and status say, in a scenario's words."""
+    """The frame for the head of the ledger and the status of the route."""
     share, state = share_of(head), head.state
     if state.phase is not Phase.STABLE:
-        return _under_way(share, status, at_s)
+        return _in_progress(share, status, at_s)
     if share == TOTAL_WEIGHT:
         return Frame(at_s, share, Outcome.PROMOTED)
     rejected = next((one for one in state.rejected if one.ref.version == Arm.CANDIDATE), None)
     if rejected is None:
-        return Frame(at_s, 0, Outcome.HELD, None, "the release has not been looked at yet")
+        return Frame(at_s, 0, Outcome.HELD, None, "the engine has not processed the release yet")
     gate, found, _ = rejected.reason.partition(": ")
     by_gate = found and gate in get_args(GateName)
     return Frame(at_s, 0, Outcome.ROLLED_BACK, gate if by_gate else None, rejected.reason)
 
 
-def _under_way(weight: int, status: Status, at_s: float) -> Frame:
+def _in_progress(weight: int, status: Status, at_s: float) -> Frame:
     progressing = status.condition("Progressing")
     if progressing is not None and progressing.status:
         return Frame(at_s, weight, Outcome.ADVANCING, None, status.waiting)

@@ -1,4 +1,4 @@
-"""Whether what was expected held, frame by frame. Pure."""
+"""Compares a scenario's expectations with the frames of a run. Pure."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from fairlead.rehearsal.frames import Frame
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """One expectation of one run, whether it held, and what was seen."""
+class Judgement:
+    """Whether one expectation held in one run, and what was seen."""
 
     expectation: Expectation
     held: bool
     seen: str
 
 
-def judge(expectations: Sequence[Expectation], frames: Sequence[Frame]) -> tuple[Judged, ...]:
-    """Every expectation, in the order in which the scenario has them."""
-    return tuple(_judged(one, frames) for one in expectations)
+def judge(expectations: Sequence[Expectation], frames: Sequence[Frame]) -> tuple[Judgement, ...]:
+    """Judge every expectation, in the scenario's order."""
+    return tuple(_judge_one(one, frames) for one in expectations)
 
 
-def _judged(expectation: Expectation, frames: Sequence[Frame]) -> Judged:
+def _judge_one(expectation: Expectation, frames: Sequence[Frame]) -> Judgement:
     holds = _statement(expectation)
     if expectation.by is not None:
         return _once(expectation, [one for one in frames if one.at_s <= expectation.by], holds)
@@ -36,25 +36,25 @@ def _judged(expectation: Expectation, frames: Sequence[Frame]) -> Judged:
     at_s = frames[-1].at_s if expectation.at is None else expectation.at
     frame = [one for one in frames if one.at_s <= at_s][-1]
     held = holds(frame)
-    return Judged(expectation, held, describe(frame, why=not held))
+    return Judgement(expectation, held, describe(frame, why=not held))
 
 
-def _once(expectation: Expectation, until: Sequence[Frame], holds: Callable[[Frame], bool]) -> Judged:
+def _once(expectation: Expectation, until: Sequence[Frame], holds: Callable[[Frame], bool]) -> Judgement:
     first = next((one for one in until if holds(one)), None)
     if first is None:
-        return Judged(expectation, False, f"not once; {_told(until[-1])}")
-    return Judged(expectation, True, _told(first, why=False))
+        return Judgement(expectation, False, f"not once; {_describe_at(until[-1])}")
+    return Judgement(expectation, True, _describe_at(first, why=False))
 
 
-def _throughout(expectation: Expectation, during: Sequence[Frame], holds: Callable[[Frame], bool]) -> Judged:
+def _throughout(expectation: Expectation, during: Sequence[Frame], holds: Callable[[Frame], bool]) -> Judgement:
     first = next((one for one in during if not holds(one)), None)
     if first is None:
-        return Judged(expectation, True, f"all the time; {_told(during[-1], why=False)}")
-    return Judged(expectation, False, _told(first))
+        return Judgement(expectation, True, f"all the time; {_describe_at(during[-1], why=False)}")
+    return Judgement(expectation, False, _describe_at(first))
 
 
 def _statement(expectation: Expectation) -> Callable[[Frame], bool]:
-    """What is said of a moment, whichever it is."""
+    """The statement of an expectation, as a test of one frame."""
     never, least, most = expectation.never, expectation.weight_at_least, expectation.weight_at_most
     if never is not None:
         return lambda frame: frame.outcome is not never
@@ -71,12 +71,12 @@ def _statement(expectation: Expectation) -> Callable[[Frame], bool]:
     )
 
 
-def _told(frame: Frame, *, why: bool = True) -> str:
+def _describe_at(frame: Frame, *, why: bool = True) -> str:
     return f"at {format_duration(frame.at_s)} {describe(frame, why=why)}"
 
 
 def describe(frame: Frame, *, why: bool = True) -> str:
-    """A moment in words; with `why`, the reason too, which whoever expected otherwise wants to read."""
+    """A frame in words; with `why`, also the reason, which explains an expectation that did not hold."""
     gate = f" by {frame.gate}" if frame.gate else ""
-    told = f": {frame.why}" if frame.why else ""
-    return f"weight {frame.weight * 100 / TOTAL_WEIGHT:g} %, {frame.outcome}{told if why else gate}"
+    reason = f": {frame.why}" if frame.why else ""
+    return f"weight {frame.weight * 100 / TOTAL_WEIGHT:g} %, {frame.outcome}{reason if why else gate}"

@@ -1,4 +1,4 @@
-"""The result of a rehearsal: what happened, and which expectations held."""
+"""The result of a rehearsal: its report, its counts, and which expectations held."""
 
 from __future__ import annotations
 
@@ -7,52 +7,58 @@ from itertools import groupby
 from typing import Any
 
 from fairlead.rehearsal.frames import RequestCounts, Run
-from fairlead.rehearsal.judge import Judged, judge
-from fairlead.rehearsal.report import Line, tell
+from fairlead.rehearsal.judge import Judgement, judge
+from fairlead.rehearsal.report import ReportLine, report_lines
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A run, judged."""
+    """The result of one run."""
 
     seed: int
-    story: tuple[Line, ...]
-    judged: tuple[Judged, ...]
+    report: tuple[ReportLine, ...]
+    judgements: tuple[Judgement, ...]
     weights: tuple[tuple[float, int], ...]
-    """Each change of the candidate's share: when, and to what."""
-    told: RequestCounts
+    """Each change of the candidate's weight: the time and the new weight."""
+    counts: RequestCounts
     seconds: float
-    """How much of the scenario's time was played."""
+    """How many seconds of the scenario were played."""
 
     @property
     def held(self) -> bool:
-        """Whether everything that was expected held."""
-        return all(one.held for one in self.judged)
+        """Whether every expectation held."""
+        return all(one.held for one in self.judgements)
 
     def to_json(self) -> dict[str, Any]:
-        """The run as plain data; times in seconds after the release."""
+        """The result as plain data; times are in seconds after the release."""
         return {
             "seed": self.seed,
             "held": self.held,
             "seconds": self.seconds,
             "expectations": [
-                {"expect": str(one.expectation), "held": one.held, "seen": one.seen} for one in self.judged
+                {"expect": str(one.expectation), "held": one.held, "seen": one.seen} for one in self.judgements
             ],
             "weights": [{"at": at_s, "weight": weight} for at_s, weight in self.weights],
             "story": [
-                {"at": line.at_s, "weight": line.weight, "what": line.what, "why": line.why} for line in self.story
+                {"at": line.at_s, "weight": line.weight, "what": line.what, "why": line.why} for line in self.report
             ],
-            "requests": self.told.requests,
-            "badForUsers": self.told.bad,
-            "givenToCandidate": self.told.candidate_requests,
-            "failedByCandidate": self.told.candidate_failed,
+            "requests": self.counts.requests,
+            "badForUsers": self.counts.bad,
+            "givenToCandidate": self.counts.candidate_requests,
+            "failedByCandidate": self.counts.candidate_failed,
         }
 
 
-def judged(played: Run) -> Result:
-    """A run, however it was played, with what held of what was expected."""
+def result_of(played: Run) -> Result:
+    """Judge a run of either kind, and report on it."""
     changes = tuple(
         (next(frames).at_s, weight) for weight, frames in groupby(played.frames, key=lambda frame: frame.weight)
     )
-    held = judge(played.scenario.expect, played.frames)
-    return Result(played.seed, tuple(tell(played)), held, changes, played.told, played.frames[-1].at_s)
+    return Result(
+        played.seed,
+        tuple(report_lines(played)),
+        judge(played.scenario.expect, played.frames),
+        changes,
+        played.counts,
+        played.frames[-1].at_s,
+    )

@@ -1,4 +1,4 @@
-"""`fairlead rehearse --real`: real processes play a scenario, and none of them is left."""
+"""`fairlead rehearse --real`: real processes play a scenario, and none of them is left running."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 from fairlead.cli import exit_codes
-from fairlead.rehearsal.live.timeline import UP_WITHIN_S
+from fairlead.rehearsal.live.timeline import START_TIMEOUT_S
 from fairlead.store.sqlite import SqliteStore
 from support.platform import FAIRLEAD
 from support.processes import is_alive, wait_until
 
 TROUBLE = """
 name: trouble
-description: Counters are gone, the gateway begins anew, the control plane is away; then the candidate goes bad.
+description: Counters fail, the gateway restarts, the control plane is away; then the candidate fails.
 duration: 58s
 load: 60
 strategy: {steps: [{weight: 2000, minDuration: 5m}]}
@@ -45,7 +45,7 @@ def written(folder: Path, text: str) -> Path:
 
 
 def children(folder: Path) -> dict[str, int]:
-    """Name to pid, as the supervisor wrote them down."""
+    """The pid of every child by name, from the supervisor's file."""
     try:
         known: dict[str, Any] = json.loads((folder / "children.json").read_text())
     except (OSError, ValueError):
@@ -53,7 +53,7 @@ def children(folder: Path) -> dict[str, int]:
     return {name: int(pid) for name, (pid, _) in known.items()}
 
 
-def test_every_fault_is_played_and_what_was_expected_held(tmp_path: Path) -> None:
+def test_every_fault_is_played_and_every_expectation_held(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     command = [str(FAIRLEAD), "rehearse", str(written(tmp_path, TROUBLE)), "--real", "--json", "--keep", str(kept)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -61,19 +61,19 @@ def test_every_fault_is_played_and_what_was_expected_held(tmp_path: Path) -> Non
     (run,) = json.loads(done.stdout)["runs"]
     assert [(one["expect"], one["seen"]) for one in run["expectations"] if not one["held"]] == []
     assert done.returncode == exit_codes.OK
-    told = [line["what"] for line in run["story"]]
+    happened = [line["what"] for line in run["story"]]
     for what in ("metrics outage", "control plane outage", "gateway restart", "candidate: errors 60 %"):
-        assert what in told
+        assert what in happened
     gaps = {
         window.gap for revision in SqliteStore(kept / "ledger.db").revisions("rehearsed") for window in revision.windows
     }
     assert {"no gateway told its counters", "the control plane was not watching"} <= gaps
-    # Few: what was counted beside a gap is lost with it, and the gateway ejects what fails again and again.
+    # Few: counts next to a gap are lost with it, and the gateway ejects an instance that fails repeatedly.
     assert 0 < run["failedByCandidate"] <= run["givenToCandidate"]
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_everything_that_was_started(tmp_path: Path, how: signal.Signals) -> None:
+def test_a_signal_ends_every_process_that_was_started(tmp_path: Path, how: signal.Signals) -> None:
     temporary, kept = tmp_path / "tmp", tmp_path / "kept"
     temporary.mkdir()
     command = [str(FAIRLEAD), "rehearse", str(written(tmp_path, LONG)), "--real", "--keep", str(kept)]
@@ -84,17 +84,17 @@ def test_a_signal_ends_everything_that_was_started(tmp_path: Path, how: signal.S
         wait_until(lambda: len(children(kept)) == 4, "everything runs")
         pids = children(kept)
         process.send_signal(how)
-        _, told = process.communicate()
+        _, printed = process.communicate()
     finally:
         process.kill()
         process.wait()
     assert process.returncode == 130
-    assert "everything that was started has ended" in told
+    assert "all processes that were started have ended" in printed
     assert {name for name, pid in pids.items() if is_alive(pid)} == set()
     assert list(temporary.iterdir()) == []
 
 
-def test_what_does_not_start_is_told_with_its_log_and_ended(tmp_path: Path) -> None:
+def test_a_process_that_does_not_start_is_reported_with_its_log_and_ended(tmp_path: Path) -> None:
     envoy = tmp_path / "envoy"
     envoy.write_text("#!/bin/sh\necho no gateway today\nexit 1\n")
     envoy.chmod(0o755)
@@ -108,7 +108,7 @@ def test_what_does_not_start_is_told_with_its_log_and_ended(tmp_path: Path) -> N
         env={**os.environ, "TMPDIR": str(temporary)},
     )
     assert (done.returncode, "no gateway today" in done.stderr) == (exit_codes.UNAVAILABLE, True)
-    waited = re.search(r"after (\d+) s still not so", done.stderr)
+    waited = re.search(r"after (\d+) s it still waits", done.stderr)
     assert waited is not None
-    assert int(waited[1]) < UP_WITHIN_S, "what dies again and again is not waited for to the end"
+    assert int(waited[1]) < START_TIMEOUT_S, "a process that fails repeatedly must end the wait early"
     assert list(temporary.iterdir()) == []

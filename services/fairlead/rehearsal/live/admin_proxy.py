@@ -1,7 +1,7 @@
-"""What stands between control plane and gateway's admin address, so that a scenario can take it away.
+"""A proxy between the control plane and Envoy's admin page, which simulates failures of that page.
 
-The control plane asks the address it always asks; the gateway has another one. `deaf` refuses the page of counters and
-nothing else, as an admin page does that is too slow; `silent` answers nothing at all.
+The control plane sends its requests to the usual address, where the proxy listens; Envoy's admin page is at another
+one. `refuse_counters` fails only the requests for counters; `drop_requests` closes every connection without a response.
 """
 
 from __future__ import annotations
@@ -11,65 +11,65 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 LOOPBACK = "127.0.0.1"
-COUNTERS = "histogram_buckets"
-"""Only who reads evidence asks for these."""
+COUNTERS_PARAMETER = "histogram_buckets"
+"""A query parameter that only the requests for counters have."""
 TIMEOUT_S = 5.0
 
 
 class AdminProxy(ThreadingHTTPServer):
-    """Listens on `port`, passes everything on to `to`. A thread for every connection; there are three."""
+    """Listens on `port` and forwards to `target_port`. It uses a thread per connection; there are three connections."""
 
     daemon_threads = True
 
-    def __init__(self, port: int, to: int) -> None:
-        self.to = to
-        self.deaf = False
-        self.silent = False
-        super().__init__((LOOPBACK, port), _Passing)
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="relay", daemon=True)
+    def __init__(self, port: int, target_port: int) -> None:
+        self.target_port = target_port
+        self.refuse_counters = False
+        self.drop_requests = False
+        super().__init__((LOOPBACK, port), _ProxyHandler)
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="admin-proxy", daemon=True)
 
     def start(self) -> None:
-        """Begin to pass on."""
+        """Start forwarding."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End, and give the port back."""
+        """Stop, and release the port."""
         self.shutdown()
         self._thread.join()
         self.server_close()
 
 
-class _Passing(BaseHTTPRequestHandler):
+class _ProxyHandler(BaseHTTPRequestHandler):
     server: AdminProxy
     protocol_version = "HTTP/1.1"
 
     def setup(self) -> None:
         super().setup()
-        self._far = http.client.HTTPConnection(LOOPBACK, self.server.to, timeout=TIMEOUT_S)
+        self._upstream = http.client.HTTPConnection(LOOPBACK, self.server.target_port, timeout=TIMEOUT_S)
 
     def finish(self) -> None:
-        self._far.close()
+        self._upstream.close()
         super().finish()
 
     def do_GET(self) -> None:  # noqa: N802
-        self._pass_on()
+        self._forward()
 
     def do_POST(self) -> None:  # noqa: N802
-        self._pass_on()
+        self._forward()
 
-    def _pass_on(self) -> None:
-        if self.server.silent:
+    def _forward(self) -> None:
+        if self.server.drop_requests:
             self.close_connection = True
             return
-        if self.server.deaf and COUNTERS in self.path:
+        if self.server.refuse_counters and COUNTERS_PARAMETER in self.path:
             self._reply(503, b"")
             return
         try:
-            self._far.request(self.command, self.path)
-            answer = self._far.getresponse()
-            self._reply(answer.status, answer.read())
+            self._upstream.request(self.command, self.path)
+            response = self._upstream.getresponse()
+            self._reply(response.status, response.read())
         except (OSError, http.client.HTTPException):
-            # Whoever asks must see that it is another process next time: its connection ends with the far one.
+            # The connection ends with the one to Envoy, so that the client notices a restarted Envoy.
             self.close_connection = True
 
     def _reply(self, status: int, body: bytes) -> None:
@@ -79,4 +79,4 @@ class _Passing(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Nothing: what is asked ten times a second is no news."""
+        """Log nothing: there are ten requests a second."""

@@ -1,7 +1,7 @@
-"""The users of a rehearsal in real time: requests to the gateway on loopback that do not wait for one another.
+"""The load generator of a rehearsal in real time: sends the users' requests to the gateway on loopback.
 
-They arrive at random, independently of each other, at the scenario's rate, whatever becomes of those before. Bounded
-in rate and in how many may be under way: a rehearsal must not become the load test of a laptop.
+Requests are sent at random times at the scenario's rate (Poisson), and do not wait for earlier responses. The rate and
+the number of requests in flight are bounded, so that a rehearsal does not overload a laptop.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from collections.abc import Callable
 from fairlead.rehearsal.frames import RequestCounts
 
 LOOPBACK = "127.0.0.1"
-MOST_RATE = 500.0
-"""Requests per second. One process of Python sends no more than some thousand, and others need the machine too."""
-MOST_UNDER_WAY = 500
-LOOK_S = 0.05
-BEHIND_S = 1.0
-"""A generator that is later than this was not given the processor: it does not send in a burst what it has missed."""
+MAX_RATE = 500.0
+"""Requests per second. One Python process can send a few thousand, and the other processes need CPU time too."""
+MAX_IN_FLIGHT = 500
+POLL_INTERVAL_S = 0.05
+MAX_LAG_S = 1.0
+"""If the generator is later than this, it did not get CPU time. It then skips the missed requests: no burst."""
 BODY = b'{"row": 1}'
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class LoadGenerator:
-    """Sends until cancelled. `rate` says how many requests per second are due just now."""
+    """Sends requests until cancelled. `rate` returns the current requests per second."""
 
     def __init__(
         self, port: int, path: str, *, rate: Callable[[], float], rng: random.Random, timeout_s: float
@@ -35,47 +35,47 @@ class LoadGenerator:
         head = f"POST {path} HTTP/1.1\r\nhost: {LOOPBACK}\r\ncontent-type: application/json\r\n"
         self._request = f"{head}content-length: {len(BODY)}\r\n\r\n".encode() + BODY
         self._idle: list[Connection] = []
-        self._under_way: set[asyncio.Task[None]] = set()
-        self.told = RequestCounts()
-        """What they saw so far."""
+        self._in_flight: set[asyncio.Task[None]] = set()
+        self.counts = RequestCounts()
+        """Requests and bad responses so far."""
 
     async def run(self) -> None:
-        """Never returns; when it is cancelled, what is under way is given up."""
+        """Send until cancelled, then drop the requests in flight."""
         loop = asyncio.get_running_loop()
         due = loop.time()
         try:
             while True:
-                now, rate = loop.time(), min(self._rate(), MOST_RATE)
-                if rate <= 0 or due < now - BEHIND_S:
+                now, rate = loop.time(), min(self._rate(), MAX_RATE)
+                if rate <= 0 or due < now - MAX_LAG_S:
                     due = now
                 if rate <= 0 or due > now:
-                    # Looked at often: the rate may change before the next one is due.
-                    await asyncio.sleep(LOOK_S if rate <= 0 else min(due - now, LOOK_S))
+                    # Sleep briefly only: the rate may change before the next request is due.
+                    await asyncio.sleep(POLL_INTERVAL_S if rate <= 0 else min(due - now, POLL_INTERVAL_S))
                     continue
                 self._send()
                 due += self._rng.expovariate(rate)
                 await asyncio.sleep(0)
         finally:
-            given_up = list(self._under_way)
-            for task in given_up:
+            dropped = list(self._in_flight)
+            for task in dropped:
                 task.cancel()
-            await asyncio.gather(*given_up, return_exceptions=True)
+            await asyncio.gather(*dropped, return_exceptions=True)
             for _, writer in self._idle:
                 writer.transport.abort()
 
-    def forget(self) -> None:
-        """Count from here on."""
-        self.told = RequestCounts()
+    def reset_counts(self) -> None:
+        """Start counting again from 0."""
+        self.counts = RequestCounts()
 
     def _send(self) -> None:
-        if len(self._under_way) >= MOST_UNDER_WAY:
+        if len(self._in_flight) >= MAX_IN_FLIGHT:
             self._count(good=False)
             return
-        task = asyncio.get_running_loop().create_task(self._ask())
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        task = asyncio.get_running_loop().create_task(self._request_once())
+        self._in_flight.add(task)
+        task.add_done_callback(self._in_flight.discard)
 
-    async def _ask(self) -> None:
+    async def _request_once(self) -> None:
         status = 0
         with contextlib.suppress(OSError, EOFError, ValueError, asyncio.LimitOverrunError, TimeoutError):
             async with asyncio.timeout(self._timeout_s):
@@ -107,4 +107,4 @@ class LoadGenerator:
         return await asyncio.open_connection(LOOPBACK, self._port)
 
     def _count(self, *, good: bool) -> None:
-        self.told = self.told.plus(RequestCounts(requests=1, bad=not good))
+        self.counts = self.counts.plus(RequestCounts(requests=1, bad=not good))

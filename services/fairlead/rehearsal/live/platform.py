@@ -1,4 +1,4 @@
-"""The stage: a whole platform whose versions are stand-ins, and what a scenario can do to it."""
+"""A whole platform with stub versions, and the changes that a scenario makes to it."""
 
 from __future__ import annotations
 
@@ -22,57 +22,57 @@ from fairlead.local.supervisor import Supervisor
 from fairlead.rehearsal.frames import ROUTE
 from fairlead.rehearsal.live.admin_proxy import AdminProxy
 from fairlead.rehearsal.live.load_generator import BODY
-from fairlead.rehearsal.live.stub_version import OFF_STAGE, write_part
-from fairlead.rehearsal.schedule import Arm, Behaving, behaving_at, has_fault, most_instances
+from fairlead.rehearsal.live.stub_version import NOT_READY, write_behaviour
+from fairlead.rehearsal.schedule import Arm, Behaviours, behaviours_at, has_fault, max_instances
 from fairlead.store.sqlite import SqliteStore
 
 PREDICT = f"/models/{ROUTE}/predict"
-BEFORE_THE_RELEASE = -1.0
+BEFORE_RELEASE_S = -1.0
 
 
 class LivePlatform:
-    """One platform in one folder, made for one scenario. `supervisor` runs it; nothing runs before."""
+    """One platform in one folder for one scenario. No process runs until `supervisor` is run."""
 
     def __init__(self, folder: StateFolder, scenario: Scenario, binary: Path, *, seed: int) -> None:
         self.store = SqliteStore(folder.ledger)
         self._scenario = scenario
-        self._parts = folder.root / "parts"
-        self._parts.mkdir(exist_ok=True)
-        self._played: Behaving | None = None
+        self._behaviour_files = folder.root / "parts"
+        self._behaviour_files.mkdir(exist_ok=True)
+        self._current: Behaviours | None = None
         port, control, admin = _three_ports()
         platform = Platform(gateway=GatewaySettings(port=port), control=ControlSettings(port=control))
         watched = any(event.fault in ("metrics-outage", "gateway-silent") for event in scenario.events)
-        # The relay takes the place where the control plane asks, and Envoy's own page goes elsewhere.
-        elsewhere = f'{{"admin": {{"address": {{"socket_address": {{"port_value": {admin}}}}}}}}}'
+        # The proxy listens at the address that the control plane uses, and Envoy's admin page at another port.
+        admin_address = f'{{"admin": {{"address": {{"socket_address": {{"port_value": {admin}}}}}}}}}'
         self.supervisor = Supervisor(
             folder,
             self.store,
             platform,
             binary,
-            command=partial(_stand_in, seed=seed),
-            gateway_options=("--config-yaml", elsewhere) if watched else (),
+            command=partial(_stub_command, seed=seed),
+            gateway_options=("--config-yaml", admin_address) if watched else (),
         )
-        self._relay = AdminProxy(self.supervisor.run_facts.admin_port, admin) if watched else None
-        if self._relay is not None:
-            self._relay.start()
-        self.assign(BEFORE_THE_RELEASE)
-        self.wish(Arm.STABLE)
+        self._admin_proxy = AdminProxy(self.supervisor.run_facts.admin_port, admin) if watched else None
+        if self._admin_proxy is not None:
+            self._admin_proxy.start()
+        self.set_behaviours(BEFORE_RELEASE_S)
+        self.set_target(Arm.STABLE)
 
     @property
     def port(self) -> int:
-        """The gateway's."""
+        """The gateway's port."""
         return self.supervisor.run_facts.gateway.port
 
     def close(self) -> None:
-        """Let go of what is not a child: the relay's port and the ledger."""
-        if self._relay is not None:
-            self._relay.stop()
+        """Stop the admin proxy and close the ledger."""
+        if self._admin_proxy is not None:
+            self._admin_proxy.stop()
         self.store.close()
 
-    def wish(self, target: Arm) -> None:
-        """The user's: both versions, and which of them shall serve."""
+    def set_target(self, target: Arm) -> None:
+        """Write the route's spec: both versions, with this one as the target."""
         versions = {
-            arm.value: VersionSpec(source=str(self._part(arm)), instances=most_instances(self._scenario, arm))
+            arm.value: VersionSpec(source=str(self._behaviour_file(arm)), instances=max_instances(self._scenario, arm))
             for arm in Arm
         }
         spec = RouteSpec(
@@ -85,30 +85,30 @@ class LivePlatform:
         self.store.put_route(ROUTE, spec, now=datetime.now(UTC), actor="scenario")
 
     async def is_up(self) -> bool:
-        """Whether every stand-in runs, and a user's request is answered."""
+        """Whether every stub version runs, and the gateway answers a user's request."""
         rows = self.store.instances()
-        if len(rows) < sum(most_instances(self._scenario, arm) for arm in Arm):
+        if len(rows) < sum(max_instances(self._scenario, arm) for arm in Arm):
             return False
-        if not all(row.ready or row.reason == OFF_STAGE for row in rows):
+        if not all(row.ready or row.reason == NOT_READY for row in rows):
             return False
         return (await ask_soon(self.port, "POST", PREDICT, BODY)).status == 200
 
     # What a scenario does
 
-    def assign(self, at_s: float) -> None:
-        """Everybody plays what is said of this moment."""
-        behaving = behaving_at(self._scenario, at_s)
-        if behaving == self._played:
+    def set_behaviours(self, at_s: float) -> None:
+        """Make both versions behave as the scenario says for this time."""
+        behaviours = behaviours_at(self._scenario, at_s)
+        if behaviours == self._current:
             return
         for arm in Arm:
-            write_part(self._part(arm), behaving.of(arm))
-        self._played = behaving
+            write_behaviour(self._behaviour_file(arm), behaviours.of(arm))
+        self._current = behaviours
 
-    async def trouble(self, at_s: float) -> None:
-        """What is broken at this moment is, and nothing else."""
-        if self._relay is not None:
-            self._relay.deaf = has_fault(self._scenario, "metrics-outage", at_s)
-            self._relay.silent = has_fault(self._scenario, "gateway-silent", at_s)
+    async def apply_faults(self, at_s: float) -> None:
+        """Start the faults of this time, and end all others."""
+        if self._admin_proxy is not None:
+            self._admin_proxy.refuse_counters = has_fault(self._scenario, "metrics-outage", at_s)
+            self._admin_proxy.drop_requests = has_fault(self._scenario, "gateway-silent", at_s)
         control, away = self.supervisor.control, has_fault(self._scenario, "control-plane-outage", at_s)
         if away and not control.is_held:
             await control.hold(0)
@@ -116,22 +116,22 @@ class LivePlatform:
             control.let_go()
 
     def restart_gateway(self) -> None:
-        """It dies, and the supervisor starts another one."""
+        """Kill the gateway; the supervisor starts a new one."""
         if self.supervisor.gateway.pid is not None:
             os.kill(self.supervisor.gateway.pid, signal.SIGKILL)
 
-    def ask(self, kind: ActionType, number: int) -> None:
-        """A person asks for something."""
+    def create_action(self, kind: ActionType, number: int) -> None:
+        """Create the action that a person would create."""
         now = datetime.now(UTC)
         name = f"scenario-{number}"
         self.store.create_action(Action(name=name, route=ROUTE, type=kind, actor="scenario", created_at=now))
 
-    def _part(self, arm: Arm) -> Path:
-        return self._parts / f"{arm.value}.json"
+    def _behaviour_file(self, arm: Arm) -> Path:
+        return self._behaviour_files / f"{arm.value}.json"
 
 
-def _stand_in(wanted: Wanted, port: int, *, seed: int) -> Sequence[str]:
-    """How the supervisor starts an instance: its part is what the version's source names."""
+def _stub_command(wanted: Wanted, port: int, *, seed: int) -> Sequence[str]:
+    """The command that starts an instance; its behaviour file is the source of the version."""
     numbers = {"--instance": wanted.index, "--port": port, "--seed": seed}
     options = [word for name, value in numbers.items() for word in (name, str(value))]
     return [

@@ -1,4 +1,4 @@
-"""A rehearsal in real time, from beginning to end: refused if it cannot be, started, played, judged, and gone."""
+"""Runs a rehearsal in real time: checks its limits, starts the platform, plays the scenario, judges, and cleans up."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from fairlead.contracts.scenario import Scenario
 from fairlead.local import envoy
 from fairlead.local.state import StateFolder
 from fairlead.rehearsal.frames import Frame, Run
-from fairlead.rehearsal.live.load_generator import MOST_RATE
+from fairlead.rehearsal.live.load_generator import MAX_RATE
 from fairlead.rehearsal.live.platform import LivePlatform
 from fairlead.rehearsal.live.timeline import Timeline
-from fairlead.rehearsal.result import Result, judged
-from fairlead.rehearsal.schedule import Arm, most_instances
+from fairlead.rehearsal.result import Result, result_of
+from fairlead.rehearsal.schedule import Arm, max_instances
 
-MOST_INSTANCES = 16
-"""Each is a process."""
+MAX_INSTANCES = 16
+"""Each instance is a process."""
 
 
-def perform(
+def rehearse_live(
     scenario: Scenario,
     *,
     seed: int,
@@ -33,47 +33,47 @@ def perform(
 ) -> Result:
     """Play the scenario with real processes in real time, and judge it.
 
-    Ledger and logs are in a temporary folder, or in `keep`. Whatever happens, nothing that was started runs on.
-    Raises FairleadError for what cannot be played here, KeyboardInterrupt when a signal ended it.
+    Ledger and logs are in a temporary folder, or in `keep`. Every process that was started has ended when this returns
+    or raises. Raises FairleadError when the scenario cannot be played here, and KeyboardInterrupt after a signal.
     """
-    refuse_what_is_too_much(scenario)
+    check_limits(scenario)
     binary = envoy.find(envoy_binary)
     with _folder(keep) as folder, folder.locked():
-        played = asyncio.run(_perform(scenario, folder, binary, seed, watch))
-    return judged(played)
+        played = asyncio.run(_play(scenario, folder, binary, seed, watch))
+    return result_of(played)
 
 
-async def _perform(
+async def _play(
     scenario: Scenario, folder: StateFolder, binary: Path, seed: int, watch: Callable[[Frame], None]
 ) -> Run:
-    stage = LivePlatform(folder, scenario, binary, seed=seed)
+    platform = LivePlatform(folder, scenario, binary, seed=seed)
     played: list[Run] = []
 
     async def play() -> None:
-        played.append(await Timeline(scenario, stage, seed=seed, watch=watch).perform())
-        stage.supervisor.end()
+        played.append(await Timeline(scenario, platform, seed=seed, watch=watch).play())
+        platform.supervisor.end()
 
     try:
-        await stage.supervisor.run(play)
+        await platform.supervisor.run(play)
     finally:
-        stage.close()
+        platform.close()
     if not played:
         raise KeyboardInterrupt
     return played[0]
 
 
-def refuse_what_is_too_much(scenario: Scenario) -> None:
-    """Raises Invalid for what one machine cannot play honestly, naming the field."""
-    hint = "leave out --real: virtual time has no such limit"
+def check_limits(scenario: Scenario) -> None:
+    """Raises Invalid, naming the field, when a scenario is too large to be played on one machine in real time."""
+    hint = "leave out --real: in virtual time there is no such limit"
     if scenario.gateways > 1:
-        raise errors.Invalid(f"gateways: {scenario.gateways}, and in real time there is one", hint=hint)
+        raise errors.Invalid(f"gateways: {scenario.gateways}; in real time there is one gateway only", hint=hint)
     for number, load in enumerate(scenario.load):
-        if load.rate > MOST_RATE:
-            why = f"load.{number}.rate: {load.rate:,g}, and in real time at most {MOST_RATE:g} requests/s are sent"
+        if load.rate > MAX_RATE:
+            why = f"load.{number}.rate: {load.rate:,g}; in real time the maximum is {MAX_RATE:g} requests/s"
             raise errors.Invalid(why, hint=hint)
-    count = sum(most_instances(scenario, arm) for arm in Arm)
-    if count > MOST_INSTANCES:
-        why = f"{count} instances, and in real time each is a process: at most {MOST_INSTANCES}"
+    count = sum(max_instances(scenario, arm) for arm in Arm)
+    if count > MAX_INSTANCES:
+        why = f"{count} instances of both versions; in real time each is a process, and the maximum is {MAX_INSTANCES}"
         raise errors.Invalid(why, hint=hint)
 
 

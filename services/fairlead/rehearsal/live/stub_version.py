@@ -1,7 +1,7 @@
-"""A stand-in for one instance of a version: a process that answers as a file says, whatever it is asked.
+"""A stub for one instance of a version: a process that responds as its behaviour file says.
 
-The file is the *part*: a `Behaviour` as JSON, renamed into place by whoever conducts. It is looked at for every
-request, so a change holds from the next one on.
+The behaviour file is a `Behaviour` as JSON. The live platform replaces it with a rename. The stub checks the file at
+every request, so a change applies from the next request on.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from starlette.types import Receive, Scope, Send
 from fairlead.contracts.scenario import Behaviour
 
 LOOPBACK = "127.0.0.1"
-OFF_STAGE = "not on stage: the scenario has fewer instances just now"
-"""What an instance says that runs and is not ready."""
+NOT_READY = "not ready: the scenario has fewer instances now"
+"""The detail of an instance that runs and is not ready."""
 GOLDEN = tuple({"golden": number} for number in (1, 2))
-"""Asked by the smoke test, and answered as `golden` says: whether they come back right is no matter of chance."""
+"""The rows of the smoke test. `golden` alone decides whether their responses are right, not the error rate."""
 KEEP_ALIVE_S = 75
-"""As a model service: longer than a gateway keeps a connection that nobody uses."""
-STOP_WITHIN_S = 1
+"""As in a model service: longer than a gateway keeps an idle connection."""
+STOP_TIMEOUT_S = 1
 
 
-class Part:
-    """What is to be played just now."""
+class BehaviourFile:
+    """Reads the current behaviour from a file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -40,7 +40,7 @@ class Part:
         self._behaviour = Behaviour()
 
     def read(self) -> Behaviour:
-        """The file, read again where it has changed."""
+        """The behaviour; the file is read again when it has changed."""
         stat = os.stat(self._path)
         if (stat.st_ino, stat.st_mtime_ns) != self._known:
             self._behaviour = Behaviour.model_validate_json(self._path.read_bytes())
@@ -48,27 +48,27 @@ class Part:
         return self._behaviour
 
 
-def write_part(path: Path, behaviour: Behaviour) -> None:
-    """Whole or not at all: an instance may be reading it."""
+def write_behaviour(path: Path, behaviour: Behaviour) -> None:
+    """Replace the file atomically, because an instance may be reading it."""
     draft = path.with_suffix(".new")
-    # Not as people write it: there a duration has whole milliseconds.
+    # Not `to_json`: there a duration has whole milliseconds.
     draft.write_text(json.dumps(behaviour.model_dump()))
     draft.rename(path)
 
 
-class StandIn:
-    """The ASGI application: what gateway, supervisor and smoke test ask of a model service, and nothing else."""
+class StubVersion:
+    """The ASGI application: the paths of a model service that gateway, supervisor and smoke test use."""
 
-    def __init__(self, part: Part, *, version: str, instance: int, rng: random.Random) -> None:
-        self._part, self._version, self._instance, self._rng = part, version, instance, rng
+    def __init__(self, file: BehaviourFile, *, version: str, instance: int, rng: random.Random) -> None:
+        self._file, self._version, self._instance, self._rng = file, version, instance, rng
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
+        """Answer one request."""
         if scope["type"] != "http":
             return
-        asked = await _body(receive)
-        status, answer = await self._answer(scope["path"], asked)
-        body = json.dumps(answer).encode()
+        request = await _body(receive)
+        status, response = await self._respond(scope["path"], request)
+        body = json.dumps(response).encode()
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),
@@ -77,19 +77,19 @@ class StandIn:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    async def _answer(self, path: str, asked: bytes) -> tuple[int, dict[str, Any]]:
-        behaviour = self._part.read()
+    async def _respond(self, path: str, request: bytes) -> tuple[int, dict[str, Any]]:
+        behaviour = self._file.read()
         if path == "/predict":
-            return await self._predict(behaviour, asked)
+            return await self._predict(behaviour, request)
         if path == "/readyz":
             ready = self._instance < behaviour.instances
-            return (200, {"ready": True}) if ready else (503, {"detail": OFF_STAGE})
+            return (200, {"ready": True}) if ready else (503, {"detail": NOT_READY})
         if path == "/golden":
             return 200, {"rows": [{"input": row, "expected": row} for row in GOLDEN]}
-        return 404, {"detail": "a stand-in has no such path"}
+        return 404, {"detail": "a stub version has no such path"}
 
-    async def _predict(self, behaviour: Behaviour, asked: bytes) -> tuple[int, dict[str, Any]]:
-        row = json.loads(asked)
+    async def _predict(self, behaviour: Behaviour, request: bytes) -> tuple[int, dict[str, Any]]:
+        row = json.loads(request)
         if row in GOLDEN:
             return 200, row if behaviour.golden else {"golden": "another answer than expected"}
         draw, latency = self._rng.random, behaviour.latency
@@ -111,15 +111,17 @@ async def _body(receive: Receive) -> bytes:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve until told to end."""
+    """Serve until a signal ends the process."""
     parser = argparse.ArgumentParser(prog="fairlead.rehearsal.live.stub_version")
-    parser.add_argument("part", type=Path)
+    parser.add_argument("behaviour_file", type=Path)
     parser.add_argument("--version", required=True)
     for name in ("--instance", "--port", "--seed"):
         parser.add_argument(name, type=int, required=True)
     options = parser.parse_args(arguments)
     rng = random.Random(f"{options.seed} {options.version} {options.instance}")
-    app = StandIn(Part(options.part), version=options.version, instance=options.instance, rng=rng)
+    app = StubVersion(
+        BehaviourFile(options.behaviour_file), version=options.version, instance=options.instance, rng=rng
+    )
     uvicorn.run(
         app,
         host=LOOPBACK,
@@ -128,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         log_config=None,
         access_log=False,
         timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=STOP_WITHIN_S,
+        timeout_graceful_shutdown=STOP_TIMEOUT_S,
     )
 
 

@@ -1,7 +1,7 @@
-"""The candidate's instances as one gateway sees them: who is asked, and who is left out for a while.
+"""The candidate's instances as one gateway sees them, with outlier ejection.
 
-An instance that fails so often in a row is ejected, as the gateways' configuration says: that is what makes a bad
-candidate's requests land on stable, and what the gate `starved` sees.
+An instance that fails EJECT_AFTER times in a row is ejected for a while, as the gateways' configuration says. Requests
+for a bad candidate then go to stable, which the gate `starved` detects.
 """
 
 from __future__ import annotations
@@ -16,59 +16,59 @@ from fairlead.routing.envoy.clusters import EJECT_AFTER, EJECTION_S, MAX_EJECTIO
 
 @dataclass
 class Host:
-    """One instance. `ok` and `failed` are what the gateway's counters say of it."""
+    """One instance. `ok` and `failed` are the gateway's counters of its responses."""
 
     address: str
     ok: int = 0
     failed: int = 0
-    row: int = 0
-    """Failures without a good answer in between."""
+    consecutive_failures: int = 0
+    """Failures since the last success."""
     ejections: int = 0
-    back_at: float = 0.0
-    """Until then it is left out."""
+    ejected_until: float = 0.0
+    """It gets no requests before this time."""
 
-    def answer(self, failed: bool, now: float) -> None:
-        """Count one attempt, and leave it out if it was one failure too many."""
+    def record(self, failed: bool, now: float) -> None:
+        """Count one attempt, and eject the instance after EJECT_AFTER failures in a row."""
         if not failed:
-            self.ok, self.row = self.ok + 1, 0
+            self.ok, self.consecutive_failures = self.ok + 1, 0
             return
-        self.failed, self.row = self.failed + 1, self.row + 1
-        if self.row >= EJECT_AFTER:
-            self.ejections, self.row = self.ejections + 1, 0
-            self.back_at = now + min(MAX_EJECTION_S, EJECTION_S * self.ejections)
+        self.failed, self.consecutive_failures = self.failed + 1, self.consecutive_failures + 1
+        if self.consecutive_failures >= EJECT_AFTER:
+            self.ejections, self.consecutive_failures = self.ejections + 1, 0
+            self.ejected_until = now + min(MAX_EJECTION_S, EJECTION_S * self.ejections)
 
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """What became of requests that were given to the candidate."""
+    """The results of requests that were given to the candidate."""
 
     ok: int
     failed: int
     spilled: int
-    """Never tried there: no instance was ready, or all were left out."""
+    """Not tried: no instance was ready, or all were ejected."""
 
 
-def attempt(hosts: Sequence[Host], n: int, chance: float, *, now: float, rng: Generator) -> Attempts:
-    """Give so many requests to the instances, each to one that is not left out; `chance` is that of a failure."""
-    fates = rng.random(n) < chance
-    if not fates.any() and not any(host.back_at > now for host in hosts):
-        return _all_well(hosts, n, rng)
+def send(hosts: Sequence[Host], n: int, chance: float, *, now: float, rng: Generator) -> Attempts:
+    """Send `n` requests, each to a random instance that is not ejected; each fails with probability `chance`."""
+    failures = rng.random(n) < chance
+    if not failures.any() and not any(host.ejected_until > now for host in hosts):
+        return _all_succeed(hosts, n, rng)
     drawn = rng.random(n)
     ok = failed = 0
-    for fails, where in zip(fates.tolist(), drawn.tolist(), strict=True):
-        live = [host for host in hosts if host.back_at <= now]
+    for fails, where in zip(failures.tolist(), drawn.tolist(), strict=True):
+        live = [host for host in hosts if host.ejected_until <= now]
         if not live:
             break
-        live[int(where * len(live))].answer(fails, now)
+        live[int(where * len(live))].record(fails, now)
         ok, failed = ok + (not fails), failed + fails
     return Attempts(ok, failed, n - ok - failed)
 
 
-def _all_well(hosts: Sequence[Host], n: int, rng: Generator) -> Attempts:
-    """The same when nothing fails and nobody is left out, without looking at every request."""
+def _all_succeed(hosts: Sequence[Host], n: int, rng: Generator) -> Attempts:
+    """The fast case in which nothing fails and no instance is ejected: no loop over the requests."""
     if not hosts:
         return Attempts(0, 0, n)
     for host, share in zip(hosts, rng.multinomial(n, [1 / len(hosts)] * len(hosts)).tolist(), strict=True):
         if share:
-            host.ok, host.row = host.ok + share, 0
+            host.ok, host.consecutive_failures = host.ok + share, 0
     return Attempts(n, 0, 0)

@@ -1,4 +1,4 @@
-"""The world around the engine: its ports, provided by what a scenario says and chance draws."""
+"""Simulated ports of the engine: gateways, metrics, smoke test and clock, driven by a scenario and a seed."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ from fairlead.contracts.route import Route, RouteSpec, Target, VersionRef, Versi
 from fairlead.contracts.scenario import Scenario
 from fairlead.contracts.table import Table
 from fairlead.rehearsal.frames import ROUTE, RequestCounts
-from fairlead.rehearsal.schedule import Arm, Behaving, behaving_at, has_fault, rate_at
+from fairlead.rehearsal.schedule import Arm, Behaviours, behaviours_at, has_fault, rate_at
 from fairlead.rehearsal.virtual.gateway import PORT, SimulatedGateway
 from fairlead.rollout.analysis.envoy_stats import parse_stats
 from fairlead.rollout.ports import GatewayState, Reading
 from fairlead.store.sqlite import SqliteStore
 
 RELEASED_AT = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
-"""When the scenario's time is 0. Which day it is means nothing; that windows begin here does."""
-BEFORE_S = 10.0
-"""How long stable has served when the candidate is released."""
+"""The time of the release, where the scenario's time is 0. Windows begin here; the date has no meaning."""
+WARM_UP_S = 10.0
+"""How long stable serves before the candidate is released."""
 
 
 class SimulatedPorts:
-    """`ports.Gateways`, `ports.MetricSource`, `ports.Smoke` and `ports.Clock` over one scenario."""
+    """Implements `ports.Gateways`, `ports.MetricSource`, `ports.Smoke` and `ports.Clock` for one scenario."""
 
     def __init__(self, scenario: Scenario, *, seed: int, store: SqliteStore) -> None:
         self.scenario = scenario
         self.store = store
-        self.at_s = -BEFORE_S
-        self.told = RequestCounts()
+        self.at_s = -WARM_UP_S
+        self.counts = RequestCounts()
         self._rng = np.random.default_rng(seed)
         self._gateways = [
             SimulatedGateway(f"gateway-{at + 1}", started_at=self.at_s) for at in range(scenario.gateways)
         ]
-        self._reported: Behaving | None = None
+        self._reported: Behaviours | None = None
         self._actions = 0
 
-    # What the engine sees
+    # Called by the engine
 
     def clock(self) -> datetime:
-        """Now, in virtual time."""
+        """The current virtual time."""
         return RELEASED_AT + timedelta(seconds=self.at_s)
 
     def gateways(self) -> Sequence[GatewayState]:
-        """All of them; a silent one is the first."""
+        """All gateways. With the fault `gateway-silent`, the first one is unreachable."""
         return [
             GatewayState(one.name, False)
             if self._is_silent(one)
@@ -57,41 +57,41 @@ class SimulatedPorts:
         ]
 
     def read(self) -> Sequence[Reading]:
-        """Every page of counters, read by the code that reads Envoy's."""
+        """The counters of every reachable gateway, parsed by the production parser of Envoy's page."""
         if self.has_fault("metrics-outage"):
             return ()
-        asked = (one for one in self._gateways if not self._is_silent(one))
-        return [parse_stats(one.page(self.at_s), gateway=one.name, at=self.clock()) for one in asked]
+        reachable = (one for one in self._gateways if not self._is_silent(one))
+        return [parse_stats(one.stats_page(self.at_s), gateway=one.name, at=self.clock()) for one in reachable]
 
     def smoke(self, table: Table, ref: VersionRef) -> Check:
-        """Whether the golden rows come back as expected is the scenario's word."""
-        good = self.behaving.candidate.golden
-        told = "the golden rows were answered as expected" if good else "golden row 0: another answer than expected"
-        return Check(gate="smoke", verdict=Verdict.PASS if good else Verdict.FAIL, reason=told)
+        """The check of the smoke test; the scenario's `golden` decides it."""
+        good = self.behaviours.candidate.golden
+        reason = "the golden rows were answered as expected" if good else "golden row 0: another answer than expected"
+        return Check(gate="smoke", verdict=Verdict.PASS if good else Verdict.FAIL, reason=reason)
 
-    # What the scenario says
+    # Read from the scenario
 
     def has_fault(self, name: str) -> bool:
-        """True while it lasts."""
+        """True while the fault lasts."""
         return has_fault(self.scenario, name, self.at_s)
 
     @property
-    def behaving(self) -> Behaving:
-        """Both versions as they are just now."""
-        return behaving_at(self.scenario, self.at_s)
+    def behaviours(self) -> Behaviours:
+        """How both versions behave now."""
+        return behaviours_at(self.scenario, self.at_s)
 
     @property
     def rate(self) -> float:
-        """Requests per second just now."""
+        """Requests per second now."""
         return rate_at(self.scenario, self.at_s)
 
     def _is_silent(self, gateway: SimulatedGateway) -> bool:
         return gateway is self._gateways[0] and self.has_fault("gateway-silent")
 
-    # What happens
+    # Called by the simulation
 
     def release(self, version: Arm) -> Route:
-        """The user's wish: both versions, and which of them shall serve."""
+        """Write the route's spec: both versions, with this one as the target."""
         spec = RouteSpec(
             model=ROUTE,
             versions={arm.value: VersionSpec() for arm in Arm},
@@ -102,20 +102,22 @@ class SimulatedPorts:
         return self.store.put_route(ROUTE, spec, now=self.clock(), actor="scenario")
 
     def report_instances(self) -> None:
-        """Tell the store which instances are ready, where that has changed."""
-        behaving = self.behaving
-        if behaving == self._reported:
+        """Update the ready instances in the store, if they have changed."""
+        behaviours = self.behaviours
+        if behaviours == self._reported:
             return
-        self._reported = behaving
-        wanted = {one.id: one for one in self._instances(behaving)}
+        self._reported = behaviours
+        wanted = {one.id: one for one in self._instances(behaviours)}
         known = {one.id for one in self.store.instances()}
         for gone in known - wanted.keys():
             self.store.forget(gone)
         for new in wanted.keys() - known:
             self.store.report(wanted[new])
 
-    def _instances(self, behaving: Behaving) -> Iterator[Instance]:
-        for number, (arm, behaviour) in enumerate(((Arm.STABLE, behaving.stable), (Arm.CANDIDATE, behaving.candidate))):
+    def _instances(self, behaviours: Behaviours) -> Iterator[Instance]:
+        for number, (arm, behaviour) in enumerate(
+            ((Arm.STABLE, behaviours.stable), (Arm.CANDIDATE, behaviours.candidate))
+        ):
             for at in range(behaviour.instances):
                 yield Instance(
                     id=f"{arm.value}/{at}",
@@ -128,7 +130,7 @@ class SimulatedPorts:
                 )
 
     def begin_events(self, since_s: float) -> None:
-        """What happens at a moment and is over at once, for the moments after `since_s` up to now."""
+        """Apply the gateway restarts and actions whose time is after `since_s` and not after now."""
         for event in self.scenario.events:
             if not since_s < event.at <= self.at_s:
                 continue
@@ -147,16 +149,16 @@ class SimulatedPorts:
                 )
 
     def publish(self, head: Revision) -> None:
-        """Gateways serve the head; the engine hears of it when it next looks."""
+        """Let every gateway serve the head at once. The engine sees the acknowledgements at its next tick."""
         for gateway in self._gateways:
             gateway.program(head.seq, head.table)
 
     def pass_time(self, seconds: float) -> None:
-        """Users ask, and time goes on."""
-        behaving = self.behaving
+        """Let users send requests for this long, and advance the time."""
+        behaviours = self.behaviours
         for gateway in self._gateways:
             n = int(self._rng.poisson(self.rate * seconds / len(self._gateways)))
-            told = gateway.serve(n, behaving, now=self.at_s, rng=self._rng)
+            counts = gateway.serve(n, behaviours, now=self.at_s, rng=self._rng)
             if self.at_s >= 0:
-                self.told = self.told.plus(told)
+                self.counts = self.counts.plus(counts)
         self.at_s = round(self.at_s + seconds, 6)

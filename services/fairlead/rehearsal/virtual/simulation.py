@@ -1,4 +1,4 @@
-"""Playing a scenario: virtual time, the real engine, and a frame of what it said at every tick."""
+"""Plays a scenario in virtual time with the real engine, and records a frame at every tick."""
 
 from __future__ import annotations
 
@@ -15,62 +15,62 @@ from fairlead.store.sqlite import SqliteStore
 
 
 def play(scenario: Scenario, *, seed: int) -> Run:
-    """Play the whole scenario once. The same seed plays the same."""
+    """Play the whole scenario once. The same seed gives the same run."""
     with SqliteStore(Path(":memory:")) as store:
         return _Simulation(SimulatedPorts(scenario, seed=seed, store=store)).play(seed)
 
 
 class _Simulation:
-    """One engine at a time in one world."""
+    """One run. A control plane outage replaces the engine; the simulated ports and the store stay."""
 
-    def __init__(self, world: SimulatedPorts) -> None:
-        self._world = world
+    def __init__(self, ports: SimulatedPorts) -> None:
+        self._ports = ports
         self._engine: Engine | None = None
         self._revisions: list[Revision] = []
 
     def play(self, seed: int) -> Run:
-        world, frames = self._world, list[Frame]()
-        world.release(Arm.STABLE)
-        while world.at_s < 0:
+        ports, frames = self._ports, list[Frame]()
+        ports.release(Arm.STABLE)
+        while ports.at_s < 0:
             self._tick()
         before = len(self._revisions)
-        world.release(Arm.CANDIDATE)
-        while world.at_s <= world.scenario.duration:
-            at_s = world.at_s
-            self._look()
+        ports.release(Arm.CANDIDATE)
+        while ports.at_s <= ports.scenario.duration:
+            at_s = ports.at_s
+            self._run_engine()
             frames.append(self._frame(at_s))
-            world.pass_time(TICK_S)
-        return Run(world.scenario, seed, tuple(frames), tuple(self._revisions[before:]), world.told, RELEASED_AT)
+            ports.pass_time(TICK_S)
+        return Run(ports.scenario, seed, tuple(frames), tuple(self._revisions[before:]), ports.counts, RELEASED_AT)
 
     def _tick(self) -> None:
-        self._look()
-        self._world.pass_time(TICK_S)
+        self._run_engine()
+        self._ports.pass_time(TICK_S)
 
-    def _look(self) -> None:
-        """What has happened since the last look; then the control plane's turn, if it is there."""
-        world = self._world
-        world.begin_events(world.at_s - TICK_S)
-        world.report_instances()
-        if world.has_fault("control-plane-outage"):
-            self._engine = None  # what it remembered is lost with it
+    def _run_engine(self) -> None:
+        """Apply the events since the last tick; then let the engine tick, unless the control plane is away."""
+        ports = self._ports
+        ports.begin_events(ports.at_s - TICK_S)
+        ports.report_instances()
+        if ports.has_fault("control-plane-outage"):
+            self._engine = None  # its memory is lost with it
             return
         if self._engine is None:
             self._engine = Engine(
-                world.store,
-                gateways=world,
-                metrics=world,
-                smoke=world,
-                clock=world.clock,
-                monotonic=lambda: world.at_s,
+                ports.store,
+                gateways=ports,
+                metrics=ports,
+                smoke=ports,
+                clock=ports.clock,
+                monotonic=lambda: ports.at_s,
                 log=lambda line: None,
             )
         appended = self._engine.tick()
         if appended:
             self._revisions += appended
-            world.publish(appended[-1])
+            ports.publish(appended[-1])
 
     def _frame(self, at_s: float) -> Frame:
-        written = self._world.store.status(ROUTE)
+        written = self._ports.store.status(ROUTE)
         if written is None:
-            raise RuntimeError("the engine has said nothing of the route")
+            raise RuntimeError("the engine has not written a status of the route")
         return frame_of(self._revisions[-1], Status.model_validate(written), at_s)

@@ -1,4 +1,4 @@
-"""What stands before the admin page: passes everything on, or the counters not, or nothing."""
+"""The proxy of the admin page: it forwards everything, or all but the counters, or nothing."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ class Admin(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def relay() -> Iterator[AdminProxy]:
+def proxy() -> Iterator[AdminProxy]:
     admin = ThreadingHTTPServer(("127.0.0.1", 0), Admin)
     admin.daemon_threads = True
     serving = threading.Thread(target=admin.serve_forever, args=(0.01,))
     serving.start()
-    relay = AdminProxy(free_port(), admin.server_address[1])
-    relay.start()
-    yield relay
-    relay.stop()
+    proxy = AdminProxy(free_port(), admin.server_address[1])
+    proxy.start()
+    yield proxy
+    proxy.stop()
     admin.shutdown()
     serving.join()
     admin.server_close()
 
 
-def ask(relay: AdminProxy, path: str, method: str = "GET") -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", relay.server_address[1], timeout=5)
+def ask(proxy: AdminProxy, path: str, method: str = "GET") -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", proxy.server_address[1], timeout=5)
     try:
         connection.request(method, path)
         answer = connection.getresponse()
@@ -56,25 +56,25 @@ def ask(relay: AdminProxy, path: str, method: str = "GET") -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_everything_is_passed_on(relay: AdminProxy, method: str) -> None:
-    assert ask(relay, COUNTERS, method) == (200, f"asked {COUNTERS}")
+def test_everything_is_forwarded(proxy: AdminProxy, method: str) -> None:
+    assert ask(proxy, COUNTERS, method) == (200, f"asked {COUNTERS}")
 
 
-def test_deaf_the_counters_are_refused_and_nothing_else(relay: AdminProxy) -> None:
-    relay.deaf = True
-    assert ask(relay, COUNTERS)[0] == 503
-    assert ask(relay, "/stats?type=TextReadouts") == (200, "asked /stats?type=TextReadouts")
-    relay.deaf = False
-    assert ask(relay, COUNTERS)[0] == 200
+def test_refuse_counters_fails_requests_for_counters_only(proxy: AdminProxy) -> None:
+    proxy.refuse_counters = True
+    assert ask(proxy, COUNTERS)[0] == 503
+    assert ask(proxy, "/stats?type=TextReadouts") == (200, "asked /stats?type=TextReadouts")
+    proxy.refuse_counters = False
+    assert ask(proxy, COUNTERS)[0] == 200
 
 
-def test_silent_nothing_is_answered(relay: AdminProxy) -> None:
-    relay.silent = True
+def test_drop_requests_closes_the_connection_without_a_response(proxy: AdminProxy) -> None:
+    proxy.drop_requests = True
     with pytest.raises(http.client.RemoteDisconnected):
-        ask(relay, "/ready")
+        ask(proxy, "/ready")
 
 
-def test_where_nobody_is_behind_it_the_connection_ends(relay: AdminProxy) -> None:
-    relay.to = free_port()
+def test_without_a_server_behind_it_the_connection_is_closed(proxy: AdminProxy) -> None:
+    proxy.target_port = free_port()
     with pytest.raises(http.client.RemoteDisconnected):
-        ask(relay, "/ready")
+        ask(proxy, "/ready")

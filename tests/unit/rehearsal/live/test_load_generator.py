@@ -1,4 +1,4 @@
-"""The generator: as many as the rate says, whatever becomes of them, and never more than its bounds."""
+"""The load generator: it sends at the given rate, whatever the responses, and within its bounds."""
 
 from __future__ import annotations
 
@@ -45,29 +45,29 @@ async def server(answer: Answer) -> AsyncIterator[int]:
         await end_tasks()
 
 
-def told(answer: Answer, *, rate: float = 200, seconds: float = 1.0, timeout_s: float = 5.0) -> RequestCounts:
+def counts_of(answer: Answer, *, rate: float = 200, seconds: float = 1.0, timeout_s: float = 5.0) -> RequestCounts:
     return timed(answer, rate=rate, seconds=seconds, timeout_s=timeout_s)[0]
 
 
 def timed(
     answer: Answer, *, rate: float = 200, seconds: float = 1.0, timeout_s: float = 5.0, at_least: float = 0.0
 ) -> tuple[RequestCounts, float]:
-    """And the seconds that it really took: a busy machine comes back late.
+    """The counts, and the seconds that the run took: on a busy machine it takes longer.
 
-    Waits until it told of `at_least` requests a second: after a pause it catches up, one that is too slow never does.
+    Waits until there were `at_least` requests a second: after a pause it catches up, one that is too slow never does.
     """
 
     async def run() -> tuple[RequestCounts, float]:
         async with server(answer) as port:
-            asking = LoadGenerator(port, "/predict", rate=lambda: rate, rng=random.Random(1), timeout_s=timeout_s)
+            generator = LoadGenerator(port, "/predict", rate=lambda: rate, rng=random.Random(1), timeout_s=timeout_s)
             clock = asyncio.get_running_loop().time
             began = clock()
-            task = asyncio.create_task(asking.run())
+            task = asyncio.create_task(generator.run())
             await asyncio.sleep(seconds)
-            while asking.told.requests < at_least * (clock() - began):
-                assert clock() - began < 30, asking.told
+            while generator.counts.requests < at_least * (clock() - began):
+                assert clock() - began < 30, generator.counts
                 await asyncio.sleep(0.02)
-            seen = asking.told, clock() - began
+            seen = generator.counts, clock() - began
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             return seen
@@ -75,37 +75,37 @@ def timed(
     return asyncio.run(run())
 
 
-def test_it_sends_as_many_as_the_rate_says_over_kept_connections() -> None:
+def test_it_sends_at_the_rate_over_reused_connections() -> None:
     found, took = timed(always(GOOD), at_least=120)
     assert found.requests <= 260 * took
     assert found.bad == 0
 
 
-def test_what_is_not_200_is_bad() -> None:
-    found = told(always(BAD))
+def test_a_status_other_than_200_is_bad() -> None:
+    found = counts_of(always(BAD))
     assert found.requests == found.bad > 0
 
 
 @pytest.mark.parametrize("text", [b"HTTP/1.1 200 OK\r\n\r\n", b"nonsense\r\n\r\n"])
-def test_what_is_no_whole_answer_is_bad(text: bytes) -> None:
-    found = told(always(text))
+def test_an_invalid_response_is_bad(text: bytes) -> None:
+    found = counts_of(always(text))
     assert found.requests == found.bad > 0
 
 
-def test_an_answer_that_does_not_come_is_bad_and_holds_nobody_up() -> None:
+def test_a_timeout_is_bad_and_does_not_delay_other_requests() -> None:
     async def silence(writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(60)
 
-    found = told(silence, timeout_s=0.3)
+    found = counts_of(silence, timeout_s=0.3)
     assert found.requests == found.bad > 10, "one after the other would be four"
 
 
-def test_no_rate_no_requests() -> None:
-    assert told(always(GOOD), rate=0, seconds=0.3) == RequestCounts()
+def test_without_a_rate_nothing_is_sent() -> None:
+    assert counts_of(always(GOOD), rate=0, seconds=0.3) == RequestCounts()
 
 
-def test_more_than_may_be_under_way_are_not_sent_and_count_as_bad(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load_generator, "MOST_UNDER_WAY", 3)
+def test_requests_above_the_limit_in_flight_are_not_sent_and_count_as_bad(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load_generator, "MAX_IN_FLIGHT", 3)
     open_now: list[int] = [0]
     most = 0
 
@@ -117,12 +117,12 @@ def test_more_than_may_be_under_way_are_not_sent_and_count_as_bad(monkeypatch: p
         open_now[0] -= 1
         writer.write(GOOD)
 
-    found = told(slowly)
+    found = counts_of(slowly)
     assert most == 3
     assert found.bad > found.requests / 2
 
 
-def test_a_rate_above_the_bound_is_held_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load_generator, "MOST_RATE", 50.0)
+def test_a_rate_above_the_limit_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load_generator, "MAX_RATE", 50.0)
     found, took = timed(always(GOOD), rate=10_000)
     assert found.requests < 90 * took

@@ -1,4 +1,4 @@
-"""Whole rollouts in virtual time: the real engine decides, and a scenario's words say what it did."""
+"""Whole rollouts in virtual time: the decisions of the real engine, as frames and causes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fairlead.contracts.parsing import parse
 from fairlead.contracts.revision import Cause
 from fairlead.contracts.scenario import Outcome, Scenario
 from fairlead.rehearsal.frames import Frame, Run
-from fairlead.rehearsal.scenario_files import ORDER, find
+from fairlead.rehearsal.scenario_files import BUILT_IN_NAMES, find
 from fairlead.rehearsal.virtual.run import rehearse
 from fairlead.rehearsal.virtual.simulation import play
 
@@ -36,26 +36,26 @@ def causes(found: Run) -> list[Cause]:
     return [revision.cause for revision in found.revisions]
 
 
-@pytest.mark.parametrize("name", ORDER)
-def test_what_a_shipped_scenario_expects_holds(name: str) -> None:
+@pytest.mark.parametrize("name", BUILT_IN_NAMES)
+def test_the_expectations_of_a_built_in_scenario_hold(name: str) -> None:
     found = rehearse(find(name), seed=7)
-    assert [(str(one.expectation), one.seen) for one in found.judged if not one.held] == []
+    assert [(str(one.expectation), one.seen) for one in found.judgements if not one.held] == []
 
 
 @pytest.mark.parametrize("name", ["five-percent-errors", "slow-candidate"])
-def test_a_shipped_scenario_fails_where_its_fault_is_taken_away(name: str) -> None:
-    wish = find(name)
-    assert not rehearse(wish.model_copy(update={"candidate": wish.stable}), seed=7).held
+def test_a_built_in_scenario_fails_without_its_fault(name: str) -> None:
+    faulty = find(name)
+    assert not rehearse(faulty.model_copy(update={"candidate": faulty.stable}), seed=7).held
 
 
-def test_the_same_seed_plays_the_same_and_another_one_does_not() -> None:
-    wish = scenario(candidate={"errors": 0.02}, duration="1m")
-    once, again, other = (rehearse(wish, seed=seed).to_json() for seed in (3, 3, 4))
+def test_the_same_seed_gives_the_same_result_and_another_seed_does_not() -> None:
+    short = scenario(candidate={"errors": 0.02}, duration="1m")
+    once, again, other = (rehearse(short, seed=seed).to_json() for seed in (3, 3, 4))
     assert once == again
     assert once["requests"] != other["requests"]
 
 
-def test_a_good_candidate_takes_every_step_in_its_time() -> None:
+def test_a_good_candidate_takes_every_step_on_time() -> None:
     found = played()
     assert causes(found) == [Cause.RELEASED, Cause.PINNED, Cause.STEP, Cause.STEP, Cause.PROMOTED]
     assert [at(found, at_s).weight for at_s in (0, 20, 45, 90)] == [0, 1000, 5000, 10_000]
@@ -69,25 +69,25 @@ def test_a_candidate_that_is_never_ready_is_rolled_back_at_its_deadline() -> Non
     assert max(frame.weight for frame in found.frames) == 0
 
 
-def test_a_candidate_with_other_answers_gets_no_weight() -> None:
+def test_a_candidate_that_fails_the_golden_rows_gets_no_weight() -> None:
     found = played(candidate={"golden": False})
     assert (at(found, 30).outcome, at(found, 30).gate) == (Outcome.ROLLED_BACK, "smoke")
-    assert found.told.candidate_requests == 0
+    assert found.counts.candidate_requests == 0
 
 
-def test_too_few_instances_hold_until_there_are_more() -> None:
+def test_too_few_instances_hold_the_weight_until_there_are_more() -> None:
     found = played(stable={"instances": 4}, events=[{"at": "1m30s", "candidate": {"instances": 4}}])
     assert (at(found, 80).weight, at(found, 80).gate) == (1000, "capacity")
     assert at(found, 100).weight == 5000
 
 
-def test_an_incident_of_both_blames_nobody() -> None:
+def test_an_incident_of_both_versions_causes_no_rollback() -> None:
     found = played(events=[{"at": "20s", "until": "50s", "both": {"errors": 0.3}}])
     assert at(found, 179).outcome is Outcome.PROMOTED
-    assert found.told.bad > 100
+    assert found.counts.bad > 100
 
 
-def test_a_fault_that_begins_later_is_found_later() -> None:
+def test_a_fault_that_begins_late_is_still_found() -> None:
     found = played(events=[{"at": "50s", "candidate": BAD}])
     assert (at(found, 49).weight, at(found, 49).outcome) == (5000, Outcome.ADVANCING)
     assert (at(found, 70).outcome, at(found, 70).gate) == (Outcome.ROLLED_BACK, "errors")
@@ -105,7 +105,7 @@ def test_during_a_metrics_outage_a_bad_candidate_stays_and_a_person_can_end_it()
     assert (at(found, 90).weight, at(found, 90).outcome, at(found, 90).gate) == (0, Outcome.ROLLED_BACK, None)
 
 
-def test_an_outage_can_be_a_reason_to_go_back() -> None:
+def test_a_metrics_outage_can_cause_a_rollback() -> None:
     unavailable = {"hold": "30s", "then": "rollback"}
     outage = {"at": "20s", "fault": "metrics-outage"}
     found = played(events=[outage], strategy={"onMetricsUnavailable": unavailable})
@@ -113,7 +113,7 @@ def test_an_outage_can_be_a_reason_to_go_back() -> None:
     assert "nothing could be counted for 30s" in at(found, 70).why
 
 
-def test_a_control_plane_that_was_away_goes_on_with_what_it_had_and_counts_the_gap_as_nothing() -> None:
+def test_a_control_plane_continues_after_an_outage_and_counts_it_as_a_gap() -> None:
     found = played(events=[{"at": "20s", "until": "80s", "fault": "control-plane-outage"}])
     assert {frame.weight for frame in found.frames if 20 <= frame.at_s < 80} == {1000}
     assert at(found, 179).outcome is Outcome.PROMOTED
@@ -121,7 +121,7 @@ def test_a_control_plane_that_was_away_goes_on_with_what_it_had_and_counts_the_g
     assert "the control plane was not watching" in gaps
 
 
-def test_a_gateway_that_begins_anew_is_a_gap_and_no_evidence() -> None:
+def test_a_gateway_restart_is_a_gap() -> None:
     found = played(gateways=2, events=[{"at": "22s", "fault": "gateway-restart"}])
     gaps = {window.gap for revision in found.revisions for window in revision.windows if window.gap}
     assert any("gateway-1" in gap for gap in gaps)
@@ -133,7 +133,7 @@ def test_one_silent_gateway_of_two_stops_neither_counting_nor_steps() -> None:
     assert at(found, 179).outcome is Outcome.PROMOTED
 
 
-def test_the_only_gateway_silent_holds() -> None:
+def test_a_silent_only_gateway_holds_the_weight() -> None:
     found = played(events=[{"at": "20s", "until": "2m", "fault": "gateway-silent"}])
     assert (at(found, 119).weight, at(found, 119).gate) == (1000, "acknowledged")
 
@@ -148,13 +148,13 @@ def test_a_step_waits_for_a_person_who_approves_pauses_and_resumes() -> None:
     assert at(found, 125).outcome is Outcome.PROMOTED
 
 
-def test_a_retry_of_a_repaired_candidate_comes_through() -> None:
+def test_a_retry_of_a_repaired_candidate_is_promoted() -> None:
     events = [{"at": "0s", "until": "60s", "candidate": BAD}, {"at": "70s", "action": "retry"}]
     found = played(events=events, duration="4m")
     assert (at(found, 60).outcome, at(found, 239).outcome) == (Outcome.ROLLED_BACK, Outcome.PROMOTED)
 
 
-def test_load_changes_at_its_moments() -> None:
+def test_the_load_changes_at_its_times() -> None:
     found = played(load=[{"rate": 0}, {"from": "2m", "rate": 10}])
-    assert 450 <= found.told.requests <= 760
+    assert 450 <= found.counts.requests <= 760
     assert at(found, 119).gate == "errors"

@@ -1,4 +1,4 @@
-"""The whole platform as a user drives it: real processes, a real Envoy, the real command line."""
+"""The commands of a user on a whole platform: real processes, a real Envoy, the real command line."""
 
 import json
 import os
@@ -37,22 +37,22 @@ def predict(platform: Platform, path: str = "/models/doubler/predict", **headers
     )
 
 
-def test_a_release_is_promoted_step_by_step_and_the_ledger_tells_it(platform: Platform) -> None:
+def test_a_release_is_promoted_step_by_step_as_the_ledger_shows(platform: Platform) -> None:
     before = platform.head("doubler").seq
     platform.command("release", "doubler", "1.1.0")
     assert "promoted" in platform.command("wait", "doubler", "--timeout", "30s")
     assert predict(platform).headers["x-model-version"] == "1.1.0"
     revisions = json.loads(platform.command("history", "doubler", "--json"))
-    told = [(one["cause"], one["table"]["weight"]) for one in revisions if one["seq"] > before]
-    assert told == [("released", 0), ("step", 1000), ("step", 5000), ("promoted", 0)]
+    steps = [(one["cause"], one["table"]["weight"]) for one in revisions if one["seq"] > before]
+    assert steps == [("released", 0), ("step", 1000), ("step", 5000), ("promoted", 0)]
 
 
-def test_after_a_promotion_one_command_goes_back(platform: Platform) -> None:
+def test_after_a_promotion_rollback_returns_to_the_previous_version(platform: Platform) -> None:
     platform.command("retry", "doubler", expect=exit_codes.REFUSED)
     platform.command("rollback", "doubler", "--reason", "worse than before")
     assert predict(platform).headers["x-model-version"] == "1.0.0"
     assert platform.head("doubler").reason == "worse than before"
-    # The target is still the version that was rolled back: it is remembered, and not tried again by itself.
+    # The target is still the version that was rolled back: the engine does not retry it without a request.
     platform.command("wait", "doubler", "--timeout", "5s", expect=exit_codes.ROLLED_BACK)
 
 
@@ -61,7 +61,7 @@ def test_a_rolled_back_version_is_tried_again_only_on_request(platform: Platform
     assert "promoted" in platform.command("wait", "doubler", "--timeout", "30s")
 
 
-def test_a_step_that_waits_for_a_person_waits_and_goes_on_when_approved(platform: Platform) -> None:
+def test_a_step_with_approval_waits_and_continues_when_approved(platform: Platform) -> None:
     platform.command("release", "careful", "1.1.0")
     platform.wait_for("careful", "the first step", weight=1000)
     assert "held" in platform.command("wait", "careful", "--timeout", "20s", expect=exit_codes.HELD)
@@ -99,7 +99,7 @@ def test_a_version_is_pinned_by_path_and_by_header(platform: Platform) -> None:
         assert by_header.headers["x-model-version"] == version
 
 
-def test_the_command_and_the_gateway_explain_alike(platform: Platform) -> None:
+def test_the_command_and_the_gateway_give_the_same_explanation(platform: Platform) -> None:
     by_gateway = predict(platform, **{"x-route-explain": "1", "x-user-id": "alice"}).json()
     by_command = json.loads(platform.command("explain", "doubler", "--user", "alice", "--json"))
     assert by_command == by_gateway
@@ -117,10 +117,10 @@ def test_the_docs_of_a_model_answer_through_the_gateway(platform: Platform) -> N
     ).is_success
 
 
-def test_what_was_served_at_a_time_is_known(platform: Platform) -> None:
+def test_history_at_a_time_shows_what_was_served_then(platform: Platform) -> None:
     first = platform.store.revision("doubler", 1)
-    (told,) = json.loads(platform.command("history", "doubler", "--at", first.created_at.isoformat(), "--json"))
-    assert told["seq"] == 1
+    (found,) = json.loads(platform.command("history", "doubler", "--at", first.created_at.isoformat(), "--json"))
+    assert found["seq"] == 1
 
 
 def test_the_ledger_verifies_after_all_this(platform: Platform) -> None:
@@ -155,14 +155,14 @@ def test_an_unknown_model_is_refused_by_every_command(platform: Platform) -> Non
         platform.command(command, "rose", expect=exit_codes.NOT_FOUND)
 
 
-def test_a_killed_supervisors_children_are_found_and_stopped(tmp_path: Path) -> None:
+def test_down_stops_the_children_of_a_killed_supervisor(tmp_path: Path) -> None:
     with running_platform(tmp_path, doublers(tmp_path, "1.0.0")) as platform:
         children = platform.children()
         assert len(children) == 3
         os.kill(platform.process.pid, signal.SIGKILL)
         wait_until(lambda: not is_alive(platform.process.pid), "the supervisor is gone")
-        said = platform.command("down")
-        assert all(name in said for name in children)
+        printed = platform.command("down")
+        assert all(name in printed for name in children)
         assert not any(is_alive(pid) for pid in children.values())
 
 

@@ -1,0 +1,86 @@
+"""Random responses of simulated versions: counts drawn from a `Behaviour` with the caller's random generator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import erf, log, sqrt
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from fairlead.contracts.latency import GRID_MS
+from fairlead.contracts.scenario import Behaviour, Latency
+
+BucketCounts = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseCounts:
+    """`n` responses: how many were 5xx (`failed`) and 4xx (`rejected`), and how many are in each latency bucket."""
+
+    n: int
+    failed: int
+    rejected: int
+    buckets: BucketCounts
+
+    def plus(self, other: ResponseCounts) -> ResponseCounts:
+        """The sum of both."""
+        return ResponseCounts(
+            self.n + other.n,
+            self.failed + other.failed,
+            self.rejected + other.rejected,
+            self.buckets + other.buckets,
+        )
+
+
+NO_RESPONSES = ResponseCounts(0, 0, 0, np.zeros(len(GRID_MS) + 1, dtype=np.int64))
+"""The last bucket is for responses slower than every boundary; gateways do not report it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyShares:
+    """The share of responses in each latency bucket, among those within the timeout, and the share after it."""
+
+    shares: tuple[float, ...]
+    late: float
+
+
+@lru_cache(maxsize=256)
+def latency_shares(latency: Latency, limit_s: float) -> LatencyShares:
+    """The distribution of a latency with a timeout of `limit_s`."""
+    below = [min(_share_within(latency, bound / 1000), _share_within(latency, limit_s)) for bound in GRID_MS]
+    within = _share_within(latency, limit_s)
+    if within <= 0:
+        return LatencyShares((*(0.0 for _ in GRID_MS), 1.0), 1.0)
+    edges = np.array([0.0, *below, within]) / within
+    return LatencyShares(tuple(np.diff(edges).tolist()), 1.0 - within)
+
+
+def failure_probability(behaviour: Behaviour, limit_s: float) -> float:
+    """The probability that one attempt fails: with an error, or by taking longer than the timeout."""
+    return 1.0 - (1.0 - behaviour.errors) * (1.0 - latency_shares(behaviour.latency, limit_s).late)
+
+
+def draw(behaviour: Behaviour, n: int, *, limit_s: float, rng: Generator) -> ResponseCounts:
+    """`n` responses of a version; those that exceed the timeout count as failed."""
+    failed = int(rng.binomial(n, failure_probability(behaviour, limit_s))) if n else 0
+    return draw_with_failures(behaviour, n - failed, failed, limit_s=limit_s, rng=rng)
+
+
+def draw_with_failures(behaviour: Behaviour, ok: int, failed: int, *, limit_s: float, rng: Generator) -> ResponseCounts:
+    """Responses with a given number of failures: draws how many of the others are 4xx, and all latencies."""
+    if not ok + failed:
+        return NO_RESPONSES
+    buckets = rng.multinomial(ok + failed, latency_shares(behaviour.latency, limit_s).shares)
+    rejected = int(rng.binomial(ok, behaviour.rejections)) if ok else 0
+    return ResponseCounts(ok + failed, failed, rejected, buckets)
+
+
+def _share_within(latency: Latency, seconds: float) -> float:
+    """The share of responses that take at most this long."""
+    distance = log(seconds / latency.median) if seconds > 0 else float("-inf")
+    if latency.sigma == 0:
+        return 1.0 if distance >= 0 else 0.0
+    return 0.5 * (1.0 + erf(distance / (latency.sigma * sqrt(2.0))))
