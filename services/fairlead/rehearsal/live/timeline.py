@@ -94,7 +94,7 @@ class Timeline:
         return len(last) * TICK_S >= SETTLE_S and all(frame.outcome in ENDED for frame in last)
 
     async def _frame(self, at_s: float) -> Frame:
-        """A frame from ledger and status. They are written one after the other: wait until both have the same revision."""
+        """A frame from ledger and status. They are written one after the other: waits until they agree."""
         for _ in range(5):
             head, written = self._head(), self._platform.store.status(ROUTE)
             if written is not None and written.get("seq") == head.seq:
