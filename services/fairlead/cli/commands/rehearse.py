@@ -48,8 +48,9 @@ def command(
 ) -> None:
     """Test a rollout before a release: play a scenario with simulated traffic and faults, and check its expectations.
 
-    Exit code 0 when every expectation held, else 1. By default the scenario is played in virtual time: it takes seconds
-    and starts no process. With --real, a separate platform is started on free ports and plays it in real time.
+    Exit code 0 when every expectation held, else 1. By default the scenario is
+    played in virtual time, which takes seconds and starts no process. With
+    --real, a separate platform on free ports plays it in real time.
     """
     if list_built_in:
         _list(as_json)

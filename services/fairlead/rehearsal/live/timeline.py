@@ -111,7 +111,9 @@ class Timeline:
     def _head(self) -> Revision:
         head = self._platform.store.head(ROUTE)
         if head is None:
-            raise errors.Unavailable("the ledger of the rehearsal is empty")
+            raise errors.Unavailable(
+                "the ledger of the rehearsal is empty", hint="run it again with --keep DIR to keep the logs"
+            )
         return head
 
     async def _is_released(self) -> bool:
