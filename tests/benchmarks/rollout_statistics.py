@@ -21,7 +21,7 @@ from support import proof
 from support.kept import Row, Rows, digest_of
 from support.rollouts import rules
 from support.rollouts.rules import ALPHA, Ints
-from support.rollouts.world import (
+from support.rollouts.simulated_counts import (
     IID,
     NUISANCES,
     WINDOW_S,

@@ -46,12 +46,12 @@ def test_the_error_table_has_every_error_with_its_status() -> None:
 
 def test_the_gate_table_has_every_gate_with_its_role() -> None:
     shown = {bare(name): role for name, role, *_ in table_below(ROLLOUTS, "Gates")}
-    assert shown == {name: gates.ALWAYS[name] for name in gates.WORLD}
+    assert shown == {name: gates.DEFAULT_ROLES[name] for name in gates.STATE_GATES}
 
 
 def test_the_page_of_gates_has_every_gate_that_can_be_asked_with_its_role() -> None:
     shown = {bare(name): role for name, *_, role in table_below(GATES, "What each gate asks")}
-    asked = {name: gates.ALWAYS.get(name, "only when named") for name in get_args(GateName)}
+    asked = {name: gates.DEFAULT_ROLES.get(name, "only when named") for name in get_args(GateName)}
     asked["agreement"] = "guard, with `shadow`"
     assert shown == asked
 

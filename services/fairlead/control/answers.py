@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from fairlead.contracts.answers import PATH, Page, add_classes
 from fairlead.contracts.route import VersionRef
-from fairlead.rollout.ports import Answer, Heard, Site
+from fairlead.rollout.ports import Answer, CollectedAnswers, Site
 
 READ_INTERVAL_S = 1.0
 MIN_INTERVAL_S = 0.2
@@ -36,7 +36,7 @@ MAX_ANSWERS = 50_000
 MAX_PAGE_BYTES = 1 << 20
 """The largest page accepted."""
 LISTEN_TIMEOUT_S = 15.0
-"""Without a call of listen() for this long, reading stops and the buffers are dropped: another replica may lead now,
+"""Without a call of subscribe() for this long, reading stops and the buffers are dropped: another replica may lead now,
 and counts the answers from here on."""
 
 
@@ -53,7 +53,7 @@ class _Ring:
         self._epoch, self._after = "", 0
         self._classes: dict[str, int] = {}
 
-    def read(self) -> Heard:
+    def read(self) -> CollectedAnswers:
         """The answers recorded since the last call. Raises _Failed; the cursor then stays."""
         answers: list[Answer] = []
         lost, known = 0, self._classes
@@ -76,7 +76,7 @@ class _Ring:
                 break
         self._classes = dict(page.classes) if page else {}
         increases = {name: count - known.get(name, 0) for name, count in self._classes.items()}
-        return Heard(answers, {self.site.ref: {name: count for name, count in increases.items() if count > 0}}, lost)
+        return CollectedAnswers(answers, {self.site.ref: {name: count for name, count in increases.items() if count > 0}}, lost)
 
     def close(self) -> None:
         """Close the connection."""
@@ -108,7 +108,7 @@ class _Buffer:
     lost: int = 0
     silent: set[str] = field(default_factory=set)
 
-    def add(self, heard: Heard) -> None:
+    def add(self, heard: CollectedAnswers) -> None:
         room = max(0, MAX_ANSWERS - len(self.answers))
         self.answers += heard.answers[:room]
         self.lost += heard.lost + max(0, len(heard.answers) - room)
@@ -117,7 +117,7 @@ class _Buffer:
 
 
 class AnswerRings:
-    """`rollout.ports.Answers`. Call `listen` and `hear` from one thread; the rings are read on others."""
+    """`rollout.ports.AnswerSource`. Call `subscribe` and `collect` from one thread; the rings are read on others."""
 
     def __init__(
         self,
@@ -140,7 +140,7 @@ class AnswerRings:
         self._pool: ThreadPoolExecutor | None = None
         self._thread = threading.Thread(target=self._run, name="answers", daemon=True)
 
-    def listen(self, wanted: Mapping[str, Sequence[Site]]) -> None:
+    def subscribe(self, wanted: Mapping[str, Sequence[Site]]) -> None:
         """Set the instances whose answers are read from now on, by route. The first such call starts the threads."""
         with self._lock:
             self._wanted = {route: tuple(sites) for route, sites in wanted.items() if sites}
@@ -149,12 +149,12 @@ class AnswerRings:
                 self._pool = ThreadPoolExecutor(max_workers=MAX_CONCURRENT, thread_name_prefix="answers")
                 self._thread.start()
 
-    def hear(self) -> Mapping[str, Heard]:
+    def collect(self) -> Mapping[str, CollectedAnswers]:
         """The answers read since the last call, by route."""
         with self._lock:
             buffers, self._buffers = self._buffers, {}
         return {
-            route: Heard(one.answers, one.classes, one.lost, tuple(sorted(one.silent)))
+            route: CollectedAnswers(one.answers, one.classes, one.lost, tuple(sorted(one.silent)))
             for route, one in buffers.items()
         }
 
@@ -194,8 +194,8 @@ class AnswerRings:
         target_s = min_s if has_new else self.pause_s * TARGET_ANSWERS / max(most, 1)
         self.pause_s = min(self._every_s, max(min_s, target_s))
 
-    def _read(self, keys: Sequence[tuple[str, Site]]) -> Iterator[tuple[tuple[str, Site], Heard | None]]:
-        def one(key: tuple[str, Site]) -> Heard | None:
+    def _read(self, keys: Sequence[tuple[str, Site]]) -> Iterator[tuple[tuple[str, Site], CollectedAnswers | None]]:
+        def one(key: tuple[str, Site]) -> CollectedAnswers | None:
             try:
                 return self._rings[key].read()
             except _Failed:

@@ -30,7 +30,7 @@ class ChangeTokens(Protocol):
 class TickingEngine(Protocol):
     """The part of the engine that the loop uses."""
 
-    def hurry(self) -> Sized: ...  # noqa: D102
+    def tick_urgent(self) -> Sized: ...  # noqa: D102
     def tick(self, between: Callable[[], None]) -> object: ...  # noqa: D102
 
 
@@ -123,7 +123,7 @@ class Loop:
         now = self._monotonic()
         token = self._store.change_token()
         self._next_urgent = now + URGENT_INTERVAL_S
-        if token != self._token and now < self._due and self._engine.hurry():
+        if token != self._token and now < self._due and self._engine.tick_urgent():
             # Actions are published before the engine ticks all other routes, which happens in the next turn.
             self._want()
         elif token != self._token or now >= self._due:
@@ -140,7 +140,7 @@ class Loop:
         if self._monotonic() < self._next_urgent:
             return
         with suppress(errors.FairleadError):  # other routes go on; turn() raises it from its step
-            if self._engine.hurry():
+            if self._engine.tick_urgent():
                 self._want()
             self._publisher.step()
         self._next_urgent = self._monotonic() + URGENT_INTERVAL_S

@@ -1,4 +1,4 @@
-"""The rollout engine: observe, decide (pure), act, report. Level-triggered: everything is read again each time.
+"""The rollout engine: observe, decide (pure), act, report. Level-triggered: every tick reads everything again.
 
-It knows no gateway and no database: what it needs of them is declared in `ports`, and `control` wires them.
+It knows neither gateways nor databases: `ports` declares what it needs from them, and `control` connects them.
 """

@@ -1,6 +1,7 @@
-"""Looking: instances, gateways, golden rows and counters become one frozen observation per route.
+"""Observation: instances, gateways, golden rows and counters become one frozen observation per route.
 
-Nothing is kept from one tick to the next but the raw counters (`analysis.window_boundaries`) and what the ledger says.
+Between two ticks this module keeps only the raw counters (`analysis.window_boundaries`), answers that wait for their
+pair, observed time, and parts of the ledger that never change.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from fairlead.rollout.policy.gates import acknowledged
 from fairlead.rollout.policy.observation import Observation
 from fairlead.rollout.policy.situation import Situation
 from fairlead.rollout.ports import (
-    Answers,
+    AnswerSource,
     Clock,
     EngineStore,
     Gateways,
@@ -29,36 +30,36 @@ from fairlead.rollout.ports import (
     Site,
     Smoke,
 )
-from fairlead.rollout.windows.attempt_history import Attempts
-from fairlead.rollout.windows.custom_metrics import Tallies
-from fairlead.rollout.windows.freshness import Settled, ask
-from fairlead.rollout.windows.from_answers import PairedWindows
+from fairlead.rollout.windows.attempt_history import AttemptHistory
+from fairlead.rollout.windows.custom_metrics import CustomTallies
+from fairlead.rollout.windows.freshness import Freshness, check_freshness
+from fairlead.rollout.windows.from_answers import AnswerWindows
 from fairlead.rollout.windows.from_counters import CountedWindows
 from fairlead.rollout.windows.from_prometheus import ReplayedWindows
-from fairlead.rollout.windows.observed_time import Watch
-from fairlead.rollout.windows.source import Asked, Source
+from fairlead.rollout.windows.observed_time import ObservedTime
+from fairlead.rollout.windows.source import RouteTick, Source
 
-LATE = 3
-"""Two looks that are further apart than this many windows did not watch what was between them."""
+BREAK_WINDOWS = 3
+"""When two ticks are further apart than this many windows, the time between them does not count as observed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What all routes share at one tick."""
+class TickSnapshot:
+    """What all routes share in one tick."""
 
     now: datetime
     until: datetime
-    """The same on the windows' clock, which is never set back."""
+    """Now on the windows' clock, which is never set back."""
     gateways: tuple[GatewayState, ...]
     instances: tuple[Instance, ...]
     ended: bool = False
-    """A window's time is over."""
-    settled: Settled = Settled(None)
-    """How far the history is then, where there is one."""
+    """True when a window ends at this tick."""
+    freshness: Freshness = Freshness(None)
+    """Up to when the history is complete, if there is a history."""
 
 
 class Observer:
-    """Looks at the world once per tick."""
+    """Reads the state of the platform once per tick."""
 
     def __init__(
         self,
@@ -70,11 +71,11 @@ class Observer:
         clock: Clock,
         monotonic: Callable[[], float],
         window_s: float,
-        answers: Answers,
+        answers: AnswerSource,
         history: History | None = None,
         replays: bool = False,
     ) -> None:
-        """`history` is asked for custom gates, and for everything where it `replays`; `metrics` is not asked then."""
+        """`history` serves custom gates. If it `replays`, it also replaces `metrics`, which is then not read."""
         self._store = store
         self._gateways = gateways
         self._smoke = smoke
@@ -84,89 +85,92 @@ class Observer:
         self._history = history
         replayed = ReplayedWindows(history, window_s) if history is not None and replays else None
         self._source: Source = replayed or CountedWindows(metrics)
-        self._paired = PairedWindows(answers)
-        self._attempts = Attempts(store)
-        self._watch = Watch(monotonic, break_s=LATE * window_s)
+        self._answer_windows = AnswerWindows(answers)
+        self._attempts = AttemptHistory(store)
+        self._observed = ObservedTime(monotonic, break_s=BREAK_WINDOWS * window_s)
         self._wanted: dict[str, tuple[Site, ...]] = {}
         self._ahead = timedelta()
         self._slot = -1
 
-    def glance(self) -> Look:
-        """As `look`, but no window ends by it."""
+    def take_snapshot(self) -> TickSnapshot:
+        """Like `start_tick`, but without ending a window."""
         now = self._clock()
-        self._watch.look()
-        return Look(now, now + self._ahead, tuple(self._gateways.gateways()), tuple(self._store.instances()))
+        self._observed.tick()
+        return TickSnapshot(now, now + self._ahead, tuple(self._gateways.gateways()), tuple(self._store.instances()))
 
-    def look(self) -> Look:
-        """Everything that is the same for all routes. A window ends by the wall clock."""
-        look = self.glance()
-        self._answers.listen(self._wanted)
+    def start_tick(self) -> TickSnapshot:
+        """Read everything that is the same for all routes. Windows end by the wall clock."""
+        snapshot = self.take_snapshot()
+        self._answers.subscribe(self._wanted)
         self._wanted = {}
-        self._paired.hear()
-        slot = int((look.until.timestamp() - self._source.behind_s) // self._window_s)
+        self._answer_windows.collect()
+        slot = int((snapshot.until.timestamp() - self._source.delay_s) // self._window_s)
         if slot == self._slot:
-            return look
+            return snapshot
         self._slot = slot
-        self._source.end(look.until)
-        settled = ask(self._history, look.now) if self._history is not None else look.settled
-        return replace(look, ended=True, settled=settled)
+        self._source.end_window(snapshot.until)
+        freshness = check_freshness(self._history, snapshot.now) if self._history is not None else snapshot.freshness
+        return replace(snapshot, ended=True, freshness=freshness)
 
-    def windows(self, route: Route, head: Revision, look: Look) -> list[Window]:
-        """The windows that ended at this look, and those that can be counted only now, with what they say."""
+    def windows(self, route: Route, head: Revision, snapshot: TickSnapshot) -> list[Window]:
+        """The windows that ended at this tick, and earlier ones that can be counted only now, with their evidence."""
         if head.state.phase is Phase.STABLE:
-            self._watch.begin(route.name)
-        if not look.ended and not self._paired.has_news(route.name):
+            self._observed.reset(route.name)
+        if not snapshot.ended and not self._answer_windows.has_news(route.name):
             return []
         before = self._attempts.windows(head)
-        self._paired.match(route, head, before)
+        self._answer_windows.match(route, head, before)
         if head.state.phase is Phase.STABLE:
-            if look.ended:
-                self._source.begin(head)
+            if snapshot.ended:
+                self._source.begin_window(head)
             return []
-        asked = Asked(route, head, before, self._attempts.stretch(head), look.until, look.settled)
-        found = self._ended(asked, look) if look.ended else []
+        tick = RouteTick(route, head, before, self._attempts.period(head), snapshot.until, snapshot.freshness)
+        found = self._ended(tick, snapshot) if snapshot.ended else []
         weighed = list[Window]()
-        for window in found or [self._ready(one, asked, look) for one in self._paired.windows(asked)]:
+        for window in found or [self._with_ready(one, tick, snapshot) for one in self._answer_windows.windows(tick)]:
             evidence = weigh(route.spec.strategy, (*before, *weighed), window)
             weighed.append(window.model_copy(update={"evidence": evidence}))
         if weighed:
-            self._paired.place(route.name, weighed[-1])
+            self._answer_windows.mark_recorded(route.name, weighed[-1])
         return weighed
 
-    def _ended(self, asked: Asked, look: Look) -> list[Window]:
-        """What the source has now; the last one says who is ready, and what services told."""
-        # The clock was set back. Windows go on from where they were: a brake that waits for the clock is none.
-        self._ahead += max(timedelta(), asked.noted - asked.until)
-        tallies, found = Tallies(self._history, asked), list[Window]()
-        windows = self._source.windows(asked)
-        self._source.begin(asked.head)
+    def _ended(self, tick: RouteTick, snapshot: TickSnapshot) -> list[Window]:
+        """The source's new windows. The last one also has the ready instances, the pairs and the classes."""
+        # If the clock was set back, windows go on from their own last time. Otherwise the rollback guard would wait
+        # until the clock has caught up.
+        self._ahead += max(timedelta(), tick.recorded_until - tick.until)
+        tallies, found = CustomTallies(self._history, tick), list[Window]()
+        windows = self._source.windows(tick)
+        self._source.begin_window(tick.head)
         for window in windows:
-            told = window.model_copy(update={"custom": tallies.up_to(window.end)})
-            told = self._ready(told, asked, look)
+            counted = window.model_copy(update={"custom": tallies.up_to(window.end)})
+            counted = self._with_ready(counted, tick, snapshot)
             is_last = window is windows[-1]
-            found.append(self._paired.fill(told) if is_last else told.model_copy(update={"ready": None}))
+            found.append(self._answer_windows.fill(counted) if is_last else counted.model_copy(update={"ready": None}))
         return found
 
-    def _ready(self, window: Window, asked: Asked, look: Look) -> Window:
-        """The window with how many of the candidate's instances are ready, if somebody watched it."""
-        is_watched = self._watch.place(asked.route.name, window.seconds)
-        ready = _ready(asked.route, look).get(asked.head.state.target, 0) if is_watched else None
+    def _with_ready(self, window: Window, tick: RouteTick, snapshot: TickSnapshot) -> Window:
+        """The window with the number of ready candidate instances, or None if its time was not observed."""
+        is_observed = self._observed.place(tick.route.name, window.seconds)
+        ready = _ready(tick.route, snapshot).get(tick.head.state.target, 0) if is_observed else None
         return window.model_copy(update={"ready": ready})
 
-    def observe(self, route: Route, head: Revision | None, look: Look, actions: Sequence[Action]) -> Observation:
-        """The route's world at this look."""
-        seen = Observation(now=look.now, ready=_ready(route, look), gateways=look.gateways)
+    def observe(
+        self, route: Route, head: Revision | None, snapshot: TickSnapshot, actions: Sequence[Action]
+    ) -> Observation:
+        """What the policy needs to know about the route at this tick."""
+        seen = Observation(now=snapshot.now, ready=_ready(route, snapshot), gateways=snapshot.gateways)
         if head is None:
             return seen
-        self._wanted[route.name] = _sites(route, head, look)
-        seen = replace(seen, shadow=self._paired.told(route.name))
-        entered_s = self._watch.enter(route.name, (head.state.attempt, head.state.entered_at))
-        seen = replace(seen, since_window_s=self._watch.left_s(route.name), since_entered_s=entered_s)
+        self._wanted[route.name] = _sites(route, head, snapshot)
+        seen = replace(seen, shadow=self._answer_windows.status(route.name))
+        entered_s = self._observed.enter(route.name, (head.state.attempt, head.state.entered_at))
+        seen = replace(seen, since_window_s=self._observed.left_s(route.name), since_entered_s=entered_s)
         seen = replace(seen, windows=self._attempts.windows(head), named=self._named(route, actions))
         return replace(seen, smoke=self._smoked(Situation(route, head, seen)))
 
     def _smoked(self, situation: Situation) -> Check | None:
-        """Ask the golden rows once they can be asked on the way users take, and as long as nothing has weight."""
+        """Run the golden rows while the candidate has no weight, once users' path through the gateways reaches it."""
         candidate, head = situation.candidate, situation.head
         if candidate is None or head.state.phase is not Phase.PREPARING or not situation.strategy.warm_up.smoke:
             return None
@@ -182,26 +186,26 @@ class Observer:
             try:
                 found[seq] = self._store.revision(route.name, seq)
             except errors.NotFound:
-                continue  # the policy refuses the action with a sentence
+                continue  # the policy refuses the action and gives the reason
         return found
 
 
-def _sites(route: Route, head: Revision, look: Look) -> tuple[Site, ...]:
-    """Whose answers are compared: where something is mirrored, or two versions answer users. At rest nobody's."""
+def _sites(route: Route, head: Revision, snapshot: TickSnapshot) -> tuple[Site, ...]:
+    """Instances whose answers are compared: where requests are mirrored, or two versions serve users."""
     table = head.table
     if not table.mirrors and table.candidate is None:
         return ()
     refs = {table.stable, table.candidate, *(mirror.version for mirror in table.mirrors)}
     return tuple(
         Site(one.id, one.ref, one.host, one.port)
-        for one in look.instances
+        for one in snapshot.instances
         if one.ref in refs and one.ready and (one.namespace, one.model) == (route.namespace, route.spec.model)
     )
 
 
-def _ready(route: Route, look: Look) -> dict[VersionRef, int]:
+def _ready(route: Route, snapshot: TickSnapshot) -> dict[VersionRef, int]:
     found: dict[VersionRef, int] = {}
-    for instance in look.instances:
+    for instance in snapshot.instances:
         if instance.ready and (instance.namespace, instance.model) == (route.namespace, route.spec.model):
             found[instance.ref] = found.get(instance.ref, 0) + 1
     return found

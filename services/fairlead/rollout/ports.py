@@ -1,4 +1,4 @@
-"""What the engine needs from outside, as narrow as it can be. No I/O here."""
+"""Protocols and values through which the engine reaches the outside: store, gateways, metrics, answers. No I/O here."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fairlead.contracts.table import Table
 
 
 class EngineStore(Protocol):
-    """The part of the store the engine uses; `store.base.Store` has it."""
+    """The part of the store that the engine uses; `store.base.Store` implements it."""
 
     def routes(self) -> list[Route]: ...  # noqa: D102
     def head(self, route: str) -> Revision | None: ...  # noqa: D102
@@ -37,37 +37,37 @@ class EngineStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class GatewayState:
-    """One gateway as it last answered. `programmed` maps a route's name to the revision it serves."""
+    """One gateway's last answer. `programmed` maps a route's name to the revision that the gateway serves."""
 
     name: str
     reachable: bool
     programmed: Mapping[str, int] = field(default_factory=dict)
     rejected: str | None = None
-    """The reason it gave for refusing a configuration; the old one keeps serving."""
+    """Why the gateway rejected a configuration. It keeps serving the old one."""
 
 
 class Gateways(Protocol):
-    """Who serves what right now."""
+    """The state of every gateway."""
 
     def gateways(self) -> Sequence[GatewayState]:
-        """Every known gateway; never raises: one that does not answer is `reachable=False`."""
+        """Every known gateway. Never raises: a gateway that does not answer is `reachable=False`."""
         ...
 
 
 class Smoke(Protocol):
-    """Asks a version its golden rows, on the way users take."""
+    """Sends the golden rows to a version, on the same path through the gateways as users' requests."""
 
     def smoke(self, table: Table, ref: VersionRef) -> Check:
-        """Pass, fail with the row that differs, or inconclusive when it could not be asked. Never raises.
+        """Pass; fail, with the row that differs; or inconclusive, when the rows could not be sent. Never raises.
 
-        Only asked once the table, which pins the version, is served by every reachable gateway.
+        Called only once every reachable gateway serves the table, which pins the version.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One instance whose answers are wanted."""
+    """One instance whose answer records are read."""
 
     id: str
     ref: VersionRef
@@ -77,7 +77,7 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one instance answered to one request. `shadow` says that it was a copy."""
+    """The record of one instance's answer to one request. `shadow`: it was a mirrored request."""
 
     request_id: str
     ref: VersionRef
@@ -86,45 +86,45 @@ class Answer:
     label: str | None = None
     score: float | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
-    """The fields of an answer of this version, and their types."""
+    """The fields of this version's answers, and their types."""
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """What the instances of one route told since they were last asked."""
+class CollectedAnswers:
+    """Answer records of one route's instances since the last call."""
 
     answers: Sequence[Answer] = ()
     classes: Mapping[VersionRef, Mapping[str, int]] = field(default_factory=dict)
-    """How often each class was answered to users, by version; an instance that began anew is left out."""
+    """How often each class was answered to users, by version. Instances that restarted are left out."""
     lost: int = 0
-    """Answers that nobody will hear of."""
+    """How many answer records were overwritten or dropped before they were read."""
     silent: tuple[str, ...] = ()
     """Instances that did not answer."""
 
 
-class Answers(Protocol):
-    """What services kept of their answers. Counts and records, never rates. Neither call waits or raises."""
+class AnswerSource(Protocol):
+    """Answer records of the model services. Counts and records, never rates. Neither call waits or raises."""
 
-    def listen(self, wanted: Mapping[str, Sequence[Site]]) -> None:
-        """Whose answers are wanted from now on, by route; said again and again.
+    def subscribe(self, wanted: Mapping[str, Sequence[Site]]) -> None:
+        """Set the instances whose records are read from now on, by route. The engine calls this at every tick.
 
-        What an instance kept before it was wanted is not told: somebody else may have counted it.
+        Records from before an instance was first listed are skipped: another engine may have counted them.
         """
         ...
 
-    def hear(self) -> Mapping[str, Heard]:
-        """What was heard since the last call, by route."""
+    def collect(self) -> Mapping[str, CollectedAnswers]:
+        """The records that arrived since the last call, by route."""
         ...
 
 
-class Nobody:
-    """`Answers` where nobody keeps any."""
+class NoAnswers:
+    """An `AnswerSource` without any records."""
 
-    def listen(self, wanted: Mapping[str, Sequence[Site]]) -> None:
-        """To nobody."""
+    def subscribe(self, wanted: Mapping[str, Sequence[Site]]) -> None:
+        """Does nothing."""
 
-    def hear(self) -> Mapping[str, Heard]:
-        """Nothing."""
+    def collect(self) -> Mapping[str, CollectedAnswers]:
+        """Returns no records."""
         return {}
 
 
@@ -136,10 +136,10 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Raw cumulative counters of one gateway at one moment, as the estimator wants them (section 9).
+    """Raw cumulative counters of one gateway at one moment: the input of `analysis.counts`.
 
     `clusters` maps a cluster to counter name to value; `endpoints` maps it to endpoint address to
-    (rq_success, rq_error). A counter that is not there has not been incremented yet: it is 0.
+    (rq_success, rq_error). A missing counter has not been incremented yet: it is 0.
     """
 
     gateway: str
@@ -147,22 +147,22 @@ class Reading:
     clusters: Mapping[Key, Mapping[str, int]]
     endpoints: Mapping[Key, Mapping[str, tuple[int, int]]]
     uptime_s: float | None = None
-    """How long this gateway's process has run: less than the time since the last reading means a restart."""
+    """How long this gateway's process has run. Less than the time since the last reading means a restart."""
     latency: Mapping[Key, Buckets] = field(default_factory=dict)
-    """How many answers took at most each bound of the grid (`contracts.latency`), since the gateway began."""
+    """How many answers took at most each bound of the grid (`contracts.latency`), since the gateway started."""
 
 
 class MetricSource(Protocol):
-    """Where counts come from. Counts, never rates."""
+    """The source of the gateways' counters. Counts, never rates."""
 
     def read(self) -> Sequence[Reading]:
-        """One reading per gateway that answered; an empty list is a metrics outage, and no evidence. Never raises."""
+        """One reading per gateway that answered. An empty list is a metrics outage and no evidence. Never raises."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One counter of one target as it was scraped, without gaps filled or values made up."""
+    """One counter of one target as it was scraped, without filled gaps or interpolated values."""
 
     labels: Mapping[str, str]
     samples: Sequence[tuple[float, float]]
@@ -170,21 +170,21 @@ class Series:
 
 
 class History(Protocol):
-    """Counters as they were: whoever missed a window can count it later. Every method raises Unavailable."""
+    """Past counters, from which a missed window can be counted later. Every method raises Unavailable."""
 
     @property
     def interval_s(self) -> float:
-        """How often it looks itself."""
+        """Its scrape interval."""
         ...
 
     def clock(self) -> datetime:
-        """What it takes for now: its samples carry this time."""
+        """Its current time. Its samples carry times of this clock."""
         ...
 
     def readings(self, table: Table, since: datetime, until: datetime, *, latency: bool) -> Sequence[Reading]:
-        """Every gateway's counters of this table's model, as often as they were scraped in between."""
+        """Every scrape of every gateway between the two times, with the counters of this table's model."""
         ...
 
     def series(self, selector: str, since: datetime, until: datetime) -> Sequence[Series]:
-        """Whatever a selector finds in between."""
+        """All series that a selector matches between the two times."""
         ...

@@ -1,7 +1,7 @@
-"""One tick of the engine: observe, decide, act, report, for every route. No I/O of its own.
+"""One tick of the engine: observe, decide, act and report, for every route. No I/O of its own.
 
-Level-triggered: nothing is remembered between two ticks but the last raw counters, so a tick may be skipped,
-repeated or killed anywhere.
+Level-triggered: the decisions keep nothing from one tick to the next, and `observe` keeps only what it can rebuild or
+count as a gap. A tick may be skipped, repeated or killed anywhere.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from fairlead.contracts.revision import Revision
 from fairlead.contracts.route import Route
 from fairlead.rollout import report
 from fairlead.rollout.act import act
-from fairlead.rollout.observe import Look, Observer
+from fairlead.rollout.observe import Observer, TickSnapshot
 from fairlead.rollout.policy.decide import decide
-from fairlead.rollout.policy.desired_instances import wanted
-from fairlead.rollout.ports import Answers, Clock, EngineStore, Gateways, History, MetricSource, Nobody, Smoke
+from fairlead.rollout.policy.desired_instances import wanted_instances
+from fairlead.rollout.ports import AnswerSource, Clock, EngineStore, Gateways, History, MetricSource, NoAnswers, Smoke
 
-AT_ONCE = 8
-"""Revisions of one route in one tick: a release, its pin and a few actions. More is a fault, and the next tick's."""
+MAX_REVISIONS_PER_TICK = 8
+"""Revisions of one route in one tick: enough for a release, its pin and a few actions. The next tick does the rest."""
 
 
 class Engine:
@@ -38,18 +38,18 @@ class Engine:
         monotonic: Callable[[], float] = time.monotonic,
         log: Callable[[str], None],
         window_s: float = 5.0,
-        answers: Answers | None = None,
+        answers: AnswerSource | None = None,
         history: History | None = None,
         replays: bool = False,
     ) -> None:
-        """`log` gets one line of JSON per appended revision: the archive. Without `answers` none are compared.
+        """`log` gets one line of JSON per appended revision: the archive. Without `answers`, none are compared.
 
-        `history` is asked for custom gates, and for everything instead of `metrics` where it `replays`. `monotonic` are
-        seconds that nobody sets, by which is known what a jump of the `clock` was.
+        `history` serves custom gates; if it `replays`, it also replaces `metrics`. `monotonic` is a clock in seconds
+        that cannot be set; it shows how far the `clock` jumped.
         """
         self._store = store
         self._log = log
-        self._newer: dict[str, Route] = {}
+        self._reread: dict[str, Route] = {}
         self._observer = Observer(
             store,
             gateways=gateways,
@@ -58,103 +58,110 @@ class Engine:
             clock=clock,
             monotonic=monotonic,
             window_s=window_s,
-            answers=answers or Nobody(),
+            answers=answers or NoAnswers(),
             history=history,
             replays=replays,
         )
 
     def tick(self, between: Callable[[], None] = lambda: None) -> list[Revision]:
-        """Reconcile every route, then say which instances should run. Returns the revisions that were appended.
+        """Reconcile every route, then write which instances should run. Returns the appended revisions.
 
-        `between` is called between two routes, and may `hurry`: with many rollouts a tick is long. Raises Unavailable
-        when the store cannot be used. What concerns one route alone is in that route's status and stops no other.
+        `between` is called before each route and may call `tick_urgent`: with many rollouts a tick takes long. Raises
+        Unavailable when the store cannot be used. A problem of one route goes into its status and stops no other route.
         """
-        look, routes, appended = self._observer.look(), self._store.routes(), list[Revision]()
+        snapshot, routes, appended = self._observer.start_tick(), self._store.routes(), list[Revision]()
         winners = {model: winner.name for model, winner in _winners(routes).items()}
-        self._newer = {}
+        self._reread = {}
         for known in routes:
             between()
-            route = self._newer.get(known.name, known)
+            route = self._reread.get(known.name, known)
             if winners[route.spec.model] != route.name:
                 self._store.set_status(route.name, report.report_conflict(route, _winners(routes)[route.spec.model]))
                 continue
-            appended += self._guarded(route, look)
-        routes = [self._newer.get(one.name, one) for one in routes]
-        self._want([route for route in routes if winners[route.spec.model] == route.name], look)
+            appended += self._reconcile_safely(route, snapshot)
+        routes = [self._reread.get(one.name, one) for one in routes]
+        self._write_wanted([route for route in routes if winners[route.spec.model] == route.name], snapshot)
         return appended
 
-    def hurry(self) -> list[Revision]:
-        """Reconcile only what somebody asks for: a spec that its head does not know yet, an action that is open.
+    def tick_urgent(self) -> list[Revision]:
+        """Reconcile only routes with a new request: a spec that the head does not have yet, or a pending action.
 
-        A person's wish need not wait until all other routes were looked at; those wait for `tick`. Returns and raises
-        as it.
+        A user's request need not wait until all other routes were read; those wait for `tick`. Returns and raises
+        the same as `tick`.
         """
         routes = self._store.routes()
-        asked = {action.route for action in self._store.actions(outcome=Outcome.PENDING)}
+        with_actions = {action.route for action in self._store.actions(outcome=Outcome.PENDING)}
         winners = _winners(routes)
         urgent = [
             route
             for route in routes
-            if winners[route.spec.model] is route and (route.name in asked or self._is_news(route))
+            if winners[route.spec.model] is route and (route.name in with_actions or self._has_new_spec(route))
         ]
-        # Whoever interrupted a tick by this must not be overruled by what the tick had read before.
-        self._newer.update((route.name, route) for route in urgent)
-        look = self._observer.glance() if urgent else None
-        return [revision for route in urgent if look is not None for revision in self._guarded(route, look, tell=False)]
+        # A tick that was interrupted by this call must not act on the older specs that it had read.
+        self._reread.update((route.name, route) for route in urgent)
+        snapshot = self._observer.take_snapshot() if urgent else None
+        return [
+            revision
+            for route in urgent
+            if snapshot is not None
+            for revision in self._reconcile_safely(route, snapshot, write_status=False)
+        ]
 
-    def reconcile(self, route: Route, look: Look | None = None, *, tell: bool = True) -> list[Revision]:
-        """Bring one route forward as far as it can go now. Raises Conflict when somebody else wrote meanwhile.
+    def reconcile(
+        self, route: Route, snapshot: TickSnapshot | None = None, *, write_status: bool = True
+    ) -> list[Revision]:
+        """Bring one route as far forward as possible now. Raises Conflict when another writer was faster.
 
-        `tell` says whether its status is written: in a hurry, what was decided is published first, and `tick` tells.
+        An urgent tick passes `write_status=False`: its revisions are published first, and `tick` writes the status.
         """
-        look, appended = look or self._observer.look(), list[Revision]()
-        self._remember(route, look)
-        for _ in range(AT_ONCE):
+        snapshot, appended = snapshot or self._observer.start_tick(), list[Revision]()
+        self._record_windows(route, snapshot)
+        for _ in range(MAX_REVISIONS_PER_TICK):
             # The head before the actions: decide() relies on it.
             head = self._store.head(route.name)
             actions = self._store.actions(route.name, outcome=Outcome.PENDING)
-            observation = self._observer.observe(route, head, look, actions)
+            observation = self._observer.observe(route, head, snapshot, actions)
             decision = decide(route, head, observation, actions)
             revision = act(self._store, route.name, decision, log=self._log)
             if revision is None:
-                if tell:
+                if write_status:
                     self._store.set_status(route.name, report.report(route, head, observation, decision))
                 break
             appended.append(revision)
         return appended
 
-    def _is_news(self, route: Route) -> bool:
+    def _has_new_spec(self, route: Route) -> bool:
         try:
             head = self._store.head(route.name)
         except errors.Invalid:
-            return False  # `tick` tells
+            return False  # `tick` reports it
         return head is None or head.generation != route.generation
 
-    def _guarded(self, route: Route, look: Look, *, tell: bool = True) -> list[Revision]:
+    def _reconcile_safely(self, route: Route, snapshot: TickSnapshot, *, write_status: bool = True) -> list[Revision]:
         try:
-            return self.reconcile(route, look, tell=tell)
+            return self.reconcile(route, snapshot, write_status=write_status)
         except errors.Conflict:
-            return []  # read again at the next tick
+            return []  # the next tick reads it again
         except errors.Invalid as error:
             self._store.set_status(route.name, report.report_unreadable(route, error.message))
             return []
 
-    def _remember(self, route: Route, look: Look) -> None:
+    def _record_windows(self, route: Route, snapshot: TickSnapshot) -> None:
         head = self._store.head(route.name)
-        for window in self._observer.windows(route, head, look) if head is not None else ():
-            # What is decided on it is written next: a revision takes it along, else the status goes with it.
+        for window in self._observer.windows(route, head, snapshot) if head is not None else ():
+            # No write of its own: the next write stores it, either the revision decided on it or the status.
             self._store.add_window(route.name, window, at_once=False)
 
-    def _want(self, routes: Sequence[Route], look: Look) -> None:
+    def _write_wanted(self, routes: Sequence[Route], snapshot: TickSnapshot) -> None:
         heads = dict(self._heads(routes))
         self._store.want(
-            wanted(
+            wanted_instances(
                 routes,
                 heads,
-                look.now,
+                snapshot.now,
                 existing=self._store.wanted(),
-                settled={name for name, head in heads.items() if _is_settled(head, look)},
-                serving={name for gateway in look.gateways for name in gateway.programmed},
+                settled={name for name, head in heads.items() if _is_settled(head, snapshot)},
+                serving={name for gateway in snapshot.gateways for name in gateway.programmed},
             )
         )
 
@@ -163,7 +170,7 @@ class Engine:
             try:
                 head = self._store.head(route.name)
             except errors.Invalid:
-                continue  # not settled then: nothing of it is stopped
+                continue  # such a route is not settled, so none of its instances is stopped
             if head is not None:
                 yield route.name, head
 
@@ -176,11 +183,11 @@ def _winners(routes: Sequence[Route]) -> dict[str, Route]:
     return found
 
 
-def _is_settled(head: Revision, look: Look) -> bool:
-    """True when every known gateway serves the head: only then nobody sends requests to what left it.
+def _is_settled(head: Revision, snapshot: TickSnapshot) -> bool:
+    """True when every known gateway serves the head. Only then no gateway sends requests to versions that left it.
 
-    One that does not answer counts as not there yet, unlike for a rise: it may still be sending.
+    A gateway that does not answer counts as behind here, unlike for a rise: it may still be sending requests.
     """
-    return bool(look.gateways) and all(
-        one.reachable and one.programmed.get(head.route, 0) >= head.seq for one in look.gateways
+    return bool(snapshot.gateways) and all(
+        one.reachable and one.programmed.get(head.route, 0) >= head.seq for one in snapshot.gateways
     )

@@ -1,6 +1,6 @@
-"""What the engine says of a route: its status document, with every condition and every reason there is.
+"""Builds a route's status document, with its conditions and their reasons.
 
-The document holds no time of its own writing: unless something happened it is the same, and then it is not written.
+The document does not contain the time of its writing: if nothing happened it is unchanged, and is not written again.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from enum import StrEnum
 from fairlead.contracts.revision import Counts, Revision, Verdict, Window
 from fairlead.contracts.route import Route
 from fairlead.contracts.status import Condition, Evidence, Gateway, Status, StepStatus
-from fairlead.rollout.analysis.counts import EARLY
+from fairlead.rollout.analysis.counts import EARLY_GAP
 from fairlead.rollout.policy import steps
 from fairlead.rollout.policy.gates import acknowledged
 from fairlead.rollout.policy.observation import Decision, Observation
@@ -41,7 +41,7 @@ class Reason(StrEnum):
 
 
 def report(route: Route, head: Revision | None, observation: Observation, decision: Decision) -> dict[str, object]:
-    """The route's status after a decision that changes nothing more."""
+    """The route's status after a decision that appends no further revision."""
     if head is None:
         return _before_the_first(route, observation, decision)
     situation = Situation(route, head, observation)
@@ -82,29 +82,29 @@ def report(route: Route, head: Revision | None, observation: Observation, decisi
         shadow=observation.shadow,
         rejected=state.rejected,
         conditions=(
-            mark_ready(situation),
-            mark_progressing(situation, decision),
-            mark_programmed(situation),
-            mark_paused(situation),
-            mark_target(situation),
-            mark_counted(observation),
+            ready_condition(situation),
+            progressing_condition(situation, decision),
+            programmed_condition(situation),
+            paused_condition(situation),
+            target_condition(situation),
+            counted_condition(observation),
         ),
     ).to_json()
 
 
 def report_conflict(route: Route, winner: Route) -> dict[str, object]:
-    """The status of a route for a model that an older route has already."""
+    """The status of a route whose model already belongs to an older route."""
     return Status(
         route=route.name,
         observed_generation=route.generation,
         target=route.spec.wanted,
         waiting=f"route {winner.name!r} is older and serves {route.spec.model!r}; delete one of the two",
-        conditions=(mark_conflict(route, winner),),
+        conditions=(conflict_condition(route, winner),),
     ).to_json()
 
 
 def report_unreadable(route: Route, message: str) -> dict[str, object]:
-    """The status of a route whose ledger cannot be used; what is published keeps serving."""
+    """The status of a route whose ledger cannot be read. The published table keeps serving."""
     return Status(
         route=route.name,
         observed_generation=route.generation,
@@ -115,7 +115,7 @@ def report_unreadable(route: Route, message: str) -> dict[str, object]:
 
 
 def is_rollback_ready(situation: Situation) -> bool:
-    """True when one command leads back to a version with capacity for today's load."""
+    """True when one command can go back to a version with capacity for the present load."""
     if situation.candidate is not None:
         return situation.ready(situation.stable) > 0
     previous = situation.head.state.previous
@@ -124,8 +124,8 @@ def is_rollback_ready(situation: Situation) -> bool:
     return situation.ready(previous) >= max(1, situation.ready(situation.stable))
 
 
-def mark_ready(situation: Situation) -> Condition:
-    """Stays true while stable serves, whatever a rollout does: a deployment tool may wait for it."""
+def ready_condition(situation: Situation) -> Condition:
+    """True while stable serves, also during a rollout. Deployment tools can wait for it."""
     count = situation.ready(situation.stable)
     if count:
         return Condition(type="Ready", status=True, reason=Reason.SERVING, message=f"{situation.stable} serves")
@@ -133,8 +133,8 @@ def mark_ready(situation: Situation) -> Condition:
     return Condition(type="Ready", status=False, reason=Reason.NOTHING_READY, message=message)
 
 
-def mark_progressing(situation: Situation, decision: Decision) -> Condition:
-    """A rollout is under way and nothing but time holds it."""
+def progressing_condition(situation: Situation, decision: Decision) -> Condition:
+    """A rollout is in progress and waits only for time to pass."""
     if situation.candidate is None:
         return Condition(type="Progressing", status=False, reason=Reason.AT_REST, message=decision.waiting)
     if situation.head.state.paused:
@@ -147,38 +147,38 @@ def mark_progressing(situation: Situation, decision: Decision) -> Condition:
     return Condition(type="Progressing", status=True, reason=Reason.ROLLING_OUT, message=decision.waiting)
 
 
-def mark_programmed(situation: Situation) -> Condition:
-    """Every gateway that answers serves the head."""
+def programmed_condition(situation: Situation) -> Condition:
+    """Every reachable gateway serves the head."""
     check = acknowledged(situation)
     passed = check.verdict is Verdict.PASS
     reason = Reason.ACKNOWLEDGED if passed else Reason.REJECTED if check.verdict is Verdict.FAIL else Reason.BEHIND
     return Condition(type="Programmed", status=passed, reason=reason, message=check.reason)
 
 
-def mark_paused(situation: Situation) -> Condition:
-    """Somebody froze step and weight."""
+def paused_condition(situation: Situation) -> Condition:
+    """A user paused the route: step and weight do not change."""
     paused = situation.head.state.paused
     return Condition(type="Paused", status=paused, reason=Reason.PAUSED if paused else Reason.RUNNING)
 
 
-def mark_target(situation: Situation) -> Condition:
-    """The version that the spec asks for is not one that failed before."""
+def target_condition(situation: Situation) -> Condition:
+    """The target version was not rejected before."""
     rejected = situation.rejected(situation.route.spec.wanted)
     if rejected is None:
         return Condition(type="TargetAccepted", status=True, reason=Reason.ACCEPTED)
     return Condition(type="TargetAccepted", status=False, reason=Reason.REJECTED, message=rejected.reason)
 
 
-def mark_counted(observation: Observation) -> Condition:
-    """The last window was evidence. False means that the metrics are out, not that anything is wrong with a version."""
+def counted_condition(observation: Observation) -> Condition:
+    """The last window was evidence. False means a metrics outage, not a fault of a version."""
     gap = observation.windows[-1].gap if observation.windows else None
-    gap = None if gap == EARLY else gap
+    gap = None if gap == EARLY_GAP else gap
     return Condition(
         type="Counted", status=gap is None, reason=Reason.GAP if gap else Reason.COUNTED, message=gap or ""
     )
 
 
-def mark_conflict(route: Route, winner: Route) -> Condition:
+def conflict_condition(route: Route, winner: Route) -> Condition:
     """Two routes for one model: the oldest serves it."""
     message = f"{route.spec.model!r} belongs to route {winner.name!r}"
     return Condition(type="Conflict", status=True, reason=Reason.OTHER_ROUTE, message=message)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fairlead.rollout.analysis import comparison, multiple_comparisons
 from fairlead.rollout.analysis.bets import Sample
 from fairlead.rollout.analysis.comparison import Comparison, Margins, Prior
-from support.rollouts.world import MINUTES, PER_MINUTE, WINDOWS, Counted, Floats
+from support.rollouts.simulated_counts import MINUTES, PER_MINUTE, WINDOWS, Counted, Floats
 
 ALPHA, BETA = 0.01, 0.05
 Ints = NDArray[np.int64]

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from fairlead.contracts.route import VersionSpec
 from fairlead.control.answers import LISTEN_TIMEOUT_S, MIN_INTERVAL_S, TARGET_ANSWERS, AnswerRings
-from fairlead.rollout.ports import Heard, Site
+from fairlead.rollout.ports import CollectedAnswers, Site
 from fairlead.serving.observe.answers import PAGE_SIZE, RECORD, AnswerRecords
 from fairlead.serving.observe.compared_fields import Reader
 from support.processes import free_port
@@ -108,31 +108,31 @@ def rings(clock: Clock) -> Iterator[AnswerRings]:
     rings.close()
 
 
-def hear(rings: AnswerRings, *sites: Site) -> Heard:
+def collect(rings: AnswerRings, *sites: Site) -> CollectedAnswers:
     wanted: Mapping[str, Sequence[Site]] = {"iris": sites}
-    rings.listen(wanted)
+    rings.subscribe(wanted)
     rings.turn()
-    return rings.hear().get("iris", Heard())
+    return rings.collect().get("iris", CollectedAnswers())
 
 
 def test_answers_before_listening_are_left_out_and_later_ones_returned_once(
     rings: AnswerRings, service: Service
 ) -> None:
     service.answer(5)
-    assert hear(rings, service.site).answers == []
+    assert collect(rings, service.site).answers == []
     service.answer(3, "b")
-    heard = hear(rings, service.site)
+    heard = collect(rings, service.site)
     assert [one.label for one in heard.answers] == ["b"] * 3
     assert heard.answers[0].fields == {"label": "string"}
     assert heard.classes == {REF: {"b": 3}}
-    assert hear(rings, service.site).answers == []
+    assert collect(rings, service.site).answers == []
 
 
 def test_overwritten_answers_are_counted_as_lost(rings: AnswerRings) -> None:
     with a_service(room=4) as service:
-        hear(rings, service.site)
+        collect(rings, service.site)
         service.answer(10)
-        heard = hear(rings, service.site)
+        heard = collect(rings, service.site)
         assert (len(heard.answers), heard.lost) == (4, 6)
         assert heard.classes == {REF: {"a": 10}}
 
@@ -140,60 +140,60 @@ def test_overwritten_answers_are_counted_as_lost(rings: AnswerRings) -> None:
 def test_a_restarted_service_is_read_from_its_beginning_and_its_classes_are_left_out_once(
     rings: AnswerRings, service: Service
 ) -> None:
-    hear(rings, service.site)
+    collect(rings, service.site)
     service.restart()
     service.answer(2)
-    heard = hear(rings, service.site)
+    heard = collect(rings, service.site)
     assert (len(heard.answers), heard.classes) == (2, {REF: {}})
     service.answer(1)
-    assert hear(rings, service.site).classes == {REF: {"a": 1}}
+    assert collect(rings, service.site).classes == {REF: {"a": 1}}
 
 
 def test_many_answers_are_read_page_by_page(rings: AnswerRings, service: Service) -> None:
-    hear(rings, service.site)
+    collect(rings, service.site)
     service.answer(2 * PAGE_SIZE + 1)
-    assert len(hear(rings, service.site).answers) == 2 * PAGE_SIZE + 1
+    assert len(collect(rings, service.site).answers) == 2 * PAGE_SIZE + 1
 
 
 def test_an_instance_that_does_not_answer_is_named_and_read_again_when_it_does(
     rings: AnswerRings, service: Service
 ) -> None:
     gone = Site("gone", REF, "127.0.0.1", free_port())
-    hear(rings, service.site, gone)
+    collect(rings, service.site, gone)
     service.answer(1)
     service.status = 503
-    assert hear(rings, service.site, gone).silent == ("gone", "one")
+    assert collect(rings, service.site, gone).silent == ("gone", "one")
     service.status = 200
-    heard = hear(rings, service.site, gone)
+    heard = collect(rings, service.site, gone)
     assert (len(heard.answers), heard.silent) == (1, ("gone",))
 
 
 def test_after_a_time_without_listening_earlier_answers_are_dropped(
     rings: AnswerRings, service: Service, clock: Clock
 ) -> None:
-    hear(rings, service.site)
+    collect(rings, service.site)
     service.answer(1)
     clock.now += LISTEN_TIMEOUT_S + 1
     rings.turn()
-    assert hear(rings, service.site).answers == []
+    assert collect(rings, service.site).answers == []
     service.answer(1)
-    assert len(hear(rings, service.site).answers) == 1
+    assert len(collect(rings, service.site).answers) == 1
 
 
 def test_nothing_is_read_when_no_instance_is_requested(rings: AnswerRings) -> None:
-    assert hear(rings) == Heard()
+    assert collect(rings) == CollectedAnswers()
 
 
 def test_rings_with_many_answers_are_read_more_often(rings: AnswerRings, service: Service) -> None:
-    hear(rings, service.site)
+    collect(rings, service.site)
     assert rings.pause_s == MIN_INTERVAL_S, "the rate of a new ring is not known yet"
-    hear(rings, service.site)
+    collect(rings, service.site)
     before = rings.pause_s
     assert before > MIN_INTERVAL_S
     service.answer(10 * TARGET_ANSWERS)
-    hear(rings, service.site)
+    collect(rings, service.site)
     assert rings.pause_s == pytest.approx(before / 10)
     for _ in range(2):
         service.answer(20 * TARGET_ANSWERS)
-        hear(rings, service.site)
+        collect(rings, service.site)
     assert rings.pause_s == MIN_INTERVAL_S

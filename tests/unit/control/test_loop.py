@@ -32,7 +32,7 @@ class CountingEngine:
         self.during: Callable[[], object] = lambda: None
         self.urgent: list[str] = []
 
-    def hurry(self) -> list[str]:
+    def tick_urgent(self) -> list[str]:
         found, self.urgent = self.urgent, []
         return found
 

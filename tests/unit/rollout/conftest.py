@@ -8,22 +8,22 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from unit.rollout.admin import Admin
-from unit.rollout.stage import Stage
+from unit.rollout.admin_page import AdminPage
+from unit.rollout.simulated_platform import Platform
 
 
 @pytest.fixture
-def stage() -> Stage:
+def platform() -> Platform:
     """1.0.0 serves, and two more versions run."""
-    stage = Stage()
-    stage.deploy()
-    stage.settle()
-    return stage
+    platform = Platform()
+    platform.deploy()
+    platform.settle()
+    return platform
 
 
 @pytest.fixture
-def admin() -> Iterator[Admin]:
-    told = Admin()
+def admin() -> Iterator[AdminPage]:
+    told = AdminPage()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

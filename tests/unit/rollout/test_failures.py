@@ -11,126 +11,126 @@ from fairlead.contracts.gateway import Role, key_of
 from fairlead.contracts.revision import Cause, Phase, Window
 from fairlead.contracts.route import Strategy, VersionRef
 from fairlead.rollout.analysis.envoy_stats import EnvoyStats
-from unit.rollout.admin import Admin
-from unit.rollout.stage import START, STEPS, Stage, at_step
+from unit.rollout.admin_page import AdminPage
+from unit.rollout.simulated_platform import START, STEPS, Platform, at_step
 
 
 @pytest.fixture
-def stage() -> Stage:
+def platform() -> Platform:
     """1.1.0 has 5 % of the requests, and two windows were counted."""
-    stage = Stage()
-    stage.deploy(strategy=Strategy(steps=STEPS, min_requests=1000))
-    stage.settle()
-    at_step(stage, 500)
-    stage.settle(2, 5)
-    return stage
+    platform = Platform()
+    platform.deploy(strategy=Strategy(steps=STEPS, min_requests=1000))
+    platform.settle()
+    at_step(platform, 500)
+    platform.settle(2, 5)
+    return platform
 
 
-def serve(stage: Stage, *, bad: int = 0) -> None:
+def serve(platform: Platform, *, bad: int = 0) -> None:
     """Five seconds of traffic, told by every gateway that answers."""
-    stage.serve(stage.ref("1.1.0"), ok=10 - bad, bad=bad)
-    stage.serve(stage.ref("1.0.0"), ok=90)
-    stage.tick(5)
+    platform.serve(platform.ref("1.1.0"), ok=10 - bad, bad=bad)
+    platform.serve(platform.ref("1.0.0"), ok=90)
+    platform.tick(5)
 
 
-def newest(stage: Stage) -> Window:
+def newest(platform: Platform) -> Window:
     """The last window, though it led to a revision that took it along."""
-    return (stage.store.windows("iris") or stage.head.windows)[-1]
+    return (platform.store.windows("iris") or platform.head.windows)[-1]
 
 
-def harm(stage: Stage) -> float:
-    return next(one.log_harm for one in newest(stage).evidence if one.gate == "errors")
+def harm(platform: Platform) -> float:
+    return next(one.log_harm for one in newest(platform).evidence if one.gate == "errors")
 
 
-def counted(stage: Stage) -> int:
+def counted(platform: Platform) -> int:
     """The candidate's answers in all windows since the head."""
-    return sum(window.candidate.n for window in stage.store.windows("iris"))
+    return sum(window.candidate.n for window in platform.store.windows("iris"))
 
 
-def condition(stage: Stage, kind: str) -> bool:
-    conditions = (stage.store.status("iris") or {})["conditions"]
+def condition(platform: Platform, kind: str) -> bool:
+    conditions = (platform.store.status("iris") or {})["conditions"]
     return next(bool(one["status"]) for one in conditions if one["type"] == kind)  # type: ignore[attr-defined]
 
 
 class TestGatewaysAreSilent:
-    def test_one_missed_reading_costs_no_evidence(self, stage: Stage) -> None:
-        stage.deaf = {"e1", "e2"}
-        serve(stage, bad=1)
-        assert (newest(stage).gap, counted(stage)) == ("no gateway told its counters", 0)
-        stage.deaf = set()
-        serve(stage, bad=1)
-        assert (newest(stage).gap, newest(stage).candidate.n, newest(stage).candidate.bad) == (None, 40, 4)
-        assert harm(stage) > 0
+    def test_one_missed_reading_costs_no_evidence(self, platform: Platform) -> None:
+        platform.unreachable = {"e1", "e2"}
+        serve(platform, bad=1)
+        assert (newest(platform).gap, counted(platform)) == ("no gateway told its counters", 0)
+        platform.unreachable = set()
+        serve(platform, bad=1)
+        assert (newest(platform).gap, newest(platform).candidate.n, newest(platform).candidate.bad) == (None, 40, 4)
+        assert harm(platform) > 0
 
-    def test_through_an_outage_the_weight_stays_and_afterwards_it_is_one_window(self, stage: Stage) -> None:
-        stage.deaf = {"e1", "e2"}
+    def test_through_an_outage_the_weight_stays_and_afterwards_it_is_one_window(self, platform: Platform) -> None:
+        platform.unreachable = {"e1", "e2"}
         for _ in range(60):
-            serve(stage)
-        assert (stage.head.table.weight, condition(stage, "Counted"), condition(stage, "Ready")) == (500, False, True)
-        stage.deaf = set()
-        serve(stage)
-        made_good = stage.head.windows[-1]
+            serve(platform)
+        assert (platform.head.table.weight, condition(platform, "Counted"), condition(platform, "Ready")) == (500, False, True)
+        platform.unreachable = set()
+        serve(platform)
+        made_good = platform.head.windows[-1]
         assert (made_good.gap, made_good.candidate.n, made_good.seconds) == (None, 61 * 20, 5)
-        assert (stage.head.cause, stage.head.table.weight) == (Cause.STEP, 2500), "enough was answered meanwhile"
+        assert (platform.head.cause, platform.head.table.weight) == (Cause.STEP, 2500), "enough was answered meanwhile"
 
-    def test_over_missed_readings_latency_is_not_judged(self, stage: Stage) -> None:
-        serve(stage)
-        assert newest(stage).latency.candidate
-        stage.deaf = {"e1"}
-        serve(stage)
-        stage.deaf = set()
-        serve(stage)
-        assert (newest(stage).candidate.n, newest(stage).latency.candidate) == (40, ())
+    def test_over_missed_readings_latency_is_not_judged(self, platform: Platform) -> None:
+        serve(platform)
+        assert newest(platform).latency.candidate
+        platform.unreachable = {"e1"}
+        serve(platform)
+        platform.unreachable = set()
+        serve(platform)
+        assert (newest(platform).candidate.n, newest(platform).latency.candidate) == (40, ())
 
-    def test_a_gateway_that_was_restarted_meanwhile_makes_the_outage_no_evidence(self, stage: Stage) -> None:
-        stage.deaf = {"e1", "e2"}
-        serve(stage, bad=10)
-        stage.deaf, stage.since["e2"] = set(), stage.now
-        serve(stage, bad=10)
-        assert (newest(stage).gap, harm(stage)) == ("gateway e2 was restarted", 0)
-        serve(stage, bad=10)
-        assert (newest(stage).gap, newest(stage).candidate.n) == (None, 20)
+    def test_a_gateway_that_was_restarted_meanwhile_makes_the_outage_no_evidence(self, platform: Platform) -> None:
+        platform.unreachable = {"e1", "e2"}
+        serve(platform, bad=10)
+        platform.unreachable, platform.since["e2"] = set(), platform.now
+        serve(platform, bad=10)
+        assert (newest(platform).gap, harm(platform)) == ("gateway e2 was restarted", 0)
+        serve(platform, bad=10)
+        assert (newest(platform).gap, newest(platform).candidate.n) == (None, 20)
 
-    def test_half_of_them_count_alone_after_one_window_without_evidence(self, stage: Stage) -> None:
-        stage.deaf = {"e2"}
-        serve(stage, bad=1)
-        assert (newest(stage).gap, newest(stage).candidate.n) == ("gateway e2 did not tell its counters", 0)
-        serve(stage, bad=1)
-        assert (newest(stage).gap, newest(stage).candidate.n) == (None, 10)
-        assert harm(stage) > 0
+    def test_half_of_them_count_alone_after_one_window_without_evidence(self, platform: Platform) -> None:
+        platform.unreachable = {"e2"}
+        serve(platform, bad=1)
+        assert (newest(platform).gap, newest(platform).candidate.n) == ("gateway e2 did not tell its counters", 0)
+        serve(platform, bad=1)
+        assert (newest(platform).gap, newest(platform).candidate.n) == (None, 10)
+        assert harm(platform) > 0
 
-    def test_while_half_of_them_are_silent_a_bad_candidate_still_loses_its_weight(self, stage: Stage) -> None:
-        stage.deaf = {"e2"}
+    def test_while_half_of_them_are_silent_a_bad_candidate_still_loses_its_weight(self, platform: Platform) -> None:
+        platform.unreachable = {"e2"}
         for _ in range(5):
-            if stage.head.state.phase is Phase.CANARY:
-                serve(stage, bad=5)
-        assert (stage.head.cause, stage.head.table.weight) == (Cause.ROLLED_BACK, 0)
+            if platform.head.state.phase is Phase.CANARY:
+                serve(platform, bad=5)
+        assert (platform.head.cause, platform.head.table.weight) == (Cause.ROLLED_BACK, 0)
 
-    def test_a_gateway_that_comes_back_is_counted_again_from_its_second_answer_on(self, stage: Stage) -> None:
-        stage.deaf = {"e2"}
+    def test_a_gateway_that_comes_back_is_counted_again_from_its_second_answer_on(self, platform: Platform) -> None:
+        platform.unreachable = {"e2"}
         for _ in range(3):
-            serve(stage)
-        stage.deaf = set()
-        serve(stage)
-        assert newest(stage).gap == "gateway e2 was not counted before"
-        serve(stage)
-        assert (newest(stage).gap, newest(stage).candidate.n) == (None, 20)
+            serve(platform)
+        platform.unreachable = set()
+        serve(platform)
+        assert newest(platform).gap == "gateway e2 was not counted before"
+        serve(platform)
+        assert (newest(platform).gap, newest(platform).candidate.n) == (None, 20)
 
-    def test_a_person_rolls_back_while_nothing_can_be_counted(self, stage: Stage) -> None:
-        stage.deaf = {"e1", "e2"}
-        serve(stage)
-        stage.ask(ActionType.ROLLBACK)
-        stage.tick()
-        assert (stage.head.cause, stage.head.table.weight) == (Cause.ROLLED_BACK, 0)
+    def test_a_person_rolls_back_while_nothing_can_be_counted(self, platform: Platform) -> None:
+        platform.unreachable = {"e1", "e2"}
+        serve(platform)
+        platform.ask(ActionType.ROLLBACK)
+        platform.tick()
+        assert (platform.head.cause, platform.head.table.weight) == (Cause.ROLLED_BACK, 0)
 
 
 class TestTheirPageIsNonsense:
     """Over real HTTP, read by the very adapter of the gateways' pages."""
 
     @pytest.fixture
-    def source(self, admin: Admin, stage: Stage) -> Iterator[EnvoyStats]:
-        source = EnvoyStats("127.0.0.1", admin.port, name="e1", clock=lambda: stage.now)
-        stage.engine = stage.started(metrics=source)
+    def source(self, admin: AdminPage, platform: Platform) -> Iterator[EnvoyStats]:
+        source = EnvoyStats("127.0.0.1", admin.port, name="e1", clock=lambda: platform.now)
+        platform.engine = platform.started(metrics=source)
         yield source
         source.close()
 
@@ -147,25 +147,25 @@ class TestTheirPageIsNonsense:
         ],
     )
     def test_nonsense_is_no_evidence_and_the_next_answer_is(
-        self, stage: Stage, admin: Admin, good: str | None, nonsense: str
+        self, platform: Platform, admin: AdminPage, good: str | None, nonsense: str
     ) -> None:
         for at in range(3):
-            admin.page = page(stage, requests=10 * at, bad=at)
-            serve(stage)
-        assert (newest(stage).gap, newest(stage).candidate.n, newest(stage).candidate.bad) == (None, 10, 1)
-        before = harm(stage)
+            admin.page = page(platform, requests=10 * at, bad=at)
+            serve(platform)
+        assert (newest(platform).gap, newest(platform).candidate.n, newest(platform).candidate.bad) == (None, 10, 1)
+        before = harm(platform)
         admin.page = admin.page.replace(good, nonsense) if good else nonsense
-        serve(stage)
-        assert newest(stage).gap == "no gateway told its counters"
-        assert (harm(stage), stage.head.table.weight, condition(stage, "Counted")) == (before, 500, False)
-        admin.page = page(stage, requests=40, bad=4)
-        serve(stage)
-        assert (newest(stage).gap, newest(stage).candidate.n, newest(stage).candidate.bad) == (None, 20, 2)
+        serve(platform)
+        assert newest(platform).gap == "no gateway told its counters"
+        assert (harm(platform), platform.head.table.weight, condition(platform, "Counted")) == (before, 500, False)
+        admin.page = page(platform, requests=40, bad=4)
+        serve(platform)
+        assert (newest(platform).gap, newest(platform).candidate.n, newest(platform).candidate.bad) == (None, 20, 2)
 
 
-def page(stage: Stage, *, requests: int, bad: int) -> str:
+def page(platform: Platform, *, requests: int, bad: int) -> str:
     """A gateway's page after so many requests of the candidate, and nine times as many of stable."""
-    table = stage.head.table
+    table = platform.head.table
     assert table.candidate is not None
 
     def cluster(role: Role, ref: VersionRef) -> str:
@@ -177,43 +177,43 @@ def page(stage: Stage, *, requests: int, bad: int) -> str:
         f"{cluster(Role.AGGREGATE, table.candidate)}.upstream_rq_completed": requests,
         f"{cluster(Role.SPLIT, table.candidate)}.endpoint.127.0.0.1_9.rq_success": requests - bad,
         f"{cluster(Role.SPLIT, table.candidate)}.endpoint.127.0.0.1_9.rq_error": bad,
-        "server.uptime": round((stage.now - START).total_seconds()),
+        "server.uptime": round((platform.now - START).total_seconds()),
     }
     return "\n".join(f"{name}: {value}" for name, value in lines.items())
 
 
 class TestTheClockJumps:
-    def test_ahead_nothing_is_held_against_anybody_and_no_weight_rises_for_it(self, stage: Stage) -> None:
-        stage.wait(3600)
-        serve(stage, bad=1)
-        assert newest(stage).candidate.n == 20
-        assert (stage.head.table.weight, stage.head.state.phase) == (500, Phase.CANARY)
-        assert (stage.store.status("iris") or {})["waiting"] == "step 1 of 3 holds for 20s"
+    def test_ahead_nothing_is_held_against_anybody_and_no_weight_rises_for_it(self, platform: Platform) -> None:
+        platform.wait(3600)
+        serve(platform, bad=1)
+        assert newest(platform).candidate.n == 20
+        assert (platform.head.table.weight, platform.head.state.phase) == (500, Phase.CANARY)
+        assert (platform.store.status("iris") or {})["waiting"] == "step 1 of 3 holds for 20s"
 
     @pytest.mark.parametrize("back_s", [30, 3600, 86400])
-    def test_back_nothing_is_counted_twice_and_the_brake_works_on(self, stage: Stage, back_s: float) -> None:
-        stage.wait(-back_s)
+    def test_back_nothing_is_counted_twice_and_the_brake_works_on(self, platform: Platform, back_s: float) -> None:
+        platform.wait(-back_s)
         for _ in range(3):
-            serve(stage)
-        ends = [one.end for one in stage.store.windows("iris")]
+            serve(platform)
+        ends = [one.end for one in platform.store.windows("iris")]
         assert ends == sorted(ends)
-        assert 0 < counted(stage) <= 3 * 20
+        assert 0 < counted(platform) <= 3 * 20
         for _ in range(5):
-            if stage.head.state.phase is Phase.CANARY:
-                serve(stage, bad=5)
-        assert (stage.head.cause, stage.head.table.weight) == (Cause.ROLLED_BACK, 0)
+            if platform.head.state.phase is Phase.CANARY:
+                serve(platform, bad=5)
+        assert (platform.head.cause, platform.head.table.weight) == (Cause.ROLLED_BACK, 0)
 
-    def test_back_while_the_control_plane_was_away_the_brake_works_on_too(self, stage: Stage) -> None:
-        stage.wait(-3600)
-        stage.engine = stage.started()
+    def test_back_while_the_control_plane_was_away_the_brake_works_on_too(self, platform: Platform) -> None:
+        platform.wait(-3600)
+        platform.engine = platform.started()
         for _ in range(8):
-            if stage.head.state.phase is Phase.CANARY:
-                serve(stage, bad=5)
-        assert (stage.head.cause, stage.head.table.weight) == (Cause.ROLLED_BACK, 0)
+            if platform.head.state.phase is Phase.CANARY:
+                serve(platform, bad=5)
+        assert (platform.head.cause, platform.head.table.weight) == (Cause.ROLLED_BACK, 0)
 
-    def test_back_and_ahead_again_the_windows_still_follow_each_other(self, stage: Stage) -> None:
+    def test_back_and_ahead_again_the_windows_still_follow_each_other(self, platform: Platform) -> None:
         for jump in (-600, 1200, -600, 0):
-            stage.wait(jump)
-            serve(stage)
-        windows = stage.store.windows("iris")
+            platform.wait(jump)
+            serve(platform)
+        windows = platform.store.windows("iris")
         assert all(one.end <= other.start for one, other in zip(windows, windows[1:], strict=False))

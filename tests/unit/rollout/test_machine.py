@@ -17,7 +17,7 @@ from fairlead.contracts.action import Action, ActionType, Outcome
 from fairlead.contracts.answers import Pairs
 from fairlead.contracts.revision import Cause, Phase, Revision, Verdict
 from fairlead.contracts.route import TOTAL_WEIGHT, ShadowSpec, Strategy, Timeouts, VersionRef, VersionSpec
-from unit.rollout.stage import STEPS, Killed, Stage
+from unit.rollout.simulated_platform import STEPS, Killed, Platform
 
 VERSIONS = ("1.0.0", "1.1.0", "1.2.0")
 versions = st.sampled_from(VERSIONS)
@@ -37,138 +37,138 @@ class Rollouts(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stage = Stage()
+        self.platform = Platform()
         self.checked = 0
         self.deaths = 0
         self.failed = 0
 
     @initialize(version=versions)
     def begin(self, version: str) -> None:
-        self.stage.deploy(VERSIONS, version)
+        self.platform.deploy(VERSIONS, version)
 
     # The user
 
     @rule(version=versions)
     def release(self, version: str) -> None:
-        if version in self.stage.route.spec.versions:
-            self.stage.release(version)
+        if version in self.platform.route.spec.versions:
+            self.platform.release(version)
 
     @rule(version=versions)
     def remove_or_add_a_version(self, version: str) -> None:
-        spec = self.stage.route.spec
+        spec = self.platform.route.spec
         if version == spec.target.version:
             return
         rest = {name: one for name, one in spec.versions.items() if name != version}
         added = {} if version in spec.versions else {version: VersionSpec(source=f"/m/{version}", artifact=version)}
-        self.stage.change(versions=rest | added)
+        self.platform.change(versions=rest | added)
 
     @rule(version=versions, artifact=st.sampled_from(("a", "b")), instances=st.integers(1, 3))
     def edit_a_version(self, version: str, artifact: str, instances: int) -> None:
-        spec = self.stage.route.spec
+        spec = self.platform.route.spec
         if version in spec.versions:
             edited = VersionSpec(source=f"/m/{version}", artifact=artifact, instances=instances)
-            self.stage.change(versions={**spec.versions, version: edited})
+            self.platform.change(versions={**spec.versions, version: edited})
 
     @rule(seconds=st.sampled_from((3.0, 4.0)))
     def edit_the_timeouts(self, seconds: float) -> None:
-        self.stage.change(timeouts=Timeouts(request=seconds))
+        self.platform.change(timeouts=Timeouts(request=seconds))
 
     # The operator
 
     @rule(kind=st.sampled_from(ActionType), data=st.data())
     def ask(self, kind: ActionType, data: st.DataObject) -> None:
-        head = self.stage.store.head("iris")
+        head = self.platform.store.head("iris")
         more: dict[str, Any] = {}
         if head is not None:
             more["attempt"] = data.draw(st.sampled_from((None, head.state.attempt, head.state.attempt + 1)))
         if head is not None and kind is ActionType.ROLLBACK:
             more["to_revision"] = data.draw(st.one_of(st.none(), st.integers(1, head.seq + 1)))
-        self.stage.ask(kind, **more)
+        self.platform.ask(kind, **more)
 
     # The world
 
     @rule(names=st.lists(gateways, unique=True, min_size=1))
     def acknowledge(self, names: list[str]) -> None:
-        self.stage.acknowledge(*(name for name in names if name not in self.stage.deaf))
+        self.platform.acknowledge(*(name for name in names if name not in self.platform.unreachable))
 
     @rule(name=gateways)
     def a_gateway_falls_silent_or_speaks_again(self, name: str) -> None:
-        self.stage.deaf ^= {name}
+        self.platform.unreachable ^= {name}
 
     @rule(ready=st.booleans())
     def supervise(self, ready: bool) -> None:
-        self.stage.supervise(ready=ready)
+        self.platform.supervise(ready=ready)
 
     @rule(data=st.data(), ready=st.booleans())
     def instances_come_and_go(self, data: st.DataObject, ready: bool) -> None:
-        refs = sorted({row.ref for row in self.stage.store.wanted()}, key=lambda ref: (ref.version, ref.identity))
+        refs = sorted({row.ref for row in self.platform.store.wanted()}, key=lambda ref: (ref.version, ref.identity))
         if refs:
-            self.stage.turn(data.draw(st.sampled_from(refs)), ready=ready)
+            self.platform.turn(data.draw(st.sampled_from(refs)), ready=ready)
 
     @rule(version=versions)
     def golden_rows_fail_or_pass_again(self, version: str) -> None:
-        if version in self.stage.route.spec.versions:
-            self.stage.bad ^= {self.stage.ref(version)}
+        if version in self.platform.route.spec.versions:
+            self.platform.bad ^= {self.platform.ref(version)}
 
     @rule(n=st.integers(1, 200), bad=st.sampled_from((0.0, 0.0, 0.02, 0.5)))
     def users_ask(self, n: int, bad: float) -> None:
         """Stable answers nine times as many, and well."""
-        head = self.stage.store.head("iris")
+        head = self.platform.store.head("iris")
         if head is None or not head.table.weight or head.table.candidate is None:
             return
         failed = round(n * bad)
         self.failed += failed
-        self.stage.serve(head.table.candidate, ok=n - failed, bad=failed)
-        self.stage.serve(head.table.stable, ok=9 * n)
+        self.platform.serve(head.table.candidate, ok=n - failed, bad=failed)
+        self.platform.serve(head.table.stable, ok=9 * n)
 
     @rule()
     def everything_works_for_a_while(self) -> None:
         for _ in range(4):
             self.tick(6.0)
-            self.stage.supervise()
-            if not self.stage.deaf:
-                self.stage.acknowledge()
+            self.platform.supervise()
+            if not self.platform.unreachable:
+                self.platform.acknowledge()
 
     # The engine
 
     @rule(seconds=st.sampled_from((0.0, 1.0, 5.0, 25.0, 700.0)))
     def tick(self, seconds: float) -> None:
-        self.stage.wait(seconds)
-        before = self.stage.route
-        pending = self.stage.store.actions("iris", outcome=Outcome.PENDING)
+        self.platform.wait(seconds)
+        before = self.platform.route
+        pending = self.platform.store.actions("iris", outcome=Outcome.PENDING)
         try:
-            self.stage.engine.tick()
+            self.platform.engine.tick()
         except Killed:
             self.deaths += 1
             self.restart()
             self.check_revisions()
             return
         finally:
-            self.stage.store.disarm()
+            self.platform.store.disarm()
         self.check_revisions()
         self.check_answered(pending)
         self.check_nobody_is_stopped_who_is_still_asked()
-        assert self.stage.route == before, "the engine wrote into the spec"
+        assert self.platform.route == before, "the engine wrote into the spec"
 
     @rule(writes=st.integers(0, 12), done=st.booleans(), seconds=st.sampled_from((0.0, 5.0, 25.0)))
     def tick_and_die(self, writes: int, done: bool, seconds: float) -> None:
-        self.stage.store.arm(writes, done=done)
+        self.platform.store.arm(writes, done=done)
         self.tick(seconds)
 
     def restart(self) -> None:
-        self.stage.engine = self.stage.started()
+        self.platform.engine = self.platform.started()
 
-    @precondition(lambda self: self.stage.store.head("iris") is not None)
+    @precondition(lambda self: self.platform.store.head("iris") is not None)
     @rule()
     def another_engine_ticks_too(self) -> None:
-        other = self.stage.started()
+        other = self.platform.started()
         other.tick()
         self.check_revisions()
 
     # What holds after every append, judged in the world in which it was decided
 
     def check_revisions(self) -> None:
-        revisions = self.stage.store.revisions("iris")
+        revisions = self.platform.store.revisions("iris")
         for revision in revisions[self.checked :]:
             before = revisions[revision.seq - 2] if revision.seq > 1 else None
             self.check_revision(before, revision)
@@ -177,7 +177,7 @@ class Rollouts(RuleBasedStateMachine):
     def check_revision(self, before: Revision | None, revision: Revision) -> None:
         if before is None:
             assert revision.cause is Cause.CREATED
-            assert self.stage.ready(revision.table.stable)
+            assert self.platform.ready(revision.table.stable)
             return
         candidate = revision.table.candidate or (revision.table.stable if revision.cause is Cause.PROMOTED else None)
         if candidate is not None and share(revision, candidate) > share(before, candidate):
@@ -186,7 +186,7 @@ class Rollouts(RuleBasedStateMachine):
         if stable != before.table.stable and revision.cause is not Cause.PROMOTED:
             assert revision.cause is Cause.ROLLED_BACK
             assert revision.action
-            assert self.stage.ready(stable), "rolled back onto nothing"
+            assert self.platform.ready(stable), "rolled back onto nothing"
         if revision.cause is Cause.ROLLED_BACK and ": errors:" in revision.reason:
             assert self.failed, "evidence against a candidate that never failed"
         if before.state.paused and revision.cause in (Cause.STEP, Cause.PROMOTED):
@@ -197,79 +197,79 @@ class Rollouts(RuleBasedStateMachine):
     def check_rise(self, before: Revision, revision: Revision, ref: VersionRef) -> None:
         assert revision.cause in (Cause.STEP, Cause.PROMOTED)
         assert {check.verdict for check in revision.evidence} == {Verdict.PASS}
-        answering = [name for name in self.stage.programmed if name not in self.stage.deaf]
+        answering = [name for name in self.platform.programmed if name not in self.platform.unreachable]
         assert answering
-        assert all(self.stage.programmed[name] >= before.seq for name in answering)
-        need = max(1, ceil(share(revision, ref) * self.stage.ready(before.table.stable) / TOTAL_WEIGHT))
-        assert self.stage.ready(ref) >= need
+        assert all(self.platform.programmed[name] >= before.seq for name in answering)
+        need = max(1, ceil(share(revision, ref) * self.platform.ready(before.table.stable) / TOTAL_WEIGHT))
+        assert self.platform.ready(ref) >= need
         assert ref not in {one.ref for one in before.state.rejected}
         assert before.state.phase is not Phase.STABLE
         if before.state.phase is Phase.PREPARING:
-            assert ref in self.stage.asked
-            assert ref not in self.stage.bad
+            assert ref in self.platform.asked
+            assert ref not in self.platform.bad
 
     def check_answered(self, pending: list[Action]) -> None:
         """One tick answers everything that was asked before it, up to the revisions of one tick."""
-        left = self.stage.store.actions("iris", outcome=Outcome.PENDING)
+        left = self.platform.store.actions("iris", outcome=Outcome.PENDING)
         assert len(left) <= max(0, len(pending) - 6)
         rollbacks = [action for action in left if action.type is ActionType.ROLLBACK]
         assert rollbacks == [] or len(pending) > 6
 
     def check_nobody_is_stopped_who_is_still_asked(self) -> None:
-        wanted = {row.ref for row in self.stage.store.wanted()}
-        for seq in self.stage.programmed.values():
+        wanted = {row.ref for row in self.platform.store.wanted()}
+        for seq in self.platform.programmed.values():
             if seq:
-                table = self.stage.store.revision("iris", seq).table
+                table = self.platform.store.revision("iris", seq).table
                 assert table.stable in wanted
                 assert not table.weight or table.candidate in wanted
 
     @invariant()
     def the_chain_holds(self) -> None:
-        assert self.stage.store.verify("iris") is None
+        assert self.platform.store.verify("iris") is None
 
     @invariant()
     def every_action_is_carried_out_at_most_once(self) -> None:
-        named = [one.action for one in self.stage.store.revisions("iris") if one.action]
+        named = [one.action for one in self.platform.store.revisions("iris") if one.action]
         assert len(named) == len(set(named))
-        for action in self.stage.store.actions("iris"):
+        for action in self.platform.store.actions("iris"):
             if action.outcome is Outcome.ACCEPTED:
-                assert self.stage.store.revision("iris", action.revision or 0).action == action.name
+                assert self.platform.store.revision("iris", action.revision or 0).action == action.name
             elif action.outcome is not Outcome.PENDING:
                 assert action.name not in named
 
     def teardown(self) -> None:
         """No state is stuck: when everything works, the route comes to rest."""
-        if not hasattr(self, "stage") or not self.stage.store.routes():
+        if not hasattr(self, "platform") or not self.platform.store.routes():
             return
-        self.stage.deaf.clear()
-        self.stage.bad.clear()
+        self.platform.unreachable.clear()
+        self.platform.bad.clear()
         # A candidate that is to have fewer instances than stable has waits for its owner, and says so.
-        versions = self.stage.route.spec.versions
-        self.stage.change(versions={name: one.model_copy(update={"instances": 3}) for name, one in versions.items()})
+        versions = self.platform.route.spec.versions
+        self.platform.change(versions={name: one.model_copy(update={"instances": 3}) for name, one in versions.items()})
         for _ in range(40):
             self.tick(6.0)
-            self.stage.supervise()
-            self.stage.acknowledge()
-            head = self.stage.store.head("iris")
+            self.platform.supervise()
+            self.platform.acknowledge()
+            head = self.platform.store.head("iris")
             if head is not None and head.state.paused:
-                self.stage.ask(ActionType.RESUME)
+                self.platform.ask(ActionType.RESUME)
             elif head is not None and head.state.phase is Phase.CANARY:
-                self.stage.ask(ActionType.APPROVE)
+                self.platform.ask(ActionType.APPROVE)
             self.help_along()
-        head, wanted = self.stage.head, self.stage.route.spec.wanted
-        assert head.state.phase is Phase.STABLE, self.stage.store.status("iris")
+        head, wanted = self.platform.head, self.platform.route.spec.wanted
+        assert head.state.phase is Phase.STABLE, self.platform.store.status("iris")
         assert head.table.stable == wanted or wanted in {one.ref for one in head.state.rejected}
         assert head.table.weight == 0
         self.check_rest()
-        self.stage.store.close()
+        self.platform.store.close()
 
     def help_along(self) -> None:
         """What a rollout waits for besides."""
 
     def check_rest(self) -> None:
-        before = self.stage.head
-        self.stage.tick(1)
-        assert self.stage.head == before
+        before = self.platform.head
+        self.platform.tick(1)
+        assert self.platform.head == before
 
 
 class ShadowedRollouts(Rollouts):
@@ -287,7 +287,7 @@ class ShadowedRollouts(Rollouts):
     @initialize(version=versions)
     def begin(self, version: str) -> None:
         shadow = ShadowSpec(min_duration=10.0, min_pairs=self.MIN_PAIRS)
-        self.stage.deploy(VERSIONS, version, strategy=Strategy(steps=STEPS, min_requests=0, shadow=shadow))
+        self.platform.deploy(VERSIONS, version, strategy=Strategy(steps=STEPS, min_requests=0, shadow=shadow))
         # Most histories would never come so far by chance.
         self.everything_works_for_a_while()
         self.release(next(one for one in VERSIONS if one != version))
@@ -295,19 +295,19 @@ class ShadowedRollouts(Rollouts):
 
     @rule(n=st.integers(1, 30), label=st.sampled_from(("a", "a", "b")))
     def copies_are_answered(self, n: int, label: str) -> None:
-        head = self.stage.store.head("iris")
+        head = self.platform.store.head("iris")
         for one in head.table.mirrors if head is not None else ():
             self.said += n
-            self.stage.mirror(head.table.stable, one.version, n, label=label)  # type: ignore[union-attr]
+            self.platform.mirror(head.table.stable, one.version, n, label=label)  # type: ignore[union-attr]
 
     @rule(n=st.integers(1, 30))
     def services_say_again_what_they_said(self, n: int) -> None:
         """Ids that come again are no pairs. What was said before an engine's life is not said to it again."""
-        self.stage.spoken.extend(self.stage.spoken[self.heard_from :][-2 * n :])
+        self.platform.answers.extend(self.platform.answers[self.heard_from :][-2 * n :])
 
     def restart(self) -> None:
         super().restart()
-        self.heard_from = len(self.stage.spoken)
+        self.heard_from = len(self.platform.answers)
 
     def check_revision(self, before: Revision | None, revision: Revision) -> None:
         super().check_revision(before, revision)
@@ -320,7 +320,7 @@ class ShadowedRollouts(Rollouts):
         if revision.cause is Cause.ROLLED_BACK and ": agreement:" in revision.reason:
             self.refused += 1
             assert before.state.phase in (Phase.SHADOWING, Phase.CANARY)
-            assert counted(self.stage, revision.state.attempt).differ, "refused, and never said anything else"
+            assert counted(self.platform, revision.state.attempt).differ, "refused, and never said anything else"
 
     def check_rise(self, before: Revision, revision: Revision, ref: VersionRef) -> None:
         super().check_rise(before, revision, ref)
@@ -328,26 +328,26 @@ class ShadowedRollouts(Rollouts):
             return
         assert before.state.phase is Phase.SHADOWING, "a weight without a shadow before"
         (check,) = [one for one in revision.evidence if one.gate == "agreement"]
-        pairs = counted(self.stage, revision.state.attempt)
+        pairs = counted(self.platform, revision.state.attempt)
         assert (check.numbers["pairs"], check.numbers["differ"]) == (pairs.n, pairs.differ)
         assert pairs.n >= self.MIN_PAIRS
         assert pairs.differ < pairs.n, "none of its answers was the same"
 
     @invariant()
     def no_pair_is_counted_twice(self) -> None:
-        assert counted(self.stage).n <= self.said
+        assert counted(self.platform).n <= self.said
 
     def help_along(self) -> None:
         self.copies_are_answered(self.MIN_PAIRS, "a")
 
 
-def counted(stage: Stage, attempt: int | None = None) -> Pairs:
+def counted(platform: Platform, attempt: int | None = None) -> Pairs:
     """The pairs in the ledger's windows, of one attempt up to its newest revision or of all and those not in it yet."""
-    revisions = stage.store.revisions("iris")
+    revisions = platform.store.revisions("iris")
     ended = [one for one in revisions if one.cause is not Cause.RELEASED and one.state.attempt == attempt]
     windows = [window for one in (revisions if attempt is None else ended) for window in one.windows]
     total = Pairs()
-    for window in windows if attempt is not None else (*windows, *stage.store.windows("iris")):
+    for window in windows if attempt is not None else (*windows, *platform.store.windows("iris")):
         total = total.plus(window.pairs)
     return total
 

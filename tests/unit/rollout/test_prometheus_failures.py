@@ -20,8 +20,8 @@ from fairlead.rollout.analysis.prometheus_api import PrometheusApi
 from fairlead.rollout.analysis.prometheus_stats import PrometheusStats
 from fairlead.rollout.ports import Series
 from fairlead.rollout.reconcile import Engine
-from unit.rollout.recorded import Recorded, serving
-from unit.rollout.stage import STEPS, Stage
+from unit.rollout.recorded_prometheus import RecordedPrometheus, serving
+from unit.rollout.simulated_platform import STEPS, Platform
 
 COMPLETED = "envoy_cluster_upstream_rq_completed"
 
@@ -29,7 +29,7 @@ COMPLETED = "envoy_cluster_upstream_rq_completed"
 class InProcess(PrometheusApi):
     """The same answers without a socket, for a thousand looks."""
 
-    def __init__(self, recorded: Recorded) -> None:
+    def __init__(self, recorded: RecordedPrometheus) -> None:
         super().__init__(PrometheusSettings(url="http://127.0.0.1:9"))
         self._recorded = recorded
 
@@ -44,20 +44,20 @@ class InProcess(PrometheusApi):
         return [Series(one["metric"], [(at, float(value)) for at, value in one["values"]]) for one in found]
 
 
-class Watched:
+class ScrapedPlatform:
     """A stage whose gateways are scraped every five seconds, and an engine that knows only what was scraped."""
 
-    def __init__(self, recorded: Recorded, api: PrometheusApi | None = None) -> None:
-        self.stage, self.recorded, self._api = Stage(), recorded, api
+    def __init__(self, recorded: RecordedPrometheus, api: PrometheusApi | None = None) -> None:
+        self.platform, self.recorded, self._api = Platform(), recorded, api
         self.unscraped: set[str] = set()
         self.away = False
         self.sources: list[PrometheusStats] = []
-        self.stage.engine = self.started()
-        self.stage.deploy(strategy=Strategy(steps=STEPS, min_requests=1000))
+        self.platform.engine = self.started()
+        self.platform.deploy(strategy=Strategy(steps=STEPS, min_requests=1000))
         for _ in range(8):
             self.settle()
-        self.stage.release("1.1.0")
-        while self.stage.head.table.weight != 500:
+        self.platform.release("1.1.0")
+        while self.platform.head.table.weight != 500:
             self.settle()
         for _ in range(3):
             self.serve()
@@ -65,36 +65,36 @@ class Watched:
     def started(self) -> Engine:
         url = f"http://127.0.0.1:{self.recorded.port}"
         self.sources.append(PrometheusStats(PrometheusSettings(url=url, scrape_interval=5.0, timeout=5.0), self._api))
-        return self.stage.started(history=self.sources[-1], replays=True)
+        return self.platform.started(history=self.sources[-1], replays=True)
 
     def settle(self) -> None:
         self.tick()
-        self.stage.supervise()
-        self.stage.acknowledge()
+        self.platform.supervise()
+        self.platform.acknowledge()
 
     def serve(self, *, good: int = 10, bad: int = 0) -> None:
         """Five seconds of traffic."""
-        if self.stage.head.state.phase is Phase.CANARY:
-            self.stage.serve(self.stage.ref("1.1.0"), ok=good, bad=bad)
-            self.stage.serve(self.stage.ref("1.0.0"), ok=90)
+        if self.platform.head.state.phase is Phase.CANARY:
+            self.platform.serve(self.platform.ref("1.1.0"), ok=good, bad=bad)
+            self.platform.serve(self.platform.ref("1.0.0"), ok=90)
         self.tick()
 
     def tick(self) -> None:
-        self.stage.wait(5)
-        self.recorded.now = self.stage.now
-        for reading in self.stage.read():
+        self.platform.wait(5)
+        self.recorded.now = self.platform.now
+        for reading in self.platform.read():
             if reading.gateway not in self.unscraped:
                 self.recorded.scrape(reading)
         if not self.away:
-            self.stage.engine.tick()
+            self.platform.engine.tick()
 
     @property
     def windows(self) -> list[Window]:
         """All of the attempt."""
-        revisions = self.stage.store.revisions("iris", limit=50)
+        revisions = self.platform.store.revisions("iris", limit=50)
         first = max(one.seq for one in revisions if one.cause is Cause.RELEASED)
         taken = [window for one in revisions if one.seq > first for window in one.windows]
-        return [*taken, *self.stage.store.windows("iris")]
+        return [*taken, *self.platform.store.windows("iris")]
 
     @property
     def newest(self) -> Window:
@@ -104,19 +104,19 @@ class Watched:
         return next(one.log_harm for one in (window or self.newest).evidence if one.gate == "errors")
 
     def counted(self) -> bool:
-        told = (self.stage.store.status("iris") or {})["conditions"]
+        told = (self.platform.store.status("iris") or {})["conditions"]
         return next(bool(one["status"]) for one in told if one["type"] == "Counted")  # type: ignore[attr-defined]
 
-    def is_untouched(self, since: datetime, reason: str) -> None:
+    def assert_no_evidence(self, since: datetime, reason: str) -> None:
         """Nothing that was scraped after `since` is evidence, and nothing moved for it."""
         counted = [one for one in self.windows if one.gap is None]
         assert self.newest.gap is not None
         assert reason in self.newest.gap
         assert (self.newest.candidate.n, self.newest.stable.n, self.harm()) == (0, 0, self.harm(counted[-1]))
         assert counted[-1].end <= since
-        assert (self.stage.head.table.weight, self.counted()) == (500, False)
+        assert (self.platform.head.table.weight, self.counted()) == (500, False)
 
-    def is_made_good(self, requests: int) -> None:
+    def assert_all_counted(self, requests: int) -> None:
         """Nothing is missing between the counted windows, and they have all the candidate's answers."""
         counted = [one for one in self.windows if one.gap is None and one.weight == 500]
         assert counted
@@ -124,27 +124,27 @@ class Watched:
         assert sum(one.candidate.n for one in counted) == requests
 
 
-def candidates(watched: Watched) -> int:
+def candidates(watched: ScrapedPlatform) -> int:
     """What the gateways counted of the candidate, both of them, up to the last window."""
-    ok, bad = watched.stage.traffic[watched.stage.ref("1.1.0")]
+    ok, bad = watched.platform.traffic[watched.platform.ref("1.1.0")]
     return 2 * (ok + bad)
 
 
 @pytest.fixture
-def recorded() -> Iterator[Recorded]:
-    with serving(Recorded(Stage().now)) as recorded:
+def recorded() -> Iterator[RecordedPrometheus]:
+    with serving(RecordedPrometheus(Platform().now)) as recorded:
         yield recorded
 
 
 @pytest.fixture
-def watched(recorded: Recorded) -> Iterator[Watched]:
-    watched = Watched(recorded)
+def watched(recorded: RecordedPrometheus) -> Iterator[ScrapedPlatform]:
+    watched = ScrapedPlatform(recorded)
     yield watched
     for source in watched.sources:
         source.close()
 
 
-def until_settled(watched: Watched) -> None:
+def until_settled(watched: ScrapedPlatform) -> None:
     """Two windows without traffic: what was scraped last is counted."""
     for _ in range(2):
         watched.tick()
@@ -162,24 +162,24 @@ def until_settled(watched: Watched) -> None:
     ],
 )
 def test_a_sample_that_is_no_count_spoils_its_scrape_and_the_next_one_tells_what_was_missed(
-    watched: Watched, name: str, value: str
+    watched: ScrapedPlatform, name: str, value: str
 ) -> None:
-    before, since = watched.harm(), watched.stage.now
-    watched.stage.serve(watched.stage.ref("1.1.0"), ok=5, bad=5)
-    watched.stage.serve(watched.stage.ref("1.0.0"), ok=90)
+    before, since = watched.harm(), watched.platform.now
+    watched.platform.serve(watched.platform.ref("1.1.0"), ok=5, bad=5)
+    watched.platform.serve(watched.platform.ref("1.0.0"), ok=90)
     watched.away = True
     watched.tick()
     watched.recorded.spoil(name, value)
     watched.away = False
     # Its own time is over, and the scrape is the last one there is.
-    watched.stage.wait(3)
-    watched.recorded.now = watched.stage.now
-    watched.stage.engine.tick()
-    watched.is_untouched(since, "which is no count" if name != "envoy_server_uptime" else "envoy_server_uptime is nan")
-    watched.stage.wait(-3)
+    watched.platform.wait(3)
+    watched.recorded.now = watched.platform.now
+    watched.platform.engine.tick()
+    watched.assert_no_evidence(since, "which is no count" if name != "envoy_server_uptime" else "envoy_server_uptime is nan")
+    watched.platform.wait(-3)
     for _ in range(3):
         watched.tick()
-    watched.is_made_good(candidates(watched))
+    watched.assert_all_counted(candidates(watched))
     assert watched.harm() > before
 
 
@@ -198,52 +198,52 @@ def test_a_sample_that_is_no_count_spoils_its_scrape_and_the_next_one_tells_what
     ],
 )
 def test_an_answer_that_is_none_is_no_evidence_and_what_was_missed_is_replayed(
-    watched: Watched, change: dict[str, object], reason: str
+    watched: ScrapedPlatform, change: dict[str, object], reason: str
 ) -> None:
-    before, since = watched.harm(), watched.stage.now
+    before, since = watched.harm(), watched.platform.now
     good = {name: getattr(watched.recorded, name) for name in change}
     for name, value in change.items():
         setattr(watched.recorded, name, value)
     for _ in range(4):
         watched.serve(good=8, bad=2)
-    watched.is_untouched(since, reason)
+    watched.assert_no_evidence(since, reason)
     for name, value in good.items():
         setattr(watched.recorded, name, value)
     noted = len(watched.windows)
     until_settled(watched)
     replayed = [one for one in watched.windows[noted:] if one.gap is None]
     assert len(replayed) >= 4, "the windows that they were"
-    watched.is_made_good(candidates(watched))
+    watched.assert_all_counted(candidates(watched))
     assert watched.harm() > before
 
 
-def test_an_empty_answer_is_not_taken_for_no_traffic(watched: Watched) -> None:
-    since = watched.stage.now
+def test_an_empty_answer_is_not_taken_for_no_traffic(watched: ScrapedPlatform) -> None:
+    since = watched.platform.now
     kept, watched.recorded.samples = watched.recorded.samples, {}
     watched.unscraped = {"e1", "e2"}
     watched.serve(good=9, bad=1)
-    watched.is_untouched(since, "no scrape of a gateway")
+    watched.assert_no_evidence(since, "no scrape of a gateway")
     watched.recorded.samples, watched.unscraped = kept, set()
     for _ in range(2):
         watched.serve()
     until_settled(watched)
-    watched.is_made_good(candidates(watched))
+    watched.assert_all_counted(candidates(watched))
 
 
-def test_stale_samples_are_not_taken_for_no_traffic_and_one_window_tells_it_afterwards(watched: Watched) -> None:
-    since = watched.stage.now
+def test_stale_samples_are_not_taken_for_no_traffic_and_one_window_tells_it_afterwards(watched: ScrapedPlatform) -> None:
+    since = watched.platform.now
     watched.unscraped = {"e1", "e2"}
     for _ in range(8):
         watched.serve(bad=1)
-    watched.is_untouched(since, "")
+    watched.assert_no_evidence(since, "")
     watched.unscraped = set()
     watched.serve()
     until_settled(watched)
-    watched.is_made_good(candidates(watched))
+    watched.assert_all_counted(candidates(watched))
     assert max(one.candidate.n for one in watched.windows) > 8 * 20
 
 
-def test_half_of_the_gateways_unscraped_is_one_gap_and_then_the_others_count_alone(watched: Watched) -> None:
+def test_half_of_the_gateways_unscraped_is_one_gap_and_then_the_others_count_alone(watched: ScrapedPlatform) -> None:
     watched.unscraped = {"e2"}
     for _ in range(10):
         watched.serve(bad=1)
@@ -264,73 +264,73 @@ def test_half_of_the_gateways_unscraped_is_one_gap_and_then_the_others_count_alo
         "envoy_cluster_upstream_cx_destroy_remote_with_active_rq",
     ],
 )
-def test_a_scrape_with_a_part_missing_is_no_evidence_and_starves_nobody(watched: Watched, name: str) -> None:
-    since = watched.stage.now
+def test_a_scrape_with_a_part_missing_is_no_evidence_and_starves_nobody(watched: ScrapedPlatform, name: str) -> None:
+    since = watched.platform.now
     watched.recorded.dropped = (name,)
     for _ in range(20):
         watched.serve()
-    watched.is_untouched(since, f"{name}")
+    watched.assert_no_evidence(since, f"{name}")
     assert "was not scraped" in str(watched.newest.gap)
-    assert watched.stage.head.state.phase is Phase.CANARY
+    assert watched.platform.head.state.phase is Phase.CANARY
 
 
-def test_two_scrapers_of_one_gateway_are_not_counted_as_two(watched: Watched) -> None:
-    since = watched.stage.now
-    for reading in watched.stage.read():
+def test_two_scrapers_of_one_gateway_are_not_counted_as_two(watched: ScrapedPlatform) -> None:
+    since = watched.platform.now
+    for reading in watched.platform.read():
         watched.recorded.scrape(reading, replica="b")
     watched.serve(bad=5)
-    watched.is_untouched(since, "twice: prometheus.selector must leave one")
+    watched.assert_no_evidence(since, "twice: prometheus.selector must leave one")
 
 
 @pytest.mark.parametrize(("skew_s", "told"), [(60, "60 s ahead of ours"), (-60, "60 s behind ours")])
-def test_a_clock_that_differs_is_no_evidence(watched: Watched, skew_s: float, told: str) -> None:
-    since = watched.stage.now
+def test_a_clock_that_differs_is_no_evidence(watched: ScrapedPlatform, skew_s: float, told: str) -> None:
+    since = watched.platform.now
     watched.recorded.skew_s = skew_s
     for _ in range(3):
         watched.serve(bad=5)
-    watched.is_untouched(since, told)
+    watched.assert_no_evidence(since, told)
 
 
-def test_a_gateway_that_was_restarted_is_one_gap_and_no_fall_is_counted(watched: Watched) -> None:
-    watched.stage.since["e2"] = watched.stage.now
+def test_a_gateway_that_was_restarted_is_one_gap_and_no_fall_is_counted(watched: ScrapedPlatform) -> None:
+    watched.platform.since["e2"] = watched.platform.now
     watched.serve()
     until_settled(watched)
     assert [one.gap for one in watched.windows if one.gap][-1] == "gateway e2 was restarted"
 
 
-def test_a_restart_of_the_control_plane_is_made_good_as_the_windows_that_were_missed(watched: Watched) -> None:
+def test_a_restart_of_the_control_plane_is_made_good_as_the_windows_that_were_missed(watched: ScrapedPlatform) -> None:
     last, before = watched.newest, watched.harm()
     watched.away = True
     for _ in range(12):
         watched.serve(good=9, bad=1)
-    watched.stage.engine, watched.away = watched.started(), False
+    watched.platform.engine, watched.away = watched.started(), False
     watched.tick()
     back = [one for one in watched.windows if one.start >= last.end]
     assert [one.gap for one in back] == [None] * len(back)
     assert len(back) >= 11
     assert all(one.seconds == 5 for one in back)
-    watched.is_made_good(candidates(watched))
+    watched.assert_all_counted(candidates(watched))
     assert watched.harm() > before
 
 
-def test_a_candidate_that_went_bad_while_nobody_watched_is_rolled_back_at_the_first_look(watched: Watched) -> None:
+def test_a_candidate_that_went_bad_while_nobody_watched_is_rolled_back_at_the_first_look(watched: ScrapedPlatform) -> None:
     watched.away = True
     for _ in range(12):
         watched.serve(good=4, bad=6)
-    watched.stage.engine, watched.away = watched.started(), False
+    watched.platform.engine, watched.away = watched.started(), False
     watched.tick()
-    assert (watched.stage.head.cause, watched.stage.head.table.weight) == (Cause.ROLLED_BACK, 0)
+    assert (watched.platform.head.cause, watched.platform.head.table.weight) == (Cause.ROLLED_BACK, 0)
 
 
-def test_a_person_rolls_back_while_prometheus_is_away(watched: Watched) -> None:
+def test_a_person_rolls_back_while_prometheus_is_away(watched: ScrapedPlatform) -> None:
     watched.recorded.silent = True
     watched.serve()
-    watched.stage.ask(ActionType.ROLLBACK)
-    watched.stage.tick()
-    assert (watched.stage.head.cause, watched.stage.head.table.weight) == (Cause.ROLLED_BACK, 0)
+    watched.platform.ask(ActionType.ROLLBACK)
+    watched.platform.tick()
+    assert (watched.platform.head.cause, watched.platform.head.table.weight) == (Cause.ROLLED_BACK, 0)
 
 
-def test_one_that_hangs_costs_its_time_limit_once_and_not_for_each_route(recorded: Recorded) -> None:
+def test_one_that_hangs_costs_its_time_limit_once_and_not_for_each_route(recorded: RecordedPrometheus) -> None:
     recorded.hang_s = 1.0
     settings = PrometheusSettings(url=f"http://127.0.0.1:{recorded.port}", timeout=0.5)
     source = PrometheusStats(settings)
@@ -343,7 +343,7 @@ def test_one_that_hangs_costs_its_time_limit_once_and_not_for_each_route(recorde
     source.close()
 
 
-def test_a_token_is_read_anew_and_a_missing_file_is_named(recorded: Recorded, tmp_path: Path) -> None:
+def test_a_token_is_read_anew_and_a_missing_file_is_named(recorded: RecordedPrometheus, tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("one\n")
     source = PrometheusStats(PrometheusSettings(url=f"http://127.0.0.1:{recorded.port}", bearer_token_file=str(token)))
@@ -360,16 +360,16 @@ def test_a_token_is_read_anew_and_a_missing_file_is_named(recorded: Recorded, tm
 @settings(max_examples=20)
 @given(st.lists(st.sampled_from(["fine", "silent", "away", "restarted"]), min_size=3, max_size=16))
 def test_whatever_is_missed_everything_is_counted_once(days: list[str]) -> None:
-    recorded = Recorded(Stage().now)
-    watched = Watched(recorded, InProcess(recorded))
+    recorded = RecordedPrometheus(Platform().now)
+    watched = ScrapedPlatform(recorded, InProcess(recorded))
     for day in days:
         recorded.silent, watched.away = day == "silent", day == "away"
         if day == "restarted":
-            watched.stage.engine = watched.started()
+            watched.platform.engine = watched.started()
         watched.serve()
     recorded.silent = watched.away = False
     until_settled(watched)
-    watched.is_made_good(candidates(watched))
+    watched.assert_all_counted(candidates(watched))
 
 
 def test_authorities_that_cannot_be_read_are_named(tmp_path: Path) -> None:

@@ -21,12 +21,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from fairlead.rollout.analysis import overdispersion
 from fairlead.rollout.analysis.bets import Floats, Sample, log_bet, log_mean
-from fairlead.rollout.analysis.decaying_rate import KEEP, pair, rate, remember
+from fairlead.rollout.analysis.decaying_rate import DECAY, pair, rate, update_counts
 
 LIFTS = np.array([0.0, 0.003, 0.01, 0.03, 0.10, 0.30, 0.80])
 """How much worse than allowed each bettor takes the candidate to be, in parts of what is left up to 1. The first keeps
 its money; one more bets on what it has seen of the candidate."""
-PARTS = ("harm", "safe", "candidate", "stable", "spread")
+STATE_FIELDS = ("harm", "safe", "candidate", "stable", "spread")
 """What must be written down of a comparison to go on from it."""
 
 
@@ -37,14 +37,14 @@ class Prior:
     bad: float = 0.25
     n: float = 50.0
     """As firmly as so many requests, `bad` of them bad: failures are rare, about half a percent."""
-    watched: float = 0.0
+    min_stable: float = 0.0
     """So many requests of stable are watched before the first bet."""
-    uneven: float = 0.25
+    variation: float = 0.25
     """How unevenly failures come (`clumps`), until windows have told."""
 
 
 RARE = Prior()
-UNKNOWN = Prior(bad=0.5, n=1.0, watched=50.0, uneven=0.0)
+UNKNOWN = Prior(bad=0.5, n=1.0, min_stable=50.0, variation=0.0)
 """Anything from 0 to 1 may be usual, as for "slower than 32 ms": what stable does is learned first."""
 
 
@@ -90,7 +90,7 @@ class Comparison:
     @property
     def is_betting(self) -> NDArray[np.bool_]:
         """True where enough of stable was watched for the next window to be bet on."""
-        watching: NDArray[np.bool_] = self.stable[..., 1] >= self.prior.n + self.prior.watched
+        watching: NDArray[np.bool_] = self.stable[..., 1] >= self.prior.n + self.prior.min_stable
         return watching
 
 
@@ -114,12 +114,12 @@ def advance(state: Comparison, sample: Sample, margins: Margins) -> Comparison:
     )
     n_c, _, n_s, _ = sample.columns()
     bet = state.is_betting[..., None] & (n_c > 0) & (n_s > 0)
-    weighed = sample.times(*_worths(state, sample, state.prior.uneven))
-    remembered, spread = _remember(state, sample)
+    weighed = sample.times(*_worths(state, sample, state.prior.variation))
+    rates, spread = _update_rates(state, sample)
     return Comparison(
         np.where(bet, state.harm + log_bet(weighed, harmed, stable, margin, side="above"), state.harm),
         np.where(bet, state.safe + log_bet(weighed, spared, stable, worst, side="below"), state.safe),
-        *remembered,
+        *rates,
         state.prior,
         spread,
     )
@@ -132,13 +132,13 @@ def margin_of(baseline: ArrayLike, margins: Margins) -> Floats:
     return margin
 
 
-def _worths(state: Comparison, sample: Sample, uneven: float) -> tuple[Floats, Floats]:
+def _worths(state: Comparison, sample: Sample, variation: float) -> tuple[Floats, Floats]:
     """What a request of the candidate, and one of stable, is worth in this window."""
-    alike = overdispersion.correlation(state.spread, state.baseline, uneven)
-    return overdispersion.worth(sample.candidate_n, alike), overdispersion.worth(sample.stable_n, alike)
+    icc = overdispersion.correlation(state.spread, state.baseline, variation)
+    return overdispersion.worth(sample.candidate_n, icc), overdispersion.worth(sample.stable_n, icc)
 
 
-def _remember(state: Comparison, sample: Sample) -> tuple[tuple[Floats, Floats], Floats]:
+def _update_rates(state: Comparison, sample: Sample) -> tuple[tuple[Floats, Floats], Floats]:
     """Both rates, and how much alike stable's requests are, with one more window.
 
     Only clumps that were seen, not those that are assumed, keep a rate from being over. A window in which it is over
@@ -146,9 +146,9 @@ def _remember(state: Comparison, sample: Sample) -> tuple[tuple[Floats, Floats],
     """
     worth_c, worth_s = _worths(state, sample, 0.0)
     assumed = np.array([state.prior.bad, state.prior.n])
-    candidate, _ = remember(state.candidate, pair(sample.candidate_bad, sample.candidate_n), worth_c, assumed)
+    candidate, _ = update_counts(state.candidate, pair(sample.candidate_bad, sample.candidate_n), worth_c, assumed)
     seen = pair(sample.stable_bad, sample.stable_n)
-    stable, is_over = remember(state.stable, seen, worth_s, assumed)
-    says = (seen[..., 1] > 0) & (state.stable[..., 1] > state.prior.n) & ~is_over
-    more = overdispersion.said(sample.stable_n, sample.stable_bad, state.stable)
-    return (candidate, stable), np.where(says[..., None], KEEP * state.spread + more, state.spread)
+    stable, is_reset = update_counts(state.stable, seen, worth_s, assumed)
+    is_informative = (seen[..., 1] > 0) & (state.stable[..., 1] > state.prior.n) & ~is_reset
+    more = overdispersion.window_statistics(sample.stable_n, sample.stable_bad, state.stable)
+    return (candidate, stable), np.where(is_informative[..., None], DECAY * state.spread + more, state.spread)

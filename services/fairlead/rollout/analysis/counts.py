@@ -17,10 +17,10 @@ from fairlead.rollout.ports import Reading
 
 UPTIME_SLACK_S = 2.0
 """Uptime is told in whole seconds and a moment after the rest."""
-CHANGED = "the versions of the table changed inside the window"
+CHANGED_GAP = "the versions of the table changed inside the window"
 """The gap with which every attempt begins: nothing is wrong with the metrics."""
 
-EARLY = "it ended with the pairs that decide; what gateways counted is in the next one"
+EARLY_GAP = "it ended with the pairs that decide; what gateways counted is in the next one"
 """The gap of a window of pairs alone: nothing is wrong with the metrics either."""
 
 
@@ -72,7 +72,7 @@ def count(before: Sequence[Reading], after: Sequence[Reading], table: Table) -> 
 
 
 def _one(before: Reading, after: Reading, table: Table) -> Counted:
-    _refuse_restart(before, after)
+    _check_restart(before, after)
     stable = _Difference(before, after, key_of(Role.SPLIT, table, table.stable))
     counted = Counted(
         stable=_stable(stable),
@@ -168,7 +168,7 @@ class _Difference:
         return after - before
 
 
-def _refuse_restart(before: Reading, after: Reading) -> None:
+def _check_restart(before: Reading, after: Reading) -> None:
     if before.uptime_s is None or after.uptime_s is None:
         return
     elapsed = (after.at - before.at).total_seconds()

@@ -14,7 +14,7 @@ from math import inf
 
 from fairlead.contracts.revision import Counts
 from fairlead.rollout.analysis.counts import Gap
-from fairlead.rollout.analysis.scrape_alignment import keep_s
+from fairlead.rollout.analysis.scrape_alignment import max_age_s
 from fairlead.rollout.ports import Series
 
 MORE_BAD_SHARE = 0.1
@@ -24,75 +24,75 @@ Labels = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class VersionSeries:
     """The series of one version."""
 
     bad: Sequence[Series]
     total: Sequence[Series]
 
 
-class NotYet(Exception):
+class NotScrapedYet(Exception):
     """A target was not scraped anew since: the window goes on."""
 
 
-def count(asked: Asked, since: datetime, until: datetime, interval_s: float) -> Counts:
+def count(version: VersionSeries, since: datetime, until: datetime, interval_s: float) -> Counts:
     """The rises of one version's counters. Raises Gap when they mean nothing, NotYet when there is nothing new."""
-    keep = keep_s(interval_s)
+    max_age = max_age_s(interval_s)
     start, end = since.timestamp(), until.timestamp()
-    known = _targets(asked, start, keep)
-    now = _targets(asked, end, keep)
+    known = _targets(version, start, max_age)
+    now = _targets(version, end, max_age)
     for target, at in sorted(now.items()):
         if target in known and known[target] == at:
-            raise NotYet
+            raise NotScrapedYet
     for target in sorted(known.keys() - now.keys()):
-        raise Gap(f"{_told(target)} was not scraped any more")
+        raise Gap(f"{_instance_name(target)} was not scraped any more")
     for target in sorted(now.keys() - known.keys()):
-        raise Gap(f"{_told(target)} was not scraped before")
-    n, bad = (sum(_rise(one, start, end, keep) for one in series) for series in (asked.total, asked.bad))
+        raise Gap(f"{_instance_name(target)} was not scraped before")
+    n, bad = (sum(_rise(one, start, end, max_age) for one in series) for series in (version.total, version.bad))
     if bad > n + max(2.0, MORE_BAD_SHARE * n):
         raise Gap(f"{bad:g} bad of {n:g}: what `bad` selects must be a part of what `total` selects")
     return Counts(n=round(n), bad=round(min(n, bad)))
 
 
-def _targets(asked: Asked, moment: float, keep: float) -> dict[Labels, float]:
+def _targets(version: VersionSeries, moment: float, max_age: float) -> dict[Labels, float]:
     """When each target was last scraped, as far as that is known at this moment."""
     found: dict[Labels, float] = {}
-    for series in _all(asked):
-        sample = _at(series, moment, keep)
+    for series in _all(version):
+        sample = _at(series, moment, max_age)
         if sample is not None:
             target = _target(series)
             found[target] = max(found.get(target, 0.0), sample[0])
     return found
 
 
-def _rise(series: Series, start: float, end: float, keep: float) -> float:
+def _rise(series: Series, start: float, end: float, max_age: float) -> float:
     """How much one counter rose. One that was not there before was zero: its target is known, or we are not here."""
-    last = _at(series, end, keep)
+    last = _at(series, end, max_age)
     if last is None:
-        if _at(series, start, keep) is None:
+        if _at(series, start, max_age) is None:
             return 0.0
-        raise Gap(f"{_named(series)} of {_told(_target(series))} is not told any more")
-    first = _at(series, start, keep)
+        raise Gap(f"{_named(series)} of {_instance_name(_target(series))} is not told any more")
+    first = _at(series, start, max_age)
     before = first[1] if first else 0.0
     values = [before, *(value for at, value in series.samples if (first[0] if first else start) < at <= last[0])]
     if nonsense := [value for value in values if not 0 <= value < inf]:
-        raise Gap(f"{_named(series)} of {_told(_target(series))} is {nonsense[0]:g}, which is no count")
+        raise Gap(f"{_named(series)} of {_instance_name(_target(series))} is {nonsense[0]:g}, which is no count")
     for one, other in zip(values, values[1:], strict=False):
         if other < one:
-            raise Gap(f"{_named(series)} of {_told(_target(series))} fell: started anew, or not a counter")
+            raise Gap(f"{_named(series)} of {_instance_name(_target(series))} fell: started anew, or not a counter")
     return values[-1] - before
 
 
-def _at(series: Series, moment: float, keep: float) -> tuple[float, float] | None:
+def _at(series: Series, moment: float, max_age: float) -> tuple[float, float] | None:
     index = bisect_right(series.samples, moment, key=lambda one: one[0])
-    if not index or moment - series.samples[index - 1][0] >= keep:
+    if not index or moment - series.samples[index - 1][0] >= max_age:
         return None
     return series.samples[index - 1]
 
 
-def _all(asked: Asked) -> Iterable[Series]:
-    yield from asked.total
-    yield from asked.bad
+def _all(version: VersionSeries) -> Iterable[Series]:
+    yield from version.total
+    yield from version.bad
 
 
 def _target(series: Series) -> Labels:
@@ -103,5 +103,5 @@ def _named(series: Series) -> str:
     return series.labels.get("__name__", "a counter")
 
 
-def _told(target: Labels) -> str:
+def _instance_name(target: Labels) -> str:
     return dict(target).get("instance") or "a target without the label instance"

@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from fairlead.rollout.analysis.bets import TINY, Floats
 
-KEEP = 0.99
+DECAY = 0.99
 """What a window is worth one window later: what is remembered is the recent rate, some hundred windows long."""
-SURPRISE = 7.0
+RESET_LOG_ODDS = 7.0
 """As a logarithm of odds: a window so unlikely under the rate that is remembered ends it, and it is forgotten."""
 
 
@@ -28,14 +28,14 @@ def pair(bad: ArrayLike, n: ArrayLike) -> Floats:
     return np.stack(np.broadcast_arrays(np.asarray(bad, np.float64), np.asarray(n, np.float64)), axis=-1)
 
 
-def remember(counts: Floats, seen: Floats, worth: Floats, assumed: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+def update_counts(counts: Floats, seen: Floats, worth: Floats, assumed: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     """What is remembered with one more window, and where everything before it but what was `assumed` was forgotten.
 
     A request of the window says as much as `worth` independent ones. A window without requests says nothing.
     """
-    is_over = worth * _surprise(counts, seen) > SURPRISE
-    keep = np.where(is_over, 0.0, KEEP)[..., None]
-    return np.where(seen[..., 1:] > 0, assumed + keep * (counts - assumed) + seen, counts), is_over
+    is_reset = worth * _surprise(counts, seen) > RESET_LOG_ODDS
+    keep = np.where(is_reset, 0.0, DECAY)[..., None]
+    return np.where(seen[..., 1:] > 0, assumed + keep * (counts - assumed) + seen, counts), is_reset
 
 
 def _surprise(counts: Floats, seen: Floats) -> Floats:

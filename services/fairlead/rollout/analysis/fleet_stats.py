@@ -9,7 +9,7 @@ from fairlead.contracts.gateway import GatewaySite
 from fairlead.rollout.analysis.envoy_stats import EnvoyStats
 from fairlead.rollout.ports import Reading
 
-AT_ONCE = 8
+MAX_THREADS = 8
 
 
 class FleetStats:
@@ -28,7 +28,7 @@ class FleetStats:
     ) -> None:
         self._sites, self._connect = sites, connect
         self._known: dict[GatewaySite, EnvoyStats] = {}
-        self._pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="counters")
+        self._pool = ThreadPoolExecutor(max_workers=MAX_THREADS, thread_name_prefix="counters")
 
     def read(self) -> Sequence[Reading]:
         """By gateway's name. Whoever did not answer is missing, and makes the window a gap. Never raises."""

@@ -19,13 +19,13 @@ from numpy.typing import ArrayLike
 
 from fairlead.rollout.analysis.bets import TINY, Floats
 
-COST = 3.0
+CORRELATION_FACTOR = 3.0
 """The correlation is taken for so many times as large as it is: clumps have longer tails than bets are made for."""
-FIRM = 2.0
+PRIOR_WINDOWS = 2.0
 """What is assumed before anything was seen counts as so many windows."""
 
 
-def correlation(known: Floats, rate: Floats, uneven: float) -> Floats:
+def correlation(known: Floats, rate: Floats, variation: float) -> Floats:
     """Of sums as `said` has them, at a usual rate of `rate`; 0 where requests are independent.
 
     Assumed is that a rate varies by a squared coefficient of variation of `uneven`, as firmly as FIRM windows say it.
@@ -33,30 +33,30 @@ def correlation(known: Floats, rate: Floats, uneven: float) -> Floats:
     smaller of both is taken, so that neither an incident nor its end makes a request worth little.
     """
     rare = np.minimum(rate, 1 - rate)
-    much = known[..., 2] + FIRM
-    by_share = (known[..., 0] + FIRM * uneven) / much * rare
-    as_it_was = (known[..., 1] + FIRM * uneven * rare) / much
-    alike: Floats = np.maximum(0.0, np.minimum(by_share, as_it_was))
-    return alike
+    information = known[..., 2] + PRIOR_WINDOWS
+    by_share = (known[..., 0] + PRIOR_WINDOWS * variation) / information * rare
+    as_it_was = (known[..., 1] + PRIOR_WINDOWS * variation * rare) / information
+    icc: Floats = np.maximum(0.0, np.minimum(by_share, as_it_was))
+    return icc
 
 
-def worth(n: ArrayLike, alike: Floats) -> Floats:
+def worth(n: ArrayLike, icc: Floats) -> Floats:
     """What each of `n` requests of a window is worth: 1 where they are independent."""
-    each: Floats = 1 / (1 + COST * np.asarray(n, np.float64) * alike)
+    each: Floats = 1 / (1 + CORRELATION_FACTOR * np.asarray(n, np.float64) * icc)
     return each
 
 
-def said(n: ArrayLike, bad: ArrayLike, remembered: Floats) -> Floats:
+def window_statistics(n: ArrayLike, bad: ArrayLike, known_counts: Floats) -> Floats:
     """What one window says: how unevenly failures come, how much alike requests are, and how much it says.
 
     `remembered` is (bad, n) of the windows before. The squared distance from what was expected, less what chance
     explains (this window's, and that in what is remembered), beside the squared expectation, and beside what it would
     be if all requests failed together. Where hardly a failure is expected, hardly anything is said.
     """
-    size, of = np.asarray(n, np.float64), remembered[..., 1]
-    rate = remembered[..., 0] / of
+    size, of = np.asarray(n, np.float64), known_counts[..., 1]
+    rate = known_counts[..., 0] / of
     expected = np.maximum(size * np.minimum(rate, 1 - rate), TINY)
     chance = size * rate * (1 - rate) * (1 + size / of)
-    much = (expected**2 / (chance + expected**2)) ** 2
-    beyond = much * ((np.asarray(bad, np.float64) - size * rate) ** 2 - chance) / expected
-    return np.stack([beyond / expected, beyond / np.maximum(size, 1), much], axis=-1)
+    information = (expected**2 / (chance + expected**2)) ** 2
+    beyond = information * ((np.asarray(bad, np.float64) - size * rate) ** 2 - chance) / expected
+    return np.stack([beyond / expected, beyond / np.maximum(size, 1), information], axis=-1)

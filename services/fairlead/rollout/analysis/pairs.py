@@ -15,9 +15,9 @@ from fairlead.contracts.answers import Disagreement, Kind, Pairs, Said, is_same_
 from fairlead.contracts.route import VersionRef
 from fairlead.rollout.ports import Answer
 
-HELD = 32_768
+MAX_WAITING = 32_768
 """Answers of one route that may wait for their other half."""
-WORST = 20
+MAX_WORST = 20
 _RANK: Mapping[Kind, int] = {"class": 0, "failed": 1, "schema": 2, "score": 3}
 _FIELD: Mapping[Kind, str] = {
     "class": "class_changed",
@@ -48,7 +48,7 @@ class _Waiting:
     """One id: its live answer, copies that came before it, and versions that have been paired."""
 
     live: Answer | None = None
-    copies: dict[VersionRef, Answer] = field(default_factory=dict)
+    mirrored: dict[VersionRef, Answer] = field(default_factory=dict)
     paired: set[VersionRef] = field(default_factory=set)
 
 
@@ -59,8 +59,8 @@ _CLOSED = _Waiting()
 class Joiner:
     """Pairs answers of one route. Not for several threads at once."""
 
-    def __init__(self, held: int = HELD) -> None:
-        self._held = held
+    def __init__(self, max_waiting: int = MAX_WAITING) -> None:
+        self._max_waiting = max_waiting
         self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
         self.worst: tuple[Disagreement, ...] = ()
         """The disagreements that matter most, those first."""
@@ -72,13 +72,13 @@ class Joiner:
         """The pairs that these answers complete, by version."""
         found: dict[Versions, Pairs] = {}
         for answer in answers:
-            for live, shadow in self._meet(answer):
+            for live, shadow in self._complete(answer):
                 kind = differs(live, shadow, tolerance)
                 more = Pairs(n=1, **({_FIELD[kind]: 1} if kind else {}))
                 versions = (live.ref, shadow.ref)
                 found[versions] = found.get(versions, Pairs()).plus(more)
                 if kind:
-                    self._note(kind, live, shadow)
+                    self._add_worst(kind, live, shadow)
         return found
 
     def close(self) -> None:
@@ -88,38 +88,38 @@ class Joiner:
         """
         self._waiting = OrderedDict.fromkeys(self._waiting, _CLOSED)
 
-    def _meet(self, answer: Answer) -> list[tuple[Answer, Answer]]:
+    def _complete(self, answer: Answer) -> list[tuple[Answer, Answer]]:
         one = self._waiting.get(answer.request_id)
         if one is None:
             one = self._waiting[answer.request_id] = _Waiting()
-            if len(self._waiting) > self._held:
+            if len(self._waiting) > self._max_waiting:
                 self._waiting.popitem(last=False)
         if one is _CLOSED:
             return []
         if answer.shadow:
-            if answer.ref in one.paired or answer.ref in one.copies:
+            if answer.ref in one.paired or answer.ref in one.mirrored:
                 return []
-            one.copies[answer.ref] = answer
+            one.mirrored[answer.ref] = answer
         elif one.live is None and answer.status == 200:
             one.live = answer
         # A live answer that failed is none: the gateway may have asked again, and a copy cannot disagree with nothing.
         if one.live is None:
             return []
-        ready = [(one.live, copy) for copy in one.copies.values()]
-        one.paired.update(one.copies)
-        one.copies.clear()
+        ready = [(one.live, shadow) for shadow in one.mirrored.values()]
+        one.paired.update(one.mirrored)
+        one.mirrored.clear()
         return ready
 
-    def _note(self, kind: Kind, live: Answer, shadow: Answer) -> None:
-        told = Disagreement(request_id=live.request_id, kind=kind, live=_said(live), shadow=_said(shadow))
-        self.worst = tuple(sorted((*self.worst, told), key=_matters)[:WORST])
+    def _add_worst(self, kind: Kind, live: Answer, shadow: Answer) -> None:
+        disagreement = Disagreement(request_id=live.request_id, kind=kind, live=_summary(live), shadow=_summary(shadow))
+        self.worst = tuple(sorted((*self.worst, disagreement), key=_severity)[:MAX_WORST])
 
 
-def _said(answer: Answer) -> Said:
+def _summary(answer: Answer) -> Said:
     return Said(version=answer.ref, status=answer.status, label=answer.label, score=answer.score)
 
 
-def _matters(one: Disagreement) -> tuple[int, float, str]:
+def _severity(one: Disagreement) -> tuple[int, float, str]:
     """Another class first, the surest of them first; of scores those that moved furthest."""
     live, shadow = one.live.score or 0.0, one.shadow.score or 0.0
     weight = abs(live - shadow) if one.kind == "score" else max(live, shadow)

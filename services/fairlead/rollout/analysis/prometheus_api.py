@@ -21,7 +21,7 @@ from fairlead.errors import Unavailable
 from fairlead.rollout.ports import Series
 
 MAX_BYTES = 64 << 20
-REST_S = 1.0
+TIMEOUT_BACKOFF_S = 1.0
 """After an answer that did not come in time nothing is asked for a moment: many routes must not wait one by one."""
 _MILLISECOND = 0.001
 
@@ -36,7 +36,7 @@ class PrometheusApi:
         self._tls = found.scheme == "https"
         self._host, self._port = found.hostname or "", found.port
         self._http: http.client.HTTPConnection | None = None
-        self._hung_at = -REST_S
+        self._timed_out_at = -TIMEOUT_BACKOFF_S
 
     def now(self) -> datetime:
         """Its clock."""
@@ -58,7 +58,7 @@ class PrometheusApi:
             self._http = None
 
     def _ask(self, query: str, kind: str) -> list[Any]:
-        if time.monotonic() - self._hung_at < REST_S:
+        if time.monotonic() - self._timed_out_at < TIMEOUT_BACKOFF_S:
             raise Unavailable("Prometheus does not answer: timed out a moment ago")
         try:
             status, text = self._get(f"{self._prefix}/api/v1/query?{query}")
@@ -68,8 +68,8 @@ class PrometheusApi:
         except (OSError, http.client.HTTPException) as error:
             self.close()
             if isinstance(error, TimeoutError):
-                self._hung_at = time.monotonic()
-            raise Unavailable(f"Prometheus does not answer: {_said(error)}") from error
+                self._timed_out_at = time.monotonic()
+            raise Unavailable(f"Prometheus does not answer: {_describe(error)}") from error
         except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
             self.close()
             raise Unavailable(f"Prometheus answers nonsense: {error}") from error
@@ -109,7 +109,7 @@ class PrometheusApi:
         try:
             context = ssl.create_default_context(cafile=file or None)
         except OSError as error:
-            raise Unavailable(f"prometheus.caFile {file} cannot be used: {_said(error)}") from error
+            raise Unavailable(f"prometheus.caFile {file} cannot be used: {_describe(error)}") from error
         return http.client.HTTPSConnection(self._host, self._port, timeout=timeout, context=context)
 
 
@@ -143,7 +143,7 @@ def _token(file: str) -> str:
         raise Unavailable(f"prometheus.bearerTokenFile {file} cannot be read: {error}") from error
 
 
-def _said(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__

@@ -80,7 +80,7 @@ class _Scrape:
     clusters: dict[Key, dict[str, int]] = field(default_factory=dict)
     endpoints: dict[Key, dict[str, list[int]]] = field(default_factory=dict)
     buckets: dict[Key, dict[float, int]] = field(default_factory=dict)
-    spoiled: str = ""
+    invalid: str = ""
 
     def reading(self, gateway: str, at: float) -> Reading:
         return Reading(
@@ -95,7 +95,7 @@ class _Scrape:
             {key: buckets for key, found in self.buckets.items() if (buckets := _on_the_grid(found))},
         )
 
-    def lacks(self) -> str:
+    def missing_part(self) -> str:
         """What is missing of it; empty when nothing is. A missing counter would be taken for zero."""
         for key, counters in self.clusters.items():
             if not counters.get("upstream_rq_completed"):
@@ -130,7 +130,7 @@ class _Scrapes:
         self.found[gateway] = {at: _Scrape(value) for at, value in uptime.samples}
         for scrape in self.found[gateway].values():
             if not scrape.uptime_s >= 0:
-                scrape.spoiled = f"{UPTIME} is {scrape.uptime_s:g}"
+                scrape.invalid = f"{UPTIME} is {scrape.uptime_s:g}"
         if not self.found[gateway]:
             del self.found[gateway]
 
@@ -142,8 +142,8 @@ class _Scrapes:
         gateway = self._gateway(labels)
         detail = next((labels[one] for one in _DETAILS if one in labels), "")
         self._only_once(gateway, name, labels["envoy_cluster_name"], detail)
-        put = _slot(name, key, detail)
-        if put is None:
+        set_value = _setter(name, key, detail)
+        if set_value is None:
             return
         scrapes = self.found.get(gateway, {})
         for at, value in series.samples:
@@ -151,24 +151,24 @@ class _Scrapes:
             if scrape is None:
                 continue
             if value < 0 or value != _whole(value):
-                scrape.spoiled = scrape.spoiled or f"{name} of {key.version} is {value:g}, which is no count"
+                scrape.invalid = scrape.invalid or f"{name} of {key.version} is {value:g}, which is no count"
             else:
-                put(scrape, int(value))
+                set_value(scrape, int(value))
 
     def readings(self) -> list[Reading]:
         for gateway, scrapes in sorted(self.found.items()):
             newest = scrapes[max(scrapes)]
             for scrape in scrapes.values():
-                if not scrape.spoiled and (lacking := scrape.lacks()):
-                    scrape.spoiled = f"{lacking} was not scraped"
-            if newest.spoiled:
-                raise Unavailable(f"the last scrape of gateway {gateway} says nothing: {newest.spoiled}")
-        return sorted(self._good(), key=lambda one: (one.at, one.gateway))
+                if not scrape.invalid and (missing := scrape.missing_part()):
+                    scrape.invalid = f"{missing} was not scraped"
+            if newest.invalid:
+                raise Unavailable(f"the last scrape of gateway {gateway} says nothing: {newest.invalid}")
+        return sorted(self._valid(), key=lambda one: (one.at, one.gateway))
 
-    def _good(self) -> Iterator[Reading]:
+    def _valid(self) -> Iterator[Reading]:
         for gateway, scrapes in self.found.items():
             for at, scrape in scrapes.items():
-                if not scrape.spoiled:
+                if not scrape.invalid:
                     yield scrape.reading(gateway, at)
 
     def _gateway(self, labels: Mapping[str, str]) -> str:
@@ -179,8 +179,8 @@ class _Scrapes:
 
     def _only_once(self, *what: str) -> None:
         if what in self._seen:
-            told = " ".join(filter(None, what[1:]))
-            raise Unavailable(f"Prometheus has {told} of gateway {what[0]} twice: prometheus.selector must leave one")
+            metric = " ".join(filter(None, what[1:]))
+            raise Unavailable(f"Prometheus has {metric} of gateway {what[0]} twice: prometheus.selector must leave one")
         self._seen.add(what)
 
 
@@ -192,7 +192,7 @@ def _whole(value: float) -> float:
     return float(int(value)) if value - value == 0 else float("nan")
 
 
-def _slot(name: str, key: Key, detail: str) -> Callable[[_Scrape, int], None] | None:
+def _setter(name: str, key: Key, detail: str) -> Callable[[_Scrape, int], None] | None:
     """Where a value belongs; None for what is not asked for."""
     if name == _BUCKET:
         bound = float(detail)

@@ -9,16 +9,16 @@ from datetime import datetime
 from fairlead.contracts.answers import ClassCounts, Compared, Pairs, ShadowStatus, add_classes
 from fairlead.contracts.route import VersionRef
 from fairlead.rollout.analysis.pairs import Joiner, Versions
-from fairlead.rollout.ports import Heard
+from fairlead.rollout.ports import CollectedAnswers
 
-Ends = tuple[datetime, datetime]
+WindowEnds = tuple[datetime, datetime]
 """A window's start and end: no two of an attempt have the same."""
-MOST_VERSIONS = 16
+MAX_VERSIONS = 16
 """Versions compared with each other that are told at most; the newest."""
 
 
 @dataclass(frozen=True, slots=True)
-class Compare:
+class ComparedVersions:
     """What is compared in one window: which two versions, in which attempt, and how close scores must be."""
 
     attempt: int
@@ -46,61 +46,61 @@ class _Route:
     totals: dict[Versions, Pairs] = field(default_factory=dict)
     lost: int = 0
     silent: tuple[str, ...] = ()
-    newest: Ends | None = None
+    newest: WindowEnds | None = None
     """The window that has what was matched before; None before the first one."""
-    unplaced: Matched = Matched()
+    unrecorded: Matched = Matched()
 
 
-class Shadows:
+class ShadowMatcher:
     """Remembers answers that wait for their other half. Not for several threads at once."""
 
     def __init__(self) -> None:
         self._routes: dict[str, _Route] = {}
-        self._heard: Mapping[str, Heard] = {}
+        self._collected: Mapping[str, CollectedAnswers] = {}
 
-    def listen(self, heard: Mapping[str, Heard]) -> None:
+    def receive(self, collected: Mapping[str, CollectedAnswers]) -> None:
         """What was told up to now, of all routes."""
-        self._heard = heard
+        self._collected = collected
 
     def has_news(self, route: str) -> bool:
         """Whether anything was heard of it at the last hearing."""
-        return route in self._heard
+        return route in self._collected
 
-    def match(self, route: str, compare: Compare, newest: Ends | None) -> Matched:
+    def match(self, route: str, compare: ComparedVersions, newest: WindowEnds | None) -> Matched:
         """What of this route is in no window yet, this hearing included.
 
         `newest` is the attempt's newest window: where it is not the one that was placed last, another engine has
         counted a part of this, so nothing of it is counted again.
         """
-        heard, known = self._heard.get(route), self._routes.setdefault(route, _Route())
+        collected, known = self._collected.get(route), self._routes.setdefault(route, _Route())
         if known.attempt != compare.attempt:
             known.joiner.close()
             known.joiner.worst = ()
             self._routes[route] = known = _Route(known.joiner, compare.attempt)
         if newest != known.newest:
             known.joiner.close()
-            known.newest, known.unplaced = newest, Matched()
-            heard = Heard((), {}, heard.lost, heard.silent) if heard is not None else None
-        if heard is None:
-            return known.unplaced
-        known.lost, known.silent = known.lost + heard.lost, heard.silent
-        found = known.joiner.join(heard.answers, compare.tolerance)
+            known.newest, known.unrecorded = newest, Matched()
+            collected = CollectedAnswers((), {}, collected.lost, collected.silent) if collected is not None else None
+        if collected is None:
+            return known.unrecorded
+        known.lost, known.silent = known.lost + collected.lost, collected.silent
+        found = known.joiner.join(collected.answers, compare.tolerance)
         for versions, pairs in found.items():
             known.totals[versions] = known.totals.get(versions, Pairs()).plus(pairs)
         if compare.candidate is None:
             return Matched()
         mine = found.get((compare.stable, compare.candidate), Pairs())
-        stable, candidate = (dict(heard.classes.get(ref, {})) for ref in (compare.stable, compare.candidate))
+        stable, candidate = (dict(collected.classes.get(ref, {})) for ref in (compare.stable, compare.candidate))
         more = ClassCounts(candidate=add_classes(candidate, {}), stable=add_classes(stable, {}))
-        known.unplaced = known.unplaced.plus(Matched(mine, more))
-        return known.unplaced
+        known.unrecorded = known.unrecorded.plus(Matched(mine, more))
+        return known.unrecorded
 
-    def place(self, route: str, ends: Ends) -> None:
+    def mark_recorded(self, route: str, ends: WindowEnds) -> None:
         """What was matched up to the last hearing is in the window with these ends."""
         known = self._routes[route]
-        known.newest, known.unplaced = ends, Matched()
+        known.newest, known.unrecorded = ends, Matched()
 
-    def told(self, route: str) -> ShadowStatus | None:
+    def status(self, route: str) -> ShadowStatus | None:
         """For people: everything compared in the newest attempt; None where nothing was."""
         known = self._routes.get(route)
         if known is None or not (known.totals or known.lost or known.silent):
@@ -118,5 +118,5 @@ class Shadows:
             del self._routes[gone]
 
     def _compared(self, known: _Route) -> Iterator[Compared]:
-        for (live, shadow), pairs in list(known.totals.items())[-MOST_VERSIONS:]:
+        for (live, shadow), pairs in list(known.totals.items())[-MAX_VERSIONS:]:
             yield Compared(live=live, shadow=shadow, pairs=pairs)

@@ -15,7 +15,7 @@ from fairlead.rollout.ports import Reading
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class WindowReadings:
     """The counters at both ends of a window that has just ended. `start` is None after a restart of the engine."""
 
     start: datetime | None
@@ -27,31 +27,31 @@ class Cut:
     """Readings in between were missed: it has also what happened in windows that are gaps."""
 
 
-class Cutter:
+class WindowTracker:
     """Cuts time into windows, one at each reading. Not for several threads at once."""
 
     def __init__(self) -> None:
-        self._last: Cut | None = None
-        self._held: Cut | None = None
+        self._last: WindowReadings | None = None
+        self._last_complete: WindowReadings | None = None
         """The last complete beginning, while somebody who told its counters then is silent."""
 
-    def cut(self, now: datetime, readings: Sequence[Reading], tables: Mapping[str, Table]) -> Cut:
+    def end_window(self, now: datetime, readings: Sequence[Reading], tables: Mapping[str, Table]) -> WindowReadings:
         """The window that ends now; `tables` were in force when it began.
 
         Counters only rise, so a gateway that did not answer once tells at its next answer what was missed: the
         window then begins where the last counted one ended. Whether the difference means anything is not asked here.
         """
-        last, held = self._last, self._held
-        self._last, self._held = Cut(now, readings), None
+        last, last_complete = self._last, self._last_complete
+        self._last, self._last_complete = WindowReadings(now, readings), None
         if last is None:
-            return Cut(None)
+            return WindowReadings(None)
         last = replace(last, tables=tables)
-        told = _names(readings)
-        if told and told == _names(last.before):
+        reported = _names(readings)
+        if reported and reported == _names(last.before):
             return replace(last, after=readings)
-        if held is not None and told and told == _names(held.before):
-            return replace(held, after=readings, bridged=True)
-        self._held = held or last
+        if last_complete is not None and reported and reported == _names(last_complete.before):
+            return replace(last_complete, after=readings, bridged=True)
+        self._last_complete = last_complete or last
         return replace(last, after=readings)
 
 

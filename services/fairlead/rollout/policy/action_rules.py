@@ -9,9 +9,9 @@ from fairlead.contracts.action import Action, ActionType, Outcome
 from fairlead.contracts.revision import Phase, Revision
 from fairlead.contracts.route import VersionRef
 from fairlead.rollout.policy import steps, transitions
-from fairlead.rollout.policy.observation import Finished, Observation
+from fairlead.rollout.policy.observation import FinishedAction, Observation
 from fairlead.rollout.policy.situation import Situation
-from fairlead.rollout.policy.transitions import By
+from fairlead.rollout.policy.transitions import Requester
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +22,12 @@ class Refusal:
     outcome: Outcome = Outcome.REFUSED
 
 
-Answer = Revision | Refusal
+ActionResult = Revision | Refusal
 
 
-def settle(
+def split_finished(
     head: Revision | None, observation: Observation, actions: Sequence[Action]
-) -> tuple[list[Finished], list[Action]]:
+) -> tuple[list[FinishedAction], list[Action]]:
     """What can be said of actions without looking at the world, and the actions that are left, rollbacks first.
 
     An action that the head names was carried out, and the process died before it could say so.
@@ -37,9 +37,9 @@ def settle(
         if action.outcome is not Outcome.PENDING:
             continue
         if head is not None and head.action == action.name:
-            finished.append(Finished(action.name, Outcome.ACCEPTED, head.reason, head.seq))
+            finished.append(FinishedAction(action.name, Outcome.ACCEPTED, head.reason, head.seq))
         elif (why := _too_late(head, observation, action)) is not None:
-            finished.append(Finished(action.name, Outcome.EXPIRED, why))
+            finished.append(FinishedAction(action.name, Outcome.EXPIRED, why))
         else:
             left.append(action)
     return finished, sorted(left, key=lambda action: action.type is not ActionType.ROLLBACK)
@@ -54,31 +54,31 @@ def _too_late(head: Revision | None, observation: Observation, action: Action) -
     return None
 
 
-def answer(situation: Situation, action: Action) -> Answer:
+def apply_action(situation: Situation, action: Action) -> ActionResult:
     """The revision that carries the action out, or why there is none."""
-    return _ANSWERS[action.type](situation, action)
+    return _RULES[action.type](situation, action)
 
 
-def _rollback(situation: Situation, action: Action) -> Answer:
+def _rollback(situation: Situation, action: Action) -> ActionResult:
     if action.to_revision is not None:
         named = situation.observation.named.get(action.to_revision)
         if named is None:
             return Refusal(f"revision {situation.route.name}.{action.to_revision} is not in the ledger")
         to: VersionRef | None = named.table.stable
     elif situation.candidate is not None:
-        return transitions.returned(situation, By.action_of(action), to=situation.stable, restored_from=None)
+        return transitions.returned(situation, Requester.action_of(action), to=situation.stable, restored_from=None)
     else:
         to = situation.head.state.previous
     if to == situation.stable:
         if situation.candidate is None:
             return Refusal(f"{to} serves already")
-        return transitions.returned(situation, By.action_of(action), to=to, restored_from=action.to_revision)
+        return transitions.returned(situation, Requester.action_of(action), to=to, restored_from=action.to_revision)
     if to is None or (action.to_revision is None and situation.route.spec.wanted != situation.stable):
         return Refusal(_nothing_before(situation))
     return _return_to(situation, action, to)
 
 
-def _return_to(situation: Situation, action: Action, to: VersionRef) -> Answer:
+def _return_to(situation: Situation, action: Action, to: VersionRef) -> ActionResult:
     """Stable changes at once, so whoever it becomes must be able to answer."""
     if not situation.specified(to) and to != situation.head.state.previous:
         return Refusal(f"version {to} ({to.identity}) is no longer in the route; put it back into `versions` first")
@@ -86,7 +86,7 @@ def _return_to(situation: Situation, action: Action, to: VersionRef) -> Answer:
         how = "start it and try again" if situation.specified(to) else "put it back into `versions` first"
         return Refusal(f"{to} has no ready instance, going back to it would be an outage; {how}")
     source = action.to_revision if action.to_revision is not None else situation.head.state.previous_revision
-    return transitions.returned(situation, By.action_of(action), to=to, restored_from=source)
+    return transitions.returned(situation, Requester.action_of(action), to=to, restored_from=source)
 
 
 def _nothing_before(situation: Situation) -> str:
@@ -99,18 +99,18 @@ def _nothing_before(situation: Situation) -> str:
     return f"there is nothing before {situation.stable} to go back to; name a revision, or release another version"
 
 
-def _retry(situation: Situation, action: Action) -> Answer:
+def _retry(situation: Situation, action: Action) -> ActionResult:
     target = situation.route.spec.wanted
     if situation.rejected(target) is None:
         return Refusal(f"{target} is not rejected: there is nothing to try again")
     if target == situation.stable:
         return Refusal(f"{target} serves already")
-    return transitions.released(situation, By.action_of(action))
+    return transitions.released(situation, Requester.action_of(action))
 
 
-def _approve(situation: Situation, action: Action) -> Answer:
+def _approve(situation: Situation, action: Action) -> ActionResult:
     plan = situation.strategy.steps
-    index = steps.present(plan, situation.weight) if situation.head.state.phase is Phase.CANARY else -1
+    index = steps.current_step(plan, situation.weight) if situation.head.state.phase is Phase.CANARY else -1
     if action.step is not None and action.step != index:
         return Refusal(f"it was meant for step {action.step + 1}, which is not the present one", Outcome.EXPIRED)
     if index < 0 or not plan[index].approval:
@@ -118,26 +118,26 @@ def _approve(situation: Situation, action: Action) -> Answer:
     if situation.head.state.approved >= index:
         return Refusal(f"step {index + 1} is approved already")
     default = f"step {index + 1} of {len(plan)} is approved"
-    return transitions.noted(situation, By.action_of(action), default, approved=index)
+    return transitions.noted(situation, Requester.action_of(action), default, approved=index)
 
 
-def _pause(situation: Situation, action: Action) -> Answer:
+def _pause(situation: Situation, action: Action) -> ActionResult:
     if situation.head.state.paused:
         return Refusal("it is paused already")
-    return transitions.noted(situation, By.action_of(action), "paused", paused=True)
+    return transitions.noted(situation, Requester.action_of(action), "paused", paused=True)
 
 
-def _resume(situation: Situation, action: Action) -> Answer:
+def _resume(situation: Situation, action: Action) -> ActionResult:
     if not situation.head.state.paused:
         return Refusal("it is not paused")
     changes: dict[str, object] = {"paused": False}
     if situation.head.state.phase is Phase.PREPARING:
         # A deadline that passed during the pause must not end the attempt the moment it goes on.
         changes["entered_at"] = situation.observation.now
-    return transitions.noted(situation, By.action_of(action), "resumed", **changes)
+    return transitions.noted(situation, Requester.action_of(action), "resumed", **changes)
 
 
-_ANSWERS: Mapping[ActionType, Callable[[Situation, Action], Answer]] = {
+_RULES: Mapping[ActionType, Callable[[Situation, Action], ActionResult]] = {
     ActionType.ROLLBACK: _rollback,
     ActionType.RETRY: _retry,
     ActionType.APPROVE: _approve,

@@ -54,11 +54,11 @@ def _held(situation: Situation) -> str:
 
 
 def _undecided(situation: Situation, gate: GateSpec, held: str) -> Check:
-    wish = situation.strategy.on_inconclusive
-    if wish.do == "hold" or situation.watched_s <= wish.after:
+    setting = situation.strategy.on_inconclusive
+    if setting.do == "hold" or situation.observed_s <= setting.after:
         return _check(situation, gate, Verdict.INCONCLUSIVE, held)
-    after = f"undecided after {format_duration(wish.after)} ({held}), and onInconclusive says"
-    if wish.do == "promote":
+    after = f"undecided after {format_duration(setting.after)} ({held}), and onInconclusive says"
+    if setting.do == "promote":
         return _check(situation, gate, Verdict.PASS, f"{after} go on")
     return _check(situation, gate, Verdict.FAIL, f"{after} roll back")
 
@@ -66,8 +66,8 @@ def _undecided(situation: Situation, gate: GateSpec, held: str) -> Check:
 def _harm(situation: Situation, gate: GateSpec) -> str:
     shown = format_odds(_evidence(situation).log_harm)
     enough = format_odds(threshold(situation.strategy, gate))
-    told = f"{situation.candidate} answers otherwise than {situation.stable} in {_counted(situation)}"
-    return f"{told}; {gate.max_disagreement:.3g} of all are allowed: evidence {shown} to 1, {enough} is enough"
+    disagreement = f"{situation.candidate} answers otherwise than {situation.stable} in {_counted(situation)}"
+    return f"{disagreement}; {gate.max_disagreement:.3g} of all are allowed: evidence {shown} to 1, {enough} is enough"
 
 
 def _passed(situation: Situation) -> str:

@@ -16,7 +16,7 @@ from fairlead.contracts.gates import GateSpec
 from fairlead.contracts.revision import Window
 from fairlead.rollout.analysis import comparison, multiple_comparisons
 from fairlead.rollout.analysis.bets import Floats, Sample
-from fairlead.rollout.analysis.comparison import PARTS, Comparison, Margins
+from fairlead.rollout.analysis.comparison import STATE_FIELDS, Comparison, Margins
 
 PLACES = 8
 """Seven classes and the others; each twice, because a class may become more frequent or rarer."""
@@ -37,7 +37,7 @@ def weigh_classes(gate: GateSpec, state: State, window: Window) -> tuple[State, 
     after = _only(taken, before, multiple_comparisons.advance_classes(before, sample, margins))
     bet = bool(places and candidate and stable and before.is_betting[taken].all())
     kept: dict[str, tuple[float, ...]] = {
-        **{name: tuple(map(float, getattr(after, name).ravel())) for name in PARTS},
+        **{name: tuple(map(float, getattr(after, name).ravel())) for name in STATE_FIELDS},
         **{f"{_CLASS}{name}": (float(at),) for name, at in _seated(places, stable, candidate).items()},
         "judged": (state.get("judged", (0.0,))[0] + bet,),
     }
@@ -64,11 +64,11 @@ def _seated(places: Mapping[str, int], *counts: Mapping[str, int]) -> dict[str, 
 def _load(state: State) -> Comparison:
     if not state:
         return comparison.fresh((2 * PLACES,), comparison.UNKNOWN)
-    harm, safe, candidate, stable, spread = (np.array(state[name]).reshape(2 * PLACES, -1) for name in PARTS)
+    harm, safe, candidate, stable, spread = (np.array(state[name]).reshape(2 * PLACES, -1) for name in STATE_FIELDS)
     return Comparison(harm, safe, candidate, stable, comparison.UNKNOWN, spread)
 
 
 def _only(taken: np.ndarray, before: Comparison, after: Comparison) -> Comparison:
     """A place that nobody has bets nothing and learns nothing."""
-    changed = {name: np.where(taken[:, None], getattr(after, name), getattr(before, name)) for name in PARTS}
+    changed = {name: np.where(taken[:, None], getattr(after, name), getattr(before, name)) for name in STATE_FIELDS}
     return replace(before, **changed)

@@ -13,9 +13,9 @@ from fairlead.contracts.revision import Check, Phase, Revision, Verdict
 from fairlead.contracts.route import Route
 from fairlead.rollout.policy import action_rules, gates, steps, transitions
 from fairlead.rollout.policy.gates import Judged
-from fairlead.rollout.policy.observation import Decision, Finished, Observation
+from fairlead.rollout.policy.observation import Decision, FinishedAction, Observation
 from fairlead.rollout.policy.situation import Situation
-from fairlead.rollout.policy.transitions import By
+from fairlead.rollout.policy.transitions import Requester
 
 
 def decide(route: Route, head: Revision | None, observation: Observation, actions: Sequence[Action]) -> Decision:
@@ -24,7 +24,7 @@ def decide(route: Route, head: Revision | None, observation: Observation, action
     `actions` must have been read after `head`. Then an action that was carried out is either finished or named by
     the head, because nobody appends on top of an action before saying that it is finished.
     """
-    finished, pending = action_rules.settle(head, observation, actions)
+    finished, pending = action_rules.split_finished(head, observation, actions)
     if head is None:
         return _first(route, observation, finished, pending)
     situation = Situation(route, head, observation)
@@ -35,11 +35,11 @@ def decide(route: Route, head: Revision | None, observation: Observation, action
         answer = action_rules.answer(situation, action)
         if isinstance(answer, Revision):
             return Decision(answer, tuple(finished))
-        finished.append(Finished(action.name, answer.outcome, answer.message))
+        finished.append(FinishedAction(action.name, answer.outcome, answer.message))
     return _progress(situation, tuple(finished))
 
 
-def _first(route: Route, observation: Observation, finished: list[Finished], pending: list[Action]) -> Decision:
+def _first(route: Route, observation: Observation, finished: list[FinishedAction], pending: list[Action]) -> Decision:
     """Nothing serves yet, so there is nobody to protect: one ready instance is better than none.
 
     Its golden rows were compared by the service itself before it said that it is ready; there is no published
@@ -47,7 +47,7 @@ def _first(route: Route, observation: Observation, finished: list[Finished], pen
     """
     target = route.spec.wanted
     nothing = f"nothing of {route.name!r} serves yet"
-    done = (*finished, *(Finished(action.name, Outcome.REFUSED, nothing) for action in pending))
+    done = (*finished, *(FinishedAction(action.name, Outcome.REFUSED, nothing) for action in pending))
     count = observation.ready.get(target, 0)
     if not count:
         why = f"{target} has no ready instance"
@@ -63,7 +63,7 @@ def _target(situation: Situation) -> Revision | None:
     if situation.candidate == wanted:
         return None
     if wanted != situation.stable and rejected is None:
-        return transitions.released(situation, By.user(situation.route))
+        return transitions.released(situation, Requester.user(situation.route))
     if situation.candidate is None and situation.head.state.target == wanted:
         return None
     if rejected is not None and wanted != situation.stable:
@@ -71,11 +71,11 @@ def _target(situation: Situation) -> Revision | None:
     return transitions.withdrawn(situation, f"the target is {wanted} again")
 
 
-def _progress(situation: Situation, finished: tuple[Finished, ...]) -> Decision:
+def _progress(situation: Situation, finished: tuple[FinishedAction, ...]) -> Decision:
     """Falls first, then what the spec changed, then rises."""
     refreshed = transitions.refreshed(situation)
     if situation.candidate is None:
-        return Decision(refreshed, finished, _at_rest(situation))
+        return Decision(refreshed, finished, _rejection_notice(situation))
     judged = gates.judge(situation)
     checks = tuple(one.check for one in judged)
     failed = _failed_guard(judged)
@@ -111,19 +111,19 @@ def _waiting(situation: Situation, judged: Sequence[Judged]) -> str:
     if failed is not None:
         return f"{failed.gate}: {failed.reason}; not rolled back, because {situation.stable} has no ready instance"
     if state.phase is Phase.CANARY:
-        held = steps.hold(
-            situation.strategy.steps, situation.weight, watched_s=situation.watched_s, approved=state.approved
+        held = steps.hold_reason(
+            situation.strategy.steps, situation.weight, observed_s=situation.observed_s, approved=state.approved
         )
         if held:
             return held
     shadow = situation.strategy.shadow
-    if state.phase is Phase.SHADOWING and shadow is not None and situation.watched_s < shadow.min_duration:
+    if state.phase is Phase.SHADOWING and shadow is not None and situation.observed_s < shadow.min_duration:
         return f"the shadow lasts for {format_duration(shadow.min_duration)}"
     blocked = next((one.check for one in judged if one.check.verdict is not Verdict.PASS), None)
     return f"{blocked.gate}: {blocked.reason}" if blocked else ""
 
 
-def _at_rest(situation: Situation) -> str:
+def _rejection_notice(situation: Situation) -> str:
     rejected = situation.rejected(situation.route.spec.wanted)
     if rejected is None or rejected.ref == situation.stable:
         return ""

@@ -18,7 +18,7 @@ from fairlead.contracts.revision import Arms, GateEvidence, Histograms, Window
 from fairlead.contracts.route import Strategy
 from fairlead.rollout.analysis import comparison, multiple_comparisons, one_sample
 from fairlead.rollout.analysis.bets import Sample
-from fairlead.rollout.analysis.comparison import PARTS, Comparison, Margins, Prior
+from fairlead.rollout.analysis.comparison import STATE_FIELDS, Comparison, Margins, Prior
 from fairlead.rollout.policy.class_mix import weigh_classes
 
 METHOD = 3
@@ -29,10 +29,10 @@ STRETCH_REQUESTS = 20
 UNTIMED_SHARE = 0.001
 """Latency is judged in windows in which at most so many of the candidate's answers came from elsewhere."""
 
-FROM_SERVICES = frozenset({"agreement", "classes"})
+ANSWER_GATES = frozenset({"agreement", "classes"})
 """Services tell what these judge: what gateways could not count is no gap of theirs."""
 
-NOBODY = (0,) * len(GRID_MS)
+EMPTY_HISTOGRAM = (0,) * len(GRID_MS)
 """The histogram of no answers."""
 
 State = Mapping[str, tuple[float, ...]]
@@ -46,7 +46,7 @@ AGREEMENT = GateSpec(name="agreement")
 """Asked whether or not the spec names it, where the candidate is shadowed."""
 
 
-def asked(strategy: Strategy) -> list[GateSpec]:
+def active_gates(strategy: Strategy) -> list[GateSpec]:
     """The evidence gates of a route, as they are to be asked."""
     named = {gate.name: gate for gate in strategy.gates if is_evidence(gate.name)}
     shadowed = {AGREEMENT.name: AGREEMENT} if strategy.shadow is not None else {}
@@ -55,19 +55,19 @@ def asked(strategy: Strategy) -> list[GateSpec]:
 
 def threshold(strategy: Strategy, gate: GateSpec) -> float:
     """The logarithm of the evidence at which this gate fails: its part of alpha, as odds. All parts together are 1."""
-    whole = sum(one.weight for one in asked(strategy))
+    whole = sum(one.weight for one in active_gates(strategy))
     return -log(strategy.alpha * gate.weight / whole)
 
 
 def weigh(strategy: Strategy, before: Sequence[Window], window: Window) -> tuple[GateEvidence, ...]:
     """What all windows of the attempt say, `window` included; `before` are those that came before it."""
     carried = {one.gate: one for one in before[-1].evidence} if before else {}
-    return tuple(_weighed(strategy, gate, carried, before, window) for gate in asked(strategy))
+    return tuple(_weighed(strategy, gate, carried, before, window) for gate in active_gates(strategy))
 
 
-def refuses(strategy: Strategy, before: Sequence[Window], window: Window) -> bool:
+def reaches_refusal(strategy: Strategy, before: Sequence[Window], window: Window) -> bool:
     """True when it is this window with which the evidence of mirrored answers reaches what refuses a candidate."""
-    gate = next((one for one in asked(strategy) if one.name == AGREEMENT.name), None)
+    gate = next((one for one in active_gates(strategy) if one.name == AGREEMENT.name), None)
     if gate is None:
         return False
     carried = {one.gate: one for one in before[-1].evidence} if before else {}
@@ -79,12 +79,12 @@ def _weighed(
     strategy: Strategy, gate: GateSpec, carried: Mapping[str, GateEvidence], before: Sequence[Window], window: Window
 ) -> GateEvidence:
     # What is not set is not part of it: a setting that came later must not end the evidence of an older release.
-    told = {name: value for name, value in gate.to_json().items() if value is not None}
-    settings = digest(canonical({**told, "role": "", "weight": 0, "method": METHOD}))[:10]
+    given = {name: value for name, value in gate.to_json().items() if value is not None}
+    settings = digest(canonical({**given, "role": "", "weight": 0, "method": METHOD}))[:10]
     last = carried.get(gate.name)
     if last is None or last.settings != settings:
         last = GateEvidence(gate=gate.name, settings=settings)
-    if gate.name not in FROM_SERVICES and (gap_of(gate.name, window) is not None or not is_told(gate.name, window)):
+    if gate.name not in ANSWER_GATES and (gap_of(gate.name, window) is not None or not is_counted(gate.name, window)):
         return last
     if gate.name == "latency":
         if not window.latency.stable:
@@ -104,7 +104,7 @@ def gap_of(gate: str, window: Window) -> str | None:
     return tally.gap if tally is not None else None
 
 
-def is_told(gate: str, window: Window) -> bool:
+def is_counted(gate: str, window: Window) -> bool:
     """False where a custom gate's targets were not scraped anew: what they counted is in a later window."""
     return not is_custom(gate) or gate in window.custom
 
@@ -151,7 +151,7 @@ def _latency(gate: GateSpec, state: State, window: Window) -> tuple[State, float
     at = [GRID_MS.index(round(1000 * bound)) for bound in gate.boundaries]
     (n_c, x_c), (n_s, x_s) = (
         (histogram[-1], np.array([histogram[-1] - histogram[index] for index in at]))
-        for histogram in (window.latency.candidate or NOBODY, window.latency.stable)
+        for histogram in (window.latency.candidate or EMPTY_HISTOGRAM, window.latency.stable)
     )
     before = _load(state, (len(at),), comparison.UNKNOWN)
     after = multiple_comparisons.advance_latency(before, Sample(n_c, x_c, n_s, x_s), _margins(gate))
@@ -213,7 +213,7 @@ def _margins(gate: GateSpec) -> Margins:
 def _load(state: State, shape: tuple[int, ...], prior: Prior = comparison.RARE) -> Comparison:
     if not state:
         return comparison.fresh(shape, prior)
-    harm, safe, candidate, stable, spread = (np.array(state[name]).reshape(*shape, -1) for name in PARTS)
+    harm, safe, candidate, stable, spread = (np.array(state[name]).reshape(*shape, -1) for name in STATE_FIELDS)
     return Comparison(harm, safe, candidate, stable, prior, spread)
 
 
@@ -222,5 +222,5 @@ def _dump(after: Comparison) -> State:
 
 
 def _flat(after: Comparison) -> Iterator[tuple[str, tuple[float, ...]]]:
-    for name in PARTS:
+    for name in STATE_FIELDS:
         yield name, tuple(map(float, getattr(after, name).ravel()))

@@ -13,9 +13,9 @@ from math import log
 from fairlead.contracts.base import format_duration, format_odds
 from fairlead.contracts.gates import GateSpec, is_custom
 from fairlead.contracts.revision import Check, Counts, GateEvidence, Phase, Verdict, Window
-from fairlead.rollout.analysis.counts import CHANGED, EARLY
+from fairlead.rollout.analysis.counts import CHANGED_GAP, EARLY_GAP
 from fairlead.rollout.policy.agreement import judge_agreement
-from fairlead.rollout.policy.evidence import asked, gap_of, is_judged, is_told, threshold
+from fairlead.rollout.policy.evidence import active_gates, gap_of, is_judged, is_counted, threshold
 from fairlead.rollout.policy.situation import Situation
 
 _WORSE: Mapping[str, str] = {
@@ -28,7 +28,7 @@ _WORSE: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Weighing:
+class EvidenceGate:
     """One evidence gate, asked in one situation."""
 
     situation: Situation
@@ -48,18 +48,18 @@ class Weighing:
             return self._check(Verdict.PASS, "nothing to compare before the first weight")
         if self.evidence.log_harm >= threshold(situation.strategy, self.gate):
             return self._check(Verdict.FAIL, self._harm())
-        blind = self._blind()
-        if blind is not None:
-            return blind
+        unavailable = self._unavailable()
+        if unavailable is not None:
+            return unavailable
         held = self._held()
         return self._undecided(held) if held else self._check(Verdict.PASS, self._passed())
 
-    def _blind(self) -> Check | None:
+    def _unavailable(self) -> Check | None:
         """Nothing could be counted just now: hold, and after a while what the spec says."""
-        wish, name = self.situation.strategy.on_metrics_unavailable, self.gate.name
-        windows = [one for one in self.situation.observation.windows if is_told(name, one)]
+        setting, name = self.situation.strategy.on_metrics_unavailable, self.gate.name
+        windows = [one for one in self.situation.observation.windows if is_counted(name, one)]
         gap = gap_of(name, windows[-1]) if windows else None
-        if gap in (None, CHANGED, EARLY):
+        if gap in (None, CHANGED_GAP, EARLY_GAP):
             return None
         # Only what was watched: that the control plane was away says nothing about the metrics.
         seconds = 0.0
@@ -67,8 +67,10 @@ class Weighing:
             if gap_of(name, window) is None:
                 break
             seconds += window.seconds if window.ready is not None else 0.0
-        if wish.then == "rollback" and seconds > wish.hold:
-            why = f"nothing could be counted for {format_duration(wish.hold)}, and onMetricsUnavailable says roll back"
+        if setting.then == "rollback" and seconds > setting.hold:
+            why = (
+                f"nothing could be counted for {format_duration(setting.hold)}, and onMetricsUnavailable says roll back"
+            )
             return self._check(Verdict.FAIL, why)
         return self._check(Verdict.INCONCLUSIVE, f"the last window is no evidence: {gap}")
 
@@ -99,11 +101,11 @@ class Weighing:
         return ""
 
     def _undecided(self, held: str) -> Check:
-        wish = self.situation.strategy.on_inconclusive
-        if wish.do == "hold" or self.situation.watched_s <= wish.after:
+        setting = self.situation.strategy.on_inconclusive
+        if setting.do == "hold" or self.situation.observed_s <= setting.after:
             return self._check(Verdict.INCONCLUSIVE, held)
-        after = f"after {format_duration(wish.after)} ({held}), and onInconclusive says"
-        if wish.do == "promote":
+        after = f"after {format_duration(setting.after)} ({held}), and onInconclusive says"
+        if setting.do == "promote":
             return self._check(Verdict.PASS, f"undecided {after} go on")
         return self._check(Verdict.FAIL, f"undecided {after} roll back")
 
@@ -139,7 +141,7 @@ class Weighing:
     def _arms(self) -> tuple[Counts, Counts] | None:
         windows = [one for one in self.situation.observation.windows if is_informative(one)]
         if is_custom(self.gate.name):
-            tallies = [one.custom[self.gate.name].arms for one in self._told()]
+            tallies = [one.custom[self.gate.name].arms for one in self._custom_windows()]
             return _sum([one.candidate for one in tallies]), _sum([one.stable for one in tallies])
         if self.gate.name == "errors":
             return _sum([one.candidate for one in windows]), _sum([one.stable for one in windows])
@@ -148,7 +150,7 @@ class Weighing:
             return _sum([one.candidate for one in arms]), _sum([one.stable for one in arms])
         return None
 
-    def _told(self) -> list[Window]:
+    def _custom_windows(self) -> list[Window]:
         return [one for one in self.situation.observation.windows if self.gate.name in one.custom]
 
     def _check(self, verdict: Verdict, reason: str) -> Check:
@@ -168,8 +170,10 @@ class Weighing:
 def judge_evidence(situation: Situation) -> dict[str, Check]:
     """What every evidence gate of the route says now."""
     return {
-        gate.name: judge_agreement(situation, gate) if gate.name == "agreement" else Weighing(situation, gate).judge()
-        for gate in asked(situation.strategy)
+        gate.name: judge_agreement(situation, gate)
+        if gate.name == "agreement"
+        else EvidenceGate(situation, gate).judge()
+        for gate in active_gates(situation.strategy)
     }
 
 

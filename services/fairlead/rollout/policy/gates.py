@@ -34,7 +34,7 @@ def ready(situation: Situation) -> Check:
     if begun:
         away, limit = situation.unready_for_s(), warm_up.restart
     else:
-        away, limit = situation.watched_s, warm_up.deadline
+        away, limit = situation.observed_s, warm_up.deadline
     # No running clock in the reasons: a status that says the same is not written again.
     if away > limit:
         return _fail("ready", f"{version} has had no ready instance for {format_duration(limit)}", limit_s=limit)
@@ -74,7 +74,7 @@ def capacity(situation: Situation) -> Check:
     return _pass("capacity", f"{_instances(have)} for {percent(weight)}", have=have, need=need)
 
 
-WORLD: Mapping[str, Gate] = {
+STATE_GATES: Mapping[str, Gate] = {
     "ready": ready,
     "smoke": smoke,
     "acknowledged": acknowledged,
@@ -82,7 +82,7 @@ WORLD: Mapping[str, Gate] = {
 }
 """Gates that look at the world as it is now; `evidence_gates` has those that look at what was counted."""
 
-ALWAYS: Mapping[str, Role] = {
+DEFAULT_ROLES: Mapping[str, Role] = {
     "ready": "guard",  # nobody gets weight who cannot answer, and who stays away loses it
     "smoke": "guard",  # a version that gives other answers than it was built with is not the one that was tested
     "acknowledged": "signal",  # steps are taken one at a time, on every gateway
@@ -105,9 +105,11 @@ class Judged:
 def judge(situation: Situation) -> list[Judged]:
     """What every gate of the route says now: the world first, then the evidence."""
     named = {gate.name: gate for gate in situation.strategy.gates}
-    checks = {name: gate(situation) for name, gate in WORLD.items()} | judge_evidence(situation)
+    checks = {name: gate(situation) for name, gate in STATE_GATES.items()} | judge_evidence(situation)
     return [
-        Judged(check, "signal" if (named[name].role if name in named else ALWAYS.get(name)) == "signal" else "guard")
+        Judged(
+            check, "signal" if (named[name].role if name in named else DEFAULT_ROLES.get(name)) == "signal" else "guard"
+        )
         for name, check in checks.items()
     ]
 

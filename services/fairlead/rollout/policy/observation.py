@@ -37,7 +37,7 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class FinishedAction:
     """What became of an action. `revision` is set where one carried it out."""
 
     name: str
@@ -51,7 +51,7 @@ class Decision:
     """What to do now. `next`, when given, is the head's successor, complete but for its windows and hash."""
 
     next: Revision | None = None
-    finished: tuple[Finished, ...] = ()
+    finished: tuple[FinishedAction, ...] = ()
     """Actions to finish before anything is appended; the one that `next` carries out is not among them."""
     waiting: str = ""
     """One sentence: what the rollout waits for. Empty at rest."""

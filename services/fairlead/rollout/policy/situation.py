@@ -11,7 +11,7 @@ from fairlead.contracts.route import Route, Strategy, VersionRef
 from fairlead.rollout.policy import steps
 from fairlead.rollout.policy.observation import Observation
 
-SKEW = timedelta(seconds=15)
+MAX_SKEW = timedelta(seconds=15)
 """A first window that begins so much later than its phase is of another clock."""
 
 
@@ -52,7 +52,7 @@ class Situation:
         return steps.next_weight(self.strategy.steps, self.weight)
 
     @property
-    def watched_s(self) -> float:
+    def observed_s(self) -> float:
         """Since the phase or step began, as far as somebody was watching: what a clock jumped over does not count.
 
         Windows keep a time of their own, which is never set back, and one that lasted longer than anybody watched is
@@ -105,7 +105,7 @@ class Situation:
 
 def _began_in(first: Window, entered: datetime) -> bool:
     """Whether a phase can have begun in its first window, or just before it; if not, the clock was set meanwhile."""
-    return first.start - SKEW <= entered <= first.end
+    return first.start - MAX_SKEW <= entered <= first.end
 
 
 def _lasting(windows: tuple[Window, ...], holds: Callable[[int], bool]) -> float:

@@ -12,7 +12,7 @@ from fairlead.contracts.base import format_duration
 from fairlead.contracts.route import TOTAL_WEIGHT, Step
 
 
-def present(steps: Sequence[Step], weight: int) -> int:
+def current_step(steps: Sequence[Step], weight: int) -> int:
     """The index of the highest step that the weight has reached; -1 before the first."""
     return sum(step.weight <= weight for step in steps) - 1
 
@@ -29,19 +29,19 @@ def is_last(steps: Sequence[Step], weight: int) -> bool:
 
 def awaits_approval(steps: Sequence[Step], weight: int, *, approved: int) -> bool:
     """True when the present step does not end before a person approves it."""
-    index = present(steps, weight)
+    index = current_step(steps, weight)
     return index >= 0 and steps[index].approval and approved < index
 
 
-def hold(steps: Sequence[Step], weight: int, *, watched_s: float, approved: int) -> str:
+def hold_reason(steps: Sequence[Step], weight: int, *, observed_s: float, approved: int) -> str:
     """What the present step itself waits for, as a sentence; empty when it is done or there is none."""
-    index = present(steps, weight)
+    index = current_step(steps, weight)
     if index < 0:
         return ""
     step, name = steps[index], f"step {index + 1} of {len(steps)}"
     if awaits_approval(steps, weight, approved=approved):
         return f"{name} waits for an approval"
-    if watched_s < step.min_duration:
+    if observed_s < step.min_duration:
         return f"{name} holds for {format_duration(step.min_duration)}"
     return ""
 

@@ -21,7 +21,7 @@ MAX_REJECTED = 64
 
 
 @dataclass(frozen=True, slots=True)
-class By:
+class Requester:
     """Who asked for a revision, and with which words."""
 
     actor: str = "fairlead"
@@ -30,19 +30,19 @@ class By:
     action: str | None = None
 
     @classmethod
-    def user(cls, route: Route) -> By:
+    def user(cls, route: Route) -> Requester:
         """Whoever last changed the spec."""
         return cls(actor=route.actor or "fairlead", reason=route.reason)
 
     @classmethod
-    def action_of(cls, action: Action) -> By:
+    def action_of(cls, action: Action) -> Requester:
         """Whoever made the request."""
         return cls(action.actor, action.actor_verified, action.reason, action.name)
 
 
 def created(route: Route, observation: Observation, evidence: tuple[Check, ...]) -> Revision:
     """The first revision: the target has everything."""
-    ref, by = route.spec.wanted, By.user(route)
+    ref, by = route.spec.wanted, Requester.user(route)
     return Revision(
         namespace=route.namespace,
         route=route.name,
@@ -58,11 +58,11 @@ def created(route: Route, observation: Observation, evidence: tuple[Check, ...])
     )
 
 
-def released(situation: Situation, by: By) -> Revision:
+def released(situation: Situation, by: Requester) -> Revision:
     """A new attempt: whoever was being released before has no weight any more, and the target prepares."""
     target, state = situation.route.spec.wanted, situation.head.state
     changes = {
-        **_rest(situation),
+        **_idle_state(situation),
         "phase": Phase.PREPARING,
         "attempt": state.attempt + 1,
         "target": target,
@@ -73,15 +73,20 @@ def released(situation: Situation, by: By) -> Revision:
 
 def withdrawn(situation: Situation, why: str) -> Revision:
     """The spec asks for something that starts no attempt. A rollout under way ends, and nothing is held against it."""
-    changes = {**_rest(situation), "target": situation.route.spec.wanted}
-    return _next(situation, Cause.SPEC, By.user(situation.route), why, state=changes)
+    changes = {**_idle_state(situation), "target": situation.route.spec.wanted}
+    return _next(situation, Cause.SPEC, Requester.user(situation.route), why, state=changes)
 
 
 def refreshed(situation: Situation) -> Revision | None:
     """The same shares under a changed spec, or with one version more that may be named; None when nothing differs."""
     old, candidate = situation.head.table, situation.head.table.candidate
     draft = _next(
-        situation, Cause.SPEC, By.user(situation.route), "the spec changed", candidate=candidate, weight=old.weight
+        situation,
+        Cause.SPEC,
+        Requester.user(situation.route),
+        "the spec changed",
+        candidate=candidate,
+        weight=old.weight,
     )
     if draft.table == old:
         return None
@@ -97,19 +102,19 @@ def shadowed(situation: Situation, share: int, evidence: tuple[Check, ...]) -> R
     """The candidate gets copies of requests, and no weight yet."""
     changes = {"phase": Phase.SHADOWING, "entered_at": situation.observation.now}
     reason = f"copies of {steps.percent(share)} of the requests to {situation.candidate}"
-    return _next(situation, Cause.STEP, By(), reason, state=changes, evidence=evidence)
+    return _next(situation, Cause.STEP, Requester(), reason, state=changes, evidence=evidence)
 
 
 def stepped(situation: Situation, evidence: tuple[Check, ...]) -> Revision:
     """The candidate's next weight."""
     plan, weight = situation.strategy.steps, situation.next_weight
-    index = steps.present(plan, weight)
+    index = steps.current_step(plan, weight)
     reason = f"step {index + 1} of {len(plan)}: {steps.percent(weight)} to {situation.candidate}"
     changes = {"phase": Phase.CANARY, "step": index, "entered_at": situation.observation.now}
     return _next(
         situation,
         Cause.STEP,
-        By(),
+        Requester(),
         reason,
         candidate=situation.candidate,
         weight=weight,
@@ -121,36 +126,38 @@ def stepped(situation: Situation, evidence: tuple[Check, ...]) -> Revision:
 def promoted(situation: Situation, evidence: tuple[Check, ...]) -> Revision:
     """The candidate is stable, and stable is the version to return to."""
     changes = {
-        **_rest(situation),
+        **_idle_state(situation),
         "previous": situation.stable,
         "previous_revision": situation.head.seq,
         "promoted_at": situation.observation.now,
     }
     reason = f"{situation.candidate} passed every step and is stable"
-    return _next(situation, Cause.PROMOTED, By(), reason, stable=situation.candidate, state=changes, evidence=evidence)
+    return _next(
+        situation, Cause.PROMOTED, Requester(), reason, stable=situation.candidate, state=changes, evidence=evidence
+    )
 
 
 def rolled_back(situation: Situation, why: str, evidence: tuple[Check, ...]) -> Revision:
     """A guard failed: no weight, and this identity is not tried again of our own accord."""
-    changes = {**_rest(situation), "rejected": _rejecting(situation, why)}
+    changes = {**_idle_state(situation), "rejected": _rejecting(situation, why)}
     reason = f"{situation.candidate} was rolled back: {why}"
-    return _next(situation, Cause.ROLLED_BACK, By(), reason, state=changes, evidence=evidence)
+    return _next(situation, Cause.ROLLED_BACK, Requester(), reason, state=changes, evidence=evidence)
 
 
-def returned(situation: Situation, by: By, *, to: VersionRef, restored_from: int | None) -> Revision:
+def returned(situation: Situation, by: Requester, *, to: VersionRef, restored_from: int | None) -> Revision:
     """A person goes back: `to` has everything, the target is not tried again of our own accord.
 
     Whoever is gone back to is rejected no longer, even if it is the target itself: a person chose it.
     """
     rejected = _rejecting(situation, by.reason or f"rolled back by {by.actor}")
-    changes = {**_rest(situation), "rejected": tuple(one for one in rejected if one.ref != to)}
+    changes = {**_idle_state(situation), "rejected": tuple(one for one in rejected if one.ref != to)}
     if to != situation.stable:
         changes |= {"previous": None, "previous_revision": None, "promoted_at": None}
     default = f"back to {to}"
     return _next(situation, Cause.ROLLED_BACK, by, default, stable=to, state=changes, restored_from=restored_from)
 
 
-def noted(situation: Situation, by: By, default: str, **changes: Any) -> Revision:
+def noted(situation: Situation, by: Requester, default: str, **changes: Any) -> Revision:
     """An accepted action that moves no weight."""
     candidate, weight = situation.head.table.candidate, situation.weight
     return _next(situation, Cause.ACTION, by, default, candidate=candidate, weight=weight, state=changes)
@@ -159,7 +166,7 @@ def noted(situation: Situation, by: By, default: str, **changes: Any) -> Revisio
 def _next(
     situation: Situation,
     cause: Cause,
-    by: By,
+    by: Requester,
     default: str,
     *,
     stable: VersionRef | None = None,
@@ -239,7 +246,7 @@ def _pinned(before: tuple[VersionRef, ...], route: Route, observation: Observati
     return {ref for ref in refs if ref in before or observation.ready.get(ref, 0)}
 
 
-def _rest(situation: Situation) -> dict[str, Any]:
+def _idle_state(situation: Situation) -> dict[str, Any]:
     """What a state without a rollout looks like. Paused stays: whoever paused the route resumes it."""
     return {"phase": Phase.STABLE, "step": -1, "approved": -1, "entered_at": situation.observation.now}
 

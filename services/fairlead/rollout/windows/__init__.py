@@ -1,6 +1,6 @@
-"""Where windows come from: each source behind one Protocol (`source.Source`), and what they share.
+"""Sources of windows, all behind one Protocol (`source.Source`), and what they share.
 
-`counted` cuts the gateways' own counters, `replayed` counts what Prometheus kept, `paired` has what services told of
-their answers. A source makes windows of counts and times. What they say (`policy.evidence`), who was ready, and what
-custom gates counted is the same for all of them, and `rollout.observe` adds it.
+`from_counters` reads the gateways' own counters, `from_prometheus` counts past scrapes of them, and `from_answers` adds
+pairs and classes from the services' answer records. A source makes windows with counts and times. `rollout.observe`
+adds what is the same for all sources: the evidence (`policy.evidence`), the ready instances and the custom gates.
 """

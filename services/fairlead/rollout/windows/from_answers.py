@@ -1,7 +1,8 @@
-"""What services told of their answers: pairs and classes for whichever window ends next, and windows of pairs alone.
+"""Pairs and classes from the services' answer records: for the next window that ends, or as a window of their own.
 
-Pairs are matched at every look, and each is in one window. Those that refuse a candidate do not wait for its end: there
-may be hundreds of requests until then. Gateways' counters are not read for it; the next window has them.
+Pairs are matched at every tick, and each belongs to one window. Pairs that decide against a candidate do not wait for
+the window's end, because hundreds of requests may follow until then: they end a window early. Such a window has no
+counts of the gateways; the next window has them.
 """
 
 from __future__ import annotations
@@ -11,60 +12,64 @@ from collections.abc import Sequence
 from fairlead.contracts.answers import ShadowStatus
 from fairlead.contracts.revision import Phase, Revision, Window
 from fairlead.contracts.route import Route
-from fairlead.rollout.analysis.counts import EARLY
-from fairlead.rollout.analysis.shadows import Compare, Ends, Matched, Shadows
-from fairlead.rollout.policy.evidence import AGREEMENT, refuses
-from fairlead.rollout.ports import Answers
-from fairlead.rollout.windows.source import Asked
+from fairlead.rollout.analysis.counts import EARLY_GAP
+from fairlead.rollout.analysis.shadows import ComparedVersions, Matched, ShadowMatcher, WindowEnds
+from fairlead.rollout.policy.evidence import AGREEMENT, reaches_refusal
+from fairlead.rollout.ports import AnswerSource
+from fairlead.rollout.windows.source import RouteTick
 
 
-class PairedWindows:
-    """Beside a `source.Source`, which says when a window ends. Not for several threads at once."""
+class AnswerWindows:
+    """Works beside a `source.Source`, which decides when a window ends. Not for several threads at once."""
 
-    def __init__(self, answers: Answers) -> None:
+    def __init__(self, answers: AnswerSource) -> None:
         self._answers = answers
-        self._shadows = Shadows()
+        self._matcher = ShadowMatcher()
         self._matched = Matched()
 
-    def hear(self) -> None:
-        """What was told up to now, of all routes."""
-        self._shadows.listen(self._answers.hear())
+    def collect(self) -> None:
+        """Take the answer records that arrived up to now, for all routes."""
+        self._matcher.subscribe(self._answers.collect())
 
     def has_news(self, route: str) -> bool:
-        """Whether anything was told of it."""
-        return self._shadows.has_news(route)
+        """True when records of this route arrived."""
+        return self._matcher.has_news(route)
 
     def match(self, route: Route, head: Revision, before: Sequence[Window]) -> None:
-        """Match what was told of this route; everything else is then asked of it, until another one is matched."""
+        """Match this route's records. The other methods then work on this route, until the next call."""
         newest = _ends(before[-1]) if before else None
-        self._matched = self._shadows.match(route.name, _compare(route, head), newest)
+        self._matched = self._matcher.match(route.name, _compared(route, head), newest)
 
-    def windows(self, asked: Asked) -> list[Window]:
-        """A window at the moment at which what was matched refuses the candidate."""
-        if not self._matched.pairs.n or asked.head.state.phase is not Phase.SHADOWING or asked.noted >= asked.until:
+    def windows(self, tick: RouteTick) -> list[Window]:
+        """An early window, if the matched pairs now decide against the candidate."""
+        if (
+            not self._matched.pairs.n
+            or tick.head.state.phase is not Phase.SHADOWING
+            or tick.recorded_until >= tick.until
+        ):
             return []
-        window = self.fill(Window(start=asked.noted, end=asked.until, weight=0, gap=EARLY))
-        return [window] if refuses(asked.route.spec.strategy, asked.before, window) else []
+        window = self.fill(Window(start=tick.recorded_until, end=tick.until, weight=0, gap=EARLY_GAP))
+        return [window] if reaches_refusal(tick.route.spec.strategy, tick.before, window) else []
 
     def fill(self, window: Window) -> Window:
-        """The window with what was matched and is in no other."""
+        """The window with the pairs and classes that are in no other window."""
         return window.model_copy(update={"pairs": self._matched.pairs, "classes": self._matched.classes})
 
-    def place(self, route: str, newest: Window) -> None:
-        """What was matched is in the ledger now; this is its newest window."""
-        self._shadows.place(route, _ends(newest))
+    def mark_recorded(self, route: str, newest: Window) -> None:
+        """The matched pairs are in the ledger now, in this newest window."""
+        self._matcher.mark_recorded(route, _ends(newest))
 
-    def told(self, route: str) -> ShadowStatus | None:
-        """For people: everything compared in the newest attempt; None where nothing was."""
-        return self._shadows.told(route)
+    def status(self, route: str) -> ShadowStatus | None:
+        """For people: everything compared in the newest attempt, or None if nothing was."""
+        return self._matcher.status(route)
 
 
-def _ends(window: Window) -> Ends:
+def _ends(window: Window) -> WindowEnds:
     return window.start, window.end
 
 
-def _compare(route: Route, head: Revision) -> Compare:
+def _compared(route: Route, head: Revision) -> ComparedVersions:
     candidate = head.state.target if head.state.phase is not Phase.STABLE else None
     gates = {gate.name: gate for gate in route.spec.strategy.gates}
     tolerance = gates.get("agreement", AGREEMENT).score_tolerance
-    return Compare(head.state.attempt, head.table.stable, candidate, tolerance)
+    return ComparedVersions(head.state.attempt, head.table.stable, candidate, tolerance)

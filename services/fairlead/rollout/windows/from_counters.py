@@ -1,6 +1,6 @@
-"""Windows from the gateways' own counters: each ends at a look, and has what happened since the last one.
+"""Windows from the gateways' own counters: each ends at a tick and counts what happened since the last one.
 
-The counters of the last reading are in memory only (`analysis.window_boundaries`). Time without a reading is a gap, and
+The counters of the last reading are in memory only (`analysis.window_boundaries`). Time without a reading is a gap and
 no evidence.
 """
 
@@ -12,10 +12,10 @@ from datetime import datetime
 
 from fairlead.contracts.revision import Histograms, Revision, Window
 from fairlead.contracts.table import Table
-from fairlead.rollout.analysis.counts import CHANGED, Counted, Gap, comparable, count
-from fairlead.rollout.analysis.window_boundaries import Cut, Cutter
+from fairlead.rollout.analysis.counts import CHANGED_GAP, Counted, Gap, comparable, count
+from fairlead.rollout.analysis.window_boundaries import WindowReadings, WindowTracker
 from fairlead.rollout.ports import MetricSource
-from fairlead.rollout.windows.source import Asked
+from fairlead.rollout.windows.source import RouteTick
 
 
 class CountedWindows:
@@ -23,34 +23,34 @@ class CountedWindows:
 
     def __init__(self, metrics: MetricSource) -> None:
         self._metrics = metrics
-        self._cutter = Cutter()
+        self._tracker = WindowTracker()
         self._tables: dict[str, Table] = {}
-        self._cut = Cut(None)
+        self._readings = WindowReadings(None)
 
     @property
-    def behind_s(self) -> float:
-        """Counters are read at the end itself."""
+    def delay_s(self) -> float:
+        """0: counters are read when the window ends."""
         return 0.0
 
-    def end(self, until: datetime) -> None:
+    def end_window(self, until: datetime) -> None:
         """Read every gateway's counters."""
-        self._cut = self._cutter.cut(until, tuple(self._metrics.read()), self._tables)
+        self._readings = self._tracker.end_window(until, tuple(self._metrics.read()), self._tables)
         self._tables = {}
 
-    def begin(self, head: Revision) -> None:
-        """Versions are compared over a window only if they were there all the time."""
+    def begin_window(self, head: Revision) -> None:
+        """Keep the table: versions are compared only in windows in which they did not change."""
         self._tables[head.route] = head.table
 
-    def windows(self, asked: Asked) -> list[Window]:
-        """The one that ended now; none where windows are ahead of the clock."""
-        counted, gap = _counted(self._cut, asked.head, asked.before)
-        start = _start(self._cut, asked.head, asked.before, gap)
-        if start >= asked.until:
+    def windows(self, tick: RouteTick) -> list[Window]:
+        """The window that ended now; none while the windows' times are ahead of the clock."""
+        counted, gap = _counted(self._readings, tick.head, tick.before)
+        start = _start(self._readings, tick.head, tick.before, gap)
+        if start >= tick.until:
             return []
         window = Window(
             start=start,
-            end=asked.until,
-            weight=asked.head.table.weight,
+            end=tick.until,
+            weight=tick.head.table.weight,
             candidate=counted.candidate,
             stable=counted.stable,
             assigned=counted.assigned,
@@ -62,28 +62,28 @@ class CountedWindows:
         return [window]
 
 
-def _counted(cut: Cut, head: Revision, before: Sequence[Window]) -> tuple[Counted, str | None]:
-    """What the window counts, and why it is a gap if it is one."""
-    if cut.start is None:
+def _counted(readings: WindowReadings, head: Revision, before: Sequence[Window]) -> tuple[Counted, str | None]:
+    """What the window counts, and the reason if it is a gap."""
+    if readings.start is None:
         return Counted(), "the control plane was not watching"
     newest = next((window for window in reversed(before) if window.gap is None), None)
-    if newest is not None and cut.start < newest.end:
-        # Another engine, or a clock that was set back. Counted twice, evidence would be worth nothing.
+    if newest is not None and readings.start < newest.end:
+        # By another engine, or before the clock was set back. Evidence that is counted twice is not valid.
         return Counted(), "a part of it was counted in an earlier window"
-    table = cut.tables.get(head.route)
+    table = readings.tables.get(head.route)
     if table is None or not comparable(table, head.table):
-        return Counted(), CHANGED
+        return Counted(), CHANGED_GAP
     try:
-        counted = count(cut.before, cut.after, head.table)
+        counted = count(readings.before, readings.after, head.table)
     except Gap as gap:
         return Counted(), str(gap)
-    # Over missed readings nobody can say which answers were an instance's first and slow ones.
-    return (replace(counted, latency=Histograms()) if cut.bridged else counted), None
+    # Across missed readings it is unknown which answers were the first, slow ones of a new instance.
+    return (replace(counted, latency=Histograms()) if readings.bridged else counted), None
 
 
-def _start(cut: Cut, head: Revision, before: Sequence[Window], gap: str | None) -> datetime:
-    start = cut.start or head.created_at
+def _start(readings: WindowReadings, head: Revision, before: Sequence[Window], gap: str | None) -> datetime:
+    start = readings.start or head.created_at
     if gap is not None:
         start = max(start, head.created_at)
-    # The gaps that a bridged window makes good stay in the record: they were not known when they ended.
+    # Gaps that a bridged window fills stay in the ledger: they were recorded before it was counted.
     return max(start, before[-1].end) if before else start

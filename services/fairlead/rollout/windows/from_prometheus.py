@@ -1,7 +1,7 @@
-"""Windows from a history: whatever was missed is counted when it can be, as the windows that it was.
+"""Windows from a history of scrapes: missed windows are counted later, with their own times.
 
-What was counted last is read from the ledger, so it does not matter who missed it: the history, the way to it, or the
-whole control plane. Nothing is remembered here.
+The ledger has the end of the last counted window. So it does not matter whether the history, the connection to it or
+the control plane was down. This module keeps no state.
 """
 
 from __future__ import annotations
@@ -12,12 +12,19 @@ from datetime import datetime, timedelta
 from fairlead.contracts.revision import Histograms, Revision, Window
 from fairlead.errors import Unavailable
 from fairlead.rollout.analysis.counts import Counted, Gap, count
-from fairlead.rollout.analysis.scrape_alignment import BEHIND_S, REPLAYED_S, SETTLE_S, cuts, ends, keep_s
-from fairlead.rollout.analysis.window_boundaries import Cut
+from fairlead.rollout.analysis.scrape_alignment import (
+    CLOCK_LAG_S,
+    MAX_REPLAY_S,
+    SETTLE_S,
+    aligned_windows,
+    max_age_s,
+    window_ends,
+)
+from fairlead.rollout.analysis.window_boundaries import WindowReadings
 from fairlead.rollout.ports import History
-from fairlead.rollout.windows.attempt_history import Stretch
-from fairlead.rollout.windows.freshness import NEAR, set_back
-from fairlead.rollout.windows.source import Asked
+from fairlead.rollout.windows.attempt_history import ComparisonPeriod
+from fairlead.rollout.windows.freshness import CLOCK_TOLERANCE, set_back_problem
+from fairlead.rollout.windows.source import RouteTick
 
 
 class ReplayedWindows:
@@ -28,71 +35,73 @@ class ReplayedWindows:
         self._window_s = window_s
 
     @property
-    def behind_s(self) -> float:
-        """A scrape takes a while, and its clock may be behind."""
-        return SETTLE_S + BEHIND_S
+    def delay_s(self) -> float:
+        """A scrape takes a while, and the history's clock may be behind ours."""
+        return SETTLE_S + CLOCK_LAG_S
 
-    def end(self, until: datetime) -> None:
-        """Nothing is the same for all routes."""
+    def end_window(self, until: datetime) -> None:
+        """Does nothing: every route reads its own samples."""
 
-    def begin(self, head: Revision) -> None:
-        """Which table was in force is read from the ledger."""
+    def begin_window(self, head: Revision) -> None:
+        """Does nothing: the ledger has the table that was in force."""
 
-    def windows(self, asked: Asked) -> list[Window]:
-        """A window that is not over everywhere is not among them. A gap that is only noted ends now."""
-        head, stretch, settled = asked.head, asked.stretch, asked.settled
-        since, noted = _counted_until(asked.before, stretch), max(asked.noted, stretch.since)
-        problem = settled.problem if settled.until is None else set_back(since, settled.until)
-        if settled.until is None or problem:
-            return _gap(noted, asked.until, head.table.weight, problem)
-        at = ends(since, settled.until, self._window_s)
+    def windows(self, tick: RouteTick) -> list[Window]:
+        """All windows that every gateway's scrapes cover. If nothing can be counted, one gap that ends now."""
+        head, period, freshness = tick.head, tick.period, tick.freshness
+        since, recorded_until = _counted_until(tick.before, period), max(tick.recorded_until, period.since)
+        problem = freshness.problem if freshness.until is None else set_back_problem(since, freshness.until)
+        if freshness.until is None or problem:
+            return _gap(recorded_until, tick.until, head.table.weight, problem)
+        at = window_ends(since, freshness.until, self._window_s)
         if not at:
             return []
-        first = max(since, settled.until - timedelta(seconds=REPLAYED_S))
+        first = max(since, freshness.until - timedelta(seconds=MAX_REPLAY_S))
         interval = self._history.interval_s
         try:
             readings = self._history.readings(
                 head.table,
-                first - timedelta(seconds=keep_s(interval)),
-                settled.until,
-                latency=(settled.until - first).total_seconds() <= self._short_s(),
+                first - timedelta(seconds=max_age_s(interval)),
+                freshness.until,
+                latency=(freshness.until - first).total_seconds() <= self._short_s(),
             )
         except Unavailable as error:
-            return _gap(noted, asked.until, head.table.weight, error.message)
-        found = [self._window(head, stretch, end, cut) for end, cut in cuts(readings, first, at, interval)]
-        # Gaps that were noted when nothing could be counted stay as they are, and are not noted again. Those that lie
-        # ahead were noted by another time than this: the clock was set since.
-        told = max((one.end for one in asked.before if one.end <= settled.until + NEAR), default=stretch.since)
-        kept = [window for window in found if window.gap is None or window.start >= told]
+            return _gap(recorded_until, tick.until, head.table.weight, error.message)
+        aligned = aligned_windows(readings, first, at, interval)
+        found = [self._window(head, period, end, ends) for end, ends in aligned]
+        # Gaps that are recorded already stay as they are and are not recorded again. Windows that lie ahead were
+        # recorded before the clock was set back, so they do not count here.
+        known = (one.end for one in tick.before if one.end <= freshness.until + CLOCK_TOLERANCE)
+        recorded_end = max(known, default=period.since)
+        kept = [window for window in found if window.gap is None or window.start >= recorded_end]
         return kept if len(found) == 1 else [_without_latency(window) for window in kept]
 
     def _short_s(self) -> float:
-        """Scrapes and windows do not end together: nothing was missed up to here."""
+        """Up to this length nothing was missed: scrapes and windows do not end at the same times."""
         return 2 * max(self._window_s, self._history.interval_s) + self._window_s
 
-    def _window(self, head: Revision, stretch: Stretch, end: datetime, cut: Cut) -> Window:
-        start = cut.start or end
+    def _window(self, head: Revision, period: ComparisonPeriod, end: datetime, readings: WindowReadings) -> Window:
+        start = readings.start or end
         try:
-            counted, gap = count(cut.before, cut.after, head.table), None
+            counted, gap = count(readings.before, readings.after, head.table), None
         except Gap as found:
             counted, gap = Counted(), str(found)
         return Window(
             start=start,
             end=end,
-            weight=stretch.weight(end),
+            weight=period.weight(end),
             candidate=counted.candidate,
             stable=counted.stable,
             assigned=counted.assigned,
             unserved=counted.unserved,
             rejections=counted.rejections,
-            latency=Histograms() if cut.bridged else counted.latency,
+            latency=Histograms() if readings.bridged else counted.latency,
             gap=gap,
         )
 
 
-def _counted_until(before: Sequence[Window], stretch: Stretch) -> datetime:
-    newest = next((window.end for window in reversed(before) if window.gap is None), stretch.since)
-    return max(newest, stretch.since)
+def _counted_until(before: Sequence[Window], period: ComparisonPeriod) -> datetime:
+    newest = next((window.end for window in reversed(before) if window.gap is None), period.since)
+    return max(newest, period.since)
 
 
 def _gap(start: datetime, end: datetime, weight: int, why: str) -> list[Window]:
@@ -100,5 +109,5 @@ def _gap(start: datetime, end: datetime, weight: int, why: str) -> list[Window]:
 
 
 def _without_latency(window: Window) -> Window:
-    """Of what was missed nobody knows which answers were an instance's first and slow ones."""
+    """In missed windows it is unknown which answers were the first, slow ones of a new instance."""
     return window.model_copy(update={"latency": Histograms()})

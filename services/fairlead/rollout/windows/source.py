@@ -1,7 +1,7 @@
-"""What a source of windows is, and what it is asked. No I/O here.
+"""The Protocol of a source of windows, and its input. No I/O here.
 
-Another source needs no more than this: to be told when a window's time is over and which table is in force, and to
-answer with windows of its own times that have never been counted, or with gaps that say why there is nothing.
+The engine calls a source when a window ends and when a table is in force. The source returns windows with times of its
+own that have not been counted before, or gaps with the reason why nothing was counted.
 """
 
 from __future__ import annotations
@@ -13,46 +13,46 @@ from typing import Protocol
 
 from fairlead.contracts.revision import Revision, Window
 from fairlead.contracts.route import Route
-from fairlead.rollout.windows.attempt_history import Stretch
-from fairlead.rollout.windows.freshness import Settled
+from fairlead.rollout.windows.attempt_history import ComparisonPeriod
+from fairlead.rollout.windows.freshness import Freshness
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One route whose rollout is under way, at one look."""
+class RouteTick:
+    """One route with a rollout in progress, at one tick."""
 
     route: Route
     head: Revision
     before: Sequence[Window]
     """The attempt's windows so far."""
-    stretch: Stretch
+    period: ComparisonPeriod
     until: datetime
     """Now on the windows' own clock, which is never set back."""
-    settled: Settled
-    """How far the history is, where there is one."""
+    freshness: Freshness
+    """Up to when the history is complete, if there is a history."""
 
     @property
-    def noted(self) -> datetime:
-        """Up to when windows say anything, on their own clock."""
-        return max([window.end for window in self.before], default=self.stretch.since)
+    def recorded_until(self) -> datetime:
+        """The latest end of a recorded window, on the windows' clock."""
+        return max([window.end for window in self.before], default=self.period.since)
 
 
 class Source(Protocol):
-    """Where windows come from. Counts, never rates; no method raises."""
+    """Makes windows. Counts, never rates; no method raises."""
 
     @property
-    def behind_s(self) -> float:
-        """How long after its end a window can be seen."""
+    def delay_s(self) -> float:
+        """How long after its end a window can be counted, in seconds."""
         ...
 
-    def end(self, until: datetime) -> None:
-        """A window's time is over, for all routes."""
+    def end_window(self, until: datetime) -> None:
+        """A window ends now, for all routes."""
         ...
 
-    def windows(self, asked: Asked) -> list[Window]:
-        """What can be counted now and was not before, in the order of the ends; without evidence."""
+    def windows(self, tick: RouteTick) -> list[Window]:
+        """The windows that can be counted now and were not before, ordered by end, without evidence."""
         ...
 
-    def begin(self, head: Revision) -> None:
-        """This table is in force while the next window begins; said of every route after each `end`."""
+    def begin_window(self, head: Revision) -> None:
+        """The head's table is in force when the next window begins. Called for every route after each `end_window`."""
         ...

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fairlead.contracts.revision import Counts
 from fairlead.rollout.analysis.counts import Gap
-from fairlead.rollout.analysis.custom_counts import Asked, NotYet, count
+from fairlead.rollout.analysis.custom_counts import VersionSeries, NotScrapedYet, count
 from fairlead.rollout.ports import Series
 
 START, END = 1000.0, 1030.0
@@ -23,7 +23,7 @@ def series(*samples: tuple[float, float], name: str = "seen_total", instance: st
 
 def counted(total: list[Series], bad: list[Series] | None = None) -> Counts:
     since, until = (datetime.fromtimestamp(at, UTC) for at in (START, END))
-    return count(Asked(bad or [], total), since, until, 5.0)
+    return count(VersionSeries(bad or [], total), since, until, 5.0)
 
 
 def test_rises_of_all_targets_are_added() -> None:
@@ -68,8 +68,8 @@ def test_what_is_bad_must_be_a_part_of_everything() -> None:
 def test_a_target_that_was_not_scraped_since_is_waited_for() -> None:
     late = [series((1019, 10)), series((999, 5), (1029, 7), instance="b")]
     since, until = (datetime.fromtimestamp(at, UTC) for at in (1020.0, 1030.0))
-    with pytest.raises(NotYet):
-        count(Asked([], late), since, until, 5.0)
+    with pytest.raises(NotScrapedYet):
+        count(VersionSeries([], late), since, until, 5.0)
 
 
 def test_where_there_is_nothing_nothing_is_counted() -> None:
@@ -83,5 +83,5 @@ def test_windows_that_follow_each_other_count_everything_once(rises: list[int], 
     whole = 0
     for one, other in zip(cuts, cuts[1:], strict=False):
         since, until = (datetime.fromtimestamp(1000.0 + 5 * at + 1, UTC) for at in (one, other))
-        whole += count(Asked([], [series(*samples)]), since, until, 5.0).n
+        whole += count(VersionSeries([], [series(*samples)]), since, until, 5.0).n
     assert whole == sum(rises[1:])

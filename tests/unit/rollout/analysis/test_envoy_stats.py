@@ -11,7 +11,7 @@ import pytest
 from fairlead.contracts.gateway import Key, Role
 from fairlead.contracts.latency import GRID_MS
 from fairlead.rollout.analysis.envoy_stats import EnvoyStats, parse_stats
-from unit.rollout.admin import Admin
+from unit.rollout.admin_page import AdminPage
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PAGE = """\
@@ -71,7 +71,7 @@ class TestParse:
 
 
 @pytest.fixture
-def source(admin: Admin) -> Iterator[EnvoyStats]:
+def source(admin: AdminPage) -> Iterator[EnvoyStats]:
     admin.page = PAGE
     source = EnvoyStats("127.0.0.1", admin.port, name="e1", clock=lambda: NOW)
     yield source
@@ -83,20 +83,20 @@ class TestRead:
         (reading,) = source.read()
         assert reading == parse_stats(PAGE, gateway="e1", at=NOW)
 
-    def test_only_what_is_counted_is_asked_for(self, source: EnvoyStats, admin: Admin) -> None:
+    def test_only_what_is_counted_is_asked_for(self, source: EnvoyStats, admin: AdminPage) -> None:
         source.read()
         (pattern,) = parse_qs(urlsplit(admin.asked[0]).query)["filter"]
         assert "upstream_rq_completed" in pattern
         assert "upstream_rq_total" not in pattern
 
-    def test_the_connection_is_kept(self, source: EnvoyStats, admin: Admin) -> None:
+    def test_the_connection_is_kept(self, source: EnvoyStats, admin: AdminPage) -> None:
         for _ in range(3):
             assert len(source.read()) == 1
         assert len(admin.connections) == 1
 
     @pytest.mark.parametrize("fault", [{"status": 503}, {"page": "half a page"}, {"page": ""}])
     def test_a_fault_is_no_reading_and_the_next_one_is(
-        self, source: EnvoyStats, admin: Admin, fault: dict[str, object]
+        self, source: EnvoyStats, admin: AdminPage, fault: dict[str, object]
     ) -> None:
         for name, value in fault.items():
             setattr(admin, name, value)
@@ -104,7 +104,7 @@ class TestRead:
         admin.status, admin.page = 200, PAGE
         assert len(source.read()) == 1
 
-    def test_a_closed_connection_is_opened_anew(self, source: EnvoyStats, admin: Admin) -> None:
+    def test_a_closed_connection_is_opened_anew(self, source: EnvoyStats, admin: AdminPage) -> None:
         admin.closing = True
         assert [len(source.read()) for _ in range(2)] == [1, 1]
 

@@ -11,7 +11,7 @@ from fairlead.rollout.analysis import multiple_comparisons
 from fairlead.rollout.analysis.bets import Sample
 from fairlead.rollout.analysis.comparison import UNKNOWN, Margins, fresh, margin_of
 from support.rollouts import rules
-from support.rollouts.world import WINDOW_S, Cell, play_latency
+from support.rollouts.simulated_counts import WINDOW_S, Cell, play_latency
 
 ALPHA = 0.01
 

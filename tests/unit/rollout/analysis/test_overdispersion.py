@@ -36,14 +36,14 @@ def watched(variation: float, mean: float = 0.05, *, n: int = 900, windows: int 
 
 
 def worth_of(state: Comparison, n: int) -> NDArray[np.float64]:
-    return overdispersion.worth(n, overdispersion.correlation(state.spread, state.baseline, state.prior.uneven))
+    return overdispersion.worth(n, overdispersion.correlation(state.spread, state.baseline, state.prior.variation))
 
 
 @given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6), st.floats(0, 1e3), sizes, rates, st.floats(0, 10))
 def test_a_request_is_never_worth_more_than_one_nor_nothing(
-    uneven: float, alike: float, much: float, n: int, rate: float, assumed: float
+    variation: float, icc: float, information: float, n: int, rate: float, assumed: float
 ) -> None:
-    correlation = overdispersion.correlation(np.array([uneven, alike, much]), np.array(rate), assumed)
+    correlation = overdispersion.correlation(np.array([variation, icc, information]), np.array(rate), assumed)
     assert 0 < overdispersion.worth(n, correlation) <= 1
 
 
@@ -51,16 +51,16 @@ def test_a_request_is_never_worth_more_than_one_nor_nothing(
 def test_what_a_window_says_is_finite_and_counts_as_one_window_at_most(
     n: int, share: float, remembered: int, rate: float
 ) -> None:
-    uneven, alike, much = overdispersion.said(n, round(n * share), np.array([rate * remembered, remembered]))
-    assert np.isfinite([uneven, alike]).all()
-    assert 0 <= much <= 1
+    variation, icc, information = overdispersion.window_statistics(n, round(n * share), np.array([rate * remembered, remembered]))
+    assert np.isfinite([variation, icc]).all()
+    assert 0 <= information <= 1
 
 
 @pytest.mark.parametrize("variation", [0.0, 0.5, 1.0])
 def test_how_much_alike_requests_fail_is_learned_from_stable(variation: float) -> None:
     state = watched(variation)
-    alike = overdispersion.correlation(state.spread, state.baseline, 0.0)
-    assert np.median(alike) == pytest.approx(0.05 * variation**2, rel=0.35, abs=0.001)
+    icc = overdispersion.correlation(state.spread, state.baseline, 0.0)
+    assert np.median(icc) == pytest.approx(0.05 * variation**2, rel=0.35, abs=0.001)
 
 
 def test_where_failures_come_independently_a_request_is_soon_worth_almost_one() -> None:

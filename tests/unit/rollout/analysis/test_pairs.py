@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fairlead.contracts.answers import Pairs, checksum, unnamed
 from fairlead.contracts.route import VersionSpec
-from fairlead.rollout.analysis.pairs import WORST, Joiner, differs
+from fairlead.rollout.analysis.pairs import MAX_WORST, Joiner, differs
 from fairlead.rollout.ports import Answer
 
 STABLE, CANDIDATE, THIRD = (VersionSpec(source=f"/m/{name}").ref(name) for name in ("1.0.0", "1.1.0", "1.2.0"))
@@ -102,12 +102,12 @@ def test_an_id_that_is_closed_is_never_a_pair_whether_its_copy_came_or_is_still_
 
 def test_the_surest_change_of_class_comes_first_and_the_list_is_bounded() -> None:
     joiner = Joiner()
-    for number in range(3 * WORST):
+    for number in range(3 * MAX_WORST):
         score = (number * 7 % 60) / 100
         live = replace(LIVE, request_id=f"{number:02}", score=score)
         changes = {"label": "b"} if number % 2 else {"score": score + 0.3}
         joiner.join([live, replace(COPY, request_id=live.request_id, **{"score": score, **changes})], TOLERANCE)  # type: ignore[arg-type]
     scores = [one.live.score for one in joiner.worst]
     assert {one.kind for one in joiner.worst} == {"class"}
-    assert len(scores) == WORST
+    assert len(scores) == MAX_WORST
     assert scores == sorted(scores, key=lambda score: -(score or 0))

@@ -9,18 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.rollout.analysis.window_boundaries import Cut, Cutter
+from fairlead.rollout.analysis.window_boundaries import WindowReadings, WindowTracker
 from fairlead.rollout.ports import Reading
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FLEETS = st.lists(st.sets(st.sampled_from("abc")).map(sorted).map("".join), min_size=1, max_size=12)
 
 
-def cuts(fleets: Sequence[str]) -> list[Cut]:
+def windows(fleets: Sequence[str]) -> list[WindowReadings]:
     """One reading every five seconds; a letter is a gateway that told its counters."""
-    cutter = Cutter()
+    tracker = WindowTracker()
     return [
-        cutter.cut(now, [Reading(name, now, {}, {}) for name in fleet], {})
+        tracker.window(now, [Reading(name, now, {}, {}) for name in fleet], {})
         for now, fleet in ((NOW + timedelta(seconds=5 * at), fleet) for at, fleet in enumerate(fleets))
     ]
 
@@ -28,10 +28,10 @@ def cuts(fleets: Sequence[str]) -> list[Cut]:
 def spans(fleets: Sequence[str]) -> list[tuple[float, float] | None]:
     """From when to when each window counts, in readings; None where the same gateways did not tell both ends."""
     found: list[tuple[float, float] | None] = []
-    for at, cut in enumerate(cuts(fleets)):
-        told, before = ({one.gateway for one in readings} for readings in (cut.after, cut.before))
-        known = cut.start is not None and told and told == before
-        found.append(((cut.start - NOW).total_seconds() / 5, at) if known and cut.start else None)
+    for at, window in enumerate(windows(fleets)):
+        reported, before = ({one.gateway for one in readings} for readings in (window.after, window.before))
+        known = window.start is not None and reported and reported == before
+        found.append(((window.start - NOW).total_seconds() / 5, at) if known and window.start else None)
     return found
 
 
@@ -62,5 +62,5 @@ def test_no_moment_is_ever_counted_twice(fleets: list[str]) -> None:
 
 @given(FLEETS)
 def test_only_what_was_missed_in_between_is_called_bridged(fleets: list[str]) -> None:
-    for at, (cut, span) in enumerate(zip(cuts(fleets), spans(fleets), strict=True)):
-        assert cut.bridged == (span is not None and span[0] < at - 1)
+    for at, (window, span) in enumerate(zip(windows(fleets), spans(fleets), strict=True)):
+        assert window.bridged == (span is not None and span[0] < at - 1)

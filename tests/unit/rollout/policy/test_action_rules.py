@@ -11,7 +11,7 @@ from fairlead.contracts.revision import Cause, Phase, Revision
 from fairlead.contracts.route import Route
 from fairlead.rollout.policy.decide import decide
 from fairlead.rollout.policy.observation import Decision, Observation
-from unit.rollout.policy.worlds import (
+from unit.rollout.policy.builders import (
     NOW,
     PASSED,
     V0,

@@ -12,7 +12,7 @@ from fairlead.contracts.gates import GateSpec
 from fairlead.contracts.revision import Window
 from fairlead.rollout.policy.class_mix import OTHER, State, weigh_classes
 from fairlead.rollout.policy.evidence import weigh
-from unit.rollout.policy.worlds import a_strategy, later
+from unit.rollout.policy.builders import a_strategy, later
 
 GATE = GateSpec(name="classes")
 MIX = {"a": 0.5, "b": 0.3, "c": 0.2}

@@ -10,11 +10,11 @@ import pytest
 from fairlead.contracts.base import canonical, digest
 from fairlead.contracts.revision import Arms, Counts, GateEvidence, Tally, Verdict, Window
 from fairlead.contracts.route import GateSpec, Strategy
-from fairlead.rollout.policy.evidence import DEFAULTS, METHOD, asked, threshold
+from fairlead.rollout.policy.evidence import DEFAULTS, METHOD, active_gates, threshold
 from fairlead.rollout.policy.gates import judge
 from fairlead.rollout.policy.situation import Situation
 from unit.rollout.policy.test_evidence import GOOD, folded, judged
-from unit.rollout.policy.worlds import a_route, canary, later, seen
+from unit.rollout.policy.builders import a_route, canary, later, seen
 
 QUERY = 'lost_total{version="$version"}'
 NAME = "custom-lost"
@@ -57,7 +57,7 @@ def test_at_its_limit_a_candidate_is_not_rolled_back() -> None:
 
 def test_its_weight_is_its_part_of_alpha() -> None:
     strategy = a_strategy(a_gate(weight=3))
-    assert [gate.name for gate in asked(strategy)] == ["errors", "starved", "rejections", NAME]
+    assert [gate.name for gate in active_gates(strategy)] == ["errors", "starved", "rejections", NAME]
     assert threshold(strategy, strategy.gates[0]) == pytest.approx(-log(0.01 * 3 / 6))
 
 

@@ -13,7 +13,7 @@ from fairlead.contracts.route import GateSpec, MirrorSpec, Route, Sticky, Timeou
 from fairlead.rollout.policy.decide import decide
 from fairlead.rollout.policy.observation import Observation
 from fairlead.rollout.ports import GatewayState
-from unit.rollout.policy.worlds import (
+from unit.rollout.policy.builders import (
     FAILED,
     NOW,
     PASSED,

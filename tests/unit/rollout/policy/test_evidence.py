@@ -15,10 +15,10 @@ from fairlead.contracts.latency import GRID_MS
 from fairlead.contracts.revision import Arms, Cause, Check, Counts, Histograms, Phase, Verdict, Window
 from fairlead.contracts.route import GateSpec, Strategy
 from fairlead.rollout.policy.decide import decide
-from fairlead.rollout.policy.evidence import DEFAULTS, asked, is_cold, is_judged, is_timed, threshold, weigh
+from fairlead.rollout.policy.evidence import DEFAULTS, active_gates, is_cold, is_judged, is_timed, threshold, weigh
 from fairlead.rollout.policy.evidence_gates import judge_evidence
 from fairlead.rollout.policy.situation import Situation
-from unit.rollout.policy.worlds import NOW, a_route, a_strategy, canary, later, preparing, seen
+from unit.rollout.policy.builders import NOW, a_route, a_strategy, canary, later, preparing, seen
 
 GOOD = {"candidate": Counts(n=10), "stable": Counts(n=90), "assigned": 10}
 BAD = {"candidate": Counts(n=10, bad=5), "stable": Counts(n=90), "assigned": 10, "unserved": 5}
@@ -110,16 +110,16 @@ class TestTheBudget:
     @given(st.dictionaries(st.sampled_from(("errors", "rejections", "starved", "latency")), st.floats(0.1, 10)))
     def test_the_parts_of_alpha_add_up_to_alpha(self, weights: dict[Any, float]) -> None:
         strategy = Strategy(gates=tuple(GateSpec(name=name, weight=weight) for name, weight in weights.items()))
-        parts = [2.718281828459045 ** -threshold(strategy, gate) for gate in asked(strategy)]
+        parts = [2.718281828459045 ** -threshold(strategy, gate) for gate in active_gates(strategy)]
         assert sum(parts) == pytest.approx(strategy.alpha)
 
     def test_a_gate_that_is_off_spends_nothing(self) -> None:
         strategy = Strategy(gates=(GateSpec(name="rejections", role="off"), GateSpec(name="starved", role="off")))
-        assert [gate.name for gate in asked(strategy)] == ["errors"]
+        assert [gate.name for gate in active_gates(strategy)] == ["errors"]
         assert threshold(strategy, DEFAULTS["errors"]) == pytest.approx(-log(strategy.alpha))
 
     def test_naming_one_gate_does_not_lose_the_others(self) -> None:
-        assert [gate.name for gate in asked(TIMED)] == ["errors", "starved", "rejections", "latency"]
+        assert [gate.name for gate in active_gates(TIMED)] == ["errors", "starved", "rejections", "latency"]
 
 
 class TestErrors:

@@ -17,7 +17,7 @@ from fairlead.rollout.policy.gates import judge
 from fairlead.rollout.policy.observation import Observation
 from fairlead.rollout.policy.replicas import replicas
 from fairlead.rollout.policy.situation import Situation
-from unit.rollout.policy.worlds import PASSED, V1, V2, a_head, a_route, a_strategy, canary, later, preparing, seen
+from unit.rollout.policy.builders import PASSED, V1, V2, a_head, a_route, a_strategy, canary, later, preparing, seen
 
 SHADOW = ShadowSpec(share=5000, min_duration=20.0, min_pairs=100)
 ALIKE, UNLIKE = Pairs(n=250), Pairs(n=250, class_changed=100)

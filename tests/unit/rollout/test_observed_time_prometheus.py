@@ -11,8 +11,8 @@ from fairlead.contracts.revision import Window
 from fairlead.contracts.route import Step, Strategy
 from fairlead.rollout.analysis.prometheus_stats import PrometheusStats
 from fairlead.rollout.reconcile import Engine
-from unit.rollout.recorded import Recorded
-from unit.rollout.stage import Stage
+from unit.rollout.recorded_prometheus import RecordedPrometheus
+from unit.rollout.simulated_platform import Platform
 from unit.rollout.test_prometheus_failures import InProcess
 
 WINDOW_S = 5
@@ -29,28 +29,28 @@ class Scraped:
     def __init__(self, interval_s: int) -> None:
         self.interval_s, self.lasts_s = interval_s, LASTS_S[interval_s]
         self.looks_s = max(1, interval_s // 12)
-        self.stage = Stage()
-        self.recorded = Recorded(self.stage.now)
-        self.stage.engine = self.started()
+        self.platform = Platform()
+        self.recorded = RecordedPrometheus(self.platform.now)
+        self.platform.engine = self.started()
         self._seconds = 0
         steps = (Step(weight=500, min_duration=self.lasts_s), Step(weight=5000, min_duration=3600.0))
-        self.stage.deploy(strategy=Strategy(steps=steps, min_requests=0))
+        self.platform.deploy(strategy=Strategy(steps=steps, min_requests=0))
         self.live(3 * interval_s)
-        self.stage.release("1.1.0")
+        self.platform.release("1.1.0")
         for _ in range(10 * interval_s):
             if self.weight:
                 return
             self.live(self.looks_s)
-        raise AssertionError(self.stage.store.status("iris"))
+        raise AssertionError(self.platform.store.status("iris"))
 
     def started(self) -> Engine:
         settings = PrometheusSettings(url="http://127.0.0.1:9", scrape_interval=float(self.interval_s))
         history = PrometheusStats(settings, InProcess(self.recorded))
-        return self.stage.started(history=history, replays=True)
+        return self.platform.started(history=history, replays=True)
 
     @property
     def weight(self) -> int:
-        return self.stage.head.table.weight
+        return self.platform.head.table.weight
 
     @property
     def late_s(self) -> int:
@@ -61,25 +61,25 @@ class Scraped:
         """After how many of them the step was over, at most `seconds`."""
         for lived in range(self.looks_s, seconds + 1, self.looks_s):
             self._seconds += self.looks_s
-            self.stage.wait(self.looks_s)
+            self.platform.wait(self.looks_s)
             self.recorded.pass_time(self.looks_s)
             if self._seconds % self.interval_s == 0:
-                for reading in self.stage.read():
+                for reading in self.platform.read():
                     self.recorded.scrape(reading)
-            self.stage.engine.tick()
-            self.stage.supervise()
-            self.stage.acknowledge()
-            if self.stage.store.head("iris") is not None and self.weight == 5000:
+            self.platform.engine.tick()
+            self.platform.supervise()
+            self.platform.acknowledge()
+            if self.platform.store.head("iris") is not None and self.weight == 5000:
                 return lived
         return seconds
 
     def set_clocks(self, ours_s: float, theirs_s: float) -> None:
-        self.stage.jump(ours_s)
+        self.platform.jump(ours_s)
         self.recorded.pass_time(theirs_s)
 
     @property
     def newest(self) -> Window:
-        return self.stage.store.windows("iris")[-1]
+        return self.platform.store.windows("iris")[-1]
 
 
 @pytest.mark.parametrize("interval_s", [5, 15, 60])
@@ -130,9 +130,9 @@ def test_what_is_replayed_after_the_control_plane_was_away_is_no_part_of_the_ste
     assert world.live(BEFORE_S) == BEFORE_S
     for _ in range(24):
         world.set_clocks(5, 5)
-        for reading in world.stage.read():
+        for reading in world.platform.read():
             world.recorded.scrape(reading)
-    world.stage.engine = world.started()
+    world.platform.engine = world.started()
     assert 0 <= world.live(600) - (world.lasts_s - BEFORE_S) <= world.late_s
 
 
@@ -153,6 +153,6 @@ def test_no_schedule_of_jumps_ahead_ends_a_step_early(interval_s: int, jumps: li
         world.set_clocks(jump_s, jump_s if both else 0)
     if world.weight != 5000:
         # Set right, so that Prometheus is asked again.
-        world.set_clocks((world.recorded.now - world.stage.now).total_seconds(), 0)
+        world.set_clocks((world.recorded.now - world.platform.now).total_seconds(), 0)
         watched += world.live(600)
     assert 0 <= watched - world.lasts_s + world.looks_s <= (2 + 2 * len(jumps)) * world.late_s

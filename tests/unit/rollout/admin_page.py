@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class Admin:
+class AdminPage:
     """What the page says, and who asked."""
 
     status: int = 200

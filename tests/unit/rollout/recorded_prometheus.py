@@ -25,7 +25,7 @@ _MATCHER = re.compile(r'(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"')
 
 
 @dataclass
-class Recorded:
+class RecordedPrometheus:
     """Samples by series, and how the server behaves."""
 
     now: datetime
@@ -114,7 +114,7 @@ def _page(reading: Reading) -> Iterator[tuple[dict[str, str], float]]:
 
 
 @contextmanager
-def serving(recorded: Recorded) -> Iterator[Recorded]:
+def serving(recorded: RecordedPrometheus) -> Iterator[RecordedPrometheus]:
     """On a loopback port, over real HTTP."""
 
     class Handler(BaseHTTPRequestHandler):

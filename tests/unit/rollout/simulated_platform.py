@@ -17,7 +17,7 @@ from fairlead.contracts.latency import GRID_MS
 from fairlead.contracts.revision import Buckets, Check, Revision, Verdict, Window
 from fairlead.contracts.route import Route, RouteSpec, Step, Strategy, Target, VersionRef, VersionSpec
 from fairlead.contracts.table import Table
-from fairlead.rollout.ports import Answer, GatewayState, Heard, History, MetricSource, Reading, Site
+from fairlead.rollout.ports import Answer, GatewayState, CollectedAnswers, History, MetricSource, Reading, Site
 from fairlead.rollout.reconcile import Engine
 from fairlead.store.sqlite import SqliteStore
 
@@ -33,7 +33,7 @@ class Killed(Exception):
     """The process died here."""
 
 
-class MortalStore(SqliteStore):
+class CrashingStore(SqliteStore):
     """The real store in memory; the armed write is the last thing its process does, done or not.
 
     A window that may wait does, as in a cluster: it dies with its process, or goes with the route's next status.
@@ -55,7 +55,7 @@ class MortalStore(SqliteStore):
         return armed
 
     @contextmanager
-    def _mortal(self) -> Iterator[None]:
+    def _crashing(self) -> Iterator[None]:
         dying = self._left == 0
         if self._left is not None:
             self._left -= 1
@@ -68,24 +68,24 @@ class MortalStore(SqliteStore):
             raise Killed
 
     def append(self, revision: Revision) -> Revision:
-        with self._mortal():
+        with self._crashing():
             appended = super().append(revision)
             self._waiting.pop(revision.route, None)
             return appended
 
     def finish_action(self, name: str, outcome: Outcome, *, message: str = "", revision: int | None = None) -> None:
-        with self._mortal():
+        with self._crashing():
             super().finish_action(name, outcome, message=message, revision=revision)
 
     def prune(self, route: str, *, keep: int, now: datetime) -> int:
-        with self._mortal():
+        with self._crashing():
             return super().prune(route, keep=keep, now=now)
 
     def add_window(self, route: str, window: Window, *, at_once: bool = True) -> None:
         if not at_once:
             self._waiting.setdefault(route, []).append(window)
             return
-        with self._mortal():
+        with self._crashing():
             super().add_window(route, window)
 
     def windows(self, route: str) -> list[Window]:
@@ -93,52 +93,52 @@ class MortalStore(SqliteStore):
         return [*(one.passed() for one in known[:-1]), *known[-1:]]
 
     def want(self, wanted: Sequence[Wanted]) -> None:
-        with self._mortal():
+        with self._crashing():
             super().want(wanted)
 
     def set_status(self, route: str, status: dict[str, object]) -> None:
-        with self._mortal():
+        with self._crashing():
             for window in self._waiting.pop(route, ()):
                 super().add_window(route, window)
             super().set_status(route, status)
 
 
-class Ears:
+class AnswerQueue:
     """`ports.Answers` of one engine: what is said while it listens, once."""
 
-    def __init__(self, spoken: list[Answer]) -> None:
-        self._spoken = spoken
+    def __init__(self, answers: list[Answer]) -> None:
+        self._answers = answers
         self._at: int | None = None
 
-    def listen(self, wanted: Mapping[str, Sequence[Site]]) -> None:
+    def subscribe(self, wanted: Mapping[str, Sequence[Site]]) -> None:
         if not wanted.get("iris"):
             self._at = None
         elif self._at is None:
-            self._at = len(self._spoken)
+            self._at = len(self._answers)
 
-    def hear(self) -> Mapping[str, Heard]:
+    def collect(self) -> Mapping[str, CollectedAnswers]:
         if self._at is None:
             return {}
-        start, self._at = self._at, len(self._spoken)
-        heard = self._spoken[start:]
+        start, self._at = self._at, len(self._answers)
+        heard = self._answers[start:]
         classes: dict[VersionRef, dict[str, int]] = {}
         for one in heard:
             if one.label and not one.shadow:
                 counts = classes.setdefault(one.ref, {})
                 counts[one.label] = counts.get(one.label, 0) + 1
-        return {"iris": Heard(heard, classes)}
+        return {"iris": CollectedAnswers(heard, classes)}
 
 
-class Stage:
+class Platform:
     """One route "iris" and everything around it."""
 
     def __init__(self, gateways: Sequence[str] = ("e1", "e2")) -> None:
-        self.store = MortalStore()
+        self.store = CrashingStore()
         self.now = START
-        self.lived_s = 0.0
+        self.elapsed_s = 0.0
         """How much time has really passed, whatever the clock was set to."""
         self.programmed: dict[str, int] = dict.fromkeys(gateways, 0)
-        self.deaf: set[str] = set()
+        self.unreachable: set[str] = set()
         """Gateways that do not answer."""
         self.bad: set[VersionRef] = set()
         """Versions whose golden rows fail."""
@@ -149,7 +149,7 @@ class Stage:
         self.since: dict[str, datetime] = {}
         """When a gateway was last started; the beginning, where nothing is said."""
         self.log: list[str] = []
-        self.spoken: list[Answer] = []
+        self.answers: list[Answer] = []
         """What services keep of their answers, whoever listens."""
         self._names = itertools.count(1)
         self.engine = self.started()
@@ -164,9 +164,9 @@ class Stage:
             metrics=metrics or self,
             smoke=self,
             clock=lambda: self.now,
-            monotonic=lambda: self.lived_s,
+            monotonic=lambda: self.elapsed_s,
             log=self.log.append,
-            answers=Ears(self.spoken),
+            answers=AnswerQueue(self.answers),
             history=history,
             replays=replays,
         )
@@ -175,7 +175,7 @@ class Stage:
 
     def gateways(self) -> list[GatewayState]:
         return [
-            GatewayState(name, False) if name in self.deaf else GatewayState(name, True, {"iris": seq} if seq else {})
+            GatewayState(name, False) if name in self.unreachable else GatewayState(name, True, {"iris": seq} if seq else {})
             for name, seq in self.programmed.items()
         ]
 
@@ -186,7 +186,7 @@ class Stage:
         return Check(gate="smoke", verdict=verdict, reason="as the stage has it")
 
     def read(self) -> list[Reading]:
-        return [self._reading(name) for name in self.programmed if name not in self.deaf]
+        return [self._reading(name) for name in self.programmed if name not in self.unreachable]
 
     def _reading(self, gateway: str) -> Reading:
         clusters: dict[Key, dict[str, int]] = {}
@@ -271,12 +271,12 @@ class Stage:
         """Requests that `live` answered "a", and `shadow` a copy of."""
         for _ in range(count):
             name = f"{next(self._names):032x}"
-            self.spoken.append(Answer(name, live, False, label="a"))
-            self.spoken.append(Answer(name, shadow, True, label=label))
+            self.answers.append(Answer(name, live, False, label="a"))
+            self.answers.append(Answer(name, shadow, True, label=label))
 
     def wait(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
-        self.lived_s += max(0.0, seconds)
+        self.elapsed_s += max(0.0, seconds)
 
     def jump(self, seconds: float) -> None:
         """The clock is set, and no time passes."""
@@ -313,13 +313,13 @@ class Stage:
         return sum(one.ready and one.ref == ref for one in self.store.instances())
 
 
-def at_step(stage: Stage, weight: int) -> None:
+def at_step(platform: Platform, weight: int) -> None:
     """Release 1.1.0 and come as far as this weight."""
-    stage.release("1.1.0")
+    platform.release("1.1.0")
     for _ in range(60):
-        if stage.head.table.weight == weight:
+        if platform.head.table.weight == weight:
             return
-        if "approval" in str((stage.store.status("iris") or {}).get("waiting")):
-            stage.ask(ActionType.APPROVE)
-        stage.settle(1, 5)
-    raise AssertionError(f"stays at {stage.head.table.weight}: {stage.store.status('iris')}")
+        if "approval" in str((platform.store.status("iris") or {}).get("waiting")):
+            platform.ask(ActionType.APPROVE)
+        platform.settle(1, 5)
+    raise AssertionError(f"stays at {platform.head.table.weight}: {platform.store.status('iris')}")
