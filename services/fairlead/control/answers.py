@@ -76,7 +76,9 @@ class _Ring:
                 break
         self._classes = dict(page.classes) if page else {}
         increases = {name: count - known.get(name, 0) for name, count in self._classes.items()}
-        return CollectedAnswers(answers, {self.site.ref: {name: count for name, count in increases.items() if count > 0}}, lost)
+        return CollectedAnswers(
+            answers, {self.site.ref: {name: count for name, count in increases.items() if count > 0}}, lost
+        )
 
     def close(self) -> None:
         """Close the connection."""

@@ -116,7 +116,7 @@ class Observer:
         """The windows that ended at this tick, and earlier ones that can be counted only now, with their evidence."""
         if head.state.phase is Phase.STABLE:
             self._observed.reset(route.name)
-        if not snapshot.ended and not self._answer_windows.has_news(route.name):
+        if not snapshot.ended and not self._answer_windows.has_new_answers(route.name):
             return []
         before = self._attempts.windows(head)
         self._answer_windows.match(route, head, before)

@@ -17,7 +17,7 @@ from fairlead.contracts.latency import GRID_MS
 from fairlead.contracts.revision import Buckets, Check, Revision, Verdict, Window
 from fairlead.contracts.route import Route, RouteSpec, Step, Strategy, Target, VersionRef, VersionSpec
 from fairlead.contracts.table import Table
-from fairlead.rollout.ports import Answer, GatewayState, CollectedAnswers, History, MetricSource, Reading, Site
+from fairlead.rollout.ports import Answer, CollectedAnswers, GatewayState, History, MetricSource, Reading, Site
 from fairlead.rollout.reconcile import Engine
 from fairlead.store.sqlite import SqliteStore
 
@@ -175,7 +175,9 @@ class Platform:
 
     def gateways(self) -> list[GatewayState]:
         return [
-            GatewayState(name, False) if name in self.unreachable else GatewayState(name, True, {"iris": seq} if seq else {})
+            GatewayState(name, False)
+            if name in self.unreachable
+            else GatewayState(name, True, {"iris": seq} if seq else {})
             for name, seq in self.programmed.items()
         ]
 

@@ -66,7 +66,11 @@ class TestGatewaysAreSilent:
         platform.unreachable = {"e1", "e2"}
         for _ in range(60):
             serve(platform)
-        assert (platform.head.table.weight, condition(platform, "Counted"), condition(platform, "Ready")) == (500, False, True)
+        assert (platform.head.table.weight, condition(platform, "Counted"), condition(platform, "Ready")) == (
+            500,
+            False,
+            True,
+        )
         platform.unreachable = set()
         serve(platform)
         made_good = platform.head.windows[-1]

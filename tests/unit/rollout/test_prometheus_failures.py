@@ -175,7 +175,9 @@ def test_a_sample_that_is_no_count_spoils_its_scrape_and_the_next_one_tells_what
     watched.platform.wait(3)
     watched.recorded.now = watched.platform.now
     watched.platform.engine.tick()
-    watched.assert_no_evidence(since, "which is no count" if name != "envoy_server_uptime" else "envoy_server_uptime is nan")
+    watched.assert_no_evidence(
+        since, "which is no count" if name != "envoy_server_uptime" else "envoy_server_uptime is nan"
+    )
     watched.platform.wait(-3)
     for _ in range(3):
         watched.tick()
@@ -230,7 +232,9 @@ def test_an_empty_answer_is_not_taken_for_no_traffic(watched: ScrapedPlatform) -
     watched.assert_all_counted(candidates(watched))
 
 
-def test_stale_samples_are_not_taken_for_no_traffic_and_one_window_tells_it_afterwards(watched: ScrapedPlatform) -> None:
+def test_stale_samples_are_not_taken_for_no_traffic_and_one_window_tells_it_afterwards(
+    watched: ScrapedPlatform,
+) -> None:
     since = watched.platform.now
     watched.unscraped = {"e1", "e2"}
     for _ in range(8):
@@ -313,7 +317,9 @@ def test_a_restart_of_the_control_plane_is_made_good_as_the_windows_that_were_mi
     assert watched.harm() > before
 
 
-def test_a_candidate_that_went_bad_while_nobody_watched_is_rolled_back_at_the_first_look(watched: ScrapedPlatform) -> None:
+def test_a_candidate_that_went_bad_while_nobody_watched_is_rolled_back_at_the_first_look(
+    watched: ScrapedPlatform,
+) -> None:
     watched.away = True
     for _ in range(12):
         watched.serve(good=4, bad=6)

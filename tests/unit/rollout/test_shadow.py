@@ -60,7 +60,11 @@ def test_one_that_agrees_goes_on_when_there_are_pairs_enough(platform: Platform)
     assert platform.head.state.phase is Phase.SHADOWING
     mirror(platform, 100)
     platform.settle(3, 5)
-    assert (platform.head.state.phase, platform.head.table.weight, platform.head.table.mirrors) == (Phase.CANARY, 1000, ())
+    assert (platform.head.state.phase, platform.head.table.weight, platform.head.table.mirrors) == (
+        Phase.CANARY,
+        1000,
+        (),
+    )
     assert sum(window.pairs.n for window in platform.head.windows) == 100
 
 
@@ -139,7 +143,9 @@ def test_another_mix_of_classes_takes_the_weight_back() -> None:
     for _ in range(40):
         for at in range(100):
             stable, candidate = ("a" if at % 2 else "b"), ("a" if at % 10 else "b")
-            platform.answers += speak(platform, "1.0.0", stable) + (speak(platform, "1.1.0", candidate) if at < 40 else [])
+            platform.answers += speak(platform, "1.0.0", stable) + (
+                speak(platform, "1.1.0", candidate) if at < 40 else []
+            )
         platform.settle(1, 5)
     rolled_back = [one for one in platform.store.revisions("iris") if one.cause is Cause.ROLLED_BACK]
     assert [one.reason.partition(": ")[2].partition(":")[0] for one in rolled_back] == ["classes"]

@@ -1,5 +1,7 @@
 """From the gateways' raw counters to counted windows, and from windows to evidence.
 
-`counts` and the mathematics (`bets`, `clumps`, `memory`, `comparison`, `several`, `limit`) are pure; `envoy_stats` is
-the one file that fetches. Counts, never rates; and what could not be counted is a gap with a reason, never a zero.
+Counting and the mathematics are pure (`counts`, `custom_counts`, `bets`, `comparison`, `decaying_rate`,
+`overdispersion`, `multiple_comparisons`, `one_sample`, `pairs`). Only `envoy_stats`, `fleet_stats`, `prometheus_api`
+and `prometheus_stats` do I/O. Counts, never rates. If something cannot be counted, the window is a gap with a reason,
+never a zero.
 """

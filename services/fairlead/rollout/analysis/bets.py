@@ -1,18 +1,19 @@
 """One bet on one window: candidate against stable, two Bernoulli rates, a margin between them. Pure, in logs.
 
-The method is the two-sample test of Turner, Ly & Gruenwald (arXiv 2106.02693 and 2203.09785), from equal blocks to
-windows of any two sizes. Every function works on arrays of any leading shape, so that what decides about one rollout
-is the very code that simulates thousands.
+The method is the two-sample test of Turner, Ly & Gruenwald (arXiv 2106.02693 and 2203.09785), extended from equal
+blocks to windows of any two sizes. Every function works on arrays of any leading shape, so the code that decides about
+one rollout is also the code that simulates thousands.
 
 **Guarantee.** Let the null be "in this window, the candidate's rate is at most stable's plus `margin`" (or at least,
 for a bet from the other side). The factor S that `log_bet` returns has E[S | past] <= 1 for every pair of rates in the
-null, whatever was bet, as long as the bet was chosen before the window was seen. So a product of such factors is an
-e-process, and by Ville's inequality P(it ever reaches 1/alpha) <= alpha: looking at it all the time costs nothing.
+null and for every bet that was chosen before the window was seen. So a product of such factors is an e-process, and by
+Ville's inequality P(it ever reaches 1/alpha) <= alpha. It may be checked at any time without losing the guarantee.
 
-**Why.** With f_g the expectation of one request's factor in arm g, E[S] = f_c^n_c f_s^n_s, which by the inequality of
-the means is at most ((n_c f_c + n_s f_s) / n)^n. That mean is linear along the null's edge, so it is largest at one of
-the edge's two ends. Projecting the bet onto the null makes it 1 everywhere; that point is a root and known to rounding
-only, so S is divided by whatever the mean exceeds 1 at the ends. The guarantee does not rest on how well it was found.
+**Proof.** Let f_g be the expectation of one request's factor in arm g. Then E[S] = f_c^n_c f_s^n_s, which by the
+inequality of arithmetic and geometric means is at most ((n_c f_c + n_s f_s) / n)^n. That mean is linear along the
+null's edge, so it is largest at one of the edge's two ends. Projecting the bet onto the null makes it 1 everywhere. The
+projected point is a root that is known only up to rounding, so S is divided by the amount by which the mean exceeds 1
+at the ends. Therefore the guarantee does not depend on the precision of the root.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ Floats = NDArray[np.float64]
 Side = Literal["above", "below"]
 
 TINY = 1e-9
-"""Rates are kept this far from 0 and 1: a bet may be bold, but it never risks everything on one request."""
+"""Rates are kept this far from 0 and 1, so that one request never brings a bettor's wealth to zero."""
 _NEWTON_STEPS = 2
 
 
 class Sample(NamedTuple):
-    """What one window counted, per arm: requests, and how many of them were bad. Scalars or arrays of one shape."""
+    """The counts of one window, per arm: requests, and how many of them were bad. Scalars or arrays of one shape."""
 
     candidate_n: ArrayLike
     candidate_bad: ArrayLike
@@ -39,11 +40,11 @@ class Sample(NamedTuple):
     stable_bad: ArrayLike
 
     def swapped(self) -> Sample:
-        """The same window with the arms' roles exchanged: a bet on stable having more."""
+        """The same window with the arms exchanged, for a bet that stable has more."""
         return Sample(self.stable_n, self.stable_bad, self.candidate_n, self.candidate_bad)
 
     def times(self, candidate: ArrayLike, stable: ArrayLike) -> Sample:
-        """The same window in which each arm's requests count for so much; what to count them for comes from before."""
+        """The same window with each arm's counts multiplied by a factor, which must be known before the window."""
         return Sample(
             np.multiply(self.candidate_n, candidate),
             np.multiply(self.candidate_bad, candidate),
@@ -52,7 +53,7 @@ class Sample(NamedTuple):
         )
 
     def columns(self) -> tuple[Floats, Floats, Floats, Floats]:
-        """The four counts as floats with one axis more, for the bettors."""
+        """The four counts as floats, with one more axis for the bettors."""
         n_c, x_c, n_s, x_s = (np.asarray(one, dtype=np.float64)[..., None] for one in self)
         return n_c, x_c, n_s, x_s
 
@@ -60,8 +61,8 @@ class Sample(NamedTuple):
 def log_bet(sample: Sample, candidate: Floats, stable: Floats, margin: ArrayLike, *, side: Side) -> Floats:
     """The logarithm of S for bets on the rates `candidate` and `stable`; bettors are the last axis.
 
-    `side` says what is bet on: that the candidate is above `stable + margin`, or below it; the null is the rest. A
-    window in which an arm saw nothing, and a bet that is itself in the null, give 0: no information, no evidence.
+    `side` is the direction of the bet: that the candidate is above `stable + margin`, or below it. The null is the
+    complement. The result is 0, no evidence, when an arm had no requests or when the bet itself lies in the null.
     """
     n_c, x_c, n_s, x_s = sample.columns()
     edge = np.clip(np.asarray(margin, dtype=np.float64)[..., None], 0.0, 1 - 4 * TINY)
@@ -85,10 +86,10 @@ def log_bet(sample: Sample, candidate: Floats, stable: Floats, margin: ArrayLike
 
 
 def _project(p_c: Floats, p_s: Floats, n_c: Floats, n_s: Floats, edge: Floats) -> Floats:
-    """Stable's rate at the point of the null's edge that is hardest to tell from the bet.
+    """Stable's rate at the point of the null's edge that is closest to the bet.
 
-    It is where n_c KL(p_c || q + edge) + n_s KL(p_s || q) is least. The derivative's numerator is a cubic that has one
-    root below 0, one above 1 - edge and one between: Viete's middle root, and Newton against what rounding cost.
+    There n_c KL(p_c || q + edge) + n_s KL(p_s || q) is smallest. The derivative's numerator is a cubic with one root
+    below 0, one above 1 - edge and one between. Viete's formula gives the middle root; Newton steps correct rounding.
     """
     share, beyond = n_c / np.maximum(n_c + n_s, TINY), edge - p_c
     spread, width = edge * (1 - edge), 1 - 2 * edge
@@ -107,7 +108,7 @@ def _project(p_c: Floats, p_s: Floats, n_c: Floats, n_s: Floats, edge: Floats) -
 
 
 def log_mean(log_e: Floats) -> Floats:
-    """The logarithm of the mean over the last axis. A mean of e-processes is one; it costs at most ln(how many)."""
+    """The logarithm of the mean over the last axis. A mean of n e-processes is an e-process; it costs at most ln(n)."""
     peak = log_e.max(axis=-1)
     mean: Floats = peak + np.log(np.exp(log_e - peak[..., None]).mean(axis=-1))
     return mean

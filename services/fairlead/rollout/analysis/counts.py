@@ -1,8 +1,8 @@
-"""The estimator: two sets of readings and a table in, what was asked of whom and answered how out. Pure.
+"""The estimator: from two sets of readings and a table to both versions' requests, failures and latency. Pure.
 
-Which counter says what was measured against what the backends themselves counted; docs/rollouts.md has the formulas.
-Differences are taken per gateway and then added. Whatever makes a difference meaningless (a gateway that came or
-went, a counter that fell, an endpoint that vanished) makes the whole window a gap: it is never counted as zero.
+The meaning of each counter was measured against the backends' own counts; docs/rollouts.md has the formulas.
+Differences are taken per gateway and then added. If a difference has no meaning (a gateway was added or went away, a
+counter fell, an endpoint vanished), the whole window is a gap. It is never counted as zero.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from fairlead.contracts.table import Table
 from fairlead.rollout.ports import Reading
 
 UPTIME_SLACK_S = 2.0
-"""Uptime is told in whole seconds and a moment after the rest."""
+"""Envoy reports its uptime in whole seconds, a moment after the other counters."""
 CHANGED_GAP = "the versions of the table changed inside the window"
-"""The gap with which every attempt begins: nothing is wrong with the metrics."""
+"""The gap at the beginning of every attempt. The metrics work."""
 
 EARLY_GAP = "it ended with the pairs that decide; what gateways counted is in the next one"
-"""The gap of a window of pairs alone: nothing is wrong with the metrics either."""
+"""The gap of a window that has only pairs. The metrics work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +29,19 @@ class Counted:
     """What happened between two readings, over all gateways."""
 
     candidate: Counts = Counts()
-    """Attempts that the candidate answered."""
+    """Attempts (requests and retries) that the candidate answered."""
     stable: Counts = Counts()
-    """Requests of stable's own share."""
+    """Requests of stable's own traffic share."""
     assigned: int = 0
-    """Users' requests that were given to the candidate."""
+    """Users' requests that were routed to the candidate."""
     unserved: int = 0
-    """Those of them that it did not answer well: failed, ejected, empty, overflowing."""
+    """Those of them that the candidate did not answer well: failed, ejected, without endpoints, overflowed."""
     rejections: Arms = Arms()
-    """Answers that say the request was wrong (4xx other than 429), among users' requests."""
+    """Users' requests that were answered with 4xx other than 429."""
     latency: Histograms = Histograms()
 
     def plus(self, other: Counted) -> Counted:
-        """Both gateways together."""
+        """The sum of both gateways."""
         return Counted(
             self.candidate.plus(other.candidate),
             self.stable.plus(other.stable),
@@ -53,11 +53,11 @@ class Counted:
 
 
 class Gap(Exception):
-    """The window is no evidence; the message says why."""
+    """The window is no evidence. The message gives the reason."""
 
 
 def count(before: Sequence[Reading], after: Sequence[Reading], table: Table) -> Counted:
-    """What was counted between the two. Raises Gap when that cannot be said."""
+    """The counts between the two sets of readings. Raises Gap if there is no valid difference."""
     first, last = ({reading.gateway: reading for reading in readings} for readings in (before, after))
     if not last:
         raise Gap("no gateway told its counters")
@@ -87,17 +87,19 @@ def _one(before: Reading, after: Reading, table: Table) -> Counted:
 
 
 def _rejections(cluster: _Difference) -> Counts:
-    """A candidate's are told by its aggregate only, spilled requests' included: those are rejected as stable rejects,
-    so they can hide a difference and never make one.
+    """A cluster's 4xx answers without 429.
+
+    For the candidate only its aggregate counts them, which includes requests that spilled to stable. Stable rejects
+    those at its own rate, so they can hide a difference but never create one.
     """
     rejected = max(0, cluster.of("upstream_rq_4xx") - cluster.of("upstream_rq_429"))
     return _counts(cluster.of("upstream_rq_completed"), rejected)
 
 
 def _stable(split: _Difference) -> Counts:
-    """Its own share only: what spills and retries from the candidate lands on `fallback`, never here.
+    """Stable's own share only: requests that spill over or are retried from the candidate go to `fallback`.
 
-    A failure that the gateway's one retry hid is a failure of the instance all the same.
+    A failure that the gateway hid by its one retry still counts as a failure of the instance.
     """
     n = split.of("upstream_rq_completed")
     failed = split.of("upstream_rq_5xx") + split.of("upstream_rq_retry_success")
@@ -107,16 +109,16 @@ def _stable(split: _Difference) -> Counts:
 
 
 def _candidate(member: _Difference, aggregate: _Difference, *, idempotent: bool) -> Counted:
-    """Behind an aggregate only the endpoints say what the candidate itself answered.
+    """Behind an aggregate, only the endpoints' counters have the candidate's own answers.
 
-    Where nothing is retried, a 429 counts as an endpoint's success, and the aggregate has to say it. An answer cut
-    in its body moves no code counter, only the connection's end does.
+    If requests are not retried, Envoy counts a 429 as an endpoint's success, so it is taken from the aggregate. An
+    answer whose body was cut off changes no response code counter, only the counter of destroyed connections.
     """
     ok, failed = member.endpoints()
     refused = 0 if idempotent else aggregate.of("upstream_rq_429")
     cut = max(0, member.of("upstream_cx_destroy_remote_with_active_rq") - failed)
     assigned = aggregate.of("upstream_rq_completed")
-    # An answer can be counted at its endpoint just before, and at the aggregate just after the reading.
+    # An answer can be counted at its endpoint just before the reading and at the aggregate just after it.
     unserved = min(assigned, max(0, assigned - ok) + refused + cut)
     return Counted(
         candidate=_counts(ok + failed, failed + refused + cut),
@@ -132,7 +134,7 @@ def _counts(n: int, bad: int) -> Counts:
 
 
 class _Difference:
-    """One cluster of one gateway, before and after. A counter that is not there was never incremented."""
+    """One cluster of one gateway in two readings. A missing counter was never incremented."""
 
     def __init__(self, before: Reading, after: Reading, key: Key) -> None:
         self._gateway, self._key = after.gateway, key
@@ -144,7 +146,7 @@ class _Difference:
         return self._rise(self._before.get(counter, 0), self._after.get(counter, 0), counter)
 
     def endpoints(self) -> tuple[int, int]:
-        """The rises of rq_success and rq_error. An endpoint that left has taken its counters along."""
+        """The increases of rq_success and rq_error. Raises Gap if an endpoint left, because its counters are gone."""
         for address in self._first:
             if address not in self._last:
                 raise Gap(f"endpoint {address} of {self._key.version} left gateway {self._gateway}")
@@ -154,9 +156,9 @@ class _Difference:
         return ok, failed
 
     def latency(self) -> Buckets:
-        """The rises of the histogram's counts; empty where it was not told at both ends."""
+        """The increases of the histogram's counts; empty unless both readings have the histogram."""
         if not self._slow_before and not self._before.get("upstream_rq_completed", 0):
-            return self._slow_after  # nothing had been timed yet
+            return self._slow_after  # there were no answers yet
         if not (self._slow_before and self._slow_after):
             return ()
         pairs = zip(self._slow_before, self._slow_after, strict=True)
@@ -179,7 +181,7 @@ def _check_restart(before: Reading, after: Reading) -> None:
 def comparable(before: Table, after: Table) -> bool:
     """True when a window that began under one table and ended under the other compares the same two versions.
 
-    Another weight is no harm: candidate and stable are compared inside the window.
+    The weight may differ, because candidate and stable are compared inside the window.
     """
 
     def compared(table: Table) -> tuple[object, ...]:

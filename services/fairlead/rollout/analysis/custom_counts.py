@@ -1,7 +1,7 @@
-"""What a custom gate counts: rises of counters between two moments, per target, its restarts seen. Pure.
+"""Counts of a custom gate: increases of counters between two moments, per target, with restart detection. Pure.
 
-A counter that was not there before counts from zero only where its target was already scraped: a first failure is
-then a failure, and a new instance with a past is not taken for a burst.
+A counter that is new counts from zero only if its target was already scraped before. So a first failure counts as a
+failure, and the past counts of a new instance are not taken for a burst.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from fairlead.rollout.analysis.scrape_alignment import max_age_s
 from fairlead.rollout.ports import Series
 
 MORE_BAD_SHARE = 0.1
-"""A page of counters is not written at one instant: so much may `bad` be ahead of `total`."""
+"""A target does not write all counters at the same instant: `bad` may be ahead of `total` by this share."""
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -32,11 +32,11 @@ class VersionSeries:
 
 
 class NotScrapedYet(Exception):
-    """A target was not scraped anew since: the window goes on."""
+    """A target was not scraped again yet: the window continues."""
 
 
 def count(version: VersionSeries, since: datetime, until: datetime, interval_s: float) -> Counts:
-    """The rises of one version's counters. Raises Gap when they mean nothing, NotYet when there is nothing new."""
+    """The increases of one version's counters. Raises Gap if they are not valid, NotScrapedYet if nothing is new."""
     max_age = max_age_s(interval_s)
     start, end = since.timestamp(), until.timestamp()
     known = _targets(version, start, max_age)
@@ -55,7 +55,7 @@ def count(version: VersionSeries, since: datetime, until: datetime, interval_s: 
 
 
 def _targets(version: VersionSeries, moment: float, max_age: float) -> dict[Labels, float]:
-    """When each target was last scraped, as far as that is known at this moment."""
+    """When each target was last scraped before this moment."""
     found: dict[Labels, float] = {}
     for series in _all(version):
         sample = _at(series, moment, max_age)
@@ -66,7 +66,7 @@ def _targets(version: VersionSeries, moment: float, max_age: float) -> dict[Labe
 
 
 def _rise(series: Series, start: float, end: float, max_age: float) -> float:
-    """How much one counter rose. One that was not there before was zero: its target is known, or we are not here."""
+    """The increase of one counter. A counter that is new started at zero: `count` checked that its target is known."""
     last = _at(series, end, max_age)
     if last is None:
         if _at(series, start, max_age) is None:

@@ -1,4 +1,4 @@
-"""Envoy's admin page as readings: the one file of this room that asks a gateway for its counters."""
+"""Reads the counters of one gateway from Envoy's admin page /stats."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COUNTERS = frozenset(
         "upstream_cx_destroy_remote_with_active_rq",
     }
 )
-"""What the estimator reads of a cluster; nothing else is fetched."""
+"""The counters of a cluster that the estimator uses. No others are fetched."""
 
 _ROLES = (Role.SPLIT, Role.AGGREGATE)
 _TIME = "upstream_rq_time"
@@ -32,15 +32,15 @@ _FILTER = (
     rf"^cluster\.({'|'.join(_ROLES)})~[^.]+\.({'|'.join(sorted(COUNTERS))}|{_TIME}|endpoint\..+\.rq_(success|error))$"
     rf"|^server\.uptime$"
 )
-# Only those ever written: a gateway with 50 routes has 40,000, and looking at all takes it three times as long.
+# usedonly: a gateway with 50 routes has 40,000 counters, and reading all of them takes three times as long.
 _PATH = f"/stats?usedonly&histogram_buckets=cumulative&filter={quote(_FILTER, safe='')}"
 _BUCKET = re.compile(r"B([0-9.e+]+)\(\d+,(\d+)\)")
 
 
 def parse_stats(text: str, *, gateway: str, at: datetime) -> Reading:
-    """The text of /stats, one "name: value" a line. Lines that are not ours are passed over.
+    """Parse the text of /stats, one "name: value" per line. Other lines are skipped.
 
-    Raises ValueError when a counter of ours is not a number: half a page is no reading.
+    Raises ValueError when one of our counters is not a number or the uptime is missing: half a page is no reading.
     """
     clusters: dict[Key, dict[str, int]] = {}
     endpoints: dict[Key, dict[str, tuple[int, int]]] = {}
@@ -72,7 +72,7 @@ def parse_stats(text: str, *, gateway: str, at: datetime) -> Reading:
 
 
 def _buckets(value: str) -> Buckets:
-    """ "B1(0,38) B2(0,39) ...", where the second number counts since the start. Another grid than ours is none."""
+    """ "B1(0,38) B2(0,39) ...", where the second number counts since the start. Empty if the grid is not ours."""
     found = {float(bound): int(count) for bound, count in _BUCKET.findall(value)}
     return tuple(found[bound] for bound in GRID_MS) if set(GRID_MS) <= found.keys() else ()
 
@@ -94,7 +94,7 @@ class EnvoyStats:
         self._http = http.client.HTTPConnection(host, port, timeout=timeout_s)
 
     def read(self) -> Sequence[Reading]:
-        """One reading, or none when the gateway did not answer in time or not sensibly. Never raises."""
+        """One reading, or none if the gateway did not answer in time or its answer was not valid. Never raises."""
         try:
             self._http.request("GET", _PATH)
             response = self._http.getresponse()
@@ -103,10 +103,10 @@ class EnvoyStats:
                 raise ValueError(f"status {response.status}")
             return (parse_stats(text, gateway=self._name, at=self._clock()),)
         except (OSError, http.client.HTTPException, ValueError):
-            # A connection that was closed between two readings is opened anew by the next one.
+            # The next reading opens the connection again.
             self._http.close()
             return ()
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         self._http.close()

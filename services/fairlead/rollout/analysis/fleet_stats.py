@@ -1,4 +1,4 @@
-"""The counters of many gateways at once."""
+"""Reads the counters of all gateways, side by side."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_THREADS = 8
 class FleetStats:
     """`ports.MetricSource` for every gateway that `sites` names: one reading for each that answered.
 
-    They are asked side by side, so one that hangs costs its time limit once. Not for several threads at once.
+    Gateways are read side by side, so one that hangs costs its timeout only once. Not for several threads at once.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class FleetStats:
         self._pool = ThreadPoolExecutor(max_workers=MAX_THREADS, thread_name_prefix="counters")
 
     def read(self) -> Sequence[Reading]:
-        """By gateway's name. Whoever did not answer is missing, and makes the window a gap. Never raises."""
+        """The readings, ordered by gateway name. A missing gateway makes the window a gap. Never raises."""
         sites = sorted(self._sites())
         for gone in self._known.keys() - set(sites):
             self._known.pop(gone).close()
@@ -41,7 +41,7 @@ class FleetStats:
         return [reading for readings in found for reading in readings]
 
     def close(self) -> None:
-        """Give every connection back."""
+        """Close every connection."""
         self._pool.shutdown(wait=True, cancel_futures=True)
         for stats in self._known.values():
             stats.close()

@@ -1,15 +1,15 @@
-"""What a request is worth as evidence where failures come in clumps. Pure, on arrays of any shape.
+"""Overdispersion: how much less a request is worth as evidence when failures are correlated. Pure, on arrays.
 
-Requests of one window are rarely quite independent: a user's bad batch fails as a whole, an instance has a bad minute.
-A version's rate then varies from window to window by more than chance, and a hundred requests say less than a hundred.
-How much alike the requests of one window are (their intraclass correlation) is learned from stable's past windows, and
-counts are divided by the design effect that follows from it, 1 + n correlation (Kish 1965), as quasi-likelihood does
+Requests of one window are rarely independent: a user's bad batch fails as a whole, an instance has a bad minute. A
+version's rate then varies from window to window by more than chance, and a hundred requests carry less evidence than a
+hundred independent ones. The intraclass correlation of the requests of one window is estimated from stable's past
+windows. Counts are divided by the resulting design effect, 1 + n correlation (Kish 1965), as in quasi-likelihood
 (Wedderburn 1974; McCullagh & Nelder 1989, section 9.2).
 
-**Guarantee.** What a request is worth lies in (0, 1] and is known before the window's failures are. A bet on counts
-times that is the bet with each request's factor raised to that power, and the mean of such a power is at most that
-power of the mean (Jensen). So whatever was learned, `bets` promises what it promises without. Under clumps this is an
-approximation and no theorem: docs/evidence.md says what was measured (decision 0072).
+**Guarantee.** A request's worth lies in (0, 1] and is known before the window's failures are. Multiplying the counts by
+the worth raises each request's factor to that power, and the mean of such a power is at most that power of the mean
+(Jensen). So for every estimate the guarantee of `bets` holds unchanged. For correlated failures themselves this is an
+approximation and not a theorem: docs/evidence.md has the measurements (decision 0072).
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from numpy.typing import ArrayLike
 from fairlead.rollout.analysis.bets import TINY, Floats
 
 CORRELATION_FACTOR = 3.0
-"""The correlation is taken for so many times as large as it is: clumps have longer tails than bets are made for."""
+"""The estimated correlation is multiplied by this: correlated failures have longer tails than the bets assume."""
 PRIOR_WINDOWS = 2.0
-"""What is assumed before anything was seen counts as so many windows."""
+"""The prior assumption weighs as much as so many windows."""
 
 
 def correlation(known: Floats, rate: Floats, variation: float) -> Floats:
-    """Of sums as `said` has them, at a usual rate of `rate`; 0 where requests are independent.
+    """The intraclass correlation from decayed sums of `window_statistics`, at the recent rate; 0 means independent.
 
-    Assumed is that a rate varies by a squared coefficient of variation of `uneven`, as firmly as FIRM windows say it.
-    A rate that is another than before may be as uneven as it was or its requests as much alike as they were; the
-    smaller of both is taken, so that neither an incident nor its end makes a request worth little.
+    The prior is a squared coefficient of variation of `variation`, with the weight of PRIOR_WINDOWS windows. When the
+    rate has changed, either the variation or the correlation may have stayed the same. The smaller of both estimates
+    is used, so that neither an incident nor its end makes requests worth too little.
     """
     rare = np.minimum(rate, 1 - rate)
     information = known[..., 2] + PRIOR_WINDOWS
@@ -41,17 +41,18 @@ def correlation(known: Floats, rate: Floats, variation: float) -> Floats:
 
 
 def worth(n: ArrayLike, icc: Floats) -> Floats:
-    """What each of `n` requests of a window is worth: 1 where they are independent."""
+    """The worth of each of a window's `n` requests: 1 if they are independent, less if they are correlated."""
     each: Floats = 1 / (1 + CORRELATION_FACTOR * np.asarray(n, np.float64) * icc)
     return each
 
 
 def window_statistics(n: ArrayLike, bad: ArrayLike, known_counts: Floats) -> Floats:
-    """What one window says: how unevenly failures come, how much alike requests are, and how much it says.
+    """One window's (squared coefficient of variation, correlation, information), the first two times the information.
 
-    `remembered` is (bad, n) of the windows before. The squared distance from what was expected, less what chance
-    explains (this window's, and that in what is remembered), beside the squared expectation, and beside what it would
-    be if all requests failed together. Where hardly a failure is expected, hardly anything is said.
+    `known_counts` is (bad, n) of the earlier windows. The excess is the squared distance from the expected failures,
+    less the part that chance explains (in this window and in the earlier counts). Divided by the squared expectation it
+    is the variation; divided by its value if all requests failed together it is the correlation. If hardly a failure is
+    expected, the window has hardly any information.
     """
     size, of = np.asarray(n, np.float64), known_counts[..., 1]
     rate = known_counts[..., 0] / of

@@ -1,8 +1,8 @@
-"""Live answers and answers to copies of the same requests, joined on the id that the gateway made. Pure.
+"""Joins live answers with answers to the mirrored requests, on the request id that the gateway made. Pure.
 
-Each live answer is paired with each version's copy at most once, in whatever order they come and however often: an id
-that comes again changes nothing. Everything is bounded, and what does not find its other half is forgotten: a pair
-that was missed is no evidence, for or against.
+Each live answer is paired at most once with each version's mirrored answer, in any order of arrival. An id that arrives
+again changes nothing. All memory is bounded: the oldest answers without a partner are dropped. A pair that was missed
+is no evidence, for or against.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from fairlead.contracts.route import VersionRef
 from fairlead.rollout.ports import Answer
 
 MAX_WAITING = 32_768
-"""Answers of one route that may wait for their other half."""
+"""Request ids of one route that are kept at most."""
 MAX_WORST = 20
 _RANK: Mapping[Kind, int] = {"class": 0, "failed": 1, "schema": 2, "score": 3}
 _FIELD: Mapping[Kind, str] = {
@@ -27,15 +27,15 @@ _FIELD: Mapping[Kind, str] = {
 }
 
 Versions = tuple[VersionRef, VersionRef]
-"""Who answered users, and who answered the copies."""
+"""The version that answered users, and the version that answered the mirrored requests."""
 
 
 def differs(live: Answer, shadow: Answer, tolerance: float) -> Kind | None:
-    """How a copy's answer disagrees with a good live one; None when it does not."""
+    """How a mirrored answer disagrees with a good live answer, or None if it agrees."""
     if shadow.status != 200:
         return "failed"
     if any(shadow.fields.get(name) != kind for name, kind in live.fields.items()):
-        return "schema"  # a field more breaks nobody
+        return "schema"  # an additional field breaks no client
     if not is_same_label(live.label, shadow.label):
         return "class"
     if live.score is None or shadow.score is None:
@@ -45,7 +45,7 @@ def differs(live: Answer, shadow: Answer, tolerance: float) -> Kind | None:
 
 @dataclass
 class _Waiting:
-    """One id: its live answer, copies that came before it, and versions that have been paired."""
+    """One id: its live answer, mirrored answers that arrived before it, and the versions that were paired."""
 
     live: Answer | None = None
     mirrored: dict[VersionRef, Answer] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class _Waiting:
 
 
 _CLOSED = _Waiting()
-"""Stands under every id that nothing is paired under any more."""
+"""The entry of every id that is never paired again."""
 
 
 class Joiner:
@@ -63,13 +63,13 @@ class Joiner:
         self._max_waiting = max_waiting
         self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
         self.worst: tuple[Disagreement, ...] = ()
-        """The disagreements that matter most, those first."""
+        """The worst disagreements, the worst first."""
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def join(self, answers: Iterable[Answer], tolerance: float) -> dict[Versions, Pairs]:
-        """The pairs that these answers complete, by version."""
+        """The pairs that these answers complete, by versions."""
         found: dict[Versions, Pairs] = {}
         for answer in answers:
             for live, shadow in self._complete(answer):
@@ -82,9 +82,9 @@ class Joiner:
         return found
 
     def close(self) -> None:
-        """Pair nothing under any id that was heard up to now: somebody may have counted it, here or elsewhere.
+        """Never pair an id again that arrived up to now: this engine or another may have counted it.
 
-        The ids are kept. Were they forgotten, one that comes again would be a pair once more.
+        The ids are kept, so that one that arrives again is not paired a second time.
         """
         self._waiting = OrderedDict.fromkeys(self._waiting, _CLOSED)
 
@@ -102,7 +102,7 @@ class Joiner:
             one.mirrored[answer.ref] = answer
         elif one.live is None and answer.status == 200:
             one.live = answer
-        # A live answer that failed is none: the gateway may have asked again, and a copy cannot disagree with nothing.
+        # A failed live answer is not used: the gateway may have retried, and there is nothing to compare with.
         if one.live is None:
             return []
         ready = [(one.live, shadow) for shadow in one.mirrored.values()]
@@ -120,7 +120,7 @@ def _summary(answer: Answer) -> Said:
 
 
 def _severity(one: Disagreement) -> tuple[int, float, str]:
-    """Another class first, the surest of them first; of scores those that moved furthest."""
+    """The sort key: class changes first, the highest score first; score changes by their size."""
     live, shadow = one.live.score or 0.0, one.shadow.score or 0.0
     weight = abs(live - shadow) if one.kind == "score" else max(live, shadow)
     return _RANK[one.kind], -weight, one.request_id

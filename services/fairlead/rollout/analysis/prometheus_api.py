@@ -1,6 +1,6 @@
-"""Prometheus's HTTP API, as little of it as counting needs: raw samples at explicit times, and its clock.
+"""A client for the part of Prometheus's HTTP API that counting needs: raw samples at explicit times, and its clock.
 
-Never rate() or increase(): they extrapolate to the edges of a range, and what they give is no count.
+It never uses rate() or increase(): they extrapolate to the edges of a range, so their results are not counts.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from fairlead.rollout.ports import Series
 
 MAX_BYTES = 64 << 20
 TIMEOUT_BACKOFF_S = 1.0
-"""After an answer that did not come in time nothing is asked for a moment: many routes must not wait one by one."""
+"""After a timeout, requests fail at once for this long, so that many routes do not wait one after the other."""
 _MILLISECOND = 0.001
 
 
 class PrometheusApi:
-    """One kept connection. Not for several threads at once. Every error is Unavailable, with a reason for a person."""
+    """One kept connection. Not for several threads at once. Every error is Unavailable, with a reason for people."""
 
     def __init__(self, settings: PrometheusSettings) -> None:
         self._settings = settings
@@ -39,20 +39,20 @@ class PrometheusApi:
         self._timed_out_at = -TIMEOUT_BACKOFF_S
 
     def now(self) -> datetime:
-        """Its clock."""
+        """Prometheus's present time."""
         answer = self._ask("query=time()", "scalar")
         return datetime.fromtimestamp(_number(answer[1]), UTC)
 
     def samples(self, selector: str, since: datetime, until: datetime) -> Sequence[Series]:
-        """Everything that `selector` finds that was scraped from `since` on, and until `until`, as it was scraped."""
-        # One millisecond more: whether the left end belongs to a range differs between Prometheus 2 and 3.
+        """The raw samples that `selector` matches, scraped from `since` to `until`, both included."""
+        # One millisecond more: Prometheus 2 and 3 differ in whether the left end belongs to the range.
         span = max(1, math.ceil((until - since).total_seconds() / _MILLISECOND) + 1)
         query = quote(f"{selector}[{span}ms]", safe="")
         found = self._ask(f"query={query}&time={until.timestamp():.3f}", "matrix")
         return [_series(one, since.timestamp()) for one in found]
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         if self._http is not None:
             self._http.close()
             self._http = None
@@ -85,7 +85,7 @@ class PrometheusApi:
         try:
             return self._once(path, headers)
         except (ConnectionError, http.client.BadStatusLine):
-            # A kept connection may have been closed at the other end meanwhile: that says nothing yet.
+            # Prometheus may have closed a kept connection meanwhile: that is no error yet.
             self.close()
             if not reused:
                 raise
@@ -117,7 +117,7 @@ def _result(answer: dict[str, Any], status: int, kind: str) -> list[Any]:
     if answer.get("status") != "success":
         raise Unavailable(f"Prometheus answers {status}: {answer.get('error') or 'no reason given'}")
     if warnings := answer.get("warnings"):
-        # Thanos says so when a store did not answer: half of the truth is no evidence.
+        # Thanos warns when a store did not answer: a part of the samples is no evidence.
         raise Unavailable(f"Prometheus answers in part: {warnings[0]}")
     data = answer["data"]
     if data["resultType"] != kind:
@@ -132,7 +132,7 @@ def _series(found: dict[str, Any], since: float) -> Series:
 
 
 def _number(text: str) -> float:
-    """As Prometheus writes it, NaN and the infinities included: whoever counts refuses them."""
+    """Parse a number as Prometheus writes it, also NaN and the infinities. The counting code rejects those."""
     return float(text)
 
 

@@ -1,7 +1,7 @@
-"""What Prometheus has scraped from the gateways as readings: the very counters of their own page, of earlier moments.
+"""Readings from Prometheus: the same counters as on the gateways' admin pages, scraped at earlier times.
 
-One scrape is one reading: all its samples carry one time. A scrape that cannot be taken for what the gateway said then
-(a value that is no count, a part that is missing, two series for one counter) is none, and whoever asked is told why.
+One scrape is one reading: all its samples carry the same time. A scrape that is not a faithful copy of the page (a
+value that is no count, a missing part, two series for one counter) is no reading, and the caller gets the reason.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class PrometheusStats:
 
     @property
     def interval_s(self) -> float:
-        """How often it scrapes, as its settings say."""
+        """The scrape interval from the settings."""
         return self._settings.scrape_interval
 
     def clock(self) -> datetime:
@@ -48,11 +48,11 @@ class PrometheusStats:
         return self._api.now()
 
     def series(self, selector: str, since: datetime, until: datetime) -> Sequence[Series]:
-        """What a custom gate selects."""
+        """The series that a custom gate selects."""
         return self._api.samples(selector, since, until)
 
     def readings(self, table: Table, since: datetime, until: datetime, *, latency: bool) -> Sequence[Reading]:
-        """Every scrape of every gateway in between, ascending. Raises Unavailable when its newest one is none."""
+        """Every scrape of every gateway in between, ascending. Raises Unavailable if a newest scrape is not valid."""
         label, ours = self._settings.gateway_label, self._settings.selector
         uptimes = self._api.samples(f"{UPTIME}{{{ours}}}", since, until)
         scrapes = _Scrapes(label)
@@ -68,13 +68,13 @@ class PrometheusStats:
         return scrapes.readings()
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         self._api.close()
 
 
 @dataclass
 class _Scrape:
-    """One gateway's page at one moment, as far as it was kept."""
+    """One gateway's counters at one moment."""
 
     uptime_s: float
     clusters: dict[Key, dict[str, int]] = field(default_factory=dict)
@@ -96,7 +96,7 @@ class _Scrape:
         )
 
     def missing_part(self) -> str:
-        """What is missing of it; empty when nothing is. A missing counter would be taken for zero."""
+        """The name of a missing counter, or empty if none is missing. A missing counter would be counted as zero."""
         for key, counters in self.clusters.items():
             if not counters.get("upstream_rq_completed"):
                 continue
@@ -107,7 +107,7 @@ class _Scrape:
             for plain in _PLAIN:
                 if plain not in counters:
                     return f"{_CLUSTER}{plain} of {key.version}"
-            # An aggregate has none of its own, but where it is, stable's are.
+            # An aggregate has no endpoints of its own, but where there is an aggregate, stable has endpoints.
             if not (self.endpoints if key.role is Role.AGGREGATE else self.endpoints.get(key)):
                 return f"{next(iter(_ENDPOINT))} of {key.version}"
         for key, hosts in self.endpoints.items():
@@ -117,7 +117,7 @@ class _Scrape:
 
 
 class _Scrapes:
-    """Scrapes of all gateways, filled series by series."""
+    """The scrapes of all gateways, filled series by series."""
 
     def __init__(self, label: str) -> None:
         self._label = label
@@ -188,12 +188,12 @@ _DETAILS = ("envoy_response_code_class", "envoy_response_code", "envoy_endpoint_
 
 
 def _whole(value: float) -> float:
-    """The whole part; NaN and the infinities as NaN, which equals nothing."""
+    """The integer part; NaN for NaN and the infinities, so that a comparison with it is false."""
     return float(int(value)) if value - value == 0 else float("nan")
 
 
 def _setter(name: str, key: Key, detail: str) -> Callable[[_Scrape, int], None] | None:
-    """Where a value belongs; None for what is not asked for."""
+    """A function that stores a value of this counter in a scrape; None if the counter is not used."""
     if name == _BUCKET:
         bound = float(detail)
         return lambda scrape, value: scrape.buckets.setdefault(key, {}).__setitem__(bound, value)

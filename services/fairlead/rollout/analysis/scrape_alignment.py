@@ -1,7 +1,7 @@
-"""Windows of the past: where they end, and which scrape of each gateway belongs to which end. Pure.
+"""Past windows: where they end, and which scrape of each gateway belongs to which end. Pure.
 
-A window's end is a moment, and a gateway's counters at a moment are those of its newest scrape before it. So whoever
-asks again for the same window, in another process or a day later, counts the same.
+A gateway's counters at a window's end are those of its newest scrape before that end. So another process, or the same
+one a day later, counts the same for the same window.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from fairlead.rollout.analysis.window_boundaries import WindowReadings, WindowTr
 from fairlead.rollout.ports import Reading
 
 SETTLE_S = 2.0
-"""A scrape carries the time at which it began, and is there only when it has ended."""
+"""A scrape carries its start time and becomes visible only when it has ended. This is how long that may take."""
 CLOCK_LAG_S = 0.5
-"""So much may its clock be behind ours before windows are seen a look later than they could be."""
+"""Prometheus's clock may be this far behind ours without delaying windows by a tick."""
 MAX_AGE_INTERVALS = 2.5
-"""A scrape speaks for so many intervals: one may be missed, of two nobody knows why."""
+"""A scrape is valid for so many intervals: one missed scrape is tolerated, two are not."""
 MAX_SKEW_S = 5.0
-"""Clocks that differ by more do not tell the same story: a step taken here would be another moment there."""
+"""If the clocks differ by more, a step's time would be another moment in Prometheus: nothing is counted."""
 MAX_REPLAY_S = 3600.0
-"""What was missed longer ago than this is not counted any more."""
+"""Windows that were missed longer ago than this are not counted any more."""
 MAX_WINDOWS = 60
-"""Windows that are replayed at once. When more were missed, they are longer."""
+"""How many windows are replayed at once. If more were missed, the windows are longer."""
 
 
 def max_age_s(interval_s: float) -> float:
-    """For how long a scrape speaks."""
+    """How old a scrape may be and still count."""
     return MAX_AGE_INTERVALS * interval_s + SETTLE_S
 
 
 def window_ends(since: datetime, until: datetime, window_s: float) -> list[datetime]:
-    """Where windows end after `since` and until `until`: at whole multiples of their length on the wall clock."""
+    """The ends of windows after `since` and up to `until`: whole multiples of their length on the wall clock."""
     since = max(since, until - timedelta(seconds=MAX_REPLAY_S))
     first, last = floor(since.timestamp() / window_s) + 1, floor(until.timestamp() / window_s)
     stride = max(1, ceil((last - first + 1) / MAX_WINDOWS))
@@ -45,10 +45,10 @@ def window_ends(since: datetime, until: datetime, window_s: float) -> list[datet
 def aligned_windows(
     readings: Sequence[Reading], since: datetime, at: Sequence[datetime], interval_s: float
 ) -> Iterator[tuple[datetime, WindowReadings]]:
-    """A cut for each end at which every gateway was scraped anew; an end at which one was not belongs to the next.
+    """The readings at both ends of each window. A window continues to the next end if a gateway has no new scrape yet.
 
-    The first window begins at `since`. Gateways that ceased to be scraped are silent once their last scrape is too
-    old, and what is made of silence is the same as for gateways that are asked directly (`cuts.Cutter`).
+    The first window begins at `since`. A gateway whose last scrape is too old counts as silent, which is handled as
+    for gateways that are read directly (`window_boundaries.WindowTracker`).
     """
     scrapes = _Scrapes(readings, max_age_s(interval_s))
     tracker, last = WindowTracker(), scrapes.at(since)

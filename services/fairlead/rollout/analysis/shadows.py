@@ -1,4 +1,4 @@
-"""What each route's services told of their answers, window by window: pairs, classes, and a page for people."""
+"""Pairs, classes and the shadow status of each route, from the services' answer records, window by window."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from fairlead.rollout.ports import CollectedAnswers
 WindowEnds = tuple[datetime, datetime]
 """A window's start and end: no two of an attempt have the same."""
 MAX_VERSIONS = 16
-"""Versions compared with each other that are told at most; the newest."""
+"""How many pairs of versions the status shows at most: the newest."""
 
 
 @dataclass(frozen=True, slots=True)
 class ComparedVersions:
-    """What is compared in one window: which two versions, in which attempt, and how close scores must be."""
+    """What is compared in one window: the two versions, the attempt, and how close scores must be."""
 
     attempt: int
     stable: VersionRef
@@ -29,13 +29,13 @@ class ComparedVersions:
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """What is in no window yet."""
+    """Pairs and classes that are in no window yet."""
 
     pairs: Pairs = Pairs()
     classes: ClassCounts = ClassCounts()
 
     def plus(self, other: Matched) -> Matched:
-        """Both together."""
+        """The sum of both."""
         return Matched(self.pairs.plus(other.pairs), self.classes.plus(other.classes))
 
 
@@ -47,30 +47,30 @@ class _Route:
     lost: int = 0
     silent: tuple[str, ...] = ()
     newest: WindowEnds | None = None
-    """The window that has what was matched before; None before the first one."""
+    """The window with the pairs that were matched before; None before the first window."""
     unrecorded: Matched = Matched()
 
 
 class ShadowMatcher:
-    """Remembers answers that wait for their other half. Not for several threads at once."""
+    """Matches answers per route and keeps those that wait for their partner. Not for several threads at once."""
 
     def __init__(self) -> None:
         self._routes: dict[str, _Route] = {}
         self._collected: Mapping[str, CollectedAnswers] = {}
 
     def receive(self, collected: Mapping[str, CollectedAnswers]) -> None:
-        """What was told up to now, of all routes."""
+        """Take the newly collected records of all routes."""
         self._collected = collected
 
-    def has_news(self, route: str) -> bool:
-        """Whether anything was heard of it at the last hearing."""
+    def has_new_answers(self, route: str) -> bool:
+        """True when the newest records have some of this route."""
         return route in self._collected
 
     def match(self, route: str, compare: ComparedVersions, newest: WindowEnds | None) -> Matched:
-        """What of this route is in no window yet, this hearing included.
+        """The route's pairs and classes that are in no window yet, with the newest records.
 
-        `newest` is the attempt's newest window: where it is not the one that was placed last, another engine has
-        counted a part of this, so nothing of it is counted again.
+        `newest` is the attempt's newest window. If it is not the one that was recorded last, another engine has counted
+        a part of these pairs, so none of them is counted here.
         """
         collected, known = self._collected.get(route), self._routes.setdefault(route, _Route())
         if known.attempt != compare.attempt:
@@ -96,12 +96,12 @@ class ShadowMatcher:
         return known.unrecorded
 
     def mark_recorded(self, route: str, ends: WindowEnds) -> None:
-        """What was matched up to the last hearing is in the window with these ends."""
+        """The pairs matched up to now are recorded in the window with these ends."""
         known = self._routes[route]
         known.newest, known.unrecorded = ends, Matched()
 
     def status(self, route: str) -> ShadowStatus | None:
-        """For people: everything compared in the newest attempt; None where nothing was."""
+        """For people: everything compared in the newest attempt, or None if nothing was."""
         known = self._routes.get(route)
         if known is None or not (known.totals or known.lost or known.silent):
             return None
@@ -113,7 +113,7 @@ class ShadowMatcher:
         )
 
     def keep(self, routes: set[str]) -> None:
-        """Forget routes that are no more."""
+        """Drop all other routes: they were deleted."""
         for gone in self._routes.keys() - routes:
             del self._routes[gone]
 

@@ -1,7 +1,7 @@
-"""Where windows begin and end: the gateways' counters at both ends, and how a reading that was missed is made good.
+"""The gateways' counters at both ends of a window, and how the next reading recovers a missed one.
 
-The only memory of the engine is here: raw counters, which cannot be read again. When it is lost, by a restart, the
-time in between is a gap and no evidence.
+Raw counters are kept here because they cannot be read again. When a restart loses them, the time in between is a gap
+and no evidence.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from fairlead.rollout.ports import Reading
 
 @dataclass(frozen=True, slots=True)
 class WindowReadings:
-    """The counters at both ends of a window that has just ended. `start` is None after a restart of the engine."""
+    """The counters at both ends of a window. `start` is None for the first window after a restart of the engine."""
 
     start: datetime | None
     before: Sequence[Reading] = ()
     after: Sequence[Reading] = ()
     tables: Mapping[str, Table] = field(default_factory=dict)
-    """The tables in force when it began."""
+    """The tables in force when the window began, by route."""
     bridged: bool = False
-    """Readings in between were missed: it has also what happened in windows that are gaps."""
+    """Readings in between were missed: the window also counts what happened in earlier windows that are gaps."""
 
 
 class WindowTracker:
-    """Cuts time into windows, one at each reading. Not for several threads at once."""
+    """Ends a window at each reading. Not for several threads at once."""
 
     def __init__(self) -> None:
         self._last: WindowReadings | None = None
         self._last_complete: WindowReadings | None = None
-        """The last complete beginning, while somebody who told its counters then is silent."""
+        """The last reading of all gateways, while a gateway that was in it is silent."""
 
     def end_window(self, now: datetime, readings: Sequence[Reading], tables: Mapping[str, Table]) -> WindowReadings:
-        """The window that ends now; `tables` were in force when it began.
+        """The readings of the window that ends now. `tables` were in force when it began.
 
-        Counters only rise, so a gateway that did not answer once tells at its next answer what was missed: the
-        window then begins where the last counted one ended. Whether the difference means anything is not asked here.
+        Counters only rise, so the next answer of a gateway also covers a missed reading: the window then begins where
+        the last counted one ended. `counts` checks whether the difference is valid.
         """
         last, last_complete = self._last, self._last_complete
         self._last, self._last_complete = WindowReadings(now, readings), None

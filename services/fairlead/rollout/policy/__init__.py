@@ -1,4 +1,4 @@
-"""What should happen next, as pure functions: a head, a spec, an observation and actions in; a decision out.
+"""The decisions, as pure functions: from a head, a spec, an observation and actions to a decision.
 
-No I/O, no clock and no memory here. What is decided is written by `act` and read again as the next head.
+No I/O, no clock and no state here. `act` writes the decision, and the next tick reads it as the new head.
 """

@@ -1,4 +1,4 @@
-"""Actions: which are carried out, which are refused and with what sentence, which came too late."""
+"""The rules for actions: which are carried out, which are refused and why, which have expired."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fairlead.rollout.policy.transitions import Requester
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why an action is not carried out, and what to do instead."""
+    """Why an action is not carried out, and what the user can do instead."""
 
     message: str
     outcome: Outcome = Outcome.REFUSED
@@ -28,9 +28,9 @@ ActionResult = Revision | Refusal
 def split_finished(
     head: Revision | None, observation: Observation, actions: Sequence[Action]
 ) -> tuple[list[FinishedAction], list[Action]]:
-    """What can be said of actions without looking at the world, and the actions that are left, rollbacks first.
+    """Split the actions: those that are finished already, and those still to be carried out, rollbacks first.
 
-    An action that the head names was carried out, and the process died before it could say so.
+    If the head names a pending action, that action was carried out, and the process died before it was finished.
     """
     finished, left = [], []
     for action in actions:
@@ -55,7 +55,7 @@ def _too_late(head: Revision | None, observation: Observation, action: Action) -
 
 
 def apply_action(situation: Situation, action: Action) -> ActionResult:
-    """The revision that carries the action out, or why there is none."""
+    """The revision that carries out the action, or the reason for a refusal."""
     return _RULES[action.type](situation, action)
 
 
@@ -79,7 +79,7 @@ def _rollback(situation: Situation, action: Action) -> ActionResult:
 
 
 def _return_to(situation: Situation, action: Action, to: VersionRef) -> ActionResult:
-    """Stable changes at once, so whoever it becomes must be able to answer."""
+    """Stable changes at once, so the new stable version must have a ready instance."""
     if not situation.specified(to) and to != situation.head.state.previous:
         return Refusal(f"version {to} ({to.identity}) is no longer in the route; put it back into `versions` first")
     if not situation.ready(to):
@@ -132,7 +132,7 @@ def _resume(situation: Situation, action: Action) -> ActionResult:
         return Refusal("it is not paused")
     changes: dict[str, object] = {"paused": False}
     if situation.head.state.phase is Phase.PREPARING:
-        # A deadline that passed during the pause must not end the attempt the moment it goes on.
+        # A deadline that passed during the pause must not end the attempt as soon as it is resumed.
         changes["entered_at"] = situation.observation.now
     return transitions.noted(situation, Requester.action_of(action), "resumed", **changes)
 

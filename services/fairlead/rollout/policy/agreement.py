@@ -1,7 +1,8 @@
-"""The gate `agreement`: what mirrored answers say of the candidate, before it answers anybody.
+"""The gate `agreement`: compares the answers to mirrored requests before the candidate serves users.
 
-A pair is one request that both versions answered. Fail means that the evidence for more disagreement than allowed has
-reached this gate's part of alpha; a pass needs enough pairs, and with preset `strict` evidence that it is rarer.
+A pair is one request that both versions answered. The gate fails when the evidence for more disagreement than allowed
+reaches this gate's part of alpha. It passes with enough pairs; preset `strict` also needs evidence that disagreement is
+rarer than allowed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from fairlead.rollout.policy.situation import Situation
 
 
 def judge_agreement(situation: Situation, gate: GateSpec) -> Check:
-    """The verdict of the moment, reached while requests are mirrored; afterwards only harm is still looked for."""
+    """The present verdict. Passing is decided while requests are mirrored; afterwards the gate can only fail."""
     evidence, phase = _evidence(situation), situation.head.state.phase
     if phase is Phase.PREPARING:
         return _check(situation, gate, Verdict.PASS, "nothing is mirrored yet")

@@ -1,8 +1,8 @@
 """The gate `classes`: whether the candidate answers each class about as often as stable does, window by window.
 
-Classes get a place in the order in which they are first seen, and are bet on from the next window on: which classes are
-compared is decided before what is compared. Those beyond the last place, and new ones in their first window, are
-`other`. Every place counts in the mean from the beginning, so one that is taken later costs no alpha.
+A class gets a place when it is first seen, and is bet on from the next window on. So the choice of classes never
+depends on the counts that are compared. Classes without a place, and new ones in their first window, count as `other`.
+Every place counts in the mean from the beginning, so a place that is taken later costs no alpha.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fairlead.rollout.analysis.bets import Floats, Sample
 from fairlead.rollout.analysis.comparison import STATE_FIELDS, Comparison, Margins
 
 PLACES = 8
-"""Seven classes and the others; each twice, because a class may become more frequent or rarer."""
+"""Seven classes and `other`. Each is compared twice, because a class may become more frequent or rarer."""
 OTHER = PLACES - 1
 _CLASS = "class:"
 
@@ -52,7 +52,7 @@ def _placed(counts: Mapping[str, int], places: Mapping[str, int]) -> Floats:
 
 
 def _seated(places: Mapping[str, int], *counts: Mapping[str, int]) -> dict[str, int]:
-    """The places after this window: its new classes, most frequent first, get those that are free."""
+    """The places after this window: its new classes get the free places, the most frequent class first."""
     seated = dict(places)
     for one in counts:
         for name in sorted(one, key=lambda each: (-one[each], each)):
@@ -69,6 +69,6 @@ def _load(state: State) -> Comparison:
 
 
 def _only(taken: np.ndarray, before: Comparison, after: Comparison) -> Comparison:
-    """A place that nobody has bets nothing and learns nothing."""
+    """The new state for places that are taken; a free place keeps its old state."""
     changed = {name: np.where(taken[:, None], getattr(after, name), getattr(before, name)) for name in STATE_FIELDS}
     return replace(before, **changed)

@@ -1,6 +1,6 @@
-"""The decision: what the user's target asks, what people asked, what the gates say; in this order.
+"""The decision of one tick: first the target in the spec, then users' actions, then the gates.
 
-One revision at a time. Whoever calls appends it and asks again, until there is nothing left to do now.
+It returns one revision at a time. The caller appends it and decides again, until no further revision is due.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from fairlead.rollout.policy.transitions import Requester
 
 
 def decide(route: Route, head: Revision | None, observation: Observation, actions: Sequence[Action]) -> Decision:
-    """The next revision, if any; the actions that are finished either way; and what is waited for.
+    """The next revision, if any, the actions to finish, and what the rollout waits for.
 
-    `actions` must have been read after `head`. Then an action that was carried out is either finished or named by
-    the head, because nobody appends on top of an action before saying that it is finished.
+    `actions` must be read after `head`. Then an action that was carried out is either finished or named by the head,
+    because no revision is appended after an action's revision before that action is finished.
     """
     finished, pending = action_rules.split_finished(head, observation, actions)
     if head is None:
@@ -32,18 +32,18 @@ def decide(route: Route, head: Revision | None, observation: Observation, action
     if asked is not None:
         return Decision(asked, tuple(finished))
     for action in pending:
-        answer = action_rules.answer(situation, action)
-        if isinstance(answer, Revision):
-            return Decision(answer, tuple(finished))
-        finished.append(FinishedAction(action.name, answer.outcome, answer.message))
+        result = action_rules.apply_action(situation, action)
+        if isinstance(result, Revision):
+            return Decision(result, tuple(finished))
+        finished.append(FinishedAction(action.name, result.outcome, result.message))
     return _progress(situation, tuple(finished))
 
 
 def _first(route: Route, observation: Observation, finished: list[FinishedAction], pending: list[Action]) -> Decision:
-    """Nothing serves yet, so there is nobody to protect: one ready instance is better than none.
+    """The first revision. No users are served yet, so one ready instance of the target is enough.
 
-    Its golden rows were compared by the service itself before it said that it is ready; there is no published
-    table yet to ask them through.
+    The service itself compared its golden rows before it became ready. There is no published table yet through which
+    the engine could send them.
     """
     target = route.spec.wanted
     nothing = f"nothing of {route.name!r} serves yet"
@@ -72,7 +72,7 @@ def _target(situation: Situation) -> Revision | None:
 
 
 def _progress(situation: Situation, finished: tuple[FinishedAction, ...]) -> Decision:
-    """Falls first, then what the spec changed, then rises."""
+    """Rollbacks first, then changes of the spec, then rises of the weight."""
     refreshed = transitions.refreshed(situation)
     if situation.candidate is None:
         return Decision(refreshed, finished, _rejection_notice(situation))
@@ -98,12 +98,12 @@ def _failed_guard(judged: Sequence[Judged]) -> Check | None:
 
 
 def _halted(situation: Situation) -> bool:
-    """True when rolling back would move users from a version that answers to one that cannot."""
+    """True when a rollback would move users from a version that answers to one without ready instances."""
     return bool(situation.weight and situation.ready(situation.candidate) and not situation.ready(situation.stable))
 
 
 def _waiting(situation: Situation, judged: Sequence[Judged]) -> str:
-    """The first thing that keeps the weight from rising; empty when nothing does."""
+    """The first reason why the weight does not rise; empty if there is none."""
     state = situation.head.state
     if state.paused:
         return "paused; `fairlead resume` lets it go on"

@@ -1,4 +1,4 @@
-"""Which instances should run. More than the spec says: whatever serves, or may serve again at once, stays."""
+"""Which instances should run: those in the spec, and those that serve or may have to serve again at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fairlead.contracts.revision import Revision
 from fairlead.contracts.route import Route, VersionRef
 
 
-def wanted(
+def wanted_instances(
     routes: Sequence[Route],
     heads: Mapping[str, Revision],
     now: datetime,
@@ -19,11 +19,11 @@ def wanted(
     settled: Collection[str] = (),
     serving: Collection[str] = (),
 ) -> list[Wanted]:
-    """Every version of every spec, what the heads serve, and what may not be stopped yet; by id.
+    """The versions of every spec, the versions that the heads serve, and instances that may not be stopped yet, by id.
 
-    `existing` are the rows as they are: a version that left the spec is kept from them, with its folder and count.
-    `settled` names the routes whose head every known gateway serves; of any other nothing is stopped, because a
-    gateway may still send requests there. `serving` names the routes that some gateway still serves, deleted or not.
+    `existing` are the present rows: a version that left the spec is kept from them, with its folder and count.
+    `settled` names the routes whose head every known gateway serves. Instances of other routes are not stopped, because
+    a gateway may still send them requests. `serving` names the routes that a gateway still serves, deleted or not.
     """
     rows: dict[str, Wanted] = {}
     for route in routes:
@@ -33,7 +33,7 @@ def wanted(
             if row.model == route.spec.model and (route.name not in settled or row.ref in kept):
                 rows[row.id] = row
         rows.update((row.id, row) for row in _specified(route))
-    # A deleted route's instances go when no gateway sends them anything any more.
+    # A deleted route's instances are stopped when no gateway serves the route any more.
     models = {route.spec.model for route in routes}
     rows.update((row.id, row) for row in existing if row.model not in models and row.model in serving)
     return [rows[key] for key in sorted(rows)]
@@ -42,7 +42,7 @@ def wanted(
 def _specified(route: Route) -> Iterator[Wanted]:
     for version, spec in route.spec.versions.items():
         if spec.source is None:
-            continue  # its Deployment is somebody else's
+            continue  # its Deployment is managed elsewhere
         for index in range(spec.instances):
             yield Wanted(
                 namespace=route.namespace,
@@ -54,8 +54,10 @@ def _specified(route: Route) -> Iterator[Wanted]:
 
 
 def _kept(route: Route, head: Revision | None, now: datetime) -> set[VersionRef]:
-    """What stays whatever is specified: stable, the candidate, the one before within its window; and every version of
-    the spec that somebody else runs, because only they know how many of it there are.
+    """Versions that stay even if the spec does not list them.
+
+    These are stable, the candidate and, within the rollback window, the previous version. Versions that are managed
+    elsewhere stay too, because Fairlead does not know their count.
     """
     theirs = {spec.ref(version) for version, spec in route.spec.versions.items() if spec.source is None}
     if head is None:
@@ -65,11 +67,11 @@ def _kept(route: Route, head: Revision | None, now: datetime) -> set[VersionRef]
         kept.add(head.table.candidate)
     if within_rollback_window(route, head, now) and head.state.previous is not None:
         kept.add(head.state.previous)
-    # A spec that lists the version again decides its count itself.
+    # If the spec lists the version, the spec decides its count.
     return kept - {spec.ref(version) for version, spec in route.spec.versions.items() if spec.source is not None}
 
 
 def within_rollback_window(route: Route, head: Revision, now: datetime) -> bool:
-    """True while the version before the last promotion must stay ready for one command back."""
+    """True while the version before the last promotion must stay ready for a rollback."""
     promoted = head.state.promoted_at
     return promoted is not None and now < promoted + timedelta(seconds=route.spec.strategy.rollback_window)

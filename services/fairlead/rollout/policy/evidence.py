@@ -1,7 +1,7 @@
-"""The evidence of an attempt, window by window: what each evidence gate's bets have won so far.
+"""The evidence of an attempt, updated window by window: each evidence gate's e-values so far.
 
-A fold over windows whose state is written down in the newest one, so whoever comes next (another tick, another
-process) goes on from what was stored. A window with a gap changes nothing: what was not counted is no evidence.
+The newest window stores the state, so another tick or another process continues from it. A window with a gap changes
+nothing.
 """
 
 from __future__ import annotations
@@ -22,51 +22,51 @@ from fairlead.rollout.analysis.comparison import STATE_FIELDS, Comparison, Margi
 from fairlead.rollout.policy.class_mix import weigh_classes
 
 METHOD = 3
-"""Counted up when the bettors change: what others have won is not theirs to go on from."""
+"""Increased when the bettors change, so that they do not continue from the e-values of other bettors."""
 STRETCH_S = 30.0
-"""Starving comes in stretches, because an ejected instance stays away for a while: one observation each."""
+"""Starvation is observed once per stretch of this length, because an ejected instance stays away for a while."""
 STRETCH_REQUESTS = 20
 UNTIMED_SHARE = 0.001
-"""Latency is judged in windows in which at most so many of the candidate's answers came from elsewhere."""
+"""Latency is judged in windows in which at most this share of the candidate's requests was answered elsewhere."""
 
 ANSWER_GATES = frozenset({"agreement", "classes"})
-"""Services tell what these judge: what gateways could not count is no gap of theirs."""
+"""Gates on the services' answer records. A gap in the gateways' counts is not a gap for them."""
 
 EMPTY_HISTOGRAM = (0,) * len(GRID_MS)
-"""The histogram of no answers."""
+"""The histogram without answers."""
 
 State = Mapping[str, tuple[float, ...]]
 Weigh = Callable[[GateSpec, State, Window], tuple[State, float, float]]
 
 DEFAULTS: Mapping[str, GateSpec] = {name: GateSpec(name=name) for name in ("errors", "starved", "rejections")}
-"""Asked whether or not the spec names them."""
+"""These gates are active even if the spec does not name them."""
 
 
 AGREEMENT = GateSpec(name="agreement")
-"""Asked whether or not the spec names it, where the candidate is shadowed."""
+"""This gate is active in strategies with a shadow, even if the spec does not name it."""
 
 
 def active_gates(strategy: Strategy) -> list[GateSpec]:
-    """The evidence gates of a route, as they are to be asked."""
+    """The evidence gates of a route, with their settings."""
     named = {gate.name: gate for gate in strategy.gates if is_evidence(gate.name)}
     shadowed = {AGREEMENT.name: AGREEMENT} if strategy.shadow is not None else {}
     return [gate for gate in ({**DEFAULTS, **shadowed, **named}).values() if gate.role != "off"]
 
 
 def threshold(strategy: Strategy, gate: GateSpec) -> float:
-    """The logarithm of the evidence at which this gate fails: its part of alpha, as odds. All parts together are 1."""
+    """The log evidence at which this gate fails, from its part of alpha. The parts of all gates add up to alpha."""
     whole = sum(one.weight for one in active_gates(strategy))
     return -log(strategy.alpha * gate.weight / whole)
 
 
 def weigh(strategy: Strategy, before: Sequence[Window], window: Window) -> tuple[GateEvidence, ...]:
-    """What all windows of the attempt say, `window` included; `before` are those that came before it."""
+    """The evidence of all windows of the attempt: of `before` and then `window`."""
     carried = {one.gate: one for one in before[-1].evidence} if before else {}
     return tuple(_weighed(strategy, gate, carried, before, window) for gate in active_gates(strategy))
 
 
 def reaches_refusal(strategy: Strategy, before: Sequence[Window], window: Window) -> bool:
-    """True when it is this window with which the evidence of mirrored answers reaches what refuses a candidate."""
+    """True when the `agreement` gate's evidence reaches its threshold with this window, and did not before."""
     gate = next((one for one in active_gates(strategy) if one.name == AGREEMENT.name), None)
     if gate is None:
         return False
@@ -78,7 +78,7 @@ def reaches_refusal(strategy: Strategy, before: Sequence[Window], window: Window
 def _weighed(
     strategy: Strategy, gate: GateSpec, carried: Mapping[str, GateEvidence], before: Sequence[Window], window: Window
 ) -> GateEvidence:
-    # What is not set is not part of it: a setting that came later must not end the evidence of an older release.
+    # Unset fields are left out, so that a new kind of setting does not reset the evidence of a running attempt.
     given = {name: value for name, value in gate.to_json().items() if value is not None}
     settings = digest(canonical({**given, "role": "", "weight": 0, "method": METHOD}))[:10]
     last = carried.get(gate.name)
@@ -90,14 +90,14 @@ def _weighed(
         if not window.latency.stable:
             return last
         if not is_timed(window) or is_cold(before, window, strategy.warm_up.exclude):
-            # Not the candidate's own time. Stable's is its own always, and is learned from.
+            # The latency is not only the candidate's own. Stable's always is, so its rate is still learned.
             window = window.model_copy(update={"latency": Histograms(stable=window.latency.stable)})
     state, harm, safe = (_custom if is_custom(gate.name) else _WEIGH[gate.name])(gate, last.state, window)
     return GateEvidence(gate=gate.name, settings=settings, log_harm=harm, log_safe=safe, state=dict(state))
 
 
 def gap_of(gate: str, window: Window) -> str | None:
-    """Why this gate has nothing from the window. A custom gate is counted by somebody else, and has gaps of its own."""
+    """Why the window is a gap for this gate, or None. Custom gates have gaps of their own: Prometheus counts them."""
     if not is_custom(gate):
         return window.gap
     tally = window.custom.get(gate)
@@ -105,26 +105,26 @@ def gap_of(gate: str, window: Window) -> str | None:
 
 
 def is_counted(gate: str, window: Window) -> bool:
-    """False where a custom gate's targets were not scraped anew: what they counted is in a later window."""
+    """False when a custom gate's targets were not scraped again yet: a later window has their counts."""
     return not is_custom(gate) or gate in window.custom
 
 
 def is_judged(evidence: GateEvidence) -> bool:
-    """True when there was a window on which something could be bet: until then, silence is no good news."""
+    """True when at least one window could be bet on. Until then, no evidence of harm does not mean a pass."""
     return bool(evidence.state) and evidence.state.get("judged", (1.0,))[0] > 0
 
 
 def is_timed(window: Window) -> bool:
-    """True when the candidate's time is its own: nothing was retried or answered by somebody else."""
+    """True when the latency is the candidate's own: hardly any request was retried or answered elsewhere."""
     elsewhere = abs(window.assigned - window.candidate.n) + window.unserved
     return bool(window.latency.candidate and window.latency.stable) and elsewhere <= UNTIMED_SHARE * window.assigned
 
 
 def is_cold(before: Sequence[Window], window: Window, exclude_s: float) -> bool:
-    """True when one more of the candidate's instances became ready a moment ago: new ones are slow for a while."""
+    """True when another candidate instance became ready less than `exclude_s` ago: new instances are slow at first."""
     later = window
     for earlier in reversed(before):
-        # More at the end of `later` than before it: somebody came while it lasted.
+        # More at the end of `later` than before it: an instance became ready during it.
         if later.ready is not None and earlier.ready is not None and later.ready > earlier.ready:
             return (window.end - later.end).total_seconds() < exclude_s
         if (window.end - earlier.end).total_seconds() >= exclude_s:
@@ -164,7 +164,7 @@ def _latency(gate: GateSpec, state: State, window: Window) -> tuple[State, float
 
 
 def _starved(gate: GateSpec, state: State, window: Window) -> tuple[State, float, float]:
-    """One observation per stretch: did most of the candidate's requests go elsewhere?"""
+    """One observation per stretch: whether most of the candidate's requests went elsewhere."""
     hits, n = state.get("stretches", (0.0, 0.0))
     seconds, assigned, elsewhere = state.get("open", (0.0, 0.0, 0.0))
     seconds += window.seconds
@@ -185,7 +185,7 @@ def _agreement(gate: GateSpec, state: State, window: Window) -> tuple[State, flo
 
 
 def _custom(gate: GateSpec, state: State, window: Window) -> tuple[State, float, float]:
-    """Compared with stable, or its candidate's share of bad with a fixed limit."""
+    """The candidate compared with stable, or its share of bad events compared with a fixed limit."""
     arms = window.custom[gate.name].arms
     judged = (state.get("judged", (0.0,))[0] + bool(arms.candidate.n and (gate.limit is not None or arms.stable.n)),)
     if gate.limit is None:

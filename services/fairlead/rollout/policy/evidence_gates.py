@@ -1,7 +1,8 @@
-"""The evidence gates: what the bets have won so far, as pass, fail or inconclusive with a sentence for a person.
+"""The evidence gates: the verdict on the evidence so far (pass, fail or inconclusive), with a reason for people.
 
-Fail means that the evidence for harm has reached this gate's part of alpha. Pass needs, by preset, that nothing speaks
-for harm (`quick`, which proves nothing) or that safety is shown (`strict`). Everything else is inconclusive.
+A gate fails when the evidence for harm reaches its part of alpha. With preset `quick` it passes when there is no
+evidence for harm, which does not prove safety; with `strict` it passes when safety is shown. Everything else is
+inconclusive.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from fairlead.contracts.gates import GateSpec, is_custom
 from fairlead.contracts.revision import Check, Counts, GateEvidence, Phase, Verdict, Window
 from fairlead.rollout.analysis.counts import CHANGED_GAP, EARLY_GAP
 from fairlead.rollout.policy.agreement import judge_agreement
-from fairlead.rollout.policy.evidence import active_gates, gap_of, is_judged, is_counted, threshold
+from fairlead.rollout.policy.evidence import active_gates, gap_of, is_counted, is_judged, threshold
 from fairlead.rollout.policy.situation import Situation
 
 _WORSE: Mapping[str, str] = {
@@ -29,20 +30,20 @@ _WORSE: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class EvidenceGate:
-    """One evidence gate, asked in one situation."""
+    """One evidence gate in one situation."""
 
     situation: Situation
     gate: GateSpec
 
     @property
     def evidence(self) -> GateEvidence:
-        """What the newest window says."""
+        """The gate's evidence in the newest window."""
         windows = self.situation.observation.windows
         found = windows[-1].evidence if windows else ()
         return next((one for one in found if one.gate == self.gate.name), GateEvidence(gate=self.gate.name))
 
     def judge(self) -> Check:
-        """The verdict. Before the first weight there is nothing to compare, and nobody to harm."""
+        """The verdict. Before the first weight the gate passes: the candidate serves no users yet."""
         situation = self.situation
         if situation.head.state.phase is not Phase.CANARY:
             return self._check(Verdict.PASS, "nothing to compare before the first weight")
@@ -55,13 +56,13 @@ class EvidenceGate:
         return self._undecided(held) if held else self._check(Verdict.PASS, self._passed())
 
     def _unavailable(self) -> Check | None:
-        """Nothing could be counted just now: hold, and after a while what the spec says."""
+        """The verdict when the last window could not be counted: hold, later what onMetricsUnavailable says."""
         setting, name = self.situation.strategy.on_metrics_unavailable, self.gate.name
         windows = [one for one in self.situation.observation.windows if is_counted(name, one)]
         gap = gap_of(name, windows[-1]) if windows else None
         if gap in (None, CHANGED_GAP, EARLY_GAP):
             return None
-        # Only what was watched: that the control plane was away says nothing about the metrics.
+        # Only observed time counts: that the control plane was down is no metrics outage.
         seconds = 0.0
         for window in reversed(windows):
             if gap_of(name, window) is None:
@@ -75,7 +76,7 @@ class EvidenceGate:
         return self._check(Verdict.INCONCLUSIVE, f"the last window is no evidence: {gap}")
 
     def _held(self) -> str:
-        """What is still missing for a pass; empty when nothing is."""
+        """What is still missing for a pass; empty if nothing is."""
         strategy, step = self.situation.strategy, self.situation.counted_windows
         answered, both = sum(one.candidate.n for one in step), sum(is_informative(one) for one in step)
         candidate = self.situation.candidate
@@ -111,14 +112,14 @@ class EvidenceGate:
 
     def _harm(self) -> str:
         against = format_odds(threshold(self.situation.strategy, self.gate))
-        told = f"{self.situation.candidate} {self._worse()}"
-        return f"{told}: {self._counted()}evidence {format_odds(self.evidence.log_harm)} to 1, {against} is enough"
+        summary = f"{self.situation.candidate} {self._worse()}"
+        return f"{summary}: {self._counted()}evidence {format_odds(self.evidence.log_harm)} to 1, {against} is enough"
 
     def _worse(self) -> str:
         if self.gate.limit is not None:
             return f"has more than {self.gate.limit:.3g} of {self.gate.name} bad"
-        told = _WORSE.get(self.gate.name, f"has more of {self.gate.name} bad than")
-        return f"{told} {self.situation.stable}"
+        summary = _WORSE.get(self.gate.name, f"has more of {self.gate.name} bad than")
+        return f"{summary} {self.situation.stable}"
 
     def _passed(self) -> str:
         strategy = self.situation.strategy
@@ -126,12 +127,12 @@ class EvidenceGate:
             return "its requests reach it"
         if strategy.preset == "strict":
             return f"safe: {self._counted()}evidence {format_odds(self.evidence.log_safe)} to 1"
-        most = format_odds(threshold(strategy, self.gate))
-        told = f"{self._counted()}evidence of harm {format_odds(self.evidence.log_harm)} of {most} to 1"
-        return f"no harm seen, which is no proof of safety: {told}"
+        enough_harm = format_odds(threshold(strategy, self.gate))
+        summary = f"{self._counted()}evidence of harm {format_odds(self.evidence.log_harm)} of {enough_harm} to 1"
+        return f"no harm seen, which is no proof of safety: {summary}"
 
     def _counted(self) -> str:
-        """Both versions' counts over the attempt, where the gate has two numbers to show."""
+        """Both versions' counts over the attempt, for gates that count good and bad events."""
         arms = self._arms()
         if arms is None:
             return ""
@@ -168,7 +169,7 @@ class EvidenceGate:
 
 
 def judge_evidence(situation: Situation) -> dict[str, Check]:
-    """What every evidence gate of the route says now."""
+    """The check of every evidence gate of the route."""
     return {
         gate.name: judge_agreement(situation, gate)
         if gate.name == "agreement"
@@ -178,7 +179,7 @@ def judge_evidence(situation: Situation) -> dict[str, Check]:
 
 
 def is_informative(window: Window) -> bool:
-    """True when both versions answered in it."""
+    """True when both versions answered requests in this window."""
     return window.candidate.n > 0 and window.stable.n > 0
 
 

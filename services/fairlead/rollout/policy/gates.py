@@ -1,7 +1,7 @@
-"""The gates: each a function of the situation, each with a reason for a person.
+"""The gates: each is a function of the situation that returns a verdict with a reason for people.
 
-Pass lets a weight rise. Fail rolls back when the gate is a guard and holds when it is a signal. Inconclusive holds:
-what is not known is never evidence, for or against.
+Pass lets the weight rise. Fail rolls back if the gate is a guard, and holds if it is a signal. Inconclusive holds:
+missing knowledge is no evidence, for or against.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Role = Literal["guard", "signal"]
 
 
 def ready(situation: Situation) -> Check:
-    """The candidate has an instance to answer with. A restart is not a failure; staying away is."""
+    """The candidate has a ready instance. A restart is no failure; staying unready for too long is."""
     count, warm_up = situation.ready(situation.candidate), situation.strategy.warm_up
     version, begun = situation.candidate, situation.head.state.phase is not Phase.PREPARING
     if count:
@@ -35,14 +35,14 @@ def ready(situation: Situation) -> Check:
         away, limit = situation.unready_for_s(), warm_up.restart
     else:
         away, limit = situation.observed_s, warm_up.deadline
-    # No running clock in the reasons: a status that says the same is not written again.
+    # The reasons contain no running time, so that an unchanged status is not written again.
     if away > limit:
         return _fail("ready", f"{version} has had no ready instance for {format_duration(limit)}", limit_s=limit)
     return _hold("ready", f"{version} has no ready instance; {format_duration(limit)} are allowed")
 
 
 def smoke(situation: Situation) -> Check:
-    """The candidate answered its golden rows on the way users take."""
+    """The candidate answered its golden rows, sent on the same path as users' requests."""
     if not situation.strategy.warm_up.smoke:
         return _pass("smoke", "switched off by warmUp.smoke")
     if situation.head.state.phase is not Phase.PREPARING:
@@ -51,7 +51,7 @@ def smoke(situation: Situation) -> Check:
 
 
 def acknowledged(situation: Situation) -> Check:
-    """Every gateway that answers serves the head: a rise on top of an unknown table could skip a step."""
+    """Every reachable gateway serves the head. Otherwise the next rise could skip a step on a gateway."""
     head, gateways = situation.head, [one for one in situation.observation.gateways if one.reachable]
     behind = [one for one in gateways if one.programmed.get(head.route, 0) < head.seq]
     refused = next((one for one in behind if one.rejected), None)
@@ -65,7 +65,7 @@ def acknowledged(situation: Situation) -> Check:
 
 
 def capacity(situation: Situation) -> Check:
-    """The candidate has as large a share of the instances as it is to get of the requests."""
+    """The candidate has enough ready instances for its next weight, in proportion to stable's."""
     have, weight = situation.ready(situation.candidate), situation.next_weight
     need = max(1, ceil(weight * situation.ready(situation.stable) / TOTAL_WEIGHT))
     if have < need:
@@ -80,30 +80,30 @@ STATE_GATES: Mapping[str, Gate] = {
     "acknowledged": acknowledged,
     "capacity": capacity,
 }
-"""Gates that look at the world as it is now; `evidence_gates` has those that look at what was counted."""
+"""Gates on the present state. `evidence_gates` has the gates on counted windows."""
 
 DEFAULT_ROLES: Mapping[str, Role] = {
-    "ready": "guard",  # nobody gets weight who cannot answer, and who stays away loses it
-    "smoke": "guard",  # a version that gives other answers than it was built with is not the one that was tested
-    "acknowledged": "signal",  # steps are taken one at a time, on every gateway
-    "capacity": "signal",  # an autoscaler may be about to help
+    "ready": "guard",  # without ready instances a candidate gets no weight, or loses it
+    "smoke": "guard",  # other answers than at build time mean that this is not the tested version
+    "acknowledged": "signal",  # every gateway takes one step at a time
+    "capacity": "signal",  # an autoscaler may add instances
     "errors": "guard",
     "starved": "guard",
     "rejections": "guard",
 }
-"""Asked whether or not the spec names them: a weight rises with these or not at all. A spec may change their role."""
+"""Gates that are active even if the spec does not name them, with their roles. A spec may change a role."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A gate's check, and what its failing would mean."""
+    """A gate's check, and its role: what a failure means."""
 
     check: Check
     role: Role
 
 
 def judge(situation: Situation) -> list[Judged]:
-    """What every gate of the route says now: the world first, then the evidence."""
+    """The checks of all gates of the route: first those on the present state, then the evidence gates."""
     named = {gate.name: gate for gate in situation.strategy.gates}
     checks = {name: gate(situation) for name, gate in STATE_GATES.items()} | judge_evidence(situation)
     return [

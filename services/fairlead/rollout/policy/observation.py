@@ -1,4 +1,4 @@
-"""What the policy sees and what it says: two frozen values, and nothing else passes between it and the world."""
+"""The input and the output of the policy, as two frozen values: `Observation` and `Decision`."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from fairlead.rollout.ports import GatewayState
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One route's world at one moment."""
+    """The observed state of one route at one moment."""
 
     now: datetime
     ready: Mapping[VersionRef, int] = field(default_factory=dict)
     """Ready instances per version; a version that is not named has none."""
     gateways: tuple[GatewayState, ...] = ()
     smoke: Check | None = None
-    """What the candidate's golden rows said in this attempt; None when they were not asked."""
+    """The result of the candidate's golden rows in this attempt; None if they were not sent."""
     windows: tuple[Window, ...] = ()
-    """What was counted since this attempt began, ascending."""
+    """The windows of this attempt, ascending."""
     since_window_s: float = inf
-    """How long was watched since the newest window, by a clock that nobody sets."""
+    """Observed seconds since the newest window, by a monotonic clock."""
     since_entered_s: float = inf
-    """The same since the present phase or step began; without end where that was before the engine's first look."""
+    """Observed seconds since the present phase or step began; infinite if that was before the engine's first tick."""
     shadow: ShadowStatus | None = None
-    """What mirrored answers were like, for people."""
+    """The comparison of mirrored requests, for people."""
     named: Mapping[int, Revision] = field(default_factory=dict)
-    """The revisions that pending rollbacks name, as far as they are kept."""
+    """The revisions that pending rollbacks name, if the ledger still has them."""
 
 
 @dataclass(frozen=True, slots=True)
 class FinishedAction:
-    """What became of an action. `revision` is set where one carried it out."""
+    """The outcome of an action. `revision` is set if a revision carried it out."""
 
     name: str
     outcome: Outcome
@@ -48,12 +48,12 @@ class FinishedAction:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to do now. `next`, when given, is the head's successor, complete but for its windows and hash."""
+    """What to do now. `next`, if set, is the head's successor, complete except for its windows and hash."""
 
     next: Revision | None = None
     finished: tuple[FinishedAction, ...] = ()
-    """Actions to finish before anything is appended; the one that `next` carries out is not among them."""
+    """Actions to finish before `next` is appended, without the action that `next` carries out."""
     waiting: str = ""
-    """One sentence: what the rollout waits for. Empty at rest."""
+    """One sentence: what the rollout waits for. Usually empty when no rollout is in progress."""
     checks: tuple[Check, ...] = ()
-    """What every gate says now; empty at rest."""
+    """The checks of all gates; empty when no rollout is in progress."""

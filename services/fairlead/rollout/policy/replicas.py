@@ -1,7 +1,7 @@
-"""How many replicas each version should have, for whoever scales them. We never write a replica count ourselves.
+"""The least number of replicas for each version, for an autoscaler. Fairlead never writes a replica count itself.
 
-An autoscaler sees load that is there; it cannot know which share comes next, nor which version may get everything
-back at once. This adds exactly that, as a lower bound beside its own signals.
+An autoscaler sees only the present load. It does not know a candidate's next weight, nor that a rollback may give the
+previous version all requests at once. This module adds that as a lower bound beside the autoscaler's own metrics.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fairlead.rollout.policy.steps import next_weight, percent
 
 @dataclass(frozen=True, slots=True)
 class Replicas:
-    """At least so many, and why. `count` 0 leaves it to whoever scales."""
+    """The least number of replicas, and why. `count` 0 leaves the number to the autoscaler."""
 
     ref: VersionRef
     count: int
@@ -28,7 +28,7 @@ class Replicas:
 
 
 def replicas(route: Route, head: Revision | None, instances: Iterable[Instance], now: datetime) -> list[Replicas]:
-    """One line for every version that the spec lists or the route may send requests to, by version."""
+    """One entry for every version that the spec lists or that the route may send requests to, by version."""
     counted = _counted(route, instances)
     found = {one.ref: one for one in _roles(route, head, counted, now)} if head is not None else {}
     for version, spec in route.spec.versions.items():
@@ -41,14 +41,14 @@ def replicas(route: Route, head: Revision | None, instances: Iterable[Instance],
 
 
 def _roles(route: Route, head: Revision, counted: dict[VersionRef, int], now: datetime) -> list[Replicas]:
-    """Candidate, previous, stable. All of today's load is what stable's replicas carry, well or not at this moment."""
+    """Entries for candidate, previous and stable. Stable's replicas, ready or not, measure the whole present load."""
     stable = head.table.stable
     whole = max(1, counted.get(stable, 0))
     if head.state.phase is not Phase.STABLE:
         weight = max(head.table.weight, next_weight(route.spec.strategy.steps, head.table.weight))
         shadow = route.spec.strategy.shadow
         if shadow is not None and head.state.phase is not Phase.CANARY:
-            weight = max(weight, shadow.share)  # copies are as much work as requests
+            weight = max(weight, shadow.share)  # mirrored requests are as much work as users' requests
         share = max(1, ceil(weight * whole / TOTAL_WEIGHT))
         return [
             Replicas(stable, whole, "stable keeps what all requests need until the candidate is promoted"),

@@ -1,4 +1,4 @@
-"""A route, its head and what was observed, with the questions that every rule asks of them."""
+"""A route, its head and the observation, with the properties that gates and rules use."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from fairlead.rollout.policy import steps
 from fairlead.rollout.policy.observation import Observation
 
 MAX_SKEW = timedelta(seconds=15)
-"""A first window that begins so much later than its phase is of another clock."""
+"""If a phase's first window begins later than the phase by more than this, the clock was set in between."""
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What a gate is asked about."""
+    """The input of every gate and rule."""
 
     route: Route
     head: Revision
@@ -25,27 +25,27 @@ class Situation:
 
     @property
     def strategy(self) -> Strategy:
-        """How the user wants it done."""
+        """The rollout strategy in the spec."""
         return self.route.spec.strategy
 
     @property
     def stable(self) -> VersionRef:
-        """Who has the rest of the weight."""
+        """The version with the rest of the weight."""
         return self.head.table.stable
 
     @property
     def candidate(self) -> VersionRef | None:
-        """Who is being released; None at rest."""
+        """The version that is being released; None when no rollout is in progress."""
         return None if self.head.state.phase is Phase.STABLE else self.head.state.target
 
     @property
     def weight(self) -> int:
-        """The candidate's present share."""
+        """The candidate's present weight."""
         return self.head.table.weight
 
     @property
     def next_weight(self) -> int:
-        """The share that the gates are asked about: before a shadow, that of the copies."""
+        """The next weight, which the gates must allow. Before a shadow: the share of mirrored requests."""
         shadow, phase = self.strategy.shadow, self.head.state.phase
         if shadow is not None and phase is Phase.PREPARING:
             return shadow.share
@@ -53,29 +53,29 @@ class Situation:
 
     @property
     def observed_s(self) -> float:
-        """Since the phase or step began, as far as somebody was watching: what a clock jumped over does not count.
+        """Observed seconds since the phase or step began. Time that a clock jumped over does not count.
 
-        Windows keep a time of their own, which is never set back, and one that lasted longer than anybody watched is
-        not watched. What is newer than the newest window is measured by a clock that nobody sets.
+        Windows have a clock of their own that is never set back. A window that lasted longer than it was observed does
+        not count. Time after the newest window is measured by a monotonic clock.
         """
         entered, windows, mine = self.head.state.entered_at, self.observation.windows, self.phase_windows
         watched = sum(window.seconds for window in mine[1:] if window.ready is not None)
         if mine and mine[0].ready is not None and _began_in(mine[0], entered):
             watched += min(mine[0].seconds, (mine[0].end - entered).total_seconds())
-        # Not the newest's alone: what is replayed after a gap is older than the gap.
+        # The latest end, not the end of the last window: windows replayed after a gap are older than the gap.
         since = max([entered, *(window.end for window in windows)])
         newer = (self.observation.now - since).total_seconds()
         return min(watched + min(max(0.0, newer), self.observation.since_window_s), self.observation.since_entered_s)
 
     @property
     def phase_windows(self) -> tuple[Window, ...]:
-        """The windows that ended in the present phase or step. By the weight too: the clock may have been set back."""
+        """The windows of the present phase or step, by time and by weight, because the clock may have been set back."""
         entered = self.head.state.entered_at
         return tuple(one for one in self.observation.windows if one.weight == self.weight and one.end > entered)
 
     @property
     def counted_windows(self) -> tuple[Window, ...]:
-        """Those of them that count something, and nothing of what was before."""
+        """The windows of the present phase or step that are no gap and lie completely in it."""
         entered, mine = self.head.state.entered_at, self.phase_windows
         if mine and not (_began_in(mine[0], entered) and mine[0].start >= entered):
             mine = mine[1:]
@@ -86,7 +86,7 @@ class Situation:
         return self.observation.ready.get(ref, 0) if ref else 0
 
     def rejected(self, ref: VersionRef) -> Rejected | None:
-        """Why this identity is not tried again, if so."""
+        """Why this identity is not tried again; None if it was not rejected."""
         return next((one for one in self.head.state.rejected if one.ref == ref), None)
 
     def specified(self, ref: VersionRef) -> bool:
@@ -95,16 +95,16 @@ class Situation:
         return version is not None and version.ref(ref.version) == ref
 
     def unready_for_s(self) -> float:
-        """How long the candidate has had no ready instance, as far as that was watched without a break."""
+        """Seconds without a ready candidate instance, up to now, observed without a break."""
         return _lasting(self.observation.windows, lambda ready: ready == 0)
 
     def ready_for_s(self) -> float:
-        """How long the candidate has had a ready instance, as far as that was watched without a break."""
+        """Seconds with a ready candidate instance, up to now, observed without a break."""
         return _lasting(self.observation.windows, lambda ready: ready > 0)
 
 
 def _began_in(first: Window, entered: datetime) -> bool:
-    """Whether a phase can have begun in its first window, or just before it; if not, the clock was set meanwhile."""
+    """True if the phase may have begun in its first window or just before it. If not, the clock was set meanwhile."""
     return first.start - MAX_SKEW <= entered <= first.end
 
 

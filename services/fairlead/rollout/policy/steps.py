@@ -1,7 +1,7 @@
-"""Which step a weight is on, which comes next, and what the present one still waits for.
+"""Steps of a strategy: the current one, the next one, and what the current one waits for.
 
-Steps are found by weight and not by number: the user may edit the list while a rollout is under way, and a rise
-must then still be a rise.
+Steps are found by weight and not by number. The user may edit the list while a rollout is in progress, and the next
+step must still raise the weight.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ def current_step(steps: Sequence[Step], weight: int) -> int:
 
 
 def next_weight(steps: Sequence[Step], weight: int) -> int:
-    """The weight of the next step; everything after the last one, which is the promotion."""
+    """The weight of the next step; the whole weight after the last one, which is the promotion."""
     return next((step.weight for step in steps if step.weight > weight), TOTAL_WEIGHT)
 
 
 def is_last(steps: Sequence[Step], weight: int) -> bool:
-    """True when nothing but the promotion follows."""
+    """True when only the promotion follows."""
     return all(step.weight <= weight for step in steps)
 
 
 def awaits_approval(steps: Sequence[Step], weight: int, *, approved: int) -> bool:
-    """True when the present step does not end before a person approves it."""
+    """True when the current step waits for an approval."""
     index = current_step(steps, weight)
     return index >= 0 and steps[index].approval and approved < index
 
 
 def hold_reason(steps: Sequence[Step], weight: int, *, observed_s: float, approved: int) -> str:
-    """What the present step itself waits for, as a sentence; empty when it is done or there is none."""
+    """What the current step itself waits for, as a sentence; empty if it is done or there is none."""
     index = current_step(steps, weight)
     if index < 0:
         return ""
@@ -47,5 +47,5 @@ def hold_reason(steps: Sequence[Step], weight: int, *, observed_s: float, approv
 
 
 def percent(weight: int) -> str:
-    """A share as people read it: 500 is "5 %"."""
+    """A weight as a percentage: 500 is "5 %"."""
     return f"{weight * 100 / TOTAL_WEIGHT:g} %"

@@ -1,6 +1,6 @@
-"""Every revision there can be, one function each: who gets what, and where the rollout stands afterwards.
+"""All kinds of revisions, one function each: the new table and the state of the rollout after it.
 
-Each makes the whole table anew from the spec, so no change of the spec can be left behind by the order of events.
+Each function builds the whole table from the spec, so that no change of the spec is lost, in any order of events.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from fairlead.rollout.policy.observation import Observation
 from fairlead.rollout.policy.situation import Situation
 
 MAX_REJECTED = 64
-"""As many as a spec may have versions. The oldest is forgotten first."""
+"""The same as the most versions of a spec. The oldest is dropped first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Requester:
-    """Who asked for a revision, and with which words."""
+    """Who requested a revision, and the reason they gave."""
 
     actor: str = "fairlead"
     verified: bool = False
@@ -31,17 +31,17 @@ class Requester:
 
     @classmethod
     def user(cls, route: Route) -> Requester:
-        """Whoever last changed the spec."""
+        """The user who last changed the spec."""
         return cls(actor=route.actor or "fairlead", reason=route.reason)
 
     @classmethod
     def action_of(cls, action: Action) -> Requester:
-        """Whoever made the request."""
+        """The user who created the action."""
         return cls(action.actor, action.actor_verified, action.reason, action.name)
 
 
 def created(route: Route, observation: Observation, evidence: tuple[Check, ...]) -> Revision:
-    """The first revision: the target has everything."""
+    """The first revision: the target gets all requests."""
     ref, by = route.spec.wanted, Requester.user(route)
     return Revision(
         namespace=route.namespace,
@@ -59,7 +59,7 @@ def created(route: Route, observation: Observation, evidence: tuple[Check, ...])
 
 
 def released(situation: Situation, by: Requester) -> Revision:
-    """A new attempt: whoever was being released before has no weight any more, and the target prepares."""
+    """A new attempt: a candidate in progress loses its weight, and the target starts in phase preparing."""
     target, state = situation.route.spec.wanted, situation.head.state
     changes = {
         **_idle_state(situation),
@@ -72,13 +72,13 @@ def released(situation: Situation, by: Requester) -> Revision:
 
 
 def withdrawn(situation: Situation, why: str) -> Revision:
-    """The spec asks for something that starts no attempt. A rollout under way ends, and nothing is held against it."""
+    """A new target that starts no attempt. A rollout in progress ends, and its candidate is not rejected."""
     changes = {**_idle_state(situation), "target": situation.route.spec.wanted}
     return _next(situation, Cause.SPEC, Requester.user(situation.route), why, state=changes)
 
 
 def refreshed(situation: Situation) -> Revision | None:
-    """The same shares under a changed spec, or with one version more that may be named; None when nothing differs."""
+    """The same weights with a changed spec or with a new pin; None if the table does not change."""
     old, candidate = situation.head.table, situation.head.table.candidate
     draft = _next(
         situation,
@@ -99,7 +99,7 @@ def refreshed(situation: Situation) -> Revision | None:
 
 
 def shadowed(situation: Situation, share: int, evidence: tuple[Check, ...]) -> Revision:
-    """The candidate gets copies of requests, and no weight yet."""
+    """The candidate gets mirrored requests, and no weight yet."""
     changes = {"phase": Phase.SHADOWING, "entered_at": situation.observation.now}
     reason = f"copies of {steps.percent(share)} of the requests to {situation.candidate}"
     return _next(situation, Cause.STEP, Requester(), reason, state=changes, evidence=evidence)
@@ -124,7 +124,7 @@ def stepped(situation: Situation, evidence: tuple[Check, ...]) -> Revision:
 
 
 def promoted(situation: Situation, evidence: tuple[Check, ...]) -> Revision:
-    """The candidate is stable, and stable is the version to return to."""
+    """The candidate becomes stable, and stable becomes the previous version."""
     changes = {
         **_idle_state(situation),
         "previous": situation.stable,
@@ -138,16 +138,16 @@ def promoted(situation: Situation, evidence: tuple[Check, ...]) -> Revision:
 
 
 def rolled_back(situation: Situation, why: str, evidence: tuple[Check, ...]) -> Revision:
-    """A guard failed: no weight, and this identity is not tried again of our own accord."""
+    """A guard failed: the candidate loses its weight and is rejected until a user retries it."""
     changes = {**_idle_state(situation), "rejected": _rejecting(situation, why)}
     reason = f"{situation.candidate} was rolled back: {why}"
     return _next(situation, Cause.ROLLED_BACK, Requester(), reason, state=changes, evidence=evidence)
 
 
 def returned(situation: Situation, by: Requester, *, to: VersionRef, restored_from: int | None) -> Revision:
-    """A person goes back: `to` has everything, the target is not tried again of our own accord.
+    """A user rolls back: `to` gets all requests, and the target is rejected until a user retries it.
 
-    Whoever is gone back to is rejected no longer, even if it is the target itself: a person chose it.
+    `to` is no longer rejected, even if it is the target itself, because a user chose it.
     """
     rejected = _rejecting(situation, by.reason or f"rolled back by {by.actor}")
     changes = {**_idle_state(situation), "rejected": tuple(one for one in rejected if one.ref != to)}
@@ -158,7 +158,7 @@ def returned(situation: Situation, by: Requester, *, to: VersionRef, restored_fr
 
 
 def noted(situation: Situation, by: Requester, default: str, **changes: Any) -> Revision:
-    """An accepted action that moves no weight."""
+    """An accepted action that changes no weight."""
     candidate, weight = situation.head.table.candidate, situation.weight
     return _next(situation, Cause.ACTION, by, default, candidate=candidate, weight=weight, state=changes)
 
@@ -176,7 +176,7 @@ def _next(
     evidence: tuple[Check, ...] = (),
     restored_from: int | None = None,
 ) -> Revision:
-    """The head's successor. The candidate has nothing unless it is named; stable stays unless another is."""
+    """The head's successor. Without `candidate` there is no candidate; without `stable` the stable version stays."""
     route, head, observation = situation.route, situation.head, situation.observation
     after = head.state.model_copy(update=state or {})
     return Revision(
@@ -220,7 +220,7 @@ def _table(
     pins = pinned | {ref for ref in (stable, candidate) if ref is not None}
     mirrors = [Mirror(version=spec.versions[one.version].ref(one.version), share=one.share) for one in spec.mirrors]
     if shadowed is not None and shadow is not None:
-        # One copy of a request is enough, whoever asked for it.
+        # One mirrored request per version is enough: the larger share of both settings.
         asked = max((one.share for one in mirrors if one.version == shadowed), default=0)
         mirrors = [one for one in mirrors if one.version != shadowed]
         mirrors.append(Mirror(version=shadowed, share=max(shadow.share, asked)))
@@ -241,13 +241,13 @@ def _table(
 
 
 def _pinned(before: tuple[VersionRef, ...], route: Route, observation: Observation) -> set[VersionRef]:
-    """The spec's versions that are ready or have been. One that was pinned stays: its name must not flicker."""
+    """The spec's versions that are ready or were pinned before. A pin stays, so that its name keeps working."""
     refs = {spec.ref(version) for version, spec in route.spec.versions.items()}
     return {ref for ref in refs if ref in before or observation.ready.get(ref, 0)}
 
 
 def _idle_state(situation: Situation) -> dict[str, Any]:
-    """What a state without a rollout looks like. Paused stays: whoever paused the route resumes it."""
+    """The fields of a state without a rollout. `paused` is not changed: a user must resume the route."""
     return {"phase": Phase.STABLE, "step": -1, "approved": -1, "entered_at": situation.observation.now}
 
 

@@ -1,4 +1,7 @@
-"""The windows and weights of a route's attempt, read from the ledger. Only data of revisions is cached: they never change."""
+"""The windows and weights of a route's attempt, read from the ledger.
+
+Only data of revisions is cached, because revisions never change.
+"""
 
 from __future__ import annotations
 

@@ -29,11 +29,11 @@ class AnswerWindows:
 
     def collect(self) -> None:
         """Take the answer records that arrived up to now, for all routes."""
-        self._matcher.subscribe(self._answers.collect())
+        self._matcher.receive(self._answers.collect())
 
-    def has_news(self, route: str) -> bool:
+    def has_new_answers(self, route: str) -> bool:
         """True when records of this route arrived."""
-        return self._matcher.has_news(route)
+        return self._matcher.has_new_answers(route)
 
     def match(self, route: Route, head: Revision, before: Sequence[Window]) -> None:
         """Match this route's records. The other methods then work on this route, until the next call."""

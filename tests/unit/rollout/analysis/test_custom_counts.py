@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fairlead.contracts.revision import Counts
 from fairlead.rollout.analysis.counts import Gap
-from fairlead.rollout.analysis.custom_counts import VersionSeries, NotScrapedYet, count
+from fairlead.rollout.analysis.custom_counts import NotScrapedYet, VersionSeries, count
 from fairlead.rollout.ports import Series
 
 START, END = 1000.0, 1030.0

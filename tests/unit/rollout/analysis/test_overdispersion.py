@@ -51,7 +51,9 @@ def test_a_request_is_never_worth_more_than_one_nor_nothing(
 def test_what_a_window_says_is_finite_and_counts_as_one_window_at_most(
     n: int, share: float, remembered: int, rate: float
 ) -> None:
-    variation, icc, information = overdispersion.window_statistics(n, round(n * share), np.array([rate * remembered, remembered]))
+    variation, icc, information = overdispersion.window_statistics(
+        n, round(n * share), np.array([rate * remembered, remembered])
+    )
     assert np.isfinite([variation, icc]).all()
     assert 0 <= information <= 1
 

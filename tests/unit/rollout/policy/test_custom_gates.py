@@ -13,8 +13,8 @@ from fairlead.contracts.route import GateSpec, Strategy
 from fairlead.rollout.policy.evidence import DEFAULTS, METHOD, active_gates, threshold
 from fairlead.rollout.policy.gates import judge
 from fairlead.rollout.policy.situation import Situation
-from unit.rollout.policy.test_evidence import GOOD, folded, judged
 from unit.rollout.policy.builders import a_route, canary, later, seen
+from unit.rollout.policy.test_evidence import GOOD, folded, judged
 
 QUERY = 'lost_total{version="$version"}'
 NAME = "custom-lost"
