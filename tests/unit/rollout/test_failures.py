@@ -128,7 +128,7 @@ class TestGatewaysAreSilent:
         assert (platform.head.cause, platform.head.table.weight) == (Cause.ROLLED_BACK, 0)
 
 
-class TestTheirPageIsNonsense:
+class TestGatewayPageIsInvalid:
     """Over real HTTP, read by the very adapter of the gateways' pages."""
 
     @pytest.fixture
@@ -186,8 +186,8 @@ def page(platform: Platform, *, requests: int, bad: int) -> str:
     return "\n".join(f"{name}: {value}" for name, value in lines.items())
 
 
-class TestTheClockJumps:
-    def test_ahead_nothing_is_held_against_anybody_and_no_weight_rises_for_it(self, platform: Platform) -> None:
+class TestClockJumps:
+    def test_a_jump_ahead_is_no_evidence_of_harm_and_raises_no_weight(self, platform: Platform) -> None:
         platform.wait(3600)
         serve(platform, bad=1)
         assert newest(platform).candidate.n == 20
@@ -195,7 +195,7 @@ class TestTheClockJumps:
         assert (platform.store.status("iris") or {})["waiting"] == "step 1 of 3 holds for 20s"
 
     @pytest.mark.parametrize("back_s", [30, 3600, 86400])
-    def test_back_nothing_is_counted_twice_and_the_brake_works_on(self, platform: Platform, back_s: float) -> None:
+    def test_a_jump_back_counts_nothing_twice_and_the_rollback_guard_still_works(self, platform: Platform, back_s: float) -> None:
         platform.wait(-back_s)
         for _ in range(3):
             serve(platform)
@@ -207,7 +207,7 @@ class TestTheClockJumps:
                 serve(platform, bad=5)
         assert (platform.head.cause, platform.head.table.weight) == (Cause.ROLLED_BACK, 0)
 
-    def test_back_while_the_control_plane_was_away_the_brake_works_on_too(self, platform: Platform) -> None:
+    def test_a_jump_back_while_the_control_plane_was_down_leaves_the_rollback_guard_working(self, platform: Platform) -> None:
         platform.wait(-3600)
         platform.engine = platform.started()
         for _ in range(8):
@@ -215,7 +215,7 @@ class TestTheClockJumps:
                 serve(platform, bad=5)
         assert (platform.head.cause, platform.head.table.weight) == (Cause.ROLLED_BACK, 0)
 
-    def test_back_and_ahead_again_the_windows_still_follow_each_other(self, platform: Platform) -> None:
+    def test_after_jumps_back_and_ahead_windows_do_not_overlap(self, platform: Platform) -> None:
         for jump in (-600, 1200, -600, 0):
             platform.wait(jump)
             serve(platform)

@@ -92,7 +92,7 @@ class Rollouts(RuleBasedStateMachine):
         self.platform.acknowledge(*(name for name in names if name not in self.platform.unreachable))
 
     @rule(name=gateways)
-    def a_gateway_falls_silent_or_speaks_again(self, name: str) -> None:
+    def a_gateway_becomes_unreachable_or_reachable(self, name: str) -> None:
         self.platform.unreachable ^= {name}
 
     @rule(ready=st.booleans())
@@ -147,7 +147,7 @@ class Rollouts(RuleBasedStateMachine):
             self.platform.store.disarm()
         self.check_revisions()
         self.check_answered(pending)
-        self.check_nobody_is_stopped_who_is_still_asked()
+        self.check_no_serving_version_is_stopped()
         assert self.platform.route == before, "the engine wrote into the spec"
 
     @rule(writes=st.integers(0, 12), done=st.booleans(), seconds=st.sampled_from((0.0, 5.0, 25.0)))
@@ -215,7 +215,7 @@ class Rollouts(RuleBasedStateMachine):
         rollbacks = [action for action in left if action.type is ActionType.ROLLBACK]
         assert rollbacks == [] or len(pending) > 6
 
-    def check_nobody_is_stopped_who_is_still_asked(self) -> None:
+    def check_no_serving_version_is_stopped(self) -> None:
         wanted = {row.ref for row in self.platform.store.wanted()}
         for seq in self.platform.programmed.values():
             if seq:
@@ -281,7 +281,7 @@ class ShadowedRollouts(Rollouts):
         super().__init__()
         self.said = 0
         self.refused = 0
-        self.heard_from = 0
+        self.read_from = 0
         """Where in what was said this engine's life began."""
 
     @initialize(version=versions)
@@ -294,20 +294,20 @@ class ShadowedRollouts(Rollouts):
         self.everything_works_for_a_while()
 
     @rule(n=st.integers(1, 30), label=st.sampled_from(("a", "a", "b")))
-    def copies_are_answered(self, n: int, label: str) -> None:
+    def mirrored_requests_are_answered(self, n: int, label: str) -> None:
         head = self.platform.store.head("iris")
         for one in head.table.mirrors if head is not None else ():
             self.said += n
             self.platform.mirror(head.table.stable, one.version, n, label=label)  # type: ignore[union-attr]
 
     @rule(n=st.integers(1, 30))
-    def services_say_again_what_they_said(self, n: int) -> None:
+    def services_repeat_answers(self, n: int) -> None:
         """Ids that come again are no pairs. What was said before an engine's life is not said to it again."""
-        self.platform.answers.extend(self.platform.answers[self.heard_from :][-2 * n :])
+        self.platform.answers.extend(self.platform.answers[self.read_from :][-2 * n :])
 
     def restart(self) -> None:
         super().restart()
-        self.heard_from = len(self.platform.answers)
+        self.read_from = len(self.platform.answers)
 
     def check_revision(self, before: Revision | None, revision: Revision) -> None:
         super().check_revision(before, revision)
@@ -338,7 +338,7 @@ class ShadowedRollouts(Rollouts):
         assert counted(self.platform).n <= self.said
 
     def help_along(self) -> None:
-        self.copies_are_answered(self.MIN_PAIRS, "a")
+        self.mirrored_requests_are_answered(self.MIN_PAIRS, "a")
 
 
 def counted(platform: Platform, attempt: int | None = None) -> Pairs:

@@ -103,7 +103,7 @@ def test_a_jump_ahead_of_both_clocks_ends_no_step_early(interval_s: int, jump_s:
     ("jump_s", "told"),
     [*((one, "behind ours") for one in (8, 60, 120, 3600)), *((one, "ahead of ours") for one in (-60, -3600))],
 )
-def test_while_ours_alone_is_wrong_it_is_told_nothing_is_evidence_and_once_it_is_set_right_the_step_goes_on(
+def test_while_our_clock_alone_is_wrong_nothing_is_evidence_and_afterwards_the_step_goes_on(
     interval_s: int, jump_s: int, told: str
 ) -> None:
     world = Scraped(interval_s)
@@ -116,7 +116,7 @@ def test_while_ours_alone_is_wrong_it_is_told_nothing_is_evidence_and_once_it_is
 
 
 @pytest.mark.parametrize("interval_s", [5, 60])
-def test_while_both_are_set_back_it_is_told_that_nothing_is_counted_and_nothing_rises(interval_s: int) -> None:
+def test_while_both_clocks_are_set_back_a_gap_is_reported_and_no_weight_rises(interval_s: int) -> None:
     world = Scraped(interval_s)
     assert world.live(BEFORE_S) == BEFORE_S
     world.set_clocks(-600, -600)
@@ -125,7 +125,7 @@ def test_while_both_are_set_back_it_is_told_that_nothing_is_counted_and_nothing_
     assert 300 - interval_s - SETTLES_S <= world.live(600) <= 300 + world.late_s
 
 
-def test_what_is_replayed_after_the_control_plane_was_away_is_no_part_of_the_step() -> None:
+def test_windows_replayed_after_the_control_plane_was_down_are_no_part_of_the_step() -> None:
     world = Scraped(5)
     assert world.live(BEFORE_S) == BEFORE_S
     for _ in range(24):

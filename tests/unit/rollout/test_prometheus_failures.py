@@ -161,7 +161,7 @@ def until_settled(watched: ScrapedPlatform) -> None:
         ("envoy_server_uptime", "NaN"),
     ],
 )
-def test_a_sample_that_is_no_count_spoils_its_scrape_and_the_next_one_tells_what_was_missed(
+def test_a_sample_that_is_no_count_invalidates_its_scrape_and_the_next_scrape_covers_it(
     watched: ScrapedPlatform, name: str, value: str
 ) -> None:
     before, since = watched.harm(), watched.platform.now
@@ -199,7 +199,7 @@ def test_a_sample_that_is_no_count_spoils_its_scrape_and_the_next_one_tells_what
         ({"silent": True}, "does not answer"),
     ],
 )
-def test_an_answer_that_is_none_is_no_evidence_and_what_was_missed_is_replayed(
+def test_an_invalid_answer_is_no_evidence_and_missed_windows_are_replayed(
     watched: ScrapedPlatform, change: dict[str, object], reason: str
 ) -> None:
     before, since = watched.harm(), watched.platform.now
@@ -232,7 +232,7 @@ def test_an_empty_answer_is_not_taken_for_no_traffic(watched: ScrapedPlatform) -
     watched.assert_all_counted(candidates(watched))
 
 
-def test_stale_samples_are_not_taken_for_no_traffic_and_one_window_tells_it_afterwards(
+def test_stale_samples_are_not_taken_for_no_traffic_and_one_window_counts_it_afterwards(
     watched: ScrapedPlatform,
 ) -> None:
     since = watched.platform.now
@@ -268,7 +268,7 @@ def test_half_of_the_gateways_unscraped_is_one_gap_and_then_the_others_count_alo
         "envoy_cluster_upstream_cx_destroy_remote_with_active_rq",
     ],
 )
-def test_a_scrape_with_a_part_missing_is_no_evidence_and_starves_nobody(watched: ScrapedPlatform, name: str) -> None:
+def test_a_scrape_with_a_missing_part_is_no_evidence_of_starvation(watched: ScrapedPlatform, name: str) -> None:
     since = watched.platform.now
     watched.recorded.dropped = (name,)
     for _ in range(20):
@@ -302,7 +302,7 @@ def test_a_gateway_that_was_restarted_is_one_gap_and_no_fall_is_counted(watched:
     assert [one.gap for one in watched.windows if one.gap][-1] == "gateway e2 was restarted"
 
 
-def test_a_restart_of_the_control_plane_is_made_good_as_the_windows_that_were_missed(watched: ScrapedPlatform) -> None:
+def test_windows_missed_during_a_restart_of_the_control_plane_are_replayed(watched: ScrapedPlatform) -> None:
     last, before = watched.newest, watched.harm()
     watched.away = True
     for _ in range(12):
@@ -317,7 +317,7 @@ def test_a_restart_of_the_control_plane_is_made_good_as_the_windows_that_were_mi
     assert watched.harm() > before
 
 
-def test_a_candidate_that_went_bad_while_nobody_watched_is_rolled_back_at_the_first_look(
+def test_a_candidate_that_went_bad_while_the_control_plane_was_down_is_rolled_back_at_the_first_tick(
     watched: ScrapedPlatform,
 ) -> None:
     watched.away = True
@@ -336,7 +336,7 @@ def test_a_person_rolls_back_while_prometheus_is_away(watched: ScrapedPlatform) 
     assert (watched.platform.head.cause, watched.platform.head.table.weight) == (Cause.ROLLED_BACK, 0)
 
 
-def test_one_that_hangs_costs_its_time_limit_once_and_not_for_each_route(recorded: RecordedPrometheus) -> None:
+def test_a_prometheus_that_hangs_costs_one_timeout_and_not_one_per_route(recorded: RecordedPrometheus) -> None:
     recorded.hang_s = 1.0
     settings = PrometheusSettings(url=f"http://127.0.0.1:{recorded.port}", timeout=0.5)
     source = PrometheusStats(settings)
@@ -365,7 +365,7 @@ def test_a_token_is_read_anew_and_a_missing_file_is_named(recorded: RecordedProm
 
 @settings(max_examples=20)
 @given(st.lists(st.sampled_from(["fine", "silent", "away", "restarted"]), min_size=3, max_size=16))
-def test_whatever_is_missed_everything_is_counted_once(days: list[str]) -> None:
+def test_everything_is_counted_once_in_any_order_of_outages(days: list[str]) -> None:
     recorded = RecordedPrometheus(Platform().now)
     watched = ScrapedPlatform(recorded, InProcess(recorded))
     for day in days:
@@ -378,7 +378,7 @@ def test_whatever_is_missed_everything_is_counted_once(days: list[str]) -> None:
     watched.assert_all_counted(candidates(watched))
 
 
-def test_authorities_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+def test_a_ca_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     settings = PrometheusSettings(url="https://127.0.0.1:9", ca_file=str(tmp_path / "none.pem"))
     with pytest.raises(Unavailable, match=r"prometheus\.caFile .*none\.pem cannot be used: No such file"):
         PrometheusStats(settings).clock()

@@ -49,7 +49,7 @@ def test_a_step_lasts_as_long_as_it_should(platform: Platform) -> None:
     assert (platform.now - entered).total_seconds() == 20
 
 
-def test_the_golden_rows_are_asked_on_the_way_users_take_and_in_no_other_moment(platform: Platform) -> None:
+def test_golden_rows_are_sent_once_through_the_published_table(platform: Platform) -> None:
     platform.release("1.1.0")
     platform.tick()
     platform.tick(1)
@@ -70,7 +70,7 @@ def test_a_rollback_is_applied_in_one_tick_with_no_gateway_in_reach(platform: Pl
     assert [one.outcome for one in platform.store.actions() if one.name == action.name] == [Outcome.ACCEPTED]
 
 
-def test_what_failed_is_not_tried_again_until_somebody_asks(platform: Platform) -> None:
+def test_a_rejected_version_is_not_tried_again_until_a_user_retries_it(platform: Platform) -> None:
     platform.bad.add(platform.ref("1.1.0"))
     platform.release("1.1.0")
     platform.settle(5)
@@ -107,7 +107,7 @@ def test_a_long_history_is_pruned_and_still_verifies(platform: Platform) -> None
 
 
 class TestEvidence:
-    def test_what_was_counted_under_a_table_is_in_the_next_revision(self, platform: Platform) -> None:
+    def test_windows_counted_under_a_table_are_in_the_next_revision(self, platform: Platform) -> None:
         at_step(platform, 500)
         platform.settle(1, 5)  # the window in which the candidate began is a gap
         for _ in range(3):
@@ -132,7 +132,7 @@ class TestEvidence:
             platform.tick(1)
         assert [(one.end - START).total_seconds() % 5 for one in platform.store.windows("iris")[-2:]] == [0, 0]
 
-    def test_at_rest_nothing_is_counted(self, platform: Platform) -> None:
+    def test_nothing_is_counted_without_a_rollout(self, platform: Platform) -> None:
         platform.settle(20, 5)
         assert platform.store.windows("iris") == []
 
@@ -150,7 +150,7 @@ class TestEvidence:
         platform.tick(5)
         assert (platform.store.windows("iris")[-1].gap, platform.store.windows("iris")[-1].candidate.n) == (None, 20)
 
-    def test_a_metrics_outage_is_a_gap_and_says_so(self, platform: Platform) -> None:
+    def test_a_metrics_outage_is_a_gap_and_is_reported(self, platform: Platform) -> None:
         at_step(platform, 500)
         platform.settle(2, 5)
         platform.unreachable = {"e1", "e2"}
@@ -178,7 +178,7 @@ class TestEvidence:
 
 
 class TestWanted:
-    def test_what_left_the_spec_runs_until_nobody_sends_it_anything(self, platform: Platform) -> None:
+    def test_a_version_that_left_the_spec_runs_until_no_gateway_sends_it_requests(self, platform: Platform) -> None:
         at_step(platform, 500)
         gone = platform.ref("1.1.0")
         platform.deploy(("1.0.0", "1.2.0"))
@@ -192,7 +192,7 @@ class TestWanted:
         platform.tick()
         assert gone not in {row.ref for row in platform.store.wanted()}
 
-    def test_the_one_before_runs_through_its_window_though_it_left_the_spec(self, platform: Platform) -> None:
+    def test_the_previous_version_runs_through_the_rollback_window_though_it_left_the_spec(self, platform: Platform) -> None:
         at_step(platform, 5000)
         platform.settle(6, 5)
         assert platform.head.cause is Cause.PROMOTED
@@ -238,7 +238,7 @@ def test_every_revision_is_one_line_of_the_archive(platform: Platform) -> None:
     assert all(hash_of(line) == line["hash"] for line in lines)
 
 
-def test_the_younger_route_of_a_model_is_told_so(platform: Platform) -> None:
+def test_the_younger_route_of_a_model_reports_the_conflict(platform: Platform) -> None:
     platform.wait(1)
     platform.store.put_route("iris-two", platform.route.spec, now=platform.now, actor="eve")
     platform.tick()
@@ -274,7 +274,7 @@ def test_another_engine_that_was_faster_is_no_failure(platform: Platform) -> Non
 
 @pytest.mark.parametrize("done", [False, True])
 @pytest.mark.parametrize("write", range(6))
-def test_a_death_at_any_write_of_a_rollback_is_made_good(platform: Platform, write: int, done: bool) -> None:
+def test_a_crash_at_any_write_of_a_rollback_is_recovered(platform: Platform, write: int, done: bool) -> None:
     at_step(platform, 2500)
     action = platform.ask(ActionType.ROLLBACK)
     platform.store.arm(write, done=done)

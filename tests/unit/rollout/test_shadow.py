@@ -45,7 +45,7 @@ def mirror(platform: Platform, count: int, label: str = "a") -> None:
     platform.mirror(platform.ref("1.0.0"), platform.ref("1.1.0"), count, label=label)
 
 
-def test_a_candidate_that_answers_otherwise_never_has_a_weight(platform: Platform) -> None:
+def test_a_candidate_that_disagrees_never_gets_a_weight(platform: Platform) -> None:
     mirror(platform, 60, "b")
     platform.settle(3, 5)
     assert platform.head.cause is Cause.ROLLED_BACK
@@ -55,7 +55,7 @@ def test_a_candidate_that_answers_otherwise_never_has_a_weight(platform: Platfor
     assert told(platform).worst[0].kind == "class"
 
 
-def test_one_that_agrees_goes_on_when_there_are_pairs_enough(platform: Platform) -> None:
+def test_a_candidate_that_agrees_goes_on_when_there_are_enough_pairs(platform: Platform) -> None:
     platform.settle(6, 5)
     assert platform.head.state.phase is Phase.SHADOWING
     mirror(platform, 100)
@@ -68,7 +68,7 @@ def test_one_that_agrees_goes_on_when_there_are_pairs_enough(platform: Platform)
     assert sum(window.pairs.n for window in platform.head.windows) == 100
 
 
-def test_what_was_said_while_no_engine_ran_is_no_evidence(platform: Platform) -> None:
+def test_answers_from_while_no_engine_ran_are_no_evidence(platform: Platform) -> None:
     platform.engine = platform.started()
     mirror(platform, 100, "b")
     platform.settle(3, 5)
@@ -92,7 +92,7 @@ def test_two_engines_that_take_turns_count_no_pair_twice(platform: Platform) -> 
     assert len(answers) == said
 
 
-def test_pairs_survive_a_restart_and_the_worst_are_told_anew(platform: Platform) -> None:
+def test_pairs_survive_a_restart_of_the_engine(platform: Platform) -> None:
     mirror(platform, 90)
     platform.settle(2, 5)
     platform.engine = platform.started()
@@ -111,7 +111,7 @@ def test_a_new_attempt_begins_with_nothing_counted(platform: Platform) -> None:
     assert (platform.store.status("iris") or {})["shadow"] is None
 
 
-def test_an_id_that_comes_again_is_no_pair_of_a_later_attempt_either(platform: Platform) -> None:
+def test_a_repeated_id_is_no_pair_in_a_later_attempt(platform: Platform) -> None:
     mirror(platform, 30)
     platform.settle(2, 5)
     for version in ("1.2.0", "1.1.0"):
@@ -123,7 +123,7 @@ def test_an_id_that_comes_again_is_no_pair_of_a_later_attempt_either(platform: P
     assert counted(platform) == 30
 
 
-def test_a_mirror_at_rest_is_compared_for_people_and_judged_by_nobody() -> None:
+def test_a_mirror_without_a_rollout_is_compared_for_people_but_not_judged() -> None:
     platform = Platform()
     platform.deploy(mirrors=(MirrorSpec(version="1.1.0"),))
     platform.settle(8, 5)
@@ -133,7 +133,7 @@ def test_a_mirror_at_rest_is_compared_for_people_and_judged_by_nobody() -> None:
     assert platform.head.state.phase is Phase.STABLE
 
 
-def test_another_mix_of_classes_takes_the_weight_back() -> None:
+def test_another_mix_of_classes_is_rolled_back() -> None:
     platform = Platform()
     gates = (GateSpec(name="classes"),)
     platform.deploy(strategy=Strategy(steps=(Step(weight=1000, min_duration=3600.0),), min_requests=0, gates=gates))
@@ -189,7 +189,7 @@ def counted_differ(platform: Platform) -> int:
     return sum(window.pairs.differ for one in platform.store.revisions("iris") for window in one.windows)
 
 
-def test_a_window_that_ends_early_takes_nothing_from_what_gateways_count(platform: Platform) -> None:
+def test_an_early_window_takes_no_counts_of_the_gateways(platform: Platform) -> None:
     signal = (GateSpec(name="agreement", role="signal"),)
     platform.change(strategy=SHADOW.model_copy(update={"gates": signal}))
     platform.settle(2, 5)

@@ -56,7 +56,7 @@ class Shadowed:
 
 
 @pytest.mark.parametrize("interval_s", [5, 60])
-def test_one_that_answers_otherwise_is_refused_without_waiting_for_a_scrape(interval_s: int) -> None:
+def test_a_candidate_that_disagrees_is_rolled_back_without_waiting_for_a_scrape(interval_s: int) -> None:
     world = Shadowed(interval_s)
     world.live(5, lambda: mirror(world.platform, 60, "b"))
     assert world.platform.head.cause is Cause.ROLLED_BACK
@@ -64,7 +64,7 @@ def test_one_that_answers_otherwise_is_refused_without_waiting_for_a_scrape(inte
     assert [one.gap for one in world.windows if one.pairs.n][-1] == EARLY_GAP
 
 
-def test_one_that_agrees_goes_on_and_every_pair_is_in_one_window() -> None:
+def test_a_candidate_that_agrees_goes_on_and_every_pair_is_in_one_window() -> None:
     world, said = Shadowed(5), [0]
 
     def each() -> None:

@@ -9,7 +9,7 @@ from fairlead.contracts.revision import Cause
 from unit.rollout.simulated_platform import Platform, at_step
 
 
-def test_in_a_hurry_only_what_is_asked_for_is_done(platform: Platform) -> None:
+def test_an_urgent_tick_does_only_what_was_requested(platform: Platform) -> None:
     assert platform.engine.tick_urgent() == []
     platform.release("1.1.0")
     assert [one.cause for one in platform.engine.tick_urgent()][:1] == [Cause.RELEASED]
@@ -21,7 +21,7 @@ def test_in_a_hurry_only_what_is_asked_for_is_done(platform: Platform) -> None:
     assert platform.store.verify("iris") is None
 
 
-def test_a_hurry_ends_no_window_so_none_is_lost(platform: Platform) -> None:
+def test_an_urgent_tick_ends_no_window(platform: Platform) -> None:
     at_step(platform, 500)
     platform.settle(1, 6)
     known = platform.store.windows("iris")
@@ -36,7 +36,7 @@ def test_a_hurry_ends_no_window_so_none_is_lost(platform: Platform) -> None:
     assert window.end == platform.now
 
 
-def test_a_tick_that_is_interrupted_does_not_undo_what_was_asked_for_meanwhile(platform: Platform) -> None:
+def test_an_interrupted_tick_does_not_undo_what_was_requested_meanwhile(platform: Platform) -> None:
     def release() -> None:
         platform.release("1.1.0")
         platform.engine.tick_urgent()

@@ -66,7 +66,7 @@ class TestInTheNull:
         below=rates,
         worth=st.tuples(st.floats(1e-6, 1), st.floats(1e-6, 1)),
     )
-    def test_nor_does_it_when_requests_count_for_less_than_one(
+    def test_a_bet_on_harm_with_discounted_requests_never_pays_on_average(
         self,
         n_c: int,
         n_s: int,
@@ -89,7 +89,7 @@ class TestInTheNull:
 
     @pytest.mark.parametrize("margin", [0.0, 0.002, 0.1])
     @pytest.mark.parametrize("sizes", [(1, 9), (5, 5), (9, 1)])
-    def test_on_the_edge_it_pays_nothing_and_loses_next_to_nothing(self, sizes: tuple[int, int], margin: float) -> None:
+    def test_on_the_edge_a_bet_pays_nothing_on_average_and_loses_little(self, sizes: tuple[int, int], margin: float) -> None:
         assert 0.5 < expectation(*sizes, (0.3, 0.1), margin, (0.2 + margin, 0.2)) <= 1 + 1e-9
 
 
@@ -112,7 +112,7 @@ class TestOneBet:
         assert factor(n_c, x_c, n_s, x_s + 1, bet, margin) <= before + 1e-9
 
     @given(n_c=sizes, n_s=sizes, bet=st.tuples(rates, rates), margin=margins, bad=rates)
-    def test_a_bet_that_is_itself_in_the_null_is_none(
+    def test_a_bet_that_is_itself_in_the_null_gives_no_evidence(
         self, n_c: int, n_s: int, bet: tuple[float, float], margin: float, bad: float
     ) -> None:
         side: Side = "below" if bet[0] >= bet[1] + margin else "above"
@@ -126,7 +126,7 @@ class TestOneBet:
         assert factor(0, 0, n, round(bad * n), bet, margin) == 0
 
     @given(n_c=st.integers(1, 5000), n_s=st.integers(1, 50_000), stable=rates, lift=rates, margin=margins)
-    def test_the_projection_is_found_so_well_that_nothing_is_given_away(
+    def test_the_projection_is_precise_enough_to_lose_no_evidence(
         self, n_c: int, n_s: int, stable: float, lift: float, margin: float
     ) -> None:
         """E[S] on the edge at the projected point is 1; what is lost to rounding stays below a hundredth."""
@@ -138,7 +138,7 @@ class TestOneBet:
         assert gained >= -0.01, "a bet that comes true as expected cannot lose"
 
 
-class TestTheMean:
+class TestMean:
     @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20))
     def test_it_lies_between_the_greatest_and_its_share_of_the_whole(self, logs: list[float]) -> None:
         mean = float(log_mean(np.array(logs)))

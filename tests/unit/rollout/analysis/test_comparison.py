@@ -83,7 +83,7 @@ class TestUnderTheNull:
         assert np.mean(peak >= -math.log(0.05)) <= 0.05
 
 
-class TestWhenThereIsSomething:
+class TestFindsDifferences:
     def test_five_percent_errors_are_found_within_a_few_windows(self) -> None:
         state, windows = fresh(), 0
         while state.log_harm < -math.log(ALPHA):
@@ -91,7 +91,7 @@ class TestWhenThereIsSomething:
         assert windows <= 8
 
     @pytest.mark.parametrize(("failing", "windows", "within"), [(0.1, 1, 10), (0.3, 1, 14), (0.9, 4, 22)])
-    def test_an_incident_of_both_blinds_nobody_for_minutes(self, failing: float, windows: int, within: int) -> None:
+    def test_after_an_incident_of_both_versions_a_bad_candidate_is_soon_found(self, failing: float, windows: int, within: int) -> None:
         """50 requests/s, a tenth of them for a candidate with 5 % errors; first everything fails for a moment."""
         rng, runs, most = np.random.default_rng(6), 200, 36
         state, first = fresh((runs,)), np.full(runs, most)
@@ -103,14 +103,14 @@ class TestWhenThereIsSomething:
             first[(first == most) & (state.log_harm >= -math.log(ALPHA / 3))] = at
         assert np.median(first + 1) <= within
 
-    def test_what_is_over_is_forgotten_within_a_window(self) -> None:
+    def test_an_old_rate_is_dropped_within_a_window(self) -> None:
         state = fresh()
         for bad in (1, 0, 1, 120, 130):
             state = advance(state, Sample(25, 0, 225, bad), MARGINS)
         assert state.baseline > 0.3
         assert advance(state, Sample(25, 0, 225, 1), MARGINS).baseline < 0.01
 
-    def test_what_stays_as_it_is_is_remembered_for_long(self) -> None:
+    def test_a_steady_rate_is_kept_for_long(self) -> None:
         rng, state, sizes = np.random.default_rng(9), fresh((200,)), []
         for _ in range(100):
             state = advance(state, Sample(25, 0, 225, rng.binomial(225, 0.02, 200)), MARGINS)
@@ -133,7 +133,7 @@ class TestWhenThereIsSomething:
         assert state.log_harm < 0
 
 
-class TestTheState:
+class TestState:
     @given(windows, counted)
     def test_one_more_bad_answer_of_the_candidate_never_speaks_against_harm(
         self, before: list[tuple[int, float, int, float]], window: tuple[int, float, int, float]

@@ -215,13 +215,13 @@ class TestGap:
         with pytest.raises(Gap, match="restarted"):
             count([before], [after], TABLE)
 
-    def test_a_gateway_that_ran_on_is_none(self) -> None:
+    def test_a_gateway_that_was_not_restarted_is_no_gap(self) -> None:
         before, after = a_reading(uptime_s=100), a_reading(at=5, uptime_s=104)
         assert count([before], [after], TABLE) == Counted()
 
 
 class TestComparable:
-    def test_another_weight_is_no_harm(self) -> None:
+    def test_tables_with_another_weight_are_comparable(self) -> None:
         assert comparable(TABLE, TABLE.model_copy(update={"weight": 5000}))
 
     @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ class TestComparable:
             {"pins": (STABLE, VersionSpec(artifact="other").ref("1.0.0"), CANDIDATE)},
         ],
     )
-    def test_other_versions_or_other_names_for_them_are(self, change: dict[str, object]) -> None:
+    def test_other_versions_or_other_cluster_names_are_not_comparable(self, change: dict[str, object]) -> None:
         assert not comparable(TABLE, TABLE.model_copy(update=change))
 
 

@@ -59,7 +59,7 @@ def test_a_value_that_is_no_count_is_a_gap(value: float) -> None:
             counted([series(*samples)])
 
 
-def test_what_is_bad_must_be_a_part_of_everything() -> None:
+def test_bad_must_be_a_part_of_total() -> None:
     with pytest.raises(Gap, match="must be a part of"):
         counted([series((998, 0), (1028, 10))], [series((998, 0), (1028, 50), name="bad_total")])
     assert counted([series((998, 0), (1028, 10))], [series((998, 0), (1028, 11), name="bad_total")]).bad == 10
@@ -72,7 +72,7 @@ def test_a_target_that_was_not_scraped_since_is_waited_for() -> None:
         count(VersionSeries([], late), since, until, 5.0)
 
 
-def test_where_there_is_nothing_nothing_is_counted() -> None:
+def test_without_series_nothing_is_counted() -> None:
     assert counted([]) == Counts()
 
 

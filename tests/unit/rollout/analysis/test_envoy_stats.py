@@ -50,7 +50,7 @@ class TestParse:
     def test_the_gateways_own_clusters_are_passed_over(self) -> None:
         assert {key.model for key in parse_stats(PAGE, gateway="edge", at=NOW).clusters} == {"iris"}
 
-    def test_the_uptime_tells_one_life_from_the_next(self) -> None:
+    def test_the_uptime_is_read(self) -> None:
         assert parse_stats(PAGE, gateway="edge", at=NOW).uptime_s == 61
 
     def test_a_histogram_on_our_grid_counts_up_to_each_bound_since_the_start(self) -> None:
@@ -60,7 +60,7 @@ class TestParse:
         assert parse_stats(page, gateway="edge", at=NOW).latency == {STABLE: tuple(counts)}
 
     @pytest.mark.parametrize("told", ["No recorded values", "P0(0,0)", "B0.5(1,1) B1(1,1) B5(1,1)"])
-    def test_a_histogram_on_another_grid_tells_nothing(self, told: str) -> None:
+    def test_a_histogram_on_another_grid_is_left_out(self, told: str) -> None:
         page = PAGE.replace("P0(nan,1.0) P50(nan,2.0)", told)
         assert parse_stats(page, gateway="edge", at=NOW).latency == {STABLE: ()}
 

@@ -40,7 +40,7 @@ def worth_of(state: Comparison, n: int) -> NDArray[np.float64]:
 
 
 @given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6), st.floats(0, 1e3), sizes, rates, st.floats(0, 10))
-def test_a_request_is_never_worth_more_than_one_nor_nothing(
+def test_a_requests_worth_is_above_zero_and_at_most_one(
     variation: float, icc: float, information: float, n: int, rate: float, assumed: float
 ) -> None:
     correlation = overdispersion.correlation(np.array([variation, icc, information]), np.array(rate), assumed)
@@ -48,7 +48,7 @@ def test_a_request_is_never_worth_more_than_one_nor_nothing(
 
 
 @given(sizes, rates, st.integers(1, 100_000), st.floats(0.001, 1))
-def test_what_a_window_says_is_finite_and_counts_as_one_window_at_most(
+def test_window_statistics_are_finite_and_have_the_information_of_at_most_one_window(
     n: int, share: float, remembered: int, rate: float
 ) -> None:
     variation, icc, information = overdispersion.window_statistics(
@@ -59,23 +59,23 @@ def test_what_a_window_says_is_finite_and_counts_as_one_window_at_most(
 
 
 @pytest.mark.parametrize("variation", [0.0, 0.5, 1.0])
-def test_how_much_alike_requests_fail_is_learned_from_stable(variation: float) -> None:
+def test_the_correlation_is_learned_from_stable(variation: float) -> None:
     state = watched(variation)
     icc = overdispersion.correlation(state.spread, state.baseline, 0.0)
     assert np.median(icc) == pytest.approx(0.05 * variation**2, rel=0.35, abs=0.001)
 
 
-def test_where_failures_come_independently_a_request_is_soon_worth_almost_one() -> None:
+def test_with_independent_failures_a_request_is_soon_worth_almost_one() -> None:
     assert np.median(worth_of(watched(0.0), 100)) > 0.8
     assert np.median(worth_of(watched(1.0), 100)) < 0.15
 
 
-def test_where_failures_are_rare_nothing_has_to_be_learned() -> None:
+def test_rare_failures_need_no_learning() -> None:
     """Two in a thousand of 45 requests: a clump would hardly be one, and a fault is found as soon as ever."""
     assert np.mean(worth_of(watched(0.0, 0.002, n=45, windows=10), 5) > 0.95) > 0.95
 
 
-def test_an_incident_of_both_is_not_taken_for_a_clump() -> None:
+def test_an_incident_of_both_is_not_taken_for_correlation() -> None:
     calm = watched(0.0, 0.002, n=225)
     state = calm
     for bad in (70, 65, 0):
@@ -83,14 +83,14 @@ def test_an_incident_of_both_is_not_taken_for_a_clump() -> None:
     assert np.median(worth_of(state, 225)) > 0.8 * np.median(worth_of(calm, 225))
 
 
-def test_a_clump_does_not_end_the_memory_of_stable_s_rate_once_clumps_are_known() -> None:
+def test_correlated_failures_do_not_reset_stables_rate_once_they_are_known() -> None:
     state = watched(1.0)
     after = advance(state, Sample(0, 0, 900, 4 * 45), Margins())
     assert np.mean(after.stable[:, 1] > state.stable[:, 1] / 2) > 0.9
 
 
 @pytest.mark.parametrize(("variation", "tolerated"), [(0.5, 0.01), (1.0, 0.04)])
-def test_of_good_releases_whose_failures_come_in_clumps_few_look_harmful(variation: float, tolerated: float) -> None:
+def test_few_good_releases_with_correlated_failures_look_harmful(variation: float, tolerated: float) -> None:
     """200 requests/s, 5 % failures: as if requests were independent, half of these would be rolled back."""
     rng, runs = np.random.default_rng(11), 300
     state = watched(variation, windows=6, runs=runs)
@@ -102,7 +102,7 @@ def test_of_good_releases_whose_failures_come_in_clumps_few_look_harmful(variati
     assert np.mean(peak >= -math.log(ALPHA)) <= tolerated
 
 
-def test_a_fault_is_still_found_where_failures_come_in_clumps() -> None:
+def test_a_fault_is_still_found_with_correlated_failures() -> None:
     rng, runs, most = np.random.default_rng(12), 100, 60
     state, first = watched(1.0, 0.01, windows=24, runs=runs), np.full(100, 60)
     for at in range(most):

@@ -38,7 +38,7 @@ TOLERANCE = 0.1
         ({"status": 422, "label": None, "score": None}, "failed"),
     ],
 )
-def test_a_copy_differs_by(changes: dict[str, object], kind: str | None) -> None:
+def test_how_a_mirrored_answer_differs(changes: dict[str, object], kind: str | None) -> None:
     assert differs(LIVE, replace(COPY, **changes), TOLERANCE) == kind  # type: ignore[arg-type]
 
 
@@ -85,7 +85,7 @@ def test_an_id_that_is_repeated_is_one_pair_of_the_first_of_each(answers: list[A
 
 
 @given(st.integers(1, 50), st.integers(0, 200))
-def test_never_more_wait_than_may_and_the_oldest_go_first(held: int, count: int) -> None:
+def test_waiting_answers_are_bounded_and_the_oldest_are_dropped_first(held: int, count: int) -> None:
     joiner = Joiner(held)
     joiner.join([replace(LIVE, request_id=str(number)) for number in range(count)], TOLERANCE)
     assert len(joiner) == min(held, count)
@@ -93,7 +93,7 @@ def test_never_more_wait_than_may_and_the_oldest_go_first(held: int, count: int)
     assert bool(joiner.join([newest], TOLERANCE)) == bool(count)
 
 
-def test_an_id_that_is_closed_is_never_a_pair_whether_its_copy_came_or_is_still_to_come() -> None:
+def test_an_id_that_is_closed_is_never_paired() -> None:
     joiner, later = Joiner(), [replace(LIVE, request_id="later"), replace(COPY, request_id="later")]
     joiner.join([LIVE, COPY, later[0]], TOLERANCE)
     joiner.close()

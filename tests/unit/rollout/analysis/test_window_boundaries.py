@@ -20,7 +20,7 @@ def windows(fleets: Sequence[str]) -> list[WindowReadings]:
     """One reading every five seconds; a letter is a gateway that told its counters."""
     tracker = WindowTracker()
     return [
-        tracker.window(now, [Reading(name, now, {}, {}) for name in fleet], {})
+        tracker.end_window(now, [Reading(name, now, {}, {}) for name in fleet], {})
         for now, fleet in ((NOW + timedelta(seconds=5 * at), fleet) for at, fleet in enumerate(fleets))
     ]
 
@@ -48,7 +48,7 @@ def spans(fleets: Sequence[str]) -> list[tuple[float, float] | None]:
         (["", "", "a", "a"], [None, None, None, (2, 3)]),
     ],
 )
-def test_a_missed_reading_is_made_good_when_the_same_gateways_answer_again(
+def test_a_missed_reading_is_recovered_when_the_same_gateways_answer_again(
     fleets: list[str], expected: list[tuple[float, float] | None]
 ) -> None:
     assert spans(fleets) == expected

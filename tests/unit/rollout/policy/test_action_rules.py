@@ -65,7 +65,7 @@ class TestRollback:
         assert (back.table.stable, back.restored_from, back.state.previous) == (V1, 6, None)
         assert [one.ref for one in back.state.rejected] == [V2]
 
-    def test_it_stays_back(self) -> None:
+    def test_a_version_that_was_rolled_back_is_not_tried_again(self) -> None:
         back = carried_out(a_route(), promoted(), seen(), an_action(ROLLBACK)).sealed()
         decision = asked(a_route(), back, seen(9999, acked=8))
         assert decision.next is None
@@ -84,7 +84,7 @@ class TestRollback:
         route = a_route("1.1.0", versions=("1.1.0",))
         assert carried_out(route, promoted(pins=(V2,)), seen(), an_action(ROLLBACK)).table.stable == V1
 
-    def test_a_version_that_left_and_stopped_says_what_to_do(self) -> None:
+    def test_the_refusal_for_a_version_that_left_and_stopped_says_what_to_do(self) -> None:
         why = refused(a_route(versions=("1.1.0",)), promoted(pins=(V2,)), seen(ready={V2: 1}), an_action(ROLLBACK))
         assert "put it back into `versions`" in why
 
@@ -96,7 +96,7 @@ class TestRollback:
         back = carried_out(a_route(), promoted(), seen(named=named), an_action(ROLLBACK, to_revision=4))
         assert (back.table.stable, back.restored_from) == (V3, 4)
 
-    def test_in_mid_flight_a_named_revision_may_be_older_than_stable(self) -> None:
+    def test_during_a_rollout_a_named_revision_may_be_older_than_stable(self) -> None:
         named = {4: a_head(stable=V3, seq=4)}
         back = carried_out(a_route(), canary(), seen(named=named), an_action(ROLLBACK, to_revision=4))
         assert (back.table.stable, back.table.weight, [one.ref for one in back.state.rejected]) == (V3, 0, [V2])

@@ -76,7 +76,7 @@ def test_mixes_that_move_together_are_no_difference() -> None:
 
 
 @pytest.mark.parametrize(("candidate", "stable"), [({}, {}), ({"a": 50}, {}), ({}, {"a": 200})])
-def test_a_window_in_which_one_of_them_answered_nobody_is_no_evidence(
+def test_a_window_in_which_a_version_answered_no_request_is_no_evidence(
     candidate: dict[str, int], stable: dict[str, int]
 ) -> None:
     state, _, _ = run(MIX, MIX, windows=10)
@@ -92,7 +92,7 @@ def test_more_classes_than_places_are_compared_together() -> None:
     assert harm < ENOUGH
 
 
-def test_the_state_survives_being_written_down() -> None:
+def test_the_state_survives_storage() -> None:
     strategy = a_strategy(gates=(GATE,))
     first = a_window({"a": 30, "b": 20}, {"a": 120, "b": 80})
     first = first.model_copy(update={"evidence": weigh(strategy, (), first)})

@@ -33,17 +33,17 @@ def told(bad: int = 0, n: int = 10, stable_bad: int = 0, *, gap: str | None = No
     return {**GOOD, "custom": {NAME: Tally(arms=arms, until=later(1000), gap=gap)}}
 
 
-def test_a_candidate_with_more_of_it_than_stable_fails() -> None:
+def test_a_candidate_with_more_bad_events_than_stable_fails() -> None:
     check = judged(a_strategy(), *[told(bad=5)] * 4)[NAME]
     assert check.verdict is Verdict.FAIL
     assert "1.1.0 has more of custom-lost bad than 1.0.0: 20 of 40 against 0 of 360, evidence" in check.reason
 
 
-def test_what_both_have_is_no_reason() -> None:
+def test_bad_events_of_both_versions_are_no_reason() -> None:
     assert judged(a_strategy(), *[told(bad=5, stable_bad=45)] * 6)[NAME].verdict is Verdict.PASS
 
 
-def test_a_limit_is_for_the_candidate_alone_and_stable_is_no_excuse() -> None:
+def test_a_limit_applies_to_the_candidate_whatever_stable_does() -> None:
     strategy = a_strategy(a_gate(limit=0.1))
     check = judged(strategy, *[told(bad=5, stable_bad=45)] * 6)[NAME]
     assert check.verdict is Verdict.FAIL
@@ -55,7 +55,7 @@ def test_at_its_limit_a_candidate_is_not_rolled_back() -> None:
     assert judged(a_strategy(a_gate(limit=0.5)), *[told(bad=5)] * 50)[NAME].verdict is not Verdict.FAIL
 
 
-def test_its_weight_is_its_part_of_alpha() -> None:
+def test_a_gates_weight_is_its_part_of_alpha() -> None:
     strategy = a_strategy(a_gate(weight=3))
     assert [gate.name for gate in active_gates(strategy)] == ["errors", "starved", "rejections", NAME]
     assert threshold(strategy, strategy.gates[0]) == pytest.approx(-log(0.01 * 3 / 6))
@@ -77,26 +77,26 @@ def test_a_gap_of_its_own_holds_this_gate_and_no_other() -> None:
     assert checks["errors"].verdict is Verdict.PASS
 
 
-def test_a_gap_of_the_gateways_is_none_of_its_own() -> None:
+def test_a_gap_of_the_gateways_is_no_gap_of_a_custom_gate() -> None:
     away = {"gap": "no gateway told its counters", "custom": told(bad=5)["custom"]}
     check = judged(a_strategy(), *[away] * 4)[NAME]
     assert check.verdict is Verdict.FAIL
 
 
-def test_what_could_not_be_counted_changes_no_evidence() -> None:
+def test_windows_that_could_not_be_counted_change_no_evidence() -> None:
     windows = folded(a_strategy(), told(bad=1), told(gap="away"), GOOD)
     said = [next(one for one in window.evidence if one.gate == NAME) for window in windows]
     assert {(one.log_harm, one.log_safe) for one in said} == {(said[0].log_harm, said[0].log_safe)}
 
 
-def test_where_nothing_was_ever_counted_nothing_passes() -> None:
+def test_a_gate_that_never_counted_anything_does_not_pass() -> None:
     strategy = a_strategy().model_copy(update={"min_requests": 1})
     check = judged(strategy, *[GOOD] * 3)[NAME]
     assert check.verdict is Verdict.INCONCLUSIVE
     assert "nothing could be judged yet" in check.reason
 
 
-def test_an_older_release_of_ours_keeps_its_evidence() -> None:
+def test_an_attempt_from_before_an_upgrade_keeps_its_evidence() -> None:
     """The digest of a gate's settings has no part in it that came later and is not set."""
     (evidence,) = [one for one in folded(a_strategy(), GOOD)[-1].evidence if one.gate == "errors"]
     assert isinstance(evidence, GateEvidence)

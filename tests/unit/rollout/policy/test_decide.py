@@ -70,7 +70,7 @@ class TestFirstDeployment:
 
 
 class TestRelease:
-    def test_at_rest_nothing_happens(self) -> None:
+    def test_without_a_new_target_nothing_happens(self) -> None:
         assert waits(a_route("1.0.0"), a_head(), seen()) == ""
 
     def test_a_changed_target_starts_an_attempt_without_weight(self) -> None:
@@ -118,7 +118,7 @@ class TestRelease:
         back = after(a_route(), preparing(), seen(601, ready={V1: 1}))
         assert (back.cause, back.state.rejected[0].ref) == (Cause.ROLLED_BACK, V2)
 
-    def test_a_version_must_stay_ready_for_as_long_as_it_is_told(self) -> None:
+    def test_a_version_must_stay_ready_for_its_soak_time(self) -> None:
         route = a_route(strategy=a_strategy(warm_up=WarmUp(soak=30.0)))
         soaking = seen(25, smoke=PASSED, windows=without_ready(25, then=1))
         assert "30s" in waits(route, preparing(), soaking)
@@ -167,11 +167,11 @@ class TestRise:
     def test_a_weight_does_not_rise(self, world: Observation, why: str) -> None:
         assert why in waits(a_route(), canary(), world)
 
-    def test_a_gateway_that_does_not_answer_holds_nobody_up(self) -> None:
+    def test_a_gateway_that_does_not_answer_holds_no_rollout(self) -> None:
         gateways = (GatewayState("e1", True, {"iris": 7}), GatewayState("e2", reachable=False))
         assert after(a_route(), canary(), seen(30, gateways=gateways)).table.weight == 2500
 
-    def test_everything_needs_as_many_instances_as_stable_has(self) -> None:
+    def test_the_promotion_needs_as_many_instances_as_stable_has(self) -> None:
         head = canary(2500, approved=1)
         assert "100 % needs 4 instances" in waits(a_route(), head, seen(30, ready={V1: 4, V2: 3}))
         assert after(a_route(), head, seen(30, ready={V1: 4, V2: 4})).cause is Cause.PROMOTED
@@ -205,7 +205,7 @@ class TestFall:
         away = seen(99, ready={V1: 1}, windows=without_ready(60))
         assert waits(a_route(), canary(), away).startswith("ready: 1.1.0 has no ready instance")
 
-    def test_unreadiness_that_nobody_watched_is_no_failure(self) -> None:
+    def test_unreadiness_that_was_not_observed_is_no_failure(self) -> None:
         away = seen(999, ready={V1: 1}, windows=without_ready(600, then=None))
         assert "no ready instance" in waits(a_route(), canary(), away)
 
@@ -217,7 +217,7 @@ class TestFall:
         head = a_head(target=V2, rejected=rejected())
         assert "was rejected in revision iris.5" in waits(a_route(), head, seen(9999))
 
-    def test_another_target_in_mid_flight_takes_the_weight_first(self) -> None:
+    def test_another_target_during_a_rollout_takes_the_weight_first(self) -> None:
         released = after(a_route("1.2.0"), canary(2500), seen())
         assert (released.cause, released.table.candidate, released.table.weight) == (Cause.RELEASED, None, 0)
         assert (released.state.phase, released.state.attempt, released.state.target) == (Phase.PREPARING, 4, V3)
@@ -228,7 +228,7 @@ class TestFall:
         assert (ended.cause, ended.table.weight, ended.state.phase) == (Cause.SPEC, 0, Phase.STABLE)
         assert (ended.state.target, ended.state.rejected) == (V1, ())
 
-    def test_a_rejected_target_in_mid_flight_ends_the_rollout_and_starts_none(self) -> None:
+    def test_a_rejected_target_during_a_rollout_ends_it_and_starts_none(self) -> None:
         ended = after(a_route("1.2.0"), canary(rejected=rejected(V3)), seen())
         assert (ended.cause, ended.table.weight, ended.state.phase, ended.state.target) == (
             Cause.SPEC,
@@ -294,7 +294,7 @@ class TestSpec:
         begun = after(route, head, seen())
         assert [(one.version, one.share) for one in begun.table.mirrors] == [(V3, 100)]
 
-    def test_a_version_that_left_the_spec_loses_its_name(self) -> None:
+    def test_a_version_that_left_the_spec_loses_its_pin(self) -> None:
         gone = after(a_route("1.0.0", versions=("1.0.0", "1.1.0")), a_head(), seen())
         assert (gone.cause, gone.table.pins) == (Cause.SPEC, (V1, V2))
 
@@ -302,7 +302,7 @@ class TestSpec:
         kept = after(a_route("1.1.0", versions=("1.1.0",)), canary(), seen())
         assert (kept.table.stable, kept.table.pins) == (V1, (V1, V2))
 
-    def test_a_name_does_not_flicker_with_readiness(self) -> None:
+    def test_a_pin_stays_while_its_version_is_not_ready(self) -> None:
         assert waits(a_route("1.0.0"), a_head(), seen(ready={V1: 1})) == ""
 
     def test_a_changed_plan_alone_is_no_revision(self) -> None:
@@ -330,7 +330,7 @@ def test_two_identities_of_one_name_can_both_be_pinned() -> None:
     assert {V1, new} <= set(step.table.pins)
 
 
-def test_the_one_before_the_last_promotion_is_not_forgotten_by_a_release() -> None:
+def test_a_release_keeps_the_previous_version_for_a_rollback() -> None:
     released = after(a_route("1.2.0"), promoted(), seen())
     assert (released.state.previous, released.state.promoted_at) == (V1, NOW)
     assert V0 not in released.table.pins

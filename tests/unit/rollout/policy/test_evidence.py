@@ -59,7 +59,7 @@ def slow(share: float, n: int = 1000) -> tuple[int, ...]:
     return tuple(n if bound >= 512 else round(n * (1 - share)) if bound >= 64 else 0 for bound in GRID_MS)
 
 
-class TestTheFold:
+class TestFoldingWindows:
     def test_bad_answers_of_the_candidate_add_up(self) -> None:
         strategy = a_strategy()
         assert 0 < harm(folded(strategy, BAD)) < harm(folded(strategy, BAD, BAD))
@@ -83,37 +83,37 @@ class TestTheFold:
         assert all(not one.state for window in older for one in window.evidence)
         assert all(one.state for one in newest.evidence)
 
-    def test_two_windows_merged_say_what_the_later_one_said(self) -> None:
+    def test_two_merged_windows_have_the_evidence_of_the_later_one(self) -> None:
         first, second = folded(a_strategy(), GOOD, BAD)
         assert first.merged(second).evidence == second.evidence
 
-    def test_under_another_margin_it_is_another_test_and_begins_anew(self) -> None:
+    def test_another_margin_resets_the_evidence(self) -> None:
         before = folded(a_strategy(), BAD, BAD)
         wider = a_strategy(gates=(GateSpec(name="errors", margin=0.1),))
         window = Window(start=later(10), end=later(15), weight=500, **BAD)
         assert weigh(wider, before, window)[0].log_harm < before[-1].evidence[0].log_harm
 
-    def test_another_weight_of_the_gate_or_alpha_keeps_what_was_seen(self) -> None:
+    def test_another_weight_of_the_gate_or_alpha_keeps_the_evidence(self) -> None:
         before = folded(a_strategy(), BAD, BAD)
         dearer = a_strategy(gates=(GateSpec(name="errors", weight=3.0),), alpha=0.001)
         window = Window(start=later(10), end=later(15), weight=500, gap="nothing counted")
         assert weigh(dearer, before, window)[0].log_harm == before[-1].evidence[0].log_harm
 
-    def test_before_the_first_weight_stable_is_learned_and_nothing_is_held_against_anybody(self) -> None:
+    def test_before_the_first_weight_stables_rate_is_learned_and_there_is_no_evidence(self) -> None:
         alone = {"candidate": Counts(), "stable": Counts(n=90, bad=9), "weight": 0}
         windows = folded(a_strategy(), *[alone] * 5)
         assert harm(windows) == 0
         assert harm(folded(a_strategy(), *[alone] * 5, BAD)) < harm(folded(a_strategy(), BAD))
 
 
-class TestTheBudget:
+class TestAlpha:
     @given(st.dictionaries(st.sampled_from(("errors", "rejections", "starved", "latency")), st.floats(0.1, 10)))
     def test_the_parts_of_alpha_add_up_to_alpha(self, weights: dict[Any, float]) -> None:
         strategy = Strategy(gates=tuple(GateSpec(name=name, weight=weight) for name, weight in weights.items()))
         parts = [2.718281828459045 ** -threshold(strategy, gate) for gate in active_gates(strategy)]
         assert sum(parts) == pytest.approx(strategy.alpha)
 
-    def test_a_gate_that_is_off_spends_nothing(self) -> None:
+    def test_a_gate_that_is_off_uses_no_alpha(self) -> None:
         strategy = Strategy(gates=(GateSpec(name="rejections", role="off"), GateSpec(name="starved", role="off")))
         assert [gate.name for gate in active_gates(strategy)] == ["errors"]
         assert threshold(strategy, DEFAULTS["errors"]) == pytest.approx(-log(strategy.alpha))
@@ -188,7 +188,7 @@ class TestUndecided:
 
 
 class TestMetricsUnavailable:
-    def test_the_weight_stays_and_the_reason_is_told(self) -> None:
+    def test_the_weight_stays_and_the_reason_is_reported(self) -> None:
         check = judged(a_strategy(), GOOD, gap())["errors"]
         assert (check.verdict, check.reason) == (
             Verdict.INCONCLUSIVE,
@@ -232,7 +232,7 @@ class TestStarved:
         checks = judged(a_strategy(), *[GOOD] * 10, self.EMPTY, *[GOOD] * 30)
         assert checks["starved"].verdict is Verdict.PASS
 
-    def test_as_long_as_it_lasts_the_weight_does_not_rise(self) -> None:
+    def test_while_requests_go_elsewhere_the_weight_does_not_rise(self) -> None:
         assert judged(a_strategy(), *[GOOD] * 6, self.EMPTY)["starved"].verdict is Verdict.INCONCLUSIVE
 
     def test_sticky_users_who_were_not_drawn_are_no_harm(self) -> None:
@@ -262,7 +262,7 @@ class TestLatency:
         )
         assert harm(folded(TIMED, self.AS_BEFORE, *[two] * 9), "latency") > 0
 
-    def test_stable_is_learned_while_the_candidate_warms_up_and_that_judges_nobody(self) -> None:
+    def test_stables_rate_is_learned_while_the_candidate_warms_up_and_that_is_no_evidence(self) -> None:
         preparing = {"stable": Counts(n=90), "weight": 0, "latency": Histograms(stable=slow(0.1))}
         windows = folded(TIMED, *[preparing] * 3)
         evidence = next(one for one in windows[-1].evidence if one.gate == "latency")
@@ -270,14 +270,14 @@ class TestLatency:
         assert harm(folded(TIMED, *[preparing] * 3, self.SLOWER), "latency") > 0
         assert harm(folded(TIMED, self.SLOWER), "latency") == 0, "nothing was known of stable"
 
-    def test_silence_is_no_pass_before_anything_was_judged(self) -> None:
+    def test_without_any_judged_window_the_gate_does_not_pass(self) -> None:
         cold = {**self.AS_BEFORE, "assigned": 12}
         timed = TIMED.model_copy(update={"min_requests": 20})
         check = judged(timed, *[cold] * 10)["latency"]
         assert (check.verdict, "nothing could be judged yet" in check.reason) == (Verdict.INCONCLUSIVE, True)
         assert judged(timed, *[cold] * 10, self.AS_BEFORE)["latency"].verdict is Verdict.PASS
 
-    def test_who_leaves_makes_nobody_cold(self) -> None:
+    def test_an_instance_that_leaves_makes_the_others_not_cold(self) -> None:
         windows = folded(TIMED, {**GOOD, "ready": 2}, GOOD, GOOD)
         assert not is_cold(windows[:-1], windows[-1], 30.0)
 
@@ -303,5 +303,5 @@ class TestDecided:
 @pytest.mark.parametrize(
     ("log_e", "told"), [(0.0, "1"), (-1.0, "0.37"), (log(812), "812"), (log(5.0), "5"), (230.0, "10^100")]
 )
-def test_odds_are_told_as_people_read_them(log_e: float, told: str) -> None:
+def test_odds_are_formatted_for_people(log_e: float, told: str) -> None:
     assert format_odds(log_e) == told

@@ -57,7 +57,7 @@ def test_before_its_promotion_a_candidate_gets_as_much_as_stable() -> None:
     assert wanted(head(5000), instances(V1, 8))["1.1.0"] == 8
 
 
-def test_an_instance_that_is_not_ready_at_this_moment_is_load_all_the_same() -> None:
+def test_an_instance_that_is_not_ready_counts_as_load() -> None:
     running = [*instances(V1, 3), *instances(VersionRef(version="1.0.0", identity=V1.identity), 1, ready=False)]
     assert wanted(head(1000), running)["1.0.0"] == 4
 
@@ -73,7 +73,7 @@ def test_before_the_first_revision_the_target_gets_its_first_instances() -> None
 
 
 @given(weight=st.integers(0, 10_000), running=st.integers(0, 40))
-def test_nobody_is_ever_asked_to_shrink_below_what_the_next_step_needs(weight: int, running: int) -> None:
+def test_no_version_may_shrink_below_what_the_next_step_needs(weight: int, running: int) -> None:
     found = wanted(head(weight), instances(V1, running))
     assert found["1.0.0"] == max(1, running)
     assert 1 <= found["1.1.0"] <= max(1, running)

@@ -54,27 +54,27 @@ def next_of(route: Route, head: Revision, observation: Observation) -> Revision:
     return decision.next
 
 
-def test_a_candidate_that_passed_its_smoke_test_gets_copies_and_no_weight() -> None:
+def test_a_candidate_that_passed_its_smoke_test_gets_mirrored_requests_and_no_weight() -> None:
     made = next_of(a_route(strategy=shadowed()), preparing(), seen(smoke=PASSED))
     assert made.state.phase is Phase.SHADOWING
     assert (made.table.candidate, made.table.weight, made.cause) == (None, 0, Cause.STEP)
     assert made.table.mirrors == (Mirror(version=V2, share=5000),)
 
 
-def test_without_steps_it_is_shadowed_before_it_is_promoted() -> None:
+def test_without_steps_a_candidate_is_shadowed_before_it_is_promoted() -> None:
     route = a_route(strategy=shadowed(steps=()))
     assert next_of(route, preparing(), seen(smoke=PASSED)).state.phase is Phase.SHADOWING
     told = windows(route.spec.strategy, ALIKE)
     assert next_of(route, shadowing(), seen(30, windows=told)).cause is Cause.PROMOTED
 
 
-def test_a_version_that_is_mirrored_anyway_gets_one_copy_of_the_larger_share() -> None:
+def test_a_version_that_is_mirrored_anyway_gets_one_mirror_with_the_larger_share() -> None:
     route = a_route(strategy=shadowed(), mirrors=(MirrorSpec(version="1.1.0", share=8000),))
     made = next_of(route, preparing(), seen(smoke=PASSED))
     assert made.table.mirrors == (Mirror(version=V2, share=8000),)
 
 
-def test_it_lasts_as_long_as_is_asked_and_until_there_are_enough_pairs() -> None:
+def test_a_shadow_lasts_for_its_duration_and_until_there_are_enough_pairs() -> None:
     route = a_route(strategy=shadowed())
     head = next_of(route, preparing(), seen(smoke=PASSED))
     early = decide(route, head, seen(10, acked=8, windows=windows(route.spec.strategy, ALIKE)), ())
@@ -122,7 +122,7 @@ def test_a_shadow_that_stays_undecided_ends_as_the_spec_says(do: str, verdict: V
     assert agreement(strategy, shadowing(), Pairs(n=3), at=61).verdict is verdict
 
 
-def test_before_and_after_the_shadow_the_gate_holds_nothing_up() -> None:
+def test_before_and_after_the_shadow_the_gate_passes() -> None:
     assert agreement(shadowed(), preparing()).verdict is Verdict.PASS
     assert agreement(shadowed(), canary(), Pairs(n=3)).verdict is Verdict.PASS
 
@@ -140,7 +140,7 @@ def test_a_shadow_taken_out_of_the_spec_ends_with_the_next_step() -> None:
     assert made.table.mirrors == ()
 
 
-def test_copies_need_as_many_instances_as_requests_do() -> None:
+def test_mirrored_requests_need_as_many_instances_as_users_requests() -> None:
     route = a_route(strategy=shadowed())
     crowd = seen(smoke=PASSED, ready={V1: 4, V2: 1})
     assert "capacity: 50 % needs 2 instances" in decide(route, preparing(), crowd, ()).waiting
@@ -164,13 +164,13 @@ def test_alpha_is_shared_with_the_shadow_only_where_there_is_one() -> None:
         ({"shadow": {}, "gates": [{"name": "agreement", "maxDisagreement": 0.5}]}, ("gates", 0, "maxDisagreement")),
     ],
 )
-def test_a_shadow_that_cannot_be_is_refused_with_its_path(changes: dict[str, Any], where: tuple[object, ...]) -> None:
+def test_an_invalid_shadow_is_rejected_with_its_path(changes: dict[str, Any], where: tuple[object, ...]) -> None:
     with pytest.raises(ValidationError) as refused:
         Strategy.model_validate(changes)
     assert refused.value.errors()[0]["loc"] == where
 
 
-def test_other_settings_of_the_gate_are_another_test_and_begin_anew() -> None:
+def test_other_settings_of_the_gate_reset_its_evidence() -> None:
     loose = shadowed()
     before = windows(loose, UNLIKE)
     tight = shadowed(gates=({"name": "agreement", "max_disagreement": 0.45},))
