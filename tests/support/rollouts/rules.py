@@ -1,6 +1,6 @@
-"""The rules that decide: ours, by the engine's own code, and others' as they are documented.
+"""Rollback rules: Fairlead's own, by the engine's code, and those of other tools, as they are documented.
 
-Each takes what was counted and says in which window every rollout was rolled back; never is `WINDOWS`.
+Each takes the counts and returns the window in which every rollout was rolled back; `WINDOWS` means never.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def evidence(
 ) -> tuple[dict[float, Ints], Ints]:
     """First windows in which harm reached 1/(share alpha), for each share; and in which safety reached 1/beta.
 
-    `width` is how many comparisons the gate has for each of the last axis' parts: two for classes, else one. When every
-    rollout has ended by harm, nothing is watched any more.
+    `width` is the number of comparisons that the gate has for each part of the last axis: two for classes, else one.
+    The loop ends when every rollout has ended by harm.
     """
     rollouts = counted.candidate_n.shape[1]
     parts = counted.candidate_n.shape[2:]
@@ -61,7 +61,7 @@ def evidence(
 
 
 def argo(threshold: float, *, every: int, limit: int) -> Rule:
-    """Argo Rollouts: the candidate's success rate over `every` minutes; more than `limit` failures end it."""
+    """Argo Rollouts: the candidate's success rate over `every` minutes; more than `limit` failed checks end it."""
 
     def rule(counted: Counted) -> Ints:
         below = _below(counted, threshold, every)
@@ -71,7 +71,7 @@ def argo(threshold: float, *, every: int, limit: int) -> Rule:
 
 
 def flagger(threshold: float, *, failures: int) -> Rule:
-    """Flagger: the candidate's success rate of each minute; failed checks add up, and so many end it."""
+    """Flagger: the candidate's success rate of each minute. `failures` failed checks in all end the rollout."""
 
     def rule(counted: Counted) -> Ints:
         return _first(_below(counted, threshold, 1).cumsum(axis=0) >= failures, 1)
@@ -80,7 +80,7 @@ def flagger(threshold: float, *, failures: int) -> Rule:
 
 
 def peeked_z(counted: Counted) -> Ints:
-    """A one-sided two-proportion z-test on the totals so far, looked at every minute."""
+    """A one-sided two-proportion z-test on the totals so far, evaluated every minute."""
     totals = _totals(counted)
     pooled = (totals.candidate_bad + totals.stable_bad) / np.maximum(totals.candidate_n + totals.stable_n, 1)
     spread = pooled * (1 - pooled) * (1 / np.maximum(totals.candidate_n, 1) + 1 / np.maximum(totals.stable_n, 1))
@@ -132,7 +132,7 @@ RIVALS: dict[str, Rule] = {
 
 
 def _below(counted: Counted, threshold: float, every: int) -> NDArray[np.bool_]:
-    """Whether the candidate's success rate was below; no requests at all count for it, which is kind to these rules."""
+    """Whether the candidate's success rate was below the threshold. A period without requests counts as a success."""
     minutes = counted.minutes()
     n, bad = (
         one.reshape(MINUTES // every, every, -1).sum(axis=1) for one in (minutes.candidate_n, minutes.candidate_bad)
@@ -155,6 +155,6 @@ def _difference(totals: Counted) -> Floats:
 
 
 def _first(crossed: NDArray[np.bool_], every: int) -> Ints:
-    """The last window of the first period in which it was crossed."""
+    """The last window of the first period in which the limit was crossed."""
     found: Ints = np.where(crossed.any(axis=0), (crossed.argmax(axis=0) + 1) * every * PER_MINUTE - 1, WINDOWS)
     return found

@@ -1,4 +1,4 @@
-"""Counts per window and rollout, with everything that troubles a comparison: incidents, noise, gaps, rising weight."""
+"""Simulated counts per window and rollout, with disturbances: incidents, noise, gaps, rising weight."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MINUTES = 30
 WINDOWS = MINUTES * 60 // WINDOW_S
 PER_MINUTE = 60 // WINDOW_S
 RAMP = ((0, 0.05), (5, 0.10), (10, 0.25), (20, 0.50))
-"""From which minute on the candidate has which share."""
+"""(minute, the candidate's share from then on)."""
 INCIDENT = (12, 17)
 """Minutes in which both versions fail fifty times as often."""
 NUISANCES = (
@@ -30,12 +30,12 @@ NUISANCES = (
     "overdispersion 2",
 )
 IID = NUISANCES[:6]
-"""Where requests of one window are independent given its rate: here alpha is promised."""
+"""Here the requests of one window are independent given its rate, so the false alarm rate must be at most alpha."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One square of the grid: how much traffic, how good stable is, how bad the candidate, and what else happens."""
+    """One cell of the grid: traffic, the failure rates of stable and candidate, and the disturbance."""
 
     rps: float
     baseline: float
@@ -45,13 +45,13 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """Short, for tables."""
+        """A short name for tables."""
         return f"{self.rps:g}/s, {self.baseline:.1%} -> {self.bad:.1%}, {self.nuisance}"
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What the gateways counted: arrays of (windows, rollouts), or (windows, rollouts, what) for what is in parts."""
+    """The gateways' counts: arrays of (windows, rollouts), or (windows, rollouts, part) for latency and classes."""
 
     candidate_n: Floats
     candidate_bad: Floats
@@ -59,18 +59,18 @@ class Counted:
     stable_bad: Floats
 
     def watched_first(self, windows: int) -> Counted:
-        """The same with so many windows before the candidate's first request: stable alone is watched in them."""
+        """The same, but only stable has requests in the first `windows` windows."""
         alone = np.arange(WINDOWS) < windows
         n, bad = (np.where(alone[:, None], 0.0, one) for one in (self.candidate_n, self.candidate_bad))
         return Counted(n, bad, self.stable_n, self.stable_bad)
 
     def minutes(self) -> Counted:
-        """The same by minutes: what the rules that query once a minute see."""
+        """The same by minutes, for rules that query once a minute."""
         return Counted(*(_by_minute(one) for one in _parts(self)))
 
 
 def play(cell: Cell, rollouts: int, seed: int) -> Counted:
-    """Play one cell: what would have been counted without gaps, and then the gaps."""
+    """Simulate one cell: first the counts without gaps, then the gaps."""
     rng = np.random.default_rng([seed, *cell.name.encode()])
     weight, traffic, scale = _profiles(cell)
     candidate_n = rng.poisson((traffic * cell.rps * weight * WINDOW_S)[:, None], (WINDOWS, rollouts))
@@ -86,7 +86,7 @@ def play(cell: Cell, rollouts: int, seed: int) -> Counted:
 def play_latency(
     cell: Cell, slower: float, boundaries: Floats, rollouts: int, seed: int, *, median_s: float = 0.04
 ) -> Counted:
-    """Log-normal latency, sigma 0.6, the candidate's times `slower`; bad is slower than a boundary."""
+    """Log-normal latency, sigma 0.6; the candidate's is multiplied by `slower`. Bad means slower than a boundary."""
     rng = np.random.default_rng([seed, *cell.name.encode()])
     arms = []
     for share, median in ((cell.weight, median_s * slower), (1 - cell.weight, median_s)):
@@ -99,7 +99,7 @@ def play_latency(
 
 
 def play_classes(cell: Cell, before: Floats, after: Floats, rollouts: int, seed: int) -> Counted:
-    """Which class was predicted how often."""
+    """How often each class was predicted."""
     rng = np.random.default_rng([seed, *cell.name.encode()])
     arms = []
     for share, mix in ((cell.weight, after), (1 - cell.weight, before)):
@@ -116,7 +116,7 @@ def _profiles(cell: Cell) -> tuple[Floats, Floats, Floats]:
         for since, share in RAMP:
             weight[minute >= since] = share
     if cell.nuisance == "diurnal":
-        # A day in half an hour: traffic and failures rise and fall together.
+        # A day, shortened to half an hour: traffic and failures rise and fall together.
         traffic = 1 + 0.8 * np.sin(2 * pi * minute / MINUTES)
         scale = 1 + 0.5 * np.sin(2 * pi * minute / MINUTES)
     if cell.nuisance == "shared incident":
@@ -125,7 +125,7 @@ def _profiles(cell: Cell) -> tuple[Floats, Floats, Floats]:
 
 
 def _noise(cell: Cell, rng: np.random.Generator, rollouts: int) -> Floats:
-    """Each version's rate of each window times a gamma variable: failures come in clumps of their own."""
+    """A gamma variable for each version and window that multiplies the rate: correlated failures."""
     kind, _, variation = cell.nuisance.partition(" ")
     if kind != "overdispersion":
         return np.ones((WINDOWS, 1))
@@ -146,7 +146,7 @@ def _with_gaps(cell: Cell, counted: Counted, rng: np.random.Generator) -> Counte
 
 
 def _late(counts: Floats, missing: NDArray[np.bool_]) -> Floats:
-    """What a missed reading would have told is in the next one: a difference of counters loses nothing."""
+    """Counts of a missed reading are in the next one, because it is a difference of counters."""
     out, carried = np.zeros_like(counts), np.zeros(counts.shape[1])
     for at in range(len(counts)):
         carried = carried + counts[at]

@@ -1,4 +1,4 @@
-"""A gateway's admin page over real HTTP."""
+"""The state of a gateway's admin page that a test serves over real HTTP."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class AdminPage:
-    """What the page says, and who asked."""
+    """The page's content, and the requests it got."""
 
     status: int = 200
     page: str = ""

@@ -1,4 +1,4 @@
-"""A stage on which one version serves, and an admin page that answers as it is told."""
+"""Fixtures: a simulated platform on which one version serves, and an admin page with a set content."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def platform() -> Platform:
 
 @pytest.fixture
 def admin() -> Iterator[AdminPage]:
-    told = AdminPage()
+    page = AdminPage()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            told.asked.append(self.path)
-            told.connections.add(self.client_address[1])
-            body = told.page.encode()
-            self.send_response(told.status)
+            page.asked.append(self.path)
+            page.connections.add(self.client_address[1])
+            body = page.page.encode()
+            self.send_response(page.status)
             self.send_header("content-length", str(len(body)))
-            if told.closing:
+            if page.closing:
                 self.send_header("connection", "close")
             self.end_headers()
             self.wfile.write(body)
@@ -44,9 +44,9 @@ def admin() -> Iterator[AdminPage]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
-        told.port = server.server_address[1]
+        page.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        yield told
+        yield page
         server.shutdown()
         thread.join()

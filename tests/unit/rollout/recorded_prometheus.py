@@ -1,4 +1,4 @@
-"""Prometheus's HTTP API over samples that a test recorded: what a real one would say, and what it never should."""
+"""Prometheus's HTTP API over samples that a test recorded, with correct answers and with faults."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class RecordedPrometheus:
     now: datetime
     samples: dict[Labels, list[tuple[float, str]]] = field(default_factory=dict)
     dropped: tuple[str, ...] = ()
-    """Metrics that a relabelling drops."""
+    """Metrics that relabelling drops."""
     skew_s: float = 0.0
-    """How far its clock is ahead."""
+    """How far Prometheus's clock is ahead."""
     status: int = 200
     body: str | None = None
-    """Said instead of an answer."""
+    """Sent instead of an answer."""
     warnings: tuple[str, ...] = ()
     silent: bool = False
     """Closes every connection."""
@@ -45,16 +45,16 @@ class RecordedPrometheus:
     tokens: list[str | None] = field(default_factory=list)
 
     def pass_time(self, seconds: float) -> None:
-        """Its clock goes on, or is set."""
+        """Move Prometheus's clock."""
         self.now += timedelta(seconds=seconds)
 
     def scrape(self, reading: Reading, **extra: str) -> None:
-        """One gateway's page, now."""
+        """Record one gateway's page now."""
         for labels, value in _page(reading):
             self.put({**labels, "instance": reading.gateway, "job": "fairlead-gateway", **extra}, value)
 
     def put(self, labels: dict[str, str], value: float | str) -> None:
-        """One sample, now; as Prometheus does, one that is older than the newest is left out."""
+        """Record one sample now. As in Prometheus, a sample that is older than the newest is dropped."""
         if labels["__name__"] not in self.dropped:
             at = (self.now + timedelta(seconds=self.skew_s)).timestamp()
             kept = self.samples.setdefault(tuple(sorted(labels.items())), [])
@@ -62,13 +62,13 @@ class RecordedPrometheus:
                 kept.append((at, str(value)))
 
     def spoil(self, name: str, value: str) -> None:
-        """The newest samples of a metric become this."""
+        """Replace the newest samples of a metric by this value."""
         for labels, found in self.samples.items():
             if dict(labels)["__name__"] == name:
                 found[-1] = (found[-1][0], value)
 
     def answer(self, query: str, at: float | None) -> dict[str, Any]:
-        """What /api/v1/query says."""
+        """The data that /api/v1/query returns."""
         if query == "time()":
             now = (self.now + timedelta(seconds=self.skew_s)).timestamp()
             return {"resultType": "scalar", "result": [now, str(now)]}
@@ -91,7 +91,7 @@ def _fits(value: str, how: str, what: str) -> bool:
 
 
 def _page(reading: Reading) -> Iterator[tuple[dict[str, str], float]]:
-    """The reading as Envoy's /stats/prometheus spells it."""
+    """The reading in the form of Envoy's /stats/prometheus."""
     yield {"__name__": "envoy_server_uptime"}, reading.uptime_s or 0.0
     for key, counters in reading.clusters.items():
         at = {"envoy_cluster_name": stat_name("~".join((key.role, key.namespace, key.model, key.version)))}
@@ -115,7 +115,7 @@ def _page(reading: Reading) -> Iterator[tuple[dict[str, str], float]]:
 
 @contextmanager
 def serving(recorded: RecordedPrometheus) -> Iterator[RecordedPrometheus]:
-    """On a loopback port, over real HTTP."""
+    """Serve it on a loopback port, over real HTTP."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -141,7 +141,7 @@ def serving(recorded: RecordedPrometheus) -> Iterator[RecordedPrometheus]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Quiet."""
+            """No log."""
 
         def handle(self) -> None:
             try:
@@ -153,7 +153,7 @@ def serving(recorded: RecordedPrometheus) -> Iterator[RecordedPrometheus]:
         daemon_threads = True
 
         def handle_error(self, *_: object) -> None:
-            """A connection that a test broke."""
+            """Ignore connections that a test broke."""
 
     with Server(("127.0.0.1", 0), Handler) as server:
         recorded.port = server.server_address[1]

@@ -1,5 +1,8 @@
-"""A whole world around a real engine and a real store: gateways that acknowledge when told, instances that come and
-go, golden rows that pass or fail, a clock that is set, and a store that dies at a chosen write."""
+"""A simulated platform around a real engine and a real store.
+
+A test controls when gateways acknowledge, which instances are ready, whether golden rows pass, the clock, and the write
+at which the process dies.
+"""
 
 from __future__ import annotations
 
@@ -30,13 +33,14 @@ STEPS = (
 
 
 class Killed(Exception):
-    """The process died here."""
+    """The process died at this write."""
 
 
 class CrashingStore(SqliteStore):
-    """The real store in memory; the armed write is the last thing its process does, done or not.
+    """The real store in memory. The process dies at the armed write, which is done or not.
 
-    A window that may wait does, as in a cluster: it dies with its process, or goes with the route's next status.
+    As in a cluster, a window that need not be written at once is written with the route's next revision or status. It
+    is lost if the process dies before.
     """
 
     def __init__(self) -> None:
@@ -46,24 +50,24 @@ class CrashingStore(SqliteStore):
         self._done = False
 
     def arm(self, writes: int, *, done: bool) -> None:
-        """Die at the write after `writes` more; `done` says whether that one still reached the disk."""
+        """Die at the write after `writes` more. `done`: whether that write still reaches the disk."""
         self._left, self._done = writes, done
 
     def disarm(self) -> bool:
-        """Live on. True when the death was still to come."""
+        """Cancel the armed death. True if it had not happened yet."""
         armed, self._left = self._left is not None, None
         return armed
 
     @contextmanager
     def _crashing(self) -> Iterator[None]:
-        dying = self._left == 0
+        dies_now = self._left == 0
         if self._left is not None:
             self._left -= 1
-        if dying and not self._done:
+        if dies_now and not self._done:
             self._waiting.clear()
             raise Killed
         yield
-        if dying:
+        if dies_now:
             self._waiting.clear()
             raise Killed
 
@@ -104,7 +108,7 @@ class CrashingStore(SqliteStore):
 
 
 class AnswerQueue:
-    """`ports.Answers` of one engine: what is said while it listens, once."""
+    """`ports.AnswerSource` of one engine: each answer since it subscribed, once."""
 
     def __init__(self, answers: list[Answer]) -> None:
         self._answers = answers
@@ -120,44 +124,44 @@ class AnswerQueue:
         if self._at is None:
             return {}
         start, self._at = self._at, len(self._answers)
-        heard = self._answers[start:]
+        collected = self._answers[start:]
         classes: dict[VersionRef, dict[str, int]] = {}
-        for one in heard:
+        for one in collected:
             if one.label and not one.shadow:
                 counts = classes.setdefault(one.ref, {})
                 counts[one.label] = counts.get(one.label, 0) + 1
-        return {"iris": CollectedAnswers(heard, classes)}
+        return {"iris": CollectedAnswers(collected, classes)}
 
 
 class Platform:
-    """One route "iris" and everything around it."""
+    """One route "iris" with gateways, instances, answers and a clock."""
 
     def __init__(self, gateways: Sequence[str] = ("e1", "e2")) -> None:
         self.store = CrashingStore()
         self.now = START
         self.elapsed_s = 0.0
-        """How much time has really passed, whatever the clock was set to."""
+        """How much time has really passed, independent of the clock."""
         self.programmed: dict[str, int] = dict.fromkeys(gateways, 0)
         self.unreachable: set[str] = set()
         """Gateways that do not answer."""
         self.bad: set[VersionRef] = set()
         """Versions whose golden rows fail."""
         self.asked: list[VersionRef] = []
-        """Whose golden rows were asked."""
+        """Versions whose golden rows were sent."""
         self.traffic: dict[VersionRef, tuple[int, int]] = {}
         """Good and failed answers so far, per version."""
         self.since: dict[str, datetime] = {}
-        """When a gateway was last started; the beginning, where nothing is said."""
+        """When a gateway was last restarted; without an entry, at the beginning."""
         self.log: list[str] = []
         self.answers: list[Answer] = []
-        """What services keep of their answers, whoever listens."""
+        """The services' answer records."""
         self._names = itertools.count(1)
         self.engine = self.started()
 
     def started(
         self, *, metrics: MetricSource | None = None, history: History | None = None, replays: bool = False
     ) -> Engine:
-        """Another process's engine over the same world."""
+        """The engine of another process over the same platform."""
         return Engine(
             self.store,
             gateways=self,
@@ -185,7 +189,7 @@ class Platform:
         assert ref in table.pins
         self.asked.append(ref)
         verdict = Verdict.FAIL if ref in self.bad else Verdict.PASS
-        return Check(gate="smoke", verdict=verdict, reason="as the stage has it")
+        return Check(gate="smoke", verdict=verdict, reason="as the test sets it")
 
     def read(self) -> list[Reading]:
         return [self._reading(name) for name in self.programmed if name not in self.unreachable]
@@ -209,43 +213,43 @@ class Platform:
         uptime_s = (self.now - self.since.get(gateway, START)).total_seconds()
         return Reading(gateway, self.now, clusters, endpoints, uptime_s, latency)
 
-    # What happens in the world
+    # Events
 
     def deploy(
         self, versions: Sequence[str] = ("1.0.0", "1.1.0", "1.2.0"), target: str = "1.0.0", **spec: Any
     ) -> Route:
-        """The user's wish, as a whole."""
-        wish = RouteSpec(
+        """Write a whole spec."""
+        desired = RouteSpec(
             model="iris",
             versions={name: VersionSpec(source=f"/m/{name}", artifact=name) for name in versions},
             target=Target(version=target),
             strategy=spec.pop("strategy", Strategy(steps=STEPS, min_requests=0)),
             **spec,
         )
-        return self.store.put_route("iris", wish, now=self.now, actor="ada")
+        return self.store.put_route("iris", desired, now=self.now, actor="ada")
 
     def change(self, **spec: Any) -> Route:
-        """The same wish, but for this."""
-        wish = self.route.spec.model_copy(update=spec)
-        wish = RouteSpec.model_validate(wish.model_dump(by_alias=False))
-        return self.store.put_route("iris", wish, now=self.now, actor="ada")
+        """Change these fields of the spec."""
+        desired = self.route.spec.model_copy(update=spec)
+        desired = RouteSpec.model_validate(desired.model_dump(by_alias=False))
+        return self.store.put_route("iris", desired, now=self.now, actor="ada")
 
     def release(self, version: str) -> Route:
         return self.change(target=Target(version=version))
 
     def ask(self, kind: ActionType, **more: Any) -> Action:
-        """A request, with a name of its own."""
+        """Create an action with a new name."""
         action = Action(name=f"a{next(self._names)}", route="iris", type=kind, actor="bob", created_at=self.now, **more)
         return self.store.create_action(action)
 
     def acknowledge(self, *names: str) -> None:
-        """These gateways, or all of them, serve the head."""
+        """These gateways, or all of them, now serve the head."""
         head = self.store.head("iris")
         for name in names or tuple(self.programmed):
             self.programmed[name] = head.seq if head else 0
 
     def supervise(self, *, ready: bool = True) -> None:
-        """What is wanted runs, and is ready or not; what is not wanted has stopped."""
+        """Start the wanted instances, ready or not, and stop all others."""
         wanted = {row.id: row for row in self.store.wanted()}
         for instance in self.store.instances():
             if instance.id not in wanted:
@@ -254,7 +258,7 @@ class Platform:
             self._report(row, ready)
 
     def turn(self, ref: VersionRef, *, ready: bool) -> None:
-        """One version's instances become ready, or cease to be."""
+        """Set whether one version's instances are ready."""
         for row in self.store.wanted():
             if row.ref == ref:
                 self._report(row, ready)
@@ -265,12 +269,12 @@ class Platform:
         )
 
     def serve(self, ref: VersionRef, ok: int, bad: int = 0) -> None:
-        """Requests that a version answered, well and badly."""
+        """Add requests that a version answered, good and failed ones."""
         before = self.traffic.get(ref, (0, 0))
         self.traffic[ref] = (before[0] + ok, before[1] + bad)
 
     def mirror(self, live: VersionRef, shadow: VersionRef, count: int, *, label: str = "a") -> None:
-        """Requests that `live` answered "a", and `shadow` a copy of."""
+        """Add requests that `live` answered with "a" and `shadow`, as mirrored requests, with `label`."""
         for _ in range(count):
             name = f"{next(self._names):032x}"
             self.answers.append(Answer(name, live, False, label="a"))
@@ -281,22 +285,22 @@ class Platform:
         self.elapsed_s += max(0.0, seconds)
 
     def jump(self, seconds: float) -> None:
-        """The clock is set, and no time passes."""
+        """Set the clock; no time passes."""
         self.now += timedelta(seconds=seconds)
 
     def tick(self, seconds: float = 0) -> list[Revision]:
-        """Time passes, and the engine looks."""
+        """Let time pass, then run one tick."""
         self.wait(seconds)
         return self.engine.tick()
 
     def settle(self, ticks: int = 8, seconds: float = 1.0) -> None:
-        """Everything works for a while: instances come up, gateways follow."""
+        """Run ticks while everything works: instances become ready and gateways acknowledge."""
         for _ in range(ticks):
             self.tick(seconds)
             self.supervise()
             self.acknowledge()
 
-    # What a test asks
+    # State that tests read
 
     @property
     def route(self) -> Route:
@@ -316,7 +320,7 @@ class Platform:
 
 
 def at_step(platform: Platform, weight: int) -> None:
-    """Release 1.1.0 and come as far as this weight."""
+    """Release 1.1.0 and run until it has this weight."""
     platform.release("1.1.0")
     for _ in range(60):
         if platform.head.table.weight == weight:

@@ -1,4 +1,4 @@
-"""What goes wrong around a rollout, and what the engine makes of it: the rows of docs/failures.md that need a world."""
+"""Faults around a rollout and the engine's reaction: rows of docs/failures.md, on a simulated platform."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from unit.rollout.simulated_platform import START, STEPS, Platform, at_step
 
 @pytest.fixture
 def platform() -> Platform:
-    """1.1.0 has 5 % of the requests, and two windows were counted."""
+    """1.1.0 has 5 % of the requests, and two windows are counted."""
     platform = Platform()
     platform.deploy(strategy=Strategy(steps=STEPS, min_requests=1000))
     platform.settle()
@@ -27,14 +27,14 @@ def platform() -> Platform:
 
 
 def serve(platform: Platform, *, bad: int = 0) -> None:
-    """Five seconds of traffic, told by every gateway that answers."""
+    """Five seconds of traffic, counted by every reachable gateway."""
     platform.serve(platform.ref("1.1.0"), ok=10 - bad, bad=bad)
     platform.serve(platform.ref("1.0.0"), ok=90)
     platform.tick(5)
 
 
 def newest(platform: Platform) -> Window:
-    """The last window, though it led to a revision that took it along."""
+    """The last window, also if a new revision already stores it."""
     return (platform.store.windows("iris") or platform.head.windows)[-1]
 
 
@@ -73,8 +73,8 @@ class TestGatewaysAreSilent:
         )
         platform.unreachable = set()
         serve(platform)
-        made_good = platform.head.windows[-1]
-        assert (made_good.gap, made_good.candidate.n, made_good.seconds) == (None, 61 * 20, 5)
+        recovered = platform.head.windows[-1]
+        assert (recovered.gap, recovered.candidate.n, recovered.seconds) == (None, 61 * 20, 5)
         assert (platform.head.cause, platform.head.table.weight) == (Cause.STEP, 2500), "enough was answered meanwhile"
 
     def test_over_missed_readings_latency_is_not_judged(self, platform: Platform) -> None:
@@ -129,7 +129,7 @@ class TestGatewaysAreSilent:
 
 
 class TestGatewayPageIsInvalid:
-    """Over real HTTP, read by the very adapter of the gateways' pages."""
+    """Over real HTTP, read by the real adapter."""
 
     @pytest.fixture
     def source(self, admin: AdminPage, platform: Platform) -> Iterator[EnvoyStats]:
@@ -168,7 +168,7 @@ class TestGatewayPageIsInvalid:
 
 
 def page(platform: Platform, *, requests: int, bad: int) -> str:
-    """A gateway's page after so many requests of the candidate, and nine times as many of stable."""
+    """A gateway's page after this many requests of the candidate, and nine times as many of stable."""
     table = platform.head.table
     assert table.candidate is not None
 
@@ -195,7 +195,9 @@ class TestClockJumps:
         assert (platform.store.status("iris") or {})["waiting"] == "step 1 of 3 holds for 20s"
 
     @pytest.mark.parametrize("back_s", [30, 3600, 86400])
-    def test_a_jump_back_counts_nothing_twice_and_the_rollback_guard_still_works(self, platform: Platform, back_s: float) -> None:
+    def test_a_jump_back_counts_nothing_twice_and_the_rollback_guard_still_works(
+        self, platform: Platform, back_s: float
+    ) -> None:
         platform.wait(-back_s)
         for _ in range(3):
             serve(platform)
@@ -207,7 +209,9 @@ class TestClockJumps:
                 serve(platform, bad=5)
         assert (platform.head.cause, platform.head.table.weight) == (Cause.ROLLED_BACK, 0)
 
-    def test_a_jump_back_while_the_control_plane_was_down_leaves_the_rollback_guard_working(self, platform: Platform) -> None:
+    def test_a_jump_back_while_the_control_plane_was_down_leaves_the_rollback_guard_working(
+        self, platform: Platform
+    ) -> None:
         platform.wait(-3600)
         platform.engine = platform.started()
         for _ in range(8):

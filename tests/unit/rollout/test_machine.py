@@ -1,4 +1,4 @@
-"""Random histories of a route: users, operators, instances, gateways and deaths in any order. The invariants hold.
+"""Invariants over random histories of a route: users, operators, instances, gateways and crashes in any order.
 
 Five thousand steps here, a hundred thousand by `make bench-invariants`.
 """
@@ -25,7 +25,7 @@ gateways = st.sampled_from(("e1", "e2"))
 
 
 def share(revision: Revision, ref: VersionRef) -> int:
-    """What a version gets under a revision."""
+    """A version's weight under a revision."""
     table = revision.table
     if ref == table.candidate:
         return table.weight
@@ -33,7 +33,7 @@ def share(revision: Revision, ref: VersionRef) -> int:
 
 
 class Rollouts(RuleBasedStateMachine):
-    """Whatever happens, in whatever order, with the engine dying at any write."""
+    """Random events in random order, with the engine dying at any write."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class Rollouts(RuleBasedStateMachine):
             more["to_revision"] = data.draw(st.one_of(st.none(), st.integers(1, head.seq + 1)))
         self.platform.ask(kind, **more)
 
-    # The world
+    # The platform
 
     @rule(names=st.lists(gateways, unique=True, min_size=1))
     def acknowledge(self, names: list[str]) -> None:
@@ -112,7 +112,7 @@ class Rollouts(RuleBasedStateMachine):
 
     @rule(n=st.integers(1, 200), bad=st.sampled_from((0.0, 0.0, 0.02, 0.5)))
     def users_ask(self, n: int, bad: float) -> None:
-        """Stable answers nine times as many, and well."""
+        """Stable answers nine times as many, all of them well."""
         head = self.platform.store.head("iris")
         if head is None or not head.table.weight or head.table.candidate is None:
             return
@@ -165,7 +165,7 @@ class Rollouts(RuleBasedStateMachine):
         other.tick()
         self.check_revisions()
 
-    # What holds after every append, judged in the world in which it was decided
+    # Checks after every append, in the state in which it was decided
 
     def check_revisions(self) -> None:
         revisions = self.platform.store.revisions("iris")
@@ -209,7 +209,7 @@ class Rollouts(RuleBasedStateMachine):
             assert ref not in self.platform.bad
 
     def check_answered(self, pending: list[Action]) -> None:
-        """One tick answers everything that was asked before it, up to the revisions of one tick."""
+        """One tick finishes all actions from before it, up to the number of revisions of one tick."""
         left = self.platform.store.actions("iris", outcome=Outcome.PENDING)
         assert len(left) <= max(0, len(pending) - 6)
         rollbacks = [action for action in left if action.type is ActionType.ROLLBACK]
@@ -238,12 +238,12 @@ class Rollouts(RuleBasedStateMachine):
                 assert action.name not in named
 
     def teardown(self) -> None:
-        """No state is stuck: when everything works, the route comes to rest."""
+        """No state is stuck: when everything works, the rollout ends."""
         if not hasattr(self, "platform") or not self.platform.store.routes():
             return
         self.platform.unreachable.clear()
         self.platform.bad.clear()
-        # A candidate that is to have fewer instances than stable has waits for its owner, and says so.
+        # A candidate with fewer instances than stable waits for its owner, and reports that.
         versions = self.platform.route.spec.versions
         self.platform.change(versions={name: one.model_copy(update={"instances": 3}) for name, one in versions.items()})
         for _ in range(40):
@@ -264,7 +264,7 @@ class Rollouts(RuleBasedStateMachine):
         self.platform.store.close()
 
     def help_along(self) -> None:
-        """What a rollout waits for besides."""
+        """Add other things that a rollout waits for."""
 
     def check_rest(self) -> None:
         before = self.platform.head
@@ -273,7 +273,7 @@ class Rollouts(RuleBasedStateMachine):
 
 
 class ShadowedRollouts(Rollouts):
-    """The same where every candidate first answers copies, and says the same as stable or something else."""
+    """The same, but every candidate first answers mirrored requests, with stable's answers or with others."""
 
     MIN_PAIRS = 20
 
@@ -282,13 +282,13 @@ class ShadowedRollouts(Rollouts):
         self.said = 0
         self.refused = 0
         self.read_from = 0
-        """Where in what was said this engine's life began."""
+        """The index of the first answer since this engine was started."""
 
     @initialize(version=versions)
     def begin(self, version: str) -> None:
         shadow = ShadowSpec(min_duration=10.0, min_pairs=self.MIN_PAIRS)
         self.platform.deploy(VERSIONS, version, strategy=Strategy(steps=STEPS, min_requests=0, shadow=shadow))
-        # Most histories would never come so far by chance.
+        # Most random histories would not reach a shadow by chance.
         self.everything_works_for_a_while()
         self.release(next(one for one in VERSIONS if one != version))
         self.everything_works_for_a_while()
@@ -302,7 +302,7 @@ class ShadowedRollouts(Rollouts):
 
     @rule(n=st.integers(1, 30))
     def services_repeat_answers(self, n: int) -> None:
-        """Ids that come again are no pairs. What was said before an engine's life is not said to it again."""
+        """Repeated ids are no pairs. Answers from before the engine's start are not repeated."""
         self.platform.answers.extend(self.platform.answers[self.read_from :][-2 * n :])
 
     def restart(self) -> None:
@@ -314,19 +314,21 @@ class ShadowedRollouts(Rollouts):
         if before is None:
             return
         refused = {one.ref for one in before.state.rejected} & {one.ref for one in revision.state.rejected}
-        assert not refused & {one.version for one in revision.table.mirrors}, "a refused version is asked again"
+        assert not refused & {one.version for one in revision.table.mirrors}, (
+            "a rejected version gets mirrored requests again"
+        )
         if revision.cause is Cause.RELEASED and revision.state.target in {one.ref for one in before.state.rejected}:
-            assert revision.action or revision.generation != before.generation, "nobody asked for it again"
+            assert revision.action or revision.generation != before.generation, "no user retried it"
         if revision.cause is Cause.ROLLED_BACK and ": agreement:" in revision.reason:
             self.refused += 1
             assert before.state.phase in (Phase.SHADOWING, Phase.CANARY)
-            assert counted(self.platform, revision.state.attempt).differ, "refused, and never said anything else"
+            assert counted(self.platform, revision.state.attempt).differ, "rejected although it never disagreed"
 
     def check_rise(self, before: Revision, revision: Revision, ref: VersionRef) -> None:
         super().check_rise(before, revision, ref)
         if before.table.weight:
             return
-        assert before.state.phase is Phase.SHADOWING, "a weight without a shadow before"
+        assert before.state.phase is Phase.SHADOWING, "a weight without a shadow before it"
         (check,) = [one for one in revision.evidence if one.gate == "agreement"]
         pairs = counted(self.platform, revision.state.attempt)
         assert (check.numbers["pairs"], check.numbers["differ"]) == (pairs.n, pairs.differ)
@@ -342,7 +344,7 @@ class ShadowedRollouts(Rollouts):
 
 
 def counted(platform: Platform, attempt: int | None = None) -> Pairs:
-    """The pairs in the ledger's windows, of one attempt up to its newest revision or of all and those not in it yet."""
+    """The pairs in the ledger's windows: of one attempt up to its newest revision, or of all with the newest windows."""
     revisions = platform.store.revisions("iris")
     ended = [one for one in revisions if one.cause is not Cause.RELEASED and one.state.attempt == attempt]
     windows = [window for one in (revisions if attempt is None else ended) for window in one.windows]
@@ -357,7 +359,7 @@ ShadowedRollouts.TestCase.settings = settings(
     stateful_step_count=40,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-# Long enough to shorten a history that breaks something: nobody reads forty steps.
+# Long enough to shrink a failing history: forty steps are too many to read.
 TestShadowedRollouts = pytest.mark.timeout(400)(ShadowedRollouts.TestCase)
 Rollouts.TestCase.settings = settings(
     max_examples=125,

@@ -1,4 +1,4 @@
-"""A step lasts as long as somebody watched it, whatever the clock is set to meanwhile."""
+"""A step lasts for its observed time, even if the clock is set meanwhile."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STEPS = (Step(weight=500, min_duration=LASTS_S), Step(weight=5000, min_duration=
 
 
 def started(**strategy: object) -> Platform:
-    """1.1.0 has just got 5 %."""
+    """A platform on which 1.1.0 has just got 5 %."""
     platform = Platform()
     platform.deploy(strategy=Strategy.model_validate({"steps": STEPS, "min_requests": 0, **strategy}))
     platform.settle()
@@ -25,7 +25,7 @@ def started(**strategy: object) -> Platform:
 
 
 def watch(platform: Platform, seconds: int) -> int:
-    """The engine looks once a second; after how many of them the step was over, at most `seconds`."""
+    """Tick once a second for `seconds`, or until the step is over. Returns the number of seconds."""
     for looked in range(1, seconds + 1):
         platform.tick(1)
         platform.supervise()
@@ -53,7 +53,7 @@ def test_a_step_that_a_fast_clock_began_ends_when_it_was_watched_long_enough() -
     platform.settle()
     platform.jump(3600)  # the clock is ahead from here on
     at_step(platform, 500)
-    platform.jump(-3600)  # and is set right
+    platform.jump(-3600)  # and is corrected
     assert LASTS_S - WINDOW_S <= watch(platform, 200) <= LASTS_S + 3 * WINDOW_S
 
 

@@ -1,4 +1,4 @@
-"""A step lasts as long as somebody watched it where Prometheus counts too, whichever clock is set meanwhile."""
+"""With Prometheus as metric source, a step lasts for its observed time, even if a clock is set meanwhile."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from unit.rollout.test_prometheus_failures import InProcess
 
 WINDOW_S = 5
 LASTS_S = {5: 60, 15: 60, 60: 180}
-"""How long a step lasts where scrapes are so far apart."""
+"""Scrape interval -> how long a step lasts."""
 BEFORE_S = 30
-"""So much of it is watched before a clock is set."""
+"""The observed time before a clock is set."""
 SETTLES_S = 4
 
 
 class Scraped:
-    """A stage whose gateways are scraped every so often, looked at more often than that; both clocks can be set."""
+    """A platform whose gateways are scraped every `interval_s`, with more frequent ticks. Both clocks can be set."""
 
     def __init__(self, interval_s: int) -> None:
         self.interval_s, self.lasts_s = interval_s, LASTS_S[interval_s]
-        self.looks_s = max(1, interval_s // 12)
+        self.tick_s = max(1, interval_s // 12)
         self.platform = Platform()
         self.recorded = RecordedPrometheus(self.platform.now)
         self.platform.engine = self.started()
@@ -40,7 +40,7 @@ class Scraped:
         for _ in range(10 * interval_s):
             if self.weight:
                 return
-            self.live(self.looks_s)
+            self.live(self.tick_s)
         raise AssertionError(self.platform.store.status("iris"))
 
     def started(self) -> Engine:
@@ -54,15 +54,15 @@ class Scraped:
 
     @property
     def late_s(self) -> int:
-        """How much longer than watched a step may last, for each time that a clock is set: what a window misses."""
+        """How much longer a step may last for each time that a clock is set: the time that a window misses."""
         return 2 * self.interval_s + 3 * WINDOW_S + SETTLES_S
 
     def live(self, seconds: int) -> int:
-        """After how many of them the step was over, at most `seconds`."""
-        for lived in range(self.looks_s, seconds + 1, self.looks_s):
-            self._seconds += self.looks_s
-            self.platform.wait(self.looks_s)
-            self.recorded.pass_time(self.looks_s)
+        """Run for `seconds`, or until the step is over. Returns the seconds that were run."""
+        for lived in range(self.tick_s, seconds + 1, self.tick_s):
+            self._seconds += self.tick_s
+            self.platform.wait(self.tick_s)
+            self.recorded.pass_time(self.tick_s)
             if self._seconds % self.interval_s == 0:
                 for reading in self.platform.read():
                     self.recorded.scrape(reading)
@@ -85,7 +85,7 @@ class Scraped:
 @pytest.mark.parametrize("interval_s", [5, 15, 60])
 def test_with_clocks_that_run_a_step_lasts_what_its_strategy_says(interval_s: int) -> None:
     world = Scraped(interval_s)
-    assert world.live(400) in range(world.lasts_s, world.lasts_s + world.looks_s + 2)
+    assert world.live(400) in range(world.lasts_s, world.lasts_s + world.tick_s + 2)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_no_schedule_of_jumps_ahead_ends_a_step_early(interval_s: int, jumps: li
         watched += world.live(seconds)
         world.set_clocks(jump_s, jump_s if both else 0)
     if world.weight != 5000:
-        # Set right, so that Prometheus is asked again.
+        # Correct the clock, so that Prometheus is read again.
         world.set_clocks((world.recorded.now - world.platform.now).total_seconds(), 0)
         watched += world.live(600)
-    assert 0 <= watched - world.lasts_s + world.looks_s <= (2 + 2 * len(jumps)) * world.late_s
+    assert 0 <= watched - world.lasts_s + world.tick_s <= (2 + 2 * len(jumps)) * world.late_s

@@ -1,4 +1,4 @@
-"""What goes wrong between gateways, Prometheus and us: rows of docs/failures.md, through the adapter and over HTTP."""
+"""Faults between gateways, Prometheus and Fairlead: rows of docs/failures.md, through the adapter and over HTTP."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COMPLETED = "envoy_cluster_upstream_rq_completed"
 
 
 class InProcess(PrometheusApi):
-    """The same answers without a socket, for a thousand looks."""
+    """The same answers without a socket, for thousands of ticks."""
 
     def __init__(self, recorded: RecordedPrometheus) -> None:
         super().__init__(PrometheusSettings(url="http://127.0.0.1:9"))
@@ -35,7 +35,7 @@ class InProcess(PrometheusApi):
 
     def now(self) -> datetime:
         if self._recorded.silent:
-            raise Unavailable("nobody there")
+            raise Unavailable("no connection")
         return self._recorded.now
 
     def samples(self, selector: str, since: datetime, until: datetime) -> Sequence[Series]:
@@ -90,7 +90,7 @@ class ScrapedPlatform:
 
     @property
     def windows(self) -> list[Window]:
-        """All of the attempt."""
+        """All windows of the attempt."""
         revisions = self.platform.store.revisions("iris", limit=50)
         first = max(one.seq for one in revisions if one.cause is Cause.RELEASED)
         taken = [window for one in revisions if one.seq > first for window in one.windows]
@@ -108,7 +108,7 @@ class ScrapedPlatform:
         return next(bool(one["status"]) for one in told if one["type"] == "Counted")  # type: ignore[attr-defined]
 
     def assert_no_evidence(self, since: datetime, reason: str) -> None:
-        """Nothing that was scraped after `since` is evidence, and nothing moved for it."""
+        """Assert that no scrape after `since` is evidence and that the weight is unchanged."""
         counted = [one for one in self.windows if one.gap is None]
         assert self.newest.gap is not None
         assert reason in self.newest.gap
@@ -117,7 +117,7 @@ class ScrapedPlatform:
         assert (self.platform.head.table.weight, self.counted()) == (500, False)
 
     def assert_all_counted(self, requests: int) -> None:
-        """Nothing is missing between the counted windows, and they have all the candidate's answers."""
+        """Assert that the counted windows have no holes between them and have all of the candidate's answers."""
         counted = [one for one in self.windows if one.gap is None and one.weight == 500]
         assert counted
         assert all(one.end == other.start for one, other in zip(counted, counted[1:], strict=False))
@@ -125,7 +125,7 @@ class ScrapedPlatform:
 
 
 def candidates(watched: ScrapedPlatform) -> int:
-    """What the gateways counted of the candidate, both of them, up to the last window."""
+    """The candidate's answers that both gateways counted, up to the last window."""
     ok, bad = watched.platform.traffic[watched.platform.ref("1.1.0")]
     return 2 * (ok + bad)
 
@@ -145,7 +145,7 @@ def watched(recorded: RecordedPrometheus) -> Iterator[ScrapedPlatform]:
 
 
 def until_settled(watched: ScrapedPlatform) -> None:
-    """Two windows without traffic: what was scraped last is counted."""
+    """Two windows without traffic, after which the last scrape is counted."""
     for _ in range(2):
         watched.tick()
 
@@ -171,7 +171,7 @@ def test_a_sample_that_is_no_count_invalidates_its_scrape_and_the_next_scrape_co
     watched.tick()
     watched.recorded.spoil(name, value)
     watched.away = False
-    # Its own time is over, and the scrape is the last one there is.
+    # The window has ended, and this scrape is the newest.
     watched.platform.wait(3)
     watched.recorded.now = watched.platform.now
     watched.platform.engine.tick()

@@ -53,7 +53,7 @@ def test_golden_rows_are_sent_once_through_the_published_table(platform: Platfor
     platform.release("1.1.0")
     platform.tick()
     platform.tick(1)
-    assert platform.asked == []  # the gateways have not got the table yet
+    assert platform.asked == []  # the gateways do not serve the table yet
     platform.acknowledge()
     platform.tick(1)
     assert platform.asked == [platform.ref("1.1.0")]
@@ -192,7 +192,9 @@ class TestWanted:
         platform.tick()
         assert gone not in {row.ref for row in platform.store.wanted()}
 
-    def test_the_previous_version_runs_through_the_rollback_window_though_it_left_the_spec(self, platform: Platform) -> None:
+    def test_the_previous_version_runs_through_the_rollback_window_though_it_left_the_spec(
+        self, platform: Platform
+    ) -> None:
         at_step(platform, 5000)
         platform.settle(6, 5)
         assert platform.head.cause is Cause.PROMOTED
@@ -296,7 +298,7 @@ def test_a_mirror_is_in_the_table_when_its_version_is_ready(platform: Platform) 
 
 
 class TestEvidenceMovesTraffic:
-    """Whole rollouts by evidence, over a real store: what the gates were told is what the world did."""
+    """Whole rollouts by evidence, over a real store: the gates judge the counts of the simulated traffic."""
 
     def serve(self, platform: Platform, *, bad: int) -> None:
         """Five seconds of traffic; two gateways each count all of it."""

@@ -1,4 +1,4 @@
-"""A shadow as the engine leads it: from the release to the first weight or back, across restarts and other engines."""
+"""A shadow phase in the engine: from the release to the first weight or a rollback, with restarts and two engines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHADOW = Strategy(
 
 @pytest.fixture
 def platform() -> Platform:
-    """1.1.0 is shadowed beside 1.0.0, and is listened to."""
+    """1.1.0 gets mirrored requests beside 1.0.0, and its answers are read."""
     platform = Platform()
     platform.deploy(strategy=SHADOW)
     platform.settle()
@@ -35,7 +35,7 @@ def told(platform: Platform) -> ShadowStatus:
 
 
 def counted(platform: Platform) -> int:
-    """Pairs in the windows of the attempt, those in the ledger included."""
+    """Pairs in all windows, with those in revisions."""
     since = platform.store.windows("iris")
     taken = [window for one in platform.store.revisions("iris") for window in one.windows]
     return sum(window.pairs.n for window in (*taken, *since))
@@ -80,16 +80,16 @@ def test_answers_from_while_no_engine_ran_are_no_evidence(platform: Platform) ->
 
 def test_two_engines_that_take_turns_count_no_pair_twice(platform: Platform) -> None:
     first, second = platform.engine, platform.started()
-    said = 0
+    answered = 0
     for engine in (first, second, first, second, first):
         platform.engine = engine
         for _ in range(3):
             mirror(platform, 5)
-            said += 5
+            answered += 5
             platform.settle(1, 5)
-    assert 0 < counted(platform) <= said
+    assert 0 < counted(platform) <= answered
     answers = {one.request_id for one in platform.answers}
-    assert len(answers) == said
+    assert len(answers) == answered
 
 
 def test_pairs_survive_a_restart_of_the_engine(platform: Platform) -> None:
@@ -143,21 +143,21 @@ def test_another_mix_of_classes_is_rolled_back() -> None:
     for _ in range(40):
         for at in range(100):
             stable, candidate = ("a" if at % 2 else "b"), ("a" if at % 10 else "b")
-            platform.answers += speak(platform, "1.0.0", stable) + (
-                speak(platform, "1.1.0", candidate) if at < 40 else []
+            platform.answers += an_answer(platform, "1.0.0", stable) + (
+                an_answer(platform, "1.1.0", candidate) if at < 40 else []
             )
         platform.settle(1, 5)
     rolled_back = [one for one in platform.store.revisions("iris") if one.cause is Cause.ROLLED_BACK]
     assert [one.reason.partition(": ")[2].partition(":")[0] for one in rolled_back] == ["classes"]
 
 
-def speak(platform: Platform, version: str, label: str) -> list[Answer]:
+def an_answer(platform: Platform, version: str, label: str) -> list[Answer]:
     return [Answer(f"{len(platform.answers):032x}", platform.ref(version), False, label=label)]
 
 
 POLLED_S = 1.0
-"""How often rings are read at least."""
-LOOKS_S = 0.25
+"""How often answer records are read at least."""
+TICK_S = 0.25
 
 
 @pytest.mark.parametrize("rate", [20, 100, 200, 400])
@@ -168,13 +168,13 @@ def test_swapped_classes_are_refused_within_five_hundred_pairs_however_many_requ
     platform.release("1.1.0")
     platform.settle(4)
     platform.settle(5, 1)  # in the middle of a window
-    said = 0
-    while platform.head.cause is not Cause.ROLLED_BACK and said < 2000:
+    answered = 0
+    while platform.head.cause is not Cause.ROLLED_BACK and answered < 2000:
         for _ in range(round(rate * POLLED_S)):
-            said += 1
-            mirror(platform, 1, "a" if said % 3 == 0 else "b")
-        for _ in range(round(POLLED_S / LOOKS_S)):
-            platform.tick(LOOKS_S)
+            answered += 1
+            mirror(platform, 1, "a" if answered % 3 == 0 else "b")
+        for _ in range(round(POLLED_S / TICK_S)):
+            platform.tick(TICK_S)
     assert counted(platform) <= 500
     assert all(one.table.weight == 0 for one in platform.store.revisions("iris"))
     newest = platform.head.windows[-1]
@@ -207,7 +207,7 @@ def test_an_early_window_takes_no_counts_of_the_gateways(platform: Platform) -> 
     assert (late.gap, late.pairs.n, late.stable.n, late.start) == (None, 10, 2 * 50, early.end)
     mirror(platform, 10, "b")
     platform.tick(1)
-    assert platform.store.windows("iris")[-1] == late, "what is refused already is not refused again"
+    assert platform.store.windows("iris")[-1] == late, "a candidate that was rejected already ends no further window"
 
 
 def test_pairs_that_do_not_decide_wait_for_the_windows_end(platform: Platform) -> None:

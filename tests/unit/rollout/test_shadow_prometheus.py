@@ -1,4 +1,4 @@
-"""A shadow where Prometheus counts: pairs come from services, whatever Prometheus does, and each is counted once."""
+"""A shadow with Prometheus as metric source: pairs come from the services independently, and each is counted once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from unit.rollout.test_shadow import SHADOW, counted, mirror
 
 
 class Shadowed:
-    """1.1.0 is shadowed beside 1.0.0; gateways are scraped every so often, and nothing else is known of them."""
+    """1.1.0 is shadowed beside 1.0.0. The engine knows of the gateways only what is scraped every `interval_s`."""
 
     def __init__(self, interval_s: int) -> None:
         self.interval_s = interval_s

@@ -1,4 +1,4 @@
-"""What people ask for is done before all other routes are looked at, and takes nothing from them."""
+"""Users' requests are carried out before all other routes are read, and do not disturb those."""
 
 from __future__ import annotations
 

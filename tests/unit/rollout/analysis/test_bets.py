@@ -1,4 +1,4 @@
-"""The bet on one window, by exact enumeration: in the null it never pays on average, whatever is bet."""
+"""The bet on one window, by exact enumeration: in the null no bet pays on average."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def expectation(
     side: Side = "above",
     worth: tuple[float, float] = (1.0, 1.0),
 ) -> float:
-    """E[S] over every outcome of a window of these sizes, of which each request counts for so much."""
+    """E[S] over every outcome of a window of these sizes, with counts multiplied by `worth`."""
     total = 0.0
     for x_c, x_s in itertools.product(range(n_c + 1), range(n_s + 1)):
         chance = mass(n_c, x_c, truth[0]) * mass(n_s, x_s, truth[1])
@@ -89,7 +89,9 @@ class TestInTheNull:
 
     @pytest.mark.parametrize("margin", [0.0, 0.002, 0.1])
     @pytest.mark.parametrize("sizes", [(1, 9), (5, 5), (9, 1)])
-    def test_on_the_edge_a_bet_pays_nothing_on_average_and_loses_little(self, sizes: tuple[int, int], margin: float) -> None:
+    def test_on_the_edge_a_bet_pays_nothing_on_average_and_loses_little(
+        self, sizes: tuple[int, int], margin: float
+    ) -> None:
         assert 0.5 < expectation(*sizes, (0.3, 0.1), margin, (0.2 + margin, 0.2)) <= 1 + 1e-9
 
 
@@ -129,7 +131,7 @@ class TestOneBet:
     def test_the_projection_is_precise_enough_to_lose_no_evidence(
         self, n_c: int, n_s: int, stable: float, lift: float, margin: float
     ) -> None:
-        """E[S] on the edge at the projected point is 1; what is lost to rounding stays below a hundredth."""
+        """E[S] on the edge at the projected point is 1; rounding costs less than a hundredth."""
         candidate = stable + margin + lift
         if not (margin >= 1e-3 and stable >= 1e-5 and candidate <= 1 - 1e-5):
             return

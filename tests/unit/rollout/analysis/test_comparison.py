@@ -1,4 +1,4 @@
-"""The comparison over many windows: what it promises under the null, and what it finds when there is something."""
+"""The comparison over many windows: its guarantees under the null, and what it detects."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class TestUnderTheNull:
 
     @pytest.mark.parametrize("nuisance", ["steady", "incident", "day and night"])
     def test_of_a_thousand_good_rollouts_at_most_alpha_look_harmful_at_any_time(self, nuisance: str) -> None:
-        """At the worst the null allows: the candidate is above stable by exactly the margin, all the time."""
+        """The worst case of the null: the candidate is always above stable by exactly the margin."""
         rng, runs, steps = np.random.default_rng(7), 1000, 80
         state, peak = fresh((runs,)), np.zeros(runs)
         for step in range(steps):
@@ -91,8 +91,10 @@ class TestFindsDifferences:
         assert windows <= 8
 
     @pytest.mark.parametrize(("failing", "windows", "within"), [(0.1, 1, 10), (0.3, 1, 14), (0.9, 4, 22)])
-    def test_after_an_incident_of_both_versions_a_bad_candidate_is_soon_found(self, failing: float, windows: int, within: int) -> None:
-        """50 requests/s, a tenth of them for a candidate with 5 % errors; first everything fails for a moment."""
+    def test_after_an_incident_of_both_versions_a_bad_candidate_is_soon_found(
+        self, failing: float, windows: int, within: int
+    ) -> None:
+        """50 requests/s, a tenth for a candidate with 5 % errors. First both versions fail for a few windows."""
         rng, runs, most = np.random.default_rng(6), 200, 36
         state, first = fresh((runs,)), np.full(runs, most)
         for at in range(most):
@@ -164,7 +166,7 @@ class TestState:
     def test_the_margin_comes_from_windows_before(
         self, before: list[tuple[int, float, int, float]], window: tuple[int, float, int, float]
     ) -> None:
-        """Two outcomes of one window are judged by one margin: the bettors' winnings are linear in the outcome."""
+        """All outcomes of one window have the same margin: the bettors' log wealth is linear in the outcome."""
         state, (n_c, _, n_s, _) = after(before), counts_of(window)
         if not (n_c and n_s):
             return

@@ -1,4 +1,4 @@
-"""The estimator against the cases that were measured: what Envoy's counters said beside what backends counted."""
+"""The estimator against measured cases: Envoy's counters beside the backends' own counts."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ ZERO = a_reading(endpoints={"h:1": (0, 0), "h:2": (0, 0)})
 
 @dataclass(frozen=True)
 class Case:
-    """One measured row: counters of A, of the candidate's endpoints and of S; then what was true."""
+    """One measured row: counters of A, of the candidate's endpoints and of S, and the true counts."""
 
     name: str
     assigned: int
     answered: tuple[int, int]
     """rq_success and rq_error of the candidate's endpoints."""
     true: int
-    """Assigned and not answered well by the candidate, as access log and backends say."""
+    """Assigned and not answered well by the candidate, by access log and backends."""
     attempts: tuple[int, int]
-    """Failed and all attempts that the candidate's backends counted."""
+    """(failed, all) attempts that the candidate's backends counted."""
     aggregate: dict[str, int] | None = None
     member: dict[str, int] | None = None
     idempotent: bool = True
@@ -253,7 +253,7 @@ ENDPOINTS = st.dictionaries(
 
 @st.composite
 def rising(draw: st.DrawFn, gateway: str) -> tuple[Reading, Reading]:
-    """Two readings between which nothing fell and nobody left."""
+    """Two readings between which no counter fell and no endpoint left."""
     old, new = draw(ENDPOINTS), draw(ENDPOINTS)
     endpoints = {
         address: (old.get(address, (0, 0))[0] + more[0], old.get(address, (0, 0))[1] + more[1])

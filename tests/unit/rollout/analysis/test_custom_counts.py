@@ -1,4 +1,4 @@
-"""Rises of counters between two moments: restarts, first failures, instances that come and go."""
+"""Increases of counters between two moments: restarts, first failures, instances that come and go."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Envoy's page of counters, parsed and fetched; whatever goes wrong is no reading, never half of one."""
+"""Envoy's page of counters, parsed and fetched. Any fault means no reading, never half of one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Latency by boundaries and the mix of classes: one alpha for all of them, safety only where all are safe."""
+"""Latency by boundaries and the mix of classes: one alpha for all comparisons, and safety only if all are safe."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ALPHA = 0.01
 
 @pytest.mark.parametrize("boundaries", [(0.032, 0.064, 0.128), (0.001, 0.008, 8.0)])
 def test_latency_at_several_boundaries_keeps_one_alpha(boundaries: tuple[float, ...]) -> None:
-    """The boundaries of one histogram depend on each other as strongly as can be, and it does not matter."""
+    """The guarantee holds although the boundaries of one histogram are strongly dependent."""
     rng, runs, bounds = np.random.default_rng(1), 500, np.array(boundaries)
     state, peak = multiple_comparisons.fresh_latency((runs, 3)), np.zeros(runs)
     for _ in range(40):
@@ -44,7 +44,7 @@ def test_doubled_latency_is_found() -> None:
 
 @pytest.mark.parametrize("rate", [0.02, 0.5, 0.9, 0.995])
 def test_as_slow_as_the_margin_allows_is_found_in_at_most_alpha_of_all_rollouts(rate: float) -> None:
-    """The worst the null allows, at boundaries that few, half or nearly all of stable's answers are slower than."""
+    """The worst case of the null, at boundaries that few, half or nearly all of stable's answers exceed."""
     rng, runs = np.random.default_rng(4), 1000
     state, peak = multiple_comparisons.fresh_latency((runs, 1)), np.zeros(runs)
     for _ in range(80):

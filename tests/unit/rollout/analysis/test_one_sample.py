@@ -1,4 +1,4 @@
-"""One rate against a limit: exact where it can be, simulated where looking all the time matters."""
+"""One rate against a limit: exact where possible, simulated for evaluation after every observation."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_hit_more_speaks_for_harm_and_against_safety(n: int, limit: float, dat
 
 @pytest.mark.parametrize(("truth", "harmful", "safe"), [(0.02, 0.01, 0.05), (0.10, 1.0, 0.001)])
 def test_looking_after_every_pair_keeps_the_promise(truth: float, harmful: float, safe: float) -> None:
-    """500 comparisons of 1,000 pairs, looked at after every pair; the limit is 2 %."""
+    """500 comparisons of 1,000 pairs, evaluated after every pair; the limit is 2 %."""
     rng = np.random.default_rng(5)
     hits = (rng.random((500, 1000)) < truth).cumsum(axis=1)
     n = np.arange(1, 1001)
@@ -52,7 +52,7 @@ def test_looking_after_every_pair_keeps_the_promise(truth: float, harmful: float
 
 
 def test_a_swapped_class_order_is_found_within_a_few_pairs_and_an_identical_one_proven() -> None:
-    """Issue: refused within 500 pairs when classes are swapped; a bit-identical candidate is shown to be safe."""
+    """Swapped classes are found within 500 pairs, and an identical candidate is shown to be safe."""
     assert float(log_harm(10, 10, 0.02)) >= math.log(100)
     assert float(log_safe(0, 500, 0.02)) >= math.log(20)
 

@@ -1,4 +1,4 @@
-"""Failures that come in clumps: how unevenly is learned from stable's windows, and what a request is worth then."""
+"""Correlated failures: the correlation is learned from stable's windows and reduces the worth of a request."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ rates = st.floats(0, 1)
 
 
 def rates_of(variation: float, mean: float, runs: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """A rate for each run: the mean, times a gamma variable of this coefficient of variation."""
+    """A rate for each run: the mean times a gamma variable with this coefficient of variation."""
     if not variation:
         return np.full(runs, mean)
     return np.minimum(0.95, mean * rng.gamma(variation**-2, variation**2, runs))
 
 
 def watched(variation: float, mean: float = 0.05, *, n: int = 900, windows: int = 60, runs: int = 200) -> Comparison:
-    """Stable alone for a while, many times beside each other."""
+    """The state after windows of stable alone, for many runs."""
     rng, state = np.random.default_rng(5), fresh((runs,))
     for _ in range(windows):
         bad = rng.binomial(n, rates_of(variation, mean, runs, rng))
@@ -71,7 +71,7 @@ def test_with_independent_failures_a_request_is_soon_worth_almost_one() -> None:
 
 
 def test_rare_failures_need_no_learning() -> None:
-    """Two in a thousand of 45 requests: a clump would hardly be one, and a fault is found as soon as ever."""
+    """45 requests with 0.2 % failures: correlation hardly matters, and a fault is found as soon as before."""
     assert np.mean(worth_of(watched(0.0, 0.002, n=45, windows=10), 5) > 0.95) > 0.95
 
 
@@ -91,7 +91,7 @@ def test_correlated_failures_do_not_reset_stables_rate_once_they_are_known() -> 
 
 @pytest.mark.parametrize(("variation", "tolerated"), [(0.5, 0.01), (1.0, 0.04)])
 def test_few_good_releases_with_correlated_failures_look_harmful(variation: float, tolerated: float) -> None:
-    """200 requests/s, 5 % failures: as if requests were independent, half of these would be rolled back."""
+    """200 requests/s, 5 % failures: if requests counted as independent, half of these would be rolled back."""
     rng, runs = np.random.default_rng(11), 300
     state = watched(variation, windows=6, runs=runs)
     peak = np.zeros(runs)

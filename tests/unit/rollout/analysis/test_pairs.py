@@ -1,4 +1,4 @@
-"""Joining live answers with answers to copies: once each, in any order, whatever is repeated, within bounds."""
+"""Joining live with mirrored answers: each pair once, in any order, with repetitions, within bounds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fairlead.rollout.ports import Answer
 STABLE, CANDIDATE, THIRD = (VersionSpec(source=f"/m/{name}").ref(name) for name in ("1.0.0", "1.1.0", "1.2.0"))
 FIELDS = {"label": "string", "score": "number"}
 LIVE = Answer("1", STABLE, False, 200, "a", 0.9, FIELDS)
-COPY = replace(LIVE, ref=CANDIDATE, shadow=True)
+MIRRORED = replace(LIVE, ref=CANDIDATE, shadow=True)
 TOLERANCE = 0.1
 
 
@@ -39,25 +39,25 @@ TOLERANCE = 0.1
     ],
 )
 def test_how_a_mirrored_answer_differs(changes: dict[str, object], kind: str | None) -> None:
-    assert differs(LIVE, replace(COPY, **changes), TOLERANCE) == kind  # type: ignore[arg-type]
+    assert differs(LIVE, replace(MIRRORED, **changes), TOLERANCE) == kind  # type: ignore[arg-type]
 
 
 def test_a_live_answer_that_failed_is_no_pair_and_its_retry_is() -> None:
     joiner = Joiner()
     failed = replace(LIVE, status=500, label=None, score=None)
-    assert joiner.join([failed, COPY], TOLERANCE) == {}
+    assert joiner.join([failed, MIRRORED], TOLERANCE) == {}
     assert joiner.join([LIVE], TOLERANCE) == {(STABLE, CANDIDATE): Pairs(n=1)}
 
 
 def test_two_shadows_of_one_request_are_a_pair_each() -> None:
-    other = replace(COPY, ref=THIRD, label="b")
-    found = Joiner().join([LIVE, COPY, other], TOLERANCE)
+    other = replace(MIRRORED, ref=THIRD, label="b")
+    found = Joiner().join([LIVE, MIRRORED, other], TOLERANCE)
     assert found == {(STABLE, CANDIDATE): Pairs(n=1), (STABLE, THIRD): Pairs(n=1, class_changed=1)}
 
 
 ANSWERS = st.lists(
     st.tuples(st.integers(0, 9), st.booleans(), st.sampled_from("ab")).map(
-        lambda one: replace(COPY if one[1] else LIVE, request_id=str(one[0]), label=one[2])
+        lambda one: replace(MIRRORED if one[1] else LIVE, request_id=str(one[0]), label=one[2])
     ),
     max_size=60,
 )
@@ -71,17 +71,17 @@ def test_in_any_order_and_however_often_each_id_is_a_pair_at_most_once(answers: 
         for pairs in joiner.join(answers[start:stop], TOLERANCE).values():
             total = total.plus(pairs)
     live = {one.request_id for one in answers if not one.shadow}
-    copies = {one.request_id for one in answers if one.shadow}
-    assert total.n == len(live & copies)
+    mirrored = {one.request_id for one in answers if one.shadow}
+    assert total.n == len(live & mirrored)
     assert total.differ <= total.n
 
 
-@given(st.permutations([LIVE, COPY, replace(LIVE, label="b"), replace(COPY, label="b")]))
+@given(st.permutations([LIVE, MIRRORED, replace(LIVE, label="b"), replace(MIRRORED, label="b")]))
 def test_an_id_that_is_repeated_is_one_pair_of_the_first_of_each(answers: list[Answer]) -> None:
     (pairs,) = Joiner().join(answers, TOLERANCE).values()
     live = next(one for one in answers if not one.shadow)
-    copy = next(one for one in answers if one.shadow)
-    assert pairs == Pairs(n=1, class_changed=int(live.label != copy.label))
+    shadow = next(one for one in answers if one.shadow)
+    assert pairs == Pairs(n=1, class_changed=int(live.label != shadow.label))
 
 
 @given(st.integers(1, 50), st.integers(0, 200))
@@ -89,15 +89,15 @@ def test_waiting_answers_are_bounded_and_the_oldest_are_dropped_first(held: int,
     joiner = Joiner(held)
     joiner.join([replace(LIVE, request_id=str(number)) for number in range(count)], TOLERANCE)
     assert len(joiner) == min(held, count)
-    newest = replace(COPY, request_id=str(count - 1))
+    newest = replace(MIRRORED, request_id=str(count - 1))
     assert bool(joiner.join([newest], TOLERANCE)) == bool(count)
 
 
 def test_an_id_that_is_closed_is_never_paired() -> None:
-    joiner, later = Joiner(), [replace(LIVE, request_id="later"), replace(COPY, request_id="later")]
-    joiner.join([LIVE, COPY, later[0]], TOLERANCE)
+    joiner, later = Joiner(), [replace(LIVE, request_id="later"), replace(MIRRORED, request_id="later")]
+    joiner.join([LIVE, MIRRORED, later[0]], TOLERANCE)
     joiner.close()
-    assert joiner.join([LIVE, COPY, *later], TOLERANCE) == {}
+    assert joiner.join([LIVE, MIRRORED, *later], TOLERANCE) == {}
 
 
 def test_the_surest_change_of_class_comes_first_and_the_list_is_bounded() -> None:
@@ -106,7 +106,7 @@ def test_the_surest_change_of_class_comes_first_and_the_list_is_bounded() -> Non
         score = (number * 7 % 60) / 100
         live = replace(LIVE, request_id=f"{number:02}", score=score)
         changes = {"label": "b"} if number % 2 else {"score": score + 0.3}
-        joiner.join([live, replace(COPY, request_id=live.request_id, **{"score": score, **changes})], TOLERANCE)  # type: ignore[arg-type]
+        joiner.join([live, replace(MIRRORED, request_id=live.request_id, **{"score": score, **changes})], TOLERANCE)  # type: ignore[arg-type]
     scores = [one.live.score for one in joiner.worst]
     assert {one.kind for one in joiner.worst} == {"class"}
     assert len(scores) == MAX_WORST

@@ -1,4 +1,4 @@
-"""Windows are cut at every reading; what a missed one would have told is in the next that is complete."""
+"""A window ends at every reading; the next complete reading covers missed ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FLEETS = st.lists(st.sets(st.sampled_from("abc")).map(sorted).map("".join), min_
 
 
 def windows(fleets: Sequence[str]) -> list[WindowReadings]:
-    """One reading every five seconds; a letter is a gateway that told its counters."""
+    """One reading every five seconds; a letter is a gateway that answered."""
     tracker = WindowTracker()
     return [
         tracker.end_window(now, [Reading(name, now, {}, {}) for name in fleet], {})
@@ -26,7 +26,7 @@ def windows(fleets: Sequence[str]) -> list[WindowReadings]:
 
 
 def spans(fleets: Sequence[str]) -> list[tuple[float, float] | None]:
-    """From when to when each window counts, in readings; None where the same gateways did not tell both ends."""
+    """From when to when each window counts, in readings; None if different gateways answered at its two ends."""
     found: list[tuple[float, float] | None] = []
     for at, window in enumerate(windows(fleets)):
         reported, before = ({one.gateway for one in readings} for readings in (window.after, window.before))

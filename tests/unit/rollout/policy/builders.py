@@ -1,4 +1,4 @@
-"""Routes, heads and observations to decide on: each function makes one with the usual values, and takes others."""
+"""Builders of routes, heads and observations: each has usual values and takes others."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def a_head(
     action: str | None = None,
     **state: Any,
 ) -> Revision:
-    """A revision of the route of `a_route()`, at rest with 1.0.0 unless told otherwise."""
+    """A revision of the route of `a_route()`, without a rollout and with stable 1.0.0 by default."""
     after = State.model_validate({"target": stable, "entered_at": NOW, "attempt": 3, **state})
     serving = {ref for ref in (stable, candidate) if ref is not None}
     return Revision(
@@ -99,7 +99,7 @@ def canary(weight: int = 500, **changes: Any) -> Revision:
 
 
 def promoted(**changes: Any) -> Revision:
-    """1.1.0 is stable, 1.0.0 the one before."""
+    """1.1.0 is stable, 1.0.0 is the previous version."""
     state = {"stable": V2, "previous": V1, "previous_revision": 6, "promoted_at": NOW, "cause": Cause.PROMOTED}
     return a_head(**{**state, **changes})
 

@@ -1,4 +1,4 @@
-"""Which actions are carried out, which refused, which too late."""
+"""Which actions are carried out, which are refused, and which have expired."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The mix of classes: what it finds, what it lets pass, and that nothing is proven without answers."""
+"""The gate `classes`: what it detects, what it accepts, and that it needs answers."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def test_a_gate_that_never_counted_anything_does_not_pass() -> None:
 
 
 def test_an_attempt_from_before_an_upgrade_keeps_its_evidence() -> None:
-    """The digest of a gate's settings has no part in it that came later and is not set."""
+    """The digest of a gate's settings leaves out newer settings that are not set."""
     (evidence,) = [one for one in folded(a_strategy(), GOOD)[-1].evidence if one.gate == "errors"]
     assert isinstance(evidence, GateEvidence)
     before = {name: value for name, value in DEFAULTS["errors"].to_json().items() if name not in ("promql", "limit")}

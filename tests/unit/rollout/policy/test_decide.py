@@ -1,4 +1,4 @@
-"""What happens next: worlds in, decisions out."""
+"""Decisions for given observations."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from unit.rollout.policy.builders import (
 
 
 def after(route: Route, head: Revision | None, observation: Observation) -> Revision:
-    """The revision that is decided on; it must continue the head."""
+    """The next revision, which must continue the head."""
     decision = decide(route, head, observation, ())
     assert decision.next is not None, decision.waiting
     if head is not None:
@@ -45,7 +45,7 @@ def after(route: Route, head: Revision | None, observation: Observation) -> Revi
 
 
 def waits(route: Route, head: Revision | None, observation: Observation) -> str:
-    """What is waited for, when nothing is to be done."""
+    """What the rollout waits for, when there is no next revision."""
     decision = decide(route, head, observation, ())
     assert decision.next is None, decision.next
     return decision.waiting

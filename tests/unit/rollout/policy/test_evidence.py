@@ -1,4 +1,4 @@
-"""Evidence as it is folded over windows, and what the evidence gates make of it."""
+"""Evidence folded over windows, and the verdicts of the evidence gates."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TIMED = Strategy(gates=(GateSpec(name="latency"),))
 
 
 def folded(strategy: Strategy, *counts: dict[str, Any], start: float = 0) -> tuple[Window, ...]:
-    """Windows of five seconds one after the other, each with the evidence up to it, stripped as a store does."""
+    """Consecutive windows of five seconds with their evidence; only the newest keeps its state, as in a store."""
     windows: list[Window] = []
     for at, one in enumerate(counts):
         begin = start + 5 * at
@@ -66,7 +66,7 @@ class TestFoldingWindows:
 
     @given(st.lists(st.sampled_from([GOOD, BAD]), min_size=1, max_size=8), st.data())
     def test_a_gap_anywhere_changes_nothing(self, counts: list[dict[str, Any]], data: st.DataObject) -> None:
-        """Missing scrapes and restarts are no evidence: what comes after goes on from what was there before."""
+        """Missing scrapes and restarts are no evidence: later windows continue from the state before the gap."""
         at = data.draw(st.integers(0, len(counts)))
         with_gap = folded(a_strategy(), *counts[:at], gap(), *counts[at:])
         assert harm(with_gap) == harm(folded(a_strategy(), *counts))
@@ -130,7 +130,7 @@ class TestErrors:
         assert check.numbers["log_harm"] >= check.numbers["harm_at"]
 
     def test_one_bad_answer_of_six_is_no_reason(self) -> None:
-        """The fault of thresholds: at little traffic, one failure is a rate of seventeen percent."""
+        """With a fixed threshold this would fail: at little traffic, one failure is a rate of 17 %."""
         one = {"candidate": Counts(n=6, bad=1), "stable": Counts(n=54), "assigned": 6, "unserved": 1}
         assert judged(a_strategy(), one)["errors"].verdict is not Verdict.FAIL
 
@@ -236,7 +236,7 @@ class TestStarved:
         assert judged(a_strategy(), *[GOOD] * 6, self.EMPTY)["starved"].verdict is Verdict.INCONCLUSIVE
 
     def test_sticky_users_who_were_not_drawn_are_no_harm(self) -> None:
-        """Nothing was assigned: nobody is harmed, nothing is known, the weight waits."""
+        """No request was assigned: no evidence, and the weight stays."""
         check = judged(a_strategy(min_requests=20), *[{"stable": Counts(n=90)}] * 100)["starved"]
         assert check.verdict is Verdict.INCONCLUSIVE
 

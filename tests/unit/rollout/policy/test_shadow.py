@@ -1,4 +1,4 @@
-"""A shadow as a step: what it mirrors, what it waits for, what ends it."""
+"""The shadow phase in decisions: what it mirrors, what it waits for and what ends it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def shadowed(**changes: Any) -> Strategy:
 
 
 def shadowing(**changes: Any) -> Revision:
-    """1.1.0 gets copies and has no weight."""
+    """1.1.0 gets mirrored requests and has no weight."""
     head = a_head(**{"phase": Phase.SHADOWING, "target": V2, "cause": Cause.STEP, **changes})
     mirrors = (Mirror(version=V2, share=SHADOW.share),)
     return head.model_copy(update={"table": head.table.model_copy(update={"mirrors": mirrors})}).sealed()
