@@ -344,7 +344,7 @@ class ShadowedRollouts(Rollouts):
 
 
 def counted(platform: Platform, attempt: int | None = None) -> Pairs:
-    """The pairs in the ledger's windows: of one attempt up to its newest revision, or of all with the newest windows."""
+    """The pairs in the ledger: of one attempt up to its newest revision, or of all with the newest windows."""
     revisions = platform.store.revisions("iris")
     ended = [one for one in revisions if one.cause is not Cause.RELEASED and one.state.attempt == attempt]
     windows = [window for one in (revisions if attempt is None else ended) for window in one.windows]
