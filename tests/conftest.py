@@ -1,6 +1,6 @@
-"""What holds for every test.
+"""Settings and fixtures for all tests.
 
-Clusters are made once for a whole run, so they are known here. Nothing starts before a test asks for it.
+The cluster fixtures are registered here because one cluster serves a whole run. It starts when a test first requests it.
 """
 
 from hypothesis import HealthCheck, settings
@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, settings
 from support.cluster.fixtures import cluster as cluster
 from support.cluster.fixtures import control_plane as control_plane
 
-# How fast an example is says how busy the machine is. Benchmarks measure time; a test's own limit ends what hangs.
+# No deadline for a Hypothesis example: its time depends on how busy the machine is. Benchmarks measure time, and the
+# timeout of the whole test ends one that hangs.
 settings.register_profile("fairlead", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("fairlead")

@@ -27,7 +27,7 @@ TITLE = "a bad candidate at 10 %"
 STABLE, CANDIDATE, ABSENT = "1.0.0", "1.1.0", "1.2.0"
 PATH = "/models/iris/predict"
 PER_TRY_S, REQUEST_S = 0.5, 3.0
-MOST_ERRORS = 5
+MAX_ERRORS = 5
 SLACK_MS = 250
 """What a busy machine may add to an answer that waited for one try."""
 
@@ -86,7 +86,7 @@ class Trial:
     def run(self, case: Case) -> Run:
         """Load by users who do not know, and a little by callers who name the candidate."""
         self._candidate.behave(case.faults)
-        self._candidate.forget()
+        self._candidate.reset_counts()
         self._attempt += 1
         one = bad_table(case.candidate, self._attempt)
         self._gateway.serve(one)
@@ -168,7 +168,7 @@ def judge(case: Case, run: Run, found: proof.Findings) -> None:
         found.claim(f"{case.name}: {what}", str(target), measured, holds)
 
     users, counted = run.users, run.counted
-    claim(f"errors of {users.sent} users", f"at most {MOST_ERRORS}", users.failed, users.failed <= MOST_ERRORS)
+    claim(f"errors of {users.sent} users", f"at most {MAX_ERRORS}", users.failed, users.failed <= MAX_ERRORS)
     slowest, most = users.latency_ms(1.0), 1000 * PER_TRY_S + SLACK_MS
     claim("slowest answer, ms", f"at most {most:.0f}", f"{slowest:.0f}", slowest <= most)
     attempts = sum(run.backend.answered.values()) + run.backend.abandoned

@@ -20,7 +20,7 @@ from support.processes import ProcessFailed
 TITLE = "a bad candidate at 10 % of 50 requests/s loses its weight by evidence"
 STABLE, CANDIDATE = "1.0.0", "1.1.0"
 MODEL = "doubler"
-MOST_EXTRA_BAD = 5
+MAX_EXTRA_BAD = 5
 """Bad answers that users get before the weight is 0, at most in one run."""
 GOOD = "a good candidate"
 STEPS = [{"weight": weight, "minDuration": "15s"} for weight in (1000, 2500, 5000)]
@@ -127,7 +127,7 @@ def judge_good(run: dict[str, Any], found: proof.Findings) -> None:
     everything = run["cause"] == Cause.PROMOTED and run["stable"] == CANDIDATE
     found.claim(f"{GOOD}: reaches 100 %", "yes", "yes" if everything else run["cause"], everything)
     found.claim(f"{GOOD}: bad answers to users, of {run['sent']:,}", "0", run["badForUsers"], not run["badForUsers"])
-    found.told(f"{GOOD}: first weight -> 100 %, s", f"{run['seconds']:.1f}")
+    found.note(f"{GOOD}: first weight -> 100 %, s", f"{run['seconds']:.1f}")
     found.numbers[GOOD] = run
 
 
@@ -190,13 +190,13 @@ def judge(case: Case, runs: list[dict[str, Any]], found: proof.Findings) -> None
     found.claim(f"{case.name}: rolled back by", case.gate, ", ".join(gates), gates == [case.gate])
     bad = [one["badForUsers"] for one in runs]
     if case.bad_for_users:
-        found.told(f"{case.name}: bad answers to users, most in one run", max(bad))
+        found.note(f"{case.name}: bad answers to users, most in one run", max(bad))
     else:
         found.claim(
             f"{case.name}: bad answers to users, most in one run",
-            f"at most {MOST_EXTRA_BAD}",
+            f"at most {MAX_EXTRA_BAD}",
             max(bad),
-            max(bad) <= MOST_EXTRA_BAD,
+            max(bad) <= MAX_EXTRA_BAD,
         )
     found.numbers[case.name] = runs
 

@@ -36,9 +36,9 @@ def prove(size: proof.Size, folder: Path) -> proof.Findings:
     for name, quantile in (("p50", 0.5), ("p99", 0.99)):
         direct, through = ([run.latency_ms(quantile) for run in runs[target]] for target in ("direct", "gateway"))
         added = statistics.median(b - a for a, b in zip(direct, through, strict=True))
-        found.told(f"{name} direct, ms", f"{statistics.median(direct):.2f}")
-        found.told(f"{name} through the gateway, ms", f"{statistics.median(through):.2f}")
-        found.told(f"{name} added, ms (median of {rounds} pairs)", f"{added:.2f}")
+        found.note(f"{name} direct, ms", f"{statistics.median(direct):.2f}")
+        found.note(f"{name} through the gateway, ms", f"{statistics.median(through):.2f}")
+        found.note(f"{name} added, ms (median of {rounds} pairs)", f"{added:.2f}")
         found.numbers[name] = {"direct_ms": direct, "gateway_ms": through, "added_ms": added}
     sent, failed = (sum(getattr(run, what) for one in runs.values() for run in one) for what in ("sent", "failed"))
     found.claim(f"failed of {sent}", "0", failed, failed == 0)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from fairlead.contracts.answers import KEEP_HEADER, RECORD
 from support import proof
-from support.load.closed_loop import Result, run_beside
+from support.load.closed_loop import Result, run_in_process
 from support.processes import Child, free_port
 from support.service import FAIRLEAD, HOST
 
@@ -123,7 +123,7 @@ def first_answer(candidate: Candidate, port: int) -> bytes:
 
 def load(candidate: Candidate, port: int, answer: bytes, cores: Cores, seconds: float) -> Result:
     """One closed loop on the other core. Raises ProcessFailed where a reply was not what it must be."""
-    return run_beside(
+    return run_in_process(
         port,
         candidate.path,
         ROW,
@@ -146,13 +146,13 @@ def judged(seen: Mapping[str, Sequence[Result]], cores: Cores, size: proof.Size)
     of_bare, times_plain = ratio(rates["fairlead"], rates["bare"]), ratio(rates["fairlead"], plain)
     compared = ratio(rates["fairlead_while_compared"], rates["fairlead_behind_gateway"])
     for name, values in rates.items():
-        found.told(f"{name}, requests/s", round(statistics.median(values)))
+        found.note(f"{name}, requests/s", round(statistics.median(values)))
     found.claim("replies checked, every candidate", "> 0 each", sum(checked.values()), min(checked.values()) > 0)
     if size == "full":
         found.claim("of a bare ASGI application", f">= {OF_BARE}", of_bare, of_bare >= OF_BARE)
         found.claim("times plain FastAPI", f">= {TIMES_PLAIN:g}", times_plain, times_plain >= TIMES_PLAIN)
         # Told, not claimed: rounds differ by more on two shared cores than the few microseconds that a record costs.
-        found.told("while answers are kept, of itself otherwise", compared)
+        found.note("while answers are kept, of itself otherwise", compared)
         share = round(busiest, 2)
         found.claim("generator, of its core, at most", f"< {GENERATOR_SHARE}", share, busiest < GENERATOR_SHARE)
         found.claim("cores", "two", f"{cores.server}, {cores.generator}", cores.server != cores.generator)

@@ -65,7 +65,7 @@ def _run(machine: type[Rollouts], wanted: int, found: proof.Findings, name: str)
     if machine is ShadowedRollouts:
         seen |= pairs
     for what, count in seen.items():
-        found.told(f"{name}{what}", f"{count:,}")
+        found.note(f"{name}{what}", f"{count:,}")
     found.claim(f"{name}steps", f">= {wanted:,}", f"{seen['steps']:,}", seen["steps"] >= wanted)
     found.claim(f"{name}histories that break an invariant", "none", broken or "none", not broken)
     return dict(seen)

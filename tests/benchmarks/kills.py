@@ -74,12 +74,12 @@ def judge(kills: list[Kill]) -> proof.Findings:
         failed, sent = sum(one.load.failed for one in mine), sum(one.load.sent for one in mine)
         slowest = max(one.restarted_s for one in mine)
         if child == "gateway":
-            found.told(f"{child}: failed of {sent} in {len(mine)} kills", failed)
+            found.note(f"{child}: failed of {sent} in {len(mine)} kills", failed)
         else:
             found.claim(f"{child}: failed of {sent} in {len(mine)} kills", "0", failed, not failed)
         same = sum(one.same_revision for one in mine)
         found.claim(f"{child}: serves the same table afterwards", f"{len(mine)} times", same, same == len(mine))
-        found.told(f"{child}: back after at most, s", f"{slowest:.2f}")
+        found.note(f"{child}: back after at most, s", f"{slowest:.2f}")
         found.numbers[child] = [
             {"restarted_s": round(one.restarted_s, 3), "load": one.load.to_json(), "samples": dict(one.load.samples)}
             for one in mine

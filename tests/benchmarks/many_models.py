@@ -9,7 +9,7 @@ from pathlib import Path
 from support import proof
 from support.faults.backend import Backend, answer
 from support.gateway import Gateway, running_gateway, table
-from support.load.closed_loop import Result, run_beside
+from support.load.closed_loop import Result, run_in_process
 from support.processes import cpu_s, memory_mib
 
 TITLE = "what a request costs a gateway among many models"
@@ -51,8 +51,8 @@ def prove(size: proof.Size, folder: Path) -> proof.Findings:
         memory = {name: memory_mib(gateway.pid)[0] for name, (gateway, _) in seen.items()}
     for name, (_, said) in seen.items():
         cost, rate = statistics.median(said.microseconds), statistics.median(said.rates)
-        found.told(f"{name}: processor time of a request", f"{cost:.0f} microseconds")
-        found.told(f"{name}: requests/s, memory", f"{rate:,.0f}, {memory[name]} MiB")
+        found.note(f"{name}: processor time of a request", f"{cost:.0f} microseconds")
+        found.note(f"{name}: requests/s, memory", f"{rate:,.0f}, {memory[name]} MiB")
         found.numbers[name] = {"microseconds": said.microseconds, "rates": said.rates, "memory_mib": memory[name]}
     few, among_many = (said.microseconds for _, said in seen.values())
     ratio = statistics.median(b / a for a, b in zip(few, among_many, strict=True))
@@ -67,7 +67,7 @@ def _block(gateway: Gateway, seconds: float) -> tuple[float, Result]:
     """Seconds of the gateway's processor time, and what was answered meanwhile. Raises where an answer was wrong."""
     before, port = cpu_s(gateway.pid), int(gateway.url.rpartition(":")[2])
     path, expect = f"/models/{MODEL}/predict", answer(MODEL, VERSION)
-    result = run_beside(port, path, b"{}", expect, connections=CONNECTIONS, seconds=seconds)
+    result = run_in_process(port, path, b"{}", expect, connections=CONNECTIONS, seconds=seconds)
     return cpu_s(gateway.pid) - before, result
 
 

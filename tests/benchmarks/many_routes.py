@@ -26,10 +26,10 @@ from fairlead.routing.publish.resource_sets import DesiredResources, Update, Upd
 from fairlead.routing.snapshot import Routed, Settings
 from integration.routing.backends import running_backends
 from support import proof
+from support.background import repeat_in_background
 from support.cluster_routes import ClusterRoutes, cluster_routes
 from support.nameserver import running_nameserver
 from support.processes import cpu_s, memory_mib, wait_until
-from support.repeating import repeating
 
 TITLE = "many routes in a cluster: reconcile, push, memory, rest, names looked up"
 VERSIONS = {f"1.{n}.0": VersionSpec(image=f"registry/model@sha256:{n}") for n in range(3)}
@@ -72,7 +72,7 @@ def prove(size: proof.Size, folder: Path) -> proof.Findings:
         for spec in specs:
             platform.put(spec)
         platform.wait_for(models, "created", within=120)
-        findings.told("all routes written and have their first revision", f"{time.monotonic() - began:.1f} s")
+        findings.note("all routes written and have their first revision", f"{time.monotonic() - began:.1f} s")
         for number in range(plan.gateways):
             platform.add_gateway(f"edge-{number}", (LEADER, FOLLOWER)[number % 2])
         _settled(platform)
@@ -81,7 +81,7 @@ def prove(size: proof.Size, folder: Path) -> proof.Findings:
         for model in models:
             platform.put(_spec(model, "1.1.0"))
         platform.wait_for(models, "Canary", within=180)
-        findings.told("all routes released to their first step", f"{time.monotonic() - began:.1f} s")
+        findings.note("all routes released to their first step", f"{time.monotonic() - began:.1f} s")
         _settled(platform)
         with load(platform, plan.routes) as seen:
             _pushed(platform, plan, findings)
@@ -114,14 +114,14 @@ def _pure(plan: Plan, findings: proof.Findings) -> None:
         digested.append(time.perf_counter() - began)
     findings.numbers["compile_ms"] = _ms(statistics.median(compiled))
     findings.numbers["digest_ms"] = _ms(statistics.median(digested))
-    findings.told("compile all routes", f"{_ms(statistics.median(compiled))} ms")
-    findings.told("digest all resources", f"{_ms(statistics.median(digested))} ms")
+    findings.note("compile all routes", f"{_ms(statistics.median(compiled))} ms")
+    findings.note("digest all resources", f"{_ms(statistics.median(digested))} ms")
     for kind, content in desired.kinds.items():
         began = time.perf_counter()
         encoded = EncodedUpdate.of(Update(make_version(UpdateOrder(1, "a"), content), content))
         took, raw, packed = time.perf_counter() - began, len(encoded.resources), len(encoded.compressed)
         findings.numbers[kind] = {"resources": len(content.resources), "bytes": raw, "packed": packed}
-        findings.told(f"{kind} as sent / as kept", f"{raw >> 10} KiB / {packed >> 10} KiB, encoded in {_ms(took)} ms")
+        findings.note(f"{kind} as sent / as kept", f"{raw >> 10} KiB / {packed >> 10} KiB, encoded in {_ms(took)} ms")
 
 
 def _spec(model: str, target: str, request_s: float = 10.0) -> RouteSpec:
@@ -158,7 +158,7 @@ def _pushed(platform: ClusterRoutes, plan: Plan, findings: proof.Findings) -> No
     times.sort()
     p50, p99 = times[len(times) // 2], times[min(len(times) - 1, round(0.99 * len(times)))]
     findings.numbers["push_ms"] = {"p50": _ms(p50), "p99": _ms(p99), "all": [_ms(one) for one in times]}
-    findings.told("one tick of the engine over all routes, while tables change", f"{_mean_ms(ticks, ticked)} ms")
+    findings.note("one tick of the engine over all routes, while tables change", f"{_mean_ms(ticks, ticked)} ms")
     findings.numbers["tick_changing_ms"] = _mean_ms(ticks, ticked)
     # At the reduced size beside other tests a time tells nothing.
     findings.claim("wish sent to served by every gateway, p50", "500 ms", f"{_ms(p50)} ms", p50 < 0.5 or not plan.timed)
@@ -187,12 +187,12 @@ def _at_rest(platform: ClusterRoutes, plan: Plan, findings: proof.Findings) -> N
         rss, peak = memory_mib(pid)
         findings.numbers[name] = {"cpu_percent": round(busy, 1), "rss_mib": rss, "peak_mib": peak}
         what = {LEADER: "leader", FOLLOWER: "follower"}.get(name, name)
-        findings.told(f"{what} at rest", f"{busy:.1f} % of a core, {rss} MiB (peak {peak})")
+        findings.note(f"{what} at rest", f"{busy:.1f} % of a core, {rss} MiB (peak {peak})")
     findings.numbers["tick_at_rest_ms"] = _mean_ms(ticks, ticked)
-    findings.told("one tick of the engine over all routes, at rest", f"{_mean_ms(ticks, ticked)} ms")
+    findings.note("one tick of the engine over all routes, at rest", f"{_mean_ms(ticks, ticked)} ms")
     findings.numbers["lookups_per_s"] = {kind: round(rate / plan.gateways, 1) for kind, rate in looked.items()}
     each = ", ".join(f"{rate / plan.gateways:.0f} {kind}" for kind, rate in sorted(looked.items()))
-    findings.told("names looked up each second by one gateway", f"{each}; {len(platform.names.names)} names")
+    findings.note("names looked up each second by one gateway", f"{each}; {len(platform.names.names)} names")
 
 
 def _answers(platform: ClusterRoutes, name: str) -> None:
@@ -270,7 +270,7 @@ def load(platform: ClusterRoutes, routes: int) -> Iterator[Counter[int]]:
         def ask() -> None:
             seen[client.post(f"/models/model-{next(numbers) % routes}/predict", json={}).status_code] += 1
 
-        with repeating(ask, pause_s=0.005):
+        with repeat_in_background(ask, pause_s=0.005):
             yield seen
 
 

@@ -24,7 +24,7 @@ STRATEGY = {
     "gates": [{"name": "latency", "boundaries": ["4ms", "8ms", "16ms", "32ms"]}],
 }
 WITHIN_S = 180
-MOST_ROLLED_BACK = 1
+MAX_ROLLED_BACK = 1
 """alpha is 1 % for each release. Two of twenty-four would be a defect to explain."""
 
 
@@ -104,9 +104,9 @@ def judge(releases: list[Release], summary: Summary) -> proof.Findings:
     shown = "; ".join([str(len(back)), *(one.reason for one in back)])
     found.claim(
         f"rolled back, of {len(releases)} releases of the same code",
-        f"at most {MOST_ROLLED_BACK}",
+        f"at most {MAX_ROLLED_BACK}",
         shown,
-        len(back) <= MOST_ROLLED_BACK,
+        len(back) <= MAX_ROLLED_BACK,
     )
     low, high = proof.binomial_interval(summary.sent, FAILS, 0.999)
     found.claim(
@@ -115,9 +115,9 @@ def judge(releases: list[Release], summary: Summary) -> proof.Findings:
         summary.failed,
         summary.failed <= high,
     )
-    found.told("seconds for a release, median", f"{statistics.median(one.seconds for one in releases):.1f}")
-    found.told("requests that candidates answered", f"{sum(one.candidate_requests for one in releases):,}")
-    found.told("windows that were gaps", sum(one.gaps for one in releases))
+    found.note("seconds for a release, median", f"{statistics.median(one.seconds for one in releases):.1f}")
+    found.note("requests that candidates answered", f"{sum(one.candidate_requests for one in releases):,}")
+    found.note("windows that were gaps", sum(one.gaps for one in releases))
     found.numbers |= {"releases": [asdict(one) for one in releases], "load": summary.to_json(), "expected": [low, high]}
     return found
 

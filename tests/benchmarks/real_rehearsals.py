@@ -61,8 +61,8 @@ def judge(virtual: dict[str, Any], real: dict[str, Any], found: proof.Findings) 
     weights = [one["weight"] for one in played["weights"]]
     wanted = [one["weight"] for one in imagined["weights"]]
     found.claim(f"{name}: weights", f"{wanted}, as rehearsed", weights, weights == wanted)
-    found.told(f"{name}: seconds of each weight, rehearsed and real", f"{_moments(imagined)}; {_moments(played)}")
-    found.told(f"{name}: bad answers to users, real", f"{played['badForUsers']:,} of {played['requests']:,}")
+    found.note(f"{name}: seconds of each weight, rehearsed and real", f"{_moments(imagined)}; {_moments(played)}")
+    found.note(f"{name}: bad answers to users, real", f"{played['badForUsers']:,} of {played['requests']:,}")
     found.numbers[name] = {"real": played, "rehearsed": imagined}
 
 

@@ -61,7 +61,7 @@ def judge(share: float, rehearsed: Sequence[float], real: Sequence[float], found
         f"{median:.1f} ({min(real):.1f} to {max(real):.1f})",
         low - WINDOW_S <= median <= high + WINDOW_S,
     )
-    found.told(f"{share:.0%} errors: rehearsed, median of {len(rehearsed)}", f"{statistics.median(rehearsed):.1f}")
+    found.note(f"{share:.0%} errors: rehearsed, median of {len(rehearsed)}", f"{statistics.median(rehearsed):.1f}")
     found.numbers[f"{share:.0%} errors"] = {"real": list(real), "rehearsed": list(rehearsed)}
 
 

@@ -101,11 +101,11 @@ def judge(measured: list[Measured], summary: Summary, size: proof.Size) -> proof
     last, start_up = [one.last_answer_s for one in measured], [one.start_up_s for one in measured]
     what = f"accepted -> last answer by the rolled-back version, slowest of {len(last)}, s"
     found.claim(what, f"at most {LAST_ANSWER_S:g}", f"{max(last):.3f}", max(last) <= LAST_ANSWER_S)
-    found.told("the same, median, s", f"{statistics.median(last):.3f}")
+    found.note("the same, median, s", f"{statistics.median(last):.3f}")
     if size == "full":
         quick = max(start_up) < START_UP_S
         found.claim("the command's own start-up, slowest, s", f"below {START_UP_S:g}", f"{max(start_up):.3f}", quick)
-    found.told("the command's own start-up, median, s", f"{statistics.median(start_up):.3f}")
+    found.note("the command's own start-up, median, s", f"{statistics.median(start_up):.3f}")
     found.claim(f"failed of {summary.sent}", "0", summary.failures or 0, not summary.failed)
     met = summary.by_version.get(CANDIDATE, 0)
     found.claim("answers by the candidate in all", "some", met, met > 0)

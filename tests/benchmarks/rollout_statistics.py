@@ -18,7 +18,6 @@ from fairlead.rollout import analysis
 from fairlead.rollout.analysis import multiple_comparisons
 from fairlead.rollout.analysis.comparison import UNKNOWN, Margins
 from support import proof
-from support.kept import Row, Rows, digest_of
 from support.rollouts import rules
 from support.rollouts.rules import ALPHA, Ints
 from support.rollouts.simulated_counts import (
@@ -29,10 +28,11 @@ from support.rollouts.simulated_counts import (
     Cell,
     Counted,
     Floats,
-    play,
-    play_classes,
-    play_latency,
+    simulate,
+    simulate_classes,
+    simulate_latency,
 )
+from support.row_cache import Row, RowCache, digest_of
 
 TITLE = "simulated rollouts: false alarms and time to roll back"
 SEED = 20261121
@@ -132,7 +132,7 @@ def judged(cell: Cell, counted: Counted, rivals: Sequence[str], *, bare: bool = 
     return [outcome(name, first, counted, excess) for name, first in firsts.items()]
 
 
-def false_alarms(plan: Plan, rows: Rows, found: proof.Findings) -> None:
+def false_alarms(plan: Plan, rows: RowCache, found: proof.Findings) -> None:
     """A/A: both versions are the same, and whoever rolls back is wrong."""
     cells = [
         Cell(rps, baseline, baseline, nuisance)
@@ -140,7 +140,7 @@ def false_alarms(plan: Plan, rows: Rows, found: proof.Findings) -> None:
         for rps in plan.rates
         for baseline in plan.baselines
     ]
-    found.numbers["aa"] = kept = rows.all("false alarms", _each(cells, partial(_alarm, plan)))
+    found.numbers["aa"] = kept = rows.collect("false alarms", _each(cells, partial(_alarm, plan)))
     for nuisance in plan.nuisances:
         mine = [row for row in kept if row["nuisance"] == nuisance]
         worst = max(mine, key=lambda row: _of(row, WHOLE)["rolledBack"])
@@ -149,25 +149,25 @@ def false_alarms(plan: Plan, rows: Rows, found: proof.Findings) -> None:
         if nuisance in IID:
             found.claim(what, f"at most {ALPHA:.0%}", f"{share:.1%}", share <= ALPHA)
         else:
-            found.told(f"{what}, default margin", f"{share:.1%} ({worst['rps']:g}/s, {worst['baseline']:.1%})")
+            found.note(f"{what}, default margin", f"{share:.1%} ({worst['rps']:g}/s, {worst['baseline']:.1%})")
             watched = max(row["watchedFirst"][str(Margins().floor)] for row in mine)
-            found.told(
+            found.note(
                 f"A/A, {nuisance}: the same when stable was watched for {WATCHED * WINDOW_S} s before", f"{watched:.1%}"
             )
             what = f"A/A, {nuisance}: margin for at most {TOLERATED:.0%} in every cell"
-            found.told(what, _enough(mine, "widerMargin"))
-            found.told(f"{what}, stable watched before", _enough(mine, "watchedFirst"))
+            found.note(what, _enough(mine, "widerMargin"))
+            found.note(f"{what}, stable watched before", _enough(mine, "watchedFirst"))
         worst_of = {rule: max(_of(row, rule)["rolledBack"] for row in mine) for rule in plan.rivals}
         others = "; ".join(f"{rule}: {share:.1%}" for rule, share in worst_of.items())
-        found.told(f"A/A, {nuisance}: the others, worst cell of each", others)
+        found.note(f"A/A, {nuisance}: the others, worst cell of each", others)
 
 
 def _alarm(plan: Plan, cell: Cell) -> Row:
-    counted = play(cell, plan.rollouts, SEED)
+    counted = simulate(cell, plan.rollouts, SEED)
     row = _row(cell, judged(cell, counted, plan.rivals))
     if cell.nuisance in IID:
         return row
-    watched = counted.watched_first(WATCHED)
+    watched = counted.with_stable_alone_first(WATCHED)
     return {
         **row,
         "widerMargin": _until_enough(counted, {str(Margins().floor): _of(row, WHOLE)["rolledBack"]}),
@@ -175,14 +175,14 @@ def _alarm(plan: Plan, cell: Cell) -> Row:
     }
 
 
-def power(plan: Plan, rows: Rows, found: proof.Findings) -> None:
+def power(plan: Plan, rows: RowCache, found: proof.Findings) -> None:
     """Errors at 10 % of the traffic, from a baseline of 0.2 %."""
     cells = [Cell(rps, 0.002, bad) for rps in plan.rates for bad in plan.worse]
 
     def row_of(cell: Cell) -> Row:
-        return _row(cell, judged(cell, play(cell, plan.rollouts, SEED), plan.rivals))
+        return _row(cell, judged(cell, simulate(cell, plan.rollouts, SEED), plan.rivals))
 
-    found.numbers["errors"] = kept = rows.all("errors", _each(cells, row_of))
+    found.numbers["errors"] = kept = rows.collect("errors", _each(cells, row_of))
     asked = next(row for row in kept if row["rps"] == 20 and row["bad"] == 0.05)
     seconds = _of(asked, OURS)["seconds"]
     found.claim(
@@ -193,14 +193,14 @@ def power(plan: Plan, rows: Rows, found: proof.Findings) -> None:
     )
     for row in kept:
         ours = _of(row, OURS)
-        found.told(f"{row['cell']}: fairlead", _told(ours))
+        found.note(f"{row['cell']}: fairlead", _told(ours))
         sooner = [one for one in (_of(row, rule) for rule in plan.rivals) if _seconds(one) < _seconds(ours)]
         if sooner:
             told = "; ".join(f"{one['rule']}: {_told(one)}" for one in sooner)
-            found.told(f"{row['cell']}: sooner", told)
+            found.note(f"{row['cell']}: sooner", told)
 
 
-def clumped_power(plan: Plan, rows: Rows, found: proof.Findings) -> None:
+def clumped_power(plan: Plan, rows: RowCache, found: proof.Findings) -> None:
     """What it costs that clumps are taken for clumps: the same faults where both versions' failures come in them."""
     nuisances = [one for one in plan.nuisances if one not in IID]
     cells = [
@@ -211,14 +211,14 @@ def clumped_power(plan: Plan, rows: Rows, found: proof.Findings) -> None:
     ]
 
     def row_of(cell: Cell) -> Row:
-        return _row(cell, judged(cell, play(cell, plan.rollouts, SEED), (), bare=False))
+        return _row(cell, judged(cell, simulate(cell, plan.rollouts, SEED), (), bare=False))
 
-    found.numbers["clumpedErrors"] = kept = rows.all("clumped errors", _each(cells, row_of))
+    found.numbers["clumpedErrors"] = kept = rows.collect("clumped errors", _each(cells, row_of))
     for row in kept:
-        found.told(f"{row['cell']}: fairlead", _told(_of(row, OURS)))
+        found.note(f"{row['cell']}: fairlead", _told(_of(row, OURS)))
 
 
-def other_gates(plan: Plan, rows: Rows, found: proof.Findings) -> None:
+def other_gates(plan: Plan, rows: RowCache, found: proof.Findings) -> None:
     """Doubled latency, a class mix that moved, a renamed field; and that none of it is seen where nothing happened."""
     faults: Mapping[str, Callable[[float], Row]] = {
         "latency as before": partial(_latency, plan, 1.0),
@@ -232,24 +232,24 @@ def other_gates(plan: Plan, rows: Rows, found: proof.Findings) -> None:
         return {"what": what, "rps": rps, **faults[what](rps)}
 
     wanted = {f"{rps:g}/s, {what}": partial(row_of, rps, what) for rps in plan.rates for what in faults}
-    kept = rows.all("other gates", wanted)
+    kept = rows.collect("other gates", wanted)
     found.numbers["otherGates"] = kept
     for row in kept:
         what, told = f"{row['rps']:g}/s, {row['what']}", _told(row)
         if row["what"].endswith("as before"):
             found.claim(f"{what}: rolled back wrongly", f"at most {ALPHA:.0%}", told, row["rolledBack"] <= ALPHA)
         else:
-            found.told(what, told)
+            found.note(what, told)
 
 
-def latencies(plan: Plan, rows: Rows, found: proof.Findings) -> None:
+def latencies(plan: Plan, rows: RowCache, found: proof.Findings) -> None:
     """Latency at 50 requests/s and 10 %, wherever it lies: hardly any answer beyond a boundary, or most of them."""
 
     def row_of(median_s: float, slower: float) -> Row:
         return {"medianS": median_s, "slower": slower, **_latency(plan, slower, 50, median_s=median_s)}
 
     wanted = {f"{at:g} s, times {more:g}": partial(row_of, at, more) for at in plan.medians_s for more in (1.0, 2.0)}
-    found.numbers["latencies"] = kept = rows.all("latencies", wanted)
+    found.numbers["latencies"] = kept = rows.collect("latencies", wanted)
     wrongly = max(row["rolledBack"] for row in kept if row["slower"] == 1)
     found.claim(
         f"50/s, latency as before, {len(plan.medians_s)} medians: rolled back wrongly, worst",
@@ -268,7 +268,7 @@ def latencies(plan: Plan, rows: Rows, found: proof.Findings) -> None:
 
 def _latency(plan: Plan, slower: float, rps: float, *, median_s: float = 0.04) -> Row:
     """Whoever is given a candidate that is slower waits longer, every time: each of its requests is harmed."""
-    counted = play_latency(Cell(rps, 0.002, 0.002), slower, BOUNDARIES, plan.rollouts, SEED, median_s=median_s)
+    counted = simulate_latency(Cell(rps, 0.002, 0.002), slower, BOUNDARIES, plan.rollouts, SEED, median_s=median_s)
     harmed, _ = rules.evidence(
         counted, margins=Margins(), shares=(SHARE,), advance=multiple_comparisons.advance_latency, prior=UNKNOWN
     )
@@ -276,7 +276,7 @@ def _latency(plan: Plan, slower: float, rps: float, *, median_s: float = 0.04) -
 
 
 def _classes(plan: Plan, mix: Floats, rps: float) -> Row:
-    counted = play_classes(Cell(rps, 0.002, 0.002), MIX, mix, plan.rollouts, SEED)
+    counted = simulate_classes(Cell(rps, 0.002, 0.002), MIX, mix, plan.rollouts, SEED)
     harmed, _ = rules.evidence(
         counted,
         margins=Margins(floor=0.05),
@@ -290,27 +290,27 @@ def _classes(plan: Plan, mix: Floats, rps: float) -> Row:
 
 def _renamed(plan: Plan, rps: float) -> Row:
     """Half of the users send the field."""
-    counted = play(Cell(rps, 0.01, 0.5), plan.rollouts, SEED)
+    counted = simulate(Cell(rps, 0.01, 0.5), plan.rollouts, SEED)
     harmed, _ = rules.evidence(counted, margins=Margins(), shares=(SHARE,))
     return outcome(OURS, harmed[SHARE], counted, 0.49).to_json()
 
 
-def promotion(plan: Plan, rows: Rows, found: proof.Findings) -> None:
+def promotion(plan: Plan, rows: RowCache, found: proof.Findings) -> None:
     """How long `strict` needs to be convinced of a good candidate, and how often a bad one convinces it."""
     cells = [Cell(rps, 0.002, bad) for rps in plan.rates for bad in (0.002, 0.002 + 0.01 + 0.002)]
 
     def row_of(cell: Cell) -> Row:
-        counted = play(cell, plan.rollouts, SEED)
+        counted = simulate(cell, plan.rollouts, SEED)
         _, proven = rules.evidence(counted, margins=Margins(), shares=())
         name = "good" if cell.bad == cell.baseline else "unacceptable"
         return {"what": name, "rps": cell.rps, **outcome("safe", proven, counted, 0).to_json()}
 
-    found.numbers["promotion"] = kept = rows.all("promotion", _each(cells, row_of))
+    found.numbers["promotion"] = kept = rows.collect("promotion", _each(cells, row_of))
     for row in kept:
         shown, of = row["rolledBack"], f"{row['rps']:g}/s, a candidate that is {row['what']}"
         seconds = f", median {row['seconds']:g} s" if row["seconds"] else ""
         if row["what"] == "good":
-            found.told(f"{of}: shown to be safe", f"{shown:.1%}{seconds}")
+            found.note(f"{of}: shown to be safe", f"{shown:.1%}{seconds}")
         else:
             found.claim(f"{of}: called safe", f"at most {rules.BETA:.0%}", f"{shown:.1%}", shown <= rules.BETA)
 
@@ -323,7 +323,9 @@ def prove(size: proof.Size, folder: Path) -> proof.Findings:
     found, plan = proof.Findings(), PLANS[size]
     found.numbers["plan"] = json.loads(json.dumps(plan.__dict__))
     sources = [Path(__file__), *Path(rules.__file__).parent.glob("*.py"), *Path(analysis.__file__).parent.glob("*.py")]
-    rows = Rows((BUILD if size == "full" else folder) / "rollout_statistics.jsonl", of=digest_of(sources, plan))
+    rows = RowCache(
+        (BUILD if size == "full" else folder) / "rollout_statistics.jsonl", fingerprint=digest_of(sources, plan)
+    )
     for part in PARTS:
         part(plan, rows, found)
     return found

@@ -13,8 +13,8 @@ from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.patches import Rectangle  # noqa: E402
 
-from support.kept import Row  # noqa: E402
 from support.proof import RESULTS  # noqa: E402
+from support.row_cache import Row  # noqa: E402
 
 OURS = "fairlead, a third of alpha"
 SHOWN = {

@@ -26,7 +26,7 @@ from support.small_models import Sum
 TITLE = "shadow: the candidate's answers to copies of real requests, judged before its first weight"
 MODEL = "sorter"
 STABLE, SWAPPED, SAME = "1.0.0", "1.1.0", "1.2.0"
-MOST_PAIRS = 500
+MAX_PAIRS = 500
 """Within so many pairs a candidate with swapped classes is refused."""
 SHADOW = {"minDuration": "5s", "minPairs": 200}
 VALUES = (-3.0, -1.5, 0.0, 0.5, 1.5, 3.0)
@@ -191,8 +191,8 @@ def _judge_swapped(runs: list[dict[str, Any]], found: proof.Findings) -> None:
     for rate in dict.fromkeys(one["rate"] for one in runs):
         most = max(one["pairs"] for one in runs if one["rate"] == rate)
         claim = f"swapped classes at {rate:g} requests/s: pairs when refused, most"
-        found.claim(claim, f"<= {MOST_PAIRS}", most, most <= MOST_PAIRS)
-    found.told("swapped classes: seconds of shadow, most", max(seconds))
+        found.claim(claim, f"<= {MAX_PAIRS}", most, most <= MAX_PAIRS)
+    found.note("swapped classes: seconds of shadow, most", max(seconds))
     found.claim(
         "swapped classes: refused by",
         "agreement",
@@ -213,7 +213,7 @@ def _judge_swapped(runs: list[dict[str, Any]], found: proof.Findings) -> None:
 def _judge_same(one: dict[str, Any], found: proof.Findings) -> None:
     proven = one["logSafe"] >= one["safeAt"] and not one["differ"]
     found.claim("the same model again: proven to agree", "yes", one["reason"], proven)
-    found.told("the same model again: pairs, seconds of shadow", f"{one['pairs']}, {one['seconds']}")
+    found.note("the same model again: pairs, seconds of shadow", f"{one['pairs']}, {one['seconds']}")
     # A client that sends one id and two forged headers with every request: each is a pair of its own nevertheless.
     share = one["pairs"] / max(1, one["requests"])
     found.claim(
@@ -233,7 +233,7 @@ def _judge_ring(one: dict[str, Any], found: proof.Findings) -> None:
     found.claim(
         "ring: says how many were overwritten", f"{overwritten:,}", f"{one['lost']:,}", one["lost"] == overwritten
     )
-    found.told("ring: microseconds to keep one answer", one["microseconds"])
+    found.note("ring: microseconds to keep one answer", one["microseconds"])
     found.numbers["ring"] = one
 
 

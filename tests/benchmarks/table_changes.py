@@ -122,11 +122,11 @@ def judge(changed: list[Revision], summary: Summary, plan: Plan) -> proof.Findin
     firsts = {one.id: summary.of_revision(one.id).first_reply() for one in changed}
     took = {one.id: (first - moment(one.created_at)) / 1e6 for one in changed if (first := firsts[one.id]) is not None}
     unseen = len(changed) - len(took)
-    found.told("revisions replaced before anybody met them", unseen)
+    found.note("revisions replaced before anybody met them", unseen)
     for name, quantile in (("p50", 0.5), ("p99", 0.99), ("slowest", 1.0)):
-        found.told(f"written -> first answer with it, {name}, ms", f"{np.quantile(list(took.values()), quantile):.0f}")
-    found.told("of which the wait for the next request, on average, ms", f"{500 / plan.rate:.0f}")
-    found.told("kinds", ", ".join(f"{kind} {count}" for kind, count in kinds.items()))
+        found.note(f"written -> first answer with it, {name}, ms", f"{np.quantile(list(took.values()), quantile):.0f}")
+    found.note("of which the wait for the next request, on average, ms", f"{500 / plan.rate:.0f}")
+    found.note("kinds", ", ".join(f"{kind} {count}" for kind, count in kinds.items()))
     found.numbers |= {
         "propagation_ms": {name: round(value, 1) for name, value in took.items()},
         "median_ms": round(statistics.median(took.values()), 1),

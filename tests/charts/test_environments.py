@@ -10,7 +10,7 @@ import yaml
 
 from charts.sample import DIGEST, replaced
 from charts.schemas import VERSIONS, complaints
-from support.helm import ROOT, Refused, render
+from support.helm import ROOT, HelmFailed, render
 
 ENVIRONMENTS = sorted(path.name for path in (ROOT / "k8s/environments").iterdir())
 
@@ -39,5 +39,5 @@ def test_the_values_of_an_environment_render(environment: str) -> None:
 
 
 def test_production_refuses_an_image_without_a_digest() -> None:
-    with pytest.raises(Refused, match="image.requireDigest is on"):
+    with pytest.raises(HelmFailed, match="image.requireDigest is on"):
         render("model", values_of(ROOT / "k8s/environments/prod/iris.yaml"))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from charts.sample import ARTIFACT, DIGEST, FETCHED, IRIS, OTHER_DIGEST, replaced, with_version, with_workload
 from fairlead.contracts.route import RouteSpec, VersionSpec
-from support.helm import CHARTS, Object, Refused, helm, notes, render
+from support.helm import CHARTS, HelmFailed, Object, helm, notes, render
 
 KEPT = ("Deployment", "Service", "PodDisruptionBudget", "HorizontalPodAutoscaler")
 
@@ -86,7 +86,7 @@ def test_without_a_digest_the_tag_is_the_version() -> None:
     values = {"target": "2.0", "versions": {"2.0": {}}, "image": {"registry": "registry.example.com/"}}
     route = render("model", values, release="sentiment").one("ModelRoute")
     assert route["spec"]["versions"]["2.0"]["image"] == "registry.example.com/fairlead/model-sentiment:2.0"
-    with pytest.raises(Refused, match=r"versions\.2\.0\.image\.digest: is empty"):
+    with pytest.raises(HelmFailed, match=r"versions\.2\.0\.image\.digest: is empty"):
         render("model", replaced(values, ("image", "requireDigest"), True))
 
 
@@ -193,14 +193,14 @@ def test_a_new_version_of_the_chart_does_not_change_pods(tmp_path: Any) -> None:
     ],
 )
 def test_values_that_contradict_each_other_are_rejected_with_their_path(values: dict[str, Any], complaint: str) -> None:
-    with pytest.raises(Refused, match=complaint):
+    with pytest.raises(HelmFailed, match=complaint):
         render("model", values)
 
 
 def test_a_model_has_the_name_of_its_release_unless_a_name_is_set() -> None:
     values = {key: value for key, value in IRIS.items() if key != "model"}
     assert render("model", values, release="sentiment").one("ModelRoute")["spec"]["model"] == "sentiment"
-    with pytest.raises(Refused, match="is not a valid model name"):
+    with pytest.raises(HelmFailed, match="is not a valid model name"):
         render("model", values, release="a" * 41)
 
 
@@ -235,7 +235,7 @@ def test_the_render_mode_decides_whether_a_pod_monitor_is_rendered(mode: str) ->
     there = render("model", values, apis=["monitoring.coreos.com/v1/PodMonitor"])
     assert len(there.of("PodMonitor")) == (0 if mode == "never" else 1)
     if mode == "failIfMissing":
-        with pytest.raises(Refused, match=r"podMonitor\.renderMode: is failIfMissing, but the cluster has no"):
+        with pytest.raises(HelmFailed, match=r"podMonitor\.renderMode: is failIfMissing, but the cluster has no"):
             render("model", values)
     else:
         assert len(render("model", values).of("PodMonitor")) == (1 if mode == "always" else 0)

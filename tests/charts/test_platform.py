@@ -12,7 +12,7 @@ from fairlead.contracts.prometheus import MetricSettings, PrometheusSettings
 from fairlead.control.cluster import Facts
 from fairlead.routing.envoy.bootstrap import rest_bootstrap
 from fairlead.routing.snapshot import Endpoint
-from support.helm import Object, Refused, notes, pod_of, render
+from support.helm import HelmFailed, Object, notes, pod_of, render
 
 ADMIN_PORT = 9901
 
@@ -52,7 +52,7 @@ def test_every_setting_of_prometheus_reaches_the_control_plane() -> None:
 
 
 def test_prometheus_as_the_source_needs_a_url() -> None:
-    with pytest.raises(Refused, match=r"prometheus\.url: is empty, but metricSource is prometheus"):
+    with pytest.raises(HelmFailed, match=r"prometheus\.url: is empty, but metricSource is prometheus"):
         render("platform", {"metricSource": "prometheus"})
 
 
@@ -139,13 +139,13 @@ def test_an_ingress_without_hosts_accepts_every_host() -> None:
     ],
 )
 def test_incomplete_values_of_the_gateway_are_rejected(gateway: dict[str, Any], complaint: str) -> None:
-    with pytest.raises(Refused, match=complaint):
+    with pytest.raises(HelmFailed, match=complaint):
         render("platform", {"gateway": gateway})
 
 
 def test_a_release_name_that_is_too_long_is_rejected() -> None:
     assert len(render("platform", release="a" * 49).one("Deployment", "a" * 49 + "-gateway")["metadata"]["name"]) < 63
-    with pytest.raises(Refused, match="longer than 49"):
+    with pytest.raises(HelmFailed, match="longer than 49"):
         render("platform", release="a" * 50)
 
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from charts.sample import FETCHED, IRIS, replaced, with_version
-from support.helm import CHARTS, Refused, Values, find_helm, notes, render
+from support.helm import CHARTS, HelmFailed, Values, find_helm, notes, render
 
 Path = tuple[str, ...]
 
@@ -216,7 +216,7 @@ def test_every_value_changes_what_is_rendered(chart: str) -> None:
             return f"{'.'.join(path)}: {new!r} is the same value"
         try:
             before, after = render_cached(json.dumps(values)), render(chart, replaced(values, path, new))
-        except Refused as error:
+        except HelmFailed as error:
             return f"{'.'.join(path)}: {error}"
         return ".".join(path) if before.objects == after.objects else None
 
@@ -259,7 +259,7 @@ def test_every_value_changes_what_is_rendered(chart: str) -> None:
     ],
 )
 def test_a_typo_fails_with_its_path(chart: str, values: dict[str, Any], complaint: str) -> None:
-    with pytest.raises(Refused, match=complaint):
+    with pytest.raises(HelmFailed, match=complaint):
         render(chart, merged(IRIS if chart == "model" else {}, values))
 
 

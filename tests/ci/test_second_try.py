@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.workplace import Workplace
+from docs.working_copy import WorkingCopy
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -64,12 +64,12 @@ def test_with_a_machine(machine: None) -> None:
 
 
 @pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+def copy(tmp_path_factory: pytest.TempPathFactory) -> WorkingCopy:
     """A copy of the repository that has been set up."""
-    return Workplace(ROOT, tmp_path_factory.mktemp("copy") / "fairlead")
+    return WorkingCopy(ROOT, tmp_path_factory.mktemp("copy") / "fairlead")
 
 
-def ci_test(copy: Workplace, name: str, **planted: str) -> subprocess.CompletedProcess[str]:
+def ci_test(copy: WorkingCopy, name: str, **planted: str) -> subprocess.CompletedProcess[str]:
     """`ci/test` on a folder with these test files; files are named after the argument."""
     folder = copy.folder / "tests" / "planted" / name
     folder.mkdir(parents=True)
@@ -85,7 +85,7 @@ def ci_test(copy: Workplace, name: str, **planted: str) -> subprocess.CompletedP
     )
 
 
-def test_a_test_that_fails_every_other_run_passes_and_is_named_with_both_durations(copy: Workplace) -> None:
+def test_a_test_that_fails_every_other_run_passes_and_is_named_with_both_durations(copy: WorkingCopy) -> None:
     done = ci_test(copy, "flaky", passes=PASSES, flaky=FAILS_EVERY_OTHER_RUN)
     assert done.returncode == 0, done.stdout + done.stderr
     table = done.stderr[done.stderr.index("Tests that failed at their first try") :]
@@ -94,29 +94,29 @@ def test_a_test_that_fails_every_other_run_passes_and_is_named_with_both_duratio
     assert "test_that_passes" not in table
 
 
-def test_a_broken_test_fails_and_is_named(copy: Workplace) -> None:
+def test_a_broken_test_fails_and_is_named(copy: WorkingCopy) -> None:
     done = ci_test(copy, "broken", passes=PASSES, broken=IS_BROKEN)
     assert done.returncode == 1
     assert "failed again" in next(line for line in done.stderr.splitlines() if "│" in line and "broken" in line)
 
 
-def test_a_flaky_test_does_not_hide_a_broken_one(copy: Workplace) -> None:
+def test_a_flaky_test_does_not_hide_a_broken_one(copy: WorkingCopy) -> None:
     done = ci_test(copy, "both", flaky=FAILS_EVERY_OTHER_RUN, broken=IS_BROKEN)
     assert done.returncode == 1
 
 
-def test_a_fixture_that_fails_once_gets_a_second_try(copy: Workplace) -> None:
+def test_a_fixture_that_fails_once_gets_a_second_try(copy: WorkingCopy) -> None:
     done = ci_test(copy, "fixture", fixture=FIXTURE_FAILS_ONCE)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_more_than_three_failed_tests_are_not_tried_again(copy: Workplace) -> None:
+def test_more_than_three_failed_tests_are_not_tried_again(copy: WorkingCopy) -> None:
     done = ci_test(copy, "many", many=MANY_FAIL_ONCE)
     assert done.returncode == 1
     assert "4 tests failed; at most 3 are tried again" in done.stderr
 
 
-def test_a_test_that_is_listed_as_flaky_gets_no_second_try(copy: Workplace) -> None:
+def test_a_test_that_is_listed_as_flaky_gets_no_second_try(copy: WorkingCopy) -> None:
     page = copy.folder / "tests/flaky.md"
     before = page.read_text()
     page.write_text(before + "| `tests/planted/listed/test_flaky.py::test_that_is_flaky` | 2026-01-01 | planted |\n")
@@ -129,5 +129,5 @@ def test_a_test_that_is_listed_as_flaky_gets_no_second_try(copy: Workplace) -> N
 
 
 @pytest.mark.parametrize(("name", "text"), [("crash", ENDS_THE_PROCESS), ("collect", CANNOT_BE_IMPORTED)])
-def test_a_run_that_does_not_come_to_its_end_fails(copy: Workplace, name: str, text: str) -> None:
+def test_a_run_that_does_not_come_to_its_end_fails(copy: WorkingCopy, name: str, text: str) -> None:
     assert ci_test(copy, name, passes=PASSES, ends=text).returncode == 1

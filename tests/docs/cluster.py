@@ -11,7 +11,7 @@ from pathlib import Path
 
 from docs.page import Command, Page, PageError
 from fairlead.cli.main import COMMANDS
-from support.helm import ROOT, Refused, helm
+from support.helm import ROOT, HelmFailed, helm
 
 _FILE = re.compile(r"# ([\w./-]+\.yaml)")
 _RENDERED = ("install", "upgrade")
@@ -61,7 +61,7 @@ def _helm(arguments: list[str], place: str, folder: Path) -> None:
         raise PageError(f"{place}: `helm {verb}` names no chart of this repository")
     try:
         helm("template", *words)
-    except Refused as error:
+    except HelmFailed as error:
         raise PageError(f"{place}: helm {shlex.join(rest)}: {error}") from error
 
 

@@ -13,7 +13,7 @@ from typing import Self
 
 from docs.matching import difference, matches
 from docs.page import Block, Command, Page
-from docs.workplace import Workplace
+from docs.working_copy import WorkingCopy
 
 COMMAND_S = 180.0
 STOP_S = 60.0
@@ -30,7 +30,7 @@ class PageFailed(AssertionError):
 class Session:
     """One shell in a workplace, as a reader would have it open: `cd` and variables last to the end of the page."""
 
-    def __init__(self, workplace: Workplace, notes: Path, *, command_s: float = COMMAND_S) -> None:
+    def __init__(self, workplace: WorkingCopy, notes: Path, *, command_s: float = COMMAND_S) -> None:
         self._workplace = workplace
         self._notes = notes
         self._limit = command_s

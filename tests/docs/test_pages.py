@@ -9,7 +9,7 @@ import pytest
 from docs import blocks, cluster
 from docs.page import Page, read_page
 from docs.session import Session
-from docs.workplace import Workplace
+from docs.working_copy import WorkingCopy
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
@@ -41,7 +41,7 @@ def test_the_commands_of_the_page_do_what_it_says(page: Page, tmp_path: Path) ->
             print(f"{block.place}: not run: {block.options['skip']}")
         if "cluster" in block.options:
             print(f"{block.place}: not run here: tests/e2e runs it on a cluster")
-    with Session(Workplace(ROOT, tmp_path / "fairlead"), tmp_path / "notes") as session:
+    with Session(WorkingCopy(ROOT, tmp_path / "fairlead"), tmp_path / "notes") as session:
         session.run_page(page)
 
 

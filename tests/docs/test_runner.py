@@ -11,11 +11,11 @@ from docs import blocks, cluster
 from docs.matching import matches
 from docs.page import Command, Page, PageError, parse_page
 from docs.session import PageFailed, Session
-from docs.workplace import Workplace
+from docs.working_copy import WorkingCopy
 
 
 @pytest.fixture
-def workplace(tmp_path: Path) -> Workplace:
+def workplace(tmp_path: Path) -> WorkingCopy:
     root = tmp_path / "root"
     (root / ".venv" / "bin").mkdir(parents=True)
     (root / "README.md").write_text("hello\n")
@@ -23,14 +23,14 @@ def workplace(tmp_path: Path) -> Workplace:
     (root / ".gitignore").write_text(".venv/\nsecret\n")
     (root / "secret").write_text("ignored\n")
     subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
-    return Workplace(root, tmp_path / "copy")
+    return WorkingCopy(root, tmp_path / "copy")
 
 
 def page(text: str) -> Page:
     return parse_page("page.md", text)
 
 
-def run(workplace: Workplace, text: str, *, command_s: float = 20) -> None:
+def run(workplace: WorkingCopy, text: str, *, command_s: float = 20) -> None:
     with Session(workplace, workplace.folder.parent / "notes", command_s=command_s) as session:
         session.run_page(page(text))
 
@@ -153,17 +153,17 @@ def test_other_output_does_not(expected: list[str], actual: str) -> None:
 # how commands are run
 
 
-def test_commands_run_in_order_in_one_shell(workplace: Workplace) -> None:
+def test_commands_run_in_order_in_one_shell(workplace: WorkingCopy) -> None:
     first = "```console\n$ cat README.md\nhello\n$ mkdir deep && cd deep && X=1\n```\n"
     second = "```console\n$ echo $X; ls ..\n1\n...\nREADME.md\n...\n```\n"
     run(workplace, first + second)
 
 
-def test_ignored_files_are_not_there(workplace: Workplace) -> None:
+def test_ignored_files_are_not_there(workplace: WorkingCopy) -> None:
     run(workplace, "```console\n$ test ! -e secret\n```\n")
 
 
-def test_published_ports_are_replaced_and_shown_again(workplace: Workplace) -> None:
+def test_published_ports_are_replaced_and_shown_again(workplace: WorkingCopy) -> None:
     run(workplace, "```console\n$ cat platform.yaml\ngateway: {port: 8080}\ncontrol: {port: 8081}\n```\n")
     assert "8080" not in (workplace.folder / "platform.yaml").read_text()
     assert "8080" not in workplace.to_here("curl http://127.0.0.1:8080/models")
@@ -181,21 +181,21 @@ def test_published_ports_are_replaced_and_shown_again(workplace: Workplace) -> N
         ("```console background\n$ echo started; exit 1\nstopped\n```\n", "ended with 1"),
     ],
 )
-def test_a_page_that_does_not_hold_fails_at_its_line(workplace: Workplace, text: str, complaint: str) -> None:
+def test_a_page_that_does_not_hold_fails_at_its_line(workplace: WorkingCopy, text: str, complaint: str) -> None:
     with pytest.raises(PageFailed, match=complaint):
         run(workplace, text)
 
 
-def test_a_command_that_does_not_end_fails(workplace: Workplace) -> None:
+def test_a_command_that_does_not_end_fails(workplace: WorkingCopy) -> None:
     with pytest.raises(PageFailed, match=r"still runs after 0.2 s: sleep 60"):
         run(workplace, "```console\n$ sleep 60\n```\n", command_s=0.2)
 
 
-def test_a_skipped_block_is_not_run(workplace: Workplace) -> None:
+def test_a_skipped_block_is_not_run(workplace: WorkingCopy) -> None:
     run(workplace, '```console skip="needs a cluster"\n$ helm install fairlead charts/platform\n```\n')
 
 
-def test_what_runs_in_the_background_is_there_for_the_page_and_gets_ctrl_c_at_its_end(workplace: Workplace) -> None:
+def test_what_runs_in_the_background_is_there_for_the_page_and_gets_ctrl_c_at_its_end(workplace: WorkingCopy) -> None:
     program = "trap 'echo drained > ended; exit 0' INT; echo up after 1.5 s; while true; do sleep 0.05; done"
     run(
         workplace,
@@ -207,7 +207,7 @@ def test_what_runs_in_the_background_is_there_for_the_page_and_gets_ctrl_c_at_it
 # what needs a cluster
 
 
-def test_a_block_for_a_cluster_is_run_only_where_there_is_one(workplace: Workplace, tmp_path: Path) -> None:
+def test_a_block_for_a_cluster_is_run_only_where_there_is_one(workplace: WorkingCopy, tmp_path: Path) -> None:
     text = "```console cluster\n$ touch ran\n```\n"
     run(workplace, text)
     assert not (workplace.folder / "ran").exists()

@@ -18,9 +18,9 @@ import pytest
 
 from e2e.size import FULL
 from support import proof
-from support.cluster.installed import PLATFORM, Installed, install_kinds, installed
+from support.cluster.installed import PLATFORM, Installed, install_crds, installed
+from support.cluster.lifecycle import Cluster
 from support.cluster.programs import REPOSITORY
-from support.cluster.running import Cluster
 from support.faults import classifiers, folders
 
 Provide = Callable[[str], str]
@@ -137,7 +137,7 @@ def platform(
     folder: Path = tmp_path_factory.mktemp("values")
     with _a_namespace(cluster, "stories") as name:
         since = time.monotonic()
-        install_kinds(cluster.client())
+        install_crds(cluster.client())
         with installed(cluster, name, folder, PLATFORM, since) as found:
             yield found
 

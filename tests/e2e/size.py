@@ -9,6 +9,6 @@ from support.load.summary import Summary
 FULL = os.environ.get("FAIRLEAD_E2E_SIZE") == "full"
 
 
-def nobody_failed(what: str, summary: Summary) -> tuple[str, str, str, bool]:
+def no_failed_requests(what: str, summary: Summary) -> tuple[str, str, str, bool]:
     """A line of `proof.Findings.claim`."""
     return what, "0", f"{summary.failures or 0} of {summary.sent}", not summary.failed

@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from charts.sample import FETCHED, IRIS, with_version
-from support.cluster.installed import install_kinds
+from support.cluster.installed import install_crds
 from support.cluster.kubectl import Client, CommandFailed
-from support.cluster.running import Cluster
+from support.cluster.lifecycle import Cluster
 from support.helm import CHARTS, render
 
 NAMESPACE = "charts"
@@ -27,7 +27,7 @@ def kube(control_plane: Cluster) -> Iterator[Client]:
     """A namespace with the kinds installed."""
     control_plane.client().apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     client = control_plane.client(NAMESPACE)
-    install_kinds(client)
+    install_crds(client)
     yield client
     client("delete", "namespace", NAMESPACE, "--wait=false")
 

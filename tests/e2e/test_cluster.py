@@ -12,7 +12,7 @@ import pytest
 
 from support.cluster.fake_nodes import TAINT
 from support.cluster.kubectl import Client, CommandFailed
-from support.cluster.running import Cluster
+from support.cluster.lifecycle import Cluster
 from support.processes import wait_until
 
 FLOWER = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}

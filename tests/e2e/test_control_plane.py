@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from support.cluster import running, state
+from support.cluster import lifecycle, state
 from support.cluster.kubectl import CommandFailed
-from support.cluster.running import Cluster
+from support.cluster.lifecycle import Cluster
 from support.processes import is_alive, wait_until
 
 POD: dict[str, Any] = {
@@ -64,12 +64,12 @@ def test_a_part_that_dies_comes_back_by_itself(control_plane: Cluster) -> None:
 
 
 def test_a_keeper_that_is_killed_takes_its_cluster_along() -> None:
-    folder = running.own_folder(f"killed-{os.getpid()}")
-    running.start(folder, "control_plane")
+    folder = lifecycle.cluster_folder(f"killed-{os.getpid()}")
+    lifecycle.start(folder, "control_plane")
     seen = state.read(folder)
     assert seen is not None
     assert set(seen.pids) == {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok"}
     os.kill(seen.keeper, signal.SIGKILL)
     wait_until(lambda: not any(is_alive(pid) for pid in seen.pids.values()), "all of its parts are gone")
-    running.remove(folder)
+    lifecycle.remove(folder)
     assert not folder.exists()

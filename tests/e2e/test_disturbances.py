@@ -1,4 +1,4 @@
-"""Parts that are replaced, killed, frozen or away: no request fails meanwhile, and the same revision goes on."""
+"""ComponentProcesses that are replaced, killed, frozen or away: no request fails meanwhile, and the same revision goes on."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Any, Protocol
 import httpx
 import pytest
 
-from e2e.size import FULL, nobody_failed
+from e2e.size import FULL, no_failed_requests
 from support.cluster.installed import MODEL, Installed
 from support.cluster.kubectl import CommandFailed
+from support.cluster.lifecycle import Cluster
 from support.cluster.processes import process_of
-from support.cluster.running import Cluster
 from support.processes import is_alive, wait_until
 from support.proof import Findings
 
@@ -98,7 +98,7 @@ def unharmed(halfway: Installed, findings: Findings) -> Unharmed:
     """`unharmed(what, disturb)`: nobody notices, then or soon after; the rollout stands where it stood."""
 
     def run(what: str, disturb: Callable[[], None]) -> None:
-        halfway.whole()
+        halfway.wait_ready()
         before = halfway.wait_for(NAME, "every gateway serves it", candidate="1.1.0", weight=5000)["revision"]
         with halfway.load(NAME, rate=RATE, seconds=900) as load:
             load.wait_sent(RATE)
@@ -106,7 +106,7 @@ def unharmed(halfway: Installed, findings: Findings) -> Unharmed:
             load.wait_sent(load.progress.sent + 5 * RATE)
             load.stop()
             summary = load.result()
-        findings.claim(*nobody_failed(f"{what}: requests that failed", summary))
+        findings.claim(*no_failed_requests(f"{what}: requests that failed", summary))
         findings.numbers[what] = summary.to_json()
         assert summary.failed == 0, summary.samples
         assert set(summary.by_version) == {"1.0.0", "1.1.0"}
@@ -170,7 +170,7 @@ def test_a_leader_that_is_killed_is_followed_by_itself_or_the_other(halfway: Ins
     def disturb() -> None:
         os.kill(process_of(halfway.pods("control-plane")[old.holder], "control-plane"), signal.SIGKILL)
         next_term(halfway, old)
-        halfway.whole()
+        halfway.wait_ready()
 
     unharmed("the leader is killed", disturb)
 
@@ -235,7 +235,7 @@ def test_a_node_agent_that_is_killed_and_started_again_costs_no_request(
         time.sleep(DOWN_S)
         parts.start("kubelet")
         wait_until(lambda: renewed(halfway, *of_the_node) != last, "it tells of its node", every=0.2)
-        halfway.whole()
+        halfway.wait_ready()
 
     unharmed("the node agent is killed", disturb)
 
@@ -283,7 +283,7 @@ def test_control_planes_that_start_while_their_store_is_out_of_reach_take_nothin
         time.sleep(max(0.0, since + AWAY_S - time.monotonic()))
         parts.start("kube-apiserver")
         answers_again(halfway)
-        halfway.whole()
+        halfway.wait_ready()
 
     unharmed("control planes start while it is away", disturb)
 

@@ -18,7 +18,7 @@ from fairlead.contracts.revision import Cause, Revision
 from fairlead.control.gateways import ADMIN_PORT
 from fairlead.rollout.analysis.envoy_stats import EnvoyStats
 from support.cluster.installed import MODEL, Installed
-from support.cluster.running import Cluster
+from support.cluster.lifecycle import Cluster
 from support.load.summary import Summary, moment
 from support.proof import Findings
 
@@ -26,7 +26,7 @@ RATE = 50 if FULL else 100
 """The issue's question is asked at 50 requests/s; twice as many answer in half the time."""
 WITHIN_S = 60
 """The median is 30 s or less (tests/benchmarks/evidence_rollback.py); one run alone may be longer."""
-MOST_EXTRA_BAD = 5
+MAX_EXTRA_BAD = 5
 CONTROL = "/tmp/faults.json"
 WRITE = f"import json; json.dump({{'fail': 0.05}}, open('{CONTROL}', 'w'))"
 VALUES: dict[str, Any] = {
@@ -82,7 +82,7 @@ def story(platform: Installed, cluster: Cluster, image: Callable[[str], str]) ->
     image("doubler:1.0.0"), image("doubler:1.1.0")
     platform.deploy("doubler", VALUES)
     platform.wait_for("doubler", "1.0.0 serves", stable="1.0.0", phase="Stable", within=120)
-    platform.whole()
+    platform.wait_ready()
     with ExitStack() as loads:
         running = [
             loads.enter_context(
@@ -117,8 +117,8 @@ def test_evidence_takes_the_weight_of_a_candidate_that_fails_for_one_in_twenty(
     late_s = (max(last) - moment(story.back.created_at)) / 1e9
     rate = f"5 % errors at {RATE}/s and 10 %, two gateways"
     findings.claim(f"{rate}: first weight -> weight 0, s", f"at most {WITHIN_S}", f"{seconds:.1f}", seconds <= WITHIN_S)
-    findings.told(f"{rate}: weight 0 -> last answer by the candidate, s", f"{late_s:.3f}")
-    findings.told(f"{rate}: answered by the candidate's share, by gateway", sorted(story.attempts.values()))
+    findings.note(f"{rate}: weight 0 -> last answer by the candidate, s", f"{late_s:.3f}")
+    findings.note(f"{rate}: answered by the candidate's share, by gateway", sorted(story.attempts.values()))
     findings.numbers["evidence"] = {"reason": story.back.reason, "loads": [one.to_json() for one in story.summaries]}
     assert seconds <= WITHIN_S
     assert late_s <= 1
@@ -126,8 +126,8 @@ def test_evidence_takes_the_weight_of_a_candidate_that_fails_for_one_in_twenty(
 
 def test_users_get_next_to_none_of_its_errors(story: Story, findings: Findings) -> None:
     failed = sum(summary.failed for summary in story.summaries)
-    findings.claim("bad answers to users meanwhile", f"at most {MOST_EXTRA_BAD}", failed, failed <= MOST_EXTRA_BAD)
-    assert failed <= MOST_EXTRA_BAD
+    findings.claim("bad answers to users meanwhile", f"at most {MAX_EXTRA_BAD}", failed, failed <= MAX_EXTRA_BAD)
+    assert failed <= MAX_EXTRA_BAD
 
 
 def test_the_evidence_is_what_both_gateways_counted(story: Story) -> None:

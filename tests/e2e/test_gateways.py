@@ -11,13 +11,13 @@ from typing import Any
 import httpx
 import pytest
 
-from e2e.size import FULL, nobody_failed
+from e2e.size import FULL, no_failed_requests
 from fairlead.control.gateways import ADMIN_PORT
 from fairlead.routing.publish.admin import AdminClient, Sample
 from support.cluster.installed import MODEL, Installed
-from support.cluster.running import Cluster
+from support.cluster.lifecycle import Cluster
 from support.proof import Findings
-from support.watching import GatewayWatch, watching
+from support.version_recorder import VersionRecorder, recording_versions
 
 NAME = "iris-refused"
 TURNS = 5 if FULL else 2
@@ -43,7 +43,7 @@ def halfway(platform: Installed, cluster: Cluster) -> Iterator[Installed]:
     platform.wait_for(NAME, "1.0.0 serves", stable="1.0.0", phase="Stable", within=120)
     platform.deploy(NAME, VALUES, "--set", "target=1.1.0")
     platform.wait_for(NAME, "half of the users", candidate="1.1.0", weight=5000, within=120)
-    platform.whole()
+    platform.wait_ready()
     yield platform
     platform.remove(NAME)
 
@@ -65,8 +65,8 @@ def test_a_gateway_that_loses_its_control_plane_goes_on_with_another_and_never_b
     halfway: Installed, findings: Findings
 ) -> None:
     first = set(halfway.pods("control-plane"))
-    gateways = [GatewayWatch(ADMIN_PORT, address) for address in addresses(halfway).values()]
-    with watching(gateways, every_s=0.02), halfway.load(NAME, rate=RATE, seconds=600) as load:
+    gateways = [VersionRecorder(ADMIN_PORT, address) for address in addresses(halfway).values()]
+    with recording_versions(gateways, every_s=0.02), halfway.load(NAME, rate=RATE, seconds=600) as load:
         for _ in range(TURNS):
             # The older one: after two turns neither of the first two is there any more.
             pods = sorted(
@@ -74,14 +74,14 @@ def test_a_gateway_that_loses_its_control_plane_goes_on_with_another_and_never_b
             )
             halfway.kube("delete", "pod", pods[0]["metadata"]["name"], "--wait=false")
             back_and_forth(halfway)
-            halfway.whole()
+            halfway.wait_ready()
         load.wait_sent(load.progress.sent + 2 * RATE)
         load.stop()
         summary = load.result()
     tables = sum(len(gateway.seen["rds"]) for gateway in gateways)
     back = sum(gateway.went_back for gateway in gateways)
     findings.claim(f"control planes replaced amid {tables} tables: gateways that went back", "0", back, not back)
-    findings.claim(*nobody_failed("control planes replaced amid changes: requests that failed", summary))
+    findings.claim(*no_failed_requests("control planes replaced amid changes: requests that failed", summary))
     assert not first & set(halfway.pods("control-plane"))
     assert summary.failures == {}, summary.samples
     for gateway in gateways:
@@ -124,7 +124,7 @@ def test_a_table_that_a_gateway_refuses_is_told_with_its_name_and_reason_and_not
         after = halfway.wait_for(NAME, "everybody is back", candidate=None, phase="Stable")
         load.stop()
         summary = load.result()
-    findings.claim(*nobody_failed("a gateway refuses a table: requests that failed", summary))
+    findings.claim(*no_failed_requests("a gateway refuses a table: requests that failed", summary))
     assert summary.failures == {}, summary.samples
     [programmed] = [one for one in said["conditions"] if one["type"] == "Programmed"]
     assert FUSSY in programmed["message"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from e2e.size import FULL, nobody_failed
+from e2e.size import FULL, no_failed_requests
 from fairlead.cli.exit_codes import ROLLED_BACK
 from fairlead.contracts.revision import Cause, Revision
 from support.cluster.installed import MODEL, Installed
@@ -82,7 +82,7 @@ def containers(platform: Installed, version: str) -> list[dict[str, Any]]:
 
 def test_no_request_fails_while_versions_come_and_go(story: Story, findings: Findings) -> None:
     what = "a version is promoted, two never get ready: requests that failed"
-    findings.claim(*nobody_failed(what, story.summary))
+    findings.claim(*no_failed_requests(what, story.summary))
     findings.numbers["release"] = story.summary.to_json()
     assert story.summary.sent >= REQUESTS
     assert story.summary.failures == {}, story.summary.samples

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from benchmarks.rollback import Command, times
-from e2e.size import FULL, nobody_failed
+from e2e.size import FULL, no_failed_requests
 from fairlead.contracts.revision import Cause
 from fairlead.errors import Unavailable
 from fairlead.store.kubernetes import kubeconfig
@@ -147,7 +147,7 @@ def test_users_meet_the_candidate_for_at_most_a_second_after_a_rollback_was_acce
 
 
 def test_no_request_fails_while_versions_go_forth_and_back(rollbacks: Rollbacks, findings: Findings) -> None:
-    findings.claim(*nobody_failed("forth and back: requests that failed", rollbacks.load))
+    findings.claim(*no_failed_requests("forth and back: requests that failed", rollbacks.load))
     assert rollbacks.load.failures == {}, rollbacks.load.samples
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from support.cluster.installed import install_kinds
+from support.cluster.installed import install_crds
 from support.cluster.kubectl import Client
+from support.cluster.lifecycle import Cluster
 from support.cluster.programs import REPOSITORY
-from support.cluster.running import Cluster
 
 SAMPLES = sorted((REPOSITORY / "k8s/samples").glob("*.yaml"))
 
@@ -19,7 +19,7 @@ SAMPLES = sorted((REPOSITORY / "k8s/samples").glob("*.yaml"))
 def kube(control_plane: Cluster) -> Iterator[Client]:
     """A cluster with our kinds and the namespaces of k8s/, as a README tells its reader to make them."""
     client = control_plane.client("models")
-    install_kinds(client)
+    install_crds(client)
     client("apply", "-f", str(REPOSITORY / "k8s/namespaces.yaml"))
     yield client
     client("delete", "-f", str(REPOSITORY / "k8s/namespaces.yaml"), "--wait=false")

@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from e2e.size import FULL, nobody_failed
+from e2e.size import FULL, no_failed_requests
 from fairlead.cli.exit_codes import ROLLED_BACK
 from fairlead.contracts.revision import Cause, Phase, Revision
 from support.cluster.installed import MODEL, Installed
-from support.cluster.running import Cluster
+from support.cluster.lifecycle import Cluster
 from support.load.prebuilt import InTurn, encode
 from support.load.summary import Summary
 from support.proof import Findings
 
 RATE = 60
-MOST_PAIRS = 500
+MAX_PAIRS = 500
 RELEASES = 5 if FULL else 1
 """Of the version with swapped classes."""
 VALUES = (-3.0, 0.0, 0.5, 3.0, 3.0, 3.0)
@@ -65,7 +65,7 @@ def since(platform: Installed, seq: int) -> list[Revision]:
 def refused(platform: Installed, *ask: str) -> tuple[Sequence[Revision], Summary]:
     """What the ledger says of one release that was rolled back, and what users saw meanwhile."""
     before = platform.status("sorter")["seq"]
-    with platform.asking(questions(), rate=RATE, seconds=300) as load:
+    with platform.load_requests(questions(), rate=RATE, seconds=300) as load:
         if ask:
             platform.fairlead(*ask)
         else:
@@ -87,10 +87,10 @@ def test_a_version_with_swapped_classes_is_refused_before_its_first_weight(
         assert Phase.SHADOWING in {one.state.phase for one in ledger}
         assert {one.table.weight for one in ledger} == {0}
     findings.claim(
-        "shadow in pods, swapped classes: pairs when refused", f"at most {MOST_PAIRS}", pairs, max(pairs) <= MOST_PAIRS
+        "shadow in pods, swapped classes: pairs when refused", f"at most {MAX_PAIRS}", pairs, max(pairs) <= MAX_PAIRS
     )
-    findings.claim(*nobody_failed("the same: users' failed requests", releases[-1][1]))
-    assert max(pairs) <= MOST_PAIRS
+    findings.claim(*no_failed_requests("the same: users' failed requests", releases[-1][1]))
+    assert max(pairs) <= MAX_PAIRS
     assert failed == 0
 
 
@@ -102,7 +102,7 @@ def test_the_command_names_the_requests_that_were_answered_otherwise(platform: I
 
 def test_the_same_model_again_is_shown_to_agree_and_gets_its_first_weight(platform: Installed) -> None:
     before = platform.status("sorter")["seq"]
-    with platform.asking(questions(), rate=RATE, seconds=300) as load:
+    with platform.load_requests(questions(), rate=RATE, seconds=300) as load:
         platform.deploy("sorter", SORTER, "--set", "target=1.2.0")
         platform.wait_for("sorter", "one request in ten", candidate="1.2.0", weight=1000, within=200)
         load.stop()
@@ -118,7 +118,7 @@ def test_another_mix_of_classes_takes_the_weight_of_a_version_that_no_shadow_ask
     platform.deploy("sorter", BY_CLASSES)
     platform.wait_for("sorter", "1.0.0 alone serves", stable="1.0.0", candidate=None, phase="Stable")
     before = platform.status("sorter")["seq"]
-    with platform.asking(questions(), rate=RATE, seconds=300) as load:
+    with platform.load_requests(questions(), rate=RATE, seconds=300) as load:
         platform.deploy("sorter", BY_CLASSES, "--set", "target=1.1.0")
         platform.fairlead("retry", "sorter")
         platform.fairlead("wait", "sorter", "--timeout", "4m", expect=ROLLED_BACK)

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from e2e.size import nobody_failed
+from e2e.size import no_failed_requests
 from fairlead.contracts.revision import Cause, Revision
 from support.cluster.installed import FLOWER, MODEL, Installed
 from support.load.summary import Summary
@@ -65,7 +65,7 @@ def seen(platform: Installed) -> Iterator[Seen]:
 
 
 def test_a_version_that_leaves_the_map_while_it_serves_costs_no_request(seen: Seen, findings: Findings) -> None:
-    findings.claim(*nobody_failed("the version that serves leaves the map: requests that failed", seen.summary))
+    findings.claim(*no_failed_requests("the version that serves leaves the map: requests that failed", seen.summary))
     assert seen.summary.failures == {}, seen.summary.samples
     assert set(seen.summary.by_version) == {"1.0.0", "1.1.0"}
 

@@ -1,4 +1,4 @@
-"""One replica of the cluster's control plane as a process, with a real API server and gateways on loopback.
+"""Runs one replica of the cluster's control plane as a process, with a real API server and gateways on loopback.
 
 python -m support.cluster_replica FACTS     with PYTHONPATH=tests and KUBECONFIG
 FACTS is control.cluster.Facts, as JSON.
@@ -19,7 +19,7 @@ from fairlead.store.kubernetes import kubeconfig
 
 
 class LoopbackFacts(Facts):
-    """Gateways listen on loopback, on the port that the Service would have."""
+    """Facts for gateways that listen on loopback, on the port that the Service would have."""
 
     def settings(self) -> Settings:
         everywhere = Facts.settings(self)

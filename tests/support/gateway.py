@@ -1,4 +1,4 @@
-"""A gateway without a control plane: a real Envoy, our compiler and publisher, and backends that tests steer."""
+"""A gateway without a control plane: a real Envoy, our compiler and publisher, and backends that tests control."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from support.processes import ProcessFailed, free_ports, wait_until
 
 
 def ref(version: str) -> VersionRef:
-    """A version with nothing but a name."""
+    """A reference to a version that has a name and no other fields."""
     return VersionSpec().ref(version)
 
 
 def table(model: str, stable: str, candidate: str | None = None, weight: int = 0, **more: Any) -> Table:
-    """A table in the words of a test; pins are stable, the candidate and `pins`."""
+    """A table from plain version names. Its pins are stable, the candidate and `pins`."""
     pins = dict.fromkeys([stable, *([candidate] if candidate else []), *more.pop("pins", ())])
     return Table(
         model=model,
@@ -39,7 +39,7 @@ def table(model: str, stable: str, candidate: str | None = None, weight: int = 0
 
 
 class Gateway:
-    """Serves the tables it was last given. Use `running_gateway`."""
+    """A running gateway that serves the tables that were published last. Use `running_gateway`."""
 
     admin_port: int
     pid: int
@@ -68,7 +68,7 @@ class Gateway:
         self._tables: dict[str, Routed] = {}
 
     def serve(self, *tables: Table, wait: bool = True) -> None:
-        """Publish these beside the others, each as the next revision of its route, and wait until they are served."""
+        """Publish these tables in addition to the others, each as its route's next revision, and wait until served."""
         for one in tables:
             before = self._tables.get(one.model)
             self._tables[one.model] = Routed(one.model, before.seq + 1 if before else 1, one)
@@ -77,25 +77,25 @@ class Gateway:
             self.wait_served()
 
     def wait_served(self) -> None:
-        """Step the publisher until Envoy has acknowledged every table; fails saying what it waited for."""
+        """Step the publisher until Envoy has acknowledged every table. The error has the publisher's state."""
         try:
             wait_until(self.is_served, f"{', '.join(self.revisions.values())} are served", every=0.002)
         except ProcessFailed as failed:
             raise ProcessFailed(f"{failed}: {self._publisher.step()}, {self._publisher.gateways()}") from failed
 
     def is_served(self) -> bool:
-        """Take the publisher one step further; whether Envoy has acknowledged every table."""
+        """Run one step of the publisher. Returns whether Envoy has acknowledged every table."""
         self._publisher.step()
         (state,) = self._publisher.gateways()
         return state.rejected is None and state.programmed == {name: one.seq for name, one in self._tables.items()}
 
     def publish_only(self) -> None:
-        """One step of the publisher, for what it does before Envoy runs and after routes are acknowledged."""
+        """Run one step of the publisher: for its work before Envoy runs and after routes are acknowledged."""
         self._publisher.step()
 
     @property
     def revisions(self) -> dict[str, str]:
-        """What the answers of each model carry: {"iris": "iris.3"}."""
+        """The revision in the responses of each model: {"iris": "iris.3"}."""
         return {name: one.revision for name, one in self._tables.items()}
 
 
@@ -103,7 +103,7 @@ class Gateway:
 def running_gateway(
     folder: Path, backends: Iterable[Backend], *tables: Table, access_log: Path | None = None
 ) -> Iterator[Gateway]:
-    """A gateway that serves `tables`, each from those of `backends` that are of its versions."""
+    """Run a gateway that serves `tables`. A version is served by the `backends` of that version."""
     folder.mkdir(parents=True, exist_ok=True)
     port, admin_port, control_port = free_ports(3)
     admin = AdminClient("127.0.0.1", admin_port)

@@ -1,4 +1,4 @@
-"""helm for tests: found in one place, charts rendered by it, and what it renders as plain data."""
+"""Finds helm, renders the charts with it and returns the manifests as plain data."""
 
 from __future__ import annotations
 
@@ -21,49 +21,49 @@ Object = dict[str, Any]
 Values = Mapping[str, Any]
 
 
-class Refused(Exception):
-    """helm ended with an error; the message is what it said."""
+class HelmFailed(Exception):
+    """helm ended with an error; the message is its output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What `helm template` printed."""
+    """The output of `helm template`."""
 
     text: str
     objects: tuple[Object, ...]
 
     def of(self, kind: str) -> list[Object]:
-        """The objects of this kind, hooks left out."""
+        """The objects of this kind, without hooks."""
         return [one for one in self.objects if one["kind"] == kind and not _is_hook(one)]
 
     def one(self, kind: str, name: str | None = None) -> Object:
-        """The only object of this kind, or the one of this name."""
+        """The only object of this kind, or the one with this name."""
         [found] = [one for one in self.of(kind) if name in (None, one["metadata"]["name"])]
         return found
 
     def hooks(self) -> list[Object]:
-        """What belongs to no release: `helm test`."""
+        """The hooks, which belong to no release: the pods of `helm test`."""
         return [one for one in self.objects if _is_hook(one)]
 
     def installed(self) -> list[Object]:
-        """What a release consists of."""
+        """The objects of the release, without hooks."""
         return [one for one in self.objects if not _is_hook(one)]
 
 
 def pod_of(deployment: Object) -> dict[str, Any]:
-    """What its pods are."""
+    """The pod spec of a Deployment."""
     spec: dict[str, Any] = deployment["spec"]["template"]["spec"]
     return spec
 
 
 def container_of(deployment: Object) -> dict[str, Any]:
-    """The container of a version's model."""
+    """The container named `model`."""
     return next(one for one in pod_of(deployment)["containers"] if one["name"] == "model")
 
 
 @cache
 def find_helm() -> str:
-    """$HELM, what ci/cluster-tools built, or what is on the path. Skips without; in CI, fails."""
+    """helm from $HELM, from ci/cluster-tools or from the PATH. Without one the test is skipped; in CI it fails."""
     places = [os.environ.get("HELM"), _built(), shutil.which("helm")]
     for place in places:
         if place and os.access(place, os.X_OK):
@@ -83,7 +83,7 @@ def _built() -> str | None:
 
 
 def helm(*arguments: str | Path, standard_input: str | None = None) -> str:
-    """What helm printed. Raises Refused with what it complained about."""
+    """Run helm and return its output. Raises HelmFailed."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HELM_", "KUBE"))}
     done = subprocess.run(
         [find_helm(), *map(str, arguments)],
@@ -94,7 +94,7 @@ def helm(*arguments: str | Path, standard_input: str | None = None) -> str:
         env={**kept, "HELM_NAMESPACE": "default"},
     )
     if done.returncode != 0:
-        raise Refused(done.stderr + done.stdout)
+        raise HelmFailed(done.stderr + done.stdout)
     return done.stdout
 
 
@@ -107,7 +107,7 @@ def render(
     apis: Sequence[str] = (),
     more: Sequence[str] = (),
 ) -> Rendered:
-    """The chart with these values over its own. Raises Refused."""
+    """Render a chart with these values on top of its own. Raises HelmFailed."""
     name = release or {"model": "iris", "platform": "fairlead"}.get(chart, chart)
     known = [word for api in apis for word in ("--api-versions", api)]
     text = helm(
@@ -118,7 +118,7 @@ def render(
 
 
 def notes(chart: str, values: Values, *more: str) -> str:
-    """What `helm install` would say at its end."""
+    """The notes that `helm install` would print."""
     name = {"model": "iris", "platform": "fairlead"}[chart]
     text = helm(
         *("install", name, str(CHARTS / chart), "--dry-run=client", "--values", "-", *more),
@@ -128,7 +128,7 @@ def notes(chart: str, values: Values, *more: str) -> str:
 
 
 def _written(values: Values) -> str:
-    """As JSON: what Python's YAML leaves bare (`y`, `1_0`), Go's takes for something else."""
+    """The values as JSON. Python's YAML writes some strings without quotes (`y`, `1_0`) that Go's YAML reads as others."""
     return json.dumps(values)
 
 
@@ -137,13 +137,13 @@ def _is_hook(one: Object) -> bool:
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML that refuses a key that is there twice, as the API server does."""
+    """A YAML loader that rejects duplicate keys, as the API server does."""
 
 
 def _mapping(loader: Any, node: yaml.MappingNode) -> dict[Any, Any]:
     keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
     if len(keys) != len(set(keys)):
-        raise yaml.constructor.ConstructorError(None, None, f"a key is there twice: {keys}", node.start_mark)
+        raise yaml.constructor.ConstructorError(None, None, f"duplicate key in {keys}", node.start_mark)
     return {key: loader.construct_object(value, deep=True) for key, (_, value) in zip(keys, node.value, strict=True)}
 
 

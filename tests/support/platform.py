@@ -1,4 +1,4 @@
-"""A whole platform, as `fairlead up platform.yaml` runs it: own folder, own ports, waited for, ended by Ctrl-C."""
+"""Runs a whole platform with `fairlead up platform.yaml`, in its own folder and on free ports; Ctrl-C ends it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from support.processes import PATIENCE_S, Child, ProcessFailed, free_ports
 
 FAIRLEAD = Path(sys.executable).with_name("fairlead")
 DOUBLER = b'{"value": 21.0}'
-"""A question to the model of `doublers`."""
+"""The body of a request to the model of `doublers`."""
 
 
 class Platform:
-    """Use `running_platform`. `store` is the platform's own, opened a second time."""
+    """A platform in a folder. Use `running_platform`. `store` is a second connection to the platform's store."""
 
     def __init__(
         self, folder: Path, models: Mapping[str, Mapping[str, Any]], metrics: Mapping[str, Any] | None = None
@@ -48,11 +48,11 @@ class Platform:
         self.store = SqliteStore(self.state / "ledger.db")
 
     def stop(self) -> int:
-        """Ctrl-C. Returns its exit code."""
+        """Send Ctrl-C and wait. Returns the exit code."""
         return self.process.stop(signal.SIGINT)
 
     def command(self, *arguments: str, expect: int = 0) -> str:
-        """Run `fairlead ARGUMENTS` as a user of this platform would; its output."""
+        """Run `fairlead ARGUMENTS` in the platform's folder; returns the output. Raises ProcessFailed."""
         done = subprocess.run(
             [FAIRLEAD, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=PATIENCE_S, check=False
         )
@@ -61,13 +61,13 @@ class Platform:
         return done.stdout
 
     def head(self, model: str) -> Revision:
-        """The last revision of a route."""
+        """The newest revision of a route."""
         head = self.store.head(model)
         assert head is not None, f"{model} has no revision"
         return head
 
     def programmed(self, model: str) -> bool:
-        """Whether every gateway serves the head, as the status says it."""
+        """Whether every gateway serves the head, according to the route's status."""
         status = self.store.status(model) or {}
         gateways = status.get("gateways")
         seq = self.head(model).seq
@@ -78,13 +78,13 @@ class Platform:
         )
 
     def is_steady(self, model: str) -> bool:
-        """Whether the gateway serves the head and nothing happens next of itself: at rest, or waiting for a person."""
+        """Whether the gateway serves the head and the engine waits: no rollout in progress, or one needs an approval."""
         status = self.store.status(model) or {}
         resting = status.get("phase") == Phase.STABLE or "approval" in str(status.get("waiting"))
         return status.get("seq") == self.head(model).seq and resting and self.programmed(model)
 
     def wait_for(self, model: str, what: str, *, within: float = PATIENCE_S, **table: object) -> Revision:
-        """Wait until the head's table has these values, and the gateway serves it."""
+        """Wait until the head's table has these values and the gateway serves it."""
 
         def reached() -> bool:
             head = self.head(model)
@@ -99,7 +99,7 @@ class Platform:
         return self.head(model)
 
     def gateway_answers(self) -> bool:
-        """Whether the gateway says that it is ready."""
+        """Whether the gateway reports that it is ready."""
         return _status(f"{self.url}/v2/health/ready") == 200
 
     def control_answers(self) -> bool:
@@ -107,12 +107,12 @@ class Platform:
         return _status(f"{self.control_url}/api/v1/routes") == 200
 
     def children(self) -> dict[str, int]:
-        """The supervisor's children: name to pid."""
+        """The pids of the supervisor's children, by name."""
         written: dict[str, Sequence[Any]] = json.loads((self.state / "children.json").read_text())
         return {name: int(pid) for name, (pid, _) in written.items()}
 
     def logs(self) -> str:
-        """The ends of all logs, for a failure's message."""
+        """The ends of all logs, for an error message."""
         texts = [f"--- {path.name}\n{path.read_text(errors='replace')[-2000:]}" for path in self.state.glob("logs/*")]
         return "\n".join([self.process.tail(), *texts])
 
@@ -128,26 +128,26 @@ def _status(url: str) -> int:
 def running_platform(
     folder: Path, models: Mapping[str, Mapping[str, Any]], metrics: Mapping[str, Any] | None = None
 ) -> Iterator[Platform]:
-    """A platform with these models and metrics, as in platform.yaml; up, and gone afterwards."""
+    """Run a platform with these models and metrics, as in platform.yaml. It is stopped at the end of the block."""
     platform = Platform(folder, models, metrics)
     try:
         platform.start()
         yield platform
     finally:
         if platform.stop() == -signal.SIGKILL:
-            # The test killed the supervisor: its children are nobody's then.
+            # The test killed the supervisor, so its children still run.
             subprocess.run([FAIRLEAD, "down"], cwd=folder, capture_output=True, check=False)
 
 
 def doublers(
     folder: Path, *versions: str, model: str = "doubler", instances: int = 1, **more: object
 ) -> dict[str, dict[str, Any]]:
-    """`models:` with one model whose versions fail on command; the first version is the target."""
+    """The `models:` of a platform.yaml: one model whose versions fail on command. The first version is the target."""
     sources = {version: str(folders.make(folder / "models", model, version)) for version in versions}
     entries = {version: {"source": source, "instances": instances} for version, source in sources.items()}
     return {model: {"target": versions[0], "versions": entries, **more}}
 
 
 def users(model: str = "doubler") -> Users:
-    """Predictions by ever new users."""
+    """Predictions, each by a new user."""
     return Users(f"/models/{model}/predict", body=DOUBLER)

@@ -1,4 +1,4 @@
-"""A real Prometheus for tests: found or fetched by ci/prometheus, on a free loopback port, ended by its pid."""
+"""Runs a real Prometheus for tests: found or fetched by ci/prometheus, on a free loopback port, stopped by its pid."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FIND = Path(__file__).resolve().parents[2] / "ci" / "prometheus"
 
 @cache
 def find_prometheus() -> Path:
-    """The binary. Without one a test fails in CI and is skipped elsewhere, naming what is missing."""
+    """The binary. Without one the test is skipped with the reason; in CI it fails."""
     done = subprocess.run([_FIND], capture_output=True, text=True, timeout=120, check=False)
     if done.returncode == 0:
         return Path(done.stdout.strip())
@@ -32,7 +32,7 @@ def find_prometheus() -> Path:
 
 
 class Prometheus:
-    """Scrapes once a second. Use `running_prometheus`; it can be killed and started again with its data."""
+    """A Prometheus process that can be killed and started again with its data. Use `running_prometheus`."""
 
     def __init__(self, folder: Path, scrapes: Sequence[dict[str, Any]], interval: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -48,23 +48,23 @@ class Prometheus:
         self.process = Child("prometheus", command, log=folder / "prometheus.log", cwd=folder)
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start it and wait until it is ready."""
         self.process.start()
         self.process.wait_until(self._answers, "prometheus is ready")
 
     def kill(self) -> None:
-        """As a machine that is switched off."""
+        """Kill it, as when its machine is switched off."""
         self.process.kill()
 
     def query(self, query: str) -> list[dict[str, Any]]:
-        """An instant query, for what a test asks itself."""
+        """The result of an instant query."""
         found: list[dict[str, Any]] = httpx.get(f"{self.url}/api/v1/query", params={"query": query}, timeout=10).json()[
             "data"
         ]["result"]
         return found
 
     def wait_for(self, query: str, what: str) -> None:
-        """Wait until a query finds something."""
+        """Wait until a query returns a result."""
         wait_until(lambda: bool(self.query(query)), what, every=0.2)
 
     def _answers(self) -> bool:
@@ -78,7 +78,7 @@ class Prometheus:
 def running_prometheus(
     folder: Path, scrapes: Sequence[dict[str, Any]], *, interval: str = "1s"
 ) -> Iterator[Prometheus]:
-    """With these `scrape_configs`."""
+    """Run a Prometheus with these `scrape_configs`."""
     prometheus = Prometheus(folder, scrapes, interval)
     try:
         prometheus.start()
@@ -88,11 +88,11 @@ def running_prometheus(
 
 
 def static(job: str, *targets: str, path: str = "/metrics", **labels: str) -> dict[str, Any]:
-    """A scrape of these addresses."""
+    """A scrape config for these addresses."""
     return {"job_name": job, "metrics_path": path, "static_configs": [{"targets": list(targets), "labels": labels}]}
 
 
 def from_files(*files: Path) -> dict[str, Any]:
-    """A scrape of whom these files name, looked at each second: what a platform writes of itself."""
+    """A scrape config for the targets in these files, which a platform writes. The files are read every second."""
     found = {"files": [str(file) for file in files], "refresh_interval": "1s"}
     return {"job_name": "platform", "file_sd_configs": [found]}

@@ -49,7 +49,7 @@ class Findings:
         """Add a line; `holds` decides the exit code."""
         self.claims.append(Claim(what, target, str(measured), bool(holds)))
 
-    def told(self, what: str, measured: object) -> None:
+    def note(self, what: str, measured: object) -> None:
         """Add a line that has no target."""
         self.claims.append(Claim(what, "", str(measured), True))
 

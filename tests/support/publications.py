@@ -13,7 +13,7 @@ from fairlead.errors import Conflict, Unavailable
 from fairlead.routing.publish.publication import Publication
 
 
-class InMemory:
+class InMemoryPublications:
     """What all replicas share. `reachable` may be taken away, as an API server that is down."""
 
     def __init__(self) -> None:
@@ -22,15 +22,15 @@ class InMemory:
         self.reachable = True
         self.lock = threading.Lock()
 
-    def view(self) -> View:
+    def view(self) -> ReplicaView:
         """What one replica holds."""
-        return View(self)
+        return ReplicaView(self)
 
 
-class View:
+class ReplicaView:
     """`Publications` for one replica."""
 
-    def __init__(self, shared: InMemory) -> None:
+    def __init__(self, shared: InMemoryPublications) -> None:
         self._shared = shared
         self._seen = 0
 
@@ -57,7 +57,7 @@ class View:
             raise Unavailable("the store of publications cannot be reached")
 
 
-class InFolder:
+class FolderPublications:
     """`Publications` for several processes of one test: one file, replaced under a lock."""
 
     def __init__(self, folder: Path) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 
-from support.loops import Loop, running_loop
+from support.event_loop_thread import Loop, running_loop
 
 
 class Relay:

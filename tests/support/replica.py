@@ -22,7 +22,7 @@ from fairlead.routing.envoy.sources import from_control_plane
 from fairlead.routing.publish.rejection_log import last_rejection
 from fairlead.routing.snapshot import Endpoint, Settings
 from fairlead.store.sqlite import SqliteStore
-from support.publications import InFolder
+from support.publications import FolderPublications
 
 LOOPBACK = "127.0.0.1"
 
@@ -66,7 +66,7 @@ def build(name: str, folder: Path) -> tuple[ControlPlane, dict[str, Any]]:
     control = ControlPlane(
         store,
         LeaderFile(name, folder / "leader"),
-        InFolder(folder),
+        FolderPublications(folder),
         ListedGateways(folder / "gateways.json", folder),
         Settings(
             port=facts["gateway_port"],

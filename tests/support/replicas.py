@@ -26,7 +26,7 @@ TESTS = Path(__file__).resolve().parents[1]
 
 
 @dataclass
-class Platform:
+class ReplicatedPlatform:
     """Two replicas "a" and "b", one relay in front of their discovery services, some gateways on one port."""
 
     folder: Path
@@ -50,13 +50,13 @@ class Platform:
         self.children[name] = self.stack.enter_context(child)
         return child
 
-    def lead(self, name: str) -> None:
+    def make_leader(self, name: str) -> None:
         """From now on this one leads."""
         draft = self.folder / ".leader"
         draft.write_text(name)
         draft.rename(self.folder / "leader")
 
-    def through(self, name: str | None) -> None:
+    def connect_gateways_to(self, name: str | None) -> None:
         """Gateways reach this replica, and lose every other."""
         self.relay.to(None if name is None else self.ports[name]["xds"])
 
@@ -106,11 +106,11 @@ class Platform:
 
 
 @contextmanager
-def a_platform(folder: Path) -> Iterator[Platform]:
+def replicated_platform(folder: Path) -> Iterator[ReplicatedPlatform]:
     """Starts no replica and no gateway yet; ends all of them."""
     gateway_port, *others = free_ports(5)
     ports = {"a": {"api": others[0], "xds": others[1]}, "b": {"api": others[2], "xds": others[3]}}
     (folder / "replica.json").write_text(json.dumps({"gateway_port": gateway_port, "ports": ports}))
     (folder / "gateways.json").write_text("[]")
     with running_relay(None) as relay, ExitStack() as stack:
-        yield Platform(folder, relay, stack, gateway_port, ports, SqliteStore(folder / "ledger.db"))
+        yield ReplicatedPlatform(folder, relay, stack, gateway_port, ports, SqliteStore(folder / "ledger.db"))

@@ -150,7 +150,7 @@ def begin(
     return app.fast_path.begin(_scope(method, path, headers or {}), body, wire)
 
 
-async def ask_shortly(app: App, path: str, body: bytes, headers: dict[str, str] | None = None) -> Reply:
+async def ask_fast_path(app: App, path: str, body: bytes, headers: dict[str, str] | None = None) -> Reply:
     """One prediction on the short way, which must take it."""
     wire = Wire()
     assert begin(app, path, body, headers, wire=wire) is not None

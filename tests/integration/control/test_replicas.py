@@ -15,9 +15,9 @@ import pytest
 from fairlead.contracts.route import RouteSpec, Step, Strategy, Target, VersionSpec, WarmUp
 from fairlead.store.sqlite import SqliteStore
 from integration.routing.backends import Backends, running_backends
+from support.background import repeat_in_background
 from support.processes import wait_until
-from support.repeating import repeating
-from support.replicas import Platform, a_platform
+from support.replicas import ReplicatedPlatform, replicated_platform
 
 VERSIONS = {version: VersionSpec(source=version) for version in ("1.0.0", "1.1.0")}
 
@@ -36,23 +36,23 @@ def backends() -> Iterator[Backends]:
 
 
 @pytest.fixture
-def platform(tmp_path: Path, backends: Backends) -> Iterator[Platform]:
+def platform(tmp_path: Path, backends: Backends) -> Iterator[ReplicatedPlatform]:
     """Both replicas run, "a" leads, two gateways serve iris 1.0.0."""
-    with a_platform(tmp_path) as made:
+    with replicated_platform(tmp_path) as made:
         made.put_route(spec("1.0.0"), {version: backends.start(version).port for version in VERSIONS})
-        made.lead("a")
+        made.make_leader("a")
         for name in ("a", "b"):
             made.start(name)
         for name, ports in made.ports.items():
             wait_until(lambda port=ports["api"]: get(made, "/readyz", port) == 200, f"{name} is ready")  # type: ignore[misc]
-        made.through("a")
+        made.connect_gateways_to("a")
         for name in ("edge-1", "edge-2"):
             made.add_gateway(name)
         wait_until(lambda: get(made, "/v2/health/ready") == 200, "the gateways are ready")
         yield made
 
 
-def get(platform: Platform, path: str, port: int | None = None) -> int:
+def get(platform: ReplicatedPlatform, path: str, port: int | None = None) -> int:
     connection = http.client.HTTPConnection("127.0.0.1", port or platform.gateway_port, timeout=5)
     with closing(connection):
         try:
@@ -63,7 +63,7 @@ def get(platform: Platform, path: str, port: int | None = None) -> int:
 
 
 @contextmanager
-def load(platform: Platform) -> Iterator[Counter[object]]:
+def load(platform: ReplicatedPlatform) -> Iterator[Counter[object]]:
     """Uses one connection per request, so that both gateways get some."""
     seen: Counter[object] = Counter()
     limits = httpx.Limits(max_keepalive_connections=0)
@@ -74,17 +74,17 @@ def load(platform: Platform) -> Iterator[Counter[object]]:
             answer = client.post("/models/iris/predict", json={})
             seen[answer.status_code if answer.status_code == 200 else answer.text] += 1
 
-        with repeating(ask, pause_s=0.002):
+        with repeat_in_background(ask, pause_s=0.002):
             yield seen
 
 
-def test_a_release_continues_when_the_leader_is_killed(platform: Platform) -> None:
+def test_a_release_continues_when_the_leader_is_killed(platform: ReplicatedPlatform) -> None:
     with load(platform) as seen:
         platform.store.put_route("iris", spec("1.1.0"), now=now(), actor="test")
         platform.wait_revision("iris", "Canary")
         platform.children["a"].kill()
-        platform.through("b")
-        platform.lead("b")
+        platform.connect_gateways_to("b")
+        platform.make_leader("b")
         platform.wait_revision("iris", "promoted")
         head = platform.store.head("iris")
         assert head is not None
@@ -98,7 +98,7 @@ def test_a_release_continues_when_the_leader_is_killed(platform: Platform) -> No
     assert platform.store.verify("iris") is None
 
 
-def test_a_control_plane_that_restarts_on_an_empty_store_changes_nothing(platform: Platform) -> None:
+def test_a_control_plane_that_restarts_on_an_empty_store_changes_nothing(platform: ReplicatedPlatform) -> None:
     with load(platform) as seen:
         for child in platform.children.values():
             child.stop()
@@ -114,21 +114,21 @@ def test_a_control_plane_that_restarts_on_an_empty_store_changes_nothing(platfor
 
 
 def test_a_replica_without_a_publication_is_not_ready(tmp_path: Path) -> None:
-    with a_platform(tmp_path) as platform:
+    with replicated_platform(tmp_path) as platform:
         platform.start("b")
         api = platform.ports["b"]["api"]
         wait_until(lambda: get(platform, "/livez", api) == 200, "it lives")
         assert get(platform, "/readyz", api) == 503
 
 
-def test_sigterm_ends_a_replica_at_once_although_it_holds_requests(platform: Platform) -> None:
-    platform.through("b")
+def test_sigterm_ends_a_replica_at_once_although_it_holds_requests(platform: ReplicatedPlatform) -> None:
+    platform.connect_gateways_to("b")
     wait_until(lambda: "fairlead_control_leader 0.0" in metrics(platform, "b"), "it follows")
     assert platform.children["b"].stop(within=12) == 0, "not only when the 15 to 20 s of a held request are over"
     assert platform.envoys["edge-1"].ready()
 
 
-def test_the_leader_reports_metrics_and_every_replica_the_wanted_count(platform: Platform) -> None:
+def test_the_leader_reports_metrics_and_every_replica_the_wanted_count(platform: ReplicatedPlatform) -> None:
     wait_until(lambda: 'gateway_revision{gateway="edge-2",model="iris"} 1.0' in metrics(platform, "a"), "acknowledged")
     text = metrics(platform, "a")
     assert 'fairlead_control_weight{model="iris",role="stable",version="1.0.0"} 10000.0' in text
@@ -141,7 +141,7 @@ def test_the_leader_reports_metrics_and_every_replica_the_wanted_count(platform:
     assert httpx.get(url, trust_env=False).json()["wanted"] == 1
 
 
-def metrics(platform: Platform, name: str) -> str:
+def metrics(platform: ReplicatedPlatform, name: str) -> str:
     return httpx.get(f"http://127.0.0.1:{platform.ports[name]['api']}/metrics", trust_env=False).text
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from fairlead.store.kubernetes import kubeconfig
 from fairlead.store.kubernetes.api import Api
-from support.cluster.running import Cluster
+from support.cluster.lifecycle import Cluster
 
 CHART = Path(__file__).parents[3] / "charts" / "crds"
 

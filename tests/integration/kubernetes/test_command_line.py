@@ -20,7 +20,7 @@ from fairlead.contracts.status import Condition, Status
 from fairlead.store.kubernetes import KubernetesStore
 from fairlead.store.kubernetes.api import Api
 from fairlead.store.kubernetes.kinds import ROUTES
-from support.cluster.running import Cluster
+from support.cluster.lifecycle import Cluster
 from support.processes import wait_until
 from unit.store.suite import REF, routed, successor
 

@@ -11,7 +11,7 @@ from fairlead import errors
 from fairlead.contracts.route import RouteSpec
 from fairlead.store.kubernetes.api import Api
 from fairlead.store.kubernetes.kinds import ACTIONS, REVISIONS, ROUTES
-from support.cluster.running import Cluster
+from support.cluster.lifecycle import Cluster
 
 GOOD: dict[str, Any] = {
     "model": "iris",

@@ -13,7 +13,7 @@ from fairlead.store.kubernetes import KubernetesStore
 from fairlead.store.kubernetes.access import Access
 from fairlead.store.kubernetes.api import Api
 from fairlead.store.kubernetes.kinds import ROUTES, Kind, Object
-from support.cluster.running import Cluster
+from support.cluster.lifecycle import Cluster
 from support.processes import free_ports, wait_until
 from unit.store.suite import NOW, a_spec, a_window, filled, routed, successor
 

@@ -15,7 +15,7 @@ from fairlead.store.kubernetes import KubernetesStore, kubeconfig
 from fairlead.store.kubernetes.admission import actors_are_verified
 from fairlead.store.kubernetes.api import Api
 from fairlead.store.kubernetes.kinds import ACTIONS
-from support.cluster.running import Cluster
+from support.cluster.lifecycle import Cluster
 from support.processes import wait_until
 from unit.store.suite import NOW, a_spec, routed, successor
 

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 from benchmarks import rollout_statistics, rollout_statistics_plots
 from benchmarks.rollout_statistics import Plan
 from support import proof
-from support.kept import Rows
+from support.row_cache import RowCache
 
 FEW = Plan(
     3, (20, 200), (0.01,), ("stationary", "overdispersion 1"), (0.05, 0.5), (0.04,), ("Argo >= 99 %, 1 m, limit 0",)
@@ -17,7 +17,7 @@ FEW = Plan(
 
 
 def test_both_pictures_are_drawn_from_the_results_of_a_run(tmp_path: Path) -> None:
-    found, rows = proof.Findings(), Rows(tmp_path / "rows.jsonl", of="this test")
+    found, rows = proof.Findings(), RowCache(tmp_path / "rows.jsonl", fingerprint="this test")
     rollout_statistics.false_alarms(FEW, rows, found)
     rollout_statistics.power(FEW, rows, found)
     kept = proof.as_document("rollout_statistics", "as the test has it", "reduced", found, 1.0)

@@ -11,7 +11,7 @@ from http.client import responses
 
 from fairlead.contracts.gateway import SERVICE_HEADER
 from fairlead.routing.snapshot import Endpoint
-from support.loops import Loop, running_loop
+from support.event_loop_thread import Loop, running_loop
 
 
 @dataclass

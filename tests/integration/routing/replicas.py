@@ -25,9 +25,9 @@ from fairlead.routing.publish.xds import XdsPublisher
 from fairlead.routing.snapshot import Endpoint, Routed, Settings, Snapshot
 from integration.routing.edge import until
 from support.envoy import Envoy, running_envoy
-from support.loops import end_tasks
+from support.event_loop_thread import end_tasks
 from support.processes import free_ports
-from support.publications import InMemory
+from support.publications import InMemoryPublications
 
 LOOPBACK = "127.0.0.1"
 
@@ -49,7 +49,7 @@ class Static:
 class Replica:
     """One control plane's publisher and its discovery service. Use `running_replica`."""
 
-    def __init__(self, shared: InMemory, discovery: Static, *, drain_s: float) -> None:
+    def __init__(self, shared: InMemoryPublications, discovery: Static, *, drain_s: float) -> None:
         self.cache = SnapshotCache()
         self.answers: list[tuple[str, str]] = []
         self.publisher = XdsPublisher(shared.view(), self.cache, Fleet(discovery), drain_s=drain_s, idle_poll_s=0.1)
@@ -63,7 +63,7 @@ class Replica:
 
 @contextmanager
 def running_replica(
-    shared: InMemory, discovery: Static, *, drain_s: float = 0.05, hold_s: float = 2.0
+    shared: InMemoryPublications, discovery: Static, *, drain_s: float = 0.05, hold_s: float = 2.0
 ) -> Iterator[Replica]:
     replica = Replica(shared, discovery, drain_s=drain_s)
     app = build_xds(replica.cache, hold_s=hold_s, on_answer=lambda kind, answer: replica.answers.append((kind, answer)))
@@ -111,7 +111,7 @@ class Gateways:
     folder: Path
     stack: ExitStack
     settings: Settings
-    shared: InMemory = field(default_factory=InMemory)
+    shared: InMemoryPublications = field(default_factory=InMemoryPublications)
     endpoints: dict[tuple[str, str, VersionRef], Sequence[Endpoint]] = field(default_factory=dict)
     envoys: dict[str, Envoy] = field(default_factory=dict)
     discovery: Static = field(init=False)

@@ -19,9 +19,9 @@ from fairlead.routing.envoy.checks import EVERY_S, JITTER_PERCENT, TIMEOUT_S
 from fairlead.routing.snapshot import Endpoint
 from integration.routing.backends import Backend, Backends
 from integration.routing.edge import V1, V2, Edge, an_edge, iris, serving, until
+from support.background import repeat_in_background
 from support.nameserver import NameServer, running_nameserver
 from support.processes import free_ports
-from support.repeating import repeating
 
 HOST = {ref: service_host("iris", ref, "models").removesuffix(".") for ref in (V1, V2)}
 HALF = iris(1, 5000)
@@ -89,7 +89,7 @@ def under_load(edge: Edge, headers: Mapping[str, str] | None = None) -> Iterator
         def ask() -> None:
             said[_version_or_status(client.post("/models/iris/predict", headers=headers))] += 1
 
-        with repeating(ask, pause_s=0.01):
+        with repeat_in_background(ask, pause_s=0.01):
             yield said
 
 

@@ -18,9 +18,9 @@ from fairlead.routing.publish.admin import AdminClient
 from integration.routing.backends import Backends
 from integration.routing.edge import V1, V2, bad, iris, until
 from integration.routing.replicas import Gateways, Replica, some_gateways
+from support.background import repeat_in_background
 from support.relay import running_relay
-from support.repeating import repeating
-from support.watching import GatewayWatch, watching
+from support.version_recorder import VersionRecorder, recording_versions
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def served(replica: Replica, seq: int) -> bool:
 @contextmanager
 def stepping(replica: Replica) -> Iterator[None]:
     """Runs the leader's loop."""
-    with repeating(replica.publisher.step, pause_s=0.02):
+    with repeat_in_background(replica.publisher.step, pause_s=0.02):
         yield
 
 
@@ -184,9 +184,9 @@ def test_a_gateway_that_moves_between_replicas_never_goes_back(gateways: Gateway
     leader, follower = gateways.replica(hold_s=0.3), gateways.replica(hold_s=0.3)
     with running_relay(leader.port) as relay:
         two_gateways(gateways, leader, relay.port)
-        envoys = [GatewayWatch(site.admin_port) for site in gateways.discovery.sites]
+        envoys = [VersionRecorder(site.admin_port) for site in gateways.discovery.sites]
         follower.publisher.follow()
-        with watching(envoys), load(gateways, threads=1) as seen:
+        with recording_versions(envoys), load(gateways, threads=1) as seen:
             for seq in range(2, 14):
                 relay.to(follower.port if seq % 2 else leader.port)
                 leader.publisher.want(gateways.compiled(iris(seq, seq * 500)))

@@ -42,7 +42,7 @@ def test_requests_are_counted_apart_by_kind_and_health_checks_never_among_them(b
     ask(backend, "/readyz")
     counts = backend.all_counts()
     assert {kind: one.asked for kind, one in counts.items()} == {"users": 1, "pinned": 1, "shadow": 1, "probe": 1}
-    backend.forget()
+    backend.reset_counts()
     assert all(one.asked == 0 for one in backend.all_counts().values())
 
 

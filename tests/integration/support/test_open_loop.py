@@ -25,7 +25,7 @@ def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
 @pytest.fixture(autouse=True)
 def _well(backend: Backend) -> None:
     backend.behave(Faults())
-    backend.forget()
+    backend.reset_counts()
 
 
 def test_every_request_is_sent_when_due_and_answered(backend: Backend) -> None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from support.cluster import isolation, running, state
+from support.cluster import isolation, lifecycle, state
 from support.cluster.kubectl import CommandFailed
 from support.cluster.layout import Tier
 from support.cluster.programs import ProgramMissing
@@ -38,31 +38,31 @@ def main() -> int:
         return 2
 
 
-_FOLDER = running.own_folder("dev")
+_FOLDER = lifecycle.cluster_folder("dev")
 
 
 def _up(tier: Tier | None) -> int:
-    if running.found(_FOLDER) is not None:
+    if lifecycle.find(_FOLDER) is not None:
         return _status()
     if tier is None:
-        reason = isolation.why_not()
+        reason = isolation.missing_requirement()
         tier = "control_plane" if reason else "node"
         if reason:
             print(f"ci/cluster: control plane and fake nodes only, because {reason}", file=sys.stderr)
-    running.remove(_FOLDER)
+    lifecycle.remove(_FOLDER)
     since = time.monotonic()
-    running.start(_FOLDER, tier)
+    lifecycle.start(_FOLDER, tier)
     print(f"ci/cluster: up after {time.monotonic() - since:.1f} s. Next: export KUBECONFIG=$(ci/cluster kubeconfig)")
     return 0
 
 
 def _down() -> int:
-    running.remove(_FOLDER)
+    lifecycle.remove(_FOLDER)
     return 0
 
 
 def _status() -> int:
-    cluster, said = running.found(_FOLDER), state.read(_FOLDER)
+    cluster, said = lifecycle.find(_FOLDER), state.read(_FOLDER)
     if cluster is None or cluster.plan is None or said is None:
         print("ci/cluster: there is none. Start one: ci/cluster up", file=sys.stderr)
         return 1
@@ -72,7 +72,7 @@ def _status() -> int:
 
 
 def _kubeconfig() -> int:
-    cluster = running.found(_FOLDER)
+    cluster = lifecycle.find(_FOLDER)
     if cluster is None:
         return _status()
     print(cluster.kubeconfig)
@@ -80,7 +80,7 @@ def _kubeconfig() -> int:
 
 
 def _load(archives: Sequence[Path]) -> int:
-    cluster = running.found(_FOLDER)
+    cluster = lifecycle.find(_FOLDER)
     if cluster is None:
         return _status()
     cluster.load(*archives)

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.cluster import isolation, programs, running
+from support.cluster import isolation, lifecycle, programs
+from support.cluster.lifecycle import Cluster
 from support.cluster.programs import ProgramMissing
-from support.cluster.running import Cluster
 
 
 @pytest.fixture(scope="session")
@@ -18,21 +18,21 @@ def control_plane() -> Iterator[Cluster]:
 
     Always a cluster of the test run's own, whatever KUBECONFIG says: its tests change what a cluster has only once.
     """
-    _insist(programs.why_not("control_plane"), fail=bool(os.environ.get("CI")))
-    with running.temporary("control_plane") as cluster:
+    _insist(programs.not_built("control_plane"), fail=bool(os.environ.get("CI")))
+    with lifecycle.temporary("control_plane") as cluster:
         yield cluster
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """A cluster in which pods run: the one of KUBECONFIG, the one of `ci/cluster up`, or one for this test run."""
-    known = running.of_the_user() or running.found(running.own_folder("dev"))
+    known = lifecycle.from_kubeconfig() or lifecycle.find(lifecycle.cluster_folder("dev"))
     if known is not None and known.has_node:
         yield known
         return
-    _insist(isolation.why_not(), fail=os.environ.get("FAIRLEAD_REQUIRE_NODE") == "1")
-    _insist(programs.why_not("node"), fail=bool(os.environ.get("CI")))
-    with running.temporary("node") as started:
+    _insist(isolation.missing_requirement(), fail=os.environ.get("FAIRLEAD_REQUIRE_NODE") == "1")
+    _insist(programs.not_built("node"), fail=bool(os.environ.get("CI")))
+    with lifecycle.temporary("node") as started:
         yield started
 
 

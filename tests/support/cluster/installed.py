@@ -15,8 +15,8 @@ from typing import Any
 
 from fairlead.contracts.revision import Revision
 from support.cluster.kubectl import Client, CommandFailed
+from support.cluster.lifecycle import Cluster
 from support.cluster.programs import REPOSITORY
-from support.cluster.running import Cluster
 from support.load.open_loop import OpenLoop
 from support.load.prebuilt import Users
 from support.processes import PATIENCE_S, Child, free_port, wait_until
@@ -37,7 +37,7 @@ MODEL: dict[str, Any] = {
 """Each story has a model of its own name: a gateway needs some seconds to forget one."""
 
 
-def install_kinds(client: Client) -> None:
+def install_crds(client: Client) -> None:
     """charts/crds, once for a whole cluster; whoever comes second finds it done."""
     client.helm("upgrade", "--install", "fairlead-crds", str(CHARTS / "crds"), "--namespace=default", "--wait")
 
@@ -110,7 +110,7 @@ class Installed:
             raise CommandFailed(f"{failed}\n{self.kube('get', 'modelroutes,pods,deployments')}") from None
         return found
 
-    def whole(self, *, within: float = 120) -> None:
+    def wait_ready(self, *, within: float = 120) -> None:
         """Wait until every pod that is wanted is ready and every gateway says so."""
 
         def is_whole() -> bool:
@@ -136,9 +136,11 @@ class Installed:
         """
         first = zlib.crc32(gateway.encode()) if gateway else 0  # no user comes by two ways
         users = Users(f"/models/{model}/predict", body=json.dumps(question or FLOWER).encode(), first=first)
-        return self.asking(users, rate=rate, seconds=seconds, gateway=gateway)
+        return self.load_requests(users, rate=rate, seconds=seconds, gateway=gateway)
 
-    def asking(self, request: Callable[[int], bytes], *, rate: float, seconds: float, gateway: str = "") -> OpenLoop:
+    def load_requests(
+        self, request: Callable[[int], bytes], *, rate: float, seconds: float, gateway: str = ""
+    ) -> OpenLoop:
         """Any requests, by the same two ways as `load`."""
         url, network = (f"http://{gateway}:8080", f"{gateway}/32") if gateway else (self.url, self.network)
         return OpenLoop(url, rate=rate, seconds=seconds, request=request, network=network)

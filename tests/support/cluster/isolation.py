@@ -17,8 +17,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+from support.cluster.component_processes import die_with_parent
 from support.cluster.layout import Layout
-from support.cluster.parts import die_with_parent
 from support.cluster.programs import missing_packages
 
 _CGROUPS = Path("/sys/fs/cgroup")
@@ -31,7 +31,7 @@ _KERNEL_SETTINGS = (
 _PRIVATE_FOLDERS = ("/run", "/var/lib", "/var/log")
 
 
-def why_not() -> str:
+def missing_requirement() -> str:
     """What this process lacks to run a node; empty when it lacks nothing."""
     if sys.platform != "linux":
         return "a node needs Linux"
@@ -170,5 +170,5 @@ def _run(*command: str) -> None:
 
 
 if __name__ == "__main__":  # for ci/e2e: the reason, and 1 where there is one
-    print(why_not())
-    sys.exit(bool(why_not()))
+    print(missing_requirement())
+    sys.exit(bool(missing_requirement()))

@@ -18,10 +18,10 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from support.cluster import control_plane, isolation, layout, node, pulse
+from support.cluster import control_plane, health, isolation, layout, node
+from support.cluster.component_processes import ComponentProcesses
 from support.cluster.control_plane import Component
 from support.cluster.layout import Layout
-from support.cluster.parts import Parts
 from support.cluster.state import Phase, State, hold_file, write
 
 
@@ -29,9 +29,9 @@ def components(plan: Layout) -> list[Component]:
     """All parts of the cluster, in the order in which they start."""
     parts = [
         Component(
-            "etcd", control_plane.etcd(plan), lambda: pulse.answers(f"http://127.0.0.1:{plan.ports.etcd}/health")
+            "etcd", control_plane.etcd(plan), lambda: health.answers(f"http://127.0.0.1:{plan.ports.etcd}/health")
         ),
-        Component("kube-apiserver", control_plane.apiserver(plan), lambda: pulse.api_is_ready(plan)),
+        Component("kube-apiserver", control_plane.apiserver(plan), lambda: health.api_is_ready(plan)),
         Component("kube-controller-manager", control_plane.controller_manager(plan)),
         Component("kube-scheduler", control_plane.scheduler(plan)),
         Component("kwok", control_plane.kwok(plan)),
@@ -44,7 +44,7 @@ class Keeper:
 
     def __init__(self, plan: Layout, *, until_eof: bool) -> None:
         self._plan = plan
-        self._parts = Parts(components(plan), plan.logs)
+        self._parts = ComponentProcesses(components(plan), plan.logs)
         self._until_eof = until_eof
         self._asked_to_end = False
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from support.cluster import isolation, pulse
+from support.cluster import health, isolation
 from support.cluster.control_plane import Component
 from support.cluster.images import write_pause
 from support.cluster.layout import Layout
@@ -78,15 +78,15 @@ def components(plan: Layout) -> list[Component]:
                 plan.program("kubelet"), f"--kubeconfig={plan.kubeconfig}", f"--config={plan.folder}/kubelet.yaml",
                 f"--hostname-override={NAME}", f"--node-ip={plan.address}",
             ],
-            lambda: pulse.answers("http://127.0.0.1:10248/healthz"),
+            lambda: health.answers("http://127.0.0.1:10248/healthz"),
         ),
         Component(
             "kube-proxy", [plan.program("kube-proxy"), f"--config={plan.folder}/kube-proxy.yaml"],
-            lambda: pulse.answers("http://127.0.0.1:10256/healthz"),
+            lambda: health.answers("http://127.0.0.1:10256/healthz"),
         ),
         Component(
             "coredns", [plan.program("coredns"), "-conf", f"{plan.folder}/Corefile"],
-            lambda: pulse.answers(f"http://{plan.address}:8181/ready"),
+            lambda: health.answers(f"http://{plan.address}:8181/ready"),
         ),
     ]  # fmt: skip
 

@@ -42,7 +42,7 @@ def of_tier(tier: str) -> tuple[str, ...]:
     return (*CONTROL_PLANE, "helm", *(NODE if tier == "node" else ()))
 
 
-def why_not(tier: str) -> str:
+def not_built(tier: str) -> str:
     """Which programs of this tier have not been built yet; empty when all are there."""
     script = REPOSITORY / "ci/cluster-tools"
     folder = Path(subprocess.run([script, "--folder"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip())

@@ -6,7 +6,7 @@
         backend.counts().answered            # {200: 700, 500: 300}
 
 It speaks what the gateway needs of a model service, in its own process, fast enough (thousands of requests per second)
-not to be what a load test measures. Orders come in on a second port, so that they work while the first one hangs or
+not to be what a load test measures. Control come in on a second port, so that they work while the first one hangs or
 refuses.
 """
 
@@ -69,8 +69,14 @@ class Backend:
     def __init__(self, model: str, version: str, *, log: Path, port: int | None = None, seed: int = 1) -> None:
         free = free_ports(2)
         self.model, self.version = model, version
-        self.port, self._orders = port or free[0], free[1]
-        settings = {"model": model, "version": version, "port": self.port, "orders": self._orders, "seed": seed}
+        self.port, self._control_port = port or free[0], free[1]
+        settings = {
+            "model": model,
+            "version": version,
+            "port": self.port,
+            "control_port": self._control_port,
+            "seed": seed,
+        }
         self.process = Child(
             f"backend {model} {version}",
             [sys.executable, "-m", "support.faults.server", json.dumps(settings)],
@@ -95,7 +101,7 @@ class Backend:
 
     def behave(self, faults: Faults) -> None:
         """From now on."""
-        self._order("PUT", "/faults", asdict(faults))
+        self._control("PUT", "/faults", asdict(faults))
 
     def counts(self, kind: str = USERS) -> Counts:
         """What was counted for one value of `x-load`; "shadow" are mirrored copies, "probe" are health checks."""
@@ -105,12 +111,12 @@ class Backend:
         """What was counted, by kind of request."""
         return {
             kind: Counts(one["asked"], {int(status): n for status, n in one["answered"].items()}, one["abandoned"])
-            for kind, one in self._order("GET", "/counts").items()
+            for kind, one in self._control("GET", "/counts").items()
         }
 
-    def forget(self) -> None:
+    def reset_counts(self) -> None:
         """Count from zero again."""
-        self._order("DELETE", "/counts")
+        self._control("DELETE", "/counts")
 
     def stop(self) -> None:
         """End the process."""
@@ -118,13 +124,13 @@ class Backend:
 
     def _is_up(self) -> bool:
         try:
-            self._order("GET", "/counts")
+            self._control("GET", "/counts")
         except OSError:
             return False
         return True
 
-    def _order(self, method: str, path: str, body: object = None) -> dict[str, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self._orders, timeout=5)
+    def _control(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        connection = http.client.HTTPConnection("127.0.0.1", self._control_port, timeout=5)
         try:
             connection.request(method, path, json.dumps(body) if body is not None else None)
             reply = connection.getresponse()

@@ -162,7 +162,7 @@ class Predictions(Http):
         self.reply(status, body, self.server.headers + headers)
 
 
-class Orders(Http):
+class Control(Http):
     """The side that the test sees."""
 
     def __init__(self, server: Server) -> None:
@@ -197,7 +197,7 @@ async def serve(settings: dict[str, Any]) -> None:
     loop.add_signal_handler(signal.SIGTERM, ended.set)
     loop.add_signal_handler(signal.SIGINT, ended.set)
     await server.listen()
-    await loop.create_server(lambda: Orders(server), "127.0.0.1", settings["orders"])
+    await loop.create_server(lambda: Control(server), "127.0.0.1", settings["control_port"])
     await ended.wait()
 
 

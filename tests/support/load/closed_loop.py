@@ -103,7 +103,7 @@ def run(address: tuple[str, int], request: bytes, expect: bytes, *, connections:
     return Result(replies, replies / wall, cpu / wall)
 
 
-def run_beside(
+def run_in_process(
     port: int,
     path: str,
     body: bytes,

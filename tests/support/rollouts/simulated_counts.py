@@ -1,4 +1,4 @@
-"""Simulated counts per window and rollout, with disturbances: incidents, noise, gaps, rising weight."""
+"""Simulates the request counts of rollouts, per window, with disturbances: incidents, overdispersion, gaps, a ramp."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ MINUTES = 30
 WINDOWS = MINUTES * 60 // WINDOW_S
 PER_MINUTE = 60 // WINDOW_S
 RAMP = ((0, 0.05), (5, 0.10), (10, 0.25), (20, 0.50))
-"""(minute, the candidate's share from then on)."""
+"""The candidate's share from a minute on: (minute, share)."""
 INCIDENT = (12, 17)
-"""Minutes in which both versions fail fifty times as often."""
+"""The minutes (first, last + 1) in which both versions fail fifty times as often."""
 NUISANCES = (
     "stationary",
     "diurnal",
@@ -30,12 +30,12 @@ NUISANCES = (
     "overdispersion 2",
 )
 IID = NUISANCES[:6]
-"""Here the requests of one window are independent given its rate, so the false alarm rate must be at most alpha."""
+"""The disturbances under which the requests of a window are independent given its rate: alpha is guaranteed here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell of the grid: traffic, the failure rates of stable and candidate, and the disturbance."""
+    """One cell of the grid: traffic, stable's and the candidate's error rate, a disturbance, the weight."""
 
     rps: float
     baseline: float
@@ -45,32 +45,32 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """A short name for tables."""
+        """A short name for tables. It is also part of the random seed."""
         return f"{self.rps:g}/s, {self.baseline:.1%} -> {self.bad:.1%}, {self.nuisance}"
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """The gateways' counts: arrays of (windows, rollouts), or (windows, rollouts, part) for latency and classes."""
+    """The gateways' counts: arrays of (windows, rollouts), or (windows, rollouts, parts) for classes and latency."""
 
     candidate_n: Floats
     candidate_bad: Floats
     stable_n: Floats
     stable_bad: Floats
 
-    def watched_first(self, windows: int) -> Counted:
-        """The same, but only stable has requests in the first `windows` windows."""
+    def with_stable_alone_first(self, windows: int) -> Counted:
+        """The same counts, but with no requests of the candidate in the first `windows` windows, only of stable."""
         alone = np.arange(WINDOWS) < windows
         n, bad = (np.where(alone[:, None], 0.0, one) for one in (self.candidate_n, self.candidate_bad))
         return Counted(n, bad, self.stable_n, self.stable_bad)
 
     def minutes(self) -> Counted:
-        """The same by minutes, for rules that query once a minute."""
+        """The counts per minute, for rules that query once a minute."""
         return Counted(*(_by_minute(one) for one in _parts(self)))
 
 
-def play(cell: Cell, rollouts: int, seed: int) -> Counted:
-    """Simulate one cell: first the counts without gaps, then the gaps."""
+def simulate(cell: Cell, rollouts: int, seed: int) -> Counted:
+    """Simulate the counts of one cell, then apply the gaps of its disturbance."""
     rng = np.random.default_rng([seed, *cell.name.encode()])
     weight, traffic, scale = _profiles(cell)
     candidate_n = rng.poisson((traffic * cell.rps * weight * WINDOW_S)[:, None], (WINDOWS, rollouts))
@@ -83,10 +83,13 @@ def play(cell: Cell, rollouts: int, seed: int) -> Counted:
     return _with_gaps(cell, counted, rng)
 
 
-def play_latency(
+def simulate_latency(
     cell: Cell, slower: float, boundaries: Floats, rollouts: int, seed: int, *, median_s: float = 0.04
 ) -> Counted:
-    """Log-normal latency, sigma 0.6; the candidate's is multiplied by `slower`. Bad means slower than a boundary."""
+    """Simulate log-normal latency with sigma 0.6; the candidate's median is `slower` times stable's.
+
+    A request counts as bad for each boundary that it exceeds.
+    """
     rng = np.random.default_rng([seed, *cell.name.encode()])
     arms = []
     for share, median in ((cell.weight, median_s * slower), (1 - cell.weight, median_s)):
@@ -98,8 +101,8 @@ def play_latency(
     return Counted(*arms)
 
 
-def play_classes(cell: Cell, before: Floats, after: Floats, rollouts: int, seed: int) -> Counted:
-    """How often each class was predicted."""
+def simulate_classes(cell: Cell, before: Floats, after: Floats, rollouts: int, seed: int) -> Counted:
+    """Simulate the counts of the predicted classes: stable's mix is `before`, the candidate's is `after`."""
     rng = np.random.default_rng([seed, *cell.name.encode()])
     arms = []
     for share, mix in ((cell.weight, after), (1 - cell.weight, before)):
@@ -116,7 +119,7 @@ def _profiles(cell: Cell) -> tuple[Floats, Floats, Floats]:
         for since, share in RAMP:
             weight[minute >= since] = share
     if cell.nuisance == "diurnal":
-        # A day, shortened to half an hour: traffic and failures rise and fall together.
+        # A day in half an hour: traffic and failures rise and fall together.
         traffic = 1 + 0.8 * np.sin(2 * pi * minute / MINUTES)
         scale = 1 + 0.5 * np.sin(2 * pi * minute / MINUTES)
     if cell.nuisance == "shared incident":
@@ -125,7 +128,7 @@ def _profiles(cell: Cell) -> tuple[Floats, Floats, Floats]:
 
 
 def _noise(cell: Cell, rng: np.random.Generator, rollouts: int) -> Floats:
-    """A gamma variable for each version and window that multiplies the rate: correlated failures."""
+    """A factor of the error rate for each window: a gamma variable for overdispersion, so failures are correlated."""
     kind, _, variation = cell.nuisance.partition(" ")
     if kind != "overdispersion":
         return np.ones((WINDOWS, 1))
@@ -146,7 +149,7 @@ def _with_gaps(cell: Cell, counted: Counted, rng: np.random.Generator) -> Counte
 
 
 def _late(counts: Floats, missing: NDArray[np.bool_]) -> Floats:
-    """Counts of a missed reading are in the next one, because it is a difference of counters."""
+    """Add the counts of a missed reading to the next one: a difference of counters loses no requests."""
     out, carried = np.zeros_like(counts), np.zeros(counts.shape[1])
     for at in range(len(counts)):
         carried = carried + counts[at]

@@ -24,7 +24,7 @@ from fairlead.contracts.route import RouteSpec
 from fairlead.control.action_socket import MAX_BYTES, ActionSocket
 from fairlead.control.app import ACTION_SOCKET
 from fairlead.store.sqlite import SqliteStore
-from support.repeating import repeating
+from support.background import repeat_in_background
 
 SPEC = RouteSpec.model_validate({"model": "iris", "versions": {"1.0.0": {}}, "target": {"version": "1.0.0"}})
 
@@ -53,7 +53,7 @@ def engine(store: SqliteStore, outcome: Outcome, message: str = "") -> Iterator[
         for action in store.actions(outcome=Outcome.PENDING):
             store.finish_action(action.name, outcome, message=message, revision=7)
 
-    with repeating(work, pause_s=0.002):
+    with repeat_in_background(work, pause_s=0.002):
         yield
 
 

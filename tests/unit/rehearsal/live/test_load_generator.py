@@ -12,7 +12,7 @@ import pytest
 from fairlead.rehearsal.frames import RequestCounts
 from fairlead.rehearsal.live import load_generator
 from fairlead.rehearsal.live.load_generator import LoadGenerator
-from support.loops import end_tasks
+from support.event_loop_thread import end_tasks
 
 GOOD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
 BAD = b"HTTP/1.1 503 Unavailable\r\nContent-Length: 0\r\n\r\n"

@@ -11,7 +11,7 @@ from fairlead.rollout.analysis import multiple_comparisons
 from fairlead.rollout.analysis.bets import Sample
 from fairlead.rollout.analysis.comparison import UNKNOWN, Margins, fresh, margin_of
 from support.rollouts import rules
-from support.rollouts.simulated_counts import WINDOW_S, Cell, play_latency
+from support.rollouts.simulated_counts import WINDOW_S, Cell, simulate_latency
 
 ALPHA = 0.01
 
@@ -60,7 +60,9 @@ def test_doubled_latency_is_found_in_a_minute_though_most_answers_are_slower_tha
     median_s: float,
 ) -> None:
     """50 requests/s, a tenth to the candidate, windows of 5 s, log-normal with sigma 0.6; a quarter of alpha."""
-    counted = play_latency(Cell(50, 0, 0), 2.0, np.array([0.008, 0.016, 0.032, 0.064]), 200, seed=5, median_s=median_s)
+    counted = simulate_latency(
+        Cell(50, 0, 0), 2.0, np.array([0.008, 0.016, 0.032, 0.064]), 200, seed=5, median_s=median_s
+    )
     harmed, _ = rules.evidence(
         counted, margins=Margins(), shares=(0.25,), advance=multiple_comparisons.advance_latency, prior=UNKNOWN
     )

@@ -16,7 +16,7 @@ from fairlead.contracts.gateway import SERVICE_HEADER
 from fairlead.serving.app import build_app
 from fairlead.serving.http.exchange import Envelope
 from fairlead.serving.settings import Settings
-from support.small_models import GOLDEN, Adder, Point, Reply, Served, Sum, ask, ask_shortly, manifest, running
+from support.small_models import GOLDEN, Adder, Point, Reply, Served, Sum, ask, ask_fast_path, manifest, running
 
 ROW = {"x": 1.0, "y": 2.0, "n": 3, "kind": "b"}
 TENSORS = [
@@ -376,7 +376,7 @@ def test_fast_path_dispatcher_and_fastapi_give_the_same_bytes() -> None:
                     )
                     replies.append(future.result(10))
                 if not deadline:  # the fast path does not take requests with a deadline
-                    shortly = asyncio.run_coroutine_threadsafe(ask_shortly(app, path, body, headers), loop)
+                    shortly = asyncio.run_coroutine_threadsafe(ask_fast_path(app, path, body, headers), loop)
                     replies.append(shortly.result(10))
                 assert replies[0] == replies[1] == replies[-1]
                 assert replies[0].status < 500 or replies[0].status == 504 or b"model-failed" in replies[0].body

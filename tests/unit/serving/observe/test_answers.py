@@ -15,7 +15,7 @@ from fairlead.contracts.answers import Page, checksum, unnamed
 from fairlead.serving.app import App
 from fairlead.serving.observe.answers import MAX_CLASSES, MAX_LABELS, OTHER, PAGE_SIZE, RECORD, AnswerRecords
 from fairlead.serving.observe.compared_fields import Reader
-from support.small_models import ask, ask_shortly, running
+from support.small_models import ask, ask_fast_path, running
 
 CAPACITY = 8
 Send = Callable[[App, str, bytes, dict[str, str]], Awaitable[object]]
@@ -164,7 +164,7 @@ def test_the_fast_path_and_the_asgi_path_write_to_the_same_ring() -> None:
     body, bad = b'{"x": 1.0, "kind": "b"}', b'{"x": 13.0}'
 
     async def check(app: App) -> None:
-        paths: tuple[Send, ...] = (ask_shortly, _by_asgi)
+        paths: tuple[Send, ...] = (ask_fast_path, _by_asgi)
         for number, send in enumerate(paths):
             for at, sent in enumerate((body, bad, b'{"y": 1}')):
                 headers = {"x-request-id": request_id(10 * number + at).decode(), "x-keep-answer": "record"}
@@ -186,10 +186,10 @@ def test_the_fast_path_and_the_asgi_path_write_to_the_same_ring() -> None:
 def test_only_requests_with_the_keep_header_are_recorded_and_mirrored_ones_are_marked() -> None:
     async def inside() -> None:
         async with running() as app:
-            await ask_shortly(app, "/predict", b'{"x": 1.0}', {"x-request-id": request_id(1).decode()})
+            await ask_fast_path(app, "/predict", b'{"x": 1.0}', {"x-request-id": request_id(1).decode()})
             assert first_page(app.answers).next == 0
             copy = {"x-request-id": request_id(2).decode(), "x-keep-answer": "record", "x-shadow-of": "adder"}
-            await ask_shortly(app, "/predict", b'{"x": 1.0}', copy)
+            await ask_fast_path(app, "/predict", b'{"x": 1.0}', copy)
             reply = await ask(app, "GET", "/answers")
             page = Page.model_validate_json(reply.body)
             assert page.next == 1

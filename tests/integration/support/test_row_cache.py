@@ -1,4 +1,4 @@
-"""Rows of a long run: a run that was stopped goes on where it was, and never with rows of other code."""
+"""RowCache of a long run: a run that was stopped goes on where it was, and never with rows of other code."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.kept import Row, Rows, digest_of
+from support.row_cache import Row, RowCache, digest_of
 
 
 def test_a_row_that_is_kept_is_not_made_again(tmp_path: Path) -> None:
@@ -20,22 +20,25 @@ def test_a_row_that_is_kept_is_not_made_again(tmp_path: Path) -> None:
 
     wanted = {"a": lambda: make("a"), "b": lambda: make("b")}
     with pytest.raises(KeyboardInterrupt):
-        Rows(tmp_path / "rows.jsonl", of="x").all("some", wanted)
-    assert Rows(tmp_path / "rows.jsonl", of="x").all("some", wanted) == [{"name": "a"}, {"name": "b"}]
+        RowCache(tmp_path / "rows.jsonl", fingerprint="x").collect("some", wanted)
+    assert RowCache(tmp_path / "rows.jsonl", fingerprint="x").collect("some", wanted) == [{"name": "a"}, {"name": "b"}]
     assert made == ["a", "b", "b"]
 
 
 def test_a_line_that_was_cut_off_is_made_again(tmp_path: Path) -> None:
     file = tmp_path / "rows.jsonl"
-    Rows(file, of="x").all("some", {"a": lambda: {"at": 1}})
+    RowCache(file, fingerprint="x").collect("some", {"a": lambda: {"at": 1}})
     with file.open("a") as out:
         out.write('{"of": "x", "key": "some: b", "r\n')
-    assert Rows(file, of="x").all("some", {"a": lambda: {"at": 2}, "b": lambda: {"at": 2}}) == [{"at": 1}, {"at": 2}]
+    assert RowCache(file, fingerprint="x").collect("some", {"a": lambda: {"at": 2}, "b": lambda: {"at": 2}}) == [
+        {"at": 1},
+        {"at": 2},
+    ]
 
 
 def test_rows_of_other_code_are_passed_over(tmp_path: Path) -> None:
-    Rows(tmp_path / "rows.jsonl", of="x").all("some", {"a": lambda: {"at": 1}})
-    assert Rows(tmp_path / "rows.jsonl", of="y").all("some", {"a": lambda: {"at": 2}}) == [{"at": 2}]
+    RowCache(tmp_path / "rows.jsonl", fingerprint="x").collect("some", {"a": lambda: {"at": 1}})
+    assert RowCache(tmp_path / "rows.jsonl", fingerprint="y").collect("some", {"a": lambda: {"at": 2}}) == [{"at": 2}]
 
 
 def test_the_digest_is_of_every_file_and_of_what_else_matters(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ class Cluster:
 
     def client_of(self, user: str, groups: Sequence[str] = (), namespace: str = "default") -> Client:
         """`kubectl` and `helm` as somebody who has only the rights that the cluster's RBAC gives."""
-        plan = self._own()
+        plan = self._own_layout()
         certificate, key = Authority(plan.certificates).issue(user, groups=groups, file=f"user-{user}")
         path = plan.folder / f"kubeconfig-{user}"
         layout.write_kubeconfig(path, plan.api, plan.certificates / "ca.crt", certificate, key)
@@ -59,19 +59,19 @@ class Cluster:
 
     def pid(self, part: str) -> int:
         """The process id of a part of the cluster (`kubelet`, `kube-apiserver`, ...), as this machine sees it."""
-        found = state.read(self._own().folder)
+        found = state.read(self._own_layout().folder)
         if found is None or part not in found.pids:
             raise ProcessFailed(f"{part} does not run")
-        if self._own().tier == "control_plane":
+        if self._own_layout().tier == "control_plane":
             return found.pids[part]
-        keeper = _keeper(self._own().folder)
+        keeper = _keeper(self._own_layout().folder)
         if keeper is None:
             raise ProcessFailed("the cluster has ended")
         return _on_this_machine(keeper, found.pids[part])
 
     def stop(self, part: str) -> None:
         """Kill a part and keep it down until `start`."""
-        hold = state.hold_file(self._own().folder, part)
+        hold = state.hold_file(self._own_layout().folder, part)
         hold.parent.mkdir(exist_ok=True)
         hold.touch()
         os.kill(self.pid(part), signal.SIGKILL)
@@ -79,12 +79,12 @@ class Cluster:
 
     def start(self, part: str) -> None:
         """Let a part that was stopped come back, and wait until its process runs."""
-        state.hold_file(self._own().folder, part).unlink(missing_ok=True)
+        state.hold_file(self._own_layout().folder, part).unlink(missing_ok=True)
         wait_until(lambda: self.runs(part), f"{part} runs again")
 
     def load(self, *archives: str | Path) -> None:
         """Put images (`docker save` format) on the node; one that it was given last under its name is there."""
-        plan = self._own()
+        plan = self._own_layout()
         socket = plan.folder / "containerd.sock"
         for archive in map(Path, archives):
             # ci/images names an archive after the image and what is in it.
@@ -105,13 +105,13 @@ class Cluster:
         except ProcessFailed:
             return False
 
-    def _own(self) -> Layout:
+    def _own_layout(self) -> Layout:
         if self.plan is None:
             raise CommandFailed("this needs a cluster that the tests started themselves; KUBECONFIG names another one")
         return self.plan
 
 
-def of_the_user(environment: Mapping[str, str] = os.environ) -> Cluster | None:
+def from_kubeconfig(environment: Mapping[str, str] = os.environ) -> Cluster | None:
     """The cluster that KUBECONFIG names, if it does."""
     if not (named := environment.get("KUBECONFIG")):
         return None
@@ -124,7 +124,7 @@ def of_the_user(environment: Mapping[str, str] = os.environ) -> Cluster | None:
 @contextmanager
 def temporary(tier: Tier) -> Iterator[Cluster]:
     """A cluster for the time of a `with` block; it also ends when this process is killed."""
-    folder = own_folder(f"test-{os.getpid()}-{tier}-{next(_NUMBERS)}")
+    folder = cluster_folder(f"test-{os.getpid()}-{tier}-{next(_NUMBERS)}")
     cluster, keeper = _launch(folder, tier, "--until-eof")
     try:
         yield cluster
@@ -141,14 +141,14 @@ def start(folder: Path, tier: Tier) -> Cluster:
     return cluster
 
 
-def own_folder(name: str) -> Path:
+def cluster_folder(name: str) -> Path:
     """Where a cluster of this name keeps its files: short, because sockets lie in it, and not on a small /tmp."""
     base = os.environ.get("FAIRLEAD_CACHE") or os.environ.get("XDG_CACHE_HOME", "~/.cache") + "/fairlead"
     return Path(base).expanduser() / "clusters" / name
 
 
 def _launch(folder: Path, tier: Tier, *options: str) -> tuple[Cluster, subprocess.Popen[bytes]]:
-    if tier == "node" and (reason := isolation.why_not()):
+    if tier == "node" and (reason := isolation.missing_requirement()):
         raise programs.ProgramMissing(reason)
     tools = programs.built(programs.of_tier(tier))
     folder.mkdir(mode=0o755, parents=True)
@@ -178,7 +178,7 @@ def _launch(folder: Path, tier: Tier, *options: str) -> tuple[Cluster, subproces
     return cluster, keeper
 
 
-def found(folder: Path) -> Cluster | None:
+def find(folder: Path) -> Cluster | None:
     """The cluster whose keeper holds this folder, if there is one."""
     if not (folder / "layout.json").exists() or _keeper(folder) is None:
         return None

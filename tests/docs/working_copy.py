@@ -15,7 +15,7 @@ from support.processes import free_ports
 _PUBLISHED = ("8080", "8081")
 
 
-class Workplace:
+class WorkingCopy:
     """A folder that looks like a fresh clone that has been set up: `make`, `fairlead` and `ls` work in it.
 
     Files are copies, so a command may change them; the installed packages are those of the repository's .venv.

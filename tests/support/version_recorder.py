@@ -1,4 +1,4 @@
-"""What gateways use while something happens to them: every version of every kind, in the order in which it was seen."""
+"""Records which resource versions gateways use over time, by polling their admin interface."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dataclasses import dataclass, field
 
 from fairlead.routing.publish.admin import AdminClient
 from fairlead.routing.publish.resource_sets import KINDS, Kind, UpdateOrder, order_of
-from support.repeating import repeating
+from support.background import repeat_in_background
 
 
 @dataclass
-class GatewayWatch:
-    """One gateway, by its admin address."""
+class VersionRecorder:
+    """The versions that one gateway used, by kind, in the order in which they were read."""
 
     admin_port: int
     host: str = "127.0.0.1"
     seen: dict[Kind, list[UpdateOrder]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
 
-    def look(self, admin: AdminClient) -> None:
-        """Note what it uses now, if that is not what it used last."""
+    def record(self, admin: AdminClient) -> None:
+        """Read the versions in use, and append those that differ from the last reading."""
         sample = admin.read()
         for kind, text in sample.versions.items() if sample else ():
             order = order_of(text)
@@ -29,21 +29,21 @@ class GatewayWatch:
 
     @property
     def went_back(self) -> bool:
-        """Whether it ever used something older than what it had used before."""
+        """Whether the gateway ever used a version older than one that it had used before."""
         return any(versions != sorted(versions) for versions in self.seen.values())
 
 
 @contextmanager
-def watching(gateways: Sequence[GatewayWatch], *, every_s: float = 0.005) -> Iterator[None]:
-    """Looks at each every few milliseconds."""
+def recording_versions(gateways: Sequence[VersionRecorder], *, every_s: float = 0.005) -> Iterator[None]:
+    """Poll each gateway every `every_s` seconds, from now to the end of the block."""
     admins = [AdminClient(one.host, one.admin_port) for one in gateways]
 
-    def look() -> None:
+    def record_all() -> None:
         for one, admin in zip(gateways, admins, strict=True):
-            one.look(admin)
+            one.record(admin)
 
     try:
-        with repeating(look, pause_s=every_s):
+        with repeat_in_background(record_all, pause_s=every_s):
             yield
     finally:
         for admin in admins:

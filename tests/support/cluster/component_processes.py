@@ -22,7 +22,7 @@ def die_with_parent() -> None:
         _LIBC.prctl(_DIE_WITH_PARENT, signal.SIGKILL)
 
 
-class Parts:
+class ComponentProcesses:
     """Starts components and knows which of them run; reaps every child, also those a first process inherits."""
 
     def __init__(self, components: Sequence[Component], logs: Path) -> None:

@@ -1,4 +1,4 @@
-"""Something done again and again on a thread of its own while a test does something else."""
+"""Repeats a function on a background thread while a test does something else."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def repeating(work: Callable[[], object], *, pause_s: float) -> Iterator[None]:
-    """Does `work` with a pause before each time, from now to the end of the block; the last one is waited for."""
+def repeat_in_background(work: Callable[[], object], *, pause_s: float) -> Iterator[None]:
+    """Call `work` until the end of the block, with a pause before each call. The end waits for the last call."""
     stop = threading.Event()
 
     def run() -> None:
