@@ -1,6 +1,6 @@
 """Settings and fixtures for all tests.
 
-The cluster fixtures are registered here because one cluster serves a whole run. It starts when a test first requests it.
+The cluster fixtures are registered here because one cluster serves a whole run. It starts when a test first uses it.
 """
 
 from hypothesis import HealthCheck, settings

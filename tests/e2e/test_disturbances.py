@@ -1,4 +1,4 @@
-"""ComponentProcesses that are replaced, killed, frozen or away: no request fails meanwhile, and the same revision goes on."""
+"""Components of platform and cluster are replaced, killed, frozen or stopped: no request fails, the revision stays."""
 
 from __future__ import annotations
 

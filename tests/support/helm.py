@@ -128,7 +128,7 @@ def notes(chart: str, values: Values, *more: str) -> str:
 
 
 def _written(values: Values) -> str:
-    """The values as JSON. Python's YAML writes some strings without quotes (`y`, `1_0`) that Go's YAML reads as others."""
+    """The values as JSON. As YAML, some strings would have no quotes (`y`, `1_0`), and Go would not read strings."""
     return json.dumps(values)
 
 

@@ -78,7 +78,7 @@ class Platform:
         )
 
     def is_steady(self, model: str) -> bool:
-        """Whether the gateway serves the head and the engine waits: no rollout in progress, or one needs an approval."""
+        """Whether the gateway serves the head, and there is no rollout in progress or it waits for an approval."""
         status = self.store.status(model) or {}
         resting = status.get("phase") == Phase.STABLE or "approval" in str(status.get("waiting"))
         return status.get("seq") == self.head(model).seq and resting and self.programmed(model)

@@ -1,4 +1,4 @@
-"""Child processes for tests: each has its own log file, is waited for with a deadline, and is stopped by its pid."""
+"""Starts, waits for and stops child processes of tests; also free ports, CPU time and memory of a process."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ProcessFailed(AssertionError):
 
 
 def free_ports(count: int) -> list[int]:
-    """So many different loopback ports on which nobody listens."""
+    """`count` different free ports on loopback."""
     found: list[int] = []
     for port in random.SystemRandom().sample(_PORTS, k=len(_PORTS)):
         with socket.socket() as probe:
@@ -42,12 +42,12 @@ def free_ports(count: int) -> list[int]:
 
 
 def free_port() -> int:
-    """One loopback port on which nobody listens."""
+    """A free port on loopback."""
     return free_ports(1)[0]
 
 
 def wait_until(condition: Callable[[], bool], what: str, *, within: float = PATIENCE_S, every: float = 0.02) -> None:
-    """Ask until `condition` holds; raises ProcessFailed with `what` after `within` seconds."""
+    """Poll until `condition` holds. Raises ProcessFailed with `what` after `within` seconds."""
     deadline = time.monotonic() + within
     while not condition():
         if time.monotonic() > deadline:
@@ -56,7 +56,7 @@ def wait_until(condition: Callable[[], bool], what: str, *, within: float = PATI
 
 
 def answers_on(port: int) -> bool:
-    """Whether somebody accepts connections on this loopback port."""
+    """Whether a process accepts connections on this loopback port."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1):
             return True
@@ -65,7 +65,7 @@ def answers_on(port: int) -> bool:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process with this id runs; a zombie does not."""
+    """Whether a process with this id runs. A zombie does not count."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -77,19 +77,19 @@ def is_alive(pid: int) -> bool:
 
 
 def cpu_s(pid: int) -> float:
-    """Seconds of processor time that a process has used, in its own code and in the kernel's, to a hundredth."""
+    """CPU seconds that a process has used, user and system time, to a hundredth."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def memory_mib(pid: int) -> tuple[int, int]:
-    """MiB of memory that a process has now, and the most it ever had."""
+    """Resident memory of a process in MiB: now, and its peak."""
     lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line)
     return int(lines["VmRSS"].split()[0]) >> 10, int(lines["VmHWM"].split()[0]) >> 10
 
 
 class Child:
-    """One child process with stdout and stderr in a log file; as a context manager it is stopped at the end."""
+    """One child process with stdout and stderr in a log file. As a context manager it is stopped at the end."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:
-        """Start it. Its log is appended to, so that a restarted child keeps its history."""
+        """Start it. A restarted child appends to its old log."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as out:
             self._process = subprocess.Popen(
@@ -123,11 +123,11 @@ class Child:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs."""
+        """Its exit code; None while it runs."""
         return self._started().poll()
 
     def wait_until(self, condition: Callable[[], bool], what: str, *, within: float = PATIENCE_S) -> None:
-        """As the function of this name, but fails at once when the child ends, and shows its log."""
+        """As the function `wait_until`, but fails at once if the child ends. Its error shows the end of the log."""
 
         def holds() -> bool:
             if self.exit_code is not None:
@@ -142,18 +142,18 @@ class Child:
             raise ProcessFailed(f"{self.name}: {failed}\n{self.tail()}") from None
 
     def wait(self, *, within: float = PATIENCE_S) -> int:
-        """Its exit code; raises ProcessFailed when it is still running after `within` seconds."""
+        """Wait for its exit code. Raises ProcessFailed if it still runs after `within` seconds."""
         try:
             return self._started().wait(within)
         except subprocess.TimeoutExpired:
             raise ProcessFailed(f"{self.name} still runs after {within:g} s\n{self.tail()}") from None
 
     def send(self, what: signal.Signals) -> None:
-        """Send it a signal, and do not wait."""
+        """Send it a signal, without waiting."""
         self._started().send_signal(what)
 
     def stop(self, by: signal.Signals = signal.SIGTERM, *, within: float = PATIENCE_S) -> int:
-        """Ask it to end and wait; kill it when it does not listen. Returns its exit code."""
+        """Send it a signal and wait; after `within` seconds kill it. Returns its exit code."""
         process = self._started()
         if process.poll() is None:
             process.send_signal(by)
@@ -164,7 +164,7 @@ class Child:
         return process.returncode
 
     def kill(self) -> None:
-        """SIGKILL, and wait until it is gone."""
+        """Send SIGKILL and wait until it has ended."""
         self._started().kill()
         self._started().wait()
 

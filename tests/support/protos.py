@@ -1,4 +1,4 @@
-"""Envoy's own message definitions as a judge of our JSON: an unknown field or a wrong type is an error."""
+"""Checks our JSON against Envoy's own message definitions: an unknown field or a wrong type is an error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from google.protobuf import json_format, symbol_database  # type: ignore[import-
 
 
 def parse(resource: Mapping[str, Any], type_name: str | None = None) -> None:
-    """Raises json_format.ParseError where Envoy's definitions know no such field. "@type" names the message."""
+    """Parse a resource as the message that "@type" or `type_name` names. Raises json_format.ParseError."""
     for named in {*_types(resource), *([type_name] if type_name else [])}:
         _register(named)
     name = type_name or resource["@type"].rpartition("/")[2]
@@ -34,7 +34,7 @@ def _types(value: object) -> Iterator[str]:
 
 @cache
 def _register(type_name: str) -> None:
-    """Importing a message's module registers it; the module is one of those in its proto package."""
+    """Register a message type by importing every module of its proto package: one of them defines it."""
     package = importlib.import_module(type_name.rpartition(".")[0])
     for module in pkgutil.iter_modules(package.__path__):
         if module.name.endswith("_pb2"):

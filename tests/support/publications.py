@@ -1,4 +1,4 @@
-"""A publication in memory, for several replicas of the control plane in one test."""
+"""Stores for publications that several replicas of the control plane share in a test: in memory, or in a folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fairlead.routing.publish.publication import Publication
 
 
 class InMemoryPublications:
-    """What all replicas share. `reachable` may be taken away, as an API server that is down."""
+    """The publication that all replicas share. Setting `reachable` to False simulates an API server that is down."""
 
     def __init__(self) -> None:
         self.parts: Mapping[str, bytes] | None = None
@@ -23,12 +23,12 @@ class InMemoryPublications:
         self.lock = threading.Lock()
 
     def view(self) -> ReplicaView:
-        """What one replica holds."""
+        """The `Publications` of one replica."""
         return ReplicaView(self)
 
 
 class ReplicaView:
-    """`Publications` for one replica."""
+    """`Publications` of one replica in this process."""
 
     def __init__(self, shared: InMemoryPublications) -> None:
         self._shared = shared
@@ -58,7 +58,7 @@ class ReplicaView:
 
 
 class FolderPublications:
-    """`Publications` for several processes of one test: one file, replaced under a lock."""
+    """`Publications` of one replica process: a file that all replicas share and replace under a lock."""
 
     def __init__(self, folder: Path) -> None:
         self._file, self._lock = folder / "publication.json", folder / "publication.lock"

@@ -1,4 +1,4 @@
-"""A TCP relay whose far end can be changed: a Service whose pods come and go, seen by somebody who keeps its name."""
+"""A TCP relay whose target can be changed. It stands for a Service: its address stays, the pods behind it change."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from support.event_loop_thread import Loop, running_loop
 
 
 class Relay:
-    """Listens on a port of its own. Use `running_relay`."""
+    """Forwards connections from its own port to a target port. Use `running_relay`."""
 
     def __init__(self, loop: Loop) -> None:
         self.port = 0
@@ -19,7 +19,7 @@ class Relay:
         self._writers: set[asyncio.StreamWriter] = set()
 
     def to(self, port: int | None, *, cut: bool = True) -> None:
-        """New connections go there; None refuses them. `cut` ends those that are open."""
+        """Forward new connections to this port; None closes them at once. `cut` ends the open connections."""
 
         async def change() -> None:
             self._target = port
@@ -65,7 +65,7 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 @contextlib.contextmanager
 def running_relay(port: int | None) -> Iterator[Relay]:
-    """A relay to `port` on a thread of its own."""
+    """Run a relay to `port` on its own thread."""
     with running_loop("relay") as loop:
         relay = Relay(loop)
         server = loop.call(relay.start())

@@ -1,4 +1,4 @@
-"""One replica of the cluster's control plane as a process, on SQLite and files instead of a cluster.
+"""Runs one replica of the cluster's control plane as a process, with SQLite and files instead of a cluster.
 
 python -m support.replica NAME FOLDER       with PYTHONPATH=tests
 FOLDER holds replica.json (ports and gateways), leader (the name of the replica that leads), ledger.db and the
@@ -28,14 +28,14 @@ LOOPBACK = "127.0.0.1"
 
 
 class ListedStore(SqliteStore):
-    """A file is always there to be read."""
+    """A store that is always loaded: it reads a file, so there is no first listing to wait for."""
 
     loaded = True
 
 
 @dataclass
 class LeaderFile:
-    """Leads while the file names it."""
+    """A leader election that reads the leader's name from a file."""
 
     name: str
     path: Path
@@ -46,7 +46,7 @@ class LeaderFile:
 
 @dataclass
 class ListedGateways:
-    """From a file that tests rewrite; refusals from the logs beside."""
+    """Gateways listed in a file that tests rewrite, with rejections read from the gateways' logs."""
 
     path: Path
     logs: Path
@@ -60,7 +60,7 @@ class ListedGateways:
 
 
 def build(name: str, folder: Path) -> tuple[ControlPlane, dict[str, Any]]:
-    """The replica, and what the file says of it."""
+    """The replica, and its ports from replica.json."""
     facts = json.loads((folder / "replica.json").read_text())
     store = ListedStore(folder / "ledger.db")
     control = ControlPlane(

@@ -1,4 +1,4 @@
-"""Replicas of a control plane as processes, and gateways that find them through a relay."""
+"""Runs two replicas of the control plane as processes, and gateways that reach them through a relay."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TESTS = Path(__file__).resolve().parents[1]
 
 @dataclass
 class ReplicatedPlatform:
-    """Two replicas "a" and "b", one relay in front of their discovery services, some gateways on one port."""
+    """Replicas "a" and "b", a relay in front of their xDS ports, and gateways that share one port."""
 
     folder: Path
     relay: Relay
@@ -40,7 +40,7 @@ class ReplicatedPlatform:
     children: dict[str, Child] = field(default_factory=dict)
 
     def start(self, name: str) -> Child:
-        """Start a replica, and wait until it answers."""
+        """Start a replica. It may not answer yet."""
         child = Child(
             f"replica-{name}",
             [sys.executable, "-m", "support.replica", name, self.folder],
@@ -51,17 +51,17 @@ class ReplicatedPlatform:
         return child
 
     def make_leader(self, name: str) -> None:
-        """From now on this one leads."""
+        """Make this replica the leader."""
         draft = self.folder / ".leader"
         draft.write_text(name)
         draft.rename(self.folder / "leader")
 
     def connect_gateways_to(self, name: str | None) -> None:
-        """Gateways reach this replica, and lose every other."""
+        """Let the gateways reach this replica only; None: none of them. Their open connections are closed."""
         self.relay.to(None if name is None else self.ports[name]["xds"])
 
     def add_gateway(self, name: str, *, wait: bool = True) -> Envoy:
-        """Start a gateway that asks through the relay."""
+        """Start a gateway that gets its configuration through the relay."""
         [admin] = free_ports(1)
         self.sites.append(GatewaySite(name, LOOPBACK, admin))
         self._list()
@@ -73,7 +73,7 @@ class ReplicatedPlatform:
         return self.envoys[name]
 
     def put_route(self, spec: RouteSpec, ports: Mapping[str, int]) -> None:
-        """The wish, and an instance of each version on these ports."""
+        """Write the route's spec, and report one ready instance of each version on these ports."""
         now = datetime.now(UTC)
         for version, port in ports.items():
             ref = spec.versions[version].ref(version)
@@ -91,7 +91,7 @@ class ReplicatedPlatform:
         self.store.put_route(spec.model, spec, now=now, actor="test")
 
     def wait_revision(self, model: str, condition: str) -> None:
-        """Wait until the head's reason or phase holds these words."""
+        """Wait until the head has this cause or phase."""
 
         def holds() -> bool:
             head = self.store.head(model)
@@ -107,7 +107,7 @@ class ReplicatedPlatform:
 
 @contextmanager
 def replicated_platform(folder: Path) -> Iterator[ReplicatedPlatform]:
-    """Starts no replica and no gateway yet; ends all of them."""
+    """A platform with no replica and no gateway yet. At the end of the block all of them are stopped."""
     gateway_port, *others = free_ports(5)
     ports = {"a": {"api": others[0], "xds": others[1]}, "b": {"api": others[2], "xds": others[3]}}
     (folder / "replica.json").write_text(json.dumps({"gateway_port": gateway_port, "ports": ports}))

@@ -15,7 +15,7 @@ Row = dict[str, Any]
 
 
 class RowCache:
-    """A file with one JSON object per line. Only rows with this fingerprint of the code are used; others are ignored."""
+    """A file with one JSON object per line. Rows with another fingerprint (of the code, say) are ignored."""
 
     def __init__(self, file: Path, *, fingerprint: str) -> None:
         self._file, self._fingerprint = file, fingerprint

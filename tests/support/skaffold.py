@@ -1,6 +1,6 @@
-"""What skaffold.yaml may hold: the part of Skaffold's schema v4beta13 that we use, and nothing beyond it.
+"""A strict model of skaffold.yaml: the part of Skaffold's schema v4beta13 that we use.
 
-A field that is missing here is refused, so a new one is looked up in Skaffold's documentation once, and added.
+A field that this model does not have is an error. Before you use one, look it up in Skaffold's schema and add it here.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class Metadata(_Strict):
 
 
 class Skaffold(_Strict):
-    """One configuration file."""
+    """The content of skaffold.yaml."""
 
     api_version: Literal["skaffold/v4beta13"]
     kind: Literal["Config"]
@@ -130,7 +130,7 @@ class Skaffold(_Strict):
     profiles: list[Profile]
 
     def releases_of(self, profile: str) -> list[Release]:
-        """The Helm releases after a profile's patches."""
+        """The Helm releases with the patches of a profile applied."""
         (chosen,) = (known for known in self.profiles if known.name == profile)
         releases = [release.model_copy(deep=True) for release in self.deploy.helm.releases]
         for patch in chosen.patches:

@@ -1,4 +1,4 @@
-"""Models of a few lines for tests of the service, served without a folder."""
+"""Small models for tests of the model service, served without a model folder, and clients of its ASGI application."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fairlead.serving.settings import Settings
 
 
 class Point(BaseModel):
-    """A place on a plane."""
+    """A point on a plane."""
 
     x: float = Field(ge=-1000, le=1000, description="metres east")
     y: float = Field(default=0.0, description="metres north")
@@ -28,14 +28,14 @@ class Point(BaseModel):
 
 
 class Sum(BaseModel):
-    """What the numbers of a point add up to."""
+    """The sum of a point's numbers."""
 
     total: float
     kind: str
 
 
 class Adder(fairlead.Model[Point, Sum]):
-    """Adds; raises on x = 13, answers NaN on x = 14."""
+    """Adds the numbers of a point. Raises on x = 13, returns NaN on x = 14."""
 
     def predict(self, rows: list[Point]) -> list[Sum]:
         if any(row.x == 13 for row in rows):
@@ -57,7 +57,7 @@ def manifest(**changes: Any) -> Manifest:
 
 @dataclass(frozen=True)
 class Served:
-    """What `formats.folder.Loaded` would be for a class that is at hand."""
+    """A model class in the form of `formats.folder.Loaded`, which is what the service expects."""
 
     model: Callable[[], fairlead.Model[Any, Any]] = Adder
     row: type[BaseModel] = Point
@@ -67,16 +67,16 @@ class Served:
 
     @property
     def row_type(self) -> type[BaseModel]:
-        """The strict form, as a folder gives it."""
+        """The strict row type, as a loaded folder has it."""
         return strict(self.row)
 
     def start(self) -> fairlead.Model[Any, Any]:
-        """The model."""
+        """Make the model."""
         return self.model()
 
 
 class Reply(NamedTuple):
-    """An answer, as the client sees it."""
+    """A response as the client receives it."""
 
     status: int
     headers: dict[str, str]
@@ -86,14 +86,14 @@ class Reply(NamedTuple):
 async def ask(
     app: Any, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None, *, chunk: int = 0
 ) -> Reply:
-    """One request to an ASGI application; the body in chunks of so many bytes, or at once."""
+    """Send one request to an ASGI application. The body is sent in chunks of `chunk` bytes, or whole if it is 0."""
     scope = _scope(method, path, headers or {})
     parts = [body[i : i + chunk] for i in range(0, len(body), chunk)] if chunk and body else [body]
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
         if not parts:
-            await asyncio.Event().wait()  # a client that stays and says no more
+            await asyncio.Event().wait()  # a client that stays connected and sends nothing more
         return {"type": "http.request", "body": parts.pop(0), "more_body": bool(parts)}
 
     async def send(message: dict[str, Any]) -> None:
@@ -104,7 +104,7 @@ async def ask(
 
 
 class Wire:
-    """The reply of a request on the short way: keeps what is sent, and whether it came in one piece."""
+    """The client's end of a request on the fast path: records the response, and whether it was sent whole."""
 
     def __init__(self, *, takes_whole: bool = True) -> None:
         self.takes_whole = takes_whole
@@ -114,13 +114,13 @@ class Wire:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def send(self, message: MutableMapping[str, Any]) -> None:
-        """Take one of ASGI's messages."""
+        """Receive one ASGI message."""
         self._sent.append(message)
         if message["type"] == "http.response.body" and not message.get("more_body"):
             self._ended.set()
 
     def write_response(self, head: bytes, body: bytes) -> bool:
-        """Take a good answer in one piece."""
+        """Receive a whole 200 response."""
         if not self.takes_whole:
             return False
         self.in_one_piece = True
@@ -131,13 +131,13 @@ class Wire:
         return True
 
     def start_task(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run it."""
+        """Run a coroutine as a task."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def reply(self) -> Reply:
-        """What the client got in the end."""
+        """Wait for the complete response."""
         await asyncio.wait_for(self._ended.wait(), 10)
         await asyncio.gather(*self._tasks)
         return _received(self._sent)
@@ -146,12 +146,15 @@ class Wire:
 def begin(
     app: App, path: str, body: bytes, headers: dict[str, str] | None = None, *, method: str = "POST", wire: Wire
 ) -> Callable[[], None] | None:
-    """Offer one request to the short way; what to call where its client leaves, None where it is not taken."""
+    """Offer one request to the fast path.
+
+    Returns the function to call when the client disconnects, or None if the fast path does not handle the request.
+    """
     return app.fast_path.begin(_scope(method, path, headers or {}), body, wire)
 
 
 async def ask_fast_path(app: App, path: str, body: bytes, headers: dict[str, str] | None = None) -> Reply:
-    """One prediction on the short way, which must take it."""
+    """Send one prediction on the fast path, which must handle it."""
     wire = Wire()
     assert begin(app, path, body, headers, wire=wire) is not None
     return await wire.reply()
@@ -182,7 +185,7 @@ def _received(sent: Sequence[MutableMapping[str, Any]]) -> Reply:
 
 @contextlib.asynccontextmanager
 async def running(served: Served | None = None, settings: Settings | None = None) -> AsyncIterator[App]:
-    """The service, loaded or failed to load."""
+    """Run the service. The block starts when the model is loaded, or when loading has failed."""
     app = build_app(served or Served(), settings)
     async with app.lifespan():
         while app.state.phase in ("loading", "warming"):

@@ -1,11 +1,11 @@
-"""A real Kubernetes cluster for tests, made of its own programs, without Docker.
+"""Runs a real Kubernetes cluster for tests from Kubernetes' own programs, without Docker.
 
-Two tiers, one handle (`running.Cluster`):
+There are two tiers, with one handle for both (`lifecycle.Cluster`):
 
-- `control_plane`: etcd, API server, controllers, scheduler and KWOK nodes. Needs no rights; ready in seconds.
-- `node`: the same and one real node: containerd, kubelet, kube-proxy, CoreDNS. Needs root, because it lives in
-  namespaces of its own (network, mounts, processes): whatever it changes is gone with them.
+- `control_plane`: etcd, API server, controllers, scheduler and KWOK nodes. Needs no root; ready in seconds.
+- `node`: the same and one real node: containerd, kubelet, kube-proxy, CoreDNS. Needs root, because it runs in its own
+  Linux namespaces (network, mounts, processes). Its changes to the machine disappear with the namespaces.
 
-`keeper` is the process that holds one cluster and takes it down; `running` starts and finds keepers;
-`fixtures` is for pytest, `cli` for developers (`ci/cluster`).
+`keeper` is the supervisor process of one cluster. `lifecycle` starts, finds and removes clusters. `fixtures` has the
+pytest fixtures, `cli` is the command for developers (`ci/cluster`).
 """

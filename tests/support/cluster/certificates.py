@@ -1,6 +1,6 @@
-"""One certificate authority per cluster, and what it signs. Uses `openssl`, which every machine has.
+"""The certificate authority of a cluster and the certificates that it issues, made with `openssl`.
 
-Everything lies in one folder and is thrown away with it; certificates are valid for a week.
+All files are in one folder, which is deleted with the cluster. Certificates are valid for a week.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Authority:
         self._key = folder / "ca.key"
 
     def create(self) -> Authority:
-        """Make the authority itself and the key that signs service account tokens."""
+        """Create the authority's certificate and the key that signs service account tokens."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _openssl("req", "-x509", *_KEY, "-days", _DAYS, "-subj", "/CN=fairlead-test-cluster",
                  "-keyout", self._key, "-out", self.certificate)  # fmt: skip
@@ -32,7 +32,7 @@ class Authority:
     def issue(
         self, name: str, *, groups: Sequence[str] = (), hosts: Sequence[str] = (), file: str = ""
     ) -> tuple[Path, Path]:
-        """Certificate and key for a user `name` of `groups`, or for a server at `hosts` (names and IPv4 addresses)."""
+        """Issue a certificate and key: for a user `name` in `groups`, or for a server at `hosts` (names or IPv4)."""
         certificate, key = (self.folder / f"{file or name}{suffix}" for suffix in (".crt", ".key"))
         request, extensions = certificate.with_suffix(".csr"), certificate.with_suffix(".ext")
         subject = "".join(f"/O={group}" for group in groups) + f"/CN={name}"

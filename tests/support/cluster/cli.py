@@ -1,4 +1,4 @@
-"""`ci/cluster`: a cluster for a developer, kept between test runs."""
+"""The command `ci/cluster`: a cluster for a developer that stays up between test runs."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from support.processes import ProcessFailed
 
 
 def main() -> int:
-    """Exit codes: 0 done, 1 there is no cluster, 2 it cannot be started here."""
+    """Run a command. Exit codes: 0 done, 1 no cluster is running, 2 the cluster cannot be started here."""
     parser = argparse.ArgumentParser(prog="ci/cluster", description=__doc__)
     parser.add_argument("command", choices=["up", "down", "status", "kubeconfig", "load"])
     parser.add_argument(
-        "archives", nargs="*", type=Path, help="load: images to put on the node, as ci/images makes them"
+        "archives", nargs="*", type=Path, help="for load: image archives from ci/images to put on the node"
     )
-    parser.add_argument("--tier", choices=["control_plane", "node"], help="default: a node where this machine allows")
+    parser.add_argument("--tier", choices=["control_plane", "node"], help="default: node, if this machine can run one")
     given = parser.parse_args()
     commands: dict[str, Callable[[], int]] = {
         "up": lambda: _up(given.tier),
@@ -48,7 +48,7 @@ def _up(tier: Tier | None) -> int:
         reason = isolation.missing_requirement()
         tier = "control_plane" if reason else "node"
         if reason:
-            print(f"ci/cluster: control plane and fake nodes only, because {reason}", file=sys.stderr)
+            print(f"ci/cluster: starting a control plane and fake nodes only, because {reason}", file=sys.stderr)
     lifecycle.remove(_FOLDER)
     since = time.monotonic()
     lifecycle.start(_FOLDER, tier)
@@ -62,11 +62,11 @@ def _down() -> int:
 
 
 def _status() -> int:
-    cluster, said = lifecycle.find(_FOLDER), state.read(_FOLDER)
-    if cluster is None or cluster.plan is None or said is None:
-        print("ci/cluster: there is none. Start one: ci/cluster up", file=sys.stderr)
+    cluster, current = lifecycle.find(_FOLDER), state.read(_FOLDER)
+    if cluster is None or cluster.plan is None or current is None:
+        print("ci/cluster: no cluster is running. Start one: ci/cluster up", file=sys.stderr)
         return 1
-    print(f"{said.phase}: {cluster.plan.tier} at {cluster.plan.api}, programs in {cluster.tools}")
+    print(f"{current.phase}: {cluster.plan.tier} at {cluster.plan.api}, programs in {cluster.tools}")
     print(cluster.client()("get", "nodes"), end="")
     return 0
 

@@ -1,4 +1,4 @@
-"""The running processes of one cluster, all of them children of its keeper."""
+"""Starts, watches and kills the processes of one cluster, which are children of its keeper."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _LIBC = ctypes.CDLL(None)
 
 
 def die_with_parent() -> None:
-    """For `preexec_fn`: the kernel kills this process when the one that started it is gone."""
+    """For `preexec_fn`: the kernel kills this process when its parent process ends."""
     if hasattr(_LIBC, "prctl"):
         _LIBC.prctl(_DIE_WITH_PARENT, signal.SIGKILL)
 
 
 class ComponentProcesses:
-    """Starts components and knows which of them run; reaps every child, also those a first process inherits."""
+    """The processes of all components. Reaps every child, also the orphans that process 1 of a namespace inherits."""
 
     def __init__(self, components: Sequence[Component], logs: Path) -> None:
         self.all = list(components)
@@ -32,20 +32,20 @@ class ComponentProcesses:
         self._not_before: dict[str, float] = {}
         logs.mkdir(parents=True, exist_ok=True)
 
-    def start(self, part: Component) -> None:
-        """Start it, but not more than once in a second."""
-        if time.monotonic() < self._not_before.get(part.name, 0):
+    def start(self, component: Component) -> None:
+        """Start a component, at most once per second."""
+        if time.monotonic() < self._not_before.get(component.name, 0):
             return
-        self._not_before[part.name] = time.monotonic() + 1
-        with self._log(part).open("ab") as out:
+        self._not_before[component.name] = time.monotonic() + 1
+        with self._log(component).open("ab") as out:
             process = subprocess.Popen(
-                part.command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, preexec_fn=die_with_parent
+                component.command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, preexec_fn=die_with_parent
             )
-        self._pids[part.name] = process.pid
-        process.returncode = 0  # reaped by `reap`, never by the object
+        self._pids[component.name] = process.pid
+        process.returncode = 0  # `reap` waits for it, not the Popen object
 
     def reap(self) -> None:
-        """Take note of children that ended."""
+        """Wait for all children that have ended, and drop their pids."""
         while True:
             try:
                 pid, _ = os.waitpid(-1, os.WNOHANG)
@@ -56,15 +56,15 @@ class ComponentProcesses:
             self._pids = {name: known for name, known in self._pids.items() if known != pid}
 
     def down(self) -> list[Component]:
-        """Those that do not run."""
-        return [part for part in self.all if part.name not in self._pids]
+        """The components that do not run."""
+        return [component for component in self.all if component.name not in self._pids]
 
     def pids(self) -> dict[str, int]:
-        """Of those that run, as this process sees them."""
+        """The pids of the running components, in the process namespace of this process."""
         return dict(self._pids)
 
     def kill(self) -> None:
-        """All of them, at once: nothing they hold outlives the cluster."""
+        """Kill all of them at once. They need no clean shutdown, because their data is deleted with the cluster."""
         for pid in self._pids.values():
             os.kill(pid, signal.SIGKILL)
         deadline = time.monotonic() + 10
@@ -72,9 +72,9 @@ class ComponentProcesses:
             self.reap()
             time.sleep(0.01)
 
-    def tail(self, part: Component, lines: int = 20) -> str:
-        """The end of its log."""
-        return "\n".join(self._log(part).read_text(errors="replace").splitlines()[-lines:])
+    def tail(self, component: Component, lines: int = 20) -> str:
+        """The end of a component's log."""
+        return "\n".join(self._log(component).read_text(errors="replace").splitlines()[-lines:])
 
-    def _log(self, part: Component) -> Path:
-        return self._logs / f"{part.name}.log"
+    def _log(self, component: Component) -> Path:
+        return self._logs / f"{component.name}.log"

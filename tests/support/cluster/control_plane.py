@@ -1,4 +1,4 @@
-"""The control plane's processes and their flags."""
+"""The processes of the Kubernetes control plane: their command lines and flags."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from support.cluster.layout import Layout, write_kubeconfig
 
 @dataclass(frozen=True)
 class Component:
-    """One process of the cluster. The keeper starts it when all before it in the list are ready."""
+    """One process of the cluster. The keeper starts it when all components before it in the list are ready."""
 
     name: str
     command: list[str]
@@ -20,7 +20,7 @@ class Component:
 
 
 def prepare(layout: Layout) -> None:
-    """Certificates and the administrator's kubeconfig."""
+    """Write the certificates and the administrator's kubeconfig."""
     authority = Authority(layout.certificates).create()
     first_service = layout.services.replace(".0/24", ".1")
     names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"]
@@ -31,7 +31,7 @@ def prepare(layout: Layout) -> None:
 
 
 def etcd(layout: Layout) -> list[str]:
-    """Without fsync: a test cluster does not outlive its machine."""
+    """The command of etcd, without fsync: the data of a test cluster need not survive a crash of the machine."""
     client, peer = (f"http://127.0.0.1:{port}" for port in (layout.ports.etcd, layout.ports.etcd_peers))
     return [
         layout.program("etcd"), "--name=node0", f"--data-dir={layout.folder / 'etcd'}",
@@ -42,7 +42,7 @@ def etcd(layout: Layout) -> list[str]:
 
 
 def apiserver(layout: Layout) -> list[str]:
-    """With the aggregation layer on, so that a metrics API can be registered."""
+    """The command of the API server. The aggregation layer is on, so that a metrics API can be registered."""
 
     def file(name: str) -> Path:
         return layout.certificates / name
@@ -79,9 +79,9 @@ def apiserver(layout: Layout) -> list[str]:
 
 
 def controller_manager(layout: Layout) -> list[str]:
-    """The autoscaler's clocks are fast, so that a test need not wait minutes for one decision."""
+    """The command of the controllers. The autoscaler's periods are short, so that tests need not wait for minutes."""
     return [
-        layout.program("kube-controller-manager"), *_of_a_controller(layout, layout.ports.controllers),
+        layout.program("kube-controller-manager"), *_controller_flags(layout, layout.ports.controllers),
         f"--root-ca-file={layout.certificates / 'ca.crt'}",
         f"--service-account-private-key-file={layout.certificates / 'sa.key'}",
         "--use-service-account-credentials", "--controllers=*",
@@ -91,12 +91,12 @@ def controller_manager(layout: Layout) -> list[str]:
 
 
 def scheduler(layout: Layout) -> list[str]:
-    """The real one: it is what proves selectors, tolerations, spread and priorities."""
-    return [layout.program("kube-scheduler"), *_of_a_controller(layout, layout.ports.scheduler)]
+    """The command of the real scheduler, so that tests can check selectors, tolerations, spread and priorities."""
+    return [layout.program("kube-scheduler"), *_controller_flags(layout, layout.ports.scheduler)]
 
 
 def kwok(layout: Layout) -> list[str]:
-    """Plays the kubelet of nodes that carry its annotation, and of no other."""
+    """The command of KWOK, which simulates the kubelet of the nodes with its annotation only."""
     return [
         layout.program("kwok"), f"--kubeconfig={layout.kubeconfig}", "--manage-all-nodes=false",
         "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake", f"--cidr={layout.fake_pods}",
@@ -104,7 +104,7 @@ def kwok(layout: Layout) -> list[str]:
     ]  # fmt: skip
 
 
-def _of_a_controller(layout: Layout, port: int) -> list[str]:
+def _controller_flags(layout: Layout, port: int) -> list[str]:
     config = layout.kubeconfig
     return [
         f"--kubeconfig={config}", f"--authentication-kubeconfig={config}", f"--authorization-kubeconfig={config}",

@@ -1,11 +1,11 @@
-"""Nodes that are only objects: KWOK answers for their kubelet. They prove scheduling, on hardware nobody has."""
+"""Fake nodes: Node objects whose kubelet KWOK simulates. Tests schedule pods on hardware that does not exist."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-# A real node beside them must not lose its pods to them: whoever wants to run here tolerates this.
+# Keeps the pods of a real node away from the fake ones. A pod that should be scheduled here must tolerate the taint.
 TAINT = {"key": "kwok.x-k8s.io/node", "value": "fake", "effect": "NoSchedule"}
 
 
@@ -16,7 +16,7 @@ def fake_node(
     capacity: Mapping[str, str] | None = None,
     tainted: bool = True,
 ) -> dict[str, Any]:
-    """A node with 32 CPUs and 256 GiB, and what `capacity` adds, such as `{"nvidia.com/gpu": "4"}`."""
+    """The manifest of a node with 32 CPUs and 256 GiB, plus `capacity`, such as `{"nvidia.com/gpu": "4"}`."""
     resources = {"cpu": "32", "memory": "256Gi", "pods": "110", "ephemeral-storage": "1Ti", **(capacity or {})}
     return {
         "apiVersion": "v1",

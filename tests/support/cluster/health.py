@@ -1,4 +1,4 @@
-"""Short questions to the control plane: does it answer?"""
+"""Health checks of the cluster's processes over HTTP."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from support.cluster.layout import Layout
 
 
 def answers(url: str, context: ssl.SSLContext | None = None) -> bool:
-    """Whether this address answers with 200 within two seconds."""
+    """Whether this URL returns 200 within two seconds."""
     try:
         with urllib.request.urlopen(url, timeout=2, context=context) as reply:
             return bool(reply.status == 200)
@@ -19,7 +19,7 @@ def answers(url: str, context: ssl.SSLContext | None = None) -> bool:
 
 
 def api_is_ready(plan: Layout) -> bool:
-    """Whether the API server says that all its parts are up."""
+    """Whether the API server reports that it is ready."""
     context = ssl.create_default_context(cafile=str(plan.certificates / "ca.crt"))
     context.load_cert_chain(plan.certificates / "admin.crt", plan.certificates / "admin.key")
     return answers(f"{plan.api}/readyz", context)

@@ -1,4 +1,4 @@
-"""Container images as files."""
+"""Writes container images as files, without a build tool."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def write_pause(program: Path, name: str, target: Path) -> None:
-    """An image of one static program, in the format of `docker save`."""
+    """Write an image with one static program, in the format of `docker save`."""
     layer = _tar({"pause": (program.read_bytes(), 0o755)})
     config = {
         "architecture": "amd64",

@@ -1,4 +1,4 @@
-"""The platform and its models in one namespace of a cluster, as their charts install them."""
+"""Installs the platform and models with their charts in a namespace of a cluster, and gives tests access to them."""
 
 from __future__ import annotations
 
@@ -29,38 +29,39 @@ PLATFORM: dict[str, Any] = {
     "controlPlane": {"resources": SMALL},
     "gateway": {"resources": SMALL, "concurrency": 1},
 }
-"""Two of each, as by default, on a node of two cores."""
+"""Values of charts/platform: small resources, because two gateways and two control planes share a node of two cores."""
 MODEL: dict[str, Any] = {
     "image": {"repository": "fairlead/model-iris"},
     "workload": {"resources": {**SMALL, "limits": {"memory": "512Mi"}}},
 }
-"""Each story has a model of its own name: a gateway needs some seconds to forget one."""
+"""Values of charts/model. Each test module uses its own model name, because gateways drop a removed model only after
+some seconds."""
 
 
 def install_crds(client: Client) -> None:
-    """charts/crds, once for a whole cluster; whoever comes second finds it done."""
+    """Install charts/crds, once for a whole cluster. Calling it again changes nothing."""
     client.helm("upgrade", "--install", "fairlead-crds", str(CHARTS / "crds"), "--namespace=default", "--wait")
 
 
 @dataclass(frozen=True)
 class Installed:
-    """A platform called `fairlead` in the client's namespace; `url` leads to its gateways' Service."""
+    """A platform with the release name `fairlead` in the client's namespace. `url` is its gateways' Service."""
 
     kube: Client
     folder: Path
     url: str
     network: str | None
     since: float
-    """time.monotonic() before anything of it was installed."""
+    """time.monotonic() before the installation began."""
 
     def deploy(self, model: str, values: Mapping[str, Any], *options: str) -> str:
-        """Install or upgrade a model's release; what helm said."""
+        """Install or upgrade a model's release. Returns the output of helm."""
         path = self.folder / f"{model}.json"
         path.write_text(json.dumps(values))
         return self.kube.helm("upgrade", "--install", model, str(CHARTS / "model"), "--values", str(path), *options)
 
     def remove(self, model: str) -> None:
-        """Uninstall a model's release, and wait until nothing of it is left but pods that drain."""
+        """Uninstall a model's release, and wait until only its draining pods are left."""
         self.kube.helm("uninstall", model, "--ignore-not-found")
         kinds = "modelroutes,modelrouterevisions,modelrouteactions,deployments,services"
         mine = f"fairlead.dev/model={model}"
@@ -70,10 +71,10 @@ class Installed:
 
         wait_until(
             lambda: not left(), f"everything of {model} is gone", within=180, every=0.3
-        )  # collectors take their time after an outage
+        )  # the garbage collector may be slow after an outage
 
     def fairlead(self, *arguments: str, expect: int = 0) -> str:
-        """`fairlead ARGUMENTS` as a person at a terminal; what it printed."""
+        """Run `fairlead ARGUMENTS` in this namespace. Returns the output."""
         done = subprocess.run(
             [FAIRLEAD, *arguments, "--namespace", self.kube.namespace],
             env={**os.environ, "KUBECONFIG": str(self.kube.kubeconfig), "COLUMNS": "200"},
@@ -83,19 +84,19 @@ class Installed:
         return done.stdout
 
     def history(self, model: str) -> list[Revision]:
-        """The ledger, as the command line reads it."""
+        """The ledger as `fairlead history` returns it."""
         return [
             Revision.model_validate(one)
             for one in json.loads(self.fairlead("history", model, "--limit", "1000", "--json"))
         ]
 
     def status(self, model: str) -> dict[str, Any]:
-        """The route's status, as kubectl shows it."""
+        """The status of the ModelRoute; empty if it has none."""
         found: dict[str, Any] = self.kube.get("modelroute", model).get("status") or {}
         return found
 
     def wait_for(self, model: str, what: str, *, within: float = PATIENCE_S, **status: object) -> dict[str, Any]:
-        """The status, once these of its fields are so and every gateway serves it."""
+        """Wait until the status has these values and every gateway serves the revision. Returns the status."""
 
         def reached(route: dict[str, Any]) -> bool:
             found = route.get("status") or {}
@@ -111,37 +112,37 @@ class Installed:
         return found
 
     def wait_ready(self, *, within: float = 120) -> None:
-        """Wait until every pod that is wanted is ready and every gateway says so."""
+        """Wait until all pods of every Deployment are ready, and no old pods are left."""
 
-        def is_whole() -> bool:
-            wanted = self.kube.get("deployments")["items"]
+        def is_ready() -> bool:
+            deployments = self.kube.get("deployments")["items"]
             return all(
                 one["status"].get("readyReplicas", 0) == one["spec"]["replicas"] == one["status"].get("replicas")
-                for one in wanted
+                for one in deployments
             )
 
-        wait_until(is_whole, "every Deployment has all its pods", within=within, every=0.3)
+        wait_until(is_ready, "every Deployment has all its pods", within=within, every=0.3)
 
     def pods(self, component: str) -> dict[str, dict[str, Any]]:
-        """Pods of the platform that are there to stay, by name."""
+        """The platform's pods of this component that are not being deleted, by name."""
         found = self.kube.get("pods", "", "--selector", f"app.kubernetes.io/component={component}")["items"]
         return {one["metadata"]["name"]: one for one in found if "deletionTimestamp" not in one["metadata"]}
 
     def load(
         self, model: str, *, rate: float, seconds: float, question: Mapping[str, Any] | None = None, gateway: str = ""
     ) -> OpenLoop:
-        """Predictions of ever new users through the gateways' Service, or through the gateway at this address alone.
+        """A load of predictions, each by a new user, through the gateways' Service or only the gateway at this address.
 
-        The Service chooses once for a connection, and one connection may carry all of a slow load.
+        The Service chooses a gateway once per connection, and one connection may carry all requests of a slow load.
         """
-        first = zlib.crc32(gateway.encode()) if gateway else 0  # no user comes by two ways
+        first = zlib.crc32(gateway.encode()) if gateway else 0  # loads through different gateways have different users
         users = Users(f"/models/{model}/predict", body=json.dumps(question or FLOWER).encode(), first=first)
         return self.load_requests(users, rate=rate, seconds=seconds, gateway=gateway)
 
     def load_requests(
         self, request: Callable[[int], bytes], *, rate: float, seconds: float, gateway: str = ""
     ) -> OpenLoop:
-        """Any requests, by the same two ways as `load`."""
+        """A load of any requests, through the Service or one gateway, as `load`."""
         url, network = (f"http://{gateway}:8080", f"{gateway}/32") if gateway else (self.url, self.network)
         return OpenLoop(url, rate=rate, seconds=seconds, request=request, network=network)
 
@@ -150,7 +151,7 @@ class Installed:
 def installed(
     cluster: Cluster, namespace: str, folder: Path, values: Mapping[str, Any], since: float
 ) -> Iterator[Installed]:
-    """The platform in a namespace, without waiting for it; removed afterwards, before its namespace is."""
+    """Install the platform in a namespace, without waiting until it is ready. It is uninstalled after the block."""
     kube = cluster.client(namespace)
     path = folder / "platform.json"
     path.write_text(json.dumps(values))
@@ -167,7 +168,7 @@ def installed(
 
 @contextlib.contextmanager
 def _forwarded(kube: Client, folder: Path) -> Iterator[str]:
-    """A cluster of the user's own is reached the way its user does: one gateway, by a port here."""
+    """Forward a local port to one gateway: the gateways of the user's own cluster are not reachable otherwise."""
     port = free_port()
     command = [
         *(str(kube.tools / "kubectl"), f"--kubeconfig={kube.kubeconfig}", f"--namespace={kube.namespace}"),

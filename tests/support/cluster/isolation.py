@@ -1,8 +1,8 @@
-"""Namespaces in which a node lives: network, mounts and processes of its own.
+"""Creates the Linux namespaces in which a node runs: its own network, mounts and processes.
 
 Containers, bridges, addresses, packet rules and mounts disappear with the first process of these namespaces.
-Two things lie outside and are removed here: one link to this machine (it goes with the network), and the control
-groups of the pods. Kernel settings that a kubelet wants to change are given to it as plain files instead.
+Two things are outside and are removed here: the network link to this machine, and the control groups of the pods.
+A kubelet changes kernel settings of the whole machine, so plain files are mounted over these settings.
 """
 
 from __future__ import annotations
@@ -22,42 +22,42 @@ from support.cluster.layout import Layout
 from support.cluster.programs import missing_packages
 
 _CGROUPS = Path("/sys/fs/cgroup")
-# What a kubelet sets for the whole machine, because it takes the machine for its own.
+# Kernel settings that a kubelet changes for the whole machine.
 _KERNEL_SETTINGS = (
     "vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops",
     "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes",
 )  # fmt: skip
-# Folders that programs of a node write to whatever their flags say.
+# Folders that the node's programs always write to: no flag changes them.
 _PRIVATE_FOLDERS = ("/run", "/var/lib", "/var/log")
 
 
 def missing_requirement() -> str:
-    """What this process lacks to run a node; empty when it lacks nothing."""
+    """Why this process cannot run a node, and what to install; empty if it can."""
     if sys.platform != "linux":
         return "a node needs Linux"
     if os.geteuid() != 0:
-        return "a node needs root (network, mounts and processes of its own)"
+        return "a node needs root (it has its own network, mounts and processes)"
     if packages := missing_packages():
         install = f"apt-get install --no-install-recommends {' '.join(packages)}"
         return f"a node needs programs that are not installed: {install}"
     trial = ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", "mount", "-t", "tmpfs", "trial", "/run"]
     done = subprocess.run(trial, capture_output=True, text=True, check=False)
-    return "" if done.returncode == 0 else f"a node needs namespaces and mounts, and got: {done.stderr.strip()}"
+    return "" if done.returncode == 0 else f"a node needs namespaces and mounts, and they failed: {done.stderr.strip()}"
 
 
 def free_network() -> int:
-    """A number for which this machine has no link yet."""
+    """The lowest network number for which this machine has no link yet."""
     taken = {path.name for path in Path("/sys/class/net").iterdir()}
     return next(number for number in range(1, 250) if f"fairlead{number}" not in taken)
 
 
 def control_group(plan: Layout) -> str:
-    """Where the kubelet puts its pods: a group per cluster, so that two can live side by side."""
+    """The control group of the kubelet's pods. Each cluster has its own, so that two clusters can run side by side."""
     return f"/fairlead{plan.network}"
 
 
 def enter(plan: Layout, command: Sequence[str], undo: ExitStack) -> int:
-    """Run `command` as the first process of new namespaces that are linked to this machine; returns its process id."""
+    """Run `command` as the first process of new namespaces with a link to this machine. Returns its process id."""
     groups = list(_own_groups(plan))
     undo.callback(_remove_groups, groups)
     for group in groups:
@@ -68,7 +68,7 @@ def enter(plan: Layout, command: Sequence[str], undo: ExitStack) -> int:
     inner = _only_child(outer)
     name, peer = f"fairlead{plan.network}", "uplink"
     _ip("link", "add", name, "type", "veth", "peer", "name", peer, "netns", str(inner))
-    # The kernel takes an abandoned network down when it pleases; its number is wanted by the next cluster.
+    # The kernel removes the link of a dead network only later, and the next cluster needs its number.
     undo.callback(subprocess.run, ["ip", "link", "delete", name], capture_output=True, check=False)
     _ip("address", "add", f"{plan.host_address}/30", "dev", name)
     _ip("link", "set", name, "up")
@@ -78,29 +78,29 @@ def enter(plan: Layout, command: Sequence[str], undo: ExitStack) -> int:
 
 
 def wait(inner: int, *, until_eof: bool) -> None:
-    """Until the inner process ends, or this one is told to end."""
-    asked = []
+    """Wait until the inner process ends, a signal asks this one to end, or, with `until_eof`, its input closes."""
+    signals = []
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: asked.append(True))
-    while not asked and Path(f"/proc/{inner}").exists():
+        signal.signal(number, lambda *_: signals.append(True))
+    while not signals and Path(f"/proc/{inner}").exists():
         if not until_eof:
             time.sleep(0.2)
         elif select.select([sys.stdin], [], [], 0.2)[0] and not os.read(sys.stdin.fileno(), 1):
             return
 
 
-def furnish(plan: Layout) -> None:
-    """From inside: private folders, kernel settings and the node's side of the link."""
+def set_up_inside(plan: Layout) -> None:
+    """Inside the namespaces: set up private folders, kernel settings and the node's end of the link."""
     _run("mount", "--make-rshared", "/")
     for folder in _PRIVATE_FOLDERS:
         _run("mount", "-t", "tmpfs", "fairlead", folder)
     for setting in _KERNEL_SETTINGS:
         real = Path("/proc/sys", setting)
         if real.exists():
-            stand_in = plan.folder / "kernel" / setting.replace("/", ".")
-            stand_in.parent.mkdir(exist_ok=True)
-            stand_in.write_text(real.read_text())
-            _run("mount", "--bind", str(stand_in), str(real))
+            replacement = plan.folder / "kernel" / setting.replace("/", ".")
+            replacement.parent.mkdir(exist_ok=True)
+            replacement.write_text(real.read_text())
+            _run("mount", "--bind", str(replacement), str(real))
     deadline = time.monotonic() + 10
     while not Path("/proc/sys/net/ipv4/conf/uplink").exists():
         if time.monotonic() > deadline:
@@ -112,7 +112,9 @@ def furnish(plan: Layout) -> None:
     _ip("route", "add", "default", "via", plan.host_address)
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
     between_pods = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
-    if between_pods.exists():  # without it, a pod that reaches its neighbour through a Service gets answers it drops
+    if (
+        between_pods.exists()
+    ):  # without it, a pod that calls a pod on the same bridge through a Service drops the replies
         between_pods.write_text("1")
 
 
@@ -121,14 +123,14 @@ def _own_groups(plan: Layout) -> Iterator[Path]:
     if (_CGROUPS / "cgroup.controllers").exists():
         yield _CGROUPS / name
         return
-    for hierarchy in sorted(_CGROUPS.iterdir()):  # `unified` too: runc makes groups there, and limits nothing by them
+    for hierarchy in sorted(_CGROUPS.iterdir()):  # `unified` too: runc creates groups there, without limits
         if not hierarchy.is_symlink() and (hierarchy / "cgroup.procs").exists():
             yield hierarchy / name
 
 
 def _make_group(group: Path) -> None:
     group.mkdir(exist_ok=True)
-    for setting in ("cpuset.cpus", "cpuset.mems"):  # version 1: empty until told, and nothing can run in it
+    for setting in ("cpuset.cpus", "cpuset.mems"):  # cgroup v1: a new group has no CPUs, and no process can run in it
         if (group / setting).exists():
             (group / setting).write_text((group.parent / setting).read_text())
 
@@ -151,7 +153,7 @@ def _only_child(process: subprocess.Popen[bytes]) -> int:
         if children := Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
             return int(children[0])
         time.sleep(0.01)
-    raise RuntimeError("unshare did not start the node's first process; its reason is in the keeper's log")
+    raise RuntimeError("unshare did not start the node's first process; see the keeper's log for the reason")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -169,6 +171,6 @@ def _run(*command: str) -> None:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
 
 
-if __name__ == "__main__":  # for ci/e2e: the reason, and 1 where there is one
+if __name__ == "__main__":  # for ci/e2e: prints the reason, and exits with 1 if there is one
     print(missing_requirement())
     sys.exit(bool(missing_requirement()))

@@ -1,9 +1,9 @@
-"""The process that holds one cluster: it starts the parts in order, restarts what dies, and takes everything down.
+"""The supervisor process of one cluster: it starts the components in order, restarts those that die, and ends them all.
 
     python -m support.cluster.keeper FOLDER [--until-eof]
 
-It ends on SIGTERM, and with `--until-eof` also when its input closes: a test run that is killed leaves nothing behind.
-A file `hold/<name>` keeps a part down until the file is gone: that is how tests stop an API server for a minute.
+It ends on SIGTERM. With `--until-eof` it also ends when its input closes, so a killed test run leaves no processes.
+A file `hold/<name>` keeps a component down until the file is removed. Tests use it to stop an API server for a minute.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from support.cluster.state import Phase, State, hold_file, write
 
 
 def components(plan: Layout) -> list[Component]:
-    """All parts of the cluster, in the order in which they start."""
-    parts = [
+    """All components of the cluster, in the order in which they start."""
+    found = [
         Component(
             "etcd", control_plane.etcd(plan), lambda: health.answers(f"http://127.0.0.1:{plan.ports.etcd}/health")
         ),
@@ -36,71 +36,70 @@ def components(plan: Layout) -> list[Component]:
         Component("kube-scheduler", control_plane.scheduler(plan)),
         Component("kwok", control_plane.kwok(plan)),
     ]
-    return parts + node.components(plan) if plan.tier == "node" else parts
+    return found + node.components(plan) if plan.tier == "node" else found
 
 
 class Keeper:
-    """Runs the parts of one cluster until it is told to end."""
+    """Runs the components of one cluster until it is asked to end."""
 
     def __init__(self, plan: Layout, *, until_eof: bool) -> None:
         self._plan = plan
-        self._parts = ComponentProcesses(components(plan), plan.logs)
+        self._processes = ComponentProcesses(components(plan), plan.logs)
         self._until_eof = until_eof
         self._asked_to_end = False
 
     def run(self) -> None:
-        """Start, watch, and at the end leave no process."""
+        """Start all components, restart those that die, and kill all of them at the end."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: setattr(self, "_asked_to_end", True))
         try:
             self._start()
             while not self._should_end():
-                self._parts.reap()
-                for part in self._parts.down():
-                    if not hold_file(self._plan.folder, part.name).exists():
-                        self._parts.start(part)
-                self._tell("ready")
-                self._rest(0.2)
+                self._processes.reap()
+                for component in self._processes.down():
+                    if not hold_file(self._plan.folder, component.name).exists():
+                        self._processes.start(component)
+                self._write_state("ready")
+                self._sleep(0.2)
         finally:
-            self._parts.kill()
+            self._processes.kill()
 
     def _start(self) -> None:
-        self._tell("starting")
-        for part in self._parts.all:
-            self._parts.start(part)
+        self._write_state("starting")
+        for component in self._processes.all:
+            self._processes.start(component)
             deadline = time.monotonic() + 120
-            while not part.is_ready():
-                self._parts.reap()
+            while not component.is_ready():
+                self._processes.reap()
                 if self._should_end():
                     return
-                if part in self._parts.down() or time.monotonic() > deadline:
-                    self._tell(
-                        "failed", f"{part.name} did not become ready; the end of its log:\n{self._parts.tail(part)}"
-                    )
+                if component in self._processes.down() or time.monotonic() > deadline:
+                    log = self._processes.tail(component)
+                    self._write_state("failed", f"{component.name} did not become ready; the end of its log:\n{log}")
                     self._asked_to_end = True
                     return
-                self._rest(0.05)
+                self._sleep(0.05)
 
     def _should_end(self) -> bool:
         return self._asked_to_end
 
-    def _rest(self, seconds: float) -> None:
+    def _sleep(self, seconds: float) -> None:
         if not self._until_eof:
             time.sleep(seconds)
         elif select.select([sys.stdin], [], [], seconds)[0] and not os.read(sys.stdin.fileno(), 1):
             self._asked_to_end = True
 
-    def _tell(self, phase: Phase, reason: str = "") -> None:
-        write(self._plan.folder, State(phase, os.getpid(), self._parts.pids(), reason))
+    def _write_state(self, phase: Phase, reason: str = "") -> None:
+        write(self._plan.folder, State(phase, os.getpid(), self._processes.pids(), reason))
 
 
-def hold(plan: Layout, *, until_eof: bool, inside: bool) -> None:
-    """Hold the cluster described in the folder until told to end."""
+def run(plan: Layout, *, until_eof: bool, inside: bool) -> None:
+    """Run the cluster with this layout until asked to end. `inside`: this process is in the node's namespaces."""
     if plan.tier == "control_plane":
         control_plane.prepare(plan)
         Keeper(plan, until_eof=until_eof).run()
     elif inside:
-        isolation.furnish(plan)
+        isolation.set_up_inside(plan)
         node.prepare(plan)
         Keeper(plan, until_eof=False).run()
     else:
@@ -119,7 +118,7 @@ def main() -> None:
     given = parser.parse_args()
     plan = layout.read(given.folder)
     try:
-        hold(plan, until_eof=given.until_eof, inside=given.inside)
+        run(plan, until_eof=given.until_eof, inside=given.inside)
     except Exception as failure:
         write(plan.folder, State("failed", os.getpid(), {}, f"{type(failure).__name__}: {failure}"))
         raise

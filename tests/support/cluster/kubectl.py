@@ -1,4 +1,4 @@
-"""`kubectl` and `helm` against one cluster, for tests."""
+"""Runs `kubectl` and `helm` against one cluster."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Object = dict[str, Any]
 
 
 class CommandFailed(AssertionError):
-    """A command against the cluster failed; the message has its errors."""
+    """A command against the cluster failed. The message has its errors."""
 
 
 @dataclass(frozen=True)
@@ -31,27 +31,27 @@ class Client:
     namespace: str = "default"
 
     def __call__(self, *arguments: str, stdin: str | None = None, timeout: float = 120) -> str:
-        """`kubectl ARGUMENTS`: what it printed; raises CommandFailed."""
+        """Run `kubectl ARGUMENTS` and return its output. Raises CommandFailed."""
         return self._run("kubectl", arguments, stdin, timeout)
 
     def helm(self, *arguments: str, timeout: float = 300) -> str:
-        """`helm ARGUMENTS`: what it printed; raises CommandFailed."""
+        """Run `helm ARGUMENTS` and return its output. Raises CommandFailed."""
         return self._run("helm", arguments, None, timeout)
 
     def apply(self, *objects: Mapping[str, Any]) -> None:
-        """Create or change objects, by server-side apply."""
+        """Create or change objects with server-side apply."""
         text = yaml.safe_dump_all(objects, sort_keys=False)
         self("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=text)
 
     def get(self, kind: str, name: str = "", *options: str) -> Object:
-        """One object, or a list; raises CommandFailed where there is none."""
+        """One object, or a list of objects. Raises CommandFailed if the object does not exist."""
         found: Object = json.loads(self("get", kind, *([name] if name else []), *options, "-o", "json"))
         return found
 
     def wait(
         self, kind: str, name: str, condition: Callable[[Object], bool], what: str, *, within: float = PATIENCE_S
     ) -> Object:
-        """The object, once the condition holds; fails with its last state."""
+        """Wait until the condition holds for an object, and return it. CommandFailed has the object's last status."""
         deadline, last = time.monotonic() + within, "never seen"
         while time.monotonic() < deadline:
             try:
@@ -63,7 +63,7 @@ class Client:
                     return found
                 last = yaml.safe_dump(found.get("status"))
             time.sleep(0.2)
-        raise CommandFailed(f"{kind}/{name}: after {within:g} s not true: {what}; last seen:\n{last}")
+        raise CommandFailed(f"{kind}/{name}: still not true after {within:g} s: {what}; last seen:\n{last}")
 
     def _run(self, program: str, arguments: tuple[str, ...], stdin: str | None, timeout: float) -> str:
         command = [str(self.tools / program), f"--namespace={self.namespace}", *arguments]

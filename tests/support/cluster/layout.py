@@ -1,4 +1,4 @@
-"""Where one cluster has its files, addresses and ports."""
+"""The files, addresses and ports of one cluster."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Tier = Literal["control_plane", "node"]
 
 @dataclass(frozen=True)
 class Ports:
-    """Of the control plane's processes."""
+    """The ports of the control plane's processes."""
 
     etcd: int
     etcd_peers: int
@@ -28,7 +28,7 @@ class Ports:
 
 @dataclass(frozen=True)
 class Layout:
-    """One cluster's places. A node lives in a network of its own, whose number makes its addresses unique."""
+    """The files, addresses and ports of one cluster. The number of its network makes the addresses of a node unique."""
 
     folder: Path
     tools: Path
@@ -38,7 +38,7 @@ class Layout:
 
     @property
     def address(self) -> str:
-        """Where the API server listens, and the node's own address."""
+        """The address of the API server and of the node."""
         return "127.0.0.1" if self.tier == "control_plane" else f"10.201.{self.network}.2"
 
     @property
@@ -48,45 +48,45 @@ class Layout:
 
     @property
     def pods(self) -> str:
-        """Addresses of real pods."""
+        """The address range of real pods."""
         return f"10.202.{self.network}.0/24"
 
     @property
     def services(self) -> str:
-        """Addresses of Services."""
+        """The address range of Services."""
         return f"10.203.{self.network}.0/24"
 
     @property
     def fake_pods(self) -> str:
-        """Addresses that KWOK gives to its pods; nobody can reach them."""
+        """The address range that KWOK gives to its pods. The addresses are not reachable."""
         return "10.204.0.0/16"
 
     @property
     def api(self) -> str:
-        """The API server's address."""
+        """The URL of the API server."""
         return f"https://{self.address}:{self.ports.apiserver}"
 
     @property
     def kubeconfig(self) -> Path:
-        """The administrator's."""
+        """The administrator's kubeconfig."""
         return self.folder / "kubeconfig"
 
     @property
     def certificates(self) -> Path:
-        """The authority and everything it signed."""
+        """The folder of the certificate authority and all certificates."""
         return self.folder / "certificates"
 
     @property
     def logs(self) -> Path:
-        """One file per process."""
+        """The folder of the logs, one file per process."""
         return self.folder / "logs"
 
     def program(self, name: str) -> str:
-        """A program built by ci/cluster-tools."""
+        """The path of a program that ci/cluster-tools has built."""
         return str(self.tools / name)
 
     def write(self) -> None:
-        """Leave it where other processes find it."""
+        """Write layout.json, from which other processes read the layout."""
         plain = {
             "tools": str(self.tools), "tier": self.tier, "network": self.network, "ports": vars(self.ports),
         }  # fmt: skip
@@ -94,23 +94,23 @@ class Layout:
 
 
 def read(folder: Path) -> Layout:
-    """What `Layout.write` left in a folder."""
+    """The layout that `Layout.write` wrote in a folder."""
     plain = json.loads((folder / "layout.json").read_text())
     return Layout(folder, Path(plain["tools"]), plain["tier"], Ports(**plain["ports"]), plain["network"])
 
 
 def on_loopback(folder: Path, tools: Path) -> Layout:
-    """A control plane beside whatever else runs on this machine: every port is one that was free."""
+    """A control plane on free ports of this machine."""
     return Layout(folder, tools, "control_plane", Ports(*free_ports(5)))
 
 
 def in_own_network(folder: Path, tools: Path, network: int) -> Layout:
-    """A cluster with a node, alone in its network namespace: the ports are the well-known ones."""
+    """A cluster with a node, in its own network namespace and therefore on the well-known ports."""
     return Layout(folder, tools, "node", Ports(2379, 2380, 6443, 10257, 10259), network)
 
 
 def write_kubeconfig(path: Path, api: str, authority: Path, certificate: Path, key: Path) -> None:
-    """A kubeconfig that holds all it needs, so that it can be copied."""
+    """Write a kubeconfig that contains its certificates, so that it can be copied."""
 
     def inline(file: Path) -> str:
         return base64.b64encode(file.read_bytes()).decode()

@@ -1,4 +1,4 @@
-"""Start, find, use and remove a cluster."""
+"""Starts, finds and removes clusters, and gives tests a handle to one: kubectl, pids, stopping its components."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NUMBERS = itertools.count(1)
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster that answers. `plan` is None where it is the user's own (KUBECONFIG)."""
+    """A running cluster. `plan` is None if it is the user's own (KUBECONFIG)."""
 
     kubeconfig: Path
     tools: Path
@@ -35,7 +35,7 @@ class Cluster:
 
     @property
     def has_node(self) -> bool:
-        """Whether pods really run."""
+        """Whether pods run, instead of only being scheduled."""
         return self.plan is None or self.plan.tier == "node"
 
     def client(self, namespace: str = "default") -> Client:
@@ -43,7 +43,7 @@ class Cluster:
         return Client(self.tools, self.kubeconfig, namespace)
 
     def client_of(self, user: str, groups: Sequence[str] = (), namespace: str = "default") -> Client:
-        """`kubectl` and `helm` as somebody who has only the rights that the cluster's RBAC gives."""
+        """`kubectl` and `helm` as a user with only the rights that the cluster's RBAC grants."""
         plan = self._own_layout()
         certificate, key = Authority(plan.certificates).issue(user, groups=groups, file=f"user-{user}")
         path = plan.folder / f"kubeconfig-{user}"
@@ -51,43 +51,43 @@ class Cluster:
         return Client(self.tools, path, namespace)
 
     def add_fake_node(self, name: str, **options: Any) -> None:
-        """A node for scheduling only (see `fake_nodes.fake_node`)."""
+        """Add a node that is for scheduling only (see `fake_nodes.fake_node`)."""
         client = self.client()
         document = fake_node(name, **options)
         client.apply(document)
         client.wait("node", name, _is_ready, "Ready")
 
-    def pid(self, part: str) -> int:
-        """The process id of a part of the cluster (`kubelet`, `kube-apiserver`, ...), as this machine sees it."""
+    def pid(self, component: str) -> int:
+        """The pid of a component (`kubelet`, `kube-apiserver`, ...) on this machine. Raises ProcessFailed."""
         found = state.read(self._own_layout().folder)
-        if found is None or part not in found.pids:
-            raise ProcessFailed(f"{part} does not run")
+        if found is None or component not in found.pids:
+            raise ProcessFailed(f"{component} does not run")
         if self._own_layout().tier == "control_plane":
-            return found.pids[part]
+            return found.pids[component]
         keeper = _keeper(self._own_layout().folder)
         if keeper is None:
             raise ProcessFailed("the cluster has ended")
-        return _on_this_machine(keeper, found.pids[part])
+        return _on_this_machine(keeper, found.pids[component])
 
-    def stop(self, part: str) -> None:
-        """Kill a part and keep it down until `start`."""
-        hold = state.hold_file(self._own_layout().folder, part)
+    def stop(self, component: str) -> None:
+        """Kill a component and keep it down until `start`."""
+        hold = state.hold_file(self._own_layout().folder, component)
         hold.parent.mkdir(exist_ok=True)
         hold.touch()
-        os.kill(self.pid(part), signal.SIGKILL)
-        wait_until(lambda: not self.runs(part), f"{part} is down")
+        os.kill(self.pid(component), signal.SIGKILL)
+        wait_until(lambda: not self.runs(component), f"{component} is down")
 
-    def start(self, part: str) -> None:
-        """Let a part that was stopped come back, and wait until its process runs."""
-        state.hold_file(self._own_layout().folder, part).unlink(missing_ok=True)
-        wait_until(lambda: self.runs(part), f"{part} runs again")
+    def start(self, component: str) -> None:
+        """Let the keeper start a stopped component again, and wait until its process runs."""
+        state.hold_file(self._own_layout().folder, component).unlink(missing_ok=True)
+        wait_until(lambda: self.runs(component), f"{component} runs again")
 
     def load(self, *archives: str | Path) -> None:
-        """Put images (`docker save` format) on the node; one that it was given last under its name is there."""
+        """Load images (`docker save` format) on the node. An archive that was loaded last for its image is skipped."""
         plan = self._own_layout()
         socket = plan.folder / "containerd.sock"
         for archive in map(Path, archives):
-            # ci/images names an archive after the image and what is in it.
+            # ci/images names an archive IMAGE-DIGEST.tar, with a digest of the image's inputs.
             loaded = plan.folder / "images" / archive.stem.rpartition("-")[0]
             if loaded.exists() and loaded.read_text() == archive.name:
                 continue
@@ -98,21 +98,23 @@ class Cluster:
             loaded.parent.mkdir(exist_ok=True)
             loaded.write_text(archive.name)
 
-    def runs(self, part: str) -> bool:
-        """Whether a part's process is there."""
+    def runs(self, component: str) -> bool:
+        """Whether a component's process runs."""
         try:
-            return is_alive(self.pid(part))
+            return is_alive(self.pid(component))
         except ProcessFailed:
             return False
 
     def _own_layout(self) -> Layout:
         if self.plan is None:
-            raise CommandFailed("this needs a cluster that the tests started themselves; KUBECONFIG names another one")
+            raise CommandFailed(
+                "this needs a cluster that the tests have started, but KUBECONFIG names the user's own; unset it"
+            )
         return self.plan
 
 
 def from_kubeconfig(environment: Mapping[str, str] = os.environ) -> Cluster | None:
-    """The cluster that KUBECONFIG names, if it does."""
+    """The cluster that KUBECONFIG names; None if it is not set."""
     if not (named := environment.get("KUBECONFIG")):
         return None
     found = {name: shutil.which(name) for name in ("kubectl", "helm")}
@@ -123,26 +125,26 @@ def from_kubeconfig(environment: Mapping[str, str] = os.environ) -> Cluster | No
 
 @contextmanager
 def temporary(tier: Tier) -> Iterator[Cluster]:
-    """A cluster for the time of a `with` block; it also ends when this process is killed."""
+    """Run a cluster for the duration of a `with` block. It also ends when this process is killed."""
     folder = cluster_folder(f"test-{os.getpid()}-{tier}-{next(_NUMBERS)}")
     cluster, keeper = _launch(folder, tier, "--until-eof")
     try:
         yield cluster
     finally:
-        with keeper:  # closes its input, which ends it
+        with keeper:  # closes the keeper's input, which ends it
             pass
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def start(folder: Path, tier: Tier) -> Cluster:
-    """A cluster that stays until `remove`."""
+    """Start a cluster that runs until `remove`."""
     cluster, keeper = _launch(folder, tier)
-    keeper.returncode = 0  # it outlives this process, which therefore never waits for it
+    keeper.returncode = 0  # no warning about a running child: it outlives this process
     return cluster
 
 
 def cluster_folder(name: str) -> Path:
-    """Where a cluster of this name keeps its files: short, because sockets lie in it, and not on a small /tmp."""
+    """The folder of a cluster with this name: a short path, for its sockets, and not in /tmp, which may be small."""
     base = os.environ.get("FAIRLEAD_CACHE") or os.environ.get("XDG_CACHE_HOME", "~/.cache") + "/fairlead"
     return Path(base).expanduser() / "clusters" / name
 
@@ -179,7 +181,7 @@ def _launch(folder: Path, tier: Tier, *options: str) -> tuple[Cluster, subproces
 
 
 def find(folder: Path) -> Cluster | None:
-    """The cluster whose keeper holds this folder, if there is one."""
+    """The cluster of this folder; None if no keeper runs for it."""
     if not (folder / "layout.json").exists() or _keeper(folder) is None:
         return None
     plan = layout.read(folder)
@@ -187,7 +189,7 @@ def find(folder: Path) -> Cluster | None:
 
 
 def remove(folder: Path, *, within: float = 120) -> None:
-    """End the cluster in this folder and everything it left on the machine: gigabytes, where pods ran."""
+    """End the cluster of this folder and delete its files: gigabytes, if it ran pods."""
     if (pid := _keeper(folder)) is not None:
         os.kill(pid, signal.SIGTERM)
         wait_until(lambda: not is_alive(pid), f"the keeper {pid} has ended", within=within)
@@ -200,7 +202,7 @@ def _keeper(folder: Path) -> int | None:
         command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except (OSError, ValueError):
         return None
-    return pid if str(folder).encode() in command else None  # the number may be somebody else's by now
+    return pid if str(folder).encode() in command else None  # another process may have the pid by now
 
 
 def _wait_until_usable(cluster: Cluster, folder: Path, keeper: subprocess.Popen[bytes], *, within: float = 120) -> None:
@@ -225,21 +227,21 @@ def _is_ready(node: Mapping[str, Any]) -> bool:
 
 
 def _on_this_machine(keeper: int, inner: int) -> int:
-    """The number of a process that is `inner` in the process namespace below a keeper."""
+    """The pid on this machine of the process that has the pid `inner` in the process namespace below a keeper."""
     (unshare,) = _children(keeper)
     (first,) = _children(unshare)
     namespace = Path(f"/proc/{first}/ns/pid").readlink()
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if (folder / "ns/pid").readlink() == namespace and _number_inside(folder) == inner:
+            if (folder / "ns/pid").readlink() == namespace and _pid_inside(folder) == inner:
                 return int(folder.name)
-    raise ProcessFailed(f"no process has the number {inner} inside the node")
+    raise ProcessFailed(f"no process has the pid {inner} inside the node")
 
 
 def _children(pid: int) -> list[int]:
     return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def _number_inside(folder: Path) -> int:
+def _pid_inside(folder: Path) -> int:
     line = next(line for line in (folder / "status").read_text().splitlines() if line.startswith("NSpid:"))
     return int(line.split()[-1])

@@ -1,4 +1,4 @@
-"""One real node: containerd, kubelet, kube-proxy and the cluster's DNS, inside namespaces of their own."""
+"""The processes of one real node: containerd, kubelet, kube-proxy and the cluster's DNS, in their own namespaces."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ _COREFILE = """\
 
 
 def socket(plan: Layout) -> Path:
-    """Containerd's, reachable from outside the node."""
+    """The socket of containerd, reachable from outside the node."""
     return plan.folder / "containerd.sock"
 
 
 def prepare(plan: Layout) -> None:
-    """Write what the node's programs read."""
+    """Write the configuration files of the node's programs."""
     (plan.folder / "cni").mkdir(exist_ok=True)
     (plan.folder / "cni/10-bridge.conflist").write_text(json.dumps(_network(plan)))
     (plan.folder / "containerd.toml").write_text(
@@ -67,7 +67,7 @@ def prepare(plan: Layout) -> None:
 
 
 def components(plan: Layout) -> list[Component]:
-    """In the order in which they need each other."""
+    """The components of the node, in the order in which they must start."""
     return [
         Component(
             "containerd", ["containerd", f"--config={plan.folder}/containerd.toml"], lambda: import_pause(plan)
@@ -92,7 +92,7 @@ def components(plan: Layout) -> list[Component]:
 
 
 def import_pause(plan: Layout) -> bool:
-    """Whether containerd answers and has the image that every pod starts with."""
+    """Import the pause image, which every pod needs. Returns whether containerd answered and imported it."""
     command = ["ctr", f"--address={socket(plan)}", "-n", "k8s.io", "images", "import", str(plan.folder / "pause.tar")]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
@@ -132,7 +132,7 @@ def _kubelet(plan: Layout) -> dict[str, object]:
         "authorization": {"mode": "Webhook"},
         "readOnlyPort": 0,
         "serializeImagePulls": False,
-        # A node that is thrown away in minutes does not tidy up.
+        # The node exists for minutes, so it collects no garbage before its disk is full.
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
         "imageGCHighThresholdPercent": 100,
         "nodeStatusUpdateFrequency": "2s",

@@ -1,4 +1,4 @@
-"""The processes inside a pod, as this machine sees them: what a signal can be sent to without asking a node agent."""
+"""Finds the processes of a pod in this machine's process table, so that tests can send them signals directly."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from support.processes import ProcessFailed
 
 
 def process_of(pod: Mapping[str, Any], word: str) -> int:
-    """The one process of a pod that was started with this argument. Raises ProcessFailed for none, or two."""
+    """The pid of the pod's only process with `word` as an argument. Raises ProcessFailed if it is not exactly one."""
     found = [pid for pid in _processes(str(pod["metadata"]["uid"])) if word in _arguments(pid)]
     if len(found) != 1:
         raise ProcessFailed(f"{pod['metadata']['name']} has {len(found)} processes with {word!r}")
@@ -19,7 +19,7 @@ def process_of(pod: Mapping[str, Any], word: str) -> int:
 
 
 def _processes(uid: str) -> Iterator[int]:
-    """By its control group, which is named after the pod."""
+    """The processes of a pod, found by their control group, whose name contains the pod's uid."""
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             if f"pod{uid}" in (folder / "cgroup").read_text():

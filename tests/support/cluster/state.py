@@ -1,4 +1,4 @@
-"""What a keeper says about its cluster, in a file that others read."""
+"""The state of a cluster, in a file that its keeper writes and other processes read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Phase = Literal["starting", "ready", "failed"]
 
 @dataclass(frozen=True)
 class State:
-    """`pids` are numbers inside the node's own process namespace, where there is one."""
+    """The state of one cluster. If it has a node, `pids` are pids in the node's process namespace."""
 
     phase: Phase
     keeper: int
@@ -22,7 +22,7 @@ class State:
 
 
 def write(folder: Path, state: State) -> None:
-    """Replace the file, if what it says has changed."""
+    """Replace the file if the state has changed."""
     path, text = folder / "state.json", json.dumps(asdict(state))
     if path.exists() and path.read_text() == text:
         return
@@ -32,13 +32,13 @@ def write(folder: Path, state: State) -> None:
 
 
 def read(folder: Path) -> State | None:
-    """None before the keeper has said anything."""
+    """The state; None before the keeper has written it."""
     try:
         return State(**json.loads((folder / "state.json").read_text()))
     except FileNotFoundError:
         return None
 
 
-def hold_file(folder: Path, part: str) -> Path:
-    """While this file exists, the keeper does not start the part again."""
-    return folder / "hold" / part
+def hold_file(folder: Path, component: str) -> Path:
+    """The file that keeps a component down: while it exists, the keeper does not restart the component."""
+    return folder / "hold" / component

@@ -1,13 +1,12 @@
-"""A model backend that fails on command and counts exactly what it was asked and what it answered.
+"""A model backend process that fails on command and counts its requests and responses exactly.
 
     with Backend("iris", "1.0.0", log=folder / "a.log") as backend:
         backend.behave(Faults(fail=0.3))
         ...
         backend.counts().answered            # {200: 700, 500: 300}
 
-It speaks what the gateway needs of a model service, in its own process, fast enough (thousands of requests per second)
-not to be what a load test measures. Control come in on a second port, so that they work while the first one hangs or
-refuses.
+It implements the part of a model service that the gateway needs. It handles thousands of requests per second, so a load
+test does not measure the backend. Commands use a second port, which works while the first one hangs or is closed.
 """
 
 from __future__ import annotations
@@ -24,16 +23,16 @@ from support.processes import Child, free_ports
 
 _TESTS = Path(__file__).resolve().parents[2]
 USERS = "users"
-"""Requests are counted apart by their header `x-load`; without it they are these."""
+"""Requests are counted by their header `x-load`. Requests without it are counted under this name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """How the backend answers. The default is: well.
+    """How the backend behaves. By default every request gets a 200.
 
-    `fail` is the share answered with `status`, drawn by a seeded generator; `delay_ms` comes before every answer;
-    `mode` hang never answers, close ends the connection instead of answering, refuse accepts no connections;
-    `ready` is what /readyz says.
+    `fail` is the share of requests that get `status`, drawn by a seeded generator. `delay_ms` is the delay of every
+    response. `mode`: "hang" never responds, "close" closes the connection instead of responding, "refuse" accepts no
+    connections. `ready` is the result of /readyz.
     """
 
     fail: float = 0.0
@@ -45,26 +44,26 @@ class Faults:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What came in and what went out, for one kind of request."""
+    """The requests and responses of one kind of request. `asked` counts requests, `answered` responses by status."""
 
     asked: int = 0
     answered: Mapping[int, int] = field(default_factory=dict)
     abandoned: int = 0
-    """Asked, and the connection was gone before the answer."""
+    """Requests whose connection ended before the response."""
 
     @property
     def good(self) -> int:
-        """Answers with 200."""
+        """Responses with status 200."""
         return self.answered.get(200, 0)
 
     @property
     def bad(self) -> int:
-        """Answers with anything else."""
+        """Responses with any other status."""
         return sum(self.answered.values()) - self.good
 
 
 class Backend:
-    """One backend process. Its answer to every prediction is `answer(model, version)`."""
+    """One backend process. Its response to every prediction is `answer(model, version)`."""
 
     def __init__(self, model: str, version: str, *, log: Path, port: int | None = None, seed: int = 1) -> None:
         free = free_ports(2)
@@ -86,37 +85,37 @@ class Backend:
 
     @property
     def url(self) -> str:
-        """Where predictions go, without the gateway."""
+        """The address for predictions that bypass the gateway."""
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> Self:
-        """Start it and wait until it answers."""
+        """Start it and wait until it accepts commands."""
         self.process.start()
         try:
-            self.process.wait_until(self._is_up, "the backend takes orders")
+            self.process.wait_until(self._is_up, "the backend accepts commands")
         except BaseException:
             self.stop()
             raise
         return self
 
     def behave(self, faults: Faults) -> None:
-        """From now on."""
-        self._control("PUT", "/faults", asdict(faults))
+        """Behave like this from now on."""
+        self._command("PUT", "/faults", asdict(faults))
 
     def counts(self, kind: str = USERS) -> Counts:
-        """What was counted for one value of `x-load`; "shadow" are mirrored copies, "probe" are health checks."""
+        """The counts for one value of `x-load`. "shadow" are mirrored requests, "probe" are health checks."""
         return self.all_counts().get(kind, Counts())
 
     def all_counts(self) -> dict[str, Counts]:
-        """What was counted, by kind of request."""
+        """The counts of all kinds of requests."""
         return {
             kind: Counts(one["asked"], {int(status): n for status, n in one["answered"].items()}, one["abandoned"])
-            for kind, one in self._control("GET", "/counts").items()
+            for kind, one in self._command("GET", "/counts").items()
         }
 
     def reset_counts(self) -> None:
-        """Count from zero again."""
-        self._control("DELETE", "/counts")
+        """Set all counts to zero."""
+        self._command("DELETE", "/counts")
 
     def stop(self) -> None:
         """End the process."""
@@ -124,12 +123,12 @@ class Backend:
 
     def _is_up(self) -> bool:
         try:
-            self._control("GET", "/counts")
+            self._command("GET", "/counts")
         except OSError:
             return False
         return True
 
-    def _control(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+    def _command(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         connection = http.client.HTTPConnection("127.0.0.1", self._control_port, timeout=5)
         try:
             connection.request(method, path, json.dumps(body) if body is not None else None)
@@ -149,5 +148,5 @@ class Backend:
 
 
 def answer(model: str, version: str) -> bytes:
-    """The body of a good answer."""
+    """The body of a 200 response."""
     return json.dumps({"model": model, "version": version}).encode()

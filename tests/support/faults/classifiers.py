@@ -1,4 +1,4 @@
-"""Model folders of a classifier, right or with its classes in another order."""
+"""Writes model folders of a classifier whose classes are in the right order, or in a wrong one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ORDER = ("low", "middle", "high")
 
 
 def make(root: Path, name: str, version: str, order: Sequence[str] = _ORDER) -> Path:
-    """`root/name/version`; its golden rows are its own answers, as whoever mixed the order up made them."""
+    """Write `root/name/version`. Its golden rows are its own predictions, so they pass with a wrong order too."""
     folder = root / name / version
     shutil.copytree(_MODEL, folder, ignore=shutil.ignore_patterns("__pycache__"))
     manifest = yaml.safe_load((folder / "fairlead.yaml").read_text())

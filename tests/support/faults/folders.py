@@ -1,4 +1,4 @@
-"""Model folders that `fairlead serve` takes, and that fail on command while they are served."""
+"""Writes model folders that `fairlead serve` can serve and that fail on command."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MODEL = Path(__file__).parent / "model"
 
 
 def make(root: Path, name: str, version: str) -> Path:
-    """`root/name/version`, a complete model folder."""
+    """Write `root/name/version`, a complete model folder."""
     folder = root / name / version
     shutil.copytree(_MODEL, folder, ignore=shutil.ignore_patterns("__pycache__"))
     manifest = yaml.safe_load((folder / "fairlead.yaml").read_text())
@@ -21,7 +21,7 @@ def make(root: Path, name: str, version: str) -> Path:
 
 
 def rename_field(folder: Path, old: str, new: str) -> None:
-    """A version whose input has another name: it answers its own golden rows, and rejects what callers send."""
+    """Rename the input field of a version. It passes its own golden rows, but rejects the requests that users send."""
     code, golden = folder / "model.py", folder / "golden.jsonl"
     code.write_text(
         code.read_text().replace(f"{old}: float = Field", f"{new}: float = Field").replace(f"row.{old}", f"row.{new}")
@@ -30,7 +30,10 @@ def rename_field(folder: Path, old: str, new: str) -> None:
 
 
 def behave(folder: Path, *, fail: float = 0, delay_ms: float = 0, slow_ms: float = 0, hang: bool = False) -> None:
-    """From its next call on. The default is: well. `slow_ms` is the median of a log-normal delay, sigma 0.6."""
+    """Behave like this from the next call on; by default without faults.
+
+    `slow_ms` is the median of a log-normal delay with sigma 0.6.
+    """
     control = folder.parent / f"{folder.name}.faults.json"
     draft = control.with_suffix(".new")
     draft.write_text(json.dumps({"fail": fail, "delay_ms": delay_ms, "slow_ms": slow_ms, "hang": hang}))

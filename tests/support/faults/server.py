@@ -1,4 +1,4 @@
-"""The backend's process: two small HTTP/1.1 servers on one loop, one for predictions and one for orders."""
+"""The backend's process: two small HTTP/1.1 servers on one event loop, one for predictions and one for commands."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _REASONS = {
 
 @dataclass
 class Tally:
-    """Counters of one kind of request."""
+    """The counters of one kind of request."""
 
     asked: int = 0
     answered: Counter[int] = field(default_factory=Counter)
@@ -55,7 +55,7 @@ class Server:
         self.listener = await loop.create_server(lambda: Predictions(self), "127.0.0.1", self.settings["port"])
 
     async def behave(self, faults: Faults) -> None:
-        """Change how requests are answered; a port that should refuse is closed with all its connections."""
+        """Change the behaviour. In mode "refuse" the port and all its connections are closed."""
         self.faults = faults
         self.draw = random.Random(self.settings["seed"]).random
         if faults.mode == "refuse" and self.listener is not None:
@@ -68,7 +68,7 @@ class Server:
 
 
 class Http(asyncio.Protocol):
-    """One connection: parses requests and hands them on one by one."""
+    """One connection: parses requests; subclasses handle each complete one in `on_message_complete`."""
 
     transport: asyncio.Transport
 
@@ -106,7 +106,7 @@ class Http(asyncio.Protocol):
 
 
 class Predictions(Http):
-    """The side that the gateway sees."""
+    """A connection of the gateway, for predictions and health checks."""
 
     def __init__(self, server: Server) -> None:
         super().__init__()
@@ -154,7 +154,7 @@ class Predictions(Http):
         return self.headers.get(b"x-load", USERS.encode()).decode("latin-1")
 
     def _finish(self, tally: Tally, status: int, headers: bytes) -> None:
-        if tally not in self.pending:  # the connection went away; counted there
+        if tally not in self.pending:  # the connection was lost, and connection_lost has counted it
             return
         self.pending.remove(tally)
         tally.answered[status] += 1
@@ -162,8 +162,8 @@ class Predictions(Http):
         self.reply(status, body, self.server.headers + headers)
 
 
-class Control(Http):
-    """The side that the test sees."""
+class Commands(Http):
+    """A connection of the test, for commands."""
 
     def __init__(self, server: Server) -> None:
         super().__init__()
@@ -171,33 +171,33 @@ class Control(Http):
 
     def on_message_complete(self) -> None:
         self.task = asyncio.get_running_loop().create_task(
-            self._obey(self.parser.get_method() + b" " + self.url, self.body)
+            self._execute(self.parser.get_method() + b" " + self.url, self.body)
         )
 
-    async def _obey(self, order: bytes, body: bytes) -> None:
-        if order == b"PUT /faults":
+    async def _execute(self, command: bytes, body: bytes) -> None:
+        if command == b"PUT /faults":
             await self.server.behave(Faults(**json.loads(body)))
-        elif order == b"DELETE /counts":
+        elif command == b"DELETE /counts":
             for tally in self.server.tallies.values():
                 tally.asked, tally.answered, tally.abandoned = 0, Counter(), 0
-        elif order != b"GET /counts":
-            self.reply(404, b'{"title":"no such order"}')
+        elif command != b"GET /counts":
+            self.reply(404, b'{"title":"no such command"}')
             return
         counts = {
             kind: {"asked": tally.asked, "answered": tally.answered, "abandoned": tally.abandoned}
             for kind, tally in self.server.tallies.items()
         }
-        self.reply(200, json.dumps(counts if order != b"PUT /faults" else {}).encode())
+        self.reply(200, json.dumps(counts if command != b"PUT /faults" else {}).encode())
 
 
 async def serve(settings: dict[str, Any]) -> None:
-    """Serve until told to end."""
+    """Serve until SIGTERM or SIGINT."""
     loop = asyncio.get_running_loop()
     server, ended = Server(settings), asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, ended.set)
     loop.add_signal_handler(signal.SIGINT, ended.set)
     await server.listen()
-    await loop.create_server(lambda: Control(server), "127.0.0.1", settings["control_port"])
+    await loop.create_server(lambda: Commands(server), "127.0.0.1", settings["control_port"])
     await ended.wait()
 
 

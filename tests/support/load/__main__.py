@@ -1,4 +1,4 @@
-"""`python -m support.load CONTROL`: the generator's process."""
+"""Runs the load generator's process: `python -m support.load CONTROL_FILE`."""
 
 from support.load.generator import main
 

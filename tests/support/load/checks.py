@@ -1,4 +1,4 @@
-"""Judges of reply bodies, made from plain data so that they travel to the generator's process."""
+"""Checks of response bodies. They are plain data, so that they can be pickled for the generator's process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """The body is exactly one of these."""
+    """Whether the body is exactly one of these."""
 
     bodies: frozenset[bytes]
 
@@ -22,7 +22,7 @@ class OneOf:
 
 @dataclass(frozen=True, slots=True)
 class InTurnOneOf:
-    """The body of reply number `index` is one of those at `index` modulo their count."""
+    """Whether the body of response `index` is in the set at `index` modulo their count."""
 
     bodies: Sequence[frozenset[bytes]]
 

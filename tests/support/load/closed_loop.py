@@ -1,6 +1,6 @@
-"""A closed loop of blocking-free sockets: each sends its next request when its reply is in and has been checked.
+"""A closed-loop load generator: each connection sends its next request when its last response has been checked.
 
-It tells throughput at a fixed concurrency, and how busy it was itself: a generator near 100 % measures itself.
+It measures throughput at a fixed concurrency, and its own CPU share: near 100 % it measures itself, not the server.
 
     python -m support.load.closed_loop --port 8080 --path /predict --body '{...}' --expect '{...}' --seconds 3
 """
@@ -27,7 +27,7 @@ _TESTS = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Result:
-    """What a run saw. `cpu_share` is this process's CPU time over wall time."""
+    """The result of a run. `cpu_share` is the generator's CPU time divided by wall time."""
 
     requests: int
     requests_per_s: float
@@ -35,13 +35,13 @@ class Result:
 
 
 class WrongAnswer(Exception):
-    """A reply was not what it must be; the measurement is void."""
+    """A response was not the expected one, so the measurement is not valid."""
 
 
-class Judge:
-    """Says of every body whether it is the expected JSON, floats within `RTOL`: a batch may change the last digit.
+class BodyCheck:
+    """Checks that a body is the expected JSON, with floats within `RTOL`: a batch may change the last digit.
 
-    A body is read once; the same bytes again cost a look into a set.
+    A body is parsed once. The same bytes again cost a lookup in a set.
     """
 
     RTOL = 1e-9
@@ -51,27 +51,27 @@ class Judge:
         self._good = {expect}
 
     def check(self, body: bytes) -> None:
-        """Raise WrongAnswer unless it is."""
+        """Raise WrongAnswer if the body is not the expected JSON."""
         if body in self._good:
             return
         try:
             difference = golden.compare(self._expected, json.loads(body), self.RTOL)
         except ValueError as problem:
-            raise WrongAnswer(f"no JSON: {problem}: {body[:500]!r}") from problem
+            raise WrongAnswer(f"not JSON: {problem}: {body[:500]!r}") from problem
         if difference is not None:
             raise WrongAnswer(f"{difference}: {body[:500]!r}")
         self._good.add(body)
 
 
 def request_bytes(path: str, body: bytes, headers: Sequence[str] = ()) -> bytes:
-    """A whole request, made once; `headers` are lines such as `x-request-id: 1`."""
+    """The bytes of a request. `headers` are lines such as `x-request-id: 1`."""
     lines = [f"POST {path} HTTP/1.1", "host: bench", "content-type: application/json", f"content-length: {len(body)}"]
     return "\r\n".join([*lines, *headers, "", ""]).encode() + body
 
 
 def run(address: tuple[str, int], request: bytes, expect: bytes, *, connections: int, seconds: float) -> Result:
-    """Keep `connections` requests in flight for so long. Every reply must be a 200 with the JSON `expect`."""
-    judge = Judge(expect)
+    """Keep `connections` requests in flight for `seconds`. Raises WrongAnswer unless each gets a 200 with `expect`."""
+    check = BodyCheck(expect)
     poll = select.epoll()
     sockets: dict[int, socket.socket] = {}
     received: dict[int, bytes] = {}
@@ -92,7 +92,7 @@ def run(address: tuple[str, int], request: bytes, expect: bytes, *, connections:
             if not data:
                 raise WrongAnswer("the server closed a connection")
             data = received.pop(descriptor, b"") + data
-            if not _is_whole(data, judge):
+            if not _is_complete(data, check):
                 received[descriptor] = data
                 continue
             replies += 1
@@ -114,7 +114,7 @@ def run_in_process(
     headers: Sequence[str] = (),
     core: int | None = None,
 ) -> Result:
-    """`run` in a process of its own, on loopback, if asked on a `core` of its own. Raises ProcessFailed as it fails."""
+    """Run `run` in a child process, against loopback, pinned to the CPU `core` if given. Raises ProcessFailed."""
     command = [
         sys.executable,
         "-m",
@@ -135,8 +135,8 @@ def run_in_process(
     return Result(**json.loads(done.stdout))
 
 
-def _is_whole(data: bytes, judge: Judge) -> bool:
-    """Whether the reply has arrived; raises where it is not a 200 with the body that is expected."""
+def _is_complete(data: bytes, check: BodyCheck) -> bool:
+    """Whether the whole response has arrived. Raises WrongAnswer if it is not a 200 with the expected body."""
     end = data.find(b"\r\n\r\n")
     if end < 0:
         return False
@@ -146,7 +146,7 @@ def _is_whole(data: bytes, judge: Judge) -> bool:
         return False
     if not data.startswith(b"HTTP/1.1 200 ") or len(data) > end + 4 + length:
         raise WrongAnswer(data[:500].decode("utf-8", "replace"))
-    judge.check(data[end + 4 :])
+    check.check(data[end + 4 :])
     return True
 
 
@@ -155,11 +155,11 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--path", required=True)
     parser.add_argument("--body", required=True)
-    parser.add_argument("--expect", required=True, help="the JSON that every reply must be")
-    parser.add_argument("--header", action="append", default=[], help="another line of the request's head")
+    parser.add_argument("--expect", required=True, help="the JSON that every response must have")
+    parser.add_argument("--header", action="append", default=[], help="an additional header line")
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=3.0)
-    parser.add_argument("--core", type=int, help="the CPU to stay on")
+    parser.add_argument("--core", type=int, help="the CPU to run on")
     options = parser.parse_args()
     if options.core is not None:
         os.sched_setaffinity(0, {options.core})

@@ -1,4 +1,4 @@
-"""One keep-alive connection of the generator: non-blocking, one request at a time."""
+"""A non-blocking keep-alive connection of the generator, with one request at a time."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _CONNECTING = {0, errno.EINPROGRESS}
 
 
 class Owner(Protocol):
-    """Who is told what became of a request."""
+    """Receives the outcome of each request: `answered` with a status, or `broken` with one of `columns.KINDS`."""
 
     def answered(self, connection: Connection, status: int) -> None: ...
     def broken(self, connection: Connection, kind: int) -> None: ...
 
 
 class Connection:
-    """Sends one request, collects one reply, tells its owner. Also the parser's callback object."""
+    """Sends one request, reads the response, and calls its owner. It is also the parser's callback object."""
 
     __slots__ = (
         "_owner",
@@ -58,14 +58,14 @@ class Connection:
         self.keep = False
 
     def begin(self, index: int, request: bytes) -> bool:
-        """Take up a request. True when all of it went out, False when the socket must become writable first."""
+        """Start sending a request. True if all of it was sent, False if the socket must become writable first."""
         self.index = index
         self._clear()
         self._unsent = request
         return self.is_writable_now()
 
     def is_writable_now(self) -> bool:
-        """Send what is left; True when nothing is."""
+        """Send the rest of the request. True if all of it was sent."""
         if self.is_connecting:
             problem = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if problem:
@@ -85,7 +85,7 @@ class Connection:
         return not self._unsent
 
     def readable(self) -> None:
-        """Read what is there; the owner hears of a complete reply or of a broken connection."""
+        """Read the available data. Calls the owner when the response is complete or the connection is broken."""
         try:
             data = self.sock.recv(262_144)
         except BlockingIOError:
@@ -99,16 +99,16 @@ class Connection:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserCallbackError:
-            raise  # our own mistake, not the server's
+            raise  # a bug in this class, not an error of the server
         except httptools.HttpParserError:
             self._owner.broken(self, GARBLED)
 
     def close(self) -> None:
-        """Close the socket; nothing more is heard of it."""
+        """Close the socket. The owner is not called again."""
         with contextlib.suppress(OSError):
             self.sock.close()
 
-    # what httptools calls
+    # callbacks of httptools
 
     def on_header(self, name: bytes, value: bytes) -> None:
         size = len(name)

@@ -1,7 +1,7 @@
-"""The generator's process: sends each request when it is due, whatever became of those before.
+"""The open-loop generator's process: it sends each request when it is due, without waiting for earlier responses.
 
-One thread, one selector. Waiting is exact to some 50 microseconds: epoll itself only counts whole milliseconds, so
-its descriptor is waited for by select(), which does not.
+It uses one thread and one selector. Its waits are exact to about 50 microseconds: epoll has a resolution of whole
+milliseconds, so the generator waits for epoll's descriptor with select(), which is finer.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from support.load.columns import REFUSED, SATURATED, TIMEOUT, WRONG, Columns
 from support.load.connection import Connection
 
-# The words shared with the parent through the control file.
+# Indices of the 64-bit numbers that parent and generator share through the control file.
 READY, SENT, ANSWERED, FAILED, STOP = range(5)
 WORDS = 5
 _NS = 1_000_000_000
@@ -30,7 +30,7 @@ _NS = 1_000_000_000
 
 @dataclass(frozen=True)
 class Plan:
-    """What to send, to whom and how often."""
+    """The load: target, requests, rate, and limits."""
 
     address: tuple[str, int]
     rate: float
@@ -41,27 +41,27 @@ class Plan:
     timeout_s: float = 15.0
     connections: int = 2000
     idle_s: float = 1.0
-    """A connection unused for longer is closed, never used again: every server keeps idle ones longer than this, so
-    a reset on a used connection is the server's doing."""
+    """A connection that is idle for longer is closed. Servers keep idle connections longer than this, so a reset on a
+    reused connection is the server's fault."""
 
 
 @dataclass
 class Report:
-    """What the process sends back."""
+    """The result that the process returns to its parent."""
 
     columns: Columns
     count: int
     versions: list[str]
     revisions: list[str]
     offset: int
-    """Wall clock minus monotonic clock at the start."""
+    """Wall clock minus monotonic clock at the start, in nanoseconds."""
     cpu_s: float
     wall_s: float
     samples: dict[int, str] = field(default_factory=dict)
 
 
 class Generator:
-    """Runs a plan."""
+    """Sends the requests of a plan and records their outcomes."""
 
     def __init__(self, plan: Plan, words: memoryview[int]) -> None:
         self._plan = plan
@@ -69,19 +69,19 @@ class Generator:
         self._columns = Columns.of(plan.count)
         self._names: tuple[dict[bytes, int], dict[bytes, int]] = ({}, {})
         self._idle: deque[Connection] = deque()
-        self._busy: dict[int, Connection] = {}  # by request, so in the order in which they time out
+        self._busy: dict[int, Connection] = {}  # by request index, so in the order in which they time out
         self._open = 0
         self._samples: dict[int, str] = {}
         self._selector = selectors.DefaultSelector()
         self._parent = os.getppid()
 
     def run(self) -> Report:
-        """Send everything, wait for the last replies, and report."""
+        """Send all requests, wait for the last responses, and return the report."""
         offset, start, cpu = time.time_ns() - time.monotonic_ns(), time.monotonic_ns(), time.process_time()
         self._words[READY] = 1
         sent = self._send_all(start)
         while self._busy:
-            self._turn(_NS // 100)
+            self._poll(_NS // 100)
         wall = (time.monotonic_ns() - start) / _NS
         names = [[name.decode("latin-1") for name in column] for column in self._names]
         return Report(self._columns, sent, names[0], names[1], offset, time.process_time() - cpu, wall, self._samples)
@@ -91,9 +91,9 @@ class Generator:
         for index in range(self._plan.count):
             due = start + int(index * interval)
             while (left := due - time.monotonic_ns()) > 0:
-                self._turn(left)
+                self._poll(left)
             if index % 64 == 0:
-                self._turn(0)  # also when far behind: replies must be read
+                self._poll(0)  # responses must be read even if the generator is far behind
                 if os.getppid() != self._parent:
                     return index
             if self._words[STOP]:
@@ -101,8 +101,8 @@ class Generator:
             self._send(index, due)
         return self._plan.count
 
-    def _turn(self, left: int) -> None:
-        """Wait at most so many nanoseconds, and handle what came."""
+    def _poll(self, left: int) -> None:
+        """Wait at most `left` nanoseconds for socket events, and handle them."""
         timeout = min(left / _NS, 0.05)
         if timeout > 0 and isinstance(self._selector, selectors.EpollSelector):
             select.select([self._selector.fileno()], [], [], timeout)
@@ -155,11 +155,11 @@ class Generator:
             self.broken(connection, TIMEOUT)
 
     def answered(self, connection: Connection, status: int) -> None:
-        """A complete reply."""
+        """Record a complete response."""
         if status < 200:
             return
         index, body = connection.index, b"".join(connection.body)
-        if index < 0:  # a reply nobody asked for
+        if index < 0:  # a response without a request
             self.broken(connection, 0)
             return
         columns, plan = self._columns, self._plan
@@ -179,7 +179,7 @@ class Generator:
             self._drop(connection)
 
     def broken(self, connection: Connection, kind: int) -> None:
-        """No reply will come on this connection any more."""
+        """Record the failure of the request on this connection, and drop the connection."""
         if connection.index < 0:
             if connection in self._idle:
                 self._idle.remove(connection)
@@ -205,11 +205,11 @@ class Generator:
 
 
 def main() -> None:
-    """Read the plan from stdin and the control file's name from the command line; write the report to stdout."""
+    """Read the plan from stdin and the path of the control file from the arguments. Write the report to stdout."""
     plan: Plan = pickle.load(sys.stdin.buffer)
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    gc.disable()  # a pause of the generator would look like one of the server; the process is short
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
+    gc.disable()  # a pause of the generator would look like one of the server; the process is short-lived
     with (
         open(sys.argv[1], "r+b") as file,
         mmap.mmap(file.fileno(), WORDS * 8) as shared,

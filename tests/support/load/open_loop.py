@@ -1,11 +1,11 @@
-"""Load that does not wait for its server: a constant number of requests per second, whatever becomes of them.
+"""An open-loop load generator: it sends a constant number of requests per second and does not wait for responses.
 
     with OpenLoop("http://127.0.0.1:8080", rate=500, seconds=10, request=Users("/predict", body=b"{}")) as load:
         ...                                   # the load runs in its own process
         summary = load.result()
 
-Latency counts from the moment a request was due, so a server that stalls is charged for everybody it kept waiting.
-The load ends by itself after `count` requests or `seconds`; leaving the block earlier (`stop()`) ends it too.
+Latency counts from the moment when a request was due, so a stall of the server adds to the latency of every request
+that waited. The load ends after `count` requests or after `seconds`; `stop()` or leaving the block ends it earlier.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _TESTS = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a running load has come."""
+    """The counts of a running load."""
 
     sent: int
     answered: int
@@ -44,9 +44,9 @@ class Progress:
 
 
 class OpenLoop:
-    """A load in its own process. `request` makes the bytes of request number i, `check` judges its body.
+    """A load in its own process. `request(i)` returns the bytes of request i, `check(i, body)` checks its response.
 
-    Both travel to that process, so they are of the classes in `prebuilt` and `checks`, or as importable as those.
+    Both are pickled for that process: use the classes in `prebuilt` and `checks`, or others that can be imported.
     """
 
     def __init__(
@@ -63,9 +63,9 @@ class OpenLoop:
         connections: int = 2000,
         network: str | None = None,
     ) -> None:
-        """`network` is an address block of the test's own that may be loaded as loopback is: its cluster's Services."""
+        """`network` is an address block that may get load, as loopback does: the Services of the test's own cluster."""
         if (seconds is None) == (count is None):
-            raise ValueError("say either for how many seconds or how many requests")
+            raise ValueError("give either seconds or count")
         total = count if count is not None else round(rate * (seconds or 0))
         self._plan = Plan(
             own_address(url, network), rate, total, request, check, frozenset(accepted), timeout_s, connections
@@ -111,23 +111,23 @@ class OpenLoop:
 
     @property
     def progress(self) -> Progress:
-        """Live numbers."""
+        """The current counts."""
         if self._summary is not None:
             return Progress(self._summary.sent, self._summary.sent, self._summary.failed)
         return Progress(self._words[SENT], self._words[ANSWERED], self._words[FAILED])
 
     def wait_sent(self, count: int) -> None:
-        """Wait until so many requests have been sent; returns at once when the load ended earlier."""
+        """Wait until `count` requests have been sent. Returns at once if the load has ended."""
         within = count / self._plan.rate + self._plan.timeout_s + 10
         wait_until(lambda: self.progress.sent >= count or self._ended(), f"{count} requests sent", within=within)
 
     def stop(self) -> None:
-        """Send no more; replies on the way are still waited for."""
+        """Send no more requests. Responses of requests in flight are still awaited."""
         if self._process is not None:
             self._words[STOP] = 1
 
     def result(self) -> Summary:
-        """Wait for the end of the load. After the block it is there at once: leaving the block ended the load."""
+        """Wait for the end of the load and return its summary. Leaving the block has ended the load already."""
         if self._summary is None:
             assert self._process is not None, "the load was not started"
             within = self._plan.count / self._plan.rate * 1.5 + self._plan.timeout_s + 30
@@ -160,7 +160,7 @@ class OpenLoop:
 
 
 def own_address(url: str, network: str | None = None) -> tuple[str, int]:
-    """Host and port of a URL on this machine's loopback interface, or in `network`; anything else is refused."""
+    """Host and port of a URL on loopback or in `network`. Raises ValueError for other hosts."""
     parts = urlsplit(url)
     host = "127.0.0.1" if parts.hostname == "localhost" else parts.hostname or ""
     try:
@@ -169,7 +169,7 @@ def own_address(url: str, network: str | None = None) -> tuple[str, int]:
     except ValueError:
         is_own = False
     if parts.scheme != "http" or not is_own or parts.port is None:
-        raise ValueError(f"load goes to http://127.0.0.1:PORT only, not to {url}")
+        raise ValueError(f"load may only go to http://127.0.0.1:PORT, not to {url}")
     return host, parts.port
 
 

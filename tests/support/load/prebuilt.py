@@ -1,4 +1,4 @@
-"""Requests as bytes, made from plain data so that they travel to the generator's process."""
+"""Builds requests as bytes. The classes are plain data, so that they can be pickled for the generator's process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def encode(
     body: bytes = b"",
     media: str = "application/json",
 ) -> bytes:
-    """One HTTP/1.1 request, complete."""
+    """The bytes of one complete HTTP/1.1 request."""
     lines = [f"{method} {path} HTTP/1.1", "host: 127.0.0.1"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     if body or method in ("POST", "PUT"):
@@ -43,9 +43,9 @@ class InTurn:
 
 
 class Users:
-    """POSTs by users `u0`, `u1`, ...: request `index` is user `first + index`'s, starting over after `count`.
+    """POST requests of users `u0`, `u1`, ...: request `index` comes from user `first + index`, modulo `count` if given.
 
-    Each of `paths` is asked by every user before the next user's turn, so three paths take three indices a user.
+    Each user sends a request to each of `paths` before the next user does: with three paths a user has three indices.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Users:
         self._first, self._count = first, count
 
     def user(self, index: int) -> str:
-        """Whose request this is."""
+        """The user of request `index`."""
         number = index // len(self._halves)
         return f"u{self._first + (number % self._count if self._count else number)}"
 

@@ -1,4 +1,4 @@
-"""What a load run found out, and the questions one can ask of it."""
+"""The result of a load run: counts, failures, latency quantiles, and filters by time, version and revision."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _QUANTILES = {"p50": 0.5, "p99": 0.99, "p999": 0.999, "max": 1.0}
 
 
 def moment(when: datetime) -> int:
-    """An aware datetime as the nanoseconds that summaries speak, those of time.time_ns()."""
+    """An aware datetime as wall-clock nanoseconds, as time.time_ns() and summaries use them."""
     return round(when.timestamp() * 1e6) * 1000
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A finished run. Moments are wall-clock nanoseconds, as time.time_ns() gives them in any process.
+    """A finished run. Moments are wall-clock nanoseconds, comparable with time.time_ns() in any process.
 
-    They are monotonic-clock readings plus one offset taken at the start, so the order holds even if the wall clock
-    is set during the run. Filters (`between`, `of_version`) give summaries of a part.
+    They are monotonic-clock readings plus one offset taken at the start, so their order is right even if the wall
+    clock is set during the run. Filters (`between`, `of_version`) return summaries of a part of the requests.
     """
 
     rate: float
@@ -42,91 +42,91 @@ class Summary:
     revisions: tuple[str, ...]
     accepted: frozenset[int] = frozenset({200})
     cpu_s: float = 0.0
-    """Processor time of the generator."""
+    """CPU seconds of the generator."""
     wall_s: float = 0.0
     samples: Mapping[str, str] = field(default_factory=dict)
-    """The first reply of each kind of failure: status line and the beginning of the body."""
+    """The first response of each kind of failure: its status and the beginning of its body."""
 
     @property
     def sent(self) -> int:
-        """How many requests were due and tried."""
+        """The number of requests."""
         return len(self.outcome)
 
     @property
     def ok(self) -> int:
-        """How many were answered as expected."""
+        """The number of requests with an accepted response."""
         return int(self._good().sum())
 
     @property
     def failed(self) -> int:
-        """All others."""
+        """The number of all other requests."""
         return self.sent - self.ok
 
     @property
     def failures(self) -> dict[str, int]:
-        """How many failed, by kind: "status 503", "reset", ..."""
+        """The number of failed requests by kind: "status 503", "reset", ..."""
         bad = Counter(self.outcome[~self._good()].tolist())
         return {KINDS.get(code, f"status {code}"): count for code, count in bad.most_common()}
 
     @property
     def statuses(self) -> dict[int, int]:
-        """How many replies had which status."""
+        """The number of responses by status."""
         return dict(Counter(self.outcome[self.outcome > 0].tolist()))
 
     def latency_ms(self, quantile: float) -> float:
-        """A quantile (0 to 1) over all complete replies, good or bad; NaN without any."""
+        """A latency quantile (0 to 1) over all complete responses, good or bad; NaN if there are none."""
         replies = self.latency[self.outcome > 0]
         return float(np.quantile(replies, quantile)) / 1e6 if len(replies) else float("nan")
 
     def lag_ms(self, quantile: float) -> float:
-        """A quantile of how late the generator itself was."""
+        """A quantile (0 to 1) of the generator's own delay."""
         return float(np.quantile(self.lag, quantile)) / 1e6 if self.sent else float("nan")
 
     @property
     def by_version(self) -> dict[str, int]:
-        """How many replies named which version."""
+        """The number of responses by model version."""
         return self._names(self.version, self.versions)
 
     @property
     def by_revision(self) -> dict[str, int]:
-        """How many replies named which revision of a route."""
+        """The number of responses by route revision."""
         return self._names(self.revision, self.revisions)
 
     @property
     def replied(self) -> NDArray[np.int64]:
-        """The moment of each reply's end."""
+        """The moment of the end of each response."""
         ends: NDArray[np.int64] = self.scheduled + self.latency
         return ends
 
     def of_version(self, version: str) -> Summary:
-        """Only replies by this version."""
+        """Only the responses of this version."""
         return self._where(self.version == self._code(version, self.versions))
 
     def of_revision(self, revision: str) -> Summary:
-        """Only replies under this revision."""
+        """Only the responses with this revision."""
         return self._where(self.revision == self._code(revision, self.revisions))
 
     def between(self, start: int, end: int) -> Summary:
-        """Only requests that were due in [start, end)."""
+        """Only the requests that were due in [start, end)."""
         return self._where((self.scheduled >= start) & (self.scheduled < end))
 
     def first_reply(self, *, after: int = 0) -> int | None:
-        """The moment of the first reply later than `after`; None when there is none."""
+        """The moment of the first response later than `after`; None if there is none."""
         ends = self._reply_moments(after)
         return int(ends.min()) if len(ends) else None
 
     def last_reply(self, *, after: int = 0) -> int | None:
-        """The moment of the last reply later than `after`; None when there is none."""
+        """The moment of the last response later than `after`; None if there is none."""
         ends = self._reply_moments(after)
         return int(ends.max()) if len(ends) else None
 
     def version_at(self, position: int) -> str | None:
-        """Which version answered the request at this position."""
+        """The version that answered the request at this position."""
         code = int(self.version[position])
         return self.versions[code] if code >= 0 else None
 
     def to_json(self) -> dict[str, Any]:
-        """The numbers worth keeping."""
+        """The numbers for a proof's JSON result."""
         return {
             "sent": self.sent,
             "failed": self.failed,

@@ -1,6 +1,7 @@
-"""Rollback rules: Fairlead's own, by the engine's code, and those of other tools, as they are documented.
+"""Rollback rules for simulated rollouts: Fairlead's, with the engine's own code, and those of other tools.
 
-Each takes the counts and returns the window in which every rollout was rolled back; `WINDOWS` means never.
+Each rule takes the counts and returns the window in which each rollout was rolled back; `WINDOWS` means never. The
+rules of other tools follow their documentation.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ def evidence(
     prior: Prior = comparison.RARE,
     width: int = 1,
 ) -> tuple[dict[float, Ints], Ints]:
-    """First windows in which harm reached 1/(share alpha), for each share; and in which safety reached 1/beta.
+    """The first windows in which harm reached 1/(share alpha), by share; and those in which safety reached 1/beta.
 
-    `width` is the number of comparisons that the gate has for each part of the last axis: two for classes, else one.
-    The loop ends when every rollout has ended by harm.
+    `width` is the number of comparisons of the gate for each part of the last axis: two for classes, else one. The
+    loop stops when every rollout has been ended by harm.
     """
     rollouts = counted.candidate_n.shape[1]
     parts = counted.candidate_n.shape[2:]
@@ -61,7 +62,8 @@ def evidence(
 
 
 def argo(threshold: float, *, every: int, limit: int) -> Rule:
-    """Argo Rollouts: the candidate's success rate over `every` minutes; more than `limit` failed checks end it."""
+    """Argo Rollouts: checks the candidate's success rate every `every` minutes; rolls back after more than `limit`
+    failed checks."""
 
     def rule(counted: Counted) -> Ints:
         below = _below(counted, threshold, every)
@@ -71,7 +73,7 @@ def argo(threshold: float, *, every: int, limit: int) -> Rule:
 
 
 def flagger(threshold: float, *, failures: int) -> Rule:
-    """Flagger: the candidate's success rate of each minute. `failures` failed checks in all end the rollout."""
+    """Flagger: checks the candidate's success rate of each minute; rolls back after `failures` failed checks in all."""
 
     def rule(counted: Counted) -> Ints:
         return _first(_below(counted, threshold, 1).cumsum(axis=0) >= failures, 1)
@@ -106,7 +108,7 @@ def asymptotic_sequence(counted: Counted) -> Ints:
 
 
 def kayenta(counted: Counted) -> Ints:
-    """Kayenta-like: Mann-Whitney on the error rates of minutes, 98 %, tolerance 0.25; judged at 10, 20, 30 minutes."""
+    """Kayenta-like: Mann-Whitney on the error rates of the minutes, 98 %, tolerance 0.25, at 10, 20 and 30 minutes."""
     by_minute = counted.minutes()
     candidate = by_minute.candidate_bad / np.maximum(by_minute.candidate_n, 1)
     stable = by_minute.stable_bad / np.maximum(by_minute.stable_n, 1)
@@ -132,7 +134,8 @@ RIVALS: dict[str, Rule] = {
 
 
 def _below(counted: Counted, threshold: float, every: int) -> NDArray[np.bool_]:
-    """Whether the candidate's success rate was below the threshold. A period without requests counts as a success."""
+    """Whether the candidate's success rate was below the threshold. A period without requests counts as a success,
+    which favours these rules."""
     minutes = counted.minutes()
     n, bad = (
         one.reshape(MINUTES // every, every, -1).sum(axis=1) for one in (minutes.candidate_n, minutes.candidate_bad)

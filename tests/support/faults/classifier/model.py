@@ -1,4 +1,4 @@
-"""A classifier whose classes may stand in another order than they were trained in."""
+"""A classifier for tests. `faults.classifiers` can change the order of its LABELS, as a faulty training would."""
 
 from pathlib import Path
 from typing import Literal
@@ -20,7 +20,7 @@ class Sorted(BaseModel):
 
 
 class Sorter(fairlead.Model[Number, Sorted]):
-    """Low below -1, high above 1; surer the further away from there."""
+    """Predicts low below -1, high above 1, else middle. The probability rises with the distance from -1 and 1."""
 
     def load(self, artifact: Path) -> None:
         pass

@@ -1,4 +1,4 @@
-"""A model that doubles a number, unless the file beside its folder says how to fail."""
+"""A model that doubles a number, and that fails as a file next to its folder says."""
 
 import json
 import os
@@ -21,15 +21,16 @@ class Doubled(BaseModel):
 
 
 class Doubler(fairlead.Model[Number, Doubled]):
-    """`{"fail": 0.3}`, `{"delay_ms": 300}`, `{"slow_ms": 6}`, `{"hang": true}`; no file: well. Read at each call.
+    """Reads its faults from the file at each call: `{"fail": 0.3, "delay_ms": 300, "slow_ms": 6, "hang": true}`.
 
-    In a container the file is where DOUBLER_CONTROL says; before there is one, DOUBLER_FAULTS counts.
+    DOUBLER_CONTROL gives the path of the file in a container. While there is no file, the faults of DOUBLER_FAULTS
+    apply; without both there are none.
     """
 
     def load(self, artifact: Path) -> None:
         beside = artifact.parent / f"{artifact.name}.faults.json"
         self.control = Path(os.environ.get("DOUBLER_CONTROL", beside))
-        self.at_first: dict[str, Any] = json.loads(os.environ.get("DOUBLER_FAULTS", "{}"))
+        self.initial_faults: dict[str, Any] = json.loads(os.environ.get("DOUBLER_FAULTS", "{}"))
         self.random = random.Random(1)
 
     def predict(self, rows: list[Number]) -> list[Doubled]:
@@ -44,6 +45,6 @@ class Doubler(fairlead.Model[Number, Doubled]):
 
     def _faults(self) -> dict[str, Any]:
         if not self.control.exists():
-            return self.at_first
+            return self.initial_faults
         faults: dict[str, Any] = json.loads(self.control.read_text())
         return faults
