@@ -1,4 +1,4 @@
-"""A candidate that fails in every way costs users next to nothing, and the estimator says what the backends saw."""
+"""Measures the user errors of a candidate that fails, hangs or has no instance, and checks the estimator's counts."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ PATH = "/models/iris/predict"
 PER_TRY_S, REQUEST_S = 0.5, 3.0
 MAX_ERRORS = 5
 SLACK_MS = 250
-"""What a busy machine may add to an answer that waited for one try."""
+"""The extra time allowed for a response that waited for one failed try, on a busy machine."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much of it; `window_s` is how often the counters are read."""
+    """The load and its duration. `window_s` is the interval at which the counters are read."""
 
     rate: float
     seconds: float
@@ -47,7 +47,7 @@ PLANS: Mapping[proof.Size, Plan] = {"full": Plan(500, 100, 5), "reduced": Plan(3
 
 @dataclass(frozen=True)
 class Case:
-    """One way to be bad. `pinned` are the statuses for callers who name the version; None: whatever it answers."""
+    """One kind of bad candidate. `pinned` are the statuses for callers who name the version; None: its own statuses."""
 
     name: str
     candidate: str = CANDIDATE
@@ -65,7 +65,7 @@ CASES = (
 
 @dataclass(frozen=True)
 class Run:
-    """What one case showed, from four sides."""
+    """The measurements of one case: by the clients, the estimator, the access log and the backend."""
 
     users: Summary
     pinned: Summary
@@ -77,23 +77,23 @@ class Run:
 
 
 class Trial:
-    """Runs one case after the other on one gateway; each is a new attempt, so none inherits ejections."""
+    """Runs the cases one after the other on one gateway. Each is a new attempt, so it does not inherit ejections."""
 
     def __init__(self, gateway: Gateway, candidate: Backend, log: Path, plan: Plan) -> None:
         self._gateway, self._candidate, self._log, self._plan = gateway, candidate, log, plan
         self._attempt = 0
 
     def run(self, case: Case) -> Run:
-        """Load by users who do not know, and a little by callers who name the candidate."""
+        """Run a load of users, and a small one of callers who name the candidate."""
         self._candidate.behave(case.faults)
         self._candidate.reset_counts()
         self._attempt += 1
         one = bad_table(case.candidate, self._attempt)
         self._gateway.serve(one)
-        written = self._log.stat().st_size
+        log_start = self._log.stat().st_size
         with contextlib.closing(EnvoyStats("127.0.0.1", self._gateway.admin_port)) as stats:
             users, pinned, counted = self._load(case, one, stats)
-        lines = self._access_log(written, users.sent + pinned.sent)
+        lines = self._access_log(log_start, users.sent + pinned.sent)
         aggregate = cluster_name(Role.AGGREGATE, "default", "iris", case.candidate)
         counts = self._candidate.all_counts() if case.candidate == CANDIDATE else {}
         return Run(
@@ -107,7 +107,7 @@ class Trial:
         )
 
     def _load(self, case: Case, one: Table, stats: EnvoyStats) -> tuple[Summary, Summary, Counted]:
-        """The counters are read window by window, as the engine reads them, and the windows are added."""
+        """Run both loads. The counters are read window by window, as the engine does, and the windows are added up."""
         plan, total = self._plan, Counted()
         check = OneOf.these(answer("iris", STABLE), answer("iris", CANDIDATE))
         users = OpenLoop(
@@ -146,13 +146,13 @@ class Trial:
 
 
 def bad_table(candidate: str, attempt: int) -> Table:
-    """A tenth of the users for the candidate, who fall back on stable."""
+    """A table that gives the candidate a tenth of the users, with a fallback to stable."""
     limits = {"per_try_timeout_s": PER_TRY_S, "request_timeout_s": REQUEST_S}
     return table("iris", STABLE, candidate, 1000, attempt=attempt, **limits)
 
 
 def ejections(admin_port: int, version: str) -> int:
-    """How many hosts of a version were ever ejected from a cluster that users share."""
+    """The number of ejections of hosts of a version so far, in the clusters that users share."""
     connection = http.client.HTTPConnection("127.0.0.1", admin_port, timeout=5)
     with contextlib.closing(connection):
         connection.request("GET", "/stats?filter=ejections_enforced_total")
@@ -179,10 +179,10 @@ def judge(case: Case, run: Run, found: proof.Findings) -> None:
     off = abs(counted.unserved - unserved) / max(1, run.assigned)
     claim("not served by the candidate, by the estimator", f"{unserved} +- 1 %", counted.unserved, off <= 0.01)
     honest = case.pinned or frozenset(run.backend_pinned.answered)
-    pinned_as_told = run.pinned.statuses.keys() <= honest and run.pinned.failed > 0
+    pinned_is_honest = run.pinned.statuses.keys() <= honest and run.pinned.failed > 0
     if case.pinned is None:
-        pinned_as_told = pinned_as_told and run.pinned.statuses == dict(run.backend_pinned.answered)
-    claim("pinned calls see what the version does", "honest", run.pinned.statuses, pinned_as_told)
+        pinned_is_honest = pinned_is_honest and run.pinned.statuses == dict(run.backend_pinned.answered)
+    claim("pinned calls see what the version does", "honest", run.pinned.statuses, pinned_is_honest)
     claim("hosts of stable ejected", 0, run.ejected_stable, run.ejected_stable == 0)
     found.numbers[case.name] = {
         "users": users.to_json(),
@@ -195,7 +195,7 @@ def judge(case: Case, run: Run, found: proof.Findings) -> None:
 
 
 def prove(size: proof.Size, folder: Path) -> proof.Findings:
-    """One stable instance and one candidate, the worst case: nobody else can step in."""
+    """One instance of stable and one of the candidate. This is the worst case: no other instance can take over."""
     found = proof.Findings()
     log = folder / "access.log"
     log.touch()

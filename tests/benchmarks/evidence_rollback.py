@@ -1,4 +1,4 @@
-"""Evidence moves traffic: real processes, a real Envoy, open-loop users; how soon a bad candidate has no weight."""
+"""Measures how soon evidence takes a bad candidate's weight, with real processes, a real Envoy and open-loop users."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TITLE = "a bad candidate at 10 % of 50 requests/s loses its weight by evidence"
 STABLE, CANDIDATE = "1.0.0", "1.1.0"
 MODEL = "doubler"
 MAX_EXTRA_BAD = 5
-"""Bad answers that users get before the weight is 0, at most in one run."""
+"""The maximum number of bad responses that users may get in one run before the weight is 0."""
 GOOD = "a good candidate"
 STEPS = [{"weight": weight, "minDuration": "15s"} for weight in (1000, 2500, 5000)]
 LATENCY = {"name": "latency", "boundaries": ["8ms", "16ms", "32ms", "64ms"]}
@@ -29,25 +29,25 @@ LATENCY = {"name": "latency", "boundaries": ["8ms", "16ms", "32ms", "64ms"]}
 
 @dataclass(frozen=True)
 class Case:
-    """One way to be worse, how long it may take to be noticed (median, seconds), and by which gate."""
+    """One kind of bad candidate, the gate that must find it, and the maximum time until then (median, seconds)."""
 
     name: str
     gate: str
-    within_s: float
+    max_s: float
     spoil: Callable[[Path], None]
     runs: int
     bad_for_users: bool = True
-    """False where users do not get the bad answers, because the gateway asks stable instead."""
+    """False if users do not get the bad responses, because the gateway falls back to stable."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The load, and which cases."""
+    """The load, the cases, the number of runs, and the timeout of a run."""
 
     rate: float
     cases: tuple[str, ...]
     runs: int
-    at_most_s: float
+    timeout_s: float
 
 
 PLANS: Mapping[proof.Size, Plan] = {
@@ -57,7 +57,7 @@ PLANS: Mapping[proof.Size, Plan] = {
 
 
 def prove(size: proof.Size, folder: Path) -> proof.Findings:
-    """Each case on a platform of its own, side by side; a rolled-back version is retried for the next run."""
+    """Run the cases in parallel, each on its own platform. A rolled-back version is retried for the next run."""
     found, plan = proof.Findings(), PLANS[size]
     cases = [one for one in _cases(plan.runs) if one.name in plan.cases]
     with ThreadPoolExecutor(len(plan.cases)) as pool:
@@ -98,18 +98,18 @@ def _run(case: Case, plan: Plan, folder: Path) -> list[dict[str, Any]]:
 
 
 def _good(plan: Plan, folder: Path) -> dict[str, Any]:
-    """One that is as good as stable comes through every step."""
+    """Release a candidate that is as good as stable: it must pass every step."""
     folder.mkdir()
     models = doublers(folder, STABLE, CANDIDATE, model=MODEL, strategy={"steps": STEPS, "gates": [LATENCY]})
     for version in (STABLE, CANDIDATE):
         folders.behave(folder / "models" / MODEL / version, slow_ms=6)
     with (
         running_platform(folder, models) as platform,
-        OpenLoop(platform.url, rate=plan.rate, seconds=plan.at_most_s, request=users(MODEL)) as load,
+        OpenLoop(platform.url, rate=plan.rate, seconds=plan.timeout_s, request=users(MODEL)) as load,
     ):
         platform.command("release", MODEL, CANDIDATE)
         step = platform.wait_for(MODEL, "the candidate has its share", candidate=CANDIDATE, weight=1000)
-        within = plan.at_most_s - 60
+        within = plan.timeout_s - 60
         last = platform.wait_for(MODEL, "the candidate is stable", stable=CANDIDATE, candidate=None, within=within)
         load.stop()
         summary = load.result()
@@ -123,9 +123,9 @@ def _good(plan: Plan, folder: Path) -> dict[str, Any]:
 
 
 def judge_good(run: dict[str, Any], found: proof.Findings) -> None:
-    """The claims of the good one."""
-    everything = run["cause"] == Cause.PROMOTED and run["stable"] == CANDIDATE
-    found.claim(f"{GOOD}: reaches 100 %", "yes", "yes" if everything else run["cause"], everything)
+    """The claims of the good candidate."""
+    promoted = run["cause"] == Cause.PROMOTED and run["stable"] == CANDIDATE
+    found.claim(f"{GOOD}: reaches 100 %", "yes", "yes" if promoted else run["cause"], promoted)
     found.claim(f"{GOOD}: bad answers to users, of {run['sent']:,}", "0", run["badForUsers"], not run["badForUsers"])
     found.note(f"{GOOD}: first weight -> 100 %, s", f"{run['seconds']:.1f}")
     found.numbers[GOOD] = run
@@ -133,11 +133,11 @@ def judge_good(run: dict[str, Any], found: proof.Findings) -> None:
 
 def _one(platform: Platform, plan: Plan, case: Case, candidate: Path, *, first: bool) -> dict[str, Any]:
     folders.behave(candidate, slow_ms=6 if case.gate == "latency" else 0)
-    with OpenLoop(platform.url, rate=plan.rate, seconds=plan.at_most_s, request=users(MODEL)) as load:
+    with OpenLoop(platform.url, rate=plan.rate, seconds=plan.timeout_s, request=users(MODEL)) as load:
         platform.command(*(("release", MODEL, CANDIDATE) if first else ("retry", MODEL)))
         case.spoil(candidate)
         step = platform.wait_for(MODEL, "the candidate has its share", candidate=CANDIDATE, weight=1000)
-        back = _rolled_back(platform, plan.at_most_s)
+        back = _rolled_back(platform, plan.timeout_s)
         time.sleep(0.5)
         load.stop()
         summary = load.result()
@@ -160,12 +160,12 @@ def _rolled_back(platform: Platform, within: float) -> Revision:
             lambda: platform.head(MODEL).cause is Cause.ROLLED_BACK, "the candidate is rolled back", within=within
         )
     except ProcessFailed as failed:
-        raise ProcessFailed(f"{failed}\n{_told(platform)}") from None
+        raise ProcessFailed(f"{failed}\n{_windows_text(platform)}") from None
     return platform.head(MODEL)
 
 
-def _told(platform: Platform) -> str:
-    """Every window since the candidate has its share: what keeps a rollback back must be seen in them."""
+def _windows_text(platform: Platform) -> str:
+    """Every window since the candidate has its share, as text for an error: they show why there was no rollback."""
     windows = platform.store.windows(MODEL)
     return "\n".join(
         f"{window.seconds:.1f} s: {window.gap or 'counted'}; candidate {window.candidate.bad} of {window.candidate.n}, "
@@ -182,9 +182,9 @@ def judge(case: Case, runs: list[dict[str, Any]], found: proof.Findings) -> None
     what = f"{case.name}: first weight -> weight 0, median of {len(runs)}, s"
     found.claim(
         what,
-        f"at most {case.within_s:g}",
+        f"at most {case.max_s:g}",
         f"{median:.1f} ({min(seconds):.1f} to {max(seconds):.1f})",
-        median <= case.within_s,
+        median <= case.max_s,
     )
     gates = sorted({one["gate"] for one in runs})
     found.claim(f"{case.name}: rolled back by", case.gate, ", ".join(gates), gates == [case.gate])

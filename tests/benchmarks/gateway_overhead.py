@@ -1,4 +1,4 @@
-"""What the gateway costs: the same requests to the same backend, directly and through Envoy, block by block."""
+"""Measures the latency that the gateway adds: the same requests to one backend, directly and through Envoy in turn."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BODY = b'{"sepal_length":5.1,"sepal_width":3.5,"petal_length":1.4,"petal_width":
 
 
 def prove(size: proof.Size, folder: Path) -> proof.Findings:
-    """Direct and through the gateway in turn, so that whatever else the machine does meets both."""
+    """Direct and through the gateway in turn, so that other work of the machine affects both."""
     rounds, seconds = (12, 5.0) if size == "full" else (3, 1.0)
     found = proof.Findings()
     with (

@@ -1,4 +1,4 @@
-"""Random histories of a route, the engine dying at any write: what must hold at every step does."""
+"""Checks the engine's invariants over random histories of a route, in which the engine may die at any write."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from unit.rollout.test_machine import Rollouts, ShadowedRollouts
 TITLE = "invariants of the engine over random histories"
 STEPS = 40
 PLANS: Mapping[proof.Size, tuple[int, int]] = {"full": (100_000, 25_000), "reduced": (400, 200)}
-"""Steps in all: of rollouts, and of those with a shadow before their first weight."""
+"""The total number of steps: of rollouts, and of rollouts with a shadow before their first weight."""
 WITH_SHADOW = "with a shadow: "
 RARE = 100
-"""What is rare must have come so often at full size; the reduced one is too short to promise a single time."""
+"""How often each rare event must have happened at full size. The reduced size is too short for such a claim."""
 
 
 def prove(size: proof.Size, folder: Path) -> proof.Findings:
-    """Histories of up to forty steps until there are enough of them; one that breaks an invariant is told in full."""
+    """Run histories of up to forty steps until there are enough steps. A history that fails is shown in full."""
     found, (steps, shadowed) = proof.Findings(), PLANS[size]
     seen = _run(Rollouts, steps, found, "")
     with_shadow = _run(ShadowedRollouts, shadowed, found, WITH_SHADOW)
@@ -60,7 +60,7 @@ def _run(machine: type[Rollouts], wanted: int, found: proof.Findings, name: str)
     while seen["steps"] < wanted and not broken:
         try:
             run_state_machine_as_test(Counted, settings=_settings(wanted))
-        except Exception as failure:  # whatever an invariant raises is what is to be told
+        except Exception as failure:  # the error of the invariant is the result
             broken = "\n".join([f"{type(failure).__name__}: {failure}", *getattr(failure, "__notes__", ())])
     if machine is ShadowedRollouts:
         seen |= pairs
@@ -77,7 +77,7 @@ def _settings(wanted: int) -> settings:
         stateful_step_count=STEPS,
         deadline=None,
         database=None,
-        # No shrinking: a proof says whether it holds; the test of the same machine finds the shortest history.
+        # No shrinking: the proof needs a yes or no. The test of the same state machine finds the shortest history.
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )

@@ -1,4 +1,4 @@
-"""kill -9 of everything that `fairlead up` started, one after the other, under load."""
+"""Measures what `kill -9` of each process of `fairlead up` costs users, one after the other, under load."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MODEL, STABLE = "doubler", "1.0.0"
 
 @dataclass(frozen=True)
 class Plan:
-    """How much load, and how long before and after each kill."""
+    """The load, the seconds before and after each kill, and the kills per process."""
 
     rate: float
     calm_s: float
@@ -33,17 +33,17 @@ PLANS: Mapping[proof.Size, Plan] = {"full": Plan(300, 3, 5), "reduced": Plan(150
 
 @dataclass(frozen=True)
 class Kill:
-    """One kill and what came of it."""
+    """One kill and its consequences."""
 
     child: str
     restarted_s: float
-    """Until a new process was there and everything was programmed."""
+    """Seconds until the new process ran, all instances were ready, and gateway and control plane answered."""
     same_revision: bool
     load: Summary
 
 
 def kill(platform: Platform, child: str, plan: Plan) -> Kill:
-    """Kill one child under load and wait until it has been replaced and serves the same table."""
+    """Kill one child under load, and wait until it has been replaced."""
     before, old = platform.head(MODEL), platform.children()[child]
     with OpenLoop(platform.url, rate=plan.rate, seconds=120, request=users(MODEL), timeout_s=5) as load:
         time.sleep(plan.calm_s)
@@ -67,7 +67,7 @@ def _replaced(platform: Platform, child: str, old: int) -> bool:
 
 
 def judge(kills: list[Kill]) -> proof.Findings:
-    """Nobody may notice the control plane or an instance; how many notice Envoy is told."""
+    """The claims: killing the control plane or an instance costs no request. Failures from killing Envoy are notes."""
     found = proof.Findings()
     for child in dict.fromkeys(one.child for one in kills):
         mine = [one for one in kills if one.child == child]
@@ -88,7 +88,7 @@ def judge(kills: list[Kill]) -> proof.Findings:
 
 
 def prove(size: proof.Size, folder: Path) -> proof.Findings:
-    """One model, one version, two instances: the one that is left has to carry all."""
+    """One version with two instances: when one is killed, the other must serve all requests."""
     plan = PLANS[size]
     with running_platform(folder, doublers(folder, STABLE, model=MODEL, instances=2)) as platform:
         wait_until(lambda: _replaced(platform, "gateway", 0), "both instances are ready")

@@ -1,4 +1,4 @@
-"""What a request costs a gateway among many models: processor time, and beside it that of a gateway with one model."""
+"""Measures the gateway's CPU time per request with many models, compared with a gateway that has one model."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from support.processes import cpu_s, memory_mib
 
 TITLE = "what a request costs a gateway among many models"
 MODEL, VERSION = "zebra", "1.0.0"
-"""The last by name, so that no order helps it."""
+"""The model's name is the last in any sorted list, so that a search by order does not favour it."""
 CONNECTIONS = 16
 PLANS: dict[proof.Size, tuple[int, int, float]] = {"full": (500, 9, 3.0), "reduced": (40, 1, 1.0)}
-"""Models, rounds, and seconds of each."""
+"""The number of models, the number of rounds, and the seconds per round."""
 
 
 @dataclass
 class Seen:
-    """One gateway in every round."""
+    """The measurements of one gateway, one value per round."""
 
     microseconds: list[float] = field(default_factory=list)
-    """Of processor time for each request."""
+    """CPU time per request."""
     rates: list[float] = field(default_factory=list)
 
 
 def prove(size: proof.Size, folder: Path) -> proof.Findings:
-    """Both gateways in turn; processor time says what a rate would hide behind the backend."""
+    """Measure both gateways in turn. CPU time is compared because the request rate is limited by the backend."""
     models, rounds, seconds = PLANS[size]
     found, checked = proof.Findings(), 0
     others = [table(f"model-{number:03}", VERSION, "1.1.0", weight=500) for number in range(models - 1)]
@@ -49,22 +49,23 @@ def prove(size: proof.Size, folder: Path) -> proof.Findings:
                     into.microseconds.append(used / result.requests * 1e6)
                     into.rates.append(result.requests_per_s)
         memory = {name: memory_mib(gateway.pid)[0] for name, (gateway, _) in seen.items()}
-    for name, (_, said) in seen.items():
-        cost, rate = statistics.median(said.microseconds), statistics.median(said.rates)
+    for name, (_, one_seen) in seen.items():
+        cost, rate = statistics.median(one_seen.microseconds), statistics.median(one_seen.rates)
         found.note(f"{name}: processor time of a request", f"{cost:.0f} microseconds")
         found.note(f"{name}: requests/s, memory", f"{rate:,.0f}, {memory[name]} MiB")
-        found.numbers[name] = {"microseconds": said.microseconds, "rates": said.rates, "memory_mib": memory[name]}
-    few, among_many = (said.microseconds for _, said in seen.values())
+        numbers = {"microseconds": one_seen.microseconds, "rates": one_seen.rates, "memory_mib": memory[name]}
+        found.numbers[name] = numbers
+    few, among_many = (one_seen.microseconds for _, one_seen in seen.values())
     ratio = statistics.median(b / a for a, b in zip(few, among_many, strict=True))
     found.numbers["ratio"] = ratio
     found.claim("replies checked", "> 0", f"{checked:,}", checked > 0)
-    if size == "full":  # one short round tells no ratio
+    if size == "full":  # one short round is not enough for a ratio
         found.claim("among many, of what it costs alone", "at most 1.25", f"{ratio:.2f}", ratio <= 1.25)
     return found
 
 
 def _block(gateway: Gateway, seconds: float) -> tuple[float, Result]:
-    """Seconds of the gateway's processor time, and what was answered meanwhile. Raises where an answer was wrong."""
+    """The gateway's CPU seconds during a closed loop, and the loop's result. Raises ProcessFailed on a wrong answer."""
     before, port = cpu_s(gateway.pid), int(gateway.url.rpartition(":")[2])
     path, expect = f"/models/{MODEL}/predict", answer(MODEL, VERSION)
     result = run_in_process(port, path, b"{}", expect, connections=CONNECTIONS, seconds=seconds)

@@ -1,4 +1,4 @@
-"""Many routes in a cluster, with a real API server and Envoys: what a change costs, how soon it serves, rest."""
+"""Measures many routes with a real API server and real Envoys: push latency, CPU, memory, DNS lookups."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ LEADER, FOLLOWER = "a", "b"
 
 @dataclass(frozen=True)
 class Plan:
-    """How many routes, gateways and changes, and how long rest is watched."""
+    """The number of routes, gateways and changes, and the seconds at rest. `timed`: the claims about time are made."""
 
     routes: int
     gateways: int
@@ -54,8 +54,9 @@ PLANS: Mapping[proof.Size, Plan] = {"full": Plan(50, 3, 40, 20.0, True), "reduce
 
 
 def prove(size: proof.Size, folder: Path) -> proof.Findings:
+    """Create all routes, release all of them to their first step, then measure single changes and a time at rest."""
     plan, findings = PLANS[size], proof.Findings()
-    _pure(plan, findings)
+    _measure_compile(plan, findings)
     models = [f"model-{number}" for number in range(plan.routes)]
     with (
         running_backends() as backends,
@@ -65,7 +66,7 @@ def prove(size: proof.Size, folder: Path) -> proof.Findings:
         backends.start("1.0.0", port=SERVICE_PORT, host=BACKEND)
         for name in (LEADER, FOLLOWER):
             platform.add_replica(name)
-            _answers(platform, name)
+            _wait_for_replica(platform, name)
         specs = [_spec(model, "1.0.0") for model in models]
         platform.deploy(specs)
         began = time.monotonic()
@@ -76,7 +77,7 @@ def prove(size: proof.Size, folder: Path) -> proof.Findings:
         for number in range(plan.gateways):
             platform.add_gateway(f"edge-{number}", (LEADER, FOLLOWER)[number % 2])
         _settled(platform)
-        _idle(platform, findings)
+        _measure_idle_memory(platform, findings)
         began = time.monotonic()
         for model in models:
             platform.put(_spec(model, "1.1.0"))
@@ -84,16 +85,16 @@ def prove(size: proof.Size, folder: Path) -> proof.Findings:
         findings.note("all routes released to their first step", f"{time.monotonic() - began:.1f} s")
         _settled(platform)
         with load(platform, plan.routes) as seen:
-            _pushed(platform, plan, findings)
+            _measure_pushes(platform, plan, findings)
         failed = sum(count for status, count in seen.items() if status != 200)
         findings.claim("requests while tables changed: failed", "0", f"{failed} of {sum(seen.values())}", failed == 0)
         _settled(platform)
-        _at_rest(platform, plan, findings)
+        _measure_rest(platform, plan, findings)
     return findings
 
 
-def _pure(plan: Plan, findings: proof.Findings) -> None:
-    """In this process: one change among all routes, compiled and digested, and what is kept of it."""
+def _measure_compile(plan: Plan, findings: proof.Findings) -> None:
+    """In this process: the time to compile and to digest all routes, and the size of the stored publication."""
     tables = [
         Routed(
             f"model-{number}",
@@ -134,10 +135,10 @@ def _spec(model: str, target: str, request_s: float = 10.0) -> RouteSpec:
     )
 
 
-def _pushed(platform: ClusterRoutes, plan: Plan, findings: proof.Findings) -> None:
-    """From the moment a wish is sent to the moment every gateway says that it uses the new routes."""
+def _measure_pushes(platform: ClusterRoutes, plan: Plan, findings: proof.Findings) -> None:
+    """The time from writing a spec until every gateway reports that it uses the new routes."""
     times = []
-    with _asking(platform) as gateways:
+    with _admin_clients(platform) as gateways:
         ticks = _ticks(platform)
         for change in range(plan.changes):
             before = [_version(one) for one in gateways]
@@ -149,7 +150,7 @@ def _pushed(platform: ClusterRoutes, plan: Plan, findings: proof.Findings) -> No
                 for index, one in list(waiting.items()):
                     if _version(one) != before[index]:
                         del waiting[index]
-                # Envoy tells it on the thread that takes the configuration: to ask all the time would be measured.
+                # Envoy answers on the thread that applies the configuration: more frequent polls would slow it down.
                 time.sleep(0.02)
                 assert time.monotonic() < began + 20, "a change did not arrive"
             times.append(time.monotonic() - began)
@@ -160,20 +161,21 @@ def _pushed(platform: ClusterRoutes, plan: Plan, findings: proof.Findings) -> No
     findings.numbers["push_ms"] = {"p50": _ms(p50), "p99": _ms(p99), "all": [_ms(one) for one in times]}
     findings.note("one tick of the engine over all routes, while tables change", f"{_mean_ms(ticks, ticked)} ms")
     findings.numbers["tick_changing_ms"] = _mean_ms(ticks, ticked)
-    # At the reduced size beside other tests a time tells nothing.
+    # The reduced size runs in parallel with other tests, so its times are not compared with the targets.
     findings.claim("wish sent to served by every gateway, p50", "500 ms", f"{_ms(p50)} ms", p50 < 0.5 or not plan.timed)
     findings.claim("the same, p99", "1000 ms", f"{_ms(p99)} ms", p99 < 1 or not plan.timed)
 
 
-def _idle(platform: ClusterRoutes, findings: proof.Findings) -> None:
-    """Before any rollout: what the limit of the control plane's memory is about."""
+def _measure_idle_memory(platform: ClusterRoutes, findings: proof.Findings) -> None:
+    """The control plane's memory before any rollout, which its memory limit must cover."""
     for name, what in ((LEADER, "leader"), (FOLLOWER, "follower")):
         rss, _ = memory_mib(platform.replicas[name].pid)
         findings.numbers[f"idle_rss_mib_{what}"] = rss
         findings.claim(f"memory of the {what}, all routes idle", "100 MiB", f"{rss} MiB", rss <= 100)
 
 
-def _at_rest(platform: ClusterRoutes, plan: Plan, findings: proof.Findings) -> None:
+def _measure_rest(platform: ClusterRoutes, plan: Plan, findings: proof.Findings) -> None:
+    """CPU and memory of each process, and DNS lookups, while nothing changes."""
     processes = {name: child.pid for name, child in platform.replicas.items()}
     processes |= {name: envoy.process.pid for name, envoy in platform.envoys.items()}
     processes |= {part: platform.cluster.pid(part) for part in ("kube-apiserver", "etcd")}
@@ -195,8 +197,8 @@ def _at_rest(platform: ClusterRoutes, plan: Plan, findings: proof.Findings) -> N
     findings.note("names looked up each second by one gateway", f"{each}; {len(platform.names.names)} names")
 
 
-def _answers(platform: ClusterRoutes, name: str) -> None:
-    """The first replica that leads stays leader: the second starts when it does."""
+def _wait_for_replica(platform: ClusterRoutes, name: str) -> None:
+    """Wait until a replica answers, and until LEADER leads. The second replica starts only then, so it cannot lead."""
 
     def leads() -> bool:
         try:
@@ -214,7 +216,7 @@ def _metrics(platform: ClusterRoutes, name: str) -> str:
 
 
 def _ticks(platform: ClusterRoutes) -> tuple[float, float]:
-    """How many ticks of the leader so far, and how long they took together."""
+    """The number of the leader's ticks so far, and their total seconds."""
     page = _metrics(platform, LEADER)
     count, total = (
         float(re.findall(rf"^fairlead_control_reconcile_seconds_{part} (.+)$", page, re.M)[0])
@@ -228,10 +230,10 @@ def _mean_ms(before: tuple[float, float], after: tuple[float, float]) -> float:
 
 
 def _settled(platform: ClusterRoutes) -> None:
-    """The clusters that nobody routes to are gone too."""
+    """Wait until all gateways use the same resources and these stay the same: unused clusters are removed last."""
 
     def settled() -> bool:
-        with _asking(platform) as gateways:
+        with _admin_clients(platform) as gateways:
             samples = [one.read() for one in gateways]
         versions = {sample.versions.get("rds") and sample.versions.get("cds") if sample else None for sample in samples}
         seen.append(versions)
@@ -242,7 +244,7 @@ def _settled(platform: ClusterRoutes) -> None:
 
 
 @contextmanager
-def _asking(platform: ClusterRoutes) -> Iterator[Sequence[AdminClient]]:
+def _admin_clients(platform: ClusterRoutes) -> Iterator[Sequence[AdminClient]]:
     clients = [AdminClient(site.host, site.admin_port, timeout_s=2) for site in platform.sites]
     try:
         yield clients
@@ -252,7 +254,7 @@ def _asking(platform: ClusterRoutes) -> Iterator[Sequence[AdminClient]]:
 
 
 def _version(admin: AdminClient) -> str:
-    # Versions alone: to count is work for the thread that takes the configuration, and would be measured with it.
+    # Versions only: reading counters is work for the thread that applies the configuration.
     while (sample := admin.read(counters=False)) is None:
         time.sleep(0.005)
     return sample.versions["rds"]
@@ -260,7 +262,7 @@ def _version(admin: AdminClient) -> str:
 
 @contextmanager
 def load(platform: ClusterRoutes, routes: int) -> Iterator[Counter[int]]:
-    """About 200 requests a second, over all models."""
+    """Send about 200 requests per second, over all models. Yields the counts by status."""
     seen: Counter[int] = Counter()
     numbers = itertools.count(1)
     limits = httpx.Limits(max_keepalive_connections=0)

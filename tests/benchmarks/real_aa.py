@@ -1,4 +1,4 @@
-"""Releases of the very same code, one after the other, on a whole platform: how often does evidence take one back?"""
+"""Measures how often evidence rolls back a release of the same code (A/A), on a whole platform with real processes."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ TITLE = "releases of the same code in a row (A/A), real processes"
 VERSIONS = ("1.0.0", "1.1.0")
 MODEL = "doubler"
 FAILS, SLOW_MS = 0.005, 3.0
-"""How both versions answer: one in two hundred fails, and times are log-normal. Nothing to see would prove nothing."""
+"""How both versions behave: one request in 200 fails, and latency is log-normal. Without errors there would be no test."""
 STRATEGY = {
     "steps": [{"weight": weight, "minDuration": "5s"} for weight in (1000, 2500, 5000)],
     "gates": [{"name": "latency", "boundaries": ["4ms", "8ms", "16ms", "32ms"]}],
 }
-WITHIN_S = 180
+RELEASE_TIMEOUT_S = 180
 MAX_ROLLED_BACK = 1
-"""alpha is 1 % for each release. Two of twenty-four would be a defect to explain."""
+"""alpha is 1 % per release, so two rollbacks in twenty-four releases would point to a defect."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How many releases, under which load."""
+    """The number of releases, and the load in requests per second."""
 
     releases: int
     rate: float
@@ -41,7 +41,7 @@ PLANS: Mapping[proof.Size, Plan] = {"full": Plan(24, 60), "reduced": Plan(2, 100
 
 @dataclass(frozen=True)
 class Release:
-    """What became of one."""
+    """The result of one release."""
 
     version: str
     promoted: bool
@@ -52,13 +52,15 @@ class Release:
 
 
 def prove(size: proof.Size, folder: Path) -> proof.Findings:
-    """Back and forth between two versions. One that was rolled back is tried again, as the next release."""
+    """Release two versions in turn. A version that was rolled back is retried as the next release."""
     plan, releases = PLANS[size], list[Release]()
     models = doublers(folder, *VERSIONS, model=MODEL, strategy=STRATEGY)
     sources = {version: folder / "models" / MODEL / version for version in VERSIONS}
     with running_platform(folder, models) as platform:
         folders.behave(sources[VERSIONS[0]], fail=FAILS, slow_ms=SLOW_MS)
-        with OpenLoop(platform.url, rate=plan.rate, seconds=plan.releases * WITHIN_S, request=users(MODEL)) as load:
+        with OpenLoop(
+            platform.url, rate=plan.rate, seconds=plan.releases * RELEASE_TIMEOUT_S, request=users(MODEL)
+        ) as load:
             for _ in range(plan.releases):
                 stable = platform.head(MODEL).table.stable.version
                 candidate = next(version for version in VERSIONS if version != stable)
@@ -69,23 +71,23 @@ def prove(size: proof.Size, folder: Path) -> proof.Findings:
 
 
 def release(platform: Platform, source: Path, version: str) -> Release:
-    """Until it is stable, or back at nothing."""
-    folders.behave(source, slow_ms=SLOW_MS)  # its golden rows must come back right
+    """Release a version and wait until it is stable or rolled back."""
+    folders.behave(source, slow_ms=SLOW_MS)  # without errors first: its golden rows must pass
     before = platform.head(MODEL)
     again = any(one.ref.version == version for one in before.state.rejected)
     platform.command(*(("retry", MODEL) if again else ("release", MODEL, version)))
     platform.wait_for(MODEL, "the candidate has its first share", candidate=version, weight=1000)
     folders.behave(source, fail=FAILS, slow_ms=SLOW_MS)
     platform.process.wait_until(
-        lambda: platform.head(MODEL).state.phase is Phase.STABLE, "the release has ended", within=WITHIN_S
+        lambda: platform.head(MODEL).state.phase is Phase.STABLE, "the release has ended", within=RELEASE_TIMEOUT_S
     )
     last = platform.head(MODEL)
     taken = [platform.store.revision(MODEL, seq) for seq in range(before.seq + 1, last.seq + 1)]
-    return told(version, taken, last)
+    return summarize(version, taken, last)
 
 
-def told(version: str, taken: list[Revision], last: Revision) -> Release:
-    """One release in numbers."""
+def summarize(version: str, taken: list[Revision], last: Revision) -> Release:
+    """The result of a release from its revisions."""
     windows = [window for revision in taken for window in revision.windows]
     return Release(
         version,
@@ -98,7 +100,7 @@ def told(version: str, taken: list[Revision], last: Revision) -> Release:
 
 
 def judge(releases: list[Release], summary: Summary) -> proof.Findings:
-    """The claims: hardly one is taken back, and users see what both versions do, and no more."""
+    """The claims: almost no release is rolled back, and users see only the errors that both versions have."""
     found = proof.Findings()
     back = [one for one in releases if not one.promoted]
     shown = "; ".join([str(len(back)), *(one.reason for one in back)])

@@ -1,4 +1,4 @@
-"""The same scenario file in virtual time and with real processes: the same weights, the same expectations held."""
+"""Compares rehearsals in virtual time with live ones of the same scenario: the weights and expectations must agree."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ expect:
 
 @dataclass(frozen=True)
 class Plan:
-    """Which scenarios, and how long the longest may take."""
+    """The built-in scenarios to run (none: a quick one), and the timeout of each."""
 
-    shipped: tuple[str, ...]
-    at_most_s: float
+    built_in: tuple[str, ...]
+    timeout_s: float
 
 
 PLANS: Mapping[proof.Size, Plan] = {"full": Plan(BUILT_IN_NAMES, 900), "reduced": Plan((), 150)}
 
 
 def prove(size: proof.Size, folder: Path) -> proof.Findings:
-    """All at the same time, each on a platform of its own."""
+    """Run all scenarios at the same time, each on its own platform."""
     found, plan = proof.Findings(), PLANS[size]
-    scenarios: Sequence[str] = plan.shipped or (str(_written(folder / "quick.yaml")),)
-    with _playing(scenarios, folder) as processes:
+    scenarios: Sequence[str] = plan.built_in or (str(_written(folder / "quick.yaml")),)
+    with _live_rehearsals(scenarios, folder) as processes:
         for name, process in zip(scenarios, processes, strict=True):
-            out, problem = process.communicate(timeout=plan.at_most_s)
+            out, problem = process.communicate(timeout=plan.timeout_s)
             if not out:
                 raise AssertionError(f"{name}: exit {process.returncode}\n{problem}")
             judge(_virtual(name), json.loads(out), found)
@@ -61,12 +61,14 @@ def judge(virtual: dict[str, Any], real: dict[str, Any], found: proof.Findings) 
     weights = [one["weight"] for one in played["weights"]]
     wanted = [one["weight"] for one in imagined["weights"]]
     found.claim(f"{name}: weights", f"{wanted}, as rehearsed", weights, weights == wanted)
-    found.note(f"{name}: seconds of each weight, rehearsed and real", f"{_moments(imagined)}; {_moments(played)}")
+    found.note(
+        f"{name}: seconds of each weight, rehearsed and real", f"{_weight_times(imagined)}; {_weight_times(played)}"
+    )
     found.note(f"{name}: bad answers to users, real", f"{played['badForUsers']:,} of {played['requests']:,}")
     found.numbers[name] = {"real": played, "rehearsed": imagined}
 
 
-def _moments(run: dict[str, Any]) -> str:
+def _weight_times(run: dict[str, Any]) -> str:
     return ", ".join(f"{one['at']:g}" for one in run["weights"])
 
 
@@ -77,7 +79,7 @@ def _virtual(name: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _playing(scenarios: Sequence[str], folder: Path) -> Iterator[list[subprocess.Popen[str]]]:
+def _live_rehearsals(scenarios: Sequence[str], folder: Path) -> Iterator[list[subprocess.Popen[str]]]:
     processes = [
         subprocess.Popen(
             [FAIRLEAD, "rehearse", name, "--real", "--json", "--keep", folder / f"kept-{number}"],
@@ -92,7 +94,7 @@ def _playing(scenarios: Sequence[str], folder: Path) -> Iterator[list[subprocess
     finally:
         for process in processes:
             if process.poll() is None:
-                process.terminate()  # it stops what it has started, and then itself
+                process.terminate()  # it stops the processes that it has started
                 process.wait(30)
 
 

@@ -1,4 +1,4 @@
-"""Does a rehearsal say what happens? The same scenario in virtual time, and with real processes behind a real Envoy."""
+"""Compares the time to roll back in a virtual rehearsal with real processes behind a real Envoy."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ TITLE = "seconds from the first weight to weight 0: rehearsed, and with real pro
 STABLE, CANDIDATE, MODEL = "1.0.0", "1.1.0", "doubler"
 WEIGHT = 1000
 WINDOW_S = 5.0
-"""A real run begins anywhere in a window, and ends with one."""
+"""The tolerance: a real run begins at any moment of a window, and ends at the end of one."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The load, which shares of errors, and how often each way."""
+    """The load, the error shares, the number of real and of rehearsed runs, and the timeout of a run."""
 
     rate: float
     errors: tuple[float, ...]
     real: int
     rehearsed: int
-    at_most_s: float
+    timeout_s: float
 
 
 PLANS: Mapping[proof.Size, Plan] = {
@@ -42,7 +42,7 @@ PLANS: Mapping[proof.Size, Plan] = {
 
 
 def prove(size: proof.Size, folder: Path) -> proof.Findings:
-    """For each share of errors: real runs end when rehearsed ones do."""
+    """For each error share: compare real runs with rehearsed runs."""
     found, plan = proof.Findings(), PLANS[size]
     for number, share in enumerate(plan.errors):
         rehearsed = sorted(_rehearsed(plan, share, seed) for seed in range(plan.rehearsed))
@@ -52,7 +52,7 @@ def prove(size: proof.Size, folder: Path) -> proof.Findings:
 
 
 def judge(share: float, rehearsed: Sequence[float], real: Sequence[float], found: proof.Findings) -> None:
-    """The claim of one share of errors: the real median is where nine of ten rehearsed runs are."""
+    """The claim for one error share: the real median is in the range of nine of ten rehearsed runs."""
     low, high = (rehearsed[round(part * (len(rehearsed) - 1))] for part in (0.05, 0.95))
     median = statistics.median(real)
     found.claim(
@@ -68,14 +68,14 @@ def judge(share: float, rehearsed: Sequence[float], real: Sequence[float], found
 def _rehearsed(plan: Plan, share: float, seed: int) -> float:
     scenario = Scenario(
         name="as-it-really-is",
-        duration=plan.at_most_s,
+        duration=plan.timeout_s,
         load=(Load(rate=plan.rate),),
         strategy=Strategy(steps=(Step(weight=WEIGHT, min_duration=600),)),
         candidate=Behaves(errors=share, startup=1.0),
         expect=(Expectation(outcome=Outcome.ROLLED_BACK),),
     )
     changes = [at_s for at_s, _ in rehearse(scenario, seed=seed).weights]
-    return changes[2] - changes[1] if len(changes) > 2 else plan.at_most_s
+    return changes[2] - changes[1] if len(changes) > 2 else plan.timeout_s
 
 
 def _real(plan: Plan, share: float, folder: Path) -> list[float]:
@@ -88,13 +88,13 @@ def _real(plan: Plan, share: float, folder: Path) -> list[float]:
 
 
 def _one(platform: Platform, plan: Plan, candidate: Path, share: float, *, first: bool) -> float:
-    folders.behave(candidate)  # its golden rows are asked first
-    with OpenLoop(platform.url, rate=plan.rate, seconds=plan.at_most_s, request=users(MODEL)) as load:
+    folders.behave(candidate)  # without errors first: its golden rows must pass
+    with OpenLoop(platform.url, rate=plan.rate, seconds=plan.timeout_s, request=users(MODEL)) as load:
         platform.command(*(("release", MODEL, CANDIDATE) if first else ("retry", MODEL)))
         step = platform.wait_for(MODEL, "the candidate has its share", candidate=CANDIDATE, weight=WEIGHT)
         folders.behave(candidate, fail=share)
         platform.process.wait_until(
-            lambda: platform.head(MODEL).cause is Cause.ROLLED_BACK, "it is rolled back", within=plan.at_most_s
+            lambda: platform.head(MODEL).cause is Cause.ROLLED_BACK, "it is rolled back", within=plan.timeout_s
         )
         load.stop()
     return round((platform.head(MODEL).created_at - step.created_at).total_seconds(), 2)

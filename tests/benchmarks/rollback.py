@@ -1,4 +1,4 @@
-"""How long users still meet a version after `fairlead rollback` was accepted, on a whole platform under load."""
+"""Measures how long users still reach a version after `fairlead rollback` was accepted, on a platform under load."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ TITLE = "`fairlead rollback` under load"
 STABLE, CANDIDATE = "1.0.0", "1.1.0"
 MODEL = "doubler"
 STRATEGY = {"steps": [{"weight": 5000, "minDuration": "2s"}], "minRequests": 0}
-LAST_ANSWER_S, START_UP_S = 1.0, 0.5
+MAX_LAST_ANSWER_S, MAX_START_UP_S = 1.0, 0.5
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How often, and how long the load may last at most."""
+    """The number of rollbacks, the load, and its maximum duration in seconds."""
 
     times: int
     rate: float
@@ -36,7 +36,7 @@ PLANS: Mapping[proof.Size, Plan] = {"full": Plan(20, 200, 300), "reduced": Plan(
 
 @dataclass(frozen=True)
 class Command:
-    """One rollback as the command saw it; moments as time.time_ns()."""
+    """One rollback, as measured around the command. Moments are those of time.time_ns()."""
 
     phase: str
     started: int
@@ -46,12 +46,12 @@ class Command:
 
 
 def roll_back(platform: Platform, *, promoted: bool) -> Command:
-    """Bring the candidate to its users, then go back. It is retried first, because a rolled-back version stays away."""
+    """Wait until the candidate has its users (`promoted`: all of them), then roll back."""
     if promoted:
         platform.wait_for(MODEL, "the candidate is stable", stable=CANDIDATE, candidate=None)
     else:
         platform.wait_for(MODEL, "the candidate has its share", candidate=CANDIDATE, weight=5000)
-    time.sleep(0.3)  # some users must have met it
+    time.sleep(0.3)  # some users must have reached the candidate
     started = time.time_ns()
     action = json.loads(platform.command("rollback", MODEL, "--json"))
     ended = time.time_ns()
@@ -60,7 +60,10 @@ def roll_back(platform: Platform, *, promoted: bool) -> Command:
 
 
 def measure(platform: Platform, plan: Plan) -> tuple[list[Command], Summary]:
-    """In turn during the canary and after the promotion, under one load."""
+    """Roll back in turn during the canary and after the promotion, under one load.
+
+    From the second time on, the candidate needs a retry, because a rolled-back version is not released again.
+    """
     commands = []
     with OpenLoop(platform.url, rate=plan.rate, seconds=plan.seconds, request=users(MODEL)) as load:
         platform.command("release", MODEL, CANDIDATE)
@@ -69,13 +72,13 @@ def measure(platform: Platform, plan: Plan) -> tuple[list[Command], Summary]:
                 platform.command("retry", MODEL)
             commands.append(roll_back(platform, promoted=turn % 2 == 1))
             platform.wait_for(MODEL, "everybody is back", stable=STABLE, candidate=None)
-        time.sleep(1.5)  # a late answer of the last one must be seen
+        time.sleep(1.5)  # long enough to see a late response of the last rollback
     return commands, load.result()
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One rollback in numbers, in seconds."""
+    """The durations of one rollback, in seconds."""
 
     phase: str
     last_answer_s: float
@@ -84,7 +87,7 @@ class Measured:
 
 
 def times(commands: list[Command], summary: Summary) -> list[Measured]:
-    """The last answer by the rolled-back version comes before the next attempt brings the version back."""
+    """The durations of each rollback. Responses of the candidate count only until its next attempt begins."""
     replied = summary.of_version(CANDIDATE).replied
     found = []
     for command in commands:
@@ -96,15 +99,15 @@ def times(commands: list[Command], summary: Summary) -> list[Measured]:
 
 
 def judge(measured: list[Measured], summary: Summary, size: proof.Size) -> proof.Findings:
-    """The start-up of a command says more of the machine than of the command unless the machine is quiet."""
+    """The claims. The start-up of the command is only claimed at full size, which runs on a quiet machine."""
     found = proof.Findings()
     last, start_up = [one.last_answer_s for one in measured], [one.start_up_s for one in measured]
     what = f"accepted -> last answer by the rolled-back version, slowest of {len(last)}, s"
-    found.claim(what, f"at most {LAST_ANSWER_S:g}", f"{max(last):.3f}", max(last) <= LAST_ANSWER_S)
+    found.claim(what, f"at most {MAX_LAST_ANSWER_S:g}", f"{max(last):.3f}", max(last) <= MAX_LAST_ANSWER_S)
     found.note("the same, median, s", f"{statistics.median(last):.3f}")
     if size == "full":
-        quick = max(start_up) < START_UP_S
-        found.claim("the command's own start-up, slowest, s", f"below {START_UP_S:g}", f"{max(start_up):.3f}", quick)
+        quick, target = max(start_up) < MAX_START_UP_S, f"below {MAX_START_UP_S:g}"
+        found.claim("the command's own start-up, slowest, s", target, f"{max(start_up):.3f}", quick)
     found.note("the command's own start-up, median, s", f"{statistics.median(start_up):.3f}")
     found.claim(f"failed of {summary.sent}", "0", summary.failures or 0, not summary.failed)
     met = summary.by_version.get(CANDIDATE, 0)
@@ -114,7 +117,7 @@ def judge(measured: list[Measured], summary: Summary, size: proof.Size) -> proof
 
 
 def _next_attempt(summary: Summary, command: Command) -> int:
-    """When the first revision after this rollback's served: from then on the candidate may answer again."""
+    """The moment of the first response with a later revision: from then on the candidate may answer again."""
     number = int(command.revision.rpartition(".")[2])
     later = [name for name in summary.revisions if int(name.rpartition(".")[2]) > number]
     firsts = [summary.of_revision(name).first_reply() for name in later]

@@ -1,6 +1,7 @@
-"""False alarms and time to roll back, simulated: the engine's own mathematics beside the rules of other tools.
+"""Simulates false alarms and time to roll back, with the engine's own mathematics and with the rules of other tools.
 
-Not named `statistics`: a script's folder comes first on Python's path, and the standard library has that name.
+The module is not named `statistics`: a script's folder comes first on Python's path, and would hide the standard
+library's module of that name.
 """
 
 from __future__ import annotations
@@ -37,12 +38,12 @@ from support.row_cache import Row, RowCache, digest_of
 TITLE = "simulated rollouts: false alarms and time to roll back"
 SEED = 20261121
 SHARE = 1 / 3
-"""What one of three gates of equal weight may spend of the release's alpha; 1 is a gate that has all of it."""
+"""The share of the release's alpha for one of three gates of equal weight. 1 is a gate that has all of alpha."""
 OURS, WHOLE, BARE = "fairlead, a third of alpha", "fairlead, all of alpha", "fairlead, no margin"
 WIDER = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
-"""Floors of the margin that are tried where failures come in clumps."""
+"""The floors of the margin that are tried under overdispersion."""
 WATCHED = 6
-"""Windows of stable alone, half a minute: what a candidate's pods take to start, about."""
+"""Windows with stable alone before the candidate has traffic: half a minute, about the start-up time of its pods."""
 BOUNDARIES = np.array([0.008, 0.032, 0.128, 0.512, 2.048])
 MIX, MOVED = np.array([0.6, 0.3, 0.1]), np.array([0.45, 0.3, 0.25])
 TOLERATED = 0.03
@@ -51,7 +52,7 @@ BUILD = Path(__file__).resolve().parents[2] / "build"
 
 @dataclass(frozen=True)
 class Plan:
-    """The grid."""
+    """The grid of simulated cells, and the number of rollouts in each. The field names are keys of the JSON result."""
 
     rollouts: int
     rates: Sequence[float]
@@ -86,20 +87,20 @@ PLANS: Mapping[proof.Size, Plan] = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one rule did in one cell."""
+    """The result of one rule in one cell."""
 
     rule: str
     rolled_back: float
-    """The share of the rollouts."""
+    """The share of the rollouts that were rolled back."""
     seconds: float | None
-    """The median until then, over those that were; None where fewer than half were."""
+    """The median time to roll back; None if fewer than half of the rollouts were rolled back."""
     requests: float | None
-    """The candidate's requests until then, median."""
+    """The median number of the candidate's requests until then."""
     harmed: float | None
-    """How many of them were bad beyond what stable would have answered badly, mean."""
+    """The mean number of bad responses until then, in excess of stable's error rate."""
 
     def to_json(self) -> dict[str, Any]:
-        """For the results."""
+        """The row of the JSON result."""
         return {
             "rule": self.rule,
             "rolledBack": round(self.rolled_back, 4),
@@ -110,7 +111,7 @@ class Outcome:
 
 
 def outcome(rule: str, first: Ints, counted: Counted, excess: float) -> Outcome:
-    """From the windows in which each rollout ended. `excess` is by how much the candidate's true rate is worse."""
+    """The outcome, from the window in which each rollout was rolled back. `excess` is the true excess error rate."""
     ended = first < WINDOWS
     share = float(ended.mean())
     if share < 0.5:
@@ -122,7 +123,7 @@ def outcome(rule: str, first: Ints, counted: Counted, excess: float) -> Outcome:
 
 
 def judged(cell: Cell, counted: Counted, rivals: Sequence[str], *, bare: bool = True) -> list[Outcome]:
-    """Ours and the others on the same counts."""
+    """The outcomes of Fairlead's rules and the other rules on the same counts."""
     excess = max(0.0, cell.bad - cell.baseline)
     harmed, _ = rules.evidence(counted, margins=Margins(), shares=(SHARE, 1.0))
     firsts = {OURS: harmed[SHARE], WHOLE: harmed[1.0]}
@@ -133,7 +134,7 @@ def judged(cell: Cell, counted: Counted, rivals: Sequence[str], *, bare: bool = 
 
 
 def false_alarms(plan: Plan, rows: RowCache, found: proof.Findings) -> None:
-    """A/A: both versions are the same, and whoever rolls back is wrong."""
+    """A/A: both versions are the same, so every rollback is a false alarm."""
     cells = [
         Cell(rps, baseline, baseline, nuisance)
         for nuisance in plan.nuisances
@@ -193,15 +194,15 @@ def power(plan: Plan, rows: RowCache, found: proof.Findings) -> None:
     )
     for row in kept:
         ours = _of(row, OURS)
-        found.note(f"{row['cell']}: fairlead", _told(ours))
+        found.note(f"{row['cell']}: fairlead", _outcome_text(ours))
         sooner = [one for one in (_of(row, rule) for rule in plan.rivals) if _seconds(one) < _seconds(ours)]
         if sooner:
-            told = "; ".join(f"{one['rule']}: {_told(one)}" for one in sooner)
-            found.note(f"{row['cell']}: sooner", told)
+            text = "; ".join(f"{one['rule']}: {_outcome_text(one)}" for one in sooner)
+            found.note(f"{row['cell']}: sooner", text)
 
 
-def clumped_power(plan: Plan, rows: RowCache, found: proof.Findings) -> None:
-    """What it costs that clumps are taken for clumps: the same faults where both versions' failures come in them."""
+def overdispersed_power(plan: Plan, rows: RowCache, found: proof.Findings) -> None:
+    """Errors of the candidate while both versions' failures are correlated: what the correction for it costs."""
     nuisances = [one for one in plan.nuisances if one not in IID]
     cells = [
         Cell(rps, baseline, bad, nuisance)
@@ -215,11 +216,11 @@ def clumped_power(plan: Plan, rows: RowCache, found: proof.Findings) -> None:
 
     found.numbers["clumpedErrors"] = kept = rows.collect("clumped errors", _each(cells, row_of))
     for row in kept:
-        found.note(f"{row['cell']}: fairlead", _told(_of(row, OURS)))
+        found.note(f"{row['cell']}: fairlead", _outcome_text(_of(row, OURS)))
 
 
 def other_gates(plan: Plan, rows: RowCache, found: proof.Findings) -> None:
-    """Doubled latency, a class mix that moved, a renamed field; and that none of it is seen where nothing happened."""
+    """Doubled latency, a shifted class mix and a renamed field; and the false alarms of these gates without a fault."""
     faults: Mapping[str, Callable[[float], Row]] = {
         "latency as before": partial(_latency, plan, 1.0),
         "latency doubled": partial(_latency, plan, 2.0),
@@ -235,15 +236,15 @@ def other_gates(plan: Plan, rows: RowCache, found: proof.Findings) -> None:
     kept = rows.collect("other gates", wanted)
     found.numbers["otherGates"] = kept
     for row in kept:
-        what, told = f"{row['rps']:g}/s, {row['what']}", _told(row)
+        what, text = f"{row['rps']:g}/s, {row['what']}", _outcome_text(row)
         if row["what"].endswith("as before"):
-            found.claim(f"{what}: rolled back wrongly", f"at most {ALPHA:.0%}", told, row["rolledBack"] <= ALPHA)
+            found.claim(f"{what}: rolled back wrongly", f"at most {ALPHA:.0%}", text, row["rolledBack"] <= ALPHA)
         else:
-            found.note(what, told)
+            found.note(what, text)
 
 
 def latencies(plan: Plan, rows: RowCache, found: proof.Findings) -> None:
-    """Latency at 50 requests/s and 10 %, wherever it lies: hardly any answer beyond a boundary, or most of them."""
+    """Latency at 50 requests/s and 10 %, for medians from far below the boundaries to far above them."""
 
     def row_of(median_s: float, slower: float) -> Row:
         return {"medianS": median_s, "slower": slower, **_latency(plan, slower, 50, median_s=median_s)}
@@ -267,7 +268,7 @@ def latencies(plan: Plan, rows: RowCache, found: proof.Findings) -> None:
 
 
 def _latency(plan: Plan, slower: float, rps: float, *, median_s: float = 0.04) -> Row:
-    """Whoever is given a candidate that is slower waits longer, every time: each of its requests is harmed."""
+    """The outcome of the latency gate. Every request of a slower candidate counts as harmed."""
     counted = simulate_latency(Cell(rps, 0.002, 0.002), slower, BOUNDARIES, plan.rollouts, SEED, median_s=median_s)
     harmed, _ = rules.evidence(
         counted, margins=Margins(), shares=(SHARE,), advance=multiple_comparisons.advance_latency, prior=UNKNOWN
@@ -289,14 +290,14 @@ def _classes(plan: Plan, mix: Floats, rps: float) -> Row:
 
 
 def _renamed(plan: Plan, rps: float) -> Row:
-    """Half of the users send the field."""
+    """The outcome of a renamed field that half of the users send: these requests are rejected."""
     counted = simulate(Cell(rps, 0.01, 0.5), plan.rollouts, SEED)
     harmed, _ = rules.evidence(counted, margins=Margins(), shares=(SHARE,))
     return outcome(OURS, harmed[SHARE], counted, 0.49).to_json()
 
 
 def promotion(plan: Plan, rows: RowCache, found: proof.Findings) -> None:
-    """How long `strict` needs to be convinced of a good candidate, and how often a bad one convinces it."""
+    """How long the preset `strict` needs to prove a good candidate safe, and how often it proves a bad one safe."""
     cells = [Cell(rps, 0.002, bad) for rps in plan.rates for bad in (0.002, 0.002 + 0.01 + 0.002)]
 
     def row_of(cell: Cell) -> Row:
@@ -315,11 +316,11 @@ def promotion(plan: Plan, rows: RowCache, found: proof.Findings) -> None:
             found.claim(f"{of}: called safe", f"at most {rules.BETA:.0%}", f"{shown:.1%}", shown <= rules.BETA)
 
 
-PARTS = (false_alarms, power, clumped_power, other_gates, latencies, promotion)
+PARTS = (false_alarms, power, overdispersed_power, other_gates, latencies, promotion)
 
 
 def prove(size: proof.Size, folder: Path) -> proof.Findings:
-    """All of it on one core. A full run that was stopped goes on where it was, while the code is the same."""
+    """Run all parts on one core. A full run that was stopped continues where it was, unless the code has changed."""
     found, plan = proof.Findings(), PLANS[size]
     found.numbers["plan"] = json.loads(json.dumps(plan.__dict__))
     sources = [Path(__file__), *Path(rules.__file__).parent.glob("*.py"), *Path(analysis.__file__).parent.glob("*.py")]
@@ -341,7 +342,7 @@ def _alarms(counted: Counted, floor: float) -> float:
 
 
 def _until_enough(counted: Counted, known: Mapping[str, float]) -> dict[str, float]:
-    """False alarms by the margin's floor, from the default up to the first that is wide enough."""
+    """The share of false alarms by floor of the margin, from the default to the first floor that is wide enough."""
     found: dict[str, float] = {}
     for floor in (Margins().floor, *WIDER):
         key = str(floor)
@@ -352,7 +353,7 @@ def _until_enough(counted: Counted, known: Mapping[str, float]) -> dict[str, flo
 
 
 def _enough(rows: Sequence[Row], which: str) -> str:
-    """The smallest floor that was tried and suffices everywhere."""
+    """The smallest tried floor that is wide enough in every cell, as text."""
     for floor in (Margins().floor, *WIDER):
         worst = max(row[which].get(str(floor), min(row[which].values())) for row in rows)
         if worst <= TOLERATED:
@@ -374,7 +375,7 @@ def _seconds(one: Row) -> float:
     return float(one["seconds"] or "inf")
 
 
-def _told(one: Row) -> str:
+def _outcome_text(one: Row) -> str:
     if one["seconds"] is None:
         return f"{one['rolledBack']:.1%}"
     return f"{one['rolledBack']:.1%}, {one['seconds']:g} s, {one['requests']:g} requests, {one['harmed']:g} harmed"

@@ -1,4 +1,4 @@
-"""Pictures of the simulated rollouts, from the JSON of the last full run: nothing is computed here but positions."""
+"""Draws the pictures of the simulated rollouts from the JSON result of the last full run."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ SHOWN = {
 }
 INK, ACCENT, FAULT, GREY = "#222222", "#0072b2", "#d55e00", "#8a8a8a"
 SHADES = ((0.01, "#dcebf5"), (0.05, "#fde3cc"), (0.2, "#f6b37f"), (1.0, "#e5793b"))
-"""Up to which share of false alarms a square has which colour; the first is what alpha allows."""
+"""Colours of the squares: (maximum share of false alarms, colour). The first share is alpha."""
 MARKS = "osD^vP"
 
 
 def draw(results: Path = RESULTS) -> list[Path]:
-    """Write both pictures beside the results; returns their paths."""
+    """Write both pictures to the folder of the results. Returns their paths."""
     numbers = json.loads((results / "rollout_statistics.json").read_text())["numbers"]
     pictures = [results / "rollout_statistics_false_alarms.svg", results / "rollout_statistics_time.svg"]
     with matplotlib.rc_context():
-        # Text as text, and the same numbers give the same bytes.
+        # Text stays text in the SVG, and the same numbers give the same bytes.
         matplotlib.rc("svg", fonttype="none", hashsalt="fairlead")
         matplotlib.rc("text", color=INK)
         _write(_false_alarms(numbers["aa"]), pictures[0])
@@ -52,14 +52,14 @@ def _write(figure: Figure, to: Path) -> None:
 
 
 def _false_alarms(rows: list[Row]) -> Figure:
-    """One square for each rule and each kind of weather: the worst of its cells."""
+    """One square for each rule and disturbance, with the worst of its cells."""
     rules = [one["rule"] for one in rows[0]["outcomes"] if one["rule"] in SHOWN]
     nuisances = list(dict.fromkeys(row["nuisance"] for row in rows))
     figure, axes = pyplot.subplots(figsize=(11, 1.6 + 0.48 * len(rules)), layout="constrained")
     for down, rule in enumerate(rules):
         for across, nuisance in enumerate(nuisances):
             share = max(_of(row, rule)["rolledBack"] for row in rows if row["nuisance"] == nuisance)
-            colour = next(colour for most, colour in SHADES if share <= most)
+            colour = next(colour for limit, colour in SHADES if share <= limit)
             axes.add_patch(Rectangle((across - 0.48, down - 0.45), 0.96, 0.9, color=colour))
             axes.text(across, down, f"{100 * share:.1f}", ha="center", va="center", fontsize=11)
     axes.set(xlim=(-0.55, len(nuisances) - 0.45), ylim=(len(rules) - 0.45, -0.55))

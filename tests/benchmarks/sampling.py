@@ -1,4 +1,4 @@
-"""Weights are what the table says, and users stay where they are: counted from replies, user by user."""
+"""Measures the traffic share of each weight and whether users keep their version, from the responses of every user."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ BODY = b"{}"
 
 @dataclass(frozen=True)
 class Plan:
-    """How much of it. `level` is how sure an interval is: the tests run too often for a chance of 1 in 1,000."""
+    """The number of requests and users, and the rate. `level` is the confidence of the intervals.
+
+    The tests use a higher level, because they run so often that one false failure in 1,000 would be too many.
+    """
 
     draws: Mapping[int, int]
     users: int
@@ -42,21 +45,21 @@ PLANS: Mapping[proof.Size, Plan] = {
 
 
 class Sampling:
-    """One run: asks, counts, and remembers how many requests there were and failed."""
+    """One run on a gateway. Counts all its requests and its failed requests."""
 
     def __init__(self, gateway: Gateway, plan: Plan, found: proof.Findings) -> None:
         self.gateway, self.plan, self.found = gateway, plan, found
         self.sent = self.failed = 0
 
     def random_draws(self) -> None:
-        """Requests that name no user are drawn one by one."""
+        """Requests without a user id get a random version each: check the share of each weight."""
         for weight, count in self.plan.draws.items():
-            self._weigh("iris", weight)
+            self._set_weight("iris", weight)
             summary = self._ask("iris", count, Always(encode("POST", PATHS[0], body=BODY)))
             self._share(f"weight {weight}, drawn at random", count, weight, summary.by_version.get(CANDIDATE, 0))
 
     def rising_weights(self) -> set[str]:
-        """Nobody who has the candidate loses it while the weight rises. Returns who has it at the last weight."""
+        """No user loses the candidate while its weight rises. Returns the candidate's users at the last weight."""
         chosen = []
         for weight in RISING:
             chosen.append(self._candidates_users("iris", weight))
@@ -68,7 +71,7 @@ class Sampling:
         return chosen[-1]
 
     def independent(self, ours: set[str]) -> None:
-        """Another model and another attempt choose other users."""
+        """Another model and another attempt choose their users independently."""
         everyone = self.plan.users
         for what, others in (
             ("two models", self._candidates_users("moons", RISING[-1])),
@@ -79,23 +82,23 @@ class Sampling:
             self.found.claim(f"{what} at {RISING[-1]}: users in both", f"{low} to {high}", both, low <= both <= high)
 
     def three_paths(self) -> None:
-        """All paths of a model give one user one version."""
-        self._weigh("iris", RISING[-1])
+        """A user gets the same version on all paths of a model."""
+        self._set_weight("iris", RISING[-1])
         users = Users(*PATHS, body=BODY)
         summary = self._ask("iris", self.plan.path_users * len(PATHS), users)
         seen: dict[str, set[str | None]] = {}
         for index in range(summary.sent):
             seen.setdefault(users.user(index), set()).add(summary.version_at(index))
-        torn = sum(len(versions) != 1 for versions in seen.values())
-        self.found.claim(f"users of {len(seen)} whom the three paths give different versions", "0", torn, not torn)
+        split = sum(len(versions) != 1 for versions in seen.values())
+        self.found.claim(f"users of {len(seen)} whom the three paths give different versions", "0", split, not split)
 
     def _candidates_users(self, model: str, weight: int, attempt: int = 1) -> set[str]:
-        self._weigh(model, weight, attempt)
+        self._set_weight(model, weight, attempt)
         users = Users(f"/models/{model}/predict", body=BODY)
         summary = self._ask(model, self.plan.users, users)
         return {users.user(index) for index in range(summary.sent) if summary.version_at(index) == CANDIDATE}
 
-    def _weigh(self, model: str, weight: int, attempt: int = 1) -> None:
+    def _set_weight(self, model: str, weight: int, attempt: int = 1) -> None:
         self.gateway.serve(table(model, STABLE, CANDIDATE, weight, attempt=attempt))
 
     def _ask(self, model: str, count: int, request: Always | Users) -> Summary:
@@ -113,7 +116,7 @@ class Sampling:
 
 
 def prove(size: proof.Size, folder: Path) -> proof.Findings:
-    """Random draws without a user, then users: at rising weights, in another model and attempt, by every path."""
+    """Requests without a user, then users: at rising weights, in another model and attempt, on every path."""
     found = proof.Findings()
     with contextlib.ExitStack() as running:
         backends = [

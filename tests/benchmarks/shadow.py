@@ -1,4 +1,4 @@
-"""A shadow through real Envoy and real model services: what answers otherwise is refused before anybody gets it."""
+"""Measures shadows with a real Envoy and real model services: a candidate with other answers is rejected unserved."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TITLE = "shadow: the candidate's answers to copies of real requests, judged befo
 MODEL = "sorter"
 STABLE, SWAPPED, SAME = "1.0.0", "1.1.0", "1.2.0"
 MAX_PAIRS = 500
-"""Within so many pairs a candidate with swapped classes is refused."""
+"""The maximum number of pairs until a candidate with swapped classes is rolled back."""
 SHADOW = {"minDuration": "5s", "minPairs": 200}
 VALUES = (-3.0, -1.5, 0.0, 0.5, 1.5, 3.0)
 FORGED = {
@@ -35,21 +35,21 @@ FORGED = {
     "x-shadow-of": "sorter",
     "x-keep-answer": "record",
 }
-"""What a client sends with each of its requests: always one id, and what only the gateway may say."""
+"""Headers that the client forges: the same request id every time, and headers that only the gateway may set."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """At how many requests per second, how many releases, and how many answers an hour has."""
+    """The request rates, the releases per rate, and the number of answers for the answer records."""
 
     rates: tuple[float, ...]
     runs: int
-    """Releases with swapped classes at each of the rates."""
+    """Releases with swapped classes at each rate."""
     an_hour: int
 
     @property
     def rate(self) -> float:
-        """At which the same model is released again."""
+        """The rate at which the same model is released again."""
         return self.rates[0]
 
 
@@ -60,15 +60,15 @@ PLANS: Mapping[proof.Size, Plan] = {
 
 
 def prove(size: proof.Size, folder: Path) -> proof.Findings:
-    """First what a platform does, then what a ring holds."""
+    """Measure releases on a platform, then the ring buffer of the answer records in this process."""
     found, plan = proof.Findings(), PLANS[size]
     with running_platform(folder, _models(folder)) as platform:
         rates = [rate for rate in plan.rates for _ in range(plan.runs)]
-        swapped = [_refused(platform, rate, first=turn == 0) for turn, rate in enumerate(rates)]
-        same = _proven(platform, plan)
+        swapped = [_release_swapped(platform, rate, first=turn == 0) for turn, rate in enumerate(rates)]
+        same = _release_same(platform, plan)
     _judge_swapped(swapped, found)
     _judge_same(same, found)
-    _judge_ring(_ring(plan.an_hour), found)
+    _judge_ring(_fill_ring(plan.an_hour), found)
     return found
 
 
@@ -86,19 +86,20 @@ def _models(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def _requests() -> InTurn:
-    """Every kind of answer in turn, all by a client that repeats one id and says what it has no right to say."""
+    """Requests for every kind of answer in turn, all with the forged headers."""
     path = f"/models/{MODEL}/predict"
     return InTurn([encode("POST", path, headers=FORGED, body=json.dumps({"value": one}).encode()) for one in VALUES])
 
 
-def _refused(platform: Platform, rate: float, *, first: bool) -> dict[str, Any]:
+def _release_swapped(platform: Platform, rate: float, *, first: bool) -> dict[str, Any]:
+    """Release the version with swapped classes, or retry it, and wait until it is rolled back."""
     with OpenLoop(platform.url, rate=rate, seconds=120, request=_requests()) as load:
         before = platform.head(MODEL).seq
         platform.command(*(("release", MODEL, SWAPPED) if first else ("retry", MODEL)))
-        back = _wait(platform, lambda head: head.cause is Cause.ROLLED_BACK and head.seq > before, "it is refused")
+        back = _wait(platform, lambda head: head.cause is Cause.ROLLED_BACK and head.seq > before, "it is rolled back")
         load.stop()
         summary = load.result()
-    told = _told(platform)
+    status = _shadow_status(platform)
     revisions = [one for one in platform.store.revisions(MODEL) if one.seq > before]
     shadowed = next(one for one in revisions if one.state.phase is Phase.SHADOWING)
     pairs = [window.pairs for one in revisions for window in one.windows]
@@ -111,11 +112,12 @@ def _refused(platform: Platform, rate: float, *, first: bool) -> dict[str, Any]:
         "mostWeight": max(one.table.weight for one in revisions),
         "reason": back.reason,
         "failed": summary.failed,
-        "worst": [one.to_json() for one in told.worst[:3]],
+        "worst": [one.to_json() for one in status.worst[:3]],
     }
 
 
-def _proven(platform: Platform, plan: Plan) -> dict[str, Any]:
+def _release_same(platform: Platform, plan: Plan) -> dict[str, Any]:
+    """Release a version with the same model, and wait until it has its first weight."""
     with OpenLoop(platform.url, rate=plan.rate, seconds=180, request=_requests()) as load:
         before = platform.head(MODEL).seq
         platform.command("release", MODEL, SAME)
@@ -126,7 +128,7 @@ def _proven(platform: Platform, plan: Plan) -> dict[str, Any]:
     shadowed = next(one for one in revisions if one.state.phase is Phase.SHADOWING)
     check = next(one for one in head.evidence if one.gate == "agreement")
     seconds = (head.created_at - shadowed.created_at).total_seconds()
-    told = _told(platform)
+    status = _shadow_status(platform)
     return {
         "seconds": round(seconds, 2),
         "pairs": int(check.numbers["pairs"]),
@@ -136,11 +138,11 @@ def _proven(platform: Platform, plan: Plan) -> dict[str, Any]:
         "safeAt": check.numbers["safe_at"],
         "reason": check.reason,
         "failed": summary.failed,
-        "lost": told.lost,
+        "lost": status.lost,
     }
 
 
-def _told(platform: Platform) -> ShadowStatus:
+def _shadow_status(platform: Platform) -> ShadowStatus:
     return ShadowStatus.model_validate(json.loads(platform.command("shadow", MODEL, "-o", "json")))
 
 
@@ -152,13 +154,13 @@ def _wait(platform: Platform, is_so: Any, what: str) -> Revision:
     return platform.head(MODEL)
 
 
-def _ring(answers: int) -> dict[str, Any]:
-    """An hour of a service that answers a thousand requests a second, as fast as it can be kept."""
+def _fill_ring(answers: int) -> dict[str, Any]:
+    """Record answers as fast as possible: at full size as many as in an hour at a thousand requests per second."""
     size = Settings().answers_bytes
     ring = AnswerRecords(Reader(Sum), size)
     rows = [Sum(total=float(number), kind=f"kind {number}") for number in range(100)]
     ids = [b"%08x-0000-4000-8000-%012x" % (number * 2654435761 % 2**32, number) for number in range(10_000)]
-    for number in range(5000):  # every label is known by then, so what grows afterwards grows with traffic
+    for number in range(5000):  # after this all labels are known, so further growth would depend on traffic
         ring.add(ids[number], 200, rows[number % 100 : number % 100 + 1], shadow=False, record=True)
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
@@ -214,7 +216,7 @@ def _judge_same(one: dict[str, Any], found: proof.Findings) -> None:
     proven = one["logSafe"] >= one["safeAt"] and not one["differ"]
     found.claim("the same model again: proven to agree", "yes", one["reason"], proven)
     found.note("the same model again: pairs, seconds of shadow", f"{one['pairs']}, {one['seconds']}")
-    # A client that sends one id and two forged headers with every request: each is a pair of its own nevertheless.
+    # The client sends the same id and forged headers with every request. Each request must still be its own pair.
     share = one["pairs"] / max(1, one["requests"])
     found.claim(
         "one id repeated by the client: pairs of requests sent meanwhile",

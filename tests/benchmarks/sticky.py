@@ -1,4 +1,4 @@
-"""A raised weight moves only the users it adds, and `explain` names every one of them beforehand."""
+"""Checks for every user that a raised weight moves only the users that it adds, and that `explain` predicts them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BODY = b"{}"
 
 @dataclass(frozen=True)
 class Plan:
-    """How many users, how fast, and how sure the interval of a share is."""
+    """The number of users, the request rate, and the confidence of the interval of a share."""
 
     users: int
     rate: float
@@ -41,20 +41,20 @@ PLANS: Mapping[proof.Size, Plan] = {
 
 @dataclass(frozen=True)
 class Answers:
-    """The version of every user at one weight: as Envoy answered, and as `explain` had said."""
+    """The version of every user at one weight: from Envoy (`given`) and from `explain` (`explained`)."""
 
     given: list[str | None]
-    told: list[str | None]
+    explained: list[str | None]
     failed: int
 
     @property
-    def wrongly_told(self) -> int:
-        """Users of whom `explain` said another version."""
-        return sum(given != told for given, told in zip(self.given, self.told, strict=True))
+    def mismatches(self) -> int:
+        """The number of users for whom `explain` named another version than Envoy chose."""
+        return sum(given != explained for given, explained in zip(self.given, self.explained, strict=True))
 
 
 def prove(size: proof.Size, folder: Path) -> proof.Findings:
-    """All users at the one weight, then all of them at the other."""
+    """Send requests of all users at the first weight, then at the second one."""
     plan, found = PLANS[size], proof.Findings()
     with contextlib.ExitStack() as running:
         backends = [
@@ -65,8 +65,8 @@ def prove(size: proof.Size, folder: Path) -> proof.Findings:
             running_gateway(folder / "gateway", backends, table(MODEL, STABLE, CANDIDATE, BEFORE))
         )
         before, after = (answers(gateway, weight, plan) for weight in (BEFORE, AFTER))
-    turned = [pair for pair in zip(before.given, after.given, strict=True) if pair[0] != pair[1]]
-    joined, left = turned.count((STABLE, CANDIDATE)), turned.count((CANDIDATE, STABLE))
+    moved = [pair for pair in zip(before.given, after.given, strict=True) if pair[0] != pair[1]]
+    joined, left = moved.count((STABLE, CANDIDATE)), moved.count((CANDIDATE, STABLE))
     expected = (AFTER - BEFORE) / TOTAL_WEIGHT
     low, high = proof.binomial_interval(plan.users, expected, plan.level)
     rise = f"{BEFORE / 100:g} -> {AFTER / 100:g} %"
@@ -75,7 +75,7 @@ def prove(size: proof.Size, folder: Path) -> proof.Findings:
     )
     found.claim("who lose it", "0", left, not left)
     for name, one in (("before", before), ("after", after)):
-        found.claim(f"of whom explain said another version, {name}", "0", one.wrongly_told, not one.wrongly_told)
+        found.claim(f"of whom explain said another version, {name}", "0", one.mismatches, not one.mismatches)
     failed = before.failed + after.failed
     found.claim(f"failed of {2 * plan.users:,}", "0", failed, not failed)
     found.numbers = {"users": plan.users, "joined": joined, "left": left, "weights": [BEFORE, AFTER]}
@@ -83,22 +83,22 @@ def prove(size: proof.Size, folder: Path) -> proof.Findings:
 
 
 def answers(gateway: Gateway, weight: int, plan: Plan) -> Answers:
-    """Ask `explain`, then ask the gateway, once for every user."""
+    """The version of every user at this weight, from `explain` and then from the gateway."""
     routes = table(MODEL, STABLE, CANDIDATE, weight)
     gateway.serve(routes)
     users = Users(PATH, body=BODY)
     routed = Routed(MODEL, 1, routes)
-    told = [version_told(routed, users.user(index)) for index in range(plan.users)]
+    explained = [explained_version(routed, users.user(index)) for index in range(plan.users)]
     check = OneOf.these(answer(MODEL, STABLE), answer(MODEL, CANDIDATE))
     with OpenLoop(gateway.url, rate=plan.rate, count=plan.users, request=users, check=check) as load:
         summary = load.result()
-    return Answers([summary.version_at(index) for index in range(plan.users)], told, summary.failed)
+    return Answers([summary.version_at(index) for index in range(plan.users)], explained, summary.failed)
 
 
-def version_told(routed: Routed, user: str) -> str | None:
-    """What `explain` says this user gets."""
-    told = explain(routed, PATH, [("x-user-id", user)])
-    return told.version.version if told is not None and told.version is not None else None
+def explained_version(routed: Routed, user: str) -> str | None:
+    """The version that `explain` names for this user."""
+    found = explain(routed, PATH, [("x-user-id", user)])
+    return found.version.version if found is not None and found.version is not None else None
 
 
 if __name__ == "__main__":

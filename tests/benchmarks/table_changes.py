@@ -1,4 +1,4 @@
-"""Every kind of table change under constant load: nobody notices, and how soon each one serves."""
+"""Measures every kind of table change under constant load: failed requests, and the time until a change is served."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from support.platform import Platform, doublers, running_platform, users
 
 TITLE = "table changes under load: weights, versions added and removed, pins, mirrors"
 MODEL, FIRST, SECOND, THIRD = "doubler", "1.0.0", "1.1.0", "1.2.0"
-# Every step waits for a person, so that each weight is a change of its own and lasts as long as we say.
+# Every step needs an approval, so that each weight is a separate change and stays as long as the proof wants.
 STEPS = (500, 1000, 2500, 5000)
 STRATEGY = {"steps": [{"weight": weight, "minDuration": "0s", "approval": True} for weight in STEPS], "minRequests": 0}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How many changes and requests at least, and how long each change stays."""
+    """The minimum number of changes and requests, the rate, and the seconds that each change stays."""
 
     changes: int
     requests: int
@@ -41,21 +41,21 @@ PLANS: Mapping[proof.Size, Plan] = {"full": Plan(50, 100_000, 250, 6.0), "reduce
 
 
 class Operator:
-    """Makes one change after the other, as people and pipelines would, and waits until each one serves."""
+    """Makes changes one after the other, as operators and pipelines would."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._third = platform.store.route(MODEL).spec.versions[THIRD]
 
     def changes(self) -> Iterator[Callable[[], object]]:
-        """A round that ends where it began, again and again. The third version comes and goes."""
+        """Endless changes. Each round promotes the other version, and removes and adds the third version."""
         for target in cycle((SECOND, FIRST)):
-            yield self._third_goes
-            yield lambda: self._edit(versions=self._versions(THIRD, self._third))  # a pin more, once it is ready
+            yield self._remove_third
+            yield lambda: self._edit(versions=self._versions(THIRD, self._third))  # adds a pin when it is ready
             yield lambda: self._edit(mirrors=(MirrorSpec(version=THIRD),))
             yield lambda: self._edit(mirrors=(MirrorSpec(version=THIRD, share=5000),))
             yield lambda: self._edit(mirrors=())
-            yield partial(self._release, target)  # prepares, then takes its first step by itself
+            yield partial(self._release, target)  # prepares the version, then takes the first step without approval
             for _ in STEPS[1:]:
                 yield lambda: self._platform.command("approve", MODEL)
             yield lambda: self._platform.command("rollback", MODEL)
@@ -63,7 +63,7 @@ class Operator:
             for _ in STEPS:
                 yield lambda: self._platform.command("approve", MODEL)  # the last one promotes
 
-    def _third_goes(self) -> None:
+    def _remove_third(self) -> None:
         spec = self._platform.store.route(MODEL).spec
         self._edit(versions={version: one for version, one in spec.versions.items() if version != THIRD})
 
@@ -82,12 +82,12 @@ class Operator:
 
 
 def changed_tables(revisions: list[Revision]) -> list[Revision]:
-    """The revisions whose table differs from the one before."""
+    """The revisions whose table differs from that of the revision before."""
     return [after for before, after in pairwise(revisions) if after.table != before.table]
 
 
 def measure(platform: Platform, plan: Plan) -> tuple[list[Revision], Summary]:
-    """Change until there were enough changes, under one load that lasts until there were enough requests."""
+    """Make changes until there are enough, under one load that lasts until there are enough requests."""
     first = platform.head(MODEL).seq
 
     def changed() -> list[Revision]:
@@ -105,7 +105,7 @@ def measure(platform: Platform, plan: Plan) -> tuple[list[Revision], Summary]:
 
 
 def _apply(platform: Platform, change: Callable[[], object]) -> None:
-    """Make it, and wait until a newer revision serves and nothing more is on its way."""
+    """Make a change, and wait until a newer revision is served and the engine has nothing more to do."""
     before = platform.head(MODEL).seq
     change()
     platform.process.wait_until(lambda: platform.head(MODEL).seq > before, "a revision follows")
@@ -113,7 +113,7 @@ def _apply(platform: Platform, change: Callable[[], object]) -> None:
 
 
 def judge(changed: list[Revision], summary: Summary, plan: Plan) -> proof.Findings:
-    """Propagation: from the moment a revision was written to the end of the first answer that carries it."""
+    """The claims. Propagation is the time from writing a revision to the end of the first response that names it."""
     found = proof.Findings()
     kinds = _kinds(changed)
     found.claim("table changes", f"at least {plan.changes}", len(changed), len(changed) >= plan.changes)
@@ -144,7 +144,7 @@ def _kinds(changed: list[Revision]) -> dict[str, int]:
 
 
 def prove(size: proof.Size, folder: Path) -> proof.Findings:
-    """Three versions of one model; one of them comes and goes."""
+    """A model with three versions; the third one is removed and added again."""
     plan = PLANS[size]
     models = doublers(folder, FIRST, SECOND, THIRD, model=MODEL, strategy=STRATEGY)
     with running_platform(folder, models) as platform:

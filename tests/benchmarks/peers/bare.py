@@ -1,4 +1,4 @@
-"""The floor: an ASGI application that reads the body and returns as many bytes as a real answer has."""
+"""The baseline: an ASGI application that reads the body and returns as many bytes as a real response has."""
 
 import os
 from typing import Any

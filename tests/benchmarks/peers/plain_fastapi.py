@@ -1,7 +1,7 @@
-"""What a good tutorial writes: FastAPI, a pydantic model, and scikit-learn in the handler.
+"""A model service as in a good tutorial: FastAPI, a pydantic model, and scikit-learn in the handler.
 
-`/predict` runs in the handler itself (the faster of the two here, and the one that stalls its event loop);
-`/predict-in-thread` is FastAPI's own way for code that blocks.
+`/predict` predicts in an async handler, which is faster here but blocks the event loop. `/predict-in-thread` predicts
+in a thread, which is FastAPI's way for blocking code.
 """
 
 import os

@@ -35,7 +35,7 @@ IID = NUISANCES[:6]
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell of the grid: traffic, stable's error rate, the candidate's error rate, the disturbance, the weight."""
+    """One cell of the grid: traffic, stable's and the candidate's error rate, a disturbance, the weight."""
 
     rps: float
     baseline: float
@@ -59,7 +59,7 @@ class Counted:
     stable_bad: Floats
 
     def with_stable_alone_first(self, windows: int) -> Counted:
-        """The same counts, but without the candidate's requests in the first `windows` windows: only stable has some."""
+        """The same counts, but with no requests of the candidate in the first `windows` windows, only of stable."""
         alone = np.arange(WINDOWS) < windows
         n, bad = (np.where(alone[:, None], 0.0, one) for one in (self.candidate_n, self.candidate_bad))
         return Counted(n, bad, self.stable_n, self.stable_bad)
