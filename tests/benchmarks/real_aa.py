@@ -18,7 +18,8 @@ TITLE = "releases of the same code in a row (A/A), real processes"
 VERSIONS = ("1.0.0", "1.1.0")
 MODEL = "doubler"
 FAILS, SLOW_MS = 0.005, 3.0
-"""How both versions behave: one request in 200 fails, and latency is log-normal. Without errors there would be no test."""
+"""How both versions behave: one request in 200 fails, and latency is log-normal. Versions
+without errors and with constant latency could not cause a false alarm."""
 STRATEGY = {
     "steps": [{"weight": weight, "minDuration": "5s"} for weight in (1000, 2500, 5000)],
     "gates": [{"name": "latency", "boundaries": ["4ms", "8ms", "16ms", "32ms"]}],

@@ -1,4 +1,4 @@
-"""Blocks that are not commands: Python must compile and import what exists, YAML and JSON must be what they name."""
+"""Checks the blocks that are not commands: Python compiles and its imports exist, YAML and JSON parse and validate."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fairlead.contracts.platform import Platform
 from fairlead.contracts.route import RouteSpec, Strategy
 from fairlead.contracts.scenario import Scenario
 
-# What a first line `# platform.yaml` promises.
+# The contract for a YAML block, by the file name in its first line, such as `# platform.yaml`.
 _NAMED: dict[str, type[BaseModel]] = {
     "fairlead.yaml": Manifest,
     "platform.yaml": Platform,
@@ -30,11 +30,11 @@ _SHELL = {"bash", "sh", "shell", "zsh", ""}
 
 
 def check(block: Block) -> None:
-    """Raises PageError when a block is not what its language and first line say."""
+    """Raise PageError if a block is not valid for its language and the file that its first line names."""
     if block.language in _SHELL:
         raise PageError(
-            f"{block.place}: a block of {block.language or 'no language'} is run by nobody; write commands as "
-            "```console with `$ ` lines, and anything that is no command as ```text"
+            f"{block.place}: the tests do not run blocks of {block.language or 'no language'}; write commands as "
+            "```console with `$ ` lines, and other text as ```text"
         )
     if block.language == "console":
         block.commands()
@@ -44,7 +44,9 @@ def check(block: Block) -> None:
         except (SyntaxError, ValueError, ValidationError, yaml.YAMLError, ImportError, AttributeError) as error:
             raise PageError(f"{block.place}: {error}") from error
     elif block.language not in _UNCHECKED:
-        raise PageError(f"{block.place}: nothing checks {block.language!r}; see tests/docs/blocks.py")
+        raise PageError(
+            f"{block.place}: there is no check for blocks of {block.language!r}; add one in tests/docs/blocks.py"
+        )
 
 
 def _python(block: Block) -> None:

@@ -1,6 +1,7 @@
-"""Blocks that need a cluster, checked as far as it goes without one: charts render, files exist, commands are known.
+"""Checks blocks that need a cluster, without one: charts render, files exist, commands are known.
 
-A YAML block whose first line is nothing but a file's name, `# iris.yaml`, is that file for the commands of its page.
+If the first line of a YAML block is only a file name, `# iris.yaml`, the commands of its page find the block as that
+file.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _KUBECTL = {
 
 
 def write_files(page: Page, folder: Path) -> None:
-    """The page's own files, for its commands to find."""
+    """Write the page's YAML blocks to the files that they name."""
     for block in page.blocks:
         name = _FILE.fullmatch(block.lines[0].strip()) if block.language == "yaml" and block.lines else None
         if name:
@@ -34,7 +35,7 @@ def write_files(page: Page, folder: Path) -> None:
 
 
 def check(command: Command, place: str, folder: Path) -> None:
-    """Raises PageError for a command that no cluster could run."""
+    """Raise PageError for a command that would fail on any cluster."""
     program, *arguments = shlex.split(command.text)
     match program:
         case "helm":
@@ -46,7 +47,9 @@ def check(command: Command, place: str, folder: Path) -> None:
         case "curl":
             pass
         case _:
-            raise PageError(f"{place}: {command.text!r} needs no cluster: a block marked so holds helm, kubectl, curl")
+            raise PageError(
+                f"{place}: a cluster block may have helm, kubectl, curl and fairlead only, not {command.text!r}"
+            )
 
 
 def _helm(arguments: list[str], place: str, folder: Path) -> None:
@@ -54,8 +57,8 @@ def _helm(arguments: list[str], place: str, folder: Path) -> None:
     if verb in _OF_A_RELEASE:
         return
     if verb not in _RENDERED:
-        raise PageError(f"{place}: nothing checks `helm {verb}`; see tests/docs/cluster.py")
-    words = [_at_home(word, folder) for word in rest if word not in _FOR_CLUSTERS_ONLY]
+        raise PageError(f"{place}: there is no check for `helm {verb}`; add one in tests/docs/cluster.py")
+    words = [_resolve(word, folder) for word in rest if word not in _FOR_CLUSTERS_ONLY]
     charts = [word for word in words if word.startswith(str(ROOT / "charts"))]
     if len(charts) != 1:
         raise PageError(f"{place}: `helm {verb}` names no chart of this repository")
@@ -65,8 +68,8 @@ def _helm(arguments: list[str], place: str, folder: Path) -> None:
         raise PageError(f"{place}: helm {shlex.join(rest)}: {error}") from error
 
 
-def _at_home(word: str, folder: Path) -> str:
-    """Charts are the repository's, files the page's."""
+def _resolve(word: str, folder: Path) -> str:
+    """The path of a chart in the repository, or of a file of the page; other words stay as they are."""
     if word.startswith("charts/"):
         return str(ROOT / word)
     return str(folder / word) if word.endswith(".yaml") and "=" not in word else word
@@ -74,7 +77,7 @@ def _at_home(word: str, folder: Path) -> str:
 
 def _kubectl(arguments: list[str], place: str, folder: Path) -> None:
     if arguments[0] not in _KUBECTL:
-        raise PageError(f"{place}: nothing checks `kubectl {arguments[0]}`; see tests/docs/cluster.py")
+        raise PageError(f"{place}: there is no check for `kubectl {arguments[0]}`; add one in tests/docs/cluster.py")
     for option, value in zip(arguments, arguments[1:], strict=False):
         if option == "--filename" and not (folder / value).exists() and not (ROOT / value).exists():
-            raise PageError(f"{place}: there is no {value}: neither on the page nor in the repository")
+            raise PageError(f"{place}: there is no file {value}, neither on the page nor in the repository")

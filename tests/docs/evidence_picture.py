@@ -1,4 +1,4 @@
-"""The picture on docs/evidence.md: a rollout played by the engine, drawn as `history --svg` draws."""
+"""Draws the picture on docs/evidence.md: a simulated rollout, drawn with the code of `fairlead history --svg`."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ SCENARIO = Scenario.model_validate(
 
 
 def draw() -> str:
-    """The SVG document; the same bytes whoever draws it."""
+    """The SVG document. Every run gives the same bytes."""
     attempt = newest("iris", play(SCENARIO, seed=SCENARIO.seed).revisions, (), ())
     if attempt is None:
-        raise RuntimeError("nothing was counted: there is nothing to draw")
+        raise RuntimeError("the simulated rollout has no windows, so there is nothing to draw")
     return svg.draw(attempt)
 
 

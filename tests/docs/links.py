@@ -1,4 +1,4 @@
-"""Where a page's links lead. Only links within the repository are followed; nothing is asked over the network."""
+"""Finds broken links of a page. Only links within the repository are checked; nothing is requested over the network."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _HEADING = re.compile(r"^#{1,6} +(.+?) *#*$", re.MULTILINE)
 _ELSEWHERE = ("http://", "https://", "mailto:")
 
 
-def dangling(page: Path, root: Path) -> Iterator[str]:
-    """Each link of the page that leads nowhere, with why."""
+def broken_links(page: Path, root: Path) -> Iterator[str]:
+    """Each broken link of the page, with the reason."""
     for target in _LINK.findall(_CODE.sub("", _prose(page))):
         if target.startswith(_ELSEWHERE):
             continue
@@ -23,18 +23,18 @@ def dangling(page: Path, root: Path) -> Iterator[str]:
         if not found.is_relative_to(root):
             yield f"{target}: leads out of the repository"
         elif not found.exists():
-            yield f"{target}: there is no such file or folder"
+            yield f"{target}: no such file or folder"
         elif fragment and (not found.is_file() or fragment not in anchors(found)):
-            yield f"{target}: {found.name} has no heading of that name"
+            yield f"{target}: {found.name} has no heading with this name"
 
 
 def anchors(page: Path) -> set[str]:
-    """What can stand behind `#` for this page: its headings, as GitHub spells them."""
+    """The anchors of the page's headings, in GitHub's spelling."""
     return {anchor(heading) for heading in _HEADING.findall(_prose(page))}
 
 
 def anchor(heading: str) -> str:
-    """`## Who did it?` is `who-did-it`."""
+    """GitHub's anchor of a heading: `## Who did it?` becomes `who-did-it`."""
     kept = re.sub(r"[^\w\- ]", "", heading.lower())
     return kept.strip().replace(" ", "-")
 

@@ -1,4 +1,4 @@
-"""Whether a command printed what the page says: word for word, but for what may change from run to run."""
+"""Compares a command's output with the page: it must be the same, except for values that change from run to run."""
 
 from __future__ import annotations
 
@@ -18,23 +18,24 @@ _PLACEHOLDERS = {
     "path": r"\S+",
     "revision": r"[a-z][a-z0-9-]*\.\d+",
 }
-# What a page may show as it once was, because its form says that it changes: 2.13 s, a digest, a point in time,
-# a revision.
+# Values that may differ from the page without a placeholder, because their form shows that they change: durations with
+# a fraction, digests, points in time, revisions.
 _MEASURED = {
     "time": re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d| UTC)?"),
     "seconds": re.compile(r"(?<![\w.])\d+\.\d+(?= ?(?:s|ms)\b)"),
     "hash": re.compile(r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{10,64}\b"),
-    # One more is appended when a version becomes ready after the first one: which is first is chance.
+    # The numbers of revisions differ: which version is ready first is chance, and a later one adds a revision.
     "revision": re.compile(r"\b[a-z][a-z0-9-]*\.\d+\b(?!\.?\w)"),
 }
 _TOKEN = re.compile(r"\.\.\.|<(" + "|".join(_PLACEHOLDERS) + r")>")
 
 
 def matches(expected: Sequence[str], actual: str) -> bool:
-    """A line `...` stands for any lines, `...` inside a line for any text, `<number>` and its like for one value.
+    """Whether the output matches the expected lines.
 
-    What changes by its form needs no placeholder: durations with a fraction, digests, points in time, revisions. Runs
-    of spaces are one space; blank lines at the ends do not count. An empty expectation fits everything.
+    A line `...` matches any number of lines, `...` inside a line any text, and placeholders such as `<number>` one
+    value. Durations with a fraction, digests, points in time and revisions need no placeholder. Runs of spaces count as
+    one space; blank lines at both ends are ignored. An empty expectation matches any output.
     """
     if not expected:
         return True
@@ -42,7 +43,7 @@ def matches(expected: Sequence[str], actual: str) -> bool:
 
 
 def difference(expected: Sequence[str], actual: str) -> str:
-    """What a person should see when they do not match."""
+    """A diff of the expected lines and the output, for the error message."""
     shown = [_squeeze(line) for line in expected]
     return "\n".join(difflib.unified_diff(shown, _lines(actual), "the page", "the command", n=2, lineterm=""))
 

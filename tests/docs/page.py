@@ -1,4 +1,4 @@
-"""A Markdown page as its fenced blocks and its markers. No Markdown library: fences are all that matters here."""
+"""Parses a Markdown page into its fenced blocks and markers. It reads only fences, so it needs no Markdown library."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _PLATFORM = re.compile(r"<!--\s*tests: platform\s*-->")
 
 
 class PageError(ValueError):
-    """A page that the runner cannot read; the message names file and line."""
+    """A page that the tests cannot read. The message names file and line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One `$ ` line with what is expected below it. `exit_code` is 0 unless the last line is `[exit N]`."""
+    """One `$ ` line with the expected output below it. `exit_code` is 0 unless the last line is `[exit N]`."""
 
     line: int
     text: str
@@ -27,7 +27,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One fenced block. `options` are what follows the language: `skip="reason"`, `background`, `cluster`."""
+    """One fenced block. `options` are the words after the language: `skip="reason"`, `background`, `cluster`."""
 
     page: str
     line: int
@@ -37,16 +37,16 @@ class Block:
 
     @property
     def text(self) -> str:
-        """The content."""
+        """The content of the block."""
         return "\n".join(self.lines) + "\n"
 
     @property
     def place(self) -> str:
-        """`docs/cli.md:12`."""
+        """The page and line of the block: `docs/cli.md:12`."""
         return f"{self.page}:{self.line}"
 
     def commands(self) -> list[Command]:
-        """The `$ ` lines of a console block; `> ` lines continue the one before."""
+        """The commands of a console block. A `> ` line continues the line before. Raises PageError."""
         found: list[Command] = []
         for number, line in enumerate(self.lines, start=self.line + 1):
             if line.startswith("$ "):
@@ -65,7 +65,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page, its blocks in order. `needs_platform`: it says `<!-- tests: platform -->`."""
+    """One page with its blocks in order. `needs_platform`: the page has the marker `<!-- tests: platform -->`."""
 
     name: str
     blocks: tuple[Block, ...] = field(default=())
@@ -77,12 +77,12 @@ class Page:
 
 
 def read_page(path: Path, root: Path) -> Page:
-    """The page at this path. Raises PageError."""
+    """Read the page at this path. Raises PageError."""
     return parse_page(str(path.relative_to(root)), path.read_text(encoding="utf-8"))
 
 
 def parse_page(name: str, text: str) -> Page:
-    """The blocks of a text. Raises PageError for a fence that is never closed."""
+    """Parse the text of a page. Raises PageError for an invalid marker or a fence that is never closed."""
     blocks: list[Block] = []
     fence: re.Match[str] | None = None
     begin, content = 0, list[str]()
@@ -108,7 +108,7 @@ def _block(page: str, line: int, info: str, content: list[str]) -> Block:
     options = dict(word.partition("=")[::2] for word in words)
     unknown = options.keys() - {"skip", "background", "cluster"}
     if unknown:
-        known = "there are skip, background and cluster"
+        known = "the known markers are skip, background and cluster"
         raise PageError(f"{page}:{line}: unknown marker {', '.join(sorted(unknown))}; {known}")
     if "skip" in options and not options["skip"].strip():
         raise PageError(f'{page}:{line}: skip needs a reason: skip="needs a cluster"')

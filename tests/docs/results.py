@@ -1,4 +1,4 @@
-"""The measured tables of docs/benchmarks.md, written from tests/benchmarks/results/*.json: python -m docs.results."""
+"""Writes the measured tables of docs/benchmarks.md from tests/benchmarks/results/*.json: python -m docs.results."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "benchmarks.md"
 RESULTS = ROOT / "tests" / "benchmarks" / "results"
-NOTHING = "No proof has been kept yet: `make bench` runs them and keeps what it measured."
+NO_RESULTS = "There are no results yet: `make bench` runs the proofs and writes them."
 _BETWEEN = re.compile(r"(<!-- results: begin[^>]*-->\n).*?(<!-- results: end -->\n)", re.DOTALL)
 
 
 class ResultsError(ValueError):
-    """A result, or the page, is not of the form that is needed; the message names the file."""
+    """A result file or the page does not have the expected form. The message names the file."""
 
 
 def read_results(folder: Path) -> list[dict[str, Any]]:
-    """Every kept result, by name; none where the folder is empty or absent. Raises ResultsError."""
+    """All results, sorted by name; none if the folder is empty or missing. Raises ResultsError."""
     return [_read(file) for file in sorted(folder.glob("*.json"))]
 
 
 def render(results: Iterable[Mapping[str, Any]]) -> str:
-    """Markdown: for each proof what it is, when and where it ran, and every claim with what was measured."""
-    return "".join(_section(result) for result in results) or f"\n{NOTHING}\n"
+    """The Markdown of all results: for each proof its title, date and machine, and every claim with its measurement."""
+    return "".join(_section(result) for result in results) or f"\n{NO_RESULTS}\n"
 
 
-def written_into(page: str, results: Iterable[Mapping[str, Any]]) -> str:
-    """The page with the tables between its markers replaced. Raises ResultsError for a page without markers."""
+def with_tables(page: str, results: Iterable[Mapping[str, Any]]) -> str:
+    """The page with new tables between its markers. Raises ResultsError if the page has no markers."""
     if not _BETWEEN.search(page):
-        raise ResultsError("the page has no `<!-- results: begin -->` and `<!-- results: end -->`")
+        raise ResultsError("the page has no markers `<!-- results: begin -->` and `<!-- results: end -->`")
     tables = render(results)
     return _BETWEEN.sub(lambda found: f"{found[1]}{tables}\n{found[2]}", page)
 
@@ -74,9 +74,9 @@ def _row(claim: Mapping[str, Any]) -> str:
 
 
 def main() -> None:
-    """Bring the page up to date."""
+    """Update the page."""
     try:
-        text = written_into(PAGE.read_text(encoding="utf-8"), read_results(RESULTS))
+        text = with_tables(PAGE.read_text(encoding="utf-8"), read_results(RESULTS))
     except ResultsError as error:
         sys.exit(f"ci/results: {error}")
     PAGE.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Runs a page's commands, in order, in one shell; what runs in the background is interrupted at the end."""
+"""Runs a page's commands in order in one shell. Background commands get Ctrl-C at the end of the page."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from docs.matching import difference, matches
 from docs.page import Block, Command, Page
 from docs.working_copy import WorkingCopy
 
-COMMAND_S = 180.0
-STOP_S = 60.0
+COMMAND_TIMEOUT_S = 180.0
+STOP_TIMEOUT_S = 60.0
 PLATFORM = Command(0, "fairlead up platform.yaml", ("...", "up after <seconds> s", "..."))
 _LISTED = """curl -sf http://127.0.0.1:8080/models | grep -q '"1.0.0","1.1.0"'"""
-WHOLE = Command(0, f"until {_LISTED}; do sleep 0.1; done", ())
-"""Both versions of iris can be asked: on a busy machine the second is ready seconds after `up` says so."""
+WAIT_FOR_BOTH = Command(0, f"until {_LISTED}; do sleep 0.1; done", ())
+"""Waits until both versions of iris are served: on a busy machine the second is ready seconds after `up` reports."""
 
 
 class PageFailed(AssertionError):
-    """A command did not do what its page says; the message begins with file and line."""
+    """A command did not do what its page says. The message begins with file and line."""
 
 
 class Session:
-    """One shell in a workplace, as a reader would have it open: `cd` and variables last to the end of the page."""
+    """One shell in a working copy, as a reader would have it: `cd` and variables stay until the end of the page."""
 
-    def __init__(self, workplace: WorkingCopy, notes: Path, *, command_s: float = COMMAND_S) -> None:
-        self._workplace = workplace
+    def __init__(self, copy: WorkingCopy, notes: Path, *, command_timeout_s: float = COMMAND_TIMEOUT_S) -> None:
+        self._copy = copy
         self._notes = notes
-        self._limit = command_s
+        self._limit = command_timeout_s
         self._count = 0
         self._background: list[tuple[str, subprocess.Popen[bytes]]] = []
 
@@ -41,8 +41,8 @@ class Session:
         self._notes.mkdir(parents=True, exist_ok=True)
         self._shell = subprocess.Popen(
             ["bash", "--noprofile", "--norc", "-s"],
-            cwd=self._workplace.folder,
-            env=dict(self._workplace.environment()),
+            cwd=self._copy.folder,
+            env=dict(self._copy.environment()),
             stdin=subprocess.PIPE,
             start_new_session=True,
         )
@@ -54,22 +54,22 @@ class Session:
         still = [text for text, process in self._background if not _interrupt(process)]
         _end(self._shell)
         if still and error is None:
-            raise PageFailed(f"{still[0]!r} still ran {STOP_S:g} s after Ctrl-C")
+            raise PageFailed(f"{still[0]!r} still runs {STOP_TIMEOUT_S:g} s after Ctrl-C")
 
     def run_page(self, page: Page, *, cluster: bool = False) -> None:
-        """Every console block of the page. Raises PageFailed at the first that does something else.
+        """Run every console block of the page. Raises PageFailed at the first command that does something else.
 
-        Blocks that need a cluster are run only where the caller has one; what they need not, `docs.cluster` checks.
+        Blocks that need a cluster run only if the caller has one. `docs.cluster` checks them without a cluster.
         """
         if page.needs_platform:
             self._start(PLATFORM, page.name)
-            self._run(WHOLE, page.name)
+            self._run(WAIT_FOR_BOTH, page.name)
         for block in page.console():
             if "skip" not in block.options and (cluster or "cluster" not in block.options):
                 self.run_block(block)
 
     def run_block(self, block: Block) -> None:
-        """Every command of one block."""
+        """Run every command of one block. Raises PageFailed."""
         for command in block.commands():
             place = f"{block.page}:{command.line}"
             if "background" in block.options:
@@ -79,17 +79,15 @@ class Session:
 
     def _run(self, command: Command, place: str) -> None:
         self._count += 1
-        asked, printed, ended = (self._notes / f"{self._count}.{kind}" for kind in ("command", "output", "code"))
-        asked.write_text(self._workplace.to_here(command.text) + "\n")
-        # In the shell itself, not in a child of it, so that what it sets and where it goes is kept.
-        line = f'eval "$(cat {asked})" > {printed} 2>&1 < /dev/null; echo $? > {ended}.new; mv {ended}.new {ended}\n'
+        script, printed, ended = (self._notes / f"{self._count}.{kind}" for kind in ("command", "output", "code"))
+        script.write_text(self._copy.to_here(command.text) + "\n")
+        # In the shell itself, not in a child process, so that variables and the working directory are kept.
+        line = f'eval "$(cat {script})" > {printed} 2>&1 < /dev/null; echo $? > {ended}.new; mv {ended}.new {ended}\n'
         assert self._shell.stdin is not None
         self._shell.stdin.write(line.encode())
         self._shell.stdin.flush()
         self._wait_for(ended, printed, command, place)
-        self._judge(
-            command, place, int(ended.read_text()), self._workplace.to_page(printed.read_text(errors="replace"))
-        )
+        self._judge(command, place, int(ended.read_text()), self._copy.to_page(printed.read_text(errors="replace")))
 
     def _wait_for(self, ended: Path, printed: Path, command: Command, place: str) -> None:
         deadline = time.monotonic() + self._limit
@@ -107,24 +105,24 @@ class Session:
             raise PageFailed(f"{place}: {command.text}\n{difference(command.expected, printed)}")
 
     def _start(self, command: Command, place: str) -> None:
-        """Start it, and wait until it has printed what the page shows; it goes on running."""
+        """Start a command in the background, and wait until it has printed what the page shows."""
         self._count += 1
         printed = self._notes / f"{self._count}.output"
         with printed.open("wb") as out:
             process = subprocess.Popen(
-                ["bash", "--noprofile", "--norc", "-c", self._workplace.to_here(command.text)],
-                cwd=self._workplace.folder,
-                env=dict(self._workplace.environment()),
+                ["bash", "--noprofile", "--norc", "-c", self._copy.to_here(command.text)],
+                cwd=self._copy.folder,
+                env=dict(self._copy.environment()),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_hears_ctrl_c,
+                preexec_fn=_restore_sigint,
             )
         self._background.append((command.text, process))
         deadline = time.monotonic() + self._limit
         expected = (*command.expected, "...")
-        while not matches(expected, text := self._workplace.to_page(printed.read_text(errors="replace"))):
+        while not matches(expected, text := self._copy.to_page(printed.read_text(errors="replace"))):
             if process.poll() is not None:
                 raise PageFailed(f"{place}: ended with {process.returncode}: {command.text}\n{text[-4000:]}")
             if time.monotonic() > deadline:
@@ -132,17 +130,17 @@ class Session:
             time.sleep(0.05)
 
 
-def _hears_ctrl_c() -> None:
-    """A run that was started in the background ignores Ctrl-C, and would hand that down."""
+def _restore_sigint() -> None:
+    """Restore the default for SIGINT: a test run that a shell started in the background ignores it, and so would we."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _interrupt(process: subprocess.Popen[bytes]) -> bool:
-    """Ctrl-C: to everybody in the foreground, as a terminal sends it. False when it had to be killed."""
+    """Send SIGINT to the process group, as Ctrl-C in a terminal does. False if the process had to be killed."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGINT)
     try:
-        process.wait(STOP_S)
+        process.wait(STOP_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         _end(process)
         return False

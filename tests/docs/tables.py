@@ -1,4 +1,4 @@
-"""The tables of a page, cell by cell."""
+"""Reads the tables of a page."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def table_below(page: Path, heading: str) -> list[list[str]]:
-    """The rows of a section's last table, without its head. Raises AssertionError where there is none."""
+    """The rows of a section's last table, without its header. Raises AssertionError if there is none."""
     text = page.read_text(encoding="utf-8")
     found = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", text, re.MULTILINE | re.DOTALL)
     assert found is not None, f"{page.name} has no section {heading!r}"

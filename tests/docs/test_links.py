@@ -1,4 +1,4 @@
-"""Every link of every page leads somewhere, and README.md leads to every page."""
+"""No page has a broken link, and README.md links to every page."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.links import anchor, dangling
+from docs.links import anchor, broken_links
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,11 +19,11 @@ def _pages() -> list[Path]:
 
 
 @pytest.mark.parametrize("page", _pages(), ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_link_of_the_page_leads_somewhere(page: Path) -> None:
-    assert list(dangling(page, ROOT)) == []
+def test_the_page_has_no_broken_link(page: Path) -> None:
+    assert list(broken_links(page, ROOT)) == []
 
 
-def test_the_readme_leads_to_every_page_of_the_documentation() -> None:
+def test_the_readme_links_to_every_page_of_the_documentation() -> None:
     readme = (ROOT / "README.md").read_text()
     missing = [page.name for page in (ROOT / "docs").glob("*.md") if f"](docs/{page.name})" not in readme]
     assert missing == []
@@ -49,14 +49,14 @@ def test_the_list_of_decisions_has_every_decision_and_none_is_longer_than_eighty
         ("../../outside.md", "leads out"),
     ],
 )
-def test_a_link_is_judged_by_where_it_leads(tmp_path: Path, link: str, complaint: str | None) -> None:
+def test_a_broken_link_is_reported_with_its_reason(tmp_path: Path, link: str, complaint: str | None) -> None:
     (tmp_path / "there.md").write_text("# A heading, with `code`!\n")
     page = tmp_path / "page.md"
     page.write_text(f"# Here\n[text]({link}) `[code](never.md)`\n```text\n[block](never.md)\n# absent\n```\n")
-    found = list(dangling(page, tmp_path))
+    found = list(broken_links(page, tmp_path))
     assert (complaint is None) == (found == [])
     assert complaint is None or complaint in found[0]
 
 
-def test_a_heading_is_spelled_as_the_page_shows_it() -> None:
+def test_an_anchor_is_the_heading_in_lower_case_with_hyphens() -> None:
     assert anchor("What blocks, and how to see it") == "what-blocks-and-how-to-see-it"

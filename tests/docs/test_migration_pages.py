@@ -1,4 +1,4 @@
-"""The pages for people from other tools: both ways of writing one rollout say the same, and the rehearsals hold."""
+"""The pages for users of Argo Rollouts and Flagger: both forms of a rollout are the same, and the rehearsals hold."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fairlead.rehearsal.virtual.run import rehearse
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 ARGO, FLAGGER = DOCS / "from-argo-rollouts.md", DOCS / "from-flagger.md"
 SETTING = re.compile(r"(?:^|[{ ])([a-z][A-Za-z]+)(?=:)")
-"""What stands before a colon between backquotes."""
+"""A setting between backquotes: the word before a colon."""
 PAGES = pytest.mark.parametrize("page", [ARGO, FLAGGER], ids=lambda page: page.stem)
 
 
@@ -43,7 +43,7 @@ def seconds(text: str) -> float:
     return TypeAdapter(Duration).validate_python(text)
 
 
-def test_every_step_of_the_rollout_is_a_step_here() -> None:
+def test_every_step_of_the_argo_rollout_is_a_step_of_the_strategy() -> None:
     spec = theirs(ARGO, "argo-rollouts: iris")
     steps = spec["strategy"]["canary"]["steps"]
     wanted = []
@@ -55,7 +55,7 @@ def test_every_step_of_the_rollout_is_a_step_here() -> None:
     assert strategy.warm_up.deadline == spec["progressDeadlineSeconds"]
 
 
-def test_every_weight_of_the_canary_is_a_step_here_and_every_metric_a_gate() -> None:
+def test_every_weight_of_the_flagger_canary_is_a_step_and_every_metric_a_gate() -> None:
     spec = theirs(FLAGGER, "flagger: iris")
     analysis, strategy = spec["analysis"], ours(FLAGGER)
     weights = range(analysis["stepWeight"], analysis["maxWeight"] + 1, analysis["stepWeight"])
@@ -68,7 +68,7 @@ def test_every_weight_of_the_canary_is_a_step_here_and_every_metric_a_gate() -> 
 
 
 @PAGES
-def test_what_is_rehearsed_is_what_is_released_and_it_holds(page: Path) -> None:
+def test_the_scenario_has_the_strategy_of_the_page_and_its_expectations_hold(page: Path) -> None:
     scenario = parse_yaml(Scenario, block(page, "scenario.yaml"), page.name)
     assert scenario.strategy == ours(page)
     for seed in (1, 2, 3):
@@ -77,7 +77,7 @@ def test_what_is_rehearsed_is_what_is_released_and_it_holds(page: Path) -> None:
 
 
 @PAGES
-def test_every_command_and_gate_that_is_named_exists(page: Path) -> None:
+def test_every_command_and_gate_that_the_page_names_exists(page: Path) -> None:
     text = page.read_text()
     assert {name for name in re.findall(r"`fairlead ([a-z-]+)", text)} <= set(COMMANDS)
     named = re.findall(r"gate `([a-z]+)`", text)
@@ -86,10 +86,10 @@ def test_every_command_and_gate_that_is_named_exists(page: Path) -> None:
 
 
 @PAGES
-def test_every_setting_that_is_named_on_our_side_of_the_table_exists(page: Path) -> None:
+def test_every_fairlead_setting_in_the_table_exists(page: Path) -> None:
     kinds = (Strategy, RouteSpec, GateSpec, Step, Sticky, WarmUp)
     known = {str(field.alias) for kind in kinds for field in kind.model_fields.values()}
     cells = [line.split(" | ")[1] for line in page.read_text().splitlines() if line.startswith("| ") and " | " in line]
-    told = {word for cell in cells for quoted in re.findall(r"`([^`]+)`", cell) for word in SETTING.findall(quoted)}
-    assert "approval" in told
-    assert told - known == set()
+    named = {word for cell in cells for quoted in re.findall(r"`([^`]+)`", cell) for word in SETTING.findall(quoted)}
+    assert "approval" in named
+    assert named - known == set()

@@ -1,4 +1,4 @@
-"""Every command of README.md and docs/ is run, and does what the page says."""
+"""Runs every command of README.md and docs/, and checks that it does what the page says."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ON_A_CLUSTER = [page for page in PAGES if any("cluster" in block.options for blo
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_block_of_the_page_is_what_it_says(page: Page) -> None:
+def test_every_block_of_the_page_is_valid(page: Page) -> None:
     for block in page.blocks:
         blocks.check(block)
 
@@ -40,7 +40,7 @@ def test_the_commands_of_the_page_do_what_it_says(page: Page, tmp_path: Path) ->
         if "skip" in block.options:
             print(f"{block.place}: not run: {block.options['skip']}")
         if "cluster" in block.options:
-            print(f"{block.place}: not run here: tests/e2e runs it on a cluster")
+            print(f"{block.place}: not run here: it needs a cluster")
     with Session(WorkingCopy(ROOT, tmp_path / "fairlead"), tmp_path / "notes") as session:
         session.run_page(page)
 

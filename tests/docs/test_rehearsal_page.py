@@ -1,4 +1,4 @@
-"""The page of rehearsals has every word that a scenario may say, and no other."""
+"""docs/rehearsal.md explains every field, event and expectation of a scenario, and no others."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ FAULTS = get_args(get_args(Event.model_fields["fault"].annotation)[0])
 
 
 def fields(kind: type[BaseModel]) -> set[str]:
-    """As people write them."""
+    """The field names as they are written in YAML."""
     return {str(field.alias) for field in kind.model_fields.values()}
 
 
 def words(section: str) -> set[str]:
-    """What stands in backquotes in the first cells of the section's tables."""
+    """The words in backquotes in the first cells of the section's tables."""
     text = PAGE.read_text().split(f"# {section}\n")[1].split("\n##")[0]
     rows = [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| `")]
     return {word for row in rows for word in re.findall(r"`([A-Za-z-]+)`", row)}
 
 
-def test_what_the_scenario_of_the_page_expects_holds() -> None:
+def test_the_expectations_of_the_page_s_scenario_hold() -> None:
     (text,) = re.findall(r"```yaml\n(# scenario.yaml\n.*?)```", PAGE.read_text(), re.DOTALL)
     found = rehearse(parse_yaml(Scenario, text, PAGE.name), seed=1)
     assert [(str(one.expectation), one.seen) for one in found.judgements if not one.held] == []

@@ -1,4 +1,4 @@
-"""The measured tables of docs/benchmarks.md are what the kept results say."""
+"""The measured tables of docs/benchmarks.md match the stored results."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.results import NOTHING, PAGE, RESULTS, ResultsError, read_results, written_into
+from docs.results import NO_RESULTS, PAGE, RESULTS, ResultsError, read_results, with_tables
 from docs.tables import bare, table_below
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,9 +28,9 @@ def a_result(**fields: object) -> dict[str, object]:
     } | fields
 
 
-def test_the_page_shows_the_results_that_are_kept() -> None:
+def test_the_page_shows_the_stored_results() -> None:
     page = PAGE.read_text()
-    assert written_into(page, read_results(RESULTS)) == page, "run ci/results"
+    assert with_tables(page, read_results(RESULTS)) == page, "run ci/results"
 
 
 def test_the_page_lists_every_proof_that_make_bench_runs() -> None:
@@ -39,23 +39,23 @@ def test_the_page_lists_every_proof_that_make_bench_runs() -> None:
     assert listed == names.split()[2:]
 
 
-def test_tables_replace_what_was_between_the_markers_and_nothing_else() -> None:
-    once = written_into(MARKED, [a_result()])
+def test_tables_replace_only_the_text_between_the_markers() -> None:
+    once = with_tables(MARKED, [a_result()])
     assert "| failed of 7 | 0 | 1 | **does not hold** |" in once
     assert "Not every claim holds" in once
     assert once.startswith("before\n<!-- results: begin, written by ci/results -->\n")
     assert once.endswith("<!-- results: end -->\nafter\n")
     assert "stale" not in once
-    assert written_into(once, [a_result()]) == once
+    assert with_tables(once, [a_result()]) == once
 
 
-def test_no_results_yet_is_said(tmp_path: Path) -> None:
-    assert NOTHING in written_into(MARKED, read_results(tmp_path / "absent"))
+def test_a_page_without_results_says_so(tmp_path: Path) -> None:
+    assert NO_RESULTS in with_tables(MARKED, read_results(tmp_path / "absent"))
 
 
-def test_a_page_without_markers_is_refused() -> None:
+def test_a_page_without_markers_is_an_error() -> None:
     with pytest.raises(ResultsError, match="results: begin"):
-        written_into("no markers\n", [])
+        with_tables("no markers\n", [])
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_page_without_markers_is_refused() -> None:
         (json.dumps({"name": "x"}), "has no claims, command"),
     ],
 )
-def test_a_result_of_another_form_is_named(tmp_path: Path, content: str, complaint: str) -> None:
+def test_the_error_names_a_result_that_has_another_form(tmp_path: Path, content: str, complaint: str) -> None:
     (tmp_path / "odd.json").write_text(content)
     with pytest.raises(ResultsError, match=f"odd.json .*{complaint}"):
         read_results(tmp_path)

@@ -1,4 +1,4 @@
-"""The runner of the pages, on small pages of its own."""
+"""Tests of the page runner itself, on small pages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from docs.working_copy import WorkingCopy
 
 
 @pytest.fixture
-def workplace(tmp_path: Path) -> WorkingCopy:
+def working_copy(tmp_path: Path) -> WorkingCopy:
     root = tmp_path / "root"
     (root / ".venv" / "bin").mkdir(parents=True)
     (root / "README.md").write_text("hello\n")
@@ -30,12 +30,12 @@ def page(text: str) -> Page:
     return parse_page("page.md", text)
 
 
-def run(workplace: WorkingCopy, text: str, *, command_s: float = 20) -> None:
-    with Session(workplace, workplace.folder.parent / "notes", command_s=command_s) as session:
+def run(working_copy: WorkingCopy, text: str, *, command_timeout_s: float = 20) -> None:
+    with Session(working_copy, working_copy.folder.parent / "notes", command_timeout_s=command_timeout_s) as session:
         session.run_page(page(text))
 
 
-# what is read
+# parsing
 
 
 def test_commands_carry_their_output_their_exit_code_and_their_line() -> None:
@@ -63,14 +63,14 @@ def test_a_page_that_cannot_be_read_says_where_and_why(text: str, complaint: str
         page(text)
 
 
-# what is not a command
+# blocks that are not commands
 
 
 @pytest.mark.parametrize(
     ("block", "complaint"),
     [
-        ("```bash\nmake up\n```\n", "run by nobody"),
-        ("```\nmake up\n```\n", "run by nobody"),
+        ("```bash\nmake up\n```\n", "do not run blocks of bash"),
+        ("```\nmake up\n```\n", "do not run blocks of no language"),
         ("```console\nmake up\n```\n", r"begins with a `\$ ` line"),
         ("```console\n```\n", r"without a `\$ ` line"),
         ("```python\ndef broken(:\n```\n", "invalid syntax"),
@@ -80,10 +80,10 @@ def test_a_page_that_cannot_be_read_says_where_and_why(text: str, complaint: str
         ("```yaml\n# platform.yaml\ngatway: {port: 8080}\n```\n", "gatway"),
         ("```yaml\n# fairlead.yaml of iris\nname: iris\n```\n", "version"),
         ("```json\n{'a': 1}\n```\n", "page.md:1"),
-        ("```cobol\nSTOP RUN.\n```\n", "nothing checks 'cobol'"),
+        ("```cobol\nSTOP RUN.\n```\n", "no check for blocks of 'cobol'"),
     ],
 )
-def test_a_block_that_is_not_what_it_says_is_refused(block: str, complaint: str) -> None:
+def test_an_invalid_block_is_an_error(block: str, complaint: str) -> None:
     (found,) = page(block).blocks
     with pytest.raises(PageError, match=complaint):
         blocks.check(found)
@@ -99,12 +99,12 @@ def test_a_block_that_is_not_what_it_says_is_refused(block: str, complaint: str)
         "```text\n+--+\n```\n",
     ],
 )
-def test_a_block_that_is_what_it_says_is_accepted(block: str) -> None:
+def test_a_valid_block_is_accepted(block: str) -> None:
     (found,) = page(block).blocks
     blocks.check(found)
 
 
-# how output is compared
+# comparing output
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_a_block_that_is_what_it_says_is_accepted(block: str) -> None:
         ([], "whatever"),
     ],
 )
-def test_output_matches_but_for_what_may_change(expected: list[str], actual: str) -> None:
+def test_output_matches_except_for_values_that_may_change(expected: list[str], actual: str) -> None:
     assert matches([line for line in expected if line or len(expected) == 1], actual)
 
 
@@ -146,28 +146,28 @@ def test_output_matches_but_for_what_may_change(expected: list[str], actual: str
         (["<hash>"], "xyz"),
     ],
 )
-def test_other_output_does_not(expected: list[str], actual: str) -> None:
+def test_other_output_does_not_match(expected: list[str], actual: str) -> None:
     assert not matches(expected, actual)
 
 
-# how commands are run
+# running commands
 
 
-def test_commands_run_in_order_in_one_shell(workplace: WorkingCopy) -> None:
+def test_commands_run_in_order_in_one_shell(working_copy: WorkingCopy) -> None:
     first = "```console\n$ cat README.md\nhello\n$ mkdir deep && cd deep && X=1\n```\n"
     second = "```console\n$ echo $X; ls ..\n1\n...\nREADME.md\n...\n```\n"
-    run(workplace, first + second)
+    run(working_copy, first + second)
 
 
-def test_ignored_files_are_not_there(workplace: WorkingCopy) -> None:
-    run(workplace, "```console\n$ test ! -e secret\n```\n")
+def test_files_that_git_ignores_are_not_copied(working_copy: WorkingCopy) -> None:
+    run(working_copy, "```console\n$ test ! -e secret\n```\n")
 
 
-def test_published_ports_are_replaced_and_shown_again(workplace: WorkingCopy) -> None:
-    run(workplace, "```console\n$ cat platform.yaml\ngateway: {port: 8080}\ncontrol: {port: 8081}\n```\n")
-    assert "8080" not in (workplace.folder / "platform.yaml").read_text()
-    assert "8080" not in workplace.to_here("curl http://127.0.0.1:8080/models")
-    assert workplace.to_here("18080 80801") == "18080 80801"
+def test_published_ports_are_replaced_and_shown_again(working_copy: WorkingCopy) -> None:
+    run(working_copy, "```console\n$ cat platform.yaml\ngateway: {port: 8080}\ncontrol: {port: 8081}\n```\n")
+    assert "8080" not in (working_copy.folder / "platform.yaml").read_text()
+    assert "8080" not in working_copy.to_here("curl http://127.0.0.1:8080/models")
+    assert working_copy.to_here("18080 80801") == "18080 80801"
 
 
 @pytest.mark.parametrize(
@@ -181,63 +181,65 @@ def test_published_ports_are_replaced_and_shown_again(workplace: WorkingCopy) ->
         ("```console background\n$ echo started; exit 1\nstopped\n```\n", "ended with 1"),
     ],
 )
-def test_a_page_that_does_not_hold_fails_at_its_line(workplace: WorkingCopy, text: str, complaint: str) -> None:
+def test_a_command_that_does_something_else_fails_with_its_line(
+    working_copy: WorkingCopy, text: str, complaint: str
+) -> None:
     with pytest.raises(PageFailed, match=complaint):
-        run(workplace, text)
+        run(working_copy, text)
 
 
-def test_a_command_that_does_not_end_fails(workplace: WorkingCopy) -> None:
+def test_a_command_that_does_not_end_fails(working_copy: WorkingCopy) -> None:
     with pytest.raises(PageFailed, match=r"still runs after 0.2 s: sleep 60"):
-        run(workplace, "```console\n$ sleep 60\n```\n", command_s=0.2)
+        run(working_copy, "```console\n$ sleep 60\n```\n", command_timeout_s=0.2)
 
 
-def test_a_skipped_block_is_not_run(workplace: WorkingCopy) -> None:
-    run(workplace, '```console skip="needs a cluster"\n$ helm install fairlead charts/platform\n```\n')
+def test_a_skipped_block_is_not_run(working_copy: WorkingCopy) -> None:
+    run(working_copy, '```console skip="needs a cluster"\n$ helm install fairlead charts/platform\n```\n')
 
 
-def test_what_runs_in_the_background_is_there_for_the_page_and_gets_ctrl_c_at_its_end(workplace: WorkingCopy) -> None:
+def test_a_background_command_runs_until_the_end_of_the_page_and_gets_ctrl_c_there(working_copy: WorkingCopy) -> None:
     program = "trap 'echo drained > ended; exit 0' INT; echo up after 1.5 s; while true; do sleep 0.05; done"
     run(
-        workplace,
+        working_copy,
         f"```console background\n$ {program}\nup after <seconds> s\n```\n```console\n$ test ! -e ended\n```\n",
     )
-    assert (workplace.folder / "ended").read_text() == "drained\n"
+    assert (working_copy.folder / "ended").read_text() == "drained\n"
 
 
-# what needs a cluster
+# blocks that need a cluster
 
 
-def test_a_block_for_a_cluster_is_run_only_where_there_is_one(workplace: WorkingCopy, tmp_path: Path) -> None:
+def test_a_cluster_block_is_run_only_if_there_is_a_cluster(working_copy: WorkingCopy, tmp_path: Path) -> None:
     text = "```console cluster\n$ touch ran\n```\n"
-    run(workplace, text)
-    assert not (workplace.folder / "ran").exists()
-    with Session(workplace, tmp_path / "notes", command_s=20) as session:
+    run(working_copy, text)
+    assert not (working_copy.folder / "ran").exists()
+    with Session(working_copy, tmp_path / "notes", command_timeout_s=20) as session:
         session.run_page(page(text), cluster=True)
-    assert (workplace.folder / "ran").exists()
+    assert (working_copy.folder / "ran").exists()
 
 
 @pytest.mark.parametrize(
     ("command", "complaint"),
     [
-        ("make test", "needs no cluster"),
+        ("make test", "a cluster block may have"),
         ("helm install iris charts/modle --values iris.yaml", "modle"),
         ("helm install iris charts/model --values iris.yaml --set tarrget=1.0.0", "tarrget"),
         ("helm install iris charts/model --values other.yaml", "other.yaml"),
         ("helm install iris oci://example.com/model", "names no chart"),
-        ("helm frobnicate", "nothing checks"),
-        ("kubectl apply --filename other.yaml", "there is no other.yaml"),
-        ("kubectl frobnicate", "nothing checks"),
-        ("fairlead rellease iris", "needs no cluster"),
+        ("helm frobnicate", "there is no check for"),
+        ("kubectl apply --filename other.yaml", "there is no file other.yaml"),
+        ("kubectl frobnicate", "there is no check for"),
+        ("fairlead rellease iris", "a cluster block may have"),
     ],
 )
-def test_a_cluster_command_that_could_not_work_is_refused(command: str, complaint: str, tmp_path: Path) -> None:
+def test_a_cluster_command_that_cannot_work_is_an_error(command: str, complaint: str, tmp_path: Path) -> None:
     values = '```yaml\n# iris.yaml\ntarget: "1.0.0"\nversions: {"1.0.0": {}}\n```\n'
     cluster.write_files(page(values), tmp_path)
     with pytest.raises(PageError, match=complaint):
         cluster.check(Command(1, command), "page.md:1", tmp_path)
 
 
-def test_a_cluster_command_that_fits_is_accepted(tmp_path: Path) -> None:
+def test_a_valid_cluster_command_is_accepted(tmp_path: Path) -> None:
     values = '```yaml\n# iris.yaml\ntarget: "1.0.0"\nversions: {"1.0.0": {}}\n```\n'
     cluster.write_files(page(values), tmp_path)
     text = "helm upgrade iris charts/model --namespace models --values iris.yaml --set target=1.0.0 --wait"

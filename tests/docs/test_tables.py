@@ -1,4 +1,4 @@
-"""Tables that repeat what the code says: settings, metrics, errors, paths, gates, actions."""
+"""The tables of the pages match the code: settings, metrics, errors, gates, actions, exit codes."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def test_the_metrics_table_has_every_metric_with_its_kind_labels_and_help() -> N
 def test_the_error_table_has_every_error_with_its_status() -> None:
     shown = {(int(status), bare(kind)) for status, kind, _ in table_below(SERVICE, "Errors")}
     ours = {(status, kind) for _, status, kind in problems.STATUSES}
-    # What the control plane and the command line raise never leaves a model service.
-    never = {(409, "conflict"), (403, "refused"), (503, "unavailable")}
-    assert ours - never <= shown
+    # The control plane and the command line raise these; a model service never returns them.
+    elsewhere = {(409, "conflict"), (403, "refused"), (503, "unavailable")}
+    assert ours - elsewhere <= shown
 
 
 def test_the_gate_table_has_every_gate_with_its_role() -> None:
@@ -49,18 +49,18 @@ def test_the_gate_table_has_every_gate_with_its_role() -> None:
     assert shown == {name: gates.DEFAULT_ROLES[name] for name in gates.STATE_GATES}
 
 
-def test_the_page_of_gates_has_every_gate_that_can_be_asked_with_its_role() -> None:
+def test_the_page_of_gates_has_every_gate_that_can_be_named_with_its_role() -> None:
     shown = {bare(name): role for name, *_, role in table_below(GATES, "What each gate asks")}
     asked = {name: gates.DEFAULT_ROLES.get(name, "only when named") for name in get_args(GateName)}
     asked["agreement"] = "guard, with `shadow`"
     assert shown == asked
 
 
-def test_every_test_that_the_page_of_failures_names_is_there() -> None:
-    told = re.findall(r"`(test_\w+)` \|$", (DOCS / "failures.md").read_text(), re.MULTILINE)
+def test_every_test_that_the_page_of_failures_names_exists() -> None:
+    named = re.findall(r"`(test_\w+)` \|$", (DOCS / "failures.md").read_text(), re.MULTILINE)
     tests = "".join(path.read_text() for path in DOCS.parent.joinpath("tests").rglob("test_*.py"))
-    assert len(told) >= 20
-    assert [name for name in told if f"def {name}(" not in tests] == []
+    assert len(named) >= 20
+    assert [name for name in named if f"def {name}(" not in tests] == []
 
 
 def test_the_page_of_gates_has_every_setting_of_a_gate() -> None:
@@ -84,7 +84,7 @@ def test_the_exit_codes_of_wait_are_those_of_the_code() -> None:
     }
 
 
-def test_a_table_is_the_last_of_its_section(tmp_path: Path) -> None:
+def test_table_below_reads_the_last_table_of_a_section(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# A\n\n| x |\n|---|\n| 1 |\n\n| y | z |\n|---|---|\n| `2` | 3 |\n\n# B\n\n| x |\n|---|\n| 4 |\n")
     seen = SimpleNamespace(a=table_below(page, "A"), b=table_below(page, "B"))

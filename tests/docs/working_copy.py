@@ -1,4 +1,4 @@
-"""Where a page's commands run: a copy of the repository with its own state folder and its own ports."""
+"""The copy of the repository in which a page's commands run, with its own state folder and ports."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pathlib import Path
 
 from support.processes import free_ports
 
-# The ports that pages name, and that somebody's own platform may hold while the tests run.
+# The ports that pages name. The developer's own platform may use them while the tests run.
 _PUBLISHED = ("8080", "8081")
 
 
 class WorkingCopy:
-    """A folder that looks like a fresh clone that has been set up: `make`, `fairlead` and `ls` work in it.
+    """A folder like a fresh clone after set-up: `make`, `fairlead` and `ls` work in it.
 
-    Files are copies, so a command may change them; the installed packages are those of the repository's .venv.
-    A page's 8080 and 8081 become free ports in commands and in platform.yaml, and 8080 and 8081 again in output.
+    Files are copies, so commands may change them. The installed packages are those of the repository's .venv. The
+    ports 8080 and 8081 become free ports in commands and in platform.yaml, and 8080 and 8081 again in output.
     """
 
     def __init__(self, root: Path, folder: Path) -> None:
@@ -34,19 +34,19 @@ class WorkingCopy:
             platform.write_text(self.to_here(platform.read_text()))
 
     def to_here(self, text: str) -> str:
-        """A command as it must read here."""
+        """A command of the page, with the ports of this copy."""
         for published, here in self._ports.items():
             text = re.sub(rf"(?<!\d){published}(?!\d)", here, text)
         return text
 
     def to_page(self, text: str) -> str:
-        """Output as the page shows it."""
+        """Output of a command, with the ports and paths of the page."""
         for published, here in self._ports.items():
             text = re.sub(rf"(?<!\d){here}(?!\d)", published, text)
         return text.replace(f"{self.folder}/", "")
 
     def environment(self) -> Mapping[str, str]:
-        """What commands see: .venv first on the path, no settings of the person who runs the tests."""
+        """The environment of commands: .venv first on the PATH, without the caller's settings (FAIRLEAD_*, MAKE*, ...)."""
         kept = {
             name: value
             for name, value in os.environ.items()
@@ -66,13 +66,13 @@ def _copy_sources(root: Path, folder: Path) -> None:
     )
     for name in filter(None, listed.stdout.split("\0")):
         source, target = root / name, folder / name
-        if source.is_file():  # a file deleted, and not yet committed, is listed too
+        if source.is_file():  # git also lists files whose deletion is not committed
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)
 
 
 def _link_venv(root: Path, folder: Path) -> None:
-    """The packages of the repository's .venv, with stamps that say "set up": ci/setup must not install into it."""
+    """Link the repository's .venv, with stamps that mark it as complete, so that ci/setup does not install into it."""
     (folder / ".venv").mkdir()
     for entry in (root / ".venv").iterdir():
         if not entry.name.startswith(".fairlead-"):
