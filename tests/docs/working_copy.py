@@ -46,7 +46,7 @@ class WorkingCopy:
         return text.replace(f"{self.folder}/", "")
 
     def environment(self) -> Mapping[str, str]:
-        """The environment of commands: .venv first on the PATH, without the caller's settings (FAIRLEAD_*, MAKE*, ...)."""
+        """The environment of commands: .venv first on the PATH, without settings of the caller (FAIRLEAD_*, ...)."""
         kept = {
             name: value
             for name, value in os.environ.items()

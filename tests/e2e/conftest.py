@@ -1,4 +1,4 @@
-"""Tests that need a Kubernetes cluster in which pods run. `make e2e` brings all of it; see tests/support/cluster."""
+"""Fixtures of the end-to-end tests, which need a Kubernetes cluster that runs pods. `make e2e` starts one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from support.cluster.programs import REPOSITORY
 from support.faults import classifiers, folders
 
 Provide = Callable[[str], str]
-STORIES = (
+PLATFORM_TESTS = (
     "test_first_prediction",
     "test_release",
     "test_rollback",
@@ -35,7 +35,7 @@ STORIES = (
     "test_disturbances",
     "test_uninstall",
 )
-"""In the life of one platform: it is installed once, and taken away at the end."""
+"""The test modules that share one platform, in their order: the first one installs it, the last one uninstalls it."""
 DOUBLERS = ("doubler:1.0.0", "doubler:1.1.0")
 """Images of the model that fails on command (tests/support/faults)."""
 SORTERS = {
@@ -44,28 +44,28 @@ SORTERS = {
     "sorter:1.2.0": ("low", "middle", "high"),
 }
 """Images of the classifier, by the order of its classes."""
-MADE = (*DOUBLERS[::-1], *SORTERS)
-"""In the order in which stories want them."""
+TEST_MODELS = (*DOUBLERS[::-1], *SORTERS)
+"""Images of models that exist only for tests, in the order in which the test modules need them."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs no platform comes first, then the stories in their order."""
-    items.sort(key=lambda item: STORIES.index(item.path.stem) + 1 if item.path.stem in STORIES else 0)
+    """Run the tests without a platform first, then the modules of PLATFORM_TESTS in their order."""
+    items.sort(key=lambda item: PLATFORM_TESTS.index(item.path.stem) + 1 if item.path.stem in PLATFORM_TESTS else 0)
 
 
 @pytest.fixture(scope="session")
-def made() -> Iterator[Mapping[str, str]]:
-    """The folders of versions that exist for tests, by image; the images are built one by one beside what comes next.
+def model_folders() -> Iterator[Mapping[str, str]]:
+    """The folders of the test models, by image. Their images are built one by one in the background.
 
-    Whoever wants one of them waits for it at ci/images' own lock, and hears there what failed.
+    A test that needs one of them runs ci/images, which waits for its lock and reports errors of the build.
     """
-    folders = {name: _made(name) for name in MADE}
+    folders = {name: _write_model(name) for name in TEST_MODELS}
     one_by_one = 'exec < /dev/null &> /dev/null; for folder; do nice ci/images "$folder"; done'
     command = ["bash", "-c", one_by_one, "images", *folders.values()]
-    # A group of its own to end it by; not a session of its own, where `nice` may count for nothing beside others.
+    # Its own process group, so that the group can be ended; no new session, in which `nice` may have no effect.
     building = subprocess.Popen(command, cwd=REPOSITORY, process_group=0)
     if FULL:
-        building.wait()  # what is measured is measured alone
+        building.wait()  # at full size nothing else runs during a measurement
     yield folders
     if building.poll() is None:
         os.killpg(building.pid, signal.SIGTERM)
@@ -74,17 +74,17 @@ def made() -> Iterator[Mapping[str, str]]:
 
 @pytest.fixture(scope="session")
 def image(cluster: Cluster, request: pytest.FixtureRequest) -> Provide:
-    """`image("iris:1.0.0")`: builds the image by ci/images, puts it on the node, gives its full name.
+    """`image("iris:1.0.0")` builds an image with ci/images, loads it on the node and returns its full name.
 
-    In a cluster of the user's own, FAIRLEAD_LOAD_IMAGE is the command that puts an archive there, such as
-    `kind load image-archive`; without it the images must be there already.
+    In a user's own cluster, FAIRLEAD_LOAD_IMAGE is the command that loads an archive, such as `kind load
+    image-archive`. Without it the images must be in the cluster already.
     """
     names: dict[str, str] = {}
 
     def provide(name: str) -> str:
         if name not in names:
-            wanted = request.getfixturevalue("made")[name] if name in MADE else name
-            done = subprocess.run([REPOSITORY / "ci/images", wanted], stdout=subprocess.PIPE, text=True, check=True)
+            source = request.getfixturevalue("model_folders")[name] if name in TEST_MODELS else name
+            done = subprocess.run([REPOSITORY / "ci/images", source], stdout=subprocess.PIPE, text=True, check=True)
             names[name], archive = done.stdout.split()
             if cluster.plan is not None:
                 cluster.load(archive)
@@ -95,21 +95,21 @@ def image(cluster: Cluster, request: pytest.FixtureRequest) -> Provide:
     return provide
 
 
-def _made(name: str) -> str:
-    """The folder of a version that exists for tests, where an image can be built of it."""
+def _write_model(name: str) -> str:
+    """Write the folder of a test model below build/models, from which ci/images can build an image."""
     model, _, version = name.partition(":")
     root = REPOSITORY / "build/models/.faults"
     shutil.rmtree(root / model / version, ignore_errors=True)
     if name in SORTERS:
-        made = classifiers.make(root, model, version, SORTERS[name])
+        folder = classifiers.make(root, model, version, SORTERS[name])
     else:
-        made = folders.make(root, model, version)
-    return str(made.relative_to(REPOSITORY))
+        folder = folders.make(root, model, version)
+    return str(folder.relative_to(REPOSITORY))
 
 
 @contextmanager
-def _a_namespace(cluster: Cluster, story: str) -> Iterator[str]:
-    name = f"e2e-{story}-{uuid.uuid4().hex[:4]}"  # the one of the run before may still be going
+def _temporary_namespace(cluster: Cluster, purpose: str) -> Iterator[str]:
+    name = f"e2e-{purpose}-{uuid.uuid4().hex[:4]}"  # the namespace of the last run may still be terminating
     cluster.client().apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     yield name
     cluster.client()("delete", "namespace", name, "--wait=false")
@@ -117,9 +117,9 @@ def _a_namespace(cluster: Cluster, story: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A namespace for the tests of one file, removed with all it holds."""
-    story = request.module.__name__.rpartition(".")[2].removeprefix("test_").replace("_", "-")
-    with _a_namespace(cluster, story) as name:
+    """A namespace for the tests of one file, which is removed with its content."""
+    purpose = request.module.__name__.rpartition(".")[2].removeprefix("test_").replace("_", "-")
+    with _temporary_namespace(cluster, purpose) as name:
         yield name
 
 
@@ -127,15 +127,16 @@ def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]
 def platform(
     cluster: Cluster, image: Provide, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installed]:
-    """charts/crds and charts/platform, for all stories, with their images and iris's on the node; waits for nothing.
+    """charts/crds and charts/platform for all PLATFORM_TESTS, with the images of the platform and of iris on the node.
 
-    A story leaves it as it was: no model, two control planes, two gateways.
+    The fixture does not wait until the platform is ready. A test module leaves it as it was: without models, with two
+    control planes and two gateways.
     """
     for name in ("control-plane", "envoy", "iris:1.0.0", "iris:1.1.0"):
         image(name)
-    request.getfixturevalue("made")  # only now: these four are not to wait for them
+    request.getfixturevalue("model_folders")  # only now, so that these four images are built first
     folder: Path = tmp_path_factory.mktemp("values")
-    with _a_namespace(cluster, "stories") as name:
+    with _temporary_namespace(cluster, "stories") as name:
         since = time.monotonic()
         install_crds(cluster.client())
         with installed(cluster, name, folder, PLATFORM, since) as found:
@@ -144,11 +145,12 @@ def platform(
 
 @pytest.fixture(scope="session")
 def findings(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[proof.Findings]:
-    """What the stories measure. All of them at full size, and none failed: tests/benchmarks/results/cluster.json."""
+    """The measurements of the tests. If all modules ran at full size and no test failed, they are written to
+    tests/benchmarks/results/cluster.json."""
     found, began = proof.Findings(), time.monotonic()
     yield found
-    told = {item.path.stem for item in request.session.items}
-    if FULL and told.issuperset(STORIES) and not request.session.testsfailed:
+    ran = {item.path.stem for item in request.session.items}
+    if FULL and ran.issuperset(PLATFORM_TESTS) and not request.session.testsfailed:
         document = proof.as_document("cluster", _TITLE, "full", found, time.monotonic() - began)
         document["command"] = "FAIRLEAD_E2E_SIZE=full make e2e"
         server = json.loads(cluster.client()("version", "--output=json"))["serverVersion"]["gitVersion"]

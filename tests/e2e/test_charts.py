@@ -1,4 +1,4 @@
-"""The charts on a real API server: what it takes, what a release changes, what is kept, and who may do what."""
+"""The charts on a real API server: validation, the objects that a release changes or keeps, and RBAC roles."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Objects = dict[tuple[str, str], dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def kube(control_plane: Cluster) -> Iterator[Client]:
-    """A namespace with the kinds installed."""
+    """A client for a namespace, in a cluster with the CRDs."""
     control_plane.client().apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     client = control_plane.client(NAMESPACE)
     install_crds(client)
@@ -46,7 +46,7 @@ def specs(found: Objects) -> dict[tuple[str, str], Any]:
     return {key: (one["metadata"]["uid"], one.get("spec")) for key, one in found.items()}
 
 
-def test_the_api_server_takes_everything_that_is_rendered(kube: Client) -> None:
+def test_the_api_server_accepts_all_rendered_objects(kube: Client) -> None:
     model = {**with_version("1.2.0", FETCHED), "workload": {"autoscaling": {"kind": "hpa"}}}
     platform = {
         "gateway": {
@@ -64,7 +64,7 @@ def test_the_api_server_takes_everything_that_is_rendered(kube: Client) -> None:
         kube("apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-", stdin=text)
 
 
-def test_a_release_changes_the_route_alone_and_rollback_takes_it_back(kube: Client, tmp_path: Path) -> None:
+def test_a_release_changes_only_the_route_and_helm_rollback_restores_it(kube: Client, tmp_path: Path) -> None:
     values = written(IRIS, tmp_path)
     kube.helm("install", "iris", str(CHARTS / "model"), "--values", values)
     before = objects(kube)
@@ -80,26 +80,26 @@ def test_a_release_changes_the_route_alone_and_rollback_takes_it_back(kube: Clie
     kube.helm("rollback", "iris")
     assert specs(objects(kube)) == specs(before)
     kube.helm("uninstall", "iris")
-    _remove_what_is_kept(kube)
+    _delete_kept_objects(kube)
 
 
-def test_a_version_that_left_the_values_stays_until_somebody_who_knows_removes_it(kube: Client, tmp_path: Path) -> None:
+def test_a_version_that_was_removed_from_the_values_keeps_its_deployment(kube: Client, tmp_path: Path) -> None:
     kube.helm("install", "iris", str(CHARTS / "model"), "--values", written(IRIS, tmp_path))
     before = {name for name in objects(kube) if name[0] == "Deployment"}
     assert len(before) == 2
     fewer = {**IRIS, "versions": {"1.0.0": IRIS["versions"]["1.0.0"]}}
     kube.helm("upgrade", "iris", str(CHARTS / "model"), "--values", written(fewer, tmp_path))
     assert {name for name in objects(kube) if name[0] == "Deployment"} == before
-    # and it can come back under Helm's hand
+    # Helm can manage the objects again when the version comes back.
     kube.helm("upgrade", "iris", str(CHARTS / "model"), "--values", written(IRIS, tmp_path))
     kube.helm("uninstall", "iris")
     left = objects(kube)
     assert {name for name in left if name[0] == "Deployment"} == before
     assert ("ModelRoute", "iris") not in left
-    _remove_what_is_kept(kube)
+    _delete_kept_objects(kube)
 
 
-def test_an_edited_digest_starts_new_objects_beside_the_old_ones(kube: Client, tmp_path: Path) -> None:
+def test_an_edited_digest_creates_new_objects_and_keeps_the_old_ones(kube: Client, tmp_path: Path) -> None:
     kube.helm("install", "iris", str(CHARTS / "model"), "--values", written(IRIS, tmp_path))
     before = specs(objects(kube))
     edited = {**IRIS, "versions": {**IRIS["versions"], "1.0.0": {"image": {"digest": "sha256:" + "9" * 64}}}}
@@ -108,10 +108,10 @@ def test_an_edited_digest_starts_new_objects_beside_the_old_ones(kube: Client, t
     assert {name for name in before if before[name] != after[name]} == {("ModelRoute", "iris")}
     assert sum(name[0] == "Deployment" for name in after) == 3
     kube.helm("uninstall", "iris")
-    _remove_what_is_kept(kube)
+    _delete_kept_objects(kube)
 
 
-def test_an_autoscaler_can_be_turned_on_without_a_dip(kube: Client, tmp_path: Path) -> None:
+def test_turning_on_an_autoscaler_keeps_the_number_of_replicas(kube: Client, tmp_path: Path) -> None:
     kube.helm("install", "iris", str(CHARTS / "model"), "--values", written(IRIS, tmp_path))
     deployments = [name for kind, name in objects(kube) if kind == "Deployment"]
     for name in deployments:
@@ -122,19 +122,19 @@ def test_an_autoscaler_can_be_turned_on_without_a_dip(kube: Client, tmp_path: Pa
     kube.helm("upgrade", "iris", str(CHARTS / "model"), "--values", written(scaled, tmp_path), "--set", "target=1.1.0")
     assert [kube.get("deployment", name)["spec"]["replicas"] for name in deployments] == [3, 3]
     kube.helm("uninstall", "iris")
-    _remove_what_is_kept(kube)
+    _delete_kept_objects(kube)
 
 
-def _remove_what_is_kept(kube: Client) -> None:
+def _delete_kept_objects(kube: Client) -> None:
     kube("delete", "deployments,services,poddisruptionbudgets", "--selector", "fairlead.dev/model=iris")
 
 
-# who may do what
+# roles
 
 
 @pytest.fixture(scope="module")
 def people(kube: Client, control_plane: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A platform whose roles are given to a group each, a route, and people by the group they are in."""
+    """A platform with one group per role, a route, and a function that returns the client of a user in a group."""
     folder = tmp_path_factory.mktemp("values")
     roles = {
         name: [{"kind": "Group", "name": group}]
@@ -145,11 +145,11 @@ def people(kube: Client, control_plane: Cluster, tmp_path_factory: pytest.TempPa
     yield lambda group: control_plane.client_of(f"{group}-person", [group], NAMESPACE)
     kube.helm("uninstall", "iris")
     kube.helm("uninstall", "fairlead")
-    _remove_what_is_kept(kube)
+    _delete_kept_objects(kube)
 
 
-ALL = ("rollback", "retry", "approve", "pause", "resume")
-MAY = {"viewers": (), "releasers": ("rollback", "retry", "pause", "resume"), "on-call": ALL}
+ACTIONS = ("rollback", "retry", "approve", "pause", "resume")
+ALLOWED = {"viewers": (), "releasers": ("rollback", "retry", "pause", "resume"), "on-call": ACTIONS}
 
 
 def action(kind: str, actor: str) -> str:
@@ -163,24 +163,24 @@ def action(kind: str, actor: str) -> str:
     return yaml.safe_dump(document)
 
 
-@pytest.mark.parametrize("group", MAY)
-@pytest.mark.parametrize("kind", ALL)
-def test_an_action_is_taken_from_those_whose_role_has_its_type(people: Any, group: str, kind: str) -> None:
+@pytest.mark.parametrize("group", ALLOWED)
+@pytest.mark.parametrize("kind", ACTIONS)
+def test_only_users_whose_role_allows_an_action_can_create_it(people: Any, group: str, kind: str) -> None:
     person: Client = people(group)
-    if kind in MAY[group]:
+    if kind in ALLOWED[group]:
         assert "created" in person("create", "-f", "-", stdin=action(kind, f"{group}-person"))
     else:
         with pytest.raises(CommandFailed, match="[Ff]orbidden|may not"):
             person("create", "-f", "-", stdin=action(kind, f"{group}-person"))
 
 
-def test_nobody_speaks_in_another_name(people: Any) -> None:
+def test_the_actor_of_an_action_must_be_the_user_who_creates_it(people: Any) -> None:
     with pytest.raises(CommandFailed, match="actor must be who asks"):
         people("on-call")("create", "-f", "-", stdin=action("pause", "somebody-else"))
 
 
 @pytest.mark.parametrize(("group", "may"), [("viewers", False), ("releasers", True), ("on-call", False)])
-def test_only_releasers_change_routes(people: Any, group: str, may: bool) -> None:
+def test_only_releasers_can_change_routes(people: Any, group: str, may: bool) -> None:
     person: Client = people(group)
     assert "iris" in person("get", "modelroutes")
     patch = json.dumps({"spec": {"target": {"version": "1.1.0"}}})
@@ -191,7 +191,7 @@ def test_only_releasers_change_routes(people: Any, group: str, may: bool) -> Non
             person("patch", "modelroute", "iris", "--type=merge", "--patch", patch)
 
 
-def test_the_control_plane_may_what_it_needs_and_no_more(people: Any, kube: Client) -> None:
+def test_the_control_plane_has_only_the_rights_that_it_needs(people: Any, kube: Client) -> None:
     account = f"--as=system:serviceaccount:{NAMESPACE}:fairlead-control-plane"
 
     def may(*words: str) -> bool:
@@ -218,7 +218,7 @@ def test_the_control_plane_may_what_it_needs_and_no_more(people: Any, kube: Clie
 
 
 @pytest.mark.usefixtures("kube")
-def test_the_platform_installs_with_rights_in_its_namespace_alone(control_plane: Cluster) -> None:
+def test_the_platform_can_be_installed_with_rights_in_its_namespace_only(control_plane: Cluster) -> None:
     admin = control_plane.client()
     name = "tenant"
     admin.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})

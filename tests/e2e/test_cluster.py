@@ -1,4 +1,4 @@
-"""The cluster that all other stories stand on: one real node, real images, and fake nodes beside it."""
+"""The test cluster itself: one real node that runs real images, and fake nodes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from support.processes import wait_until
 
 FLOWER = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
 LABELS = {"app.kubernetes.io/name": "iris"}
-# What a model service may do: nothing but compute, and write to /tmp.
+# The security context of a model service: it can only compute and write to /tmp.
 LOCKED = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
@@ -79,7 +79,7 @@ def service(name: str, **more: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def kube(cluster: Cluster, namespace: str, image: Callable[[str], str]) -> Client:
-    """Two pods of iris 1.0.0 that are ready, behind a Service with an address and one without."""
+    """A client for two ready pods of iris 1.0.0, behind a Service with an address and a headless one."""
     client = cluster.client(namespace)
     client.apply(model_deployment(image("iris:1.0.0"), 2), service("iris"), service("iris-pods", clusterIP="None"))
     client("rollout", "status", "deployment/iris", "--timeout=90s")
@@ -111,8 +111,8 @@ def test_a_model_service_passes_its_probes_as_a_user_without_rights(kube: Client
     for pod in pods(kube):
         (status,) = pod["status"]["containerStatuses"]
         assert (status["ready"], status["started"], status["restartCount"]) == (True, True, 0)
-    told = run_python(kube, "import os; print(os.getuid(), os.access('/model', os.W_OK), os.access('/tmp', os.W_OK))")
-    assert told == "65532 False True"
+    rights = run_python(kube, "import os; print(os.getuid(), os.access('/model', os.W_OK), os.access('/tmp', os.W_OK))")
+    assert rights == "65532 False True"
 
 
 @pytest.mark.parametrize("host", ["iris", "iris-pods"])
@@ -130,12 +130,12 @@ def test_a_headless_service_resolves_to_its_ready_pods(kube: Client) -> None:
     assert run_python(kube, program, name).split() == sorted(pod["status"]["podIP"] for pod in pods(kube))
 
 
-def test_logs_are_read_through_the_api_server(kube: Client) -> None:
+def test_kubectl_logs_shows_the_log_of_a_pod(kube: Client) -> None:
     for pod in pods(kube):
         assert "listening" in kube("logs", pod["metadata"]["name"])
 
 
-def test_the_api_server_is_reached_from_a_pod_by_its_service_account(kube: Client) -> None:
+def test_a_pod_reaches_the_api_server(kube: Client) -> None:
     program = """
 import os, ssl, urllib.error, urllib.request
 address = "https://kubernetes.default.svc.cluster.local:443/readyz"
@@ -165,19 +165,19 @@ def test_a_network_policy_is_accepted_and_a_malformed_one_is_not(kube: Client) -
 
 def test_pods_survive_when_the_node_agent_is_killed(kube: Client, cluster: Cluster) -> None:
     if cluster.plan is None:
-        pytest.skip("the cluster of KUBECONFIG is not ours to kill parts of")
+        pytest.skip("this test kills a component, which it must not do in the cluster of KUBECONFIG")
     before = {pod["metadata"]["name"]: pod["status"]["containerStatuses"] for pod in pods(kube)}
     killed = cluster.pid("kubelet")
     os.kill(killed, signal.SIGKILL)
     wait_until(lambda: cluster.runs("kubelet") and cluster.pid("kubelet") != killed, "the kubelet is back")
-    # By the API server's proxy, which needs no kubelet: it may take seconds until that knows its pods again.
+    # Through the API server's proxy, which needs no kubelet: the kubelet needs seconds until it knows its pods again.
     path = f"/api/v1/namespaces/{kube.namespace}/services/iris:http/proxy/readyz"
     assert "ready" in kube("get", "--raw", path)
     after = {pod["metadata"]["name"]: pod["status"]["containerStatuses"] for pod in pods(kube)}
     assert after == before
 
 
-def test_a_pod_that_asks_for_a_gpu_lands_on_the_node_that_has_one(cluster: Cluster, namespace: str) -> None:
+def test_a_pod_that_requests_a_gpu_is_scheduled_on_the_node_that_has_one(cluster: Cluster, namespace: str) -> None:
     if cluster.plan is None:
         pytest.skip("the cluster of KUBECONFIG has no KWOK")
     accelerator = {"cloud.google.com/gke-accelerator": "nvidia-l4"}

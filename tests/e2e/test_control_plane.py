@@ -1,4 +1,4 @@
-"""The tier without a real node: what runs anywhere, and what is left of it."""
+"""The test cluster without a real node: scheduling, RBAC, and stopping and killing its components."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ READERS: dict[str, Any] = {
 }
 
 
-def test_a_pod_is_scheduled_and_looks_ready(control_plane: Cluster) -> None:
+def test_a_pod_is_scheduled_and_reported_as_running(control_plane: Cluster) -> None:
     kube = control_plane.client()
     kube.apply(POD)
     pod = kube.wait("pod", "model", lambda pod: pod["status"].get("phase") == "Running", "Running")
     assert pod["spec"]["nodeName"] == "fake0"
 
 
-def test_a_user_has_the_rights_of_their_groups_and_no_others(control_plane: Cluster) -> None:
+def test_a_user_has_only_the_rights_of_their_groups(control_plane: Cluster) -> None:
     control_plane.client().apply(READER, READERS)
     ada = control_plane.client_of("ada", groups=["readers"])
     assert "kube-root-ca.crt" in ada("get", "configmaps", "-o", "name")
@@ -49,7 +49,7 @@ def test_a_user_has_the_rights_of_their_groups_and_no_others(control_plane: Clus
         ada("get", "secrets")
 
 
-def test_a_part_that_is_stopped_stays_down_until_it_is_started(control_plane: Cluster) -> None:
+def test_a_stopped_component_stays_down_until_it_is_started(control_plane: Cluster) -> None:
     control_plane.stop("kube-apiserver")
     with pytest.raises(CommandFailed, match="refused"):
         control_plane.client()("get", "nodes", "--request-timeout=2s")
@@ -57,19 +57,19 @@ def test_a_part_that_is_stopped_stays_down_until_it_is_started(control_plane: Cl
     control_plane.client().wait("node", "fake0", lambda _: True, "listed")
 
 
-def test_a_part_that_dies_comes_back_by_itself(control_plane: Cluster) -> None:
+def test_a_component_that_dies_is_restarted(control_plane: Cluster) -> None:
     killed = control_plane.pid("kube-scheduler")
     os.kill(killed, signal.SIGKILL)
     wait_until(lambda: control_plane.runs("kube-scheduler") and control_plane.pid("kube-scheduler") != killed, "back")
 
 
-def test_a_keeper_that_is_killed_takes_its_cluster_along() -> None:
+def test_killing_the_keeper_ends_all_components() -> None:
     folder = lifecycle.cluster_folder(f"killed-{os.getpid()}")
     lifecycle.start(folder, "control_plane")
     seen = state.read(folder)
     assert seen is not None
     assert set(seen.pids) == {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok"}
     os.kill(seen.keeper, signal.SIGKILL)
-    wait_until(lambda: not any(is_alive(pid) for pid in seen.pids.values()), "all of its parts are gone")
+    wait_until(lambda: not any(is_alive(pid) for pid in seen.pids.values()), "all of its components have ended")
     lifecycle.remove(folder)
     assert not folder.exists()

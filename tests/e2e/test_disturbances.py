@@ -24,9 +24,9 @@ from support.proof import Findings
 NAME = "iris-disturbed"
 RATE = 100
 AWAY_S = 60 if FULL else 10
-"""How long the API server is away."""
+"""How long the API server is stopped."""
 DOWN_S = 10 if FULL else 3
-"""How long a node agent, or etcd, is."""
+"""How long the kubelet or etcd is stopped."""
 VALUES: dict[str, Any] = {
     **MODEL,
     "target": "1.0.0",
@@ -38,7 +38,7 @@ PLATFORM = ("fairlead-gateway", "fairlead-control-plane")
 
 @pytest.fixture(scope="module")
 def halfway(platform: Installed) -> Iterator[Installed]:
-    """A rollout that waits at half of the users for a person."""
+    """A rollout that waits for an approval at half of the users."""
     platform.deploy(NAME, VALUES)
     platform.wait_for(NAME, "1.0.0 serves", stable="1.0.0", phase="Stable", within=120)
     platform.deploy(NAME, VALUES, "--set", "target=1.1.0")
@@ -48,22 +48,22 @@ def halfway(platform: Installed) -> Iterator[Installed]:
 
 
 @pytest.fixture
-def parts(cluster: Cluster) -> Cluster:
-    """The cluster, where its own parts may be stopped."""
+def stoppable(cluster: Cluster) -> Cluster:
+    """The cluster, if its components may be stopped."""
     if cluster.plan is None:
-        pytest.skip("the cluster of KUBECONFIG is not ours to stop parts of")
+        pytest.skip("this test stops components, which it must not do in the cluster of KUBECONFIG")
     return cluster
 
 
 def needs_every_gateway(platform: Installed) -> None:
-    """Replacing gateways is noticed by whoever comes through one of them."""
+    """Skip the test if the load goes through a single gateway, whose replacement would fail requests."""
     if platform.network is None:
-        pytest.skip("in the cluster of KUBECONFIG users come through a forwarded port, which ends with its gateway")
+        pytest.skip("in the cluster of KUBECONFIG the load uses a forwarded port, which ends with its gateway")
 
 
 @dataclass(frozen=True)
 class Term:
-    """Who leads, and in which transition of the lease. An empty holder: nobody."""
+    """The holder of the leader lease (empty: none) and the number of the lease's transitions."""
 
     holder: str
     transition: int
@@ -75,7 +75,7 @@ def term(platform: Installed) -> Term:
 
 
 def next_term(platform: Installed, old: Term, *, another: bool = False) -> Term:
-    """Wait until somebody leads in a later transition; `another`: not the one of before."""
+    """Wait until a replica leads in a later transition; with `another`, one that is not the old leader."""
     seen = [old]
 
     def is_next() -> bool:
@@ -83,19 +83,22 @@ def next_term(platform: Installed, old: Term, *, another: bool = False) -> Term:
         new = seen[-1]
         return bool(new.holder) and new.transition > old.transition and not (another and new.holder == old.holder)
 
-    wait_until(is_next, "somebody leads again", every=0.2)
+    wait_until(is_next, "a replica leads again", every=0.2)
     return seen[-1]
 
 
-class Unharmed(Protocol):
-    """What the fixture of this name is."""
+class RunDisturbance(Protocol):
+    """The type of the fixture `run_disturbance`."""
 
     def __call__(self, what: str, disturb: Callable[[], None]) -> None: ...
 
 
 @pytest.fixture
-def unharmed(halfway: Installed, findings: Findings) -> Unharmed:
-    """`unharmed(what, disturb)`: nobody notices, then or soon after; the rollout stands where it stood."""
+def run_disturbance(halfway: Installed, findings: Findings) -> RunDisturbance:
+    """`run_disturbance(what, disturb)` calls `disturb` under load.
+
+    It checks that no request fails during the disturbance and five seconds after it, and that the revision is the same.
+    """
 
     def run(what: str, disturb: Callable[[], None]) -> None:
         halfway.wait_ready()
@@ -118,9 +121,9 @@ def unharmed(halfway: Installed, findings: Findings) -> Unharmed:
 
 
 def restart(platform: Installed, *deployments: str) -> None:
-    """Replace every pod of these, as an upgrade does, until the last old one is gone."""
+    """Replace all pods of these Deployments, as an upgrade does, and wait until the last old pod is gone."""
 
-    def none_goes() -> bool:
+    def none_terminates() -> bool:
         pods = platform.kube.get("pods")["items"]
         return not any("deletionTimestamp" in pod["metadata"] for pod in pods)
 
@@ -128,31 +131,33 @@ def restart(platform: Installed, *deployments: str) -> None:
         platform.kube("rollout", "restart", f"deployment/{name}")
     for name in deployments:
         platform.kube("rollout", "status", f"deployment/{name}", "--timeout=240s", timeout=300)
-    wait_until(none_goes, "the old pods are gone", within=90, every=0.5)
+    wait_until(none_terminates, "the old pods are gone", within=90, every=0.5)
 
 
-def of_stable(platform: Installed) -> str:
+def stable_deployment(platform: Installed) -> str:
     [found] = platform.kube.get("deployments", "", "--selector", "fairlead.dev/version=1.0.0")["items"]
     return str(found["metadata"]["name"])
 
 
 @pytest.mark.skipif(not FULL, reason="FAIRLEAD_E2E_SIZE=full replaces them one by one as well")
 @pytest.mark.parametrize("part", [*PLATFORM, "the model"])
-def test_a_rolling_update_loses_no_request(halfway: Installed, unharmed: Unharmed, part: str) -> None:
+def test_a_rolling_update_loses_no_request(halfway: Installed, run_disturbance: RunDisturbance, part: str) -> None:
     if part == PLATFORM[0]:
         needs_every_gateway(halfway)
-    unharmed(f"{part} is updated", lambda: restart(halfway, of_stable(halfway) if part == "the model" else part))
+    run_disturbance(
+        f"{part} is updated", lambda: restart(halfway, stable_deployment(halfway) if part == "the model" else part)
+    )
 
 
 def test_rolling_updates_of_gateway_control_plane_and_model_at_once_lose_no_request(
-    halfway: Installed, unharmed: Unharmed
+    halfway: Installed, run_disturbance: RunDisturbance
 ) -> None:
     needs_every_gateway(halfway)
-    unharmed("all three are updated at once", lambda: restart(halfway, *PLATFORM, of_stable(halfway)))
+    run_disturbance("all three are updated at once", lambda: restart(halfway, *PLATFORM, stable_deployment(halfway)))
 
 
-def test_a_leader_whose_pod_is_deleted_at_once_is_followed_by_the_other_replica(
-    halfway: Installed, unharmed: Unharmed
+def test_the_other_replica_leads_when_the_leader_s_pod_is_deleted_without_grace(
+    halfway: Installed, run_disturbance: RunDisturbance
 ) -> None:
     old = term(halfway)
 
@@ -160,11 +165,11 @@ def test_a_leader_whose_pod_is_deleted_at_once_is_followed_by_the_other_replica(
         halfway.kube("delete", "pod", old.holder, "--grace-period=0", "--force")
         next_term(halfway, old, another=True)
 
-    unharmed("the leader's pod is deleted", disturb)
+    run_disturbance("the leader's pod is deleted", disturb)
 
 
-@pytest.mark.usefixtures("parts")
-def test_a_leader_that_is_killed_is_followed_by_itself_or_the_other(halfway: Installed, unharmed: Unharmed) -> None:
+@pytest.mark.usefixtures("stoppable")
+def test_a_replica_leads_again_after_the_leader_is_killed(halfway: Installed, run_disturbance: RunDisturbance) -> None:
     old = term(halfway)
 
     def disturb() -> None:
@@ -172,12 +177,12 @@ def test_a_leader_that_is_killed_is_followed_by_itself_or_the_other(halfway: Ins
         next_term(halfway, old)
         halfway.wait_ready()
 
-    unharmed("the leader is killed", disturb)
+    run_disturbance("the leader is killed", disturb)
 
 
-@pytest.mark.usefixtures("parts")
-def test_a_leader_that_was_frozen_wakes_when_another_leads_and_may_write_nothing_more(
-    halfway: Installed, unharmed: Unharmed
+@pytest.mark.usefixtures("stoppable")
+def test_a_leader_that_was_frozen_cannot_write_after_another_replica_leads(
+    halfway: Installed, run_disturbance: RunDisturbance
 ) -> None:
     old = term(halfway)
     pod = halfway.pods("control-plane")[old.holder]
@@ -193,16 +198,16 @@ def test_a_leader_that_was_frozen_wakes_when_another_leads_and_may_write_nothing
         wait_until(lambda: "fairlead_control_leader 0.0" in _text(metrics), "it has stepped down", within=15, every=0.2)
         assert is_alive(frozen), "its node agent killed it before it woke"
         assert f"leads no more; {new.holder} does" in halfway.kube("logs", old.holder)
-        # What it might have been about to write when it was frozen is refused by the API server itself.
+        # The API server itself rejects a write that the old leader may have begun when it was frozen.
         with pytest.raises(CommandFailed, match=f"transition {old.transition}, the lease is at {new.transition}"):
             append(halfway, fence=old.transition)
         assert "created" in append(halfway, fence=new.transition)
 
-    unharmed("the leader is frozen until another leads", disturb)
+    run_disturbance("the leader is frozen until another leads", disturb)
 
 
 def append(platform: Installed, *, fence: int) -> str:
-    """What a control plane that led in this transition would write next; the API server judges it and keeps nothing."""
+    """Try to append a revision as a control plane that led in this transition, as a dry run. Raises CommandFailed."""
     head = platform.status(NAME)["seq"]
     last = platform.kube.get("modelrouterevision", f"{NAME}-{head}")
     metadata = {
@@ -225,55 +230,55 @@ def _text(url: str) -> str:
 
 
 def test_a_node_agent_that_is_killed_and_started_again_costs_no_request(
-    halfway: Installed, unharmed: Unharmed, parts: Cluster
+    halfway: Installed, run_disturbance: RunDisturbance, stoppable: Cluster
 ) -> None:
     of_the_node = ("node0", "--namespace=kube-node-lease")
 
     def disturb() -> None:
-        parts.stop("kubelet")
+        stoppable.stop("kubelet")
         last = renewed(halfway, *of_the_node)
         time.sleep(DOWN_S)
-        parts.start("kubelet")
-        wait_until(lambda: renewed(halfway, *of_the_node) != last, "it tells of its node", every=0.2)
+        stoppable.start("kubelet")
+        wait_until(lambda: renewed(halfway, *of_the_node) != last, "it renews its node's lease", every=0.2)
         halfway.wait_ready()
 
-    unharmed("the node agent is killed", disturb)
+    run_disturbance("the node agent is killed", disturb)
 
 
 def test_etcd_that_is_killed_and_started_again_costs_no_request(
-    halfway: Installed, unharmed: Unharmed, parts: Cluster
+    halfway: Installed, run_disturbance: RunDisturbance, stoppable: Cluster
 ) -> None:
     def disturb() -> None:
-        parts.stop("etcd")
+        stoppable.stop("etcd")
         time.sleep(DOWN_S)
-        parts.start("etcd")
+        stoppable.start("etcd")
         answers_again(halfway)
-        last = renewed(halfway, "fairlead-control-plane")  # it takes writes as well
-        wait_until(lambda: renewed(halfway, "fairlead-control-plane") != last, "a leader leads", every=0.2)
+        last = renewed(halfway, "fairlead-control-plane")  # a renewed lease shows that etcd accepts writes
+        wait_until(lambda: renewed(halfway, "fairlead-control-plane") != last, "the leader renews its lease", every=0.2)
 
-    unharmed("etcd is killed", disturb)
+    run_disturbance("etcd is killed", disturb)
 
 
-def test_an_api_server_that_is_away_is_not_missed_by_users(
-    halfway: Installed, unharmed: Unharmed, parts: Cluster
+def test_no_request_fails_while_the_api_server_is_stopped(
+    halfway: Installed, run_disturbance: RunDisturbance, stoppable: Cluster
 ) -> None:
     def disturb() -> None:
-        parts.stop("kube-apiserver")
+        stoppable.stop("kube-apiserver")
         time.sleep(AWAY_S)
-        parts.start("kube-apiserver")
+        stoppable.start("kube-apiserver")
         answers_again(halfway)
 
-    unharmed(f"the API server is away for {AWAY_S} s", disturb)
+    run_disturbance(f"the API server is away for {AWAY_S} s", disturb)
 
 
-def test_control_planes_that_start_while_their_store_is_out_of_reach_take_nothing_away(
-    halfway: Installed, unharmed: Unharmed, parts: Cluster
+def test_control_planes_that_start_without_their_store_keep_all_routes(
+    halfway: Installed, run_disturbance: RunDisturbance, stoppable: Cluster
 ) -> None:
     pods = halfway.pods("control-plane").values()
     urls = [f"http://{pod['status']['podIP']}:8081" for pod in pods]
 
     def disturb() -> None:
-        parts.stop("kube-apiserver")
+        stoppable.stop("kube-apiserver")
         since = time.monotonic()
         for pod in pods:
             os.kill(process_of(pod, "control-plane"), signal.SIGKILL)
@@ -281,15 +286,15 @@ def test_control_planes_that_start_while_their_store_is_out_of_reach_take_nothin
             wait_until(lambda url=url: _status(f"{url}/livez") == 200, f"{url} lives", within=90, every=0.2)  # type: ignore[misc]
         assert [_status(f"{url}/readyz") for url in urls] == [503, 503]
         time.sleep(max(0.0, since + AWAY_S - time.monotonic()))
-        parts.start("kube-apiserver")
+        stoppable.start("kube-apiserver")
         answers_again(halfway)
         halfway.wait_ready()
 
-    unharmed("control planes start while it is away", disturb)
+    run_disturbance("control planes start while it is away", disturb)
 
 
 def renewed(platform: Installed, *lease: str) -> str:
-    """When a lease was held last."""
+    """The time when a lease was last renewed."""
     return str(platform.kube.get("lease", *lease)["spec"]["renewTime"])
 
 
@@ -304,7 +309,7 @@ def _status(url: str) -> int:
         return 0
 
 
-def test_an_approval_after_all_that_promotes_the_candidate(halfway: Installed) -> None:
+def test_an_approval_after_all_disturbances_promotes_the_candidate(halfway: Installed) -> None:
     halfway.fairlead("approve", NAME, "--reason", "it withstood everything")
     halfway.wait_for(NAME, "1.1.0 is promoted", stable="1.1.0", phase="Stable")
     assert "the chain holds" in halfway.fairlead("history", NAME, "--verify")

@@ -1,4 +1,4 @@
-"""A candidate that fails for one request in twenty, behind two gateways: evidence of both takes its weight."""
+"""A candidate that fails one request in twenty, behind two gateways: the evidence of both takes its weight."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from support.load.summary import Summary, moment
 from support.proof import Findings
 
 RATE = 50 if FULL else 100
-"""The issue's question is asked at 50 requests/s; twice as many answer in half the time."""
-WITHIN_S = 60
-"""The median is 30 s or less (tests/benchmarks/evidence_rollback.py); one run alone may be longer."""
+"""Requests per second. The claim is made at 50; the reduced size uses twice as many, to need half the time."""
+MAX_SECONDS = 60
+"""The median must be at most 30 s (tests/benchmarks/evidence_rollback.py); a single run may take longer."""
 MAX_EXTRA_BAD = 5
 CONTROL = "/tmp/faults.json"
 WRITE = f"import json; json.dump({{'fail': 0.05}}, open('{CONTROL}', 'w'))"
@@ -38,29 +38,29 @@ VALUES: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Story:
-    """One release that was rolled back for what it did."""
+class RolledBack:
+    """One release that was rolled back by evidence."""
 
     platform: Installed
     summaries: list[Summary]
-    """Of each gateway's users."""
+    """The loads, one through each gateway."""
     ledger: list[Revision]
     attempts: dict[str, int]
-    """What each gateway asked of the candidate while it had weight, by that gateway's own counters."""
+    """The completed requests to the candidate while it had weight, by gateway, from the gateways' own counters."""
 
     @property
     def step(self) -> Revision:
-        """When the candidate got its weight."""
+        """The revision that gave the candidate its weight."""
         return next(one for one in self.ledger if one.table.weight == 1000)
 
     @property
     def back(self) -> Revision:
-        """When it lost it."""
+        """The revision that took the weight."""
         return self.ledger[-1]
 
 
 def attempts(platform: Installed) -> dict[str, int]:
-    """How many requests of the candidate's share each gateway has seen answered so far."""
+    """The number of completed requests of the candidate's share so far, by gateway."""
     found = {}
     for name, pod in platform.pods("gateway").items():
         stats = EnvoyStats(str(pod["status"]["podIP"]), ADMIN_PORT, name=name)
@@ -76,9 +76,9 @@ def attempts(platform: Installed) -> dict[str, int]:
 
 
 @pytest.fixture(scope="module")
-def story(platform: Installed, cluster: Cluster, image: Callable[[str], str]) -> Iterator[Story]:
+def release(platform: Installed, cluster: Cluster, image: Callable[[str], str]) -> Iterator[RolledBack]:
     if cluster.plan is None:
-        pytest.skip("the gateways of the cluster of KUBECONFIG are not within reach of the tests")
+        pytest.skip("the tests cannot reach the gateways' pods in the cluster of KUBECONFIG")
     image("doubler:1.0.0"), image("doubler:1.1.0")
     platform.deploy("doubler", VALUES)
     platform.wait_for("doubler", "1.0.0 serves", stable="1.0.0", phase="Stable", within=120)
@@ -98,57 +98,64 @@ def story(platform: Installed, cluster: Cluster, image: Callable[[str], str]) ->
         for pod in platform.kube.get("pods", "", "--selector", "fairlead.dev/version=1.1.0")["items"]:
             platform.kube("exec", pod["metadata"]["name"], "--container", "model", "--", "python3", "-c", WRITE)
         platform.fairlead("wait", "doubler", "--timeout", "5m", expect=ROLLED_BACK)
-        time.sleep(1.5)  # a late answer must be seen
+        time.sleep(1.5)  # long enough to see a late response
         for load in running:
             load.stop()
         summaries = [load.result() for load in running]
     counted = {name: count - before[name] for name, count in attempts(platform).items()}
-    yield Story(platform, summaries, platform.history("doubler"), counted)
+    yield RolledBack(platform, summaries, platform.history("doubler"), counted)
     platform.remove("doubler")
 
 
-def test_evidence_takes_the_weight_of_a_candidate_that_fails_for_one_in_twenty(
-    story: Story, findings: Findings
+def test_evidence_takes_the_weight_of_a_candidate_that_fails_one_request_in_twenty(
+    release: RolledBack, findings: Findings
 ) -> None:
-    assert story.back.cause is Cause.ROLLED_BACK
-    assert ": errors: " in story.back.reason
-    seconds = (story.back.created_at - story.step.created_at).total_seconds()
-    last = [summary.of_version("1.1.0").last_reply() or 0 for summary in story.summaries]
-    late_s = (max(last) - moment(story.back.created_at)) / 1e9
+    assert release.back.cause is Cause.ROLLED_BACK
+    assert ": errors: " in release.back.reason
+    seconds = (release.back.created_at - release.step.created_at).total_seconds()
+    last = [summary.of_version("1.1.0").last_reply() or 0 for summary in release.summaries]
+    late_s = (max(last) - moment(release.back.created_at)) / 1e9
     rate = f"5 % errors at {RATE}/s and 10 %, two gateways"
-    findings.claim(f"{rate}: first weight -> weight 0, s", f"at most {WITHIN_S}", f"{seconds:.1f}", seconds <= WITHIN_S)
+    findings.claim(
+        f"{rate}: first weight -> weight 0, s", f"at most {MAX_SECONDS}", f"{seconds:.1f}", seconds <= MAX_SECONDS
+    )
     findings.note(f"{rate}: weight 0 -> last answer by the candidate, s", f"{late_s:.3f}")
-    findings.note(f"{rate}: answered by the candidate's share, by gateway", sorted(story.attempts.values()))
-    findings.numbers["evidence"] = {"reason": story.back.reason, "loads": [one.to_json() for one in story.summaries]}
-    assert seconds <= WITHIN_S
+    findings.note(f"{rate}: answered by the candidate's share, by gateway", sorted(release.attempts.values()))
+    findings.numbers["evidence"] = {
+        "reason": release.back.reason,
+        "loads": [one.to_json() for one in release.summaries],
+    }
+    assert seconds <= MAX_SECONDS
     assert late_s <= 1
 
 
-def test_users_get_next_to_none_of_its_errors(story: Story, findings: Findings) -> None:
-    failed = sum(summary.failed for summary in story.summaries)
+def test_users_get_at_most_five_of_its_errors(release: RolledBack, findings: Findings) -> None:
+    failed = sum(summary.failed for summary in release.summaries)
     findings.claim("bad answers to users meanwhile", f"at most {MAX_EXTRA_BAD}", failed, failed <= MAX_EXTRA_BAD)
     assert failed <= MAX_EXTRA_BAD
 
 
-def test_the_evidence_is_what_both_gateways_counted(story: Story) -> None:
-    assert len(story.attempts) == 2
-    assert all(count > 0 for count in story.attempts.values())
-    windows = [window for window in story.back.windows if window.gap is None]
+def test_the_evidence_is_what_both_gateways_counted(release: RolledBack) -> None:
+    assert len(release.attempts) == 2
+    assert all(count > 0 for count in release.attempts.values())
+    windows = [window for window in release.back.windows if window.gap is None]
     assigned = sum(window.assigned for window in windows)
-    # The first and the last moments of an attempt are in no window.
-    whole = sum(story.attempts.values())
-    assert max(story.attempts.values()) < assigned <= whole
+    # No window covers the first and the last moments of an attempt.
+    whole = sum(release.attempts.values())
+    assert max(release.attempts.values()) < assigned <= whole
     assert assigned >= 0.5 * whole
 
 
-def test_every_control_plane_tells_the_same_ledger_and_every_gateway_serves_its_end(story: Story) -> None:
-    told = []
-    for pod in story.platform.pods("control-plane").values():
+def test_every_control_plane_returns_the_same_ledger_and_every_gateway_serves_its_head(release: RolledBack) -> None:
+    ledgers = []
+    for pod in release.platform.pods("control-plane").values():
         url = f"http://{pod['status']['podIP']}:8081/api/v1/routes/doubler/revisions"
-        told.append(httpx.get(url, timeout=10).json()["revisions"])
-    assert len(told) == 2
-    assert told[0] == told[1]
-    assert [one["hash"] for one in told[0]] == [one.hash for one in story.ledger]
-    assert "the chain holds" in story.platform.fairlead("history", "doubler", "--verify")
-    gateways = story.platform.status("doubler")["gateways"]
-    assert {(one["name"], one["programmed"]) for one in gateways} == {(name, story.back.seq) for name in story.attempts}
+        ledgers.append(httpx.get(url, timeout=10).json()["revisions"])
+    assert len(ledgers) == 2
+    assert ledgers[0] == ledgers[1]
+    assert [one["hash"] for one in ledgers[0]] == [one.hash for one in release.ledger]
+    assert "the chain holds" in release.platform.fairlead("history", "doubler", "--verify")
+    gateways = release.platform.status("doubler")["gateways"]
+    assert {(one["name"], one["programmed"]) for one in gateways} == {
+        (name, release.back.seq) for name in release.attempts
+    }

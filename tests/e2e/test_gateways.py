@@ -1,4 +1,4 @@
-"""Two gateways, two control planes, in pods: no gateway goes back; a table that one refuses is told, and not forced."""
+"""Two gateways and two control planes in pods: no gateway goes back to an older table; a rejected table is reported."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ VALUES: dict[str, Any] = {
     "strategy": {"steps": [{"weight": 5000, "minDuration": "1s", "approval": True}], "minRequests": 0},
 }
 LARGEST_EXPRESSION = "re2.max_program_size.error_level"
-"""An Envoy whose runtime says so refuses expressions that are larger: nothing of ours has to be broken for it."""
+"""With this runtime setting, Envoy rejects larger regular expressions. So a valid table can be made to be rejected."""
 CHANGEABLE = {"layered_runtime": {"layers": [{"name": "a person", "admin_layer": {}}]}}
-FUSSY = "fairlead-gateway-fussy"
+STRICT = "fairlead-gateway-strict"
 
 
 @pytest.fixture(scope="module")
 def halfway(platform: Installed, cluster: Cluster) -> Iterator[Installed]:
-    """A rollout that waits at half of the users for a person."""
+    """A rollout that waits for an approval at half of the users."""
     if cluster.plan is None:
-        pytest.skip("the gateways of the cluster of KUBECONFIG are not within reach of the tests")
+        pytest.skip("the tests cannot reach the gateways' pods in the cluster of KUBECONFIG")
     platform.deploy(NAME, VALUES)
     platform.wait_for(NAME, "1.0.0 serves", stable="1.0.0", phase="Stable", within=120)
     platform.deploy(NAME, VALUES, "--set", "target=1.1.0")
@@ -53,22 +53,22 @@ def addresses(platform: Installed) -> dict[str, str]:
 
 
 def back_and_forth(platform: Installed) -> None:
-    """Four tables: nobody, half of the users, nobody, half of the users."""
+    """Publish four tables: the candidate has no users, half of them, none, half of them."""
     for _ in range(2):
         platform.fairlead("rollback", NAME)
-        platform.wait_for(NAME, "nobody", candidate=None, phase="Stable")
+        platform.wait_for(NAME, "no users", candidate=None, phase="Stable")
         platform.fairlead("retry", NAME)
         platform.wait_for(NAME, "half of the users", candidate="1.1.0", weight=5000)
 
 
-def test_a_gateway_that_loses_its_control_plane_goes_on_with_another_and_never_back(
+def test_a_gateway_that_loses_its_control_plane_uses_another_and_never_goes_back(
     halfway: Installed, findings: Findings
 ) -> None:
     first = set(halfway.pods("control-plane"))
     gateways = [VersionRecorder(ADMIN_PORT, address) for address in addresses(halfway).values()]
     with recording_versions(gateways, every_s=0.02), halfway.load(NAME, rate=RATE, seconds=600) as load:
         for _ in range(TURNS):
-            # The older one: after two turns neither of the first two is there any more.
+            # Delete the older pod: after two turns both of the first two are replaced.
             pods = sorted(
                 halfway.pods("control-plane").values(), key=lambda pod: str(pod["metadata"]["creationTimestamp"])
             )
@@ -90,49 +90,49 @@ def test_a_gateway_that_loses_its_control_plane_goes_on_with_another_and_never_b
 
 
 @pytest.fixture
-def fussy(halfway: Installed) -> Iterator[str]:
-    """A third gateway, like the others but that a person inside may change its runtime; its address."""
+def strict_gateway(halfway: Installed) -> Iterator[str]:
+    """The address of a third gateway. It is like the others, but its runtime settings can be changed over HTTP."""
     like = next(iter(halfway.pods("gateway").values()))
     labels = {key: value for key, value in like["metadata"]["labels"].items() if key != "pod-template-hash"}
     spec = {key: value for key, value in like["spec"].items() if key != "nodeName"}
     spec["containers"][0]["args"] += ["--config-yaml", json.dumps(CHANGEABLE)]
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": FUSSY, "labels": labels}, "spec": spec}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": STRICT, "labels": labels}, "spec": spec}
     halfway.kube("create", "--filename", "-", stdin=json.dumps(pod))
-    halfway.kube("wait", f"pod/{FUSSY}", "--for=condition=Ready", "--timeout=60s")
-    yield addresses(halfway)[FUSSY]
-    halfway.kube("delete", "pod", FUSSY)
+    halfway.kube("wait", f"pod/{STRICT}", "--for=condition=Ready", "--timeout=60s")
+    yield addresses(halfway)[STRICT]
+    halfway.kube("delete", "pod", STRICT)
 
 
-def test_a_table_that_a_gateway_refuses_is_told_with_its_name_and_reason_and_not_sent_again(
-    halfway: Installed, fussy: str, findings: Findings
+def test_a_table_that_a_gateway_rejects_is_reported_with_its_reason_and_not_sent_again(
+    halfway: Installed, strict_gateway: str, findings: Findings
 ) -> None:
     halfway.fairlead("rollback", NAME)
-    halfway.wait_for(NAME, "nobody, by three gateways", candidate=None, phase="Stable")
-    before = look(fussy)
+    halfway.wait_for(NAME, "no users, on three gateways", candidate=None, phase="Stable")
+    before = sample_of(strict_gateway)
     with halfway.load(NAME, rate=RATE, seconds=600) as load:
-        modify_runtime(fussy, "1")
+        modify_runtime(strict_gateway, "1")
         try:
             halfway.fairlead("retry", NAME)
-            said = halfway.kube.wait("modelroute", NAME, is_rejected, "refused")["status"]
-            refused = look(fussy)
+            status = halfway.kube.wait("modelroute", NAME, is_rejected, "rejected")["status"]
+            rejected = sample_of(strict_gateway)
             load.wait_sent(load.progress.sent + 5 * RATE)
-            later, still = look(fussy), halfway.status(NAME)
+            later, later_status = sample_of(strict_gateway), halfway.status(NAME)
         finally:
-            modify_runtime(fussy, "100")
-        # The next table is taken by all, and the refusal is over.
+            modify_runtime(strict_gateway, "100")
+        # All gateways accept the next table, so the rejection is over.
         halfway.fairlead("rollback", NAME)
-        after = halfway.wait_for(NAME, "everybody is back", candidate=None, phase="Stable")
+        after = halfway.wait_for(NAME, "all users are back on stable", candidate=None, phase="Stable")
         load.stop()
         summary = load.result()
     findings.claim(*no_failed_requests("a gateway refuses a table: requests that failed", summary))
     assert summary.failures == {}, summary.samples
-    [programmed] = [one for one in said["conditions"] if one["type"] == "Programmed"]
-    assert FUSSY in programmed["message"]
+    [programmed] = [one for one in status["conditions"] if one["type"] == "Programmed"]
+    assert STRICT in programmed["message"]
     assert "RE2 program size" in programmed["message"]
-    # What serves is what served, once was enough, and nobody is sent on to the next step meanwhile.
-    assert refused.versions["rds"] == later.versions["rds"]
-    assert later.rejected["rds"] == refused.rejected["rds"] == before.rejected["rds"] + 1
-    assert still["seq"] == said["seq"]
+    # The gateway serves its old table, the new one was sent once, and the rollout does not take its next step.
+    assert rejected.versions["rds"] == later.versions["rds"]
+    assert later.rejected["rds"] == rejected.rejected["rds"] == before.rejected["rds"] + 1
+    assert later_status["seq"] == status["seq"]
     assert [one for one in after["conditions"] if one["type"] == "Programmed"][0]["status"] == "True"
     assert not any(one.get("rejected") for one in after["gateways"])
 
@@ -142,8 +142,8 @@ def is_rejected(route: dict[str, Any]) -> bool:
     return any((one["type"], one["status"], one["reason"]) == ("Programmed", "False", "Rejected") for one in conditions)
 
 
-def look(address: str) -> Sample:
-    """What a gateway serves, and how often it has refused."""
+def sample_of(address: str) -> Sample:
+    """The resource versions that a gateway uses, and its counts of rejected updates."""
     with closing(AdminClient(address, ADMIN_PORT, timeout_s=5, over_http=True)) as admin:
         sample = admin.read()
     assert sample is not None, f"{address} does not answer"
@@ -151,7 +151,7 @@ def look(address: str) -> Sample:
 
 
 def modify_runtime(address: str, value: str) -> None:
-    """As a person may, who is inside the pod; the platform itself only reads there."""
+    """Change the runtime setting over the admin interface. The platform itself only reads there."""
     answer = httpx.post(f"http://{address}:{ADMIN_PORT}/runtime_modify", params={LARGEST_EXPRESSION: value}, timeout=5)
     assert answer.text.strip() == "OK"
     time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""A release by `helm upgrade` under load, on real pods: promoted when it is good, remembered when it is never ready."""
+"""Releases by `helm upgrade` under load, on real pods: a good version is promoted, an unready one is rejected."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ VALUES: dict[str, Any] = {
     },
 }
 NEVER_READY: dict[str, Any] = {
-    # It starts, it lives, and its golden rows are never answered: /readyz says so for ever.
+    # It starts and stays alive, but its golden rows are never answered, so /readyz always fails.
     "1.2.0": {
         "image": {"repository": "fairlead/model-doubler", "tag": "1.1.0"},
         "overrides": {"instances": 1, "extraEnv": [{"name": "DOUBLER_FAULTS", "value": '{"hang": true}'}]},
@@ -39,19 +39,19 @@ NEVER_READY: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Story:
-    """What a whole release left behind, in every place where people look."""
+class Releases:
+    """The results of three releases: the load, the ledger, Helm's history and the containers."""
 
     platform: Installed
     summary: Summary
     ledger: list[Revision]
     helm: list[dict[str, Any]]
     unready: dict[str, list[dict[str, Any]]]
-    """The containers of each version that never got ready, as they were when it was given up."""
+    """The containers of each version that never got ready, as they were when it was rolled back."""
 
 
 @pytest.fixture(scope="module")
-def story(platform: Installed, image: Callable[[str], str]) -> Iterator[Story]:
+def releases(platform: Installed, image: Callable[[str], str]) -> Iterator[Releases]:
     image("doubler:1.1.0")
     platform.deploy(NAME, VALUES)
     platform.wait_for(NAME, "1.0.0 serves", stable="1.0.0", phase="Stable", within=120)
@@ -70,7 +70,7 @@ def story(platform: Installed, image: Callable[[str], str]) -> Iterator[Story]:
         load.stop()
         summary = load.result()
     helm = json.loads(platform.kube.helm("history", NAME, "--output", "json"))
-    yield Story(platform, summary, platform.history(NAME), helm, unready)
+    yield Releases(platform, summary, platform.history(NAME), helm, unready)
     platform.remove(NAME)
 
 
@@ -80,57 +80,59 @@ def containers(platform: Installed, version: str) -> list[dict[str, Any]]:
     return [one for pod in pods for one in pod["status"].get("containerStatuses") or ()]
 
 
-def test_no_request_fails_while_versions_come_and_go(story: Story, findings: Findings) -> None:
+def test_no_request_fails_while_versions_come_and_go(releases: Releases, findings: Findings) -> None:
     what = "a version is promoted, two never get ready: requests that failed"
-    findings.claim(*no_failed_requests(what, story.summary))
-    findings.numbers["release"] = story.summary.to_json()
-    assert story.summary.sent >= REQUESTS
-    assert story.summary.failures == {}, story.summary.samples
+    findings.claim(*no_failed_requests(what, releases.summary))
+    findings.numbers["release"] = releases.summary.to_json()
+    assert releases.summary.sent >= REQUESTS
+    assert releases.summary.failures == {}, releases.summary.samples
 
 
-def test_the_weight_rises_step_by_step_until_the_version_is_promoted(story: Story) -> None:
-    weights = [one.table.weight for one in story.ledger if str(one.table.candidate) == "1.1.0"]
+def test_the_weight_rises_step_by_step_until_the_version_is_promoted(releases: Releases) -> None:
+    weights = [one.table.weight for one in releases.ledger if str(one.table.candidate) == "1.1.0"]
     assert weights == [1000, 5000]
-    [promotion] = [one for one in story.ledger if one.cause is Cause.PROMOTED]
+    [promotion] = [one for one in releases.ledger if one.cause is Cause.PROMOTED]
     assert (str(promotion.table.stable), promotion.table.candidate) == ("1.1.0", None)
 
 
-def test_users_meet_the_version_as_often_as_its_weight_says(story: Story) -> None:
-    for revision in story.ledger:
-        answers = story.summary.of_revision(revision.id)
+def test_the_share_of_responses_by_the_candidate_matches_its_weight(releases: Releases) -> None:
+    for revision in releases.ledger:
+        answers = releases.summary.of_revision(revision.id)
         if answers.sent < 100 or revision.table.candidate is None:
             continue
         share = answers.by_version.get("1.1.0", 0) / answers.sent
         assert share == pytest.approx(revision.table.weight / 10_000, abs=0.12), revision.id
 
 
-def test_of_two_that_never_get_ready_one_runs_and_one_cannot_even_start(story: Story) -> None:
-    [runs] = story.unready["1.2.0"]
+def test_one_unready_version_runs_and_the_other_cannot_start(releases: Releases) -> None:
+    [runs] = releases.unready["1.2.0"]
     assert (runs["started"], runs["ready"], runs["restartCount"]) == (True, False, 0)
-    [cannot] = story.unready["1.3.0"]
+    [cannot] = releases.unready["1.3.0"]
     assert "waiting" in cannot["state"]
 
 
 @pytest.mark.parametrize("version", NEVER_READY)
-def test_a_version_that_never_gets_ready_gets_no_traffic_and_is_remembered(story: Story, version: str) -> None:
-    assert version not in story.summary.by_version
-    assert version not in {str(one.table.candidate) for one in story.ledger}
-    rejected = {one["ref"]["version"]: one["reason"] for one in story.platform.status(NAME)["rejected"]}
+def test_a_version_that_never_gets_ready_gets_no_traffic_and_is_listed_as_rejected(
+    releases: Releases, version: str
+) -> None:
+    assert version not in releases.summary.by_version
+    assert version not in {str(one.table.candidate) for one in releases.ledger}
+    rejected = {one["ref"]["version"]: one["reason"] for one in releases.platform.status(NAME)["rejected"]}
     assert "ready" in rejected[version]
 
 
-def test_helm_kubectl_and_the_ledger_tell_the_same_story(story: Story) -> None:
-    kube = story.platform.kube
-    assert [one["revision"] for one in story.helm] == [1, 2, 3, 4]
+def test_helm_kubectl_and_the_ledger_show_the_same_releases(releases: Releases) -> None:
+    kube = releases.platform.kube
+    assert [one["revision"] for one in releases.helm] == [1, 2, 3, 4]
     targets = [
         json.loads(kube.helm("get", "values", NAME, "--revision", str(number), "--output", "json"))["target"]
         for number in (1, 2, 3, 4)
     ]
     assert targets == ["1.0.0", "1.1.0", "1.2.0", "1.3.0"]
-    # that 1.1.0 can be asked by name is a revision of its own where it was ready later than 1.0.0
+    # There is an extra revision for the pin of 1.1.0 if it became ready later than 1.0.0.
     between = (Cause.STEP, Cause.PINNED)
-    told = [(one.cause, one.reason.partition(":")[0]) for one in story.ledger if one.cause not in between]
-    assert told == [
+    causes = [(one.cause, one.reason.partition(":")[0]) for one in releases.ledger if one.cause not in between]
+    assert causes == [
         (Cause.CREATED, "1.0.0 is the first version"),
         (Cause.RELEASED, "release of 1.1.0"),
         (Cause.PROMOTED, "1.1.0 passed every step and is stable"),
@@ -140,14 +142,14 @@ def test_helm_kubectl_and_the_ledger_tell_the_same_story(story: Story) -> None:
         (Cause.ROLLED_BACK, "1.3.0 was rolled back"),
     ]
     name, target, stable, *_ = kube("get", "modelroutes").splitlines()[1].split()
-    assert (name, target, stable) == (NAME, "1.3.0", str(story.ledger[-1].table.stable)) == (NAME, "1.3.0", "1.1.0")
+    assert (name, target, stable) == (NAME, "1.3.0", str(releases.ledger[-1].table.stable)) == (NAME, "1.3.0", "1.1.0")
     listed = kube("get", "modelrouterevisions", "-o", "name").split()
-    assert sorted(listed) == sorted(f"modelrouterevision.fairlead.dev/{NAME}-{one.seq}" for one in story.ledger)
-    assert "the chain holds" in story.platform.fairlead("history", NAME, "--verify")
+    assert sorted(listed) == sorted(f"modelrouterevision.fairlead.dev/{NAME}-{one.seq}" for one in releases.ledger)
+    assert "the chain holds" in releases.platform.fairlead("history", NAME, "--verify")
 
 
-def test_another_image_under_a_version_that_serves_is_a_candidate_of_its_own(story: Story) -> None:
-    platform, before = story.platform, story.platform.status(NAME)["stable"]
+def test_a_new_image_for_the_stable_version_is_released_as_a_candidate(releases: Releases) -> None:
+    platform, before = releases.platform, releases.platform.status(NAME)["stable"]
     edited = {**VALUES["versions"], "1.1.0": {"image": {"tag": "1.0.0"}}}
     strategy = {"steps": [{"weight": 5000, "minDuration": "1s"}], "minRequests": 0}
     platform.deploy(NAME, {**VALUES, "target": "1.1.0", "versions": edited, "strategy": strategy})
@@ -155,7 +157,7 @@ def test_another_image_under_a_version_that_serves_is_a_candidate_of_its_own(sto
     after = platform.status(NAME)["stable"]
     assert after["version"] == before["version"] == "1.1.0"
     assert after["identity"] != before["identity"]
-    # the one before left the spec, and stays for as long as one command leads back to it
+    # The version before is not in the spec any more. It stays as long as a rollback can return to it.
     running = platform.kube("get", "deployments", "-o", "name")
     assert f"{NAME}-{before['identity']}" in running
     assert f"{NAME}-{after['identity']}" in running

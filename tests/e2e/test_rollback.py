@@ -1,4 +1,4 @@
-"""Back again: by an action, and by `helm rollback`."""
+"""Rollbacks by `fairlead rollback` and by `helm rollback`, under load."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from support.proof import Findings
 
 NAME = "iris-back"
 TURNS = 10 if FULL else 2
-LAST_ANSWER_S = 1.0
+MAX_LAST_ANSWER_S = 1.0
 OLD: dict[str, Any] = {
     **MODEL,
     "target": "1.0.0",
@@ -38,7 +38,7 @@ NEW = {**OLD, "target": "1.1.0", "versions": {"1.0.0": {}, "1.1.0": {}}}
 
 
 class Accepted:
-    """When the API server let in each change of the route's spec: as soon as a watch hears of it."""
+    """Records when the API server accepted each change of the route's spec: when a watch reports it."""
 
     def __init__(self, platform: Installed) -> None:
         self._api = Api(kubeconfig.load(environment={"KUBECONFIG": str(platform.kube.kubeconfig)}))
@@ -49,7 +49,7 @@ class Accepted:
         self._thread.start()
 
     def at(self, generation: int) -> int:
-        """As time.time_ns()."""
+        """The time.time_ns() at which this generation was reported."""
         wait_until(lambda: generation in self._seen, f"generation {generation} is seen")
         return self._seen[generation]
 
@@ -63,12 +63,12 @@ class Accepted:
             for _, route in self._watch:
                 self._seen.setdefault(int(route["metadata"].get("generation") or 0), time.time_ns())
         except Unavailable:
-            pass  # closed
+            pass  # the watch was closed
 
 
 @dataclass
 class Rollbacks:
-    """What was asked for, and what users met meanwhile."""
+    """The rollback commands, the load during them, and the Deployments after them."""
 
     platform: Installed
     commands: list[Command] = field(default_factory=list)
@@ -84,7 +84,7 @@ class Rollbacks:
 def by_action(platform: Installed) -> Command:
     started = time.time_ns()
     action = json.loads(platform.fairlead("rollback", NAME, "--reason", "a test", "--json"))
-    accepted = moment(datetime.fromisoformat(action["createdAt"]))  # before it was sent, so never too late
+    accepted = moment(datetime.fromisoformat(action["createdAt"]))  # the time before it was sent, so never too late
     return Command("action", started, accepted, time.time_ns(), f"{NAME}.{action['revision']}")
 
 
@@ -104,7 +104,7 @@ def deployments(platform: Installed) -> set[str]:
 
 @pytest.fixture(scope="module")
 def rollbacks(platform: Installed) -> Iterator[Rollbacks]:
-    """In turn by action and by Helm, each from a candidate that has half of the users."""
+    """Roll back by action and by Helm in turn, each time from a candidate that has half of the users."""
     found = Rollbacks(platform)
     platform.deploy(NAME, OLD)
     platform.wait_for(NAME, "1.0.0 serves", stable="1.0.0", phase="Stable", within=120)
@@ -114,9 +114,9 @@ def rollbacks(platform: Installed) -> Iterator[Rollbacks]:
             for _ in range(TURNS):
                 platform.deploy(NAME, NEW)
                 platform.wait_for(NAME, "half of the users", candidate="1.1.0", weight=5000, within=120)
-                time.sleep(0.5)  # some of them must have met it
+                time.sleep(0.5)  # some users must have reached the candidate
                 found.commands.append(by_action(platform))
-                time.sleep(1.5)  # a late answer must be seen before the next attempt
+                time.sleep(1.5)  # long enough to see a late response before the next attempt
                 platform.fairlead("retry", NAME)
                 platform.wait_for(NAME, "half of the users again", candidate="1.1.0", weight=5000)
                 time.sleep(0.5)
@@ -131,27 +131,27 @@ def rollbacks(platform: Installed) -> Iterator[Rollbacks]:
     platform.remove(NAME)
 
 
-def test_users_meet_the_candidate_for_at_most_a_second_after_a_rollback_was_accepted(
+def test_users_reach_the_candidate_for_at_most_one_second_after_an_accepted_rollback(
     rollbacks: Rollbacks, findings: Findings
 ) -> None:
     measured = times(rollbacks.commands, rollbacks.load)
     for way in ("action", "helm"):
         last = [one.last_answer_s for one in measured if one.phase == way]
         what = f"rolled back by {way}: accepted by the API server -> last answer, slowest of {len(last)} (median), s"
-        said = f"{max(last):.3f} ({median(last):.3f})"
-        findings.claim(what, f"at most {LAST_ANSWER_S:g}", said, max(last) <= LAST_ANSWER_S)
+        seconds = f"{max(last):.3f} ({median(last):.3f})"
+        findings.claim(what, f"at most {MAX_LAST_ANSWER_S:g}", seconds, max(last) <= MAX_LAST_ANSWER_S)
     findings.numbers["rollbacks"] = [asdict(one) for one in measured]
     assert {one.phase for one in measured} == {"action", "helm"}
     assert rollbacks.load.by_version["1.1.0"] > 0
-    assert max(one.last_answer_s for one in measured) <= LAST_ANSWER_S
+    assert max(one.last_answer_s for one in measured) <= MAX_LAST_ANSWER_S
 
 
-def test_no_request_fails_while_versions_go_forth_and_back(rollbacks: Rollbacks, findings: Findings) -> None:
+def test_no_request_fails_during_releases_and_rollbacks(rollbacks: Rollbacks, findings: Findings) -> None:
     findings.claim(*no_failed_requests("forth and back: requests that failed", rollbacks.load))
     assert rollbacks.load.failures == {}, rollbacks.load.samples
 
 
-def test_the_ledger_says_who_went_back_and_why(rollbacks: Rollbacks) -> None:
+def test_the_ledger_has_the_actor_and_reason_of_each_rollback(rollbacks: Rollbacks) -> None:
     ledger = {one.id: one for one in rollbacks.platform.history(NAME)}
     by_person = ledger[rollbacks.commands[0].revision]
     assert (by_person.cause, by_person.reason) == (Cause.ROLLED_BACK, "a test")
@@ -161,6 +161,6 @@ def test_the_ledger_says_who_went_back_and_why(rollbacks: Rollbacks) -> None:
     assert by_tool.actor == "helm"
 
 
-def test_a_version_that_helm_took_away_goes_when_nobody_is_sent_there_any_more(rollbacks: Rollbacks) -> None:
+def test_a_version_that_helm_removed_is_deleted_when_it_has_no_traffic(rollbacks: Rollbacks) -> None:
     wait_until(lambda: deployments(rollbacks.platform) == {"1.0.0"}, "1.1.0 is removed", every=0.5)
     assert rollbacks.platform.status(NAME)["phase"] == "Stable"

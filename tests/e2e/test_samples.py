@@ -1,4 +1,4 @@
-"""k8s/: what the API server says of every file."""
+"""The API server accepts every sample in k8s/."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SAMPLES = sorted((REPOSITORY / "k8s/samples").glob("*.yaml"))
 
 @pytest.fixture(scope="module")
 def kube(control_plane: Cluster) -> Iterator[Client]:
-    """A cluster with our kinds and the namespaces of k8s/, as a README tells its reader to make them."""
+    """A client for a cluster with the CRDs and the namespaces of k8s/, created as its README says."""
     client = control_plane.client("models")
     install_crds(client)
     client("apply", "-f", str(REPOSITORY / "k8s/namespaces.yaml"))
@@ -26,9 +26,9 @@ def kube(control_plane: Cluster) -> Iterator[Client]:
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
-def test_the_api_server_takes_the_sample_as_it_is(kube: Client, path: Path) -> None:
-    said = kube("apply", "--server-side", "--validate=strict", "-f", str(path))
-    assert said.rstrip().endswith("serverside-applied")
+def test_the_api_server_accepts_the_sample(kube: Client, path: Path) -> None:
+    output = kube("apply", "--server-side", "--validate=strict", "-f", str(path))
+    assert output.rstrip().endswith("serverside-applied")
 
 
 def test_a_route_is_listed_by_its_short_name(kube: Client) -> None:

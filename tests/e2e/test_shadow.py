@@ -1,4 +1,4 @@
-"""A shadow in pods: two gateways copy users' requests, and what answers otherwise is refused before anybody gets it."""
+"""Shadows in pods: two gateways mirror requests, and a candidate with other answers is rejected before it has users."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from support.proof import Findings
 RATE = 60
 MAX_PAIRS = 500
 RELEASES = 5 if FULL else 1
-"""Of the version with swapped classes."""
+"""The number of releases of the version with swapped classes."""
 VALUES = (-3.0, 0.0, 0.5, 3.0, 3.0, 3.0)
-"""`high` is half of the answers, so a version that calls it `middle` has another mix."""
+"""Half of the answers are `high`, so a version that returns `middle` instead has another class mix."""
 SORTER: dict[str, Any] = {
     **MODEL,
     "image": {"repository": "fairlead/model-sorter"},
@@ -43,7 +43,7 @@ BY_CLASSES: dict[str, Any] = {
 }
 
 
-def questions() -> InTurn:
+def requests() -> InTurn:
     path = "/models/sorter/predict"
     return InTurn([encode("POST", path, body=json.dumps({"value": one}).encode()) for one in VALUES])
 
@@ -62,12 +62,15 @@ def since(platform: Installed, seq: int) -> list[Revision]:
     return [one for one in platform.history("sorter") if one.seq > seq]
 
 
-def refused(platform: Installed, *ask: str) -> tuple[Sequence[Revision], Summary]:
-    """What the ledger says of one release that was rolled back, and what users saw meanwhile."""
+def roll_out_swapped(platform: Installed, *command: str) -> tuple[Sequence[Revision], Summary]:
+    """Release the version with swapped classes, or run a command instead, and wait for the rollback.
+
+    Returns the new revisions, and the load during the release.
+    """
     before = platform.status("sorter")["seq"]
-    with platform.load_requests(questions(), rate=RATE, seconds=300) as load:
-        if ask:
-            platform.fairlead(*ask)
+    with platform.load_requests(requests(), rate=RATE, seconds=300) as load:
+        if command:
+            platform.fairlead(*command)
         else:
             platform.deploy("sorter", SORTER, "--set", "target=1.1.0")
         platform.fairlead("wait", "sorter", "--timeout", "4m", expect=ROLLED_BACK)
@@ -75,10 +78,10 @@ def refused(platform: Installed, *ask: str) -> tuple[Sequence[Revision], Summary
         return since(platform, before), load.result()
 
 
-def test_a_version_with_swapped_classes_is_refused_before_its_first_weight(
+def test_a_version_with_swapped_classes_is_rolled_back_before_its_first_weight(
     platform: Installed, findings: Findings
 ) -> None:
-    releases = [refused(platform, *(("retry", "sorter") if turn else ())) for turn in range(RELEASES)]
+    releases = [roll_out_swapped(platform, *(("retry", "sorter") if turn else ())) for turn in range(RELEASES)]
     pairs = [sum(window.pairs.n for one in ledger for window in one.windows) for ledger, _ in releases]
     failed = sum(users.failed for _, users in releases)
     for ledger, _ in releases:
@@ -94,15 +97,15 @@ def test_a_version_with_swapped_classes_is_refused_before_its_first_weight(
     assert failed == 0
 
 
-def test_the_command_names_the_requests_that_were_answered_otherwise(platform: Installed) -> None:
-    told = json.loads(platform.fairlead("shadow", "sorter", "-o", "json"))
-    assert told["worst"]
-    assert told["worst"][0]["kind"] == "class"
+def test_fairlead_shadow_names_the_requests_with_different_answers(platform: Installed) -> None:
+    status = json.loads(platform.fairlead("shadow", "sorter", "-o", "json"))
+    assert status["worst"]
+    assert status["worst"][0]["kind"] == "class"
 
 
-def test_the_same_model_again_is_shown_to_agree_and_gets_its_first_weight(platform: Installed) -> None:
+def test_a_version_with_the_same_model_is_proven_to_agree_and_gets_its_first_weight(platform: Installed) -> None:
     before = platform.status("sorter")["seq"]
-    with platform.load_requests(questions(), rate=RATE, seconds=300) as load:
+    with platform.load_requests(requests(), rate=RATE, seconds=300) as load:
         platform.deploy("sorter", SORTER, "--set", "target=1.2.0")
         platform.wait_for("sorter", "one request in ten", candidate="1.2.0", weight=1000, within=200)
         load.stop()
@@ -114,11 +117,11 @@ def test_the_same_model_again_is_shown_to_agree_and_gets_its_first_weight(platfo
     assert users.failed == 0
 
 
-def test_another_mix_of_classes_takes_the_weight_of_a_version_that_no_shadow_asked(platform: Installed) -> None:
+def test_a_version_without_a_shadow_loses_its_weight_by_another_class_mix(platform: Installed) -> None:
     platform.deploy("sorter", BY_CLASSES)
     platform.wait_for("sorter", "1.0.0 alone serves", stable="1.0.0", candidate=None, phase="Stable")
     before = platform.status("sorter")["seq"]
-    with platform.load_requests(questions(), rate=RATE, seconds=300) as load:
+    with platform.load_requests(requests(), rate=RATE, seconds=300) as load:
         platform.deploy("sorter", BY_CLASSES, "--set", "target=1.1.0")
         platform.fairlead("retry", "sorter")
         platform.fairlead("wait", "sorter", "--timeout", "4m", expect=ROLLED_BACK)

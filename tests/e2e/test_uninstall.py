@@ -1,4 +1,4 @@
-"""The end of all stories: a namespace with nothing of us in it."""
+"""The last module: after an uninstall the namespace has no objects of Fairlead."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from support.processes import wait_until
 from support.proof import Findings
 
 AT_ONCE = {"preStopSeconds": 0, "propagationSeconds": 0, "requestSeconds": 10, "marginSeconds": 1}
-"""Nobody asks these pods anything when they go."""
+"""A short drain: the pods have no requests when they are deleted."""
 KUBERNETES = {"configmap/kube-root-ca.crt", "serviceaccount/default"}
 VALUES: dict[str, Any] = {
     **MODEL,

@@ -1,4 +1,4 @@
-"""Versions that leave the map, and models that leave and come back: what serves stays, and what is over goes."""
+"""Versions that are removed from a route's `versions`, and models that are uninstalled and installed again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from support.proof import Findings
 
 NAME = "iris-mapped"
 WINDOW_S = 8
-"""The rollback window: how long the version before stays after a promotion."""
+"""The rollback window: how long the previous version stays after a promotion."""
 STEP_S = 4
 STRATEGY = {
     "steps": [{"weight": 5000, "minDuration": f"{STEP_S}s"}],
@@ -33,12 +33,12 @@ NEW = {**OLD, "target": "1.1.0", "versions": {"1.1.0": {}}}
 
 @dataclass(frozen=True)
 class Seen:
-    """From the moment when the version that serves left the map until its pods were gone."""
+    """The time from the removal of the serving version from `versions` until its pods were gone."""
 
     summary: Summary
     ledger: list[Revision]
     last_there: datetime
-    """When all of its pods were last seen ready."""
+    """When all pods of the version were last seen ready."""
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def seen(platform: Installed) -> Iterator[Seen]:
     platform.remove(NAME)
 
 
-def test_a_version_that_leaves_the_map_while_it_serves_costs_no_request(seen: Seen, findings: Findings) -> None:
+def test_no_request_fails_when_the_serving_version_is_removed_from_the_spec(seen: Seen, findings: Findings) -> None:
     findings.claim(*no_failed_requests("the version that serves leaves the map: requests that failed", seen.summary))
     assert seen.summary.failures == {}, seen.summary.samples
     assert set(seen.summary.by_version) == {"1.0.0", "1.1.0"}
@@ -73,14 +73,14 @@ def test_a_version_that_leaves_the_map_while_it_serves_costs_no_request(seen: Se
 def test_its_pods_stay_until_it_has_no_weight_and_the_rollback_window_is_over(seen: Seen, findings: Findings) -> None:
     [promoted] = [one for one in seen.ledger if one.cause is Cause.PROMOTED]
     stayed = (seen.last_there - promoted.created_at).total_seconds()
-    # Seen every fifth of a second, on a machine that may be busy.
+    # The pods are polled every 0.2 s, on a machine that may be busy.
     holds = WINDOW_S - 2 <= stayed <= WINDOW_S + 30
     findings.claim("its pods stay for the rollback window, s", f"at least {WINDOW_S}", f"{stayed:.1f}", holds)
     assert holds, f"{stayed:.1f} s"
 
 
 @pytest.mark.usefixtures("seen")
-def test_a_model_that_is_uninstalled_and_installed_at_once_begins_a_ledger_of_its_own(platform: Installed) -> None:
+def test_a_model_that_is_uninstalled_and_installed_again_has_a_new_ledger(platform: Installed) -> None:
     before = platform.history(NAME)
     platform.kube.helm("uninstall", NAME)
     platform.deploy(NAME, OLD)
@@ -96,7 +96,7 @@ def test_a_model_that_is_uninstalled_and_installed_at_once_begins_a_ledger_of_it
 
 
 def _answers(url: str, count: int) -> list[httpx.Response]:
-    """Of both gateways: a connection of its own for each."""
+    """The responses of `count` requests on separate connections, so that both gateways are used."""
     found = []
     for _ in range(count):
         found.append(httpx.post(url, json=FLOWER, timeout=5))
