@@ -1,4 +1,4 @@
-"""What a model folder says about itself, as build arguments of services/Dockerfile: `model_labels.py FOLDER`."""
+"""Prints the metadata of a model folder as build arguments for services/Dockerfile: `model_labels.py FOLDER`."""
 
 import hashlib
 import json
@@ -10,13 +10,13 @@ from fairlead.serving.formats.folder import Loaded, load_folder
 
 
 def schema_digest(loaded: Loaded) -> str:
-    """One digest of what a model takes and gives; descriptions are part of it, version and artifact are not."""
+    """A digest of the input and output schemas of a model, with descriptions, but without version and artifact."""
     schemas: list[dict[str, Any]] = [kind.model_json_schema() for kind in (loaded.row_type, loaded.answer_type)]
     return hashlib.sha256(json.dumps(schemas, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def build_arguments(folder: Path) -> dict[str, str]:
-    """Argument of the Dockerfile -> its value."""
+    """The build arguments of services/Dockerfile, with their values."""
     loaded = load_folder(folder)
     artifact = loaded.manifest.artifact
     return {

@@ -1,4 +1,7 @@
-"""Writes what is generated in charts/: values.schema.json and the README's table. `--check` only compares."""
+"""Writes the generated files of charts/: values.schema.json, the README's tables, bootstrap.json.
+
+`--check` writes nothing: it exits with 1 if a file is not up to date.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ REQUIRED = {"model": ("target", "versions"), "platform": ()}
 
 
 def outputs(chart: Path) -> dict[Path, str]:
-    """Every generated file of a chart and what must be in it."""
+    """The generated files of a chart, with their content."""
     values = chart / "values.yaml"
     keys = values_tree.read(values.read_text(), f"{chart.name}/values.yaml")
     schema = values_schema.build(chart.name, keys, REQUIRED[chart.name])
@@ -31,7 +34,7 @@ def outputs(chart: Path) -> dict[Path, str]:
 
 
 def main(arguments: list[str]) -> int:
-    """0, or 1 where `--check` finds a file that is not current."""
+    """Write or check all files. Returns 1 if `--check` finds a file that is not up to date, else 0."""
     stale = []
     for name in REQUIRED:
         for path, text in outputs(CHARTS / name).items():
@@ -42,7 +45,7 @@ def main(arguments: list[str]) -> int:
                 path.parent.mkdir(exist_ok=True)
                 path.write_text(text)
     if stale and "--check" in arguments:
-        print(f"ci/charts: run 'make charts': not current: {', '.join(map(str, stale))}", file=sys.stderr)
+        print(f"ci/charts: files are not up to date: {', '.join(map(str, stale))}; run 'make charts'", file=sys.stderr)
         return 1
     return 0
 

@@ -1,4 +1,7 @@
-"""The gateway's bootstrap as the chart ships it: from the control plane's own code, with one address left open."""
+"""Generates the gateway's bootstrap for the platform chart with the control plane's own code.
+
+The address of the control plane is a placeholder, which the chart replaces.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,12 @@ from fairlead.routing.envoy.bootstrap import rest_bootstrap
 from fairlead.routing.snapshot import Endpoint
 
 CONTROL_PLANE = Endpoint("CONTROL-PLANE.invalid.", 8082)
-"""The chart puts the Service's name in the place of this one."""
+"""The placeholder. The chart replaces it with the name of the control plane's Service."""
 ADMIN = Endpoint("0.0.0.0", 9901)
-"""Every address of the pod: the control plane asks from outside, and a network policy keeps everybody else out."""
+"""All addresses of the pod, because the control plane connects from outside. A network policy blocks other clients."""
 
 
 def text() -> str:
-    """`charts/platform/files/bootstrap.json`. Who asks is told on Envoy's command line."""
+    """The content of charts/platform/files/bootstrap.json. It has no node: that is set on Envoy's command line."""
     document = rest_bootstrap(CONTROL_PLANE, admin=ADMIN, cluster="fairlead")
     return json.dumps({key: value for key, value in document.items() if key != "node"}, indent=1) + "\n"

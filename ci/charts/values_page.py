@@ -1,4 +1,4 @@
-"""The table of values in a chart's README, between two marks."""
+"""Writes the table of values in a chart's README, between two markers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ END = "<!-- end of values -->"
 
 
 def fill(readme: str, keys: Iterable[Key]) -> str:
-    """The page with its table written anew. Raises ValuesError where the marks are missing."""
+    """The README with a new table. Raises ValuesError if the markers are missing."""
     before, begin, rest = readme.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
@@ -30,7 +30,7 @@ def _table(keys: Iterable[Key]) -> Iterator[str]:
 
 
 def _rows(key: Key) -> Iterator[Key]:
-    """A map is a row of its own only where its text says more than its children."""
+    """The rows of a key: its leaves. A map with documented children has no row of its own."""
     if not key.children:
         yield key
     for child in key.children:

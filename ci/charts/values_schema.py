@@ -1,4 +1,4 @@
-"""`values.schema.json` from a tree of values: strict, and taken from the contract where it mirrors one."""
+"""Builds values.schema.json from a tree of values: a strict schema that reuses Fairlead's contracts."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", list:
 
 
 def build(chart: str, keys: Iterable[Key], required: Iterable[str] = ()) -> Schema:
-    """The schema of a chart's values. Raises ValuesError naming a key whose type cannot be told."""
+    """The schema of a chart's values. Raises ValuesError for a key whose type cannot be derived from its default."""
     definitions = yaml.safe_load(DEFINITIONS.read_text())
     contracts: Schema = {}
     root = _object({key.path[0]: _of(key, contracts) for key in keys})
-    # What Helm itself puts there: the globals, and a map for the library chart.
+    # Helm adds these itself: the global values, and a map for the library chart.
     root["properties"]["global"] = {"type": "object", "description": "Values that Helm hands to every chart."}
     root["properties"]["fairlead-common"] = _object({"global": {"type": "object"}})
     if chart == "model":
@@ -47,21 +47,21 @@ def build(chart: str, keys: Iterable[Key], required: Iterable[str] = ()) -> Sche
 
 def _of(key: Key, contracts: Schema) -> Schema:
     extra: Schema = _resolved(key.schema, contracts)
-    told: Schema = {"description": key.text}
+    described: Schema = {"description": key.text}
     if "contract" in key.schema:
-        return {**extra, **told}
+        return {**extra, **described}
     if key.children:
-        return {**told, **_object({child.path[-1]: _of(child, contracts) for child in key.children}), **extra}
+        return {**described, **_object({child.path[-1]: _of(child, contracts) for child in key.children}), **extra}
     if not extra.keys() & {"type", "$ref", "enum", "anyOf", "const"}:
         extra["type"] = _type_of(key, extra)
-    return {**told, **extra}
+    return {**described, **extra}
 
 
 def _type_of(key: Key, extra: Schema) -> str:
     kind = _TYPES.get(type(key.default))
-    described = {"array": "items" in extra, "object": "additionalProperties" in extra}
-    if kind is None or not described.get(kind, True):
-        raise ValuesError(f"line {key.line}: {key.name}: its type cannot be told; say it with @schema")
+    is_complete = {"array": "items" in extra, "object": "additionalProperties" in extra}
+    if kind is None or not is_complete.get(kind, True):
+        raise ValuesError(f"line {key.line}: {key.name}: the default does not show its type; add it with @schema")
     return kind
 
 
@@ -73,7 +73,7 @@ def _object(properties: Schema) -> Schema:
 
 
 def _resolved(schema: Any, collected: Schema) -> Any:
-    """The schema with each `{contract: Name}` in it replaced by what the contract says."""
+    """The schema with each `{contract: Name}` in it replaced by the schema of that contract."""
     if isinstance(schema, list):
         return [_resolved(entry, collected) for entry in schema]
     if not isinstance(schema, dict):
@@ -84,7 +84,7 @@ def _resolved(schema: Any, collected: Schema) -> Any:
 
 
 def _contract(name: str, collected: Schema) -> Schema:
-    """The schema behind a contract's name; its inner definitions go to `collected`."""
+    """The schema of a contract. Its inner definitions are added to `collected`."""
     schema = copy.deepcopy(_CONTRACTS[name]())
     for inner, definition in schema.pop("$defs", {}).items():
         collected[inner] = _clean(definition)
@@ -98,7 +98,7 @@ def _route_field(field: str) -> Schema:
 
 
 def _serving() -> Schema:
-    """What may be set of a model service; address, port and drain are computed by the chart."""
+    """The settings of a model service, except address, port and drain, which the chart computes."""
     whole = Settings.model_json_schema()
     computed = {"host", "port", "service", "drain_s", "finish_s"}
     return _object({to_camel(name): schema for name, schema in whole["properties"].items() if name not in computed})
@@ -123,7 +123,7 @@ _CONTRACTS: Mapping[str, Any] = {
 
 
 def _clean(schema: Any) -> Any:
-    """Without titles and defaults: Helm fills in nothing, and values.yaml is where defaults are read."""
+    """The schema without titles and defaults: Helm does not apply defaults of a schema; they are in values.yaml."""
     if isinstance(schema, list):
         return [_clean(entry) for entry in schema]
     if not isinstance(schema, dict):
@@ -144,7 +144,7 @@ def _without_defaults(schema: Schema) -> Schema:
 
 
 def _reachable(root: Schema, definitions: Schema) -> Schema:
-    """The definitions that the schema names, and those that they name."""
+    """The definitions that the schema refers to, directly or through other definitions."""
     found: Schema = {}
     waiting = sorted(_names(root))
     while waiting:

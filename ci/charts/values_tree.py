@@ -1,8 +1,8 @@
-"""`values.yaml` as a tree: every key with its default and what its comment says.
+"""Reads values.yaml as a tree of keys with their defaults and comments.
 
-A comment directly above a key documents it. Lines that begin with `@` are for the tools:
-`@section Title` begins a group of the README, `@schema {...}` adds to the key's JSON schema (YAML, may go on over
-several lines that are indented deeper), `@computed reason` says why the key alone changes no manifest.
+The comment directly above a key documents it. Its lines that begin with `@` are instructions for the tools:
+`@section Title` begins a section of the README, `@schema {...}` adds to the key's JSON schema (as YAML; further lines
+are indented), `@computed reason` explains why changing the key alone changes no manifest.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import yaml
 
 
 class ValuesError(ValueError):
-    """A values file that the tools cannot use; the message names file, line and key."""
+    """A values file has an error. The message names file, line and key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key: where it is, what it is for, its default, and its documented children."""
+    """One key: its path and line, its text, its default, and its documented children."""
 
     path: tuple[str, ...]
     line: int
@@ -33,11 +33,11 @@ class Key:
 
     @property
     def name(self) -> str:
-        """`workload.drain.preStopSeconds`."""
+        """The path with dots: `workload.drain.preStopSeconds`."""
         return ".".join(self.path)
 
     def leaves(self) -> Iterator[Key]:
-        """Every documented key below that has no children; this one where it has none."""
+        """The documented keys below this one that have no children; the key itself if it has none."""
         if not self.children:
             yield self
         for child in self.children:
@@ -45,7 +45,7 @@ class Key:
 
 
 def read(text: str, file: str) -> tuple[Key, ...]:
-    """The keys at the top. Raises ValuesError for one without a comment."""
+    """The top-level keys. Raises ValuesError for a key without a comment."""
     document = yaml.compose(text, Loader=yaml.SafeLoader)
     if not isinstance(document, yaml.MappingNode):
         raise ValuesError(f"{file}: not a mapping")
@@ -93,8 +93,8 @@ def _parse(comment: list[str], place: str) -> tuple[str, dict[str, Any], str | N
     schema = yaml.safe_load(" ".join(marks["schema"])) if "schema" in marks else {}
     if not isinstance(schema, dict):
         raise ValuesError(f"{place}: @schema is not a mapping")
-    told = {name: " ".join(parts) for name, parts in marks.items()}
-    return " ".join(text).strip(), schema, told.get("section"), told.get("computed")
+    texts = {name: " ".join(parts) for name, parts in marks.items()}
+    return " ".join(text).strip(), schema, texts.get("section"), texts.get("computed")
 
 
 def _plain(node: yaml.Node) -> Any:

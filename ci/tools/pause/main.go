@@ -1,4 +1,4 @@
-// Pause is the first process of every pod of the test cluster: it waits to be told to end and reaps orphans.
+// Pause is the first process of every pod of the test cluster: it waits for a signal to end, and reaps orphans.
 package main
 
 import (

@@ -1,4 +1,4 @@
-"""What the tests of all proofs have in common."""
+"""Helpers of the tests that run proofs at their reduced size."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from pathlib import Path
 from types import ModuleType
 
 
-def named(module: ModuleType) -> str:
-    """Its file's name."""
+def name_of(module: ModuleType) -> str:
+    """The name of a proof's file, without its suffix."""
     return module.__name__.rpartition(".")[2]
 
 
-def holds(module: ModuleType, folder: Path) -> None:
-    """Run a proof at its reduced size: it claims something, and no claim is broken."""
+def assert_holds(module: ModuleType, folder: Path) -> None:
+    """Run a proof at its reduced size. It must make claims, and all of them must hold."""
     findings = module.prove("reduced", folder)
     assert findings.claims
     assert not findings.broken

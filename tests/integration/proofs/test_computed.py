@@ -1,4 +1,4 @@
-"""The proofs that only compute hold at their reduced size."""
+"""Runs the proofs that only compute at their reduced size; their claims must hold."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from types import ModuleType
 import pytest
 
 from benchmarks import invariants, rollout_statistics
-from integration.proofs.reduced import holds, named
+from integration.proofs.reduced import assert_holds, name_of
 
 PROOFS = [rollout_statistics, invariants]
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("module", PROOFS, ids=named)
+@pytest.mark.parametrize("module", PROOFS, ids=name_of)
 def test_the_proof_holds(module: ModuleType, tmp_path: Path) -> None:
-    holds(module, tmp_path)
+    assert_holds(module, tmp_path)

@@ -1,6 +1,7 @@
-"""Every proof holds at its reduced size; `make bench` runs them at the size their claims are made at.
+"""Runs the proofs that measure or generate load at their reduced size; their claims must hold.
 
-These measure, or load what they look at: ci/test runs them alone.
+ci/test runs these tests alone, so that other tests do not disturb the measurements. `make bench` runs all proofs at
+full size.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from benchmarks import (
     sticky,
     table_changes,
 )
-from integration.proofs.reduced import holds, named
+from integration.proofs.reduced import assert_holds, name_of
 
 PROOFS = [
     hot_path,
@@ -43,6 +44,6 @@ PROOFS = [
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("module", PROOFS, ids=named)
+@pytest.mark.parametrize("module", PROOFS, ids=name_of)
 def test_the_proof_holds(module: ModuleType, tmp_path: Path) -> None:
-    holds(module, tmp_path)
+    assert_holds(module, tmp_path)

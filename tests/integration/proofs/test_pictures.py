@@ -1,4 +1,4 @@
-"""The pictures of the simulated rollouts are drawn from what a run keeps."""
+"""The pictures of the simulated rollouts are drawn from the JSON result of a run."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def test_both_pictures_are_drawn_from_the_results_of_a_run(tmp_path: Path) -> No
     found, rows = proof.Findings(), RowCache(tmp_path / "rows.jsonl", fingerprint="this test")
     rollout_statistics.false_alarms(FEW, rows, found)
     rollout_statistics.power(FEW, rows, found)
-    kept = proof.as_document("rollout_statistics", "as the test has it", "reduced", found, 1.0)
-    (tmp_path / "rollout_statistics.json").write_text(json.dumps(kept))
+    document = proof.as_document("rollout_statistics", "a small run", "reduced", found, 1.0)
+    (tmp_path / "rollout_statistics.json").write_text(json.dumps(document))
     pictures = rollout_statistics_plots.draw(tmp_path)
     assert [path.name for path in pictures] == [
         "rollout_statistics_false_alarms.svg",
         "rollout_statistics_time.svg",
     ]
-    told = ["".join(ElementTree.parse(path).getroot().itertext()) for path in pictures]
-    assert all("Fairlead" in text and "Argo: 99 %, each minute, limit 0" in text for text in told)
-    assert "clumps" in told[0]
-    assert "200 requests/s" in told[1]
+    texts = ["".join(ElementTree.parse(path).getroot().itertext()) for path in pictures]
+    assert all("Fairlead" in text and "Argo: 99 %, each minute, limit 0" in text for text in texts)
+    assert "clumps" in texts[0]
+    assert "200 requests/s" in texts[1]

@@ -1,4 +1,4 @@
-"""The proofs that let real processes live through real windows hold at their reduced size: most of it is waiting."""
+"""Runs the proofs in which real processes go through rollouts in real time, at their reduced size; they mostly wait."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from types import ModuleType
 import pytest
 
 from benchmarks import real_aa, real_rehearsals, rehearsal
-from integration.proofs.reduced import holds, named
+from integration.proofs.reduced import assert_holds, name_of
 
 PROOFS = [rehearsal, real_rehearsals, real_aa]
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("module", PROOFS, ids=named)
+@pytest.mark.parametrize("module", PROOFS, ids=name_of)
 def test_the_proof_holds(module: ModuleType, tmp_path: Path) -> None:
-    holds(module, tmp_path)
+    assert_holds(module, tmp_path)

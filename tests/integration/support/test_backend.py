@@ -1,4 +1,4 @@
-"""The backend that fails on command."""
+"""Tests of the backend that fails on command."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_answers_name_the_model_and_echo_the_request_id(backend: Backend) -> Non
     assert reply.headers["x-request-id"] == "r-1"
 
 
-def test_requests_are_counted_apart_by_kind_and_health_checks_never_among_them(backend: Backend) -> None:
+def test_requests_are_counted_by_kind_and_health_checks_separately(backend: Backend) -> None:
     ask(backend)
     ask(backend, x_load="pinned")
     ask(backend, x_shadow_of="iris")
@@ -46,20 +46,20 @@ def test_requests_are_counted_apart_by_kind_and_health_checks_never_among_them(b
     assert all(one.asked == 0 for one in backend.all_counts().values())
 
 
-def test_readiness_is_steered_on_its_own(backend: Backend) -> None:
+def test_readiness_is_independent_of_the_other_faults(backend: Backend) -> None:
     backend.behave(Faults(ready=False))
     assert ask(backend, "/readyz").status == 503
     assert ask(backend).status == 200
 
 
-def test_a_refusing_backend_listens_again_afterwards(backend: Backend) -> None:
+def test_a_backend_that_refused_connections_can_accept_them_again(backend: Backend) -> None:
     backend.behave(Faults(mode="refuse"))
     assert not answers_on(backend.port)
     backend.behave(Faults())
     assert ask(backend).status == 200
 
 
-def test_too_many_requests_is_a_status_like_others(backend: Backend) -> None:
+def test_a_fault_can_have_the_status_429(backend: Backend) -> None:
     backend.behave(Faults(fail=1.0, status=429))
     assert ask(backend).status == 429
     assert backend.counts().answered == {429: 1}

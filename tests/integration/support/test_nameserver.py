@@ -1,4 +1,4 @@
-"""The DNS server of the tests ends when it is told to."""
+"""Tests of the DNS server: it resolves names, and `close` ends it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import threading
 from support.nameserver import NameServer
 
 QUESTION = b"\x00\x01\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x00\x00\x01\x00\x01"
-MORE_THAN_FIT = 2000
+MORE_THAN_THE_BUFFER = 2000
 
 
-def test_it_ends_though_so_many_ask_that_the_word_to_end_is_lost() -> None:
+def test_it_ends_even_if_a_full_socket_buffer_loses_the_packet_that_wakes_it() -> None:
     server = NameServer("127.0.0.1")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-        for _ in range(MORE_THAN_FIT):
+        for _ in range(MORE_THAN_THE_BUFFER):
             asking.sendto(QUESTION, ("127.0.0.1", server.port))
         server.close()
         thread = threading.Thread(target=server.run)

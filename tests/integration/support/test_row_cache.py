@@ -1,4 +1,4 @@
-"""RowCache of a long run: a run that was stopped goes on where it was, and never with rows of other code."""
+"""Tests of the row cache: a stopped run continues where it was, and never uses rows of other code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from support.row_cache import Row, RowCache, digest_of
 
 
-def test_a_row_that_is_kept_is_not_made_again(tmp_path: Path) -> None:
+def test_a_cached_row_is_not_computed_again(tmp_path: Path) -> None:
     made: list[str] = []
 
     def make(name: str) -> Row:
@@ -25,7 +25,7 @@ def test_a_row_that_is_kept_is_not_made_again(tmp_path: Path) -> None:
     assert made == ["a", "b", "b"]
 
 
-def test_a_line_that_was_cut_off_is_made_again(tmp_path: Path) -> None:
+def test_the_row_of_an_incomplete_line_is_computed_again(tmp_path: Path) -> None:
     file = tmp_path / "rows.jsonl"
     RowCache(file, fingerprint="x").collect("some", {"a": lambda: {"at": 1}})
     with file.open("a") as out:
@@ -36,12 +36,12 @@ def test_a_line_that_was_cut_off_is_made_again(tmp_path: Path) -> None:
     ]
 
 
-def test_rows_of_other_code_are_passed_over(tmp_path: Path) -> None:
+def test_rows_with_another_fingerprint_are_ignored(tmp_path: Path) -> None:
     RowCache(tmp_path / "rows.jsonl", fingerprint="x").collect("some", {"a": lambda: {"at": 1}})
     assert RowCache(tmp_path / "rows.jsonl", fingerprint="y").collect("some", {"a": lambda: {"at": 2}}) == [{"at": 2}]
 
 
-def test_the_digest_is_of_every_file_and_of_what_else_matters(tmp_path: Path) -> None:
+def test_the_digest_depends_on_every_file_and_every_other_argument(tmp_path: Path) -> None:
     one, other = tmp_path / "one.py", tmp_path / "other.py"
     one.write_text("1")
     other.write_text("2")
