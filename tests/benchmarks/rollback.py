@@ -71,7 +71,7 @@ def measure(platform: Platform, plan: Plan) -> tuple[list[Command], Summary]:
             if turn:
                 platform.command("retry", MODEL)
             commands.append(roll_back(platform, promoted=turn % 2 == 1))
-            platform.wait_for(MODEL, "everybody is back", stable=STABLE, candidate=None)
+            platform.wait_for(MODEL, "all users are back on stable", stable=STABLE, candidate=None)
         time.sleep(1.5)  # long enough to see a late response of the last rollback
     return commands, load.result()
 

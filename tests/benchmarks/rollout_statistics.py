@@ -141,9 +141,9 @@ def false_alarms(plan: Plan, rows: RowCache, found: proof.Findings) -> None:
         for rps in plan.rates
         for baseline in plan.baselines
     ]
-    found.numbers["aa"] = kept = rows.collect("false alarms", _each(cells, partial(_alarm, plan)))
+    found.numbers["aa"] = results = rows.collect("false alarms", _each(cells, partial(_alarm, plan)))
     for nuisance in plan.nuisances:
-        mine = [row for row in kept if row["nuisance"] == nuisance]
+        mine = [row for row in results if row["nuisance"] == nuisance]
         worst = max(mine, key=lambda row: _of(row, WHOLE)["rolledBack"])
         share = _of(worst, WHOLE)["rolledBack"]
         what = f"A/A, {nuisance}: rolled back wrongly, worst of {len(mine)} cells"
@@ -183,8 +183,8 @@ def power(plan: Plan, rows: RowCache, found: proof.Findings) -> None:
     def row_of(cell: Cell) -> Row:
         return _row(cell, judged(cell, simulate(cell, plan.rollouts, SEED), plan.rivals))
 
-    found.numbers["errors"] = kept = rows.collect("errors", _each(cells, row_of))
-    asked = next(row for row in kept if row["rps"] == 20 and row["bad"] == 0.05)
+    found.numbers["errors"] = results = rows.collect("errors", _each(cells, row_of))
+    asked = next(row for row in results if row["rps"] == 20 and row["bad"] == 0.05)
     seconds = _of(asked, OURS)["seconds"]
     found.claim(
         "20/s, 10 %, errors 0.2 -> 5 %: median seconds to roll back",
@@ -192,7 +192,7 @@ def power(plan: Plan, rows: RowCache, found: proof.Findings) -> None:
         f"{seconds:g}" if seconds else "never",
         seconds is not None and seconds <= 90,
     )
-    for row in kept:
+    for row in results:
         ours = _of(row, OURS)
         found.note(f"{row['cell']}: fairlead", _outcome_text(ours))
         sooner = [one for one in (_of(row, rule) for rule in plan.rivals) if _seconds(one) < _seconds(ours)]
@@ -214,8 +214,8 @@ def overdispersed_power(plan: Plan, rows: RowCache, found: proof.Findings) -> No
     def row_of(cell: Cell) -> Row:
         return _row(cell, judged(cell, simulate(cell, plan.rollouts, SEED), (), bare=False))
 
-    found.numbers["clumpedErrors"] = kept = rows.collect("clumped errors", _each(cells, row_of))
-    for row in kept:
+    found.numbers["clumpedErrors"] = results = rows.collect("clumped errors", _each(cells, row_of))
+    for row in results:
         found.note(f"{row['cell']}: fairlead", _outcome_text(_of(row, OURS)))
 
 
@@ -233,9 +233,9 @@ def other_gates(plan: Plan, rows: RowCache, found: proof.Findings) -> None:
         return {"what": what, "rps": rps, **faults[what](rps)}
 
     wanted = {f"{rps:g}/s, {what}": partial(row_of, rps, what) for rps in plan.rates for what in faults}
-    kept = rows.collect("other gates", wanted)
-    found.numbers["otherGates"] = kept
-    for row in kept:
+    results = rows.collect("other gates", wanted)
+    found.numbers["otherGates"] = results
+    for row in results:
         what, text = f"{row['rps']:g}/s, {row['what']}", _outcome_text(row)
         if row["what"].endswith("as before"):
             found.claim(f"{what}: rolled back wrongly", f"at most {ALPHA:.0%}", text, row["rolledBack"] <= ALPHA)
@@ -250,15 +250,15 @@ def latencies(plan: Plan, rows: RowCache, found: proof.Findings) -> None:
         return {"medianS": median_s, "slower": slower, **_latency(plan, slower, 50, median_s=median_s)}
 
     wanted = {f"{at:g} s, times {more:g}": partial(row_of, at, more) for at in plan.medians_s for more in (1.0, 2.0)}
-    found.numbers["latencies"] = kept = rows.collect("latencies", wanted)
-    wrongly = max(row["rolledBack"] for row in kept if row["slower"] == 1)
+    found.numbers["latencies"] = results = rows.collect("latencies", wanted)
+    wrongly = max(row["rolledBack"] for row in results if row["slower"] == 1)
     found.claim(
         f"50/s, latency as before, {len(plan.medians_s)} medians: rolled back wrongly, worst",
         f"at most {ALPHA:.0%}",
         f"{wrongly:.1%}",
         wrongly <= ALPHA,
     )
-    slowest = max(_seconds(row) for row in kept if row["slower"] == 2)
+    slowest = max(_seconds(row) for row in results if row["slower"] == 2)
     found.claim(
         f"50/s, latency doubled, {len(plan.medians_s)} medians: median seconds to roll back, worst",
         "at most 60",
@@ -306,8 +306,8 @@ def promotion(plan: Plan, rows: RowCache, found: proof.Findings) -> None:
         name = "good" if cell.bad == cell.baseline else "unacceptable"
         return {"what": name, "rps": cell.rps, **outcome("safe", proven, counted, 0).to_json()}
 
-    found.numbers["promotion"] = kept = rows.collect("promotion", _each(cells, row_of))
-    for row in kept:
+    found.numbers["promotion"] = results = rows.collect("promotion", _each(cells, row_of))
+    for row in results:
         shown, of = row["rolledBack"], f"{row['rps']:g}/s, a candidate that is {row['what']}"
         seconds = f", median {row['seconds']:g} s" if row["seconds"] else ""
         if row["what"] == "good":

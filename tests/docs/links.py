@@ -35,8 +35,8 @@ def anchors(page: Path) -> set[str]:
 
 def anchor(heading: str) -> str:
     """GitHub's anchor of a heading: `## Who did it?` becomes `who-did-it`."""
-    kept = re.sub(r"[^\w\- ]", "", heading.lower())
-    return kept.strip().replace(" ", "-")
+    letters = re.sub(r"[^\w\- ]", "", heading.lower())
+    return letters.strip().replace(" ", "-")
 
 
 def _prose(page: Path) -> str:

@@ -47,13 +47,13 @@ class WorkingCopy:
 
     def environment(self) -> Mapping[str, str]:
         """The environment of commands: .venv first on the PATH, without settings of the caller (FAIRLEAD_*, ...)."""
-        kept = {
+        environment = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("FAIRLEAD_", "PYTEST_", "VIRTUAL_ENV", "MAKE", "MFLAGS")) and name != "PYTHONPATH"
         }
         path = f"{self.folder / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"
-        return {**kept, "PATH": path, "COLUMNS": "120", "NO_COLOR": "1", "TERM": "dumb", "LC_ALL": "C.UTF-8"}
+        return {**environment, "PATH": path, "COLUMNS": "120", "NO_COLOR": "1", "TERM": "dumb", "LC_ALL": "C.UTF-8"}
 
 
 def _copy_sources(root: Path, folder: Path) -> None:

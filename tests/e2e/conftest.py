@@ -136,7 +136,7 @@ def platform(
         image(name)
     request.getfixturevalue("model_folders")  # only now, so that these four images are built first
     folder: Path = tmp_path_factory.mktemp("values")
-    with _temporary_namespace(cluster, "stories") as name:
+    with _temporary_namespace(cluster, "platform") as name:
         since = time.monotonic()
         install_crds(cluster.client())
         with installed(cluster, name, folder, PLATFORM, since) as found:

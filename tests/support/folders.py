@@ -55,6 +55,6 @@ def make(
         (folder / "golden.jsonl").write_text("".join(json.dumps(row) + "\n" for row in golden))
         manifest["golden"] = "golden.jsonl"
     manifest |= fields
-    kept = {name: value for name, value in manifest.items() if name not in without}
-    (folder / "fairlead.yaml").write_text(yaml.safe_dump(kept))
+    chosen = {name: value for name, value in manifest.items() if name not in without}
+    (folder / "fairlead.yaml").write_text(yaml.safe_dump(chosen))
     return folder

@@ -84,14 +84,14 @@ def _built() -> str | None:
 
 def helm(*arguments: str | Path, standard_input: str | None = None) -> str:
     """Run helm and return its output. Raises HelmFailed."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("HELM_", "KUBE"))}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("HELM_", "KUBE"))}
     done = subprocess.run(
         [find_helm(), *map(str, arguments)],
         input=standard_input,
         capture_output=True,
         text=True,
         check=False,
-        env={**kept, "HELM_NAMESPACE": "default"},
+        env={**environment, "HELM_NAMESPACE": "default"},
     )
     if done.returncode != 0:
         raise HelmFailed(done.stderr + done.stdout)
