@@ -48,7 +48,7 @@ def check(command: Command, place: str, folder: Path) -> None:
             pass
         case _:
             raise PageError(
-                f"{place}: a cluster block may have helm, kubectl, curl and fairlead only, not {command.text!r}"
+                f"{place}: a cluster block has only helm, kubectl, curl and fairlead commands, not {command.text!r}"
             )
 
 

@@ -221,7 +221,7 @@ def test_a_cluster_block_is_run_only_if_there_is_a_cluster(working_copy: Working
 @pytest.mark.parametrize(
     ("command", "complaint"),
     [
-        ("make test", "a cluster block may have"),
+        ("make test", "a cluster block has only"),
         ("helm install iris charts/modle --values iris.yaml", "modle"),
         ("helm install iris charts/model --values iris.yaml --set tarrget=1.0.0", "tarrget"),
         ("helm install iris charts/model --values other.yaml", "other.yaml"),
@@ -229,7 +229,7 @@ def test_a_cluster_block_is_run_only_if_there_is_a_cluster(working_copy: Working
         ("helm frobnicate", "there is no check for"),
         ("kubectl apply --filename other.yaml", "there is no file other.yaml"),
         ("kubectl frobnicate", "there is no check for"),
-        ("fairlead rellease iris", "a cluster block may have"),
+        ("fairlead rellease iris", "a cluster block has only"),
     ],
 )
 def test_a_cluster_command_that_cannot_work_is_an_error(command: str, complaint: str, tmp_path: Path) -> None:
