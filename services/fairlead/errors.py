@@ -1,19 +1,19 @@
-"""Everything Fairlead raises on purpose, in one small tree. No I/O here, no HTTP, no exit codes.
+"""The exception classes that Fairlead raises. No I/O here, no HTTP, no exit codes.
 
     FairleadError
-    + Invalid               what the caller gave cannot be used as it is; names the field
-    |  - ArtifactRejected   the artifact's digest is not the manifest's: not a byte of it was unpickled
-    + NotFound              the thing named does not exist
-    |  - Misdirected        whoever asks means another service than this one
-    + Conflict              somebody else wrote first, or the action contradicts the state
-    + Refused               allowed by its form, refused by a rule
-    + Unavailable           a dependency or this process cannot answer now; trying again later is sensible
-    |  - NotReady           still loading, warming or draining
-    |  - Overloaded         the queue is full; says after how many seconds to come back
+    + Invalid               the caller's input cannot be used; the message names the field
+    |  - ArtifactRejected   the artifact's digest differs from the manifest's; nothing was unpickled
+    + NotFound              the named thing does not exist
+    |  - Misdirected        the request was meant for another service
+    + Conflict              the caller's data is stale, or the action contradicts the current state
+    + Refused               well-formed, but a rule does not allow it
+    + Unavailable           this process or a dependency cannot answer now; the caller may retry later
+    |  - NotReady           still loading, warming up or draining
+    |  - Overloaded         the queue is full; says after how many seconds to retry
     |  - DeadlineExceeded   the caller's deadline passed before the work began
-    - ModelFailed           the model's own code raised, or answered something that is not its contract
+    - ModelFailed           the model's own code raised, or its answer does not match its schema
 
-`serving.http` maps the tree to statuses, `cli` to exit codes; each in one place.
+`serving.http` maps these classes to HTTP statuses and `cli` maps them to exit codes.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """One thing that is wrong, in the form FastAPI users know.
+    """One wrong field, in FastAPI's error format.
 
-    `loc` is the path to the field (`("body", 0, "sepal_length")`), `msg` the sentence, `type` the machine's word.
+    `loc` is the path to the field (`("body", 0, "sepal_length")`), `msg` a sentence for people, `type` a code for
+    programs.
     """
 
     loc: tuple[str | int, ...]
@@ -35,7 +36,7 @@ class Detail:
 
 
 class FairleadError(Exception):
-    """The root. `message` is a sentence for a person; `hint`, when given, says what to do about it."""
+    """The base class. `message` says what happened and why; `hint`, when given, says what to do about it."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -44,7 +45,7 @@ class FairleadError(Exception):
 
 
 class Invalid(FairleadError):
-    """What the caller gave cannot be used; `details` names every field that is wrong."""
+    """The caller's input cannot be used; `details` lists every wrong field."""
 
     def __init__(self, message: str, *, details: Sequence[Detail] = (), hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
@@ -52,35 +53,35 @@ class Invalid(FairleadError):
 
 
 class ArtifactRejected(Invalid):
-    """The artifact on disk is not the one the manifest names."""
+    """The artifact on disk does not have the digest that the manifest gives."""
 
 
 class NotFound(FairleadError):
-    """The thing named does not exist."""
+    """The named thing does not exist."""
 
 
 class Misdirected(NotFound):
-    """Whoever asks means another service: this one has got the address of one that is gone."""
+    """The request was meant for another service, whose address this service has now."""
 
 
 class Conflict(FairleadError):
-    """Somebody else wrote first, or the request contradicts the present state."""
+    """Another writer was first, or the request contradicts the current state."""
 
 
 class Refused(FairleadError):
-    """Well-formed, and refused by a rule that the message names."""
+    """Well-formed, but not allowed by a rule, which the message names."""
 
 
 class Unavailable(FairleadError):
-    """This process, or one it needs, cannot answer now."""
+    """This process, or one that it depends on, cannot answer now."""
 
 
 class NotReady(Unavailable):
-    """Still loading or warming, or already draining."""
+    """Still loading or warming up, or already draining."""
 
 
 class Overloaded(Unavailable):
-    """The queue is full. `retry_after_s` is an honest guess in whole seconds."""
+    """The queue is full. `retry_after_s` is an estimate in whole seconds."""
 
     def __init__(self, message: str, *, retry_after_s: int = 1, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
@@ -88,8 +89,8 @@ class Overloaded(Unavailable):
 
 
 class DeadlineExceeded(Unavailable):
-    """The caller's deadline passed before the work began, so it was not begun."""
+    """The caller's deadline passed before the work began, so the work was not started."""
 
 
 class ModelFailed(FairleadError):
-    """The model's own code raised, or its answer breaks its contract."""
+    """The model's own code raised, or its answer does not match its schema."""

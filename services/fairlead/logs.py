@@ -1,4 +1,4 @@
-"""What every process of the platform logs: one JSON object per line on stderr, and nothing else there."""
+"""Logging for every process of the platform: one JSON object per line on stderr."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import logging
 import sys
 from typing import TextIO
 
-# What logging itself puts on a record; everything else came through `extra` and becomes a field of the line.
+# Attributes that `logging` itself sets on a record. Every other attribute came through `extra` and becomes a field.
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
 
 
 class JsonLines(logging.Formatter):
-    """Formats a record as one line: time, level, logger, message, the fields of `extra`, and a traceback if any."""
+    """Formats a record as one JSON line: time, level, logger, message, fields of `extra`, and a traceback if any."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without its newline; whatever cannot be written as JSON is written as text."""
+        """The line, without a newline. Values that JSON cannot hold are written as text."""
         moment = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
         line: dict[str, object] = {
             "time": moment.isoformat(timespec="milliseconds"),
@@ -31,10 +31,10 @@ class JsonLines(logging.Formatter):
 
 
 def configure(level: str, stream: TextIO | None = None) -> None:
-    """Send every logger of the process to one stream; called once, by the process's entry point."""
+    """Send the logs of the whole process to one stream. The process's entry point calls this once."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(True)
     for name in ("uvicorn", "uvicorn.error", "asyncio"):
-        logging.getLogger(name).setLevel("WARNING")  # its start-up lines are said better by ours
+        logging.getLogger(name).setLevel("WARNING")  # our own lines report the start-up

@@ -1,4 +1,4 @@
-"""Something done again and again on a thread of its own, until it is told to stop."""
+"""A background thread that repeats a function until it is stopped."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from fairlead import errors
 
 
 class Repeated:
-    """`work` on a thread, with `pause_s()` in between. What it raises of ours is told, and it is done again.
+    """Calls `work` on a thread, waits `pause_s()` seconds, and calls it again.
 
-    The same error in a row is told once: an outage of an hour must not fill a log. Any other error is a defect, and
-    ends the thread. Start it once.
+    A FairleadError is passed to `on_error`, and the loop continues. The same message several times in a row is passed
+    once, so that an outage of an hour does not fill the log. Any other exception is a defect and ends the thread.
+    Call `start` once.
     """
 
     def __init__(
@@ -21,30 +22,30 @@ class Repeated:
         work: Callable[[], object],
         *,
         pause_s: Callable[[], float],
-        tell: Callable[[errors.FairleadError], None],
+        on_error: Callable[[errors.FairleadError], None],
     ) -> None:
-        self._work, self._pause_s, self._tell = work, pause_s, tell
+        self._work, self._pause_s, self._on_error = work, pause_s, on_error
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        """Begin at once."""
+        """Start the thread; the first call of `work` follows immediately."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End, and wait until the work under way is done. Does nothing where nothing was started."""
+        """Stop, and wait until a call in progress returns. Does nothing when the thread was never started."""
         self._stopping.set()
         if self._thread.ident is not None:
             self._thread.join()
 
     def _run(self) -> None:
-        known = ""
+        reported = ""
         while not self._stopping.is_set():
             try:
                 self._work()
-                known = ""
+                reported = ""
             except errors.FairleadError as error:
-                if known != error.message:
-                    self._tell(error)
-                known = error.message
+                if reported != error.message:
+                    self._on_error(error)
+                reported = error.message
             self._stopping.wait(self._pause_s())

@@ -1,4 +1,4 @@
-"""The nouns that processes share: what a manifest, a route, a table, a revision and an action are.
+"""Data models that the processes share: manifest, route, table, revision, action and others.
 
-pydantic only; no I/O here, and no clock: whoever makes a revision says when.
+pydantic only. No I/O here, and no clock: the code that creates a revision passes the time.
 """

@@ -1,4 +1,4 @@
-"""`ModelRouteAction`: a request to the engine, created once, idempotent by its name."""
+"""`ModelRouteAction`: a request to the rollout engine, created once, idempotent by its name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fairlead.contracts.manifest import ModelName
 
 
 class ActionType(StrEnum):
-    """What may be asked."""
+    """The kinds of request."""
 
     ROLLBACK = "rollback"
     RETRY = "retry"
@@ -22,7 +22,7 @@ class ActionType(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What became of it."""
+    """The result of an action."""
 
     PENDING = "pending"
     ACCEPTED = "accepted"
@@ -31,37 +31,37 @@ class Outcome(StrEnum):
 
 
 class Action(Document):
-    """One request. `attempt`, when given, is the attempt it is meant for: a late approval never approves the next."""
+    """One request. `attempt`, when given, limits it to that attempt: a late approval never approves the next one."""
 
     namespace: str = "default"
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$")]
     route: ModelName
-    """The ModelRoute it is about."""
+    """The ModelRoute that the action applies to."""
     type: ActionType
-    """What is asked; RBAC grants each type as a verb on the route."""
+    """The requested action. RBAC grants each type as a verb on the route."""
     attempt: int | None = None
-    """The attempt it is meant for; None for whichever is present."""
+    """The attempt the action applies to; None for the current one."""
     step: int | None = None
-    """For an approval: the step it is meant for, counted from 0; None for the present one."""
+    """For an approval: the step it applies to, counted from 0; None for the current one."""
     to_revision: int | None = None
-    """For a rollback: the revision whose stable version shall serve again; None for the one before."""
+    """For a rollback: the revision whose stable version should serve again; None for the previous one."""
     actor: str
-    """Who asks. In a cluster a policy holds it equal to the caller's user name."""
+    """Who requests the action. In a cluster a policy requires it to equal the caller's user name."""
     actor_verified: bool = False
-    """Whether something held `actor` against the caller."""
+    """Whether `actor` was checked against the caller."""
     reason: str = ""
-    """Why; it goes into the ledger."""
+    """Why the action is requested; stored in the ledger."""
     created_at: Moment
     expires_at: Moment | None = None
-    """When it is worth nothing any more if nobody acted on it."""
+    """When the action expires if it has not been carried out."""
     outcome: Outcome = Outcome.PENDING
-    """What became of it."""
+    """The result of the action."""
     message: str = ""
-    """The engine's sentence about it."""
+    """The engine's explanation of the outcome."""
     revision: int | None = None
-    """The revision that carried it out."""
+    """The revision that carried the action out."""
 
-    def asks_the_same(self, other: Action) -> bool:
-        """True when both ask for the same thing, by whomever and whenever."""
+    def is_same_request(self, other: Action) -> bool:
+        """True when both request the same thing, whoever the actors are and whenever they were created."""
         mine = (self.namespace, self.route, self.type, self.attempt, self.step, self.to_revision)
         return mine == (other.namespace, other.route, other.type, other.attempt, other.step, other.to_revision)

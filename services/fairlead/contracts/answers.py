@@ -1,6 +1,7 @@
-"""*Answer*: what one service kept of one reply, and the page in which the control plane reads many of them.
+"""Answer records: what a model service stores about each reply, and the page that the control plane reads.
 
-No input is ever in it: an id the gateway made, which class, how sure, and whether anybody but us saw it.
+A record never contains input. It has the gateway's request id, the class, the score, the status and whether the
+request was mirrored.
 """
 
 from __future__ import annotations
@@ -15,61 +16,61 @@ from fairlead.contracts.route import VersionRef
 
 PATH = "/answers"
 KEEP_HEADER = "x-keep-answer"
-"""What only the gateway sends: `count` or `record` on requests of a split that is being compared."""
+"""Sent by the gateway only: `count` or `record`, on requests of a split that is being compared."""
 SHADOW_HEADER = "x-shadow-of"
-"""What only the gateway sends: this is a copy, and nobody waits for the answer."""
+"""Sent by the gateway only: marks a mirrored request, whose answer reaches no client."""
 COUNT, RECORD = "count", "record"
 
 
 def checksum(label: str) -> int:
-    """A label as 32 bits, as a ring has it."""
+    """The label's CRC-32, which a service's ring buffer stores instead of the label."""
     return zlib.crc32(label.encode())
 
 
-def unnamed(number: int) -> str:
-    """How a label is told whose name was not kept."""
+def checksum_label(number: int) -> str:
+    """The text that stands for a label of which only the checksum is known: `#0a1b2c3d`."""
     return f"#{number:08x}"
 
 
 def is_same_label(one: str | None, other: str | None) -> bool:
-    """Whether two labels are one, also where only one of the services told its name."""
+    """Whether two labels are equal, also when one service reports a name and the other only a checksum."""
     if one is None or other is None or one == other:
         return one == other
     return _key(one) == _key(other)
 
 
 def _key(label: str) -> str:
-    return label if label.startswith("#") else unnamed(checksum(label))
+    return label if label.startswith("#") else checksum_label(checksum(label))
 
 
-Kept = tuple[str, str | None, FiniteFloat | None, int, bool]
-"""Request id (32 hex digits), class, score, status, and whether it was a copy."""
+AnswerRecord = tuple[str, str | None, FiniteFloat | None, int, bool]
+"""Request id (32 hex digits), class, score, status, and whether the request was mirrored."""
 
 
 class Page(Document):
-    """Answers from one process's ring, oldest first, and where the next page begins."""
+    """Answer records from one process's ring buffer, oldest first, and where the next page begins."""
 
     epoch: str
-    """The process: another one begins counting anew."""
+    """Identifies the process; a new process counts from the beginning."""
     next: Annotated[int, Field(ge=0)]
-    """What to ask for next, as `after`."""
+    """The value of `after` for the next page."""
     lost: Annotated[int, Field(ge=0)] = 0
-    """How many were overwritten before anybody asked for them."""
+    """How many records were overwritten before they were read."""
     more: bool = False
-    """Whether there are more already."""
+    """Whether more records are available already."""
     fields: dict[str, str] = {}
     """The fields of an answer and their types."""
     classes: dict[str, int] = {}
-    """How often each class was answered to users, one row per request, since the process began."""
-    answers: list[Kept] = []
+    """How often each class was answered to users since the process started, one row per request."""
+    answers: list[AnswerRecord] = []
 
 
 Kind = Literal["class", "failed", "schema", "score"]
-"""How a copy's answer can differ: another class, no answer where the live one had one, a field of the live answer
-that is missing or of another type, a score further off than the tolerance."""
+"""How the answer to a mirrored request differs from the live answer: another class; failed while the live one
+succeeded; a field of the live answer missing or of another type; a score that differs by more than the tolerance."""
 
 
-class Said(Document):
+class VersionAnswer(Document):
     """What one version answered."""
 
     version: VersionRef
@@ -89,12 +90,12 @@ class Disagreement(Document):
 
     request_id: str
     kind: Kind
-    live: Said
-    shadow: Said
+    live: VersionAnswer
+    shadow: VersionAnswer
 
 
 class Pairs(Document):
-    """Requests that two versions answered, and how many of them differently. Counts, never rates."""
+    """Requests that two versions answered, and how many of the answers differ. Counts, never rates."""
 
     n: Annotated[int, Field(ge=0)] = 0
     class_changed: Annotated[int, Field(ge=0)] = 0
@@ -104,11 +105,11 @@ class Pairs(Document):
 
     @property
     def differ(self) -> int:
-        """Pairs that disagree, whichever way."""
+        """Pairs that disagree in any way."""
         return self.class_changed + self.failed + self.schema_mismatch + self.score_moved
 
     def plus(self, other: Pairs) -> Pairs:
-        """Both together."""
+        """The sum of both."""
         return Pairs(
             n=self.n + other.n,
             class_changed=self.class_changed + other.class_changed,
@@ -119,7 +120,7 @@ class Pairs(Document):
 
 
 class Compared(Document):
-    """One version's copies against the live answers of another."""
+    """The answers of one version to mirrored requests, compared with the live answers of another."""
 
     live: VersionRef
     shadow: VersionRef
@@ -127,15 +128,15 @@ class Compared(Document):
 
 
 class ShadowStatus(Document):
-    """What was compared lately, as the control plane that decides has it in memory."""
+    """Recent comparisons, from the memory of the leading control plane."""
 
     compared: tuple[Compared, ...] = ()
     lost: int = 0
-    """Answers that services had overwritten, or that were too many to hold, before they were compared."""
+    """Answer records that were overwritten by the services, or exceeded the buffer here, before they were compared."""
     silent: tuple[str, ...] = ()
-    """Instances whose answers could not be read last."""
+    """Instances whose answer records could not be read the last time."""
     worst: tuple[Disagreement, ...] = ()
-    """The disagreements that matter most, those first."""
+    """The most severe disagreements, worst first."""
 
 
 class ClassCounts(Document):
@@ -145,12 +146,12 @@ class ClassCounts(Document):
     stable: dict[str, int] = {}
 
     def plus(self, other: ClassCounts) -> ClassCounts:
-        """Both together."""
+        """The sum of both."""
         return ClassCounts(
             candidate=add_classes(self.candidate, other.candidate), stable=add_classes(self.stable, other.stable)
         )
 
 
 def add_classes(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
-    """Class by class."""
+    """The sum of both, class by class."""
     return {name: one.get(name, 0) + other.get(name, 0) for name in {**one, **other}}

@@ -1,4 +1,7 @@
-"""How our documents read: camelCase outside, snake_case inside, unknown fields refused, nothing mutable."""
+"""The base class of all documents, and shared field types: durations, times, hashes.
+
+Documents are camelCase in JSON and snake_case in Python. They are immutable and do not accept unknown fields.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,9 @@ from pydantic.alias_generators import to_camel
 
 
 class Document(BaseModel):
-    """The base of every document that is stored or sent: frozen, strict about names, camelCase in JSON."""
+    """The base of every document that is stored or sent: frozen, no unknown fields, camelCase in JSON."""
 
-    # Built when first used: a command that writes one action must not pay for the schema of every other document.
+    # Validators are built at first use: a command that writes one action should not build those of all documents.
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, defer_build=True
     )
@@ -50,15 +53,15 @@ def format_duration(seconds: float) -> str:
     return text or "0s"
 
 
-def format_odds(log_e: float) -> str:
-    """An e-value, given as its logarithm, as people read it: 0.4, 812, 10^14."""
+def format_e_value(log_e: float) -> str:
+    """An e-value, given as its natural logarithm, as text: 0.4, 812, 10^14."""
     if log_e > math.log(1e6):
         return f"10^{log_e / math.log(10):.0f}"
     value = math.exp(max(log_e, -20.0))
     return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 
-# Seconds inside, "5m" outside. A plain number is taken for seconds, so that code may write 30.0.
+# Seconds in Python, "5m" in JSON. A plain number counts as seconds, so that code may write 30.0.
 Duration = Annotated[
     float,
     BeforeValidator(_parse_duration),
@@ -70,26 +73,26 @@ Duration = Annotated[
 
 def _aware(value: datetime) -> datetime:
     if value.tzinfo is None:
-        raise ValueError("a time without a zone says nothing; use UTC")
+        raise ValueError("the time has no time zone; use UTC")
     return value.astimezone(UTC)
 
 
 Moment = Annotated[datetime, AfterValidator(_aware)]
 
 
-def asked_about(moment: datetime) -> datetime:
-    """A time that somebody asks about, to the microsecond: UTC where no zone is given, and a whole second is its last
-    moment. Revisions are shown to the second, and whoever copies one's time means that revision, which was written
-    within that second and not before it.
+def as_query_time(moment: datetime) -> datetime:
+    """A time given by a user, ready for a ledger query: UTC if it has no zone, and a whole second becomes its last
+    microsecond. Revisions are displayed to the second, so a time copied from the display must find a revision that was
+    written within that second.
     """
     value = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return value if value.microsecond else value.replace(microsecond=999_999)
 
 
 def canonical(document: Mapping[str, Any]) -> str:
-    """The one way to write JSON data down for hashing: keys sorted, no spaces, and no NaN, which is not JSON.
+    """Canonical JSON for hashing: sorted keys, no spaces. NaN is an error, because JSON has none.
 
-    A whole number is written without its point, as RFC 8785 does: an API server gives 10.0 back as 10.
+    A whole number is written without a decimal point, as in RFC 8785, because an API server returns 10.0 as 10.
     """
     return json.dumps(_whole(document), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 

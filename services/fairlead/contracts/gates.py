@@ -1,4 +1,4 @@
-"""Gates as a spec names them: which there are, what each may be told, and what is refused with the field's path."""
+"""Gates in a spec: their names, the settings each one has, and the validation of both."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from fairlead.errors import Invalid
 GateName = Literal[
     "ready", "smoke", "acknowledged", "capacity", "errors", "starved", "rejections", "latency", "classes", "agreement"
 ]
-"""Every gate of ours. One place, so that an unknown name is refused wherever a spec comes in, with its path."""
+"""Every built-in gate. An unknown name in a spec is an error that names the field's path."""
 
 CUSTOM = "custom-"
-"""How the names of a user's own gates begin."""
+"""The prefix of the names of a user's own gates."""
 _CUSTOM = rf"{CUSTOM}[a-z0-9]([a-z0-9-]{{0,30}}[a-z0-9])?"
 
 EVIDENCE: frozenset[str] = frozenset({"errors", "starved", "rejections", "latency", "classes", "agreement"})
-"""Gates that share the release's alpha."""
+"""Built-in gates that share the release's alpha."""
 
 
 def is_custom(name: str) -> bool:
-    """Whether it is a gate of the user's own, counted by Prometheus."""
+    """Whether this is a user's own gate, counted by Prometheus."""
     return name.startswith(CUSTOM)
 
 
@@ -40,7 +40,7 @@ def _is_a_gate(name: str) -> str:
     if name in get_args(GateName) or re.fullmatch(_CUSTOM, name):
         return name
     ours = ", ".join(get_args(GateName))
-    raise ValueError(f"there is no gate {name!r}: ours are {ours}; your own are called {CUSTOM}<lower-case-name>")
+    raise ValueError(f"there is no gate {name!r}: use one of {ours}, or {CUSTOM}<lower-case-name> for your own gate")
 
 
 AnyGate = Annotated[
@@ -63,53 +63,53 @@ _BESIDE_A_LIMIT = frozenset({"weight", "promql", "limit"})
 
 
 class GateSpec(Document):
-    """One named check. A guard that fails rolls back, a signal that fails holds, and what is off is not asked.
+    """One named check. A failing guard rolls back, a failing signal holds, off disables the gate.
 
-    The other fields are the evidence gates' own; docs/gates.md says what each means.
+    The other fields are settings of the evidence gates; docs/gates.md explains each.
     """
 
     name: AnyGate
-    """Which check: one of ours, or a custom one with `promql`."""
+    """A built-in gate, or a custom one with `promql`."""
     role: Literal["guard", "signal", "off"] = "guard"
-    """What its failing means: a guard rolls back, a signal holds; what is off is not asked."""
+    """If the gate fails: guard rolls back, signal holds. off disables the gate."""
     weight: Annotated[float, Field(gt=0, le=100)] = 1.0
-    """Its part of alpha, relative to the other evidence gates'."""
+    """Its share of alpha, relative to the other evidence gates."""
     promql: Annotated[PromqlSpec | None, Field(validate_default=True)] = None
     """What a custom gate counts, as selectors of Prometheus counters."""
     limit: Annotated[float | None, Field(gt=0, lt=1)] = None
-    """A custom gate's fixed limit for the candidate's share of bad; without it, it is compared with stable."""
+    """A custom gate's limit for the candidate's bad share. Without it, the candidate is compared with stable."""
     margin: Annotated[float, Field(ge=0, le=0.5)] = 0.002
-    """How far above stable's rate the candidate's may be without being called worse."""
+    """How far the candidate's rate may exceed stable's without counting as worse."""
     margin_share: Annotated[float, Field(ge=0, le=1)] = 0.2
-    """The same as a share of stable's rate; the larger of both counts."""
+    """The margin as a share of stable's rate; the larger one applies."""
     acceptable: Annotated[float, Field(gt=0, le=0.5)] = 0.01
-    """Beyond the margin: how much worse a candidate must be shown not to be (preset strict)."""
+    """Preset strict: the excess over the margin that must be ruled out."""
     boundaries: Annotated[tuple[Duration, ...], Field(max_length=8)] = (0.008, 0.032, 0.128, 0.512, 2.048)
-    """Latencies at which versions are compared; each must be one at which the gateway counts."""
+    """Latencies at which versions are compared; each must be a bucket bound of the gateway."""
     starved_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    """A stretch of 30 s in which more than this share of its requests never reached the candidate is a starved one."""
+    """A 30 s block is starved if more than this share of the candidate's requests did not reach it."""
     chance: Annotated[float, Field(gt=0, lt=0.5)] = 0.02
-    """How often a healthy candidate may have such a stretch."""
+    """How often a healthy candidate may have a starved block."""
     shift: Annotated[float, Field(ge=0, le=0.5)] = 0.05
-    """By how much of all answers a class may be more or less frequent than stable's."""
+    """How much a class's share of all answers may differ from stable's."""
     max_disagreement: Annotated[float, Field(gt=0, lt=0.5)] = 0.02
-    """The share of copies that may be answered otherwise."""
+    """The share of mirrored requests whose answers may differ."""
     score_tolerance: Annotated[float, Field(ge=0, le=1e9)] = 0.1
-    """How far a copy's score may be off and still agree, in its units."""
+    """How far two scores may differ and still agree, in score units."""
 
     @field_validator("role")
     @classmethod
     def _can_be_off(cls, role: str, info: ValidationInfo) -> str:
         name = info.data.get("name")
         if role == "off" and name is not None and not is_evidence(name):
-            raise ValueError(f"gate {name!r} cannot be off: no weight rises without it; make it a signal")
+            raise ValueError(f"gate {name!r} cannot be off: every step needs it; use role signal instead")
         return role
 
     @field_validator("promql")
     @classmethod
     def _has_queries(cls, promql: PromqlSpec | None, info: ValidationInfo) -> PromqlSpec | None:
         if promql is None and is_custom(info.data.get("name") or ""):
-            raise ValueError("a custom gate needs what it counts: promql: {bad: ..., total: ...}")
+            raise ValueError("a custom gate needs selectors of what it counts: promql: {bad: ..., total: ...}")
         return promql
 
     @field_validator(
@@ -133,8 +133,8 @@ class GateSpec(Document):
         if is_custom(str(name)) and info.data.get("limit") is not None:
             own = _BESIDE_A_LIMIT
         if name is not None and field not in own and value != cls.model_fields[field].default:
-            told = f"it has {', '.join(sorted(map(_spelled, own)))}" if own else "it has none"
-            raise ValueError(f"not a setting of gate {name!r}: {told}")
+            known = f"it has {', '.join(sorted(map(_camel_case, own)))}" if own else "it has none"
+            raise ValueError(f"not a setting of gate {name!r}: {known}")
         return value
 
     @field_validator("boundaries")
@@ -143,7 +143,7 @@ class GateSpec(Document):
         if not boundaries:
             raise ValueError("name at least one boundary")
         if list(boundaries) != sorted(set(boundaries)):
-            raise ValueError("boundaries must rise")
+            raise ValueError("boundaries must be in ascending order, without duplicates")
         try:
             return tuple(check_boundary(round(1000 * bound, 6)) / 1000 for bound in boundaries)
         except Invalid as error:
@@ -151,23 +151,23 @@ class GateSpec(Document):
 
 
 class OnInconclusive(Document):
-    """What happens when a step is still undecided `after` so long: hold on, promote (go on) or roll back."""
+    """What happens when a step is still undecided `after` this long: hold, go on to the next step, or roll back."""
 
     after: Duration = 7200.0
     """How long a step may stay undecided."""
     do: Literal["hold", "promote", "rollback"] = "hold"
-    """Hold on, go on, or go back."""
+    """Hold, go on, or roll back."""
 
 
 class OnMetricsUnavailable(Document):
-    """What happens when nothing could be counted for so long: hold on, or roll back. Never is it evidence."""
+    """What happens when no counts are available for this long: hold, or roll back. It never counts as evidence."""
 
     hold: Duration = 900.0
-    """How long it is waited for, watching in vain."""
+    """How long to wait for metrics."""
     then: Literal["hold", "rollback"] = "hold"
-    """Hold on, or go back."""
+    """Hold, or roll back."""
 
 
-def _spelled(field: str) -> str:
+def _camel_case(field: str) -> str:
     first, *rest = field.split("_")
     return first + "".join(map(str.capitalize, rest))

@@ -1,8 +1,8 @@
-"""The names both sides of the gateway agree on: clusters, their statistics, pins, and the latency grid.
+"""Names in the gateway's configuration and statistics: clusters, counters, pins, and the latency grid.
 
 `routing` writes these names into Envoy's configuration and `rollout` reads them back from its counters. A name is
-`<role>~<namespace>~<model>~<version>`, with the identity as fifth part only where two versions of one table share
-a version string. No part may hold "~" or "_", so dots can become "_" in statistics and come back.
+`<role>~<namespace>~<model>~<version>`. The identity is a fifth part, only where two versions of one table share a
+version string. No part may contain "~" or "_", so that a dot can be written as "_" in statistics and decoded again.
 """
 
 from __future__ import annotations
@@ -19,28 +19,29 @@ from fairlead.contracts.table import Table
 from fairlead.errors import Invalid
 
 READY_PATH = "/readyz"
-"""Where a service says that new requests are welcome: to a node agent, and to gateways that found it by a name."""
+"""The readiness path of a model service, polled by the kubelet and by gateways that resolve the service by name."""
 SERVICE_HEADER = "x-service-name"
-"""The name by which whoever asks for READY_PATH found the service. One that knows its own name and has another says
-421: addresses are given to the next pod, and the same version may serve in two namespaces."""
+"""On requests to READY_PATH: the name under which the caller resolved the service. A service that knows its own name
+answers 421 to another name, because addresses are reused by later pods and the same version may serve in two
+namespaces."""
 
 
 class Role(StrEnum):
-    """What a cluster is for. One version can be in several, each with an ejection state of its own."""
+    """What an Envoy cluster is for. One version can have several clusters, each with its own ejection state."""
 
     SPLIT = "split"
-    """What the table weighs: users' share of this version."""
+    """Users' weighted traffic to this version."""
     FALLBACK = "fallback"
-    """Stable's endpoints as the place where the candidate's failures land."""
+    """Stable's endpoints, as the retry target for the candidate's failures."""
     DIRECT = "direct"
     """Pins, mirrors and docs: never ejected, never evidence."""
     AGGREGATE = "aggregate"
-    """The candidate's weighted entry: [candidate's split, stable's fallback]."""
+    """The candidate's entry in the weighted split: [candidate's split cluster, stable's fallback cluster]."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Key:
-    """A cluster's name taken apart. `version` is encoded ("1_2_0-rc_1"); `identity` is None where it was not needed."""
+class ClusterKey:
+    """The parts of a cluster's name. `version` is encoded ("1_2_0-rc_1"); `identity` is None if the name has none."""
 
     role: Role
     namespace: str
@@ -56,7 +57,7 @@ _STAT = re.compile(r"cluster\.([^.~]+(?:~[^.~]+){3,4})\.(.+)")
 
 @dataclass(frozen=True, slots=True, order=True)
 class GatewaySite:
-    """A gateway that should be there, and where its admin page is. In a cluster `name` is its pod's."""
+    """An expected gateway and the address of its admin interface. In a cluster `name` is the pod's name."""
 
     name: str
     host: str
@@ -69,36 +70,36 @@ def cluster_name(role: Role, namespace: str, model: str, version: str, identity:
     for part in parts:
         if not _PART.fullmatch(part):
             raise Invalid(
-                f"{part!r} cannot be a part of a cluster's name: lower-case letters, digits, '-' and '.' only"
+                f"{part!r} cannot be a part of a cluster's name: use lower-case letters, digits, '-' and '.' only"
             )
     return "~".join((role.value, *parts))
 
 
 def encode_version(version: str) -> str:
-    """`1.2.0-rc.1` as statistics spell it: `1_2_0-rc_1`."""
+    """`1.2.0-rc.1` as written in statistics: `1_2_0-rc_1`."""
     return version.replace(".", "_")
 
 
 def decode_version(encoded: str) -> str:
-    """The version behind a statistic's label: `1_2_0-rc_1` is `1.2.0-rc.1`."""
+    """The version from its form in statistics: `1_2_0-rc_1` is `1.2.0-rc.1`."""
     return encoded.replace("_", ".")
 
 
 def stat_name(cluster: str) -> str:
-    """A cluster's name without dots: a dot inside a name would split Envoy's statistics in the wrong place."""
+    """A cluster's name without dots, because a dot separates the parts of an Envoy statistic's name."""
     return cluster.replace(".", "_")
 
 
-def parse_stat(name: str) -> Key | None:
-    """The key behind a statistics name (`split~default~iris~1_1_0`); None for a cluster that is not a version's."""
+def parse_stat(name: str) -> ClusterKey | None:
+    """The key of a name in statistics (`split~default~iris~1_1_0`); None for a cluster that is not a version's."""
     role, *rest = name.split("~")
     if role not in _ROLES or len(rest) not in (3, 4) or not all(rest):
         return None
     namespace, model, version, *identity = rest
-    return Key(Role(role), decode_version(namespace), model, version, identity[0] if identity else None)
+    return ClusterKey(Role(role), decode_version(namespace), model, version, identity[0] if identity else None)
 
 
-def parse_counter(stat: str) -> tuple[Key, str] | None:
+def parse_counter(stat: str) -> tuple[ClusterKey, str] | None:
     """`cluster.split~default~iris~1_1_0.upstream_rq_total` as (key, "upstream_rq_total"); None for any other stat."""
     found = _STAT.fullmatch(stat)
     key = parse_stat(found[1]) if found else None
@@ -111,16 +112,17 @@ def identity_part(refs: Iterable[VersionRef], ref: VersionRef) -> str | None:
     return ref.identity if shared else None
 
 
-def key_of(role: Role, table: Table, ref: VersionRef) -> Key:
+def key_of(role: Role, table: Table, ref: VersionRef) -> ClusterKey:
     """The key under which a version of this table is counted."""
-    return Key(role, table.namespace, table.model, encode_version(ref.version), identity_part(table.pins, ref))
+    identity = identity_part(table.pins, ref)
+    return ClusterKey(role, table.namespace, table.model, encode_version(ref.version), identity)
 
 
 def pin_name(table: Table, ref: VersionRef) -> str:
-    """What to write into `x-model-version` or the path to reach exactly this version.
+    """The value of `x-model-version`, or the path segment, that selects exactly this version.
 
-    Where two share a version string, the plain string means stable, else the candidate, else the first pin; the
-    other is reached as `<version>~<identity>`.
+    If two versions share a version string, the plain string selects stable, else the candidate, else the first pin.
+    The other one is selected as `<version>~<identity>`.
     """
     order = [other for other in (table.stable, table.candidate, *table.pins) if other is not None]
     owner = next((other for other in order if other.version == ref.version), ref)

@@ -1,4 +1,4 @@
-"""When two answers are the same: how golden rows are compared, by the service itself and by the smoke test."""
+"""Comparison of an answer with a golden row's expected answer, for the model service and the smoke test."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 
 def compare(expected: Any, actual: Any, rtol: float) -> str | None:
-    """None where both JSON values are equal, else a sentence that says where and how they differ.
+    """None if both JSON values are equal, else a sentence that says where and how they differ.
 
-    Text, booleans and whole numbers must be the same; of two numbers one of which is a float, the difference may be
-    `rtol` of the larger one. Near zero a thousandth of `rtol` is allowed outright: a probability of 1e-12 is the rest
-    of a subtraction, and its last digits mean nothing.
+    Text, booleans and whole numbers must be equal. If at least one of two numbers is a float, they may differ by
+    `rtol` times the larger one. Near zero an absolute difference of `rtol` / 1000 is allowed: a probability of 1e-12
+    is rounding error of a subtraction.
     """
     return _compare(expected, actual, rtol, "")
 
@@ -56,7 +56,7 @@ def _compare_floats(expected: float, actual: float, rtol: float, where: str) -> 
 def _as_float(value: int | float) -> float:
     try:
         return float(value)
-    except OverflowError:  # a whole number beyond every float is as far as infinity
+    except OverflowError:  # an integer too large for a float counts as infinity
         return math.inf if value > 0 else -math.inf
 
 

@@ -1,4 +1,4 @@
-"""*Instance*: one running copy of a version, wanted by the control plane and reported by whoever runs it."""
+"""Instances: the processes of a version that the control plane wants, and those that are reported as running."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fairlead.contracts.route import VersionRef
 
 
 class Wanted(Document):
-    """One process that should run: a row that the supervisor turns into a process, and only the engine writes."""
+    """One process that should run. Only the engine writes these rows; the supervisor starts a process for each."""
 
     namespace: str = "default"
     model: ModelName
@@ -21,12 +21,12 @@ class Wanted(Document):
 
     @property
     def id(self) -> str:
-        """Stable over restarts: the same id gets the same port back."""
+        """The same after a restart, so that the instance can get its port back."""
         return f"{self.namespace}/{self.model}/{self.ref.version}/{self.ref.identity}/{self.index}"
 
 
 class Instance(Document):
-    """What is known of one instance. `ready` is what its /readyz last said; `reason` why not."""
+    """The reported state of one instance. `ready` is the last result of /readyz; `reason` says why it is not ready."""
 
     id: str
     namespace: str = "default"

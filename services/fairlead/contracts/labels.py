@@ -1,6 +1,6 @@
-"""Names that objects in a cluster carry: our group and kinds, labels, annotations, and how objects are called.
+"""Kubernetes names: our API group, labels, annotations, and the names of objects.
 
-The charts write them, the store reads them; a test holds the two together.
+The charts write them and the store reads them; a test checks that both use the same names.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ GROUP = "fairlead.dev"
 API_VERSION = f"{GROUP}/v1alpha1"
 
 MODEL = f"{GROUP}/model"
-"""The model that a Deployment, its pods, its headless Service and so its EndpointSlices belong to."""
+"""Label: the model that a Deployment, its pods, its headless Service and its EndpointSlices belong to."""
 ROUTE = f"{GROUP}/route"
-"""The ModelRoute that an object belongs to; on revisions and actions too."""
+"""Label: the ModelRoute that an object belongs to; also on revisions and actions."""
 VERSION = f"{GROUP}/version"
 """The version's name, as the user wrote it."""
 IDENTITY = f"{GROUP}/identity"
-"""The ten hex digits of `VersionRef.identity`: what tells two images under one version name apart."""
+"""The ten hex digits of `VersionRef.identity`, which distinguish two images under one version name."""
 
 NAME = "app.kubernetes.io/name"
 INSTANCE = "app.kubernetes.io/instance"
@@ -30,32 +30,32 @@ COMPONENT_CONTROL_PLANE = "control-plane"
 COMPONENT_GATEWAY = "gateway"
 
 CHANGED_BY = f"{GROUP}/changed-by"
-"""On a ModelRoute: JSON {actor, reason, generation} of whoever wrote that generation of the spec by our own command."""
+"""Annotation on a ModelRoute: JSON {actor, reason, generation}, written by our command with that spec generation."""
 SEAL = f"{GROUP}/seal"
-"""On a revision: its hash, so that lists need not carry whole revisions."""
+"""Annotation on a revision: its hash, so that a list of metadata has it without the whole revision."""
 SERVED_AT = f"{GROUP}/served-at"
-"""On a revision: its `createdAt`, for the same reason."""
+"""Annotation on a revision: its `createdAt`, for the same reason."""
 CAUSE = f"{GROUP}/cause"
 """Label on a revision: why it was appended."""
 FENCE = f"{GROUP}/fence"
-"""On a revision: the lease transition its writer led in. A policy refuses one that is behind the lease."""
+"""Annotation on a revision: the lease transition of its writer. A policy denies one that is older than the lease's."""
 LEASE = f"{GROUP}/lease"
-"""Label on the Lease that says who may write; its value is `leader`."""
+"""Label on the Lease that elects the leader; its value is `leader`."""
 
 SERVICE_PORT = 8080
 PORT_NAME = "http"
 
 
 def version_name(model: str, ref: VersionRef) -> str:
-    """What a version's own objects (Deployment, headless Service, PodDisruptionBudget ...) are called."""
+    """The name of a version's own objects (Deployment, headless Service, PodDisruptionBudget ...)."""
     return f"{model}-{ref.identity}"
 
 
 def revision_name(route: str, seq: int) -> str:
-    """What a revision's object is called. One name per place in the ledger: the API server lets only one be first."""
+    """The name of a revision's object: one name per sequence number, so the API server accepts only one of each."""
     return f"{route}-{seq}"
 
 
 def service_host(model: str, ref: VersionRef, namespace: str, cluster_domain: str = "cluster.local") -> str:
-    """The headless Service as a full name: the trailing dot spares the resolver its search list."""
+    """The headless Service's full DNS name. With the trailing dot the resolver does not try its search list."""
     return f"{version_name(model, ref)}.{namespace}.svc.{cluster_domain}."

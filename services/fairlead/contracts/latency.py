@@ -1,4 +1,4 @@
-"""The one grid of boundaries at which gateways count latency, and what to say of a boundary that is not on it."""
+"""The gateway's latency bucket boundaries, and the check that a configured boundary is one of them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ GRID_MS = (
     *(1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048),
     *(3072, 4096, 6144, 8192, 16384, 32768),
 )
-"""Upper bounds of the gateway's latency buckets. Fixed when a gateway starts; below 1 ms it is blind."""
+"""Upper bounds of the gateway's latency buckets in ms. They are fixed when a gateway starts; 1 ms is the finest."""
 
 
 def check_boundary(milliseconds: float) -> int:
-    """The boundary, if the gateway counts at it; raises Invalid naming the nearest one that it does count at."""
+    """The boundary as an int if it is on the grid; raises Invalid, naming the nearest one, if it is not."""
     if milliseconds in GRID_MS:
         return int(milliseconds)
     at = bisect_left(GRID_MS, milliseconds)

@@ -1,4 +1,4 @@
-"""`fairlead.yaml`: what a model folder says about itself (architecture, section 5)."""
+"""`fairlead.yaml`, the manifest of a model folder (architecture, section 5)."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
-# A model's name is a DNS label: it becomes object names, paths and a part of Envoy cluster names, which are
-# split at "~" and may hold no "_" (routing.envoy.names).
+# A model's name is a DNS label: it becomes a part of object names, paths and Envoy cluster names. Those are split at
+# "~" and may not contain "_" (contracts.gateway).
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")]
-# Semantic-version shaped, lower case, no "_", "~" or "+": the same word is a path segment, a header value,
-# an image tag and a Kubernetes label value.
+# Like a semantic version, but lower case and without "_", "~" or "+": the same text is used as a path segment, a
+# header value, an image tag and a Kubernetes label value.
 Version = Annotated[str, StringConstraints(pattern=r"^[0-9a-z]([0-9a-z.-]{0,38}[0-9a-z])?$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
-# Where a digest or a golden row is read from must not depend on where the folder lies.
+# Paths are relative, so that the folder can be moved.
 def _relative(path: str) -> str:
     parts = PurePosixPath(path).parts
     if not parts or path.startswith("/") or ".." in parts or "\\" in path:
@@ -36,7 +36,7 @@ class _Strict(BaseModel):
 
 
 class Contact(_Strict):
-    """Who to ask; shown on the docs page."""
+    """Whom to contact about the model; shown on the docs page."""
 
     name: str
     email: str | None = None
@@ -44,14 +44,14 @@ class Contact(_Strict):
 
 
 class License(_Strict):
-    """Under what terms the model may be used; shown on the docs page."""
+    """The model's license; shown on the docs page."""
 
     name: str
     url: str | None = None
 
 
 class Artifact(_Strict):
-    """The trained file or folder. `path` is relative to the model folder and may not leave it."""
+    """The trained file or folder. `path` is relative to the model folder and must stay inside it."""
 
     path: RelativePath
     sha256: Sha256
@@ -65,7 +65,7 @@ class Batching(_Strict):
 
 
 class Tensor(_Strict):
-    """One named input or output of a model without a class; a first dimension of -1 is the batch."""
+    """One named input or output of a model without an `entry` class. The first dimension is the batch, -1."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,63}$")]
     datatype: Datatype
@@ -78,12 +78,12 @@ class Tensor(_Strict):
         if not shape or shape[0] != -1:
             raise ValueError("the first dimension is the batch and must be -1")
         if any(size != -1 and size < 1 for size in shape):
-            raise ValueError("a dimension is at least 1, or -1 where every row may have its own")
+            raise ValueError("a dimension must be at least 1, or -1 if it may differ between rows")
         return shape
 
 
 class Manifest(_Strict):
-    """One model version, as its folder describes it."""
+    """One model version, as described by its folder."""
 
     name: ModelName
     version: Version
@@ -101,14 +101,14 @@ class Manifest(_Strict):
     golden: RelativePath | None = None
     profile: RelativePath | None = None
     built_with: dict[str, str] = Field(default_factory=dict)
-    """Library -> version the artifact was written with (`scikit-learn: 1.9.1`), in the names of the Python index."""
+    """The library versions that wrote the artifact, by their names on PyPI (`scikit-learn: 1.9.1`)."""
     version_skew: Literal["refuse", "warn"] = "refuse"
-    """What happens where a library of `built_with` is here in another major.minor version. A pickle holds the private
-    attributes of a library's objects: in another version it may load and answer differently, without an error."""
+    """What happens if a library of `built_with` is installed in another major.minor version. A pickle contains private
+    attributes of a library's objects: another version may load it and give other answers without an error."""
     rtol: float = Field(default=1e-5, ge=0, le=1)
-    """How far floats of f(batch) may lie from f(single) on the golden rows before batching is turned off."""
+    """How far floats of f(batch) may differ from f(single) on the golden rows before batching is turned off."""
     idempotent: bool = True
-    """False switches off the gateway's retries: asking twice is then not the same as asking once."""
+    """Whether repeating a request is safe. False turns off the gateway's retries."""
 
     @model_validator(mode="after")
     def _has_a_schema(self) -> Self:
@@ -122,7 +122,7 @@ class Manifest(_Strict):
             names = [tensor.name for tensor in tensors]
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"`{part}` names {twice[0]!r} twice")
-            # pydantic's own attributes would be hidden by the field, and a leading "_" is no field at all
+            # such a field would hide an attribute of pydantic; a name with a leading "_" is not a field
             if self.entry is None and (taken := [name for name in names if name[0] == "_" or hasattr(BaseModel, name)]):
                 raise ValueError(f"`{part}` names {taken[0]!r}, which cannot be a field's name; choose another")
         return self

@@ -1,4 +1,4 @@
-"""From text or plain data to a document, with every wrong field named. No files here: the caller read them."""
+"""Parse YAML text or plain data into a document, with an error for every wrong field. The caller reads the files."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ def parse_yaml(kind: type[Parsed], text: str, source: str, *, hint: str | None =
 
 
 def parse(kind: type[Parsed], data: Any, source: str, *, hint: str | None = None) -> Parsed:
-    """`data` as a `kind`. Raises Invalid naming `source` and, first in the message and then all, the wrong fields."""
+    """`data` as a `kind`. Raises Invalid: the message names `source` and the first wrong field, `details` has all."""
     try:
         return kind.model_validate(data)
     except ValidationError as cause:
         details = tuple(
-            errors.Detail(loc=found["loc"], msg=_said(found), type=found["type"])
+            errors.Detail(loc=found["loc"], msg=_message(found), type=found["type"])
             for found in cause.errors(include_url=False)
         )
         first = ".".join(map(str, details[0].loc))
         more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
-        told = f"{source}: {f'{first}: ' if first else ''}{details[0].msg}{more}"
-        raise errors.Invalid(told, details=details, hint=hint) from cause
+        message = f"{source}: {f'{first}: ' if first else ''}{details[0].msg}{more}"
+        raise errors.Invalid(message, details=details, hint=hint) from cause
 
 
 class _UniqueKeys(yaml.SafeLoader):
-    """Plain YAML, except that a key may stand only once: of two digests, YAML would silently take the last."""
+    """YAML that rejects duplicate keys: of two digests, plain YAML would silently take the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         merge = "tag:yaml.org,2002:merge"
         keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != merge]
         if twice := [key for key in keys if keys.count(key) > 1]:
-            raise yaml.constructor.ConstructorError(None, None, f"{twice[0]!r} stands there twice", node.start_mark)
+            raise yaml.constructor.ConstructorError(None, None, f"{twice[0]!r} is there twice", node.start_mark)
         return super().construct_mapping(node, deep=deep)
 
 
-def _said(found: ErrorDetails) -> str:
-    """pydantic's sentence, or our own without its preface; for the usual trap of YAML also what to do about it."""
+def _message(found: ErrorDetails) -> str:
+    """pydantic's message, or our own without pydantic's prefix. For an unquoted number it also says to add quotes."""
     if found["type"] == "value_error":
         return str(found["ctx"]["error"])
     if found["type"] == "string_type" and isinstance(found["input"], int | float):

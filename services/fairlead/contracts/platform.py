@@ -1,4 +1,4 @@
-"""`platform.yaml`: a whole platform on one machine, as `fairlead up` reads it."""
+"""`platform.yaml`: the settings of a platform on one machine, read by `fairlead up`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class GatewaySettings(Document):
-    """The public side. `corsOrigins` are exact origins that browsers may call from; none by default."""
+    """The public endpoint. `corsOrigins` are exact origins that browsers may call from; none by default."""
 
     port: Port = 8080
     max_request_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = 4 << 20
@@ -24,20 +24,20 @@ class GatewaySettings(Document):
 
 
 class ControlSettings(Document):
-    """The control plane's own address on loopback."""
+    """The control plane's port on loopback."""
 
     port: Port = 8081
 
 
 class LocalVersion(Document):
-    """One model version: its folder, relative to the file, and how many processes serve it."""
+    """One model version: its folder, relative to `platform.yaml`, and the number of processes that serve it."""
 
     source: str
     instances: Annotated[int, Field(ge=1, le=64)] = 1
 
 
 class LocalModel(Document):
-    """One model: its versions, which one to serve, and how releases go."""
+    """One model: its versions, the one to serve, and the release strategy."""
 
     versions: Annotated[dict[Version, LocalVersion], Field(min_length=1, max_length=64)]
     target: Version
@@ -54,7 +54,7 @@ class LocalModel(Document):
 
 
 class Platform(Document):
-    """The file. Models may also be added later with `fairlead deploy`."""
+    """The whole file. Models can also be added later with `fairlead deploy`."""
 
     gateway: GatewaySettings = GatewaySettings()
     control: ControlSettings = ControlSettings()
@@ -74,14 +74,12 @@ class Platform(Document):
                 for index, gate in enumerate(model.strategy.gates):
                     if is_custom(gate.name):
                         path = f"models.{name}.strategy.gates.{index}.promql"
-                        raise ValueError(
-                            f"{path}: no Prometheus is configured: say where it is with metrics.prometheus.url"
-                        )
+                        raise ValueError(f"{path}: no Prometheus is configured: set metrics.prometheus.url")
         return self
 
 
 class Run(Document):
-    """A platform that runs, or ran last: written by the supervisor, read by the control plane and the commands."""
+    """The running platform, or the last one: written by the supervisor, read by the control plane and the commands."""
 
     pid: int
     gateway: GatewaySettings

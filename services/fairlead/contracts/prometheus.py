@@ -1,4 +1,4 @@
-"""Where Prometheus is and how it knows our gateways; said once per platform."""
+"""Settings for reading metrics from Prometheus: its address, and how it labels our gateways. One per platform."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ LabelName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$"
 
 
 class PrometheusSettings(Document):
-    """A Prometheus, or whatever speaks its HTTP API and keeps raw samples (Thanos and Mimir do)."""
+    """A Prometheus, or another server with its HTTP API that keeps raw samples (Thanos and Mimir do)."""
 
     url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$", max_length=512)]
-    """Where it answers, as far as `/api/v1`: http://prometheus.monitoring:9090."""
+    """The base URL, without `/api/v1`: http://prometheus.monitoring:9090."""
     selector: Annotated[str, Field(max_length=1024)] = ""
-    """Matchers that single out the scrapes of this platform's gateways: job="fairlead-gateway"."""
+    """Label matchers that select the series of this platform's gateways: job="fairlead-gateway"."""
     gateway_label: LabelName = "instance"
-    """The label in which gateways differ."""
+    """The label that distinguishes the gateways."""
     scrape_interval: Duration = 15.0
-    """How often gateways are scraped. What is older than two and a half of it is not known any more."""
+    """How often gateways are scraped. A sample older than 2.5 times this interval is stale and not used."""
     timeout: Duration = 2.0
-    """How long an answer may take. The control plane waits for it, so it is short."""
+    """The timeout of a query. The control plane waits for the response, so keep it short."""
     bearer_token_file: str = ""
-    """A file with a token; read before each request, so it may be renewed."""
+    """A file with a bearer token; read before each request, so the token may be rotated."""
     ca_file: str = ""
-    """Whom to trust, for https; the system's authorities otherwise."""
+    """The CA certificates to trust for https; the system's if empty."""
 
     @field_validator("selector")
     @classmethod
@@ -36,7 +36,7 @@ class PrometheusSettings(Document):
         if selector:
             name, _ = promql.parts(f"{{{selector.strip().removeprefix('{').removesuffix('}')}}}")
             if name or promql.variables(selector):
-                raise ValueError('only matchers: job="fairlead-gateway", cluster=~"eu-.*"')
+                raise ValueError('only matchers, no name or variable: job="fairlead-gateway", cluster=~"eu-.*"')
         return selector.strip().removeprefix("{").removesuffix("}")
 
     @field_validator("scrape_interval", "timeout")
@@ -48,15 +48,15 @@ class PrometheusSettings(Document):
 
 
 class MetricSettings(Document):
-    """Where rollouts are counted. The gateways themselves are the default, and need nothing else."""
+    """Where the engine reads request counts. The default is the gateways themselves, which needs nothing else."""
 
     source: Literal["gateways", "prometheus"] = "gateways"
-    """`gateways`: their own counters. `prometheus`: the same as it has scraped them, so missed windows are replayed."""
+    """`gateways`: their own counters. `prometheus`: the same counters as scraped, so missed windows are replayed."""
     prometheus: PrometheusSettings | None = None
-    """Needed for `source: prometheus`, and for custom gates."""
+    """Required for `source: prometheus` and for custom gates."""
 
     @model_validator(mode="after")
     def _is_there(self) -> Self:
         if self.source == "prometheus" and self.prometheus is None:
-            raise ValueError("source is prometheus, so prometheus.url must say where it is")
+            raise ValueError("source is prometheus, so prometheus.url must be set")
         return self

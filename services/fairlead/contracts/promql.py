@@ -1,7 +1,7 @@
-"""Queries of custom gates: series selectors with variables, and why nothing else is accepted.
+"""PromQL selectors of custom gates: validation, and variables such as $version.
 
-A gate counts. Its windows are cut here, each instance's restarts are seen here, and instances are added here; a query
-that has done any of that already (a rate, a sum, a recorded series) cannot be checked any more, so it is refused.
+Only plain selectors of counters are accepted. The engine itself cuts windows, detects counter resets per instance and
+adds up instances. A query that does any of this already (a rate, a sum, a recorded series) hides resets and gaps.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pydantic import Field, field_validator, model_validator
 from fairlead.contracts.base import Document
 
 VARIABLES = ("model", "namespace", "version", "identity", "role")
-"""What a query may name with a dollar sign; `role` is candidate or stable."""
+"""The variables of a query, written with a dollar sign; `role` is candidate or stable."""
 ARM_VARIABLES = frozenset({"version", "identity", "role"})
-"""Without one of these both versions would be counted as one."""
+"""A query needs at least one of these; otherwise it would count both versions together."""
 
 _NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 _MATCHER = r'[a-zA-Z_][a-zA-Z0-9_]*\s*(?:=~|!~|!=|=)\s*"(?:[^"\\\n]|\\.)*"'
@@ -28,20 +28,20 @@ _RATES = frozenset({"rate", "irate", "increase", "delta", "idelta", "deriv"})
 
 
 def parts(query: str) -> tuple[str, str]:
-    """The metric's name ("" where a matcher has it) and the matchers of a selector.
+    """The metric's name ("" if a matcher gives it) and the matchers of a selector.
 
-    Raises ValueError saying what else it is, and what to write.
+    Raises ValueError if the query is not a plain selector; the message says what to write instead.
     """
     text = query.strip()
     found = _SELECTOR.fullmatch(text)
     if found is None or not text:
-        raise ValueError(_refusal(text))
+        raise ValueError(_why_not_a_selector(text))
     name, matchers = found[1] or "", (found[2] or "").strip().rstrip(",")
     if not name and not matchers:
-        raise ValueError("select something: a metric's name, or matchers in braces")
+        raise ValueError("the selector is empty: write a metric's name, or matchers in braces")
     if ":" in name:
         raise ValueError(
-            f"{name} is a recorded series, computed from others: a gate counts, so name the counter itself"
+            f"{name} is a recorded series, computed from others: a gate needs raw counters, so name the counter itself"
         )
     return name, matchers
 
@@ -52,7 +52,7 @@ def fill(query: str, values: Mapping[str, str]) -> str:
 
 
 def variables(query: str) -> frozenset[str]:
-    """What it names with a dollar sign."""
+    """The names of the variables in the query."""
     return frozenset(found[1] or found[2] for found in _VARIABLE.finditer(query))
 
 
@@ -60,9 +60,9 @@ class PromqlSpec(Document):
     """What a custom gate counts: two selectors of counters, scraped from the same targets."""
 
     bad: Annotated[str, Field(min_length=1, max_length=1024)]
-    """Selector of the counters of what went wrong; a part of what `total` counts."""
+    """Selector of the counters of bad events, a subset of `total`."""
     total: Annotated[str, Field(min_length=1, max_length=1024)]
-    """Selector of the counters of everything."""
+    """Selector of the counters of all events."""
 
     @field_validator("bad", "total")
     @classmethod
@@ -70,7 +70,7 @@ class PromqlSpec(Document):
         parts(query)
         if unknown := sorted(variables(query) - set(VARIABLES)):
             known = ", ".join(f"${name}" for name in VARIABLES)
-            raise ValueError(f"${unknown[0]} is not a variable; there are {known}")
+            raise ValueError(f"${unknown[0]} is not a variable; use one of {known}")
         return query
 
     @model_validator(mode="after")
@@ -78,26 +78,26 @@ class PromqlSpec(Document):
         for name, query in (("bad", self.bad), ("total", self.total)):
             if not ARM_VARIABLES & variables(query):
                 raise ValueError(
-                    f"{name} would count every version: select one with $version, $identity or $role, "
+                    f"{name} would count all versions together: select one with $version, $identity or $role, "
                     'for example {version="$version"}'
                 )
         return self
 
 
-def _refusal(text: str) -> str:
+def _why_not_a_selector(text: str) -> str:
     call = _CALL.search(text)
     if call is not None and call[1] in _RATES:
         return (
-            f"{call[1]}() is a rate, and a gate counts: name the counter itself; "
-            "windows are cut here, from raw samples and without extrapolation"
+            f"{call[1]}() is a rate, and a gate needs raw counters: name the counter itself; "
+            "the gate computes the increase per window from raw samples, without extrapolation"
         )
     if call is not None:
         return (
             f"{call[1]}() hides which instance counted what, and so its restarts: "
-            "name the series, instances are added here"
+            "name the series without a function; the gate adds up the instances"
         )
     if "[" in text:
-        return "a range is not needed: name the series, windows are cut here"
+        return "a range is not needed: name the series; the gate computes the increase per window"
     if re.search(r"\boffset\b|@", text):
-        return "a moment is not needed: name the series, it is asked for at each window's end"
-    return 'not a selector: write name{label="value", other=~"regular.*"}, one selector and nothing around it'
+        return "a moment is not needed: name the series; it is queried at each window's end"
+    return 'not a selector: write one selector such as name{label="value", other=~"regular.*"} and no operators'

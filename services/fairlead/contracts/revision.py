@@ -1,7 +1,7 @@
-"""*Revision*: one published table with its cause, its actor and its evidence, chained to the one before.
+"""Revisions: the entries of a route's ledger. Each has a table, its cause, actor and evidence, and its parent's hash.
 
-The head of a route's chain is the whole state of its rollout. Whatever decides reads the head and appends the
-next; nothing else is remembered, so a process killed at any write resumes from what was written.
+The head of a route's chain is the whole state of its rollout. The engine reads the head and appends the next
+revision. It keeps no other state, so a process that is killed at any point resumes from the head.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fairlead.contracts.table import Table
 
 
 class Phase(StrEnum):
-    """Where a route stands: at rest, or how far its release has come."""
+    """The state of a route: no rollout in progress (Stable), or how far the rollout has come."""
 
     STABLE = "Stable"
     PREPARING = "Preparing"
@@ -42,7 +42,7 @@ class Cause(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What a gate says. Inconclusive is never evidence: it holds."""
+    """The result of a gate. Inconclusive is not evidence, so the rollout holds."""
 
     PASS = "pass"
     FAIL = "fail"
@@ -50,7 +50,7 @@ class Verdict(StrEnum):
 
 
 class Check(Document):
-    """One gate's verdict, with the reason for a person and the numbers behind it."""
+    """One gate's verdict, with a reason for people and the numbers behind it."""
 
     gate: str
     verdict: Verdict
@@ -59,24 +59,24 @@ class Check(Document):
 
 
 class Counts(Document):
-    """Requests counted over a window: `n` in all, `bad` of them. Counts, never rates."""
+    """Requests counted over a window: `n` in total, `bad` of them failed. Counts, never rates."""
 
     n: Annotated[int, Field(ge=0)] = 0
     bad: Annotated[int, Field(ge=0)] = 0
 
     def plus(self, other: Counts) -> Counts:
-        """Both together."""
+        """The sum of both."""
         return Counts(n=self.n + other.n, bad=self.bad + other.bad)
 
 
 class Arms(Document):
-    """The same thing counted for both versions."""
+    """Counts of the candidate and of stable."""
 
     candidate: Counts = Counts()
     stable: Counts = Counts()
 
     def plus(self, other: Arms) -> Arms:
-        """Both together."""
+        """The sum of both."""
         return Arms(candidate=self.candidate.plus(other.candidate), stable=self.stable.plus(other.stable))
 
 
@@ -84,27 +84,27 @@ Buckets = tuple[Annotated[int, Field(ge=0)], ...]
 
 
 class Histograms(Document):
-    """Answers by latency: how many took at most each bound of the gateways' grid, cumulative. Empty: not told."""
+    """Responses by latency: cumulative counts, one per bucket bound of the gateways. Empty: not reported."""
 
     candidate: Buckets = ()
     stable: Buckets = ()
 
     def plus(self, other: Histograms) -> Histograms:
-        """Both together."""
+        """The sum of both."""
         return Histograms(
             candidate=add_buckets(self.candidate, other.candidate), stable=add_buckets(self.stable, other.stable)
         )
 
 
 def add_buckets(one: Buckets, other: Buckets) -> Buckets:
-    """Bound by bound; what is empty adds nothing."""
+    """The sum of both, bucket by bucket. An empty one adds nothing."""
     if not one or not other:
         return one or other
     return tuple(a + b for a, b in zip(one, other, strict=True))
 
 
 class Tally(Document):
-    """What one custom gate counted, up to `until`. With `gap` set it is no evidence, and counts nothing."""
+    """What one custom gate counted up to `until`. With `gap` set it is not evidence, and all counts are 0."""
 
     arms: Arms = Arms()
     until: Moment
@@ -112,23 +112,24 @@ class Tally(Document):
 
 
 class GateEvidence(Document):
-    """What an attempt's windows so far say at one evidence gate: logarithms of e-values, for harm and for safety."""
+    """The evidence of an attempt at one gate so far: logarithms of the e-values for harm and for safety."""
 
     gate: str
     log_harm: FiniteFloat = 0.0
     log_safe: FiniteFloat = 0.0
     settings: str = ""
-    """What was tested, as a digest: under other margins it is another test, and begins anew."""
+    """A digest of the gate's settings. When they change, the test starts again."""
     state: dict[str, tuple[FiniteFloat, ...]] = {}
-    """What the next window goes on from. Only the newest window keeps it."""
+    """The state from which the next window continues. Only the newest window has it."""
 
 
 class Window(Document):
     """What the gateways counted between two readings (architecture, section 9).
 
-    `candidate` are attempts the candidate answered, `stable` stable's own share; `assigned` requests were given
-    to the candidate and `unserved` of them were not answered well by it. A window with `gap` set is no evidence
-    and counts nothing. `ready` is how many of the candidate's instances were ready at its end, None for unknown.
+    `candidate` counts the attempts that the candidate answered, `stable` those of stable's own share. `assigned`
+    requests were assigned to the candidate, and it did not answer `unserved` of them successfully. A window with `gap`
+    set is not evidence, and all its counts are 0. `ready` is the number of ready candidate instances at its end, None
+    if unknown.
     """
 
     start: Moment
@@ -139,35 +140,35 @@ class Window(Document):
     assigned: int = 0
     unserved: int = 0
     rejections: Arms = Arms()
-    """Answers that say the request was wrong: 4xx other than 429."""
+    """Responses that reject the request: 4xx other than 429."""
     latency: Histograms = Histograms()
     pairs: Pairs = Pairs()
-    """Mirrored requests that both versions answered. Services tell them, so a gap of the gateways is none of theirs."""
+    """Mirrored requests that both versions answered. Services report them, so a gap of the gateways does not matter."""
     classes: ClassCounts = ClassCounts()
-    """What users were answered, by class; from the services as well."""
+    """Answers to users by class, reported by the services."""
     custom: dict[str, Tally] = {}
-    """What custom gates counted, each over a time of its own; one that is not there had nothing new."""
+    """What custom gates counted, each over its own interval. A gate without new counts is absent."""
     ready: int | None = None
     gap: str | None = None
     evidence: tuple[GateEvidence, ...] = ()
-    """What the attempt's windows up to this one say."""
+    """The evidence of the attempt up to and including this window."""
 
     @model_validator(mode="after")
     def _a_gap_counts_nothing(self) -> Self:
         if self.gap is not None and (self.candidate.n or self.stable.n or self.assigned or self.unserved):
-            raise ValueError("a window with a gap is no evidence and may count nothing")
+            raise ValueError("a window with a gap is not evidence; its counts must be 0")
         return self
 
     @property
     def seconds(self) -> float:
-        """How long it lasted."""
+        """The length of the window."""
         return (self.end - self.start).total_seconds()
 
     def merged(self, later: Window) -> Window:
-        """This window and the next one as one. What one of them could not count adds nothing."""
+        """This window and the next one merged into one. A gap adds nothing."""
         ready = None if self.ready is None or later.ready is None else max(self.ready, later.ready)
         return Window(
-            # One that was replayed is older than the gap before it, which was noted when it could not be counted.
+            # A replayed window can start before the gap that precedes it: the gap was recorded first.
             start=min(self.start, later.start),
             end=max(self.end, later.end),
             weight=later.weight,
@@ -185,8 +186,8 @@ class Window(Document):
             evidence=later.evidence,
         )
 
-    def passed(self) -> Window:
-        """This window when a newer one carries the state on; its e-values stay."""
+    def without_state(self) -> Window:
+        """This window without its evidence state, which the next window carries on. The e-values stay."""
         if not any(one.state for one in self.evidence):
             return self
         evidence = tuple(one.model_copy(update={"state": {}}) for one in self.evidence)
@@ -204,7 +205,7 @@ def _together(earlier: Mapping[str, Tally], later: Mapping[str, Tally]) -> dict[
 
 
 class Rejected(Document):
-    """An identity that failed: not tried again until a retry action clears it."""
+    """An identity that failed. It is not tried again until a retry action clears it."""
 
     ref: VersionRef
     revision: int
@@ -212,29 +213,29 @@ class Rejected(Document):
 
 
 class State(Document):
-    """Where the rollout stands after a revision."""
+    """The state of the rollout after a revision."""
 
     phase: Phase = Phase.STABLE
     attempt: int = 0
     target: VersionRef
-    """The identity the route was last asked for."""
+    """The last requested target."""
     previous: VersionRef | None = None
-    """The version before the last promotion, kept running through the rollback window."""
+    """The version before the last promotion; it keeps running during the rollback window."""
     previous_revision: int | None = None
-    """The last revision in which `previous` was stable: where a rollback returns to."""
+    """The last revision in which `previous` was stable. A rollback returns to it."""
     promoted_at: Moment | None = None
     step: int = -1
     """Index into the strategy's steps; -1 before the first."""
     entered_at: Moment
     """When the phase or step began; durations count from here."""
     approved: int = -1
-    """The highest step a person approved for this attempt."""
+    """The highest step that a person has approved for this attempt."""
     paused: bool = False
     rejected: tuple[Rejected, ...] = ()
 
 
 class Revision(Document):
-    """One line of the ledger. `hash` covers everything else in it, `parent` the line before."""
+    """One entry of the ledger. `hash` covers all its other fields; `parent` is the hash of the entry before."""
 
     namespace: str = "default"
     route: ModelName
@@ -245,10 +246,10 @@ class Revision(Document):
     actor_verified: bool = False
     reason: str = ""
     action: str | None = None
-    """The action that asked for it; finding it here means that the action was carried out."""
+    """The action that caused this revision. An action named here has been carried out."""
     restored_from: int | None = None
     generation: int
-    """The spec generation it was decided on."""
+    """The spec generation that the decision was based on."""
     table: Table
     state: State
     evidence: tuple[Check, ...] = ()
@@ -258,11 +259,11 @@ class Revision(Document):
 
     @property
     def id(self) -> str:
-        """What the gateway puts into `x-route-revision`: "iris.12"."""
+        """The value that the gateway sends as `x-route-revision`: "iris.12"."""
         return f"{self.route}.{self.seq}"
 
     def content_hash(self) -> str:
-        """SHA-256 over the canonical JSON of everything but the hash itself, parent included."""
+        """SHA-256 over the canonical JSON of all fields except the hash itself; the parent is included."""
         return hash_of(self.to_json())
 
     def sealed(self) -> Revision:
@@ -271,7 +272,7 @@ class Revision(Document):
 
 
 class Checkpoint(Document):
-    """Left by pruning: the chain goes on from here, and everything up to `seq` hashed to `hash`."""
+    """Where pruning stopped: the chain continues from here. `hash` is the hash of revision `seq`."""
 
     route: ModelName
     seq: int
@@ -280,19 +281,20 @@ class Checkpoint(Document):
 
 
 def hash_of(document: Mapping[str, Any]) -> str:
-    """A revision's hash, computed from its JSON as it was stored.
+    """A revision's hash, computed from its JSON as stored.
 
-    From the document and not from the class, because a later release may add a field with a default, and what was
-    written before must still match.
+    It is not computed from the Python object: a later release may add a field with a default, and the hashes of older
+    revisions must still match.
     """
     return digest(canonical({key: value for key, value in document.items() if key != "hash"}))
 
 
 def find_break(documents: Iterable[Mapping[str, Any]], checkpoint: Checkpoint | None = None) -> str | None:
-    """None when the chain holds, else one sentence naming the first revision that does not fit.
+    """None if the chain is intact, else one sentence that names the first broken revision.
 
-    `documents` are stored revisions, ascending by `seq`. Up to `checkpoint` single ones may be left (promotions are
-    kept): each must match its own hash. After it, or from the beginning, each continues the one before.
+    `documents` are stored revisions, ascending by `seq`. Up to `checkpoint` some may be missing (promotions are kept),
+    and each one must match its own hash. After the checkpoint, or from the beginning if there is none, each must also
+    continue the one before.
     """
     seq, parent = (checkpoint.seq, checkpoint.hash) if checkpoint else (0, "")
     for document in documents:

@@ -1,4 +1,4 @@
-"""`ModelRoute`: what the user wants of a model's public path. The spec is the user's alone."""
+"""`ModelRoute`: the desired state of a model's public path. Only the user writes the spec."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from fairlead.contracts.manifest import ModelName, Version
 
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
 TOTAL_WEIGHT = 10_000
-"""Weights are shares of this; it never changes, or every sticky user would move."""
+"""Weights are fractions of this. It must never change, because every sticky user could get another version."""
 
 
 class VersionRef(Document):
-    """One version as the platform knows it: its name and the identity of what is behind the name."""
+    """A version: its name, and a hash that identifies the image and artifact behind the name."""
 
     version: Version
     identity: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{10}$")]
@@ -28,43 +28,43 @@ class VersionRef(Document):
 
 
 class VersionSpec(Document):
-    """One immutable version. On a laptop `source` is the model folder; in a cluster `image` is pinned by digest."""
+    """One immutable version. Locally `source` is the model folder; in a cluster `image` is pinned by digest."""
 
     source: str | None = None
-    """The model folder, on a laptop only."""
+    """The model folder; only without a cluster."""
     image: str = ""
     """The container image, pinned by digest: `registry/name@sha256:...`."""
     artifact: str = ""
     """SHA-256 of the model's artifact."""
     instances: Annotated[int, Field(ge=1, le=64)] = 1
-    """How many run where nothing scales them."""
+    """How many instances run without an autoscaler."""
 
     def ref(self, version: str) -> VersionRef:
-        """The identity: a changed image or artifact under the same name is another version."""
+        """The name with its identity. A changed image or artifact under the same name has another identity."""
         return VersionRef(version=version, identity=digest("\n".join((version, self.image, self.artifact)))[:10])
 
 
 class Target(Document):
-    """Which version the route should serve. A release changes only this."""
+    """The version that the route should serve. A release changes only this."""
 
     version: Version
     """One of the keys of `versions`."""
 
 
 class Sticky(Document):
-    """Requests with the same value of this header get the same version for as long as an attempt lasts."""
+    """Requests with the same value of this header get the same version during one attempt."""
 
     header: HeaderName = "x-user-id"
-    """The request header that names the user; lower case."""
+    """The request header with the user's id; lower case."""
 
 
 class Timeouts(Document):
-    """`request` bounds the whole answer; `perTry` only the candidate's share, and must exceed stable's p99.9."""
+    """`request` limits the whole request, `perTry` the candidate's attempt. Set perTry above stable's p99.9."""
 
     request: Duration = 10.0
-    """How long a whole answer may take."""
+    """Timeout of the whole request."""
     per_try: Duration = 2.0
-    """How long the candidate may take before stable answers instead; above 0 and at most `request`."""
+    """Timeout of the candidate; then stable answers instead. Above 0, at most `request`."""
 
     @model_validator(mode="after")
     def _try_fits(self) -> Self:
@@ -74,64 +74,64 @@ class Timeouts(Document):
 
 
 class MirrorSpec(Document):
-    """A version that gets copies of requests; its answers reach nobody. `share` is in 1/10,000 of the traffic."""
+    """A version that gets mirrored requests; clients never get its answers. `share` is in 1/10,000 of the traffic."""
 
     version: Version
     """One of the keys of `versions`."""
     share: Annotated[int, Field(ge=1, le=TOTAL_WEIGHT)] = TOTAL_WEIGHT
-    """How much of the traffic is copied, in 1/10,000."""
+    """How much of the traffic is mirrored, in 1/10,000."""
 
 
 class Step(Document):
-    """One weight of the candidate, in 1/10,000, and how long it holds at least; `approval` waits for a person."""
+    """One weight of the candidate, and how long it lasts at least."""
 
     weight: Annotated[int, Field(ge=1, le=TOTAL_WEIGHT)]
     """The candidate's share of the requests, in 1/10,000."""
     min_duration: Duration = 30.0
-    """How long this weight holds at least."""
+    """The minimum duration of this step."""
     approval: bool = False
-    """Whether a person must approve before the next step."""
+    """Whether a person must approve the next step."""
 
 
 class WarmUp(Document):
-    """What a candidate must do before any weight: become ready in time, then answer its golden rows."""
+    """Conditions before the candidate gets weight: it must become ready in time and answer its golden rows."""
 
     deadline: Duration = 600.0
     """How long it may take to become ready."""
     soak: Duration = 0.0
-    """How long it must have stayed ready before its first weight."""
+    """How long it must stay ready before its first weight."""
     restart: Duration = 60.0
-    """How long a candidate that has weight may have no ready instance: a restart is not yet a failure."""
+    """How long a candidate with weight may have no ready instance, for example during a restart."""
     smoke: bool = True
-    """Whether the golden rows are asked through the gateway before the first weight."""
+    """Whether golden rows are sent through the gateway before the first weight."""
     exclude: Duration = 30.0
-    """For how long after another instance became ready latency is not judged: it is cold."""
+    """How long latency is not judged after another instance became ready, because that instance is cold."""
 
 
 class ShadowSpec(Document):
-    """A step before the first weight: the candidate answers copies of requests, and nobody gets its answers."""
+    """A step before the first weight: the candidate gets mirrored requests, and clients do not get its answers."""
 
     share: Annotated[int, Field(ge=1, le=TOTAL_WEIGHT)] = TOTAL_WEIGHT
-    """How much of the traffic is copied, in 1/10,000."""
+    """How much of the traffic is mirrored, in 1/10,000."""
     min_duration: Duration = 60.0
-    """How long it lasts at least."""
+    """The minimum duration of this step."""
     min_pairs: Annotated[int, Field(ge=1, le=10**9)] = 200
     """How many requests both versions must have answered."""
 
 
 class Strategy(Document):
-    """How a release goes from nothing to everything."""
+    """The steps and checks of a release."""
 
     warm_up: WarmUp = WarmUp()
-    """What comes before any weight."""
+    """Conditions before the candidate gets weight."""
     shadow: ShadowSpec | None = None
-    """Copies of requests before the first weight, judged by the gate `agreement`; null for none."""
+    """Mirrored requests before the first weight, judged by the gate `agreement`; null for none."""
     steps: Annotated[tuple[Step, ...], Field(max_length=32)] = (
         Step(weight=500),
         Step(weight=2500),
         Step(weight=5000),
     )
-    """The weights on the way to everything, rising. An empty list promotes at once."""
+    """The candidate's weights before promotion, ascending. An empty list promotes at once."""
     gates: Annotated[tuple[GateSpec, ...], Field(max_length=16)] = (
         GateSpec(name="ready"),
         GateSpec(name="smoke"),
@@ -141,57 +141,57 @@ class Strategy(Document):
         GateSpec(name="starved"),
         GateSpec(name="rejections"),
     )
-    """Changes to how gates are asked: one that is not named is asked as it is here, and `latency` only when named."""
+    """Changes to the default gates. Gates not named keep their defaults; `latency` is off unless named."""
     preset: Literal["quick", "strict"] = "quick"
-    """When a step may end: `quick` when nothing speaks for harm, `strict` when safety is shown."""
+    """When a step may end: `quick` if there is no evidence of harm, `strict` once there is evidence of safety."""
     alpha: Annotated[float, Field(gt=0, le=0.2)] = 0.01
-    """The chance that evidence rolls back a candidate that is no worse, over the whole release."""
+    """The probability of rolling back a candidate that is no worse, over the whole release."""
     beta: Annotated[float, Field(gt=0, le=0.5)] = 0.05
-    """The chance that a candidate that is unacceptably worse is called safe (preset strict)."""
+    """Preset strict: the probability of accepting an unacceptably worse candidate."""
     min_requests: Annotated[int, Field(ge=0, le=10**9)] = 20
     """How many requests the candidate must have answered in each step."""
     min_windows: Annotated[int, Field(ge=1, le=240)] = 10
-    """In how many windows of a step both versions must have answered (preset strict)."""
+    """Preset strict: in how many windows of a step both versions must have answered."""
     on_inconclusive: OnInconclusive = OnInconclusive()
     """What happens when a step stays undecided."""
     on_metrics_unavailable: OnMetricsUnavailable = OnMetricsUnavailable()
-    """What happens when nothing can be counted."""
+    """What happens when no counts are available."""
     rollback_window: Duration = 3600.0
-    """How long the version before stays running after a promotion, ready for one command back."""
+    """How long the previous version keeps running after a promotion, for a rollback."""
 
     @field_validator("gates")
     @classmethod
     def _has_something_to_judge(cls, gates: tuple[GateSpec, ...], info: ValidationInfo) -> tuple[GateSpec, ...]:
         if "shadow" in info.data and info.data["shadow"] is None and any(one.name == "agreement" for one in gates):
-            raise ValueError("gate 'agreement' judges mirrored answers, and nothing is mirrored: set strategy.shadow")
+            raise ValueError("gate 'agreement' needs mirrored requests, and nothing is mirrored: set strategy.shadow")
         return gates
 
     @model_validator(mode="after")
     def _steps_rise(self) -> Self:
         weights = [step.weight for step in self.steps]
         if weights != sorted(set(weights)):
-            raise ValueError("steps must rise: each weight above the one before")
+            raise ValueError("steps must rise: each weight must be above the one before")
         names = [gate.name for gate in self.gates]
         if len(names) != len(set(names)):
-            raise ValueError("each gate may be named once")
+            raise ValueError("each gate may be named once only")
         return self
 
 
 class RouteSpec(Document):
-    """The whole wish: which versions exist, which one is the target, and how to get there."""
+    """The desired state: the versions, the target version, and the release strategy."""
 
     model: ModelName
-    """The model's name, a part of its public path. Of two routes for one model the oldest serves it."""
+    """The model's name, part of its public path. If two routes name one model, the oldest serves it."""
     versions: Annotated[dict[Version, VersionSpec], Field(min_length=1, max_length=64)]
-    """The versions there are, by name. Editing one under its name makes another version of it."""
+    """All versions, by name. Editing a version makes it a different version with the same name."""
     target: Target
     sticky: Sticky | None = Sticky()
-    """How a user keeps a version; null draws every request anew."""
+    """How a user keeps the same version; null assigns each request at random."""
     timeouts: Timeouts = Timeouts()
     idempotent: bool = True
-    """Whether asking twice is the same as asking once; false switches the gateway's retries off."""
+    """Whether repeating a request is safe; false turns off the gateway's retries."""
     mirrors: Annotated[tuple[MirrorSpec, ...], Field(max_length=8)] = ()
-    """Versions that get copies of requests."""
+    """Versions that get mirrored requests."""
     strategy: Strategy = Strategy()
 
     @model_validator(mode="after")
@@ -204,8 +204,8 @@ class RouteSpec(Document):
         return self
 
     @property
-    def wanted(self) -> VersionRef:
-        """The target's identity."""
+    def target_ref(self) -> VersionRef:
+        """The target version with its identity."""
         return self.versions[self.target.version].ref(self.target.version)
 
 
@@ -218,7 +218,7 @@ class Route(Document):
     resource_version: int = 0
     created_at: Moment
     actor: str = ""
-    """Who last changed the spec, and why: they become the actor and reason of the revision it causes."""
+    """Who last changed the spec. Actor and reason are copied to the revision that the change causes."""
     reason: str = ""
     annotations: dict[str, str] = {}
     spec: RouteSpec

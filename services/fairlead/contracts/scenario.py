@@ -1,6 +1,6 @@
-"""*Scenario*: a rollout to rehearse: its strategy, the traffic, what goes wrong, and what is expected of it.
+"""Scenario files of `fairlead rehearse`: strategy, traffic, faults, and the expected course of the rollout.
 
-Times count from the moment of the release. Weights are in 1/10,000, as in the strategy of the same file.
+Times are relative to the release. Weights are in 1/10,000, as in the strategy of the same file.
 """
 
 from __future__ import annotations
@@ -15,56 +15,56 @@ from fairlead.contracts.base import Document, Duration, format_duration
 from fairlead.contracts.gates import GateName
 from fairlead.contracts.route import TOTAL_WEIGHT, Strategy, Timeouts
 
-LONGEST_S = 86_400.0
+MAX_DURATION_S = 86_400.0
 Share = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[int, Field(ge=0, le=TOTAL_WEIGHT)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$")]
 
 
 class Outcome(StrEnum):
-    """Where a rollout can stand."""
+    """The states of a rollout."""
 
     ADVANCING = "advancing"
-    """Under way, and nothing but a step's time keeps the weight from rising."""
+    """In progress; the weight rises when the step's minimum duration is over."""
     HELD = "held"
-    """Under way, and a gate, a pause or an approval keeps the weight from rising."""
+    """In progress, but a gate, a pause or a missing approval keeps the weight from rising."""
     PROMOTED = "promoted"
-    """The candidate serves everything."""
+    """The candidate serves all requests."""
     ROLLED_BACK = "rolled-back"
-    """The candidate serves nothing, and is not tried again of the engine's own accord."""
+    """The candidate serves no requests, and the engine does not try it again by itself."""
 
 
 class Latency(Document):
-    """How long answers take: lognormal."""
+    """The latency distribution: lognormal."""
 
     median: Annotated[Duration, Field(gt=0, le=60)] = 0.01
-    """Half of the answers are faster."""
+    """The median."""
     sigma: Annotated[float, Field(ge=0, le=3)] = 0.5
-    """The standard deviation of its logarithm: 0.5 puts one answer of a hundred beyond 3.2 medians."""
+    """The standard deviation of the logarithm. With 0.5, 1 % of the responses take longer than 3.2 medians."""
 
 
 class Behaviour(Document):
-    """How a version answers. In an event, what is not named stays as it was."""
+    """How a version responds. In an event, fields that are not given keep their values."""
 
     errors: Share = 0.0
-    """The share of attempts that it answers with 5xx."""
+    """The share of attempts answered with 5xx."""
     rejections: Share = 0.0
-    """The share of requests that it answers with 4xx, as it would a renamed field."""
+    """The share of requests answered with 4xx, as after a field was renamed."""
     latency: Latency = Latency()
-    """How long it takes."""
+    """The latency distribution."""
     instances: Annotated[int, Field(ge=0, le=64)] = 1
-    """How many of its instances are ready; 0 for one that never gets ready."""
+    """How many instances become ready; 0 for a version that never becomes ready."""
     startup: Duration = 5.0
-    """How long after the release the candidate's instances become ready; stable's are there before."""
+    """How long after the release the candidate's instances become ready. Those of stable are ready from the start."""
     golden: bool = True
-    """Whether its golden rows are answered as expected."""
+    """Whether the golden rows get the expected answers."""
 
 
 class Load(Document):
-    """So many requests per second from a moment on; they arrive at random, independently of each other."""
+    """A request rate from a given time on. Requests arrive at random, independently of each other."""
 
     since: Annotated[Duration, Field(alias="from")] = 0.0
-    """The moment."""
+    """When this rate begins."""
     rate: Annotated[float, Field(ge=0, le=100_000)]
     """Requests per second."""
 
@@ -75,99 +75,102 @@ def _as_steps(value: Any) -> Any:
 
 
 class Event(Document):
-    """Something that happens at a moment, or lasts until another (without `until`: to the end)."""
+    """A change at a given time. It lasts until `until`, or to the end."""
 
     at: Duration
     """When it begins."""
     until: Duration | None = None
-    """When it is over again."""
+    """When it ends."""
     fault: Literal["metrics-outage", "gateway-silent", "gateway-restart", "control-plane-outage"] | None = None
-    """Something breaks: no counters are told, one gateway does not answer at all, one gateway begins anew with its
-    counters at 0, or the control plane is away and comes back with nothing but its store."""
+    """A fault. metrics-outage: no counters are reported. gateway-silent: one gateway does not respond at all.
+    gateway-restart: one gateway restarts with its counters at 0. control-plane-outage: the control plane stops, and
+    restarts with only the contents of its store."""
     candidate: Behaviour | None = None
-    """The candidate behaves otherwise."""
+    """The candidate's behaviour changes."""
     stable: Behaviour | None = None
-    """Stable behaves otherwise."""
+    """Stable's behaviour changes."""
     both: Behaviour | None = None
-    """Both do: an incident of what they share."""
+    """The behaviour of both changes, as in an incident of a shared dependency."""
     action: ActionType | None = None
-    """A person asks for something."""
+    """A user requests an action."""
 
     @model_validator(mode="after")
     def _one_thing(self) -> Self:
         named = [name for name in ("fault", "candidate", "stable", "both", "action") if getattr(self, name) is not None]
         if len(named) != 1:
-            raise ValueError(f"name one of fault, candidate, stable, both, action; here: {', '.join(named) or 'none'}")
+            raise ValueError(
+                f"give exactly one of fault, candidate, stable, both, action; given: {', '.join(named) or 'none'}"
+            )
         if self.until is None:
             return self
         if self.action is not None or self.fault == "gateway-restart":
-            raise ValueError(f"{self.action or self.fault} is over at once: leave out until")
+            raise ValueError(f"{self.action or self.fault} has no duration: leave out until")
         if self.until <= self.at:
             raise ValueError("until must be after at")
         return self
 
     def lasts_at(self, moment: float) -> bool:
-        """True while it lasts."""
+        """Whether the event is in effect at this time."""
         return self.at <= moment and (self.until is None or moment < self.until)
 
 
 class Expectation(Document):
-    """One statement about weight or outcome, at a moment or over a time. Without a time: about the end."""
+    """One condition on weight or outcome, at a given time or over an interval. Without a time: at the end."""
 
     at: Duration | None = None
-    """It is so at this moment."""
+    """The condition is true at this time."""
     by: Duration | None = None
-    """It becomes so at this moment or before."""
+    """The condition becomes true at this time or earlier."""
     since: Annotated[Duration | None, Field(alias="from")] = None
-    """It is so from this moment on, until `until` or the end."""
+    """The condition is true from this time on, until `until` or the end."""
     until: Duration | None = None
-    """The end of `from`."""
+    """The end of the interval that begins at `from`."""
     weight: Weight | None = None
-    """The candidate's share is this."""
+    """The candidate's weight equals this."""
     weight_at_least: Weight | None = None
-    """The candidate's share is not below this. A promoted one has everything."""
+    """The candidate's weight is at least this. After promotion it is 10,000."""
     weight_at_most: Weight | None = None
-    """The candidate's share is not above this."""
+    """The candidate's weight is at most this."""
     outcome: Outcome | None = None
-    """The rollout stands here."""
+    """The rollout is in this state."""
     never: Outcome | None = None
-    """The rollout stands here at no moment."""
+    """The rollout is never in this state."""
     gate: GateName | None = None
-    """With `outcome: held` or `rolled-back`: the gate that holds or has rolled back."""
+    """With `outcome: held` or `rolled-back`: the gate that held or rolled back."""
     reason: str | None = None
-    """With `outcome`: a part of the reason that status or ledger gives."""
+    """With `outcome`: a part of the reason in the status or the ledger."""
 
     @model_validator(mode="after")
     def _says_one_thing(self) -> Self:
-        said = [
+        given = [
             name
             for name in ("weight", "weight_at_least", "weight_at_most", "outcome", "never")
             if getattr(self, name) is not None
         ]
-        if len(said) != 1:
-            raise ValueError("say one of weight, weightAtLeast, weightAtMost, outcome, never")
+        if len(given) != 1:
+            raise ValueError("give exactly one of weight, weightAtLeast, weightAtMost, outcome, never")
         if self.outcome is None and (self.gate or self.reason):
-            raise ValueError("gate and reason belong to an outcome")
+            raise ValueError("gate and reason need an outcome")
         if self.gate is not None and self.outcome not in (Outcome.HELD, Outcome.ROLLED_BACK):
-            raise ValueError("a gate belongs to outcome held or rolled-back")
+            raise ValueError("gate needs outcome held or rolled-back")
         return self
 
     @model_validator(mode="after")
     def _at_one_time(self) -> Self:
         times = [one for one in (self.at, self.by, self.since) if one is not None]
         if len(times) > 1:
-            raise ValueError("name one of at, by, from")
+            raise ValueError("give only one of at, by, from")
         if self.until is not None and (self.since is None or self.until <= self.since):
-            raise ValueError("until ends a time that begins with from")
+            raise ValueError("until needs an earlier from")
         if self.never is not None and (self.at is not None or self.by is not None):
-            raise ValueError("never is about a time: name from and until, or nothing")
+            raise ValueError("never needs an interval: give from and until, or no time for the whole rehearsal")
         if self.by is not None and (self.weight == 0 or self.weight_at_most is not None):
-            raise ValueError("at the release the weight is 0, so this is true at once: name from instead of by")
+            raise ValueError("the weight is 0 at the release, so this is true at once: use from instead of by")
         return self
 
     @property
     def last(self) -> float:
-        """The latest moment that it names."""
+        """The latest time that it names."""
         return max(one for one in (self.at, self.by, self.since, self.until, 0.0) if one is not None)
 
     def __str__(self) -> str:
@@ -202,51 +205,51 @@ class Expectation(Document):
 
 
 class Scenario(Document):
-    """The whole of it, as `fairlead rehearse` reads it."""
+    """A whole scenario file of `fairlead rehearse`."""
 
     name: Name
-    """What it is called in output."""
+    """The scenario's name in reports."""
     description: str = ""
-    """What it shows, in a sentence."""
-    duration: Annotated[Duration, Field(gt=0, le=LONGEST_S)]
-    """How long is played, in virtual time."""
+    """What the scenario shows, in one sentence."""
+    duration: Annotated[Duration, Field(gt=0, le=MAX_DURATION_S)]
+    """How long the rehearsal runs, in virtual time."""
     seed: Annotated[int, Field(ge=0)] = 1
-    """What chance begins with: the same seed plays the same."""
+    """The random seed: the same seed gives the same run."""
     strategy: Strategy = Strategy()
-    """The very section of a route."""
+    """The same section as in a route."""
     timeouts: Timeouts = Timeouts()
-    """The same: an attempt of the candidate that takes longer than `perTry` is answered by stable."""
+    """The same section as in a route. If the candidate takes longer than `perTry`, stable answers."""
     gateways: Annotated[int, Field(ge=1, le=16)] = 1
     """How many gateways share the load."""
     load: Annotated[tuple[Load, ...], BeforeValidator(_as_steps), Field(min_length=1, max_length=64)]
-    """Requests per second: a number, or several with the moments from which they hold."""
+    """Requests per second: one number, or a list of rates with the times at which they begin."""
     stable: Behaviour = Behaviour()
-    """How the version that serves answers."""
+    """The behaviour of the stable version."""
     candidate: Behaviour = Behaviour()
-    """How the version that is released answers."""
+    """The behaviour of the candidate."""
     events: Annotated[tuple[Event, ...], Field(max_length=64)] = ()
-    """What happens meanwhile."""
+    """Faults, changes of behaviour and actions."""
     expect: Annotated[tuple[Expectation, ...], Field(min_length=1, max_length=64)]
-    """What must hold."""
+    """The conditions that the rehearsal checks."""
 
     @field_validator("strategy")
     @classmethod
     def _is_played(cls, strategy: Strategy) -> Strategy:
         if strategy.shadow is not None:
-            raise ValueError("shadow: versions in a rehearsal give no answers that could be compared; leave it out")
+            raise ValueError("shadow: answers in a rehearsal have no content to compare; leave it out")
         if any(gate.name == "classes" for gate in strategy.gates):
-            raise ValueError("gates: versions in a rehearsal answer no classes; leave 'classes' out")
+            raise ValueError("gates: answers in a rehearsal have no classes; leave 'classes' out")
         return strategy
 
     @model_validator(mode="after")
     def _fits_the_time(self) -> Self:
         moments = [one.since for one in self.load]
         if moments[0] != 0 or moments != sorted(set(moments)):
-            raise ValueError("load must begin at 0s, and its moments must rise")
+            raise ValueError("load must begin at 0s, and its times must be in ascending order")
         if self.stable.instances == 0:
-            raise ValueError("stable must have an instance at the release; an event may take it away")
+            raise ValueError("stable must have an instance at the release; an event may remove it later")
         late = next((f"events.{at}" for at, one in enumerate(self.events) if one.at > self.duration), None)
         late = late or next((f"expect.{at}" for at, one in enumerate(self.expect) if one.last > self.duration), None)
         if late is not None:
-            raise ValueError(f"{late} is about a time after the end: duration is {format_duration(self.duration)}")
+            raise ValueError(f"{late} is after the end: the duration is {format_duration(self.duration)}")
         return self

@@ -1,4 +1,4 @@
-"""The status of a route: what the engine says of it, and what the API, the command line and the console show."""
+"""The status of a route, written by the engine and shown by the API, the command line and the console."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fairlead.contracts.route import VersionRef
 
 
 class Condition(Document):
-    """One thing that is so or is not. `reason` is a word for machines, `message` a sentence for people."""
+    """One condition, true or false. `reason` is one word for programs, `message` a sentence for people."""
 
     type: str
     status: bool
@@ -18,17 +18,17 @@ class Condition(Document):
 
 
 class Gateway(Document):
-    """One gateway, and which revision of this route it serves."""
+    """One gateway, and the revision of this route that it serves."""
 
     name: str
     reachable: bool
     programmed: int | None = None
-    """None while it serves nothing of this route. An object in Kubernetes keeps no field that is null."""
+    """The revision it serves; None if it has none of this route. Kubernetes drops null fields, hence the default."""
     rejected: str | None = None
 
 
 class StepStatus(Document):
-    """Where a rollout stands: step `number` of `of`, 0 before the first."""
+    """The rollout's step: `number` of `of`, 0 before the first."""
 
     number: int
     of: int
@@ -37,7 +37,7 @@ class StepStatus(Document):
 
 
 class Evidence(Document):
-    """What the attempt counted so far. `gaps` of its `windows` are no evidence."""
+    """Counts of the attempt so far. `gaps` of its `windows` have no evidence."""
 
     candidate: Counts = Counts()
     stable: Counts = Counts()
@@ -48,47 +48,47 @@ class Evidence(Document):
 
 
 class Status(Document):
-    """The status of a route, as the API, the console and the command line show it."""
+    """The status of a route, as shown by the API, the console and the command line."""
 
     route: str
     observed_generation: int
-    """The generation of the spec that this speaks of."""
+    """The generation of the spec that this status describes."""
     phase: Phase | None = None
     revision: str | None = None
-    """The last line of the ledger."""
+    """The newest revision of the ledger."""
     seq: int = 0
     """Its number."""
     attempt: int = 0
-    """How many releases this route has seen."""
+    """How many releases this route has had."""
     stable: VersionRef | None = None
-    """What serves."""
+    """The version that serves."""
     candidate: VersionRef | None = None
-    """What is being released."""
+    """The version being released."""
     target: VersionRef
-    """What the spec asked for when it was last looked at."""
+    """The target of the spec that the engine read last."""
     previous: VersionRef | None = None
     """The version before the last promotion."""
     weight: int = 0
-    """The candidate's share, in 1/10,000."""
+    """The candidate's weight, in 1/10,000."""
     step: StepStatus | None = None
     paused: bool = False
     waiting: str = ""
     """What the rollout waits for, as a sentence."""
     rollback_ready: bool = False
-    """Whether one command leads back to a version with capacity for today's load."""
+    """Whether a rollback is possible: its version has capacity for the current load."""
     ready: dict[str, int] = {}
     """Ready instances of stable, candidate, target and previous, by role."""
     gateways: tuple[Gateway, ...] = ()
-    """Every gateway, and which revision of this route it serves."""
+    """Every gateway, and the revision of this route that it serves."""
     checks: tuple[Check, ...] = ()
-    """What each gate says now."""
+    """The current result of each gate."""
     evidence: Evidence = Evidence()
     last_window: Window | None = None
     shadow: ShadowStatus | None = None
-    """What mirrored answers were like; None where nothing was ever compared."""
+    """How mirrored answers compare; None if nothing was ever compared."""
     rejected: tuple[Rejected, ...] = ()
     conditions: tuple[Condition, ...] = ()
 
     def condition(self, kind: str) -> Condition | None:
-        """One condition by its type; None while the engine has not spoken of it."""
+        """One condition by its type; None while the engine has not set it."""
         return next((one for one in self.conditions if one.type == kind), None)

@@ -1,4 +1,4 @@
-"""*Table*: the compiled weights, pins and mirrors of one route. It is what a gateway does, and all of it."""
+"""The routing table of one route: weights, pins and mirrors, from which the gateway's configuration is generated."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from fairlead.contracts.route import TOTAL_WEIGHT, HeaderName, VersionRef
 
 
 class Mirror(Document):
-    """A version that gets copies of `share`/10,000 of the requests."""
+    """A version that gets `share`/10,000 of the requests mirrored to it."""
 
     version: VersionRef
     share: Annotated[int, Field(ge=1, le=TOTAL_WEIGHT)]
 
 
 class Table(Document):
-    """Who gets which share of one model's requests.
+    """How one model's requests are split between versions.
 
-    `weight` is the candidate's share of 10,000; stable has the rest. `attempt` salts the sticky draw, so that two
-    attempts pick independent users, and clears the candidate's ejections. `pins` are the versions a request may
-    name; stable and the candidate are always among them.
+    `weight` is the candidate's share of 10,000; stable has the rest. `attempt` salts the sticky hash, so that two
+    attempts select independent users, and clears the candidate's ejections. `pins` are the versions that a request may
+    select by name; stable and the candidate are always among them.
     """
 
     namespace: str = "default"
@@ -42,9 +42,9 @@ class Table(Document):
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
         if self.candidate is None and self.weight:
-            raise ValueError("a weight without a candidate")
+            raise ValueError("the weight must be 0, because there is no candidate")
         if self.candidate == self.stable:
-            raise ValueError("the candidate is stable itself")
+            raise ValueError("the candidate and stable must be different versions")
         serving = [ref for ref in (self.stable, self.candidate) if ref is not None]
         if any(ref not in self.pins for ref in serving):
             raise ValueError("stable and the candidate must be among the pins")
@@ -54,5 +54,5 @@ class Table(Document):
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the table's canonical JSON: equal tables, equal hashes."""
+        """SHA-256 of the table's canonical JSON; equal tables have equal hashes."""
         return digest(canonical(self.to_json()))

@@ -1,7 +1,7 @@
-"""Every metric of every process: its name, its labels and what it means. Nouns only; nothing is counted here.
+"""Declarations of all Prometheus metrics: name, labels, help text and buckets. Nothing is counted here.
 
-Services emit, and rules, alerts, dashboards and tests select, by these declarations and by no other spelling: a name
-that changes here breaks the build there. Names are `fairlead_<process>_<noun>_<unit or total>`.
+Services, alert rules, dashboards and tests all use these declarations, so changing a name here breaks the build of
+whatever uses the old one. Names are `fairlead_<process>_<noun>_<unit or total>`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric family. `labels` are in the order in which code fills them."""
+    """One metric family. `labels` are in the order in which the code sets them."""
 
     name: str
     kind: Kind
@@ -36,10 +36,14 @@ def _model(name: str, kind: Kind, help: str, *labels: str, buckets: tuple[float,
 
 
 # What a client sees. protocol: predict | v1 | v2 | other (health, docs, metrics and paths that do not exist).
-# code 499: the client left before there was an answer.
+# code 499: the client disconnected before the response.
 MODEL_REQUESTS = _model("requests_total", "counter", "Answered requests by protocol and status", "protocol", "code")
 MODEL_REQUEST_SECONDS = _model(
-    "request_seconds", "histogram", "Last byte of the head read to last byte of the answer", "protocol", buckets=SECONDS
+    "request_seconds",
+    "histogram",
+    "From the last byte of the request head to the last byte of the response",
+    "protocol",
+    buckets=SECONDS,
 )
 MODEL_IN_FLIGHT = _model("in_flight_requests", "gauge", "Prediction requests being answered now; autoscaling reads it")
 
@@ -51,22 +55,22 @@ MODEL_COMPUTE_SECONDS = _model(
     "compute_seconds", "histogram", "One call of the model's code, for one batch", buckets=SECONDS
 )
 MODEL_BATCH_ROWS = _model("batch_rows", "histogram", "Rows in one call of the model's code", buckets=ROWS)
-MODEL_ROWS = _model("rows_total", "counter", "Rows by what became of them", "outcome")
+MODEL_ROWS = _model("rows_total", "counter", "Rows by outcome", "outcome")
 MODEL_QUEUE_ROWS = _model("queue_rows", "gauge", "Rows admitted and not yet handed to the model")
 MODEL_QUEUE_BYTES = _model("queue_bytes", "gauge", "Request bytes of the rows in the queue")
 
 # Work that was not done. reason: queue_full | deadline | disconnected.
 MODEL_REJECTED = _model("rejected_total", "counter", "Requests dropped before the model saw them", "reason")
-MODEL_FAILURES = _model("failures_total", "counter", "Requests that the model's own code failed")
+MODEL_FAILURES = _model("failures_total", "counter", "Requests that failed in the model's own code")
 
 # What this process is.
-MODEL_INFO = _model("info", "gauge", "1; what is served", "artifact", "format", "fairlead")
+MODEL_INFO = _model("info", "gauge", "1; the labels describe the served model", "artifact", "format", "fairlead")
 MODEL_PHASE = _model("phase", "gauge", "1 for the phase the process is in, 0 for the others", "phase")
 MODEL_LOAD_SECONDS = _model("load_seconds", "gauge", "Time from the start of loading to ready")
 MODEL_BATCHING = _model(
     "batching_enabled",
     "gauge",
-    "1 where rows of several requests may share a call; reason says why or why not",
+    "1 if rows of several requests may share a call; reason says why or why not",
     "reason",
 )
 
@@ -87,14 +91,14 @@ MODEL_SERVICE: tuple[Metric, ...] = (
     MODEL_LOAD_SECONDS,
     MODEL_BATCHING,
 )
-"""All families of a model service, in the order of this page."""
+"""All metric families of a model service, in the order declared above."""
 
 
 def _control(name: str, kind: Kind, help: str, *labels: str, buckets: tuple[float, ...] = ()) -> Metric:
     return Metric(f"fairlead_control_{name}", kind, help, labels, buckets)
 
 
-# Routes and gateways, told by the replica that leads, and by it alone: sums over replicas count nothing twice.
+# Routes and gateways. Only the leading replica reports these, so that sums over replicas count nothing twice.
 CONTROL_REVISION = _control("revision", "gauge", "The number of the revision in force", "model")
 CONTROL_WEIGHT = _control(
     "weight", "gauge", "Share of the requests, in 1/10000; role: stable | candidate", "model", "version", "role"
@@ -104,7 +108,7 @@ CONTROL_READY = _control("ready_instances", "gauge", "Instances that are ready, 
 CONTROL_WANTED = _control(
     "wanted_replicas",
     "gauge",
-    "Replicas a version should have at least; 0 leaves it to whoever scales",
+    "Minimum replicas of a version; 0 leaves it to the autoscaler",
     "model",
     "version",
     "identity",
@@ -113,22 +117,20 @@ CONTROL_GATEWAY_UP = _control("gateway_up", "gauge", "1 while a gateway serves a
 CONTROL_GATEWAY_REVISION = _control(
     "gateway_revision", "gauge", "The revision a gateway has acknowledged", "gateway", "model"
 )
-CONTROL_GATEWAY_REFUSES = _control(
-    "gateway_refuses", "gauge", "1 while a gateway refuses what it should serve", "gateway"
-)
+CONTROL_GATEWAY_REFUSES = _control("gateway_refuses", "gauge", "1 while a gateway rejects its configuration", "gateway")
 CONTROL_SEQUENCE = _control("publication_sequence", "gauge", "The number of the last publication")
 CONTROL_REFUSED = _control(
-    "publication_refused", "gauge", "1 while nothing is published because it would take all routes away"
+    "publication_refused", "gauge", "1 while an update is held back because it would remove all routes"
 )
 
-# Of each replica.
-CONTROL_LEADER = _control("leader", "gauge", "1 for the replica that decides")
+# Reported by every replica.
+CONTROL_LEADER = _control("leader", "gauge", "1 for the leading replica")
 CONTROL_RECONCILE_SECONDS = _control(
     "reconcile_seconds", "histogram", "One tick of the engine, over all routes", buckets=SECONDS
 )
 # kind: cds | lds | rds. answer: new | same | loading | crowded | unfit.
 CONTROL_XDS_ANSWERS = _control(
-    "xds_answers_total", "counter", "Questions of gateways by how they were answered", "kind", "answer"
+    "xds_answers_total", "counter", "Discovery requests of gateways, by kind and answer", "kind", "answer"
 )
 
 CONTROL_PLANE: tuple[Metric, ...] = (
@@ -146,4 +148,4 @@ CONTROL_PLANE: tuple[Metric, ...] = (
     CONTROL_RECONCILE_SECONDS,
     CONTROL_XDS_ANSWERS,
 )
-"""All families of the control plane, in the order of this page."""
+"""All metric families of the control plane, in the order declared above."""

@@ -15,7 +15,7 @@ from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from fairlead import __version__, errors
-from fairlead.contracts.base import asked_about
+from fairlead.contracts.base import as_query_time
 from fairlead.contracts.instance import Instance
 from fairlead.contracts.revision import Checkpoint, Revision
 from fairlead.contracts.route import Route
@@ -109,7 +109,7 @@ def _api(store: ApiStore) -> APIRouter:
         name: str, limit: Annotated[int, Query(ge=1, le=1000)] = 50, at: datetime | None = None
     ) -> dict[str, Any]:
         """The ledger: the newest `limit` revisions, ascending, or the one in force at a time."""
-        found = [store.at(name, asked_about(at))] if at else store.revisions(name, limit=limit)
+        found = [store.at(name, as_query_time(at))] if at else store.revisions(name, limit=limit)
         checkpoint = store.checkpoint(name)
         return {
             "revisions": [revision.to_json() for revision in found],

@@ -1,5 +1,5 @@
-"""`fairlead up`: the platform on one machine, as a supervisor of child processes.
+"""`fairlead up`: the platform on one machine, as child processes of a supervisor.
 
-The supervisor turns rows into processes and processes into rows; it decides nothing about traffic. Control plane,
-gateway and model services are its children: any of them may be killed, and is started again as it was.
+The supervisor starts a process for each row of wanted instances and reports its state as another row. It does not
+decide about traffic. Control plane, gateway and model services are its children; it restarts any that ends.
 """

@@ -1,4 +1,4 @@
-"""A platform file, or one folder, becomes routes in the store."""
+"""Write the models of a platform file, or one model folder, to the store as routes."""
 
 from __future__ import annotations
 
@@ -16,25 +16,28 @@ APPLIED_TARGET = "fairlead.dev/applied-target"
 
 
 def read_platform(file: Path) -> Platform:
-    """The file as a document. Raises NotFound or Invalid, naming the fields."""
+    """Read and validate the file. Raises NotFound or Invalid, naming the fields."""
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise errors.NotFound(f"there is no {file}", hint="name a platform file: fairlead up FILE") from None
+        raise errors.NotFound(f"there is no {file}", hint="give a platform file: fairlead up FILE") from None
     except (OSError, UnicodeDecodeError) as error:
         raise errors.Invalid(f"{file} cannot be read: {error}") from error
     return parse_yaml(Platform, text, str(file))
 
 
 def route_spec(name: str, model: LocalModel, base: Path) -> RouteSpec:
-    """One model of the file as a route; sources are relative to `base`, and must be what the file says they are."""
+    """One model of the file as a route spec. Sources are relative to `base`.
+
+    Raises Invalid if a folder's manifest has another model name or version than the file.
+    """
     versions = {}
     idempotent = True
     for version, local in model.versions.items():
         manifest, spec = version_spec(base / local.source, local.instances)
         if (manifest.name, manifest.version) != (name, version):
             raise errors.Invalid(
-                f"models.{name}.versions.{version}: {local.source} holds {manifest.name} {manifest.version}"
+                f"models.{name}.versions.{version}: the folder {local.source} holds {manifest.name} {manifest.version}"
             )
         versions[version] = spec
         idempotent = idempotent and manifest.idempotent
@@ -53,8 +56,8 @@ def route_spec(name: str, model: LocalModel, base: Path) -> RouteSpec:
 def apply(store: RouteStore, platform: Platform, base: Path, *, now: datetime, actor: str) -> list[Route]:
     """Write every model of the file to the store.
 
-    The file's target is taken when it is new, or when it changed since it was last applied: starting the platform
-    again must not undo a release made in the meantime by a command.
+    The file's target is applied only if the model is new or the target changed in the file since it was last applied:
+    restarting the platform must not undo a release that a command made in the meantime.
     """
     specs = {name: route_spec(name, model, base) for name, model in platform.models.items()}
     existing = {route.name: route for route in store.routes()}
@@ -62,14 +65,14 @@ def apply(store: RouteStore, platform: Platform, base: Path, *, now: datetime, a
 
 
 def _put(store: RouteStore, name: str, spec: RouteSpec, known: Route | None, now: datetime, actor: str) -> Route:
-    wish = spec.target.version
+    applied_target = spec.target.version
     if known is not None:
         kept = {
             version: known.spec.versions[version] for version in known.spec.versions if version not in spec.versions
         }
-        if known.annotations.get(APPLIED_TARGET) == wish:
+        if known.annotations.get(APPLIED_TARGET) == applied_target:
             spec = spec.model_copy(update={"target": known.spec.target})
-        # A version deployed by a command, and released since, stays; the file does not know it.
+        # Keep versions that a command deployed and released, although the file does not name them.
         if spec.target.version in kept:
             spec = spec.model_copy(update={"versions": {**spec.versions, **kept}})
     return store.put_route(
@@ -78,15 +81,15 @@ def _put(store: RouteStore, name: str, spec: RouteSpec, known: Route | None, now
         now=now,
         actor=actor,
         reason="fairlead up",
-        annotations={APPLIED_TARGET: wish},
+        annotations={APPLIED_TARGET: applied_target},
         expected=known.resource_version if known else 0,
     )
 
 
 def deploy(store: RouteStore, folder: Path, *, instances: int, now: datetime, actor: str, reason: str) -> Route:
-    """Add the folder's version to its route, or make the route with it as the target when it is the first.
+    """Add the folder's version to its route. For a model's first version, create the route with it as the target.
 
-    Raises Conflict when the version is there with another artifact: a version is immutable.
+    Raises Conflict if the version exists with another artifact, because a version is immutable.
     """
     manifest, version = version_spec(folder, instances)
     known = next((route for route in store.routes() if route.name == manifest.name), None)

@@ -1,4 +1,4 @@
-"""One child process, kept running until told otherwise."""
+"""A child process that is restarted whenever it ends, until it is stopped."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 FIRST_PAUSE_S = 0.1
-LONGEST_PAUSE_S = 5.0
-STEADY_S = 10.0
+MAX_PAUSE_S = 5.0
+RESET_PAUSE_AFTER_S = 10.0
+"""A process that ran longer than this is restarted after the first pause again."""
 
 
 class Child:
-    """A command that is started again whenever it ends, at longer and longer intervals while it ends early.
+    """A command that is restarted whenever it ends. The pause doubles, up to a limit, while it keeps ending early.
 
-    It runs in a session of its own: Ctrl-C in the terminal reaches the supervisor alone, which then stops its
-    children in the order that loses nothing.
+    It runs in its own session, so that Ctrl-C in the terminal reaches only the supervisor, which then stops its
+    children in an order that loses no requests.
     """
 
     def __init__(
@@ -45,17 +46,17 @@ class Child:
 
     @property
     def pid(self) -> int | None:
-        """The process, while it runs."""
+        """The process id; None while it does not run."""
         process = self._process
         return process.pid if process is not None and process.returncode is None else None
 
     @property
     def is_held(self) -> bool:
-        """Whether it shall not run just now."""
+        """Whether it is held, and so must not run."""
         return not self._free.is_set()
 
     async def run(self) -> None:
-        """Keep it running; returns when stop() was called and the process has ended."""
+        """Keep the process running. Returns after stop(), when the process has ended."""
         pause = FIRST_PAUSE_S
         loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
@@ -66,7 +67,7 @@ class Child:
             code = await self._run_once()
             if self._stopping.is_set():
                 return
-            pause = FIRST_PAUSE_S if loop.time() - began > STEADY_S else min(pause * 2, LONGEST_PAUSE_S)
+            pause = FIRST_PAUSE_S if loop.time() - began > RESET_PAUSE_AFTER_S else min(pause * 2, MAX_PAUSE_S)
             self._on_exit(code)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
@@ -86,18 +87,18 @@ class Child:
         return await self._process.wait()
 
     async def stop(self, grace_s: float) -> None:
-        """Ask it to end, wait, and insist when the grace is over."""
+        """End the process for good: SIGTERM, and SIGKILL after the grace period."""
         self._stopping.set()
         self._free.set()
         await self._end(grace_s)
 
     async def hold(self, grace_s: float) -> None:
-        """End it, and do not start it again before let_go()."""
+        """End the process, and do not restart it before release()."""
         self._free.clear()
         await self._end(grace_s)
 
-    def let_go(self) -> None:
-        """What was held may run again."""
+    def release(self) -> None:
+        """Let a held process run again."""
         self._free.set()
 
     async def _end(self, grace_s: float) -> None:
@@ -114,7 +115,7 @@ class Child:
             return
 
     def tail(self, lines: int = 5) -> str:
-        """The last lines it logged, for a person who asks why it does not run."""
+        """The last lines of its log, to show why it does not run."""
         try:
             text = self.log.read_text(errors="replace")
         except OSError:

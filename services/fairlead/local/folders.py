@@ -1,4 +1,4 @@
-"""Reading model folders from outside: what a version is, without importing a line of its code."""
+"""Reading the manifest of a model folder, without importing any of its code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fairlead.contracts.route import VersionSpec
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The folder's fairlead.yaml. Raises NotFound or Invalid, naming the file and the fields."""
+    """Read and validate the folder's fairlead.yaml. Raises NotFound or Invalid, naming the file and the fields."""
     file = folder / "fairlead.yaml"
     try:
         text = file.read_text(encoding="utf-8")
@@ -25,7 +25,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def version_spec(folder: Path, instances: int = 1) -> tuple[Manifest, VersionSpec]:
-    """The folder's manifest, and the version it makes."""
+    """The folder's manifest, and the version spec made from it."""
     manifest = read_manifest(folder)
     artifact = manifest.artifact.sha256 if manifest.artifact else ""
     return manifest, VersionSpec(source=str(folder.absolute()), artifact=artifact, instances=instances)

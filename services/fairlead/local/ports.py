@@ -1,4 +1,4 @@
-"""Ports on loopback: whether one is free, and one that is."""
+"""Ports on loopback: checking whether one is free, and picking a free one."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ LOOPBACK = "127.0.0.1"
 
 
 def require_free(port: int, what: str, flag: str) -> None:
-    """Raises Conflict naming the port, what wanted it, and the flag that changes it."""
+    """Raises Conflict if the port is in use; the message names the port, its purpose and the flag that changes it."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
         except OSError as error:
             raise errors.Conflict(
-                f"port {port}, wanted for {what}, cannot be used: {error.strerror}", hint=f"choose another: {flag} PORT"
+                f"port {port} for {what} cannot be used: {error.strerror}", hint=f"choose another one: {flag} PORT"
             ) from error
 
 
 def is_free(port: int) -> bool:
-    """Whether somebody could listen there now."""
+    """Whether a process could listen on this port now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -33,7 +33,7 @@ def is_free(port: int) -> bool:
 
 
 def pick(taken: set[int]) -> int:
-    """A free port that is not among `taken` (ports promised to processes that do not listen yet)."""
+    """A free port that is not in `taken` (ports assigned to processes that do not listen yet)."""
     while True:
         with socket.socket() as probe:
             probe.bind((LOOPBACK, 0))

@@ -1,4 +1,4 @@
-"""One short HTTP exchange with a process of ours on loopback."""
+"""A small HTTP client for our own processes on loopback."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fairlead.local.ports import LOOPBACK
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back; `status` 0 means that nothing did, and `body` then says why."""
+    """The response. `status` is 0 if there was none; `body` then says why."""
 
     status: int
     body: bytes
@@ -19,7 +19,7 @@ class Reply:
 
 
 def ask(port: int, method: str, path: str, body: bytes | None = None, *, timeout_s: float = 2.0) -> Reply:
-    """Send one request and read the whole reply. Never raises for what the other side does."""
+    """Send one request and read the whole response. Network and HTTP errors give a Reply with status 0."""
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=timeout_s)
     headers = {"content-type": "application/json"} if body is not None else {}
     try:
@@ -33,6 +33,6 @@ def ask(port: int, method: str, path: str, body: bytes | None = None, *, timeout
         connection.close()
 
 
-async def ask_soon(port: int, method: str, path: str, body: bytes | None = None, *, timeout_s: float = 2.0) -> Reply:
-    """The same from a coroutine: the exchange happens on a thread."""
+async def ask_async(port: int, method: str, path: str, body: bytes | None = None, *, timeout_s: float = 2.0) -> Reply:
+    """`ask` for coroutines: it runs on a thread."""
     return await asyncio.to_thread(ask, port, method, path, body, timeout_s=timeout_s)

@@ -1,4 +1,4 @@
-"""Wanted rows become model service processes; what they are becomes instance rows."""
+"""Model service processes: started from the wanted rows of the store, with their state reported as instance rows."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from pathlib import Path
 from fairlead.contracts.instance import Instance, Wanted
 from fairlead.local import ports
 from fairlead.local.child import Child
-from fairlead.local.probe import Reply, ask_soon
+from fairlead.local.probe import Reply, ask_async
 from fairlead.store.base import InstanceStore
 
 PROBE_STARTING_S = 0.1
 PROBE_READY_S = 1.0
 STOP_GRACE_S = 15.0
 DRAIN_S = 1.0
-"""How long a stopped service goes on answering: the gateway has forgotten it well before."""
+"""How long a stopping service still answers. The gateway removes its endpoint well before that."""
 
 Command = Callable[[Wanted, int], Sequence[str]]
-"""How an instance is started on a port."""
+"""Returns the command line that starts an instance on a port."""
 
 
 def serve(wanted: Wanted, port: int) -> Sequence[str]:
-    """As a user would: `fairlead serve FOLDER`."""
+    """The command line `fairlead serve FOLDER`."""
     return [sys.executable, "-m", "fairlead.cli.main", "serve", wanted.source, "--port", str(port)]
 
 
 class Service:
-    """One instance: its process, its port, and what its /readyz says."""
+    """One instance: its process, its port, and its readiness from /readyz."""
 
     def __init__(
         self, wanted: Wanted, port: int, logs: Path, report: Callable[[Instance], None], command: Command
@@ -48,11 +48,11 @@ class Service:
             logs / f"{name}.log",
             environment={"FAIRLEAD_SERVING_DRAIN_S": str(DRAIN_S)},
             on_start=lambda pid: self._report(False, "starting"),
-            on_exit=lambda code: self._report(False, f"exited with code {code}; starting it again"),
+            on_exit=lambda code: self._report(False, f"exited with code {code}; restarting"),
         )
 
     async def run(self) -> None:
-        """Keep the process running and its row true, until stop()."""
+        """Keep the process running and its row current, until stop()."""
         probing = asyncio.create_task(self._probe())
         try:
             await self.child.run()
@@ -60,7 +60,7 @@ class Service:
             probing.cancel()
 
     async def stop(self) -> None:
-        """Take it out of the table first, then let it finish what it has."""
+        """Report it as draining, so that it gets no new requests, then let it finish the requests in flight."""
         self._stopping = True
         self._report(False, "draining")
         await self.child.stop(STOP_GRACE_S)
@@ -69,8 +69,8 @@ class Service:
         while True:
             pid = self.child.pid
             if pid is not None and not self._stopping:
-                reply = await ask_soon(self.port, "GET", "/readyz")
-                # The process may have died, and been replaced, while the question was on its way.
+                reply = await ask_async(self.port, "GET", "/readyz")
+                # The process may have been replaced while the request was in flight.
                 if pid == self.child.pid and not self._stopping:
                     self._report(reply.status == 200, "" if reply.status == 200 else _why(reply))
             await asyncio.sleep(PROBE_READY_S if self._last and self._last[0] else PROBE_STARTING_S)
@@ -107,7 +107,7 @@ def _why(reply: Reply) -> str:
 
 
 class Services:
-    """All of them, brought in line with the wanted rows as often as asked."""
+    """All instances. `align` starts and stops processes to match the wanted rows."""
 
     def __init__(self, store: InstanceStore, logs: Path, command: Command = serve) -> None:
         self._store = store
@@ -117,7 +117,7 @@ class Services:
         self._going: set[asyncio.Task[None]] = set()
 
     def align(self) -> None:
-        """Start what is wanted and does not run, stop what runs and is not wanted."""
+        """Start wanted instances that do not run, and stop running instances that are not wanted."""
         wanted = {row.id: row for row in self._store.wanted()}
         for gone in self._running.keys() - wanted.keys():
             service, task = self._running.pop(gone)
@@ -125,7 +125,7 @@ class Services:
         known = {row.id: row.port for row in self._store.instances()}
         taken = {service.port for service, _ in self._running.values()}
         for fresh in sorted(wanted.keys() - self._running.keys()):
-            # The port of the last run, if it is still free: then the gateway's table needs no change.
+            # Use the port of the last run if it is free: then the gateway's endpoints do not change.
             port = known.get(fresh, 0)
             if port in taken or not port or not ports.is_free(port):
                 port = ports.pick(taken | set(known.values()))
@@ -134,11 +134,11 @@ class Services:
             self._running[fresh] = (service, asyncio.create_task(service.run()))
 
     def children(self) -> list[Child]:
-        """The processes, for whoever writes them down."""
+        """The child processes."""
         return [service.child for service, _ in self._running.values()]
 
     async def stop(self) -> None:
-        """Stop them all, at the same time."""
+        """Stop all instances concurrently."""
         for name in list(self._running):
             service, task = self._running.pop(name)
             self._keep(self._retire(name, service, task))
@@ -148,7 +148,7 @@ class Services:
         await service.stop()
         await task
         if name not in self._running:
-            self._store.forget(name)
+            self._store.remove_instance(name)
 
     def _keep(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.create_task(work)

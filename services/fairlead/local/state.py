@@ -1,4 +1,4 @@
-"""The state folder `.fairlead/`: what lives where in it, who runs in it, and the lock that keeps it to one."""
+"""The state folder `.fairlead/`: its paths, the facts about the running platform, and its lock."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEFAULT = Path(".fairlead")
 
 
 class StateFolder:
-    """Paths below one folder, and the facts about who uses it."""
+    """The paths in one state folder, and the facts about the platform that uses it."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
@@ -31,7 +31,7 @@ class StateFolder:
         self._lock = self.root / "lock"
 
     def create(self) -> None:
-        """Make the folders. Raises Invalid when the place cannot be written."""
+        """Create the folders. Raises Invalid if they cannot be written."""
         try:
             for folder in (self.root, self.gateway, self.logs):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -39,12 +39,12 @@ class StateFolder:
         except OSError as error:
             raise errors.Invalid(
                 f"the state folder {self.root} cannot be written: {error.strerror}",
-                hint="run in a folder you own, or name another one with --state",
+                hint="run in a folder that you own, or choose another state folder with --state",
             ) from error
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder for one platform. Raises Conflict naming the process that has it."""
+        """Lock the folder for one platform. Raises Conflict, naming the process that holds the lock."""
         with self._lock.open("a+") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -53,12 +53,12 @@ class StateFolder:
                 who = f" (process {run.pid}, gateway on port {run.gateway.port})" if run else ""
                 raise errors.Conflict(
                     f"a platform already runs in {self.root}{who}",
-                    hint="stop it with `fairlead down`, or name another folder with --state",
+                    hint="stop it with `fairlead down`, or choose another folder with --state",
                 ) from None
             yield
 
     def is_running(self) -> bool:
-        """Whether some supervisor holds the folder now."""
+        """Whether a supervisor holds the lock now."""
         if not self._lock.exists():
             return False
         with self._lock.open("a+") as handle:
@@ -69,34 +69,34 @@ class StateFolder:
             return False
 
     def last_run(self) -> Run | None:
-        """The platform that runs here or ran here last; None when none ever did."""
+        """The platform that runs here, or the last one that did; None if there was none."""
         try:
             return parse(Run, json.loads(self._run.read_text()), str(self._run))
         except (OSError, ValueError, errors.Invalid):
             return None
 
     def running(self) -> Run:
-        """The platform that runs here now. Raises Unavailable."""
+        """The platform that runs here now. Raises Unavailable if none does."""
         run = self.last_run()
         if run is None or not self.is_running():
             raise errors.Unavailable(f"no platform runs in {self.root}", hint="start one with `fairlead up`")
         return run
 
     def write_run(self, run: Run) -> None:
-        """Say who runs here."""
+        """Write the facts about the running platform."""
         _replace(self._run, run.model_dump_json(by_alias=True, indent=2))
 
     def write_children(self, pids: dict[str, int]) -> None:
-        """Say which child processes there are, so that a killed supervisor leaves nobody unknown behind."""
+        """Write the child processes, so that they can be found after the supervisor was killed."""
         started = {name: [pid, start_time(pid)] for name, pid in pids.items()}
         _replace(self._children, json.dumps(started, indent=2))
 
     def write_targets(self, targets: Sequence[Mapping[str, object]]) -> None:
-        """Say who can be scraped, for a Prometheus that reads it (`file_sd_configs`)."""
+        """Write the scrape targets for Prometheus (`file_sd_configs`)."""
         _replace(self._targets, json.dumps(targets, indent=2))
 
     def orphans(self) -> dict[str, int]:
-        """Children of a supervisor that is gone, still alive: name to pid. Reused pids are not among them."""
+        """The children of an ended supervisor that are still alive, name to pid. Reused pids are excluded."""
         try:
             written = json.loads(self._children.read_text())
             known = {str(name): (int(pid), started) for name, (pid, started) in written.items()}
@@ -106,7 +106,7 @@ class StateFolder:
 
 
 def start_time(pid: int) -> str | None:
-    """When the process started, as the kernel counts it; None when there is none. With the pid, an identity."""
+    """The process's start time in the kernel's clock ticks; None if it does not exist. With the pid it is unique."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -124,7 +124,7 @@ def _alive(pid: int) -> bool:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write the whole file or nothing: a reader never sees half of it."""
+    """Replace a file atomically: a reader never sees a partial file."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     with os.fdopen(descriptor, "w") as handle:
         handle.write(text)

@@ -1,4 +1,4 @@
-"""The supervisor: control plane, gateway and model services as children, from the first start to the last stop."""
+"""The supervisor: starts, restarts and stops the control plane, the gateway and the model services."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from fairlead.local.services import Command, Services, serve
 from fairlead.local.state import StateFolder
 from fairlead.store.base import Store
 
-LOOK_S = 0.05
-"""How often the store is asked whether anything changed; the question costs microseconds."""
+POLL_INTERVAL_S = 0.05
+"""How often the store is polled for changes; a poll costs microseconds."""
 BOOTSTRAP_WAIT_S = 30.0
 
 
 class Supervisor:
-    """Keeps everything running. It decides nothing: which services should run, the control plane writes down."""
+    """Keeps all processes running. The control plane decides which services should run and writes that to the store."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class Supervisor:
         command: Command = serve,
         gateway_options: Sequence[str] = (),
     ) -> None:
-        """`command` starts an instance; `gateway_options` come after Envoy's own."""
+        """`command` returns an instance's command line; `gateway_options` are appended to Envoy's arguments."""
         self._state = state
         self._store = store
         self._stopping = asyncio.Event()
@@ -61,19 +61,22 @@ class Supervisor:
             on_start=lambda pid: self._note(),
         )
 
-    async def run(self, once_up: Callable[[], Awaitable[None]]) -> None:
-        """Start everything, do `once_up`, stay until a signal, stop everything. Errors of `once_up` stop it too."""
+    async def run(self, after_start: Callable[[], Awaitable[None]]) -> None:
+        """Start everything, await `after_start`, wait for a signal, and stop everything.
+
+        An error in `after_start` stops everything as well, and is raised.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stopping.set)
-        # The gateway waits for the first configuration, which the control plane writes before it starts up.
+        # Remove the old bootstrap file: the gateway starts when the control plane has written a new one.
         (self._state.gateway / "bootstrap.json").unlink(missing_ok=True)
         self._state.write_run(self.run_facts)
         control, gateway, align = (
             asyncio.create_task(work) for work in (self.control.run(), self._run_gateway(), self._align())
         )
         try:
-            await self._unless_stopped(once_up())
+            await self._unless_stopped(after_start())
             await self._stopping.wait()
         finally:
             align.cancel()
@@ -82,13 +85,13 @@ class Supervisor:
             self._state.write_children({})
 
     def end(self) -> None:
-        """As a signal would: run() stops everything and returns."""
+        """Make run() stop everything and return, like a signal."""
         self._stopping.set()
 
     async def _run_gateway(self) -> None:
         bootstrap = self._state.gateway / "bootstrap.json"
         while not bootstrap.exists():
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(POLL_INTERVAL_S)
         await self.gateway.run()
 
     async def _align(self) -> None:
@@ -99,10 +102,10 @@ class Supervisor:
                 token = fresh
                 self.services.align()
                 self._note()
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(POLL_INTERVAL_S)
 
     async def _unless_stopped(self, work: Awaitable[None]) -> None:
-        """Wait for the work or for Ctrl-C, whichever is first; what the work raises is raised."""
+        """Wait for the work or for Ctrl-C, whichever comes first. Exceptions of the work are raised."""
         task = asyncio.ensure_future(work)
         stopped = asyncio.create_task(self._stopping.wait())
         await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -113,7 +116,7 @@ class Supervisor:
             await task
 
     async def _stop(self, gateway: asyncio.Task[None]) -> None:
-        """The gateway drains first, while everything behind it still answers; then the rest."""
+        """Drain and stop the gateway first, while the services still answer; then stop the rest."""
         if self.gateway.pid is not None:
             await envoy.drain(self.run_facts.admin_port)
         gateway.cancel()
@@ -127,7 +130,7 @@ class Supervisor:
 
 
 def targets(run: Run, instances: Sequence[Instance]) -> list[dict[str, object]]:
-    """Who can be scraped here, as `file_sd_configs` of Prometheus reads it. Labels are those that a cluster's have."""
+    """The scrape targets in the format of Prometheus' `file_sd_configs`, with the same labels as in a cluster."""
     gateway = {"job": "fairlead-gateway", "__metrics_path__": "/stats/prometheus"}
     found: list[dict[str, object]] = [{"targets": [f"{ports.LOOPBACK}:{run.admin_port}"], "labels": gateway}]
     for one in instances:
@@ -137,7 +140,7 @@ def targets(run: Run, instances: Sequence[Instance]) -> list[dict[str, object]]:
 
 
 async def stop_orphans(state: StateFolder, grace_s: float = 10.0) -> list[str]:
-    """Stop what a killed supervisor left running in this folder; the names of what was stopped."""
+    """Stop the processes that a killed supervisor left running in this folder, and return their names."""
     orphans = state.orphans()
     for pid in orphans.values():
         with contextlib.suppress(ProcessLookupError):

@@ -1,4 +1,4 @@
-"""`fairlead up`: from a file to a platform that has answered, then until Ctrl-C."""
+"""`fairlead up`: start a platform from a file, show its progress and a first prediction, and run until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from fairlead import errors
 from fairlead.contracts.platform import Platform
 from fairlead.local import envoy, ports
 from fairlead.local.apply import apply, read_platform
-from fairlead.local.probe import Reply, ask_soon
+from fairlead.local.probe import Reply, ask_async
 from fairlead.local.state import StateFolder
 from fairlead.local.supervisor import Supervisor, stop_orphans
 from fairlead.store.base import Store
 from fairlead.store.sqlite import SqliteStore
 
-LOOK_S = 0.1
+POLL_INTERVAL_S = 0.1
 
 
 def run(
@@ -34,7 +34,7 @@ def run(
     wait_s: float,
     actor: str,
 ) -> None:
-    """Run the platform until a signal. Raises FairleadError for everything a user can mend."""
+    """Run the platform until a signal. Raises FairleadError for every problem that the user can fix."""
     console = Console()
     platform = _with_ports(read_platform(file) if file else Platform(), port, control_port)
     binary = envoy.find(envoy_binary)
@@ -54,17 +54,17 @@ async def _up(
     wait_s: float,
     actor: str,
 ) -> None:
-    # Before the ports are looked at: what a killed supervisor left behind may still hold them.
+    # Before the ports are checked: processes that a killed supervisor left running may still use them.
     left = await stop_orphans(folder)
     if left:
-        console.print(f"stopped what an earlier platform left behind: {', '.join(left)}", highlight=False)
+        console.print(f"stopped processes that an earlier platform left running: {', '.join(left)}", highlight=False)
     ports.require_free(platform.gateway.port, "the gateway", "--port")
     ports.require_free(platform.control.port, "the control plane", "--control-port")
     store = SqliteStore(folder.ledger)
     base = file.absolute().parent if file else Path.cwd()
     apply(store, platform, base, now=datetime.now(UTC), actor=actor)
     supervisor = Supervisor(folder, store, platform, binary)
-    await supervisor.run(Welcome(console, store, supervisor, wait_s).greet)
+    await supervisor.run(StartupReport(console, store, supervisor, wait_s).show)
     console.print("draining done, everything stopped", highlight=False)
 
 
@@ -76,8 +76,8 @@ def _with_ports(platform: Platform, port: int | None, control_port: int | None) 
     return platform.model_copy(update={"gateway": gateway, "control": control})
 
 
-class Welcome:
-    """Shows how far the start has come, asks for the first prediction, and says what to do next."""
+class StartupReport:
+    """Shows the progress of the start, then a first prediction, then commands to run next."""
 
     def __init__(self, console: Console, store: Store, supervisor: Supervisor, wait_s: float) -> None:
         self._console = console
@@ -86,27 +86,27 @@ class Welcome:
         self._run = supervisor.run_facts
         self._models = [route.name for route in store.routes()]
 
-    async def greet(self) -> None:
-        """Wait until everything answers. Raises Unavailable saying what does not, and where its log is."""
+    async def show(self) -> None:
+        """Wait until everything is up. Raises Unavailable, naming what is not up and where its log is."""
         began = time.monotonic()
         columns = (SpinnerColumn(finished_text="*"), TextColumn("{task.description}"), TimeElapsedColumn())
         with Progress(*columns, console=self._console) as progress:
             tasks = {name: progress.add_task(name, total=1) for name in ("gateway", *self._models)}
-            missing = await self._look(progress, tasks)
+            missing = await self._poll(progress, tasks)
             while missing:
                 if time.monotonic() - began > self._wait_s:
                     raise errors.Unavailable(
                         f"not up after {self._wait_s:.0f} s. " + "; ".join(f"{n}: {why}" for n, why in missing.items()),
-                        hint="the logs, one file per process, are in the state folder under logs/",
+                        hint="read the logs in the state folder under logs/, one file per process",
                     )
-                await asyncio.sleep(LOOK_S)
-                missing = await self._look(progress, tasks)
+                await asyncio.sleep(POLL_INTERVAL_S)
+                missing = await self._poll(progress, tasks)
         if self._models:
             await self._predict(self._models[0])
         self._say_next(time.monotonic() - began)
 
-    async def _look(self, progress: Progress, tasks: dict[str, TaskID]) -> dict[str, str]:
-        """What is not up yet, and why."""
+    async def _poll(self, progress: Progress, tasks: dict[str, TaskID]) -> dict[str, str]:
+        """Update the progress display; returns the names that are not up yet, and why."""
         missing = {}
         for name, task in tasks.items():
             why = await self._why_not_up(name)
@@ -126,7 +126,7 @@ class Welcome:
         return f"{rows[0].ref} {rows[0].reason}" if rows else "starting"
 
     async def _predict(self, model: str) -> None:
-        """The first real prediction, on the way users take: a golden row of the version that serves."""
+        """Send a first prediction through the gateway, a golden row of the serving version, and print it."""
         golden = await self._ask("GET", f"/models/{model}/golden")
         rows = json.loads(golden.body).get("rows") if golden.status == 200 else None
         if not rows:
@@ -135,7 +135,7 @@ class Welcome:
         reply = await self._ask("POST", f"/models/{model}/predict", body.encode())
         if reply.status != 200:
             raise errors.Unavailable(
-                f"the first prediction of {model} was answered {reply.status}: {reply.body.decode()}"
+                f"the first prediction of {model} failed with status {reply.status}: {reply.body.decode()}"
             )
         url = f"http://{ports.LOOPBACK}:{self._run.gateway.port}/models/{model}/predict"
         version, revision = reply.headers.get("x-model-version"), reply.headers.get("x-route-revision")
@@ -169,4 +169,4 @@ class Welcome:
         return ["fairlead deploy DIR", f"fairlead status {model}", f"fairlead history {model}"]
 
     async def _ask(self, method: str, path: str, body: bytes | None = None) -> Reply:
-        return await ask_soon(self._run.gateway.port, method, path, body)
+        return await ask_async(self._run.gateway.port, method, path, body)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from fairlead.contracts.action import Action, Outcome
-from fairlead.contracts.gateway import Key
+from fairlead.contracts.gateway import ClusterKey
 from fairlead.contracts.instance import Instance, Wanted
 from fairlead.contracts.revision import Buckets, Check, Revision, Window
 from fairlead.contracts.route import Route, VersionRef
@@ -144,8 +144,8 @@ class Reading:
 
     gateway: str
     at: datetime
-    clusters: Mapping[Key, Mapping[str, int]]
-    endpoints: Mapping[Key, Mapping[str, tuple[int, int]]]
+    clusters: Mapping[ClusterKey, Mapping[str, int]]
+    endpoints: Mapping[ClusterKey, Mapping[str, tuple[int, int]]]
     uptime_s: float | None = None
     """How long this gateway's process has run. Less than the time since the last reading means a restart."""
     latency: Mapping[Key, Buckets] = field(default_factory=dict)

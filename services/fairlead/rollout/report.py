@@ -67,7 +67,7 @@ def report(route: Route, head: Revision | None, observation: Observation, decisi
         attempt=state.attempt,
         stable=table.stable,
         candidate=situation.candidate,
-        target=route.spec.wanted,
+        target=route.spec.target_ref,
         previous=state.previous,
         weight=table.weight,
         step=step if situation.candidate is not None else None,
@@ -97,7 +97,7 @@ def report_conflict(route: Route, winner: Route) -> dict[str, object]:
     return Status(
         route=route.name,
         observed_generation=route.generation,
-        target=route.spec.wanted,
+        target=route.spec.target_ref,
         waiting=f"route {winner.name!r} is older and serves {route.spec.model!r}; delete one of the two",
         conditions=(conflict_condition(route, winner),),
     ).to_json()
@@ -108,7 +108,7 @@ def report_unreadable(route: Route, message: str) -> dict[str, object]:
     return Status(
         route=route.name,
         observed_generation=route.generation,
-        target=route.spec.wanted,
+        target=route.spec.target_ref,
         waiting=message,
         conditions=(Condition(type="Progressing", status=False, reason=Reason.UNREADABLE, message=message),),
     ).to_json()
@@ -119,7 +119,7 @@ def is_rollback_ready(situation: Situation) -> bool:
     if situation.candidate is not None:
         return situation.ready(situation.stable) > 0
     previous = situation.head.state.previous
-    if previous is None or situation.route.spec.wanted != situation.stable:
+    if previous is None or situation.route.spec.target_ref != situation.stable:
         return False
     return situation.ready(previous) >= max(1, situation.ready(situation.stable))
 
@@ -189,9 +189,9 @@ def _before_the_first(route: Route, observation: Observation, decision: Decision
     return Status(
         route=route.name,
         observed_generation=route.generation,
-        target=route.spec.wanted,
+        target=route.spec.target_ref,
         waiting=message,
-        ready={"target": observation.ready.get(route.spec.wanted, 0)},
+        ready={"target": observation.ready.get(route.spec.target_ref, 0)},
         gateways=_gateways(route, observation),
         checks=decision.checks,
         conditions=(Condition(type="Ready", status=False, reason=Reason.NOTHING_RELEASED, message=message),),

@@ -1,4 +1,4 @@
-"""Where routes, revisions, actions and wanted instances are kept. Append-only ledger, compare-and-set documents.
+"""Storage for routes, revisions, actions, instances and statuses: an append-only ledger and compare-and-set documents.
 
-Adapters only: what the stored things mean is in `contracts`, what to write is decided in `rollout`.
+This room has adapters only. `contracts` defines the documents, and `rollout` decides what to write.
 """

@@ -1,4 +1,7 @@
-"""What a store can do. SQLite on a laptop, Kubernetes objects in a cluster; one shared suite tests both."""
+"""The store's interfaces (protocols). Implementations: SQLite locally, Kubernetes objects in a cluster.
+
+One shared test suite covers both.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,14 @@ from fairlead.contracts.route import Route, RouteSpec
 
 
 class RouteStore(Protocol):
-    """The users' wishes."""
+    """The routes: desired state, written by users."""
 
     def routes(self) -> list[Route]:
         """All routes, by name."""
         ...
 
     def route(self, name: str) -> Route:
-        """One route. Raises NotFound, naming the routes there are."""
+        """One route. Raises NotFound; the hint lists the existing routes."""
         ...
 
     def put_route(
@@ -36,61 +39,61 @@ class RouteStore(Protocol):
     ) -> Route:
         """Create or replace the spec; `generation` grows only when the spec differs.
 
-        `expected` is the resource version the caller read, 0 for "must not exist", None for "whatever is there".
-        Raises Conflict when somebody else wrote since.
+        `expected` is the resource version that the caller read, 0 for "must not exist", None to skip the check.
+        Raises Conflict if another writer changed the route since then.
         """
         ...
 
     def delete_route(self, name: str) -> None:
-        """Remove the wish; its ledger stays. Raises NotFound."""
+        """Delete the route; its ledger stays. Raises NotFound."""
         ...
 
     def change_token(self) -> object:
-        """Differs from the last one whenever anything in the store changed, by whomever. Cheap: asked every tick."""
+        """A token that differs from the previous one if any writer changed anything. Cheap: polled every tick."""
         ...
 
 
 class Ledger(Protocol):
-    """Every table ever served."""
+    """The revisions of every route."""
 
     def append(self, revision: Revision) -> Revision:
-        """Append the head's successor, sealed. Raises Conflict unless `seq` and `parent` continue the head."""
+        """Seal the revision and append it. Raises Conflict unless `seq` and `parent` continue the head."""
         ...
 
     def head(self, route: str) -> Revision | None:
-        """The last revision: the state of the route. None before the first."""
+        """The newest revision, which is the state of the route. None before the first."""
         ...
 
     def revision(self, route: str, seq: int) -> Revision:
-        """One revision. Raises NotFound, saying what range is kept."""
+        """One revision. Raises NotFound; the hint says which revisions are kept."""
         ...
 
     def revisions(self, route: str, *, limit: int | None = None) -> list[Revision]:
-        """The kept revisions, ascending; with `limit`, the newest so many."""
+        """The kept revisions, ascending; with `limit`, only that many of the newest."""
         ...
 
     def at(self, route: str, moment: datetime) -> Revision:
-        """The revision that was in force then. Raises NotFound when the ledger does not reach that far."""
+        """The revision that was in force at that time. Raises NotFound if the ledger does not reach back that far."""
         ...
 
     def checkpoint(self, route: str) -> Checkpoint | None:
-        """Where pruning left off."""
+        """Where pruning stopped."""
         ...
 
     def verify(self, route: str) -> str | None:
-        """None when the chain holds, else one sentence naming the first revision that does not."""
+        """None if the chain is intact, else one sentence that names the first broken revision."""
         ...
 
     def prune(self, route: str, *, keep: int, now: datetime) -> int:
-        """Forget all but the newest `keep` revisions, leaving a checkpoint. Returns how many went."""
+        """Delete all but the newest `keep` revisions and store a checkpoint. Returns how many were deleted."""
         ...
 
     def add_window(self, route: str, window: Window, *, at_once: bool = True) -> None:
-        """Remember what was counted since the head; at most 240, older ones merged pairwise.
+        """Store a window counted since the head. At most 240 windows are kept; older ones are merged pairwise.
 
-        Only the newest keeps the state of its evidence: what was the newest becomes its `passed()`. Not `at_once`, it
-        is read at once all the same, and is written at the latest with the route's next status: a crash before that
-        loses it, as a crash before the call does. A revision that is appended first takes it along.
+        Only the newest window keeps the state of its evidence; the one before it is stored `without_state()`. With
+        `at_once=False` the window can be read immediately, but may be written later, with the route's next status. A
+        crash before that loses it, as a crash before this call would. A revision that is appended first contains it.
         """
         ...
 
@@ -100,10 +103,10 @@ class Ledger(Protocol):
 
 
 class ActionStore(Protocol):
-    """Requests to the engine."""
+    """Actions: requests to the rollout engine."""
 
     def create_action(self, action: Action) -> Action:
-        """Store it; the same name again returns what is stored. Raises Conflict if that differs in what it asks."""
+        """Store the action, or return the stored one of that name. Raises Conflict if that is a different request."""
         ...
 
     def action(self, name: str) -> Action:
@@ -115,12 +118,12 @@ class ActionStore(Protocol):
         ...
 
     def finish_action(self, name: str, outcome: Outcome, *, message: str = "", revision: int | None = None) -> None:
-        """Say what became of it. Finishing a finished one again with the same outcome does nothing."""
+        """Store the outcome. Repeating the call with the same outcome does nothing."""
         ...
 
 
 class InstanceStore(Protocol):
-    """Which processes should run, and which do."""
+    """The wanted instances and the reported ones."""
 
     def want(self, wanted: Sequence[Wanted]) -> None:
         """Replace the whole list of wanted instances."""
@@ -131,10 +134,10 @@ class InstanceStore(Protocol):
         ...
 
     def report(self, instance: Instance) -> None:
-        """Say what is known of one instance."""
+        """Store the current state of one instance."""
         ...
 
-    def forget(self, instance_id: str) -> None:
+    def remove_instance(self, instance_id: str) -> None:
         """Remove a stopped instance."""
         ...
 
@@ -144,7 +147,7 @@ class InstanceStore(Protocol):
 
 
 class StatusStore(Protocol):
-    """What the engine last said of each route, for whoever asks; never read back by the engine."""
+    """The last status of each route, written by the engine for its clients. The engine never reads it back."""
 
     def set_status(self, route: str, status: dict[str, object]) -> None:
         """Replace a route's status document."""
@@ -156,4 +159,4 @@ class StatusStore(Protocol):
 
 
 class Store(RouteStore, Ledger, ActionStore, InstanceStore, StatusStore, Protocol):
-    """All of it."""
+    """The whole store."""

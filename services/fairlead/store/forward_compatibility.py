@@ -1,4 +1,4 @@
-"""Wishes that a newer Fairlead wrote: what is not known of them is passed over. No I/O here."""
+"""Reads documents written by a newer Fairlead by ignoring unknown fields. No I/O here."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ D = TypeVar("D", bound=BaseModel)
 
 
 def read(kind: type[D], plain: Any, what: str) -> D:
-    """The document without fields that we do not know: during an upgrade commands and definitions are newer.
+    """The document, without unknown fields: during an upgrade, commands and CRDs may be newer than this process.
 
-    Raises Invalid for what cannot be read even so, beginning with `what` and naming the first wrong field.
+    Raises Invalid if it still cannot be read; the message begins with `what` and names the first wrong field.
     """
     try:
         return kind.model_validate(plain)
@@ -30,7 +30,7 @@ def read(kind: type[D], plain: Any, what: str) -> D:
 
 
 def _without(plain: Any, paths: list[tuple[int | str, ...]]) -> Any:
-    """A copy of plain data without what stands at these paths."""
+    """A copy of plain data without the values at these paths."""
     copied = json.loads(json.dumps(plain))
     for *parents, last in paths:
         part = copied

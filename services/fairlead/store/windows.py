@@ -1,4 +1,4 @@
-"""Keeping what was counted since the last revision within bounds, in whichever store."""
+"""The limit on the number of stored windows since the last revision, for all stores."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from fairlead.contracts.revision import Window
 
 MAX_WINDOWS = 240
-"""Twenty minutes of five-second windows; older ones lose resolution, not counts."""
+"""Twenty minutes of five-second windows. Older windows are merged: they lose resolution but no counts."""
 
 
 def condensed(windows: Sequence[Window]) -> tuple[Window, ...]:
-    """At most MAX_WINDOWS of them: when there are more, the older half is merged pairwise."""
+    """At most MAX_WINDOWS windows: if there are more, the older half is merged pairwise."""
     if len(windows) <= MAX_WINDOWS:
         return tuple(windows)
     older, newer = windows[: MAX_WINDOWS // 2], windows[MAX_WINDOWS // 2 :]

@@ -34,7 +34,7 @@ def candidate(api: Api, namespace: str, name: str, clock: Clock, floor: int = 0)
 def test_the_first_leads_and_the_second_waits(api: Api, namespace: str) -> None:
     clock = Clock()
     first, second = candidate(api, namespace, "a", clock), candidate(api, namespace, "b", clock)
-    assert (first.turn(), second.turn()) == (True, False)
+    assert (first.attempt(), second.attempt()) == (True, False)
     with pytest.raises(errors.Conflict, match=r"b\) does not lead; a does"):
         second.token()
 
@@ -49,9 +49,9 @@ def test_the_lease_goes_with_what_its_last_holder_belongs_to(api: Api, namespace
     for name in ("old", "new"):
         owners = owned(name)
         lease = Lease(api, namespace, "plane", name, log=LOG, monotonic=clock, owners=lambda: owners)  # noqa: B023
-        lease.turn()  # looks, and waits for the one before to run out
+        lease.attempt()  # looks, and waits for the one before to run out
         clock.now += 20
-        assert lease.turn()
+        assert lease.attempt()
     api.delete(CONFIG_MAPS, namespace, "new")
     wait_until(lambda: not api.list(LEASES, namespace)[0], "the lease is gone")
 
@@ -60,7 +60,7 @@ def test_a_leader_that_renews_stays_leader(api: Api, namespace: str) -> None:
     clock = Clock()
     first, second = candidate(api, namespace, "a", clock), candidate(api, namespace, "b", clock)
     for _ in range(10):
-        assert (first.turn(), second.turn()) == (True, False)
+        assert (first.attempt(), second.attempt()) == (True, False)
         clock.now += 8
     assert first.token() == 1
 
@@ -68,11 +68,11 @@ def test_a_leader_that_renews_stays_leader(api: Api, namespace: str) -> None:
 def test_a_leader_that_cannot_renew_stops_before_another_may_start(api: Api, namespace: str) -> None:
     clock = Clock()
     first, second = candidate(api, namespace, "a", clock), candidate(api, namespace, "b", clock)
-    assert (first.turn(), second.turn()) == (True, False)
+    assert (first.attempt(), second.attempt()) == (True, False)
     led = []
     for _ in range(20):
         clock.now += 1
-        led.append((first.leads(), second.turn()))
+        led.append((first.leads(), second.attempt()))
     assert (True, True) not in led
     assert led[0] == (True, False)
     assert led[-1] == (False, True)
@@ -82,38 +82,38 @@ def test_a_leader_that_cannot_renew_stops_before_another_may_start(api: Api, nam
 def test_a_lease_that_is_given_back_is_taken_at_once(api: Api, namespace: str) -> None:
     clock = Clock()
     first, second = candidate(api, namespace, "a", clock), candidate(api, namespace, "b", clock)
-    first.turn()
+    first.attempt()
     first.stop()
-    assert second.turn()
+    assert second.attempt()
 
 
 def test_a_restart_under_the_same_name_is_another_transition(api: Api, namespace: str) -> None:
     clock = Clock()
     first = candidate(api, namespace, "a", clock)
-    first.turn()
+    first.attempt()
     again = candidate(api, namespace, "a", clock)
-    assert again.turn()
+    assert again.attempt()
     assert again.token() == first.token() + 1
 
 
 def test_a_deleted_lease_begins_above_what_the_routes_have_seen(api: Api, namespace: str) -> None:
     lease = candidate(api, namespace, "a", Clock(), floor=41)
-    assert lease.turn()
+    assert lease.attempt()
     assert lease.token() == 42
 
 
 def test_of_two_that_take_it_at_the_same_moment_one_leads(api: Api, namespace: str) -> None:
     clock = Clock()
     first, second = candidate(api, namespace, "a", clock), candidate(api, namespace, "b", clock)
-    first.turn()
+    first.attempt()
     third = candidate(api, namespace, "c", clock)
-    second.turn(), third.turn()
+    second.attempt(), third.attempt()
     clock.now += 60
     found = api.get(LEASES, namespace, "plane")
     second._take(api.replace(LEASES, namespace, "plane", second._renewed(found)), clock.now)
     with pytest.raises(errors.Conflict):
         api.replace(LEASES, namespace, "plane", third._renewed(found))
-    assert (second.turn(), third.turn()) == (True, False)
+    assert (second.attempt(), third.attempt()) == (True, False)
 
 
 def test_on_threads_another_leads_soon_after_the_first_stopped(api: Api, namespace: str) -> None:
@@ -139,11 +139,11 @@ class TestTwoLeaders:
         first, second = candidate(api, namespace, "a", frozen), candidate(api, namespace, "b", clock)
         old = KubernetesStore(api, namespace, fence=first, informed=False)
         new = KubernetesStore(api, namespace, fence=second, informed=False)
-        first.turn()
+        first.attempt()
         routed(old, "iris").append(successor(None))
-        second.turn()
+        second.attempt()
         clock.now += 60
-        assert second.turn()
+        assert second.attempt()
         assert first.leads()  # by its own clock, which stands still
         return old, new
 
@@ -186,16 +186,16 @@ class TestTwoLeaders:
         clock = Clock()
         first, second = candidate(api, namespace, "a", clock), candidate(api, namespace, "b", clock)
         one, other = (KubernetesStore(api, namespace, fence=lease, informed=False) for lease in (first, second))
-        first.turn()
+        first.attempt()
         routed(one, "iris").add_window("iris", a_window(1), at_once=False)
-        second.turn()
+        second.attempt()
         clock.now += 60
-        assert second.turn()
+        assert second.attempt()
         assert one.windows("iris") == []
         other.add_window("iris", a_window(1))  # counted anew by whoever leads
-        first.turn()
+        first.attempt()
         clock.now += 60
-        assert first.turn()
+        assert first.attempt()
         one.set_status("iris", {"phase": "Canary"})
         assert one.windows("iris") == [a_window(1)]
 

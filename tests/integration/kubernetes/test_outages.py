@@ -129,11 +129,11 @@ def test_a_spec_that_became_unreadable_keeps_the_one_before(api: Api, namespace:
     known = store.route("iris")
     parsed = store._parsed["iris"][0]
     broken = {"metadata": {**parsed["metadata"], "resourceVersion": str(10**12)}, "spec": {"model": "iris"}}
-    store._session.objects.learn(ROUTES, broken)
+    store._session.objects.note_written(ROUTES, broken)
     assert store.route("iris") == known
     newer = {**broken, "metadata": {**parsed["metadata"], "resourceVersion": str(10**12 + 1)}}
     newer["spec"] = {**parsed["spec"], "idempotent": False, "invented": {"later": True}}
-    store._session.objects.learn(ROUTES, newer)
+    store._session.objects.note_written(ROUTES, newer)
     assert store.route("iris").spec == known.spec.model_copy(update={"idempotent": False})
 
 

@@ -119,7 +119,7 @@ def test_a_release_is_promoted_step_by_step_and_ready_all_the_while(api: Api, na
     assert {ready for _, ready in seen} == {"True"}
     status = world.object()["status"]
     assert (status["phase"], status["stable"]["version"]) == ("Stable", "1.1.0")
-    causes = [one["spec"]["cause"] for one in api.whole(REVISIONS, namespace, "fairlead.dev/route=iris")]
+    causes = [one["spec"]["cause"] for one in api.list_whole(REVISIONS, namespace, "fairlead.dev/route=iris")]
     assert causes.count("promoted") == 1
     assert world.store.verify("iris") is None
 

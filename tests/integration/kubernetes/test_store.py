@@ -9,7 +9,7 @@ import pytest
 from fairlead.contracts.action import Outcome
 from fairlead.store.base import Store
 from fairlead.store.kubernetes import KubernetesStore
-from fairlead.store.kubernetes.actions import KEPT_ACTIONS
+from fairlead.store.kubernetes.actions import MAX_FINISHED_ACTIONS
 from fairlead.store.kubernetes.api import Api
 from fairlead.store.kubernetes.kinds import ROUTES, Kind, Object
 from unit.store.suite import NOW, StoreSuite, a_window, an_action, routed, successor
@@ -26,13 +26,13 @@ class TestInformedStore(StoreSuite):
 
     def test_answered_actions_go_in_the_end_and_open_ones_stay(self, store: KubernetesStore) -> None:
         routed(store, "iris")
-        for number in range(KEPT_ACTIONS + 2):
+        for number in range(MAX_FINISHED_ACTIONS + 2):
             store.create_action(an_action(f"a{number}", at=number))
-        for number in range(KEPT_ACTIONS + 1):
+        for number in range(MAX_FINISHED_ACTIONS + 1):
             store.finish_action(f"a{number}", Outcome.REFUSED)
         store.prune("iris", keep=10, now=NOW)
         left = [action.name for action in store.actions("iris")]
-        assert left == [f"a{number}" for number in range(1, KEPT_ACTIONS + 2)]
+        assert left == [f"a{number}" for number in range(1, MAX_FINISHED_ACTIONS + 2)]
 
     def test_an_open_actions_actor_is_verified_where_the_policy_is(self, store: KubernetesStore) -> None:
         routed(store, "iris")

@@ -24,8 +24,8 @@ def test_a_strategy_survives_being_written_down() -> None:
 @pytest.mark.parametrize(
     ("gate", "told"),
     [
-        ({"name": "speed"}, "gates.0.name: there is no gate 'speed': ours are ready, smoke"),
-        ({"name": "agreement"}, "gates: gate 'agreement' judges mirrored answers, and nothing is mirrored"),
+        ({"name": "speed"}, "gates.0.name: there is no gate 'speed': use one of ready, smoke"),
+        ({"name": "agreement"}, "gates: gate 'agreement' needs mirrored requests, and nothing is mirrored"),
         ({"name": "classes", "scoreTolerance": 1}, "gates.0.scoreTolerance: not a setting of gate 'classes'"),
         ({"name": "agreement", "maxDisagreement": 0}, "gates.0.maxDisagreement: Input should be greater than 0"),
         ({"name": "ready", "role": "off"}, "gates.0.role: gate 'ready' cannot be off"),
@@ -33,7 +33,7 @@ def test_a_strategy_survives_being_written_down() -> None:
         ({"name": "smoke", "margin": 0.1}, "gates.0.margin: not a setting of gate 'smoke': it has none"),
         ({"name": "starved", "margin": 0.1}, "it has chance, starvedShare, weight"),
         ({"name": "latency", "boundaries": ["50ms"]}, "does not count latency at 50 ms; the nearest boundary is 48 ms"),
-        ({"name": "latency", "boundaries": ["64ms", "32ms"]}, "boundaries must rise"),
+        ({"name": "latency", "boundaries": ["64ms", "32ms"]}, "boundaries must be in ascending order"),
         ({"name": "latency", "boundaries": []}, "name at least one boundary"),
         ({"name": "errors", "margin": -0.1}, "gates.0.margin: Input should be greater than or equal to 0"),
         ({"name": "errors", "weight": 0}, "gates.0.weight: Input should be greater than 0"),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fairlead.contracts.gateway import (
     GRID_MS,
-    Key,
+    ClusterKey,
     Role,
     check_boundary,
     cluster_name,
@@ -40,7 +40,7 @@ def test_every_name_comes_back_from_its_statistic(
 ) -> None:
     name = stat_name(cluster_name(role, namespace, model, version, identity))
     key = parse_stat(name)
-    assert key == Key(role, namespace, model, encode_version(version), identity)
+    assert key == ClusterKey(role, namespace, model, encode_version(version), identity)
     assert decode_version(encode_version(version)) == version
     assert "." not in name
 
@@ -58,7 +58,7 @@ def test_a_cluster_that_is_no_version_parses_to_nothing(name: str) -> None:
 
 def test_a_counter_parses_to_its_cluster_and_its_own_name() -> None:
     found = parse_counter("cluster.split~default~iris~1_1_0.endpoint.127.0.0.1_21110.rq_success")
-    assert found == (Key(Role.SPLIT, "default", "iris", "1_1_0"), "endpoint.127.0.0.1_21110.rq_success")
+    assert found == (ClusterKey(Role.SPLIT, "default", "iris", "1_1_0"), "endpoint.127.0.0.1_21110.rq_success")
     assert parse_counter("cluster.control.upstream_rq_total") is None
     assert parse_counter("http.edge.rds.models.version_text") is None
 
@@ -74,7 +74,7 @@ def test_a_shared_version_string_pins_stable_and_names_the_other_by_identity() -
     assert pin_name(table, ONE) == "1.0.0"
     assert pin_name(table, OTHER_ONE) == "1.0.0~bbbbbbbbbb"
     assert pin_name(table, TWO) == "2.0.0"
-    assert key_of(Role.SPLIT, table, ONE) == Key(Role.SPLIT, "default", "iris", "1_0_0", ONE.identity)
+    assert key_of(Role.SPLIT, table, ONE) == ClusterKey(Role.SPLIT, "default", "iris", "1_0_0", ONE.identity)
 
 
 def test_the_grid_rises_and_takes_its_own_boundaries() -> None:

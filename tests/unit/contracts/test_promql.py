@@ -29,19 +29,19 @@ def custom(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("query", "told"),
     [
-        ('rate(x_total{version="$version"}[1m])', "rate() is a rate, and a gate counts"),
+        ('rate(x_total{version="$version"}[1m])', "rate() is a rate, and a gate needs raw counters"),
         ('sum(increase(x_total{version="$version"}[5m]))', "sum() hides which instance counted what"),
-        ('increase(x_total{version="$version"}[5m])', "increase() is a rate, and a gate counts"),
+        ('increase(x_total{version="$version"}[5m])', "increase() is a rate, and a gate needs raw counters"),
         ('sum by (code) (x_total{version="$version"})', "sum() hides which instance counted what"),
         ('x_total{version="$version"}[5m]', "a range is not needed"),
         ('x_total{version="$version"} offset 5m', "a moment is not needed"),
         ('x_total{version="$version"} / y_total', "not a selector"),
         ('job:x:rate5m{version="$version"}', "a recorded series"),
         ('x_total{version="$version"', "not a selector"),
-        ("x_total{}", "would count every version"),
-        ("{}", "select something"),
-        ('x_total{version="$candidate"}', "$candidate is not a variable; there are $model"),
-        ('x_total{model="$model"}', "would count every version"),
+        ("x_total{}", "would count all versions"),
+        ("{}", "the selector is empty"),
+        ('x_total{version="$candidate"}', "$candidate is not a variable; use one of $model"),
+        ('x_total{model="$model"}', "would count all versions"),
     ],
 )
 def test_what_is_no_count_of_one_version_is_refused_with_its_path(query: str, told: str) -> None:
@@ -54,7 +54,7 @@ def test_what_is_no_count_of_one_version_is_refused_with_its_path(query: str, to
 @pytest.mark.parametrize(
     ("gate", "told"),
     [
-        ({"name": "custom-orders"}, "gates.0.promql: a custom gate needs what it counts"),
+        ({"name": "custom-orders"}, "gates.0.promql: a custom gate needs selectors"),
         (custom(name="custom-"), "gates.0.name: there is no gate 'custom-'"),
         (custom(name="custom-Orders"), "gates.0.name: there is no gate"),
         (custom(name="custom-" + "a" * 40), "gates.0.name: there is no gate"),
@@ -90,7 +90,7 @@ def test_a_platform_without_prometheus_refuses_a_custom_gate_and_names_the_field
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"source": "prometheus"}, "prometheus.url must say where it is"),
+        ({"source": "prometheus"}, "prometheus.url must be set"),
         ({"prometheus": {"url": "localhost:9090"}}, "prometheus.url: String should match"),
         ({"prometheus": {"url": "http://u:p@h:1"}}, "prometheus.url: String should match"),
         ({"prometheus": {"url": "http://h", "selector": "up"}}, "prometheus.selector: not a selector"),

@@ -76,7 +76,7 @@ def test_what_is_held_does_not_run_before_it_is_let_go(tmp_path: Path) -> None:
         assert child.is_held
         await asyncio.sleep(0.5)
         assert (child.pid, len(started)) == (None, 1)
-        child.let_go()
+        child.release()
         await until(lambda: len(started) == 2)
         await child.stop(5)
         await asyncio.wait_for(running, 5)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fairlead.contracts.action import Action, ActionType, Outcome
-from fairlead.contracts.gateway import Key, Role, key_of
+from fairlead.contracts.gateway import ClusterKey, Role, key_of
 from fairlead.contracts.instance import Instance, Wanted
 from fairlead.contracts.latency import GRID_MS
 from fairlead.contracts.revision import Buckets, Check, Revision, Verdict, Window
@@ -94,7 +94,7 @@ class CrashingStore(SqliteStore):
 
     def windows(self, route: str) -> list[Window]:
         known = [*super().windows(route), *self._waiting.get(route, ())]
-        return [*(one.passed() for one in known[:-1]), *known[-1:]]
+        return [*(one.without_state() for one in known[:-1]), *known[-1:]]
 
     def want(self, wanted: Sequence[Wanted]) -> None:
         with self._crashing():
@@ -195,9 +195,9 @@ class Platform:
         return [self._reading(name) for name in self.programmed if name not in self.unreachable]
 
     def _reading(self, gateway: str) -> Reading:
-        clusters: dict[Key, dict[str, int]] = {}
-        endpoints: dict[Key, dict[str, tuple[int, int]]] = {}
-        latency: dict[Key, Buckets] = {}
+        clusters: dict[ClusterKey, dict[str, int]] = {}
+        endpoints: dict[ClusterKey, dict[str, tuple[int, int]]] = {}
+        latency: dict[ClusterKey, Buckets] = {}
         seq = self.programmed[gateway]
         if seq:
             table = self.store.revision("iris", seq).table
@@ -253,7 +253,7 @@ class Platform:
         wanted = {row.id: row for row in self.store.wanted()}
         for instance in self.store.instances():
             if instance.id not in wanted:
-                self.store.forget(instance.id)
+                self.store.remove_instance(instance.id)
         for row in wanted.values():
             self._report(row, ready)
 

@@ -362,7 +362,7 @@ class SupervisedSuite:
         ready = instance.model_copy(update={"ready": True})
         store.report(ready)
         assert store.instances() == [ready]
-        store.forget("i")
+        store.remove_instance("i")
         assert store.instances() == []
 
     def test_wanting_the_same_again_changes_no_token(self, store: Store) -> None:

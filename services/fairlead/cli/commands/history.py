@@ -16,7 +16,7 @@ from fairlead.cli.output import console, make_table, moment, percent, print_json
 from fairlead.cli.picture import svg as svg_picture
 from fairlead.cli.picture import terminal
 from fairlead.cli.picture.attempt import Attempt, newest
-from fairlead.contracts.base import asked_about, format_odds
+from fairlead.contracts.base import as_query_time, format_e_value
 from fairlead.contracts.revision import Check, Revision, Window
 from fairlead.contracts.status import Status
 from fairlead.store.base import Store
@@ -156,6 +156,6 @@ def _verify(store: Store, model: str, as_json: bool) -> None:
 
 def _parse(text: str) -> datetime:
     try:
-        return asked_about(datetime.fromisoformat(text))
+        return as_query_time(datetime.fromisoformat(text))
     except ValueError:
         raise errors.Invalid(f"--at {text}: not a time", hint="write it like 2026-11-21T10:00:00Z") from None

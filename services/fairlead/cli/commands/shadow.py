@@ -14,7 +14,7 @@ from fairlead.cli.connect import connect
 from fairlead.cli.options import DEFAULT_STATE, ContextOption, JsonOption, NamespaceOption, Place, StateOption
 from fairlead.cli.output import console, make_table, print_json
 from fairlead.contracts.answers import Compared, Disagreement, ShadowStatus
-from fairlead.contracts.base import format_odds
+from fairlead.contracts.base import format_e_value
 from fairlead.contracts.status import Status
 
 _WORDS = {"class": "another class", "failed": "failed", "schema": "another schema", "score": "another score"}
@@ -53,7 +53,7 @@ def _page(status: Status, shadow: ShadowStatus, limit: int) -> Iterator[Renderab
     yield make_table(columns, (_row(one) for one in shadow.compared))
     check = next((one for one in status.checks if one.gate == "agreement"), None)
     if check is not None:
-        odds = (format_odds(check.numbers.get(name, 0.0)) for name in ("log_harm", "log_safe"))
+        odds = (format_e_value(check.numbers.get(name, 0.0)) for name in ("log_harm", "log_safe"))
         yield Text(f"\nagreement: {check.verdict.value}: {check.reason}")
         yield Text(f"odds that it differs too often / that it agrees: {' / '.join(odds)}")
     if shadow.lost:

@@ -72,10 +72,10 @@ def ended(route: Route, head: Revision | None, status: Status | None) -> End | N
     """How the rollout of the current target ended, or that it waits for a person; None while it is in progress."""
     if head is None or head.generation < route.generation:
         return None
-    rejected = next((one for one in head.state.rejected if one.ref == route.spec.wanted), None)
+    rejected = next((one for one in head.state.rejected if one.ref == route.spec.target_ref), None)
     if rejected is not None and head.state.phase is Phase.STABLE:
         return End(exit_codes.ROLLED_BACK, "rolled back", f"{rejected.ref} in revision {head.id}: {rejected.reason}")
-    if head.table.stable == route.spec.wanted and head.state.phase is Phase.STABLE:
+    if head.table.stable == route.spec.target_ref and head.state.phase is Phase.STABLE:
         return End(exit_codes.OK, "promoted", f"{head.table.stable} serves everything, revision {head.id}")
     progressing = status.condition("Progressing") if status and status.seq == head.seq else None
     if progressing is not None and progressing.reason in _HELD:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from fairlead.contracts.base import format_odds
+from fairlead.contracts.base import format_e_value
 from fairlead.contracts.revision import Cause, Check, Phase, Revision, Window
 from fairlead.contracts.route import TOTAL_WEIGHT
 

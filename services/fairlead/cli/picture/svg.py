@@ -94,7 +94,7 @@ def _odds(panel: Panel) -> Iterator[str]:
         if panel.low <= value <= panel.high:
             y = panel.y(value)
             yield f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#eee"/>'
-            yield _text(LEFT - 8, y + 4, format_odds(value) if power < 0 else f"{exp(value):,.0f}", "end")
+            yield _text(LEFT - 8, y + 4, format_e_value(value) if power < 0 else f"{exp(value):,.0f}", "end")
 
 
 def _gate_lines(panel: Panel, found: Sequence[GateLine]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from fairlead.contracts.platform import ControlSettings, GatewaySettings, Platfo
 from fairlead.contracts.route import RouteSpec, Target, VersionSpec
 from fairlead.contracts.scenario import Scenario
 from fairlead.local import ports
-from fairlead.local.probe import ask_soon
+from fairlead.local.probe import ask_async
 from fairlead.local.state import StateFolder
 from fairlead.local.supervisor import Supervisor
 from fairlead.rehearsal.frames import ROUTE
@@ -91,7 +91,7 @@ class LivePlatform:
             return False
         if not all(row.ready or row.reason == NOT_READY for row in rows):
             return False
-        return (await ask_soon(self.port, "POST", PREDICT, BODY)).status == 200
+        return (await ask_async(self.port, "POST", PREDICT, BODY)).status == 200
 
     # What a scenario does
 
@@ -113,7 +113,7 @@ class LivePlatform:
         if away and not control.is_held:
             await control.hold(0)
         elif not away and control.is_held:
-            control.let_go()
+            control.release()
 
     def restart_gateway(self) -> None:
         """Kill the gateway; the supervisor starts a new one."""

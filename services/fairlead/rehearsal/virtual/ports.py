@@ -110,7 +110,7 @@ class SimulatedPorts:
         wanted = {one.id: one for one in self._instances(behaviours)}
         known = {one.id for one in self.store.instances()}
         for gone in known - wanted.keys():
-            self.store.forget(gone)
+            self.store.remove_instance(gone)
         for new in wanted.keys() - known:
             self.store.report(wanted[new])
 

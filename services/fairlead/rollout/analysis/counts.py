@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from fairlead.contracts.gateway import Key, Role, key_of
+from fairlead.contracts.gateway import ClusterKey, Role, key_of
 from fairlead.contracts.revision import Arms, Buckets, Counts, Histograms
 from fairlead.contracts.table import Table
 from fairlead.rollout.ports import Reading
@@ -136,7 +136,7 @@ def _counts(n: int, bad: int) -> Counts:
 class _Difference:
     """One cluster of one gateway in two readings. A missing counter was never incremented."""
 
-    def __init__(self, before: Reading, after: Reading, key: Key) -> None:
+    def __init__(self, before: Reading, after: Reading, key: ClusterKey) -> None:
         self._gateway, self._key = after.gateway, key
         self._before, self._after = before.clusters.get(key, {}), after.clusters.get(key, {})
         self._slow_before, self._slow_after = before.latency.get(key, ()), after.latency.get(key, ())
@@ -190,5 +190,5 @@ def comparable(before: Table, after: Table) -> bool:
     return compared(before) == compared(after)
 
 
-def _keys(table: Table) -> Iterable[Key]:
+def _keys(table: Table) -> Iterable[ClusterKey]:
     return (key_of(Role.SPLIT, table, ref) for ref in (table.stable, table.candidate) if ref is not None)

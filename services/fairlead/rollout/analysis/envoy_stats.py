@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-from fairlead.contracts.gateway import Key, Role, parse_counter
+from fairlead.contracts.gateway import ClusterKey, Role, parse_counter
 from fairlead.contracts.latency import GRID_MS
 from fairlead.contracts.revision import Buckets
 from fairlead.rollout.ports import Reading
@@ -42,9 +42,9 @@ def parse_stats(text: str, *, gateway: str, at: datetime) -> Reading:
 
     Raises ValueError when one of our counters is not a number or the uptime is missing: half a page is no reading.
     """
-    clusters: dict[Key, dict[str, int]] = {}
-    endpoints: dict[Key, dict[str, tuple[int, int]]] = {}
-    latency: dict[Key, Buckets] = {}
+    clusters: dict[ClusterKey, dict[str, int]] = {}
+    endpoints: dict[ClusterKey, dict[str, tuple[int, int]]] = {}
+    latency: dict[ClusterKey, Buckets] = {}
     uptime_s: float | None = None
     for line in text.splitlines():
         name, _, value = line.partition(": ")

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from fairlead.contracts.answers import Disagreement, Kind, Pairs, Said, is_same_label
+from fairlead.contracts.answers import Disagreement, Kind, Pairs, VersionAnswer, is_same_label
 from fairlead.contracts.route import VersionRef
 from fairlead.rollout.ports import Answer
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from fairlead.contracts.gateway import Key, Role, parse_stat, stat_name
+from fairlead.contracts.gateway import ClusterKey, Role, parse_stat, stat_name
 from fairlead.contracts.latency import GRID_MS
 from fairlead.contracts.prometheus import PrometheusSettings
 from fairlead.contracts.table import Table

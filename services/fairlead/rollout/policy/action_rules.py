@@ -90,7 +90,7 @@ def _return_to(situation: Situation, action: Action, to: VersionRef) -> ActionRe
 
 
 def _nothing_before(situation: Situation) -> str:
-    refused = situation.rejected(situation.route.spec.wanted)
+    refused = situation.rejected(situation.route.spec.target_ref)
     if refused is not None:
         return (
             f"{refused.ref} is out since revision {situation.route.name}.{refused.revision} and {situation.stable} "

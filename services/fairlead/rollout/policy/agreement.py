@@ -10,7 +10,7 @@ from __future__ import annotations
 from math import log
 
 from fairlead.contracts.answers import Pairs
-from fairlead.contracts.base import format_duration, format_odds
+from fairlead.contracts.base import format_duration, format_e_value
 from fairlead.contracts.gates import GateSpec
 from fairlead.contracts.revision import Check, GateEvidence, Phase, Verdict
 from fairlead.rollout.policy.evidence import threshold
@@ -50,7 +50,7 @@ def _held(situation: Situation) -> str:
         return f"{pairs.n:,} of {least:,} mirrored requests were answered by both"
     shown, enough = _evidence(situation).log_safe, -log(strategy.beta)
     if strategy.preset == "strict" and shown < enough:
-        return f"agreement is not shown yet: {format_odds(shown)} of {format_odds(enough)} to 1"
+        return f"agreement is not shown yet: {format_e_value(shown)} of {format_e_value(enough)} to 1"
     return ""
 
 
@@ -74,7 +74,7 @@ def _harm(situation: Situation, gate: GateSpec) -> str:
 def _passed(situation: Situation) -> str:
     counted, evidence = _counted(situation), _evidence(situation)
     if situation.strategy.preset == "strict":
-        return f"it agrees: {counted}, evidence {format_odds(evidence.log_safe)} to 1"
+        return f"it agrees: {counted}, evidence {format_e_value(evidence.log_safe)} to 1"
     return f"no disagreement worth stopping for was seen, which is no proof: {counted}"
 
 

@@ -45,7 +45,7 @@ def _first(route: Route, observation: Observation, finished: list[FinishedAction
     The service itself compared its golden rows before it became ready. There is no published table yet through which
     the engine could send them.
     """
-    target = route.spec.wanted
+    target = route.spec.target_ref
     nothing = f"nothing of {route.name!r} serves yet"
     done = (*finished, *(FinishedAction(action.name, Outcome.REFUSED, nothing) for action in pending))
     count = observation.ready.get(target, 0)
@@ -59,7 +59,7 @@ def _first(route: Route, observation: Observation, finished: list[FinishedAction
 
 def _target(situation: Situation) -> Revision | None:
     """The revision that a changed target asks for."""
-    wanted, rejected = situation.route.spec.wanted, situation.rejected(situation.route.spec.wanted)
+    wanted, rejected = situation.route.spec.target_ref, situation.rejected(situation.route.spec.target_ref)
     if situation.candidate == wanted:
         return None
     if wanted != situation.stable and rejected is None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import log
 
-from fairlead.contracts.base import format_duration, format_odds
+from fairlead.contracts.base import format_duration, format_e_value
 from fairlead.contracts.gates import GateSpec, is_custom
 from fairlead.contracts.revision import Check, Counts, GateEvidence, Phase, Verdict, Window
 from fairlead.rollout.analysis.counts import CHANGED_GAP, EARLY_GAP
@@ -92,7 +92,7 @@ class EvidenceGate:
             return f"both versions answered in {both} of {strategy.min_windows} windows of this step"
         shown, enough = self.evidence.log_safe, -log(strategy.beta)
         if shown < enough:
-            return f"safety is not shown yet: {format_odds(shown)} of {format_odds(enough)} to 1"
+            return f"safety is not shown yet: {format_e_value(shown)} of {format_e_value(enough)} to 1"
         return ""
 
     def _starving(self) -> str:

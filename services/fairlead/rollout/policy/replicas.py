@@ -34,7 +34,7 @@ def replicas(route: Route, head: Revision | None, instances: Iterable[Instance],
     for version, spec in route.spec.versions.items():
         ref = spec.ref(version)
         if ref not in found:
-            first = head is None and ref == route.spec.wanted
+            first = head is None and ref == route.spec.target_ref
             reason = "the first version" if first else "only requests that name it reach it"
             found[ref] = Replicas(ref, spec.instances if first else 0, reason)
     return sorted(found.values(), key=lambda one: (one.ref.version, one.ref.identity))

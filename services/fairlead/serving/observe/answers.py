@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from struct import Struct
 from typing import Any
 
-from fairlead.contracts.answers import Kept, Page, checksum, unnamed
+from fairlead.contracts.answers import AnswerRecord, Page, checksum, checksum_label
 from fairlead.serving.observe.compared_fields import Reader
 
 RECORD = Struct("<16sdIHBx")

@@ -1,7 +1,7 @@
-"""The store as Kubernetes objects: routes and actions that people write, revisions that nobody changes.
+"""The store as Kubernetes objects: routes and actions, which users write, and immutable revisions.
 
-One module per noun over `session`; `api` is the only place that speaks HTTP, `cache` and `informer` keep what was
-read. What a control plane needs of it is described at `KubernetesStore`.
+One module per kind of document, on top of `session`. Only `api` does HTTP; `cache` and `informer` keep objects in
+memory. See `KubernetesStore` for how to use it.
 """
 
 from fairlead.store.kubernetes.store import KubernetesStore

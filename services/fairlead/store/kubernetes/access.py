@@ -1,4 +1,4 @@
-"""Who speaks to which API server: as the account of the pod this runs in, or (`kubeconfig`) as a user."""
+"""Credentials and address of an API server: those of this pod's service account, or (`kubeconfig`) those of a user."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 @dataclass(frozen=True)
 class Access:
-    """Everything it takes to connect. `namespace` is the one that is meant when none is named."""
+    """Everything needed to connect. `namespace` is the default when the caller gives none."""
 
     configuration: Configuration
-    """The client's: address, certificates, tokens and how they are renewed, proxy."""
+    """The client's configuration: address, certificates, tokens and their renewal, proxy."""
     namespace: str = "default"
     context: str = ""
-    """What to call this in a message."""
+    """The name of this access in messages."""
 
     @property
     def address(self) -> str:
@@ -33,9 +33,9 @@ class Access:
 
 
 def in_cluster(environment: Mapping[str, str] = os.environ, folder: Path = SERVICE_ACCOUNT) -> Access:
-    """The API server of the cluster this pod runs in. Raises Unavailable outside of one.
+    """The API server of the cluster that this pod runs in. Raises Unavailable outside a cluster.
 
-    The client reads the token again every minute: the kubelet writes a new one long before the old one expires.
+    The client reads the token file again every minute; the kubelet writes a new token long before the old one expires.
     """
     configuration = Configuration()
     files = {"token_filename": str(folder / "token"), "cert_filename": str(folder / "ca.crt")}
@@ -43,8 +43,8 @@ def in_cluster(environment: Mapping[str, str] = os.environ, folder: Path = SERVI
         InClusterConfigLoader(**files, environ=environment).load_and_set(configuration)
     except (ConfigException, OSError) as error:
         raise errors.Unavailable(
-            f"this is no pod of a cluster: {error}",
-            hint="outside of a cluster name a kubeconfig: --kube, or KUBECONFIG",
+            f"this process does not run in a pod of a cluster: {error}",
+            hint="outside a cluster give a kubeconfig: --kube, or KUBECONFIG",
         ) from error
     namespace = folder / "namespace"
     return Access(

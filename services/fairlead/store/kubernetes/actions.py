@@ -1,4 +1,4 @@
-"""Actions: ModelRouteAction objects, created by whoever asks and answered in their status by the engine."""
+"""Actions: ModelRouteAction objects, created by users. The engine writes the outcome to their status."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from fairlead.store.kubernetes.kinds import ACTIONS, ROUTES, Object, name_of
 from fairlead.store.kubernetes.ledger import owned_by
 from fairlead.store.kubernetes.session import Session
 
-KEPT_ACTIONS = 50
-"""Finished actions per route that stay as objects. The ledger names every one that was carried out."""
-_ASKED = ("route", "type", "attempt", "step", "toRevision", "actor", "reason", "createdAt", "expiresAt")
+MAX_FINISHED_ACTIONS = 50
+"""How many finished actions per route are kept as objects. The ledger names every action that was carried out."""
+_SPEC_FIELDS = ("route", "type", "attempt", "step", "toRevision", "actor", "reason", "createdAt", "expiresAt")
 
 
 class KubernetesActions:
@@ -28,29 +28,30 @@ class KubernetesActions:
 
     @property
     def actors_are_verified(self) -> bool:
-        """Whether a policy holds an action's actor against its caller; see `admission`."""
+        """Whether a policy checks an action's actor against its caller; see `admission`."""
         raise NotImplementedError
 
     def create_action(self, action: Action) -> Action:
-        """Store it; the same name again returns what is stored. Raises Conflict if that asks for something else."""
+        """Store the action, or return the stored one of that name. Raises Conflict if that is a different request."""
         session, document = self._session, action.to_json()
         metadata: Object = {"name": action.name, "labels": {labels.ROUTE: action.route}}
         route = session.objects.get(ROUTES, action.route)
         if route is not None:
             metadata["ownerReferences"] = [owned_by(route)]
-        spec = {name: document[name] for name in _ASKED if document.get(name) is not None}
+        spec = {name: document[name] for name in _SPEC_FIELDS if document.get(name) is not None}
         try:
             written = session.api.create(ACTIONS, session.namespace, {"metadata": metadata, "spec": spec})
         except AlreadyExists:
             found = self._action(session.api.get(ACTIONS, session.namespace, action.name))
-            if not found.asks_the_same(action.model_copy(update={"namespace": session.namespace})):
+            if not found.is_same_request(action.model_copy(update={"namespace": session.namespace})):
                 raise errors.Conflict(
-                    f"action {action.name!r} exists and asks for something else: {found.type} of {found.route!r}",
-                    hint="give this one another name",
+                    f"action {action.name!r} exists already, and it is a different request: {found.type} of "
+                    f"{found.route!r}",
+                    hint="use another name",
                 ) from None
             return found
         written = ACTIONS.trim(written)
-        session.objects.learn(ACTIONS, written)
+        session.objects.note_written(ACTIONS, written)
         return self._action(written)
 
     def actions(self, route: str | None = None, *, outcome: Outcome | None = None) -> list[Action]:
@@ -60,7 +61,7 @@ class KubernetesActions:
             self._sorted = (objects, _by_route(objects))
         of_routes = self._sorted[1]
         chosen = of_routes.get(route, ()) if route is not None else [one for each in of_routes.values() for one in each]
-        # Most are answered, and the engine asks for the open ones of each route all the time.
+        # Most actions are finished, and the engine reads the pending ones of each route every tick: filter first.
         wanted = [one for one in chosen if outcome is None or _outcome(one) == outcome]
         found = [action for one in wanted if (action := self._readable(one)) is not None]
         return sorted(found, key=lambda action: (action.created_at, action.name))
@@ -73,7 +74,7 @@ class KubernetesActions:
         return self._action(found)
 
     def finish_action(self, name: str, outcome: Outcome, *, message: str = "", revision: int | None = None) -> None:
-        """Say what became of it. Finishing a finished one again with the same outcome does nothing."""
+        """Store the outcome. Repeating the call with the same outcome does nothing."""
         if self._session.objects.get(ACTIONS, name) is None and self._session.refreshed(ACTIONS, name) is None:
             raise errors.NotFound(f"there is no action {name!r}")
 
@@ -82,24 +83,24 @@ class KubernetesActions:
             if before is outcome:
                 return status
             if before is not Outcome.PENDING:
-                raise errors.Conflict(f"action {name!r} is {before} already")
+                raise errors.Conflict(f"action {name!r} is already {before}")
             done = {"outcome": outcome.value, "message": message, "actorVerified": self.actors_are_verified}
             return done | ({"revision": revision} if revision is not None else {})
 
         self._session.write_status(ACTIONS, name, finished)
 
-    def forget_old_actions(self, route: str) -> int:
-        """Delete finished actions of a route but for the newest; returns how many. For the leader, now and then."""
+    def delete_old_actions(self, route: str) -> int:
+        """Delete a route's finished actions except the newest; returns how many. The leader calls this sometimes."""
         self._session.fence.token()
         finished = [action for action in self.actions(route) if action.outcome is not Outcome.PENDING]
-        for action in finished[:-KEPT_ACTIONS]:
-            with suppress(errors.NotFound):  # somebody was faster
+        for action in finished[:-MAX_FINISHED_ACTIONS]:
+            with suppress(errors.NotFound):  # another process deleted it first
                 self._session.api.delete(ACTIONS, self._session.namespace, action.name)
-            self._session.objects.forget(ACTIONS, action.name)
-        return len(finished[:-KEPT_ACTIONS])
+            self._session.objects.note_deleted(ACTIONS, action.name)
+        return len(finished[:-MAX_FINISHED_ACTIONS])
 
     def _readable(self, found: Object) -> Action | None:
-        """None for one that the contract refuses although the definition let it in: nobody can act on that."""
+        """None for an object that is valid by its CRD but not by the contract; such an action cannot be carried out."""
         try:
             return self._action(found)
         except ValidationError:
@@ -110,7 +111,7 @@ class KubernetesActions:
         pending = _outcome(found) == Outcome.PENDING
         return Action.model_validate(
             {
-                **{name: spec[name] for name in _ASKED if spec.get(name) is not None},
+                **{name: spec[name] for name in _SPEC_FIELDS if spec.get(name) is not None},
                 "namespace": self._session.namespace,
                 "name": name_of(found),
                 "createdAt": spec.get("createdAt") or _moment(found["metadata"]["creationTimestamp"]),

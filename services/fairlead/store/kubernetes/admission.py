@@ -1,6 +1,6 @@
-"""Whether an action's actor is held against its caller: asked of the API server itself, with a forged one.
+"""Check whether the cluster verifies an action's actor, with a dry run of an action that has a forged actor.
 
-Nobody need tell the control plane what is installed, and a policy that is removed later is noticed.
+The control plane needs no setting for this, and it notices when the policy is removed later.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from fairlead.store.kubernetes.kinds import ACTIONS
 
 POLICY = "fairlead-actions"
 FORGED = "fairlead:nobody"
-"""An actor that no caller is."""
+"""An actor that is never the caller's user name."""
 
 
 def actors_are_verified(api: Api, namespace: str) -> bool:
-    """True when a forged action is refused by our policy, and not merely by RBAC. Raises Unavailable."""
+    """True if our policy, and not only RBAC, refuses the forged action. Raises Unavailable."""
     forged = {
         "metadata": {"generateName": "fairlead-forged-"},
         "spec": {"route": "fairlead-forged", "type": "pause", "actor": FORGED},

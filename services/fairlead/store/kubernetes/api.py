@@ -1,7 +1,7 @@
-"""The API server through the Kubernetes client: six verbs and a watch, plain data, its refusals in our words.
+"""HTTP client of the API server: six verbs and a watch on plain data, with its errors translated to ours.
 
-Of the client we use what every request needs (connections, TLS, credentials and their renewal, proxies, watches) and
-none of its 700 models: what is stored are our own contracts, and what we ask for is often less than a whole object.
+It uses the official Kubernetes client for connections, TLS, credentials and their renewal, proxies and watches, but
+none of its 700 models: the stored objects are our own contracts, and we often request only an object's metadata.
 """
 
 from __future__ import annotations
@@ -23,38 +23,38 @@ from fairlead.store.kubernetes.access import Access
 from fairlead.store.kubernetes.kinds import Kind, Object
 
 TIMEOUT_S = 10.0
-"""For a connection, and again for each piece of an answer."""
+"""Timeout for connecting, and for each read of a response."""
 CONNECTIONS = 16
-"""Kept per API server: one per watched kind, and a few for requests."""
+"""The size of the connection pool: one per watched kind, and a few for requests."""
 PAGE = 500
 _METADATA = ";as={kind};g=meta.k8s.io;v=v1"
 MERGE = "application/merge-patch+json"
 _CREDENTIAL = ["BearerToken"]
-"""What the client calls the token, or the password, of its configuration."""
+"""The client's name for the token, or the password, in its configuration."""
 
 
 class AlreadyExists(errors.Conflict):
-    """An object of that name is there."""
+    """An object of that name exists already."""
 
 
 class Gone(errors.Unavailable):
-    """The API server no longer knows the version that a list or watch wants to go on from: list anew."""
+    """The API server no longer has the resource version that a list or watch continues from. List again."""
 
 
 class Api:
-    """One API server, as one user. Any thread may use it: a connection serves one request at a time."""
+    """One API server, as one user. It is thread-safe: a connection serves one request at a time."""
 
     def __init__(self, access: Access, *, timeout_s: float = TIMEOUT_S) -> None:
         self.access = access
         self._timeout_s = timeout_s
-        # Who tries again, and when, is decided here and by our callers: not three times more by a pool below us.
+        # Retries are decided here and by our callers; the connection pool must not add three more.
         access.configuration.retries = False
         access.configuration.connection_pool_maxsize = CONNECTIONS
         self._client = ApiClient(access.configuration)
         self._client.user_agent = "fairlead"
 
     def close(self) -> None:
-        """Let go of idle connections. It may be used again afterwards."""
+        """Close idle connections. The object may be used again afterwards."""
         self._client.close()
 
     def get(self, kind: Kind, namespace: str, name: str) -> Object:
@@ -62,7 +62,7 @@ class Api:
         return self.request("GET", _path(kind, namespace, name))
 
     def list(self, kind: Kind, namespace: str, selector: str = "") -> tuple[list[Object], str]:
-        """All objects, and the resource version to watch from. Page by page: no list is ever held twice in memory."""
+        """All objects, and the resource version to watch from. Reads page by page to save memory."""
         found: list[Object] = []
         query = {"limit": str(PAGE)} | ({"labelSelector": chosen} if (chosen := selector or kind.selector) else {})
         while True:
@@ -75,8 +75,8 @@ class Api:
                 return found, str(page.get("metadata", {}).get("resourceVersion", ""))
             query["continue"] = more
 
-    def whole(self, kind: Kind, namespace: str, selector: str) -> Iterator[Object]:
-        """Whole objects of a kind that is otherwise listed by its metadata, a few at a time."""
+    def list_whole(self, kind: Kind, namespace: str, selector: str) -> Iterator[Object]:
+        """Whole objects of a kind for which `list` returns metadata only, 50 per request."""
         query = {"limit": "50", "labelSelector": selector}
         while True:
             page = self.request("GET", _path(kind, namespace), query=query)
@@ -87,21 +87,21 @@ class Api:
             query["continue"] = more
 
     def create(self, kind: Kind, namespace: str, body: Object, *, dry_run: bool = False) -> Object:
-        """Raises AlreadyExists; Invalid or Refused with the API server's reason."""
+        """Create an object. Raises AlreadyExists, or Invalid or Refused with the API server's reason."""
         query = {"dryRun": "All"} if dry_run else {}
         return self.request("POST", _path(kind, namespace), body=_typed(kind, body), query=query)
 
     def replace(self, kind: Kind, namespace: str, name: str, body: Object) -> Object:
-        """Raises Conflict when the body's resource version is not the present one."""
+        """Replace an object. Raises Conflict if the body's resource version is not the current one."""
         return self.request("PUT", _path(kind, namespace, name), body=_typed(kind, body))
 
     def patch(self, kind: Kind, namespace: str, name: str, body: Object, *, part: str = "") -> Object:
-        """A merge patch, of the whole or of a subresource. Raises Conflict when it names an old resource version."""
+        """Apply a merge patch to an object or a subresource. Raises Conflict if it names an old resource version."""
         path = _path(kind, namespace, name) + (f"/{part}" if part else "")
         return self.request("PATCH", path, body=body, content=MERGE)
 
     def delete(self, kind: Kind, namespace: str, name: str, *, propagation: str = "Background") -> None:
-        """Raises NotFound."""
+        """Delete an object. Raises NotFound."""
         self.request("DELETE", _path(kind, namespace, name), body={"propagationPolicy": propagation})
 
     def request(
@@ -114,20 +114,20 @@ class Api:
         content: str = "application/json",
         accept: str = "application/json",
     ) -> Object:
-        """One request and its answer. Raises what `refusal` makes of an error, and Unavailable without an answer."""
+        """One request and its response. Raises the error that `refusal` returns, and Unavailable without a response."""
         return _document(self._answer(method, path, query=query, body=body, content=content, accept=accept))
 
     def read(self, path: str, query: Mapping[str, str]) -> bytes:
-        """What is no document, such as a log. Raises as `request`."""
+        """A response that is not JSON, such as a log. Raises the same errors as `request`."""
         return self._answer("GET", path, query=query, accept="*/*")
 
     def watch(self, kind: Kind, namespace: str, since: str, *, timeout_s: float) -> Watch:
-        """What changes from a resource version on, for so long."""
+        """The changes after a resource version. The watch ends after `timeout_s`."""
         selected = {"labelSelector": kind.selector} if kind.selector else {}
 
         def follow(
             *,
-            watch: bool,  # noqa: ARG001 - the names are those by which the client's Watch calls
+            watch: bool,  # noqa: ARG001 - the client's Watch passes these names
             resource_version: str,
             timeout_seconds: int,
             _preload_content: bool,
@@ -144,15 +144,15 @@ class Api:
                 raise refusal(answer.status, _document(answer.read()))
             return answer.response
 
-        return Watch(follow, since, round(timeout_s), self._told)
+        return Watch(follow, since, round(timeout_s), self._translated)
 
     def _answer(self, method: str, path: str, **request: Any) -> bytes:
-        with self._told():
+        with self._translated():
             try:
                 status, answer = self._exchange(method, path, **request)
             except urllib3.exceptions.ProtocolError:
-                # A connection that was closed while it was idle. Everything we send may be sent twice: names and
-                # resource versions tell the second from the first.
+                # The server closed the connection while it was idle. Every request of ours may be sent twice: names
+                # and resource versions make the second one fail if the first one succeeded.
                 status, answer = self._exchange(method, path, **request)
         if status >= 300:
             raise refusal(status, _document(answer))
@@ -182,13 +182,13 @@ class Api:
             body=body,
             auth_settings=_CREDENTIAL,
         )
-        # A token that was read from a file may end with its line; a header may not.
+        # A token that was read from a file may end with a newline, which a header may not contain.
         headers = {name: value.strip() for name, value in headers.items()}
         return self._client.call_api(method, url, headers, sent, _request_timeout=(self._timeout_s, silence_s))
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """What the client raises, in our words."""
+    def _translated(self) -> Iterator[None]:
+        """Translate the client's exceptions to ours."""
         try:
             yield
         except ApiException as error:
@@ -201,34 +201,34 @@ class Api:
     def _unreachable(self, why: str) -> errors.Unavailable:
         return errors.Unavailable(
             f"the API server at {self.access.address} cannot be reached: {why}",
-            hint=f"it is the one of {self.access.context}" if self.access.context else None,
+            hint=f"this is the API server of {self.access.context}" if self.access.context else None,
         )
 
 
 class Watch:
-    """A stream of changes. `close` may be called by another thread, and ends the iteration once it has begun."""
+    """A stream of changes. Another thread may call `close`, which ends an iteration that has begun."""
 
     def __init__(
         self,
         follow: Callable[..., object],
         since: str,
         timeout_s: int,
-        told: Callable[[], AbstractContextManager[None]],
+        translated: Callable[[], AbstractContextManager[None]],
     ) -> None:
-        self._follow, self._since, self._timeout_s, self._told = follow, since, timeout_s, told
+        self._follow, self._since, self._timeout_s, self._translated = follow, since, timeout_s, translated
         self._stream = watch.Watch()
 
     def __iter__(self) -> Iterator[tuple[str, Object]]:
-        """(type, object) until the server ends it. Raises Gone, and Unavailable when the connection breaks."""
+        """(type, object) until the server ends the watch. Raises Gone, and Unavailable if the connection breaks."""
         where = {"resource_version": self._since, "timeout_seconds": self._timeout_s}
-        with self._told():
+        with self._translated():
             for event in self._stream.stream(self._follow, **where):
                 if event is None:
-                    raise errors.Unavailable("the watch broke off: a line of it is not JSON")
+                    raise errors.Unavailable("the watch ended: the API server sent a line that is not JSON")
                 yield event["type"], event["object"]
 
     def close(self) -> None:
-        """Wake up whoever iterates."""
+        """End the iteration, also while it waits for the next event."""
         self._stream.stop()
 
 
@@ -237,7 +237,7 @@ def refusal(status: int, document: Mapping[str, Any]) -> errors.FairleadError:
     message = str(document.get("message") or f"HTTP {status}")
     reason = document.get("reason", "")
     if status == 401:
-        return errors.Refused("the API server does not know who asks", hint="log in to the cluster again")
+        return errors.Refused("the API server did not accept the credentials (401)", hint="log in to the cluster again")
     kinds: dict[int, type[errors.FairleadError]] = {
         400: errors.Invalid,
         403: errors.Refused,
@@ -272,9 +272,9 @@ def _document(answer: bytes) -> Object:
 
 
 def _why(error: Exception) -> str:
-    """The cause below the client's words, which name its own objects."""
+    """The underlying cause; the client's own message names its internal objects."""
     causes = [one for one in (error.__cause__, *error.args[1:]) if isinstance(one, Exception)]
-    told = causes[0] if causes else error
-    if isinstance(told, TimeoutError | urllib3.exceptions.TimeoutError):
+    cause = causes[0] if causes else error
+    if isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError):
         return "it did not answer in time"
-    return str(told) or type(told).__name__
+    return str(cause) or type(cause).__name__

@@ -1,4 +1,4 @@
-"""One kind's objects in memory. Newer wins, whichever way it comes: by list, by watch or by a write of our own."""
+"""In-memory cache of one kind's objects. Lists, watch events and our own writes feed it; the newest version wins."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fairlead.store.kubernetes.kinds import Kind, Object, name_of, version_of
 
 
 class Cache:
-    """`changed` is called, outside the lock, after anything differs."""
+    """Calls `changed`, outside the lock, after every change."""
 
     def __init__(self, kind: Kind, changed: Callable[[], None]) -> None:
         self.kind = kind
@@ -23,11 +23,11 @@ class Cache:
 
     @property
     def loaded(self) -> bool:
-        """Whether a list succeeded; it stays true whatever happens to the API server afterwards."""
+        """Whether a list has succeeded. It stays true during a later outage of the API server."""
         return self._loaded
 
     def list(self) -> tuple[Object, ...]:
-        """All objects, by name. Raises NotReady before the first list: an empty world must never be a guess."""
+        """All objects, by name. Raises NotReady before the first list, when an empty result could be wrong."""
         with self._lock:
             if not self._loaded:
                 raise errors.NotReady(f"the {self.kind.plural} have not been listed yet")
@@ -43,7 +43,7 @@ class Cache:
             return self._objects.get(name)
 
     def replace(self, found: Iterable[Object], version: int) -> None:
-        """A whole list, as it was at a version. What we know to be newer than the list stays."""
+        """Set the result of a list made at this version. Objects that are newer than the list stay."""
         listed = {name_of(one): one for one in found}
         with self._lock:
             before = self._objects
@@ -51,7 +51,7 @@ class Cache:
             after = {
                 name: one for name, one in (listed | kept).items() if self._dropped.get(name, -1) < version_of(one)
             }
-            # An unchanged object stays the very same, so that what was made of it stays valid.
+            # An unchanged object stays the same Python object, so that results cached by identity stay valid.
             self._objects = {
                 name: before[name] if name in before and version_of(before[name]) >= version_of(one) else one
                 for name, one in after.items()
@@ -64,7 +64,7 @@ class Cache:
             self._changed()
 
     def put(self, found: Object) -> None:
-        """One object as it is now, unless we know a newer one or that it was deleted since."""
+        """Set one object, unless the cache has a newer one or knows that it was deleted later."""
         name, version = name_of(found), version_of(found)
         with self._lock:
             known = self._objects.get(name)
@@ -76,12 +76,12 @@ class Cache:
         self._changed()
 
     def drop(self, name: str, version: int | None = None) -> None:
-        """An object was deleted, at a version or, by ourselves, whichever it had."""
+        """Remove a deleted object: deleted at this version, or by this process (None)."""
         with self._lock:
             known = self._objects.get(name)
             if known is None or (version is not None and version_of(known) > version):
                 return
-            # A late event of the life it had must not bring it back.
+            # A late event from before the deletion must not bring the object back.
             self._dropped[name] = version_of(known) if version is None else version
             del self._objects[name]
             self._snapshot = None

@@ -1,4 +1,4 @@
-"""What can be told of a ledger from the metadata of its revisions: their order, their hashes and when they served."""
+"""Index of the ledgers from the metadata of revision objects: order, hashes, and when each revision was in force."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from fairlead.contracts.revision import Cause
 from fairlead.store.kubernetes.kinds import Object, annotation, label, name_of
 
 MILESTONES = (Cause.CREATED, Cause.PROMOTED)
-"""What outlives pruning."""
+"""The causes of revisions that pruning keeps."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Entry:
-    """One revision, as its object's metadata tells of it. The revision itself is the proof."""
+    """One revision, from its object's metadata. Only the revision itself proves its hash."""
 
     seq: int
     seal: str
     served_at: str
     milestone: bool
     owner: str
-    """The uid of the route it belongs to; empty when that was deleted and left its ledger."""
+    """The uid of the route it belongs to; empty if the route was deleted and its ledger stayed."""
 
 
 class Index:
-    """The entries in these objects. One more revision is read for one more, however many the one `before` knew."""
+    """The entries of these objects. Entries are reused from the index `before`, so only new objects are parsed."""
 
     def __init__(self, objects: Sequence[Object] = (), before: Index | None = None) -> None:
         self.objects = objects
         known = {} if before is None else before._known
-        # By identity: the one whose address is known is here still, so no other object can have that address.
+        # Keyed by id(): the old index keeps its objects alive, so no other object can have the same id.
         self._known: dict[int, tuple[Object, str, Entry | None]] = {
             id(one): known.get(id(one)) or (one, *_read(one)) for one in objects
         }
@@ -45,11 +45,11 @@ class Index:
         self._owned: dict[str, tuple[str, tuple[Entry, ...]]] = {}
 
     def entries(self, route: str) -> tuple[Entry, ...]:
-        """A route's, ascending, whoever owns them."""
+        """All entries with this route's name, ascending, with any owner."""
         return self._entries.get(route, ())
 
     def owned(self, route: str, uid: str) -> tuple[Entry, ...]:
-        """Those that belong to the route with this uid, or to none."""
+        """The entries owned by the route with this uid, or without an owner."""
         known = self._owned.get(route)
         if known is None or known[0] != uid:
             known = (uid, tuple(entry for entry in self.entries(route) if entry.owner in ("", uid)))
@@ -58,7 +58,7 @@ class Index:
 
 
 def _read(one: Object) -> tuple[str, Entry | None]:
-    """The route and the entry. An object whose name is not of our making is not a revision."""
+    """The route and the entry. An object whose name is not `<route>-<seq>` is not a revision."""
     route = label(one, labels.ROUTE)
     prefix, _, number = name_of(one).rpartition("-")
     if not route or prefix != route or not number.isdigit() or number.startswith("0"):
@@ -70,7 +70,7 @@ def _read(one: Object) -> tuple[str, Entry | None]:
 
 
 def in_force(entries: Sequence[Entry], moment: datetime) -> Entry | None:
-    """The entry that served then; None before the first."""
+    """The entry that was in force at that time; None before the first."""
     times = [datetime.fromisoformat(entry.served_at) for entry in entries]
     at = bisect_right(times, moment)
     return entries[at - 1] if at else None

@@ -1,4 +1,4 @@
-"""Keeping caches up to date: list, watch from there, and list anew now and then, or when the watch lost its place."""
+"""Informers, which keep caches up to date: list, then watch, and list again periodically or when a watch is too old."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from fairlead.store.kubernetes.cache import Cache
 from fairlead.store.kubernetes.kinds import WATCHED, Kind, Object, name_of, version_of
 
 WATCH_S = 30.0
-"""How long one watch lasts: a connection that died silently is found out within this and a request's timeout."""
+"""How long one watch lasts. A dead connection is detected within this time plus a request's timeout."""
 RESYNC_S = 300.0
-"""How often everything is listed anew although the watch said nothing: whatever was missed is repaired then."""
+"""How often everything is listed again, to repair what the watch missed."""
 BACKOFF_S = (0.2, 5.0)
-"""First and longest pause after an error. Short, because the outage of an API server should not outlast itself."""
+"""First and longest pause after an error. Short, to recover soon after an outage of the API server."""
 
 
 class Informer:
-    """One kind's thread."""
+    """Keeps one kind's cache up to date, on a thread of its own."""
 
     def __init__(
         self,
@@ -45,14 +45,14 @@ class Informer:
         """When the API server last answered, on the monotonic clock."""
 
     def start(self) -> None:
-        """Begin, on a thread of its own."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End, and wait until it has ended."""
+        """Stop, and wait until the thread has ended."""
         self.stopping.set()
         while self._thread.is_alive():
-            # Again and again: a watch that is only being opened cannot be closed yet.
+            # In a loop, because a watch that is still being opened cannot be closed yet.
             if self._watch is not None:
                 self._watch.close()
             self._thread.join(0.1)
@@ -64,7 +64,7 @@ class Informer:
                 self._list_and_watch()
                 pause, complaint = BACKOFF_S[0], ""
             except Gone:
-                pass  # our place in the history is gone: list at once
+                pass  # the resource version is too old: list again at once
             except (errors.FairleadError, KeyError, TypeError, ValueError) as error:
                 if self.stopping.is_set():
                     return
@@ -73,12 +73,12 @@ class Informer:
                     self._log.warning(
                         "cannot watch %s, the last known state is kept: %s", self._cache.kind.plural, error
                     )
-                # Many control planes lose the API server at the same moment, and should not come back at the same.
+                # Jitter: all replicas lose the API server at the same time, and should not reconnect at the same time.
                 self.stopping.wait(pause * random.uniform(0.5, 1.0))
                 pause = min(2 * pause, BACKOFF_S[1])
 
     def _list_and_watch(self) -> None:
-        """One list, and watches from there until it is time to list again."""
+        """List once, then watch until the next resync."""
         found, version = self._api.list(self._cache.kind, self._namespace)
         self._cache.replace(found, int(version))
         self.seen = listed = self._monotonic()
@@ -86,7 +86,7 @@ class Informer:
             version = self._follow(version)
 
     def _follow(self, version: str) -> str:
-        """One watch to its end. Returns the version to go on from."""
+        """Run one watch to its end. Returns the version to continue from."""
         kind = self._cache.kind
         self._watch = self._api.watch(kind, self._namespace, version, timeout_s=WATCH_S * random.uniform(0.8, 1.2))
         for event, found in self._watch:
@@ -99,8 +99,8 @@ class Informer:
         return version
 
 
-class Informed:
-    """`Objects` out of caches that informers feed."""
+class CachedObjects:
+    """`Objects` read from caches, which informers keep up to date."""
 
     def __init__(self, api: Api, namespace: str, *, log: logging.Logger, kinds: Sequence[Kind] = WATCHED) -> None:
         self._changes = 0
@@ -109,30 +109,30 @@ class Informed:
         self._informers = [Informer(api, namespace, cache, log=log) for cache in self._caches.values()]
 
     def start(self) -> None:
-        """Begin to watch. Nothing can be read before `loaded`."""
+        """Start the informers. Reads raise NotReady until `loaded` is true."""
         for informer in self._informers:
             informer.start()
 
     def stop(self) -> None:
-        """Stop watching; what is known stays readable."""
+        """Stop the informers. The cached objects can still be read."""
         for informer in self._informers:
-            informer.stopping.set()  # all at once, then wait for each
+            informer.stopping.set()  # signal all first, then wait for each
         for informer in self._informers:
             informer.stop()
 
     @property
     def loaded(self) -> bool:
-        """Whether every kind was listed once."""
+        """Whether every kind was listed at least once."""
         return all(cache.loaded for cache in self._caches.values())
 
     def wait(self, token: object, timeout_s: float) -> object:
-        """The token, as soon as it differs from the one given, at the latest after so long."""
+        """Wait until the change token differs from `token`, at most `timeout_s`, and return the current one."""
         with self._moved:
             self._moved.wait_for(lambda: self._changes != token, timeout_s)
             return self._changes
 
     def silent_s(self) -> float:
-        """How long the API server has said nothing of the kind it was longest silent about."""
+        """Seconds since the API server last answered, for the kind where that is longest ago."""
         return time.monotonic() - min(informer.seen for informer in self._informers)
 
     def list(self, kind: Kind) -> tuple[Object, ...]:
@@ -143,16 +143,16 @@ class Informed:
         """See `Objects.get`."""
         return self._caches[kind.plural].get(name)
 
-    def learn(self, kind: Kind, found: Object) -> None:
-        """See `Objects.learn`."""
+    def note_written(self, kind: Kind, found: Object) -> None:
+        """See `Objects.note_written`."""
         self._caches[kind.plural].put(kind.trim(found))
 
-    def forget(self, kind: Kind, name: str) -> None:
-        """See `Objects.forget`."""
+    def note_deleted(self, kind: Kind, name: str) -> None:
+        """See `Objects.note_deleted`."""
         self._caches[kind.plural].drop(name)
 
     def token(self) -> int:
-        """A count of changes."""
+        """The number of changes so far."""
         return self._changes
 
     def _changed(self) -> None:

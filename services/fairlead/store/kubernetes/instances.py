@@ -1,7 +1,7 @@
-"""Instances: what EndpointSlices and pods say. Nobody reports them here, and nothing of it is ever written.
+"""Instances in a cluster, read from EndpointSlices and pods. They are read-only.
 
-A version's headless Service carries the version's labels, and so do its EndpointSlices: what is ready is read from
-the same objects that DNS answers from. Pods say why the others are not.
+A version's headless Service and its EndpointSlices carry the version's labels, so readiness is read from the same
+objects as the DNS records. The pods say why an instance is not ready.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from fairlead.store.kubernetes.session import Session
 
 
 class KubernetesInstances:
-    """The reported half of `store.base.InstanceStore`."""
+    """The part of `store.base.InstanceStore` for reported instances."""
 
     _session: Session
     _seen: tuple[tuple[Object, ...], tuple[Object, ...], tuple[Instance, ...]]
 
     def instances(self) -> list[Instance]:
-        """The instances there are, by id."""
+        """All instances, by id."""
         slices, pods = self._session.objects.list(SLICES), self._session.objects.list(PODS)
         if self._seen[0] is not slices or self._seen[1] is not pods:
             found = read(slices, pods, self._session.namespace, self._session.clock())
@@ -34,22 +34,22 @@ class KubernetesInstances:
         return list(self._seen[2])
 
     def report(self, instance: Instance) -> None:
-        """Refused: a cluster knows its pods better than anybody who could report them."""
-        raise errors.Refused(f"{instance.id}: in a cluster instances are what its EndpointSlices say")
+        """Raises Refused: in a cluster, instances are read from EndpointSlices."""
+        raise errors.Refused(f"{instance.id}: in a cluster, instances are read from EndpointSlices, not reported")
 
-    def forget(self, instance_id: str) -> None:
-        """Refused, as `report`."""
-        raise errors.Refused(f"{instance_id}: in a cluster instances are what its EndpointSlices say")
+    def remove_instance(self, instance_id: str) -> None:
+        """Raises Refused, like `report`."""
+        raise errors.Refused(f"{instance_id}: in a cluster, instances are read from EndpointSlices, not removed")
 
 
 def read(slices: tuple[Object, ...], pods: tuple[Object, ...], namespace: str, now: datetime) -> list[Instance]:
-    """The instances that these objects tell of, by id. A pod is one, whether or not it can be reached yet."""
+    """The instances in these objects, by id. A pod counts as one even before it has an endpoint."""
     found: dict[str, Instance] = {}
     by_name = {name_of(pod): pod for pod in pods}
     for one in slices:
         for instance in _of_slice(one, by_name, namespace, now):
             known = found.get(instance.id)
-            # While slices are being rewritten an endpoint may stand in two of them.
+            # While slices are being rewritten, an endpoint may be in two of them.
             if known is None or instance.ready:
                 found[instance.id] = instance
     for pod in pods:
@@ -68,7 +68,7 @@ def _of_slice(one: Object, pods: dict[str, Object], namespace: str, now: datetim
             continue
         name = str((endpoint.get("targetRef") or {}).get("name") or addresses[0])
         conditions = endpoint.get("conditions") or {}
-        # Not said means ready; one that terminates is on its way out, whatever else it says.
+        # A missing `ready` means ready. A terminating endpoint is never ready for us.
         ready = conditions.get("ready") is not False and not conditions.get("terminating")
         key = _id(one, ref, namespace, name)
         yield _instance(key, one, ref, namespace, str(addresses[0]), port, ready, pods.get(name), now)
@@ -104,7 +104,7 @@ def _id(labelled: Object, ref: VersionRef, namespace: str, name: str) -> str:
 
 
 def ref_of(labelled: Object) -> VersionRef | None:
-    """The version that the labels name; None where somebody put something else there."""
+    """The version from the labels; None if the labels are missing or invalid."""
     try:
         return VersionRef(version=label(labelled, labels.VERSION), identity=label(labelled, labels.IDENTITY))
     except ValidationError:
@@ -118,7 +118,7 @@ def _port(one: Object) -> int:
 
 
 def _why(pod: Object | None) -> str:
-    """Why a pod is not ready, in Kubernetes' words: what a container waits for, else what the pod's conditions say."""
+    """Why a pod is not ready, in Kubernetes' words: a container's waiting reason, else a condition of the pod."""
     if pod is None:
         return "not ready"
     if "deletionTimestamp" in pod["metadata"]:

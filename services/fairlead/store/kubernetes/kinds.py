@@ -1,4 +1,4 @@
-"""The kinds of objects this store reads and writes, and how an object looks to it."""
+"""The Kubernetes kinds that the store uses, which of their fields it keeps, and accessors for metadata."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def _as_it_is(found: Object) -> Object:
 
 
 def _metadata(found: Object) -> Object:
-    """What a list of metadata alone gives, of a whole object as well."""
+    """A whole object reduced to its metadata, as in a metadata-only list."""
     return {"metadata": {key: value for key, value in found["metadata"].items() if key != "managedFields"}}
 
 
 def _route(found: Object) -> Object:
-    """A route keeps the names of its managers: whoever wrote the spec last, where our own command did not."""
+    """Keep the names of a route's field managers: they say who changed the spec, if our own command did not."""
     metadata = found.get("metadata", {})
     managers = [
         {"manager": one.get("manager"), "time": one.get("time", "")}
@@ -35,13 +35,13 @@ def _route(found: Object) -> Object:
 
 
 def _pod(found: Object) -> Object:
-    """Why a pod is not ready is all we want of it: of a few thousand pods the rest would be the most of our memory."""
+    """Keep only what says why a pod is not ready: with thousands of pods, the rest would fill most of our memory."""
     metadata, status = found.get("metadata", {}), found.get("status", {})
     kept = {
         name: metadata[name] for name in ("name", "labels", "resourceVersion", "deletionTimestamp") if name in metadata
     }
-    told = {name: status[name] for name in ("phase", "podIP", "conditions", "containerStatuses") if name in status}
-    return {"metadata": kept, "status": told}
+    why = {name: status[name] for name in ("phase", "podIP", "conditions", "containerStatuses") if name in status}
+    return {"metadata": kept, "status": why}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +53,19 @@ class Kind:
     kind: str
     selector: str = ""
     metadata_only: bool = False
-    """List and watch names, labels and annotations alone; a whole object is read one by one."""
+    """List and watch metadata only; whole objects are read one by one."""
     trim: Callable[[Object], Object] = _as_it_is
 
     @property
     def api_version(self) -> str:
-        """As it stands in an object."""
+        """The `apiVersion` of such an object."""
         return self.path.removeprefix("/apis/").removeprefix("/api/")
 
 
 OURS = f"/apis/{labels.API_VERSION}"
 ROUTES = Kind(OURS, "modelroutes", "ModelRoute", trim=_route)
 REVISIONS = Kind(OURS, "modelrouterevisions", "ModelRouteRevision", metadata_only=True, trim=_metadata)
-"""A ledger of 200 revisions with their evidence is megabytes: the cache holds what the list needs, and heads."""
+"""Metadata only: a ledger of 200 revisions with their evidence takes megabytes."""
 ACTIONS = Kind(OURS, "modelrouteactions", "ModelRouteAction")
 SLICES = Kind("/apis/discovery.k8s.io/v1", "endpointslices", "EndpointSlice", selector=labels.MODEL)
 PODS = Kind("/api/v1", "pods", "Pod", selector=labels.MODEL, trim=_pod)
@@ -81,7 +81,7 @@ def name_of(found: Object) -> str:
 
 
 def version_of(found: Object) -> int:
-    """Its resource version. Kubernetes promises since 1.35 what always held: a later write has the larger number."""
+    """Its resource version as a number. A later write has a larger one; Kubernetes guarantees this since 1.35."""
     return int(found["metadata"].get("resourceVersion") or 0)
 
 

@@ -1,8 +1,8 @@
-"""Leadership: one Lease, held by renewing it. Who holds it may write; who might have lost it may not.
+"""Leader election with a Kubernetes Lease. Only the holder may write.
 
-The holder stops writing `renew_within_s` after its last successful renewal, well before anybody else may take over
-at `duration_s`. Every takeover raises the lease's transition number, the fencing token: it goes into each revision
-and status, where a policy (charts/crds) and the store refuse a lower one than there was.
+The holder stops writing `renew_within_s` after its last successful renewal. Another replica may take over only after
+`duration_s`, which is later. Every takeover increments the lease's transition number, which is the fencing token. Each
+revision and status contains it, and a policy (charts/crds) and the store refuse one that is lower than the last.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def _utc() -> datetime:
 
 
 class Lease:
-    """One candidate for one lease. `turn()` is one attempt; `start()` makes them on a thread until `stop()`."""
+    """One replica's use of the lease. `attempt()` tries once; `start()` repeats it on a thread until `stop()`."""
 
     def __init__(
         self,
@@ -48,13 +48,13 @@ class Lease:
         monotonic: Callable[[], float] = time.monotonic,
         clock: Callable[[], datetime] = _utc,
     ) -> None:
-        """`identity` names this process, such as its pod; `floor` is a transition that a new lease must be above.
+        """`identity` names this process, for example by its pod. A new lease begins above the transition `floor`.
 
-        A lease that somebody deleted would otherwise begin again below what the routes have seen. `owners` are the
-        references of what takes the lease along when it is deleted.
+        Without `floor`, a lease that was deleted would begin again with transitions that routes have already seen.
+        `owners` are the lease's owner references: deleting an owner deletes the lease.
         """
         if not retry_s < renew_within_s < duration_s:
-            raise errors.Invalid("a lease needs retry < renewal < duration, or two could write at once")
+            raise errors.Invalid("a lease needs retry < renewal < duration, or two replicas could write at once")
         self._api = api
         self._where = (LEASES, namespace, name)
         self.identity = identity
@@ -67,38 +67,38 @@ class Lease:
         self._clock = clock
         self._held: tuple[float, int] | None = None
         self._observed: tuple[object, float] = (None, 0.0)
-        # Not all candidates at the same moment.
+        # With jitter, so that the replicas do not all try at the same time.
         self._competing = Repeated(
-            "lease", self.turn, pause_s=lambda: retry_s * random.uniform(0.8, 1.2), tell=self._complain
+            "lease", self.attempt, pause_s=lambda: retry_s * random.uniform(0.8, 1.2), on_error=self._complain
         )
         self.holder = ""
-        """Who held it when it was last read; empty for nobody."""
+        """The holder when the lease was last read; empty if there was none."""
 
     def leads(self) -> bool:
-        """Whether this process surely leads, by its own clock."""
+        """Whether this process certainly leads, by its own clock."""
         held = self._held
         return held is not None and self._monotonic() < held[0] + self._renew_within_s
 
     def token(self) -> int:
-        """The transition this process leads in. Raises Conflict when it does not, or no longer surely, lead."""
+        """The transition in which this process leads. Raises Conflict if it does not certainly lead."""
         held = self._held
         if held is None or not self.leads():
-            who = self.holder if self.holder and self.holder != self.identity else "nobody known"
-            raise errors.Conflict(f"this control plane ({self.identity}) does not lead; {who} does")
+            who = f"{self.holder} does" if self.holder and self.holder != self.identity else "the leader is not known"
+            raise errors.Conflict(f"this control plane ({self.identity}) does not lead; {who}")
         return held[1]
 
     def start(self) -> None:
-        """Compete, on a thread of its own."""
+        """Start the thread."""
         self._competing.start()
 
     def stop(self) -> None:
-        """Compete no more; give the lease back, so that the next one need not wait for it to run out."""
+        """Stop the thread and release the lease, so that the next leader need not wait until it expires."""
         self._competing.stop()
         if self._held is not None:
-            self._give_back()
+            self._release()
 
-    def turn(self) -> bool:
-        """One attempt to take or renew it. Returns whether this process leads; raises what the API server refuses."""
+    def attempt(self) -> bool:
+        """Try once to take or renew the lease. Returns whether this process leads; raises the API server's errors."""
         began = self._monotonic()
         found = self._read()
         try:
@@ -109,7 +109,7 @@ class Lease:
             else:
                 self._lose(self._spec(found).get("holderIdentity") or "")
         except errors.Conflict:
-            pass  # somebody else was faster; what we hold still holds until its time is over
+            pass  # another replica wrote first; what we hold stays valid until it expires
         return self.leads()
 
     def _complain(self, error: errors.FairleadError) -> None:
@@ -120,7 +120,7 @@ class Lease:
             found = self._api.get(*self._where)
         except errors.NotFound:
             return None
-        # How long it has not moved is measured here: clocks of other machines prove nothing.
+        # The time without a change is measured by our own clock, because clocks of other machines may differ.
         version = found["metadata"]["resourceVersion"]
         if self._observed[0] != version:
             self._observed = (version, self._monotonic())
@@ -142,14 +142,14 @@ class Lease:
         return {"metadata": metadata, "spec": {**self._ours(), **spec}}
 
     def _renewed(self, found: Object) -> Object:
-        """As it is, renewed; a takeover, and a restart of ours under the same name, is a transition."""
+        """The lease, renewed. A takeover increments the transition; so does our own restart under the same name."""
         spec, now = self._spec(found), self._now()
         taken = self._held is None or not self._mine(found)
         if taken:
             transitions = max(int(spec.get("leaseTransitions") or 0), self._floor()) + 1
             spec = {**spec, "acquireTime": now, "leaseTransitions": transitions}
         metadata = {**found["metadata"], "labels": {**(found["metadata"].get("labels") or {}), **_LABELS}}
-        if taken and (owners := self._owners()):  # installed anew: the ones before are gone, and would take it along
+        if taken and (owners := self._owners()):  # after a reinstall the old owners are gone: replace their references
             metadata["ownerReferences"] = list(owners)
         return {"metadata": metadata, "spec": {**spec, **self._ours(), "renewTime": now}}
 
@@ -158,7 +158,7 @@ class Lease:
         if self._held is None or self._held[1] != transitions:
             self._log.info("%s leads, transition %d", self.identity, transitions)
         self.holder = self.identity
-        # Counted from before the request: the API server may have written it any time since.
+        # The time before the request counts, because the API server may have written the lease any time since.
         self._held = (began, transitions)
         self._observed = (written["metadata"]["resourceVersion"], began)
 
@@ -167,7 +167,7 @@ class Lease:
             self._log.warning("%s leads no more; %s does", self.identity, holder)
         self._held = None
 
-    def _give_back(self) -> None:
+    def _release(self) -> None:
         self._held = None
         try:
             found = self._api.get(*self._where)
@@ -175,7 +175,7 @@ class Lease:
                 free = {**self._spec(found), "holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": self._now()}
                 self._api.replace(*self._where, {"metadata": found["metadata"], "spec": free})
         except errors.FairleadError as error:
-            self._log.info("the lease was not given back, it runs out by itself: %s", error)
+            self._log.info("the lease could not be released; it will expire: %s", error)
 
     def _ours(self) -> Object:
         return {"holderIdentity": self.identity, "leaseDurationSeconds": max(1, round(self._duration_s))}

@@ -1,7 +1,7 @@
-"""The ledger: ModelRouteRevision objects, created once and never changed, named by their place in the chain.
+"""The ledger: ModelRouteRevision objects, created once and never changed, named `<route>-<seq>`.
 
-The name is the compare-and-set: the API server lets one object only be `iris-12`. Lists hold metadata; a whole
-revision is read when it is asked for, and the heads are kept.
+The name is the compare-and-set: the API server accepts only one object named `iris-12`. Lists have metadata only. A
+whole revision is read on demand, and the heads are cached.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from fairlead.store.kubernetes.session import Session
 
 
 class KubernetesLedger:
-    """`store.base.Ledger`, but for the windows."""
+    """`store.base.Ledger`, without the windows."""
 
     _session: Session
     _heads: dict[str, Revision]
     _index: Index
 
     def append(self, revision: Revision) -> Revision:
-        """Append the head's successor, sealed.
+        """Seal the revision and append it.
 
-        Raises Conflict unless `seq` and `parent` continue the head and this process leads. The windows since the head
-        say which head that was, so they are void from now on.
+        Raises Conflict unless `seq` and `parent` continue the head and this process leads. The stored windows name
+        the head they were counted under, so they no longer count.
         """
         session, sealed = self._session, revision.sealed()
         token = session.fence.token()
@@ -44,15 +44,15 @@ class KubernetesLedger:
         try:
             written = session.api.create(REVISIONS, session.namespace, self._object(sealed, token))
         except AlreadyExists:
-            written = self._who_was_first(sealed)
+            written = self._already_written(sealed)
         except errors.Refused as error:
             raise errors.Conflict(f"{sealed.id} was refused: {error.message}") from error
-        session.objects.learn(REVISIONS, written)
+        session.objects.note_written(REVISIONS, written)
         self._heads[sealed.route] = sealed
         return sealed
 
     def head(self, route: str) -> Revision | None:
-        """The last revision: the state of the route. None before the first."""
+        """The newest revision, which is the state of the route. None before the first."""
         entries = self._entries(route)
         if not entries:
             return None
@@ -62,7 +62,7 @@ class KubernetesLedger:
         return known
 
     def revision(self, route: str, seq: int) -> Revision:
-        """One revision. Raises NotFound, saying what range is kept."""
+        """One revision. Raises NotFound; the hint says which revisions are kept."""
         known = self._heads.get(route)
         if known is not None and known.seq == seq:
             return known
@@ -72,7 +72,7 @@ class KubernetesLedger:
         return self._read(route, seq)
 
     def revisions(self, route: str, *, limit: int | None = None) -> list[Revision]:
-        """The kept revisions, ascending; with `limit`, the newest so many."""
+        """The kept revisions, ascending; with `limit`, only that many of the newest."""
         entries = self._entries(route)
         if limit is not None:
             return [self._read(route, entry.seq) for entry in entries[-limit:]]
@@ -80,7 +80,7 @@ class KubernetesLedger:
         return [_parsed(spec) for spec in self._documents(route) if spec.get("seq") in seqs]
 
     def at(self, route: str, moment: datetime) -> Revision:
-        """The revision that was in force then. Raises NotFound when the ledger does not reach that far."""
+        """The revision that was in force at that time. Raises NotFound if the ledger does not reach back that far."""
         checkpoint = self.checkpoint(route)
         entries = self._entries(route)
         reached = [entry for entry in entries if checkpoint is None or entry.seq >= checkpoint.seq]
@@ -92,23 +92,23 @@ class KubernetesLedger:
         return self._read(route, entry.seq)
 
     def checkpoint(self, route: str) -> Checkpoint | None:
-        """Where pruning left off."""
+        """Where pruning stopped."""
         found = self._session.objects.get(ROUTES, route)
         written = (found.get("status") or {}).get("checkpoint") if found else None
         return Checkpoint.model_validate(written) if written else None
 
     def verify(self, route: str) -> str | None:
-        """None when the chain holds, else one sentence naming the first revision that does not."""
+        """None if the chain is intact, else one sentence that names the first broken revision."""
         seqs = {entry.seq for entry in self._entries(route)}
         return find_break([spec for spec in self._documents(route) if spec.get("seq") in seqs], self.checkpoint(route))
 
     def prune(self, route: str, *, keep: int, now: datetime) -> int:
-        """Forget all but the newest `keep` revisions and the promotions, leaving a checkpoint in the route's status.
+        """Delete all but the newest `keep` revisions and the promotions, and store a checkpoint in the route's status.
 
-        The checkpoint is written first: what it covers may go, now or after a crash.
+        The checkpoint is written first, so that a crash in between leaves a ledger that still verifies.
         """
         if keep < 1:
-            raise errors.Invalid("the head is the state of the route: at least one revision is kept")
+            raise errors.Invalid("keep must be at least 1, because the head is the state of the route")
         entries = self._entries(route)
         if len(entries) <= keep:
             return 0
@@ -119,15 +119,15 @@ class KubernetesLedger:
             self._session.write_status(ROUTES, route, lambda status: {**status, "checkpoint": checkpoint.to_json()})
         gone = [entry for entry in entries if entry.seq <= last.seq and not entry.milestone]
         for entry in gone:
-            self._forget(labels.revision_name(route, entry.seq))
+            self._delete(labels.revision_name(route, entry.seq))
         return len(gone)
 
     def _entries(self, route: str) -> tuple[Entry, ...]:
-        """The route's entries. Those of another route that had its name are not its own, and on their way out."""
+        """The route's entries, without those of an earlier route of the same name, which are being deleted."""
         objects = self._session.objects.list(REVISIONS)
         known = self._index
         if known.objects is not objects:
-            # A new one, because other threads go on with the one they have.
+            # A new index, because other threads may still use the old one.
             known = self._index = Index(objects, known)
         if not known.entries(route):
             return ()
@@ -140,21 +140,24 @@ class KubernetesLedger:
         try:
             return _parsed(session.api.get(REVISIONS, session.namespace, name)["spec"])
         except errors.NotFound:
-            session.objects.forget(REVISIONS, name)
-            raise errors.NotFound(f"revision {route}.{seq} is gone", hint=_kept(route, self._entries(route))) from None
+            session.objects.note_deleted(REVISIONS, name)
+            hint = _kept(route, self._entries(route))
+            raise errors.NotFound(f"revision {route}.{seq} was deleted", hint=hint) from None
 
     def _documents(self, route: str) -> list[Object]:
-        """Whole revisions as they are stored, ascending."""
-        whole = self._session.api.whole(REVISIONS, self._session.namespace, f"{labels.ROUTE}={route}")
+        """Whole revisions as stored, ascending."""
+        whole = self._session.api.list_whole(REVISIONS, self._session.namespace, f"{labels.ROUTE}={route}")
         return sorted((one["spec"] for one in whole), key=lambda spec: int(spec.get("seq", 0)))
 
-    def _who_was_first(self, sealed: Revision) -> Object:
-        """The object that has the name: ours, when an answer was lost on the way; else somebody appended first."""
+    def _already_written(self, sealed: Revision) -> Object:
+        """The existing object of this name: our own if its response was lost. Raises Conflict if it is another's."""
         session = self._session
         there = session.api.get(REVISIONS, session.namespace, labels.revision_name(sealed.route, sealed.seq))
-        session.objects.learn(REVISIONS, there)
+        session.objects.note_written(REVISIONS, there)
         if annotation(there, labels.SEAL) != sealed.hash:
-            raise errors.Conflict(f"{sealed.id} was appended by somebody else, for {there['spec'].get('reason')!r}")
+            raise errors.Conflict(
+                f"{sealed.id} was already appended by another process, with reason {there['spec'].get('reason')!r}"
+            )
         return there
 
     def _object(self, sealed: Revision, token: int) -> dict[str, Any]:
@@ -177,20 +180,21 @@ class KubernetesLedger:
             metadata["ownerReferences"] = [owned_by(route)]
         return {"metadata": metadata, "spec": sealed.to_json()}
 
-    def _forget(self, name: str) -> None:
-        with suppress(errors.NotFound):  # somebody was faster
+    def _delete(self, name: str) -> None:
+        with suppress(errors.NotFound):  # another process deleted it first
             self._session.api.delete(REVISIONS, self._session.namespace, name)
-        self._session.objects.forget(REVISIONS, name)
+        self._session.objects.note_deleted(REVISIONS, name)
 
 
 def owned_by(route: Object) -> dict[str, Any]:
-    """The owner reference that takes an object along when the route is deleted."""
+    """The owner reference with which an object is deleted together with the route."""
     metadata = route["metadata"]
     return {"apiVersion": ROUTES.api_version, "kind": ROUTES.kind, "name": metadata["name"], "uid": metadata["uid"]}
 
 
 def _parsed(spec: Object) -> Revision:
-    return parse(Revision, spec, f"revision {spec.get('route')}.{spec.get('seq')}", hint="`fairlead history --verify`")
+    source = f"revision {spec.get('route')}.{spec.get('seq')}"
+    return parse(Revision, spec, source, hint="check the ledger with `fairlead history MODEL --verify`")
 
 
 def _kept(route: str, entries: tuple[Entry, ...]) -> str:

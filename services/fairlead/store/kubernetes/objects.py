@@ -1,4 +1,7 @@
-"""Where the store reads objects from: straight from the API server, or from what informers keep up to date."""
+"""The store's read access to objects: an interface, and the implementation that reads from the API server.
+
+The other implementation, `informer.CachedObjects`, reads from memory.
+"""
 
 from __future__ import annotations
 
@@ -13,28 +16,28 @@ class Objects(Protocol):
     """One namespace's objects."""
 
     def list(self, kind: Kind) -> tuple[Object, ...]:
-        """All of a kind, by name. The same tuple as before means that nothing changed. Raises NotReady, Unavailable."""
+        """All of a kind, by name; the same tuple as before if nothing changed. Raises NotReady or Unavailable."""
         ...
 
     def get(self, kind: Kind, name: str) -> Object | None:
-        """One of them."""
+        """One object, or None."""
         ...
 
-    def learn(self, kind: Kind, found: Object) -> None:
-        """What a write of our own returned: who writes reads it at once."""
+    def note_written(self, kind: Kind, found: Object) -> None:
+        """Record the object that one of our own writes returned, so that the writer can read it at once."""
         ...
 
-    def forget(self, kind: Kind, name: str) -> None:
-        """An object of that name was deleted by us."""
+    def note_deleted(self, kind: Kind, name: str) -> None:
+        """Record that we deleted the object of that name."""
         ...
 
     def token(self) -> object:
-        """Differs whenever something changed."""
+        """A token that differs after every change."""
         ...
 
 
-class Direct:
-    """Every question is a request: for a command, which asks two or three."""
+class DirectObjects:
+    """Every read is a request to the API server: for a command, which reads two or three times."""
 
     def __init__(self, api: Api, namespace: str) -> None:
         self._api = api
@@ -51,12 +54,12 @@ class Direct:
         except errors.NotFound:
             return None
 
-    def learn(self, kind: Kind, found: Object) -> None:
-        """Nothing is kept."""
+    def note_written(self, kind: Kind, found: Object) -> None:
+        """Does nothing: there is no cache."""
 
-    def forget(self, kind: Kind, name: str) -> None:
-        """Nothing is kept."""
+    def note_deleted(self, kind: Kind, name: str) -> None:
+        """Does nothing: there is no cache."""
 
     def token(self) -> object:
-        """Made of every object's version; not cheap, and only for whoever watches without informers."""
+        """The versions of all objects. Expensive; only for commands that watch without informers."""
         return tuple((kind.plural, name_of(one), version_of(one)) for kind in WATCHED for one in self.list(kind))

@@ -1,4 +1,4 @@
-"""Routes: ModelRoute objects, whose spec is the user's."""
+"""Routes: ModelRoute objects. Only users write their spec."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ class KubernetesRoutes:
     _parsed: dict[str, tuple[Object, Route]]
 
     def routes(self) -> list[Route]:
-        """All routes, by name; one that is being deleted is gone.
+        """All routes, by name, without those that are being deleted.
 
-        A route whose spec cannot be read keeps the spec it had. Raises Invalid for one that never could be read: to
-        leave it out would be to take its model away.
+        If a route's spec can no longer be read, the last readable state is returned. Raises Invalid if there is none:
+        leaving the route out would remove its model.
         """
-        return [self._parse(found) for found in self._session.objects.list(ROUTES) if not _is_going(found)]
+        return [self._parse(found) for found in self._session.objects.list(ROUTES) if not _is_being_deleted(found)]
 
     def route(self, name: str) -> Route:
-        """One route. Raises NotFound, naming the routes there are."""
+        """One route. Raises NotFound; the hint lists the existing routes."""
         found = self._session.objects.get(ROUTES, name)
-        if found is None or _is_going(found):
+        if found is None or _is_being_deleted(found):
             raise self._missing(name)
         return self._parse(found)
 
@@ -47,10 +47,10 @@ class KubernetesRoutes:
         annotations: dict[str, str] | None = None,
         expected: int | None = None,
     ) -> Route:
-        """Create or replace the spec; see `store.base.RouteStore.put_route`. `now` is the API server's to say."""
+        """Create or replace the spec; see `store.base.RouteStore.put_route`. `now` is not used: the server sets it."""
         for _ in range(ATTEMPTS):
             present = self._session.refreshed(ROUTES, name)
-            found = self._parse(present) if present is not None and not _is_going(present) else None
+            found = self._parse(present) if present is not None and not _is_being_deleted(present) else None
             _expect(name, found, expected)
             if found is None or present is None:
                 body = {"metadata": _metadata(name, 1, actor, reason, annotations or {}), "spec": _document(spec)}
@@ -62,13 +62,13 @@ class KubernetesRoutes:
                 body = _changed(present, found, spec, wanted, (actor, reason))
                 write = partial(self._session.api.replace, ROUTES, self._session.namespace, name, body)
             try:
-                return self._learn(write())
+                return self._written(write())
             except errors.Conflict:
-                continue  # a status was written between, or the object came or went: look again
-        raise errors.Conflict(f"route {name!r} is being changed by others all the time", hint="try again")
+                continue  # a status was written in between, or the object was created or deleted: read it again
+        raise errors.Conflict(f"other writers changed route {name!r} {ATTEMPTS} times in a row", hint="try again")
 
     def delete_route(self, name: str) -> None:
-        """Remove the wish; its ledger stays, without an owner. Raises NotFound."""
+        """Delete the route; its ledger stays, without an owner. Raises NotFound."""
         session = self._session
         try:
             session.api.delete(ROUTES, session.namespace, name, propagation="Orphan")
@@ -77,28 +77,28 @@ class KubernetesRoutes:
         session.refreshed(ROUTES, name)
 
     def change_token(self) -> object:
-        """Differs from the last one whenever anything in the store changed, by whomever."""
+        """A token that differs from the previous one if any writer changed anything in the store."""
         return self._session.objects.token()
 
     def manager(self, name: str) -> str:
-        """Who keeps the route's spec, if somebody else than our own commands does: "Helm", "argocd-controller" ..."""
+        """The tool that manages the route's spec: "Helm", "Argo CD" ...; empty if only our own commands do."""
         found = self._session.objects.get(ROUTES, name)
         if found is None:
             raise self._missing(name)
-        for annotated, told in _KEEPERS.items():
+        for annotated, tool in _MANAGERS.items():
             if annotation(found, annotated):
-                return told
+                return tool
         metadata = found["metadata"].get("labels") or {}
         return "" if metadata.get(labels.MANAGED_BY, "fairlead") == "fairlead" else str(metadata[labels.MANAGED_BY])
 
     def release_of(self, name: str) -> str:
-        """The Helm release that the route belongs to; empty when it has none."""
+        """The Helm release that the route belongs to; empty if it has none."""
         found = self._session.objects.get(ROUTES, name)
         return annotation(found, "meta.helm.sh/release-name") if found else ""
 
-    def _learn(self, written: Object) -> Route:
+    def _written(self, written: Object) -> Route:
         written = ROUTES.trim(written)
-        self._session.objects.learn(ROUTES, written)
+        self._session.objects.note_written(ROUTES, written)
         return self._parse(written)
 
     def _parse(self, found: Object) -> Route:
@@ -121,7 +121,7 @@ class KubernetesRoutes:
 
 
 def _changed(present: Object, found: Route, spec: RouteSpec, wanted: dict[str, str], who: tuple[str, str]) -> Object:
-    """The object to replace `present` with: what is not ours to say stays."""
+    """The object that replaces `present`. Fields that we do not manage stay."""
     differs = spec != found.spec
     kept = {key: annotation(present, key) for key in _OURS if annotation(present, key)}
     metadata = {key: value for key, value in present["metadata"].items() if key != "managedFields"}
@@ -137,7 +137,7 @@ def _metadata(name: str, generation: int, actor: str, reason: str, annotations: 
     return {"name": name, "annotations": {**annotations, labels.CHANGED_BY: json.dumps(who, ensure_ascii=False)}}
 
 
-_KEEPERS = {
+_MANAGERS = {
     "argocd.argoproj.io/tracking-id": "Argo CD",
     "kustomize.toolkit.fluxcd.io/name": "Flux",
     "helm.toolkit.fluxcd.io/name": "Flux",
@@ -153,7 +153,8 @@ def _route(found: Object, namespace: str, known: tuple[Object, Route] | None) ->
     generation = int(metadata.get("generation") or 1)
     version = version_of(found)
     if known is not None:
-        # A status of ours makes no new version of the wish: whoever read it before may still write it.
+        # Our own status writes change the resource version, but not the spec. A client that read the route before such
+        # a write may still write the spec, so the version stays the same.
         before = known[1]
         same = (before.generation, before.annotations) == (generation, annotations)
         version = before.resource_version if same and known[0]["metadata"]["uid"] == metadata["uid"] else version
@@ -171,11 +172,11 @@ def _route(found: Object, namespace: str, known: tuple[Object, Route] | None) ->
 
 
 def _changed_by(found: Object) -> tuple[str, str]:
-    """Who wrote this generation of the spec, and why: our command says so, else the name of the program that did."""
+    """Actor and reason of this generation of the spec: from our command's annotation, else the field manager's name."""
     try:
-        said = json.loads(annotation(found, labels.CHANGED_BY) or "{}")
-        if said.get("generation") == found["metadata"].get("generation"):
-            return str(said.get("actor", "")), str(said.get("reason", ""))
+        change = json.loads(annotation(found, labels.CHANGED_BY) or "{}")
+        if change.get("generation") == found["metadata"].get("generation"):
+            return str(change.get("actor", "")), str(change.get("reason", ""))
     except (ValueError, AttributeError):
         pass
     managers = sorted(found["metadata"].get("managedFields") or (), key=lambda one: str(one.get("time")))
@@ -191,20 +192,22 @@ def _expect(name: str, found: Route | None, expected: int | None) -> None:
     if found is None:
         raise errors.Conflict(f"route {name!r} was deleted since you read it")
     raise errors.Conflict(
-        f"route {name!r} was changed by {found.actor or 'somebody'} since you read it", hint="read it again"
+        f"route {name!r} was changed by {found.actor or 'another writer'} since you read it",
+        hint="read it again and repeat the change",
     )
 
 
 def _document(spec: RouteSpec) -> Object:
-    """The spec as the definition has it: what is set, so that a default stays one."""
+    """The spec as stored: only the fields that are set, so that defaults stay defaults."""
     document = spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     for name, version in spec.versions.items():
         if version.source is not None:
             raise errors.Invalid(
-                f"version {name!r} names a folder; a cluster runs images", hint="build one, and give `image` its digest"
+                f"version {name!r} has a model folder as its source, but a cluster needs an image",
+                hint="build an image, and set `image` to its name with digest",
             )
     return document
 
 
-def _is_going(found: Object) -> bool:
+def _is_being_deleted(found: Object) -> bool:
     return "deletionTimestamp" in found["metadata"]

@@ -1,4 +1,4 @@
-"""What the parts of the store share: one namespace of one API server, and whether this process may write."""
+"""Shared state of the store's parts: the namespace, the API server, and the fence that allows writes."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from fairlead.store.kubernetes.kinds import Kind, Object, version_of
 from fairlead.store.kubernetes.objects import Objects
 
 ATTEMPTS = 5
-"""How often a write is tried anew on what somebody else wrote meanwhile. Nobody but a user's edit gets between."""
+"""How often a write is retried after another writer changed the object. Usually only a user's edit interferes."""
 
 
 class Fence(Protocol):
-    """Says whether this process leads; `lease.Lease` does."""
+    """Checks that this process leads; implemented by `lease.Lease`."""
 
     def token(self) -> int:
-        """The lease transition it leads in. Raises Conflict when it does not lead, or no longer surely."""
+        """The lease transition in which this process leads. Raises Conflict if it does not certainly lead."""
         ...
 
 
 class Unfenced:
-    """For whoever writes nothing that a leader writes: a command, or a single control plane under test."""
+    """No fencing, for a command, which writes nothing that only the leader may write, and for tests."""
 
     def token(self) -> int:
-        """No lease is as low as this, so it never fences anybody else out."""
+        """0, which is below every lease transition and never blocks another writer."""
         return 0
 
 
 def now_utc() -> datetime:
-    """The clock."""
+    """The current time in UTC."""
     return datetime.now(UTC)
 
 
 @dataclass(frozen=True)
 class Session:
-    """One namespace, and who we are in it."""
+    """One namespace of one API server, and this process's right to write."""
 
     api: Api
     objects: Objects
@@ -48,39 +48,39 @@ class Session:
     clock: Callable[[], datetime] = now_utc
 
     def write_status(self, kind: Kind, name: str, change: Callable[[Object], Object]) -> None:
-        """Make an object's status what `change` makes of it, as its only writer. Nothing is sent when that is equal.
+        """Replace an object's status with `change(status)`. Nothing is sent if it is equal.
 
-        Raises Conflict when this process does not lead, a later leader wrote already, or the object is gone.
+        Raises Conflict if this process does not lead, a later leader has written already, or the object was deleted.
         """
         token = self.fence.token()
         found = self.objects.get(kind, name)
         for _ in range(ATTEMPTS):
             if found is None:
-                raise errors.Conflict(f"{kind.kind} {name!r} is gone")
+                raise errors.Conflict(f"{kind.kind} {name!r} was deleted")
             status = found.get("status") or {}
             self._check_fence(status, token)
             wanted = change(status)
-            if _says_the_same(wanted, status):
+            if _is_equal(wanted, status):
                 return
             patch = difference(status, {**wanted, "fence": token} if token else wanted)
             body = {"metadata": {"resourceVersion": str(version_of(found))}, "status": patch}
             try:
-                self.objects.learn(kind, self.api.patch(kind, self.namespace, name, body, part="status"))
+                self.objects.note_written(kind, self.api.patch(kind, self.namespace, name, body, part="status"))
                 return
             except errors.Conflict:
                 found = self.refreshed(kind, name)
             except errors.NotFound:
                 found = None
-        raise errors.Conflict(f"the status of {kind.kind} {name!r} was changed by others {ATTEMPTS} times in a row")
+        raise errors.Conflict(f"other writers changed the status of {kind.kind} {name!r} {ATTEMPTS} times in a row")
 
     def refreshed(self, kind: Kind, name: str) -> Object | None:
-        """An object as the API server has it this moment."""
+        """The object read from the API server now, not from a cache; None if it does not exist."""
         try:
             found = kind.trim(self.api.get(kind, self.namespace, name))
         except errors.NotFound:
-            self.objects.forget(kind, name)
+            self.objects.note_deleted(kind, name)
             return None
-        self.objects.learn(kind, found)
+        self.objects.note_written(kind, found)
         return found
 
     def _check_fence(self, status: Object, token: int) -> None:
@@ -89,23 +89,23 @@ class Session:
             raise errors.Conflict(f"another control plane leads: it wrote in transition {theirs}, ours is {token}")
 
 
-def _says_the_same(wanted: Object, status: Object) -> bool:
-    """Asked of every route at every tick: what is the very object that was there is not looked through."""
+def _is_equal(wanted: Object, status: Object) -> bool:
+    """Whether both statuses are equal. Called for every route at every tick, so identical parts are not compared."""
     return all(
-        wanted.get(key) is status.get(key) or without_nothing(wanted.get(key)) == without_nothing(status.get(key))
+        wanted.get(key) is status.get(key) or without_nulls(wanted.get(key)) == without_nulls(status.get(key))
         for key in (wanted.keys() | status.keys()) - {"fence"}
     )
 
 
-def without_nothing(value: object) -> object:
-    """The same data without fields that are null: stored or not, they say the same."""
+def without_nulls(value: object) -> object:
+    """The same data without null fields: a null field and a missing one mean the same."""
     if isinstance(value, dict):
-        return {key: without_nothing(inner) for key, inner in value.items() if inner is not None}
-    return [without_nothing(inner) for inner in value] if isinstance(value, list) else value
+        return {key: without_nulls(inner) for key, inner in value.items() if inner is not None}
+    return [without_nulls(inner) for inner in value] if isinstance(value, list) else value
 
 
 def difference(old: Object, new: Object) -> Object:
-    """The merge patch that makes `new` of `old`: what differs, and null for what goes."""
+    """The merge patch from `old` to `new`: changed fields, and null for removed ones."""
     patch: Object = {key: None for key in old if new.get(key) is None}
     for key, value in new.items():
         known = old.get(key)

@@ -1,4 +1,4 @@
-"""What the engine says of each route, as a Kubernetes status: conditions have times and "True" for true."""
+"""Route statuses as Kubernetes statuses: conditions get transition times, and "True" instead of true."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _ELSEWHERE = ("analysis", "checkpoint", "fence")
 
 
 class KubernetesStatuses(KubernetesWindows):
-    """`store.base.StatusStore`. A status and the windows that wait for it are one write."""
+    """`store.base.StatusStore`. A status and the windows that are waiting for it are written in one request."""
 
     def set_status(self, route: str, status: dict[str, object]) -> None:
-        """Replace a route's status document. The same one again is no write. A route that is gone needs none."""
+        """Replace a route's status document. Nothing is written if it is the same, or if the route was deleted."""
         if self._session.objects.get(ROUTES, route) is None:
             return
         head = self._head_seq(route)
@@ -29,7 +29,7 @@ class KubernetesStatuses(KubernetesWindows):
             return {**status, **self._conditions(status, old), **kept, **counted}
 
         self._session.write_status(ROUTES, route, replaced)
-        self._unwritten.pop(route, None)
+        self._pending.pop(route, None)
 
     def status(self, route: str) -> dict[str, object] | None:
         """The last status document."""
@@ -51,16 +51,16 @@ class KubernetesStatuses(KubernetesWindows):
     def _condition(
         self, one: dict[str, Any], before: dict[str, Any] | None, status: dict[str, object]
     ) -> dict[str, Any]:
-        """As Kubernetes has them; the time is of the last change between true and false, not of the last word."""
-        said = "True" if one["status"] else "False"
+        """A Kubernetes condition. `lastTransitionTime` changes only when the status changes, not with the message."""
+        value = "True" if one["status"] else "False"
         now = self._session.clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        since = before["lastTransitionTime"] if before and before.get("status") == said else now
-        told = {"type": one["type"], "status": said, "reason": one["reason"], "message": one.get("message", "")}
+        since = before["lastTransitionTime"] if before and before.get("status") == value else now
+        fields = {"type": one["type"], "status": value, "reason": one["reason"], "message": one.get("message", "")}
         generation = status.get("observedGeneration")
-        return {**told, "lastTransitionTime": since} | ({"observedGeneration": generation} if generation else {})
+        return {**fields, "lastTransitionTime": since} | ({"observedGeneration": generation} if generation else {})
 
 
 def _plain(one: dict[str, Any]) -> dict[str, Any]:
-    """A condition as `contracts.status` has it."""
-    told = {name: one.get(name, "") for name in ("type", "reason", "message")}
-    return {**told, "status": one.get("status") == "True"}
+    """A condition in the form of `contracts.status`."""
+    fields = {name: one.get(name, "") for name in ("type", "reason", "message")}
+    return {**fields, "status": one.get("status") == "True"}

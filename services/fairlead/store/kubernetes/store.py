@@ -1,4 +1,4 @@
-"""The whole store: one namespace, one class, a base class per noun."""
+"""The Kubernetes store: one namespace, one class, composed of a base class per kind of document."""
 
 from __future__ import annotations
 
@@ -14,30 +14,32 @@ from fairlead.store.kubernetes.actions import KubernetesActions
 from fairlead.store.kubernetes.admission import actors_are_verified
 from fairlead.store.kubernetes.api import Api
 from fairlead.store.kubernetes.index import Index
-from fairlead.store.kubernetes.informer import Informed
+from fairlead.store.kubernetes.informer import CachedObjects
 from fairlead.store.kubernetes.instances import KubernetesInstances
 from fairlead.store.kubernetes.kinds import ROUTES
-from fairlead.store.kubernetes.objects import Direct
+from fairlead.store.kubernetes.objects import DirectObjects
 from fairlead.store.kubernetes.session import Fence, Session, Unfenced, now_utc
 from fairlead.store.kubernetes.statuses import KubernetesStatuses
 from fairlead.store.kubernetes.versions import KubernetesVersions
 
-VERIFY_EVERY_S = 60.0
-"""How long it is believed that actors are verified, or are not."""
+VERIFY_INTERVAL_S = 60.0
+"""How long the result of the check whether actors are verified is cached."""
 
 
 class KubernetesStore(KubernetesVersions, KubernetesStatuses, KubernetesActions, KubernetesInstances):
-    """`store.base.Store` as the objects of one namespace.
+    """`store.base.Store` as the objects of one namespace. It is thread-safe.
 
-    Two ways to read. `KubernetesStore(api, namespace, fence=lease)` is a control plane's: call `start()`, then
-    `wait_until_loaded()`; from then on every read is answered from memory, `change_token()` is a counter, and
-    `wait(token, timeout_s)` sleeps until it moves. Before everything was listed once, every read raises NotReady: an
-    empty world is never a guess. While the API server is away, reads answer what was last known, `silent_s()` grows,
-    and writes raise Unavailable. `KubernetesStore.direct(api, namespace)` is a command's: each read is a request.
+    There are two ways to read:
 
-    `fence` says who may write what only a leader writes: revisions, windows, statuses, answers to actions, deletions.
-    Such a write raises Conflict when this process does not lead. Routes and actions may be written by anyone whom the
-    API server lets. Any thread may use it.
+    - `KubernetesStore(api, namespace, fence=lease)` is for a control plane. Call `start()`, then `wait_until_loaded()`.
+      From then on all reads come from memory, `change_token()` is a counter, and `wait(token, timeout_s)` sleeps until
+      it changes. Until every kind was listed once, reads raise NotReady, because an empty result could be wrong. During
+      an outage of the API server, reads return the last known state, `silent_s()` grows, and writes raise Unavailable.
+    - `KubernetesStore.direct(api, namespace)` is for a command: each read is a request.
+
+    `fence` restricts the writes that only the leader may make: revisions, windows, statuses, outcomes of actions,
+    deletions. Such a write raises Conflict if this process does not lead. Routes and actions may be written by every
+    user whom the API server allows to.
     """
 
     def __init__(
@@ -51,92 +53,93 @@ class KubernetesStore(KubernetesVersions, KubernetesStatuses, KubernetesActions,
         informed: bool = True,
     ) -> None:
         log = log or logging.getLogger("fairlead.store")
-        self._informed = Informed(api, namespace, log=log) if informed else None
-        objects = self._informed or Direct(api, namespace)
+        self._cached = CachedObjects(api, namespace, log=log) if informed else None
+        objects = self._cached or DirectObjects(api, namespace)
         self._session = Session(api, objects, namespace, fence or Unfenced(), clock)
         self._parsed = {}
         self._heads = {}
         self._index = Index()
         self._sorted = ((), {})
         self._counted = {}
-        self._unwritten = {}
+        self._pending = {}
         self._seen = ((), (), ())
         self._verified = (float("-inf"), False)
 
     @classmethod
     def direct(cls, api: Api, namespace: str) -> Self:
-        """For a command: no threads, nothing kept."""
+        """For a command: no threads, no cache."""
         return cls(api, namespace, informed=False)
 
     @property
     def namespace(self) -> str:
-        """The namespace it is about."""
+        """The namespace of its objects."""
         return self._session.namespace
 
     @property
     def api(self) -> Api:
-        """The API server, for what is no business of the store."""
+        """The API server, for requests outside the store."""
         return self._session.api
 
     @property
     def loaded(self) -> bool:
-        """Whether it can be read."""
-        return self._informed is None or self._informed.loaded
+        """Whether reads are possible."""
+        return self._cached is None or self._cached.loaded
 
     def start(self) -> None:
-        """Begin to watch."""
-        if self._informed is not None:
-            self._informed.start()
+        """Start the informers."""
+        if self._cached is not None:
+            self._cached.start()
 
     def wait_until_loaded(self, timeout_s: float) -> None:
-        """Return as soon as it can be read. Raises Unavailable when that takes longer."""
+        """Wait until reads are possible. Raises Unavailable after `timeout_s`."""
         deadline = time.monotonic() + timeout_s
         while not self.loaded:
             if time.monotonic() > deadline:
                 raise errors.Unavailable(
                     f"the objects of namespace {self.namespace!r} could not be listed within {timeout_s:g} s",
-                    hint="is the API server up, are the definitions installed (charts/crds), may we list them?",
+                    hint="check that the API server is up, that the CRDs are installed (charts/crds), and that this "
+                    "account may list them",
                 )
             self.wait(self.change_token(), 0.05)
 
     def wait(self, token: object, timeout_s: float) -> object:
-        """The change token, as soon as it differs from the one given, at the latest after so long."""
-        if self._informed is None:
+        """Wait until the change token differs from `token`, at most `timeout_s`, and return the current one."""
+        if self._cached is None:
             return self.change_token()
-        return self._informed.wait(token, timeout_s)
+        return self._cached.wait(token, timeout_s)
 
     @property
     def actors_are_verified(self) -> bool:
-        """Whether actors are held against their callers, for `actorVerified`: asked at most once a minute."""
-        if self._informed is None:
-            return False  # a command does not say so of its own request
-        if time.monotonic() > self._verified[0] + VERIFY_EVERY_S:
+        """Whether a policy checks actors against callers, for `actorVerified`. Checked at most once a minute."""
+        if self._cached is None:
+            return False  # a command does not vouch for its own request
+        if time.monotonic() > self._verified[0] + VERIFY_INTERVAL_S:
             try:
                 found = actors_are_verified(self._session.api, self.namespace)
             except errors.FairleadError:
-                found = False  # not known is not verified
+                found = False  # unknown counts as not verified
             self._verified = (time.monotonic(), found)
         return self._verified[1]
 
     def prune(self, route: str, *, keep: int, now: datetime) -> int:
-        """See `store.base.Ledger.prune`; answered actions beyond the newest go as well."""
+        """See `store.base.Ledger.prune`. Old finished actions are deleted as well."""
         gone = super().prune(route, keep=keep, now=now)
-        self.forget_old_actions(route)
+        self.delete_old_actions(route)
         return gone
 
     def fence(self) -> int:
-        """The highest lease transition that any route's status was written in; a new Lease must begin above it."""
+        """The highest lease transition in any route's status. A new Lease must begin above it."""
         found = self._session.objects.list(ROUTES)
         return max((int((one.get("status") or {}).get("fence") or 0) for one in found), default=0)
 
     def silent_s(self) -> float:
-        """How long the API server has been silent about one kind or another; 0 when every read is a request."""
-        return self._informed.silent_s() if self._informed is not None else 0.0
+        """Seconds since the API server last answered, for the kind where that is longest ago; 0 without informers."""
+        return self._cached.silent_s() if self._cached is not None else 0.0
 
     def close(self) -> None:
-        """Stop watching."""
-        if self._informed is not None:
-            self._informed.stop()
+        """Stop the informers."""
+        if self._cached is not None:
+            self._cached.stop()
 
     def __enter__(self) -> Self:
         self.start()

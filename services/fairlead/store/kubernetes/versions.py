@@ -1,9 +1,8 @@
-"""The wanted half of instances, in a cluster: which versions have objects there, and which of those may go.
+"""Wanted instances in a cluster: which versions have objects, and removal of versions that are no longer needed.
 
-The charts make a version's objects, and only the cluster knows how many pods they want. So what is wanted here is what
-exists, and wanting less of it removes it: a version that left the spec, once nobody sends it anything any more. That
-is decided in `rollout.policy.desired_instances`. Here it is checked against the route once more, because a deletion
-cannot be undone.
+The charts create a version's objects, and the cluster decides the number of pods. So `wanted()` lists the versions that
+exist, and `want()` deletes those that are not in its list: versions that left the spec and get no more requests.
+`rollout.policy.desired_instances` decides this. The route is checked again here, because a deletion cannot be undone.
 """
 
 from __future__ import annotations
@@ -31,33 +30,34 @@ OWN_OBJECTS = (
     Kind("/apis/networking.k8s.io/v1", "networkpolicies", "NetworkPolicy", metadata_only=True),
     Kind("/apis/keda.sh/v1alpha1", "scaledobjects", "ScaledObject", metadata_only=True),
 )
-"""What a version may consist of. The Deployment is the first to be watched and the last to be removed."""
-FORGOTTEN_AFTER = timedelta(hours=1)
+"""The kinds of objects that a version may have. The Deployment is deleted last."""
+ABANDONED_AFTER = timedelta(hours=1)
+"""The age at which a version that no spec names is abandoned and can be deleted."""
 
 
 class KubernetesVersions(KubernetesLedger, KubernetesRoutes):
-    """The other half of `store.base.InstanceStore`."""
+    """The part of `store.base.InstanceStore` for wanted instances."""
 
     def wanted(self) -> list[Wanted]:
-        """One row per version that has a Deployment here, by id."""
+        """One row per version that has a Deployment, by id."""
         rows = [row for _, row in self._existing()]
         return sorted(rows, key=lambda row: row.id)
 
     def want(self, wanted: Sequence[Wanted]) -> None:
-        """Let go of what is not wanted any more, and tie what is there to its route. Nothing is ever made.
+        """Delete versions that are not wanted any more, and make routes the owners of the others. Creates nothing.
 
-        Only what was tied to its route before is removed: Helm makes a version's Deployment before it writes the spec
-        that names it, and until then it is not one that *left* the spec.
-        Raises Conflict when this process does not lead.
+        Only versions that already have an owner are deleted: Helm creates a version's Deployment before it writes the
+        spec that names it, so a version without an owner may still be new. Raises Conflict if this process does not
+        lead.
         """
         self._session.fence.token()
         ids = {row.id for row in wanted}
         for deployment, row in self._existing():
             route = self._session.objects.get(ROUTES, label(deployment, labels.ROUTE))
             if route is None:
-                continue  # deleted: its owner references take everything along
+                continue  # the route was deleted: Kubernetes deletes everything that it owns
             if not _is_owned(deployment, route):
-                if self._is_named(route, row.ref) or self._is_forgotten(deployment):
+                if self._is_named(route, row.ref) or self._is_abandoned(deployment):
                     self._adopt(route, row.ref)
             elif row.id not in ids and self._may_go(route, row.ref):
                 self._remove(deployment, row.ref)
@@ -70,8 +70,8 @@ class KubernetesVersions(KubernetesLedger, KubernetesRoutes):
                 yield one, Wanted(namespace=self._session.namespace, model=model, ref=ref, index=0, source=source)
 
     def _may_go(self, route: Object, ref: VersionRef) -> bool:
-        """What no rule may ever delete: a version that the spec names, or that the last table sends requests to."""
-        fresh = self._session.refreshed(ROUTES, name_of(route))  # a deletion is for good
+        """False for a version that the spec names or the last table sends requests to: it must never be deleted."""
+        fresh = self._session.refreshed(ROUTES, name_of(route))  # not from the cache: a deletion cannot be undone
         if fresh is None or self._is_named(fresh, ref):
             return False
         found = self._parse(fresh)
@@ -79,7 +79,7 @@ class KubernetesVersions(KubernetesLedger, KubernetesRoutes):
         return head is not None and head.generation >= found.generation
 
     def _is_named(self, route: Object, ref: VersionRef) -> bool:
-        """Whether the spec has this version, or the last table sends requests to it."""
+        """Whether the spec names this version, or the last table sends requests to it."""
         found = self._parse(route)
         if any(spec.ref(version) == ref for version, spec in found.spec.versions.items()):
             return True
@@ -89,21 +89,21 @@ class KubernetesVersions(KubernetesLedger, KubernetesRoutes):
         table = head.table
         return ref in (table.stable, table.candidate, *(mirror.version for mirror in table.mirrors))
 
-    def _is_forgotten(self, deployment: Object) -> bool:
-        """Whether nobody has named it for so long that nobody will: added and taken back while no one looked."""
+    def _is_abandoned(self, deployment: Object) -> bool:
+        """Whether the Deployment is so old that no spec will name it: its version was added and removed unseen."""
         made = datetime.fromisoformat(deployment["metadata"]["creationTimestamp"])
-        return self._session.clock() > made + FORGOTTEN_AFTER
+        return self._session.clock() > made + ABANDONED_AFTER
 
     def _remove(self, deployment: Object, ref: VersionRef) -> None:
         session = self._session
         for kind, one in reversed(list(self._own(deployment, ref))):
-            with suppress(errors.NotFound):  # its owner took it along
+            with suppress(errors.NotFound):  # it was deleted together with its owner
                 session.api.delete(kind, session.namespace, name_of(one))
             if kind is DEPLOYMENTS:
-                session.objects.forget(DEPLOYMENTS, name_of(one))
+                session.objects.note_deleted(DEPLOYMENTS, name_of(one))
 
     def _adopt(self, route: Object, ref: VersionRef) -> None:
-        """Make the route the owner of a version's objects: Helm keeps them, and an uninstall must take them along."""
+        """Make the route the owner of a version's objects. Helm keeps them, so an uninstall deletes them by owner."""
         session, owner = self._session, owned_by(route)
         for kind, one in reversed(list(self._own(route, ref))):
             owners = [*(one["metadata"].get("ownerReferences") or ()), owner]
@@ -115,13 +115,13 @@ class KubernetesVersions(KubernetesLedger, KubernetesRoutes):
             try:
                 written = session.api.patch(kind, session.namespace, name_of(one), body)
             except (errors.Conflict, errors.NotFound):
-                continue  # changed or gone meanwhile: the next look does it
+                continue  # changed or deleted in the meantime: the next tick tries again
             if kind is DEPLOYMENTS:
-                session.objects.learn(DEPLOYMENTS, written)
+                session.objects.note_written(DEPLOYMENTS, written)
 
     def _own(self, labelled: Object, ref: VersionRef) -> Iterator[tuple[Kind, Object]]:
-        """Everything that carries a version's labels. A kind that this cluster does not have, or that we may not read,
-        is none of the version's.
+        """All objects with a version's labels. Kinds that the cluster does not have, or that we may not list, are
+        skipped.
         """
         route = label(labelled, labels.ROUTE) or name_of(labelled)
         selector = f"{labels.ROUTE}={route},{labels.IDENTITY}={ref.identity}"

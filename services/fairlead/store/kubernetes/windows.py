@@ -1,4 +1,4 @@
-"""Windows since the head, in the route's status: they name the head they were counted under, so the next voids them."""
+"""Windows since the head, stored in the route's status with the head's number. A new head makes them invalid."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from fairlead.store.windows import MAX_WINDOWS, condensed
 
 
 @dataclass(frozen=True, slots=True)
-class Unwritten:
-    """Windows that go with the next status: under which head and in which term of ours they were counted."""
+class PendingWindows:
+    """Windows to be written with the next status, with the head and the lease transition they were counted in."""
 
     head: int
     term: int
@@ -23,31 +23,31 @@ class Unwritten:
 
 
 class KubernetesWindows(KubernetesLedger):
-    """The rest of `store.base.Ledger`."""
+    """The windows of `store.base.Ledger`."""
 
     _session: Session
     _counted: dict[str, Mapping[str, Window]]
-    """By route: what its stored lines say."""
-    _unwritten: dict[str, Unwritten]
+    """By route: the parsed windows of its stored lines."""
+    _pending: dict[str, PendingWindows]
 
     def add_window(self, route: str, window: Window, *, at_once: bool = True) -> None:
-        """Remember what was counted since the head; at most 240, older ones merged pairwise.
+        """Store a window counted since the head. At most 240 windows are kept; older ones are merged pairwise.
 
-        Raises Conflict when this process does not lead.
+        Raises Conflict if this process does not lead.
         """
         term, head = self._session.fence.token(), self._head_seq(route)
         waiting = self._waiting(route, head)
-        more = Unwritten(head, term, (*(one.passed() for one in waiting), window))
+        more = PendingWindows(head, term, (*(one.without_state() for one in waiting), window))
         if at_once:
             self._session.write_status(
                 ROUTES, route, lambda status: {**status, **self._analysis(route, status, head, more.windows)}
             )
-            self._unwritten.pop(route, None)
+            self._pending.pop(route, None)
         else:
-            self._unwritten[route] = more
+            self._pending[route] = more
 
     def windows(self, route: str) -> list[Window]:
-        """The windows since the head, ascending; also those that are not written yet."""
+        """The windows since the head, ascending, including those that are not written yet."""
         found = self._session.objects.get(ROUTES, route)
         if found is None:
             return []
@@ -62,8 +62,8 @@ class KubernetesWindows(KubernetesLedger):
         return entries[-1].seq if entries else 0
 
     def _waiting(self, route: str, head: int) -> tuple[Window, ...]:
-        """What is not written yet. What another head took along, or another leader may have counted, never will be."""
-        known = self._unwritten.get(route)
+        """Windows that are not written yet. Those of an earlier head or an earlier transition are never written."""
+        known = self._pending.get(route)
         if known is None:
             return ()
         try:
@@ -73,7 +73,7 @@ class KubernetesWindows(KubernetesLedger):
         return known.windows if (known.head, known.term) == (head, term) else ()
 
     def _analysis(self, route: str, status: Object, head: int, more: Sequence[Window]) -> Object:
-        """This part of the status with more windows. What was counted under an earlier head is not kept."""
+        """The status's `analysis` with more windows added. Windows of an earlier head are dropped."""
         analysis = status.get("analysis") or {}
         if more:
             return {"analysis": {"head": head, "windows": self._lines(route, status, head, more)}}
@@ -84,14 +84,14 @@ class KubernetesWindows(KubernetesLedger):
         lines: list[str] = list(analysis.get("windows") or () if analysis.get("head") == head else ())
         added = [_line(window) for window in more]
         if not added or lines[-len(added) :] == added:
-            return lines  # they were written, and the answer was lost on its way
-        # The next window carries on what this one carried; kept in both, it would be the most of what is stored.
-        lines[-1:] = [_line(one.passed()) for one in self._parsed_windows(route, lines[-1:])]
+            return lines  # an earlier attempt wrote them, but its response was lost
+        # The new window carries the evidence state on. Stored in both, the state would be most of the data.
+        lines[-1:] = [_line(one.without_state()) for one in self._parsed_windows(route, lines[-1:])]
         lines += added
         return lines if len(lines) <= MAX_WINDOWS else list(map(_line, condensed(self._parsed_windows(route, lines))))
 
     def _parsed_windows(self, route: str, lines: Sequence[str]) -> list[Window]:
-        """Each line is parsed once, however often the list that holds it comes anew."""
+        """Parse the lines; lines that were parsed before come from the cache."""
         known = self._counted.get(route, {})
         try:
             return [known.get(line) or Window.model_validate_json(line) for line in lines]

@@ -1,7 +1,7 @@
-"""The store as one SQLite file: several processes and threads may use it at once.
+"""The store in one SQLite file, which several processes and threads may use at once.
 
-One module per noun, over `database`, the only place that opens, locks and translates SQLite's errors. Opening is
-a matter of milliseconds and imports nothing but `sqlite3` and the contracts: a rollback waits for it.
+One module per kind of document. Only `database` opens and locks the file and translates SQLite's errors. Opening takes
+milliseconds and imports only `sqlite3` and the contracts, because a rollback waits for it.
 """
 
 from fairlead.store.sqlite.store import SqliteStore

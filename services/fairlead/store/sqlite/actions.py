@@ -1,4 +1,4 @@
-"""Actions: requests to the engine, idempotent by name."""
+"""Actions in SQLite: requests to the engine, idempotent by name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class SqliteActions:
     _database: Database
 
     def create_action(self, action: Action) -> Action:
-        """Store it; the same name again returns what is stored. Raises Conflict if that asks for something else."""
+        """Store the action, or return the stored one of that name. Raises Conflict if that is a different request."""
         with self._database.writing() as connection:
             found = self._action(action.name)
             if found is None:
@@ -25,10 +25,11 @@ class SqliteActions:
                     (action.name, action.route, action.outcome, created, document),
                 )
                 return action
-        if not found.asks_the_same(action):
+        if not found.is_same_request(action):
             raise errors.Conflict(
-                f"action {action.name!r} exists and asks for something else: {found.type} of {found.route!r}",
-                hint="give this one another name",
+                f"action {action.name!r} exists already, and it is a different request: {found.type} of "
+                f"{found.route!r}",
+                hint="use another name",
             )
         return found
 
@@ -50,13 +51,13 @@ class SqliteActions:
         return [Action.model_validate_json(document) for (document,) in rows]
 
     def finish_action(self, name: str, outcome: Outcome, *, message: str = "", revision: int | None = None) -> None:
-        """Say what became of it. Finishing a finished one again with the same outcome does nothing."""
+        """Store the outcome. Repeating the call with the same outcome does nothing."""
         with self._database.writing() as connection:
             found = self.action(name)
             if found.outcome is outcome:
                 return
             if found.outcome is not Outcome.PENDING:
-                raise errors.Conflict(f"action {name!r} is {found.outcome} already")
+                raise errors.Conflict(f"action {name!r} is already {found.outcome}")
             done = found.model_copy(update={"outcome": outcome, "message": message, "revision": revision})
             connection.execute(
                 "UPDATE actions SET outcome = ?, document = ? WHERE name = ?",

@@ -1,4 +1,4 @@
-"""One connection to the file: opening, locking, transactions, and SQLite's errors in our words."""
+"""The connection to the SQLite file: opening, locking, transactions, and translation of SQLite's errors to ours."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from fairlead import errors
 from fairlead.store.sqlite import schema
 
 BUSY_TIMEOUT_S = 5.0
-"""How long to wait for another process's write. Ours take milliseconds, so longer means that one hangs."""
+"""How long to wait for another process's write. Our writes take milliseconds, so a longer wait means that one hangs."""
 
 
 class Database:
-    """The file. One connection under one lock: what we ask of it is short, and threads may share it."""
+    """The file, as one connection under one lock, shared by all threads. Our statements are short."""
 
     def __init__(self, path: Path, *, create: bool = True, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         self.path = path
@@ -39,18 +39,18 @@ class Database:
                 raise
 
     def close(self) -> None:
-        """Let go of the file. Using it afterwards is an error."""
+        """Close the file. Using it afterwards is an error."""
         with self._lock:
             self._connection.close()
 
     def change_token(self) -> tuple[int, int]:
-        """`data_version` counts the commits of other connections, `_writes` our own."""
+        """The commits of other connections (`data_version`) and our own (`_writes`)."""
         with self.reading() as connection:
             return int(connection.execute("PRAGMA data_version").fetchone()[0]), self._writes
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """The connection, for statements that each stand for themselves."""
+        """The connection, for independent read statements."""
         with self._lock, self._translated():
             yield self._connection
 
@@ -58,9 +58,9 @@ class Database:
     def writing(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
         """A write transaction, committed at the end and rolled back on any error.
 
-        It takes the write lock at once, so what is read inside is still true when it commits. `durable` waits for
-        the disk: a gateway may not serve a revision that a power cut makes unwritten. What is reported anew every
-        second need not wait.
+        It takes the write lock at the start, so what is read inside is still true at the commit. With `durable` the
+        commit waits for the disk: a gateway must not serve a revision that a power failure could undo. Data that is
+        reported again every second does not need it.
         """
         with self._lock, self._translated():
             self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
@@ -81,10 +81,11 @@ class Database:
             return
         if found > schema.VERSION:
             raise errors.Invalid(
-                f"{self.path} was written by a newer Fairlead (schema {found}, this one knows {schema.VERSION})",
-                hint="use that version or a later one",
+                f"{self.path} was written by a newer Fairlead (its schema is {found}, this one supports "
+                f"{schema.VERSION})",
+                hint="use that version of Fairlead, or a later one",
             )
-        # Readers never wait for a writer in WAL mode. The mode stays with the file.
+        # In WAL mode readers never wait for a writer. The mode is stored in the file.
         self._connection.execute("PRAGMA journal_mode = WAL")
         with self.writing() as connection:
             if self._version() == schema.VERSION:
@@ -99,7 +100,7 @@ class Database:
             connection.execute(f"PRAGMA user_version = {schema.VERSION}")
 
     def _version(self) -> int:
-        """The file's schema version; 0 when it is new or somebody else's."""
+        """The file's schema version; 0 if the file is new or belongs to another program."""
         ours = self._connection.execute("PRAGMA application_id").fetchone()[0] == schema.APPLICATION_ID
         return int(self._connection.execute("PRAGMA user_version").fetchone()[0]) if ours else 0
 
@@ -108,13 +109,13 @@ class Database:
         try:
             yield
         except sqlite3.Error as error:
-            raise _in_our_words(error, self.path) from error
+            raise _translate(error, self.path) from error
         except OSError as error:
             raise errors.Unavailable(f"cannot use {self.path}: {error.strerror}") from error
 
 
 def _statements(script: str) -> Iterator[str]:
-    """The script's statements one by one: executescript() would commit the transaction it runs in."""
+    """The script's statements one by one, because executescript() would commit the current transaction."""
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line
@@ -123,24 +124,26 @@ def _statements(script: str) -> Iterator[str]:
             statement = ""
 
 
-def _in_our_words(error: sqlite3.Error, path: Path) -> errors.FairleadError:
+def _translate(error: sqlite3.Error, path: Path) -> errors.FairleadError:
     code = getattr(error, "sqlite_errorname", "")
     if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return errors.Unavailable(
-            f"{path} is locked by another process", hint="try again; if it stays, find who holds it with `lsof`"
+            f"{path} is locked by another process", hint="try again; if it stays locked, find the process with `lsof`"
         )
     if code.startswith(("SQLITE_READONLY", "SQLITE_PERM")):
         return errors.Unavailable(
             f"{path} cannot be written", hint="make the file and its folder writable for this user"
         )
     if code.startswith("SQLITE_CANTOPEN"):
-        return errors.Unavailable(f"{path} cannot be opened", hint="does its folder exist, and is it a file?")
+        return errors.Unavailable(
+            f"{path} cannot be opened", hint="check that its folder exists, and that it is a file"
+        )
     if code.startswith("SQLITE_FULL"):
-        return errors.Unavailable(f"no space is left to write {path}", hint="free space on its disk")
+        return errors.Unavailable(f"no space is left to write {path}", hint="free some space on its disk")
     if code.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
         return errors.Invalid(
             f"{path} is damaged or not a ledger ({error})",
-            hint="stop Fairlead, keep the file for inspection and restore a backup, or move it away to start anew",
+            hint="stop Fairlead, keep the file for inspection, then restore a backup or move the file away",
         )
     if code.startswith("SQLITE_CONSTRAINT_TRIGGER"):
         return errors.Refused(str(error))

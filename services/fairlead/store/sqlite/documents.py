@@ -1,4 +1,4 @@
-"""Documents as they stand in a row, read once: every turn of the engine asks for the same ones again."""
+"""Cached parsing of stored documents: every tick of the engine reads the same rows again."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from fairlead.contracts.instance import Instance
 from fairlead.contracts.revision import Revision, Window
 from fairlead.contracts.route import Route
 
-KEPT = 256
-"""Of each kind: what one machine has, with room for a history that is being looked at."""
+CACHE_SIZE = 256
+"""Per kind: enough for all documents of one machine, and for reading a history."""
 
-# Nobody may change what these give: the next reader gets the same object. All raise pydantic's ValidationError.
-route = lru_cache(maxsize=KEPT)(Route.model_validate_json)
-revision = lru_cache(maxsize=KEPT)(Revision.model_validate_json)
-window = lru_cache(maxsize=KEPT)(Window.model_validate_json)
-instance = lru_cache(maxsize=KEPT)(Instance.model_validate_json)
+# Callers must not change the returned objects: the next reader gets the same one. All raise pydantic's ValidationError.
+route = lru_cache(maxsize=CACHE_SIZE)(Route.model_validate_json)
+revision = lru_cache(maxsize=CACHE_SIZE)(Revision.model_validate_json)
+window = lru_cache(maxsize=CACHE_SIZE)(Window.model_validate_json)
+instance = lru_cache(maxsize=CACHE_SIZE)(Instance.model_validate_json)

@@ -1,4 +1,4 @@
-"""Instances, wanted and reported; and what the engine last said of each route. None of it waits for the disk."""
+"""Wanted and reported instances, and the last status of each route, in SQLite. Writes here do not wait for the disk."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ class SqliteInstances:
     _database: Database
 
     def want(self, wanted: Sequence[Wanted]) -> None:
-        """Replace the whole list of wanted instances. Nothing is written when it is the same."""
-        asked = {one.id: one.model_dump_json(by_alias=True) for one in wanted}
+        """Replace the whole list of wanted instances. Nothing is written if the list is the same."""
+        rows = {one.id: one.model_dump_json(by_alias=True) for one in wanted}
         with self._database.reading() as connection:
-            if dict(connection.execute("SELECT id, document FROM wanted")) == asked:
+            if dict(connection.execute("SELECT id, document FROM wanted")) == rows:
                 return
         with self._database.writing(durable=False) as connection:
             connection.execute("DELETE FROM wanted")
-            connection.executemany("INSERT INTO wanted VALUES (?, ?)", sorted(asked.items()))
+            connection.executemany("INSERT INTO wanted VALUES (?, ?)", sorted(rows.items()))
 
     def wanted(self) -> list[Wanted]:
         """The wanted instances, by id."""
@@ -32,14 +32,14 @@ class SqliteInstances:
         return [Wanted.model_validate_json(document) for (document,) in rows]
 
     def report(self, instance: Instance) -> None:
-        """Say what is known of one instance."""
+        """Store the current state of one instance."""
         with self._database.writing(durable=False) as connection:
             connection.execute(
                 "INSERT INTO instances VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET document = excluded.document",
                 (instance.id, instance.model_dump_json(by_alias=True)),
             )
 
-    def forget(self, instance_id: str) -> None:
+    def remove_instance(self, instance_id: str) -> None:
         """Remove a stopped instance."""
         with self._database.writing(durable=False) as connection:
             connection.execute("DELETE FROM instances WHERE id = ?", (instance_id,))
@@ -57,7 +57,7 @@ class SqliteStatuses:
     _database: Database
 
     def set_status(self, route: str, status: dict[str, object]) -> None:
-        """Replace a route's status document. The same one again is no write, and so no change to anybody."""
+        """Replace a route's status document. Nothing is written, and the change token stays, if it is the same."""
         document = json.dumps(status, sort_keys=True, default=str)
         with self._database.writing(durable=False) as connection:
             connection.execute(

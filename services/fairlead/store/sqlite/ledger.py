@@ -1,4 +1,4 @@
-"""The ledger: revisions, chained; what was counted since the last one; and the one place that prunes."""
+"""The ledger in SQLite: the chain of revisions, the windows since the newest one, and pruning."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SqliteLedger:
     _database: Database
 
     def append(self, revision: Revision) -> Revision:
-        """Append the head's successor, sealed, and clear the windows, which are in it now.
+        """Seal the revision and append it. The stored windows are deleted, because the revision contains them.
 
         Raises Conflict unless `seq` and `parent` continue the head.
         """
@@ -49,23 +49,23 @@ class SqliteLedger:
         return sealed
 
     def head(self, route: str) -> Revision | None:
-        """The last revision: the state of the route. None before the first."""
+        """The newest revision, which is the state of the route. None before the first."""
         found = self._select("route = ? ORDER BY seq DESC LIMIT 1", route)
         return found[0] if found else None
 
     def revision(self, route: str, seq: int) -> Revision:
-        """One revision. Raises NotFound, saying what range is kept."""
+        """One revision. Raises NotFound; the hint says which revisions are kept."""
         found = self._select("route = ? AND seq = ?", route, seq)
         if not found:
             raise errors.NotFound(f"there is no revision {route}.{seq}", hint=self._kept(route))
         return found[0]
 
     def revisions(self, route: str, *, limit: int | None = None) -> list[Revision]:
-        """The kept revisions, ascending; with `limit`, the newest so many."""
+        """The kept revisions, ascending; with `limit`, only that many of the newest."""
         return self._select("route = ? ORDER BY seq DESC LIMIT ?", route, -1 if limit is None else limit)[::-1]
 
     def at(self, route: str, moment: datetime) -> Revision:
-        """The revision that was in force then. Raises NotFound when the ledger does not reach that far."""
+        """The revision that was in force at that time. Raises NotFound if the ledger does not reach back that far."""
         found = self._select(
             "route = ?1 AND created_us <= ?2"
             " AND seq >= coalesce((SELECT seq FROM checkpoints WHERE route = ?1), 0) ORDER BY seq DESC LIMIT 1",
@@ -78,13 +78,13 @@ class SqliteLedger:
         return found[0]
 
     def checkpoint(self, route: str) -> Checkpoint | None:
-        """Where pruning left off."""
+        """Where pruning stopped."""
         with self._database.reading() as connection:
             row = connection.execute("SELECT document FROM checkpoints WHERE route = ?", (route,)).fetchone()
         return Checkpoint.model_validate_json(row[0]) if row else None
 
     def verify(self, route: str) -> str | None:
-        """None when the chain holds, else one sentence naming the first revision that does not."""
+        """None if the chain is intact, else one sentence that names the first broken revision."""
         with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT seq, document FROM revisions WHERE route = ? ORDER BY seq", (route,)
@@ -95,12 +95,12 @@ class SqliteLedger:
             return str(unreadable)
 
     def prune(self, route: str, *, keep: int, now: datetime) -> int:
-        """Forget all but the newest `keep` revisions and the promotions, leaving a checkpoint.
+        """Delete all but the newest `keep` revisions and the promotions, and store a checkpoint.
 
-        The checkpoint is written first: the triggers let nothing go that none covers.
+        The checkpoint is written first: a trigger refuses to delete a revision that no checkpoint covers.
         """
         if keep < 1:
-            raise errors.Invalid("the head is the state of the route: at least one revision is kept")
+            raise errors.Invalid("keep must be at least 1, because the head is the state of the route")
         with self._database.writing() as connection:
             last = connection.execute(
                 "SELECT seq, document FROM revisions WHERE route = ? ORDER BY seq DESC LIMIT 1 OFFSET ?", (route, keep)
@@ -119,7 +119,7 @@ class SqliteLedger:
             ).rowcount
 
     def add_window(self, route: str, window: Window, *, at_once: bool = True) -> None:  # noqa: ARG002 - always at once
-        """Remember what was counted since the head; at most 240, older ones merged pairwise."""
+        """Store a window counted since the head. At most 240 windows are kept; older ones are merged pairwise."""
         with self._database.writing(durable=False) as connection:
             _strip_newest_window(connection, route)
             _insert_window(connection, route, window)
@@ -150,11 +150,11 @@ class SqliteLedger:
         except ValidationError as error:
             raise errors.Invalid(
                 f"a revision in {self._database.path} cannot be read: {error.errors()[0]['msg']}",
-                hint="`fairlead history MODEL --verify` names it; restore a backup",
+                hint="find it with `fairlead history MODEL --verify`, and restore a backup",
             ) from error
 
     def _end(self, connection: sqlite3.Connection, route: str) -> tuple[int, str]:
-        """Number and hash of the last revision, from the checkpoint when all of them were pruned."""
+        """Number and hash of the newest revision; (0, "") if there is none."""
         row = connection.execute(
             "SELECT seq, document FROM revisions WHERE route = ? ORDER BY seq DESC LIMIT 1", (route,)
         ).fetchone()
@@ -169,7 +169,7 @@ class SqliteLedger:
 
 
 class _Unreadable(Exception):
-    """A row whose JSON is broken; the message is the sentence for verify()."""
+    """A row with broken JSON; the message is the sentence that verify() returns."""
 
 
 def _documents(route: str, rows: list[tuple[int, str]]) -> Iterator[dict[str, Any]]:
@@ -179,7 +179,7 @@ def _documents(route: str, rows: list[tuple[int, str]]) -> Iterator[dict[str, An
         except ValueError:
             document = None
         if not isinstance(document, dict) or document.get("seq") != seq or document.get("route") != route:
-            raise _Unreadable(f"revision {route}.{seq} was changed after it was written: it is not itself any more")
+            raise _Unreadable(f"revision {route}.{seq} was changed after it was written: its row cannot be read")
         yield document
 
 
@@ -190,18 +190,18 @@ def _insert_window(connection: sqlite3.Connection, route: str, window: Window) -
 
 
 def _strip_newest_window(connection: sqlite3.Connection, route: str) -> None:
-    """The next window carries on what this one carried; kept in both, it would be the most of what is stored."""
+    """Remove the evidence state from the newest stored window: the next one carries it, and the state is large."""
     row = connection.execute(
         "SELECT id, document FROM windows WHERE route = ? ORDER BY id DESC LIMIT 1", (route,)
     ).fetchone()
     if row is None:
         return
     window = Window.model_validate_json(row[1])
-    if window.passed() != window:
-        document = window.passed().model_dump_json(by_alias=True)
+    if window.without_state() != window:
+        document = window.without_state().model_dump_json(by_alias=True)
         connection.execute("UPDATE windows SET document = ? WHERE id = ?", (document, row[0]))
 
 
 def microseconds(moment: datetime) -> int:
-    """Since 1970, exactly."""
+    """Whole microseconds since 1970."""
     return (moment - _EPOCH) // timedelta(microseconds=1)

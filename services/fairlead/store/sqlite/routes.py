@@ -1,4 +1,4 @@
-"""Routes: the users' wishes, each with the compare-and-set number of its last write."""
+"""Routes in SQLite: the users' specs, each with a resource version for compare-and-set."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fairlead.store import forward_compatibility
 from fairlead.store.sqlite import documents
 from fairlead.store.sqlite.database import Database
 
-_HINT = "use the commands of that one, or stop `fairlead up` and start it again with this one"
+_HINT = "use that version's commands, or stop `fairlead up` and start it again with this version"
 
 
 class SqliteRoutes:
@@ -25,15 +25,15 @@ class SqliteRoutes:
     def routes(self) -> list[Route]:
         """All routes, by name.
 
-        A route whose document cannot be read, after an upgrade under a running control plane, is what it was. Raises
-        Invalid for one that never could be read: to leave it out would be to take its model away.
+        If a route's document can no longer be read, because another version wrote it while this process runs, the last
+        readable state is returned. Raises Invalid if there is none: leaving the route out would remove its model.
         """
         with self._database.reading() as connection:
             rows = connection.execute("SELECT name, document FROM routes ORDER BY name").fetchall()
         return [self._parse(name, document) for name, document in rows]
 
     def route(self, name: str) -> Route:
-        """One route. Raises NotFound, naming the routes there are; Invalid as `routes`."""
+        """One route. Raises NotFound, whose hint lists the existing routes, and Invalid like `routes`."""
         found = self._route(name)
         if found is None:
             raise self._missing(name)
@@ -52,7 +52,7 @@ class SqliteRoutes:
     ) -> Route:
         """Create or replace the spec; see `store.base.RouteStore.put_route`.
 
-        Raises Invalid where a newer Fairlead wrote it last: what that one said is not written over.
+        Raises Invalid if a newer Fairlead wrote the route last, so that its fields are not overwritten.
         """
         with self._database.writing() as connection:
             found = self._route(name, strictly=True)
@@ -77,14 +77,14 @@ class SqliteRoutes:
             return route
 
     def delete_route(self, name: str) -> None:
-        """Remove the wish; its ledger stays. Raises NotFound."""
+        """Delete the route; its ledger stays. Raises NotFound."""
         with self._database.writing() as connection:
             if not connection.execute("DELETE FROM routes WHERE name = ?", (name,)).rowcount:
                 raise self._missing(name)
             connection.execute("DELETE FROM statuses WHERE route = ?", (name,))
 
     def change_token(self) -> object:
-        """Differs from the last one whenever anything in the store changed, by whomever."""
+        """A token that differs from the previous one if any writer changed anything in the store."""
         return self._database.change_token()
 
     def _route(self, name: str, *, strictly: bool = False) -> Route | None:
@@ -97,7 +97,7 @@ class SqliteRoutes:
             self._read[name] = documents.route(document)
         except ValidationError as error:
             if strictly:
-                raise errors.Invalid(f"route {name!r} was written by another Fairlead", hint=_HINT) from error
+                raise errors.Invalid(f"route {name!r} was written by another Fairlead version", hint=_HINT) from error
             try:
                 self._read[name] = forward_compatibility.read(Route, json.loads(document), f"route {name!r}")
             except errors.Invalid as invalid:
@@ -119,5 +119,6 @@ def _expect(name: str, found: Route | None, expected: int | None) -> None:
     if found is None:
         raise errors.Conflict(f"route {name!r} was deleted since you read it")
     raise errors.Conflict(
-        f"route {name!r} was changed by {found.actor or 'somebody'} since you read it", hint="read it again"
+        f"route {name!r} was changed by {found.actor or 'another writer'} since you read it",
+        hint="read it again and repeat the change",
     )

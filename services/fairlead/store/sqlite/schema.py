@@ -1,13 +1,13 @@
-"""The tables, and the triggers that keep the ledger append-only whoever holds the file."""
+"""The SQLite schema: tables, and triggers that keep the ledger append-only for every program that opens the file."""
 
 VERSION = 1
-"""Grows with every change below. An older file is migrated, a newer one refused."""
+"""Incremented with every change below. An older file is migrated, a newer one is not opened."""
 
 APPLICATION_ID = 0x46616972
-"""Marks the file as ours ("Fair"), so that a path typed wrong does not fill another program's database."""
+"""Marks the file as ours ("Fair"), so that a mistyped path does not write into another program's database."""
 
-# Documents are stored whole, as JSON; the columns beside them are what is searched or guarded.
-# Times are microseconds since 1970: text would order "00Z" behind "00.5Z".
+# Documents are stored whole, as JSON. The other columns are those used in queries and triggers.
+# Times are microseconds since 1970: as text, "00Z" would sort after "00.5Z".
 SCHEMA = """
 CREATE TABLE routes (
     name TEXT PRIMARY KEY,

@@ -1,4 +1,4 @@
-"""The whole store: one file, one class, a base class per noun."""
+"""The SQLite store: one file, one class, composed of a base class per kind of document."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fairlead.store.sqlite.routes import SqliteRoutes
 class SqliteStore(SqliteRoutes, SqliteLedger, SqliteActions, SqliteInstances, SqliteStatuses):
     """`store.base.Store` in one SQLite file, shared by the control plane, the supervisor and the command line.
 
-    `create=False` is for whoever expects to find it: a command typed in the wrong folder makes no ledger there.
+    With `create=False` a missing file is an error: a command run in the wrong folder must not create a ledger there.
     """
 
     def __init__(self, path: Path | str, *, create: bool = True, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
@@ -24,7 +24,7 @@ class SqliteStore(SqliteRoutes, SqliteLedger, SqliteActions, SqliteInstances, Sq
         self._read = {}
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._database.close()
 
     def __enter__(self) -> Self:

@@ -10,7 +10,7 @@ import pytest
 
 from fairlead import errors
 from fairlead.cli.commands import shadow
-from fairlead.contracts.answers import Compared, Disagreement, Kind, Pairs, Said, ShadowStatus
+from fairlead.contracts.answers import Compared, Disagreement, Kind, Pairs, ShadowStatus, VersionAnswer
 from fairlead.contracts.revision import Check, Verdict
 from fairlead.contracts.route import RouteSpec, Target, VersionSpec
 from fairlead.contracts.status import Status
@@ -20,8 +20,8 @@ VERSIONS = {"1.0.0": VersionSpec(source="/m/1"), "1.1.0": VersionSpec(source="/m
 STABLE, CANDIDATE = (spec.ref(name) for name, spec in VERSIONS.items())
 
 
-def differing(number: int, kind: Kind, said: Said) -> Disagreement:
-    live = Said(version=STABLE, label="high", score=0.99)
+def differing(number: int, kind: Kind, said: VersionAnswer) -> Disagreement:
+    live = VersionAnswer(version=STABLE, label="high", score=0.99)
     return Disagreement(request_id=f"{number:032x}", kind=kind, live=live, shadow=said)
 
 
@@ -30,8 +30,8 @@ SHADOW = ShadowStatus(
     lost=7,
     silent=("default/iris/1.1.0/x/0",),
     worst=(
-        differing(1, "class", Said(version=CANDIDATE, label="low", score=0.98)),
-        differing(2, "failed", Said(version=CANDIDATE, status=500)),
+        differing(1, "class", VersionAnswer(version=CANDIDATE, label="low", score=0.98)),
+        differing(2, "failed", VersionAnswer(version=CANDIDATE, status=500)),
     ),
 )
 

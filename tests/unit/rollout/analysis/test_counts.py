@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.contracts.gateway import Key, Role, key_of
+from fairlead.contracts.gateway import ClusterKey, Role, key_of
 from fairlead.contracts.revision import Arms, Counts, Histograms
 from fairlead.contracts.route import VersionSpec
 from fairlead.contracts.table import Table
@@ -259,7 +259,7 @@ def rising(draw: st.DrawFn, gateway: str) -> tuple[Reading, Reading]:
         address: (old.get(address, (0, 0))[0] + more[0], old.get(address, (0, 0))[1] + more[1])
         for address, more in {**dict.fromkeys(old, (0, 0)), **new}.items()
     }
-    before: dict[Key, dict[str, int]] = {key: draw(COUNTERS) for key in (S, A, M)}
+    before: dict[ClusterKey, dict[str, int]] = {key: draw(COUNTERS) for key in (S, A, M)}
     after = {
         key: {
             name: counters.get(name, 0) + more

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from fairlead.contracts.gateway import Key, Role
+from fairlead.contracts.gateway import ClusterKey, Role
 from fairlead.contracts.latency import GRID_MS
 from fairlead.rollout.analysis.envoy_stats import EnvoyStats, parse_stats
 from unit.rollout.admin_page import AdminPage
@@ -28,15 +28,15 @@ cluster.split~default~iris~1_1_0~0a1b2c3d4e.upstream_rq_completed: 7
 cluster.control.upstream_rq_completed: 9
 server.uptime: 61
 """
-STABLE = Key(Role.SPLIT, "default", "iris", "1_0_0")
-CANDIDATE = Key(Role.SPLIT, "default", "iris", "1_1_0")
+STABLE = ClusterKey(Role.SPLIT, "default", "iris", "1_0_0")
+CANDIDATE = ClusterKey(Role.SPLIT, "default", "iris", "1_1_0")
 
 
 class TestParse:
     def test_counters_are_found_by_cluster(self) -> None:
         reading = parse_stats(PAGE, gateway="edge", at=NOW)
         assert reading.clusters[STABLE] == {"upstream_rq_5xx": 3, "upstream_rq_completed": 3352}
-        assert reading.clusters[Key(Role.AGGREGATE, "default", "iris", "1_1_0")]["upstream_rq_completed"] == 850
+        assert reading.clusters[ClusterKey(Role.AGGREGATE, "default", "iris", "1_1_0")]["upstream_rq_completed"] == 850
 
     def test_endpoints_are_found_by_address(self) -> None:
         reading = parse_stats(PAGE, gateway="edge", at=NOW)
@@ -44,7 +44,7 @@ class TestParse:
 
     def test_two_of_one_name_are_told_apart(self) -> None:
         reading = parse_stats(PAGE, gateway="edge", at=NOW)
-        key = Key(Role.SPLIT, "default", "iris", "1_1_0", "0a1b2c3d4e")
+        key = ClusterKey(Role.SPLIT, "default", "iris", "1_1_0", "0a1b2c3d4e")
         assert reading.clusters[key] == {"upstream_rq_completed": 7}
 
     def test_the_gateways_own_clusters_are_passed_over(self) -> None:

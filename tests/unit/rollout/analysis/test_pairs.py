@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.contracts.answers import Pairs, checksum, unnamed
+from fairlead.contracts.answers import Pairs, checksum, checksum_label
 from fairlead.contracts.route import VersionSpec
 from fairlead.rollout.analysis.pairs import MAX_WORST, Joiner, differs
 from fairlead.rollout.ports import Answer
@@ -29,8 +29,8 @@ TOLERANCE = 0.1
         ({"score": None}, "score"),
         ({"label": "b"}, "class"),
         ({"label": None}, "class"),
-        ({"label": unnamed(checksum("a"))}, None),
-        ({"label": unnamed(checksum("b"))}, "class"),
+        ({"label": checksum_label(checksum("a"))}, None),
+        ({"label": checksum_label(checksum("b"))}, "class"),
         ({"fields": {**FIELDS, "more": "string"}}, None),
         ({"fields": {"label": "string"}}, "schema"),
         ({"fields": {**FIELDS, "score": "string"}}, "schema"),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.contracts.base import format_odds
+from fairlead.contracts.base import format_e_value
 from fairlead.contracts.latency import GRID_MS
 from fairlead.contracts.revision import Arms, Cause, Check, Counts, Histograms, Phase, Verdict, Window
 from fairlead.contracts.route import GateSpec, Strategy
@@ -32,7 +32,7 @@ def folded(strategy: Strategy, *counts: dict[str, Any], start: float = 0) -> tup
         begin = start + 5 * at
         window = Window(**{"start": later(begin), "end": later(begin + 5), "weight": 500, "ready": 1, **one})
         window = window.model_copy(update={"evidence": weigh(strategy, windows, window)})
-        windows = [*(earlier.passed() for earlier in windows), window]
+        windows = [*(earlier.without_state() for earlier in windows), window]
     return tuple(windows)
 
 

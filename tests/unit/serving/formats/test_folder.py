@@ -166,7 +166,7 @@ def test_for_a_folder_without_a_manifest_the_error_says_what_to_do(tmp_path: Pat
     ("text", "message"),
     [
         ("a: [", "not YAML"),
-        ("name: a\nname: b\n", "'name' stands there twice"),
+        ("name: a\nname: b\n", "'name' is there twice"),
         ("[1, 2]", "valid dictionary"),
         (
             "name: iris\nversion: 1.10\nformat: python\nentry: m:C\n",

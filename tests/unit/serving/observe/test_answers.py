@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from fairlead.contracts.answers import Page, checksum, unnamed
+from fairlead.contracts.answers import Page, checksum, checksum_label
 from fairlead.serving.app import App
 from fairlead.serving.observe.answers import MAX_CLASSES, MAX_LABELS, OTHER, PAGE_SIZE, RECORD, AnswerRecords
 from fairlead.serving.observe.compared_fields import Reader

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fairlead import errors
 from fairlead.store.kubernetes.cache import Cache
 from fairlead.store.kubernetes.kinds import ROUTES, Object
-from fairlead.store.kubernetes.session import difference, without_nothing
+from fairlead.store.kubernetes.session import difference, without_nulls
 
 
 def an_object(name: str, version: int) -> Object:
@@ -135,9 +135,9 @@ def _merge(old: Any, patch: Any) -> Any:
 
 @given(DOCUMENTS, DOCUMENTS)
 def test_a_difference_makes_the_new_of_the_old(old: dict[str, Any], new: dict[str, Any]) -> None:
-    assert without_nothing(_merge(old, difference(old, new))) == without_nothing(new)
+    assert without_nulls(_merge(old, difference(old, new))) == without_nulls(new)
 
 
 @given(DOCUMENTS)
 def test_there_is_no_difference_to_oneself(document: dict[str, Any]) -> None:
-    assert without_nothing(difference(document, document)) == {}
+    assert without_nulls(difference(document, document)) == {}

@@ -1,4 +1,4 @@
-"""The CustomResourceDefinitions, made from the contracts. `ci/crds` writes them into charts/crds.
+"""Generator of the CustomResourceDefinitions from the contracts. `ci/crds` writes them into charts/crds.
 
-Nothing of this is loaded while the platform runs.
+The running platform does not import this package.
 """

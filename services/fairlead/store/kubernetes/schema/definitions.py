@@ -10,16 +10,16 @@ from fairlead.contracts.revision import Checkpoint, Revision
 from fairlead.contracts.route import RouteSpec
 from fairlead.contracts.status import Status
 from fairlead.store.kubernetes.schema import rules
-from fairlead.store.kubernetes.schema.structural import Schema, lean, structural
+from fairlead.store.kubernetes.schema.structural import Schema, simplified, structural
 from fairlead.store.windows import MAX_WINDOWS
 
 NAME_LENGTH = 40
-"""Names of models and versions are at most so long; the API server wants it as a number, not inside a pattern."""
+"""The maximum length of model and version names. CEL cost estimates need it as `maxLength`, not inside a pattern."""
 
 
 _FENCE = {
     "type": "integer",
-    "description": "The lease transition that the writer of this status led in. A lower one may write no more.",
+    "description": "The lease transition of the leader that wrote this status. Writes with a lower one are refused.",
 }
 
 
@@ -31,7 +31,7 @@ def definitions() -> list[dict[str, Any]]:
 def _routes() -> dict[str, Any]:
     spec = structural(RouteSpec, defaults=True)
     fields = spec["properties"]
-    # A folder is a laptop's; a cluster runs images.
+    # A model folder is for local use only; a cluster runs images.
     del fields["versions"]["additionalProperties"]["properties"]["source"]
     fields["versions"]["additionalProperties"]["description"] = "One immutable version: its image and its artifact."
     for names in (fields["target"], fields["mirrors"]["items"]):
@@ -46,51 +46,51 @@ def _routes() -> dict[str, Any]:
     return _definition(
         "ModelRoute",
         "mr",
-        "What a model's public path shall serve. The spec is the user's alone, the status is Fairlead's.",
+        "Which versions a model's public path serves. Users write the spec, Fairlead writes the status.",
         {"spec": spec, "status": _route_status()},
         columns=(
-            _column("Target", ".spec.target.version", "What is asked for."),
-            _column("Stable", ".status.stable.version", "What serves."),
-            _column("Candidate", ".status.candidate.version", "What is being released."),
-            _column("Weight", ".status.weight", "The candidate's share, in 1/10,000.", kind="integer"),
-            _column("Phase", ".status.phase", "Where the rollout stands."),
-            _column("Revision", ".status.revision", "The last line of the ledger."),
+            _column("Target", ".spec.target.version", "The requested version."),
+            _column("Stable", ".status.stable.version", "The version that serves."),
+            _column("Candidate", ".status.candidate.version", "The version being released."),
+            _column("Weight", ".status.weight", "The candidate's weight, in 1/10,000.", kind="integer"),
+            _column("Phase", ".status.phase", "The state of the rollout."),
+            _column("Revision", ".status.revision", "The newest revision."),
             _column("Ready", ".status.conditions[?(@.type=='Ready')].status", "Whether stable serves."),
             _column("Waiting", ".status.waiting", "What the rollout waits for.", priority=1),
-            _column("Age", ".metadata.creationTimestamp", "Since when.", kind="date"),
+            _column("Age", ".metadata.creationTimestamp", "The age of the route.", kind="date"),
         ),
         validations=rules.ROUTE_NAME,
     )
 
 
 def _route_status() -> Schema:
-    # Nothing is required: a window may be there before the first whole status.
-    status = lean(structural(Status))
-    # A copy for whoever looks; the window itself is in `analysis`, and its parts are a page of their own.
+    # No field is required: a window may be stored before the first whole status.
+    status = simplified(structural(Status))
+    # For display only, without a detailed schema; the window itself is in `analysis`.
     status["properties"]["lastWindow"] = {
         "type": "object",
         "nullable": True,
-        "description": "What the gateways counted last.",
+        "description": "The gateways' counts in the last window.",
         "x-kubernetes-preserve-unknown-fields": True,
     }
     status["properties"]["shadow"] = {
         "type": "object",
         "nullable": True,
-        "description": "What mirrored answers were like.",
+        "description": "How mirrored answers compare.",
         "x-kubernetes-preserve-unknown-fields": True,
     }
     status["properties"] |= {
         "conditions": _conditions(),
         "analysis": {
             "type": "object",
-            "description": "What was counted since the last revision; the next one takes it along as its evidence.",
+            "description": "Windows counted since the newest revision; the next revision stores them as evidence.",
             "properties": {
                 "head": {"type": "integer", "description": "The revision they were counted under."},
-                # A line of JSON each: 240 objects, written every few seconds, would keep the API server busy.
+                # One line of JSON each: 240 nested objects, written every few seconds, would load the API server.
                 "windows": {"type": "array", "maxItems": MAX_WINDOWS, "items": {"type": "string"}},
             },
         },
-        "checkpoint": {**lean(structural(Checkpoint)), "nullable": True},
+        "checkpoint": {**simplified(structural(Checkpoint)), "nullable": True},
         "fence": _FENCE,
     }
     return status
@@ -108,7 +108,7 @@ def _conditions() -> Schema:
     }
     return {
         "type": "array",
-        "description": "What is so and what is not. Ready stays True while stable serves, whatever a rollout does.",
+        "description": "Conditions of the route. Ready stays True while stable serves, also during a rollout.",
         "maxItems": 32,
         "x-kubernetes-list-type": "map",
         "x-kubernetes-list-map-keys": ["type"],
@@ -125,16 +125,16 @@ def _revisions() -> dict[str, Any]:
     return _definition(
         "ModelRouteRevision",
         "mrr",
-        "One line of a route's ledger: a table that was served, with its cause and its evidence. Written by Fairlead.",
+        "One entry of a route's ledger: a routing table with its cause and its evidence. Written by Fairlead.",
         {"spec": spec},
         columns=(
-            _column("Cause", ".spec.cause", "Why it was appended."),
-            _column("Stable", ".spec.table.stable.version", "Who had the rest of the weight."),
-            _column("Candidate", ".spec.table.candidate.version", "Who was being released."),
-            _column("Weight", ".spec.table.weight", "The candidate's share, in 1/10,000.", kind="integer"),
-            _column("Actor", ".spec.actor", "Who asked for it."),
-            _column("Reason", ".spec.reason", "Why, as a sentence.", priority=1),
-            _column("Age", ".metadata.creationTimestamp", "Since when.", kind="date"),
+            _column("Cause", ".spec.cause", "Why the revision was appended."),
+            _column("Stable", ".spec.table.stable.version", "The stable version; it has the rest of the weight."),
+            _column("Candidate", ".spec.table.candidate.version", "The version being released."),
+            _column("Weight", ".spec.table.weight", "The candidate's weight, in 1/10,000.", kind="integer"),
+            _column("Actor", ".spec.actor", "Who caused the revision."),
+            _column("Reason", ".spec.reason", "The reason, as a sentence.", priority=1),
+            _column("Age", ".metadata.creationTimestamp", "The age of the revision.", kind="date"),
         ),
         validations=rules.NAMED_BY_PLACE,
     )
@@ -146,48 +146,48 @@ def _actions() -> dict[str, Any]:
     ours = ("outcome", "message", "revision", "actorVerified")
     status = {name: fields.pop(name) for name in ours}
     del fields["namespace"], fields["name"]
-    fields["createdAt"]["description"] = "When the asker's clock said so; the object's own time counts without it."
+    fields["createdAt"]["description"] = "The time by the client's clock. If absent, creationTimestamp counts."
     for name, text in (("route", NAME_LENGTH), ("actor", 1024), ("reason", 4096)):
         fields[name]["maxLength"] = text
-    spec = {**whole, "required": ["route", "type", "actor"], "description": "What is asked, of which route, by whom."}
+    spec = {**whole, "required": ["route", "type", "actor"], "description": "The requested action, route and actor."}
     rules.add(spec, rules.NEVER_CHANGES)
     status["fence"] = _FENCE
-    answer: Schema = {"type": "object", "description": "What the engine made of it.", "properties": status}
+    answer: Schema = {"type": "object", "description": "The result, written by the engine.", "properties": status}
     rules.add(answer, rules.OUTCOME_STAYS)
     return _definition(
         "ModelRouteAction",
         "mra",
-        "A request to the rollout engine: create it once, read its status. Its name makes it idempotent.",
+        "A request to the rollout engine. Create it once and read its status; its name makes it idempotent.",
         {"spec": spec, "status": answer},
         columns=(
-            _column("Route", ".spec.route", "The route it is about."),
-            _column("Type", ".spec.type", "What is asked."),
-            _column("Actor", ".spec.actor", "Who asks."),
-            _column("Outcome", ".status.outcome", "What became of it."),
-            _column("Revision", ".status.revision", "The revision that carried it out.", kind="integer"),
-            _column("Message", ".status.message", "The engine's sentence.", priority=1),
-            _column("Age", ".metadata.creationTimestamp", "Since when.", kind="date"),
+            _column("Route", ".spec.route", "The route that the action applies to."),
+            _column("Type", ".spec.type", "The requested action."),
+            _column("Actor", ".spec.actor", "Who requested the action."),
+            _column("Outcome", ".status.outcome", "The result of the action."),
+            _column("Revision", ".status.revision", "The revision that carried the action out.", kind="integer"),
+            _column("Message", ".status.message", "The engine's explanation.", priority=1),
+            _column("Age", ".metadata.creationTimestamp", "The age of the action.", kind="date"),
         ),
         validations=rules.ACTION_NAME,
     )
 
 
-def _column(name: str, path: str, told: str, *, kind: str = "string", priority: int = 0) -> dict[str, Any]:
-    column: dict[str, Any] = {"name": name, "type": kind, "jsonPath": path, "description": told}
+def _column(name: str, path: str, description: str, *, kind: str = "string", priority: int = 0) -> dict[str, Any]:
+    column: dict[str, Any] = {"name": name, "type": kind, "jsonPath": path, "description": description}
     return column | ({"priority": priority} if priority else {})
 
 
 def _definition(
     kind: str,
     short: str,
-    told: str,
+    description: str,
     parts: dict[str, Schema],
     *,
     columns: tuple[dict[str, Any], ...],
     validations: rules.Rules | None = None,
 ) -> dict[str, Any]:
     plural = f"{kind.lower()}s"
-    schema: Schema = {"type": "object", "description": told, "required": ["spec"], "properties": parts}
+    schema: Schema = {"type": "object", "description": description, "required": ["spec"], "properties": parts}
     if validations:
         schema["x-kubernetes-validations"] = validations
     version = {
@@ -204,7 +204,7 @@ def _definition(
         "kind": "CustomResourceDefinition",
         "metadata": {
             "name": f"{plural}.{labels.GROUP}",
-            # Deleting a definition deletes every object of its kind: no uninstall may do that.
+            # Deleting a definition deletes every object of its kind, so an uninstall must keep it.
             "annotations": {"helm.sh/resource-policy": "keep"},
             "labels": {labels.PART_OF: "fairlead"},
         },

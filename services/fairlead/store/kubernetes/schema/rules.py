@@ -1,7 +1,7 @@
-"""What the API server itself refuses, in CEL: nothing that the contracts would accept.
+"""CEL validation rules for the API server. They refuse nothing that the contracts accept.
 
-A rule stands where its fields are; `self` is that part of the object. What is not said here (a time zone, say) only
-the contracts refuse, and the route's status tells.
+A rule is attached to the part of the schema whose fields it uses; `self` is that part. Only the contracts check what no
+rule covers (a time zone, for example); such an error appears in the route's status.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NAMES_EXIST: Rules = [
     ),
 ]
 
-# Go has no day; a timeout of days is left to the contracts. What is not given is the contracts' default.
+# Go durations have no days, so a timeout in days is checked by the contracts only. A missing value is the default.
 _REQUEST = "(has(self.request) ? self.request : '10s')"
 _PER_TRY = "(has(self.perTry) ? self.perTry : '2s')"
 TRY_FITS: Rules = [
@@ -45,49 +45,47 @@ TRY_FITS: Rules = [
 STEPS_RISE: Rules = [
     rule(
         "self.map(s, s.weight).isSorted() && self.all(s, self.exists_one(t, t.weight == s.weight))",
-        "steps must rise: each weight above the one before",
+        "steps must rise: each weight must be above the one before",
     )
 ]
 
-GATES_ONCE: Rules = [rule("self.all(g, self.exists_one(h, h.name == g.name))", "each gate may be named once")]
+GATES_ONCE: Rules = [rule("self.all(g, self.exists_one(h, h.name == g.name))", "each gate may be named once only")]
 
-NEVER_CHANGES: Rules = [rule("self == oldSelf", "it is never changed after it was created; create another")]
+NEVER_CHANGES: Rules = [rule("self == oldSelf", "the spec is never changed after creation; create another object")]
 
-# Not `==` with a name put together: what such a text costs, the API server cannot tell.
+# Not `==` with a concatenated name, because the API server cannot estimate the cost of concatenation.
 _NUMBER = "self.metadata.name.substring(self.spec.route.size() + 1)"
 NAMED_BY_PLACE: Rules = [
     rule(
         "self.metadata.name.startsWith(self.spec.route + '-')"
         f" && !{_NUMBER}.startsWith('0') && int({_NUMBER}) == self.spec.seq",
-        "a revision is named <route>-<seq>: so only one can be the next",
+        "a revision must be named <route>-<seq>, so that only one can be the next",
     )
 ]
 
 ROUTE_NAME: Rules = [
     rule(
         "self.metadata.name.matches('^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$')",
-        "a route's name is lower-case letters, digits and '-', at most 40: revisions are named after it",
+        "a route's name may have up to 40 lower-case letters, digits and '-'",
     )
 ]
 
-ACTION_NAME: Rules = [
-    rule("self.metadata.name.size() <= 63", "an action's name has at most 63 characters: the ledger repeats it")
-]
+ACTION_NAME: Rules = [rule("self.metadata.name.size() <= 63", "an action's name may have up to 63 characters")]
 
 OUTCOME_STAYS: Rules = [
     rule(
         "!has(oldSelf.outcome) || oldSelf.outcome == 'pending' || self.outcome == oldSelf.outcome",
-        "a finished action stays as it finished",
+        "the outcome of a finished action cannot be changed",
     )
 ]
 
 
 def version_names(pattern: str) -> Rules:
-    """The keys of `versions`: OpenAPI has no pattern for keys."""
-    told = "a version's name is lower-case letters, digits, '.' and '-', at most 40"
-    return [rule(f"self.all(v, v.matches('{pattern}'))", told)]
+    """A rule for the keys of `versions`, because OpenAPI has no pattern for keys."""
+    message = "a version's name may have up to 40 lower-case letters, digits, '.' and '-'"
+    return [rule(f"self.all(v, v.matches('{pattern}'))", message)]
 
 
 def add(schema: dict[str, Any], rules: Rules) -> None:
-    """Put rules on a part of a schema."""
+    """Attach rules to a part of a schema."""
     schema.setdefault("x-kubernetes-validations", []).extend(rules)

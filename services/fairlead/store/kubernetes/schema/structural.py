@@ -1,6 +1,7 @@
-"""From a contract's JSON schema to what a CRD may hold: structural, no `$ref`, no union with null, no defaults.
+"""Conversion of a contract's JSON schema to a CRD's structural schema: no `$ref`, no union with null, no defaults.
 
-Defaults stay in the contracts: one that the API server fills in would be a difference to git, and could never change.
+Defaults stay in the contracts. A default filled in by the API server would differ from the file in git, and it could
+never be changed later.
 """
 
 from __future__ import annotations
@@ -24,23 +25,23 @@ _KEPT = (
 
 
 def structural(model: type[BaseModel], *, defaults: bool = False) -> Schema:
-    """The schema of a contract as a CRD may hold it, described from the contract's docstrings.
+    """The structural schema of a contract, with descriptions from its docstrings.
 
-    `defaults` adds to each description what the contract fills in: for what people write, not for what we write.
+    `defaults` adds the contract's default to each description; use it for what users write.
     """
     whole = model.model_json_schema(by_alias=True)
     return _converted(whole, whole.get("$defs", {}), _sentences(model, defaults))
 
 
-def lean(schema: Schema, *, depth: int = 1) -> Schema:
-    """A part that only we write: types, without what they may hold, and below `depth` without sentences."""
+def simplified(schema: Schema, *, depth: int = 1) -> Schema:
+    """A schema for data that only we write: types without constraints, and no descriptions below `depth`."""
     dropped = {"pattern", "minimum", "maximum", "enum", "required", *(("description",) if depth < 0 else ())}
     found = {key: value for key, value in schema.items() if key not in dropped}
     if "properties" in found:
-        found["properties"] = {name: lean(inner, depth=depth - 1) for name, inner in found["properties"].items()}
+        found["properties"] = {name: simplified(inner, depth=depth - 1) for name, inner in found["properties"].items()}
     for key in ("items", "additionalProperties"):
         if key in found:
-            found[key] = lean(found[key], depth=depth - 1)
+            found[key] = simplified(found[key], depth=depth - 1)
     return found
 
 
@@ -48,18 +49,18 @@ def _converted(schema: Mapping[str, Any], definitions: Mapping[str, Any], senten
     if "$ref" in schema:
         return _converted(definitions[schema["$ref"].rsplit("/", 1)[1]], definitions, sentences)
     if "anyOf" in schema:
-        # The one union we have: something, or nothing.
+        # The only kind of union in the contracts: a type, or null.
         (inner,) = (one for one in schema["anyOf"] if one.get("type") != "null")
         return {**_converted({**inner}, definitions, sentences), "nullable": True}
     found: Schema = {key: schema[key] for key in _KEPT if key in schema}
     if "const" in schema:
         found["enum"] = [schema["const"]]
-    told = sentences.get(schema.get("title", ""), {})
-    if "" in told:
-        found["description"] = told[""]
+    texts = sentences.get(schema.get("title", ""), {})
+    if "" in texts:
+        found["description"] = texts[""]
     if "properties" in schema:
         found["properties"] = {
-            name: _field(inner, told.get(name), definitions, sentences) for name, inner in schema["properties"].items()
+            name: _field(inner, texts.get(name), definitions, sentences) for name, inner in schema["properties"].items()
         }
     if "items" in schema:
         found["items"] = _converted(schema["items"], definitions, sentences)
@@ -70,16 +71,16 @@ def _converted(schema: Mapping[str, Any], definitions: Mapping[str, Any], senten
 
 
 def _field(
-    schema: Mapping[str, Any], told: str | None, definitions: Mapping[str, Any], sentences: Mapping[str, Any]
+    schema: Mapping[str, Any], text: str | None, definitions: Mapping[str, Any], sentences: Mapping[str, Any]
 ) -> Schema:
     found = _converted(schema, definitions, sentences)
-    if told:
-        found["description"] = told
+    if text:
+        found["description"] = text
     return found
 
 
 def _sentences(model: type[BaseModel], defaults: bool) -> dict[str, dict[str, str]]:
-    """Class name -> field as JSON spells it -> sentence, of a contract and all it is made of; "" is the class's own."""
+    """Class name -> JSON field name -> docstring, for a contract and its nested classes; "" is the class itself."""
     found: dict[str, dict[str, str]] = {}
     left = [model]
     while left:
@@ -105,8 +106,8 @@ def _of_class(model: type[BaseModel], defaults: bool) -> dict[str, str]:
     for field, after in zip(body, [*body[1:], ast.Pass()], strict=True):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
             name = field.target.id
-            told = (_docstring(after), _default(model, name) if defaults else "")
-            found[model.model_fields[name].alias or name] = " ".join(filter(None, told))
+            texts = (_docstring(after), _default(model, name) if defaults else "")
+            found[model.model_fields[name].alias or name] = " ".join(filter(None, texts))
     return {name: text for name, text in found.items() if text}
 
 
@@ -117,7 +118,7 @@ def _docstring(node: ast.stmt) -> str:
 
 
 def _default(model: type[BaseModel], name: str) -> str:
-    """What the contract fills in, as a sentence: the only place where a reader of the CRD finds it."""
+    """The contract's default as a sentence; a reader of the CRD finds it nowhere else."""
     field: FieldInfo = model.model_fields[name]
     if field.is_required() or field.default in (None, "", (), {}) or isinstance(field.default, BaseModel | tuple):
         return ""
