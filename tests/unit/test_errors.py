@@ -16,12 +16,12 @@ def test_every_error_carries_a_message_and_a_hint(kind: type[errors.FairleadErro
 
 
 @pytest.mark.parametrize("kind", TREE)
-def test_every_error_stands_in_the_drawing(kind: type[errors.FairleadError]) -> None:
+def test_every_error_is_in_the_tree_of_the_docstring(kind: type[errors.FairleadError]) -> None:
     drawn = [line.strip("|+- ").split(" ")[0] for line in (errors.__doc__ or "").splitlines()]
     assert kind.__name__ in drawn
 
 
-def test_the_drawing_is_indented_as_the_classes_inherit() -> None:
+def test_the_tree_in_the_docstring_is_indented_like_the_inheritance() -> None:
     path: list[tuple[int, type]] = []
     for line in (errors.__doc__ or "").splitlines():
         name = line.strip("|+- ").split(" ")[0]
@@ -38,5 +38,5 @@ def test_invalid_names_every_field() -> None:
     assert errors.Invalid("wrong", details=[detail]).details == (detail,)
 
 
-def test_overloaded_says_when_to_come_back() -> None:
+def test_overloaded_says_when_to_retry() -> None:
     assert errors.Overloaded("full", retry_after_s=7).retry_after_s == 7

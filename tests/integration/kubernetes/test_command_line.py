@@ -1,4 +1,4 @@
-"""The command line as a cluster's user: the same commands, their kubeconfig, their rights."""
+"""The command line as used by a cluster's user, with a kubeconfig and RBAC."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Run = Callable[..., Done]
 
 @pytest.fixture
 def run(prepared: Cluster, namespace: str, tmp_path: Path) -> Run:
-    """`fairlead ARGUMENTS` in an empty folder, as ada."""
+    """Run `fairlead ARGUMENTS` in an empty folder, as ada."""
     config = prepared.client_of("ada", groups=["system:masters"]).kubeconfig
 
     def fairlead(
@@ -50,7 +50,7 @@ def run(prepared: Cluster, namespace: str, tmp_path: Path) -> Run:
 
 @pytest.fixture
 def store(api: Api, namespace: str) -> Iterator[KubernetesStore]:
-    """The control plane's, with a route that serves 1.0.0."""
+    """The control plane's store, with a route that serves 1.0.0."""
     with KubernetesStore(api, namespace) as store:
         store.wait_until_loaded(10)
         head = routed(store, "iris").append(successor(None, cause=Cause.CREATED))
@@ -69,7 +69,7 @@ def store(api: Api, namespace: str) -> Iterator[KubernetesStore]:
         yield store
 
 
-def test_status_and_history_tell_what_the_objects_tell(store: KubernetesStore, run: Run) -> None:
+def test_status_and_history_show_the_objects(store: KubernetesStore, run: Run) -> None:
     row = run("status").stdout.splitlines()[1].split()
     assert row[:3] == ["iris", "Stable", "1.0.0"]
     told = json.loads(run("history", "iris", "--json").stdout)
@@ -91,14 +91,16 @@ def test_wait_ends_when_the_target_serves(store: KubernetesStore, run: Run) -> N
 
 
 @pytest.mark.parametrize("verb", ["rollback", "approve", "pause", "resume", "retry"])
-def test_an_action_is_asked_as_its_user_and_answered_by_the_engine(store: KubernetesStore, run: Run, verb: str) -> None:
+def test_an_action_is_requested_as_the_user_and_finished_by_the_engine(
+    store: KubernetesStore, run: Run, verb: str
+) -> None:
     asked = in_background(run, verb, "iris", "--reason", "because")
     wait_until(lambda: store.actions(outcome=Outcome.PENDING) != [], "the action is there")
     (action,) = store.actions()
     store.finish_action(action.name, Outcome.ACCEPTED, message="done", revision=1)
     done = asked()
     assert (done.returncode, done.stdout) == (0, f"iris: {verb} accepted, revision iris.1. done\n"), done.stderr
-    # The cluster knows who asks; what FAIRLEAD_ACTOR claims counts for nothing there.
+    # The cluster authenticates the user; FAIRLEAD_ACTOR is ignored there.
     assert (action.actor, action.type.value, action.reason) == ("ada", verb, "because")
 
 
@@ -111,7 +113,7 @@ def test_a_refused_action_is_a_refusal_with_the_engines_reason(store: Kubernetes
     assert "1.0.0 serves already" in done.stderr
 
 
-def test_a_release_of_a_route_of_nobody_else_changes_its_target(store: KubernetesStore, run: Run) -> None:
+def test_a_release_of_a_route_without_another_manager_changes_its_target(store: KubernetesStore, run: Run) -> None:
     done = run("release", "iris", "1.1.0", "--reason", "better")
     assert done.returncode == 0, done.stderr
     wait_until(lambda: store.route("iris").spec.target == Target(version="1.1.0"), "it is the target")
@@ -119,7 +121,7 @@ def test_a_release_of_a_route_of_nobody_else_changes_its_target(store: Kubernete
     assert (route.actor, route.reason, route.generation) == ("ada", "better", 2)
 
 
-def test_a_release_of_a_route_that_helm_keeps_is_refused_with_the_line_to_change(
+def test_a_release_of_a_route_managed_by_helm_is_refused_with_the_line_to_change(
     api: Api, namespace: str, store: KubernetesStore, run: Run
 ) -> None:
     helm = {"annotations": {"meta.helm.sh/release-name": "iris"}, "labels": {"app.kubernetes.io/managed-by": "Helm"}}
@@ -132,7 +134,7 @@ def test_a_release_of_a_route_that_helm_keeps_is_refused_with_the_line_to_change
     assert store.route("iris").spec.target == Target(version="1.0.0")
 
 
-def test_a_release_of_a_route_that_argo_cd_keeps_is_refused(
+def test_a_release_of_a_route_managed_by_argo_cd_is_refused(
     api: Api, namespace: str, store: KubernetesStore, run: Run
 ) -> None:
     api.patch(ROUTES, namespace, "iris", {"metadata": {"annotations": {"argocd.argoproj.io/tracking-id": "x"}}})
@@ -141,21 +143,21 @@ def test_a_release_of_a_route_that_argo_cd_keeps_is_refused(
     assert "managed by Argo CD" in done.stderr
 
 
-def test_without_a_namespace_or_context_a_folder_is_meant(run: Run) -> None:
+def test_without_a_namespace_or_context_the_command_uses_a_folder(run: Run) -> None:
     done = run("status", where=())
     assert done.returncode == exit_codes.UNAVAILABLE
     assert "there is no platform in" in done.stderr
     assert "--namespace" in done.stderr
 
 
-def test_a_context_that_is_not_there_is_named_with_those_that_are(run: Run) -> None:
+def test_a_missing_context_is_named_with_the_existing_ones(run: Run) -> None:
     done = run("status", where=("--context", "prod"))
     assert done.returncode == exit_codes.NOT_FOUND
     assert "no context 'prod'" in done.stderr
 
 
 def in_background(run: Run, *arguments: str) -> Callable[[], Done]:
-    """Start a command, and give what waits for its end."""
+    """Start a command; returns a function that waits for its end."""
     pool = ThreadPoolExecutor(1)
     future = pool.submit(run, *arguments)
 

@@ -1,4 +1,4 @@
-"""The definitions on a real API server: its rules refuse what the contracts refuse, and nothing else."""
+"""The CRDs on a real API server: their rules refuse what the contracts refuse, and accept what they accept."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def create_route(api: Api, namespace: str, spec: dict[str, Any], name: str = "ir
         {"timeouts": {"perTry": "10s"}},
     ],
 )
-def test_what_the_contract_accepts_is_accepted_and_kept_as_it_is(
+def test_a_spec_that_the_contract_accepts_is_accepted_and_stored_unchanged(
     api: Api, namespace: str, change: dict[str, Any]
 ) -> None:
     wanted = RouteSpec.model_validate(GOOD | change)
@@ -50,7 +50,7 @@ def test_what_the_contract_accepts_is_accepted_and_kept_as_it_is(
     [
         ({"target": {"version": "2.0.0"}}, "target.version 2.0.0 is not one of versions"),
         ({"mirrors": [{"version": "2.0.0"}]}, "each mirror must be one of versions"),
-        ({"versions": {"1.0.0": {}, "Bad_Name": {}}}, "a version's name is lower-case"),
+        ({"versions": {"1.0.0": {}, "Bad_Name": {}}}, "a version's name may have up to 40 lower-case"),
         ({"strategy": {"steps": [{"weight": 500}, {"weight": 500}]}}, "steps must rise"),
         ({"strategy": {"steps": [{"weight": 900}, {"weight": 500}]}}, "steps must rise"),
         ({"strategy": {"gates": [{"name": "ready"}, {"name": "ready"}]}}, "each gate may be named once"),
@@ -61,7 +61,7 @@ def test_what_the_contract_accepts_is_accepted_and_kept_as_it_is(
         ({"strategy": {"warmUp": {"deadline": "soon"}}}, "should match"),
     ],
 )
-def test_what_a_rule_refuses_the_contract_refuses_too(
+def test_a_spec_that_a_rule_refuses_is_refused_by_the_contract_too(
     api: Api, namespace: str, change: dict[str, Any], told: str
 ) -> None:
     with pytest.raises(ValidationError):
@@ -89,7 +89,7 @@ def revision(name: str, seq: int = 7) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", ["iris-8", "iris-07", "wine-7", "iris-7-7", "iris-x"])
-def test_a_revision_under_another_name_than_its_place_is_refused(api: Api, namespace: str, name: str) -> None:
+def test_a_revision_whose_name_does_not_match_its_number_is_refused(api: Api, namespace: str, name: str) -> None:
     api.create(REVISIONS, namespace, revision("iris-7"))
     with pytest.raises(errors.FairleadError):
         api.create(REVISIONS, namespace, revision(name))
@@ -107,7 +107,7 @@ def test_an_action_is_never_changed_and_finishes_once(api: Api, namespace: str) 
     with pytest.raises(errors.Invalid, match="never changed"):
         api.patch(ACTIONS, namespace, "a1", {"spec": {"route": "wine"}})
     api.patch(ACTIONS, namespace, "a1", {"status": {"outcome": "accepted"}}, part="status")
-    with pytest.raises(errors.Invalid, match="stays as it finished"):
+    with pytest.raises(errors.Invalid, match="outcome of a finished action cannot be changed"):
         api.patch(ACTIONS, namespace, "a1", {"status": {"outcome": "refused"}}, part="status")
 
 
@@ -128,11 +128,11 @@ def test_a_typo_is_refused_with_its_path(prepared: Cluster, namespace: str) -> N
         ("mra.spec.type", "RBAC grants each type"),
     ],
 )
-def test_kubectl_explain_says_what_a_field_is_for(prepared: Cluster, path: str, told: str) -> None:
+def test_kubectl_explain_describes_a_field(prepared: Cluster, path: str, told: str) -> None:
     assert told in " ".join(prepared.client()("explain", path).split())
 
 
-def test_kubectl_get_shows_what_serves(prepared: Cluster, api: Api, namespace: str) -> None:
+def test_kubectl_get_shows_the_serving_version(prepared: Cluster, api: Api, namespace: str) -> None:
     create_route(api, namespace, GOOD)
     ref = {"version": "1.0.0", "identity": "0123456789"}
     status = {"stable": ref, "phase": "Stable", "revision": "iris.3", "weight": 0}

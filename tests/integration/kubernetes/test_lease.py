@@ -1,4 +1,7 @@
-"""Leadership: at most one writes, whoever was frozen, cut off or killed. Real leases, and clocks that tests turn."""
+"""Leader election: at most one replica writes, also after a freeze, a network failure or a kill.
+
+The leases are real; the clocks are simulated.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ def test_the_first_leads_and_the_second_waits(api: Api, namespace: str) -> None:
         second.token()
 
 
-def test_the_lease_goes_with_what_its_last_holder_belongs_to(api: Api, namespace: str) -> None:
+def test_the_lease_is_deleted_with_the_owner_of_its_last_holder(api: Api, namespace: str) -> None:
     def owned(name: str) -> list[Object]:
         body: Object = {"metadata": {"name": name}}
         made = api.create(CONFIG_MAPS, namespace, body)
@@ -49,7 +52,7 @@ def test_the_lease_goes_with_what_its_last_holder_belongs_to(api: Api, namespace
     for name in ("old", "new"):
         owners = owned(name)
         lease = Lease(api, namespace, "plane", name, log=LOG, monotonic=clock, owners=lambda: owners)  # noqa: B023
-        lease.attempt()  # looks, and waits for the one before to run out
+        lease.attempt()  # sees the lease, and waits until it expires
         clock.now += 20
         assert lease.attempt()
     api.delete(CONFIG_MAPS, namespace, "new")
@@ -79,7 +82,7 @@ def test_a_leader_that_cannot_renew_stops_before_another_may_start(api: Api, nam
     assert second.token() == 2
 
 
-def test_a_lease_that_is_given_back_is_taken_at_once(api: Api, namespace: str) -> None:
+def test_a_released_lease_is_taken_at_once(api: Api, namespace: str) -> None:
     clock = Clock()
     first, second = candidate(api, namespace, "a", clock), candidate(api, namespace, "b", clock)
     first.attempt()
@@ -96,13 +99,13 @@ def test_a_restart_under_the_same_name_is_another_transition(api: Api, namespace
     assert again.token() == first.token() + 1
 
 
-def test_a_deleted_lease_begins_above_what_the_routes_have_seen(api: Api, namespace: str) -> None:
+def test_a_new_lease_begins_above_the_transitions_that_routes_have_seen(api: Api, namespace: str) -> None:
     lease = candidate(api, namespace, "a", Clock(), floor=41)
     assert lease.attempt()
     assert lease.token() == 42
 
 
-def test_of_two_that_take_it_at_the_same_moment_one_leads(api: Api, namespace: str) -> None:
+def test_of_two_that_take_the_lease_at_the_same_time_one_leads(api: Api, namespace: str) -> None:
     clock = Clock()
     first, second = candidate(api, namespace, "a", clock), candidate(api, namespace, "b", clock)
     first.attempt()
@@ -131,7 +134,7 @@ def test_on_threads_another_leads_soon_after_the_first_stopped(api: Api, namespa
 
 
 class TestTwoLeaders:
-    """The first is frozen, believes for good that it leads, and wakes up after the second has taken over."""
+    """The first is frozen, still believes that it leads, and resumes after the second has taken over."""
 
     @pytest.fixture
     def stores(self, api: Api, namespace: str) -> tuple[KubernetesStore, KubernetesStore]:
@@ -182,7 +185,7 @@ class TestTwoLeaders:
         new.create_action(an_action())
         assert [action.name for action in new.actions()] == ["a1"]
 
-    def test_windows_that_were_not_written_before_another_led_are_forgotten(self, api: Api, namespace: str) -> None:
+    def test_windows_not_written_before_another_leader_are_dropped(self, api: Api, namespace: str) -> None:
         clock = Clock()
         first, second = candidate(api, namespace, "a", clock), candidate(api, namespace, "b", clock)
         one, other = (KubernetesStore(api, namespace, fence=lease, informed=False) for lease in (first, second))
@@ -192,7 +195,7 @@ class TestTwoLeaders:
         clock.now += 60
         assert second.attempt()
         assert one.windows("iris") == []
-        other.add_window("iris", a_window(1))  # counted anew by whoever leads
+        other.add_window("iris", a_window(1))  # counted again by the new leader
         first.attempt()
         clock.now += 60
         assert first.attempt()
@@ -201,7 +204,7 @@ class TestTwoLeaders:
 
 
 def _term_known(api: Api, namespace: str, term: int) -> bool:
-    """Whether a dry run of a revision from the transition before is refused already."""
+    """Whether the API server already refuses (in a dry run) a revision from the previous transition."""
     metadata = {"name": "probe-1", "annotations": {labels.FENCE: str(term - 1)}}
     spec = successor(None, route="probe").sealed().to_json()
     try:

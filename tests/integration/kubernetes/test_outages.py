@@ -1,4 +1,4 @@
-"""The API server away, and coming back: what was known stays, writes say what is wrong, nothing is wiped."""
+"""Outages of the API server: reads return the last known state, writes raise an error, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_nothing_can_be_read_before_the_first_list() -> None:
             store.wait_until_loaded(0.3)
 
 
-def test_an_outage_keeps_what_was_known_and_ends_by_itself(
+def test_reads_work_during_an_outage_and_the_store_recovers_by_itself(
     prepared: Cluster, api: Api, namespace: str, store: KubernetesStore
 ) -> None:
     before = filled(store, 3)
@@ -59,14 +59,14 @@ def test_an_outage_keeps_what_was_known_and_ends_by_itself(
     wait_until(lambda: _answers(api), "the API server is back")
     fourth = store.append(successor(before[-1]))
     assert fourth.seq == 4
-    # What others write is heard again, without anybody asking.
+    # The watch sees the writes of others again, without a restart.
     other = KubernetesStore.direct(api, namespace)
     other.append(successor(other.head("iris")))
     wait_until(lambda: store.head("iris") == other.head("iris"), "the watch goes on")
     assert store.verify("iris") is None
 
 
-def test_what_another_writes_is_known_within_a_moment(api: Api, namespace: str, store: KubernetesStore) -> None:
+def test_the_write_of_another_process_is_soon_visible(api: Api, namespace: str, store: KubernetesStore) -> None:
     other = routed(KubernetesStore.direct(api, namespace), "iris")
     wait_until(lambda: len(store.routes()) == 1, "the route is known")
     token = store.change_token()
@@ -76,16 +76,14 @@ def test_what_another_writes_is_known_within_a_moment(api: Api, namespace: str, 
     wait_until(lambda: store.head("iris") == head, "the head is known")
 
 
-def test_a_store_that_was_emptied_reads_as_empty_and_not_as_an_error(
-    api: Api, namespace: str, store: KubernetesStore
-) -> None:
+def test_an_emptied_store_reads_as_empty_and_not_as_an_error(api: Api, namespace: str, store: KubernetesStore) -> None:
     filled(store, 2)
     KubernetesStore.direct(api, namespace).delete_route("iris")
     wait_until(lambda: store.routes() == [], "the route is gone")
     assert len(store.revisions("iris")) == 2
 
 
-def test_an_answer_that_was_lost_on_the_way_is_not_appended_twice(
+def test_a_revision_whose_response_was_lost_is_not_appended_twice(
     api: Api, namespace: str, store: KubernetesStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     head = filled(store, 1)[-1]
@@ -93,7 +91,7 @@ def test_an_answer_that_was_lost_on_the_way_is_not_appended_twice(
 
     def lossy(kind: Kind, where: str, body: Object) -> Object:
         create(kind, where, body)
-        return create(kind, where, body)  # the second try, after the first one's answer was lost
+        return create(kind, where, body)  # the retry, after the first response was lost
 
     monkeypatch.setattr(api, "create", lossy)
     second = store.append(successor(head))
@@ -102,7 +100,7 @@ def test_an_answer_that_was_lost_on_the_way_is_not_appended_twice(
     assert store.head("iris") == second
 
 
-def test_a_window_whose_answer_was_lost_on_the_way_is_not_counted_twice(
+def test_a_window_whose_response_was_lost_is_not_counted_twice(
     api: Api, store: KubernetesStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     routed(store, "iris").add_window("iris", a_window(1))
@@ -117,14 +115,16 @@ def test_a_window_whose_answer_was_lost_on_the_way_is_not_counted_twice(
         broken.setattr(api, "patch", lossy)
         with pytest.raises(errors.Unavailable):
             store.set_status("iris", {"phase": "Canary"})
-    wait_until(lambda: store.status("iris") is not None, "what was written is heard of")
+    wait_until(lambda: store.status("iris") is not None, "the watch has seen the write")
     assert store.windows("iris") == [a_window(1), a_window(2)]
     store.set_status("iris", {"phase": "Canary", "weight": 500})
     assert store.windows("iris") == [a_window(1), a_window(2)]
 
 
-def test_a_spec_that_became_unreadable_keeps_the_one_before(api: Api, namespace: str, store: KubernetesStore) -> None:
-    """A field of a newer definition does not matter; anything else keeps what was known."""
+def test_a_spec_that_became_unreadable_keeps_its_last_readable_state(
+    api: Api, namespace: str, store: KubernetesStore
+) -> None:
+    """An unknown field of a newer definition is ignored; after any other error the last readable spec is kept."""
     routed(store, "iris")
     known = store.route("iris")
     parsed = store._parsed["iris"][0]

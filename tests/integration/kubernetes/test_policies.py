@@ -1,4 +1,4 @@
-"""Who may ask for what, asked of a real API server: the roles as the chart ships them, and the two policies."""
+"""Authorization on a real API server: the chart's roles, and the two policies."""
 
 from __future__ import annotations
 
@@ -52,9 +52,7 @@ def an_action(kind: str, actor: str) -> Action:
 
 
 @pytest.mark.parametrize("role", sorted(MAY))
-def test_a_role_may_ask_for_its_types_of_action_and_no_others(
-    prepared: Cluster, api: Api, namespace: str, role: str
-) -> None:
+def test_a_role_may_request_its_types_of_action_only(prepared: Cluster, api: Api, namespace: str, role: str) -> None:
     user = f"user-{role.lower()}"
     routed(KubernetesStore.direct(api, namespace), "iris")
     grant(prepared, namespace, user, role)
@@ -79,13 +77,13 @@ def _can_read(store: KubernetesStore) -> bool:
         return False
 
 
-def test_a_forged_actor_is_refused_with_the_true_name(api: Api, namespace: str) -> None:
+def test_a_forged_actor_is_refused_naming_the_real_user(api: Api, namespace: str) -> None:
     store = routed(KubernetesStore.direct(api, namespace), "iris")
     with pytest.raises(errors.Refused, match="actor must be who asks, and that is ada"):
         store.create_action(an_action("rollback", "bob"))
 
 
-def test_a_viewer_cannot_change_a_wish(prepared: Cluster, api: Api, namespace: str) -> None:
+def test_a_viewer_cannot_change_a_route(prepared: Cluster, api: Api, namespace: str) -> None:
     routed(KubernetesStore.direct(api, namespace), "iris")
     grant(prepared, namespace, "vera", "viewer")
     theirs = api_of(prepared, "vera")
@@ -96,7 +94,7 @@ def test_a_viewer_cannot_change_a_wish(prepared: Cluster, api: Api, namespace: s
     theirs.close()
 
 
-def test_the_control_plane_has_the_rights_it_needs_and_none_over_wishes(
+def test_the_control_plane_has_the_rights_it_needs_and_cannot_write_specs(
     prepared: Cluster, api: Api, namespace: str
 ) -> None:
     routed(KubernetesStore.direct(api, namespace), "iris")
@@ -117,13 +115,13 @@ def test_the_control_plane_has_the_rights_it_needs_and_none_over_wishes(
     theirs.close()
 
 
-def test_the_control_plane_notices_that_nobody_verifies_actors(prepared: Cluster, api: Api, namespace: str) -> None:
+def test_the_control_plane_notices_that_actors_are_not_verified(prepared: Cluster, api: Api, namespace: str) -> None:
     client = prepared.client()
     binding = client.get("validatingadmissionpolicybinding", "fairlead-actions")
     client("delete", "validatingadmissionpolicybinding", "fairlead-actions")
     try:
         wait_until(lambda: not actors_are_verified(api, namespace), "the policy is at work no more")
-        assert api.list(ACTIONS, namespace)[0] == []  # asking left nothing
+        assert api.list(ACTIONS, namespace)[0] == []  # the check left no object
     finally:
         for name in ("resourceVersion", "uid", "creationTimestamp", "generation", "managedFields"):
             binding["metadata"].pop(name, None)

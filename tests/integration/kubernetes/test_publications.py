@@ -1,4 +1,4 @@
-"""The publication and the gateways' pods, in a real API server."""
+"""The publication's ConfigMap and the gateways' pods on a real API server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def publication(sequence: int) -> Publication:
     return Publication({"rds": EncodedUpdate.of(Update(make_version(UpdateOrder(sequence, "b"), content), content))})
 
 
-def test_of_two_that_lead_only_one_can_save_and_a_follower_sees_it(api: Api, namespace: str) -> None:
+def test_of_two_leaders_only_one_can_save_and_a_follower_sees_it(api: Api, namespace: str) -> None:
     first, second, follower = (ConfigMapPublications(api, namespace, "publication") for _ in range(3))
     assert (first.load(), second.load()) == (None, None)
     first.save(publication(1))

@@ -1,4 +1,4 @@
-"""The rollout engine over a real API server: whole releases, told by objects that people read with kubectl."""
+"""The rollout engine on a real API server: whole releases, checked by the objects that users see with kubectl."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def a_spec(target: str, *, versions: dict[str, VersionSpec] | None = None) -> Ro
     )
 
 
-class World:
-    """A gateway that serves whatever is last, golden rows that pass, a clock that is turned; the store is real."""
+class EngineHarness:
+    """An engine with a real store. The gateway (always serves the head), smoke test and clock are simulated."""
 
     def __init__(self, api: Api, namespace: str) -> None:
         self._where = api, namespace
@@ -45,7 +45,7 @@ class World:
         self.engine = self._engine()
 
     def restart(self) -> None:
-        """Another control plane, which knows only what was written."""
+        """Replace the control plane with a new one, which has only the stored data."""
         self.store.close()
         self.store = self._store()
         self.engine = self._engine()
@@ -72,19 +72,19 @@ class World:
         return [GatewayState("e1", True, {"iris": head.seq} if head else {})]
 
     def read(self) -> Sequence[Reading]:
-        return [Reading("e1", self.now, {}, {}, self.now.timestamp())]  # can be read, and nobody to count
+        return [Reading("e1", self.now, {}, {}, self.now.timestamp())]  # readable, with no counts
 
     def smoke(self, table: Table, ref: VersionRef) -> Check:
         return Check(gate="smoke", verdict=Verdict.PASS, reason="golden rows agree")
 
     def go_on(self, seconds: float) -> None:
-        """Ticks as time goes by, five seconds each."""
+        """Advance the clock, with a tick every five seconds."""
         for _ in range(int(seconds // 5)):
             self.now += timedelta(seconds=5)
             self.engine.tick()
 
     def object(self) -> dict[str, Any]:
-        """The route as kubectl shows it."""
+        """The route's object, as shown by kubectl."""
         return self._where[0].get(ROUTES, self._where[1], "iris")
 
     def condition(self, kind: str) -> str:
@@ -92,76 +92,76 @@ class World:
 
 
 @pytest.fixture
-def world(api: Api, namespace: str) -> Iterator[World]:
-    """With 1.0.0 serving and 1.1.0 deployed."""
-    world = World(api, namespace)
-    world.store.put_route("iris", a_spec("1.0.0"), now=world.now, actor="ada")
+def harness(api: Api, namespace: str) -> Iterator[EngineHarness]:
+    """An engine with 1.0.0 serving and 1.1.0 deployed."""
+    harness = EngineHarness(api, namespace)
+    harness.store.put_route("iris", a_spec("1.0.0"), now=harness.now, actor="ada")
     for ref, address in ((OLD, "10_0_0_1"), (NEW, "10_0_0_2")):
         make_version(api, namespace, ref)
         make_slice(api, namespace, ref, **{address: {"ready": True}})
-    wait_until(lambda: len(world.store.instances()) == 2, "both versions are ready")
-    world.engine.tick()
-    yield world
-    world.store.close()
+    wait_until(lambda: len(harness.store.instances()) == 2, "both versions are ready")
+    harness.engine.tick()
+    yield harness
+    harness.store.close()
 
 
-def release(world: World) -> None:
-    world.store.put_route("iris", a_spec("1.1.0"), now=world.now, actor="ada", reason="better")
+def release(harness: EngineHarness) -> None:
+    harness.store.put_route("iris", a_spec("1.1.0"), now=harness.now, actor="ada", reason="better")
 
 
-def test_a_release_is_promoted_step_by_step_and_ready_all_the_while(api: Api, namespace: str, world: World) -> None:
-    release(world)
+def test_a_release_is_promoted_step_by_step_and_stays_ready(api: Api, namespace: str, harness: EngineHarness) -> None:
+    release(harness)
     seen = []
     for _ in range(30):
-        world.go_on(5)
-        seen.append((world.object()["status"]["weight"], world.condition("Ready")))
+        harness.go_on(5)
+        seen.append((harness.object()["status"]["weight"], harness.condition("Ready")))
     assert [weight for weight, _ in groupby(weight for weight, _ in seen)] == [0, 500, 5000, 0]
     assert {ready for _, ready in seen} == {"True"}
-    status = world.object()["status"]
+    status = harness.object()["status"]
     assert (status["phase"], status["stable"]["version"]) == ("Stable", "1.1.0")
     causes = [one["spec"]["cause"] for one in api.list_whole(REVISIONS, namespace, "fairlead.dev/route=iris")]
     assert causes.count("promoted") == 1
-    assert world.store.verify("iris") is None
+    assert harness.store.verify("iris") is None
 
 
-def test_another_control_plane_goes_on_where_the_last_one_stood(world: World) -> None:
-    release(world)
-    world.go_on(15)
-    weight, windows = world.store.head("iris").table.weight, world.store.windows("iris")  # type: ignore[union-attr]
+def test_a_restarted_control_plane_continues_the_rollout(harness: EngineHarness) -> None:
+    release(harness)
+    harness.go_on(15)
+    weight, windows = harness.store.head("iris").table.weight, harness.store.windows("iris")  # type: ignore[union-attr]
     assert weight == 500
     assert windows
-    world.restart()
-    assert world.store.windows("iris") == windows
-    world.go_on(100)
-    head = world.store.head("iris")
+    harness.restart()
+    assert harness.store.windows("iris") == windows
+    harness.go_on(100)
+    head = harness.store.head("iris")
     assert head is not None
     assert (head.table.stable, head.state.phase) == (NEW, Phase.STABLE)
 
 
-def test_a_rollback_is_one_tick_and_names_who_asked(world: World) -> None:
-    release(world)
-    world.go_on(15)
-    action = Action(name="back", route="iris", type=ActionType.ROLLBACK, actor="ada", created_at=world.now)
-    world.store.create_action(action)
-    world.engine.tick()
-    head = world.store.head("iris")
+def test_a_rollback_takes_one_tick_and_names_its_actor(harness: EngineHarness) -> None:
+    release(harness)
+    harness.go_on(15)
+    action = Action(name="back", route="iris", type=ActionType.ROLLBACK, actor="ada", created_at=harness.now)
+    harness.store.create_action(action)
+    harness.engine.tick()
+    head = harness.store.head("iris")
     assert head is not None
     assert (head.cause, head.actor, head.table.weight) == (Cause.ROLLED_BACK, "ada", 0)
-    assert world.store.action("back").outcome is Outcome.ACCEPTED
-    world.go_on(30)
-    assert world.object()["status"]["rejected"][0]["ref"]["version"] == "1.1.0"
+    assert harness.store.action("back").outcome is Outcome.ACCEPTED
+    harness.go_on(30)
+    assert harness.object()["status"]["rejected"][0]["ref"]["version"] == "1.1.0"
 
 
-def test_a_version_that_left_the_spec_goes_once_the_rollback_window_is_over(world: World) -> None:
-    release(world)
-    world.go_on(60)
-    world.store.put_route("iris", a_spec("1.1.0", versions={"1.1.0": TWO}), now=world.now, actor="ada")
-    world.go_on(20)
-    assert {row.ref for row in world.store.wanted()} == {OLD, NEW}  # one command back is still possible
-    world.go_on(60)
-    wait_until(lambda: {row.ref for row in world.store.wanted()} == {NEW}, "1.0.0 is gone")
+def test_a_version_that_left_the_spec_is_removed_after_the_rollback_window(harness: EngineHarness) -> None:
+    release(harness)
+    harness.go_on(60)
+    harness.store.put_route("iris", a_spec("1.1.0", versions={"1.1.0": TWO}), now=harness.now, actor="ada")
+    harness.go_on(20)
+    assert {row.ref for row in harness.store.wanted()} == {OLD, NEW}  # a rollback is still possible
+    harness.go_on(60)
+    wait_until(lambda: {row.ref for row in harness.store.wanted()} == {NEW}, "1.0.0 is gone")
 
 
-def test_versions_of_the_spec_stay_whatever_they_serve(world: World) -> None:
-    world.go_on(300)
-    assert {row.ref for row in world.store.wanted()} == {OLD, NEW}
+def test_versions_in_the_spec_stay_even_without_traffic(harness: EngineHarness) -> None:
+    harness.go_on(300)
+    assert {row.ref for row in harness.store.wanted()} == {OLD, NEW}

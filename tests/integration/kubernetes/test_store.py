@@ -1,4 +1,4 @@
-"""The store as Kubernetes objects: the shared suite, read from caches and read directly, against a real API server."""
+"""The Kubernetes store on a real API server: the shared suite, with caches and with direct reads."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from fairlead.store.kubernetes.kinds import ROUTES, Kind, Object
 from unit.store.suite import NOW, StoreSuite, a_window, an_action, routed, successor
 
 
-class TestInformedStore(StoreSuite):
-    """A control plane's."""
+class TestCachedStore(StoreSuite):
+    """The store of a control plane, with caches."""
 
     @pytest.fixture
     def store(self, api: Api, namespace: str) -> Iterator[KubernetesStore]:
@@ -24,7 +24,7 @@ class TestInformedStore(StoreSuite):
             store.wait_until_loaded(10)
             yield store
 
-    def test_answered_actions_go_in_the_end_and_open_ones_stay(self, store: KubernetesStore) -> None:
+    def test_old_finished_actions_are_deleted_and_pending_ones_stay(self, store: KubernetesStore) -> None:
         routed(store, "iris")
         for number in range(MAX_FINISHED_ACTIONS + 2):
             store.create_action(an_action(f"a{number}", at=number))
@@ -34,13 +34,13 @@ class TestInformedStore(StoreSuite):
         left = [action.name for action in store.actions("iris")]
         assert left == [f"a{number}" for number in range(1, MAX_FINISHED_ACTIONS + 2)]
 
-    def test_an_open_actions_actor_is_verified_where_the_policy_is(self, store: KubernetesStore) -> None:
+    def test_the_actor_of_a_pending_action_is_verified_with_the_policy(self, store: KubernetesStore) -> None:
         routed(store, "iris")
         assert store.create_action(an_action()).actor_verified
         store.finish_action("a1", Outcome.ACCEPTED, revision=1)
         assert store.action("a1").actor_verified
 
-    def test_a_window_and_the_status_it_waits_for_are_one_request(
+    def test_a_pending_window_and_the_status_are_written_in_one_request(
         self, api: Api, namespace: str, store: KubernetesStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         routed(store, "iris")
@@ -57,7 +57,7 @@ class TestInformedStore(StoreSuite):
         assert sent == ["status"]
         assert KubernetesStore.direct(api, namespace).windows("iris") == [a_window(1)]
 
-    def test_windows_of_an_earlier_head_leave_with_the_next_status(
+    def test_windows_of_an_earlier_head_are_removed_with_the_next_status(
         self, api: Api, namespace: str, store: KubernetesStore
     ) -> None:
         routed(store, "iris").add_window("iris", a_window(1))
@@ -67,10 +67,10 @@ class TestInformedStore(StoreSuite):
 
 
 class TestDirectStore(StoreSuite):
-    """A command's."""
+    """The store of a command, with direct reads."""
 
     windows = 310
-    """Enough to merge, and to merge what was merged. Each waits 50 ms for the ledger; no command adds any."""
+    """Enough to merge, and to merge merged windows. Each takes 50 ms; no real command adds windows."""
 
     @pytest.fixture
     def store(self, api: Api, namespace: str) -> Store:

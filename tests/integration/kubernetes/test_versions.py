@@ -1,4 +1,4 @@
-"""What a cluster has of a version: read as instances, tied to its route, and removed when nobody can miss it."""
+"""A version's objects in a cluster: read as instances, owned by the route, and removed when no longer needed."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_an_endpoint_is_an_instance_and_ready_when_its_slice_says_so(
     }
 
 
-def test_instances_are_nobodys_to_report(store: KubernetesStore) -> None:
+def test_instances_cannot_be_reported(store: KubernetesStore) -> None:
     instance = Instance(id="i", model="iris", ref=REF, host="h", port=1, observed_at=NOW)
     with pytest.raises(errors.Refused, match="EndpointSlices"):
         store.report(instance)
@@ -72,15 +72,13 @@ def test_instances_are_nobodys_to_report(store: KubernetesStore) -> None:
 # Versions
 
 
-def test_a_version_is_tied_to_its_route_with_everything_it_has(
-    api: Api, namespace: str, store: KubernetesStore
-) -> None:
+def test_all_objects_of_a_version_get_their_route_as_owner(api: Api, namespace: str, store: KubernetesStore) -> None:
     routed(store, "iris")
     make_version(api, namespace, REF)
     settled(store, REF)
 
     def tied() -> bool:
-        # Kubernetes' own controllers write at the same moment; then the next look does it.
+        # Kubernetes' own controllers may write at the same time; then the next call succeeds.
         store.want(store.wanted())
         found = [one["metadata"] for kind in (DEPLOYMENTS, SERVICES) for one in api.list(kind, namespace)[0]]
         owners = [owner["kind"] for metadata in found for owner in metadata.get("ownerReferences", ())]
@@ -89,7 +87,7 @@ def test_a_version_is_tied_to_its_route_with_everything_it_has(
     wait_until(tied, "the Deployment and the Service belong to the route")
 
 
-def test_a_version_that_left_the_spec_and_serves_nobody_is_removed_with_everything_it_has(
+def test_a_version_that_left_the_spec_and_has_no_traffic_is_removed_with_all_its_objects(
     api: Api, namespace: str, store: KubernetesStore
 ) -> None:
     routed(store, "iris").append(successor(None))
@@ -103,8 +101,8 @@ def test_a_version_that_left_the_spec_and_serves_nobody_is_removed_with_everythi
     wait_until(lambda: names(api, namespace, SERVICES) == {mine}, "the Service is gone")
 
 
-def test_a_version_that_no_spec_has_named_yet_stays(api: Api, namespace: str, store: KubernetesStore) -> None:
-    # Helm makes the Deployment first and writes the route last.
+def test_a_version_that_no_spec_names_yet_stays(api: Api, namespace: str, store: KubernetesStore) -> None:
+    # Helm creates the Deployment first and writes the route last.
     routed(store, "iris").append(successor(None))
     make_version(api, namespace, OTHER)
     settled(store, OTHER)
@@ -113,7 +111,7 @@ def test_a_version_that_no_spec_has_named_yet_stays(api: Api, namespace: str, st
     assert "ownerReferences" not in api.get(DEPLOYMENTS, namespace, labels.version_name("iris", OTHER))["metadata"]
 
 
-def test_a_version_that_no_spec_ever_named_goes_in_the_end(api: Api, namespace: str) -> None:
+def test_a_version_that_no_spec_ever_named_is_removed_after_a_time(api: Api, namespace: str) -> None:
     late = datetime.now(UTC) + timedelta(hours=2)
     with KubernetesStore(api, namespace, clock=lambda: late) as store:
         store.wait_until_loaded(10)
@@ -129,7 +127,7 @@ def test_a_version_that_no_spec_ever_named_goes_in_the_end(api: Api, namespace: 
 
 
 @pytest.mark.parametrize("named_by", ["spec", "table"])
-def test_whatever_is_asked_a_version_that_is_named_stays(
+def test_a_version_that_is_named_is_never_removed(
     api: Api, namespace: str, store: KubernetesStore, named_by: str
 ) -> None:
     versions = {"2.0.0": VersionSpec(image="iris:2")} if named_by == "spec" else {}
@@ -146,7 +144,9 @@ def test_whatever_is_asked_a_version_that_is_named_stays(
     assert names(api, namespace, DEPLOYMENTS) == {labels.version_name("iris", OTHER)}
 
 
-def test_nothing_goes_before_the_engine_has_seen_the_spec(api: Api, namespace: str, store: KubernetesStore) -> None:
+def test_nothing_is_removed_before_the_engine_has_seen_the_spec(
+    api: Api, namespace: str, store: KubernetesStore
+) -> None:
     routed(store, "iris").append(successor(None))
     make_version(api, namespace, OTHER, adopted=True)
     settled(store, OTHER)
@@ -155,7 +155,7 @@ def test_nothing_goes_before_the_engine_has_seen_the_spec(api: Api, namespace: s
     assert rows(store) == [OTHER]
 
 
-def test_the_objects_of_a_route_that_is_gone_are_left_to_their_owner(
+def test_objects_of_a_deleted_route_are_left_to_garbage_collection(
     api: Api, namespace: str, store: KubernetesStore
 ) -> None:
     make_version(api, namespace, OTHER)
@@ -164,7 +164,9 @@ def test_the_objects_of_a_route_that_is_gone_are_left_to_their_owner(
     assert rows(store) == [OTHER]
 
 
-def test_wanting_what_is_not_there_makes_nothing(api: Api, namespace: str, store: KubernetesStore) -> None:
+def test_wanting_a_version_that_does_not_exist_creates_nothing(
+    api: Api, namespace: str, store: KubernetesStore
+) -> None:
     routed(store, "iris")
     store.want([Wanted(namespace=namespace, model="iris", ref=REF, index=0, source="deployment/iris")])
     assert store.wanted() == []

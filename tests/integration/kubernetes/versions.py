@@ -1,4 +1,4 @@
-"""A version's objects as the charts and Kubernetes' own controllers make them."""
+"""Creates a version's objects like the charts and Kubernetes' own controllers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def labelled(ref: VersionRef) -> dict[str, str]:
 
 
 def make_version(api: Api, namespace: str, ref: VersionRef, *, adopted: bool = False) -> None:
-    """As the chart makes it: a Deployment and a headless Service; or as the control plane leaves it."""
+    """Create a Deployment and a headless Service like the chart; `adopted`: owned by the route, like after a tick."""
     name, selector = labels.version_name("iris", ref), {"app": ref.identity}
     metadata: dict[str, Any] = {"name": name, "labels": labelled(ref)}
     if adopted:

@@ -1,4 +1,4 @@
-"""Gates in a spec: what may be said of each, and what is refused with the field's path."""
+"""Gates in a spec: their settings, and errors with the field's path."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def strategy(**spec: Any) -> Strategy:
     return parse(Strategy, spec, "strategy.yaml")
 
 
-def test_a_strategy_survives_being_written_down() -> None:
+def test_a_strategy_is_the_same_after_json() -> None:
     told = strategy(gates=[{"name": "latency", "boundaries": ["64ms", "256ms"], "marginShare": 0.1}], preset="strict")
     assert Strategy.model_validate(told.to_json()) == told
     assert told.gates[0].boundaries == (0.064, 0.256)
@@ -39,7 +39,7 @@ def test_a_strategy_survives_being_written_down() -> None:
         ({"name": "errors", "weight": 0}, "gates.0.weight: Input should be greater than 0"),
     ],
 )
-def test_what_cannot_be_is_refused_with_its_path(gate: dict[str, Any], told: str) -> None:
+def test_an_invalid_gate_is_refused_with_its_path(gate: dict[str, Any], told: str) -> None:
     with pytest.raises(Invalid) as refused:
         strategy(gates=[gate])
     assert told in refused.value.message

@@ -1,4 +1,4 @@
-"""Names that routing writes and rollout reads back."""
+"""Names of clusters and statistics, which routing writes and rollout parses."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TWO = VersionRef(version="2.0.0", identity="c" * 10)
 
 
 @given(st.sampled_from(Role), words, words, versions, identities)
-def test_every_name_comes_back_from_its_statistic(
+def test_every_name_is_parsed_back_from_its_statistic(
     role: Role, namespace: str, model: str, version: str, identity: str | None
 ) -> None:
     name = stat_name(cluster_name(role, namespace, model, version, identity))
@@ -46,13 +46,13 @@ def test_every_name_comes_back_from_its_statistic(
 
 
 @pytest.mark.parametrize("part", ["", "a~b", "a_b", "A", "-a", "a b"])
-def test_a_part_that_would_blur_the_name_is_refused(part: str) -> None:
+def test_a_part_that_would_make_the_name_ambiguous_is_refused(part: str) -> None:
     with pytest.raises(Invalid, match="cannot be a part"):
         cluster_name(Role.SPLIT, "default", part, "1.0.0")
 
 
 @pytest.mark.parametrize("name", ["control", "xds", "split~default~iris", "other~default~iris~1_0_0", "split~~iris~1"])
-def test_a_cluster_that_is_no_version_parses_to_nothing(name: str) -> None:
+def test_a_cluster_that_is_not_a_versions_parses_to_none(name: str) -> None:
     assert parse_stat(name) is None
 
 
@@ -69,7 +69,7 @@ def test_the_identity_appears_only_where_a_version_string_is_shared() -> None:
     assert identity_part((ONE, OTHER_ONE, TWO), TWO) is None
 
 
-def test_a_shared_version_string_pins_stable_and_names_the_other_by_identity() -> None:
+def test_a_shared_version_string_selects_stable_and_the_other_needs_its_identity() -> None:
     table = Table(model="iris", stable=ONE, candidate=OTHER_ONE, weight=100, pins=(OTHER_ONE, ONE, TWO))
     assert pin_name(table, ONE) == "1.0.0"
     assert pin_name(table, OTHER_ONE) == "1.0.0~bbbbbbbbbb"
@@ -77,7 +77,7 @@ def test_a_shared_version_string_pins_stable_and_names_the_other_by_identity() -
     assert key_of(Role.SPLIT, table, ONE) == ClusterKey(Role.SPLIT, "default", "iris", "1_0_0", ONE.identity)
 
 
-def test_the_grid_rises_and_takes_its_own_boundaries() -> None:
+def test_the_grid_is_ascending_and_its_boundaries_are_valid() -> None:
     assert list(GRID_MS) == sorted(set(GRID_MS))
     assert [check_boundary(bound) for bound in GRID_MS] == list(GRID_MS)
 

@@ -24,13 +24,13 @@ def wrong(data: dict[str, Any]) -> list[tuple[Any, ...]]:
     return [error["loc"] for error in caught.value.errors()]
 
 
-def test_the_promised_defaults() -> None:
+def test_the_documented_defaults() -> None:
     manifest = Manifest.model_validate(PLAIN)
     assert (manifest.batching.max_rows, manifest.batching.max_wait_ms) == (64, 0)
     assert (manifest.rtol, manifest.idempotent, manifest.version_skew) == (1e-5, True, "refuse")
 
 
-def test_a_manifest_survives_json() -> None:
+def test_a_manifest_is_the_same_after_json() -> None:
     manifest = Manifest.model_validate(PLAIN | {"built_with": {"numpy": "2.0"}, "tags": ["a"], "artifact": ARTIFACT})
     assert Manifest.model_validate_json(manifest.model_dump_json()) == manifest
 

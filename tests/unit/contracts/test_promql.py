@@ -1,4 +1,4 @@
-"""What a custom gate may count, and what is refused with a reason."""
+"""Queries of custom gates: which are accepted, and why others are refused."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def custom(**changes: Any) -> dict[str, Any]:
         ('x_total{model="$model"}', "would count all versions"),
     ],
 )
-def test_what_is_no_count_of_one_version_is_refused_with_its_path(query: str, told: str) -> None:
+def test_a_query_that_is_not_a_counter_of_one_version_is_refused_with_its_path(query: str, told: str) -> None:
     with pytest.raises(Invalid) as refused:
         strategy(custom(promql={"bad": query, "total": GOOD}))
     assert told in refused.value.message
@@ -65,13 +65,13 @@ def test_what_is_no_count_of_one_version_is_refused_with_its_path(query: str, to
         ({"name": "errors", "limit": 0.1}, "gates.0.limit: not a setting of gate 'errors'"),
     ],
 )
-def test_what_cannot_be_is_refused_with_its_path(gate: dict[str, Any], told: str) -> None:
+def test_an_invalid_gate_is_refused_with_its_path(gate: dict[str, Any], told: str) -> None:
     with pytest.raises(Invalid) as refused:
         strategy(gate)
     assert told in refused.value.message
 
 
-def test_several_custom_gates_stand_in_one_route_and_are_written_down_as_they_came() -> None:
+def test_several_custom_gates_in_one_route_are_the_same_after_json() -> None:
     told = strategy(custom(), custom(name="custom-other", limit=0.02, weight=0.5, role="signal"))
     assert Strategy.model_validate(told.to_json()) == told
     with pytest.raises(Invalid, match="each gate may be named once"):
@@ -98,7 +98,7 @@ def test_a_platform_without_prometheus_refuses_a_custom_gate_and_names_the_field
         ({"prometheus": {"url": "http://h", "timeout": "1h"}}, "prometheus.timeout: must be between 100ms and 5m"),
     ],
 )
-def test_settings_that_cannot_be_are_refused_with_their_path(settings: dict[str, Any], told: str) -> None:
+def test_invalid_settings_are_refused_with_their_path(settings: dict[str, Any], told: str) -> None:
     with pytest.raises(Invalid) as refused:
         parse(MetricSettings, settings, "platform.yaml")
     assert told in refused.value.message
@@ -117,7 +117,7 @@ _MATCHER = st.tuples(_LABEL, st.sampled_from(["=", "!=", "=~", "!~"]), _VALUE).m
 
 
 @given(_LABEL, st.lists(_MATCHER, max_size=4))
-def test_whatever_a_matchers_value_holds_a_selector_is_one(name: str, matchers: list[str]) -> None:
+def test_a_selector_is_parsed_with_any_value_of_a_matcher(name: str, matchers: list[str]) -> None:
     assert promql.parts(f"{name}{{{', '.join(matchers)}}}") == (name, ", ".join(matchers))
 
 

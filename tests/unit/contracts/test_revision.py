@@ -19,7 +19,7 @@ PLAIN = st.recursive(
 
 
 def _through_an_api_server(value: Any) -> Any:
-    """Whole numbers below 2^63 lose their point, and everything goes through JSON once more."""
+    """Like an API server: whole numbers below 2^63 lose their decimal point, and all data is encoded as JSON again."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**63:
         return int(value)
     if isinstance(value, list):
@@ -30,7 +30,7 @@ def _through_an_api_server(value: Any) -> Any:
 
 
 @given(st.dictionaries(st.text(max_size=5), PLAIN, max_size=5))
-def test_a_hash_survives_the_way_through_an_api_server(document: dict[str, Any]) -> None:
+def test_a_hash_is_the_same_after_an_api_server_stored_the_document(document: dict[str, Any]) -> None:
     assert hash_of(_through_an_api_server(document)) == hash_of(document)
 
 
@@ -42,7 +42,7 @@ def test_different_documents_have_different_hashes(one: dict[str, Any], other: d
     assert hash_of(one) != hash_of(other)
 
 
-def test_a_changed_line_is_named() -> None:
+def test_a_changed_revision_is_named() -> None:
     first: dict[str, Any] = {"route": "iris", "seq": 1, "parent": "", "reason": "first"}
     first["hash"] = hash_of(first)
     assert find_break([first]) is None

@@ -125,7 +125,7 @@ def test_a_wrong_platform_file_names_the_field(tmp_path: Path, text: str, field:
 
 
 @pytest.mark.parametrize("text", ["- a list", "{unclosed", "\x00"])
-def test_what_is_no_mapping_is_refused_and_named(tmp_path: Path, text: str) -> None:
+def test_a_platform_file_that_is_not_a_mapping_is_refused_by_name(tmp_path: Path, text: str) -> None:
     file = tmp_path / "platform.yaml"
     file.write_text(text)
     with pytest.raises(errors.Invalid, match=r"platform\.yaml"):

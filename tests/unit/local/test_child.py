@@ -29,7 +29,7 @@ STUBBORN = python(
 )
 
 
-def test_a_killed_child_is_started_again(tmp_path: Path) -> None:
+def test_a_killed_child_is_restarted(tmp_path: Path) -> None:
     started: list[int] = []
     exits: list[int] = []
 
@@ -65,7 +65,7 @@ def test_a_stopped_child_stays_stopped(tmp_path: Path) -> None:
     assert len(started) == 1
 
 
-def test_what_is_held_does_not_run_before_it_is_let_go(tmp_path: Path) -> None:
+def test_a_held_child_does_not_run_before_it_is_released(tmp_path: Path) -> None:
     started: list[int] = []
 
     async def story() -> None:
@@ -84,7 +84,7 @@ def test_what_is_held_does_not_run_before_it_is_let_go(tmp_path: Path) -> None:
     asyncio.run(story())
 
 
-def test_what_is_held_can_be_stopped(tmp_path: Path) -> None:
+def test_a_held_child_can_be_stopped(tmp_path: Path) -> None:
     async def story() -> None:
         child = Child("sleeper", SLEEPER, tmp_path / "log")
         running = asyncio.create_task(child.run())
@@ -96,7 +96,7 @@ def test_what_is_held_can_be_stopped(tmp_path: Path) -> None:
     asyncio.run(story())
 
 
-def test_a_child_that_ignores_the_request_to_end_is_killed_after_the_grace(tmp_path: Path) -> None:
+def test_a_child_that_ignores_sigterm_is_killed_after_the_grace_period(tmp_path: Path) -> None:
     log = tmp_path / "log"
 
     async def story() -> None:
@@ -109,7 +109,7 @@ def test_a_child_that_ignores_the_request_to_end_is_killed_after_the_grace(tmp_p
     asyncio.run(story())
 
 
-def test_a_child_that_cannot_stay_up_is_started_at_growing_intervals(tmp_path: Path) -> None:
+def test_a_child_that_ends_early_is_restarted_after_growing_pauses(tmp_path: Path) -> None:
     moments: list[float] = []
 
     async def story() -> None:

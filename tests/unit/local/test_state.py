@@ -31,7 +31,7 @@ def run_of(pid: int) -> Run:
     return Run(pid=pid, gateway=GatewaySettings(), control=ControlSettings(), admin_port=9901)
 
 
-def test_a_second_platform_in_the_folder_is_refused_by_name(folder: StateFolder) -> None:
+def test_a_second_platform_in_the_folder_is_refused_naming_the_first(folder: StateFolder) -> None:
     with folder.locked():
         folder.write_run(run_of(4711))
         other = StateFolder(folder.root)
@@ -39,7 +39,7 @@ def test_a_second_platform_in_the_folder_is_refused_by_name(folder: StateFolder)
             pass
 
 
-def test_the_folder_says_whether_somebody_runs_in_it(folder: StateFolder) -> None:
+def test_the_folder_shows_whether_a_platform_runs_in_it(folder: StateFolder) -> None:
     with folder.locked():
         assert StateFolder(folder.root).is_running()
     assert not folder.is_running()
@@ -51,7 +51,7 @@ def test_asking_for_the_running_platform_when_there_is_none_says_how_to_start_on
     assert "fairlead up" in (caught.value.hint or "")
 
 
-def test_what_was_written_of_a_run_is_read_back(folder: StateFolder) -> None:
+def test_the_facts_of_a_run_are_read_as_written(folder: StateFolder) -> None:
     folder.write_run(run_of(os.getpid()))
     assert folder.last_run() == run_of(os.getpid())
 
@@ -61,14 +61,14 @@ def test_a_damaged_run_file_counts_as_none(folder: StateFolder) -> None:
     assert folder.last_run() is None
 
 
-def test_a_living_child_of_a_dead_supervisor_is_an_orphan(
+def test_a_running_child_of_an_ended_supervisor_is_an_orphan(
     folder: StateFolder, sleeper: subprocess.Popen[bytes]
 ) -> None:
     folder.write_children({"gateway": sleeper.pid})
     assert folder.orphans() == {"gateway": sleeper.pid}
 
 
-def test_a_process_that_got_the_number_of_a_dead_child_is_no_orphan(
+def test_a_process_with_the_reused_pid_of_an_ended_child_is_not_an_orphan(
     folder: StateFolder, sleeper: subprocess.Popen[bytes]
 ) -> None:
     (folder.root / "children.json").write_text(json.dumps({"gateway": [sleeper.pid, "an earlier start"]}))
@@ -82,7 +82,7 @@ def test_a_process_that_ended_has_no_start_time(sleeper: subprocess.Popen[bytes]
     assert start_time(sleeper.pid) is None
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_an_invalid_state_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(errors.Invalid, match="cannot be written"):
         StateFolder(tmp_path / "file" / "state").create()

@@ -1,4 +1,4 @@
-"""What a supervisor writes down of whom it runs."""
+"""The supervisor's file of scrape targets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fairlead.local.state import StateFolder
 from fairlead.local.supervisor import targets
 
 
-def test_prometheus_is_told_of_the_gateway_and_of_every_instance(tmp_path: Path) -> None:
+def test_the_scrape_targets_are_the_gateway_and_every_instance(tmp_path: Path) -> None:
     run = Run(pid=1, gateway=GatewaySettings(), control=ControlSettings(), admin_port=9901)
     ref = VersionSpec(source="/m").ref("1.0.0")
     instance = Instance(

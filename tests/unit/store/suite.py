@@ -1,4 +1,4 @@
-"""What every store must do. A store's test module subclasses `StoreSuite` and gives it a `store` fixture."""
+"""The test suite of every store. A store's test module subclasses `StoreSuite` and defines a `store` fixture."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def successor(head: Revision | None, *, route: str = "iris", cause: Cause = Caus
 
 
 def routed(store: Store, *names: str) -> Store:
-    """The store with these routes in it: in a cluster, what is said of a route is kept in its object."""
+    """The store with these routes in it. A cluster keeps status and windows in the route's object."""
     there = {route.name for route in store.routes()}
     for name in names:
         if name not in there:
@@ -53,7 +53,7 @@ def routed(store: Store, *names: str) -> Store:
 
 
 def filled(store: Store, count: int, *, route: str = "iris", promoted: tuple[int, ...] = ()) -> list[Revision]:
-    """`count` revisions, a minute apart, of a route that is there."""
+    """Append `count` revisions, a minute apart, to the route, which is created if necessary."""
     routed(store, route)
     head = store.head(route)
     for number in range(1, count + 1):
@@ -73,14 +73,14 @@ def a_window(number: int, *, bad: int = 1, gap: str | None = None) -> Window:
 
 
 class StoreSuite:
-    """Subclass it, and define a fixture `store` that gives an empty one."""
+    """Subclass it, and define a fixture `store` that returns an empty store."""
 
     windows = 500
-    """How many are added one by one, where at most 240 are kept: a store that takes long for each is given fewer."""
+    """How many windows are added one by one, of which at most 240 are kept. Slow stores add fewer."""
 
     # Routes
 
-    def test_a_route_is_read_as_it_was_put(self, store: Store) -> None:
+    def test_a_route_is_read_as_written(self, store: Store) -> None:
         put = store.put_route("iris", a_spec(), now=NOW, actor="ada", reason="first", annotations={"team": "x"})
         assert store.route("iris") == put
         assert (put.generation, put.actor, put.reason, put.annotations) == (1, "ada", "first", {"team": "x"})
@@ -113,7 +113,7 @@ class StoreSuite:
         with pytest.raises(errors.Conflict, match="deleted"):
             store.put_route("iris", a_spec(), now=NOW, actor="ada", expected=3)
 
-    def test_a_missing_route_names_the_routes_there_are(self, store: Store) -> None:
+    def test_a_missing_route_names_the_existing_routes(self, store: Store) -> None:
         store.put_route("iris", a_spec(), now=NOW, actor="ada")
         with pytest.raises(errors.NotFound) as caught:
             store.route("irsi")
@@ -127,14 +127,14 @@ class StoreSuite:
         assert store.routes() == []
         assert len(store.revisions("iris")) == 2
 
-    def test_routes_come_by_name(self, store: Store) -> None:
+    def test_routes_are_sorted_by_name(self, store: Store) -> None:
         for name in ("b", "a"):
             store.put_route(name, a_spec(), now=NOW, actor="ada")
         assert [route.name for route in store.routes()] == ["a", "b"]
 
     # The token
 
-    def test_the_token_changes_with_every_write_and_with_nothing_else(self, store: Store) -> None:
+    def test_the_token_changes_with_writes_only(self, store: Store) -> None:
         before = store.change_token()
         store.put_route("iris", a_spec(), now=NOW, actor="ada")
         after = store.change_token()
@@ -197,7 +197,7 @@ class StoreSuite:
         with pytest.raises(errors.NotFound, match="does not reach back"):
             store.at("iris", NOW)
 
-    def test_at_tells_a_half_second_from_a_whole_one(self, store: Store) -> None:
+    def test_at_distinguishes_half_a_second_from_a_whole_one(self, store: Store) -> None:
         head = store.append(successor(None))
         later = successor(head).model_copy(update={"created_at": NOW + timedelta(milliseconds=500)})
         store.append(later)
@@ -219,7 +219,7 @@ class StoreSuite:
         assert checkpoint is not None
         assert (checkpoint.seq, checkpoint.hash) == (6, sixth.hash)
 
-    def test_promotions_outlive_pruning(self, store: Store) -> None:
+    def test_pruning_keeps_promotions(self, store: Store) -> None:
         filled(store, 10, promoted=(2, 6))
         assert store.prune("iris", keep=4, now=NOW) == 4
         assert [revision.seq for revision in store.revisions("iris")] == [2, 6, 7, 8, 9, 10]
@@ -232,7 +232,7 @@ class StoreSuite:
         assert store.prune("iris", keep=2, now=NOW) == 0
         assert store.verify("iris") is None
 
-    def test_what_was_pruned_cannot_be_asked_for(self, store: Store) -> None:
+    def test_a_pruned_revision_is_not_found(self, store: Store) -> None:
         filled(store, 10)
         store.prune("iris", keep=4, now=NOW)
         with pytest.raises(errors.NotFound):
@@ -291,7 +291,7 @@ class StoreSuite:
 
     # Actions
 
-    def test_actions_come_oldest_first(self, store: Store) -> None:
+    def test_actions_are_sorted_oldest_first(self, store: Store) -> None:
         for name, at in (("b", 1), ("a", 2), ("c", 0)):
             store.create_action(an_action(name, at=at))
         assert [action.name for action in store.actions("iris")] == ["c", "b", "a"]
@@ -308,7 +308,7 @@ class StoreSuite:
         with pytest.raises(errors.Conflict, match="rollback"):
             store.create_action(an_action(kind=ActionType.PAUSE))
 
-    def test_a_finished_action_is_pending_no_longer(self, store: Store) -> None:
+    def test_a_finished_action_is_not_pending(self, store: Store) -> None:
         store.create_action(an_action())
         store.finish_action("a1", Outcome.REFUSED, message="no")
         assert store.actions(outcome=Outcome.PENDING) == []
@@ -320,7 +320,7 @@ class StoreSuite:
         store.finish_action("a1", Outcome.ACCEPTED, message="second", revision=2)
         assert store.actions()[0].message == "first"
 
-    def test_a_finished_action_is_not_finished_otherwise(self, store: Store) -> None:
+    def test_a_finished_action_cannot_get_another_outcome(self, store: Store) -> None:
         store.create_action(an_action())
         store.finish_action("a1", Outcome.ACCEPTED)
         with pytest.raises(errors.Conflict):
@@ -332,21 +332,21 @@ class StoreSuite:
 
     # Status
 
-    def test_the_last_status_is_the_one_that_is_read(self, store: Store) -> None:
+    def test_the_last_status_is_read(self, store: Store) -> None:
         assert routed(store, "iris").status("iris") is None
         store.set_status("iris", {"phase": "Canary"})
         store.set_status("iris", {"phase": "Stable", "weight": 0})
         assert store.status("iris") == {"phase": "Stable", "weight": 0}
 
-    def test_a_status_can_be_read_whatever_is_not_known_in_it(self, store: Store) -> None:
+    def test_a_status_with_unknown_values_can_be_read(self, store: Store) -> None:
         silent = Gateway(name="e1", reachable=False, programmed=None)
-        said = Status(route="iris", observed_generation=1, target=REF, gateways=(silent,))
-        routed(store, "iris").set_status("iris", said.to_json())
-        assert Status.model_validate(store.status("iris")) == said
+        written = Status(route="iris", observed_generation=1, target=REF, gateways=(silent,))
+        routed(store, "iris").set_status("iris", written.to_json())
+        assert Status.model_validate(store.status("iris")) == written
 
 
 class SupervisedSuite:
-    """For a store whose instances a supervisor starts and reports; in a cluster they are read from its own objects."""
+    """For a store whose instances a supervisor starts and reports. In a cluster they are read from its objects."""
 
     def test_want_replaces_the_whole_list(self, store: Store) -> None:
         rows = [Wanted(model="iris", ref=REF, index=index, source="/m") for index in range(3)]
@@ -355,7 +355,7 @@ class SupervisedSuite:
         store.want(rows[:1])
         assert store.wanted() == rows[:1]
 
-    def test_a_report_replaces_the_one_before_until_it_is_forgotten(self, store: Store) -> None:
+    def test_a_report_replaces_the_one_before_until_the_instance_is_removed(self, store: Store) -> None:
         ref = VersionRef(version="1.0.0", identity="0" * 10)
         instance = Instance(id="i", model="iris", ref=ref, host="h", port=1, observed_at=NOW)
         store.report(instance)

@@ -1,4 +1,4 @@
-"""The SQLite store: the shared suite, and what is particular to one file that several use."""
+"""The SQLite store: the shared suite, and tests of the file: triggers, damage, locking, concurrent use."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class TestSqliteStore(StoreSuite, SupervisedSuite):
 
 
 def _raw(path: Path, *statements: str) -> None:
-    """What somebody with the file and a SQLite shell can do."""
+    """Run SQL on the file, like a user with a SQLite shell."""
     with closing(sqlite3.connect(path)) as connection, connection:
         for statement in statements:
             connection.execute(statement)
@@ -59,7 +59,9 @@ def _edit(path: Path, seq: int, **fields: object) -> None:
         "INSERT OR REPLACE INTO revisions SELECT * FROM revisions WHERE seq = 2",
     ],
 )
-def test_nobody_changes_the_ledger_behind_its_back(store: SqliteStore, path: Path, statement: str) -> None:
+def test_the_triggers_refuse_changes_to_the_ledger_by_other_programs(
+    store: SqliteStore, path: Path, statement: str
+) -> None:
     filled(store, 3)
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
         _raw(path, statement)
@@ -87,7 +89,7 @@ def test_verify_names_a_tampered_row_that_was_sealed_again(store: SqliteStore, p
     assert (store.verify("iris") or "").startswith("revision iris.3 does not continue the chain")
 
 
-def test_verify_names_a_row_that_is_no_json(store: SqliteStore, path: Path) -> None:
+def test_verify_names_a_row_that_is_not_json(store: SqliteStore, path: Path) -> None:
     filled(store, 3)
     _raw(path, "DROP TRIGGER revisions_are_never_changed", "UPDATE revisions SET document = 'x' WHERE seq = 2")
     assert (store.verify("iris") or "").startswith("revision iris.2 was changed")
@@ -115,7 +117,7 @@ def test_a_row_that_cannot_be_read_says_what_to_do(store: SqliteStore, path: Pat
 
 
 def _rewrite(path: Path, **spec: object) -> None:
-    """What the commands of another Fairlead write."""
+    """Change the stored spec, like the commands of another Fairlead version."""
     with closing(sqlite3.connect(path)) as connection, connection:
         (text,) = connection.execute("SELECT document FROM routes WHERE name = 'iris'").fetchone()
         document = json.loads(text)
@@ -123,22 +125,20 @@ def _rewrite(path: Path, **spec: object) -> None:
         connection.execute("UPDATE routes SET document = ? WHERE name = 'iris'", (json.dumps(document),))
 
 
-def test_a_field_of_a_newer_fairlead_is_passed_over(store: SqliteStore, path: Path) -> None:
+def test_an_unknown_field_of_a_newer_fairlead_is_ignored(store: SqliteStore, path: Path) -> None:
     known = store.put_route("iris", a_spec(), now=NOW, actor="ann")
     _rewrite(path, invented={"later": True})
     assert store.routes() == [known]
 
 
-def test_a_wish_that_became_unreadable_stays_what_it_was_for_whoever_had_read_it(
-    store: SqliteStore, path: Path
-) -> None:
+def test_a_route_that_became_unreadable_keeps_its_last_readable_state(store: SqliteStore, path: Path) -> None:
     known = store.put_route("iris", a_spec(), now=NOW, actor="ann")
     assert store.routes() == [known]
     _rewrite(path, target=7)
     assert store.routes() == [known]
 
 
-def test_a_wish_that_never_could_be_read_says_what_to_do(store: SqliteStore, path: Path) -> None:
+def test_a_route_that_was_never_readable_says_what_to_do(store: SqliteStore, path: Path) -> None:
     store.put_route("iris", a_spec(), now=NOW, actor="ann")
     _rewrite(path, target=7)
     with (
@@ -149,7 +149,7 @@ def test_a_wish_that_never_could_be_read_says_what_to_do(store: SqliteStore, pat
     assert "fairlead up" in (told.value.hint or "")
 
 
-def test_what_a_newer_fairlead_said_is_not_written_over(store: SqliteStore, path: Path) -> None:
+def test_a_route_of_a_newer_fairlead_is_not_overwritten(store: SqliteStore, path: Path) -> None:
     known = store.put_route("iris", a_spec(), now=NOW, actor="ann")
     _rewrite(path, invented={"later": True})
     with pytest.raises(errors.Invalid, match="another Fairlead"):
@@ -164,7 +164,7 @@ def test_the_folder_is_made(path: Path) -> None:
     assert path.exists()
 
 
-def test_a_ledger_that_should_be_there_is_not_made(path: Path) -> None:
+def test_a_missing_ledger_is_not_created_with_create_false(path: Path) -> None:
     with pytest.raises(errors.NotFound, match="no ledger"):
         SqliteStore(path, create=False)
     assert not path.parent.exists()
@@ -189,7 +189,7 @@ def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
         SqliteStore(tmp_path / "other.db")
 
 
-def test_a_file_that_is_no_database_says_what_to_do(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "ledger.db").write_bytes(b"not a database, but long enough to be taken for one" * 20)
     with pytest.raises(errors.Invalid, match="damaged") as caught:
         SqliteStore(tmp_path / "ledger.db")
@@ -282,7 +282,7 @@ def test_threads_share_a_store(store: SqliteStore) -> None:
     assert all(len(store.revisions(f"r{number}")) == 20 for number in range(8))
 
 
-def test_two_may_open_a_new_file_at_the_same_time(path: Path) -> None:
+def test_a_new_file_may_be_opened_several_times_at_once(path: Path) -> None:
     failures: list[BaseException] = []
 
     def open_it() -> None:

@@ -1,4 +1,4 @@
-"""The client against servers that misbehave; what it does with a real one is tests/integration/kubernetes."""
+"""The API client against faulty servers; tests/integration/kubernetes tests it against a real API server."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Answer = Callable[[Asked], None]
 
 
 class Server:
-    """Answers as it is told, and remembers what it was asked."""
+    """Answers with the given function, and records requests."""
 
     def __init__(self, answer: Answer) -> None:
         self.asked: list[tuple[str, str, dict[str, str]]] = []
@@ -96,18 +96,18 @@ def reply(asked: Asked, document: object, status: int = 200, *, close: bool = Fa
 
 
 def hang_up(asked: Asked) -> None:
-    """Without a word, as a proxy does that has forgotten the connection."""
+    """Close the connection without a response, like a proxy that has dropped it."""
     asked.connection.shutdown(socket.SHUT_RDWR)
     asked.close_connection = True
 
 
-def test_a_connection_that_was_closed_while_idle_costs_nobody_an_error() -> None:
+def test_a_connection_that_was_closed_while_idle_causes_no_error() -> None:
     with serving(lambda asked: reply(asked, {"n": 1}, close=True)) as server, asking(server.port) as api:
         assert [api.request("GET", "/readyz") for _ in range(3)] == [{"n": 1}] * 3
     assert len(server.asked) == 3
 
 
-def test_one_that_is_closed_as_the_request_arrives_is_tried_once_more() -> None:
+def test_a_request_whose_connection_is_closed_is_retried_once() -> None:
     def second_time(asked: Asked) -> None:
         hang_up(asked) if len(server.asked) == 2 else reply(asked, {"n": len(server.asked)})
 
@@ -115,16 +115,16 @@ def test_one_that_is_closed_as_the_request_arrives_is_tried_once_more() -> None:
         assert [api.request("GET", "/readyz") for _ in range(2)] == [{"n": 1}, {"n": 3}]
 
 
-def test_a_server_that_always_hangs_up_is_asked_twice_and_named(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_server_that_always_closes_the_connection_is_tried_twice_and_named(caplog: pytest.LogCaptureFixture) -> None:
     with serving(hang_up) as server, asking(server.port) as api:
         with pytest.raises(errors.Unavailable, match=rf"127.0.0.1:{server.port} cannot be reached: .*closed") as caught:
             api.request("GET", "/readyz")
-        assert caught.value.hint == "it is the one of context 'test'"
+        assert caught.value.hint == "this is the API server of context 'test'"
     assert len(server.asked) == 2
     assert caplog.records == []
 
 
-def test_a_server_that_is_silent_is_given_up_after_the_time_limit_and_asked_once() -> None:
+def test_a_server_that_does_not_answer_times_out_without_a_retry() -> None:
     enough = threading.Event()
     with serving(lambda asked: hang_up(asked) if enough.wait(20) else None) as server, asking(server.port) as api:
         began = time.monotonic()
@@ -136,7 +136,7 @@ def test_a_server_that_is_silent_is_given_up_after_the_time_limit_and_asked_once
         assert len(server.asked) == 1
 
 
-def test_a_port_where_nobody_listens_is_named_with_the_reason() -> None:
+def test_a_closed_port_is_named_with_the_reason() -> None:
     [port] = free_ports(1)
     with asking(port) as api, pytest.raises(errors.Unavailable, match=rf":{port} cannot be reached: .*refused$"):
         api.request("GET", "/readyz")
@@ -183,21 +183,21 @@ def test_a_name_cannot_lead_to_another_path() -> None:
         (302, "", errors.Unavailable),
     ],
 )
-def test_a_refusal_is_told_in_our_words(status: int, reason: str, kind: type[errors.FairleadError]) -> None:
+def test_an_error_status_becomes_one_of_our_errors(status: int, reason: str, kind: type[errors.FairleadError]) -> None:
     said = {"reason": reason, "message": "because"}
     with serving(lambda asked: reply(asked, said, status)) as server, asking(server.port) as api, pytest.raises(kind):
         api.get(ROUTES, "models", "iris")
     assert len(server.asked) == 1
 
 
-def test_a_token_ends_where_its_line_ends() -> None:
+def test_the_newline_after_a_token_is_removed() -> None:
     key = {"BearerToken": "Bearer secret\n"}
     with serving(lambda asked: reply(asked, {})) as server, asking(server.port, api_key=key) as api:
         api.request("GET", "/readyz")
     assert server.headers[0]["authorization"] == "Bearer secret"
 
 
-def test_a_certificate_is_held_against_the_name_that_the_kubeconfig_gives(tmp_path: Path) -> None:
+def test_a_certificate_is_verified_with_the_server_name_of_the_kubeconfig(tmp_path: Path) -> None:
     authority = Authority(tmp_path).create()
     certificate, key = authority.issue("server", hosts=["api.example"])
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -223,7 +223,7 @@ def begin(asked: Asked) -> None:
     asked.end_headers()
 
 
-def test_a_watch_gives_what_changes_and_ends_when_the_server_ends_it() -> None:
+def test_a_watch_returns_changes_and_ends_when_the_server_ends_it() -> None:
     def watched(asked: Asked) -> None:
         begin(asked)
         event(asked, "ADDED", {"metadata": {"name": "iris"}})
@@ -239,7 +239,7 @@ def test_a_watch_gives_what_changes_and_ends_when_the_server_ends_it() -> None:
 
 
 @pytest.mark.parametrize("early", [True, False], ids=["as an answer", "as an event"])
-def test_a_watch_from_too_long_ago_is_gone_and_not_begun_anew(early: bool) -> None:
+def test_a_watch_from_an_expired_resource_version_raises_gone(early: bool) -> None:
     gone = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}
 
     def watched(asked: Asked) -> None:

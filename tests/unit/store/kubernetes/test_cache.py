@@ -1,4 +1,4 @@
-"""Lists, watches and writes of our own may come in any order; the newest is what is known."""
+"""The cache: lists, watch events and our own writes may arrive in any order; the newest version wins."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_an_empty_first_list_is_an_answer(counted: Counted) -> None:
     assert counted.cache.list() == ()
 
 
-def test_a_write_of_our_own_is_not_a_second_change_when_the_watch_tells_of_it(counted: Counted) -> None:
+def test_the_watch_event_of_our_own_write_is_not_a_second_change(counted: Counted) -> None:
     counted.cache.put(an_object("a", 5))
     changes = counted.changes
     counted.cache.put(an_object("a", 5))
@@ -65,7 +65,7 @@ def test_a_late_event_does_not_bring_back_what_we_deleted(counted: Counted) -> N
     counted.cache.put(an_object("a", 5))
     counted.cache.put(an_object("a", 4))
     assert counted.known() == {}
-    counted.cache.put(an_object("a", 9))  # made anew
+    counted.cache.put(an_object("a", 9))  # created again
     assert counted.known() == {"a": "9"}
 
 
@@ -86,8 +86,8 @@ def test_the_same_list_again_is_no_change_and_gives_the_same_tuple(counted: Coun
 
 
 @given(st.data())
-def test_whatever_the_order_of_events_the_end_is_the_truth(data: st.DataObject) -> None:
-    """One history of writes; a watch tells it in order, but our own writes are known at any earlier moment."""
+def test_the_cache_converges_for_any_order_of_events(data: st.DataObject) -> None:
+    """One history of writes. Watch events arrive in order, but our own writes may be known at any earlier time."""
     steps = data.draw(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=20))
     truth: dict[str, str] = {}
     counted = Counted()
@@ -121,7 +121,7 @@ DOCUMENTS = st.dictionaries(st.sampled_from("abcd"), PLAIN | st.none(), max_size
 
 
 def _merge(old: Any, patch: Any) -> Any:
-    """RFC 7396, as the API server does it."""
+    """JSON merge patch (RFC 7396), like the API server."""
     if not isinstance(patch, dict):
         return patch
     merged = dict(old) if isinstance(old, dict) else {}
@@ -134,10 +134,10 @@ def _merge(old: Any, patch: Any) -> Any:
 
 
 @given(DOCUMENTS, DOCUMENTS)
-def test_a_difference_makes_the_new_of_the_old(old: dict[str, Any], new: dict[str, Any]) -> None:
+def test_merging_a_difference_into_the_old_document_gives_the_new_one(old: dict[str, Any], new: dict[str, Any]) -> None:
     assert without_nulls(_merge(old, difference(old, new))) == without_nulls(new)
 
 
 @given(DOCUMENTS)
-def test_there_is_no_difference_to_oneself(document: dict[str, Any]) -> None:
+def test_a_document_has_no_difference_to_itself(document: dict[str, Any]) -> None:
     assert without_nulls(difference(document, document)) == {}

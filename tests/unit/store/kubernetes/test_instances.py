@@ -34,11 +34,11 @@ def test_a_ready_endpoint_is_a_ready_instance_at_the_named_port() -> None:
     assert (one.id, one.host, one.port, one.ready) == ("default/iris/1.0.0/0123456789/p1", "10.0.0.1", 8080, True)
 
 
-def test_what_a_slice_does_not_say_means_ready() -> None:
+def test_an_endpoint_without_a_ready_condition_is_ready() -> None:
     assert seen((a_slice(an_endpoint("p1")),))[0].ready
 
 
-def test_an_endpoint_that_moves_between_two_slices_is_one_instance() -> None:
+def test_an_endpoint_in_two_slices_is_one_instance() -> None:
     slices = a_slice(an_endpoint("p1", ready=False)), a_slice(an_endpoint("p1", ready=True), name="t")
     assert [one.ready for one in seen(slices)] == [True]
     assert [one.ready for one in seen(slices[::-1])] == [True]
@@ -67,10 +67,10 @@ def test_restarts_of_all_containers_are_counted() -> None:
     assert (one.restarts, one.reason) == (3, "")
 
 
-def test_a_pod_that_is_over_is_no_instance() -> None:
+def test_a_finished_pod_is_not_an_instance() -> None:
     assert seen(pods=(a_pod("p1", phase="Failed"),)) == []
 
 
 @pytest.mark.parametrize("labelled", [{}, {**LABELS, labels.IDENTITY: "latest"}, {**LABELS, labels.VERSION: "V_1"}])
-def test_what_carries_other_labels_is_none_of_ours(labelled: dict[str, str]) -> None:
+def test_objects_with_other_labels_are_ignored(labelled: dict[str, str]) -> None:
     assert seen((a_slice(an_endpoint("p1"), labelled=labelled or {"x": "y"}),), (a_pod("p2", labelled),)) == []

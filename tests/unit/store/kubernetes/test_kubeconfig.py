@@ -36,13 +36,13 @@ def token(access: Access) -> str:
     return str(access.configuration.get_api_key_with_prefix("BearerToken"))
 
 
-def test_the_present_context_names_server_namespace_and_path(tmp_path: Path) -> None:
+def test_the_current_context_gives_server_namespace_and_path(tmp_path: Path) -> None:
     access = load(write(tmp_path / "config"))
     assert (access.address, access.namespace, access.context) == ("127.0.0.1:8001/k8s", "models", "context 'dev'")
     assert access.configuration.auth_settings() == {}
 
 
-def test_of_two_files_the_first_has_the_last_word(tmp_path: Path) -> None:
+def test_of_two_files_the_first_one_wins(tmp_path: Path) -> None:
     first = write(tmp_path / "one", user={"token": "first"})
     prod: dict[str, Any] = {"contexts": [{"name": "prod", "context": {"cluster": "c"}}], "current-context": "prod"}
     second = write(tmp_path / "two", user={"token": "second"}, **prod)
@@ -52,13 +52,13 @@ def test_of_two_files_the_first_has_the_last_word(tmp_path: Path) -> None:
     assert load(first, second, context="prod").namespace == "default"
 
 
-def test_a_missing_context_is_named_with_those_that_are_there(tmp_path: Path) -> None:
+def test_a_missing_context_is_named_with_the_existing_ones(tmp_path: Path) -> None:
     with pytest.raises(errors.NotFound, match="no context 'prod'") as caught:
         load(write(tmp_path / "config"), context="prod")
     assert caught.value.hint == "contexts: dev"
 
 
-def test_without_a_file_the_message_says_where_it_looked(tmp_path: Path) -> None:
+def test_without_a_kubeconfig_the_message_names_the_path(tmp_path: Path) -> None:
     with pytest.raises(errors.NotFound, match="there is no kubeconfig at"):
         load(tmp_path / "nowhere")
 
@@ -68,7 +68,7 @@ def test_a_token_file_beside_the_kubeconfig_is_read(tmp_path: Path) -> None:
     assert token(load(write(tmp_path / "config", user={"tokenFile": "token"}))) == "Bearer secret"
 
 
-def test_where_the_server_has_another_name_and_who_asks_is_the_clients_business(tmp_path: Path) -> None:
+def test_tls_server_name_proxy_and_authority_are_taken_from_the_kubeconfig(tmp_path: Path) -> None:
     (tmp_path / "ca.crt").write_text("an authority")
     cluster = {
         "server": "https://10.0.0.1",
@@ -95,7 +95,7 @@ def credential(**status: str) -> str:
     return json.dumps({"apiVersion": API, "kind": "ExecCredential", "status": status})
 
 
-def test_a_program_is_asked_for_the_token_once_while_it_is_fresh(tmp_path: Path) -> None:
+def test_a_credential_program_is_run_once_while_its_token_is_valid(tmp_path: Path) -> None:
     said = credential(token="fetched", expirationTimestamp="2999-01-01T00:00:00Z")
     body = f"open({str(tmp_path / 'asked')!r}, 'a').write('x'); print({said!r})"
     access = load(write(tmp_path / "config", user={"exec": {"apiVersion": API, "command": program(tmp_path, body)}}))
@@ -103,7 +103,7 @@ def test_a_program_is_asked_for_the_token_once_while_it_is_fresh(tmp_path: Path)
     assert (tmp_path / "asked").read_text() == "x"
 
 
-def test_a_token_that_has_expired_is_fetched_anew(tmp_path: Path) -> None:
+def test_an_expired_token_is_fetched_again(tmp_path: Path) -> None:
     said = credential(token="fetched", expirationTimestamp="2001-01-01T00:00:00Z")
     body = f"open({str(tmp_path / 'asked')!r}, 'a').write('x'); print({said!r})"
     access = load(write(tmp_path / "config", user={"exec": {"apiVersion": API, "command": program(tmp_path, body)}}))
@@ -115,16 +115,16 @@ def test_a_token_that_has_expired_is_fetched_anew(tmp_path: Path) -> None:
     ("body", "told"),
     [("print('hello')", "failed to decode process output"), ("raise SystemExit(3)", "process returned 3")],
 )
-def test_a_program_that_gives_nothing_is_named_with_what_it_said(
+def test_a_credential_program_that_returns_nothing_is_named_with_its_error(
     tmp_path: Path, body: str, told: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     user = {"exec": {"apiVersion": API, "command": program(tmp_path, body)}}
-    with pytest.raises(errors.Unavailable, match=rf"'./login' for a credential, and it gave none: .*{told}"):
+    with pytest.raises(errors.Unavailable, match=rf"'./login' of the kubeconfig returned no credential: .*{told}"):
         load(write(tmp_path / "config", user=user))
     assert capfd.readouterr().err == ""
 
 
-def test_a_program_that_is_not_there_is_named_with_how_to_get_it(tmp_path: Path) -> None:
+def test_a_missing_credential_program_is_named_with_its_install_hint(tmp_path: Path) -> None:
     user = {"exec": {"apiVersion": API, "command": "no-such-login", "installHint": "apt install login"}}
     with pytest.raises(errors.Unavailable, match="'no-such-login'") as caught:
         load(write(tmp_path / "config", user=user))
@@ -145,19 +145,19 @@ def test_an_entry_that_cannot_be_used_is_named(tmp_path: Path, cluster: dict[str
 
 
 @pytest.mark.parametrize("text", ["- a list", "{", "just text", "", "contexts: [{}]", "contexts: [1]"])
-def test_a_file_that_is_no_kubeconfig_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_not_a_kubeconfig_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "config"
     path.write_text(text)
     with pytest.raises(errors.Invalid):
         load(path)
 
 
-def test_outside_of_a_cluster_there_is_no_account_of_a_pod(tmp_path: Path) -> None:
-    with pytest.raises(errors.Unavailable, match="no pod of a cluster: Service token file does not exist"):
+def test_outside_a_cluster_there_is_no_service_account(tmp_path: Path) -> None:
+    with pytest.raises(errors.Unavailable, match="in a pod of a cluster: Service token file does not exist"):
         in_cluster({"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}, tmp_path)
 
 
-def test_the_account_of_a_pod_is_asked_for_its_token_again_after_a_minute(
+def test_the_token_of_a_service_account_is_read_again_after_a_minute(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, text in (("token", "one"), ("ca.crt", "an authority"), ("namespace", "models\n")):
@@ -171,7 +171,7 @@ def test_the_account_of_a_pod_is_asked_for_its_token_again_after_a_minute(
 
 
 class AMinuteLater:
-    """The module `datetime`, as the client reads it a minute later."""
+    """A replacement for the module `datetime` whose clock is a minute ahead."""
 
     timedelta = datetime.timedelta
 

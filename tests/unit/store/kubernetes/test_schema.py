@@ -1,6 +1,6 @@
-"""The generated definitions against the contracts, as far as that can be told without an API server.
+"""The generated CustomResourceDefinitions against the contracts, without an API server.
 
-What the server itself does with them (rules, defaults, pruning) is tested in tests/integration/kubernetes.
+tests/integration/kubernetes tests what the server does with them (rules, defaults, pruning).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def parts(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[st
 
 
 def complaints(schema: dict[str, Any], value: Any, path: str = "") -> Iterator[str]:
-    """What an API server would say, rules apart: unknown fields, wrong types, bounds. Small, and only what we use."""
+    """The errors of an API server, without rules: unknown fields, wrong types, bounds. Only what our schemas use."""
     if value is None:
         if not schema.get("nullable"):
             yield f"{path}: null"
@@ -111,7 +111,7 @@ def _of_object(schema: dict[str, Any], value: dict[str, Any], path: str) -> Iter
 # The files
 
 
-def test_the_charts_files_are_what_the_contracts_make() -> None:
+def test_the_files_of_the_chart_are_current() -> None:
     written = {path.name: path.read_text() for path in (CHART / "templates").glob("modelroute*.yaml")}
     assert written == files(), "run ci/crds"
 
@@ -122,12 +122,12 @@ def test_each_definition_stays_below_20_kilobytes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(files()))
-def test_helm_leaves_the_files_as_they_are(name: str) -> None:
+def test_the_files_contain_no_helm_template_syntax(name: str) -> None:
     assert "{{" not in files()[name]
 
 
 @pytest.mark.parametrize("name", sorted(files()))
-def test_no_field_name_reads_as_a_truth_value(name: str) -> None:
+def test_no_field_name_is_a_yaml_boolean(name: str) -> None:
     assert re.findall(r"(?<![\w'])[yYnN](?=:)", files()[name]) == []
 
 
@@ -157,14 +157,14 @@ def test_every_list_and_map_that_a_rule_reads_is_bounded(kind: str) -> None:
 
 
 @pytest.mark.parametrize("part", ["spec", "status"])
-def test_every_field_that_people_read_first_is_explained(part: str) -> None:
+def test_every_top_level_field_of_a_route_has_a_description(part: str) -> None:
     explained = schema_of("ModelRoute")["properties"][part]["properties"]
     assert {name for name, inner in explained.items() if not inner.get("description")} <= {
         *("phase", "paused", "route", "lastWindow")
     }
 
 
-def test_a_person_learns_the_defaults_from_explain() -> None:
+def test_descriptions_contain_the_defaults() -> None:
     strategy = schema_of("ModelRoute")["properties"]["spec"]["properties"]["strategy"]["properties"]
     assert strategy["rollbackWindow"]["description"].endswith('Default: "1h".')
 
@@ -178,12 +178,12 @@ def test_names_are_those_of_the_labels_module() -> None:
     }
 
 
-def test_a_status_is_written_apart_from_what_people_write() -> None:
+def test_the_status_is_a_subresource() -> None:
     with_status = {kind for kind, one in KINDS.items() if "subresources" in one["spec"]["versions"][0]}
     assert with_status == {"ModelRoute", "ModelRouteAction"}
 
 
-def test_the_chart_says_which_policies_there_are() -> None:
+def test_the_values_of_the_chart_list_its_policies() -> None:
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     templates = {path.stem.removeprefix("policy-") for path in (CHART / "templates").glob("policy-*.yaml")}
     assert set(values["policies"]) == templates
@@ -208,7 +208,7 @@ def timeouts(draw: st.DrawFn) -> Timeouts:
 
 @st.composite
 def specs(draw: st.DrawFn) -> RouteSpec:
-    """Any route a user may wish for in a cluster."""
+    """Any route spec in a cluster."""
     versions = st.builds(VersionSpec, image=TEXT, artifact=TEXT, instances=st.integers(1, 64))
     found = draw(st.dictionaries(VERSIONS, versions, min_size=1, max_size=5))
     names = st.sampled_from(sorted(found))
@@ -235,7 +235,7 @@ def specs(draw: st.DrawFn) -> RouteSpec:
 
 @st.composite
 def revisions(draw: st.DrawFn) -> Revision:
-    """Any line of a ledger."""
+    """Any revision."""
     stable, candidate = draw(st.lists(REFS, min_size=2, max_size=2, unique=True))
     counts = st.integers(0, 10**9).flatmap(lambda n: st.builds(Counts, n=st.just(n), bad=st.integers(0, n)))
     windows = st.builds(Window, start=MOMENTS, end=MOMENTS, weight=WEIGHTS, candidate=counts, stable=counts)
@@ -280,7 +280,7 @@ def revisions(draw: st.DrawFn) -> Revision:
 def test_every_route_that_the_contract_accepts_fits_the_schema(spec: RouteSpec) -> None:
     document = spec.to_json()
     for version in document["versions"].values():
-        del version["source"]  # a laptop's
+        del version["source"]  # for local use only
     assert list(complaints(schema_of("ModelRoute")["properties"]["spec"], document)) == []
 
 
@@ -292,7 +292,7 @@ def test_every_revision_fits_the_schema(revision: Revision) -> None:
 
 @st.composite
 def actions(draw: st.DrawFn) -> Action:
-    """Any request to the engine."""
+    """Any action."""
     number = st.none() | WEIGHTS
     return Action(
         name=draw(NAMES),
