@@ -1,7 +1,7 @@
 """Declarations of all Prometheus metrics: name, labels, help text and buckets. Nothing is counted here.
 
-Services, alert rules, dashboards and tests all use these declarations, so changing a name here breaks the build of
-whatever uses the old one. Names are `fairlead_<process>_<noun>_<unit or total>`.
+Services, alert rules, dashboards and tests all use these declarations: if a name changes here, their build fails until
+they use the new one. Names are `fairlead_<process>_<noun>_<unit or total>`.
 """
 
 from __future__ import annotations
