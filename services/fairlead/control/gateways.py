@@ -53,7 +53,7 @@ class GatewayPods:
         self._api, self._selector, self._tail, self._log = api, selector, tail, log
         self._path = f"/api/v1/namespaces/{namespace}/pods"
         self._sites: tuple[GatewaySite, ...] = ()
-        self._listing = Repeated("gateway-pods", self.list_pods, pause_s=lambda: every_s, tell=self._complain)
+        self._listing = Repeated("gateway-pods", self.list_pods, pause_s=lambda: every_s, on_error=self._complain)
         self.loaded = False
         """Whether the pods were ever listed. Before that, an empty list does not mean that there is no gateway."""
 

@@ -148,7 +148,7 @@ class Reading:
     endpoints: Mapping[ClusterKey, Mapping[str, tuple[int, int]]]
     uptime_s: float | None = None
     """How long this gateway's process has run. Less than the time since the last reading means a restart."""
-    latency: Mapping[Key, Buckets] = field(default_factory=dict)
+    latency: Mapping[ClusterKey, Buckets] = field(default_factory=dict)
     """How many answers took at most each bound of the grid (`contracts.latency`), since the gateway started."""
 
 

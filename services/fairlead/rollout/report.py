@@ -163,7 +163,7 @@ def paused_condition(situation: Situation) -> Condition:
 
 def target_condition(situation: Situation) -> Condition:
     """The target version was not rejected before."""
-    rejected = situation.rejected(situation.route.spec.wanted)
+    rejected = situation.rejected(situation.route.spec.target_ref)
     if rejected is None:
         return Condition(type="TargetAccepted", status=True, reason=Reason.ACCEPTED)
     return Condition(type="TargetAccepted", status=False, reason=Reason.REJECTED, message=rejected.reason)

@@ -256,7 +256,7 @@ class Rollouts(RuleBasedStateMachine):
             elif head is not None and head.state.phase is Phase.CANARY:
                 self.platform.ask(ActionType.APPROVE)
             self.help_along()
-        head, wanted = self.platform.head, self.platform.route.spec.wanted
+        head, wanted = self.platform.head, self.platform.route.spec.target_ref
         assert head.state.phase is Phase.STABLE, self.platform.store.status("iris")
         assert head.table.stable == wanted or wanted in {one.ref for one in head.state.rejected}
         assert head.table.weight == 0

@@ -125,7 +125,7 @@ def _show_evidence(
 
 
 def _evidence_row(name: str, window: Window, gates: Sequence[str]) -> tuple[str, ...]:
-    odds = {one.gate: f"{format_odds(one.log_harm)} / {format_odds(one.log_safe)}" for one in window.evidence}
+    odds = {one.gate: f"{format_e_value(one.log_harm)} / {format_e_value(one.log_safe)}" for one in window.evidence}
     counts = (f"{one.bad:,} of {one.n:,}" if window.gap is None else "-" for one in (window.candidate, window.stable))
     weight = percent(window.weight)
     return (

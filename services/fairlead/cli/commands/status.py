@@ -50,7 +50,7 @@ def _statuses(store: Store, model: str | None) -> Iterator[Status]:
         written = store.status(route.name)
         if written is None:
             waiting = "the control plane to process it"
-            yield Status(route=route.name, observed_generation=0, target=route.spec.wanted, waiting=waiting)
+            yield Status(route=route.name, observed_generation=0, target=route.spec.target_ref, waiting=waiting)
         else:
             yield Status.model_validate(written)
 

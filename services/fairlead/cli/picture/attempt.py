@@ -27,8 +27,8 @@ class GateLine:
 
     def describe(self) -> str:
         """The last value and the threshold as odds: "812 to 1, 300 is enough"."""
-        threshold = f", {format_odds(self.threshold)} is enough" if self.threshold is not None else ""
-        return f"{format_odds(self.log_e[-1])} to 1{threshold}"
+        threshold = f", {format_e_value(self.threshold)} is enough" if self.threshold is not None else ""
+        return f"{format_e_value(self.log_e[-1])} to 1{threshold}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 
 from fairlead.cli.output import moment
 from fairlead.cli.picture.attempt import Attempt, GateLine
-from fairlead.contracts.base import format_odds
+from fairlead.contracts.base import format_e_value
 from fairlead.contracts.route import TOTAL_WEIGHT
 
 WIDTH, LEFT, RIGHT = 960, 90, 190
@@ -102,14 +102,14 @@ def _gate_lines(panel: Panel, found: Sequence[GateLine]) -> Iterator[str]:
         y = panel.y(threshold)
         dashed = 'stroke="#222" stroke-dasharray="6 4"'
         yield f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" {dashed}/>'
-        yield _text(LEFT + 6, y - 5, f"{format_odds(threshold)} is enough", "start")
+        yield _text(LEFT + 6, y - 5, f"{format_e_value(threshold)} is enough", "start")
     labels = _without_overlap([panel.y(line.log_e[-1]) for line in found])
     for line, label, colour in zip(found, labels, COLOURS * len(found), strict=False):
         points = [(panel.attempt.start, 0.0)]
         points += [(window.end, value) for window, value in zip(panel.attempt.windows, line.log_e, strict=True)]
         path = " ".join(f"{panel.x(at):.1f},{panel.y(value):.1f}" for at, value in points)
         yield f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
-        text = f"{line.gate}: {format_odds(line.log_e[-1])}"
+        text = f"{line.gate}: {format_e_value(line.log_e[-1])}"
         yield _text(WIDTH - RIGHT + 8, label + 4, text, "start", f' fill="{colour}" font-weight="600"')
 
 

@@ -115,8 +115,8 @@ class Joiner:
         self.worst = tuple(sorted((*self.worst, disagreement), key=_severity)[:MAX_WORST])
 
 
-def _summary(answer: Answer) -> Said:
-    return Said(version=answer.ref, status=answer.status, label=answer.label, score=answer.score)
+def _summary(answer: Answer) -> VersionAnswer:
+    return VersionAnswer(version=answer.ref, status=answer.status, label=answer.label, score=answer.score)
 
 
 def _severity(one: Disagreement) -> tuple[int, float, str]:

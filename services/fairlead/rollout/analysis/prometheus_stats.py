@@ -77,9 +77,9 @@ class _Scrape:
     """One gateway's counters at one moment."""
 
     uptime_s: float
-    clusters: dict[Key, dict[str, int]] = field(default_factory=dict)
-    endpoints: dict[Key, dict[str, list[int]]] = field(default_factory=dict)
-    buckets: dict[Key, dict[float, int]] = field(default_factory=dict)
+    clusters: dict[ClusterKey, dict[str, int]] = field(default_factory=dict)
+    endpoints: dict[ClusterKey, dict[str, list[int]]] = field(default_factory=dict)
+    buckets: dict[ClusterKey, dict[float, int]] = field(default_factory=dict)
     invalid: str = ""
 
     def reading(self, gateway: str, at: float) -> Reading:
@@ -192,7 +192,7 @@ def _whole(value: float) -> float:
     return float(int(value)) if value - value == 0 else float("nan")
 
 
-def _setter(name: str, key: Key, detail: str) -> Callable[[_Scrape, int], None] | None:
+def _setter(name: str, key: ClusterKey, detail: str) -> Callable[[_Scrape, int], None] | None:
     """A function that stores a value of this counter in a scrape; None if the counter is not used."""
     if name == _BUCKET:
         bound = float(detail)

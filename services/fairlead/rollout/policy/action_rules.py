@@ -73,7 +73,7 @@ def _rollback(situation: Situation, action: Action) -> ActionResult:
         if situation.candidate is None:
             return Refusal(f"{to} serves already")
         return transitions.returned(situation, Requester.action_of(action), to=to, restored_from=action.to_revision)
-    if to is None or (action.to_revision is None and situation.route.spec.wanted != situation.stable):
+    if to is None or (action.to_revision is None and situation.route.spec.target_ref != situation.stable):
         return Refusal(_nothing_before(situation))
     return _return_to(situation, action, to)
 
@@ -100,7 +100,7 @@ def _nothing_before(situation: Situation) -> str:
 
 
 def _retry(situation: Situation, action: Action) -> ActionResult:
-    target = situation.route.spec.wanted
+    target = situation.route.spec.target_ref
     if situation.rejected(target) is None:
         return Refusal(f"{target} is not rejected: there is nothing to try again")
     if target == situation.stable:

@@ -65,8 +65,8 @@ def _undecided(situation: Situation, gate: GateSpec, held: str) -> Check:
 
 
 def _harm(situation: Situation, gate: GateSpec) -> str:
-    shown = format_odds(_evidence(situation).log_harm)
-    enough = format_odds(threshold(situation.strategy, gate))
+    shown = format_e_value(_evidence(situation).log_harm)
+    enough = format_e_value(threshold(situation.strategy, gate))
     disagreement = f"{situation.candidate} answers otherwise than {situation.stable} in {_counted(situation)}"
     return f"{disagreement}; {gate.max_disagreement:.3g} of all are allowed: evidence {shown} to 1, {enough} is enough"
 

@@ -124,7 +124,7 @@ def _waiting(situation: Situation, judged: Sequence[Judged]) -> str:
 
 
 def _rejection_notice(situation: Situation) -> str:
-    rejected = situation.rejected(situation.route.spec.wanted)
+    rejected = situation.rejected(situation.route.spec.target_ref)
     if rejected is None or rejected.ref == situation.stable:
         return ""
     return (

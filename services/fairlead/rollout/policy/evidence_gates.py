@@ -111,9 +111,11 @@ class EvidenceGate:
         return self._check(Verdict.FAIL, f"undecided {after} roll back")
 
     def _harm(self) -> str:
-        against = format_odds(threshold(self.situation.strategy, self.gate))
+        against = format_e_value(threshold(self.situation.strategy, self.gate))
         summary = f"{self.situation.candidate} {self._worse()}"
-        return f"{summary}: {self._counted()}evidence {format_odds(self.evidence.log_harm)} to 1, {against} is enough"
+        return (
+            f"{summary}: {self._counted()}evidence {format_e_value(self.evidence.log_harm)} to 1, {against} is enough"
+        )
 
     def _worse(self) -> str:
         if self.gate.limit is not None:
@@ -126,9 +128,9 @@ class EvidenceGate:
         if self.gate.name == "starved":
             return "its requests reach it"
         if strategy.preset == "strict":
-            return f"safe: {self._counted()}evidence {format_odds(self.evidence.log_safe)} to 1"
-        enough_harm = format_odds(threshold(strategy, self.gate))
-        summary = f"{self._counted()}evidence of harm {format_odds(self.evidence.log_harm)} of {enough_harm} to 1"
+            return f"safe: {self._counted()}evidence {format_e_value(self.evidence.log_safe)} to 1"
+        enough_harm = format_e_value(threshold(strategy, self.gate))
+        summary = f"{self._counted()}evidence of harm {format_e_value(self.evidence.log_harm)} of {enough_harm} to 1"
         return f"no harm seen, which is no proof of safety: {summary}"
 
     def _counted(self) -> str:

@@ -42,7 +42,7 @@ class Requester:
 
 def created(route: Route, observation: Observation, evidence: tuple[Check, ...]) -> Revision:
     """The first revision: the target gets all requests."""
-    ref, by = route.spec.wanted, Requester.user(route)
+    ref, by = route.spec.target_ref, Requester.user(route)
     return Revision(
         namespace=route.namespace,
         route=route.name,
@@ -60,7 +60,7 @@ def created(route: Route, observation: Observation, evidence: tuple[Check, ...])
 
 def released(situation: Situation, by: Requester) -> Revision:
     """A new attempt: a candidate in progress loses its weight, and the target starts in phase preparing."""
-    target, state = situation.route.spec.wanted, situation.head.state
+    target, state = situation.route.spec.target_ref, situation.head.state
     changes = {
         **_idle_state(situation),
         "phase": Phase.PREPARING,
@@ -73,7 +73,7 @@ def released(situation: Situation, by: Requester) -> Revision:
 
 def withdrawn(situation: Situation, why: str) -> Revision:
     """A new target that starts no attempt. A rollout in progress ends, and its candidate is not rejected."""
-    changes = {**_idle_state(situation), "target": situation.route.spec.wanted}
+    changes = {**_idle_state(situation), "target": situation.route.spec.target_ref}
     return _next(situation, Cause.SPEC, Requester.user(situation.route), why, state=changes)
 
 

@@ -112,7 +112,7 @@ class AnswerRecords:
                 self._label_by_checksum.setdefault(number, label)
         return number
 
-    def _record(self, number: int) -> Kept:
+    def _record(self, number: int) -> AnswerRecord:
         raw, score, label, status, flags = RECORD.unpack_from(self._ring, (number % self._capacity) * RECORD.size)
-        name = self._label_by_checksum.get(label) or unnamed(label) if flags & _LABELLED else None
+        name = self._label_by_checksum.get(label) or checksum_label(label) if flags & _LABELLED else None
         return raw.hex(), name, None if math.isnan(score) else score, status, bool(flags & _SHADOW)

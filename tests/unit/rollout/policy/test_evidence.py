@@ -304,4 +304,4 @@ class TestDecided:
     ("log_e", "told"), [(0.0, "1"), (-1.0, "0.37"), (log(812), "812"), (log(5.0), "5"), (230.0, "10^100")]
 )
 def test_odds_are_formatted_for_people(log_e: float, told: str) -> None:
-    assert format_odds(log_e) == told
+    assert format_e_value(log_e) == told

@@ -134,7 +134,7 @@ def test_labels_beyond_the_maximum_are_returned_as_checksums() -> None:
     for number in range(MAX_LABELS + 1):
         add(records, number, f"label {number}")
     labels = records.page(first_page(records).epoch, MAX_LABELS - 1).answers
-    assert [one[1] for one in labels] == [f"label {MAX_LABELS - 1}", unnamed(checksum(f"label {MAX_LABELS}"))]
+    assert [one[1] for one in labels] == [f"label {MAX_LABELS - 1}", checksum_label(checksum(f"label {MAX_LABELS}"))]
 
 
 @given(st.integers(0, 2**128 - 1), st.integers(1, 50))
