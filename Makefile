@@ -1,4 +1,4 @@
-# One door for developers. Bodies live in ci/; `make help` lists what there is.
+# Entry points for developers. The scripts are in ci/; `make help` lists the targets.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help up down test e2e check format models charts bench bench-statistics bench-invariants lock clean
@@ -12,10 +12,10 @@ up:  ## set up, train the examples, run the platform here until Ctrl-C (ARGS="--
 down:  ## stop the platform that runs here
 	@.venv/bin/fairlead down
 
-test:  ## set up and run every check and test
+test:  ## set up, check and run all tests but e2e (ARGS="tests/unit/store -x": only pytest, with these arguments)
 	@ci/test $(ARGS)
 
-e2e:  ## the stories on a real Kubernetes cluster, started for them and removed (or the one of KUBECONFIG)
+e2e:  ## end-to-end tests on a real Kubernetes cluster, started for them and removed (or that of KUBECONFIG)
 	@ci/e2e $(ARGS)
 
 check:  ## format, lint, types, import directions, spelling

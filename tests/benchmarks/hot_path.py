@@ -2,6 +2,9 @@
 
 Closed loop, 32 connections, one row of iris per request. The servers share one core, and only one of them is busy at a
 time; the generator has another core. Each round measures all servers, so that other work of the machine affects all.
+
+With FAIRLEAD_BEFORE=FOLDER, a checkout of an earlier commit that was set up (`ci/setup dev`), that commit's service is
+measured beside this one. CPU time per request decides: the rates of single rounds differ by a third on shared cores.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from pathlib import Path
 from fairlead.contracts.answers import KEEP_HEADER, RECORD
 from support import proof
 from support.load.closed_loop import Result, run_in_process
-from support.processes import Child, free_port
+from support.processes import Child, cpu_s, free_port
 from support.service import FAIRLEAD, HOST
 
 TITLE = "the hot path: iris on one core, closed loop, 32 connections"
@@ -30,7 +33,7 @@ CONNECTIONS = 32
 COMPARED = (f"x-request-id: {uuid.UUID(int=1)}", f"{KEEP_HEADER}: {RECORD}")
 """The headers that the gateway adds: one always, one while two versions are compared. With the second one the service
 keeps an answer record."""
-OF_BARE, TIMES_PLAIN, GENERATOR_SHARE = 0.5, 5.0, 0.8
+OF_BARE, TIMES_PLAIN, GENERATOR_SHARE, OF_BEFORE = 0.5, 5.0, 0.8, 0.98
 PLANS: Mapping[proof.Size, tuple[int, float]] = {"full": (15, 1.0), "reduced": (1, 0.3)}
 """The number of rounds, and the seconds per server and round."""
 
@@ -64,8 +67,11 @@ def all_servers() -> tuple[Server, ...]:
     uvicorn = [sys.executable, "-m", "uvicorn", "--loop", "uvloop", "--http", "httptools", "--no-access-log"]
     uvicorn += ["--log-level", "warning", "--no-server-header", "--app-dir", str(TESTS / "benchmarks" / "peers")]
     ours = [str(FAIRLEAD), "serve", str(MODEL), "--drain-s", "0"]
+    earlier = os.environ.get("FAIRLEAD_BEFORE")
+    before = [Server("fairlead_before", [f"{earlier}/.venv/bin/fairlead", *ours[1:]])] if earlier else []
     return (
         Server("fairlead", ours),
+        *before,
         Server("fairlead_behind_gateway", ours, headers=COMPARED[:1]),
         Server("fairlead_while_compared", ours, headers=COMPARED),
         Server("bare", [*uvicorn, "--lifespan", "off", "bare:app"]),
@@ -81,21 +87,25 @@ def prove(size: proof.Size, folder: Path) -> proof.Findings:
     seen: dict[str, list[Result]] = {server.name: [] for server in servers}
     with contextlib.ExitStack() as running:
         answer = b""
-        ports = {}
+        ports: dict[str, int] = {}
+        pids: dict[str, int] = {}
         for server in servers:  # Fairlead comes first: the bare application returns as many bytes as its answer has
-            ports[server.name] = port = running.enter_context(serving(server, cores, answer, folder))
+            ports[server.name], pids[server.name] = running.enter_context(serving(server, cores, answer, folder))
+            port = ports[server.name]
             answer = answer or first_answer(server, port)
         for server in servers:
             load(server, ports[server.name], answer, cores, seconds / 3)  # warms up caches and lazy imports
+        began = {name: cpu_s(pid) for name, pid in pids.items()}
         for _ in range(rounds):
             for server in servers:
                 seen[server.name].append(load(server, ports[server.name], answer, cores, seconds))
-    return judged(seen, cores, size)
+        used = {name: cpu_s(pid) - began[name] for name, pid in pids.items()}
+    return judged(seen, used, cores, size)
 
 
 @contextlib.contextmanager
-def serving(server: Server, cores: Cores, answer: bytes, folder: Path) -> Iterator[int]:
-    """Run a server on its core. Yields its port when it answers."""
+def serving(server: Server, cores: Cores, answer: bytes, folder: Path) -> Iterator[tuple[int, int]]:
+    """Run a server on its core. Yields its port and its process id when it answers."""
     port = free_port()
     command = ["taskset", "-c", str(cores.server), *server.command, "--port", str(port)]
     artifact = next((MODEL / "artifact").iterdir())
@@ -103,7 +113,7 @@ def serving(server: Server, cores: Cores, answer: bytes, folder: Path) -> Iterat
     env["OPENBLAS_NUM_THREADS"] = "1"
     with Child(server.name, command, log=folder / f"{server.name}.log", env=env) as process:
         process.wait_until(lambda: answers(server, port), "it predicts")
-        yield port
+        yield port, process.pid
 
 
 def answers(server: Server, port: int) -> bool:
@@ -136,8 +146,13 @@ def load(server: Server, port: int, answer: bytes, cores: Cores, seconds: float)
     )
 
 
-def judged(seen: Mapping[str, Sequence[Result]], cores: Cores, size: proof.Size) -> proof.Findings:
-    """The rates and ratios. The reduced size claims only that every response was right: it is too short for ratios."""
+def judged(
+    seen: Mapping[str, Sequence[Result]], used: Mapping[str, float], cores: Cores, size: proof.Size
+) -> proof.Findings:
+    """The rates and ratios; `used` is each server's CPU time in seconds.
+
+    The reduced size claims only that every response was right: it is too short for ratios.
+    """
     found = proof.Findings()
     rates = {name: [run.requests_per_s for run in runs] for name, runs in seen.items()}
     checked = {name: sum(run.requests for run in runs) for name, runs in seen.items()}
@@ -146,6 +161,7 @@ def judged(seen: Mapping[str, Sequence[Result]], cores: Cores, size: proof.Size)
     plain = [max(pair) for pair in zip(rates["plain"], rates["plain_in_thread"], strict=True)]
     of_bare, times_plain = ratio(rates["fairlead"], rates["bare"]), ratio(rates["fairlead"], plain)
     compared = ratio(rates["fairlead_while_compared"], rates["fairlead_behind_gateway"])
+    cpu_us = {name: round(1e6 * used[name] / max(checked[name], 1), 1) for name in seen}
     for name, values in rates.items():
         found.note(f"{name}, requests/s", round(statistics.median(values)))
     found.claim("replies checked, every candidate", "> 0 each", sum(checked.values()), min(checked.values()) > 0)
@@ -156,11 +172,17 @@ def judged(seen: Mapping[str, Sequence[Result]], cores: Cores, size: proof.Size)
         found.note("while answers are kept, of itself otherwise", compared)
         share = round(busiest, 2)
         found.claim("generator, of its core, at most", f"< {GENERATOR_SHARE}", share, busiest < GENERATOR_SHARE)
+        if "fairlead_before" in cpu_us:
+            of_before = round(cpu_us["fairlead_before"] / cpu_us["fairlead"], 3)
+            found.claim(
+                "speed of the earlier commit, by CPU time", f">= {OF_BEFORE}", of_before, of_before >= OF_BEFORE
+            )
         found.claim("cores", "two", f"{cores.server}, {cores.generator}", cores.server != cores.generator)
     found.numbers = {
         "model": "iris 1.1.0",
         "requests_per_s": {name: [round(value) for value in values] for name, values in rates.items()},
         "replies_checked": checked,
+        "cpu_us_per_request": cpu_us,
         "generator_core_share": {name: round(max(run.cpu_share for run in runs), 2) for name, runs in seen.items()},
         "of_bare": of_bare,
         "while_compared": compared,
