@@ -27,6 +27,7 @@ def admin() -> Iterator[AdminPage]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # head and body in one packet: apart, each response waits 40 ms for a delayed ACK
 
         def do_GET(self) -> None:
             page.asked.append(self.path)

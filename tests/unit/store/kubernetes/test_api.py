@@ -39,6 +39,7 @@ class Server:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = -1  # head and body in one packet: apart, each response waits 40 ms for a delayed ACK
             timeout = 5
 
             def setup(self) -> None:
