@@ -65,7 +65,7 @@ parts_end() {
   local pid
   for pid in "${beside_pids[@]}"; do kill -INT -- "-$pid" 2> /dev/null || true; done
   beside_ended
-  # Nobody has looked at the failed tests: the script ended before its second_try.
+  # The script ended before its second_try: failed tests were not looked at.
   if [ $code = 0 ] && [ ${#report_logs[@]} -gt 0 ] && [ -z "${second_try_done:-}" ]; then code=1; fi
   rm -rf "$parts_folder"
   printf '\n%s: how long each part took\n%s%6s s  in all\n' "${0##*/}" "$parts_table" $((SECONDS - parts_began)) >&2
