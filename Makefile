@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .PHONY: help up down test e2e check format models charts bench bench-statistics bench-invariants lock clean
 
 help:  ## show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 up:  ## set up, train the examples, run the platform here until Ctrl-C (ARGS="--port 9090")
 	@ci/up $(ARGS)

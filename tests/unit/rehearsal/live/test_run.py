@@ -45,5 +45,5 @@ def test_a_folder_that_has_a_ledger_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_envoy_that_is_not_a_program_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(errors.NotFound, match="not a program"):
+    with pytest.raises(errors.NotFound, match="not an executable file"):
         rehearse_live(scenario(), seed=1, envoy_binary=tmp_path)
