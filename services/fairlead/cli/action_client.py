@@ -21,6 +21,7 @@ from fairlead import errors
 from fairlead.cli import optional_modules
 from fairlead.cli.options import (
     DEFAULT_STATE,
+    NO_PLATFORM_HINT,
     ContextOption,
     JsonOption,
     NamespaceOption,
@@ -71,9 +72,8 @@ def ask(place: Place, model: str, verb: str, *, reason: str, as_json: bool, to_r
         "toRevision": to_revision,
         "actor": os.environ.get("FAIRLEAD_ACTOR"),
     }
-    _print_outcome(
-        _parse_response(_send_with_retries(place.state, json.dumps(request).encode() + b"\n")), model, verb, as_json
-    )
+    response = _send_with_retries(place.state, json.dumps(request).encode() + b"\n", model, verb)
+    _print_outcome(_parse_response(response), model, verb, as_json)
 
 
 def _print_outcome(action: dict[str, Any], model: str, verb: str, as_json: bool) -> None:
@@ -93,16 +93,17 @@ def _print_outcome(action: dict[str, Any], model: str, verb: str, as_json: bool)
         print(f"{model}: {verb} accepted, revision {model}.{action['revision']}. {action['message']}".rstrip())
 
 
-def _send_with_retries(state: Path, request: bytes) -> bytes:
+def _send_with_retries(state: Path, request: bytes, model: str, verb: str) -> bytes:
     """Retry while the control plane is restarted. Raises Unavailable after RECONNECT_TIMEOUT_S."""
     path = state / SOCKET_NAME
+    log = state / "logs" / "control-plane.log"
     if not path.exists():
         known = (state / "ledger.db").exists()
         raise errors.Unavailable(
             f"the platform in {state.absolute()} is not running"
             if known
             else f"there is no platform in {state.absolute()}",
-            hint="start it with `fairlead up`" + ("" if known else ", or name its folder with --state"),
+            hint="start it with `fairlead up`" if known else NO_PLATFORM_HINT,
         )
     deadline = time.monotonic() + RECONNECT_TIMEOUT_S
     while True:
@@ -114,10 +115,17 @@ def _send_with_retries(state: Path, request: bytes) -> bytes:
                     f"the control plane of {state.absolute()} did not respond within {RECONNECT_TIMEOUT_S:g} s",
                     hint="check that `fairlead up` is still running; see logs/control-plane.log in that folder",
                 ) from error
-        except (TimeoutError, OSError) as error:
+        except TimeoutError as error:
+            raise errors.Unavailable(
+                f"the control plane did not answer within {RESPONSE_TIMEOUT_S:g} s; "
+                f"it may still carry out the request ({verb} of {model})",
+                hint=f"check `fairlead history {model}`; read {log}",
+            ) from error
+        except OSError as error:
+            denied = isinstance(error, PermissionError)
             raise errors.Unavailable(
                 f"the request to the control plane failed: {error}",
-                hint="run the command as the user who ran `fairlead up`; see logs/control-plane.log in that folder",
+                hint="run the command as the user who ran `fairlead up`" if denied else f"read {log}",
             ) from error
         time.sleep(0.05)
 

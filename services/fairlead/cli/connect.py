@@ -14,7 +14,7 @@ from functools import partial
 
 from fairlead import errors
 from fairlead.cli import optional_modules
-from fairlead.cli.options import Place
+from fairlead.cli.options import NO_PLATFORM_HINT, Place
 from fairlead.contracts.route import Route
 from fairlead.store.base import Store
 from fairlead.store.sqlite import SqliteStore
@@ -39,7 +39,7 @@ class Connection:
         if version not in route.spec.versions:
             raise errors.NotFound(
                 f"{model} has no version {version!r}; it has {', '.join(route.spec.versions)}",
-                hint="add it first: fairlead deploy DIR",
+                hint="check the spelling, or add it first: fairlead deploy DIR",
             )
         self.guard(route, version)
         target = route.spec.target.model_copy(update={"version": version})
@@ -64,10 +64,7 @@ def connect(place: Place) -> Connection:
     state = place.state
     ledger = state / "ledger.db"
     if not ledger.exists():
-        raise errors.Unavailable(
-            f"there is no platform in {state.absolute()}",
-            hint="start one with `fairlead up`, or name its folder with --state, or a cluster with --namespace",
-        )
+        raise errors.Unavailable(f"there is no platform in {state.absolute()}", hint=NO_PLATFORM_HINT)
     return Connection(SqliteStore(ledger), actor())
 
 

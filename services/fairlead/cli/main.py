@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import sys
 from typing import Any
@@ -42,6 +43,15 @@ class LazyGroup(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         """The names, in the order of COMMANDS."""
         return [name for name in COMMANDS if name not in _HIDDEN]
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """As Typer does. Raises Invalid for an unknown command; the hint names the most similar one."""
+        if args[0] not in COMMANDS and not ctx.resilient_parsing:
+            similar = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+            suggestion = f"did you mean `fairlead {similar[0]}`? " if similar else ""
+            hint = f"{suggestion}`fairlead --help` lists the commands"
+            raise errors.Invalid(f"there is no command {args[0]!r}", hint=hint)
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command from its module; for the overall help page, only its name and help text."""

@@ -14,6 +14,11 @@ StateOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 ReasonOption = Annotated[str, typer.Option("--reason", "-m", help="Why you do this; it is stored in the ledger.")]
 DEFAULT_STATE = Path(".fairlead")
+NO_PLATFORM_HINT = (
+    "if it runs in another folder, go there or name it: --state PATH/.fairlead; "
+    "a cluster: --namespace NAME; to start a new one here: fairlead up FILE"
+)
+"""What to do when the state folder has no platform."""
 ContextOption = Annotated[
     str | None,
     typer.Option("--context", envvar="FAIRLEAD_CONTEXT", help="Use a cluster, not a folder: a kubeconfig context."),

@@ -17,7 +17,10 @@ def read_manifest(folder: Path) -> Manifest:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise errors.NotFound(
-            f"{folder} is not a model folder: it has no fairlead.yaml", hint="see docs/model-folder.md"
+            f"{folder} is not a model folder: it has no fairlead.yaml"
+            if folder.exists()
+            else f"there is no folder {folder}",
+            hint="see docs/model-folder.md" if folder.exists() else "check the path",
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise errors.Invalid(f"{file} cannot be read: {error}") from error

@@ -17,7 +17,8 @@ def require_free(port: int, what: str, flag: str) -> None:
             probe.bind((LOOPBACK, port))
         except OSError as error:
             raise errors.Conflict(
-                f"port {port} for {what} cannot be used: {error.strerror}", hint=f"choose another one: {flag} PORT"
+                f"port {port} for {what} cannot be used: {error.strerror}",
+                hint=f'choose another one: {flag} PORT; with make: make up ARGS="{flag} PORT"',
             ) from error
 
 

@@ -43,6 +43,8 @@ def test_every_command_has_a_help_page(name: str) -> None:
 def test_an_unknown_command_is_a_usage_error_without_a_traceback() -> None:
     answer = fairlead("rolback", "iris")
     assert answer.returncode == exit_codes.USAGE
+    assert "there is no command 'rolback'" in answer.stderr
+    assert "did you mean `fairlead rollback`?" in answer.stderr
     assert "Traceback" not in answer.stderr
 
 

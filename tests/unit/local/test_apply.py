@@ -103,7 +103,7 @@ def test_a_folder_that_holds_another_version_than_the_file_says_is_refused(tmp_p
 
 
 def test_a_missing_folder_is_named(tmp_path: Path, store: SqliteStore) -> None:
-    with pytest.raises(errors.NotFound, match="no fairlead.yaml"):
+    with pytest.raises(errors.NotFound, match="there is no folder .*iris/1.0.0"):
         apply(store, platform("1.0.0", "1.0.0"), tmp_path, now=NOW, actor="test")
 
 

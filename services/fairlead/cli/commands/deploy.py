@@ -12,6 +12,7 @@ import typer
 from fairlead.cli.connect import connect
 from fairlead.cli.options import DEFAULT_STATE, JsonOption, Place, ReasonOption, StateOption
 from fairlead.local.apply import deploy
+from fairlead.local.folders import read_manifest
 
 
 def command(
@@ -38,4 +39,6 @@ def command(
         print(json.dumps(route.to_json()))
         return
     print(f"{route.name}: versions {', '.join(route.spec.versions)}; target {route.spec.target.version}")
-    print(f"next: fairlead release {route.name} VERSION, or fairlead status {route.name}")
+    version = read_manifest(folder).version
+    release = f"fairlead release {route.name} {version}, or " if version != route.spec.target.version else ""
+    print(f"next: {release}fairlead status {route.name}")

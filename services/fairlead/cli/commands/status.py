@@ -94,7 +94,7 @@ def _details(status: Status) -> Iterator[RenderableType]:
         yield Text(f"\n{_bar(status)}")
         if status.step and status.step.number:
             entered = datetime.fromisoformat(status.step.entered_at)
-            yield Text(f"in this step since {ago(entered, datetime.now(UTC))}")
+            yield Text(f"in this step for {ago(entered, datetime.now(UTC))}")
     if status.checks:
         rows = ((check.gate, check.verdict.value, check.reason) for check in status.checks)
         yield Text()

@@ -99,7 +99,9 @@ def read_manifest(folder: Path) -> Manifest:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as cause:
         raise errors.NotFound(
-            f"{folder} is not a model folder: it has no {MANIFEST}",
+            f"{folder} is not a model folder: it has no {MANIFEST}"
+            if folder.exists()
+            else f"there is no folder {folder}",
             hint="Train an example with `python services/models/iris/train.py`, or write one: docs/model-folder.md.",
         ) from cause
     return parse_yaml(Manifest, text, str(path), hint="Every field is explained in docs/model-folder.md.")

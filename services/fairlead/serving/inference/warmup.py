@@ -65,7 +65,7 @@ def _alone(compute: batching.Compute, row: BaseModel, number: int) -> dict[str, 
     try:
         return _as_json(compute([row])[0])
     except Exception as cause:
-        raise errors.ModelFailed(f"golden row {number} made the model fail: {cause}") from cause
+        raise errors.ModelFailed(f"golden row {number} made the model fail: {_described(cause)}") from cause
 
 
 def _invariance(
@@ -80,7 +80,7 @@ def _invariance(
             answers = compute(chunk)
         except Exception as cause:
             return Batchable(
-                False, "batch_failed", f"{len(chunk)} golden rows in one call made the model fail: {cause}"
+                False, "batch_failed", f"{len(chunk)} golden rows in one call made the model fail: {_described(cause)}"
             )
         for number, (single, answer) in enumerate(zip(wanted, answers, strict=True), start + 1):
             if difference := golden.compare(single, _as_json(answer), rtol):
@@ -88,6 +88,11 @@ def _invariance(
                     False, "not_invariant", f"golden row {number} is answered differently in a batch: {difference}"
                 )
     return Batchable(True, "invariant", "the golden rows get the same answers in a batch as alone")
+
+
+def _described(cause: Exception) -> str:
+    """The type and the message of the author's exception; of an error of ours, only the message."""
+    return cause.message if isinstance(cause, errors.FairleadError) else f"{type(cause).__name__}: {cause}"
 
 
 def _as_json(answer: BaseModel) -> dict[str, Any]:
