@@ -210,7 +210,7 @@ def test_a_model_has_the_name_of_its_release_unless_a_name_is_set() -> None:
 def test_notes_give_the_next_command_and_warn() -> None:
     plain = notes("model", IRIS)
     assert "kubectl -n default get modelroute iris --watch" in plain
-    assert "--set target=<version>" in plain
+    assert "change target in your values" in plain
     assert "WARNING" not in plain
     slow = {"instances": 1, "startup": {"budgetSeconds": 601}}
     risky = notes("model", {"target": "1", "versions": {"1": {"overrides": slow}}})
