@@ -15,10 +15,7 @@ from benchmarks import (
     bad_candidate,
     evidence_rollback,
     gateway_overhead,
-    hot_path,
     kills,
-    many_models,
-    many_routes,
     rollback,
     sampling,
     shadow,
@@ -28,15 +25,12 @@ from benchmarks import (
 from integration.proofs.reduced import assert_holds, name_of
 
 PROOFS = [
-    hot_path,
     gateway_overhead,
     sampling,
     bad_candidate,
     table_changes,
     rollback,
     kills,
-    many_models,
-    many_routes,
     evidence_rollback,
     shadow,
     sticky,

@@ -1,0 +1,19 @@
+"""Every proof that only counts holds at its reduced size: it claims no times there, and may run beside other tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from benchmarks import hot_path, many_models, many_routes
+from integration.proofs.reduced import assert_holds, name_of
+
+PROOFS = [hot_path, many_models, many_routes]
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("module", PROOFS, ids=name_of)
+def test_the_proof_holds(module: ModuleType, tmp_path: Path) -> None:
+    assert_holds(module, tmp_path)
