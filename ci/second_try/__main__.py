@@ -1,7 +1,9 @@
 """Usage: python -m second_try LOG... -- PYTEST_COMMAND...   (with ci/ on PYTHONPATH)
 
-Reads the report logs of runs that have ended. Runs each failed test once more, alone, with PYTEST_COMMAND, and prints a
-table of these tests with both durations. Exit code 0: every test has passed, at the latest at its second try.
+Reads the report logs of runs that have ended: LOG, and LOG.exit with the exit code. Runs each failed test once more,
+alone, with PYTEST_COMMAND, and prints a table of these tests with both durations.
+
+Exit code 0: every test has passed, at the latest at its second try.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from second_try import logs, verdict
 from second_try.logs import Outcome
@@ -29,8 +32,12 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     split = arguments.index("--")
     paths, command = arguments[:split], list(arguments[split + 1 :])
-    known = verdict.listed(FLAKY.read_text(encoding="utf-8")) if FLAKY.exists() else frozenset[str]()
-    console = Console(stderr=True, soft_wrap=True)
+    console = Console(stderr=True, width=200)  # a test's id is copied from the table: it must not be folded
+    try:
+        known = verdict.listed(FLAKY.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        console.print(f"second try: none. {error}", markup=False, highlight=False)
+        return 1
     wanted = verdict.plan([logs.read(Path(path)) for path in paths], known)
     for reason in wanted.refused:
         console.print(f"second try: none. {reason}", markup=False, highlight=False)
@@ -47,7 +54,8 @@ def _once_more(first: Outcome, command: Sequence[str]) -> Tried:
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "report.jsonl"
         print(f"second try, alone: {first.test}", file=sys.stderr, flush=True)
-        subprocess.run([*command, f"--report-log={log}", first.test], check=False)
+        done = subprocess.run([*command, f"--report-log={log}", first.test], check=False)
+        Path(f"{log}.exit").write_text(str(done.returncode))
         return verdict.tried(first, logs.read(log))
 
 
@@ -59,7 +67,8 @@ def _show(results: Sequence[Tried], console: Console) -> None:
     for result in results:
         second = f"{result.second.seconds:.1f} s" if result.second else "not run"
         how = "passed" if result.passed else result.problem or "failed again"
-        table.add_row(result.first.test, f"{result.first.seconds:.1f} s", second, how)
+        # As Text: in a plain str, rich takes the brackets of a parametrised test for markup.
+        table.add_row(Text(result.first.test), f"{result.first.seconds:.1f} s", second, Text(how))
     console.print(table)
     if any(result.passed for result in results):
         console.print("A test that passes only at its second try is a defect. Mend it, or list it in tests/flaky.md:")

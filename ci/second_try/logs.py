@@ -1,7 +1,8 @@
 """What pytest's report logs say: which tests failed, and whether a run came to its end.
 
 The format is pytest-reportlog's: one JSON object on a line. A run ends with a `SessionFinish` line; a log without one
-is of a run that crashed or was killed.
+is of a run that crashed or was killed. Beside each log, `LOG.exit` holds the exit code of its pytest: a process may
+still fail after the last line, and then the log alone does not say so.
 """
 
 from __future__ import annotations
@@ -22,8 +23,11 @@ class Outcome:
     """One test of one run. `seconds` is the time of setup, test and teardown together."""
 
     test: str
-    failed: bool
-    seconds: float
+    failed: bool = False
+    skipped: bool = False
+    in_teardown: bool = False
+    """It failed in a teardown: the fault may be in a fixture that other tests share."""
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,39 +47,50 @@ def read(path: Path) -> Log:
     """The run that wrote this log. A missing or cut log is a `problem`, not an exception."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return Log((), "pytest wrote no report log: it did not start")
-    return parse(lines)
+        exit_code = int(Path(f"{path}.exit").read_text())
+    except (FileNotFoundError, ValueError):
+        return Log((), f"pytest left no report log or no exit code in {path}: it did not start, or was killed")
+    return parse(lines, exit_code)
 
 
-def parse(lines: Iterable[str]) -> Log:
-    """The run whose log has these lines."""
+def parse(lines: Iterable[str], exit_code: int) -> Log:
+    """The run whose log has these lines, and whose process ended with this code."""
     outcomes: dict[str, Outcome] = {}
-    problem = "pytest did not finish: it crashed, was killed, or a test ran into its time limit"
+    finished = False
     for line in lines:
         try:
             entry = json.loads(line)
         except ValueError:
             break  # the last line of a run that was killed
         match entry.get("$report_type"):
-            case "TestReport":
+            case "TestReport" | "SubTestReport":
                 _add(outcomes, entry)
             case "CollectReport" if entry["outcome"] == "failed":
                 return Log(tuple(outcomes.values()), f"{entry['nodeid']} cannot be imported or collected")
             case "SessionFinish":
-                problem = _problem_of(int(entry["exitstatus"]))
-    return Log(tuple(outcomes.values()), problem)
+                finished = True
+    found = tuple(outcomes.values())
+    return Log(found, _problem(found, exit_code) if finished else "pytest did not finish: it crashed or was killed")
 
 
 def _add(outcomes: dict[str, Outcome], entry: dict[str, Any]) -> None:
     """A test has one entry for each of setup, call and teardown; it failed if one of them did."""
-    test = entry["nodeid"]
-    before = outcomes.get(test, Outcome(test, failed=False, seconds=0.0))
-    failed = before.failed or entry["outcome"] == "failed"
-    outcomes[test] = Outcome(test, failed, before.seconds + entry["duration"])
+    test, result = entry["nodeid"], entry["outcome"]
+    before = outcomes.get(test, Outcome(test))
+    outcomes[test] = Outcome(
+        test,
+        before.failed or result == "failed",
+        before.skipped or result == "skipped",
+        before.in_teardown or (result == "failed" and entry["when"] == "teardown"),
+        before.seconds + entry["duration"],
+    )
 
 
-def _problem_of(exit_code: int) -> str:
-    if exit_code in (PASSED, TESTS_FAILED):
-        return ""
-    return f"pytest ended with exit code {exit_code}: 2 is interrupted, 3 an internal error, 4 wrong usage, 5 no tests"
+def _problem(outcomes: tuple[Outcome, ...], exit_code: int) -> str:
+    if exit_code not in (PASSED, TESTS_FAILED):
+        return (
+            f"pytest ended with exit code {exit_code}: 2 is interrupted, 3 an internal error, 4 wrong usage, 5 no tests"
+        )
+    if (exit_code == TESTS_FAILED) != any(one.failed for one in outcomes):
+        return f"pytest ended with exit code {exit_code}, which the failed tests in its log do not explain"
+    return ""

@@ -1,20 +1,22 @@
 """Which tests get a second try, and what the two tries together mean. No I/O.
 
 The rules: a test that fails once and then passes alone does not fail CI, but it is named. More than `MAX_TRIES` failed
-tests are no accident, and a test that is listed in tests/flaky.md needed a second try in an earlier run: both fail CI.
+tests are no accident, a failed teardown may belong to another test, and a test that is listed in tests/flaky.md needed
+a second try in an earlier run: all three fail CI at once.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from second_try.logs import Log, Outcome
 
 MAX_TRIES = 3
 
-_LISTED = re.compile(r"^\| *`([^`]+)`", re.MULTILINE)
+_ROW = re.compile(r"^\|(?!-)(?! *test *\|).*$", re.MULTILINE)
+_TEST = re.compile(r"^\| *`([^`]+::[^`]+)`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +42,34 @@ class Tried:
 
 
 def listed(page: str) -> frozenset[str]:
-    """The tests that tests/flaky.md names: first column of its table, in backticks."""
-    return frozenset(_LISTED.findall(page))
+    """The tests that tests/flaky.md names: first column of its table, in backticks, without parameters.
+
+    Raises ValueError for a row that names no test.
+    """
+    found = set()
+    for row in _ROW.findall(page):
+        named = _TEST.match(row)
+        if named is None:
+            raise ValueError(f"tests/flaky.md: this row does not begin with a test's id in backticks: {row}")
+        found.add(_function(named[1]))
+    return frozenset(found)
 
 
-def plan(logs: Sequence[Log], known: frozenset[str]) -> Plan:
-    """What to run again. `known` are the tests that needed a second try in an earlier run."""
-    failed = tuple(outcome for log in logs for outcome in log.failed)
+def plan(logs: Sequence[Log], known: Collection[str]) -> Plan:
+    """What to run again. `known` are the tests that needed a second try in an earlier run, without parameters."""
+    failed = tuple({outcome.test: outcome for log in logs for outcome in log.failed}.values())
     refused = [log.problem for log in logs if log.problem]
     if len(failed) > MAX_TRIES:
         refused.append(f"{len(failed)} tests failed; at most {MAX_TRIES} are tried again, because more are no accident")
     refused += [
+        f"{outcome.test}: a teardown failed, which may belong to a fixture that other tests share"
+        for outcome in failed
+        if outcome.in_teardown
+    ]
+    refused += [
         f"{outcome.test} failed, and tests/flaky.md says that it needed a second try before: mend it"
         for outcome in failed
-        if outcome.test in known
+        if _function(outcome.test) in known
     ]
     return Plan(refused=tuple(refused)) if refused else Plan(again=failed)
 
@@ -61,5 +77,13 @@ def plan(logs: Sequence[Log], known: frozenset[str]) -> Plan:
 def tried(first: Outcome, log: Log) -> Tried:
     """A failed test together with its run alone."""
     second = next((outcome for outcome in log.outcomes if outcome.test == first.test), None)
-    problem = log.problem or ("" if second is not None else "the second run did not contain this test")
-    return Tried(first, second, problem)
+    if log.problem:
+        return Tried(first, second, log.problem)
+    if second is None:
+        return Tried(first, None, "the second run did not contain this test")
+    return Tried(first, second, "the second run skipped this test" if second.skipped and not second.failed else "")
+
+
+def _function(test: str) -> str:
+    """A test's id without its parameters."""
+    return test.partition("[")[0]

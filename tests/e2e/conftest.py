@@ -36,6 +36,7 @@ PLATFORM_TESTS = (
     "test_uninstall",
 )
 """The test modules that share one platform, in their order: the first one installs it, the last one uninstalls it."""
+INSTALLED = pytest.StashKey[Installed]()
 DOUBLERS = ("doubler:1.0.0", "doubler:1.1.0")
 """Images of the model that fails on command (tests/support/faults)."""
 SORTERS = {
@@ -140,7 +141,18 @@ def platform(
         since = time.monotonic()
         install_crds(cluster.client())
         with installed(cluster, name, folder, PLATFORM, since) as found:
+            request.config.stash[INSTALLED] = found
             yield found
+
+
+@pytest.fixture(scope="module", autouse=True)
+def models_are_removed(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Remove the models that a module has deployed, also if its setup failed: they would disturb the next module."""
+    yield
+    platform = request.config.stash.get(INSTALLED, None)
+    if platform is not None:
+        for model in sorted(platform.models):
+            platform.remove(model)
 
 
 @pytest.fixture(scope="session")

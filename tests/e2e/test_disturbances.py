@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -37,14 +37,13 @@ PLATFORM = ("fairlead-gateway", "fairlead-control-plane")
 
 
 @pytest.fixture(scope="module")
-def halfway(platform: Installed) -> Iterator[Installed]:
+def halfway(platform: Installed) -> Installed:
     """A rollout that waits for an approval at half of the users."""
     platform.deploy(NAME, VALUES)
     platform.wait_for(NAME, "1.0.0 serves", stable="1.0.0", phase="Stable", within=120)
     platform.deploy(NAME, VALUES, "--set", "target=1.1.0")
     platform.wait_for(NAME, "half of the users", candidate="1.1.0", weight=5000, within=120)
-    yield platform
-    platform.remove(NAME)
+    return platform
 
 
 @pytest.fixture
@@ -135,7 +134,7 @@ def restart(platform: Installed, *deployments: str) -> None:
 
 
 def stable_deployment(platform: Installed) -> str:
-    [found] = platform.kube.get("deployments", "", "--selector", "fairlead.dev/version=1.0.0")["items"]
+    [found] = platform.of_version("deployments", NAME, "1.0.0")
     return str(found["metadata"]["name"])
 
 

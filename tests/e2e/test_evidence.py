@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -76,7 +76,7 @@ def attempts(platform: Installed) -> dict[str, int]:
 
 
 @pytest.fixture(scope="module")
-def release(platform: Installed, cluster: Cluster, image: Callable[[str], str]) -> Iterator[RolledBack]:
+def release(platform: Installed, cluster: Cluster, image: Callable[[str], str]) -> RolledBack:
     if cluster.plan is None:
         pytest.skip("the tests cannot reach the gateways' pods in the cluster of KUBECONFIG")
     image("doubler:1.0.0"), image("doubler:1.1.0")
@@ -95,7 +95,7 @@ def release(platform: Installed, cluster: Cluster, image: Callable[[str], str]) 
         before = attempts(platform)
         platform.deploy("doubler", VALUES, "--set", "target=1.1.0")
         platform.wait_for("doubler", "one user in ten", candidate="1.1.0", weight=1000, within=120)
-        for pod in platform.kube.get("pods", "", "--selector", "fairlead.dev/version=1.1.0")["items"]:
+        for pod in platform.of_version("pods", "doubler", "1.1.0"):
             platform.kube("exec", pod["metadata"]["name"], "--container", "model", "--", "python3", "-c", WRITE)
         platform.fairlead("wait", "doubler", "--timeout", "5m", expect=ROLLED_BACK)
         time.sleep(1.5)  # long enough to see a late response
@@ -103,8 +103,7 @@ def release(platform: Installed, cluster: Cluster, image: Callable[[str], str]) 
             load.stop()
         summaries = [load.result() for load in running]
     counted = {name: count - before[name] for name, count in attempts(platform).items()}
-    yield RolledBack(platform, summaries, platform.history("doubler"), counted)
-    platform.remove("doubler")
+    return RolledBack(platform, summaries, platform.history("doubler"), counted)
 
 
 def test_evidence_takes_the_weight_of_a_candidate_that_fails_one_request_in_twenty(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import httpx
@@ -26,12 +25,11 @@ class First:
 
 
 @pytest.fixture(scope="module")
-def first(platform: Installed) -> Iterator[First]:
+def first(platform: Installed) -> First:
     """The first prediction. This module runs first, so the platform has just been installed."""
     platform.deploy("iris", VALUES)
     answer = _first_answer(f"{platform.url}/models/iris/predict", platform.since + 3 * MAX_SECONDS)
-    yield First(platform, time.monotonic() - platform.since, answer)
-    platform.remove("iris")
+    return First(platform, time.monotonic() - platform.since, answer)
 
 
 def _first_answer(url: str, deadline: float) -> httpx.Response:

@@ -35,7 +35,7 @@ STRICT = "fairlead-gateway-strict"
 
 
 @pytest.fixture(scope="module")
-def halfway(platform: Installed, cluster: Cluster) -> Iterator[Installed]:
+def halfway(platform: Installed, cluster: Cluster) -> Installed:
     """A rollout that waits for an approval at half of the users."""
     if cluster.plan is None:
         pytest.skip("the tests cannot reach the gateways' pods in the cluster of KUBECONFIG")
@@ -44,8 +44,7 @@ def halfway(platform: Installed, cluster: Cluster) -> Iterator[Installed]:
     platform.deploy(NAME, VALUES, "--set", "target=1.1.0")
     platform.wait_for(NAME, "half of the users", candidate="1.1.0", weight=5000, within=120)
     platform.wait_ready()
-    yield platform
-    platform.remove(NAME)
+    return platform
 
 
 def addresses(platform: Installed) -> dict[str, str]:

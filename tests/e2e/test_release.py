@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +51,7 @@ class Releases:
 
 
 @pytest.fixture(scope="module")
-def releases(platform: Installed, image: Callable[[str], str]) -> Iterator[Releases]:
+def releases(platform: Installed, image: Callable[[str], str]) -> Releases:
     image("doubler:1.1.0")
     platform.deploy(NAME, VALUES)
     platform.wait_for(NAME, "1.0.0 serves", stable="1.0.0", phase="Stable", within=120)
@@ -70,13 +70,12 @@ def releases(platform: Installed, image: Callable[[str], str]) -> Iterator[Relea
         load.stop()
         summary = load.result()
     helm = json.loads(platform.kube.helm("history", NAME, "--output", "json"))
-    yield Releases(platform, summary, platform.history(NAME), helm, unready)
-    platform.remove(NAME)
+    return Releases(platform, summary, platform.history(NAME), helm, unready)
 
 
 def containers(platform: Installed, version: str) -> list[dict[str, Any]]:
     """The model containers of a version's pods."""
-    pods = platform.kube.get("pods", "", "--selector", f"fairlead.dev/version={version}")["items"]
+    pods = platform.of_version("pods", NAME, version)
     return [one for pod in pods for one in pod["status"].get("containerStatuses") or ()]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from statistics import median
@@ -103,7 +102,7 @@ def deployments(platform: Installed) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def rollbacks(platform: Installed) -> Iterator[Rollbacks]:
+def rollbacks(platform: Installed) -> Rollbacks:
     """Roll back by action and by Helm in turn, each time from a candidate that has half of the users."""
     found = Rollbacks(platform)
     platform.deploy(NAME, OLD)
@@ -127,8 +126,7 @@ def rollbacks(platform: Installed) -> Iterator[Rollbacks]:
             found.summary = load.result()
     finally:
         accepted.close()
-    yield found
-    platform.remove(NAME)
+    return found
 
 
 def test_users_reach_the_candidate_for_at_most_one_second_after_an_accepted_rollback(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -49,13 +49,11 @@ def requests() -> InTurn:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def sorter(platform: Installed, cluster: Cluster, image: Any) -> Iterator[None]:
+def sorter(platform: Installed, cluster: Cluster, image: Any) -> None:
     for version in SORTER["versions"]:
         image(f"sorter:{version}")
     platform.deploy("sorter", SORTER)
     platform.wait_for("sorter", "1.0.0 serves", stable="1.0.0", phase="Stable", within=120)
-    yield
-    platform.remove("sorter")
 
 
 def since(platform: Installed, seq: int) -> list[Revision]:

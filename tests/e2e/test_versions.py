@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -42,13 +41,13 @@ class Seen:
 
 
 @pytest.fixture(scope="module")
-def seen(platform: Installed) -> Iterator[Seen]:
+def seen(platform: Installed) -> Seen:
     platform.deploy(NAME, OLD)
     platform.wait_for(NAME, "1.0.0 serves", stable="1.0.0", phase="Stable", within=120)
     there = [datetime.now(UTC)]
 
     def has_gone() -> bool:
-        [*found] = platform.kube.get("deployments", "", "--selector", "fairlead.dev/version=1.0.0")["items"]
+        found = platform.of_version("deployments", NAME, "1.0.0")
         if found and found[0]["status"].get("readyReplicas") == found[0]["spec"]["replicas"]:
             there.append(datetime.now(UTC))
         return not found
@@ -60,8 +59,7 @@ def seen(platform: Installed) -> Iterator[Seen]:
         load.wait_sent(load.progress.sent + 300)
         load.stop()
         summary = load.result()
-    yield Seen(summary, platform.history(NAME), there[-1])
-    platform.remove(NAME)
+    return Seen(summary, platform.history(NAME), there[-1])
 
 
 def test_no_request_fails_when_the_serving_version_is_removed_from_the_spec(seen: Seen, findings: Findings) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +53,12 @@ class Installed:
     network: str | None
     since: float
     """time.monotonic() before the installation began."""
+    models: set[str] = field(default_factory=set)
+    """The models that were deployed and not removed yet."""
 
     def deploy(self, model: str, values: Mapping[str, Any], *options: str) -> str:
         """Install or upgrade a model's release. Returns the output of helm."""
+        self.models.add(model)
         path = self.folder / f"{model}.json"
         path.write_text(json.dumps(values))
         return self.kube.helm("upgrade", "--install", model, str(CHARTS / "model"), "--values", str(path), *options)
@@ -69,9 +72,15 @@ class Installed:
         def left() -> list[str]:
             return self.kube("get", kinds, "--selector", mine, "-o", "name").split()
 
-        wait_until(
-            lambda: not left(), f"everything of {model} is gone", within=180, every=0.3
-        )  # the garbage collector may be slow after an outage
+        # The garbage collector may be slow after an outage.
+        wait_until(lambda: not left(), f"everything of {model} is gone", within=180, every=0.3)
+        self.models.discard(model)
+
+    def of_version(self, kind: str, model: str, version: str) -> list[Any]:
+        """The objects of one version. By its model too: another model's pods may still be draining."""
+        labels = f"fairlead.dev/model={model},fairlead.dev/version={version}"
+        found: list[Any] = self.kube.get(kind, "", "--selector", labels)["items"]
+        return found
 
     def fairlead(self, *arguments: str, expect: int = 0) -> str:
         """Run `fairlead ARGUMENTS` in this namespace. Returns the output."""
