@@ -45,18 +45,20 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     if not wanted.again:
         return 0
-    results = [_once_more(first, command) for first in wanted.again]
+    results = [result for group in wanted.again for result in _once_more(group, command)]
     _show(results, console)
     return 0 if all(result.passed for result in results) else 1
 
 
-def _once_more(first: Outcome, command: Sequence[str]) -> Tried:
+def _once_more(group: Sequence[Outcome], command: Sequence[str]) -> list[Tried]:
+    names = [first.test for first in group]
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "report.jsonl"
-        print(f"second try, alone: {first.test}", file=sys.stderr, flush=True)
-        done = subprocess.run([*command, f"--report-log={log}", first.test], check=False)
+        print(f"second try, alone: {' '.join(names)}", file=sys.stderr, flush=True)
+        done = subprocess.run([*command, f"--report-log={log}", *names], check=False)
         Path(f"{log}.exit").write_text(str(done.returncode))
-        return verdict.tried(first, logs.read(log))
+        found = logs.read(log)
+    return [verdict.tried(first, found) for first in group]
 
 
 def _show(results: Sequence[Tried], console: Console) -> None:

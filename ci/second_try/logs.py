@@ -25,6 +25,8 @@ class Outcome:
     test: str
     failed: bool = False
     skipped: bool = False
+    in_setup: bool = False
+    """It failed in its setup, perhaps with others of its file that need the same fixture."""
     in_teardown: bool = False
     """It failed in a teardown: the fault may be in a fixture that other tests share."""
     seconds: float = 0.0
@@ -75,13 +77,14 @@ def parse(lines: Iterable[str], exit_code: int) -> Log:
 
 def _add(outcomes: dict[str, Outcome], entry: dict[str, Any]) -> None:
     """A test has one entry for each of setup, call and teardown; it failed if one of them did."""
-    test, result = entry["nodeid"], entry["outcome"]
+    test, result, when = entry["nodeid"], entry["outcome"], entry["when"]
     before = outcomes.get(test, Outcome(test))
     outcomes[test] = Outcome(
         test,
         before.failed or result == "failed",
         before.skipped or result == "skipped",
-        before.in_teardown or (result == "failed" and entry["when"] == "teardown"),
+        before.in_setup or (result == "failed" and when == "setup"),
+        before.in_teardown or (result == "failed" and when == "teardown"),
         before.seconds + entry["duration"],
     )
 

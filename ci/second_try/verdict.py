@@ -1,8 +1,9 @@
 """Which tests get a second try, and what the two tries together mean. No I/O.
 
-The rules: a test that fails once and then passes alone does not fail CI, but it is named. More than `MAX_TRIES` failed
-tests are no accident, a failed teardown may belong to another test, and a test that is listed in tests/flaky.md needed
-a second try in an earlier run: all three fail CI at once.
+The rules: a test that fails once and then passes alone does not fail CI, but it is named. Tests of one file that failed
+in their setup share a fixture: they are tried together, and count once. Three things fail CI at once: more than
+`MAX_TRIES` failures, because they are no accident; a failed teardown, which may belong to another test; and a test that
+is listed in tests/flaky.md, because it needed a second try in an earlier run.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ _TEST = re.compile(r"^\| *`([^`]+::[^`]+)`")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`again` are the tests to run once more. `refused` says why CI fails without a second try."""
+    """`again` are the tests to run once more, each inner tuple in one run. `refused` says why CI fails without that."""
 
-    again: tuple[Outcome, ...] = ()
+    again: tuple[tuple[Outcome, ...], ...] = ()
     refused: tuple[str, ...] = ()
 
 
@@ -58,8 +59,11 @@ def listed(page: str) -> frozenset[str]:
 def plan(logs: Sequence[Log], known: Collection[str]) -> Plan:
     """What to run again. `known` are the tests that needed a second try in an earlier run, without parameters."""
     failed = tuple({outcome.test: outcome for log in logs for outcome in log.failed}.values())
+    groups: dict[str, list[Outcome]] = {}
+    for outcome in failed:
+        groups.setdefault(outcome.test.partition("::")[0] if outcome.in_setup else outcome.test, []).append(outcome)
     refused = [log.problem for log in logs if log.problem]
-    if len(failed) > MAX_TRIES:
+    if len(groups) > MAX_TRIES:
         refused.append(f"{len(failed)} tests failed; at most {MAX_TRIES} are tried again, because more are no accident")
     refused += [
         f"{outcome.test}: a teardown failed, which may belong to a fixture that other tests share"
@@ -71,7 +75,7 @@ def plan(logs: Sequence[Log], known: Collection[str]) -> Plan:
         for outcome in failed
         if _function(outcome.test) in known
     ]
-    return Plan(refused=tuple(refused)) if refused else Plan(again=failed)
+    return Plan(refused=tuple(refused)) if refused else Plan(again=tuple(tuple(group) for group in groups.values()))
 
 
 def tried(first: Outcome, log: Log) -> Tried:

@@ -44,6 +44,21 @@ def test_one_of_many(number: int) -> None:
     ran_before.touch()
     assert seen
 """
+SHARED_FIXTURE_FAILS_ONCE = """
+from pathlib import Path
+import pytest
+
+@pytest.fixture(scope="module")
+def machine() -> None:
+    ran_before = Path(__file__).with_suffix(".ran")
+    seen = ran_before.exists()
+    ran_before.touch()
+    assert seen
+
+@pytest.mark.parametrize("number", range(6))
+def test_with_a_machine(machine: None, number: int) -> None:
+    assert True
+"""
 SKIPS_THE_SECOND_TIME = """
 from pathlib import Path
 import pytest
@@ -173,7 +188,13 @@ def test_a_flaky_test_does_not_hide_a_broken_one(copy: WorkingCopy, how: str) ->
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("fixture", FIXTURE_FAILS_ONCE), ("brackets", WITH_BRACKETS), ("flaky", FAILS_EVERY_OTHER_RUN)]
+    ("name", "text"),
+    [
+        ("fixture", FIXTURE_FAILS_ONCE),
+        ("shared", SHARED_FIXTURE_FAILS_ONCE),
+        ("brackets", WITH_BRACKETS),
+        ("flaky", FAILS_EVERY_OTHER_RUN),
+    ],
 )
 def test_what_fails_only_once_gets_a_second_try_and_is_named_whole(copy: WorkingCopy, name: str, text: str) -> None:
     done = in_parts(copy, f"once-{name}", once=text)
