@@ -40,7 +40,7 @@ def command_for(verb: str, help: str) -> Callable[..., None]:
     """Make the command of an action whose only argument is the model."""
 
     def command(
-        model: Annotated[str, typer.Argument(help="The model.")],
+        model: Annotated[str, typer.Argument(metavar="MODEL", help="The model.")],
         reason: ReasonOption = "",
         state: StateOption = DEFAULT_STATE,
         context: ContextOption = None,

@@ -62,6 +62,6 @@ class Action(Document):
     """The revision that carried the action out."""
 
     def is_same_request(self, other: Action) -> bool:
-        """True when both request the same thing, whoever the actors are and whenever they were created."""
+        """True when both request the same thing. Actors and times may differ."""
         mine = (self.namespace, self.route, self.type, self.attempt, self.step, self.to_revision)
         return mine == (other.namespace, other.route, other.type, other.attempt, other.step, other.to_revision)

@@ -1,4 +1,4 @@
-"""`fairlead.yaml`, the manifest of a model folder (architecture, section 5)."""
+"""`fairlead.yaml`, the manifest of a model folder (docs/model-folder.md)."""
 
 from __future__ import annotations
 

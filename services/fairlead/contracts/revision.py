@@ -124,12 +124,12 @@ class GateEvidence(Document):
 
 
 class Window(Document):
-    """What the gateways counted between two readings (architecture, section 9).
+    """What the gateways counted between two readings.
 
     `candidate` counts the attempts that the candidate answered, `stable` those of stable's own share. `assigned`
     requests were assigned to the candidate, and it did not answer `unserved` of them successfully. A window with `gap`
     set is not evidence, and all its counts are 0. `ready` is the number of ready candidate instances at its end, None
-    if unknown.
+    if unknown. docs/rollouts.md, "What is counted", has the formulas.
     """
 
     start: Moment

@@ -35,7 +35,7 @@ MAX_ANSWERS = 50_000
 """Buffered answers of one route."""
 MAX_PAGE_BYTES = 1 << 20
 """The largest page accepted."""
-LISTEN_TIMEOUT_S = 15.0
+SUBSCRIPTION_TIMEOUT_S = 15.0
 """Without a call of subscribe() for this long, reading stops and the buffers are dropped: another replica may lead now,
 and counts the answers from here on."""
 
@@ -103,18 +103,18 @@ class _Ring:
 
 @dataclass
 class _Buffer:
-    """The answers of one route since the last hear()."""
+    """The answers of one route since the last collect()."""
 
     answers: list[Answer] = field(default_factory=list)
     classes: dict[VersionRef, dict[str, int]] = field(default_factory=dict)
     lost: int = 0
     silent: set[str] = field(default_factory=set)
 
-    def add(self, heard: CollectedAnswers) -> None:
+    def add(self, collected: CollectedAnswers) -> None:
         room = max(0, MAX_ANSWERS - len(self.answers))
-        self.answers += heard.answers[:room]
-        self.lost += heard.lost + max(0, len(heard.answers) - room)
-        for ref, counts in heard.classes.items():
+        self.answers += collected.answers[:room]
+        self.lost += collected.lost + max(0, len(collected.answers) - room)
+        for ref, counts in collected.classes.items():
             self.classes[ref] = add_classes(self.classes.get(ref, {}), dict(counts))
 
 
@@ -135,7 +135,7 @@ class AnswerRings:
         """The pause between two turns."""
         self._lock = threading.Lock()
         self._wanted: Mapping[str, Sequence[Site]] = {}
-        self._listened = 0.0
+        self._subscribed_at = 0.0
         self._buffers: dict[str, _Buffer] = {}
         self._rings: dict[tuple[str, Site], _Ring] = {}
         self._stopping = threading.Event()
@@ -146,7 +146,7 @@ class AnswerRings:
         """Set the instances whose answers are read from now on, by route. The first such call starts the threads."""
         with self._lock:
             self._wanted = {route: tuple(sites) for route, sites in wanted.items() if sites}
-            self._listened = self._monotonic()
+            self._subscribed_at = self._monotonic()
             if self._wanted and self._pool is None:
                 self._pool = ThreadPoolExecutor(max_workers=MAX_CONCURRENT, thread_name_prefix="answers")
                 self._thread.start()
@@ -172,7 +172,7 @@ class AnswerRings:
     def turn(self) -> None:
         """Read every requested ring once. The pause before the next turn depends on how many answers there were."""
         with self._lock:
-            expired = self._monotonic() - self._listened > LISTEN_TIMEOUT_S
+            expired = self._monotonic() - self._subscribed_at > SUBSCRIPTION_TIMEOUT_S
             wanted = {} if expired else dict(self._wanted)
             if expired:
                 self._buffers = {}
@@ -183,14 +183,14 @@ class AnswerRings:
         for key in keys:
             self._rings.setdefault(key, _Ring(key[1]))
         most = 0
-        for (route, site), heard in self._read(keys):
+        for (route, site), collected in self._read(keys):
             with self._lock:
                 buffer = self._buffers.setdefault(route, _Buffer())
-                if heard is None:
+                if collected is None:
                     buffer.silent.add(site.id)
                 else:
-                    buffer.add(heard)
-                    most = max(most, len(heard.answers))
+                    buffer.add(collected)
+                    most = max(most, len(collected.answers))
         min_s = min(MIN_INTERVAL_S, self._every_s)
         # It is not yet known how fast a new ring fills.
         target_s = min_s if has_new else self.pause_s * TARGET_ANSWERS / max(most, 1)

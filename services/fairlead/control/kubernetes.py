@@ -1,4 +1,4 @@
-"""Starts the control plane on Kubernetes: connects it to the API server, the lease, the store and the gateways."""
+"""Entry point in a pod: connects to the API server, builds store, lease and gateways, and calls `cluster.serve`."""
 
 from __future__ import annotations
 

@@ -72,8 +72,8 @@ def store(api: Api, namespace: str) -> Iterator[KubernetesStore]:
 def test_status_and_history_show_the_objects(store: KubernetesStore, run: Run) -> None:
     row = run("status").stdout.splitlines()[1].split()
     assert row[:3] == ["iris", "Stable", "1.0.0"]
-    told = json.loads(run("history", "iris", "--json").stdout)
-    assert [one["seq"] for one in told] == [1]
+    shown = json.loads(run("history", "iris", "--json").stdout)
+    assert [one["seq"] for one in shown] == [1]
     assert "1 revisions, the chain holds" in run("history", "iris", "--verify").stdout
     assert store.status("iris") is not None
 

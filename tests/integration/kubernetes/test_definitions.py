@@ -46,7 +46,7 @@ def test_a_spec_that_the_contract_accepts_is_accepted_and_stored_unchanged(
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"target": {"version": "2.0.0"}}, "target.version 2.0.0 is not one of versions"),
         ({"mirrors": [{"version": "2.0.0"}]}, "each mirror must be one of versions"),
@@ -62,11 +62,11 @@ def test_a_spec_that_the_contract_accepts_is_accepted_and_stored_unchanged(
     ],
 )
 def test_a_spec_that_a_rule_refuses_is_refused_by_the_contract_too(
-    api: Api, namespace: str, change: dict[str, Any], told: str
+    api: Api, namespace: str, change: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValidationError):
         RouteSpec.model_validate(GOOD | change)
-    with pytest.raises(errors.Invalid, match=told):
+    with pytest.raises(errors.Invalid, match=message):
         create_route(api, namespace, GOOD | change)
 
 
@@ -119,7 +119,7 @@ def test_a_typo_is_refused_with_its_path(prepared: Cluster, namespace: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("path", "told"),
+    ("path", "text"),
     [
         ("modelroute.spec.target", "A release changes only this"),
         ("mr.spec.strategy.steps.weight", "1/10,000"),
@@ -128,8 +128,8 @@ def test_a_typo_is_refused_with_its_path(prepared: Cluster, namespace: str) -> N
         ("mra.spec.type", "RBAC grants each type"),
     ],
 )
-def test_kubectl_explain_describes_a_field(prepared: Cluster, path: str, told: str) -> None:
-    assert told in " ".join(prepared.client()("explain", path).split())
+def test_kubectl_explain_describes_a_field(prepared: Cluster, path: str, text: str) -> None:
+    assert text in " ".join(prepared.client()("explain", path).split())
 
 
 def test_kubectl_get_shows_the_serving_version(prepared: Cluster, api: Api, namespace: str) -> None:

@@ -55,8 +55,8 @@ def test_an_endpoint_is_an_instance_and_ready_when_its_slice_says_so(
     }
     make_slice(api, namespace, REF, **endpoints)
     wait_until(lambda: len(store.instances()) == 3, "the slice is known")
-    told = {instance.host: (instance.ready, instance.port, instance.ref) for instance in store.instances()}
-    assert told == {
+    stored = {instance.host: (instance.ready, instance.port, instance.ref) for instance in store.instances()}
+    assert stored == {
         "10.0.0.1": (True, 8080, REF),
         "10.0.0.2": (False, 8080, REF),
         "10.0.0.3": (False, 8080, REF),

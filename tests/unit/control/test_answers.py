@@ -15,7 +15,7 @@ import pytest
 from pydantic import BaseModel
 
 from fairlead.contracts.route import VersionSpec
-from fairlead.control.answers import LISTEN_TIMEOUT_S, MIN_INTERVAL_S, TARGET_ANSWERS, AnswerRings
+from fairlead.control.answers import MIN_INTERVAL_S, SUBSCRIPTION_TIMEOUT_S, TARGET_ANSWERS, AnswerRings
 from fairlead.rollout.ports import CollectedAnswers, Site
 from fairlead.serving.observe.answers import PAGE_SIZE, RECORD, AnswerRecords
 from fairlead.serving.observe.compared_fields import Reader
@@ -122,10 +122,10 @@ def test_answers_before_listening_are_left_out_and_later_ones_returned_once(
     service.answer(5)
     assert collect(rings, service.site).answers == []
     service.answer(3, "b")
-    heard = collect(rings, service.site)
-    assert [one.label for one in heard.answers] == ["b"] * 3
-    assert heard.answers[0].fields == {"label": "string"}
-    assert heard.classes == {REF: {"b": 3}}
+    collected = collect(rings, service.site)
+    assert [one.label for one in collected.answers] == ["b"] * 3
+    assert collected.answers[0].fields == {"label": "string"}
+    assert collected.classes == {REF: {"b": 3}}
     assert collect(rings, service.site).answers == []
 
 
@@ -133,9 +133,9 @@ def test_overwritten_answers_are_counted_as_lost(rings: AnswerRings) -> None:
     with a_service(room=4) as service:
         collect(rings, service.site)
         service.answer(10)
-        heard = collect(rings, service.site)
-        assert (len(heard.answers), heard.lost) == (4, 6)
-        assert heard.classes == {REF: {"a": 10}}
+        collected = collect(rings, service.site)
+        assert (len(collected.answers), collected.lost) == (4, 6)
+        assert collected.classes == {REF: {"a": 10}}
 
 
 def test_a_restarted_service_is_read_from_its_beginning_and_its_classes_are_left_out_once(
@@ -144,8 +144,8 @@ def test_a_restarted_service_is_read_from_its_beginning_and_its_classes_are_left
     collect(rings, service.site)
     service.restart()
     service.answer(2)
-    heard = collect(rings, service.site)
-    assert (len(heard.answers), heard.classes) == (2, {REF: {}})
+    collected = collect(rings, service.site)
+    assert (len(collected.answers), collected.classes) == (2, {REF: {}})
     service.answer(1)
     assert collect(rings, service.site).classes == {REF: {"a": 1}}
 
@@ -165,8 +165,8 @@ def test_an_instance_that_does_not_answer_is_named_and_read_again_when_it_does(
     service.status = 503
     assert collect(rings, service.site, gone).silent == ("gone", "one")
     service.status = 200
-    heard = collect(rings, service.site, gone)
-    assert (len(heard.answers), heard.silent) == (1, ("gone",))
+    collected = collect(rings, service.site, gone)
+    assert (len(collected.answers), collected.silent) == (1, ("gone",))
 
 
 def test_after_a_time_without_listening_earlier_answers_are_dropped(
@@ -174,7 +174,7 @@ def test_after_a_time_without_listening_earlier_answers_are_dropped(
 ) -> None:
     collect(rings, service.site)
     service.answer(1)
-    clock.now += LISTEN_TIMEOUT_S + 1
+    clock.now += SUBSCRIPTION_TIMEOUT_S + 1
     rings.turn()
     assert collect(rings, service.site).answers == []
     service.answer(1)

@@ -20,7 +20,7 @@ STYLES = {"passed": "green", "warned": "yellow", "failed": "bold red", "skipped"
 
 
 def command(
-    folder: Annotated[Path, typer.Argument(help="The model folder, with its fairlead.yaml.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The model folder, with its fairlead.yaml.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Check that a model folder can be served, and say how to fix what fails. Use it before `fairlead deploy`.

@@ -16,7 +16,7 @@ from fairlead.local.folders import read_manifest
 
 
 def command(
-    folder: Annotated[Path, typer.Argument(help="The model folder, with its fairlead.yaml.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The model folder, with its fairlead.yaml.")],
     instances: Annotated[int, typer.Option(min=1, max=64, help="How many processes serve the version.")] = 1,
     reason: ReasonOption = "",
     state: StateOption = DEFAULT_STATE,

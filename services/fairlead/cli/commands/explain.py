@@ -15,8 +15,11 @@ from fairlead.routing.snapshot import Routed
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="The model.")],
-    user: Annotated[str | None, typer.Option(help="The value of the sticky header; the version is then exact.")] = None,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The model.")],
+    user: Annotated[
+        str | None,
+        typer.Option(help="The value of the sticky header; then the answer is one version, not probabilities."),
+    ] = None,
     path: Annotated[str | None, typer.Option(help="The request's path; default /models/MODEL/predict.")] = None,
     header: Annotated[
         list[str] | None,

@@ -23,7 +23,7 @@ from fairlead.store.base import Store
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="The model.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The model.")],
     at: Annotated[
         str | None,
         typer.Option(help="Show what was served at a time, such as 2026-11-21T10:00:00Z (default zone: UTC)."),

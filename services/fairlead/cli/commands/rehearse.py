@@ -27,7 +27,10 @@ SEEDS_SHOWN = 8
 
 
 def command(
-    scenario: Annotated[str | None, typer.Argument(help="A scenario file, or the name of a built-in scenario.")] = None,
+    scenario: Annotated[
+        str | None,
+        typer.Argument(metavar="SCENARIO", help="A scenario file, or the name of a built-in scenario."),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, help="Seed of the random numbers; default: the scenario's.")
     ] = None,

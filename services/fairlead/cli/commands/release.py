@@ -20,8 +20,8 @@ from fairlead.cli.options import (
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="The model.")],
-    version: Annotated[str, typer.Argument(help="The version to release.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The model.")],
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="The version to release.")],
     reason: ReasonOption = "",
     state: StateOption = DEFAULT_STATE,
     context: ContextOption = None,

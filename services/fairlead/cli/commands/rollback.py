@@ -20,7 +20,7 @@ from fairlead.cli.options import (
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="The model.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The model.")],
     to: Annotated[
         str | None, typer.Option("--to", help="Return to the version of this revision (12 or iris.12).")
     ] = None,

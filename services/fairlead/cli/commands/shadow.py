@@ -21,7 +21,7 @@ _WORDS = {"class": "another class", "failed": "failed", "schema": "another schem
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="The model.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The model.")],
     limit: Annotated[int, typer.Option(min=1, help="How many disagreements to show, the most important first.")] = 10,
     state: StateOption = DEFAULT_STATE,
     context: ContextOption = None,

@@ -23,7 +23,7 @@ REFRESH_INTERVAL_S = 0.5
 
 
 def command(
-    model: Annotated[str | None, typer.Argument(help="The model; default: all models.")] = None,
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="The model; default: all models.")] = None,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Refresh the output until Ctrl-C.")] = False,
     state: StateOption = DEFAULT_STATE,
     context: ContextOption = None,

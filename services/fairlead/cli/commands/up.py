@@ -14,7 +14,11 @@ from fairlead.local import up
 
 def command(
     file: Annotated[
-        Path | None, typer.Argument(help="A platform file; without it, no models: add them with deploy.")
+        Path | None,
+        typer.Argument(
+            metavar="FILE",
+            help="A platform file. Without it the platform starts with no models; add them with `fairlead deploy`.",
+        ),
     ] = None,
     port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="The gateway's port; default: the file's, else 8080.")

@@ -33,7 +33,7 @@ class End:
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="The model.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The model.")],
     timeout: Annotated[str, typer.Option(help="How long to wait at most, such as 90s, 10m or 1h.")] = "10m",
     state: StateOption = DEFAULT_STATE,
     context: ContextOption = None,

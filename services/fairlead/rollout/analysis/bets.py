@@ -9,7 +9,7 @@ for a bet from the other side). The factor S that `log_bet` returns has E[S | pa
 null and for every bet that was chosen before the window was seen. So a product of such factors is an e-process, and by
 Ville's inequality P(it ever reaches 1/alpha) <= alpha. It may be checked at any time without losing the guarantee.
 
-**Proof.** Let f_g be the expectation of one request's factor in arm g. Then E[S] = f_c^n_c f_s^n_s, which by the
+**Proof.** Let f_g be the expectation of one request's factor for version g. Then E[S] = f_c^n_c f_s^n_s, which by the
 inequality of arithmetic and geometric means is at most ((n_c f_c + n_s f_s) / n)^n. That mean is linear along the
 null's edge, so it is largest at one of the edge's two ends. Projecting the bet onto the null makes it 1 everywhere. The
 projected point is a root that is known only up to rounding, so S is divided by the amount by which the mean exceeds 1
@@ -32,7 +32,7 @@ _NEWTON_STEPS = 2
 
 
 class Sample(NamedTuple):
-    """The counts of one window, per arm: requests, and how many of them were bad. Scalars or arrays of one shape."""
+    """The counts of one window, per version: requests, and how many were bad. Scalars or arrays of one shape."""
 
     candidate_n: ArrayLike
     candidate_bad: ArrayLike
@@ -40,11 +40,11 @@ class Sample(NamedTuple):
     stable_bad: ArrayLike
 
     def swapped(self) -> Sample:
-        """The same window with the arms exchanged, for a bet that stable has more."""
+        """The same window with the versions exchanged, for a bet that stable has more."""
         return Sample(self.stable_n, self.stable_bad, self.candidate_n, self.candidate_bad)
 
     def times(self, candidate: ArrayLike, stable: ArrayLike) -> Sample:
-        """The same window with each arm's counts multiplied by a factor, which must be known before the window."""
+        """The same window with each version's counts multiplied by a factor, which must be known before the window."""
         return Sample(
             np.multiply(self.candidate_n, candidate),
             np.multiply(self.candidate_bad, candidate),
@@ -62,7 +62,7 @@ def log_bet(sample: Sample, candidate: Floats, stable: Floats, margin: ArrayLike
     """The logarithm of S for bets on the rates `candidate` and `stable`; bettors are the last axis.
 
     `side` is the direction of the bet: that the candidate is above `stable + margin`, or below it. The null is the
-    complement. The result is 0, no evidence, when an arm had no requests or when the bet itself lies in the null.
+    complement. The result is 0, no evidence, when a version had no requests or when the bet itself lies in the null.
     """
     n_c, x_c, n_s, x_s = sample.columns()
     edge = np.clip(np.asarray(margin, dtype=np.float64)[..., None], 0.0, 1 - 4 * TINY)

@@ -103,7 +103,7 @@ def fresh(shape: tuple[int, ...] = (), prior: Prior = RARE) -> Comparison:
 
 
 def advance(state: Comparison, sample: Sample, margins: Margins) -> Comparison:
-    """The state after one more window. If an arm had no requests, only the rates are updated, not the evidence."""
+    """The state after one more window. If a version had no requests, only the rates are updated, not the evidence."""
     stable, candidate = rate(state.stable)[..., None], rate(state.candidate)[..., None]
     margin = margin_of(stable[..., 0], margins)
     worst = margins.acceptable + margin

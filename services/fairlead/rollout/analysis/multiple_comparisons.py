@@ -34,7 +34,7 @@ def advance_classes(state: Comparison, sample: Sample, margins: Margins) -> Comp
 
 
 def both_ways(sample: Sample) -> Sample:
-    """Each class twice: first for more of it, then, with the arms exchanged, for less of it."""
+    """Each class twice: first for more of it, then, with the versions exchanged, for less of it."""
     there = Sample(*np.broadcast_arrays(*sample))
     return Sample(*(np.concatenate(pair, axis=-1) for pair in zip(there, there.swapped(), strict=True)))
 

@@ -1,4 +1,4 @@
-"""Up to when a history is complete, and whether its clock agrees with ours."""
+"""How current Prometheus's data is, and whether its clock agrees with ours."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def split(routed: Routed) -> Json:
 
 
 def answer_record_headers(table: Table) -> list[Json]:
-    """The header that tells services what to record of their answers to the split's requests, mirrored ones included.
+    """The header that sets what services record of their answers to the split's requests, mirrored ones included.
 
     Empty when no rollout is in progress and nothing is mirrored.
     """

@@ -1,4 +1,7 @@
-"""Calls a model with rows: chooses `predict` or `predict_columns` and checks the answers."""
+"""Calls a model with rows once, without a service: for the golden rows of a folder that is written.
+
+It chooses `predict` or `predict_columns` and checks the answers. `inference.model_calls` serves requests.
+"""
 
 from __future__ import annotations
 

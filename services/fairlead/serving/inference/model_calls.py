@@ -1,4 +1,7 @@
-"""Calls a model with rows, as objects or as one array, and checks its answers against the contract."""
+"""Calls the model for the requests of a service, with rows as objects or as one array, and checks its answers.
+
+`formats.rows` has the one-off calls: those for golden rows when a folder is written.
+"""
 
 from __future__ import annotations
 
