@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fairlead.serving.formats.folder import Loaded, load_folder
+from fairlead.serving.formats.folder import ModelFolder, load_folder
 
 
-def schema_digest(loaded: Loaded) -> str:
+def schema_digest(loaded: ModelFolder) -> str:
     """A digest of the input and output schemas of a model, with descriptions, but without version and artifact."""
     schemas: list[dict[str, Any]] = [kind.model_json_schema() for kind in (loaded.row_type, loaded.answer_type)]
     return hashlib.sha256(json.dumps(schemas, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from fairlead import errors
 
 
-class Repeated:
+class RepeatingThread:
     """Calls `work` on a thread, waits `pause_s()` seconds, and calls it again.
 
     A FairleadError is passed to `on_error`, and the loop continues. The same message several times in a row is passed

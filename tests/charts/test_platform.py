@@ -9,7 +9,7 @@ import pytest
 
 from fairlead.contracts.action import ActionType
 from fairlead.contracts.prometheus import MetricSettings, PrometheusSettings
-from fairlead.control.cluster import Facts
+from fairlead.control.cluster import ChartSettings
 from fairlead.routing.envoy.bootstrap import rest_bootstrap
 from fairlead.routing.snapshot import Endpoint
 from support.helm import HelmFailed, Object, notes, pod_of, render
@@ -24,7 +24,7 @@ def metric_settings_of(values: dict[str, Any]) -> MetricSettings | None:
     rendered = render("platform", values, release="edge", namespace="serving")
     [container] = pod_of(rendered.one("Deployment", "edge-control-plane"))["containers"]
     found = [one["value"] for one in container["env"] if one["name"] == "FAIRLEAD_METRICS"]
-    return Facts.from_environment({**FACTS, "FAIRLEAD_METRICS": found[0]}).metrics if found else None
+    return ChartSettings.from_environment({**FACTS, "FAIRLEAD_METRICS": found[0]}).metrics if found else None
 
 
 FACTS = {"FAIRLEAD_NAMESPACE": "serving", "FAIRLEAD_RELEASE": "edge", "POD_NAME": "p", "POD_IP": "10.0.0.1"}

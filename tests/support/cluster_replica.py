@@ -1,7 +1,7 @@
 """Runs one replica of the cluster's control plane as a process, with a real API server and gateways on loopback.
 
-python -m support.cluster_replica FACTS     with PYTHONPATH=tests and KUBECONFIG
-FACTS is control.cluster.Facts, as JSON.
+python -m support.cluster_replica SETTINGS    with PYTHONPATH=tests and KUBECONFIG
+SETTINGS is control.cluster.ChartSettings, as JSON.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from dataclasses import replace
 from pydantic import TypeAdapter
 
 from fairlead.control import kubernetes
-from fairlead.control.cluster import API_PORT, Facts
+from fairlead.control.cluster import API_PORT, ChartSettings
 from fairlead.routing.snapshot import Endpoint, Settings
 from fairlead.store.kubernetes import kubeconfig
 
 
-class LoopbackFacts(Facts):
-    """Facts for gateways that listen on loopback, on the port that the Service would have."""
+class LoopbackChartSettings(ChartSettings):
+    """Chart settings for gateways that listen on loopback, on the port that the Service would have."""
 
     def settings(self) -> Settings:
-        everywhere = Facts.settings(self)
+        everywhere = ChartSettings.settings(self)
         return replace(everywhere, host="127.0.0.1", port=self.gateway_port, control=Endpoint(self.address, API_PORT))
 
 
-def main(facts: str) -> None:
+def main(chart: str) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    kubernetes.run(TypeAdapter(LoopbackFacts).validate_json(facts), kubeconfig.load())
+    kubernetes.run(TypeAdapter(LoopbackChartSettings).validate_json(chart), kubeconfig.load())
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from fairlead.store.kubernetes import KubernetesStore, kubeconfig
 from fairlead.store.kubernetes.api import Api
 from fairlead.store.kubernetes.kinds import DEPLOYMENTS, PODS, SLICES, Object
 from support.cluster.lifecycle import Cluster, temporary
-from support.cluster_replica import LoopbackFacts
+from support.cluster_replica import LoopbackChartSettings
 from support.envoy import Envoy, running_envoy
 from support.nameserver import NameServer, resolver
 from support.processes import Child, free_port, wait_until
@@ -59,10 +59,15 @@ class ClusterRoutes:
     def add_replica(self, name: str) -> Child:
         """Start a replica of the control plane. The first one becomes the leader."""
         address = self.addresses[name] = f"127.0.2.{len(self.addresses) + 1}"
-        facts = LoopbackFacts(NAMESPACE, RELEASE, name, address, gateway_port=self.gateway_port)
+        chart = LoopbackChartSettings(NAMESPACE, RELEASE, name, address, gateway_port=self.gateway_port)
         child = Child(
             f"replica-{name}",
-            [sys.executable, "-m", "support.cluster_replica", TypeAdapter(LoopbackFacts).dump_json(facts).decode()],
+            [
+                sys.executable,
+                "-m",
+                "support.cluster_replica",
+                TypeAdapter(LoopbackChartSettings).dump_json(chart).decode(),
+            ],
             log=self.folder / f"replica-{name}.log",
             env={
                 "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent / "services")]),

@@ -57,7 +57,7 @@ def manifest(**changes: Any) -> Manifest:
 
 @dataclass(frozen=True)
 class Served:
-    """A model class in the form of `formats.folder.Loaded`, which is what the service expects."""
+    """A model class in the form of `formats.folder.ModelFolder`, which is what the service expects."""
 
     model: Callable[[], fairlead.Model[Any, Any]] = Adder
     row: type[BaseModel] = Point

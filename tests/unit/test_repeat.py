@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 
 from fairlead import errors
-from fairlead.repeat import Repeated
+from fairlead.repeat import RepeatingThread
 from support.processes import wait_until
 
 
 def test_work_is_repeated_until_it_is_stopped() -> None:
     done: list[str] = []
-    repeated = Repeated(
+    repeated = RepeatingThread(
         "x", lambda: done.append(threading.current_thread().name), pause_s=lambda: 0.001, on_error=print
     )
     repeated.start()
@@ -31,7 +31,7 @@ def test_stop_waits_for_the_work_in_progress() -> None:
         may_end.wait(10)
         ended.set()
 
-    repeated = Repeated("x", work, pause_s=lambda: 60, on_error=print)
+    repeated = RepeatingThread("x", work, pause_s=lambda: 60, on_error=print)
     repeated.start()
     assert began.wait(10)
     threading.Timer(0.05, may_end.set).start()
@@ -40,7 +40,7 @@ def test_stop_waits_for_the_work_in_progress() -> None:
 
 
 def test_a_thread_that_was_never_started_can_be_stopped() -> None:
-    Repeated("x", lambda: None, pause_s=lambda: 1, on_error=print).stop()
+    RepeatingThread("x", lambda: None, pause_s=lambda: 1, on_error=print).stop()
 
 
 def test_repeated_errors_are_reported_once_and_again_after_a_recovery() -> None:
@@ -55,7 +55,7 @@ def test_repeated_errors_are_reported_once_and_again_after_a_recovery() -> None:
         elif what:
             raise errors.Unavailable(what)
 
-    repeated = Repeated("x", work, pause_s=lambda: 0, on_error=lambda error: reported.append(error.message))
+    repeated = RepeatingThread("x", work, pause_s=lambda: 0, on_error=lambda error: reported.append(error.message))
     repeated.start()
     assert over.wait(10)
     repeated.stop()

@@ -25,7 +25,7 @@ from fairlead.cli.options import (
     ContextOption,
     JsonOption,
     NamespaceOption,
-    Place,
+    PlatformLocation,
     ReasonOption,
     StateOption,
 )
@@ -47,21 +47,23 @@ def command_for(verb: str, help: str) -> Callable[..., None]:
         namespace: NamespaceOption = None,
         as_json: JsonOption = False,
     ) -> None:
-        ask(Place(state, context, namespace), model, verb, reason=reason, as_json=as_json)
+        ask(PlatformLocation(state, context, namespace), model, verb, reason=reason, as_json=as_json)
 
     command.__doc__ = help
     return command
 
 
-def ask(place: Place, model: str, verb: str, *, reason: str, as_json: bool, to_revision: int | None = None) -> None:
+def ask(
+    location: PlatformLocation, model: str, verb: str, *, reason: str, as_json: bool, to_revision: int | None = None
+) -> None:
     """Send an action, wait for the engine, and print the outcome.
 
     Raises Refused with the engine's reason, and Unavailable when the control plane does not respond. Sending the same
     request again after a lost response is safe: the engine carries out a request once, by its name.
     """
-    if place.in_cluster:
+    if location.in_cluster:
         cluster = optional_modules.load("fairlead.cli.cluster")
-        where = (place.context, place.namespace)
+        where = (location.context, location.namespace)
         _print_outcome(cluster.ask(*where, model, verb, reason=reason, to_revision=to_revision), model, verb, as_json)
         return
     request = {
@@ -72,7 +74,7 @@ def ask(place: Place, model: str, verb: str, *, reason: str, as_json: bool, to_r
         "toRevision": to_revision,
         "actor": os.environ.get("FAIRLEAD_ACTOR"),
     }
-    response = _send_with_retries(place.state, json.dumps(request).encode() + b"\n", model, verb)
+    response = _send_with_retries(location.state, json.dumps(request).encode() + b"\n", model, verb)
     _print_outcome(_parse_response(response), model, verb, as_json)
 
 

@@ -14,7 +14,7 @@ from functools import partial
 
 from fairlead import errors
 from fairlead.cli import optional_modules
-from fairlead.cli.options import NO_PLATFORM_HINT, Place
+from fairlead.cli.options import NO_PLATFORM_HINT, PlatformLocation
 from fairlead.contracts.route import Route
 from fairlead.store.base import Store
 from fairlead.store.sqlite import SqliteStore
@@ -54,14 +54,14 @@ class Connection:
         )
 
 
-def connect(place: Place) -> Connection:
+def connect(location: PlatformLocation) -> Connection:
     """Open the platform of a state folder or of a cluster. Raises Unavailable when the folder has no platform."""
-    if place.in_cluster:
+    if location.in_cluster:
         cluster = optional_modules.load("fairlead.cli.cluster")
-        found = cluster.open_store(place.context, place.namespace)
+        found = cluster.open_store(location.context, location.namespace)
         # The user name costs a request to the API server, and only a release needs it.
         return Connection(found, "", partial(cluster.refuse_if_managed, found), poll_interval_s=1.0)
-    state = place.state
+    state = location.state
     ledger = state / "ledger.db"
     if not ledger.exists():
         raise errors.Unavailable(f"there is no platform in {state.absolute()}", hint=NO_PLATFORM_HINT)

@@ -30,7 +30,7 @@ NamespaceOption = Annotated[
 
 
 @dataclass(frozen=True)
-class Place:
+class PlatformLocation:
     """Where the platform is: in a state folder, or in a cluster when a context or a namespace is named.
 
     It is never guessed from what exists: a rollback must not change a platform that the user did not name.

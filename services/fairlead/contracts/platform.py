@@ -78,7 +78,7 @@ class Platform(Document):
         return self
 
 
-class Run(Document):
+class RunningPlatform(Document):
     """The running platform, or the last one: written by the supervisor, read by the control plane and the commands."""
 
     pid: int

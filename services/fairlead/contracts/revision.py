@@ -69,15 +69,15 @@ class Counts(Document):
         return Counts(n=self.n + other.n, bad=self.bad + other.bad)
 
 
-class Arms(Document):
+class VersionCounts(Document):
     """Counts of the candidate and of stable."""
 
     candidate: Counts = Counts()
     stable: Counts = Counts()
 
-    def plus(self, other: Arms) -> Arms:
+    def plus(self, other: VersionCounts) -> VersionCounts:
         """The sum of both."""
-        return Arms(candidate=self.candidate.plus(other.candidate), stable=self.stable.plus(other.stable))
+        return VersionCounts(candidate=self.candidate.plus(other.candidate), stable=self.stable.plus(other.stable))
 
 
 Buckets = tuple[Annotated[int, Field(ge=0)], ...]
@@ -103,10 +103,10 @@ def add_buckets(one: Buckets, other: Buckets) -> Buckets:
     return tuple(a + b for a, b in zip(one, other, strict=True))
 
 
-class Tally(Document):
+class CustomGateCounts(Document):
     """What one custom gate counted up to `until`. With `gap` set it is not evidence, and all counts are 0."""
 
-    arms: Arms = Arms()
+    arms: VersionCounts = VersionCounts()
     until: Moment
     gap: str | None = None
 
@@ -139,14 +139,14 @@ class Window(Document):
     stable: Counts = Counts()
     assigned: int = 0
     unserved: int = 0
-    rejections: Arms = Arms()
+    rejections: VersionCounts = VersionCounts()
     """Responses that reject the request: 4xx other than 429."""
     latency: Histograms = Histograms()
     pairs: Pairs = Pairs()
     """Mirrored requests that both versions answered. Services report them, so a gap of the gateways does not matter."""
     classes: ClassCounts = ClassCounts()
     """Answers to users by class, reported by the services."""
-    custom: dict[str, Tally] = {}
+    custom: dict[str, CustomGateCounts] = {}
     """What custom gates counted, each over its own interval. A gate without new counts is absent."""
     ready: int | None = None
     gap: str | None = None
@@ -194,11 +194,13 @@ class Window(Document):
         return self.model_copy(update={"evidence": evidence})
 
 
-def _together(earlier: Mapping[str, Tally], later: Mapping[str, Tally]) -> dict[str, Tally]:
+def _together(
+    earlier: Mapping[str, CustomGateCounts], later: Mapping[str, CustomGateCounts]
+) -> dict[str, CustomGateCounts]:
     found = {**earlier, **later}
     for gate in earlier.keys() & later.keys():
         one, other = earlier[gate], later[gate]
-        found[gate] = Tally(
+        found[gate] = CustomGateCounts(
             arms=one.arms.plus(other.arms), until=other.until, gap=other.gap if one.gap and other.gap else None
         )
     return found

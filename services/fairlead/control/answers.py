@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from fairlead.contracts.answers import PATH, Page, add_classes
 from fairlead.contracts.route import VersionRef
-from fairlead.rollout.ports import Answer, CollectedAnswers, Site
+from fairlead.rollout.ports import Answer, CollectedAnswers, InstanceAddress
 
 READ_INTERVAL_S = 1.0
 MIN_INTERVAL_S = 0.2
@@ -47,9 +47,9 @@ class _Failed(Exception):
 class _Ring:
     """One instance's ring buffer and the cursor in it. Not thread-safe."""
 
-    def __init__(self, site: Site) -> None:
-        self.site = site
-        self._http = http.client.HTTPConnection(site.host, site.port, timeout=TIMEOUT_S)
+    def __init__(self, instance: InstanceAddress) -> None:
+        self.instance = instance
+        self._http = http.client.HTTPConnection(instance.host, instance.port, timeout=TIMEOUT_S)
         self._epoch, self._after = "", 0
         self._classes: dict[str, int] = {}
 
@@ -67,7 +67,7 @@ class _Ring:
                 break  # return the pages read so far
             lost += page.lost
             answers += (
-                Answer(name, self.site.ref, shadow, status, label, score, page.fields)
+                Answer(name, self.instance.ref, shadow, status, label, score, page.fields)
                 for name, label, score, status, shadow in page.answers
             )
             if restarted:
@@ -77,7 +77,7 @@ class _Ring:
         self._classes = dict(page.classes) if page else {}
         increases = {name: count - known.get(name, 0) for name, count in self._classes.items()}
         return CollectedAnswers(
-            answers, {self.site.ref: {name: count for name, count in increases.items() if count > 0}}, lost
+            answers, {self.instance.ref: {name: count for name, count in increases.items() if count > 0}}, lost
         )
 
     def close(self) -> None:
@@ -134,18 +134,18 @@ class AnswerRings:
         self.pause_s = every_s
         """The pause between two turns."""
         self._lock = threading.Lock()
-        self._wanted: Mapping[str, Sequence[Site]] = {}
+        self._wanted: Mapping[str, Sequence[InstanceAddress]] = {}
         self._subscribed_at = 0.0
         self._buffers: dict[str, _Buffer] = {}
-        self._rings: dict[tuple[str, Site], _Ring] = {}
+        self._rings: dict[tuple[str, InstanceAddress], _Ring] = {}
         self._stopping = threading.Event()
         self._pool: ThreadPoolExecutor | None = None
         self._thread = threading.Thread(target=self._run, name="answers", daemon=True)
 
-    def subscribe(self, wanted: Mapping[str, Sequence[Site]]) -> None:
+    def subscribe(self, wanted: Mapping[str, Sequence[InstanceAddress]]) -> None:
         """Set the instances whose answers are read from now on, by route. The first such call starts the threads."""
         with self._lock:
-            self._wanted = {route: tuple(sites) for route, sites in wanted.items() if sites}
+            self._wanted = {route: tuple(instances) for route, instances in wanted.items() if instances}
             self._subscribed_at = self._monotonic()
             if self._wanted and self._pool is None:
                 self._pool = ThreadPoolExecutor(max_workers=MAX_CONCURRENT, thread_name_prefix="answers")
@@ -176,18 +176,18 @@ class AnswerRings:
             wanted = {} if expired else dict(self._wanted)
             if expired:
                 self._buffers = {}
-        keys = [(route, site) for route, sites in wanted.items() for site in sites]
+        keys = [(route, instance) for route, instances in wanted.items() for instance in instances]
         for gone in self._rings.keys() - set(keys):
             self._rings.pop(gone).close()
         has_new = not self._rings.keys() >= set(keys)
         for key in keys:
             self._rings.setdefault(key, _Ring(key[1]))
         most = 0
-        for (route, site), collected in self._read(keys):
+        for (route, instance), collected in self._read(keys):
             with self._lock:
                 buffer = self._buffers.setdefault(route, _Buffer())
                 if collected is None:
-                    buffer.silent.add(site.id)
+                    buffer.silent.add(instance.id)
                 else:
                     buffer.add(collected)
                     most = max(most, len(collected.answers))
@@ -196,8 +196,10 @@ class AnswerRings:
         target_s = min_s if has_new else self.pause_s * TARGET_ANSWERS / max(most, 1)
         self.pause_s = min(self._every_s, max(min_s, target_s))
 
-    def _read(self, keys: Sequence[tuple[str, Site]]) -> Iterator[tuple[tuple[str, Site], CollectedAnswers | None]]:
-        def one(key: tuple[str, Site]) -> CollectedAnswers | None:
+    def _read(
+        self, keys: Sequence[tuple[str, InstanceAddress]]
+    ) -> Iterator[tuple[tuple[str, InstanceAddress], CollectedAnswers | None]]:
+        def one(key: tuple[str, InstanceAddress]) -> CollectedAnswers | None:
             try:
                 return self._rings[key].read()
             except _Failed:

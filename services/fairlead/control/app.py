@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvicorn
 
-from fairlead.contracts.platform import Run
+from fairlead.contracts.platform import RunningPlatform
 from fairlead.contracts.prometheus import MetricSettings
 from fairlead.control import ledger_archive
 from fairlead.control.action_socket import ActionSocket
@@ -37,7 +37,7 @@ ACTION_SOCKET = "control.sock"
 """The file name of the action socket, beside the ledger; commands find it there (cli.action_client)."""
 
 
-def run(ledger: Path, folder: Path, facts: Run) -> None:
+def run(ledger: Path, folder: Path, facts: RunningPlatform) -> None:
     """Run until SIGTERM: the loop on its own thread, the API on the main thread.
 
     `ledger` is the store's file, `folder` the one that the gateway watches.
@@ -98,7 +98,7 @@ class PublisherGateways:
         ]
 
 
-def settings_of(facts: Run, folder: Path) -> Settings:
+def settings_of(facts: RunningPlatform, folder: Path) -> Settings:
     """The gateway's own settings, besides the tables."""
     return Settings(
         host=LOOPBACK,
@@ -110,7 +110,7 @@ def settings_of(facts: Run, folder: Path) -> Settings:
     )
 
 
-def write_bootstrap(folder: Path, facts: Run) -> None:
+def write_bootstrap(folder: Path, facts: RunningPlatform) -> None:
     """Write Envoy's bootstrap file atomically."""
     text = json.dumps(bootstrap(str(folder), admin=Endpoint(LOOPBACK, facts.admin_port)), indent=2)
     draft = folder / ".bootstrap.json"

@@ -48,7 +48,7 @@ FINISH_S = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ChartSettings:
     """The settings that the chart passes to this process, as environment variables."""
 
     namespace: str
@@ -65,7 +65,7 @@ class Facts:
     """Where the metrics of rollouts come from."""
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Facts:
+    def from_environment(cls, environment: Mapping[str, str]) -> ChartSettings:
         """Raises Invalid naming what is missing."""
         names = {
             "namespace": "FAIRLEAD_NAMESPACE",

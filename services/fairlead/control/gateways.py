@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from fairlead import errors
 from fairlead.contracts.gateway import GatewaySite
 from fairlead.control.publications import KubeApi
-from fairlead.repeat import Repeated
+from fairlead.repeat import RepeatingThread
 from fairlead.routing.publish.rejection_log import rejection_in
 
 ADMIN_PORT = 9901
@@ -53,7 +53,9 @@ class GatewayPods:
         self._api, self._selector, self._tail, self._log = api, selector, tail, log
         self._path = f"/api/v1/namespaces/{namespace}/pods"
         self._sites: tuple[GatewaySite, ...] = ()
-        self._listing = Repeated("gateway-pods", self.list_pods, pause_s=lambda: every_s, on_error=self._complain)
+        self._listing = RepeatingThread(
+            "gateway-pods", self.list_pods, pause_s=lambda: every_s, on_error=self._complain
+        )
         self.loaded = False
         """Whether the pods were ever listed. Before that, an empty list does not mean that there is no gateway."""
 

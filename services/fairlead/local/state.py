@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fairlead import errors
 from fairlead.contracts.parsing import parse
-from fairlead.contracts.platform import Run
+from fairlead.contracts.platform import RunningPlatform
 
 DEFAULT = Path(".fairlead")
 
@@ -68,21 +68,21 @@ class StateFolder:
                 return True
             return False
 
-    def last_run(self) -> Run | None:
+    def last_run(self) -> RunningPlatform | None:
         """The platform that runs here, or the last one that did; None if there was none."""
         try:
-            return parse(Run, json.loads(self._run.read_text()), str(self._run))
+            return parse(RunningPlatform, json.loads(self._run.read_text()), str(self._run))
         except (OSError, ValueError, errors.Invalid):
             return None
 
-    def running(self) -> Run:
+    def running(self) -> RunningPlatform:
         """The platform that runs here now. Raises Unavailable if none does."""
         run = self.last_run()
         if run is None or not self.is_running():
             raise errors.Unavailable(f"no platform runs in {self.root}", hint="start one with `fairlead up`")
         return run
 
-    def write_run(self, run: Run) -> None:
+    def write_run(self, run: RunningPlatform) -> None:
         """Write the facts about the running platform."""
         _replace(self._run, run.model_dump_json(by_alias=True, indent=2))
 

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from fairlead.contracts.instance import Instance
-from fairlead.contracts.platform import Platform, Run
+from fairlead.contracts.platform import Platform, RunningPlatform
 from fairlead.local import envoy, ports
 from fairlead.local.child import Child
 from fairlead.local.services import Command, Services, serve
@@ -40,7 +40,7 @@ class Supervisor:
         self._state = state
         self._store = store
         self._stopping = asyncio.Event()
-        self.run_facts = Run(
+        self.run_facts = RunningPlatform(
             pid=os.getpid(),
             gateway=platform.gateway,
             control=platform.control,
@@ -129,7 +129,7 @@ class Supervisor:
         self._state.write_targets(targets(self.run_facts, self._store.instances()))
 
 
-def targets(run: Run, instances: Sequence[Instance]) -> list[dict[str, object]]:
+def targets(run: RunningPlatform, instances: Sequence[Instance]) -> list[dict[str, object]]:
     """The scrape targets in the format of Prometheus' `file_sd_configs`, with the same labels as in a cluster."""
     gateway = {"job": "fairlead-gateway", "__metrics_path__": "/stats/prometheus"}
     found: list[dict[str, object]] = [{"targets": [f"{ports.LOOPBACK}:{run.admin_port}"], "labels": gateway}]

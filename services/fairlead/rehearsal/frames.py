@@ -11,7 +11,7 @@ from fairlead.contracts.revision import Phase, Revision, Verdict
 from fairlead.contracts.route import TOTAL_WEIGHT
 from fairlead.contracts.scenario import Outcome, Scenario
 from fairlead.contracts.status import Status
-from fairlead.rehearsal.schedule import Arm
+from fairlead.rehearsal.schedule import VersionRole
 from fairlead.rollout.report import Reason
 
 ROUTE = "rehearsed"
@@ -68,7 +68,7 @@ class Run:
 def share_of(head: Revision) -> int:
     """The candidate's weight in a revision; TOTAL_WEIGHT once it is promoted."""
     table = head.table
-    promoted = head.state.phase is Phase.STABLE and table.stable.version == Arm.CANDIDATE
+    promoted = head.state.phase is Phase.STABLE and table.stable.version == VersionRole.CANDIDATE
     return TOTAL_WEIGHT if promoted else table.weight
 
 
@@ -79,7 +79,7 @@ def frame_of(head: Revision, status: Status, at_s: float) -> Frame:
         return _in_progress(share, status, at_s)
     if share == TOTAL_WEIGHT:
         return Frame(at_s, share, Outcome.PROMOTED)
-    rejected = next((one for one in state.rejected if one.ref.version == Arm.CANDIDATE), None)
+    rejected = next((one for one in state.rejected if one.ref.version == VersionRole.CANDIDATE), None)
     if rejected is None:
         return Frame(at_s, 0, Outcome.HELD, None, "the engine has not processed the release yet")
     gate, found, _ = rejected.reason.partition(": ")

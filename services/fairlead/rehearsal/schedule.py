@@ -8,7 +8,7 @@ from enum import StrEnum
 from fairlead.contracts.scenario import Behaviour, Scenario
 
 
-class Arm(StrEnum):
+class VersionRole(StrEnum):
     """The two versions, by their names in reasons."""
 
     STABLE = "stable"
@@ -22,17 +22,17 @@ class Behaviours:
     stable: Behaviour
     candidate: Behaviour
 
-    def of(self, arm: Arm) -> Behaviour:
+    def of(self, role: VersionRole) -> Behaviour:
         """The behaviour of one version."""
-        return self.candidate if arm is Arm.CANDIDATE else self.stable
+        return self.candidate if role is VersionRole.CANDIDATE else self.stable
 
 
 def behaviours_at(scenario: Scenario, at_s: float) -> Behaviours:
     """How both versions behave at this time. The candidate has no instance before its startup is over."""
-    candidate = _changed(scenario, scenario.candidate, Arm.CANDIDATE, at_s)
+    candidate = _changed(scenario, scenario.candidate, VersionRole.CANDIDATE, at_s)
     if at_s < candidate.startup:
         candidate = candidate.model_copy(update={"instances": 0})
-    return Behaviours(_changed(scenario, scenario.stable, Arm.STABLE, at_s), candidate)
+    return Behaviours(_changed(scenario, scenario.stable, VersionRole.STABLE, at_s), candidate)
 
 
 def rate_at(scenario: Scenario, at_s: float) -> float:
@@ -45,18 +45,18 @@ def has_fault(scenario: Scenario, name: str, at_s: float) -> bool:
     return any(event.fault == name and event.lasts_at(at_s) for event in scenario.events)
 
 
-def max_instances(scenario: Scenario, arm: Arm) -> int:
+def max_instances(scenario: Scenario, role: VersionRole) -> int:
     """The largest number of instances that a version has at any time in the scenario; at least 1."""
     events = scenario.events
-    behaviours = (one.both or (one.candidate if arm is Arm.CANDIDATE else one.stable) for one in events)
+    behaviours = (one.both or (one.candidate if role is VersionRole.CANDIDATE else one.stable) for one in events)
     changes = [one.instances for one in behaviours if one is not None and "instances" in one.model_fields_set]
-    own = scenario.candidate if arm is Arm.CANDIDATE else scenario.stable
+    own = scenario.candidate if role is VersionRole.CANDIDATE else scenario.stable
     return max(1, own.instances, *changes)
 
 
-def _changed(scenario: Scenario, behaviour: Behaviour, arm: Arm, at_s: float) -> Behaviour:
+def _changed(scenario: Scenario, behaviour: Behaviour, role: VersionRole, at_s: float) -> Behaviour:
     for event in sorted(scenario.events, key=lambda one: one.at):
-        change = event.both or (event.candidate if arm is Arm.CANDIDATE else event.stable)
+        change = event.both or (event.candidate if role is VersionRole.CANDIDATE else event.stable)
         if change is not None and event.lasts_at(at_s):
             behaviour = behaviour.model_copy(update={name: getattr(change, name) for name in change.model_fields_set})
     return behaviour

@@ -26,8 +26,8 @@ from fairlead.rollout.ports import (
     Gateways,
     GatewayState,
     History,
+    InstanceAddress,
     MetricSource,
-    Site,
     Smoke,
 )
 from fairlead.rollout.windows.attempt_history import AttemptHistory
@@ -88,7 +88,7 @@ class Observer:
         self._answer_windows = AnswerWindows(answers)
         self._attempts = AttemptHistory(store)
         self._observed = ObservedTime(monotonic, break_s=BREAK_WINDOWS * window_s)
-        self._wanted: dict[str, tuple[Site, ...]] = {}
+        self._wanted: dict[str, tuple[InstanceAddress, ...]] = {}
         self._ahead = timedelta()
         self._slot = -1
 
@@ -162,7 +162,7 @@ class Observer:
         seen = Observation(now=snapshot.now, ready=_ready(route, snapshot), gateways=snapshot.gateways)
         if head is None:
             return seen
-        self._wanted[route.name] = _sites(route, head, snapshot)
+        self._wanted[route.name] = _addresses(route, head, snapshot)
         seen = replace(seen, shadow=self._answer_windows.status(route.name))
         entered_s = self._observed.enter(route.name, (head.state.attempt, head.state.entered_at))
         seen = replace(seen, since_window_s=self._observed.left_s(route.name), since_entered_s=entered_s)
@@ -190,14 +190,14 @@ class Observer:
         return found
 
 
-def _sites(route: Route, head: Revision, snapshot: TickSnapshot) -> tuple[Site, ...]:
+def _addresses(route: Route, head: Revision, snapshot: TickSnapshot) -> tuple[InstanceAddress, ...]:
     """Instances whose answers are compared: where requests are mirrored, or two versions serve users."""
     table = head.table
     if not table.mirrors and table.candidate is None:
         return ()
     refs = {table.stable, table.candidate, *(mirror.version for mirror in table.mirrors)}
     return tuple(
-        Site(one.id, one.ref, one.host, one.port)
+        InstanceAddress(one.id, one.ref, one.host, one.port)
         for one in snapshot.instances
         if one.ref in refs and one.ready and (one.namespace, one.model) == (route.namespace, route.spec.model)
     )

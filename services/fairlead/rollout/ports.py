@@ -66,7 +66,7 @@ class Smoke(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class InstanceAddress:
     """One instance whose answer records are read."""
 
     id: str
@@ -105,7 +105,7 @@ class CollectedAnswers:
 class AnswerSource(Protocol):
     """Answer records of the model services. Counts and records, never rates. Neither call waits or raises."""
 
-    def subscribe(self, wanted: Mapping[str, Sequence[Site]]) -> None:
+    def subscribe(self, wanted: Mapping[str, Sequence[InstanceAddress]]) -> None:
         """Set the instances whose records are read from now on, by route. The engine calls this at every tick.
 
         Records from before an instance was first listed are skipped: another engine may have counted them.
@@ -120,7 +120,7 @@ class AnswerSource(Protocol):
 class NoAnswers:
     """An `AnswerSource` without any records."""
 
-    def subscribe(self, wanted: Mapping[str, Sequence[Site]]) -> None:
+    def subscribe(self, wanted: Mapping[str, Sequence[InstanceAddress]]) -> None:
         """Does nothing."""
 
     def collect(self) -> Mapping[str, CollectedAnswers]:

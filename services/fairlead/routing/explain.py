@@ -11,7 +11,7 @@ from fairlead.contracts.gateway import pin_name
 from fairlead.contracts.route import TOTAL_WEIGHT, VersionRef
 from fairlead.contracts.table import Table
 from fairlead.routing.envoy.actions import sticky_salt
-from fairlead.routing.rules import VERSION_HEADER, Goal, Rule, rules
+from fairlead.routing.rules import VERSION_HEADER, Rule, RuleAction, rules
 from fairlead.routing.snapshot import Routed
 
 Headers = Sequence[tuple[str, str | bytes]]
@@ -22,7 +22,7 @@ Headers = Sequence[tuple[str, str | bytes]]
 class Explanation:
     """How one request is routed. A pin and a sticky draw determine the `version`; else see `probabilities`."""
 
-    goal: Goal
+    action: RuleAction
     rule: str
     """The name of Envoy's route, as in the access log."""
     words: str
@@ -47,15 +47,15 @@ def explain(routed: Routed, path: str, headers: Headers, *, method: str = "POST"
     rule = next(matching, None)
     if rule is None:
         return None
-    if rule.goal is Goal.SPLIT:
+    if rule.action is RuleAction.SPLIT:
         return _split(routed, rule, headers)
-    return Explanation(rule.goal, _name(routed, rule), _words(routed.table, rule), routed.revision, rule.ref)
+    return Explanation(rule.action, _name(routed, rule), _words(routed.table, rule), routed.revision, rule.ref)
 
 
 def to_json(explanation: Explanation) -> dict[str, object]:
     """The explanation as the API and the command line show it; fields that do not apply are left out."""
     document: dict[str, object] = {
-        "goal": explanation.goal.value,
+        "goal": explanation.action.value,
         "rule": explanation.rule,
         "words": explanation.words,
         "revision": explanation.revision,
@@ -88,7 +88,7 @@ def _split(routed: Routed, rule: Rule, headers: Headers) -> Explanation:
     version = _drawn(table, bucket)
     names = {pin_name(table, ref): ref for ref in (table.stable, table.candidate) if ref is not None}
     return Explanation(
-        goal=Goal.SPLIT,
+        action=RuleAction.SPLIT,
         rule=_name(routed, rule),
         words=_draw_in_words(table, bucket, version),
         revision=routed.revision,
@@ -140,9 +140,9 @@ def _draw_in_words(table: Table, bucket: int | None, version: VersionRef | None)
 
 
 def _words(table: Table, rule: Rule) -> str:
-    if rule.goal is Goal.MISSING or rule.ref is None:
+    if rule.action is RuleAction.MISSING or rule.ref is None:
         return f"404: {rule.detail}"
-    if rule.goal is Goal.DIRECT:
+    if rule.action is RuleAction.DIRECT:
         return f"stable ({rule.ref}): this path is not part of the split"
     how = "the header x-model-version" if rule.version_header else "the path"
     return f"pinned to {pin_name(table, rule.ref)} by {how}"

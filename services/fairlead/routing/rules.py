@@ -15,7 +15,7 @@ VERSION_HEADER = "x-model-version"
 EXPLAIN_HEADER = "x-route-explain"
 
 
-class Shape(StrEnum):
+class PathMatch(StrEnum):
     """How a rule's path is compared. The query string is ignored."""
 
     EXACT = "exact"
@@ -30,16 +30,16 @@ class Path:
     """A path and how it is compared."""
 
     text: str
-    shape: Shape = Shape.EXACT
+    match: PathMatch = PathMatch.EXACT
 
     def matches(self, path: str) -> bool:
         """Whether Envoy would match `path`, which must not contain a query string."""
-        if self.shape is Shape.BELOW:
+        if self.match is PathMatch.BELOW:
             return path == self.text or path.startswith(f"{self.text}/")
-        return path == self.text or (self.shape is Shape.OPTIONAL_SLASH and path == f"{self.text}/")
+        return path == self.text or (self.match is PathMatch.OPTIONAL_SLASH and path == f"{self.text}/")
 
 
-class Goal(StrEnum):
+class RuleAction(StrEnum):
     """What a rule does with the request."""
 
     SPLIT = "split"
@@ -56,7 +56,7 @@ class Rule:
 
     name: str
     path: Path
-    goal: Goal
+    action: RuleAction
     ref: VersionRef | None = None
     """Which version, for `pin` and `direct`."""
     version_header: str | None = None
@@ -81,11 +81,13 @@ class _ModelPath:
     method: str | None = None
     uses_split: bool = False
 
-    def rule(self, name: str, goal: Goal, ref: VersionRef | None = None, *, version_header: str | None = None) -> Rule:
+    def rule(
+        self, name: str, action: RuleAction, ref: VersionRef | None = None, *, version_header: str | None = None
+    ) -> Rule:
         return Rule(
             f"{name}:{self.name}",
             self.path,
-            goal,
+            action,
             ref,
             version_header=version_header,
             method=self.method,
@@ -95,8 +97,8 @@ class _ModelPath:
 
 
 def _own_paths(base: str) -> Iterator[_ModelPath]:
-    yield _ModelPath("predict", Path(f"{base}/predict", Shape.OPTIONAL_SLASH), "/predict", uses_split=True)
-    yield _ModelPath("docs", Path(f"{base}/docs", Shape.BELOW), "/docs", base)
+    yield _ModelPath("predict", Path(f"{base}/predict", PathMatch.OPTIONAL_SLASH), "/predict", uses_split=True)
+    yield _ModelPath("docs", Path(f"{base}/docs", PathMatch.BELOW), "/docs", base)
     yield _ModelPath("openapi", Path(f"{base}/openapi.json"), "/openapi.json", base)
     yield _ModelPath("golden", Path(f"{base}/golden"), "/golden", base, method="GET")
 
@@ -107,7 +109,7 @@ def _unpinned_paths(model: str) -> Iterator[_ModelPath]:
     yield _ModelPath("v1-metadata", Path(f"/v1/models/{model}"))
     yield _ModelPath("v2-infer", Path(f"/v2/models/{model}/infer"), uses_split=True)
     # Clients poll metadata and readiness. On the split every poll would count as a success of some version.
-    yield _ModelPath("v2-metadata", Path(f"/v2/models/{model}", Shape.BELOW))
+    yield _ModelPath("v2-metadata", Path(f"/v2/models/{model}", PathMatch.BELOW))
 
 
 def rules(table: Table) -> Iterator[Rule]:
@@ -116,27 +118,27 @@ def rules(table: Table) -> Iterator[Rule]:
     for ref in table.pins:
         pin = pin_name(table, ref)
         for place in _own_paths(f"/models/{model}/versions/{pin}"):
-            yield place.rule(f"pin-path:{pin}", Goal.PIN, ref)
-        below = Path(f"/v2/models/{model}/versions/{pin}", Shape.BELOW)
+            yield place.rule(f"pin-path:{pin}", RuleAction.PIN, ref)
+        below = Path(f"/v2/models/{model}/versions/{pin}", PathMatch.BELOW)
         # The service knows its version only by its plain name, without the identity.
         plain = None if pin == ref.version else f"/v2/models/{model}/versions/{ref.version}"
-        yield _ModelPath("v2", below, plain).rule(f"pin-path:{pin}", Goal.PIN, ref)
+        yield _ModelPath("v2", below, plain).rule(f"pin-path:{pin}", RuleAction.PIN, ref)
     for name, base in (("own", "/models"), ("v2", "/v2/models")):
-        below = Path(f"{base}/{model}/versions", Shape.BELOW)
-        yield Rule(f"no-version:{name}", below, Goal.MISSING, detail=unknown)
+        below = Path(f"{base}/{model}/versions", PathMatch.BELOW)
+        yield Rule(f"no-version:{name}", below, RuleAction.MISSING, detail=unknown)
     for place in _unpinned_paths(model):
         for ref in table.pins:
             pin = pin_name(table, ref)
-            yield place.rule(f"pin-header:{pin}", Goal.PIN, ref, version_header=pin)
+            yield place.rule(f"pin-header:{pin}", RuleAction.PIN, ref, version_header=pin)
         yield replace(
-            place.rule("no-version", Goal.MISSING, version_header=""), rewrite=None, prefix=None, detail=unknown
+            place.rule("no-version", RuleAction.MISSING, version_header=""), rewrite=None, prefix=None, detail=unknown
         )
         if place.uses_split:
-            yield place.rule("split", Goal.SPLIT)
+            yield place.rule("split", RuleAction.SPLIT)
         else:
-            yield place.rule("stable", Goal.DIRECT, table.stable)
+            yield place.rule("stable", RuleAction.DIRECT, table.stable)
     nowhere = f"model {model} has no such path"
-    yield Rule("no-path", Path(f"/models/{model}", Shape.BELOW), Goal.MISSING, detail=nowhere)
+    yield Rule("no-path", Path(f"/models/{model}", PathMatch.BELOW), RuleAction.MISSING, detail=nowhere)
 
 
 def _unknown_version(table: Table) -> str:

@@ -25,7 +25,7 @@ from fairlead.serving.http import (
     fast_path,
     golden,
     health,
-    predict,
+    json_protocols,
     server,
     v2,
 )
@@ -54,7 +54,7 @@ class App:
 
         # One endpoint object for each of the three protocols.
         tensors = v2.OpenInference(terms, manifest)
-        decoders = {"predict": predict.plain(terms), "v1": predict.kserve_v1(terms), "v2": tensors.decode}
+        decoders = {"predict": json_protocols.plain(terms), "v1": json_protocols.kserve_v1(terms), "v2": tensors.decode}
         watcher = disconnects.DisconnectWatcher()
         self.answers = answers.AnswerRecords(compared_fields.Reader(served.answer_type), settings.answers_bytes)
         endpoints = {

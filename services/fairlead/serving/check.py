@@ -62,7 +62,7 @@ class Subject:
         return folder.read_manifest(self.path)
 
     @cached_property
-    def loaded(self) -> folder.Loaded:
+    def loaded(self) -> folder.ModelFolder:
         """The folder, read as the service reads it."""
         return folder.load_folder(self.path)
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from fairlead.contracts import golden
 from fairlead.serving.check import check_folder
 from fairlead.serving.formats import rows
-from fairlead.serving.formats.folder import Loaded, load_folder
+from fairlead.serving.formats.folder import ModelFolder, load_folder
 
 EXAMPLES = Path(__file__).parents[3] / "services" / "models"
 VERSIONS = ("iris/1.0.0", "iris/1.1.0", "sentiment/1.0.0")
@@ -33,7 +33,7 @@ def train(script: Path, out: Path) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def load(trained: Path, version: str) -> Loaded:
+def load(trained: Path, version: str) -> ModelFolder:
     return load_folder(trained / version)
 
 

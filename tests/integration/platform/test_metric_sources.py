@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from fairlead.contracts.revision import Cause, Tally, Window
+from fairlead.contracts.revision import Cause, CustomGateCounts, Window
 from support.faults import folders
 from support.load.open_loop import OpenLoop
 from support.platform import Platform, doublers, running_platform, users
@@ -161,7 +161,7 @@ def test_a_custom_gate_counts_the_models_own_metric_and_rolls_back(setup: Setup)
     assert check.numbers["candidate_bad"] > check.numbers["stable_bad"] == 0
 
 
-def tallies(setup: Setup) -> list[Tally]:
+def tallies(setup: Setup) -> list[CustomGateCounts]:
     found = [one.custom["custom-failed"] for one in setup.windows("mine") if "custom-failed" in one.custom]
     return [one for one in found if one.gap is None]
 

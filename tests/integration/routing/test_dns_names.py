@@ -15,7 +15,7 @@ import pytest
 from fairlead.contracts.gateway import READY_PATH, SERVICE_HEADER
 from fairlead.contracts.labels import service_host
 from fairlead.contracts.route import VersionRef
-from fairlead.routing.envoy.checks import EVERY_S, JITTER_PERCENT, TIMEOUT_S
+from fairlead.routing.envoy.health_checks import EVERY_S, JITTER_PERCENT, TIMEOUT_S
 from fairlead.routing.snapshot import Endpoint
 from integration.routing.backends import Backend, Backends
 from integration.routing.edge import V1, V2, Edge, an_edge, iris, serving, until

@@ -139,8 +139,8 @@ def test_explain_names_the_route_that_the_gateway_took(edge: Edge, asker: Asker)
         explained = explain(ROUTED, path, headers, method=method)
         status, served = asker.ask(path, [*headers, ("x-request-id", f"case-{number}".encode())], method)
         assert explained is not None, path
-        assert (status == 404) == (explained.goal == "missing"), (path, status, explained)
-        if explained.version is not None and explained.goal != "missing":
+        assert (status == 404) == (explained.action == "missing"), (path, status, explained)
+        if explained.version is not None and explained.action != "missing":
             assert served == str(explained.version), (path, explained)
         expected.append(explained.rule)
 

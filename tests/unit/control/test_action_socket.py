@@ -18,7 +18,7 @@ import pytest
 
 from fairlead import errors
 from fairlead.cli.action_client import ask
-from fairlead.cli.options import Place
+from fairlead.cli.options import PlatformLocation
 from fairlead.contracts.action import ActionType, Outcome
 from fairlead.contracts.route import RouteSpec
 from fairlead.control.action_socket import MAX_BYTES, ActionSocket
@@ -69,7 +69,7 @@ def test_a_request_is_carried_out_and_its_outcome_printed(
     tmp_path: Path, store: SqliteStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with opened(tmp_path, store), engine(store, Outcome.ACCEPTED, "back to 1.0.0"):
-        ask(Place(tmp_path), "iris", "rollback", reason="worse", as_json=False)
+        ask(PlatformLocation(tmp_path), "iris", "rollback", reason="worse", as_json=False)
     assert capsys.readouterr().out == "iris: rollback accepted, revision iris.7. back to 1.0.0\n"
 
 
@@ -78,7 +78,7 @@ def test_the_actor_is_the_user_that_the_kernel_reports(
 ) -> None:
     monkeypatch.delenv("FAIRLEAD_ACTOR", raising=False)
     with opened(tmp_path, store), engine(store, Outcome.ACCEPTED):
-        ask(Place(tmp_path), "iris", "pause", reason="", as_json=False)
+        ask(PlatformLocation(tmp_path), "iris", "pause", reason="", as_json=False)
     (action,) = store.actions("iris")
     assert (action.actor, action.actor_verified) == (getpass.getuser(), hasattr(socket, "SO_PEERCRED"))
 
@@ -88,7 +88,7 @@ def test_a_claimed_actor_is_recorded_as_claimed(
 ) -> None:
     monkeypatch.setenv("FAIRLEAD_ACTOR", "pipeline 12")
     with opened(tmp_path, store), engine(store, Outcome.ACCEPTED):
-        ask(Place(tmp_path), "iris", "pause", reason="", as_json=False)
+        ask(PlatformLocation(tmp_path), "iris", "pause", reason="", as_json=False)
     (action,) = store.actions("iris")
     assert (action.actor, action.actor_verified) == ("pipeline 12", False)
 
@@ -99,21 +99,21 @@ def test_a_refusal_comes_back_with_its_reason(tmp_path: Path, store: SqliteStore
         engine(store, Outcome.REFUSED, "no rollout is under way"),
         pytest.raises(errors.Refused, match="no rollout is under way"),
     ):
-        ask(Place(tmp_path), "iris", "pause", reason="", as_json=False)
+        ask(PlatformLocation(tmp_path), "iris", "pause", reason="", as_json=False)
 
 
 def test_when_the_engine_does_not_answer_the_client_is_told_and_the_action_stays_stored(
     tmp_path: Path, store: SqliteStore
 ) -> None:
     with opened(tmp_path, store, within_s=0.05), pytest.raises(errors.Unavailable, match="is stored as rollback-"):
-        ask(Place(tmp_path), "iris", "rollback", reason="", as_json=False)
+        ask(PlatformLocation(tmp_path), "iris", "rollback", reason="", as_json=False)
     (action,) = store.actions("iris")
     assert action.outcome is Outcome.PENDING
 
 
 def test_an_unknown_model_is_refused_with_the_known_ones_as_a_hint(tmp_path: Path, store: SqliteStore) -> None:
     with opened(tmp_path, store), pytest.raises(errors.NotFound, match="rose") as raised:
-        ask(Place(tmp_path), "rose", "rollback", reason="", as_json=False)
+        ask(PlatformLocation(tmp_path), "rose", "rollback", reason="", as_json=False)
     assert "iris" in str(raised.value.hint)
 
 
@@ -151,7 +151,7 @@ def test_the_client_waits_for_a_control_plane_that_restarts(tmp_path: Path, stor
     thread = threading.Thread(target=come_back)
     thread.start()
     try:
-        ask(Place(tmp_path), "iris", "rollback", reason="", as_json=False)
+        ask(PlatformLocation(tmp_path), "iris", "rollback", reason="", as_json=False)
     finally:
         answered.set()
         thread.join()
@@ -160,10 +160,10 @@ def test_the_client_waits_for_a_control_plane_that_restarts(tmp_path: Path, stor
 
 def test_without_a_platform_the_error_says_so(tmp_path: Path) -> None:
     with pytest.raises(errors.Unavailable, match="there is no platform"):
-        ask(Place(tmp_path), "iris", "rollback", reason="", as_json=False)
+        ask(PlatformLocation(tmp_path), "iris", "rollback", reason="", as_json=False)
     (tmp_path / "ledger.db").touch()
     with pytest.raises(errors.Unavailable, match="is not running"):
-        ask(Place(tmp_path), "iris", "rollback", reason="", as_json=False)
+        ask(PlatformLocation(tmp_path), "iris", "rollback", reason="", as_json=False)
 
 
 @pytest.mark.parametrize("verb", ["approve", "pause", "resume", "retry", "rollback"])

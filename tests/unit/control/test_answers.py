@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from fairlead.contracts.route import VersionSpec
 from fairlead.control.answers import MIN_INTERVAL_S, SUBSCRIPTION_TIMEOUT_S, TARGET_ANSWERS, AnswerRings
-from fairlead.rollout.ports import CollectedAnswers, Site
+from fairlead.rollout.ports import CollectedAnswers, InstanceAddress
 from fairlead.serving.observe.answers import PAGE_SIZE, RECORD, AnswerRecords
 from fairlead.serving.observe.compared_fields import Reader
 from support.processes import free_port
@@ -57,7 +57,7 @@ class Service:
         self.server.daemon_threads = True
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
         self.thread.start()
-        self.site = Site("one", REF, "127.0.0.1", self.server.server_address[1])
+        self.instance = InstanceAddress("one", REF, "127.0.0.1", self.server.server_address[1])
 
     def restart(self) -> None:
         self.ring, self.number = AnswerRecords(Reader(Result), self.room * RECORD.size), 0
@@ -109,8 +109,8 @@ def rings(clock: Clock) -> Iterator[AnswerRings]:
     rings.close()
 
 
-def collect(rings: AnswerRings, *sites: Site) -> CollectedAnswers:
-    wanted: Mapping[str, Sequence[Site]] = {"iris": sites}
+def collect(rings: AnswerRings, *instances: InstanceAddress) -> CollectedAnswers:
+    wanted: Mapping[str, Sequence[InstanceAddress]] = {"iris": instances}
     rings.subscribe(wanted)
     rings.turn()
     return rings.collect().get("iris", CollectedAnswers())
@@ -120,20 +120,20 @@ def test_answers_before_listening_are_left_out_and_later_ones_returned_once(
     rings: AnswerRings, service: Service
 ) -> None:
     service.answer(5)
-    assert collect(rings, service.site).answers == []
+    assert collect(rings, service.instance).answers == []
     service.answer(3, "b")
-    collected = collect(rings, service.site)
+    collected = collect(rings, service.instance)
     assert [one.label for one in collected.answers] == ["b"] * 3
     assert collected.answers[0].fields == {"label": "string"}
     assert collected.classes == {REF: {"b": 3}}
-    assert collect(rings, service.site).answers == []
+    assert collect(rings, service.instance).answers == []
 
 
 def test_overwritten_answers_are_counted_as_lost(rings: AnswerRings) -> None:
     with a_service(room=4) as service:
-        collect(rings, service.site)
+        collect(rings, service.instance)
         service.answer(10)
-        collected = collect(rings, service.site)
+        collected = collect(rings, service.instance)
         assert (len(collected.answers), collected.lost) == (4, 6)
         assert collected.classes == {REF: {"a": 10}}
 
@@ -141,44 +141,44 @@ def test_overwritten_answers_are_counted_as_lost(rings: AnswerRings) -> None:
 def test_a_restarted_service_is_read_from_its_beginning_and_its_classes_are_left_out_once(
     rings: AnswerRings, service: Service
 ) -> None:
-    collect(rings, service.site)
+    collect(rings, service.instance)
     service.restart()
     service.answer(2)
-    collected = collect(rings, service.site)
+    collected = collect(rings, service.instance)
     assert (len(collected.answers), collected.classes) == (2, {REF: {}})
     service.answer(1)
-    assert collect(rings, service.site).classes == {REF: {"a": 1}}
+    assert collect(rings, service.instance).classes == {REF: {"a": 1}}
 
 
 def test_many_answers_are_read_page_by_page(rings: AnswerRings, service: Service) -> None:
-    collect(rings, service.site)
+    collect(rings, service.instance)
     service.answer(2 * PAGE_SIZE + 1)
-    assert len(collect(rings, service.site).answers) == 2 * PAGE_SIZE + 1
+    assert len(collect(rings, service.instance).answers) == 2 * PAGE_SIZE + 1
 
 
 def test_an_instance_that_does_not_answer_is_named_and_read_again_when_it_does(
     rings: AnswerRings, service: Service
 ) -> None:
-    gone = Site("gone", REF, "127.0.0.1", free_port())
-    collect(rings, service.site, gone)
+    gone = InstanceAddress("gone", REF, "127.0.0.1", free_port())
+    collect(rings, service.instance, gone)
     service.answer(1)
     service.status = 503
-    assert collect(rings, service.site, gone).silent == ("gone", "one")
+    assert collect(rings, service.instance, gone).silent == ("gone", "one")
     service.status = 200
-    collected = collect(rings, service.site, gone)
+    collected = collect(rings, service.instance, gone)
     assert (len(collected.answers), collected.silent) == (1, ("gone",))
 
 
 def test_after_a_time_without_listening_earlier_answers_are_dropped(
     rings: AnswerRings, service: Service, clock: Clock
 ) -> None:
-    collect(rings, service.site)
+    collect(rings, service.instance)
     service.answer(1)
     clock.now += SUBSCRIPTION_TIMEOUT_S + 1
     rings.turn()
-    assert collect(rings, service.site).answers == []
+    assert collect(rings, service.instance).answers == []
     service.answer(1)
-    assert len(collect(rings, service.site).answers) == 1
+    assert len(collect(rings, service.instance).answers) == 1
 
 
 def test_nothing_is_read_when_no_instance_is_requested(rings: AnswerRings) -> None:
@@ -186,15 +186,15 @@ def test_nothing_is_read_when_no_instance_is_requested(rings: AnswerRings) -> No
 
 
 def test_rings_with_many_answers_are_read_more_often(rings: AnswerRings, service: Service) -> None:
-    collect(rings, service.site)
+    collect(rings, service.instance)
     assert rings.pause_s == MIN_INTERVAL_S, "the rate of a new ring is not known yet"
-    collect(rings, service.site)
+    collect(rings, service.instance)
     before = rings.pause_s
     assert before > MIN_INTERVAL_S
     service.answer(10 * TARGET_ANSWERS)
-    collect(rings, service.site)
+    collect(rings, service.instance)
     assert rings.pause_s == pytest.approx(before / 10)
     for _ in range(2):
         service.answer(20 * TARGET_ANSWERS)
-        collect(rings, service.site)
+        collect(rings, service.instance)
     assert rings.pause_s == MIN_INTERVAL_S

@@ -1,6 +1,6 @@
 import pytest
 
-from fairlead.control.cluster import Facts
+from fairlead.control.cluster import ChartSettings
 from fairlead.errors import Invalid
 from fairlead.routing.snapshot import Endpoint
 
@@ -14,24 +14,24 @@ def test_environment_variables_become_settings() -> None:
         "FAIRLEAD_MAX_REQUEST_BYTES": "1048576",
         "FAIRLEAD_CORS_ORIGINS": "https://a.example, https://b.example",
     }
-    facts = Facts.from_environment(ENVIRONMENT | more)
-    settings = facts.settings()
+    chart = ChartSettings.from_environment(ENVIRONMENT | more)
+    settings = chart.settings()
     assert settings.control == Endpoint("shop-control-plane.ml.svc.corp.example.", 8081)
     assert (settings.host, settings.port, settings.max_request_bytes) == ("0.0.0.0", 8080, 1 << 20)
-    assert facts.gateway == Endpoint("shop-gateway.ml.svc.corp.example.", 8000)
+    assert chart.gateway == Endpoint("shop-gateway.ml.svc.corp.example.", 8000)
     assert settings.cors_origins == ("https://a.example", "https://b.example")
 
 
 def test_optional_variables_have_defaults() -> None:
-    facts = Facts.from_environment(ENVIRONMENT)
-    assert facts.settings().cors_origins == ()
-    assert facts.cluster_domain == "cluster.local"
-    assert facts.gateway.port == 80
+    chart = ChartSettings.from_environment(ENVIRONMENT)
+    assert chart.settings().cors_origins == ()
+    assert chart.cluster_domain == "cluster.local"
+    assert chart.gateway.port == 80
 
 
 def test_missing_variables_are_named() -> None:
     with pytest.raises(Invalid, match="POD_NAME, POD_IP") as raised:
-        Facts.from_environment({"FAIRLEAD_NAMESPACE": "ml", "FAIRLEAD_RELEASE": "shop", "POD_IP": ""})
+        ChartSettings.from_environment({"FAIRLEAD_NAMESPACE": "ml", "FAIRLEAD_RELEASE": "shop", "POD_IP": ""})
     assert raised.value.hint
 
 
@@ -48,4 +48,4 @@ def test_missing_variables_are_named() -> None:
 )
 def test_a_variable_that_is_not_a_valid_number_is_named(name: str, value: str) -> None:
     with pytest.raises(Invalid, match=name):
-        Facts.from_environment(ENVIRONMENT | {name: value})
+        ChartSettings.from_environment(ENVIRONMENT | {name: value})

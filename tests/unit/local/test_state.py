@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fairlead import errors
-from fairlead.contracts.platform import ControlSettings, GatewaySettings, Run
+from fairlead.contracts.platform import ControlSettings, GatewaySettings, RunningPlatform
 from fairlead.local.state import StateFolder, start_time
 
 
@@ -27,8 +27,8 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
     process.wait()
 
 
-def run_of(pid: int) -> Run:
-    return Run(pid=pid, gateway=GatewaySettings(), control=ControlSettings(), admin_port=9901)
+def run_of(pid: int) -> RunningPlatform:
+    return RunningPlatform(pid=pid, gateway=GatewaySettings(), control=ControlSettings(), admin_port=9901)
 
 
 def test_a_second_platform_in_the_folder_is_refused_naming_the_first(folder: StateFolder) -> None:

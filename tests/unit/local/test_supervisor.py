@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from fairlead.contracts.instance import Instance
-from fairlead.contracts.platform import ControlSettings, GatewaySettings, Run
+from fairlead.contracts.platform import ControlSettings, GatewaySettings, RunningPlatform
 from fairlead.contracts.route import VersionSpec
 from fairlead.local.state import StateFolder
 from fairlead.local.supervisor import targets
 
 
 def test_the_scrape_targets_are_the_gateway_and_every_instance(tmp_path: Path) -> None:
-    run = Run(pid=1, gateway=GatewaySettings(), control=ControlSettings(), admin_port=9901)
+    run = RunningPlatform(pid=1, gateway=GatewaySettings(), control=ControlSettings(), admin_port=9901)
     ref = VersionSpec(source="/m").ref("1.0.0")
     instance = Instance(
         id="i", model="iris", ref=ref, host="127.0.0.1", port=8000, ready=True, observed_at=datetime.now(UTC)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fairlead.contracts.scenario import Scenario
-from fairlead.rehearsal.schedule import Arm, behaviours_at, has_fault, max_instances, rate_at
+from fairlead.rehearsal.schedule import VersionRole, behaviours_at, has_fault, max_instances, rate_at
 
 
 def scenario(**changes: Any) -> Scenario:
@@ -53,4 +53,7 @@ def test_a_fault_lasts_from_at_until_until() -> None:
 )
 def test_max_instances_is_the_largest_number_at_any_time(changes: dict[str, Any], stable: int, candidate: int) -> None:
     played = scenario(**changes)
-    assert (max_instances(played, Arm.STABLE), max_instances(played, Arm.CANDIDATE)) == (stable, candidate)
+    assert (max_instances(played, VersionRole.STABLE), max_instances(played, VersionRole.CANDIDATE)) == (
+        stable,
+        candidate,
+    )

@@ -20,7 +20,15 @@ from fairlead.contracts.latency import GRID_MS
 from fairlead.contracts.revision import Buckets, Check, Revision, Verdict, Window
 from fairlead.contracts.route import Route, RouteSpec, Step, Strategy, Target, VersionRef, VersionSpec
 from fairlead.contracts.table import Table
-from fairlead.rollout.ports import Answer, CollectedAnswers, GatewayState, History, MetricSource, Reading, Site
+from fairlead.rollout.ports import (
+    Answer,
+    CollectedAnswers,
+    GatewayState,
+    History,
+    InstanceAddress,
+    MetricSource,
+    Reading,
+)
 from fairlead.rollout.reconcile import Engine
 from fairlead.store.sqlite import SqliteStore
 
@@ -114,7 +122,7 @@ class AnswerQueue:
         self._answers = answers
         self._at: int | None = None
 
-    def subscribe(self, wanted: Mapping[str, Sequence[Site]]) -> None:
+    def subscribe(self, wanted: Mapping[str, Sequence[InstanceAddress]]) -> None:
         if not wanted.get("iris"):
             self._at = None
         elif self._at is None:

@@ -14,7 +14,7 @@ from fairlead.contracts.gateway import Role, parse_stat, stat_name
 from fairlead.errors import Invalid
 from fairlead.routing.check import check_snapshot, check_table
 from fairlead.routing.compile import CompileCache, compile
-from fairlead.routing.envoy.checks import ready_checks
+from fairlead.routing.envoy.health_checks import ready_checks
 from fairlead.routing.envoy.routes import revisions_in
 from fairlead.routing.publish.resource_sets import DesiredResources, ResourceSet
 from fairlead.routing.references import members, named_by_routes, routes_in

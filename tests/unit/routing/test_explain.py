@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from fairlead.contracts.table import Mirror
 from fairlead.routing.explain import Explanation, explain
-from fairlead.routing.rules import Goal
+from fairlead.routing.rules import RuleAction
 from fairlead.routing.snapshot import Routed
 from unit.routing.tables import V1, V2, V3, iris
 
@@ -22,7 +22,7 @@ def explained(routed: Routed, path: str, *headers: tuple[str, str], method: str 
 
 def test_without_a_sticky_header_there_are_probabilities() -> None:
     split = explained(CANARY, "/models/iris/predict")
-    assert (split.goal, split.version, split.bucket) == (Goal.SPLIT, None, None)
+    assert (split.action, split.version, split.bucket) == (RuleAction.SPLIT, None, None)
     assert split.probabilities == {"1.0.0": 0.75, "1.1.0": 0.25}
     assert split.mirrors == {"1.2.0-rc.1": 0.01}
     assert split.revision == "iris.12"
@@ -58,7 +58,7 @@ def test_the_order_of_several_header_lines_does_not_matter() -> None:
 
 def test_a_pin_by_path_takes_precedence_over_a_pin_by_header() -> None:
     pin = explained(CANARY, "/models/iris/versions/1.1.0/predict", ("x-model-version", "1.0.0"))
-    assert (pin.goal, pin.version, pin.words) == (Goal.PIN, V2, "pinned to 1.1.0 by the path")
+    assert (pin.action, pin.version, pin.words) == (RuleAction.PIN, V2, "pinned to 1.1.0 by the path")
     assert explained(CANARY, "/models/iris/predict", ("x-model-version", "1.0.0")).words.endswith(
         "header x-model-version"
     )
@@ -70,13 +70,13 @@ def test_an_unknown_version_is_missing_and_not_split() -> None:
         ("/models/iris/predict", (("x-model-version", "9"),)),
     ):
         missing = explained(CANARY, path, *headers)
-        assert (missing.goal, missing.version) == (Goal.MISSING, None)
+        assert (missing.action, missing.version) == (RuleAction.MISSING, None)
         assert missing.words.startswith("404: model iris has no such version")
 
 
 def test_docs_come_from_stable_outside_the_split() -> None:
     docs = explained(CANARY, "/models/iris/docs/x.css", method="GET")
-    assert (docs.goal, docs.version) == (Goal.DIRECT, V1)
+    assert (docs.action, docs.version) == (RuleAction.DIRECT, V1)
 
 
 def test_a_path_of_another_model_is_not_explained() -> None:
@@ -85,7 +85,7 @@ def test_a_path_of_another_model_is_not_explained() -> None:
 
 
 def test_the_query_string_is_ignored() -> None:
-    assert explained(CANARY, "/models/iris/predict?x=/models/iris/docs").goal is Goal.SPLIT
+    assert explained(CANARY, "/models/iris/predict?x=/models/iris/docs").action is RuleAction.SPLIT
 
 
 def test_at_weight_0_and_100_percent_the_version_is_certain() -> None:

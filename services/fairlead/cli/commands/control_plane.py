@@ -23,7 +23,7 @@ def command(
     """Run the control plane of a state folder, or with --cluster a replica of the one in this namespace."""
     logs.configure("info")
     if in_cluster:
-        optional_modules.load("fairlead.control.kubernetes").run(cluster.Facts.from_environment(os.environ))
+        optional_modules.load("fairlead.control.kubernetes").run(cluster.ChartSettings.from_environment(os.environ))
         return
     folder = StateFolder(state)
     app.run(folder.ledger, folder.gateway, folder.running())

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from fairlead.cli.connect import connect
-from fairlead.cli.options import DEFAULT_STATE, JsonOption, Place, ReasonOption, StateOption
+from fairlead.cli.options import DEFAULT_STATE, JsonOption, PlatformLocation, ReasonOption, StateOption
 from fairlead.local.apply import deploy
 from fairlead.local.folders import read_manifest
 
@@ -26,7 +26,7 @@ def command(
 
     The first version of a new model is released at once, because there is no stable version to compare it with.
     """
-    connection = connect(Place(state))
+    connection = connect(PlatformLocation(state))
     route = deploy(
         connection.store,
         folder,

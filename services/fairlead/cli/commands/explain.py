@@ -8,7 +8,14 @@ import typer
 
 from fairlead import errors
 from fairlead.cli.connect import connect
-from fairlead.cli.options import DEFAULT_STATE, ContextOption, JsonOption, NamespaceOption, Place, StateOption
+from fairlead.cli.options import (
+    DEFAULT_STATE,
+    ContextOption,
+    JsonOption,
+    NamespaceOption,
+    PlatformLocation,
+    StateOption,
+)
 from fairlead.cli.output import console, make_table, print_json
 from fairlead.routing.explain import Explanation, explain, to_json
 from fairlead.routing.snapshot import Routed
@@ -35,7 +42,7 @@ def command(
 
     The gateway returns the same explanation for a request with the header `x-route-explain: 1`.
     """
-    store = connect(Place(state, context, namespace)).store
+    store = connect(PlatformLocation(state, context, namespace)).store
     head = store.head(store.route(model).name)
     if head is None:
         raise errors.Unavailable(

@@ -11,7 +11,14 @@ import typer
 
 from fairlead import errors
 from fairlead.cli.connect import connect
-from fairlead.cli.options import DEFAULT_STATE, ContextOption, JsonOption, NamespaceOption, Place, StateOption
+from fairlead.cli.options import (
+    DEFAULT_STATE,
+    ContextOption,
+    JsonOption,
+    NamespaceOption,
+    PlatformLocation,
+    StateOption,
+)
 from fairlead.cli.output import console, make_table, moment, percent, print_json
 from fairlead.cli.picture import svg as svg_picture
 from fairlead.cli.picture import terminal
@@ -42,7 +49,7 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Show the ledger of a model: every routing table that was served, with its cause, actor and reason."""
-    store = connect(Place(state, context, namespace)).store
+    store = connect(PlatformLocation(state, context, namespace)).store
     if verify:
         _verify(store, model, as_json)
         return

@@ -13,7 +13,7 @@ from fairlead.cli.options import (
     ContextOption,
     JsonOption,
     NamespaceOption,
-    Place,
+    PlatformLocation,
     ReasonOption,
     StateOption,
 )
@@ -29,7 +29,7 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Make a version the route's target, which starts its guarded rollout. Use it after `fairlead deploy`."""
-    connection = connect(Place(state, context, namespace))
+    connection = connect(PlatformLocation(state, context, namespace))
     route = connection.retarget(model, version, reason or f"release {version}")
     if as_json:
         print(json.dumps(route.to_json()))

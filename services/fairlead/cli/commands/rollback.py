@@ -13,7 +13,7 @@ from fairlead.cli.options import (
     ContextOption,
     JsonOption,
     NamespaceOption,
-    Place,
+    PlatformLocation,
     ReasonOption,
     StateOption,
 )
@@ -32,7 +32,7 @@ def command(
 ) -> None:
     """Return to the previous version at once: end the rollout in progress, or undo the last promotion."""
     ask(
-        Place(state, context, namespace),
+        PlatformLocation(state, context, namespace),
         model,
         "rollback",
         reason=reason,

@@ -11,7 +11,14 @@ from rich.text import Text
 
 from fairlead import errors
 from fairlead.cli.connect import connect
-from fairlead.cli.options import DEFAULT_STATE, ContextOption, JsonOption, NamespaceOption, Place, StateOption
+from fairlead.cli.options import (
+    DEFAULT_STATE,
+    ContextOption,
+    JsonOption,
+    NamespaceOption,
+    PlatformLocation,
+    StateOption,
+)
 from fairlead.cli.output import console, make_table, print_json
 from fairlead.contracts.answers import Compared, Disagreement, ShadowStatus
 from fairlead.contracts.base import format_e_value
@@ -32,7 +39,7 @@ def command(
     ] = "table",
 ) -> None:
     """Show how a shadow's responses compare with the live ones, and the most important disagreements."""
-    store = connect(Place(state, context, namespace)).store
+    store = connect(PlatformLocation(state, context, namespace)).store
     store.route(model)
     written = store.status(model)
     status = Status.model_validate(written) if written else None

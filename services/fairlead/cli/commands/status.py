@@ -13,7 +13,14 @@ from rich.live import Live
 from rich.text import Text
 
 from fairlead.cli.connect import connect
-from fairlead.cli.options import DEFAULT_STATE, ContextOption, JsonOption, NamespaceOption, Place, StateOption
+from fairlead.cli.options import (
+    DEFAULT_STATE,
+    ContextOption,
+    JsonOption,
+    NamespaceOption,
+    PlatformLocation,
+    StateOption,
+)
 from fairlead.cli.output import ago, console, make_table, percent, print_json
 from fairlead.contracts.route import TOTAL_WEIGHT
 from fairlead.contracts.status import Status
@@ -31,7 +38,7 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Show what each model serves and the state of its rollout; with a MODEL, also its gates and gateways."""
-    store = connect(Place(state, context, namespace)).store
+    store = connect(PlatformLocation(state, context, namespace)).store
     if as_json:
         print_json([one.to_json() for one in _statuses(store, model)])
         return

@@ -12,7 +12,14 @@ from pydantic import TypeAdapter, ValidationError
 from fairlead import errors
 from fairlead.cli import exit_codes
 from fairlead.cli.connect import connect
-from fairlead.cli.options import DEFAULT_STATE, ContextOption, JsonOption, NamespaceOption, Place, StateOption
+from fairlead.cli.options import (
+    DEFAULT_STATE,
+    ContextOption,
+    JsonOption,
+    NamespaceOption,
+    PlatformLocation,
+    StateOption,
+)
 from fairlead.cli.output import percent, print_json
 from fairlead.contracts.base import Duration
 from fairlead.contracts.revision import Phase, Revision
@@ -44,7 +51,7 @@ def command(
 
     Exit codes: 0 promoted, 10 rolled back, 11 held (paused, or waiting for approval), 12 timed out.
     """
-    connection = connect(Place(state, context, namespace))
+    connection = connect(PlatformLocation(state, context, namespace))
     end = _wait(connection.store, model, _seconds(timeout), connection.poll_interval_s)
     if as_json:
         print_json({"model": model, "outcome": end.outcome, "detail": end.detail, "exitCode": end.code})

@@ -23,7 +23,7 @@ from fairlead.rehearsal.frames import ROUTE
 from fairlead.rehearsal.live.admin_proxy import AdminProxy
 from fairlead.rehearsal.live.load_generator import BODY
 from fairlead.rehearsal.live.stub_version import NOT_READY, write_behaviour
-from fairlead.rehearsal.schedule import Arm, Behaviours, behaviours_at, has_fault, max_instances
+from fairlead.rehearsal.schedule import Behaviours, VersionRole, behaviours_at, has_fault, max_instances
 from fairlead.store.sqlite import SqliteStore
 
 PREDICT = f"/models/{ROUTE}/predict"
@@ -56,7 +56,7 @@ class LivePlatform:
         if self._admin_proxy is not None:
             self._admin_proxy.start()
         self.set_behaviours(BEFORE_RELEASE_S)
-        self.set_target(Arm.STABLE)
+        self.set_target(VersionRole.STABLE)
 
     @property
     def port(self) -> int:
@@ -69,11 +69,13 @@ class LivePlatform:
             self._admin_proxy.stop()
         self.store.close()
 
-    def set_target(self, target: Arm) -> None:
+    def set_target(self, target: VersionRole) -> None:
         """Write the route's spec: both versions, with this one as the target."""
         versions = {
-            arm.value: VersionSpec(source=str(self._behaviour_file(arm)), instances=max_instances(self._scenario, arm))
-            for arm in Arm
+            role.value: VersionSpec(
+                source=str(self._behaviour_file(role)), instances=max_instances(self._scenario, role)
+            )
+            for role in VersionRole
         }
         spec = RouteSpec(
             model=ROUTE,
@@ -87,7 +89,7 @@ class LivePlatform:
     async def is_up(self) -> bool:
         """Whether every stub version runs, and the gateway answers a user's request."""
         rows = self.store.instances()
-        if len(rows) < sum(max_instances(self._scenario, arm) for arm in Arm):
+        if len(rows) < sum(max_instances(self._scenario, role) for role in VersionRole):
             return False
         if not all(row.ready or row.reason == NOT_READY for row in rows):
             return False
@@ -100,8 +102,8 @@ class LivePlatform:
         behaviours = behaviours_at(self._scenario, at_s)
         if behaviours == self._current:
             return
-        for arm in Arm:
-            write_behaviour(self._behaviour_file(arm), behaviours.of(arm))
+        for role in VersionRole:
+            write_behaviour(self._behaviour_file(role), behaviours.of(role))
         self._current = behaviours
 
     async def apply_faults(self, at_s: float) -> None:
@@ -126,8 +128,8 @@ class LivePlatform:
         name = f"scenario-{number}"
         self.store.create_action(Action(name=name, route=ROUTE, type=kind, actor="scenario", created_at=now))
 
-    def _behaviour_file(self, arm: Arm) -> Path:
-        return self._behaviour_files / f"{arm.value}.json"
+    def _behaviour_file(self, role: VersionRole) -> Path:
+        return self._behaviour_files / f"{role.value}.json"
 
 
 def _stub_command(wanted: Wanted, port: int, *, seed: int) -> Sequence[str]:

@@ -17,7 +17,7 @@ from fairlead.rehearsal.live.load_generator import MAX_RATE
 from fairlead.rehearsal.live.platform import LivePlatform
 from fairlead.rehearsal.live.timeline import Timeline
 from fairlead.rehearsal.result import Result, result_of
-from fairlead.rehearsal.schedule import Arm, max_instances
+from fairlead.rehearsal.schedule import VersionRole, max_instances
 
 MAX_INSTANCES = 16
 """Each instance is a process."""
@@ -71,7 +71,7 @@ def check_limits(scenario: Scenario) -> None:
         if load.rate > MAX_RATE:
             why = f"load.{number}.rate: {load.rate:,g}; in real time the maximum is {MAX_RATE:g} requests/s"
             raise errors.Invalid(why, hint=hint)
-    count = sum(max_instances(scenario, arm) for arm in Arm)
+    count = sum(max_instances(scenario, role) for role in VersionRole)
     if count > MAX_INSTANCES:
         why = f"{count} instances of both versions; in real time each is a process, and the maximum is {MAX_INSTANCES}"
         raise errors.Invalid(why, hint=hint)

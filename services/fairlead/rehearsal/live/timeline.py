@@ -16,7 +16,7 @@ from fairlead.contracts.status import Status
 from fairlead.rehearsal.frames import ROUTE, TICK_S, Frame, RequestCounts, Run, frame_of
 from fairlead.rehearsal.live.load_generator import LoadGenerator
 from fairlead.rehearsal.live.platform import PREDICT, LivePlatform
-from fairlead.rehearsal.schedule import Arm, rate_at
+from fairlead.rehearsal.schedule import VersionRole, rate_at
 
 POLL_INTERVAL_S = 0.05
 START_TIMEOUT_S = 60.0
@@ -51,7 +51,7 @@ class Timeline:
         load = asyncio.create_task(self._load.run())
         try:
             await asyncio.sleep(WARM_UP_S)
-            self._platform.set_target(Arm.CANDIDATE)
+            self._platform.set_target(VersionRole.CANDIDATE)
             await self._until(self._is_released, "the release is in the ledger")
             return await self._play_from(self._head())
         finally:

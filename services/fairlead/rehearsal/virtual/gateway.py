@@ -17,9 +17,9 @@ from fairlead.contracts.route import TOTAL_WEIGHT, VersionRef
 from fairlead.contracts.scenario import Behaviour
 from fairlead.contracts.table import Table
 from fairlead.rehearsal.frames import RequestCounts
-from fairlead.rehearsal.schedule import Arm, Behaviours
+from fairlead.rehearsal.schedule import Behaviours, VersionRole
 from fairlead.rehearsal.virtual import responses
-from fairlead.rehearsal.virtual.hosts import Host, send
+from fairlead.rehearsal.virtual.instances import Instance, send
 from fairlead.rehearsal.virtual.responses import NO_RESPONSES, ResponseCounts
 
 PORT = 8080
@@ -35,7 +35,7 @@ class SimulatedGateway:
         """The revision that it serves."""
         self._table: Table | None = None
         self._split = self._aggregate = NO_RESPONSES
-        self._hosts: list[Host] = []
+        self._instances: list[Instance] = []
 
     def program(self, seq: int, table: Table) -> None:
         """Serve another revision. The counters of removed clusters are dropped."""
@@ -43,13 +43,13 @@ class SimulatedGateway:
         if before is None or before.stable != table.stable:
             self._split = NO_RESPONSES
         if before is None or (before.candidate, before.attempt) != (table.candidate, table.attempt):
-            self._aggregate, self._hosts = NO_RESPONSES, []
+            self._aggregate, self._instances = NO_RESPONSES, []
 
     def restart(self, now: float) -> None:
         """Restart with the same configuration; all counters are 0."""
         self.started_at = now
         self._split = self._aggregate = NO_RESPONSES
-        self._hosts = []
+        self._instances = []
 
     def serve(self, n: int, behaviours: Behaviours, *, now: float, rng: Generator) -> RequestCounts:
         """Serve `n` requests of users, and return what they saw."""
@@ -82,15 +82,15 @@ class SimulatedGateway:
         if not given or table.candidate is None:
             return NO_RESPONSES, 0
         behaviour, limit_s = behaviours.candidate, table.per_try_timeout_s
-        tried = send(self._hosts, given, responses.failure_probability(behaviour, limit_s), now=now, rng=rng)
+        tried = send(self._instances, given, responses.failure_probability(behaviour, limit_s), now=now, rng=rng)
         served = responses.draw_with_failures(behaviour, tried.ok, 0, limit_s=limit_s, rng=rng)
         rest = self._serve_by(table, table.stable, tried.failed + tried.spilled, behaviours, rng)
         return served.plus(rest), tried.failed
 
     def _scale(self, instances: int) -> None:
         """Add or remove instances. The newest is removed first, with its counters."""
-        del self._hosts[instances:]
-        self._hosts += [Host(f"10.0.1.{at + 1}_{PORT}") for at in range(len(self._hosts), instances)]
+        del self._instances[instances:]
+        self._instances += [Instance(f"10.0.1.{at + 1}_{PORT}") for at in range(len(self._instances), instances)]
 
     def stats_page(self, now: float) -> str:
         """The text of Envoy's /stats page."""
@@ -103,16 +103,16 @@ class SimulatedGateway:
             if table.candidate is not None:
                 yield from _cluster(_stat(Role.AGGREGATE, table, table.candidate), self._aggregate)
                 member = _stat(Role.SPLIT, table, table.candidate)
-                for host in self._hosts:
-                    if host.ok:
-                        yield f"{member}.endpoint.{host.address}.rq_success: {host.ok}"
-                    if host.failed:
-                        yield f"{member}.endpoint.{host.address}.rq_error: {host.failed}"
+                for instance in self._instances:
+                    if instance.ok:
+                        yield f"{member}.endpoint.{instance.address}.rq_success: {instance.ok}"
+                    if instance.failed:
+                        yield f"{member}.endpoint.{instance.address}.rq_error: {instance.failed}"
         yield f"server.uptime: {int(now - self.started_at)}"
 
 
 def _behaviour_of(ref: VersionRef, behaviours: Behaviours) -> Behaviour:
-    return behaviours.candidate if ref.version == Arm.CANDIDATE else behaviours.stable
+    return behaviours.candidate if ref.version == VersionRole.CANDIDATE else behaviours.stable
 
 
 def _stat(role: Role, table: Table, ref: VersionRef) -> str:

@@ -14,7 +14,7 @@ from fairlead.contracts.route import Route, RouteSpec, Target, VersionRef, Versi
 from fairlead.contracts.scenario import Scenario
 from fairlead.contracts.table import Table
 from fairlead.rehearsal.frames import ROUTE, RequestCounts
-from fairlead.rehearsal.schedule import Arm, Behaviours, behaviours_at, has_fault, rate_at
+from fairlead.rehearsal.schedule import Behaviours, VersionRole, behaviours_at, has_fault, rate_at
 from fairlead.rehearsal.virtual.gateway import PORT, SimulatedGateway
 from fairlead.rollout.analysis.envoy_stats import parse_stats
 from fairlead.rollout.ports import GatewayState, Reading
@@ -90,11 +90,11 @@ class SimulatedPorts:
 
     # Called by the simulation
 
-    def release(self, version: Arm) -> Route:
+    def release(self, version: VersionRole) -> Route:
         """Write the route's spec: both versions, with this one as the target."""
         spec = RouteSpec(
             model=ROUTE,
-            versions={arm.value: VersionSpec() for arm in Arm},
+            versions={role.value: VersionSpec() for role in VersionRole},
             target=Target(version=version.value),
             timeouts=self.scenario.timeouts,
             strategy=self.scenario.strategy,
@@ -115,14 +115,14 @@ class SimulatedPorts:
             self.store.report(wanted[new])
 
     def _instances(self, behaviours: Behaviours) -> Iterator[Instance]:
-        for number, (arm, behaviour) in enumerate(
-            ((Arm.STABLE, behaviours.stable), (Arm.CANDIDATE, behaviours.candidate))
+        for number, (role, behaviour) in enumerate(
+            ((VersionRole.STABLE, behaviours.stable), (VersionRole.CANDIDATE, behaviours.candidate))
         ):
             for at in range(behaviour.instances):
                 yield Instance(
-                    id=f"{arm.value}/{at}",
+                    id=f"{role.value}/{at}",
                     model=ROUTE,
-                    ref=VersionSpec().ref(arm.value),
+                    ref=VersionSpec().ref(role.value),
                     host=f"10.0.{number}.{at + 1}",
                     port=PORT,
                     ready=True,

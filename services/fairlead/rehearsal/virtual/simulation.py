@@ -8,7 +8,7 @@ from fairlead.contracts.revision import Revision
 from fairlead.contracts.scenario import Scenario
 from fairlead.contracts.status import Status
 from fairlead.rehearsal.frames import ROUTE, TICK_S, Frame, Run, frame_of
-from fairlead.rehearsal.schedule import Arm
+from fairlead.rehearsal.schedule import VersionRole
 from fairlead.rehearsal.virtual.ports import RELEASED_AT, SimulatedPorts
 from fairlead.rollout.reconcile import Engine
 from fairlead.store.sqlite import SqliteStore
@@ -30,11 +30,11 @@ class _Simulation:
 
     def play(self, seed: int) -> Run:
         ports, frames = self._ports, list[Frame]()
-        ports.release(Arm.STABLE)
+        ports.release(VersionRole.STABLE)
         while ports.at_s < 0:
             self._tick()
         before = len(self._revisions)
-        ports.release(Arm.CANDIDATE)
+        ports.release(VersionRole.CANDIDATE)
         while ports.at_s <= ports.scenario.duration:
             at_s = ports.at_s
             self._run_engine()

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fairlead.contracts.gateway import ClusterKey, Role, key_of
-from fairlead.contracts.revision import Arms, Buckets, Counts, Histograms
+from fairlead.contracts.revision import Buckets, Counts, Histograms, VersionCounts
 from fairlead.contracts.table import Table
 from fairlead.rollout.ports import Reading
 
@@ -36,7 +36,7 @@ class Counted:
     """Users' requests that were routed to the candidate."""
     unserved: int = 0
     """Those of them that the candidate did not answer well: failed, ejected, without endpoints, overflowed."""
-    rejections: Arms = Arms()
+    rejections: VersionCounts = VersionCounts()
     """Users' requests that were answered with 4xx other than 429."""
     latency: Histograms = Histograms()
 
@@ -76,7 +76,7 @@ def _one(before: Reading, after: Reading, table: Table) -> Counted:
     stable = _Difference(before, after, key_of(Role.SPLIT, table, table.stable))
     counted = Counted(
         stable=_stable(stable),
-        rejections=Arms(stable=_rejections(stable)),
+        rejections=VersionCounts(stable=_rejections(stable)),
         latency=Histograms(stable=stable.latency()),
     )
     if table.candidate is None:
@@ -124,7 +124,7 @@ def _candidate(member: _Difference, aggregate: _Difference, *, idempotent: bool)
         candidate=_counts(ok + failed, failed + refused + cut),
         assigned=assigned,
         unserved=unserved,
-        rejections=Arms(candidate=_rejections(aggregate)),
+        rejections=VersionCounts(candidate=_rejections(aggregate)),
         latency=Histograms(candidate=aggregate.latency()),
     )
 

@@ -14,7 +14,7 @@ import numpy as np
 from fairlead.contracts.base import canonical, digest
 from fairlead.contracts.gates import GateSpec, is_custom, is_evidence
 from fairlead.contracts.latency import GRID_MS
-from fairlead.contracts.revision import Arms, GateEvidence, Histograms, Window
+from fairlead.contracts.revision import GateEvidence, Histograms, VersionCounts, Window
 from fairlead.contracts.route import Strategy
 from fairlead.rollout.analysis import comparison, multiple_comparisons, one_sample
 from fairlead.rollout.analysis.bets import Sample
@@ -134,14 +134,14 @@ def is_cold(before: Sequence[Window], window: Window, exclude_s: float) -> bool:
 
 
 def _errors(gate: GateSpec, state: State, window: Window) -> tuple[State, float, float]:
-    return _compared(gate, state, Arms(candidate=window.candidate, stable=window.stable))
+    return _compared(gate, state, VersionCounts(candidate=window.candidate, stable=window.stable))
 
 
 def _rejections(gate: GateSpec, state: State, window: Window) -> tuple[State, float, float]:
     return _compared(gate, state, window.rejections)
 
 
-def _compared(gate: GateSpec, state: State, arms: Arms) -> tuple[State, float, float]:
+def _compared(gate: GateSpec, state: State, arms: VersionCounts) -> tuple[State, float, float]:
     sample = Sample(arms.candidate.n, arms.candidate.bad, arms.stable.n, arms.stable.bad)
     after = comparison.advance(_load(state, ()), sample, _margins(gate))
     return _dump(after), float(after.log_harm), float(after.log_safe)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from fairlead.contracts.gates import GateSpec, is_custom
 from fairlead.contracts.promql import fill
-from fairlead.contracts.revision import Arms, Counts, Tally
+from fairlead.contracts.revision import Counts, CustomGateCounts, VersionCounts
 from fairlead.contracts.route import VersionRef
 from fairlead.errors import Unavailable
 from fairlead.rollout.analysis.counts import Gap
@@ -31,7 +31,7 @@ class CustomTallies:
     _until: dict[str, datetime] = field(default_factory=dict)
     _found: dict[str, dict[str, VersionSeries] | str] = field(default_factory=dict)
 
-    def up_to(self, end: datetime) -> dict[str, Tally]:
+    def up_to(self, end: datetime) -> dict[str, CustomGateCounts]:
         """A tally for each custom gate that has a new count or a gap up to this moment."""
         if self.tick.head.table.candidate is None:
             return {}
@@ -39,32 +39,34 @@ class CustomTallies:
         found = {gate.name: self._tally(gate, at, end) for at, gate in gates if gate.role != "off"}
         return {name: tally for name, tally in found.items() if tally is not None}
 
-    def _tally(self, gate: GateSpec, index: int, end: datetime) -> Tally | None:
+    def _tally(self, gate: GateSpec, index: int, end: datetime) -> CustomGateCounts | None:
         since = self._since(gate.name)
         if self.history is None:
             why = f"no Prometheus is configured, and strategy.gates.{index}.promql needs one"
-            return Tally(until=since, gap=why)
+            return CustomGateCounts(until=since, gap=why)
         if self.tick.freshness.until is None:
-            return Tally(until=since, gap=self.tick.freshness.problem)
+            return CustomGateCounts(until=since, gap=self.tick.freshness.problem)
         until = min(end, self.tick.freshness.until)
         if why := set_back_problem(since, self.tick.freshness.until):
-            return Tally(until=since, gap=why)
+            return CustomGateCounts(until=since, gap=why)
         if until <= since:
             return None
         if gate.name not in self._found:
             self._found[gate.name] = self._load(self.history, gate, since, self.tick.freshness.until)
         found = self._found[gate.name]
         if isinstance(found, str):
-            return Tally(until=since, gap=found)
+            return CustomGateCounts(until=since, gap=found)
         try:
             counts = {role: count(one, since, until, self.history.interval_s) for role, one in found.items()}
         except NotScrapedYet:
             return None
         except Gap as gap:
             self._until[gate.name] = until
-            return Tally(until=until, gap=str(gap))
+            return CustomGateCounts(until=until, gap=str(gap))
         self._until[gate.name] = until
-        return Tally(until=until, arms=Arms(candidate=counts["candidate"], stable=counts.get("stable", Counts())))
+        return CustomGateCounts(
+            until=until, arms=VersionCounts(candidate=counts["candidate"], stable=counts.get("stable", Counts()))
+        )
 
     def _since(self, gate: str) -> datetime:
         if gate not in self._until:

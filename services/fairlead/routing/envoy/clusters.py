@@ -13,7 +13,7 @@ from fairlead.contracts.gateway import Role, cluster_name, identity_part, stat_n
 from fairlead.contracts.route import VersionRef
 from fairlead.contracts.table import Table
 from fairlead.errors import Invalid
-from fairlead.routing.envoy.checks import ready_checks
+from fairlead.routing.envoy.health_checks import ready_checks
 from fairlead.routing.envoy.proto import CLUSTER, CONTROL, Json, address, extension, seconds, typed
 from fairlead.routing.snapshot import Endpoint
 

@@ -13,7 +13,7 @@ from functools import cache
 from fairlead.contracts.route import VersionRef
 from fairlead.routing.envoy.actions import answer_record_headers, pin, retries, split
 from fairlead.routing.envoy.proto import CONTROL, MODELS, ROUTES, Json, extension, longest_prefix, put, seconds, typed
-from fairlead.routing.rules import EXPLAIN_HEADER, VERSION_HEADER, Goal, Path, Rule, Shape, bases, rules
+from fairlead.routing.rules import EXPLAIN_HEADER, VERSION_HEADER, Path, PathMatch, Rule, RuleAction, bases, rules
 from fairlead.routing.snapshot import Routed
 
 CONTROL_TIMEOUT_S = 5.0
@@ -111,11 +111,11 @@ def table_routes(routed: Routed) -> Mapping[str, Sequence[Json]]:
 
 def _route(routed: Routed, rule: Rule, target: Callable[[VersionRef | None], Json]) -> Json:
     name = f"{routed.route}:{rule.name}"
-    if rule.goal is Goal.MISSING:
+    if rule.action is RuleAction.MISSING:
         return _problem(name, _match(rule), 404, rule.detail)
     rewrite = {"prefix_rewrite": rule.rewrite} if rule.rewrite else {}
     added = [put("x-forwarded-prefix", rule.prefix)] if rule.prefix else []
-    added += answer_record_headers(routed.table) if rule.goal is Goal.SPLIT else []
+    added += answer_record_headers(routed.table) if rule.action is RuleAction.SPLIT else []
     headers = {"request_headers_to_add": added} if added else {}
     return {"name": name, "match": _match(rule), "route": {**target(rule.ref), **rewrite}, **headers}
 
@@ -131,9 +131,9 @@ def _match(rule: Rule) -> Json:
 
 
 def _path(path: Path) -> Json:
-    if path.shape is Shape.BELOW:
+    if path.match is PathMatch.BELOW:
         return {"path_separated_prefix": path.text}
-    if path.shape is Shape.OPTIONAL_SLASH:
+    if path.match is PathMatch.OPTIONAL_SLASH:
         # A rewrite replaces all that the regular expression matched, so both forms reach the service as the same path.
         return {"safe_regex": {"regex": f"{re.escape(path.text)}/?"}}
     return {"path": path.text}

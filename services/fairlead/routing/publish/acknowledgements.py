@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from fairlead.routing.publish.admin import Sample
-from fairlead.routing.publish.phases import GatewayReport, Rejection
 from fairlead.routing.publish.resource_sets import KINDS, Kind, Update
+from fairlead.routing.publish.update_order import GatewayReport, Rejection
 
 ATTRIBUTE_AFTER_S = 1.0
 """When updates cannot be counted (after a restart), a new rejection counts for the last update if the gateway has not

@@ -15,11 +15,13 @@ from fairlead.routing.envoy.sources import FILES
 from fairlead.routing.publish.acknowledgements import AckTracker
 from fairlead.routing.publish.admin import AdminClient
 from fairlead.routing.publish.gateway import Gateway, Progress, PublishedRevisions
-from fairlead.routing.publish.phases import (
+from fairlead.routing.publish.rejection_log import last_rejection
+from fairlead.routing.publish.resource_sets import KINDS, DesiredResources, Kind, ResourceSet, Update
+from fairlead.routing.publish.update_order import (
     GatewayReport,
+    PlanState,
     Publish,
     Settled,
-    State,
     Wait,
     apply_publish,
     apply_reports,
@@ -27,8 +29,6 @@ from fairlead.routing.publish.phases import (
     rejection_reason,
     set_desired,
 )
-from fairlead.routing.publish.rejection_log import last_rejection
-from fairlead.routing.publish.resource_sets import KINDS, DesiredResources, Kind, ResourceSet, Update
 from fairlead.routing.snapshot import Snapshot
 
 DRAIN_S = 10.0
@@ -139,11 +139,11 @@ class FilePublisher:
             self._revisions.record(update)
 
 
-def _resumed(folder: Path) -> State:
+def _resumed(folder: Path) -> PlanState:
     published = {kind: update for kind in KINDS if (update := _read(folder / FILES[kind]))}
     good = {kind: update for kind in KINDS if (update := _read(_good(folder, kind)))}
     sequence = max((update.order.sequence for one in (published, good) for update in one.values()), default=0)
-    return replace(State(sequence=sequence), published=published, good=good, rejected=_load_rejected(folder))
+    return replace(PlanState(sequence=sequence), published=published, good=good, rejected=_load_rejected(folder))
 
 
 def _good(folder: Path, kind: Kind) -> Path:
@@ -162,7 +162,7 @@ def _read(path: Path) -> Update | None:
     return Update(data["version_info"], ResourceSet.of({one["name"]: one for one in data["resources"]}))
 
 
-def _save_rejected(folder: Path, state: State) -> None:
+def _save_rejected(folder: Path, state: PlanState) -> None:
     rows = [[kind, digest, dict(reasons)] for (kind, digest), reasons in state.rejected.items()]
     _replace(folder / "refused.json", json.dumps({"refused": rows[-_MAX_REJECTIONS:]}).encode())
 

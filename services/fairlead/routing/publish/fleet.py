@@ -10,8 +10,8 @@ from typing import Protocol
 from fairlead.contracts.gateway import GatewaySite
 from fairlead.routing.publish.acknowledgements import AckTracker
 from fairlead.routing.publish.admin import AdminClient, Sample
-from fairlead.routing.publish.phases import GatewayReport
 from fairlead.routing.publish.resource_sets import Kind, Update
+from fairlead.routing.publish.update_order import GatewayReport
 
 MAX_CONCURRENT = 8
 """Gateways polled at the same moment; more wait in a queue."""

@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from fairlead.routing.envoy.proto import CLUSTER, LISTENER, ROUTES
-from fairlead.routing.publish.nodes import Node, Nodes
+from fairlead.routing.publish.polling_gateways import Node, Nodes
 from fairlead.routing.publish.publication import EncodedUpdate
 from fairlead.routing.publish.resource_sets import Kind, UpdateOrder, order_of
 from fairlead.routing.publish.snapshot_cache import SnapshotCache

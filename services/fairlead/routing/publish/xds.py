@@ -15,10 +15,13 @@ from fairlead import errors
 from fairlead.routing.check import check_snapshot, check_succession
 from fairlead.routing.publish.fleet import Fleet
 from fairlead.routing.publish.gateway import Gateway, Progress, PublishedRevisions, revisions_of
-from fairlead.routing.publish.phases import (
+from fairlead.routing.publish.publication import EncodedUpdate, Publication, Publications
+from fairlead.routing.publish.resource_sets import DesiredResources, Kind, Update, order_of
+from fairlead.routing.publish.snapshot_cache import SnapshotCache
+from fairlead.routing.publish.update_order import (
+    PlanState,
     Publish,
     Settled,
-    State,
     Wait,
     apply_publish,
     apply_reports,
@@ -28,9 +31,6 @@ from fairlead.routing.publish.phases import (
     republish_unacknowledged,
     set_desired,
 )
-from fairlead.routing.publish.publication import EncodedUpdate, Publication, Publications
-from fairlead.routing.publish.resource_sets import DesiredResources, Kind, Update, order_of
-from fairlead.routing.publish.snapshot_cache import SnapshotCache
 from fairlead.routing.snapshot import Snapshot
 
 DRAIN_S = 10.0
@@ -55,7 +55,7 @@ class XdsPublisher:
     ) -> None:
         self._publications, self._cache, self._fleet = publications, cache, fleet
         self._clock, self._drain_s, self._idle_poll_s = clock, drain_s, idle_poll_s
-        self._state: State | None = None
+        self._state: PlanState | None = None
         self._updates: dict[Kind, EncodedUpdate] = {}
         self._wanted: tuple[Snapshot, DesiredResources] | None = None
         self._token: object = None
@@ -134,12 +134,12 @@ class XdsPublisher:
         """Stop polling. What is published stays published."""
         self._fleet.close()
 
-    def _lead(self) -> State:
+    def _lead(self) -> PlanState:
         """The leader's state; at the beginning, from the stored publication and the gateways' reports."""
         if self._state is not None:
             return self._state
         publication = self._publications.load()
-        state = State() if publication is None else _resumed(publication)
+        state = PlanState() if publication is None else _resumed(publication)
         self._updates = {} if publication is None else dict(publication.kinds)
         self._cache.put(self._updates)
         for kinds in (state.good, state.published):
@@ -156,13 +156,13 @@ class XdsPublisher:
         self._state = state
         return state
 
-    def _with_reports(self, state: State, now: float) -> State:
+    def _with_reports(self, state: PlanState, now: float) -> PlanState:
         after = apply_reports(state, self._fleet.serving_reports(now), now)
         if after.rejected != state.rejected:
             self._save(after, self._updates)
         return after
 
-    def _advance(self, state: State, desired: DesiredResources, now: float) -> None:
+    def _advance(self, state: PlanState, desired: DesiredResources, now: float) -> None:
         actions: list[Publish] = []
         planned = state
         while isinstance(action := plan(planned, desired, now, drain_s=self._drain_s), Publish):
@@ -176,7 +176,7 @@ class XdsPublisher:
         reason = action.reason if isinstance(action, Wait) else ""
         self._progress = Progress(isinstance(action, Settled), reason, rejection_reason(planned, desired))
 
-    def _publish(self, state: State, actions: list[Publish]) -> State:
+    def _publish(self, state: PlanState, actions: list[Publish]) -> PlanState:
         """Store first, serve second: a later leader must know everything that a gateway may have."""
         updates = dict(self._updates)
         for action in actions:
@@ -191,7 +191,7 @@ class XdsPublisher:
                 self._revisions.record(action.update)
         return state
 
-    def _save(self, state: State, updates: Mapping[Kind, EncodedUpdate]) -> None:
+    def _save(self, state: PlanState, updates: Mapping[Kind, EncodedUpdate]) -> None:
         good = {
             kind: EncodedUpdate.of(update)
             for kind, update in state.good.items()
@@ -204,16 +204,16 @@ class XdsPublisher:
             self._state = None
             raise
 
-    def _published_revisions(self, state: State) -> Mapping[str, int]:
+    def _published_revisions(self, state: PlanState) -> Mapping[str, int]:
         routes = state.published.get("rds")
         return revisions_of(routes) if routes is not None else {}
 
 
-def _resumed(publication: Publication) -> State:
+def _resumed(publication: Publication) -> PlanState:
     def decoded(kinds: Mapping[Kind, EncodedUpdate]) -> dict[Kind, Update]:
         return {kind: update.decoded() for kind, update in kinds.items()}
 
-    return State(
+    return PlanState(
         sequence=publication.sequence,
         published=decoded(publication.kinds),
         good=decoded(publication.good),

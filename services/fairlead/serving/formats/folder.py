@@ -1,4 +1,4 @@
-"""Reads a model folder into a `Loaded`: manifest, row type, answer type, golden rows, and how to load the model."""
+"""Reads a model folder into a `ModelFolder`: manifest, row and answer type, golden rows, how to load the model."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FORMATS: Mapping[str, base.Format] = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class Loaded:
+class ModelFolder:
     """A model folder that has been read and validated. Its artifact has not been read yet.
 
     `row_type` is the strict form of the author's type; requests are validated against it. Use `model_validate_json`:
@@ -72,7 +72,7 @@ class Loaded:
             yield path
 
 
-def load_folder(folder: Path) -> Loaded:
+def load_folder(folder: Path) -> ModelFolder:
     """Read a model folder: its manifest, types and golden rows. Imports its `entry`; does not read the artifact."""
     folder = folder.absolute()
     manifest = read_manifest(folder)
@@ -81,7 +81,7 @@ def load_folder(folder: Path) -> Loaded:
         model_class = code.model_class(manifest.entry)
     else:
         model_class = declared.model_class(manifest, FORMATS[manifest.format])
-    return Loaded(
+    return ModelFolder(
         folder=folder,
         manifest=manifest,
         row_type=strict(model_class.row_type),

@@ -17,7 +17,7 @@ import yaml
 
 from fairlead import errors
 from fairlead.serving.formats import artifact, golden, rows, version_skew
-from fairlead.serving.formats.folder import FORMATS, MANIFEST, Loaded, load_folder
+from fairlead.serving.formats.folder import FORMATS, MANIFEST, ModelFolder, load_folder
 
 FILE_NAMES = {"sklearn": "model.joblib", "joblib": "model.joblib", "pickle": "model.pkl", "python": "model.bin"}
 GOLDEN = "golden.jsonl"
@@ -31,7 +31,7 @@ def write_folder(
     code: Iterable[Path] = (),
     golden_inputs: Sequence[Mapping[str, Any]] = (),
     libraries: Iterable[str] = (),
-) -> Loaded:
+) -> ModelFolder:
     """Write a complete model folder and return it, read as the service reads it.
 
     `manifest` holds the fields that the author chooses (name, version, format, entry, title...). This function adds
@@ -77,7 +77,7 @@ def _write_manifest(draft: Path, manifest: Mapping[str, Any]) -> None:
     (draft / MANIFEST).write_text(text, encoding="utf-8")
 
 
-def _answered(loaded: Loaded, inputs: Sequence[Mapping[str, Any]]) -> list[golden.GoldenRow]:
+def _answered(loaded: ModelFolder, inputs: Sequence[Mapping[str, Any]]) -> list[golden.GoldenRow]:
     """Golden rows from inputs, each answered alone. The batching check compares with these answers."""
     model = loaded.start()
     pairs = []

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 class Served(Protocol):
-    """The model folder to serve: a `formats.folder.Loaded`, or an object of a test."""
+    """The model folder to serve: a `formats.folder.ModelFolder`, or an object of a test."""
 
     @property
     def manifest(self) -> Manifest:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 from fairlead import errors
 from fairlead.contracts import labels
-from fairlead.repeat import Repeated
+from fairlead.repeat import RepeatingThread
 from fairlead.store.kubernetes.api import Api
 from fairlead.store.kubernetes.kinds import Kind, Object
 
@@ -68,7 +68,7 @@ class Lease:
         self._held: tuple[float, int] | None = None
         self._observed: tuple[object, float] = (None, 0.0)
         # With jitter, so that the replicas do not all try at the same time.
-        self._competing = Repeated(
+        self._competing = RepeatingThread(
             "lease", self.attempt, pause_s=lambda: retry_s * random.uniform(0.8, 1.2), on_error=self._complain
         )
         self.holder = ""

@@ -15,7 +15,7 @@ from fairlead.contracts.scenario import Behaviour, Latency
 from fairlead.contracts.table import Table
 from fairlead.rehearsal.schedule import Behaviours
 from fairlead.rehearsal.virtual.gateway import SimulatedGateway
-from fairlead.rehearsal.virtual.hosts import Host, send
+from fairlead.rehearsal.virtual.instances import Instance, send
 from fairlead.rehearsal.virtual.responses import draw, failure_probability, latency_shares
 from fairlead.rollout.analysis.counts import Counted, Gap, count
 from fairlead.rollout.analysis.envoy_stats import parse_stats
@@ -115,23 +115,23 @@ def test_a_new_attempt_starts_without_candidate_counters() -> None:
 
 class TestEjection:
     def test_an_instance_is_ejected_after_several_failures_in_a_row(self) -> None:
-        host, rng = Host("a"), np.random.default_rng(1)
-        tried = send([host], 100, 1.0, now=10.0, rng=rng)
+        instance, rng = Instance("a"), np.random.default_rng(1)
+        tried = send([instance], 100, 1.0, now=10.0, rng=rng)
         assert (tried.failed, tried.spilled) == (EJECT_AFTER, 100 - EJECT_AFTER)
-        assert send([host], 10, 0.0, now=10.0 + EJECTION_S - 1, rng=rng).spilled == 10
-        assert send([host], 10, 0.0, now=10.0 + EJECTION_S, rng=rng).ok == 10
+        assert send([instance], 10, 0.0, now=10.0 + EJECTION_S - 1, rng=rng).spilled == 10
+        assert send([instance], 10, 0.0, now=10.0 + EJECTION_S, rng=rng).ok == 10
 
     def test_each_ejection_lasts_longer(self) -> None:
-        host, rng = Host("a"), np.random.default_rng(1)
-        send([host], EJECT_AFTER, 1.0, now=0.0, rng=rng)
-        send([host], EJECT_AFTER, 1.0, now=10.0, rng=rng)
-        assert host.ejected_until == 10.0 + 2 * EJECTION_S
+        instance, rng = Instance("a"), np.random.default_rng(1)
+        send([instance], EJECT_AFTER, 1.0, now=0.0, rng=rng)
+        send([instance], EJECT_AFTER, 1.0, now=10.0, rng=rng)
+        assert instance.ejected_until == 10.0 + 2 * EJECTION_S
 
     def test_the_other_instances_get_the_requests_meanwhile(self) -> None:
-        hosts, rng = [Host("a"), Host("b")], np.random.default_rng(1)
-        hosts[0].ejected_until = 60.0
-        tried = send(hosts, 50, 0.0, now=0.0, rng=rng)
-        assert (tried.ok, hosts[0].ok, hosts[1].ok) == (50, 0, 50)
+        instances, rng = [Instance("a"), Instance("b")], np.random.default_rng(1)
+        instances[0].ejected_until = 60.0
+        tried = send(instances, 50, 0.0, now=0.0, rng=rng)
+        assert (tried.ok, instances[0].ok, instances[1].ok) == (50, 0, 50)
 
 
 @given(median=st.floats(0.0005, 30), sigma=st.floats(0, 2), limit=st.floats(0.05, 60), n=st.integers(0, 1000))

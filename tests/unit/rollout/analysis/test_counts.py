@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.contracts.gateway import ClusterKey, Role, key_of
-from fairlead.contracts.revision import Arms, Counts, Histograms
+from fairlead.contracts.revision import Counts, Histograms, VersionCounts
 from fairlead.contracts.route import VersionSpec
 from fairlead.contracts.table import Table
 from fairlead.rollout.analysis.counts import Counted, Gap, comparable, count
@@ -138,7 +138,9 @@ def test_rejections_are_counted_without_429_and_for_both() -> None:
         stable={"upstream_rq_completed": 90, "upstream_rq_4xx": 5, "upstream_rq_429": 2},
         aggregate={"upstream_rq_completed": 10, "upstream_rq_4xx": 4},
     )
-    assert count([ZERO], [after], TABLE).rejections == Arms(candidate=Counts(n=10, bad=4), stable=Counts(n=90, bad=3))
+    assert count([ZERO], [after], TABLE).rejections == VersionCounts(
+        candidate=Counts(n=10, bad=4), stable=Counts(n=90, bad=3)
+    )
 
 
 def test_latency_is_the_rise_of_every_bound_and_unknown_where_one_end_is() -> None:
@@ -156,7 +158,7 @@ def test_before_there_is_a_candidate_stable_is_counted_alone() -> None:
     table = TABLE.model_copy(update={"candidate": None, "weight": 0})
     after = a_reading(stable={"upstream_rq_completed": 5}, aggregate={"upstream_rq_completed": 5})
     five = Counts(n=5)
-    assert count([ZERO], [after], table) == Counted(stable=five, rejections=Arms(stable=five))
+    assert count([ZERO], [after], table) == Counted(stable=five, rejections=VersionCounts(stable=five))
 
 
 def test_a_cluster_that_appeared_counts_from_zero() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fairlead.contracts.base import canonical, digest
-from fairlead.contracts.revision import Arms, Counts, GateEvidence, Tally, Verdict, Window
+from fairlead.contracts.revision import Counts, CustomGateCounts, GateEvidence, Verdict, VersionCounts, Window
 from fairlead.contracts.route import GateSpec, Strategy
 from fairlead.rollout.policy.evidence import DEFAULTS, METHOD, active_gates, threshold
 from fairlead.rollout.policy.gates import judge
@@ -29,8 +29,12 @@ def a_strategy(*gates: GateSpec, **more: Any) -> Strategy:
 
 
 def told(bad: int = 0, n: int = 10, stable_bad: int = 0, *, gap: str | None = None) -> dict[str, Any]:
-    arms = Arms(candidate=Counts(n=n, bad=bad), stable=Counts(n=90, bad=stable_bad)) if gap is None else Arms()
-    return {**GOOD, "custom": {NAME: Tally(arms=arms, until=later(1000), gap=gap)}}
+    arms = (
+        VersionCounts(candidate=Counts(n=n, bad=bad), stable=Counts(n=90, bad=stable_bad))
+        if gap is None
+        else VersionCounts()
+    )
+    return {**GOOD, "custom": {NAME: CustomGateCounts(arms=arms, until=later(1000), gap=gap)}}
 
 
 def test_a_candidate_with_more_bad_events_than_stable_fails() -> None:

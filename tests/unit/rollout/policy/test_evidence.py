@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fairlead.contracts.base import format_e_value
 from fairlead.contracts.latency import GRID_MS
-from fairlead.contracts.revision import Arms, Cause, Check, Counts, Histograms, Phase, Verdict, Window
+from fairlead.contracts.revision import Cause, Check, Counts, Histograms, Phase, Verdict, VersionCounts, Window
 from fairlead.contracts.route import GateSpec, Strategy
 from fairlead.rollout.policy.decide import decide
 from fairlead.rollout.policy.evidence import DEFAULTS, active_gates, is_cold, is_judged, is_timed, threshold, weigh
@@ -211,7 +211,7 @@ class TestMetricsUnavailable:
 
 class TestRejections:
     def test_a_renamed_field_is_found(self) -> None:
-        renamed = {**GOOD, "rejections": Arms(candidate=Counts(n=10, bad=10), stable=Counts(n=90, bad=1))}
+        renamed = {**GOOD, "rejections": VersionCounts(candidate=Counts(n=10, bad=10), stable=Counts(n=90, bad=1))}
         checks = judged(a_strategy(), renamed, renamed)
         assert checks["rejections"].verdict is Verdict.FAIL
         assert checks["rejections"].reason.startswith(

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from fairlead.routing.publish.phases import (
+from fairlead.routing.publish.resource_sets import KINDS, DesiredResources, Kind, ResourceSet, Update
+from fairlead.routing.publish.update_order import (
     Action,
     GatewayReport,
+    PlanState,
     Publish,
     Rejection,
-    State,
     apply_publish,
     apply_reports,
     plan,
     republish_unacknowledged,
     set_desired,
 )
-from fairlead.routing.publish.resource_sets import KINDS, DesiredResources, Kind, ResourceSet, Update
 from fairlead.routing.references import needed
 from fairlead.routing.snapshot import Resource
 
@@ -77,7 +77,7 @@ class Publisher:
     """The planner with a publisher's stored state: the files, the last good ones, and what was rejected."""
 
     gateways: list[Gateway]
-    state: State = field(default_factory=State)
+    state: PlanState = field(default_factory=PlanState)
     now: float = 0.0
     published: list[Publish] = field(default_factory=list)
 
@@ -111,7 +111,7 @@ class Publisher:
         old = self.state
         sequence = max((one.order.sequence for one in (*old.published.values(), *old.good.values())), default=0)
         good = {kind: one for kind, one in old.good.items() if one.version != old.published[kind].version}
-        self.state = replace(State(sequence=sequence), published=old.published, good=good, rejected=old.rejected)
+        self.state = replace(PlanState(sequence=sequence), published=old.published, good=good, rejected=old.rejected)
 
     def take_over(self) -> None:
         """Start a new leader: it knows what was stored with the last update, and polls all gateways first."""
@@ -119,7 +119,7 @@ class Publisher:
         orders = [one.order.sequence for one in (*old.published.values(), *old.good.values())]
         good = {kind: one for kind, one in old.good.items() if kind not in old.acknowledged}
         self.state = replace(
-            State(sequence=max(orders, default=0)), published=old.published, good=good, rejected=old.rejected
+            PlanState(sequence=max(orders, default=0)), published=old.published, good=good, rejected=old.rejected
         )
         self.poll()
         for action in republish_unacknowledged(self.state):

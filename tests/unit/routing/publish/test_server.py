@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from fairlead.routing.publish import server
-from fairlead.routing.publish.nodes import BURST, MAX_DELIVERIES, RATE_PER_S, RETRY_AFTER_S, Node, Nodes
+from fairlead.routing.publish.polling_gateways import BURST, MAX_DELIVERIES, RATE_PER_S, RETRY_AFTER_S, Node, Nodes
 from fairlead.routing.publish.publication import EncodedUpdate
 from fairlead.routing.publish.resource_sets import ResourceSet, Update, UpdateOrder, make_version
 from fairlead.routing.publish.server import MAX_REQUEST_BYTES, build_xds

@@ -9,7 +9,7 @@ import pytest
 from fairlead import errors
 from fairlead.serving.formats import rows
 from fairlead.serving.formats.entry import Code
-from fairlead.serving.formats.folder import Loaded, load_folder
+from fairlead.serving.formats.folder import ModelFolder, load_folder
 from support import folders
 
 WITH_A_SIBLING = folders.DOUBLER.replace("import fairlead\n", "import fairlead\nimport features\n").replace(
@@ -17,7 +17,7 @@ WITH_A_SIBLING = folders.DOUBLER.replace("import fairlead\n", "import fairlead\n
 )
 
 
-def double(loaded: Loaded, value: float) -> float:
+def double(loaded: ModelFolder, value: float) -> float:
     (answer,) = rows.answer(loaded.start(), [loaded.row_type.model_validate({"value": value})])
     return float(answer.model_dump()["value"])
 

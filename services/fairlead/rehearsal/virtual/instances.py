@@ -15,7 +15,7 @@ from fairlead.routing.envoy.clusters import EJECT_AFTER, EJECTION_S, MAX_EJECTIO
 
 
 @dataclass
-class Host:
+class Instance:
     """One instance. `ok` and `failed` are the gateway's counters of its responses."""
 
     address: str
@@ -48,15 +48,15 @@ class Attempts:
     """Not tried: no instance was ready, or all were ejected."""
 
 
-def send(hosts: Sequence[Host], n: int, chance: float, *, now: float, rng: Generator) -> Attempts:
+def send(instances: Sequence[Instance], n: int, chance: float, *, now: float, rng: Generator) -> Attempts:
     """Send `n` requests, each to a random instance that is not ejected; each fails with probability `chance`."""
     failures = rng.random(n) < chance
-    if not failures.any() and not any(host.ejected_until > now for host in hosts):
-        return _all_succeed(hosts, n, rng)
+    if not failures.any() and not any(instance.ejected_until > now for instance in instances):
+        return _all_succeed(instances, n, rng)
     drawn = rng.random(n)
     ok = failed = 0
     for fails, where in zip(failures.tolist(), drawn.tolist(), strict=True):
-        live = [host for host in hosts if host.ejected_until <= now]
+        live = [instance for instance in instances if instance.ejected_until <= now]
         if not live:
             break
         live[int(where * len(live))].record(fails, now)
@@ -64,11 +64,13 @@ def send(hosts: Sequence[Host], n: int, chance: float, *, now: float, rng: Gener
     return Attempts(ok, failed, n - ok - failed)
 
 
-def _all_succeed(hosts: Sequence[Host], n: int, rng: Generator) -> Attempts:
+def _all_succeed(instances: Sequence[Instance], n: int, rng: Generator) -> Attempts:
     """The fast case in which nothing fails and no instance is ejected: no loop over the requests."""
-    if not hosts:
+    if not instances:
         return Attempts(0, 0, n)
-    for host, share in zip(hosts, rng.multinomial(n, [1 / len(hosts)] * len(hosts)).tolist(), strict=True):
+    for instance, share in zip(
+        instances, rng.multinomial(n, [1 / len(instances)] * len(instances)).tolist(), strict=True
+    ):
         if share:
-            host.ok, host.consecutive_failures = host.ok + share, 0
+            instance.ok, instance.consecutive_failures = instance.ok + share, 0
     return Attempts(n, 0, 0)

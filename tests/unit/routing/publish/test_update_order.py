@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from fairlead.routing.compile import compile
-from fairlead.routing.publish.phases import Settled, Wait, rejection_reason, rejections
 from fairlead.routing.publish.resource_sets import KINDS, DesiredResources, Kind
+from fairlead.routing.publish.update_order import Settled, Wait, rejection_reason, rejections
 from fairlead.routing.snapshot import Endpoint, Routed, Snapshot
 from unit.routing.publish.simulated import DRAIN_S, POISON, Gateway, Publisher
 from unit.routing.tables import SETTINGS, V1, V2, V3, iris

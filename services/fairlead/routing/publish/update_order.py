@@ -47,7 +47,7 @@ class GatewayReport:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class PlanState:
     """All that planning depends on. The publisher keeps it, and rebuilds it from storage after a crash."""
 
     sequence: int = 0
@@ -89,14 +89,14 @@ class Settled:
 Action = Publish | Wait | Settled
 
 
-def set_desired(state: State, desired: DesiredResources) -> State:
+def set_desired(state: PlanState, desired: DesiredResources) -> PlanState:
     """Different desired resources get the next sequence number; equal ones change nothing."""
     if desired.digest == state.desired_digest:
         return state
     return replace(state, desired_digest=desired.digest, sequence=state.sequence + 1)
 
 
-def apply_reports(state: State, reports: Sequence[GatewayReport], now: float) -> State:
+def apply_reports(state: PlanState, reports: Sequence[GatewayReport], now: float) -> PlanState:
     """The state after these reports. An unreachable gateway keeps its guaranteed clusters and acknowledges nothing."""
     reachable = [gateway for gateway in reports if gateway.reachable]
     acknowledged = frozenset(
@@ -117,7 +117,7 @@ def apply_reports(state: State, reports: Sequence[GatewayReport], now: float) ->
     )
 
 
-def apply_publish(state: State, action: Publish) -> State:
+def apply_publish(state: PlanState, action: Publish) -> PlanState:
     """The state after an update: not acknowledged yet, and only the clusters it leaves unchanged are guaranteed."""
     after = replace(
         state,
@@ -137,7 +137,7 @@ def apply_publish(state: State, action: Publish) -> State:
     return replace(after, guaranteed_clusters=guaranteed)
 
 
-def plan(state: State, desired: DesiredResources, now: float, *, drain_s: float) -> Action:
+def plan(state: PlanState, desired: DesiredResources, now: float, *, drain_s: float) -> Action:
     """The next action. Call it again after carrying it out, after new reports, and after a new desired snapshot."""
     return (
         _initial(state, desired)
@@ -149,7 +149,7 @@ def plan(state: State, desired: DesiredResources, now: float, *, drain_s: float)
     )
 
 
-def republish_unacknowledged(state: State) -> list[Publish]:
+def republish_unacknowledged(state: PlanState) -> list[Publish]:
     """Publish unacknowledged content again under new versions: for a leader that takes over.
 
     A gateway reports a rejection only once, and the leader before may have ended before it read the report. The
@@ -162,12 +162,12 @@ def republish_unacknowledged(state: State) -> list[Publish]:
     ]
 
 
-def rejection_reason(state: State, desired: DesiredResources) -> str | None:
+def rejection_reason(state: PlanState, desired: DesiredResources) -> str | None:
     """A gateway's reason for rejecting the desired resources; None when no gateway rejected any of them."""
     return next(iter(rejections(state, desired).values()), None)
 
 
-def rejections(state: State, desired: DesiredResources) -> Mapping[str, str]:
+def rejections(state: PlanState, desired: DesiredResources) -> Mapping[str, str]:
     """The gateways that rejected some of the desired resources, and why."""
     for kind in KINDS:
         contents = [desired.kinds[kind]]
@@ -181,7 +181,7 @@ def rejections(state: State, desired: DesiredResources) -> Mapping[str, str]:
     return {}
 
 
-def _guaranteed(state: State, gateway: GatewayReport) -> Mapping[str, str | None]:
+def _guaranteed(state: PlanState, gateway: GatewayReport) -> Mapping[str, str | None]:
     before = (state.guaranteed_clusters or {}).get(gateway.name, {})
     if not gateway.reachable or "cds" not in state.published:
         return before
@@ -191,7 +191,9 @@ def _guaranteed(state: State, gateway: GatewayReport) -> Mapping[str, str | None
     return before if gateway.versions.get("cds") else {}
 
 
-def _with_rejections(state: State, reachable: Sequence[GatewayReport]) -> Mapping[tuple[Kind, str], Mapping[str, str]]:
+def _with_rejections(
+    state: PlanState, reachable: Sequence[GatewayReport]
+) -> Mapping[tuple[Kind, str], Mapping[str, str]]:
     rejected = dict(state.rejected)
     for gateway in reachable:
         for kind, rejection in gateway.rejected.items():
@@ -202,7 +204,7 @@ def _with_rejections(state: State, reachable: Sequence[GatewayReport]) -> Mappin
     return rejected
 
 
-def _initial(state: State, desired: DesiredResources) -> Publish | None:
+def _initial(state: PlanState, desired: DesiredResources) -> Publish | None:
     """Before the first publication everything is published without waiting: no gateway can have started without it."""
     if "rds" not in state.published and _differs(state, desired, "cds"):
         return _publish(state, "cds", "a", desired.kinds["cds"])
@@ -210,7 +212,7 @@ def _initial(state: State, desired: DesiredResources) -> Publish | None:
     return _publish(state, missing, "b", desired.kinds[missing]) if missing else None
 
 
-def _restore(state: State) -> Publish | None:
+def _restore(state: PlanState) -> Publish | None:
     """Rejected content must not stay published: a gateway that restarts would get nothing but that."""
     for kind, update in state.published.items():
         good = state.good.get(kind)
@@ -221,17 +223,17 @@ def _restore(state: State) -> Publish | None:
     return None
 
 
-def _listeners(state: State, desired: DesiredResources) -> Publish | None:
+def _listeners(state: PlanState, desired: DesiredResources) -> Publish | None:
     return _publish(state, "lds", "b", desired.kinds["lds"]) if _may_publish(state, desired, "lds") else None
 
 
-def _routes(state: State, desired: DesiredResources) -> Publish | None:
+def _routes(state: PlanState, desired: DesiredResources) -> Publish | None:
     if _may_publish(state, desired, "rds") and _clusters_present(state, desired):
         return _publish(state, "rds", "b", desired.kinds["rds"])
     return None
 
 
-def _added_clusters(state: State, desired: DesiredResources) -> Publish | None:
+def _added_clusters(state: PlanState, desired: DesiredResources) -> Publish | None:
     published, wanted = state.published["cds"].content, desired.kinds["cds"]
     if _is_rejected(state, "cds", published):
         # Nothing was acknowledged, or it would be restored. So no gateway has taken clusters yet, or routes to them.
@@ -246,7 +248,7 @@ def _added_clusters(state: State, desired: DesiredResources) -> Publish | None:
     return _publish(state, "cds", "a", union)
 
 
-def _finish(state: State, desired: DesiredResources, now: float, drain_s: float) -> Action:
+def _finish(state: PlanState, desired: DesiredResources, now: float, drain_s: float) -> Action:
     if reason := rejection_reason(state, desired):
         return Wait(f"rejected: {reason}")
     if _differs(state, desired, "rds"):
@@ -262,7 +264,7 @@ def _finish(state: State, desired: DesiredResources, now: float, drain_s: float)
     return _publish(state, "cds", "c", desired.kinds["cds"])
 
 
-def _clusters_present(state: State, desired: DesiredResources) -> bool:
+def _clusters_present(state: PlanState, desired: DesiredResources) -> bool:
     """Whether every gateway certainly has each cluster that the desired routes need.
 
     A cluster with other content (its endpoints changed) is enough where the published routes use it in the same way:
@@ -283,20 +285,20 @@ def _clusters_present(state: State, desired: DesiredResources) -> bool:
     )
 
 
-def _differs(state: State, desired: DesiredResources, kind: Kind) -> bool:
+def _differs(state: PlanState, desired: DesiredResources, kind: Kind) -> bool:
     update = state.published.get(kind)
     return update is None or update.content.digest != desired.kinds[kind].digest
 
 
-def _may_publish(state: State, desired: DesiredResources, kind: Kind) -> bool:
+def _may_publish(state: PlanState, desired: DesiredResources, kind: Kind) -> bool:
     return _differs(state, desired, kind) and not _is_rejected(state, kind, desired.kinds[kind])
 
 
-def _is_rejected(state: State, kind: Kind, content: ResourceSet) -> bool:
+def _is_rejected(state: PlanState, kind: Kind, content: ResourceSet) -> bool:
     return (kind, content.digest) in state.rejected
 
 
-def _publish(state: State, kind: Kind, phase: str, content: ResourceSet) -> Publish:
+def _publish(state: PlanState, kind: Kind, phase: str, content: ResourceSet) -> Publish:
     before = state.published.get(kind)
     order = UpdateOrder(state.sequence, phase)
     if before is not None and order <= before.order:
