@@ -71,7 +71,7 @@ def _rise(series: Series, start: float, end: float, max_age: float) -> float:
     if last is None:
         if _at(series, start, max_age) is None:
             return 0.0
-        raise Gap(f"{_named(series)} of {_instance_name(_target(series))} is not reported any more")
+        raise Gap(f"{_named(series)} of {_instance_name(_target(series))} is not told any more")
     first = _at(series, start, max_age)
     before = first[1] if first else 0.0
     values = [before, *(value for at, value in series.samples if (first[0] if first else start) < at <= last[0])]
