@@ -13,7 +13,7 @@ from unit.rollout.test_machine import Rollouts, ShadowedRollouts
 
 TITLE = "invariants of the engine over random histories"
 STEPS = 40
-PLANS: Mapping[proof.Size, tuple[int, int]] = {"full": (100_000, 25_000), "reduced": (400, 200)}
+PLANS: Mapping[proof.Size, tuple[int, int]] = {"full": (100_000, 25_000), "reduced": (1_600, 500)}
 """The total number of steps: of rollouts, and of rollouts with a shadow before their first weight."""
 WITH_SHADOW = "with a shadow: "
 RARE = 100

@@ -355,14 +355,14 @@ def counted(platform: Platform, attempt: int | None = None) -> Pairs:
 
 
 ShadowedRollouts.TestCase.settings = settings(
-    max_examples=40,
+    max_examples=20,
     stateful_step_count=40,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 # Long enough to shrink a failing history: forty steps are too many to read.
 TestShadowedRollouts = pytest.mark.timeout(400)(ShadowedRollouts.TestCase)
 Rollouts.TestCase.settings = settings(
-    max_examples=125,
+    max_examples=60,
     stateful_step_count=40,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
