@@ -19,7 +19,6 @@ from pydantic import BaseModel
 CLASS_FIELD_NAMES = frozenset({"label", "class", "class_", "category", "prediction", "predict", "species", "outcome"})
 MAX_LABEL_CHARS = 64
 MAX_FIELDS = 64
-_FREE = {"title", "description", "examples", "default"}
 
 
 class LabelAndScore(NamedTuple):
