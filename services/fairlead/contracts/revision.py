@@ -80,6 +80,49 @@ class VersionCounts(Document):
         return VersionCounts(candidate=self.candidate.plus(other.candidate), stable=self.stable.plus(other.stable))
 
 
+class Failures(Document):
+    """How the bad requests of one version failed, and how many requests took longer than `timeouts.perTry`.
+
+    The first three add up to `bad`. `late` is counted apart: the limit applies to the candidate only, so it says
+    something about the candidate only beside stable's number.
+    """
+
+    timed_out: Annotated[int, Field(ge=0)] = 0
+    """Ended by the gateway after `timeouts.request`."""
+    unanswered: Annotated[int, Field(ge=0)] = 0
+    """Refused, reset, cut off, or sent to no instance because none was healthy."""
+    server_errors: Annotated[int, Field(ge=0)] = 0
+    """Answered with 5xx or 429."""
+    late: Annotated[int, Field(ge=0)] = 0
+    """Candidate: took longer than `perTry`, so that stable was asked too. Stable: took longer than the same limit, or
+    its client gave up."""
+
+    @property
+    def bad(self) -> int:
+        """How many requests failed."""
+        return self.timed_out + self.unanswered + self.server_errors
+
+    def plus(self, other: Failures) -> Failures:
+        """The sum of both."""
+        return Failures(
+            timed_out=self.timed_out + other.timed_out,
+            unanswered=self.unanswered + other.unanswered,
+            server_errors=self.server_errors + other.server_errors,
+            late=self.late + other.late,
+        )
+
+
+class VersionFailures(Document):
+    """How requests of the candidate and of stable failed."""
+
+    candidate: Failures = Failures()
+    stable: Failures = Failures()
+
+    def plus(self, other: VersionFailures) -> VersionFailures:
+        """The sum of both."""
+        return VersionFailures(candidate=self.candidate.plus(other.candidate), stable=self.stable.plus(other.stable))
+
+
 Buckets = tuple[Annotated[int, Field(ge=0)], ...]
 
 
@@ -141,6 +184,8 @@ class Window(Document):
     unserved: int = 0
     rejections: VersionCounts = VersionCounts()
     """Responses that reject the request: 4xx other than 429."""
+    failures: VersionFailures = VersionFailures()
+    """How the bad requests failed. All 0 in windows of older releases."""
     latency: Histograms = Histograms()
     pairs: Pairs = Pairs()
     """Mirrored requests that both versions answered. Services report them, so a gap of the gateways does not matter."""
@@ -177,6 +222,7 @@ class Window(Document):
             assigned=self.assigned + later.assigned,
             unserved=self.unserved + later.unserved,
             rejections=self.rejections.plus(later.rejections),
+            failures=self.failures.plus(later.failures),
             latency=self.latency.plus(later.latency),
             pairs=self.pairs.plus(later.pairs),
             classes=self.classes.plus(later.classes),

@@ -53,6 +53,14 @@ class Table(Document):
         return self
 
     @property
+    def late_after_s(self) -> float | None:
+        """How long the candidate is waited for, in seconds, before stable is asked too; None if it never is.
+
+        A request that may be sent only once is never sent to both.
+        """
+        return self.per_try_timeout_s if self.idempotent and self.per_try_timeout_s < self.request_timeout_s else None
+
+    @property
     def hash(self) -> str:
         """SHA-256 of the table's canonical JSON; equal tables have equal hashes."""
         return digest(canonical(self.to_json()))

@@ -150,6 +150,8 @@ class Reading:
     """How long this gateway's process has run. Less than the time since the last reading means a restart."""
     latency: Mapping[ClusterKey, Buckets] = field(default_factory=dict)
     """How many answers took at most each bound of the grid (`contracts.latency`), since the gateway started."""
+    timeouts: Mapping[ClusterKey, Mapping[str, int]] = field(default_factory=dict)
+    """Requests that the gateway's own time limit ended, by cluster and endpoint address (rq_timeout)."""
 
 
 class MetricSource(Protocol):

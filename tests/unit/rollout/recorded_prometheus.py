@@ -97,7 +97,15 @@ def _page(reading: Reading) -> Iterator[tuple[dict[str, str], float]]:
         at = {"envoy_cluster_name": stat_name("~".join((key.role, key.namespace, key.model, key.version)))}
         n, bad = counters.get("upstream_rq_completed", 0), counters.get("upstream_rq_5xx", 0)
         yield {"__name__": "envoy_cluster_upstream_rq_completed", **at}, n
-        for name in ("upstream_rq_retry_success", "upstream_cx_destroy_remote_with_active_rq"):
+        for name in (
+            "upstream_rq_retry",
+            "upstream_rq_retry_success",
+            "upstream_rq_timeout",
+            "upstream_cx_connect_fail",
+            "upstream_cx_destroy_local_with_active_rq",
+            "upstream_cx_destroy_remote_with_active_rq",
+            "upstream_cx_none_healthy",
+        ):
             yield {"__name__": f"envoy_cluster_{name}", **at}, counters.get(name, 0)
         if n:
             for code, value in (("2", n - bad), ("5", bad)):
@@ -111,6 +119,8 @@ def _page(reading: Reading) -> Iterator[tuple[dict[str, str], float]]:
             host = {**at, "envoy_endpoint_address": address}
             yield {"__name__": "envoy_cluster_endpoint_rq_success", **host}, ok
             yield {"__name__": "envoy_cluster_endpoint_rq_error", **host}, failed
+            timed_out = reading.timeouts.get(key, {}).get(address, 0)
+            yield {"__name__": "envoy_cluster_endpoint_rq_timeout", **host}, timed_out
 
 
 @contextmanager

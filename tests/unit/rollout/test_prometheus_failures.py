@@ -262,10 +262,16 @@ def test_half_of_the_gateways_unscraped_is_one_gap_and_then_the_others_count_alo
     [
         "envoy_cluster_endpoint_rq_success",
         "envoy_cluster_endpoint_rq_error",
+        "envoy_cluster_endpoint_rq_timeout",
         "envoy_cluster_upstream_rq_xx",
         "envoy_cluster_upstream_rq",
+        "envoy_cluster_upstream_rq_retry",
         "envoy_cluster_upstream_rq_retry_success",
+        "envoy_cluster_upstream_rq_timeout",
+        "envoy_cluster_upstream_cx_connect_fail",
+        "envoy_cluster_upstream_cx_destroy_local_with_active_rq",
         "envoy_cluster_upstream_cx_destroy_remote_with_active_rq",
+        "envoy_cluster_upstream_cx_none_healthy",
     ],
 )
 def test_a_scrape_with_a_missing_part_is_no_evidence_of_starvation(watched: ScrapedPlatform, name: str) -> None:

@@ -7,11 +7,13 @@ counter fell, an endpoint vanished), the whole window is a gap. It is never coun
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fairlead.contracts.gateway import ClusterKey, Role, key_of
-from fairlead.contracts.revision import Buckets, Counts, Histograms, VersionCounts
+from fairlead.contracts.latency import GRID_MS
+from fairlead.contracts.revision import Buckets, Counts, Failures, Histograms, VersionCounts, VersionFailures
 from fairlead.contracts.table import Table
 from fairlead.rollout.ports import Reading
 
@@ -24,12 +26,20 @@ EARLY_GAP = "it ended with the pairs that decide; what gateways counted is in th
 """The gap of a window that has only pairs. The metrics work."""
 
 
+_UNANSWERED = (
+    "upstream_cx_connect_fail",
+    "upstream_cx_destroy_remote_with_active_rq",
+    "upstream_cx_none_healthy",
+)
+"""Each is a request that got no complete answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Counted:
     """What happened between two readings, over all gateways."""
 
     candidate: Counts = Counts()
-    """Attempts (requests and retries) that the candidate answered."""
+    """Attempts (requests and retries) that the candidate answered, or that stable answered first."""
     stable: Counts = Counts()
     """Requests of stable's own traffic share."""
     assigned: int = 0
@@ -38,6 +48,7 @@ class Counted:
     """Those of them that the candidate did not answer well: failed, ejected, without endpoints, overflowed."""
     rejections: VersionCounts = VersionCounts()
     """Users' requests that were answered with 4xx other than 429."""
+    failures: VersionFailures = VersionFailures()
     latency: Histograms = Histograms()
 
     def plus(self, other: Counted) -> Counted:
@@ -48,6 +59,7 @@ class Counted:
             self.assigned + other.assigned,
             self.unserved + other.unserved,
             self.rejections.plus(other.rejections),
+            self.failures.plus(other.failures),
             self.latency.plus(other.latency),
         )
 
@@ -74,16 +86,19 @@ def count(before: Sequence[Reading], after: Sequence[Reading], table: Table) -> 
 def _one(before: Reading, after: Reading, table: Table) -> Counted:
     _check_restart(before, after)
     stable = _Difference(before, after, key_of(Role.SPLIT, table, table.stable))
+    counts, failures = _stable(stable, table.late_after_s)
     counted = Counted(
-        stable=_stable(stable),
+        stable=counts,
         rejections=VersionCounts(stable=_rejections(stable)),
+        failures=VersionFailures(stable=failures),
         latency=Histograms(stable=stable.latency()),
     )
     if table.candidate is None:
         return counted
     member = _Difference(before, after, key_of(Role.SPLIT, table, table.candidate))
     aggregate = _Difference(before, after, key_of(Role.AGGREGATE, table, table.candidate))
-    return counted.plus(_candidate(member, aggregate, idempotent=table.idempotent))
+    fallback = _Difference(before, after, key_of(Role.FALLBACK, table, table.stable))
+    return counted.plus(_candidate(member, aggregate, fallback, table))
 
 
 def _rejections(cluster: _Difference) -> Counts:
@@ -96,7 +111,7 @@ def _rejections(cluster: _Difference) -> Counts:
     return _counts(cluster.of("upstream_rq_completed"), rejected)
 
 
-def _stable(split: _Difference) -> Counts:
+def _stable(split: _Difference, late_after_s: float | None) -> tuple[Counts, Failures]:
     """Stable's own share only: requests that spill over or are retried from the candidate go to `fallback`.
 
     A failure that the gateway hid by its one retry still counts as a failure of the instance.
@@ -105,28 +120,53 @@ def _stable(split: _Difference) -> Counts:
     failed = split.of("upstream_rq_5xx") + split.of("upstream_rq_retry_success")
     refused = split.of("upstream_rq_429")
     cut = max(0, split.of("upstream_cx_destroy_remote_with_active_rq") - failed)
-    return _counts(n, failed + refused + cut)
+    counts, timed_out = _counts(n, failed + refused + cut), split.of("upstream_rq_timeout")
+    late = 0 if late_after_s is None else split.slower_than(late_after_s) + timed_out + split.given_up(timed_out)
+    return counts, _failures(counts.bad, timed_out, split, late)
 
 
-def _candidate(member: _Difference, aggregate: _Difference, *, idempotent: bool) -> Counted:
+def _candidate(member: _Difference, aggregate: _Difference, fallback: _Difference, table: Table) -> Counted:
     """Behind an aggregate, only the endpoints' counters have the candidate's own answers.
 
     If requests are not retried, Envoy counts a 429 as an endpoint's success, so it is taken from the aggregate. An
-    answer whose body was cut off changes no response code counter, only the counter of destroyed connections.
+    answer whose body was cut off changes no response code counter, only the counter of destroyed connections. An
+    attempt that stable overtook changes no counter of an endpoint: the gateway only closed its connection.
     """
     ok, failed = member.endpoints()
-    refused = 0 if idempotent else aggregate.of("upstream_rq_429")
+    refused = 0 if table.idempotent else aggregate.of("upstream_rq_429")
     cut = max(0, member.of("upstream_cx_destroy_remote_with_active_rq") - failed)
-    assigned = aggregate.of("upstream_rq_completed")
+    timed_out = member.timeouts()
+    late = _late(aggregate, failed + fallback.failed_if_known()) if table.late_after_s is not None else 0
+    overtaken = min(late, member.given_up(timed_out))
+    # When the time is up for an attempt at both versions, the aggregate counts the request twice.
+    twice = max(0, min(timed_out, aggregate.of("upstream_rq_timeout") - timed_out))
+    assigned = max(0, aggregate.of("upstream_rq_completed") - twice)
     # An answer can be counted at its endpoint just before the reading and at the aggregate just after it.
     unserved = min(assigned, max(0, assigned - ok) + refused + cut)
+    counts = _counts(ok + failed + overtaken, failed + refused + cut)
     return Counted(
-        candidate=_counts(ok + failed, failed + refused + cut),
+        candidate=counts,
         assigned=assigned,
         unserved=unserved,
         rejections=VersionCounts(candidate=_rejections(aggregate)),
+        failures=VersionFailures(candidate=_failures(counts.bad, timed_out, member, min(late, counts.n))),
         latency=Histograms(candidate=aggregate.latency()),
     )
+
+
+def _late(aggregate: _Difference, failed: int) -> int:
+    """The candidate's attempts that took longer than its limit: the tries at stable that no failure had caused.
+
+    An attempt that fails after its limit is subtracted too, so this is never too much.
+    """
+    return max(0, aggregate.of("upstream_rq_retry") - failed)
+
+
+def _failures(bad: int, timed_out: int, cluster: _Difference, late: int) -> Failures:
+    """The bad requests of a cluster by how they failed. What is neither a timeout nor unanswered had an answer."""
+    timed_out = min(bad, timed_out)
+    unanswered = min(bad - timed_out, sum(map(cluster.of, _UNANSWERED)))
+    return Failures(timed_out=timed_out, unanswered=unanswered, server_errors=bad - timed_out - unanswered, late=late)
 
 
 def _counts(n: int, bad: int) -> Counts:
@@ -141,6 +181,7 @@ class _Difference:
         self._before, self._after = before.clusters.get(key, {}), after.clusters.get(key, {})
         self._slow_before, self._slow_after = before.latency.get(key, ()), after.latency.get(key, ())
         self._first, self._last = before.endpoints.get(key, {}), after.endpoints.get(key, {})
+        self._ended_before, self._ended_after = before.timeouts.get(key, {}), after.timeouts.get(key, {})
 
     def of(self, counter: str) -> int:
         return self._rise(self._before.get(counter, 0), self._after.get(counter, 0), counter)
@@ -154,6 +195,34 @@ class _Difference:
         ok = sum(self._rise(old[0], now[0], address) for old, now, address in pairs)
         failed = sum(self._rise(old[1], now[1], address) for old, now, address in pairs)
         return ok, failed
+
+    def timeouts(self) -> int:
+        """The increase of rq_timeout over the endpoints. `endpoints` notices an endpoint that left."""
+        before = self._ended_before
+        return sum(self._rise(before.get(address, 0), now, address) for address, now in self._ended_after.items())
+
+    def failed_if_known(self) -> int:
+        """The increase of rq_error over the endpoints that are still there. An endpoint that left makes no gap here."""
+        return sum(max(0, now[1] - self._first.get(address, (0, 0))[1]) for address, now in self._last.items())
+
+    def given_up(self, timed_out: int) -> int:
+        """Requests that the gateway ended before there was an answer, other than by `timeouts.request`.
+
+        Over HTTP/1.1 it closes the connection of such a request, and a connection has one request at a time.
+        """
+        return max(0, self.of("upstream_cx_destroy_local_with_active_rq") - timed_out)
+
+    def slower_than(self, seconds: float) -> int:
+        """Answers above the highest bound of the grid that is at most `seconds`; 0 if there is no histogram.
+
+        So these are never too few.
+        """
+        found, at = self.latency(), bisect_right(GRID_MS, seconds * 1000) - 1
+        if not found:
+            return 0
+        if at == len(GRID_MS) - 1:
+            return max(0, self.of("upstream_rq_completed") - found[-1])
+        return found[-1] - (found[at] if at >= 0 else 0)
 
     def latency(self) -> Buckets:
         """The increases of the histogram's counts; empty unless both readings have the histogram."""
@@ -176,6 +245,11 @@ def _check_restart(before: Reading, after: Reading) -> None:
     elapsed = (after.at - before.at).total_seconds()
     if after.uptime_s < before.uptime_s + elapsed - UPTIME_SLACK_S:
         raise Gap(f"gateway {after.gateway} was restarted")
+
+
+def with_shorter_limit(one: Table, other: Table) -> Table:
+    """`one`, with the shorter `perTry` of both: stable's late answers in a window across a change are never too few."""
+    return one.model_copy(update={"per_try_timeout_s": min(one.per_try_timeout_s, other.per_try_timeout_s)})
 
 
 def comparable(before: Table, after: Table) -> bool:

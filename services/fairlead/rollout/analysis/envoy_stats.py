@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from urllib.parse import quote
 
@@ -19,17 +19,22 @@ COUNTERS = frozenset(
         "upstream_rq_4xx",
         "upstream_rq_5xx",
         "upstream_rq_429",
+        "upstream_rq_retry",
         "upstream_rq_retry_success",
+        "upstream_rq_timeout",
+        "upstream_cx_connect_fail",
+        "upstream_cx_destroy_local_with_active_rq",
         "upstream_cx_destroy_remote_with_active_rq",
+        "upstream_cx_none_healthy",
     }
 )
 """The counters of a cluster that the estimator uses. No others are fetched."""
 
-_ROLES = (Role.SPLIT, Role.AGGREGATE)
+_ROLES = (Role.SPLIT, Role.AGGREGATE, Role.FALLBACK)
 _TIME = "upstream_rq_time"
 _UPTIME = "server.uptime"
 _FILTER = (
-    rf"^cluster\.({'|'.join(_ROLES)})~[^.]+\.({'|'.join(sorted(COUNTERS))}|{_TIME}|endpoint\..+\.rq_(success|error))$"
+    rf"^cluster\.({'|'.join(_ROLES)})~[^.]+\.({'|'.join(sorted(COUNTERS))}|{_TIME}|endpoint\..+\.rq_(success|error|timeout))$"
     rf"|^server\.uptime$"
 )
 # usedonly: a gateway with 50 routes has 40,000 counters, and reading all of them takes three times as long.
@@ -43,7 +48,7 @@ def parse_stats(text: str, *, gateway: str, at: datetime) -> Reading:
     Raises ValueError when one of our counters is not a number or the uptime is missing: half a page is no reading.
     """
     clusters: dict[ClusterKey, dict[str, int]] = {}
-    endpoints: dict[ClusterKey, dict[str, tuple[int, int]]] = {}
+    endpoints: dict[ClusterKey, dict[str, dict[str, int]]] = {}
     latency: dict[ClusterKey, Buckets] = {}
     uptime_s: float | None = None
     for line in text.splitlines():
@@ -61,14 +66,19 @@ def parse_stats(text: str, *, gateway: str, at: datetime) -> Reading:
             latency[key] = _buckets(value)
         elif counter.startswith("endpoint."):
             address, _, which = counter.removeprefix("endpoint.").rpartition(".")
-            ok, failed = endpoints.setdefault(key, {}).get(address, (0, 0))
-            if which == "rq_success":
-                endpoints[key][address] = (int(value), failed)
-            elif which == "rq_error":
-                endpoints[key][address] = (ok, int(value))
+            endpoints.setdefault(key, {}).setdefault(address, {})[which] = int(value)
     if uptime_s is None:
         raise ValueError("the page of counters has no server.uptime: it was cut off, or is not Envoy's")
-    return Reading(gateway=gateway, at=at, clusters=clusters, endpoints=endpoints, latency=latency, uptime_s=uptime_s)
+    answered = {key: {at: _answered(one) for at, one in hosts.items()} for key, hosts in endpoints.items()}
+    timeouts = {
+        key: {at: one["rq_timeout"] for at, one in hosts.items() if "rq_timeout" in one}
+        for key, hosts in endpoints.items()
+    }
+    return Reading(gateway, at, clusters, answered, uptime_s, latency, timeouts)
+
+
+def _answered(counters: Mapping[str, int]) -> tuple[int, int]:
+    return counters.get("rq_success", 0), counters.get("rq_error", 0)
 
 
 def _buckets(value: str) -> Buckets:

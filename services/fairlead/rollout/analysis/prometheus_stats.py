@@ -22,13 +22,19 @@ UPTIME = "envoy_server_uptime"
 _CLUSTER = "envoy_cluster_"
 _BUCKET = f"{_CLUSTER}upstream_rq_time_bucket"
 _ENDPOINT = {f"{_CLUSTER}endpoint_rq_success": 0, f"{_CLUSTER}endpoint_rq_error": 1}
+_TIMEOUT = f"{_CLUSTER}endpoint_rq_timeout"
 _PLAIN = (
     "upstream_rq_completed",
+    "upstream_rq_retry",
     "upstream_rq_retry_success",
+    "upstream_rq_timeout",
+    "upstream_cx_connect_fail",
+    "upstream_cx_destroy_local_with_active_rq",
     "upstream_cx_destroy_remote_with_active_rq",
+    "upstream_cx_none_healthy",
 )
 _CLASS, _CODE = f"{_CLUSTER}upstream_rq_xx", f"{_CLUSTER}upstream_rq"
-_NAMES = (*(f"{_CLUSTER}{name}" for name in _PLAIN), _CLASS, _CODE, *_ENDPOINT)
+_NAMES = (*(f"{_CLUSTER}{name}" for name in _PLAIN), _CLASS, _CODE, *_ENDPOINT, _TIMEOUT)
 
 
 class PrometheusStats:
@@ -60,7 +66,7 @@ class PrometheusStats:
             scrapes.open(one)
         if not scrapes.found:
             raise Unavailable(f"Prometheus has no scrape of a gateway: see prometheus.selector ({ours or 'none'})")
-        cluster = f"({Role.SPLIT}|{Role.AGGREGATE})~{stat_name(table.namespace)}~{table.model}~.+"
+        cluster = f"({Role.SPLIT}|{Role.AGGREGATE}|{Role.FALLBACK})~{stat_name(table.namespace)}~{table.model}~.+"
         names = "|".join((*_NAMES, _BUCKET) if latency else _NAMES)
         matchers = f'__name__=~"{names}",envoy_cluster_name=~"{cluster}"' + (f",{ours}" if ours else "")
         for one in self._api.samples(f"{{{matchers}}}", since, until):
@@ -80,6 +86,7 @@ class _Scrape:
     clusters: dict[ClusterKey, dict[str, int]] = field(default_factory=dict)
     endpoints: dict[ClusterKey, dict[str, list[int]]] = field(default_factory=dict)
     buckets: dict[ClusterKey, dict[float, int]] = field(default_factory=dict)
+    timeouts: dict[ClusterKey, dict[str, int]] = field(default_factory=dict)
     invalid: str = ""
 
     def reading(self, gateway: str, at: float) -> Reading:
@@ -93,6 +100,7 @@ class _Scrape:
             },
             self.uptime_s,
             {key: buckets for key, found in self.buckets.items() if (buckets := _on_the_grid(found))},
+            self.timeouts,
         )
 
     def missing_part(self) -> str:
@@ -111,8 +119,8 @@ class _Scrape:
             if not (self.endpoints if key.role is Role.AGGREGATE else self.endpoints.get(key)):
                 return f"{next(iter(_ENDPOINT))} of {key.version}"
         for key, hosts in self.endpoints.items():
-            if any(-1 in one for one in hosts.values()):
-                return f"one of {' and '.join(_ENDPOINT)} of {key.version}"
+            if any(-1 in one for one in hosts.values()) or hosts.keys() - self.timeouts.get(key, {}).keys():
+                return f"one of {', '.join((*_ENDPOINT, _TIMEOUT))} of {key.version}"
         return ""
 
 
@@ -197,6 +205,8 @@ def _setter(name: str, key: ClusterKey, detail: str) -> Callable[[_Scrape, int],
     if name == _BUCKET:
         bound = float(detail)
         return lambda scrape, value: scrape.buckets.setdefault(key, {}).__setitem__(bound, value)
+    if name == _TIMEOUT:
+        return lambda scrape, value: scrape.timeouts.setdefault(key, {}).__setitem__(detail, value)
     if name in _ENDPOINT:
         at = _ENDPOINT[name]
         return lambda scrape, value: (

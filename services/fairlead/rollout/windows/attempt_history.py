@@ -9,24 +9,34 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
 
 from fairlead import errors
 from fairlead.contracts.revision import Cause, Phase, Revision, Window
-from fairlead.rollout.analysis.counts import comparable
+from fairlead.contracts.table import Table
+from fairlead.rollout.analysis.counts import comparable, with_shorter_limit
 from fairlead.rollout.ports import EngineStore
 
 
 @dataclass(frozen=True, slots=True)
 class ComparisonPeriod:
-    """How long the same two versions have been compared, and with which weights."""
+    """How long the same two versions have been compared, and under which tables."""
 
     since: datetime
-    weights: tuple[tuple[datetime, int], ...]
-    """(since, weight), ascending."""
+    tables: tuple[tuple[datetime, Table], ...]
+    """(since, table), ascending, and at least one."""
+
+    def table(self, start: datetime, end: datetime) -> Table:
+        """The table at `end`, with the shortest `perTry` that was in force since `start`."""
+        later = [table for since, table in self.tables if start < since <= end]
+        return reduce(lambda one, other: with_shorter_limit(other, one), later, self._at(start))
 
     def weight(self, at: datetime) -> int:
         """The candidate's weight at a moment."""
-        return next((weight for since, weight in reversed(self.weights) if since <= at), self.weights[0][1])
+        return self._at(at).weight
+
+    def _at(self, moment: datetime) -> Table:
+        return next((table for since, table in reversed(self.tables) if since <= moment), self.tables[0][1])
 
 
 class AttemptHistory:
@@ -51,7 +61,7 @@ class AttemptHistory:
         """Since when the head's two versions are compared: as far back as the ledger has the same two."""
         name, period = self._periods.get(head.route, ("", None))
         if period is None or name != head.hash:
-            period = ComparisonPeriod(*_weights(self._comparable_revisions(head)))
+            period = _period(self._comparable_revisions(head))
             self._periods[head.route] = (head.hash, period)
         return period
 
@@ -75,7 +85,7 @@ class AttemptHistory:
         return tuple(window for windows in reversed(found) for window in windows)
 
 
-def _weights(revisions: Iterator[Revision]) -> tuple[datetime, tuple[tuple[datetime, int], ...]]:
-    """When the first revision was made, and each weight with its start. `revisions` come newest first."""
-    found = [(revision.created_at, revision.table.weight) for revision in revisions][::-1]
-    return found[0][0], tuple(found)
+def _period(revisions: Iterator[Revision]) -> ComparisonPeriod:
+    """The period of these revisions, which come newest first."""
+    tables = tuple((revision.created_at, revision.table) for revision in revisions)[::-1]
+    return ComparisonPeriod(tables[0][0], tables)

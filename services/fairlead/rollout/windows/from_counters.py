@@ -12,7 +12,7 @@ from datetime import datetime
 
 from fairlead.contracts.revision import Histograms, Revision, Window
 from fairlead.contracts.table import Table
-from fairlead.rollout.analysis.counts import CHANGED_GAP, Counted, Gap, comparable, count
+from fairlead.rollout.analysis.counts import CHANGED_GAP, Counted, Gap, comparable, count, with_shorter_limit
 from fairlead.rollout.analysis.window_boundaries import WindowReadings, WindowTracker
 from fairlead.rollout.ports import MetricSource
 from fairlead.rollout.windows.source import RouteTick
@@ -56,6 +56,7 @@ class CountedWindows:
             assigned=counted.assigned,
             unserved=counted.unserved,
             rejections=counted.rejections,
+            failures=counted.failures,
             latency=counted.latency,
             gap=gap,
         )
@@ -74,7 +75,7 @@ def _counted(readings: WindowReadings, head: Revision, before: Sequence[Window])
     if table is None or not comparable(table, head.table):
         return Counted(), CHANGED_GAP
     try:
-        counted = count(readings.before, readings.after, head.table)
+        counted = count(readings.before, readings.after, with_shorter_limit(head.table, table))
     except Gap as gap:
         return Counted(), str(gap)
     # Across missed readings it is unknown which answers were the first, slow ones of a new instance.

@@ -82,7 +82,7 @@ class ReplayedWindows:
     def _window(self, head: Revision, period: ComparisonPeriod, end: datetime, readings: WindowReadings) -> Window:
         start = readings.start or end
         try:
-            counted, gap = count(readings.before, readings.after, head.table), None
+            counted, gap = count(readings.before, readings.after, period.table(start, end)), None
         except Gap as found:
             counted, gap = Counted(), str(found)
         return Window(
@@ -94,6 +94,7 @@ class ReplayedWindows:
             assigned=counted.assigned,
             unserved=counted.unserved,
             rejections=counted.rejections,
+            failures=counted.failures,
             latency=Histograms() if readings.bridged else counted.latency,
             gap=gap,
         )

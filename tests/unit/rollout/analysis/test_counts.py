@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.contracts.gateway import ClusterKey, Role, key_of
-from fairlead.contracts.revision import Counts, Histograms, VersionCounts
+from fairlead.contracts.latency import GRID_MS
+from fairlead.contracts.revision import Counts, Failures, Histograms, VersionCounts
 from fairlead.contracts.route import VersionSpec
 from fairlead.contracts.table import Table
 from fairlead.rollout.analysis.counts import Counted, Gap, comparable, count
@@ -37,7 +38,10 @@ def a_reading(
     return Reading(gateway, NOW + timedelta(seconds=at), clusters, {M: endpoints or {}}, uptime_s)
 
 
+LIMITED = TABLE.model_copy(update={"per_try_timeout_s": 0.3})
+NO_LIMIT = {"per_try_timeout_s": TABLE.request_timeout_s}
 ZERO = a_reading(endpoints={"h:1": (0, 0), "h:2": (0, 0)})
+EMPTY = a_reading()
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,15 @@ CASES = (
     Case("30 % 500", 839, (561, 278), 278, (278, 839)),
     Case("30 % 500, sticky, ejected twice", 876, (215, 102), 661, (102, 317)),
     Case("30 % 500, no retry, no ejection", 847, (591, 256), 256, (256, 847), {"upstream_rq_5xx": 256}),
-    Case("hang, per try 500 ms", 1156, (0, 204), 1156, (204, 204)),
+    Case(
+        "hangs, stable is asked after 500 ms",
+        1156,
+        (0, 0),
+        1156,
+        (0, 204),
+        {"upstream_rq_retry": 204, "upstream_rq_retry_success": 204},
+        {"upstream_cx_destroy_local_with_active_rq": 204},
+    ),
     Case("slow 300 ms", 814, (814, 0), 0, (0, 814)),
     Case("connection refused", 1176, (0, 64), 1176, (64, 64)),
     Case(
@@ -146,12 +158,15 @@ def test_rejections_are_counted_without_429_and_for_both() -> None:
 def test_latency_is_the_rise_of_every_bound_and_unknown_where_one_end_is() -> None:
     def told(candidate: tuple[int, ...], stable: tuple[int, ...], done: int) -> Reading:
         reading = a_reading(aggregate={"upstream_rq_completed": done}, stable={"upstream_rq_completed": done})
-        return replace(reading, latency={A: candidate, S: stable})
+        return replace(reading, latency={A: whole(candidate), S: whole(stable)})
+
+    def whole(found: tuple[int, ...]) -> tuple[int, ...]:
+        return (*found, *found[-1:] * (len(GRID_MS) - len(found)))
 
     before, after = told((1, 5), (), 5), told((3, 9), (4, 8), 9)
-    assert count([before], [after], TABLE).latency == Histograms(candidate=(2, 4), stable=())
+    assert count([before], [after], TABLE).latency == Histograms(candidate=whole((2, 4)), stable=())
     fresh = told((), (), 0)
-    assert count([fresh], [after], TABLE).latency == Histograms(candidate=(3, 9), stable=(4, 8))
+    assert count([fresh], [after], TABLE).latency == Histograms(candidate=whole((3, 9)), stable=whole((4, 8)))
 
 
 def test_before_there_is_a_candidate_stable_is_counted_alone() -> None:
@@ -174,6 +189,118 @@ def test_two_of_one_name_are_told_apart_by_their_identity() -> None:
     assert member.identity == edited.identity
     after = Reading("e1", NOW, {}, {member: {"h:1": (3, 1)}})
     assert count([Reading("e1", NOW, {}, {})], [after], table).candidate == Counts(n=4, bad=1)
+
+
+class TestFailures:
+    """Counters of a real Envoy after known requests: `perTry` 300 ms, four or eight requests in each case."""
+
+    @pytest.mark.parametrize(
+        ("after", "expected"),
+        [
+            pytest.param(
+                a_reading(
+                    endpoints={"h:1": (4, 0)}, aggregate={"upstream_rq_completed": 4, "upstream_rq_retry": 4}, member={}
+                ),
+                Failures(late=4),
+                id="answers after 500 ms, before stable does",
+            ),
+            pytest.param(
+                a_reading(
+                    aggregate={"upstream_rq_completed": 8, "upstream_rq_retry": 5, "upstream_rq_retry_success": 5},
+                    member={"upstream_cx_destroy_local_with_active_rq": 5},
+                ),
+                Failures(late=5),
+                id="hangs, stable answers; ejected after five",
+            ),
+            pytest.param(
+                a_reading(
+                    endpoints={"h:1": (0, 4)},
+                    aggregate={"upstream_rq_completed": 4, "upstream_rq_retry": 4, "upstream_rq_retry_success": 4},
+                    member={"upstream_cx_destroy_local_with_active_rq": 4},
+                ),
+                Failures(server_errors=4),
+                id="answers 500",
+            ),
+            pytest.param(
+                a_reading(
+                    endpoints={"h:1": (0, 5)},
+                    aggregate={"upstream_rq_completed": 8, "upstream_rq_retry": 5, "upstream_rq_retry_success": 5},
+                    member={"upstream_cx_connect_fail": 5},
+                ),
+                Failures(unanswered=5),
+                id="refuses; ejected after five",
+            ),
+            pytest.param(
+                replace(
+                    a_reading(
+                        endpoints={"h:1": (0, 2)},
+                        aggregate={
+                            "upstream_rq_completed": 4,
+                            "upstream_rq_5xx": 4,
+                            "upstream_rq_retry": 2,
+                            "upstream_rq_timeout": 4,
+                        },
+                        member={"upstream_cx_destroy_local_with_active_rq": 2},
+                    ),
+                    timeouts={M: {"h:1": 2}},
+                ),
+                Failures(timed_out=2),
+                id="both hang until the whole time is up",
+            ),
+            pytest.param(
+                a_reading(member={"upstream_cx_destroy_local_with_active_rq": 4}),
+                Failures(),
+                id="clients give up before perTry",
+            ),
+        ],
+    )
+    def test_the_candidates_failures_are_told_apart(self, after: Reading, expected: Failures) -> None:
+        assert count([EMPTY], [after], LIMITED).failures.candidate == expected
+
+    def test_a_request_that_timed_out_at_both_versions_is_assigned_once(self) -> None:
+        after = a_reading(
+            endpoints={"h:1": (0, 2)}, aggregate={"upstream_rq_completed": 4, "upstream_rq_timeout": 4}, member={}
+        )
+        counted = count([EMPTY], [replace(after, timeouts={M: {"h:1": 2}})], LIMITED)
+        assert (counted.assigned, counted.unserved) == (2, 2)
+
+    def test_what_stable_fails_instead_of_the_candidate_is_not_late(self) -> None:
+        fallback = key_of(Role.FALLBACK, TABLE, STABLE)
+        after = a_reading(aggregate={"upstream_rq_completed": 9, "upstream_rq_retry": 9}, endpoints={"h:1": (5, 0)})
+        after = replace(after, endpoints={**after.endpoints, fallback: {"s:1": (0, 9)}})
+        assert count([EMPTY], [after], LIMITED).failures.candidate.late == 0
+
+    def test_without_a_second_try_nothing_of_the_candidate_is_late(self) -> None:
+        after = a_reading(aggregate={"upstream_rq_completed": 9, "upstream_rq_retry": 9}, endpoints={"h:1": (9, 0)})
+        for table in (LIMITED.model_copy(update={"idempotent": False}), TABLE.model_copy(update=NO_LIMIT)):
+            assert count([EMPTY], [after], table).failures.candidate.late == 0
+
+    def test_stables_answers_above_the_same_limit_are_late_and_so_are_those_not_waited_for(self) -> None:
+        slow = tuple(0 if bound < 256 else 7 if bound < 768 else 10 for bound in GRID_MS)
+        after = a_reading(
+            stable={
+                "upstream_rq_completed": 11,
+                "upstream_rq_5xx": 1,
+                "upstream_rq_timeout": 1,
+                "upstream_cx_destroy_local_with_active_rq": 3,
+            }
+        )
+        counted = count([EMPTY], [replace(after, latency={S: slow})], LIMITED)
+        assert (counted.stable, counted.failures.stable) == (Counts(n=11, bad=1), Failures(timed_out=1, late=6))
+
+    def test_stables_failures_are_told_apart(self) -> None:
+        after = a_reading(
+            stable={
+                "upstream_rq_completed": 40,
+                "upstream_rq_5xx": 9,
+                "upstream_rq_timeout": 2,
+                "upstream_cx_connect_fail": 1,
+                "upstream_cx_none_healthy": 3,
+                "upstream_rq_429": 5,
+            }
+        )
+        expected = Failures(timed_out=2, unanswered=4, server_errors=8, late=2)
+        assert count([EMPTY], [after], LIMITED).failures.stable == expected
 
 
 class TestGap:
@@ -245,7 +372,17 @@ COUNTERS = st.fixed_dictionaries(
     {},
     optional={
         name: st.integers(0, 1000)
-        for name in ("upstream_rq_completed", "upstream_rq_5xx", "upstream_rq_429", "upstream_rq_retry_success")
+        for name in (
+            "upstream_rq_completed",
+            "upstream_rq_5xx",
+            "upstream_rq_429",
+            "upstream_rq_retry",
+            "upstream_rq_retry_success",
+            "upstream_rq_timeout",
+            "upstream_cx_connect_fail",
+            "upstream_cx_destroy_local_with_active_rq",
+            "upstream_cx_destroy_remote_with_active_rq",
+        )
     },
 )
 ENDPOINTS = st.dictionaries(
@@ -269,7 +406,9 @@ def rising(draw: st.DrawFn, gateway: str) -> tuple[Reading, Reading]:
         }
         for key, counters in before.items()
     }
-    return Reading(gateway, NOW, before, {M: old}), Reading(gateway, NOW, after, {M: endpoints})
+    ended: dict[ClusterKey, dict[str, int]] = {M: {address: draw(st.integers(0, 50)) for address in endpoints}}
+    first = Reading(gateway, NOW, before, {M: old})
+    return first, Reading(gateway, NOW, after, {M: endpoints}, timeouts=ended)
 
 
 @given(rising("e1"), rising("e2"))
@@ -284,6 +423,14 @@ def test_nothing_is_ever_counted_twice_or_below_zero(pair: tuple[Reading, Readin
     assert 0 <= counted.candidate.bad <= counted.candidate.n
     assert 0 <= counted.stable.bad <= counted.stable.n
     assert 0 <= counted.unserved <= counted.assigned
+    assert counted.failures.candidate.late <= counted.candidate.n
+
+
+@given(rising("e1"))
+def test_every_bad_request_failed_in_exactly_one_way(pair: tuple[Reading, Reading]) -> None:
+    counted = count([pair[0]], [pair[1]], TABLE)
+    assert counted.failures.candidate.bad == counted.candidate.bad
+    assert counted.failures.stable.bad == counted.stable.bad
 
 
 @given(rising("e1"))
