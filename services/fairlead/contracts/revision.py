@@ -194,6 +194,8 @@ class Window(Document):
     custom: dict[str, CustomGateCounts] = {}
     """What custom gates counted, each over its own interval. A gate without new counts is absent."""
     ready: int | None = None
+    stable_instances: int | None = None
+    """How many instances stable was wanted to have at its end, or had ready if that was not known; None if unknown."""
     gap: str | None = None
     evidence: tuple[GateEvidence, ...] = ()
     """The evidence of the attempt up to and including this window."""
@@ -212,6 +214,7 @@ class Window(Document):
     def merged(self, later: Window) -> Window:
         """This window and the next one merged into one. A gap adds nothing."""
         ready = None if self.ready is None or later.ready is None else max(self.ready, later.ready)
+        stable = (self.stable_instances, later.stable_instances)
         return Window(
             # A replayed window can start before the gap that precedes it: the gap was recorded first.
             start=min(self.start, later.start),
@@ -228,6 +231,7 @@ class Window(Document):
             classes=self.classes.plus(later.classes),
             custom=_together(self.custom, later.custom),
             ready=ready,
+            stable_instances=max((one for one in stable if one is not None), default=None),
             gap=later.gap if self.gap and later.gap else None,
             evidence=later.evidence,
         )
@@ -266,7 +270,9 @@ class State(Document):
     phase: Phase = Phase.STABLE
     attempt: int = 0
     target: VersionRef
-    """The last requested target."""
+    """The last requested target that could start; during a rollout the version being released."""
+    declined: VersionRef | None = None
+    """A target that the spec asked for during this rollout and that was rejected before: the rollout goes on."""
     previous: VersionRef | None = None
     """The version before the last promotion; it keeps running during the rollback window."""
     previous_revision: int | None = None
@@ -298,6 +304,8 @@ class Revision(Document):
     restored_from: int | None = None
     generation: int
     """The spec generation that the decision was based on."""
+    settings: str = ""
+    """The settings of the spec that the decision was based on, as JSON without defaults. Empty: unknown."""
     table: Table
     state: State
     evidence: tuple[Check, ...] = ()

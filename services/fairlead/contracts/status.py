@@ -32,6 +32,8 @@ class StepStatus(Document):
 
     number: int
     of: int
+    next_weight: int = 0
+    """The weight that comes next, in 1/10,000."""
     entered_at: str
     approved: bool
 

@@ -12,9 +12,11 @@ from datetime import datetime, timedelta
 
 from fairlead import errors
 from fairlead.contracts.action import Action
-from fairlead.contracts.instance import Instance
+from fairlead.contracts.instance import Instance, Wanted
 from fairlead.contracts.revision import Check, Phase, Revision, Verdict, Window
 from fairlead.contracts.route import Route, VersionRef
+from fairlead.rollout.lost_gateways import LostGateways
+from fairlead.rollout.policy.desired_instances import wanted_counts
 from fairlead.rollout.policy.evidence import weigh
 from fairlead.rollout.policy.gates import acknowledged
 from fairlead.rollout.policy.observation import Observation
@@ -52,6 +54,10 @@ class TickSnapshot:
     """Now on the windows' clock, which is never set back."""
     gateways: tuple[GatewayState, ...]
     instances: tuple[Instance, ...]
+    wanted: tuple[Wanted, ...] = ()
+    """The instances that should run."""
+    lost: tuple[GatewayState, ...] = ()
+    """Gateways that answered a short time ago and do not answer now, as they last answered."""
     ended: bool = False
     """True when a window ends at this tick."""
     freshness: Freshness = Freshness(None)
@@ -88,6 +94,7 @@ class Observer:
         self._answer_windows = AnswerWindows(answers)
         self._attempts = AttemptHistory(store)
         self._observed = ObservedTime(monotonic, break_s=BREAK_WINDOWS * window_s)
+        self._lost = LostGateways()
         self._wanted: dict[str, tuple[InstanceAddress, ...]] = {}
         self._ahead = timedelta()
         self._slot = -1
@@ -96,7 +103,15 @@ class Observer:
         """Like `start_tick`, but without ending a window."""
         now = self._clock()
         self._observed.tick()
-        return TickSnapshot(now, now + self._ahead, tuple(self._gateways.gateways()), tuple(self._store.instances()))
+        gateways = tuple(self._gateways.gateways())
+        return TickSnapshot(
+            now,
+            now + self._ahead,
+            gateways,
+            tuple(self._store.instances()),
+            tuple(self._store.wanted()),
+            self._lost.follow(gateways, self._observed.total_s),
+        )
 
     def start_tick(self) -> TickSnapshot:
         """Read everything that is the same for all routes. Windows end by the wall clock."""
@@ -150,16 +165,24 @@ class Observer:
         return found
 
     def _with_ready(self, window: Window, tick: RouteTick, snapshot: TickSnapshot) -> Window:
-        """The window with the number of ready candidate instances, or None if its time was not observed."""
+        """The window with its instances. The candidate's are unknown (None) if its time was not observed."""
         is_observed = self._observed.place(tick.route.name, window.seconds)
-        ready = _ready(tick.route, snapshot).get(tick.head.state.target, 0) if is_observed else None
-        return window.model_copy(update={"ready": ready})
+        ready, stable = _ready(tick.route, snapshot), tick.head.table.stable
+        wanted = wanted_counts(tick.route, snapshot.wanted).get(stable, ready.get(stable, 0))
+        mine = ready.get(tick.head.state.target, 0) if is_observed else None
+        return window.model_copy(update={"ready": mine, "stable_instances": wanted})
 
     def observe(
         self, route: Route, head: Revision | None, snapshot: TickSnapshot, actions: Sequence[Action]
     ) -> Observation:
         """What the policy needs to know about the route at this tick."""
-        seen = Observation(now=snapshot.now, ready=_ready(route, snapshot), gateways=snapshot.gateways)
+        seen = Observation(
+            now=snapshot.now,
+            ready=_ready(route, snapshot),
+            wanted=wanted_counts(route, snapshot.wanted),
+            gateways=snapshot.gateways,
+            lost=snapshot.lost,
+        )
         if head is None:
             return seen
         self._wanted[route.name] = _addresses(route, head, snapshot)

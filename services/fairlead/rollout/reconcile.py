@@ -159,7 +159,7 @@ class Engine:
                 routes,
                 heads,
                 snapshot.now,
-                existing=self._store.wanted(),
+                existing=snapshot.wanted,
                 settled={name for name, head in heads.items() if _is_settled(head, snapshot)},
                 serving={name for gateway in snapshot.gateways for name in gateway.programmed},
             )

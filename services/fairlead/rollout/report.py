@@ -46,11 +46,14 @@ def report(route: Route, head: Revision | None, observation: Observation, decisi
         return _before_the_first(route, observation, decision)
     situation = Situation(route, head, observation)
     state, table, plan = head.state, head.table, route.spec.strategy.steps
+    # By weight and not by the step in the head: the user may have changed the plan since.
+    index = steps.current_step(plan, table.weight)
     step = StepStatus(
-        number=state.step + 1,
+        number=index + 1,
         of=len(plan),
+        next_weight=steps.next_weight(plan, table.weight),
         entered_at=state.entered_at.isoformat(),
-        approved=state.approved >= state.step >= 0,
+        approved=state.approved >= index >= 0,
     )
     roles = {
         "stable": table.stable,

@@ -23,7 +23,7 @@ from fairlead.cli.options import (
 )
 from fairlead.cli.output import ago, console, make_table, percent, print_json
 from fairlead.contracts.route import TOTAL_WEIGHT
-from fairlead.contracts.status import Status
+from fairlead.contracts.status import Status, StepStatus
 from fairlead.store.base import Store
 
 REFRESH_INTERVAL_S = 0.5
@@ -101,7 +101,7 @@ def _details(status: Status) -> Iterator[RenderableType]:
         yield Text(f"\n{_bar(status)}")
         if status.step and status.step.number:
             entered = datetime.fromisoformat(status.step.entered_at)
-            yield Text(f"in this step for {ago(entered, datetime.now(UTC))}")
+            yield Text(f"in this step for {ago(entered, datetime.now(UTC))}; next: {_next(status.step)}")
     if status.checks:
         rows = ((check.gate, check.verdict.value, check.reason) for check in status.checks)
         yield Text()
@@ -115,6 +115,10 @@ def _details(status: Status) -> Iterator[RenderableType]:
             yield Text(f"gateway {gateway.name} rejected the configuration: {gateway.rejected}")
     ready = ", ".join(f"{role} {count}" for role, count in status.ready.items())
     yield Text(f"\nready instances: {ready or 'none'}; ready to roll back: {'yes' if status.rollback_ready else 'no'}")
+
+
+def _next(step: StepStatus) -> str:
+    return percent(step.next_weight) if step.number < step.of else "the promotion"
 
 
 def _bar(status: Status, width: int = 40) -> str:

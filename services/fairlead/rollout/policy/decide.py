@@ -28,7 +28,8 @@ def decide(route: Route, head: Revision | None, observation: Observation, action
     if head is None:
         return _first(route, observation, finished, pending)
     situation = Situation(route, head, observation)
-    asked = _target(situation)
+    # Changed settings first: a revision of their own says what they were when a decision was based on them.
+    asked = transitions.reconfigured(situation) or _target(situation)
     if asked is not None:
         return Decision(asked, tuple(finished))
     for action in pending:
@@ -58,17 +59,23 @@ def _first(route: Route, observation: Observation, finished: list[FinishedAction
 
 
 def _target(situation: Situation) -> Revision | None:
-    """The revision that a changed target asks for."""
-    wanted, rejected = situation.route.spec.target_ref, situation.rejected(situation.route.spec.target_ref)
-    if situation.candidate == wanted:
-        return None
+    """The revision that a changed target asks for. A target that cannot start ends no rollout in progress."""
+    wanted, candidate, state = situation.route.spec.target_ref, situation.candidate, situation.head.state
+    rejected = situation.rejected(wanted)
+    if candidate == wanted:
+        return transitions.asked_again(situation) if state.declined is not None else None
     if wanted != situation.stable and rejected is None:
         return transitions.released(situation, Requester.user(situation.route))
-    if situation.candidate is None and situation.head.state.target == wanted:
+    if candidate is None and state.target == wanted:
         return None
-    if rejected is not None and wanted != situation.stable:
+    if rejected is None or wanted == situation.stable:
+        return transitions.withdrawn(situation, f"the target is {wanted} again")
+    if candidate is None:
         return transitions.withdrawn(situation, f"{wanted} is asked for again, and was rejected: {rejected.reason}")
-    return transitions.withdrawn(situation, f"the target is {wanted} again")
+    if not situation.specified(candidate):
+        why = f"{candidate} left the spec, and the target {wanted} was rejected: {rejected.reason}"
+        return transitions.withdrawn(situation, why)
+    return None if state.declined == wanted else transitions.declined(situation, rejected)
 
 
 def _progress(situation: Situation, finished: tuple[FinishedAction, ...]) -> Decision:

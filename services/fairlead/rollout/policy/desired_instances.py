@@ -71,6 +71,19 @@ def _kept(route: Route, head: Revision | None, now: datetime) -> set[VersionRef]
     return kept - {spec.ref(version) for version, spec in route.spec.versions.items() if spec.source is not None}
 
 
+def wanted_counts(route: Route, existing: Sequence[Wanted]) -> dict[VersionRef, int]:
+    """How many instances each version of a route should have: what the spec says, else the rows that exist.
+
+    A version without either is managed elsewhere, and its count is not known.
+    """
+    found: dict[VersionRef, int] = {}
+    for row in existing:
+        if (row.namespace, row.model) == (route.namespace, route.spec.model):
+            found[row.ref] = found.get(row.ref, 0) + 1
+    specified = {spec.ref(name): spec for name, spec in route.spec.versions.items() if spec.source is not None}
+    return found | {ref: spec.instances for ref, spec in specified.items()}
+
+
 def within_rollback_window(route: Route, head: Revision, now: datetime) -> bool:
     """True while the version before the last promotion must stay ready for a rollback."""
     promoted = head.state.promoted_at

@@ -15,6 +15,7 @@ from fairlead.contracts.base import format_duration
 from fairlead.contracts.revision import Check, Phase, Verdict
 from fairlead.contracts.route import TOTAL_WEIGHT
 from fairlead.rollout.policy.evidence_gates import judge_evidence
+from fairlead.rollout.policy.observation import LOST_GATEWAY_HOLD_S
 from fairlead.rollout.policy.situation import Situation
 from fairlead.rollout.policy.steps import percent
 
@@ -51,7 +52,10 @@ def smoke(situation: Situation) -> Check:
 
 
 def acknowledged(situation: Situation) -> Check:
-    """Every reachable gateway serves the head. Otherwise the next rise could skip a step on a gateway."""
+    """Every gateway that answers serves the head. Otherwise the next rise could skip a step on a gateway.
+
+    A gateway that stopped answering before it served the head holds for a short time (`lost`), then the others go on.
+    """
     head, gateways = situation.head, [one for one in situation.observation.gateways if one.reachable]
     behind = [one for one in gateways if one.programmed.get(head.route, 0) < head.seq]
     refused = next((one for one in behind if one.rejected), None)
@@ -61,13 +65,20 @@ def acknowledged(situation: Situation) -> Check:
         return _hold("acknowledged", "no gateway answers")
     if behind:
         return _hold("acknowledged", f"{behind[0].name} does not serve {head.id} yet", behind=len(behind))
+    lost = [one for one in situation.observation.lost if one.programmed.get(head.route, 0) < head.seq]
+    if lost:
+        wait = format_duration(LOST_GATEWAY_HOLD_S)
+        reason = (
+            f"{lost[0].name} stopped answering before it served {head.id}; the others go on without it after {wait}"
+        )
+        return _hold("acknowledged", reason, lost=len(lost))
     return _pass("acknowledged", f"{head.id} is served by every gateway", gateways=len(gateways))
 
 
 def capacity(situation: Situation) -> Check:
-    """The candidate has enough ready instances for its next weight, in proportion to stable's."""
+    """The candidate has enough ready instances for its next weight, in proportion to those that stable should have."""
     have, weight = situation.ready(situation.candidate), situation.next_weight
-    need = max(1, ceil(weight * situation.ready(situation.stable) / TOTAL_WEIGHT))
+    need = max(1, ceil(weight * situation.stable_instances / TOTAL_WEIGHT))
     if have < need:
         reason = f"{percent(weight)} needs {_instances(need)} of {situation.candidate} ready, there are {have}"
         return _hold("capacity", reason, have=have, need=need)

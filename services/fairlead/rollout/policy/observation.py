@@ -13,6 +13,9 @@ from fairlead.contracts.revision import Check, Revision, Window
 from fairlead.contracts.route import VersionRef
 from fairlead.rollout.ports import GatewayState
 
+LOST_GATEWAY_HOLD_S = 60.0
+"""How long a gateway that stopped answering holds the weight. Until then it may still serve users an older table."""
+
 
 @dataclass(frozen=True, slots=True)
 class Observation:
@@ -21,7 +24,11 @@ class Observation:
     now: datetime
     ready: Mapping[VersionRef, int] = field(default_factory=dict)
     """Ready instances per version; a version that is not named has none."""
+    wanted: Mapping[VersionRef, int] = field(default_factory=dict)
+    """How many instances each version should have; a version that is not named is managed elsewhere."""
     gateways: tuple[GatewayState, ...] = ()
+    lost: tuple[GatewayState, ...] = ()
+    """Gateways that answered a short time ago and do not answer now, as they last answered."""
     smoke: Check | None = None
     """The result of the candidate's golden rows in this attempt; None if they were not sent."""
     windows: tuple[Window, ...] = ()

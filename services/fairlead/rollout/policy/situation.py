@@ -85,6 +85,19 @@ class Situation:
         """How many instances of a version are ready."""
         return self.observation.ready.get(ref, 0) if ref else 0
 
+    @property
+    def stable_instances(self) -> int:
+        """How many instances the whole load needs: as many as stable should have, whether they are ready or not.
+
+        Where that is not known, the most that stable had in this attempt. So an instance that fails lowers no need,
+        and one that an owner or an autoscaler takes away does.
+        """
+        wanted = self.observation.wanted.get(self.stable)
+        if wanted is not None:
+            return wanted
+        known = (one.stable_instances for one in self.observation.windows if one.stable_instances is not None)
+        return max([self.ready(self.stable), *known])
+
     def rejected(self, ref: VersionRef) -> Rejected | None:
         """Why this identity is not tried again; None if it was not rejected."""
         return next((one for one in self.head.state.rejected if one.ref == ref), None)

@@ -5,7 +5,7 @@ Each function builds the whole table from the spec, so that no change of the spe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fairlead.contracts.action import Action
@@ -14,6 +14,7 @@ from fairlead.contracts.route import Route, VersionRef
 from fairlead.contracts.table import Mirror, Table
 from fairlead.rollout.policy import steps
 from fairlead.rollout.policy.observation import Observation
+from fairlead.rollout.policy.settings import describe_change, settings_of, step_weights
 from fairlead.rollout.policy.situation import Situation
 
 MAX_REJECTED = 64
@@ -51,6 +52,7 @@ def created(route: Route, observation: Observation, evidence: tuple[Check, ...])
         actor=by.actor,
         reason=by.reason or f"{ref} is the first version",
         generation=route.generation,
+        settings=settings_of(route.spec),
         table=_table(route, _pinned((), route, observation), stable=ref),
         state=State(target=ref, entered_at=observation.now),
         evidence=evidence,
@@ -77,17 +79,43 @@ def withdrawn(situation: Situation, why: str) -> Revision:
     return _next(situation, Cause.SPEC, Requester.user(situation.route), why, state=changes)
 
 
+def declined(situation: Situation, rejected: Rejected) -> Revision:
+    """The spec asks for a rejected target. That starts nothing, so the rollout in progress goes on."""
+    name = situation.route.name
+    why = (
+        f"{rejected.ref} is asked for and was rejected in revision {name}.{rejected.revision} ({rejected.reason}); "
+        f"the rollout of {situation.candidate} goes on"
+    )
+    return _same_weights(situation, why, state={"declined": rejected.ref})
+
+
+def asked_again(situation: Situation) -> Revision:
+    """The spec asks again for the version that is being released, after a target that was declined."""
+    return _same_weights(situation, f"the target is {situation.candidate} again", state={"declined": None})
+
+
+def reconfigured(situation: Situation) -> Revision | None:
+    """The same weights with other settings in the spec, and a reason that names them; None if they are the same.
+
+    The new steps apply at once. An approval of the present step stays valid if the new plan has a step of that weight.
+    """
+    before, after = situation.head.settings, settings_of(situation.route.spec)
+    if not before or before == after:
+        return None
+    changes: dict[str, Any] = {}
+    if situation.head.state.phase is Phase.CANARY and step_weights(before) != step_weights(after):
+        weight, plan = situation.weight, situation.strategy.steps
+        index = steps.current_step(plan, weight)
+        is_approved = situation.head.state.approved >= situation.head.state.step >= 0
+        is_kept = is_approved and index >= 0 and plan[index].weight == weight
+        changes = {"step": index, "approved": index if is_kept else -1}
+    return _same_weights(situation, f"the spec changed: {describe_change(before, after)}", state=changes)
+
+
 def refreshed(situation: Situation) -> Revision | None:
     """The same weights with a changed spec or with a new pin; None if the table does not change."""
-    old, candidate = situation.head.table, situation.head.table.candidate
-    draft = _next(
-        situation,
-        Cause.SPEC,
-        Requester.user(situation.route),
-        "the spec changed",
-        candidate=candidate,
-        weight=old.weight,
-    )
+    old = situation.head.table
+    draft = _same_weights(situation, "the spec changed")
     if draft.table == old:
         return None
     fresh = [ref for ref in draft.table.pins if ref not in old.pins]
@@ -163,6 +191,20 @@ def noted(situation: Situation, by: Requester, default: str, **changes: Any) -> 
     return _next(situation, Cause.ACTION, by, default, candidate=candidate, weight=weight, state=changes)
 
 
+def _same_weights(situation: Situation, what: str, *, state: dict[str, Any] | None = None) -> Revision:
+    """A change of the spec that moves no weight. The user's own reason follows what changed."""
+    by = Requester.user(situation.route)
+    return _next(
+        situation,
+        Cause.SPEC,
+        replace(by, reason=f"{what} ({by.reason})" if by.reason else what),
+        what,
+        candidate=situation.head.table.candidate,
+        weight=situation.weight,
+        state=state,
+    )
+
+
 def _next(
     situation: Situation,
     cause: Cause,
@@ -191,6 +233,7 @@ def _next(
         action=by.action,
         restored_from=restored_from,
         generation=route.generation,
+        settings=settings_of(route.spec),
         table=_table(
             route,
             _pinned(head.table.pins, route, observation),
@@ -248,7 +291,13 @@ def _pinned(before: tuple[VersionRef, ...], route: Route, observation: Observati
 
 def _idle_state(situation: Situation) -> dict[str, Any]:
     """The fields of a state without a rollout. `paused` is not changed: a user must resume the route."""
-    return {"phase": Phase.STABLE, "step": -1, "approved": -1, "entered_at": situation.observation.now}
+    return {
+        "phase": Phase.STABLE,
+        "step": -1,
+        "approved": -1,
+        "declined": None,
+        "entered_at": situation.observation.now,
+    }
 
 
 def _rejecting(situation: Situation, why: str) -> tuple[Rejected, ...]:

@@ -32,6 +32,11 @@ class ObservedTime:
             self._observed += now - self._last
         self._last = now
 
+    @property
+    def total_s(self) -> float:
+        """Observed seconds since this process began."""
+        return self._observed
+
     def enter(self, route: str, phase: Hashable) -> float:
         """Observed seconds since a route entered this phase; infinite if that was before the first tick."""
         known, since = self._entered.get(route, (phase, -inf))

@@ -44,6 +44,11 @@ def _pod(found: Object) -> Object:
     return {"metadata": kept, "status": why}
 
 
+def _deployment(found: Object) -> Object:
+    """Keep the metadata and the number of pods that it should have."""
+    return {**_metadata(found), "spec": {"replicas": found.get("spec", {}).get("replicas", 1)}}
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind. `path` is its API group and version as a path; `selector` limits what is listed and watched."""
@@ -69,9 +74,7 @@ REVISIONS = Kind(OURS, "modelrouterevisions", "ModelRouteRevision", metadata_onl
 ACTIONS = Kind(OURS, "modelrouteactions", "ModelRouteAction")
 SLICES = Kind("/apis/discovery.k8s.io/v1", "endpointslices", "EndpointSlice", selector=labels.MODEL)
 PODS = Kind("/api/v1", "pods", "Pod", selector=labels.MODEL, trim=_pod)
-DEPLOYMENTS = Kind(
-    "/apis/apps/v1", "deployments", "Deployment", selector=labels.IDENTITY, metadata_only=True, trim=_metadata
-)
+DEPLOYMENTS = Kind("/apis/apps/v1", "deployments", "Deployment", selector=labels.IDENTITY, trim=_deployment)
 WATCHED = (ROUTES, REVISIONS, ACTIONS, SLICES, PODS, DEPLOYMENTS)
 
 

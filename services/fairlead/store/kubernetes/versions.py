@@ -1,8 +1,9 @@
 """Wanted instances in a cluster: which versions have objects, and removal of versions that are no longer needed.
 
-The charts create a version's objects, and the cluster decides the number of pods. So `wanted()` lists the versions that
-exist, and `want()` deletes those that are not in its list: versions that left the spec and get no more requests.
-`rollout.policy.desired_instances` decides this. The route is checked again here, because a deletion cannot be undone.
+The charts create a version's objects, and its Deployment says how many pods there should be: Helm writes the number, or
+an autoscaler. So `wanted()` lists the versions that exist, with that number, and `want()` deletes those that are not in
+its list: versions that left the spec and get no more requests. `rollout.policy.desired_instances` decides this. The
+route is checked again here, because a deletion cannot be undone.
 """
 
 from __future__ import annotations
@@ -39,9 +40,13 @@ class KubernetesVersions(KubernetesLedger, KubernetesRoutes):
     """The part of `store.base.InstanceStore` for wanted instances."""
 
     def wanted(self) -> list[Wanted]:
-        """One row per version that has a Deployment, by id."""
-        rows = [row for _, row in self._existing()]
-        return sorted(rows, key=lambda row: row.id)
+        """One row per pod that a version's Deployment should have, and at least one per Deployment, by id."""
+        found = [
+            row.model_copy(update={"index": index})
+            for deployment, row in self._existing()
+            for index in range(max(1, _replicas(deployment)))
+        ]
+        return sorted(found, key=lambda row: row.id)
 
     def want(self, wanted: Sequence[Wanted]) -> None:
         """Delete versions that are not wanted any more, and make routes the owners of the others. Creates nothing.
@@ -137,3 +142,7 @@ class KubernetesVersions(KubernetesLedger, KubernetesRoutes):
 def _is_owned(one: Object, route: Object) -> bool:
     owners = one["metadata"].get("ownerReferences") or ()
     return any(owner.get("uid") == route["metadata"]["uid"] for owner in owners)
+
+
+def _replicas(deployment: Object) -> int:
+    return int((deployment.get("spec") or {}).get("replicas", 1))
