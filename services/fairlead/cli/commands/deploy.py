@@ -39,6 +39,13 @@ def command(
         print(json.dumps(route.to_json()))
         return
     print(f"{route.name}: versions {', '.join(route.spec.versions)}; target {route.spec.target.version}")
-    version = read_manifest(folder).version
-    release = f"fairlead release {route.name} {version}, or " if version != route.spec.target.version else ""
+    version, head = read_manifest(folder).version, connection.store.head(route.name)
+    ref = route.spec.versions[version].ref(version)
+    rejected = next((one for one in head.state.rejected if one.ref == ref), None) if head is not None else None
+    if rejected is not None:
+        print(f"{version} was rejected in revision {route.name}.{rejected.revision}: {rejected.reason}")
+    if version != route.spec.target.version:
+        release = f"fairlead release {route.name} {version}{' --retry' if rejected is not None else ''}, or "
+    else:
+        release = f"fairlead retry {route.name}, or " if rejected is not None else ""
     print(f"next: {release}fairlead status {route.name}")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from fairlead import errors
+from fairlead.cli import action_client
 from fairlead.cli.connect import connect
 from fairlead.cli.options import (
     DEFAULT_STATE,
@@ -17,23 +19,84 @@ from fairlead.cli.options import (
     ReasonOption,
     StateOption,
 )
+from fairlead.cli.output import percent
+from fairlead.contracts.revision import Phase, Revision
+from fairlead.contracts.route import Route, VersionRef
 
 
 def command(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="The model.")],
     version: Annotated[str, typer.Argument(metavar="VERSION", help="The version to release.")],
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Try a version again that was rejected, like `fairlead retry`.")
+    ] = False,
     reason: ReasonOption = "",
     state: StateOption = DEFAULT_STATE,
     context: ContextOption = None,
     namespace: NamespaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a version the route's target, which starts its guarded rollout. Use it after `fairlead deploy`."""
-    connection = connect(PlatformLocation(state, context, namespace))
-    route = connection.retarget(model, version, reason or f"release {version}")
+    """Make a version the route's target, which starts its guarded rollout. Use it after `fairlead deploy`.
+
+    Releasing what serves already, or what is being released, changes nothing and succeeds. A version that was rejected
+    is refused (exit code 4), and a rollout in progress goes on.
+    """
+    location = PlatformLocation(state, context, namespace)
+    connection = connect(location)
+    route, head = connection.store.route(model), connection.store.head(model)
+    ref = _ref(route, version)
+    was_rejected = head is not None and ref is not None and _is_rejected(head, ref)
+    if head is not None and was_rejected and not retry:
+        raise _refusal(route, head, version)
+    done = _already(route, head, ref) if head is not None and ref is not None and not was_rejected else ""
+    if not done:
+        route = connection.retarget(model, version, reason or f"release {version}")
+    if was_rejected:
+        action_client.ask(location, model, "retry", reason=reason or f"release {version} again", as_json=as_json)
+        return
     if as_json:
         print(json.dumps(route.to_json()))
         return
-    steps = ", ".join(f"{step.weight / 100:g} %" for step in route.spec.strategy.steps) or "all at once"
-    print(f"{model}: target is {version} (generation {route.generation}); steps {steps}")
+    print(f"{model}: {done or _begun(route, head, version)}")
     print(f"next: fairlead status {model} --watch, fairlead wait {model}, or fairlead rollback {model}")
+
+
+def _ref(route: Route, version: str) -> VersionRef | None:
+    spec = route.spec.versions.get(version)
+    return spec.ref(version) if spec is not None else None
+
+
+def _is_rejected(head: Revision, ref: VersionRef) -> bool:
+    return ref != head.table.stable and any(one.ref == ref for one in head.state.rejected)
+
+
+def _refusal(route: Route, head: Revision, version: str) -> errors.Refused:
+    why = next(one for one in head.state.rejected if one.ref == _ref(route, version))
+    again = f"retry {route.name}" if route.spec.target.version == version else f"release {route.name} {version} --retry"
+    goes_on = "" if head.state.phase is Phase.STABLE else f"; the rollout of {head.state.target} goes on"
+    return errors.Refused(
+        f"{route.name} {version} was rejected in revision {route.name}.{why.revision}: {why.reason}{goes_on}",
+        hint=f"release another version, or when the cause is fixed: fairlead {again}",
+    )
+
+
+def _already(route: Route, head: Revision, ref: VersionRef) -> str:
+    """Why there is nothing to do; empty if the target has to change or the engine has not acted on it yet."""
+    if route.spec.target_ref != ref:
+        return ""
+    if head.state.phase is Phase.STABLE:
+        return f"{ref} serves already, revision {head.id}; no rollout starts" if head.table.stable == ref else ""
+    if head.state.target != ref:
+        return ""
+    return f"{ref} is being released already, revision {head.id}, at {percent(head.table.weight)}"
+
+
+def _begun(route: Route, head: Revision | None, version: str) -> str:
+    target = f"target is {version} (generation {route.generation})"
+    if head is None:
+        return f"{target}; it is the first version, and serves as soon as it is ready"
+    ends = "" if head.state.phase is Phase.STABLE else f"; the rollout of {head.state.target} ends"
+    if head.table.stable == _ref(route, version):
+        return f"{target}, which serves already; no rollout starts{ends}"
+    steps = ", ".join(percent(step.weight) for step in route.spec.strategy.steps) or "all at once"
+    return f"{target}; steps {steps}{ends}"

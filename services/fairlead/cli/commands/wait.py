@@ -77,12 +77,15 @@ def _wait(store: Store, model: str, timeout_s: float, poll_interval_s: float) ->
 
 def ended(route: Route, head: Revision | None, status: Status | None) -> End | None:
     """How the rollout of the current target ended, or that it waits for a person; None while it is in progress."""
-    if head is None or head.generation < route.generation:
+    if head is None or not _is_read(route, head, status):
         return None
-    rejected = next((one for one in head.state.rejected if one.ref == route.spec.target_ref), None)
-    if rejected is not None and head.state.phase is Phase.STABLE:
-        return End(exit_codes.ROLLED_BACK, "rolled back", f"{rejected.ref} in revision {head.id}: {rejected.reason}")
-    if head.table.stable == route.spec.target_ref and head.state.phase is Phase.STABLE:
+    target = route.spec.target_ref
+    rejected = next((one for one in head.state.rejected if one.ref == target), None)
+    if rejected is not None and (head.state.phase is Phase.STABLE or head.state.target != target):
+        # The revision that rejected it, not the head: much may have happened since.
+        where = f"{route.name}.{rejected.revision}"
+        return End(exit_codes.ROLLED_BACK, "rolled back", f"{target} in revision {where}: {rejected.reason}")
+    if head.table.stable == target and head.state.phase is Phase.STABLE:
         return End(exit_codes.OK, "promoted", f"{head.table.stable} serves everything, revision {head.id}")
     progressing = status.condition("Progressing") if status and status.seq == head.seq else None
     if progressing is not None and progressing.reason in _HELD:
@@ -90,6 +93,13 @@ def ended(route: Route, head: Revision | None, status: Status | None) -> End | N
             exit_codes.HELD, "held", f"at {percent(head.table.weight)}, revision {head.id}: {progressing.message}"
         )
     return None
+
+
+def _is_read(route: Route, head: Revision, status: Status | None) -> bool:
+    """Whether the engine has acted on this spec. A spec with the same meaning as the one before gets no revision."""
+    if head.generation >= route.generation:
+        return True
+    return status is not None and status.seq == head.seq and status.observed_generation >= route.generation
 
 
 def _seconds(text: str) -> float:
