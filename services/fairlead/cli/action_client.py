@@ -1,4 +1,4 @@
-"""Sends an action to the engine and waits for the outcome: `rollback`, `approve`, `pause`, `resume` and `retry`.
+"""Sends an action to the engine and waits for the outcome: `rollback`, `promote`, `approve`, `pause` and so on.
 
 The action goes to the control plane's action socket (`control.action_socket`). This module imports neither pydantic
 nor the store, so that an on-call engineer's rollback does not wait for imports.
@@ -11,8 +11,9 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import typer
@@ -54,37 +55,44 @@ def command_for(verb: str, help: str) -> Callable[..., None]:
 
 
 def ask(
-    location: PlatformLocation, model: str, verb: str, *, reason: str, as_json: bool, to_revision: int | None = None
+    location: PlatformLocation,
+    model: str,
+    verb: str,
+    *,
+    reason: str,
+    as_json: bool,
+    options: Mapping[str, object] = MappingProxyType({}),
 ) -> None:
-    """Send an action, wait for the engine, and print the outcome.
+    """Send an action, wait for the engine, and print the outcome. `options` are those of `contracts.action.OPTIONS`.
 
     Raises Refused with the engine's reason, and Unavailable when the control plane does not respond. Sending the same
     request again after a lost response is safe: the engine carries out a request once, by its name.
     """
     if location.in_cluster:
         cluster = optional_modules.load("fairlead.cli.cluster")
-        where = (location.context, location.namespace)
-        _print_outcome(cluster.ask(*where, model, verb, reason=reason, to_revision=to_revision), model, verb, as_json)
+        answer = cluster.ask(location.context, location.namespace, model, verb, reason=reason, options=options)
+        _print_outcome(answer, model, verb, as_json)
         return
     request = {
         "name": f"{verb}-{uuid.uuid4().hex[:12]}",
         "model": model,
         "type": verb,
         "reason": reason,
-        "toRevision": to_revision,
         "actor": os.environ.get("FAIRLEAD_ACTOR"),
+        **options,
     }
     response = _send_with_retries(location.state, json.dumps(request).encode() + b"\n", model, verb)
     _print_outcome(_parse_response(response), model, verb, as_json)
 
 
-def _print_outcome(action: dict[str, Any], model: str, verb: str, as_json: bool) -> None:
+def _print_outcome(answer: dict[str, Any], model: str, verb: str, as_json: bool) -> None:
+    action = answer["action"]
     if as_json:
         print(json.dumps(action))
     if action["outcome"] in ("refused", "expired"):
         raise errors.Refused(
             f"{verb} of {model} was {action['outcome']}: {action['message']}",
-            hint=f"see what {model} serves: fairlead status {model}",
+            hint=_other_versions(answer, model) or f"see what {model} serves: fairlead status {model}",
         )
     if action["outcome"] == "pending":
         raise errors.Unavailable(
@@ -93,6 +101,16 @@ def _print_outcome(action: dict[str, Any], model: str, verb: str, as_json: bool)
         )
     if not as_json:
         print(f"{model}: {verb} accepted, revision {model}.{action['revision']}. {action['message']}".rstrip())
+
+
+def _other_versions(answer: dict[str, Any], model: str) -> str:
+    """A control plane of an earlier release does not list them."""
+    versions = answer.get("versions")
+    return (
+        f"versions to go back to: {', '.join(versions)}; for example fairlead rollback {model} --to {versions[0]}"
+        if versions
+        else ""
+    )
 
 
 def _send_with_retries(state: Path, request: bytes, model: str, verb: str) -> bytes:
@@ -148,5 +166,4 @@ def _parse_response(response: bytes) -> dict[str, Any]:
     if error := document.get("error"):
         kind = getattr(errors, error["kind"], errors.FairleadError)
         raise kind(error["message"], hint=error["hint"])
-    action: dict[str, Any] = document["action"]
-    return action
+    return document

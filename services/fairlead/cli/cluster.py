@@ -8,12 +8,15 @@ from __future__ import annotations
 import os
 import time
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from fairlead import errors
-from fairlead.contracts.action import Action, ActionType, Outcome
+from fairlead.contracts.action import FOR_THIS_ATTEMPT, Action, ActionType, Outcome
+from fairlead.contracts.earlier_versions import names_to_return_to, revision_named
+from fairlead.contracts.parsing import parse
 from fairlead.contracts.route import Route
 from fairlead.store.kubernetes import KubernetesStore, access, kubeconfig
 from fairlead.store.kubernetes.api import Api
@@ -39,35 +42,42 @@ def user_name(store: KubernetesStore) -> str:
 
 
 def ask(
-    context: str | None, namespace: str | None, model: str, verb: str, *, reason: str, to_revision: int | None
+    context: str | None, namespace: str | None, model: str, verb: str, *, reason: str, options: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Create the action, wait for the engine, and return the action; it is still pending after the timeout."""
+    """Create the action, wait for the engine, and answer as the action socket does; it may still be pending."""
     store = open_store(context, namespace)
-    kind = ActionType(verb)
-    store.route(model)
-    # An approval is for the current attempt and step only: it must not approve a later one.
-    head = store.head(model) if kind is ActionType.APPROVE else None
-    now = datetime.now(UTC)
+    kind, route = ActionType(verb), store.route(model)
+    # What raises the weight is for the current attempt only: it must not raise that of a later one.
+    head = store.head(model) if kind in FOR_THIS_ATTEMPT else None
+    now, more = datetime.now(UTC), dict(options)
+    if isinstance(to := more.get("toRevision"), str | int):
+        more["toRevision"] = revision_named(to, route, lambda: store.revisions(model))
     action = store.create_action(
-        Action(
-            namespace=store.namespace,
-            name=f"{model}-{verb}-{uuid.uuid4().hex[:10]}",
-            route=model,
-            type=kind,
-            attempt=head.state.attempt if head else None,
-            step=head.state.step if head else None,
-            to_revision=to_revision,
-            actor=user_name(store),
-            reason=reason,
-            created_at=now,
-            expires_at=now + ACTION_LIFETIME,
+        parse(
+            Action,
+            {
+                "namespace": store.namespace,
+                "name": f"{model}-{verb}-{uuid.uuid4().hex[:10]}",
+                "route": model,
+                "type": kind,
+                "attempt": head.state.attempt if head else None,
+                "step": head.state.step if head and kind is ActionType.APPROVE else None,
+                "actor": user_name(store),
+                "reason": reason,
+                "createdAt": now,
+                "expiresAt": now + ACTION_LIFETIME,
+                **more,
+            },
+            f"{verb} of {model}",
         )
     )
     deadline = time.monotonic() + RESPONSE_TIMEOUT_S
     while action.outcome is Outcome.PENDING and time.monotonic() < deadline:
         time.sleep(_POLL_INTERVAL_S)
         action = store.action(action.name)
-    return action.to_json()
+    refused = kind is ActionType.ROLLBACK and action.outcome is Outcome.REFUSED
+    versions = names_to_return_to(route, store.revisions(model), store.instances()) if refused else []
+    return {"action": action.to_json(), "versions": versions}
 
 
 def refuse_if_managed(store: KubernetesStore, route: Route, version: str) -> None:

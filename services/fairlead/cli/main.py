@@ -26,6 +26,7 @@ COMMANDS = {
     "pause": "Pause a rollout: its step and weight stay as they are.",
     "resume": "Resume a paused rollout.",
     "retry": "Start a new attempt after a rollback.",
+    "promote": "Serve everyone with the candidate at once, without waiting for the gates.",
     "rollback": "Return to the previous version at once.",
     "status": "Show what each model serves and the state of its rollout.",
     "history": "Show the ledger: every routing table that was served.",

@@ -13,6 +13,10 @@ StateOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 ReasonOption = Annotated[str, typer.Option("--reason", "-m", help="Why you do this; it is stored in the ledger.")]
+EvenIfDownOption = Annotated[
+    bool,
+    typer.Option("--even-if-down", help="Do it even if it moves users onto a version without a ready instance."),
+]
 DEFAULT_STATE = Path(".fairlead")
 NO_PLATFORM_HINT = (
     "if it runs in another folder, go there or name it: --state PATH/.fairlead; "

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from fairlead.contracts.base import Document, Moment
+from fairlead.contracts.base import Document, Duration, Moment
 from fairlead.contracts.manifest import ModelName
 
 
@@ -19,6 +19,23 @@ class ActionType(StrEnum):
     APPROVE = "approve"
     PAUSE = "pause"
     RESUME = "resume"
+    PROMOTE = "promote"
+
+
+OPTIONS = ("toRevision", "evenIfDown", "evenIfStableServes", "pauseFor")
+"""What a request says beyond its type, as the commands and the action socket name it."""
+
+PAUSE_LIMITS_S = (1.0, 7 * 86400.0)
+"""The shortest and the longest pause that ends by itself."""
+
+FOR_THIS_ATTEMPT = frozenset((ActionType.APPROVE, ActionType.PROMOTE))
+"""Requests that raise the candidate's weight. The commands bind them to the attempt that they saw, so that a late one
+never lets another version rise."""
+
+
+def pause_limits() -> str:
+    """The limits as words, for errors."""
+    return "a pause that ends by itself lasts 1s to 7d; without --for it lasts until `fairlead resume`"
 
 
 class Outcome(StrEnum):
@@ -45,6 +62,12 @@ class Action(Document):
     """For an approval: the step it applies to, counted from 0; None for the current one."""
     to_revision: int | None = None
     """For a rollback: the revision whose stable version should serve again; None for the previous one."""
+    even_if_down: bool = False
+    """Move users even onto a version without a ready instance, away from one that has one."""
+    even_if_stable_serves: bool = False
+    """For promote: skip the gates although stable has a ready instance."""
+    pause_for: Duration | None = None
+    """For a pause: after this time, 1s to 7d, it ends by itself; None: it lasts until resume."""
     actor: str
     """Who requests the action. In a cluster a policy requires it to equal the caller's user name."""
     actor_verified: bool = False
@@ -63,5 +86,8 @@ class Action(Document):
 
     def is_same_request(self, other: Action) -> bool:
         """True when both request the same thing. Actors and times may differ."""
-        mine = (self.namespace, self.route, self.type, self.attempt, self.step, self.to_revision)
-        return mine == (other.namespace, other.route, other.type, other.attempt, other.step, other.to_revision)
+        return self._request() == other._request()
+
+    def _request(self) -> tuple[object, ...]:
+        where = (self.namespace, self.route, self.type, self.attempt, self.step, self.to_revision)
+        return (*where, self.even_if_down, self.even_if_stable_serves, self.pause_for)

@@ -34,13 +34,21 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 
+def seconds_of(text: str) -> float | None:
+    """A duration such as "1h30m" in seconds; None if the text is no duration."""
+    parts = _DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        return None
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
 def _parse_duration(value: object) -> object:
     if not isinstance(value, str):
         return value
-    parts = _DURATION.findall(value)
-    if not parts or "".join(n + u for n, u in parts) != value:
+    seconds = seconds_of(value)
+    if seconds is None:
         raise ValueError(f"{value!r} is not a duration; write 500ms, 30s, 5m, 2h or 1h30m")
-    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+    return seconds
 
 
 def format_duration(seconds: float) -> str:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, FiniteFloat, model_validator
 
 from fairlead.contracts.answers import ClassCounts, Pairs
-from fairlead.contracts.base import Document, Moment, canonical, digest
+from fairlead.contracts.base import Document, Duration, Moment, canonical, digest
 from fairlead.contracts.manifest import ModelName
 from fairlead.contracts.route import VersionRef
 from fairlead.contracts.table import Table
@@ -285,6 +285,10 @@ class State(Document):
     approved: int = -1
     """The highest step that a person has approved for this attempt."""
     paused: bool = False
+    paused_until: Moment | None = None
+    """When the pause ends by itself; None: when a person resumes."""
+    paused_for: Duration | None = None
+    """How long that pause lasts in all. Whatever the clock says, it never lasts longer."""
     rejected: tuple[Rejected, ...] = ()
 
 

@@ -2,7 +2,7 @@
 
 It is a socket and not part of the HTTP API for two reasons: only its owner can connect, so a web page cannot roll a
 model back; and the kernel identifies the user who connects. A client needs neither the contracts nor the store, so the
-`rollback` command starts quickly.
+commands of actions start quickly.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from fairlead import errors
-from fairlead.contracts.action import Action, ActionType, Outcome
+from fairlead.contracts.action import FOR_THIS_ATTEMPT, OPTIONS, Action, ActionType, Outcome
+from fairlead.contracts.earlier_versions import names_to_return_to, revision_named
+from fairlead.contracts.instance import Instance
 from fairlead.contracts.revision import Revision
 from fairlead.contracts.route import Route
 
@@ -44,6 +46,8 @@ class ActionStore(Protocol):
 
     def route(self, name: str) -> Route: ...  # noqa: D102
     def head(self, route: str) -> Revision | None: ...  # noqa: D102
+    def revisions(self, route: str, *, limit: int | None = None) -> list[Revision]: ...  # noqa: D102
+    def instances(self) -> list[Instance]: ...  # noqa: D102
     def create_action(self, action: Action) -> Action: ...  # noqa: D102
     def action(self, name: str) -> Action: ...  # noqa: D102
 
@@ -72,7 +76,7 @@ class ActionSocket:
             action = self._ask(_parse(line), peer)
         except errors.FairleadError as error:
             return {"error": {"kind": type(error).__name__, "message": error.message, "hint": error.hint}}
-        return {"action": action.to_json()}
+        return {"action": action.to_json(), "versions": self._other_versions(action)}
 
     def _ask(self, asked: Mapping[str, Any], peer: str | None) -> Action:
         action = self._store.create_action(self._as_action(asked, peer))
@@ -82,12 +86,22 @@ class ActionSocket:
             action = self._store.action(action.name)
         return action
 
+    def _other_versions(self, action: Action) -> list[str]:
+        """After a refused rollback: the versions that one could return to instead."""
+        if action.type is not ActionType.ROLLBACK or action.outcome is not Outcome.REFUSED:
+            return []
+        route = self._store.route(action.route)
+        return names_to_return_to(route, self._store.revisions(route.name), self._store.instances())
+
     def _as_action(self, asked: Mapping[str, Any], peer: str | None) -> Action:
-        """Build the action. An approval is bound to the current attempt and step, so it never approves the next one."""
+        """Build the action. What raises the weight is bound to the current attempt, and never raises the next one's."""
         model, kind = str(asked.get("model")), str(asked.get("type"))
-        self._store.route(model)
-        head = self._store.head(model) if kind == ActionType.APPROVE else None
+        route = self._store.route(model)
+        head = self._store.head(model) if kind in FOR_THIS_ATTEMPT else None
         claimed, now = asked.get("actor"), datetime.now(UTC)
+        options = {name: asked[name] for name in OPTIONS if asked.get(name) is not None}
+        if isinstance(to := options.get("toRevision"), str | int):
+            options["toRevision"] = revision_named(to, route, lambda: self._store.revisions(model))
         try:
             return Action.model_validate(
                 {
@@ -95,8 +109,8 @@ class ActionSocket:
                     "route": model,
                     "type": kind,
                     "attempt": head.state.attempt if head else None,
-                    "step": head.state.step if head else None,
-                    "toRevision": asked.get("toRevision"),
+                    "step": head.state.step if head and kind == ActionType.APPROVE else None,
+                    **options,
                     "actor": claimed or peer or "unknown",
                     "actorVerified": not claimed and peer is not None,
                     "reason": asked.get("reason") or "",

@@ -32,6 +32,7 @@ def act(store: EngineStore, route: str, decision: Decision, *, log: Callable[[st
     revision = store.append(decision.next.model_copy(update={"windows": windows}))
     log(canonical(revision.to_json()))
     if revision.action is not None:
-        store.finish_action(revision.action, Outcome.ACCEPTED, message=revision.reason, revision=revision.seq)
+        message = decision.answer or revision.reason
+        store.finish_action(revision.action, Outcome.ACCEPTED, message=message, revision=revision.seq)
     store.prune(route, keep=REVISIONS_KEPT, now=revision.created_at)
     return revision

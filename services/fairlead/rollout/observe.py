@@ -39,6 +39,7 @@ from fairlead.rollout.windows.from_answers import AnswerWindows
 from fairlead.rollout.windows.from_counters import CountedWindows
 from fairlead.rollout.windows.from_prometheus import ReplayedWindows
 from fairlead.rollout.windows.observed_time import ObservedTime
+from fairlead.rollout.windows.pause_clock import PauseClock
 from fairlead.rollout.windows.source import RouteTick, Source
 
 BREAK_WINDOWS = 3
@@ -95,6 +96,7 @@ class Observer:
         self._attempts = AttemptHistory(store)
         self._observed = ObservedTime(monotonic, break_s=BREAK_WINDOWS * window_s)
         self._lost = LostGateways()
+        self._pauses = PauseClock(monotonic)
         self._wanted: dict[str, tuple[InstanceAddress, ...]] = {}
         self._ahead = timedelta()
         self._slot = -1
@@ -186,7 +188,8 @@ class Observer:
         if head is None:
             return seen
         self._wanted[route.name] = _addresses(route, head, snapshot)
-        seen = replace(seen, shadow=self._answer_windows.status(route.name))
+        pause_left_s = self._pauses.left_s(route.name, head.state, snapshot.now)
+        seen = replace(seen, shadow=self._answer_windows.status(route.name), pause_left_s=pause_left_s)
         entered_s = self._observed.enter(route.name, (head.state.attempt, head.state.entered_at))
         seen = replace(seen, since_window_s=self._observed.left_s(route.name), since_entered_s=entered_s)
         seen = replace(seen, windows=self._attempts.windows(head), named=self._named(route, actions))

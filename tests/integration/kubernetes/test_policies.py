@@ -25,7 +25,7 @@ ROLES: dict[str, list[dict[str, Any]]] = yaml.safe_load(
 MAY = {
     "viewer": set[str](),
     "releaser": {"rollback", "retry", "pause", "resume"},
-    "onCall": {"rollback", "retry", "approve", "pause", "resume"},
+    "onCall": {"rollback", "retry", "approve", "pause", "resume", "promote"},
 }
 
 

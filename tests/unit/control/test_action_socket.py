@@ -20,11 +20,13 @@ from fairlead import errors
 from fairlead.cli.action_client import ask
 from fairlead.cli.options import PlatformLocation
 from fairlead.contracts.action import ActionType, Outcome
+from fairlead.contracts.instance import Instance
 from fairlead.contracts.route import RouteSpec
 from fairlead.control.action_socket import MAX_BYTES, ActionSocket
 from fairlead.control.app import ACTION_SOCKET
 from fairlead.store.sqlite import SqliteStore
 from support.background import repeat_in_background
+from unit.rollout.policy.builders import V1, V2, a_head, canary
 
 SPEC = RouteSpec.model_validate({"model": "iris", "versions": {"1.0.0": {}}, "target": {"version": "1.0.0"}})
 
@@ -166,6 +168,67 @@ def test_without_a_platform_the_error_says_so(tmp_path: Path) -> None:
         ask(PlatformLocation(tmp_path), "iris", "rollback", reason="", as_json=False)
 
 
-@pytest.mark.parametrize("verb", ["approve", "pause", "resume", "retry", "rollback"])
+def test_the_options_reach_the_action(tmp_path: Path, store: SqliteStore) -> None:
+    options = {"evenIfDown": True, "evenIfStableServes": True, "pauseFor": "1h30m", "toRevision": "iris.12"}
+    with opened(tmp_path, store), engine(store, Outcome.ACCEPTED):
+        ask(PlatformLocation(tmp_path), "iris", "pause", reason="", as_json=False, options=options)
+    (action,) = store.actions("iris")
+    assert (action.even_if_down, action.even_if_stable_serves, action.pause_for, action.to_revision) == (
+        True,
+        True,
+        5400.0,
+        12,
+    )
+
+
+def test_a_promotion_and_an_approval_are_for_the_present_attempt_only(tmp_path: Path, store: SqliteStore) -> None:
+    store.append(canary(attempt=3).model_copy(update={"seq": 1, "parent": ""}))
+    with opened(tmp_path, store), engine(store, Outcome.ACCEPTED):
+        for verb in ("promote", "approve", "rollback"):
+            ask(PlatformLocation(tmp_path), "iris", verb, reason="", as_json=False)
+    bound = {action.type.value: (action.attempt, action.step) for action in store.actions("iris")}
+    assert bound == {"promote": (3, None), "approve": (3, 0), "rollback": (None, None)}
+
+
+def test_a_rollback_may_name_a_version(tmp_path: Path, store: SqliteStore) -> None:
+    store.append(a_head(seq=1).model_copy(update={"parent": ""}))
+    with opened(tmp_path, store), engine(store, Outcome.ACCEPTED):
+        ask(
+            PlatformLocation(tmp_path),
+            "iris",
+            "rollback",
+            reason="",
+            as_json=False,
+            options={"toRevision": "1.0.0"},
+        )
+        with pytest.raises(errors.NotFound, match="'7.7.7' is no revision of iris"):
+            ask(
+                PlatformLocation(tmp_path),
+                "iris",
+                "rollback",
+                reason="",
+                as_json=False,
+                options={"toRevision": "7.7.7"},
+            )
+    assert [action.to_revision for action in store.actions("iris")] == [1]
+
+
+def test_a_refused_rollback_lists_the_versions_that_it_would_accept(tmp_path: Path, store: SqliteStore) -> None:
+    versions = {name: {"source": f"/m/{name}"} for name in ("1.0.0", "1.1.0")}
+    spec = RouteSpec.model_validate({"model": "iris", "versions": versions, "target": {"version": "1.1.0"}})
+    store.put_route("iris", spec, now=datetime.now(UTC), actor="test")
+    first = store.append(a_head(stable=V1, seq=1).model_copy(update={"parent": ""}))
+    store.append(a_head(stable=V2, seq=2).model_copy(update={"parent": first.hash}))
+    store.report(Instance(id="a", model="iris", ref=V1, host="h", port=1, ready=True, observed_at=datetime.now(UTC)))
+    with (
+        opened(tmp_path, store),
+        engine(store, Outcome.REFUSED, "nothing before 1.1.0"),
+        pytest.raises(errors.Refused) as raised,
+    ):
+        ask(PlatformLocation(tmp_path), "iris", "rollback", reason="", as_json=False)
+    assert raised.value.hint == "versions to go back to: 1.0.0; for example fairlead rollback iris --to 1.0.0"
+
+
+@pytest.mark.parametrize("verb", ["approve", "pause", "promote", "resume", "retry", "rollback"])
 def test_every_verb_of_the_command_line_is_an_action_type(verb: str) -> None:
     assert ActionType(verb)

@@ -83,6 +83,12 @@ class Rollouts(RuleBasedStateMachine):
             more["attempt"] = data.draw(st.sampled_from((None, head.state.attempt, head.state.attempt + 1)))
         if head is not None and kind is ActionType.ROLLBACK:
             more["to_revision"] = data.draw(st.one_of(st.none(), st.integers(1, head.seq + 1)))
+        if kind in (ActionType.ROLLBACK, ActionType.PROMOTE, ActionType.RETRY):
+            more["even_if_down"] = data.draw(st.booleans())
+        if kind is ActionType.PROMOTE:
+            more["even_if_stable_serves"] = data.draw(st.booleans())
+        if kind is ActionType.PAUSE:
+            more["pause_for"] = data.draw(st.sampled_from((None, 5.0, 600.0)))
         self.platform.ask(kind, **more)
 
     # The platform
@@ -179,14 +185,21 @@ class Rollouts(RuleBasedStateMachine):
             assert revision.cause is Cause.CREATED
             assert self.platform.ready(revision.table.stable)
             return
+        action = self.platform.store.action(revision.action) if revision.action else None
+        self.check_nobody_moved_onto_nothing(before, revision, action)
+        if action is not None and action.type is ActionType.PROMOTE:
+            assert action.even_if_stable_serves or not self.platform.ready(before.table.stable)
+            assert action.even_if_down or self.platform.ready(revision.table.stable)
+            assert (revision.cause, revision.table.stable) == (Cause.PROMOTED, before.state.target)
+            return
         candidate = revision.table.candidate or (revision.table.stable if revision.cause is Cause.PROMOTED else None)
         if candidate is not None and share(revision, candidate) > share(before, candidate):
             self.check_rise(before, revision, candidate)
         stable = revision.table.stable
         if stable != before.table.stable and revision.cause is not Cause.PROMOTED:
             assert revision.cause is Cause.ROLLED_BACK
-            assert revision.action
-            assert self.platform.ready(stable), "rolled back onto nothing"
+            assert action
+            assert action.even_if_down or self.platform.ready(stable), "rolled back onto nothing"
         if revision.cause is Cause.ROLLED_BACK and ": errors:" in revision.reason:
             assert self.failed, "evidence against a candidate that never failed"
         if before.state.paused and revision.cause in (Cause.STEP, Cause.PROMOTED):
@@ -207,6 +220,16 @@ class Rollouts(RuleBasedStateMachine):
         if before.state.phase is Phase.PREPARING:
             assert ref in self.platform.asked
             assert ref not in self.platform.bad
+
+    def check_nobody_moved_onto_nothing(self, before: Revision, revision: Revision, action: Action | None) -> None:
+        if action is not None and action.even_if_down:
+            return
+        tables = (before.table, revision.table)
+        parties = {ref for table in tables for ref in (table.stable, table.candidate) if ref is not None}
+        change = {ref: share(revision, ref) - share(before, ref) for ref in parties}
+        left = [ref for ref in parties if change[ref] < 0 and self.platform.ready(ref)]
+        onto = [ref for ref in parties if change[ref] > 0 and not self.platform.ready(ref)]
+        assert not (left and onto), f"users were moved from {left}, which answers, to {onto}, which does not"
 
     def check_answered(self, pending: list[Action]) -> None:
         """One tick finishes all actions from before it, up to the number of revisions of one tick."""

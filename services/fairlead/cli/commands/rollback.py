@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from fairlead import errors
 from fairlead.cli.action_client import ask
 from fairlead.cli.options import (
     DEFAULT_STATE,
     ContextOption,
+    EvenIfDownOption,
     JsonOption,
     NamespaceOption,
     PlatformLocation,
@@ -22,8 +22,10 @@ from fairlead.cli.options import (
 def command(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="The model.")],
     to: Annotated[
-        str | None, typer.Option("--to", help="Return to the version of this revision (12 or iris.12).")
+        str | None,
+        typer.Option("--to", help="Return to this version (1.0.0), or to that of a revision (12 or iris.12)."),
     ] = None,
+    even_if_down: EvenIfDownOption = False,
     reason: ReasonOption = "",
     state: StateOption = DEFAULT_STATE,
     context: ContextOption = None,
@@ -37,14 +39,11 @@ def command(
         "rollback",
         reason=reason,
         as_json=as_json,
-        to_revision=_sequence(to, model),
+        options={"toRevision": _named(to, model), "evenIfDown": even_if_down},
     )
 
 
-def _sequence(text: str | None, model: str) -> int | None:
-    if text is None:
-        return None
-    number = text.removeprefix(f"{model}.")
-    if not number.isdigit():
-        raise errors.Invalid(f"--to {text}: not a revision of {model}", hint=f"list them: fairlead history {model}")
-    return int(number)
+def _named(to: str | None, model: str) -> str | int | None:
+    """A revision as its number. What else the text may be is known only where the ledger is."""
+    number = to.removeprefix(f"{model}.") if to is not None else ""
+    return int(number) if number != to and number.isdigit() else to

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
-from fairlead.contracts.action import Action, ActionType, Outcome
+from fairlead.contracts.action import PAUSE_LIMITS_S, Action, ActionType, Outcome, pause_limits
+from fairlead.contracts.base import format_duration
 from fairlead.contracts.revision import Phase, Revision
 from fairlead.contracts.route import VersionRef
-from fairlead.rollout.policy import steps, transitions
+from fairlead.rollout.policy import action_answers, gates, steps, transitions
+from fairlead.rollout.policy.moved_users import onto_nothing
 from fairlead.rollout.policy.observation import FinishedAction, Observation
 from fairlead.rollout.policy.situation import Situation
 from fairlead.rollout.policy.transitions import Requester
@@ -37,7 +40,8 @@ def split_finished(
         if action.outcome is not Outcome.PENDING:
             continue
         if head is not None and head.action == action.name:
-            finished.append(FinishedAction(action.name, Outcome.ACCEPTED, head.reason, head.seq))
+            answer = action_answers.accepted(head, action, observation)
+            finished.append(FinishedAction(action.name, Outcome.ACCEPTED, answer, head.seq))
         elif (why := _too_late(head, observation, action)) is not None:
             finished.append(FinishedAction(action.name, Outcome.EXPIRED, why))
         else:
@@ -55,8 +59,30 @@ def _too_late(head: Revision | None, observation: Observation, action: Action) -
 
 
 def apply_action(situation: Situation, action: Action) -> ActionResult:
-    """The revision that carries out the action, or the reason for a refusal."""
-    return _RULES[action.type](situation, action)
+    """The revision that carries out the action, or the reason for a refusal.
+
+    For every type: users are moved onto a version without a ready instance only if the action says so.
+    """
+    result = _RULES[action.type](situation, action)
+    if isinstance(result, Refusal):
+        return result
+    down = onto_nothing(situation, result.table)
+    if down is None:
+        return result
+    if not action.even_if_down:
+        return Refusal(_moved_onto(down, situation, action))
+    return result.model_copy(update={"reason": f"{result.reason}; although {down} had no ready instance"})
+
+
+def _moved_onto(down: VersionRef, situation: Situation, action: Action) -> str:
+    model, stays, share = situation.route.name, situation.candidate, steps.percent(situation.weight)
+    why = f"it would move the {share} of users that {stays} serves to {down}, which has no ready instance"
+    anyway = f"`fairlead rollback {model} --even-if-down`"
+    if action.type is ActionType.ROLLBACK:
+        to = f" --to {action.to_revision}" if action.to_revision is not None else ""
+        anyway = f"to go back all the same: `fairlead rollback {model}{to} --even-if-down`"
+        return f"{why}. To serve everyone with {stays}: `fairlead promote {model}`; {anyway}"
+    return f"{why}. First decide about {stays}: `fairlead promote {model}` or {anyway}"
 
 
 def _rollback(situation: Situation, action: Action) -> ActionResult:
@@ -82,9 +108,13 @@ def _return_to(situation: Situation, action: Action, to: VersionRef) -> ActionRe
     """Stable changes at once, so the new stable version must have a ready instance."""
     if not situation.specified(to) and to != situation.head.state.previous:
         return Refusal(f"version {to} ({to.identity}) is no longer in the route; put it back into `versions` first")
-    if not situation.ready(to):
-        how = "start it and try again" if situation.specified(to) else "put it back into `versions` first"
-        return Refusal(f"{to} has no ready instance, going back to it would be an outage; {how}")
+    if not situation.ready(to) and not situation.specified(to):
+        return Refusal(f"{to} has no ready instance and is no longer in the route; put it back into `versions` first")
+    if not situation.ready(to) and not action.even_if_down:
+        return Refusal(
+            f"{to} has no ready instance, going back to it would be an outage; start it and try again, "
+            "or add --even-if-down"
+        )
     source = action.to_revision if action.to_revision is not None else situation.head.state.previous_revision
     return transitions.returned(situation, Requester.action_of(action), to=to, restored_from=source)
 
@@ -94,9 +124,12 @@ def _nothing_before(situation: Situation) -> str:
     if refused is not None:
         return (
             f"{refused.ref} is out since revision {situation.route.name}.{refused.revision} and {situation.stable} "
-            "serves; name a revision to go further back"
+            "serves; to go further back, name a version or a revision with --to"
         )
-    return f"there is nothing before {situation.stable} to go back to; name a revision, or release another version"
+    return (
+        f"there is nothing before {situation.stable} to go back to; name a version or a revision with --to, "
+        "or release another version"
+    )
 
 
 def _retry(situation: Situation, action: Action) -> ActionResult:
@@ -121,20 +154,58 @@ def _approve(situation: Situation, action: Action) -> ActionResult:
     return transitions.noted(situation, Requester.action_of(action), default, approved=index)
 
 
+def _promote(situation: Situation, action: Action) -> ActionResult:
+    candidate, stable, model = situation.candidate, situation.stable, situation.route.name
+    if candidate is None:
+        return Refusal(_no_candidate(situation))
+    if not situation.ready(candidate) and not action.even_if_down:
+        return Refusal(
+            f"{candidate} has no ready instance, so everyone would get errors. Start it and try again; to promote it "
+            f"all the same, add --even-if-down; to stay on {stable}: `fairlead rollback {model}`"
+        )
+    if situation.ready(stable) and not action.even_if_stable_serves:
+        return Refusal(
+            f"{stable} serves, so the gates decide when {candidate} may go on; `fairlead status {model}` says what it "
+            "waits for. To skip the gates all the same, add --even-if-stable-serves"
+        )
+    evidence = tuple(one.check for one in gates.judge(situation))
+    return transitions.promoted(situation, evidence, Requester.action_of(action))
+
+
+def _no_candidate(situation: Situation) -> str:
+    refused = situation.rejected(situation.route.spec.target_ref)
+    if refused is not None and refused.ref != situation.stable:
+        return (
+            f"no rollout is in progress: {refused.ref} was rejected in revision {situation.route.name}."
+            f"{refused.revision}. `fairlead retry {situation.route.name}` starts it again"
+        )
+    return f"no rollout is in progress, so there is no candidate to promote; {situation.stable} is stable"
+
+
 def _pause(situation: Situation, action: Action) -> ActionResult:
-    if situation.head.state.paused:
-        return Refusal("it is paused already")
-    return transitions.noted(situation, Requester.action_of(action), "paused", paused=True)
+    state, lasts, now = situation.head.state, action.pause_for, situation.observation.now
+    shortest, longest = PAUSE_LIMITS_S
+    if lasts is None:
+        if state.paused and state.paused_until is None:
+            return Refusal("it is paused already")
+        by = Requester.action_of(action)
+        return transitions.noted(situation, by, "paused", paused=True, paused_until=None, paused_for=None)
+    if not shortest <= lasts <= longest:
+        return Refusal(f"{format_duration(lasts)} is not possible: {pause_limits()}")
+    return transitions.noted(
+        situation,
+        Requester.action_of(action),
+        f"paused for {format_duration(lasts)}",
+        paused=True,
+        paused_until=now + timedelta(seconds=lasts),
+        paused_for=lasts,
+    )
 
 
 def _resume(situation: Situation, action: Action) -> ActionResult:
     if not situation.head.state.paused:
         return Refusal("it is not paused")
-    changes: dict[str, object] = {"paused": False}
-    if situation.head.state.phase is Phase.PREPARING:
-        # A deadline that passed during the pause must not end the attempt as soon as it is resumed.
-        changes["entered_at"] = situation.observation.now
-    return transitions.noted(situation, Requester.action_of(action), "resumed", **changes)
+    return transitions.resumed(situation, Requester.action_of(action), "resumed")
 
 
 _RULES: Mapping[ActionType, Callable[[Situation, Action], ActionResult]] = {
@@ -143,4 +214,5 @@ _RULES: Mapping[ActionType, Callable[[Situation, Action], ActionResult]] = {
     ActionType.APPROVE: _approve,
     ActionType.PAUSE: _pause,
     ActionType.RESUME: _resume,
+    ActionType.PROMOTE: _promote,
 }

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from fairlead.contracts.action import Action, Outcome
 from fairlead.contracts.base import format_duration
 from fairlead.contracts.revision import Check, Phase, Revision, Verdict
-from fairlead.contracts.route import Route
-from fairlead.rollout.policy import action_rules, gates, steps, transitions
+from fairlead.contracts.route import Route, VersionRef
+from fairlead.rollout.policy import action_answers, action_rules, gates, steps, transitions
 from fairlead.rollout.policy.gates import Judged
+from fairlead.rollout.policy.moved_users import onto_nothing
 from fairlead.rollout.policy.observation import Decision, FinishedAction, Observation
 from fairlead.rollout.policy.situation import Situation
 from fairlead.rollout.policy.transitions import Requester
@@ -29,15 +30,39 @@ def decide(route: Route, head: Revision | None, observation: Observation, action
         return _first(route, observation, finished, pending)
     situation = Situation(route, head, observation)
     # Changed settings first: a revision of their own says what they were when a decision was based on them.
-    asked = transitions.reconfigured(situation) or _target(situation)
-    if asked is not None:
+    reconfigured = transitions.reconfigured(situation)
+    if reconfigured is not None:
+        return Decision(reconfigured, tuple(finished))
+    asked = _target(situation)
+    down = onto_nothing(situation, asked.table) if asked is not None else None
+    if asked is not None and down is None:
         return Decision(asked, tuple(finished))
     for action in pending:
         result = action_rules.apply_action(situation, action)
         if isinstance(result, Revision):
-            return Decision(result, tuple(finished))
+            answer = action_answers.accepted(result, action, observation)
+            return Decision(result, tuple(finished), answer=answer)
         finished.append(FinishedAction(action.name, result.outcome, result.message))
+    if situation.pause_is_over:
+        return Decision(transitions.resumed(situation, Requester(), _pause_over(situation)), tuple(finished))
+    if down is not None:
+        return Decision(transitions.refreshed(situation), tuple(finished), waiting=_kept(situation, down))
     return _progress(situation, tuple(finished))
+
+
+def _pause_over(situation: Situation) -> str:
+    lasted = situation.head.state.paused_for
+    return f"the pause of {format_duration(lasted)} is over" if lasted is not None else "the pause is over"
+
+
+def _kept(situation: Situation, down: VersionRef) -> str:
+    """Why a changed target does not end the rollout yet."""
+    model, wanted = situation.route.name, situation.route.spec.target_ref
+    return (
+        f"the target is {wanted} now, but {situation.candidate} keeps its {steps.percent(situation.weight)}, because "
+        f"{down} has no ready instance: start it, or `fairlead promote {model}`, or `fairlead rollback {model} "
+        "--even-if-down`"
+    )
 
 
 def _first(route: Route, observation: Observation, finished: list[FinishedAction], pending: list[Action]) -> Decision:
@@ -53,7 +78,7 @@ def _first(route: Route, observation: Observation, finished: list[FinishedAction
     if not count:
         why = f"{target} has no ready instance"
         check = Check(gate="ready", verdict=Verdict.INCONCLUSIVE, reason=why)
-        return Decision(None, done, why, (check,))
+        return Decision(None, done, waiting=why, checks=(check,))
     check = Check(gate="ready", verdict=Verdict.PASS, reason=f"{target} is ready", numbers={"ready": count})
     return Decision(transitions.created(route, observation, (check,)), done)
 
@@ -82,7 +107,7 @@ def _progress(situation: Situation, finished: tuple[FinishedAction, ...]) -> Dec
     """Rollbacks first, then changes of the spec, then rises of the weight."""
     refreshed = transitions.refreshed(situation)
     if situation.candidate is None:
-        return Decision(refreshed, finished, _rejection_notice(situation))
+        return Decision(refreshed, finished, waiting=_rejection_notice(situation) or _pause_notice(situation))
     judged = gates.judge(situation)
     checks = tuple(one.check for one in judged)
     failed = _failed_guard(judged)
@@ -91,7 +116,7 @@ def _progress(situation: Situation, finished: tuple[FinishedAction, ...]) -> Dec
         why = f"{failed.gate}: {failed.reason}"
         return Decision(transitions.rolled_back(situation, why, checks), finished, checks=checks)
     if refreshed is not None or waiting:
-        return Decision(refreshed, finished, waiting, checks)
+        return Decision(refreshed, finished, waiting=waiting, checks=checks)
     shadow = situation.strategy.shadow
     if shadow is not None and situation.head.state.phase is Phase.PREPARING:
         return Decision(transitions.shadowed(situation, shadow.share, checks), finished, checks=checks)
@@ -113,7 +138,7 @@ def _waiting(situation: Situation, judged: Sequence[Judged]) -> str:
     """The first reason why the weight does not rise; empty if there is none."""
     state = situation.head.state
     if state.paused:
-        return "paused; `fairlead resume` lets it go on"
+        return _pause_notice(situation)
     failed = _failed_guard(judged)
     if failed is not None:
         return f"{failed.gate}: {failed.reason}; not rolled back, because {situation.stable} has no ready instance"
@@ -128,6 +153,15 @@ def _waiting(situation: Situation, judged: Sequence[Judged]) -> str:
         return f"the shadow lasts for {format_duration(shadow.min_duration)}"
     blocked = next((one.check for one in judged if one.check.verdict is not Verdict.PASS), None)
     return f"{blocked.gate}: {blocked.reason}" if blocked else ""
+
+
+def _pause_notice(situation: Situation) -> str:
+    state = situation.head.state
+    if not state.paused:
+        return ""
+    if state.paused_until is None:
+        return "paused; `fairlead resume` lets it go on"
+    return f"paused until {state.paused_until:%Y-%m-%d %H:%M:%S} UTC; `fairlead resume` lets it go on now"
 
 
 def _rejection_notice(situation: Situation) -> str:

@@ -39,6 +39,8 @@ class Observation:
     """Observed seconds since the present phase or step began; infinite if that was before the engine's first tick."""
     shadow: ShadowStatus | None = None
     """The comparison of mirrored requests, for people."""
+    pause_left_s: float = inf
+    """Seconds until the pause ends by itself, by a monotonic clock; infinite if it does not."""
     named: Mapping[int, Revision] = field(default_factory=dict)
     """The revisions that pending rollbacks name, if the ledger still has them."""
 
@@ -60,6 +62,8 @@ class Decision:
     next: Revision | None = None
     finished: tuple[FinishedAction, ...] = ()
     """Actions to finish before `next` is appended, without the action that `next` carries out."""
+    answer: str = ""
+    """What the user whose action `next` carries out is told."""
     waiting: str = ""
     """One sentence: what the rollout waits for. Usually empty when no rollout is in progress."""
     checks: tuple[Check, ...] = ()

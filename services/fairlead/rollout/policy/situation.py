@@ -81,6 +81,11 @@ class Situation:
             mine = mine[1:]
         return tuple(one for one in mine if one.gap is None)
 
+    @property
+    def pause_is_over(self) -> bool:
+        """True when the route is paused for a time, and that time is over."""
+        return self.head.state.paused_until is not None and self.observation.pause_left_s <= 0
+
     def ready(self, ref: VersionRef | None) -> int:
         """How many instances of a version are ready."""
         return self.observation.ready.get(ref, 0) if ref else 0

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fairlead.contracts.action import Action
-from fairlead.contracts.revision import Cause, Check, Phase, Rejected, Revision, State
+from fairlead.contracts.revision import Cause, Check, Phase, Rejected, Revision, State, Verdict
 from fairlead.contracts.route import Route, VersionRef
 from fairlead.contracts.table import Mirror, Table
 from fairlead.rollout.policy import steps
@@ -151,17 +151,36 @@ def stepped(situation: Situation, evidence: tuple[Check, ...]) -> Revision:
     )
 
 
-def promoted(situation: Situation, evidence: tuple[Check, ...]) -> Revision:
-    """The candidate becomes stable, and stable becomes the previous version."""
+def promoted(situation: Situation, evidence: tuple[Check, ...], by: Requester | None = None) -> Revision:
+    """The candidate becomes stable, and stable becomes the previous version.
+
+    `by` is the user who did not wait for the gates; None: every gate passed.
+    """
     changes = {
         **_idle_state(situation),
         "previous": situation.stable,
         "previous_revision": situation.head.seq,
         "promoted_at": situation.observation.now,
     }
+    if by is not None:
+        by = replace(by, reason=f"{by.reason or 'promoted by hand'}; {_skipped(evidence)}")
     reason = f"{situation.candidate} passed every step and is stable"
     return _next(
-        situation, Cause.PROMOTED, Requester(), reason, stable=situation.candidate, state=changes, evidence=evidence
+        situation,
+        Cause.PROMOTED,
+        by or Requester(),
+        reason,
+        stable=situation.candidate,
+        state=changes,
+        evidence=evidence,
+    )
+
+
+def _skipped(evidence: tuple[Check, ...]) -> str:
+    """ "the gates were skipped (errors, capacity had not passed)"."""
+    open_gates = [check.gate for check in evidence if check.verdict is not Verdict.PASS]
+    return (
+        f"the gates were skipped ({', '.join(open_gates)} had not passed)" if open_gates else "the gates were skipped"
     )
 
 
@@ -203,6 +222,15 @@ def _same_weights(situation: Situation, what: str, *, state: dict[str, Any] | No
         weight=situation.weight,
         state=state,
     )
+
+
+def resumed(situation: Situation, by: Requester, default: str) -> Revision:
+    """The rollout continues in the step in which it was paused."""
+    changes: dict[str, object] = {"paused": False, "paused_until": None, "paused_for": None}
+    if situation.head.state.phase is Phase.PREPARING:
+        # A deadline that passed during the pause must not end the attempt as soon as it is resumed.
+        changes["entered_at"] = situation.observation.now
+    return noted(situation, by, default, **changes)
 
 
 def _next(

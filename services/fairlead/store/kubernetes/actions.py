@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from fairlead import errors
 from fairlead.contracts import labels
-from fairlead.contracts.action import Action, Outcome
+from fairlead.contracts.action import OPTIONS, Action, Outcome
 from fairlead.store.kubernetes.api import AlreadyExists
 from fairlead.store.kubernetes.kinds import ACTIONS, ROUTES, Object, name_of
 from fairlead.store.kubernetes.ledger import owned_by
@@ -17,7 +17,7 @@ from fairlead.store.kubernetes.session import Session
 
 MAX_FINISHED_ACTIONS = 50
 """How many finished actions per route are kept as objects. The ledger names every action that was carried out."""
-_SPEC_FIELDS = ("route", "type", "attempt", "step", "toRevision", "actor", "reason", "createdAt", "expiresAt")
+_SPEC_FIELDS = ("route", "type", "attempt", "step", *OPTIONS, "actor", "reason", "createdAt", "expiresAt")
 
 
 class KubernetesActions:
@@ -38,7 +38,8 @@ class KubernetesActions:
         route = session.objects.get(ROUTES, action.route)
         if route is not None:
             metadata["ownerReferences"] = [owned_by(route)]
-        spec = {name: document[name] for name in _SPEC_FIELDS if document.get(name) is not None}
+        # An option that is not set is left out: definitions of an earlier release do not know it.
+        spec = {name: document[name] for name in _SPEC_FIELDS if document.get(name) not in (None, False)}
         try:
             written = session.api.create(ACTIONS, session.namespace, {"metadata": metadata, "spec": spec})
         except AlreadyExists:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fairlead.contracts.action import Action, ActionType, Outcome
 from fairlead.contracts.revision import Cause, Phase, Revision
-from fairlead.contracts.route import Route
+from fairlead.contracts.route import TOTAL_WEIGHT, Route, VersionRef
+from fairlead.contracts.table import Table
 from fairlead.rollout.policy.decide import decide
 from fairlead.rollout.policy.observation import Decision, Observation
+from fairlead.rollout.ports import GatewayState
 from unit.rollout.policy.builders import (
     NOW,
     PASSED,
@@ -27,9 +31,10 @@ from unit.rollout.policy.builders import (
     promoted,
     rejected,
     seen,
+    without_ready,
 )
 
-ROLLBACK, RETRY, APPROVE, PAUSE, RESUME = ActionType
+ROLLBACK, RETRY, APPROVE, PAUSE, RESUME, PROMOTE = ActionType
 
 
 def asked(route: Route, head: Revision, world: Observation, *actions: Action) -> Decision:
@@ -49,6 +54,11 @@ def refused(route: Route, head: Revision, world: Observation, action: Action) ->
     (done,) = asked(route, head, world, action).finished
     assert done.outcome is Outcome.REFUSED
     return done.message
+
+
+def share(table: Table, ref: VersionRef) -> int:
+    """How many of 10,000 requests a version gets."""
+    return (TOTAL_WEIGHT - table.weight) * (ref == table.stable) + table.weight * (ref == table.candidate)
 
 
 class TestRollback:
@@ -78,7 +88,21 @@ class TestRollback:
 
     def test_a_version_without_a_ready_instance_is_not_gone_back_to(self) -> None:
         why = refused(a_route(), promoted(), seen(ready={V2: 1}), an_action(ROLLBACK))
-        assert why == "1.0.0 has no ready instance, going back to it would be an outage; start it and try again"
+        assert why == (
+            "1.0.0 has no ready instance, going back to it would be an outage; start it and try again, "
+            "or add --even-if-down"
+        )
+
+    def test_a_version_without_a_ready_instance_is_gone_back_to_when_the_user_insists(self) -> None:
+        action = an_action(ROLLBACK, reason="1.1.0 leaks data", even_if_down=True)
+        back = carried_out(a_route(), promoted(), seen(ready={V2: 1}), action)
+        assert back.table.stable == V1
+        assert back.reason == "1.1.0 leaks data; although 1.0.0 had no ready instance"
+
+    def test_a_version_that_nothing_could_start_is_not_gone_back_to_even_then(self) -> None:
+        action = an_action(ROLLBACK, even_if_down=True)
+        why = refused(a_route(versions=("1.1.0",)), promoted(pins=(V2,)), seen(ready={V2: 1}), action)
+        assert "put it back into `versions`" in why
 
     def test_a_version_that_left_the_spec_is_gone_back_to_while_it_still_runs(self) -> None:
         route = a_route("1.1.0", versions=("1.1.0",))
@@ -118,6 +142,138 @@ class TestRollback:
     def test_a_named_revision_that_cannot_be_gone_back_to(self, named: dict[int, Revision], why: str) -> None:
         world = seen(named=named, ready={V0: 1, V1: 1, V2: 1})
         assert why in refused(a_route(), promoted(), world, an_action(ROLLBACK, to_revision=4))
+
+
+class TestNobodyIsMovedOntoWhatDoesNotAnswer:
+    def test_a_rollback_while_stable_is_down_and_the_candidate_answers_is_refused_with_both_ways_out(self) -> None:
+        why = refused(a_route(), canary(), seen(ready={V2: 1}), an_action(ROLLBACK))
+        assert why == (
+            "it would move the 5 % of users that 1.1.0 serves to 1.0.0, which has no ready instance. To serve everyone "
+            "with 1.1.0: `fairlead promote iris`; to go back all the same: `fairlead rollback iris --even-if-down`"
+        )
+
+    def test_the_user_may_insist_and_the_ledger_says_so(self) -> None:
+        action = an_action(ROLLBACK, reason="wrong prices", even_if_down=True)
+        decision = asked(a_route(), canary(), seen(ready={V2: 1}), action)
+        assert decision.next is not None
+        assert (decision.next.table.stable, decision.next.table.weight) == (V1, 0)
+        assert decision.next.reason == "wrong prices; although 1.0.0 had no ready instance"
+        assert "1.0.0 has no ready instance: users get errors" in decision.answer
+
+    def test_the_refusal_names_the_revision_that_was_asked_for(self) -> None:
+        named = {4: a_head(stable=V1, seq=4)}
+        why = refused(a_route(), canary(), seen(ready={V2: 1}, named=named), an_action(ROLLBACK, to_revision=4))
+        assert "`fairlead rollback iris --to 4 --even-if-down`" in why
+
+    def test_before_its_first_weight_a_candidate_serves_nobody_and_may_be_rolled_back(self) -> None:
+        assert carried_out(a_route(), preparing(), seen(ready={V2: 1}), an_action(ROLLBACK)).table.stable == V1
+
+    def test_a_retry_that_would_end_a_rollout_that_alone_answers_is_refused(self) -> None:
+        head = canary(rejected=rejected(V3))
+        why = refused(a_route("1.2.0"), head, seen(ready={V2: 1}), an_action(RETRY))
+        assert "First decide about 1.1.0: `fairlead promote iris` or `fairlead rollback iris --even-if-down`" in why
+
+    @given(
+        kind=st.sampled_from(ActionType),
+        target=st.sampled_from(("1.0.0", "1.1.0", "1.2.0")),
+        head=st.sampled_from(
+            (
+                preparing(),
+                canary(),
+                canary(2500, paused=True),
+                canary(rejected=rejected(V3)),
+                promoted(),
+                a_head(target=V2, rejected=rejected()),
+            )
+        ),
+        ready=st.dictionaries(st.sampled_from((V0, V1, V2, V3)), st.integers(0, 3)),
+        to=st.none() | st.sampled_from((3, 4, 5, 6)),
+    )
+    def test_no_action_without_an_override_moves_users_from_what_answers_to_what_does_not(
+        self, kind: ActionType, target: str, head: Revision, ready: dict[VersionRef, int], to: int | None
+    ) -> None:
+        named = {seq: a_head(stable=ref, seq=seq) for seq, ref in ((3, V0), (4, V1), (5, V2), (6, V3))}
+        action = an_action(kind, to_revision=to if kind is ROLLBACK else None)
+        decision = asked(a_route(target), head, seen(30, ready=ready, named=named), action)
+        if decision.next is not None:
+            worse = [ref for ref in ready if share(decision.next.table, ref) < share(head.table, ref) and ready[ref]]
+            onto = [ref for ref in (V0, V1, V2, V3) if share(decision.next.table, ref) > share(head.table, ref)]
+            assert not worse or all(ready.get(ref) for ref in onto)
+
+
+class TestPromote:
+    def test_while_stable_is_down_the_candidate_is_stable_at_once_and_the_gates_are_skipped(self) -> None:
+        action = an_action(PROMOTE, attempt=3, reason="1.0.0 crashes", actor_verified=True)
+        done = carried_out(a_route(), canary(), seen(1, ready={V2: 1}, acked=6), action)
+        assert (done.cause, done.table.stable, done.table.candidate, done.table.weight) == (Cause.PROMOTED, V2, None, 0)
+        assert (done.state.phase, done.state.previous, done.actor_verified) == (Phase.STABLE, V1, True)
+        assert done.reason == "1.0.0 crashes; the gates were skipped (acknowledged had not passed)"
+        assert {check.gate for check in done.evidence} >= {"ready", "smoke", "acknowledged", "capacity", "errors"}
+
+    def test_before_the_first_weight_it_works_too(self) -> None:
+        assert carried_out(a_route(), preparing(), seen(ready={V2: 1}), an_action(PROMOTE)).table.stable == V2
+
+    def test_while_stable_serves_the_gates_decide(self) -> None:
+        why = refused(a_route(), canary(), seen(), an_action(PROMOTE))
+        assert "1.0.0 serves, so the gates decide" in why
+        assert "--even-if-stable-serves" in why
+
+    def test_even_if_stable_serves(self) -> None:
+        done = carried_out(a_route(), canary(), seen(1), an_action(PROMOTE, even_if_stable_serves=True))
+        assert (done.table.stable, done.cause) == (V2, Cause.PROMOTED)
+        assert done.reason.startswith("promoted by hand; the gates were skipped")
+
+    def test_a_candidate_that_does_not_answer_is_not_promoted(self) -> None:
+        why = refused(a_route(), canary(), seen(ready={V1: 1}), an_action(PROMOTE, even_if_stable_serves=True))
+        assert "1.1.0 has no ready instance" in why
+        assert "--even-if-down" in why
+        assert "`fairlead rollback iris`" in why
+
+    def test_each_danger_has_its_own_option(self) -> None:
+        why = refused(a_route(), canary(), seen(ready={V1: 1}), an_action(PROMOTE, even_if_down=True))
+        assert "--even-if-stable-serves" in why
+        both = an_action(PROMOTE, even_if_down=True, even_if_stable_serves=True)
+        done = carried_out(a_route(), canary(), seen(ready={V1: 1}), both)
+        assert done.reason.endswith("although 1.1.0 had no ready instance")
+
+    def test_without_a_rollout_there_is_nothing_to_promote(self) -> None:
+        assert "no candidate to promote; 1.1.0 is stable" in refused(a_route(), promoted(), seen(), an_action(PROMOTE))
+        head = a_head(target=V2, rejected=rejected())
+        assert "`fairlead retry iris` starts it again" in refused(a_route(), head, seen(), an_action(PROMOTE))
+
+    def test_a_paused_route_stays_paused_and_the_answer_says_so(self) -> None:
+        decision = asked(a_route(), canary(paused=True), seen(ready={V2: 1}), an_action(PROMOTE))
+        assert decision.next is not None
+        assert decision.next.state.paused
+        assert "The route is still paused: `fairlead resume iris`" in decision.answer
+
+    def test_the_promoted_version_stays_and_a_rollback_goes_back_once_stable_answers(self) -> None:
+        done = carried_out(a_route(), canary(), seen(ready={V2: 1}), an_action(PROMOTE)).sealed()
+        assert asked(a_route(), done, seen(60, acked=8, ready={V2: 1})).next is None
+        back = carried_out(a_route(), done, seen(60, acked=8), an_action(ROLLBACK, "a2"))
+        assert back.table.stable == V1
+
+
+class TestAnswers:
+    def test_that_no_gateway_answers_is_said(self) -> None:
+        away = (GatewayState("edge", reachable=False),)
+        decision = asked(a_route(), canary(), seen(gateways=away), an_action(ROLLBACK, reason="slow"))
+        assert decision.answer == "slow. No gateway answers, so no gateway has it yet"
+
+    def test_the_gateways_that_do_not_answer_are_named(self) -> None:
+        two = (GatewayState("e1", reachable=True, programmed={"iris": 7}), GatewayState("e2", reachable=False))
+        decision = asked(a_route(), canary(), seen(gateways=two), an_action(ROLLBACK))
+        assert decision.answer == "back to 1.0.0. e2 of 2 gateways: no answer, so not there yet"
+
+    def test_when_everything_answers_the_reason_is_the_answer(self) -> None:
+        assert asked(a_route(), canary(), seen(), an_action(ROLLBACK, reason="slow")).answer == "slow"
+
+    def test_after_a_crash_the_answer_is_the_same(self) -> None:
+        away = seen(gateways=(GatewayState("edge", reachable=False),))
+        first = asked(a_route(), canary(), away, an_action(ROLLBACK))
+        assert first.next is not None
+        (done,) = asked(a_route(), first.next.sealed(), away, an_action(ROLLBACK)).finished
+        assert done.message == first.answer
 
 
 class TestRetry:
@@ -174,6 +330,73 @@ class TestPause:
         resumed = carried_out(a_route(), preparing(paused=True), seen(9999, ready={V1: 1}), an_action(RESUME))
         decision = asked(a_route(), resumed.sealed(), seen(9999, ready={V1: 1}))
         assert decision.next is None
+
+    def test_the_answer_says_that_the_guards_are_off(self) -> None:
+        answer = asked(a_route(), canary(), seen(), an_action(PAUSE, reason="looks odd")).answer
+        assert answer.startswith(
+            "looks odd. Until `fairlead resume iris` the weight stays at 5 % and the guards are off"
+        )
+        assert "`fairlead rollback iris` works meanwhile" in answer
+
+    def test_the_answer_is_true_while_paused_no_guard_rolls_back_and_afterwards_it_does(self) -> None:
+        paused = carried_out(a_route(), canary(), seen(), an_action(PAUSE)).sealed()
+        dead = without_ready(120)
+        during = asked(a_route(), paused, seen(120, ready={V1: 1}, windows=dead, acked=8))
+        assert (during.next, during.waiting) == (None, "paused; `fairlead resume` lets it go on")
+        resumed = carried_out(a_route(), paused, seen(120, ready={V1: 1}, windows=dead), an_action(RESUME, "a2"))
+        after = asked(a_route(), resumed.sealed(), seen(120, ready={V1: 1}, windows=dead, acked=9))
+        assert after.next is not None
+        assert after.next.cause is Cause.ROLLED_BACK
+
+    def test_without_a_rollout_the_answer_speaks_of_the_next_release(self) -> None:
+        answer = asked(a_route(), promoted(), seen(), an_action(PAUSE)).answer
+        assert answer == "paused. Until `fairlead resume iris`, a release waits before its first weight"
+
+    def test_a_pause_for_a_time_says_until_when(self) -> None:
+        decision = asked(a_route(), canary(), seen(), an_action(PAUSE, pause_for=1800.0))
+        assert decision.next is not None
+        state = decision.next.state
+        assert (state.paused, state.paused_until, state.paused_for) == (True, later(1800), 1800.0)
+        assert decision.answer.startswith("paused for 30m. Until 2026-01-01 12:30:00 UTC the weight stays at 5 %")
+        waiting = asked(a_route(), decision.next.sealed(), seen(acked=8, pause_left_s=1.0)).waiting
+        assert waiting == "paused until 2026-01-01 12:30:00 UTC; `fairlead resume` lets it go on now"
+
+    def test_when_its_time_is_over_fairlead_resumes(self) -> None:
+        head = canary(paused=True, paused_until=later(1800), paused_for=1800.0)
+        resumed = asked(a_route(), head, seen(1800, pause_left_s=0.0)).next
+        assert resumed is not None
+        assert (resumed.actor, resumed.reason, resumed.cause) == ("fairlead", "the pause of 30m is over", Cause.ACTION)
+        assert (resumed.state.paused, resumed.state.paused_until, resumed.state.paused_for) == (False, None, None)
+        assert (resumed.table.weight, resumed.state.phase) == (500, Phase.CANARY)
+
+    def test_a_route_without_a_rollout_resumes_too(self) -> None:
+        head = promoted(paused=True, paused_until=later(60), paused_for=60.0)
+        assert "paused until" in asked(a_route(), head, seen(1, pause_left_s=59.0)).waiting
+        resumed = asked(a_route(), head, seen(60, pause_left_s=0.0)).next
+        assert resumed is not None
+        assert not resumed.state.paused
+
+    def test_a_deadline_does_not_pass_during_a_pause_that_ends_by_itself(self) -> None:
+        head = preparing(paused=True, paused_until=later(9000), paused_for=9000.0)
+        resumed = asked(a_route(), head, seen(9000, ready={V1: 1}, pause_left_s=0.0)).next
+        assert resumed is not None
+        assert asked(a_route(), resumed.sealed(), seen(9000, ready={V1: 1})).next is None
+
+    def test_a_pause_may_be_lengthened_shortened_and_made_endless(self) -> None:
+        head = canary(paused=True, paused_until=later(60), paused_for=60.0)
+        longer = carried_out(a_route(), head, seen(30, pause_left_s=30.0), an_action(PAUSE, pause_for=600.0))
+        assert longer.state.paused_until == later(630)
+        endless = carried_out(a_route(), head, seen(30, pause_left_s=30.0), an_action(PAUSE))
+        assert (endless.state.paused, endless.state.paused_until) == (True, None)
+
+    @pytest.mark.parametrize("lasts", [0.0, 0.9, 8 * 86400.0])
+    def test_a_silly_length_is_refused_with_the_limits(self, lasts: float) -> None:
+        assert "lasts 1s to 7d" in refused(a_route(), canary(), seen(), an_action(PAUSE, pause_for=lasts))
+
+    def test_a_rollback_during_a_pause_for_a_time_works_and_the_pause_goes_on(self) -> None:
+        head = canary(paused=True, paused_until=later(60), paused_for=60.0)
+        back = carried_out(a_route(), head, seen(30, pause_left_s=30.0), an_action(ROLLBACK))
+        assert (back.state.paused, back.state.paused_until, back.table.weight) == (True, later(60), 0)
 
     def test_pausing_twice_and_resuming_what_runs_are_refused(self) -> None:
         assert "already" in refused(a_route(), canary(paused=True), seen(), an_action(PAUSE))

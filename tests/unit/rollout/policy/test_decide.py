@@ -264,6 +264,31 @@ class TestFall:
         assert (ended.cause, ended.table.weight, ended.state.phase) == (Cause.SPEC, 0, Phase.STABLE)
         assert (ended.state.target, ended.state.rejected) == (V1, ())
 
+    @pytest.mark.parametrize("target", ["1.0.0", "1.2.0"])
+    def test_while_only_the_candidate_answers_a_changed_target_does_not_end_the_rollout(self, target: str) -> None:
+        down = seen(999, ready={V2: 1, V3: 1}, windows=without_ready(65))
+        assert waits(a_route(target), canary(), down) == (
+            f"the target is {target} now, but 1.1.0 keeps its 5 %, because 1.0.0 has no ready instance: start it, or "
+            "`fairlead promote iris`, or `fairlead rollback iris --even-if-down`"
+        )
+        assert after(a_route(target), canary(), seen(999)).table.weight == 0
+        nothing_answers = after(a_route(target), canary(), seen(999, ready={}))
+        assert nothing_answers.table.weight == 0
+
+    def test_while_a_changed_target_waits_a_promotion_by_a_user_ends_the_rollout(self) -> None:
+        down, action = seen(ready={V2: 1, V3: 1}), an_action(ActionType.PROMOTE)
+        done = decide(a_route("1.2.0"), canary(), down, [action]).next
+        assert done is not None
+        assert (done.cause, done.table.stable) == (Cause.PROMOTED, V2)
+        released = decide(a_route("1.2.0"), done.sealed(), down, []).next
+        assert released is not None
+        assert (released.cause, released.state.target, released.table.stable) == (Cause.RELEASED, V3, V2)
+
+    def test_while_a_changed_target_waits_other_changes_of_the_spec_are_served(self) -> None:
+        route = a_route("1.2.0", timeouts=Timeouts(request=3.0))
+        served = after(route, canary(), seen(ready={V2: 1, V3: 1}))
+        assert (served.cause, served.table.request_timeout_s, served.table.weight) == (Cause.SPEC, 3.0, 500)
+
     def test_nothing_falls_onto_a_stable_version_that_is_down(self) -> None:
         route = a_route(strategy=a_strategy(gates=(GateSpec(name="acknowledged", role="guard"),)))
         refused = seen(30, gateways=(GatewayState("edge", True, {"iris": 6}, rejected="bad"),), ready={V2: 1})
