@@ -11,11 +11,11 @@ from fairlead.contracts.gateway import pin_name
 from fairlead.contracts.route import TOTAL_WEIGHT, VersionRef
 from fairlead.contracts.table import Table
 from fairlead.routing.envoy.actions import sticky_salt
-from fairlead.routing.rules import VERSION_HEADER, Rule, RuleAction, rules
+from fairlead.routing.rules import BLANK, VERSION_HEADER, Rule, RuleAction, rules
 from fairlead.routing.snapshot import Routed
 
 Headers = Sequence[tuple[str, str | bytes]]
-"""Names in any case, values as received; a str is encoded as UTF-8."""
+"""Names in any case; whitespace around a value is ignored, as in HTTP; a str is encoded as UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def explain(routed: Routed, path: str, headers: Headers, *, method: str = "POST"
     """None when the path does not belong to this model. `path` may contain a query; it must already be normalised."""
     plain = path.partition("?")[0].partition("#")[0]
     asked = _values(headers, VERSION_HEADER)
-    matching = (rule for rule in rules(routed.table) if _matches(rule, plain, asked, method))
+    matching = (rule for rule in rules(routed.table) if _matches(rule, plain, asked, headers, method))
     rule = next(matching, None)
     if rule is None:
         return None
@@ -72,8 +72,10 @@ def to_json(explanation: Explanation) -> dict[str, object]:
     return document
 
 
-def _matches(rule: Rule, path: str, asked: Sequence[bytes], method: str) -> bool:
+def _matches(rule: Rule, path: str, asked: Sequence[bytes], headers: Headers, method: str) -> bool:
     if not rule.path.matches(path) or rule.method not in (None, method):
+        return False
+    if rule.sticky_header is not None and _is_blank(_values(headers, rule.sticky_header)):
         return False
     if rule.version_header is None:
         return True
@@ -82,7 +84,7 @@ def _matches(rule: Rule, path: str, asked: Sequence[bytes], method: str) -> bool
 
 def _split(routed: Routed, rule: Rule, headers: Headers) -> Explanation:
     table = routed.table
-    values = _values(headers, table.sticky) if table.sticky else []
+    values = _values(headers, rule.sticky_header) if rule.sticky_header else []
     keys = [value + sticky_salt(routed).encode() for value in values]
     bucket = _hash(keys) % TOTAL_WEIGHT if keys else None
     version = _drawn(table, bucket)
@@ -90,7 +92,7 @@ def _split(routed: Routed, rule: Rule, headers: Headers) -> Explanation:
     return Explanation(
         action=RuleAction.SPLIT,
         rule=_name(routed, rule),
-        words=_draw_in_words(table, bucket, version),
+        words=_draw_in_words(table, bucket, version, is_sent=bool(table.sticky and _values(headers, table.sticky))),
         revision=routed.revision,
         version=version,
         probabilities={name: _probability(table, ref, version) for name, ref in names.items()},
@@ -125,13 +127,15 @@ def _probability(table: Table, ref: VersionRef, drawn: VersionRef | None) -> flo
     return (table.weight if ref == table.candidate else TOTAL_WEIGHT - table.weight) / TOTAL_WEIGHT
 
 
-def _draw_in_words(table: Table, bucket: int | None, version: VersionRef | None) -> str:
+def _draw_in_words(table: Table, bucket: int | None, version: VersionRef | None, *, is_sent: bool) -> str:
     if table.candidate is None:
         return f"the split has one version: {table.stable}"
     shares = f"{table.stable} {_percent(TOTAL_WEIGHT - table.weight)}, {table.candidate} {_percent(table.weight)}"
     if bucket is not None:
         return f"the split ({shares}); {table.sticky} falls into bucket {bucket} of {TOTAL_WEIGHT}: {version}"
-    missing = f"there is no {table.sticky} header" if table.sticky else "no sticky header is configured"
+    missing = "no sticky header is configured"
+    if table.sticky:
+        missing = f"the {table.sticky} header is blank" if is_sent else f"there is no {table.sticky} header"
     return (
         f"the split ({shares}); drawn anew for each request, because {missing}"
         if not version
@@ -156,5 +160,10 @@ def _name(routed: Routed, rule: Rule) -> str:
     return f"{routed.route}:{rule.name}"
 
 
+def _is_blank(values: Sequence[bytes]) -> bool:
+    return not b"".join(values).strip(BLANK.encode())
+
+
 def _values(headers: Headers, name: str) -> list[bytes]:
-    return [value.encode() if isinstance(value, str) else value for header, value in headers if header.lower() == name]
+    found = (value.encode() if isinstance(value, str) else value for header, value in headers if header.lower() == name)
+    return [value.strip(b" \t") for value in found]

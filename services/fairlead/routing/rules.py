@@ -12,6 +12,8 @@ from fairlead.contracts.route import VersionRef
 from fairlead.contracts.table import Table
 
 VERSION_HEADER = "x-model-version"
+BLANK = " \t,"
+"""A header line of only these characters is blank. Proxies may join several lines with commas, hence the comma."""
 EXPLAIN_HEADER = "x-route-explain"
 
 
@@ -61,6 +63,8 @@ class Rule:
     """Which version, for `pin` and `direct`."""
     version_header: str | None = None
     """The value `x-model-version` must have; "" matches any value; None ignores the header."""
+    sticky_header: str | None = None
+    """The split draws by this header, which must have a line that is not blank; None draws each request anew."""
     method: str | None = None
     rewrite: str | None = None
     """Replaces the matched path before the request goes to the service; None keeps the path."""
@@ -134,6 +138,8 @@ def rules(table: Table) -> Iterator[Rule]:
             place.rule("no-version", RuleAction.MISSING, version_header=""), rewrite=None, prefix=None, detail=unknown
         )
         if place.uses_split:
+            if table.sticky is not None and table.candidate is not None:
+                yield replace(place.rule("split-sticky", RuleAction.SPLIT), sticky_header=table.sticky)
             yield place.rule("split", RuleAction.SPLIT)
         else:
             yield place.rule("stable", RuleAction.DIRECT, table.stable)

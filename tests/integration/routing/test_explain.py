@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from fairlead.contracts.table import Table
 from fairlead.routing.explain import explain
@@ -18,6 +20,7 @@ from integration.routing.edge import V1, V2, V3, Edge, an_edge, serving, until
 
 TABLE = Table(model="iris", attempt=3, stable=V1, candidate=V2, weight=3000, pins=(V1, V2, V3))
 ROUTED = Routed("iris", 12, TABLE)
+HALF = Routed("wine", 3, Table(model="wine", attempt=1, stable=V1, candidate=V2, weight=5000, pins=(V1, V2)))
 Pairs = Sequence[tuple[str, bytes]]
 
 
@@ -25,8 +28,9 @@ Pairs = Sequence[tuple[str, bytes]]
 def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
     with running_backends() as backends, an_edge(tmp_path_factory.mktemp("edge")) as made:
         for ref in TABLE.pins:
-            made.endpoints["default", "iris", ref] = [backends.start(ref.version).endpoint]
-        with serving(made, ROUTED):
+            started = [backends.start(ref.version).endpoint]
+            made.endpoints.update({("default", model, ref): started for model in ("iris", "wine")})
+        with serving(made, ROUTED, HALF):
             yield made
 
 
@@ -47,7 +51,7 @@ class Asker:
         return answer.status, str(body.get("version", ""))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def asker(edge: Edge) -> Iterator[Asker]:
     asker = Asker(edge.settings.port)
     with closing(asker.connection):
@@ -58,8 +62,8 @@ def _keys() -> list[bytes]:
     draw = random.Random(20_240_601)
     alphabets = ("0123456789", "abcdefXYZ-_.@", "äßçñ", "用户模型", "🙂🚀", "| \t~%\\\"'")
     words = ["".join(draw.choices(draw.choice(alphabets), k=draw.randint(1, 40))).strip() for _ in range(1200)]
-    odd = ["", "0", "|iris|3", "x" * 8000, "a" * 31, "a" * 32, "a" * 33, "\\1", "\\0", "$", "^(.*)$", "a,b", "a;b"]
-    return [key.encode() for key in (*(f"user-{n}" for n in range(900)), *words, *odd)]
+    odd = ["0", "|iris|3", "x" * 8000, "a" * 31, "a" * 32, "a" * 33, "\\1", "\\0", "$", "^(.*)$", "a,b", "a;b"]
+    return [key.encode() for key in (*(f"user-{n}" for n in range(900)), *words, *odd) if key.strip(" \t,")]
 
 
 def test_explain_equals_the_gateway_for_thousands_of_keys(asker: Asker) -> None:
@@ -88,6 +92,49 @@ def test_explain_equals_the_gateway_for_several_header_lines(asker: Asker, value
         assert asker.ask("/models/iris/predict", headers)[1] == str(explained.version)
 
 
+lines = st.lists(
+    st.binary(max_size=12).map(lambda raw: bytes(byte for byte in raw if byte == 9 or 32 <= byte != 127))
+    | st.text(" \t,", max_size=4).map(str.encode)
+    | st.sampled_from([b"null", b"undefined", b"-", b"0", b'""', b"\xc2\xa0"]),
+    max_size=4,
+)
+
+
+@given(lines)
+@example([b"", b"ada"])
+@example([b"ada", b" , "])
+@example([b"\xa0"])
+@settings(max_examples=500)
+def test_explain_and_the_gateway_agree_for_any_lines_of_the_sticky_header(
+    edge: Edge, asker: Asker, values: Sequence[bytes]
+) -> None:
+    headers = [("x-user-id", value) for value in values]
+    explained = explain(ROUTED, "/models/iris/predict", headers)
+    assert explained is not None
+    served = {asker.ask("/models/iris/predict", headers)[1] for _ in range(4)}
+    if explained.version is not None:
+        assert served == {str(explained.version)}
+    assert (explained.version is None) == (not b"".join(values).strip(b" \t,"))
+
+
+BLANK: list[Pairs] = [
+    [],
+    [("x-user-id", b"")],
+    [("x-user-id", b"  \t ")],
+    [("x-user-id", b""), ("x-user-id", b" ")],
+    [("x-user-id", b", ,")],
+]
+
+
+@pytest.mark.parametrize("headers", BLANK, ids=["absent", "empty", "whitespace", "two empty lines", "an empty list"])
+def test_a_blank_sticky_header_is_no_user_and_each_request_is_drawn_anew(asker: Asker, headers: Pairs) -> None:
+    served = [asker.ask("/models/wine/predict", headers)[1] for _ in range(300)]
+    assert 100 < served.count(V2.version) < 200  # beyond these bounds once in 100 million times
+    explained = explain(HALF, "/models/wine/predict", headers)
+    assert explained is not None
+    assert (explained.version, explained.bucket, explained.sticky_keys) == (None, None, ())
+
+
 def test_explain_equals_the_gateway_for_bytes_that_are_not_utf_8(asker: Asker) -> None:
     for n in range(60):
         headers = [("x-user-id", b"caf\xe9" + str(n).encode())]
@@ -105,6 +152,12 @@ def test_all_predict_paths_of_a_model_draw_the_same_version(asker: Asker) -> Non
 
 REQUESTS: list[tuple[str, str, Pairs]] = [
     ("POST", "/models/iris/predict?x=1", []),
+    ("POST", "/models/iris/predict", [("x-user-id", b"")]),
+    ("POST", "/models/iris/predict", [("x-user-id", b""), ("x-user-id", b"\t")]),
+    ("POST", "/models/iris/predict", [("x-user-id", b""), ("x-user-id", b"ada")]),
+    ("POST", "/v1/models/iris:predict", [("x-user-id", b" ")]),
+    ("POST", "/v2/models/iris/infer", [("x-user-id", b" ")]),
+    ("POST", "/models/iris/predict", [("x-user-id", b""), ("x-model-version", b"1.1.0")]),
     ("POST", "/models/iris/predict", [("x-model-version", b"1.1.0")]),
     ("POST", "/models/iris/predict", [("x-model-version", b"9")]),
     ("POST", "/models/iris/predict", [("x-model-version", b"")]),

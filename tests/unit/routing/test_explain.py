@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,12 +40,27 @@ def test_a_sticky_header_determines_the_version() -> None:
     assert sorted(split.probabilities.values()) == [0, 1]
 
 
+@pytest.mark.parametrize("values", [[""], [" \t"], ["", " "], [",", " , "]])
+def test_a_blank_sticky_header_is_no_key(values: list[str]) -> None:
+    split = explained(CANARY, "/models/iris/predict", *(("x-user-id", value) for value in values))
+    assert (split.version, split.bucket, split.sticky_keys) == (None, None, ())
+    assert split.probabilities == {"1.0.0": 0.75, "1.1.0": 0.25}
+    assert split.words.endswith("drawn anew for each request, because the x-user-id header is blank")
+
+
+def test_whitespace_around_a_sticky_value_does_not_count() -> None:
+    bare, padded = (explained(CANARY, "/models/iris/predict", ("x-user-id", value)) for value in ("ada", " ada\t"))
+    assert bare == padded
+
+
 @given(st.text(max_size=50), st.integers(0, 10_000), st.integers(0, 10_000))
 def test_a_user_keeps_the_candidate_as_the_weight_rises(user: str, one: int, other: int) -> None:
     low, high = sorted((one, other))
     at_low = explained(iris(candidate=V2, weight=low), "/models/iris/predict", ("x-user-id", user))
     at_high = explained(iris(candidate=V2, weight=high), "/models/iris/predict", ("x-user-id", user))
     assert at_low.bucket == at_high.bucket
+    if at_low.bucket is None:
+        return  # blank: no user
     assert at_low.version != V2 or at_high.version == V2
 
 

@@ -16,17 +16,20 @@ HOST_ATTEMPTS = 30
 """How often a retry picks again when it picked a failed host: a host that refuses looks idle and is picked often."""
 
 
-def split(routed: Routed) -> Json:
-    """The split: stable first, the candidate last, so that users keep the candidate as its weight rises."""
+def split(routed: Routed, sticky: str | None) -> Json:
+    """The split: stable first, the candidate last, so that users keep the candidate as its weight rises.
+
+    `sticky` is the header that it draws by; None draws every request anew.
+    """
     table = routed.table
     clusters = [{"name": name_of(Role.SPLIT, table, table.stable), "weight": TOTAL_WEIGHT - table.weight}]
     if table.candidate is not None:
         clusters.append(_candidate(table, table.candidate))
-    sticky = [_hash(routed, table.sticky)] if table.sticky else []
+    policy = [_hash(routed, sticky)] if sticky else []
     return {
         **_limits(table),
-        "weighted_clusters": {"clusters": clusters, **({"use_hash_policy": True} if sticky else {})},
-        **({"hash_policy": sticky} if sticky else {}),
+        "weighted_clusters": {"clusters": clusters, **({"use_hash_policy": True} if policy else {})},
+        **({"hash_policy": policy} if policy else {}),
         **_own_retries(table),
         **({"request_mirror_policies": [_mirror(table, one) for one in table.mirrors]} if table.mirrors else {}),
     }

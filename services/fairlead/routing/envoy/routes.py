@@ -13,7 +13,17 @@ from functools import cache
 from fairlead.contracts.route import VersionRef
 from fairlead.routing.envoy.actions import answer_record_headers, pin, retries, split
 from fairlead.routing.envoy.proto import CONTROL, MODELS, ROUTES, Json, extension, longest_prefix, put, seconds, typed
-from fairlead.routing.rules import EXPLAIN_HEADER, VERSION_HEADER, Path, PathMatch, Rule, RuleAction, bases, rules
+from fairlead.routing.rules import (
+    BLANK,
+    EXPLAIN_HEADER,
+    VERSION_HEADER,
+    Path,
+    PathMatch,
+    Rule,
+    RuleAction,
+    bases,
+    rules,
+)
 from fairlead.routing.snapshot import Routed
 
 CONTROL_TIMEOUT_S = 5.0
@@ -101,7 +111,7 @@ def table_routes(routed: Routed) -> Mapping[str, Sequence[Json]]:
     Equal parts of the rules are one shared object: a table has some fifty rules, which stay in memory with it.
     """
     revision = [put("x-route-revision", routed.revision)]
-    target = cache(lambda ref: split(routed) if ref is None else pin(routed.table, ref))
+    target = cache(lambda ref, sticky: split(routed, sticky) if ref is None else pin(routed.table, ref))
     found: dict[str, list[Json]] = {base: [] for base in bases(routed.table.model)}
     for rule in rules(routed.table):
         base = next(base for base in found if rule.path.text.startswith(base))
@@ -109,7 +119,7 @@ def table_routes(routed: Routed) -> Mapping[str, Sequence[Json]]:
     return found
 
 
-def _route(routed: Routed, rule: Rule, target: Callable[[VersionRef | None], Json]) -> Json:
+def _route(routed: Routed, rule: Rule, target: Callable[[VersionRef | None, str | None], Json]) -> Json:
     name = f"{routed.route}:{rule.name}"
     if rule.action is RuleAction.MISSING:
         return _problem(name, _match(rule), 404, rule.detail)
@@ -117,7 +127,12 @@ def _route(routed: Routed, rule: Rule, target: Callable[[VersionRef | None], Jso
     added = [put("x-forwarded-prefix", rule.prefix)] if rule.prefix else []
     added += answer_record_headers(routed.table) if rule.action is RuleAction.SPLIT else []
     headers = {"request_headers_to_add": added} if added else {}
-    return {"name": name, "match": _match(rule), "route": {**target(rule.ref), **rewrite}, **headers}
+    return {
+        "name": name,
+        "match": _match(rule),
+        "route": {**target(rule.ref, rule.sticky_header), **rewrite},
+        **headers,
+    }
 
 
 def _match(rule: Rule) -> Json:
@@ -125,6 +140,9 @@ def _match(rule: Rule) -> Json:
     if rule.version_header is not None:
         value = {"string_match": {"exact": rule.version_header}} if rule.version_header else {"present_match": True}
         headers.append({"name": VERSION_HEADER, **value})
+    if rule.sticky_header is not None:
+        # Of several lines one must match. An inverted match for blank ones would ask all of them.
+        headers.append({"name": rule.sticky_header, "string_match": {"safe_regex": {"regex": f".*[^{BLANK}].*"}}})
     if rule.method:
         headers.append({"name": ":method", "string_match": {"exact": rule.method}})
     return {**_path(rule.path), **({"headers": headers} if headers else {})}
