@@ -14,7 +14,17 @@ from fairlead.contracts.promql import PromqlSpec
 from fairlead.errors import Invalid
 
 GateName = Literal[
-    "ready", "smoke", "acknowledged", "capacity", "errors", "starved", "rejections", "latency", "classes", "agreement"
+    "ready",
+    "smoke",
+    "acknowledged",
+    "capacity",
+    "errors",
+    "starved",
+    "rejections",
+    "latency",
+    "classes",
+    "agreement",
+    "share",
 ]
 """Every built-in gate. An unknown name in a spec is an error that names the field's path."""
 
@@ -24,6 +34,9 @@ _CUSTOM = rf"{CUSTOM}[a-z0-9]([a-z0-9-]{{0,30}}[a-z0-9])?"
 
 EVIDENCE: frozenset[str] = frozenset({"errors", "starved", "rejections", "latency", "classes", "agreement"})
 """Built-in gates that share the release's alpha."""
+
+ALWAYS: frozenset[str] = frozenset({"ready", "smoke", "acknowledged", "capacity"})
+"""Gates that every step needs; they cannot be off."""
 
 
 def is_custom(name: str) -> bool:
@@ -101,7 +114,7 @@ class GateSpec(Document):
     @classmethod
     def _can_be_off(cls, role: str, info: ValidationInfo) -> str:
         name = info.data.get("name")
-        if role == "off" and name is not None and not is_evidence(name):
+        if role == "off" and name in ALWAYS:
             raise ValueError(f"gate {name!r} cannot be off: every step needs it; use role signal instead")
         return role
 

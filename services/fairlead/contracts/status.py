@@ -72,6 +72,8 @@ class Status(Document):
     """The version before the last promotion."""
     weight: int = 0
     """The candidate's weight, in 1/10,000."""
+    share: int | None = None
+    """What it really got in this step."""
     step: StepStatus | None = None
     paused: bool = False
     waiting: str = ""

@@ -103,6 +103,9 @@ CONTROL_REVISION = _control("revision", "gauge", "The number of the revision in 
 CONTROL_WEIGHT = _control(
     "weight", "gauge", "Share of the requests, in 1/10000; role: stable | candidate", "model", "version", "role"
 )
+CONTROL_SHARE = _control(
+    "share", "gauge", "What it really got in this step, in 1/10000, as the weight", "model", "version", "role"
+)
 CONTROL_CONDITION = _control("condition", "gauge", "1 while a condition of the route holds", "model", "condition")
 CONTROL_READY = _control("ready_instances", "gauge", "Instances that are ready, by role", "model", "role")
 CONTROL_WANTED = _control(
@@ -136,6 +139,7 @@ CONTROL_XDS_ANSWERS = _control(
 CONTROL_PLANE: tuple[Metric, ...] = (
     CONTROL_REVISION,
     CONTROL_WEIGHT,
+    CONTROL_SHARE,
     CONTROL_CONDITION,
     CONTROL_READY,
     CONTROL_WANTED,

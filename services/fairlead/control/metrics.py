@@ -132,6 +132,8 @@ class _StateCollector(Collector):
         yield _gauge(telemetry.CONTROL_REVISION, [((head.table.model,), head.seq) for head in heads.values()])
         yield _gauge(telemetry.CONTROL_WEIGHT, [line for head in heads.values() for line in _weights(head)])
         models = {route.name: route.spec.model for route in routes}
+        shares = [line for name, status in documents.items() for line in _shares(models[name], status)]
+        yield _gauge(telemetry.CONTROL_SHARE, shares)
         conditions = [
             ((models[name], one.type), one.status) for name, status in documents.items() for one in status.conditions
         ]
@@ -153,6 +155,12 @@ def _weights(head: Revision) -> Iterator[tuple[tuple[str, ...], int]]:
     yield (table.model, table.stable.version, "stable"), TOTAL_WEIGHT - table.weight
     if table.candidate is not None:
         yield (table.model, table.candidate.version, "candidate"), table.weight
+
+
+def _shares(model: str, status: Status) -> Iterator[tuple[tuple[str, ...], int]]:
+    if status.share is not None and status.stable is not None and status.candidate is not None:
+        yield (model, status.stable.version, "stable"), TOTAL_WEIGHT - status.share
+        yield (model, status.candidate.version, "candidate"), status.share
 
 
 def _gauge(metric: Metric, lines: Iterable[tuple[tuple[str, ...], float]]) -> Family:

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 
-from fairlead.contracts.revision import Counts, Revision, Verdict, Window
-from fairlead.contracts.route import Route
+from fairlead.contracts.revision import Counts, Phase, Revision, Verdict, Window
+from fairlead.contracts.route import TOTAL_WEIGHT, Route
 from fairlead.contracts.status import Condition, Evidence, Gateway, Status, StepStatus
 from fairlead.rollout.analysis.counts import EARLY_GAP
 from fairlead.rollout.policy import steps
 from fairlead.rollout.policy.gates import acknowledged
 from fairlead.rollout.policy.observation import Decision, Observation
+from fairlead.rollout.policy.share import counted
 from fairlead.rollout.policy.situation import Situation
 
 
@@ -73,6 +74,7 @@ def report(route: Route, head: Revision | None, observation: Observation, decisi
         target=route.spec.target_ref,
         previous=state.previous,
         weight=table.weight,
+        share=_share(situation),
         step=step if situation.candidate is not None else None,
         paused=state.paused,
         waiting=decision.waiting,
@@ -199,6 +201,11 @@ def _before_the_first(route: Route, observation: Observation, decision: Decision
         checks=decision.checks,
         conditions=(Condition(type="Ready", status=False, reason=Reason.NOTHING_RELEASED, message=message),),
     ).to_json()
+
+
+def _share(situation: Situation) -> int | None:
+    got = counted(situation.counted_windows).share if situation.head.state.phase is Phase.CANARY else None
+    return None if got is None else round(got * TOTAL_WEIGHT)
 
 
 def _gateways(route: Route, observation: Observation) -> tuple[Gateway, ...]:

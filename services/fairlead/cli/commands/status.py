@@ -22,6 +22,7 @@ from fairlead.cli.options import (
     StateOption,
 )
 from fairlead.cli.output import ago, console, make_table, percent, print_json
+from fairlead.contracts.revision import Verdict
 from fairlead.contracts.route import TOTAL_WEIGHT
 from fairlead.contracts.status import Status, StepStatus
 from fairlead.store.base import Store
@@ -78,12 +79,26 @@ def _row(status: Status) -> tuple[str, ...]:
         ("Paused " if status.paused else "") + (status.phase.value if status.phase else "Starting"),
         str(status.stable or "-"),
         str(status.candidate or "-"),
-        percent(status.weight) if status.candidate else "-",
+        _weight(status),
         step,
         status.revision or "-",
         _programmed(status),
         status.waiting or "-",
     )
+
+
+def _weight(status: Status) -> str:
+    """The candidate's weight, and what it gets where the gate `share` says that this is something else."""
+    if status.candidate is None:
+        return "-"
+    is_far = any(check.gate == "share" and check.verdict is not Verdict.PASS for check in status.checks)
+    return percent(status.weight) + (f" (gets {_share(status.share)})" if is_far and status.share is not None else "")
+
+
+def _share(share: int) -> str:
+    """A share in 1/10,000 as a percentage, rounded: 9,327 is "93 %"."""
+    shown = 100 * share / TOTAL_WEIGHT
+    return f"{round(shown) if 1 <= shown <= 99 else shown:g} %"
 
 
 def _programmed(status: Status) -> str:
@@ -102,6 +117,8 @@ def _details(status: Status) -> Iterator[RenderableType]:
         if status.step and status.step.number:
             entered = datetime.fromisoformat(status.step.entered_at)
             yield Text(f"in this step for {ago(entered, datetime.now(UTC))}; next: {_next(status.step)}")
+        if status.share is not None:
+            yield Text(f"in this step {status.candidate} got {_share(status.share)} of the requests")
     if status.checks:
         rows = ((check.gate, check.verdict.value, check.reason) for check in status.checks)
         yield Text()

@@ -14,6 +14,7 @@ from typing import Literal
 from fairlead.contracts.base import format_duration
 from fairlead.contracts.revision import Check, Phase, Verdict
 from fairlead.contracts.route import TOTAL_WEIGHT
+from fairlead.rollout.policy import share
 from fairlead.rollout.policy.evidence_gates import judge_evidence
 from fairlead.rollout.policy.observation import LOST_GATEWAY_HOLD_S
 from fairlead.rollout.policy.situation import Situation
@@ -101,6 +102,7 @@ DEFAULT_ROLES: Mapping[str, Role] = {
     "errors": "guard",
     "starved": "guard",
     "rejections": "guard",
+    share.NAME: "signal",  # heavy users are no fault of a version
 }
 """Gates that are active even if the spec does not name them, with their roles. A spec may change a role."""
 
@@ -114,9 +116,11 @@ class Judged:
 
 
 def judge(situation: Situation) -> list[Judged]:
-    """The checks of all gates of the route: first those on the present state, then the evidence gates."""
+    """The checks of all gates of the route: those on the present state, the evidence gates, then `share`."""
     named = {gate.name: gate for gate in situation.strategy.gates}
     checks = {name: gate(situation) for name, gate in STATE_GATES.items()} | judge_evidence(situation)
+    if share.NAME not in named or named[share.NAME].role != "off":
+        checks[share.NAME] = share.judge_share(situation)
     return [
         Judged(
             check, "signal" if (named[name].role if name in named else DEFAULT_ROLES.get(name)) == "signal" else "guard"
