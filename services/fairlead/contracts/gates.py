@@ -18,6 +18,7 @@ GateName = Literal[
     "smoke",
     "acknowledged",
     "capacity",
+    "timeouts",
     "errors",
     "starved",
     "rejections",

@@ -59,16 +59,16 @@ class Sticky(Document):
 
 
 class Timeouts(Document):
-    """`request` limits the whole request, `perTry` the candidate's attempt. Set perTry above stable's p99.9."""
+    """`request` limits the whole request, `perTry` how long stable waits for the candidate."""
 
     request: Duration = 10.0
     """Timeout of the whole request."""
-    per_try: Duration = 2.0
-    """Timeout of the candidate; then stable answers instead. Above 0, at most `request`."""
+    per_try: Duration | None = None
+    """After this time stable is asked too. Above 0, at most `request`; null: chosen by stable's latency."""
 
     @model_validator(mode="after")
     def _try_fits(self) -> Self:
-        if not 0 < self.per_try <= self.request:
+        if self.per_try is not None and not 0 < self.per_try <= self.request:
             raise ValueError("perTry must be above 0 and at most request")
         return self
 

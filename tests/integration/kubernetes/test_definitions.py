@@ -36,6 +36,8 @@ def create_route(api: Api, namespace: str, spec: dict[str, Any], name: str = "ir
         {"timeouts": {"request": "500ms", "perTry": "500ms"}},
         {"timeouts": {"request": "1d"}},
         {"timeouts": {"perTry": "10s"}},
+        {"timeouts": {"perTry": None}},
+        {"timeouts": {"request": "1s"}},
     ],
 )
 def test_a_spec_that_the_contract_accepts_is_accepted_and_stored_unchanged(
@@ -54,8 +56,8 @@ def test_a_spec_that_the_contract_accepts_is_accepted_and_stored_unchanged(
         ({"strategy": {"steps": [{"weight": 500}, {"weight": 500}]}}, "steps must rise"),
         ({"strategy": {"steps": [{"weight": 900}, {"weight": 500}]}}, "steps must rise"),
         ({"strategy": {"gates": [{"name": "ready"}, {"name": "ready"}]}}, "each gate may be named once"),
-        ({"timeouts": {"request": "1s"}}, "perTry .* must be at most request"),
-        ({"timeouts": {"request": "1s", "perTry": "1500ms"}}, "perTry .* must be at most request"),
+        ({"timeouts": {"request": "1s", "perTry": "2s"}}, "perTry must be at most request"),
+        ({"timeouts": {"request": "1s", "perTry": "1500ms"}}, "perTry must be at most request"),
         ({"timeouts": {"perTry": "0s"}}, "perTry must be above 0"),
         ({"versions": {}}, "should have at least 1 properties"),
         ({"strategy": {"warmUp": {"deadline": "soon"}}}, "should match"),

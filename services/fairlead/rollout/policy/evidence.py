@@ -14,12 +14,13 @@ import numpy as np
 from fairlead.contracts.base import canonical, digest
 from fairlead.contracts.gates import GateSpec, is_custom, is_evidence
 from fairlead.contracts.latency import GRID_MS
-from fairlead.contracts.revision import GateEvidence, Histograms, VersionCounts, Window
+from fairlead.contracts.revision import Counts, GateEvidence, Histograms, VersionCounts, Window
 from fairlead.contracts.route import Strategy
 from fairlead.rollout.analysis import comparison, multiple_comparisons, one_sample
-from fairlead.rollout.analysis.bets import Sample
+from fairlead.rollout.analysis.bets import Sample, log_mean
 from fairlead.rollout.analysis.comparison import STATE_FIELDS, Comparison, Margins, Prior
 from fairlead.rollout.policy.class_mix import weigh_classes
+from fairlead.rollout.policy.time_limit import is_reached
 
 METHOD = 3
 """Increased when the bettors change, so that they do not continue from the e-values of other bettors."""
@@ -34,6 +35,9 @@ ANSWER_GATES = frozenset({"agreement", "classes"})
 
 EMPTY_HISTOGRAM = (0,) * len(GRID_MS)
 """The histogram without answers."""
+
+_LATE = "late_"
+"""Begins the names of the fields of the second comparison of the gate `errors`."""
 
 State = Mapping[str, tuple[float, ...]]
 Weigh = Callable[[GateSpec, State, Window], tuple[State, float, float]]
@@ -134,7 +138,26 @@ def is_cold(before: Sequence[Window], window: Window, exclude_s: float) -> bool:
 
 
 def _errors(gate: GateSpec, state: State, window: Window) -> tuple[State, float, float]:
-    return _compared(gate, state, VersionCounts(candidate=window.candidate, stable=window.stable))
+    """Two comparisons: of bad requests, and of requests that were bad or took longer than the candidate's limit.
+
+    The second one counts both versions by the same limit. Until a request was late both are the same, and there is one.
+    """
+    bad = VersionCounts(candidate=window.candidate, stable=window.stable)
+    own = {name: one for name, one in state.items() if name in STATE_FIELDS}
+    after, harm, safe = _compared(gate, own, bad)
+    late = window.failures.candidate.late, window.failures.stable.late
+    known = {name: state[_LATE + name] for name in STATE_FIELDS if _LATE + name in state}
+    if not known and not any(late):
+        return after, harm, safe
+    both = VersionCounts(candidate=_with_late(bad.candidate, late[0]), stable=_with_late(bad.stable, late[1]))
+    other, late_harm, late_safe = _compared(gate, known or own, both)
+    merged = {**after, **{_LATE + name: one for name, one in other.items()}}
+    # The mean of two e-processes is one; safety must hold in both (`multiple_comparisons`).
+    return merged, float(log_mean(np.array([harm, late_harm]))), min(safe, late_safe)
+
+
+def _with_late(counts: Counts, late: int) -> Counts:
+    return Counts(n=counts.n, bad=min(counts.n, counts.bad + late))
 
 
 def _rejections(gate: GateSpec, state: State, window: Window) -> tuple[State, float, float]:
@@ -166,6 +189,9 @@ def _latency(gate: GateSpec, state: State, window: Window) -> tuple[State, float
 def _starved(gate: GateSpec, state: State, window: Window) -> tuple[State, float, float]:
     """One observation per stretch: whether most of the candidate's requests went elsewhere."""
     hits, n = state.get("stretches", (0.0, 0.0))
+    if is_reached(window.failures.stable.late, window.stable.n):
+        # Both versions are slower than the limit, and only the candidate's instances are ejected for it.
+        return state, float(one_sample.log_harm(hits, n, gate.chance)), float(one_sample.log_safe(hits, n, gate.chance))
     seconds, assigned, elsewhere = state.get("open", (0.0, 0.0, 0.0))
     seconds += window.seconds
     assigned += window.assigned

@@ -18,6 +18,7 @@ from fairlead.rollout.analysis.counts import CHANGED_GAP, EARLY_GAP
 from fairlead.rollout.policy.agreement import judge_agreement
 from fairlead.rollout.policy.evidence import active_gates, gap_of, is_counted, is_judged, threshold
 from fairlead.rollout.policy.situation import Situation
+from fairlead.rollout.policy.time_limit import percentile, stable_latency
 
 _WORSE: Mapping[str, str] = {
     "errors": "fails more often than",
@@ -139,7 +140,29 @@ class EvidenceGate:
         if arms is None:
             return ""
         shown = (f"{one.bad:,} of {one.n:,}" for one in arms)
-        return f"{' against '.join([*shown][: 1 if self.gate.limit is not None else 2])}, "
+        return f"{' against '.join([*shown][: 1 if self.gate.limit is not None else 2])}, {self._late()}"
+
+    def _late(self) -> str:
+        """How many requests took longer than the candidate's time limit; empty if none did."""
+        limit, arms = self.situation.head.table.late_after_s, self._late_arms()
+        if limit is None or not arms or not any(one.bad for one in arms):
+            return ""
+        candidate, stable = arms
+        latency = stable_latency(self.situation.observation.windows)
+        median = percentile(latency, 0.5, at_least=1)
+        return (
+            f"{candidate.bad:,} of {candidate.n:,} took longer than perTry {limit:g} s against {stable.bad:,} of "
+            f"{stable.n:,}{f' (median {median:.2g} s)' if median is not None else ''}, "
+        )
+
+    def _late_arms(self) -> tuple[Counts, Counts] | None:
+        if self.gate.name != "errors":
+            return None
+        windows = [one for one in self.situation.observation.windows if is_informative(one)]
+        return (
+            _sum([Counts(n=one.candidate.n, bad=one.failures.candidate.late) for one in windows]),
+            _sum([Counts(n=one.stable.n, bad=one.failures.stable.late) for one in windows]),
+        )
 
     def _arms(self) -> tuple[Counts, Counts] | None:
         windows = [one for one in self.situation.observation.windows if is_informative(one)]
@@ -167,6 +190,8 @@ class EvidenceGate:
         if arms := self._arms():
             numbers |= {"candidate_n": arms[0].n, "candidate_bad": arms[0].bad}
             numbers |= {"stable_n": arms[1].n, "stable_bad": arms[1].bad}
+        if (late := self._late_arms()) and any(one.bad for one in late):
+            numbers |= {"candidate_late": late[0].bad, "stable_late": late[1].bad}
         return Check(gate=self.gate.name, verdict=verdict, reason=reason, numbers=numbers)
 
 

@@ -19,6 +19,7 @@ from fairlead.rollout.policy.evidence_gates import judge_evidence
 from fairlead.rollout.policy.observation import LOST_GATEWAY_HOLD_S
 from fairlead.rollout.policy.situation import Situation
 from fairlead.rollout.policy.steps import percent
+from fairlead.rollout.policy.time_limit import timeouts
 
 Gate = Callable[[Situation], Check]
 Role = Literal["guard", "signal"]
@@ -91,6 +92,7 @@ STATE_GATES: Mapping[str, Gate] = {
     "smoke": smoke,
     "acknowledged": acknowledged,
     "capacity": capacity,
+    "timeouts": timeouts,
 }
 """Gates on the present state. `evidence_gates` has the gates on counted windows."""
 
@@ -99,6 +101,7 @@ DEFAULT_ROLES: Mapping[str, Role] = {
     "smoke": "guard",  # other answers than at build time mean that this is not the tested version
     "acknowledged": "signal",  # every gateway takes one step at a time
     "capacity": "signal",  # an autoscaler may add instances
+    "timeouts": "signal",  # a limit that stable does not keep says nothing about the candidate
     "errors": "guard",
     "starved": "guard",
     "rejections": "guard",

@@ -12,7 +12,7 @@ from fairlead.contracts.action import Action
 from fairlead.contracts.revision import Cause, Check, Phase, Rejected, Revision, State, Verdict
 from fairlead.contracts.route import Route, VersionRef
 from fairlead.contracts.table import Mirror, Table
-from fairlead.rollout.policy import steps
+from fairlead.rollout.policy import steps, time_limit
 from fairlead.rollout.policy.observation import Observation
 from fairlead.rollout.policy.settings import describe_change, settings_of, step_weights
 from fairlead.rollout.policy.situation import Situation
@@ -53,7 +53,9 @@ def created(route: Route, observation: Observation, evidence: tuple[Check, ...])
         reason=by.reason or f"{ref} is the first version",
         generation=route.generation,
         settings=settings_of(route.spec),
-        table=_table(route, _pinned((), route, observation), stable=ref),
+        table=_table(
+            route, _pinned((), route, observation), stable=ref, limit_s=time_limit.limit_for(route.spec.timeouts, ())
+        ),
         state=State(target=ref, entered_at=observation.now),
         evidence=evidence,
         created_at=observation.now,
@@ -269,6 +271,7 @@ def _next(
             candidate=candidate,
             weight=weight,
             attempt=after.attempt,
+            limit_s=_limit(situation, rises=cause is Cause.STEP),
             shadowed=after.target if after.phase is Phase.SHADOWING else None,
         ),
         state=after,
@@ -285,6 +288,7 @@ def _table(
     candidate: VersionRef | None = None,
     weight: int = 0,
     attempt: int = 0,
+    limit_s: float,
     shadowed: VersionRef | None = None,
 ) -> Table:
     spec, shadow = route.spec, route.spec.strategy.shadow
@@ -306,9 +310,17 @@ def _table(
         mirrors=tuple(mirror for mirror in mirrors if mirror.version in pins),
         sticky=spec.sticky.header if spec.sticky else None,
         request_timeout_s=spec.timeouts.request,
-        per_try_timeout_s=spec.timeouts.per_try,
+        per_try_timeout_s=min(limit_s, spec.timeouts.request),
         idempotent=spec.idempotent,
     )
+
+
+def _limit(situation: Situation, *, rises: bool) -> float:
+    """The candidate's time limit in seconds. A default one follows stable's latency, and changes only with a step."""
+    timeouts = situation.route.spec.timeouts
+    if timeouts.per_try is None and not rises:
+        return situation.head.table.per_try_timeout_s
+    return time_limit.limit_for(timeouts, situation.observation.windows)
 
 
 def _pinned(before: tuple[VersionRef, ...], route: Route, observation: Observation) -> set[VersionRef]:

@@ -67,16 +67,19 @@ def _limits(table: Table) -> Json:
 
 
 def _candidate(table: Table, candidate: VersionRef) -> Json:
-    """The candidate's weighted entry. Its timeout and retries are set here, by header, because a route's own would
-    also apply to stable's share."""
-    headers = {"x-envoy-upstream-rq-per-try-timeout-ms": str(max(1, round(table.per_try_timeout_s * 1000)))}
-    if table.idempotent:
-        headers["x-envoy-retry-on"] = "5xx,retriable-status-codes"
-        headers["x-envoy-retriable-status-codes"] = "429"
+    """The candidate's weighted entry. Its limit and retries are set here, by header, because a route's own would also
+    apply to stable's share."""
+    entry = {"name": name_of(Role.AGGREGATE, table, candidate), "weight": table.weight}
+    if not table.idempotent:
+        return entry
+    headers = {"x-envoy-retry-on": "5xx,retriable-status-codes", "x-envoy-retriable-status-codes": "429"}
+    if table.late_after_s is not None:
+        headers["x-envoy-upstream-rq-per-try-timeout-ms"] = str(max(1, round(table.late_after_s * 1000)))
+        # Without this, the limit would end the candidate's try, and then stable's after the same time.
+        headers["x-envoy-hedge-on-per-try-timeout"] = "true"
     mutations = {"request_mutations": [{"append": put(name, value)} for name, value in headers.items()]}
     return {
-        "name": name_of(Role.AGGREGATE, table, candidate),
-        "weight": table.weight,
+        **entry,
         "typed_per_filter_config": {
             "envoy.filters.http.header_mutation": typed(
                 "extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute", mutations=mutations

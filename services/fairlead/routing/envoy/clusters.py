@@ -29,6 +29,12 @@ EJECTION_S = 5.0
 MAX_EJECTION_S = 60.0
 UNBOUNDED = 4096
 """Services bound their queues and answer 429 with a reason; a circuit breaker here would only hide that."""
+_ONLY_ANSWERS: Json = {
+    "split_external_local_origin_errors": True,
+    "enforcing_consecutive_local_origin_failure": 0,
+    "enforcing_local_origin_success_rate": 0,
+}
+"""Eject for answers with 5xx only, and not for what the gateway itself noticed: timeouts, refused connections."""
 DIRECT_LIMIT = 256
 """Concurrent requests to one version outside the split: a mirror that hangs holds at most this many."""
 
@@ -56,7 +62,9 @@ def table_clusters(table: Table, endpoints: Endpoints) -> Iterator[Json]:
     yield _spill_only_without_hosts(
         _members(name_of(Role.SPLIT, table, candidate), candidate, at(candidate), alone, salt)
     )
-    yield _members(name_of(Role.FALLBACK, table, stable), stable, at(stable), guarded, salt)
+    # The candidate's time limit is reported for a try at stable too, and must not eject stable's instances.
+    answering = {"outlier_detection": {**guarded["outlier_detection"], **_ONLY_ANSWERS}}
+    yield _members(name_of(Role.FALLBACK, table, stable), stable, at(stable), {**guarded, **answering}, salt)
     yield _aggregate(table, candidate)
 
 

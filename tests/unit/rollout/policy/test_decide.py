@@ -111,7 +111,8 @@ class TestRelease:
         assert (step.cause, step.table.candidate, step.table.weight) == (Cause.STEP, V2, 500)
         assert (step.state.phase, step.state.step) == (Phase.CANARY, 0)
         assert (step.state.entered_at - NOW).total_seconds() == 9
-        world, counted = ["ready", "smoke", "acknowledged", "capacity"], ["errors", "starved", "rejections", "share"]
+        world = ["ready", "smoke", "acknowledged", "capacity", "timeouts"]
+        counted = ["errors", "starved", "rejections", "share"]
         assert [check.gate for check in step.evidence] == world + counted
 
     def test_a_failed_smoke_test_rejects_the_version(self) -> None:

@@ -203,7 +203,8 @@ WEIGHTS = st.integers(1, 10_000)
 @st.composite
 def timeouts(draw: st.DrawFn) -> Timeouts:
     request = draw(st.integers(1, 86_400_000))
-    return Timeouts(request=request / 1000, per_try=draw(st.integers(1, request)) / 1000)
+    per_try = draw(st.none() | st.integers(1, request))
+    return Timeouts(request=request / 1000, per_try=None if per_try is None else per_try / 1000)
 
 
 @st.composite

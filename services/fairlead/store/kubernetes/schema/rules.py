@@ -30,15 +30,12 @@ NAMES_EXIST: Rules = [
 
 # Go durations have no days, so a timeout in days is checked by the contracts only. A missing value is the default.
 _REQUEST = "(has(self.request) ? self.request : '10s')"
-_PER_TRY = "(has(self.perTry) ? self.perTry : '2s')"
+_NO_TRY = "!has(self.perTry) || self.perTry.contains('d')"
 TRY_FITS: Rules = [
+    rule(f"{_NO_TRY} || duration(self.perTry) > duration('0s')", "perTry must be above 0"),
     rule(
-        f"{_PER_TRY}.contains('d') || duration({_PER_TRY}) > duration('0s')",
-        "perTry must be above 0",
-    ),
-    rule(
-        f"{_PER_TRY}.contains('d') || {_REQUEST}.contains('d') || duration({_PER_TRY}) <= duration({_REQUEST})",
-        "perTry (2s unless given) must be at most request (10s unless given)",
+        f"{_NO_TRY} || {_REQUEST}.contains('d') || duration(self.perTry) <= duration({_REQUEST})",
+        "perTry must be at most request (10s unless given)",
     ),
 ]
 
