@@ -22,7 +22,8 @@ TICK_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class RequestCounts:
-    """Users' requests, bad responses among them, requests given to the candidate, and its failed attempts."""
+    """Users' requests, bad responses among them, requests given to the candidate, and how many of its attempts failed
+    or were so slow that stable was asked too."""
 
     requests: int = 0
     bad: int = 0

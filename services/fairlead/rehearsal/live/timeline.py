@@ -105,7 +105,8 @@ class Timeline:
     def _counts(self, revisions: Sequence[Revision]) -> RequestCounts:
         """Requests as the users saw them, and the candidate's as the gateway counted them in the attempt's windows."""
         windows = list(chain(*(one.windows for one in revisions), self._platform.store.windows(ROUTE)))
-        given, failed = sum(one.assigned for one in windows), sum(one.candidate.bad for one in windows)
+        given = sum(one.assigned for one in windows)
+        failed = sum(one.candidate.bad + one.failures.candidate.late for one in windows)
         return self._load.counts.plus(RequestCounts(0, 0, given, failed))
 
     def _head(self) -> Revision:
@@ -124,7 +125,9 @@ class Timeline:
         began, children = time.monotonic(), (self._platform.supervisor.control, self._platform.supervisor.gateway)
         while not await condition():
             waited_s = time.monotonic() - began
-            if waited_s > START_TIMEOUT_S or any(child.restarts >= MAX_STARTS for child in children):
+            if waited_s > START_TIMEOUT_S + self._scenario.timeouts.request or any(
+                child.restarts >= MAX_STARTS for child in children
+            ):
                 logs = (f"{child.name}: {child.tail() or 'nothing was logged'}" for child in children)
                 raise errors.Unavailable(
                     f"the rehearsal did not start: after {waited_s:.0f} s it still waits until {what}",

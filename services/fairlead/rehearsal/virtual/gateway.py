@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from fairlead.contracts.gateway import Role, cluster_name, stat_name
 from fairlead.contracts.latency import GRID_MS
@@ -19,7 +20,7 @@ from fairlead.contracts.table import Table
 from fairlead.rehearsal.frames import RequestCounts
 from fairlead.rehearsal.schedule import Behaviours, VersionRole
 from fairlead.rehearsal.virtual import responses
-from fairlead.rehearsal.virtual.instances import Instance, send
+from fairlead.rehearsal.virtual.instances import Ending, Endings, Instance, send
 from fairlead.rehearsal.virtual.responses import NO_RESPONSES, ResponseCounts
 
 PORT = 8080
@@ -36,6 +37,10 @@ class SimulatedGateway:
         self._table: Table | None = None
         self._split = self._aggregate = NO_RESPONSES
         self._instances: list[Instance] = []
+        self._retries = self._closed = 0
+        """Second tries of the candidate's requests, and connections to it that were closed before an answer."""
+        self._twice = 0
+        """Requests that timed out at both versions, which Envoy's aggregate counts twice."""
 
     def program(self, seq: int, table: Table) -> None:
         """Serve another revision. The counters of removed clusters are dropped."""
@@ -44,12 +49,14 @@ class SimulatedGateway:
             self._split = NO_RESPONSES
         if before is None or (before.candidate, before.attempt) != (table.candidate, table.attempt):
             self._aggregate, self._instances = NO_RESPONSES, []
+            self._retries = self._closed = self._twice = 0
 
     def restart(self, now: float) -> None:
         """Restart with the same configuration; all counters are 0."""
         self.started_at = now
         self._split = self._aggregate = NO_RESPONSES
         self._instances = []
+        self._retries = self._closed = self._twice = 0
 
     def serve(self, n: int, behaviours: Behaviours, *, now: float, rng: Generator) -> RequestCounts:
         """Serve `n` requests of users, and return what they saw."""
@@ -78,14 +85,24 @@ class SimulatedGateway:
     def _serve_candidate(
         self, table: Table, given: int, behaviours: Behaviours, now: float, rng: Generator
     ) -> tuple[ResponseCounts, int]:
-        """The candidate's requests: tried there, and answered by stable where that failed."""
+        """The candidate's requests: tried there, and answered by stable where that failed or was faster."""
         if not given or table.candidate is None:
             return NO_RESPONSES, 0
-        behaviour, limit_s = behaviours.candidate, table.per_try_timeout_s
-        tried = send(self._instances, given, responses.failure_probability(behaviour, limit_s), now=now, rng=rng)
-        served = responses.draw_with_failures(behaviour, tried.ok, 0, limit_s=limit_s, rng=rng)
-        rest = self._serve_by(table, table.stable, tried.failed + tried.spilled, behaviours, rng)
-        return served.plus(rest), tried.failed
+        endings, seconds = _draw_endings(table, given, behaviours, rng)
+        tried = send(self._instances, endings, now=now, rng=rng)
+        endings, seconds = endings[:tried], seconds[:tried]
+        ok, failed = int((endings == Ending.OK).sum()), int((endings == Ending.FAILED).sum())
+        slow = (endings != Ending.OK) & (endings != Ending.FAILED)
+        timed_out, overtaken = endings == Ending.TIMED_OUT, endings == Ending.OVERTAKEN
+        is_hedged = table.late_after_s is not None
+        self._retries += failed + (int(slow.sum()) if is_hedged else 0)
+        self._closed += int(overtaken.sum() + timed_out.sum())
+        self._twice += int(timed_out.sum()) if is_hedged else 0
+        late = responses.count_latencies(seconds[slow], failed=timed_out[slow], timed_out=int(timed_out.sum()))
+        within = table.late_after_s or table.request_timeout_s
+        served = responses.draw_with_failures(behaviours.candidate, ok, 0, limit_s=within, rng=rng)
+        rest = self._serve_by(table, table.stable, failed + given - tried, behaviours, rng)
+        return served.plus(late).plus(rest), failed + int(slow.sum())
 
     def _scale(self, instances: int) -> None:
         """Add or remove instances. The newest is removed first, with its counters."""
@@ -101,14 +118,44 @@ class SimulatedGateway:
         if table is not None:
             yield from _cluster(_stat(Role.SPLIT, table, table.stable), self._split)
             if table.candidate is not None:
-                yield from _cluster(_stat(Role.AGGREGATE, table, table.candidate), self._aggregate)
+                yield from _cluster(_stat(Role.AGGREGATE, table, table.candidate), self._aggregate, self._twice)
                 member = _stat(Role.SPLIT, table, table.candidate)
+                if self._retries:
+                    yield f"{_stat(Role.AGGREGATE, table, table.candidate)}.upstream_rq_retry: {self._retries}"
+                if self._closed:
+                    yield f"{member}.upstream_cx_destroy_local_with_active_rq: {self._closed}"
                 for instance in self._instances:
                     if instance.ok:
                         yield f"{member}.endpoint.{instance.address}.rq_success: {instance.ok}"
                     if instance.failed:
                         yield f"{member}.endpoint.{instance.address}.rq_error: {instance.failed}"
+                    if instance.timed_out:
+                        yield f"{member}.endpoint.{instance.address}.rq_timeout: {instance.timed_out}"
         yield f"server.uptime: {int(now - self.started_at)}"
+
+
+def _draw_endings(table: Table, n: int, behaviours: Behaviours, rng: Generator) -> tuple[Endings, NDArray[np.float64]]:
+    """How `n` attempts at the candidate end, and after how many seconds the slow ones are over for the user.
+
+    After `perTry` stable is asked too: the first good answer counts, until the time of the whole request is up.
+    """
+    candidate, limit_s = behaviours.candidate, table.late_after_s or table.request_timeout_s
+    slow = rng.random(n) < responses.latency_shares(candidate.latency, limit_s).late
+    fails = rng.random(n) < candidate.errors
+    endings = np.where(slow, int(Ending.TIMED_OUT), np.where(fails, int(Ending.FAILED), int(Ending.OK)))
+    seconds, count = np.full(n, table.request_timeout_s), int(slow.sum())
+    if not count or table.late_after_s is None:
+        return endings, seconds
+    own = responses.draw_latencies(candidate.latency, count, rng, above_s=limit_s)
+    other = limit_s + responses.draw_latencies(behaviours.stable.latency, count, rng)
+    own[fails[slow]] = np.inf
+    other[(rng.random(count) < behaviours.stable.errors) | (behaviours.stable.instances == 0)] = np.inf
+    first = np.minimum(own, other)
+    in_time = first <= table.request_timeout_s
+    answered = np.where(own <= other, int(Ending.LATE), int(Ending.OVERTAKEN))
+    endings[slow] = np.where(in_time, answered, int(Ending.TIMED_OUT))
+    seconds[slow] = np.minimum(first, table.request_timeout_s)
+    return endings, seconds
 
 
 def _behaviour_of(ref: VersionRef, behaviours: Behaviours) -> Behaviour:
@@ -119,13 +166,16 @@ def _stat(role: Role, table: Table, ref: VersionRef) -> str:
     return f"cluster.{stat_name(cluster_name(role, table.namespace, table.model, ref.version))}"
 
 
-def _cluster(stat: str, counted: ResponseCounts) -> Iterator[str]:
+def _cluster(stat: str, counted: ResponseCounts, twice: int = 0) -> Iterator[str]:
     """Only counters that are not 0, as with `usedonly`."""
     if not counted.n:
         return
-    yield f"{stat}.upstream_rq_completed: {counted.n}"
+    yield f"{stat}.upstream_rq_completed: {counted.n + twice}"
     if counted.failed:
-        yield f"{stat}.upstream_rq_5xx: {counted.failed}"
+        yield f"{stat}.upstream_rq_5xx: {counted.failed + twice}"
+    if counted.timed_out:
+        yield f"{stat}.upstream_rq_timeout: {counted.timed_out + twice}"
+        yield f"{stat}.upstream_cx_destroy_local_with_active_rq: {counted.timed_out}"
     if counted.rejected:
         yield f"{stat}.upstream_rq_4xx: {counted.rejected}"
     reached = np.cumsum(counted.buckets)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import erf, log, sqrt
+from statistics import NormalDist
 
 import numpy as np
 from numpy.random import Generator
@@ -18,12 +19,16 @@ BucketCounts = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class ResponseCounts:
-    """`n` responses: how many were 5xx (`failed`) and 4xx (`rejected`), and how many are in each latency bucket."""
+    """`n` responses: how many were 5xx (`failed`) and 4xx (`rejected`), and how many are in each latency bucket.
+
+    `timed_out` of the failed ones are the gateway's own 504.
+    """
 
     n: int
     failed: int
     rejected: int
     buckets: BucketCounts
+    timed_out: int = 0
 
     def plus(self, other: ResponseCounts) -> ResponseCounts:
         """The sum of both."""
@@ -32,6 +37,7 @@ class ResponseCounts:
             self.failed + other.failed,
             self.rejected + other.rejected,
             self.buckets + other.buckets,
+            self.timed_out + other.timed_out,
         )
 
 
@@ -65,8 +71,12 @@ def failure_probability(behaviour: Behaviour, limit_s: float) -> float:
 
 def draw(behaviour: Behaviour, n: int, *, limit_s: float, rng: Generator) -> ResponseCounts:
     """`n` responses of a version; those that exceed the timeout count as failed."""
-    failed = int(rng.binomial(n, failure_probability(behaviour, limit_s))) if n else 0
-    return draw_with_failures(behaviour, n - failed, failed, limit_s=limit_s, rng=rng)
+    probability = failure_probability(behaviour, limit_s)
+    failed = int(rng.binomial(n, probability)) if n else 0
+    late = latency_shares(behaviour.latency, limit_s).late
+    timed_out = int(rng.binomial(failed, min(1.0, late / probability))) if failed and late else 0
+    found = draw_with_failures(behaviour, n - failed, failed, limit_s=limit_s, rng=rng)
+    return replace(found, timed_out=timed_out)
 
 
 def draw_with_failures(behaviour: Behaviour, ok: int, failed: int, *, limit_s: float, rng: Generator) -> ResponseCounts:
@@ -76,6 +86,25 @@ def draw_with_failures(behaviour: Behaviour, ok: int, failed: int, *, limit_s: f
     buckets = rng.multinomial(ok + failed, latency_shares(behaviour.latency, limit_s).shares)
     rejected = int(rng.binomial(ok, behaviour.rejections)) if ok else 0
     return ResponseCounts(ok + failed, failed, rejected, buckets)
+
+
+def draw_latencies(latency: Latency, n: int, rng: Generator, *, above_s: float = 0.0) -> NDArray[np.float64]:
+    """`n` latencies in seconds, all above `above_s`."""
+    least = _share_within(latency, above_s)
+    if latency.sigma == 0:
+        return np.full(n, max(latency.median, above_s))
+    # By the inverse of the distribution, so that the tail needs no rejected draws.
+    shares = np.minimum(least + (1.0 - least) * rng.random(n), 1.0 - 1e-12)
+    normal = NormalDist()
+    quantiles = np.array([normal.inv_cdf(share) if share > 0 else -np.inf for share in shares.tolist()])
+    found: NDArray[np.float64] = np.maximum(latency.median * np.exp(latency.sigma * quantiles), above_s)
+    return found
+
+
+def count_latencies(seconds: NDArray[np.float64], *, failed: NDArray[np.bool_], timed_out: int) -> ResponseCounts:
+    """Responses with known latencies."""
+    buckets = np.bincount(np.searchsorted(GRID_MS, seconds * 1000), minlength=len(GRID_MS) + 1).astype(np.int64)
+    return ResponseCounts(len(seconds), int(failed.sum()), 0, buckets, timed_out)
 
 
 def _share_within(latency: Latency, seconds: float) -> float:

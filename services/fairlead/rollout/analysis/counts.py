@@ -136,10 +136,11 @@ def _candidate(member: _Difference, aggregate: _Difference, fallback: _Differenc
     refused = 0 if table.idempotent else aggregate.of("upstream_rq_429")
     cut = max(0, member.of("upstream_cx_destroy_remote_with_active_rq") - failed)
     timed_out = member.timeouts()
-    late = _late(aggregate, failed + fallback.failed_if_known()) if table.late_after_s is not None else 0
+    both_tried = table.late_after_s is not None
+    late = _late(aggregate, failed + fallback.failed_if_known()) if both_tried else 0
     overtaken = min(late, member.given_up(timed_out))
     # When the time is up for an attempt at both versions, the aggregate counts the request twice.
-    twice = max(0, min(timed_out, aggregate.of("upstream_rq_timeout") - timed_out))
+    twice = max(0, min(timed_out, aggregate.of("upstream_rq_timeout") - timed_out)) if both_tried else 0
     assigned = max(0, aggregate.of("upstream_rq_completed") - twice)
     # An answer can be counted at its endpoint just before the reading and at the aggregate just after it.
     unserved = min(assigned, max(0, assigned - ok) + refused + cut)

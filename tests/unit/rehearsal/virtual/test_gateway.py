@@ -10,19 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.contracts.latency import GRID_MS
+from fairlead.contracts.revision import Failures
 from fairlead.contracts.route import VersionSpec
 from fairlead.contracts.scenario import Behaviour, Latency
 from fairlead.contracts.table import Table
 from fairlead.rehearsal.schedule import Behaviours
 from fairlead.rehearsal.virtual.gateway import SimulatedGateway
-from fairlead.rehearsal.virtual.instances import Instance, send
-from fairlead.rehearsal.virtual.responses import draw, failure_probability, latency_shares
+from fairlead.rehearsal.virtual.instances import Ending, Instance, send
+from fairlead.rehearsal.virtual.responses import draw, draw_latencies, failure_probability, latency_shares
 from fairlead.rollout.analysis.counts import Counted, Gap, count
 from fairlead.rollout.analysis.envoy_stats import parse_stats
 from fairlead.rollout.ports import Reading
 from fairlead.routing.envoy.clusters import EJECT_AFTER, EJECTION_S
 
 STABLE, CANDIDATE = VersionSpec().ref("stable"), VersionSpec().ref("candidate")
+GOOD = np.full(10, Ending.OK)
 shares = st.sampled_from((0.0, 0.01, 0.3, 1.0))
 
 
@@ -68,7 +70,7 @@ def test_every_request_is_counted_once_and_for_the_right_version(
 
 
 def test_the_candidates_failures_go_to_stable_and_reach_no_user() -> None:
-    made, rng = gateway(), np.random.default_rng(1)
+    made, rng = gateway(), np.random.default_rng(2)
     seen = made.serve(1000, Behaviours(Behaviour(), Behaviour(errors=0.2)), now=0, rng=rng)
     assert seen.candidate_failed > 50
     assert seen.bad == 0
@@ -81,10 +83,38 @@ def test_stables_own_failures_reach_users() -> None:
     assert seen.bad == 1000
 
 
+def slow(seconds: float, **more: object) -> Behaviour:
+    return Behaviour.model_validate({"latency": Latency(median=seconds, sigma=0), **more})
+
+
+@pytest.mark.parametrize(
+    ("candidate", "stable", "bad", "failures"),
+    [
+        pytest.param(slow(2.5), slow(2.5), 0, Failures(late=30), id="both slower than perTry: the candidate is first"),
+        pytest.param(slow(2.5), slow(0.01), 0, Failures(late=5), id="slower than stable: stable is first, ejected"),
+        pytest.param(slow(60), slow(7.9), 0, Failures(late=5), id="hangs: stable has what is left of request"),
+        pytest.param(slow(60), slow(8.1), 5, Failures(timed_out=5), id="hangs: that is not enough for stable"),
+        pytest.param(slow(2.5, errors=1.0), slow(1.0), 0, Failures(late=5), id="fails after perTry"),
+    ],
+)
+def test_stable_is_asked_after_the_limit_and_has_the_rest_of_the_time(
+    candidate: Behaviour, stable: Behaviour, bad: int, failures: Failures
+) -> None:
+    made, before = gateway(10_000), reading(gateway(10_000), 0)
+    seen = made.serve(30, Behaviours(stable, candidate), now=0, rng=np.random.default_rng(1))
+    found = count([before], [reading(made, 1)], table())
+    assert (seen.bad, found.failures.candidate, found.assigned) == (bad, failures, 30)
+
+
 def test_an_attempt_that_exceeds_the_timeout_is_a_failure() -> None:
-    slow = Behaviour(latency=Latency(median=3.0, sigma=0))
-    assert failure_probability(slow, 2.0) == 1.0
-    assert failure_probability(slow, 10.0) == 0.0
+    assert failure_probability(slow(3.0), 2.0) == 1.0
+    assert failure_probability(slow(3.0), 10.0) == 0.0
+
+
+@given(median=st.floats(0.001, 30), sigma=st.floats(0.05, 2), above=st.floats(0.001, 20))
+def test_latencies_above_a_limit_are_above_it(median: float, sigma: float, above: float) -> None:
+    latency = Latency(median=median, sigma=sigma)
+    assert (draw_latencies(latency, 20, np.random.default_rng(1), above_s=above) >= above).all()
 
 
 def test_a_gateway_restart_resets_its_counters_and_the_estimator_sees_a_gap() -> None:
@@ -114,24 +144,28 @@ def test_a_new_attempt_starts_without_candidate_counters() -> None:
 
 
 class TestEjection:
-    def test_an_instance_is_ejected_after_several_failures_in_a_row(self) -> None:
+    @pytest.mark.parametrize("ending", [Ending.FAILED, Ending.OVERTAKEN, Ending.TIMED_OUT])
+    def test_an_instance_is_ejected_after_several_failures_in_a_row(self, ending: Ending) -> None:
         instance, rng = Instance("a"), np.random.default_rng(1)
-        tried = send([instance], 100, 1.0, now=10.0, rng=rng)
-        assert (tried.failed, tried.spilled) == (EJECT_AFTER, 100 - EJECT_AFTER)
-        assert send([instance], 10, 0.0, now=10.0 + EJECTION_S - 1, rng=rng).spilled == 10
-        assert send([instance], 10, 0.0, now=10.0 + EJECTION_S, rng=rng).ok == 10
+        assert send([instance], np.full(100, ending), now=10.0, rng=rng) == EJECT_AFTER
+        assert send([instance], GOOD, now=10.0 + EJECTION_S - 1, rng=rng) == 0
+        assert send([instance], GOOD, now=10.0 + EJECTION_S, rng=rng) == instance.ok == len(GOOD)
+
+    def test_an_answer_after_the_limit_ejects_no_instance(self) -> None:
+        instance, rng = Instance("a"), np.random.default_rng(1)
+        assert send([instance], np.full(100, Ending.LATE), now=10.0, rng=rng) == instance.ok == 100
 
     def test_each_ejection_lasts_longer(self) -> None:
         instance, rng = Instance("a"), np.random.default_rng(1)
-        send([instance], EJECT_AFTER, 1.0, now=0.0, rng=rng)
-        send([instance], EJECT_AFTER, 1.0, now=10.0, rng=rng)
+        send([instance], np.full(EJECT_AFTER, Ending.FAILED), now=0.0, rng=rng)
+        send([instance], np.full(EJECT_AFTER, Ending.FAILED), now=10.0, rng=rng)
         assert instance.ejected_until == 10.0 + 2 * EJECTION_S
 
     def test_the_other_instances_get_the_requests_meanwhile(self) -> None:
         instances, rng = [Instance("a"), Instance("b")], np.random.default_rng(1)
         instances[0].ejected_until = 60.0
-        tried = send(instances, 50, 0.0, now=0.0, rng=rng)
-        assert (tried.ok, instances[0].ok, instances[1].ok) == (50, 0, 50)
+        assert send(instances, GOOD, now=0.0, rng=rng) == len(GOOD)
+        assert (instances[0].ok, instances[1].ok) == (0, len(GOOD))
 
 
 @given(median=st.floats(0.0005, 30), sigma=st.floats(0, 2), limit=st.floats(0.05, 60), n=st.integers(0, 1000))
