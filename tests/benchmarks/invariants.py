@@ -39,6 +39,7 @@ def prove(size: proof.Size, folder: Path) -> proof.Findings:
 
 def _run(machine: type[Rollouts], wanted: int, found: proof.Findings, name: str) -> dict[str, int]:
     seen = {"histories": 0, "steps": 0, "deaths": 0, "revisions": 0, "most revisions in one": 0}
+    seen["losses tried on holding rollouts"] = 0
     pairs = {"pairs said": 0, "refused by them": 0}
 
     class Counted(machine):  # type: ignore[misc, valid-type]
@@ -50,6 +51,7 @@ def _run(machine: type[Rollouts], wanted: int, found: proof.Findings, name: str)
             super().teardown()
             seen["histories"] += 1
             seen["deaths"] += self.deaths
+            seen["losses tried on holding rollouts"] += self.faults
             seen["revisions"] += self.checked
             seen["most revisions in one"] = max(seen["most revisions in one"], self.checked)
             if isinstance(self, ShadowedRollouts):

@@ -20,6 +20,8 @@ from fairlead.contracts.latency import GRID_MS
 from fairlead.contracts.revision import Buckets, Check, Revision, Verdict, Window
 from fairlead.contracts.route import Route, RouteSpec, Step, Strategy, Target, VersionRef, VersionSpec
 from fairlead.contracts.table import Table
+from fairlead.rollout.observe import TickSnapshot
+from fairlead.rollout.policy.observation import Observation
 from fairlead.rollout.ports import (
     Answer,
     CollectedAnswers,
@@ -163,6 +165,8 @@ class Platform:
         self.log: list[str] = []
         self.answers: list[Answer] = []
         """The services' answer records."""
+        self.decided: list[tuple[Route, Revision | None, Observation, Sequence[Action]]] = []
+        """What each decision was based on."""
         self._names = itertools.count(1)
         self.engine = self.started()
 
@@ -170,7 +174,7 @@ class Platform:
         self, *, metrics: MetricSource | None = None, history: History | None = None, replays: bool = False
     ) -> Engine:
         """The engine of another process over the same platform."""
-        return Engine(
+        engine = Engine(
             self.store,
             gateways=self,
             metrics=metrics or self,
@@ -182,6 +186,17 @@ class Platform:
             history=history,
             replays=replays,
         )
+        observe = engine._observer.observe
+
+        def recorded(
+            route: Route, head: Revision | None, snapshot: TickSnapshot, actions: Sequence[Action]
+        ) -> Observation:
+            seen = observe(route, head, snapshot, actions)
+            self.decided.append((route, head, seen, actions))
+            return seen
+
+        engine._observer.observe = recorded  # type: ignore[method-assign]
+        return engine
 
     # What the engine sees
 
@@ -270,6 +285,12 @@ class Platform:
         for row in self.store.wanted():
             if row.ref == ref:
                 self._report(row, ready)
+
+    def turn_one(self, ref: VersionRef, *, ready: bool) -> None:
+        """Set whether the last of one version's instances is ready."""
+        rows = [row for row in self.store.wanted() if row.ref == ref]
+        for row in rows[-1:]:
+            self._report(row, ready)
 
     def _report(self, row: Wanted, ready: bool) -> None:
         self.store.report(

@@ -16,7 +16,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from fairlead.contracts.action import Action, ActionType, Outcome
 from fairlead.contracts.answers import Pairs
 from fairlead.contracts.revision import Cause, Phase, Revision, Verdict
-from fairlead.contracts.route import TOTAL_WEIGHT, ShadowSpec, Strategy, Timeouts, VersionRef, VersionSpec
+from fairlead.contracts.route import TOTAL_WEIGHT, ShadowSpec, Step, Strategy, Timeouts, VersionRef, VersionSpec
+from fairlead.rollout.policy.desired_instances import wanted_counts
+from unit.rollout import weakened
 from unit.rollout.simulated_platform import STEPS, Killed, Platform
 
 VERSIONS = ("1.0.0", "1.1.0", "1.2.0")
@@ -40,11 +42,16 @@ class Rollouts(RuleBasedStateMachine):
         self.platform = Platform()
         self.checked = 0
         self.deaths = 0
+        self.faults = 0
+        """How many losses of one thing were tried on holding rollouts."""
         self.failed = 0
 
-    @initialize(version=versions)
-    def begin(self, version: str) -> None:
+    @initialize(version=versions, instances=st.integers(1, 3))
+    def begin(self, version: str, instances: int) -> None:
+        """The first version has up to three instances, the others have one: often too few for the promotion."""
         self.platform.deploy(VERSIONS, version)
+        first = self.platform.route.spec.versions[version].model_copy(update={"instances": instances})
+        self.platform.change(versions={**self.platform.route.spec.versions, version: first})
 
     # The user
 
@@ -68,6 +75,11 @@ class Rollouts(RuleBasedStateMachine):
         if version in spec.versions:
             edited = VersionSpec(source=f"/m/{version}", artifact=artifact, instances=instances)
             self.platform.change(versions={**spec.versions, version: edited})
+
+    @rule(weights=st.sampled_from(((500, 2500, 5000), (500, 5000), (2500,), (1000, 9000))), approval=st.booleans())
+    def edit_the_steps(self, weights: tuple[int, ...], approval: bool) -> None:
+        plan = tuple(Step(weight=weight, min_duration=20.0, approval=approval) for weight in weights)
+        self.platform.change(strategy=self.platform.route.spec.strategy.model_copy(update={"steps": plan}))
 
     @rule(seconds=st.sampled_from((3.0, 4.0)))
     def edit_the_timeouts(self, seconds: float) -> None:
@@ -111,6 +123,12 @@ class Rollouts(RuleBasedStateMachine):
         if refs:
             self.platform.turn(data.draw(st.sampled_from(refs)), ready=ready)
 
+    @rule(data=st.data(), ready=st.booleans())
+    def one_instance_comes_or_goes(self, data: st.DataObject, ready: bool) -> None:
+        refs = sorted({row.ref for row in self.platform.store.wanted()}, key=lambda ref: (ref.version, ref.identity))
+        if refs:
+            self.platform.turn_one(data.draw(st.sampled_from(refs)), ready=ready)
+
     @rule(version=versions)
     def golden_rows_fail_or_pass_again(self, version: str) -> None:
         if version in self.platform.route.spec.versions:
@@ -148,10 +166,12 @@ class Rollouts(RuleBasedStateMachine):
             self.deaths += 1
             self.restart()
             self.check_revisions()
+            self.check_no_fault_makes_a_rise_easier()
             return
         finally:
             self.platform.store.disarm()
         self.check_revisions()
+        self.check_no_fault_makes_a_rise_easier()
         self.check_answered(pending)
         self.check_no_serving_version_is_stopped()
         assert self.platform.route == before, "the engine wrote into the spec"
@@ -213,7 +233,8 @@ class Rollouts(RuleBasedStateMachine):
         answering = [name for name in self.platform.programmed if name not in self.platform.unreachable]
         assert answering
         assert all(self.platform.programmed[name] >= before.seq for name in answering)
-        need = max(1, ceil(share(revision, ref) * self.platform.ready(before.table.stable) / TOTAL_WEIGHT))
+        wanted = wanted_counts(self.platform.route, self.platform.store.wanted()).get(before.table.stable, 0)
+        need = max(1, ceil(share(revision, ref) * wanted / TOTAL_WEIGHT))
         assert self.platform.ready(ref) >= need
         assert ref not in {one.ref for one in before.state.rejected}
         assert before.state.phase is not Phase.STABLE
@@ -231,6 +252,12 @@ class Rollouts(RuleBasedStateMachine):
         onto = [ref for ref in parties if change[ref] > 0 and not self.platform.ready(ref)]
         assert not (left and onto), f"users were moved from {left}, which answers, to {onto}, which does not"
 
+    def check_no_fault_makes_a_rise_easier(self) -> None:
+        """Without an instance, a gateway, a counter or a reading, each decision that held would still have held."""
+        for decided in self.platform.decided:
+            self.faults += weakened.check(*decided)
+        self.platform.decided.clear()
+
     def check_answered(self, pending: list[Action]) -> None:
         """One tick finishes all actions from before it, up to the number of revisions of one tick."""
         left = self.platform.store.actions("iris", outcome=Outcome.PENDING)
@@ -245,6 +272,11 @@ class Rollouts(RuleBasedStateMachine):
                 table = self.platform.store.revision("iris", seq).table
                 assert table.stable in wanted
                 assert not table.weight or table.candidate in wanted
+
+    @invariant()
+    def a_step_is_one_of_the_plan(self) -> None:
+        step = (self.platform.store.status("iris") or {}).get("step")
+        assert not isinstance(step, dict) or step["number"] <= step["of"]
 
     @invariant()
     def the_chain_holds(self) -> None:
@@ -307,8 +339,9 @@ class ShadowedRollouts(Rollouts):
         self.read_from = 0
         """The index of the first answer since this engine was started."""
 
-    @initialize(version=versions)
-    def begin(self, version: str) -> None:
+    @initialize(version=versions, instances=st.integers(1, 3))
+    def begin(self, version: str, instances: int) -> None:
+        del instances  # one each: a shadow of all requests needs as many instances as stable has
         shadow = ShadowSpec(min_duration=10.0, min_pairs=self.MIN_PAIRS)
         self.platform.deploy(VERSIONS, version, strategy=Strategy(steps=STEPS, min_requests=0, shadow=shadow))
         # Most random histories would not reach a shadow by chance.

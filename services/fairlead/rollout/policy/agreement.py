@@ -26,6 +26,9 @@ def judge_agreement(situation: Situation, gate: GateSpec) -> Check:
         return _check(situation, gate, Verdict.FAIL, _harm(situation, gate))
     if phase is Phase.CANARY:
         return _check(situation, gate, Verdict.PASS, f"judged before the first weight: {_counted(situation)}")
+    unread = situation.unread_answers
+    if unread:
+        return _check(situation, gate, Verdict.INCONCLUSIVE, unread)
     held = _held(situation)
     return _undecided(situation, gate, held) if held else _check(situation, gate, Verdict.PASS, _passed(situation))
 

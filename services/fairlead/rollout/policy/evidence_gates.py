@@ -16,7 +16,7 @@ from fairlead.contracts.gates import GateSpec, is_custom
 from fairlead.contracts.revision import Check, Counts, GateEvidence, Phase, Verdict, Window
 from fairlead.rollout.analysis.counts import CHANGED_GAP, EARLY_GAP
 from fairlead.rollout.policy.agreement import judge_agreement
-from fairlead.rollout.policy.evidence import active_gates, gap_of, is_counted, is_judged, threshold
+from fairlead.rollout.policy.evidence import active_gates, gap_of, is_counted, is_judged, is_timed, threshold
 from fairlead.rollout.policy.situation import Situation
 from fairlead.rollout.policy.time_limit import percentile, stable_latency
 
@@ -59,6 +59,9 @@ class EvidenceGate:
     def _unavailable(self) -> Check | None:
         """The verdict when the last window could not be counted: hold, later what onMetricsUnavailable says."""
         setting, name = self.situation.strategy.on_metrics_unavailable, self.gate.name
+        unread = self.situation.unread_answers
+        if name == "classes" and unread:
+            return self._check(Verdict.INCONCLUSIVE, unread)
         windows = [one for one in self.situation.observation.windows if is_counted(name, one)]
         gap = gap_of(name, windows[-1]) if windows else None
         if gap in (None, CHANGED_GAP, EARLY_GAP):
@@ -87,6 +90,8 @@ class EvidenceGate:
             return self._starving()
         if strategy.min_requests and not is_judged(self.evidence):
             return f"nothing could be judged yet: no window in which {candidate}'s answers were all its own"
+        if strategy.min_requests and not self._is_counted_in_this_step():
+            return f"nothing was counted for {self.gate.name} in this step"
         if strategy.preset == "quick":
             return ""
         if both < strategy.min_windows:
@@ -95,6 +100,17 @@ class EvidenceGate:
         if shown < enough:
             return f"safety is not shown yet: {format_e_value(shown)} of {format_e_value(enough)} to 1"
         return ""
+
+    def _is_counted_in_this_step(self) -> bool:
+        """False when what the gate judges was not reported in this step: what earlier steps showed is not enough."""
+        name, situation = self.gate.name, self.situation
+        if is_custom(name):
+            return any(name in one.custom and one.custom[name].arms.candidate.n for one in situation.phase_windows)
+        if name == "latency":
+            return any(is_timed(one) for one in situation.counted_windows)
+        if name == "classes":
+            return any(one.classes.candidate and one.classes.stable for one in situation.counted_windows)
+        return True
 
     def _starving(self) -> str:
         _, assigned, elsewhere = self.evidence.state.get("open", (0.0, 0.0, 0.0))

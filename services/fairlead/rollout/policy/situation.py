@@ -86,6 +86,12 @@ class Situation:
         """True when the route is paused for a time, and that time is over."""
         return self.head.state.paused_until is not None and self.observation.pause_left_s <= 0
 
+    @property
+    def unread_answers(self) -> str:
+        """Why the services' answer records are not complete now, as a sentence; empty if they are."""
+        silent = self.observation.shadow.silent if self.observation.shadow is not None else ()
+        return f"the answers of {silent[0]} cannot be read" if silent else ""
+
     def ready(self, ref: VersionRef | None) -> int:
         """How many instances of a version are ready."""
         return self.observation.ready.get(ref, 0) if ref else 0

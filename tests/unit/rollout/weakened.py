@@ -1,0 +1,125 @@
+"""Observations with one thing less: an instance, a gateway, a counter or a reading. Nothing rises because of that.
+
+`check` is the property: where the rollout holds, it still holds with less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from fairlead.contracts.action import Action
+from fairlead.contracts.answers import ClassCounts, Pairs, ShadowStatus
+from fairlead.contracts.revision import (
+    Cause,
+    Counts,
+    CustomGateCounts,
+    GateEvidence,
+    Histograms,
+    Phase,
+    Revision,
+    VersionCounts,
+    Window,
+)
+from fairlead.contracts.route import Route
+from fairlead.rollout.policy.decide import decide
+from fairlead.rollout.policy.observation import Decision, Observation
+from fairlead.rollout.ports import GatewayState
+
+
+def check(route: Route, head: Revision | None, observation: Observation, actions: Sequence[Action]) -> int:
+    """Raise AssertionError if a fault turns a hold, or a rollback of the engine, into a rise.
+
+    Returns the number of faults that were tried: 0 where there is no rollout, or where it rises anyway.
+    """
+    if head is None or head.state.phase is Phase.STABLE:
+        return 0
+    decision = decide(route, head, observation, actions)
+    if decision.next is not None and (decision.next.cause is not Cause.ROLLED_BACK or decision.next.action):
+        return 0
+    tried = 0
+    for fault, weaker in weakened(head, observation):
+        tried += 1
+        found = decide(route, head, weaker, actions)
+        assert not _rises(found), f"{fault} turns {decision.waiting or 'a rollback'!r} into {found.next!r}"
+    return tried
+
+
+def _rises(decision: Decision) -> bool:
+    return decision.next is not None and decision.next.cause in (Cause.STEP, Cause.PROMOTED)
+
+
+def weakened(head: Revision, seen: Observation) -> Iterator[tuple[str, Observation]]:
+    """Each possible loss of one thing, as the engine would observe it at this tick."""
+    for ref, count in seen.ready.items():
+        for left in {count - 1, 0} if count else ():
+            yield f"{ref} has {left} instead of {count} instances", replace(seen, ready={**seen.ready, ref: left})
+    known = seen.windows[-1].stable_instances if seen.windows else None
+    stable = head.table.stable
+    if known is not None and known >= seen.wanted.get(stable, 0):
+        unknown = {ref: count for ref, count in seen.wanted.items() if ref != stable}
+        yield "the number that stable should have cannot be read", replace(seen, wanted=unknown)
+    yield from _without_gateways(seen)
+    yield "the golden rows' result is lost", replace(seen, smoke=None)
+    yield "the time since the last window is not known", replace(seen, since_window_s=0.0)
+    yield "the time since the step began is not known", replace(seen, since_entered_s=0.0)
+    yield from _without_windows(seen)
+
+
+def _without_gateways(seen: Observation) -> Iterator[tuple[str, Observation]]:
+    for index, one in enumerate(seen.gateways):
+        others = (*seen.gateways[:index], *seen.gateways[index + 1 :])
+        silent = GatewayState(one.name, reachable=False)
+        lost = (*seen.lost, one) if one.reachable else seen.lost
+        yield f"gateway {one.name} is gone", replace(seen, gateways=others, lost=lost)
+        yield f"gateway {one.name} is silent", replace(seen, gateways=(*others, silent), lost=lost)
+        forgot = GatewayState(one.name, one.reachable)
+        yield f"gateway {one.name} has started anew", replace(seen, gateways=(*others, forgot))
+    if seen.gateways:
+        silent_all = tuple(GatewayState(one.name, reachable=False) for one in seen.gateways)
+        now_lost = tuple(one for one in seen.gateways if one.reachable)
+        yield "no gateway answers", replace(seen, gateways=silent_all, lost=(*seen.lost, *now_lost))
+        yield "no gateway is listed", replace(seen, gateways=(), lost=(*seen.lost, *now_lost))
+
+
+def _without_windows(seen: Observation) -> Iterator[tuple[str, Observation]]:
+    if not seen.windows:
+        return
+    *earlier, newest = seen.windows
+    before: tuple[GateEvidence, ...] = earlier[-1].evidence if earlier else ()
+    pairs = tuple(one for one in newest.evidence if one.gate == "agreement")
+    gap = _gap(newest, (*pairs, *(one for one in before if one.gate != "agreement")))
+    yield "the newest window's counters cannot be read", replace(seen, windows=(*earlier, gap))
+    not_observed = newest.model_copy(update={"ready": None})
+    yield "nobody knows who was ready in the newest window", replace(seen, windows=(*earlier, not_observed))
+    if newest.pairs.n:
+        unseen = newest.model_copy(update={"pairs": Pairs(), "evidence": before})
+        shadow = ShadowStatus(silent=("a service",))
+        yield "a service's answers cannot be read", replace(seen, windows=(*earlier, unseen), shadow=shadow)
+    if newest.custom:
+        unread = {
+            name: CustomGateCounts(until=one.until, gap="Prometheus is away") for name, one in newest.custom.items()
+        }
+        custom = newest.model_copy(update={"custom": unread, "evidence": before})
+        yield "the newest window's own metrics cannot be read", replace(seen, windows=(*earlier, custom))
+    for index, one in enumerate(earlier):
+        if one.weight == newest.weight and one.gap is None:
+            lost = _gap(one, one.evidence)
+            yield (
+                "an earlier window of the step counts nothing",
+                replace(seen, windows=(*earlier[:index], lost, *earlier[index + 1 :], newest)),
+            )
+            break
+
+
+def _gap(window: Window, evidence: tuple[GateEvidence, ...]) -> Window:
+    nothing = {
+        "candidate": Counts(),
+        "stable": Counts(),
+        "assigned": 0,
+        "unserved": 0,
+        "rejections": VersionCounts(),
+        "latency": Histograms(),
+        "classes": ClassCounts(),
+    }
+    return window.model_copy(update={**nothing, "gap": "no gateway told its counters", "evidence": evidence})
