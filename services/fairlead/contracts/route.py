@@ -222,3 +222,13 @@ class Route(Document):
     reason: str = ""
     annotations: dict[str, str] = {}
     spec: RouteSpec
+
+
+class UnreadableRoute(Document):
+    """A stored route whose spec this Fairlead cannot read, and never could since this process started."""
+
+    namespace: str = "default"
+    name: ModelName
+    generation: int = 1
+    message: str
+    """What is wrong, beginning with the route."""

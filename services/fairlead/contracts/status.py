@@ -66,7 +66,7 @@ class Status(Document):
     """The version that serves."""
     candidate: VersionRef | None = None
     """The version being released."""
-    target: VersionRef
+    target: VersionRef | None = None
     """The target of the spec that the engine read last."""
     previous: VersionRef | None = None
     """The version before the last promotion."""

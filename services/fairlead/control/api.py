@@ -7,7 +7,7 @@ The API only reads. Commands write specs and actions to the store, with the name
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, Protocol
 
@@ -18,7 +18,7 @@ from fairlead import __version__, errors
 from fairlead.contracts.base import as_query_time
 from fairlead.contracts.instance import Instance
 from fairlead.contracts.revision import Checkpoint, Revision
-from fairlead.contracts.route import Route
+from fairlead.contracts.route import Route, UnreadableRoute
 from fairlead.control.metrics import CONTENT_TYPE, Metrics
 from fairlead.rollout.policy.replicas import replicas
 from fairlead.routing.explain import explain, to_json
@@ -34,6 +34,7 @@ class ApiStore(Protocol):
     """The part of the store that the API reads."""
 
     def routes(self) -> list[Route]: ...  # noqa: D102
+    def unreadable_routes(self) -> list[UnreadableRoute]: ...  # noqa: D102
     def route(self, name: str) -> Route: ...  # noqa: D102
     def head(self, route: str) -> Revision | None: ...  # noqa: D102
     def revisions(self, route: str, *, limit: int | None = None) -> list[Revision]: ...  # noqa: D102
@@ -76,7 +77,8 @@ def _gateway_paths(store: ApiStore) -> APIRouter:
     @router.get("/models")
     def models() -> dict[str, Any]:
         """Every model with the versions that serve it now."""
-        return {"models": [_summary(store, route) for route in store.routes()]}
+        models = [_summary(store, route) for route in store.routes()]
+        return {"models": [*models, *_unreadable_summaries(store)]}
 
     @router.get("/v2")
     def server_metadata() -> dict[str, Any]:
@@ -91,8 +93,11 @@ def _api(store: ApiStore) -> APIRouter:
 
     @router.get("/routes")
     def routes() -> dict[str, Any]:
-        """Every route: spec, last revision and status."""
-        return {"routes": [_document(store, route) for route in store.routes()]}
+        """Every route: spec, last revision and status. `unreadable` has those whose spec cannot be read."""
+        return {
+            "routes": [_document(store, route) for route in store.routes()],
+            "unreadable": [{**one.to_json(), "status": store.status(one.name)} for one in store.unreadable_routes()],
+        }
 
     @router.get("/routes/{name}")
     def route(name: str) -> dict[str, Any]:
@@ -169,13 +174,12 @@ def explain_request(store: ApiStore, request: Request) -> dict[str, Any]:
     """Which version this request would get without `x-route-explain`. Raises NotFound when the path names no model."""
     headers = [(name.decode("latin-1"), value) for name, value in request.headers.raw]
     model = model_in(request.url.path)
-    for route in store.routes():
-        head = store.head(route.name) if route.spec.model == model else None
-        if head is None:
+    names = [route.name for route in store.routes() if route.spec.model == model]
+    for name in [*names, *(one.name for one in store.unreadable_routes())]:
+        head = store.head(name)
+        if head is None or head.table.model != model:
             continue
-        explanation = explain(
-            Routed(route.name, head.seq, head.table), request.url.path, headers, method=request.method
-        )
+        explanation = explain(Routed(name, head.seq, head.table), request.url.path, headers, method=request.method)
         if explanation is not None:
             return to_json(explanation)
     raise errors.NotFound(f"no model serves {request.url.path}")
@@ -206,11 +210,24 @@ def _summary(store: ApiStore, route: Route) -> dict[str, Any]:
     summary: dict[str, Any] = {"name": route.spec.model, "versions": sorted(route.spec.versions)}
     if head is None:
         return {**summary, "ready": False}
+    return {**summary, **_serving(head)}
+
+
+def _unreadable_summaries(store: ApiStore) -> Iterator[dict[str, Any]]:
+    """Models that serve although the spec of their route cannot be read."""
+    for one in store.unreadable_routes():
+        head = store.head(one.name)
+        if head is not None:
+            versions = sorted({ref.version for ref in head.table.pins})
+            yield {"name": head.table.model, "versions": versions, **_serving(head)}
+
+
+def _serving(head: Revision) -> dict[str, Any]:
     table = head.table
     weights = {str(table.stable): 10_000 - table.weight}
     if table.candidate is not None:
         weights[str(table.candidate)] = table.weight
-    return {**summary, "ready": True, "revision": head.id, "phase": head.state.phase.value, "weights": weights}
+    return {"ready": True, "revision": head.id, "phase": head.state.phase.value, "weights": weights}
 
 
 def _problem(request: Request, error: Exception) -> Response:

@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from fairlead.contracts import telemetry
 from fairlead.contracts.instance import Instance
 from fairlead.contracts.revision import Revision
-from fairlead.contracts.route import TOTAL_WEIGHT, Route
+from fairlead.contracts.route import TOTAL_WEIGHT, Route, UnreadableRoute
 from fairlead.contracts.status import Status
 from fairlead.contracts.telemetry import Metric
 from fairlead.errors import FairleadError
@@ -29,6 +29,7 @@ class MetricStore(Protocol):
     """The part of the store that metrics are read from."""
 
     def routes(self) -> list[Route]: ...  # noqa: D102
+    def unreadable_routes(self) -> list[UnreadableRoute]: ...  # noqa: D102
     def head(self, route: str) -> Revision | None: ...  # noqa: D102
     def status(self, route: str) -> dict[str, object] | None: ...  # noqa: D102
     def instances(self) -> list[Instance]: ...  # noqa: D102
@@ -126,12 +127,14 @@ class _StateCollector(Collector):
 
     def _of_routes(self) -> Iterator[Family]:
         routes, instances, now = self._store.routes(), self._store.instances(), self._clock()
-        heads = {route.name: head for route in routes if (head := self._store.head(route.name)) is not None}
-        statuses = {route.name: self._store.status(route.name) for route in routes}
+        names = [route.name for route in routes] + [one.name for one in self._store.unreadable_routes()]
+        heads = {name: head for name in names if (head := self._store.head(name)) is not None}
+        statuses = {name: self._store.status(name) for name in names}
         documents = {name: Status.model_validate(document) for name, document in statuses.items() if document}
         yield _gauge(telemetry.CONTROL_REVISION, [((head.table.model,), head.seq) for head in heads.values()])
         yield _gauge(telemetry.CONTROL_WEIGHT, [line for head in heads.values() for line in _weights(head)])
-        models = {route.name: route.spec.model for route in routes}
+        models = {name: name for name in names} | {name: head.table.model for name, head in heads.items()}
+        models |= {route.name: route.spec.model for route in routes}
         shares = [line for name, status in documents.items() for line in _shares(models[name], status)]
         yield _gauge(telemetry.CONTROL_SHARE, shares)
         conditions = [

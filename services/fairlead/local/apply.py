@@ -54,14 +54,16 @@ def route_spec(name: str, model: LocalModel, base: Path) -> RouteSpec:
 
 
 def apply(store: RouteStore, platform: Platform, base: Path, *, now: datetime, actor: str) -> list[Route]:
-    """Write every model of the file to the store.
+    """Write every model of the file to the store, except those whose stored route cannot be read.
 
     The file's target is applied only if the model is new or the target changed in the file since it was last applied:
     restarting the platform must not undo a release that a command made in the meantime.
     """
     specs = {name: route_spec(name, model, base) for name, model in platform.models.items()}
     existing = {route.name: route for route in store.routes()}
-    return [_put(store, name, spec, existing.get(name), now, actor) for name, spec in specs.items()]
+    # Perhaps a newer Fairlead wrote such a route, and what it serves must not stop the others from starting.
+    left = {one.name for one in store.unreadable_routes()}
+    return [_put(store, name, spec, existing.get(name), now, actor) for name, spec in specs.items() if name not in left]
 
 
 def _put(store: RouteStore, name: str, spec: RouteSpec, known: Route | None, now: datetime, actor: str) -> Route:

@@ -63,6 +63,8 @@ async def _up(
     store = SqliteStore(folder.ledger)
     base = file.absolute().parent if file else Path.cwd()
     apply(store, platform, base, now=datetime.now(UTC), actor=actor)
+    for one in store.unreadable_routes():
+        console.print(f"{one.message}; it is left as it is, and serves what it served", highlight=False, markup=False)
     supervisor = Supervisor(folder, store, platform, binary)
     await supervisor.run(StartupReport(console, store, supervisor, wait_s).show)
     console.print("draining done, everything stopped", highlight=False)

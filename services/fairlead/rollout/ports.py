@@ -11,7 +11,7 @@ from fairlead.contracts.action import Action, Outcome
 from fairlead.contracts.gateway import ClusterKey
 from fairlead.contracts.instance import Instance, Wanted
 from fairlead.contracts.revision import Buckets, Check, Revision, Window
-from fairlead.contracts.route import Route, VersionRef
+from fairlead.contracts.route import Route, UnreadableRoute, VersionRef
 from fairlead.contracts.table import Table
 
 
@@ -19,6 +19,7 @@ class EngineStore(Protocol):
     """The part of the store that the engine uses; `store.base.Store` implements it."""
 
     def routes(self) -> list[Route]: ...  # noqa: D102
+    def unreadable_routes(self) -> list[UnreadableRoute]: ...  # noqa: D102
     def head(self, route: str) -> Revision | None: ...  # noqa: D102
     def revision(self, route: str, seq: int) -> Revision: ...  # noqa: D102
     def append(self, revision: Revision) -> Revision: ...  # noqa: D102

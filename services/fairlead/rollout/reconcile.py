@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from fairlead import errors
 from fairlead.contracts.action import Outcome
 from fairlead.contracts.revision import Revision
-from fairlead.contracts.route import Route
+from fairlead.contracts.route import Route, UnreadableRoute
 from fairlead.rollout import report
 from fairlead.rollout.act import act
 from fairlead.rollout.observe import Observer, TickSnapshot
@@ -70,17 +70,20 @@ class Engine:
         Unavailable when the store cannot be used. A problem of one route goes into its status and stops no other route.
         """
         snapshot, routes, appended = self._observer.start_tick(), self._store.routes(), list[Revision]()
-        winners = {model: winner.name for model, winner in _winners(routes).items()}
+        unreadable = self._store.unreadable_routes()
+        winners = self._winners(routes, unreadable)
         self._reread = {}
+        for broken in unreadable:
+            self._report_unreadable(broken)
         for known in routes:
             between()
             route = self._reread.get(known.name, known)
             if winners[route.spec.model] != route.name:
-                self._store.set_status(route.name, report.report_conflict(route, _winners(routes)[route.spec.model]))
+                self._store.set_status(route.name, report.report_conflict(route, winners[route.spec.model]))
                 continue
             appended += self._reconcile_safely(route, snapshot)
         routes = [self._reread.get(one.name, one) for one in routes]
-        self._write_wanted([route for route in routes if winners[route.spec.model] == route.name], snapshot)
+        self._write_wanted([route for route in routes if winners[route.spec.model] == route.name], unreadable, snapshot)
         return appended
 
     def tick_urgent(self) -> list[Revision]:
@@ -91,11 +94,11 @@ class Engine:
         """
         routes = self._store.routes()
         with_actions = {action.route for action in self._store.actions(outcome=Outcome.PENDING)}
-        winners = _winners(routes)
+        winners = self._winners(routes, self._store.unreadable_routes())
         urgent = [
             route
             for route in routes
-            if winners[route.spec.model] is route and (route.name in with_actions or self._has_new_spec(route))
+            if winners[route.spec.model] == route.name and (route.name in with_actions or self._has_new_spec(route))
         ]
         # A tick that was interrupted by this call must not act on the older specs that it had read.
         self._reread.update((route.name, route) for route in urgent)
@@ -143,8 +146,38 @@ class Engine:
         except errors.Conflict:
             return []  # the next tick reads it again
         except errors.Invalid as error:
-            self._store.set_status(route.name, report.report_unreadable(route, error.message))
+            target = route.spec.target_ref
+            status = report.report_unreadable(route.name, route.generation, error.message, target=target)
+            self._store.set_status(route.name, status)
             return []
+
+    def _report_unreadable(self, broken: UnreadableRoute) -> None:
+        """Say what is wrong in the route's status, and refuse requests that would wait for ever."""
+        message = f"{broken.message}; what it serves stays as it is until its spec is corrected or Fairlead is upgraded"
+        head = self._head(broken.name)
+        self._store.set_status(
+            broken.name, report.report_unreadable(broken.name, broken.generation, message, head=head)
+        )
+        for action in self._store.actions(broken.name, outcome=Outcome.PENDING):
+            self._store.finish_action(action.name, Outcome.REFUSED, message=message)
+
+    def _head(self, route: str) -> Revision | None:
+        """The head; None also if it cannot be read."""
+        try:
+            return self._store.head(route)
+        except errors.Invalid:
+            return None
+
+    def _winners(self, routes: Sequence[Route], unreadable: Sequence[UnreadableRoute]) -> dict[str, str]:
+        """The route of each model: the oldest one. One that cannot be read keeps the model that it serves."""
+        found: dict[str, str] = {}
+        for route in sorted(routes, key=lambda one: (one.created_at, one.name)):
+            found.setdefault(route.spec.model, route.name)
+        for broken in unreadable:
+            head = self._head(broken.name)
+            if head is not None and not (head.table.model in found and self._head(found[head.table.model])):
+                found[head.table.model] = broken.name
+        return found
 
     def _record_windows(self, route: Route, snapshot: TickSnapshot) -> None:
         head = self._store.head(route.name)
@@ -152,8 +185,13 @@ class Engine:
             # No write of its own: the next write stores it, either the revision decided on it or the status.
             self._store.add_window(route.name, window, at_once=False)
 
-    def _write_wanted(self, routes: Sequence[Route], snapshot: TickSnapshot) -> None:
+    def _write_wanted(
+        self, routes: Sequence[Route], unreadable: Sequence[UnreadableRoute], snapshot: TickSnapshot
+    ) -> None:
         heads = dict(self._heads(routes))
+        # Nobody knows what they want, so none of their instances is stopped.
+        kept = {one.name for one in unreadable}
+        kept |= {head.table.model for one in unreadable if (head := self._head(one.name)) is not None}
         self._store.want(
             wanted_instances(
                 routes,
@@ -161,26 +199,15 @@ class Engine:
                 snapshot.now,
                 existing=snapshot.wanted,
                 settled={name for name, head in heads.items() if _is_settled(head, snapshot)},
-                serving={name for gateway in snapshot.gateways for name in gateway.programmed},
+                serving={name for gateway in snapshot.gateways for name in gateway.programmed} | kept,
             )
         )
 
     def _heads(self, routes: Sequence[Route]) -> Iterator[tuple[str, Revision]]:
         for route in routes:
-            try:
-                head = self._store.head(route.name)
-            except errors.Invalid:
-                continue  # such a route is not settled, so none of its instances is stopped
-            if head is not None:
+            # A route without a head is not settled, so none of its instances is stopped.
+            if (head := self._head(route.name)) is not None:
                 yield route.name, head
-
-
-def _winners(routes: Sequence[Route]) -> dict[str, Route]:
-    """One route per model: the oldest."""
-    found: dict[str, Route] = {}
-    for route in sorted(routes, key=lambda one: (one.created_at, one.name)):
-        found.setdefault(route.spec.model, route)
-    return found
 
 
 def _is_settled(head: Revision, snapshot: TickSnapshot) -> bool:

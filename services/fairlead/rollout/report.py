@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import Any
 
 from fairlead.contracts.revision import Counts, Phase, Revision, Verdict, Window
-from fairlead.contracts.route import TOTAL_WEIGHT, Route
+from fairlead.contracts.route import TOTAL_WEIGHT, Route, VersionRef
 from fairlead.contracts.status import Condition, Evidence, Gateway, Status, StepStatus
 from fairlead.rollout.analysis.counts import EARLY_GAP
 from fairlead.rollout.policy import steps
@@ -97,24 +98,40 @@ def report(route: Route, head: Revision | None, observation: Observation, decisi
     ).to_json()
 
 
-def report_conflict(route: Route, winner: Route) -> dict[str, object]:
-    """The status of a route whose model already belongs to an older route."""
+def report_conflict(route: Route, winner: str) -> dict[str, object]:
+    """The status of a route whose model already belongs to an older route, `winner`."""
     return Status(
         route=route.name,
         observed_generation=route.generation,
         target=route.spec.target_ref,
-        waiting=f"route {winner.name!r} is older and serves {route.spec.model!r}; delete one of the two",
+        waiting=f"route {winner!r} is older and serves {route.spec.model!r}; delete one of the two",
         conditions=(conflict_condition(route, winner),),
     ).to_json()
 
 
-def report_unreadable(route: Route, message: str) -> dict[str, object]:
-    """The status of a route whose ledger cannot be read. The published table keeps serving."""
+def report_unreadable(
+    name: str, generation: int, message: str, *, target: VersionRef | None = None, head: Revision | None = None
+) -> dict[str, object]:
+    """The status of a route whose spec or ledger cannot be read. The published table, that of `head`, keeps serving."""
+    served: dict[str, Any] = {}
+    if head is not None:
+        served = {
+            "phase": head.state.phase,
+            "revision": head.id,
+            "seq": head.seq,
+            "attempt": head.state.attempt,
+            "stable": head.table.stable,
+            "candidate": head.table.candidate,
+            "previous": head.state.previous,
+            "weight": head.table.weight,
+            "paused": head.state.paused,
+        }
     return Status(
-        route=route.name,
-        observed_generation=route.generation,
-        target=route.spec.target_ref,
+        route=name,
+        observed_generation=generation,
+        target=head.state.target if head is not None else target,
         waiting=message,
+        **served,
         conditions=(Condition(type="Progressing", status=False, reason=Reason.UNREADABLE, message=message),),
     ).to_json()
 
@@ -183,9 +200,9 @@ def counted_condition(observation: Observation) -> Condition:
     )
 
 
-def conflict_condition(route: Route, winner: Route) -> Condition:
+def conflict_condition(route: Route, winner: str) -> Condition:
     """Two routes for one model: the oldest serves it."""
-    message = f"{route.spec.model!r} belongs to route {winner.name!r}"
+    message = f"{route.spec.model!r} belongs to route {winner!r}"
     return Condition(type="Conflict", status=True, reason=Reason.OTHER_ROUTE, message=message)
 
 

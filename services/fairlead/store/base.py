@@ -12,18 +12,25 @@ from typing import Protocol
 from fairlead.contracts.action import Action, Outcome
 from fairlead.contracts.instance import Instance, Wanted
 from fairlead.contracts.revision import Checkpoint, Revision, Window
-from fairlead.contracts.route import Route, RouteSpec
+from fairlead.contracts.route import Route, RouteSpec, UnreadableRoute
 
 
 class RouteStore(Protocol):
     """The routes: desired state, written by users."""
 
     def routes(self) -> list[Route]:
-        """All routes, by name."""
+        """All routes that can be read, by name.
+
+        If a spec can no longer be read, the last state that this process could read is returned.
+        """
+        ...
+
+    def unreadable_routes(self) -> list[UnreadableRoute]:
+        """All other routes, by name. They still exist: what they serve must not be removed."""
         ...
 
     def route(self, name: str) -> Route:
-        """One route. Raises NotFound; the hint lists the existing routes."""
+        """One route. Raises NotFound, whose hint lists the existing routes, and Invalid if it cannot be read."""
         ...
 
     def put_route(

@@ -137,6 +137,22 @@ def test_a_spec_that_became_unreadable_keeps_its_last_readable_state(
     assert store.route("iris").spec == known.spec.model_copy(update={"idempotent": False})
 
 
+def test_a_spec_that_was_never_readable_is_named_and_stops_no_other(
+    api: Api, namespace: str, store: KubernetesStore
+) -> None:
+    routed(store, "iris", "wine")
+    found = store._parsed["iris"][0]
+    store._parsed.clear()  # as in a process that starts
+    broken = {**found, "metadata": {**found["metadata"], "resourceVersion": str(10**12)}, "spec": {"model": "iris"}}
+    store._session.objects.note_written(ROUTES, broken)
+    assert [route.name for route in store.routes()] == ["wine"]
+    (named,) = store.unreadable_routes()
+    assert (named.namespace, named.name) == (namespace, "iris")
+    assert named.message.startswith("route 'iris' cannot be read: ")
+    with pytest.raises(errors.Invalid, match="route 'iris' cannot be read"):
+        store.route("iris")
+
+
 def _answers(api: Api) -> bool:
     try:
         api.request("GET", "/readyz")

@@ -138,14 +138,17 @@ def test_a_route_that_became_unreadable_keeps_its_last_readable_state(store: Sql
     assert store.routes() == [known]
 
 
-def test_a_route_that_was_never_readable_says_what_to_do(store: SqliteStore, path: Path) -> None:
+def test_a_route_that_was_never_readable_is_named_and_stops_no_other(store: SqliteStore, path: Path) -> None:
     store.put_route("iris", a_spec(), now=NOW, actor="ann")
+    wine = store.put_route("wine", a_spec(), now=NOW, actor="ann")
     _rewrite(path, target=7)
-    with (
-        SqliteStore(path) as another,
-        pytest.raises(errors.Invalid, match=r"route 'iris' cannot be read: spec") as told,
-    ):
-        another.routes()
+    with SqliteStore(path) as another:
+        assert another.routes() == [wine]
+        (broken,) = another.unreadable_routes()
+        assert broken.name == "iris"
+        assert broken.message.startswith("route 'iris' cannot be read: spec.target: ")
+        with pytest.raises(errors.Invalid, match=r"route 'iris' cannot be read: spec") as told:
+            another.route("iris")
     assert "fairlead up" in (told.value.hint or "")
 
 

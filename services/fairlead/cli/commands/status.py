@@ -53,12 +53,16 @@ def command(
 
 
 def _statuses(store: Store, model: str | None) -> Iterator[Status]:
-    routes = [store.route(model)] if model else store.routes()
-    for route in routes:
-        written = store.status(route.name)
-        if written is None:
+    broken = {one.name: one for one in store.unreadable_routes()}
+    routes = {} if model in broken else {one.name: one for one in ([store.route(model)] if model else store.routes())}
+    for name in [model] if model else sorted(routes.keys() | broken.keys()):
+        written = store.status(name)
+        if name in broken:
+            known = Status.model_validate(written) if written else Status(route=name, observed_generation=0)
+            yield known.model_copy(update={"waiting": broken[name].message})
+        elif written is None:
             waiting = "the control plane to process it"
-            yield Status(route=route.name, observed_generation=0, target=route.spec.target_ref, waiting=waiting)
+            yield Status(route=name, observed_generation=0, target=routes[name].spec.target_ref, waiting=waiting)
         else:
             yield Status.model_validate(written)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from fairlead import errors
 from fairlead.contracts import labels
-from fairlead.contracts.route import Route, RouteSpec
+from fairlead.contracts.route import Route, RouteSpec, UnreadableRoute
 from fairlead.store import forward_compatibility
 from fairlead.store.kubernetes.kinds import ROUTES, Object, annotation, name_of, version_of
 from fairlead.store.kubernetes.session import ATTEMPTS, Session
@@ -22,12 +23,15 @@ class KubernetesRoutes:
     _parsed: dict[str, tuple[Object, Route]]
 
     def routes(self) -> list[Route]:
-        """All routes, by name, without those that are being deleted.
+        """All routes that can be read, by name, without those that are being deleted.
 
-        If a route's spec can no longer be read, the last readable state is returned. Raises Invalid if there is none:
-        leaving the route out would remove its model.
+        If a route's spec can no longer be read, the last readable state is returned.
         """
-        return [self._parse(found) for found in self._session.objects.list(ROUTES) if not _is_being_deleted(found)]
+        return [one for one in self._all() if isinstance(one, Route)]
+
+    def unreadable_routes(self) -> list[UnreadableRoute]:
+        """All other routes, by name, without those that are being deleted."""
+        return [one for one in self._all() if isinstance(one, UnreadableRoute)]
 
     def route(self, name: str) -> Route:
         """One route. Raises NotFound; the hint lists the existing routes."""
@@ -95,6 +99,20 @@ class KubernetesRoutes:
         """The Helm release that the route belongs to; empty if it has none."""
         found = self._session.objects.get(ROUTES, name)
         return annotation(found, "meta.helm.sh/release-name") if found else ""
+
+    def _all(self) -> Iterator[Route | UnreadableRoute]:
+        for found in self._session.objects.list(ROUTES):
+            if _is_being_deleted(found):
+                continue
+            try:
+                yield self._parse(found)
+            except errors.Invalid as error:
+                yield UnreadableRoute(
+                    namespace=self._session.namespace,
+                    name=name_of(found),
+                    generation=int(found["metadata"].get("generation") or 1),
+                    message=error.message,
+                )
 
     def _written(self, written: Object) -> Route:
         written = ROUTES.trim(written)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import datetime
 
 from pydantic import ValidationError
 
 from fairlead import errors
-from fairlead.contracts.route import Route, RouteSpec
+from fairlead.contracts.route import Route, RouteSpec, UnreadableRoute
 from fairlead.store import forward_compatibility
 from fairlead.store.sqlite import documents
 from fairlead.store.sqlite.database import Database
@@ -23,14 +24,16 @@ class SqliteRoutes:
     _read: dict[str, Route]
 
     def routes(self) -> list[Route]:
-        """All routes, by name.
+        """All routes that can be read, by name.
 
         If a route's document can no longer be read, because another version wrote it while this process runs, the last
-        readable state is returned. Raises Invalid if there is none: leaving the route out would remove its model.
+        readable state is returned.
         """
-        with self._database.reading() as connection:
-            rows = connection.execute("SELECT name, document FROM routes ORDER BY name").fetchall()
-        return [self._parse(name, document) for name, document in rows]
+        return [one for one in self._all() if isinstance(one, Route)]
+
+    def unreadable_routes(self) -> list[UnreadableRoute]:
+        """All other routes, by name."""
+        return [one for one in self._all() if isinstance(one, UnreadableRoute)]
 
     def route(self, name: str) -> Route:
         """One route. Raises NotFound, whose hint lists the existing routes, and Invalid like `routes`."""
@@ -87,6 +90,15 @@ class SqliteRoutes:
         """A token that differs from the previous one if any writer changed anything in the store."""
         return self._database.change_token()
 
+    def _all(self) -> Iterator[Route | UnreadableRoute]:
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT name, document FROM routes ORDER BY name").fetchall()
+        for name, document in rows:
+            try:
+                yield self._parse(name, document)
+            except errors.Invalid as error:
+                yield UnreadableRoute(name=name, message=error.message)
+
     def _route(self, name: str, *, strictly: bool = False) -> Route | None:
         with self._database.reading() as connection:
             row = connection.execute("SELECT document FROM routes WHERE name = ?", (name,)).fetchone()
@@ -106,7 +118,7 @@ class SqliteRoutes:
         return self._read[name]
 
     def _missing(self, name: str) -> errors.NotFound:
-        names = ", ".join(route.name for route in self.routes()) or "none yet"
+        names = ", ".join(one.name for one in self._all()) or "none yet"
         return errors.NotFound(f"there is no route {name!r}", hint=f"routes: {names}")
 
 
