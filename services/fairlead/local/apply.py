@@ -8,9 +8,10 @@ from pathlib import Path
 from fairlead import errors
 from fairlead.contracts.parsing import parse_yaml
 from fairlead.contracts.platform import LocalModel, Platform
+from fairlead.contracts.revision import Revision
 from fairlead.contracts.route import Route, RouteSpec, Target
 from fairlead.local.folders import version_spec
-from fairlead.store.base import RouteStore
+from fairlead.store.base import RouteStore, Store
 
 APPLIED_TARGET = "fairlead.dev/applied-target"
 
@@ -53,17 +54,43 @@ def route_spec(name: str, model: LocalModel, base: Path) -> RouteSpec:
     )
 
 
-def apply(store: RouteStore, platform: Platform, base: Path, *, now: datetime, actor: str) -> list[Route]:
+def apply(store: Store, platform: Platform, base: Path, *, now: datetime, actor: str) -> list[Route]:
     """Write every model of the file to the store, except those whose stored route cannot be read.
 
     The file's target is applied only if the model is new or the target changed in the file since it was last applied:
-    restarting the platform must not undo a release that a command made in the meantime.
+    restarting the platform must not undo a release that a command made in the meantime. Raises Conflict if the folder
+    of a version that serves has another artifact now: its instances could not start again.
     """
     specs = {name: route_spec(name, model, base) for name, model in platform.models.items()}
     existing = {route.name: route for route in store.routes()}
     # Perhaps a newer Fairlead wrote such a route, and what it serves must not stop the others from starting.
+    for name, spec in specs.items():
+        if name in existing:
+            _require_unchanged(existing[name], spec, _head(store, name))
     left = {one.name for one in store.unreadable_routes()}
     return [_put(store, name, spec, existing.get(name), now, actor) for name, spec in specs.items() if name not in left]
+
+
+def _head(store: Store, name: str) -> Revision | None:
+    try:
+        return store.head(name)
+    except errors.Invalid:
+        return None  # the control plane reports it
+
+
+def _require_unchanged(known: Route, spec: RouteSpec, head: Revision | None) -> None:
+    serving = {head.table.stable, head.table.candidate, head.state.target} if head is not None else set()
+    for version, now in spec.versions.items():
+        before = known.spec.versions.get(version)
+        if before is None or before.source != now.source or before.artifact == now.artifact:
+            continue
+        if before.ref(version) in serving:
+            raise errors.Conflict(
+                f"models.{known.name}.versions.{version}: {now.source} was changed: {known.name} {version} serves the "
+                f"artifact with sha256 {before.artifact or 'none'}, the folder now has {now.artifact or 'none'}",
+                hint="restore the folder, or give the new artifact a version and a folder of its own; to start without "
+                "the past, delete the state folder",
+            )
 
 
 def _put(store: RouteStore, name: str, spec: RouteSpec, known: Route | None, now: datetime, actor: str) -> Route:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 FIRST_PAUSE_S = 0.1
 MAX_PAUSE_S = 5.0
+REFUSED_PAUSE_S = 1.0
+"""How often it is asked again whether a process may start."""
 RESET_PAUSE_AFTER_S = 10.0
 """A process that ran longer than this is restarted after the first pause again."""
 
@@ -31,7 +33,9 @@ class Child:
         environment: Mapping[str, str] | None = None,
         on_start: Callable[[int], None] = lambda pid: None,
         on_exit: Callable[[int], None] = lambda code: None,
+        why_not: Callable[[], str] = lambda: "",
     ) -> None:
+        """`why_not` is asked before each start: while it returns a reason, the process is not started."""
         self.name = name
         self.argv = list(argv)
         self.log = log
@@ -39,6 +43,7 @@ class Child:
         self._environment = {**os.environ, **(environment or {})}
         self._on_start = on_start
         self._on_exit = on_exit
+        self._why_not = why_not
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = asyncio.Event()
         self._free = asyncio.Event()
@@ -63,6 +68,10 @@ class Child:
             await self._free.wait()
             if self._stopping.is_set():
                 return
+            if self._why_not():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), REFUSED_PAUSE_S)
+                continue
             began = loop.time()
             code = await self._run_once()
             if self._stopping.is_set():

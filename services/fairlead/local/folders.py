@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fairlead import errors
+from fairlead.contracts.instance import Wanted
 from fairlead.contracts.manifest import Manifest
 from fairlead.contracts.parsing import parse_yaml
 from fairlead.contracts.route import VersionSpec
@@ -32,3 +33,21 @@ def version_spec(folder: Path, instances: int = 1) -> tuple[Manifest, VersionSpe
     manifest = read_manifest(folder)
     artifact = manifest.artifact.sha256 if manifest.artifact else ""
     return manifest, VersionSpec(source=str(folder.absolute()), artifact=artifact, instances=instances)
+
+
+def changed_since(wanted: Wanted) -> str:
+    """Why the folder is no longer the version that was deployed; empty if it is, or if it cannot be read.
+
+    The service itself says why it cannot read a folder.
+    """
+    try:
+        manifest, now = version_spec(Path(wanted.source))
+    except errors.FairleadError:
+        return ""
+    if (manifest.name, now.ref(manifest.version)) == (wanted.model, wanted.ref):
+        return ""
+    return (
+        f"not started: {wanted.source} was changed after {wanted.model} {wanted.ref} was deployed: it now holds "
+        f"{manifest.name} {manifest.version} with the artifact {now.artifact[:12] or 'none'}; restore the folder, or "
+        "give the new artifact a version and a folder of its own and deploy that"
+    )

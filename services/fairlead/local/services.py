@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
@@ -12,7 +13,9 @@ from pathlib import Path
 from fairlead.contracts.instance import Instance, Wanted
 from fairlead.local import ports
 from fairlead.local.child import Child
+from fairlead.local.folders import changed_since
 from fairlead.local.probe import Reply, ask_async
+from fairlead.logs import JsonLines
 from fairlead.store.base import InstanceStore
 
 PROBE_STARTING_S = 0.1
@@ -49,7 +52,9 @@ class Service:
             environment={"FAIRLEAD_SERVING_DRAIN_S": str(DRAIN_S)},
             on_start=lambda pid: self._report(False, "starting"),
             on_exit=lambda code: self._report(False, f"exited with code {code}; restarting"),
+            why_not=self._why_not,
         )
+        self._refused = ""
 
     async def run(self) -> None:
         """Keep the process running and its row current, until stop()."""
@@ -64,6 +69,18 @@ class Service:
         self._stopping = True
         self._report(False, "draining")
         await self.child.stop(STOP_GRACE_S)
+
+    def _why_not(self) -> str:
+        """Why the folder must not be served as this version. A new reason is also written to the service's log."""
+        found = changed_since(self.wanted)
+        if found and found != self._refused:
+            record = logging.LogRecord("fairlead.local", logging.ERROR, "", 0, found, None, None)
+            with self.child.log.open("a", encoding="utf-8") as log:
+                log.write(JsonLines().format(record) + "\n")
+        if found:
+            self._report(False, found)
+        self._refused = found
+        return found
 
     async def _probe(self) -> None:
         while True:

@@ -1,3 +1,5 @@
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -6,6 +8,9 @@ import yaml
 
 from fairlead import errors
 from fairlead.contracts.platform import LocalModel, LocalVersion, Platform
+from fairlead.contracts.revision import Cause, Revision, State
+from fairlead.contracts.route import Route
+from fairlead.contracts.table import Table
 from fairlead.local.apply import apply, deploy, read_platform
 from fairlead.store.sqlite import SqliteStore
 
@@ -93,6 +98,60 @@ def test_deploying_another_artifact_under_the_same_version_is_refused_with_both_
     changed = make_folder(tmp_path, "1.0.0", digest="cd" * 32)
     with pytest.raises(errors.Conflict, match=f"{'ab' * 32}.*{'cd' * 32}"):
         deploy(store, changed, instances=1, now=NOW, actor="a", reason="")
+
+
+def serve(store: SqliteStore, route: Route) -> None:
+    """The target serves, as after the control plane's first revision."""
+    ref = route.spec.target_ref
+    first = Revision(
+        route=route.name,
+        seq=1,
+        cause=Cause.CREATED,
+        generation=1,
+        table=Table(model=route.name, stable=ref, pins=(ref,)),
+        state=State(target=ref, entered_at=NOW),
+        created_at=NOW,
+    )
+    store.append(first)
+
+
+def test_starting_with_another_artifact_in_the_folder_of_the_serving_version_is_refused(
+    tmp_path: Path, store: SqliteStore
+) -> None:
+    make_folder(tmp_path, "1.0.0")
+    (route,) = apply(store, platform("1.0.0", "1.0.0"), tmp_path, now=NOW, actor="test")
+    serve(store, route)
+    make_folder(tmp_path, "1.0.0", digest="cd" * 32)
+    with pytest.raises(errors.Conflict, match=f"iris 1.0.0 serves the artifact with sha256 {'ab' * 32}.*{'cd' * 32}"):
+        apply(store, platform("1.0.0", "1.0.0"), tmp_path, now=NOW, actor="test")
+    assert store.route("iris") == route
+
+
+def test_another_artifact_in_another_folder_is_another_version_of_the_same_name(
+    tmp_path: Path, store: SqliteStore
+) -> None:
+    make_folder(tmp_path / "old", "1.0.0")
+    make_folder(tmp_path / "new", "1.0.0", digest="cd" * 32)
+    (route,) = apply(store, platform("1.0.0", "1.0.0"), tmp_path / "old", now=NOW, actor="test")
+    serve(store, route)
+    (again,) = apply(store, platform("1.0.0", "1.0.0"), tmp_path / "new", now=NOW, actor="test")
+    assert again.spec.target_ref != route.spec.target_ref
+
+
+def test_a_model_whose_stored_route_cannot_be_read_is_left_alone(tmp_path: Path, store: SqliteStore) -> None:
+    for name in ("iris", "wine"):
+        make_folder(tmp_path, "1.0.0", name=name)
+    both = {
+        name: LocalModel(versions={"1.0.0": LocalVersion(source=f"{name}/1.0.0")}, target="1.0.0")
+        for name in ("iris", "wine")
+    }
+    apply(store, Platform(models=both), tmp_path, now=NOW, actor="test")
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as connection, connection:
+        connection.execute("UPDATE routes SET document = '{}' WHERE name = 'wine'")
+    with SqliteStore(tmp_path / "ledger.db") as fresh:
+        applied = apply(fresh, Platform(models=both), tmp_path, now=NOW, actor="test")
+        assert [route.name for route in applied] == ["iris"]
+        assert [one.name for one in fresh.unreadable_routes()] == ["wine"]
 
 
 def test_a_folder_that_holds_another_version_than_the_file_says_is_refused(tmp_path: Path, store: SqliteStore) -> None:

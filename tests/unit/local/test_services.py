@@ -1,0 +1,128 @@
+"""Instances are started only from folders that still hold the version that was deployed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from fairlead.contracts.instance import Instance, Wanted
+from fairlead.local import child
+from fairlead.local.folders import changed_since, version_spec
+from fairlead.local.services import Services
+from fairlead.store.sqlite import SqliteStore
+from unit.local.test_apply import make_folder
+from unit.local.test_child import until
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def wanted(folder: Path) -> Wanted:
+    manifest, version = version_spec(folder)
+    return Wanted(model=manifest.name, ref=version.ref(manifest.version), index=0, source=str(folder))
+
+
+def sleeper(_: Wanted, port: int) -> list[str]:
+    return [sys.executable, "-c", "import time; time.sleep(60)"]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> SqliteStore:
+    return SqliteStore(tmp_path / "ledger.db")
+
+
+def play(store: SqliteStore, logs: Path, story: Callable[[Services], object]) -> None:
+    async def run() -> None:
+        services = Services(store, logs, sleeper)
+        services.align()
+        try:
+            await story(services)  # type: ignore[misc]
+        finally:
+            await services.stop()
+
+    asyncio.run(run())
+
+
+def row(store: SqliteStore) -> Instance:
+    return store.instances()[0]
+
+
+def test_an_unchanged_folder_is_the_version_that_was_deployed(tmp_path: Path) -> None:
+    assert changed_since(wanted(make_folder(tmp_path, "1.0.0"))) == ""
+
+
+def test_a_folder_that_cannot_be_read_is_left_to_the_service(tmp_path: Path) -> None:
+    before = wanted(make_folder(tmp_path, "1.0.0"))
+    Path(before.source, "fairlead.yaml").write_text("{")
+    assert changed_since(before) == ""
+
+
+def test_an_instance_of_a_changed_folder_is_not_started_and_says_why(tmp_path: Path, store: SqliteStore) -> None:
+    store.want([wanted(make_folder(tmp_path, "1.0.0"))])
+    make_folder(tmp_path, "1.0.0", digest="cd" * 32)
+
+    async def story(services: Services) -> None:
+        await until(lambda: bool(store.instances()))
+        assert [one.pid for one in services.children()] == [None]
+
+    play(store, tmp_path, story)
+    (log,) = tmp_path.glob("iris-1.0.0-*.log")
+    (line,) = map(json.loads, log.read_text().splitlines())
+    assert line["level"] == "error"
+    for said in (
+        "not started:",
+        "iris 1.0.0 was deployed",
+        "artifact cdcdcdcdcdcd",
+        "a version and a folder of its own",
+    ):
+        assert said in line["message"]
+
+
+def test_the_instance_reports_why_it_is_down(tmp_path: Path, store: SqliteStore) -> None:
+    store.want([wanted(make_folder(tmp_path, "1.0.0"))])
+    make_folder(tmp_path, "1.0.0", digest="cd" * 32)
+
+    async def story(_: Services) -> None:
+        await until(lambda: bool(store.instances()))
+        assert (row(store).ready, row(store).pid) == (False, None)
+        assert row(store).reason.startswith("not started: ")
+
+    play(store, tmp_path, story)
+
+
+def test_it_starts_when_the_folder_is_restored(
+    tmp_path: Path, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "REFUSED_PAUSE_S", 0.02)
+    store.want([wanted(make_folder(tmp_path, "1.0.0"))])
+    make_folder(tmp_path, "1.0.0", digest="cd" * 32)
+
+    async def story(_: Services) -> None:
+        await until(lambda: bool(store.instances()))
+        make_folder(tmp_path, "1.0.0")
+        await until(lambda: row(store).pid is not None)
+
+    play(store, tmp_path, story)
+
+
+def test_a_running_instance_keeps_its_model_and_is_not_started_again_from_a_changed_folder(
+    tmp_path: Path, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "FIRST_PAUSE_S", 0.02)
+    store.want([wanted(make_folder(tmp_path, "1.0.0"))])
+
+    async def story(services: Services) -> None:
+        await until(lambda: bool(store.instances()) and row(store).pid is not None)
+        make_folder(tmp_path, "1.0.0", digest="cd" * 32)
+        (running,) = services.children()
+        assert running._process is not None
+        running._process.kill()
+        await until(lambda: row(store).reason.startswith("not started: "))
+        assert running.pid is None
+
+    play(store, tmp_path, story)
