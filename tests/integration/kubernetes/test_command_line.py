@@ -90,7 +90,7 @@ def test_wait_ends_when_the_target_serves(store: KubernetesStore, run: Run) -> N
     )
 
 
-@pytest.mark.parametrize("verb", ["rollback", "approve", "pause", "resume", "retry"])
+@pytest.mark.parametrize("verb", ["rollback", "promote", "approve", "pause", "resume", "retry"])
 def test_an_action_is_requested_as_the_user_and_finished_by_the_engine(
     store: KubernetesStore, run: Run, verb: str
 ) -> None:
@@ -111,6 +111,38 @@ def test_a_refused_action_is_a_refusal_with_the_engines_reason(store: Kubernetes
     done = asked()
     assert done.returncode == exit_codes.REFUSED
     assert "1.0.0 serves already" in done.stderr
+
+
+def test_the_options_of_an_action_are_fields_of_its_object(store: KubernetesStore, run: Run) -> None:
+    asked = [
+        in_background(run, "rollback", "iris", "--to", "1.0.0", "--even-if-down"),
+        in_background(run, "promote", "iris", "--even-if-stable-serves"),
+        in_background(run, "pause", "iris", "--for", "30m"),
+    ]
+    wait_until(lambda: len(store.actions()) == len(asked), "the actions are there")
+    found = {action.type.value: action for action in store.actions()}
+    for action in found.values():
+        store.finish_action(action.name, Outcome.ACCEPTED, message="done", revision=1)
+    assert [ended().returncode for ended in asked] == [0, 0, 0]
+    assert (found["rollback"].to_revision, found["rollback"].even_if_down) == (1, True)
+    assert (found["promote"].even_if_stable_serves, found["promote"].even_if_down) == (True, False)
+    assert found["promote"].attempt == 0  # bound to the present attempt
+    assert found["pause"].pause_for == 1800.0
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "why"),
+    [
+        (("rollback", "iris", "--to", "9.9.9"), exit_codes.NOT_FOUND, "'9.9.9' is no revision of iris"),
+        (("pause", "iris", "--for", "400d"), exit_codes.USAGE, "lasts 1s to 7d"),
+    ],
+)
+def test_what_an_action_cannot_mean_is_refused_and_not_stored(
+    store: KubernetesStore, run: Run, command: tuple[str, ...], code: int, why: str
+) -> None:
+    done = run(*command)
+    assert (done.returncode, why in done.stderr) == (code, True), done.stderr
+    assert store.actions() == []
 
 
 def test_a_release_of_a_route_without_another_manager_changes_its_target(store: KubernetesStore, run: Run) -> None:

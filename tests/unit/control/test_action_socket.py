@@ -18,6 +18,7 @@ import pytest
 
 from fairlead import errors
 from fairlead.cli.action_client import ask
+from fairlead.cli.commands import pause, rollback
 from fairlead.cli.options import PlatformLocation
 from fairlead.contracts.action import ActionType, Outcome
 from fairlead.contracts.instance import Instance
@@ -211,6 +212,44 @@ def test_a_rollback_may_name_a_version(tmp_path: Path, store: SqliteStore) -> No
                 options={"toRevision": "7.7.7"},
             )
     assert [action.to_revision for action in store.actions("iris")] == [1]
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("1s", 1.0), ("30m", 1800.0), ("1h30m", 5400.0), ("7d", 604800.0)])
+def test_a_pause_may_have_a_length(tmp_path: Path, store: SqliteStore, text: str, seconds: float) -> None:
+    with opened(tmp_path, store), engine(store, Outcome.ACCEPTED):
+        pause.command("iris", lasts=text, state=tmp_path)
+    assert [action.pause_for for action in store.actions("iris")] == [seconds]
+
+
+def test_a_pause_without_a_length_has_no_end(tmp_path: Path, store: SqliteStore) -> None:
+    with opened(tmp_path, store), engine(store, Outcome.ACCEPTED):
+        pause.command("iris", state=tmp_path)
+    assert [action.pause_for for action in store.actions("iris")] == [None]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        *((text, "not a duration") for text in ("soon", "", "-5m", "30", "5 m")),
+        *((text, "lasts 1s to 7d") for text in ("0s", "999ms", "8d", "400d")),
+    ],
+)
+def test_a_silly_length_is_an_error_and_nothing_is_stored(
+    tmp_path: Path, store: SqliteStore, text: str, why: str
+) -> None:
+    with opened(tmp_path, store), pytest.raises(errors.Invalid, match=why):
+        pause.command("iris", lasts=text, state=tmp_path)
+    assert store.actions() == []
+
+
+@pytest.mark.parametrize(("to", "revision"), [("iris.12", 12), ("12", 12), ("1.0.0", 1), (None, None)])
+def test_the_command_rollback_takes_revisions_and_versions(
+    tmp_path: Path, store: SqliteStore, to: str | None, revision: int | None
+) -> None:
+    store.append(a_head(seq=1).model_copy(update={"parent": ""}))
+    with opened(tmp_path, store), engine(store, Outcome.ACCEPTED):
+        rollback.command("iris", to=to, even_if_down=True, state=tmp_path)
+    assert [(action.to_revision, action.even_if_down) for action in store.actions("iris")] == [(revision, True)]
 
 
 def test_a_refused_rollback_lists_the_versions_that_it_would_accept(tmp_path: Path, store: SqliteStore) -> None:

@@ -303,6 +303,21 @@ class StoreSuite:
         again = store.create_action(an_action(at=5))
         assert (again.created_at, again.outcome, again.revision) == (first.created_at, Outcome.ACCEPTED, 4)
 
+    def test_an_action_keeps_its_options(self, store: Store) -> None:
+        options = {"even_if_down": True, "even_if_stable_serves": True, "pause_for": 5400.0, "to_revision": 3}
+        asked = an_action(kind=ActionType.PROMOTE).model_copy(update=options)
+        store.create_action(asked)
+        read = store.action("a1")
+        assert {name: getattr(read, name) for name in options} == options
+
+    @pytest.mark.parametrize(
+        "option", [{"even_if_down": True}, {"even_if_stable_serves": True}, {"pause_for": 60.0}, {"to_revision": 3}]
+    )
+    def test_another_option_is_another_request(self, store: Store, option: dict[str, object]) -> None:
+        store.create_action(an_action())
+        with pytest.raises(errors.Conflict, match="different request"):
+            store.create_action(an_action().model_copy(update=option))
+
     def test_the_same_name_for_something_else_is_a_conflict(self, store: Store) -> None:
         store.create_action(an_action())
         with pytest.raises(errors.Conflict, match="rollback"):

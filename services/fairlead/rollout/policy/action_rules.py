@@ -79,7 +79,7 @@ def _moved_onto(down: VersionRef, situation: Situation, action: Action) -> str:
     why = f"it would move the {share} of users that {stays} serves to {down}, which has no ready instance"
     anyway = f"`fairlead rollback {model} --even-if-down`"
     if action.type is ActionType.ROLLBACK:
-        to = f" --to {action.to_revision}" if action.to_revision is not None else ""
+        to = f" --to {model}.{action.to_revision}" if action.to_revision is not None else ""
         anyway = f"to go back all the same: `fairlead rollback {model}{to} --even-if-down`"
         return f"{why}. To serve everyone with {stays}: `fairlead promote {model}`; {anyway}"
     return f"{why}. First decide about {stays}: `fairlead promote {model}` or {anyway}"

@@ -165,7 +165,7 @@ def promoted(situation: Situation, evidence: tuple[Check, ...], by: Requester | 
         "promoted_at": situation.observation.now,
     }
     if by is not None:
-        by = replace(by, reason=f"{by.reason or 'promoted by hand'}; {_skipped(evidence)}")
+        by = replace(by, reason=f"{by.reason or 'promoted by hand'}; {_skipped(situation, evidence)}")
     reason = f"{situation.candidate} passed every step and is stable"
     return _next(
         situation,
@@ -178,12 +178,13 @@ def promoted(situation: Situation, evidence: tuple[Check, ...], by: Requester | 
     )
 
 
-def _skipped(evidence: tuple[Check, ...]) -> str:
-    """ "the gates were skipped (errors, capacity had not passed)"."""
-    open_gates = [check.gate for check in evidence if check.verdict is not Verdict.PASS]
-    return (
-        f"the gates were skipped ({', '.join(open_gates)} had not passed)" if open_gates else "the gates were skipped"
-    )
+def _skipped(situation: Situation, evidence: tuple[Check, ...]) -> str:
+    """As "the gates were skipped (not passed: errors, capacity, the approval of step 1)"."""
+    missing = [check.gate for check in evidence if check.verdict is not Verdict.PASS]
+    plan, approved = situation.strategy.steps, situation.head.state.approved
+    if steps.awaits_approval(plan, situation.weight, approved=approved):
+        missing.append(f"the approval of step {steps.current_step(plan, situation.weight) + 1}")
+    return f"the gates were skipped (not passed: {', '.join(missing)})" if missing else "the gates were skipped"
 
 
 def rolled_back(situation: Situation, why: str, evidence: tuple[Check, ...]) -> Revision:

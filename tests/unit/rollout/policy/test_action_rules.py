@@ -163,7 +163,7 @@ class TestNobodyIsMovedOntoWhatDoesNotAnswer:
     def test_the_refusal_names_the_revision_that_was_asked_for(self) -> None:
         named = {4: a_head(stable=V1, seq=4)}
         why = refused(a_route(), canary(), seen(ready={V2: 1}, named=named), an_action(ROLLBACK, to_revision=4))
-        assert "`fairlead rollback iris --to 4 --even-if-down`" in why
+        assert "`fairlead rollback iris --to iris.4 --even-if-down`" in why
 
     def test_before_its_first_weight_a_candidate_serves_nobody_and_may_be_rolled_back(self) -> None:
         assert carried_out(a_route(), preparing(), seen(ready={V2: 1}), an_action(ROLLBACK)).table.stable == V1
@@ -207,8 +207,12 @@ class TestPromote:
         done = carried_out(a_route(), canary(), seen(1, ready={V2: 1}, acked=6), action)
         assert (done.cause, done.table.stable, done.table.candidate, done.table.weight) == (Cause.PROMOTED, V2, None, 0)
         assert (done.state.phase, done.state.previous, done.actor_verified) == (Phase.STABLE, V1, True)
-        assert done.reason == "1.0.0 crashes; the gates were skipped (acknowledged had not passed)"
+        assert done.reason == "1.0.0 crashes; the gates were skipped (not passed: acknowledged)"
         assert {check.gate for check in done.evidence} >= {"ready", "smoke", "acknowledged", "capacity", "errors"}
+
+    def test_a_skipped_approval_is_named(self) -> None:
+        done = carried_out(a_route(), canary(2500), seen(1, ready={V2: 1}), an_action(PROMOTE))
+        assert done.reason == "promoted by hand; the gates were skipped (not passed: the approval of step 2)"
 
     def test_before_the_first_weight_it_works_too(self) -> None:
         assert carried_out(a_route(), preparing(), seen(ready={V2: 1}), an_action(PROMOTE)).table.stable == V2
