@@ -5,13 +5,16 @@ from __future__ import annotations
 import difflib
 import importlib
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from fairlead import errors
 from fairlead.cli import exit_codes
+
+# Typer has its own copy of Click, or uses the installed one: the base class of an exception that it exports is right.
+_UsageError: type[Any] = typer.BadParameter.__base__ or typer.BadParameter
 
 COMMANDS = {
     "up": "Run the platform on this machine in the foreground.",
@@ -78,15 +81,35 @@ def _asks_for_help(arguments: list[str]) -> bool:
 app = typer.Typer(cls=LazyGroup, add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        for line in importlib.import_module("fairlead.cli.version").lines():
+            print(line)
+        raise typer.Exit
+
+
 @app.callback()
-def root() -> None:
+def root(
+    version: Annotated[  # noqa: ARG001 - the callback reads it
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the versions of Fairlead and what it uses."
+        ),
+    ] = False,
+) -> None:
     """Serve models behind one gateway, and roll out new versions step by step with automatic rollback."""
 
 
 def main() -> None:
     """The entry point. `cli.exit_codes` and docs/cli.md list the exit codes."""
     try:
-        app()
+        sys.exit(app(prog_name="fairlead", standalone_mode=False))
+    except _UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()
+        else:
+            _print_error(_invalid_usage(error))
+        sys.exit(exit_codes.USAGE)
     except errors.FairleadError as error:
         _print_error(error)
         sys.exit(exit_codes.code_of(error))
@@ -96,6 +119,19 @@ def main() -> None:
         # `fairlead history iris | head`: the reader closed the pipe, which is not an error.
         sys.stderr.close()
         sys.exit(0)
+
+
+def _invalid_usage(error: Any) -> errors.Invalid:
+    """A wrong option or argument as our own error."""
+    command = error.ctx.command_path if error.ctx else "fairlead"
+    shows = f"`{command} --help` shows the arguments and options"
+    unknown = getattr(error, "option_name", None)
+    if unknown is None:
+        return errors.Invalid(f"{error.format_message().strip().rstrip('.')}", hint=shows)
+    similar = " or ".join(error.possibilities or ())
+    return errors.Invalid(
+        f"`{command}` has no option {unknown}", hint=f"did you mean {similar}? {shows}" if similar else shows
+    )
 
 
 def _print_error(error: errors.FairleadError) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+import difflib
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -28,7 +30,7 @@ def parse(kind: type[Parsed], data: Any, source: str, *, hint: str | None = None
         return kind.model_validate(data)
     except ValidationError as cause:
         details = tuple(
-            errors.Detail(loc=found["loc"], msg=_message(found), type=found["type"])
+            errors.Detail(loc=found["loc"], msg=_message(kind, found), type=found["type"])
             for found in cause.errors(include_url=False)
         )
         first = ".".join(map(str, details[0].loc))
@@ -48,10 +50,59 @@ class _UniqueKeys(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
-def _message(found: ErrorDetails) -> str:
-    """pydantic's message, or our own without pydantic's prefix. For an unquoted number it also says to add quotes."""
+def _message(kind: type[BaseModel], found: ErrorDetails) -> str:
+    """pydantic's message, or our own without pydantic's prefix. For an unquoted number it also says to add quotes, and
+    for an unknown field or value which one was probably meant."""
     if found["type"] == "value_error":
         return str(found["ctx"]["error"])
+    if found["type"] == "extra_forbidden":
+        return _unknown_field(str(found["loc"][-1]), list(_fields_at(kind, found["loc"][:-1])))
+    if found["type"] in ("literal_error", "enum") and isinstance(found["input"], str):
+        return found["msg"] + _suggestion(found["input"], str(found["ctx"]["expected"]).split("'")[1::2])
     if found["type"] == "string_type" and isinstance(found["input"], int | float):
         return f"{found['msg']}; YAML reads {found['input']} as a number: write it in quotes"
     return found["msg"]
+
+
+def _unknown_field(name: str, known: Sequence[str]) -> str:
+    suggestion = _suggestion(name, known)
+    return "unknown field" + (suggestion or (f"; known are {', '.join(known)}" if known else ""))
+
+
+def _suggestion(name: str, known: Sequence[str]) -> str:
+    """The most similar of the known names as a question, whatever the case and the style: `min_requests` means
+    `minRequests`. Empty if none is similar."""
+    plain = {_plain(one): one for one in known}
+    similar = difflib.get_close_matches(_plain(name), plain, n=1)
+    return f"; did you mean {plain[similar[0]]!r}?" if similar else ""
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").replace("-", "").lower()
+
+
+def _fields_at(kind: Any, path: Sequence[str | int]) -> Iterator[str]:
+    """The names of the fields that a document of type `kind` may have at a path inside it, as they are written."""
+    for model in _models(kind):
+        if not path:
+            yield from (field.alias or name for name, field in model.model_fields.items())
+            continue
+        for name, field in model.model_fields.items():
+            if path[0] in (name, field.alias):
+                # The path also has keys and indexes inside the field's mappings and lists, which have no type.
+                yield from next(
+                    (found for at in range(1, len(path) + 1) if (found := _at(field.annotation, path[at:]))), []
+                )
+
+
+def _at(annotation: Any, path: Sequence[str | int]) -> list[str]:
+    return list(dict.fromkeys(_fields_at(annotation, path)))
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The document types in an annotation, also inside unions, lists and mappings."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+        return
+    for part in get_args(annotation):
+        yield from _models(part)

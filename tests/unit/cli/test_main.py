@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fairlead import errors
+from fairlead import __version__, errors
 from fairlead.cli import exit_codes, main
 
 ROOT = Path(__file__).parents[3]
@@ -46,6 +46,41 @@ def test_an_unknown_command_is_a_usage_error_without_a_traceback() -> None:
     assert "there is no command 'rolback'" in answer.stderr
     assert "did you mean `fairlead rollback`?" in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["history", "iris", "--evidense"], "did you mean --evidence?"),
+        (["up", "--contrl-port", "9"], "did you mean --control-port"),
+        (["rollback", "iris", "--reson", "x"], "--reason"),
+        (["history"], "Missing argument 'MODEL'"),
+        (["up", "--port", "x"], "Invalid value for '--port'"),
+    ],
+)
+def test_a_wrong_option_or_argument_is_one_sentence_and_a_line_that_helps(arguments: list[str], said: str) -> None:
+    answer = fairlead(*arguments)
+    assert answer.returncode == exit_codes.USAGE
+    first, second = answer.stderr.splitlines()
+    assert first.startswith("fairlead: ")
+    assert said in first + second
+    assert f"`fairlead {arguments[0]} --help` shows the arguments and options" in second
+
+
+def test_the_version_option_prints_the_versions_of_all_parts() -> None:
+    answer = fairlead("--version")
+    assert answer.returncode == exit_codes.OK, answer.stderr
+    parts = dict(line.split(" ", 1) for line in answer.stdout.splitlines())
+    assert parts["fairlead"] == __version__
+    assert re.match(r"3\.1[1-3]\.\d+", parts["Python"])
+    assert re.match(r"\d+\.\d+\.\d+", parts["Envoy"])
+    assert re.match(r"client \d+", parts["Kubernetes"])
+
+
+def test_without_arguments_the_help_page_is_shown() -> None:
+    answer = fairlead()
+    assert answer.returncode == exit_codes.USAGE
+    assert answer.stderr.startswith("Usage: fairlead [OPTIONS] COMMAND")
 
 
 def test_a_rollback_imports_only_what_it_needs(tmp_path: Path) -> None:

@@ -1,0 +1,57 @@
+"""Errors of documents that people write: a misspelt field or value says what was probably meant."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from fairlead import errors
+from fairlead.contracts.manifest import Manifest
+from fairlead.contracts.parsing import parse, parse_yaml
+from fairlead.contracts.platform import GatewaySettings, LocalModel, Platform
+from fairlead.contracts.route import RouteSpec
+from fairlead.contracts.scenario import Scenario
+from fairlead.serving.settings import Settings
+
+MODEL = "models: {iris: {target: '1', versions: {'1': {source: x}}, "
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "message"),
+    [
+        (Platform, "gatway: {}", "gatway: unknown field; did you mean 'gateway'?"),
+        (Platform, "gateway: {prot: 1}", "gateway.prot: unknown field; did you mean 'port'?"),
+        (Platform, "models: {iris: {target: '1', verions: {}}}", "models.iris.verions: .*'versions'?"),
+        (Platform, MODEL + "strategy: {min_request: 3}}}", "strategy.min_request: .*did you mean 'minRequests'?"),
+        (Platform, MODEL + "strategy: {steps: [{wieght: 3}]}}}", r"strategy.steps.0.wieght: .*did you mean 'weight'?"),
+        (Platform, "models: {iris: {target: '1', versions: {'1': {sorce: x}}}}", "versions.1.sorce: .*'source'?"),
+        (Platform, MODEL + "sticky: {heder: x}}}", "sticky.heder: .*did you mean 'header'?"),
+        (Platform, "gateway: {qqq: 1}", "gateway.qqq: unknown field; known are port, maxRequestBytes, corsOrigins"),
+        (Platform, MODEL + "strategy: {preset: strickt}}}", "Input should be .*; did you mean 'strict'?"),
+        (Manifest, "naem: iris", "naem: unknown field; did you mean 'name'?"),
+        (Manifest, "inputs: [{nmae: x, datatype: FP64}]", "inputs.0.nmae: unknown field; did you mean 'name'?"),
+        (Scenario, "durration: 4m", "durration: unknown field; did you mean 'duration'?"),
+        (Scenario, "events: [{at: 1s, fualt: x}]", "events.0.fualt: unknown field; did you mean 'fault'?"),
+        (RouteSpec, "verions: {}", "verions: unknown field; did you mean 'versions'?"),
+        (Settings, "drian_s: 1", "drian_s: unknown field; did you mean 'drain_s'?"),
+    ],
+)
+def test_a_misspelt_name_says_which_one_was_probably_meant(kind: type[BaseModel], text: str, message: str) -> None:
+    with pytest.raises(errors.Invalid) as caught:
+        parse_yaml(kind, text, "file.yaml")
+    sentences = [f"{'.'.join(map(str, one.loc))}: {one.msg}" for one in caught.value.details]
+    assert any(re.search(message.replace("?", r"\?"), one) for one in sentences), sentences
+
+
+@given(st.text(max_size=12), st.sampled_from(["top", "gateway", "models"]))
+def test_any_unknown_field_is_an_error_that_names_it(name: str, place: str) -> None:
+    data = {"top": {name: 1}, "gateway": {"gateway": {name: 1}}, "models": {"models": {"iris": {name: 1}}}}[place]
+    kinds: tuple[type[BaseModel], ...] = (Platform, GatewaySettings, LocalModel)
+    assume(not any(name in (field, one.alias) for kind in kinds for field, one in kind.model_fields.items()))
+    with pytest.raises(errors.Invalid) as caught:
+        parse(Platform, data, "file.yaml")
+    assert any(one.loc[-1] == name and one.msg.startswith("unknown field") for one in caught.value.details)
