@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from fairlead.cli.picture import svg
-from fairlead.cli.picture.attempt import newest
+from fairlead.cli.picture.attempt import attempts
+from fairlead.contracts.revision import Revision
 from fairlead.contracts.scenario import Scenario
 from fairlead.rehearsal.virtual.simulation import play
 
@@ -30,12 +34,26 @@ SCENARIO = Scenario.model_validate(
 )
 
 
+NAMES = {"rehearsed": "iris", "stable": "1.0.0", "candidate": "1.1.0", "scenario": "alice"}
+"""A simulation names route, versions and the person who releases by their roles."""
+
+
 def draw() -> str:
     """The SVG document. Every run gives the same bytes."""
-    attempt = newest("iris", play(SCENARIO, seed=SCENARIO.seed).revisions, (), ())
-    if attempt is None:
-        raise RuntimeError("the simulated rollout has no windows, so there is nothing to draw")
-    return svg.draw(attempt)
+    played = play(SCENARIO, seed=SCENARIO.seed).revisions
+    revisions = [Revision.model_validate(_named(one.model_dump(mode="json"))) for one in played]
+    return svg.draw(attempts("iris", revisions, (), ())[-1])
+
+
+def _named(value: Any) -> Any:
+    """The value with our names in its texts; the names of fields stay."""
+    if isinstance(value, Mapping):
+        return {key: _named(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_named(inner) for inner in value]
+    if not isinstance(value, str):
+        return value
+    return re.sub("|".join(NAMES), lambda found: NAMES[found[0]], value)
 
 
 if __name__ == "__main__":

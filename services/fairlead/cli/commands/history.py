@@ -21,10 +21,10 @@ from fairlead.cli.options import (
 )
 from fairlead.cli.output import console, make_table, moment, percent, print_json
 from fairlead.cli.picture import svg as svg_picture
-from fairlead.cli.picture import terminal
-from fairlead.cli.picture.attempt import Attempt, newest
-from fairlead.contracts.base import as_query_time, format_e_value
-from fairlead.contracts.revision import Check, Revision, Window
+from fairlead.cli.picture import table, terminal
+from fairlead.cli.picture.attempt import Attempt, attempts
+from fairlead.contracts.base import as_query_time
+from fairlead.contracts.revision import Check, Revision
 from fairlead.contracts.status import Status
 from fairlead.store.base import Store
 
@@ -62,11 +62,11 @@ def command(
         )
     if evidence or svg:
         since, checks = ((), ()) if at else (store.windows(model), _checks(store, model))
-        attempt = newest(model, revisions, since, checks)
+        found = attempts(model, revisions, since, checks)
         if evidence:
-            _show_evidence(revisions, since, attempt, as_json=as_json)
+            _show_evidence(model, revisions, found, as_json=as_json)
         if svg:
-            _write(svg, attempt, quiet=as_json)
+            _write(svg, next((one for one in reversed(found) if one.windows), None), quiet=as_json)
         return
     if as_json:
         print_json([revision.to_json() for revision in revisions])
@@ -110,39 +110,33 @@ def _write(to: Path, attempt: Attempt | None, *, quiet: bool) -> None:
             f"--svg {to}: cannot be written: {error.strerror}", hint="name a file in a folder that you can write to"
         ) from None
     if not quiet:
-        print(f"{to}: attempt {attempt.number} of {attempt.model}, {len(attempt.windows)} windows")
+        print(f"{to}: {attempt.title}, {len(attempt.windows)} windows")
 
 
-def _show_evidence(
-    revisions: Sequence[Revision], since: Sequence[Window], attempt: Attempt | None, *, as_json: bool
-) -> None:
-    """Print the windows stored in each revision, then those since the head."""
-    rows = [(revision.id, window) for revision in revisions for window in revision.windows]
-    rows += [("", window) for window in since]
+def _show_evidence(model: str, revisions: Sequence[Revision], found: Sequence[Attempt], *, as_json: bool) -> None:
+    """Print each attempt: its windows, how much evidence they are, and its end. Then draw the newest."""
+    counted = [one for one in found if one.windows]
     if as_json:
-        print_json([{"revision": name or None, "window": window.to_json()} for name, window in rows])
+        rows = ((one, name, window) for one in counted for name, window in zip(one.led_to, one.windows, strict=True))
+        print_json([{"attempt": a.number, "revision": name or None, "window": w.to_json()} for a, name, w in rows])
         return
-    gates = list(dict.fromkeys(one.gate for _, window in rows for one in window.evidence))
-    columns = ("UNTIL", "LED TO", "WEIGHT", "CANDIDATE", "STABLE", *(gate.upper() for gate in gates), "GAP")
-    console().print(make_table(columns, (_evidence_row(name, window, gates) for name, window in rows)))
-    print("CANDIDATE, STABLE: bad requests of all. Each gate: odds for harm / for safety, since the attempt began.")
-    if attempt is not None:
+    for attempt in found:
+        print(attempt.title)
+        if attempt.windows:
+            console().print(table.make(attempt))
+        for sentence in table.conclusion(attempt):
+            print(sentence)
         print()
-        console().print(terminal.draw(attempt), end="", soft_wrap=True)
+    if not counted:
+        print(_no_evidence(model, revisions, found))
+    elif not all(map(table.is_empty, counted[-1].windows)):
+        console().print(terminal.draw(counted[-1]), end="", soft_wrap=True)
 
 
-def _evidence_row(name: str, window: Window, gates: Sequence[str]) -> tuple[str, ...]:
-    odds = {one.gate: f"{format_e_value(one.log_harm)} / {format_e_value(one.log_safe)}" for one in window.evidence}
-    counts = (f"{one.bad:,} of {one.n:,}" if window.gap is None else "-" for one in (window.candidate, window.stable))
-    weight = percent(window.weight)
-    return (
-        moment(window.end),
-        name or "-",
-        weight,
-        *counts,
-        *(odds.get(gate, "-") for gate in gates),
-        window.gap or "",
-    )
+def _no_evidence(model: str, revisions: Sequence[Revision], found: Sequence[Attempt]) -> str:
+    span = revisions[0].id if len(revisions) == 1 else f"{revisions[0].id} to {revisions[-1].id}"
+    why = "no request was counted in a rollout" if found else "there was no rollout in them"
+    return f"{model}: revisions {span} contain no evidence: {why}; --limit shows older revisions"
 
 
 def _verify(store: Store, model: str, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""The data of an evidence picture: each gate's e-value over one attempt, its threshold, and the weight changes."""
+"""The data of an evidence picture: the attempts in a ledger, each with its windows, gates and events."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from fairlead.cli.output import percent
 from fairlead.contracts.base import format_e_value
 from fairlead.contracts.revision import Cause, Check, Phase, Revision, Window
-from fairlead.contracts.route import TOTAL_WEIGHT
+from fairlead.contracts.route import TOTAL_WEIGHT, VersionRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,98 +26,159 @@ class GateLine:
         """True when the last value reaches the threshold."""
         return self.threshold is not None and self.log_e[-1] >= self.threshold
 
-    def describe(self) -> str:
-        """The last value and the threshold as odds: "812 to 1, 300 is enough"."""
-        threshold = f", {format_e_value(self.threshold)} is enough" if self.threshold is not None else ""
-        return f"{format_e_value(self.log_e[-1])} to 1{threshold}"
+    def describe(self, effect: str) -> str:
+        """The last value, and the one that has the effect: "812 (300 rolls back)"."""
+        threshold = f" ({format_e_value(self.threshold)} {effect})" if self.threshold is not None else ""
+        return f"{format_e_value(self.log_e[-1])}{threshold}"
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """A change of the weight: a step, the promotion or the rollback."""
+class Event:
+    """A revision of the attempt: who changed what, and why. `weight` is the candidate's weight after it."""
 
     at: datetime
+    revision: str
     what: str
+    actor: str
+    reason: str
+    weight: int
+    is_end: bool = False
+    """Whether the attempt ended with it. A rollback after the promotion is an end as well, and the last one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt of a release, from its first window to its last."""
+    """One attempt of a release: what was counted, and what happened. `led_to` names the revision of each window."""
 
     model: str
     number: int
+    candidate: str
+    stable: str
     windows: tuple[Window, ...]
+    led_to: tuple[str, ...]
+    """The revision that contains each window; empty for the windows since the head."""
     harm: tuple[GateLine, ...]
     safe: tuple[GateLine, ...]
-    marks: tuple[Mark, ...]
+    events: tuple[Event, ...]
+    is_complete: bool
+    """Whether its first event is known, so that the events alone tell the weight at any time."""
 
     @property
-    def start(self) -> datetime:
-        """When its first window began."""
-        return self.windows[0].start
+    def end(self) -> Event | None:
+        """The event with which it ended; None while it is in progress."""
+        return next((event for event in self.events if event.is_end), None)
 
     @property
-    def end(self) -> datetime:
-        """When its last window ended."""
-        return self.windows[-1].end
+    def title(self) -> str:
+        """The model, the number and the versions: "iris, attempt 1: 1.0.0 -> 1.1.0"."""
+        return f"{self.model}, attempt {self.number}: {self.stable} -> {self.candidate}"
 
 
-def newest(
+def attempts(
     model: str, revisions: Sequence[Revision], since: Sequence[Window], checks: Sequence[Check]
-) -> Attempt | None:
-    """The newest attempt that has windows, or None.
+) -> list[Attempt]:
+    """Every attempt in these revisions, ascending. An attempt without windows has only events.
 
     `since` are the windows after the newest of `revisions`, `checks` the current checks of the gates. Both are empty
     when a time in the past is shown.
     """
-    windows: dict[int, list[Window]] = {}
-    numbers_of: dict[int, dict[str, Mapping[str, float]]] = {}
-    marks: dict[int, list[Mark]] = {}
+    drafts: dict[int, _Draft] = {}
+    before: Revision | None = None
     for revision in revisions:
-        number = _attempt_before(revision)
-        windows.setdefault(number, []).extend(revision.windows)
-        numbers_of.setdefault(number, {}).update({check.gate: check.numbers for check in revision.evidence})
-        marks.setdefault(revision.state.attempt, []).extend(_marks(revision))
+        # A release stores the windows of the attempt that it ends.
+        number = revision.state.attempt - (revision.cause is Cause.RELEASED)
+        if revision.windows:
+            _draft(drafts, number).count(revision.id, revision.windows, revision.evidence)
+        if revision.cause is Cause.RELEASED and before is not None and before.state.phase is not Phase.STABLE:
+            _draft(drafts, number).events.append(_event(revision, "replaced by another release", 0, is_end=True))
+        if revision.state.attempt and (event := _event_of(revision, before)):
+            _draft(drafts, revision.state.attempt).add(revision, event)
+        before = revision
     if revisions and since:
-        number = revisions[-1].state.attempt
-        windows.setdefault(number, []).extend(since)
-        numbers_of.setdefault(number, {}).update({check.gate: check.numbers for check in checks})
-    number = max((number for number, found in windows.items() if found), default=-1)
-    if number < 0:
-        return None
-    found, numbers = _in_order(windows[number]), numbers_of.get(number, {})
-    return Attempt(
-        model,
-        number,
-        found,
-        tuple(_lines(found, numbers, "log_harm", "harm_at")),
-        tuple(_lines(found, numbers, "log_safe", "safe_at")),
-        tuple(mark for mark in marks.get(number, ()) if found[0].start <= mark.at),
-    )
+        _draft(drafts, revisions[-1].state.attempt).count("", since, checks)
+    return [draft.attempt(model, number) for number, draft in sorted(drafts.items())]
 
 
-def _in_order(windows: Sequence[Window]) -> tuple[Window, ...]:
-    """The windows in order of time, without gaps whose time was recovered by windows replayed later."""
-    found: list[Window] = []
-    for window in windows:
-        while found and found[-1].gap is not None and found[-1].end > window.start:
-            found.pop()
-        found.append(window)
-    return tuple(found)
+class _Draft:
+    """An attempt while its revisions are read."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, Window]] = []
+        self.numbers: dict[str, Mapping[str, float]] = {}
+        self.events: list[Event] = []
+        self.versions: tuple[VersionRef, VersionRef] | None = None
+        self.is_complete = False
+
+    def count(self, led_to: str, windows: Iterable[Window], checks: Iterable[Check]) -> None:
+        for window in windows:
+            # A gap is dropped when its time was counted later.
+            while self.rows and self.rows[-1][1].gap is not None and self.rows[-1][1].end > window.start:
+                self.rows.pop()
+            self.rows.append((led_to, window))
+        self.numbers.update({check.gate: check.numbers for check in checks})
+
+    def add(self, revision: Revision, event: Event) -> None:
+        self.events.append(event)
+        self.is_complete = self.is_complete or revision.cause is Cause.RELEASED
+        state, stable = revision.state, revision.table.stable
+        if self.versions is None:
+            self.versions = (state.target, (state.previous or stable) if stable == state.target else stable)
+
+    def attempt(self, model: str, number: int) -> Attempt:
+        windows = tuple(window for _, window in self.rows)
+        candidate, stable = map(str, self.versions) if self.versions else ("candidate", "stable")
+        return Attempt(
+            model,
+            number,
+            candidate,
+            stable,
+            windows,
+            tuple(led_to for led_to, _ in self.rows),
+            tuple(_lines(windows, self.numbers, "log_harm", "harm_at")),
+            tuple(_lines(windows, self.numbers, "log_safe", "safe_at")),
+            tuple(self.events),
+            self.is_complete,
+        )
 
 
-def _attempt_before(revision: Revision) -> int:
-    """The attempt that a revision's windows belong to: a release stores those of the attempt that it ends."""
-    return revision.state.attempt - (revision.cause is Cause.RELEASED)
+def _draft(drafts: dict[int, _Draft], number: int) -> _Draft:
+    return drafts.setdefault(number, _Draft())
 
 
-def _marks(revision: Revision) -> Iterator[Mark]:
-    if revision.cause is Cause.STEP:
-        yield Mark(revision.created_at, f"{revision.table.weight * 100 / TOTAL_WEIGHT:g} %")
-    elif revision.cause is Cause.PROMOTED:
-        yield Mark(revision.created_at, "promoted")
-    elif revision.cause is Cause.ROLLED_BACK and revision.state.phase is Phase.STABLE:
-        yield Mark(revision.created_at, "rolled back")
+def _event_of(revision: Revision, before: Revision | None) -> Event | None:
+    """What the revision did to its attempt; None if it did nothing."""
+    weight = revision.table.weight
+    has_ended = revision.state.phase is Phase.STABLE
+    match revision.cause:
+        case Cause.RELEASED:
+            return _event(revision, "released", 0)
+        case Cause.STEP if revision.state.phase is Phase.SHADOWING:
+            return _event(revision, "shadow", 0)
+        case Cause.STEP:
+            return _event(revision, percent(weight), weight)
+        case Cause.PROMOTED:
+            return _event(revision, "promoted", TOTAL_WEIGHT, is_end=True)
+        case Cause.ROLLED_BACK:
+            return _event(revision, "rolled back", 0, is_end=True)
+        case Cause.SPEC if has_ended:
+            was_running = before is not None and before.state.phase is not Phase.STABLE
+            return _event(revision, "withdrawn", 0, is_end=True) if was_running else None
+        case Cause.SPEC:
+            return _event(revision, "spec changed", weight)
+        case Cause.ACTION if not has_ended:
+            return _event(revision, _action(revision, before), weight)
+    return None
+
+
+def _action(revision: Revision, before: Revision | None) -> str:
+    state, earlier = revision.state, before.state if before else None
+    if earlier is None or state.paused != earlier.paused:
+        return "paused" if state.paused else "resumed" if earlier else "action"
+    return "approved" if state.approved != earlier.approved else "action"
+
+
+def _event(revision: Revision, what: str, weight: int, *, is_end: bool = False) -> Event:
+    return Event(revision.created_at, revision.id, what, revision.actor, revision.reason, weight, is_end)
 
 
 def _lines(

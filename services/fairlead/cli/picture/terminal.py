@@ -17,27 +17,40 @@ MAX_COLUMNS = 60
 """Columns for time. With more windows, several share a column."""
 DEFAULT_THRESHOLD = log(100)
 """Scales a line where no check of the gate is stored."""
+HARM, SAFE = "rolls back", "shows safety"
+"""What evidence does that reaches its threshold."""
 
 
 def draw(attempt: Attempt) -> Text:
-    """One line per gate and one for the weight, each with its name, its blocks and its last value."""
+    """One line per gate and one for the weight, each with its name, its blocks and its last value.
+
+    The attempt must have a window.
+    """
     whole = attempt.windows
     spans = _spans(len(whole))
     names = ["for harm", *(line.gate for line in attempt.harm), "for safety", "weight"]
     margin = max(map(len, names)) + 2
     gaps = [all(whole[at].gap is not None for at in span) for span in spans]
     out = Text()
-    for title, lines in (("for harm", attempt.harm), ("for safety", attempt.safe)):
+    for title, lines, effect in (("for harm", attempt.harm, HARM), ("for safety", attempt.safe, SAFE)):
         out.append(f"{title}\n", style="bold")
         for line in lines:
-            out.append(f"{line.gate:<{margin}}").append(_blocks(line, spans, gaps, harm=title == "for harm"))
-            style = "bold red" if line.is_reached and title == "for harm" else ""
-            out.append(f"  {line.describe()}\n", style=style)
-    weights = _row(spans, lambda span: max(whole[at].weight for at in span) / TOTAL_WEIGHT)
-    out.append(f"{'weight':<{margin}}", style="bold").append(weights).append(f"  {percent(whole[-1].weight)}\n")
-    first, last = moment(attempt.start), moment(attempt.end)
+            out.append(f"{line.gate:<{margin}}").append(_blocks(line, spans, gaps, harm=effect == HARM))
+            style = "bold red" if line.is_reached and effect == HARM else ""
+            out.append(f"  {line.describe(effect)}\n", style=style)
+    out.append(f"{'weight':<{margin}}", style="bold").append(_weights(attempt, spans)).append("\n")
+    first, last = moment(whole[0].start), moment(whole[-1].end)
     out.append(" " * margin).append(f"{first}  to  {last}, attempt {attempt.number}; {GAP} could not be counted\n")
     return out
+
+
+def _weights(attempt: Attempt, spans: Sequence[range]) -> str:
+    """The weight in every column; after the end, one more column with the weight that the end left."""
+    row = _row(spans, lambda span: max(attempt.windows[at].weight for at in span) / TOTAL_WEIGHT)
+    end = attempt.end
+    if end is None:
+        return f"{row}  {percent(attempt.windows[-1].weight)}"
+    return f"{row}{_row([range(1)], lambda _: end.weight / TOTAL_WEIGHT)} {percent(end.weight)}, {end.what}"
 
 
 def _blocks(line: GateLine, spans: Sequence[range], gaps: Sequence[bool], *, harm: bool) -> Text:

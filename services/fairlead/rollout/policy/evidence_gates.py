@@ -98,7 +98,7 @@ class EvidenceGate:
             return f"both versions answered in {both} of {strategy.min_windows} windows of this step"
         shown, enough = self.evidence.log_safe, -log(strategy.beta)
         if shown < enough:
-            return f"safety is not shown yet: {format_e_value(shown)} of {format_e_value(enough)} to 1"
+            return f"safety is not shown yet: evidence {format_e_value(shown)}, {format_e_value(enough)} is enough"
         return ""
 
     def _is_counted_in_this_step(self) -> bool:
@@ -147,7 +147,7 @@ class EvidenceGate:
         if strategy.preset == "strict":
             return f"safe: {self._counted()}evidence {format_e_value(self.evidence.log_safe)} to 1"
         enough_harm = format_e_value(threshold(strategy, self.gate))
-        summary = f"{self._counted()}evidence of harm {format_e_value(self.evidence.log_harm)} of {enough_harm} to 1"
+        summary = f"{self._counted()}evidence of harm {format_e_value(self.evidence.log_harm)}, {enough_harm} rolls back"
         return f"no harm seen, which is no proof of safety: {summary}"
 
     def _counted(self) -> str:
