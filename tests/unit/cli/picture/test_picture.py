@@ -28,7 +28,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def a_window(at: float, *, errors: float = 0.0, gap: str | None = None, weight: int = 1000, more: int = 0) -> Window:
     """`more` gates besides `errors` and `starved` have the same evidence as `errors`."""
-    counts = {} if gap else {"candidate": Counts(n=10), "stable": Counts(n=90)}
+    counts: dict[str, Counts] = {} if gap else {"candidate": Counts(n=10), "stable": Counts(n=90)}
     same = (GateEvidence(gate=f"gate-{number}", log_harm=errors, log_safe=-1.0) for number in range(more))
     said = (GateEvidence(gate="errors", log_harm=errors, log_safe=-1.0), GateEvidence(gate="starved"), *same)
     end = START + timedelta(seconds=5 * at + 5)
@@ -74,13 +74,13 @@ def stepped(seq: int, weight: int = 1000, **more: Any) -> Revision:
 
 
 def promoted(seq: int, windows: Sequence[Window], **more: Any) -> Revision:
-    after = {"previous": STABLE, "previous_revision": seq - 1}
+    after: dict[str, Any] = {"previous": STABLE, "previous_revision": seq - 1}
     return a_revision(seq, Cause.PROMOTED, stable=CANDIDATE, windows=tuple(windows), state=after, **more)
 
 
 def rolled_back(windows: Sequence[Window]) -> list[Revision]:
     """One attempt: released, 10 % of the traffic, rolled back with these windows."""
-    end = {"at": 5 * len(windows), "windows": tuple(windows), "evidence": (a_check(),)}
+    end: dict[str, Any] = {"at": 5 * len(windows), "windows": tuple(windows), "evidence": (a_check(),)}
     return [released(), stepped(2), a_revision(3, Cause.ROLLED_BACK, reason="errors: too many", **end)]
 
 
@@ -88,7 +88,7 @@ def rolled_back_after_promotion(seconds: float, **by: Any) -> list[Revision]:
     """The story of README.md: released, two steps, promoted after 20 s, and rolled back by a person."""
     windows = [a_window(at, errors=-0.1 * at, weight=1000 if at < 2 else 5000) for at in range(4)]
     steps = [stepped(2, at=0.5, windows=windows[:1]), stepped(3, 5000, at=10, windows=windows[1:2])]
-    person = {"actor": "bob", "reason": "customer complaints", **by}
+    person: dict[str, Any] = {"actor": "bob", "reason": "customer complaints", **by}
     back = a_revision(5, Cause.ROLLED_BACK, at=20 + seconds, **person)
     return [released(), *steps, promoted(4, windows[2:], at=20, reason="passed every step"), back]
 
@@ -136,7 +136,7 @@ class TestTheAttempt:
         assert found.title == "iris, attempt 1: 1.0.0 -> 1.1.0"
 
     def test_pauses_approvals_and_a_changed_spec_are_events(self) -> None:
-        running = {"phase": Phase.CANARY, "weight": 1000}
+        running: dict[str, Any] = {"phase": Phase.CANARY, "weight": 1000}
         changes = [
             released(),
             stepped(2),
