@@ -1,15 +1,34 @@
-"""Logging for every process of the platform: one JSON object per line on stderr."""
+"""Logging for every process of the platform, on stderr: JSON lines for programs, short lines for people."""
 
 from __future__ import annotations
 
 import datetime
 import json
 import logging
+import os
 import sys
-from typing import TextIO
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, TextIO, get_args
+
+LogFormat = Literal["auto", "json", "text"]
+"""How lines are written. `auto`: text on a terminal, else JSON."""
+FORMATS: tuple[str, ...] = get_args(LogFormat)
 
 # Attributes that `logging` itself sets on a record. Every other attribute came through `extra` and becomes a field.
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
+
+SENTENCES = {
+    "listening": "{model} {version} is served in the foreground\n  predict  {url}/predict\n  docs     {url}/docs\n"
+    "  Ctrl-C stops it",
+    "request": "{method} {path} {status} in {ms} ms",
+}
+"""How messages with these names read for people. The fields in the sentence are not repeated after it."""
+_NOT_SHOWN = {"time", "level", "logger", "message", "traceback", "pid"}
+_COLOURS = {"warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
+_CAUSE = "\nThe above exception was the direct cause of the following exception:\n"
+_OURS = f'  File "{Path(__file__).parent}{os.sep}'
+_HEAD = "Traceback (most recent call last):"
 
 
 class JsonLines(logging.Formatter):
@@ -17,6 +36,9 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without a newline. Values that JSON cannot hold are written as text."""
+        return json.dumps(self._fields(record), default=str, ensure_ascii=False)
+
+    def _fields(self, record: logging.LogRecord) -> dict[str, Any]:
         moment = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
         line: dict[str, object] = {
             "time": moment.isoformat(timespec="milliseconds"),
@@ -27,14 +49,101 @@ class JsonLines(logging.Formatter):
         line.update((name, value) for name, value in vars(record).items() if name not in _OWN)
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False)
+        return line
 
 
-def configure(level: str, stream: TextIO | None = None) -> None:
+class TextLines(JsonLines):
+    """Formats a record for people: local time, level, message, the other fields, and a traceback below if any."""
+
+    def __init__(self, *, colours: bool) -> None:
+        super().__init__()
+        self._colours = colours
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The lines, without a newline at the end."""
+        return as_text(self._fields(record), colours=self._colours)
+
+
+def as_text(line: Mapping[str, Any], *, colours: bool = False) -> str:
+    """The fields of a log line as text for people. The lines of a traceback, or of a long message, are indented."""
+    message, sentence = str(line.get("message", "")), SENTENCES.get(str(line.get("message")))
+    used = set[str]()
+    if sentence is not None:
+        fields = _Fields(line)
+        try:
+            message, used = sentence.format_map(fields), fields.used
+        except KeyError:
+            used = set()
+    level = _printable(str(line.get("level", "info")))
+    shown = f"{level:<7}"
+    if colours and level in _COLOURS:
+        shown = f"{_COLOURS[level]}{shown}\x1b[0m"
+    parts = [*message.splitlines(), *_traceback(str(line.get("traceback", "")))] or [""]
+    first, *more = map(_printable, parts)
+    rest = {name: value for name, value in line.items() if name not in _NOT_SHOWN | used}
+    if sentence is not None and level == "info":
+        rest = {}  # the banner says what a person needs
+    tail = "".join(f"  {_printable(name)}={_value(value)}" for name, value in rest.items())
+    return "\n".join([f"{_local_time(line.get('time'))} {shown} {first}{tail}", *(f"    {one}" for one in more)])
+
+
+def configure(level: str, stream: TextIO | None = None, log_format: LogFormat = "auto") -> None:
     """Send the logs of the whole process to one stream. The process's entry point calls this once."""
-    handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(JsonLines())
+    out = stream or sys.stderr
+    handler = logging.StreamHandler(out)
+    is_terminal = out.isatty()
+    if log_format == "text" or (log_format == "auto" and is_terminal):
+        handler.setFormatter(TextLines(colours=is_terminal and "NO_COLOR" not in os.environ))
+    else:
+        handler.setFormatter(JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(True)
     for name in ("uvicorn", "uvicorn.error", "asyncio"):
         logging.getLogger(name).setLevel("WARNING")  # our own lines report the start-up
+
+
+class _Fields(dict[str, Any]):
+    """The fields of a line; it notes which ones were used."""
+
+    def __init__(self, line: Mapping[str, Any]) -> None:
+        super().__init__(line)
+        self.used = set[str]()
+
+    def __getitem__(self, name: str) -> Any:
+        self.used.add(name)
+        value = super().__getitem__(name)
+        return _printable(value) if isinstance(value, str) else value
+
+
+def _traceback(text: str) -> Iterator[str]:
+    """The traceback of the first cause, without the leading frames of our own code: what the model's author needs.
+
+    An exception of our own code is shown whole.
+    """
+    lines = text.partition(_CAUSE)[0].splitlines()
+    frames = [at for at, line in enumerate(lines) if line.startswith("  File ")]
+    first = next((at for at in frames if not lines[at].startswith(_OURS)), None)
+    if lines[:1] != [_HEAD] or first is None:
+        yield from lines
+        return
+    yield _HEAD
+    yield from lines[first:]
+
+
+def _value(value: object) -> str:
+    plain = isinstance(value, str) and value and " " not in value
+    return _printable(str(value) if plain else json.dumps(value, default=str, ensure_ascii=False))
+
+
+def _printable(text: str) -> str:
+    """The text with control characters escaped: a client's path must not move the cursor of who reads the log."""
+    return text if text.isprintable() else "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+
+
+def _local_time(text: object) -> str:
+    """A line's time in the time zone of the reader, to the millisecond."""
+    try:
+        moment = datetime.datetime.fromisoformat(str(text))
+    except ValueError:
+        return "-"
+    return moment.astimezone().strftime("%H:%M:%S.") + f"{moment.microsecond // 1000:03d}"

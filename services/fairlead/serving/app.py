@@ -119,7 +119,7 @@ def build_app(
 
 def run(folder: Path, settings: Settings) -> None:
     """Serve a model folder until a signal arrives. Raises FairleadError if the service cannot start."""
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, log_format=settings.log_format)
     prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # would add a second series per counter, which Fairlead does not read
     # Listen before loading anything: probes get an answer from now on, and a busy port is an error at once.
     listener = server.listen(settings.host, settings.port)

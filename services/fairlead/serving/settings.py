@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fairlead.contracts import parsing
+from fairlead.logs import LogFormat
 
 ENV_PREFIX = "FAIRLEAD_SERVING_"
 SERVED_AS = "FAIRLEAD_SERVED_AS"
@@ -50,7 +51,9 @@ class Settings(BaseModel):
     allocated at startup and never grows. The control plane reads the records every second; records overwritten before
     it reads them are not used as evidence. 0 keeps no records: a shadow then never has a pair."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """Log lines below this level are not written."""
+    """Log lines below this level are not written. `debug` also writes one line for each request."""
+    log_format: LogFormat = "auto"
+    """`json` or `text`. auto: text for people where stderr is a terminal, else JSON lines."""
     service: str | None = Field(default=None, pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$")
     """Name and namespace of the Service in front (`iris-1f0c2e4d5a.models`), set by the chart. /readyz then returns 421
     to a gateway that asks for another Service. None: /readyz does not check the name."""

@@ -18,6 +18,7 @@ def test_the_fields_and_their_default_values() -> None:
         "keep_alive_s": 75,
         "answers_bytes": 1024 * 1024,
         "log_level": "info",
+        "log_format": "auto",
         "service": None,
         "compute_threads": None,
     }
@@ -37,6 +38,7 @@ def test_every_field_can_be_set_by_its_variable() -> None:
         "keep_alive_s": "7",
         "answers_bytes": "4096",
         "log_level": "error",
+        "log_format": "json",
         "service": "iris-1f0c2e4d5a.models",
         "compute_threads": "8",
     }

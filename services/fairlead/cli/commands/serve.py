@@ -20,12 +20,16 @@ def command(
     threads: Annotated[int | None, typer.Option(help="Threads that call the model; default 1.")] = None,
     drain_s: Annotated[float | None, typer.Option(help="Seconds to keep serving after SIGTERM; default 5.")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error; default info.")] = None,
+    log_format: Annotated[
+        str | None, typer.Option(help="json, text, or auto: text on a terminal, else JSON; default auto.")
+    ] = None,
 ) -> None:
     """Serve one model folder over HTTP in the foreground. Use it to try a model without a gateway or rollouts.
 
     The variables FAIRLEAD_SERVING_<FIELD> set everything else; docs/model-service.md lists the fields.
     """
-    chosen = settings.read(os.environ, host=host, port=port, threads=threads, drain_s=drain_s, log_level=log_level)
+    flags = {"host": host, "port": port, "threads": threads, "drain_s": drain_s}
+    chosen = settings.read(os.environ, **flags, log_level=log_level, log_format=log_format)
     # The numeric libraries read these variables once, when they are imported. So they are set first, and the service,
     # which imports those libraries, is imported afterwards.
     os.environ.update(cpu_quota.environment(os.environ, cpu_quota.available(), chosen.threads, chosen.compute_threads))

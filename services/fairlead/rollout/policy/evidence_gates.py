@@ -147,7 +147,9 @@ class EvidenceGate:
         if strategy.preset == "strict":
             return f"safe: {self._counted()}evidence {format_e_value(self.evidence.log_safe)} to 1"
         enough_harm = format_e_value(threshold(strategy, self.gate))
-        summary = f"{self._counted()}evidence of harm {format_e_value(self.evidence.log_harm)}, {enough_harm} rolls back"
+        summary = (
+            f"{self._counted()}evidence of harm {format_e_value(self.evidence.log_harm)}, {enough_harm} rolls back"
+        )
         return f"no harm seen, which is no proof of safety: {summary}"
 
     def _counted(self) -> str:

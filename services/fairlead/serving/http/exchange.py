@@ -48,6 +48,7 @@ class Exchange:
         "deadline_ms",
         "is_mirrored",
         "keep_answer",
+        "reason",
         "request_id",
         "status",
         "trace",
@@ -104,6 +105,7 @@ class Exchange:
     async def send_problem(self, error: Exception, send: Send, *, more_body: bool = False) -> None:
         """Send the problem document for `error`. Errors of the service or the model (500) are logged."""
         problem = problems.of(error)
+        self.reason = problem.detail
         if problem.status == 500:
             log = {"request_id": self.request_id.decode()}
             if match := _trace_id(self.trace):
@@ -138,6 +140,7 @@ class Envelope:
         self._app = app
         self._protocols = protocols
         self._meter = meter
+        self._timer = LoggedRequestTimer if logger.isEnabledFor(logging.DEBUG) else RequestTimer
         self.in_flight = 0
         meter.in_flight.set_function(lambda: self.in_flight)
 
@@ -146,8 +149,8 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        timer = self.begin(scope)
         exchange = scope[KEY] = Exchange(self, scope, send)
+        timer = self.begin(scope, exchange)
         try:
             await self._app(scope, receive, exchange.send)
         except Exception as error:
@@ -158,11 +161,11 @@ class Envelope:
         finally:
             timer.stop(exchange.status or CLIENT_CLOSED_REQUEST)
 
-    def begin(self, scope: Scope) -> RequestTimer:
+    def begin(self, scope: Scope, exchange: Exchange) -> RequestTimer:
         """Start measuring a request."""
         protocol = self._protocols.get(scope["path"], OTHER)
         self.in_flight += protocol != OTHER
-        return RequestTimer(self, protocol)
+        return self._timer(self, protocol, scope, exchange)
 
     def end(self, protocol: str, status: int, seconds: float) -> None:
         """Count a finished request."""
@@ -175,7 +178,7 @@ class RequestTimer:
 
     __slots__ = ("_began", "_envelope", "_protocol")
 
-    def __init__(self, envelope: Envelope, protocol: str) -> None:
+    def __init__(self, envelope: Envelope, protocol: str, scope: Scope, exchange: Exchange) -> None:  # noqa: ARG002
         self._envelope = envelope
         self._protocol = protocol
         self._began = time.perf_counter()  # not the loop's clock: uvloop's has a resolution of one millisecond
@@ -183,3 +186,27 @@ class RequestTimer:
     def stop(self, status: int) -> None:
         """Count the request as finished with this status."""
         self._envelope.end(self._protocol, status, time.perf_counter() - self._began)
+
+
+class LoggedRequestTimer(RequestTimer):
+    """Also writes a log line for each request. A class of its own, so that other levels pay nothing for it."""
+
+    __slots__ = ("_exchange", "_scope")
+
+    def __init__(self, envelope: Envelope, protocol: str, scope: Scope, exchange: Exchange) -> None:
+        super().__init__(envelope, protocol, scope, exchange)
+        self._scope, self._exchange = scope, exchange
+
+    def stop(self, status: int) -> None:
+        """Count the request, and log it with the reason if it failed."""
+        super().stop(status)
+        line = {
+            "method": self._scope["method"],
+            "path": self._scope["path"],
+            "status": status,
+            "ms": round((time.perf_counter() - self._began) * 1000, 1),
+            "request_id": self._exchange.request_id.decode(),
+        }
+        if reason := getattr(self._exchange, "reason", ""):
+            line["reason"] = reason
+        logger.debug("request", extra=line)

@@ -49,7 +49,7 @@ class FastPath:
         request = exchange.Exchange(self._envelope, scope, reply.send)
         if request.deadline_ms:
             return None
-        return _Prediction(self._envelope.begin(scope), target, request, reply).start(body)
+        return _Prediction(self._envelope.begin(scope, request), target, request, reply).start(body)
 
 
 class _Prediction:
