@@ -24,23 +24,29 @@ _DROPPED = ("title", "default")
 _TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
 
 
-def build(chart: str, keys: Iterable[Key], required: Iterable[str] = ()) -> Schema:
-    """The schema of a chart's values. Raises ValuesError for a key whose type cannot be derived from its default."""
+def build(chart: str, keys: Iterable[Key]) -> Schema:
+    """The schema of a chart's values, still with the patterns of texts.
+
+    Raises ValuesError for a key whose type cannot be derived from its default.
+    """
     definitions = yaml.safe_load(DEFINITIONS.read_text())
     contracts: Schema = {}
     root = _object({key.path[0]: _of(key, contracts) for key in keys})
-    # Helm adds these itself: the global values, and a map for the library chart.
+    # Helm adds these itself: the global values, and a map for the library chart. `enabled` is what an umbrella chart
+    # usually names as the condition of a dependency; Helm evaluates it and leaves it among the values.
+    root["properties"]["enabled"] = {
+        "type": "boolean",
+        "description": "For an umbrella chart's `condition`; the chart itself does not read it.",
+    }
     root["properties"]["global"] = {"type": "object", "description": "Values that Helm hands to every chart."}
     root["properties"]["fairlead-common"] = _object({"global": {"type": "object"}})
     if chart == "model":
         definitions["workload"] = {**_without_defaults(root["properties"]["workload"])}
     used = _reachable(root, {**definitions, **contracts})
-    needed = {"required": sorted(required)} if required else {}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"Values of the chart {chart}",
         **root,
-        **needed,
         "$defs": {name: used[name] for name in sorted(used)},
     }
 

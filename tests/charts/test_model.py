@@ -168,7 +168,7 @@ def test_a_new_version_of_the_chart_does_not_change_pods(tmp_path: Any) -> None:
             {**IRIS, "timeouts": {"request": "1m"}},
             r"workload\.drain\.requestSeconds: 20 is less than timeouts\.request, 1m",
         ),
-        ({**IRIS, "model": "Iris"}, r"at '/model'"),
+        ({**IRIS, "model": "Iris"}, r'model: "Iris" is not a model name; write lower-case letters'),
         (with_version("1.2.0", {"source": {"kind": "init"}}), r"versions\.1\.2\.0\.source\.uri: is empty"),
         (
             with_version("1.2.0", {"source": {"kind": "init", "uri": "https://example.com/a"}}),
@@ -200,7 +200,7 @@ def test_values_that_contradict_each_other_are_rejected_with_their_path(values: 
 def test_a_model_has_the_name_of_its_release_unless_a_name_is_set() -> None:
     values = {key: value for key, value in IRIS.items() if key != "model"}
     assert render("model", values, release="sentiment").one("ModelRoute")["spec"]["model"] == "sentiment"
-    with pytest.raises(HelmFailed, match="is not a valid model name"):
+    with pytest.raises(HelmFailed, match="the name of the release, .* is not a model name"):
         render("model", values, release="a" * 41)
 
 

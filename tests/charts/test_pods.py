@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from charts.sample import ARTIFACT, FETCHED, IRIS, with_version, with_workload
 from fairlead.contracts.route import RouteSpec
 from fairlead.serving.settings import SERVED_AS
-from support.helm import CHARTS, container_of, pod_of, render
+from support.helm import CHARTS, HelmFailed, container_of, pod_of, render
 
 
 def test_pods_are_locked_down() -> None:
@@ -169,3 +171,106 @@ def test_only_pods_that_fetch_their_model_may_connect_out() -> None:
         if selector.items() <= one["spec"]["template"]["metadata"]["labels"].items()
     }
     assert chosen == {"1.2.0"}
+
+
+# what users add to a pod
+
+
+INIT: list[dict[str, Any]] = [
+    {"name": "credentials", "image": "example/credentials:1", "command": ["fetch"]},
+    {"name": "proxy", "image": "example/proxy:1", "restartPolicy": "Always", "securityContext": {"runAsUser": 1337}},
+]
+
+
+def test_init_containers_of_users_run_before_those_that_fetch_the_model() -> None:
+    rendered = render("model", {**with_version("1.2.0", FETCHED), "workload": {"initContainers": INIT}})
+    names = {
+        one["metadata"]["labels"]["fairlead.dev/version"]: [each["name"] for each in pod_of(one)["initContainers"]]
+        for one in rendered.of("Deployment")
+    }
+    own = ["credentials", "proxy"]
+    assert names == {"1.0.0": own, "1.1.0": own, "1.2.0": [*own, "unpack"]}
+
+
+@pytest.mark.parametrize("part", ["model", "controlPlane", "gateway"])
+def test_an_init_container_without_a_security_context_gets_that_of_the_pod(part: str) -> None:
+    if part == "model":
+        [deployment, *_] = render("model", with_workload(initContainers=INIT)).of("Deployment")
+    else:
+        [deployment] = [
+            one
+            for one in render("platform", {part: {"initContainers": INIT}}).of("Deployment")
+            if "initContainers" in pod_of(one)
+        ]
+    plain, own = pod_of(deployment)["initContainers"]
+    assert plain == {**INIT[0], "securityContext": pod_of(deployment)["containers"][0]["securityContext"]}
+    assert plain["securityContext"]["allowPrivilegeEscalation"] is False
+    assert own == INIT[1]
+
+
+@pytest.mark.parametrize("part", ["model", "controlPlane", "gateway"])
+def test_name_resolution_of_a_pod_can_be_set(part: str) -> None:
+    wanted = {
+        "hostAliases": [{"ip": "10.0.0.5", "hostnames": ["features.internal"]}],
+        "dnsPolicy": "None",
+        "dnsConfig": {"nameservers": ["10.0.0.10"], "options": [{"name": "ndots", "value": "2"}]},
+    }
+    chart, values = ("model", with_workload(**wanted)) if part == "model" else ("platform", {part: wanted})
+    pods = [pod_of(one) for one in render(chart, values).of("Deployment")]
+    assert [pod for pod in pods if pod.items() >= wanted.items()]
+
+
+@pytest.mark.parametrize("chart", ["model", "platform"])
+def test_dns_policy_none_needs_a_resolver(chart: str) -> None:
+    alone: dict[str, Any] = {"dnsPolicy": "None"}
+    with pytest.raises(HelmFailed, match=r"dnsPolicy: is None, so the pods need a resolver; list one in dnsConfig"):
+        render(chart, with_workload(**alone) if chart == "model" else {"gateway": alone})
+
+
+def test_additional_ports_are_in_the_pod_the_service_and_the_policy() -> None:
+    peers = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
+    ports = [
+        {"name": "grpc", "port": 9000, "servicePort": 90, "appProtocol": "grpc"},
+        {"name": "statsd", "port": 8125, "protocol": "UDP", "from": peers},
+    ]
+    rendered = render("model", with_workload(extraPorts=ports))
+    for deployment in rendered.of("Deployment"):
+        assert container_of(deployment)["ports"][1:] == [
+            {"name": "grpc", "containerPort": 9000, "protocol": "TCP"},
+            {"name": "statsd", "containerPort": 8125, "protocol": "UDP"},
+        ]
+    for service in rendered.of("Service"):
+        assert service["spec"]["ports"][0]["name"] == "http"
+        assert service["spec"]["ports"][1:] == [
+            {"name": "grpc", "port": 90, "targetPort": 9000, "protocol": "TCP", "appProtocol": "grpc"},
+            {"name": "statsd", "port": 8125, "targetPort": 8125, "protocol": "UDP"},
+        ]
+    platform, *own = rendered.one("NetworkPolicy", "iris")["spec"]["ingress"]
+    assert platform["ports"] == [{"port": "http", "protocol": "TCP"}]
+    assert own == [
+        {"from": [{"podSelector": {}}], "ports": [{"port": 9000, "protocol": "TCP"}]},
+        {"from": peers, "ports": [{"port": 8125, "protocol": "UDP"}]},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("port", "complaint"),
+    [
+        ({"name": "http", "port": 9000}, r'extraPorts\[1\]\.name: "http" is taken'),
+        ({"name": "grpc", "port": 9001}, r'extraPorts\[1\]\.name: "grpc" is taken'),
+        ({"name": "8081", "port": 8081}, r'extraPorts\[1\]\.name: "8081" has no letter'),
+        ({"name": "Admin_Port", "port": 8081}, r'extraPorts\[1\]\.name: "Admin_Port" is not a name of a port; write'),
+        ({"name": "other", "port": 8080}, r"extraPorts\[1\]\.port: TCP 8080 is taken; the model service listens on"),
+        ({"name": "other", "port": 9001, "servicePort": 8080}, r"extraPorts\[1\]\.servicePort: TCP 8080 is taken"),
+        ({"name": "other", "port": 9000}, r"extraPorts\[1\]\.port: TCP 9000 is taken"),
+    ],
+)
+def test_an_additional_port_that_the_pod_has_already_is_refused(port: dict[str, object], complaint: str) -> None:
+    with pytest.raises(HelmFailed, match=rf"workload\.{complaint}"):
+        render("model", with_workload(extraPorts=[{"name": "grpc", "port": 9000}, port]))
+
+
+def test_one_number_may_be_a_tcp_and_a_udp_port() -> None:
+    both = [{"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "dns-tcp", "port": 53}]
+    service = render("model", with_workload(extraPorts=both)).of("Service")[0]
+    assert [(one["port"], one["protocol"]) for one in service["spec"]["ports"][1:]] == [(53, "UDP"), (53, "TCP")]

@@ -89,6 +89,10 @@ pod_values = {
     ),
     "extraVolumes": st.just([{"name": "more", "configMap": {"name": "more"}}]),
     "extraVolumeMounts": st.just([{"name": "more", "mountPath": "/more"}]),
+    "initContainers": st.just([{"name": "first", "image": "example/first:1"}]),
+    "hostAliases": st.lists(st.just({"ip": "10.0.0.5", "hostnames": ["a.internal"]}), max_size=2),
+    "dnsPolicy": st.sampled_from(["", "Default", "ClusterFirst"]),
+    "dnsConfig": st.just({"options": [{"name": "ndots", "value": "2"}]}),
     "rollingUpdate": rolling,
     "podDisruptionBudget": budgets,
     "autoscaling": scaling,
@@ -107,6 +111,9 @@ workloads = st.fixed_dictionaries(
         ),
         "sharedMemory": st.sampled_from(["", "256Mi"]),
         "extraEnvFrom": st.just([{"secretRef": {"name": "secret"}}]),
+        "extraPorts": st.just(
+            [{"name": "grpc", "port": 9000}, {"name": "dns", "port": 53, "servicePort": 5353, "protocol": "UDP"}]
+        ),
         "extraContainers": st.just([{"name": "sidecar", "image": "example/sidecar:1"}]),
     },
 )
@@ -230,7 +237,8 @@ def check_references(deployment: Object, rendered: Rendered) -> None:
     if deployment["metadata"]["name"] in scalers:
         assert "replicas" not in deployment["spec"]
     [service] = [one for one in rendered.of("Service") if one["spec"]["selector"].items() <= labelled.items()]
-    ports = {port["name"] for one in pod["containers"] for port in one.get("ports", [])}
+    opened = [port for one in pod["containers"] for port in one.get("ports", [])]
+    ports = {port["name"] for port in opened} | {port["containerPort"] for port in opened}
     assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports
 
 

@@ -14,15 +14,28 @@ Overrides one map with another, in place: maps key by key, every other value as 
 {{- end }}
 
 {{/*
-The scheduling and security part of a pod's spec: (dict "pod" values "selector" labels "pullSecrets" list).
+The scheduling, name resolution and security part of a pod's spec: (dict "pod" values "selector" labels "pullSecrets"
+list).
 */}}
 {{- define "fairlead.podSettings" -}}
+{{- if and (eq .pod.dnsPolicy "None") (not .pod.dnsConfig.nameservers) }}
+{{- fail "dnsPolicy: is None, so the pods need a resolver; list one in dnsConfig.nameservers" }}
+{{- end -}}
 enableServiceLinks: false
 {{- with .pullSecrets }}
 imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .pod.podSecurityContext }}
 securityContext: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .pod.hostAliases }}
+hostAliases: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .pod.dnsPolicy }}
+dnsPolicy: {{ . }}
+{{- end }}
+{{- with .pod.dnsConfig }}
+dnsConfig: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .pod.nodeSelector }}
 nodeSelector: {{- toYaml . | nindent 2 }}
@@ -50,6 +63,17 @@ topologySpreadConstraints:
     matchLabelKeys: [pod-template-hash]
     {{- merge (dict) . (dict "maxSkew" 1 "whenUnsatisfiable" "ScheduleAnyway") | toYaml | nindent 4 }}
   {{- end }}
+{{- end }}
+{{- end }}
+
+{{/*
+The user's init containers: the argument is the pod's values. Without a securityContext of its own a container gets the
+pod's, so that the chart's defaults stay within Pod Security's level restricted.
+*/}}
+{{- define "fairlead.initContainers" -}}
+{{- $pod := . -}}
+{{- range .initContainers }}
+- {{ ternary . (set (deepCopy .) "securityContext" $pod.securityContext) (hasKey . "securityContext") | toYaml | nindent 2 | trim }}
 {{- end }}
 {{- end }}
 

@@ -39,6 +39,15 @@
 {{- end }}
 {{- end }}
 
+{{/* All init containers of a version, the user's before those of the chart: (list $ $version). */}}
+{{- define "model.initContainers" -}}
+{{- $version := index . 1 -}}
+{{- include "fairlead.initContainers" $version.workload }}
+{{- if eq $version.source.kind "init" }}
+{{ include "model.fetching" . }}
+{{- end }}
+{{- end }}
+
 {{/*
 The init containers of source.kind init: (list $ $version). The last container verifies that the archive has the SHA-256
 of the version before it unpacks it, also if a fetcher of the user downloaded the archive.

@@ -1,8 +1,11 @@
-{{/* The model's name. */}}
+{{/* The model's name. Models of one umbrella chart share the name of its release, so there each needs its own. */}}
 {{- define "model.name" -}}
 {{- $name := .Values.model | default .Release.Name -}}
-{{- if not (regexMatch "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$" $name) -}}
-{{- fail (printf "model: %q is not a valid model name, which has lower-case letters, digits and \"-\", at most 40 characters; set `model`" $name) -}}
+{{- if and (not .Values.model) (not .Chart.IsRoot) (ne .Chart.Name "fairlead-model") -}}
+{{- fail (printf "%s.model: is empty, and all models of an umbrella chart would get the name of its release, %s; set it: %s: {model: %s}" .Chart.Name .Release.Name .Chart.Name .Chart.Name) -}}
+{{- end -}}
+{{- if not (or .Values.model (regexMatch "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$" $name)) -}}
+{{- fail (printf "model: is empty, and the name of the release, %q, is not a model name, which has lower-case letters, digits and \"-\", at most 40; set it: model: iris" $name) -}}
 {{- end -}}
 {{ $name }}
 {{- end }}
@@ -17,7 +20,7 @@
 {{- fail (printf "target: is empty; set it to one of versions: %s" $known) -}}
 {{- end -}}
 {{- if not (hasKey .Values.versions .Values.target) -}}
-{{- fail (printf "target: %q is not one of versions: %s" .Values.target $known) -}}
+{{- fail (printf "target: %q is not one of versions: %s%s" .Values.target $known (include "model.quotesHint" .)) -}}
 {{- end -}}
 {{- range $index, $mirror := .Values.mirrors -}}
 {{- if not (hasKey $.Values.versions $mirror.version) -}}
@@ -25,8 +28,10 @@
 {{- end -}}
 {{- end -}}
 {{- $request := include "fairlead.seconds" .Values.timeouts.request | float64 -}}
-{{- if gt (include "fairlead.seconds" .Values.timeouts.perTry | float64) $request -}}
-{{- fail (printf "timeouts.perTry: %s is more than timeouts.request, %s; lower it" .Values.timeouts.perTry .Values.timeouts.request) -}}
+{{- with .Values.timeouts.perTry -}}
+{{- if gt (include "fairlead.seconds" . | float64) $request -}}
+{{- fail (printf "timeouts.perTry: %s is more than timeouts.request, %s; lower it" . $.Values.timeouts.request) -}}
+{{- end -}}
 {{- end -}}
 {{- $weight := 0 -}}
 {{- range $index, $step := .Values.strategy.steps -}}
@@ -34,6 +39,46 @@
 {{- fail (printf "strategy.steps[%d].weight: %d is not above the step before (%d); steps must rise" $index (int $step.weight) $weight) -}}
 {{- end -}}
 {{- $weight = int $step.weight -}}
+{{- end -}}
+{{- end }}
+
+{{/* What to do if the target is missing from `versions` only because YAML reads a key there as a number: 1.10 is 1.1. */}}
+{{- define "model.quotesHint" -}}
+{{- $number := "^[0-9][0-9_]*(\\.[0-9]*)?(e[0-9]+)?$" -}}
+{{- if regexMatch $number .Values.target -}}
+{{- range keys .Values.versions | sortAlpha -}}
+{{- if and (regexMatch $number .) (eq (float64 .) (float64 (replace "_" "" $.Values.target))) -}}
+{{ printf "; write %q in quotes in versions: without them YAML reads it as the number %s" $.Values.target . }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* Fails on additional ports that the pod has already: (list ports path-of-the-values). */}}
+{{- define "model.checkPorts" -}}
+{{- $at := index . 1 -}}
+{{- $names := list "http" -}}
+{{- $ports := list "TCP 8080" -}}
+{{- $servicePorts := list "TCP 8080" -}}
+{{- range $index, $port := index . 0 -}}
+{{- $protocol := $port.protocol | default "TCP" -}}
+{{- $number := printf "%s %d" $protocol (int $port.port) -}}
+{{- $served := printf "%s %d" $protocol (int ($port.servicePort | default $port.port)) -}}
+{{- if not (regexMatch "[a-z]" $port.name) -}}
+{{- fail (printf "%s.extraPorts[%d].name: %q has no letter, and the name of a port needs one; write for example p%s" $at $index $port.name $port.name) -}}
+{{- end -}}
+{{- if has $port.name $names -}}
+{{- fail (printf "%s.extraPorts[%d].name: %q is taken; the model service's own port is http" $at $index $port.name) -}}
+{{- end -}}
+{{- if has $number $ports -}}
+{{- fail (printf "%s.extraPorts[%d].port: %s is taken; the model service listens on 8080" $at $index $number) -}}
+{{- end -}}
+{{- if has $served $servicePorts -}}
+{{- fail (printf "%s.extraPorts[%d].servicePort: %s is taken; the Service's port of the model is 8080" $at $index $served) -}}
+{{- end -}}
+{{- $names = append $names $port.name -}}
+{{- $ports = append $ports $number -}}
+{{- $servicePorts = append $servicePorts $served -}}
 {{- end -}}
 {{- end }}
 
@@ -69,6 +114,8 @@ messages).
 {{- if lt (float64 $workload.drain.requestSeconds) (include "fairlead.seconds" $request | float64) -}}
 {{- fail (printf "workload.drain.requestSeconds: %d is less than timeouts.request, %s: pods of %s would be stopped before they have answered; raise it" (int $workload.drain.requestSeconds) $request $version) -}}
 {{- end -}}
+{{- $hasOwnPorts := hasKey ($given.overrides | default dict) "extraPorts" -}}
+{{- include "model.checkPorts" (list $workload.extraPorts (ternary (printf "%s.overrides" $at) "workload" $hasOwnPorts)) -}}
 {{- $artifact := $given.artifact | default "" -}}
 {{- $identity := include "fairlead.identity" (list $version $reference $artifact) -}}
 {{- $_ := set $into "at" $at -}}

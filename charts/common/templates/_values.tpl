@@ -1,0 +1,73 @@
+{{/*
+Checks the values before anything else reads them; every template begins with this. The argument is the root.
+files/values.json says what to check: ci/charts writes it. Afterwards no key of values.yaml is missing, except those for
+which null has a meaning.
+*/}}
+{{- define "fairlead.checked" -}}
+{{- $known := .Files.Get "files/values.json" | fromJson -}}
+{{- $at := ternary "" (printf "%s." .Chart.Name) .Chart.IsRoot -}}
+{{- include "fairlead.checkedBelow" (dict "value" .Values "node" $known.values "at" $at "patterns" $known.patterns) -}}
+{{- end }}
+
+{{/*
+Checks the keys of a map that files/values.json names: (dict "value" map "node" ... "at" path-and-dot "patterns" ...). A
+name that is a number is a text afterwards, because `helm lint` only logs a failure and goes on.
+*/}}
+{{- define "fairlead.checkedBelow" -}}
+{{- $all := . -}}
+{{- range $name, $node := .node.below -}}
+{{- $value := index $all.value $name -}}
+{{- if not (kindIs "invalid" $value) -}}
+{{- include "fairlead.checkedValue" (dict "value" $value "node" $node "at" (printf "%s%s" $all.at $name) "patterns" $all.patterns) -}}
+{{- if and $node.text (or (kindIs "float64" $value) (kindIs "int64" $value) (kindIs "bool" $value)) (get $all.patterns $node.text).isQuoted -}}
+{{- $_ := set $all.value $name (toJson $value) -}}
+{{- end -}}
+{{- else if $node.null -}}
+{{- fail (printf "%s%s: is null; %s" $all.at $name $node.null) -}}
+{{- else if hasKey $node "empty" -}}
+{{- $_ := set $all.value $name $node.empty -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* Checks one value and everything below it; the arguments are those of fairlead.checkedBelow, without the dot. */}}
+{{- define "fairlead.checkedValue" -}}
+{{- $all := . -}}
+{{- with .node.text -}}
+{{- include "fairlead.checkedText" (dict "value" $all.value "pattern" (get $all.patterns .) "at" (printf "%s: " $all.at) "mayBeEmpty" $all.node.mayBeEmpty) -}}
+{{- end -}}
+{{- if kindIs "map" .value -}}
+{{- with .node.names -}}
+{{- $pattern := get $all.patterns . -}}
+{{- range $name, $_ := $all.value -}}
+{{- include "fairlead.checkedText" (dict "value" $name "pattern" $pattern "at" (printf "%s: the key " $all.at)) -}}
+{{- end -}}
+{{- end -}}
+{{- include "fairlead.checkedBelow" (merge (dict "at" (printf "%s." .at)) .) -}}
+{{- with .node.each -}}
+{{- $node := . -}}
+{{- range $name, $value := $all.value -}}
+{{- include "fairlead.checkedValue" (dict "value" $value "node" $node "at" (printf "%s.%s" $all.at $name) "patterns" $all.patterns) -}}
+{{- end -}}
+{{- end -}}
+{{- else if kindIs "slice" .value -}}
+{{- with .node.each -}}
+{{- $node := . -}}
+{{- range $index, $value := $all.value -}}
+{{- include "fairlead.checkedValue" (dict "value" $value "node" $node "at" (printf "%s[%d]" $all.at $index) "patterns" $all.patterns) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* Checks one text: (dict "value" ... "pattern" {pattern, noun, shape} "at" beginning-of-the-message "mayBeEmpty" bool). */}}
+{{- define "fairlead.checkedText" -}}
+{{- if kindIs "string" .value -}}
+{{- if not (or (regexMatch .pattern.pattern .value) (and .mayBeEmpty (eq .value ""))) -}}
+{{- fail (printf "%s%q is not %s; write %s" .at .value .pattern.noun .pattern.shape) -}}
+{{- end -}}
+{{- else if .pattern.isQuoted -}}
+{{- $kind := ternary "boolean" "number" (kindIs "bool" .value) -}}
+{{- fail (printf "%sYAML reads it as the %s %s; write it in quotes, exactly as you mean it: \"%s\" (on the command line: --set-string)" .at $kind (toJson .value) (toJson .value)) -}}
+{{- end -}}
+{{- end }}
