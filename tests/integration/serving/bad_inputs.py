@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from backports import zstd
 
 from support.service import request
 
@@ -38,6 +42,9 @@ def everything() -> list[Bad]:
         *wrong_instances(),
         *wrong_tensors(),
         *wrong_heads(),
+        *wrong_encodings(),
+        *keys_given_twice(),
+        *wrong_lists(),
         *wrong_framing(),
         *not_http(),
     ]
@@ -142,13 +149,29 @@ def tensors(**changes: Any) -> list[dict[str, Any]]:
     return made
 
 
+def matrix(columns: int) -> dict[str, Any]:
+    """Two rows as one tensor, in the form of KServe's documentation."""
+    return {"name": "input-0", "shape": [2, columns], "datatype": "FP32", "data": [[5.1] * columns] * 2}
+
+
 def wrong_tensors() -> Iterator[Bad]:
     """Open Inference Protocol documents that are wrong in the first tensor or as a whole."""
     first: Loc = ("body", "inputs", 0)
     one: dict[str, tuple[dict[str, Any], Loc]] = {
         "no such input": ({"name": "colour"}, (*first, "name")),
         "the name is null": ({"name": None}, (*first, "name")),
-        "FP32 for FP64": ({"datatype": "FP32"}, (*first, "datatype")),
+        "BOOL for FP64": ({"datatype": "BOOL"}, (*first, "datatype")),
+        "an INT8 beyond INT8": ({"datatype": "INT8", "data": [300]}, (*first, "data", 0)),
+        "an INT64 beyond 2^53": ({"datatype": "INT64", "data": [2**53 + 1]}, (*first, "data", 0)),
+        "a fraction in INT32": ({"datatype": "INT32", "data": [5.1]}, (*first, "data", 0)),
+        "the data in binary form": (
+            {"data": None, "parameters": {"binary_data_size": 8}},
+            (*first, "parameters", "binary_data_size"),
+        ),
+        "the data in shared memory": (
+            {"data": None, "parameters": {"shared_memory_region": "a"}},
+            (*first, "parameters", "shared_memory_region"),
+        ),
         "a datatype that does not exist": ({"datatype": "FP65"}, (*first, "datatype")),
         "the datatype is a number": ({"datatype": 64}, (*first, "datatype")),
         "no dimension": ({"shape": []}, (*first, "shape")),
@@ -203,7 +226,21 @@ def wrong_tensors() -> Iterator[Bad]:
             ("body", "outputs", 0, "name"),
         ),
         "outputs are text": ({"inputs": tensors(), "outputs": "label"}, ("body", "outputs")),
-        "a member beside the inputs": ({"inputs": tensors(), "instances": []}, ("body", "instances")),
+        "a matrix with a column too many": ({"inputs": [matrix(5)]}, ("body", "inputs", 0, "name")),
+        "a matrix with data for one row": (
+            {"inputs": [matrix(4) | {"data": [5.1] * 4}]},
+            ("body", "inputs", 0, "data"),
+        ),
+        "a matrix of text": ({"inputs": [matrix(4) | {"datatype": "BYTES"}]}, ("body", "inputs", 0, "datatype")),
+        "a matrix beside another input": ({"inputs": [matrix(4), *tensors()]}, ("body", "inputs", 0, "name")),
+        "an output in shared memory": (
+            {"inputs": tensors(), "outputs": [{"name": "label", "parameters": {"shared_memory_region": "a"}}]},
+            ("body", "outputs", 0, "parameters", "shared_memory_region"),
+        ),
+        "an output classified": (
+            {"inputs": tensors(), "outputs": [{"name": "label", "parameters": {"classification": 3}}]},
+            ("body", "outputs", 0, "parameters", "classification"),
+        ),
         "data nested 100000 deep": (b'{"inputs": [{"data": ' + DEEP, ("body",)),
         "4097 rows": (
             {"inputs": [dict(tensor, shape=[4097], data=[1.0] * 4097) for tensor in tensors()]},
@@ -220,25 +257,30 @@ def wrong_heads() -> Iterator[Bad]:
     """Requests whose method, path or header is wrong."""
     kinds = {
         "text": "text/plain",
-        "a form": "application/x-www-form-urlencoded",
         "XML": "application/xml",
         "a part of a form": "multipart/form-data; boundary=x",
         "JSON in Latin-1": "application/json; charset=iso-8859-1",
         "JSON lines": "application/x-ndjson",
-        "not said": "",
         "nonsense": "\xff;;;=",
     }
     for name, kind in kinds.items():
         yield Bad(f"the media type is {name}", post(PREDICT, ROW, {"content-type": kind}), 415)
+    form = "application/x-www-form-urlencoded"
+    for name, header in {"another site": ("origin", "http://a"), "any page": ("sec-fetch-site", "same-site")}.items():
+        yield Bad(f"a form from {name}", post(PREDICT, ROW, {"content-type": form, header[0]: header[1]}), 415)
+        yield Bad(f"no media type from {name}", post(PREDICT, ROW, {"content-type": "", header[0]: header[1]}), 415)
     deadline: Loc = ("header", "x-deadline-ms")
     for name, value in {"text": "soon", "negative": "-5", "a fraction": "1.5", "endless": "9" * 40}.items():
         yield Bad(f"the deadline is {name}", post(PREDICT, ROW, {"x-deadline-ms": value}), 422, deadline)
     for method in ("GET", "PUT", "DELETE", "PATCH"):
         yield Bad(f"{method} /predict", request(method, PREDICT), 405)
     yield Bad("POST /metrics", request("POST", "/metrics"), 405)
+    for path in ("/", "/v2/models/iris", "/v2/models/iris/versions/1.0.0/ready"):
+        yield Bad(f"POST {path}", request("POST", path), 405)
+    yield Bad("GET a version's infer", request("GET", "/v2/models/iris/versions/1.0.0/infer"), 405)
     for path in (
-        "/",
         "/predict/1",
+        "/v2/models/iris/versions/1.0.0/nothing",
         "/Predict",
         "/v1/models/rose:predict",
         "/v2/models/rose/infer",
@@ -249,6 +291,73 @@ def wrong_heads() -> Iterator[Bad]:
         "/" + "x" * 8000,
     ):
         yield Bad(f"POST {path[:40]}", post(path, ROW), 404)
+
+
+def wrong_encodings() -> Iterator[Bad]:
+    """Bodies whose content encoding is unknown, wrong, or hides a body that is too large."""
+    body, wrong = json.dumps(ROW).encode(), b'{"sepal_length": 51}'
+    bomb = b"[" + b" " * (50 * LIMIT)
+    packed: dict[str, Callable[[bytes], bytes]] = {
+        "gzip": gzip.compress,
+        "deflate": zlib.compress,
+        "zstd": zstd.compress,
+    }
+    for name, compress in packed.items():
+        coded = {"content-encoding": name}
+        yield Bad(f"{name} that is none", post(PREDICT, body, coded), 400)
+        yield Bad(f"{name} that is empty", post(PREDICT, b"", coded), 400)
+        yield Bad(f"{name} cut off", post(PREDICT, compress(body)[:-3], coded), 400)
+        yield Bad(f"a bomb of {name}", post(PREDICT, compress(bomb), coded), 413)
+        yield Bad(f"a wrong row in {name}", post(PREDICT, compress(wrong), coded), 422, ("body", FIELD))
+    in_gzip, in_deflate = {"content-encoding": "gzip"}, {"content-encoding": "deflate"}
+    yield Bad("gzip with a wrong checksum", post(PREDICT, gzip.compress(body)[:-8] + bytes(8), in_gzip), 400)
+    yield Bad("more after the end of deflate", post(PREDICT, zlib.compress(body) + b"x", in_deflate), 400)
+    yield Bad("a thousand parts of gzip", post(PREDICT, gzip.compress(b"") * 1000 + gzip.compress(body), in_gzip), 400)
+    for name in ("br", "compress", "gzip, gzip", "\xff"):
+        yield Bad(f"the encoding {name!r}", post(PREDICT, body, {"content-encoding": name}), 415)
+
+
+def keys_given_twice() -> Iterator[Bad]:
+    """Objects that have a key twice, alone and inside of others."""
+    row = json.dumps(ROW).encode()
+    twice = row.replace(b"{", b'{"sepal_length": 5.0, ', 1)
+    escaped = row.replace(b"{", b'{"sepal_\\u006cength": 5.0, ', 1)
+    yield Bad("a key twice", post(PREDICT, twice), 422, ("body", FIELD))
+    yield Bad("a key twice, once escaped", post(PREDICT, escaped), 422, ("body", FIELD))
+    yield Bad("a key twice in the second row", post(PREDICT, b"[" + row + b"," + twice + b"]"), 422, ("body", 1, FIELD))
+    yield Bad(
+        "a key twice in an instance", post(V1, b'{"instances": [' + twice + b"]}"), 422, ("body", "instances", 0, FIELD)
+    )
+    listed = b'{"instances": [[5.1, 3.5, 1.4, 0.2]], "instances": [[5.1, 3.5, 1.4, 0.2]]}'
+    yield Bad("instances twice", post(V1, listed), 422, ("body", "instances"))
+    document = json.dumps({"inputs": tensors()}).encode()
+    yield Bad("inputs twice", post(V2, b'{"inputs": [],' + document[1:]), 422, ("body", "inputs"))
+    shape = document.replace(b'"shape": [1]', b'"shape": [2], "shape": [1]', 1)
+    yield Bad("a shape twice", post(V2, shape), 422, ("body", "inputs", 0, "shape"))
+    parameters = b'{"parameters": {"a": 1, "a": 1}, ' + document[1:]
+    yield Bad("a parameter twice", post(V2, parameters), 422, ("body", "parameters", "a"))
+    unknown = b'{"extra": {"a": {"b": 1, "b": 2}}, ' + document[1:]
+    yield Bad("a key twice where nobody looks", post(V2, unknown), 422, ("body", "extra", "a", "b"))
+
+
+def wrong_lists() -> Iterator[Bad]:
+    """Rows that are lists but cannot be read as one."""
+    rows: dict[str, Any] = {
+        "of three numbers": [5.1, 3.5, 1.4],
+        "of five numbers": [5.1, 3.5, 1.4, 0.2, 0.2],
+        "of no numbers": [],
+    }
+    for name, row in rows.items():
+        yield Bad(f"a row is a list {name}", post(PREDICT, [row]), 422, ("body", 0))
+        yield Bad(f"an instance is a list {name}", post(V1, {"instances": [ROW, row]}), 422, ("body", "instances", 1))
+    yield Bad("one row as a bare list", post(PREDICT, [5.1, 3.5, 1.4, 0.2]), 422, ("body", 0))
+    yield Bad("a list with text", post(PREDICT, [["5.1", 3.5, 1.4, 0.2]]), 422, ("body", 0, FIELD))
+    yield Bad(
+        "a list with null", post(V1, {"instances": [[None, 3.5, 1.4, 0.2]]}), 422, ("body", "instances", 0, FIELD)
+    )
+    yield Bad("a list with NaN", post(PREDICT, b"[[NaN, 3.5, 1.4, 0.2]]"), 422, ("body", 0, FIELD))
+    yield Bad("a list out of range", post(PREDICT, [[51.0, 3.5, 1.4, 0.2]]), 422, ("body", 0, FIELD))
+    yield Bad("4097 lists", post(PREDICT, [[5.1, 3.5, 1.4, 0.2]] * 4097), 422, ("body",))
 
 
 def wrong_framing() -> Iterator[Bad]:

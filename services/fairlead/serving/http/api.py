@@ -107,7 +107,7 @@ def router(operations: Sequence[Operation]) -> APIRouter:
                 operation_id=f"{operation.protocol}_{operation.paths.index(path)}",
                 response_model=None,
                 openapi_extra={"requestBody": {"required": True, "content": {"application/json": operation.request}}},
-                responses=_responses(operation.response),
+                responses=_responses(operation.response, path),
             )
     return routes
 
@@ -119,22 +119,19 @@ def _handler(target: endpoint.Endpoint) -> Any:
     return predict
 
 
-def _responses(success: Mapping[str, Any]) -> dict[int | str, dict[str, Any]]:
-    problem = {"application/problem+json": {"schema": ref("ProblemDetails")}}
-    described: dict[int | str, dict[str, Any]] = {
-        200: {"description": "The answers.", "content": {"application/json": dict(success)}}
+def _responses(success: Mapping[str, Any], path: str) -> dict[int | str, dict[str, Any]]:
+    errors = {
+        400: "The body is not valid in its content-encoding.",
+        413: "The body is larger than the limit, or becomes so when it is decompressed.",
+        415: "The body is not JSON, or its content-encoding is not known.",
+        422: "The request is not valid; `errors` says where.",
+        429: "The queue is full; retry after the seconds in Retry-After.",
+        500: "The model failed.",
+        503: "The service is not ready.",
+        504: "The deadline of x-deadline-ms passed before the model began.",
     }
-    for status, description in (
-        (413, "The body is larger than the limit."),
-        (415, "The body is not JSON."),
-        (422, "The request is not valid; `errors` says where."),
-        (429, "The queue is full; retry after the seconds in Retry-After."),
-        (500, "The model failed."),
-        (503, "The service is not ready."),
-        (504, "The deadline of x-deadline-ms passed before the model began."),
-    ):
-        described[status] = {"description": description, "content": problem}
-    return described
+    answers = {"description": "The answers.", "content": {"application/json": dict(success)}}
+    return {200: answers, **problems.described(errors, path)}
 
 
 def ref(name: str) -> dict[str, str]:
@@ -157,7 +154,22 @@ def schemas(terms: Contract) -> dict[str, Any]:
         ref_template=_REF,
     )
     definitions: dict[str, Any] = document["$defs"]
+    definitions["Instances"]["properties"]["instances"]["items"] = _row_or_list(terms)
     return definitions
+
+
+def _row_or_list(terms: Contract) -> dict[str, Any]:
+    """The schema of a row in a list: an object, or its values in the order of the fields where all are numbers."""
+    row = ref(terms.row_type.__name__)
+    fields = terms.row_type.model_json_schema().get("properties", {})
+    if terms.positional.vector is not None:
+        return {"anyOf": [row, fields[terms.positional.vector.name]]}
+    if not terms.positional.scalars:
+        return row
+    values = [fields[field.name] for field in terms.positional.scalars]
+    length = {"minItems": len(values), "maxItems": len(values)}
+    description = "The values of the fields, in their order."
+    return {"anyOf": [row, {"type": "array", "description": description, "prefixItems": values, **length}]}
 
 
 def operations(
@@ -170,7 +182,7 @@ def operations(
     """The operations of the three protocols, with golden rows as examples. `endpoints` has the endpoint of each."""
     rows, answers = [row.input for row in golden[:EXAMPLES]], [row.expected for row in golden[:EXAMPLES]]
     row, answer = ref(terms.row_type.__name__), ref(terms.answer_type.__name__)
-    many = {"type": "array", "items": row, "minItems": 1, "maxItems": terms.max_rows}
+    many = {"type": "array", "items": _row_or_list(terms), "minItems": 1, "maxItems": terms.max_rows}
     base = f"/v2/models/{manifest.name}"
     return (
         Operation(

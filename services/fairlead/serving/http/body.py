@@ -1,4 +1,4 @@
-"""Reads a request body up to a size limit, and detects a client that disconnects."""
+"""Checks the head of a request, reads its body up to a size limit, and detects a client that disconnects."""
 
 from __future__ import annotations
 
@@ -6,8 +6,16 @@ import asyncio
 import contextlib
 
 from fairlead import errors
-from fairlead.serving.http import exchange, problems
+from fairlead.serving.http import encodings, exchange, problems
 
+BINARY_HEADER = b"inference-header-content-length"
+"""The header of Triton's and KServe's clients that says how much of the body is JSON, before tensors in binary form."""
+BINARY_REFUSED = (
+    "tensors in binary form are not supported: send them as JSON (set_data_from_numpy(..., binary_data=False) in the "
+    "clients of Triton and KServe)"
+)
+FORM_TYPES = frozenset({b"", b"application/x-www-form-urlencoded"})
+"""What clients send that mean JSON and do not say so: nothing (Triton's), or a form (`curl -d`)."""
 JSON_TYPES = frozenset({b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"})
 
 
@@ -16,9 +24,14 @@ class ClientDisconnected(Exception):
 
 
 def check_head(request: exchange.Exchange, limit: int) -> None:
-    """Check content type and length in the head, before the body is read. Raises NotJson, Invalid or BodyTooLarge."""
-    if request.content_type not in JSON_TYPES and not _is_json(request.content_type):
-        raise problems.NotJson(request.content_type)
+    """Check content type, encoding and length in the head, before the body is read.
+
+    Raises NotJson, UnknownEncoding, Invalid or BodyTooLarge.
+    """
+    if request.content_type not in JSON_TYPES:
+        _check_type(request)
+    if request.content_encoding:
+        encodings.check(request.content_encoding)
     if request.content_length:
         if not request.content_length.isdigit():
             raise errors.Invalid("content-length must be a whole number")
@@ -56,6 +69,23 @@ async def discard(receive: exchange.Receive, seconds: float) -> None:
         async with asyncio.timeout(seconds):
             while (message := await receive()).get("more_body", False) and message["type"] == "http.request":
                 pass
+
+
+def _check_type(request: exchange.Exchange) -> None:
+    """Check a content type that is not one of the usual ones of JSON. Raises NotJson."""
+    given = request.content_type
+    if request.headers.get(BINARY_HEADER, request.content_length) != request.content_length:
+        raise problems.NotJson(given, BINARY_REFUSED)
+    if _is_json(given):
+        return
+    if given.split(b";")[0].strip().lower() not in FORM_TYPES:
+        raise problems.NotJson(given)
+    # A page of any site can make a browser send a form, or nothing at all, without asking this service first. It asks
+    # first before it sends JSON, so a browser must say JSON.
+    if b"origin" in request.headers or b"sec-fetch-site" in request.headers:
+        raise problems.NotJson(
+            given, "a web page must send its requests as application/json; other clients may leave the content-type out"
+        )
 
 
 def _is_json(content_type: bytes) -> bool:

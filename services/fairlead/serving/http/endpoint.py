@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from fairlead.contracts.answers import RECORD
 from fairlead.serving.http import body as bodies
-from fairlead.serving.http import exchange, problems
+from fairlead.serving.http import encodings, exchange, problems
 from fairlead.serving.http.disconnects import DisconnectWatcher
 from fairlead.serving.inference.batching import Ticket
 from fairlead.serving.inference.dataplane import DataPlane
@@ -54,7 +54,7 @@ class Endpoint:
         self.max_body_bytes = max_body_bytes
 
     def check(self, request: exchange.Exchange) -> None:
-        """Check the request's head. Raises NotJson, Invalid or BodyTooLarge."""
+        """Check the request's head. Raises NotJson, UnknownEncoding, Invalid or BodyTooLarge."""
         bodies.check_head(request, self.max_body_bytes)
 
     def admit(self, body: bytes, deadline: float | None = None) -> tuple[Ticket, Encode]:
@@ -84,6 +84,8 @@ class Endpoint:
             # The deadline counts from here, not from the last byte: a slow upload is part of the client's wait.
             deadline = request.deadline(self._plane.clock()) if request.deadline_ms else None
             body = await bodies.read(receive, self.max_body_bytes)
+            if request.content_encoding:
+                body = encodings.decoded(body, request.content_encoding, self.max_body_bytes)
             ticket, encode = self.admit(body, deadline)
             self._disconnects.watch(ticket, receive)
             try:

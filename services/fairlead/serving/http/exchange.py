@@ -43,11 +43,14 @@ class Exchange:
     __slots__ = (
         "_envelope",
         "_send",
+        "content_encoding",
         "content_length",
         "content_type",
         "deadline_ms",
+        "headers",
         "is_mirrored",
         "keep_answer",
+        "path",
         "reason",
         "request_id",
         "status",
@@ -58,9 +61,12 @@ class Exchange:
         self._envelope = envelope
         self._send = send
         self.status = 0
-        headers = dict(scope["headers"])  # if a header occurs twice, the last one counts
+        self.path: str = scope["path"]
+        headers: dict[bytes, bytes] = dict(scope["headers"])  # if a header occurs twice, the last one counts
+        self.headers = headers
         self.content_type: bytes = headers.get(b"content-type", b"")
         self.content_length: bytes = headers.get(b"content-length", b"")
+        self.content_encoding: bytes = headers.get(b"content-encoding", b"")
         self.deadline_ms: bytes = headers.get(b"x-deadline-ms", b"")
         self.trace: bytes = headers.get(b"traceparent", b"")
         self.keep_answer: bytes = headers.get(KEEP, b"")
@@ -112,7 +118,7 @@ class Exchange:
                 log["trace_id"] = match[1].decode()
             logger.error("request failed: %s", error, exc_info=error, extra=log)
         body = problem.body(self.request_id.decode())
-        await send(problem.head(body))
+        await send(problem.head(body, problems.content_type(self.path)))
         await send({"type": "http.response.body", "body": body, "more_body": more_body})
 
 

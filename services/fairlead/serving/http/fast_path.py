@@ -3,8 +3,8 @@
 An ASGI call costs a task, an event and half a dozen coroutines: a third of the total cost of a small prediction. Here
 the request is decoded and queued in the callback that received it, and the response is written in the callback that
 gets the model's answers. It uses the same parts as the ASGI path (`endpoint`, `exchange`), so both give the same
-response, byte for byte. These requests are left to the ASGI path: the body is incomplete, there is a deadline, the
-connection closes after the response, or the service drains.
+response, byte for byte. These requests are left to the ASGI path: the body is incomplete or compressed, there is a
+deadline, the connection closes after the response, or the service drains.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class FastPath:
         if target is None or self._envelope.state.draining or len(body) > target.max_body_bytes:
             return None
         request = exchange.Exchange(self._envelope, scope, reply.send)
-        if request.deadline_ms:
+        if request.deadline_ms or request.content_encoding:
             return None
         return _Prediction(self._envelope.begin(scope, request), target, request, reply).start(body)
 

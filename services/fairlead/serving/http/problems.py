@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -15,6 +16,9 @@ from starlette.exceptions import HTTPException
 from fairlead import errors
 
 CONTENT_TYPE = b"application/problem+json"
+JSON = b"application/json"
+CODINGS = b"gzip, deflate, zstd"
+"""The content encodings of a request body that the service decodes."""
 
 # The first match counts, so a class is listed before its base class.
 STATUSES: tuple[tuple[type[errors.FairleadError], int, str], ...] = (
@@ -46,24 +50,48 @@ class ProblemDetails(BaseModel):
     title: str
     status: int
     detail: str
+    error: str = Described(description="The same as `detail`: clients of KServe and Triton read this member.")
     request_id: str
     errors: list[ErrorDetail] | None = Described(default=None, description="Present where the request is not valid.")
 
 
 class BodyTooLarge(Exception):
-    """The request body is larger than the limit."""
+    """The request body is larger than the limit. The rest of it is not read."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"the request body is larger than {limit} bytes")
         self.limit = limit
 
 
-class NotJson(Exception):
-    """The content type of the request is not JSON."""
+class DecodedTooLarge(Exception):
+    """The request body is larger than the limit once its content encoding is undone."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the request body is larger than {limit} bytes when it is decompressed")
+
+
+class UnknownEncoding(Exception):
+    """The service does not know the content encoding of the request."""
 
     def __init__(self, given: bytes) -> None:
-        super().__init__("the body must be application/json")
-        self.given = given
+        super().__init__(
+            f"the content-encoding {_shown(given)} is not known here; send the body as it is, or with one of "
+            f"{CODINGS.decode()}"
+        )
+
+
+class BadEncoding(Exception):
+    """The body is not valid in the content encoding that its header names."""
+
+    def __init__(self, given: bytes, reason: str) -> None:
+        super().__init__(f"the body is not valid {_shown(given)}, which its content-encoding names: {reason}")
+
+
+class NotJson(Exception):
+    """The content type of the request is not JSON. `reason` says what to send instead, where that is not obvious."""
+
+    def __init__(self, given: bytes, reason: str = "") -> None:
+        super().__init__(reason or f"the body must be application/json, not {_shown(given)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,23 +111,38 @@ class Problem:
             "title": title(self.status),
             "status": self.status,
             "detail": self.detail,
+            "error": self.detail,
             "request_id": request_id,
         }
         if self.errors:
             document["errors"] = [{"loc": e.loc, "msg": e.msg, "type": e.type} for e in self.errors]
         return orjson.dumps(document)
 
-    def head(self, body: bytes) -> dict[str, Any]:
+    def head(self, body: bytes, content_type: bytes = CONTENT_TYPE) -> dict[str, Any]:
         """The ASGI message that starts the response."""
         return {
             "type": "http.response.start",
             "status": self.status,
             "headers": [
-                (b"content-type", CONTENT_TYPE),
+                (b"content-type", content_type),
                 (b"content-length", b"%d" % len(body)),
                 *self.headers,
             ],
         }
+
+
+def content_type(path: str) -> bytes:
+    """The content type of an error at this path.
+
+    Below /v1 and /v2 it is the one of their protocols: the client of KServe reads `error` from application/json only.
+    """
+    return JSON if path.startswith(("/v1/", "/v2/")) else CONTENT_TYPE
+
+
+def described(statuses: Mapping[int, str], path: str = "/") -> dict[int | str, dict[str, Any]]:
+    """The responses of an OpenAPI operation that are errors: the description of each status."""
+    content = {content_type(path).decode(): {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
+    return {status: {"description": text, "content": content} for status, text in statuses.items()}
 
 
 def title(status: int) -> str:
@@ -115,11 +158,14 @@ def of(error: Exception) -> Problem:
         case BodyTooLarge():
             # The rest of the body is not read, so the connection cannot be used again.
             return Problem(413, "too-large", f"{error}", headers=((b"connection", b"close"),))
+        case DecodedTooLarge():
+            return Problem(413, "too-large", f"{error}")
+        case BadEncoding():
+            return Problem(400, "bad-encoding", f"{error}")
+        case UnknownEncoding():
+            return Problem(415, "unknown-encoding", f"{error}", headers=((b"accept-encoding", CODINGS),))
         case NotJson():
-            given = error.given.decode("ascii", "replace") or "no content-type"
-            return Problem(
-                415, "not-json", f"{error}, not {given[:100]}", headers=((b"accept-post", b"application/json"),)
-            )
+            return Problem(415, "not-json", f"{error}", headers=((b"accept-post", b"application/json"),))
         case RequestValidationError():
             details = tuple(errors.Detail(tuple(e["loc"]), e["msg"], e["type"]) for e in error.errors())
             return Problem(422, "invalid", "the request is not valid", details)
@@ -142,3 +188,7 @@ def _of_ours(error: errors.FairleadError) -> Problem:
     elif isinstance(error, errors.NotReady):
         headers = ((b"retry-after", b"1"),)
     return Problem(status, kind, detail, details, headers)
+
+
+def _shown(given: bytes) -> str:
+    return given.decode("ascii", "replace")[:100]

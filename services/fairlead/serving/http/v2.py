@@ -1,4 +1,4 @@
-"""The Open Inference Protocol (V2) over REST with JSON tensors: one tensor per field of the row."""
+"""The Open Inference Protocol (V2) over REST with JSON tensors: one per field of the row, or one matrix of all."""
 
 from __future__ import annotations
 
@@ -11,8 +11,23 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from fairlead import errors
 from fairlead.contracts.manifest import Manifest
+from fairlead.serving.http import body as bodies
 from fairlead.serving.http import endpoint
-from fairlead.serving.inference import contract, tensors
+from fairlead.serving.inference import contract, duplicates, tensors
+from fairlead.serving.observe import metrics
+
+Parameters = dict[str, str | int | float | bool | None]
+EXTENSIONS = ("model_configuration", "model_repository", "statistics")
+"""The extensions of the protocol that Triton's clients may use here; of the repository, only its index."""
+REPOSITORY_STATES = {
+    "loading": "LOADING",
+    "warming": "LOADING",
+    "ready": "READY",
+    "failed": "UNAVAILABLE",
+    "draining": "UNLOADING",
+}
+"""The words of Triton's repository index for the phases of the service."""
+_SHARED_MEMORY = "shared_memory_region"
 
 
 class _StrictModel(BaseModel):
@@ -20,29 +35,35 @@ class _StrictModel(BaseModel):
 
 
 class InputTensor(_StrictModel):
-    """One field of every row."""
+    """One field of every row, or all of them as the columns of a matrix."""
 
     name: str
     shape: list[int] = Field(description="The number of rows, then the field's own shape.", min_length=1, max_length=8)
     datatype: str
-    parameters: dict[str, str | int | float | bool] = Field(default_factory=dict)
-    data: list[Any] = Field(description="Elements in row-major order, flat or nested.")
+    parameters: Parameters | None = Field(default=None, description="Not used.")
+    data: list[Any] | None = Field(default=None, description="Elements in row-major order, flat or nested; required.")
 
 
 class OutputWanted(_StrictModel):
     """The name of an output the caller wants."""
 
     name: str
-    parameters: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    parameters: Parameters | None = Field(default=None, description="Not used: outputs are always JSON.")
 
 
 class InferRequest(_StrictModel):
-    """An inference request."""
+    """An inference request. Further members, such as the model's name, are not used."""
+
+    model_config = ConfigDict(extra="allow")
 
     id: str | None = Field(default=None, max_length=256)
-    parameters: dict[str, str | int | float | bool] = Field(default_factory=dict)
-    inputs: list[InputTensor] = Field(min_length=1)
-    outputs: list[OutputWanted] = Field(default_factory=list, description="Empty: all outputs.")
+    parameters: Parameters | None = Field(default=None, description="Not used: outputs are always JSON.")
+    inputs: list[InputTensor] = Field(
+        min_length=1,
+        description="One tensor per field. If all fields are numbers, it may be one tensor of any name whose columns "
+        "are the fields in their order.",
+    )
+    outputs: list[OutputWanted] | None = Field(default=None, description="None or empty: all outputs.")
 
 
 class OutputTensor(BaseModel):
@@ -70,7 +91,7 @@ class OpenInference:
         self._terms = terms
         self._manifest = manifest
         self._request = TypeAdapter(InferRequest)
-        self.inputs = tensors.of(terms.row_type)
+        self.inputs = terms.fields
         self.outputs = tensors.of(terms.answer_type, mode="serialization")
         self._input_names = {tensor.name: tensor for tensor in self.inputs}
         self._output_names = {tensor.name: tensor for tensor in self.outputs}
@@ -83,6 +104,17 @@ class OpenInference:
             "platform": f"fairlead_{self._manifest.format}",
             "inputs": [_described(tensor) for tensor in self.inputs],
             "outputs": [_described(tensor) for tensor in self.outputs],
+        }
+
+    def config(self) -> dict[str, Any]:
+        """The response of `GET /v2/models/{m}/config`, in the form of Triton's model configuration."""
+        return {
+            "name": self._manifest.name,
+            "platform": f"fairlead_{self._manifest.format}",
+            "backend": "fairlead",
+            "max_batch_size": self._terms.max_rows,
+            "input": [{**_configured(tensor), "optional": not tensor.required} for tensor in self.inputs],
+            "output": [_configured(tensor) for tensor in self.outputs],
         }
 
     def as_tensors(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -104,7 +136,9 @@ class OpenInference:
             request = self._request.validate_json(body)
         except ValidationError as problem:
             raise contract.invalid(problem) from None
-        wanted = self._wanted(request.outputs)
+        if body.count(b":") != _keys(request):
+            duplicates.check(body)
+        wanted = self._wanted(request.outputs or ())
         rows = self._rows(request.inputs)
         return endpoint.DecodedRequest(rows, partial(self._encode, request.id, wanted))
 
@@ -113,45 +147,96 @@ class OpenInference:
             if output.name not in self._output_names:
                 known = ", ".join(self._output_names)
                 raise _wrong(("body", "outputs", index, "name"), f"no output has this name; there are {known}", "name")
+            for asked, means in ((_SHARED_MEMORY, "shared memory"), ("classification", "classification by the server")):
+                if asked in (
+                    output.parameters or ()
+                ):  # ignoring it would give the caller something else without a word
+                    loc = ("body", "outputs", index, "parameters", asked)
+                    raise _wrong(loc, f"{means} is not supported; leave the parameter out", "not_supported")
         return tuple(self._output_names[output.name] for output in outputs) or self.outputs
 
     def _rows(self, inputs: Sequence[InputTensor]) -> list[BaseModel]:
-        self._check_names(inputs)
-        count = inputs[0].shape[0]
-        if not 1 <= count <= self._terms.max_rows:
-            raise _wrong(
-                ("body", "inputs", 0, "shape", 0), f"must be between 1 and {self._terms.max_rows} rows", "row_count"
+        inputs = self._named(inputs)
+        columns = self._matrix(inputs[0]) if self._is_matrix(inputs) else self._columns(inputs)
+        names = list(columns)
+        rows = [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        try:
+            return self._terms.decode_objects(rows)
+        except errors.Invalid as problem:
+            raise problem if self._is_matrix(inputs) else _relocated(problem, names) from None
+
+    def _named(self, inputs: Sequence[InputTensor]) -> Sequence[InputTensor]:
+        """The inputs, with the field's name if there is one field of numbers: the only input is it, however named."""
+        only = self._terms.positional.vector
+        if len(inputs) == 1 and only is not None:
+            return [inputs[0].model_copy(update={"name": only.name})]
+        return inputs
+
+    def _is_matrix(self, inputs: Sequence[InputTensor]) -> bool:
+        """Whether the only input has all fields as its columns."""
+        width = len(self._terms.positional.scalars)
+        one_of_many = width > 1 or inputs[0].name not in self._input_names
+        return len(inputs) == 1 and width > 0 and one_of_many and inputs[0].shape[1:] == [width]
+
+    def _matrix(self, given: InputTensor) -> dict[str, list[Any]]:
+        """The columns of a matrix, by the name of the field."""
+        fields = self._terms.positional.scalars
+        count = self._row_count(given)
+        loc = ("body", "inputs", 0)
+        flat = tensors.flat(_data(given, loc), (count, len(fields)), (*loc, "data"))
+        for field in fields:
+            _check_datatype(field, given, loc)
+        return {
+            field.name: tensors.values(
+                field, flat[number :: len(fields)], count, (*loc, "data"), given.datatype, number, len(fields)
             )
+            for number, field in enumerate(fields)
+        }
+
+    def _columns(self, inputs: Sequence[InputTensor]) -> dict[str, list[Any]]:
+        """The columns of the fields, by name."""
+        self._check_names(inputs)
+        count = self._row_count(inputs[0])
         columns = {}
         for index, given in enumerate(inputs):
             tensor = self._input_names[given.name]
             loc = ("body", "inputs", index)
-            if given.datatype != tensor.datatype:
-                raise _wrong((*loc, "datatype"), f"must be {tensor.datatype}", "datatype")
+            _check_datatype(tensor, given, loc)
+            data = _data(given, loc)
             if given.shape != [count, *tensor.shape]:
                 # Many clients send a column of n scalars with shape [n, 1].
                 if tensor.shape or given.shape != [count, 1]:
                     raise _wrong((*loc, "shape"), f"must be {[count, *tensor.shape]}", "shape")
-                given = given.model_copy(update={"data": [_unpacked(value) for value in given.data]})
-            columns[given.name] = tensors.values(tensor, given.data, count, (*loc, "data"))
-        names = list(columns)
-        rows = [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-        try:
-            return self._terms.decode_many(orjson.dumps(rows))
-        except errors.Invalid as problem:
-            raise _relocated(problem, names) from None
+                data = [_unpacked(value) for value in data]
+            columns[given.name] = tensors.values(tensor, data, count, (*loc, "data"), given.datatype)
+        return columns
+
+    def _row_count(self, given: InputTensor) -> int:
+        count = given.shape[0]
+        if not 1 <= count <= self._terms.max_rows:
+            raise _wrong(
+                ("body", "inputs", 0, "shape", 0), f"must be between 1 and {self._terms.max_rows} rows", "row_count"
+            )
+        return count
 
     def _check_names(self, inputs: Sequence[InputTensor]) -> None:
         seen: set[str] = set()
         for index, given in enumerate(inputs):
             if given.name not in self._input_names:
-                raise _wrong(("body", "inputs", index, "name"), "the model has no input of this name", "name")
+                raise _wrong(("body", "inputs", index, "name"), self._no_such_input(given), "name")
             if given.name in seen:
                 raise _wrong(("body", "inputs", index, "name"), "the input is given twice", "name")
             seen.add(given.name)
         for tensor in self.inputs:
             if tensor.required and tensor.name not in seen:
                 raise _wrong(("body", "inputs"), f"input {tensor.name!r} is missing", "missing")
+
+    def _no_such_input(self, given: InputTensor) -> str:
+        names = ", ".join(self._input_names)
+        text = f"the model has no input of this name; its inputs are {names}, one tensor each"
+        if width := len(self._terms.positional.scalars):
+            return f"{text}, or all of them as one tensor of shape [{given.shape[0]}, {width}] in this order"
+        return text
 
     def _encode(self, request_id: str | None, wanted: Sequence[tensors.Tensor], answers: list[BaseModel]) -> bytes:
         self._terms.check_finite(answers)
@@ -169,6 +254,58 @@ class OpenInference:
             for tensor in wanted
         ]
         return orjson.dumps(response)
+
+
+def _keys(request: InferRequest) -> int:
+    """The number of keys that a request without nested or unknown objects has."""
+    parts: list[InferRequest | InputTensor | OutputWanted] = [request, *request.inputs, *(request.outputs or ())]
+    return sum([len(part.__pydantic_fields_set__) + len(part.parameters or ()) for part in parts])
+
+
+def _check_datatype(tensor: tensors.Tensor, given: InputTensor, loc: tuple[str | int, ...]) -> None:
+    if not tensor.takes(given.datatype):
+        other = ", or another type of number" if tensor.is_number else ""
+        raise _wrong((*loc, "datatype"), f"must be {tensor.datatype}{other}", "datatype")
+
+
+def _data(given: InputTensor, loc: tuple[str | int, ...]) -> list[Any]:
+    """The elements of a tensor. Raises Invalid if the request has none, or has them elsewhere."""
+    parameters = given.parameters or {}
+    if _SHARED_MEMORY in parameters:
+        raise _wrong((*loc, "parameters", _SHARED_MEMORY), "shared memory is not supported", "not_supported")
+    if "binary_data_size" in parameters:
+        raise _wrong((*loc, "parameters", "binary_data_size"), bodies.BINARY_REFUSED, "not_supported")
+    if given.data is None:
+        raise _wrong((*loc, "data"), "a list of elements is required", "missing")
+    return given.data
+
+
+def statistics(totals: metrics.Totals) -> dict[str, Any]:
+    """The counts of one process in the form of Triton's statistics extension; durations in nanoseconds.
+
+    The time of decoding and encoding is only in `success`, with that of failed requests: it is not measured apart.
+    """
+    durations = {
+        "success": (totals.answered, totals.request_s),
+        "fail": (totals.not_answered, 0.0),
+        "queue": (totals.queued, totals.queue_s),
+        "compute_input": (totals.answered, 0.0),
+        "compute_infer": (totals.batches, totals.compute_s),
+        "compute_output": (totals.answered, 0.0),
+    }
+    return {
+        "inference_count": totals.rows,
+        "execution_count": totals.batches,
+        "inference_stats": {name: {"count": n, "ns": round(s * 1e9)} for name, (n, s) in durations.items()},
+        "batch_stats": [],
+    }
+
+
+def _configured(tensor: tensors.Tensor) -> dict[str, Any]:
+    """A tensor in Triton's model configuration, whose dimensions leave out the batch and may not be empty."""
+    data_type = "TYPE_STRING" if tensor.datatype == "BYTES" else f"TYPE_{tensor.datatype}"
+    dims = {"dims": list(tensor.shape)} if tensor.shape else {"dims": [1], "reshape": {"shape": []}}
+    return {"name": tensor.name, "data_type": data_type, **dims}
 
 
 def _described(tensor: tensors.Tensor) -> dict[str, Any]:

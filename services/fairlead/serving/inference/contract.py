@@ -12,9 +12,12 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import annotated_types
+import pydantic_core
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
 from fairlead import errors
+from fairlead.serving.inference import duplicates, tensors
+from fairlead.serving.inference.positional import PositionalRows
 
 MAX_DETAILS = 100
 INT64 = (-(2**63), 2**63 - 1)
@@ -42,6 +45,10 @@ class Contract:
             __doc__="Answers, in KServe's V1 form.",
             predictions=(list[answer_type], ...),  # type: ignore[valid-type]
         )
+        self.fields = tensors.of(self.row_type)
+        """The fields of a row, as tensors."""
+        self.positional = PositionalRows(self.fields)
+        self._fields_are_keys = duplicates.fields_are_keys(self.row_type)
         self._one: TypeAdapter[BaseModel] = TypeAdapter(self.row_type)
         self._many: TypeAdapter[list[BaseModel]] = TypeAdapter(rows)
         self._instances: TypeAdapter[Any] = TypeAdapter(self.instances_type)
@@ -58,24 +65,68 @@ class Contract:
     def decode_one(self, body: bytes) -> list[BaseModel]:
         """Decode one row from a JSON object. Raises Invalid."""
         try:
-            return [self._read_one(body)]
+            row = self._read_one(body)
         except ValidationError as problem:
             raise invalid(problem) from None
+        if body.count(b":") != len(row.__pydantic_fields_set__) or not self._fields_are_keys:
+            duplicates.check(body)
+        return [row]
 
     def decode_many(self, body: bytes) -> list[BaseModel]:
-        """Decode rows from a JSON list of objects. Raises Invalid."""
+        """Decode rows from a JSON list of objects, or of lists of numbers. Raises Invalid."""
         try:
-            return self._many.validate_json(body)
+            rows = self._many.validate_json(body)
         except ValidationError as problem:
-            raise invalid(problem) from None
+            found: list[BaseModel] = self._positional(self._many, body, problem)
+            return found
+        self._check_keys(body, rows)
+        return rows
 
     def decode_instances(self, body: bytes) -> list[BaseModel]:
-        """Decode rows from `{"instances": [...]}`. Raises Invalid."""
+        """Decode rows from `{"instances": [...]}`, objects or lists of numbers. Raises Invalid."""
         try:
             rows: list[BaseModel] = self._instances.validate_json(body).instances
         except ValidationError as problem:
-            raise invalid(problem) from None
+            found: list[BaseModel] = self._positional(self._instances, body, problem).instances
+            return found
+        self._check_keys(body, rows, 1)
         return rows
+
+    def decode_objects(self, rows: Sequence[dict[str, Any]]) -> list[BaseModel]:
+        """Decode rows that another protocol has made objects of. Raises Invalid, with the row's index in `loc`."""
+        try:
+            return self._many.validate_json(pydantic_core.to_json(rows, inf_nan_mode="constants"))
+        except ValidationError as problem:
+            raise invalid(problem) from None
+
+    def _positional(self, adapter: TypeAdapter[Any], body: bytes, problem: ValidationError) -> Any:
+        """Decode a body whose rows are lists of numbers. Raises Invalid, for `problem` if there is no such row."""
+        try:
+            document = pydantic_core.from_json(body)
+        except ValueError:  # not JSON, which `problem` says with the place
+            raise invalid(problem) from None
+        if isinstance(document, list):
+            changed: Any = self._as_objects(document, ("body",))
+        elif isinstance(document, dict) and isinstance(document.get("instances"), list):
+            changed = {**document, "instances": self._as_objects(document["instances"], ("body", "instances"))}
+        else:
+            changed = document
+        if changed == document:
+            raise invalid(problem)
+        duplicates.check(body)
+        try:
+            return adapter.validate_json(pydantic_core.to_json(changed, inf_nan_mode="constants"))
+        except ValidationError as second:
+            raise invalid(second) from None
+
+    def _as_objects(self, rows: list[Any], place: tuple[str | int, ...]) -> list[Any]:
+        return self.positional.as_objects(rows, place) if len(rows) <= self.max_rows else rows
+
+    def _check_keys(self, body: bytes, rows: Sequence[BaseModel], others: int = 0) -> None:
+        """Raise Invalid if a key occurs twice. `others` is the number of keys outside the rows."""
+        keys = sum([len(row.__pydantic_fields_set__) for row in rows]) + others
+        if body.count(b":") != keys or not self._fields_are_keys:
+            duplicates.check(body)
 
     def encode_one(self, answers: Sequence[BaseModel]) -> bytes:
         """Encode the first and only answer as a JSON object. Raises ModelFailed for NaN or infinity."""

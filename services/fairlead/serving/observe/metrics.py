@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import prometheus_client
 from prometheus_client import gc_collector, platform_collector, process_collector
+from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.samples import Sample
 
 from fairlead.contracts import telemetry
 
 PHASES = ("loading", "warming", "ready", "failed", "draining")
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_PLAIN_0_0_4
+PREDICTIONS = frozenset({"predict", "v1", "v2"})
+"""The values of the label `protocol` that are predictions."""
 FLUSH_AT = 64
 """Number of answered requests after which they are added to the metrics together. Each lock and bucket is then updated
 once per flush and not once per request."""
@@ -51,6 +56,21 @@ class _PendingCounts:
             self._counter.inc(len(self._seconds))
             self._histogram.observe_many(self._seconds)
             self._seconds.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What one process has done since its start, from its metrics. Durations in seconds."""
+
+    answered: int
+    """Predictions with status 200."""
+    not_answered: int
+    request_s: float
+    queued: int
+    queue_s: float
+    batches: int
+    compute_s: float
+    rows: int
 
 
 class Metrics:
@@ -138,11 +158,34 @@ class Metrics:
         """Whether requests may share calls was decided; `reason` is one word."""
         self._batching.labels(*self._identity, reason).set(enabled)
 
+    def totals(self) -> Totals:
+        """The sums over all prediction protocols."""
+        self._flush()
+        answered = not_answered = 0.0
+        for sample in _samples(self._requests, "_total"):
+            if sample.labels["protocol"] in PREDICTIONS:
+                answered += sample.value * (sample.labels["code"] == "200")
+                not_answered += sample.value * (sample.labels["code"] != "200")
+        seconds = [s.value for s in _samples(self._request_seconds, "_sum") if s.labels["protocol"] in PREDICTIONS]
+        return Totals(
+            answered=int(answered),
+            not_answered=int(not_answered),
+            request_s=sum(seconds),
+            queued=int(_value(self._queue_seconds, "_count")),
+            queue_s=_value(self._queue_seconds, "_sum"),
+            batches=int(_value(self._compute_seconds, "_count")),
+            compute_s=_value(self._compute_seconds, "_sum"),
+            rows=int(_value(self._rows_answered, "_total")),
+        )
+
     def text(self) -> bytes:
         """All metrics, in Prometheus' text format."""
+        self._flush()
+        return prometheus_client.generate_latest(self._registry)
+
+    def _flush(self) -> None:
         for answered in self._answered.values():
             answered.flush()
-        return prometheus_client.generate_latest(self._registry)
 
     def _counter(self, metric: telemetry.Metric) -> prometheus_client.Counter:
         return prometheus_client.Counter(metric.name, metric.help, metric.labels, registry=self._registry)
@@ -152,3 +195,12 @@ class Metrics:
 
     def _histogram(self, metric: telemetry.Metric) -> Histogram:
         return Histogram(metric.name, metric.help, metric.labels, registry=self._registry, buckets=metric.buckets)
+
+
+def _samples(metric: MetricWrapperBase, suffix: str) -> list[Sample]:
+    """The samples of a metric whose name ends with `suffix`."""
+    return [sample for family in metric.collect() for sample in family.samples if sample.name.endswith(suffix)]
+
+
+def _value(metric: MetricWrapperBase, suffix: str) -> float:
+    return sum(sample.value for sample in _samples(metric, suffix))

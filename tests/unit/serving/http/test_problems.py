@@ -24,6 +24,9 @@ from fairlead.serving.http import problems
         (errors.ModelFailed("x"), 500),
         (problems.BodyTooLarge(1), 413),
         (problems.NotJson(b"text/plain"), 415),
+        (problems.UnknownEncoding(b"br"), 415),
+        (problems.BadEncoding(b"gzip", "x"), 400),
+        (problems.DecodedTooLarge(1), 413),
         (HTTPException(405), 405),
         (RuntimeError("x"), 500),
     ],
@@ -46,6 +49,7 @@ def test_a_problem_document_follows_rfc_9457_and_has_the_request_id() -> None:
         "title": problems.title(422),
         "status": 422,
         "detail": "no",
+        "error": "no",
         "request_id": "id-1",
         "errors": [{"loc": ["body", 0, "x"], "msg": "wrong", "type": "float_type"}],
     }

@@ -131,7 +131,8 @@ def test_another_version_is_not_found(method: str) -> None:
     [
         ({"name": "z"}, ["body", "inputs", 0, "name"], "name"),
         ({"name": "n"}, ["body", "inputs", 1, "name"], "name"),
-        ({"datatype": "FP32"}, ["body", "inputs", 0, "datatype"], "datatype"),
+        ({"datatype": "BOOL"}, ["body", "inputs", 0, "datatype"], "datatype"),
+        ({"datatype": "BYTES"}, ["body", "inputs", 0, "datatype"], "datatype"),
         ({"shape": [2, 2]}, ["body", "inputs", 0, "shape"], "shape"),
         ({"shape": [0], "data": []}, ["body", "inputs", 0, "shape", 0], "row_count"),
         ({"shape": [-1]}, ["body", "inputs", 0, "shape", 0], "row_count"),
@@ -361,7 +362,7 @@ def test_fast_path_dispatcher_and_fastapi_give_the_same_bytes() -> None:
             @given(
                 path=st.sampled_from(PATHS),
                 body=BODIES,
-                kind=st.sampled_from(["application/json"] * 5 + ["text/plain", "application/json; charset=latin-1"]),
+                kind=st.sampled_from(["application/json"] * 5 + ["", "text/plain", "application/json; charset=latin-1"]),
                 deadline=st.sampled_from(["", "0", "60000", "x"]),
                 chunk=st.sampled_from([0, 3]),
             )
