@@ -19,6 +19,7 @@ from fairlead.contracts.base import as_query_time
 from fairlead.contracts.instance import Instance
 from fairlead.contracts.revision import Checkpoint, Revision
 from fairlead.contracts.route import Route, UnreadableRoute
+from fairlead.control import repository
 from fairlead.control.metrics import CONTENT_TYPE, Metrics
 from fairlead.rollout.policy.replicas import replicas
 from fairlead.routing.explain import explain, to_json
@@ -61,6 +62,7 @@ def build_api(
         title="Fairlead control plane", version=__version__, docs_url="/api/docs", openapi_url="/api/openapi.json"
     )
     app.include_router(_gateway_paths(store))
+    app.include_router(repository.router(store))
     app.include_router(_api(store), prefix="/api/v1")
     app.include_router(_health(loop, unready))
     if metrics is not None:
@@ -83,7 +85,7 @@ def _gateway_paths(store: ApiStore) -> APIRouter:
     @router.get("/v2")
     def server_metadata() -> dict[str, Any]:
         """The Open Inference Protocol's server metadata."""
-        return {"name": "fairlead", "version": __version__, "extensions": []}
+        return {"name": "fairlead", "version": __version__, "extensions": list(repository.EXTENSIONS)}
 
     return router
 
@@ -233,6 +235,7 @@ def _serving(head: Revision) -> dict[str, Any]:
 def _problem(request: Request, error: Exception) -> Response:
     status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 503)
     body = {"type": "about:blank", "title": type(error).__name__, "status": status, "detail": str(error)}
+    body["error"] = str(error)  # where clients of the Open Inference Protocol look
     if request_id := request.headers.get("x-request-id"):
         body["request_id"] = request_id
     return JSONResponse(body, status_code=status, media_type="application/problem+json")

@@ -12,6 +12,7 @@ import pytest
 
 from fairlead.contracts.route import VersionRef
 from fairlead.contracts.table import Mirror, Table
+from fairlead.routing.envoy.listener import READY
 from fairlead.routing.snapshot import Routed
 from integration.routing.backends import Backend, Backends, running_backends
 from integration.routing.edge import V1, V2, V3, Edge, an_edge, serving, until
@@ -83,18 +84,32 @@ def test_a_pin_path_is_rewritten_to_the_services_own_path(client: httpx.Client, 
 def test_an_unknown_version_is_a_404_problem(client: httpx.Client, path: str, headers: Mapping[str, str]) -> None:
     answer = client.post(path, headers={**headers, "origin": ORIGIN})
     assert answer.status_code == 404
-    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["content-type"] == error_type(path)
     assert answer.headers["x-route-revision"] == "iris.12"
     assert answer.headers["access-control-allow-origin"] == ORIGIN
     problem = answer.json()
     assert problem["detail"] == "model iris has no such version; it has 1.0.0, 1.1.0, 1.2.0-rc.1"
+    assert problem["error"] == problem["detail"]
     assert problem["request_id"] == answer.headers["x-request-id"]
 
 
-@pytest.mark.parametrize("path", ["/models/dogs/predict", "/v2/models/iris2/infer", "/nothing"])
+@pytest.mark.parametrize("path", ["/models/dogs/predict", "/v1/models/dogs:predict", "/v2/models/iris2/infer", "/no"])
 def test_an_unknown_model_is_a_404_problem(client: httpx.Client, path: str) -> None:
     answer = client.post(path)
     assert (answer.status_code, answer.json()["detail"]) == (404, "no such model or path")
+    assert (answer.headers["content-type"], answer.json()["error"]) == (error_type(path), answer.json()["detail"])
+
+
+def error_type(path: str) -> str:
+    """KServe's client reads the errors of its protocols from this content type only."""
+    return "application/json" if path.startswith(("/v1/", "/v2/")) else "application/problem+json"
+
+
+def test_a_client_of_kserve_or_triton_can_read_liveness_and_readiness(client: httpx.Client) -> None:
+    for path, body in (("/", {"status": "alive"}), ("/v2/health/live", {"live": True}), (READY, {"ready": True})):
+        answer = client.get(path)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+        assert answer.json() == body
 
 
 def test_a_model_without_a_ready_version_is_a_503_with_retry_after(client: httpx.Client) -> None:
@@ -173,10 +188,11 @@ def test_a_body_above_the_limit_is_413_and_a_smaller_one_arrives(client: httpx.C
 def test_while_the_control_plane_is_down_only_its_own_paths_are_503(client: httpx.Client) -> None:
     assert client.get("/models").status_code == 503
     assert client.get("/v2").status_code == 503
+    assert client.post("/v2/repository/index").status_code == 503
     assert client.post("/models/iris/predict", headers={"x-route-explain": "1"}).status_code == 503
     assert client.post("/models/iris/predict").status_code == 200
     assert client.get("/v2/health/live").json() == {"live": True}
-    assert client.get("/v2/health/ready").status_code == 200
+    assert client.get(READY).status_code == 200
 
 
 def test_explanations_and_the_model_list_come_from_the_control_plane(

@@ -6,6 +6,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from fairlead.contracts.instance import Instance
 from fairlead.contracts.revision import Cause, Phase, Revision, State
 from fairlead.contracts.route import RouteSpec, Target, VersionSpec
 from fairlead.contracts.table import Table
@@ -89,6 +90,20 @@ def test_models_are_listed_with_their_weights_and_revision(client: Client, store
 def test_a_model_that_serves_nothing_yet_is_listed_as_not_ready(client: Client) -> None:
     (model,) = client.get("/models").json()["models"]
     assert model == {"name": "iris", "versions": ["1.0.0", "1.1.0"], "ready": False}
+
+
+def test_the_repository_index_of_triton_lists_every_version_with_its_instances(
+    client: Client, store: SqliteStore
+) -> None:
+    assert client.post("/v2/repository/index").json() == []
+    append(store, weight=1000)
+    for ref, ready, reason in ((STABLE, True, ""), (CANDIDATE, False, "loading")):
+        process = {"id": ref.version, "model": "iris", "ref": ref, "host": "127.0.0.1", "port": 1, "observed_at": NOW}
+        store.report(Instance.model_validate({**process, "ready": ready, "reason": reason}))
+    assert client.post("/v2/repository/index").json() == [
+        {"name": "iris", "version": "1.0.0", "state": "READY", "reason": ""},
+        {"name": "iris", "version": "1.1.0", "state": "UNAVAILABLE", "reason": "loading"},
+    ]
 
 
 def test_the_revision_at_a_time_comes_from_the_ledger(client: Client, store: SqliteStore) -> None:

@@ -22,7 +22,20 @@ paths = st.one_of(
     st.builds(
         "{}/models/{}{}".format, st.sampled_from(["", "/v1", "/v2"]), st.sampled_from(NAMES), st.sampled_from(ENDS)
     ),
-    st.sampled_from(["/", "/models", "/models/", "/v2", "/v2/", "/v2/health/live", "/v1", "/x", "/v2/models"]),
+    st.sampled_from(
+        [
+            "/",
+            "/models",
+            "/models/",
+            "/v2",
+            "/v2/",
+            "/v2/health/live",
+            "/v2/repository/index",
+            "/v1",
+            "/x",
+            "/v2/models",
+        ]
+    ),
 )
 versions = st.none() | st.sampled_from(["", "1.0.0", "2", "9"])
 methods = st.sampled_from(["GET", "POST"])
@@ -81,7 +94,8 @@ def route_by_prefix(configuration: Resource, headers: Mapping[str, str]) -> str:
 def route_by_list(fleet: Sequence[Routed], headers: Mapping[str, str]) -> str:
     """All rules of all models in one list, after the platform's own routes."""
     path = headers[":path"].partition("?")[0]
-    own = {"/v2/health/live": "live", "/models": "models", "/v2": "server-metadata"}
+    own = {"/v2/health/live": "live", "/": "alive", "/models": "models", "/v2": "server-metadata"}
+    own["/v2/repository/index"] = "repository"
     if path in own:
         return own[path]
     if headers.get("x-route-explain") == "1" and re.fullmatch("(/v[12])?/models/.+", path):

@@ -10,6 +10,7 @@ from fairlead.routing.envoy.proto import EDGE, LISTENER, MODELS, Json, address, 
 from fairlead.routing.snapshot import Endpoint, Settings
 
 CONNECTION_BUFFER_BYTES = 1 << 20
+READY = "/v2/health/ready"
 _HTTP = "envoy.filters.http."
 _TITLES = (
     (404, "Not Found"),
@@ -18,6 +19,7 @@ _TITLES = (
     (503, "Service Unavailable"),
     (504, "Gateway Timeout"),
 )
+_KSERVE_PATHS: Json = {"name": ":path", "string_match": {"safe_regex": {"regex": "/v[12]/.*"}}}
 # Envoy obeys these headers (retry policy, timeout) from any client. So clients may neither send them nor see ours.
 _ENVOY_HEADERS: Json = {"remove_on_match": {"key_matcher": {"prefix": "x-envoy-", "ignore_case": True}}}
 
@@ -94,7 +96,7 @@ def _filters(settings: Settings) -> Iterator[Json]:
     # First, so that it also removes the headers that the health check adds.
     clear = {"response_mutations": [_ENVOY_HEADERS]}
     yield extension(f"{_HTTP}header_mutation", typed(f"{filters}header_mutation.v3.HeaderMutation", mutations=clear))
-    ready = [{"name": ":path", "string_match": {"exact": "/v2/health/ready"}}]
+    ready = [{"name": ":path", "string_match": {"exact": READY}}]
     yield extension(
         f"{_HTTP}health_check", typed(f"{filters}health_check.v3.HealthCheck", pass_through_mode=False, headers=ready)
     )
@@ -108,41 +110,56 @@ def _filters(settings: Settings) -> Iterator[Json]:
 def _local_replies(origins: Sequence[str]) -> Iterator[Json]:
     """The gateway's own responses as problem documents, one mapper per status; the first that matches is used.
 
-    Envoy's CORS filter skips direct responses of routes (an unknown version), so a browser would hide them from the
-    page. The mappers add `access-control-allow-origin` to these.
+    Below /v1 and /v2 their content type is the one of these protocols: KServe's client reads no other. Envoy's CORS
+    filter skips direct responses of routes (an unknown version), so a browser would hide them from the page. The
+    mappers add `access-control-allow-origin` to these.
     """
+    yield _ready()
     for origin in (*origins, None):
-        for status, title in _TITLES:
-            yield _problem("EQ", status, title, origin)
-        yield _problem("GE", 400, "Error", origin)
+        for path, content_type in ((_KSERVE_PATHS, "application/json"), (None, "application/problem+json")):
+            for status, title in _TITLES:
+                yield _problem(
+                    _status("EQ", status), status_title=title, content_type=content_type, path=path, origin=origin
+                )
+            yield _problem(
+                _status("GE", 400), status_title="Error", content_type=content_type, path=path, origin=origin
+            )
         if origin == "*":
             return
 
 
-def _problem(op: str, status: int, title: str, origin: str | None) -> Json:
+def _ready() -> Json:
+    """The health check filter answers without a body, in which clients of the Open Inference Protocol read `ready`."""
+    at = {"header_filter": {"header": {"name": ":path", "string_match": {"exact": READY}}}}
+    return {
+        "filter": {"and_filter": {"filters": [_status("EQ", 200), at]}},
+        "body_format_override": {"content_type": "application/json", "json_format": {"ready": True}},
+    }
+
+
+def _status(op: str, status: int) -> Json:
     compare = {"op": op, "value": {"default_value": status, "runtime_key": "fairlead.none"}}
-    by_status = {"status_code_filter": {"comparison": compare}}
+    return {"status_code_filter": {"comparison": compare}}
+
+
+def _problem(by_status: Json, *, status_title: str, content_type: str, path: Json | None, origin: str | None) -> Json:
     body = {
         "type": "about:blank",
-        "title": title,
+        "title": status_title,
         "status": "%RESPONSE_CODE%",
         "detail": "%LOCAL_REPLY_BODY%",
+        "error": "%LOCAL_REPLY_BODY%",
         "code": "%RESPONSE_CODE_DETAILS%",
         "request_id": "%REQ(x-request-id)%",
     }
-    reply: Json = {
-        "filter": by_status,
-        "body_format_override": {"content_type": "application/problem+json", "json_format": body},
-    }
-    if origin is None:
-        return reply
-    from_origin = {
-        "name": "origin",
-        **({"present_match": True} if origin == "*" else {"string_match": {"exact": origin}}),
-    }
-    reply["filter"] = {"and_filter": {"filters": [by_status, {"header_filter": {"header": from_origin}}]}}
-    reply["headers_to_add"] = [put("access-control-allow-origin", origin)]
-    return reply
+    headers = [path] if path else []
+    reply: Json = {"body_format_override": {"content_type": content_type, "json_format": body}}
+    if origin is not None:
+        match = {"present_match": True} if origin == "*" else {"string_match": {"exact": origin}}
+        headers.append({"name": "origin", **match})
+        reply["headers_to_add"] = [put("access-control-allow-origin", origin)]
+    filters = [by_status, *({"header_filter": {"header": header}} for header in headers)]
+    return {"filter": {"and_filter": {"filters": filters}} if headers else by_status, **reply}
 
 
 def _access_log(path: str) -> Json:

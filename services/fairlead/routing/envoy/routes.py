@@ -83,15 +83,15 @@ def _listed(name: str, routes: Sequence[Json]) -> Json:
 
 
 def _platform() -> Iterator[Json]:
-    live = {"status": 200, "body": {"inline_string": '{"live":true}'}}
     # Readiness is not here: a direct response would stay 200 while the gateway drains (listener.py).
-    yield {
-        "name": "live",
-        "match": {"path": "/v2/health/live"},
-        "direct_response": live,
-        "response_headers_to_add": [put("content-type", "application/json")],
-    }
-    for name, path in (("models", "/models"), ("server-metadata", "/v2")):
+    for name, path, body in (("live", "/v2/health/live", '{"live":true}'), ("alive", "/", '{"status":"alive"}')):
+        yield {
+            "name": name,
+            "match": {"path": path},
+            "direct_response": {"status": 200, "body": {"inline_string": body}},
+            "response_headers_to_add": [put("content-type", "application/json")],
+        }
+    for name, path in (("models", "/models"), ("server-metadata", "/v2"), ("repository", "/v2/repository/index")):
         yield {"name": name, "match": {"path": path}, "route": _control()}
 
 

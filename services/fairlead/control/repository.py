@@ -1,0 +1,58 @@
+"""The index of the model repository, as clients of Triton ask for it: every version that a gateway may serve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from fastapi import APIRouter
+
+from fairlead.contracts.gateway import pin_name
+from fairlead.contracts.instance import Instance
+from fairlead.contracts.revision import Revision
+from fairlead.contracts.route import Route
+
+EXTENSIONS = ("model_configuration", "model_repository", "statistics")
+"""The extensions of the Open Inference Protocol that are answered, by the services or here; of the repository, only
+its index."""
+
+
+class RepositoryStore(Protocol):
+    """The part of the store that the index is made from."""
+
+    def routes(self) -> list[Route]: ...  # noqa: D102
+    def head(self, route: str) -> Revision | None: ...  # noqa: D102
+    def instances(self) -> list[Instance]: ...  # noqa: D102
+
+
+def router(store: RepositoryStore) -> APIRouter:
+    """A router with the one path."""
+    routes = APIRouter()
+
+    @routes.post("/v2/repository/index")
+    def index() -> list[dict[str, Any]]:
+        """Every version of every model, and whether it has a ready instance, in the form of Triton's index."""
+        return entries(store)
+
+    return routes
+
+
+def entries(store: RepositoryStore) -> list[dict[str, Any]]:
+    """One entry per version that the last revision of a route serves or can pin."""
+    instances = store.instances()
+    found = []
+    for route in store.routes():
+        head = store.head(route.name)
+        for ref in head.table.pins if head else ():
+            key = (route.namespace, route.spec.model, ref)
+            own = [one for one in instances if (one.namespace, one.model, one.ref) == key]
+            name = pin_name(head.table, ref) if head else ref.version
+            found.append({"name": route.spec.model, "version": name, **_state(own)})
+    return found
+
+
+def _state(instances: Sequence[Instance]) -> dict[str, str]:
+    if any(one.ready for one in instances):
+        return {"state": "READY", "reason": ""}
+    reasons = [one.reason for one in instances if one.reason]
+    return {"state": "UNAVAILABLE", "reason": reasons[0] if reasons else "no instance is ready"}
