@@ -226,7 +226,7 @@ def wrong_tensors() -> Iterator[Bad]:
             ("body", "outputs", 0, "name"),
         ),
         "outputs are text": ({"inputs": tensors(), "outputs": "label"}, ("body", "outputs")),
-        "a matrix with a column too many": ({"inputs": [matrix(5)]}, ("body", "inputs", 0, "name")),
+        "a matrix with a column too many": ({"inputs": [matrix(5)]}, ("body", "inputs", 0, "shape", 1)),
         "a matrix with data for one row": (
             {"inputs": [matrix(4) | {"data": [5.1] * 4}]},
             ("body", "inputs", 0, "data"),

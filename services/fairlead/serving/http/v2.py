@@ -173,16 +173,20 @@ class OpenInference:
         return inputs
 
     def _is_matrix(self, inputs: Sequence[InputTensor]) -> bool:
-        """Whether the only input has all fields as its columns."""
-        width = len(self._terms.positional.scalars)
-        one_of_many = width > 1 or inputs[0].name not in self._input_names
-        return len(inputs) == 1 and width > 0 and one_of_many and inputs[0].shape[1:] == [width]
+        """Whether the only input has all fields as its columns: not named like a field, and two dimensions."""
+        is_named = inputs[0].name in self._input_names
+        return len(inputs) == 1 and not is_named and len(inputs[0].shape) == 2 and bool(self._terms.positional.scalars)
 
     def _matrix(self, given: InputTensor) -> dict[str, list[Any]]:
         """The columns of a matrix, by the name of the field."""
         fields = self._terms.positional.scalars
         count = self._row_count(given)
         loc = ("body", "inputs", 0)
+        if given.shape[1] != len(fields):
+            names = ", ".join(field.name for field in fields)
+            raise _wrong(
+                (*loc, "shape", 1), f"must be {len(fields)}: one column per field, in the order {names}", "shape"
+            )
         flat = tensors.flat(_data(given, loc), (count, len(fields)), (*loc, "data"))
         for field in fields:
             _check_datatype(field, given, loc)

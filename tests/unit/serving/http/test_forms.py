@@ -200,7 +200,11 @@ def test_columns_may_have_shape_n_1() -> None:
         (tensor("a", [1, 2], "FP32", [1.5, 3.5]), "body.inputs.0.data.1: Input should be a whole number"),
         (tensor("a", [1, 2], "INT32", [1, None]), "body.inputs.0.data.1: Input should be a INT32 element"),
         (tensor("a", [2, 2], "FP32", [1, 2, 3]), "3 elements do not fill shape [2, 2]"),
-        (tensor("a", [1, 3], "FP32", [1, 2, 3]), "one tensor each, or all of them as one tensor of shape [1, 2]"),
+        (
+            tensor("a", [1, 3], "FP32", [1, 2, 3]),
+            "shape.1: must be 2: one column per field, in the order width, petals",
+        ),
+        (tensor("a", [1], "FP32", [1]), "one tensor each, or all of them as one tensor of shape [1, 2]"),
         (tensor("a", [1, 2], "BYTES", ["1", "2"]), "must be FP64, or another type of number"),
     ],
 )

@@ -1,0 +1,26 @@
+"""The environment of ci/clients: clients of other platforms, and schemathesis, which run without Fairlead."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+@cache
+def python() -> Path:
+    """Its Python. The first call on a machine installs the environment, which takes up to a minute."""
+    done = subprocess.run([ROOT / "ci" / "clients"], capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr
+    return Path(done.stdout.strip())
+
+
+def run(arguments: Sequence[str | Path], *, cwd: Path, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+    """Run its Python with these arguments, without Fairlead's modules."""
+    env = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    command = [python(), *arguments]
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout_s, check=False)
