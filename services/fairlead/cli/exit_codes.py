@@ -14,9 +14,10 @@ UNAVAILABLE = 6
 ROLLED_BACK = 10
 HELD = 11
 TIMED_OUT = 12
+DOWN = 13
 
 MEANING = {
-    OK: "success; for `wait`: promoted",
+    OK: "success; for `wait`: the target serves everything",
     FAILED: "a check failed (`check`, `rehearse`, `history --verify`), or the model failed",
     USAGE: "wrong usage: an argument, a file or a folder is invalid",
     NOT_FOUND: "no such model, version, revision or folder",
@@ -26,6 +27,7 @@ MEANING = {
     ROLLED_BACK: "`wait`: the rollout was rolled back",
     HELD: "`wait`: the rollout waits for a person (paused, or waiting for approval)",
     TIMED_OUT: "`wait`: the rollout was still in progress at the timeout",
+    DOWN: "`wait`: the model is down: users get errors, promoted or not",
 }
 
 _CODES: tuple[tuple[type[errors.FairleadError], int], ...] = (

@@ -2,10 +2,38 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from fairlead.contracts.answers import ShadowStatus
-from fairlead.contracts.base import Document
-from fairlead.contracts.revision import Check, Counts, Phase, Rejected, Window
+from fairlead.contracts.base import Document, Moment
+from fairlead.contracts.revision import Check, Counts, Phase, Rejected, VersionCounts, VersionFailures, Window
 from fairlead.contracts.route import VersionRef
+
+
+class Reason(StrEnum):
+    """Every reason a condition can have."""
+
+    SERVING = "Serving"
+    NOTHING_READY = "NothingReady"
+    NO_GATEWAY = "NoGateway"
+    NOTHING_RELEASED = "NothingReleased"
+    ENOUGH_READY = "EnoughReady"
+    FEWER_READY = "FewerReady"
+    CANDIDATE_DOWN = "CandidateDown"
+    AT_REST = "AtRest"
+    ROLLING_OUT = "RollingOut"
+    WAITING = "Waiting"
+    AWAITING_APPROVAL = "AwaitingApproval"
+    PAUSED = "Paused"
+    RUNNING = "Running"
+    REJECTED = "Rejected"
+    ACCEPTED = "Accepted"
+    ACKNOWLEDGED = "Acknowledged"
+    BEHIND = "Behind"
+    COUNTED = "Counted"
+    GAP = "Gap"
+    OTHER_ROUTE = "OtherRoute"
+    UNREADABLE = "Unreadable"
 
 
 class Condition(Document):
@@ -15,6 +43,8 @@ class Condition(Document):
     status: bool
     reason: str
     message: str = ""
+    since: Moment | None = None
+    """Since when `status` is as it is. The store keeps it while `status` does not change."""
 
 
 class Gateway(Document):
@@ -45,6 +75,9 @@ class Evidence(Document):
     stable: Counts = Counts()
     assigned: int = 0
     unserved: int = 0
+    rejections: VersionCounts = VersionCounts()
+    failures: VersionFailures = VersionFailures()
+    """How the bad requests failed."""
     windows: int = 0
     gaps: int = 0
 

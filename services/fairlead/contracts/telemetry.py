@@ -107,6 +107,8 @@ CONTROL_SHARE = _control(
     "share", "gauge", "What it really got in this step, in 1/10000, as the weight", "model", "version", "role"
 )
 CONTROL_CONDITION = _control("condition", "gauge", "1 while a condition of the route holds", "model", "condition")
+CONTROL_DOWN = _control("down", "gauge", "1 while the model served before and its users get errors now", "model")
+CONTROL_DEGRADED = _control("degraded", "gauge", "1 while the model serves with fewer instances than it needs", "model")
 CONTROL_READY = _control("ready_instances", "gauge", "Instances that are ready, by role", "model", "role")
 CONTROL_WANTED = _control(
     "wanted_replicas",
@@ -141,6 +143,8 @@ CONTROL_PLANE: tuple[Metric, ...] = (
     CONTROL_WEIGHT,
     CONTROL_SHARE,
     CONTROL_CONDITION,
+    CONTROL_DOWN,
+    CONTROL_DEGRADED,
     CONTROL_READY,
     CONTROL_WANTED,
     CONTROL_GATEWAY_UP,

@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse, Response
 
 from fairlead import __version__, errors
 from fairlead.contracts.base import as_query_time
+from fairlead.contracts.health import Health, health_of
 from fairlead.contracts.instance import Instance
 from fairlead.contracts.revision import Checkpoint, Revision
 from fairlead.contracts.route import Route, UnreadableRoute
@@ -25,6 +26,7 @@ from fairlead.rollout.policy.replicas import replicas
 from fairlead.routing.explain import explain, to_json
 from fairlead.routing.rules import model_in
 from fairlead.routing.snapshot import Routed
+from fairlead.store.statuses import read_status
 
 SILENT_AFTER_S = 30.0
 """Without a turn for this long the loop is stuck, and the process should be restarted."""
@@ -64,7 +66,7 @@ def build_api(
     app.include_router(_gateway_paths(store))
     app.include_router(repository.router(store))
     app.include_router(_api(store), prefix="/api/v1")
-    app.include_router(_health(loop, unready))
+    app.include_router(_health_checks(loop, unready))
     if metrics is not None:
         app.include_router(_metrics(metrics))
     app.add_exception_handler(errors.FairleadError, _problem)
@@ -137,7 +139,7 @@ def _metrics(metrics: Metrics) -> APIRouter:
     return router
 
 
-def _health(loop: LoopHealth, unready: Callable[[], str]) -> APIRouter:
+def _health_checks(loop: LoopHealth, unready: Callable[[], str]) -> APIRouter:
     router = APIRouter()
 
     @router.get("/livez")
@@ -188,8 +190,13 @@ def explain_request(store: ApiStore, request: Request) -> dict[str, Any]:
 
 
 def _document(store: ApiStore, route: Route) -> dict[str, Any]:
-    head = store.head(route.name)
-    return {"route": route.to_json(), "head": head.to_json() if head else None, "status": store.status(route.name)}
+    head, status = store.head(route.name), read_status(store, route.name)
+    return {
+        "route": route.to_json(),
+        "head": head.to_json() if head else None,
+        "status": status.to_json() if status else None,
+        "health": health_of(status).to_json(),
+    }
 
 
 def _wanted(store: ApiStore, model: str, version: str) -> dict[str, Any]:
@@ -208,11 +215,11 @@ def _wanted(store: ApiStore, model: str, version: str) -> dict[str, Any]:
 
 
 def _summary(store: ApiStore, route: Route) -> dict[str, Any]:
-    head = store.head(route.name)
+    head, health = store.head(route.name), health_of(read_status(store, route.name))
     summary: dict[str, Any] = {"name": route.spec.model, "versions": sorted(route.spec.versions)}
     if head is None:
-        return {**summary, "ready": False}
-    return {**summary, **_serving(head)}
+        return {**summary, "ready": False, **_health(health)}
+    return {**summary, **_serving(head, health)}
 
 
 def _unreadable_summaries(store: ApiStore) -> Iterator[dict[str, Any]]:
@@ -221,15 +228,23 @@ def _unreadable_summaries(store: ApiStore) -> Iterator[dict[str, Any]]:
         head = store.head(one.name)
         if head is not None:
             versions = sorted({ref.version for ref in head.table.pins})
-            yield {"name": head.table.model, "versions": versions, **_serving(head)}
+            health = health_of(read_status(store, one.name))
+            yield {"name": head.table.model, "versions": versions, **_serving(head, health)}
 
 
-def _serving(head: Revision) -> dict[str, Any]:
+def _serving(head: Revision, health: Health) -> dict[str, Any]:
     table = head.table
     weights = {str(table.stable): 10_000 - table.weight}
     if table.candidate is not None:
         weights[str(table.candidate)] = table.weight
-    return {"ready": True, "revision": head.id, "phase": head.state.phase.value, "weights": weights}
+    serves = {"ready": health.serves, "revision": head.id, "phase": head.state.phase.value, "weights": weights}
+    return {**serves, **_health(health)}
+
+
+def _health(health: Health) -> dict[str, Any]:
+    """The words for people who read `/models`. The command is for the operator, so it is left out."""
+    since = {"since": health.since.isoformat()} if health.since is not None and not health.serves else {}
+    return {"health": health.mark.value, **({"reason": health.reason} if health.reason else {}), **since}
 
 
 def _problem(request: Request, error: Exception) -> Response:

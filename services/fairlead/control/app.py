@@ -19,7 +19,9 @@ from fairlead.control.answers import AnswerRings
 from fairlead.control.api import build_api
 from fairlead.control.desired_state import DesiredState
 from fairlead.control.endpoints import ReadyInstances
+from fairlead.control.heartbeat import Heartbeat
 from fairlead.control.loop import Loop
+from fairlead.control.metrics import Metrics
 from fairlead.control.smoke import GatewaySmoke
 from fairlead.rollout.analysis.envoy_stats import EnvoyStats
 from fairlead.rollout.analysis.prometheus_stats import PrometheusStats
@@ -49,9 +51,10 @@ def run(ledger: Path, folder: Path, facts: RunningPlatform) -> None:
     smoke = GatewaySmoke(LOOPBACK, facts.gateway.port)
     answers = AnswerRings(log)
     history = history_of(facts.metrics)
+    gateways = PublisherGateways(publisher)
     engine = Engine(
         store,
-        gateways=PublisherGateways(publisher),
+        gateways=gateways,
         metrics=EnvoyStats(LOOPBACK, facts.admin_port),
         smoke=smoke,
         clock=lambda: datetime.now(UTC),
@@ -61,7 +64,14 @@ def run(ledger: Path, folder: Path, facts: RunningPlatform) -> None:
         replays=facts.metrics.source == "prometheus",
     )
     desired = DesiredState(store, ReadyInstances(store), settings_of(facts, folder))
-    loop = Loop(store, engine, publisher, desired, log=log)
+    metrics, heartbeat = Metrics(), Heartbeat(store)
+
+    def ticked(seconds: float) -> None:
+        metrics.ticked(seconds)
+        heartbeat.ticked(seconds)
+
+    loop = Loop(store, engine, publisher, desired, log=log, ticked=ticked)
+    metrics.add_state(store, loop, gateways=gateways.gateways, sequence=lambda: publisher.sequence)
     loop.turn()
     # The gateway starts when this file appears, and needs a configuration at that moment.
     write_bootstrap(folder, facts)
@@ -69,7 +79,8 @@ def run(ledger: Path, folder: Path, facts: RunningPlatform) -> None:
     turning.start()
     actions = ActionSocket(ledger.with_name(ACTION_SOCKET), store)
     try:
-        uvicorn.run(build_api(store, loop), host=LOOPBACK, port=facts.control.port, log_config=None, access_log=False)
+        api = build_api(store, loop, metrics=metrics)
+        uvicorn.run(api, host=LOOPBACK, port=facts.control.port, log_config=None, access_log=False)
     finally:
         actions.close()
         loop.stop()

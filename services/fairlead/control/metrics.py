@@ -13,6 +13,7 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from fairlead.contracts import telemetry
+from fairlead.contracts.health import Mark, health_of
 from fairlead.contracts.instance import Instance
 from fairlead.contracts.revision import Revision
 from fairlead.contracts.route import TOTAL_WEIGHT, Route, UnreadableRoute
@@ -21,6 +22,7 @@ from fairlead.contracts.telemetry import Metric
 from fairlead.errors import FairleadError
 from fairlead.rollout.policy.replicas import replicas
 from fairlead.rollout.ports import GatewayState
+from fairlead.store.statuses import read_status
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_PLAIN_0_0_4
 
@@ -129,8 +131,8 @@ class _StateCollector(Collector):
         routes, instances, now = self._store.routes(), self._store.instances(), self._clock()
         names = [route.name for route in routes] + [one.name for one in self._store.unreadable_routes()]
         heads = {name: head for name in names if (head := self._store.head(name)) is not None}
-        statuses = {name: self._store.status(name) for name in names}
-        documents = {name: Status.model_validate(document) for name, document in statuses.items() if document}
+        statuses = {name: read_status(self._store, name) for name in names}
+        documents = {name: status for name, status in statuses.items() if status is not None}
         yield _gauge(telemetry.CONTROL_REVISION, [((head.table.model,), head.seq) for head in heads.values()])
         yield _gauge(telemetry.CONTROL_WEIGHT, [line for head in heads.values() for line in _weights(head)])
         models = {name: name for name in names} | {name: head.table.model for name, head in heads.items()}
@@ -141,6 +143,9 @@ class _StateCollector(Collector):
             ((models[name], one.type), one.status) for name, status in documents.items() for one in status.conditions
         ]
         yield _gauge(telemetry.CONTROL_CONDITION, conditions)
+        marks = {models[name]: health_of(status).mark for name, status in documents.items()}
+        yield _gauge(telemetry.CONTROL_DOWN, [((model,), mark is Mark.DOWN) for model, mark in marks.items()])
+        yield _gauge(telemetry.CONTROL_DEGRADED, [((model,), mark is Mark.DEGRADED) for model, mark in marks.items()])
         ready = [
             ((models[name], role), count) for name, status in documents.items() for role, count in status.ready.items()
         ]

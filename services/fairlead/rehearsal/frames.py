@@ -10,9 +10,8 @@ from fairlead.contracts.gates import GateName
 from fairlead.contracts.revision import Phase, Revision, Verdict
 from fairlead.contracts.route import TOTAL_WEIGHT
 from fairlead.contracts.scenario import Outcome, Scenario
-from fairlead.contracts.status import Status
+from fairlead.contracts.status import Reason, Status
 from fairlead.rehearsal.schedule import VersionRole
-from fairlead.rollout.report import Reason
 
 ROUTE = "rehearsed"
 """The name of the route and of the model in every rehearsal."""

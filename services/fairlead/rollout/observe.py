@@ -97,6 +97,8 @@ class Observer:
         self._observed = ObservedTime(monotonic, break_s=BREAK_WINDOWS * window_s)
         self._lost = LostGateways()
         self._pauses = PauseClock(monotonic)
+        self._monotonic = monotonic
+        self._served_at: dict[str, float] = {}
         self._wanted: dict[str, tuple[InstanceAddress, ...]] = {}
         self._ahead = timedelta()
         self._slot = -1
@@ -188,12 +190,19 @@ class Observer:
         if head is None:
             return seen
         self._wanted[route.name] = _addresses(route, head, snapshot)
+        seen = replace(seen, silent_s=self._silent_s(route, snapshot))
         pause_left_s = self._pauses.left_s(route.name, head.state, snapshot.now)
         seen = replace(seen, shadow=self._answer_windows.status(route.name), pause_left_s=pause_left_s)
         entered_s = self._observed.enter(route.name, (head.state.attempt, head.state.entered_at))
         seen = replace(seen, since_window_s=self._observed.left_s(route.name), since_entered_s=entered_s)
         seen = replace(seen, windows=self._attempts.windows(head), named=self._named(route, actions))
         return replace(seen, smoke=self._smoked(Situation(route, head, seen)))
+
+    def _silent_s(self, route: Route, snapshot: TickSnapshot) -> float:
+        now = self._monotonic()
+        if any(one.reachable and route.name in one.programmed for one in snapshot.gateways):
+            self._served_at[route.name] = now
+        return now - self._served_at.setdefault(route.name, now)
 
     def _smoked(self, situation: Situation) -> Check | None:
         """Run the golden rows while the candidate has no weight, once users' path through the gateways reaches it."""

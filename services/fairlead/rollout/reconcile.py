@@ -74,7 +74,7 @@ class Engine:
         winners = self._winners(routes, unreadable)
         self._reread = {}
         for broken in unreadable:
-            self._report_unreadable(broken)
+            self._report_unreadable(broken, snapshot)
         for known in routes:
             between()
             route = self._reread.get(known.name, known)
@@ -151,13 +151,17 @@ class Engine:
             self._store.set_status(route.name, status)
             return []
 
-    def _report_unreadable(self, broken: UnreadableRoute) -> None:
+    def _report_unreadable(self, broken: UnreadableRoute, snapshot: TickSnapshot) -> None:
         """Say what is wrong in the route's status, and refuse requests that would wait for ever."""
         message = f"{broken.message}; what it serves stays as it is until its spec is corrected or Fairlead is upgraded"
         head = self._head(broken.name)
-        self._store.set_status(
-            broken.name, report.report_unreadable(broken.name, broken.generation, message, head=head)
+        serves = head is not None and any(
+            one.ready and (one.namespace, one.model, one.ref) == (head.namespace, head.table.model, head.table.stable)
+            for one in snapshot.instances
         )
+        served = report.served_conditions(head, snapshot.now, serves=serves) if head is not None else ()
+        status = report.report_unreadable(broken.name, broken.generation, message, head=head, served=served)
+        self._store.set_status(broken.name, status)
         for action in self._store.actions(broken.name, outcome=Outcome.PENDING):
             self._store.finish_action(action.name, Outcome.REFUSED, message=message)
 

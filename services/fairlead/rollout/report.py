@@ -1,17 +1,19 @@
 """Builds a route's status document, with its conditions and their reasons.
 
-The document does not contain the time of its writing: if nothing happened it is unchanged, and is not written again.
+A condition says since when it is as it is: now, unless the store has an earlier time for the same status. Apart from
+that the document contains no time of its writing: if nothing happened it is unchanged, and is not written again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from enum import StrEnum
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import reduce
 from typing import Any
 
-from fairlead.contracts.revision import Counts, Phase, Revision, Verdict, Window
+from fairlead.contracts.revision import Counts, Phase, Revision, Verdict, VersionCounts, VersionFailures, Window
 from fairlead.contracts.route import TOTAL_WEIGHT, Route, VersionRef
-from fairlead.contracts.status import Condition, Evidence, Gateway, Status, StepStatus
+from fairlead.contracts.status import Condition, Evidence, Gateway, Reason, Status, StepStatus
 from fairlead.rollout.analysis.counts import EARLY_GAP
 from fairlead.rollout.policy import steps
 from fairlead.rollout.policy.gates import acknowledged
@@ -19,27 +21,9 @@ from fairlead.rollout.policy.observation import Decision, Observation
 from fairlead.rollout.policy.share import counted
 from fairlead.rollout.policy.situation import Situation
 
-
-class Reason(StrEnum):
-    """Every reason a condition can have."""
-
-    SERVING = "Serving"
-    NOTHING_READY = "NothingReady"
-    NOTHING_RELEASED = "NothingReleased"
-    AT_REST = "AtRest"
-    ROLLING_OUT = "RollingOut"
-    WAITING = "Waiting"
-    AWAITING_APPROVAL = "AwaitingApproval"
-    PAUSED = "Paused"
-    RUNNING = "Running"
-    REJECTED = "Rejected"
-    ACCEPTED = "Accepted"
-    ACKNOWLEDGED = "Acknowledged"
-    BEHIND = "Behind"
-    COUNTED = "Counted"
-    GAP = "Gap"
-    OTHER_ROUTE = "OtherRoute"
-    UNREADABLE = "Unreadable"
+GATEWAY_AWAY_S = 10.0
+"""Without a gateway that serves the route for this long, the route is down: longer than a gateway needs to restart,
+and than a control plane that has just started needs to ask all of them."""
 
 
 def report(route: Route, head: Revision | None, observation: Observation, decision: Decision) -> dict[str, object]:
@@ -78,7 +62,7 @@ def report(route: Route, head: Revision | None, observation: Observation, decisi
         share=_share(situation),
         step=step if situation.candidate is not None else None,
         paused=state.paused,
-        waiting=decision.waiting,
+        waiting=most_important(situation, decision),
         rollback_ready=is_rollback_ready(situation),
         ready={role: situation.ready(ref) for role, ref in roles.items() if ref is not None},
         gateways=_gateways(route, observation),
@@ -87,13 +71,17 @@ def report(route: Route, head: Revision | None, observation: Observation, decisi
         last_window=observation.windows[-1] if observation.windows else None,
         shadow=observation.shadow,
         rejected=state.rejected,
-        conditions=(
-            ready_condition(situation),
-            progressing_condition(situation, decision),
-            programmed_condition(situation),
-            paused_condition(situation),
-            target_condition(situation),
-            counted_condition(observation),
+        conditions=_since(
+            observation.now,
+            (
+                ready_condition(situation),
+                degraded_condition(situation),
+                progressing_condition(situation, decision),
+                programmed_condition(situation),
+                paused_condition(situation),
+                target_condition(situation),
+                counted_condition(observation),
+            ),
         ),
     ).to_json()
 
@@ -110,12 +98,21 @@ def report_conflict(route: Route, winner: str) -> dict[str, object]:
 
 
 def report_unreadable(
-    name: str, generation: int, message: str, *, target: VersionRef | None = None, head: Revision | None = None
+    name: str,
+    generation: int,
+    message: str,
+    *,
+    target: VersionRef | None = None,
+    head: Revision | None = None,
+    served: tuple[Condition, ...] = (),
 ) -> dict[str, object]:
-    """The status of a route whose spec or ledger cannot be read. The published table, that of `head`, keeps serving."""
-    served: dict[str, Any] = {}
+    """The status of a route whose spec or ledger cannot be read. The published table, that of `head`, keeps serving.
+
+    `served` are the conditions that do not depend on the spec.
+    """
+    known: dict[str, Any] = {}
     if head is not None:
-        served = {
+        known = {
             "phase": head.state.phase,
             "revision": head.id,
             "seq": head.seq,
@@ -131,9 +128,18 @@ def report_unreadable(
         observed_generation=generation,
         target=head.state.target if head is not None else target,
         waiting=message,
-        **served,
-        conditions=(Condition(type="Progressing", status=False, reason=Reason.UNREADABLE, message=message),),
+        **known,
+        conditions=(*served, Condition(type="Progressing", status=False, reason=Reason.UNREADABLE, message=message)),
     ).to_json()
+
+
+def served_conditions(head: Revision, now: datetime, *, serves: bool) -> tuple[Condition, ...]:
+    """The conditions of a route whose spec cannot be read: whether stable has a ready instance."""
+    stable = head.table.stable
+    reason, message = (
+        (Reason.SERVING, f"{stable} serves") if serves else (Reason.NOTHING_READY, f"{stable} has no ready instance")
+    )
+    return _since(now, [Condition(type="Ready", status=serves, reason=reason, message=message)])
 
 
 def is_rollback_ready(situation: Situation) -> bool:
@@ -146,13 +152,66 @@ def is_rollback_ready(situation: Situation) -> bool:
     return situation.ready(previous) >= max(1, situation.ready(situation.stable))
 
 
+def most_important(situation: Situation, decision: Decision) -> str:
+    """The most important thing that the route waits for, as a sentence.
+
+    Users who get errors come first, then a candidate without instances and gateways that serve another revision, which
+    do not pass by themselves as a step's time does.
+    """
+    ready = ready_condition(situation)
+    if not ready.status:
+        return ready.message
+    urgent = {"ready", "acknowledged"} if situation.weight else set[str]()
+    blocked = [one for one in decision.checks if one.verdict is not Verdict.PASS and one.gate in urgent]
+    first = "; ".join(f"{one.gate}: {one.reason}" for one in blocked[:1] if one.reason not in decision.waiting)
+    if first and situation.head.state.paused:
+        return f"{first}; {decision.waiting}"
+    return first or decision.waiting
+
+
 def ready_condition(situation: Situation) -> Condition:
     """True while stable serves, also during a rollout. Deployment tools can wait for it."""
-    count = situation.ready(situation.stable)
-    if count:
-        return Condition(type="Ready", status=True, reason=Reason.SERVING, message=f"{situation.stable} serves")
-    message = f"{situation.stable} has no ready instance"
-    return Condition(type="Ready", status=False, reason=Reason.NOTHING_READY, message=message)
+    stable, silent_s = situation.stable, situation.observation.silent_s
+    if not situation.ready(stable):
+        return Condition(type="Ready", status=False, reason=Reason.NOTHING_READY, message=_nothing_ready(situation))
+    if silent_s >= GATEWAY_AWAY_S:
+        message = "no gateway answers, or none has this model's table"
+        return Condition(type="Ready", status=False, reason=Reason.NO_GATEWAY, message=message)
+    degraded = degraded_condition(situation)
+    # The reason is what `kubectl get` shows in the column HEALTH.
+    reason = degraded.reason if degraded.status else Reason.SERVING
+    return Condition(type="Ready", status=True, reason=reason, message=f"{stable} serves")
+
+
+def degraded_condition(situation: Situation) -> Condition:
+    """Stable serves with fewer instances than it should have, or the candidate has weight and no instance."""
+    stable, candidate = situation.stable, situation.candidate
+    have, wanted = situation.ready(stable), _wanted_instances(situation)
+    if have < wanted:
+        message = f"{have} of {wanted} instances of {stable} are ready"
+        return Condition(type="Degraded", status=True, reason=Reason.FEWER_READY, message=message)
+    if candidate is not None and situation.weight and not situation.ready(candidate):
+        message = f"{candidate} has no ready instance; {stable} answers its requests"
+        return Condition(type="Degraded", status=True, reason=Reason.CANDIDATE_DOWN, message=message)
+    return Condition(type="Degraded", status=False, reason=Reason.ENOUGH_READY)
+
+
+def _nothing_ready(situation: Situation) -> str:
+    candidate, message = situation.candidate, f"{situation.stable} has no ready instance"
+    if candidate is None or not situation.ready(candidate):
+        return message
+    share = f"answers {steps.percent(situation.weight)} of the requests" if situation.weight else "is ready"
+    return f"{message}; {candidate} {share}"
+
+
+def _wanted_instances(situation: Situation) -> int:
+    """How many instances of stable the spec wants; at least 1, also of a version that the spec no longer lists."""
+    stable = situation.stable
+    return situation.route.spec.versions[stable.version].instances if situation.specified(stable) else 1
+
+
+def _since(now: datetime, conditions: Iterable[Condition]) -> tuple[Condition, ...]:
+    return tuple(one.model_copy(update={"since": now}) for one in conditions)
 
 
 def progressing_condition(situation: Situation, decision: Decision) -> Condition:
@@ -216,7 +275,10 @@ def _before_the_first(route: Route, observation: Observation, decision: Decision
         ready={"target": observation.ready.get(route.spec.target_ref, 0)},
         gateways=_gateways(route, observation),
         checks=decision.checks,
-        conditions=(Condition(type="Ready", status=False, reason=Reason.NOTHING_RELEASED, message=message),),
+        conditions=_since(
+            observation.now,
+            [Condition(type="Ready", status=False, reason=Reason.NOTHING_RELEASED, message=message)],
+        ),
     ).to_json()
 
 
@@ -240,6 +302,8 @@ def _evidence(windows: Sequence[Window]) -> Evidence:
         stable=Counts(n=sum(one.stable.n for one in windows), bad=sum(one.stable.bad for one in windows)),
         assigned=sum(one.assigned for one in windows),
         unserved=sum(one.unserved for one in windows),
+        rejections=reduce(VersionCounts.plus, (one.rejections for one in windows), VersionCounts()),
+        failures=reduce(VersionFailures.plus, (one.failures for one in windows), VersionFailures()),
         windows=len(windows),
         gaps=sum(one.gap is not None for one in windows),
     )

@@ -154,7 +154,10 @@ class InstanceStore(Protocol):
 
 
 class StatusStore(Protocol):
-    """The last status of each route, written by the engine for its clients. The engine never reads it back."""
+    """The last status of each route, written by the engine for its clients. The engine never reads it back.
+
+    `since` of a condition is kept from the status before, while the condition's `status` does not change.
+    """
 
     def set_status(self, route: str, status: dict[str, object]) -> None:
         """Replace a route's status document."""
@@ -162,6 +165,10 @@ class StatusStore(Protocol):
 
     def status(self, route: str) -> dict[str, object] | None:
         """The last status document."""
+        ...
+
+    def last_beat(self) -> datetime | None:
+        """When the statuses were up to date last, by the control plane's clock; None if that is not known."""
         ...
 
 

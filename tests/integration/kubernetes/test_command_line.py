@@ -71,7 +71,7 @@ def store(api: Api, namespace: str) -> Iterator[KubernetesStore]:
 
 def test_status_and_history_show_the_objects(store: KubernetesStore, run: Run) -> None:
     row = run("status").stdout.splitlines()[1].split()
-    assert row[:3] == ["iris", "Stable", "1.0.0"]
+    assert row[:4] == ["iris", "serving", "Stable", "1.0.0"]
     shown = json.loads(run("history", "iris", "--json").stdout)
     assert [one["seq"] for one in shown] == [1]
     assert "1 revisions, the chain holds" in run("history", "iris", "--verify").stdout
@@ -86,7 +86,7 @@ def test_wait_ends_when_the_target_serves(store: KubernetesStore, run: Run) -> N
     done = run("wait", "iris", "--timeout", "5s")
     assert (done.returncode, done.stdout) == (
         exit_codes.OK,
-        "iris: promoted: 1.0.0 serves everything, revision iris.1\n",
+        "iris: serves already: 1.0.0 serves everything, revision iris.1; no release of it is in progress\n",
     )
 
 

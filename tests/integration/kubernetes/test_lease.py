@@ -13,8 +13,8 @@ from fairlead import errors
 from fairlead.contracts import labels
 from fairlead.store.kubernetes import KubernetesStore
 from fairlead.store.kubernetes.api import Api
-from fairlead.store.kubernetes.kinds import REVISIONS, Kind, Object
-from fairlead.store.kubernetes.lease import LEASES, Lease
+from fairlead.store.kubernetes.kinds import LEASES, REVISIONS, Kind, Object
+from fairlead.store.kubernetes.lease import Lease
 from support.processes import wait_until
 from unit.store.suite import a_window, an_action, routed, successor
 

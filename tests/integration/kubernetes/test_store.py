@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 import pytest
 
 from fairlead.contracts.action import Outcome
+from fairlead.contracts.status import Condition, Reason, Status
 from fairlead.store.base import Store
 from fairlead.store.kubernetes import KubernetesStore
 from fairlead.store.kubernetes.actions import MAX_FINISHED_ACTIONS
 from fairlead.store.kubernetes.api import Api
 from fairlead.store.kubernetes.kinds import ROUTES, Kind, Object
-from unit.store.suite import NOW, StoreSuite, a_window, an_action, routed, successor
+from fairlead.store.kubernetes.lease import Lease
+from unit.store.suite import NOW, REF, StoreSuite, a_window, an_action, routed, successor
 
 
 class TestCachedStore(StoreSuite):
@@ -64,6 +67,33 @@ class TestCachedStore(StoreSuite):
         store.append(successor(None))
         store.set_status("iris", {"phase": "Canary"})
         assert "analysis" not in api.get(ROUTES, namespace, "iris")["status"]
+
+    def test_going_down_and_serving_again_are_one_event_each(
+        self, api: Api, namespace: str, store: KubernetesStore
+    ) -> None:
+        def write(*, ready: bool, message: str) -> None:
+            reason = Reason.SERVING if ready else Reason.NOTHING_READY
+            one = Condition(type="Ready", status=ready, reason=reason, message=message, since=NOW)
+            status = Status(route="iris", observed_generation=1, target=REF, stable=REF, conditions=(one,))
+            store.set_status("iris", status.to_json())
+
+        routed(store, "iris")
+        write(ready=True, message="1.0.0 serves")
+        for message in ("1.0.0 has no ready instance", "1.0.0 has no ready instance; 1.1.0 is ready"):
+            write(ready=False, message=message)
+            write(ready=False, message=message)
+        write(ready=True, message="1.0.0 serves")
+        found = api.request("GET", f"/api/v1/namespaces/{namespace}/events")["items"]
+        told = [(one["type"], one["reason"], one["involvedObject"]["name"]) for one in found]
+        assert sorted(told) == [("Normal", "Serving", "iris"), ("Warning", "Down", "iris")]
+        messages = {one["reason"]: one["message"] for one in found}
+        assert messages["Down"] == "1.0.0 has no ready instance; try: fairlead logs iris --version 1.0.0"
+        assert messages["Serving"].startswith("1.0.0 serves again; it was down since 20")
+
+    def test_the_heartbeat_is_the_renewal_of_the_lease(self, api: Api, namespace: str, store: KubernetesStore) -> None:
+        lease = Lease(api, namespace, "fairlead-control-plane", "pod-1", log=logging.getLogger(), clock=lambda: NOW)
+        assert lease.attempt()
+        assert store.last_beat() == KubernetesStore.direct(api, namespace).last_beat() == NOW
 
 
 class TestDirectStore(StoreSuite):

@@ -35,8 +35,12 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
             (name,) = (one for one in platform.children() if one.startswith(f"{model}-1.0.0-"))
             os.kill(platform.children()[name], signal.SIGKILL)
         for model in MODELS:
-            wait_until(lambda model=model: _ready(platform, model) == (0, 1), f"1.0.0 of {model} is down")
+            wait_until(partial(_is_stable_down, platform, model), f"1.0.0 of {model} is down")
         yield platform
+
+
+def _is_stable_down(platform: Platform, model: str) -> bool:
+    return _ready(platform, model) == (0, 1)
 
 
 def _ready(platform: Platform, model: str) -> tuple[int, int]:

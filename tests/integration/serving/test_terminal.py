@@ -39,7 +39,17 @@ class Shown:
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
     folder, port = folders.make(tmp_path_factory.mktemp("models"), "doubler", "1.0.0"), free_port()
-    command = [FAIRLEAD, "serve", folder, "--port", str(port), "--drain-s", "0", "--log-level", "debug"]
+    command: list[str | Path] = [
+        FAIRLEAD,
+        "serve",
+        folder,
+        "--port",
+        str(port),
+        "--drain-s",
+        "0",
+        "--log-level",
+        "debug",
+    ]
     with Terminal(command, cwd=folder) as terminal:
         service = Shown(folder, terminal, f"http://{HOST}:{port}")
         wait_until(service.is_ready, "the service is ready")

@@ -89,7 +89,7 @@ def test_models_are_listed_with_their_weights_and_revision(client: Client, store
 
 def test_a_model_that_serves_nothing_yet_is_listed_as_not_ready(client: Client) -> None:
     (model,) = client.get("/models").json()["models"]
-    assert model == {"name": "iris", "versions": ["1.0.0", "1.1.0"], "ready": False}
+    assert model == {"name": "iris", "versions": ["1.0.0", "1.1.0"], "ready": False, "health": "unknown"}
 
 
 def test_the_repository_index_of_triton_lists_every_version_with_its_instances(

@@ -11,7 +11,7 @@ from fairlead.contracts.action import Action, ActionType, Outcome
 from fairlead.contracts.instance import Instance, Wanted
 from fairlead.contracts.revision import Cause, Counts, Revision, State, Window
 from fairlead.contracts.route import RouteSpec, Target, VersionRef, VersionSpec
-from fairlead.contracts.status import Gateway, Status
+from fairlead.contracts.status import Condition, Gateway, Status
 from fairlead.contracts.table import Table
 from fairlead.store.base import Store
 
@@ -358,6 +358,40 @@ class StoreSuite:
         written = Status(route="iris", observed_generation=1, target=REF, gateways=(silent,))
         routed(store, "iris").set_status("iris", written.to_json())
         assert Status.model_validate(store.status("iris")) == written
+
+    def test_a_condition_keeps_its_time_while_its_status_stays(self, store: Store) -> None:
+        def write(*, ready: bool, message: str, at: datetime) -> Condition:
+            one = Condition(type="Ready", status=ready, reason="Serving", message=message, since=at)
+            status = Status(route="iris", observed_generation=1, target=REF, conditions=(one,))
+            store.set_status("iris", status.to_json())
+            found = Status.model_validate(store.status("iris")).condition("Ready")
+            assert found is not None
+            return found
+
+        routed(store, "iris")
+        first = write(ready=True, message="one", at=NOW)
+        same = write(ready=True, message="two", at=NOW + timedelta(hours=1))
+        assert (same.message, same.since) == ("two", first.since)
+        other = write(ready=False, message="three", at=NOW + timedelta(hours=2))
+        assert first.since is not None
+        assert other.since is not None
+        assert other.since >= first.since
+        assert other.since == write(ready=False, message="four", at=NOW + timedelta(hours=3)).since
+
+    def test_a_status_that_is_the_same_but_for_its_times_is_not_written(self, store: Store) -> None:
+        def write(at: datetime) -> None:
+            one = Condition(type="Ready", status=True, reason="Serving", since=at)
+            status = Status(route="iris", observed_generation=1, target=REF, conditions=(one,))
+            store.set_status("iris", status.to_json())
+
+        routed(store, "iris")
+        write(NOW)
+        token = store.change_token()
+        write(NOW + timedelta(seconds=1))
+        assert store.change_token() == token
+
+    def test_without_a_heartbeat_the_age_of_the_statuses_is_unknown(self, store: Store) -> None:
+        assert store.last_beat() is None
 
 
 class SupervisedSuite:

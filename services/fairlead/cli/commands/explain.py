@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -17,8 +18,11 @@ from fairlead.cli.options import (
     StateOption,
 )
 from fairlead.cli.output import console, make_table, print_json
+from fairlead.cli.state_age import state_age
+from fairlead.contracts.health import health_of
 from fairlead.routing.explain import Explanation, explain, to_json
 from fairlead.routing.snapshot import Routed
+from fairlead.store.statuses import read_status
 
 
 def command(
@@ -42,7 +46,8 @@ def command(
 
     The gateway returns the same explanation for a request with the header `x-route-explain: 1`.
     """
-    store = connect(PlatformLocation(state, context, namespace)).store
+    location = PlatformLocation(state, context, namespace)
+    store = connect(location).store
     head = store.head(store.route(model).name)
     if head is None:
         raise errors.Unavailable(
@@ -64,10 +69,14 @@ def command(
             f"{where} is not one of {model}'s paths",
             hint=f"leave out --path for /models/{model}/predict: fairlead explain {model}",
         )
+    age = state_age(location, store, datetime.now(UTC))
     if as_json:
-        print_json(to_json(found))
+        print_json(to_json(found) | ({"stale": age.problem} if age.problem else {}))
         return
-    console().print(make_table(("", ""), _rows(found)))
+    health = health_of(read_status(store, head.route))
+    notes = [("note", age.notice)] if age.notice else []
+    notes += [("note", f"{model} is {health.mark}: {health.reason}")] if health.is_down else []
+    console().print(make_table(("", ""), [*notes, *_rows(found)]))
 
 
 def _rows(found: Explanation) -> list[tuple[str, str]]:

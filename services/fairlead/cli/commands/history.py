@@ -25,8 +25,8 @@ from fairlead.cli.picture import table, terminal
 from fairlead.cli.picture.attempt import Attempt, attempts
 from fairlead.contracts.base import as_query_time
 from fairlead.contracts.revision import Check, Revision
-from fairlead.contracts.status import Status
 from fairlead.store.base import Store
+from fairlead.store.statuses import read_status
 
 
 def command(
@@ -93,8 +93,8 @@ def _row(revision: Revision) -> tuple[str, ...]:
 
 def _checks(store: Store, model: str) -> tuple[Check, ...]:
     """The current checks of the gates."""
-    status = store.status(model)
-    return Status.model_validate(status).checks if status else ()
+    status = read_status(store, model)
+    return status.checks if status is not None else ()
 
 
 def _write(to: Path, attempt: Attempt | None, *, quiet: bool) -> None:

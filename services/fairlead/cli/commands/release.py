@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -20,6 +21,7 @@ from fairlead.cli.options import (
     StateOption,
 )
 from fairlead.cli.output import percent
+from fairlead.cli.state_age import state_age
 from fairlead.contracts.revision import Phase, Revision
 from fairlead.contracts.route import Route, VersionRef
 
@@ -58,6 +60,8 @@ def command(
         print(json.dumps(route.to_json()))
         return
     print(f"{model}: {done or _begun(route, head, version)}")
+    if problem := state_age(location, connection.store, datetime.now(UTC)).problem:
+        print(f"{problem}: the release begins when it does again")
     print(f"next: fairlead status {model} --watch, fairlead wait {model}, or fairlead rollback {model}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 import typer
@@ -20,9 +21,11 @@ from fairlead.cli.options import (
     StateOption,
 )
 from fairlead.cli.output import console, make_table, print_json
+from fairlead.cli.state_age import state_age
 from fairlead.contracts.answers import Compared, Disagreement, ShadowStatus
 from fairlead.contracts.base import format_e_value
 from fairlead.contracts.status import Status
+from fairlead.store.statuses import read_status
 
 _WORDS = {"class": "another class", "failed": "failed", "schema": "another schema", "score": "another score"}
 
@@ -39,10 +42,10 @@ def command(
     ] = "table",
 ) -> None:
     """Show how a shadow's responses compare with the live ones, and the most important disagreements."""
-    store = connect(PlatformLocation(state, context, namespace)).store
+    location = PlatformLocation(state, context, namespace)
+    store = connect(location).store
     store.route(model)
-    written = store.status(model)
-    status = Status.model_validate(written) if written else None
+    status = read_status(store, model)
     shadow = status.shadow if status else None
     if as_json or output == "json":
         print_json(shadow.to_json() if shadow else None)
@@ -52,7 +55,8 @@ def command(
             f"no responses of {model} have been compared yet",
             hint=f"mirror requests with strategy.shadow or mirrors; after five seconds: fairlead shadow {model}",
         )
-    console().print(Group(*_page(status, shadow, limit)))
+    age = state_age(location, store, datetime.now(UTC))
+    console().print(Group(*([Text(age.notice)] if age.notice else []), *_page(status, shadow, limit)))
 
 
 def _page(status: Status, shadow: ShadowStatus, limit: int) -> Iterator[RenderableType]:

@@ -12,6 +12,7 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from fairlead.cli import health_lines
 from fairlead.cli.connect import connect
 from fairlead.cli.options import (
     DEFAULT_STATE,
@@ -22,10 +23,13 @@ from fairlead.cli.options import (
     StateOption,
 )
 from fairlead.cli.output import ago, console, make_table, percent, print_json
+from fairlead.cli.state_age import state_age
+from fairlead.contracts.health import health_of
 from fairlead.contracts.revision import Verdict
 from fairlead.contracts.route import TOTAL_WEIGHT
-from fairlead.contracts.status import Status, StepStatus
+from fairlead.contracts.status import Evidence, Status, StepStatus
 from fairlead.store.base import Store
+from fairlead.store.statuses import read_status
 
 REFRESH_INTERVAL_S = 0.5
 
@@ -39,47 +43,57 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Show what each model serves and the state of its rollout; with a MODEL, also its gates and gateways."""
-    store = connect(PlatformLocation(state, context, namespace)).store
+    location = PlatformLocation(state, context, namespace)
+    store = connect(location).store
     if as_json:
-        print_json([one.to_json() for one in _statuses(store, model)])
+        age = state_age(location, store, datetime.now(UTC)).to_json()
+        print_json([one.to_json() | {"health": health_of(one).to_json()} | age for one in _statuses(store, model)])
         return
     if not watch:
-        console().print(_page(store, model))
+        console().print(_page(store, model, location))
         return
-    with Live(_page(store, model), console=console(), auto_refresh=False) as live:
+    with Live(_page(store, model, location), console=console(), auto_refresh=False) as live:
         while True:
             time.sleep(REFRESH_INTERVAL_S)
-            live.update(_page(store, model), refresh=True)
+            live.update(_page(store, model, location), refresh=True)
 
 
 def _statuses(store: Store, model: str | None) -> Iterator[Status]:
     broken = {one.name: one for one in store.unreadable_routes()}
     routes = {} if model in broken else {one.name: one for one in ([store.route(model)] if model else store.routes())}
     for name in [model] if model else sorted(routes.keys() | broken.keys()):
-        written = store.status(name)
+        status = read_status(store, name)
         if name in broken:
-            known = Status.model_validate(written) if written else Status(route=name, observed_generation=0)
+            known = status or Status(route=name, observed_generation=0)
             yield known.model_copy(update={"waiting": broken[name].message})
-        elif written is None:
+        elif status is None:
             waiting = "the control plane to process it"
             yield Status(route=name, observed_generation=0, target=routes[name].spec.target_ref, waiting=waiting)
         else:
-            yield Status.model_validate(written)
+            yield status
 
 
-def _page(store: Store, model: str | None) -> RenderableType:
-    statuses = list(_statuses(store, model))
+def _page(store: Store, model: str | None, location: PlatformLocation) -> RenderableType:
+    statuses, now = list(_statuses(store, model)), datetime.now(UTC)
+    age = state_age(location, store, now)
+    before = [Text(age.notice)] if age.notice else []
     if not statuses:
-        return Text("no models yet; add one with: fairlead deploy DIR")
-    columns = ("MODEL", "PHASE", "STABLE", "CANDIDATE", "WEIGHT", "STEP", "REVISION", "GATEWAY", "WAITING FOR")
-    overview = make_table(columns, (_row(one) for one in statuses))
-    return Group(overview, *_details(statuses[0])) if model else overview
+        return Group(*before, Text("no models yet; add one with: fairlead deploy DIR"))
+    rows = (_row(one, now, is_old=bool(age.problem)) for one in statuses)
+    current = () if age.problem else statuses
+    urgent = [Text(line) for one in current for line in health_lines.lines(one, location, now)]
+    details = _details(statuses[0]) if model else ()
+    return Group(*before, make_table(_COLUMNS, rows), *urgent, *details)
 
 
-def _row(status: Status) -> tuple[str, ...]:
+_COLUMNS = ("MODEL", "HEALTH", "PHASE", "STABLE", "CANDIDATE", "WEIGHT", "STEP", "REVISION", "GATEWAY", "WAITING FOR")
+
+
+def _row(status: Status, now: datetime, *, is_old: bool) -> tuple[str, ...]:
     step = f"{status.step.number}/{status.step.of}" if status.step else "-"
     return (
         status.route,
+        health_lines.cell(health_of(status), now, is_old=is_old),
         ("Paused " if status.paused else "") + (status.phase.value if status.phase else "Starting"),
         str(status.stable or "-"),
         str(status.candidate or "-"),
@@ -129,6 +143,7 @@ def _details(status: Status) -> Iterator[RenderableType]:
         yield make_table(("GATE", "VERDICT", "REASON"), rows)
     if status.evidence.windows:
         yield Text(f"\n{_counted(status)}")
+        yield from (Text(line) for line in _failed(status.evidence))
     for rejected in status.rejected:
         yield Text(f"rejected: {rejected.ref} in revision {status.route}.{rejected.revision}: {rejected.reason}")
     for gateway in status.gateways:
@@ -140,6 +155,23 @@ def _details(status: Status) -> Iterator[RenderableType]:
 
 def _next(step: StepStatus) -> str:
     return percent(step.next_weight) if step.number < step.of else "the promotion"
+
+
+def _failed(counted: Evidence) -> Iterator[str]:
+    """One line for each version whose requests failed or were rejected: how many, in which way."""
+    arms = (
+        ("candidate", counted.failures.candidate, counted.rejections.candidate),
+        ("stable", counted.failures.stable, counted.rejections.stable),
+    )
+    for name, failures, rejections in arms:
+        ways = {
+            "timed out by the gateway": failures.timed_out,
+            "refused, reset or without an answer": failures.unanswered,
+            "answered 5xx or 429": failures.server_errors,
+            "rejected (other 4xx)": rejections.bad,
+        }
+        if told := ", ".join(f"{count} {way}" for way, count in ways.items() if count):
+            yield f"{name}: {told}"
 
 
 def _bar(status: Status, width: int = 40) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 from pydantic import TypeAdapter, ValidationError
 
 from fairlead import errors
-from fairlead.cli import exit_codes
+from fairlead.cli import exit_codes, health_lines
 from fairlead.cli.connect import connect
 from fairlead.cli.options import (
     DEFAULT_STATE,
@@ -20,14 +21,18 @@ from fairlead.cli.options import (
     PlatformLocation,
     StateOption,
 )
-from fairlead.cli.output import percent, print_json
+from fairlead.cli.output import moment, percent, print_json
+from fairlead.cli.state_age import StateAge, state_age
 from fairlead.contracts.base import Duration
+from fairlead.contracts.health import health_of
 from fairlead.contracts.revision import Phase, Revision
 from fairlead.contracts.route import Route
-from fairlead.contracts.status import Status
-from fairlead.store.base import Store
+from fairlead.contracts.status import Reason, Status
+from fairlead.store.statuses import read_status
 
-_HELD = ("Paused", "AwaitingApproval")
+_HELD = (Reason.PAUSED, Reason.AWAITING_APPROVAL)
+DOWN_AFTER_S = 30.0
+"""How long a model must be down until `wait` ends: a restart of its only instance is shorter."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,8 @@ class End:
     code: int
     outcome: str
     detail: str
+    command: str = ""
+    """The one command that helps; empty if none is needed."""
 
 
 def command(
@@ -49,45 +56,69 @@ def command(
 ) -> None:
     """Wait until the rollout of the target ends. Use it in a pipeline, after `fairlead release`.
 
-    Exit codes: 0 promoted, 10 rolled back, 11 held (paused, or waiting for approval), 12 timed out.
+    Exit codes: 0 the target serves, 10 rolled back, 11 held (paused, or waiting for approval), 12 timed out,
+    13 the model is down.
     """
-    connection = connect(PlatformLocation(state, context, namespace))
-    end = _wait(connection.store, model, _seconds(timeout), connection.poll_interval_s)
+    location = PlatformLocation(state, context, namespace)
+    end = _wait(location, model, _seconds(timeout))
     if as_json:
-        print_json({"model": model, "outcome": end.outcome, "detail": end.detail, "exitCode": end.code})
+        print_json(
+            {"model": model, "outcome": end.outcome, "detail": end.detail, "exitCode": end.code}
+            | {"command": end.command or None}
+        )
     else:
         print(f"{model}: {end.outcome}: {end.detail}")
+        if end.command:
+            print(f"next: {end.command}")
     raise typer.Exit(end.code)
 
 
-def _wait(store: Store, model: str, timeout_s: float, poll_interval_s: float) -> End:
-    deadline = time.monotonic() + timeout_s
+def _wait(location: PlatformLocation, model: str, timeout_s: float) -> End:
+    connection = connect(location)
+    store, deadline = connection.store, time.monotonic() + timeout_s
     while True:
-        route, head = store.route(model), store.head(model)
-        written = store.status(model)
-        status = Status.model_validate(written) if written else None
-        end = ended(route, head, status)
+        now, route, head, status = datetime.now(UTC), store.route(model), store.head(model), read_status(store, model)
+        age, end = state_age(location, store, now), ended(route, head, status, now)
+        if age.problem and end is not None and end.code != exit_codes.ROLLED_BACK:
+            end = None  # it is not known whether that is still so
+        if end is None and age.is_stopped:
+            raise errors.Unavailable(f"{age.problem}, so nothing serves {model}", hint=age.hint)
+        if end is None and time.monotonic() > deadline:
+            end = _timed_out(timeout_s, status, age)
         if end is not None:
-            return end
-        if time.monotonic() > deadline:
-            why = status.waiting if status and status.waiting else "the rollout is in progress"
-            return End(exit_codes.TIMED_OUT, "timed out", f"after {timeout_s:g} s; {why}")
-        time.sleep(poll_interval_s)
+            return replace(end, command=health_lines.command_of(health_of(status), location))
+        time.sleep(connection.poll_interval_s)
 
 
-def ended(route: Route, head: Revision | None, status: Status | None) -> End | None:
-    """How the rollout of the current target ended, or that it waits for a person; None while it is in progress."""
+def _timed_out(timeout_s: float, status: Status | None, age: StateAge) -> End:
+    health = health_of(status)
+    why = age.problem or (status.waiting if status else "") or "the rollout is in progress"
+    if health.is_down and not age.problem:
+        return End(exit_codes.DOWN, "down", f"after {timeout_s:g} s; {health.reason}")
+    return End(exit_codes.TIMED_OUT, "timed out", f"after {timeout_s:g} s; {why}")
+
+
+def ended(route: Route, head: Revision | None, status: Status | None, now: datetime) -> End | None:
+    """How the rollout of the current target ended, or that it waits for a person; None while it is in progress.
+
+    A model that is down ends nothing for `DOWN_AFTER_S`, and then ends it as down, promoted or not.
+    """
     if head is None or not _is_read(route, head, status):
         return None
-    target = route.spec.target_ref
+    target, health = route.spec.target_ref, health_of(status)
     rejected = next((one for one in head.state.rejected if one.ref == target), None)
     if rejected is not None and (head.state.phase is Phase.STABLE or head.state.target != target):
         # The revision that rejected it, not the head: much may have happened since.
         where = f"{route.name}.{rejected.revision}"
         return End(exit_codes.ROLLED_BACK, "rolled back", f"{target} in revision {where}: {rejected.reason}")
+    if health.is_down and (health.since is None or (now - health.since).total_seconds() >= DOWN_AFTER_S):
+        since = f" since {moment(health.since)}" if health.since is not None else ""
+        return End(exit_codes.DOWN, "down", f"{health.reason}{since}; revision {head.id}")
+    if status is None or status.seq != head.seq:
+        return None  # the status describes an older revision; the next one follows at once
     if head.table.stable == target and head.state.phase is Phase.STABLE:
-        return End(exit_codes.OK, "promoted", f"{head.table.stable} serves everything, revision {head.id}")
-    progressing = status.condition("Progressing") if status and status.seq == head.seq else None
+        return _served(head) if health.serves else None
+    progressing = status.condition("Progressing")
     if progressing is not None and progressing.reason in _HELD:
         return End(
             exit_codes.HELD, "held", f"at {percent(head.table.weight)}, revision {head.id}: {progressing.message}"
@@ -100,6 +131,13 @@ def _is_read(route: Route, head: Revision, status: Status | None) -> bool:
     if head.generation >= route.generation:
         return True
     return status is not None and status.seq == head.seq and status.observed_generation >= route.generation
+
+
+def _served(head: Revision) -> End:
+    serves = f"{head.table.stable} serves everything, revision {head.id}"
+    if head.state.promoted_at is None or head.state.target != head.table.stable:
+        return End(exit_codes.OK, "serves already", f"{serves}; no release of it is in progress")
+    return End(exit_codes.OK, "promoted", serves)
 
 
 def _seconds(text: str) -> float:

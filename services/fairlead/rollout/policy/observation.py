@@ -29,6 +29,8 @@ class Observation:
     gateways: tuple[GatewayState, ...] = ()
     lost: tuple[GatewayState, ...] = ()
     """Gateways that answered a short time ago and do not answer now, as they last answered."""
+    silent_s: float = 0.0
+    """Seconds, by a monotonic clock, since a gateway last answered and served this route, or since the first tick."""
     smoke: Check | None = None
     """The result of the candidate's golden rows in this attempt; None if they were not sent."""
     windows: tuple[Window, ...] = ()

@@ -103,6 +103,11 @@ class FilePublisher:
         rejected = rejection_reason(self._state, self._wanted[1]) if self._wanted else None
         return (Gateway(self._report.name, self._report.reachable, self._programmed, rejected),)
 
+    @property
+    def sequence(self) -> int:
+        """The number of the last publication."""
+        return self._state.sequence
+
     def close(self) -> None:
         """Stop polling. What is published stays published."""
         self._admin.close()

@@ -75,6 +75,10 @@ ACTIONS = Kind(OURS, "modelrouteactions", "ModelRouteAction")
 SLICES = Kind("/apis/discovery.k8s.io/v1", "endpointslices", "EndpointSlice", selector=labels.MODEL)
 PODS = Kind("/api/v1", "pods", "Pod", selector=labels.MODEL, trim=_pod)
 DEPLOYMENTS = Kind("/apis/apps/v1", "deployments", "Deployment", selector=labels.IDENTITY, trim=_deployment)
+LEASES = Kind("/apis/coordination.k8s.io/v1", "leases", "Lease")
+EVENTS = Kind("/api/v1", "events", "Event")
+LEADERS = f"{labels.LEASE}=leader"
+"""Selects the Leases of leader elections."""
 WATCHED = (ROUTES, REVISIONS, ACTIONS, SLICES, PODS, DEPLOYMENTS)
 
 

@@ -17,9 +17,8 @@ from fairlead import errors
 from fairlead.contracts import labels
 from fairlead.repeat import RepeatingThread
 from fairlead.store.kubernetes.api import Api
-from fairlead.store.kubernetes.kinds import Kind, Object
+from fairlead.store.kubernetes.kinds import LEASES, Object
 
-LEASES = Kind("/apis/coordination.k8s.io/v1", "leases", "Lease")
 DURATION_S = 15.0
 RENEW_WITHIN_S = 10.0
 RETRY_S = 2.0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 from fairlead import errors
-from fairlead.store.kubernetes.kinds import ROUTES, Object
+from fairlead.store.kubernetes.events import serving_event
+from fairlead.store.kubernetes.kinds import EVENTS, LEADERS, LEASES, ROUTES, Object
 from fairlead.store.kubernetes.windows import KubernetesWindows
 
 _ELSEWHERE = ("analysis", "checkpoint", "fence")
@@ -23,13 +25,17 @@ class KubernetesStatuses(KubernetesWindows):
         head = self._head_seq(route)
         windows = self._waiting(route, head)
 
+        before: list[Object] = [{}]
+
         def replaced(old: Object) -> Object:
+            before[0] = old
             kept = {name: old[name] for name in ("checkpoint",) if name in old}
             counted = self._analysis(route, old, head, windows)
             return {**status, **self._conditions(status, old), **kept, **counted}
 
         self._session.write_status(ROUTES, route, replaced)
         self._pending.pop(route, None)
+        self._record_event(route, status, before[0])
 
     def status(self, route: str) -> dict[str, object] | None:
         """The last status document."""
@@ -38,6 +44,24 @@ class KubernetesStatuses(KubernetesWindows):
         if "conditions" in written:
             written["conditions"] = [_plain(one) for one in written["conditions"]]
         return written or None
+
+    def last_beat(self) -> datetime | None:
+        """When the leader last renewed its Lease. None without a Lease, or for a user who may not read it."""
+        try:
+            leases, _ = self._session.api.list(LEASES, self._session.namespace, LEADERS)
+        except (errors.Refused, errors.NotFound):
+            return None
+        times = [str(renewed) for one in leases if (renewed := (one.get("spec") or {}).get("renewTime"))]
+        return max((datetime.fromisoformat(one) for one in times), default=None)
+
+    def _record_event(self, route: str, status: dict[str, object], old: Object) -> None:
+        """Record an event when the route goes down and when it serves again. A lost event is not repeated."""
+        found = self._session.objects.get(ROUTES, route)
+        event = serving_event(status, old, found, self._session.clock()) if found is not None else None
+        if event is None:
+            return
+        with suppress(errors.FairleadError):  # the status says the same, and an event must not stop a rollback
+            self._session.api.create(EVENTS, self._session.namespace, event)
 
     def _conditions(self, status: dict[str, object], old: Object) -> dict[str, Any]:
         if "conditions" not in status:
@@ -63,4 +87,4 @@ class KubernetesStatuses(KubernetesWindows):
 def _plain(one: dict[str, Any]) -> dict[str, Any]:
     """A condition in the form of `contracts.status`."""
     fields = {name: one.get(name, "") for name in ("type", "reason", "message")}
-    return {**fields, "status": one.get("status") == "True"}
+    return {**fields, "status": one.get("status") == "True", "since": one.get("lastTransitionTime")}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from fairlead.contracts.instance import Instance, Wanted
-from fairlead.store.sqlite import documents
+from fairlead.store.condition_times import with_times
+from fairlead.store.sqlite import documents, schema
 from fairlead.store.sqlite.database import Database
 
 
@@ -58,13 +60,30 @@ class SqliteStatuses:
 
     def set_status(self, route: str, status: dict[str, object]) -> None:
         """Replace a route's status document. Nothing is written, and the change token stays, if it is the same."""
-        document = json.dumps(status, sort_keys=True, default=str)
         with self._database.writing(durable=False) as connection:
+            document = json.dumps(with_times(status, self.status(route)), sort_keys=True, default=str)
             connection.execute(
                 "INSERT INTO statuses VALUES (?, ?) ON CONFLICT (route) DO UPDATE SET document = excluded.document"
                 " WHERE document <> excluded.document",
                 (route, document),
             )
+
+    def beat(self, now: datetime) -> None:
+        """Store that all statuses are up to date now. One row, so that unchanged statuses need not be written."""
+        with self._database.writing(durable=False) as connection:
+            connection.execute(schema.HEARTBEATS)
+            connection.execute(
+                "INSERT INTO heartbeats VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET at_us = excluded.at_us",
+                (int(now.timestamp() * 1_000_000),),
+            )
+
+    def last_beat(self) -> datetime | None:
+        """When all statuses were up to date last; None if no control plane has written that yet."""
+        with self._database.reading() as connection:
+            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'heartbeats'").fetchone():
+                return None
+            row = connection.execute("SELECT at_us FROM heartbeats").fetchone()
+        return datetime.fromtimestamp(row[0] / 1_000_000, UTC) if row else None
 
     def status(self, route: str) -> dict[str, object] | None:
         """The last status document."""

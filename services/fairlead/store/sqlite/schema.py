@@ -6,9 +6,18 @@ VERSION = 1
 APPLICATION_ID = 0x46616972
 """Marks the file as ours ("Fair"), so that a mistyped path does not write into another program's database."""
 
+# Not a change of VERSION: an older file gets the table with its first heartbeat, an older Fairlead ignores it.
+HEARTBEATS = """
+CREATE TABLE IF NOT EXISTS heartbeats (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    at_us INTEGER NOT NULL
+);
+"""
+
 # Documents are stored whole, as JSON. The other columns are those used in queries and triggers.
 # Times are microseconds since 1970: as text, "00Z" would sort after "00.5Z".
-SCHEMA = """
+SCHEMA = (
+    """
 CREATE TABLE routes (
     name TEXT PRIMARY KEY,
     resource_version INTEGER NOT NULL,
@@ -63,3 +72,5 @@ BEGIN
     SELECT RAISE(ABORT, 'the ledger is append-only: a revision continues the head');
 END;
 """
+    + HEARTBEATS
+)

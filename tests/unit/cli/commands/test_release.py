@@ -43,7 +43,9 @@ def a_head(store: SqliteStore, stable: VersionRef = OLD, candidate: VersionRef |
         entered_at=NOW,
         rejected=REJECTED,
     )
-    table = Table(model="iris", stable=stable, candidate=candidate, weight=500 if candidate else 0, pins=(OLD, NEW, BAD))
+    table = Table(
+        model="iris", stable=stable, candidate=candidate, weight=500 if candidate else 0, pins=(OLD, NEW, BAD)
+    )
     store.append(
         Revision(route="iris", seq=1, cause=Cause.STEP, generation=1, table=table, state=state, created_at=NOW)
     )

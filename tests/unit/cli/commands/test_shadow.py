@@ -57,7 +57,8 @@ def write_status(state: Path, shadow_status: ShadowStatus | None) -> None:
 def test_pairs_rates_disagreements_and_lost_records_are_shown(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_status(state, SHADOW)
     shadow.command("iris", limit=10, state=state)
-    lines = capsys.readouterr().out.splitlines()
+    notice, _, *lines = capsys.readouterr().out.splitlines()
+    assert notice.startswith("the platform is not running")
     assert lines[0].split() == ["LIVE", "SHADOW", "PAIRS", "DIFFER", "CLASS", "FAILED", "SCHEMA", "SCORE"]
     assert lines[1].split()[:5] == ["1.0.0", "1.1.0", "400", "13", "(3.25%)"]
     text = "\n".join(lines)

@@ -140,8 +140,8 @@ def test_every_part_of_a_schema_is_structural(kind: str) -> None:
     }
     for path, part in parts(schema_of(kind)):
         assert isinstance(part.get("type"), str), path
-        kept = {"x-kubernetes-preserve-unknown-fields"} if path in (".status.lastWindow", ".status.shadow") else set()
-        assert set(part) <= allowed | kept, path
+        shown = path in (".status.lastWindow", ".status.shadow", ".status.evidence")
+        assert set(part) <= allowed | ({"x-kubernetes-preserve-unknown-fields"} if shown else set()), path
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

@@ -56,6 +56,7 @@ def _routes() -> dict[str, Any]:
             _column("Phase", ".status.phase", "The state of the rollout."),
             _column("Revision", ".status.revision", "The newest revision."),
             _column("Ready", ".status.conditions[?(@.type=='Ready')].status", "Whether stable serves."),
+            _column("Health", ".status.conditions[?(@.type=='Ready')].reason", "How stable serves."),
             _column("Waiting", ".status.waiting", "What the rollout waits for.", priority=1),
             _column("Age", ".metadata.creationTimestamp", "The age of the route.", kind="date"),
         ),
@@ -66,19 +67,19 @@ def _routes() -> dict[str, Any]:
 def _route_status() -> Schema:
     # No field is required: a window may be stored before the first whole status.
     status = simplified(structural(Status))
-    # For display only, without a detailed schema; the window itself is in `analysis`.
-    status["properties"]["lastWindow"] = {
-        "type": "object",
-        "nullable": True,
-        "description": "The gateways' counts in the last window.",
-        "x-kubernetes-preserve-unknown-fields": True,
+    # For display only, without a detailed schema; the windows themselves are in `analysis`.
+    shown = {
+        "lastWindow": "The gateways' counts in the last window.",
+        "shadow": "How mirrored answers compare.",
+        "evidence": "Counts of the attempt so far.",
     }
-    status["properties"]["shadow"] = {
-        "type": "object",
-        "nullable": True,
-        "description": "How mirrored answers compare.",
-        "x-kubernetes-preserve-unknown-fields": True,
-    }
+    for name, description in shown.items():
+        status["properties"][name] = {
+            "type": "object",
+            "nullable": True,
+            "description": description,
+            "x-kubernetes-preserve-unknown-fields": True,
+        }
     status["properties"] |= {
         "conditions": _conditions(),
         "analysis": {

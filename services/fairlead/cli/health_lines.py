@@ -1,0 +1,42 @@
+"""Shows a route's health in words, with the one command that helps."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from fairlead.cli.options import DEFAULT_STATE, PlatformLocation
+from fairlead.cli.output import ago
+from fairlead.contracts.health import Health, Mark, health_of
+from fairlead.contracts.status import Status
+
+
+def cell(health: Health, now: datetime, *, is_old: bool) -> str:
+    """The mark for a table, with its duration where it is not good: `serving`, `down 3m`; `was serving` if old."""
+    if is_old:
+        return f"was {health.mark}"
+    timed = health.mark in (Mark.DOWN, Mark.DEGRADED) and health.since is not None
+    return f"{health.mark} {ago(health.since, now)}" if timed and health.since else str(health.mark)
+
+
+def lines(status: Status, location: PlatformLocation, now: datetime) -> list[str]:
+    """Why the route does not serve fully, and the command that helps; empty if nothing is to be done."""
+    health = health_of(status)
+    found = []
+    if health.mark in (Mark.DOWN, Mark.DEGRADED):
+        since = f" for {ago(health.since, now)}" if health.since is not None else ""
+        found.append(f"{status.route} is {health.mark}{since}: {health.reason}")
+    if command := command_of(health, location):
+        found.append(f"next for {status.route}: {command}")
+    return found
+
+
+def command_of(health: Health, location: PlatformLocation) -> str:
+    """The command with the options that name this platform; empty if there is none."""
+    if not health.command:
+        return ""
+    options = [f"--context {location.context}"] if location.context else []
+    options += [f"--namespace {location.namespace}"] if location.namespace else []
+    if not location.in_cluster and Path(location.state) != DEFAULT_STATE:
+        options.append(f"--state {location.state}")
+    return " ".join((health.command, *options))

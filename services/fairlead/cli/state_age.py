@@ -1,0 +1,59 @@
+"""How old the stored state is that a command shows: is the platform running, and does its control plane write?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from fairlead.cli.options import PlatformLocation
+from fairlead.cli.output import ago, moment
+from fairlead.local.state import StateFolder
+from fairlead.store.base import Store
+
+STALE_AFTER_S = 15.0
+"""A running control plane shows every 2 s that it is alive; in a cluster another replica leads after 15 s without."""
+
+
+@dataclass(frozen=True)
+class StateAge:
+    """The time of the stored state, and the reason why it is old; `problem` is empty while it is current."""
+
+    as_of: datetime | None = None
+    problem: str = ""
+    hint: str = ""
+    is_stopped: bool = False
+    """Whether no process will write a newer state before somebody starts the platform."""
+
+    @property
+    def notice(self) -> str:
+        """What a view says before it shows an old state, in one or two lines; empty while the state is current."""
+        if not self.problem:
+            return ""
+        shown = f"; what follows is as of {moment(self.as_of)}" if self.as_of is not None else "; what follows is old"
+        return f"{self.problem}{shown}\n  {self.hint}"
+
+    def to_json(self) -> dict[str, object]:
+        """`asOf` is a time or null, `stale` the reason or null."""
+        as_of = self.as_of.isoformat() if self.as_of is not None else None
+        return {"asOf": as_of, "stale": self.problem or None}
+
+
+def state_age(location: PlatformLocation, store: Store, now: datetime) -> StateAge:
+    """Compare the last heartbeat with the clock of this machine. An unknown heartbeat is no reason to doubt."""
+    last = store.last_beat()
+    if not location.in_cluster and _is_stopped(location):
+        return StateAge(last, "the platform is not running", "start it: fairlead up FILE", is_stopped=True)
+    if last is None or (now - last).total_seconds() <= STALE_AFTER_S:
+        return StateAge(last)
+    if location.in_cluster:
+        hint = "see whether its pods run: kubectl get pods --selector app.kubernetes.io/component=control-plane"
+    else:
+        hint = f"read {location.state / 'logs' / 'control-plane.log'}"
+    return StateAge(last, f"the control plane has not written for {ago(last, now)}", hint)
+
+
+def _is_stopped(location: PlatformLocation) -> bool:
+    try:
+        return not StateFolder(location.state).is_running()
+    except OSError:
+        return False  # another user's folder: only the heartbeat tells

@@ -1,0 +1,155 @@
+"""The conditions of a route's status: whether it serves, since when, and the most important reason first."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from fairlead.contracts.health import Health, Mark, health_of
+from fairlead.contracts.route import Strategy
+from fairlead.contracts.status import Condition, Reason, Status
+from fairlead.rollout.report import GATEWAY_AWAY_S
+from fairlead.store.statuses import read_status
+from unit.rollout.simulated_platform import START, STEPS, Platform, at_step
+
+
+def status(platform: Platform) -> Status:
+    found = read_status(platform.store, "iris")
+    assert found is not None
+    return found
+
+
+def health(platform: Platform) -> Health:
+    return health_of(status(platform))
+
+
+def ready(platform: Platform) -> Condition:
+    found = status(platform).condition("Ready")
+    assert found is not None
+    return found
+
+
+def since(platform: Platform) -> datetime:
+    found = ready(platform).since
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def canary() -> Platform:
+    """1.1.0 has 5 % of the requests."""
+    platform = Platform()
+    platform.deploy(strategy=Strategy(steps=STEPS, min_requests=0))
+    platform.settle()
+    at_step(platform, 500)
+    platform.tick()
+    return platform
+
+
+def test_a_route_whose_stable_version_serves_is_serving(platform: Platform) -> None:
+    platform.tick()
+    assert (health(platform).mark, ready(platform).reason) == (Mark.SERVING, Reason.SERVING)
+
+
+def test_a_route_whose_stable_version_has_no_ready_instance_is_down_and_waits_for_that(platform: Platform) -> None:
+    platform.turn(platform.ref("1.0.0"), ready=False)
+    platform.tick(1)
+    assert (health(platform).mark, ready(platform).reason) == (Mark.DOWN, Reason.NOTHING_READY)
+    assert status(platform).waiting == "1.0.0 has no ready instance"
+
+
+def test_a_route_that_is_down_says_what_its_candidate_still_answers(canary: Platform) -> None:
+    canary.turn(canary.ref("1.0.0"), ready=False)
+    canary.tick(1)
+    assert status(canary).waiting == "1.0.0 has no ready instance; 1.1.0 answers 5 % of the requests"
+    assert health(canary).command == "fairlead promote iris"
+
+
+def test_the_time_of_a_condition_stays_until_its_status_changes(platform: Platform) -> None:
+    platform.tick()
+    began = since(platform)
+    platform.tick(30)
+    assert since(platform) == began, "it serves as before"
+    platform.turn(platform.ref("1.0.0"), ready=False)
+    platform.tick(30)
+    went = since(platform)
+    assert went == platform.now
+    platform.tick(60)
+    assert since(platform) == went, "down since then"
+    platform.turn(platform.ref("1.0.0"), ready=True)
+    platform.tick(1)
+    assert since(platform) == platform.now
+
+
+def test_a_status_in_which_only_time_passed_is_not_written_again(platform: Platform) -> None:
+    platform.turn(platform.ref("1.0.0"), ready=False)
+    platform.settle(2, 5)
+    token = platform.store.change_token()
+    platform.tick(5)
+    assert platform.store.change_token() == token
+
+
+def test_a_route_is_down_when_no_gateway_answers_for_longer_than_a_restart_takes(platform: Platform) -> None:
+    platform.tick()
+    platform.unreachable = {"e1", "e2"}
+    platform.tick(GATEWAY_AWAY_S - 1)
+    assert health(platform).mark is Mark.SERVING, "a gateway that restarts is no reason to wake somebody"
+    platform.tick(1)
+    assert (health(platform).mark, ready(platform).reason) == (Mark.DOWN, Reason.NO_GATEWAY)
+    platform.unreachable = {"e1"}
+    platform.tick(1)
+    assert health(platform).mark is Mark.SERVING
+
+
+def test_a_control_plane_that_has_just_started_gives_the_gateways_time_to_answer(platform: Platform) -> None:
+    platform.tick()
+    platform.wait(3600)
+    platform.unreachable = {"e1", "e2"}
+    platform.engine = platform.started()
+    platform.tick(1)
+    assert health(platform).mark is Mark.SERVING
+
+
+def test_gateways_that_answer_without_the_routes_table_serve_nothing(platform: Platform) -> None:
+    platform.tick()
+    platform.programmed = {"e1": 0, "e2": 0}
+    platform.tick(GATEWAY_AWAY_S)
+    assert ready(platform).reason == Reason.NO_GATEWAY
+
+
+def test_fewer_ready_instances_than_the_spec_wants_are_degraded(platform: Platform) -> None:
+    versions = dict(platform.route.spec.versions)
+    versions["1.0.0"] = versions["1.0.0"].model_copy(update={"instances": 2})
+    platform.change(versions=versions)
+    platform.settle()
+    first, _ = (row for row in platform.store.wanted() if row.ref == platform.ref("1.0.0"))
+    platform.turn(platform.ref("1.0.0"), ready=True)
+    platform.tick(1)
+    assert health(platform).mark is Mark.SERVING
+    platform.store.remove_instance(first.id)
+    platform.tick(1)
+    assert (health(platform).mark, health(platform).reason) == (Mark.DEGRADED, "1 of 2 instances of 1.0.0 are ready")
+    assert ready(platform).reason == Reason.FEWER_READY, "which `kubectl get` shows"
+
+
+def test_a_dead_candidate_is_told_before_the_time_of_the_step(canary: Platform) -> None:
+    assert status(canary).waiting == "step 1 of 3 holds for 20s"
+    canary.turn(canary.ref("1.1.0"), ready=False)
+    canary.tick(1)
+    assert status(canary).waiting == "ready: 1.1.0 has no ready instance; 1m are allowed"
+    assert (health(canary).mark, health(canary).reason) == (
+        Mark.DEGRADED,
+        "1.1.0 has no ready instance; 1.0.0 answers its requests",
+    )
+
+
+def test_gateways_that_do_not_answer_are_told_before_the_time_of_the_step(canary: Platform) -> None:
+    canary.unreachable = {"e1", "e2"}
+    canary.tick(1)
+    assert status(canary).waiting == "acknowledged: no gateway answers"
+
+
+def test_times_are_those_of_the_engines_clock(platform: Platform) -> None:
+    platform.tick()
+    assert START <= since(platform) <= START + timedelta(minutes=10)
