@@ -95,7 +95,7 @@ def test_a_path_with_control_characters_cannot_move_the_cursor(shown: Shown) -> 
 
 
 def test_json_is_written_at_a_terminal_when_asked_for(shown: Shown, tmp_path: Path) -> None:
-    command = [FAIRLEAD, "serve", shown.folder, "--port", "0", "--log-format", "json"]
+    command: list[str | Path] = [FAIRLEAD, "serve", shown.folder, "--port", "0", "--log-format", "json"]
     with Terminal(command, cwd=tmp_path) as terminal:
         assert json.loads(terminal.wait_for('"listening"'))["model"] == "doubler"
 

@@ -223,7 +223,7 @@ NUMBERS = st.integers(-(2**70), 2**70) | st.floats() | st.integers(-300, 300) | 
 
 @given(field=st.sampled_from([WHOLE, REAL]), datatype=st.sampled_from(DATATYPES), value=NUMBERS)
 def test_a_number_of_another_type_keeps_its_value_or_is_refused(
-    field: tensors.Tensor, datatype: str, value: float
+    field: tensors.Tensor, datatype: str, value: int | float
 ) -> None:
     assert field.takes(datatype)
     try:
