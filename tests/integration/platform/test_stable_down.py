@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from functools import partial
 
 import httpx
 import pytest
@@ -35,13 +34,8 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
             (folder / "models" / model / "1.0.0" / "model.py").write_text("raise RuntimeError('no such library')\n")
             (name,) = (one for one in platform.children() if one.startswith(f"{model}-1.0.0-"))
             os.kill(platform.children()[name], signal.SIGKILL)
-        for model in MODELS:
-            wait_until(partial(_is_stable_down, platform, model), f"1.0.0 of {model} is down")
+        wait_until(lambda: {_ready(platform, model) for model in MODELS} == {(0, 1)}, "every 1.0.0 is down")
         yield platform
-
-
-def _is_stable_down(platform: Platform, model: str) -> bool:
-    return _ready(platform, model) == (0, 1)
 
 
 def _ready(platform: Platform, model: str) -> tuple[int, int]:

@@ -304,7 +304,8 @@ class StoreSuite:
         assert (again.created_at, again.outcome, again.revision) == (first.created_at, Outcome.ACCEPTED, 4)
 
     def test_an_action_keeps_its_options(self, store: Store) -> None:
-        options = {"even_if_down": True, "even_if_stable_serves": True, "pause_for": 5400.0, "to_revision": 3}
+        options: dict[str, object] = {"even_if_down": True, "even_if_stable_serves": True, "pause_for": 5400.0}
+        options |= {"to_revision": 3, "attempt": 0, "step": 0}
         asked = an_action(kind=ActionType.PROMOTE).model_copy(update=options)
         store.create_action(asked)
         read = store.action("a1")

@@ -38,8 +38,9 @@ class KubernetesActions:
         route = session.objects.get(ROUTES, action.route)
         if route is not None:
             metadata["ownerReferences"] = [owned_by(route)]
-        # An option that is not set is left out: definitions of an earlier release do not know it.
-        spec = {name: document[name] for name in _SPEC_FIELDS if document.get(name) not in (None, False)}
+        # An option that is not set is left out: definitions of an earlier release do not know it. Step 0 is a step.
+        unset = (None, False)
+        spec = {name: document[name] for name in _SPEC_FIELDS if not any(document.get(name) is one for one in unset)}
         try:
             written = session.api.create(ACTIONS, session.namespace, {"metadata": metadata, "spec": spec})
         except AlreadyExists:
