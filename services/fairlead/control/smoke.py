@@ -16,7 +16,8 @@ from fairlead.contracts.table import Table
 
 ROWS = 8
 """How many golden rows are sent; the service itself has compared all of them before it became ready."""
-TIMEOUT_S = 10.0
+MARGIN_S = 1.0
+"""How long after `timeouts.request` the gateway's own answer is awaited."""
 
 
 class GatewaySmoke:
@@ -49,7 +50,7 @@ class GatewaySmoke:
     def _ask(self, table: Table, ref: VersionRef) -> Check:
         # The pin name, not the version: where two identities share a version, the plain version pins stable.
         base = f"/models/{table.model}/versions/{pin_name(table, ref)}"
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_S)
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=table.request_timeout_s + MARGIN_S)
         try:
             status, golden = _exchange(connection, "GET", f"{base}/golden", None)
             if status != 200 or not isinstance(golden, dict):

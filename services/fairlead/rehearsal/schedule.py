@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import exp
 
-from fairlead.contracts.scenario import Behaviour, Scenario
+from fairlead.contracts.scenario import Behaviour, Latency, Scenario
 
 
 class VersionRole(StrEnum):
@@ -52,6 +53,11 @@ def max_instances(scenario: Scenario, role: VersionRole) -> int:
     changes = [one.instances for one in behaviours if one is not None and "instances" in one.model_fields_set]
     own = scenario.candidate if role is VersionRole.CANDIDATE else scenario.stable
     return max(1, own.instances, *changes)
+
+
+def mean_latency(latency: Latency) -> float:
+    """The mean of the lognormal distribution, in seconds."""
+    return latency.median * exp(latency.sigma**2 / 2)
 
 
 def _changed(scenario: Scenario, behaviour: Behaviour, role: VersionRole, at_s: float) -> Behaviour:

@@ -35,6 +35,16 @@ expect:
   - {from: 13s, until: 17s, outcome: held, reason: no gateway told its counters}
   - {by: 55s, outcome: rolled-back, gate: errors}
 """
+SLOW = """
+name: slow
+description: Both versions take 2.5 s, with the default timeouts.
+duration: 50s
+load: 6
+strategy: {steps: [{weight: 5000, minDuration: 5s}]}
+stable: {instances: INSTANCES, latency: {median: 2500ms, sigma: 0}}
+candidate: {instances: INSTANCES, startup: 1s, latency: {median: 2500ms, sigma: 0}}
+expect: [{never: rolled-back}, {by: 45s, outcome: promoted}]
+"""
 LONG = "name: long\nduration: 10m\nload: 20\nexpect: [{never: rolled-back}]\n"
 
 
@@ -70,6 +80,21 @@ def test_every_fault_is_played_and_every_expectation_held(tmp_path: Path) -> Non
     assert {"no gateway told its counters", "the control plane was not watching"} <= gaps
     # Few: counts next to a gap are lost with it, and the gateway ejects an instance that fails repeatedly.
     assert 0 < run["failedByCandidate"] <= run["givenToCandidate"]
+
+
+@pytest.mark.parametrize("instances", [1, 2])
+def test_two_versions_that_are_equally_slow_are_no_reason_for_an_error_or_a_rollback(
+    tmp_path: Path, instances: int
+) -> None:
+    scenario = written(tmp_path, SLOW.replace("INSTANCES", str(instances)))
+    done = subprocess.run(
+        [str(FAIRLEAD), "rehearse", str(scenario), "--real", "--json"], capture_output=True, text=True, check=False
+    )
+    assert done.stdout, done.stderr
+    (run,) = json.loads(done.stdout)["runs"]
+    assert [(one["expect"], one["seen"]) for one in run["expectations"] if not one["held"]] == []
+    assert (run["badForUsers"], run["failedByCandidate"]) == (0, 0)
+    assert run["givenToCandidate"] >= 20
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])

@@ -13,11 +13,11 @@ from fairlead.contracts.scenario import Scenario
 from fairlead.local import envoy
 from fairlead.local.state import StateFolder
 from fairlead.rehearsal.frames import Frame, Run
-from fairlead.rehearsal.live.load_generator import MAX_RATE
+from fairlead.rehearsal.live.load_generator import MAX_IN_FLIGHT, MAX_RATE
 from fairlead.rehearsal.live.platform import LivePlatform
 from fairlead.rehearsal.live.timeline import Timeline
 from fairlead.rehearsal.result import Result, result_of
-from fairlead.rehearsal.schedule import VersionRole, max_instances
+from fairlead.rehearsal.schedule import VersionRole, max_instances, mean_latency
 
 MAX_INSTANCES = 16
 """Each instance is a process."""
@@ -71,10 +71,25 @@ def check_limits(scenario: Scenario) -> None:
         if load.rate > MAX_RATE:
             why = f"load.{number}.rate: {load.rate:,g}; in real time the maximum is {MAX_RATE:g} requests/s"
             raise errors.Invalid(why, hint=hint)
+    _check_open_requests(scenario, hint)
     count = sum(max_instances(scenario, role) for role in VersionRole)
     if count > MAX_INSTANCES:
         why = f"{count} instances of both versions; in real time each is a process, and the maximum is {MAX_INSTANCES}"
         raise errors.Invalid(why, hint=hint)
+
+
+def _check_open_requests(scenario: Scenario, hint: str) -> None:
+    """Slow versions have many requests open at a time; the load generator would count those above its limit as bad."""
+    changes = (change for event in scenario.events for change in (event.candidate, event.stable, event.both))
+    behaviours = [scenario.stable, scenario.candidate, *(change for change in changes if change is not None)]
+    slowest = max(min(mean_latency(one.latency), scenario.timeouts.request) for one in behaviours)
+    for number, load in enumerate(scenario.load):
+        if (open_requests := load.rate * slowest) > MAX_IN_FLIGHT:
+            why = (
+                f"load.{number}.rate: {load.rate:,g} requests/s that take {slowest:.2g} s each are "
+                f"{open_requests:,.0f} at a time; in real time the maximum is {MAX_IN_FLIGHT}"
+            )
+            raise errors.Invalid(why, hint=hint)
 
 
 @contextlib.contextmanager

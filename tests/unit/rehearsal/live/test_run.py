@@ -29,6 +29,10 @@ def test_every_built_in_scenario_is_within_the_limits(name: str) -> None:
         ({"gateways": 2}, "gateways: 2"),
         ({"load": [{"rate": 50}, {"from": "10s", "rate": 2000}]}, r"load\.1\.rate: 2,000"),
         ({"stable": {"instances": 16}}, "17 instances"),
+        (
+            {"load": 300, "candidate": {"latency": {"median": "2500ms", "sigma": 0}}},
+            r"load\.0\.rate: 300 requests/s that take 2\.5 s each are 750 at a time",
+        ),
         ({"events": [{"at": "5s", "both": {"instances": 9}}]}, "18 instances"),
     ],
 )
