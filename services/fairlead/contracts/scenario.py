@@ -218,7 +218,7 @@ class Scenario(Document):
     strategy: Strategy = Strategy()
     """The same section as in a route."""
     timeouts: Timeouts = Timeouts()
-    """The same section as in a route. If the candidate takes longer than `perTry`, stable answers."""
+    """The same section as in a route. After `perTry` stable is asked too, and has the rest of `request`."""
     gateways: Annotated[int, Field(ge=1, le=16)] = 1
     """How many gateways share the load."""
     load: Annotated[tuple[Load, ...], BeforeValidator(_as_steps), Field(min_length=1, max_length=64)]
