@@ -142,7 +142,7 @@ def models(draw: st.DrawFn) -> dict[str, Any]:
         },
         "workload": draw(workloads),
         "sticky": draw(st.none() | st.just({"header": "x-session"})),
-        "timeouts": {"request": "10s", "perTry": draw(durations)},
+        "timeouts": {"request": "10s", "perTry": draw(st.none() | durations)},
         "idempotent": draw(st.booleans()),
         "mirrors": [{"version": named[0], "share": draw(st.integers(1, 10_000))}] if draw(st.booleans()) else [],
         "strategy": {
