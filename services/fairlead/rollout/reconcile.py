@@ -155,12 +155,14 @@ class Engine:
         """Say what is wrong in the route's status, and refuse requests that would wait for ever."""
         message = f"{broken.message}; what it serves stays as it is until its spec is corrected or Fairlead is upgraded"
         head = self._head(broken.name)
-        serves = head is not None and any(
-            one.ready and (one.namespace, one.model, one.ref) == (head.namespace, head.table.model, head.table.stable)
+        table = head.table if head is not None else None
+        ready = sum(
+            one.ready and table is not None and (one.model, one.ref) == (table.model, table.stable)
             for one in snapshot.instances
         )
-        served = report.served_conditions(head, snapshot.now, serves=serves) if head is not None else ()
-        status = report.report_unreadable(broken.name, broken.generation, message, head=head, served=served)
+        status = report.report_unreadable(
+            broken.name, broken.generation, message, head=head, gateways=snapshot.gateways, ready=ready
+        )
         self._store.set_status(broken.name, status)
         for action in self._store.actions(broken.name, outcome=Outcome.PENDING):
             self._store.finish_action(action.name, Outcome.REFUSED, message=message)

@@ -20,6 +20,7 @@ from fairlead.rollout.policy.gates import acknowledged
 from fairlead.rollout.policy.observation import Decision, Observation
 from fairlead.rollout.policy.share import counted
 from fairlead.rollout.policy.situation import Situation
+from fairlead.rollout.ports import GatewayState
 
 GATEWAY_AWAY_S = 10.0
 """Without a gateway that serves the route for this long, the route is down: longer than a gateway needs to restart,
@@ -65,7 +66,7 @@ def report(route: Route, head: Revision | None, observation: Observation, decisi
         waiting=most_important(situation, decision),
         rollback_ready=is_rollback_ready(situation),
         ready={role: situation.ready(ref) for role, ref in roles.items() if ref is not None},
-        gateways=_gateways(route, observation),
+        gateways=_gateways(route.name, observation.gateways),
         checks=decision.checks,
         evidence=_evidence(observation.windows),
         last_window=observation.windows[-1] if observation.windows else None,
@@ -104,42 +105,39 @@ def report_unreadable(
     *,
     target: VersionRef | None = None,
     head: Revision | None = None,
-    served: tuple[Condition, ...] = (),
+    gateways: Sequence[GatewayState] = (),
+    ready: int = 0,
 ) -> dict[str, object]:
-    """The status of a route whose spec or ledger cannot be read. The published table, that of `head`, keeps serving.
+    """The status of a route whose spec or ledger cannot be read. The published table keeps serving.
 
-    `served` are the conditions that do not depend on the spec.
+    `head`, if it can be read, has that table; `ready` is the number of ready instances of its stable version.
     """
-    known: dict[str, Any] = {}
+    conditions = [Condition(type="Progressing", status=False, reason=Reason.UNREADABLE, message=message)]
+    served: dict[str, Any] = {"target": target}
     if head is not None:
-        known = {
-            "phase": head.state.phase,
+        state, table = head.state, head.table
+        conditions.insert(0, _serves(table.stable, ready))
+        served = {
+            "phase": state.phase,
             "revision": head.id,
             "seq": head.seq,
-            "attempt": head.state.attempt,
-            "stable": head.table.stable,
-            "candidate": head.table.candidate,
-            "previous": head.state.previous,
-            "weight": head.table.weight,
-            "paused": head.state.paused,
+            "attempt": state.attempt,
+            "stable": table.stable,
+            "candidate": table.candidate,
+            "target": state.target,
+            "previous": state.previous,
+            "weight": table.weight,
+            "paused": state.paused,
+            "ready": {"stable": ready},
         }
     return Status(
         route=name,
         observed_generation=generation,
-        target=head.state.target if head is not None else target,
         waiting=message,
-        **known,
-        conditions=(*served, Condition(type="Progressing", status=False, reason=Reason.UNREADABLE, message=message)),
+        gateways=_gateways(name, gateways),
+        conditions=tuple(conditions),
+        **served,
     ).to_json()
-
-
-def served_conditions(head: Revision, now: datetime, *, serves: bool) -> tuple[Condition, ...]:
-    """The conditions of a route whose spec cannot be read: whether stable has a ready instance."""
-    stable = head.table.stable
-    reason, message = (
-        (Reason.SERVING, f"{stable} serves") if serves else (Reason.NOTHING_READY, f"{stable} has no ready instance")
-    )
-    return _since(now, [Condition(type="Ready", status=serves, reason=reason, message=message)])
 
 
 def is_rollback_ready(situation: Situation) -> bool:
@@ -273,7 +271,7 @@ def _before_the_first(route: Route, observation: Observation, decision: Decision
         target=route.spec.target_ref,
         waiting=message,
         ready={"target": observation.ready.get(route.spec.target_ref, 0)},
-        gateways=_gateways(route, observation),
+        gateways=_gateways(route.name, observation.gateways),
         checks=decision.checks,
         conditions=_since(
             observation.now,
@@ -282,17 +280,22 @@ def _before_the_first(route: Route, observation: Observation, decision: Decision
     ).to_json()
 
 
+def _serves(stable: VersionRef, ready: int) -> Condition:
+    if ready:
+        return Condition(type="Ready", status=True, reason=Reason.SERVING, message=f"{stable} serves")
+    message = f"{stable} has no ready instance"
+    return Condition(type="Ready", status=False, reason=Reason.NOTHING_READY, message=message)
+
+
 def _share(situation: Situation) -> int | None:
     got = counted(situation.counted_windows).share if situation.head.state.phase is Phase.CANARY else None
     return None if got is None else round(got * TOTAL_WEIGHT)
 
 
-def _gateways(route: Route, observation: Observation) -> tuple[Gateway, ...]:
+def _gateways(route: str, gateways: Sequence[GatewayState]) -> tuple[Gateway, ...]:
     return tuple(
-        Gateway(
-            name=one.name, reachable=one.reachable, programmed=one.programmed.get(route.name), rejected=one.rejected
-        )
-        for one in observation.gateways
+        Gateway(name=one.name, reachable=one.reachable, programmed=one.programmed.get(route), rejected=one.rejected)
+        for one in gateways
     )
 
 

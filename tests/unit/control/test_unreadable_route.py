@@ -72,7 +72,10 @@ def test_its_status_says_what_is_wrong_and_what_still_serves(platform: Platform)
     assert status.waiting.startswith("route 'wine' cannot be read: spec.target: ")
     assert "until its spec is corrected or Fairlead is upgraded" in status.waiting
     assert (str(status.stable), status.revision) == ("1.0.0", "wine.1")
-    progressing = status.condition("Progressing")
+    ready, progressing = status.condition("Ready"), status.condition("Progressing")
+    assert ready is not None
+    assert (ready.status, ready.message) == (True, "1.0.0 serves")
+    assert [gateway.name for gateway in status.gateways] == ["e1", "e2"]
     assert progressing is not None
     assert (progressing.status, progressing.reason) == (False, "Unreadable")
 
