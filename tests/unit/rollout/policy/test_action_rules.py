@@ -12,8 +12,10 @@ from fairlead.contracts.action import Action, ActionType, Outcome
 from fairlead.contracts.revision import Cause, Phase, Revision
 from fairlead.contracts.route import TOTAL_WEIGHT, Route, VersionRef
 from fairlead.contracts.table import Table
+from fairlead.rollout.policy.action_rules import Refusal, apply_action
 from fairlead.rollout.policy.decide import decide
 from fairlead.rollout.policy.observation import Decision, Observation
+from fairlead.rollout.policy.situation import Situation
 from fairlead.rollout.ports import GatewayState
 from unit.rollout.policy.builders import (
     NOW,
@@ -169,9 +171,12 @@ class TestNobodyIsMovedOntoWhatDoesNotAnswer:
         assert carried_out(a_route(), preparing(), seen(ready={V2: 1}), an_action(ROLLBACK)).table.stable == V1
 
     def test_a_retry_that_would_end_a_rollout_that_alone_answers_is_refused(self) -> None:
-        head = canary(rejected=rejected(V3))
-        why = refused(a_route("1.2.0"), head, seen(ready={V2: 1}), an_action(RETRY))
-        assert "First decide about 1.1.0: `fairlead promote iris` or `fairlead rollback iris --even-if-down`" in why
+        situation = Situation(a_route("1.2.0"), canary(rejected=rejected(V3)), seen(ready={V2: 1}))
+        result = apply_action(situation, an_action(RETRY))
+        assert isinstance(result, Refusal)
+        assert "First decide about 1.1.0: `fairlead promote iris` or `fairlead rollback iris --even-if-down`" in (
+            result.message
+        )
 
     @given(
         kind=st.sampled_from(ActionType),
