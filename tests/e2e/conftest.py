@@ -31,6 +31,7 @@ PLATFORM_TESTS = (
     "test_versions",
     "test_evidence",
     "test_shadow",
+    "test_stable_down",
     "test_gateways",
     "test_disturbances",
     "test_uninstall",
