@@ -1,4 +1,4 @@
-"""Imports the modules that only some calls need, such as those that use the Kubernetes client.
+"""Imports the modules that only some calls need, such as those that use the Kubernetes client or the contracts.
 
 A rollback on a laptop neither needs the Kubernetes client nor waits for it to be imported.
 """

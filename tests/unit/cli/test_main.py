@@ -83,8 +83,9 @@ def test_without_arguments_the_help_page_is_shown() -> None:
     assert answer.stderr.startswith("Usage: fairlead [OPTIONS] COMMAND")
 
 
-def test_a_rollback_imports_only_what_it_needs(tmp_path: Path) -> None:
-    command = [sys.executable, "-X", "importtime", "-m", "fairlead.cli.main", "rollback", "iris"]
+@pytest.mark.parametrize("verb", ["rollback", "promote", "pause"])
+def test_an_action_imports_only_what_it_needs(tmp_path: Path, verb: str) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "fairlead.cli.main", verb, "iris"]
     done = subprocess.run([*command, "--state", str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == exit_codes.UNAVAILABLE  # the command ran up to connecting to the action socket
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fairlead import errors
+from fairlead.cli import optional_modules
 from fairlead.cli.action_client import ask
 from fairlead.cli.options import (
     DEFAULT_STATE,
@@ -17,8 +17,6 @@ from fairlead.cli.options import (
     ReasonOption,
     StateOption,
 )
-from fairlead.contracts.action import PAUSE_LIMITS_S, pause_limits
-from fairlead.contracts.base import seconds_of
 
 
 def command(
@@ -33,20 +31,12 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Pause a rollout: step and weight stay, and no guard rolls back, until `fairlead resume` or the end of --for."""
+    length = None if lasts is None else optional_modules.load("fairlead.cli.pause_length").checked(lasts)
     ask(
         PlatformLocation(state, context, namespace),
         model,
         "pause",
         reason=reason,
         as_json=as_json,
-        options={"pauseFor": lasts if lasts is None else _checked(lasts)},
+        options={"pauseFor": length},
     )
-
-
-def _checked(text: str) -> str:
-    seconds = seconds_of(text)
-    if seconds is None:
-        raise errors.Invalid(f"--for {text}: not a duration", hint="write it like 90s, 30m, 2h or 1h30m")
-    if not PAUSE_LIMITS_S[0] <= seconds <= PAUSE_LIMITS_S[1]:
-        raise errors.Invalid(f"--for {text}: {pause_limits()}")
-    return text
