@@ -87,6 +87,8 @@ def test_while_stable_is_down_a_rollback_is_refused_and_a_promotion_serves_every
     (deployment,) = platform.of_version("deployments", NAME, "1.0.0")
     platform.kube("scale", f"deployment/{deployment['metadata']['name']}", "--replicas=0")
     wait_until(lambda: ready(platform, "stable") == 0, "stable is down", within=60, every=0.2)
+    # A pod that drains still answers.
+    wait_until(lambda: not platform.of_version("pods", NAME, "1.0.0"), "its pods are gone", within=60, every=0.5)
     down = answered(platform)
     platform.fairlead("rollback", NAME, expect=REFUSED)
     refused = answered(platform)
