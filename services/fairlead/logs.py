@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import logging
@@ -19,16 +20,26 @@ FORMATS: tuple[str, ...] = get_args(LogFormat)
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
 
 SENTENCES = {
-    "listening": "{model} {version} is served in the foreground\n  predict  {url}/predict\n  docs     {url}/docs\n"
-    "  Ctrl-C stops it",
+    "listening": "{model} {version} listens at {url}",
+    "revision appended": "revision {revision[route]}.{revision[seq]} ({revision[cause]}) by {revision[actor]}: "
+    "{revision[reason]}",
     "request": "{method} {path} {status} in {ms} ms",
+    "request failed at the gateway": "gateway: {method} {path} {status} in {duration_ms} ms",
 }
 """How messages with these names read for people. The fields in the sentence are not repeated after it."""
+BANNER = (
+    "{model} {version} is served in the foreground\n  predict  {url}/predict\n  docs     {url}/docs\n  Ctrl-C stops it"
+)
+"""What a service at a terminal says instead of `listening`."""
 _NOT_SHOWN = {"time", "level", "logger", "message", "traceback", "pid"}
 _COLOURS = {"warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
 _CAUSE = "\nThe above exception was the direct cause of the following exception:\n"
 _OURS = f'  File "{Path(__file__).parent}{os.sep}'
 _HEAD = "Traceback (most recent call last):"
+
+
+# Without a handler, Python would print our warnings on stderr in processes that use Fairlead as a library.
+logging.getLogger("fairlead").addHandler(logging.NullHandler())
 
 
 class JsonLines(logging.Formatter):
@@ -61,18 +72,25 @@ class TextLines(JsonLines):
 
     def format(self, record: logging.LogRecord) -> str:
         """The lines, without a newline at the end."""
-        return as_text(self._fields(record), colours=self._colours)
+        fields = self._fields(record)
+        # Not for a line of another process, whose terminal this is not.
+        is_banner = fields["message"] == "listening" and "source" not in fields
+        return as_text(fields, colours=self._colours, sentence=BANNER if is_banner else None)
 
 
-def as_text(line: Mapping[str, Any], *, colours: bool = False) -> str:
-    """The fields of a log line as text for people. The lines of a traceback, or of a long message, are indented."""
-    message, sentence = str(line.get("message", "")), SENTENCES.get(str(line.get("message")))
+def as_text(line: Mapping[str, Any], *, colours: bool = False, sentence: str | None = None) -> str:
+    """The fields of a log line as text for people. The lines of a traceback, or of a long message, are indented.
+
+    `sentence` replaces that of SENTENCES.
+    """
+    message = str(line.get("message", ""))
+    sentence = sentence or SENTENCES.get(message)
     used = set[str]()
     if sentence is not None:
         fields = _Fields(line)
         try:
             message, used = sentence.format_map(fields), fields.used
-        except KeyError:
+        except (LookupError, TypeError, ValueError, AttributeError):
             used = set()
     level = _printable(str(line.get("level", "info")))
     shown = f"{level:<7}"
@@ -81,19 +99,66 @@ def as_text(line: Mapping[str, Any], *, colours: bool = False) -> str:
     parts = [*message.splitlines(), *_traceback(str(line.get("traceback", "")))] or [""]
     first, *more = map(_printable, parts)
     rest = {name: value for name, value in line.items() if name not in _NOT_SHOWN | used}
-    if sentence is not None and level == "info":
-        rest = {}  # the banner says what a person needs
+    if sentence is BANNER and used:
+        rest = {}  # it says what a person needs
     tail = "".join(f"  {_printable(name)}={_value(value)}" for name, value in rest.items())
     return "\n".join([f"{_local_time(line.get('time'))} {shown} {first}{tail}", *(f"    {one}" for one in more)])
+
+
+def write_to(file: Path, logger: str, level: str = "info") -> logging.Handler:
+    """Also append the lines of a logger, as JSON, to a file."""
+    handler = logging.FileHandler(file, encoding="utf-8")
+    handler.setFormatter(JsonLines())
+    handler.setLevel(level.upper())
+    found = logging.getLogger(logger)
+    found.addHandler(handler)
+    found.setLevel(level.upper())
+    return handler
+
+
+def close(handler: logging.Handler, logger: str) -> None:
+    """End what `write_to` began."""
+    logging.getLogger(logger).removeHandler(handler)
+    handler.close()
+
+
+def repeat(fields: Mapping[str, Any], source: str) -> None:
+    """Log a line of another process, which it has written as JSON, with that process as its source."""
+    level = logging.getLevelNamesMapping().get(str(fields.get("level", "info")).upper(), logging.INFO)
+    rest = {
+        name: value for name, value in fields.items() if name not in _OWN and name not in ("time", "level", "logger")
+    }
+    record = logging.makeLogRecord(
+        {
+            "name": str(fields.get("logger", source)),
+            "levelno": level,
+            "levelname": logging.getLevelName(level),
+            "msg": str(fields.get("message", "")),
+            **rest,
+            "source": source,
+        }
+    )
+    with contextlib.suppress(ValueError):
+        record.created = datetime.datetime.fromisoformat(str(fields.get("time"))).timestamp()
+    for handler in logging.getLogger().handlers:
+        if level >= handler.level:
+            handler.handle(record)
+
+
+def has_colours(stream: TextIO) -> bool:
+    """Whether to write in colours: to a terminal, unless NO_COLOR is set."""
+    return stream.isatty() and "NO_COLOR" not in os.environ
 
 
 def configure(level: str, stream: TextIO | None = None, log_format: LogFormat = "auto") -> None:
     """Send the logs of the whole process to one stream. The process's entry point calls this once."""
     out = stream or sys.stderr
     handler = logging.StreamHandler(out)
+    # Of the handler too: records that a child logger lets through reach it whatever the root logger's level.
+    handler.setLevel(level.upper())
     is_terminal = out.isatty()
     if log_format == "text" or (log_format == "auto" and is_terminal):
-        handler.setFormatter(TextLines(colours=is_terminal and "NO_COLOR" not in os.environ))
+        handler.setFormatter(TextLines(colours=has_colours(out)))
     else:
         handler.setFormatter(JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

@@ -20,7 +20,7 @@ class Terminal:
 
     def __init__(self, command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str] | None = None) -> None:
         self._command = [str(part) for part in command]
-        self._cwd, self._env = cwd, {**os.environ, "COLUMNS": "160", **(env or {})}
+        self._cwd, self._env = cwd, {**os.environ, "COLUMNS": "160", "NO_COLOR": "1", **(env or {})}
         self._seen = bytearray()
 
     def __enter__(self) -> Self:

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from fairlead import errors
 from fairlead.contracts.action import FOR_THIS_ATTEMPT, Action, ActionType, Outcome
@@ -96,4 +96,22 @@ def refuse_if_managed(store: KubernetesStore, route: Route, version: str) -> Non
     raise errors.Refused(
         f"{name} is managed by {manager}: its next sync would undo this release",
         hint="\n  ".join(("change the values in git:", *lines)),
+    )
+
+
+def refuse_removal(context: str | None, namespace: str | None, model: str) -> NoReturn:
+    """Raises Refused with the command that removes a model in a cluster: its objects belong to who created them."""
+    store = open_store(context, namespace)
+    route = store.route(model)
+    manager, release = store.manager(route.name), store.release_of(route.name)
+    where = f"--namespace {store.namespace}" + (f" --kube-context {context}" if context else "")
+    if manager == "Helm" and release:
+        how = f"helm uninstall {release} {where}"
+    elif manager and manager != "Helm":
+        how = f"remove it in git; {manager} then deletes its objects"
+    else:
+        how = f"kubectl delete modelroute {route.name} {where.replace('--kube-context', '--context')}"
+    raise errors.Refused(
+        f"in a cluster {model} is removed with the tool that manages it",
+        hint=f"{how}\n  this deletes its ledger too: keep the output of `fairlead history {model} --json` before",
     )

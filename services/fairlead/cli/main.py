@@ -31,8 +31,10 @@ COMMANDS = {
     "retry": "Start a new attempt after a rollback.",
     "promote": "Serve everyone with the candidate at once, without waiting for the gates.",
     "rollback": "Return to the previous version at once.",
+    "remove": "Remove a model; its ledger stays.",
     "status": "Show what each model serves and the state of its rollout.",
     "history": "Show the ledger: every routing table that was served.",
+    "logs": "Show what a model's instances and the gateway have logged.",
     "shadow": "Show how a shadow's responses compare with the live ones.",
     "explain": "Show which version a request would get, and why.",
     "control-plane": "",  # started by `up` and by the chart; hidden

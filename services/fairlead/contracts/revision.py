@@ -39,6 +39,8 @@ class Cause(StrEnum):
     PROMOTED = "promoted"
     ROLLED_BACK = "rolled-back"
     ACTION = "action"
+    REMOVED = "removed"
+    """The model was removed: nothing serves it any more. Its ledger stays; a later `created` continues it."""
 
 
 class Verdict(StrEnum):

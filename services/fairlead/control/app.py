@@ -6,6 +6,7 @@ import json
 import logging
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -39,6 +40,10 @@ ACTION_SOCKET = "control.sock"
 """The file name of the action socket, beside the ledger; commands find it there (cli.action_client)."""
 
 
+GATEWAY_LOG = "gateway.log"
+"""Envoy's own log (local.supervisor); the access log of failed requests goes there too."""
+
+
 def run(ledger: Path, folder: Path, facts: RunningPlatform) -> None:
     """Run until SIGTERM: the loop on its own thread, the API on the main thread.
 
@@ -63,7 +68,10 @@ def run(ledger: Path, folder: Path, facts: RunningPlatform) -> None:
         history=history,
         replays=facts.metrics.source == "prometheus",
     )
-    desired = DesiredState(store, ReadyInstances(store), settings_of(facts, folder))
+    settings = replace(
+        settings_of(facts, folder), access_log=str(ledger.parent / "logs" / GATEWAY_LOG), access_log_failures_only=True
+    )
+    desired = DesiredState(store, ReadyInstances(store), settings)
     metrics, heartbeat = Metrics(), Heartbeat(store)
 
     def ticked(seconds: float) -> None:

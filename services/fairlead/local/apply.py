@@ -14,6 +14,9 @@ from fairlead.local.folders import version_spec
 from fairlead.store.base import RouteStore, Store
 
 APPLIED_TARGET = "fairlead.dev/applied-target"
+"""Annotation: the target that the file named when it was last applied."""
+APPLIED_VERSIONS = "fairlead.dev/applied-versions"
+"""Annotation: the versions that the file named then, separated by commas."""
 
 
 def read_platform(file: Path) -> Platform:
@@ -58,8 +61,9 @@ def apply(store: Store, platform: Platform, base: Path, *, now: datetime, actor:
     """Write every model of the file to the store, except those whose stored route cannot be read.
 
     The file's target is applied only if the model is new or the target changed in the file since it was last applied:
-    restarting the platform must not undo a release that a command made in the meantime. Raises Conflict if the folder
-    of a version that serves has another artifact now: its instances could not start again.
+    restarting the platform must not undo a release that a command made in the meantime. For the same reason versions
+    that `deploy` added are kept; a version that left the file is removed. Raises Conflict if the folder of a version
+    that serves has another artifact now: its instances could not start again.
     """
     specs = {name: route_spec(name, model, base) for name, model in platform.models.items()}
     existing = {route.name: route for route in store.routes()}
@@ -94,23 +98,21 @@ def _require_unchanged(known: Route, spec: RouteSpec, head: Revision | None) -> 
 
 
 def _put(store: RouteStore, name: str, spec: RouteSpec, known: Route | None, now: datetime, actor: str) -> Route:
-    applied_target = spec.target.version
+    applied = {APPLIED_TARGET: spec.target.version, APPLIED_VERSIONS: ",".join(spec.versions)}
     if known is not None:
-        kept = {
-            version: known.spec.versions[version] for version in known.spec.versions if version not in spec.versions
-        }
-        if known.annotations.get(APPLIED_TARGET) == applied_target:
+        if known.annotations.get(APPLIED_TARGET) == spec.target.version:
             spec = spec.model_copy(update={"target": known.spec.target})
-        # Keep versions that a command deployed and released, although the file does not name them.
-        if spec.target.version in kept:
-            spec = spec.model_copy(update={"versions": {**spec.versions, **kept}})
+        # The target is kept even if it left the file: it may be all that serves.
+        left_the_file = set(known.annotations.get(APPLIED_VERSIONS, "").split(",")) - {spec.target.version}
+        deployed = {version: one for version, one in known.spec.versions.items() if version not in left_the_file}
+        spec = spec.model_copy(update={"versions": {**deployed, **spec.versions}})
     return store.put_route(
         name,
         spec,
         now=now,
         actor=actor,
         reason="fairlead up",
-        annotations={APPLIED_TARGET: applied_target},
+        annotations=applied,
         expected=known.resource_version if known else 0,
     )
 

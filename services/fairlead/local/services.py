@@ -11,12 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from fairlead.contracts.instance import Instance, Wanted
-from fairlead.local import ports
+from fairlead.local import child, log_files, ports
 from fairlead.local.child import Child
 from fairlead.local.folders import changed_since
 from fairlead.local.probe import Reply, ask_async
 from fairlead.logs import JsonLines
 from fairlead.store.base import InstanceStore
+
+logger = logging.getLogger(__name__)
 
 PROBE_STARTING_S = 0.1
 PROBE_READY_S = 1.0
@@ -44,15 +46,25 @@ class Service:
         self._report_row = report
         self._last: tuple[object, ...] = ()
         self._stopping = False
-        name = f"{wanted.model}-{wanted.ref.version}-{wanted.ref.identity[:4]}-{wanted.index}"
+        name = log_files.name_of(wanted.model, wanted.ref, wanted.index)
         self.child = Child(
             name,
             command(wanted, port),
             logs / f"{name}.log",
             environment={"FAIRLEAD_SERVING_DRAIN_S": str(DRAIN_S)},
             on_start=lambda pid: self._report(False, "starting"),
-            on_exit=lambda code: self._report(False, f"exited with code {code}; restarting"),
             why_not=self._why_not,
+            on_exit=self._exited,
+        )
+
+    def _exited(self, code: int) -> None:
+        how = child.how_it_ended(code)
+        self._report(False, f"{how}; restarting")
+        wanted, facts = self.wanted, {"source": self.child.name, "restarts": self.child.restarts + 1}
+        if code > 0:
+            facts["reason"] = log_files.last_message(self.child.tail())
+        logger.warning(
+            "%s %s instance %d %s and is restarted", wanted.model, wanted.ref, wanted.index + 1, how, extra=facts
         )
         self._refused = ""
 

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+from fairlead import logs
 from fairlead.contracts.instance import Instance
 from fairlead.contracts.platform import Platform, RunningPlatform
 from fairlead.local import envoy, ports
-from fairlead.local.child import Child
+from fairlead.local.child import Child, how_it_ended
+from fairlead.local.log_files import SUPERVISOR
 from fairlead.local.services import Command, Services, serve
 from fairlead.local.state import StateFolder
 from fairlead.store.base import Store
+
+logger = logging.getLogger(__name__)
 
 POLL_INTERVAL_S = 0.05
 """How often the store is polled for changes; a poll costs microseconds."""
@@ -53,12 +58,14 @@ class Supervisor:
             [sys.executable, "-m", "fairlead.cli.main", "control-plane", "--state", str(state.root)],
             state.logs / "control-plane.log",
             on_start=lambda pid: self._note(),
+            on_exit=lambda code: _warn("control-plane", code),
         )
         self.gateway = Child(
             "gateway",
             [*envoy.argv(binary, state.gateway / "bootstrap.json"), *gateway_options],
             state.logs / "gateway.log",
             on_start=lambda pid: self._note(),
+            on_exit=lambda code: _warn("gateway", code),
         )
 
     async def run(self, after_start: Callable[[], Awaitable[None]]) -> None:
@@ -69,6 +76,9 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stopping.set)
+        # One file for each state folder: beside the platform of `up`, a process may have one of a rehearsal.
+        log = logs.write_to(self._state.logs / f"{SUPERVISOR}.log", "fairlead.local")
+        logger.info("the platform starts", extra={"supervisor": os.getpid()})
         # Remove the old bootstrap file: the gateway starts when the control plane has written a new one.
         (self._state.gateway / "bootstrap.json").unlink(missing_ok=True)
         self._state.write_run(self.run_facts)
@@ -83,6 +93,8 @@ class Supervisor:
             await self._stop(gateway)
             await asyncio.gather(control, gateway, align, return_exceptions=True)
             self._state.write_children({})
+            logger.info("the platform has stopped")
+            logs.close(log, "fairlead.local")
 
     def end(self) -> None:
         """Make run() stop everything and return, like a signal."""
@@ -127,6 +139,10 @@ class Supervisor:
         children = [self.control, self.gateway, *self.services.children()]
         self._state.write_children({child.name: child.pid for child in children if child.pid is not None})
         self._state.write_targets(targets(self.run_facts, self._store.instances()))
+
+
+def _warn(name: str, code: int) -> None:
+    logger.warning("the %s %s and is restarted", name, how_it_ended(code), extra={"source": name})
 
 
 def targets(run: RunningPlatform, instances: Sequence[Instance]) -> list[dict[str, object]]:

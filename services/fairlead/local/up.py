@@ -11,9 +11,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from fairlead import errors
+from fairlead import errors, logs
 from fairlead.contracts.platform import Platform
-from fairlead.local import envoy, ports
+from fairlead.local import envoy, log_files, ports
 from fairlead.local.apply import apply, read_platform
 from fairlead.local.probe import Reply, ask_async
 from fairlead.local.state import StateFolder
@@ -22,6 +22,9 @@ from fairlead.store.base import Store
 from fairlead.store.sqlite import SqliteStore
 
 POLL_INTERVAL_S = 0.1
+LOG_INTERVAL_S = 0.25
+_STOPPING = "caught ENVOY_SIGTERM"
+"""A warning of Envoy's that only says that we stop it."""
 
 
 def run(
@@ -33,8 +36,11 @@ def run(
     envoy_binary: Path | None,
     wait_s: float,
     actor: str,
+    log_level: str = "warning",
+    log_format: logs.LogFormat = "auto",
 ) -> None:
     """Run the platform until a signal. Raises FairleadError for every problem that the user can fix."""
+    logs.configure(log_level, log_format=log_format)
     console = Console()
     platform = _with_ports(read_platform(file) if file else Platform(), port, control_port)
     binary = envoy.find(envoy_binary)
@@ -66,8 +72,30 @@ async def _up(
     for one in store.unreadable_routes():
         console.print(f"{one.message}; it is left as it is, and serves what it served", highlight=False, markup=False)
     supervisor = Supervisor(folder, store, platform, binary)
-    await supervisor.run(StartupReport(console, store, supervisor, wait_s).show)
+    repeating = asyncio.create_task(_repeat_logs(folder.logs))
+    try:
+        await supervisor.run(StartupReport(console, store, supervisor, wait_s).show)
+    finally:
+        repeating.cancel()
     console.print("draining done, everything stopped", highlight=False)
+
+
+async def _repeat_logs(folder: Path) -> None:
+    """Show what the children log from now on, as far as the level of our own log allows it.
+
+    Lines that are not JSON are a model's prints, which stay in their file; the gateway writes only warnings.
+    """
+    follower = log_files.Follower(
+        lambda: {path.stem: path for path in folder.glob("*.log") if path.stem != log_files.SUPERVISOR}
+    )
+    follower.skip()
+    while True:
+        for entry in follower.read():
+            if _STOPPING in str(entry.fields.get("message")):
+                continue
+            is_envoys = entry.source == log_files.GATEWAY and "level" not in entry.fields
+            logs.repeat({"level": "warning", **entry.fields} if is_envoys else entry.fields, entry.source)
+        await asyncio.sleep(LOG_INTERVAL_S)
 
 
 def _with_ports(platform: Platform, port: int | None, control_port: int | None) -> Platform:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from fairlead.contracts.action import Outcome
 from fairlead.contracts.base import canonical
-from fairlead.contracts.revision import Revision
+from fairlead.contracts.revision import Cause, Revision
 from fairlead.rollout.policy.observation import Decision
 from fairlead.rollout.ports import EngineStore
 
@@ -29,10 +29,19 @@ def act(store: EngineStore, route: str, decision: Decision, *, log: Callable[[st
         return None
     # The windows counted under the head are the evidence that the next revision stores.
     windows = tuple(store.windows(route))
-    revision = store.append(decision.next.model_copy(update={"windows": windows}))
+    revision = store.append(_continued(store, decision.next).model_copy(update={"windows": windows}))
     log(canonical(revision.to_json()))
     if revision.action is not None:
         message = decision.answer or revision.reason
         store.finish_action(revision.action, Outcome.ACCEPTED, message=message, revision=revision.seq)
     store.prune(route, keep=REVISIONS_KEPT, now=revision.created_at)
     return revision
+
+
+def _continued(store: EngineStore, revision: Revision) -> Revision:
+    """A first revision of a model that was removed before continues its ledger, and the numbers of its attempts."""
+    last = store.revisions(revision.route, limit=1) if revision.cause is Cause.CREATED else []
+    if not last:
+        return revision
+    state = revision.state.model_copy(update={"attempt": last[-1].state.attempt})
+    return revision.model_copy(update={"seq": last[-1].seq + 1, "parent": last[-1].hash, "state": state})

@@ -22,6 +22,7 @@ class EngineStore(Protocol):
     def unreadable_routes(self) -> list[UnreadableRoute]: ...  # noqa: D102
     def head(self, route: str) -> Revision | None: ...  # noqa: D102
     def revision(self, route: str, seq: int) -> Revision: ...  # noqa: D102
+    def revisions(self, route: str, *, limit: int | None = None) -> list[Revision]: ...  # noqa: D102
     def append(self, revision: Revision) -> Revision: ...  # noqa: D102
     def prune(self, route: str, *, keep: int, now: datetime) -> int: ...  # noqa: D102
     def actions(self, route: str | None = None, *, outcome: Outcome | None = None) -> list[Action]: ...  # noqa: D102

@@ -49,6 +49,8 @@ class Settings:
     """Exact origins, or the single origin "*"; without any, CORS is off."""
     access_log: str | None = None
     """A file with one JSON object per line; None turns the access log off."""
+    access_log_failures_only: bool = False
+    """Log only requests that failed: a status of 500 or above, or a flag of Envoy's, such as a reset connection."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ class Ledger(Protocol):
         ...
 
     def head(self, route: str) -> Revision | None:
-        """The newest revision, which is the state of the route. None before the first."""
+        """The newest revision, which is the state of the route. None before the first, and after a removal."""
         ...
 
     def revision(self, route: str, seq: int) -> Revision:

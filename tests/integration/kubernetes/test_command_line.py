@@ -198,3 +198,18 @@ def in_background(run: Run, *arguments: str) -> Callable[[], Done]:
         return future.result()
 
     return ended
+
+
+def test_remove_changes_nothing_and_prints_the_command_that_does(store: KubernetesStore, run: Run) -> None:
+    done = run("remove", "iris")
+    assert done.returncode == exit_codes.REFUSED
+    assert f"kubectl delete modelroute iris --namespace {store.namespace}" in done.stderr
+    assert "this deletes its ledger too" in done.stderr
+    assert run("remove", "rose").returncode == exit_codes.NOT_FOUND
+    assert store.route("iris").name == "iris"
+
+
+def test_logs_of_a_model_without_pods_say_so(store: KubernetesStore, run: Run) -> None:
+    done = run("logs", "iris")
+    assert done.returncode == exit_codes.NOT_FOUND
+    assert f"no pod of iris is in namespace {store.namespace}" in done.stderr

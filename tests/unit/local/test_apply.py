@@ -11,7 +11,7 @@ from fairlead.contracts.platform import LocalModel, LocalVersion, Platform
 from fairlead.contracts.revision import Cause, Revision, State
 from fairlead.contracts.route import Route
 from fairlead.contracts.table import Table
-from fairlead.local.apply import apply, deploy, read_platform
+from fairlead.local.apply import APPLIED_TARGET, apply, deploy, read_platform
 from fairlead.store.sqlite import SqliteStore
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -83,6 +83,37 @@ def test_a_version_deployed_and_released_by_command_survives_a_start(tmp_path: P
     (again,) = apply(store, platform("1.0.0", "1.0.0"), tmp_path, now=NOW, actor="test")
     assert set(again.spec.versions) == {"1.0.0", "2.0.0"}
     assert again.spec.target.version == "2.0.0"
+
+
+def test_a_version_deployed_by_command_survives_a_start_also_when_it_is_not_the_target(
+    tmp_path: Path, store: SqliteStore
+) -> None:
+    make_folder(tmp_path, "1.0.0")
+    apply(store, platform("1.0.0", "1.0.0"), tmp_path, now=NOW, actor="test")
+    deploy(store, make_folder(tmp_path, "2.0.0"), instances=3, now=NOW, actor="a", reason="")
+    for _ in range(2):
+        (again,) = apply(store, platform("1.0.0", "1.0.0"), tmp_path, now=NOW, actor="test")
+        assert set(again.spec.versions) == {"1.0.0", "2.0.0"}
+        assert again.spec.versions["2.0.0"].instances == 3
+
+
+def test_a_version_that_leaves_the_file_is_removed_unless_it_is_the_target(tmp_path: Path, store: SqliteStore) -> None:
+    for version in ("1.0.0", "1.1.0", "1.2.0"):
+        make_folder(tmp_path, version)
+    (route,) = apply(store, platform("1.0.0", "1.0.0", "1.1.0", "1.2.0"), tmp_path, now=NOW, actor="test")
+    released = route.spec.model_copy(update={"target": route.spec.target.model_copy(update={"version": "1.2.0"})})
+    store.put_route("iris", released, now=NOW, actor="somebody", annotations=route.annotations)
+    (again,) = apply(store, platform("1.0.0", "1.0.0"), tmp_path, now=NOW, actor="test")
+    assert set(again.spec.versions) == {"1.0.0", "1.2.0"}
+
+
+def test_versions_of_a_route_that_an_older_fairlead_wrote_are_kept(tmp_path: Path, store: SqliteStore) -> None:
+    make_folder(tmp_path, "1.0.0")
+    (route,) = apply(store, platform("1.0.0", "1.0.0"), tmp_path, now=NOW, actor="test")
+    route = deploy(store, make_folder(tmp_path, "2.0.0"), instances=1, now=NOW, actor="a", reason="")
+    store.put_route("iris", route.spec, now=NOW, actor="a", annotations={APPLIED_TARGET: "1.0.0"})
+    (again,) = apply(store, platform("1.0.0", "1.0.0"), tmp_path, now=NOW, actor="test")
+    assert set(again.spec.versions) == {"1.0.0", "2.0.0"}
 
 
 def test_the_first_version_of_a_model_is_its_target(tmp_path: Path, store: SqliteStore) -> None:

@@ -24,7 +24,7 @@ from fairlead.cli.picture import svg as svg_picture
 from fairlead.cli.picture import table, terminal
 from fairlead.cli.picture.attempt import Attempt, attempts
 from fairlead.contracts.base import as_query_time
-from fairlead.contracts.revision import Check, Revision
+from fairlead.contracts.revision import Cause, Check, Revision
 from fairlead.store.base import Store
 from fairlead.store.statuses import read_status
 
@@ -82,7 +82,7 @@ def _row(revision: Revision) -> tuple[str, ...]:
         revision.id,
         moment(revision.created_at),
         revision.cause.value,
-        str(table.stable),
+        str(table.stable) if revision.cause is not Cause.REMOVED else "-",
         str(table.candidate or "-"),
         percent(table.weight) if table.candidate else "-",
         mirrors or "-",

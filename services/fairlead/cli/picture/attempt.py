@@ -160,6 +160,8 @@ def _event_of(revision: Revision, before: Revision | None) -> Event | None:
             return _event(revision, "promoted", TOTAL_WEIGHT, is_end=True)
         case Cause.ROLLED_BACK:
             return _event(revision, "rolled back", 0, is_end=True)
+        case Cause.REMOVED:
+            return _event(revision, "removed", 0, is_end=True)
         case Cause.SPEC if has_ended:
             was_running = before is not None and before.state.phase is not Phase.STABLE
             return _event(revision, "withdrawn", 0, is_end=True) if was_running else None

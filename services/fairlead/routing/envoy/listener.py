@@ -48,7 +48,11 @@ def _manager(settings: Settings) -> Json:
         **_request_ids(),
         http_filters=list(_filters(settings)),
         local_reply_config={"mappers": list(_local_replies(settings.cors_origins))},
-        **({"access_log": [_access_log(settings.access_log)]} if settings.access_log else {}),
+        **(
+            {"access_log": [_access_log(settings.access_log, failures_only=settings.access_log_failures_only)]}
+            if settings.access_log
+            else {}
+        ),
     )
 
 
@@ -162,7 +166,27 @@ def _problem(by_status: Json, *, status_title: str, content_type: str, path: Jso
     return {"filter": {"and_filter": {"filters": filters}} if headers else by_status, **reply}
 
 
-def _access_log(path: str) -> Json:
+_BY_STATUS = {"op": "GE", "value": {"default_value": 500, "runtime_key": "access_log.min_status"}}
+_FAILURES: Json = {
+    "and_filter": {
+        "filters": [
+            {
+                "or_filter": {
+                    "filters": [{"status_code_filter": {"comparison": _BY_STATUS}}, {"response_flag_filter": {}}]
+                }
+            },
+            # "Not ready" is the answer to a question and no failure; whoever starts a platform asks it often.
+            {
+                "header_filter": {
+                    "header": {"name": ":path", "string_match": {"suffix": "/ready"}, "invert_match": True}
+                }
+            },
+        ]
+    }
+}
+
+
+def _access_log(path: str, *, failures_only: bool) -> Json:
     line = {
         "time": "%START_TIME%",
         "request_id": "%REQ(x-request-id)%",
@@ -177,7 +201,8 @@ def _access_log(path: str) -> Json:
         "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
         "revision": "%RESP(x-route-revision)%",
     }
-    return extension(
+    log = extension(
         "envoy.access_loggers.file",
         typed("extensions.access_loggers.file.v3.FileAccessLog", path=path, log_format={"json_format": line}),
     )
+    return {**log, "filter": _FAILURES} if failures_only else log

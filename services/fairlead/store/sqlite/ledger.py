@@ -28,30 +28,37 @@ class SqliteLedger:
     def append(self, revision: Revision) -> Revision:
         """Seal the revision and append it. The stored windows are deleted, because the revision contains them.
 
-        Raises Conflict unless `seq` and `parent` continue the head.
+        Raises Conflict unless `seq` and `parent` continue the ledger, or when the route was removed meanwhile.
         """
-        sealed = revision.sealed()
         with self._database.writing() as connection:
-            seq, parent = self._end(connection, revision.route)
-            if (sealed.seq, sealed.parent) != (seq + 1, parent):
-                raise errors.Conflict(f"{sealed.id} does not continue the ledger, whose head is {sealed.route}.{seq}")
-            connection.execute(
-                "INSERT INTO revisions VALUES (?, ?, ?, ?, ?)",
-                (
-                    sealed.route,
-                    sealed.seq,
-                    microseconds(sealed.created_at),
-                    sealed.cause in _MILESTONES,
-                    sealed.model_dump_json(by_alias=True),
-                ),
-            )
-            connection.execute("DELETE FROM windows WHERE route = ?", (sealed.route,))
+            return self._append(connection, revision)
+
+    def _append(self, connection: sqlite3.Connection, revision: Revision) -> Revision:
+        sealed = revision.sealed()
+        last = self._last(connection, revision.route)
+        seq, parent = (last["seq"], last["hash"]) if last else (0, "")
+        if (sealed.seq, sealed.parent) != (seq + 1, parent):
+            raise errors.Conflict(f"{sealed.id} does not continue the ledger, whose head is {sealed.route}.{seq}")
+        if last and last["cause"] == Cause.REMOVED and not _has_route(connection, revision.route):
+            # A tick that had read the route before its removal must not bring it back.
+            raise errors.Conflict(f"{sealed.route} was removed in revision {sealed.route}.{seq}")
+        connection.execute(
+            "INSERT INTO revisions VALUES (?, ?, ?, ?, ?)",
+            (
+                sealed.route,
+                sealed.seq,
+                microseconds(sealed.created_at),
+                sealed.cause in _MILESTONES,
+                sealed.model_dump_json(by_alias=True),
+            ),
+        )
+        connection.execute("DELETE FROM windows WHERE route = ?", (sealed.route,))
         return sealed
 
     def head(self, route: str) -> Revision | None:
-        """The newest revision, which is the state of the route. None before the first."""
+        """The newest revision, which is the state of the route. None before the first, and after a removal."""
         found = self._select("route = ? ORDER BY seq DESC LIMIT 1", route)
-        return found[0] if found else None
+        return found[0] if found and found[0].cause is not Cause.REMOVED else None
 
     def revision(self, route: str, seq: int) -> Revision:
         """One revision. Raises NotFound; the hint says which revisions are kept."""
@@ -153,12 +160,13 @@ class SqliteLedger:
                 hint="find it with `fairlead history MODEL --verify`, and restore a backup",
             ) from error
 
-    def _end(self, connection: sqlite3.Connection, route: str) -> tuple[int, str]:
-        """Number and hash of the newest revision; (0, "") if there is none."""
+    def _last(self, connection: sqlite3.Connection, route: str) -> dict[str, Any] | None:
+        """The newest revision as it is stored, also after a removal."""
         row = connection.execute(
-            "SELECT seq, document FROM revisions WHERE route = ? ORDER BY seq DESC LIMIT 1", (route,)
+            "SELECT document FROM revisions WHERE route = ? ORDER BY seq DESC LIMIT 1", (route,)
         ).fetchone()
-        return (int(row[0]), str(json.loads(row[1])["hash"])) if row else (0, "")
+        found: dict[str, Any] | None = json.loads(row[0]) if row else None
+        return found
 
     def _kept(self, route: str) -> str:
         with self._database.reading() as connection:
@@ -181,6 +189,10 @@ def _documents(route: str, rows: list[tuple[int, str]]) -> Iterator[dict[str, An
         if not isinstance(document, dict) or document.get("seq") != seq or document.get("route") != route:
             raise _Unreadable(f"revision {route}.{seq} was changed after it was written: its row cannot be read")
         yield document
+
+
+def _has_route(connection: sqlite3.Connection, name: str) -> bool:
+    return connection.execute("SELECT 1 FROM routes WHERE name = ?", (name,)).fetchone() is not None
 
 
 def _insert_window(connection: sqlite3.Connection, route: str, window: Window) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from datetime import datetime
 
 from pydantic import ValidationError
 
 from fairlead import errors
+from fairlead.contracts.revision import Cause
 from fairlead.contracts.route import Route, RouteSpec, UnreadableRoute
 from fairlead.store import forward_compatibility
 from fairlead.store.sqlite import documents
@@ -82,9 +84,12 @@ class SqliteRoutes:
     def delete_route(self, name: str) -> None:
         """Delete the route; its ledger stays. Raises NotFound."""
         with self._database.writing() as connection:
-            if not connection.execute("DELETE FROM routes WHERE name = ?", (name,)).rowcount:
-                raise self._missing(name)
-            connection.execute("DELETE FROM statuses WHERE route = ?", (name,))
+            self._delete(connection, name)
+
+    def _delete(self, connection: sqlite3.Connection, name: str) -> None:
+        if not connection.execute("DELETE FROM routes WHERE name = ?", (name,)).rowcount:
+            raise self._missing(name)
+        connection.execute("DELETE FROM statuses WHERE route = ?", (name,))
 
     def change_token(self) -> object:
         """A token that differs from the previous one if any writer changed anything in the store."""
@@ -118,6 +123,16 @@ class SqliteRoutes:
         return self._read[name]
 
     def _missing(self, name: str) -> errors.NotFound:
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT document FROM revisions WHERE route = ? ORDER BY seq DESC LIMIT 1", (name,)
+            ).fetchone()
+        last = json.loads(row[0]) if row else {}
+        if last.get("cause") == Cause.REMOVED:
+            return errors.NotFound(
+                f"{name!r} was removed by {last['actor']} in revision {name}.{last['seq']}: {last['reason']}",
+                hint=f"its ledger stays: fairlead history {name}; to serve it again: fairlead deploy DIR",
+            )
         names = ", ".join(one.name for one in self._all()) or "none yet"
         return errors.NotFound(f"there is no route {name!r}", hint=f"routes: {names}")
 

@@ -1,0 +1,116 @@
+"""`fairlead logs`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fairlead import errors
+from fairlead.cli import optional_modules
+from fairlead.cli.connect import connect
+from fairlead.cli.options import DEFAULT_STATE, ContextOption, NamespaceOption, PlatformLocation, StateOption
+from fairlead.contracts.route import VersionRef
+from fairlead.local import log_files
+from fairlead.local.log_files import Entry
+from fairlead.local.state import StateFolder
+from fairlead.logs import as_text, has_colours
+from fairlead.store.base import Store
+
+FOLLOW_INTERVAL_S = 0.2
+_UNLOGGED = (
+    "only failures are logged, unless the platform runs with `fairlead up FILE --log-level debug`; "
+    "a response has its id in the header x-request-id"
+)
+
+
+def command(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The model.")],
+    version: Annotated[str | None, typer.Option(help="Only instances of this version.")] = None,
+    request: Annotated[
+        str | None, typer.Option("--request", metavar="ID", help="Only lines about the request with this id.")
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new lines until Ctrl-C.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="How many of the newest lines to show.")] = 100,
+    state: StateOption = DEFAULT_STATE,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines instead of text.")] = False,
+) -> None:
+    """Show what a model's instances have logged, and what the gateway and the supervisor have logged about the model.
+
+    The lines of all processes are in order of time. In a cluster, those of the model's pods are shown.
+    """
+    where = PlatformLocation(state, context, namespace)
+    if where.in_cluster:
+        read = optional_modules.load("fairlead.cli.pod_logs").reader(context, namespace, model, version, limit)
+    else:
+        read = _reader(connect(where).store, StateFolder(state), model, version)
+
+    def wanted(entries: Sequence[Entry]) -> list[Entry]:
+        return [entry for entry in entries if request is None or entry.mentions(request)]
+
+    found = wanted(read())
+    if request is not None and not found and not follow:
+        raise errors.NotFound(f"no log line of {model} is about the request {request}", hint=_UNLOGGED)
+    _show(found[-limit:], as_json=as_json)
+    if not where.in_cluster and not StateFolder(state).is_running():
+        print(f"no platform runs in {state.absolute()}: these are its last lines", file=sys.stderr)
+    while follow:
+        time.sleep(FOLLOW_INTERVAL_S)
+        _show(wanted(read()), as_json=as_json)
+
+
+def _reader(store: Store, folder: StateFolder, model: str, version: str | None) -> Callable[[], list[Entry]]:
+    """Returns the new lines at every call. Raises NotFound for an unknown model or version."""
+    refs = _known(store, model)
+    if not refs:
+        store.route(model)
+    if version is not None and version not in {ref.version for ref in refs}:
+        raise errors.NotFound(
+            f"{model} has no version {version!r}",
+            hint=f"its versions: {', '.join(sorted({ref.version for ref in refs}))}",
+        )
+    others = (log_files.GATEWAY, log_files.SUPERVISOR)
+
+    def files() -> dict[str, Path]:
+        # Asked at every call: a version may be deployed while the lines are followed.
+        chosen = {ref for ref in _known(store, model) if version in (None, ref.version)}
+        return log_files.of_model(folder.logs, model, chosen) | {name: folder.logs / f"{name}.log" for name in others}
+
+    follower = log_files.Follower(files)
+
+    def read() -> list[Entry]:
+        return [entry for entry in follower.read() if _is_about(entry, model, version, others)]
+
+    return read
+
+
+def _is_about(entry: Entry, model: str, version: str | None, others: Sequence[str]) -> bool:
+    if entry.source not in others:
+        return True
+    if not entry.concerns(model):
+        return False
+    about = f"{entry.fields.get('cluster', '')}-{entry.fields.get('source', '')}"
+    return version is None or f"~{version}" in about or f"{model}-{version}-" in about
+
+
+def _known(store: Store, model: str) -> set[VersionRef]:
+    """The versions in the spec, those that served, and those whose processes are known: also of a removed model."""
+    specs = [route.spec for route in store.routes() if route.name == model]
+    found = {one.ref(version) for spec in specs for version, one in spec.versions.items()}
+    found |= {ref for revision in store.revisions(model) for ref in revision.table.pins}
+    return found | {one.ref for one in store.instances() if one.model == model}
+
+
+def _show(entries: Sequence[Entry], *, as_json: bool) -> None:
+    for entry in entries:
+        if as_json:
+            print(json.dumps({"source": entry.source, **entry.fields}, ensure_ascii=False), flush=True)
+        else:
+            print(as_text({"source": entry.source, **entry.fields}, colours=has_colours(sys.stdout)), flush=True)
