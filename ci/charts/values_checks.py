@@ -115,6 +115,8 @@ def _named(pattern: str, patterns: Schema) -> str:
         raise ValuesError(f"ci/charts/values_checks.py has no words for the pattern {pattern!r}; add them")
     name = f"{words.noun}{', or nothing' if pattern.endswith(')?$') and pattern.startswith('^(') else ''}"
     patterns[name] = {"pattern": pattern, "noun": words.noun, "shape": words.shape}
+    if not words.is_shown:
+        patterns[name]["isHidden"] = True
     if words in _UNQUOTED:
         patterns[name]["isQuoted"] = True
     return name

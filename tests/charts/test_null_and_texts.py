@@ -135,9 +135,16 @@ def test_a_malformed_text_is_refused_in_words_with_an_example(chart: str) -> Non
         with pytest.raises(HelmFailed) as refused:
             render(chart, replaced(BASES[chart], path, "_ ?"))
         words = known["patterns"][check]
-        wanted = f'): {".".join(path)}: "_ ?" is not {words["noun"]}; write {words["shape"]}'
+        shown = "this" if words.get("isHidden") else '"_ ?"'
+        wanted = f"): {'.'.join(path)}: {shown} is not {words['noun']}; write {words['shape']}"
         assert wanted in str(refused.value)
         assert words["pattern"] not in str(refused.value)
+
+
+def test_a_refused_url_is_not_shown_because_it_may_contain_a_password() -> None:
+    with pytest.raises(HelmFailed, match=r"prometheus\.url: this is not a URL of a Prometheus; write http") as refused:
+        render("platform", {"prometheus": {"url": "http://user:secret@prometheus:9090"}})
+    assert "secret" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

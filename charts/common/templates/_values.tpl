@@ -64,7 +64,8 @@ name that is a number is a text afterwards, because `helm lint` only logs a fail
 {{- define "fairlead.checkedText" -}}
 {{- if kindIs "string" .value -}}
 {{- if not (or (regexMatch .pattern.pattern .value) (and .mayBeEmpty (eq .value ""))) -}}
-{{- fail (printf "%s%q is not %s; write %s" .at .value .pattern.noun .pattern.shape) -}}
+{{- $shown := ternary "this" (printf "%q" .value) (default false .pattern.isHidden) -}}
+{{- fail (printf "%s%s is not %s; write %s" .at $shown .pattern.noun .pattern.shape) -}}
 {{- end -}}
 {{- else if .pattern.isQuoted -}}
 {{- $kind := ternary "boolean" "number" (kindIs "bool" .value) -}}

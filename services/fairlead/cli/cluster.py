@@ -23,6 +23,7 @@ from fairlead.store.kubernetes.api import Api
 
 ACTION_LIFETIME = timedelta(minutes=10)
 RESPONSE_TIMEOUT_S = 10.0
+HOW_TO_ADD = "a line below `versions` in the model's Helm values or its ModelRoute, then an upgrade or a sync"
 _POLL_INTERVAL_S = 0.05
 _REVIEW = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
 
@@ -82,20 +83,27 @@ def ask(
 
 def refuse_if_managed(store: KubernetesStore, route: Route, version: str) -> None:
     """Raises Refused when another tool manages the route's spec: it would undo our change or report it as drift."""
-    manager = store.manager(route.name)
-    if not manager:
-        return
-    release, name, namespace = store.release_of(route.name), route.name, store.namespace
-    lines = [f"-target: {route.spec.target.version}", f"+target: {version}"]
+    if manager := store.manager(route.name):
+        raise managed_elsewhere(route, version, manager, store.release_of(route.name), store.namespace)
+
+
+def managed_elsewhere(route: Route, version: str, manager: str, release: str | None, namespace: str) -> errors.Refused:
+    """The refusal of a release that `manager` would undo, with the lines and the command that release it.
+
+    Versions are quoted, because YAML reads many as numbers. The command takes the whole values file: with
+    `--reuse-values` Helm would keep the defaults of the old chart, and with `--set` the next upgrade without it would
+    release the old version again.
+    """
+    lines = (f'-target: "{route.spec.target.version}"', f'+target: "{version}"')
     if manager == "Helm" and release:
-        values = f"helm upgrade {release} charts/model --namespace {namespace} --reuse-values --set target={version}"
-        raise errors.Refused(
-            f"{name} is managed by Helm: the next upgrade would undo this release",
-            hint="\n  ".join(("change the values and run the upgrade:", *lines, values)),
+        upgrade = f"helm upgrade {release} charts/model --namespace {namespace} --values YOUR-VALUES.yaml"
+        return errors.Refused(
+            f"{route.name} is managed by Helm: the next upgrade would undo this release",
+            hint="\n  ".join(("change the line in your values file, then upgrade with the file:", *lines, upgrade)),
         )
-    raise errors.Refused(
-        f"{name} is managed by {manager}: its next sync would undo this release",
-        hint="\n  ".join(("change the values in git:", *lines)),
+    return errors.Refused(
+        f"{route.name} is managed by {manager}: its next sync would undo this release",
+        hint="\n  ".join(("change the line in the values file in git:", *lines)),
     )
 
 

@@ -32,6 +32,8 @@ class Connection:
     guard: Callable[[Route, str], None] = lambda route, version: None
     poll_interval_s: float = 0.1
     """Seconds between two reads of the store while a command waits."""
+    how_to_add: str = "fairlead deploy DIR"
+    """How a version is added to a route of this platform."""
 
     def retarget(self, model: str, version: str, reason: str) -> Route:
         """Make a version the target. Raises NotFound when the route does not have that version."""
@@ -39,7 +41,7 @@ class Connection:
         if version not in route.spec.versions:
             raise errors.NotFound(
                 f"{model} has no version {version!r}; it has {', '.join(route.spec.versions)}",
-                hint="check the spelling, or add it first: fairlead deploy DIR",
+                hint=f"check the spelling, or add it first: {self.how_to_add}",
             )
         self.guard(route, version)
         target = route.spec.target.model_copy(update={"version": version})
@@ -60,7 +62,8 @@ def connect(location: PlatformLocation) -> Connection:
         cluster = optional_modules.load("fairlead.cli.cluster")
         found = cluster.open_store(location.context, location.namespace)
         # The user name costs a request to the API server, and only a release needs it.
-        return Connection(found, "", partial(cluster.refuse_if_managed, found), poll_interval_s=1.0)
+        guard = partial(cluster.refuse_if_managed, found)
+        return Connection(found, "", guard, poll_interval_s=1.0, how_to_add=cluster.HOW_TO_ADD)
     state = location.state
     ledger = state / "ledger.db"
     if not ledger.exists():

@@ -11,26 +11,35 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from fairlead import errors
+from fairlead.contracts import wording, yaml_text
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
+NO_ADVICE = yaml_text.Advice()
 
 
 def parse_yaml(kind: type[Parsed], text: str, source: str, *, hint: str | None = None) -> Parsed:
     """YAML `text` as a `kind`. Raises Invalid naming `source` (a file) and each wrong field; see `parse`."""
     try:
-        data = yaml.load(text, Loader=_UniqueKeys)
+        data, advice = yaml_text.load(text)
     except yaml.YAMLError as cause:
         raise errors.Invalid(f"{source}: not YAML: {cause}", hint=hint) from cause
-    return parse(kind, {} if data is None else data, source, hint=hint)
+    return parse(kind, {} if data is None else data, source, hint=hint, advice=advice)
 
 
-def parse(kind: type[Parsed], data: Any, source: str, *, hint: str | None = None) -> Parsed:
-    """`data` as a `kind`. Raises Invalid: the message names `source` and the first wrong field, `details` has all."""
+def parse(
+    kind: type[Parsed], data: Any, source: str, *, hint: str | None = None, advice: yaml_text.Advice = NO_ADVICE
+) -> Parsed:
+    """`data` as a `kind`. Raises Invalid: the message names `source` and the first wrong field, `details` has all.
+
+    `advice` knows how the values were written.
+    """
     try:
         return kind.model_validate(data)
     except ValidationError as cause:
         details = tuple(
-            errors.Detail(loc=found["loc"], msg=_message(kind, found), type=found["type"])
+            errors.Detail(
+                loc=advice.path(found), msg=advice(found) or _words(found) or _message(kind, found), type=found["type"]
+            )
             for found in cause.errors(include_url=False)
         )
         first = ".".join(map(str, details[0].loc))
@@ -39,15 +48,11 @@ def parse(kind: type[Parsed], data: Any, source: str, *, hint: str | None = None
         raise errors.Invalid(message, details=details, hint=hint) from cause
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML that rejects duplicate keys: of two digests, plain YAML would silently take the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        merge = "tag:yaml.org,2002:merge"
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != merge]
-        if twice := [key for key in keys if keys.count(key) > 1]:
-            raise yaml.constructor.ConstructorError(None, None, f"{twice[0]!r} is there twice", node.start_mark)
-        return super().construct_mapping(node, deep=deep)
+def _words(found: ErrorDetails) -> str | None:
+    """For a text that does not match a pattern: what it should look like, in words."""
+    if found["type"] != "string_pattern_mismatch":
+        return None
+    return wording.pattern_mismatch(found["ctx"]["pattern"], found["input"])
 
 
 def _message(kind: type[BaseModel], found: ErrorDetails) -> str:

@@ -1,14 +1,13 @@
-"""Says in words what a text must look like, for errors that would otherwise print a regular expression."""
+"""Says in words what a text must look like, for errors that would otherwise print a regular expression.
+
+The patterns are written here again, because importing every contract would slow every command down. A test checks that
+each pattern of the contracts is here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
-
-from pydantic import BaseModel, StringConstraints
-
-from fairlead.contracts import action, manifest, prometheus, route, scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +17,12 @@ class Wording:
     noun: str
     """With its article: `a version`."""
     shape: str
+    is_shown: bool = True
+    """Whether an error may show the value. False where it may contain a password."""
 
     def refuse(self, value: object) -> str:
         """The sentence that refuses a value."""
-        return f"{str(value)!r} is not {self.noun}; write {self.shape}"
+        return f"{repr(str(value)) if self.is_shown else 'this'} is not {self.noun}; write {self.shape}"
 
 
 MODEL_NAME = Wording(
@@ -33,46 +34,35 @@ VERSION = Wording(
 )
 SHA256 = Wording("a SHA-256", "its 64 lower-case hex digits, as sha256sum prints them")
 DURATION = Wording("a duration", "500ms, 30s, 5m, 2h or 1h30m")
-
-
-def _pattern(annotated: Any) -> str:
-    """The pattern of an annotated string type, which may be optional."""
-    found = [one.pattern for one in get_args(annotated) if isinstance(one, StringConstraints)]
-    return str(found[0]) if found else _pattern(get_args(annotated)[0])
-
-
-def _field(model: type[BaseModel], name: str) -> str:
-    """The pattern of a field."""
-    field = model.model_fields[name]
-    found = [one.pattern for one in field.metadata if getattr(one, "pattern", None)]
-    return str(found[0]) if found else _pattern(field.annotation)
-
+PROMETHEUS_URL = Wording(
+    "a URL of a Prometheus",
+    "http:// or https:// and the host, without user, query or fragment: http://prometheus:9090",
+    is_shown=False,
+)
 
 WORDINGS: Mapping[str, Wording] = {
-    _pattern(manifest.ModelName): MODEL_NAME,
-    _pattern(manifest.Version): VERSION,
-    _pattern(manifest.Sha256): SHA256,
-    _field(manifest.Tensor, "name"): Wording(
+    r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$": MODEL_NAME,
+    r"^[0-9a-z]([0-9a-z.-]{0,38}[0-9a-z])?$": VERSION,
+    r"^[0-9a-f]{64}$": SHA256,
+    r"^[A-Za-z_][A-Za-z0-9_.-]{0,63}$": Wording(
         "a tensor name", 'letters, digits, "_", "." and "-", a letter or "_" first: sepal_length'
     ),
-    _field(manifest.Manifest, "entry"): Wording("an entry", "module:Class, without .py: iris_model:Iris"),
-    _pattern(route.HeaderName): Wording(
+    r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$": Wording("an entry", "module:Class, without .py: iris_model:Iris"),
+    r"^[a-z][a-z0-9-]{0,63}$": Wording(
         "a header name", 'lower-case letters, digits and "-", a letter first, at most 64: x-user-id'
     ),
-    _field(route.VersionRef, "identity"): Wording("an identity", "10 lower-case hex digits: 0a1b2c3d4e"),
-    _pattern(scenario.Name): Wording(
+    r"^[0-9a-f]{10}$": Wording("an identity", "10 lower-case hex digits: 0a1b2c3d4e"),
+    r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$": Wording(
         "a name", 'lower-case letters, digits and "-", a letter or digit first and last: slow-candidate'
     ),
-    _field(action.Action, "name"): Wording(
+    r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$": Wording(
         "an action name", 'lower-case letters, digits, "." and "-", a letter or digit first and last: iris-rollback-1'
     ),
-    _pattern(prometheus.LabelName): Wording("a label name", 'letters, digits and "_", no digit first: pod'),
-    _field(prometheus.PrometheusSettings, "url"): Wording(
-        "a URL of a Prometheus",
-        "http:// or https:// and the host, without user, query or fragment: http://prometheus:9090",
-    ),
+    r"^[a-zA-Z_][a-zA-Z0-9_]*$": Wording("a label name", 'letters, digits and "_", no digit first: pod'),
+    r"^https?://[^\s/?#@]+(/[^\s?#]*)?$": PROMETHEUS_URL,
+    r"^[a-z0-9-]+\.[a-z0-9-]+$": Wording("a Service", "its name, a dot and its namespace: iris-1f0c2e4d5a.models"),
 }
-"""The words for the patterns of the contracts, by pattern."""
+"""The words for the patterns of the contracts and settings, by pattern."""
 
 
 def pattern_mismatch(pattern: str, value: object) -> str | None:

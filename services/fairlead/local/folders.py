@@ -16,6 +16,10 @@ def read_manifest(folder: Path) -> Manifest:
     file = folder / "fairlead.yaml"
     try:
         text = file.read_text(encoding="utf-8")
+    except NotADirectoryError:
+        raise errors.NotFound(
+            f"{folder} is a file, not a model folder", hint=f"name its folder: {folder.parent}"
+        ) from None
     except FileNotFoundError:
         raise errors.NotFound(
             f"{folder} is not a model folder: it has no fairlead.yaml"

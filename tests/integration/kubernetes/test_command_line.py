@@ -160,9 +160,9 @@ def test_a_release_of_a_route_managed_by_helm_is_refused_with_the_line_to_change
     api.patch(ROUTES, namespace, "iris", {"metadata": helm})
     done = run("release", "iris", "1.1.0")
     assert done.returncode == exit_codes.REFUSED
-    assert "-target: 1.0.0\n" in done.stderr
-    assert "+target: 1.1.0\n" in done.stderr
-    assert f"helm upgrade iris charts/model --namespace {namespace} --reuse-values --set target=1.1.0" in done.stderr
+    assert '-target: "1.0.0"\n' in done.stderr
+    assert '+target: "1.1.0"\n' in done.stderr
+    assert f"helm upgrade iris charts/model --namespace {namespace} --values YOUR-VALUES.yaml" in done.stderr
     assert store.route("iris").spec.target == Target(version="1.0.0")
 
 

@@ -91,8 +91,14 @@ def test_a_platform_without_prometheus_refuses_a_custom_gate_and_names_the_field
     ("settings", "told"),
     [
         ({"source": "prometheus"}, "prometheus.url must be set"),
-        ({"prometheus": {"url": "localhost:9090"}}, "prometheus.url: String should match"),
-        ({"prometheus": {"url": "http://u:p@h:1"}}, "prometheus.url: String should match"),
+        (
+            {"prometheus": {"url": "localhost:9090"}},
+            "prometheus.url: this is not a URL of a Prometheus; write http",
+        ),
+        (
+            {"prometheus": {"url": "http://u:p@h:1"}},
+            "prometheus.url: this is not a URL of a Prometheus; write http",
+        ),
         ({"prometheus": {"url": "http://h", "selector": "up"}}, "prometheus.selector: not a selector"),
         ({"prometheus": {"url": "http://h", "selector": 'a="$model"'}}, "prometheus.selector: only matchers"),
         ({"prometheus": {"url": "http://h", "timeout": "1h"}}, "prometheus.timeout: must be between 100ms and 5m"),

@@ -26,5 +26,5 @@ def library(module: str, *, extra: str, needed_for: str) -> Any:
     except ModuleNotFoundError as cause:
         raise errors.Unavailable(
             f"{needed_for} needs the Python module {module!r}, which is not installed",
-            hint=f"pip install 'fairlead[{extra}]'",
+            hint=f"install it in a clone of Fairlead, which is on no package index: pip install '.[{extra}]'",
         ) from cause

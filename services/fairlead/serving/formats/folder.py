@@ -97,6 +97,9 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     try:
         text = path.read_text(encoding="utf-8")
+    except NotADirectoryError as cause:
+        hint = f"Name its folder: {folder.parent}"
+        raise errors.NotFound(f"{folder} is a file, not a model folder", hint=hint) from cause
     except FileNotFoundError as cause:
         raise errors.NotFound(
             f"{folder} is not a model folder: it has no {MANIFEST}"
@@ -104,6 +107,8 @@ def read_manifest(folder: Path) -> Manifest:
             else f"there is no folder {folder}",
             hint="Train an example with `python services/models/iris/train.py`, or write one: docs/model-folder.md.",
         ) from cause
+    except (OSError, UnicodeDecodeError) as cause:
+        raise errors.Invalid(f"{path} cannot be read: {cause}") from cause
     return parse_yaml(Manifest, text, str(path), hint="Every field is explained in docs/model-folder.md.")
 
 

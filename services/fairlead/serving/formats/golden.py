@@ -33,8 +33,13 @@ class GoldenRow:
 
 def read(path: Path) -> tuple[GoldenRow, ...]:
     """Read a golden file: one `{"input": {...}, "expected": {...}}` per line. Skips empty lines. Raises Invalid."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as cause:
+        why = cause.strerror if isinstance(cause, OSError) else "it is not UTF-8 text"
+        raise _invalid(path.name, f"the golden rows cannot be read: {why}") from cause
     # Not splitlines: it also splits at U+2028 and U+0085, which JSON text may contain.
-    lines = path.read_text(encoding="utf-8").split("\n")
+    lines = text.split("\n")
     return tuple(_row(line, f"{path.name}:{number}") for number, line in enumerate(lines, 1) if line.strip())
 
 

@@ -58,7 +58,9 @@ def router(documented: api.ModelApi) -> APIRouter:
     @routes.get("/docs")
     async def page() -> HTMLResponse:
         if folder is None:
-            raise errors.NotFound("the docs page is not installed here", hint="pip install 'fairlead[docs]'")
+            raise errors.NotFound(
+                "the docs page is not installed here", hint="in a clone of Fairlead: pip install '.[docs]'"
+            )
         return HTMLResponse(_PAGE.format(title=html.escape(documented.title)), headers=_POLICY)
 
     @routes.get("/docs/")

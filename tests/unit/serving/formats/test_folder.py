@@ -170,7 +170,7 @@ def test_for_a_folder_without_a_manifest_the_error_says_what_to_do(tmp_path: Pat
         ("[1, 2]", "valid dictionary"),
         (
             "name: iris\nversion: 1.10\nformat: python\nentry: m:C\n",
-            r"version: .* reads 1\.1 as a number: .* in quotes",
+            r"version: YAML reads 1\.10 as the number 1\.1: write it in quotes",
         ),
         ("name: iris\nversion: a\nformat: python\nentry: m:C\nbatching: {max_rows: 0}\n", r"batching\.max_rows: "),
         ("name: iris\nversion: a\nformat: python\nentry: m:C\nbathcing: {}\nx: 1\n", r"bathcing: .* \(and 1 more\)"),
