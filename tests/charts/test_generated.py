@@ -13,10 +13,10 @@ import yaml
 from pydantic.alias_generators import to_camel
 
 from charts.sample import IRIS
-from fairlead.contracts import labels
+from fairlead.contracts import gateway, labels
 from fairlead.contracts.route import RouteSpec, Strategy, VersionRef
 from fairlead.serving.settings import Settings
-from support.helm import CHARTS, ROOT, helm, render
+from support.helm import CHARTS, ROOT, HelmFailed, helm, render
 
 
 def values_of(chart: str) -> dict[str, Any]:
@@ -86,6 +86,12 @@ def test_labels_are_those_that_the_store_reads() -> None:
         assert service["spec"]["clusterIP"] == "None"
     components = {one["metadata"]["labels"][labels.COMPONENT] for one in render("platform").of("Deployment")}
     assert components == {labels.COMPONENT_CONTROL_PLANE, labels.COMPONENT_GATEWAY}
+
+
+@pytest.mark.parametrize("header", sorted(gateway.SET_BY_THE_GATEWAY))
+def test_every_header_that_the_gateway_sets_is_refused_as_the_name_of_a_user(header: str) -> None:
+    with pytest.raises(HelmFailed, match=f"sticky.header: the gateway sets {header} itself"):
+        render("model", {**IRIS, "sticky": {"header": header}})
 
 
 @pytest.mark.parametrize("chart", ["model", "platform"])

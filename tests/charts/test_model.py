@@ -168,6 +168,12 @@ def test_a_new_version_of_the_chart_does_not_change_pods(tmp_path: Any) -> None:
             {**IRIS, "timeouts": {"request": "1m"}},
             r"workload\.drain\.requestSeconds: 20 is less than timeouts\.request, 1m",
         ),
+        ({**IRIS, "sticky": {"header": "x-request-id"}}, r"sticky\.header: the gateway sets x-request-id itself"),
+        ({**IRIS, "sticky": {"header": "x-envoy-user"}}, r"sticky\.header: the gateway sets x-envoy-user itself"),
+        (
+            {**IRIS, "mirrors": [{"version": "1.1.0", "share": 1}, {"version": "1.1.0", "share": 2}]},
+            r'mirrors\[1\]\.version: "1\.1\.0" is there twice',
+        ),
         ({**IRIS, "model": "Iris"}, r'model: "Iris" is not a model name; write lower-case letters'),
         (with_version("1.2.0", {"source": {"kind": "init"}}), r"versions\.1\.2\.0\.source\.uri: is empty"),
         (

@@ -27,6 +27,17 @@
 {{- fail (printf "mirrors[%d].version: %q is not one of versions: %s" $index $mirror.version $known) -}}
 {{- end -}}
 {{- end -}}
+{{- $mirrored := list -}}
+{{- range $index, $mirror := .Values.mirrors -}}
+{{- if has $mirror.version $mirrored -}}
+{{- fail (printf "mirrors[%d].version: %q is there twice; write it once, with the sum of both shares" $index $mirror.version) -}}
+{{- end -}}
+{{- $mirrored = append $mirrored $mirror.version -}}
+{{- end -}}
+{{- $header := dig "header" "" (.Values.sticky | default dict) -}}
+{{- if or (hasPrefix "x-envoy-" $header) (has $header (list "x-request-id" "x-client-request-id" "x-shadow-of" "x-forwarded-prefix" "x-model-version")) -}}
+{{- fail (printf "sticky.header: the gateway sets %s itself, differently in each request; name a header that clients send, such as x-user-id" $header) -}}
+{{- end -}}
 {{- $request := include "fairlead.seconds" .Values.timeouts.request | float64 -}}
 {{- with .Values.timeouts.perTry -}}
 {{- if gt (include "fairlead.seconds" . | float64) $request -}}

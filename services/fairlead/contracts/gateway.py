@@ -26,6 +26,17 @@ answers 421 to another name, because addresses are reused by later pods and the 
 namespaces."""
 
 
+SET_BY_THE_GATEWAY = frozenset(
+    {"x-request-id", "x-client-request-id", "x-shadow-of", "x-forwarded-prefix", "x-model-version"}
+)
+"""Request headers whose value the gateway writes, besides all that begin with `x-envoy-`."""
+
+
+def sets_header(name: str) -> bool:
+    """Whether the gateway sets this request header itself, so that it cannot name a user."""
+    return name in SET_BY_THE_GATEWAY or name.startswith("x-envoy-")
+
+
 class Role(StrEnum):
     """What an Envoy cluster is for. One version can have several clusters, each with its own ejection state."""
 

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from fairlead.contracts.base import Document
 from fairlead.contracts.gates import is_custom
+from fairlead.contracts.gateway import sets_header
 from fairlead.contracts.manifest import ModelName, Version
 from fairlead.contracts.prometheus import MetricSettings
 from fairlead.contracts.route import MirrorSpec, Sticky, Strategy, Timeouts
@@ -45,6 +46,18 @@ class LocalModel(Document):
     timeouts: Timeouts = Timeouts()
     mirrors: tuple[MirrorSpec, ...] = ()
     strategy: Strategy = Strategy()
+
+    @model_validator(mode="after")
+    def _gateway_can_serve_it(self) -> Self:
+        if self.sticky is not None and sets_header(self.sticky.header):
+            raise ValueError(
+                f"sticky.header: the gateway sets {self.sticky.header} itself, differently in each request; "
+                "name a header that clients send, such as x-user-id"
+            )
+        mirrored = [mirror.version for mirror in self.mirrors]
+        if twice := sorted({version for version in mirrored if mirrored.count(version) > 1}):
+            raise ValueError(f"mirrors: {twice[0]!r} is there twice; write it once, with the sum of both shares")
+        return self
 
     @model_validator(mode="after")
     def _target_exists(self) -> Self:

@@ -131,6 +131,10 @@ class Observer:
         freshness = check_freshness(self._history, snapshot.now) if self._history is not None else snapshot.freshness
         return replace(snapshot, ended=True, freshness=freshness)
 
+    def forget_deleted(self, routes: set[str]) -> None:
+        """Drop the answers of all routes but these: up to 32,768 wait for their partner in each."""
+        self._answer_windows.keep(routes)
+
     def windows(self, route: Route, head: Revision, snapshot: TickSnapshot) -> list[Window]:
         """The windows that ended at this tick, and earlier ones that can be counted only now, with their evidence."""
         if head.state.phase is Phase.STABLE:

@@ -1,22 +1,17 @@
-"""Checks before publishing: snapshots with missing clusters or without listeners, tables that Envoy cannot serve."""
+"""Checks before publishing: snapshots with missing clusters, without listeners, or without the routes of before."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fairlead.contracts.route import TOTAL_WEIGHT
-from fairlead.contracts.table import Table
-from fairlead.errors import Detail, Invalid, Refused
+from fairlead.errors import Refused
 from fairlead.routing.references import members, named_by_routes, routes_in
 from fairlead.routing.snapshot import Snapshot
 
 MAX_DIRECT_RESPONSE_BYTES = 4096
 """Envoy rejects a whole route configuration for one body above this."""
-_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-# The gateway sets these itself, so a sticky draw by one of them would not follow the user.
-_GATEWAY_HEADERS = {"x-request-id", "x-client-request-id", "x-shadow-of", "x-forwarded-prefix", "x-model-version"}
 
 
 def check_snapshot(snapshot: Snapshot, *, allow_empty: bool = False) -> None:
@@ -42,13 +37,6 @@ def check_succession(published: Mapping[str, int], snapshot: Snapshot, *, unknow
             "because that would remove every route",
             hint="the gateways keep serving; restore the store, or create a route: all others are then removed",
         )
-
-
-def check_table(table: Table) -> None:
-    """Raises Invalid with a detail for every field that the gateway does not support."""
-    details = [Detail(("table", field), message, "gateway") for field, message in _table(table)]
-    if details:
-        raise Invalid("; ".join(detail.msg for detail in details), details=details)
 
 
 def _dangling(snapshot: Snapshot) -> Iterator[str]:
@@ -80,16 +68,3 @@ def _route(route: Mapping[str, Any]) -> Iterator[str]:
     body = route.get("direct_response", {}).get("body", {}).get("inline_string", "")
     if len(body.encode()) > MAX_DIRECT_RESPONSE_BYTES:
         yield f"the direct response of route {name} is longer than {MAX_DIRECT_RESPONSE_BYTES} bytes"
-
-
-def _table(table: Table) -> Iterator[tuple[str, str]]:
-    if not _LABEL.fullmatch(table.namespace):
-        yield "namespace", f"namespace {table.namespace!r} is not a DNS label"
-    if not 0 < table.per_try_timeout_s <= table.request_timeout_s:
-        yield "per_try_timeout_s", "the per-try timeout must be above 0 and at most the request timeout"
-    if table.sticky and (table.sticky in _GATEWAY_HEADERS or table.sticky.startswith("x-envoy-")):
-        yield "sticky", f"the gateway sets {table.sticky} itself; sticky routing needs a header that the client sends"
-    if len(set(table.pins)) != len(table.pins):
-        yield "pins", "a version is pinned twice"
-    if len({mirror.version for mirror in table.mirrors}) != len(table.mirrors):
-        yield "mirrors", "a version is mirrored twice"

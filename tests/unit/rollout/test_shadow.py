@@ -218,3 +218,13 @@ def test_pairs_that_do_not_decide_wait_for_the_windows_end(platform: Platform) -
     assert len(platform.store.windows("iris")) <= before + 1
     platform.settle(1, 5)
     assert counted(platform) == 60
+
+
+def test_answers_of_a_deleted_route_are_not_kept(platform: Platform) -> None:
+    mirror(platform, 60, "b")
+    platform.settle(3, 5)
+    matcher = platform.engine._observer._answer_windows._matcher
+    assert matcher.status("iris") is not None
+    platform.store.delete_route("iris")
+    platform.tick(1)
+    assert matcher.status("iris") is None

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from fairlead.contracts.table import Mirror
-from fairlead.errors import Invalid, Refused
-from fairlead.routing.check import check_snapshot, check_table
+from fairlead.errors import Refused
+from fairlead.routing.check import check_snapshot
 from fairlead.routing.compile import compile
 from fairlead.routing.references import routes_in
 from fairlead.routing.snapshot import Snapshot
-from unit.routing.tables import SETTINGS, V1, V2, V3, iris
+from unit.routing.tables import SETTINGS, V2, iris
 
 CANARY = compile([iris(candidate=V2, weight=100)], {}, SETTINGS)
 
@@ -51,25 +49,3 @@ def test_a_snapshot_without_listeners_is_refused_unless_allowed() -> None:
     with pytest.raises(Refused, match="would close the gateway's port"):
         check_snapshot(empty)
     check_snapshot(empty, allow_empty=True)
-
-
-@pytest.mark.parametrize(
-    ("fields", "field"),
-    [
-        ({"namespace": "Team A"}, "namespace"),
-        ({"per_try_timeout_s": 11.0}, "per_try_timeout_s"),
-        ({"per_try_timeout_s": 0.0}, "per_try_timeout_s"),
-        ({"sticky": "x-request-id"}, "sticky"),
-        ({"sticky": "x-envoy-anything"}, "sticky"),
-        ({"pins": (V1, V1)}, "pins"),
-        ({"mirrors": (Mirror(version=V3, share=1), Mirror(version=V3, share=2))}, "mirrors"),
-    ],
-)
-def test_a_table_the_gateway_does_not_support_is_refused_with_its_field(fields: dict[str, Any], field: str) -> None:
-    with pytest.raises(Invalid) as caught:
-        check_table(iris(**fields).table)
-    assert [detail.loc for detail in caught.value.details] == [("table", field)]
-
-
-def test_a_valid_table_passes() -> None:
-    check_table(iris(candidate=V2, weight=10).table)

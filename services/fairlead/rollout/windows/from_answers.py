@@ -59,6 +59,10 @@ class AnswerWindows:
         """The matched pairs are in the ledger now, in this newest window."""
         self._matcher.mark_recorded(route, _ends(newest))
 
+    def keep(self, routes: set[str]) -> None:
+        """Drop the answers of all other routes: they were deleted."""
+        self._matcher.keep(routes)
+
     def status(self, route: str) -> ShadowStatus | None:
         """For people: everything compared in the newest attempt, or None if nothing was."""
         return self._matcher.status(route)

@@ -106,3 +106,11 @@ def test_a_wrong_line_is_reported_with_its_number(tmp_path: Path, line: str, pro
     with pytest.raises(errors.Invalid, match=r"golden\.jsonl:3: ") as caught:
         golden.read(path)
     assert problem in caught.value.message
+
+
+def test_golden_rows_that_cannot_be_read_are_invalid(tmp_path: Path) -> None:
+    with pytest.raises(errors.Invalid, match="the golden rows cannot be read: Is a directory"):
+        golden.read(tmp_path)
+    (tmp_path / "golden.jsonl").write_bytes(b"\xff")
+    with pytest.raises(errors.Invalid, match=r"golden\.jsonl: the golden rows cannot be read: it is not UTF-8 text"):
+        golden.read(tmp_path / "golden.jsonl")
