@@ -63,6 +63,15 @@ def test_null_for_any_value_works_or_is_refused_with_the_path_and_what_to_do(cha
     assert len(paths) > {"model": 130, "platform": 150, "crds": 2}[chart]
 
 
+def test_an_upgrade_says_that_reused_values_may_be_the_cause() -> None:
+    """With `--reuse-values` Helm leaves out what the new chart's values.yaml adds, so it looks like null."""
+    values = {**IRIS, "workload": {"autoscaling": None}}
+    with pytest.raises(HelmFailed, match=r"autoscaling: is null; .* pass your values file instead of --reuse-values\)"):
+        render("model", values, more=["--is-upgrade"])
+    with pytest.raises(HelmFailed, match=r"maxInstances, cpuPercent, metrics or behavior below it\n"):
+        render("model", values)
+
+
 def test_lint_logs_the_same_sentence_and_goes_on_without_a_trace() -> None:
     """Helm's lint never fails on `fail`, and takes the defaults where a value is null."""
     text = lint(IRIS, "--set", "target=2,workload.drain=null")

@@ -6,7 +6,7 @@ which null has a meaning.
 {{- define "fairlead.checked" -}}
 {{- $known := .Files.Get "files/values.json" | fromJson -}}
 {{- $at := ternary "" (printf "%s." .Chart.Name) .Chart.IsRoot -}}
-{{- include "fairlead.checkedBelow" (dict "value" .Values "node" $known.values "at" $at "patterns" $known.patterns) -}}
+{{- include "fairlead.checkedBelow" (dict "value" .Values "node" $known.values "at" $at "patterns" $known.patterns "upgrade" .Release.IsUpgrade) -}}
 {{- end }}
 
 {{/*
@@ -18,12 +18,13 @@ name that is a number is a text afterwards, because `helm lint` only logs a fail
 {{- range $name, $node := .node.below -}}
 {{- $value := index $all.value $name -}}
 {{- if not (kindIs "invalid" $value) -}}
-{{- include "fairlead.checkedValue" (dict "value" $value "node" $node "at" (printf "%s%s" $all.at $name) "patterns" $all.patterns) -}}
+{{- include "fairlead.checkedValue" (dict "value" $value "node" $node "at" (printf "%s%s" $all.at $name) "patterns" $all.patterns "upgrade" $all.upgrade) -}}
 {{- if and $node.text (or (kindIs "float64" $value) (kindIs "int64" $value) (kindIs "bool" $value)) (get $all.patterns $node.text).isQuoted -}}
 {{- $_ := set $all.value $name (toJson $value) -}}
 {{- end -}}
 {{- else if $node.null -}}
-{{- fail (printf "%s%s: is null; %s" $all.at $name $node.null) -}}
+{{- $reused := ternary " (if your values do not have it, this upgrade reused old values: pass your values file instead of --reuse-values)" "" $all.upgrade -}}
+{{- fail (printf "%s%s: is null; %s%s" $all.at $name $node.null $reused) -}}
 {{- else if hasKey $node "empty" -}}
 {{- $_ := set $all.value $name $node.empty -}}
 {{- end -}}
@@ -47,14 +48,14 @@ name that is a number is a text afterwards, because `helm lint` only logs a fail
 {{- with .node.each -}}
 {{- $node := . -}}
 {{- range $name, $value := $all.value -}}
-{{- include "fairlead.checkedValue" (dict "value" $value "node" $node "at" (printf "%s.%s" $all.at $name) "patterns" $all.patterns) -}}
+{{- include "fairlead.checkedValue" (dict "value" $value "node" $node "at" (printf "%s.%s" $all.at $name) "patterns" $all.patterns "upgrade" $all.upgrade) -}}
 {{- end -}}
 {{- end -}}
 {{- else if kindIs "slice" .value -}}
 {{- with .node.each -}}
 {{- $node := . -}}
 {{- range $index, $value := $all.value -}}
-{{- include "fairlead.checkedValue" (dict "value" $value "node" $node "at" (printf "%s[%d]" $all.at $index) "patterns" $all.patterns) -}}
+{{- include "fairlead.checkedValue" (dict "value" $value "node" $node "at" (printf "%s[%d]" $all.at $index) "patterns" $all.patterns "upgrade" $all.upgrade) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
