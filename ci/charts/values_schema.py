@@ -35,10 +35,10 @@ def build(chart: str, keys: Iterable[Key]) -> Schema:
     # Helm adds these itself: the global values, and a map for the library chart. `enabled` is what an umbrella chart
     # usually names as the condition of a dependency; Helm evaluates it and leaves it among the values.
     root["properties"]["enabled"] = {
-        "type": "boolean",
+        "type": ["boolean", "null"],
         "description": "For an umbrella chart's `condition`; the chart itself does not read it.",
     }
-    root["properties"]["global"] = {"type": "object", "description": "Values that Helm hands to every chart."}
+    root["properties"]["global"] = {"type": ["object", "null"], "description": "Values that Helm hands to every chart."}
     root["properties"]["fairlead-common"] = _object({"global": {"type": "object"}})
     if chart == "model":
         definitions["workload"] = {**_without_defaults(root["properties"]["workload"])}

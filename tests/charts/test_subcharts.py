@@ -72,6 +72,16 @@ def test_tags_decide_where_no_condition_is_set(umbrella: Path) -> None:
     assert [one for one in objects if one["kind"] == "Deployment"]
 
 
+def test_a_condition_and_global_values_may_be_left_empty(umbrella: Path) -> None:
+    values = umbrella / "values.yaml"
+    before = values.read_text()
+    try:
+        values.write_text(yaml.safe_dump({**replaced(VALUES, ("iris", "enabled"), None), "global": None}))
+        assert routes(rendered(umbrella)) == ["diabetes", "iris"]
+    finally:
+        values.write_text(before)
+
+
 def test_a_model_of_an_umbrella_chart_needs_a_name_of_its_own(umbrella: Path) -> None:
     """Otherwise both models would be named after the release, and their objects would overwrite each other."""
     with pytest.raises(
