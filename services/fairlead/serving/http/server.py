@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import logging
 import signal
 import socket
 from types import FrameType
+from typing import Any
 
 import uvicorn
 
 from fairlead import errors
-from fairlead.serving.http import connection, exchange
+from fairlead.serving.http import exchange, uvicorn_parts
 from fairlead.serving.http.fast_path import FastPath
 from fairlead.serving.inference.lifecycle import Lifecycle
 from fairlead.serving.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 
 class Server(uvicorn.Server):
@@ -77,11 +82,23 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def protocol(app: exchange.Envelope, fast_path: FastPath) -> Any:
+    """The class of a connection: ours, or uvicorn's own if ours does not fit the installed uvicorn."""
+    if found := uvicorn_parts.difference():
+        logger.warning(
+            "the fast path is off: this uvicorn is not one that Fairlead was tested with; predictions are slower",
+            extra={"reason": found},
+        )
+        return "h11"  # the one with a limit for the size of a request head
+    # Imported here, because importing it fails if uvicorn has not the class that it extends.
+    return importlib.import_module("fairlead.serving.http.connection").connection_class(app.identity, fast_path)
+
+
 def server(app: exchange.Envelope, fast_path: FastPath, state: Lifecycle, settings: Settings) -> Server:
     """The server for an application and its fast path, ready to run on a listening socket."""
     config = uvicorn.Config(
         app,
-        http=connection.connection_class(app.identity, fast_path),
+        http=protocol(app, fast_path),
         loop="uvloop",
         ws="none",
         lifespan="on",
