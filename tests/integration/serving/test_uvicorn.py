@@ -84,7 +84,7 @@ def test_without_a_part_of_uvicorn_the_service_answers_and_logs_one_line(without
 
 def test_without_a_part_of_uvicorn_a_large_head_is_still_refused(without_a_part: Service) -> None:
     with contextlib.suppress(ConnectionError):  # uvicorn may close before the client has sent everything
-        assert without_a_part.ask("GET", "/livez", headers={"a": "x" * 100_000}).status == 400
+        assert without_a_part.ask("GET", "/livez", headers={"a": "x" * (1 << 20)}).status == 400
     assert without_a_part.ask("GET", "/livez").status == 200
 
 
