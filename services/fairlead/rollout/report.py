@@ -173,7 +173,8 @@ def ready_condition(situation: Situation) -> Condition:
     if not situation.ready(stable):
         return Condition(type="Ready", status=False, reason=Reason.NOTHING_READY, message=_nothing_ready(situation))
     if silent_s >= GATEWAY_AWAY_S:
-        message = "no gateway answers, or none has this model's table"
+        answers = any(one.reachable for one in situation.observation.gateways)
+        message = f"no gateway has the table of {situation.route.spec.model}" if answers else "no gateway answers"
         return Condition(type="Ready", status=False, reason=Reason.NO_GATEWAY, message=message)
     degraded = degraded_condition(situation)
     # The reason is what `kubectl get` shows in the column HEALTH.
@@ -184,7 +185,7 @@ def ready_condition(situation: Situation) -> Condition:
 def degraded_condition(situation: Situation) -> Condition:
     """Stable serves with fewer instances than it should have, or the candidate has weight and no instance."""
     stable, candidate = situation.stable, situation.candidate
-    have, wanted = situation.ready(stable), _wanted_instances(situation)
+    have, wanted = situation.ready(stable), situation.stable_instances
     if have < wanted:
         message = f"{have} of {wanted} instances of {stable} are ready"
         return Condition(type="Degraded", status=True, reason=Reason.FEWER_READY, message=message)
@@ -200,12 +201,6 @@ def _nothing_ready(situation: Situation) -> str:
         return message
     share = f"answers {steps.percent(situation.weight)} of the requests" if situation.weight else "is ready"
     return f"{message}; {candidate} {share}"
-
-
-def _wanted_instances(situation: Situation) -> int:
-    """How many instances of stable the spec wants; at least 1, also of a version that the spec no longer lists."""
-    stable = situation.stable
-    return situation.route.spec.versions[stable.version].instances if situation.specified(stable) else 1
 
 
 def _since(now: datetime, conditions: Iterable[Condition]) -> tuple[Condition, ...]:
