@@ -28,7 +28,17 @@ def lines(status: Status, location: PlatformLocation, now: datetime) -> list[str
         found.append(f"{status.route} is {health.mark}{since}: {health.reason}")
     if command := command_of(health, location):
         found.append(f"next for {status.route}: {command}")
+    elif health.is_down:
+        found.append(f"next for {status.route}: {_where_gateways_are(location)}")
     return found
+
+
+def _where_gateways_are(location: PlatformLocation) -> str:
+    if not location.in_cluster:
+        return f"read {location.state / 'logs' / 'gateway.log'}"
+    options = [f"--context {location.context}"] if location.context else []
+    options += [f"--namespace {location.namespace}"] if location.namespace else []
+    return " ".join(("kubectl get pods --selector app.kubernetes.io/component=gateway", *options))
 
 
 def command_of(health: Health, location: PlatformLocation) -> str:

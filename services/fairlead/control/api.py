@@ -30,6 +30,8 @@ from fairlead.store.statuses import read_status
 
 SILENT_AFTER_S = 30.0
 """Without a turn for this long the loop is stuck, and the process should be restarted."""
+STALE_AFTER_S = 15.0
+"""Without a turn for this long, what the API shows is old, and it says so."""
 _STATUS = {errors.NotFound: 404, errors.Invalid: 400, errors.Conflict: 409, errors.Refused: 403}
 
 
@@ -63,7 +65,7 @@ def build_api(
     app = FastAPI(
         title="Fairlead control plane", version=__version__, docs_url="/api/docs", openapi_url="/api/openapi.json"
     )
-    app.include_router(_gateway_paths(store))
+    app.include_router(_gateway_paths(store, loop))
     app.include_router(repository.router(store))
     app.include_router(_api(store), prefix="/api/v1")
     app.include_router(_health_checks(loop, unready))
@@ -75,14 +77,16 @@ def build_api(
     return app
 
 
-def _gateway_paths(store: ApiStore) -> APIRouter:
+def _gateway_paths(store: ApiStore, loop: LoopHealth) -> APIRouter:
     router = APIRouter()
 
     @router.get("/models")
     def models() -> dict[str, Any]:
         """Every model with the versions that serve it now."""
+        silent = _silent_s(loop)
+        old = {"stale": f"the control plane has not turned for {silent:.0f} s"} if silent > STALE_AFTER_S else {}
         models = [_summary(store, route) for route in store.routes()]
-        return {"models": [*models, *_unreadable_summaries(store)]}
+        return {"models": [*models, *_unreadable_summaries(store)], **old}
 
     @router.get("/v2")
     def server_metadata() -> dict[str, Any]:
@@ -139,14 +143,18 @@ def _metrics(metrics: Metrics) -> APIRouter:
     return router
 
 
+def _silent_s(loop: LoopHealth) -> float:
+    """Seconds since the loop's last successful turn; 0 before the first."""
+    return time.monotonic() - loop.beat if loop.beat else 0.0
+
+
 def _health_checks(loop: LoopHealth, unready: Callable[[], str]) -> APIRouter:
     router = APIRouter()
 
     @router.get("/livez")
     def livez() -> Response:
         """503 when the loop is stuck."""
-        silent = time.monotonic() - loop.beat
-        if loop.beat and silent > SILENT_AFTER_S:
+        if (silent := _silent_s(loop)) > SILENT_AFTER_S:
             raise errors.Unavailable(f"the loop has not turned for {silent:.0f} s")
         return JSONResponse({"live": True})
 

@@ -226,6 +226,8 @@ def programmed_condition(situation: Situation) -> Condition:
     check = acknowledged(situation)
     passed = check.verdict is Verdict.PASS
     reason = Reason.ACKNOWLEDGED if passed else Reason.REJECTED if check.verdict is Verdict.FAIL else Reason.BEHIND
+    if not any(one.reachable for one in situation.observation.gateways):
+        reason = Reason.NO_GATEWAY
     return Condition(type="Programmed", status=passed, reason=reason, message=check.reason)
 
 

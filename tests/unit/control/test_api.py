@@ -1,4 +1,5 @@
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -104,6 +105,13 @@ def test_the_repository_index_of_triton_lists_every_version_with_its_instances(
         {"name": "iris", "version": "1.0.0", "state": "READY", "reason": ""},
         {"name": "iris", "version": "1.1.0", "state": "UNAVAILABLE", "reason": "loading"},
     ]
+
+
+def test_a_model_whose_loop_hangs_is_listed_with_the_age_of_what_is_shown(client: Client, loop: FakeLoop) -> None:
+    loop.beat = time.monotonic()
+    assert "stale" not in client.get("/models").json()
+    loop.beat = time.monotonic() - 60
+    assert client.get("/models").json()["stale"] == "the control plane has not turned for 60 s"
 
 
 def test_the_revision_at_a_time_comes_from_the_ledger(client: Client, store: SqliteStore) -> None:

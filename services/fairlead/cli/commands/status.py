@@ -27,7 +27,7 @@ from fairlead.cli.state_age import state_age
 from fairlead.contracts.health import health_of
 from fairlead.contracts.revision import Verdict
 from fairlead.contracts.route import TOTAL_WEIGHT
-from fairlead.contracts.status import Evidence, Status, StepStatus
+from fairlead.contracts.status import Evidence, Reason, Status, StepStatus
 from fairlead.store.base import Store
 from fairlead.store.statuses import read_status
 
@@ -120,13 +120,22 @@ def _share(share: int) -> str:
 
 
 def _programmed(status: Status) -> str:
-    """Whether the gateways serve the newest revision."""
-    if any(gateway.rejected for gateway in status.gateways):
-        return "rejected"
-    if not all(gateway.reachable for gateway in status.gateways):
-        return "unreachable"
-    behind = [gateway for gateway in status.gateways if (gateway.programmed or 0) < status.seq]
-    return "behind" if behind or not status.gateways else "programmed"
+    """Whether the gateways serve the newest revision, by the condition Programmed."""
+    programmed = status.condition("Programmed")
+    if programmed is None:
+        return "-"
+    away, known = sum(not one.reachable for one in status.gateways), len(status.gateways)
+    if programmed.status and away:
+        return f"{away} of {known} unreachable"
+    return _GATEWAY.get(programmed.reason, programmed.reason)
+
+
+_GATEWAY: dict[str, str] = {
+    Reason.ACKNOWLEDGED: "programmed",
+    Reason.BEHIND: "behind",
+    Reason.REJECTED: "rejected",
+    Reason.NO_GATEWAY: "unreachable",
+}
 
 
 def _details(status: Status) -> Iterator[RenderableType]:
