@@ -81,6 +81,7 @@ def test_the_exit_codes_of_wait_are_those_of_the_code() -> None:
         exit_codes.ROLLED_BACK: "rolled back",
         exit_codes.HELD: "held",
         exit_codes.TIMED_OUT: "timed out",
+        exit_codes.DOWN: "down",
     }
 
 
