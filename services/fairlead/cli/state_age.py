@@ -42,6 +42,9 @@ def state_age(location: PlatformLocation, store: Store, now: datetime) -> StateA
     """Compare the last heartbeat with the clock of this machine. An unknown heartbeat is no reason to doubt."""
     last = store.last_beat()
     if not location.in_cluster and _is_stopped(location):
+        if left := StateFolder(location.state).orphans():
+            problem = f"`fairlead up` was killed, and {len(left)} of its processes still run: nothing restarts them"
+            return StateAge(last, problem, "start it again: fairlead up FILE; or stop them: fairlead down")
         return StateAge(last, "the platform is not running", "start it: fairlead up FILE", is_stopped=True)
     if last is None or (now - last).total_seconds() <= STALE_AFTER_S:
         return StateAge(last)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from fairlead import errors
 from fairlead.contracts.instance import Instance, Wanted
 from fairlead.local import child, log_files, ports
 from fairlead.local.child import Child
@@ -108,22 +110,22 @@ class Service:
         facts = (ready, reason, self.child.pid, self.child.restarts)
         if facts == self._last:
             return
-        self._last = facts
-        self._report_row(
-            Instance(
-                id=self.wanted.id,
-                namespace=self.wanted.namespace,
-                model=self.wanted.model,
-                ref=self.wanted.ref,
-                host=ports.LOOPBACK,
-                port=self.port,
-                pid=self.child.pid,
-                ready=ready,
-                reason=reason,
-                restarts=self.child.restarts,
-                observed_at=datetime.now(UTC),
-            )
+        row = Instance(
+            id=self.wanted.id,
+            namespace=self.wanted.namespace,
+            model=self.wanted.model,
+            ref=self.wanted.ref,
+            host=ports.LOOPBACK,
+            port=self.port,
+            pid=self.child.pid,
+            ready=ready,
+            reason=reason,
+            restarts=self.child.restarts,
+            observed_at=datetime.now(UTC),
         )
+        with contextlib.suppress(errors.Unavailable):  # the store is locked: the next probe or restart reports it
+            self._report_row(row)
+            self._last = facts
 
 
 def _why(reply: Reply) -> str:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from fairlead import logs
+from fairlead import errors, logs
 from fairlead.contracts.instance import Instance
 from fairlead.contracts.platform import Platform, RunningPlatform
 from fairlead.local import envoy, ports
@@ -109,11 +109,12 @@ class Supervisor:
     async def _align(self) -> None:
         token: object = None
         while True:
-            fresh = self._store.change_token()
-            if fresh != token:
-                token = fresh
-                self.services.align()
-                self._note()
+            with contextlib.suppress(errors.Unavailable):  # the store is locked: the token stays, so it is tried again
+                fresh = self._store.change_token()
+                if fresh != token:
+                    self.services.align()
+                    self._note()
+                    token = fresh
             await asyncio.sleep(POLL_INTERVAL_S)
 
     async def _unless_stopped(self, work: Awaitable[None]) -> None:

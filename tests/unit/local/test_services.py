@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -124,5 +126,27 @@ def test_a_running_instance_keeps_its_model_and_is_not_started_again_from_a_chan
         running._process.kill()
         await until(lambda: row(store).reason.startswith("not started: "))
         assert running.pid is None
+
+    play(store, tmp_path, story)
+
+
+def test_an_instance_that_ends_while_the_store_is_locked_is_started_again_and_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "FIRST_PAUSE_S", 0.02)
+    store = SqliteStore(tmp_path / "ledger.db", busy_timeout_s=0.02)
+    store.want([wanted(make_folder(tmp_path, "1.0.0"))])
+
+    async def story(services: Services) -> None:
+        await until(lambda: bool(store.instances()) and row(store).pid is not None)
+        (running,) = services.children()
+        first = row(store).pid
+        with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert running._process is not None
+            running._process.kill()
+            await until(lambda: running.pid not in (None, first))
+            assert row(store).pid == first, "nothing could be written"
+        await until(lambda: row(store).pid == running.pid)
 
     play(store, tmp_path, story)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from datetime import UTC, datetime, timedelta
@@ -211,6 +212,16 @@ def test_views_of_a_stopped_platform_say_how_to_start_it() -> None:
         assert "the platform is not running; what follows is as of" in text
         assert "start it: fairlead up FILE" in text
     assert str(waited.value) == "the platform is not running, so nothing serves iris"
+
+
+def test_views_of_a_platform_whose_supervisor_was_killed_say_that_nothing_restarts_its_processes() -> None:
+    with stored(SERVING, running=False) as (folder, _):
+        StateFolder(folder).write_children({"control-plane": os.getpid()})
+        table, _ = printed(status.command, None, state=folder)
+        waited, code = printed(wait.command, "iris", timeout="0s", state=folder)
+    assert table.startswith("`fairlead up` was killed, and 1 of its processes still run: nothing restarts them; what")
+    assert "fairlead up FILE; or stop them: fairlead down" in table
+    assert (code, "was killed" in waited) == (exit_codes.TIMED_OUT, True)
 
 
 def test_views_of_a_platform_without_heartbeats_claim_no_age() -> None:
