@@ -72,7 +72,7 @@ class Engine:
         snapshot, routes, appended = self._observer.start_tick(), self._store.routes(), list[Revision]()
         unreadable = self._store.unreadable_routes()
         winners = self._winners(routes, unreadable)
-        self._observer.forget_deleted({one.name for one in (*routes, *unreadable)})
+        self._observer.forget_deleted({one.name for one in routes} | {one.name for one in unreadable})
         self._reread = {}
         for broken in unreadable:
             self._report_unreadable(broken, snapshot)
