@@ -48,6 +48,7 @@ class Service:
         self._report_row = report
         self._last: tuple[object, ...] = ()
         self._stopping = False
+        self._refused = ""
         name = log_files.name_of(wanted.model, wanted.ref, wanted.index)
         self.child = Child(
             name,
@@ -68,7 +69,6 @@ class Service:
         logger.warning(
             "%s %s instance %d %s and is restarted", wanted.model, wanted.ref, wanted.index + 1, how, extra=facts
         )
-        self._refused = ""
 
     async def run(self) -> None:
         """Keep the process running and its row current, until stop()."""
