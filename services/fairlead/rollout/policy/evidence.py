@@ -20,13 +20,14 @@ from fairlead.rollout.analysis import comparison, multiple_comparisons, one_samp
 from fairlead.rollout.analysis.bets import Sample, log_mean
 from fairlead.rollout.analysis.comparison import STATE_FIELDS, Comparison, Margins, Prior
 from fairlead.rollout.policy.class_mix import weigh_classes
-from fairlead.rollout.policy.time_limit import is_reached
 
 METHOD = 3
 """Increased when the bettors change, so that they do not continue from the e-values of other bettors."""
 STRETCH_S = 30.0
 """Starvation is observed once per stretch of this length, because an ejected instance stays away for a while."""
 STRETCH_REQUESTS = 20
+TROUBLE_SHARE = 0.1
+"""The share of bad or late requests above which stable is in trouble. A service may always fail one in a hundred."""
 UNTIMED_SHARE = 0.001
 """Latency is judged in windows in which at most this share of the candidate's requests was answered elsewhere."""
 
@@ -118,6 +119,11 @@ def is_judged(evidence: GateEvidence) -> bool:
     return bool(evidence.state) and evidence.state.get("judged", (1.0,))[0] > 0
 
 
+def is_in_trouble(window: Window) -> bool:
+    """True when a large share of stable's own requests failed, or took longer than the candidate may take."""
+    return window.stable.bad + window.failures.stable.late > TROUBLE_SHARE * window.stable.n
+
+
 def is_timed(window: Window) -> bool:
     """True when the latency is the candidate's own: hardly any request was retried or answered elsewhere."""
     elsewhere = abs(window.assigned - window.candidate.n) + window.unserved
@@ -187,10 +193,13 @@ def _latency(gate: GateSpec, state: State, window: Window) -> tuple[State, float
 
 
 def _starved(gate: GateSpec, state: State, window: Window) -> tuple[State, float, float]:
-    """One observation per stretch: whether most of the candidate's requests went elsewhere."""
+    """One observation per stretch: whether most of the candidate's requests went elsewhere.
+
+    While stable is in trouble too, nothing is observed: the gateway may eject all of the candidate's instances, but
+    never all of stable's.
+    """
     hits, n = state.get("stretches", (0.0, 0.0))
-    if is_reached(window.failures.stable.late, window.stable.n):
-        # Both versions are slower than the limit, and only the candidate's instances are ejected for it.
+    if is_in_trouble(window):
         return state, float(one_sample.log_harm(hits, n, gate.chance)), float(one_sample.log_safe(hits, n, gate.chance))
     seconds, assigned, elsewhere = state.get("open", (0.0, 0.0, 0.0))
     seconds += window.seconds

@@ -158,3 +158,24 @@ def test_the_load_changes_at_its_times() -> None:
     found = played(load=[{"rate": 0}, {"from": "2m", "rate": 10}])
     assert 450 <= found.counts.requests <= 760
     assert at(found, 119).gate == "errors"
+
+
+@pytest.mark.parametrize("trouble", [{"errors": 1.0}, {"latency": {"median": "50s", "sigma": 0.1}}])
+def test_an_incident_that_hits_both_for_two_minutes_rolls_nothing_back(trouble: dict[str, Any]) -> None:
+    """The gateway ejects all instances of the candidate then, and not those of stable."""
+    steps = [{"weight": 1000, "minDuration": "5m"}]
+    events = [{"at": "1m", "until": "3m", "both": trouble}]
+    found = played(strategy={"steps": steps}, load=20, duration="4m", events=events)
+    assert Cause.ROLLED_BACK not in causes(found)
+
+
+def test_two_versions_slower_than_two_seconds_are_promoted_without_an_error() -> None:
+    slow = {"latency": {"median": "2500ms", "sigma": 0.2}}
+    found = played(stable=slow, candidate=slow, load=10)
+    assert (causes(found)[-1], found.counts.bad) == (Cause.PROMOTED, 0)
+
+
+def test_a_candidate_that_hangs_is_rolled_back_and_the_reason_names_the_limit() -> None:
+    found = played(candidate={"latency": {"median": "50s", "sigma": 0.1}}, load=20)
+    assert (causes(found)[-1], found.counts.bad) == (Cause.ROLLED_BACK, 0)
+    assert "took longer than perTry" in found.revisions[-1].reason

@@ -191,13 +191,21 @@ class TestEvidence:
             failed += max(window.evidence[0].log_harm for window in windows) >= enough
         assert not failed
 
-    @pytest.mark.parametrize(("late_of_stable", "is_evidence"), [(0, True), (40, False)])
-    def test_instances_ejected_for_a_limit_that_stable_reaches_too_are_not_starving(
-        self, late_of_stable: int, is_evidence: bool
+    @pytest.mark.parametrize(("late_of_stable", "bad_of_stable"), [(40, 0), (0, 40), (5, 5)])
+    def test_instances_ejected_while_stable_is_in_trouble_too_are_not_starving(
+        self, late_of_stable: int, bad_of_stable: int
     ) -> None:
-        fields = {**late((5, 5), (late_of_stable, 60)), "assigned": 60, "unserved": 55}
-        evidence = {one.gate: one for one in folded(*[fields] * 30)[-1].evidence}
-        assert (evidence["starved"].log_harm > 0) is is_evidence
+        assert starved(late_of_stable=0, bad_of_stable=0) > 0
+        assert starved(late_of_stable=late_of_stable, bad_of_stable=bad_of_stable) == 0
+
+    def test_a_stable_that_fails_one_in_twenty_hides_no_starving(self) -> None:
+        assert starved(late_of_stable=0, bad_of_stable=3) > 0
+
+
+def starved(*, late_of_stable: int, bad_of_stable: int) -> float:
+    """The evidence after windows in which most of the candidate's requests went elsewhere."""
+    fields = late((5, 5), (late_of_stable, 60), bad=(0, bad_of_stable)) | {"assigned": 60, "unserved": 55}
+    return next(one for one in folded(*[fields] * 30)[-1].evidence if one.gate == "starved").log_harm
 
 
 STRATEGY_ERRORS = next(gate for gate in STRATEGY.gates if gate.name == "errors")
