@@ -42,6 +42,7 @@ class Rollouts(RuleBasedStateMachine):
         self.platform = Platform()
         self.checked = 0
         self.deaths = 0
+        self.is_over = False
         self.faults = 0
         """How many losses of one thing were tried on holding rollouts."""
         self.failed = 0
@@ -254,7 +255,7 @@ class Rollouts(RuleBasedStateMachine):
 
     def check_no_fault_makes_a_rise_easier(self) -> None:
         """Without an instance, a gateway, a counter or a reading, each decision that held would still have held."""
-        for decided in self.platform.decided:
+        for decided in () if self.is_over else self.platform.decided:
             self.faults += weakened.check(*decided)
         self.platform.decided.clear()
 
@@ -296,6 +297,7 @@ class Rollouts(RuleBasedStateMachine):
         """No state is stuck: when everything works, the rollout ends."""
         if not hasattr(self, "platform") or not self.platform.store.routes():
             return
+        self.is_over = True
         self.platform.unreachable.clear()
         self.platform.bad.clear()
         # A candidate with fewer instances than stable waits for its owner, and reports that.

@@ -54,6 +54,11 @@ def count(version: VersionSeries, since: datetime, until: datetime, interval_s: 
     return Counts(n=round(n), bad=round(min(n, bad)))
 
 
+def is_scraped(version: VersionSeries, moment: datetime, interval_s: float) -> bool:
+    """Whether any target of the version was scraped lately at this moment."""
+    return bool(_targets(version, moment.timestamp(), max_age_s(interval_s)))
+
+
 def _targets(version: VersionSeries, moment: float, max_age: float) -> dict[Labels, float]:
     """When each target was last scraped before this moment."""
     found: dict[Labels, float] = {}

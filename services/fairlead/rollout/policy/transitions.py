@@ -101,7 +101,7 @@ def reconfigured(situation: Situation) -> Revision | None:
 
     The new steps apply at once. An approval of the present step stays valid if the new plan has a step of that weight.
     """
-    before, after = situation.head.settings, settings_of(situation.route.spec)
+    before, after = situation.head.settings, _settings(situation.route, situation.head)
     if not before or before == after:
         return None
     changes: dict[str, Any] = {}
@@ -213,6 +213,12 @@ def noted(situation: Situation, by: Requester, default: str, **changes: Any) -> 
     return _next(situation, Cause.ACTION, by, default, candidate=candidate, weight=weight, state=changes)
 
 
+def _settings(route: Route, head: Revision) -> str:
+    """The settings of the spec. A generation has one spec, unless the route was deleted and created again since."""
+    is_the_same_spec = head.generation == route.generation and route.created_at <= head.created_at
+    return head.settings if head.settings and is_the_same_spec else settings_of(route.spec)
+
+
 def _same_weights(situation: Situation, what: str, *, state: dict[str, Any] | None = None) -> Revision:
     """A change of the spec that moves no weight. The user's own reason follows what changed."""
     by = Requester.user(situation.route)
@@ -264,7 +270,7 @@ def _next(
         action=by.action,
         restored_from=restored_from,
         generation=route.generation,
-        settings=settings_of(route.spec),
+        settings=_settings(route, head),
         table=_table(
             route,
             _pinned(head.table.pins, route, observation),

@@ -15,7 +15,7 @@ from fairlead.contracts.revision import Counts, CustomGateCounts, VersionCounts
 from fairlead.contracts.route import VersionRef
 from fairlead.errors import Unavailable
 from fairlead.rollout.analysis.counts import Gap
-from fairlead.rollout.analysis.custom_counts import NotScrapedYet, VersionSeries, count
+from fairlead.rollout.analysis.custom_counts import NotScrapedYet, VersionSeries, count, is_scraped
 from fairlead.rollout.analysis.scrape_alignment import MAX_REPLAY_S, max_age_s
 from fairlead.rollout.ports import History
 from fairlead.rollout.windows.freshness import set_back_problem
@@ -64,9 +64,21 @@ class CustomTallies:
             self._until[gate.name] = until
             return CustomGateCounts(until=until, gap=str(gap))
         self._until[gate.name] = until
+        if (gone := self._vanished(gate.name, found, until)) is not None:
+            return CustomGateCounts(until=until, gap=f"{gone}'s metric is not scraped any more")
         return CustomGateCounts(
             until=until, arms=VersionCounts(candidate=counts["candidate"], stable=counts.get("stable", Counts()))
         )
+
+    def _vanished(self, gate: str, found: dict[str, VersionSeries], until: datetime) -> VersionRef | None:
+        """A version that was counted earlier in this attempt and of which no target is scraped now."""
+        table, interval = self.tick.head.table, self.history.interval_s if self.history is not None else 0.0
+        counted = [one.custom[gate].arms for one in self.tick.before if gate in one.custom]
+        if table.candidate is not None and not is_scraped(found["candidate"], until, interval):
+            return table.candidate if any(one.candidate.n for one in counted) else None
+        if "stable" in found and not is_scraped(found["stable"], until, interval):
+            return table.stable if any(one.stable.n for one in counted) else None
+        return None
 
     def _since(self, gate: str) -> datetime:
         if gate not in self._until:

@@ -38,6 +38,7 @@ from unit.rollout.policy.builders import (
     a_strategy,
     an_action,
     canary,
+    later,
     preparing,
     promoted,
     rejected,
@@ -423,11 +424,16 @@ class TestChangedSettings:
 
     @staticmethod
     def began_with(head: Revision, route: Route) -> Revision:
-        return head.model_copy(update={"settings": settings_of(route.spec)}).sealed()
+        return head.model_copy(update={"settings": settings_of(route.spec), "generation": 1}).sealed()
 
     def test_the_same_settings_are_no_revision(self) -> None:
         head = self.began_with(canary(), a_route())
         assert waits(a_route(generation=9), head, seen()) == "step 1 of 2 holds for 30s"
+
+    def test_a_route_that_was_deleted_and_created_again_is_compared_anew(self) -> None:
+        head = self.began_with(canary(), a_route())
+        again = a_route(strategy=a_strategy(min_requests=50), generation=1).model_copy(update={"created_at": later(60)})
+        assert after(again, head, seen(90)).reason == "the spec changed: strategy.minRequests: 0 -> 50"
 
     def test_defaults_that_are_written_out_are_no_revision(self) -> None:
         head = self.began_with(a_head(), a_route("1.0.0", timeouts=Timeouts()))
