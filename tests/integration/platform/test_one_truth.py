@@ -6,7 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -14,6 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from fairlead.cli import exit_codes
+from fairlead.cli.state_age import STALE_AFTER_S
 from fairlead.contracts.health import Health, health_of
 from fairlead.store.statuses import read_status
 from support.platform import DOUBLER, Platform, doublers, running_platform
@@ -46,6 +47,13 @@ def health(platform: Platform, model: str) -> Health:
 
 def is_down(platform: Platform, model: str) -> bool:
     return health(platform, model).is_down
+
+
+def beat_age_s(platform: Platform) -> float:
+    """The age of the last heartbeat in seconds."""
+    last = platform.store.last_beat()
+    assert last is not None
+    return (datetime.now(UTC) - last).total_seconds()
 
 
 def answers(platform: Platform, model: str, count: int = 20) -> list[int]:
@@ -125,7 +133,7 @@ def test_a_frozen_control_plane_is_told_with_the_age_of_the_state(platform: Plat
     pid = platform.children()["control-plane"]
     os.kill(pid, signal.SIGSTOP)
     try:
-        wait_until(lambda: "has not written for" in platform.command("status"), "status says that it is old", within=40)
+        wait_until(lambda: beat_age_s(platform) > STALE_AFTER_S, "the heartbeat is old", within=40)
         shown = platform.command("status")
         assert "the control plane has not written for" in shown
         assert "what follows is as of" in shown
@@ -134,7 +142,8 @@ def test_a_frozen_control_plane_is_told_with_the_age_of_the_state(platform: Plat
         platform.command("wait", "canary", "--timeout", "1s", expect=exit_codes.TIMED_OUT)
     finally:
         os.kill(pid, signal.SIGCONT)
-    wait_until(lambda: "has not written" not in platform.command("status"), "status is current again")
+    wait_until(lambda: beat_age_s(platform) < STALE_AFTER_S, "it writes again")
+    assert "has not written" not in platform.command("status")
 
 
 def test_a_gateway_that_is_away_takes_every_model_down(platform: Platform) -> None:
@@ -149,14 +158,3 @@ def test_a_gateway_that_is_away_takes_every_model_down(platform: Platform) -> No
     finally:
         os.kill(gateway, signal.SIGCONT)
     wait_until(lambda: not is_down(platform, "canary"), "it serves again", within=40)
-
-
-def test_a_stopped_platform_is_told_by_every_command(tmp_path: Path) -> None:
-    models = doublers(tmp_path, "1.0.0", "1.1.0", strategy={"minRequests": 0})
-    with running_platform(tmp_path, models) as platform:
-        pass
-    assert platform.command("status").startswith("the platform is not running; what follows is as of")
-    assert "the platform is not running" in platform.command("explain", "doubler")
-    platform.command("wait", "doubler", "--timeout", "30s", expect=exit_codes.UNAVAILABLE)
-    released = platform.command("release", "doubler", "1.1.0")
-    assert "the platform is not running: the release begins when it does again" in released

@@ -208,10 +208,12 @@ def test_views_of_a_stopped_platform_say_how_to_start_it() -> None:
         explained, _ = printed(explain.command, "iris", state=folder)
         with pytest.raises(errors.Unavailable) as waited:
             wait.command("iris", timeout="10m", state=folder)
+        released, _ = printed(release.command, "iris", "1.1.0", state=folder)
     for text in (table, explained):
         assert "the platform is not running; what follows is as of" in text
         assert "start it: fairlead up FILE" in text
     assert str(waited.value) == "the platform is not running, so nothing serves iris"
+    assert "the platform is not running: the release begins when it does again" in released
 
 
 def test_views_of_a_platform_whose_supervisor_was_killed_say_that_nothing_restarts_its_processes() -> None:
