@@ -184,7 +184,8 @@ def test_roles_of_people_have_exactly_the_expected_rights(role: str, routes: set
     assert allowed(found, "fairlead.dev", "modelrouteactions") == actions
     assert allowed(found, "fairlead.dev", "modelrouterevisions") == READ
     touched = {resource for rule in found["rules"] for resource in rule["resources"]}
-    assert touched == {"modelroutes", "modelrouteactions", "modelrouterevisions"}
+    assert touched == {"modelroutes", "modelrouteactions", "modelrouterevisions", "leases"}
+    assert allowed(found, "coordination.k8s.io", "leases") == {"get", "list"}
 
 
 def test_roles_are_given_to_the_subjects_of_the_values() -> None:

@@ -134,11 +134,13 @@ def test_kubectl_explain_describes_a_field(prepared: Cluster, path: str, text: s
     assert text in " ".join(prepared.client()("explain", path).split())
 
 
-def test_kubectl_get_shows_the_serving_version(prepared: Cluster, api: Api, namespace: str) -> None:
+def test_kubectl_get_shows_what_is_stable_and_whether_it_serves(prepared: Cluster, api: Api, namespace: str) -> None:
     create_route(api, namespace, GOOD)
     ref = {"version": "1.0.0", "identity": "0123456789"}
-    status = {"stable": ref, "phase": "Stable", "revision": "iris.3", "weight": 0}
+    ready = {"type": "Ready", "status": "False", "reason": "NothingReady", "message": "1.0.0 has no ready instance"}
+    status = {"stable": ref, "phase": "Stable", "revision": "iris.3", "weight": 0, "conditions": [ready]}
     api.patch(ROUTES, namespace, "iris", {"status": status}, part="status")
     head, row = prepared.client(namespace)("get", "mr").splitlines()
-    assert head.split() == ["NAME", "TARGET", "STABLE", "CANDIDATE", "WEIGHT", "PHASE", "REVISION", "READY", "AGE"]
-    assert row.split()[:6] == ["iris", "1.0.0", "1.0.0", "0", "Stable", "iris.3"]
+    columns = ["NAME", "TARGET", "STABLE", "CANDIDATE", "WEIGHT", "PHASE", "REVISION", "READY", "HEALTH", "AGE"]
+    assert head.split() == columns
+    assert row.split()[:8] == ["iris", "1.0.0", "1.0.0", "0", "Stable", "iris.3", "False", "NothingReady"]
