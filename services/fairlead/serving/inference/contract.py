@@ -48,7 +48,11 @@ class Contract:
         self.fields = tensors.of(self.row_type)
         """The fields of a row, as tensors."""
         self.positional = PositionalRows(self.fields)
-        self._fields_are_keys = duplicates.fields_are_keys(self.row_type)
+        self._keys = duplicates.KeyCount(
+            self.row_type,
+            [field.name for field in self.fields],
+            is_flat=bool(self.fields) and not any(field.json for field in self.fields),
+        )
         self._one: TypeAdapter[BaseModel] = TypeAdapter(self.row_type)
         self._many: TypeAdapter[list[BaseModel]] = TypeAdapter(rows)
         self._instances: TypeAdapter[Any] = TypeAdapter(self.instances_type)
@@ -57,6 +61,7 @@ class Contract:
         self._answers: TypeAdapter[list[BaseModel]] = TypeAdapter(list[answer_type])  # type: ignore[valid-type]
         # Used for every request: the functions that the adapters' methods call, without their handling of options.
         self._read_one = self._one.validator.validate_json
+        self._check_row = self._keys.check_row
         self._write_one = self._answer.serializer.to_json
         self._may_hold_nan = tuple(
             name for name, field in answer_type.model_fields.items() if _may_hold_float(field.annotation)
@@ -68,8 +73,7 @@ class Contract:
             row = self._read_one(body)
         except ValidationError as problem:
             raise invalid(problem) from None
-        if body.count(b":") != len(row.__pydantic_fields_set__) or not self._fields_are_keys:
-            duplicates.check(body)
+        self._check_row(body, row)
         return [row]
 
     def decode_many(self, body: bytes) -> list[BaseModel]:
@@ -79,7 +83,7 @@ class Contract:
         except ValidationError as problem:
             found: list[BaseModel] = self._positional(self._many, body, problem)
             return found
-        self._check_keys(body, rows)
+        self._keys.check_rows(body, rows)
         return rows
 
     def decode_instances(self, body: bytes) -> list[BaseModel]:
@@ -89,7 +93,7 @@ class Contract:
         except ValidationError as problem:
             found: list[BaseModel] = self._positional(self._instances, body, problem).instances
             return found
-        self._check_keys(body, rows, 1)
+        self._keys.check_rows(body, rows, 1)
         return rows
 
     def decode_objects(self, rows: Sequence[dict[str, Any]]) -> list[BaseModel]:
@@ -121,12 +125,6 @@ class Contract:
 
     def _as_objects(self, rows: list[Any], place: tuple[str | int, ...]) -> list[Any]:
         return self.positional.as_objects(rows, place) if len(rows) <= self.max_rows else rows
-
-    def _check_keys(self, body: bytes, rows: Sequence[BaseModel], others: int = 0) -> None:
-        """Raise Invalid if a key occurs twice. `others` is the number of keys outside the rows."""
-        keys = sum([len(row.__pydantic_fields_set__) for row in rows]) + others
-        if body.count(b":") != keys or not self._fields_are_keys:
-            duplicates.check(body)
 
     def encode_one(self, answers: Sequence[BaseModel]) -> bytes:
         """Encode the first and only answer as a JSON object. Raises ModelFailed for NaN or infinity."""

@@ -14,11 +14,11 @@ import pytest
 from backports import zstd
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 import fairlead
 from fairlead.serving.http import encodings, problems
-from fairlead.serving.inference import contract, duplicates, tensors
+from fairlead.serving.inference import contract, tensors
 from fairlead.serving.settings import Settings
 from support.small_models import Reply, Served, ask, manifest, running
 
@@ -489,7 +489,40 @@ class Nested(BaseModel):
     inner: Inner
 
 
-TERMS = contract.Contract(fairlead.serving.formats.strict.strict(Nested), Bloom, 10)
+class Flat(BaseModel):
+    """Text without a nested object; b may be left out."""
+
+    a: str
+    b: str = ""
+
+
+def terms(row_type: type[BaseModel]) -> contract.Contract:
+    return contract.Contract(fairlead.serving.formats.strict.strict(row_type), Bloom, 10)
+
+
+TERMS, FLAT_TERMS = terms(Nested), terms(Flat)
+PIECES = st.sampled_from(["a", "b", ":", '"', "\\", '"a"', "x", "\u2028", "é"])
+TEXTS_WITH_KEYS = st.lists(PIECES, max_size=4).map("".join)
+KEYS = st.sampled_from(['"a"', '"b"', '"\\u0061"', '"\\u0062"'])
+
+
+@given(rows=st.lists(st.lists(st.tuples(KEYS, TEXTS_WITH_KEYS), max_size=4), min_size=1, max_size=3))
+def test_rows_of_text_are_accepted_exactly_if_no_key_is_twice(rows: list[list[tuple[str, str]]]) -> None:
+    body = ",".join("{" + ",".join(f"{key}: {json.dumps(text)}" for key, text in row) + "}" for row in rows)
+    names = [[json.loads(key) for key, _ in row] for row in rows]
+    is_valid = all("a" in row for row in names) and all(len(set(row)) == len(row) for row in names)
+    attempts: list[tuple[Callable[[bytes], list[BaseModel]], str]] = [
+        (FLAT_TERMS.decode_many, f"[{body}]"),
+        (FLAT_TERMS.decode_instances, f'{{"instances": [{body}]}}'),
+    ]
+    if len(rows) == 1:
+        attempts.append((FLAT_TERMS.decode_one, body))
+    for decode, document in attempts:
+        if is_valid:
+            assert [row.model_fields_set for row in decode(document.encode())] == [set(row) for row in names]
+        else:
+            with pytest.raises(fairlead.errors.Invalid):
+                decode(document.encode())
 
 
 @given(text=st.text(), twice=st.sampled_from(["", "text", "inner", "a"]))
@@ -513,7 +546,15 @@ def test_validators_that_set_fields_do_not_hide_a_key_given_twice() -> None:
         def model_post_init(self, context: Any) -> None:
             self.y = self.x
 
-    terms = contract.Contract(fairlead.serving.formats.strict.strict(Helpful), Bloom, 10)
-    assert not duplicates.fields_are_keys(terms.row_type)
     with pytest.raises(fairlead.errors.Invalid, match="twice"):
-        terms.decode_one(b'{"x": 1, "x": 2}')
+        terms(Helpful).decode_one(b'{"x": 1, "x": 2}')
+
+
+def test_another_name_of_a_field_does_not_hide_a_key_given_twice() -> None:
+    class Aliased(BaseModel):
+        model_config = ConfigDict(populate_by_name=True)
+        x: str = Field(alias="ex")
+        y: str = Field(alias="why")
+
+    with pytest.raises(fairlead.errors.Invalid, match="twice"):
+        terms(Aliased).decode_one(b'{"ex": ":", "ex": ":", "y": ":"}')
