@@ -53,7 +53,7 @@ def windows(metrics: Metrics, count: int) -> list[Window]:
     route, head, found = a_route(strategy=a_strategy(gates=(GATE,))), canary(), list[Window]()
     for end in range(10, 10 + 5 * count, 5):
         freshness = Freshness(later(end))
-        tick = RouteTick(route, head, found, ComparisonPeriod(NOW, ((NOW, 500),)), later(end), freshness)
+        tick = RouteTick(route, head, found, ComparisonPeriod(NOW, ((NOW, head.table),)), later(end), freshness)
         custom = CustomTallies(metrics, tick).up_to(later(end))
         found.append(Window(start=later(end - 5), end=later(end), weight=500, custom=custom))
     return found
