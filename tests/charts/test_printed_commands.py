@@ -21,6 +21,7 @@ UNQUOTED = re.compile(r"--set[ =]\S*\b(target|model|tag|version|release)\b\S*=")
 def printed() -> list[Path]:
     """Everything that people read: pages, templates and the texts of the command line."""
     patterns = (
+        "README.md",
         "docs/**/*.md",
         "charts/**/*.md",
         "charts/*/templates/*.txt",
