@@ -100,6 +100,16 @@ def test_a_gate_that_never_counted_anything_does_not_pass() -> None:
     assert "nothing could be judged yet" in check.reason
 
 
+def test_a_step_in_which_its_metric_counted_nothing_does_not_end() -> None:
+    strategy = a_strategy().model_copy(update={"min_requests": 20})
+    second = {"head": canary(2500, approved=1, entered_at=later(50)), "at": 100}
+    silent = {**GOOD, "weight": 2500}
+    check = judged(strategy, *[told()] * 10, *[silent] * 10, **second)[NAME]
+    assert (check.verdict, check.reason) == (Verdict.INCONCLUSIVE, "nothing was counted for custom-lost in this step")
+    counted = {**told(), "weight": 2500}
+    assert judged(strategy, *[told()] * 10, *[silent] * 9, counted, **second)[NAME].verdict is Verdict.PASS
+
+
 def test_an_attempt_from_before_an_upgrade_keeps_its_evidence() -> None:
     """The digest of a gate's settings leaves out newer settings that are not set."""
     (evidence,) = [one for one in folded(a_strategy(), GOOD)[-1].evidence if one.gate == "errors"]

@@ -242,6 +242,16 @@ class TestStarved:
 
 
 class TestLatency:
+    def test_a_step_without_any_timed_window_does_not_end(self) -> None:
+        """What the first step showed does not end the second one if its latency is not reported any more."""
+        untimed = {**self.AS_BEFORE, "weight": 2500, "latency": Histograms()}
+        second = {"head": canary(2500, approved=1, entered_at=later(50)), "at": 100}
+        timed = TIMED.model_copy(update={"min_requests": 20})
+        check = judged(timed, *[self.AS_BEFORE] * 10, *[untimed] * 10, **second)["latency"]
+        assert (check.verdict, check.reason) == (Verdict.INCONCLUSIVE, "nothing was counted for latency in this step")
+        again = {**self.AS_BEFORE, "weight": 2500}
+        assert judged(timed, *[self.AS_BEFORE] * 10, *[untimed] * 9, again, **second)["latency"].verdict is Verdict.PASS
+
     AS_BEFORE = {**GOOD, "latency": Histograms(candidate=slow(0.1), stable=slow(0.1))}
     SLOWER = {**GOOD, "latency": Histograms(candidate=slow(0.9), stable=slow(0.1))}
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from fairlead.contracts.answers import Pairs
+from fairlead.contracts.answers import Pairs, ShadowStatus
 from fairlead.contracts.revision import Cause, Check, Phase, Revision, Verdict, Window
 from fairlead.contracts.route import MirrorSpec, Route, ShadowSpec, Strategy
 from fairlead.contracts.table import Mirror
@@ -81,6 +81,13 @@ def test_a_shadow_lasts_for_its_duration_and_until_there_are_enough_pairs() -> N
     assert (early.next, early.waiting) == (None, "the shadow lasts for 20s")
     few = decide(route, head, seen(30, acked=8, windows=windows(route.spec.strategy, Pairs(n=99))), ())
     assert (few.next, few.waiting) == (None, "agreement: 99 of 100 mirrored requests were answered by both")
+
+
+def test_a_shadow_waits_while_the_answers_of_an_instance_cannot_be_read() -> None:
+    route = a_route(strategy=shadowed())
+    told, silent = windows(route.spec.strategy, ALIKE), ShadowStatus(silent=("iris/1.1.0/0",))
+    decision = decide(route, shadowing(), seen(30, windows=told, shadow=silent), ())
+    assert (decision.next, decision.waiting) == (None, "agreement: the answers of iris/1.1.0/0 cannot be read")
 
 
 def test_a_shadow_that_agrees_is_followed_by_the_first_weight_without_a_mirror() -> None:
