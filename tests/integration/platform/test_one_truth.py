@@ -118,7 +118,9 @@ def test_a_dead_candidate_is_degraded_and_told_before_what_its_step_waits_for(pl
     assert listed(platform, "canary")["ready"] is True
 
 
-def test_where_the_candidate_answers_and_stable_is_dead_the_views_say_promote(platform: Platform) -> None:
+def test_where_the_candidate_answers_and_stable_is_dead_the_views_name_the_command_that_helps(
+    platform: Platform,
+) -> None:
     platform.command("release", "halved", "1.1.0")
     platform.wait_for("halved", "the first step", weight=5000)
     kill_for_good(platform, "halved", "1.0.0")
@@ -127,6 +129,10 @@ def test_where_the_candidate_answers_and_stable_is_dead_the_views_say_promote(pl
     shown = platform.command("status", "halved")
     assert "1.0.0 has no ready instance; 1.1.0 answers 50 % of the requests" in shown
     assert "next for halved: fairlead promote halved" in shown
+    platform.command("promote", "halved")
+    platform.wait_for("halved", "the candidate is stable", weight=0)
+    assert set(answers(platform, "halved")) == {200}
+    assert "promoted" in platform.command("wait", "halved", "--timeout", "20s")
 
 
 def test_a_frozen_control_plane_is_told_with_the_age_of_the_state(platform: Platform) -> None:

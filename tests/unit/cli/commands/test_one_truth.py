@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from datetime import UTC, datetime, timedelta
@@ -21,8 +23,9 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from fairlead import errors
-from fairlead.cli import exit_codes
+from fairlead.cli import exit_codes, health_lines
 from fairlead.cli.commands import explain, release, status, wait
+from fairlead.cli.options import PlatformLocation
 from fairlead.cli.output import moment
 from fairlead.cli.state_age import STALE_AFTER_S
 from fairlead.contracts.revision import Cause, Counts, Failures, Phase, Revision, State, VersionCounts, VersionFailures
@@ -179,6 +182,31 @@ def test_the_clusters_event_says_down_exactly_when_the_conditions_become_it(befo
     goes_down = changed and ready is not None and not ready.status and ready.reason != Reason.NOTHING_RELEASED
     serves_again = changed and ready is not None and ready.status
     assert (event["reason"] if event else None) == ("Down" if goes_down else "Serving" if serves_again else None)
+
+
+PLACES = (
+    PlatformLocation(),
+    PlatformLocation(Path("other/.fairlead")),
+    PlatformLocation(context="prod", namespace="models"),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(STATUSES, st.sampled_from(PLACES))
+def test_every_command_that_a_view_names_is_one_that_the_command_line_takes(
+    document: Status, place: PlatformLocation
+) -> None:
+    for line in health_lines.lines(document, place, LONG_AGO):
+        name, _, command = line.partition(": ")
+        if not name.startswith("next for ") or not command.startswith("fairlead "):
+            continue
+        _, verb, *arguments = shlex.split(command)
+        app = typer.Typer(add_completion=False)
+        app.command()(importlib.import_module(f"fairlead.cli.commands.{verb}").command)
+        parsed = typer.main.get_command(app).make_context(verb, arguments).params
+        assert parsed["model"] == "iris"
+        assert (parsed["context"], parsed["namespace"]) == (place.context, place.namespace)
+        assert Path(parsed["state"]) == place.state
 
 
 SERVING = a_status(conditions=conditions((True, Reason.SERVING), False))
