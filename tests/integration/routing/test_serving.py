@@ -13,6 +13,7 @@ import pytest
 from fairlead.contracts.route import VersionRef
 from fairlead.contracts.table import Mirror, Table
 from fairlead.routing.envoy.listener import READY
+from fairlead.routing.envoy.routes import GRPC_REFUSED
 from fairlead.routing.snapshot import Routed
 from integration.routing.backends import Backend, Backends, running_backends
 from integration.routing.edge import V1, V2, V3, Edge, an_edge, serving, until
@@ -110,6 +111,12 @@ def test_a_client_of_kserve_or_triton_can_read_liveness_and_readiness(client: ht
         answer = client.get(path)
         assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
         assert answer.json() == body
+        assert client.get(f"{path}?a=b").json() == body
+
+
+def test_a_client_of_grpc_is_told_to_use_http(client: httpx.Client) -> None:
+    answer = client.post("/inference.GRPCInferenceService/ModelInfer")
+    assert (answer.status_code, answer.json()["error"]) == (404, GRPC_REFUSED)
 
 
 def test_a_model_without_a_ready_version_is_a_503_with_retry_after(client: httpx.Client) -> None:

@@ -79,6 +79,7 @@ def ask_triton(url: str, model: str) -> dict[str, Any]:
         situations: dict[str, Callable[[], Any]] = {
             "live": client.is_server_live,
             "ready": client.is_server_ready,
+            "ready with a query": lambda: client.is_server_ready(query_params={"a": 1}),
             "model ready": lambda: client.is_model_ready(model),
             "version ready": lambda: client.is_model_ready(model, "1.1.0"),
             "server": client.get_server_metadata,

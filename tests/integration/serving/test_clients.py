@@ -80,7 +80,7 @@ def found(way: str, targets: Targets, tmp_path_factory: pytest.TempPathFactory) 
     return answers
 
 
-TRUE = [f"triton {what}" for what in ("live", "ready", "model ready", "version ready")]
+TRUE = [f"triton {what}" for what in ("live", "ready", "ready with a query", "model ready", "version ready")]
 TRUE += [f"kserve {what}" for what in ("v1 live", "v1 model ready", "v2 live", "v2 ready", "v2 model ready")]
 INFER = ["columns", "columns of FP32", "matrix", "outputs", "binary outputs", "a version", "gzip", "deflate"]
 INFER += ["gzip back", "sequence", "async"]

@@ -19,6 +19,8 @@ _TITLES = (
     (503, "Service Unavailable"),
     (504, "Gateway Timeout"),
 )
+# With or without a query: Envoy compares the whole path.
+_AT_READY: Json = {"name": ":path", "string_match": {"safe_regex": {"regex": f"{READY}(\\?.*)?"}}}
 _KSERVE_PATHS: Json = {"name": ":path", "string_match": {"safe_regex": {"regex": "/v[12]/.*"}}}
 # Envoy obeys these headers (retry policy, timeout) from any client. So clients may neither send them nor see ours.
 _ENVOY_HEADERS: Json = {"remove_on_match": {"key_matcher": {"prefix": "x-envoy-", "ignore_case": True}}}
@@ -100,10 +102,8 @@ def _filters(settings: Settings) -> Iterator[Json]:
     # First, so that it also removes the headers that the health check adds.
     clear = {"response_mutations": [_ENVOY_HEADERS]}
     yield extension(f"{_HTTP}header_mutation", typed(f"{filters}header_mutation.v3.HeaderMutation", mutations=clear))
-    ready = [{"name": ":path", "string_match": {"exact": READY}}]
-    yield extension(
-        f"{_HTTP}health_check", typed(f"{filters}health_check.v3.HealthCheck", pass_through_mode=False, headers=ready)
-    )
+    check = typed(f"{filters}health_check.v3.HealthCheck", pass_through_mode=False, headers=[_AT_READY])
+    yield extension(f"{_HTTP}health_check", check)
     if settings.cors_origins:
         yield extension(f"{_HTTP}cors", typed(f"{filters}cors.v3.Cors"))
     limit = typed(f"{filters}buffer.v3.Buffer", max_request_bytes=settings.max_request_bytes)
@@ -134,7 +134,7 @@ def _local_replies(origins: Sequence[str]) -> Iterator[Json]:
 
 def _ready() -> Json:
     """The health check filter answers without a body, in which clients of the Open Inference Protocol read `ready`."""
-    at = {"header_filter": {"header": {"name": ":path", "string_match": {"exact": READY}}}}
+    at = {"header_filter": {"header": _AT_READY}}
     return {
         "filter": {"and_filter": {"filters": [_status("EQ", 200), at]}},
         "body_format_override": {"content_type": "application/json", "json_format": {"ready": True}},

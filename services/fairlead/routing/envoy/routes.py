@@ -27,6 +27,7 @@ from fairlead.routing.rules import (
 from fairlead.routing.snapshot import Routed
 
 CONTROL_TIMEOUT_S = 5.0
+GRPC_REFUSED = "gRPC is not supported; use the HTTP clients: tritonclient.http, or InferenceRESTClient of kserve"
 RETRY_PENDING_S = 2
 """The `retry-after` of a model that has no ready version yet."""
 
@@ -93,6 +94,8 @@ def _platform() -> Iterator[Json]:
         }
     for name, path in (("models", "/models"), ("server-metadata", "/v2"), ("repository", "/v2/repository/index")):
         yield {"name": name, "match": {"path": path}, "route": _control()}
+    # 404 reaches a client of gRPC as UNIMPLEMENTED, with this text.
+    yield _problem("grpc", {"prefix": "/inference.GRPCInferenceService/"}, 404, GRPC_REFUSED)
 
 
 def _explain() -> Json:
