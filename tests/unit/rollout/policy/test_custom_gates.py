@@ -102,7 +102,7 @@ def test_a_gate_that_never_counted_anything_does_not_pass() -> None:
 
 def test_a_step_in_which_its_metric_counted_nothing_does_not_end() -> None:
     strategy = a_strategy().model_copy(update={"min_requests": 20})
-    second = {"head": canary(2500, approved=1, entered_at=later(50)), "at": 100}
+    second: dict[str, Any] = {"head": canary(2500, approved=1, entered_at=later(50)), "at": 100}
     silent = {**GOOD, "weight": 2500}
     check = judged(strategy, *[told()] * 10, *[silent] * 10, **second)[NAME]
     assert (check.verdict, check.reason) == (Verdict.INCONCLUSIVE, "nothing was counted for custom-lost in this step")

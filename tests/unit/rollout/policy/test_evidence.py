@@ -245,7 +245,7 @@ class TestLatency:
     def test_a_step_without_any_timed_window_does_not_end(self) -> None:
         """What the first step showed does not end the second one if its latency is not reported any more."""
         untimed = {**self.AS_BEFORE, "weight": 2500, "latency": Histograms()}
-        second = {"head": canary(2500, approved=1, entered_at=later(50)), "at": 100}
+        second: dict[str, Any] = {"head": canary(2500, approved=1, entered_at=later(50)), "at": 100}
         timed = TIMED.model_copy(update={"min_requests": 20})
         check = judged(timed, *[self.AS_BEFORE] * 10, *[untimed] * 10, **second)["latency"]
         assert (check.verdict, check.reason) == (Verdict.INCONCLUSIVE, "nothing was counted for latency in this step")
