@@ -29,6 +29,12 @@ class Edge(ThreadingHTTPServer):
         self.asked: list[str] = []
         self.status = 200
         self.label = "one"
+        self.answering = threading.Event()
+        """Answers to golden rows wait for it."""
+        self.answering.set()
+
+    def handle_error(self, *_: object) -> None:
+        """Ignore connections that the smoke test closed."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -39,6 +45,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))
+        self.server.answering.wait(20)
         self._send(self.server.status, {"label": self.server.label})
 
     def _send(self, status: int, document: object) -> None:
@@ -59,6 +66,7 @@ def edge() -> Iterator[Edge]:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server
+        server.answering.set()
         server.shutdown()
         thread.join()
 
@@ -89,6 +97,13 @@ def test_a_candidate_with_stables_version_string_gets_the_requests(edge: Edge) -
     asked(edge, a_table(OLD, NEW), NEW)
     name = f"1.0.0~{NEW.identity}"
     assert edge.asked == [f"/models/iris/versions/{name}/golden", f"/models/iris/versions/{name}/predict"]
+
+
+def test_a_golden_row_may_take_as_long_as_a_request_and_no_longer(edge: Edge) -> None:
+    edge.answering.clear()
+    table = Table(model="iris", stable=NEXT, pins=(NEXT,), request_timeout_s=0.1)
+    check = asked(edge, table, NEXT)
+    assert (check.verdict, check.reason) == (Verdict.INCONCLUSIVE, "the gateway could not be asked: timed out")
 
 
 def test_a_different_answer_fails_and_the_row_is_named(edge: Edge) -> None:
