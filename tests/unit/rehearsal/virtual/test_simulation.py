@@ -179,3 +179,10 @@ def test_a_candidate_that_hangs_is_rolled_back_and_the_reason_names_the_limit() 
     found = played(candidate={"latency": {"median": "50s", "sigma": 0.1}}, load=20)
     assert (causes(found)[-1], found.counts.bad) == (Cause.ROLLED_BACK, 0)
     assert "took longer than perTry" in found.revisions[-1].reason
+
+
+def test_a_limit_that_stable_does_not_keep_holds_the_weight_and_harms_nobody() -> None:
+    slow = {"latency": {"median": "2500ms", "sigma": 0.2}}
+    found = played(stable=slow, candidate=slow, load=10, timeouts={"request": "10s", "perTry": "2s"})
+    assert found.frames[-1].outcome is Outcome.HELD
+    assert (found.frames[-1].gate, found.counts.bad) == ("timeouts", 0)
