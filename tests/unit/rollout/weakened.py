@@ -12,6 +12,7 @@ from math import inf
 
 from fairlead.contracts.action import Action
 from fairlead.contracts.answers import ClassCounts, Pairs, ShadowStatus
+from fairlead.contracts.gates import is_custom
 from fairlead.contracts.revision import (
     Cause,
     Check,
@@ -122,14 +123,18 @@ def _without_windows(seen: Observation) -> Iterator[tuple[str, Observation]]:
     not_observed = newest.model_copy(update={"ready": None})
     yield "nobody knows who was ready in the newest window", replace(seen, windows=(*earlier, not_observed))
     if newest.pairs.n:
-        unseen = newest.model_copy(update={"pairs": Pairs(), "evidence": before})
+        counted = tuple(one for one in newest.evidence if one.gate != "agreement")
+        agreed = tuple(one for one in before if one.gate == "agreement")
+        unseen = newest.model_copy(update={"pairs": Pairs(), "evidence": (*counted, *agreed)})
         shadow = ShadowStatus(silent=("a service",))
         yield "a service's answers cannot be read", replace(seen, windows=(*earlier, unseen), shadow=shadow)
     if newest.custom:
         unread = {
             name: CustomGateCounts(until=one.until, gap="Prometheus is away") for name, one in newest.custom.items()
         }
-        custom = newest.model_copy(update={"custom": unread, "evidence": before})
+        others = tuple(one for one in newest.evidence if not is_custom(one.gate))
+        mine = tuple(one for one in before if is_custom(one.gate))
+        custom = newest.model_copy(update={"custom": unread, "evidence": (*others, *mine)})
         yield "the newest window's own metrics cannot be read", replace(seen, windows=(*earlier, custom))
     for index, one in enumerate(earlier):
         if one.weight == newest.weight and one.gap is None:
