@@ -275,6 +275,8 @@ class State(Document):
     """The last requested target that could start; during a rollout the version being released."""
     declined: VersionRef | None = None
     """A target that the spec asked for during this rollout and that was rejected before: the rollout goes on."""
+    stable_instances: int = 0
+    """How many instances stable should have had, or had ready, when the attempt began; windows have it from then on."""
     previous: VersionRef | None = None
     """The version before the last promotion; it keeps running during the rollback window."""
     previous_revision: int | None = None

@@ -68,6 +68,26 @@ class TestInstances:
         wait_without_repair(platform, 60)
         assert (platform.store.wanted(), platform.head.table.weight) == ([], 5000)
 
+    def test_nor_before_the_first_window_of_an_attempt(self) -> None:
+        """Nobody knows how many stable should have, and one of its two instances fails right after the release."""
+        platform = Platform()
+        platform.deploy(("1.0.0", "1.1.0"), strategy=Strategy(steps=(), min_requests=0))
+        two = VersionSpec(source="/m/1.0.0", artifact="1.0.0", instances=2)
+        platform.change(versions={**platform.route.spec.versions, "1.0.0": two})
+        platform.settle()
+        versions = platform.route.spec.versions
+        platform.change(versions={name: one.model_copy(update={"source": None}) for name, one in versions.items()})
+        platform.store.want([])
+        platform.release("1.1.0")
+        platform.tick()
+        lose_one(platform, "1.0.0")
+        platform.acknowledge()
+        for _ in range(3):
+            platform.tick(0.5)
+            platform.acknowledge()
+        assert platform.head.cause is Cause.RELEASED
+        assert waiting(platform) == "capacity: 100 % needs 2 instances of 1.1.0 ready, there are 1"
+
     def test_stable_that_is_scaled_in_on_purpose_lowers_the_need(self, platform: Platform) -> None:
         one = platform.route.spec.versions["1.0.0"].model_copy(update={"instances": 1})
         platform.change(versions={**platform.route.spec.versions, "1.0.0": one})

@@ -107,7 +107,7 @@ class Situation:
         if wanted is not None:
             return wanted
         known = (one.stable_instances for one in self.observation.windows if one.stable_instances is not None)
-        return max([self.ready(self.stable), *known])
+        return max([self.ready(self.stable), self.head.state.stable_instances, *known])
 
     def rejected(self, ref: VersionRef) -> Rejected | None:
         """Why this identity is not tried again; None if it was not rejected."""

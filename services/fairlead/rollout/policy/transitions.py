@@ -69,6 +69,7 @@ def released(situation: Situation, by: Requester) -> Revision:
         **_idle_state(situation),
         "phase": Phase.PREPARING,
         "attempt": state.attempt + 1,
+        "stable_instances": situation.observation.wanted.get(situation.stable, situation.ready(situation.stable)),
         "target": target,
         "rejected": tuple(one for one in state.rejected if one.ref != target),
     }

@@ -73,14 +73,17 @@ def buckets(n: int, slow: float) -> tuple[int, ...]:
 def situations(draw: st.DrawFn) -> tuple[Strategy, Revision, Observation]:
     strategy = draw(strategies())
     weight = draw(st.sampled_from((0, 500, 2500, 5000)))
-    state = {"approved": 5, "entered_at": later(draw(st.sampled_from((0, 5, 20))))}
-    head = canary(weight, **state) if weight else preparing(**state)
     some = st.integers(0, 4)
+    ready = {V1: draw(some), V2: draw(some)}
+    # The attempt began with at least as many instances of stable as are ready now.
+    began = {"stable_instances": draw(st.integers(ready[V1], 4))}
+    state = {"approved": 5, "entered_at": later(draw(st.sampled_from((0, 5, 20)))), **began}
+    head = canary(weight, **state) if weight else preparing(**state)
     found: list[Window] = []
     for at, one in enumerate(draw(st.lists(counts(), max_size=8))):
-        ready, known = draw(st.sampled_from((None, 0, 1, 2))), draw(st.sampled_from((None, 1, 2, 4)))
+        mine, known = draw(st.sampled_from((None, 0, 1, 2))), draw(st.sampled_from((None, 1, 2, 4)))
         window = Window(
-            start=later(5 * at), end=later(5 * at + 5), weight=weight, ready=ready, stable_instances=known, **one
+            start=later(5 * at), end=later(5 * at + 5), weight=weight, ready=mine, stable_instances=known, **one
         )
         window = window.model_copy(update={"evidence": weigh(strategy, found, window)})
         found = [*(each.without_state() for each in found), window]
@@ -94,7 +97,7 @@ def situations(draw: st.DrawFn) -> tuple[Strategy, Revision, Observation]:
     listed = tuple(replace(one, name=f"e{at}") for at, one in enumerate(draw(st.lists(gateways, max_size=3))))
     seen = Observation(
         now=later(draw(st.sampled_from((5, 30, 90)))),
-        ready={V1: draw(some), V2: draw(some)},
+        ready=ready,
         wanted=draw(st.sampled_from(({}, {V1: 1}, {V1: 2}, {V1: 4}))),
         gateways=listed,
         smoke=draw(st.sampled_from((None, PASSED, FAILED))),
