@@ -39,6 +39,7 @@ class Contract:
             __config__=ConfigDict(extra="forbid"),
             __doc__="Rows, in KServe's V1 form.",
             instances=(rows, ...),
+            signature_name=(str | None, Field(default=None, description="Not used: clients of TensorFlow send it.")),
         )
         self.predictions_type = create_model(
             "Predictions",
@@ -89,11 +90,12 @@ class Contract:
     def decode_instances(self, body: bytes) -> list[BaseModel]:
         """Decode rows from `{"instances": [...]}`, objects or lists of numbers. Raises Invalid."""
         try:
-            rows: list[BaseModel] = self._instances.validate_json(body).instances
+            request = self._instances.validate_json(body)
         except ValidationError as problem:
             found: list[BaseModel] = self._positional(self._instances, body, problem).instances
             return found
-        self._keys.check_rows(body, rows, 1)
+        rows: list[BaseModel] = request.instances
+        self._keys.check_rows(body, rows, len(request.__pydantic_fields_set__))
         return rows
 
     def decode_objects(self, rows: Sequence[dict[str, Any]]) -> list[BaseModel]:

@@ -40,7 +40,7 @@ class KeyCount:
             self._look(body, len(row.__pydantic_fields_set__))
 
     def check_rows(self, body: bytes, rows: Sequence[BaseModel], others: int = 0) -> None:
-        """The same for several rows. `others` is the number of keys outside the rows, other than theirs."""
+        """The same for several rows. `others` is the number of keys outside the rows."""
         keys = sum([len(row.__pydantic_fields_set__) for row in rows])
         if body.count(b":") != keys + others or not self._fields_are_keys:
             self._look(body, keys, others)

@@ -147,6 +147,12 @@ def test_a_row_may_be_a_list_of_numbers_in_the_order_of_the_fields() -> None:
     assert json.loads(reply.body) == {"predictions": ROWS}
 
 
+def test_the_signature_that_clients_of_tensorflow_send_is_not_used() -> None:
+    for instances in ([[1.5, 3], [2.5, 4]], ROWS):
+        reply = send(FLOWERS, V1, {"signature_name": "serving_default", "instances": instances})
+        assert json.loads(reply.body) == {"predictions": ROWS}
+
+
 def test_a_list_is_the_one_field_of_a_model_whose_field_is_a_list() -> None:
     assert json.loads(send(VECTORS, V1, {"instances": [[1, 2, 3]]}).body) == {"predictions": [{"total": 6.0}]}
     assert send(VECTORS, V1, {"instances": [[1, 2]]}).status == 422
