@@ -49,6 +49,7 @@ OTHER_VALUES: dict[str, Any] = {
     "image.requireDigest": None,  # it changes no object, it only rejects values: test_model.py
     "mirrors": [{"version": "1.1.0", "share": 100}],
     "sticky.header": "x-session",
+    "timeouts.perTry": "3s",
     "strategy.warmUp.smoke": False,
     "strategy.shadow": {"share": 5000},
     "workload.autoscaling.kind": "external",
