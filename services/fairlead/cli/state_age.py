@@ -46,6 +46,10 @@ def state_age(location: PlatformLocation, store: Store, now: datetime) -> StateA
             problem = f"`fairlead up` was killed, and {len(left)} of its processes still run: nothing restarts them"
             return StateAge(last, problem, "start it again: fairlead up FILE; or stop them: fairlead down")
         return StateAge(last, "the platform is not running", "start it: fairlead up FILE", is_stopped=True)
+    supervised = None if location.in_cluster else StateFolder(location.state).supervised_at()
+    if supervised is not None and (now - supervised).total_seconds() > STALE_AFTER_S:
+        problem = f"`fairlead up` has not looked after its processes for {ago(supervised, now)}"
+        return StateAge(min(filter(None, (last, supervised))), problem, "see whether it hangs: read its terminal")
     if last is None or (now - last).total_seconds() <= STALE_AFTER_S:
         return StateAge(last)
     if location.in_cluster:

@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from fairlead import errors
@@ -29,6 +30,7 @@ class StateFolder:
         self._children = self.root / "children.json"
         self._targets = self.root / "prometheus-targets.json"
         self._lock = self.root / "lock"
+        self._supervised = self.root / "supervised"
 
     def create(self) -> None:
         """Create the folders. Raises Invalid if they cannot be written."""
@@ -81,6 +83,17 @@ class StateFolder:
         if run is None or not self.is_running():
             raise errors.Unavailable(f"no platform runs in {self.root}", hint="start one with `fairlead up`")
         return run
+
+    def note_supervised(self) -> None:
+        """Note that the supervisor watches its processes now."""
+        self._supervised.touch()
+
+    def supervised_at(self) -> datetime | None:
+        """When the supervisor last noted that it watches; None if none ever did."""
+        try:
+            return datetime.fromtimestamp(self._supervised.stat().st_mtime, UTC)
+        except OSError:
+            return None
 
     def write_run(self, run: RunningPlatform) -> None:
         """Write the facts about the running platform."""

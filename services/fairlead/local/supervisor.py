@@ -24,6 +24,8 @@ from fairlead.store.base import Store
 logger = logging.getLogger(__name__)
 
 POLL_INTERVAL_S = 0.05
+NOTE_INTERVAL_S = 2.0
+"""How often the supervisor notes that it watches: one that hangs restarts nothing and reports nothing."""
 """How often the store is polled for changes; a poll costs microseconds."""
 BOOTSTRAP_WAIT_S = 30.0
 
@@ -108,6 +110,7 @@ class Supervisor:
 
     async def _align(self) -> None:
         token: object = None
+        loop, due = asyncio.get_running_loop(), 0.0
         while True:
             with contextlib.suppress(errors.Unavailable):  # the store is locked: the token stays, so it is tried again
                 fresh = self._store.change_token()
@@ -115,6 +118,9 @@ class Supervisor:
                     self.services.align()
                     self._note()
                     token = fresh
+            if loop.time() >= due:
+                due = loop.time() + NOTE_INTERVAL_S
+                self._state.note_supervised()
             await asyncio.sleep(POLL_INTERVAL_S)
 
     async def _unless_stopped(self, work: Awaitable[None]) -> None:

@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from fairlead.cli import exit_codes
 from fairlead.cli.state_age import STALE_AFTER_S
 from fairlead.contracts.health import Health, health_of
+from fairlead.local.state import StateFolder
 from fairlead.store.statuses import read_status
 from support.platform import DOUBLER, Platform, doublers, running_platform
 from support.processes import wait_until
@@ -150,6 +151,24 @@ def test_a_frozen_control_plane_is_told_with_the_age_of_the_state(platform: Plat
         os.kill(pid, signal.SIGCONT)
     wait_until(lambda: beat_age_s(platform) < STALE_AFTER_S, "it writes again")
     assert "has not written" not in platform.command("status")
+
+
+def test_a_supervisor_that_hangs_is_told(platform: Platform) -> None:
+    pid = platform.process.pid
+    folder = StateFolder(platform.state)
+
+    def silent_s() -> float:
+        at = folder.supervised_at()
+        assert at is not None
+        return (datetime.now(UTC) - at).total_seconds()
+
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_until(lambda: silent_s() > STALE_AFTER_S, "it has not noted anything for a while", within=40)
+        assert "`fairlead up` has not looked after its processes for" in platform.command("status", "canary")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: silent_s() < STALE_AFTER_S, "it watches again")
 
 
 def test_a_gateway_that_is_away_takes_every_model_down(platform: Platform) -> None:

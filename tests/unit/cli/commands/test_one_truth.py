@@ -254,6 +254,18 @@ def test_views_of_a_platform_whose_supervisor_was_killed_say_that_nothing_restar
     assert (code, "was killed" in waited) == (exit_codes.TIMED_OUT, True)
 
 
+def test_views_of_a_platform_whose_supervisor_hangs_say_that_readiness_may_be_old() -> None:
+    with stored(SERVING) as (folder, _):
+        StateFolder(folder).note_supervised()
+        assert printed(status.command, None, state=folder)[0].startswith("MODEL")
+        then = datetime.now(UTC) - timedelta(minutes=3)
+        os.utime(folder / "supervised", (then.timestamp(), then.timestamp()))
+        table, _ = printed(status.command, None, state=folder)
+    text = f"`fairlead up` has not looked after its processes for 3m; what follows is as of {moment(then)}"
+    assert table.startswith(text)
+    assert "was serving" in table
+
+
 def test_views_of_a_platform_without_heartbeats_claim_no_age() -> None:
     with stored(SERVING) as (folder, store):
         with store._database.writing() as connection:
