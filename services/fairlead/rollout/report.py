@@ -145,7 +145,7 @@ def is_rollback_ready(situation: Situation) -> bool:
     if situation.candidate is not None:
         return situation.ready(situation.stable) > 0
     previous = situation.head.state.previous
-    if previous is None or situation.route.spec.target_ref != situation.stable:
+    if previous is None or situation.is_back:
         return False
     return situation.ready(previous) >= max(1, situation.ready(situation.stable))
 

@@ -99,7 +99,7 @@ def _rollback(situation: Situation, action: Action) -> ActionResult:
         if situation.candidate is None:
             return Refusal(f"{to} serves already")
         return transitions.returned(situation, Requester.action_of(action), to=to, restored_from=action.to_revision)
-    if to is None or (action.to_revision is None and situation.route.spec.target_ref != situation.stable):
+    if to is None or (action.to_revision is None and situation.is_back):
         return Refusal(_nothing_before(situation))
     return _return_to(situation, action, to)
 

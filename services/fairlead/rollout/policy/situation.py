@@ -113,6 +113,18 @@ class Situation:
         """Why this identity is not tried again; None if it was not rejected."""
         return next((one for one in self.head.state.rejected if one.ref == ref), None)
 
+    @property
+    def is_back(self) -> bool:
+        """True when the target was ended by a rollback, so that another one must not go back a second version.
+
+        A target that was rejected before the last promotion is only a wish that could not start.
+        """
+        target, promoted_after = self.route.spec.target_ref, self.head.state.previous_revision
+        if target == self.stable:
+            return False
+        rejected = self.rejected(target)
+        return rejected is None or promoted_after is None or rejected.revision > promoted_after
+
     def specified(self, ref: VersionRef) -> bool:
         """True when the spec lists exactly this identity."""
         version = self.route.spec.versions.get(ref.version)

@@ -396,6 +396,14 @@ class TestTargetThatCannotStart:
         assert (rested.table.stable, rested.state.phase, rested.state.target) == (V2, Phase.STABLE, V3)
         assert waits(a_route("1.2.0"), rested.sealed(), seen(30, acked=9)).startswith("1.2.0 was rejected")
 
+    def test_after_that_promotion_one_rollback_goes_back_and_a_second_one_does_not(self) -> None:
+        head = promoted(previous_revision=6, target=V3, rejected=rejected(V3, revision=5))
+        decision = decide(a_route("1.2.0"), head, seen(), [an_action(ActionType.ROLLBACK)])
+        assert decision.next is not None
+        assert (decision.next.cause, decision.next.table.stable) == (Cause.ROLLED_BACK, V1)
+        again = decide(a_route("1.2.0"), decision.next.sealed(), seen(acked=8), [an_action(ActionType.ROLLBACK, "a2")])
+        assert [done.outcome for done in again.finished] == [Outcome.REFUSED]
+
     def test_a_third_version_is_a_release(self) -> None:
         head = canary(rejected=rejected(V3), declined=V3)
         route = a_route("2.0.0", versions=("1.0.0", "1.1.0", "1.2.0", "2.0.0"))
