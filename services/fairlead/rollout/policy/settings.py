@@ -21,7 +21,10 @@ MAX_TEXT = 500
 
 def settings_of(spec: RouteSpec) -> str:
     """The settings as canonical JSON. Two specs with the same meaning give the same text."""
-    return canonical(spec.model_dump(mode="json", by_alias=True, include=_FIELDS, exclude_defaults=True))
+    found = spec.model_dump(mode="json", by_alias=True, include=_FIELDS, exclude_defaults=True)
+    if gates := found.get("strategy", {}).get("gates"):
+        gates.sort(key=lambda gate: gate["name"])  # their order means nothing
+    return canonical(found)
 
 
 def step_weights(settings: str) -> tuple[int, ...]:
@@ -42,7 +45,7 @@ _NONE = object()
 
 
 def _flat(path: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Each setting with its path. Gates are found by name, because their order means nothing."""
+    """Each setting with its path, gates by name."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
             yield from _flat(f"{path}.{name}" if path else name, inner)

@@ -448,6 +448,12 @@ class TestChangedSettings:
         explicit = a_route("1.0.0", timeouts=Timeouts.model_validate(Timeouts().model_dump()), generation=9)
         assert waits(explicit, head, seen()) == ""
 
+    def test_gates_in_another_order_are_no_revision(self) -> None:
+        gates = (GateSpec(name="errors", margin=0.1), GateSpec(name="starved"))
+        head = self.began_with(canary(), a_route(strategy=a_strategy(gates=gates)))
+        other = a_route(strategy=a_strategy(gates=gates[::-1]), generation=9)
+        assert waits(other, head, seen()) == "step 1 of 2 holds for 30s"
+
     def test_a_revision_of_an_older_release_that_has_no_settings_is_no_change(self) -> None:
         assert waits(a_route("1.0.0", strategy=a_strategy(steps=())), a_head(), seen()) == ""
 
