@@ -71,7 +71,7 @@ def test_a_removed_model_is_gone_for_users_and_its_ledger_stays(platform: Platfo
 def test_a_later_deploy_of_a_removed_model_continues_its_ledger(platform: Platform) -> None:
     before = platform.store.revisions("doubler")[-1]
     platform.command("deploy", str(platform.folder / "models" / "doubler" / "1.1.0"))
-    assert "promoted" in platform.command("wait", "doubler", "--timeout", "60s")
+    assert "1.1.0 serves everything" in platform.command("wait", "doubler", "--timeout", "60s")
     platform.wait_for("doubler", "the new version serves", stable="1.1.0")
     head = platform.head("doubler")
     assert (head.seq, head.parent, head.cause.value) == (before.seq + 1, before.hash, "created")

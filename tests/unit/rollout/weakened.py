@@ -76,7 +76,9 @@ def _check(route: Route, head: Revision, observation: Observation, actions: Sequ
 
 
 def _rises(decision: Decision) -> bool:
-    return decision.next is not None and decision.next.cause in (Cause.STEP, Cause.PROMOTED)
+    """Whether the engine raises the weight. A person may promote exactly because stable lost its instances."""
+    revision = decision.next
+    return revision is not None and revision.action is None and revision.cause in (Cause.STEP, Cause.PROMOTED)
 
 
 def weakened(head: Revision, seen: Observation) -> Iterator[tuple[str, Observation]]:

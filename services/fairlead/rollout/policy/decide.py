@@ -142,6 +142,12 @@ def _waiting(situation: Situation, judged: Sequence[Judged]) -> str:
     failed = _failed_guard(judged)
     if failed is not None:
         return f"{failed.gate}: {failed.reason}; not rolled back, because {situation.stable} has no ready instance"
+    if not situation.ready(situation.stable):
+        # A version that fails half its requests looks good beside one that answers none: a person decides (0074).
+        return (
+            f"{situation.stable} has no ready instance, so {situation.candidate} cannot be compared with it: start it, "
+            f"or `fairlead promote {situation.route.name}`"
+        )
     if state.phase is Phase.CANARY:
         held = steps.hold_reason(
             situation.strategy.steps, situation.weight, observed_s=situation.observed_s, approved=state.approved

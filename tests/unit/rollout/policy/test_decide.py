@@ -222,8 +222,15 @@ class TestRise:
         route = a_route(strategy=a_strategy(steps=(STEPS[0], STEPS[0].model_copy(update={"weight": 9000}))))
         assert after(route, canary(2500), seen(30)).table.weight == 9000
 
-    def test_a_release_may_repair_a_stable_version_that_is_down(self) -> None:
-        assert after(a_route(), canary(), seen(30, ready={V2: 1})).table.weight == 2500
+    @pytest.mark.parametrize("head", [preparing(), canary(), canary(2500, approved=1)])
+    def test_nothing_rises_beside_a_stable_version_that_is_down_until_a_person_promotes(self, head: Revision) -> None:
+        down = seen(90, ready={V2: 4}, smoke=PASSED)
+        assert waits(a_route(), head, down) == (
+            "1.0.0 has no ready instance, so 1.1.0 cannot be compared with it: start it, or `fairlead promote iris`"
+        )
+        done = decide(a_route(), head, down, [an_action(ActionType.PROMOTE)]).next
+        assert done is not None
+        assert (done.cause, done.table.stable) == (Cause.PROMOTED, V2)
 
 
 class TestFall:
