@@ -26,11 +26,14 @@ def lines(status: Status, location: PlatformLocation, now: datetime) -> list[str
     if health.mark in (Mark.DOWN, Mark.DEGRADED):
         since = f" for {ago(health.since, now)}" if health.since is not None else ""
         found.append(f"{status.route} is {health.mark}{since}: {health.reason}")
-    if command := command_of(health, location):
-        found.append(f"next for {status.route}: {command}")
-    elif health.is_down:
-        found.append(f"next for {status.route}: {_where_gateways_are(location)}")
+    if step := next_step(health, location):
+        found.append(f"next for {status.route}: {step}")
     return found
+
+
+def next_step(health: Health, location: PlatformLocation) -> str:
+    """The command that helps; where no command of a model does, because no gateway answers, what to read instead."""
+    return command_of(health, location) or (_where_gateways_are(location) if health.is_down else "")
 
 
 def _where_gateways_are(location: PlatformLocation) -> str:
@@ -43,10 +46,13 @@ def _where_gateways_are(location: PlatformLocation) -> str:
 
 def command_of(health: Health, location: PlatformLocation) -> str:
     """The command with the options that name this platform; empty if there is none."""
-    if not health.command:
-        return ""
+    return with_options(health.command, location) if health.command else ""
+
+
+def with_options(command: str, location: PlatformLocation) -> str:
+    """A command with the options that name this platform."""
     options = [f"--context {location.context}"] if location.context else []
     options += [f"--namespace {location.namespace}"] if location.namespace else []
     if not location.in_cluster and Path(location.state) != DEFAULT_STATE:
         options.append(f"--state {location.state}")
-    return " ".join((health.command, *options))
+    return " ".join((command, *options))

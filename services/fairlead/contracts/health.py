@@ -77,13 +77,14 @@ def _when_degraded(status: Status, degraded: Condition) -> str:
 
 
 def _when_serving(status: Status) -> str:
+    progressing, accepted = status.condition("Progressing"), status.condition("TargetAccepted")
+    if accepted is not None and not accepted.status and status.candidate is None:
+        # Why it was rejected, and not `retry`: pasted without a thought, that gives users the bad version again.
+        return f"fairlead history {status.route} --evidence"
     if status.paused:
         return f"fairlead resume {status.route}"
-    progressing, accepted = status.condition("Progressing"), status.condition("TargetAccepted")
     if progressing is not None and progressing.reason == Reason.AWAITING_APPROVAL:
         return f"fairlead approve {status.route}"
-    if accepted is not None and not accepted.status and status.candidate is None:
-        return f"fairlead retry {status.route}"
     return ""
 
 

@@ -199,8 +199,10 @@ def _nothing_ready(situation: Situation) -> str:
     candidate, message = situation.candidate, f"{situation.stable} has no ready instance"
     if candidate is None or not situation.ready(candidate):
         return message
-    share = f"answers {steps.percent(situation.weight)} of the requests" if situation.weight else "is ready"
-    return f"{message}; {candidate} {share}"
+    if not situation.weight:
+        return f"{message}; {candidate} is ready"
+    share, rest = steps.percent(situation.weight), steps.percent(TOTAL_WEIGHT - situation.weight)
+    return f"{message}; {candidate} answers {share} of the requests, the other {rest} get errors"
 
 
 def _since(now: datetime, conditions: Iterable[Condition]) -> tuple[Condition, ...]:

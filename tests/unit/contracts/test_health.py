@@ -67,10 +67,19 @@ def test_no_command_of_a_model_helps_when_no_gateway_answers() -> None:
     [
         ((), {"paused": True}, "fairlead resume iris"),
         ((Condition(type="Progressing", status=False, reason=Reason.AWAITING_APPROVAL),), {}, "fairlead approve iris"),
-        ((Condition(type="TargetAccepted", status=False, reason=Reason.REJECTED),), {}, "fairlead retry iris"),
+        (
+            (Condition(type="TargetAccepted", status=False, reason=Reason.REJECTED),),
+            {},
+            "fairlead history iris --evidence",
+        ),
+        (
+            (Condition(type="TargetAccepted", status=False, reason=Reason.REJECTED),),
+            {"paused": True},
+            "fairlead history iris --evidence",
+        ),
         ((Condition(type="Progressing", status=True, reason=Reason.ROLLING_OUT),), {}, ""),
     ],
-    ids=["paused", "approval", "rejected", "nothing to do"],
+    ids=["paused", "approval", "rejected", "rejected and paused", "nothing to do"],
 )
 def test_a_route_that_serves_names_the_command_it_waits_for(
     conditions: tuple[Condition, ...], more: dict[str, Any], command: str

@@ -62,7 +62,10 @@ def test_a_route_whose_stable_version_has_no_ready_instance_is_down_and_waits_fo
 def test_a_route_that_is_down_says_what_its_candidate_still_answers(canary: Platform) -> None:
     canary.turn(canary.ref("1.0.0"), ready=False)
     canary.tick(1)
-    assert status(canary).waiting == "1.0.0 has no ready instance; 1.1.0 answers 5 % of the requests"
+    assert (
+        status(canary).waiting
+        == "1.0.0 has no ready instance; 1.1.0 answers 5 % of the requests, the other 95 % get errors"
+    )
     assert health(canary).command == "fairlead promote iris"
 
 

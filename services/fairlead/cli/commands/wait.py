@@ -21,10 +21,10 @@ from fairlead.cli.options import (
     PlatformLocation,
     StateOption,
 )
-from fairlead.cli.output import moment, percent, print_json
+from fairlead.cli.output import ago, moment, percent, print_json
 from fairlead.cli.state_age import StateAge, state_age
 from fairlead.contracts.base import Duration
-from fairlead.contracts.health import health_of
+from fairlead.contracts.health import Health, health_of
 from fairlead.contracts.revision import Phase, Revision
 from fairlead.contracts.route import Route
 from fairlead.contracts.status import Reason, Status
@@ -42,8 +42,8 @@ class End:
     code: int
     outcome: str
     detail: str
-    command: str = ""
-    """The one command that helps; empty if none is needed."""
+    next: str = ""
+    """What helps: a command, or what to read; empty if nothing is to be done."""
 
 
 def command(
@@ -64,30 +64,51 @@ def command(
     if as_json:
         print_json(
             {"model": model, "outcome": end.outcome, "detail": end.detail, "exitCode": end.code}
-            | {"command": end.command or None}
+            | {"command": end.next if end.next.startswith(("fairlead ", "kubectl ")) else None}
         )
     else:
         print(f"{model}: {end.outcome}: {end.detail}")
-        if end.command:
-            print(f"next: {end.command}")
+        if end.next:
+            print(f"next: {end.next}")
     raise typer.Exit(end.code)
 
 
 def _wait(location: PlatformLocation, model: str, timeout_s: float) -> End:
     connection = connect(location)
-    store, deadline = connection.store, time.monotonic() + timeout_s
+    store, deadline, is_told = connection.store, time.monotonic() + timeout_s, False
     while True:
         now, route, head, status = datetime.now(UTC), store.route(model), store.head(model), read_status(store, model)
-        age, end = state_age(location, store, now), ended(route, head, status, now)
-        if age.problem and end is not None and end.code != exit_codes.ROLLED_BACK:
-            end = None  # it is not known whether that is still so
+        age = state_age(location, store, now)
+        # Of an old status it is not known whether it is still so.
+        end = ended(route, head, None if age.problem else status, now)
         if end is None and age.is_stopped:
             raise errors.Unavailable(f"{age.problem}, so nothing serves {model}", hint=age.hint)
         if end is None and time.monotonic() > deadline:
             end = _timed_out(timeout_s, status, age)
         if end is not None:
-            return replace(end, command=health_lines.command_of(health_of(status), location))
+            return replace(end, next=_next(end, model, status, age, location))
+        health = health_of(status)
+        if health.is_down and not age.problem and not is_told:
+            is_told = True
+            typer.echo(f"{model}: {_down_for(health, now)}; waiting up to {DOWN_AFTER_S:g} s for it", err=True)
         time.sleep(connection.poll_interval_s)
+
+
+def _next(end: End, model: str, status: Status | None, age: StateAge, location: PlatformLocation) -> str:
+    """What helps. A target that serves needs nothing; an end without a command of its own is explained by `status`."""
+    if end.code == exit_codes.OK:
+        return ""
+    if end.code == exit_codes.ROLLED_BACK:
+        return health_lines.with_options(f"fairlead history {model} --evidence", location)
+    if age.problem:
+        return age.hint
+    found = health_lines.next_step(health_of(status), location)
+    return found or health_lines.with_options(f"fairlead status {model}", location)
+
+
+def _down_for(health: Health, now: datetime) -> str:
+    since = f" for {ago(health.since, now)}" if health.since is not None else ""
+    return f"down{since}: {health.reason}"
 
 
 def _timed_out(timeout_s: float, status: Status | None, age: StateAge) -> End:
@@ -101,19 +122,25 @@ def _timed_out(timeout_s: float, status: Status | None, age: StateAge) -> End:
 def ended(route: Route, head: Revision | None, status: Status | None, now: datetime) -> End | None:
     """How the rollout of the current target ended, or that it waits for a person; None while it is in progress.
 
-    A model that is down ends nothing for `DOWN_AFTER_S`, and then ends it as down, promoted or not.
+    A model that is down ends nothing for `DOWN_AFTER_S`, and then ends it as down, whatever its rollout does: promoted,
+    rejected or held.
     """
     if head is None or not _is_read(route, head, status):
         return None
     target, health = route.spec.target_ref, health_of(status)
     rejected = next((one for one in head.state.rejected if one.ref == target), None)
-    if rejected is not None and (head.state.phase is Phase.STABLE or head.state.target != target):
-        # The revision that rejected it, not the head: much may have happened since.
-        where = f"{route.name}.{rejected.revision}"
-        return End(exit_codes.ROLLED_BACK, "rolled back", f"{target} in revision {where}: {rejected.reason}")
-    if health.is_down and (health.since is None or (now - health.since).total_seconds() >= DOWN_AFTER_S):
+    if head.state.phase is not Phase.STABLE and head.state.target == target:
+        rejected = None
+    # The revision that rejected it, not the head: much may have happened since.
+    why = f"{target} in revision {route.name}.{rejected.revision}: {rejected.reason}" if rejected is not None else ""
+    if health.is_down:
+        if health.since is not None and (now - health.since).total_seconds() < DOWN_AFTER_S:
+            return None  # a restart, perhaps
         since = f" since {moment(health.since)}" if health.since is not None else ""
-        return End(exit_codes.DOWN, "down", f"{health.reason}{since}; revision {head.id}")
+        detail = f"{health.reason}{since}; revision {head.id}" + (f"; rolled back: {why}" if why else "")
+        return End(exit_codes.DOWN, "down", detail)
+    if why:
+        return End(exit_codes.ROLLED_BACK, "rolled back", why)
     if status is None or status.seq != head.seq:
         return None  # the status describes an older revision; the next one follows at once
     if head.table.stable == target and head.state.phase is Phase.STABLE:

@@ -177,7 +177,7 @@ def _no_candidate(situation: Situation) -> str:
     if refused is not None and refused.ref != situation.stable:
         return (
             f"no rollout is in progress: {refused.ref} was rejected in revision {situation.route.name}."
-            f"{refused.revision}. `fairlead retry {situation.route.name}` starts it again"
+            f"{refused.revision} ({refused.reason}). When the cause is fixed: `fairlead retry {situation.route.name}`"
         )
     return f"no rollout is in progress, so there is no candidate to promote; {situation.stable} is stable"
 

@@ -176,5 +176,5 @@ def _rejection_notice(situation: Situation) -> str:
         return ""
     return (
         f"{rejected.ref} was rejected in revision {situation.route.name}.{rejected.revision} ({rejected.reason}); "
-        "release another version, or `fairlead retry`"
+        f"release another version, or when the cause is fixed: `fairlead retry {situation.route.name}`"
     )

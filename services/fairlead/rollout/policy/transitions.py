@@ -190,17 +190,19 @@ def _skipped(situation: Situation, evidence: tuple[Check, ...]) -> str:
 
 def rolled_back(situation: Situation, why: str, evidence: tuple[Check, ...]) -> Revision:
     """A guard failed: the candidate loses its weight and is rejected until a user retries it."""
-    changes = {**_idle_state(situation), "rejected": _rejecting(situation, why)}
+    changes = {**_idle_state(situation), "rejected": _rejecting(situation, situation.head.state.target, why)}
     reason = f"{situation.candidate} was rolled back: {why}"
     return _next(situation, Cause.ROLLED_BACK, Requester(), reason, state=changes, evidence=evidence)
 
 
 def returned(situation: Situation, by: Requester, *, to: VersionRef, restored_from: int | None) -> Revision:
-    """A user rolls back: `to` gets all requests, and the target is rejected until a user retries it.
+    """A user rolls back: `to` gets all requests, and the version that they go back from is rejected until a retry.
 
-    `to` is no longer rejected, even if it is the target itself, because a user chose it.
+    That is the candidate, or stable where no rollout is in progress. A target that was rejected before keeps its own
+    rejection. `to` is no longer rejected, even if it is the target itself, because a user chose it.
     """
-    rejected = _rejecting(situation, by.reason or f"rolled back by {by.actor}")
+    left = situation.candidate or situation.stable
+    rejected = _rejecting(situation, left, by.reason or f"rolled back by {by.actor}")
     changes = {**_idle_state(situation), "rejected": tuple(one for one in rejected if one.ref != to)}
     if to != situation.stable:
         changes |= {"previous": None, "previous_revision": None, "promoted_at": None}
@@ -348,10 +350,13 @@ def _idle_state(situation: Situation) -> dict[str, Any]:
     }
 
 
-def _rejecting(situation: Situation, why: str) -> tuple[Rejected, ...]:
-    target, others = situation.head.state.target, situation.head.state.rejected
-    mine = Rejected(ref=target, revision=situation.head.seq + 1, reason=why)
-    return (*(one for one in others if one.ref != target), mine)[-MAX_REJECTED:]
+def _rejecting(situation: Situation, ref: VersionRef, why: str) -> tuple[Rejected, ...]:
+    """The rejections with that of `ref`, which loses now. All others keep their revision and their reason."""
+    mine = Rejected(ref=ref, revision=situation.head.seq + 1, reason=why)
+    others = [one for one in situation.head.state.rejected if one.ref != ref]
+    # The target's rejection is not among the oldest, which are dropped: without it the target would be released again.
+    others.sort(key=lambda one: one.ref == situation.route.spec.target_ref)
+    return (*others, mine)[-MAX_REJECTED:]
 
 
 def _without(table: Table, refs: list[VersionRef]) -> Table:

@@ -226,8 +226,40 @@ def test_views_of_a_frozen_control_plane_say_how_old_their_state_is() -> None:
     assert "was serving" in table, "nobody knows whether it still serves"
     assert shown["stale"] == problem
     assert problem in explained
-    assert (code, waited) == (exit_codes.TIMED_OUT, f"iris: timed out: after 0 s; {problem}\n")
+    log = f"read {folder / 'logs' / 'control-plane.log'}"
+    assert (code, waited) == (exit_codes.TIMED_OUT, f"iris: timed out: after 0 s; {problem}\nnext: {log}\n")
     assert f"{problem}: the release begins when it does again" in released
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "helps"),
+    [
+        ({"paused": True, "conditions": conditions((True, Reason.SERVING), False)}, exit_codes.OK, ""),
+        ({"seq": 0, "conditions": conditions((True, Reason.SERVING), False)}, exit_codes.TIMED_OUT, "fairlead status"),
+        ({"conditions": conditions((False, Reason.NO_GATEWAY), False)}, exit_codes.DOWN, "read "),
+        ({"conditions": conditions((False, Reason.NOTHING_READY), False)}, exit_codes.DOWN, "fairlead logs iris"),
+    ],
+    ids=["serves, paused", "in progress", "no gateway", "no instance"],
+)
+def test_a_second_line_of_wait_says_what_helps_except_where_the_target_serves(
+    changes: dict[str, Any], code: int, helps: str
+) -> None:
+    with stored(SERVING.model_copy(update=changes)) as (folder, _):
+        waited, ended = printed(wait.command, "iris", timeout="0s", state=folder)
+        document = json.loads(printed(wait.command, "iris", timeout="0s", state=folder, as_json=True)[0])
+    _, *more = waited.splitlines()
+    assert ended == code
+    assert [line.startswith(f"next: {helps}") for line in more] == ([True] if helps else [])
+    assert bool(document["command"]) == helps.startswith("fairlead ")
+
+
+def test_wait_says_at_once_that_the_model_is_down_and_still_waits_for_it(capsys: pytest.CaptureFixture[str]) -> None:
+    now = datetime.now(UTC)
+    down = Condition(type="Ready", status=False, reason=Reason.NOTHING_READY, message="1.0.0 is away", since=now)
+    with stored(SERVING.model_copy(update={"conditions": (down,)})) as (folder, _):
+        waited, code = printed(wait.command, "iris", timeout="0.2s", state=folder)
+    assert capsys.readouterr().err.startswith("iris: down for 0s: 1.0.0 is away; waiting up to 30 s for it")
+    assert (code, waited.startswith("iris: down: after 0.2 s; 1.0.0 is away")) == (exit_codes.DOWN, True)
 
 
 def test_views_of_a_stopped_platform_say_how_to_start_it() -> None:

@@ -94,11 +94,32 @@ def test_a_model_that_stays_down_ends_the_wait_whatever_its_rollout_does(head: R
     assert end == End(exit_codes.DOWN, "down", detail)
 
 
-def test_a_target_that_was_rejected_is_rolled_back_also_while_stable_is_down() -> None:
-    status = a_status(ready=False, down_s=DOWN_AFTER_S)
-    end = ended(a_route("1.2.0"), a_head(target=BAD, rejected=REJECTED), status, NOW)
+def test_a_target_that_was_rejected_does_not_hide_that_the_model_is_down() -> None:
+    route, head = a_route("1.2.0"), a_head(target=BAD, rejected=REJECTED)
+    assert ended(route, head, a_status(ready=False, down_s=DOWN_AFTER_S - 1), NOW) is None
+    end = ended(route, head, a_status(ready=False, down_s=DOWN_AFTER_S), NOW)
+    detail = (
+        "1.0.0 has no ready instance since 2026-01-01T11:59:30Z; revision iris.9; "
+        "rolled back: 1.2.0 in revision iris.5: errors: fails more often than 1.0.0"
+    )
+    assert end == End(exit_codes.DOWN, "down", detail)
+
+
+@pytest.mark.parametrize("reason", [Reason.AWAITING_APPROVAL, Reason.PAUSED])
+def test_a_rollout_that_is_held_does_not_hide_that_the_model_is_down(reason: Reason) -> None:
+    route, head, held = (
+        a_route("1.1.0"),
+        a_head(candidate=NEW),
+        Condition(type="Progressing", status=False, reason=reason),
+    )
+    for down_s, code in ((0.0, None), (DOWN_AFTER_S - 1, None), (DOWN_AFTER_S, exit_codes.DOWN)):
+        status = a_status(ready=False, down_s=down_s)
+        end = ended(route, head, status.model_copy(update={"conditions": (*status.conditions, held)}), NOW)
+        assert (end.code if end is not None else None) == code
+    serving = a_status()
+    end = ended(route, head, serving.model_copy(update={"conditions": (*serving.conditions, held)}), NOW)
     assert end is not None
-    assert end.code == exit_codes.ROLLED_BACK
+    assert end.code == exit_codes.HELD
 
 
 def test_a_status_of_an_older_revision_ends_nothing() -> None:

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from fairlead.contracts.action import Action, ActionType, Outcome
 from fairlead.contracts.revision import Cause, Phase, Revision
-from fairlead.contracts.route import TOTAL_WEIGHT, Route, VersionRef
+from fairlead.contracts.route import TOTAL_WEIGHT, Route, VersionRef, VersionSpec
 from fairlead.contracts.table import Table
 from fairlead.rollout.policy.action_rules import Refusal, apply_action
 from fairlead.rollout.policy.decide import decide
 from fairlead.rollout.policy.observation import Decision, Observation
 from fairlead.rollout.policy.situation import Situation
+from fairlead.rollout.policy.transitions import MAX_REJECTED
 from fairlead.rollout.ports import GatewayState
 from unit.rollout.policy.builders import (
     NOW,
@@ -131,7 +132,33 @@ class TestRollback:
         head = a_head(target=V2, rejected=rejected())
         named = {4: a_head(stable=V2, seq=4)}
         back = carried_out(a_route(), head, seen(named=named), an_action(ROLLBACK, to_revision=4))
-        assert (back.table.stable, back.state.rejected) == (V2, ())
+        assert (back.table.stable, [one.ref for one in back.state.rejected]) == (V2, [V1])
+
+    def test_the_version_gone_back_from_is_rejected_and_an_older_rejection_of_the_target_stays(self) -> None:
+        before = rejected(V3, revision=5, reason="errors: 5 of 7 against 0 of 69")
+        route, head = a_route("1.2.0"), a_head(stable=V2, target=V3, rejected=before)
+        asked_for = an_action(ROLLBACK, to_revision=4, reason="also 1.1.0 is odd")
+        back = carried_out(route, head, seen(named={4: a_head(stable=V1, seq=4)}), asked_for)
+        assert [(one.ref, one.revision, one.reason) for one in back.state.rejected] == [
+            (V3, 5, "errors: 5 of 7 against 0 of 69"),
+            (V2, back.seq, "also 1.1.0 is odd"),
+        ]
+
+    @pytest.mark.parametrize("target", ["1.1.0", "1.2.0"])
+    def test_nothing_that_was_rejected_is_released_again_after_going_back(self, target: str) -> None:
+        head = a_head(stable=V2, target=V3, rejected=rejected(V3))
+        named = {4: a_head(stable=V1, seq=4)}
+        back = carried_out(a_route("1.2.0"), head, seen(named=named), an_action(ROLLBACK, to_revision=4)).sealed()
+        decision = asked(a_route(target), back, seen(9999, acked=back.seq))
+        assert decision.next is None or decision.next.state.phase is Phase.STABLE
+
+    def test_the_targets_own_rejection_is_never_the_one_that_is_dropped(self) -> None:
+        others = [VersionSpec(source=f"/m/{n}").ref(f"9.{n}.0") for n in range(MAX_REJECTED - 1)]
+        before = rejected(V3) + tuple(one for ref in others for one in rejected(ref))
+        head, named = a_head(stable=V2, target=V3, rejected=before), {4: a_head(stable=V1, seq=4)}
+        back = carried_out(a_route("1.2.0"), head, seen(named=named), an_action(ROLLBACK, to_revision=4))
+        assert len(back.state.rejected) == MAX_REJECTED
+        assert {V2, V3} <= {one.ref for one in back.state.rejected}
 
     @pytest.mark.parametrize(
         ("named", "why"),
@@ -248,7 +275,9 @@ class TestPromote:
     def test_without_a_rollout_there_is_nothing_to_promote(self) -> None:
         assert "no candidate to promote; 1.1.0 is stable" in refused(a_route(), promoted(), seen(), an_action(PROMOTE))
         head = a_head(target=V2, rejected=rejected())
-        assert "`fairlead retry iris` starts it again" in refused(a_route(), head, seen(), an_action(PROMOTE))
+        assert "(smoke: wrong answers). When the cause is fixed: `fairlead retry iris`" in refused(
+            a_route(), head, seen(), an_action(PROMOTE)
+        )
 
     def test_a_paused_route_stays_paused_and_the_answer_says_so(self) -> None:
         decision = asked(a_route(), canary(paused=True), seen(ready={V2: 1}), an_action(PROMOTE))

@@ -260,7 +260,10 @@ class TestFall:
 
     def test_a_rejected_version_is_not_tried_again(self) -> None:
         head = a_head(target=V2, rejected=rejected())
-        assert "was rejected in revision iris.5" in waits(a_route(), head, seen(9999))
+        assert waits(a_route(), head, seen(9999)) == (
+            "1.1.0 was rejected in revision iris.5 (smoke: wrong answers); "
+            "release another version, or when the cause is fixed: `fairlead retry iris`"
+        )
 
     def test_another_target_during_a_rollout_takes_the_weight_first(self) -> None:
         released = after(a_route("1.2.0"), canary(2500), seen())
