@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from fairlead import errors
 from fairlead.contracts.instance import Instance
 from fairlead.contracts.revision import Revision
-from fairlead.contracts.route import Route
+from fairlead.contracts.route import Route, VersionRef
 
 
 def revision_named(name: str | int, route: Route, revisions: Callable[[], Sequence[Revision]]) -> int:
@@ -42,6 +42,17 @@ def _may_be_version(text: str, route: Route) -> bool:
     return not text.isdigit() or text in route.spec.versions
 
 
+def once_stable(revisions: Sequence[Revision]) -> tuple[VersionRef, ...]:
+    """The versions that were stable in a kept revision and are not now, the one that was stable last first.
+
+    A version's name means the identity that had it last.
+    """
+    newest = {one.table.stable.version: one.table.stable for one in revisions}
+    now = revisions[-1].table.stable if revisions else None
+    last_first = dict.fromkeys(one.table.stable for one in reversed(revisions))
+    return tuple(ref for ref in last_first if ref == newest[ref.version] and ref != now)
+
+
 def names_to_return_to(route: Route, revisions: Sequence[Revision], instances: Sequence[Instance]) -> list[str]:
     """The versions that a rollback `--to` their name would accept now, the one that was stable last first.
 
@@ -51,8 +62,4 @@ def names_to_return_to(route: Route, revisions: Sequence[Revision], instances: S
     ready = {
         one.ref for one in instances if one.ready and (one.namespace, one.model) == (route.namespace, route.spec.model)
     }
-    now = revisions[-1].table.stable if revisions else None
-    last_first = dict.fromkeys(one.table.stable for one in reversed(revisions))
-    # A version's name means the identity that had it last.
-    newest = {one.table.stable.version: one.table.stable for one in revisions}
-    return [ref.version for ref in last_first if ref == newest[ref.version] and ref in specified & ready and ref != now]
+    return [ref.version for ref in once_stable(revisions) if ref in specified & ready]

@@ -68,7 +68,17 @@ def _when_down(status: Status, ready: Condition) -> str:
         return f"fairlead promote {status.route}"
     if status.previous is not None and status.previous != status.stable and status.ready.get("previous", 0):
         return f"fairlead rollback {status.route} --to {status.previous}"
+    if status.returnable:
+        return f"fairlead rollback {status.route} --to {status.returnable[0]}"
+    if status.candidate is None and _is_rejected(status) and status.ready.get("target", 0):
+        # It was never stable, so that no rollback leads to it. The new attempt begins without weight.
+        return f"fairlead retry {status.route}"
     return _logs(status, status.stable or status.target)
+
+
+def _is_rejected(status: Status) -> bool:
+    accepted = status.condition("TargetAccepted")
+    return accepted is not None and not accepted.status
 
 
 def _when_degraded(status: Status, degraded: Condition) -> str:
@@ -77,8 +87,8 @@ def _when_degraded(status: Status, degraded: Condition) -> str:
 
 
 def _when_serving(status: Status) -> str:
-    progressing, accepted = status.condition("Progressing"), status.condition("TargetAccepted")
-    if accepted is not None and not accepted.status and status.candidate is None:
+    progressing = status.condition("Progressing")
+    if _is_rejected(status) and status.candidate is None:
         # Why it was rejected, and not `retry`: pasted without a thought, that gives users the bad version again.
         return f"fairlead history {status.route} --evidence"
     if status.paused:

@@ -115,6 +115,8 @@ class Status(Document):
     """Whether a rollback is possible: its version has capacity for the current load."""
     ready: dict[str, int] = {}
     """Ready instances of stable, candidate, target and previous, by role."""
+    returnable: tuple[str, ...] = ()
+    """Ready versions that `rollback --to` would take; told only while stable has no ready instance."""
     gateways: tuple[Gateway, ...] = ()
     """Every gateway, and the revision of this route that it serves."""
     checks: tuple[Check, ...] = ()

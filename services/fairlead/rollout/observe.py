@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from fairlead import errors
 from fairlead.contracts.action import Action
+from fairlead.contracts.earlier_versions import once_stable
 from fairlead.contracts.instance import Instance, Wanted
 from fairlead.contracts.revision import Check, Phase, Revision, Verdict, Window
 from fairlead.contracts.route import Route, VersionRef
@@ -100,6 +101,7 @@ class Observer:
         self._monotonic = monotonic
         self._served_at: dict[str, float] = {}
         self._wanted: dict[str, tuple[InstanceAddress, ...]] = {}
+        self._once_stable: dict[str, tuple[str, tuple[VersionRef, ...]]] = {}
         self._ahead = timedelta()
         self._slot = -1
 
@@ -194,13 +196,24 @@ class Observer:
         if head is None:
             return seen
         self._wanted[route.name] = _addresses(route, head, snapshot)
-        seen = replace(seen, silent_s=self._silent_s(route, snapshot))
+        seen = replace(seen, silent_s=self._silent_s(route, snapshot), returnable=self._returnable(route, head, seen))
         pause_left_s = self._pauses.left_s(route.name, head.state, snapshot.now)
         seen = replace(seen, shadow=self._answer_windows.status(route.name), pause_left_s=pause_left_s)
         entered_s = self._observed.enter(route.name, (head.state.attempt, head.state.entered_at))
         seen = replace(seen, since_window_s=self._observed.left_s(route.name), since_entered_s=entered_s)
         seen = replace(seen, windows=self._attempts.windows(head), named=self._named(route, actions))
         return replace(seen, smoke=self._smoked(Situation(route, head, seen)))
+
+    def _returnable(self, route: Route, head: Revision, seen: Observation) -> tuple[VersionRef, ...]:
+        """Reads the ledger once for each head, and only where stable is down and another version is ready."""
+        ready = {ref for ref, count in seen.ready.items() if count and Situation(route, head, seen).specified(ref)}
+        if not ready or seen.ready.get(head.table.stable, 0):
+            return ()
+        known, refs = self._once_stable.get(route.name, ("", ()))
+        if known != head.hash:
+            refs = once_stable(self._store.revisions(route.name))
+            self._once_stable[route.name] = (head.hash, refs)
+        return tuple(ref for ref in refs if ref in ready)
 
     def _silent_s(self, route: Route, snapshot: TickSnapshot) -> float:
         now = self._monotonic()

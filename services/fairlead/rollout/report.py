@@ -66,6 +66,7 @@ def report(route: Route, head: Revision | None, observation: Observation, decisi
         waiting=most_important(situation, decision),
         rollback_ready=is_rollback_ready(situation),
         ready={role: situation.ready(ref) for role, ref in roles.items() if ref is not None},
+        returnable=tuple(ref.version for ref in _to_return_to(situation)),
         gateways=_gateways(route.name, observation.gateways),
         checks=decision.checks,
         evidence=_evidence(observation.windows),
@@ -198,11 +199,30 @@ def degraded_condition(situation: Situation) -> Condition:
 def _nothing_ready(situation: Situation) -> str:
     candidate, message = situation.candidate, f"{situation.stable} has no ready instance"
     if candidate is None or not situation.ready(candidate):
-        return message
+        return message + _other_ready(situation)
     if not situation.weight:
         return f"{message}; {candidate} is ready"
     share, rest = steps.percent(situation.weight), steps.percent(TOTAL_WEIGHT - situation.weight)
     return f"{message}; {candidate} answers {share} of the requests, the other {rest} get errors"
+
+
+def _other_ready(situation: Situation) -> str:
+    """The version that could serve instead, and whether it was rejected."""
+    target = situation.route.spec.target_ref
+    rejected_target = (target,) if situation.rejected(target) and situation.ready(target) else ()
+    ref = next(iter((*_to_return_to(situation), *rejected_target)), None)
+    if ref is None:
+        return ""
+    rejected = situation.rejected(ref)
+    if rejected is None:
+        return f"; {ref} is ready"
+    why = f"rejected in revision {situation.route.name}.{rejected.revision} ({rejected.reason})"
+    return f"; {ref} is ready, but was {why}"
+
+
+def _to_return_to(situation: Situation) -> tuple[VersionRef, ...]:
+    """What a rollback `--to` would take, versions that were rejected last."""
+    return tuple(sorted(situation.observation.returnable, key=lambda ref: situation.rejected(ref) is not None))
 
 
 def _since(now: datetime, conditions: Iterable[Condition]) -> tuple[Condition, ...]:

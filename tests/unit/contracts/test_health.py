@@ -46,9 +46,18 @@ def test_a_route_that_never_served_is_starting_and_not_down() -> None:
         ({"previous": OLD, "ready": {"stable": 0, "previous": 2}}, "fairlead rollback iris --to 0.9.0"),
         ({"previous": OLD, "ready": {"stable": 0, "previous": 0}}, "fairlead logs iris --version 1.0.0"),
         ({"previous": STABLE, "ready": {"stable": 0, "previous": 0}}, "fairlead logs iris --version 1.0.0"),
+        ({"returnable": ("1.1.0",)}, "fairlead rollback iris --to 1.1.0"),
         ({}, "fairlead logs iris --version 1.0.0"),
     ],
-    ids=["candidate answers", "nothing ready", "previous ready", "previous dead", "previous is stable", "only stable"],
+    ids=[
+        "candidate answers",
+        "nothing ready",
+        "previous ready",
+        "previous dead",
+        "previous is stable",
+        "earlier ready",
+        "only stable",
+    ],
 )
 def test_a_route_that_is_down_names_the_command_that_brings_an_answering_version(
     more: dict[str, Any], command: str

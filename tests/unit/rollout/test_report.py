@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from fairlead.contracts.action import ActionType
 from fairlead.contracts.health import Health, Mark, health_of
 from fairlead.contracts.route import Strategy
 from fairlead.contracts.status import Condition, Reason, Status
@@ -156,3 +157,39 @@ def test_gateways_that_do_not_answer_are_told_before_the_time_of_the_step(canary
 def test_times_are_those_of_the_engines_clock(platform: Platform) -> None:
     platform.tick()
     assert START <= since(platform) <= START + timedelta(minutes=10)
+
+
+def test_a_rejected_version_that_could_serve_is_named_while_stable_is_down(platform: Platform) -> None:
+    """1.1.0 was promoted and rolled back, and its instance still runs when 1.0.0 dies."""
+    platform.deploy(strategy=Strategy(steps=(), min_requests=0))
+    platform.settle()
+    platform.release("1.1.0")
+    for _ in range(20):
+        platform.tick(10)
+        platform.supervise()
+        platform.acknowledge()
+    assert platform.head.table.stable == platform.ref("1.1.0")
+    platform.ask(ActionType.ROLLBACK, reason="wrong prices")
+    platform.tick(1)
+    back = platform.head
+    assert (back.table.stable, health(platform).command) == (
+        platform.ref("1.0.0"),
+        "fairlead history iris --evidence",
+    )
+    platform.turn(platform.ref("1.0.0"), ready=False)
+    platform.tick(1)
+    why = f"1.0.0 has no ready instance; 1.1.0 is ready, but was rejected in revision {back.id} (wrong prices)"
+    assert (health(platform).reason, health(platform).command) == (why, "fairlead rollback iris --to 1.1.0")
+
+
+def test_a_rejected_candidate_that_was_never_stable_is_tried_again_while_stable_is_down(canary: Platform) -> None:
+    canary.turn(canary.ref("1.0.0"), ready=False)
+    canary.ask(ActionType.ROLLBACK, reason="wrong prices", even_if_down=True)
+    canary.tick(1)
+    canary.tick(1)
+    assert "; 1.1.0 is ready, but was rejected in revision iris." in health(canary).reason
+    assert health(canary).command == "fairlead retry iris"
+    canary.ask(ActionType.RETRY)
+    canary.tick(1)
+    canary.tick(1)
+    assert (health(canary).command, canary.head.table.weight) == ("fairlead promote iris", 0)

@@ -43,6 +43,8 @@ class Observation:
     """The comparison of mirrored requests, for people."""
     pause_left_s: float = inf
     """Seconds until the pause ends by itself, by a monotonic clock; infinite if it does not."""
+    returnable: tuple[VersionRef, ...] = ()
+    """Ready versions that a rollback `--to` their name would take; known only while stable has no ready instance."""
     named: Mapping[int, Revision] = field(default_factory=dict)
     """The revisions that pending rollbacks name, if the ledger still has them."""
 
