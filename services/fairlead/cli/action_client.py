@@ -118,18 +118,14 @@ def _send_with_retries(state: Path, request: bytes, model: str, verb: str) -> by
     path = state / SOCKET_NAME
     log = state / "logs" / "control-plane.log"
     if not path.exists():
-        known = (state / "ledger.db").exists()
-        raise errors.Unavailable(
-            f"the platform in {state.absolute()} is not running"
-            if known
-            else f"there is no platform in {state.absolute()}",
-            hint="start it with `fairlead up`" if known else NO_PLATFORM_HINT,
-        )
+        raise _no_platform(state)
     deadline = time.monotonic() + RECONNECT_TIMEOUT_S
     while True:
         try:
             return _send(path, request)
         except (ConnectionError, FileNotFoundError) as error:
+            if _is_stopped(state):
+                raise _no_platform(state) from error
             if time.monotonic() > deadline:
                 raise errors.Unavailable(
                     f"the control plane of {state.absolute()} did not respond within {RECONNECT_TIMEOUT_S:g} s",
@@ -148,6 +144,27 @@ def _send_with_retries(state: Path, request: bytes, model: str, verb: str) -> by
                 hint="run the command as the user who ran `fairlead up`" if denied else f"read {log}",
             ) from error
         time.sleep(0.05)
+
+
+def _no_platform(state: Path) -> errors.Unavailable:
+    known = (state / "ledger.db").exists()
+    return errors.Unavailable(
+        f"the platform in {state.absolute()} is not running"
+        if known
+        else f"there is no platform in {state.absolute()}",
+        hint="start it with `fairlead up`" if known else NO_PLATFORM_HINT,
+    )
+
+
+def _is_stopped(state: Path) -> bool:
+    """Whether no `fairlead up` runs that would start the control plane again. Not known is no."""
+    if not (state / "lock").exists():
+        return False
+    folder = optional_modules.load("fairlead.local.state").StateFolder(state)
+    try:
+        return not folder.is_running() and not folder.orphans()
+    except OSError:
+        return False  # another user's folder
 
 
 def _send(path: Path, request: bytes) -> bytes:

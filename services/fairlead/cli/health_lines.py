@@ -7,13 +7,19 @@ from pathlib import Path
 
 from fairlead.cli.options import DEFAULT_STATE, PlatformLocation
 from fairlead.cli.output import ago
+from fairlead.cli.state_age import StateAge
 from fairlead.contracts.health import Health, Mark, health_of
 from fairlead.contracts.status import Status
 
 
-def cell(health: Health, now: datetime, *, is_old: bool) -> str:
-    """The mark for a table, with its duration where it is not good: `serving`, `down 3m`; `was serving` if old."""
-    if is_old:
+def cell(health: Health, now: datetime, age: StateAge) -> str:
+    """The mark for a table, with its duration where it is not good: `serving`, `down 3m`.
+
+    `was serving` if the state is old; `stopped` if the platform is: its last state has instances that it stopped.
+    """
+    if age.is_stopped:
+        return "stopped"
+    if age.problem:
         return f"was {health.mark}"
     timed = health.mark in (Mark.DOWN, Mark.DEGRADED) and health.since is not None
     return f"{health.mark} {ago(health.since, now)}" if timed and health.since else str(health.mark)

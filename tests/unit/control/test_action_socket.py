@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from fairlead import errors
-from fairlead.cli.action_client import ask
+from fairlead.cli.action_client import RECONNECT_TIMEOUT_S, ask
 from fairlead.cli.commands import pause, rollback
 from fairlead.cli.options import PlatformLocation
 from fairlead.contracts.action import ActionType, Outcome
@@ -25,6 +25,7 @@ from fairlead.contracts.instance import Instance
 from fairlead.contracts.route import RouteSpec
 from fairlead.control.action_socket import MAX_BYTES, ActionSocket
 from fairlead.control.app import ACTION_SOCKET
+from fairlead.local.state import StateFolder
 from fairlead.store.sqlite import SqliteStore
 from support.background import repeat_in_background
 from unit.rollout.policy.builders import V1, V2, a_head, canary
@@ -167,6 +168,15 @@ def test_without_a_platform_the_error_says_so(tmp_path: Path) -> None:
     (tmp_path / "ledger.db").touch()
     with pytest.raises(errors.Unavailable, match="is not running"):
         ask(PlatformLocation(tmp_path), "iris", "rollback", reason="", as_json=False)
+
+
+def test_a_platform_that_was_stopped_is_told_at_once_and_not_waited_for(tmp_path: Path, store: SqliteStore) -> None:
+    with StateFolder(tmp_path).locked(), socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(tmp_path / ACTION_SOCKET))
+    began = time.monotonic()
+    with pytest.raises(errors.Unavailable, match="is not running"):
+        ask(PlatformLocation(tmp_path), "iris", "rollback", reason="", as_json=False)
+    assert time.monotonic() - began < RECONNECT_TIMEOUT_S / 3
 
 
 def test_the_options_reach_the_action(tmp_path: Path, store: SqliteStore) -> None:

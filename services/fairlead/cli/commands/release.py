@@ -20,7 +20,7 @@ from fairlead.cli.options import (
     ReasonOption,
     StateOption,
 )
-from fairlead.cli.output import percent
+from fairlead.cli.output import moment, percent
 from fairlead.cli.state_age import state_age
 from fairlead.contracts.revision import Phase, Revision
 from fairlead.contracts.route import Route, VersionRef
@@ -50,7 +50,9 @@ def command(
     was_rejected = head is not None and ref is not None and _is_rejected(head, ref)
     if head is not None and was_rejected and not retry:
         raise _refusal(route, head, version)
-    done = _already(route, head, ref) if head is not None and ref is not None and not was_rejected else ""
+    age = state_age(location, connection.store, datetime.now(UTC))
+    serves = "is stable" if age.is_stopped else "serves"
+    done = _already(route, head, ref, serves) if head is not None and ref is not None and not was_rejected else ""
     if not done:
         route = connection.retarget(model, version, reason or f"release {version}")
     if was_rejected:
@@ -59,15 +61,31 @@ def command(
     if as_json:
         print(json.dumps(route.to_json()))
         return
-    print(f"{model}: {done or _begun(route, head, version)}")
-    if problem := state_age(location, connection.store, datetime.now(UTC)).problem:
-        print(f"{problem}: the release begins when it does again")
+    is_stable = head is not None and _is_stable(head, ref)
+    print(f"{model}: {done or _begun(route, head, version, serves)}")
+    if age.problem:
+        print(f"{age.problem}: {age.hint}" if is_stable else f"{age.problem}: the release begins when it does again")
+    if is_stable:
+        return
+    if head is not None and head.state.paused:
+        print(_paused(head))
     print(f"next: fairlead status {model} --watch, fairlead wait {model}, or fairlead rollback {model}")
 
 
 def _ref(route: Route, version: str) -> VersionRef | None:
     spec = route.spec.versions.get(version)
     return spec.ref(version) if spec is not None else None
+
+
+def _is_stable(head: Revision, ref: VersionRef | None) -> bool:
+    return head.table.stable == ref
+
+
+def _paused(head: Revision) -> str:
+    model, until = head.route, head.state.paused_until
+    if until is None:
+        return f"{model} is paused: it begins after `fairlead resume {model}`"
+    return f"{model} is paused until {moment(until)}: it begins then, or after `fairlead resume {model}`"
 
 
 def _is_rejected(head: Revision, ref: VersionRef) -> bool:
@@ -84,23 +102,23 @@ def _refusal(route: Route, head: Revision, version: str) -> errors.Refused:
     )
 
 
-def _already(route: Route, head: Revision, ref: VersionRef) -> str:
+def _already(route: Route, head: Revision, ref: VersionRef, serves: str) -> str:
     """Why there is nothing to do; empty if the target has to change or the engine has not acted on it yet."""
     if route.spec.target_ref != ref:
         return ""
     if head.state.phase is Phase.STABLE:
-        return f"{ref} serves already, revision {head.id}; no rollout starts" if head.table.stable == ref else ""
+        return f"{ref} {serves} already, revision {head.id}; no rollout starts" if head.table.stable == ref else ""
     if head.state.target != ref:
         return ""
     return f"{ref} is being released already, revision {head.id}, at {percent(head.table.weight)}"
 
 
-def _begun(route: Route, head: Revision | None, version: str) -> str:
+def _begun(route: Route, head: Revision | None, version: str, serves: str) -> str:
     target = f"target is {version} (generation {route.generation})"
     if head is None:
         return f"{target}; it is the first version, and serves as soon as it is ready"
     ends = "" if head.state.phase is Phase.STABLE else f"; the rollout of {head.state.target} ends"
     if head.table.stable == _ref(route, version):
-        return f"{target}, which serves already; no rollout starts{ends}"
+        return f"{target}, which {serves} already; no rollout starts{ends}"
     steps = ", ".join(percent(step.weight) for step in route.spec.strategy.steps) or "all at once"
     return f"{target}; steps {steps}{ends}"

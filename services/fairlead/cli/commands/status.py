@@ -23,7 +23,7 @@ from fairlead.cli.options import (
     StateOption,
 )
 from fairlead.cli.output import ago, console, make_table, percent, print_json
-from fairlead.cli.state_age import state_age
+from fairlead.cli.state_age import StateAge, state_age
 from fairlead.contracts.health import health_of
 from fairlead.contracts.revision import Verdict
 from fairlead.contracts.route import TOTAL_WEIGHT
@@ -79,7 +79,7 @@ def _page(store: Store, model: str | None, location: PlatformLocation) -> Render
     before = [Text(age.notice)] if age.notice else []
     if not statuses:
         return Group(*before, Text("no models yet; add one with: fairlead deploy DIR"))
-    rows = (_row(one, now, is_old=bool(age.problem)) for one in statuses)
+    rows = (_row(one, now, age) for one in statuses)
     current = () if age.problem else statuses
     urgent = [Text(line) for one in current for line in health_lines.lines(one, location, now)]
     details = _details(statuses[0]) if model else ()
@@ -89,11 +89,14 @@ def _page(store: Store, model: str | None, location: PlatformLocation) -> Render
 _COLUMNS = ("MODEL", "HEALTH", "PHASE", "STABLE", "CANDIDATE", "WEIGHT", "STEP", "REVISION", "GATEWAY", "WAITING FOR")
 
 
-def _row(status: Status, now: datetime, *, is_old: bool) -> tuple[str, ...]:
+def _row(status: Status, now: datetime, age: StateAge) -> tuple[str, ...]:
     step = f"{status.step.number}/{status.step.of}" if status.step else "-"
+    health = health_of(status)
+    # What stopped with the platform is no reason of its own.
+    waiting = "" if age.is_stopped and not health.serves else status.waiting
     return (
         status.route,
-        health_lines.cell(health_of(status), now, is_old=is_old),
+        health_lines.cell(health, now, age),
         ("Paused " if status.paused else "") + (status.phase.value if status.phase else "Starting"),
         str(status.stable or "-"),
         str(status.candidate or "-"),
@@ -101,7 +104,7 @@ def _row(status: Status, now: datetime, *, is_old: bool) -> tuple[str, ...]:
         step,
         status.revision or "-",
         _programmed(status),
-        status.waiting or "-",
+        waiting or "-",
     )
 
 
@@ -159,7 +162,16 @@ def _details(status: Status) -> Iterator[RenderableType]:
         if gateway.rejected:
             yield Text(f"gateway {gateway.name} rejected the configuration: {gateway.rejected}")
     ready = ", ".join(f"{role} {count}" for role, count in status.ready.items())
-    yield Text(f"\nready instances: {ready or 'none'}; ready to roll back: {'yes' if status.rollback_ready else 'no'}")
+    yield Text(f"\nready instances: {ready or 'none'}; ready to roll back: {_rollback(status)}")
+
+
+def _rollback(status: Status) -> str:
+    """Whether `rollback` without `--to` has a version that takes the load; `--to` may have one where it has not."""
+    if status.rollback_ready:
+        return "yes"
+    if status.returnable:
+        return f"only with --to {' or '.join(status.returnable)}"
+    return "no version before it; another ready one with --to VERSION"
 
 
 def _next(step: StepStatus) -> str:

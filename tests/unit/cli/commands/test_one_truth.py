@@ -209,6 +209,9 @@ def test_every_command_that_a_view_names_is_one_that_the_command_line_takes(
         assert Path(parsed["state"]) == place.state
 
 
+DIED = a_status(
+    waiting="1.0.0 has no ready instance", conditions=conditions((False, Reason.NOTHING_READY), degraded=False)
+)
 SERVING = a_status(conditions=conditions((True, Reason.SERVING), False))
 
 
@@ -263,12 +266,21 @@ def test_wait_says_at_once_that_the_model_is_down_and_still_waits_for_it(capsys:
 
 
 def test_views_of_a_stopped_platform_say_how_to_start_it() -> None:
-    with stored(SERVING, running=False) as (folder, _):
+    with stored(SERVING, running=False) as (folder, store):
         table, _ = printed(status.command, None, state=folder)
         explained, _ = printed(explain.command, "iris", state=folder)
         with pytest.raises(errors.Unavailable) as waited:
             wait.command("iris", timeout="10m", state=folder)
         released, _ = printed(release.command, "iris", "1.1.0", state=folder)
+        store.set_status("iris", DIED.to_json())
+        (row,) = (line for line in printed(status.command, None, state=folder)[0].splitlines() if "iris" in line)
+        stable, _ = printed(release.command, "iris", "1.0.0", state=folder)
+    assert " stopped " in row, "that its instances ended with it is no outage"
+    assert "no ready instance" not in row
+    assert stable.splitlines() == [
+        "iris: target is 1.0.0 (generation 3), which is stable already; no rollout starts",
+        "the platform is not running: start it: fairlead up FILE",
+    ]
     for text in (table, explained):
         assert "the platform is not running; what follows is as of" in text
         assert "start it: fairlead up FILE" in text

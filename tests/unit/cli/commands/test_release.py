@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from fairlead.cli.commands import release
 from fairlead.contracts.revision import Cause, Phase, Rejected, Revision, State
 from fairlead.contracts.route import Route, RouteSpec, Target, VersionRef, VersionSpec
 from fairlead.contracts.table import Table
+from fairlead.local.state import StateFolder
 from fairlead.store.sqlite import SqliteStore
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
@@ -24,9 +26,9 @@ REJECTED = (Rejected(ref=BAD, revision=5, reason="smoke: golden row 3: 0.2 is no
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[SqliteStore]:
-    found = SqliteStore(tmp_path / "ledger.db")
-    yield found
-    found.close()
+    """The ledger of a platform that runs."""
+    with StateFolder(tmp_path).locked(), SqliteStore(tmp_path / "ledger.db") as found:
+        yield found
 
 
 def a_route(store: SqliteStore, target: str) -> Route:
@@ -35,13 +37,14 @@ def a_route(store: SqliteStore, target: str) -> Route:
     return store.put_route("iris", spec, now=NOW, actor="ada")
 
 
-def a_head(store: SqliteStore, stable: VersionRef = OLD, candidate: VersionRef | None = None) -> None:
+def a_head(store: SqliteStore, stable: VersionRef = OLD, candidate: VersionRef | None = None, **more: Any) -> None:
     """1.0.0 serves by default, 1.2.0 was rejected in revision 5."""
     state = State(
         phase=Phase.CANARY if candidate else Phase.STABLE,
         target=candidate or stable,
         entered_at=NOW,
         rejected=REJECTED,
+        **more,
     )
     table = Table(
         model="iris", stable=stable, candidate=candidate, weight=500 if candidate else 0, pins=(OLD, NEW, BAD)
@@ -84,7 +87,9 @@ def test_a_version_that_serves_already_starts_nothing_and_claims_no_steps(
     before = a_route(store, "1.0.0")
     a_head(store)
     release.command("iris", "1.0.0", state=tmp_path)
-    assert "iris: 1.0.0 serves already, revision iris.1; no rollout starts\n" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert said.startswith("iris: 1.0.0 serves already, revision iris.1; no rollout starts\n")
+    assert "next:" not in said
     assert store.route("iris") == before
 
 
@@ -116,6 +121,22 @@ def test_another_version_during_a_rollout_says_that_the_rollout_ends(
     a_head(store, stable=BAD, candidate=OLD)
     release.command("iris", "1.1.0", state=tmp_path)
     said = "target is 1.1.0 (generation 2); steps 5 %, 25 %, 50 %; the rollout of 1.0.0 ends"
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("until", "said"),
+    [
+        (None, "iris is paused: it begins after `fairlead resume iris`\n"),
+        (NOW, "iris is paused until 2026-01-01T12:00:00Z: it begins then, or after `fairlead resume iris`\n"),
+    ],
+)
+def test_a_release_on_a_paused_route_says_when_it_begins(
+    tmp_path: Path, store: SqliteStore, capsys: pytest.CaptureFixture[str], until: datetime | None, said: str
+) -> None:
+    a_route(store, "1.0.0")
+    a_head(store, paused=True, paused_until=until)
+    release.command("iris", "1.1.0", state=tmp_path)
     assert said in capsys.readouterr().out
 
 
