@@ -28,7 +28,17 @@ from fairlead.cli.commands import explain, release, status, wait
 from fairlead.cli.options import PlatformLocation
 from fairlead.cli.output import moment
 from fairlead.cli.state_age import STALE_AFTER_S
-from fairlead.contracts.revision import Cause, Counts, Failures, Phase, Revision, State, VersionCounts, VersionFailures
+from fairlead.contracts.revision import (
+    Cause,
+    Counts,
+    Failures,
+    Phase,
+    Rejected,
+    Revision,
+    State,
+    VersionCounts,
+    VersionFailures,
+)
 from fairlead.contracts.route import RouteSpec, Target, VersionSpec
 from fairlead.contracts.status import Condition, Evidence, Gateway, Reason, Status
 from fairlead.contracts.table import Table
@@ -331,3 +341,17 @@ def test_status_says_how_the_requests_of_both_versions_failed() -> None:
     lines = table.splitlines()
     assert "candidate: 7 timed out by the gateway, 1 answered 5xx or 429, 3 rejected (other 4xx)" in lines
     assert "stable: 2 refused, reset or without an answer" in lines
+
+
+def test_after_a_rollback_wait_names_the_evidence_and_not_the_command_that_tries_it_again() -> None:
+    with stored(SERVING) as (folder, store):
+        rejected = Rejected(ref=CANDIDATE, revision=2, reason="wrong prices")
+        spec = RouteSpec(model="iris", versions=VERSIONS, target=Target(version="1.1.0"))
+        route, head = store.put_route("iris", spec, now=LONG_AGO, actor="ada"), store.head("iris")
+        assert head is not None
+        state = head.state.model_copy(update={"target": CANDIDATE, "rejected": (rejected,)})
+        more = {"seq": 2, "parent": head.hash, "cause": Cause.ROLLED_BACK, "generation": route.generation}
+        store.append(head.model_copy(update={"state": state, "hash": "", **more}))
+        waited, code = printed(wait.command, "iris", timeout="0s", state=folder)
+    said = "iris: rolled back: 1.1.0 in revision iris.2: wrong prices\nnext: fairlead history iris --evidence"
+    assert (code, waited) == (exit_codes.ROLLED_BACK, f"{said} --state {folder}\n")
