@@ -102,7 +102,7 @@ def as_text(line: Mapping[str, Any], *, colours: bool = False, sentence: str | N
     if sentence is BANNER and used:
         rest = {}  # it says what a person needs
     tail = "".join(f"  {_printable(name)}={_value(value)}" for name, value in rest.items())
-    return "\n".join([f"{_local_time(line.get('time'))} {shown} {first}{tail}", *(f"    {one}" for one in more)])
+    return "\n".join([f"{local_time(line.get('time'))} {shown} {first}{tail}", *(f"    {one}" for one in more)])
 
 
 def write_to(file: Path, logger: str, level: str = "info") -> logging.Handler:
@@ -205,7 +205,7 @@ def _printable(text: str) -> str:
     return text if text.isprintable() else "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
-def _local_time(text: object) -> str:
+def local_time(text: object) -> str:
     """A line's time in the time zone of the reader, to the millisecond."""
     try:
         moment = datetime.datetime.fromisoformat(str(text))

@@ -14,6 +14,26 @@ from fairlead.contracts.route import VersionRef
 
 GATEWAY, SUPERVISOR = "gateway", "supervisor"
 _COMMAND = "fairlead: "
+_FLAGS = {
+    "UH": "no healthy upstream: no instance of the version is ready",
+    "UF": "no connection to the instance",
+    "UC": "the instance closed the connection",
+    "UR": "the instance reset the connection",
+    "UT": "the instance took longer than the time limit",
+    "UO": "the instance has too many requests waiting",
+    "URX": "every attempt failed",
+    "UMSDR": "the whole request took longer than its time limit",
+    "UPE": "the instance answered with broken HTTP",
+    "LR": "the gateway reset the connection",
+    "DC": "the client went away before the answer",
+    "DPE": "the client sent broken HTTP",
+    "DT": "the request or the connection lasted too long",
+    "SI": "the client sent nothing for too long",
+    "NR": "no route has this path",
+    "NC": "the gateway does not know the version's instances yet",
+    "OM": "the gateway is short of memory",
+}
+"""What Envoy's response flags mean here."""
 MAX_LINE_BYTES = 1 << 20
 """A longer line is cut: a process that writes no newline must not fill our memory."""
 
@@ -68,7 +88,9 @@ def _fields(line: str) -> dict[str, Any]:
 def _access(found: dict[str, Any]) -> dict[str, Any]:
     """A line of the gateway's access log, which has failed requests, in the form of our own lines."""
     said = {name: value for name, value in found.items() if value not in (None, "-", "")}
-    return {"level": "warning", "message": "request failed at the gateway", **said}
+    meant = [_FLAGS[flag] for flag in str(said.get("flags", "")).split(",") if flag in _FLAGS]
+    why = {"why": "; ".join(meant)} if meant else {}
+    return {"level": "warning", "message": "request failed at the gateway", **why, **said}
 
 
 def last_message(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +14,7 @@ import typer
 from fairlead import errors
 from fairlead.cli import optional_modules
 from fairlead.cli.connect import connect
+from fairlead.cli.log_lines import Fold, newest
 from fairlead.cli.options import DEFAULT_STATE, ContextOption, NamespaceOption, PlatformLocation, StateOption
 from fairlead.contracts.route import VersionRef
 from fairlead.local import log_files
@@ -23,6 +24,9 @@ from fairlead.logs import as_text, has_colours
 from fairlead.store.base import Store
 
 FOLLOW_INTERVAL_S = 0.2
+FOLD_S = 10.0
+"""While lines are followed, the gateway's equal lines are folded for so long, and until nothing new came for 2 s."""
+IDLE_READS = 10
 _UNLOGGED = (
     "only failures are logged, unless the platform runs with `fairlead up FILE --log-level debug`; "
     "a response has its id in the header x-request-id"
@@ -31,12 +35,20 @@ _UNLOGGED = (
 
 def command(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="The model.")],
-    version: Annotated[str | None, typer.Option(help="Only instances of this version.")] = None,
+    version: Annotated[
+        str | None,
+        typer.Option(help="Only this version: its instances, and what the gateway and the supervisor say of it."),
+    ] = None,
     request: Annotated[
         str | None, typer.Option("--request", metavar="ID", help="Only lines about the request with this id.")
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new lines until Ctrl-C.")] = False,
-    limit: Annotated[int, typer.Option(min=1, help="How many of the newest lines to show.")] = 100,
+    limit: Annotated[
+        int,
+        typer.Option(
+            min=1, help="How many of the newest lines to show. At most half are the gateway's if others exist."
+        ),
+    ] = 100,
     state: StateOption = DEFAULT_STATE,
     context: ContextOption = None,
     namespace: NamespaceOption = None,
@@ -44,7 +56,9 @@ def command(
 ) -> None:
     """Show what a model's instances have logged, and what the gateway and the supervisor have logged about the model.
 
-    The lines of all processes are in order of time. In a cluster, those of the model's pods are shown.
+    The lines of all processes are in order of time. Requests that fail the same way at the gateway one after the other
+    are one line with their number, except with --json or --request. In a cluster, the lines of the model's pods are
+    shown.
     """
     where = PlatformLocation(state, context, namespace)
     if where.in_cluster:
@@ -58,12 +72,21 @@ def command(
     found = wanted(read())
     if request is not None and not found and not follow:
         raise errors.NotFound(f"no log line of {model} is about the request {request}", hint=_UNLOGGED)
-    _show(found[-limit:], as_json=as_json)
+    is_folded = not as_json and request is None
+    if is_folded:
+        fold = Fold()
+        found = [*fold.add(found), *fold.rest()]
+    _show(newest(found, limit), as_json=as_json)
     if not where.in_cluster and not StateFolder(state).is_running():
         print(f"no platform runs in {state.absolute()}: these are its last lines", file=sys.stderr)
+    fold, idle = Fold(longest_s=FOLD_S), 0
     while follow:
         time.sleep(FOLLOW_INTERVAL_S)
-        _show(wanted(read()), as_json=as_json)
+        new = wanted(read())
+        _show(fold.add(new) if is_folded else new, as_json=as_json)
+        idle = 0 if new else idle + 1
+        if idle == IDLE_READS:
+            _show(fold.rest(), as_json=as_json)
 
 
 def _reader(store: Store, folder: StateFolder, model: str, version: str | None) -> Callable[[], list[Entry]]:
@@ -108,7 +131,7 @@ def _known(store: Store, model: str) -> set[VersionRef]:
     return found | {one.ref for one in store.instances() if one.model == model}
 
 
-def _show(entries: Sequence[Entry], *, as_json: bool) -> None:
+def _show(entries: Iterable[Entry], *, as_json: bool) -> None:
     for entry in entries:
         if as_json:
             print(json.dumps({"source": entry.source, **entry.fields}, ensure_ascii=False), flush=True)
