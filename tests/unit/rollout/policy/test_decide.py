@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fairlead.contracts.action import ActionType, Outcome
-from fairlead.contracts.revision import Cause, Phase, Revision
+from fairlead.contracts.revision import Cause, Counts, Phase, Revision, Window
 from fairlead.contracts.route import (
     GateSpec,
     MirrorSpec,
@@ -158,6 +158,23 @@ class TestRise:
         assert (done.cause, done.table.stable, done.table.candidate, done.table.weight) == (Cause.PROMOTED, V2, None, 0)
         assert (done.state.previous, done.state.previous_revision, done.state.phase) == (V1, 7, Phase.STABLE)
         assert (done.state.promoted_at, done.state.step, done.state.approved) == (seen(30).now, -1, -1)
+
+    @pytest.mark.parametrize(
+        ("candidate", "stable", "counted"),
+        [
+            (Counts(n=63, bad=7), Counts(n=1220), "; 7 of 63 requests failed against 0 of 1,220"),
+            (Counts(n=20, bad=2), Counts(n=200, bad=19), "; 2 of 20 requests failed against 19 of 200"),
+            (Counts(n=20, bad=2), Counts(n=200, bad=20), ""),
+            (Counts(n=20), Counts(n=200, bad=1), ""),
+            (Counts(n=20), Counts(n=200), ""),
+        ],
+    )
+    def test_a_promotion_says_when_the_candidate_failed_more_often(
+        self, candidate: Counts, stable: Counts, counted: str
+    ) -> None:
+        window = Window(start=NOW, end=later(30), weight=2500, candidate=candidate, stable=stable, ready=1)
+        done = after(a_route(), canary(2500, approved=1), seen(31, windows=(window,)))
+        assert (done.cause, done.reason) == (Cause.PROMOTED, f"1.1.0 passed every step and is stable{counted}")
 
     @pytest.mark.parametrize(
         ("world", "why"),
