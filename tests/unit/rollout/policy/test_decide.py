@@ -162,17 +162,18 @@ class TestRise:
     @pytest.mark.parametrize(
         ("candidate", "stable", "counted"),
         [
-            (Counts(n=63, bad=7), Counts(n=1220), "; 7 of 63 requests failed against 0 of 1,220"),
-            (Counts(n=20, bad=2), Counts(n=200, bad=19), "; 2 of 20 requests failed against 19 of 200"),
-            (Counts(n=20, bad=2), Counts(n=200, bad=20), ""),
-            (Counts(n=20), Counts(n=200, bad=1), ""),
-            (Counts(n=20), Counts(n=200), ""),
+            (Counts(n=363, bad=1), Counts(n=1089), "; 1 of 363 requests failed against 0 of 1,089"),
+            (Counts(n=20, bad=2), Counts(n=60, bad=5), "; 2 of 20 requests failed against 5 of 60"),
+            (Counts(n=20, bad=2), Counts(n=60, bad=6), ""),
+            (Counts(n=20), Counts(n=60, bad=1), ""),
+            (Counts(n=20), Counts(n=60), ""),
         ],
     )
     def test_a_promotion_says_when_the_candidate_failed_more_often(
         self, candidate: Counts, stable: Counts, counted: str
     ) -> None:
-        window = Window(start=NOW, end=later(30), weight=2500, candidate=candidate, stable=stable, ready=1)
+        served = {"candidate": candidate, "stable": stable, "assigned": candidate.n}
+        window = Window(start=NOW, end=later(30), weight=2500, ready=1, **served)
         done = after(a_route(), canary(2500, approved=1), seen(31, windows=(window,)))
         assert (done.cause, done.reason) == (Cause.PROMOTED, f"1.1.0 passed every step and is stable{counted}")
 
