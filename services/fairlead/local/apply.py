@@ -117,12 +117,15 @@ def _put(store: RouteStore, name: str, spec: RouteSpec, known: Route | None, now
     )
 
 
-def deploy(store: RouteStore, folder: Path, *, instances: int, now: datetime, actor: str, reason: str) -> Route:
+def deploy(
+    store: RouteStore, folder: Path, *, instances: int | None = None, now: datetime, actor: str, reason: str
+) -> Route:
     """Add the folder's version to its route. For a model's first version, create the route with it as the target.
 
-    Raises Conflict if the version exists with another artifact, because a version is immutable.
+    Without `instances` a version that exists keeps its number of them, and a new one has one. Raises Conflict if the
+    version exists with another artifact, because a version is immutable.
     """
-    manifest, version = version_spec(folder, instances)
+    manifest, version = version_spec(folder, instances or 1)
     known = next((route for route in store.routes() if route.name == manifest.name), None)
     if known is None:
         spec = RouteSpec(
@@ -139,6 +142,8 @@ def deploy(store: RouteStore, folder: Path, *, instances: int, now: datetime, ac
             f"(sha256 {present.artifact or 'none'}, this folder has {version.artifact or 'none'})",
             hint="give the new artifact a new version",
         )
+    if present is not None and instances is None:
+        version = version.model_copy(update={"instances": present.instances})
     versions = {**known.spec.versions, manifest.version: version}
     spec = known.spec.model_copy(
         update={"versions": versions, "idempotent": known.spec.idempotent and manifest.idempotent}

@@ -122,6 +122,15 @@ def test_the_first_version_of_a_model_is_its_target(tmp_path: Path, store: Sqlit
     assert route.spec.versions["1.0.0"].instances == 2
 
 
+def test_deploying_again_keeps_the_number_of_instances_unless_one_is_given(tmp_path: Path, store: SqliteStore) -> None:
+    folder = make_folder(tmp_path, "1.0.0")
+    counts = [
+        deploy(store, folder, instances=given, now=NOW, actor="a", reason="").spec.versions["1.0.0"].instances
+        for given in (None, 2, None, 1)
+    ]
+    assert counts == [1, 2, 2, 1]
+
+
 def test_deploying_another_artifact_under_the_same_version_is_refused_with_both_digests(
     tmp_path: Path, store: SqliteStore
 ) -> None:

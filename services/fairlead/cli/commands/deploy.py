@@ -17,14 +17,23 @@ from fairlead.local.folders import read_manifest
 
 def command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The model folder, with its fairlead.yaml.")],
-    instances: Annotated[int, typer.Option(min=1, max=64, help="How many processes serve the version.")] = 1,
+    instances: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=64,
+            show_default=False,
+            help="How many processes serve the version; default 1, or as many as now.",
+        ),
+    ] = None,
     reason: ReasonOption = "",
     state: StateOption = DEFAULT_STATE,
     as_json: JsonOption = False,
 ) -> None:
     """Add a model version to its route. It starts and can be pinned, but gets no traffic share until you release it.
 
-    The first version of a new model is released at once, because there is no stable version to compare it with.
+    The first version of a new model is released at once, because there is no stable version to compare it with. For a
+    version that is deployed already, --instances changes how many processes serve it, also during a rollout.
     """
     connection = connect(PlatformLocation(state))
     route = deploy(
@@ -40,6 +49,8 @@ def command(
         return
     print(f"{route.name}: versions {', '.join(route.spec.versions)}; target {route.spec.target.version}")
     version, head = read_manifest(folder).version, connection.store.head(route.name)
+    count = route.spec.versions[version].instances
+    print(f"{version}: {count} instance{'' if count == 1 else 's'}")
     ref = route.spec.versions[version].ref(version)
     rejected = next((one for one in head.state.rejected if one.ref == ref), None) if head is not None else None
     if rejected is not None:

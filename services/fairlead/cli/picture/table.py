@@ -65,9 +65,15 @@ def conclusion(attempt: Attempt) -> Iterator[str]:
         yield legend(attempt)
     ends = [event for event in attempt.events if event.is_end]
     for event in ends:
-        yield f"{event.what} at {moment(event.at)} by {event.actor}, revision {event.revision}: {event.reason}"
+        why = _why(event.reason, attempt)
+        yield f"{event.what} at {moment(event.at)} by {event.actor}, revision {event.revision}: {why}"
     if not ends and attempt.events:
         yield f"in progress, {percent(attempt.events[-1].weight)} of the requests for {attempt.candidate}"
+
+
+def _why(reason: str, attempt: Attempt) -> str:
+    """The reason of an end, without what the line says already."""
+    return reason.removeprefix(f"{attempt.candidate} was rolled back: ")
 
 
 def is_empty(window: Window) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fairlead.contracts.action import Action, ActionType
 from fairlead.contracts.revision import Phase, Revision
+from fairlead.contracts.route import VersionRef
 from fairlead.rollout.policy.observation import Observation
 from fairlead.rollout.policy.steps import percent
 
@@ -12,13 +13,19 @@ _MOVES = (ActionType.ROLLBACK, ActionType.PROMOTE)
 
 def accepted(revision: Revision, action: Action, observation: Observation) -> str:
     """The answer to the action that this revision carries out."""
-    notes = [revision.reason.rstrip(".")]
+    # Of a version that is down the note says more than the reason.
+    notes = [revision.reason.removesuffix(although_down(revision.table.stable)).rstrip(".")]
     if action.type is ActionType.PAUSE:
         notes.append(_while_paused(revision))
     if action.type in _MOVES:
         notes += [_not_ready(revision, observation), _away(observation), _still_paused(revision)]
     found = [note for note in notes if note]
     return ". ".join(found)
+
+
+def although_down(ref: VersionRef) -> str:
+    """The end of the reason of a revision that moved users onto a version without a ready instance."""
+    return f"; although {ref} had no ready instance"
 
 
 def _while_paused(revision: Revision) -> str:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from fairlead.contracts.action import PAUSE_LIMITS_S, Action, ActionType, Outcome, pause_limits
 from fairlead.contracts.base import format_duration
-from fairlead.contracts.revision import Phase, Revision
+from fairlead.contracts.revision import Cause, Phase, Revision
 from fairlead.contracts.route import VersionRef
 from fairlead.rollout.policy import action_answers, gates, steps, transitions
 from fairlead.rollout.policy.moved_users import onto_nothing
@@ -71,7 +71,7 @@ def apply_action(situation: Situation, action: Action) -> ActionResult:
         return result
     if not action.even_if_down:
         return Refusal(_moved_onto(down, situation, action))
-    return result.model_copy(update={"reason": f"{result.reason}; although {down} had no ready instance"})
+    return result.model_copy(update={"reason": f"{result.reason}{action_answers.although_down(down)}"})
 
 
 def _moved_onto(down: VersionRef, situation: Situation, action: Action) -> str:
@@ -112,23 +112,31 @@ def _return_to(situation: Situation, action: Action, to: VersionRef) -> ActionRe
         return Refusal(f"{to} has no ready instance and is no longer in the route; put it back into `versions` first")
     if not situation.ready(to) and not action.even_if_down:
         return Refusal(
-            f"{to} has no ready instance, going back to it would be an outage; start it and try again, "
+            f"{to} has no ready instance, going back to it would be an outage; {_why_down(situation, to)}, "
             "or add --even-if-down"
         )
     source = action.to_revision if action.to_revision is not None else situation.head.state.previous_revision
     return transitions.returned(situation, Requester.action_of(action), to=to, restored_from=source)
 
 
-def _nothing_before(situation: Situation) -> str:
-    refused = situation.rejected(situation.route.spec.target_ref)
-    if refused is not None:
-        return (
-            f"{refused.ref} is out since revision {situation.route.name}.{refused.revision} and {situation.stable} "
-            "serves; to go further back, name a version or a revision with --to"
-        )
+def _why_down(situation: Situation, ref: VersionRef) -> str:
     return (
-        f"there is nothing before {situation.stable} to go back to; name a version or a revision with --to, "
-        "or release another version"
+        f"`fairlead logs {situation.route.name} --version {ref.version}` says why it is not ready; try again when it is"
+    )
+
+
+def _nothing_before(situation: Situation) -> str:
+    refused, stable, head = situation.rejected(situation.route.spec.target_ref), situation.stable, situation.head
+    if refused is not None:
+        is_down = "" if situation.ready(stable) else ", without a ready instance"
+        return (
+            f"{refused.ref} was rolled back in revision {situation.route.name}.{refused.revision}, and {stable} is "
+            f"stable{is_down}; to go further back, name a version or a revision with --to"
+        )
+    since = f" since the rollback in revision {head.id}" if head.cause is Cause.ROLLED_BACK else ""
+    return (
+        f"there is no promotion to undo: {stable} is stable{since}; to change to another version, name it or a "
+        "revision with --to, or release it"
     )
 
 
@@ -138,7 +146,7 @@ def _retry(situation: Situation, action: Action) -> ActionResult:
         return Refusal(f"{target} is not rejected: there is nothing to try again")
     if target == situation.stable:
         return Refusal(f"{target} serves already")
-    return transitions.released(situation, Requester.action_of(action))
+    return transitions.released(situation, Requester.action_of(action), default=f"another attempt of {target}")
 
 
 def _approve(situation: Situation, action: Action) -> ActionResult:
@@ -160,8 +168,8 @@ def _promote(situation: Situation, action: Action) -> ActionResult:
         return Refusal(_no_candidate(situation))
     if not situation.ready(candidate) and not action.even_if_down:
         return Refusal(
-            f"{candidate} has no ready instance, so everyone would get errors. Start it and try again; to promote it "
-            f"all the same, add --even-if-down; to stay on {stable}: `fairlead rollback {model}`"
+            f"{candidate} has no ready instance, so everyone would get errors; {_why_down(situation, candidate)}. To "
+            f"promote it all the same, add --even-if-down; to stay on {stable}: `fairlead rollback {model}`"
         )
     if situation.ready(stable) and not action.even_if_stable_serves:
         return Refusal(

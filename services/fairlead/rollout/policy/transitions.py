@@ -62,7 +62,7 @@ def created(route: Route, observation: Observation, evidence: tuple[Check, ...])
     )
 
 
-def released(situation: Situation, by: Requester) -> Revision:
+def released(situation: Situation, by: Requester, default: str = "") -> Revision:
     """A new attempt: a candidate in progress loses its weight, and the target starts in phase preparing."""
     target, state = situation.route.spec.target_ref, situation.head.state
     changes = {
@@ -73,7 +73,7 @@ def released(situation: Situation, by: Requester) -> Revision:
         "target": target,
         "rejected": tuple(one for one in state.rejected if one.ref != target),
     }
-    return _next(situation, Cause.RELEASED, by, f"release of {target}", state=changes)
+    return _next(situation, Cause.RELEASED, by, default or f"release of {target}", state=changes)
 
 
 def withdrawn(situation: Situation, why: str) -> Revision:

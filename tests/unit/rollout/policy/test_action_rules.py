@@ -87,13 +87,24 @@ class TestRollback:
     def test_pressing_twice_does_not_go_back_twice(self) -> None:
         head = a_head(target=V2, rejected=rejected(), previous=V0, previous_revision=2, promoted_at=NOW)
         why = refused(a_route(), head, seen(ready={V0: 1, V1: 1}), an_action(ROLLBACK))
-        assert "1.1.0 is out since revision iris.5 and 1.0.0 serves" in why
+        assert why.startswith("1.1.0 was rolled back in revision iris.5, and 1.0.0 is stable; to go further back")
+
+    def test_a_stable_version_that_is_down_is_not_said_to_serve(self) -> None:
+        why = refused(a_route(), a_head(target=V2, rejected=rejected()), seen(ready={}), an_action(ROLLBACK))
+        assert "iris.5, and 1.0.0 is stable, without a ready instance; to go" in why
+
+    def test_after_a_rollback_to_the_target_itself_there_is_no_promotion_to_undo(self) -> None:
+        head = a_head(stable=V2, cause=Cause.ROLLED_BACK)
+        why = refused(a_route(), head, seen(), an_action(ROLLBACK))
+        assert why.startswith(
+            "there is no promotion to undo: 1.1.0 is stable since the rollback in revision iris.7; to change to another"
+        )
 
     def test_a_version_without_a_ready_instance_is_not_gone_back_to(self) -> None:
         why = refused(a_route(), promoted(), seen(ready={V2: 1}), an_action(ROLLBACK))
         assert why == (
-            "1.0.0 has no ready instance, going back to it would be an outage; start it and try again, "
-            "or add --even-if-down"
+            "1.0.0 has no ready instance, going back to it would be an outage; `fairlead logs iris --version 1.0.0` "
+            "says why it is not ready; try again when it is, or add --even-if-down"
         )
 
     def test_a_version_without_a_ready_instance_is_gone_back_to_when_the_user_insists(self) -> None:
@@ -116,7 +127,9 @@ class TestRollback:
         assert "put it back into `versions`" in why
 
     def test_with_nothing_before_there_is_nothing_to_go_back_to(self) -> None:
-        assert "nothing before 1.0.0" in refused(a_route("1.0.0"), a_head(), seen(), an_action(ROLLBACK))
+        assert "there is no promotion to undo: 1.0.0 is stable; to" in refused(
+            a_route("1.0.0"), a_head(), seen(), an_action(ROLLBACK)
+        )
 
     def test_a_named_revision_is_gone_back_to(self) -> None:
         named = {4: a_head(stable=V3, seq=4)}
@@ -187,7 +200,7 @@ class TestNobodyIsMovedOntoWhatDoesNotAnswer:
         assert decision.next is not None
         assert (decision.next.table.stable, decision.next.table.weight) == (V1, 0)
         assert decision.next.reason == "wrong prices; although 1.0.0 had no ready instance"
-        assert "1.0.0 has no ready instance: users get errors" in decision.answer
+        assert decision.answer == "wrong prices. 1.0.0 has no ready instance: users get errors until it has"
 
     def test_the_refusal_names_the_revision_that_was_asked_for(self) -> None:
         named = {4: a_head(stable=V1, seq=4)}
@@ -262,6 +275,7 @@ class TestPromote:
     def test_a_candidate_that_does_not_answer_is_not_promoted(self) -> None:
         why = refused(a_route(), canary(), seen(ready={V1: 1}), an_action(PROMOTE, even_if_stable_serves=True))
         assert "1.1.0 has no ready instance" in why
+        assert "`fairlead logs iris --version 1.1.0` says why" in why
         assert "--even-if-down" in why
         assert "`fairlead rollback iris`" in why
 
@@ -319,6 +333,7 @@ class TestRetry:
         again = carried_out(a_route(), a_head(target=V2, rejected=rejected()), seen(), an_action(RETRY))
         assert (again.cause, again.state.phase, again.state.attempt) == (Cause.RELEASED, Phase.PREPARING, 4)
         assert (again.state.rejected, again.table.weight) == ((), 0)
+        assert again.reason == "another attempt of 1.1.0"
 
     @pytest.mark.parametrize("head", [canary(), promoted()])
     def test_there_is_nothing_to_try_again(self, head: Revision) -> None:
