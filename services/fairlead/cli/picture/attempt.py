@@ -10,6 +10,12 @@ from fairlead.cli.output import percent
 from fairlead.contracts.base import format_e_value
 from fairlead.contracts.revision import Cause, Check, Phase, Revision, Window
 from fairlead.contracts.route import TOTAL_WEIGHT, VersionRef
+from fairlead.rollout.analysis.counts import CHANGED_GAP
+
+
+def gap_in_words(gap: str) -> str:
+    """Why a window was not counted, for people. Ledgers store other words for a change of the table."""
+    return "the routing table changed during this window" if gap == CHANGED_GAP else gap
 
 
 @dataclass(frozen=True, slots=True)

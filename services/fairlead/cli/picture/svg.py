@@ -9,7 +9,7 @@ from math import exp, log
 from xml.sax.saxutils import escape
 
 from fairlead.cli.output import moment
-from fairlead.cli.picture.attempt import Attempt, Event, GateLine
+from fairlead.cli.picture.attempt import Attempt, Event, GateLine, gap_in_words
 from fairlead.cli.picture.labels import badges, shortened, spread, wrapped
 from fairlead.cli.picture.terminal import DEFAULT_THRESHOLD, HARM, SAFE
 from fairlead.contracts.base import format_e_value
@@ -138,7 +138,7 @@ def _frame(panel: Panel, name: str) -> Iterator[str]:
         if at.gap is not None:
             x, width = panel.x(at.start), panel.x(at.end) - panel.x(at.start)
             box = f'x="{x:.1f}" y="{panel.top:g}" width="{width:.1f}" height="{panel.height:g}"'
-            yield f'<rect {box} fill="#000" fill-opacity="0.07"><title>{escape(at.gap)}</title></rect>'
+            yield f'<rect {box} fill="#000" fill-opacity="0.07"><title>{escape(gap_in_words(at.gap))}</title></rect>'
     box = f'x="{LEFT}" y="{panel.top:g}" width="{WIDTH - LEFT - RIGHT}" height="{panel.height:g}"'
     yield f'<rect {box} fill="none" stroke="#bbb"/>'
     yield _text(LEFT, panel.top - 7, name, "start", f' fill="#666"{HALO}')

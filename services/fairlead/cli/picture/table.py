@@ -9,10 +9,11 @@ from itertools import groupby
 from rich.table import Table
 
 from fairlead.cli.output import make_table, moment, percent
-from fairlead.cli.picture.attempt import Attempt, GateLine
+from fairlead.cli.picture.attempt import Attempt, GateLine, gap_in_words
 from fairlead.cli.picture.terminal import HARM, SAFE
 from fairlead.contracts.base import format_e_value
 from fairlead.contracts.revision import Window
+from fairlead.rollout.analysis.counts import CHANGED_GAP
 
 FIXED_COLUMNS = ("UNTIL", "LED TO", "WEIGHT", "CANDIDATE", "STABLE")
 
@@ -31,9 +32,12 @@ def columns(attempt: Attempt) -> tuple[str, ...]:
 
 
 def rows(attempt: Attempt) -> Iterator[tuple[str, ...]]:
-    """One row per window. Consecutive windows that count nothing, for the same reason, share one row."""
+    """One row per window. Consecutive windows that count nothing, for the same reason, share one row.
+
+    Windows in which the table changed, as at each beginning, have no row: `conclusion` has their number.
+    """
     gates = [line.gate for line in attempt.harm]
-    found = ((_Row(led_to, window.weight, _note(window)), window) for led_to, window in _windows(attempt))
+    found = ((_Row(led_to, window.weight, _note(window)), window) for led_to, window in _shown(attempt))
     for row, group in groupby(found, key=lambda one: one[0]):
         same = [window for _, window in group]
         if row.note:
@@ -63,6 +67,10 @@ def conclusion(attempt: Attempt) -> Iterator[str]:
         yield "there is no evidence about this attempt: neither version got a request while it was counted"
     else:
         yield legend(attempt)
+        left_out = len(attempt.windows) - len(_shown(attempt))
+        if left_out:
+            windows = "1 window" if left_out == 1 else f"{left_out} windows"
+            yield f"Not shown: {windows} in which the routing table changed."
     ends = [event for event in attempt.events if event.is_end]
     for event in ends:
         why = _why(event.reason, attempt)
@@ -84,12 +92,17 @@ def is_empty(window: Window) -> bool:
     return window.gap is None and not asked and not window.pairs.n
 
 
+def _shown(attempt: Attempt) -> list[tuple[str, Window]]:
+    every = list(_windows(attempt))
+    return [one for one in every if one[1].gap != CHANGED_GAP] or every
+
+
 def _windows(attempt: Attempt) -> Iterator[tuple[str, Window]]:
     return zip(attempt.led_to, attempt.windows, strict=True)
 
 
 def _note(window: Window) -> str:
-    return window.gap or ("without requests" if is_empty(window) else "")
+    return gap_in_words(window.gap or "") or ("without requests" if is_empty(window) else "")
 
 
 def _folded(row: _Row, windows: Sequence[Window], gates: int) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from fairlead.cli.commands import history
 from fairlead.contracts.revision import Cause, Check, Counts, GateEvidence, Phase, Revision, State, Verdict, Window
 from fairlead.contracts.route import VersionSpec
 from fairlead.contracts.table import Table
+from fairlead.rollout.analysis.counts import CHANGED_GAP
 from fairlead.store.sqlite import SqliteStore
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
@@ -121,6 +122,28 @@ def test_windows_with_the_same_gap_are_one_row(tmp_path: Path, capsys: pytest.Ca
     write(tmp_path, a_revision(1, Cause.RELEASED, attempt=1), a_revision(2, Cause.ROLLED_BACK, *windows, attempt=1))
     notes = [line.split("-  ")[-1].strip() for line in shown(tmp_path, capsys).splitlines() if "not counted" in line]
     assert notes == ["3 windows not counted: a", "1 window not counted: b", "1 window not counted: a"]
+
+
+def test_windows_in_which_the_table_changed_are_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    windows = [a_window(at, gap=CHANGED_GAP if at in (0, 2) else None) for at in range(4)]
+    end = a_revision(2, Cause.ROLLED_BACK, *windows, attempt=1, reason="1.1.0 was rolled back: errors: too many")
+    write(tmp_path, a_revision(1, Cause.RELEASED, attempt=1), end)
+    said = shown(tmp_path, capsys)
+    assert "Not shown: 2 windows in which the routing table changed.\n" in said
+    assert "inside the window" not in said
+    # The line begins with "rolled back" already.
+    assert said.split("\n\n")[0].endswith("by fairlead, revision iris.2: errors: too many")
+    assert "not counted" not in said
+
+
+def test_where_nothing_else_was_counted_the_row_says_that_the_table_changed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    end = a_revision(2, Cause.ROLLED_BACK, a_window(0, gap=CHANGED_GAP), attempt=1)
+    write(tmp_path, a_revision(1, Cause.RELEASED, attempt=1), end)
+    assert "1 window not counted: the routing table changed during this window" in shown(tmp_path, capsys)
 
 
 def test_each_attempt_has_its_own_table_with_its_end(two_attempts: Path, capsys: pytest.CaptureFixture[str]) -> None:
