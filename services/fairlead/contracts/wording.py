@@ -69,3 +69,54 @@ def pattern_mismatch(pattern: str, value: object) -> str | None:
     """The sentence that refuses a value by its pattern; None for a pattern without words."""
     found = WORDINGS.get(pattern)
     return found.refuse(value) if found else None
+
+
+_SHAPES: Mapping[str, str] = {
+    "tuple": "a list",
+    "list": "a list",
+    "model": "fields, as name: value",
+    "dict": "fields, as name: value",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+}
+"""What a value must be, by the beginning of pydantic's error type."""
+_OF_TEN_THOUSAND = frozenset({"weight", "share"})
+"""Whole numbers that are shares of a model's requests."""
+
+
+def wrong_type(error: str, value: object, field: str) -> str | None:
+    """The sentence that refuses a value of the wrong type; None for another kind of error."""
+    kind, _, what = error.partition("_")
+    shape = _SHAPES.get(kind)
+    if shape is None or what not in ("type", "parsing", "from_float"):
+        return None
+    if value is None:
+        return f"is empty: remove the line or give {shape}"
+    if what == "type" and kind in ("int", "float", "bool"):
+        return None
+    if kind in ("tuple", "list", "model", "dict"):
+        return f"must be {shape}"
+    return f"must be {shape}, not {str(value)[:40]!r}{_share_hint(kind, value, field)}"
+
+
+def _share_hint(kind: str, value: object, field: str) -> str:
+    """How to write a share that was written as 50% or 0.5."""
+    percent = _percent(value)
+    if percent is None:
+        return ""
+    if kind == "int" and field in _OF_TEN_THOUSAND:
+        return f"; {field} is in 1/10,000: {percent:g} % is {percent * 100:.0f}"
+    return f"; {percent:g} % is {percent / 100:g}" if kind == "float" else ""
+
+
+def _percent(value: object) -> float | None:
+    if isinstance(value, float) and 0 < value < 1:
+        return value * 100
+    if not isinstance(value, str) or not value.rstrip().endswith("%"):
+        return None
+    try:
+        found = float(value.rstrip().removesuffix("%"))
+    except ValueError:
+        return None
+    return found if 0 <= found <= 100 else None  # noqa: PLR2004 - percent

@@ -47,6 +47,42 @@ def test_a_misspelt_name_says_which_one_was_probably_meant(kind: type[BaseModel]
     assert any(re.search(message.replace("?", r"\?"), one) for one in sentences), sentences
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("strategy: ", "strategy: is empty: remove the line or give fields, as name: value"),
+        ("strategy: {steps: }", "strategy.steps: is empty: remove the line or give a list"),
+        ("strategy: {alpha: }", "strategy.alpha: is empty: remove the line or give a number"),
+        ("strategy: {steps: {weight: 5}}", "strategy.steps: must be a list"),
+        ("strategy: {steps: [5]}", "strategy.steps.0: must be fields, as name: value"),
+        ("sticky: x-user-id", "sticky: must be fields, as name: value"),
+        (
+            "strategy: {steps: [{weight: 50%}]}",
+            "strategy.steps.0.weight: must be a whole number, not '50%'; weight is in 1/10,000: 50 % is 5000",
+        ),
+        (
+            "strategy: {steps: [{weight: 0.05}]}",
+            "strategy.steps.0.weight: must be a whole number, not '0.05'; weight is in 1/10,000: 5 % is 500",
+        ),
+        (
+            "mirrors: [{version: '1', share: 12.5 %}]",
+            "mirrors.0.share: must be a whole number, not '12.5 %'; share is in 1/10,000: 12.5 % is 1250",
+        ),
+        ("strategy: {alpha: 5%}", "strategy.alpha: must be a number, not '5%'; 5 % is 0.05"),
+        ("strategy: {minRequests: many}", "strategy.minRequests: must be a whole number, not 'many'"),
+        (
+            "strategy: {steps: [{weight: 5, approval: maybe}]}",
+            "strategy.steps.0.approval: must be true or false, not 'maybe'",
+        ),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_refused_in_the_words_of_the_file(settings: str, message: str) -> None:
+    with pytest.raises(errors.Invalid) as caught:
+        parse_yaml(Platform, f"{MODEL}{settings}}}}}", "file.yaml")
+    (found,) = caught.value.details
+    assert f"{'.'.join(map(str, found.loc))}: {found.msg}" == f"models.iris.{message}"
+
+
 @given(st.text(max_size=12), st.sampled_from(["top", "gateway", "models"]))
 def test_any_unknown_field_is_an_error_that_names_it(name: str, place: str) -> None:
     data = {"top": {name: 1}, "gateway": {"gateway": {name: 1}}, "models": {"models": {"iris": {name: 1}}}}[place]

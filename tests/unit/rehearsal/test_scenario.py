@@ -35,7 +35,7 @@ def test_a_scenario_survives_a_round_trip_through_json() -> None:
         ({"load": [{"from": "5s", "rate": 1}]}, "load must begin at 0s"),
         ({"load": [{"rate": 1}, {"from": "0s", "rate": 2}]}, "its times must be in ascending order"),
         ({"load": [{"rate": -1}]}, "load.0.rate: Input should be greater than or equal to 0"),
-        ({"load": True}, "load: Input should be a valid tuple"),
+        ({"load": True}, "load: must be a list"),
         ({"candidate": {"errors": 5}}, "candidate.errors: Input should be less than or equal to 1"),
         ({"candidate": {"latency": {"p50": "5ms"}}}, "candidate.latency.p50: unknown field; known are median, sigma"),
         ({"stable": {"instances": 0}}, "stable must have an instance at the release"),

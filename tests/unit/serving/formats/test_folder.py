@@ -167,7 +167,7 @@ def test_for_a_folder_without_a_manifest_the_error_says_what_to_do(tmp_path: Pat
     [
         ("a: [", "not YAML"),
         ("name: a\nname: b\n", "'name' is there twice"),
-        ("[1, 2]", "valid dictionary"),
+        ("[1, 2]", "must be fields, as name: value"),
         (
             "name: iris\nversion: 1.10\nformat: python\nentry: m:C\n",
             r"version: YAML reads 1\.10 as the number 1\.1: write it in quotes",
