@@ -29,10 +29,10 @@ COMMANDS = {
     "pause": "Pause a rollout: its step and weight stay as they are.",
     "resume": "Resume a paused rollout.",
     "retry": "Start a new attempt after a rollback.",
-    "promote": "Serve everyone with the candidate at once, without waiting for the gates.",
+    "promote": "Serve everyone with the candidate now; no gate is asked.",
     "rollback": "Return to the previous version at once.",
     "remove": "Remove a model; its ledger stays.",
-    "status": "Show whether each model serves, the state of its rollout, and the command that helps.",
+    "status": "Show whether each model serves, its rollout, and what helps.",
     "history": "Show the ledger: every routing table that was served.",
     "logs": "Show what a model's instances and the gateway have logged.",
     "shadow": "Show how a shadow's responses compare with the live ones.",
@@ -68,8 +68,13 @@ class LazyGroup(TyperGroup):
             app.command(cmd_name, help=COMMANDS[cmd_name], hidden=cmd_name in _HIDDEN)(_placeholder)
         else:
             module = importlib.import_module(f"fairlead.cli.commands.{cmd_name.replace('-', '_')}")
-            app.command(cmd_name, help=module.command.__doc__, hidden=cmd_name in _HIDDEN)(module.command)
+            app.command(cmd_name, help=_flowing(module.command.__doc__), hidden=cmd_name in _HIDDEN)(module.command)
         return typer.main.get_command(app)
+
+
+def _flowing(text: str) -> str:
+    """The paragraphs of a docstring without its line ends: the help page breaks lines where the terminal ends."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
 
 def _placeholder() -> None: ...

@@ -66,10 +66,8 @@ def _message(kind: type[BaseModel], found: ErrorDetails) -> str:
         return found["msg"] + _suggestion(found["input"], str(found["ctx"]["expected"]).split("'")[1::2])
     if found["type"] == "string_type" and isinstance(found["input"], int | float):
         return f"{found['msg']}; YAML reads {found['input']} as a number: write it in quotes"
-    return (
-        wording.wrong_type(found["type"], found["input"], str(found["loc"][-1:][0]) if found["loc"] else "")
-        or (found["msg"])
-    )
+    field = str(found["loc"][-1]) if found["loc"] else ""
+    return wording.wrong_type(found["type"], found["input"], field) or found["msg"]
 
 
 def _unknown_field(name: str, known: Sequence[str]) -> str:

@@ -21,6 +21,20 @@ def fairlead(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_help_page_lists_every_command_with_a_sentence() -> None:
     shown = fairlead("--help").stdout
     assert all(name in shown and main.COMMANDS[name][:30] in shown for name in VISIBLE)
+    assert "..." not in shown.replace("[ARGS]...", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("release", "A version that was rejected is refused (exit code 4), and a rollout in progress goes on."),
+        ("wait", "held (paused, or waiting for approval), 12 timed out, 13 the model is down."),
+    ],
+)
+def test_a_help_page_breaks_lines_only_where_the_terminal_ends(name: str, sentence: str) -> None:
+    command = [sys.executable, "-m", "fairlead.cli.main", name, "--help"]
+    shown = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"}).stdout
+    assert any(sentence in line for line in shown.splitlines())
 
 
 def test_the_control_planes_command_is_hidden() -> None:

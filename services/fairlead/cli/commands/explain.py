@@ -76,7 +76,9 @@ def command(
     health = health_of(read_status(store, head.route))
     notes = [("note", age.notice)] if age.notice else []
     notes += [("note", f"{model} is {health.mark}: {health.reason}")] if health.is_down else []
-    console().print(make_table(("", ""), [*notes, *_rows(found)]))
+    table = make_table(("", ""), [*notes, *_rows(found)])
+    table.show_header = False  # it would be an empty line
+    console().print(table)
 
 
 def _rows(found: Explanation) -> list[tuple[str, str]]:

@@ -239,6 +239,7 @@ def test_views_of_a_frozen_control_plane_say_how_old_their_state_is() -> None:
     assert "was serving" in table, "nobody knows whether it still serves"
     assert shown["stale"] == problem
     assert problem in explained
+    assert explained.startswith("note"), "no empty line comes first"
     log = f"read {folder / 'logs' / 'control-plane.log'}"
     assert (code, waited) == (exit_codes.TIMED_OUT, f"iris: timed out: after 0 s; {problem}\nnext: {log}\n")
     assert f"{problem}: the release begins when it does again" in released
