@@ -53,6 +53,9 @@ _UNQUOTED = (VERSION, _TAG, WORDINGS["^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"])
 """Texts that look like a number so often that people forget the quotes. The schema allows numbers for them, so that
 the templates can say what to do."""
 
+_WITH_UNIT = (DURATION, _TIME)
+"""Texts whose unit people forget. The schema allows numbers for them too, for the same reason."""
+
 
 def build(schema: Schema, keys: Iterable[Key]) -> Schema:
     """The content of files/values.json. Raises ValuesError for a pattern of the schema that has no words."""
@@ -76,6 +79,8 @@ def without_patterns(schema: Any) -> Any:
     }
     if _words(schema) in _UNQUOTED:
         plain["type"] = ["string", "number", "boolean"]
+    if _words(schema) in _WITH_UNIT:
+        plain["type"] = ["string", "number"]
     return plain
 
 
@@ -119,6 +124,8 @@ def _named(pattern: str, patterns: Schema) -> str:
         patterns[name]["isHidden"] = True
     if words in _UNQUOTED:
         patterns[name]["isQuoted"] = True
+    if words in _WITH_UNIT:
+        patterns[name]["hasUnit"] = True
     return name
 
 

@@ -13,6 +13,9 @@ import pytest
 import yaml
 
 from charts.sample import FETCHED, IRIS, replaced, with_version
+from fairlead.contracts.parsing import parse_yaml
+from fairlead.contracts.platform import Platform
+from fairlead.errors import Invalid
 from support.helm import CHARTS, HelmFailed, find_helm, helm, pod_of, render
 
 Path = tuple[str, ...]
@@ -160,7 +163,10 @@ def test_a_refused_url_is_not_shown_because_it_may_contain_a_password() -> None:
     ("written", "advice"),
     [
         ("target: 2", "target: YAML reads it as the number 2; write it in quotes"),
-        ("target: 1.10", "target: YAML reads it as the number 1.1; write it in quotes, exactly as you mean it"),
+        (
+            "target: 1.10",
+            'target: YAML reads it as the number 1.1; write it in quotes as you mean it, for example "1.10"',
+        ),
         ("target: 1e3", "target: YAML reads it as the number 1000; write it in quotes"),
         ("target: 0x10", "target: YAML reads it as the number 16; write it in quotes"),
         ("target: 1_000", "target: YAML reads it as the number 1000; write it in quotes"),
@@ -183,6 +189,49 @@ def test_an_unquoted_name_gets_the_advice_to_quote_it(written: str, advice: str 
     with pytest.raises(HelmFailed) as refused:
         helm("template", "iris", CHARTS / "model", "--values", "-", standard_input=f"{kept}{written}\n")
     assert (advice or "additional properties 'tag' not allowed") in str(refused.value)
+
+
+@pytest.mark.parametrize("written", ["1e3", "0x10", "1_000", "1.20", "yes"])
+def test_the_advice_offers_no_value_that_may_differ_from_what_was_written(written: str) -> None:
+    """A template gets the number, not the text: for 1e3 it would offer "1000", which is another version."""
+    text = f'target: {written}\nversions: {{"{written}": {{}}}}\n'
+    with pytest.raises(HelmFailed) as refused:
+        helm("template", "iris", CHARTS / "model", "--values", "-", standard_input=text)
+    message = next(line for line in str(refused.value).splitlines() if "YAML reads it as" in line)
+    offered = "yes" if written == "yes" else "1.10"
+    assert re.findall(r'"(.*?)"', message) == [offered]
+
+
+DURATIONS: list[tuple[Path, Any, str]] = [
+    (("strategy", "steps"), [{"weight": 500, "minDuration": 10}], "strategy.steps[0].minDuration: 10 has no unit"),
+    (("strategy", "shadow"), {"minDuration": 90}, "strategy.shadow.minDuration: 90 has no unit; write 90s for seconds"),
+    (("strategy", "rollbackWindow"), 0, "strategy.rollbackWindow: 0 has no unit; write 0s for seconds"),
+    (("timeouts", "perTry"), 0.5, "timeouts.perTry: 0.5 has no unit; write 0.5s for seconds, or another unit: 500ms"),
+    (("timeouts", "request"), -1, "timeouts.request: -1 is not a duration; write 500ms, 30s, 5m"),
+    (("podMonitor", "interval"), 15, "podMonitor.interval: 15 has no unit; write 15s for seconds"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "wanted"), DURATIONS)
+def test_a_duration_without_a_unit_gets_the_advice_to_add_one(path: Path, value: Any, wanted: str) -> None:
+    with pytest.raises(HelmFailed) as refused:
+        render("model", replaced(IRIS, path, value))
+    assert f"): {wanted}" in str(refused.value)
+
+
+@pytest.mark.parametrize(("path", "value", "wanted"), DURATIONS[:-1])
+def test_a_platform_file_and_the_chart_refuse_a_duration_in_the_same_words(path: Path, value: Any, wanted: str) -> None:
+    section = replaced({}, path, value)
+    model = {"target": "1", "versions": {"1": {"source": "iris"}}, **section}
+    with pytest.raises(Invalid) as refused:
+        parse_yaml(Platform, json.dumps({"models": {"iris": model}}), "platform.yaml")
+    assert wanted.replace("[0]", ".0") in refused.value.message
+
+
+def test_lint_takes_a_duration_without_a_unit_without_a_trace() -> None:
+    text = lint(IRIS, "--set", "timeouts.request=10,timeouts.perTry=1")
+    assert "has no unit; write 10s for seconds" in text or "has no unit; write 1s for seconds" in text
+    assert not TRACE.search(text)
 
 
 def test_a_date_is_a_version_also_without_quotes() -> None:

@@ -19,8 +19,11 @@ name that is a number is a text afterwards, because `helm lint` only logs a fail
 {{- $value := index $all.value $name -}}
 {{- if not (kindIs "invalid" $value) -}}
 {{- include "fairlead.checkedValue" (dict "value" $value "node" $node "at" (printf "%s%s" $all.at $name) "patterns" $all.patterns "upgrade" $all.upgrade) -}}
-{{- if and $node.text (or (kindIs "float64" $value) (kindIs "int64" $value) (kindIs "bool" $value)) (get $all.patterns $node.text).isQuoted -}}
+{{- if and $node.text (or (kindIs "float64" $value) (kindIs "int64" $value) (kindIs "bool" $value)) -}}
+{{- $pattern := get $all.patterns $node.text -}}
+{{- if or $pattern.isQuoted $pattern.hasUnit -}}
 {{- $_ := set $all.value $name (toJson $value) -}}
+{{- end -}}
 {{- end -}}
 {{- else if $node.null -}}
 {{- $reused := ternary " (if your values do not have it, this upgrade reused old values: pass your values file instead of --reuse-values)" "" $all.upgrade -}}
@@ -69,7 +72,15 @@ name that is a number is a text afterwards, because `helm lint` only logs a fail
 {{- fail (printf "%s%s is not %s; write %s" .at $shown .pattern.noun .pattern.shape) -}}
 {{- end -}}
 {{- else if .pattern.isQuoted -}}
+{{- /* The text as it was written is not known here: 1.10 arrives as 1.1, 1e3 as 1000, yes as true. */ -}}
 {{- $kind := ternary "boolean" "number" (kindIs "bool" .value) -}}
-{{- fail (printf "%sYAML reads it as the %s %s; write it in quotes, exactly as you mean it: \"%s\" (on the command line: --set-string)" .at $kind (toJson .value) (toJson .value)) -}}
+{{- $example := ternary "\"yes\", which YAML reads as true without them" "\"1.10\", which YAML reads as 1.1 without them" (kindIs "bool" .value) -}}
+{{- fail (printf "%sYAML reads it as the %s %s; write it in quotes as you mean it, for example %s (on the command line: --set-string)" .at $kind (toJson .value) $example) -}}
+{{- else if .pattern.hasUnit -}}
+{{- $seconds := printf "%ss" (toJson .value) -}}
+{{- if regexMatch .pattern.pattern $seconds -}}
+{{- fail (printf "%s%s has no unit; write %s for seconds, or another unit: %s" .at (toJson .value) $seconds (ternary "500ms, 5m, 2h, 1h30m" "500ms, 5m" (contains "2h" .pattern.shape))) -}}
+{{- end -}}
+{{- fail (printf "%s%s is not %s; write %s" .at (toJson .value) .pattern.noun .pattern.shape) -}}
 {{- end -}}
 {{- end }}

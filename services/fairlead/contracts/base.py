@@ -13,7 +13,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationInfo,
+    WithJsonSchema,
+)
 from pydantic.alias_generators import to_camel
 
 
@@ -42,13 +51,28 @@ def seconds_of(text: str) -> float | None:
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
-def _parse_duration(value: object) -> object:
+WRITTEN_BY_A_PERSON = "written by a person"
+"""A key of pydantic's validation context: durations without a unit are refused, as the charts and the CRD do."""
+_SHAPE = "write 500ms, 30s, 5m, 2h or 1h30m"
+
+
+def _parse_duration(value: object, info: ValidationInfo) -> object:
     if not isinstance(value, str):
+        if isinstance(value, int | float) and WRITTEN_BY_A_PERSON in (info.context or ()):
+            raise ValueError(_without_unit(value))
         return value
     seconds = seconds_of(value)
     if seconds is None:
-        raise ValueError(f"{value!r} is not a duration; write 500ms, 30s, 5m, 2h or 1h30m")
+        raise ValueError(f"{value!r} is not a duration; {_SHAPE}")
     return seconds
+
+
+def _without_unit(value: float) -> str:
+    """The sentence that refuses a number, or a boolean, where a duration is meant."""
+    text = json.dumps(int(value) if not isinstance(value, bool) and float(value).is_integer() else value)
+    if seconds_of(f"{text}s") is None:
+        return f"{text} is not a duration; {_SHAPE}"
+    return f"{text} has no unit; write {text}s for seconds, or another unit: 500ms, 5m, 2h, 1h30m"
 
 
 def format_duration(seconds: float) -> str:
@@ -69,7 +93,7 @@ def format_e_value(log_e: float) -> str:
     return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 
-# Seconds in Python, "5m" in JSON. A plain number counts as seconds, so that code may write 30.0.
+# Seconds in Python, "5m" in JSON. A plain number counts as seconds, so that code may write 30.0; a person may not.
 Duration = Annotated[
     float,
     BeforeValidator(_parse_duration),

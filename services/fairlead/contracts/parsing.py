@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from fairlead import errors
 from fairlead.contracts import wording, yaml_text
+from fairlead.contracts.base import WRITTEN_BY_A_PERSON
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
 NO_ADVICE = yaml_text.Advice()
@@ -33,8 +34,9 @@ def parse(
 
     `advice` knows how the values were written.
     """
+    context = {} if advice.node is None else {WRITTEN_BY_A_PERSON: True}
     try:
-        return kind.model_validate(data)
+        return kind.model_validate(data, context=context)
     except ValidationError as cause:
         details = tuple(
             errors.Detail(

@@ -91,3 +91,29 @@ def test_any_unknown_field_is_an_error_that_names_it(name: str, place: str) -> N
     with pytest.raises(errors.Invalid) as caught:
         parse(Platform, data, "file.yaml")
     assert any(one.loc[-1] == name and one.msg.startswith("unknown field") for one in caught.value.details)
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("10", "10 has no unit; write 10s for seconds, or another unit: 500ms, 5m, 2h, 1h30m"),
+        ("0.5", "0.5 has no unit; write 0.5s for seconds"),
+        ("0", "0 has no unit; write 0s for seconds"),
+        ("yes", "true is not a duration; write 500ms, 30s, 5m, 2h or 1h30m"),
+        ("-3", "-3 is not a duration; write 500ms"),
+        (".inf", "Infinity is not a duration; write 500ms"),
+    ],
+)
+def test_a_person_writes_a_duration_with_its_unit(written: str, message: str) -> None:
+    with pytest.raises(errors.Invalid) as caught:
+        parse_yaml(Platform, MODEL + f"strategy: {{steps: [{{weight: 500, minDuration: {written}}}]}}}}}}", "file.yaml")
+    assert f"models.iris.strategy.steps.0.minDuration: {message}" in caught.value.message
+    with pytest.raises(errors.Invalid) as caught:
+        parse_yaml(Scenario, f"duration: {written}", "scenario.yaml")
+    assert any(one.loc == ("duration",) and one.msg.startswith(message) for one in caught.value.details)
+
+
+def test_a_stored_duration_without_a_unit_is_still_seconds() -> None:
+    """A ledger that another program wrote may have numbers; nobody could add the units there."""
+    spec = {"model": "iris", "versions": {"1": {}}, "target": {"version": "1"}, "timeouts": {"request": 7}}
+    assert parse(RouteSpec, spec, "ledger").timeouts.request == 7.0
