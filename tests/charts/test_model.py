@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from typing import Any
 
@@ -12,7 +13,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from charts.sample import ARTIFACT, DIGEST, FETCHED, IRIS, OTHER_DIGEST, replaced, with_version, with_workload
-from fairlead.contracts.route import RouteSpec, VersionSpec
+from fairlead.contracts.route import MirrorSpec, RouteSpec, Strategy, VersionSpec
+from fairlead.rollout.policy.small_shares import small_shares
 from support.helm import CHARTS, HelmFailed, Object, helm, notes, render
 
 KEPT = ("Deployment", "Service", "PodDisruptionBudget", "HorizontalPodAutoscaler")
@@ -223,6 +225,36 @@ def test_notes_give_the_next_command_and_warn() -> None:
     assert "WARNING: 1 may take 601 s to load, but a release gives up after 10m" in risky
     assert "WARNING: 1 has no digest (fairlead/model-iris:1)" in risky
     assert "WARNING: 1 has only one pod" in risky
+
+
+SMALL: list[tuple[dict[str, Any], list[str]]] = [
+    ({}, []),
+    ({"strategy": {"steps": [{"weight": 100}, {"weight": 5000}]}}, []),
+    ({"strategy": {"steps": []}}, []),
+    (
+        {"strategy": {"steps": [{"weight": 20}, {"weight": 40}, {"weight": 60}]}},
+        ["strategy.steps: weight 20 is 0.2 % (weights are in 1/10,000); 20 % is 2000"],
+    ),
+    ({"strategy": {"shadow": {}}}, []),
+    (
+        {"strategy": {"shadow": {"share": 99}}, "mirrors": [{"version": "1.1.0"}, {"version": "1.0.0", "share": 5}]},
+        [
+            "strategy.shadow: share 99 is 0.99 % (shares are in 1/10,000); 99 % is 9900",
+            "mirrors: share 5 is 0.05 % (shares are in 1/10,000); 5 % is 500",
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("values", "warnings"), SMALL)
+def test_a_weight_that_was_probably_meant_in_percent_gets_a_warning(
+    values: dict[str, Any], warnings: list[str]
+) -> None:
+    """In the notes of the chart and in the answer of `fairlead up` and `fairlead deploy`."""
+    said = notes("model", {**IRIS, **values})
+    assert re.findall("WARNING: (.*)", said) == warnings
+    parsed = [MirrorSpec.model_validate(one) for one in values.get("mirrors", ())]
+    assert list(small_shares(Strategy.model_validate(values.get("strategy", {})), parsed)) == warnings
 
 
 def test_helm_test_asks_the_target_through_the_gateway() -> None:

@@ -97,6 +97,78 @@ def test_errors_begin_with_the_key_of_the_umbrella_chart(umbrella: Path) -> None
         rendered(umbrella, None, "--set", "iris.workload.autoscaling=null")
 
 
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        ({"iris": {"target": ""}}, "iris.target: is empty"),
+        ({"iris": {"target": "9"}}, 'iris.target: "9" is not one of versions: 1.0.0, 1.1.0'),
+        ({"iris": {"mirrors": [{"version": "9", "share": 1}]}}, 'iris.mirrors[0].version: "9" is not one of versions'),
+        ({"iris": {"sticky": {"header": "x-request-id"}}}, "iris.sticky.header: the gateway sets x-request-id itself"),
+        ({"iris": {"timeouts": {"request": "1s", "perTry": "2s"}}}, "iris.timeouts.perTry: 2s is more than"),
+        (
+            {"iris": {"strategy": {"steps": [{"weight": 500}, {"weight": 100}]}}},
+            "iris.strategy.steps[1].weight: 100 is not above the step before (500)",
+        ),
+        ({"iris": {"strategy": {"gates": [{"name": "lateness"}]}}}, 'iris.strategy.gates[0].name: "lateness" is not a'),
+        ({"iris": {"image": {"requireDigest": True}, "versions": {"2": {}}}}, "iris.versions.2.image.digest: is empty"),
+        ({"iris": {"versions": {"1.0.0": {"source": {"kind": "init"}}}}}, "iris.versions.1.0.0.source.uri: is empty"),
+        ({"iris": {"timeouts": {"request": "1m"}}}, "iris.workload.drain.requestSeconds: 20 is less than"),
+        (
+            {"iris": {"workload": {"extraPorts": [{"name": "http", "port": 9}]}}},
+            'iris.workload.extraPorts[0].name: "http" is taken',
+        ),
+        ({"iris": {"workload": {"dnsPolicy": "None"}}}, "iris.workload.dnsPolicy: is None"),
+        (
+            {"iris": {"versions": {"1.0.0": {"overrides": {"dnsPolicy": "None"}}}}},
+            "iris.versions.1.0.0.overrides.dnsPolicy: is None",
+        ),
+        (
+            {"iris": {"workload": {"autoscaling": {"kind": "hpa", "maxInstances": 1}}}},
+            "iris.workload.autoscaling.maxInstances: 1 is less than the minimum of 2 pods",
+        ),
+        ({"iris": {"podMonitor": {"renderMode": "failIfMissing"}}}, "iris.podMonitor.renderMode: is failIfMissing"),
+        ({"platform": {"metricSource": "prometheus"}}, "platform.prometheus.url: is empty"),
+        ({"platform": {"gateway": {"dnsPolicy": "None"}}}, "platform.gateway.dnsPolicy: is None"),
+        (
+            {"platform": {"gateway": {"httpRoute": {"enabled": True}}}},
+            "platform.gateway.httpRoute.parentRefs: is empty",
+        ),
+        (
+            {"platform": {"gateway": {"ingress": {"enabled": True, "tlsSecretName": "tls"}}}},
+            "platform.gateway.ingress.hosts: is empty",
+        ),
+        (
+            {"platform": {"gateway": {"autoscaling": {"kind": "hpa", "maxInstances": 1}}}},
+            "platform.gateway.autoscaling.maxInstances: 1 is less than",
+        ),
+    ],
+)
+def test_every_error_of_the_templates_has_the_whole_path(umbrella: Path, values: dict[str, Any], wanted: str) -> None:
+    with pytest.raises(HelmFailed) as refused:
+        rendered(umbrella, values)
+    assert f"): {wanted}" in str(refused.value)
+
+
+def test_no_template_fails_without_the_beginning_of_the_path() -> None:
+    """Each sentence of `fail` begins with a placeholder, for the path; two are about something else than a value."""
+    found = [
+        line
+        for path in CHARTS.rglob("templates/**/*.*")
+        for line in path.read_text().splitlines()
+        if "{{- fail" in line and 'fail (printf "%s' not in line and "the release name" not in line
+    ]
+    assert found == []
+
+
+def test_two_models_of_one_release_cannot_have_one_name(umbrella: Path) -> None:
+    """Their objects would have the same names: of two Deployments, `kubectl apply` keeps the last."""
+    with pytest.raises(
+        HelmFailed, match=r'(iris|diabetes)\.model: "iris" is also the model of (iris|diabetes); give each model'
+    ):
+        rendered(umbrella, {"diabetes": {"model": "iris"}})
+    assert routes(rendered(umbrella, {"diabetes": {"model": "iris", "enabled": False}})) == ["iris"]
+
+
 def test_an_umbrella_chart_can_turn_stickiness_off(umbrella: Path) -> None:
     """It cannot with null, which Helm does not pass on from the values of a parent chart."""
     values = umbrella / "values.yaml"

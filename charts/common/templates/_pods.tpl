@@ -15,11 +15,11 @@ Overrides one map with another, in place: maps key by key, every other value as 
 
 {{/*
 The scheduling, name resolution and security part of a pod's spec: (dict "pod" values "selector" labels "pullSecrets"
-list).
+list "at" path-of-the-values).
 */}}
 {{- define "fairlead.podSettings" -}}
 {{- if and (eq .pod.dnsPolicy "None") (not .pod.dnsConfig.nameservers) }}
-{{- fail "dnsPolicy: is None, so the pods need a resolver; list one in dnsConfig.nameservers" }}
+{{- fail (printf "%s.dnsPolicy: is None, so the pods need a resolver; list one in dnsConfig.nameservers" .at) }}
 {{- end -}}
 enableServiceLinks: false
 {{- with .pullSecrets }}

@@ -5,8 +5,15 @@ which null has a meaning.
 */}}
 {{- define "fairlead.checked" -}}
 {{- $known := .Files.Get "files/values.json" | fromJson -}}
-{{- $at := ternary "" (printf "%s." .Chart.Name) .Chart.IsRoot -}}
-{{- include "fairlead.checkedBelow" (dict "value" .Values "node" $known.values "at" $at "patterns" $known.patterns "upgrade" .Release.IsUpgrade) -}}
+{{- include "fairlead.checkedBelow" (dict "value" .Values "node" $known.values "at" (include "fairlead.at" .) "patterns" $known.patterns "upgrade" .Release.IsUpgrade) -}}
+{{- end }}
+
+{{/*
+What the path of each of this chart's values begins with, for messages: nothing, or "iris." in an umbrella chart whose
+dependency has the alias iris. The argument is the root.
+*/}}
+{{- define "fairlead.at" -}}
+{{- if not .Chart.IsRoot }}{{ .Chart.Name }}.{{ end -}}
 {{- end }}
 
 {{/*

@@ -5,51 +5,91 @@
 {{- fail (printf "%s.model: is empty, and all models of an umbrella chart would get the name of its release, %s; set it: %s: {model: %s}" .Chart.Name .Release.Name .Chart.Name .Chart.Name) -}}
 {{- end -}}
 {{- if not (or .Values.model (regexMatch "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$" $name)) -}}
-{{- fail (printf "model: is empty, and the name of the release, %q, is not a model name, which has lower-case letters, digits and \"-\", at most 40; set it: model: iris" $name) -}}
+{{- fail (printf "%smodel: is empty, and the name of the release, %q, is not a model name, which has lower-case letters, digits and \"-\", at most 40; set it: model: iris" (include "fairlead.at" .) $name) -}}
 {{- end -}}
 {{ $name }}
 {{- end }}
 
+{{/*
+Fails if two models of an umbrella chart have one name: their objects would have the same names. A chart does not see the
+values of its siblings, but Helm gives all charts the same map .Release, so each writes its model there.
+*/}}
+{{- define "model.checkIsOnly" -}}
+{{- $model := include "model.name" . -}}
+{{- $all := get .Release "fairleadModels" | default dict -}}
+{{- $other := get $all $model | default (dict "place" .Template.BasePath) -}}
+{{- if ne $other.place .Template.BasePath -}}
+{{- fail (printf "%smodel: %q is also the model of %s; give each model of a release a name of its own, because the objects of both would have the same names" (include "fairlead.at" .) $model $other.name) -}}
+{{- end -}}
+{{- $_ := set $all $model (dict "place" .Template.BasePath "name" .Chart.Name) -}}
+{{- $_ := set .Release "fairleadModels" $all -}}
+{{- end }}
+
 {{/* Fails on values that the schema allows but that contradict each other. */}}
 {{- define "model.check" -}}
+{{- $at := include "fairlead.at" . -}}
+{{- include "model.checkIsOnly" . -}}
 {{- if not .Values.versions -}}
-{{- fail "versions: is empty; add at least one: versions: {\"1.0.0\": {image: {digest: sha256:...}}}" -}}
+{{- fail (printf "%sversions: is empty; add at least one: versions: {\"1.0.0\": {image: {digest: sha256:...}}}" $at) -}}
 {{- end -}}
 {{- $known := keys .Values.versions | sortAlpha | join ", " -}}
 {{- if not .Values.target -}}
-{{- fail (printf "target: is empty; set it to one of versions: %s" $known) -}}
+{{- fail (printf "%starget: is empty; set it to one of versions: %s" $at $known) -}}
 {{- end -}}
 {{- if not (hasKey .Values.versions .Values.target) -}}
-{{- fail (printf "target: %q is not one of versions: %s%s" .Values.target $known (include "model.quotesHint" .)) -}}
+{{- fail (printf "%starget: %q is not one of versions: %s%s" $at .Values.target $known (include "model.quotesHint" .)) -}}
 {{- end -}}
 {{- range $index, $mirror := .Values.mirrors -}}
 {{- if not (hasKey $.Values.versions $mirror.version) -}}
-{{- fail (printf "mirrors[%d].version: %q is not one of versions: %s" $index $mirror.version $known) -}}
+{{- fail (printf "%smirrors[%d].version: %q is not one of versions: %s" $at $index $mirror.version $known) -}}
 {{- end -}}
 {{- end -}}
 {{- $mirrored := list -}}
 {{- range $index, $mirror := .Values.mirrors -}}
 {{- if has $mirror.version $mirrored -}}
-{{- fail (printf "mirrors[%d].version: %q is there twice; write it once, with the sum of both shares" $index $mirror.version) -}}
+{{- fail (printf "%smirrors[%d].version: %q is there twice; write it once, with the sum of both shares" $at $index $mirror.version) -}}
 {{- end -}}
 {{- $mirrored = append $mirrored $mirror.version -}}
 {{- end -}}
 {{- $header := dig "header" "" (.Values.sticky | default dict) -}}
 {{- if or (hasPrefix "x-envoy-" $header) (has $header (list "x-request-id" "x-client-request-id" "x-shadow-of" "x-forwarded-prefix" "x-model-version")) -}}
-{{- fail (printf "sticky.header: the gateway sets %s itself, differently in each request; name a header that clients send, such as x-user-id" $header) -}}
+{{- fail (printf "%ssticky.header: the gateway sets %s itself, differently in each request; name a header that clients send, such as x-user-id" $at $header) -}}
 {{- end -}}
 {{- $request := include "fairlead.seconds" .Values.timeouts.request | float64 -}}
 {{- with .Values.timeouts.perTry -}}
 {{- if gt (include "fairlead.seconds" . | float64) $request -}}
-{{- fail (printf "timeouts.perTry: %s is more than timeouts.request, %s; lower it" . $.Values.timeouts.request) -}}
+{{- fail (printf "%stimeouts.perTry: %s is more than timeouts.request, %s; lower it" $at . $.Values.timeouts.request) -}}
 {{- end -}}
 {{- end -}}
 {{- $weight := 0 -}}
 {{- range $index, $step := .Values.strategy.steps -}}
 {{- if le (int $step.weight) $weight -}}
-{{- fail (printf "strategy.steps[%d].weight: %d is not above the step before (%d); steps must rise" $index (int $step.weight) $weight) -}}
+{{- fail (printf "%sstrategy.steps[%d].weight: %d is not above the step before (%d); steps must rise" $at $index (int $step.weight) $weight) -}}
 {{- end -}}
 {{- $weight = int $step.weight -}}
+{{- end -}}
+{{- end }}
+
+{{/*
+A line for each list with a weight or share below 1 %, about the first in it, because Argo's weights are in percent. The
+sentences are those of services/fairlead/rollout/policy/small_shares.py.
+*/}}
+{{- define "model.smallShares" -}}
+{{- $at := include "fairlead.at" . -}}
+{{- $lists := list (list "strategy.steps" "weight" .Values.strategy.steps) -}}
+{{- with .Values.strategy.shadow -}}
+{{- $lists = append $lists (list "strategy.shadow" "share" (list (dict "share" (get . "share" | default 10000)))) -}}
+{{- end -}}
+{{- $lists = append $lists (list "mirrors" "share" .Values.mirrors) -}}
+{{- range $lists -}}
+{{- $path := index . 0 -}}{{- $noun := index . 1 -}}{{- $small := 0 -}}
+{{- range index . 2 -}}
+{{- $value := int (get . $noun | default 10000) -}}
+{{- if and (not $small) (lt $value 100) -}}{{- $small = $value -}}{{- end -}}
+{{- end -}}
+{{- if $small }}
+{{ printf "%s%s: %s %d is %v %% (%ss are in 1/10,000); %d %% is %d" $at $path $noun $small (divf $small 100) $noun $small (mul $small 100) }}
+{{- end -}}
 {{- end -}}
 {{- end }}
 
@@ -95,13 +135,14 @@
 
 {{/*
 Computes the settings of one version and writes them into the dict $into: (list $ version $into). Afterwards $into has
-version, image, artifact, identity, name, namespace, source, workload, selector, and at (the path of its values, for
-messages).
+version, image, artifact, identity, name, namespace, source, workload, selector, and for messages at (the path of its
+values) and overrides.
 */}}
 {{- define "model.version" -}}
 {{- $root := index . 0 -}}{{- $version := index . 1 -}}{{- $into := index . 2 -}}
 {{- $given := get $root.Values.versions $version | default dict -}}
-{{- $at := printf "versions.%s" $version -}}
+{{- $path := include "fairlead.at" $root -}}
+{{- $at := printf "%sversions.%s" $path $version -}}
 {{- $model := include "model.name" $root -}}
 {{- $image := deepCopy $root.Values.image -}}
 {{- include "fairlead.overlay" (list $image ($given.image | default dict)) -}}
@@ -123,13 +164,13 @@ messages).
 {{- include "fairlead.overlay" (list $workload ($given.overrides | default dict)) -}}
 {{- $request := $root.Values.timeouts.request -}}
 {{- if lt (float64 $workload.drain.requestSeconds) (include "fairlead.seconds" $request | float64) -}}
-{{- fail (printf "workload.drain.requestSeconds: %d is less than timeouts.request, %s: pods of %s would be stopped before they have answered; raise it" (int $workload.drain.requestSeconds) $request $version) -}}
+{{- fail (printf "%sworkload.drain.requestSeconds: %d is less than timeouts.request, %s: pods of %s would be stopped before they have answered; raise it" $path (int $workload.drain.requestSeconds) $request $version) -}}
 {{- end -}}
-{{- $hasOwnPorts := hasKey ($given.overrides | default dict) "extraPorts" -}}
-{{- include "model.checkPorts" (list $workload.extraPorts (ternary (printf "%s.overrides" $at) "workload" $hasOwnPorts)) -}}
+{{- $_ := set $into "at" $at -}}
+{{- $_ := set $into "overrides" ($given.overrides | default dict) -}}
+{{- include "model.checkPorts" (list $workload.extraPorts (include "model.podPath" (list $root $into "extraPorts"))) -}}
 {{- $artifact := $given.artifact | default "" -}}
 {{- $identity := include "fairlead.identity" (list $version $reference $artifact) -}}
-{{- $_ := set $into "at" $at -}}
 {{- $_ := set $into "version" $version -}}
 {{- $_ := set $into "image" $reference -}}
 {{- $_ := set $into "pullPolicy" $image.pullPolicy -}}
@@ -140,6 +181,12 @@ messages).
 {{- $_ := set $into "source" $source -}}
 {{- $_ := set $into "workload" $workload -}}
 {{- $_ := set $into "selector" (dict "app.kubernetes.io/component" "model" "fairlead.dev/model" $model "fairlead.dev/identity" $identity) -}}
+{{- end }}
+
+{{/* The path of the values from which a version has this key of its pods, for messages: (list $ $version key). */}}
+{{- define "model.podPath" -}}
+{{- $version := index . 1 -}}
+{{ ternary (printf "%s.overrides" $version.at) (printf "%sworkload" (include "fairlead.at" (index . 0))) (hasKey $version.overrides (index . 2)) }}
 {{- end }}
 
 {{/* Labels of the objects that exist once per model. */}}

@@ -52,6 +52,6 @@ labels: {{- include "platform.labels" . | nindent 2 }}
 {{- $prometheus = merge $prometheus (dict "bearerTokenFile" $settings.bearerTokenFile "caFile" $settings.caFile) }}
 {{- dict "source" .Values.metricSource "prometheus" $prometheus | toJson }}
 {{- else if eq .Values.metricSource "prometheus" }}
-{{- fail "prometheus.url: is empty, but metricSource is prometheus; set the URL of the Prometheus" }}
+{{- fail (printf "%sprometheus.url: is empty, but metricSource is prometheus; set the URL of the Prometheus" (include "fairlead.at" .)) }}
 {{- end }}
 {{- end }}

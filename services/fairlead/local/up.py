@@ -18,6 +18,7 @@ from fairlead.local.apply import apply, read_platform
 from fairlead.local.probe import Reply, ask_async
 from fairlead.local.state import StateFolder
 from fairlead.local.supervisor import Supervisor, stop_orphans
+from fairlead.rollout.policy.small_shares import small_shares
 from fairlead.store.base import Store
 from fairlead.store.sqlite import SqliteStore
 
@@ -68,7 +69,9 @@ async def _up(
     ports.require_free(platform.control.port, "the control plane", "--control-port")
     store = SqliteStore(folder.ledger)
     base = file.absolute().parent if file else Path.cwd()
-    apply(store, platform, base, now=datetime.now(UTC), actor=actor)
+    for route in apply(store, platform, base, now=datetime.now(UTC), actor=actor):
+        for found in small_shares(route.spec.strategy, route.spec.mirrors):
+            console.print(f"warning: models.{route.name}.{found}", highlight=False, markup=False, soft_wrap=True)
     for one in store.unreadable_routes():
         console.print(f"{one.message}; it is left as it is, and serves what it served", highlight=False, markup=False)
     supervisor = Supervisor(folder, store, platform, binary)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,7 @@ from fairlead.cli.connect import connect
 from fairlead.cli.options import DEFAULT_STATE, JsonOption, PlatformLocation, ReasonOption, StateOption
 from fairlead.local.apply import deploy
 from fairlead.local.folders import read_manifest
+from fairlead.rollout.policy.small_shares import small_shares
 
 
 def command(
@@ -44,6 +46,8 @@ def command(
         actor=connection.actor,
         reason=reason or f"deploy {folder.name}",
     )
+    for found in small_shares(route.spec.strategy, route.spec.mirrors):
+        print(f"warning: {route.name}: {found}", file=sys.stderr if as_json else sys.stdout)
     if as_json:
         print(json.dumps(route.to_json()))
         return
