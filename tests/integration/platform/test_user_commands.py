@@ -19,14 +19,16 @@ from support.processes import is_alive, wait_until
 
 STEPS = [{"weight": 1000, "minDuration": "300ms"}, {"weight": 5000, "minDuration": "300ms"}]
 CAREFUL = [{"weight": 1000, "minDuration": "100ms", "approval": True}]
+SMALL = [{"weight": 50, "minDuration": "100ms", "approval": True}]
+PROBABLY_PERCENT = "strategy.steps: weight 50 is 0.5 % (weights are in 1/10,000); 50 % is 5000"
 
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("platform")
     models = doublers(folder, "1.0.0", "1.1.0", strategy={"steps": STEPS, "minRequests": 0})
-    for name in ("careful", "patient"):
-        models |= doublers(folder, "1.0.0", "1.1.0", model=name, strategy={"steps": CAREFUL, "minRequests": 0})
+    for name, steps in (("careful", CAREFUL), ("patient", SMALL)):
+        models |= doublers(folder, "1.0.0", "1.1.0", model=name, strategy={"steps": steps, "minRequests": 0})
     with running_platform(folder, models) as platform:
         yield platform
 
@@ -35,6 +37,11 @@ def predict(platform: Platform, path: str = "/models/doubler/predict", **headers
     return httpx.post(
         platform.url + path, content=DOUBLER, headers={"content-type": "application/json", **headers}, timeout=10
     )
+
+
+def test_a_weight_that_was_probably_meant_in_percent_gets_a_warning(platform: Platform) -> None:
+    said = (platform.folder / "up.log").read_text()
+    assert re.findall("warning: (.*)", said) == [f"models.patient.{PROBABLY_PERCENT}"]
 
 
 def test_a_release_is_promoted_step_by_step_as_the_ledger_shows(platform: Platform) -> None:
@@ -71,11 +78,11 @@ def test_a_step_with_approval_waits_and_continues_when_approved(platform: Platfo
 
 def test_a_paused_rollout_keeps_its_weight_until_it_is_resumed(platform: Platform) -> None:
     platform.command("release", "patient", "1.1.0")
-    platform.wait_for("patient", "the first step", weight=1000)
+    platform.wait_for("patient", "the first step", weight=50)
     platform.command("pause", "patient")
     platform.command("approve", "patient")
     assert "paused" in platform.command("wait", "patient", "--timeout", "20s", expect=exit_codes.HELD)
-    assert platform.head("patient").table.weight == 1000
+    assert platform.head("patient").table.weight == 50
     platform.command("resume", "patient")
     assert "promoted" in platform.command("wait", "patient", "--timeout", "20s")
 
@@ -83,7 +90,8 @@ def test_a_paused_rollout_keeps_its_weight_until_it_is_resumed(platform: Platfor
 def test_a_version_that_never_becomes_ready_gets_no_traffic(platform: Platform) -> None:
     broken = folders.make(platform.folder / "models", "patient", "9.0.0")
     (broken / "model.py").write_text("raise RuntimeError('no such library')\n")
-    platform.command("deploy", str(broken))
+    said = platform.command("deploy", str(broken))
+    assert f"warning: patient: {PROBABLY_PERCENT}" in said
     platform.command("release", "patient", "9.0.0")
     platform.command("wait", "patient", "--timeout", "2s", expect=exit_codes.TIMED_OUT)
     assert platform.head("patient").table.weight == 0
