@@ -130,15 +130,21 @@ def main() -> None:
 
 def _invalid_usage(error: Any) -> errors.Invalid:
     """A wrong option or argument as our own error."""
-    command = error.ctx.command_path if error.ctx else "fairlead"
+    command = error.ctx.command_path if error.ctx else _named_command(sys.argv[1:])
     shows = f"`{command} --help` shows the arguments and options"
     unknown = getattr(error, "option_name", None)
-    if unknown is None:
+    # Only NoSuchOption has `possibilities`. BadOptionUsage has an `option_name` too: an option without its value.
+    if unknown is None or not hasattr(error, "possibilities"):
         return errors.Invalid(f"{error.format_message().strip().rstrip('.')}", hint=shows)
     similar = " or ".join(error.possibilities or ())
     return errors.Invalid(
         f"`{command}` has no option {unknown}", hint=f"did you mean {similar}? {shows}" if similar else shows
     )
+
+
+def _named_command(arguments: list[str]) -> str:
+    """The command as it was typed. The parser gives no context with an option that lacks its value."""
+    return " ".join(["fairlead", *(name for name in arguments[:1] if name in COMMANDS)])
 
 
 def _print_error(error: errors.FairleadError) -> None:

@@ -6,8 +6,14 @@ run the model's own code, as the service does.
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,8 +26,10 @@ from fairlead import errors
 from fairlead.contracts.manifest import Manifest
 from fairlead.model import Model
 from fairlead.serving.formats import artifact, folder, version_skew
+from fairlead.serving.formats.author_code import described
 from fairlead.serving.inference import batching, contract, model_calls, warmup
 
+ENDED_HINT = "The service stops with it. Let the model's code raise an exception instead; look at what it printed."
 Outcome = Literal["passed", "warned", "failed", "skipped"]
 
 
@@ -37,12 +45,39 @@ class Finding:
 
 def check_folder(path: Path) -> tuple[Finding, ...]:
     """Run every check, in order. A check that needs a failed one is skipped, and its message names the failed one."""
+    return tuple(_findings(path))
+
+
+def _findings(path: Path) -> Iterator[Finding]:
     subject = Subject(path)
     findings: dict[str, Finding] = {}
     for name, needs, check in CHECKS:
         missing = [need for need in needs if findings[need].outcome in ("failed", "skipped")]
         findings[name] = _skipped(name, missing) if missing else _run(name, check, subject)
-    return tuple(findings.values())
+        yield findings[name]
+
+
+def check_in_own_process(path: Path) -> tuple[Finding, ...]:
+    """As `check_folder`, in a process of its own: the model's code may end it, and what it prints goes to stderr."""
+    command = [sys.executable, "-P", "-m", "fairlead.serving.check", str(path)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    ended = subprocess.run(command, stdout=subprocess.PIPE, env=environment, check=False)
+    findings = [Finding(**json.loads(line)) for line in ended.stdout.splitlines()]
+    missing = [name for name, _, _ in CHECKS[len(findings) :]]
+    if missing:
+        how = f"with signal {-ended.returncode}" if ended.returncode < 0 else f"with code {ended.returncode}"
+        findings.append(Finding(missing[0], "failed", f"the model's process ended {how} during this check", ENDED_HINT))
+        findings.extend(_skipped(name, missing[:1]) for name in missing[1:])
+    return tuple(findings)
+
+
+def main() -> None:
+    """The process of `check_in_own_process`: prints each finding as a line of JSON as soon as it is there."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is for the parent to report
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
+        os.dup2(2, 1)  # the model's own output, also that of its libraries, must not mix with the findings
+        for finding in _findings(Path(sys.argv[1])):
+            print(json.dumps(dataclasses.asdict(finding)), file=out, flush=True)
 
 
 def is_fit(findings: Sequence[Finding]) -> bool:
@@ -204,6 +239,8 @@ def _run(name: str, check: Callable[[Subject], _Result], subject: Subject) -> Fi
         return Finding(name, "failed", _full_message(error), error.hint or "")
     except OSError as error:
         return Finding(name, "failed", str(error), "Make the file readable for this user.")
+    except SystemExit as error:  # the types' own code runs in the checks too
+        return Finding(name, "failed", described(error), ENDED_HINT)
     return Finding(name, result.outcome, result.message, result.hint)
 
 
@@ -215,3 +252,7 @@ def _full_message(error: errors.FairleadError) -> str:
 
 def _skipped(name: str, missing: list[str]) -> Finding:
     return Finding(name, "skipped", f"needs: {', '.join(missing)}")
+
+
+if __name__ == "__main__":
+    main()

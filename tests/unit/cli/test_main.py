@@ -70,6 +70,12 @@ def test_an_unknown_command_is_a_usage_error_without_a_traceback() -> None:
         (["rollback", "iris", "--reson", "x"], "--reason"),
         (["history"], "Missing argument 'MODEL'"),
         (["up", "--port", "x"], "Invalid value for '--port'"),
+        (["rollback", "iris", "--to"], "Option '--to' requires an argument"),
+        (["wait", "iris", "--timeout"], "Option '--timeout' requires an argument"),
+        (["release", "iris", "2.0.0", "--reason"], "Option '--reason' requires an argument"),
+        (["pause", "iris", "--for"], "Option '--for' requires an argument"),
+        (["up", "--port"], "Option '--port' requires an argument"),
+        (["status", "--json=1"], "Option '--json' does not take a value"),
     ],
 )
 def test_a_wrong_option_or_argument_is_one_sentence_and_a_line_that_helps(arguments: list[str], said: str) -> None:

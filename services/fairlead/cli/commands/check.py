@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fairlead.cli import exit_codes
-from fairlead.serving.check import Finding, check_folder, is_fit
+from fairlead.serving.check import Finding, check_in_own_process, is_fit
 
 STYLES = {"passed": "green", "warned": "yellow", "failed": "bold red", "skipped": "dim"}
 
@@ -27,7 +27,7 @@ def command(
 
     The check runs the model's own code, as `fairlead serve` does.
     """
-    findings = check_folder(folder)
+    findings = check_in_own_process(folder)
     if as_json:
         print(json.dumps({"fit": is_fit(findings), "checks": [dataclasses.asdict(finding) for finding in findings]}))
     else:

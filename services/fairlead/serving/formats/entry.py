@@ -23,6 +23,7 @@ from typing import Any
 
 from fairlead import errors
 from fairlead.model import Model
+from fairlead.serving.formats.author_code import author_code
 
 _IMPORT_LOCK = threading.RLock()  # sys.modules and sys.meta_path are global: one folder at a time may change them
 
@@ -59,10 +60,8 @@ class Code:
         path = self.folder.joinpath(*module_name.split("."))
         if not (path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()):
             raise _invalid(entry, f"there is no {module_name.replace('.', '/')}.py in {self.folder}")
-        try:
+        with author_code(f"importing {module_name}.py failed"):
             return importlib.import_module(f"{self.package}.{module_name}")
-        except Exception as cause:  # the author's code may raise anything; report it as a failure of the model
-            raise errors.ModelFailed(f"importing {module_name}.py failed: {type(cause).__name__}: {cause}") from cause
 
     @contextmanager
     def short_names(self) -> Iterator[None]:

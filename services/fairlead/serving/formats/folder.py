@@ -16,6 +16,7 @@ from fairlead.contracts.manifest import Manifest
 from fairlead.contracts.parsing import parse_yaml
 from fairlead.model import Model
 from fairlead.serving.formats import artifact, base, declared, golden, version_skew
+from fairlead.serving.formats.author_code import author_code
 from fairlead.serving.formats.entry import Code
 from fairlead.serving.formats.golden import GoldenRow
 from fairlead.serving.formats.joblib import Joblib
@@ -52,15 +53,10 @@ class ModelFolder:
         Raises Refused for a version skew, ArtifactRejected for a wrong digest, ModelFailed if the author's code raises.
         """
         version_skew.check(self.manifest)
-        with self._artifact() as path, self.code.short_names():
-            try:
-                model = self.model_class()
-                model.load(path)
-            except errors.FairleadError:
-                raise
-            except Exception as cause:  # the author's code may raise anything
-                message = f"{self.manifest.name} {self.manifest.version}: load failed: {type(cause).__name__}: {cause}"
-                raise errors.ModelFailed(message) from cause
+        failure = f"{self.manifest.name} {self.manifest.version}: load failed"
+        with self._artifact() as path, self.code.short_names(), author_code(failure):
+            model = self.model_class()
+            model.load(path)
         return model
 
     @contextmanager

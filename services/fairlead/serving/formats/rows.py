@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from fairlead import errors
 from fairlead.model import Model
+from fairlead.serving.formats.author_code import described
 
 
 def takes_columns(model: Model[Any, Any]) -> bool:
@@ -41,6 +42,8 @@ def answer(model: Model[Any, Any], rows: Sequence[BaseModel]) -> list[BaseModel]
         )
     except errors.FairleadError:
         raise
+    except SystemExit as cause:
+        raise errors.ModelFailed(f"{name} failed: {described(cause)}") from cause
     except Exception as cause:  # the author's code may raise anything
         raise errors.ModelFailed(f"{name} raised {type(cause).__name__}: {cause}") from cause
     if not isinstance(answers, list | tuple) or len(answers) != len(rows):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from fairlead import errors
+from fairlead.serving.formats.author_code import described
 from fairlead.serving.inference import workers
 from fairlead.serving.observe import metrics
 
@@ -309,7 +310,9 @@ class _Batch:
         except errors.ModelFailed as failure:
             return failure
         except BaseException as cause:  # not even sys.exit() in a model may end the thread: requests would hang
-            raised = errors.ModelFailed(f"the model's code raised {type(cause).__name__}")
+            raised = errors.ModelFailed(
+                described(cause) if isinstance(cause, SystemExit) else f"the model's code raised {type(cause).__name__}"
+            )
             raised.__cause__ = cause
             return raised
         finally:

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from fairlead import errors
 from fairlead.contracts.manifest import Manifest
 from fairlead.model import Model
+from fairlead.serving.formats.author_code import described
 from fairlead.serving.inference import batching, contract, lifecycle, model_calls, warmup, workers
 from fairlead.serving.observe import metrics
 from fairlead.serving.settings import Settings
@@ -93,7 +94,7 @@ class DataPlane:
         if self._batcher is not None:
             self._batcher.give_up(ticket, "disconnected")
 
-    def _load(self, loop: asyncio.AbstractEventLoop) -> _Started | Exception:
+    def _load(self, loop: asyncio.AbstractEventLoop) -> _Started | BaseException:
         began = self.clock()
         try:
             model = self._served.start()
@@ -103,12 +104,12 @@ class DataPlane:
             batchable = warmup.warm_up(
                 compute, self.terms, self._served.golden, rtol=manifest.rtol, max_rows=manifest.batching.max_rows
             )
-        except Exception as problem:  # the author's code may raise anything: stay up and report it at /readyz
+        except BaseException as problem:  # not even sys.exit() may end the thread: /readyz would say "loading" for ever
             return problem
         return _Started(compute, batchable, self.clock() - began)
 
-    def _loaded(self, result: _Started | Exception) -> None:
-        if isinstance(result, Exception):
+    def _loaded(self, result: _Started | BaseException) -> None:
+        if isinstance(result, BaseException):
             self._failed(result)
             return
         assert self._pool is not None  # start() created the pool and submitted the job that ended with `result`
@@ -133,9 +134,9 @@ class DataPlane:
         self.state.enter("ready", "ready")
         logger.info("ready", extra={"seconds": round(result.seconds, 3), "golden_rows": len(self._served.golden)})
 
-    def _failed(self, cause: Exception) -> None:
+    def _failed(self, cause: BaseException) -> None:
         is_our_error = isinstance(cause, errors.FairleadError) and cause.__cause__ is None
-        message = cause.message if isinstance(cause, errors.FairleadError) else f"{type(cause).__name__}: {cause}"
+        message = described(cause)
         self.state.enter("failed", f"the model cannot be served: {message}")
         # Our own error needs no traceback: its message is enough. Any other exception came from the author's code.
         logger.error("model failed to start", exc_info=None if is_our_error else cause, extra={"reason": message})

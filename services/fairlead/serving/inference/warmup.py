@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from fairlead import errors
 from fairlead.contracts import golden
+from fairlead.serving.formats.author_code import described
 from fairlead.serving.inference import batching, contract
 
 
@@ -64,8 +65,8 @@ def _row(terms: contract.Contract, row: Golden, number: int) -> BaseModel:
 def _alone(compute: batching.Compute, row: BaseModel, number: int) -> dict[str, Any]:
     try:
         return _as_json(compute([row])[0])
-    except Exception as cause:
-        raise errors.ModelFailed(f"golden row {number} made the model fail: {_described(cause)}") from cause
+    except (Exception, SystemExit) as cause:
+        raise errors.ModelFailed(f"golden row {number} made the model fail: {described(cause)}") from cause
 
 
 def _invariance(
@@ -78,9 +79,9 @@ def _invariance(
         wanted = singles[start : start + max_rows] * repeats
         try:
             answers = compute(chunk)
-        except Exception as cause:
+        except (Exception, SystemExit) as cause:
             return Batchable(
-                False, "batch_failed", f"{len(chunk)} golden rows in one call made the model fail: {_described(cause)}"
+                False, "batch_failed", f"{len(chunk)} golden rows in one call made the model fail: {described(cause)}"
             )
         for number, (single, answer) in enumerate(zip(wanted, answers, strict=True), start + 1):
             if difference := golden.compare(single, _as_json(answer), rtol):
@@ -88,11 +89,6 @@ def _invariance(
                     False, "not_invariant", f"golden row {number} is answered differently in a batch: {difference}"
                 )
     return Batchable(True, "invariant", "the golden rows get the same answers in a batch as alone")
-
-
-def _described(cause: Exception) -> str:
-    """The type and the message of the author's exception; of an error of ours, only the message."""
-    return cause.message if isinstance(cause, errors.FairleadError) else f"{type(cause).__name__}: {cause}"
 
 
 def _as_json(answer: BaseModel) -> dict[str, Any]:

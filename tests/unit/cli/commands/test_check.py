@@ -1,13 +1,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import typer
 
 from fairlead.cli.commands import check
+from fairlead.serving.check import CHECKS
 from support import folders
+
+LOAD = "    def load(self, artifact: Path) -> None: import os; "
+PREDICT = "    def predict(self, rows): import os; "
 
 
 def run(folder: Path, *, as_json: bool = False) -> int:
@@ -40,6 +46,39 @@ def test_json_has_every_finding_and_the_verdict(tmp_path: Path, capsys: pytest.C
     assert {"check": "manifest", "outcome": "passed", "message": "doubler 1.0.0, format python", "hint": ""} in printed[
         "checks"
     ]
+
+
+@pytest.mark.parametrize(
+    ("broken", "check_name", "said"),
+    [
+        (LOAD + "raise SystemExit(0)", "load", "load failed: the model's code ended the process: sys.exit(0)"),
+        (LOAD + "raise SystemExit", "load", "load failed: the model's code ended the process: sys.exit()"),
+        (PREDICT + "raise SystemExit('no')", "golden rows", "the model's code ended the process: sys.exit('no')"),
+        ("raise SystemExit(0)", "entry", "importing model.py failed: the model's code ended the process: sys.exit(0)"),
+        (LOAD + "os._exit(0)", "load", "the model's process ended with code 0 during this check"),
+        (PREDICT + "os._exit(3)", "golden rows", "the model's process ended with code 3 during this check"),
+        (LOAD + "os.kill(os.getpid(), 11)", "load", "the model's process ended with signal 11 during this check"),
+    ],
+)
+def test_a_model_that_ends_its_process_fails_the_check_and_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], broken: str, check_name: str, said: str
+) -> None:
+    assert run(folders.make(tmp_path / "m", code=f"{folders.DOUBLER}{broken}\n"), as_json=True) == 1
+    checks = {one["check"]: one for one in json.loads(capsys.readouterr().out)["checks"]}
+    assert list(checks) == [name for name, _, _ in CHECKS]
+    assert checks[check_name]["outcome"] == "failed"
+    assert said in checks[check_name]["message"]
+    assert checks["batching"]["outcome"] == "skipped"
+
+
+def test_what_the_model_prints_goes_to_stderr_so_that_json_stays_json(tmp_path: Path) -> None:
+    code = folders.DOUBLER + "import os\nprint('by Python')\nos.system('echo by a program')\n"
+    folder = folders.make(tmp_path / "m", code=code)
+    command = [sys.executable, "-m", "fairlead.cli.main", "check", str(folder), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert json.loads(done.stdout)["fit"] is True
+    assert "by Python" in done.stderr
+    assert "by a program" in done.stderr
 
 
 def test_markup_in_a_message_is_printed_as_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
