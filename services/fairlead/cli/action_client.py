@@ -30,6 +30,7 @@ from fairlead.cli.options import (
     ReasonOption,
     StateOption,
 )
+from fairlead.contracts.spelling import to_option
 
 SOCKET_NAME = "control.sock"
 RECONNECT_TIMEOUT_S = 15.0
@@ -106,11 +107,10 @@ def _print_outcome(answer: dict[str, Any], model: str, verb: str, as_json: bool)
 def _other_versions(answer: dict[str, Any], model: str) -> str:
     """A control plane of an earlier release does not list them."""
     versions = answer.get("versions")
-    return (
-        f"versions to go back to: {', '.join(versions)}; for example fairlead rollback {model} --to {versions[0]}"
-        if versions
-        else ""
-    )
+    if not versions:
+        return ""
+    example = f"fairlead rollback {model} --to {to_option(versions[0])}"
+    return f"versions to go back to: {', '.join(versions)}; for example {example}"
 
 
 def _send_with_retries(state: Path, request: bytes, model: str, verb: str) -> bytes:

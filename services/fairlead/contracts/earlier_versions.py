@@ -2,44 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from fairlead import errors
 from fairlead.contracts.instance import Instance
 from fairlead.contracts.revision import Revision
 from fairlead.contracts.route import Route, VersionRef
+from fairlead.contracts.spelling import VERSION_PREFIX
 
 
 def revision_named(name: str | int, route: Route, revisions: Callable[[], Sequence[Revision]]) -> int:
     """The revision that a user names: 12, "12", "iris.12", or a version: the newest revision in which it was stable.
 
-    `revisions` reads the kept ones, ascending; it is called only where a version may be meant. Raises NotFound for a
-    version that was never stable, and Invalid for a number that is a version too.
+    "version:12" is never a revision. `revisions` reads the kept ones, ascending; it is called only where a version may
+    be meant. Raises NotFound for a version that was never stable, and Invalid for a number that is both.
     """
     text = str(name)
     number = text.removeprefix(f"{route.name}.")
     if isinstance(name, int) or (number != text and number.isdigit()):
         return int(number)
-    newest = {one.table.stable.version: one.seq for one in revisions()} if _may_be_version(text, route) else {}
-    if not text.isdigit():
-        if text in newest:
-            return newest[text]
-        served = ", ".join(f"{version} ({route.name}.{seq})" for version, seq in newest.items())
-        raise errors.NotFound(
-            f"{text!r} is no revision of {route.name}, and no version of this name was stable in a kept revision",
-            hint=f"stable were, last in this revision: {served}; all revisions: fairlead history {route.name}",
-        )
-    if text in newest:
+    kept = revisions()
+    newest = {one.table.stable.version: one.seq for one in kept}
+    version = text.removeprefix(VERSION_PREFIX)
+    if version != text or not text.isdigit():
+        if version in newest:
+            return newest[version]
+        raise _never_stable(f"{version!r} is no revision of {route.name}, and", route, newest)
+    exists = any(one.seq == int(text) for one in kept)
+    if text in newest and exists:
         last = f"{route.name}.{newest[text]}"
         raise errors.Invalid(
             f"--to {text} can mean revision {route.name}.{text} or version {text}",
             hint=f"the revision: --to {route.name}.{text}; version {text}, stable in {last}: --to {last}",
         )
+    if text in newest:
+        return newest[text]
+    if text in route.spec.versions:
+        revision = f" (revision {text}: --to {route.name}.{text})" if exists else ""
+        raise _never_stable(f"{text} is a version of {route.name}{revision}, but", route, newest)
     return int(text)
 
 
-def _may_be_version(text: str, route: Route) -> bool:
-    return not text.isdigit() or text in route.spec.versions
+def _never_stable(what: str, route: Route, newest: Mapping[str, int]) -> errors.NotFound:
+    served = ", ".join(f"{version} ({route.name}.{seq})" for version, seq in newest.items())
+    return errors.NotFound(
+        f"{what} no version of this name was stable in a kept revision",
+        hint=f"stable were, last in this revision: {served}; all revisions: fairlead history {route.name}",
+    )
 
 
 def once_stable(revisions: Sequence[Revision]) -> tuple[VersionRef, ...]:

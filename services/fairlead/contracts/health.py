@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from fairlead.contracts.base import Document, Moment
 from fairlead.contracts.route import VersionRef
+from fairlead.contracts.spelling import to_option
 from fairlead.contracts.status import Condition, Reason, Status
 
 
@@ -67,9 +68,9 @@ def _when_down(status: Status, ready: Condition) -> str:
     if status.candidate is not None and status.ready.get("candidate", 0):
         return f"fairlead promote {status.route}"
     if status.previous is not None and status.previous != status.stable and status.ready.get("previous", 0):
-        return f"fairlead rollback {status.route} --to {status.previous}"
+        return f"fairlead rollback {status.route} --to {to_option(status.previous.version)}"
     if status.returnable:
-        return f"fairlead rollback {status.route} --to {status.returnable[0]}"
+        return f"fairlead rollback {status.route} --to {to_option(status.returnable[0])}"
     if status.candidate is None and _is_rejected(status) and status.ready.get("target", 0):
         # It was never stable, so that no rollback leads to it. The new attempt begins without weight.
         return f"fairlead retry {status.route}"

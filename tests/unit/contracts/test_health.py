@@ -12,6 +12,7 @@ from fairlead.contracts.route import VersionSpec
 from fairlead.contracts.status import Condition, Reason, Status
 
 OLD, STABLE, CANDIDATE = (VersionSpec().ref(name) for name in ("0.9.0", "1.0.0", "1.1.0"))
+NUMBER = VersionSpec().ref("3")
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 READY = Condition(type="Ready", status=True, reason=Reason.SERVING, since=NOW)
 DOWN = Condition(type="Ready", status=False, reason=Reason.NOTHING_READY, message="1.0.0 has no ready instance")
@@ -44,6 +45,7 @@ def test_a_route_that_never_served_is_starting_and_not_down() -> None:
         ({"candidate": CANDIDATE, "ready": {"stable": 0, "candidate": 1}}, "fairlead promote iris"),
         ({"candidate": CANDIDATE, "ready": {"stable": 0, "candidate": 0}}, "fairlead logs iris --version 1.0.0"),
         ({"previous": OLD, "ready": {"stable": 0, "previous": 2}}, "fairlead rollback iris --to 0.9.0"),
+        ({"previous": NUMBER, "ready": {"stable": 0, "previous": 2}}, "fairlead rollback iris --to version:3"),
         ({"previous": OLD, "ready": {"stable": 0, "previous": 0}}, "fairlead logs iris --version 1.0.0"),
         ({"previous": STABLE, "ready": {"stable": 0, "previous": 0}}, "fairlead logs iris --version 1.0.0"),
         ({"returnable": ("1.1.0",)}, "fairlead rollback iris --to 1.1.0"),
@@ -53,6 +55,7 @@ def test_a_route_that_never_served_is_starting_and_not_down() -> None:
         "candidate answers",
         "nothing ready",
         "previous ready",
+        "previous ready, a number",
         "previous dead",
         "previous is stable",
         "earlier ready",

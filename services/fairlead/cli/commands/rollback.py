@@ -23,7 +23,10 @@ def command(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="The model.")],
     to: Annotated[
         str | None,
-        typer.Option("--to", help="Return to this version (1.0.0), or to that of a revision (12 or iris.12)."),
+        typer.Option(
+            "--to",
+            help="Return to this version (1.0.0), or to that of a revision (12 or iris.12). Version 12: version:12.",
+        ),
     ] = None,
     even_if_down: EvenIfDownOption = False,
     reason: ReasonOption = "",
