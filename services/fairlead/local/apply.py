@@ -123,7 +123,7 @@ def deploy(
     """Add the folder's version to its route. For a model's first version, create the route with it as the target.
 
     Without `instances` a version that exists keeps its number of them, and a new one has one. Raises Conflict if the
-    version exists with another artifact, because a version is immutable.
+    version exists with another artifact or from another folder, because a version is immutable.
     """
     manifest, version = version_spec(folder, instances or 1)
     known = next((route for route in store.routes() if route.name == manifest.name), None)
@@ -142,6 +142,11 @@ def deploy(
             f"(sha256 {present.artifact or 'none'}, this folder has {version.artifact or 'none'})",
             hint="give the new artifact a new version",
         )
+    if present is not None and _are_two_folders(present.source, version.source):
+        raise errors.Conflict(
+            f"{manifest.name} {manifest.version} is already deployed from another folder: {present.source}",
+            hint="the code in this folder may differ: give it a new version",
+        )
     if present is not None and instances is None:
         version = version.model_copy(update={"instances": present.instances})
     versions = {**known.spec.versions, manifest.version: version}
@@ -157,3 +162,8 @@ def deploy(
         annotations=known.annotations,
         expected=known.resource_version,
     )
+
+
+def _are_two_folders(deployed: str, now: str) -> bool:
+    """Whether both exist: a folder that was moved may be deployed from its new place."""
+    return Path(deployed).exists() and Path(deployed).resolve() != Path(now).resolve()

@@ -140,6 +140,18 @@ def test_deploying_another_artifact_under_the_same_version_is_refused_with_both_
         deploy(store, changed, instances=1, now=NOW, actor="a", reason="")
 
 
+def test_deploying_the_same_version_from_another_folder_is_refused_unless_the_folder_was_moved(
+    tmp_path: Path, store: SqliteStore
+) -> None:
+    first, other = make_folder(tmp_path / "a", "1.0.0"), make_folder(tmp_path / "b", "1.0.0")
+    deploy(store, first, instances=1, now=NOW, actor="a", reason="")
+    with pytest.raises(errors.Conflict, match=f"already deployed from another folder: {first}"):
+        deploy(store, other, instances=1, now=NOW, actor="a", reason="")
+    first.rename(tmp_path / "moved")
+    route = deploy(store, other, instances=1, now=NOW, actor="a", reason="")
+    assert route.spec.versions["1.0.0"].source == str(other)
+
+
 def serve(store: SqliteStore, route: Route) -> None:
     """The target serves, as after the control plane's first revision."""
     ref = route.spec.target_ref
