@@ -1,4 +1,4 @@
-"""Options that several commands share. Imports only typer, so that every command starts fast."""
+"""Options that several commands share. Imports nothing that is slow, so that every command starts fast."""
 
 from __future__ import annotations
 
@@ -8,11 +8,24 @@ from typing import Annotated
 
 import typer
 
+from fairlead import errors
+from fairlead.contracts.spelling import reason_too_long
+
 StateOption = Annotated[
     Path, typer.Option("--state", envvar="FAIRLEAD_STATE", help="The platform's state folder.", show_default=True)
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-ReasonOption = Annotated[str, typer.Option("--reason", "-m", help="Why you do this; it is stored in the ledger.")]
+
+
+def _reason(reason: str) -> str:
+    if why := reason_too_long(reason):
+        raise errors.Invalid(f"--reason: {why}", hint="shorten it, or link to the long text")
+    return reason
+
+
+ReasonOption = Annotated[
+    str, typer.Option("--reason", "-m", callback=_reason, help="Why you do this; it is stored in the ledger.")
+]
 EvenIfDownOption = Annotated[
     bool,
     typer.Option("--even-if-down", help="Do it even if it moves users onto a version without a ready instance."),

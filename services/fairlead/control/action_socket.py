@@ -30,6 +30,7 @@ from fairlead.contracts.earlier_versions import names_to_return_to, revision_nam
 from fairlead.contracts.instance import Instance
 from fairlead.contracts.revision import Revision
 from fairlead.contracts.route import Route
+from fairlead.contracts.spelling import reason_too_long
 
 ANSWER_TIMEOUT_S = 5.0
 """How long a request waits for the engine. After that the action stays stored; the engine may carry it out until it
@@ -102,6 +103,8 @@ class ActionSocket:
         options = {name: asked[name] for name in OPTIONS if asked.get(name) is not None}
         if isinstance(to := options.get("toRevision"), str | int):
             options["toRevision"] = revision_named(to, route, lambda: self._store.revisions(model))
+        if why := reason_too_long(str(asked.get("reason") or "")):
+            raise errors.Invalid(why)
         try:
             return Action.model_validate(
                 {

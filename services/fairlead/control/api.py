@@ -9,10 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Annotated, Any, Protocol
 
 from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
 
 from fairlead import __version__, errors
 from fairlead.contracts.base import as_query_time
@@ -32,6 +34,8 @@ SILENT_AFTER_S = 30.0
 """Without a turn for this long the loop is stuck, and the process should be restarted."""
 STALE_AFTER_S = 15.0
 """Without a turn for this long, what the API shows is old, and it says so."""
+_METHODS = {"/models": "GET", "/v2": "GET", "/v2/repository/index": "POST"}
+"""The gateway's own paths that the API answers, each with its one method."""
 _STATUS = {errors.NotFound: 404, errors.Invalid: 400, errors.Conflict: 409, errors.Refused: 403}
 
 
@@ -72,6 +76,7 @@ def build_api(
     if metrics is not None:
         app.include_router(_metrics(metrics))
     app.add_exception_handler(errors.FairleadError, _problem)
+    app.add_exception_handler(HTTPException, _http_problem)
     # Last, because it matches any path: a request for an explanation has the path of the prediction.
     app.include_router(_explanations(store))
     return app
@@ -176,10 +181,17 @@ def _explanations(store: ApiStore) -> APIRouter:
     @router.api_route("/{path:path}", methods=["GET", "POST"], include_in_schema=False)
     def explanation(path: str, request: Request) -> dict[str, Any]:
         if request.headers.get("x-route-explain") != "1":
+            _require_no_other_method(request)
             raise errors.NotFound(f"there is no path /{path}", hint="the API is described at /api/docs")
         return explain_request(store, request)
 
     return router
+
+
+def _require_no_other_method(request: Request) -> None:
+    """Raises the 405 of a path that exists with another method: the route of explanations hides it."""
+    if allowed := _METHODS.get(request.url.path):
+        raise HTTPException(405, headers={"allow": allowed})
 
 
 def explain_request(store: ApiStore, request: Request) -> dict[str, Any]:
@@ -257,8 +269,22 @@ def _health(health: Health) -> dict[str, Any]:
 
 def _problem(request: Request, error: Exception) -> Response:
     status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 503)
-    body = {"type": "about:blank", "title": type(error).__name__, "status": status, "detail": str(error)}
-    body["error"] = str(error)  # where clients of the Open Inference Protocol look
+    return _problem_document(request, status, type(error).__name__, str(error))
+
+
+def _http_problem(request: Request, error: Exception) -> Response:
+    """What FastAPI itself refuses, such as a method that a path does not have."""
+    assert isinstance(error, HTTPException)
+    allowed = (error.headers or {}).get("allow") or (error.headers or {}).get("Allow")
+    detail = f"{request.url.path} has no {request.method}; it has: {allowed}" if allowed else str(error.detail)
+    answer = _problem_document(request, error.status_code, HTTPStatus(error.status_code).phrase, detail)
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+def _problem_document(request: Request, status: int, title: str, detail: str) -> Response:
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    body["error"] = detail  # where clients of the Open Inference Protocol look
     if request_id := request.headers.get("x-request-id"):
         body["request_id"] = request_id
     return JSONResponse(body, status_code=status, media_type="application/problem+json")

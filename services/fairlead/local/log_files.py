@@ -88,6 +88,9 @@ def _fields(line: str) -> dict[str, Any]:
 def _access(found: dict[str, Any]) -> dict[str, Any]:
     """A line of the gateway's access log, which has failed requests, in the form of our own lines."""
     said = {name: value for name, value in found.items() if value not in (None, "-", "")}
+    # A gateway of an earlier release also wrote requests whose second attempt was answered.
+    if str(said.get("status", ""))[:1] == "2":
+        return {"level": "info", "message": "request at the gateway", **said}
     meant = [_FLAGS[flag] for flag in str(said.get("flags", "")).split(",") if flag in _FLAGS]
     why = {"why": "; ".join(meant)} if meant else {}
     return {"level": "warning", "message": "request failed at the gateway", **why, **said}

@@ -70,6 +70,7 @@ def test_an_unknown_command_is_a_usage_error_without_a_traceback() -> None:
         (["rollback", "iris", "--reson", "x"], "--reason"),
         (["history"], "Missing argument 'MODEL'"),
         (["up", "--port", "x"], "Invalid value for '--port'"),
+        (["pause", "iris", "--reason", "x" * 1001], "--reason: the reason has 1,001 characters; at most 1,000"),
         (["rollback", "iris", "--to"], "Option '--to' requires an argument"),
         (["wait", "iris", "--timeout"], "Option '--timeout' requires an argument"),
         (["release", "iris", "2.0.0", "--reason"], "Option '--reason' requires an argument"),

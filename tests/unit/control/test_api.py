@@ -1,5 +1,6 @@
 import asyncio
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -26,12 +27,12 @@ class Client:
         self._app = app
 
     def get(self, path: str, **options: dict[str, str]) -> httpx.Response:
-        return self._ask("GET", path, options)
+        return self.ask("GET", path, options)
 
     def post(self, path: str, **options: dict[str, str]) -> httpx.Response:
-        return self._ask("POST", path, options)
+        return self.ask("POST", path, options)
 
-    def _ask(self, method: str, path: str, options: dict[str, dict[str, str]]) -> httpx.Response:
+    def ask(self, method: str, path: str, options: Mapping[str, dict[str, str]]) -> httpx.Response:
         async def exchange() -> httpx.Response:
             transport = httpx.ASGITransport(self._app)
             async with httpx.AsyncClient(transport=transport, base_url="http://control") as client:
@@ -129,6 +130,33 @@ def test_a_time_without_a_fraction_includes_its_whole_second(
     append(store, weight=5000, minutes=10.01)
     answer = client.get("/api/v1/routes/iris/revisions", params={"at": f"2026-01-01T{at}"}).json()
     assert [revision["table"]["weight"] for revision in answer["revisions"]] == [weight]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("POST", "/models", "GET"),
+        ("POST", "/v2", "GET"),
+        ("GET", "/v2/repository/index", "POST"),
+        ("DELETE", "/models", "GET"),
+        ("OPTIONS", "/v2", "GET"),
+        ("PUT", "/v2/repository/index", "POST"),
+    ],
+)
+def test_a_method_that_a_path_does_not_have_is_a_405_problem_with_the_methods_it_has(
+    client: Client, method: str, path: str, allowed: str
+) -> None:
+    answer = client.ask(method, path, {})
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+    assert answer.headers["content-type"] == "application/problem+json"
+    said = f"{path} has no {method}; it has: {allowed}"
+    expected = {"type": "about:blank", "title": "Method Not Allowed", "status": 405, "detail": said, "error": said}
+    assert answer.json() == expected
+
+
+def test_a_path_that_does_not_exist_is_a_404_problem(client: Client) -> None:
+    answer = client.post("/nothing/here")
+    assert (answer.status_code, answer.json()["title"]) == (404, "NotFound")
 
 
 def test_a_route_that_does_not_exist_is_a_404_problem(client: Client) -> None:

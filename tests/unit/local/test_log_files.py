@@ -78,6 +78,14 @@ def test_a_line_of_the_gateways_access_log_reads_like_ours() -> None:
     assert not entry.concerns("iri")
 
 
+def test_a_request_that_was_answered_at_the_second_attempt_is_not_called_failed() -> None:
+    line = json.dumps(
+        {"time": "t", "method": "GET", "path": "/x", "status": 200, "flags": "URX", "route": "iris:split"}
+    )
+    (entry,) = parse("gateway", [line])
+    assert (entry.fields["level"], entry.fields["message"]) == ("info", "request at the gateway")
+
+
 @pytest.mark.parametrize(
     ("tail", "said"),
     [

@@ -28,6 +28,10 @@ from fairlead.contracts.revision import Cause, Check, Revision
 from fairlead.store.base import Store
 from fairlead.store.statuses import read_status
 
+STDOUT = Path("-")
+MAX_SHOWN = 500
+"""The table shows this many characters of a reason."""
+
 
 def command(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="The model.")],
@@ -40,7 +44,8 @@ def command(
         bool, typer.Option("--evidence", help="Show each window's counts and the evidence of every gate.")
     ] = False,
     svg: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the evidence of the newest attempt to an SVG file.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the evidence of the newest attempt to an SVG file; - is stdout."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many of the newest revisions to show.")] = 20,
     state: StateOption = DEFAULT_STATE,
@@ -49,6 +54,11 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Show the ledger of a model: every routing table that was served, with its cause, actor and reason."""
+    if verify and (evidence or svg or at):
+        other = "--evidence" if evidence else "--svg" if svg else "--at"
+        raise errors.Invalid(
+            f"--verify and {other} cannot be used together: --verify prints no revisions", hint="run the command twice"
+        )
     store = connect(PlatformLocation(state, context, namespace)).store
     if verify:
         _verify(store, model, as_json)
@@ -63,10 +73,14 @@ def command(
     if evidence or svg:
         since, checks = ((), ()) if at else (store.windows(model), _checks(store, model))
         found = attempts(model, revisions, since, checks)
+        if evidence and svg == STDOUT:
+            raise errors.Invalid(
+                "--svg - and --evidence cannot be used together: both write to stdout", hint="name a file: --svg FILE"
+            )
         if evidence:
             _show_evidence(model, revisions, found, as_json=as_json)
         if svg:
-            _write(svg, next((one for one in reversed(found) if one.windows), None), quiet=as_json)
+            _write(svg, next((one for one in reversed(found) if one.windows), None), quiet=as_json or svg == STDOUT)
         return
     if as_json:
         print_json([revision.to_json() for revision in revisions])
@@ -87,8 +101,13 @@ def _row(revision: Revision) -> tuple[str, ...]:
         percent(table.weight) if table.candidate else "-",
         mirrors or "-",
         revision.actor,
-        revision.reason,
+        _cut(revision.reason),
     )
+
+
+def _cut(reason: str) -> str:
+    """A long reason would push all other revisions off the screen."""
+    return reason if len(reason) <= MAX_SHOWN else f"{reason[:MAX_SHOWN]}... (--json shows all of it)"
 
 
 def _checks(store: Store, model: str) -> tuple[Check, ...]:
@@ -103,6 +122,9 @@ def _write(to: Path, attempt: Attempt | None, *, quiet: bool) -> None:
             "nothing was counted in these revisions, so there is no evidence to draw",
             hint="look at more revisions with --limit, or start a rollout: fairlead release MODEL VERSION",
         )
+    if to == STDOUT:
+        print(svg_picture.draw(attempt))
+        return
     try:
         to.write_text(svg_picture.draw(attempt), encoding="utf-8")
     except OSError as error:

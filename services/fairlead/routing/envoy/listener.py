@@ -167,12 +167,25 @@ def _problem(by_status: Json, *, status_title: str, content_type: str, path: Jso
 
 
 _BY_STATUS = {"op": "GE", "value": {"default_value": 500, "runtime_key": "access_log.min_status"}}
+# No status (the client left) or another than 2xx. A flag alone is no failure: a request whose second attempt
+# was answered has one too.
+_NO_SUCCESS: Json = {
+    "or_filter": {
+        "filters": [
+            {"status_code_filter": {"comparison": {"op": op, "value": {"default_value": value, "runtime_key": key}}}}
+            for op, value, key in (("LE", 199, "access_log.below"), ("GE", 300, "access_log.above"))
+        ]
+    }
+}
 _FAILURES: Json = {
     "and_filter": {
         "filters": [
             {
                 "or_filter": {
-                    "filters": [{"status_code_filter": {"comparison": _BY_STATUS}}, {"response_flag_filter": {}}]
+                    "filters": [
+                        {"status_code_filter": {"comparison": _BY_STATUS}},
+                        {"and_filter": {"filters": [_NO_SUCCESS, {"response_flag_filter": {}}]}},
+                    ]
                 }
             },
             # "Not ready" is the answer to a question and no failure; whoever starts a platform asks it often.

@@ -216,3 +216,32 @@ def test_json_has_complete_windows(state: Path, capsys: pytest.CaptureFixture[st
     rows = json.loads(capsys.readouterr().out)
     assert [one["revision"] for one in rows] == ["iris.1", "iris.1", None]
     assert rows[1]["window"]["evidence"][0]["logHarm"] == 6.7
+
+
+def test_svg_to_a_dash_is_written_to_stdout_and_to_no_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    windows = tuple(a_window(at) for at in range(3))
+    state = write(tmp_path, a_revision(1, Cause.CREATED), a_revision(2, Cause.RELEASED, attempt=1))
+    state = write(state, a_revision(3, Cause.PROMOTED, *windows, attempt=1))
+    history.command("iris", svg=Path("-"), state=state)
+    assert ElementTree.fromstring(capsys.readouterr().out).tag.endswith("svg")
+    assert not (tmp_path / "-").exists()
+
+
+@pytest.mark.parametrize("more", [{"evidence": True}, {"svg": Path("a.svg")}, {"at": "2026-01-01T12:00:00Z"}])
+def test_verify_is_refused_with_an_option_that_it_would_ignore(tmp_path: Path, more: dict[str, Any]) -> None:
+    state = write(tmp_path, a_revision(1, Cause.CREATED))
+    with pytest.raises(errors.Invalid, match="--verify and --"):
+        history.command("iris", verify=True, state=state, **more)
+
+
+def test_a_long_reason_is_cut_in_the_table_and_whole_in_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = write(tmp_path, a_revision(1, Cause.CREATED, reason="words " * 4500))
+    history.command("iris", state=state)
+    assert capsys.readouterr().out.count("words") == 83
+    history.command("iris", state=state, as_json=True)
+    assert json.loads(capsys.readouterr().out)[0]["reason"] == "words " * 4500
