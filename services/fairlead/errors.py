@@ -2,7 +2,7 @@
 
     FairleadError
     + Invalid               the caller's input cannot be used; the message names the field
-    |  - ArtifactRejected   the artifact's digest differs from the manifest's; nothing was unpickled
+    |  - ArtifactRejected   the artifact is missing, or its digest differs from the manifest's; nothing was unpickled
     + NotFound              the named thing does not exist
     |  - Misdirected        the request was meant for another service
     + Conflict              the caller's data is stale, or the action contradicts the current state
@@ -53,7 +53,7 @@ class Invalid(FairleadError):
 
 
 class ArtifactRejected(Invalid):
-    """The artifact on disk does not have the digest that the manifest gives."""
+    """The artifact on disk is missing or does not have the digest that the manifest gives."""
 
 
 class NotFound(FairleadError):

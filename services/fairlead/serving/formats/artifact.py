@@ -36,8 +36,14 @@ def inside(folder: Path, path: str, *, field: str) -> Path:
 
 @contextmanager
 def checked(folder: Path, artifact: Artifact) -> Iterator[Path]:
-    """A private copy of the artifact, deleted when the block ends. Raises ArtifactRejected if the digest differs."""
-    source = inside(folder, artifact.path, field="artifact.path")
+    """A private copy of the artifact, deleted when the block ends.
+
+    Raises ArtifactRejected if it is missing or its digest differs.
+    """
+    try:
+        source = inside(folder, artifact.path, field="artifact.path")
+    except errors.Invalid as cause:
+        raise errors.ArtifactRejected(cause.message, hint=cause.hint) from None
     with _private_folder() as private:
         copy = private / Path(artifact.path).name
         actual = _copy_tree(source, copy) if source.is_dir() else _copy_file(source, copy)

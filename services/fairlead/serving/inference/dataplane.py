@@ -20,6 +20,10 @@ from fairlead.serving.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+FIRST_PAUSE_S = 1.0
+MAX_PAUSE_S = 30.0
+"""How long to wait before an artifact that was missing or had another digest is read again: doubled each time."""
+
 
 class Served(Protocol):
     """The model folder to serve: a `formats.folder.ModelFolder`, or an object of a test."""
@@ -65,6 +69,9 @@ class DataPlane:
         self._when_ready = when_ready
         self._pool: workers.Threads | None = None
         self._batcher: batching.Batcher | None = None
+        self._retry: asyncio.TimerHandle | None = None
+        self._pause_s = FIRST_PAUSE_S
+        self._logged = ""
         meter.queue_rows.set_function(lambda: self._batcher.queued_rows if self._batcher else 0)
         meter.queue_bytes.set_function(lambda: self._batcher.queued_bytes if self._batcher else 0)
 
@@ -76,6 +83,8 @@ class DataPlane:
 
     def close(self) -> None:
         """Stop the worker threads after their current jobs."""
+        if self._retry is not None:
+            self._retry.cancel()
         if self._pool is not None:
             self._pool.close()
 
@@ -138,8 +147,19 @@ class DataPlane:
         is_our_error = isinstance(cause, errors.FairleadError) and cause.__cause__ is None
         message = described(cause)
         self.state.enter("failed", f"the model cannot be served: {message}")
+        if isinstance(cause, errors.ArtifactRejected):
+            self._try_again_later()
         # Our own error needs no traceback: its message is enough. Any other exception came from the author's code.
-        logger.error("model failed to start", exc_info=None if is_our_error else cause, extra={"reason": message})
+        if message != self._logged:
+            logger.error("model failed to start", exc_info=None if is_our_error else cause, extra={"reason": message})
+        self._logged = message
+
+    def _try_again_later(self) -> None:
+        """The folder may be restored while we run, and no restart follows: the process stays up to report the reason."""
+        loop, pool = asyncio.get_running_loop(), self._pool
+        assert pool is not None  # start() created it
+        self._retry = loop.call_later(self._pause_s, lambda: pool.submit(lambda: self._load(loop), self._loaded))
+        self._pause_s = min(2 * self._pause_s, MAX_PAUSE_S)
 
 
 class _Started:

@@ -11,7 +11,10 @@ Phase = Literal["loading", "warming", "ready", "failed"]
 
 
 class Lifecycle:
-    """Phases: loading -> warming -> ready; from loading or warming also to failed. Draining can begin in any phase."""
+    """Phases: loading -> warming -> ready; from loading or warming also to failed. Draining can begin in any phase.
+
+    From failed to warming when the artifact was restored.
+    """
 
     def __init__(self, meter: metrics.Metrics) -> None:
         self._meter = meter

@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead.contracts.gateway import SERVICE_HEADER
-from fairlead.serving.app import build_app
+from fairlead.serving.app import App, build_app
+from fairlead.serving.formats.folder import load_folder
 from fairlead.serving.http.exchange import Envelope
+from fairlead.serving.inference import dataplane
 from fairlead.serving.settings import Settings
+from support import folders
 from support.small_models import GOLDEN, Adder, Point, Reply, Served, Sum, ask, ask_fast_path, manifest, running
 
 ROW = {"x": 1.0, "y": 2.0, "n": 3, "kind": "b"}
@@ -267,6 +271,50 @@ def test_a_service_that_is_loading_or_failed_to_load_reports_why_it_is_not_ready
             while app.state.phase == "loading":
                 await asyncio.sleep(0.001)
             assert b"no such weights" in (await ask(app, "GET", "/readyz")).body
+
+    run(check())
+
+
+@pytest.mark.parametrize("ending", [SystemExit(0), KeyboardInterrupt()])
+def test_a_model_that_ends_its_process_while_it_loads_is_reported_as_failed(ending: BaseException) -> None:
+    class Quits(Adder):
+        def __init__(self) -> None:
+            raise ending
+
+    async def check() -> None:
+        app = build_app(Served(model=Quits))
+        async with app.lifespan(), asyncio.timeout(10):
+            while app.state.phase == "loading":
+                await asyncio.sleep(0.001)
+            assert type(ending).__name__ in app.state.reason or "sys.exit(0)" in app.state.reason
+
+    run(check())
+
+
+def test_a_service_whose_artifact_is_restored_becomes_ready_without_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dataplane, "FIRST_PAUSE_S", 0.01)
+    folder = folders.make(tmp_path / "m")
+    artifact = folder / "artifact.bin"
+    artifact.write_bytes(b"half")
+
+    async def phase(app: App, wanted: str) -> None:
+        async with asyncio.timeout(10):
+            while app.state.phase != wanted:
+                await asyncio.sleep(0.001)
+
+    async def check() -> None:
+        app = build_app(load_folder(folder))
+        async with app.lifespan():
+            await phase(app, "failed")
+            artifact.unlink()
+            async with asyncio.timeout(10):
+                while "there is no 'artifact.bin'" not in app.state.reason:
+                    await asyncio.sleep(0.001)
+            artifact.write_bytes(folders.ARTIFACT)
+            await phase(app, "ready")
+            assert (await ask(app, "POST", "/predict", b'{"value": 2}')).status == 200
 
     run(check())
 
