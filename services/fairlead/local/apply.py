@@ -164,6 +164,8 @@ def deploy(
     )
 
 
-def _are_two_folders(deployed: str, now: str) -> bool:
+def _are_two_folders(deployed: str | None, now: str | None) -> bool:
     """Whether both exist: a folder that was moved may be deployed from its new place."""
+    if deployed is None or now is None:
+        return deployed != now
     return Path(deployed).exists() and Path(deployed).resolve() != Path(now).resolve()

@@ -155,7 +155,7 @@ class DataPlane:
         self._logged = message
 
     def _try_again_later(self) -> None:
-        """The folder may be restored while we run, and no restart follows: the process stays up to report the reason."""
+        """The folder may be restored while we run, and no restart follows: the process stays up to say why."""
         loop, pool = asyncio.get_running_loop(), self._pool
         assert pool is not None  # start() created it
         self._retry = loop.call_later(self._pause_s, lambda: pool.submit(lambda: self._load(loop), self._loaded))
