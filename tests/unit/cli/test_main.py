@@ -70,7 +70,6 @@ def test_an_unknown_command_is_a_usage_error_without_a_traceback() -> None:
         (["rollback", "iris", "--reson", "x"], "--reason"),
         (["history"], "Missing argument 'MODEL'"),
         (["up", "--port", "x"], "Invalid value for '--port'"),
-        (["pause", "iris", "--reason", "x" * 1001], "--reason: the reason has 1,001 characters; at most 1,000"),
         (["rollback", "iris", "--to"], "Option '--to' requires an argument"),
         (["wait", "iris", "--timeout"], "Option '--timeout' requires an argument"),
         (["release", "iris", "2.0.0", "--reason"], "Option '--reason' requires an argument"),
@@ -86,6 +85,13 @@ def test_a_wrong_option_or_argument_is_one_sentence_and_a_line_that_helps(argume
     assert first.startswith("fairlead: ")
     assert said in first + second
     assert f"`fairlead {arguments[0]} --help` shows the arguments and options" in second
+
+
+@pytest.mark.parametrize("arguments", [["pause", "iris"], ["release", "iris", "2.0.0"], ["rollback", "iris"]])
+def test_a_reason_that_is_too_long_is_a_usage_error(arguments: list[str]) -> None:
+    answer = fairlead(*arguments, "--reason", "x" * 1001)
+    assert answer.returncode == exit_codes.USAGE
+    assert "--reason: the reason has 1,001 characters; at most 1,000 are stored" in answer.stderr
 
 
 def test_the_version_option_prints_the_versions_of_all_parts() -> None:
