@@ -157,9 +157,11 @@ def most_important(situation: Situation, decision: Decision) -> str:
     Users who get errors come first, then a candidate without instances and gateways that serve another revision, which
     do not pass by themselves as a step's time does.
     """
-    ready = ready_condition(situation)
+    ready, wanted = ready_condition(situation), situation.route.spec.target_ref
     if not ready.status:
-        return ready.message
+        # A changed target that has to wait says the same, and why it is not carried out.
+        is_kept = situation.candidate not in (None, wanted) and situation.head.state.declined != wanted
+        return decision.waiting if is_kept and decision.waiting else ready.message
     urgent = {"ready", "acknowledged"} if situation.weight else set[str]()
     blocked = [one for one in decision.checks if one.verdict is not Verdict.PASS and one.gate in urgent]
     first = "; ".join(f"{one.gate}: {one.reason}" for one in blocked[:1] if one.reason not in decision.waiting)

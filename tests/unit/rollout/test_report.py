@@ -70,6 +70,13 @@ def test_a_route_that_is_down_says_what_its_candidate_still_answers(canary: Plat
     assert health(canary).command == "fairlead promote iris"
 
 
+def test_a_changed_target_that_waits_for_stable_is_told_although_the_route_is_down(canary: Platform) -> None:
+    canary.turn(canary.ref("1.0.0"), ready=False)
+    canary.deploy(target="1.0.0", strategy=Strategy(steps=STEPS, min_requests=0))
+    canary.tick(1)
+    assert status(canary).waiting.startswith("the target is 1.0.0 now, but 1.1.0 keeps its 5 %, because 1.0.0 has no")
+
+
 def test_the_time_of_a_condition_stays_until_its_status_changes(platform: Platform) -> None:
     platform.tick()
     began = since(platform)
