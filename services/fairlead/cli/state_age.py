@@ -7,11 +7,9 @@ from datetime import datetime
 
 from fairlead.cli.options import PlatformLocation
 from fairlead.cli.output import ago, moment
+from fairlead.contracts.health import STALE_AFTER_S
 from fairlead.local.state import StateFolder
 from fairlead.store.base import Store
-
-STALE_AFTER_S = 15.0
-"""A running control plane shows every 2 s that it is alive; in a cluster another replica leads after 15 s without."""
 
 
 @dataclass(frozen=True)

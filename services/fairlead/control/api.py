@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 
 from fairlead import __version__, errors
 from fairlead.contracts.base import as_query_time
-from fairlead.contracts.health import Health, health_of
+from fairlead.contracts.health import STALE_AFTER_S, Health, health_of
 from fairlead.contracts.instance import Instance
 from fairlead.contracts.revision import Checkpoint, Revision
 from fairlead.contracts.route import Route, UnreadableRoute
@@ -32,8 +32,6 @@ from fairlead.store.statuses import read_status
 
 SILENT_AFTER_S = 30.0
 """Without a turn for this long the loop is stuck, and the process should be restarted."""
-STALE_AFTER_S = 15.0
-"""Without a turn for this long, what the API shows is old, and it says so."""
 _METHODS = {"/models": "GET", "/v2": "GET", "/v2/repository/index": "POST"}
 """The gateway's own paths that the API answers, each with its one method."""
 _STATUS = {errors.NotFound: 404, errors.Invalid: 400, errors.Conflict: 409, errors.Refused: 403}

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from fairlead import errors
-from fairlead.contracts.revision import Cause, Phase, Revision
-from fairlead.contracts.status import Status
+from fairlead.contracts.revision import Cause, Phase, Revision, State
 from fairlead.local.state import StateFolder
 from fairlead.logs import JsonLines
 from fairlead.store.sqlite import SqliteStore
+from fairlead.store.statuses import read_status
 
 _ATTEMPTS = 5
 
@@ -63,9 +63,7 @@ def wait_until_stopped(
 
 
 def _removed(store: SqliteStore, head: Revision, actor: str, reason: str, now: datetime) -> Revision:
-    status = store.status(head.route)
-    rest = {"phase": Phase.STABLE, "step": -1, "approved": -1, "paused": False, "rejected": (), "entered_at": now}
-    back = {"previous": None, "previous_revision": None, "promoted_at": None}
+    status = read_status(store, head.route)
     return Revision(
         namespace=head.namespace,
         route=head.route,
@@ -76,8 +74,8 @@ def _removed(store: SqliteStore, head: Revision, actor: str, reason: str, now: d
         reason=reason,
         generation=head.generation,
         table=head.table.model_copy(update={"candidate": None, "weight": 0, "mirrors": ()}),
-        state=head.state.model_copy(update={**rest, **back}),
-        evidence=Status.model_validate(status).checks if status else (),
+        state=State(target=head.state.target, attempt=head.state.attempt, entered_at=now),
+        evidence=status.checks if status else (),
         windows=tuple(store.windows(head.route)),
         created_at=now,
     )

@@ -134,8 +134,13 @@ class Observer:
         return replace(snapshot, ended=True, freshness=freshness)
 
     def forget_deleted(self, routes: set[str]) -> None:
-        """Drop the answers of all routes but these: up to 32,768 wait for their partner in each."""
+        """Drop what is known of all routes but these. One that is created again begins anew.
+
+        The largest part are answers: up to 32,768 wait for their partner in each route.
+        """
         self._answer_windows.keep(routes)
+        self._served_at = {name: at for name, at in self._served_at.items() if name in routes}
+        self._once_stable = {name: known for name, known in self._once_stable.items() if name in routes}
 
     def windows(self, route: Route, head: Revision, snapshot: TickSnapshot) -> list[Window]:
         """The windows that ended at this tick, and earlier ones that can be counted only now, with their evidence."""
@@ -177,7 +182,7 @@ class Observer:
     def _with_ready(self, window: Window, tick: RouteTick, snapshot: TickSnapshot) -> Window:
         """The window with its instances. The candidate's are unknown (None) if its time was not observed."""
         is_observed = self._observed.place(tick.route.name, window.seconds)
-        ready, stable = _ready(tick.route, snapshot), tick.head.table.stable
+        ready, stable = ready_counts(tick.route.namespace, tick.route.spec.model, snapshot), tick.head.table.stable
         wanted = wanted_counts(tick.route, snapshot.wanted).get(stable, ready.get(stable, 0))
         mine = ready.get(tick.head.state.target, 0) if is_observed else None
         return window.model_copy(update={"ready": mine, "stable_instances": wanted})
@@ -188,7 +193,7 @@ class Observer:
         """What the policy needs to know about the route at this tick."""
         seen = Observation(
             now=snapshot.now,
-            ready=_ready(route, snapshot),
+            ready=ready_counts(route.namespace, route.spec.model, snapshot),
             wanted=wanted_counts(route, snapshot.wanted),
             gateways=snapshot.gateways,
             lost=snapshot.lost,
@@ -206,8 +211,11 @@ class Observer:
 
     def _returnable(self, route: Route, head: Revision, seen: Observation) -> tuple[VersionRef, ...]:
         """Reads the ledger once for each head, and only where stable is down and another version is ready."""
-        ready = {ref for ref, count in seen.ready.items() if count and Situation(route, head, seen).specified(ref)}
-        if not ready or seen.ready.get(head.table.stable, 0):
+        situation = Situation(route, head, seen)
+        if situation.ready(situation.stable):
+            return ()
+        ready = {ref for ref in seen.ready if situation.ready(ref) and situation.specified(ref)}
+        if not ready:
             return ()
         known, refs = self._once_stable.get(route.name, ("", ()))
         if known != head.hash:
@@ -255,9 +263,10 @@ def _addresses(route: Route, head: Revision, snapshot: TickSnapshot) -> tuple[In
     )
 
 
-def _ready(route: Route, snapshot: TickSnapshot) -> dict[VersionRef, int]:
+def ready_counts(namespace: str, model: str, snapshot: TickSnapshot) -> dict[VersionRef, int]:
+    """How many instances of each version of a model are ready. A version without any is left out."""
     found: dict[VersionRef, int] = {}
     for instance in snapshot.instances:
-        if instance.ready and (instance.namespace, instance.model) == (route.namespace, route.spec.model):
+        if instance.ready and (instance.namespace, instance.model) == (namespace, model):
             found[instance.ref] = found.get(instance.ref, 0) + 1
     return found

@@ -15,7 +15,7 @@ from fairlead.contracts.revision import Revision
 from fairlead.contracts.route import Route, UnreadableRoute
 from fairlead.rollout import report
 from fairlead.rollout.act import act
-from fairlead.rollout.observe import Observer, TickSnapshot
+from fairlead.rollout.observe import Observer, TickSnapshot, ready_counts
 from fairlead.rollout.policy.decide import decide
 from fairlead.rollout.policy.desired_instances import wanted_instances
 from fairlead.rollout.ports import AnswerSource, Clock, EngineStore, Gateways, History, MetricSource, NoAnswers, Smoke
@@ -156,11 +156,8 @@ class Engine:
         """Say what is wrong in the route's status, and refuse requests that would wait for ever."""
         message = f"{broken.message}; what it serves stays as it is until its spec is corrected or Fairlead is upgraded"
         head = self._head(broken.name)
-        table = head.table if head is not None else None
-        ready = sum(
-            one.ready and table is not None and (one.model, one.ref) == (table.model, table.stable)
-            for one in snapshot.instances
-        )
+        counts = ready_counts(head.namespace, head.table.model, snapshot) if head is not None else {}
+        ready = counts.get(head.table.stable, 0) if head is not None else 0
         status = report.report_unreadable(
             broken.name, broken.generation, message, head=head, gateways=snapshot.gateways, ready=ready
         )

@@ -14,8 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from fairlead.cli import exit_codes
-from fairlead.cli.state_age import STALE_AFTER_S
-from fairlead.contracts.health import Health, health_of
+from fairlead.contracts.health import STALE_AFTER_S, Health, health_of
 from fairlead.local.state import StateFolder
 from fairlead.store.statuses import read_status
 from support.platform import DOUBLER, Platform, doublers, running_platform

@@ -129,6 +129,18 @@ def test_gateways_that_answer_without_the_routes_table_serve_nothing(platform: P
     assert ready(platform).reason == Reason.NO_GATEWAY
 
 
+def test_a_route_that_is_created_again_gives_the_gateways_time_to_get_its_table(platform: Platform) -> None:
+    platform.tick()
+    platform.store.delete_route("iris")
+    platform.tick(3600)
+    platform.deploy()
+    platform.programmed = {"e1": 0, "e2": 0}
+    platform.tick(1)
+    assert health(platform).mark is Mark.SERVING
+    platform.tick(GATEWAY_AWAY_S)
+    assert ready(platform).reason == Reason.NO_GATEWAY
+
+
 def test_fewer_ready_instances_than_the_spec_wants_are_degraded(platform: Platform) -> None:
     versions = dict(platform.route.spec.versions)
     versions["1.0.0"] = versions["1.0.0"].model_copy(update={"instances": 2})
