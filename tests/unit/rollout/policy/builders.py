@@ -1,4 +1,4 @@
-"""Builders of routes, heads and observations: each has usual values and takes others."""
+"""Builders of routes, heads, observations and actions, each with usual values; and what is decided for them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from fairlead.contracts.action import Action, ActionType
+from fairlead.contracts.action import Action, ActionType, Outcome
 from fairlead.contracts.revision import Cause, Check, Phase, Rejected, Revision, State, Verdict, Window
 from fairlead.contracts.route import Route, RouteSpec, Step, Strategy, Target, VersionRef, VersionSpec, WarmUp
 from fairlead.contracts.table import Table
-from fairlead.rollout.policy.observation import Observation
+from fairlead.rollout.policy.decide import decide
+from fairlead.rollout.policy.observation import Decision, Observation
 from fairlead.rollout.ports import GatewayState
 
+ROLLBACK, RETRY, APPROVE, PAUSE, RESUME, PROMOTE = ActionType
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 V0, V1, V2, V3 = (VersionSpec(source=f"/m/{name}").ref(name) for name in ("0.9.0", "1.0.0", "1.1.0", "1.2.0"))
 STEPS = (Step(weight=500, min_duration=30.0), Step(weight=2500, min_duration=30.0, approval=True))
@@ -123,3 +125,38 @@ def without_ready(seconds: float, *, then: int | None = 0) -> tuple[Window, ...]
 
 def an_action(kind: ActionType, name: str = "a1", **changes: Any) -> Action:
     return Action(name=name, route="iris", type=kind, actor="bob", created_at=NOW, **changes)
+
+
+def after(route: Route, head: Revision | None, observation: Observation) -> Revision:
+    """The next revision, which must continue the head."""
+    decision = decide(route, head, observation, ())
+    assert decision.next is not None, decision.waiting
+    if head is not None:
+        assert (decision.next.seq, decision.next.parent) == (head.seq + 1, head.hash)
+    return decision.next
+
+
+def waits(route: Route, head: Revision | None, observation: Observation) -> str:
+    """What the rollout waits for, when there is no next revision."""
+    decision = decide(route, head, observation, ())
+    assert decision.next is None, decision.next
+    return decision.waiting
+
+
+def asked(route: Route, head: Revision, world: Observation, *actions: Action) -> Decision:
+    return decide(route, head, world, actions)
+
+
+def carried_out(route: Route, head: Revision, world: Observation, action: Action) -> Revision:
+    decision = asked(route, head, world, action)
+    assert decision.finished == (), decision.finished
+    assert decision.next is not None
+    assert decision.next.action == action.name
+    assert decision.next.actor == action.actor
+    return decision.next
+
+
+def refused(route: Route, head: Revision, world: Observation, action: Action) -> str:
+    (done,) = asked(route, head, world, action).finished
+    assert done.outcome is Outcome.REFUSED, done
+    return done.message
