@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -11,37 +10,12 @@ from hypothesis import strategies as st
 
 from fairlead.contracts.gateway import ClusterKey, Role, key_of
 from fairlead.contracts.latency import GRID_MS
-from fairlead.contracts.revision import Counts, Failures, Histograms, VersionCounts
+from fairlead.contracts.revision import Counts, Histograms, VersionCounts
 from fairlead.contracts.route import VersionSpec
 from fairlead.contracts.table import Table
 from fairlead.rollout.analysis.counts import Counted, Gap, comparable, count
 from fairlead.rollout.ports import Reading
-
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-STABLE, CANDIDATE, OTHER = (VersionSpec().ref(name) for name in ("1.0.0", "1.1.0", "1.2.0"))
-TABLE = Table(model="iris", attempt=1, stable=STABLE, candidate=CANDIDATE, weight=2000, pins=(STABLE, CANDIDATE))
-S, M = (key_of(Role.SPLIT, TABLE, ref) for ref in (STABLE, CANDIDATE))
-A = key_of(Role.AGGREGATE, TABLE, CANDIDATE)
-
-
-def a_reading(
-    gateway: str = "e1",
-    *,
-    at: float = 0,
-    uptime_s: float | None = None,
-    endpoints: dict[str, tuple[int, int]] | None = None,
-    stable: dict[str, int] | None = None,
-    aggregate: dict[str, int] | None = None,
-    member: dict[str, int] | None = None,
-) -> Reading:
-    clusters = {S: stable or {}, A: aggregate or {}, M: member or {}}
-    return Reading(gateway, NOW + timedelta(seconds=at), clusters, {M: endpoints or {}}, uptime_s)
-
-
-LIMITED = TABLE.model_copy(update={"per_try_timeout_s": 0.3})
-NO_LIMIT = {"per_try_timeout_s": TABLE.request_timeout_s}
-ZERO = a_reading(endpoints={"h:1": (0, 0), "h:2": (0, 0)})
-EMPTY = a_reading()
+from unit.rollout.analysis.readings import CANDIDATE, NOW, STABLE, TABLE, ZERO, A, M, S, a_reading
 
 
 @dataclass(frozen=True)
@@ -189,118 +163,6 @@ def test_two_of_one_name_are_told_apart_by_their_identity() -> None:
     assert member.identity == edited.identity
     after = Reading("e1", NOW, {}, {member: {"h:1": (3, 1)}})
     assert count([Reading("e1", NOW, {}, {})], [after], table).candidate == Counts(n=4, bad=1)
-
-
-class TestFailures:
-    """Counters of a real Envoy after known requests: `perTry` 300 ms, four or eight requests in each case."""
-
-    @pytest.mark.parametrize(
-        ("after", "expected"),
-        [
-            pytest.param(
-                a_reading(
-                    endpoints={"h:1": (4, 0)}, aggregate={"upstream_rq_completed": 4, "upstream_rq_retry": 4}, member={}
-                ),
-                Failures(late=4),
-                id="answers after 500 ms, before stable does",
-            ),
-            pytest.param(
-                a_reading(
-                    aggregate={"upstream_rq_completed": 8, "upstream_rq_retry": 5, "upstream_rq_retry_success": 5},
-                    member={"upstream_cx_destroy_local_with_active_rq": 5},
-                ),
-                Failures(late=5),
-                id="hangs, stable answers; ejected after five",
-            ),
-            pytest.param(
-                a_reading(
-                    endpoints={"h:1": (0, 4)},
-                    aggregate={"upstream_rq_completed": 4, "upstream_rq_retry": 4, "upstream_rq_retry_success": 4},
-                    member={"upstream_cx_destroy_local_with_active_rq": 4},
-                ),
-                Failures(server_errors=4),
-                id="answers 500",
-            ),
-            pytest.param(
-                a_reading(
-                    endpoints={"h:1": (0, 5)},
-                    aggregate={"upstream_rq_completed": 8, "upstream_rq_retry": 5, "upstream_rq_retry_success": 5},
-                    member={"upstream_cx_connect_fail": 5},
-                ),
-                Failures(unanswered=5),
-                id="refuses; ejected after five",
-            ),
-            pytest.param(
-                replace(
-                    a_reading(
-                        endpoints={"h:1": (0, 2)},
-                        aggregate={
-                            "upstream_rq_completed": 4,
-                            "upstream_rq_5xx": 4,
-                            "upstream_rq_retry": 2,
-                            "upstream_rq_timeout": 4,
-                        },
-                        member={"upstream_cx_destroy_local_with_active_rq": 2},
-                    ),
-                    timeouts={M: {"h:1": 2}},
-                ),
-                Failures(timed_out=2),
-                id="both hang until the whole time is up",
-            ),
-            pytest.param(
-                a_reading(member={"upstream_cx_destroy_local_with_active_rq": 4}),
-                Failures(),
-                id="clients give up before perTry",
-            ),
-        ],
-    )
-    def test_the_candidates_failures_are_told_apart(self, after: Reading, expected: Failures) -> None:
-        assert count([EMPTY], [after], LIMITED).failures.candidate == expected
-
-    def test_a_request_that_timed_out_at_both_versions_is_assigned_once(self) -> None:
-        after = a_reading(
-            endpoints={"h:1": (0, 2)}, aggregate={"upstream_rq_completed": 4, "upstream_rq_timeout": 4}, member={}
-        )
-        counted = count([EMPTY], [replace(after, timeouts={M: {"h:1": 2}})], LIMITED)
-        assert (counted.assigned, counted.unserved) == (2, 2)
-
-    def test_what_stable_fails_instead_of_the_candidate_is_not_late(self) -> None:
-        fallback = key_of(Role.FALLBACK, TABLE, STABLE)
-        after = a_reading(aggregate={"upstream_rq_completed": 9, "upstream_rq_retry": 9}, endpoints={"h:1": (5, 0)})
-        after = replace(after, endpoints={**after.endpoints, fallback: {"s:1": (0, 9)}})
-        assert count([EMPTY], [after], LIMITED).failures.candidate.late == 0
-
-    def test_without_a_second_try_nothing_of_the_candidate_is_late(self) -> None:
-        after = a_reading(aggregate={"upstream_rq_completed": 9, "upstream_rq_retry": 9}, endpoints={"h:1": (9, 0)})
-        for table in (LIMITED.model_copy(update={"idempotent": False}), TABLE.model_copy(update=NO_LIMIT)):
-            assert count([EMPTY], [after], table).failures.candidate.late == 0
-
-    def test_stables_answers_above_the_same_limit_are_late_and_so_are_those_not_waited_for(self) -> None:
-        slow = tuple(0 if bound < 256 else 7 if bound < 768 else 10 for bound in GRID_MS)
-        after = a_reading(
-            stable={
-                "upstream_rq_completed": 11,
-                "upstream_rq_5xx": 1,
-                "upstream_rq_timeout": 1,
-                "upstream_cx_destroy_local_with_active_rq": 3,
-            }
-        )
-        counted = count([EMPTY], [replace(after, latency={S: slow})], LIMITED)
-        assert (counted.stable, counted.failures.stable) == (Counts(n=11, bad=1), Failures(timed_out=1, late=6))
-
-    def test_stables_failures_are_told_apart(self) -> None:
-        after = a_reading(
-            stable={
-                "upstream_rq_completed": 40,
-                "upstream_rq_5xx": 9,
-                "upstream_rq_timeout": 2,
-                "upstream_cx_connect_fail": 1,
-                "upstream_cx_none_healthy": 3,
-                "upstream_rq_429": 5,
-            }
-        )
-        expected = Failures(timed_out=2, unanswered=4, server_errors=8, late=2)
-        assert count([EMPTY], [after], LIMITED).failures.stable == expected
 
 
 class TestGap:
