@@ -48,14 +48,16 @@ class SimulatedGateway:
         if before is None or before.stable != table.stable:
             self._split = NO_RESPONSES
         if before is None or (before.candidate, before.attempt) != (table.candidate, table.attempt):
-            self._aggregate, self._instances = NO_RESPONSES, []
-            self._retries = self._closed = self._twice = 0
+            self._forget_candidate()
 
     def restart(self, now: float) -> None:
         """Restart with the same configuration; all counters are 0."""
         self.started_at = now
-        self._split = self._aggregate = NO_RESPONSES
-        self._instances = []
+        self._split = NO_RESPONSES
+        self._forget_candidate()
+
+    def _forget_candidate(self) -> None:
+        self._aggregate, self._instances = NO_RESPONSES, []
         self._retries = self._closed = self._twice = 0
 
     def serve(self, n: int, behaviours: Behaviours, *, now: float, rng: Generator) -> RequestCounts:
@@ -92,17 +94,17 @@ class SimulatedGateway:
         tried = send(self._instances, endings, now=now, rng=rng)
         endings, seconds = endings[:tried], seconds[:tried]
         ok, failed = int((endings == Ending.OK).sum()), int((endings == Ending.FAILED).sum())
-        slow = (endings != Ending.OK) & (endings != Ending.FAILED)
-        timed_out, overtaken = endings == Ending.TIMED_OUT, endings == Ending.OVERTAKEN
+        overtaken, timed_out = int((endings == Ending.OVERTAKEN).sum()), int((endings == Ending.TIMED_OUT).sum())
+        slow = seconds[(endings != Ending.OK) & (endings != Ending.FAILED)]
         is_hedged = table.late_after_s is not None
-        self._retries += failed + (int(slow.sum()) if is_hedged else 0)
-        self._closed += int(overtaken.sum() + timed_out.sum())
-        self._twice += int(timed_out.sum()) if is_hedged else 0
-        late = responses.count_latencies(seconds[slow], failed=timed_out[slow], timed_out=int(timed_out.sum()))
+        self._retries += failed + (len(slow) if is_hedged else 0)
+        self._closed += overtaken + timed_out
+        self._twice += timed_out if is_hedged else 0
+        late = responses.count_latencies(slow, timed_out=timed_out)
         within = table.late_after_s or table.request_timeout_s
         served = responses.draw_with_failures(behaviours.candidate, ok, 0, limit_s=within, rng=rng)
         rest = self._serve_by(table, table.stable, failed + given - tried, behaviours, rng)
-        return served.plus(late).plus(rest), failed + int(slow.sum())
+        return served.plus(late).plus(rest), failed + len(slow)
 
     def _scale(self, instances: int) -> None:
         """Add or remove instances. The newest is removed first, with its counters."""
