@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from fairlead.contracts.base import Duration
 from fairlead.contracts.gates import CUSTOM, AnyGate, GateName
-from fairlead.contracts.wording import DURATION, VERSION, WORDINGS, Wording
+from fairlead.contracts.wording import DURATION, MODEL_NAME, PROMETHEUS_URL, SHA256, VERSION, WORDINGS, Wording
 from values_tree import Key, ValuesError
 
 Schema = dict[str, Any]
@@ -40,8 +40,8 @@ _WORDINGS: Mapping[str, Wording] = {
     ),
     "^([A-Za-z0-9_][A-Za-z0-9._-]{0,127})?$": _TAG,
     "^(sha256:[0-9a-f]{64})?$": Wording("a digest", 'sha256: and 64 lower-case hex digits, "sha256:0123..."'),
-    "^([0-9a-f]{64})?$": WORDINGS["^[0-9a-f]{64}$"],
-    r"^(https?://[^\s/?#@]+(/[^\s?#]*)?)?$": WORDINGS[r"^https?://[^\s/?#@]+(/[^\s?#]*)?$"],
+    "^([0-9a-f]{64})?$": SHA256,
+    r"^(https?://[^\s/?#@]+(/[^\s?#]*)?)?$": PROMETHEUS_URL,
     "^[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?$": Wording(
         "a name of a port", 'lower-case letters, digits and "-", at most 15, with a letter: grpc, metrics-2'
     ),
@@ -49,7 +49,7 @@ _WORDINGS: Mapping[str, Wording] = {
         "a name of an environment variable", 'letters, digits, "_", "." and "-", no digit first: LOG_LEVEL'
     ),
 }
-_UNQUOTED = (VERSION, _TAG, WORDINGS["^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"])
+_UNQUOTED = (VERSION, _TAG, MODEL_NAME)
 """Texts that look like a number so often that people forget the quotes. The schema allows numbers for them, so that
 the templates can say what to do."""
 

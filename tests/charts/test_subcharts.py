@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,18 @@ def rendered(umbrella: Path, values: dict[str, Any] | None = None, *more: str) -
     return [one for one in yaml.safe_load_all(text) if one]
 
 
+@contextmanager
+def with_values(umbrella: Path, values: dict[str, Any]) -> Iterator[None]:
+    """The umbrella chart with this values.yaml: Helm treats null there in another way than in `--values`."""
+    file = umbrella / "values.yaml"
+    before = file.read_text()
+    file.write_text(yaml.safe_dump(values))
+    try:
+        yield
+    finally:
+        file.write_text(before)
+
+
 def routes(objects: list[Object]) -> list[str]:
     return sorted(one["metadata"]["name"] for one in objects if one["kind"] == "ModelRoute")
 
@@ -73,13 +87,8 @@ def test_tags_decide_where_no_condition_is_set(umbrella: Path) -> None:
 
 
 def test_a_condition_and_global_values_may_be_left_empty(umbrella: Path) -> None:
-    values = umbrella / "values.yaml"
-    before = values.read_text()
-    try:
-        values.write_text(yaml.safe_dump({**replaced(VALUES, ("iris", "enabled"), None), "global": None}))
+    with with_values(umbrella, {**replaced(VALUES, ("iris", "enabled"), None), "global": None}):
         assert routes(rendered(umbrella)) == ["diabetes", "iris"]
-    finally:
-        values.write_text(before)
 
 
 def test_a_model_of_an_umbrella_chart_needs_a_name_of_its_own(umbrella: Path) -> None:
@@ -171,13 +180,8 @@ def test_two_models_of_one_release_cannot_have_one_name(umbrella: Path) -> None:
 
 def test_an_umbrella_chart_can_turn_stickiness_off(umbrella: Path) -> None:
     """It cannot with null, which Helm does not pass on from the values of a parent chart."""
-    values = umbrella / "values.yaml"
-    before = values.read_text()
-    try:
-        values.write_text(yaml.safe_dump(replaced(VALUES, ("iris", "sticky"), {"header": ""})))
+    with with_values(umbrella, replaced(VALUES, ("iris", "sticky"), {"header": ""})):
         objects = rendered(umbrella)
-    finally:
-        values.write_text(before)
     sticky = {one["metadata"]["name"]: one["spec"]["sticky"] for one in objects if one["kind"] == "ModelRoute"}
     assert sticky == {"iris": None, "diabetes": {"header": "x-user-id"}}
 

@@ -39,13 +39,11 @@ values of its siblings, but Helm gives all charts the same map .Release, so each
 {{- if not (hasKey .Values.versions .Values.target) -}}
 {{- fail (printf "%starget: %q is not one of versions: %s%s" $at .Values.target $known (include "model.quotesHint" .)) -}}
 {{- end -}}
+{{- $mirrored := list -}}
 {{- range $index, $mirror := .Values.mirrors -}}
 {{- if not (hasKey $.Values.versions $mirror.version) -}}
 {{- fail (printf "%smirrors[%d].version: %q is not one of versions: %s" $at $index $mirror.version $known) -}}
 {{- end -}}
-{{- end -}}
-{{- $mirrored := list -}}
-{{- range $index, $mirror := .Values.mirrors -}}
 {{- if has $mirror.version $mirrored -}}
 {{- fail (printf "%smirrors[%d].version: %q is there twice; write it once, with the sum of both shares" $at $index $mirror.version) -}}
 {{- end -}}
