@@ -17,8 +17,9 @@ SCRIPT = ROOT / "ci/checkov"
 def run_checkov(*files: Path) -> subprocess.CompletedProcess[str]:
     """Runs checkov. In CI this installs it first, which takes a minute; elsewhere the test is skipped without it."""
     find_helm()
-    home = Path(subprocess.run([SCRIPT, "--folder"], capture_output=True, text=True, check=True).stdout.strip())
-    if not (home / "bin/checkov").exists() and not os.environ.get("CI"):
+    folder = [str(ROOT / "ci/environment"), "--folder", "checkov"]
+    home = Path(subprocess.run(folder, capture_output=True, text=True, check=True).stdout.strip())
+    if not (home / ".complete").exists() and not os.environ.get("CI"):
         pytest.skip("checkov is not installed: run `ci/checkov charts/model/values.yaml` once (290 MB)")
     return subprocess.run([SCRIPT, *files], cwd=ROOT, capture_output=True, text=True, check=False)
 

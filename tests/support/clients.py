@@ -1,4 +1,4 @@
-"""The environment of ci/clients: clients of other platforms, and schemathesis, which run without Fairlead."""
+"""The environment of requirements/clients.txt: clients of other platforms and schemathesis, without Fairlead."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ ROOT = Path(__file__).parents[2]
 @cache
 def python() -> Path:
     """Its Python. The first call on a machine installs the environment, which takes up to a minute."""
-    done = subprocess.run([ROOT / "ci" / "clients"], capture_output=True, text=True, timeout=280, check=False)
+    command = [str(ROOT / "ci/environment"), "clients"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr
-    return Path(done.stdout.strip())
+    return Path(done.stdout.strip()) / "bin/python"
 
 
 def run(arguments: Sequence[str | Path], *, cwd: Path, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:

@@ -1,7 +1,7 @@
 """Asks a service or a gateway with the clients of KServe and Triton, as their users write it: `... URL MODEL`.
 
-Runs in the environment of ci/clients, without Fairlead. Prints a JSON object: for each situation what the client
-returned, or `{"raised": ...}` with the text of its exception.
+Runs in the environment of requirements/clients.txt, without Fairlead. Prints a JSON object: for each situation what the
+client returned, or `{"raised": ...}` with the text of its exception.
 """
 
 from __future__ import annotations

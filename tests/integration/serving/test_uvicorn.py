@@ -33,9 +33,11 @@ def serving(folder: Path, first: Path) -> Service:
 
 @pytest.fixture(scope="module")
 def oldest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    done = subprocess.run([ROOT / "ci" / "uvicorn"], capture_output=True, text=True, timeout=120, check=False)
+    command = [str(ROOT / "ci/environment"), "uvicorn-oldest"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
-    with serving(tmp_path_factory.mktemp("oldest"), Path(done.stdout.strip())) as service:
+    (packages,) = Path(done.stdout.strip()).glob("lib/python*/site-packages")
+    with serving(tmp_path_factory.mktemp("oldest"), packages) as service:
         yield service
 
 
