@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fairlead.contracts.gateway import decode_version, parse_stat, stat_name
 from fairlead.contracts.route import VersionRef
 
 GATEWAY, SUPERVISOR = "gateway", "supervisor"
@@ -51,10 +52,18 @@ class Entry:
         """When it was written, in ISO 8601; empty if the line does not say."""
         return str(self.fields.get("time", ""))
 
-    def concerns(self, model: str) -> bool:
-        """Whether a line of the gateway or of the supervisor is about this model."""
-        about = str(self.fields.get("route" if self.source == GATEWAY else "source", ""))
-        return about.startswith(f"{model}:" if self.source == GATEWAY else f"{model}-")
+    def concerns(self, model: str, refs: Collection[VersionRef], version: str | None) -> bool:
+        """Whether it is about this model: about one of `refs`, which is `version` alone if that is given.
+
+        The lines of an instance are: its file was chosen. Those of the gateway and of the supervisor name the model.
+        """
+        if self.source == SUPERVISOR:
+            return is_instance(str(self.fields.get("source", "")), model, refs)
+        if self.source == GATEWAY:
+            cluster = parse_stat(stat_name(str(self.fields.get("cluster", ""))))
+            is_ours = str(self.fields.get("route", "")).startswith(f"{model}:")
+            return is_ours and (version is None or (cluster is not None and decode_version(cluster.version) == version))
+        return True
 
     def mentions(self, request_id: str) -> bool:
         """Whether it belongs to this request."""
@@ -108,15 +117,16 @@ def name_of(model: str, ref: VersionRef, index: int) -> str:
     return f"{model}-{ref.version}-{ref.identity[:4]}-{index}"
 
 
-def of_model(folder: Path, model: str, refs: Iterable[VersionRef]) -> dict[str, Path]:
+def is_instance(name: str, model: str, refs: Iterable[VersionRef]) -> bool:
+    """Whether a process of this name is an instance of one of these versions."""
+    starts = (name_of(model, ref, 0)[:-1] for ref in refs)
+    return any(name.startswith(start) and name[len(start) :].isdigit() for start in starts)
+
+
+def of_model(folder: Path, model: str, refs: Collection[VersionRef]) -> dict[str, Path]:
     """The log files of these versions of a model: the process's name, and its file."""
-    starts = [name_of(model, ref, 0)[:-1] for ref in refs]
     found = sorted(folder.glob(f"{model}-*.log"))
-    return {
-        path.stem: path
-        for path in found
-        if any(path.stem.startswith(start) and path.stem[len(start) :].isdigit() for start in starts)
-    }
+    return {path.stem: path for path in found if is_instance(path.stem, model, refs)}
 
 
 @dataclass

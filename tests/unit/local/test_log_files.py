@@ -74,8 +74,8 @@ def test_a_line_of_the_gateways_access_log_reads_like_ours() -> None:
     assert entry.fields["message"] == "request failed at the gateway"
     assert entry.fields["level"] == "warning"
     assert "host" not in entry.fields
-    assert entry.concerns("iris")
-    assert not entry.concerns("iri")
+    assert entry.concerns("iris", [REF], None)
+    assert not entry.concerns("iri", [REF], None)
 
 
 def test_a_request_that_was_answered_at_the_second_attempt_is_not_called_failed() -> None:

@@ -91,43 +91,38 @@ def command(
 
 def _reader(store: Store, folder: StateFolder, model: str, version: str | None) -> Callable[[], list[Entry]]:
     """Returns the new lines at every call. Raises NotFound for an unknown model or version."""
-    refs = _known(store, model)
-    if not refs:
+    # Those that served, too: the lines of a version that left the spec, and of a removed model, can still be read.
+    known = _deployed(store, model) | {ref for revision in store.revisions(model) for ref in revision.table.pins}
+    if not known:
         store.route(model)
-    if version is not None and version not in {ref.version for ref in refs}:
+    if version is not None and version not in {ref.version for ref in known}:
         raise errors.NotFound(
             f"{model} has no version {version!r}",
-            hint=f"its versions: {', '.join(sorted({ref.version for ref in refs}))}",
+            hint=f"its versions: {', '.join(sorted({ref.version for ref in known}))}",
         )
-    others = (log_files.GATEWAY, log_files.SUPERVISOR)
+
+    def chosen() -> set[VersionRef]:
+        # Asked at every call: a version may be deployed while the lines are followed.
+        known.update(_deployed(store, model))
+        return {ref for ref in known if version in (None, ref.version)}
 
     def files() -> dict[str, Path]:
-        # Asked at every call: a version may be deployed while the lines are followed.
-        chosen = {ref for ref in _known(store, model) if version in (None, ref.version)}
-        return log_files.of_model(folder.logs, model, chosen) | {name: folder.logs / f"{name}.log" for name in others}
+        others = {name: folder.logs / f"{name}.log" for name in (log_files.GATEWAY, log_files.SUPERVISOR)}
+        return log_files.of_model(folder.logs, model, chosen()) | others
 
     follower = log_files.Follower(files)
 
     def read() -> list[Entry]:
-        return [entry for entry in follower.read() if _is_about(entry, model, version, others)]
+        entries, refs = follower.read(), chosen()
+        return [entry for entry in entries if entry.concerns(model, refs, version)]
 
     return read
 
 
-def _is_about(entry: Entry, model: str, version: str | None, others: Sequence[str]) -> bool:
-    if entry.source not in others:
-        return True
-    if not entry.concerns(model):
-        return False
-    about = f"{entry.fields.get('cluster', '')}-{entry.fields.get('source', '')}"
-    return version is None or f"~{version}" in about or f"{model}-{version}-" in about
-
-
-def _known(store: Store, model: str) -> set[VersionRef]:
-    """The versions in the spec, those that served, and those whose processes are known: also of a removed model."""
+def _deployed(store: Store, model: str) -> set[VersionRef]:
+    """The versions in the spec, and those whose processes are known."""
     specs = [route.spec for route in store.routes() if route.name == model]
     found = {one.ref(version) for spec in specs for version, one in spec.versions.items()}
-    found |= {ref for revision in store.revisions(model) for ref in revision.table.pins}
     return found | {one.ref for one in store.instances() if one.model == model}
 
 
