@@ -74,8 +74,9 @@ def _removed(store: SqliteStore, head: Revision, actor: str, reason: str, now: d
         reason=reason,
         generation=head.generation,
         table=head.table.model_copy(update={"candidate": None, "weight": 0, "mirrors": ()}),
+        # A later first revision goes on with the number of attempts; nothing else of the rollout goes on.
         state=State(target=head.state.target, attempt=head.state.attempt, entered_at=now),
-        evidence=status.checks if status else (),
+        evidence=status.checks if status is not None else (),
         windows=tuple(store.windows(head.route)),
         created_at=now,
     )

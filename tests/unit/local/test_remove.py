@@ -13,6 +13,7 @@ from fairlead import errors
 from fairlead.contracts.instance import Instance
 from fairlead.contracts.revision import Cause, Counts, Phase, Revision, State, Window, find_break
 from fairlead.contracts.route import RouteSpec, Target, VersionSpec
+from fairlead.contracts.status import Status
 from fairlead.contracts.table import Table
 from fairlead.local.remove import remove, wait_until_stopped
 from fairlead.local.state import StateFolder
@@ -86,6 +87,28 @@ def test_a_rollout_in_progress_is_refused_with_what_to_do(store: SqliteStore, fo
     last = removed(store, folder, yes=True)
     assert last is not None
     assert last.state.phase is Phase.STABLE
+
+
+def test_nothing_of_the_rollout_stays_but_the_number_of_attempts(store: SqliteStore, folder: StateFolder) -> None:
+    head = a_revision(store, phase=Phase.CANARY)
+    later = NOW + timedelta(hours=1)
+    rollout = {"paused": True, "paused_until": later, "paused_for": 3600.0, "declined": REF, "stable_instances": 2}
+    store.append(head.model_copy(update={"state": head.state.model_copy(update=rollout)}))
+    last = removed(store, folder, yes=True)
+    assert last is not None
+    assert last.state == State(target=REF, attempt=3, entered_at=last.created_at)
+
+
+def test_a_status_of_a_newer_control_plane_keeps_no_model_from_being_removed(
+    store: SqliteStore, folder: StateFolder
+) -> None:
+    store.append(a_revision(store))
+    check = {"gate": "errors", "verdict": "pass", "reason": "as good"}
+    status = Status(route="iris", observed_generation=1, target=REF).to_json()
+    store.set_status("iris", status | {"checks": [check], "addedLater": True})
+    last = removed(store, folder)
+    assert last is not None
+    assert [one.reason for one in last.evidence] == ["as good"]
 
 
 def test_every_later_question_says_who_removed_it(store: SqliteStore, folder: StateFolder) -> None:
