@@ -57,6 +57,7 @@ class StateFolder:
                     f"a platform already runs in {self.root}{who}",
                     hint="stop it with `fairlead down`, or choose another folder with --state",
                 ) from None
+            self.note_supervised()  # the note of an earlier platform is old, and would read as if this one hung
             yield
 
     def is_running(self) -> bool:
@@ -65,7 +66,8 @@ class StateFolder:
             return False
         with self._lock.open("a+") as handle:
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # Shared: two commands that ask at the same moment must not take each other for the supervisor.
+                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except OSError:
                 return True
             return False

@@ -24,9 +24,9 @@ from fairlead.store.base import Store
 logger = logging.getLogger(__name__)
 
 POLL_INTERVAL_S = 0.05
+"""How often the store is polled for changes; a poll costs microseconds."""
 NOTE_INTERVAL_S = 2.0
 """How often the supervisor notes that it watches: one that hangs restarts nothing and reports nothing."""
-"""How often the store is polled for changes; a poll costs microseconds."""
 BOOTSTRAP_WAIT_S = 30.0
 
 

@@ -1,3 +1,4 @@
+import fcntl
 import json
 import os
 import subprocess
@@ -43,6 +44,23 @@ def test_the_folder_shows_whether_a_platform_runs_in_it(folder: StateFolder) -> 
     with folder.locked():
         assert StateFolder(folder.root).is_running()
     assert not folder.is_running()
+
+
+def test_two_commands_that_ask_at_once_do_not_take_each_other_for_a_platform(folder: StateFolder) -> None:
+    with folder.locked():
+        pass
+    with (folder.root / "lock").open() as other:
+        fcntl.flock(other, fcntl.LOCK_SH)  # as `is_running` of the other command
+        assert not folder.is_running()
+
+
+def test_a_platform_that_starts_is_not_taken_for_one_that_hangs(folder: StateFolder) -> None:
+    folder.note_supervised()
+    os.utime(folder.root / "supervised", (0, 0))
+    with folder.locked():
+        at = folder.supervised_at()
+    assert at is not None
+    assert at.timestamp() > 0
 
 
 def test_asking_for_the_running_platform_when_there_is_none_says_how_to_start_one(folder: StateFolder) -> None:
