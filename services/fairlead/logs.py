@@ -10,11 +10,11 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, TextIO, get_args
+from typing import Any, Literal, TextIO
 
 LogFormat = Literal["auto", "json", "text"]
 """How lines are written. `auto`: text on a terminal, else JSON."""
-FORMATS: tuple[str, ...] = get_args(LogFormat)
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 # Attributes that `logging` itself sets on a record. Every other attribute came through `extra` and becomes a field.
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
@@ -121,6 +121,13 @@ def close(handler: logging.Handler, logger: str) -> None:
     """End what `write_to` began."""
     logging.getLogger(logger).removeHandler(handler)
     handler.close()
+
+
+def append_line(file: Path, logger: str, level: str, message: str, **fields: Any) -> None:
+    """Append one line, as JSON, to a log file that another process writes."""
+    record = logging.makeLogRecord({"name": logger, "levelname": level.upper(), "msg": message, **fields})
+    with file.open("a", encoding="utf-8") as out:
+        out.write(f"{JsonLines().format(record)}\n")
 
 
 def repeat(fields: Mapping[str, Any], source: str) -> None:

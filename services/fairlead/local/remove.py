@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -11,7 +10,7 @@ from pathlib import Path
 from fairlead import errors
 from fairlead.contracts.revision import Cause, Phase, Revision, State
 from fairlead.local.state import StateFolder
-from fairlead.logs import JsonLines
+from fairlead.logs import append_line
 from fairlead.store.sqlite import SqliteStore
 from fairlead.store.statuses import read_status
 
@@ -82,10 +81,7 @@ def _removed(store: SqliteStore, head: Revision, actor: str, reason: str, now: d
     )
 
 
-def _archived(logs: Path, revision: Revision) -> Revision:
+def _archived(folder: Path, revision: Revision) -> Revision:
     """Also write the revision to the control plane's log, which has a line for every revision ever appended."""
-    fields = {"name": __name__, "levelname": "INFO", "msg": "revision appended", "revision": revision.to_json()}
-    line = JsonLines().format(logging.makeLogRecord(fields))
-    with (logs / "control-plane.log").open("a", encoding="utf-8") as file:
-        file.write(f"{line}\n")
+    append_line(folder / "control-plane.log", __name__, "info", "revision appended", revision=revision.to_json())
     return revision

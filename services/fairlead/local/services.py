@@ -17,7 +17,7 @@ from fairlead.local import child, log_files, ports
 from fairlead.local.child import Child
 from fairlead.local.folders import changed_since
 from fairlead.local.probe import Reply, ask_async
-from fairlead.logs import JsonLines
+from fairlead.logs import append_line
 from fairlead.store.base import InstanceStore
 
 logger = logging.getLogger(__name__)
@@ -88,9 +88,7 @@ class Service:
         """Why the folder must not be served as this version. A new reason is also written to the service's log."""
         found = changed_since(self.wanted)
         if found and found != self._refused:
-            record = logging.LogRecord("fairlead.local", logging.ERROR, "", 0, found, None, None)
-            with self.child.log.open("a", encoding="utf-8") as log:
-                log.write(JsonLines().format(record) + "\n")
+            append_line(self.child.log, "fairlead.local", "error", found)
         if found:
             self._report(False, found)
         self._refused = found

@@ -37,8 +37,8 @@ def run(
     envoy_binary: Path | None,
     wait_s: float,
     actor: str,
-    log_level: str = "warning",
-    log_format: logs.LogFormat = "auto",
+    log_level: logs.LogLevel,
+    log_format: logs.LogFormat,
 ) -> None:
     """Run the platform until a signal. Raises FairleadError for every problem that the user can fix."""
     logs.configure(log_level, log_format=log_format)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fairlead.contracts import parsing
-from fairlead.logs import LogFormat
+from fairlead.logs import LogFormat, LogLevel
 
 ENV_PREFIX = "FAIRLEAD_SERVING_"
 SERVED_AS = "FAIRLEAD_SERVED_AS"
@@ -50,7 +50,7 @@ class Settings(BaseModel):
     """Memory for answer records while versions are compared, in bytes; a record has 32 bytes and no inputs. It is
     allocated at startup and never grows. The control plane reads the records every second; records overwritten before
     it reads them are not used as evidence. 0 keeps no records: a shadow then never has a pair."""
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: LogLevel = "info"
     """Log lines below this level are not written. `debug` also writes one line for each request."""
     log_format: LogFormat = "auto"
     """`json` or `text`. auto: text for people where stderr is a terminal, else JSON lines."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,23 +11,7 @@ import typer
 from fairlead.cli.connect import actor
 from fairlead.cli.options import DEFAULT_STATE, StateOption
 from fairlead.local import up
-
-
-class LogLevel(StrEnum):
-    """The levels of log lines, as in the settings of a model service."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-class LogFormatOption(StrEnum):
-    """How log lines are written; see `fairlead.logs`."""
-
-    AUTO = "auto"
-    JSON = "json"
-    TEXT = "text"
+from fairlead.logs import LogFormat, LogLevel
 
 
 def command(
@@ -49,19 +32,17 @@ def command(
     wait: Annotated[float, typer.Option(min=1, help="Seconds to wait until everything is ready.")] = 120.0,
     log_level: Annotated[
         LogLevel, typer.Option(help="Show what all processes log at this level and above.")
-    ] = LogLevel.WARNING,
-    log_format: Annotated[
-        LogFormatOption, typer.Option(help="auto: text on a terminal, else JSON.")
-    ] = LogFormatOption.AUTO,
+    ] = "warning",
+    log_format: Annotated[LogFormat, typer.Option(help="auto: text on a terminal, else JSON.")] = "auto",
     state: StateOption = DEFAULT_STATE,
 ) -> None:
     """Run the platform on this machine, in the foreground, until Ctrl-C.
 
     It sends one prediction through the gateway and prints what to do next. Ctrl-C drains and stops everything.
     """
-    if log_level is LogLevel.DEBUG:
+    if log_level == "debug":
         # For the model services, which are our children: one line for each request.
-        os.environ.setdefault("FAIRLEAD_SERVING_LOG_LEVEL", log_level.value)
+        os.environ.setdefault("FAIRLEAD_SERVING_LOG_LEVEL", log_level)
     up.run(
         file,
         state=state,
@@ -70,6 +51,6 @@ def command(
         envoy_binary=envoy,
         wait_s=wait,
         actor=actor(),
-        log_level=log_level.value,
-        log_format=log_format.value,
+        log_level=log_level,
+        log_format=log_format,
     )
