@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 
-from fairlead.cli.options import DEFAULT_STATE, PlatformLocation
+from fairlead.cli.options import PlatformLocation
 from fairlead.cli.output import ago
 from fairlead.cli.state_age import StateAge
 from fairlead.contracts.health import Health, Mark, health_of
@@ -30,35 +29,26 @@ def lines(status: Status, location: PlatformLocation, now: datetime) -> list[str
     health = health_of(status)
     found = []
     if health.mark in (Mark.DOWN, Mark.DEGRADED):
-        since = f" for {ago(health.since, now)}" if health.since is not None else ""
-        found.append(f"{status.route} is {health.mark}{since}: {health.reason}")
+        found.append(f"{status.route} is {in_words(health, now)}")
     if step := next_step(health, location):
         found.append(f"next for {status.route}: {step}")
     return found
 
 
+def in_words(health: Health, now: datetime) -> str:
+    """The mark, since when, and why: `down for 3m: 1.0.0 has no ready instance`."""
+    since = f" for {ago(health.since, now)}" if health.since is not None else ""
+    return f"{health.mark}{since}: {health.reason}"
+
+
 def next_step(health: Health, location: PlatformLocation) -> str:
     """The command that helps; where no command of a model does, because no gateway answers, what to read instead."""
-    return command_of(health, location) or (_where_gateways_are(location) if health.is_down else "")
+    if health.command:
+        return location.with_options(health.command)
+    return _where_gateways_are(location) if health.is_down else ""
 
 
 def _where_gateways_are(location: PlatformLocation) -> str:
     if not location.in_cluster:
         return f"read {location.state / 'logs' / 'gateway.log'}"
-    options = [f"--context {location.context}"] if location.context else []
-    options += [f"--namespace {location.namespace}"] if location.namespace else []
-    return " ".join(("kubectl get pods --selector app.kubernetes.io/component=gateway", *options))
-
-
-def command_of(health: Health, location: PlatformLocation) -> str:
-    """The command with the options that name this platform; empty if there is none."""
-    return with_options(health.command, location) if health.command else ""
-
-
-def with_options(command: str, location: PlatformLocation) -> str:
-    """A command with the options that name this platform."""
-    options = [f"--context {location.context}"] if location.context else []
-    options += [f"--namespace {location.namespace}"] if location.namespace else []
-    if not location.in_cluster and Path(location.state) != DEFAULT_STATE:
-        options.append(f"--state {location.state}")
-    return " ".join((command, *options))
+    return location.with_options("kubectl get pods --selector app.kubernetes.io/component=gateway")

@@ -61,3 +61,11 @@ class PlatformLocation:
     def in_cluster(self) -> bool:
         """Whether the platform is in a cluster."""
         return bool(self.context or self.namespace)
+
+    def with_options(self, command: str) -> str:
+        """A command of fairlead or kubectl, with the options that name this platform."""
+        options = [f"--context {self.context}"] if self.context else []
+        options += [f"--namespace {self.namespace}"] if self.namespace else []
+        if not self.in_cluster and self.state != DEFAULT_STATE:
+            options.append(f"--state {self.state}")
+        return " ".join((command, *options))

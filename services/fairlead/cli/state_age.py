@@ -40,10 +40,11 @@ def state_age(location: PlatformLocation, store: Store, now: datetime) -> StateA
     """Compare the last heartbeat with the clock of this machine. An unknown heartbeat is no reason to doubt."""
     last = store.last_beat()
     if not location.in_cluster and _is_stopped(location):
+        start, stop = location.with_options("fairlead up FILE"), location.with_options("fairlead down")
         if left := StateFolder(location.state).orphans():
             problem = f"`fairlead up` was killed, and {len(left)} of its processes still run: nothing restarts them"
-            return StateAge(last, problem, "start it again: fairlead up FILE; or stop them: fairlead down")
-        return StateAge(last, "the platform is not running", "start it: fairlead up FILE", is_stopped=True)
+            return StateAge(last, problem, f"start it again: {start}; or stop them: {stop}")
+        return StateAge(last, "the platform is not running", f"start it: {start}", is_stopped=True)
     supervised = None if location.in_cluster else StateFolder(location.state).supervised_at()
     if supervised is not None and (now - supervised).total_seconds() > STALE_AFTER_S:
         problem = f"`fairlead up` has not looked after its processes for {ago(supervised, now)}"
@@ -51,7 +52,8 @@ def state_age(location: PlatformLocation, store: Store, now: datetime) -> StateA
     if last is None or (now - last).total_seconds() <= STALE_AFTER_S:
         return StateAge(last)
     if location.in_cluster:
-        hint = "see whether its pods run: kubectl get pods --selector app.kubernetes.io/component=control-plane"
+        pods = location.with_options("kubectl get pods --selector app.kubernetes.io/component=control-plane")
+        hint = f"see whether its pods run: {pods}"
     else:
         hint = f"read {location.state / 'logs' / 'control-plane.log'}"
     return StateAge(last, f"the control plane has not written for {ago(last, now)}", hint)

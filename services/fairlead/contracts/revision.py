@@ -295,6 +295,10 @@ class State(Document):
     """How long that pause lasts in all. Whatever the clock says, it never lasts longer."""
     rejected: tuple[Rejected, ...] = ()
 
+    def rejection_of(self, ref: VersionRef | None) -> Rejected | None:
+        """Why this identity is not tried again; None if it was not rejected."""
+        return next((one for one in self.rejected if one.ref == ref), None)
+
 
 class Revision(Document):
     """One entry of the ledger. `hash` covers all its other fields; `parent` is the hash of the entry before."""

@@ -21,10 +21,10 @@ from fairlead.cli.options import (
     PlatformLocation,
     StateOption,
 )
-from fairlead.cli.output import ago, moment, percent, print_json
+from fairlead.cli.output import moment, percent, print_json
 from fairlead.cli.state_age import StateAge, state_age
 from fairlead.contracts.base import Duration
-from fairlead.contracts.health import Health, health_of
+from fairlead.contracts.health import health_of
 from fairlead.contracts.revision import Phase, Revision
 from fairlead.contracts.route import Route
 from fairlead.contracts.status import Reason, Status
@@ -90,7 +90,9 @@ def _wait(location: PlatformLocation, model: str, timeout_s: float) -> End:
         health = health_of(status)
         if health.is_down and not age.problem and not is_told:
             is_told = True
-            typer.echo(f"{model}: {_down_for(health, now)}; waiting up to {DOWN_AFTER_S:g} s for it", err=True)
+            typer.echo(
+                f"{model}: {health_lines.in_words(health, now)}; waiting up to {DOWN_AFTER_S:g} s for it", err=True
+            )
         time.sleep(connection.poll_interval_s)
 
 
@@ -99,16 +101,11 @@ def _next(end: End, model: str, status: Status | None, age: StateAge, location: 
     if end.code == exit_codes.OK:
         return ""
     if end.code == exit_codes.ROLLED_BACK:
-        return health_lines.with_options(f"fairlead history {model} --evidence", location)
+        return location.with_options(f"fairlead history {model} --evidence")
     if age.problem:
         return age.hint
     found = health_lines.next_step(health_of(status), location)
-    return found or health_lines.with_options(f"fairlead status {model}", location)
-
-
-def _down_for(health: Health, now: datetime) -> str:
-    since = f" for {ago(health.since, now)}" if health.since is not None else ""
-    return f"down{since}: {health.reason}"
+    return found or location.with_options(f"fairlead status {model}")
 
 
 def _timed_out(timeout_s: float, status: Status | None, age: StateAge) -> End:
@@ -128,7 +125,7 @@ def ended(route: Route, head: Revision | None, status: Status | None, now: datet
     if head is None or not _is_read(route, head, status):
         return None
     target, health = route.spec.target_ref, health_of(status)
-    rejected = next((one for one in head.state.rejected if one.ref == target), None)
+    rejected = head.state.rejection_of(target)
     if head.state.phase is not Phase.STABLE and head.state.target == target:
         rejected = None
     # The revision that rejected it, not the head: much may have happened since.

@@ -27,7 +27,7 @@ from fairlead.cli import exit_codes, health_lines
 from fairlead.cli.commands import explain, release, status, wait
 from fairlead.cli.options import PlatformLocation
 from fairlead.cli.output import moment
-from fairlead.cli.state_age import STALE_AFTER_S
+from fairlead.cli.state_age import STALE_AFTER_S, state_age
 from fairlead.contracts.revision import (
     Cause,
     Counts,
@@ -290,7 +290,7 @@ def test_views_of_a_stopped_platform_say_how_to_start_it() -> None:
     assert "no ready instance" not in row
     assert stable.splitlines() == [
         "iris: target is 1.0.0 (generation 3), which is stable already; no rollout starts",
-        "the platform is not running: start it: fairlead up FILE",
+        f"the platform is not running: start it: fairlead up FILE --state {folder}",
     ]
     for text in (table, explained):
         assert "the platform is not running; what follows is as of" in text
@@ -305,7 +305,8 @@ def test_views_of_a_platform_whose_supervisor_was_killed_say_that_nothing_restar
         table, _ = printed(status.command, None, state=folder)
         waited, code = printed(wait.command, "iris", timeout="0s", state=folder)
     assert table.startswith("`fairlead up` was killed, and 1 of its processes still run: nothing restarts them; what")
-    assert "fairlead up FILE; or stop them: fairlead down" in table
+    in_it = f"--state {folder}"
+    assert f"start it again: fairlead up FILE {in_it}; or stop them: fairlead down {in_it}" in " ".join(table.split())
     assert (code, "was killed" in waited) == (exit_codes.TIMED_OUT, True)
 
 
@@ -319,6 +320,13 @@ def test_views_of_a_platform_whose_supervisor_hangs_say_that_readiness_may_be_ol
     text = f"`fairlead up` has not looked after its processes for 3m; what follows is as of {moment(then)}"
     assert table.startswith(text)
     assert "was serving" in table
+
+
+def test_what_helps_where_the_control_plane_of_a_cluster_is_silent_names_the_cluster() -> None:
+    with stored(SERVING) as (_, store):
+        store.beat(LONG_AGO)
+        age = state_age(PlatformLocation(context="prod", namespace="models"), store, datetime.now(UTC))
+    assert age.hint.endswith("app.kubernetes.io/component=control-plane --context prod --namespace models")
 
 
 def test_views_of_a_platform_without_heartbeats_claim_no_age() -> None:
