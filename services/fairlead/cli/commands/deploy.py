@@ -55,8 +55,7 @@ def command(
     version, head = read_manifest(folder).version, connection.store.head(route.name)
     count = route.spec.versions[version].instances
     print(f"{version}: {count} instance{'' if count == 1 else 's'}")
-    ref = route.spec.versions[version].ref(version)
-    rejected = next((one for one in head.state.rejected if one.ref == ref), None) if head is not None else None
+    rejected = head.state.rejection_of(route.spec.versions[version].ref(version)) if head is not None else None
     if rejected is not None:
         print(f"{version} was rejected in revision {route.name}.{rejected.revision}: {rejected.reason}")
     if version != route.spec.target.version:

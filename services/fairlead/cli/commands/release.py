@@ -22,7 +22,7 @@ from fairlead.cli.options import (
 )
 from fairlead.cli.output import moment, percent
 from fairlead.cli.state_age import state_age
-from fairlead.contracts.revision import Phase, Revision
+from fairlead.contracts.revision import Phase, Rejected, Revision
 from fairlead.contracts.route import Route, VersionRef
 
 
@@ -47,15 +47,15 @@ def command(
     connection = connect(location)
     route, head = connection.store.route(model), connection.store.head(model)
     ref = _ref(route, version)
-    was_rejected = head is not None and ref is not None and _is_rejected(head, ref)
-    if head is not None and was_rejected and not retry:
-        raise _refusal(route, head, version)
+    rejected = head.state.rejection_of(ref) if head is not None and not _is_stable(head, ref) else None
+    if head is not None and rejected is not None and not retry:
+        raise _refusal(route, head, rejected)
     age = state_age(location, connection.store, datetime.now(UTC))
     serves = "is stable" if age.is_stopped else "serves"
-    done = _already(route, head, ref, serves) if head is not None and ref is not None and not was_rejected else ""
+    done = _already(route, head, ref, serves) if head is not None and ref is not None and rejected is None else ""
     if not done:
         route = connection.retarget(model, version, reason or f"release {version}")
-    if was_rejected:
+    if rejected is not None:
         action_client.ask(location, model, "retry", reason=reason or f"release {version} again", as_json=as_json)
         return
     if as_json:
@@ -88,12 +88,8 @@ def _paused(head: Revision) -> str:
     return f"{model} is paused until {moment(until)}: it begins then, or after `fairlead resume {model}`"
 
 
-def _is_rejected(head: Revision, ref: VersionRef) -> bool:
-    return ref != head.table.stable and any(one.ref == ref for one in head.state.rejected)
-
-
-def _refusal(route: Route, head: Revision, version: str) -> errors.Refused:
-    why = next(one for one in head.state.rejected if one.ref == _ref(route, version))
+def _refusal(route: Route, head: Revision, why: Rejected) -> errors.Refused:
+    version = why.ref.version
     again = f"retry {route.name}" if route.spec.target.version == version else f"release {route.name} {version} --retry"
     goes_on = "" if head.state.phase is Phase.STABLE else f"; the rollout of {head.state.target} goes on"
     return errors.Refused(

@@ -111,7 +111,7 @@ class Situation:
 
     def rejected(self, ref: VersionRef) -> Rejected | None:
         """Why this identity is not tried again; None if it was not rejected."""
-        return next((one for one in self.head.state.rejected if one.ref == ref), None)
+        return self.head.state.rejection_of(ref)
 
     @property
     def is_back(self) -> bool:
