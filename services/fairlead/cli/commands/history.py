@@ -59,6 +59,10 @@ def command(
         raise errors.Invalid(
             f"--verify and {other} cannot be used together: --verify prints no revisions", hint="run the command twice"
         )
+    if evidence and svg == STDOUT:
+        raise errors.Invalid(
+            "--svg - and --evidence cannot be used together: both write to stdout", hint="name a file: --svg FILE"
+        )
     store = connect(PlatformLocation(state, context, namespace)).store
     if verify:
         _verify(store, model, as_json)
@@ -73,10 +77,6 @@ def command(
     if evidence or svg:
         since, checks = ((), ()) if at else (store.windows(model), _checks(store, model))
         found = attempts(model, revisions, since, checks)
-        if evidence and svg == STDOUT:
-            raise errors.Invalid(
-                "--svg - and --evidence cannot be used together: both write to stdout", hint="name a file: --svg FILE"
-            )
         if evidence:
             _show_evidence(model, revisions, found, as_json=as_json)
         if svg:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -88,20 +89,20 @@ def attempts(
     `since` are the windows after the newest of `revisions`, `checks` the current checks of the gates. Both are empty
     when a time in the past is shown.
     """
-    drafts: dict[int, _Draft] = {}
+    drafts: defaultdict[int, _Draft] = defaultdict(_Draft)
     before: Revision | None = None
     for revision in revisions:
         # A release stores the windows of the attempt that it ends.
         number = revision.state.attempt - (revision.cause is Cause.RELEASED)
         if revision.windows:
-            _draft(drafts, number).count(revision.id, revision.windows, revision.evidence)
+            drafts[number].count(revision.id, revision.windows, revision.evidence)
         if revision.cause is Cause.RELEASED and before is not None and before.state.phase is not Phase.STABLE:
-            _draft(drafts, number).events.append(_event(revision, "replaced by another release", 0, is_end=True))
+            drafts[number].events.append(_event(revision, "replaced by another release", 0, is_end=True))
         if revision.state.attempt and (event := _event_of(revision, before)):
-            _draft(drafts, revision.state.attempt).add(revision, event)
+            drafts[revision.state.attempt].add(revision, event)
         before = revision
     if revisions and since:
-        _draft(drafts, revisions[-1].state.attempt).count("", since, checks)
+        drafts[revisions[-1].state.attempt].count("", since, checks)
     return [draft.attempt(model, number) for number, draft in sorted(drafts.items())]
 
 
@@ -145,10 +146,6 @@ class _Draft:
             tuple(self.events),
             self.is_complete,
         )
-
-
-def _draft(drafts: dict[int, _Draft], number: int) -> _Draft:
-    return drafts.setdefault(number, _Draft())
 
 
 def _event_of(revision: Revision, before: Revision | None) -> Event | None:
