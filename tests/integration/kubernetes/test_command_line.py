@@ -22,7 +22,7 @@ from fairlead.store.kubernetes.api import Api
 from fairlead.store.kubernetes.kinds import ROUTES
 from support.cluster.lifecycle import Cluster
 from support.processes import wait_until
-from unit.store.suite import REF, routed, successor
+from unit.store.builders import REF, routed, successor
 
 Done = subprocess.CompletedProcess[str]
 Run = Callable[..., Done]

@@ -16,7 +16,7 @@ from fairlead.store.kubernetes.api import Api
 from fairlead.store.kubernetes.kinds import LEASES, REVISIONS, Kind, Object
 from fairlead.store.kubernetes.lease import Lease
 from support.processes import wait_until
-from unit.store.suite import a_window, an_action, routed, successor
+from unit.store.builders import a_window, an_action, routed, successor
 
 CONFIG_MAPS = Kind("/api/v1", "configmaps", "ConfigMap")
 LOG = logging.getLogger("test.lease")

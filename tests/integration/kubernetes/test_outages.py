@@ -15,7 +15,7 @@ from fairlead.store.kubernetes.api import Api
 from fairlead.store.kubernetes.kinds import ROUTES, Kind, Object
 from support.cluster.lifecycle import Cluster
 from support.processes import free_ports, wait_until
-from unit.store.suite import NOW, a_spec, a_window, filled, routed, successor
+from unit.store.builders import NOW, a_spec, a_window, filled, routed, successor
 
 LOG = logging.getLogger("test.outages")
 

@@ -17,7 +17,7 @@ from fairlead.store.kubernetes.api import Api
 from fairlead.store.kubernetes.kinds import ACTIONS
 from support.cluster.lifecycle import Cluster
 from support.processes import wait_until
-from unit.store.suite import NOW, a_spec, routed, successor
+from unit.store.builders import NOW, a_spec, routed, successor
 
 ROLES: dict[str, list[dict[str, Any]]] = yaml.safe_load(
     (Path(__file__).parents[3] / "charts/platform/files/roles.yaml").read_text()

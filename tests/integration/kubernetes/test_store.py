@@ -15,7 +15,8 @@ from fairlead.store.kubernetes.actions import MAX_FINISHED_ACTIONS
 from fairlead.store.kubernetes.api import Api
 from fairlead.store.kubernetes.kinds import ROUTES, Kind, Object
 from fairlead.store.kubernetes.lease import Lease
-from unit.store.suite import NOW, REF, StoreSuite, a_window, an_action, routed, successor
+from unit.store.builders import NOW, REF, a_window, an_action, routed, successor
+from unit.store.suite import StoreSuite
 
 
 class TestCachedStore(StoreSuite):

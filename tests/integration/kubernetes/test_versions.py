@@ -16,7 +16,7 @@ from fairlead.store.kubernetes.api import Api
 from fairlead.store.kubernetes.kinds import DEPLOYMENTS, Kind
 from integration.kubernetes.versions import SERVICES, make_slice, make_version
 from support.processes import wait_until
-from unit.store.suite import NOW, REF, a_spec, routed, successor
+from unit.store.builders import NOW, REF, a_spec, routed, successor
 
 OTHER = VersionSpec(image="iris:2").ref("2.0.0")
 

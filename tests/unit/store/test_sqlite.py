@@ -13,7 +13,8 @@ import pytest
 
 from fairlead import errors
 from fairlead.store.sqlite import SqliteStore, schema
-from unit.store.suite import NOW, StoreSuite, SupervisedSuite, a_spec, an_action, filled, successor
+from unit.store.builders import NOW, a_spec, an_action, filled, successor
+from unit.store.suite import StoreSuite, SupervisedSuite
 
 
 @pytest.fixture
