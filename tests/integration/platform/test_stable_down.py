@@ -128,6 +128,9 @@ def test_while_no_gateway_answers_the_answer_says_that_none_has_it(platform: Pla
 
 
 def test_while_stable_serves_a_promotion_is_refused(platform: Platform) -> None:
+    versions = platform.folder / "models" / "forward"
+    (versions / "1.0.0" / "model.py").write_text((versions / "1.1.0" / "model.py").read_text())
     platform.command("release", "forward", "1.0.0")
-    refused(platform, "promote", "forward")
+    platform.wait_for("forward", "half of the users", candidate="1.0.0", weight=5000)
+    assert "1.1.0 serves, so the gates decide when 1.0.0 may go on" in refused(platform, "promote", "forward")
     assert platform.head("forward").table.stable.version == "1.1.0"
