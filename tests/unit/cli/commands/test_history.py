@@ -237,6 +237,11 @@ def test_verify_is_refused_with_an_option_that_it_would_ignore(tmp_path: Path, m
         history.command("iris", verify=True, state=state, **more)
 
 
+def test_a_picture_and_a_table_on_stdout_are_refused_before_the_ledger_is_read(tmp_path: Path) -> None:
+    with pytest.raises(errors.Invalid, match="--svg - and --evidence cannot be used together"):
+        history.command("iris", evidence=True, svg=Path("-"), state=tmp_path / "nowhere")
+
+
 def test_a_long_reason_is_cut_in_the_table_and_whole_in_json(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
