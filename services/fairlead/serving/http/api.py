@@ -161,7 +161,7 @@ def schemas(terms: Contract) -> dict[str, Any]:
 def _row_or_list(terms: Contract) -> dict[str, Any]:
     """The schema of a row in a list: an object, or its values in the order of the fields where all are numbers."""
     row = ref(terms.row_type.__name__)
-    fields = terms.row_type.model_json_schema().get("properties", {})
+    fields = terms.row_type.model_json_schema(ref_template=_REF).get("properties", {})
     if terms.positional.vector is not None:
         return {"anyOf": [row, fields[terms.positional.vector.name]]}
     if not terms.positional.scalars:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from enum import IntEnum
 from typing import Any
 
 import pytest
@@ -11,10 +12,10 @@ from pydantic import BaseModel, Field
 from fairlead.serving.http import openapi30
 from fairlead.serving.http.docs import prefix
 from fairlead.serving.inference import contract, tensors
-from support.small_models import Adder, Point, Reply, Served, ask, manifest, running
+from support.small_models import GOLDEN, Adder, Point, Reply, Served, ask, manifest, running
 
 
-def fetch(path: str, headers: dict[str, str] | None = None) -> Reply:
+def fetch(path: str, headers: dict[str, str] | None = None, *, row: type[BaseModel] = Point) -> Reply:
     async def once() -> Reply:
         described = manifest(
             description="Adds.",
@@ -22,7 +23,7 @@ def fetch(path: str, headers: dict[str, str] | None = None) -> Reply:
             license={"name": "Apache-2.0"},
             tags=["example"],
         )
-        async with running(Served(manifest=described)) as app:
+        async with running(Served(row=row, golden=GOLDEN if row is Point else (), manifest=described)) as app:
             return await ask(app, "GET", path, headers=headers)
 
     return asyncio.run(once())
@@ -40,11 +41,25 @@ def test_the_document_has_the_texts_of_the_manifest() -> None:
     }
 
 
-def test_every_reference_of_the_document_resolves() -> None:
-    text = fetch("/openapi.json").body.decode()
+class Grade(IntEnum):
+    """A whole number with a schema of its own, which the schema of its row refers to."""
+
+    LOW = 1
+    HIGH = 2
+
+
+class Graded(BaseModel):
+    """A row whose fields are all numbers."""
+
+    grade: Grade
+
+
+@pytest.mark.parametrize("row", [Point, Graded])
+def test_every_reference_of_the_document_resolves(row: type[BaseModel]) -> None:
+    text = fetch("/openapi.json", row=row).body.decode()
     document = json.loads(text)
-    for name in set(re.findall(r'"#/components/schemas/([^"]+)"', text)):
-        assert name in document["components"]["schemas"]
+    for reference in set(re.findall(r'"(#/[^"]+)"', text)):
+        assert reference.removeprefix("#/components/schemas/") in document["components"]["schemas"]
     identifiers = [op["operationId"] for path in document["paths"].values() for op in path.values()]
     assert len(identifiers) == len(set(identifiers))
 
