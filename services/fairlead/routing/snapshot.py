@@ -50,7 +50,8 @@ class Settings:
     access_log: str | None = None
     """A file with one JSON object per line; None turns the access log off."""
     access_log_failures_only: bool = False
-    """Log only requests that failed: a status of 500 or above, or a flag of Envoy's, such as a reset connection."""
+    """Log only requests that failed: a status of 500 or above, or no 2xx together with a flag of Envoy's, such as a
+    reset connection. Requests for `.../ready` are never logged."""
 
 
 @dataclass(frozen=True, slots=True)

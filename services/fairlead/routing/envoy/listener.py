@@ -166,37 +166,17 @@ def _problem(by_status: Json, *, status_title: str, content_type: str, path: Jso
     return {"filter": {"and_filter": {"filters": filters}} if headers else by_status, **reply}
 
 
-_BY_STATUS = {"op": "GE", "value": {"default_value": 500, "runtime_key": "access_log.min_status"}}
-# No status (the client left) or another than 2xx. A flag alone is no failure: a request whose second attempt
-# was answered has one too.
-_NO_SUCCESS: Json = {
-    "or_filter": {
-        "filters": [
-            {"status_code_filter": {"comparison": {"op": op, "value": {"default_value": value, "runtime_key": key}}}}
-            for op, value, key in (("LE", 199, "access_log.below"), ("GE", 300, "access_log.above"))
-        ]
-    }
-}
-_FAILURES: Json = {
-    "and_filter": {
-        "filters": [
-            {
-                "or_filter": {
-                    "filters": [
-                        {"status_code_filter": {"comparison": _BY_STATUS}},
-                        {"and_filter": {"filters": [_NO_SUCCESS, {"response_flag_filter": {}}]}},
-                    ]
-                }
-            },
-            # "Not ready" is the answer to a question and no failure; whoever starts a platform asks it often.
-            {
-                "header_filter": {
-                    "header": {"name": ":path", "string_match": {"suffix": "/ready"}, "invert_match": True}
-                }
-            },
-        ]
-    }
-}
+def _failures() -> Json:
+    """A filter for the access log: the requests that failed."""
+    # No status (the client left) or another than 2xx. A flag alone is no failure: a request whose second attempt was
+    # answered has one too.
+    no_success = {"or_filter": {"filters": [_status("LE", 199), _status("GE", 300)]}}
+    flagged = {"and_filter": {"filters": [no_success, {"response_flag_filter": {}}]}}
+    failed = {"or_filter": {"filters": [_status("GE", 500), flagged]}}
+    # "Not ready" is the answer to a question and no failure; whoever starts a platform asks it often.
+    asks_ready = {"name": ":path", "string_match": {"suffix": "/ready"}}
+    is_other = {"header_filter": {"header": {**asks_ready, "invert_match": True}}}
+    return {"and_filter": {"filters": [failed, is_other]}}
 
 
 def _access_log(path: str, *, failures_only: bool) -> Json:
@@ -218,4 +198,4 @@ def _access_log(path: str, *, failures_only: bool) -> Json:
         "envoy.access_loggers.file",
         typed("extensions.access_loggers.file.v3.FileAccessLog", path=path, log_format={"json_format": line}),
     )
-    return {**log, "filter": _FAILURES} if failures_only else log
+    return {**log, "filter": _failures()} if failures_only else log
