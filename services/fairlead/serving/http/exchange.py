@@ -61,6 +61,7 @@ class Exchange:
         self._envelope = envelope
         self._send = send
         self.status = 0
+        self.reason = ""
         self.path: str = scope["path"]
         headers: dict[bytes, bytes] = dict(scope["headers"])  # if a header occurs twice, the last one counts
         self.headers = headers
@@ -146,7 +147,7 @@ class Envelope:
         self._app = app
         self._protocols = protocols
         self._meter = meter
-        self._timer = LoggedRequestTimer if logger.isEnabledFor(logging.DEBUG) else RequestTimer
+        self._logs_requests = logger.isEnabledFor(logging.DEBUG)
         self.in_flight = 0
         meter.in_flight.set_function(lambda: self.in_flight)
 
@@ -171,7 +172,9 @@ class Envelope:
         """Start measuring a request."""
         protocol = self._protocols.get(scope["path"], OTHER)
         self.in_flight += protocol != OTHER
-        return self._timer(self, protocol, scope, exchange)
+        if self._logs_requests:
+            return LoggedRequestTimer(self, protocol, scope["method"], exchange)
+        return RequestTimer(self, protocol)
 
     def end(self, protocol: str, status: int, seconds: float) -> None:
         """Count a finished request."""
@@ -184,7 +187,7 @@ class RequestTimer:
 
     __slots__ = ("_began", "_envelope", "_protocol")
 
-    def __init__(self, envelope: Envelope, protocol: str, scope: Scope, exchange: Exchange) -> None:  # noqa: ARG002
+    def __init__(self, envelope: Envelope, protocol: str) -> None:
         self._envelope = envelope
         self._protocol = protocol
         self._began = time.perf_counter()  # not the loop's clock: uvloop's has a resolution of one millisecond
@@ -197,22 +200,22 @@ class RequestTimer:
 class LoggedRequestTimer(RequestTimer):
     """Also writes a log line for each request. A class of its own, so that other levels pay nothing for it."""
 
-    __slots__ = ("_exchange", "_scope")
+    __slots__ = ("_exchange", "_method")
 
-    def __init__(self, envelope: Envelope, protocol: str, scope: Scope, exchange: Exchange) -> None:
-        super().__init__(envelope, protocol, scope, exchange)
-        self._scope, self._exchange = scope, exchange
+    def __init__(self, envelope: Envelope, protocol: str, method: str, exchange: Exchange) -> None:
+        super().__init__(envelope, protocol)
+        self._method, self._exchange = method, exchange
 
     def stop(self, status: int) -> None:
         """Count the request, and log it with the reason if it failed."""
         super().stop(status)
         line = {
-            "method": self._scope["method"],
-            "path": self._scope["path"],
+            "method": self._method,
+            "path": self._exchange.path,
             "status": status,
             "ms": round((time.perf_counter() - self._began) * 1000, 1),
             "request_id": self._exchange.request_id.decode(),
         }
-        if reason := getattr(self._exchange, "reason", ""):
-            line["reason"] = reason
+        if self._exchange.reason:
+            line["reason"] = self._exchange.reason
         logger.debug("request", extra=line)

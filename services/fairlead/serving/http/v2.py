@@ -147,23 +147,23 @@ class OpenInference:
             if output.name not in self._output_names:
                 known = ", ".join(self._output_names)
                 raise _wrong(("body", "outputs", index, "name"), f"no output has this name; there are {known}", "name")
+            # Ignoring one of these would give the caller something else than it asked for, without a word.
             for asked, means in ((_SHARED_MEMORY, "shared memory"), ("classification", "classification by the server")):
-                if asked in (
-                    output.parameters or ()
-                ):  # ignoring it would give the caller something else without a word
+                if asked in (output.parameters or ()):
                     loc = ("body", "outputs", index, "parameters", asked)
                     raise _wrong(loc, f"{means} is not supported; leave the parameter out", "not_supported")
         return tuple(self._output_names[output.name] for output in outputs) or self.outputs
 
     def _rows(self, inputs: Sequence[InputTensor]) -> list[BaseModel]:
         inputs = self._named(inputs)
-        columns = self._matrix(inputs[0]) if self._is_matrix(inputs) else self._columns(inputs)
+        is_matrix = self._is_matrix(inputs)
+        columns = self._matrix(inputs[0]) if is_matrix else self._columns(inputs)
         names = list(columns)
         rows = [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
         try:
             return self._terms.decode_objects(rows)
         except errors.Invalid as problem:
-            raise problem if self._is_matrix(inputs) else _relocated(problem, names) from None
+            raise problem if is_matrix else _relocated(problem, names) from None
 
     def _named(self, inputs: Sequence[InputTensor]) -> Sequence[InputTensor]:
         """The inputs, with the field's name if there is one field of numbers: the only input is it, however named."""
