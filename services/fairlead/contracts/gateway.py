@@ -25,6 +25,9 @@ SERVICE_HEADER = "x-service-name"
 answers 421 to another name, because addresses are reused by later pods and the same version may serve in two
 namespaces."""
 
+EXTENSIONS = ("model_configuration", "model_repository", "statistics")
+"""The extensions of the Open Inference Protocol that a client of Triton can use, at a gateway and at a model service;
+of the repository, only its index."""
 
 SET_BY_THE_GATEWAY = frozenset(
     {"x-request-id", "x-client-request-id", "x-shadow-of", "x-forwarded-prefix", "x-model-version"}

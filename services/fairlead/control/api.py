@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 
 from fairlead import __version__, errors
 from fairlead.contracts.base import as_query_time
+from fairlead.contracts.gateway import EXTENSIONS
 from fairlead.contracts.health import STALE_AFTER_S, Health, health_of
 from fairlead.contracts.instance import Instance
 from fairlead.contracts.revision import Checkpoint, Revision
@@ -94,7 +95,7 @@ def _gateway_paths(store: ApiStore, loop: LoopHealth) -> APIRouter:
     @router.get("/v2")
     def server_metadata() -> dict[str, Any]:
         """The Open Inference Protocol's server metadata."""
-        return {"name": "fairlead", "version": __version__, "extensions": list(repository.EXTENSIONS)}
+        return {"name": "fairlead", "version": __version__, "extensions": list(EXTENSIONS)}
 
     return router
 

@@ -10,17 +10,15 @@ from fastapi import APIRouter
 from fairlead.contracts.gateway import pin_name
 from fairlead.contracts.instance import Instance
 from fairlead.contracts.revision import Revision
-from fairlead.contracts.route import Route
-
-EXTENSIONS = ("model_configuration", "model_repository", "statistics")
-"""The extensions of the Open Inference Protocol that are answered, by the services or here; of the repository, only
-its index."""
+from fairlead.contracts.route import Route, UnreadableRoute, VersionRef
+from fairlead.contracts.table import Table
 
 
 class RepositoryStore(Protocol):
     """The part of the store that the index is made from."""
 
     def routes(self) -> list[Route]: ...  # noqa: D102
+    def unreadable_routes(self) -> list[UnreadableRoute]: ...  # noqa: D102
     def head(self, route: str) -> Revision | None: ...  # noqa: D102
     def instances(self) -> list[Instance]: ...  # noqa: D102
 
@@ -40,15 +38,15 @@ def router(store: RepositoryStore) -> APIRouter:
 def entries(store: RepositoryStore) -> list[dict[str, Any]]:
     """One entry per version that the last revision of a route serves or can pin."""
     instances = store.instances()
-    found = []
-    for route in store.routes():
-        head = store.head(route.name)
-        for ref in head.table.pins if head else ():
-            key = (route.namespace, route.spec.model, ref)
-            own = [one for one in instances if (one.namespace, one.model, one.ref) == key]
-            name = pin_name(head.table, ref) if head else ref.version
-            found.append({"name": route.spec.model, "version": name, **_state(own)})
-    return found
+    names = [*(route.name for route in store.routes()), *(one.name for one in store.unreadable_routes())]
+    heads = [head for name in names if (head := store.head(name)) is not None]
+    return [_entry(head.table, ref, instances) for head in heads for ref in head.table.pins]
+
+
+def _entry(table: Table, ref: VersionRef, instances: Sequence[Instance]) -> dict[str, Any]:
+    key = (table.namespace, table.model, ref)
+    own = [one for one in instances if (one.namespace, one.model, one.ref) == key]
+    return {"name": table.model, "version": pin_name(table, ref), **_state(own)}
 
 
 def _state(instances: Sequence[Instance]) -> dict[str, str]:

@@ -125,6 +125,7 @@ def test_the_api_and_the_metrics_still_have_both(platform: Platform) -> None:
     models = {one["name"]: one for one in client.get("/models").json()["models"]}
     assert models["wine"]["weights"] == {"1.0.0": 10_000}
     assert models.keys() == {"iris", "wine"}
+    assert {one["name"] for one in client.post("/v2/repository/index").json()} == {"iris", "wine"}
     (broken,) = client.get("/api/v1/routes").json()["unreadable"]
     assert broken["message"].startswith("route 'wine' cannot be read")
     explained: httpx.Response = client.post("/models/wine/predict", headers={"x-route-explain": "1"})

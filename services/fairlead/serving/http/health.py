@@ -13,7 +13,7 @@ from starlette.types import Scope
 
 import fairlead
 from fairlead import errors
-from fairlead.contracts.gateway import READY_PATH, SERVICE_HEADER
+from fairlead.contracts.gateway import EXTENSIONS, READY_PATH, SERVICE_HEADER
 from fairlead.contracts.manifest import Manifest
 from fairlead.serving.http import problems, v2
 from fairlead.serving.inference.lifecycle import Lifecycle
@@ -99,7 +99,7 @@ def _version_2(
 
     @routes.get("/v2", tags=tags, summary="The server")
     async def server() -> dict[str, Any]:
-        return {"name": "fairlead", "version": fairlead.__version__, "extensions": list(v2.EXTENSIONS)}
+        return {"name": "fairlead", "version": fairlead.__version__, "extensions": list(EXTENSIONS)}
 
     @routes.get("/v2/health/live", tags=tags, summary="Whether the server is alive")
     async def live() -> dict[str, Any]:

@@ -17,8 +17,6 @@ from fairlead.serving.inference import contract, duplicates, tensors
 from fairlead.serving.observe import metrics
 
 Parameters = dict[str, str | int | float | bool | None]
-EXTENSIONS = ("model_configuration", "model_repository", "statistics")
-"""The extensions of the protocol that Triton's clients may use here; of the repository, only its index."""
 REPOSITORY_STATES = {
     "loading": "LOADING",
     "warming": "LOADING",
