@@ -45,13 +45,14 @@ def difference() -> str:
     """What is not as expected, in words; empty if everything is."""
     try:
         module = importlib.import_module(MODULE)
-        found = next(_differences(module.HttpToolsProtocol, module.RequestResponseCycle), "")
+        found = next(differences(module.HttpToolsProtocol, module.RequestResponseCycle), "")
     except (ImportError, AttributeError) as problem:
         found = f"{problem}"
     return f"uvicorn {uvicorn.__version__}: {found}" if found else ""
 
 
-def _differences(protocol: type[Any], cycle: type[Any]) -> Iterator[str]:
+def differences(protocol: type[Any], cycle: type[Any]) -> Iterator[str]:
+    """What these two classes lack of what `connection` uses, in words."""
     for name, parameters in _METHODS.items():
         method = getattr(protocol, name, None)
         if method is None:
