@@ -71,7 +71,6 @@ class DataPlane:
         self._batcher: batching.Batcher | None = None
         self._retry: asyncio.TimerHandle | None = None
         self._pause_s = FIRST_PAUSE_S
-        self._logged = ""
         meter.queue_rows.set_function(lambda: self._batcher.queued_rows if self._batcher else 0)
         meter.queue_bytes.set_function(lambda: self._batcher.queued_bytes if self._batcher else 0)
 
@@ -146,13 +145,13 @@ class DataPlane:
     def _failed(self, cause: BaseException) -> None:
         is_our_error = isinstance(cause, errors.FairleadError) and cause.__cause__ is None
         message = described(cause)
-        self.state.enter("failed", f"the model cannot be served: {message}")
+        reason = f"the model cannot be served: {message}"
+        if reason != self.state.reason:  # else another try failed as the one before
+            # Our own error needs no traceback: its message is enough. Any other exception came from the author's code.
+            logger.error("model failed to start", exc_info=None if is_our_error else cause, extra={"reason": message})
+        self.state.enter("failed", reason)
         if isinstance(cause, errors.ArtifactRejected):
             self._try_again_later()
-        # Our own error needs no traceback: its message is enough. Any other exception came from the author's code.
-        if message != self._logged:
-            logger.error("model failed to start", exc_info=None if is_our_error else cause, extra={"reason": message})
-        self._logged = message
 
     def _try_again_later(self) -> None:
         """The folder may be restored while we run, and no restart follows: the process stays up to say why."""

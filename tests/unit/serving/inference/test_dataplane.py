@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from fairlead import errors
 from fairlead.serving.app import App, build_app
 from fairlead.serving.formats.folder import load_folder
 from fairlead.serving.inference import dataplane
@@ -122,5 +123,27 @@ def test_a_model_that_answers_batches_differently_is_served_row_by_row() -> None
             assert [answer["total"] for answer in json.loads(both.body)] == [2.0, 3.0]
             text = app.metrics.text().decode()
             assert 'batching_enabled{model="adder",reason="not_invariant",version="1.2.0"} 0.0' in text
+
+    run(check())
+
+
+def test_an_artifact_that_stays_wrong_is_logged_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(dataplane, "FIRST_PAUSE_S", 0.001)
+    tries = 0
+
+    class Wrong(Adder):
+        def __init__(self) -> None:
+            nonlocal tries
+            tries += 1
+            raise errors.ArtifactRejected("another digest")
+
+    async def check() -> None:
+        app = build_app(Served(model=Wrong))
+        async with app.lifespan(), asyncio.timeout(10):
+            while tries < 4:
+                await asyncio.sleep(0.001)
+        assert [line.__dict__["reason"] for line in caplog.records if line.levelname == "ERROR"] == ["another digest"]
 
     run(check())
