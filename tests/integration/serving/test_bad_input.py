@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from integration.serving.bad_inputs import PREDICT, Bad, everything, post
+from integration.serving.bad_http import PREDICT, Bad, post
+from integration.serving.bad_inputs import everything
 from support.service import Reply, Service
 
 IRIS = Path(__file__).parents[3] / "build" / "models" / "iris" / "1.0.0"

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import fairlead
-from integration.serving.bad_inputs import PREDICT, Bad, everything, post
+from integration.serving.bad_http import PREDICT, Bad, post
+from integration.serving.bad_inputs import everything
 from integration.serving.test_bad_input import IRIS, anonymous, check_refusal, golden
 from support.service import Service
 
