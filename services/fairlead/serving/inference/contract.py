@@ -119,7 +119,8 @@ class Contract:
             changed = document
         if changed == document:
             raise invalid(problem)
-        duplicates.check(body)
+        if body.count(b":") != _keys(document):
+            duplicates.check(body)
         try:
             return adapter.validate_json(pydantic_core.to_json(changed, inf_nan_mode="constants"))
         except ValidationError as second:
@@ -164,6 +165,12 @@ class Contract:
         if b"null" in payload or b"NaN" in payload or b"Infinity" in payload:
             self.check_finite(answers)
         return payload
+
+
+def _keys(document: Any) -> int:
+    """The number of keys of a body whose rows are lists, or objects without objects inside."""
+    rows, others = (document, 0) if isinstance(document, list) else (document["instances"], len(document))
+    return others + sum(len(row) for row in rows if isinstance(row, dict))
 
 
 def bounded(row_type: type[BaseModel]) -> type[BaseModel]:

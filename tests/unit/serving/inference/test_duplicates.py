@@ -104,3 +104,19 @@ def test_another_name_of_a_field_does_not_hide_a_key_given_twice() -> None:
 
     with pytest.raises(fairlead.errors.Invalid, match="twice"):
         terms(Aliased).decode_one(b'{"ex": ":", "ex": ":", "y": ":"}')
+
+
+class Pair(BaseModel):
+    """Two numbers."""
+
+    a: float
+    b: float = 0.0
+
+
+@pytest.mark.parametrize("row", ['{"a": 1, "a": 2}', '{"a": 1, "\\u0061": 2}', '{"b": 1, "a": 1, "b": 1}'])
+def test_a_row_that_is_a_list_does_not_hide_a_key_given_twice_in_another(row: str) -> None:
+    pair = terms(Pair)
+    attempts = ((pair.decode_many, f"[[1, 2], {row}]"), (pair.decode_instances, f'{{"instances": [[1, 2], {row}]}}'))
+    for decode, body in attempts:
+        with pytest.raises(fairlead.errors.Invalid, match="occurs twice"):
+            decode(body.encode())
