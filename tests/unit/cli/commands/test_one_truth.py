@@ -27,7 +27,8 @@ from fairlead.cli import exit_codes, health_lines
 from fairlead.cli.commands import explain, release, status, wait
 from fairlead.cli.options import PlatformLocation
 from fairlead.cli.output import moment
-from fairlead.cli.state_age import STALE_AFTER_S, state_age
+from fairlead.cli.state_age import state_age
+from fairlead.contracts.health import STALE_AFTER_S
 from fairlead.contracts.revision import (
     Cause,
     Counts,
