@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 
 from fairlead.contracts.base import Duration
 from fairlead.contracts.gates import CUSTOM, AnyGate, GateName
+from fairlead.contracts.route import PERCENT
 from fairlead.contracts.wording import DURATION, MODEL_NAME, PROMETHEUS_URL, SHA256, VERSION, WORDINGS, Wording
 from values_tree import Key, ValuesError
 
@@ -34,6 +35,7 @@ _WORDINGS: Mapping[str, Wording] = {
     _pattern_of(AnyGate): Wording("a gate", _GATES),
     "^[0-9]+(ms|s|m)$": _TIME,
     "^([0-9]+(ms|s|m))?$": _TIME,
+    PERCENT: Wording("a share", "a percentage, such as 10% or 2.5%, or 1/10,000 as a number: 1000"),
     "^[0-9]+%$": Wording("a number of pods", "a number or a percentage: 1, 25%"),
     r"^([0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi|E|Ei)?)?$": Wording(
         "a quantity", "a number, with a unit of Kubernetes if it needs one: 500m, 2, 512Mi, 1Gi"

@@ -13,7 +13,7 @@ from pydantic.alias_generators import to_camel
 
 from fairlead.contracts.base import Duration
 from fairlead.contracts.manifest import ModelName, Version
-from fairlead.contracts.route import RouteSpec, VersionSpec
+from fairlead.contracts.route import PERCENT, RouteSpec, VersionSpec
 from fairlead.serving.settings import Settings
 from values_tree import Key, ValuesError
 
@@ -100,6 +100,10 @@ def _contract(name: str, collected: Schema) -> Schema:
 
 def _route_field(field: str) -> Schema:
     whole = RouteSpec.model_json_schema(by_alias=True)
+    for name, share in (("Step", "weight"), ("MirrorSpec", "share"), ("ShadowSpec", "share")):
+        number = whole["$defs"][name]["properties"][share]
+        # The chart renders a percentage as the number: the API server's rules compare numbers.
+        whole["$defs"][name]["properties"][share] = {**number, "type": ["integer", "string"], "pattern": PERCENT}
     return {**whole["properties"][field], "$defs": whole["$defs"]}
 
 

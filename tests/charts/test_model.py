@@ -287,3 +287,28 @@ def test_extra_objects_are_templates() -> None:
     rendered = render("model", {**IRIS, "extraObjects": extra})
     assert rendered.one("ConfigMap")["metadata"]["name"] == "iris-extra"
     assert rendered.one("Secret")["metadata"]["name"] == "1.0.0"
+
+
+def test_a_share_in_percent_is_rendered_as_the_number_that_the_api_server_compares() -> None:
+    written = {"steps": [{"weight": "2.5%"}, {"weight": "50 %"}, {"weight": 7500}], "shadow": {"share": "0.29%"}}
+    mirrors = [{"version": "1.1.0", "share": "10%"}]
+    route = render("model", {**IRIS, "strategy": written, "mirrors": mirrors}).one("ModelRoute")
+
+    strategy = route["spec"]["strategy"]
+    assert [step["weight"] for step in strategy["steps"]] == [250, 5000, 7500]
+    assert (strategy["shadow"]["share"], route["spec"]["mirrors"][0]["share"]) == (29, 1000)
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        ("0%", "strategy.steps: weight 0% is not between 0.01% and 100%"),
+        ("101%", "strategy.steps: weight 101% is not between 0.01% and 100%"),
+        ("ten", 'strategy.steps[0].weight: "ten" is not a share; write a percentage, such as 10% or 2.5%'),
+    ],
+)
+def test_a_share_that_is_no_percentage_is_refused_when_rendering(weight: str, message: str) -> None:
+    with pytest.raises(HelmFailed) as caught:
+        render("model", {**IRIS, "strategy": {"steps": [{"weight": weight}]}})
+
+    assert message in str(caught.value)

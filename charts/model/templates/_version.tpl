@@ -59,12 +59,39 @@ values of its siblings, but Helm gives all charts the same map .Release, so each
 {{- fail (printf "%stimeouts.perTry: %s is more than timeouts.request, %s; lower it" $at . $.Values.timeouts.request) -}}
 {{- end -}}
 {{- end -}}
+{{- $shares := dict -}}{{- include "model.shares" (list . $shares) -}}
 {{- $weight := 0 -}}
-{{- range $index, $step := .Values.strategy.steps -}}
+{{- range $index, $step := $shares.strategy.steps -}}
 {{- if le (int $step.weight) $weight -}}
 {{- fail (printf "%sstrategy.steps[%d].weight: %d is not above the step before (%d); steps must rise" $at $index (int $step.weight) $weight) -}}
 {{- end -}}
 {{- $weight = int $step.weight -}}
+{{- end -}}
+{{- end }}
+
+{{/*
+Fills a given dictionary with `strategy` and `mirrors` of the values, with each weight and share as a number of 1/10,000:
+10% is 1000. Arguments: the context, the dictionary.
+*/}}
+{{- define "model.shares" -}}
+{{- $values := (index . 0).Values -}}{{- $found := index . 1 -}}
+{{- $_ := set $found "strategy" (deepCopy $values.strategy) -}}
+{{- $_ := set $found "mirrors" (deepCopy $values.mirrors) -}}
+{{- $written := list (list "strategy.steps" "weight" $found.strategy.steps) (list "mirrors" "share" $found.mirrors) -}}
+{{- with $found.strategy.shadow -}}{{- $written = append $written (list "strategy.shadow" "share" (list .)) -}}{{- end -}}
+{{- $at := include "fairlead.at" (index . 0) -}}
+{{- range $written -}}
+{{- $path := index . 0 -}}{{- $noun := index . 1 -}}
+{{- range index . 2 -}}
+{{- $text := get . $noun | toString -}}
+{{- if hasSuffix "%" $text -}}
+{{- $share := round (mulf (trimSuffix "%" $text | trim | float64) 100.0) 0 | int -}}
+{{- if or (lt $share 1) (gt $share 10000) -}}
+{{- fail (printf "%s%s: %s %s is not between 0.01%% and 100%%" $at $path $noun $text) -}}
+{{- end -}}
+{{- $_ := set . $noun $share -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end }}
 
@@ -74,11 +101,12 @@ sentences are those of services/fairlead/rollout/policy/small_shares.py.
 */}}
 {{- define "model.smallShares" -}}
 {{- $at := include "fairlead.at" . -}}
-{{- $lists := list (list "strategy.steps" "weight" .Values.strategy.steps) -}}
-{{- with .Values.strategy.shadow -}}
+{{- $shares := dict -}}{{- include "model.shares" (list . $shares) -}}
+{{- $lists := list (list "strategy.steps" "weight" $shares.strategy.steps) -}}
+{{- with $shares.strategy.shadow -}}
 {{- $lists = append $lists (list "strategy.shadow" "share" (list (dict "share" (get . "share" | default 10000)))) -}}
 {{- end -}}
-{{- $lists = append $lists (list "mirrors" "share" .Values.mirrors) -}}
+{{- $lists = append $lists (list "mirrors" "share" $shares.mirrors) -}}
 {{- range $lists -}}
 {{- $path := index . 0 -}}{{- $noun := index . 1 -}}{{- $small := 0 -}}
 {{- range index . 2 -}}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from fairlead.contracts.base import Document, Duration, Moment, digest
 from fairlead.contracts.gates import GateName as GateName
@@ -15,6 +17,24 @@ from fairlead.contracts.manifest import ModelName, Version
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
 TOTAL_WEIGHT = 10_000
 """Weights are fractions of this. It must never change, because every sticky user could get another version."""
+
+PERCENT = r"^\d{1,3}(\.\d{1,2})? ?%$"
+"""A share as people may write it: 10% or 2.5%. Two decimals are 1/10,000."""
+
+
+def parse_share(value: object) -> object:
+    """A share written in percent as a number of 1/10,000; anything else is left to pydantic. Raises ValueError."""
+    if not isinstance(value, str):
+        return value
+    if not re.fullmatch(PERCENT, value):
+        raise ValueError(
+            f"{value!r} is not a share; write a percentage, such as 10% or 2.5%, or 1/10,000 as a number: 1000"
+        )
+    return int(Decimal(value.rstrip(" %")) * (TOTAL_WEIGHT // 100))
+
+
+Share = Annotated[int, Field(ge=1, le=TOTAL_WEIGHT), BeforeValidator(parse_share)]
+"""A share of the requests in 1/10,000; files may say 10% instead of 1000. Stored and sent as the number."""
 
 
 class VersionRef(Document):
@@ -78,14 +98,14 @@ class MirrorSpec(Document):
 
     version: Version
     """One of the keys of `versions`."""
-    share: Annotated[int, Field(ge=1, le=TOTAL_WEIGHT)] = TOTAL_WEIGHT
+    share: Share = TOTAL_WEIGHT
     """How much of the traffic is mirrored, in 1/10,000."""
 
 
 class Step(Document):
     """One weight of the candidate, and how long it lasts at least."""
 
-    weight: Annotated[int, Field(ge=1, le=TOTAL_WEIGHT)]
+    weight: Share
     """The candidate's share of the requests, in 1/10,000."""
     min_duration: Duration = 30.0
     """The minimum duration of this step."""
@@ -111,7 +131,7 @@ class WarmUp(Document):
 class ShadowSpec(Document):
     """A step before the first weight: the candidate gets mirrored requests, and clients do not get its answers."""
 
-    share: Annotated[int, Field(ge=1, le=TOTAL_WEIGHT)] = TOTAL_WEIGHT
+    share: Share = TOTAL_WEIGHT
     """How much of the traffic is mirrored, in 1/10,000."""
     min_duration: Duration = 60.0
     """The minimum duration of this step."""

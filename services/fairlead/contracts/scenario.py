@@ -13,11 +13,11 @@ from pydantic import BeforeValidator, Field, StringConstraints, field_validator,
 from fairlead.contracts.action import ActionType
 from fairlead.contracts.base import Document, Duration, format_duration
 from fairlead.contracts.gates import GateName
-from fairlead.contracts.route import TOTAL_WEIGHT, Strategy, Timeouts
+from fairlead.contracts.route import TOTAL_WEIGHT, Strategy, Timeouts, parse_share
 
 MAX_DURATION_S = 86_400.0
 Share = Annotated[float, Field(ge=0, le=1)]
-Weight = Annotated[int, Field(ge=0, le=TOTAL_WEIGHT)]
+Weight = Annotated[int, Field(ge=0, le=TOTAL_WEIGHT), BeforeValidator(parse_share)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$")]
 
 

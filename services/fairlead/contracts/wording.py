@@ -101,12 +101,12 @@ def wrong_type(error: str, value: object, field: str) -> str | None:
 
 
 def _share_hint(kind: str, value: object, field: str) -> str:
-    """How to write a share that was written as 50% or 0.5."""
+    """How to write a share that was written as 0.5, or a probability that was written as 5%."""
     percent = _percent(value)
     if percent is None:
         return ""
     if kind == "int" and field in _OF_TEN_THOUSAND:
-        return f"; {field} is in 1/10,000: {percent:g} % is {percent * 100:.0f}"
+        return f"; write {percent:g}% or {percent * 100:.0f} (1/10,000)"
     return f"; {percent:g} % is {percent / 100:g}" if kind == "float" else ""
 
 

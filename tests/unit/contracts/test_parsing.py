@@ -57,16 +57,13 @@ def test_a_misspelt_name_says_which_one_was_probably_meant(kind: type[BaseModel]
         ("strategy: {steps: [5]}", "strategy.steps.0: must be fields, as name: value"),
         ("sticky: x-user-id", "sticky: must be fields, as name: value"),
         (
-            "strategy: {steps: [{weight: 50%}]}",
-            "strategy.steps.0.weight: must be a whole number, not '50%'; weight is in 1/10,000: 50 % is 5000",
+            "strategy: {steps: [{weight: 12.345%}]}",
+            "strategy.steps.0.weight: '12.345%' is not a share; write a percentage, such as 10% or 2.5%, "
+            "or 1/10,000 as a number: 1000",
         ),
         (
             "strategy: {steps: [{weight: 0.05}]}",
-            "strategy.steps.0.weight: must be a whole number, not '0.05'; weight is in 1/10,000: 5 % is 500",
-        ),
-        (
-            "mirrors: [{version: '1', share: 12.5 %}]",
-            "mirrors.0.share: must be a whole number, not '12.5 %'; share is in 1/10,000: 12.5 % is 1250",
+            "strategy.steps.0.weight: must be a whole number, not '0.05'; write 5% or 500 (1/10,000)",
         ),
         ("strategy: {alpha: 5%}", "strategy.alpha: must be a number, not '5%'; 5 % is 0.05"),
         ("strategy: {minRequests: many}", "strategy.minRequests: must be a whole number, not 'many'"),
