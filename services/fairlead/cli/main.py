@@ -36,6 +36,7 @@ COMMANDS = {
     "history": "Show the ledger: every routing table that was served.",
     "logs": "Show what a model's instances and the gateway have logged.",
     "shadow": "Show how a shadow's responses compare with the live ones.",
+    "predict": "Send rows to a model through the gateway.",
     "explain": "Show which version a request would get, and why.",
     "control-plane": "",  # started by `up` and by the chart; hidden
     "gateway-bootstrap": "",  # for charts and tests; hidden

@@ -44,6 +44,68 @@ def test_a_weight_that_was_probably_meant_in_percent_gets_a_warning(platform: Pl
     assert re.findall("warning: (.*)", said) == [f"models.patient.{PROBABLY_PERCENT}"]
 
 
+def fairlead(platform: Platform, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in the platform's folder, whatever its exit code."""
+    return subprocess.run(
+        [FAIRLEAD, *arguments], cwd=platform.folder, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_predict_sends_a_row_and_says_who_answered(platform: Platform) -> None:
+    asked = fairlead(platform, "predict", "doubler", DOUBLER.decode())
+    assert json.loads(asked.stdout) == predict(platform).json()
+    assert re.fullmatch(r"answered by doubler 1\.0\.0, revision doubler\.\d+\n", asked.stderr)
+
+
+def test_predict_without_a_row_sends_a_golden_row(platform: Platform) -> None:
+    asked = fairlead(platform, "predict", "doubler", "--version", "1.1.0", "--user", "alice")
+    assert json.loads(asked.stdout)
+    assert "sent its first golden row: {" in asked.stderr
+    assert "answered by doubler 1.1.0" in asked.stderr
+
+
+def test_predict_names_each_field_that_was_rejected(platform: Platform) -> None:
+    asked = fairlead(platform, "predict", "doubler", '{"z": 1}')
+    assert asked.returncode == exit_codes.USAGE
+    assert "  body.value: Field required\n  body.z: Extra inputs are not permitted\n" in asked.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["nobody", "{}"], exit_codes.NOT_FOUND, "nobody answered 404: "),
+        (["doubler", "{x: 1}"], exit_codes.USAGE, "the rows are not JSON: "),
+        (["doubler", "@missing.json"], exit_codes.USAGE, "missing.json cannot be read: No such file or directory"),
+        (["doubler", "{}", "--url", "http://127.0.0.1:1"], exit_codes.UNAVAILABLE, "did not answer: "),
+        (["doubler", "{}", "--url", "ftp://there"], exit_codes.USAGE, "is not the address of a gateway"),
+        (
+            ["doubler", "{}", "--namespace", "models"],
+            exit_codes.USAGE,
+            "the address of a cluster's gateway is not known",
+        ),
+    ],
+)
+def test_predict_says_why_it_got_no_answer(platform: Platform, arguments: list[str], code: int, sentence: str) -> None:
+    asked = fairlead(platform, "predict", *arguments)
+    assert (asked.returncode, asked.stdout) == (code, "")
+    assert sentence in asked.stderr
+
+
+def test_status_watch_in_a_pipe_prints_each_change_as_plain_text(platform: Platform) -> None:
+    watch = [FAIRLEAD, "status", "careful", "--watch"]
+    with subprocess.Popen(watch, cwd=platform.folder, stdout=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+        try:
+            first = [watching.stdout.readline() for _ in range(3)]
+            platform.command("pause", "careful")
+            changed = next(line for line in watching.stdout if "Paused" in line)
+        finally:
+            watching.terminate()
+            platform.command("resume", "careful")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\n", first[0])
+    assert "\x1b" not in "".join([*first, changed])
+
+
 def test_a_release_is_promoted_step_by_step_as_the_ledger_shows(platform: Platform) -> None:
     before = platform.head("doubler").seq
     platform.command("release", "doubler", "1.1.0")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
@@ -22,7 +23,7 @@ from fairlead.cli.options import (
     PlatformLocation,
     StateOption,
 )
-from fairlead.cli.output import ago, console, make_table, percent, print_json
+from fairlead.cli.output import ago, console, make_table, moment, percent, print_json
 from fairlead.cli.state_age import StateAge, state_age
 from fairlead.contracts.health import health_of
 from fairlead.contracts.revision import Verdict
@@ -36,7 +37,9 @@ REFRESH_INTERVAL_S = 0.5
 
 def command(
     model: Annotated[str | None, typer.Argument(metavar="MODEL", help="The model; default: all models.")] = None,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Refresh the output until Ctrl-C.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Refresh until Ctrl-C; in a pipe, print each change.")
+    ] = False,
     state: StateOption = DEFAULT_STATE,
     context: ContextOption = None,
     namespace: NamespaceOption = None,
@@ -52,10 +55,26 @@ def command(
     if not watch:
         console().print(_page(store, model, location))
         return
-    with Live(_page(store, model, location), console=console(), auto_refresh=False) as live:
+    out = console()
+    if not out.is_terminal:
+        _follow(out, store, model, location)
+        return
+    with Live(_page(store, model, location), console=out, auto_refresh=False) as live:
         while True:
             time.sleep(REFRESH_INTERVAL_S)
             live.update(_page(store, model, location), refresh=True)
+
+
+def _follow(out: Console, store: Store, model: str | None, location: PlatformLocation) -> None:
+    """In a pipe: print the page again, with its time, whenever a status changes. A terminal would be redrawn."""
+    shown: list[Status] | None = None
+    while True:
+        statuses = list(_statuses(store, model))
+        if statuses != shown:
+            out.print(Group(Text(moment(datetime.now(UTC))), _page(store, model, location)))
+            sys.stdout.flush()
+            shown = statuses
+        time.sleep(REFRESH_INTERVAL_S)
 
 
 def _statuses(store: Store, model: str | None) -> Iterator[Status]:

@@ -1,0 +1,167 @@
+"""`fairlead predict`."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import SplitResult, urlsplit
+
+import typer
+
+from fairlead import errors
+from fairlead.cli.connect import connect
+from fairlead.cli.options import DEFAULT_STATE, ContextOption, NamespaceOption, PlatformLocation, StateOption
+from fairlead.local.ports import LOOPBACK
+from fairlead.local.probe import Reply
+from fairlead.local.state import StateFolder
+from fairlead.store.base import Store
+
+_ENTRY_HINT = (
+    "for example `kubectl port-forward service/fairlead-gateway 8080:80 --namespace NAME`, "
+    "and --url http://127.0.0.1:8080"
+)
+
+
+def command(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The model.")],
+    rows: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="JSON",
+            help="A row, or a list of rows; @FILE reads a file, - standard input. Default: a golden row.",
+        ),
+    ] = None,
+    version: Annotated[str | None, typer.Option(help="Ask this version, whatever the weights are.")] = None,
+    user: Annotated[str | None, typer.Option(help="The value of the sticky header: ask as this user.")] = None,
+    url: Annotated[
+        str | None, typer.Option(envvar="FAIRLEAD_URL", help="The gateway's address; default: that of this platform.")
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the answer.")] = 30.0,
+    state: StateOption = DEFAULT_STATE,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
+) -> None:
+    """Send rows to a model through the gateway, and print the answer as JSON.
+
+    Who answered goes to standard error. Without JSON, the first golden row of the model is sent.
+    """
+    location = PlatformLocation(state, context, namespace)
+    gateway = _address(url, location)
+    headers = {"content-type": "application/json"}
+    if user is not None:
+        headers[_sticky_header(connect(location).store, model)] = user
+    base = f"/models/{model}" if version is None else f"/models/{model}/versions/{version}"
+    body = _read(rows) if rows is not None else _golden_row(_send(gateway, "GET", f"{base}/golden", timeout), model)
+    reply = _send(gateway, "POST", f"{base}/predict", timeout, headers, body)
+    if reply.status != http.client.OK:
+        raise _failure(reply, model)
+    print(reply.body.decode())
+    revision = reply.headers.get("x-route-revision", "unknown")
+    print(f"answered by {model} {reply.headers.get('x-model-version')}, revision {revision}", file=sys.stderr)
+
+
+def _address(url: str | None, location: PlatformLocation) -> SplitResult:
+    """The gateway's address. Raises Invalid for another kind of address, or if a cluster's is not given."""
+    if url is None:
+        if location.in_cluster:
+            raise errors.Invalid("the address of a cluster's gateway is not known here: give --url", hint=_ENTRY_HINT)
+        url = f"http://{LOOPBACK}:{StateFolder(location.state).running().gateway.port}"
+    parts = urlsplit(url if "://" in url else f"http://{url}")
+    try:
+        is_usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        raise errors.Invalid(f"--url {url!r} is not the address of a gateway", hint=_ENTRY_HINT)
+    return parts
+
+
+def _sticky_header(store: Store, model: str) -> str:
+    sticky = store.route(model).spec.sticky
+    if sticky is None:
+        raise errors.Invalid(
+            f"--user: {model} has no sticky header, so every request gets a version at random",
+            hint="leave out --user, or name a version with --version",
+        )
+    return sticky.header
+
+
+def _read(rows: str) -> bytes:
+    """The body: from the argument, a file or standard input. Raises Invalid unless it is JSON."""
+    try:
+        if rows == "-":
+            body = sys.stdin.buffer.read()
+        elif rows.startswith("@"):
+            body = Path(rows[1:]).read_bytes()
+        else:
+            body = rows.encode()
+    except OSError as error:
+        raise errors.Invalid(f"{rows[1:]} cannot be read: {error.strerror}") from error
+    try:
+        json.loads(body)
+    except ValueError as error:
+        hint = """quote it for the shell: '{"field": 1.5}'; to read a file: @rows.json"""
+        raise errors.Invalid(f"the rows are not JSON: {error}", hint=hint) from error
+    return body
+
+
+def _golden_row(reply: Reply, model: str) -> bytes:
+    if reply.status != http.client.OK:
+        raise _failure(reply, model)
+    rows = json.loads(reply.body)["rows"]
+    if not rows:
+        raise errors.Invalid(f"{model} has no golden rows, so there is no example to send: give a row as JSON")
+    print(f"sent its first golden row: {json.dumps(rows[0]['input'])}", file=sys.stderr)
+    return json.dumps(rows[0]["input"]).encode()
+
+
+def _send(
+    gateway: SplitResult,
+    method: str,
+    path: str,
+    timeout_s: float,
+    headers: dict[str, str] | None = None,
+    body: bytes | None = None,
+) -> Reply:
+    """Send one request. Raises Unavailable if there is no answer."""
+    kind = http.client.HTTPSConnection if gateway.scheme == "https" else http.client.HTTPConnection
+    connection = kind(str(gateway.hostname), gateway.port, timeout=timeout_s)
+    try:
+        connection.request(method, f"{gateway.path.rstrip('/')}{path}", body=body, headers=headers or {})
+        answer = connection.getresponse()
+        text = answer.read()
+    except (OSError, http.client.HTTPException) as error:
+        raise errors.Unavailable(
+            f"the gateway at {gateway.geturl()} did not answer: {str(error) or type(error).__name__}",
+            hint="`fairlead status` says whether the platform runs; another address: --url",
+        ) from error
+    finally:
+        connection.close()
+    return Reply(answer.status, text, {name.lower(): value for name, value in answer.getheaders()})
+
+
+def _failure(reply: Reply, model: str) -> errors.FairleadError:
+    """The error for a status other than 200, with what the answer itself says."""
+    try:
+        problem = json.loads(reply.body)
+    except ValueError:
+        problem = {}
+    problem = problem if isinstance(problem, dict) else {}
+    said = problem.get("detail") or problem.get("error") or reply.body.decode(errors="replace")[:500] or "no reason"
+    who = f"{model} {reply.headers['x-model-version']}" if "x-model-version" in reply.headers else model
+    message = f"{who} answered {reply.status}: {said}"
+    details = [
+        errors.Detail(tuple(one["loc"]), one["msg"], one["type"])
+        for one in problem.get("errors") or ()
+        if isinstance(one, dict) and {"loc", "msg", "type"} <= one.keys()
+    ]
+    if reply.status == http.client.NOT_FOUND:
+        return errors.NotFound(message, hint="`fairlead status` lists the models")
+    if reply.status < http.client.INTERNAL_SERVER_ERROR:
+        return errors.Invalid(message, details=details)
+    if reply.status == http.client.INTERNAL_SERVER_ERROR:
+        return errors.ModelFailed(message, hint=f"the reason is in its log: fairlead logs {model}")
+    return errors.Unavailable(message, hint=f"`fairlead status {model}` says why")
