@@ -1,7 +1,7 @@
 # Entry points for developers. The scripts are in ci/; `make help` lists the targets.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down test e2e check format models charts bench bench-statistics bench-invariants lock clean
+.PHONY: help up down test e2e check format models charts wheel bench bench-statistics bench-invariants lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -29,6 +29,9 @@ models:  ## train the example models into build/models
 
 charts:  ## write what is generated in charts/: schemas, tables of values, the gateway's bootstrap
 	@ci/setup dev && .venv/bin/python ci/charts
+
+wheel:  ## build dist/fairlead-*.whl, which installs everything that one machine needs
+	@ci/setup dev && .venv/bin/python -m hatchling build --target wheel
 
 bench:  ## every proof at full size; results go to tests/benchmarks/results (BENCH="hot_path rollback")
 	@ci/bench $(BENCH)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import get_args
@@ -90,3 +92,8 @@ def test_table_below_reads_the_last_table_of_a_section(tmp_path: Path) -> None:
     page.write_text("# A\n\n| x |\n|---|\n| 1 |\n\n| y | z |\n|---|---|\n| `2` | 3 |\n\n# B\n\n| x |\n|---|\n| 4 |\n")
     seen = SimpleNamespace(a=table_below(page, "A"), b=table_below(page, "B"))
     assert seen == SimpleNamespace(a=[["`2`", "3"]], b=[["4"]])
+
+
+def test_the_page_of_the_platform_file_has_every_field_as_the_contract_says() -> None:
+    check = [sys.executable, str(DOCS.parent / "ci" / "platform_page.py"), "--check"]
+    assert subprocess.run(check, capture_output=True, text=True, check=False).stderr == ""

@@ -17,34 +17,44 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class GatewaySettings(Document):
-    """The public endpoint. `corsOrigins` are exact origins that browsers may call from; none by default."""
+    """The public endpoint."""
 
     port: Port = 8080
+    """The port on loopback. `fairlead up --port` overrides it."""
     max_request_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = 4 << 20
+    """The largest request body, in bytes."""
     cors_origins: tuple[str, ...] = ()
+    """Exact origins that browsers may call from; none by default."""
 
 
 class ControlSettings(Document):
-    """The control plane's port on loopback."""
+    """The control plane's API."""
 
     port: Port = 8081
+    """The port on loopback. `fairlead up --control-port` overrides it."""
 
 
 class LocalVersion(Document):
     """One model version: its folder, relative to `platform.yaml`, and the number of processes that serve it."""
 
     source: str
+    """The model folder, relative to this file."""
     instances: Annotated[int, Field(ge=1, le=64)] = 1
+    """How many processes serve the version."""
 
 
 class LocalModel(Document):
     """One model: its versions, the one to serve, and the release strategy."""
 
     versions: Annotated[dict[Version, LocalVersion], Field(min_length=1, max_length=64)]
+    """The versions, by name. A version never changes: changed content needs a new name."""
     target: Version
+    """The version to serve. A release changes only this."""
     sticky: Sticky | None = Sticky()
+    """How a user keeps the same version; null assigns each request at random."""
     timeouts: Timeouts = Timeouts()
     mirrors: tuple[MirrorSpec, ...] = ()
+    """Versions that get mirrored requests."""
     strategy: Strategy = Strategy()
 
     @model_validator(mode="after")
@@ -73,6 +83,7 @@ class Platform(Document):
     control: ControlSettings = ControlSettings()
     metrics: MetricSettings = MetricSettings()
     models: dict[ModelName, LocalModel] = {}
+    """The models, by name. The name is a part of the public path."""
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:

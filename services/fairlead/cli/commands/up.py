@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
+from fairlead import errors
 from fairlead.cli.connect import actor
 from fairlead.cli.options import DEFAULT_STATE, StateOption
 from fairlead.local import up
+from fairlead.local.example import FOLDER
+from fairlead.local.example import write as write_example
 from fairlead.logs import LogFormat, LogLevel
 
 
@@ -19,7 +23,7 @@ def command(
         Path | None,
         typer.Argument(
             metavar="FILE",
-            help="A platform file. Without it the platform starts with no models; add them with `fairlead deploy`.",
+            help="A platform file. Default: the models of the state folder; `fairlead deploy DIR` adds one.",
         ),
     ] = None,
     port: Annotated[
@@ -34,6 +38,9 @@ def command(
         LogLevel, typer.Option(help="Show what all processes log at this level and above.")
     ] = "warning",
     log_format: Annotated[LogFormat, typer.Option(help="auto: text on a terminal, else JSON.")] = "auto",
+    example: Annotated[
+        bool, typer.Option("--example", help=f"Train and run the example, in the folder {FOLDER}.")
+    ] = False,
     state: StateOption = DEFAULT_STATE,
 ) -> None:
     """Run the platform on this machine, in the foreground, until Ctrl-C.
@@ -43,6 +50,12 @@ def command(
     if log_level == "debug":
         # For the model services, which are our children: one line for each request.
         os.environ.setdefault("FAIRLEAD_SERVING_LOG_LEVEL", log_level)
+    if example:
+        if file is not None:
+            raise errors.Invalid(
+                f"--example has a platform file of its own, so {file} cannot be used", hint="leave out one of the two"
+            )
+        file = write_example(FOLDER, Console())
     up.run(
         file,
         state=state,
