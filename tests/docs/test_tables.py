@@ -16,7 +16,7 @@ from fairlead.cli import exit_codes
 from fairlead.contracts import telemetry
 from fairlead.contracts.action import ActionType
 from fairlead.contracts.gates import GateName, GateSpec
-from fairlead.rollout.policy import gates
+from fairlead.rollout.policy import evidence, gates
 from fairlead.serving.http import problems
 from fairlead.serving.settings import Settings
 
@@ -55,6 +55,7 @@ def test_the_page_of_gates_has_every_gate_that_can_be_named_with_its_role() -> N
     shown = {bare(name): role for name, *_, role in table_below(GATES, "What each gate asks")}
     asked = {name: gates.DEFAULT_ROLES.get(name, "only when named") for name in get_args(GateName)}
     asked["agreement"] = "guard, with `shadow`"
+    asked |= {name: "guard, [watching](#gates-that-watch)" for name in evidence.WATCHING}
     assert shown == asked
 
 

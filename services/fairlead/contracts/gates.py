@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
 from fairlead.contracts.base import Document, Duration
 from fairlead.contracts.latency import check_boundary
@@ -67,7 +67,7 @@ _COMPARING = frozenset({"weight", "margin", "margin_share", "acceptable"})
 _SETTINGS: Mapping[str, frozenset[str]] = {
     "errors": _COMPARING,
     "rejections": _COMPARING,
-    "latency": _COMPARING | {"boundaries"},
+    "latency": _COMPARING | {"boundaries", "slowdown"},
     "starved": frozenset({"weight", "starved_share", "chance"}),
     "classes": frozenset({"weight", "shift", "acceptable"}),
     "agreement": frozenset({"weight", "max_disagreement", "score_tolerance"}),
@@ -100,6 +100,8 @@ class GateSpec(Document):
     """Preset strict: the excess over the margin that must be ruled out."""
     boundaries: Annotated[tuple[Duration, ...], Field(max_length=8)] = (0.008, 0.032, 0.128, 0.512, 2.048)
     """Latencies at which versions are compared; each must be a bucket bound of the gateway."""
+    slowdown: Annotated[Literal[1, 2, 4, 8] | None, Field(validate_default=True)] = None
+    """How many times as slow as stable is no harm; null: 1."""
     starved_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """A 30 s block is starved if more than this share of the candidate's requests did not reach it."""
     chance: Annotated[float, Field(gt=0, lt=0.5)] = 0.02
@@ -134,6 +136,7 @@ class GateSpec(Document):
         "margin_share",
         "acceptable",
         "boundaries",
+        "slowdown",
         "starved_share",
         "chance",
         "shift",
@@ -162,6 +165,21 @@ class GateSpec(Document):
             return tuple(check_boundary(round(1000 * bound, 6)) / 1000 for bound in boundaries)
         except Invalid as error:
             raise ValueError(error.message) from None
+
+    @model_validator(mode="after")
+    def _stable_is_counted_there(self) -> Self:
+        for bound in self.boundaries if self.slowdown else ():
+            try:
+                check_boundary(1000 * self.stable_boundary(bound))
+            except Invalid as error:
+                raise ValueError(
+                    f"boundaries: stable is compared at {bound:g} s / {self.slowdown}: {error.message}"
+                ) from None
+        return self
+
+    def stable_boundary(self, boundary: float) -> float:
+        """Where stable is counted, in seconds, if the candidate is counted at `boundary`: lower by `slowdown`."""
+        return round(boundary / (self.slowdown or 1), 9)
 
 
 class OnInconclusive(Document):

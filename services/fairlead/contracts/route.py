@@ -161,7 +161,7 @@ class Strategy(Document):
         GateSpec(name="starved"),
         GateSpec(name="rejections"),
     )
-    """Changes to the default gates. Gates not named keep their defaults; `latency` is off unless named."""
+    """Changes to the default gates. Gates that are not named keep their defaults."""
     preset: Literal["quick", "strict"] = "quick"
     """When a step may end: `quick` if there is no evidence of harm, `strict` once there is evidence of safety."""
     alpha: Annotated[float, Field(gt=0, le=0.2)] = 0.01

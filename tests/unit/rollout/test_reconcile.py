@@ -364,7 +364,7 @@ class TestEvidenceMovesTraffic:
         assert len(kept) <= 240
         assert sum(one.candidate.n for one in kept) == 400 * 20
         assert sum(bool(one.evidence and one.evidence[0].state) for one in kept) == 1
-        assert sum(len(one.to_json()["evidence"]) for one in kept) == 3 * len(kept)
+        assert sum(len(one.to_json()["evidence"]) for one in kept) == 5 * len(kept)
 
     def test_two_engines_do_not_count_the_same_time_twice(self, platform: Platform) -> None:
         at_step(platform, 500)

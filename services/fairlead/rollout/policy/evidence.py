@@ -43,8 +43,15 @@ _LATE = "late_"
 State = Mapping[str, tuple[float, ...]]
 Weigh = Callable[[GateSpec, State, Window], tuple[State, float, float]]
 
-DEFAULTS: Mapping[str, GateSpec] = {name: GateSpec(name=name) for name in ("errors", "starved", "rejections")}
+DEFAULTS: Mapping[str, GateSpec] = {
+    **{name: GateSpec(name=name) for name in ("errors", "starved", "rejections")},
+    "latency": GateSpec(name="latency", weight=0.5, slowdown=4),
+    "classes": GateSpec(name="classes", weight=0.5, shift=0.2),
+}
 """These gates are active even if the spec does not name them."""
+WATCHING = frozenset({"latency", "classes"})
+"""Gates that only watch unless the spec names them: they find gross differences, and no step waits for their data. A
+model with little traffic, or whose answers have no class, is released as before."""
 
 
 AGREEMENT = GateSpec(name="agreement")
@@ -56,6 +63,11 @@ def active_gates(strategy: Strategy) -> list[GateSpec]:
     named = {gate.name: gate for gate in strategy.gates if is_evidence(gate.name)}
     shadowed = {AGREEMENT.name: AGREEMENT} if strategy.shadow is not None else {}
     return [gate for gate in ({**DEFAULTS, **shadowed, **named}).values() if gate.role != "off"]
+
+
+def only_watches(strategy: Strategy, gate: str) -> bool:
+    """True when a gate that finds no harm passes, also without data, because the spec does not name it."""
+    return gate in WATCHING and all(one.name != gate for one in strategy.gates)
 
 
 def threshold(strategy: Strategy, gate: GateSpec) -> float:
@@ -177,12 +189,14 @@ def _compared(gate: GateSpec, state: State, arms: VersionCounts) -> tuple[State,
 
 
 def _latency(gate: GateSpec, state: State, window: Window) -> tuple[State, float, float]:
-    at = [GRID_MS.index(round(1000 * bound)) for bound in gate.boundaries]
     (n_c, x_c), (n_s, x_s) = (
-        (histogram[-1], np.array([histogram[-1] - histogram[index] for index in at]))
-        for histogram in (window.latency.candidate or EMPTY_HISTOGRAM, window.latency.stable)
+        (histogram[-1], np.array([histogram[-1] - histogram[GRID_MS.index(round(1000 * bound))] for bound in bounds]))
+        for histogram, bounds in (
+            (window.latency.candidate or EMPTY_HISTOGRAM, gate.boundaries),
+            (window.latency.stable, [*map(gate.stable_boundary, gate.boundaries)]),
+        )
     )
-    before = _load(state, (len(at),), comparison.UNKNOWN)
+    before = _load(state, (len(gate.boundaries),), comparison.UNKNOWN)
     after = multiple_comparisons.advance_latency(before, Sample(n_c, x_c, n_s, x_s), _margins(gate))
     judged = state.get("judged", (0.0,))[0] + bool(n_c and n_s and before.is_betting.all())
     return (

@@ -11,12 +11,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import log
 
+from fairlead.contracts.answers import ClassCounts
 from fairlead.contracts.base import format_duration, format_e_value
 from fairlead.contracts.gates import GateSpec, is_custom
-from fairlead.contracts.revision import Check, Counts, GateEvidence, Phase, Verdict, Window
+from fairlead.contracts.revision import (
+    Buckets,
+    Check,
+    Counts,
+    GateEvidence,
+    Phase,
+    Verdict,
+    Window,
+    add_buckets,
+)
 from fairlead.rollout.analysis.counts import CHANGED_GAP, EARLY_GAP
 from fairlead.rollout.policy.agreement import judge_agreement
-from fairlead.rollout.policy.evidence import active_gates, gap_of, is_counted, is_judged, is_timed, threshold
+from fairlead.rollout.policy.evidence import (
+    active_gates,
+    gap_of,
+    is_counted,
+    is_judged,
+    is_timed,
+    only_watches,
+    threshold,
+)
 from fairlead.rollout.policy.situation import Situation
 from fairlead.rollout.policy.time_limit import percentile, stable_latency
 
@@ -50,6 +68,8 @@ class EvidenceGate:
             return self._check(Verdict.PASS, "nothing to compare before the first weight")
         if self.evidence.log_harm >= threshold(situation.strategy, self.gate):
             return self._check(Verdict.FAIL, self._harm())
+        if only_watches(situation.strategy, self.gate.name):
+            return self._check(Verdict.PASS, self._watched())
         unavailable = self._unavailable()
         if unavailable is not None:
             return unavailable
@@ -100,6 +120,18 @@ class EvidenceGate:
         if shown < enough:
             return f"safety is not shown yet: evidence {format_e_value(shown)}, {format_e_value(enough)} is enough"
         return ""
+
+    def _watched(self) -> str:
+        """The reason of a gate that found no harm and is not asked for more."""
+        name = self.gate.name
+        if name == "classes" and (unread := self.situation.unread_answers):
+            return f"not watched: {unread}"
+        if is_judged(self.evidence):
+            return f"watched: {self._counted()}evidence of harm {format_e_value(self.evidence.log_harm)}"
+        windows = self.situation.observation.windows
+        if name == "classes" and not any(one.classes.candidate or one.classes.stable for one in windows):
+            return "not watched: no answer named a class"
+        return "not watched yet: too few answers of both versions"
 
     def _is_counted_in_this_step(self) -> bool:
         """False when what the gate judges was not reported in this step: what earlier steps showed is not enough."""
@@ -153,12 +185,47 @@ class EvidenceGate:
         return f"no harm seen, which is no proof of safety: {summary}"
 
     def _counted(self) -> str:
-        """Both versions' counts over the attempt, for gates that count good and bad events."""
+        """What was counted of both versions over the attempt; ends with a comma where there is something."""
+        if self.gate.name == "latency":
+            return self._latencies()
+        if self.gate.name == "classes":
+            return self._moved_class()
         arms = self._arms()
         if arms is None:
             return ""
         shown = (f"{one.bad:,} of {one.n:,}" for one in arms)
         return f"{' against '.join([*shown][: 1 if self.gate.limit is not None else 2])}, {self._late()}"
+
+    def _latencies(self) -> str:
+        """Both versions' medians and 95th percentiles, in the windows that had both."""
+        windows = [one for one in self.situation.observation.windows if is_timed(one)]
+        shown = []
+        for version in ("candidate", "stable"):
+            found: Buckets = ()
+            for window in windows:
+                found = add_buckets(found, getattr(window.latency, version))
+            half, most = (percentile(found, share, at_least=1) for share in (0.5, 0.95))
+            if half is None or most is None:
+                return ""
+            shown.append(f"p50 {1000 * half:.3g} ms, p95 {1000 * most:.3g} ms")
+        return f"{' against '.join(shown)}, "
+
+    def _moved_class(self) -> str:
+        """The class whose share of the answers differs most, with both shares."""
+        both = ClassCounts()
+        for window in self.situation.observation.windows:
+            if window.classes.candidate and window.classes.stable:
+                both = both.plus(window.classes)
+        candidate, stable = sum(both.candidate.values()), sum(both.stable.values())
+        if not candidate or not stable:
+            return ""
+
+        def shares(name: str) -> tuple[float, float]:
+            return both.candidate.get(name, 0) / candidate, both.stable.get(name, 0) / stable
+
+        most = max(sorted({*both.candidate, *both.stable}), key=lambda name: abs(shares(name)[0] - shares(name)[1]))
+        one, other = shares(most)
+        return f"class {most!r} is {one:.1%} of {candidate:,} answers against {other:.1%} of {stable:,}, "
 
     def _late(self) -> str:
         """How many requests took longer than the candidate's time limit; empty if none did."""

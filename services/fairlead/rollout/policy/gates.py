@@ -105,6 +105,8 @@ DEFAULT_ROLES: Mapping[str, Role] = {
     "errors": "guard",
     "starved": "guard",
     "rejections": "guard",
+    "latency": "guard",
+    "classes": "guard",
     share.NAME: "signal",  # heavy users are no fault of a version
 }
 """Gates that are active even if the spec does not name them, with their roles. A spec may change a role."""

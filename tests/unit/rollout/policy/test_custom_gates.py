@@ -61,8 +61,15 @@ def test_at_its_limit_a_candidate_is_not_rolled_back() -> None:
 
 def test_a_gates_weight_is_its_part_of_alpha() -> None:
     strategy = a_strategy(a_gate(weight=3))
-    assert [gate.name for gate in active_gates(strategy)] == ["errors", "starved", "rejections", NAME]
-    assert threshold(strategy, strategy.gates[0]) == pytest.approx(-log(0.01 * 3 / 6))
+    assert [gate.name for gate in active_gates(strategy)] == [
+        "errors",
+        "starved",
+        "rejections",
+        "latency",
+        "classes",
+        NAME,
+    ]
+    assert threshold(strategy, strategy.gates[0]) == pytest.approx(-log(0.01 * 3 / 7))
 
 
 def test_a_signal_holds_and_one_that_is_off_is_not_asked() -> None:
@@ -114,7 +121,7 @@ def test_an_attempt_from_before_an_upgrade_keeps_its_evidence() -> None:
     """The digest of a gate's settings leaves out newer settings that are not set."""
     (evidence,) = [one for one in folded(a_strategy(), GOOD)[-1].evidence if one.gate == "errors"]
     assert isinstance(evidence, GateEvidence)
-    before = {name: value for name, value in DEFAULTS["errors"].to_json().items() if name not in ("promql", "limit")}
+    before = {name: value for name, value in DEFAULTS["errors"].to_json().items() if value is not None}
     assert evidence.settings == digest(canonical({**before, "role": "", "weight": 0, "method": METHOD}))[:10]
 
 

@@ -83,7 +83,7 @@ class TestRelease:
         assert (step.state.phase, step.state.step) == (Phase.CANARY, 0)
         assert (step.state.entered_at - NOW).total_seconds() == 9
         world = ["ready", "smoke", "acknowledged", "capacity", "timeouts"]
-        counted = ["errors", "starved", "rejections", "share"]
+        counted = ["errors", "starved", "rejections", "latency", "classes", "share"]
         assert [check.gate for check in step.evidence] == world + counted
 
     def test_a_failed_smoke_test_rejects_the_version(self) -> None:
