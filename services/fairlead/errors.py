@@ -11,7 +11,9 @@
     |  - NotReady           still loading, warming up or draining
     |  - Overloaded         the queue is full; says after how many seconds to retry
     |  - DeadlineExceeded   the caller's deadline passed before the work began
+    |  - CallTimedOut       the model did not return within the time limit of a call
     - ModelFailed           the model's own code raised, or its answer does not match its schema
+       - ProcessEnded       the process that runs the model ended during the call
 
 `serving.http` maps these classes to HTTP statuses and `cli` maps them to exit codes.
 """
@@ -92,5 +94,13 @@ class DeadlineExceeded(Unavailable):
     """The caller's deadline passed before the work began, so the work was not started."""
 
 
+class CallTimedOut(Unavailable):
+    """The model was called and did not return within the time limit of a call."""
+
+
 class ModelFailed(FairleadError):
     """The model's own code raised, or its answer does not match its schema."""
+
+
+class ProcessEnded(ModelFailed):
+    """The process that runs the model ended during the call: it crashed, exited or was killed."""

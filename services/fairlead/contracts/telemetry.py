@@ -59,9 +59,17 @@ MODEL_ROWS = _model("rows_total", "counter", "Rows by outcome", "outcome")
 MODEL_QUEUE_ROWS = _model("queue_rows", "gauge", "Rows admitted and not yet handed to the model")
 MODEL_QUEUE_BYTES = _model("queue_bytes", "gauge", "Request bytes of the rows in the queue")
 
-# Work that was not done. reason: queue_full | deadline | disconnected.
+# Work that was not done. reason: queue_full | deadline | disconnected | not_ready.
 MODEL_REJECTED = _model("rejected_total", "counter", "Requests dropped before the model saw them", "reason")
 MODEL_FAILURES = _model("failures_total", "counter", "Requests that failed in the model's own code")
+# outcome: timed_out | returned. What timed out and did not return hangs, or its process was ended.
+MODEL_LATE_CALLS = _model(
+    "late_calls_total", "counter", "Calls of the model that took longer than call_timeout_s", "outcome"
+)
+# reason: timed_out | ended.
+MODEL_PROCESS_RESTARTS = _model(
+    "process_restarts_total", "counter", "Replaced processes of a model with isolation: process", "reason"
+)
 
 # What this process is.
 MODEL_INFO = _model("info", "gauge", "1; the labels describe the served model", "artifact", "format", "fairlead")
@@ -86,6 +94,8 @@ MODEL_SERVICE: tuple[Metric, ...] = (
     MODEL_QUEUE_BYTES,
     MODEL_REJECTED,
     MODEL_FAILURES,
+    MODEL_LATE_CALLS,
+    MODEL_PROCESS_RESTARTS,
     MODEL_INFO,
     MODEL_PHASE,
     MODEL_LOAD_SECONDS,

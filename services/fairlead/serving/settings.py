@@ -37,6 +37,13 @@ class Settings(BaseModel):
     threads: int = Field(default=1, ge=1, le=64)
     """Threads that call the model. One by default, because most libraries use all cores from one call, and not every
     model allows concurrent calls."""
+    call_timeout_s: float = Field(default=60.0, gt=0, le=86400)
+    """Seconds that one call of the model may take; keep it above the route's `timeouts.request`. After that its
+    requests get 504, and /readyz and /livez return 503 until the call returns: a supervisor restarts the process. With
+    `isolation: process` only the process that runs the model is replaced."""
+    load_timeout_s: float = Field(default=600.0, gt=0, le=86400)
+    """Seconds that loading and warming up may take before /readyz and the log say that they take too long. They are not
+    ended: how long a model loads is for its supervisor to judge."""
     drain_s: float = Field(default=5.0, ge=0, le=600)
     """Seconds after SIGTERM during which new requests are still answered while /readyz returns 503: the gateway needs
     this time to send its requests elsewhere. 0 stops listening at once. A second signal, or Ctrl-C, ends the wait."""

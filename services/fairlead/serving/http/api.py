@@ -128,7 +128,7 @@ def _responses(success: Mapping[str, Any], path: str) -> dict[int | str, dict[st
         429: "The queue is full; retry after the seconds in Retry-After.",
         500: "The model failed.",
         503: "The service is not ready.",
-        504: "The deadline of x-deadline-ms passed before the model began.",
+        504: "The deadline of x-deadline-ms passed before the model began, or the model did not return in time.",
     }
     answers = {"description": "The answers.", "content": {"application/json": dict(success)}}
     return {200: answers, **problems.described(errors, path)}

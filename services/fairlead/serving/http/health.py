@@ -20,7 +20,7 @@ from fairlead.serving.inference.lifecycle import Lifecycle
 from fairlead.serving.observe import metrics
 
 OPERATIONS = "operations"
-_NOT_READY = problems.described({503: "Loading, warming up, failed or draining; `detail` says which."})
+_NOT_READY = problems.described({503: "Loading, warming up, hanging, failed or draining; `detail` says which."})
 
 
 def router(
@@ -52,8 +52,14 @@ def router(
 
 
 def _probes(routes: APIRouter, state: Lifecycle, service: str | None) -> None:
-    @routes.get("/livez", tags=[OPERATIONS], summary="Whether the event loop is running")
+    @routes.get(
+        "/livez",
+        tags=[OPERATIONS],
+        summary="Whether the event loop runs, and no call of the model hangs",
+        responses=problems.described({503: "A call of the model exceeds its time limit; `detail` names it."}),
+    )
     async def livez() -> dict[str, str]:
+        state.check_alive()
         return {"status": "alive"}
 
     @routes.get("/startupz", tags=[OPERATIONS], summary="Whether loading has finished", responses=_NOT_READY)
@@ -101,8 +107,9 @@ def _version_2(
     async def server() -> dict[str, Any]:
         return {"name": "fairlead", "version": fairlead.__version__, "extensions": list(EXTENSIONS)}
 
-    @routes.get("/v2/health/live", tags=tags, summary="Whether the server is alive")
+    @routes.get("/v2/health/live", tags=tags, summary="Whether the server is alive", responses=_NOT_READY)
     async def live() -> dict[str, Any]:
+        state.check_alive()
         return {"live": True}
 
     @routes.get("/v2/health/ready", tags=tags, summary="Whether the server is ready", responses=_NOT_READY)

@@ -29,8 +29,10 @@ STATUSES: tuple[tuple[type[errors.FairleadError], int, str], ...] = (
     (errors.Refused, 403, "refused"),
     (errors.Overloaded, 429, "overloaded"),
     (errors.DeadlineExceeded, 504, "deadline-exceeded"),
+    (errors.CallTimedOut, 504, "call-timed-out"),
     (errors.NotReady, 503, "not-ready"),
     (errors.Unavailable, 503, "unavailable"),
+    (errors.ProcessEnded, 500, "process-ended"),
     (errors.ModelFailed, 500, "model-failed"),
 )
 
@@ -180,7 +182,7 @@ def _of_ours(error: errors.FairleadError) -> Problem:
     status, kind = next((status, kind) for cls, status, kind in STATUSES if isinstance(error, cls))
     details = error.details if isinstance(error, errors.Invalid) else ()
     detail = error.message if error.hint is None else f"{error.message}. {error.hint}"
-    if isinstance(error, errors.ModelFailed):
+    if isinstance(error, errors.ModelFailed) and not isinstance(error, errors.ProcessEnded):
         detail = "the model could not answer this request; the service's log has the details under this request id"
     headers: tuple[tuple[bytes, bytes], ...] = ()
     if isinstance(error, errors.Overloaded):

@@ -21,6 +21,7 @@ REPOSITORY_STATES = {
     "loading": "LOADING",
     "warming": "LOADING",
     "ready": "READY",
+    "hanging": "UNAVAILABLE",
     "failed": "UNAVAILABLE",
     "draining": "UNLOADING",
 }

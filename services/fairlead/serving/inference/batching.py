@@ -3,6 +3,9 @@
 If a worker thread is idle, a batch starts at once. While all threads are busy, rows wait in the queue, and the next
 batch takes them together. So an idle service adds no delay and a loaded service fills its batches. There is no timer,
 unless the manifest's `max_wait_ms` sets one.
+
+A place for calls is lost while a call exceeds its time limit, and while the process that runs the model is replaced.
+While all places are lost, nothing waits: queued requests get an error.
 """
 
 from __future__ import annotations
@@ -12,15 +15,16 @@ import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from fairlead import errors
-from fairlead.serving.formats.author_code import described
 from fairlead.serving.inference import workers
+from fairlead.serving.inference.batch import Batch, Part
+from fairlead.serving.inference.batch import Compute as Compute
+from fairlead.serving.inference.batch import Ticket as Ticket
 from fairlead.serving.observe import metrics
 
 QUIET_TURNS = 4  # turns of the event loop without a new row before a batch starts; see Batcher._gather
-Compute = Callable[[list[Any]], list[Any]]
 
 
 class Loop(Protocol):
@@ -38,62 +42,29 @@ class Loop(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The maximum size of a batch, the maximum wait for it to fill, and the maximum size of the queue."""
+    """The maximum size of a batch, the maximum wait for it to fill, and the maximum size of the queue.
+
+    `call_s` is the time limit of one call, in seconds. It is infinite if `compute` has a time limit of its own.
+    """
 
     max_rows: int
     max_wait_s: float
     queue_rows: int
     queue_bytes: int
+    call_s: float = math.inf
 
 
-class Ticket:
-    """One request in the batcher. `future` gets its answers, in the order of its rows, or an error."""
+class Owner(Protocol):
+    """What the batcher asks of the service that it is a part of."""
 
-    __slots__ = (
-        "admitted",
-        "answers",
-        "client_disconnected",
-        "expiry",
-        "future",
-        "rows",
-        "size",
-        "taken",
-        "unanswered",
-    )
+    def replace_process(self) -> BaseException | None:
+        """Start another process for the model in place of one that ended. Runs on a worker thread; must not raise.
 
-    def __init__(self, rows: Sequence[Any], size: int, admitted: float, future: asyncio.Future[list[Any]]) -> None:
-        self.rows = rows
-        self.size = size
-        self.admitted = admitted
-        self.future = future
-        self.taken = 0  # rows already put into a batch
-        self.unanswered = len(rows)  # rows that have no answer yet
-        self.answers: list[Any] | None = None  # used only if the request is split
-        self.expiry: asyncio.Handle | None = None
-        self.client_disconnected = False  # set when the future is cancelled for that reason
+        Returns why that failed, or None.
+        """
 
-    def answer(self, start: int, answers: list[Any]) -> None:
-        """Store the answers of the rows from `start` on. When all rows have answers, set the future's result."""
-        self.unanswered -= len(answers)
-        if self.answers is None:
-            if not self.unanswered:  # the common case: the whole request was in one batch
-                self.future.set_result(answers)
-                return
-            self.answers = [None] * len(self.rows)
-        self.answers[start : start + len(answers)] = answers
-        if not self.unanswered:
-            self.future.set_result(self.answers)
-
-
-class _Part(NamedTuple):
-    """The rows of one request that are in one batch. `start` is the index of the first one in the request."""
-
-    ticket: Ticket
-    start: int
-    rows: Sequence[Any]
-
-
-Outcome = list[Any] | errors.ModelFailed
+    def places_changed(self) -> None:
+        """`hanging`, `replacing`, `failure` or `has_place` of the batcher has changed. Called on the event loop."""
 
 
 class Batcher:
@@ -108,6 +79,7 @@ class Batcher:
         loop: Loop,
         clock: Callable[[], float],
         meter: metrics.Metrics,
+        owner: Owner,
     ) -> None:
         self._compute = compute
         self._pool = pool
@@ -115,6 +87,12 @@ class Batcher:
         self._loop = loop
         self._clock = clock
         self._meter = meter
+        self._owner = owner
+        self._running: set[Batch] = set()
+        self._late: list[Batch] = []  # running batches that exceed the time limit
+        self._replaced: list[str] = []  # for each process that is being replaced, why it ended
+        self.failure: BaseException | None = None
+        """Why a process could not be replaced."""
         self._queue: deque[Ticket] = deque()
         self._idle = pool.count
         self._wakeup: asyncio.Handle | None = None
@@ -209,15 +187,17 @@ class Batcher:
         self._wakeup = None
         while self._idle and self._queue and (parts := self._take()):
             self._idle -= 1
-            self._pool.submit(_Batch(parts, self._compute, self._clock, self._meter).run, self._finish)
+            batch = Batch(parts, self._compute, self._clock, self._meter)
+            self._running.add(batch)
+            self._pool.submit(batch.run, self._finish)
         self._wake()
 
-    def _take(self) -> list[_Part]:
+    def _take(self) -> list[Part]:
         """Take the rows of the next batch from the queue. A request is split only if it is larger than a batch.
 
         The rest of a split request goes to the end of the queue, so that a large request does not block small ones.
         """
-        parts: list[_Part] = []
+        parts: list[Part] = []
         waits: list[float] = []
         room = self._limits.max_rows
         now = self._clock()
@@ -235,7 +215,7 @@ class Batcher:
                 waits.append(now - ticket.admitted)
             count = min(waiting, room)
             rows = ticket.rows if count == len(ticket.rows) else ticket.rows[ticket.taken : ticket.taken + count]
-            parts.append(_Part(ticket, ticket.taken, rows))
+            parts.append(Part(ticket, ticket.taken, rows))
             ticket.taken += count
             self.queued_rows -= count
             room -= count
@@ -249,71 +229,106 @@ class Batcher:
             self._meter.waited(waits)
         return parts
 
-    def _finish(self, batch: _Batch) -> None:
-        self._idle += 1
+    def _finish(self, batch: Batch) -> None:
+        self._running.discard(batch)
         self._row_seconds += 0.2 * (batch.seconds / batch.count - self._row_seconds)
         answered = 0
         for part, outcome in zip(batch.parts, batch.outcomes, strict=True):
             if part.ticket.future.done():
                 continue
-            if isinstance(outcome, errors.ModelFailed):
-                self._meter.request_failed(len(part.rows))
-                part.ticket.future.set_exception(outcome)
-                self._drop_queued(part.ticket)
-            else:
+            if isinstance(outcome, list):
                 answered += len(outcome)
                 part.ticket.answer(part.start, outcome)
+            else:
+                self._fail(part, outcome)
         self._meter.rows_answered(answered)
+        if batch.is_late:
+            self._late.remove(batch)
+            self._meter.call_late("returned")
+            self._owner.places_changed()
+        if (ended := batch.process_ended) is None:
+            self._idle += 1
+            self._wake()
+        else:
+            self._replace_process(ended)
+
+    def _fail(self, part: Part, error: errors.FairleadError) -> None:
+        self._meter.request_failed(len(part.rows))
+        part.ticket.future.set_exception(error)
+        self._drop_queued(part.ticket)
+
+    def check_calls(self) -> None:
+        """Fail the requests of calls that exceed the time limit. Call it regularly.
+
+        A thread cannot be ended: its place is lost until the call returns.
+        """
+        since = self._clock() - self._limits.call_s
+        for batch in [batch for batch in self._running if batch.called <= since and not batch.is_late]:
+            batch.is_late = True
+            self._late.append(batch)
+            self._meter.call_late("timed_out")
+            for part in batch.parts:
+                if not part.ticket.future.done():
+                    self._fail(part, errors.CallTimedOut(late(self._limits.call_s, batch.count)))
+            self._place_lost()
+
+    def _replace_process(self, ended: errors.FairleadError) -> None:
+        timed_out = isinstance(ended, errors.CallTimedOut)
+        if timed_out:
+            self._meter.call_late("timed_out")
+        self._meter.process_replaced("timed_out" if timed_out else "ended")
+        self._replaced.append(ended.message)
+        self._pool.submit(self._owner.replace_process, self._process_replaced)
+        self._place_lost()
+
+    def _process_replaced(self, failure: BaseException | None) -> None:
+        if failure is None:
+            self._replaced.pop(0)
+            self._idle += 1
+        self.failure = failure
+        self._owner.places_changed()
         self._wake()
+
+    def _place_lost(self) -> None:
+        self._owner.places_changed()
+        if self.has_place:
+            return
+        for ticket in self._queue:
+            if not ticket.future.done():
+                self._meter.request_dropped("not_ready", len(ticket.rows) - ticket.taken)
+                ticket.future.set_exception(errors.NotReady(self.hanging or self.replacing))
+                self._drop_queued(ticket)
+        self._queue.clear()
+
+    @property
+    def hanging(self) -> str:
+        """Why a place is lost: a call that exceeds the time limit. Empty if there is none."""
+        return late(self._limits.call_s, self._late[0].count) if self._late else ""
+
+    @property
+    def replacing(self) -> str:
+        """Why a place is lost: a process that ended and is being replaced. Empty if there is none."""
+        return f"{self._replaced[0]}; another process loads the model" if self._replaced else ""
+
+    @property
+    def has_place(self) -> bool:
+        """Whether requests can be answered: not all places are lost."""
+        return len(self._late) + len(self._replaced) < self._pool.count
+
+    def stacks(self) -> list[str]:
+        """The code that each call that exceeds the time limit is executing now."""
+        return [batch.stack() for batch in self._late]
 
     def _retry_after(self) -> int:
         seconds = self.queued_rows * self._row_seconds / self._pool.count
         return max(1, min(60, math.ceil(seconds)))
 
 
-class _Batch:
-    """One call of the model on a worker thread. `outcomes` has the answers of each part, or its error."""
+def late(limit_s: float, rows: int) -> str:
+    """The sentence about a call that exceeds its time limit."""
+    return f"predict has not returned within {limit_s:g} s (call_timeout_s); it was called with {counted(rows)}"
 
-    __slots__ = ("_compute", "_meter", "_now", "count", "outcomes", "parts", "seconds")
 
-    def __init__(self, parts: list[_Part], compute: Compute, now: Callable[[], float], meter: metrics.Metrics) -> None:
-        self.parts = parts
-        self.count = sum(len(part.rows) for part in parts)
-        self.seconds = 0.0
-        self.outcomes: list[Outcome] = []
-        self._compute = compute
-        self._now = now
-        self._meter = meter
-
-    def run(self) -> _Batch:
-        """Call the model and set `outcomes`. Never raises."""
-        began = self._now()
-        rows = self.parts[0].rows if len(self.parts) == 1 else [row for part in self.parts for row in part.rows]
-        answers = self._call(rows)
-        if isinstance(answers, errors.ModelFailed) and len(self.parts) > 1:
-            # One bad row must fail only its own request, so each request is tried alone.
-            self.outcomes = [self._call(part.rows) for part in self.parts]
-        elif isinstance(answers, errors.ModelFailed):
-            self.outcomes = [answers]
-        else:
-            start = 0
-            for part in self.parts:
-                self.outcomes.append(answers[start : start + len(part.rows)])
-                start += len(part.rows)
-        self.seconds = self._now() - began
-        return self
-
-    def _call(self, rows: Sequence[Any]) -> Outcome:
-        began = self._now()
-        try:
-            return self._compute(list(rows))
-        except errors.ModelFailed as failure:
-            return failure
-        except BaseException as cause:  # not even sys.exit() in a model may end the thread: requests would hang
-            raised = errors.ModelFailed(
-                described(cause) if isinstance(cause, SystemExit) else f"the model's code raised {type(cause).__name__}"
-            )
-            raised.__cause__ = cause
-            return raised
-        finally:
-            self._meter.batch_computed(len(rows), self._now() - began)
+def counted(rows: int) -> str:
+    """The number of rows, in words."""
+    return f"{rows} row{'' if rows == 1 else 's'}"

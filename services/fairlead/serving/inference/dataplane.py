@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -20,6 +21,8 @@ from fairlead.serving.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+CHECK_S = 1.0
+"""How often calls of the model, and its loading, are compared with their time limits."""
 FIRST_PAUSE_S = 1.0
 MAX_PAUSE_S = 30.0
 """How long to wait before an artifact that was missing or had another digest is read again: doubled each time."""
@@ -69,7 +72,10 @@ class DataPlane:
         self._when_ready = when_ready
         self._pool: workers.Threads | None = None
         self._batcher: batching.Batcher | None = None
+        self._accepting: batching.Batcher | None = None  # the batcher, while it has a place for calls
         self._retry: asyncio.TimerHandle | None = None
+        self._check: asyncio.TimerHandle | None = None
+        self._load_until = 0.0  # the time limit of the loading that is in progress
         self._pause_s = FIRST_PAUSE_S
         meter.queue_rows.set_function(lambda: self._batcher.queued_rows if self._batcher else 0)
         meter.queue_bytes.set_function(lambda: self._batcher.queued_bytes if self._batcher else 0)
@@ -78,12 +84,14 @@ class DataPlane:
         """Start loading the model, on a worker thread that also calls it: some libraries bind objects to a thread."""
         loop = asyncio.get_running_loop()
         self._pool = workers.Threads(self._settings.threads, loop)
-        self._pool.submit(lambda: self._load(loop), self._loaded)
+        self._begin_loading(loop)
+        self._check_limits(loop)
 
     def close(self) -> None:
         """Stop the worker threads after their current jobs."""
-        if self._retry is not None:
-            self._retry.cancel()
+        for timer in (self._retry, self._check):
+            if timer is not None:
+                timer.cancel()
         if self._pool is not None:
             self._pool.close()
 
@@ -91,16 +99,48 @@ class DataPlane:
         """Queue rows for the model. The ticket's future gets their answers, in the order of the rows.
 
         `size` is the size of the request in bytes, `deadline` a time of `clock`. Raises NotReady, Overloaded or
-        DeadlineExceeded. The future may raise DeadlineExceeded or ModelFailed.
+        DeadlineExceeded. The future may raise DeadlineExceeded, CallTimedOut, NotReady or ModelFailed.
         """
-        if self._batcher is None:
+        if self._accepting is None:
             raise errors.NotReady(self.state.reason)
-        return self._batcher.submit(rows, size, deadline)
+        return self._accepting.submit(rows, size, deadline)
 
     def give_up(self, ticket: batching.Ticket) -> None:
         """Cancel a request whose client has disconnected. Rows that are not in a batch yet are dropped and counted."""
         if self._batcher is not None:
             self._batcher.give_up(ticket, "disconnected")
+
+    def places_changed(self) -> None:
+        """Enter the phase that follows from the places for calls. Called by the batcher."""
+        batcher = self._batcher
+        assert batcher is not None  # it called
+        if batcher.hanging:
+            extra = {"reason": batcher.hanging, "stack": batcher.stacks()}
+            logger.error("a call of the model hangs; liveness fails until it returns", extra=extra)
+            self.state.enter("hanging", batcher.hanging)
+        else:
+            logger.warning("a call of the model that hung has returned")
+            self.state.enter("ready", "ready")
+        self._accepting = batcher if batcher.has_place else None
+
+    def replace_process(self) -> BaseException | None:
+        """Nothing to do: the model runs in this process."""
+        return None
+
+    def _check_limits(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._batcher is not None:
+            self._batcher.check_calls()
+        if self.state.phase in ("loading", "warming") and self.clock() > self._load_until:
+            self._load_until = math.inf
+            limit = f"this has not ended within {self._settings.load_timeout_s:g} s (load_timeout_s)"
+            self.state.enter(self.state.phase, f"{self.state.reason}; {limit}")
+            logger.error("loading takes too long", extra={"reason": self.state.reason})
+        self._check = loop.call_later(min(CHECK_S, self._settings.call_timeout_s / 4), self._check_limits, loop)
+
+    def _begin_loading(self, loop: asyncio.AbstractEventLoop) -> None:
+        assert self._pool is not None  # start() created it
+        self._load_until = self.clock() + self._settings.load_timeout_s
+        self._pool.submit(lambda: self._load(loop), self._loaded)
 
     def _load(self, loop: asyncio.AbstractEventLoop) -> _Started | BaseException:
         began = self.clock()
@@ -127,9 +167,16 @@ class DataPlane:
             max_wait_s=configured.max_wait_ms / 1000 if result.batchable.allowed else 0,
             queue_rows=self._settings.queue_rows,
             queue_bytes=self._settings.queue_bytes,
+            call_s=self._settings.call_timeout_s,
         )
-        self._batcher = batching.Batcher(
-            result.compute, self._pool, limits, loop=asyncio.get_running_loop(), clock=self.clock, meter=self._meter
+        self._batcher = self._accepting = batching.Batcher(
+            result.compute,
+            self._pool,
+            limits,
+            loop=asyncio.get_running_loop(),
+            clock=self.clock,
+            meter=self._meter,
+            owner=self,
         )
         self._meter.batching_decided(result.batchable.allowed, result.batchable.reason)
         self._meter.loaded(result.seconds)
@@ -155,9 +202,8 @@ class DataPlane:
 
     def _try_again_later(self) -> None:
         """The folder may be restored while we run, and no restart follows: the process stays up to say why."""
-        loop, pool = asyncio.get_running_loop(), self._pool
-        assert pool is not None  # start() created it
-        self._retry = loop.call_later(self._pause_s, lambda: pool.submit(lambda: self._load(loop), self._loaded))
+        loop = asyncio.get_running_loop()
+        self._retry = loop.call_later(self._pause_s, self._begin_loading, loop)
         self._pause_s = min(2 * self._pause_s, MAX_PAUSE_S)
 
 

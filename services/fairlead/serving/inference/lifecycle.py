@@ -1,4 +1,4 @@
-"""The phase of the service (loading, warming, ready, failed), whether it drains, and why it is not ready."""
+"""The phase of the service, whether it drains, and why it is not ready."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Literal
 from fairlead import errors
 from fairlead.serving.observe import metrics
 
-Phase = Literal["loading", "warming", "ready", "failed"]
+Phase = Literal["loading", "warming", "ready", "hanging", "failed"]
 
 
 class Lifecycle:
     """Phases: loading -> warming -> ready; from loading or warming also to failed. Draining can begin in any phase.
 
-    From failed to warming when the artifact was restored.
+    From failed to warming when the artifact was restored. From ready to hanging while a call of the model exceeds its
+    time limit, and to loading while the process that runs the model is replaced.
     """
 
     def __init__(self, meter: metrics.Metrics) -> None:
@@ -33,6 +34,11 @@ class Lifecycle:
         """Stop being ready, but go on answering requests."""
         self.draining = True
         self._meter.phase_entered("draining")
+
+    def check_alive(self) -> None:
+        """Raise NotReady while only a restart of this process may help."""
+        if self.phase == "hanging":
+            raise errors.NotReady(self.reason)
 
     def check_started(self) -> None:
         """Raise NotReady unless the model has been loaded."""

@@ -13,7 +13,7 @@ from prometheus_client.samples import Sample
 
 from fairlead.contracts import telemetry
 
-PHASES = ("loading", "warming", "ready", "failed", "draining")
+PHASES = ("loading", "warming", "ready", "hanging", "failed", "draining")
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_PLAIN_0_0_4
 PREDICTIONS = frozenset({"predict", "v1", "v2"})
 """The values of the label `protocol` that are predictions."""
@@ -105,7 +105,13 @@ class Metrics:
         self.queue_bytes = self._gauge(telemetry.MODEL_QUEUE_BYTES).labels(*self._identity)
         self._answered: dict[tuple[str, int], _PendingCounts] = {}
         self._rows_answered = self._rows.labels(*self._identity, "answered")
-        for reason in ("queue_full", "deadline", "disconnected"):
+        self._late_calls = self._counter(telemetry.MODEL_LATE_CALLS)
+        self._process_restarts = self._counter(telemetry.MODEL_PROCESS_RESTARTS)
+        for outcome in ("timed_out", "returned"):
+            self._late_calls.labels(*self._identity, outcome)
+        for reason in ("timed_out", "ended"):
+            self._process_restarts.labels(*self._identity, reason)
+        for reason in ("queue_full", "deadline", "disconnected", "not_ready"):
             self._rejected.labels(*self._identity, reason)  # creates the series at 0: rate() needs a first sample
 
     def serving(self, *, artifact: str, format: str, fairlead: str) -> None:
@@ -144,6 +150,14 @@ class Metrics:
         """The model's code was called once, for one batch."""
         self._batch_rows.observe(rows)
         self._compute_seconds.observe(seconds)
+
+    def call_late(self, outcome: str) -> None:
+        """A call of the model exceeded its time limit (`timed_out`), or returned after it (`returned`)."""
+        self._late_calls.labels(*self._identity, outcome).inc()
+
+    def process_replaced(self, reason: str) -> None:
+        """A process that ran the model is replaced: it ended (`ended`), or was ended at the limit (`timed_out`)."""
+        self._process_restarts.labels(*self._identity, reason).inc()
 
     def phase_entered(self, phase: str) -> None:
         """The service entered a phase: one of PHASES."""

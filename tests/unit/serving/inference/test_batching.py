@@ -87,6 +87,8 @@ class Harness:
         self.workers = StepWorkers(self.loop, limits.pop("threads", 1))
         self.calls: list[list[int]] = []
         self.meter = Metrics("m", "1")
+        self.replacement_failure: BaseException | None = None
+        self.told: list[tuple[str, str, bool]] = []
         defaults = {"max_rows": 8, "max_wait_s": 0.0, "queue_rows": 100, "queue_bytes": 1000}
         self.batcher = batching.Batcher(
             self.compute,
@@ -95,7 +97,14 @@ class Harness:
             loop=self.loop,
             clock=lambda: self.loop.now,
             meter=self.meter,
+            owner=self,
         )
+
+    def replace_process(self) -> BaseException | None:
+        return self.replacement_failure
+
+    def places_changed(self) -> None:
+        self.told.append((self.batcher.hanging, self.batcher.replacing, self.batcher.has_place))
 
     def compute(self, rows: list[int]) -> list[int]:
         self.calls.append(rows)

@@ -1,0 +1,50 @@
+"""A model whose predict or load does not return: what its callers, its probes and its log get."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from integration.serving.stuck import Stuck
+from support.processes import wait_until
+from support.service import Service
+
+LIMIT = {"FAIRLEAD_SERVING_CALL_TIMEOUT_S": "1"}
+FLAGS = ["--drain-s", "0"]
+
+
+def test_callers_of_a_predict_that_does_not_return_get_504_and_the_service_recovers_when_it_does(
+    tmp_path: Path,
+) -> None:
+    stuck = Stuck(tmp_path)
+    with Service(stuck.folder, log=tmp_path / "log", flags=FLAGS, env=LIMIT) as service, ThreadPoolExecutor(2) as two:
+        hung = two.submit(service.predict, {"do": "wait"})
+        wait_until(lambda: service.metric("fairlead_model_in_flight_requests") == 1, "it is being answered")
+        waiting = two.submit(service.predict, {})
+        replies = [hung.result(timeout=10), waiting.result(timeout=10)]
+        assert [reply.status for reply in replies] == [504, 503]
+        for reply in (*replies, *(service.ask("GET", path) for path in ("/readyz", "/livez", "/v2/health/live"))):
+            assert "predict has not returned within 1 s" in reply.json()["detail"]
+        assert service.predict({}).status == 503
+        assert service.metric("fairlead_model_phase", phase="hanging") == 1
+        stuck.release()
+        wait_until(lambda: service.answers("/readyz", 200), "it is ready again")
+        assert service.ask("GET", "/livez").status == 200
+        assert service.predict({}).status == 200
+        assert service.metric("fairlead_model_late_calls_total", outcome="returned") == 1
+    (line,) = [line for line in service.log_lines() if line["level"] == "error"]
+    assert "in obey" in "".join(line["stack"]), "the log says where the call hangs"
+
+
+def test_a_load_that_does_not_return_is_reported_and_not_ended(tmp_path: Path) -> None:
+    stuck = Stuck(tmp_path)
+    stuck.load_with("wait")
+    limit = {"FAIRLEAD_SERVING_LOAD_TIMEOUT_S": "0.2"}
+    service = Service(stuck.folder, log=tmp_path / "log", flags=FLAGS, env=limit)
+    with service.start("/readyz", 503).process:
+        wait_until(
+            lambda: "not ended within 0.2 s" in service.ask("GET", "/readyz").json()["detail"], "it says so", within=10
+        )
+        assert service.ask("GET", "/livez").status == 200
+        stuck.release()
+        wait_until(lambda: service.answers("/readyz", 200), "it is ready")
