@@ -116,6 +116,10 @@ class Child:
         self._free.clear()
         await self._end(grace_s)
 
+    async def restart(self, grace_s: float) -> None:
+        """End the process; run() starts it again."""
+        await self._end(grace_s)
+
     def release(self) -> None:
         """Let a held process run again."""
         self._free.set()

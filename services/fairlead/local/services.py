@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 PROBE_STARTING_S = 0.1
 PROBE_READY_S = 1.0
+LIVENESS_S = 60.0
+"""How long a process that was ready may fail /livez before it is restarted; a cluster's probes need as long."""
 STOP_GRACE_S = 15.0
 DRAIN_S = 1.0
 """How long a stopping service still answers. The gateway removes its endpoint well before that."""
@@ -49,6 +51,8 @@ class Service:
         self._last: tuple[object, ...] = ()
         self._stopping = False
         self._refused = ""
+        self._was_ready: int | None = None  # the process that was ready last
+        self._alive_at = 0.0
         name = log_files.name_of(wanted.model, wanted.ref, wanted.index)
         self.child = Child(
             name,
@@ -102,7 +106,25 @@ class Service:
                 # The process may have been replaced while the request was in flight.
                 if pid == self.child.pid and not self._stopping:
                     self._report(reply.status == 200, "" if reply.status == 200 else _why(reply))
+                    await self._restart_unless_alive(pid, reply)
             await asyncio.sleep(PROBE_READY_S if self._last and self._last[0] else PROBE_STARTING_S)
+
+    async def _restart_unless_alive(self, pid: int, ready: Reply) -> None:
+        """Restart a process that was ready once and has failed /livez for LIVENESS_S, or has not answered at all."""
+        now = asyncio.get_running_loop().time()
+        if ready.status == 200:
+            self._was_ready, self._alive_at = pid, now
+        if pid != self._was_ready or self._alive_at == now:
+            return
+        alive = await ask_async(self.port, "GET", "/livez")
+        if alive.status == 200:
+            self._alive_at = now
+        elif now - self._alive_at > LIVENESS_S and pid == self.child.pid and not self._stopping:
+            why = _why(alive) if alive.status else "it does not answer"
+            one = f"{self.wanted.model} {self.wanted.ref} instance {self.wanted.index + 1}"
+            facts = {"source": self.child.name, "reason": why}
+            logger.warning("%s has not been alive for %g s and is restarted", one, LIVENESS_S, extra=facts)
+            await self.child.restart(STOP_GRACE_S)
 
     def _report(self, ready: bool, reason: str) -> None:
         facts = (ready, reason, self.child.pid, self.child.restarts)

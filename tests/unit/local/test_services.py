@@ -15,7 +15,9 @@ import pytest
 
 from fairlead.contracts.instance import Instance, Wanted
 from fairlead.local import child
+from fairlead.local import services as services_room
 from fairlead.local.folders import changed_since, version_spec
+from fairlead.local.probe import Reply, ask_async
 from fairlead.local.services import Services
 from fairlead.store.sqlite import SqliteStore
 from unit.local.test_apply import make_folder
@@ -38,9 +40,11 @@ def store(tmp_path: Path) -> SqliteStore:
     return SqliteStore(tmp_path / "ledger.db")
 
 
-def play(store: SqliteStore, logs: Path, story: Callable[[Services], object]) -> None:
+def play(
+    store: SqliteStore, logs: Path, story: Callable[[Services], object], command: services_room.Command = sleeper
+) -> None:
     async def run() -> None:
-        services = Services(store, logs, sleeper)
+        services = Services(store, logs, command)
         services.align()
         try:
             await story(services)  # type: ignore[misc]
@@ -150,3 +154,66 @@ def test_an_instance_that_ends_while_the_store_is_locked_is_started_again_and_re
         await until(lambda: row(store).pid == running.pid)
 
     play(store, tmp_path, story)
+
+
+def answering(readyz: str, livez: str) -> services_room.Command:
+    """A process that is ready for its first probe, and then answers its probes with these statuses."""
+    code = f"""
+import http.server, sys
+asked = 0
+class Probes(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        global asked
+        asked += self.path == "/readyz"
+        status = {readyz} if self.path == "/readyz" else {livez}
+        self.send_response(200 if asked == 1 else status)
+        self.send_header("content-length", "0")
+        self.end_headers()
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Probes).serve_forever()
+"""
+    return lambda _, port: [sys.executable, "-c", code, str(port)]
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child, "FIRST_PAUSE_S", 0.02)
+    monkeypatch.setattr(services_room, "PROBE_READY_S", 0.05)
+    monkeypatch.setattr(services_room, "PROBE_STARTING_S", 0.05)
+    monkeypatch.setattr(services_room, "LIVENESS_S", 0.2)
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_instance_that_was_ready_and_is_not_alive_any_more_is_restarted(
+    tmp_path: Path, store: SqliteStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.want([wanted(make_folder(tmp_path, "1.0.0"))])
+
+    async def story(services: Services) -> None:
+        await until(lambda: bool(store.instances()) and row(store).ready)
+        first = row(store).pid
+        await until(lambda: row(store).pid not in (None, first) and row(store).ready)
+        assert services.children()[0].restarts >= 1
+
+    play(store, tmp_path, story, answering("503", "503"))
+    assert "has not been alive for 0.2 s and is restarted" in caplog.text
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_instance_that_is_alive_and_not_ready_is_left_alone(
+    tmp_path: Path, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probes: list[str] = []
+
+    async def counted(port: int, method: str, path: str) -> Reply:
+        probes.append(path)
+        return await ask_async(port, method, path)
+
+    monkeypatch.setattr(services_room, "LIVENESS_S", 0.0)
+    monkeypatch.setattr(services_room, "ask_async", counted)
+    store.want([wanted(make_folder(tmp_path, "1.0.0"))])
+
+    async def story(services: Services) -> None:
+        await until(lambda: probes.count("/livez") >= 3)
+        assert services.children()[0].restarts == 0
+
+    play(store, tmp_path, story, answering("503", "200"))
