@@ -17,16 +17,6 @@ RESET_PAUSE_AFTER_S = 10.0
 """A process that ran longer than this is restarted after the first pause again."""
 
 
-def how_it_ended(code: int) -> str:
-    """How a process ended, by its return code: negative numbers are signals."""
-    if code >= 0:
-        return f"exited with code {code}"
-    try:
-        return f"was ended by signal {-code} ({signal.Signals(-code).name})"
-    except ValueError:
-        return f"was ended by signal {-code}"
-
-
 class Child:
     """A command that is restarted whenever it ends. The pause doubles, up to a limit, while it keeps ending early.
 

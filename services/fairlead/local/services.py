@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from fairlead import errors
+from fairlead.contracts.exit_status import how_it_ended
 from fairlead.contracts.instance import Instance, Wanted
-from fairlead.local import child, log_files, ports
+from fairlead.local import log_files, ports
 from fairlead.local.child import Child
 from fairlead.local.folders import changed_since
 from fairlead.local.probe import Reply, ask_async
@@ -65,7 +66,7 @@ class Service:
         )
 
     def _exited(self, code: int) -> None:
-        how = child.how_it_ended(code)
+        how = how_it_ended(code)
         self._report(False, f"{how}; restarting")
         wanted, facts = self.wanted, {"source": self.child.name, "restarts": self.child.restarts + 1}
         if code > 0:

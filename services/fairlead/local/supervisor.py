@@ -12,10 +12,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from fairlead import errors, logs
+from fairlead.contracts.exit_status import how_it_ended
 from fairlead.contracts.instance import Instance
 from fairlead.contracts.platform import Platform, RunningPlatform
 from fairlead.local import envoy, ports
-from fairlead.local.child import Child, how_it_ended
+from fairlead.local.child import Child
 from fairlead.local.log_files import SUPERVISOR
 from fairlead.local.services import Command, Services, serve
 from fairlead.local.state import StateFolder
