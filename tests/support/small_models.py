@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, Field
@@ -64,6 +65,8 @@ class Served:
     answer_type: type[BaseModel] = Sum
     golden: Sequence[GoldenRow] = GOLDEN
     manifest: Manifest = field(default_factory=manifest)
+    folder: Path = Path("/nowhere")
+    package: str = "nothing"
 
     @property
     def row_type(self) -> type[BaseModel]:

@@ -107,6 +107,9 @@ class Manifest(_Strict):
     attributes of a library's objects: another version may load it and give other answers without an error."""
     rtol: float = Field(default=1e-5, ge=0, le=1)
     """How far floats of f(batch) may differ from f(single) on the golden rows before batching is turned off."""
+    isolation: Literal["thread", "process"] = "thread"
+    """Where the model runs: on a thread of the service, or in a process of its own. A model whose code holds Python's
+    lock for long, hangs or crashes then leaves the service able to answer its probes."""
     idempotent: bool = True
     """Whether repeating a request is safe. False turns off the gateway's retries."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import logging
 import os
 from collections.abc import AsyncIterator, Callable
@@ -29,7 +28,7 @@ from fairlead.serving.http import (
     server,
     v2,
 )
-from fairlead.serving.inference import contract, dataplane, lifecycle
+from fairlead.serving.inference import contract, dataplane, heap, lifecycle
 from fairlead.serving.observe import answers, compared_fields, metrics
 from fairlead.serving.settings import Settings
 
@@ -124,7 +123,7 @@ def run(folder: Path, settings: Settings) -> None:
     # Listen before loading anything: probes get an answer from now on, and a busy port is an error at once.
     listener = server.listen(settings.host, settings.port)
     with listener:
-        app = build_app(folders.load_folder(folder), settings, freeze_heap)
+        app = build_app(folders.load_folder(folder), settings, heap.freeze)
         host, port = listener.getsockname()[:2]
         logger.info(
             "listening",
@@ -137,15 +136,3 @@ def run(folder: Path, settings: Settings) -> None:
         )
         server.server(app.envelope, app.fast_path, app.state, settings).run(sockets=[listener])
     logger.info("stopped")
-
-
-def freeze_heap() -> None:
-    """Exclude all loaded objects from garbage collection, and collect less often.
-
-    The libraries and the model are hundreds of thousands of objects that live as long as the process. The objects of a
-    request are freed by reference counting. Searching for cycles every 700 allocations (the default) took 8 % of the
-    time.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)

@@ -81,6 +81,10 @@ class Stuck:
         """Let the calls that wait return."""
         (self._folder / "release").touch()
 
+    def hold(self) -> None:
+        """Let the next calls that wait not return, after a `release`."""
+        (self._folder / "release").unlink()
+
     def load_with(self, order: str) -> None:
         """Let the next loads do this first; an empty text is nothing."""
         (self._folder / "load").write_text(order)

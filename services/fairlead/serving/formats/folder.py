@@ -47,6 +47,11 @@ class ModelFolder:
     model_class: type[Model[Any, Any]] = field(repr=False)
     code: Code = field(repr=False)
 
+    @property
+    def package(self) -> str:
+        """The package that the folder's code has become."""
+        return self.code.package
+
     def start(self) -> Model[Any, Any]:
         """Load the model and return it. The digest is checked before any byte of the artifact is unpickled.
 
@@ -68,11 +73,14 @@ class ModelFolder:
             yield path
 
 
-def load_folder(folder: Path) -> ModelFolder:
-    """Read a model folder: its manifest, types and golden rows. Imports its `entry`; does not read the artifact."""
+def load_folder(folder: Path, package: str | None = None) -> ModelFolder:
+    """Read a model folder: its manifest, types and golden rows. Imports its `entry`; does not read the artifact.
+
+    `package` is the name that its code gets as a package; without it, a new one.
+    """
     folder = folder.absolute()
     manifest = read_manifest(folder)
-    code = Code.of(folder)
+    code = Code.of(folder) if package is None else Code(folder, package)
     if manifest.entry is not None:
         model_class = code.model_class(manifest.entry)
     else:

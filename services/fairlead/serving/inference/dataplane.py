@@ -7,6 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from pydantic import BaseModel
@@ -15,7 +16,10 @@ from fairlead import errors
 from fairlead.contracts.manifest import Manifest
 from fairlead.model import Model
 from fairlead.serving.formats.author_code import described
-from fairlead.serving.inference import batching, contract, lifecycle, model_calls, warmup, workers
+from fairlead.serving.inference import batching, contract, lifecycle, runner, warmup, workers
+from fairlead.serving.inference.process.codec import Codec
+from fairlead.serving.inference.process.messages import Origin
+from fairlead.serving.inference.process.processes import Processes
 from fairlead.serving.observe import metrics
 from fairlead.serving.settings import Settings
 
@@ -47,6 +51,14 @@ class Served(Protocol):
     def golden(self) -> Sequence[warmup.Golden]:
         """The golden rows."""
 
+    @property
+    def folder(self) -> Path:
+        """The folder on disk."""
+
+    @property
+    def package(self) -> str:
+        """The package that its code has become."""
+
     def start(self) -> Model[Any, Any]:
         """Load the model. Slow, and may raise any exception."""
 
@@ -71,6 +83,7 @@ class DataPlane:
         self._meter = meter
         self._when_ready = when_ready
         self._pool: workers.Threads | None = None
+        self._runner: runner.Runner | None = None
         self._batcher: batching.Batcher | None = None
         self._accepting: batching.Batcher | None = None  # the batcher, while it has a place for calls
         self._retry: asyncio.TimerHandle | None = None
@@ -92,6 +105,8 @@ class DataPlane:
         for timer in (self._retry, self._check):
             if timer is not None:
                 timer.cancel()
+        if self._runner is not None:
+            self._runner.close()
         if self._pool is not None:
             self._pool.close()
 
@@ -113,18 +128,32 @@ class DataPlane:
     def places_changed(self) -> None:
         """Enter the phase that follows from the places for calls. Called by the batcher."""
         batcher = self._batcher
-        assert batcher is not None  # it called
+        if batcher is None:  # the model has failed meanwhile
+            return
+        if batcher.failure is not None:
+            self._batcher = self._accepting = None
+            self._failed(batcher.failure)
+            return
         if batcher.hanging:
             extra = {"reason": batcher.hanging, "stack": batcher.stacks()}
             logger.error("a call of the model hangs; liveness fails until it returns", extra=extra)
             self.state.enter("hanging", batcher.hanging)
+        elif batcher.replacing:
+            self._load_until = self.clock() + self._settings.load_timeout_s
+            logger.error("the model's process ended", extra={"reason": batcher.replacing})
+            self.state.enter("loading", batcher.replacing)
         else:
-            logger.warning("a call of the model that hung has returned")
+            logger.warning("ready again")
             self.state.enter("ready", "ready")
         self._accepting = batcher if batcher.has_place else None
 
     def replace_process(self) -> BaseException | None:
-        """Nothing to do: the model runs in this process."""
+        """Start another process for the model. Called by the batcher on a worker thread."""
+        assert self._runner is not None  # a call of the model has ended
+        try:
+            self._runner.replace()
+        except BaseException as problem:  # as in _load
+            return problem
         return None
 
     def _check_limits(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -145,16 +174,28 @@ class DataPlane:
     def _load(self, loop: asyncio.AbstractEventLoop) -> _Started | BaseException:
         began = self.clock()
         try:
-            model = self._served.start()
-            loop.call_soon_threadsafe(self.state.enter, "warming", "the golden rows are being answered")
-            compute = model_calls.compute(model, self.terms)
-            manifest = self._served.manifest
-            batchable = warmup.warm_up(
-                compute, self.terms, self._served.golden, rtol=manifest.rtol, max_rows=manifest.batching.max_rows
-            )
+            self._runner = self._new_runner()
+            batchable = self._runner.start(lambda compute: self._warm_up(compute, loop))
         except BaseException as problem:  # not even sys.exit() may end the thread: /readyz would say "loading" for ever
             return problem
-        return _Started(compute, batchable, self.clock() - began)
+        return _Started(self._runner, batchable, self.clock() - began)
+
+    def _new_runner(self) -> runner.Runner:
+        served, terms = self._served, self.terms
+        if served.manifest.isolation == "thread":
+            return runner.InThreads(served.start, terms)
+        origin, written = (
+            Origin(served.folder, served.package),
+            Codec(served.package, terms.row_type, terms.answer_type),
+        )
+        return Processes(origin, self._settings, written)
+
+    def _warm_up(self, compute: batching.Compute, loop: asyncio.AbstractEventLoop) -> warmup.Batchable:
+        loop.call_soon_threadsafe(self.state.enter, "warming", "the golden rows are being answered")
+        manifest = self._served.manifest
+        return warmup.warm_up(
+            compute, self.terms, self._served.golden, rtol=manifest.rtol, max_rows=manifest.batching.max_rows
+        )
 
     def _loaded(self, result: _Started | BaseException) -> None:
         if isinstance(result, BaseException):
@@ -167,10 +208,10 @@ class DataPlane:
             max_wait_s=configured.max_wait_ms / 1000 if result.batchable.allowed else 0,
             queue_rows=self._settings.queue_rows,
             queue_bytes=self._settings.queue_bytes,
-            call_s=self._settings.call_timeout_s,
+            call_s=math.inf if result.runner.limits_calls else self._settings.call_timeout_s,
         )
         self._batcher = self._accepting = batching.Batcher(
-            result.compute,
+            result.runner.compute,
             self._pool,
             limits,
             loop=asyncio.get_running_loop(),
@@ -197,6 +238,8 @@ class DataPlane:
             # Our own error needs no traceback: its message is enough. Any other exception came from the author's code.
             logger.error("model failed to start", exc_info=None if is_our_error else cause, extra={"reason": message})
         self.state.enter("failed", reason)
+        if self._runner is not None:
+            self._runner.close()
         if isinstance(cause, errors.ArtifactRejected):
             self._try_again_later()
 
@@ -208,11 +251,11 @@ class DataPlane:
 
 
 class _Started:
-    """The result of loading: the function that calls the model, whether it may batch, and the seconds it took."""
+    """The result of loading: what calls the model, whether it may batch, and the seconds it took."""
 
-    __slots__ = ("batchable", "compute", "seconds")
+    __slots__ = ("batchable", "runner", "seconds")
 
-    def __init__(self, compute: batching.Compute, batchable: warmup.Batchable, seconds: float) -> None:
-        self.compute = compute
+    def __init__(self, started: runner.Runner, batchable: warmup.Batchable, seconds: float) -> None:
+        self.runner = started
         self.batchable = batchable
         self.seconds = seconds
