@@ -28,6 +28,7 @@ from fairlead.model import Model
 from fairlead.serving.formats import artifact, folder, version_skew
 from fairlead.serving.formats.author_code import described
 from fairlead.serving.inference import batching, contract, model_calls, warmup
+from fairlead.serving.inference.process import interpreter_lock
 
 ENDED_HINT = "The service stops with it. Let the model's code raise an exception instead; look at what it printed."
 Outcome = Literal["passed", "warned", "failed", "skipped"]
@@ -212,6 +213,20 @@ def _batching(subject: Subject) -> _Result:
     raise errors.Invalid(found.detail, hint=hint)
 
 
+def _isolation(subject: Subject) -> _Result:
+    if subject.manifest.isolation == "process":
+        return _Result("the model runs in a process of its own")
+    if not subject.loaded.golden:
+        return _Result("not measured: there are no golden rows")
+    rows = [row.parsed(subject.loaded.row_type) for row in subject.loaded.golden]
+    size = min(subject.manifest.batching.max_rows, 64)
+    held = interpreter_lock.held_s(lambda: subject.compute((rows * size)[:size]))
+    if held <= interpreter_lock.LONG_S:
+        return _Result(f"predict kept other threads from running for at most {held:.2f} s, with {size} rows")
+    hint = "Probes get no answer meanwhile. Set `isolation: process` to run the model in a process of its own."
+    return _Result(f"predict keeps all other threads from running for {held:.2f} s, with {size} rows", hint, "warned")
+
+
 def _docs_page(subject: Subject) -> _Result:
     stated = subject.manifest.model_dump()
     if missing := [name for name in ("title", "description", "contact", "license") if not stated[name]]:
@@ -228,6 +243,7 @@ CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Subject], _Result]], ...] = 
     ("load", ("digest", "libraries", "entry"), _load),  # the model loads
     ("golden rows", ("load",), _golden),  # it gives the expected answers, row by row
     ("batching", ("golden rows",), _batching),  # it gives the same answers in a batch
+    ("isolation", ("batching",), _isolation),  # it does not keep the service from answering its probes
     ("docs page", ("manifest",), _docs_page),  # the manifest has the texts that the docs page shows
 )
 

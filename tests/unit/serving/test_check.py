@@ -57,6 +57,12 @@ def test_every_wrong_field_of_the_manifest_is_reported(tmp_path: Path) -> None:
     assert "rtol" in message
 
 
+HOLDS = folders.DOUBLER.replace("        return", "        ctypes.PyDLL(None).usleep(300_000)\n        return").replace(
+    "import fairlead", "import ctypes\nimport fairlead"
+)
+"""Its predict keeps the interpreter's lock while it waits."""
+
+
 @pytest.mark.parametrize(
     ("check", "outcome", "change"),
     [
@@ -75,6 +81,10 @@ def test_every_wrong_field_of_the_manifest_is_reported(tmp_path: Path) -> None:
         ("batching", "passed", {"batching": {"max_rows": 1}}),
         ("batching", "warned", {"golden": ()}),
         ("batching", "failed", {"code": folders.DOUBLER.replace("self.factor *", "self.factor * len(rows) *")}),
+        ("isolation", "passed", {}),
+        ("isolation", "passed", {"golden": ()}),
+        ("isolation", "passed", {"code": HOLDS, "isolation": "process"}),
+        ("isolation", "warned", {"code": HOLDS}),
         ("docs page", "warned", {}),
     ],
 )
