@@ -8,7 +8,7 @@ import pytest
 
 from charts.sample import ARTIFACT, FETCHED, IRIS, with_version, with_workload
 from fairlead.contracts.route import RouteSpec
-from fairlead.serving.settings import SERVED_AS
+from fairlead.serving.settings import CALL_TIMEOUT, SERVED_AS
 from support.helm import CHARTS, HelmFailed, container_of, pod_of, render
 
 
@@ -54,6 +54,20 @@ def test_a_pod_gets_the_name_and_namespace_of_its_service() -> None:
         named.add(name)
     assert named == services.keys()
     assert len(named) > 1
+
+
+@pytest.mark.parametrize(
+    ("request_limit", "serving", "told"),
+    [("60s", {}, None), ("2m", {}, "120"), ("2m", {"callTimeoutS": 300}, None)],
+)
+def test_a_call_may_take_as_long_as_a_request_of_the_route(
+    request_limit: str, serving: dict[str, Any], told: str | None
+) -> None:
+    values = with_workload(serving=serving, drain={"requestSeconds": 300}) | {"timeouts": {"request": request_limit}}
+    for deployment in render("model", values).of("Deployment"):
+        environment = {one["name"]: one.get("value") for one in container_of(deployment)["env"]}
+        assert environment.get(CALL_TIMEOUT) == told
+        assert environment.get("FAIRLEAD_SERVING_CALL_TIMEOUT_S") == ("300" if serving else None)
 
 
 @pytest.mark.parametrize(("budget", "period", "failures"), [(600, 2, 300), (10, 3, 4), (1, 60, 1)])

@@ -11,6 +11,9 @@
 - {name: FAIRLEAD_SERVING_{{ $name | snakecase | upper }}, value: {{ $value | toJson | trimAll "\"" | quote }}}
 {{- end }}
 {{- end }}
+{{- with .callTimeout }}
+- {name: FAIRLEAD_CALL_TIMEOUT_S, value: {{ . | quote }}}
+{{- end }}
 {{- with $pod.extraEnv }}
 {{ toYaml . }}
 {{- end }}

@@ -192,6 +192,9 @@ values) and overrides.
 {{- if lt (float64 $workload.drain.requestSeconds) (include "fairlead.seconds" $request | float64) -}}
 {{- fail (printf "%sworkload.drain.requestSeconds: %d is less than timeouts.request, %s: pods of %s would be stopped before they have answered; raise it" $path (int $workload.drain.requestSeconds) $request $version) -}}
 {{- end -}}
+{{- if and (gt (include "fairlead.seconds" $request | float64) 60.0) (not $workload.serving.callTimeoutS) -}}
+{{- $_ := set $into "callTimeout" (include "fairlead.seconds" $request) -}}
+{{- end -}}
 {{- $_ := set $into "at" $at -}}
 {{- $_ := set $into "overrides" ($given.overrides | default dict) -}}
 {{- include "model.checkPorts" (list $workload.extraPorts (include "model.podPath" (list $root $into "extraPorts"))) -}}

@@ -14,6 +14,8 @@ ENV_PREFIX = "FAIRLEAD_SERVING_"
 SERVED_AS = "FAIRLEAD_SERVED_AS"
 """The variable in which the chart sets `service`. It lacks the prefix because an older image rejects unknown variables
 that have it."""
+CALL_TIMEOUT = "FAIRLEAD_CALL_TIMEOUT_S"
+"""The variable in which the chart sets `call_timeout_s` where the route's `timeouts.request` is above its default."""
 
 
 class Settings(BaseModel):
@@ -78,8 +80,8 @@ class Settings(BaseModel):
 
 
 def read(environ: Mapping[str, str], **flags: Any) -> Settings:
-    """Read the settings from, in this order: flags (None: not given), `FAIRLEAD_SERVING_*`, $PORT and
-    $FAIRLEAD_SERVED_AS, defaults.
+    """Read the settings from, in this order: flags (None: not given), `FAIRLEAD_SERVING_*`, $PORT,
+    $FAIRLEAD_SERVED_AS and $FAIRLEAD_CALL_TIMEOUT_S, defaults.
 
     Raises Invalid, which names the setting whose value cannot be used.
     """
@@ -88,7 +90,7 @@ def read(environ: Mapping[str, str], **flags: Any) -> Settings:
         for name, value in environ.items()
         if name.startswith(ENV_PREFIX) and value
     }
-    for name, variable in (("port", "PORT"), ("service", SERVED_AS)):
+    for name, variable in (("port", "PORT"), ("service", SERVED_AS), ("call_timeout_s", CALL_TIMEOUT)):
         if environ.get(variable):
             values.setdefault(name, environ[variable])
     values.update((name, value) for name, value in flags.items() if value is not None)

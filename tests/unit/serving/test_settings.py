@@ -88,3 +88,9 @@ def test_every_field_has_a_docstring() -> None:
     for name in settings.Settings.model_fields:
         after = text.split(f"    {name}: ", 1)[1].split("\n", 1)[1]
         assert after.lstrip().startswith('"""'), f"{name} has no docstring"
+
+
+def test_the_time_limit_of_a_call_is_read_from_the_charts_variable_unless_it_is_set() -> None:
+    environ = {settings.CALL_TIMEOUT: "120"}
+    assert settings.read(environ).call_timeout_s == 120
+    assert settings.read(environ | {"FAIRLEAD_SERVING_CALL_TIMEOUT_S": "90"}).call_timeout_s == 90
