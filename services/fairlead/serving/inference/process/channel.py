@@ -18,18 +18,16 @@ class Channel:
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
 
-    def send(self, message: bytes) -> None:
-        """Send one message. Raises OSError if the other end is closed."""
+    def send(self, message: bytes, within_s: float | None = None) -> None:
+        """Send one message. Raises TimeoutError after `within_s` seconds, OSError if the other end is closed."""
+        self._connection.settimeout(within_s)
         self._connection.sendall(_LENGTH.pack(len(message)) + message)
 
     def receive(self, within_s: float | None = None) -> bytes:
         """The next message. Raises TimeoutError after `within_s` seconds, EOFError or OSError at the end."""
         self._connection.settimeout(within_s)
-        try:
-            (length,) = _LENGTH.unpack(self._read(_LENGTH.size))
-            return self._read(length)
-        finally:
-            self._connection.settimeout(None)
+        (length,) = _LENGTH.unpack(self._read(_LENGTH.size))
+        return self._read(length)
 
     def close(self) -> None:
         """Close this end. The other end then receives EOFError."""

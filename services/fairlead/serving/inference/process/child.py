@@ -29,7 +29,6 @@ PR_SET_PDEATHSIG = 1
 def main() -> None:
     """`child FD PARENT`: the pipe's file descriptor, and the process id of the service."""
     end_with(int(sys.argv[2]))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches this process too; the service decides when it ends
     faulthandler.enable()  # a crash of a library leaves its stack in the log
     channel = Channel(socket.socket(fileno=int(sys.argv[1])))
     origin, settings = pickle.loads(channel.receive())

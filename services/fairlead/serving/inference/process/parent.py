@@ -39,6 +39,7 @@ class ModelProcess:
                 stdin=subprocess.DEVNULL,
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                 pass_fds=(theirs.fileno(),),
+                start_new_session=True,  # Ctrl-C and signals to the group of the service are not for it
             )
         self._channel = Channel(ours)
         self._start = pickle.dumps((origin, settings))
@@ -61,11 +62,11 @@ class ModelProcess:
     def call(self, rows: list[Any]) -> list[Any]:
         """The model's answers. Raises ModelFailed, ProcessEnded, or CallTimedOut after it has ended the process."""
         try:
-            self._channel.send(self._written.dumps(rows))
+            self._channel.send(self._written.dumps(rows), self._limit_s)
             reply = codec.loads(self._channel.receive(self._limit_s))
         except TimeoutError:
-            self.kill()
             self.has_ended = True
+            self.kill()
             raise errors.CallTimedOut(batching.late(self._limit_s, len(rows))) from None
         except (EOFError, OSError):
             raise self._ended(f"in a call with {batching.counted(len(rows))}") from None

@@ -105,6 +105,7 @@ class Processes:
             self._drop(process)
             raise
         self._free.put(process)
+        logger.info("the model's process is ready", extra={"pid": process.pid})
         return warmed
 
     def _drop(self, process: ModelProcess) -> None:
