@@ -40,6 +40,7 @@ class Stuck(fairlead.Model[Order, Done]):
             order = (self.folder / "load").read_text() if (self.folder / "load").exists() else ""
         match order:
             case "wait":
+                (self.folder / "waiting").touch()
                 while not (self.folder / "release").exists():
                     time.sleep(0.01)
             case "raise":
@@ -76,6 +77,10 @@ class Stuck:
             entry="model:Stuck",
             **fields,
         )
+
+    def waits(self) -> bool:
+        """Whether a call has begun to wait."""
+        return (self._folder / "waiting").exists()
 
     def release(self) -> None:
         """Let the calls that wait return."""

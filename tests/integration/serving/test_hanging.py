@@ -19,7 +19,7 @@ def test_callers_of_a_predict_that_does_not_return_get_504_and_the_service_recov
     stuck = Stuck(tmp_path)
     with Service(stuck.folder, log=tmp_path / "log", flags=FLAGS, env=LIMIT) as service, ThreadPoolExecutor(2) as two:
         hung = two.submit(service.predict, {"do": "wait"})
-        wait_until(lambda: service.metric("fairlead_model_in_flight_requests") == 1, "it is being answered")
+        wait_until(stuck.waits, "the model has begun")
         waiting = two.submit(service.predict, {})
         replies = [hung.result(timeout=10), waiting.result(timeout=10)]
         assert [reply.status for reply in replies] == [504, 503]

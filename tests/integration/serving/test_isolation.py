@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import statistics
 import sys
 import time
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from support.service import Service
 
 FLAGS = ["--drain-s", "0"]
 HEALTH_S = 0.05
-CALL_S = 6
+HELD_S, CALL_S = 5, 8
 
 
 @contextlib.contextmanager
@@ -63,19 +64,19 @@ def seconds_of(service: Service, path: str) -> float:
     return time.monotonic() - began
 
 
-def test_health_answers_at_once_while_predict_holds_the_interpreter(shared: Shared) -> None:
+def test_health_answers_as_fast_while_predict_holds_the_interpreter_as_while_it_is_idle(shared: Shared) -> None:
     service = shared.service
+    idle = [seconds_of(service, "/livez") for _ in range(30)]
     with ThreadPoolExecutor(1) as client:
-        held = client.submit(service.predict, {"do": "hold", "seconds": 5})
+        held = client.submit(service.predict, {"do": "hold", "seconds": HELD_S})
         wait_until(lambda: service.metric("fairlead_model_in_flight_requests") == 1, "it is being answered")
         took = []
         while not held.done():
             took += [seconds_of(service, "/livez"), seconds_of(service, "/readyz")]
             time.sleep(0.05)
         assert held.result().status == 200
-    assert len(took) > 20
-    assert sorted(took)[int(len(took) * 0.9)] < HEALTH_S
-    assert max(took) < 1
+    assert statistics.median(took) < statistics.median(idle) + HEALTH_S
+    assert max(took) < HELD_S / 2
 
 
 @pytest.mark.parametrize(
