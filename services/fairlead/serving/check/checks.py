@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import orjson
 from pydantic import BaseModel, ValidationError
 from pydantic.errors import PydanticUserError
-from pydantic_core import PydanticSerializationError
 
 from fairlead import errors
 from fairlead.contracts.manifest import Manifest
 from fairlead.model import Model
 from fairlead.serving.check.findings import NOT_PROVED, Finding, Outcome, skipped
+from fairlead.serving.check.made_up import answered_rows
 from fairlead.serving.check.own_process import ENDED_HINT
 from fairlead.serving.check.protocols import Row, compare_protocols
 from fairlead.serving.formats import artifact, folder, golden_answers, version_skew
 from fairlead.serving.formats.author_code import described
-from fairlead.serving.formats.made_up_rows import made_up
 from fairlead.serving.inference import batching, contract, model_calls, warmup
 from fairlead.serving.inference.process import interpreter_lock
 
@@ -178,52 +175,16 @@ def _batching(subject: Subject) -> _Result:
 
 def _protocols(subject: Subject) -> _Result:
     golden = [Row(f"golden row {number}", row.input) for number, row in enumerate(subject.loaded.golden, 1)]
-    made, refusal = _answered_made_up_rows(subject)
+    made, refusal = answered_rows(subject.compute, subject.terms)
     if not golden and not made:
         return _unproved(f"that the model answers: {refusal}", GOLDEN_HINT)
     del subject.model, subject.compute  # the service loads the model again: memory may not be enough for two
     names = compare_protocols(subject.loaded, golden[:GOLDEN_ROWS] + made)
-    return _Result(f"{_count(golden[:GOLDEN_ROWS], made)} get the same answers in {', '.join(names)}")
-
-
-def _answered_made_up_rows(subject: Subject) -> tuple[list[Row], str]:
-    """The made-up rows that the model answers, and why it refused one. Raises ModelFailed if an answer is not one."""
-    answered, refusal = [], "no row could be made up from the row type"
-    for number, value in enumerate(made_up(subject.terms.row_type), 1):
-        name = f"made-up row {number}"
-        try:
-            answers = subject.compute(subject.terms.decode_one(orjson.dumps(value)))
-        except errors.ModelFailed as problem:  # the model answered, but not with its answer type
-            raise errors.ModelFailed(f"{name}: {problem.message}", hint=problem.hint) from problem
-        except (Exception, SystemExit) as cause:  # a row may have the right types and still mean nothing to the model
-            refusal = f"{name} made it fail: {described(cause)}"
-            continue
-        try:
-            subject.terms.check_finite(answers)
-        except errors.ModelFailed as problem:
-            refusal = f"{name}: {problem.message}"
-            continue
-        _check_fields(answers, name)
-        answered.append(Row(name, value))
-    return answered, refusal
-
-
-def _check_fields(answers: list[BaseModel], name: str) -> None:
-    """Raise ModelFailed if a field of an answer has another type than it declares: `model_construct` checks none."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", message="Pydantic serializer warnings")
-        try:
-            for answer in answers:
-                answer.model_dump_json()
-        except (UserWarning, PydanticSerializationError) as cause:
-            problem = str(cause).removeprefix("Pydantic serializer warnings:").strip()
-            hint = "Give each field a value of its type; `model_construct` checks none."
-            raise errors.ModelFailed(f"{name}: the answer is not what its type says: {problem}", hint=hint) from cause
+    return _Result(f"{_count(golden[:GOLDEN_ROWS], made)} rows agree in {', '.join(names)}")
 
 
 def _count(golden: list[Row], made: list[Row]) -> str:
-    parts = [f"{len(rows)} {kind} rows" for rows, kind in ((golden, "golden"), (made, "made-up")) if rows]
-    return " and ".join(parts)
+    return " and ".join(f"{len(rows)} {kind}" for rows, kind in ((golden, "golden"), (made, "made-up")) if rows)
 
 
 def _unproved(what: str, hint: str) -> _Result:

@@ -82,11 +82,11 @@ async def _compare(served: ModelFolder, rows: Sequence[Row]) -> list[str]:
         _check(rows, alone, v1["predictions"], served.manifest.rtol, "V1")
         v2 = OpenInference(app.plane.terms, served.manifest)
         if not is_object:  # it has no tensors
-            return ["a list", "V1"]
+            return ["list", "V1"]
         for row, answer in zip(rows, alone, strict=True):
             found = await _post(app, f"/v2/models/{name}/infer", {"inputs": v2.as_tensors([row.value])}, "V2", row.name)
             _check([row], [_columns(v2, answer)], [_data(v2, found)], served.manifest.rtol, "V2")
-    return ["JSON", "a list", "V1", "V2"]
+    return ["JSON", "list", "V1", "V2"]
 
 
 async def _post(app: App, path: str, document: Any, protocol: str, what: str) -> Any:

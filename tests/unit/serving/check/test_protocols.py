@@ -25,7 +25,7 @@ def answering(line: str) -> str:
 
 def test_golden_and_made_up_rows_get_the_same_answers(tmp_path: Path) -> None:
     finding = found(tmp_path)
-    assert finding.message == "2 golden rows and 8 made-up rows get the same answers in JSON, a list, V1, V2"
+    assert finding.message == "2 golden and 8 made-up rows agree in JSON, list, V1, V2"
     assert finding.outcome == "passed"
 
 
@@ -90,7 +90,7 @@ def test_a_model_that_refuses_made_up_rows_and_has_no_golden_ones_is_fit_but_not
 def test_golden_rows_prove_a_model_that_refuses_made_up_ones(tmp_path: Path) -> None:
     picky = answering("assert all(row.value in (1.5, -2) for row in rows); " + ANSWER)
     finding = found(tmp_path, picky)
-    assert finding.message == "2 golden rows get the same answers in JSON, a list, V1, V2"
+    assert finding.message == "2 golden rows agree in JSON, list, V1, V2"
 
 
 NESTED = """
@@ -137,12 +137,12 @@ class Sum(fairlead.Model[Vector, Total]):
 """
 
 
-@pytest.mark.parametrize(("entry", "protocols"), [("Echo", "JSON, a list, V1, V2"), ("Sum", "a list, V1")])
+@pytest.mark.parametrize(("entry", "protocols"), [("Echo", "JSON, list, V1, V2"), ("Sum", "list, V1")])
 def test_rows_of_any_types_are_made_up_and_asked_in_every_protocol_that_has_them(
     tmp_path: Path, entry: str, protocols: str
 ) -> None:
     finding = found(tmp_path, NESTED, golden=(), artifact=None, entry=f"model:{entry}")
-    assert finding.message == f"8 made-up rows get the same answers in {protocols}"
+    assert finding.message == f"8 made-up rows agree in {protocols}"
 
 
 def test_a_model_bound_to_the_thread_that_loads_it_is_fit(tmp_path: Path) -> None:
