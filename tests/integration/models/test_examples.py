@@ -16,8 +16,9 @@ from fairlead.serving.formats import rows
 from fairlead.serving.formats.folder import ModelFolder, load_folder
 
 EXAMPLES = Path(__file__).parents[3] / "services" / "models"
-VERSIONS = ("iris/1.0.0", "iris/1.1.0", "sentiment/1.0.0")
-ALLOWED = {"fairlead", "sklearn", "joblib", "numpy", "pydantic"} | sys.stdlib_module_names
+CLASSIFIERS = ("iris/1.0.0", "iris/1.1.0", "sentiment/1.0.0")
+VERSIONS = (*CLASSIFIERS, "rents/1.0.0")
+ALLOWED = {"fairlead", "sklearn", "joblib", "numpy", "pandas", "pydantic", "model"} | sys.stdlib_module_names
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ def test_golden_rows_pass_alone_and_in_one_batch(trained: Path, version: str) ->
             assert golden.compare(row.expected, answer.model_dump(mode="json"), loaded.manifest.rtol) is None
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", CLASSIFIERS)
 def test_golden_rows_have_more_than_one_label(trained: Path, version: str) -> None:
     assert len({row.expected["label"] for row in load(trained, version).golden}) > 1
 
@@ -87,6 +88,12 @@ def test_a_length_out_of_range_or_of_another_type_is_rejected(trained: Path, fie
 def test_a_text_that_is_blank_or_too_long_is_rejected(trained: Path, text: str) -> None:
     with pytest.raises(ValidationError, match="text"):
         load(trained, "sentiment/1.0.0").row_type.model_validate({"text": text})
+
+
+def test_golden_flats_lack_values_and_their_rents_are_those_that_the_estimator_gave(trained: Path) -> None:
+    golden_rows = load(trained, "rents/1.0.0").golden
+    assert {name for row in golden_rows for name, value in row.input.items() if value is None} >= {"built", "heating"}
+    assert all(100 < row.expected["rent"] < 3000 for row in golden_rows)
 
 
 def test_plain_praise_is_positive_and_plain_complaint_is_negative(trained: Path) -> None:
