@@ -17,6 +17,7 @@ from fairlead.contracts import telemetry
 from fairlead.contracts.action import ActionType
 from fairlead.contracts.gates import GateName, GateSpec
 from fairlead.rollout.policy import evidence, gates
+from fairlead.serving.formats import frames
 from fairlead.serving.http import problems
 from fairlead.serving.settings import Settings
 
@@ -29,6 +30,12 @@ GATES = DOCS / "gates.md"
 def test_the_settings_table_has_every_setting_with_its_default() -> None:
     shown = [(bare(name), bare(default)) for name, default, _ in table_below(SERVICE, "Settings")]
     assert shown == [(name, str(field.default)) for name, field in Settings.model_fields.items()]
+
+
+def test_the_table_of_column_types_is_that_of_the_module() -> None:
+    in_code = [line for line in (frames.__doc__ or "").splitlines() if line.startswith("|")]
+    shown = [f"| {' | '.join(row)} |" for row in table_below(DOCS / "model-folder.md", "pandas")]
+    assert shown == in_code[2:]
 
 
 def test_the_metrics_table_has_every_metric_with_its_kind_labels_and_help() -> None:
