@@ -53,8 +53,9 @@ class ModelFolder:
         Raises Refused for a version skew, ArtifactRejected for a wrong digest, ModelFailed if the author's code raises.
         """
         version_skew.check(self.manifest)
-        failure = f"{self.manifest.name} {self.manifest.version}: load failed"
-        with self._artifact() as path, self.code.short_names(), author_code(failure):
+        failure = author_code(f"{self.manifest.name} {self.manifest.version}: load failed")
+        versions = version_skew.checked_while_loading(self.manifest)
+        with self._artifact() as path, self.code.short_names(), failure, versions:
             model = self.model_class()
             model.load(path)
         return model

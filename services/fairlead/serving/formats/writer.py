@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from fairlead import errors
-from fairlead.serving.formats import artifact, golden, rows, version_skew
+from fairlead.serving.formats import artifact, golden, pickle_libraries, rows, version_skew
 from fairlead.serving.formats.folder import FORMATS, MANIFEST, ModelFolder, load_folder
 
 FILE_NAMES = {"sklearn": "model.joblib", "joblib": "model.joblib", "pickle": "model.pkl", "python": "model.bin"}
@@ -35,17 +35,21 @@ def write_folder(
     """Write a complete model folder and return it, read as the service reads it.
 
     `manifest` holds the fields that the author chooses (name, version, format, entry, title...). This function adds
-    the artifact's path and digest, the golden rows and the versions of `libraries`. `value` is the trained object; it
-    is written in the manifest's format. `code` are the Python files that `entry` needs. An existing `folder` is
-    replaced. Raises Invalid or ModelFailed.
+    the artifact's path and digest, the golden rows and `built_with`: the versions of the libraries whose objects are
+    pickled, of those that `code` imports, and of `libraries`. `value` is the trained object; it is written in the
+    manifest's format. `code` are the Python files that `entry` needs. An existing `folder` is replaced. Raises Invalid
+    or ModelFailed.
     """
+    code = tuple(code)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
         draft = Path(scratch) / folder.name
         (draft / "artifact").mkdir(parents=True)
         for path in code:
             shutil.copyfile(path, draft / path.name)
-        full = dict(manifest) | _written_artifact(draft, manifest, value) | _built_with(libraries)
+        full = (
+            dict(manifest) | _written_artifact(draft, manifest, value) | _built_with(manifest, value, code, libraries)
+        )
         _write_manifest(draft, full)
         if golden_inputs:
             golden.write(draft / GOLDEN, _answered(load_folder(draft), golden_inputs))
@@ -65,11 +69,18 @@ def _written_artifact(draft: Path, manifest: Mapping[str, Any], value: Any) -> d
     return {"artifact": {"path": path, "sha256": artifact.digest_of(draft / path)}}
 
 
-def _built_with(libraries: Iterable[str]) -> dict[str, Any]:
-    versions = {library: version_skew.installed(library) for library in libraries}
+def _built_with(
+    manifest: Mapping[str, Any], value: Any, code: Iterable[Path], libraries: Iterable[str]
+) -> dict[str, Any]:
+    """The versions of `libraries`, of those whose objects are pickled, and of those that the code imports."""
+    given = manifest.get("built_with") or {}
+    found = pickle_libraries.imported_by(code)
+    if manifest["format"] != "python":
+        found |= pickle_libraries.pickled_by(value)
+    versions = {library: version_skew.installed(library) for library in sorted(found | set(libraries) - set(given))}
     if missing := [library for library, version in versions.items() if version is None]:
         raise errors.Invalid(f"built_with: {missing[0]} is not installed; give the name that pip knows it by")
-    return {"built_with": versions} if versions else {}
+    return {"built_with": versions | given} if versions else {}
 
 
 def _write_manifest(draft: Path, manifest: Mapping[str, Any]) -> None:
