@@ -12,6 +12,7 @@ from fairlead import errors
 
 if TYPE_CHECKING:  # `fairlead rollback` imports this package too and must not spend time on importing numpy
     import numpy as np
+    import pandas as pd
 
 Row = TypeVar("Row", bound=BaseModel)
 Answer = TypeVar("Answer", bound=BaseModel)
@@ -28,8 +29,8 @@ class Model(Generic[Row, Answer]):
     or a value out of range is an error that names the field's path. Answers are validated against the second. The docs
     page and the Open Inference Protocol's metadata are generated from both.
 
-    Implement `predict`. If every field of the row is a number, implement `predict_columns` instead: it gets the batch
-    as one array.
+    Implement `predict`. For a model that takes a table, implement `predict_frame` instead: it gets the batch as one
+    pandas DataFrame. If every field of the row is a number, `predict_columns` gets it as one array, which is faster.
     """
 
     row_type: ClassVar[type[BaseModel]]
@@ -62,7 +63,7 @@ class Model(Generic[Row, Answer]):
 
         Called on a worker thread, never on the event loop. One batch can hold rows of several requests.
         """
-        raise errors.ModelFailed(f"{type(self).__name__} defines neither predict nor predict_columns")
+        raise errors.ModelFailed(f"{type(self).__name__} defines neither predict, predict_columns nor predict_frame")
 
     def predict_columns(self, batch: np.ndarray) -> list[Answer]:
         """Answer a batch given as a float64 array [rows, fields], with the fields in the order of the row type.
@@ -70,6 +71,14 @@ class Model(Generic[Row, Answer]):
         If this method is overridden, `predict` is not called. It is faster, because no Python object is built per row.
         """
         raise errors.ModelFailed(f"{type(self).__name__} does not define predict_columns")
+
+    def predict_frame(self, frame: pd.DataFrame) -> list[Answer]:
+        """Answer a batch given as a DataFrame with one column per field, in the order of the row type.
+
+        The type of a column depends only on the type of its field, never on the values: a row has the same types alone
+        as in a batch. `serving.formats.frames` lists the types. If this method is overridden, `predict` is not called.
+        """
+        raise errors.ModelFailed(f"{type(self).__name__} does not define predict_frame")
 
 
 def _pydantic(owner: type, part: Any) -> type[BaseModel]:

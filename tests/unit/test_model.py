@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
+import pandas as pd
 import pytest
 from pydantic import BaseModel
 
@@ -61,7 +62,7 @@ def test_a_model_need_not_define_load() -> None:
 
 
 def test_a_model_without_predict_raises_model_failed() -> None:
-    with pytest.raises(errors.ModelFailed, match="Iris defines neither predict nor predict_columns"):
+    with pytest.raises(errors.ModelFailed, match="Iris defines neither predict, predict_columns nor predict_frame"):
         Iris().predict([Flower(length=1)])
 
 
@@ -70,8 +71,13 @@ def test_a_model_without_predict_columns_raises_model_failed() -> None:
         Iris().predict_columns(np.zeros((1, 1)))
 
 
+def test_a_model_without_predict_frame_raises_model_failed() -> None:
+    with pytest.raises(errors.ModelFailed, match="Iris does not define predict_frame"):
+        Iris().predict_frame(pd.DataFrame())
+
+
 def test_importing_the_class_pulls_in_neither_a_web_framework_nor_numpy() -> None:
-    heavy = "{'fastapi', 'starlette', 'uvicorn', 'numpy', 'prometheus_client', 'sklearn', 'yaml'}"
+    heavy = "{'fastapi', 'starlette', 'uvicorn', 'numpy', 'pandas', 'prometheus_client', 'sklearn', 'yaml'}"
     code = (
         f"import sys, fairlead; sys.exit(str(sorted({heavy} & set(sys.modules))) if {heavy} & set(sys.modules) else 0)"
     )

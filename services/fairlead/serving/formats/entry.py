@@ -23,6 +23,7 @@ from typing import Any
 
 from fairlead import errors
 from fairlead.model import Model
+from fairlead.serving.formats import methods
 from fairlead.serving.formats.author_code import author_code
 
 _IMPORT_LOCK = threading.RLock()  # sys.modules and sys.meta_path are global: one folder at a time may change them
@@ -54,6 +55,10 @@ class Code:
             raise _invalid(
                 entry, f"{class_name} declares no types: write `class {class_name}(fairlead.Model[Row, Answer])`"
             )
+        try:
+            methods.check(found)
+        except errors.Invalid as problem:
+            raise _invalid(entry, problem.message, problem.hint) from None
         return found
 
     def _imported(self, module_name: str, entry: str) -> types.ModuleType:
@@ -117,5 +122,5 @@ def _top_level_names(folder: Path) -> Iterator[str]:
             yield path.stem
 
 
-def _invalid(entry: str, problem: str) -> errors.Invalid:
-    return errors.Invalid(f"fairlead.yaml: entry: {entry!r}: {problem}")
+def _invalid(entry: str, problem: str, hint: str | None = None) -> errors.Invalid:
+    return errors.Invalid(f"fairlead.yaml: entry: {entry!r}: {problem}", hint=hint)

@@ -7,12 +7,13 @@ answers. They are also the examples on the docs page.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from fairlead import errors
 
@@ -27,8 +28,33 @@ class GoldenRow:
     expected: dict[str, Any]
 
     def parsed(self, row_type: type[Row]) -> Row:
-        """The input as a row, parsed from JSON like a request: strict dates and tuples accept only their JSON form."""
-        return row_type.model_validate_json(json.dumps(self.input))
+        """The input as a row. Raises Invalid."""
+        return parsed(self.input, row_type)
+
+
+def parsed(value: Mapping[str, Any], kind: type[Row]) -> Row:
+    """A JSON object as a row or an answer, parsed from text like a request: strict dates and tuples accept only their
+    JSON form. Raises Invalid, which names the first wrong field."""
+    try:
+        return kind.model_validate_json(json.dumps(value))
+    except ValidationError as cause:
+        first = cause.errors(include_url=False)[0]
+        raise errors.Invalid(": ".join([".".join(map(str, first["loc"])), first["msg"]]).removeprefix(": ")) from cause
+
+
+def not_json(value: Any, where: str = "") -> str | None:
+    """None for a value that JSON has, else a sentence that says where which value is none."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"{where} is {'NaN' if math.isnan(value) else 'infinity'}, which JSON does not have"
+    if isinstance(value, dict):
+        inner = (not_json(part, f"{where}.{key}".lstrip(".")) for key, part in value.items())
+        return next((problem for problem in inner if problem), None)
+    if isinstance(value, list | tuple):
+        inner = (not_json(part, f"{where}[{place}]") for place, part in enumerate(value))
+        return next((problem for problem in inner if problem), None)
+    if value is None or isinstance(value, str | int | float):
+        return None
+    return f"{where or 'it'} is a {type(value).__module__}.{type(value).__qualname__}, not a value of JSON"
 
 
 def read(path: Path) -> tuple[GoldenRow, ...]:
@@ -59,6 +85,8 @@ def _row(line: str, where: str) -> GoldenRow:
     for field in ("input", "expected"):
         if not isinstance(data[field], dict):
             raise _invalid(where, f'"{field}" must be an object')
+        if problem := not_json(data[field]):
+            raise _invalid(where, f"{field}: {problem}")
     return GoldenRow(input=data["input"], expected=data["expected"])
 
 

@@ -1,6 +1,6 @@
-"""Calls a model with rows once, without a service: for the golden rows of a folder that is written.
+"""Gives a model its rows in the form that its class takes, and checks the answers of a call without a service.
 
-It chooses `predict` or `predict_columns` and checks the answers. `inference.model_calls` serves requests.
+`answer` is that call, for the golden rows of a folder that is written. `inference.model_calls` serves requests.
 """
 
 from __future__ import annotations
@@ -14,12 +14,32 @@ from pydantic import BaseModel
 
 from fairlead import errors
 from fairlead.model import Model
+from fairlead.serving.formats import frames, methods
 from fairlead.serving.formats.author_code import described
 
+NUMBERS = (float, int, bool)
 
-def takes_columns(model: Model[Any, Any]) -> bool:
-    """Whether the model class overrides `predict_columns`."""
-    return type(model).predict_columns is not Model.predict_columns
+
+def calls(model: Model[Any, Any], row_type: type[BaseModel]) -> Callable[[list[Any]], object]:
+    """The function that gives the model a batch in the form that its class takes: rows, an array or a frame.
+
+    Raises ModelFailed if the class takes an array and a field is not a number, and Unavailable if it takes a frame and
+    pandas is not installed.
+    """
+    name = methods.answering(type(model))
+    if name == "predict":
+        return model.predict
+    if name == "predict_frame":
+        predict_frame, to_frame = model.predict_frame, frames.frames(row_type)
+        return lambda rows: predict_frame(to_frame(rows))
+    if others := [name for name, field in row_type.model_fields.items() if field.annotation not in NUMBERS]:
+        raise errors.ModelFailed(
+            f"{type(model).__name__} defines predict_columns, which needs a number in every field; "
+            f"{', '.join(others)} of {row_type.__name__} are not numbers",
+            hint="Write predict_frame, which gets a pandas DataFrame, or predict, which gets the rows.",
+        )
+    predict_columns, to_array = model.predict_columns, columns(row_type)
+    return lambda rows: predict_columns(to_array(rows))
 
 
 def columns(row_type: type[BaseModel]) -> Callable[[Sequence[BaseModel]], np.ndarray]:
@@ -35,11 +55,9 @@ def columns(row_type: type[BaseModel]) -> Callable[[Sequence[BaseModel]], np.nda
 
 def answer(model: Model[Any, Any], rows: Sequence[BaseModel]) -> list[BaseModel]:
     """The model's answers to a batch, one per row. Raises ModelFailed if the model raises or breaks its contract."""
-    name = "predict_columns" if takes_columns(model) else "predict"
+    name = methods.answering(type(model))
     try:
-        answers = (
-            model.predict_columns(columns(type(rows[0]))(rows)) if takes_columns(model) else model.predict(list(rows))
-        )
+        answers = calls(model, type(rows[0]))(list(rows))
     except errors.FairleadError:
         raise
     except SystemExit as cause:

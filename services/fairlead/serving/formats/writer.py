@@ -6,7 +6,6 @@ The expected answers of the golden rows come from the finished folder: it is loa
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +15,7 @@ from typing import Any
 import yaml
 
 from fairlead import errors
-from fairlead.serving.formats import artifact, golden, pickle_libraries, rows, version_skew
+from fairlead.serving.formats import artifact, golden, golden_answers, pickle_libraries, version_skew
 from fairlead.serving.formats.folder import FORMATS, MANIFEST, ModelFolder, load_folder
 
 FILE_NAMES = {"sklearn": "model.joblib", "joblib": "model.joblib", "pickle": "model.pkl", "python": "model.bin"}
@@ -30,6 +29,7 @@ def write_folder(
     *,
     code: Iterable[Path] = (),
     golden_inputs: Sequence[Mapping[str, Any]] = (),
+    golden_expected: Sequence[Mapping[str, Any]] | None = None,
     libraries: Iterable[str] = (),
 ) -> ModelFolder:
     """Write a complete model folder and return it, read as the service reads it.
@@ -37,8 +37,11 @@ def write_folder(
     `manifest` holds the fields that the author chooses (name, version, format, entry, title...). This function adds
     the artifact's path and digest, the golden rows and `built_with`: the versions of the libraries whose objects are
     pickled, of those that `code` imports, and of `libraries`. `value` is the trained object; it is written in the
-    manifest's format. `code` are the Python files that `entry` needs. An existing `folder` is replaced. Raises Invalid
-    or ModelFailed.
+    manifest's format. `code` are the Python files that `entry` needs. An existing `folder` is replaced.
+
+    The golden rows are `golden_inputs` with the finished model's answers. `golden_expected` are answers that are known
+    to be right, one per input: the model must give them within `rtol`. Raises Invalid or ModelFailed, also if the model
+    answers a golden row differently in a batch than alone.
     """
     code = tuple(code)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +55,7 @@ def write_folder(
         )
         _write_manifest(draft, full)
         if golden_inputs:
-            golden.write(draft / GOLDEN, _answered(load_folder(draft), golden_inputs))
+            golden.write(draft / GOLDEN, golden_answers.answered(load_folder(draft), golden_inputs, golden_expected))
             _write_manifest(draft, full | {"golden": GOLDEN})
         if folder.exists():
             shutil.rmtree(folder)
@@ -86,14 +89,3 @@ def _built_with(
 def _write_manifest(draft: Path, manifest: Mapping[str, Any]) -> None:
     text = yaml.safe_dump(dict(manifest), sort_keys=False, allow_unicode=True, width=120)
     (draft / MANIFEST).write_text(text, encoding="utf-8")
-
-
-def _answered(loaded: ModelFolder, inputs: Sequence[Mapping[str, Any]]) -> list[golden.GoldenRow]:
-    """Golden rows from inputs, each answered alone. The batching check compares with these answers."""
-    model = loaded.start()
-    pairs = []
-    for given in inputs:
-        row = golden.GoldenRow(input=dict(given), expected={})
-        (answered,) = rows.answer(model, [row.parsed(loaded.row_type)])
-        pairs.append(dataclasses.replace(row, expected=answered.model_dump(mode="json")))
-    return pairs

@@ -3,12 +3,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from pydantic import BaseModel
 
 import fairlead
 from fairlead import errors
-from fairlead.serving.formats import rows
+from fairlead.serving.formats import methods, rows
 
 
 class Point(BaseModel):
@@ -45,8 +46,13 @@ class Answers(fairlead.Model[Point, Total]):
 GIVEN = [Point(x=1, y=2), Point(x=3, y=4)]
 
 
-@pytest.mark.parametrize("model", [ByRows(), ByColumns()])
-def test_predict_and_predict_columns_give_the_same_answers(model: ByRows) -> None:
+class ByFrame(ByRows):
+    def predict_frame(self, frame: pd.DataFrame) -> list[Total]:
+        return [Total(total=value) for value in frame["x"] + 10 * frame["y"]]
+
+
+@pytest.mark.parametrize("model", [ByRows(), ByColumns(), ByFrame()])
+def test_predict_predict_columns_and_predict_frame_give_the_same_answers(model: ByRows) -> None:
     assert rows.answer(model, GIVEN) == [Total(total=21), Total(total=43)]
 
 
@@ -62,7 +68,17 @@ def test_a_model_takes_columns_if_it_or_its_base_defines_predict_columns() -> No
     class Derived(ByColumns):
         pass
 
-    assert [rows.takes_columns(model) for model in (ByRows(), ByColumns(), Derived())] == [False, True, True]
+    found = [methods.answering(model) for model in (ByRows, ByColumns, Derived)]
+    assert found == ["predict", "predict_columns", "predict_columns"]
+
+
+def test_a_model_that_takes_an_array_needs_numbers_and_the_other_fields_are_named() -> None:
+    class Labelled(Point):
+        label: str
+
+    with pytest.raises(errors.ModelFailed, match="label of Labelled are not numbers") as caught:
+        rows.calls(ByColumns(), Labelled)
+    assert "predict_frame" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize(

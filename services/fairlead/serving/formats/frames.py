@@ -1,0 +1,121 @@
+"""Pandas DataFrames from rows, for `predict_frame`: one column per field, in the order of the row type.
+
+The type of a column comes from the type of its field, never from the values. pandas infers `object` for a column that
+holds only None, but `float64` where another row has a number: the same row would then be answered differently alone
+and in a batch.
+
+| field | column | missing |
+|---|---|---|
+| `float`, `Decimal` | float64 | NaN |
+| `int` | int64; float64 if it may be missing, as in a table that pandas has read | NaN |
+| `bool` | bool; boolean if it may be missing | NA |
+| `Literal`, `Enum` | category with all its values, in their order | NaN |
+| `str` | object | NaN |
+| `datetime`, `date` | datetime64[ns], in UTC; a time without a zone is taken as UTC | NaT |
+| `timedelta` | timedelta64[ns] | NaT |
+| any other | object: the field's value | None |
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import enum
+import operator
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
+
+import numpy as np
+from pydantic import BaseModel, TypeAdapter
+
+from fairlead.serving.formats import base
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Column = Callable[[Sequence[Any]], Any]
+"""Makes a column from the values of one field."""
+_NUMBERS = frozenset({float, int, decimal.Decimal})
+
+
+def frame(row_type: type[BaseModel], rows: Sequence[BaseModel | Mapping[str, Any]]) -> pd.DataFrame:
+    """The frame that `predict_frame` gets for these rows. Train on it, and the model sees the same types later.
+
+    Objects are validated first. Raises pydantic's ValidationError, or Unavailable if pandas is not installed.
+    """
+    return frames(row_type)(TypeAdapter(list[row_type]).validate_python(rows))  # type: ignore[valid-type]
+
+
+def frames(row_type: type[BaseModel]) -> Callable[[Sequence[BaseModel]], pd.DataFrame]:
+    """A function that makes frames of rows. Raises Unavailable if pandas is not installed."""
+    pandas = base.library("pandas", extra="pandas", needed_for="predict_frame")
+    columns = {name: _column(field.annotation, pandas) for name, field in row_type.model_fields.items()}
+    values = operator.attrgetter(*columns) if columns else tuple
+
+    def to_frame(rows: Sequence[BaseModel]) -> pd.DataFrame:
+        found = [values(row) for row in rows]
+        if len(columns) == 1:
+            fields: Sequence[Sequence[Any]] = [found]
+        else:
+            fields = list(zip(*found, strict=True)) or [()] * len(columns)
+        made = {name: make(part) for (name, make), part in zip(columns.items(), fields, strict=True)}
+        return pandas.DataFrame(made, copy=False)
+
+    return to_frame
+
+
+def _column(annotation: Any, pandas: Any) -> Column:
+    objects = partial(pandas.Series, dtype=object)  # a plain array of texts would become another type in pandas 3
+    kinds = set(_kinds(annotation))
+    nullable, kinds = type(None) in kinds, kinds - {type(None)}
+    if choices := _choices(annotation):
+        category = pandas.CategoricalDtype([getattr(choice, "value", choice) for choice in choices])
+        codes = {None: -1} | {
+            key: code for code, one in enumerate(choices) for key in (one, getattr(one, "value", one))
+        }
+        from_codes = partial(pandas.Categorical.from_codes, dtype=category, validate=False)
+        return lambda values: from_codes(np.array([codes[value] for value in values], dtype=np.int64))
+    if kinds and kinds <= _NUMBERS:
+        number = "int64" if kinds == {int} and not nullable else "float64"
+        return lambda values: np.array(values, dtype=number)
+    if kinds == {bool}:
+        return partial(pandas.array, dtype="boolean") if nullable else partial(np.array, dtype=bool)
+    if kinds == {str}:
+        return lambda values: objects([np.nan if value is None else value for value in values])
+    if kinds and kinds <= {datetime.datetime, datetime.date}:
+        return lambda values: np.array([_utc(value) for value in values], dtype="datetime64[ns]")
+    if kinds == {datetime.timedelta}:
+        return lambda values: np.array(values, dtype="timedelta64[ns]")
+    return objects
+
+
+def _kinds(annotation: Any) -> list[Any]:
+    """The types that a field may have: those of a union, each without its metadata."""
+    origin = typing.get_origin(annotation)
+    if origin is Annotated:
+        return _kinds(typing.get_args(annotation)[0])
+    if origin in (Union, types.UnionType):
+        return [kind for part in typing.get_args(annotation) for kind in _kinds(part)]
+    return [annotation]
+
+
+def _choices(annotation: Any) -> list[Any]:
+    """All values of a field that has only a few: those of its Literals and Enums. Else an empty list."""
+    found: list[Any] = []
+    for kind in _kinds(annotation):
+        if typing.get_origin(kind) is Literal:
+            found += [value for value in typing.get_args(kind) if value is not None]
+        elif isinstance(kind, type) and issubclass(kind, enum.Enum):
+            found += list(kind)
+        elif kind is not type(None):
+            return []
+    return found
+
+
+def _utc(value: datetime.datetime | datetime.date | None) -> datetime.datetime | datetime.date | None:
+    if isinstance(value, datetime.datetime) and value.tzinfo is not None:
+        return value.astimezone(datetime.UTC).replace(tzinfo=None)
+    return value

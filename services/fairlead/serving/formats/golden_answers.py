@@ -1,0 +1,113 @@
+"""The golden rows of a folder that is written: example inputs with the model's own answers, or with given ones.
+
+Each row is asked alone and beside other rows. A model that answers it differently gets no golden rows: one of the two
+answers is wrong, and the rows would say that it is right.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+from fairlead import errors
+from fairlead.contracts.golden import compare
+from fairlead.model import Model
+from fairlead.serving.formats import golden, rows
+from fairlead.serving.formats.folder import ModelFolder
+from fairlead.serving.formats.golden import GoldenRow
+from fairlead.serving.formats.made_up_rows import made_up
+
+DIFFERS_HINT = (
+    "A column of a DataFrame that holds only null in one row gets another type than beside rows with values. Write "
+    "`predict_frame`, whose columns have the types of the row type's fields, or give each column its dtype. If the model "
+    "must see one row at a time, set `batching: {max_rows: 1}` and give the right answers in `golden_expected`. If the "
+    "difference is rounding, raise `rtol`."
+)
+_JSON_HINT = "Write what a client sends and gets: text for a date, `.item()` of a numpy number."
+
+
+def answered(
+    loaded: ModelFolder, inputs: Sequence[Mapping[str, Any]], expected: Sequence[Mapping[str, Any]] | None = None
+) -> list[GoldenRow]:
+    """Golden rows from inputs. `expected` has the right answers, if the author has them.
+
+    Raises Invalid for an input or an expected answer that cannot be one. Raises ModelFailed if the model fails, does not
+    give the expected answers, or answers a row differently beside other rows than alone.
+    """
+    if expected is not None and len(expected) != len(inputs):
+        raise errors.Invalid(f"golden_expected has {len(expected)} answers for {len(inputs)} golden_inputs")
+    parsed = [_parsed(number, "input", given, loaded.row_type) for number, given in enumerate(inputs, 1)]
+    model, rtol = loaded.start(), loaded.manifest.rtol
+    found = [_alone(model, row, number) for number, row in enumerate(parsed, 1)]
+    answers = found if expected is None else list(_agreed(loaded.answer_type, expected, found, rtol))
+    for number, beside in _beside_others(model, parsed, loaded):
+        if difference := compare(found[number - 1], beside, rtol):
+            raise errors.ModelFailed(
+                f"golden row {number} is answered differently in a batch than alone: {difference}"
+                f"{_null_fields(inputs[number - 1])}",
+                hint=DIFFERS_HINT,
+            )
+    return [GoldenRow(dict(given), answer) for given, answer in zip(inputs, answers, strict=True)]
+
+
+def _parsed(number: int, part: str, value: Mapping[str, Any], kind: type[BaseModel]) -> BaseModel:
+    try:
+        if problem := golden.not_json(value):
+            raise errors.Invalid(problem, hint=_JSON_HINT)
+        return golden.parsed(value, kind)
+    except errors.Invalid as cause:
+        raise errors.Invalid(f"golden row {number}: {part}: {cause.message}", hint=cause.hint) from None
+
+
+def _alone(model: Model[Any, Any], row: BaseModel, number: int) -> dict[str, Any]:
+    try:
+        (answer,) = rows.answer(model, [row])
+    except errors.ModelFailed as cause:
+        raise errors.ModelFailed(f"golden row {number}: {cause.message}", hint=cause.hint) from cause
+    found = _as_json(answer)
+    if problem := golden.not_json(found):
+        raise errors.ModelFailed(f"golden row {number}: the model's answer: {problem}")
+    return found
+
+
+def _agreed(
+    answer_type: type[BaseModel], expected: Sequence[Mapping[str, Any]], found: list[dict[str, Any]], rtol: float
+) -> Iterator[dict[str, Any]]:
+    """The expected answers, which the model's must equal."""
+    for number, (wanted, answer) in enumerate(zip(expected, found, strict=True), 1):
+        full = _as_json(_parsed(number, "expected", wanted, answer_type))
+        if difference := compare(full, answer, rtol):
+            raise errors.ModelFailed(f"golden row {number} is not answered as golden_expected says: {difference}")
+        yield full
+
+
+def _beside_others(
+    model: Model[Any, Any], parsed: list[BaseModel], loaded: ModelFolder
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The number of each row, with its answer in a batch. Nothing if the manifest switches batching off.
+
+    Made-up rows are beside it if the model answers them: golden rows may all lack the same field.
+    """
+    most = loaded.manifest.batching.max_rows
+    if most == 1:
+        return
+    made = [golden.parsed(row, loaded.row_type) for row in made_up(loaded.row_type)]
+    for start in range(0, len(parsed), most - 1):
+        batch = parsed[start : start + most - 1]
+        try:
+            answers = rows.answer(model, batch + made[: most - len(batch)])
+        except errors.ModelFailed:  # a made-up row may mean nothing to the model
+            answers = rows.answer(model, batch + batch[:1])
+        yield from enumerate(map(_as_json, answers[: len(batch)]), start + 1)
+
+
+def _as_json(answer: BaseModel) -> dict[str, Any]:
+    return answer.model_dump(mode="json")
+
+
+def _null_fields(given: Mapping[str, Any]) -> str:
+    names = [name for name, value in given.items() if value is None]
+    return f"; null in this row: {', '.join(names)}" if names else ""

@@ -1,0 +1,72 @@
+"""Which method of a model class answers a batch, and whether the service can call it.
+
+The service checks this before it loads anything, and `fairlead check` and `write_folder` call the same function.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from typing import Any
+
+from fairlead import errors
+from fairlead.model import Model
+
+ANSWERING = {"predict_columns": "batch", "predict_frame": "frame", "predict": "rows"}
+"""The methods that answer a batch, each with the name of its argument. The first one that a class defines is called."""
+
+
+def answering(model_class: type[Model[Any, Any]]) -> str:
+    """The name of the method that answers batches: the first one that the class or a base of it defines."""
+    return next((name for name in ANSWERING if _is_defined(model_class, name)), "predict")
+
+
+def check(model_class: type[Model[Any, Any]]) -> None:
+    """Raise Invalid unless the class defines a method that answers a batch, and the service can call its methods."""
+    defined = [name for name in ANSWERING if _is_defined(model_class, name)]
+    if not defined:
+        raise errors.Invalid(
+            f"{model_class.__name__} defines neither predict, predict_columns nor predict_frame",
+            hint=_misspelt(model_class) or "Define `predict(self, rows)`, which returns one answer per row.",
+        )
+    if "predict_columns" in defined and "predict_frame" in defined:
+        message = f"{model_class.__name__} defines both predict_columns and predict_frame"
+        raise errors.Invalid(message, hint="Keep one of them.")
+    for name in defined:
+        _check_method(model_class, name, ANSWERING[name])
+    _check_method(model_class, "load", "artifact")
+
+
+def _is_defined(model_class: type[Model[Any, Any]], name: str) -> bool:
+    return inspect.getattr_static(model_class, name) is not inspect.getattr_static(Model, name)
+
+
+def _misspelt(model_class: type[Model[Any, Any]]) -> str:
+    own = [name for name in dir(model_class) if name not in dir(Model) and callable(getattr(model_class, name))]
+    for name in ANSWERING:
+        if found := difflib.get_close_matches(name, own, n=1, cutoff=0.75):
+            return f"Rename {found[0]} to {name}."
+    return ""
+
+
+def _check_method(model_class: type[Model[Any, Any]], name: str, argument: str) -> None:
+    where, found = f"{model_class.__name__}.{name}", inspect.getattr_static(model_class, name)
+    is_static = isinstance(found, staticmethod)
+    function = found.__func__ if isinstance(found, staticmethod | classmethod) else found
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        message = f"{where} is async, and the service does not await it: it calls the model on a thread"
+        raise errors.Invalid(message, hint=f"Write `def {name}`.")
+    if inspect.isgeneratorfunction(function) and name in ANSWERING:
+        raise errors.Invalid(f"{where} is a generator: it has a `yield`", hint="Return a list with one answer per row.")
+    hint = f"Write `def {name}(self, {argument})`."
+    if not callable(function) and not hasattr(function, "__get__"):
+        raise errors.Invalid(f"{where} is a {type(function).__name__}, not a method", hint=hint)
+    if not inspect.isfunction(function):
+        return  # a descriptor, or an object that can be called: only a call shows what it takes
+    signature = inspect.signature(function)
+    try:
+        signature.bind(*([None] if is_static else [None, None]))
+    except TypeError as cause:
+        taken = ", ".join(signature.parameters)
+        message = f"{where} cannot be called as {name}({argument}): its parameters are ({taken})"
+        raise errors.Invalid(message, hint=hint) from cause
