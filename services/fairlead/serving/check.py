@@ -205,9 +205,11 @@ def _batching(subject: Subject) -> _Result:
         subject.loaded.golden,
         rtol=subject.manifest.rtol,
         max_rows=subject.manifest.batching.max_rows,
+        idempotent=subject.manifest.idempotent,
     )
     if found.reason in ("manifest", "unchecked", "invariant"):
-        return _Result(found.detail, outcome="warned" if found.reason == "unchecked" else "passed")
+        hint = "Write golden rows. Without them the service calls the model with one row at a time."
+        return _Result(found.detail, hint, "warned") if found.reason == "unchecked" else _Result(found.detail)
     hint = "The service will call the model with one row at a time. If you want that, set `batching: {max_rows: 1}`."
     raise errors.Invalid(found.detail, hint=hint)
 

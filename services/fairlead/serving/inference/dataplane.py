@@ -110,7 +110,12 @@ class DataPlane:
             compute = model_calls.compute(model, self.terms)
             manifest = self._served.manifest
             batchable = warmup.warm_up(
-                compute, self.terms, self._served.golden, rtol=manifest.rtol, max_rows=manifest.batching.max_rows
+                compute,
+                self.terms,
+                self._served.golden,
+                rtol=manifest.rtol,
+                max_rows=manifest.batching.max_rows,
+                idempotent=manifest.idempotent,
             )
         except BaseException as problem:  # not even sys.exit() may end the thread: /readyz would say "loading" for ever
             return problem
