@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from fairlead import errors
-from fairlead.serving.formats import artifact, golden, golden_answers, version_skew
+from fairlead.serving.formats import artifact, golden, golden_answers, pickled, version_skew
 from fairlead.serving.formats.folder import FORMATS, MANIFEST, ModelFolder, load_folder
 
 FILE_NAMES = {"sklearn": "model.joblib", "joblib": "model.joblib", "pickle": "model.pkl", "python": "model.bin"}
@@ -41,7 +41,7 @@ def write_folder(
 
     The golden rows are `golden_inputs` with the finished model's answers. `golden_expected` are answers that are known
     to be right, one per input: the model must give them within `rtol`. Raises Invalid or ModelFailed, also if the model
-    answers a golden row differently in a batch than alone.
+    answers a golden row differently in a batch than alone, or if `value` can be unpickled only in this script.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
@@ -49,8 +49,11 @@ def write_folder(
         (draft / "artifact").mkdir(parents=True)
         for path in code:
             shutil.copyfile(path, draft / path.name)
+        foreign = pickled.foreign_modules(value, _modules(draft)) if manifest.get("format") in pickled.FORMATS else ()
         full = dict(manifest) | _written_artifact(draft, manifest, value) | _built_with(libraries)
         _write_manifest(draft, full)
+        if foreign:
+            pickled.check_it_loads(draft, foreign)
         if golden_inputs:
             golden.write(draft / GOLDEN, golden_answers.answered(load_folder(draft), golden_inputs, golden_expected))
             _write_manifest(draft, full | {"golden": GOLDEN})
@@ -58,6 +61,10 @@ def write_folder(
             shutil.rmtree(folder)
         draft.rename(folder)
     return load_folder(folder)
+
+
+def _modules(draft: Path) -> frozenset[str]:
+    return frozenset(path.stem for path in draft.glob("*.py"))
 
 
 def _written_artifact(draft: Path, manifest: Mapping[str, Any], value: Any) -> dict[str, Any]:
