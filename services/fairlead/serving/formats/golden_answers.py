@@ -6,7 +6,6 @@ answers is wrong, and the rows would say that it is right.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -22,9 +21,9 @@ from fairlead.serving.formats.made_up_rows import made_up
 
 DIFFERS_HINT = (
     "A column of a DataFrame that holds only null in one row gets another type than beside rows with values. Write "
-    "`predict_frame`, whose columns have the types of the row type's fields, or give each column its dtype. If the model "
-    "must see one row at a time, set `batching: {max_rows: 1}` and give the right answers in `golden_expected`. If the "
-    "difference is rounding, raise `rtol`."
+    "`predict_frame`, whose columns have the types of the row type's fields, or give each column its dtype. If the "
+    "model must see one row at a time, set `batching: {max_rows: 1}` and give the right answers in `golden_expected`. "
+    "If the difference is rounding, raise `rtol`."
 )
 _JSON_HINT = "Write what a client sends and gets: text for a date, `.item()` of a numpy number."
 
@@ -34,8 +33,8 @@ def answered(
 ) -> list[GoldenRow]:
     """Golden rows from inputs. `expected` has the right answers, if the author has them.
 
-    Raises Invalid for an input or an expected answer that cannot be one. Raises ModelFailed if the model fails, does not
-    give the expected answers, or answers a row differently beside other rows than alone.
+    Raises Invalid for an input or an expected answer that cannot be one. Raises ModelFailed if the model fails, does
+    not give the expected answers, or answers a row differently beside other rows than alone.
     """
     if expected is not None and len(expected) != len(inputs):
         raise errors.Invalid(f"golden_expected has {len(expected)} answers for {len(inputs)} golden_inputs")

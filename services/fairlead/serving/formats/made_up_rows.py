@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -73,12 +73,15 @@ def _wrong_fields(row_type: type[BaseModel], row: Any) -> set[str]:
     return set()
 
 
+_Make = Callable[[Mapping[str, Any], int, int], Any]
+
+
 class _Maker:
     """Makes values of schemas. `turn` numbers the rows: another turn gives another value where there are several."""
 
     def __init__(self, definitions: Mapping[str, Any]) -> None:
         self._definitions = definitions
-        self._makers = {
+        self._makers: Mapping[str, _Make] = {
             "object": self._object,
             "array": self._array,
             "number": self._number,
@@ -89,7 +92,7 @@ class _Maker:
         }
 
     def value(self, part: Mapping[str, Any], turn: int, depth: int = 0) -> Any:
-        """A value for this part of the schema. It may be invalid where the type has rules that its schema does not have."""
+        """A value for this part of the schema. The type may have further rules, and refuse it."""
         if "$ref" in part:
             return self.value(self._definitions[part["$ref"].rpartition("/")[2]], turn, depth + 1)
         if "const" in part:
@@ -120,7 +123,7 @@ class _Maker:
         count = least if depth > _DEPTH else int(most)
         return [self.value(part.get("items", {}), turn + place, depth) for place in range(count)]
 
-    def _number(self, part: Mapping[str, Any], turn: int, depth: int) -> float:
+    def _number(self, part: Mapping[str, Any], turn: int, depth: int) -> Any:
         low = max(part.get("minimum", -math.inf), part.get("exclusiveMinimum", -math.inf))
         high = min(part.get("maximum", math.inf), part.get("exclusiveMaximum", math.inf))
         if high - low > 100 * SPAN:  # no bounds, or bounds that say little
@@ -139,4 +142,4 @@ class _Maker:
             return text if turn % 2 else text.removesuffix("Z")  # only one of both may be accepted
         text = _WORDS[turn % len(_WORDS)]
         least, most = part.get("minLength", 0), part.get("maxLength", len(text))
-        return (text * (1 + least // len(text)))[: max(least, min(most, len(text)))]
+        return (text * (1 + int(least) // len(text)))[: max(least, min(most, len(text)))]

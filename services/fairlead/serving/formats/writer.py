@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from fairlead import errors
-from fairlead.serving.formats import artifact, golden, golden_answers, pickle_libraries, version_skew
+from fairlead.serving.formats import artifact, golden, golden_answers, pickle_libraries, pickled, version_skew
 from fairlead.serving.formats.folder import FORMATS, MANIFEST, ModelFolder, load_folder
 
 FILE_NAMES = {"sklearn": "model.joblib", "joblib": "model.joblib", "pickle": "model.pkl", "python": "model.bin"}
@@ -41,7 +41,7 @@ def write_folder(
 
     The golden rows are `golden_inputs` with the finished model's answers. `golden_expected` are answers that are known
     to be right, one per input: the model must give them within `rtol`. Raises Invalid or ModelFailed, also if the model
-    answers a golden row differently in a batch than alone.
+    answers a golden row differently in a batch than alone, or if `value` can be unpickled only in this script.
     """
     code = tuple(code)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -50,10 +50,12 @@ def write_folder(
         (draft / "artifact").mkdir(parents=True)
         for path in code:
             shutil.copyfile(path, draft / path.name)
-        full = (
-            dict(manifest) | _written_artifact(draft, manifest, value) | _built_with(manifest, value, code, libraries)
-        )
+        foreign = pickled.foreign_modules(value, _modules(draft)) if manifest.get("format") in pickled.FORMATS else ()
+        built_with = _built_with(manifest, value, code, libraries)
+        full = dict(manifest) | _written_artifact(draft, manifest, value) | built_with
         _write_manifest(draft, full)
+        if foreign:
+            pickled.check_it_loads(draft, foreign)
         if golden_inputs:
             golden.write(draft / GOLDEN, golden_answers.answered(load_folder(draft), golden_inputs, golden_expected))
             _write_manifest(draft, full | {"golden": GOLDEN})
@@ -61,6 +63,10 @@ def write_folder(
             shutil.rmtree(folder)
         draft.rename(folder)
     return load_folder(folder)
+
+
+def _modules(draft: Path) -> frozenset[str]:
+    return frozenset(path.stem for path in draft.glob("*.py"))
 
 
 def _written_artifact(draft: Path, manifest: Mapping[str, Any], value: Any) -> dict[str, Any]:
@@ -78,7 +84,7 @@ def _built_with(
     """The versions of `libraries`, of those whose objects are pickled, and of those that the code imports."""
     given = manifest.get("built_with") or {}
     found = pickle_libraries.imported_by(code)
-    if manifest["format"] != "python":
+    if manifest["format"] in pickled.FORMATS:
         found |= pickle_libraries.pickled_by(value)
     versions = {library: version_skew.installed(library) for library in sorted(found | set(libraries) - set(given))}
     if missing := [library for library, version in versions.items() if version is None]:
