@@ -56,6 +56,8 @@ class GatewaySmoke:
             if status != 200 or not isinstance(golden, dict):
                 return _check(Verdict.INCONCLUSIVE, f"its golden rows could not be read through the gateway ({status})")
             rows = golden.get("rows", [])[:ROWS]
+            if not rows:  # golden rows are optional, so this passes; status shows the reason
+                return _check(Verdict.PASS, f"nothing was asked: {ref.version} has no golden rows", rows=0)
             return self._compare(connection, base, rows, float(golden.get("rtol", 1e-5)))
         except (OSError, http.client.HTTPException, ValueError) as error:
             return _check(Verdict.INCONCLUSIVE, f"the gateway could not be asked: {error or type(error).__name__}")
@@ -83,5 +85,5 @@ def _exchange(connection: http.client.HTTPConnection, method: str, path: str, bo
     return answer.status, json.loads(text) if answer.status == 200 else None
 
 
-def _check(verdict: Verdict, reason: str, *, rows: int = 0) -> Check:
-    return Check(gate="smoke", verdict=verdict, reason=reason, numbers={"rows": rows} if rows else {})
+def _check(verdict: Verdict, reason: str, *, rows: int | None = None) -> Check:
+    return Check(gate="smoke", verdict=verdict, reason=reason, numbers={} if rows is None else {"rows": rows})

@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from fairlead.contracts import golden
-from fairlead.serving.check import check_folder
+from fairlead.serving.check.checks import check_folder
 from fairlead.serving.formats import rows
 from fairlead.serving.formats.folder import ModelFolder, load_folder
 

@@ -29,6 +29,7 @@ class Edge(ThreadingHTTPServer):
         self.asked: list[str] = []
         self.status = 200
         self.label = "one"
+        self.golden = GOLDEN
         self.answering = threading.Event()
         """Answers to golden rows wait for it."""
         self.answering.set()
@@ -41,7 +42,7 @@ class Handler(BaseHTTPRequestHandler):
     server: Edge
 
     def do_GET(self) -> None:
-        self._send(200, GOLDEN)
+        self._send(200, self.server.golden)
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))
@@ -91,6 +92,13 @@ def a_table(*pins: VersionRef) -> Table:
 def test_the_right_answers_pass(edge: Edge) -> None:
     assert asked(edge, a_table(OLD, NEXT), NEXT).verdict is Verdict.PASS
     assert edge.asked == ["/models/iris/versions/1.1.0/golden", "/models/iris/versions/1.1.0/predict"]
+
+
+def test_a_version_without_golden_rows_may_be_released_and_the_reason_says_that_nothing_was_asked(edge: Edge) -> None:
+    edge.golden = {"rows": [], "rtol": 1e-5}
+    check = asked(edge, a_table(OLD, NEXT), NEXT)
+    assert (check.verdict, check.reason) == (Verdict.PASS, "nothing was asked: 1.1.0 has no golden rows")
+    assert check.numbers == {"rows": 0}
 
 
 def test_a_candidate_with_stables_version_string_gets_the_requests(edge: Edge) -> None:

@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from fairlead.cli import exit_codes
-from fairlead.serving.check import Finding, check_in_own_process, is_fit
+from fairlead.serving.check.findings import Finding, is_fit, not_proved
+from fairlead.serving.check.own_process import check_in_own_process
 
 STYLES = {"passed": "green", "warned": "yellow", "failed": "bold red", "skipped": "dim"}
 
@@ -29,7 +30,8 @@ def command(
     """
     findings = check_in_own_process(folder)
     if as_json:
-        print(json.dumps({"fit": is_fit(findings), "checks": [dataclasses.asdict(finding) for finding in findings]}))
+        checks = [dataclasses.asdict(finding) for finding in findings]
+        print(json.dumps({"fit": is_fit(findings), "not_proved": not_proved(findings), "checks": checks}))
     else:
         _show(folder, findings)
     raise typer.Exit(exit_codes.OK if is_fit(findings) else exit_codes.FAILED)
@@ -47,4 +49,5 @@ def _show(folder: Path, findings: Sequence[Finding]) -> None:
     console = Console()
     console.print(table)
     failed = sum(finding.outcome == "failed" for finding in findings)
-    console.print(Text(f"{folder}: {f'{failed} failed' if failed else 'fit to serve'}"), soft_wrap=True)
+    unproved = f"; not proved: {', '.join(not_proved(findings))}" if not_proved(findings) else ""
+    console.print(Text(f"{folder}: {f'{failed} failed' if failed else f'fit to serve{unproved}'}"), soft_wrap=True)

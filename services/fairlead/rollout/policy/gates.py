@@ -45,11 +45,12 @@ def ready(situation: Situation) -> Check:
 
 
 def smoke(situation: Situation) -> Check:
-    """The candidate answered its golden rows, sent on the same path as users' requests."""
+    """The candidate answered its golden rows, if it has any, sent on the same path as users' requests."""
     if not situation.strategy.warm_up.smoke:
         return _pass("smoke", "switched off by warmUp.smoke")
     if situation.head.state.phase is not Phase.PREPARING:
-        return _pass("smoke", "passed before the first weight")
+        recorded = (one for one in situation.head.evidence if one.gate == "smoke" and one.verdict is Verdict.PASS)
+        return next(recorded, _pass("smoke", "decided before the first weight"))
     return situation.observation.smoke or _hold("smoke", "the golden rows have not been asked yet")
 
 

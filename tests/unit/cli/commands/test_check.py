@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from fairlead.cli.commands import check
-from fairlead.serving.check import CHECKS
+from fairlead.serving.check.checks import CHECKS
 from support import folders
 
 LOAD = "    def load(self, artifact: Path) -> None: import os; "
@@ -84,3 +84,21 @@ def test_what_the_model_prints_goes_to_stderr_so_that_json_stays_json(tmp_path: 
 def test_markup_in_a_message_is_printed_as_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(folders.make(tmp_path / "m", code="raise ValueError('[bold]list[int][/nonsense]')\n"))
     assert "[bold]list[int][/nonsense]" in capsys.readouterr().out.replace("\n", "")
+
+
+def test_the_last_line_and_json_name_what_is_not_proved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = folders.make(tmp_path / "m", golden=())
+    run(folder)
+    assert capsys.readouterr().out.splitlines()[-1] == f"{folder}: fit to serve; not proved: golden rows, batching"
+    run(folder, as_json=True)
+    assert json.loads(capsys.readouterr().out)["not_proved"] == ["golden rows", "batching"]
+
+
+def test_no_log_line_and_no_traceback_of_the_service_is_shown(tmp_path: Path) -> None:
+    code = folders.DOUBLER.replace("return [", "return [] if len(rows) > 3 else [")
+    folder = folders.make(tmp_path / "m", code=code)
+    command = [sys.executable, "-m", "fairlead.cli.main", "check", str(folder), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    messages = {one["check"]: one["message"] for one in json.loads(done.stdout)["checks"]}
+    assert messages["protocols"].startswith("10 rows, sent as a list: the service answers 500: the model returned 0")
+    assert done.stderr == ""

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from fairlead.contracts.action import ActionType, Outcome
-from fairlead.contracts.revision import Cause, Phase, Revision
+from fairlead.contracts.revision import Cause, Check, Phase, Revision, Verdict
 from fairlead.contracts.route import VersionRef, VersionSpec, WarmUp
 from fairlead.rollout.policy.decide import decide
 from fairlead.rollout.policy.observation import Observation
@@ -85,6 +85,16 @@ class TestRelease:
         world = ["ready", "smoke", "acknowledged", "capacity", "timeouts"]
         counted = ["errors", "starved", "rejections", "share"]
         assert [check.gate for check in step.evidence] == world + counted
+
+    def test_later_steps_repeat_what_the_smoke_test_said(self) -> None:
+        nothing = Check(gate="smoke", verdict=Verdict.PASS, reason="nothing was asked: 1.1.0 has no golden rows")
+        first = after(a_route(), preparing(), seen(9, smoke=nothing))
+        second = decide(a_route(), first, seen(9, acked=first.seq), [])
+        assert nothing in second.checks
+
+    def test_after_a_revision_without_checks_the_smoke_test_says_only_when_it_was_decided(self) -> None:
+        (check,) = [one for one in decide(a_route(), canary(), seen(9), []).checks if one.gate == "smoke"]
+        assert (check.verdict, check.reason) == (Verdict.PASS, "decided before the first weight")
 
     def test_a_failed_smoke_test_rejects_the_version(self) -> None:
         back = after(a_route(), preparing(), seen(smoke=FAILED))

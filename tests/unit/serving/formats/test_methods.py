@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fairlead import errors
-from fairlead.serving.check import check_folder
+from fairlead.serving.check.checks import check_folder
 from fairlead.serving.formats.folder import load_folder
 from support import folders
 

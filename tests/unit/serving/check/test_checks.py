@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from fairlead.serving.check import CHECKS, Finding, check_folder, is_fit
+from fairlead.serving.check.checks import CHECKS, check_folder
+from fairlead.serving.check.findings import Finding, is_fit
 from support import folders
 
 COMPLETE: dict[str, Any] = {

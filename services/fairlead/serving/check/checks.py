@@ -1,88 +1,45 @@
-"""`fairlead check`: checks a model folder for everything that the service needs, before it is shipped.
-
-The checks call the same functions as the service does at startup, so a folder that passes can be served. The checks
-run the model's own code, as the service does.
-"""
+"""The checks of a model folder, in order."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import os
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+import orjson
 from pydantic import BaseModel, ValidationError
 from pydantic.errors import PydanticUserError
+from pydantic_core import PydanticSerializationError
 
 from fairlead import errors
 from fairlead.contracts.manifest import Manifest
 from fairlead.model import Model
-from fairlead.serving.formats import artifact, folder, version_skew
+from fairlead.serving.check.findings import NOT_PROVED, Finding, Outcome, skipped
+from fairlead.serving.check.own_process import ENDED_HINT
+from fairlead.serving.check.protocols import Row, compare_protocols
+from fairlead.serving.formats import artifact, folder, golden_answers, version_skew
 from fairlead.serving.formats.author_code import described
+from fairlead.serving.formats.made_up_rows import made_up
 from fairlead.serving.inference import batching, contract, model_calls, warmup
-
-ENDED_HINT = "The service stops with it. Let the model's code raise an exception instead; look at what it printed."
-Outcome = Literal["passed", "warned", "failed", "skipped"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The result of one check. `message` is the reason, `hint` says what to do about it."""
-
-    check: str
-    outcome: Outcome
-    message: str
-    hint: str = ""
 
 
 def check_folder(path: Path) -> tuple[Finding, ...]:
     """Run every check, in order. A check that needs a failed one is skipped, and its message names the failed one."""
-    return tuple(_findings(path))
+    return tuple(findings(path))
 
 
-def _findings(path: Path) -> Iterator[Finding]:
+def findings(path: Path) -> Iterator[Finding]:
+    """The finding of each check, as soon as it is there."""
     subject = Subject(path)
-    findings: dict[str, Finding] = {}
+    found: dict[str, Finding] = {}
     for name, needs, check in CHECKS:
-        missing = [need for need in needs if findings[need].outcome in ("failed", "skipped")]
-        findings[name] = _skipped(name, missing) if missing else _run(name, check, subject)
-        yield findings[name]
-
-
-def check_in_own_process(path: Path) -> tuple[Finding, ...]:
-    """As `check_folder`, in a process of its own: the model's code may end it, and what it prints goes to stderr."""
-    command = [sys.executable, "-P", "-m", "fairlead.serving.check", str(path)]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    ended = subprocess.run(command, stdout=subprocess.PIPE, env=environment, check=False)
-    findings = [Finding(**json.loads(line)) for line in ended.stdout.splitlines()]
-    missing = [name for name, _, _ in CHECKS[len(findings) :]]
-    if missing:
-        how = f"with signal {-ended.returncode}" if ended.returncode < 0 else f"with code {ended.returncode}"
-        findings.append(Finding(missing[0], "failed", f"the model's process ended {how} during this check", ENDED_HINT))
-        findings.extend(_skipped(name, missing[:1]) for name in missing[1:])
-    return tuple(findings)
-
-
-def main() -> None:
-    """The process of `check_in_own_process`: prints each finding as a line of JSON as soon as it is there."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is for the parent to report
-    with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
-        os.dup2(2, 1)  # the model's own output, also that of its libraries, must not mix with the findings
-        for finding in _findings(Path(sys.argv[1])):
-            print(json.dumps(dataclasses.asdict(finding)), file=out, flush=True)
-
-
-def is_fit(findings: Sequence[Finding]) -> bool:
-    """Whether the folder can be served: no check failed. Warnings do not count."""
-    return all(finding.outcome != "failed" for finding in findings)
+        missing = [need for need in needs if found[need].outcome in ("failed", "skipped")]
+        found[name] = skipped(name, missing) if missing else _run(name, check, subject)
+        yield found[name]
 
 
 class Subject:
@@ -115,6 +72,11 @@ class Subject:
     def compute(self) -> batching.Compute:
         """The function that answers a batch, as the service calls it."""
         return model_calls.compute(self.model, self.terms)
+
+
+GOLDEN_ROWS = 8
+"""How many golden rows are asked in every protocol; all of them are asked once."""
+GOLDEN_HINT = "Write golden rows (`golden_inputs` of write_folder): rows of your data, with the model's answers."
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +149,7 @@ def _load(subject: Subject) -> _Result:
 def _golden(subject: Subject) -> _Result:
     rows = subject.loaded.golden
     if not rows:
-        hint = "Write golden rows: the warm-up, the batching check and the docs page use them."
-        return _Result("there are no golden rows, so nothing shows that the model answers as trained", hint, "warned")
+        return _unproved("that the model answers as trained: there are no golden rows", GOLDEN_HINT)
     for number, row in enumerate(rows, 1):
         try:
             subject.terms.answer_type.model_validate(row.expected)
@@ -207,11 +168,66 @@ def _batching(subject: Subject) -> _Result:
         max_rows=subject.manifest.batching.max_rows,
         idempotent=subject.manifest.idempotent,
     )
-    if found.reason in ("manifest", "unchecked", "invariant"):
-        hint = "Write golden rows. Without them the service calls the model with one row at a time."
-        return _Result(found.detail, hint, "warned") if found.reason == "unchecked" else _Result(found.detail)
+    if found.reason == "unchecked":
+        return _unproved(f"that a row gets the same answer in a batch: {found.detail}", GOLDEN_HINT)
+    if found.reason in ("manifest", "invariant"):
+        return _Result(found.detail)
     hint = "The service will call the model with one row at a time. If you want that, set `batching: {max_rows: 1}`."
-    raise errors.Invalid(found.detail, hint=hint)
+    raise errors.Invalid(found.detail, hint=golden_answers.DIFFERS_HINT if found.reason == "not_invariant" else hint)
+
+
+def _protocols(subject: Subject) -> _Result:
+    golden = [Row(f"golden row {number}", row.input) for number, row in enumerate(subject.loaded.golden, 1)]
+    made, refusal = _answered_made_up_rows(subject)
+    if not golden and not made:
+        return _unproved(f"that the model answers: {refusal}", GOLDEN_HINT)
+    del subject.model, subject.compute  # the service loads the model again: memory may not be enough for two
+    names = compare_protocols(subject.loaded, golden[:GOLDEN_ROWS] + made)
+    return _Result(f"{_count(golden[:GOLDEN_ROWS], made)} get the same answers in {', '.join(names)}")
+
+
+def _answered_made_up_rows(subject: Subject) -> tuple[list[Row], str]:
+    """The made-up rows that the model answers, and why it refused one. Raises ModelFailed if an answer is not one."""
+    answered, refusal = [], "no row could be made up from the row type"
+    for number, value in enumerate(made_up(subject.terms.row_type), 1):
+        name = f"made-up row {number}"
+        try:
+            answers = subject.compute(subject.terms.decode_one(orjson.dumps(value)))
+        except errors.ModelFailed as problem:  # the model answered, but not with its answer type
+            raise errors.ModelFailed(f"{name}: {problem.message}", hint=problem.hint) from problem
+        except (Exception, SystemExit) as cause:  # a row may have the right types and still mean nothing to the model
+            refusal = f"{name} made it fail: {described(cause)}"
+            continue
+        try:
+            subject.terms.check_finite(answers)
+        except errors.ModelFailed as problem:
+            refusal = f"{name}: {problem.message}"
+            continue
+        _check_fields(answers, name)
+        answered.append(Row(name, value))
+    return answered, refusal
+
+
+def _check_fields(answers: list[BaseModel], name: str) -> None:
+    """Raise ModelFailed if a field of an answer has another type than it declares: `model_construct` checks none."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="Pydantic serializer warnings")
+        try:
+            for answer in answers:
+                answer.model_dump_json()
+        except (UserWarning, PydanticSerializationError) as cause:
+            problem = str(cause).removeprefix("Pydantic serializer warnings:").strip()
+            hint = "Give each field a value of its type; `model_construct` checks none."
+            raise errors.ModelFailed(f"{name}: the answer is not what its type says: {problem}", hint=hint) from cause
+
+
+def _count(golden: list[Row], made: list[Row]) -> str:
+    parts = [f"{len(rows)} {kind} rows" for rows, kind in ((golden, "golden"), (made, "made-up")) if rows]
+    return " and ".join(parts)
+
+
+def _unproved(what: str, hint: str) -> _Result:
+    return _Result(f"{NOT_PROVED}{what}", hint, "warned")
 
 
 def _docs_page(subject: Subject) -> _Result:
@@ -230,6 +246,7 @@ CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Subject], _Result]], ...] = 
     ("load", ("digest", "libraries", "entry"), _load),  # the model loads
     ("golden rows", ("load",), _golden),  # it gives the expected answers, row by row
     ("batching", ("golden rows",), _batching),  # it gives the same answers in a batch
+    ("protocols", ("batching",), _protocols),  # it answers the same in every protocol, also made-up rows
     ("docs page", ("manifest",), _docs_page),  # the manifest has the texts that the docs page shows
 )
 
@@ -250,11 +267,3 @@ def _full_message(error: errors.FairleadError) -> str:
     """The error's message, which names the first wrong field, and one line for each further wrong field."""
     further = error.details[1:] if isinstance(error, errors.Invalid) else ()
     return "\n".join([error.message, *(f"{'.'.join(map(str, detail.loc))}: {detail.msg}" for detail in further)])
-
-
-def _skipped(name: str, missing: list[str]) -> Finding:
-    return Finding(name, "skipped", f"needs: {', '.join(missing)}")
-
-
-if __name__ == "__main__":
-    main()

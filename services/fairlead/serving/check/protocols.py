@@ -1,0 +1,154 @@
+"""Asks the service, in this process and without a socket, the same rows in every protocol, and compares the answers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import orjson
+
+from fairlead import errors
+from fairlead.contracts.golden import compare
+from fairlead.serving.app import App, build_app
+from fairlead.serving.formats.author_code import described
+from fairlead.serving.formats.folder import ModelFolder
+from fairlead.serving.formats.golden_answers import DIFFERS_HINT
+from fairlead.serving.http.v2 import OpenInference
+from fairlead.serving.inference import tensors
+
+WAIT_S = 0.005
+"""How often the service is asked whether it is ready: it loads the model on a thread of its own."""
+
+
+class Row(NamedTuple):
+    """A row as JSON, and what an error calls it: "golden row 1"."""
+
+    name: str
+    value: Any
+
+
+def compare_protocols(served: ModelFolder, rows: Sequence[Row]) -> list[str]:
+    """Ask every row in every protocol. Returns the names of the protocols.
+
+    Raises ModelFailed if a protocol gives another answer than a plain JSON object does, or none.
+    """
+    logged = _Logged()
+    service = logging.getLogger("fairlead.serving")
+    service.addHandler(logged)
+    try:
+        return asyncio.run(_compare(served, rows))
+    except _NotAnswered as problem:
+        why = described(logged.cause) if problem.status == 500 and logged.cause is not None else problem.detail
+        raise errors.ModelFailed(
+            f"{problem.request}: the service answers {problem.status}: {why}",
+            hint="The model answers when it is called directly: look at the types of its rows and answers.",
+        ) from logged.cause
+    finally:
+        service.removeHandler(logged)
+
+
+class _Logged(logging.Handler):
+    """Keeps the error of the last request: a response of the service never contains what the model raised."""
+
+    cause: BaseException | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Called for each line that the service logs."""
+        self.cause = record.exc_info[1] if record.exc_info else self.cause
+
+
+class _NotAnswered(Exception):
+    def __init__(self, request: str, status: int, detail: str) -> None:
+        self.request, self.status, self.detail = request, status, detail
+
+
+async def _compare(served: ModelFolder, rows: Sequence[Row]) -> list[str]:
+    app = build_app(served)
+    async with app.lifespan():
+        while app.state.phase in ("loading", "warming"):
+            await asyncio.sleep(WAIT_S)
+        if app.state.phase != "ready":
+            raise errors.ModelFailed(app.state.reason)
+        values, name = [row.value for row in rows], served.manifest.name
+        if is_object := all(isinstance(value, dict) for value in values):
+            alone = [await _post(app, "/predict", row.value, "JSON", row.name) for row in rows]
+        else:  # a row that is a list can only be sent in a list of rows
+            alone = [(await _post(app, "/predict", [row.value], "a list", row.name))[0] for row in rows]
+        listed = await _post(app, "/predict", values, "a list", f"{len(rows)} rows")
+        _check(rows, alone, listed, served.manifest.rtol, "a list", DIFFERS_HINT)
+        v1 = await _post(app, f"/v1/models/{name}:predict", {"instances": values}, "V1", f"{len(rows)} rows")
+        _check(rows, alone, v1["predictions"], served.manifest.rtol, "V1")
+        v2 = OpenInference(app.plane.terms, served.manifest)
+        if not is_object:  # it has no tensors
+            return ["a list", "V1"]
+        for row, answer in zip(rows, alone, strict=True):
+            found = await _post(app, f"/v2/models/{name}/infer", {"inputs": v2.as_tensors([row.value])}, "V2", row.name)
+            _check([row], [_columns(v2, answer)], [_data(v2, found)], served.manifest.rtol, "V2")
+    return ["JSON", "a list", "V1", "V2"]
+
+
+async def _post(app: App, path: str, document: Any, protocol: str, what: str) -> Any:
+    sent: list[Any] = []
+    request = {"type": "http.request", "body": orjson.dumps(document), "more_body": False}
+    requests = iter([request])
+
+    async def receive() -> Any:
+        if (found := next(requests, None)) is None:
+            await asyncio.Event().wait()  # the client stays connected and sends nothing more
+        return found
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await app(_scope(path), receive, send)
+    body = orjson.loads(b"".join(message.get("body", b"") for message in sent[1:]))
+    if sent[0]["status"] != 200:
+        raise _NotAnswered(f"{what}, sent as {protocol}", sent[0]["status"], body["detail"])
+    return body
+
+
+def _scope(path: str) -> dict[str, Any]:
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "POST",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "scheme": "http",
+        "server": ("check", 80),
+        "client": ("check", 1),
+        "headers": [(b"content-type", b"application/json")],
+    }
+
+
+def _check(
+    rows: Sequence[Row],
+    wanted: Sequence[Any],
+    found: Sequence[Any],
+    rtol: float,
+    protocol: str,
+    hint: str | None = None,
+) -> None:
+    for row, one, other in zip(rows, wanted, found, strict=True):
+        if difference := compare(one, other, rtol):
+            message = f"{row.name} is answered differently in {protocol} than alone as JSON: {difference}"
+            raise errors.ModelFailed(message, hint=hint)
+
+
+def _columns(v2: OpenInference, answer: Any) -> dict[str, Any]:
+    """An answer as the flat data of its output tensors; JSON text is parsed, because it may be written in two ways."""
+    return {tensor.name: _parsed(tensor, tensors.column(tensor, [answer])) for tensor in v2.outputs}
+
+
+def _data(v2: OpenInference, response: dict[str, Any]) -> dict[str, Any]:
+    data = {output["name"]: output["data"] for output in response["outputs"]}
+    return {tensor.name: _parsed(tensor, data[tensor.name]) for tensor in v2.outputs}
+
+
+def _parsed(tensor: tensors.Tensor, data: list[Any]) -> list[Any]:
+    return [orjson.loads(value) for value in data] if tensor.json else data
