@@ -114,7 +114,9 @@ def _ask_made_up(compute: batching.Compute, terms: contract.Contract) -> tuple[l
         name = f"made-up row {number}"
         try:
             row = terms.decode_one(orjson.dumps(given))[0]
-            asked.append(_Asked(row, _as_json(compute([row])[0]), name))
+            answers = compute([row])
+            terms.check_finite(answers)
+            asked.append(_Asked(row, _as_json(answers[0]), name))
         except (Exception, SystemExit) as cause:  # a row that fits the schema may still mean nothing to the model
             failure = f"{name} made the model fail: {described(cause)}"
     return asked, failure
