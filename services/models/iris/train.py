@@ -53,7 +53,6 @@ def main(out: Path) -> None:
             classifier,
             code=[HERE / "model.py"],
             golden_inputs=examples,
-            libraries=["scikit-learn"],
         )
         print(
             f"{folder}: accuracy {classifier.score(held_out, held_out_labels):.3f} on {len(held_out)} held-out flowers"

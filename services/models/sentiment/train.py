@@ -47,7 +47,6 @@ def main(out: Path) -> None:
         pipeline,
         code=[HERE / "model.py"],
         golden_inputs=[{"text": texts[i]} for i in held_out[::64]],
-        libraries=["scikit-learn"],
     )
     print(f"{folder}: accuracy {accuracy:.3f} on {len(held_out)} sentences of held-out reviews")
 

@@ -92,7 +92,7 @@ def test_predict_says_why_it_got_no_answer(platform: Platform, arguments: list[s
 
 
 def test_status_watch_in_a_pipe_prints_each_change_as_plain_text(platform: Platform) -> None:
-    watch = [FAIRLEAD, "status", "careful", "--watch"]
+    watch: list[str | Path] = [FAIRLEAD, "status", "careful", "--watch"]
     with subprocess.Popen(watch, cwd=platform.folder, stdout=subprocess.PIPE, text=True) as watching:
         assert watching.stdout is not None
         try:

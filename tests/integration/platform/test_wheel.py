@@ -20,11 +20,11 @@ COMMAND = [sys.executable, "-P", "-m", "fairlead.cli.main"]
 def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment in which `import fairlead` finds the wheel's files, and nothing of the clone."""
     folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder]
+    build: list[str | Path] = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = folder.glob("*.whl")
     target = folder / "site-packages"
-    install = [UV, "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", target, wheel]
+    install: list[str | Path] = [UV, "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", target, wheel]
     subprocess.run(install, check=True, capture_output=True)
     return {**os.environ, "PYTHONPATH": str(target)}
 

@@ -164,6 +164,7 @@ def _batching(subject: Subject) -> _Result:
         subject.loaded.golden,
         rtol=subject.manifest.rtol,
         max_rows=subject.manifest.batching.max_rows,
+        idempotent=subject.manifest.idempotent,
     )
     if found.reason == "unchecked":
         return _unproved(f"that a row gets the same answer in a batch: {found.detail}", GOLDEN_HINT)
@@ -175,7 +176,10 @@ def _batching(subject: Subject) -> _Result:
 
 def _protocols(subject: Subject) -> _Result:
     golden = [Row(f"golden row {number}", row.input) for number, row in enumerate(subject.loaded.golden, 1)]
-    made, refusal = answered_rows(subject.compute, subject.terms)
+    may_ask = subject.manifest.idempotent  # made-up rows may change what the model keeps
+    made, refusal = (
+        answered_rows(subject.compute, subject.terms) if may_ask else ([], "the manifest says `idempotent: false`")
+    )
     if not golden and not made:
         return _unproved(f"that the model answers: {refusal}", GOLDEN_HINT)
     del subject.model, subject.compute  # the service loads the model again: memory may not be enough for two

@@ -1,25 +1,25 @@
 """Models without a class: builds the types and a `fairlead.Model` from the manifest's `inputs` and `outputs`.
 
 Each input is one field of the row. Its first dimension, -1, is the batch; the others are the shape within one row.
-With several inputs, the estimator gets a float64 array with one column per field. A single tensor input is passed as
-that array, a single text input as a list of strings. An output that is named like a method of the estimator
-(`predict_proba`, `decision_function`, `transform`) gets the result of that method, any other the result of `predict`.
+`estimator_input` makes the estimator's argument of them, `estimator_output` reads what it returns. An output that is
+named like a method of the estimator (`predict_proba`, `decision_function`, `transform`) gets the result of that method,
+any other the result of `predict`.
 """
 
 from __future__ import annotations
 
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, Field, ValidationError, create_model
 
 from fairlead import errors
 from fairlead.contracts.manifest import Datatype, Manifest, Tensor
 from fairlead.model import Model
-from fairlead.serving.formats import base
+from fairlead.serving.formats import base, estimator_input, estimator_output
 
 METHODS = frozenset({"predict", "predict_proba", "predict_log_proba", "decision_function", "transform"})
 INTEGER_BITS: dict[Datatype, int] = {"INT8": 8, "INT16": 16, "INT32": 32, "INT64": 64}
@@ -42,8 +42,9 @@ def model_class(manifest: Manifest, adapter: base.Format) -> type[Model[Any, Any
 
     class Declared(_Declared):
         def load(self, artifact: Path) -> None:
-            self.inputs, self.outputs = manifest.inputs, manifest.outputs
+            self.outputs = manifest.outputs
             self.estimator = adapter.read(artifact)
+            self.convert = estimator_input.of(self.estimator, manifest.inputs)
 
     Declared.row_type, Declared.answer_type = row_type(manifest), answer_type(manifest)
     return Declared
@@ -52,28 +53,32 @@ def model_class(manifest: Manifest, adapter: base.Format) -> type[Model[Any, Any
 class _Declared(Model[BaseModel, BaseModel]):
     """Calls an estimator with the declared inputs and returns the declared outputs."""
 
-    inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     estimator: Any
+    convert: estimator_input.Convert
 
     def predict(self, rows: list[BaseModel]) -> list[BaseModel]:
-        """Call the method that each output names, for the whole batch."""
-        batch = self._batch(rows)
-        columns = {
-            output.name: _as_list(getattr(self.estimator, _method(output))(batch), output) for output in self.outputs
-        }
+        """Call the methods that the outputs name, each once, for the whole batch."""
+        # Each call gets an argument of its own: an estimator may change it in place (`StandardScaler(copy=False)`).
+        methods = dict.fromkeys(map(_method, self.outputs))
+        results = {method: getattr(self.estimator, method)(self.convert(rows)) for method in methods}
+        columns = {output.name: self._column(results, output, len(rows)) for output in self.outputs}
         answers = zip(*columns.values(), strict=True)
-        return [self.answer_type.model_validate(dict(zip(columns, answer, strict=True))) for answer in answers]
+        return [self._answer(dict(zip(columns, answer, strict=True))) for answer in answers]
 
-    def _batch(self, rows: Sequence[BaseModel]) -> Any:
-        if len(self.inputs) > 1:
-            return np.array([[getattr(row, tensor.name) for tensor in self.inputs] for row in rows], dtype=np.float64)
-        (only,) = self.inputs
-        values = [getattr(row, only.name) for row in rows]
-        if only.datatype == "BYTES":
-            return values
-        array = np.array(values, dtype=np.float64)
-        return array[:, np.newaxis] if array.ndim == 1 else array
+    def _column(self, results: Mapping[str, Any], output: Tensor, rows: int) -> list[Any]:
+        method = _method(output)
+        return _as_list(estimator_output.by_row(results[method], method, output, rows), output)
+
+    def _answer(self, values: dict[str, Any]) -> BaseModel:
+        try:
+            return self.answer_type.model_validate(values)
+        except ValidationError as cause:
+            wrong = cause.errors()[0]
+            where = ".".join(map(str, wrong["loc"]))
+            raise errors.ModelFailed(
+                f"output {where}: the estimator's answer is not of the declared type: {wrong['msg']}"
+            ) from None
 
 
 def _object_type(name: str, tensors: Sequence[Tensor]) -> type[BaseModel]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -15,11 +15,12 @@ from fairlead import errors
 from fairlead.contracts.manifest import Manifest
 from fairlead.contracts.parsing import parse_yaml
 from fairlead.model import Model
-from fairlead.serving.formats import artifact, base, declared, golden, version_skew
+from fairlead.serving.formats import artifact, base, column_order, declared, golden, version_skew
 from fairlead.serving.formats.author_code import author_code
 from fairlead.serving.formats.entry import Code
 from fairlead.serving.formats.golden import GoldenRow
 from fairlead.serving.formats.joblib import Joblib
+from fairlead.serving.formats.made_up_rows import FEW, made_up
 from fairlead.serving.formats.pickle import Pickle
 from fairlead.serving.formats.python import Python
 from fairlead.serving.formats.sklearn import Sklearn
@@ -55,14 +56,27 @@ class ModelFolder:
     def start(self) -> Model[Any, Any]:
         """Load the model and return it. The digest is checked before any byte of the artifact is unpickled.
 
-        Raises Refused for a version skew, ArtifactRejected for a wrong digest, ModelFailed if the author's code raises.
+        Raises Refused for a version skew, ArtifactRejected for a wrong digest, ModelFailed if the author's code raises,
+        and Invalid if an estimator would get its columns in a wrong order.
         """
         version_skew.check(self.manifest)
-        failure = f"{self.manifest.name} {self.manifest.version}: load failed"
-        with self._artifact() as path, self.code.short_names(), author_code(failure):
+        failure = author_code(f"{self.manifest.name} {self.manifest.version}: load failed")
+        versions = version_skew.checked_while_loading(self.manifest)
+        with self._artifact() as path, self.code.short_names(), failure, versions:
             model = self.model_class()
             model.load(path)
+        if self.manifest.entry is not None:  # without a class, `estimator_input` has put the columns in order
+            column_order.check(model, self._some_rows)
         return model
+
+    def _some_rows(self) -> list[BaseModel]:
+        """A few rows: golden ones, and made-up ones if asking them does nothing but answer."""
+        made = made_up(self.row_type) if self.manifest.idempotent else []
+        found = []
+        for given in [*(row.input for row in self.golden[:FEW]), *made]:
+            with suppress(errors.Invalid):  # the warm-up says which golden row is invalid
+                found.append(golden.parsed(given, self.row_type))
+        return found
 
     @contextmanager
     def _artifact(self) -> Iterator[Path]:

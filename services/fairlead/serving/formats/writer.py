@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from fairlead import errors
-from fairlead.serving.formats import artifact, golden, golden_answers, pickled, version_skew
+from fairlead.serving.formats import artifact, golden, golden_answers, pickle_libraries, pickled, version_skew
 from fairlead.serving.formats.folder import FORMATS, MANIFEST, ModelFolder, load_folder
 
 FILE_NAMES = {"sklearn": "model.joblib", "joblib": "model.joblib", "pickle": "model.pkl", "python": "model.bin"}
@@ -35,14 +35,15 @@ def write_folder(
     """Write a complete model folder and return it, read as the service reads it.
 
     `manifest` holds the fields that the author chooses (name, version, format, entry, title...). This function adds
-    the artifact's path and digest, the golden rows and the versions of `libraries`. `value` is the trained object; it
-    is written in the manifest's format. `code` are the Python files that `entry` needs. An existing `folder` is
-    replaced.
+    the artifact's path and digest, the golden rows and `built_with`: the versions of the libraries whose objects are
+    pickled, of those that `code` imports, and of `libraries`. `value` is the trained object; it is written in the
+    manifest's format. `code` are the Python files that `entry` needs. An existing `folder` is replaced.
 
     The golden rows are `golden_inputs` with the finished model's answers. `golden_expected` are answers that are known
     to be right, one per input: the model must give them within `rtol`. Raises Invalid or ModelFailed, also if the model
     answers a golden row differently in a batch than alone, or if `value` can be unpickled only in this script.
     """
+    code = tuple(code)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
         draft = Path(scratch) / folder.name
@@ -50,7 +51,8 @@ def write_folder(
         for path in code:
             shutil.copyfile(path, draft / path.name)
         foreign = pickled.foreign_modules(value, _modules(draft)) if manifest.get("format") in pickled.FORMATS else ()
-        full = dict(manifest) | _written_artifact(draft, manifest, value) | _built_with(libraries)
+        built_with = _built_with(manifest, value, code, libraries)
+        full = dict(manifest) | _written_artifact(draft, manifest, value) | built_with
         _write_manifest(draft, full)
         if foreign:
             pickled.check_it_loads(draft, foreign)
@@ -76,11 +78,18 @@ def _written_artifact(draft: Path, manifest: Mapping[str, Any], value: Any) -> d
     return {"artifact": {"path": path, "sha256": artifact.digest_of(draft / path)}}
 
 
-def _built_with(libraries: Iterable[str]) -> dict[str, Any]:
-    versions = {library: version_skew.installed(library) for library in libraries}
+def _built_with(
+    manifest: Mapping[str, Any], value: Any, code: Iterable[Path], libraries: Iterable[str]
+) -> dict[str, Any]:
+    """The versions of `libraries`, of those whose objects are pickled, and of those that the code imports."""
+    given = manifest.get("built_with") or {}
+    found = pickle_libraries.imported_by(code)
+    if manifest["format"] in pickled.FORMATS:
+        found |= pickle_libraries.pickled_by(value)
+    versions = {library: version_skew.installed(library) for library in sorted(found | set(libraries) - set(given))}
     if missing := [library for library, version in versions.items() if version is None]:
         raise errors.Invalid(f"built_with: {missing[0]} is not installed; give the name that pip knows it by")
-    return {"built_with": versions} if versions else {}
+    return {"built_with": versions | given} if versions else {}
 
 
 def _write_manifest(draft: Path, manifest: Mapping[str, Any]) -> None:

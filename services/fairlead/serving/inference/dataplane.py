@@ -194,7 +194,12 @@ class DataPlane:
         loop.call_soon_threadsafe(self.state.enter, "warming", "the golden rows are being answered")
         manifest = self._served.manifest
         return warmup.warm_up(
-            compute, self.terms, self._served.golden, rtol=manifest.rtol, max_rows=manifest.batching.max_rows
+            compute,
+            self.terms,
+            self._served.golden,
+            rtol=manifest.rtol,
+            max_rows=manifest.batching.max_rows,
+            idempotent=manifest.idempotent,
         )
 
     def _loaded(self, result: _Started | BaseException) -> None:

@@ -1,8 +1,13 @@
-"""Warm-up: answers the golden rows alone and in batches, checks the answers, and decides whether to batch."""
+"""Warm-up: answers rows alone and in batches, checks the answers, and decides whether to batch.
+
+A batch holds rows of several callers, so each must get the answer of its own row. A model that returns its answers
+along another axis shows it in batches of two and of three rows: no other axis has both lengths. The rows are the golden
+rows, and made-up ones where there are fewer than three.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,7 +17,11 @@ from pydantic import BaseModel
 from fairlead import errors
 from fairlead.contracts import golden
 from fairlead.serving.formats.author_code import described
+from fairlead.serving.formats.made_up_rows import made_up
 from fairlead.serving.inference import batching, contract
+
+SIZES = (2, 3)
+"""The batches that show along which axis a model answers."""
 
 
 class Golden(Protocol):
@@ -36,23 +45,47 @@ class Batchable:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A row, its answer alone, and what to call it."""
+
+    row: BaseModel
+    alone: dict[str, Any]
+    name: str
+
+
 def warm_up(
-    compute: batching.Compute, terms: contract.Contract, rows: Sequence[Golden], *, rtol: float, max_rows: int
+    compute: batching.Compute,
+    terms: contract.Contract,
+    rows: Sequence[Golden],
+    *,
+    rtol: float,
+    max_rows: int,
+    idempotent: bool = True,
 ) -> Batchable:
     """Answer every golden row alone, then in batches of up to `max_rows`.
 
-    Raises ModelFailed if the model fails or an answer differs from the expected one, and Invalid for an invalid row.
+    A model that is not `idempotent` is asked no made-up rows. Raises ModelFailed if the model fails or an answer
+    differs from the expected one, and Invalid for an invalid row.
     """
     inputs = [_row(terms, row, number) for number, row in enumerate(rows, 1)]
-    singles = [_alone(compute, row, number) for number, row in enumerate(inputs, 1)]
-    for number, (single, row) in enumerate(zip(singles, rows, strict=True), 1):
-        if difference := golden.compare(row.expected, single, rtol):
-            raise errors.ModelFailed(f"golden row {number} is not answered as expected: {difference}")
+    asked = [_Asked(row, _alone(compute, row, number), f"golden row {number}") for number, row in enumerate(inputs, 1)]
+    for one, given in zip(asked, rows, strict=True):
+        if difference := golden.compare(given.expected, one.alone, rtol):
+            raise errors.ModelFailed(f"{one.name} is not answered as expected: {difference}")
     if max_rows == 1:
         return Batchable(False, "manifest", "the manifest sets max_rows to 1")
-    if not inputs:
-        return Batchable(True, "unchecked", "there are no golden rows to check it with")
-    return _invariance(compute, inputs, singles, rtol, max_rows)
+    kinds = "the golden rows"
+    if _different(asked) < max(SIZES):
+        made, failure = _ask_made_up(compute, terms) if idempotent else ([], "the manifest says `idempotent: false`")
+        kinds = "golden and made-up rows" if asked and made else "made-up rows" if made else kinds
+        asked += made
+        if _different(asked) < min(SIZES):
+            few = "one golden row" if inputs else "no golden rows"
+            return Batchable(
+                False, "unchecked", f"nothing shows how it answers a batch: there are {few}, and {failure}"
+            )
+    return _invariance(compute, asked, kinds, rtol, max_rows)
 
 
 def _row(terms: contract.Contract, row: Golden, number: int) -> BaseModel:
@@ -69,26 +102,52 @@ def _alone(compute: batching.Compute, row: BaseModel, number: int) -> dict[str, 
         raise errors.ModelFailed(f"golden row {number} made the model fail: {described(cause)}") from cause
 
 
-def _invariance(
-    compute: batching.Compute, inputs: list[BaseModel], singles: list[dict[str, Any]], rtol: float, max_rows: int
-) -> Batchable:
-    """Compare the answers in a batch with those given alone. A single golden row is repeated to make a batch."""
-    repeats = 1 if len(inputs) > 1 else 2
-    for start in range(0, len(inputs), max_rows):
-        chunk = inputs[start : start + max_rows] * repeats
-        wanted = singles[start : start + max_rows] * repeats
+def _different(asked: Sequence[_Asked]) -> int:
+    return len({one.row.model_dump_json() for one in asked})
+
+
+def _ask_made_up(compute: batching.Compute, terms: contract.Contract) -> tuple[list[_Asked], str]:
+    """The made-up rows that the model answers, and why there are no more."""
+    asked: list[_Asked] = []
+    failure = "no row could be made up"
+    for number, given in enumerate(made_up(terms.row_type, max(SIZES)), 1):
+        name = f"made-up row {number}"
         try:
-            answers = compute(chunk)
+            row = terms.decode_one(orjson.dumps(given))[0]
+            answers = compute([row])
+            terms.check_finite(answers)
+            asked.append(_Asked(row, _as_json(answers[0]), name))
+        except (Exception, SystemExit) as cause:  # a row that fits the schema may still mean nothing to the model
+            failure = f"{name} made the model fail: {described(cause)}"
+    return asked, failure
+
+
+def _invariance(
+    compute: batching.Compute, asked: Sequence[_Asked], kinds: str, rtol: float, max_rows: int
+) -> Batchable:
+    """Compare the answers in batches with those given alone."""
+    for batch in _batches(asked, max_rows):
+        try:
+            answers = compute([one.row for one in batch])
         except (Exception, SystemExit) as cause:
             return Batchable(
-                False, "batch_failed", f"{len(chunk)} golden rows in one call made the model fail: {described(cause)}"
+                False, "batch_failed", f"{len(batch)} rows in one call made the model fail: {described(cause)}"
             )
-        for number, (single, answer) in enumerate(zip(wanted, answers, strict=True), start + 1):
-            if difference := golden.compare(single, _as_json(answer), rtol):
-                return Batchable(
-                    False, "not_invariant", f"golden row {number} is answered differently in a batch: {difference}"
-                )
-    return Batchable(True, "invariant", "the golden rows get the same answers in a batch as alone")
+        for one, answer in zip(batch, answers, strict=True):
+            if difference := golden.compare(one.alone, _as_json(answer), rtol):
+                detail = f"{one.name} is answered differently in a batch of {len(batch)}: {difference}"
+                return Batchable(False, "not_invariant", detail)
+    return Batchable(True, "invariant", f"{kinds} get the same answers in a batch as alone")
+
+
+def _batches(asked: Sequence[_Asked], max_rows: int) -> Iterator[list[_Asked]]:
+    for size in SIZES:
+        if size <= max_rows:
+            yield [asked[number % len(asked)] for number in range(size)]
+    for start in range(0, len(asked), max_rows):
+        chunk = list(asked[start : start + max_rows])
+        if start or len(chunk) not in SIZES:  # else it was the batch of this size above
+            yield chunk
 
 
 def _as_json(answer: BaseModel) -> dict[str, Any]:

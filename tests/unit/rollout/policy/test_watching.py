@@ -78,9 +78,7 @@ def test_a_retrained_version_with_a_somewhat_other_mix_is_not() -> None:
     check = judged(*classed({"yes": 8, "no": 12}, {"yes": 24, "no": 56}))["classes"]
 
     assert check.verdict is Verdict.PASS
-    assert check.reason.startswith(
-        "watched: class 'yes' is 40.0% of 480 answers against 30.0% of 1,920, evidence"
-    )
+    assert check.reason.startswith("watched: class 'yes' is 40.0% of 480 answers against 30.0% of 1,920, evidence")
 
 
 def test_without_data_both_pass_and_say_that_they_do_not_watch() -> None:

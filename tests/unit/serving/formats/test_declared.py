@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from pydantic import BaseModel, ValidationError
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from fairlead import errors
 from fairlead.contracts.manifest import Manifest
@@ -131,8 +133,19 @@ def test_mixed_inputs_without_a_class_are_an_error_that_says_to_write_one() -> N
 
 def test_an_answer_of_another_type_than_declared_raises_model_failed() -> None:
     stated = manifest([{"name": "x", "datatype": "BYTES"}], [{"name": "y", "datatype": "FP64"}])
-    with pytest.raises(errors.ModelFailed, match="predict raised ValidationError"):
+    with pytest.raises(
+        errors.ModelFailed, match="output y: the estimator's answer is not of the declared type: Input should be"
+    ):
         answers(stated, Echo(), [{"x": "a"}])
+
+
+def test_an_estimator_that_changes_its_argument_in_place_answers_every_output_from_the_given_row() -> None:
+    fitted = make_pipeline(StandardScaler(copy=False), LogisticRegression()).fit(X.copy(), ["no", "no", "yes", "yes"])
+    probability = {"name": "predict_proba", "datatype": "FP64", "shape": [-1, 2]}
+    stated = manifest(TWO_NUMBERS, [{"name": "label", "datatype": "BYTES"}, probability])
+    (found,) = answers(stated, fitted, [{"a": 3.0, "b": 2.0}])
+    (wanted,) = fitted.predict_proba(np.array([[3.0, 2.0]])).tolist()
+    assert found["predict_proba"] == wanted
 
 
 def test_the_types_are_pydantic_models_named_row_and_answer() -> None:
