@@ -21,6 +21,7 @@ from fairlead.rollout.policy.desired_instances import wanted_counts
 from fairlead.rollout.policy.evidence import weigh
 from fairlead.rollout.policy.gates import acknowledged
 from fairlead.rollout.policy.observation import Observation
+from fairlead.rollout.policy.settings import in_force
 from fairlead.rollout.policy.situation import Situation
 from fairlead.rollout.ports import (
     AnswerSource,
@@ -144,6 +145,7 @@ class Observer:
 
     def windows(self, route: Route, head: Revision, snapshot: TickSnapshot) -> list[Window]:
         """The windows that ended at this tick, and earlier ones that can be counted only now, with their evidence."""
+        route = in_force(route, head)
         if head.state.phase is Phase.STABLE:
             self._observed.reset(route.name)
         if not snapshot.ended and not self._answer_windows.has_new_answers(route.name):

@@ -32,8 +32,7 @@ def report(route: Route, head: Revision | None, observation: Observation, decisi
     if head is None:
         return _before_the_first(route, observation, decision)
     situation = Situation(route, head, observation)
-    state, table, plan = head.state, head.table, route.spec.strategy.steps
-    # By weight and not by the step in the head: the user may have changed the plan since.
+    state, table, plan = head.state, head.table, situation.strategy.steps
     index = steps.current_step(plan, table.weight)
     step = StepStatus(
         number=index + 1,

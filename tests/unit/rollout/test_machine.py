@@ -5,6 +5,7 @@ Five thousand steps here, a hundred thousand by `make bench-invariants`.
 
 from __future__ import annotations
 
+import json
 from math import ceil
 from typing import Any
 
@@ -77,7 +78,7 @@ class Rollouts(RuleBasedStateMachine):
             edited = VersionSpec(source=f"/m/{version}", artifact=artifact, instances=instances)
             self.platform.change(versions={**spec.versions, version: edited})
 
-    @rule(weights=st.sampled_from(((500, 2500, 5000), (500, 5000), (2500,), (1000, 9000))), approval=st.booleans())
+    @rule(weights=st.sampled_from(((500, 2500, 5000), (500, 5000), (2500,), (1000, 9000), ())), approval=st.booleans())
     def edit_the_steps(self, weights: tuple[int, ...], approval: bool) -> None:
         plan = tuple(Step(weight=weight, min_duration=20.0, approval=approval) for weight in weights)
         self.platform.change(strategy=self.platform.route.spec.strategy.model_copy(update={"steps": plan}))
@@ -239,9 +240,19 @@ class Rollouts(RuleBasedStateMachine):
         assert self.platform.ready(ref) >= need
         assert ref not in {one.ref for one in before.state.rejected}
         assert before.state.phase is not Phase.STABLE
+        plan = self.released_with(before.state.attempt).steps
+        passed = [index for index, step in enumerate(plan) if step.weight <= share(before, ref)]
+        if passed and plan[passed[-1]].approval:
+            assert before.state.approved >= passed[-1], "it rose without the approval that it was released with"
         if before.state.phase is Phase.PREPARING:
             assert ref in self.platform.asked
             assert ref not in self.platform.bad
+
+    def released_with(self, attempt: int) -> Strategy:
+        """The strategy that the ledger has for the beginning of this attempt."""
+        begins = (one for one in self.platform.store.revisions("iris") if one.cause is Cause.RELEASED)
+        settings = next(one.settings for one in begins if one.state.attempt == attempt)
+        return Strategy.model_validate(json.loads(settings).get("strategy", {}))
 
     def check_nobody_moved_onto_nothing(self, before: Revision, revision: Revision, action: Action | None) -> None:
         if action is not None and action.even_if_down:

@@ -15,6 +15,7 @@ from fairlead.rollout.policy import action_answers, action_rules, gates, steps, 
 from fairlead.rollout.policy.gates import Judged
 from fairlead.rollout.policy.moved_users import onto_nothing
 from fairlead.rollout.policy.observation import Decision, FinishedAction, Observation
+from fairlead.rollout.policy.settings import strategy_waits
 from fairlead.rollout.policy.situation import Situation
 from fairlead.rollout.policy.transitions import Requester
 
@@ -37,6 +38,10 @@ def decide(route: Route, head: Revision | None, observation: Observation, action
     down = onto_nothing(situation, asked.table) if asked is not None else None
     if asked is not None and down is None:
         return Decision(asked, tuple(finished))
+    # Every generation has a revision with its actor, before anything that the engine or another person decides on it.
+    noticed = transitions.noticed(situation)
+    if noticed is not None:
+        return Decision(noticed, tuple(finished))
     for action in pending:
         result = action_rules.apply_action(situation, action)
         if isinstance(result, Revision):
@@ -112,6 +117,8 @@ def _progress(situation: Situation, finished: tuple[FinishedAction, ...]) -> Dec
     checks = tuple(one.check for one in judged)
     failed = _failed_guard(judged)
     waiting = _waiting(situation, judged)
+    if waiting and strategy_waits(situation.route, situation.head):
+        waiting += "; the strategy in the spec was changed and applies to the next release"
     if failed is not None and not situation.head.state.paused and not _halted(situation):
         why = f"{failed.gate}: {failed.reason}"
         return Decision(transitions.rolled_back(situation, why, checks), finished, checks=checks)

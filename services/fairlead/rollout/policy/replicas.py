@@ -15,6 +15,7 @@ from fairlead.contracts.instance import Instance
 from fairlead.contracts.revision import Phase, Revision
 from fairlead.contracts.route import TOTAL_WEIGHT, Route, VersionRef
 from fairlead.rollout.policy.desired_instances import within_rollback_window
+from fairlead.rollout.policy.settings import strategy_in_force
 from fairlead.rollout.policy.steps import next_weight, percent
 
 
@@ -45,8 +46,8 @@ def _roles(route: Route, head: Revision, counted: dict[VersionRef, int], now: da
     stable = head.table.stable
     whole = max(1, counted.get(stable, 0))
     if head.state.phase is not Phase.STABLE:
-        weight = max(head.table.weight, next_weight(route.spec.strategy.steps, head.table.weight))
-        shadow = route.spec.strategy.shadow
+        strategy = strategy_in_force(route, head)
+        weight, shadow = max(head.table.weight, next_weight(strategy.steps, head.table.weight)), strategy.shadow
         if shadow is not None and head.state.phase is not Phase.CANARY:
             weight = max(weight, shadow.share)  # mirrored requests are as much work as users' requests
         share = max(1, ceil(weight * whole / TOTAL_WEIGHT))

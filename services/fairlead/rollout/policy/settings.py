@@ -2,16 +2,24 @@
 
 A revision stores the settings that it was decided on, so the ledger tells which steps, gates and timeouts were in
 force, and a change of them is a revision of its own. Settings with their default value are left out.
+
+An attempt keeps the strategy with which it was released: that of its revisions. So nobody who may only change the spec
+can take away an approval or a gate that its candidate still has to pass.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
+from pydantic import ValidationError
+
+from fairlead import errors
 from fairlead.contracts.base import canonical
-from fairlead.contracts.route import RouteSpec, Strategy
+from fairlead.contracts.revision import Phase, Revision
+from fairlead.contracts.route import Route, RouteSpec, Strategy
 from fairlead.rollout.policy.steps import percent
 
 _FIELDS = {"strategy", "timeouts", "sticky", "idempotent", "mirrors"}
@@ -27,10 +35,49 @@ def settings_of(spec: RouteSpec) -> str:
     return canonical(found)
 
 
-def step_weights(settings: str) -> tuple[int, ...]:
-    """The weights of the steps in these settings, in 1/10,000."""
-    listed = json.loads(settings).get("strategy", {}).get("steps")
-    return tuple(one.weight for one in Strategy().steps) if listed is None else tuple(one["weight"] for one in listed)
+def strategy_in_force(route: Route, head: Revision | None) -> Strategy:
+    """The strategy of the attempt in progress; without one, that of the spec.
+
+    Raises Invalid if the head's settings cannot be read. Heads of older releases have none: the spec's strategy counts.
+    """
+    if head is None or head.state.phase is Phase.STABLE or not head.settings:
+        return route.spec.strategy
+    return _strategy(head.settings)
+
+
+def in_force(route: Route, head: Revision | None) -> Route:
+    """The route with the strategy in force."""
+    strategy = strategy_in_force(route, head)
+    if strategy is route.spec.strategy:
+        return route
+    return route.model_copy(update={"spec": route.spec.model_copy(update={"strategy": strategy})})
+
+
+def strategy_waits(route: Route, head: Revision) -> bool:
+    """True while the spec's strategy waits for the next release, because the attempt in progress has another one."""
+    mine = strategy_in_force(route, head)
+    return mine != route.spec.strategy and settings_of(in_force(route, head).spec) != settings_of(route.spec)
+
+
+def settings_in_force(route: Route, head: Revision) -> str:
+    """The settings on which the head's successor is decided."""
+    if not head.settings:
+        return settings_of(route.spec)
+    # A generation has one spec, unless the route was deleted and created again since.
+    is_the_same_spec = head.generation == route.generation and route.created_at <= head.created_at
+    is_in_force = head.state.phase is not Phase.STABLE or _strategy(head.settings) == route.spec.strategy
+    return head.settings if is_the_same_spec and is_in_force else settings_of(in_force(route, head).spec)
+
+
+@lru_cache(maxsize=1024)
+def _strategy(settings: str) -> Strategy:
+    try:
+        return Strategy.model_validate(json.loads(settings).get("strategy", {}))
+    except (ValueError, ValidationError) as error:
+        raise errors.Invalid(
+            f"the strategy of the release in progress cannot be read: {error}",
+            hint="roll back, then release again",
+        ) from error
 
 
 def describe_change(before: str, after: str) -> str:

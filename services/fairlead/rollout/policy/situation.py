@@ -10,6 +10,7 @@ from fairlead.contracts.revision import Phase, Rejected, Revision, Window
 from fairlead.contracts.route import Route, Strategy, VersionRef
 from fairlead.rollout.policy import steps
 from fairlead.rollout.policy.observation import Observation
+from fairlead.rollout.policy.settings import strategy_in_force
 
 MAX_SKEW = timedelta(seconds=15)
 """If a phase's first window begins later than the phase by more than this, the clock was set in between."""
@@ -25,8 +26,13 @@ class Situation:
 
     @property
     def strategy(self) -> Strategy:
-        """The rollout strategy in the spec."""
-        return self.route.spec.strategy
+        """The strategy of the attempt in progress; without one, that of the spec."""
+        return strategy_in_force(self.route, self.head)
+
+    @property
+    def has_seen_the_spec(self) -> bool:
+        """True when the head was decided on this generation of the spec."""
+        return self.head.generation == self.route.generation
 
     @property
     def stable(self) -> VersionRef:

@@ -1,7 +1,6 @@
 """Steps of a strategy: the current one, the next one, and what the current one waits for.
 
-Steps are found by weight and not by number. The user may edit the list while a rollout is in progress, and the next
-step must still raise the weight.
+Steps are found by weight and not by number, so that the next step always raises the weight.
 """
 
 from __future__ import annotations

@@ -14,7 +14,13 @@ from fairlead.contracts.route import Route, VersionRef
 from fairlead.contracts.table import Mirror, Table
 from fairlead.rollout.policy import steps, time_limit
 from fairlead.rollout.policy.observation import Observation
-from fairlead.rollout.policy.settings import describe_change, settings_of, step_weights
+from fairlead.rollout.policy.settings import (
+    describe_change,
+    in_force,
+    settings_in_force,
+    settings_of,
+    strategy_waits,
+)
 from fairlead.rollout.policy.situation import Situation
 
 MAX_REJECTED = 64
@@ -100,23 +106,29 @@ def asked_again(situation: Situation) -> Revision:
 def reconfigured(situation: Situation) -> Revision | None:
     """The same weights with other settings in the spec, and a reason that names them; None if they are the same.
 
-    The new steps apply at once. An approval of the present step stays valid if the new plan has a step of that weight.
+    All but the strategy apply at once. An attempt in progress keeps its own strategy.
     """
-    before, after = situation.head.settings, _settings(situation.route, situation.head)
-    if not before or before == after:
+    route, head = situation.route, situation.head
+    asked = settings_in_force(route, head) if situation.has_seen_the_spec else settings_of(route.spec)
+    if not head.settings or head.settings == asked:
         return None
-    changes: dict[str, Any] = {}
-    if situation.head.state.phase is Phase.CANARY and step_weights(before) != step_weights(after):
-        weight, plan = situation.weight, situation.strategy.steps
-        index = steps.current_step(plan, weight)
-        is_approved = situation.head.state.approved >= situation.head.state.step >= 0
-        is_kept = is_approved and index >= 0 and plan[index].weight == weight
-        changes = {"step": index, "approved": index if is_kept else -1}
-    return _same_weights(situation, f"the spec changed: {describe_change(before, after)}", state=changes)
+    changed = describe_change(head.settings, asked)
+    if situation.has_seen_the_spec:
+        return _same_weights(situation, f"the changed strategy is in force now: {changed}")
+    if strategy_waits(route, head):
+        changed += f"; the strategy applies to the next release, {situation.candidate} keeps its own"
+    return _same_weights(situation, f"the spec changed: {changed}")
+
+
+def noticed(situation: Situation) -> Revision | None:
+    """A change of the spec that moves no weight and names no other target; None if the head has it."""
+    if situation.has_seen_the_spec:
+        return None
+    return _same_weights(situation, "the spec changed: versions, their instances, or only how it is written")
 
 
 def refreshed(situation: Situation) -> Revision | None:
-    """The same weights with a changed spec or with a new pin; None if the table does not change."""
+    """The same weights with a new pin, or without one; None if the table does not change."""
     old = situation.head.table
     draft = _same_weights(situation, "the spec changed")
     if draft.table == old:
@@ -227,12 +239,6 @@ def noted(situation: Situation, by: Requester, default: str, **changes: Any) -> 
     return _next(situation, Cause.ACTION, by, default, candidate=candidate, weight=weight, state=changes)
 
 
-def _settings(route: Route, head: Revision) -> str:
-    """The settings of the spec. A generation has one spec, unless the route was deleted and created again since."""
-    is_the_same_spec = head.generation == route.generation and route.created_at <= head.created_at
-    return head.settings if head.settings and is_the_same_spec else settings_of(route.spec)
-
-
 def _same_weights(situation: Situation, what: str, *, state: dict[str, Any] | None = None) -> Revision:
     """A change of the spec that moves no weight. The user's own reason follows what changed."""
     by = Requester.user(situation.route)
@@ -270,8 +276,9 @@ def _next(
     restored_from: int | None = None,
 ) -> Revision:
     """The head's successor. Without `candidate` there is no candidate; without `stable` the stable version stays."""
-    route, head, observation = situation.route, situation.head, situation.observation
+    route, head, observation = in_force(situation.route, situation.head), situation.head, situation.observation
     after = head.state.model_copy(update=state or {})
+    is_new = cause is Cause.RELEASED
     return Revision(
         namespace=route.namespace,
         route=route.name,
@@ -284,7 +291,7 @@ def _next(
         action=by.action,
         restored_from=restored_from,
         generation=route.generation,
-        settings=_settings(route, head),
+        settings=settings_of(situation.route.spec) if is_new else settings_in_force(situation.route, head),
         table=_table(
             route,
             _pinned(head.table.pins, route, observation),

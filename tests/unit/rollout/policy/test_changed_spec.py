@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from fairlead import errors
 from fairlead.contracts.action import ActionType, Outcome
 from fairlead.contracts.revision import Cause, Phase, Revision
-from fairlead.contracts.route import GateSpec, MirrorSpec, Route, Step, Sticky, Timeouts, WarmUp
+from fairlead.contracts.route import GateSpec, MirrorSpec, Route, ShadowSpec, Step, Sticky, Strategy, Timeouts, WarmUp
 from fairlead.rollout.policy.decide import decide
-from fairlead.rollout.policy.settings import settings_of
+from fairlead.rollout.policy.settings import settings_of, strategy_in_force
 from unit.rollout.policy.builders import (
+    FAILED,
     STEPS,
     V1,
     V2,
@@ -22,6 +27,7 @@ from unit.rollout.policy.builders import (
     after,
     an_action,
     canary,
+    carried_out,
     later,
     preparing,
     promoted,
@@ -29,6 +35,25 @@ from unit.rollout.policy.builders import (
     seen,
     waits,
 )
+
+SECONDS = st.one_of(st.integers(0, 10**6), st.integers(1, 10**6).map(lambda number: number / 1000))
+
+
+@st.composite
+def strategies(draw: st.DrawFn) -> Strategy:
+    """Strategies that differ from the defaults in some fields."""
+    weights = sorted(draw(st.sets(st.integers(1, 10_000), max_size=4)))
+    steps = [Step(weight=one, min_duration=draw(SECONDS), approval=draw(st.booleans())) for one in weights]
+    names = draw(st.lists(st.sampled_from(("errors", "starved", "rejections", "latency")), unique=True))
+    shadow = draw(st.none() | st.builds(ShadowSpec, share=st.integers(1, 10_000), min_duration=SECONDS))
+    gates = [GateSpec.model_validate({"name": name}) for name in names]
+    return a_strategy(
+        **draw(st.fixed_dictionaries({}, optional={"steps": st.just(steps), "gates": st.just(gates)})),
+        shadow=shadow,
+        min_requests=draw(st.integers(0, 100)),
+        alpha=draw(st.floats(0.001, 0.2)),
+        rollback_window=draw(SECONDS),
+    )
 
 
 class TestSpec:
@@ -148,24 +173,38 @@ class TestChangedSettings:
     def began_with(head: Revision, route: Route) -> Revision:
         return head.model_copy(update={"settings": settings_of(route.spec), "generation": 1}).sealed()
 
-    def test_the_same_settings_are_no_revision(self) -> None:
-        head = self.began_with(canary(), a_route())
-        assert waits(a_route(generation=9), head, seen()) == "step 1 of 2 holds for 30s"
+    @pytest.mark.parametrize("head", [a_head(), canary()])
+    def test_every_generation_is_a_revision_with_its_actor(self, head: Revision) -> None:
+        route = a_route(str(head.state.target), generation=9)
+        made = after(route, self.began_with(head, a_route()), seen())
+        assert (made.cause, made.actor, made.generation) == (Cause.SPEC, "ada", 9)
+        assert made.reason == "the spec changed: versions, their instances, or only how it is written"
+        assert (made.table, made.state) == (head.table, head.state)
+        settled = decide(route, made.sealed(), seen(acked=8), ())
+        assert settled.next is None, "noted twice"
+
+    def test_a_change_has_its_actor_although_a_guard_fails_at_the_same_tick(self) -> None:
+        head = self.began_with(preparing(), a_route())
+        route, failed = a_route(generation=9), seen(smoke=FAILED)
+        made = after(route, head, failed)
+        assert (made.cause, made.actor, made.generation) == (Cause.SPEC, "ada", 9)
+        rolled_back = after(route, made.sealed(), replace(failed, gateways=seen(acked=8).gateways))
+        assert (rolled_back.cause, rolled_back.actor) == (Cause.ROLLED_BACK, "fairlead")
 
     def test_a_route_that_was_deleted_and_created_again_is_compared_anew(self) -> None:
-        head = self.began_with(canary(), a_route())
+        head = self.began_with(a_head(target=V2, rejected=rejected()), a_route())
         again = a_route(strategy=a_strategy(min_requests=50), generation=1).model_copy(update={"created_at": later(60)})
-        assert after(again, head, seen(90)).reason == "the spec changed: strategy.minRequests: 0 -> 50"
+        assert after(again, head, seen(90)).reason.endswith("strategy.minRequests: 0 -> 50")
 
-    def test_defaults_that_are_written_out_are_no_revision(self) -> None:
+    def test_defaults_that_are_written_out_change_no_setting(self) -> None:
         head = self.began_with(a_head(), a_route("1.0.0", timeouts=Timeouts()))
         explicit = a_route("1.0.0", timeouts=Timeouts.model_validate(Timeouts().model_dump()), generation=9)
-        assert waits(explicit, head, seen()) == ""
+        assert after(explicit, head, seen()).settings == head.settings
 
-    def test_gates_in_another_order_are_no_revision(self) -> None:
-        gates = (GateSpec(name="errors", margin=0.1), GateSpec(name="starved"))
+    def test_gates_in_another_order_are_the_same_strategy(self) -> None:
+        gates = (GateSpec(name="starved"), GateSpec(name="errors", margin=0.1))
         head = self.began_with(canary(), a_route(strategy=a_strategy(gates=gates)))
-        other = a_route(strategy=a_strategy(gates=gates[::-1]), generation=9)
+        other = a_route(strategy=a_strategy(gates=gates[::-1]), generation=1)
         assert waits(other, head, seen()) == "step 1 of 2 holds for 30s"
 
     def test_a_revision_of_an_older_release_that_has_no_settings_is_no_change(self) -> None:
@@ -192,29 +231,62 @@ class TestChangedSettings:
     ) -> None:
         made = after(a_route(strategy=a_strategy(**changes), generation=3), self.began_with(head, a_route()), seen())
         assert (made.cause, made.actor, made.generation) == (Cause.SPEC, "ada", 3)
-        assert made.reason == f"the spec changed: {names}"
-        assert (made.table, made.state.target) == (head.table, head.state.target)
+        waits_for_it = "; the strategy applies to the next release, 1.1.0 keeps its own"
+        in_progress = head.state.phase is not Phase.STABLE
+        assert made.reason == f"the spec changed: {names}{waits_for_it if in_progress else ''}"
+        assert (made.table, made.state) == (head.table, head.state)
         settled = decide(a_route(strategy=a_strategy(**changes), generation=3), made.sealed(), seen(acked=8), ())
         assert settled.next is None or settled.next.cause is not Cause.SPEC, "noted twice"
 
     def test_the_reason_that_the_user_gave_follows(self) -> None:
         route = a_route(strategy=a_strategy(min_requests=50)).model_copy(update={"reason": "more certainty"})
-        made = after(route, self.began_with(canary(), a_route()), seen())
+        made = after(route.model_copy(update={"generation": 3}), self.began_with(a_head(), a_route()), seen())
         assert made.reason == "the spec changed: strategy.minRequests: 0 -> 50 (more certainty)"
 
-    def test_a_shorter_plan_has_no_step_beyond_its_last(self) -> None:
-        head = self.began_with(canary(2500, approved=1), a_route())
-        made = after(a_route(strategy=a_strategy(steps=STEPS[:1])), head, seen())
-        assert (made.table.weight, made.state.step, made.state.approved) == (2500, 0, -1)
+    @pytest.mark.parametrize(
+        "steps", [(), STEPS[:1], (STEPS[0], STEPS[1].model_copy(update={"approval": False}))], ids=str
+    )
+    def test_what_waits_for_an_approval_waits_although_the_spec_demands_none_any_more(
+        self, steps: tuple[Step, ...]
+    ) -> None:
+        """Before, an empty list of steps promoted the candidate, and the ledger said that it passed every step."""
+        head = self.began_with(canary(2500), a_route())
+        weaker = a_route(strategy=a_strategy(steps=steps), generation=3)
+        noted = after(weaker, head, seen(90)).sealed()
+        assert waits(weaker, noted, seen(90, acked=8)) == (
+            "step 2 of 2 waits for an approval; the strategy in the spec was changed and applies to the next release"
+        )
+        approved = carried_out(weaker, noted, seen(90, acked=8), an_action(ActionType.APPROVE))
+        assert after(weaker, approved.sealed(), seen(90, acked=9)).cause is Cause.PROMOTED
 
-    def test_an_approval_is_for_a_weight_and_not_for_a_number(self) -> None:
+    def test_the_changed_strategy_is_in_force_when_the_attempt_is_over(self) -> None:
         head = self.began_with(canary(2500, approved=1), a_route())
-        longer = (Step(weight=100), *STEPS, Step(weight=7500, approval=True))
-        made = after(a_route(strategy=a_strategy(steps=longer)), head, seen())
-        assert (made.state.step, made.state.approved) == (2, 2)
-        moved = (Step(weight=100), Step(weight=200), Step(weight=2000, approval=True), Step(weight=9000))
-        made = after(a_route(strategy=a_strategy(steps=moved)), head, seen())
-        assert (made.state.step, made.state.approved) == (2, -1), "nobody approved a step of 20 %"
+        weaker = a_route(strategy=a_strategy(steps=()), generation=3)
+        done = after(weaker, after(weaker, head, seen(90)).sealed(), seen(90, acked=8)).sealed()
+        assert (done.cause, done.settings) == (Cause.PROMOTED, head.settings), "it passed the steps that it began with"
+        now = after(weaker, done, seen(90, acked=9))
+        assert (now.cause, now.actor) == (Cause.SPEC, "ada")
+        assert now.reason == "the changed strategy is in force now: strategy.steps: 5 %, 25 % with approval -> no steps"
+
+    def test_a_retry_after_a_rollback_takes_the_changed_strategy(self) -> None:
+        head = self.began_with(canary(2500), a_route())
+        stricter = a_route(strategy=a_strategy(min_requests=50), generation=3)
+        noted = after(stricter, head, seen()).sealed()
+        back = carried_out(stricter, noted, seen(acked=8), an_action(ActionType.ROLLBACK)).sealed()
+        in_force = after(stricter, back, seen(acked=9)).sealed()
+        again = carried_out(stricter, in_force, seen(acked=10), an_action(ActionType.RETRY, "a2"))
+        assert (again.cause, '"minRequests":50' in again.settings) == (Cause.RELEASED, True)
+
+    @given(strategy=strategies())
+    def test_the_ledger_keeps_a_strategy_as_it_was(self, strategy: Strategy) -> None:
+        route = a_route(strategy=strategy)
+        kept = strategy_in_force(a_route(), self.began_with(canary(), route))
+        assert settings_of(a_route(strategy=kept).spec) == settings_of(route.spec)
+
+    def test_settings_that_cannot_be_read_hold_the_rollout(self) -> None:
+        head = canary().model_copy(update={"settings": '{"strategy":{"unknown":1}}'})
+        with pytest.raises(errors.Invalid, match="the strategy of the release in progress cannot be read"):
+            decide(a_route(), head, seen(90), ())
 
     def test_a_release_with_other_steps_is_two_revisions(self) -> None:
         head = self.began_with(a_head(), a_route("1.0.0"))
