@@ -2,9 +2,9 @@
 {{- define "crds.checked" -}}
 {{- $at := ternary "" (printf "%s." .Chart.Name) .Chart.IsRoot -}}
 {{- if kindIs "invalid" .Values.policies -}}
-{{- fail (printf "%spolicies: is null; remove the line to keep the defaults, or set actions or fencing below it" $at) -}}
+{{- fail (printf "%spolicies: is null; remove the line to keep the defaults, or set actions, fencing or controlPlane below it" $at) -}}
 {{- end -}}
-{{- range $name := list "actions" "fencing" -}}
+{{- range $name := list "actions" "fencing" "controlPlane" -}}
 {{- if kindIs "invalid" (index $.Values.policies $name) -}}
 {{- fail (printf "%spolicies.%s: is null; remove the line for the default, true, or write false" $at $name) -}}
 {{- end -}}

@@ -239,6 +239,8 @@ class Route(Document):
     created_at: Moment
     actor: str = ""
     """Who last changed the spec. Actor and reason are copied to the revision that the change causes."""
+    actor_verified: bool = False
+    """Whether `actor` was checked against the caller."""
     reason: str = ""
     annotations: dict[str, str] = {}
     spec: RouteSpec

@@ -117,8 +117,8 @@ def test_the_control_plane_has_the_rights_it_needs_and_cannot_write_specs(
 
 def test_the_control_plane_notices_that_actors_are_not_verified(prepared: Cluster, api: Api, namespace: str) -> None:
     client = prepared.client()
-    binding = client.get("validatingadmissionpolicybinding", "fairlead-actions")
-    client("delete", "validatingadmissionpolicybinding", "fairlead-actions")
+    binding = client.get("validatingadmissionpolicybinding", "fairlead-people")
+    client("delete", "validatingadmissionpolicybinding", "fairlead-people")
     try:
         wait_until(lambda: not actors_are_verified(api, namespace), "the policy is at work no more")
         assert api.list(ACTIONS, namespace)[0] == []  # the check left no object

@@ -44,9 +44,10 @@ class Cluster:
 
     def client_of(self, user: str, groups: Sequence[str] = (), namespace: str = "default") -> Client:
         """`kubectl` and `helm` as a user with only the rights that the cluster's RBAC grants."""
-        plan = self._own_layout()
-        certificate, key = Authority(plan.certificates).issue(user, groups=groups, file=f"user-{user}")
-        path = plan.folder / f"kubeconfig-{user}"
+        # A service account's name has colons, which separate the files of KUBECONFIG.
+        plan, file = self._own_layout(), user.replace(":", "-")
+        certificate, key = Authority(plan.certificates).issue(user, groups=groups, file=f"user-{file}")
+        path = plan.folder / f"kubeconfig-{file}"
         layout.write_kubeconfig(path, plan.api, plan.certificates / "ca.crt", certificate, key)
         return Client(self.tools, path, namespace)
 

@@ -30,10 +30,10 @@ class StoreSuite:
 
     def test_the_generation_grows_only_when_the_spec_differs(self, store: Store) -> None:
         first = store.put_route("iris", a_spec(), now=NOW, actor="ada")
-        same = store.put_route("iris", a_spec(), now=NOW, actor="bob")
-        other = store.put_route("iris", a_spec(target=Target(version="1.1.0")), now=NOW, actor="bob")
+        same = store.put_route("iris", a_spec(), now=NOW, actor="ada", reason="second")
+        other = store.put_route("iris", a_spec(target=Target(version="1.1.0")), now=NOW, actor="ada", reason="third")
         assert [first.generation, same.generation, other.generation] == [1, 1, 2]
-        assert (same.actor, other.actor) == ("ada", "bob")
+        assert (same.reason, other.reason) == ("", "third")
 
     def test_annotations_stay_unless_they_are_given(self, store: Store) -> None:
         store.put_route("iris", a_spec(), now=NOW, actor="ada", annotations={"team": "x"})
@@ -43,8 +43,8 @@ class StoreSuite:
 
     def test_a_stale_write_of_a_route_is_a_conflict(self, store: Store) -> None:
         first = store.put_route("iris", a_spec(), now=NOW, actor="ada")
-        store.put_route("iris", a_spec(idempotent=False), now=NOW, actor="bob")
-        with pytest.raises(errors.Conflict, match="changed by bob"):
+        store.put_route("iris", a_spec(idempotent=False), now=NOW, actor="ada")
+        with pytest.raises(errors.Conflict, match="changed by ada"):
             store.put_route("iris", a_spec(), now=NOW, actor="ada", expected=first.resource_version)
 
     def test_creating_a_route_that_exists_is_a_conflict(self, store: Store) -> None:

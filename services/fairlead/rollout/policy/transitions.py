@@ -39,7 +39,7 @@ class Requester:
     @classmethod
     def user(cls, route: Route) -> Requester:
         """The user who last changed the spec."""
-        return cls(actor=route.actor or "fairlead", reason=route.reason)
+        return cls(route.actor or "fairlead", route.actor_verified, route.reason)
 
     @classmethod
     def action_of(cls, action: Action) -> Requester:
@@ -56,6 +56,7 @@ def created(route: Route, observation: Observation, evidence: tuple[Check, ...])
         seq=1,
         cause=Cause.CREATED,
         actor=by.actor,
+        actor_verified=by.verified,
         reason=by.reason or f"{ref} is the first version",
         generation=route.generation,
         settings=settings_of(route.spec),

@@ -1,4 +1,4 @@
-"""Check whether the cluster verifies an action's actor, with a dry run of an action that has a forged actor.
+"""Check whether the cluster verifies the actors of actions and of changed routes, with a forged action in a dry run.
 
 The control plane needs no setting for this, and it notices when the policy is removed later.
 """
@@ -9,7 +9,7 @@ from fairlead import errors
 from fairlead.store.kubernetes.api import Api
 from fairlead.store.kubernetes.kinds import ACTIONS
 
-POLICY = "fairlead-actions"
+POLICY = "fairlead-people"
 FORGED = "fairlead:nobody"
 """An actor that is never the caller's user name."""
 

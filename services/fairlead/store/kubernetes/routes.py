@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
@@ -21,6 +20,11 @@ class KubernetesRoutes:
 
     _session: Session
     _parsed: dict[str, tuple[Object, Route]]
+
+    @property
+    def actors_are_verified(self) -> bool:
+        """Whether a policy checks an actor against its caller; see `admission`."""
+        raise NotImplementedError
 
     def routes(self) -> list[Route]:
         """All routes that can be read, by name, without those that are being deleted.
@@ -125,7 +129,7 @@ class KubernetesRoutes:
         if known is not None and known[0] is found:
             return known[1]
         try:
-            route = _route(found, self._session.namespace, known)
+            route = _route(found, self._session.namespace, known, is_checked=self.actors_are_verified)
         except errors.Invalid:
             if known is None or known[0]["metadata"].get("uid") != found["metadata"].get("uid"):
                 raise
@@ -147,12 +151,17 @@ def _changed(present: Object, found: Route, spec: RouteSpec, wanted: dict[str, s
         metadata |= _metadata(found.name, found.generation + 1, *who, {**kept, **wanted})
     else:
         metadata["annotations"] = {**kept, **wanted}
-    return {"metadata": metadata, "spec": _document(spec) if differs else present["spec"]}
+    document = _document(spec) if differs else dict(present["spec"])
+    if differs and spec.strategy == found.spec.strategy:
+        # Word for word as it was: who changes the strategy needs a further right.
+        document.pop("strategy", None)
+        document |= {key: value for key, value in present["spec"].items() if key == "strategy"}
+    return {"metadata": metadata, "spec": document}
 
 
 def _metadata(name: str, generation: int, actor: str, reason: str, annotations: dict[str, str]) -> dict[str, Any]:
-    who = {"actor": actor, "reason": reason, "generation": generation}
-    return {"name": name, "annotations": {**annotations, labels.CHANGED_BY: json.dumps(who, ensure_ascii=False)}}
+    change = {labels.CHANGED_BY: f"{generation} {actor}", labels.CHANGE_REASON: reason}
+    return {"name": name, "annotations": {**annotations, **change}}
 
 
 _MANAGERS = {
@@ -161,12 +170,12 @@ _MANAGERS = {
     "helm.toolkit.fluxcd.io/name": "Flux",
     "meta.helm.sh/release-name": "Helm",
 }
-_OURS = (labels.CHANGED_BY, "kubectl.kubernetes.io/last-applied-configuration")
+_OURS = (labels.CHANGED_BY, labels.CHANGE_REASON, "kubectl.kubernetes.io/last-applied-configuration")
 
 
-def _route(found: Object, namespace: str, known: tuple[Object, Route] | None) -> Route:
+def _route(found: Object, namespace: str, known: tuple[Object, Route] | None, *, is_checked: bool) -> Route:
     metadata = found["metadata"]
-    actor, reason = _changed_by(found)
+    actor, is_named, reason = _changed_by(found)
     annotations = {key: value for key, value in (metadata.get("annotations") or {}).items() if key not in _OURS}
     generation = int(metadata.get("generation") or 1)
     version = version_of(found)
@@ -183,22 +192,24 @@ def _route(found: Object, namespace: str, known: tuple[Object, Route] | None) ->
         resource_version=version,
         created_at=metadata["creationTimestamp"],
         actor=actor,
+        actor_verified=is_named and is_checked,
         reason=reason,
         annotations=annotations,
         spec=forward_compatibility.read(RouteSpec, found.get("spec") or {}, f"route {name_of(found)!r}"),
     )
 
 
-def _changed_by(found: Object) -> tuple[str, str]:
-    """Actor and reason of this generation of the spec: from our command's annotation, else the field manager's name."""
-    try:
-        change = json.loads(annotation(found, labels.CHANGED_BY) or "{}")
-        if change.get("generation") == found["metadata"].get("generation"):
-            return str(change.get("actor", "")), str(change.get("reason", ""))
-    except (ValueError, AttributeError):
-        pass
+def _changed_by(found: Object) -> tuple[str, bool, str]:
+    """Who wrote this generation of the spec, whether that is a user's name, and why.
+
+    The user's name is in our command's annotation. Who writes without it leaves only the name of a field manager, which
+    every client chooses itself.
+    """
+    generation, _, user = annotation(found, labels.CHANGED_BY).partition(" ")
+    if user and generation == str(found["metadata"].get("generation")):
+        return user, True, annotation(found, labels.CHANGE_REASON)
     managers = sorted(found["metadata"].get("managedFields") or (), key=lambda one: str(one.get("time")))
-    return (str(managers[-1].get("manager")) if managers else ""), ""
+    return (str(managers[-1].get("manager")) if managers else ""), False, ""
 
 
 def _expect(name: str, found: Route | None, expected: int | None) -> None:

@@ -1,0 +1,359 @@
+"""Who may do what, on a real API server with the chart's roles and policies: each request once as each user."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from fairlead import errors
+from fairlead.contracts import labels
+from fairlead.contracts.action import ActionType
+from fairlead.contracts.revision import Cause
+from fairlead.contracts.route import Target
+from fairlead.store.kubernetes import KubernetesStore, kubeconfig
+from fairlead.store.kubernetes.api import MERGE, Api
+from fairlead.store.kubernetes.kinds import ACTIONS, REVISIONS, ROUTES, Kind
+from support.cluster.lifecycle import Cluster
+from support.processes import wait_until
+from unit.store.builders import NOW, successor
+
+ROLES: dict[str, list[dict[str, Any]]] = yaml.safe_load(
+    (Path(__file__).parents[3] / "charts/platform/files/roles.yaml").read_text()
+)
+RELEASE = "fairlead"
+STRATEGY = {"steps": [{"weight": 500, "minDuration": "30s"}, {"weight": 2500, "minDuration": "1m", "approval": True}]}
+SPEC = {
+    "model": "iris",
+    "versions": {"1.0.0": {"image": "models/iris:1"}, "1.1.0": {"image": "models/iris:2"}},
+    "target": {"version": "1.0.0"},
+    "strategy": STRATEGY,
+}
+RBAC = "rbac.authorization.k8s.io"
+
+
+@dataclass(frozen=True)
+class Rights:
+    """One namespace with a route, a version, somebody else's Deployment, and users with one role each."""
+
+    cluster: Cluster
+    admin: Api
+    namespace: str
+    _apis: dict[str, Api] = field(default_factory=dict)
+
+    def path(self, group: str, plural: str, name: str = "", part: str = "") -> str:
+        start = "/api/v1" if not group else f"/apis/{group}"
+        return "/".join(filter(None, (f"{start}/namespaces/{self.namespace}/{plural}", name, part)))
+
+    def name_of(self, who: str) -> str:
+        account = {"control plane": f"{RELEASE}-control-plane", "gateway": "default"}.get(who)
+        return f"system:serviceaccount:{self.namespace}:{account}" if account else who
+
+    def api(self, who: str) -> Api:
+        if who not in self._apis:
+            name = self.name_of(who)
+            groups = [f"system:serviceaccounts:{self.namespace}"] if name != who else []
+            client = self.cluster.client_of(name, groups)
+            self._apis[who] = Api(kubeconfig.load(environment={"KUBECONFIG": str(client.kubeconfig)}))
+        return self._apis[who]
+
+    def grant(self, who: str, rules: list[dict[str, Any]]) -> None:
+        name = who.replace(" ", "-")
+        subject = {"apiGroup": RBAC, "kind": "User", "name": self.name_of(who)}
+        reference = {"apiGroup": RBAC, "kind": "Role", "name": name}
+        roles, bindings = (self.path(f"{RBAC}/v1", one) for one in ("roles", "rolebindings"))
+        self.admin.request("POST", roles, body={"metadata": {"name": name}, "rules": rules})
+        binding = {"metadata": {"name": name}, "roleRef": reference, "subjects": [subject]}
+        self.admin.request("POST", bindings, body=binding)
+
+    def try_out(self, who: str, method: str, path: str, body: dict[str, Any] | None = None) -> str:
+        """Nothing if the request is allowed, else why not. It is a dry run: nothing is stored."""
+        query = {} if method == "GET" else {"dryRun": "All"}
+        content = MERGE if method == "PATCH" else "application/json"
+        body = _typed(path, body) if method == "POST" and body is not None else body
+        try:
+            self.api(who).request(method, path, query=query, body=body, content=content)
+        except errors.Refused as refused:
+            return refused.message
+        except errors.NotFound:
+            return ""  # who may not see it is refused instead
+        return ""
+
+
+@pytest.fixture(scope="module")
+def rights(prepared: Cluster, api: Api) -> Iterator[Rights]:
+    api.request("POST", "/api/v1/namespaces", body={"metadata": {"name": "rights"}})
+    found = Rights(prepared, api, "rights")
+    wait_until(lambda: all(_is_served(api, kind) for kind in (ROUTES, REVISIONS, ACTIONS)), "the definitions")
+    ours = {labels.PART_OF: "fairlead", labels.COMPONENT: "control-plane", labels.INSTANCE: RELEASE}
+    account = {"metadata": {"name": f"{RELEASE}-control-plane", "labels": ours}}
+    api.request("POST", found.path("", "serviceaccounts"), body=account)
+    api.create(ROUTES, "rights", {"metadata": {"name": "iris"}, "spec": SPEC})
+    version = {labels.ROUTE: "iris", labels.IDENTITY: "0123456789"}
+    for name, labelled in (("iris-0123456789", version), ("shop", {})):
+        api.request("POST", found.path("apps/v1", "deployments"), body=a_deployment(name, labelled))
+    for who, role in (("viewer", "viewer"), ("releaser", "releaser"), ("on-call", "onCall")):
+        found.grant(who, ROLES[role])
+    lease = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"]}
+    own = [{**lease, "resourceNames": [f"{RELEASE}-control-plane"], "verbs": ["get", "update", "patch"]}]
+    found.grant("control plane", ROLES["controlPlane"] + own)
+    found.grant("lease writer", [{**lease, "verbs": ["create", "update", "patch"]}])
+    routes = found.path(labels.API_VERSION, "modelroutes")
+    wait_until(lambda: not found.try_out("on-call", "GET", routes), "the roles are at work")
+    leases = found.path("coordination.k8s.io/v1", "leases")
+    foreign = {"metadata": {"name": "x", "labels": {labels.LEASE: "leader"}}}
+    wait_until(lambda: "decides who leads" in found.try_out("lease writer", "POST", leases, foreign), "the policies")
+    yield found
+    for one in found._apis.values():
+        one.close()
+    api.request("DELETE", "/api/v1/namespaces/rights")
+
+
+def _is_served(api: Api, kind: Kind) -> bool:
+    try:
+        api.list(kind, "rights")
+    except errors.Unavailable:
+        return False
+    return True
+
+
+def a_deployment(name: str, labelled: dict[str, str]) -> dict[str, Any]:
+    pod = {"containers": [{"name": "model", "image": "models/iris:1"}]}
+    return {
+        "metadata": {"name": name, "labels": labelled},
+        "spec": {
+            "selector": {"matchLabels": {"app": name}},
+            "template": {"metadata": {"labels": {"app": name}}, "spec": pod},
+        },
+    }
+
+
+KINDS = {
+    "configmaps": "ConfigMap",
+    "deployments": "Deployment",
+    "leases": "Lease",
+    "modelrouteactions": "ModelRouteAction",
+    "modelrouterevisions": "ModelRouteRevision",
+    "modelroutes": "ModelRoute",
+    "pods": "Pod",
+}
+
+
+def _typed(path: str, body: dict[str, Any]) -> dict[str, Any]:
+    group, _, rest = path.removeprefix("/apis/").removeprefix("/api/").partition("/namespaces/")
+    return {"apiVersion": group, "kind": KINDS[rest.split("/")[1]], **body}
+
+
+Request = tuple[str, str, dict[str, Any] | None]
+A_ROUTE = (labels.API_VERSION, "modelroutes", "iris")
+A_VERSION = ("apps/v1", "deployments", "iris-0123456789")
+ANOTHER = ("apps/v1", "deployments", "shop")
+LEASES = ("coordination.k8s.io/v1", "leases")
+OWNER = {"apiVersion": labels.API_VERSION, "kind": "ModelRoute", "name": "iris", "uid": "0"}
+TO_LATER = {"target": {"version": "1.1.0"}}
+EVERYBODY_WITH_A_ROLE = {"viewer", "releaser", "on-call", "control plane"}
+
+
+def _spec(**changes: object) -> dict[str, Any]:
+    return {"spec": changes}
+
+
+def _container(**changes: object) -> dict[str, Any]:
+    """A change of the pods: what runs there, and what it can read."""
+    one = {"name": "model", "image": "models/iris:1", **changes}
+    return {"spec": {"template": {"spec": {"containers": [one]}}}}
+
+
+def _action(kind: str, actor: str) -> dict[str, Any]:
+    return {"metadata": {"generateName": "a-"}, "spec": {"route": "iris", "type": kind, "actor": actor}}
+
+
+def _named(name: str, **more: Any) -> dict[str, Any]:
+    return {"metadata": {"name": name, **more}}
+
+
+def _requests(who: str, at: Callable[..., str]) -> dict[str, Request]:
+    """Every request of interest, as this user would make it."""
+    head = successor(None, cause=Cause.CREATED).sealed().to_json()
+    actions, fence = at(labels.API_VERSION, "modelrouteactions"), {labels.LEASE: "leader"}
+    claimed = {"metadata": {"annotations": {labels.CHANGED_BY: "2 somebody else"}}, **_spec(**TO_LATER)}
+    return {
+        "see routes": ("GET", at(*A_ROUTE[:2]), None),
+        "see revisions": ("GET", at(labels.API_VERSION, "modelrouterevisions"), None),
+        "see Leases": ("GET", at(*LEASES, f"{RELEASE}-control-plane") if who == "control plane" else at(*LEASES), None),
+        "read Secrets": ("GET", at("", "secrets"), None),
+        "release": ("PATCH", at(*A_ROUTE), _spec(**TO_LATER)),
+        "release in another's name": ("PATCH", at(*A_ROUTE), claimed),
+        "release in its own name": (
+            "PATCH",
+            at(*A_ROUTE),
+            {"metadata": {"annotations": {labels.CHANGED_BY: f"2 {who}"}}, **_spec(**TO_LATER)},
+        ),
+        "claim a change that another made": (
+            "PATCH",
+            at(*A_ROUTE),
+            {"metadata": {"annotations": {labels.CHANGED_BY: f"1 {who}"}}},
+        ),
+        "take away the steps": ("PATCH", at(*A_ROUTE), _spec(strategy={"steps": []})),
+        "take away the approval": ("PATCH", at(*A_ROUTE), _spec(strategy={"steps": STRATEGY["steps"][:1]})),
+        "turn a gate off": (
+            "PATCH",
+            at(*A_ROUTE),
+            _spec(strategy={"gates": [{"name": "errors", "role": "off"}]}),
+        ),
+        "give the route another model": ("PATCH", at(*A_ROUTE), _spec(model="other")),
+        "have the route collected as garbage": (
+            "PATCH",
+            at(*A_ROUTE),
+            {"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "x", "uid": "0"}]}},
+        ),
+        "delete the route": ("DELETE", at(*A_ROUTE), None),
+        "create a route": ("POST", at(*A_ROUTE[:2]), {**_named("wine"), "spec": {**SPEC, "model": "wine"}}),
+        "write a status": ("PATCH", at(*A_ROUTE, "status"), {"status": {"phase": "Stable"}}),
+        "append a revision": (
+            "POST",
+            at(labels.API_VERSION, "modelrouterevisions"),
+            {**_named("iris-1", annotations={labels.FENCE: "1"}), "spec": head},
+        ),
+        **{f"{kind}": ("POST", actions, _action(kind, who)) for kind in ActionType},
+        "roll back in another's name": ("POST", actions, _action("rollback", "somebody else")),
+        "own a version": ("PATCH", at(*A_VERSION), {"metadata": {"ownerReferences": [OWNER]}}),
+        "delete a version": ("DELETE", at(*A_VERSION), None),
+        "own another Deployment": ("PATCH", at(*ANOTHER), {"metadata": {"ownerReferences": [OWNER]}}),
+        "delete another Deployment": ("DELETE", at(*ANOTHER), None),
+        "give a version another owner": (
+            "PATCH",
+            at(*A_VERSION),
+            {"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "x", "uid": "0"}]}},
+        ),
+        "label another Deployment as a version": (
+            "PATCH",
+            at(*ANOTHER),
+            {"metadata": {"labels": {labels.ROUTE: "iris", labels.IDENTITY: "0123456789"}}},
+        ),
+        "run another image": ("PATCH", at(*A_VERSION), _container(image="evil")),
+        "run another command": ("PATCH", at(*A_VERSION), _container(command=["sh"])),
+        "mount a Secret as variables": (
+            "PATCH",
+            at(*A_VERSION),
+            _container(envFrom=[{"secretRef": {"name": "passwords"}}]),
+        ),
+        "run as another account": (
+            "PATCH",
+            at(*A_VERSION),
+            {"spec": {"template": {"spec": {"serviceAccountName": "other"}}}},
+        ),
+        "scale a version": ("PATCH", at(*A_VERSION), _spec(replicas=0)),
+        "annotate a version's pods": (
+            "PATCH",
+            at(*A_VERSION),
+            {"spec": {"template": {"metadata": {"annotations": {"a": "b"}}}}},
+        ),
+        "create a Deployment": ("POST", at(*ANOTHER[:2]), a_deployment("evil", {})),
+        "create a pod": (
+            "POST",
+            at("", "pods"),
+            {**_named("evil"), "spec": {"containers": [{"name": "a", "image": "evil"}]}},
+        ),
+        "create the Lease": ("POST", at(*LEASES), _named(f"{RELEASE}-control-plane", labels=fence)),
+        "create another Lease that fences": ("POST", at(*LEASES), _named("other", labels=fence)),
+        "create another Lease": ("POST", at(*LEASES), _named("other")),
+        "create the publication": ("POST", at("", "configmaps"), _named(f"{RELEASE}-publication")),
+        "create another ConfigMap": ("POST", at("", "configmaps"), _named("other")),
+    }
+
+
+MAY = {
+    "see routes": EVERYBODY_WITH_A_ROLE,
+    "see revisions": EVERYBODY_WITH_A_ROLE,
+    "see Leases": {"viewer", "releaser", "on-call", "control plane"},
+    "release": {"releaser"},
+    "release in its own name": {"releaser"},
+    "create a route": {"releaser"},
+    "write a status": {"control plane"},
+    "append a revision": {"control plane"},
+    "rollback": {"releaser", "on-call"},
+    "retry": {"releaser", "on-call"},
+    "pause": {"releaser", "on-call"},
+    "resume": {"releaser", "on-call"},
+    "approve": {"on-call"},
+    "promote": {"on-call"},
+    "own a version": {"control plane"},
+    "delete a version": {"control plane"},
+    "create the Lease": {"control plane"},
+    "create another Lease": {"lease writer"},
+    "create the publication": {"control plane"},
+}
+"""Who may do what. Nobody here may do anything that is not named."""
+WHO = ("viewer", "releaser", "on-call", "control plane", "lease writer", "gateway", "nobody")
+
+
+@pytest.mark.parametrize("who", WHO)
+def test_who_may_do_what(rights: Rights, who: str) -> None:
+    asked = _requests(who, rights.path)
+    assert MAY.keys() <= asked.keys()
+    why = {what: rights.try_out(who, *request) for what, request in asked.items()}
+    allowed = {what for what, refused in why.items() if not refused}
+    assert allowed == {what for what, users in MAY.items() if who in users}, why
+
+
+@pytest.mark.parametrize(
+    ("who", "what", "because"),
+    [
+        ("releaser", "take away the approval", "releaser may not change the strategy of modelroute iris"),
+        ("releaser", "release in another's name", 'leave it out, or write "2 releaser"'),
+        ("releaser", "give the route another model", "a Role must grant the verb delete"),
+        ("control plane", "mount a Secret as variables", "may change nothing but the owners"),
+        ("control plane", "delete another Deployment", "may touch only objects of a version"),
+        ("control plane", "give a version another owner", "may only add a ModelRoute to the owners"),
+        ("control plane", "create another ConfigMap", "may create only configmaps fairlead-publication"),
+        ("lease writer", "create another Lease that fences", "only the control plane, ServiceAccount fairlead-"),
+    ],
+)
+def test_a_refusal_says_what_is_missing(rights: Rights, who: str, what: str, because: str) -> None:
+    assert because in rights.try_out(who, *_requests(who, rights.path)[what])
+
+
+@pytest.fixture
+def store(rights: Rights) -> Iterator[KubernetesStore]:
+    """A control plane's store of the namespace. Afterwards the route is as before."""
+    with KubernetesStore(rights.admin, rights.namespace) as store:
+        store.wait_until_loaded(10)
+        yield store
+    rights.admin.patch(ROUTES, rights.namespace, "iris", {"spec": SPEC})
+
+
+def test_a_releasers_command_releases_and_leaves_the_strategy_as_it_is_written(
+    rights: Rights, store: KubernetesStore
+) -> None:
+    """The file says `30s` and `1m`; a strategy with defaults left out would be another one for the API server."""
+    commands = KubernetesStore.direct(rights.api("releaser"), rights.namespace)
+    known = commands.route("iris")
+    target = Target(version="1.1.0")
+    commands.put_route("iris", known.spec.model_copy(update={"target": target}), now=NOW, actor="releaser", reason="r")
+    wait_until(lambda: store.route("iris").spec.target == target, "the control plane has seen it")
+    route = store.route("iris")
+    assert (route.actor, route.actor_verified, route.reason) == ("releaser", True, "r")
+    assert rights.admin.get(ROUTES, rights.namespace, "iris")["spec"]["strategy"] == STRATEGY
+
+
+def test_a_change_by_another_client_has_the_name_of_the_client_which_nobody_vouches_for(
+    rights: Rights, store: KubernetesStore
+) -> None:
+    query = {"fieldManager": "kubectl-edit"}
+    path = rights.path(*A_ROUTE)
+    rights.api("releaser").request("PATCH", path, query=query, body=_spec(idempotent=False), content=MERGE)
+    wait_until(lambda: not store.route("iris").spec.idempotent, "the control plane has seen it")
+    assert (store.route("iris").actor, store.route("iris").actor_verified) == ("kubectl-edit", False)
+
+
+def test_who_may_also_promote_may_change_the_strategy(rights: Rights) -> None:
+    rules = [*ROLES["releaser"], *ROLES["onCall"]]
+    rights.grant("owner", rules)
+    wait_until(lambda: not rights.try_out("owner", "GET", rights.path(*A_ROUTE[:2])), "the role is at work")
+    assert rights.try_out("owner", *_requests("owner", rights.path)["take away the approval"]) == ""
+    assert "delete" in rights.try_out("owner", *_requests("owner", rights.path)["give the route another model"])
