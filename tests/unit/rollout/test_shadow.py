@@ -191,8 +191,11 @@ def counted_differ(platform: Platform) -> int:
 
 def test_an_early_window_takes_no_counts_of_the_gateways(platform: Platform) -> None:
     signal = (GateSpec(name="agreement", role="signal"),)
+    platform.release("1.0.0")
     platform.change(strategy=SHADOW.model_copy(update={"gates": signal}))
     platform.settle(2, 5)
+    platform.release("1.1.0")
+    platform.settle(4, 5)
     platform.serve(platform.ref("1.0.0"), ok=40)
     mirror(platform, 60, "b")
     platform.tick(1)
