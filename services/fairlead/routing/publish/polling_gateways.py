@@ -72,12 +72,12 @@ class Nodes:
     """The gateways seen lately; the least recently seen is dropped first. For one event loop."""
 
     def __init__(self) -> None:
-        self._nodes: OrderedDict[str, Node] = OrderedDict()
+        self._nodes: OrderedDict[tuple[str, str], Node] = OrderedDict()
 
-    def get(self, name: str) -> Node:
-        """The gateway of this name, known or new."""
-        node = self._nodes.setdefault(name, Node())
-        self._nodes.move_to_end(name)
+    def get(self, address: str, name: str) -> Node:
+        """The gateway of this name at this address, known or new."""
+        node = self._nodes.setdefault((address, name), Node())
+        self._nodes.move_to_end((address, name))
         while len(self._nodes) > MAX_NODES:
             self._nodes.popitem(last=False)
         return node

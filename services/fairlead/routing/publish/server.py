@@ -3,12 +3,16 @@
 A replica answers from its snapshot cache alone. If the cache is older than what the gateway has, or the gateway
 rejected the cached version, the replica holds the request until it times out. A gateway that asks another replica gets
 the same resources under the same version, because all replicas serve what the leader stored (decision 0015).
+
+Who asks names itself (`node.id`). So a gateway is its name at its address: another client with the same name neither
+ends its requests nor uses up its rate. What every client gets is the tables, which hold no secret.
 """
 
 from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +39,8 @@ MAX_REQUEST_BYTES = 1 << 20
 """Envoy lists all its extensions in each request: 80 KB."""
 MAX_HELD = 2048
 """Requests held at the same time, over all gateways."""
+MAX_HELD_OF_ONE = MAX_HELD // 4
+"""Requests held at the same time from one address. A gateway holds three; a proxy may stand for many gateways."""
 _KINDS: Mapping[str, tuple[Kind, str]] = {
     "clusters": ("cds", CLUSTER),
     "listeners": ("lds", LISTENER),
@@ -68,7 +74,7 @@ class _Service:
     def __init__(self, cache: SnapshotCache, hold_s: float, on_answer: Count, monotonic: Callable[[], float]) -> None:
         self._cache, self._hold_s, self._on_answer, self._monotonic = cache, hold_s, on_answer, monotonic
         self._nodes = Nodes()
-        self._held = 0
+        self._held = Counter[str]()
 
     def endpoint(self, kind: Kind, type_url: str) -> Callable[[Request], Any]:
         """The handler of one kind."""
@@ -81,24 +87,27 @@ class _Service:
                 return _problem(error.status, str(error))
             except ClientDisconnect:
                 return Response(status_code=499)
-            answer, response = await self._answer(kind, type_url, asked)
+            address = request.client.host if request.client is not None else ""
+            answer, response = await self._answer(kind, type_url, asked, address)
             self._on_answer(kind, answer)
             return response
 
         return discover
 
-    async def _answer(self, kind: Kind, type_url: str, asked: _DiscoveryRequest) -> tuple[str, Response]:
-        node = self._nodes.get(asked.node)
-        if self._held >= MAX_HELD:
+    async def _answer(self, kind: Kind, type_url: str, asked: _DiscoveryRequest, address: str) -> tuple[str, Response]:
+        if self._held.total() >= MAX_HELD:
             return "crowded", _problem(503, f"this replica already holds {MAX_HELD} requests")
-        self._held += 1
+        if self._held[address] >= MAX_HELD_OF_ONE:
+            return "crowded", _problem(503, f"this replica already holds {MAX_HELD_OF_ONE} requests of {address}")
+        node = self._nodes.get(address, asked.node)
+        self._held[address] += 1
         try:
             if not node.may_ask(self._monotonic()):
                 await self._cache.wait(lambda: self._cache.closed, THROTTLE_HOLD_S)
                 return "crowded", _problem(429, f"{asked.node} sends too many requests")
             return await self._hold(kind, type_url, asked, node)
         finally:
-            self._held -= 1
+            self._held -= Counter((address,))  # an address that holds none is forgotten
 
     async def _hold(self, kind: Kind, type_url: str, asked: _DiscoveryRequest, node: Node) -> tuple[str, Response]:
         number = node.next_request(kind)

@@ -34,6 +34,10 @@ class Replica:
             monotonic=monotonic,
         )
 
+    def client(self, address: str) -> httpx.AsyncClient:
+        """A client at this address."""
+        return httpx.AsyncClient(transport=httpx.ASGITransport(self.app, client=(address, 1)), base_url="http://xds")
+
     def run(self, talk: Callable[[httpx.AsyncClient], Awaitable[Any]]) -> Any:
         async def exchange() -> Any:
             transport = httpx.ASGITransport(self.app)
@@ -199,6 +203,51 @@ def test_a_gateway_above_the_rate_limit_gets_429(monkeypatch: pytest.MonkeyPatch
     assert statuses[0] == 200
 
 
+def test_another_client_that_uses_a_gateways_name_does_not_end_its_request_nor_use_up_its_rate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before, one request under the gateway's name ended its held one, and 120 kept it from the next table."""
+    monkeypatch.setattr(server, "THROTTLE_HOLD_S", 0.01)
+    replica = Replica(hold_s=60, monotonic=lambda: 0.0)
+    replica.cache.put({"rds": routes(3)})
+
+    async def talk(gateway: httpx.AsyncClient) -> httpx.Response:
+        held = asyncio.create_task(ask(gateway, routes(3).version))
+        await asyncio.sleep(0.02)
+        async with replica.client("10.6.6.6") as impostor:
+            asked = [asyncio.create_task(ask(impostor)) for _ in range(int(BURST) + 1)]
+            async with asyncio.timeout(5):
+                while ("rds", "crowded") not in replica.answers:  # the impostor's own rate is used up
+                    await asyncio.sleep(0.01)
+            replica.cache.put({"rds": routes(4)})
+            answer = await held
+            replica.cache.close()
+            await asyncio.gather(*asked)
+        return answer
+
+    assert replica.run(talk).json()["version_info"] == routes(4).version
+
+
+def test_one_address_cannot_take_all_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "MAX_HELD_OF_ONE", 2)
+    replica = Replica(hold_s=60)
+    replica.cache.put({"rds": routes(3)})
+
+    async def talk(gateway: httpx.AsyncClient) -> httpx.Response:
+        async with replica.client("10.6.6.6") as impostor:
+            held = [asyncio.create_task(ask(impostor, routes(3).version, f"n{number}")) for number in range(2)]
+            await asyncio.sleep(0.02)
+            refused = await ask(impostor, routes(3).version, "n2")
+            assert (refused.status_code, "of 10.6.6.6" in refused.text) == (503, True)
+            answer = await ask(gateway)
+            replica.cache.close()
+            await asyncio.gather(*held)
+            assert (await ask(impostor, routes(3).version, "n3")).status_code == 304, "its places are free again"
+            return answer
+
+    assert replica.run(talk).status_code == 200
+
+
 def test_tokens_are_refilled_with_time() -> None:
     node = Node()
     assert all(node.may_ask(0.0) for _ in range(int(BURST)))
@@ -231,7 +280,7 @@ def test_a_gateway_that_reports_no_version_is_sent_it_without_limit_but_less_and
 
 def test_the_number_of_known_gateways_is_limited() -> None:
     nodes = Nodes()
-    first = nodes.get("first")
+    first = nodes.get("10.0.0.1", "first")
     for number in range(2000):
-        nodes.get(f"edge-{number}")
-    assert nodes.get("first") is not first
+        nodes.get("10.0.0.1", f"edge-{number}")
+    assert nodes.get("10.0.0.1", "first") is not first
