@@ -7,6 +7,7 @@ import subprocess
 import sysconfig
 from pathlib import Path
 
+import httpx
 import pytest
 
 from fairlead.contracts.gateway import GRID_MS
@@ -14,7 +15,8 @@ from fairlead.routing.envoy.bootstrap import bootstrap, rest_bootstrap
 from fairlead.routing.envoy.sources import REQUEST_TIMEOUT_S
 from fairlead.routing.publish.server import HOLD_S
 from fairlead.routing.snapshot import Endpoint
-from support.envoy import validate
+from support.envoy import running_envoy, validate
+from support.processes import free_ports
 from unit.routing import goldens
 
 ADMIN = Endpoint("127.0.0.1", 9901)
@@ -60,3 +62,33 @@ def test_the_command_prints_the_same_bootstrap() -> None:
     printed = subprocess.run([fairlead, "gateway-bootstrap", *arguments], capture_output=True, text=True, check=True)
     made = rest_bootstrap(Endpoint("control.ml.svc.", 8082), admin=Endpoint("0.0.0.0", 9901), cluster="shop")
     assert json.loads(printed.stdout) == made
+
+
+def test_the_admin_page_answers_what_is_used_and_nothing_that_changes_the_process(tmp_path: Path) -> None:
+    """Before, everybody who reached the port could end the process and read its configuration."""
+    [port] = free_ports(1)
+    for kind in ("cds", "lds"):
+        (tmp_path / f"{kind}.json").write_text('{"resources": []}')
+    with running_envoy(bootstrap(str(tmp_path), admin=Endpoint("127.0.0.1", port)), tmp_path) as envoy:
+
+        def status(method: str, path: str) -> int:
+            return httpx.request(method, f"http://127.0.0.1:{port}{path}", trust_env=False).status_code
+
+        used = ("/ready", "/server_info", "/stats?usedonly&filter=x", "/stats/prometheus?usedonly", "/clusters")
+        assert [status("GET", path) for path in used] == [200] * len(used)
+        refused = (
+            *(
+                "/quitquitquit",
+                "/logging?level=trace",
+                "/reset_counters",
+                "/cpuprofiler?enable=y",
+                "/runtime_modify?a=b",
+            ),
+            *("/healthcheck/ok", "/stats/recentlookups/enable", "/reopen_logs", "/heapprofiler?enable=y"),
+        )
+        assert [status("POST", path) for path in refused] == [403] * len(refused)
+        assert [status("GET", path) for path in ("/", "/config_dump", "/certs", "/memory", "/help")] == [403] * 5
+        assert [status("POST", path) for path in ("/ready/../quitquitquit", "/%71uitquitquit")] == [403] * 2
+        assert envoy.process.poll() is None
+        assert status("POST", "/healthcheck/fail") == 200, "a gateway that drains says so itself"
+        assert status("POST", "/drain_listeners?graceful") == 200

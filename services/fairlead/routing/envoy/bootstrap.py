@@ -10,10 +10,15 @@ from fairlead.routing.snapshot import Endpoint
 
 MAX_CONNECTIONS = 20_000
 XDS_CONNECT_TIMEOUT_S = 1.0
+ADMIN_PAGES = ("ready", "server_info", "stats", "stats/prometheus", "clusters", "healthcheck/fail", "drain_listeners")
+"""All that is used of Envoy's admin page: by probes, the control plane, Prometheus, people, and a gateway that drains.
+
+Envoy answers 403 for all others, above all for /quitquitquit, which ends the process, and /logging.
+"""
 
 
 def bootstrap(folder: str, *, admin: Endpoint, node: str = "edge-1") -> Json:
-    """For an Envoy that watches `folder`. The admin address must be a loopback one: it can stop the process."""
+    """For an Envoy that watches `folder`. The admin address must be a loopback one: it can drain the gateway."""
     sources = {"cds_config": from_folder(folder, "cds"), "lds_config": from_folder(folder, "lds")}
     return {"node": {"id": node, "cluster": "fairlead"}, **_always(admin), "dynamic_resources": sources}
 
@@ -22,7 +27,7 @@ def rest_bootstrap(control_plane: Endpoint, *, admin: Endpoint, cluster: str, no
     """For Envoys that poll a control plane, whose host is an address or a DNS name that ends in a dot.
 
     Without `node` each Envoy gets its name by `--service-node`, so that many can share one file. Every client of the
-    admin address can stop the process: outside loopback a network policy has to guard it.
+    admin address can drain the gateway: outside loopback a network policy has to guard it.
     """
     source = from_control_plane()
     return {
@@ -35,11 +40,16 @@ def rest_bootstrap(control_plane: Endpoint, *, admin: Endpoint, cluster: str, no
 
 def _always(admin: Endpoint) -> Json:
     return {
-        "admin": {"address": address(admin)},
+        "admin": {"address": address(admin), "allow_paths": [_page(one) for one in ADMIN_PAGES]},
         "stats_flush_interval": "1s",
         "stats_config": _statistics(),
         "overload_manager": {"resource_monitors": [_connections()]},
     }
+
+
+def _page(name: str) -> Json:
+    """This path, with any query."""
+    return {"safe_regex": {"regex": rf"/{name}(\?.*)?"}}
 
 
 def _control_plane(endpoint: Endpoint) -> Json:
