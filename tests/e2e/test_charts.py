@@ -191,6 +191,32 @@ def test_only_releasers_can_change_routes(people: Any, group: str, may: bool) ->
             person("patch", "modelroute", "iris", "--type=merge", "--patch", patch)
 
 
+def test_a_releaser_can_neither_take_gates_away_nor_begin_a_route_anew(people: Any) -> None:
+    releaser: Client = people("releasers")
+    patch = json.dumps({"spec": {"strategy": {"steps": []}}})
+    with pytest.raises(CommandFailed, match="may not change the strategy of modelroute iris"):
+        releaser("patch", "modelroute", "iris", "--type=merge", "--patch", patch)
+    with pytest.raises(CommandFailed, match="cannot delete resource"):
+        releaser("delete", "modelroute", "iris")
+
+
+@pytest.mark.usefixtures("people")
+def test_the_account_that_the_chart_creates_is_the_one_that_the_policies_restrict(kube: Client) -> None:
+    account = f"--as=system:serviceaccount:{NAMESPACE}:fairlead-control-plane"
+    version = kube("get", "deployments", "--selector", "fairlead.dev/model=iris", "--output", "name").split()[0]
+    pods = {"containers": [{"name": "model", "image": "evil"}]}
+    patch = json.dumps({"spec": {"template": {"spec": pods}}})
+    with pytest.raises(CommandFailed, match="may change nothing but the owners"):
+        kube("patch", version, "--type=strategic", "--patch", patch, account)
+    with pytest.raises(CommandFailed, match="may touch only objects of a version"):
+        kube("delete", "deployment", "fairlead-gateway", account, "--dry-run=server")
+    lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "fairlead-control-plane"}}
+    lease["metadata"]["labels"] = {"fairlead.dev/lease": "leader"}  # type: ignore[index]
+    kube("create", "-f", "-", account, "--dry-run=server", stdin=yaml.safe_dump(lease))
+    with pytest.raises(CommandFailed, match="only the control plane, ServiceAccount fairlead-control-plane, decides"):
+        kube("create", "-f", "-", "--dry-run=server", stdin=yaml.safe_dump(lease))
+
+
 def test_the_control_plane_has_only_the_rights_that_it_needs(people: Any, kube: Client) -> None:
     account = f"--as=system:serviceaccount:{NAMESPACE}:fairlead-control-plane"
 
