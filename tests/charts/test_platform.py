@@ -172,7 +172,7 @@ ACTIONS = {one.value for one in ActionType}
         ("viewer", READ, READ),
         (
             "releaser",
-            READ | {"create", "update", "patch", "delete"} | (ACTIONS - {"approve", "promote"}),
+            READ | {"create", "update", "patch"} | (ACTIONS - {"approve", "promote"}),
             READ | {"create"},
         ),
         ("on-call", READ | ACTIONS, READ | {"create"}),
