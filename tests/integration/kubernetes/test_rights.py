@@ -14,7 +14,7 @@ from fairlead import errors
 from fairlead.contracts import labels
 from fairlead.contracts.action import ActionType
 from fairlead.contracts.revision import Cause
-from fairlead.contracts.route import Target
+from fairlead.contracts.route import Target, VersionSpec
 from fairlead.store.kubernetes import KubernetesStore, kubeconfig
 from fairlead.store.kubernetes.api import MERGE, Api
 from fairlead.store.kubernetes.kinds import ACTIONS, REVISIONS, ROUTES, Kind
@@ -349,6 +349,27 @@ def test_a_change_by_another_client_has_the_name_of_the_client_which_nobody_vouc
     rights.api("releaser").request("PATCH", path, query=query, body=_spec(idempotent=False), content=MERGE)
     wait_until(lambda: not store.route("iris").spec.idempotent, "the control plane has seen it")
     assert (store.route("iris").actor, store.route("iris").actor_verified) == ("kubectl-edit", False)
+
+
+def test_the_control_plane_can_still_become_the_owner_of_a_versions_objects(rights: Rights) -> None:
+    ref = VersionSpec(image="models/iris:1").ref("1.0.0")
+    names = {labels.ROUTE: "iris", labels.MODEL: "iris", labels.VERSION: ref.version, labels.IDENTITY: ref.identity}
+    name = f"iris-{ref.identity}"
+    scaled = {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}, "maxReplicas": 2}
+    objects: dict[tuple[str, str], dict[str, Any]] = {
+        ("apps/v1", "deployments"): a_deployment(name, names),
+        ("", "services"): {**_named(name, labels=names), "spec": {"clusterIP": "None", "selector": {"app": name}}},
+        ("policy/v1", "poddisruptionbudgets"): {**_named(name, labels=names), "spec": {"maxUnavailable": 1}},
+        ("autoscaling/v2", "horizontalpodautoscalers"): {**_named(name, labels=names), "spec": scaled},
+    }
+    for of, body in objects.items():
+        rights.admin.request("POST", rights.path(*of), body=body)
+    with KubernetesStore(rights.api("control plane"), rights.namespace) as store:
+        store.wait_until_loaded(10)
+        store.want([])
+    for of in objects:
+        (owner,) = rights.admin.request("GET", rights.path(*of, name))["metadata"]["ownerReferences"]
+        assert (owner["kind"], owner["name"]) == ("ModelRoute", "iris")
 
 
 def test_who_may_also_promote_may_change_the_strategy(rights: Rights) -> None:
