@@ -14,9 +14,6 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-from pydantic import ValidationError
-
-from fairlead import errors
 from fairlead.contracts.base import canonical
 from fairlead.contracts.revision import Phase, Revision
 from fairlead.contracts.route import Route, RouteSpec, Strategy
@@ -38,11 +35,12 @@ def settings_of(spec: RouteSpec) -> str:
 def strategy_in_force(route: Route, head: Revision | None) -> Strategy:
     """The strategy of the attempt in progress; without one, that of the spec.
 
-    Raises Invalid if the head's settings cannot be read. Heads of older releases have none: the spec's strategy counts.
+    So it is too where the head has none that this release can read: older releases wrote none, newer ones know more
+    settings. A rollout that could not be decided would not even be rolled back.
     """
-    if head is None or head.state.phase is Phase.STABLE or not head.settings:
+    if head is None or head.state.phase is Phase.STABLE:
         return route.spec.strategy
-    return _strategy(head.settings)
+    return _strategy(head.settings) or route.spec.strategy
 
 
 def in_force(route: Route, head: Revision | None) -> Route:
@@ -70,14 +68,12 @@ def settings_in_force(route: Route, head: Revision) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _strategy(settings: str) -> Strategy:
+def _strategy(settings: str) -> Strategy | None:
+    """None if there is none, or none that can be read."""
     try:
         return Strategy.model_validate(json.loads(settings).get("strategy", {}))
-    except (ValueError, ValidationError) as error:
-        raise errors.Invalid(
-            f"the strategy of the release in progress cannot be read: {error}",
-            hint="roll back, then release again",
-        ) from error
+    except ValueError:
+        return None
 
 
 def describe_change(before: str, after: str) -> str:

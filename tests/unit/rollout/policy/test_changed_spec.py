@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead import errors
 from fairlead.contracts.action import ActionType, Outcome
 from fairlead.contracts.revision import Cause, Phase, Revision
 from fairlead.contracts.route import GateSpec, MirrorSpec, Route, ShadowSpec, Step, Sticky, Strategy, Timeouts, WarmUp
@@ -283,10 +282,25 @@ class TestChangedSettings:
         kept = strategy_in_force(a_route(), self.began_with(canary(), route))
         assert settings_of(a_route(strategy=kept).spec) == settings_of(route.spec)
 
-    def test_settings_that_cannot_be_read_hold_the_rollout(self) -> None:
-        head = canary().model_copy(update={"settings": '{"strategy":{"unknown":1}}'})
-        with pytest.raises(errors.Invalid, match="the strategy of the release in progress cannot be read"):
-            decide(a_route(), head, seen(90), ())
+    @pytest.mark.parametrize("settings", ['{"strategy":{"ofANewerRelease":1}}', ""])
+    @pytest.mark.parametrize("head", [a_head(), canary()])
+    def test_a_rollout_whose_settings_cannot_be_read_follows_the_spec_and_can_be_rolled_back(
+        self, head: Revision, settings: str
+    ) -> None:
+        head = head.model_copy(update={"settings": settings})
+        assert strategy_in_force(a_route(), head) == a_strategy()
+        route = a_route(str(head.state.target))
+        while (decided := decide(route, head, seen(1, acked=head.seq), ())).next is not None:
+            head = decided.next.sealed()
+        if head.table.candidate is not None:
+            back = carried_out(route, head, seen(1, acked=head.seq), an_action(ActionType.ROLLBACK))
+            assert (back.cause, back.table.candidate) == (Cause.ROLLED_BACK, None)
+
+    @pytest.mark.parametrize("verified", [True, False])
+    def test_a_revision_says_whether_the_store_vouches_for_who_changed_the_spec(self, verified: bool) -> None:
+        route = a_route(generation=9).model_copy(update={"actor_verified": verified})
+        assert after(route, canary(), seen()).actor_verified is verified
+        assert after(route, None, seen()).actor_verified is verified
 
     def test_a_release_with_other_steps_is_two_revisions(self) -> None:
         head = self.began_with(a_head(), a_route("1.0.0"))
