@@ -99,7 +99,10 @@ def test_the_reason_of_an_end_is_the_last_message_of_the_log(tail: str, said: st
     assert last_message(tail) == said
 
 
-@given(st.lists(st.text(st.characters(exclude_characters="\n"), max_size=30), max_size=10), st.integers(1, 40))
+@given(
+    st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\n"), max_size=30), max_size=10),
+    st.integers(1, 40),
+)
 def test_reading_in_pieces_gives_the_same_lines_as_reading_at_once(
     tmp_path_factory: pytest.TempPathFactory, texts: list[str], piece: int
 ) -> None:
