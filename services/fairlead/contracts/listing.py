@@ -1,4 +1,4 @@
-"""Computes the `sha256` of an artifact. Pure: takes chunks, returns hexadecimal text.
+"""Digests of files and folders. Pure: takes chunks, returns hexadecimal text.
 
 The digest of a file is its SHA-256. The digest of a folder is the SHA-256 of the listing that `sha256sum` prints for
 its files, sorted by path. It can be computed without Fairlead:

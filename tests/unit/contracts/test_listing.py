@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.serving.formats import digest
+from fairlead.contracts import listing
 
 NAMES = st.text(alphabet="abcXYZ0._-", min_size=1, max_size=8).filter(lambda name: name not in (".", ".."))
 
@@ -15,7 +15,7 @@ NAMES = st.text(alphabet="abcXYZ0._-", min_size=1, max_size=8).filter(lambda nam
 @given(st.binary(max_size=200), st.integers(1, 50))
 def test_a_file_has_the_same_digest_for_any_chunk_size(data: bytes, size: int) -> None:
     chunks = [data[start : start + size] for start in range(0, len(data), size)]
-    assert digest.of_chunks(chunks) == hashlib.sha256(data).hexdigest()
+    assert listing.of_chunks(chunks) == hashlib.sha256(data).hexdigest()
 
 
 @given(st.dictionaries(NAMES, st.binary(max_size=8), min_size=2, max_size=5), st.randoms())
@@ -23,12 +23,12 @@ def test_a_folder_has_the_same_digest_in_any_order_of_reading(files: dict[str, b
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     shuffled = list(digests.items())
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    assert digest.of_tree(dict(shuffled)) == digest.of_tree(digests)
+    assert listing.of_tree(dict(shuffled)) == listing.of_tree(digests)
 
 
 def test_a_renamed_file_changes_the_digest_of_its_folder() -> None:
     same = hashlib.sha256(b"").hexdigest()
-    assert digest.of_tree({"a": same}) != digest.of_tree({"b": same})
+    assert listing.of_tree({"a": same}) != listing.of_tree({"b": same})
 
 
 def test_a_folder_digest_equals_the_output_of_the_documented_shell_line(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_a_folder_digest_equals_the_output_of_the_documented_shell_line(tmp_path
     for name, data in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(data)
-    line = next(line.strip() for line in (digest.__doc__ or "").splitlines() if "sha256sum | sha256sum" in line)
+    line = next(line.strip() for line in (listing.__doc__ or "").splitlines() if "sha256sum | sha256sum" in line)
     shell = line.replace("cd artifact", f"cd '{tmp_path}'")
     printed = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=True).stdout.split()[0]
-    assert digest.of_tree({name: hashlib.sha256(data).hexdigest() for name, data in files.items()}) == printed
+    assert listing.of_tree({name: hashlib.sha256(data).hexdigest() for name, data in files.items()}) == printed

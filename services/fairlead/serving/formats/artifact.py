@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fairlead import errors
+from fairlead.contracts import listing
 from fairlead.contracts.manifest import Artifact
-from fairlead.serving.formats import digest
 
 CHUNK_BYTES = 1 << 20
 
@@ -77,7 +77,7 @@ def _private_folder() -> Iterator[Path]:
 
 def _copy_file(source: Path, copy: Path) -> str:
     with source.open("rb") as reading, copy.open("xb") as writing:
-        return digest.of_chunks(_copied(reading, writing))
+        return listing.of_chunks(_copied(reading, writing))
 
 
 def _copied(reading: BinaryIO, writing: BinaryIO) -> Iterator[bytes]:
@@ -101,4 +101,4 @@ def _copy_tree(source: Path, copy: Path) -> str:
                 f"fairlead.yaml: artifact.path: {name!r} in {source.name} is not a plain file",
                 hint="A folder artifact holds plain files and folders: no links, no line break or backslash in names.",
             )
-    return digest.of_tree(files)
+    return listing.of_tree(files)
