@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from fairlead.local.folders import version_spec
 from fairlead.serving.formats.folder import ModelFolder, load_folder
 
 
@@ -23,6 +24,7 @@ def build_arguments(folder: Path) -> dict[str, str]:
         "NAME": loaded.manifest.name,
         "VERSION": loaded.manifest.version,
         "ARTIFACT_SHA256": artifact.sha256 if artifact else "",
+        "FOLDER_SHA256": version_spec(folder)[1].folder,
         "SCHEMA_SHA256": schema_digest(loaded),
     }
 

@@ -59,7 +59,7 @@ def test_defaults_of_a_route_are_those_of_the_contract() -> None:
 
 def test_defaults_of_the_service_are_those_of_its_settings() -> None:
     serving = values_of("model")["workload"]["serving"]
-    computed = {"host", "port", "service", "drain_s", "finish_s"}
+    computed = {"host", "port", "service", "folder_sha256", "drain_s", "finish_s"}
     defaults = {
         to_camel(name): field.default
         for name, field in Settings.model_fields.items()

@@ -109,7 +109,7 @@ class Platform:
     def children(self) -> dict[str, int]:
         """The pids of the supervisor's children, by name."""
         written: dict[str, Sequence[Any]] = json.loads((self.state / "children.json").read_text())
-        return {name: int(pid) for name, (pid, _) in written.items()}
+        return {name: int(pid) for name, (pid, *_) in written.items()}
 
     def logs(self) -> str:
         """The ends of all logs, for an error message."""

@@ -18,6 +18,8 @@ class Wanted(Document):
     index: int = Field(ge=0)
     source: str
     """The model folder, absolute."""
+    folder: str = ""
+    """SHA-256 of its listing; empty if it is not known."""
 
     @property
     def id(self) -> str:

@@ -51,7 +51,9 @@ class VersionSpec(Document):
     """One immutable version. Locally `source` is the model folder; in a cluster `image` is pinned by digest."""
 
     source: str | None = None
-    """The model folder; only without a cluster."""
+    """The model folder, or the platform's own copy of it; only without a cluster."""
+    folder: str = ""
+    """SHA-256 of the model folder's listing; only without a cluster. Empty: an earlier Fairlead did not compute it."""
     image: str = ""
     """The container image, pinned by digest: `registry/name@sha256:...`."""
     artifact: str = ""
@@ -60,8 +62,10 @@ class VersionSpec(Document):
     """How many instances run without an autoscaler."""
 
     def ref(self, version: str) -> VersionRef:
-        """The name with its identity. A changed image or artifact under the same name has another identity."""
-        return VersionRef(version=version, identity=digest("\n".join((version, self.image, self.artifact)))[:10])
+        """The name with its identity. A changed image, artifact or folder under the same name has another identity."""
+        # Without a folder's digest the identity is that of every earlier Fairlead, and of every chart.
+        parts = (version, self.image, self.artifact, *([self.folder] if self.folder else []))
+        return VersionRef(version=version, identity=digest("\n".join(parts))[:10])
 
 
 class Target(Document):

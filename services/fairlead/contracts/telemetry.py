@@ -72,7 +72,9 @@ MODEL_PROCESS_RESTARTS = _model(
 )
 
 # What this process is.
-MODEL_INFO = _model("info", "gauge", "1; the labels describe the served model", "artifact", "format", "fairlead")
+MODEL_INFO = _model(
+    "info", "gauge", "1; the labels describe the served model", "artifact", "folder", "format", "fairlead"
+)
 MODEL_PHASE = _model("phase", "gauge", "1 for the phase the process is in, 0 for the others", "phase")
 MODEL_LOAD_SECONDS = _model("load_seconds", "gauge", "Time from the start of loading to ready")
 MODEL_BATCHING = _model(

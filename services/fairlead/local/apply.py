@@ -6,11 +6,12 @@ from datetime import datetime
 from pathlib import Path
 
 from fairlead import errors
+from fairlead.contracts.manifest import Manifest
 from fairlead.contracts.parsing import parse_yaml
 from fairlead.contracts.platform import LocalModel, Platform
-from fairlead.contracts.revision import Revision
-from fairlead.contracts.route import Route, RouteSpec, Target
-from fairlead.local.folders import version_spec
+from fairlead.contracts.route import Route, RouteSpec, Target, VersionSpec
+from fairlead.local.folders import differences, digests, version_spec
+from fairlead.local.versions import VersionCopies
 from fairlead.store.base import RouteStore, Store
 
 APPLIED_TARGET = "fairlead.dev/applied-target"
@@ -30,20 +31,25 @@ def read_platform(file: Path) -> Platform:
     return parse_yaml(Platform, text, str(file))
 
 
-def route_spec(name: str, model: LocalModel, base: Path) -> RouteSpec:
-    """One model of the file as a route spec. Sources are relative to `base`.
+def route_spec(
+    name: str, model: LocalModel, base: Path, copies: VersionCopies, known: RouteSpec | None = None
+) -> RouteSpec:
+    """One model of the file as a route spec. Sources are relative to `base`; the spec names copies of them.
 
-    Raises Invalid if a folder's manifest has another model name or version than the file.
+    Raises Invalid if a folder's manifest has another model name or version than the file, and Conflict if `known` has
+    the version with other content.
     """
     versions = {}
     idempotent = True
     for version, local in model.versions.items():
-        manifest, spec = version_spec(base / local.source, local.instances)
+        where, folder = f"models.{name}.versions.{version}", base / local.source
+        present = known.versions.get(version) if known is not None else None
+        if present is not None and present.folder and not folder.exists():
+            folder = Path(present.source or "")  # the copy is the version; its folder is not needed any more
+        manifest, spec = version_spec(folder, local.instances)
         if (manifest.name, manifest.version) != (name, version):
-            raise errors.Invalid(
-                f"models.{name}.versions.{version}: the folder {local.source} holds {manifest.name} {manifest.version}"
-            )
-        versions[version] = spec
+            raise errors.Invalid(f"{where}: the folder {local.source} holds {manifest.name} {manifest.version}")
+        versions[version] = _kept(manifest, spec, present, copies, where)
         idempotent = idempotent and manifest.idempotent
     return RouteSpec(
         model=name,
@@ -57,44 +63,65 @@ def route_spec(name: str, model: LocalModel, base: Path) -> RouteSpec:
     )
 
 
-def apply(store: Store, platform: Platform, base: Path, *, now: datetime, actor: str) -> list[Route]:
+def _kept(
+    manifest: Manifest, version: VersionSpec, present: VersionSpec | None, copies: VersionCopies, where: str
+) -> VersionSpec:
+    """The version as it is stored: with a copy of its folder. Raises Conflict if it is present with other content."""
+    if present is not None and (why := _why_other(present, version)):
+        name = f"{manifest.name} {manifest.version}"
+        raise errors.Conflict(
+            f"{where}: {version.source} is not what was deployed as {name}: {why}",
+            hint=f"a version never changes: give the new content a new version; {name} serves as it was. "
+            f"To begin again without the past: fairlead remove {manifest.name}",
+        )
+    if present is not None and not present.folder:
+        # An earlier Fairlead deployed it. With the digest of its folder it would be another version of the same name.
+        return version.model_copy(update={"folder": ""})
+    return copies.keep(manifest, version)
+
+
+def _why_other(present: VersionSpec, now: VersionSpec) -> str:
+    """Why the content is another one, as part of a sentence; empty if it is the same as far as that is known."""
+    if present.artifact != now.artifact:
+        artifacts = f"its artifact has the sha256 {now.artifact or 'none'}, not {present.artifact or 'none'}"
+    else:
+        artifacts = ""
+    if not present.folder:
+        is_moved = _are_two_folders(present.source, now.source)
+        return artifacts or (f"it was deployed from {present.source}, and the code may differ" if is_moved else "")
+    if present.folder == now.folder:
+        return ""
+    try:
+        files = differences(digests(Path(present.source or "")), digests(Path(now.source or "")))
+    except errors.FairleadError:
+        files = ""  # the copy is gone
+    whole = f"its files have the sha256 {now.folder[:12]}, not {present.folder[:12]}"
+    return ", ".join(filter(None, (files or whole, artifacts)))
+
+
+def apply(
+    store: Store, platform: Platform, base: Path, copies: VersionCopies, *, now: datetime, actor: str
+) -> list[Route]:
     """Write every model of the file to the store, except those whose stored route cannot be read.
 
     The file's target is applied only if the model is new or the target changed in the file since it was last applied:
     restarting the platform must not undo a release that a command made in the meantime. For the same reason versions
     that `deploy` added are kept; a version that left the file is removed. Raises Conflict if the folder of a version
-    that serves has another artifact now: its instances could not start again.
+    has other content than the version that is deployed, because a version is immutable; then nothing is written.
     """
-    specs = {name: route_spec(name, model, base) for name, model in platform.models.items()}
     existing = {route.name: route for route in store.routes()}
     # Perhaps a newer Fairlead wrote such a route, and what it serves must not stop the others from starting.
-    for name, spec in specs.items():
-        if name in existing:
-            _require_unchanged(existing[name], spec, _head(store, name))
     left = {one.name for one in store.unreadable_routes()}
-    return [_put(store, name, spec, existing.get(name), now, actor) for name, spec in specs.items() if name not in left]
-
-
-def _head(store: Store, name: str) -> Revision | None:
-    try:
-        return store.head(name)
-    except errors.Invalid:
-        return None  # the control plane reports it
-
-
-def _require_unchanged(known: Route, spec: RouteSpec, head: Revision | None) -> None:
-    serving = {head.table.stable, head.table.candidate, head.state.target} if head is not None else set()
-    for version, now in spec.versions.items():
-        before = known.spec.versions.get(version)
-        if before is None or before.source != now.source or before.artifact == now.artifact:
-            continue
-        if before.ref(version) in serving:
-            raise errors.Conflict(
-                f"models.{known.name}.versions.{version}: {now.source} was changed: {known.name} {version} serves the "
-                f"artifact with sha256 {before.artifact or 'none'}, the folder now has {now.artifact or 'none'}",
-                hint="restore the folder, or give the new artifact a version and a folder of its own; to start without "
-                "the past, delete the state folder",
-            )
+    with copies.locked():
+        known = {name: route.spec for name, route in existing.items()}
+        specs = {
+            name: route_spec(name, model, base, copies, known.get(name))
+            for name, model in platform.models.items()
+            if name not in left
+        }
+        routes = [_put(store, name, spec, existing.get(name), now, actor) for name, spec in specs.items()]
+        copies.remove_unused(store)
+    return routes
 
 
 def _put(store: RouteStore, name: str, spec: RouteSpec, known: Route | None, now: datetime, actor: str) -> Route:
@@ -118,50 +145,49 @@ def _put(store: RouteStore, name: str, spec: RouteSpec, known: Route | None, now
 
 
 def deploy(
-    store: RouteStore, folder: Path, *, instances: int | None = None, now: datetime, actor: str, reason: str
+    store: Store,
+    folder: Path,
+    copies: VersionCopies,
+    *,
+    instances: int | None = None,
+    now: datetime,
+    actor: str,
+    reason: str,
 ) -> Route:
     """Add the folder's version to its route. For a model's first version, create the route with it as the target.
 
-    Without `instances` a version that exists keeps its number of them, and a new one has one. Raises Conflict if the
-    version exists with another artifact or from another folder, because a version is immutable.
+    The version is a copy of the folder. Without `instances` a version that exists keeps its number of them, and a new
+    one has one. Raises Conflict if the version exists with other content, because a version is immutable.
     """
     manifest, version = version_spec(folder, instances or 1)
-    known = next((route for route in store.routes() if route.name == manifest.name), None)
-    if known is None:
-        spec = RouteSpec(
-            model=manifest.name,
-            versions={manifest.version: version},
-            target=Target(version=manifest.version),
-            idempotent=manifest.idempotent,
+    with copies.locked():
+        known = next((route for route in store.routes() if route.name == manifest.name), None)
+        present = known.spec.versions.get(manifest.version) if known is not None else None
+        if present is not None and instances is None:
+            version = version.model_copy(update={"instances": present.instances})
+        version = _kept(manifest, version, present, copies, "not deployed")
+        if known is None:
+            spec = RouteSpec(
+                model=manifest.name,
+                versions={manifest.version: version},
+                target=Target(version=manifest.version),
+                idempotent=manifest.idempotent,
+            )
+        else:
+            versions = {**known.spec.versions, manifest.version: version}
+            idempotent = known.spec.idempotent and manifest.idempotent
+            spec = known.spec.model_copy(update={"versions": versions, "idempotent": idempotent})
+        route = store.put_route(
+            manifest.name,
+            spec,
+            now=now,
+            actor=actor,
+            reason=reason,
+            annotations=known.annotations if known is not None else None,
+            expected=known.resource_version if known is not None else 0,
         )
-        return store.put_route(manifest.name, spec, now=now, actor=actor, reason=reason, expected=0)
-    present = known.spec.versions.get(manifest.version)
-    if present is not None and present.artifact != version.artifact:
-        raise errors.Conflict(
-            f"{manifest.name} {manifest.version} is already deployed with another artifact "
-            f"(sha256 {present.artifact or 'none'}, this folder has {version.artifact or 'none'})",
-            hint="give the new artifact a new version",
-        )
-    if present is not None and _are_two_folders(present.source, version.source):
-        raise errors.Conflict(
-            f"{manifest.name} {manifest.version} is already deployed from another folder: {present.source}",
-            hint="the code in this folder may differ: give it a new version",
-        )
-    if present is not None and instances is None:
-        version = version.model_copy(update={"instances": present.instances})
-    versions = {**known.spec.versions, manifest.version: version}
-    spec = known.spec.model_copy(
-        update={"versions": versions, "idempotent": known.spec.idempotent and manifest.idempotent}
-    )
-    return store.put_route(
-        known.name,
-        spec,
-        now=now,
-        actor=actor,
-        reason=reason,
-        annotations=known.annotations,
-        expected=known.resource_version,
-    )
+        copies.remove_unused(store)
+    return route
 
 
 def _are_two_folders(deployed: str | None, now: str | None) -> bool:

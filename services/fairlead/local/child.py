@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 FIRST_PAUSE_S = 0.1
@@ -33,7 +33,7 @@ class Child:
         environment: Mapping[str, str] | None = None,
         on_start: Callable[[int], None] = lambda pid: None,
         on_exit: Callable[[int], None] = lambda code: None,
-        why_not: Callable[[], str] = lambda: "",
+        why_not: Callable[[], Awaitable[str]] | None = None,
     ) -> None:
         """`why_not` is asked before each start: while it returns a reason, the process is not started."""
         self.name = name
@@ -66,11 +66,13 @@ class Child:
         loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
             await self._free.wait()
+            is_refused = self._why_not is not None and bool(await self._why_not())
             if self._stopping.is_set():
                 return
-            if self._why_not():
+            if is_refused:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stopping.wait(), REFUSED_PAUSE_S)
+            if is_refused or self.is_held:
                 continue
             began = loop.time()
             code = await self._run_once()

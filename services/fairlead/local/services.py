@@ -16,8 +16,8 @@ from fairlead.contracts.exit_status import how_it_ended
 from fairlead.contracts.instance import Instance, Wanted
 from fairlead.local import log_files, ports
 from fairlead.local.child import Child
-from fairlead.local.folders import changed_since
 from fairlead.local.probe import Reply, ask_async
+from fairlead.local.versions import why_not_started
 from fairlead.logs import append_line
 from fairlead.store.base import InstanceStore
 
@@ -59,7 +59,7 @@ class Service:
             name,
             command(wanted, port),
             logs / f"{name}.log",
-            environment={"FAIRLEAD_SERVING_DRAIN_S": str(DRAIN_S)},
+            environment={"FAIRLEAD_SERVING_DRAIN_S": str(DRAIN_S), "FAIRLEAD_SERVING_FOLDER_SHA256": wanted.folder},
             on_start=lambda pid: self._report(False, "starting"),
             why_not=self._why_not,
             on_exit=self._exited,
@@ -89,9 +89,9 @@ class Service:
         self._report(False, "draining")
         await self.child.stop(STOP_GRACE_S)
 
-    def _why_not(self) -> str:
+    async def _why_not(self) -> str:
         """Why the folder must not be served as this version. A new reason is also written to the service's log."""
-        found = changed_since(self.wanted)
+        found = await asyncio.to_thread(why_not_started, self.wanted)  # it reads every file, which may take seconds
         if found and found != self._refused:
             append_line(self.child.log, "fairlead.local", "error", found)
         if found:

@@ -26,6 +26,7 @@ class StateFolder:
         self.ledger = self.root / "ledger.db"
         self.gateway = self.root / "gateway"
         self.logs = self.root / "logs"
+        self.versions = self.root / "versions"
         self._run = self.root / "run.json"
         self._children = self.root / "children.json"
         self._targets = self.root / "prometheus-targets.json"

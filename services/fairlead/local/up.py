@@ -15,9 +15,11 @@ from fairlead import errors, logs
 from fairlead.contracts.platform import Platform
 from fairlead.local import envoy, log_files, ports
 from fairlead.local.apply import apply, read_platform
+from fairlead.local.copy_progress import CopyProgress
 from fairlead.local.probe import Reply, ask_async
 from fairlead.local.state import StateFolder
 from fairlead.local.supervisor import Supervisor, stop_orphans
+from fairlead.local.versions import VersionCopies
 from fairlead.rollout.policy.small_shares import small_shares
 from fairlead.store.base import Store
 from fairlead.store.sqlite import SqliteStore
@@ -69,7 +71,8 @@ async def _up(
     ports.require_free(platform.control.port, "the control plane", "--control-port")
     store = SqliteStore(folder.ledger)
     base = file.absolute().parent if file else Path.cwd()
-    for route in apply(store, platform, base, now=datetime.now(UTC), actor=actor):
+    copies = VersionCopies(folder.versions, CopyProgress(console))
+    for route in apply(store, platform, base, copies, now=datetime.now(UTC), actor=actor):
         for found in small_shares(route.spec.strategy, route.spec.mirrors):
             console.print(f"warning: models.{route.name}.{found}", highlight=False, markup=False, soft_wrap=True)
     for one in store.unreadable_routes():

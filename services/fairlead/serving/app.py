@@ -44,6 +44,7 @@ class App:
         self.metrics = metrics.Metrics(manifest.name, manifest.version)
         self.metrics.serving(
             artifact=manifest.artifact.sha256 if manifest.artifact else "",
+            folder=settings.folder_sha256,
             format=manifest.format,
             fairlead=fairlead.__version__,
         )

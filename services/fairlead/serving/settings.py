@@ -63,6 +63,9 @@ class Settings(BaseModel):
     """Log lines below this level are not written. `debug` also writes one line for each request."""
     log_format: LogFormat = "auto"
     """`json` or `text`. auto: text for people where stderr is a terminal, else JSON lines."""
+    folder_sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
+    """Digest of the model folder, shown in `fairlead_model_info`. `fairlead up` sets it, which has compared it with the
+    folder before the start. In a cluster it is empty, and the image's digest says more."""
     service: str | None = Field(default=None, pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$")
     """Name and namespace of the Service in front (`iris-1f0c2e4d5a.models`), set by the chart. /readyz then returns 421
     to a gateway that asks for another Service. None: /readyz does not check the name."""

@@ -17,6 +17,7 @@ from fairlead.cli import exit_codes
 from fairlead.contracts.health import STALE_AFTER_S, Health, health_of
 from fairlead.local.state import StateFolder
 from fairlead.store.statuses import read_status
+from support.faults import folders
 from support.platform import DOUBLER, Platform, doublers, running_platform
 from support.processes import wait_until
 
@@ -35,7 +36,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 
 def kill_for_good(platform: Platform, model: str, version: str) -> None:
     """Kill the only instance of a version, and keep it from coming back: its code can no longer be loaded."""
-    (platform.folder / "models" / model / version / "model.py").write_text("raise RuntimeError('no such library')\n")
+    folders.behave(platform.folder / "models" / model / version, broken=True)
     (instance,) = (one for one in platform.store.instances() if (one.model, one.ref.version) == (model, version))
     assert instance.pid is not None
     os.kill(instance.pid, signal.SIGKILL)

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from fairlead.contracts.revision import Cause
+from support.faults import folders
 from support.platform import DOUBLER, Platform, doublers, running_platform
 from support.processes import ProcessFailed, wait_until
 
@@ -31,7 +32,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         for model in MODELS:
             platform.wait_for(model, "half of the users", weight=5000)
         for model in MODELS:
-            (folder / "models" / model / "1.0.0" / "model.py").write_text("raise RuntimeError('no such library')\n")
+            folders.behave(folder / "models" / model / "1.0.0", broken=True)
             (name,) = (one for one in platform.children() if one.startswith(f"{model}-1.0.0-"))
             os.kill(platform.children()[name], signal.SIGKILL)
         wait_until(lambda: {_ready(platform, model) for model in MODELS} == {(0, 1)}, "every 1.0.0 is down")
@@ -128,8 +129,7 @@ def test_while_no_gateway_answers_the_answer_says_that_none_has_it(platform: Pla
 
 
 def test_while_stable_serves_a_promotion_is_refused(platform: Platform) -> None:
-    versions = platform.folder / "models" / "forward"
-    (versions / "1.0.0" / "model.py").write_text((versions / "1.1.0" / "model.py").read_text())
+    folders.behave(platform.folder / "models" / "forward" / "1.0.0")
     platform.command("release", "forward", "1.0.0")
     platform.wait_for("forward", "half of the users", candidate="1.0.0", weight=5000)
     assert "1.1.0 serves, so the gates decide when 1.0.0 may go on" in refused(platform, "promote", "forward")

@@ -60,7 +60,7 @@ def children(folder: Path) -> dict[str, int]:
         known: dict[str, Any] = json.loads((folder / "children.json").read_text())
     except (OSError, ValueError):
         return {}
-    return {name: int(pid) for name, (pid, _) in known.items()}
+    return {name: int(pid) for name, (pid, *_) in known.items()}
 
 
 def test_every_fault_is_played_and_every_expectation_held(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
-"""Instances are started only from folders that still hold the version that was deployed."""
+"""Instances are started only from copies that still hold the version that was deployed."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import sqlite3
 import sys
 from collections.abc import Callable
@@ -16,9 +17,10 @@ import pytest
 from fairlead.contracts.instance import Instance, Wanted
 from fairlead.local import child
 from fairlead.local import services as services_room
-from fairlead.local.folders import changed_since, version_spec
+from fairlead.local.folders import version_spec
 from fairlead.local.probe import Reply, ask_async
 from fairlead.local.services import Services
+from fairlead.local.versions import why_not_started
 from fairlead.store.sqlite import SqliteStore
 from unit.local.test_apply import make_folder
 from unit.local.test_child import until
@@ -28,7 +30,14 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 def wanted(folder: Path) -> Wanted:
     manifest, version = version_spec(folder)
-    return Wanted(model=manifest.name, ref=version.ref(manifest.version), index=0, source=str(folder))
+    ref = version.ref(manifest.version)
+    return Wanted(model=manifest.name, ref=ref, index=0, source=str(folder), folder=version.folder)
+
+
+def wanted_by_an_earlier_fairlead(folder: Path) -> Wanted:
+    manifest, version = version_spec(folder)
+    ref = version.model_copy(update={"folder": ""}).ref(manifest.version)
+    return Wanted(model=manifest.name, ref=ref, index=0, source=str(folder))
 
 
 def sleeper(_: Wanted, port: int) -> list[str]:
@@ -59,13 +68,36 @@ def row(store: SqliteStore) -> Instance:
 
 
 def test_an_unchanged_folder_is_the_version_that_was_deployed(tmp_path: Path) -> None:
-    assert changed_since(wanted(make_folder(tmp_path, "1.0.0"))) == ""
+    assert why_not_started(wanted(make_folder(tmp_path, "1.0.0"))) == ""
 
 
 def test_a_folder_that_cannot_be_read_is_left_to_the_service(tmp_path: Path) -> None:
-    before = wanted(make_folder(tmp_path, "1.0.0"))
+    before = wanted_by_an_earlier_fairlead(make_folder(tmp_path, "1.0.0"))
     Path(before.source, "fairlead.yaml").write_text("{")
-    assert changed_since(before) == ""
+    assert why_not_started(before) == ""
+
+
+@pytest.mark.parametrize("how", ["edited", "added", "deleted"])
+def test_a_copy_in_which_any_file_was_changed_is_not_the_version(tmp_path: Path, how: str) -> None:
+    folder = make_folder(tmp_path, "1.0.0")
+    (folder / "model.py").write_text("FACTOR = 1\n")
+    before = wanted(folder)
+    if how == "edited":
+        (folder / "model.py").write_text("FACTOR = 2\n")
+    elif how == "added":
+        (folder / "sitecustomize.py").write_text("")
+    else:
+        shutil.rmtree(folder)
+    assert f"the platform's copy of iris 1.0.0, {'is gone' if how == 'deleted' else 'was changed'}" in why_not_started(
+        before
+    )
+
+
+def test_an_artifact_changed_under_a_version_of_an_earlier_fairlead_is_found(tmp_path: Path) -> None:
+    before = wanted_by_an_earlier_fairlead(make_folder(tmp_path, "1.0.0"))
+    assert why_not_started(before) == ""
+    make_folder(tmp_path, "1.0.0", digest="cd" * 32)
+    assert "it now holds iris 1.0.0 with the artifact cdcdcdcdcdcd" in why_not_started(before)
 
 
 def test_an_instance_of_a_changed_folder_is_not_started_and_says_why(tmp_path: Path, store: SqliteStore) -> None:
@@ -80,12 +112,7 @@ def test_an_instance_of_a_changed_folder_is_not_started_and_says_why(tmp_path: P
     (log,) = tmp_path.glob("iris-1.0.0-*.log")
     (line,) = map(json.loads, log.read_text().splitlines())
     assert line["level"] == "error"
-    for said in (
-        "not started:",
-        "iris 1.0.0 was deployed",
-        "artifact cdcdcdcdcdcd",
-        "a version and a folder of its own",
-    ):
+    for said in ("not started:", "the platform's copy of iris 1.0.0, was changed", "deploy the same folder again"):
         assert said in line["message"]
 
 

@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from fairlead.cli.connect import connect
 from fairlead.cli.options import DEFAULT_STATE, JsonOption, PlatformLocation, ReasonOption, StateOption
 from fairlead.local.apply import deploy
+from fairlead.local.copy_progress import CopyProgress
 from fairlead.local.folders import read_manifest
+from fairlead.local.state import StateFolder
+from fairlead.local.versions import VersionCopies
 from fairlead.rollout.policy.small_shares import small_shares
 
 
@@ -38,9 +42,11 @@ def command(
     version that is deployed already, --instances changes how many processes serve it, also during a rollout.
     """
     connection = connect(PlatformLocation(state))
+    copies = VersionCopies(StateFolder(state).versions, CopyProgress(Console(stderr=True)))
     route = deploy(
         connection.store,
         folder,
+        copies,
         instances=instances,
         now=datetime.now(UTC),
         actor=connection.actor,

@@ -21,6 +21,7 @@ from fairlead.cli.options import (
 from fairlead.cli.output import print_json
 from fairlead.local import remove
 from fairlead.local.state import StateFolder
+from fairlead.local.versions import VersionCopies
 from fairlead.store.sqlite import SqliteStore
 
 
@@ -53,6 +54,9 @@ def command(
             "They are stopped when the gateway has confirmed that it sends them no requests",
             hint=f"check that the control plane and the gateway answer: read {folder.logs}/control-plane.log",
         )
+    copies = VersionCopies(folder.versions)
+    with copies.locked():
+        copies.remove_unused(store)
     if as_json:
         print_json({"model": model, "revision": last.id if last else None, "stopped": is_running})
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -27,7 +27,7 @@ from fairlead.cli.output import ago, console, make_table, moment, percent, print
 from fairlead.cli.state_age import StateAge, state_age
 from fairlead.contracts.health import health_of
 from fairlead.contracts.revision import Verdict
-from fairlead.contracts.route import TOTAL_WEIGHT
+from fairlead.contracts.route import TOTAL_WEIGHT, VersionSpec
 from fairlead.contracts.status import Evidence, Reason, Status, StepStatus
 from fairlead.store.base import Store
 from fairlead.store.statuses import read_status
@@ -50,7 +50,8 @@ def command(
     store = connect(location).store
     if as_json:
         age = state_age(location, store, datetime.now(UTC)).to_json()
-        print_json([one.to_json() | {"health": health_of(one).to_json()} | age for one in _statuses(store, model)])
+        known = {route.name: route.spec.versions for route in store.routes()}
+        print_json([one.to_json() | _more(one, known.get(one.route, {})) | age for one in _statuses(store, model)])
         return
     if not watch:
         console().print(_page(store, model, location))
@@ -75,6 +76,12 @@ def _follow(out: Console, store: Store, model: str | None, location: PlatformLoc
             sys.stdout.flush()
             shown = statuses
         time.sleep(REFRESH_INTERVAL_S)
+
+
+def _more(status: Status, versions: Mapping[str, VersionSpec]) -> dict[str, object]:
+    """The health, and the digests of the versions' folders where they are known: on one machine."""
+    folders = {name: version.folder for name, version in versions.items() if version.folder}
+    return {"health": health_of(status).to_json(), "folders": folders}
 
 
 def _statuses(store: Store, model: str | None) -> Iterator[Status]:

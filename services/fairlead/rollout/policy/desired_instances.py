@@ -50,6 +50,7 @@ def _specified(route: Route) -> Iterator[Wanted]:
                 ref=spec.ref(version),
                 index=index,
                 source=spec.source,
+                folder=spec.folder,
             )
 
 

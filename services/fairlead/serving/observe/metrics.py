@@ -114,9 +114,9 @@ class Metrics:
         for reason in ("queue_full", "deadline", "disconnected", "not_ready"):
             self._rejected.labels(*self._identity, reason)  # creates the series at 0: rate() needs a first sample
 
-    def serving(self, *, artifact: str, format: str, fairlead: str) -> None:
-        """Set the info metric. `artifact` is the artifact's digest, or empty if there is no artifact."""
-        self._info.labels(*self._identity, artifact, format, fairlead).set(1)
+    def serving(self, *, artifact: str, folder: str, format: str, fairlead: str) -> None:
+        """Set the info metric. `artifact` and `folder` are digests; empty if there is none, or it is not known."""
+        self._info.labels(*self._identity, artifact, folder, format, fairlead).set(1)
 
     def request_answered(self, protocol: str, status: int, seconds: float) -> None:
         """The last byte of a response was sent, or (499) the client disconnected before."""

@@ -11,6 +11,21 @@ from pydantic import BaseModel, Field
 
 import fairlead
 
+_NAMED = Path(__file__).with_name("faults_file")
+CONTROL = Path(os.environ.get("DOUBLER_CONTROL") or (_NAMED.read_text() if _NAMED.exists() else "/tmp/faults.json"))
+INITIAL_FAULTS: dict[str, Any] = json.loads(os.environ.get("DOUBLER_FAULTS", "{}"))
+
+
+def faults() -> dict[str, Any]:
+    if not CONTROL.exists():
+        return INITIAL_FAULTS
+    found: dict[str, Any] = json.loads(CONTROL.read_text())
+    return found
+
+
+if faults().get("broken"):
+    raise RuntimeError("no such library")
+
 
 class Number(BaseModel):
     value: float = Field(ge=-1000, le=1000, description="any unit")
@@ -22,29 +37,21 @@ class Doubled(BaseModel):
 
 class Doubler(fairlead.Model[Number, Doubled]):
     """Reads its faults from the file at each call: `{"fail": 0.3, "delay_ms": 300, "slow_ms": 6, "hang": true}`.
+    With `"broken": true` its code cannot be imported.
 
-    DOUBLER_CONTROL gives the path of the file in a container. While there is no file, the faults of DOUBLER_FAULTS
-    apply; without both there are none.
+    The path of the file is in `faults_file` of the model folder, in a container in DOUBLER_CONTROL. While there is no
+    file, the faults of DOUBLER_FAULTS apply; without both there are none.
     """
 
     def load(self, artifact: Path) -> None:
-        beside = artifact.parent / f"{artifact.name}.faults.json"
-        self.control = Path(os.environ.get("DOUBLER_CONTROL", beside))
-        self.initial_faults: dict[str, Any] = json.loads(os.environ.get("DOUBLER_FAULTS", "{}"))
         self.random = random.Random(1)
 
     def predict(self, rows: list[Number]) -> list[Doubled]:
-        faults = self._faults()
-        time.sleep(faults.get("delay_ms", 0) / 1000)
-        time.sleep(faults.get("slow_ms", 0) / 1000 * self.random.lognormvariate(0, 0.6))
-        while self._faults().get("hang"):
+        now = faults()
+        time.sleep(now.get("delay_ms", 0) / 1000)
+        time.sleep(now.get("slow_ms", 0) / 1000 * self.random.lognormvariate(0, 0.6))
+        while faults().get("hang"):
             time.sleep(0.02)
-        if self.random.random() < faults.get("fail", 0):
+        if self.random.random() < now.get("fail", 0):
             raise RuntimeError("failed on command")
         return [Doubled(value=2 * row.value) for row in rows]
-
-    def _faults(self) -> dict[str, Any]:
-        if not self.control.exists():
-            return self.initial_faults
-        faults: dict[str, Any] = json.loads(self.control.read_text())
-        return faults

@@ -10,7 +10,7 @@ from fairlead.serving.observe.metrics import FLUSH_AT, PHASES, Histogram, Metric
 
 def used() -> Metrics:
     meter = Metrics("m", "1")
-    meter.serving(artifact="ab", format="python", fairlead="0")
+    meter.serving(artifact="ab", folder="cd", format="python", fairlead="0")
     meter.request_answered("predict", 200, 0.01)
     meter.request_dropped("deadline", 2)
     meter.request_failed(1)

@@ -32,7 +32,8 @@ def _routes() -> dict[str, Any]:
     spec = structural(RouteSpec, defaults=True)
     fields = spec["properties"]
     # A model folder is for local use only; a cluster runs images.
-    del fields["versions"]["additionalProperties"]["properties"]["source"]
+    for name in ("source", "folder"):
+        del fields["versions"]["additionalProperties"]["properties"][name]
     fields["versions"]["additionalProperties"]["description"] = "One immutable version: its image and its artifact."
     for names in (fields["target"], fields["mirrors"]["items"]):
         names["properties"]["version"]["maxLength"] = NAME_LENGTH
