@@ -43,9 +43,14 @@ class Platform:
 
     def start(self) -> None:
         """Start it and wait until it has answered its first prediction."""
+        before = self._starts()
         self.process.start()
-        self.process.wait_until(lambda: "up after" in self.process.tail(60), "the platform is up")
+        self.process.wait_until(lambda: self._starts() > before, "the platform is up")
         self.store = SqliteStore(self.state / "ledger.db")
+
+    def _starts(self) -> int:
+        """How often its log says that it is up."""
+        return self.process.log.read_text(errors="replace").count("up after") if self.process.log.exists() else 0
 
     def stop(self) -> int:
         """Send Ctrl-C and wait. Returns the exit code."""

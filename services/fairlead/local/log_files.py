@@ -13,7 +13,7 @@ from typing import Any
 from fairlead.contracts.gateway import decode_version, parse_stat, stat_name
 from fairlead.contracts.route import VersionRef
 
-GATEWAY, SUPERVISOR = "gateway", "supervisor"
+CONTROL, GATEWAY, SUPERVISOR = "control-plane", "gateway", "supervisor"
 _COMMAND = "fairlead: "
 _FLAGS = {
     "UH": "no healthy upstream: no instance of the version is ready",

@@ -7,7 +7,7 @@ import contextlib
 import json
 import logging
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +15,8 @@ from fairlead import errors
 from fairlead.contracts.exit_status import how_it_ended
 from fairlead.contracts.instance import Instance, Wanted
 from fairlead.local import log_files, ports
-from fairlead.local.child import Child
+from fairlead.local.child import Child, end
+from fairlead.local.left_behind import Adopted, Known, LeftBehind
 from fairlead.local.probe import Reply, ask_async
 from fairlead.local.versions import why_not_started
 from fairlead.logs import append_line
@@ -44,7 +45,13 @@ class Service:
     """One instance: its process, its port, and its readiness from /readyz."""
 
     def __init__(
-        self, wanted: Wanted, port: int, logs: Path, report: Callable[[Instance], None], command: Command
+        self,
+        wanted: Wanted,
+        port: int,
+        logs: Path,
+        report: Callable[[Instance], None],
+        command: Command,
+        left: LeftBehind | None = None,
     ) -> None:
         self.wanted = wanted
         self.port = port
@@ -60,10 +67,20 @@ class Service:
             command(wanted, port),
             logs / f"{name}.log",
             environment={"FAIRLEAD_SERVING_DRAIN_S": str(DRAIN_S), "FAIRLEAD_SERVING_FOLDER_SHA256": wanted.folder},
-            on_start=lambda pid: self._report(False, "starting"),
+            on_start=self._started,
             why_not=self._why_not,
             on_exit=self._exited,
+            left=left,
         )
+        self._before: Adopted | None = None
+
+    def replace(self, before: Adopted | None) -> None:
+        """Take the place of a process that an earlier supervisor started differently, once this one is ready."""
+        self._before = before
+
+    def _started(self, pid: int) -> None:
+        if not self.child.is_adopted:  # else its row is still true, and the next probe looks again
+            self._report(False, "starting")
 
     def _exited(self, code: int) -> None:
         how = how_it_ended(code)
@@ -82,6 +99,7 @@ class Service:
             await self.child.run()
         finally:
             probing.cancel()
+            await self._end_before()
 
     async def stop(self) -> None:
         """Report it as draining, so that it gets no new requests, then let it finish the requests in flight."""
@@ -106,8 +124,11 @@ class Service:
                 reply = await ask_async(self.port, "GET", "/readyz")
                 # The process may have been replaced while the request was in flight.
                 if pid == self.child.pid and not self._stopping:
+                    is_first = reply.status == 200 and self._before is not None
                     self._report(reply.status == 200, "" if reply.status == 200 else _why(reply))
                     await self._restart_unless_alive(pid, reply)
+                    if is_first:
+                        await self._end_before()
             await asyncio.sleep(PROBE_READY_S if self._last and self._last[0] else PROBE_STARTING_S)
 
     async def _restart_unless_alive(self, pid: int, ready: Reply) -> None:
@@ -127,7 +148,21 @@ class Service:
             logger.warning("%s has not been alive for %g s and is restarted", one, LIVENESS_S, extra=facts)
             await self.child.restart(STOP_GRACE_S)
 
+    def known(self) -> dict[str, Known]:
+        """Its process by name, and the one before it while that still runs."""
+        before = self._before.known if self._before is not None else None
+        found = {self.child.name: self.child.known, f"{self.child.name} before": before}
+        return {name: one for name, one in found.items() if one is not None}
+
+    async def _end_before(self) -> None:
+        """End the process before this one. It answers for a second more, until no gateway sends it requests."""
+        before, self._before = self._before, None
+        if before is not None:
+            await end(before, STOP_GRACE_S)
+
     def _report(self, ready: bool, reason: str) -> None:
+        if not ready and self._before is not None and self._before.returncode is None and not self._stopping:
+            return  # the row is that of the process before, which serves until this one is ready
         facts = (ready, reason, self.child.pid, self.child.restarts)
         if facts == self._last:
             return
@@ -161,8 +196,11 @@ def _why(reply: Reply) -> str:
 class Services:
     """All instances. `align` starts and stops processes to match the wanted rows."""
 
-    def __init__(self, store: InstanceStore, logs: Path, command: Command = serve) -> None:
+    def __init__(
+        self, store: InstanceStore, logs: Path, command: Command = serve, left: LeftBehind | None = None
+    ) -> None:
         self._store = store
+        self._left = left or LeftBehind()
         self._logs = logs
         self._command = command
         self._running: dict[str, tuple[Service, asyncio.Task[None]]] = {}
@@ -175,19 +213,38 @@ class Services:
             service, task = self._running.pop(gone)
             self._keep(self._retire(gone, service, task))
         known = {row.id: row.port for row in self._store.instances()}
-        taken = {service.port for service, _ in self._running.values()}
         for fresh in sorted(wanted.keys() - self._running.keys()):
-            # Use the port of the last run if it is free: then the gateway's endpoints do not change.
-            port = known.get(fresh, 0)
-            if port in taken or not port or not ports.is_free(port):
-                port = ports.pick(taken | set(known.values()))
-            taken.add(port)
-            service = Service(wanted[fresh], port, self._logs, self._store.report, self._command)
+            service = self._service(wanted[fresh], known)
             self._running[fresh] = (service, asyncio.create_task(service.run()))
+        for name in self._left.known.keys() - {one.name for one in self.children()}:
+            if (unwanted := self._left.take(name)) is not None:
+                self._keep(child.end(unwanted, STOP_GRACE_S))
+
+    def _service(self, wanted: Wanted, known: Mapping[str, int]) -> Service:
+        """The service of a row. It goes on with the process that a killed supervisor left, if that is the same."""
+        taken, last = {service.port for service, _ in self._running.values()}, known.get(wanted.id)
+        if last is not None and last not in taken:
+            service = self._at(last, wanted)
+            # Use the port of the last run if it is free: then the gateway's endpoints do not change.
+            if service.child.can_go_on or ports.is_free(last):
+                return service
+        service = self._at(ports.pick(taken | set(known.values())), wanted)
+        service.replace(self._left.take(service.child.name))
+        return service
+
+    def _at(self, port: int, wanted: Wanted) -> Service:
+        return Service(wanted, port, self._logs, self._store.report, self._command, self._left)
 
     def children(self) -> list[Child]:
         """The child processes."""
         return [service.child for service, _ in self._running.values()]
+
+    def known(self) -> dict[str, Known]:
+        """The processes by name, also those of a killed supervisor that still run."""
+        found = self._left.known
+        for service, _ in self._running.values():
+            found |= service.known()
+        return found
 
     async def stop(self) -> None:
         """Stop all instances concurrently."""

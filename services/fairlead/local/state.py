@@ -8,12 +8,14 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import astuple
 from datetime import UTC, datetime
 from pathlib import Path
 
 from fairlead import errors
 from fairlead.contracts.parsing import parse
 from fairlead.contracts.platform import RunningPlatform
+from fairlead.local.left_behind import Known
 
 DEFAULT = Path(".fairlead")
 
@@ -102,41 +104,22 @@ class StateFolder:
         """Write the facts about the running platform."""
         _replace(self._run, run.model_dump_json(by_alias=True, indent=2))
 
-    def write_children(self, pids: dict[str, int]) -> None:
+    def write_children(self, children: Mapping[str, Known]) -> None:
         """Write the child processes, so that they can be found after the supervisor was killed."""
-        started = {name: [pid, start_time(pid)] for name, pid in pids.items()}
-        _replace(self._children, json.dumps(started, indent=2))
+        _replace(self._children, json.dumps({name: astuple(one) for name, one in children.items()}, indent=2))
 
     def write_targets(self, targets: Sequence[Mapping[str, object]]) -> None:
         """Write the scrape targets for Prometheus (`file_sd_configs`)."""
         _replace(self._targets, json.dumps(targets, indent=2))
 
-    def orphans(self) -> dict[str, int]:
-        """The children of an ended supervisor that are still alive, name to pid. Reused pids are excluded."""
+    def orphans(self) -> dict[str, Known]:
+        """The children of an ended supervisor that are still alive, by name. Reused pids are excluded."""
         try:
             written = json.loads(self._children.read_text())
-            known = {str(name): (int(pid), started) for name, (pid, started) in written.items()}
-        except (OSError, ValueError, TypeError):
+            known = {str(name): Known(*facts) for name, facts in written.items()}
+        except (OSError, ValueError, TypeError, AttributeError):
             return {}
-        return {name: pid for name, (pid, started) in known.items() if started and start_time(pid) == started}
-
-
-def start_time(pid: int) -> str | None:
-    """The process's start time in the kernel's clock ticks; None if it does not exist. With the pid it is unique."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None if not _alive(pid) else "unknown"
-    fields = stat.rpartition(")")[2].split()
-    return None if fields[0] == "Z" else fields[19]
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return False
-    return not Path("/proc").exists()
+        return {name: one for name, one in known.items() if one.is_alive}
 
 
 def _replace(path: Path, text: str) -> None:

@@ -16,8 +16,9 @@ from fairlead.contracts.exit_status import how_it_ended
 from fairlead.contracts.instance import Instance
 from fairlead.contracts.platform import Platform, RunningPlatform
 from fairlead.local import envoy, ports
-from fairlead.local.child import Child
-from fairlead.local.log_files import SUPERVISOR
+from fairlead.local.child import Child, end, made_here
+from fairlead.local.left_behind import Adopted, LeftBehind
+from fairlead.local.log_files import CONTROL, GATEWAY, SUPERVISOR
 from fairlead.local.services import Command, Services, serve
 from fairlead.local.state import StateFolder
 from fairlead.store.base import Store
@@ -47,29 +48,46 @@ class Supervisor:
         """`command` returns an instance's command line; `gateway_options` are appended to Envoy's arguments."""
         self._state = state
         self._store = store
+        self._binary = binary
         self._stopping = asyncio.Event()
+        left = state.orphans()
+        ours = LeftBehind({name: left.pop(name) for name in (CONTROL, GATEWAY) if name in left})
+        last = state.last_run()
         self.run_facts = RunningPlatform(
             pid=os.getpid(),
             gateway=platform.gateway,
             control=platform.control,
             metrics=platform.metrics,
-            admin_port=ports.pick({platform.gateway.port, platform.control.port}),
+            admin_port=last.admin_port
+            if last is not None and GATEWAY in ours
+            else ports.pick({platform.gateway.port, platform.control.port}),
         )
-        self.services = Services(store, state.logs, command)
+        self.services = Services(store, state.logs, command, LeftBehind(left))
         self.control = Child(
-            "control-plane",
+            CONTROL,
             [sys.executable, "-m", "fairlead.cli.main", "control-plane", "--state", str(state.root)],
             state.logs / "control-plane.log",
             on_start=lambda pid: self._note(),
-            on_exit=lambda code: _warn("control-plane", code),
+            on_exit=lambda code: _warn(CONTROL, code),
+            left=ours,
+            # It read the facts of the run when it started.
+            made_from=lambda: (made_here(), self.run_facts.model_dump(mode="json", exclude={"pid"})),
         )
         self.gateway = Child(
-            "gateway",
+            GATEWAY,
             [*envoy.argv(binary, state.gateway / "bootstrap.json"), *gateway_options],
             state.logs / "gateway.log",
             on_start=lambda pid: self._note(),
-            on_exit=lambda code: _warn("gateway", code),
+            on_exit=lambda code: _warn(GATEWAY, code),
+            left=ours,
+            # Envoy is the same in every Fairlead, as long as its bootstrap is.
+            made_from=lambda: (self._binary.stat().st_mtime_ns, self._bootstrap.read_text()),
         )
+        self._ours = ours
+
+    @property
+    def _bootstrap(self) -> Path:
+        return self._state.gateway / "bootstrap.json"
 
     async def run(self, after_start: Callable[[], Awaitable[None]]) -> None:
         """Start everything, await `after_start`, wait for a signal, and stop everything.
@@ -77,13 +95,16 @@ class Supervisor:
         An error in `after_start` stops everything as well, and is raised.
         """
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stopping.set)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            # A terminal that is closed stops the platform as Ctrl-C does, unless nohup ignores it.
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                loop.add_signal_handler(number, self._stopping.set)
         # One file for each state folder: beside the platform of `up`, a process may have one of a rehearsal.
         log = logs.write_to(self._state.logs / f"{SUPERVISOR}.log", "fairlead.local")
         logger.info("the platform starts", extra={"supervisor": os.getpid()})
-        # Remove the old bootstrap file: the gateway starts when the control plane has written a new one.
-        (self._state.gateway / "bootstrap.json").unlink(missing_ok=True)
+        if not self.control.can_go_on:
+            # Remove the old bootstrap file: the gateway starts when the control plane has written a new one.
+            self._bootstrap.unlink(missing_ok=True)
         self._state.write_run(self.run_facts)
         control, gateway, align = (
             asyncio.create_task(work) for work in (self.control.run(), self._run_gateway(), self._align())
@@ -104,8 +125,7 @@ class Supervisor:
         self._stopping.set()
 
     async def _run_gateway(self) -> None:
-        bootstrap = self._state.gateway / "bootstrap.json"
-        while not bootstrap.exists():
+        while not self._bootstrap.exists():
             await asyncio.sleep(POLL_INTERVAL_S)
         await self.gateway.run()
 
@@ -144,8 +164,11 @@ class Supervisor:
         await asyncio.gather(self.control.stop(10.0), self.services.stop())
 
     def _note(self) -> None:
-        children = [self.control, self.gateway, *self.services.children()]
-        self._state.write_children({child.name: child.pid for child in children if child.pid is not None})
+        found = self._ours.known | self.services.known()
+        for child in (self.control, self.gateway):
+            if (known := child.known) is not None:
+                found[child.name] = known
+        self._state.write_children(found)
         self._state.write_targets(targets(self.run_facts, self._store.instances()))
 
 
@@ -166,14 +189,5 @@ def targets(run: RunningPlatform, instances: Sequence[Instance]) -> list[dict[st
 async def stop_orphans(state: StateFolder, grace_s: float = 10.0) -> list[str]:
     """Stop the processes that a killed supervisor left running in this folder, and return their names."""
     orphans = state.orphans()
-    for pid in orphans.values():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
-    for _ in range(int(grace_s * 20)):
-        if not state.orphans():
-            break
-        await asyncio.sleep(0.05)
-    for pid in state.orphans().values():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    await asyncio.gather(*(end(Adopted(known), grace_s) for known in orphans.values()))
     return sorted(orphans)

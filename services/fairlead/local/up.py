@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from fairlead.local.apply import apply, read_platform
 from fairlead.local.copy_progress import CopyProgress
 from fairlead.local.probe import Reply, ask_async
 from fairlead.local.state import StateFolder
-from fairlead.local.supervisor import Supervisor, stop_orphans
+from fairlead.local.supervisor import Supervisor
 from fairlead.local.versions import VersionCopies
 from fairlead.rollout.policy.small_shares import small_shares
 from fairlead.store.base import Store
@@ -63,12 +64,9 @@ async def _up(
     wait_s: float,
     actor: str,
 ) -> None:
-    # Before the ports are checked: processes that a killed supervisor left running may still use them.
-    left = await stop_orphans(folder)
+    left = _require_ports(folder, platform)
     if left:
-        console.print(f"stopped processes that an earlier platform left running: {', '.join(left)}", highlight=False)
-    ports.require_free(platform.gateway.port, "the gateway", "--port")
-    ports.require_free(platform.control.port, "the control plane", "--control-port")
+        console.print(f"`fairlead up` was killed; what it left goes on: {', '.join(sorted(left))}", highlight=False)
     store = SqliteStore(folder.ledger)
     base = file.absolute().parent if file else Path.cwd()
     copies = VersionCopies(folder.versions, CopyProgress(console))
@@ -84,6 +82,18 @@ async def _up(
     finally:
         repeating.cancel()
     console.print("draining done, everything stopped", highlight=False)
+
+
+def _require_ports(folder: StateFolder, platform: Platform) -> Collection[str]:
+    """Raise Conflict if a port is used by anyone but a process that a killed supervisor left; returns their names."""
+    left, last = folder.orphans(), folder.last_run()
+    for name, port, before, what, flag in (
+        (log_files.GATEWAY, platform.gateway.port, last and last.gateway.port, "the gateway", "--port"),
+        (log_files.CONTROL, platform.control.port, last and last.control.port, "the control plane", "--control-port"),
+    ):
+        if name not in left or port != before:
+            ports.require_free(port, what, flag)
+    return left
 
 
 async def _repeat_logs(folder: Path) -> None:

@@ -236,8 +236,9 @@ def test_down_stops_the_children_of_a_killed_supervisor(tmp_path: Path) -> None:
         assert not any(is_alive(pid) for pid in children.values())
 
 
-def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGHUP], ids=["Ctrl-C", "a closed terminal"])
+def test_the_end_of_a_platform_leaves_no_process_behind(tmp_path: Path, how: signal.Signals) -> None:
     with running_platform(tmp_path, doublers(tmp_path, "1.0.0")) as platform:
         children = platform.children()
-        assert platform.stop() == 0
+        assert platform.process.stop(how) == 0
         assert not any(is_alive(pid) for pid in children.values())

@@ -10,7 +10,8 @@ import pytest
 
 from fairlead import errors
 from fairlead.contracts.platform import ControlSettings, GatewaySettings, RunningPlatform
-from fairlead.local.state import StateFolder, start_time
+from fairlead.local.left_behind import Known, start_time
+from fairlead.local.state import StateFolder
 
 
 @pytest.fixture
@@ -82,8 +83,15 @@ def test_a_damaged_run_file_counts_as_none(folder: StateFolder) -> None:
 def test_a_running_child_of_an_ended_supervisor_is_an_orphan(
     folder: StateFolder, sleeper: subprocess.Popen[bytes]
 ) -> None:
-    folder.write_children({"gateway": sleeper.pid})
-    assert folder.orphans() == {"gateway": sleeper.pid}
+    known = Known(sleeper.pid, start_time(sleeper.pid) or "", "a digest")
+    folder.write_children({"gateway": known})
+    assert folder.orphans() == {"gateway": known}
+
+
+def test_a_child_of_an_earlier_fairlead_is_an_orphan_too(folder: StateFolder, sleeper: subprocess.Popen[bytes]) -> None:
+    started = start_time(sleeper.pid) or ""
+    (folder.root / "children.json").write_text(json.dumps({"gateway": [sleeper.pid, started]}))
+    assert folder.orphans() == {"gateway": Known(sleeper.pid, started)}
 
 
 def test_a_process_with_the_reused_pid_of_an_ended_child_is_not_an_orphan(

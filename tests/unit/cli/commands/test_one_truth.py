@@ -45,6 +45,7 @@ from fairlead.contracts.status import Condition, Evidence, Gateway, Reason, Stat
 from fairlead.contracts.table import Table
 from fairlead.control.api import build_api
 from fairlead.control.metrics import Metrics
+from fairlead.local.left_behind import Known, start_time
 from fairlead.local.state import StateFolder
 from fairlead.store.kubernetes.events import serving_event
 from fairlead.store.sqlite import SqliteStore
@@ -302,7 +303,7 @@ def test_views_of_a_stopped_platform_say_how_to_start_it() -> None:
 
 def test_views_of_a_platform_whose_supervisor_was_killed_say_that_nothing_restarts_its_processes() -> None:
     with stored(SERVING, running=False) as (folder, _):
-        StateFolder(folder).write_children({"control-plane": os.getpid()})
+        StateFolder(folder).write_children({"control-plane": Known(os.getpid(), start_time(os.getpid()) or "")})
         table, _ = printed(status.command, None, state=folder)
         waited, code = printed(wait.command, "iris", timeout="0s", state=folder)
     assert table.startswith("`fairlead up` was killed, and 1 of its processes still run: nothing restarts them; what")
