@@ -213,6 +213,15 @@ def _printable(text: str) -> str:
     return text if text.isprintable() else "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
+def shown(text: str) -> str:
+    """Text of others, such as reasons, errors, names and paths, as a terminal shows it: on the lines that it has.
+
+    Control characters, and characters that reorder text, are written as escapes: `\\x1b`. A terminal would obey them,
+    and so could be made to show, or to copy to the clipboard, what nobody has written.
+    """
+    return "\n".join(map(_printable, text.split("\n")))
+
+
 def local_time(text: object) -> str:
     """A line's time in the time zone of the reader, to the millisecond."""
     try:

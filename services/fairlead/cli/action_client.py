@@ -31,6 +31,7 @@ from fairlead.cli.options import (
     StateOption,
 )
 from fairlead.contracts.spelling import to_option
+from fairlead.logs import shown
 
 SOCKET_NAME = "control.sock"
 RECONNECT_TIMEOUT_S = 15.0
@@ -101,7 +102,7 @@ def _print_outcome(answer: dict[str, Any], model: str, verb: str, as_json: bool)
             hint=f"the engine still processes it until {action['expiresAt']}; check with: fairlead status {model}",
         )
     if not as_json:
-        print(f"{model}: {verb} accepted, revision {model}.{action['revision']}. {action['message']}".rstrip())
+        print(shown(f"{model}: {verb} accepted, revision {model}.{action['revision']}. {action['message']}".rstrip()))
 
 
 def _other_versions(answer: dict[str, Any], model: str) -> str:

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from fairlead import errors
 from fairlead.cli import exit_codes
+from fairlead.logs import shown
 
 # Typer has its own copy of Click, or uses the installed one: the base class of an exception that it exports is right.
 _UsageError: type[Any] = typer.BadParameter.__base__ or typer.BadParameter
@@ -149,12 +150,12 @@ def _named_command(arguments: list[str]) -> str:
 
 
 def _print_error(error: errors.FairleadError) -> None:
-    print(f"fairlead: {error.message}", file=sys.stderr)
+    print(shown(f"fairlead: {error.message}"), file=sys.stderr)
     if isinstance(error, errors.Invalid) and len(error.details) > 1:
         for detail in error.details:
-            print(f"  {'.'.join(str(part) for part in detail.loc)}: {detail.msg}", file=sys.stderr)
+            print(shown(f"  {'.'.join(str(part) for part in detail.loc)}: {detail.msg}"), file=sys.stderr)
     if error.hint:
-        print(f"  {error.hint}", file=sys.stderr)
+        print(shown(f"  {error.hint}"), file=sys.stderr)
 
 
 if __name__ == "__main__":

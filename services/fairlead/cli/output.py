@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from fairlead.logs import shown
 
 PIPE_WIDTH = 160
 
@@ -20,16 +22,34 @@ def console() -> Console:
     return out if out.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
 
 
+def say(line: str, *, to: TextIO | None = None) -> None:
+    """Print a line that may have text of others in it, on standard output or on `to`."""
+    print(shown(line), file=to)
+
+
+def text(value: str, style: str = "") -> Text:
+    """Text of others for a console or a table: neither its control characters nor its brackets are obeyed."""
+    return Text(shown(value), style=style)
+
+
 def print_json(data: Any) -> None:
     """One JSON document."""
-    print(json.dumps(data, indent=2, ensure_ascii=False))
+    print(as_json(data, indent=2))
+
+
+def as_json(data: Any, indent: int | None = None) -> str:
+    """JSON that a terminal shows: what it would obey is escaped, as JSON allows for every character of a string."""
+    written = json.dumps(data, indent=indent, ensure_ascii=False)
+    if written.replace("\n", "").isprintable():
+        return written
+    return "".join(one if one.isprintable() or one == "\n" else json.dumps(one)[1:-1] for one in written)
 
 
 def make_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     """A plain table without a frame."""
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*map(text, row))
     return table
 
 

@@ -218,7 +218,7 @@ class Services:
             self._running[fresh] = (service, asyncio.create_task(service.run()))
         for name in self._left.known.keys() - {one.name for one in self.children()}:
             if (unwanted := self._left.take(name)) is not None:
-                self._keep(child.end(unwanted, STOP_GRACE_S))
+                self._keep(end(unwanted, STOP_GRACE_S))
 
     def _service(self, wanted: Wanted, known: Mapping[str, int]) -> Service:
         """The service of a row. It goes on with the process that a killed supervisor left, if that is the same."""

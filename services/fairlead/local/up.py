@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Collection
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from fairlead import errors, logs
 from fairlead.contracts.platform import Platform
@@ -21,6 +23,7 @@ from fairlead.local.probe import Reply, ask_async
 from fairlead.local.state import StateFolder
 from fairlead.local.supervisor import Supervisor
 from fairlead.local.versions import VersionCopies
+from fairlead.logs import shown
 from fairlead.rollout.policy.small_shares import small_shares
 from fairlead.store.base import Store
 from fairlead.store.sqlite import SqliteStore
@@ -49,10 +52,12 @@ def run(
     platform = _with_ports(read_platform(file) if file else Platform(), port, control_port)
     binary = envoy.find(envoy_binary)
     folder = StateFolder(state)
-    folder.create()
+    os.umask(0o077)  # what this process and its children write into the folder is for its owner only
+    if said := folder.create():
+        console.print(Text(shown(said)), soft_wrap=True)
     with folder.locked():
         asyncio.run(_up(console, folder, platform, file, binary, wait_s, actor))
-    console.print("stopped; the ledger stays in", str(folder.root), highlight=False)
+    console.print(Text(shown(f"stopped; the ledger stays in {folder.root}")), soft_wrap=True)
 
 
 async def _up(
@@ -72,9 +77,9 @@ async def _up(
     copies = VersionCopies(folder.versions, CopyProgress(console))
     for route in apply(store, platform, base, copies, now=datetime.now(UTC), actor=actor):
         for found in small_shares(route.spec.strategy, route.spec.mirrors):
-            console.print(f"warning: models.{route.name}.{found}", highlight=False, markup=False, soft_wrap=True)
+            console.print(Text(shown(f"warning: models.{route.name}.{found}")), soft_wrap=True)
     for one in store.unreadable_routes():
-        console.print(f"{one.message}; it is left as it is, and serves what it served", highlight=False, markup=False)
+        console.print(Text(shown(f"{one.message}; it is left as it is, and serves what it served")))
     supervisor = Supervisor(folder, store, platform, binary)
     repeating = asyncio.create_task(_repeat_logs(folder.logs))
     try:
@@ -135,7 +140,11 @@ class StartupReport:
     async def show(self) -> None:
         """Wait until everything is up. Raises Unavailable, naming what is not up and where its log is."""
         began = time.monotonic()
-        columns = (SpinnerColumn(finished_text="*"), TextColumn("{task.description}"), TimeElapsedColumn())
+        columns = (
+            SpinnerColumn(finished_text="*"),
+            TextColumn("{task.description}", markup=False),
+            TimeElapsedColumn(),
+        )
         with Progress(*columns, console=self._console) as progress:
             tasks = {name: progress.add_task(name, total=1) for name in ("gateway", *self._models)}
             missing = await self._poll(progress, tasks)
@@ -158,7 +167,7 @@ class StartupReport:
             why = await self._why_not_up(name)
             if why:
                 missing[name] = why
-            progress.update(task, description=f"{name}: {why or 'up'}", completed=0 if why else 1)
+            progress.update(task, description=shown(f"{name}: {why or 'up'}"), completed=0 if why else 1)
         return missing
 
     async def _why_not_up(self, name: str) -> str | None:
@@ -187,9 +196,9 @@ class StartupReport:
         version, revision = reply.headers.get("x-model-version"), reply.headers.get("x-route-revision")
         out = self._console
         out.print("\nfirst prediction, through the gateway:", highlight=False)
-        out.print(f"  curl -s {url} -H 'content-type: application/json' -d '{body}'", soft_wrap=True, highlight=False)
-        out.print(f"  {reply.body.decode()}", soft_wrap=True, highlight=False, markup=False)
-        out.print(f"  answered by {model} {version}, route revision {revision}\n", highlight=False)
+        out.print(Text(shown(f"  curl -s {url} -H 'content-type: application/json' -d '{body}'")), soft_wrap=True)
+        out.print(Text(shown(f"  {reply.body.decode(errors='replace')}")), soft_wrap=True)
+        out.print(Text(shown(f"  answered by {model} {version}, route revision {revision}\n")))
 
     def _say_next(self, seconds: float) -> None:
         base, control = (f"http://{ports.LOOPBACK}:{port}" for port in (self._run.gateway.port, self._run.control.port))

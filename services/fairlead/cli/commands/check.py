@@ -11,9 +11,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from fairlead.cli import exit_codes
+from fairlead.cli.output import text
 from fairlead.serving.check.findings import Finding, is_fit, not_proved
 from fairlead.serving.check.own_process import check_in_own_process
 
@@ -44,10 +44,10 @@ def _show(folder: Path, findings: Sequence[Finding]) -> None:
     table.add_column("why, and what to do", overflow="fold")  # a digest must be shown in full
     for finding in findings:
         # Text, not markup: a message may contain `list[int]`, which rich would read as a style.
-        why = Text(finding.message) if not finding.hint else Text(f"{finding.message}\n{finding.hint}")
-        table.add_row(finding.check, Text(finding.outcome, style=STYLES[finding.outcome]), why)
+        why = text(finding.message) if not finding.hint else text(f"{finding.message}\n{finding.hint}")
+        table.add_row(finding.check, text(finding.outcome, style=STYLES[finding.outcome]), why)
     console = Console()
     console.print(table)
     failed = sum(finding.outcome == "failed" for finding in findings)
     unproved = f"; not proved: {', '.join(not_proved(findings))}" if not_proved(findings) else ""
-    console.print(Text(f"{folder}: {f'{failed} failed' if failed else f'fit to serve{unproved}'}"), soft_wrap=True)
+    console.print(text(f"{folder}: {f'{failed} failed' if failed else f'fit to serve{unproved}'}"), soft_wrap=True)

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from fairlead.cli.connect import connect
 from fairlead.cli.options import DEFAULT_STATE, JsonOption, PlatformLocation, ReasonOption, StateOption
+from fairlead.cli.output import say
 from fairlead.local.apply import deploy
 from fairlead.local.copy_progress import CopyProgress
 from fairlead.local.folders import read_manifest
@@ -53,19 +54,19 @@ def command(
         reason=reason or f"deploy {folder.name}",
     )
     for found in small_shares(route.spec.strategy, route.spec.mirrors):
-        print(f"warning: {route.name}: {found}", file=sys.stderr if as_json else sys.stdout)
+        say(f"warning: {route.name}: {found}", to=sys.stderr if as_json else sys.stdout)
     if as_json:
         print(json.dumps(route.to_json()))
         return
-    print(f"{route.name}: versions {', '.join(route.spec.versions)}; target {route.spec.target.version}")
+    say(f"{route.name}: versions {', '.join(route.spec.versions)}; target {route.spec.target.version}")
     version, head = read_manifest(folder).version, connection.store.head(route.name)
     count = route.spec.versions[version].instances
-    print(f"{version}: {count} instance{'' if count == 1 else 's'}")
+    say(f"{version}: {count} instance{'' if count == 1 else 's'}")
     rejected = head.state.rejection_of(route.spec.versions[version].ref(version)) if head is not None else None
     if rejected is not None:
-        print(f"{version} was rejected in revision {route.name}.{rejected.revision}: {rejected.reason}")
+        say(f"{version} was rejected in revision {route.name}.{rejected.revision}: {rejected.reason}")
     if version != route.spec.target.version:
         release = f"fairlead release {route.name} {version}{' --retry' if rejected is not None else ''}, or "
     else:
         release = f"fairlead retry {route.name}, or " if rejected is not None else ""
-    print(f"next: {release}fairlead status {route.name}")
+    say(f"next: {release}fairlead status {route.name}")

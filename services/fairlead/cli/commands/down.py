@@ -9,6 +9,7 @@ import time
 
 from fairlead import errors
 from fairlead.cli.options import DEFAULT_STATE, StateOption
+from fairlead.cli.output import say
 from fairlead.local.state import StateFolder
 from fairlead.local.supervisor import stop_orphans
 
@@ -29,8 +30,8 @@ def command(state: StateOption = DEFAULT_STATE) -> None:
                     hint=f"end it with `kill -9 {run.pid}`, then run `fairlead down` to stop what is left",
                 )
             time.sleep(0.05)
-        print(f"stopped the platform in {folder.root}")
+        say(f"stopped the platform in {folder.root}")
         return
     stopped = asyncio.run(stop_orphans(folder))
     left = f"; stopped processes that an earlier one left: {', '.join(stopped)}" if stopped else ""
-    print(f"no platform runs in {folder.root}{left}")
+    say(f"no platform runs in {folder.root}{left}")

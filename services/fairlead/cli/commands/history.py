@@ -19,7 +19,7 @@ from fairlead.cli.options import (
     PlatformLocation,
     StateOption,
 )
-from fairlead.cli.output import console, make_table, moment, percent, print_json
+from fairlead.cli.output import console, make_table, moment, percent, print_json, say
 from fairlead.cli.picture import svg as svg_picture
 from fairlead.cli.picture import table, terminal
 from fairlead.cli.picture.attempt import Attempt, attempts
@@ -132,7 +132,7 @@ def _write(to: Path, attempt: Attempt | None, *, quiet: bool) -> None:
             f"--svg {to}: cannot be written: {error.strerror}", hint="name a file in a folder that you can write to"
         ) from None
     if not quiet:
-        print(f"{to}: {attempt.title}, {len(attempt.windows)} windows")
+        say(f"{to}: {attempt.title}, {len(attempt.windows)} windows")
 
 
 def _show_evidence(model: str, revisions: Sequence[Revision], found: Sequence[Attempt], *, as_json: bool) -> None:
@@ -143,14 +143,14 @@ def _show_evidence(model: str, revisions: Sequence[Revision], found: Sequence[At
         print_json([{"attempt": a.number, "revision": name or None, "window": w.to_json()} for a, name, w in rows])
         return
     for attempt in found:
-        print(attempt.title)
+        say(attempt.title)
         if attempt.windows:
             console().print(table.make(attempt))
         for sentence in table.conclusion(attempt):
-            print(sentence)
+            say(sentence)
         print()
     if not counted:
-        print(_no_evidence(model, revisions, found))
+        say(_no_evidence(model, revisions, found))
     elif not all(map(table.is_empty, counted[-1].windows)):
         console().print(terminal.draw(counted[-1]), end="", soft_wrap=True)
 
@@ -174,7 +174,7 @@ def _verify(store: Store, model: str, as_json: bool) -> None:
         )
     if not as_json:
         start = f"the checkpoint after revision {checkpoint.seq}" if checkpoint else "its beginning"
-        print(f"{model}: {len(revisions)} revisions, the chain holds from {start}")
+        say(f"{model}: {len(revisions)} revisions, the chain holds from {start}")
 
 
 def _parse(text: str) -> datetime:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +15,8 @@ from fairlead.cli import optional_modules
 from fairlead.cli.connect import connect
 from fairlead.cli.log_lines import Fold, newest
 from fairlead.cli.options import DEFAULT_STATE, ContextOption, NamespaceOption, PlatformLocation, StateOption
+from fairlead.cli.output import as_json as line_of_json
+from fairlead.cli.output import say
 from fairlead.contracts.route import VersionRef
 from fairlead.local import log_files
 from fairlead.local.log_files import Entry
@@ -78,7 +79,7 @@ def command(
         found = [*fold.add(found), *fold.rest()]
     _show(newest(found, limit), as_json=as_json)
     if not where.in_cluster and not StateFolder(state).is_running():
-        print(f"no platform runs in {state.absolute()}: these are its last lines", file=sys.stderr)
+        say(f"no platform runs in {state.absolute()}: these are its last lines", to=sys.stderr)
     fold, idle = Fold(longest_s=FOLD_S), 0
     while follow:
         time.sleep(FOLLOW_INTERVAL_S)
@@ -129,6 +130,6 @@ def _deployed(store: Store, model: str) -> set[VersionRef]:
 def _show(entries: Iterable[Entry], *, as_json: bool) -> None:
     for entry in entries:
         if as_json:
-            print(json.dumps({"source": entry.source, **entry.fields}, ensure_ascii=False), flush=True)
+            print(line_of_json({"source": entry.source, **entry.fields}), flush=True)
         else:
             print(as_text({"source": entry.source, **entry.fields}, colours=has_colours(sys.stdout)), flush=True)

@@ -14,7 +14,7 @@ from rich.text import Text
 from fairlead import errors
 from fairlead.cli import exit_codes
 from fairlead.cli.options import JsonOption
-from fairlead.cli.output import console, make_table, percent, print_json
+from fairlead.cli.output import console, make_table, percent, print_json, say, text
 from fairlead.contracts.base import format_duration
 from fairlead.contracts.scenario import Scenario
 from fairlead.rehearsal.frames import TICK_S, Frame
@@ -80,7 +80,7 @@ def command(
     else:
         _show_many(chosen, found)
     if not as_json:
-        print(f"{chosen.name}: {'every expectation held' if passed else 'not every expectation held'}")
+        say(f"{chosen.name}: {'every expectation held' if passed else 'not every expectation held'}")
     raise typer.Exit(exit_codes.OK if passed else exit_codes.FAILED)
 
 
@@ -95,7 +95,7 @@ def _run_virtual(scenario: Scenario, seeds: Sequence[int]) -> list[Result]:
 def _run_live(scenario: Scenario, seed: int, keep: Path | None, envoy: Path | None) -> Result:
     stderr = Console(stderr=True, highlight=False)
     limit = format_duration(scenario.duration)
-    stderr.print(f"{scenario.name}: playing in real time with real processes, at most {limit} plus startup")
+    stderr.print(text(f"{scenario.name}: playing in real time with real processes, at most {limit} plus startup"))
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as progress:
         task = progress.add_task("starting gateway, control plane and stub versions", total=scenario.duration)
@@ -139,7 +139,7 @@ def _show(run: Result, scenario: Scenario) -> None:
     if run.seconds + TICK_S <= scenario.duration:
         played, whole = format_duration(run.seconds), format_duration(scenario.duration)
         counted += f"\nplayed {played} of {whole}: the rollout had ended, and no action was left that could change it"
-    console().print(Group(*shown, Text(counted)))
+    console().print(Group(*shown, text(counted)))
 
 
 def _show_many(scenario: Scenario, found: Sequence[Result]) -> None:

@@ -20,7 +20,7 @@ from fairlead.cli.options import (
     ReasonOption,
     StateOption,
 )
-from fairlead.cli.output import moment, percent
+from fairlead.cli.output import moment, percent, say
 from fairlead.cli.state_age import state_age
 from fairlead.contracts.revision import Phase, Rejected, Revision
 from fairlead.contracts.route import Route, VersionRef
@@ -62,14 +62,14 @@ def command(
         print(json.dumps(route.to_json()))
         return
     is_stable = head is not None and _is_stable(head, ref)
-    print(f"{model}: {done or _begun(route, head, version, serves)}")
+    say(f"{model}: {done or _begun(route, head, version, serves)}")
     if age.problem:
-        print(f"{age.problem}: {age.hint}" if is_stable else f"{age.problem}: the release begins when it does again")
+        say(f"{age.problem}: {age.hint}" if is_stable else f"{age.problem}: the release begins when it does again")
     if is_stable:
         return
     if head is not None and head.state.paused:
-        print(_paused(head))
-    print(f"next: fairlead status {model} --watch, fairlead wait {model}, or fairlead rollback {model}")
+        say(_paused(head))
+    say(f"next: fairlead status {model} --watch, fairlead wait {model}, or fairlead rollback {model}")
 
 
 def _ref(route: Route, version: str) -> VersionRef | None:

@@ -18,7 +18,7 @@ from fairlead.cli.options import (
     ReasonOption,
     StateOption,
 )
-from fairlead.cli.output import print_json
+from fairlead.cli.output import print_json, say
 from fairlead.local import remove
 from fairlead.local.state import StateFolder
 from fairlead.local.versions import VersionCopies
@@ -66,7 +66,7 @@ def command(
         stopped = "processes of a platform that was killed still run: `fairlead down` stops them"
     else:
         stopped = "no platform runs here"
-    print(f"{model}: removed{f', revision {last.id}' if last else ''}; {stopped}")
+    say(f"{model}: removed{f', revision {last.id}' if last else ''}; {stopped}")
     if last is not None:
-        print(f"its ledger stays: fairlead history {model}")
-    print("a platform file that names it deploys it again: remove it there too")
+        say(f"its ledger stays: fairlead history {model}")
+    say("a platform file that names it deploys it again: remove it there too")

@@ -20,7 +20,7 @@ from fairlead.cli.options import (
     PlatformLocation,
     StateOption,
 )
-from fairlead.cli.output import console, make_table, print_json
+from fairlead.cli.output import console, make_table, print_json, text
 from fairlead.cli.state_age import state_age
 from fairlead.contracts.answers import Compared, Disagreement, ShadowStatus
 from fairlead.contracts.base import format_e_value
@@ -56,7 +56,7 @@ def command(
             hint=f"mirror requests with strategy.shadow or mirrors; after five seconds: fairlead shadow {model}",
         )
     age = state_age(location, store, datetime.now(UTC))
-    console().print(Group(*([Text(age.notice)] if age.notice else []), *_page(status, shadow, limit)))
+    console().print(Group(*([text(age.notice)] if age.notice else []), *_page(status, shadow, limit)))
 
 
 def _page(status: Status, shadow: ShadowStatus, limit: int) -> Iterator[RenderableType]:
@@ -65,12 +65,12 @@ def _page(status: Status, shadow: ShadowStatus, limit: int) -> Iterator[Renderab
     check = next((one for one in status.checks if one.gate == "agreement"), None)
     if check is not None:
         odds = (format_e_value(check.numbers.get(name, 0.0)) for name in ("log_harm", "log_safe"))
-        yield Text(f"\nagreement: {check.verdict.value}: {check.reason}")
-        yield Text(f"odds that it differs too often / that it agrees: {' / '.join(odds)}")
+        yield text(f"\nagreement: {check.verdict.value}: {check.reason}")
+        yield text(f"odds that it differs too often / that it agrees: {' / '.join(odds)}")
     if shadow.lost:
-        yield Text(f"{shadow.lost:,} answer records were overwritten or did not fit; they are not evidence")
+        yield text(f"{shadow.lost:,} answer records were overwritten or did not fit; they are not evidence")
     if shadow.silent:
-        yield Text(f"answer records not read from: {', '.join(shadow.silent)}")
+        yield text(f"answer records not read from: {', '.join(shadow.silent)}")
     if shadow.worst:
         yield Text()
         yield make_table(

@@ -23,7 +23,7 @@ from fairlead.cli.options import (
     PlatformLocation,
     StateOption,
 )
-from fairlead.cli.output import ago, console, make_table, moment, percent, print_json
+from fairlead.cli.output import ago, console, make_table, moment, percent, print_json, text
 from fairlead.cli.state_age import StateAge, state_age
 from fairlead.contracts.health import health_of
 from fairlead.contracts.revision import Verdict
@@ -102,12 +102,12 @@ def _statuses(store: Store, model: str | None) -> Iterator[Status]:
 def _page(store: Store, model: str | None, location: PlatformLocation) -> RenderableType:
     statuses, now = list(_statuses(store, model)), datetime.now(UTC)
     age = state_age(location, store, now)
-    before = [Text(age.notice)] if age.notice else []
+    before = [text(age.notice)] if age.notice else []
     if not statuses:
-        return Group(*before, Text("no models yet; add one with: fairlead deploy DIR"))
+        return Group(*before, text("no models yet; add one with: fairlead deploy DIR"))
     rows = (_row(one, now, age) for one in statuses)
     current = () if age.problem else statuses
-    urgent = [Text(line) for one in current for line in health_lines.lines(one, location, now)]
+    urgent = [text(line) for one in current for line in health_lines.lines(one, location, now)]
     details = _details(statuses[0]) if model else ()
     return Group(*before, make_table(_COLUMNS, rows), *urgent, *details)
 
@@ -169,26 +169,26 @@ _GATEWAY: dict[str, str] = {
 
 def _details(status: Status) -> Iterator[RenderableType]:
     if status.candidate is not None:
-        yield Text(f"\n{_bar(status)}")
+        yield text(f"\n{_bar(status)}")
         if status.step and status.step.number:
             entered = datetime.fromisoformat(status.step.entered_at)
-            yield Text(f"in this step for {ago(entered, datetime.now(UTC))}; next: {_next(status.step)}")
+            yield text(f"in this step for {ago(entered, datetime.now(UTC))}; next: {_next(status.step)}")
         if status.share is not None:
-            yield Text(f"in this step {status.candidate} got {_share(status.share)} of the requests")
+            yield text(f"in this step {status.candidate} got {_share(status.share)} of the requests")
     if status.checks:
         rows = ((check.gate, check.verdict.value, check.reason) for check in status.checks)
         yield Text()
         yield make_table(("GATE", "VERDICT", "REASON"), rows)
     if status.evidence.windows:
-        yield Text(f"\n{_counted(status)}")
-        yield from (Text(line) for line in _failed(status.evidence))
+        yield text(f"\n{_counted(status)}")
+        yield from (text(line) for line in _failed(status.evidence))
     for rejected in status.rejected:
-        yield Text(f"rejected: {rejected.ref} in revision {status.route}.{rejected.revision}: {rejected.reason}")
+        yield text(f"rejected: {rejected.ref} in revision {status.route}.{rejected.revision}: {rejected.reason}")
     for gateway in status.gateways:
         if gateway.rejected:
-            yield Text(f"gateway {gateway.name} rejected the configuration: {gateway.rejected}")
+            yield text(f"gateway {gateway.name} rejected the configuration: {gateway.rejected}")
     ready = ", ".join(f"{role} {count}" for role, count in status.ready.items())
-    yield Text(f"\nready instances: {ready or 'none'}; ready to roll back: {_rollback(status)}")
+    yield text(f"\nready instances: {ready or 'none'}; ready to roll back: {_rollback(status)}")
 
 
 def _rollback(status: Status) -> str:

@@ -21,7 +21,7 @@ from fairlead.cli.options import (
     PlatformLocation,
     StateOption,
 )
-from fairlead.cli.output import moment, percent, print_json
+from fairlead.cli.output import moment, percent, print_json, say
 from fairlead.cli.state_age import StateAge, state_age
 from fairlead.contracts.base import Duration
 from fairlead.contracts.health import health_of
@@ -67,9 +67,9 @@ def command(
             | {"command": end.next if end.next.startswith(("fairlead ", "kubectl ")) else None}
         )
     else:
-        print(f"{model}: {end.outcome}: {end.detail}")
+        say(f"{model}: {end.outcome}: {end.detail}")
         if end.next:
-            print(f"next: {end.next}")
+            say(f"next: {end.next}")
     raise typer.Exit(end.code)
 
 
