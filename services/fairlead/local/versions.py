@@ -1,7 +1,7 @@
 """The platform's own copies of model folders: `.fairlead/versions/<model>/<version>-<12 hex digits>`.
 
 A version is served from its copy, so an edit or a deletion of the folder that was deployed changes nothing. A copy is
-named by the digest of its files, read-only, and complete from the moment its name exists.
+named by the digest of its files, which are read-only, and complete from the moment its name exists.
 """
 
 from __future__ import annotations
@@ -70,8 +70,7 @@ class VersionCopies:
             self._copy(files, draft, name, size)
             if listing.of_tree(folders.digests(draft)) != version.folder:
                 raise errors.Conflict(f"{folder} was changed while it was copied", hint="repeat the command")
-            _protect(draft)
-            _delete(place)  # a damaged copy
+            shutil.rmtree(place, ignore_errors=True)  # a damaged copy
             draft.rename(place)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -81,7 +80,7 @@ class VersionCopies:
                 hint="check that you may read the folder and write there; nothing was deployed",
             ) from error
         finally:
-            _delete(draft)
+            shutil.rmtree(draft, ignore_errors=True)
         return kept
 
     def _copy(self, files: dict[str, Path], draft: Path, name: str, size: int) -> None:
@@ -110,7 +109,7 @@ class VersionCopies:
         removed = []
         for place in sorted(self._root.glob("*/*")):
             if str(place) not in used and place.parent.name not in unreadable:
-                _delete(place)
+                shutil.rmtree(place, ignore_errors=True)
                 removed.append(f"{place.parent.name}/{place.name}")
         for model in self._root.glob("*/"):
             with contextlib.suppress(OSError):  # not empty
@@ -170,17 +169,3 @@ def _no_room(why: str, root: Path) -> errors.Unavailable:
         f"there is no room for the platform's copy: {why}",
         hint=f"make room on the disk of {root}, or choose another state folder with --state; nothing was deployed",
     )
-
-
-def _protect(folder: Path) -> None:
-    """Nobody may write into it any more."""
-    for place, _, _ in os.walk(folder):
-        os.chmod(place, 0o500)
-
-
-def _delete(folder: Path) -> None:
-    if not folder.exists():
-        return
-    for place, _, _ in os.walk(folder):
-        os.chmod(place, 0o700)
-    shutil.rmtree(folder)

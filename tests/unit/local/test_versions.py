@@ -98,9 +98,15 @@ def test_neither_an_edit_nor_a_deletion_of_the_folder_changes_the_copy(folder: P
     assert damage(Path(kept.source or ""), kept.folder) == ""
 
 
-def test_nobody_may_write_into_a_copy(folder: Path, copies: VersionCopies) -> None:
+def test_the_files_of_a_copy_are_read_only_and_can_be_deleted_by_their_owner(
+    folder: Path, copies: VersionCopies
+) -> None:
+    (folder / "tool.sh").write_text("#!/bin/sh\n")
+    (folder / "tool.sh").chmod(0o755)
     copy = Path(keep(copies, folder).source or "")
-    assert [stat.S_IMODE(path.stat().st_mode) & 0o277 for path in (copy, *copy.rglob("*"))] == [0, 0, 0]
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (copy, *copy.rglob("*"))}
+    assert modes.pop(copy.name) == 0o700
+    assert modes == {"fairlead.yaml": 0o400, "model.py": 0o400, "tool.sh": 0o500}
 
 
 def test_a_version_is_copied_once(folder: Path, copies: VersionCopies) -> None:
