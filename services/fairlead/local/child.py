@@ -8,6 +8,7 @@ import functools
 import json
 import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +17,8 @@ import fairlead
 from fairlead.contracts.base import digest
 from fairlead.local.left_behind import Known, LeftBehind, start_time
 
+PROGRAM = (sys.executable, "-P", "-m", "fairlead.cli.main")
+"""Our own command. With -P, Python imports nothing from the folder in which `up` was started."""
 FIRST_PAUSE_S = 0.1
 MAX_PAUSE_S = 5.0
 REPLACED_GRACE_S = 10.0
@@ -72,10 +75,13 @@ class Child:
         on_start: Callable[[int], None] = lambda pid: None,
         on_exit: Callable[[int], None] = lambda code: None,
         why_not: Callable[[], Awaitable[str]] | None = None,
+        umask: int = -1,
         left: LeftBehind | None = None,
         made_from: Callable[[], object] | None = None,
     ) -> None:
         """`why_not` is asked before each start: while it returns a reason, the process is not started.
+
+        `umask` is the process's own; -1: ours.
 
         `made_from` is everything beside the command and FAIRLEAD_SERVING_* in the environment that must be the same
         for a process of `left` to be this one; it is asked once, when the first process is to start.
@@ -88,6 +94,7 @@ class Child:
         self._on_start = on_start
         self._on_exit = on_exit
         self._why_not = why_not
+        self._umask = umask
         self._left = left or LeftBehind()
         self._made_from = made_from or made_here
         self.is_adopted = False
@@ -167,6 +174,7 @@ class Child:
                 stderr=log,
                 env=self._environment,
                 start_new_session=True,
+                umask=self._umask,
             )
 
     async def stop(self, grace_s: float) -> None:

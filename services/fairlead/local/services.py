@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,9 +14,10 @@ from fairlead import errors
 from fairlead.contracts.exit_status import how_it_ended
 from fairlead.contracts.instance import Instance, Wanted
 from fairlead.local import log_files, ports
-from fairlead.local.child import Child, end
+from fairlead.local.child import PROGRAM, Child, end
 from fairlead.local.left_behind import Adopted, Known, LeftBehind
 from fairlead.local.probe import Reply, ask_async
+from fairlead.local.state import STARTED_WITH
 from fairlead.local.versions import why_not_started
 from fairlead.logs import append_line
 from fairlead.store.base import InstanceStore
@@ -38,7 +38,7 @@ Command = Callable[[Wanted, int], Sequence[str]]
 
 def serve(wanted: Wanted, port: int) -> Sequence[str]:
     """The command line `fairlead serve FOLDER`."""
-    return [sys.executable, "-m", "fairlead.cli.main", "serve", wanted.source, "--port", str(port)]
+    return [*PROGRAM, "serve", wanted.source, "--port", str(port)]
 
 
 class Service:
@@ -70,6 +70,7 @@ class Service:
             on_start=self._started,
             why_not=self._why_not,
             on_exit=self._exited,
+            umask=STARTED_WITH,  # what a model writes elsewhere is not ours to hide
             left=left,
         )
         self._before: Adopted | None = None

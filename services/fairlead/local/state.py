@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,10 @@ from fairlead.contracts.platform import RunningPlatform
 from fairlead.local.left_behind import Known
 
 DEFAULT = Path(".fairlead")
+_FILES = ("ledger.db*", "*.json", "lock", "supervised", ".gitignore", "gateway/*", "logs/*")
+STARTED_WITH = os.umask(0o077)
+"""The umask that this process was started with: that of models, whose files are theirs."""
+os.umask(STARTED_WITH)
 
 
 class StateFolder:
@@ -35,17 +40,33 @@ class StateFolder:
         self._lock = self.root / "lock"
         self._supervised = self.root / "supervised"
 
-    def create(self) -> None:
-        """Create the folders. Raises Invalid if they cannot be written."""
+    def create(self) -> str:
+        """Create the folders, for their owner only. Returns what was tightened, as a sentence; empty if nothing was.
+
+        Raises Invalid if they cannot be written.
+        """
         try:
+            is_old = self.root.exists()
             for folder in (self.root, self.gateway, self.logs):
                 folder.mkdir(parents=True, exist_ok=True)
             (self.root / ".gitignore").write_text("*\n")
+            return self._tighten(is_old=is_old)
         except OSError as error:
             raise errors.Invalid(
                 f"the state folder {self.root} cannot be written: {error.strerror}",
                 hint="run in a folder that you own, or choose another state folder with --state",
             ) from error
+
+    def _tighten(self, *, is_old: bool) -> str:
+        """Take the rights of others away that an earlier Fairlead, or somebody, gave them."""
+        was = stat.S_IMODE(self.root.stat().st_mode)
+        # By name: a folder that somebody gives as the state folder may also have files of theirs.
+        ours = (path for name in _FILES for path in self.root.glob(name))
+        for path in (self.root, self.gateway, self.logs, *ours):
+            mode = path.lstat().st_mode
+            if (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) and mode & 0o077:
+                path.chmod(mode & 0o700)
+        return f"other users could open {self.root}; now only you can" if is_old and was & 0o077 else ""
 
     @contextmanager
     def locked(self) -> Iterator[None]:

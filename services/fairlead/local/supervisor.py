@@ -7,7 +7,6 @@ import contextlib
 import logging
 import os
 import signal
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -16,9 +15,10 @@ from fairlead.contracts.exit_status import how_it_ended
 from fairlead.contracts.instance import Instance
 from fairlead.contracts.platform import Platform, RunningPlatform
 from fairlead.local import envoy, ports
-from fairlead.local.child import Child, end, made_here
+from fairlead.local.child import PROGRAM, Child, end, made_here
 from fairlead.local.left_behind import Adopted, LeftBehind
 from fairlead.local.log_files import CONTROL, GATEWAY, SUPERVISOR
+from fairlead.local.log_rotation import rotate
 from fairlead.local.services import Command, Services, serve
 from fairlead.local.state import StateFolder
 from fairlead.store.base import Store
@@ -65,7 +65,7 @@ class Supervisor:
         self.services = Services(store, state.logs, command, LeftBehind(left))
         self.control = Child(
             CONTROL,
-            [sys.executable, "-m", "fairlead.cli.main", "control-plane", "--state", str(state.root)],
+            [*PROGRAM, "control-plane", "--state", str(state.root)],
             state.logs / "control-plane.log",
             on_start=lambda pid: self._note(),
             on_exit=lambda code: _warn(CONTROL, code),
@@ -142,6 +142,8 @@ class Supervisor:
             if loop.time() >= due:
                 due = loop.time() + NOTE_INTERVAL_S
                 self._state.note_supervised()
+                for name in await asyncio.to_thread(rotate, self._state.logs):
+                    logger.info("the log of %s was full: its lines are in %s.log.1 now", name, name)
             await asyncio.sleep(POLL_INTERVAL_S)
 
     async def _unless_stopped(self, work: Awaitable[None]) -> None:

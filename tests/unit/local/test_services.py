@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
@@ -17,9 +18,10 @@ import pytest
 from fairlead.contracts.instance import Instance, Wanted
 from fairlead.local import child
 from fairlead.local import services as services_room
+from fairlead.local.child import PROGRAM
 from fairlead.local.folders import version_spec
 from fairlead.local.probe import Reply, ask_async
-from fairlead.local.services import Services
+from fairlead.local.services import Services, serve
 from fairlead.local.versions import why_not_started
 from fairlead.store.sqlite import SqliteStore
 from unit.local.test_apply import make_folder
@@ -65,6 +67,14 @@ def play(
 
 def row(store: SqliteStore) -> Instance:
     return store.instances()[0]
+
+
+def test_our_own_command_imports_nothing_from_the_folder_in_which_it_is_started(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise SystemExit('imported from the current folder')")
+    command = [*serve(wanted(make_folder(tmp_path, "1.0.0")), 0)]
+    assert command[:4] == list(PROGRAM)
+    done = subprocess.run([*PROGRAM, "--version"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, "fairlead" in done.stdout) == (0, True), done.stderr
 
 
 def test_an_unchanged_folder_is_the_version_that_was_deployed(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 import fcntl
 import json
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -112,3 +113,28 @@ def test_a_folder_that_cannot_be_written_is_an_invalid_state_folder(tmp_path: Pa
     (tmp_path / "file").write_text("")
     with pytest.raises(errors.Invalid, match="cannot be written"):
         StateFolder(tmp_path / "file" / "state").create()
+
+
+def modes(root: Path) -> dict[str, int]:
+    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in (root, *root.rglob("*"))}
+
+
+def test_the_folder_and_its_files_are_for_their_owner_only_also_if_they_were_not(tmp_path: Path) -> None:
+    root = tmp_path / ".fairlead"
+    for name in ("gateway", "logs"):
+        (root / name).mkdir(parents=True)
+    for name in ("ledger.db", "ledger.db-wal", "run.json", "lock", "gateway/lds.json", "logs/gateway.log", "mine.txt"):
+        (root / name).write_text("")
+        (root / name).chmod(0o644)
+    for name in (".", "gateway", "logs"):
+        (root / name).chmod(0o755)
+    assert StateFolder(root).create() == f"other users could open {root}; now only you can"
+    found = modes(root)
+    assert found.pop("mine.txt") == 0o644
+    assert {mode & 0o077 for mode in found.values()} == {0}
+    assert StateFolder(root).create() == ""
+
+
+def test_a_new_folder_is_for_its_owner_only(tmp_path: Path) -> None:
+    assert StateFolder(tmp_path / "new").create() == ""
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700

@@ -143,6 +143,7 @@ def _stub_command(wanted: Wanted, port: int, *, seed: int) -> Sequence[str]:
     options = [word for name, value in numbers.items() for word in (name, str(value))]
     return [
         sys.executable,
+        "-P",
         "-m",
         "fairlead.rehearsal.live.stub_version",
         wanted.source,
