@@ -21,6 +21,7 @@ def test_the_fields_and_their_default_values() -> None:
         "answers_bytes": 1024 * 1024,
         "log_level": "info",
         "log_format": "auto",
+        "folder_sha256": "",
         "service": None,
         "compute_threads": None,
     }
@@ -43,6 +44,7 @@ def test_every_field_can_be_set_by_its_variable() -> None:
         "answers_bytes": "4096",
         "log_level": "error",
         "log_format": "json",
+        "folder_sha256": "ab" * 32,
         "service": "iris-1f0c2e4d5a.models",
         "compute_threads": "8",
     }
