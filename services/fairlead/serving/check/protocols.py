@@ -17,9 +17,13 @@ from fairlead.serving.formats.folder import ModelFolder
 from fairlead.serving.formats.golden_answers import DIFFERS_HINT
 from fairlead.serving.http.v2 import OpenInference
 from fairlead.serving.inference import tensors
+from fairlead.serving.settings import Settings
 
 WAIT_S = 0.005
 """How often the service is asked whether it is ready: it loads the model on a thread of its own."""
+
+ANY_SIZE = 2**40
+"""The limits on the bytes of a request belong to a deployment: each row alone may be within them, and all are not."""
 
 
 class Row(NamedTuple):
@@ -65,7 +69,7 @@ class _NotAnswered(Exception):
 
 
 async def _compare(served: ModelFolder, rows: Sequence[Row]) -> list[str]:
-    app = build_app(served)
+    app = build_app(served, Settings(max_body_bytes=ANY_SIZE, queue_bytes=ANY_SIZE))
     async with app.lifespan():
         while app.state.phase in ("loading", "warming"):
             await asyncio.sleep(WAIT_S)

@@ -169,3 +169,23 @@ class Prices(fairlead.Model[Home, Price]):
     finding = found(tmp_path, inferring, check="batching", golden=(), artifact=None, entry="model:Prices")
     assert "is answered differently in a batch of 2" in finding.message
     assert "predict_frame" in finding.hint
+
+
+def test_golden_rows_that_together_are_larger_than_a_body_may_be_are_asked(tmp_path: Path) -> None:
+    counting = """
+from pydantic import BaseModel
+import fairlead
+
+class Text(BaseModel):
+    text: str
+
+class Length(BaseModel):
+    length: int
+
+class Counter(fairlead.Model[Text, Length]):
+    def predict(self, rows):
+        return [Length(length=len(row.text)) for row in rows]
+"""
+    golden = [{"input": {"text": "x" * 900_000}, "expected": {"length": 900_000}}] * 5
+    finding = found(tmp_path, counting, golden=golden, artifact=None, entry="model:Counter")
+    assert finding.message == "5 golden and 3 made-up rows agree in JSON, list, V1, V2"
