@@ -1,9 +1,10 @@
 """Models without a class: builds the types and a `fairlead.Model` from the manifest's `inputs` and `outputs`.
 
 Each input is one field of the row. Its first dimension, -1, is the batch; the others are the shape within one row.
-With several inputs, the estimator gets a float64 array with one column per field. A single tensor input is passed as
-that array, a single text input as a list of strings. An output that is named like a method of the estimator
-(`predict_proba`, `decision_function`, `transform`) gets the result of that method, any other the result of `predict`.
+With several inputs, the estimator gets one array with one column per field; its type is that of
+`datatypes.argument_type`. A single tensor input is passed as that array, a single text input as a list of strings. An
+output that is named like a method of the estimator (`predict_proba`, `decision_function`, `transform`) gets the result
+of that method, any other the result of `predict`.
 """
 
 from __future__ import annotations
@@ -14,21 +15,21 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, Field, ValidationError, create_model
 
 from fairlead import errors
-from fairlead.contracts.manifest import Datatype, Manifest, Tensor
+from fairlead.contracts.manifest import Manifest, Tensor
 from fairlead.model import Model
-from fairlead.serving.formats import base
+from fairlead.serving.formats import base, datatypes
 
 METHODS = frozenset({"predict", "predict_proba", "predict_log_proba", "decision_function", "transform"})
-INTEGER_BITS: dict[Datatype, int] = {"INT8": 8, "INT16": 16, "INT32": 32, "INT64": 64}
-UNSIGNED_BITS: dict[Datatype, int] = {"UINT8": 8, "UINT16": 16, "UINT32": 32, "UINT64": 64}
 
 
 def row_type(manifest: Manifest) -> type[BaseModel]:
-    """The row type that `inputs` declares."""
-    return _object_type("Row", manifest.inputs)
+    """The row type that `inputs` declares. Its integers are limited to those that the estimator's array has."""
+    return _object_type(
+        "Row", manifest.inputs, datatypes.argument_type([tensor.datatype for tensor in manifest.inputs])
+    )
 
 
 def answer_type(manifest: Manifest) -> type[BaseModel]:
@@ -60,43 +61,47 @@ class _Declared(Model[BaseModel, BaseModel]):
         """Call the method that each output names, for the whole batch."""
         batch = self._batch(rows)
         columns = {
-            output.name: _as_list(getattr(self.estimator, _method(output))(batch), output) for output in self.outputs
+            output.name: datatypes.elements(getattr(self.estimator, _method(output))(batch), output)
+            for output in self.outputs
         }
         answers = zip(*columns.values(), strict=True)
-        return [self.answer_type.model_validate(dict(zip(columns, answer, strict=True))) for answer in answers]
+        return [self._answer(dict(zip(columns, answer, strict=True))) for answer in answers]
+
+    def _answer(self, values: dict[str, Any]) -> BaseModel:
+        try:
+            return self.answer_type.model_validate(values)
+        except ValidationError as cause:
+            wrong = cause.errors()[0]
+            where = ".".join(map(str, wrong["loc"]))
+            raise errors.ModelFailed(
+                f"output {where}: the estimator's answer is not of the declared type: {wrong['msg']}"
+            ) from None
 
     def _batch(self, rows: Sequence[BaseModel]) -> Any:
+        dtype = datatypes.argument_type([tensor.datatype for tensor in self.inputs])
         if len(self.inputs) > 1:
-            return np.array([[getattr(row, tensor.name) for tensor in self.inputs] for row in rows], dtype=np.float64)
+            return np.array([[getattr(row, tensor.name) for tensor in self.inputs] for row in rows], dtype=dtype)
         (only,) = self.inputs
         values = [getattr(row, only.name) for row in rows]
         if only.datatype == "BYTES":
             return values
-        array = np.array(values, dtype=np.float64)
+        array = np.array(values, dtype=dtype)
         return array[:, np.newaxis] if array.ndim == 1 else array
 
 
-def _object_type(name: str, tensors: Sequence[Tensor]) -> type[BaseModel]:
+def _object_type(name: str, tensors: Sequence[Tensor], array: np.dtype[Any] | None = None) -> type[BaseModel]:
     fields: dict[str, Any] = {
-        tensor.name: (_type_of(tensor), Field(description=tensor.description)) for tensor in tensors
+        tensor.name: (_type_of(tensor, array), Field(description=tensor.description)) for tensor in tensors
     }
     return create_model(name, **fields)
 
 
-def _type_of(tensor: Tensor) -> Any:
-    value: Any = _scalar(tensor.datatype)
+def _type_of(tensor: Tensor, array: np.dtype[Any] | None) -> Any:
+    value: Any = datatypes.field_type(tensor.datatype, array)
     for size in reversed(tensor.shape[1:]):
         sizes: dict[str, Any] = {} if size == -1 else {"min_length": size, "max_length": size}
         value = Annotated[types.GenericAlias(list, (value,)), Field(**sizes)]
     return value
-
-
-def _scalar(datatype: Datatype) -> Any:
-    if bits := INTEGER_BITS.get(datatype):
-        return Annotated[int, Field(ge=-(2 ** (bits - 1)), le=2 ** (bits - 1) - 1)]
-    if bits := UNSIGNED_BITS.get(datatype):
-        return Annotated[int, Field(ge=0, le=2**bits - 1)]
-    return {"BOOL": bool, "FP32": float, "FP64": float, "BYTES": str}[datatype]
 
 
 def _check_inputs(manifest: Manifest) -> None:
@@ -110,12 +115,3 @@ def _check_inputs(manifest: Manifest) -> None:
 
 def _method(output: Tensor) -> str:
     return output.name if output.name in METHODS else "predict"
-
-
-def _as_list(values: Any, output: Tensor) -> list[Any]:
-    """Python values of the declared type. An estimator may return numpy numbers, or floats for declared integers."""
-    array = np.asarray(values)
-    if output.datatype.startswith(("INT", "UINT")) and array.dtype.kind == "f":
-        array = array.astype(np.int64)
-    listed: list[Any] = array.tolist()
-    return listed
