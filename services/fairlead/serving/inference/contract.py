@@ -11,7 +11,6 @@ import typing
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-import annotated_types
 import pydantic_core
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
@@ -20,7 +19,6 @@ from fairlead.serving.inference import duplicates, tensors
 from fairlead.serving.inference.positional import PositionalRows
 
 MAX_DETAILS = 100
-INT64 = (-(2**63), 2**63 - 1)
 
 
 class Contract:
@@ -30,10 +28,10 @@ class Contract:
     """
 
     def __init__(self, row_type: type[BaseModel], answer_type: type[BaseModel], max_rows: int) -> None:
-        self.row_type = bounded(row_type)
+        self.row_type = row_type
         self.answer_type = answer_type
         self.max_rows = max_rows
-        rows = Annotated[list[self.row_type], Field(min_length=1, max_length=max_rows)]  # type: ignore[name-defined]
+        rows = Annotated[list[row_type], Field(min_length=1, max_length=max_rows)]  # type: ignore[valid-type]
         self.instances_type = create_model(
             "Instances",
             __config__=ConfigDict(extra="forbid"),
@@ -171,22 +169,6 @@ def _keys(document: Any) -> int:
     """The number of keys of a body whose rows are lists, or objects without objects inside."""
     rows, others = (document, 0) if isinstance(document, list) else (document["instances"], len(document))
     return others + sum(len(row) for row in rows if isinstance(row, dict))
-
-
-def bounded(row_type: type[BaseModel]) -> type[BaseModel]:
-    """The row type with integers limited to 64 bits where the author set no bounds: arrays cannot hold larger ones."""
-    changed: dict[str, Any] = {}
-    for name, field in row_type.model_fields.items():
-        low = any(isinstance(part, annotated_types.Ge | annotated_types.Gt) for part in field.metadata)
-        high = any(isinstance(part, annotated_types.Le | annotated_types.Lt) for part in field.metadata)
-        if field.annotation is int and not (low and high):
-            limits = ([] if low else [annotated_types.Ge(INT64[0])]) + ([] if high else [annotated_types.Le(INT64[1])])
-            changed[name] = (Annotated[(int, *limits)], field)
-    if not changed:
-        return row_type
-    return create_model(
-        row_type.__name__, __base__=row_type, __module__=row_type.__module__, __doc__=row_type.__doc__, **changed
-    )
 
 
 def invalid(problem: ValidationError, prefix: tuple[str | int, ...] = ("body",)) -> errors.Invalid:
