@@ -119,7 +119,7 @@ def _numbers(array: np.ndarray, output: Tensor) -> np.ndarray:
 
 
 def _not_declared(value: object, output: Tensor) -> errors.ModelFailed:
-    # All in the message: it reaches the logs, `fairlead check` and the caller, a hint does not.
+    # All in the message: it reaches the log and `fairlead check`, a hint does not.
     return errors.ModelFailed(
         f"the estimator returned {repr(value)[:80]} for output {output.name!r}, and {output.datatype}, its declared "
         "datatype, does not have this value; declare what the estimator returns: FP64 for fractions, BYTES for text"

@@ -17,6 +17,7 @@ import yaml
 
 from fairlead import errors
 from fairlead.serving.formats import artifact, golden, rows, version_skew
+from fairlead.serving.formats.answer_writer import AnswerWriter
 from fairlead.serving.formats.folder import FORMATS, MANIFEST, ModelFolder, load_folder
 
 FILE_NAMES = {"sklearn": "model.joblib", "joblib": "model.joblib", "pickle": "model.pkl", "python": "model.bin"}
@@ -79,10 +80,10 @@ def _write_manifest(draft: Path, manifest: Mapping[str, Any]) -> None:
 
 def _answered(loaded: ModelFolder, inputs: Sequence[Mapping[str, Any]]) -> list[golden.GoldenRow]:
     """Golden rows from inputs, each answered alone. The batching check compares with these answers."""
-    model = loaded.start()
+    model, writer = loaded.start(), AnswerWriter(loaded.answer_type)
     pairs = []
     for given in inputs:
         row = golden.GoldenRow(input=dict(given), expected={})
-        (answered,) = rows.answer(model, [row.parsed(loaded.row_type)])
-        pairs.append(dataclasses.replace(row, expected=answered.model_dump(mode="json")))
+        (expected,) = writer.documents(rows.answer(model, [row.parsed(loaded.row_type)]))
+        pairs.append(dataclasses.replace(row, expected=expected))
     return pairs

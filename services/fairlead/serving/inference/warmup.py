@@ -44,7 +44,7 @@ def warm_up(
     Raises ModelFailed if the model fails or an answer differs from the expected one, and Invalid for an invalid row.
     """
     inputs = [_row(terms, row, number) for number, row in enumerate(rows, 1)]
-    singles = [_alone(compute, row, number) for number, row in enumerate(inputs, 1)]
+    singles = [_alone(compute, terms, row, number) for number, row in enumerate(inputs, 1)]
     for number, (single, row) in enumerate(zip(singles, rows, strict=True), 1):
         if difference := golden.compare(row.expected, single, rtol):
             raise errors.ModelFailed(f"golden row {number} is not answered as expected: {difference}")
@@ -52,7 +52,7 @@ def warm_up(
         return Batchable(False, "manifest", "the manifest sets max_rows to 1")
     if not inputs:
         return Batchable(True, "unchecked", "there are no golden rows to check it with")
-    return _invariance(compute, inputs, singles, rtol, max_rows)
+    return _invariance(compute, terms, inputs, singles, rtol, max_rows)
 
 
 def _row(terms: contract.Contract, row: Golden, number: int) -> BaseModel:
@@ -62,15 +62,20 @@ def _row(terms: contract.Contract, row: Golden, number: int) -> BaseModel:
         raise errors.Invalid(f"golden row {number} is not a valid input: {problem.message}") from problem
 
 
-def _alone(compute: batching.Compute, row: BaseModel, number: int) -> dict[str, Any]:
+def _alone(compute: batching.Compute, terms: contract.Contract, row: BaseModel, number: int) -> Any:
     try:
-        return _as_json(compute([row])[0])
+        return terms.documents(compute([row]))[0]
     except (Exception, SystemExit) as cause:
         raise errors.ModelFailed(f"golden row {number} made the model fail: {described(cause)}") from cause
 
 
 def _invariance(
-    compute: batching.Compute, inputs: list[BaseModel], singles: list[dict[str, Any]], rtol: float, max_rows: int
+    compute: batching.Compute,
+    terms: contract.Contract,
+    inputs: list[BaseModel],
+    singles: list[Any],
+    rtol: float,
+    max_rows: int,
 ) -> Batchable:
     """Compare the answers in a batch with those given alone. A single golden row is repeated to make a batch."""
     repeats = 1 if len(inputs) > 1 else 2
@@ -78,18 +83,14 @@ def _invariance(
         chunk = inputs[start : start + max_rows] * repeats
         wanted = singles[start : start + max_rows] * repeats
         try:
-            answers = compute(chunk)
+            answers = terms.documents(compute(chunk))
         except (Exception, SystemExit) as cause:
             return Batchable(
                 False, "batch_failed", f"{len(chunk)} golden rows in one call made the model fail: {described(cause)}"
             )
         for number, (single, answer) in enumerate(zip(wanted, answers, strict=True), start + 1):
-            if difference := golden.compare(single, _as_json(answer), rtol):
+            if difference := golden.compare(single, answer, rtol):
                 return Batchable(
                     False, "not_invariant", f"golden row {number} is answered differently in a batch: {difference}"
                 )
     return Batchable(True, "invariant", "the golden rows get the same answers in a batch as alone")
-
-
-def _as_json(answer: BaseModel) -> dict[str, Any]:
-    return answer.model_dump(mode="json")
