@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,9 +12,10 @@ import pytest
 
 from fairlead.contracts.manifest import Datatype
 from fairlead.serving.formats import datatypes, declared
+from fairlead.serving.formats.golden import GoldenRow
 from support.small_models import Served, manifest
 from unit.serving.formats.test_declared import Given
-from unit.serving.http.flowers import PREDICT, V2, send, tensor
+from unit.serving.http.flowers import PREDICT, V2, detail, send, tensor
 
 KINDS = get_args(Datatype)
 
@@ -90,3 +92,13 @@ def test_the_openapi_document_has_the_format_and_the_range_of_a_datatype() -> No
     for schema, field in (("Row", "x"), ("Answer", "y")):
         stated = document["components"]["schemas"][schema]["properties"][field]
         assert (stated["format"], stated["minimum"], stated["maximum"]) == ("int32", *datatypes.INTEGERS["INT32"])
+
+
+def test_a_golden_row_finds_a_number_that_would_be_cut_and_says_what_to_declare() -> None:
+    served, estimator = echo("INT64")
+    estimator.predict = lambda batch: [1.99] * len(batch)  # type: ignore[method-assign]
+    with_golden = replace(served, golden=(GoldenRow({"x": 1}, {"y": 1}),))
+    reply = send(with_golden, PREDICT, {"x": 1})
+    assert reply.status == 503
+    complaint = "the estimator returned 1.99 for output 'y', and INT64, its declared datatype, does not have this value"
+    assert f"golden row 1 made the model fail: {complaint}; declare" in detail(reply)
