@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Annotated, Any, Protocol
 
 from fastapi import APIRouter, FastAPI, Query, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from fairlead import __version__, errors
@@ -23,7 +23,7 @@ from fairlead.contracts.health import STALE_AFTER_S, Health, health_of
 from fairlead.contracts.instance import Instance
 from fairlead.contracts.revision import Checkpoint, Revision
 from fairlead.contracts.route import Route, UnreadableRoute
-from fairlead.control import repository
+from fairlead.control import docs_page, repository
 from fairlead.control.metrics import CONTENT_TYPE, Metrics
 from fairlead.rollout.policy.replicas import replicas
 from fairlead.routing.explain import explain, to_json
@@ -66,8 +66,17 @@ def build_api(
     `unready` returns one more reason why this replica is not ready; empty when there is none.
     """
     app = FastAPI(
-        title="Fairlead control plane", version=__version__, docs_url="/api/docs", openapi_url="/api/openapi.json"
+        title="Fairlead control plane",
+        version=__version__,
+        openapi_url="/api/openapi.json",
+        docs_url=None,  # FastAPI's pages load their scripts from the internet
+        redoc_url=None,
     )
+
+    @app.get("/api/docs", include_in_schema=False)
+    def described() -> HTMLResponse:
+        return HTMLResponse(docs_page.page(app.openapi()), headers=docs_page.HEADERS)
+
     app.include_router(_gateway_paths(store, loop))
     app.include_router(repository.router(store))
     app.include_router(_api(store), prefix="/api/v1")

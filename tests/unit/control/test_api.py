@@ -1,4 +1,5 @@
 import asyncio
+import re
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -199,3 +200,12 @@ def test_not_ready_before_the_first_configuration_is_published(client: Client, l
 def test_a_stuck_loop_makes_the_process_not_live(client: Client, loop: FakeLoop) -> None:
     loop.beat = 1e-9
     assert client.get("/livez").status_code == 503
+
+
+def test_the_page_of_the_api_names_every_path_and_loads_nothing(client: Client) -> None:
+    reply = client.get("/api/docs")
+    assert (reply.status_code, reply.headers["content-security-policy"].split(";")[0]) == (200, "default-src 'none'")
+    for path in client.get("/api/openapi.json").json()["paths"]:
+        assert f"{path}<" in reply.text or f"{path}?" in reply.text
+    assert re.findall(r"""(?:src|href)=["']?([^"'>]+)""", reply.text) == ["openapi.json"]
+    assert client.get("/redoc").status_code == 404

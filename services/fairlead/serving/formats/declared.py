@@ -17,18 +17,18 @@ import numpy as np
 from pydantic import BaseModel, Field, ValidationError, create_model
 
 from fairlead import errors
-from fairlead.contracts.manifest import Datatype, Manifest, Tensor
+from fairlead.contracts.manifest import Manifest, Tensor
 from fairlead.model import Model
-from fairlead.serving.formats import base, estimator_input, estimator_output
+from fairlead.serving.formats import base, datatypes, estimator_input, estimator_output
 
 METHODS = frozenset({"predict", "predict_proba", "predict_log_proba", "decision_function", "transform"})
-INTEGER_BITS: dict[Datatype, int] = {"INT8": 8, "INT16": 16, "INT32": 32, "INT64": 64}
-UNSIGNED_BITS: dict[Datatype, int] = {"UINT8": 8, "UINT16": 16, "UINT32": 32, "UINT64": 64}
 
 
 def row_type(manifest: Manifest) -> type[BaseModel]:
-    """The row type that `inputs` declares."""
-    return _object_type("Row", manifest.inputs)
+    """The row type that `inputs` declares. Its integers are limited to those that the estimator's array has."""
+    return _object_type(
+        "Row", manifest.inputs, datatypes.argument_type([tensor.datatype for tensor in manifest.inputs])
+    )
 
 
 def answer_type(manifest: Manifest) -> type[BaseModel]:
@@ -68,7 +68,7 @@ class _Declared(Model[BaseModel, BaseModel]):
 
     def _column(self, results: Mapping[str, Any], output: Tensor, rows: int) -> list[Any]:
         method = _method(output)
-        return _as_list(estimator_output.by_row(results[method], method, output, rows), output)
+        return datatypes.elements(estimator_output.by_row(results[method], method, output, rows), output)
 
     def _answer(self, values: dict[str, Any]) -> BaseModel:
         try:
@@ -81,27 +81,19 @@ class _Declared(Model[BaseModel, BaseModel]):
             ) from None
 
 
-def _object_type(name: str, tensors: Sequence[Tensor]) -> type[BaseModel]:
+def _object_type(name: str, tensors: Sequence[Tensor], array: np.dtype[Any] | None = None) -> type[BaseModel]:
     fields: dict[str, Any] = {
-        tensor.name: (_type_of(tensor), Field(description=tensor.description)) for tensor in tensors
+        tensor.name: (_type_of(tensor, array), Field(description=tensor.description)) for tensor in tensors
     }
     return create_model(name, **fields)
 
 
-def _type_of(tensor: Tensor) -> Any:
-    value: Any = _scalar(tensor.datatype)
+def _type_of(tensor: Tensor, array: np.dtype[Any] | None) -> Any:
+    value: Any = datatypes.field_type(tensor.datatype, array)
     for size in reversed(tensor.shape[1:]):
         sizes: dict[str, Any] = {} if size == -1 else {"min_length": size, "max_length": size}
         value = Annotated[types.GenericAlias(list, (value,)), Field(**sizes)]
     return value
-
-
-def _scalar(datatype: Datatype) -> Any:
-    if bits := INTEGER_BITS.get(datatype):
-        return Annotated[int, Field(ge=-(2 ** (bits - 1)), le=2 ** (bits - 1) - 1)]
-    if bits := UNSIGNED_BITS.get(datatype):
-        return Annotated[int, Field(ge=0, le=2**bits - 1)]
-    return {"BOOL": bool, "FP32": float, "FP64": float, "BYTES": str}[datatype]
 
 
 def _check_inputs(manifest: Manifest) -> None:
@@ -115,12 +107,3 @@ def _check_inputs(manifest: Manifest) -> None:
 
 def _method(output: Tensor) -> str:
     return output.name if output.name in METHODS else "predict"
-
-
-def _as_list(values: Any, output: Tensor) -> list[Any]:
-    """Python values of the declared type. An estimator may return numpy numbers, or floats for declared integers."""
-    array = np.asarray(values)
-    if output.datatype.startswith(("INT", "UINT")) and array.dtype.kind == "f":
-        array = array.astype(np.int64)
-    listed: list[Any] = array.tolist()
-    return listed

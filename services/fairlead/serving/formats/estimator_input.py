@@ -21,6 +21,7 @@ from pydantic import BaseModel
 
 from fairlead import errors
 from fairlead.contracts.manifest import Datatype, Tensor
+from fairlead.serving.formats import datatypes
 
 Convert = Callable[[Sequence[BaseModel]], Any]
 
@@ -56,7 +57,7 @@ def of(estimator: Any, inputs: Sequence[Tensor]) -> Convert:
             f"fairlead.yaml: inputs: there are {len(inputs)}, but the estimator was fitted on {count} columns",
             hint=HINT,
         )
-    return _array([tensor.name for tensor in inputs])
+    return _array(inputs)
 
 
 def column_names(estimator: Any) -> tuple[str, ...] | None:
@@ -114,16 +115,17 @@ def _values(name: str) -> Convert:
     return lambda rows: [value(row) for row in rows]
 
 
-def _array(names: Sequence[str]) -> Convert:
-    """The fields side by side, as a float64 array [rows, fields]."""
-    value = operator.attrgetter(*names)
-    return lambda rows: np.array([value(row) for row in rows], dtype=np.float64).reshape(len(rows), len(names))
+def _array(tensors: Sequence[Tensor]) -> Convert:
+    """The fields side by side, as an array [rows, fields] of `datatypes.argument_type`."""
+    value, width = operator.attrgetter(*(tensor.name for tensor in tensors)), len(tensors)
+    dtype = datatypes.argument_type([tensor.datatype for tensor in tensors])
+    return lambda rows: np.array([value(row) for row in rows], dtype=dtype).reshape(len(rows), width)
 
 
 def _matrix(tensor: Tensor, names: tuple[str, ...] | None) -> Convert:
     """The one tensor. Its values are the estimator's columns in the estimator's order, as nothing else names them."""
-    values = _values(tensor.name)
-    convert = values if tensor.datatype == "BYTES" else lambda rows: np.array(values(rows), dtype=np.float64)
+    values, dtype = _values(tensor.name), datatypes.argument_type([tensor.datatype])
+    convert = values if tensor.datatype == "BYTES" else lambda rows: np.array(values(rows), dtype=dtype)
     return convert if names is None or len(tensor.shape) != 2 else _with_names(convert, names)
 
 
@@ -132,8 +134,8 @@ def _named(tensors: Sequence[Tensor]) -> Convert:
     names = [tensor.name for tensor in tensors]
     types = [_column_type(tensor.datatype) for tensor in tensors]
     pandas = _pandas()
-    if pandas is None or set(types) == {np.float64}:
-        return _with_names(_array(names), names)
+    if pandas is None or set(types) in ({np.float64}, {np.float32}):
+        return _with_names(_array(tensors), names)
     read = [(name, operator.attrgetter(name), kind) for name, kind in zip(names, types, strict=True)]
 
     def to_frame(rows: Sequence[BaseModel]) -> Any:
@@ -170,4 +172,6 @@ def _column_type(datatype: Datatype) -> type:
         return bool
     if datatype.startswith("UINT"):
         return np.uint64 if datatype == "UINT64" else np.int64
+    if datatype == "FP32":
+        return np.float32
     return np.int64 if datatype.startswith("INT") else np.float64

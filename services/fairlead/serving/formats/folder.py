@@ -15,7 +15,7 @@ from fairlead import errors
 from fairlead.contracts.manifest import Manifest
 from fairlead.contracts.parsing import parse_yaml
 from fairlead.model import Model
-from fairlead.serving.formats import artifact, base, column_order, declared, golden, version_skew
+from fairlead.serving.formats import artifact, base, column_order, datatypes, declared, golden, version_skew
 from fairlead.serving.formats.author_code import author_code
 from fairlead.serving.formats.entry import Code
 from fairlead.serving.formats.golden import GoldenRow
@@ -99,10 +99,11 @@ def load_folder(folder: Path, package: str | None = None) -> ModelFolder:
         model_class = code.model_class(manifest.entry)
     else:
         model_class = declared.model_class(manifest, FORMATS[manifest.format])
+    is_by_columns = model_class.predict_columns is not Model.predict_columns  # its argument is a float64 array
     return ModelFolder(
         folder=folder,
         manifest=manifest,
-        row_type=strict(model_class.row_type),
+        row_type=strict(model_class.row_type, datatypes.IN_FLOAT64 if is_by_columns else datatypes.INT64),
         answer_type=model_class.answer_type,
         golden=_golden_rows(folder, manifest),
         model_class=model_class,

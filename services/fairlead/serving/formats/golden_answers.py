@@ -15,6 +15,7 @@ from fairlead import errors
 from fairlead.contracts.golden import compare
 from fairlead.model import Model
 from fairlead.serving.formats import golden, rows
+from fairlead.serving.formats.answer_writer import AnswerWriter
 from fairlead.serving.formats.folder import ModelFolder
 from fairlead.serving.formats.golden import GoldenRow
 from fairlead.serving.formats.made_up_rows import made_up
@@ -39,10 +40,10 @@ def answered(
     if expected is not None and len(expected) != len(inputs):
         raise errors.Invalid(f"golden_expected has {len(expected)} answers for {len(inputs)} golden_inputs")
     parsed = [_parsed(number, "input", given, loaded.row_type) for number, given in enumerate(inputs, 1)]
-    model, rtol = loaded.start(), loaded.manifest.rtol
-    found = [_alone(model, row, number) for number, row in enumerate(parsed, 1)]
-    answers = found if expected is None else list(_agreed(loaded.answer_type, expected, found, rtol))
-    for number, beside in _beside_others(model, parsed, loaded):
+    model, rtol, writer = loaded.start(), loaded.manifest.rtol, AnswerWriter(loaded.answer_type)
+    found = [_alone(model, writer, row, number) for number, row in enumerate(parsed, 1)]
+    answers = found if expected is None else list(_agreed(loaded.answer_type, writer, expected, found, rtol))
+    for number, beside in _beside_others(model, writer, parsed, loaded):
         if difference := compare(found[number - 1], beside, rtol):
             raise errors.ModelFailed(
                 f"golden row {number} is answered differently in a batch than alone: {difference}"
@@ -61,31 +62,34 @@ def _parsed(number: int, part: str, value: Mapping[str, Any], kind: type[BaseMod
         raise errors.Invalid(f"golden row {number}: {part}: {cause.message}", hint=cause.hint) from None
 
 
-def _alone(model: Model[Any, Any], row: BaseModel, number: int) -> dict[str, Any]:
+def _alone(model: Model[Any, Any], writer: AnswerWriter, row: BaseModel, number: int) -> Any:
     try:
-        (answer,) = rows.answer(model, [row])
+        (found,) = writer.documents(rows.answer(model, [row]))
     except errors.ModelFailed as cause:
         raise errors.ModelFailed(f"golden row {number}: {cause.message}", hint=cause.hint) from cause
-    found = _as_json(answer)
-    if problem := golden.not_json(found):
-        raise errors.ModelFailed(f"golden row {number}: the model's answer: {problem}")
     return found
 
 
 def _agreed(
-    answer_type: type[BaseModel], expected: Sequence[Mapping[str, Any]], found: list[dict[str, Any]], rtol: float
-) -> Iterator[dict[str, Any]]:
+    answer_type: type[BaseModel],
+    writer: AnswerWriter,
+    expected: Sequence[Mapping[str, Any]],
+    found: list[Any],
+    rtol: float,
+) -> Iterator[Any]:
     """The expected answers, which the model's must equal."""
     for number, (wanted, answer) in enumerate(zip(expected, found, strict=True), 1):
-        full = _as_json(_parsed(number, "expected", wanted, answer_type))
+        full: Any = dict(wanted)
+        if writer.reads_back:  # adds the defaults, and names the field that is wrong
+            (full,) = writer.documents([_parsed(number, "expected", wanted, answer_type)])
         if difference := compare(full, answer, rtol):
             raise errors.ModelFailed(f"golden row {number} is not answered as golden_expected says: {difference}")
         yield full
 
 
 def _beside_others(
-    model: Model[Any, Any], parsed: list[BaseModel], loaded: ModelFolder
-) -> Iterator[tuple[int, dict[str, Any]]]:
+    model: Model[Any, Any], writer: AnswerWriter, parsed: list[BaseModel], loaded: ModelFolder
+) -> Iterator[tuple[int, Any]]:
     """The number of each row, with its answer in a batch. Nothing if the manifest switches batching off.
 
     Made-up rows are beside it if the model answers them: golden rows may all lack the same field.
@@ -100,11 +104,7 @@ def _beside_others(
             answers = rows.answer(model, batch + made[: most - len(batch)])
         except errors.ModelFailed:  # a made-up row may mean nothing to the model
             answers = rows.answer(model, batch + batch[:1])
-        yield from enumerate(map(_as_json, answers[: len(batch)]), start + 1)
-
-
-def _as_json(answer: BaseModel) -> dict[str, Any]:
-    return answer.model_dump(mode="json")
+        yield from enumerate(writer.documents(answers[: len(batch)]), start + 1)
 
 
 def _null_fields(given: Mapping[str, Any]) -> str:

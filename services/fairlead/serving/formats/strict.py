@@ -1,6 +1,7 @@
 """Derives a strict row type from the author's row type, so that requests to every model are validated the same way.
 
-Strict means: unknown fields are errors, the text "1.5" is not a number, and NaN and infinity are not allowed.
+Strict means: unknown fields are errors, the text "1.5" is not a number, and NaN and infinity are not allowed. Integers
+are limited to 64 bits where the author set no bounds: arrays cannot hold larger ones.
 `strict(Flower)` is a subclass of `Flower`, so `predict` still gets the type that it declares. pydantic's config does
 not apply to nested models, so each nested model gets a strict subclass too, which replaces it in the annotation. A
 field with its own setting, `Field(strict=False)` or `Field(allow_inf_nan=True)`, keeps that setting.
@@ -12,21 +13,27 @@ import copy
 import dataclasses
 import types
 import typing
+from collections.abc import Iterable
 from typing import Annotated, Any, ForwardRef, Literal, Union
 
-from pydantic import BaseModel, ConfigDict, RootModel
+import annotated_types
+from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, RootModel
 from pydantic.fields import FieldInfo
 from typing_extensions import is_typeddict  # pydantic takes only these on Python 3.11
 
 from fairlead import errors
+from fairlead.serving.formats import datatypes
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 STRICT_ROOT = ConfigDict(strict=True, allow_inf_nan=False)  # pydantic does not allow `extra` on a RootModel
 
 
-def strict(row_type: type[BaseModel]) -> type[BaseModel]:
-    """The strict subclass of a row type. Nested models are strict too, to any depth. Raises Invalid."""
-    builder = _StrictBuilder()
+def strict(row_type: type[BaseModel], integers: datatypes.Range = datatypes.INT64) -> type[BaseModel]:
+    """The strict subclass of a row type. Nested models are strict too, to any depth. Raises Invalid.
+
+    `integers` is the range of those that the model can get.
+    """
+    builder = _StrictBuilder(integers)
     derived = builder.strict_model(row_type)
     assert isinstance(derived, type)  # strict_model returns a forward reference only for a model inside itself
     builder.resolve_forward_references()
@@ -36,7 +43,8 @@ def strict(row_type: type[BaseModel]) -> type[BaseModel]:
 class _StrictBuilder:
     """Walks over one row type. Keeps the models it has visited, so that a recursive model does not loop forever."""
 
-    def __init__(self) -> None:
+    def __init__(self, integers: datatypes.Range) -> None:
+        self._integers = integers
         self._done: dict[type[BaseModel], type[BaseModel]] = {}
         self._started: dict[type[BaseModel], str] = {}
 
@@ -48,7 +56,12 @@ class _StrictBuilder:
         self._started[author] = f"Strict{len(self._started)}{author.__name__}"
         changed: dict[str, tuple[Any, FieldInfo]] = {}
         for name, field in author.model_fields.items():
-            annotation = self._strict_annotation(field.annotation, f"{author.__name__}.{name}")
+            where = f"{author.__name__}.{name}"
+            _check_alias(field.validation_alias, where)
+            if field.annotation is int:
+                annotation = self._integer(field.metadata)
+            else:
+                annotation = self._strict_annotation(field.annotation, where)
             if annotation is not field.annotation:
                 changed[name] = (annotation, copy.copy(field))
         self._done[author] = _subclass(author, changed)
@@ -68,16 +81,58 @@ class _StrictBuilder:
                     f"{where}: {annotation.__name__} is a {_kind(annotation)}, which cannot be made strict",
                     hint="Write it as a pydantic BaseModel.",
                 )
+        if annotation is int:
+            return self._integer(())
         origin, args = typing.get_origin(annotation), typing.get_args(annotation)
         if not args or origin is Literal:
             return annotation
         if origin is Annotated:
+            if args[0] is int:
+                limited = self._integer(args[1:])
+                return annotation if limited is int else Annotated[(int, *args[1:], *limited.__metadata__)]
             inner = self._strict_annotation(args[0], where)
             return annotation if inner is args[0] else Annotated[inner, *args[1:]]
         inner_args = tuple(self._strict_annotation(arg, where) for arg in args)
         if all(new is old for new, old in zip(inner_args, args, strict=True)):
             return annotation
         return Union[inner_args] if origin in (Union, types.UnionType) else origin[inner_args]  # noqa: UP007
+
+    def _integer(self, metadata: Iterable[Any]) -> Any:
+        """`int`, with the limits that are narrower than the author's: of two bounds, pydantic uses the last one."""
+        parts = list(_flat(metadata))
+        least = max((bound for part in parts for bound in _bounds(part, "ge", "gt")), default=None)
+        most = min((bound for part in parts for bound in _bounds(part, "le", "lt")), default=None)
+        for low, high in (datatypes.INTEGERS["UINT64"],) * (self._integers == datatypes.INT64) + (self._integers,):
+            limits = ([] if least is not None and least >= low else [annotated_types.Ge(low)]) + (
+                [] if most is not None and most <= high else [annotated_types.Le(high)]
+            )
+            if not limits:
+                return int
+        return Annotated[(int, *limits)]
+
+
+def _flat(metadata: Iterable[Any]) -> Iterable[Any]:
+    """The parts of an annotation's metadata, also those that are inside others."""
+    for part in metadata:
+        if isinstance(part, FieldInfo):
+            yield from _flat(part.metadata)
+        elif isinstance(part, annotated_types.GroupedMetadata):
+            yield from _flat(part)
+        else:
+            yield part
+
+
+def _bounds(part: Any, *names: str) -> list[Any]:
+    return [bound for name in names if (bound := getattr(part, name, None)) is not None]
+
+
+def _check_alias(alias: str | AliasPath | AliasChoices | None, where: str) -> None:
+    choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
+    if any(isinstance(choice, AliasPath) for choice in choices):
+        raise errors.Invalid(
+            f"{where}: an AliasPath takes the field out of another one, which neither a schema nor a tensor can say",
+            hint="Declare the other field as it is sent, and take the value out of it in `predict`.",
+        )
 
 
 def _subclass(author: type[BaseModel], fields: dict[str, tuple[Any, FieldInfo]]) -> type[BaseModel]:

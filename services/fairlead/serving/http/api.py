@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
@@ -48,7 +49,7 @@ class ModelApi(FastAPI):
             redoc_url=None,
             redirect_slashes=False,
         )
-        self._schemas = schemas(terms)
+        self._schemas = Schemas(terms).definitions
         self._tags = list(manifest.tags)
         for kind in (errors.FairleadError, HTTPException, RequestValidationError):
             self.add_exception_handler(kind, answer_problem)
@@ -134,34 +135,40 @@ def _responses(success: Mapping[str, Any], path: str) -> dict[int | str, dict[st
     return {200: answers, **problems.described(errors, path)}
 
 
-def ref(name: str) -> dict[str, str]:
-    """A reference to a schema of this document."""
-    return {"$ref": _REF.format(model=name)}
+class Schemas:
+    """Every schema of the document: `definitions` by name, and the names of those that operations refer to.
 
+    A name is that of the type, or a longer one where two types have the same name.
+    """
 
-def schemas(terms: Contract) -> dict[str, Any]:
-    """Every schema of the document, by name."""
-    _, document = models_json_schema(
-        [
+    def __init__(self, terms: Contract) -> None:
+        kinds: list[tuple[type[BaseModel], Literal["validation", "serialization"]]] = [
             (terms.row_type, "validation"),
             (terms.answer_type, "serialization"),
             (terms.instances_type, "validation"),
             (terms.predictions_type, "serialization"),
             (v2.InferRequest, "validation"),
             (v2.InferResponse, "serialization"),
-            (problems.ProblemDetails, "serialization"),
-        ],
-        ref_template=_REF,
-    )
-    definitions: dict[str, Any] = document["$defs"]
-    definitions["Instances"]["properties"]["instances"]["items"] = _row_or_list(terms)
-    return definitions
+        ]
+        found, document = models_json_schema([*kinds, (problems.ProblemDetails, "serialization")], ref_template=_REF)
+        self.definitions: dict[str, Any] = document["$defs"]
+        self.row, self.answer, self.instances, self.predictions, self.request, self.response = (
+            found[kind] for kind in kinds
+        )
+        row = self._defined(self.row)
+        self.row_is_list = row.get("type") == "array"
+        self.row_or_list = _row_or_list(terms, self.row, row.get("properties", {}))
+        self._defined(self.instances)["properties"]["instances"]["items"] = self.row_or_list
+
+    def _defined(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """The schema, or the one that it refers to."""
+        while "$ref" in schema:
+            schema = self.definitions[schema["$ref"].removeprefix(_REF.format(model=""))]
+        return schema
 
 
-def _row_or_list(terms: Contract) -> dict[str, Any]:
+def _row_or_list(terms: Contract, row: Mapping[str, Any], fields: Mapping[str, Any]) -> Mapping[str, Any]:
     """The schema of a row in a list: an object, or its values in the order of the fields where all are numbers."""
-    row = ref(terms.row_type.__name__)
-    fields = terms.row_type.model_json_schema(ref_template=_REF).get("properties", {})
     if terms.positional.vector is not None:
         return {"anyOf": [row, fields[terms.positional.vector.name]]}
     if not terms.positional.scalars:
@@ -181,8 +188,12 @@ def operations(
 ) -> tuple[Operation, ...]:
     """The operations of the three protocols, with golden rows as examples. `endpoints` has the endpoint of each."""
     rows, answers = [row.input for row in golden[:EXAMPLES]], [row.expected for row in golden[:EXAMPLES]]
-    row, answer = ref(terms.row_type.__name__), ref(terms.answer_type.__name__)
-    many = {"type": "array", "items": _row_or_list(terms), "minItems": 1, "maxItems": terms.max_rows}
+    schemas = Schemas(terms)
+    many = {"type": "array", "items": schemas.row_or_list, "minItems": 1, "maxItems": terms.max_rows}
+    all_answers = {"type": "array", "items": schemas.answer}
+    # A body that is a list is a list of rows, also if a row is a list.
+    one_or_many = many if schemas.row_is_list else {"oneOf": [schemas.row, many]}
+    one_or_all = all_answers if schemas.row_is_list else {"oneOf": [schemas.answer, all_answers]}
     base = f"/v2/models/{manifest.name}"
     return (
         Operation(
@@ -190,9 +201,9 @@ def operations(
             "predict",
             "One row or a list of rows",
             endpoints["predict"],
-            _content({"oneOf": [row, many]}, {"one row": rows[:1] and rows[0], "a list": rows}),
+            _content(one_or_many, {"one row": rows[:1] and rows[0], "a list": rows}),
             _content(
-                {"oneOf": [answer, {"type": "array", "items": answer}]},
+                one_or_all,
                 {"one row": answers[:1] and answers[0], "a list": answers},
             ),
         ),
@@ -201,16 +212,16 @@ def operations(
             "v1",
             "KServe V1",
             endpoints["v1"],
-            _content(ref("Instances"), {"golden rows": rows and {"instances": rows}}),
-            _content(ref("Predictions"), {"golden rows": answers and {"predictions": answers}}),
+            _content(schemas.instances, {"golden rows": rows and {"instances": rows}}),
+            _content(schemas.predictions, {"golden rows": answers and {"predictions": answers}}),
         ),
         Operation(
             (f"{base}/infer", f"{base}/versions/{manifest.version}/infer"),
             "v2",
             "Open Inference Protocol",
             endpoints["v2"],
-            _content(ref("InferRequest"), {"golden rows": rows and {"inputs": tensors.as_tensors(rows)}}),
-            _content(ref("InferResponse"), {}),
+            _content(schemas.request, {"golden rows": rows and {"inputs": tensors.as_tensors(rows)}}),
+            _content(schemas.response, {}),
         ),
     )
 

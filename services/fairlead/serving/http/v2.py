@@ -91,7 +91,7 @@ class OpenInference:
         self._manifest = manifest
         self._request = TypeAdapter(InferRequest)
         self.inputs = terms.fields
-        self.outputs = tensors.of(terms.answer_type, mode="serialization")
+        self.outputs = tensors.of(terms.answer_type, "serialization", whole="answer")
         self._input_names = {tensor.name: tensor for tensor in self.inputs}
         self._output_names = {tensor.name: tensor for tensor in self.outputs}
 
@@ -126,7 +126,7 @@ class OpenInference:
                 "data": tensors.column(tensor, rows),
             }
             for tensor in self.inputs
-            if all(tensor.name in row for row in rows)
+            if tensor.whole or all(tensor.name in row for row in rows)
         ]
 
     def decode(self, body: bytes) -> endpoint.DecodedRequest:
@@ -158,11 +158,14 @@ class OpenInference:
         is_matrix = self._is_matrix(inputs)
         columns = self._matrix(inputs[0]) if is_matrix else self._columns(inputs)
         names = list(columns)
-        rows = [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        if self.inputs and self.inputs[0].whole:
+            (rows,) = columns.values()
+        else:
+            rows = [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
         try:
             return self._terms.decode_objects(rows)
         except errors.Invalid as problem:
-            raise problem if is_matrix else _relocated(problem, names) from None
+            raise _relocated(problem, names, is_matrix=is_matrix) from None
 
     def _named(self, inputs: Sequence[InputTensor]) -> Sequence[InputTensor]:
         """The inputs, with the field's name if there is one field of numbers: the only input is it, however named."""
@@ -242,8 +245,7 @@ class OpenInference:
         return text
 
     def _encode(self, request_id: str | None, wanted: Sequence[tensors.Tensor], answers: list[BaseModel]) -> bytes:
-        self._terms.check_finite(answers)
-        documents = [answer.model_dump(mode="json") for answer in answers]
+        documents = self._terms.documents(answers)
         response: dict[str, Any] = {"model_name": self._manifest.name, "model_version": self._manifest.version}
         if request_id is not None:
             response["id"] = request_id
@@ -252,7 +254,7 @@ class OpenInference:
                 "name": tensor.name,
                 "shape": [len(answers), *tensor.shape],
                 "datatype": tensor.datatype,
-                "data": tensors.column(tensor, documents),
+                "data": tensors.answered(tensor, documents),
             }
             for tensor in wanted
         ]
@@ -322,16 +324,18 @@ def _unpacked(value: Any) -> Any:
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
-def _relocated(problem: errors.Invalid, names: Sequence[str]) -> errors.Invalid:
+def _relocated(problem: errors.Invalid, names: Sequence[str], *, is_matrix: bool) -> errors.Invalid:
     """Change the locations of a row's errors to the tensors of the request, such as element 3 of a field's data."""
     details = []
     for detail in problem.details:
-        match detail.loc:
+        loc, msg = detail.loc, detail.msg
+        match loc:
+            case ("body", int(row), str(name), *rest) if is_matrix and name in names:
+                loc = ("body", "inputs", 0, "data", row * len(names) + names.index(name), *rest)
+                msg = f"{name}: {msg}"
             case ("body", int(row), str(name), *rest) if name in names:
                 loc = ("body", "inputs", names.index(name), "data", row, *rest)
-            case _:
-                loc = detail.loc
-        details.append(errors.Detail(loc, detail.msg, detail.type))
+        details.append(errors.Detail(loc, msg, detail.type))
     where = ".".join(str(part) for part in details[0].loc)
     return errors.Invalid(f"{where}: {details[0].msg}", details=details)
 

@@ -6,21 +6,20 @@ Protocol's metadata are derived from them through this class.
 
 from __future__ import annotations
 
-import math
-import typing
+import types
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-import annotated_types
 import pydantic_core
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
 from fairlead import errors
+from fairlead.serving.formats.answer_writer import AnswerWriter
 from fairlead.serving.inference import duplicates, tensors
 from fairlead.serving.inference.positional import PositionalRows
 
 MAX_DETAILS = 100
-INT64 = (-(2**63), 2**63 - 1)
+MAX_SHOWN = 80
 
 
 class Contract:
@@ -30,10 +29,10 @@ class Contract:
     """
 
     def __init__(self, row_type: type[BaseModel], answer_type: type[BaseModel], max_rows: int) -> None:
-        self.row_type = bounded(row_type)
+        self.row_type = row_type
         self.answer_type = answer_type
         self.max_rows = max_rows
-        rows = Annotated[list[self.row_type], Field(min_length=1, max_length=max_rows)]  # type: ignore[name-defined]
+        rows = Annotated[list[row_type], Field(min_length=1, max_length=max_rows)]  # type: ignore[valid-type]
         self.instances_type = create_model(
             "Instances",
             __config__=ConfigDict(extra="forbid"),
@@ -46,9 +45,9 @@ class Contract:
             __doc__="Answers, in KServe's V1 form.",
             predictions=(list[answer_type], ...),  # type: ignore[valid-type]
         )
-        self.fields = tensors.of(self.row_type)
-        """The fields of a row, as tensors."""
-        self.positional = PositionalRows(self.fields)
+        self.fields = tensors.of(self.row_type, "validation", whole="row")
+        """The fields of a row, as tensors; or one tensor of rows, if a row has no fixed fields."""
+        self.positional = PositionalRows([field for field in self.fields if not field.whole])
         self._keys = duplicates.KeyCount(
             self.row_type,
             [field.name for field in self.fields],
@@ -57,16 +56,15 @@ class Contract:
         self._one: TypeAdapter[BaseModel] = TypeAdapter(self.row_type)
         self._many: TypeAdapter[list[BaseModel]] = TypeAdapter(rows)
         self._instances: TypeAdapter[Any] = TypeAdapter(self.instances_type)
-        # Not SerializeAsAny: an answer is written as its declared type, without the fields that a subclass adds.
-        self._answer: TypeAdapter[BaseModel] = TypeAdapter(answer_type)
-        self._answers: TypeAdapter[list[BaseModel]] = TypeAdapter(list[answer_type])  # type: ignore[valid-type]
         # Used for every request: the functions that the adapters' methods call, without their handling of options.
         self._read_one = self._one.validator.validate_json
         self._check_row = self._keys.check_row
-        self._write_one = self._answer.serializer.to_json
-        self._may_hold_nan = tuple(
-            name for name, field in answer_type.model_fields.items() if _may_hold_float(field.annotation)
-        )
+        writer = AnswerWriter(answer_type)
+        self.encode_one, self.encode_many = writer.one, writer.many
+        """Encode the first and only answer as a JSON object, or all as a JSON list. Raise ModelFailed."""
+        self.documents, self.check_finite = writer.documents, writer.check_finite
+        self._width = len(answer_type.model_fields)
+        self._choices = _choices(answer_type)
 
     def decode_one(self, body: bytes) -> list[BaseModel]:
         """Decode one row from a JSON object. Raises Invalid."""
@@ -98,8 +96,8 @@ class Contract:
         self._keys.check_rows(body, rows, len(request.__pydantic_fields_set__))
         return rows
 
-    def decode_objects(self, rows: Sequence[dict[str, Any]]) -> list[BaseModel]:
-        """Decode rows that another protocol has made objects of. Raises Invalid, with the row's index in `loc`."""
+    def decode_objects(self, rows: Sequence[Any]) -> list[BaseModel]:
+        """Decode rows that another protocol has made JSON values of. Raises Invalid, with the row's index in `loc`."""
         try:
             return self._many.validate_json(pydantic_core.to_json(rows, inf_nan_mode="constants"))
         except ValidationError as problem:
@@ -129,16 +127,8 @@ class Contract:
     def _as_objects(self, rows: list[Any], place: tuple[str | int, ...]) -> list[Any]:
         return self.positional.as_objects(rows, place) if len(rows) <= self.max_rows else rows
 
-    def encode_one(self, answers: Sequence[BaseModel]) -> bytes:
-        """Encode the first and only answer as a JSON object. Raises ModelFailed for NaN or infinity."""
-        return self._checked(self._write_one(answers[0]), answers)
-
-    def encode_many(self, answers: list[BaseModel]) -> bytes:
-        """Encode the answers as a JSON list. Raises ModelFailed for NaN or infinity."""
-        return self._checked(self._answers.dump_json(answers), answers)
-
     def encode_predictions(self, answers: list[BaseModel]) -> bytes:
-        """Encode the answers as `{"predictions": [...]}`. Raises ModelFailed for NaN or infinity."""
+        """Encode the answers as `{"predictions": [...]}`. Raises ModelFailed."""
         return b'{"predictions":' + self.encode_many(answers) + b"}"
 
     def check(self, answers: object, rows: int) -> list[BaseModel]:
@@ -150,43 +140,24 @@ class Contract:
         for kind in set(map(type, answers)):
             if not issubclass(kind, self.answer_type):
                 raise errors.ModelFailed(f"the model returned a {kind.__name__}, not a {self.answer_type.__name__}")
+        for answer in answers:
+            # An answer that was made without validation may lack fields, or have a value that its Literal has not.
+            found = answer.__dict__
+            if len(found) < self._width:
+                raise errors.ModelFailed(f"the model returned {_lacking(answer)}")
+            for name, choices in self._choices:
+                if found[name] not in choices:
+                    shown = repr(found[name])[:MAX_SHOWN]
+                    raise errors.ModelFailed(
+                        f"the model returned {shown} in field {name!r}, whose type has no such value"
+                    )
         return answers if isinstance(answers, list) else list(answers)
-
-    def check_finite(self, answers: Sequence[BaseModel]) -> None:
-        """Raise ModelFailed for NaN or infinity: JSON has neither, and the schema does not allow null instead."""
-        for name in self._may_hold_nan:
-            for answer in answers:
-                if not _is_finite(getattr(answer, name)):
-                    raise errors.ModelFailed(f"the model returned NaN or infinity in field {name!r}")
-
-    def _checked(self, payload: bytes, answers: Sequence[BaseModel]) -> bytes:
-        # Checking every number costs more than encoding them. pydantic encodes NaN and infinity as null (or, by the
-        # author's setting, as NaN and Infinity), so the numbers are checked only if the payload contains one of these.
-        if b"null" in payload or b"NaN" in payload or b"Infinity" in payload:
-            self.check_finite(answers)
-        return payload
 
 
 def _keys(document: Any) -> int:
     """The number of keys of a body whose rows are lists, or objects without objects inside."""
     rows, others = (document, 0) if isinstance(document, list) else (document["instances"], len(document))
     return others + sum(len(row) for row in rows if isinstance(row, dict))
-
-
-def bounded(row_type: type[BaseModel]) -> type[BaseModel]:
-    """The row type with integers limited to 64 bits where the author set no bounds: arrays cannot hold larger ones."""
-    changed: dict[str, Any] = {}
-    for name, field in row_type.model_fields.items():
-        low = any(isinstance(part, annotated_types.Ge | annotated_types.Gt) for part in field.metadata)
-        high = any(isinstance(part, annotated_types.Le | annotated_types.Lt) for part in field.metadata)
-        if field.annotation is int and not (low and high):
-            limits = ([] if low else [annotated_types.Ge(INT64[0])]) + ([] if high else [annotated_types.Le(INT64[1])])
-            changed[name] = (Annotated[(int, *limits)], field)
-    if not changed:
-        return row_type
-    return create_model(
-        row_type.__name__, __base__=row_type, __module__=row_type.__module__, __doc__=row_type.__doc__, **changed
-    )
 
 
 def invalid(problem: ValidationError, prefix: tuple[str | int, ...] = ("body",)) -> errors.Invalid:
@@ -201,21 +172,25 @@ def invalid(problem: ValidationError, prefix: tuple[str | int, ...] = ("body",))
     return errors.Invalid(f"{first}: {details[0].msg}{more}", details=details)
 
 
-def _may_hold_float(annotation: Any) -> bool:
-    if annotation in (float, Any, object):
-        return True
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return any(_may_hold_float(field.annotation) for field in annotation.model_fields.values())
-    return any(_may_hold_float(part) for part in typing.get_args(annotation))
+def _choices(answer_type: type[BaseModel]) -> tuple[tuple[str, tuple[Any, ...]], ...]:
+    """The fields whose type is a Literal or None, with the values. pydantic's serializer writes any other value too."""
+    found = ((name, _values(field.annotation)) for name, field in answer_type.model_fields.items())
+    return tuple((name, values) for name, values in found if values)
 
 
-def _is_finite(value: object) -> bool:
-    if isinstance(value, float):
-        return math.isfinite(value)
-    if isinstance(value, list | tuple | set | frozenset):
-        return all(map(_is_finite, value))
-    if isinstance(value, dict):
-        return all(map(_is_finite, value.values()))
-    if isinstance(value, BaseModel):
-        return all(_is_finite(part) for _, part in value)
-    return True
+def _values(annotation: Any) -> tuple[Any, ...]:
+    """The values that an annotation allows if it names them all, else none."""
+    if annotation is type(None):
+        return (None,)
+    args = get_args(annotation)
+    if get_origin(annotation) is Literal:
+        return args
+    if get_origin(annotation) not in (Union, types.UnionType):
+        return ()
+    parts = [_values(arg) for arg in args]
+    return tuple(value for part in parts for value in part) if all(parts) else ()
+
+
+def _lacking(answer: BaseModel) -> str:
+    missing = next(name for name in type(answer).model_fields if name not in vars(answer))
+    return f"a {type(answer).__name__} without field {missing!r}"

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from fairlead import errors
+from fairlead.serving.formats.datatypes import INTEGERS
 from fairlead.serving.inference.tensors import Tensor
 
 _SHOWN = 6
 """The most fields of an example in an error."""
-_VALUES = {"FP64": "0.5", "INT64": "1", "BOOL": "true", "BYTES": '"text"'}
+_VALUES = {"BOOL": "true", "BYTES": '"text"'}
 
 
 class PositionalRows:
@@ -27,7 +28,7 @@ class PositionalRows:
 
     def as_objects(self, rows: Sequence[Any], place: tuple[str | int, ...]) -> list[Any]:
         """The rows with objects in place of lists. Raises Invalid for a row that is neither."""
-        if not self._fields:  # a RootModel: its rows have another form, which only its author knows
+        if not self._fields:  # rows without fixed fields have another form, which only their author knows
             return list(rows)
         return [row if isinstance(row, dict) else self._as_object(row, (*place, i)) for i, row in enumerate(rows)]
 
@@ -57,7 +58,7 @@ class PositionalRows:
 
 def _value(field: Tensor) -> str:
     """An example of a field's value, as JSON."""
-    value = "{...}" if field.json else _VALUES[field.datatype]
+    value = "{...}" if field.json else _VALUES.get(field.datatype) or ("1" if field.datatype in INTEGERS else "0.5")
     for size in reversed(field.shape):
         value = f"[{', '.join([value] * min(size, _SHOWN))}{', ...' if size > _SHOWN else ''}]"
     return value

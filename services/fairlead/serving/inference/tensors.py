@@ -1,43 +1,37 @@
 """Open Inference Protocol tensors for a row type: one tensor per field, and conversion between rows and columns.
 
 The tensors are derived from the type's JSON schema, which the docs page shows too. A number is FP64 and an integer
-INT64, also if it may be missing: null then, or NaN. Text, and every type that JSON writes as text, is BYTES. A list of
-fixed length is a second dimension. A field without a tensor form (a nested object, a list of any length) is BYTES; each
-element is then JSON text.
+INT64, also if it may be missing: null then, or NaN. It has another datatype if its `format` says so (`int32`, `float`)
+and its bounds are those of the datatype. Text, and every type that JSON writes as text, is BYTES. A list of fixed
+length is a second dimension. A field without a tensor form (a nested object, a list of any length) is BYTES; each
+element is then JSON text. A row or an answer without fixed fields is one such tensor.
 
-A client may send any type of number for a number, if the value stays the same: FP32 for FP64, or INT32 for INT64.
+A client may send any type of number for a number, if the value stays the same: FP32 for FP64, or INT32 for INT64. Only
+that is decided here. The row's own schema reads the values, so every protocol accepts the same ones.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
-import orjson
+import pydantic_core
 from pydantic import BaseModel
 
 from fairlead import errors
+from fairlead.serving.formats.datatypes import EXACT, FORMATS, INT64, INTEGERS, LARGEST_FP32
 from fairlead.serving.inference import duplicates
 
-INT64 = (-(2**63), 2**63 - 1)
-EXACT = 2**53
-"""The largest whole number up to which FP64 has every one."""
-INTEGERS: dict[str, tuple[int, int]] = {
-    **{f"INT{bits}": (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (8, 16, 32, 64)},
-    **{f"UINT{bits}": (0, 2**bits - 1) for bits in (8, 16, 32, 64)},
-}
-"""The least and the greatest value of the integer types."""
-FLOATS = frozenset({"FP16", "BF16", "FP32", "FP64"})
-_DATATYPES = {"number": "FP64", "integer": "INT64", "boolean": "BOOL", "string": "BYTES"}
+_DATATYPES = {"boolean": "BOOL", "string": "BYTES"}
 
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
     """One field as a tensor. `shape` excludes the batch dimension. If `json` is set, the elements are JSON text.
 
-    `nullable`: the field is one number, or null.
+    `nullable`: the field is one number, or null. `whole`: the elements are rows or answers, not fields of them.
     """
 
     name: str
@@ -46,25 +40,30 @@ class Tensor:
     required: bool = True
     json: bool = False
     nullable: bool = False
+    whole: bool = False
 
     @property
     def is_number(self) -> bool:
         """Whether the elements are numbers."""
-        return self.datatype in ("FP64", "INT64")
+        return self.datatype in INTEGERS or self.datatype in EXACT
 
     def takes(self, datatype: str) -> bool:
         """Whether the elements may be sent as this type."""
         if self.nullable and datatype == "BYTES":  # JSON text, as such fields were sent before they had a datatype
             return True
-        return datatype == self.datatype or (self.is_number and (datatype in INTEGERS or datatype in FLOATS))
+        return datatype == self.datatype or (self.is_number and (datatype in INTEGERS or datatype in EXACT))
 
 
-def of(schema_type: type[BaseModel], mode: Any = "validation") -> tuple[Tensor, ...]:
-    """The tensors of a type, in the order of its fields."""
+def of(schema_type: type[BaseModel], mode: Literal["validation", "serialization"], *, whole: str) -> tuple[Tensor, ...]:
+    """The tensors of a type, in the order of its fields, by their names in JSON.
+
+    A type without fixed fields (a RootModel, a `@model_serializer` that returns a dict) is one tensor named `whole`.
+    """
     schema = schema_type.model_json_schema(mode=mode)
     definitions = schema.get("$defs", {})
-    if "$ref" in schema:  # a type that contains itself
-        schema = definitions[schema["$ref"].rpartition("/")[2]]
+    schema = _resolved(schema, definitions)  # a type that contains itself, or a RootModel of another one
+    if "properties" not in schema and (schema_type.model_fields or schema.get("type") != "object"):
+        return (Tensor(whole, "BYTES", json=True, whole=True),)
     required = schema.get("required", ())
     return tuple(
         _tensor(name, part, definitions, name in required) for name, part in schema.get("properties", {}).items()
@@ -82,7 +81,7 @@ def _tensor(name: str, part: dict[str, Any], definitions: dict[str, Any], requir
         if any(other != items for other in part.get("prefixItems", ())):
             return Tensor(name, "BYTES", (), required, json=True)
         part = _resolved(items, definitions)
-    datatype = _DATATYPES.get(part.get("type", ""))
+    datatype = _number(part) or _DATATYPES.get(part.get("type", ""))
     if datatype is None:
         return Tensor(name, "BYTES", (), required, json=True)
     return Tensor(name, datatype, tuple(shape), required)
@@ -93,13 +92,24 @@ def _resolved(part: dict[str, Any], definitions: dict[str, Any]) -> dict[str, An
     return part if reference is None else definitions[reference.rpartition("/")[2]]
 
 
+def _number(part: dict[str, Any]) -> str | None:
+    """The datatype of a number. None for any other part of a schema."""
+    kind, named = part.get("type"), FORMATS.get(part.get("format", ""), "")
+    low, high = part.get("minimum", -math.inf), part.get("maximum", math.inf)
+    if kind == "number":
+        return "FP32" if named == "FP32" and low >= -LARGEST_FP32 and high <= LARGEST_FP32 else "FP64"
+    if kind != "integer":
+        return None
+    if named in INTEGERS and INTEGERS[named][0] <= low and high <= INTEGERS[named][1]:
+        return named
+    return "UINT64" if low >= 0 and INT64[1] < high <= INTEGERS["UINT64"][1] else "INT64"
+
+
 def _number_or_null(part: dict[str, Any], definitions: dict[str, Any]) -> str | None:
     """The datatype of a number that may be null; None for any other part of a schema."""
-    options = [_resolved(option, definitions).get("type") for option in part.get("anyOf", ())]
-    if len(options) != 2 or "null" not in options:
-        return None
-    (other,) = [option for option in options if option != "null"] or [None]
-    return _DATATYPES[other] if other in ("number", "integer") else None
+    options = [_resolved(option, definitions) for option in part.get("anyOf", ())]
+    numbers = [option for option in options if option.get("type") != "null"]
+    return _number(numbers[0]) if len(options) == 2 and len(numbers) == 1 else None
 
 
 def values(
@@ -116,9 +126,9 @@ def values(
     `datatype` is the type that the client sent, if it is another one. An error names the element by its place in the
     request: it is `first` for the first one, and grows by `step`.
     """
-    elements = flat(data, (rows, *tensor.shape), loc)
-    read = _reader(tensor, datatype or tensor.datatype)
-    checked = [read(value, (*loc, first + index * step)) for index, value in enumerate(elements)]
+    checked = flat(data, (rows, *tensor.shape), loc)
+    if (read := _reader(tensor, datatype or tensor.datatype)) is not None:
+        checked = [read(value, (*loc, first + index * step)) for index, value in enumerate(checked)]
     for size in reversed(tensor.shape):
         checked = [checked[start : start + size] for start in range(0, len(checked), size)]
     return checked
@@ -151,77 +161,92 @@ Read = Callable[[Any, tuple[str | int, ...]], Any]
 """Reads one element of a tensor. Raises Invalid at the place that it is given."""
 
 
-def _reader(tensor: Tensor, datatype: str) -> Read:
-    """The function that reads the elements of a tensor that was sent as `datatype`."""
+def _reader(tensor: Tensor, datatype: str) -> Read | None:
+    """The function that reads the elements of a tensor that was sent as `datatype`. None if they stay as they are."""
+    if tensor.json or (tensor.is_number and datatype == "BYTES"):
+        return _json_text
     if not tensor.is_number:
-        return _text_or_bool(tensor)
-    if datatype == "BYTES":
-        return _text_or_bool(replace(tensor, datatype=datatype, json=True))
-    bounds = INTEGERS.get(datatype)
-    wants_integer = tensor.datatype == "INT64"
-
-    def number(value: Any, loc: tuple[str | int, ...]) -> Any:
-        kind = type(value)
-        if tensor.nullable and (value is None or (kind is float and math.isnan(value))):
-            return None
-        if kind is not int and (kind is not float or bounds is not None):
-            raise _wrong(loc, f"Input should be a {datatype} element", "datatype")
-        if bounds is not None and not bounds[0] <= value <= bounds[1]:
-            raise _wrong(loc, f"Input does not fit {datatype}", "int_range")
-        return _integer(value, loc) if wants_integer else _float(value, loc, exact=bounds is not None)
-
-    return number
+        return None
+    return _from_integers(tensor, datatype) if datatype in INTEGERS else _from_floats(tensor)
 
 
-def _integer(value: float, loc: tuple[str | int, ...]) -> int:
-    if isinstance(value, float) and not value.is_integer():
-        raise _wrong(loc, "Input should be a whole number", "int_from_float")
-    if not INT64[0] <= value <= INT64[1]:
-        raise _wrong(loc, "Input does not fit INT64", "int_range")
-    return int(value)
-
-
-def _float(value: float, loc: tuple[str | int, ...], *, exact: bool) -> float:
-    if exact and not -EXACT <= value <= EXACT:
-        raise _wrong(loc, "Input is a whole number beyond 2^53, of which FP64 does not have every one", "int_range")
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number):
-        raise _wrong(loc, "Input should be a finite number", "finite_number")
-    return number
-
-
-def _text_or_bool(tensor: Tensor) -> Read:
-    kind = bool if tensor.datatype == "BOOL" else str
+def _from_integers(tensor: Tensor, datatype: str) -> Read:
+    low, high = INTEGERS[datatype]
+    exact = EXACT.get(tensor.datatype)
 
     def element(value: Any, loc: tuple[str | int, ...]) -> Any:
-        if type(value) is not kind:
-            raise _wrong(loc, f"Input should be a {tensor.datatype} element", "datatype")
-        return _parsed(str(value), loc) if tensor.json else value
+        kind = type(value)
+        if kind is float and exact is not None:
+            raise _wrong(loc, f"Input should be a {datatype} element", "datatype")
+        if kind is int and not low <= value <= high:
+            raise _wrong(loc, f"Input does not fit {datatype}", "int_range")
+        if kind is int and exact is not None and not -exact <= value <= exact:
+            beyond = f"a whole number beyond 2^{exact.bit_length() - 1}"
+            raise _wrong(loc, f"Input is {beyond}, of which {tensor.datatype} does not have every one", "int_range")
+        return value
 
     return element
 
 
+def _from_floats(tensor: Tensor) -> Read | None:
+    wants_integer = tensor.datatype in INTEGERS
+    if not wants_integer and not tensor.nullable:
+        return None
+
+    def element(value: Any, _: tuple[str | int, ...]) -> Any:
+        if type(value) is float:
+            if tensor.nullable and math.isnan(value):
+                return None
+            if wants_integer and value.is_integer():
+                return int(value)
+        return value
+
+    return element
+
+
+def _json_text(value: Any, loc: tuple[str | int, ...]) -> Any:
+    if type(value) is not str:
+        raise _wrong(loc, "Input should be a BYTES element with JSON text", "datatype")
+    return _parsed(value, loc)
+
+
 def _parsed(text: str, loc: tuple[str | int, ...]) -> Any:
     try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError as problem:
+        value = pydantic_core.from_json(text)
+    except ValueError as problem:
         raise _wrong(loc, f"Input should be JSON text: {problem}", "json_invalid") from problem
     if ":" in text:
         duplicates.check(text, loc)
     return value
 
 
-def column(tensor: Tensor, answers: Sequence[dict[str, Any]]) -> list[Any]:
-    """The flat data of one output tensor, from answers as JSON objects."""
-    values = [answer[tensor.name] for answer in answers]
+def column(tensor: Tensor, documents: Sequence[Any]) -> list[Any]:
+    """The flat data of one tensor, from rows or answers as JSON values."""
+    values = documents if tensor.whole else [document[tensor.name] for document in documents]
     if tensor.json:
-        return [orjson.dumps(value).decode() for value in values]
+        return [pydantic_core.to_json(value, inf_nan_mode="constants").decode() for value in values]
     for _ in tensor.shape:
         values = [element for value in values for element in value]
-    return values
+    return list(values)
+
+
+def answered(tensor: Tensor, documents: Sequence[Any]) -> list[Any]:
+    """As `column`, of answers. Raises ModelFailed if an answer does not have the shape or the range of the tensor."""
+    if not tensor.whole and any(tensor.name not in document for document in documents):
+        raise errors.ModelFailed(f"the model returned an answer without {tensor.name!r}, which V2 has as a tensor")
+    values = documents if tensor.whole else [document[tensor.name] for document in documents]
+    for size in tensor.shape:
+        if wrong := next((value for value in values if len(value) != size), None):
+            raise errors.ModelFailed(f"the model returned {len(wrong)} values in field {tensor.name!r}, not {size}")
+        values = [element for value in values for element in value]
+    if tensor.datatype in INTEGERS:
+        low, high = INTEGERS[tensor.datatype]
+        for value in values:
+            if value is not None and not low <= value <= high:
+                raise errors.ModelFailed(
+                    f"the model returned {value} in field {tensor.name!r}, which {tensor.datatype} does not have"
+                )
+    return column(tensor, documents)
 
 
 def _wrong(loc: tuple[str | int, ...], msg: str, kind: str) -> errors.Invalid:

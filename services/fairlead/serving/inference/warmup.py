@@ -50,7 +50,7 @@ class _Asked:
     """A row, its answer alone, and what to call it."""
 
     row: BaseModel
-    alone: dict[str, Any]
+    alone: Any
     name: str
 
 
@@ -69,7 +69,9 @@ def warm_up(
     differs from the expected one, and Invalid for an invalid row.
     """
     inputs = [_row(terms, row, number) for number, row in enumerate(rows, 1)]
-    asked = [_Asked(row, _alone(compute, row, number), f"golden row {number}") for number, row in enumerate(inputs, 1)]
+    asked = [
+        _Asked(row, _alone(compute, terms, row, number), f"golden row {number}") for number, row in enumerate(inputs, 1)
+    ]
     for one, given in zip(asked, rows, strict=True):
         if difference := golden.compare(given.expected, one.alone, rtol):
             raise errors.ModelFailed(f"{one.name} is not answered as expected: {difference}")
@@ -85,7 +87,7 @@ def warm_up(
             return Batchable(
                 False, "unchecked", f"nothing shows how it answers a batch: there are {few}, and {failure}"
             )
-    return _invariance(compute, asked, kinds, rtol, max_rows)
+    return _invariance(compute, terms, asked, kinds, rtol, max_rows)
 
 
 def _row(terms: contract.Contract, row: Golden, number: int) -> BaseModel:
@@ -95,9 +97,9 @@ def _row(terms: contract.Contract, row: Golden, number: int) -> BaseModel:
         raise errors.Invalid(f"golden row {number} is not a valid input: {problem.message}") from problem
 
 
-def _alone(compute: batching.Compute, row: BaseModel, number: int) -> dict[str, Any]:
+def _alone(compute: batching.Compute, terms: contract.Contract, row: BaseModel, number: int) -> Any:
     try:
-        return _as_json(compute([row])[0])
+        return terms.documents(compute([row]))[0]
     except (Exception, SystemExit) as cause:
         raise errors.ModelFailed(f"golden row {number} made the model fail: {described(cause)}") from cause
 
@@ -115,26 +117,25 @@ def _ask_made_up(compute: batching.Compute, terms: contract.Contract) -> tuple[l
         try:
             row = terms.decode_one(orjson.dumps(given))[0]
             answers = compute([row])
-            terms.check_finite(answers)
-            asked.append(_Asked(row, _as_json(answers[0]), name))
+            asked.append(_Asked(row, terms.documents(answers)[0], name))
         except (Exception, SystemExit) as cause:  # a row that fits the schema may still mean nothing to the model
             failure = f"{name} made the model fail: {described(cause)}"
     return asked, failure
 
 
 def _invariance(
-    compute: batching.Compute, asked: Sequence[_Asked], kinds: str, rtol: float, max_rows: int
+    compute: batching.Compute, terms: contract.Contract, asked: Sequence[_Asked], kinds: str, rtol: float, max_rows: int
 ) -> Batchable:
     """Compare the answers in batches with those given alone."""
     for batch in _batches(asked, max_rows):
         try:
-            answers = compute([one.row for one in batch])
+            answers = terms.documents(compute([one.row for one in batch]))
         except (Exception, SystemExit) as cause:
             return Batchable(
                 False, "batch_failed", f"{len(batch)} rows in one call made the model fail: {described(cause)}"
             )
         for one, answer in zip(batch, answers, strict=True):
-            if difference := golden.compare(one.alone, _as_json(answer), rtol):
+            if difference := golden.compare(one.alone, answer, rtol):
                 detail = f"{one.name} is answered differently in a batch of {len(batch)}: {difference}"
                 return Batchable(False, "not_invariant", detail)
     return Batchable(True, "invariant", f"{kinds} get the same answers in a batch as alone")
@@ -148,7 +149,3 @@ def _batches(asked: Sequence[_Asked], max_rows: int) -> Iterator[list[_Asked]]:
         chunk = list(asked[start : start + max_rows])
         if start or len(chunk) not in SIZES:  # else it was the batch of this size above
             yield chunk
-
-
-def _as_json(answer: BaseModel) -> dict[str, Any]:
-    return answer.model_dump(mode="json")

@@ -38,7 +38,7 @@ def test_golden_and_made_up_rows_get_the_same_answers(tmp_path: Path) -> None:
         ("return [Doubled(value=1)] * 2", "made-up row 1: the model returned 2 answers for 1 rows"),
         (
             "return [Doubled.model_construct(value={1, 2}) for row in rows]",
-            "made-up row 1: the answer is not what its type says: PydanticSerializationUnexpectedValue",
+            "made-up row 1: the model's answer cannot be written: field 'value' has a set where the type says float",
         ),
     ],
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 import joblib
 import pytest
+from pydantic import ValidationError
 
 from fairlead import errors
 from fairlead.serving.formats import rows
@@ -220,3 +221,15 @@ def test_a_manifest_that_cannot_be_read_is_invalid(tmp_path: Path) -> None:
     (other / "fairlead.yaml").mkdir(parents=True)
     with pytest.raises(errors.Invalid, match=r"fairlead\.yaml cannot be read: .*directory"):
         load_folder(other)
+
+
+def test_a_row_of_a_class_with_predict_columns_has_the_integers_that_float64_has(tmp_path: Path) -> None:
+    code = CLASS_IN_THE_PICKLE.replace("value: float", "value: int")
+    for by_columns, beyond in ((False, 2**63), (True, 2**53 + 1)):
+        named = code.replace("def predict(", "def predict_columns(") if by_columns else code
+        folder = tmp_path / str(by_columns)
+        folders.make(folder, code=named, golden=())
+        row_type = load_folder(folder).row_type
+        assert row_type.model_validate({"value": beyond - 1}).model_dump() == {"value": beyond - 1}
+        with pytest.raises(ValidationError, match="less than or equal"):
+            row_type.model_validate({"value": beyond})

@@ -143,7 +143,7 @@ def test_a_golden_input_that_no_client_could_send_is_a_sentence_with_row_and_fie
 
 def test_an_answer_that_json_does_not_have_is_a_sentence_with_row_and_field(tmp_path: Path) -> None:
     nothing = TYPED.replace("price=value", "price=float('nan')")
-    with pytest.raises(errors.ModelFailed, match="golden row 1: the model's answer: price is NaN, which JSON does not"):
+    with pytest.raises(errors.ModelFailed, match="golden row 1: the model returned NaN or infinity in field 'price'"):
         write(tmp_path, nothing, WITH_PLOT)
 
 

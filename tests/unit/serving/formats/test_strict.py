@@ -4,13 +4,25 @@ import dataclasses
 import datetime
 from typing import Annotated, Any, Literal
 
+import annotated_types
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, field_validator
+from pydantic import (
+    AliasChoices,
+    AliasPath,
+    BaseModel,
+    ConfigDict,
+    Field,
+    RootModel,
+    ValidationError,
+    create_model,
+    field_validator,
+)
 from typing_extensions import TypedDict
 
 from fairlead import errors
+from fairlead.serving.formats import datatypes
 from fairlead.serving.formats.strict import strict
 
 
@@ -130,6 +142,45 @@ def test_a_field_with_its_own_strict_setting_keeps_it() -> None:
         number: float = Field(strict=False)
 
     assert strict(Lenient).model_validate_json('{"number": "1.5"}').model_dump() == {"number": 1.5}
+
+
+INT64, UINT64 = datatypes.INTEGERS["INT64"], datatypes.INTEGERS["UINT64"]
+JUST = datatypes.IN_FLOAT64
+
+
+@pytest.mark.parametrize(
+    ("kind", "integers", "least", "most"),
+    [
+        (int, INT64, *INT64),
+        (Annotated[int, Field(ge=0)], INT64, 0, INT64[1]),
+        (Annotated[int, Field(ge=0, le=UINT64[1])], INT64, *UINT64),
+        (Annotated[int, Field(ge=0, le=2**70)], INT64, 0, INT64[1]),
+        (Annotated[int, Field(gt=-5, lt=5)], INT64, -4, 4),
+        (Annotated[int, annotated_types.Interval(ge=-5, le=2**70)], INT64, -5, INT64[1]),
+        (int, JUST, *JUST),
+        (Annotated[int, Field(ge=-1, le=2**60)], JUST, -1, JUST[1]),
+    ],
+)
+@pytest.mark.parametrize("form", ["field", "item", "value", "optional"])
+def test_an_integer_has_the_bits_that_arrays_have_wherever_it_is(
+    kind: Any, integers: Any, least: int, most: int, form: str
+) -> None:
+    annotation: Any = {"field": kind, "item": list[kind], "value": dict[str, kind], "optional": kind | None}[form]
+    kind = strict(create_model("Counted", n=(annotation, ...)), integers)
+    wrapped: Any = {"item": lambda n: [n], "value": lambda n: {"k": n}}.get(form, lambda n: n)
+    for n in (least, most):
+        assert kind.model_validate({"n": wrapped(n)}).model_dump() == {"n": wrapped(n)}
+    for n in (least - 1, most + 1):
+        with pytest.raises(ValidationError, match="Input should be (less|greater) than"):
+            kind.model_validate({"n": wrapped(n)})
+
+
+def test_a_field_that_is_taken_out_of_another_one_is_an_error_that_says_why() -> None:
+    class Taken(BaseModel):
+        number: float = Field(validation_alias=AliasChoices("n", AliasPath("numbers", 0)))
+
+    with pytest.raises(errors.Invalid, match=r"Taken\.number: an AliasPath takes the field out of another one"):
+        strict(Taken)
 
 
 @dataclasses.dataclass

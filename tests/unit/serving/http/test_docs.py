@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field
 
+from fairlead.serving.formats import datatypes
 from fairlead.serving.http import openapi30
 from fairlead.serving.http.docs import prefix
 from fairlead.serving.inference import contract, tensors
@@ -137,11 +138,11 @@ def test_validation_openapi_and_tensors_agree_about_every_field() -> None:
     assert [tensor["name"] for tensor in metadata] == list(stated["properties"]) == list(Point.model_fields)
     types = {"FP64": "number", "INT64": "integer", "BYTES": "string", "BOOL": "boolean"}
     assert [types[tensor["datatype"]] for tensor in metadata] == [p["type"] for p in stated["properties"].values()]
-    assert (stated["properties"]["n"]["minimum"], stated["properties"]["n"]["maximum"]) == contract.INT64
+    assert (stated["properties"]["n"]["minimum"], stated["properties"]["n"]["maximum"]) == datatypes.INT64
 
 
 def test_every_kind_of_field_has_a_tensor_form() -> None:
-    described = {tensor.name: tensor for tensor in tensors.of(Everything)}
+    described = {tensor.name: tensor for tensor in tensors.of(Everything, "validation", whole="row")}
     assert [(t.datatype, t.shape, t.json) for t in described.values()] == [
         ("FP64", (), False),
         ("INT64", (), False),

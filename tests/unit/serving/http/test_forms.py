@@ -87,9 +87,9 @@ def test_columns_may_have_shape_n_1() -> None:
 @pytest.mark.parametrize(
     ("given", "complaint"),
     [
-        (tensor("a", [1, 2], "FP32", [11, 3]), "body.0.width: Input should be less than or equal to 10"),
-        (tensor("a", [1, 2], "FP32", [1.5, 3.5]), "body.inputs.0.data.1: Input should be a whole number"),
-        (tensor("a", [1, 2], "INT32", [1, None]), "body.inputs.0.data.1: Input should be a INT32 element"),
+        (tensor("a", [1, 2], "FP32", [11, 3]), "body.inputs.0.data.0: width: Input should be less than or equal to 10"),
+        (tensor("a", [1, 2], "FP32", [1.5, 3.5]), "body.inputs.0.data.1: petals: Input should be a valid integer"),
+        (tensor("a", [1, 2], "INT32", [1, None]), "body.inputs.0.data.1: petals: Input should be a valid integer"),
         (tensor("a", [2, 2], "FP32", [1, 2, 3]), "3 elements do not fill shape [2, 2]"),
         (
             tensor("a", [1, 3], "FP32", [1, 2, 3]),

@@ -1,46 +1,126 @@
-"""Numbers that clients send as another type than the one of the field."""
+"""Numbers that clients send as another type than the one of the field, and the datatypes of fields."""
 
 from __future__ import annotations
 
+import json
 import math
+from typing import Annotated, Any, Literal, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel, Field, RootModel, create_model
 
 import fairlead
-from fairlead.serving.inference import tensors
+from fairlead.contracts.manifest import Datatype
+from fairlead.serving.formats import datatypes
+from fairlead.serving.formats.strict import strict
+from fairlead.serving.inference import contract, tensors
 
-WHOLE = tensors.Tensor("n", "INT64")
-REAL = tensors.Tensor("x", "FP64")
-DATATYPES = [*tensors.INTEGERS, *tensors.FLOATS]
-NUMBERS = st.integers(-(2**70), 2**70) | st.floats() | st.integers(-300, 300) | st.integers(2**53 - 2, 2**53 + 2)
+NUMBERS = [kind for kind in get_args(Datatype) if kind not in ("BYTES", "BOOL")]
+SENT = [*datatypes.INTEGERS, *datatypes.EXACT]
+VALUES = st.integers(-(2**70), 2**70) | st.floats() | st.integers(-300, 300) | st.integers(2**53 - 2, 2**53 + 2)
+TERMS = {
+    kind: contract.Contract(strict(create_model("Row", n=(datatypes.field_type(kind), ...))), BaseModel, 1)
+    for kind in NUMBERS
+}
 
 
-@given(field=st.sampled_from([WHOLE, REAL]), datatype=st.sampled_from(DATATYPES), value=NUMBERS)
+@given(declared=st.sampled_from(NUMBERS), datatype=st.sampled_from(SENT), value=VALUES)
 def test_a_number_of_another_type_keeps_its_value_or_is_refused(
-    field: tensors.Tensor, datatype: str, value: int | float
+    declared: Any, datatype: str, value: int | float
 ) -> None:
-    assert field.takes(datatype)
+    terms = TERMS[declared]
+    (field,) = terms.fields
+    assert (field.datatype, field.takes(datatype)) == (declared, True)
     try:
         (read,) = tensors.values(field, [value], 1, ("data",), datatype)
+        (row,) = terms.decode_objects([{"n": read}])
     except fairlead.errors.Invalid:
-        bounds = tensors.INTEGERS.get(datatype)
-        fits = bounds is None or (isinstance(value, int) and bounds[0] <= value <= bounds[1])
-        exact = math.isfinite(value) and (
-            tensors.INT64[0] <= value <= tensors.INT64[1] and float(value).is_integer()
-            if field is WHOLE
-            else isinstance(value, float) or abs(value) <= tensors.EXACT
-        )
-        assert not (fits and exact)
+        assert not _is_held(value, declared, datatype)
         return
-    assert type(read) is (int if field is WHOLE else float)
-    if datatype in tensors.FLOATS and field is REAL:  # JSON may write a float without a point
+    found = row.n  # type: ignore[attr-defined]
+    assert type(found) is (int if declared in datatypes.INTEGERS else float)
+    if datatype in datatypes.EXACT and isinstance(found, float):  # JSON may write a float without a point
         value = float(value)
-    assert read == value
+    assert found == value
+
+
+def _is_held(value: int | float, declared: str, datatype: str) -> bool:
+    """Whether a value is one of the type it was sent as, and one of the declared type."""
+    if not math.isfinite(value) or (datatype in datatypes.INTEGERS and isinstance(value, float)):
+        return False
+    if datatype in datatypes.INTEGERS:
+        low, high = datatypes.INTEGERS[datatype]
+        if not low <= value <= high:
+            return False
+    if declared in datatypes.INTEGERS:
+        low, high = datatypes.INTEGERS[declared]
+        return low <= value <= high and value == int(value)
+    if datatype in datatypes.INTEGERS:
+        return abs(value) <= datatypes.EXACT[declared]
+    return declared == "FP64" or abs(value) <= datatypes.LARGEST_FP32
 
 
 @pytest.mark.parametrize("datatype", ["BOOL", "BYTES", "FP128", "fp64"])
 def test_what_is_no_type_of_number_is_refused_for_a_number(datatype: str) -> None:
-    assert not REAL.takes(datatype)
-    assert not WHOLE.takes(datatype)
+    for terms in TERMS.values():
+        assert not terms.fields[0].takes(datatype)
+
+
+@pytest.mark.parametrize(
+    ("kind", "datatype"),
+    [
+        (Annotated[int, Field(ge=0, le=255, json_schema_extra={"format": "uint8"})], "UINT8"),
+        (Annotated[int, Field(json_schema_extra={"format": "int32"})], "INT64"),
+        (Annotated[float, Field(json_schema_extra={"format": "float"})], "FP64"),
+        (Annotated[int, Field(ge=0, le=2**64 - 1)], "UINT64"),
+        (Literal[1, 2], "INT64"),
+        (Annotated[int, Field(ge=0, le=9)] | None, "INT64"),
+    ],
+)
+def test_a_format_is_the_datatype_only_where_the_bounds_are_those_of_the_datatype(kind: Any, datatype: str) -> None:
+    (found,) = tensors.of(create_model("Row", n=(kind, ...)), "validation", whole="row")
+    assert found.datatype == datatype
+
+
+def test_a_list_of_declared_numbers_has_their_datatype() -> None:
+    element: Any = datatypes.field_type("FP32")
+    kind: Any = Annotated[list[element], Field(min_length=2, max_length=2)]
+    (found,) = tensors.of(create_model("Row", n=(kind, ...)), "validation", whole="row")
+    assert (found.datatype, found.shape) == ("FP32", (2,))
+
+
+class Inner(BaseModel):
+    x: float
+
+
+@pytest.mark.parametrize(
+    ("root", "named"),
+    [(dict[str, float], [("row", "BYTES")]), (list[float], [("row", "BYTES")]), (Inner, [("x", "FP64")])],
+)
+def test_a_row_without_fixed_fields_is_one_tensor_of_json(root: Any, named: list[Any]) -> None:
+    found = tensors.of(RootModel[root], "validation", whole="row")
+    assert [(tensor.name, tensor.datatype) for tensor in found] == named
+    assert all(tensor.json == tensor.whole == (tensor.name == "row") for tensor in found)
+
+
+def test_a_column_of_rows_without_fixed_fields_is_their_json() -> None:
+    whole = tensors.Tensor("row", "BYTES", json=True, whole=True)
+    assert [json.loads(text) for text in tensors.column(whole, [{"a": 2**70}, [1.5]])] == [{"a": 2**70}, [1.5]]
+
+
+@pytest.mark.parametrize(
+    ("tensor", "document", "complaint"),
+    [
+        (tensors.Tensor("n", "INT64"), {}, "without 'n'"),
+        (tensors.Tensor("n", "INT64"), {"n": 2**63}, "returned 9223372036854775808 in field 'n', which INT64 does not"),
+        (tensors.Tensor("n", "UINT8", (2,)), {"n": [1, 256]}, "returned 256 in field 'n'"),
+        (tensors.Tensor("n", "FP64", (2, 2)), {"n": [[1.0, 2.0], [3.0]]}, "returned 1 values in field 'n', not 2"),
+    ],
+)
+def test_an_answer_that_is_not_as_the_tensor_says_is_a_failure(
+    tensor: tensors.Tensor, document: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(fairlead.errors.ModelFailed, match=complaint):
+        tensors.answered(tensor, [document])

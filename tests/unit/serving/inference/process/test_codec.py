@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, RootModel, create_model
 
 from fairlead.serving.formats.strict import strict
-from fairlead.serving.inference import contract
 from fairlead.serving.inference.process.codec import Codec, loads
 
 
@@ -34,7 +33,7 @@ class Sizes(RootModel[list[int]]):
     pass
 
 
-ROW = contract.bounded(strict(Tree))
+ROW = strict(Tree)
 DECLARED = create_model("Answer", total=(Annotated[float, Field(ge=0)], ...))
 CODEC = Codec("test", ROW, DECLARED, Loose, Sizes)
 

@@ -1,0 +1,126 @@
+"""The datatypes of tensors: their ranges, the fields that hold them, and the arrays that estimators get and return.
+
+A field says its datatype by `format` of its JSON schema (`int32`, `float`): OpenAPI has these names. A number without a
+`format` is FP64, an integer INT64. No value changes on its way: a number that a datatype does not have is refused. Only
+a fraction is rounded, from FP64 to FP32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import Field
+
+from fairlead import errors
+from fairlead.contracts.manifest import Datatype, Tensor
+
+Range = tuple[int, int]
+INTEGERS: Mapping[str, Range] = MappingProxyType(
+    {
+        **{f"INT{bits}": (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (8, 16, 32, 64)},
+        **{f"UINT{bits}": (0, 2**bits - 1) for bits in (8, 16, 32, 64)},
+    }
+)
+"""The least and the greatest value of the integer types."""
+INT64 = INTEGERS["INT64"]
+EXACT: Mapping[str, int] = MappingProxyType({"BF16": 2**8, "FP16": 2**11, "FP32": 2**24, "FP64": 2**53})
+"""The float types, with the largest whole number up to which each has every one."""
+IN_FLOAT64: Range = (-EXACT["FP64"], EXACT["FP64"])
+LARGEST_FP32 = float(np.finfo(np.float32).max)
+FORMATS: Mapping[str, str] = MappingProxyType({"float": "FP32", "double": "FP64"} | {i.lower(): i for i in INTEGERS})
+"""The formats of numbers in a JSON schema, each with its datatype."""
+_FORMAT_OF = {datatype: name for name, datatype in FORMATS.items() if datatype not in ("FP64", "INT64")}
+_ARRAYS = {"FP32": "float32", "FP64": "float64", "BOOL": "bool", **{name: name.lower() for name in INTEGERS}}
+
+
+def argument_type(datatypes: Sequence[Datatype]) -> np.dtype[Any]:
+    """The type of the array that holds numbers of all these datatypes.
+
+    It is float32 if all are FP32, int64 or uint64 if all are integers, also with BOOL between them, else float64.
+    """
+    kinds = set(datatypes)
+    if kinds == {"FP32"}:
+        return np.dtype(np.float32)
+    if kinds == {"BOOL"} or not kinds <= INTEGERS.keys() | {"BOOL"}:
+        return np.dtype(np.float64)
+    is_unsigned = "UINT64" in kinds and not any(kind.startswith("INT") for kind in kinds)
+    return np.dtype(np.uint64 if is_unsigned else np.int64)
+
+
+def field_type(datatype: Datatype, array: np.dtype[Any] | None = None) -> Any:
+    """The type of a pydantic field with one element. An integer is limited to those that `array` has, if given."""
+    name = _FORMAT_OF.get(datatype)
+    schema: dict[str, Any] = {"json_schema_extra": {"format": name}} if name else {}
+    if bounds := INTEGERS.get(datatype):
+        low, high = INTEGERS.get(array.name.upper(), IN_FLOAT64) if array is not None else bounds
+        return Annotated[int, Field(ge=max(low, bounds[0]), le=min(high, bounds[1]), **schema)]
+    if datatype == "FP32":
+        return Annotated[float, Field(ge=-LARGEST_FP32, le=LARGEST_FP32, **schema)]
+    return {"BOOL": bool, "FP64": float, "BYTES": str}[datatype]
+
+
+def elements(values: Any, output: Tensor) -> list[Any]:
+    """An estimator's values for one output, as Python values of the declared datatype.
+
+    An estimator may return floats for declared integers, and 0 and 1 for BOOL. Raises ModelFailed, with the first
+    value, if the datatype does not have a value: it would become another one.
+    """
+    array = np.asarray(values)
+    if output.datatype == "BYTES":
+        texts: list[Any] = array.tolist()
+        return texts
+    if array.dtype.kind == "O":
+        array = _numbers(array, output)
+    if array.dtype.kind == "b":
+        array = array.astype(np.int8)  # numpy compares it with every integer of Python
+    if array.dtype.kind not in "iufO":
+        raise _not_declared(array.ravel()[0].item() if array.size else array.dtype.name, output)
+    with np.errstate(all="ignore"):
+        is_held = np.asarray(_is_held(array, output.datatype), dtype=bool)
+        if not is_held.all():
+            raise _not_declared(array[~is_held].tolist()[0], output)
+        listed: list[Any] = array.astype(_ARRAYS[output.datatype]).tolist()
+    return listed
+
+
+def _is_held(array: np.ndarray, datatype: str) -> Any:
+    """Whether the datatype has the value, for each element."""
+    is_float = array.dtype.kind == "f"
+    if datatype == "BOOL":
+        return (array == 0) | (array == 1)
+    if datatype in INTEGERS:
+        low, high = INTEGERS[datatype]
+        # float64 does not have 2^63 - 1, but 2^63
+        return (
+            (array >= low) & (array < float(high + 1)) & (array % 1 == 0)
+            if is_float
+            else (array >= low) & (array <= high)
+        )
+    if is_float:  # NaN and infinity are refused where answers are written
+        return ~(np.abs(array) > LARGEST_FP32) | np.isinf(array) if datatype == "FP32" else np.True_
+    return (array >= -EXACT[datatype]) & (array <= EXACT[datatype])
+
+
+def _numbers(array: np.ndarray, output: Tensor) -> np.ndarray:
+    """Python objects as an array of floats, or as they are if all are integers: float64 does not have all of those."""
+    flat = array.ravel().tolist()
+    for value in flat:
+        if not isinstance(value, int | float | np.integer | np.floating | np.bool_):
+            raise _not_declared(value, output)
+    if all(isinstance(value, int | np.integer | np.bool_) for value in flat):
+        return array
+    for value in flat:
+        if isinstance(value, int | np.integer) and not IN_FLOAT64[0] <= value <= IN_FLOAT64[1]:
+            raise _not_declared(value, output)
+    return array.astype(np.float64)
+
+
+def _not_declared(value: object, output: Tensor) -> errors.ModelFailed:
+    # All in the message: it reaches the log and `fairlead check`, a hint does not.
+    return errors.ModelFailed(
+        f"the estimator returned {repr(value)[:80]} for output {output.name!r}, and {output.datatype}, its declared "
+        "datatype, does not have this value; declare what the estimator returns: FP64 for fractions, BYTES for text"
+    )

@@ -1,0 +1,85 @@
+"""Answer types whose schema would not say what answers look like are refused when the folder is read."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import pytest
+from pydantic import (
+    BaseModel,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    WrapSerializer,
+    computed_field,
+    create_model,
+    field_serializer,
+    model_serializer,
+)
+
+from fairlead import errors
+from fairlead.serving.formats.answer_writer import AnswerWriter
+
+
+class ByField(BaseModel):
+    x: float
+
+    @field_serializer("x")
+    def _write(self, x):  # type: ignore[no-untyped-def]
+        return str(x)
+
+
+class ByModel(BaseModel):
+    x: float
+
+    @model_serializer(mode="wrap")
+    def _write(self, handler):  # type: ignore[no-untyped-def]
+        return {"y": 1}
+
+
+class ByAnnotation(BaseModel):
+    x: Annotated[float, PlainSerializer(lambda x: str(x))]
+
+
+class ByWrapping(BaseModel):
+    x: Annotated[float, WrapSerializer(lambda x, handler: handler(x))]
+
+
+@pytest.mark.parametrize("kind", [ByField, ByModel, ByAnnotation, ByWrapping])
+@pytest.mark.parametrize("form", ["itself", "a field", "a list"])
+def test_a_serializer_that_does_not_say_what_it_returns_is_refused(kind: type[BaseModel], form: str) -> None:
+    holds: Any = {"a field": kind, "a list": list[kind]}.get(form)  # type: ignore[valid-type]
+    answer = create_model("Holder", part=(holds, ...), __module__=__name__) if holds else kind
+    with pytest.raises(errors.Invalid, match="the serializer .* does not say what it returns") as caught:
+        AnswerWriter(answer)
+    assert "Annotate what it returns" in (caught.value.hint or "")
+
+
+def test_two_fields_of_one_name_in_json_are_refused() -> None:
+    class Twice(BaseModel):
+        x: float = Field(serialization_alias="z")
+
+        @computed_field(alias="z")  # type: ignore[prop-decorator]
+        @property
+        def y(self) -> float:
+            return 1.0
+
+    with pytest.raises(errors.Invalid, match="Twice: two fields would be written as 'z'"):
+        AnswerWriter(Twice)
+
+
+def test_serializers_of_pydantic_itself_are_not_refused() -> None:
+    class Secret(BaseModel):
+        word: SecretStr
+
+    assert AnswerWriter(Secret).one([Secret(word=SecretStr("a"))]) == b'{"word":"**********"}'
+
+
+def test_a_subclass_is_written_as_the_declared_type() -> None:
+    class Base(BaseModel):
+        x: float
+
+    class More(Base):
+        y: float
+
+    assert AnswerWriter(Base).many([More(x=1, y=2)]) == b'[{"x":1.0}]'
