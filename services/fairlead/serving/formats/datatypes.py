@@ -112,8 +112,9 @@ def _numbers(array: np.ndarray, output: Tensor) -> np.ndarray:
             raise _not_declared(value, output)
     if all(isinstance(value, int | np.integer | np.bool_) for value in flat):
         return array
+    exact = EXACT.get(output.datatype, EXACT["FP64"])
     for value in flat:
-        if isinstance(value, int | np.integer) and not IN_FLOAT64[0] <= value <= IN_FLOAT64[1]:
+        if isinstance(value, int | np.integer) and not -exact <= value <= exact:
             raise _not_declared(value, output)
     return array.astype(np.float64)
 

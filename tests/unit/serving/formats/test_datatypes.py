@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fairlead import errors
@@ -94,6 +94,7 @@ def test_a_value_that_the_declared_datatype_has_keeps_it(value: Any, datatype: s
 
 
 @given(values=st.lists(VALUES, min_size=1, max_size=4), datatype=st.sampled_from(NUMBERS), as_objects=st.booleans())
+@example(values=[2**24 + 1, 0.0], datatype="FP32", as_objects=True)
 def test_numbers_keep_their_values_or_fail(values: list[Any], datatype: str, as_objects: bool) -> None:
     array = np.array(values, dtype=object if as_objects else None)
     if array.dtype.kind not in "biufO":
