@@ -29,7 +29,7 @@ from fairlead.serving.http import (
     server,
     v2,
 )
-from fairlead.serving.inference import contract, dataplane, lifecycle
+from fairlead.serving.inference import bounds, contract, dataplane, lifecycle
 from fairlead.serving.observe import answers, compared_fields, metrics
 from fairlead.serving.settings import Settings
 
@@ -49,7 +49,12 @@ class App:
             fairlead=fairlead.__version__,
         )
         self.state = lifecycle.Lifecycle(self.metrics)
-        terms = contract.Contract(served.row_type, served.answer_type, settings.max_request_rows)
+        terms = contract.Contract(
+            served.row_type,
+            served.answer_type,
+            settings.max_request_rows,
+            bounds.Limits(settings.max_request_values, settings.max_row_keys, settings.max_answer_bytes),
+        )
         self.plane = dataplane.DataPlane(served, terms, self.state, settings, self.metrics, when_ready)
 
         # One endpoint object for each of the three protocols.
