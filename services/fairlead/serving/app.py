@@ -17,6 +17,7 @@ from fairlead.serving.formats import folder as folders
 from fairlead.serving.http import (
     answer_records,
     api,
+    body,
     disconnects,
     dispatch,
     docs,
@@ -62,8 +63,9 @@ class App:
         decoders = {"predict": json_protocols.plain(terms), "v1": json_protocols.kserve_v1(terms), "v2": tensors.decode}
         watcher = disconnects.DisconnectWatcher()
         self.answers = answers.AnswerRecords(compared_fields.Reader(served.answer_type), settings.answers_bytes)
+        receiving = body.Receiving(settings.queue_bytes)
         endpoints = {
-            name: endpoint.Endpoint(decode, self.plane, watcher, settings.max_body_bytes, self.answers)
+            name: endpoint.Endpoint(decode, self.plane, watcher, settings.max_body_bytes, self.answers, receiving)
             for name, decode in decoders.items()
         }
         operations = api.operations(terms, manifest, served.golden, tensors, endpoints)

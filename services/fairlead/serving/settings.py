@@ -54,6 +54,11 @@ class Settings(BaseModel):
     keep_alive_s: int = Field(default=75, ge=1)
     """Seconds that an idle connection stays open. Keep it above the gateway's upstream idle timeout (30 s), so that the
     gateway closes first: otherwise it may send a request on a connection that the service is closing."""
+    receive_s: int = Field(default=60, ge=1)
+    """Seconds that a client may take to send one request, head and body, or its first byte. Then it gets 408, if
+    anything, and the connection is closed."""
+    max_connections: int = Field(default=4096, ge=1)
+    """Maximum open connections. A further one gets 503 and is closed."""
     answers_bytes: int = Field(default=1024 * 1024, ge=0, le=1024 * 1024 * 1024)
     """Memory for answer records while versions are compared, in bytes; a record has 32 bytes and no inputs. It is
     allocated at startup and never grows. The control plane reads the records every second; records overwritten before

@@ -106,7 +106,7 @@ def wrong_bodies() -> Iterator[Bad]:
         "a lone surrogate in a key": b'{"\\ud800": 5.1}',
         "UTF-16": json.dumps(ROW).encode("utf-16"),
         "a NUL byte": b'{"sepal_length": 5.1\x00}',
-        "a byte order mark": b"\xef\xbb\xbf" + json.dumps(ROW).encode(),
+        "two byte order marks": b"\xef\xbb\xbf" * 2 + json.dumps(ROW).encode(),
         "gzip without saying so": b"\x1f\x8b\x08\x00" + bytes(20),
         "a pickle": b"\x80\x04\x95" + bytes(20),
     }

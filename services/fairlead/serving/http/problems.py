@@ -65,6 +65,15 @@ class BodyTooLarge(Exception):
         self.limit = limit
 
 
+class TooMuchArriving(Exception):
+    """All bodies that are arriving are larger than the limit. The rest of this one is not read."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"the bodies that are arriving now are larger than {limit} bytes together; send it again later"
+        )
+
+
 class DecodedTooLarge(Exception):
     """The request body is larger than the limit once its content encoding is undone."""
 
@@ -164,6 +173,8 @@ def of(error: Exception) -> Problem:
         case BodyTooLarge():
             # The rest of the body is not read, so the connection cannot be used again.
             return Problem(413, "too-large", f"{error}", headers=((b"connection", b"close"),))
+        case TooMuchArriving():
+            return Problem(429, "overloaded", f"{error}", headers=((b"retry-after", b"1"), (b"connection", b"close")))
         case DecodedTooLarge():
             return Problem(413, "too-large", f"{error}")
         case BadEncoding():

@@ -163,7 +163,11 @@ class Contract:
             raise invalid(reader.complete(objects, second)) from None
 
     def _as_objects(self, rows: list[Any], place: tuple[str | int, ...]) -> list[Any]:
-        return self.positional.as_objects(rows, place) if len(rows) <= self.max_rows else rows
+        if len(rows) > self.max_rows:
+            msg = f"List should have at most {self.max_rows} items, not {len(rows)}"
+            where = ".".join(str(part) for part in place)
+            raise errors.Invalid(f"{where}: {msg}", details=(errors.Detail(place, msg, "too_long"),))
+        return self.positional.as_objects(rows, place)
 
     def encode_one(self, answers: Sequence[BaseModel]) -> bytes:
         """Encode the first and only answer as a JSON object. Raises ModelFailed for NaN or infinity, or Invalid."""
