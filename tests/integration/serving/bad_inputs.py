@@ -125,6 +125,7 @@ def wrong_instances() -> Iterator[Bad]:
     yield Bad("V1: instances are null", post(V1, {"instances": None}), 422, ("body", "instances"))
     yield Bad("V1: a member too many", post(V1, {"instances": [ROW], "inputs": []}), 422, ("body", "inputs"))
     yield Bad("V1: cut off", post(V1, b'{"instances": [{"sepal'), 422, ("body",))
+    yield Bad("V1: NaN alone", post(V1, b"NaN"), 422, ("body",))
     yield Bad("V1: deep", post(V1, b'{"instances": ' + DEEP), 422, ("body",))
 
 

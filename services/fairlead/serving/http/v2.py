@@ -14,7 +14,7 @@ from fairlead.contracts.manifest import Manifest
 from fairlead.serving.http import body as bodies
 from fairlead.serving.http import endpoint
 from fairlead.serving.inference import contract, duplicates, tensors
-from fairlead.serving.inference.answer_limit import AnswerLimit, slices
+from fairlead.serving.inference.answer_limit import SLICE_ROWS, AnswerLimit, slices, too_large
 from fairlead.serving.inference.bounds import Bounds
 from fairlead.serving.inference.reading import Reader
 from fairlead.serving.observe import metrics
@@ -255,13 +255,10 @@ class OpenInference:
 
     def _encode(self, request_id: str | None, wanted: Sequence[tensors.Tensor], answers: list[BaseModel]) -> bytes:
         self._terms.check_finite(answers)
-        limit = AnswerLimit(self._terms.limits.answer_bytes)
-        columns: list[list[bytes]] = [[] for _ in wanted]
-        for part in slices(answers):
-            documents = [answer.model_dump(mode="json") for answer in part]
-            for column, tensor in zip(columns, wanted, strict=True):
-                if data := limit.counted(orjson.dumps(tensors.column(tensor, documents))[1:-1]):
-                    column.append(data)
+        limit = self._terms.limits.answer_bytes
+        columns = (
+            _columns(answers, wanted) if len(answers) <= SLICE_ROWS else _sliced(answers, wanted, AnswerLimit(limit))
+        )
         response: dict[str, Any] = {"model_name": self._manifest.name, "model_version": self._manifest.version}
         if request_id is not None:
             response["id"] = request_id
@@ -270,11 +267,29 @@ class OpenInference:
                 "name": tensor.name,
                 "shape": [len(answers), *tensor.shape],
                 "datatype": tensor.datatype,
-                "data": orjson.Fragment(b"[%b]" % b",".join(column)),
+                "data": column,
             }
             for tensor, column in zip(wanted, columns, strict=True)
         ]
-        return orjson.dumps(response)
+        payload = orjson.dumps(response)
+        if len(payload) > limit:
+            raise too_large(limit)
+        return payload
+
+
+def _columns(answers: Sequence[BaseModel], wanted: Sequence[tensors.Tensor]) -> list[Any]:
+    """The data of each output."""
+    documents = [answer.model_dump(mode="json") for answer in answers]
+    return [tensors.column(tensor, documents) for tensor in wanted]
+
+
+def _sliced(answers: Sequence[BaseModel], wanted: Sequence[tensors.Tensor], limit: AnswerLimit) -> list[Any]:
+    """The same for many answers: already encoded, a slice at a time, so that the limit ends the work."""
+    encoded: list[list[bytes]] = [[] for _ in wanted]
+    for part in slices(answers):
+        for column, data in zip(encoded, _columns(part, wanted), strict=True):
+            column.append(limit.counted(orjson.dumps(data)[1:-1]))
+    return [orjson.Fragment(b"[%b]" % b",".join(filter(None, column))) for column in encoded]
 
 
 def _keys(request: InferRequest) -> int:

@@ -20,15 +20,20 @@ class AnswerLimit:
         self._size = 0
 
     def counted(self, part: bytes) -> bytes:
-        """Return the part. Raises Invalid if all parts together are above the limit.
-
-        Invalid, not ModelFailed: who asks for more rows than fit must not count as a failure of the version.
-        """
+        """Return the part. Raises Invalid if all parts together are above the limit."""
         self._size += len(part)
         if self._size > self._limit:
-            message = f"the answers are larger than {self._limit} bytes; send the rows in several requests"
-            raise errors.Invalid(message, details=(errors.Detail(("body",), message, "answers_too_large"),))
+            raise too_large(self._limit)
         return part
+
+
+def too_large(limit: int) -> errors.Invalid:
+    """The error of answers above the limit.
+
+    Invalid, not ModelFailed: who asks for more rows than fit must not count as a failure of the version.
+    """
+    message = f"the answers are larger than {limit} bytes; send the rows in several requests"
+    return errors.Invalid(message, details=(errors.Detail(("body",), message, "answers_too_large"),))
 
 
 def slices(answers: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -50,8 +50,8 @@ class Bounds:
         # A key that no alternative of a union knows is an error in each of them.
         self._keys = max(limits.row_keys // self._cost.alternatives, self._cost.fields, keys)
         self._growth = self._cost.growth
-        no_values, no_keys = int(limits.values / _CONTAINER_COST), self._keys * _KEY_BYTES
-        self._harmless = 0 if self._growth > 1 else min(no_values, no_keys)
+        self._few_values = int(limits.values / _CONTAINER_COST)
+        self._harmless = 0 if self._growth > 1 else min(self._few_values, self._keys * _KEY_BYTES)
 
     def check_row(self, body: bytes) -> None:
         """Raise Invalid if a body that is one row, or tensors, has too many values or keys."""
@@ -82,7 +82,11 @@ class Bounds:
         return values * self._cost.errors <= LISTED_ERRORS
 
     def _check_values(self, body: bytes) -> None:
-        if _values(body) > self._values and _values(_without_text(body)) > self._values:
+        if (
+            len(body) > self._few_values
+            and _values(body) > self._values
+            and _values(_without_text(body)) > self._values
+        ):
             message = (
                 f"the body has more than {self._values} values; an object or a list counts as {CONTAINER_VALUES}. "
                 "Send it in several requests"

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from fairlead import errors
 from fairlead.serving.inference import duplicates, tensors
-from fairlead.serving.inference.answer_limit import AnswerLimit, slices
+from fairlead.serving.inference.answer_limit import SLICE_ROWS, AnswerLimit, slices, too_large
 from fairlead.serving.inference.bounds import Bounds, Limits
 from fairlead.serving.inference.positional import PositionalRows
 from fairlead.serving.inference.reading import Reader
@@ -151,7 +151,7 @@ class Contract:
         elif isinstance(document, dict) and isinstance(document.get("instances"), list):
             changed = {**document, "instances": self._as_objects(document["instances"], ("body", "instances"))}
         else:
-            changed = document
+            raise invalid(reader.complete(body, problem))
         if changed == document:
             raise invalid(reader.complete(body, problem))
         if body.count(b":") != _keys(document):
@@ -173,12 +173,14 @@ class Contract:
         """Encode the first and only answer as a JSON object. Raises ModelFailed for NaN or infinity, or Invalid."""
         payload = self._write_one(answers[0])
         if len(payload) > self.limits.answer_bytes:
-            AnswerLimit(self.limits.answer_bytes).counted(payload)
+            raise too_large(self.limits.answer_bytes)
         return self._checked(payload, answers)
 
     def encode_many(self, answers: list[BaseModel]) -> bytes:
         """Encode the answers as a JSON list. Raises ModelFailed for NaN or infinity, or Invalid."""
         limit = AnswerLimit(self.limits.answer_bytes)
+        if len(answers) <= SLICE_ROWS:
+            return self._checked(limit.counted(self._write_many(answers)), answers)
         parts = [limit.counted(self._write_many(part)[1:-1]) for part in slices(answers)]
         return self._checked(b"[%b]" % b",".join(parts), answers)
 
