@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -103,3 +104,31 @@ def _with(good: bytes, key: bytes, value: bytes) -> bytes:
 
 def _tensor(field: str, data: bytes, more: bytes = b"") -> bytes:
     return b'{"inputs":[{"name":"%b","shape":[1],"datatype":"FP64","data":[%b]}]%b}' % (field.encode(), data, more)
+
+
+PROTOCOLS = ("one row", "a list", "instances", "tensors")
+SMALLEST = 1024
+
+
+def fuzzed(model: str, row: Mapping[str, float], protocol: str, seed: int, count: int) -> Iterator[Hostile]:
+    """`count` bodies of a protocol: another mixture each time, of 1 KiB to 4 MiB; no size is rarer than another."""
+    draw = random.Random(f"{protocol} {seed}")
+    good = json.dumps(row, separators=(",", ":")).encode()
+    field = next(iter(row))
+    kinds = list(elements(good, field))
+    for number in range(count):
+        size = round(SMALLEST * (SIZE / SMALLEST) ** draw.random())
+        name, one = draw.choice(list(row_bodies(good, field, size - 200)))
+        mixed = draw.sample(kinds, draw.randint(1, 3))
+        many = b",".join(kind for _, kind in mixed)
+        listed = b",".join([many] * max(1, (size - 200) // (len(many) + 1)))
+        path, body = {
+            "one row": ("/predict", one),
+            "a list": ("/predict", b"[%b]" % draw.choice([listed, one])),
+            "instances": (f"/v1/models/{model}:predict", b'{"instances":[%b]}' % draw.choice([listed, one])),
+            "tensors": (
+                f"/v2/models/{model}/infer",
+                draw.choice([b'{"inputs":[%b]}' % listed, b'{"inputs":[%b]}' % one, _tensor(field, listed)]),
+            ),
+        }[protocol]
+        yield Hostile(f"{protocol} {number}: {name}, {', '.join(kind for kind, _ in mixed)}, {size} bytes", path, body)
