@@ -33,6 +33,7 @@ from fairlead.routing.envoy.sources import from_folder
 from fairlead.routing.publish.admin import AdminClient
 from fairlead.routing.publish.files import FilePublisher
 from fairlead.routing.snapshot import Endpoint, Settings
+from fairlead.slow_clients import RECEIVE_S, LimitedServer
 from fairlead.store.sqlite import SqliteStore
 
 LOOPBACK = "127.0.0.1"
@@ -88,7 +89,10 @@ def run(ledger: Path, folder: Path, facts: RunningPlatform) -> None:
     actions = ActionSocket(ledger.with_name(ACTION_SOCKET), store)
     try:
         api = build_api(store, loop, metrics=metrics)
-        uvicorn.run(api, host=LOOPBACK, port=facts.control.port, log_config=None, access_log=False)
+        config = uvicorn.Config(
+            api, host=LOOPBACK, port=facts.control.port, log_config=None, access_log=False, http="h11"
+        )
+        LimitedServer(config, RECEIVE_S).run()
     finally:
         actions.close()
         loop.stop()

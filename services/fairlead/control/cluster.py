@@ -37,6 +37,7 @@ from fairlead.routing.publish.server import build_xds
 from fairlead.routing.publish.snapshot_cache import SnapshotCache
 from fairlead.routing.publish.xds import XdsPublisher
 from fairlead.routing.snapshot import Endpoint, Settings
+from fairlead.slow_clients import RECEIVE_S, LimitedServer
 
 API_PORT = 8081
 XDS_PORT = 8082
@@ -252,7 +253,7 @@ def serve(
 
 
 async def _serve(control: ControlPlane, apps: Mapping[int, ASGIApp], address: str, stopped: Callable[[], None]) -> None:
-    servers = [_Server(_config(app, address, port)) for port, app in apps.items()]
+    servers = [_Server(_config(app, address, port), RECEIVE_S) for port, app in apps.items()]
     loop, ending = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)
@@ -276,13 +277,14 @@ def _config(app: ASGIApp, address: str, port: int) -> uvicorn.Config:
         log_level="warning",
         access_log=False,
         server_header=False,
+        http="h11",  # it limits the size of a head
         lifespan="off",
         timeout_keep_alive=75,
         timeout_graceful_shutdown=FINISH_S,
     )
 
 
-class _Server(uvicorn.Server):
+class _Server(LimitedServer):
     """One of two servers in this process. `_serve` handles signals for both, so the server installs no handlers."""
 
     @contextlib.contextmanager

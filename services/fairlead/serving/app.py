@@ -16,6 +16,7 @@ from fairlead.serving.formats import folder as folders
 from fairlead.serving.http import (
     answer_records,
     api,
+    body,
     disconnects,
     dispatch,
     docs,
@@ -28,7 +29,7 @@ from fairlead.serving.http import (
     server,
     v2,
 )
-from fairlead.serving.inference import contract, dataplane, heap, lifecycle
+from fairlead.serving.inference import bounds, contract, dataplane, heap, lifecycle
 from fairlead.serving.observe import answers, compared_fields, metrics
 from fairlead.serving.settings import Settings
 
@@ -49,7 +50,12 @@ class App:
             fairlead=fairlead.__version__,
         )
         self.state = lifecycle.Lifecycle(self.metrics)
-        terms = contract.Contract(served.row_type, served.answer_type, settings.max_request_rows)
+        terms = contract.Contract(
+            served.row_type,
+            served.answer_type,
+            settings.max_request_rows,
+            bounds.Limits(settings.max_request_values, settings.max_row_keys, settings.max_answer_bytes),
+        )
         self.plane = dataplane.DataPlane(served, terms, self.state, settings, self.metrics, when_ready)
 
         # One endpoint object for each of the three protocols.
@@ -57,8 +63,9 @@ class App:
         decoders = {"predict": json_protocols.plain(terms), "v1": json_protocols.kserve_v1(terms), "v2": tensors.decode}
         watcher = disconnects.DisconnectWatcher()
         self.answers = answers.AnswerRecords(compared_fields.Reader(served.answer_type), settings.answers_bytes)
+        receiving = body.Receiving(settings.queue_bytes)
         endpoints = {
-            name: endpoint.Endpoint(decode, self.plane, watcher, settings.max_body_bytes, self.answers)
+            name: endpoint.Endpoint(decode, self.plane, watcher, settings.max_body_bytes, self.answers, receiving)
             for name, decode in decoders.items()
         }
         operations = api.operations(terms, manifest, served.golden, tensors, endpoints)

@@ -32,6 +32,14 @@ class Settings(BaseModel):
     4 MiB of JSON take about 40 ms: a larger limit delays all other requests for longer."""
     max_request_rows: int = Field(default=4096, ge=1)
     """Maximum rows in one request; more get 422. A request above the batch size is split and its answers joined."""
+    max_request_values: int = Field(default=300_000, ge=1000)
+    """Maximum values in one request body: numbers, texts, and objects and lists, which count as four. More get 422
+    before they are validated, because validation blocks the event loop and needs memory for each."""
+    max_row_keys: int = Field(default=8192, ge=100)
+    """Maximum keys in one row, with those of the objects in it; more get 422 before they are validated. A row may
+    always have as many keys as its type has fields."""
+    max_answer_bytes: int = Field(default=16 * 1024 * 1024, ge=1024)
+    """Largest response with answers, in bytes. A request whose answers become larger gets 422."""
     queue_rows: int = Field(default=8192, ge=1)
     """Maximum rows in the queue. Further requests get 429 with Retry-After."""
     queue_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
@@ -55,6 +63,11 @@ class Settings(BaseModel):
     keep_alive_s: int = Field(default=75, ge=1)
     """Seconds that an idle connection stays open. Keep it above the gateway's upstream idle timeout (30 s), so that the
     gateway closes first: otherwise it may send a request on a connection that the service is closing."""
+    receive_s: int = Field(default=60, ge=1)
+    """Seconds that a client may take to send one request, head and body, or its first byte. Then it gets 408, if
+    anything, and the connection is closed."""
+    max_connections: int = Field(default=4096, ge=1)
+    """Maximum open connections. A further one gets 503 and is closed."""
     answers_bytes: int = Field(default=1024 * 1024, ge=0, le=1024 * 1024 * 1024)
     """Memory for answer records while versions are compared, in bytes; a record has 32 bytes and no inputs. It is
     allocated at startup and never grows. The control plane reads the records every second; records overwritten before

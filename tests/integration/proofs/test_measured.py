@@ -15,6 +15,7 @@ from benchmarks import (
     bad_candidate,
     evidence_rollback,
     gateway_overhead,
+    hostile_bodies,
     kills,
     rollback,
     sampling,
@@ -34,6 +35,7 @@ PROOFS = [
     evidence_rollback,
     shadow,
     sticky,
+    hostile_bodies,
 ]
 
 

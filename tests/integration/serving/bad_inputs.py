@@ -106,7 +106,7 @@ def wrong_bodies() -> Iterator[Bad]:
         "a lone surrogate in a key": b'{"\\ud800": 5.1}',
         "UTF-16": json.dumps(ROW).encode("utf-16"),
         "a NUL byte": b'{"sepal_length": 5.1\x00}',
-        "a byte order mark": b"\xef\xbb\xbf" + json.dumps(ROW).encode(),
+        "two byte order marks": b"\xef\xbb\xbf" * 2 + json.dumps(ROW).encode(),
         "gzip without saying so": b"\x1f\x8b\x08\x00" + bytes(20),
         "a pickle": b"\x80\x04\x95" + bytes(20),
     }
@@ -125,6 +125,7 @@ def wrong_instances() -> Iterator[Bad]:
     yield Bad("V1: instances are null", post(V1, {"instances": None}), 422, ("body", "instances"))
     yield Bad("V1: a member too many", post(V1, {"instances": [ROW], "inputs": []}), 422, ("body", "inputs"))
     yield Bad("V1: cut off", post(V1, b'{"instances": [{"sepal'), 422, ("body",))
+    yield Bad("V1: NaN alone", post(V1, b"NaN"), 422, ("body",))
     yield Bad("V1: deep", post(V1, b'{"instances": ' + DEEP), 422, ("body",))
 
 

@@ -16,6 +16,8 @@ BINARY_REFUSED = (
 )
 FORM_TYPES = frozenset({b"", b"application/x-www-form-urlencoded"})
 """What clients send that mean JSON and do not say so: nothing (Triton's), or a form (`curl -d`)."""
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""What some editors write before a text in UTF-8. It is not part of the JSON."""
 JSON_TYPES = frozenset({b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"})
 
 
@@ -39,8 +41,22 @@ def check_head(request: exchange.Exchange, limit: int) -> None:
             raise problems.BodyTooLarge(limit)
 
 
-async def read(receive: exchange.Receive, limit: int) -> bytes:
-    """Read the whole body. Raises BodyTooLarge as soon as it exceeds `limit`, or ClientDisconnected."""
+class Receiving:
+    """Counts the bytes of all bodies that arrive in parts and are not complete: slow clients can be many."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.size = 0
+
+    def add(self, size: int) -> None:
+        """Count bytes that have arrived. Raises TooMuchArriving if those of all bodies are above the limit."""
+        self.size += size
+        if self.size > self._limit:
+            raise problems.TooMuchArriving(self._limit)
+
+
+async def read(receive: exchange.Receive, limit: int, receiving: Receiving) -> bytes:
+    """Read the whole body. Raises BodyTooLarge as soon as it exceeds `limit`, TooMuchArriving or ClientDisconnected."""
     message = await receive()
     if message["type"] == "http.disconnect":
         raise ClientDisconnected
@@ -49,18 +65,21 @@ async def read(receive: exchange.Receive, limit: int) -> bytes:
         raise problems.BodyTooLarge(limit)
     if not message.get("more_body", False):
         return body
-    parts = [body]
-    size = len(body)
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnected
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > limit:
-            raise problems.BodyTooLarge(limit)
-        if not message.get("more_body", False):
-            return b"".join(parts)
+    parts, size = [body], len(body)
+    try:
+        receiving.add(len(body))
+        while message.get("more_body", False):
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnected
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            receiving.add(len(parts[-1]))
+            if size > limit:
+                raise problems.BodyTooLarge(limit)
+        return b"".join(parts)
+    finally:
+        receiving.size -= size
 
 
 async def discard(receive: exchange.Receive, seconds: float) -> None:
@@ -93,4 +112,4 @@ def _is_json(content_type: bytes) -> bool:
     kind, *parameters = (part.strip() for part in content_type.lower().split(b";"))
     if kind != b"application/json":
         return False
-    return all(parameter in (b"", b"charset=utf-8", b'charset="utf-8"') for parameter in parameters)
+    return all(parameter.replace(b'"', b"") in (b"", b"charset=utf-8", b"charset=utf8") for parameter in parameters)

@@ -27,6 +27,7 @@ class Connection(HttpToolsProtocol):
     identity: ClassVar[Headers]
     fast_path: ClassVar[FastPath]
     flush_scheduler: ClassVar[buffered_transport.FlushScheduler]
+    max_connections: ClassVar[int]
     _pending_request: tuple[RequestResponseCycle, Any] | None = None  # a request whose head has just been received
     _on_disconnect: Callable[[], None] | None = None  # cancels the request that is on the fast path
     _idle_since: float | None = None
@@ -35,8 +36,11 @@ class Connection(HttpToolsProtocol):
     _rejected = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Write through a buffered transport, which sends head and body together."""
+        """Write through a buffered transport, which sends head and body together. Refuse a connection too many."""
         super().connection_made(buffered_transport.BufferedTransport(transport, self.loop, self.flush_scheduler))
+        if len(self.connections) > self.max_connections:
+            detail = f"this service has {self.max_connections} connections, and takes no more"
+            self._reject(problems.Problem(503, "too-many-connections", detail, headers=((b"retry-after", b"1"),)))
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser. Reject a head that exceeds the limit."""
@@ -80,6 +84,22 @@ class Connection(HttpToolsProtocol):
 
     def _unset_keepalive_if_required(self) -> None:
         self._idle_since = None
+
+    @property
+    def timeout_keep_alive_task(self) -> asyncio.TimerHandle | None:
+        """The idle timer, while the connection is idle."""
+        return None if self._idle_since is None else self._idle_timer
+
+    @timeout_keep_alive_task.setter
+    def timeout_keep_alive_task(self, _: asyncio.TimerHandle | None) -> None:
+        """uvicorn sets it once, to None."""
+
+    def end_slow(self) -> None:
+        """Answer a client that is too slow with 408 and close; at once, if it has sent nothing or reads no answer."""
+        if self.scope is None or self._rejected or self.transport.is_closing():
+            self.transport.abort()
+            return
+        self._reject(problems.Problem(408, "too-slow", "the request was not complete in time; send it faster"))
 
     def _close_if_idle(self) -> None:
         self._idle_timer = None
@@ -161,9 +181,14 @@ def _do_nothing() -> None:
     """Replaces `on_response`, which has been called."""
 
 
-def connection_class(identity: Headers, fast_path: FastPath) -> type[Connection]:
+def connection_class(identity: Headers, fast_path: FastPath, max_connections: int) -> type[Connection]:
     """The protocol class for a server whose responses all have these headers. uvicorn creates the objects."""
-    parts = {"identity": identity, "fast_path": fast_path, "flush_scheduler": buffered_transport.FlushScheduler()}
+    parts = {
+        "identity": identity,
+        "fast_path": fast_path,
+        "flush_scheduler": buffered_transport.FlushScheduler(),
+        "max_connections": max_connections,
+    }
     return type("Connection", (Connection,), parts)
 
 

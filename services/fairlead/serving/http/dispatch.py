@@ -16,8 +16,10 @@ class Dispatcher:
         self._endpoints = dict(endpoints)
 
     async def __call__(self, scope: exchange.Scope, receive: exchange.Receive, send: exchange.Send) -> None:
-        """Pass the request to its endpoint or to `app`."""
+        """Pass the request to its endpoint or to `app`; HEAD as GET, whose body the server leaves out."""
         target = self.endpoint(scope) or self._app
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}
         await target(scope, receive, send)
 
     def endpoint(self, scope: exchange.Scope) -> Endpoint | None:

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from fairlead import errors
 from fairlead.contracts.answers import RECORD
 from fairlead.serving.http import body as bodies
 from fairlead.serving.http import encodings, exchange, problems
@@ -46,8 +47,10 @@ class Endpoint:
         disconnects: DisconnectWatcher,
         max_body_bytes: int,
         answer_records: AnswerRecords,
+        receiving: bodies.Receiving,
     ) -> None:
         self._answer_records = answer_records
+        self._receiving = receiving
         self._decode = decode
         self._plane = plane
         self._disconnects = disconnects
@@ -62,7 +65,12 @@ class Endpoint:
 
         Raises Invalid, NotReady, Overloaded or DeadlineExceeded.
         """
-        rows, encode = self._decode(body)
+        try:
+            rows, encode = self._decode(body)
+        except errors.Invalid:
+            if not body.startswith(bodies.BYTE_ORDER_MARK):
+                raise
+            rows, encode = self._decode(body.removeprefix(bodies.BYTE_ORDER_MARK))
         return self._plane.submit(rows, len(body), deadline), encode
 
     def give_up(self, ticket: Ticket) -> None:
@@ -83,7 +91,7 @@ class Endpoint:
             self.check(request)
             # The deadline counts from here, not from the last byte: a slow upload is part of the client's wait.
             deadline = request.deadline(self._plane.clock()) if request.deadline_ms else None
-            body = await bodies.read(receive, self.max_body_bytes)
+            body = await bodies.read(receive, self.max_body_bytes, self._receiving)
             if request.content_encoding:
                 body = encodings.decoded(body, request.content_encoding, self.max_body_bytes)
             ticket, encode = self.admit(body, deadline)
@@ -100,7 +108,7 @@ class Endpoint:
             payload = encode(answers)
         except bodies.ClientDisconnected:
             return
-        except problems.BodyTooLarge as error:
+        except (problems.BodyTooLarge, problems.TooMuchArriving) as error:
             # Closing while the client still sends would reset the connection, and the client would lose the response.
             await request.send_problem(error, send, more_body=True)
             await bodies.discard(receive, LINGER_S)

@@ -17,6 +17,8 @@ from fairlead import errors
 
 CONTENT_TYPE = b"application/problem+json"
 JSON = b"application/json"
+MAX_DETAIL, MAX_KEY = 2000, 256
+"""The most characters of a sentence, and of a key, in a problem document."""
 CODINGS = b"gzip, deflate, zstd"
 """The content encodings of a request body that the service decodes."""
 
@@ -65,6 +67,15 @@ class BodyTooLarge(Exception):
         self.limit = limit
 
 
+class TooMuchArriving(Exception):
+    """All bodies that are arriving are larger than the limit. The rest of this one is not read."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"the bodies that are arriving now are larger than {limit} bytes together; send it again later"
+        )
+
+
 class DecodedTooLarge(Exception):
     """The request body is larger than the limit once its content encoding is undone."""
 
@@ -107,17 +118,21 @@ class Problem:
     headers: tuple[tuple[bytes, bytes], ...] = field(default=())
 
     def body(self, request_id: str) -> bytes:
-        """The problem document as JSON."""
+        """The problem document as JSON. What the client sent, such as a key, is shortened."""
+        detail = _short(self.detail, MAX_DETAIL)
         document: dict[str, Any] = {
             "type": f"urn:fairlead:problem:{self.kind}",
             "title": title(self.status),
             "status": self.status,
-            "detail": self.detail,
-            "error": self.detail,
+            "detail": detail,
+            "error": detail,
             "request_id": request_id,
         }
         if self.errors:
-            document["errors"] = [{"loc": e.loc, "msg": e.msg, "type": e.type} for e in self.errors]
+            document["errors"] = [
+                {"loc": [_short(part, MAX_KEY) for part in e.loc], "msg": _short(e.msg, MAX_DETAIL), "type": e.type}
+                for e in self.errors
+            ]
         return orjson.dumps(document)
 
     def head(self, body: bytes, content_type: bytes = CONTENT_TYPE) -> dict[str, Any]:
@@ -160,6 +175,8 @@ def of(error: Exception) -> Problem:
         case BodyTooLarge():
             # The rest of the body is not read, so the connection cannot be used again.
             return Problem(413, "too-large", f"{error}", headers=((b"connection", b"close"),))
+        case TooMuchArriving():
+            return Problem(429, "overloaded", f"{error}", headers=((b"retry-after", b"1"), (b"connection", b"close")))
         case DecodedTooLarge():
             return Problem(413, "too-large", f"{error}")
         case BadEncoding():
@@ -190,6 +207,11 @@ def _of_ours(error: errors.FairleadError) -> Problem:
     elif isinstance(error, errors.NotReady):
         headers = ((b"retry-after", b"1"),)
     return Problem(status, kind, detail, details, headers)
+
+
+def _short(part: Any, limit: int) -> Any:
+    """The part, but at most so many characters of a text."""
+    return f"{part[: limit - 3]}..." if isinstance(part, str) and len(part) > limit else part
 
 
 def _shown(given: bytes) -> str:

@@ -17,21 +17,22 @@ from fairlead.serving.http import exchange, uvicorn_parts
 from fairlead.serving.http.fast_path import FastPath
 from fairlead.serving.inference.lifecycle import Lifecycle
 from fairlead.serving.settings import Settings
+from fairlead.slow_clients import LimitedServer
 
 logger = logging.getLogger(__name__)
 
 
-class Server(uvicorn.Server):
+class Server(LimitedServer):
     """uvicorn that drains on the first SIGTERM.
 
     While it drains, the service is not ready but answers requests for `drain_s` seconds. Then it stops listening,
     finishes the requests in flight, and exits.
     """
 
-    def __init__(self, config: uvicorn.Config, state: Lifecycle, drain_s: float) -> None:
-        super().__init__(config)
+    def __init__(self, config: uvicorn.Config, state: Lifecycle, settings: Settings) -> None:
+        super().__init__(config, settings.receive_s)
         self._state = state
-        self._drain_s = drain_s
+        self._drain_s = settings.drain_s
         self._drain: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -50,6 +51,13 @@ class Server(uvicorn.Server):
             self.should_exit = True
             return
         self._loop.call_soon_threadsafe(self._begin_drain)
+
+    def end(self, connection: Any) -> None:
+        """End the connection of a slow client, with an answer if it is one of ours."""
+        if hasattr(connection, "end_slow"):
+            connection.end_slow()
+        else:
+            super().end(connection)
 
     def _begin_drain(self) -> None:
         assert self._loop is not None
@@ -82,7 +90,7 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def protocol(app: exchange.Envelope, fast_path: FastPath) -> Any:
+def protocol(app: exchange.Envelope, fast_path: FastPath, settings: Settings) -> Any:
     """The class of a connection: ours, or uvicorn's own if ours does not fit the installed uvicorn."""
     if found := uvicorn_parts.difference():
         logger.warning(
@@ -91,14 +99,15 @@ def protocol(app: exchange.Envelope, fast_path: FastPath) -> Any:
         )
         return "h11"  # the one with a limit for the size of a request head
     # Imported here, because importing it fails if uvicorn has not the class that it extends.
-    return importlib.import_module("fairlead.serving.http.connection").connection_class(app.identity, fast_path)
+    connection = importlib.import_module("fairlead.serving.http.connection")
+    return connection.connection_class(app.identity, fast_path, settings.max_connections)
 
 
 def server(app: exchange.Envelope, fast_path: FastPath, state: Lifecycle, settings: Settings) -> Server:
     """The server for an application and its fast path, ready to run on a listening socket."""
     config = uvicorn.Config(
         app,
-        http=protocol(app, fast_path),
+        http=protocol(app, fast_path, settings),
         loop="uvloop",
         ws="none",
         lifespan="on",
@@ -109,4 +118,4 @@ def server(app: exchange.Envelope, fast_path: FastPath, state: Lifecycle, settin
         timeout_keep_alive=settings.keep_alive_s,
         timeout_graceful_shutdown=settings.finish_s,
     )
-    return Server(config, state, settings.drain_s)
+    return Server(config, state, settings)

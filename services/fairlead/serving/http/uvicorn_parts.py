@@ -27,7 +27,8 @@ _METHODS = {
     "_unset_keepalive_if_required": [],
 }
 _PROTOCOL_ATTRIBUTES = (
-    *("cycle", "flow", "loop", "pipeline", "scope", "server_state", "tasks", "timeout_keep_alive", "transport"),
+    *("cycle", "connections", "flow", "loop", "pipeline", "scope", "server_state", "tasks", "timeout_keep_alive"),
+    *("timeout_keep_alive_task", "transport"),
 )
 _CYCLE_ATTRIBUTES = (
     *("body", "default_headers", "disconnected", "flow", "keep_alive", "more_body", "on_response"),

@@ -14,6 +14,9 @@ from fairlead.contracts.manifest import Manifest
 from fairlead.serving.http import body as bodies
 from fairlead.serving.http import endpoint
 from fairlead.serving.inference import contract, duplicates, tensors
+from fairlead.serving.inference.answer_limit import SLICE_ROWS, AnswerLimit, slices, too_large
+from fairlead.serving.inference.bounds import Bounds
+from fairlead.serving.inference.reading import Reader
 from fairlead.serving.observe import metrics
 
 Parameters = dict[str, str | int | float | bool | None]
@@ -27,6 +30,8 @@ REPOSITORY_STATES = {
 }
 """The words of Triton's repository index for the phases of the service."""
 _SHARED_MEMORY = "shared_memory_region"
+_MEMBERS, _TENSOR_MEMBERS = 64, 16
+"""Keys that any request may have, and keys more for each tensor of the model: members and parameters."""
 
 
 class _StrictModel(BaseModel):
@@ -89,9 +94,12 @@ class OpenInference:
     def __init__(self, terms: contract.Contract, manifest: Manifest) -> None:
         self._terms = terms
         self._manifest = manifest
-        self._request = TypeAdapter(InferRequest)
         self.inputs = terms.fields
         self.outputs = tensors.of(terms.answer_type, "serialization", whole="answer")
+        request = TypeAdapter(InferRequest)
+        keys = _MEMBERS + _TENSOR_MEMBERS * (len(self.inputs) + len(self.outputs))
+        self._bounds = Bounds(request.core_schema, terms.limits, keys)
+        self._request = Reader(request, self._bounds)
         self._input_names = {tensor.name: tensor for tensor in self.inputs}
         self._output_names = {tensor.name: tensor for tensor in self.outputs}
 
@@ -131,10 +139,11 @@ class OpenInference:
 
     def decode(self, body: bytes) -> endpoint.DecodedRequest:
         """Decode rows from tensors. Raises Invalid, with the location in the request."""
+        self._bounds.check_row(body)
         try:
-            request = self._request.validate_json(body)
+            request = self._request.read(body)
         except ValidationError as problem:
-            raise contract.invalid(problem) from None
+            raise contract.invalid(self._request.complete(body, problem)) from None
         if body.count(b":") != _keys(request):
             duplicates.check(body)
         wanted = self._wanted(request.outputs or ())
@@ -142,10 +151,14 @@ class OpenInference:
         return endpoint.DecodedRequest(rows, partial(self._encode, request.id, wanted))
 
     def _wanted(self, outputs: Sequence[OutputWanted]) -> tuple[tensors.Tensor, ...]:
+        seen: set[str] = set()
         for index, output in enumerate(outputs):
             if output.name not in self._output_names:
                 known = ", ".join(self._output_names)
                 raise _wrong(("body", "outputs", index, "name"), f"no output has this name; there are {known}", "name")
+            if output.name in seen:
+                raise _wrong(("body", "outputs", index, "name"), "the output is asked for twice", "name")
+            seen.add(output.name)
             # Ignoring one of these would give the caller something else than it asked for, without a word.
             for asked, means in ((_SHARED_MEMORY, "shared memory"), ("classification", "classification by the server")):
                 if asked in (output.parameters or ()):
@@ -245,7 +258,12 @@ class OpenInference:
         return text
 
     def _encode(self, request_id: str | None, wanted: Sequence[tensors.Tensor], answers: list[BaseModel]) -> bytes:
-        documents = self._terms.documents(answers)
+        limit = self._terms.limits.answer_bytes
+        columns = (
+            self._columns(answers, wanted)
+            if len(answers) <= SLICE_ROWS
+            else self._sliced(answers, wanted, AnswerLimit(limit))
+        )
         response: dict[str, Any] = {"model_name": self._manifest.name, "model_version": self._manifest.version}
         if request_id is not None:
             response["id"] = request_id
@@ -254,11 +272,27 @@ class OpenInference:
                 "name": tensor.name,
                 "shape": [len(answers), *tensor.shape],
                 "datatype": tensor.datatype,
-                "data": tensors.answered(tensor, documents),
+                "data": column,
             }
-            for tensor in wanted
+            for tensor, column in zip(wanted, columns, strict=True)
         ]
-        return orjson.dumps(response)
+        payload = orjson.dumps(response)
+        if len(payload) > limit:
+            raise too_large(limit)
+        return payload
+
+    def _data(self, answers: Sequence[BaseModel], wanted: Sequence[tensors.Tensor]) -> list[Any]:
+        """The data of each output."""
+        documents = self._terms.documents(answers)
+        return [tensors.answered(tensor, documents) for tensor in wanted]
+
+    def _sliced(self, answers: Sequence[BaseModel], wanted: Sequence[tensors.Tensor], limit: AnswerLimit) -> list[Any]:
+        """The same for many answers: already encoded, a slice at a time, so that the limit ends the work."""
+        encoded: list[list[bytes]] = [[] for _ in wanted]
+        for part in slices(answers):
+            for column, data in zip(encoded, self._data(part, wanted), strict=True):
+                column.append(limit.counted(orjson.dumps(data)[1:-1]))
+        return [orjson.Fragment(b"[%b]" % b",".join(filter(None, column))) for column in encoded]
 
 
 def _keys(request: InferRequest) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import pydantic_core
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
@@ -16,8 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from fairlead import errors
 from fairlead.serving.formats.answer_writer import AnswerWriter
 from fairlead.serving.inference import duplicates, tensors
+from fairlead.serving.inference.answer_limit import SLICE_ROWS, AnswerLimit, slices, too_large
+from fairlead.serving.inference.bounds import Bounds, Limits
 from fairlead.serving.inference.positional import PositionalRows
+from fairlead.serving.inference.reading import Reader
 
+T = TypeVar("T")
 MAX_DETAILS = 100
 MAX_SHOWN = 80
 
@@ -28,10 +32,13 @@ class Contract:
     `row_type` must be strict already (`formats.strict`). `max_rows` is the maximum number of rows in one request.
     """
 
-    def __init__(self, row_type: type[BaseModel], answer_type: type[BaseModel], max_rows: int) -> None:
+    def __init__(
+        self, row_type: type[BaseModel], answer_type: type[BaseModel], max_rows: int, limits: Limits | None = None
+    ) -> None:
         self.row_type = row_type
         self.answer_type = answer_type
         self.max_rows = max_rows
+        self.limits = limits or Limits()
         rows = Annotated[list[row_type], Field(min_length=1, max_length=max_rows)]  # type: ignore[valid-type]
         self.instances_type = create_model(
             "Instances",
@@ -53,32 +60,39 @@ class Contract:
             [field.name for field in self.fields],
             is_flat=bool(self.fields) and not any(field.json for field in self.fields),
         )
-        self._one: TypeAdapter[BaseModel] = TypeAdapter(self.row_type)
-        self._many: TypeAdapter[list[BaseModel]] = TypeAdapter(rows)
-        self._instances: TypeAdapter[Any] = TypeAdapter(self.instances_type)
+        one: TypeAdapter[BaseModel] = TypeAdapter(self.row_type)
+        self._bounds = Bounds(one.core_schema, self.limits)
+        self._one = Reader(one, self._bounds)
+        self._many: Reader[list[BaseModel]] = Reader(TypeAdapter(rows), self._bounds)
+        self._instances: Reader[Any] = Reader(TypeAdapter(self.instances_type), self._bounds)
         # Used for every request: the functions that the adapters' methods call, without their handling of options.
-        self._read_one = self._one.validator.validate_json
+        self._read_one = self._one.read
+        self._check_body = self._bounds.check_row
         self._check_row = self._keys.check_row
         writer = AnswerWriter(answer_type)
-        self.encode_one, self.encode_many = writer.one, writer.many
-        """Encode the first and only answer as a JSON object, or all as a JSON list. Raise ModelFailed."""
+        self._write_one, self._write_many = writer.one, writer.many
         self.documents, self.check_finite = writer.documents, writer.check_finite
         self._width = len(answer_type.model_fields)
         self._choices = _choices(answer_type)
 
     def decode_one(self, body: bytes) -> list[BaseModel]:
         """Decode one row from a JSON object. Raises Invalid."""
+        self._check_body(body)
         try:
             row = self._read_one(body)
         except ValidationError as problem:
-            raise invalid(problem) from None
+            raise invalid(self._one.complete(body, problem)) from None
         self._check_row(body, row)
         return [row]
 
     def decode_many(self, body: bytes) -> list[BaseModel]:
         """Decode rows from a JSON list of objects, or of lists of numbers. Raises Invalid."""
+        if self._bounds.check_rows(body):
+            if (rows := self._known(self._many, body)) is not None:
+                return rows
+            self._bounds.check_each_row(body)
         try:
-            rows = self._many.validate_json(body)
+            rows = self._many.read(body)
         except ValidationError as problem:
             found: list[BaseModel] = self._positional(self._many, body, problem)
             return found
@@ -87,8 +101,13 @@ class Contract:
 
     def decode_instances(self, body: bytes) -> list[BaseModel]:
         """Decode rows from `{"instances": [...]}`, objects or lists of numbers. Raises Invalid."""
+        if self._bounds.check_rows(body):
+            if (request := self._known(self._instances, body)) is not None:
+                known: list[BaseModel] = request.instances
+                return known
+            self._bounds.check_each_row(body)
         try:
-            request = self._instances.validate_json(body)
+            request = self._instances.read(body)
         except ValidationError as problem:
             found: list[BaseModel] = self._positional(self._instances, body, problem).instances
             return found
@@ -98,12 +117,27 @@ class Contract:
 
     def decode_objects(self, rows: Sequence[Any]) -> list[BaseModel]:
         """Decode rows that another protocol has made JSON values of. Raises Invalid, with the row's index in `loc`."""
+        body = pydantic_core.to_json(rows, inf_nan_mode="constants")
+        # An element of a tensor can be a text with JSON in it, whose keys nobody has counted.
+        if not self._keys.is_countable and self._bounds.check_rows(body):
+            self._bounds.check_each_row(body)
         try:
-            return self._many.validate_json(pydantic_core.to_json(rows, inf_nan_mode="constants"))
+            return self._many.read(body)
         except ValidationError as problem:
-            raise invalid(problem) from None
+            raise invalid(self._many.complete(body, problem)) from None
 
-    def _positional(self, adapter: TypeAdapter[Any], body: bytes, problem: ValidationError) -> Any:
+    def _known(self, reader: Reader[T], body: bytes) -> T | None:
+        """What a large body says, if it has only known keys and none twice: then its rows need not be looked at."""
+        if not self._keys.is_countable:
+            return None
+        try:
+            found: Any = reader.read_known(body)
+        except ValidationError:
+            return None
+        rows, others = (found, 0) if isinstance(found, list) else (found.instances, len(found.__pydantic_fields_set__))
+        return found if self._keys.are_all(body, rows, others) else None
+
+    def _positional(self, reader: Reader[Any], body: bytes, problem: ValidationError) -> Any:
         """Decode a body whose rows are lists of numbers. Raises Invalid, for `problem` if there is no such row."""
         try:
             document = pydantic_core.from_json(body)
@@ -114,21 +148,40 @@ class Contract:
         elif isinstance(document, dict) and isinstance(document.get("instances"), list):
             changed = {**document, "instances": self._as_objects(document["instances"], ("body", "instances"))}
         else:
-            changed = document
+            raise invalid(reader.complete(body, problem))
         if changed == document:
-            raise invalid(problem)
+            raise invalid(reader.complete(body, problem))
         if body.count(b":") != _keys(document):
             duplicates.check(body)
+        objects = pydantic_core.to_json(changed, inf_nan_mode="constants")
         try:
-            return adapter.validate_json(pydantic_core.to_json(changed, inf_nan_mode="constants"))
+            return reader.read(objects)
         except ValidationError as second:
-            raise invalid(second) from None
+            raise invalid(reader.complete(objects, second)) from None
 
     def _as_objects(self, rows: list[Any], place: tuple[str | int, ...]) -> list[Any]:
-        return self.positional.as_objects(rows, place) if len(rows) <= self.max_rows else rows
+        if len(rows) > self.max_rows:
+            msg = f"List should have at most {self.max_rows} items, not {len(rows)}"
+            where = ".".join(str(part) for part in place)
+            raise errors.Invalid(f"{where}: {msg}", details=(errors.Detail(place, msg, "too_long"),))
+        return self.positional.as_objects(rows, place)
+
+    def encode_one(self, answers: Sequence[BaseModel]) -> bytes:
+        """Encode the first and only answer as a JSON object. Raises ModelFailed, or Invalid if it is too large."""
+        payload = self._write_one(answers)
+        if len(payload) > self.limits.answer_bytes:
+            raise too_large(self.limits.answer_bytes)
+        return payload
+
+    def encode_many(self, answers: Sequence[BaseModel]) -> bytes:
+        """Encode the answers as a JSON list. Raises ModelFailed, or Invalid if they are too large."""
+        limit = AnswerLimit(self.limits.answer_bytes)
+        if len(answers) <= SLICE_ROWS:
+            return limit.counted(self._write_many(answers))
+        return b"[%b]" % b",".join([limit.counted(self._write_many(part)[1:-1]) for part in slices(answers)])
 
     def encode_predictions(self, answers: list[BaseModel]) -> bytes:
-        """Encode the answers as `{"predictions": [...]}`. Raises ModelFailed."""
+        """Encode the answers as `{"predictions": [...]}`. Raises ModelFailed, or Invalid if they are too large."""
         return b'{"predictions":' + self.encode_many(answers) + b"}"
 
     def check(self, answers: object, rows: int) -> list[BaseModel]:

@@ -8,6 +8,7 @@ still differ (nested objects, text with quotes), the body is read again.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,13 +17,19 @@ from pydantic import BaseModel
 from fairlead import errors
 
 Pairs = list[tuple[str, Any]]
+SEARCHED_BYTES = 64 * 1024
+"""In a larger body a key that occurs twice is named without its place, because finding that takes longer than all else.
+"""
 
 
 class KeyCount:
     """Checks the bodies of one row type."""
 
     def __init__(self, row_type: type[BaseModel], names: Sequence[str], *, is_flat: bool) -> None:
-        """`names` are the keys of a row. `is_flat`: no value is an object."""
+        """`names` are the keys of a row. `is_flat`: no value is an object.
+
+        `is_countable` says then whether each key is one field, so that keys can be counted instead of compared.
+        """
         # Validators of the author can set fields that the JSON did not have.
         has_validators = bool(row_type.__pydantic_decorators__.model_validators)
         self._fields_are_keys = not has_validators and row_type.model_post_init is BaseModel.model_post_init
@@ -32,7 +39,11 @@ class KeyCount:
             not isinstance(field.validation_alias, str | None) for field in row_type.model_fields.values()
         )
         self._quoted = tuple(f'"{name}"'.encode() for name in names)
-        self._may_count_names = is_flat and self._fields_are_keys and not has_other_names and not has_choices
+        self.is_countable = is_flat and self._fields_are_keys and not has_other_names and not has_choices
+
+    def are_all(self, body: bytes, rows: Sequence[BaseModel], others: int) -> bool:
+        """Whether the body has no other keys than those of the rows and `others`, and none twice; if `is_countable`."""
+        return body.count(b":") == sum([len(row.__pydantic_fields_set__) for row in rows]) + others
 
     def check_row(self, body: bytes, row: BaseModel) -> None:
         """Raise Invalid if a key of the row that was read from `body` occurs twice."""
@@ -46,7 +57,7 @@ class KeyCount:
             self._look(body, keys, others)
 
     def _look(self, body: bytes, keys: int, others: int = 0) -> None:
-        if self._may_count_names and not others and b"\\" not in body and sum(map(body.count, self._quoted)) == keys:
+        if self.is_countable and not others and b"\\" not in body and sum(map(body.count, self._quoted)) == keys:
             return
         check(body)
 
@@ -55,12 +66,17 @@ def check(body: bytes | str, place: tuple[str | int, ...] = ("body",)) -> None:
     """Raise Invalid, with the key and where it is, if an object has a key twice. The body must be valid JSON."""
     try:
         json.loads(body, object_pairs_hook=_unique, parse_int=float)
-    except _Duplicate:
-        raise _located(body, place) from None
+    except _Duplicate as found:
+        inside = _place(body) if len(body) <= SEARCHED_BYTES else (found.key,)
+        raise _twice((*place, *inside)) from None
 
 
 class _Duplicate(Exception):
     """An object has a key twice."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__()
+        self.key = key
 
 
 class _Object:
@@ -72,15 +88,18 @@ class _Object:
 
 def _unique(pairs: Pairs) -> None:
     if len(pairs) > 1 and len(dict(pairs)) != len(pairs):
-        raise _Duplicate
+        raise _Duplicate(Counter(key for key, _ in pairs).most_common(1)[0][0])
 
 
-def _located(body: bytes | str, place: tuple[str | int, ...]) -> errors.Invalid:
-    document = json.loads(body, object_pairs_hook=_Object, parse_int=float)
-    key, *inside = _find(document) or ("",)
-    loc = (*place, *inside, key)
+def _place(body: bytes | str) -> tuple[str | int, ...]:
+    """The first key that occurs twice, after the place of its object."""
+    key, *inside = _find(json.loads(body, object_pairs_hook=_Object, parse_int=float)) or ("",)
+    return (*inside, key)
+
+
+def _twice(loc: tuple[str | int, ...]) -> errors.Invalid:
     where = ".".join(str(part) for part in loc)
-    msg = f"the key {key!r} occurs twice in one object"
+    msg = f"the key {loc[-1]!r} occurs twice in one object"
     return errors.Invalid(f"{where}: {msg}", details=(errors.Detail(loc, msg, "duplicate_key"),))
 
 
