@@ -38,8 +38,8 @@ from fairlead.store.sqlite import SqliteStore
 LOOPBACK = "127.0.0.1"
 ACTION_SOCKET = "control.sock"
 """The file name of the action socket, beside the ledger; commands find it there (cli.action_client)."""
-
-
+GATEWAY_MEMORY_BYTES = 1 << 30
+"""What the gateway of one machine may use, with the default `maxRequestBytes`."""
 GATEWAY_LOG = "gateway.log"
 """Envoy's own log (local.supervisor); the access log of failed requests goes there too."""
 
@@ -131,7 +131,10 @@ def settings_of(facts: RunningPlatform, folder: Path) -> Settings:
 
 def write_bootstrap(folder: Path, facts: RunningPlatform) -> None:
     """Write Envoy's bootstrap file atomically."""
-    text = json.dumps(bootstrap(str(folder), admin=Endpoint(LOOPBACK, facts.admin_port)), indent=2)
+    # At least eight of the largest bodies, as in the chart.
+    memory = max(GATEWAY_MEMORY_BYTES, 8 * facts.gateway.max_request_bytes)
+    document = bootstrap(str(folder), admin=Endpoint(LOOPBACK, facts.admin_port), memory_bytes=memory)
+    text = json.dumps(document, indent=2)
     draft = folder / ".bootstrap.json"
     draft.write_text(text)
     draft.rename(folder / "bootstrap.json")
