@@ -14,13 +14,17 @@ from fairlead.contracts.prometheus import MetricSettings
 from fairlead.contracts.route import MirrorSpec, Sticky, Strategy, Timeouts
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+Host = Annotated[str, Field(pattern=r"^(\*|(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])$")]
+"""A host without its port, in lower case: a name, `*.` and a name, an address (IPv6 in brackets), or `*`."""
 
 
 class GatewaySettings(Document):
-    """The public endpoint. `corsOrigins` are exact origins that browsers may call from; none by default."""
+    """The public endpoint. `hosts` are answered in addition to loopback's own; `*` answers all. `corsOrigins` are exact
+    origins that browsers may call from; none by default."""
 
     port: Port = 8080
     max_request_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = 4 << 20
+    hosts: tuple[Host, ...] = ()
     cors_origins: tuple[str, ...] = ()
 
 

@@ -36,6 +36,7 @@ from fairlead.routing.snapshot import Endpoint, Settings
 from fairlead.store.sqlite import SqliteStore
 
 LOOPBACK = "127.0.0.1"
+LOOPBACK_HOSTS = ("localhost", LOOPBACK, "[::1]")
 ACTION_SOCKET = "control.sock"
 """The file name of the action socket, beside the ledger; commands find it there (cli.action_client)."""
 GATEWAY_MEMORY_BYTES = 1 << 30
@@ -125,6 +126,7 @@ def settings_of(facts: RunningPlatform, folder: Path) -> Settings:
         control=Endpoint(LOOPBACK, facts.control.port),
         routes_from=from_folder(str(folder), "rds"),
         max_request_bytes=facts.gateway.max_request_bytes,
+        hosts=(*LOOPBACK_HOSTS, *facts.gateway.hosts),
         cors_origins=facts.gateway.cors_origins,
     )
 

@@ -61,6 +61,8 @@ class ChartSettings:
     """The port of the gateways' Service."""
     max_request_bytes: int = 4 << 20
     receive_timeout_s: float = 30.0
+    hosts: tuple[str, ...] = ()
+    """The `Host` names that gateways answer for; all if empty."""
     cors_origins: tuple[str, ...] = ()
     metrics: MetricSettings = MetricSettings()
     """Where the metrics of rollouts come from."""
@@ -88,14 +90,18 @@ class ChartSettings:
         receive = environment.get("FAIRLEAD_RECEIVE_SECONDS") or "30"
         if not receive.isdigit() or not int(receive):
             raise errors.Invalid(f"FAIRLEAD_RECEIVE_SECONDS: {receive!r} is not a number of seconds from 1 up")
-        origins = (one.strip() for one in environment.get("FAIRLEAD_CORS_ORIGINS", "").split(","))
+        origins, hosts = (
+            tuple(one.strip() for one in environment.get(name, "").split(",") if one.strip())
+            for name in ("FAIRLEAD_CORS_ORIGINS", "FAIRLEAD_HOSTS")
+        )
         return cls(
             **{field: environment[name] for field, name in names.items()},
             cluster_domain=environment.get("FAIRLEAD_CLUSTER_DOMAIN") or "cluster.local",
             gateway_port=int(port),
             max_request_bytes=int(size),
             receive_timeout_s=float(receive),
-            cors_origins=tuple(one for one in origins if one),
+            hosts=hosts,
+            cors_origins=origins,
             metrics=_metrics(environment.get("FAIRLEAD_METRICS") or "{}"),
         )
 
@@ -120,6 +126,7 @@ class ChartSettings:
 
     def settings(self) -> Settings:
         """The settings of every gateway, besides the tables."""
+        service = self.gateway.host  # the control plane's own requests have it
         return Settings(
             host="0.0.0.0",
             port=GATEWAY_PORT,
@@ -127,6 +134,7 @@ class ChartSettings:
             routes_from=from_control_plane(),
             max_request_bytes=self.max_request_bytes,
             receive_timeout_s=self.receive_timeout_s,
+            hosts=(*self.hosts, service, service.removesuffix(".")) if self.hosts else (),
             cors_origins=self.cors_origins,
         )
 

@@ -13,6 +13,8 @@ from fairlead.routing.snapshot import Endpoint, Settings
 CONNECTION_BUFFER_BYTES = 32 << 10
 """What a connection reads at once, and keeps of an answer that its client does not take. Bodies are buffered beside it.
 """
+LOCALHOST = "localhost"
+"""The host of requests of HTTP/1.0, which need not name one."""
 MAX_STREAMS = 100
 """Requests at a time on one connection of HTTP/2."""
 STREAM_WINDOW_BYTES = 64 << 10
@@ -63,6 +65,8 @@ def _hygiene(settings: Settings) -> Json:
         "merge_slashes": True,
         "path_with_escaped_slashes_action": "REJECT_REQUEST",
         "common_http_protocol_options": {"idle_timeout": "300s", "headers_with_underscores_action": "REJECT_REQUEST"},
+        # nginx speaks HTTP/1.0 to what it stands in front of, unless told otherwise.
+        "http_protocol_options": {"accept_http_10": True, "default_host_for_http_10": LOCALHOST},
         "http2_protocol_options": {
             "max_concurrent_streams": MAX_STREAMS,
             "initial_stream_window_size": STREAM_WINDOW_BYTES,

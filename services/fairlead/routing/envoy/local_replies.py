@@ -8,18 +8,32 @@ from fairlead.routing.envoy.proto import Json, extension, put, typed
 
 READY = "/v2/health/ready"
 SHORT_OF_MEMORY = "the gateway is short of memory; send the request again"
-_TITLES = (
-    (404, "Not Found"),
-    (408, "Request Timeout"),
-    (413, "Payload Too Large"),
-    (429, "Too Many Requests"),
-    (503, "Service Unavailable"),
-    (504, "Gateway Timeout"),
+_TITLES = {
+    400: "Bad Request",
+    404: "Not Found",
+    408: "Request Timeout",
+    413: "Payload Too Large",
+    421: "Misdirected Request",
+    429: "Too Many Requests",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+}
+_SENTENCES = (
+    # Envoy ends connections of HTTP/1 for lack of memory with 500, and refuses requests with 503.
+    ("overload", 503, SHORT_OF_MEMORY),
+    ("request_overall_timeout", 408, "the request did not arrive in time; send it again, or over a faster connection"),
+    ("health_check_failed", 503, "the gateway is draining; another one answers"),
+    ("missing_host_header", 400, "the request has no Host header"),
+    ("path_normalization_failed", 400, "the path has an escaped slash or backslash (%2F, %5C); send it unescaped"),
+    ("http1.unexpected_underscore", 400, "the name of a header has an underscore; write it with a hyphen"),
+    ("http2.unexpected_underscore", 400, "the name of a header has an underscore; write it with a hyphen"),
+    ("http1.codec_error", 400, "this is not HTTP"),
 )
+"""By Envoy's response code detail: the status and what to say where Envoy says nothing, or only repeats the status."""
 # With or without a query: Envoy compares the whole path.
 AT_READY: Json = {"name": ":path", "string_match": {"safe_regex": {"regex": f"{READY}(\\?.*)?"}}}
 """Matches requests for the gateway's readiness."""
-_KSERVE_PATHS: Json = {"name": ":path", "string_match": {"safe_regex": {"regex": "/v[12]/.*"}}}
+_KSERVE_PATHS: Json = {"name": ":path", "string_match": {"safe_regex": {"regex": "/v[12]([/?].*)?"}}}
 
 
 def mappers(origins: Sequence[str]) -> Iterator[Json]:
@@ -46,16 +60,19 @@ def status(op: str, value: int) -> Json:
 
 def _causes() -> Iterator[tuple[Json, str, Json]]:
     """What to look for, the title of the response, and what else is different in it."""
-    # Envoy ends connections of HTTP/1 for lack of memory with 500, and refuses requests with 503.
-    expression = typed(
-        "extensions.access_loggers.filters.cel.v3.ExpressionFilter", expression="response.code_details == 'overload'"
-    )
-    overloaded = {"extension_filter": extension("envoy.access_loggers.extension_filters.cel", expression)}
-    said = {"status_code": 503, "body": {"inline_string": SHORT_OF_MEMORY}, "headers_to_add": [put("retry-after", "1")]}
-    yield overloaded, "Service Unavailable", said
-    for value, title in _TITLES:
+    for code, value, sentence in _SENTENCES:
+        headers = {"headers_to_add": [put("retry-after", "1")]} if sentence == SHORT_OF_MEMORY else {}
+        more = {"status_code": value, "body": {"inline_string": sentence}, **headers}
+        yield _has_detail(code), _TITLES[value], more
+    for value, title in _TITLES.items():
         yield status("EQ", value), title, {}
     yield status("GE", 400), "Error", {}
+
+
+def _has_detail(code: str) -> Json:
+    expression = f"response.code_details == '{code}'"
+    cel = typed("extensions.access_loggers.filters.cel.v3.ExpressionFilter", expression=expression)
+    return {"extension_filter": extension("envoy.access_loggers.extension_filters.cel", cel)}
 
 
 def _ready() -> Json:
