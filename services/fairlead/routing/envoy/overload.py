@@ -12,8 +12,8 @@ from fairlead.routing.envoy.proto import Json, extension, seconds, typed
 
 MEMORY_BYTES = 512 << 20
 """The chart's memory limit of a gateway's pod."""
-REFRESH_S = 0.025
-"""How often the heap is measured. One client on the same machine fills some 20 MiB in this time."""
+REFRESH_S = 0.05
+"""How often the heap is measured. Clients on the same machine fill some 30 MiB in this time."""
 MEMORY_PER_CONNECTION_BYTES = 128 << 10
 """An open connection without a request costs 16 KiB, one of HTTP/2 35 KiB: all of them a quarter of the memory."""
 RESET_STREAMS_AT = (0.45, 0.6)
