@@ -21,6 +21,7 @@ from fairlead.control.api import build_api
 from fairlead.control.desired_state import DesiredState
 from fairlead.control.endpoints import ReadyInstances
 from fairlead.control.heartbeat import Heartbeat
+from fairlead.control.hosts import LOOPBACK_HOSTS, OnlyHosts
 from fairlead.control.loop import Loop
 from fairlead.control.metrics import Metrics
 from fairlead.control.smoke import GatewaySmoke
@@ -36,7 +37,6 @@ from fairlead.routing.snapshot import Endpoint, Settings
 from fairlead.store.sqlite import SqliteStore
 
 LOOPBACK = "127.0.0.1"
-LOOPBACK_HOSTS = ("localhost", LOOPBACK, "[::1]")
 ACTION_SOCKET = "control.sock"
 """The file name of the action socket, beside the ledger; commands find it there (cli.action_client)."""
 GATEWAY_MEMORY_BYTES = 1 << 30
@@ -88,7 +88,7 @@ def run(ledger: Path, folder: Path, facts: RunningPlatform) -> None:
     turning.start()
     actions = ActionSocket(ledger.with_name(ACTION_SOCKET), store)
     try:
-        api = build_api(store, loop, metrics=metrics)
+        api = OnlyHosts(build_api(store, loop, metrics=metrics), settings_of(facts, folder).hosts)
         uvicorn.run(api, host=LOOPBACK, port=facts.control.port, log_config=None, access_log=False)
     finally:
         actions.close()
