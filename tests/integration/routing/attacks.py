@@ -32,8 +32,7 @@ async def upload(port: int, size: int) -> int | None:
             return int(line.split()[1]) if line else None
         return None
     finally:
-        sending.cancel()
-        writer.close()
+        await _end(writer, sending)
 
 
 async def _send(writer: asyncio.StreamWriter, size: int) -> None:
@@ -42,6 +41,14 @@ async def _send(writer: asyncio.StreamWriter, size: int) -> None:
             writer.write(bytes(min(size, CHUNK)))
             size -= CHUNK
             await writer.drain()
+
+
+async def _end(writer: asyncio.StreamWriter, sending: asyncio.Task[None]) -> None:
+    """Closes the connection at once, and waits until its socket is closed."""
+    sending.cancel()
+    writer.transport.abort()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
 
 
 class Streams:
@@ -70,8 +77,7 @@ class Streams:
                     return
             self.ended["connection"] += len(self.left)
         finally:
-            sending.cancel()
-            writer.close()
+            await _end(writer, sending)
 
     def _read(self, kind: int, flags: int, stream: int, payload: bytes, writer: asyncio.StreamWriter) -> None:
         if kind == _SETTINGS and not flags & _ACK:
