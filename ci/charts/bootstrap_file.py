@@ -1,6 +1,6 @@
 """Generates the gateway's bootstrap for the platform chart with the control plane's own code.
 
-The address of the control plane is a placeholder, which the chart replaces.
+The address of the control plane and what depends on the memory limit are placeholders, which the chart replaces.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 
 from fairlead.routing.envoy.bootstrap import rest_bootstrap
+from fairlead.routing.envoy.overload import MEMORY_BYTES, heap_bytes, max_connections
 from fairlead.routing.snapshot import Endpoint
 
 CONTROL_PLANE = Endpoint("CONTROL-PLANE.invalid.", 8082)
@@ -15,8 +16,18 @@ CONTROL_PLANE = Endpoint("CONTROL-PLANE.invalid.", 8082)
 ADMIN = Endpoint("0.0.0.0", 9901)
 """All addresses of the pod, because the control plane connects from outside. A network policy blocks other clients."""
 
+_OF_MEMORY = (
+    ("max_heap_size_bytes", heap_bytes(MEMORY_BYTES), "HEAP-BYTES"),
+    ("max_active_downstream_connections", max_connections(MEMORY_BYTES), "MAX-CONNECTIONS"),
+)
+"""Fields whose value follows the memory limit of the pod, and their placeholders."""
+
 
 def text() -> str:
     """The content of charts/platform/files/bootstrap.json. It has no node: that is set on Envoy's command line."""
     document = rest_bootstrap(CONTROL_PLANE, admin=ADMIN, cluster="fairlead")
-    return json.dumps({key: value for key, value in document.items() if key != "node"}, indent=1) + "\n"
+    written = json.dumps({key: value for key, value in document.items() if key != "node"}, indent=1) + "\n"
+    for field, value, placeholder in _OF_MEMORY:
+        assert written.count(f'"{field}": {value}') == 1
+        written = written.replace(f'"{field}": {value}', f'"{field}": "{placeholder}"')
+    return written

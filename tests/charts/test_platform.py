@@ -11,6 +11,7 @@ from fairlead.contracts.action import ActionType
 from fairlead.contracts.prometheus import MetricSettings, PrometheusSettings
 from fairlead.control.cluster import ChartSettings
 from fairlead.routing.envoy.bootstrap import rest_bootstrap
+from fairlead.routing.envoy.overload import overload_manager
 from fairlead.routing.snapshot import Endpoint
 from support.helm import HelmFailed, Object, notes, pod_of, render
 
@@ -69,6 +70,29 @@ def test_the_gateways_bootstrap_is_what_the_code_generates() -> None:
     arguments = envoy["args"]
     assert arguments[arguments.index("--service-cluster") + 1] == "edge"
     assert arguments[arguments.index("--service-node") + 1] == "$(POD_NAME)"
+
+
+@pytest.mark.parametrize(
+    ("limits", "memory"),
+    [
+        ({"memory": "1.5Gi"}, 3 << 29),
+        ({"memory": "2G"}, 2_000_000_000),
+        ({"memory": 300_000_000}, 300_000_000),
+        (None, 1 << 30),
+        ({"memory": None, "cpu": 2}, 1 << 30),
+    ],
+    ids=str,
+)
+def test_the_gateways_heap_and_connections_follow_from_its_memory_limit(limits: Any, memory: int) -> None:
+    rendered = render("platform", {"gateway": {"resources": {"limits": limits}}})
+    shipped = json.loads(rendered.one("ConfigMap")["data"]["bootstrap.json"])
+    assert shipped["overload_manager"] == overload_manager(memory)
+
+
+def test_a_body_that_is_large_for_the_gateways_memory_is_refused() -> None:
+    with pytest.raises(HelmFailed, match=r"gateway\.maxRequestBytes: 67108865 .*limits\.memory to 513Mi at least"):
+        render("platform", {"gateway": {"maxRequestBytes": (64 << 20) + 1}})
+    render("platform", {"gateway": {"maxRequestBytes": 64 << 20}})
 
 
 def test_a_changed_bootstrap_restarts_gateways() -> None:

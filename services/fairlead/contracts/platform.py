@@ -14,6 +14,8 @@ from fairlead.contracts.prometheus import MetricSettings
 from fairlead.contracts.route import MirrorSpec, Sticky, Strategy, Timeouts
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+Host = Annotated[str, Field(pattern=r"^(\*|(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])$")]
+"""A host without its port, in lower case: a name, `*.` and a name, an address (IPv6 in brackets), or `*`."""
 
 
 class GatewaySettings(Document):
@@ -23,6 +25,8 @@ class GatewaySettings(Document):
     """The port on loopback. `fairlead up --port` overrides it."""
     max_request_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = 4 << 20
     """The largest request body, in bytes."""
+    hosts: tuple[Host, ...] = ()
+    """Hosts that are answered in addition to loopback's own: names, `*.name`, or `*` for all."""
     cors_origins: tuple[str, ...] = ()
     """Exact origins that browsers may call from; none by default."""
 

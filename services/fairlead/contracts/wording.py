@@ -60,6 +60,9 @@ WORDINGS: Mapping[str, Wording] = {
     ),
     r"^[a-zA-Z_][a-zA-Z0-9_]*$": Wording("a label name", 'letters, digits and "_", no digit first: pod'),
     r"^https?://[^\s/?#@]+(/[^\s?#]*)?$": PROMETHEUS_URL,
+    r"^(\*|(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])$": Wording(
+        "a host", 'its name in lower case without a port, "*." and a name, or "*" for all: models.example'
+    ),
     r"^[a-z0-9-]+\.[a-z0-9-]+$": Wording("a Service", "its name, a dot and its namespace: iris-1f0c2e4d5a.models"),
 }
 """The words for the patterns of the contracts and settings, by pattern."""

@@ -295,4 +295,9 @@ def _problem_document(request: Request, status: int, title: str, detail: str) ->
     body["error"] = detail  # where clients of the Open Inference Protocol look
     if request_id := request.headers.get("x-request-id"):
         body["request_id"] = request_id
-    return JSONResponse(body, status_code=status, media_type="application/problem+json")
+    return JSONResponse(body, status_code=status, media_type=_media_type(request.url.path))
+
+
+def _media_type(path: str) -> str:
+    """Clients of the KServe protocols read errors of this type only; the gateway's own have it too."""
+    return "application/json" if path.startswith(("/v1/", "/v2/")) or path == "/v2" else "application/problem+json"

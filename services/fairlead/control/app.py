@@ -21,6 +21,7 @@ from fairlead.control.api import build_api
 from fairlead.control.desired_state import DesiredState
 from fairlead.control.endpoints import ReadyInstances
 from fairlead.control.heartbeat import Heartbeat
+from fairlead.control.hosts import LOOPBACK_HOSTS, OnlyHosts
 from fairlead.control.loop import Loop
 from fairlead.control.metrics import Metrics
 from fairlead.control.smoke import GatewaySmoke
@@ -39,8 +40,8 @@ from fairlead.store.sqlite import SqliteStore
 LOOPBACK = "127.0.0.1"
 ACTION_SOCKET = "control.sock"
 """The file name of the action socket, beside the ledger; commands find it there (cli.action_client)."""
-
-
+GATEWAY_MEMORY_BYTES = 1 << 30
+"""What the gateway of one machine may use, with the default `maxRequestBytes`."""
 GATEWAY_LOG = "gateway.log"
 """Envoy's own log (local.supervisor); the access log of failed requests goes there too."""
 
@@ -88,7 +89,7 @@ def run(ledger: Path, folder: Path, facts: RunningPlatform) -> None:
     turning.start()
     actions = ActionSocket(ledger.with_name(ACTION_SOCKET), store)
     try:
-        api = build_api(store, loop, metrics=metrics)
+        api = OnlyHosts(build_api(store, loop, metrics=metrics), settings_of(facts, folder).hosts)
         config = uvicorn.Config(
             api, host=LOOPBACK, port=facts.control.port, log_config=None, access_log=False, http="h11"
         )
@@ -129,13 +130,17 @@ def settings_of(facts: RunningPlatform, folder: Path) -> Settings:
         control=Endpoint(LOOPBACK, facts.control.port),
         routes_from=from_folder(str(folder), "rds"),
         max_request_bytes=facts.gateway.max_request_bytes,
+        hosts=(*LOOPBACK_HOSTS, *facts.gateway.hosts),
         cors_origins=facts.gateway.cors_origins,
     )
 
 
 def write_bootstrap(folder: Path, facts: RunningPlatform) -> None:
     """Write Envoy's bootstrap file atomically."""
-    text = json.dumps(bootstrap(str(folder), admin=Endpoint(LOOPBACK, facts.admin_port)), indent=2)
+    # At least eight of the largest bodies, as in the chart.
+    memory = max(GATEWAY_MEMORY_BYTES, 8 * facts.gateway.max_request_bytes)
+    document = bootstrap(str(folder), admin=Endpoint(LOOPBACK, facts.admin_port), memory_bytes=memory)
+    text = json.dumps(document, indent=2)
     draft = folder / ".bootstrap.json"
     draft.write_text(text)
     draft.rename(folder / "bootstrap.json")

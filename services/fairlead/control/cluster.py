@@ -61,6 +61,9 @@ class ChartSettings:
     gateway_port: int = 80
     """The port of the gateways' Service."""
     max_request_bytes: int = 4 << 20
+    receive_timeout_s: float = 30.0
+    hosts: tuple[str, ...] = ()
+    """The `Host` names that gateways answer for; all if empty."""
     cors_origins: tuple[str, ...] = ()
     metrics: MetricSettings = MetricSettings()
     """Where the metrics of rollouts come from."""
@@ -85,13 +88,21 @@ class ChartSettings:
         size = environment.get("FAIRLEAD_MAX_REQUEST_BYTES") or str(4 << 20)
         if not size.isdigit() or int(size) < 1024:
             raise errors.Invalid(f"FAIRLEAD_MAX_REQUEST_BYTES: {size!r} is not a number of bytes from 1024 up")
-        origins = (one.strip() for one in environment.get("FAIRLEAD_CORS_ORIGINS", "").split(","))
+        receive = environment.get("FAIRLEAD_RECEIVE_SECONDS") or "30"
+        if not receive.isdigit() or not int(receive):
+            raise errors.Invalid(f"FAIRLEAD_RECEIVE_SECONDS: {receive!r} is not a number of seconds from 1 up")
+        origins, hosts = (
+            tuple(one.strip() for one in environment.get(name, "").split(",") if one.strip())
+            for name in ("FAIRLEAD_CORS_ORIGINS", "FAIRLEAD_HOSTS")
+        )
         return cls(
             **{field: environment[name] for field, name in names.items()},
             cluster_domain=environment.get("FAIRLEAD_CLUSTER_DOMAIN") or "cluster.local",
             gateway_port=int(port),
             max_request_bytes=int(size),
-            cors_origins=tuple(one for one in origins if one),
+            receive_timeout_s=float(receive),
+            hosts=hosts,
+            cors_origins=origins,
             metrics=_metrics(environment.get("FAIRLEAD_METRICS") or "{}"),
         )
 
@@ -116,12 +127,15 @@ class ChartSettings:
 
     def settings(self) -> Settings:
         """The settings of every gateway, besides the tables."""
+        service = self.gateway.host  # the control plane's own requests have it
         return Settings(
             host="0.0.0.0",
             port=GATEWAY_PORT,
             control=Endpoint(self.host(self.control_plane), API_PORT),
             routes_from=from_control_plane(),
             max_request_bytes=self.max_request_bytes,
+            receive_timeout_s=self.receive_timeout_s,
+            hosts=(*self.hosts, service, service.removesuffix(".")) if self.hosts else (),
             cors_origins=self.cors_origins,
         )
 

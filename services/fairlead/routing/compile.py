@@ -68,7 +68,9 @@ def compile(  # noqa: A001 - the usual word for this
     clusters = [cluster for part in parts for cluster in part.clusters]
     routes = {base: listed for part in parts for base, listed in part.routes.items()}
     waiting = sorted(set(pending) - models.keys())
-    configuration = route_configuration(tables, routes, pending=waiting, cors_origins=settings.cors_origins)
+    configuration = route_configuration(
+        tables, routes, pending=waiting, hosts=settings.hosts, cors_origins=settings.cors_origins
+    )
     return Snapshot(
         clusters=_by_name([control_cluster(settings.control), *clusters]),
         listeners=_by_name([listener(settings)]),

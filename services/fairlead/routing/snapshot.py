@@ -45,6 +45,10 @@ class Settings:
     """Envoy's config source for routes (`envoy.sources`); None for a static rendering with routes in the listener."""
     max_request_bytes: int = 4 << 20
     """Larger bodies get 413; up to this size a body is buffered, so that the request can be retried."""
+    receive_timeout_s: float = 30.0
+    """How long a request may take to arrive, body included; 408 after that."""
+    hosts: tuple[str, ...] = ()
+    """The `Host` names, without port, that it answers for; others get 421. Without any, or with "*", it answers all."""
     cors_origins: tuple[str, ...] = ()
     """Exact origins, or the single origin "*"; without any, CORS is off."""
     access_log: str | None = None

@@ -58,9 +58,12 @@ def test_a_request_is_held_for_less_than_envoys_timeout() -> None:
 
 def test_the_command_prints_the_same_bootstrap() -> None:
     arguments = ["--control-plane", "control.ml.svc.:8082", "--cluster", "shop", "--admin", "0.0.0.0:9901"]
+    arguments += ["--memory", "256"]
     fairlead = Path(sysconfig.get_path("scripts")) / "fairlead"
     printed = subprocess.run([fairlead, "gateway-bootstrap", *arguments], capture_output=True, text=True, check=True)
-    made = rest_bootstrap(Endpoint("control.ml.svc.", 8082), admin=Endpoint("0.0.0.0", 9901), cluster="shop")
+    made = rest_bootstrap(
+        Endpoint("control.ml.svc.", 8082), admin=Endpoint("0.0.0.0", 9901), cluster="shop", memory_bytes=256 << 20
+    )
     assert json.loads(printed.stdout) == made
 
 

@@ -30,7 +30,11 @@ MODEL = "models: {iris: {target: '1', versions: {'1': {source: x}}, "
         (Platform, MODEL + "strategy: {steps: [{wieght: 3}]}}}", r"strategy.steps.0.wieght: .*did you mean 'weight'?"),
         (Platform, "models: {iris: {target: '1', versions: {'1': {sorce: x}}}}", "versions.1.sorce: .*'source'?"),
         (Platform, MODEL + "sticky: {heder: x}}}", "sticky.heder: .*did you mean 'header'?"),
-        (Platform, "gateway: {qqq: 1}", "gateway.qqq: unknown field; known are port, maxRequestBytes, corsOrigins"),
+        (
+            Platform,
+            "gateway: {qqq: 1}",
+            "gateway.qqq: unknown field; known are port, maxRequestBytes, hosts, corsOrigins",
+        ),
         (Platform, MODEL + "strategy: {preset: strickt}}}", "Input should be .*; did you mean 'strict'?"),
         (Manifest, "naem: iris", "naem: unknown field; did you mean 'name'?"),
         (Manifest, "inputs: [{nmae: x, datatype: FP64}]", "inputs.0.nmae: unknown field; did you mean 'name'?"),

@@ -12,12 +12,17 @@ def test_environment_variables_become_settings() -> None:
         "FAIRLEAD_CLUSTER_DOMAIN": "corp.example",
         "FAIRLEAD_GATEWAY_PORT": "8000",
         "FAIRLEAD_MAX_REQUEST_BYTES": "1048576",
+        "FAIRLEAD_RECEIVE_SECONDS": "90",
+        "FAIRLEAD_HOSTS": "models.example",
         "FAIRLEAD_CORS_ORIGINS": "https://a.example, https://b.example",
     }
     chart = ChartSettings.from_environment(ENVIRONMENT | more)
     settings = chart.settings()
     assert settings.control == Endpoint("shop-control-plane.ml.svc.corp.example.", 8081)
     assert (settings.host, settings.port, settings.max_request_bytes) == ("0.0.0.0", 8080, 1 << 20)
+    assert settings.receive_timeout_s == 90
+    service = "shop-gateway.ml.svc.corp.example"
+    assert settings.hosts == ("models.example", f"{service}.", service)
     assert chart.gateway == Endpoint("shop-gateway.ml.svc.corp.example.", 8000)
     assert settings.cors_origins == ("https://a.example", "https://b.example")
 
@@ -25,6 +30,7 @@ def test_environment_variables_become_settings() -> None:
 def test_optional_variables_have_defaults() -> None:
     chart = ChartSettings.from_environment(ENVIRONMENT)
     assert chart.settings().cors_origins == ()
+    assert chart.settings().hosts == ()
     assert chart.cluster_domain == "cluster.local"
     assert chart.gateway.port == 80
 
@@ -41,6 +47,8 @@ def test_missing_variables_are_named() -> None:
         ("FAIRLEAD_MAX_REQUEST_BYTES", "many"),
         ("FAIRLEAD_MAX_REQUEST_BYTES", "-1"),
         ("FAIRLEAD_MAX_REQUEST_BYTES", "12"),
+        ("FAIRLEAD_RECEIVE_SECONDS", "0"),
+        ("FAIRLEAD_RECEIVE_SECONDS", "1.5"),
         ("FAIRLEAD_GATEWAY_PORT", "http"),
         ("FAIRLEAD_GATEWAY_PORT", "0"),
         ("FAIRLEAD_GATEWAY_PORT", "65536"),

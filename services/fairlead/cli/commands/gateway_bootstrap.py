@@ -19,10 +19,15 @@ def command(
     node: Annotated[
         str | None, typer.Option(help="Envoy's node id; without it, name it with Envoy's --service-node.")
     ] = None,
+    memory: Annotated[int, typer.Option(min=64, help="MiB that Envoy may use; it sheds load before that.")] = 512,
 ) -> None:
     """Print the Envoy bootstrap configuration of a gateway, as JSON."""
     document = rest_bootstrap(
-        _endpoint(control_plane, "--control-plane"), admin=_endpoint(admin, "--admin"), cluster=cluster, node=node
+        _endpoint(control_plane, "--control-plane"),
+        admin=_endpoint(admin, "--admin"),
+        cluster=cluster,
+        node=node,
+        memory_bytes=memory << 20,
     )
     print(json.dumps(document, indent=1, sort_keys=True))
 

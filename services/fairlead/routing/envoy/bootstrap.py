@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fairlead.contracts.gateway import GRID_MS
 from fairlead.routing.envoy.clusters import discovery
-from fairlead.routing.envoy.proto import Json, address, extension, seconds, typed
+from fairlead.routing.envoy.overload import MEMORY_BYTES, overload_manager
+from fairlead.routing.envoy.proto import Json, address, seconds
 from fairlead.routing.envoy.sources import XDS, from_control_plane, from_folder
 from fairlead.routing.snapshot import Endpoint
 
-MAX_CONNECTIONS = 20_000
 XDS_CONNECT_TIMEOUT_S = 1.0
 ADMIN_PAGES = ("ready", "server_info", "stats", "stats/prometheus", "clusters", "healthcheck/fail", "drain_listeners")
 """All that is used of Envoy's admin page: by probes, the control plane, Prometheus, people, and a gateway that drains.
@@ -17,13 +17,23 @@ Envoy answers 403 for all others, above all for /quitquitquit, which ends the pr
 """
 
 
-def bootstrap(folder: str, *, admin: Endpoint, node: str = "edge-1") -> Json:
-    """For an Envoy that watches `folder`. The admin address must be a loopback one: it can drain the gateway."""
+def bootstrap(folder: str, *, admin: Endpoint, node: str = "edge-1", memory_bytes: int = MEMORY_BYTES) -> Json:
+    """For an Envoy that watches `folder`. The admin address must be a loopback one: it can drain the gateway.
+
+    Envoy sheds load before it uses `memory_bytes`.
+    """
     sources = {"cds_config": from_folder(folder, "cds"), "lds_config": from_folder(folder, "lds")}
-    return {"node": {"id": node, "cluster": "fairlead"}, **_always(admin), "dynamic_resources": sources}
+    return {"node": {"id": node, "cluster": "fairlead"}, **_always(admin, memory_bytes), "dynamic_resources": sources}
 
 
-def rest_bootstrap(control_plane: Endpoint, *, admin: Endpoint, cluster: str, node: str | None = None) -> Json:
+def rest_bootstrap(
+    control_plane: Endpoint,
+    *,
+    admin: Endpoint,
+    cluster: str,
+    node: str | None = None,
+    memory_bytes: int = MEMORY_BYTES,
+) -> Json:
     """For Envoys that poll a control plane, whose host is an address or a DNS name that ends in a dot.
 
     Without `node` each Envoy gets its name by `--service-node`, so that many can share one file. Every client of the
@@ -32,18 +42,18 @@ def rest_bootstrap(control_plane: Endpoint, *, admin: Endpoint, cluster: str, no
     source = from_control_plane()
     return {
         "node": {**({"id": node} if node else {}), "cluster": cluster},
-        **_always(admin),
+        **_always(admin, memory_bytes),
         "dynamic_resources": {"cds_config": source, "lds_config": source},
         "static_resources": {"clusters": [_control_plane(control_plane)]},
     }
 
 
-def _always(admin: Endpoint) -> Json:
+def _always(admin: Endpoint, memory_bytes: int) -> Json:
     return {
         "admin": {"address": address(admin), "allow_paths": [_page(one) for one in ADMIN_PAGES]},
         "stats_flush_interval": "1s",
         "stats_config": _statistics(),
-        "overload_manager": {"resource_monitors": [_connections()]},
+        "overload_manager": overload_manager(memory_bytes),
     }
 
 
@@ -86,13 +96,3 @@ def _statistics() -> Json:
             {"match": {"prefix": "http."}, "buckets": list(GRID_MS)},
         ],
     }
-
-
-def _connections() -> Json:
-    return extension(
-        "envoy.resource_monitors.global_downstream_max_connections",
-        typed(
-            "extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
-            max_active_downstream_connections=MAX_CONNECTIONS,
-        ),
-    )

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from fairlead.contracts.answers import KEEP_HEADER, SHADOW_HEADER
 from fairlead.routing.envoy.actions import STREAM_IDLE_TIMEOUT_S
+from fairlead.routing.envoy.local_replies import AT_READY, mappers, status
 from fairlead.routing.envoy.proto import EDGE, LISTENER, MODELS, Json, address, extension, put, seconds, typed
 from fairlead.routing.snapshot import Endpoint, Settings
 
-CONNECTION_BUFFER_BYTES = 1 << 20
-READY = "/v2/health/ready"
+CONNECTION_BUFFER_BYTES = 32 << 10
+"""What a connection reads at once, and keeps of an answer that its client does not take. Bodies are buffered beside it.
+"""
+LOCALHOST = "localhost"
+"""The host of requests of HTTP/1.0, which need not name one."""
+MAX_STREAMS = 100
+"""Requests at a time on one connection of HTTP/2."""
+STREAM_WINDOW_BYTES = 64 << 10
+CONNECTION_WINDOW_BYTES = 1 << 20
 _HTTP = "envoy.filters.http."
-_TITLES = (
-    (404, "Not Found"),
-    (413, "Payload Too Large"),
-    (429, "Too Many Requests"),
-    (503, "Service Unavailable"),
-    (504, "Gateway Timeout"),
-)
-# With or without a query: Envoy compares the whole path.
-_AT_READY: Json = {"name": ":path", "string_match": {"safe_regex": {"regex": f"{READY}(\\?.*)?"}}}
-_KSERVE_PATHS: Json = {"name": ":path", "string_match": {"safe_regex": {"regex": "/v[12]/.*"}}}
 # Envoy obeys these headers (retry policy, timeout) from any client. So clients may neither send them nor see ours.
 _ENVOY_HEADERS: Json = {"remove_on_match": {"key_matcher": {"prefix": "x-envoy-", "ignore_case": True}}}
 
@@ -46,10 +44,10 @@ def _manager(settings: Settings) -> Json:
         "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         stat_prefix=EDGE,
         **routes,
-        **_hygiene(),
+        **_hygiene(settings),
         **_request_ids(),
         http_filters=list(_filters(settings)),
-        local_reply_config={"mappers": list(_local_replies(settings.cors_origins))},
+        local_reply_config={"mappers": list(mappers(settings.cors_origins))},
         **(
             {"access_log": [_access_log(settings.access_log, failures_only=settings.access_log_failures_only)]}
             if settings.access_log
@@ -58,7 +56,7 @@ def _manager(settings: Settings) -> Json:
     )
 
 
-def _hygiene() -> Json:
+def _hygiene(settings: Settings) -> Json:
     """Limits and path normalisation: two spellings of a path must not match two rules."""
     return {
         "use_remote_address": True,
@@ -67,8 +65,16 @@ def _hygiene() -> Json:
         "merge_slashes": True,
         "path_with_escaped_slashes_action": "REJECT_REQUEST",
         "common_http_protocol_options": {"idle_timeout": "300s", "headers_with_underscores_action": "REJECT_REQUEST"},
+        # nginx speaks HTTP/1.0 to what it stands in front of, unless told otherwise.
+        "http_protocol_options": {"accept_http_10": True, "default_host_for_http_10": LOCALHOST},
+        "http2_protocol_options": {
+            "max_concurrent_streams": MAX_STREAMS,
+            "initial_stream_window_size": STREAM_WINDOW_BYTES,
+            "initial_connection_window_size": CONNECTION_WINDOW_BYTES,
+        },
         "stream_idle_timeout": seconds(STREAM_IDLE_TIMEOUT_S),
         "request_headers_timeout": "10s",
+        "request_timeout": seconds(settings.receive_timeout_s),
         "drain_timeout": "5s",
         "server_header_transformation": "PASS_THROUGH",
     }
@@ -102,7 +108,7 @@ def _filters(settings: Settings) -> Iterator[Json]:
     # First, so that it also removes the headers that the health check adds.
     clear = {"response_mutations": [_ENVOY_HEADERS]}
     yield extension(f"{_HTTP}header_mutation", typed(f"{filters}header_mutation.v3.HeaderMutation", mutations=clear))
-    check = typed(f"{filters}health_check.v3.HealthCheck", pass_through_mode=False, headers=[_AT_READY])
+    check = typed(f"{filters}health_check.v3.HealthCheck", pass_through_mode=False, headers=[AT_READY])
     yield extension(f"{_HTTP}health_check", check)
     if settings.cors_origins:
         yield extension(f"{_HTTP}cors", typed(f"{filters}cors.v3.Cors"))
@@ -111,68 +117,13 @@ def _filters(settings: Settings) -> Iterator[Json]:
     yield extension(f"{_HTTP}router", typed(f"{filters}router.v3.Router", suppress_envoy_headers=True))
 
 
-def _local_replies(origins: Sequence[str]) -> Iterator[Json]:
-    """The gateway's own responses as problem documents, one mapper per status; the first that matches is used.
-
-    Below /v1 and /v2 their content type is the one of these protocols: KServe's client reads no other. Envoy's CORS
-    filter skips direct responses of routes (an unknown version), so a browser would hide them from the page. The
-    mappers add `access-control-allow-origin` to these.
-    """
-    yield _ready()
-    for origin in (*origins, None):
-        for path, content_type in ((_KSERVE_PATHS, "application/json"), (None, "application/problem+json")):
-            for status, title in _TITLES:
-                yield _problem(
-                    _status("EQ", status), status_title=title, content_type=content_type, path=path, origin=origin
-                )
-            yield _problem(
-                _status("GE", 400), status_title="Error", content_type=content_type, path=path, origin=origin
-            )
-        if origin == "*":
-            return
-
-
-def _ready() -> Json:
-    """The health check filter answers without a body, in which clients of the Open Inference Protocol read `ready`."""
-    at = {"header_filter": {"header": _AT_READY}}
-    return {
-        "filter": {"and_filter": {"filters": [_status("EQ", 200), at]}},
-        "body_format_override": {"content_type": "application/json", "json_format": {"ready": True}},
-    }
-
-
-def _status(op: str, status: int) -> Json:
-    compare = {"op": op, "value": {"default_value": status, "runtime_key": "fairlead.none"}}
-    return {"status_code_filter": {"comparison": compare}}
-
-
-def _problem(by_status: Json, *, status_title: str, content_type: str, path: Json | None, origin: str | None) -> Json:
-    body = {
-        "type": "about:blank",
-        "title": status_title,
-        "status": "%RESPONSE_CODE%",
-        "detail": "%LOCAL_REPLY_BODY%",
-        "error": "%LOCAL_REPLY_BODY%",
-        "code": "%RESPONSE_CODE_DETAILS%",
-        "request_id": "%REQ(x-request-id)%",
-    }
-    headers = [path] if path else []
-    reply: Json = {"body_format_override": {"content_type": content_type, "json_format": body}}
-    if origin is not None:
-        match = {"present_match": True} if origin == "*" else {"string_match": {"exact": origin}}
-        headers.append({"name": "origin", **match})
-        reply["headers_to_add"] = [put("access-control-allow-origin", origin)]
-    filters = [by_status, *({"header_filter": {"header": header}} for header in headers)]
-    return {"filter": {"and_filter": {"filters": filters}} if headers else by_status, **reply}
-
-
 def _failures() -> Json:
     """A filter for the access log: the requests that failed."""
     # No status (the client left) or another than 2xx. A flag alone is no failure: a request whose second attempt was
     # answered has one too.
-    no_success = {"or_filter": {"filters": [_status("LE", 199), _status("GE", 300)]}}
+    no_success = {"or_filter": {"filters": [status("LE", 199), status("GE", 300)]}}
     flagged = {"and_filter": {"filters": [no_success, {"response_flag_filter": {}}]}}
-    failed = {"or_filter": {"filters": [_status("GE", 500), flagged]}}
+    failed = {"or_filter": {"filters": [status("GE", 500), flagged]}}
     # "Not ready" is the answer to a question and no failure; whoever starts a platform asks it often.
     asks_ready = {"name": ":path", "string_match": {"suffix": "/ready"}}
     is_other = {"header_filter": {"header": {**asks_ready, "invert_match": True}}}

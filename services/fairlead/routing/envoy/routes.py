@@ -37,26 +37,36 @@ def route_configuration(
     routes: Mapping[str, Sequence[Json]],
     *,
     pending: Iterable[str],
+    hosts: Sequence[str],
     cors_origins: Sequence[str],
 ) -> Json:
     """The route configuration with the `routes` of all tables. Its metadata lists the revisions it was made from."""
     waiting = {base: [_pending(model)] for model in pending for base in bases(model)}
     cors = {"typed_per_filter_config": {"envoy.filters.http.cors": _cors(cors_origins, routed)}} if cors_origins else {}
+    elsewhere = _elsewhere(hosts) if hosts and "*" not in hosts else None
     return {
         "@type": ROUTES,
         "name": MODELS,
+        **({"ignore_port_in_host_matching": True} if elsewhere else {}),
         "metadata": {"filter_metadata": {"fairlead": {"revisions": {one.route: one.seq for one in routed}}}},
         "virtual_hosts": [
             {
                 "name": MODELS,
-                "domains": ["*"],
+                "domains": list(dict.fromkeys(hosts)) if elsewhere else ["*"],
                 "include_request_attempt_count": True,
                 "retry_policy": retries(idempotent=True),  # for every route without its own
                 **cors,
                 **_matcher({**routes, **waiting}),
-            }
+            },
+            *([elsewhere] if elsewhere else ()),
         ],
     }
+
+
+def _elsewhere(hosts: Sequence[str]) -> Json:
+    """The virtual host of all other hosts. A page of another site reaches this one under the name of its own site."""
+    detail = f"this gateway answers for {', '.join(dict.fromkeys(hosts))}; to add a host, list it in gateway.hosts"
+    return {"name": "elsewhere", "domains": ["*"], "routes": [_problem("other-host", {"prefix": "/"}, 421, detail)]}
 
 
 def revisions_in(configuration: Mapping[str, object]) -> dict[str, int]:

@@ -260,7 +260,7 @@ class OpenInference:
     def _encode(self, request_id: str | None, wanted: Sequence[tensors.Tensor], answers: list[BaseModel]) -> bytes:
         limit = self._terms.limits.answer_bytes
         columns = (
-            self._columns(answers, wanted)
+            self._data(answers, wanted)
             if len(answers) <= SLICE_ROWS
             else self._sliced(answers, wanted, AnswerLimit(limit))
         )
