@@ -246,7 +246,7 @@ def transformers() -> Iterator[Kind]:
     clusters = [*tensors("cluster", datatype="INT64"), *tensors("transform", shape=[4])]
     yield from numeric("clusters", lambda: KMeans(4, random_state=0, n_init=2), None, clusters)
     outliers = [*tensors("side", datatype="INT64"), *tensors("decision_function")]
-    yield from numeric("outliers", lambda: IsolationForest(9, random_state=0), None, outliers)
+    yield from numeric("outliers", lambda: IsolationForest(n_estimators=9, random_state=0), None, outliers)
 
 
 CLASS = """

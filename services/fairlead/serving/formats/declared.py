@@ -64,21 +64,18 @@ class _Declared(Model[BaseModel, BaseModel]):
         results = {method: getattr(self.estimator, method)(self.convert(rows)) for method in methods}
         columns = {output.name: self._column(results, output, len(rows)) for output in self.outputs}
         answers = zip(*columns.values(), strict=True)
-        return [self._answer(dict(zip(columns, answer, strict=True))) for answer in answers]
-
-    def _column(self, results: Mapping[str, Any], output: Tensor, rows: int) -> list[Any]:
-        method = _method(output)
-        return datatypes.elements(estimator_output.by_row(results[method], method, output, rows), output)
-
-    def _answer(self, values: dict[str, Any]) -> BaseModel:
         try:
-            return self.answer_type.model_validate(values)
+            return [self.answer_type.model_validate(dict(zip(columns, answer, strict=True))) for answer in answers]
         except ValidationError as cause:
             wrong = cause.errors()[0]
             where = ".".join(map(str, wrong["loc"]))
             raise errors.ModelFailed(
                 f"output {where}: the estimator's answer is not of the declared type: {wrong['msg']}"
             ) from None
+
+    def _column(self, results: Mapping[str, Any], output: Tensor, rows: int) -> list[Any]:
+        method = _method(output)
+        return datatypes.elements(estimator_output.by_row(results[method], method, output, rows), output)
 
 
 def _object_type(name: str, tensors: Sequence[Tensor], array: np.dtype[Any] | None = None) -> type[BaseModel]:
