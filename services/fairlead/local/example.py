@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -41,9 +42,11 @@ def write(folder: Path, console: Console) -> Path:
         shutil.copytree(models, folder / "models", dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
         columns = (SpinnerColumn(finished_text="*"), TextColumn("{task.description}"), TimeElapsedColumn())
         with Progress(*columns, console=console) as progress:
-            for script in sorted((folder / "models").glob("*/train.py")):
-                task = progress.add_task(f"training {script.parent.name}", total=1)
-                _train(script, folder / "build" / "models")
+            for name in yaml.safe_load(platform.read_text(encoding="utf-8"))[
+                "models"
+            ]:  # others may need more libraries
+                task = progress.add_task(f"training {name}", total=1)
+                _train(folder / "models" / name / "train.py", folder / "build" / "models")
                 progress.update(task, completed=1)
         shutil.copyfile(platform, file)
     except OSError as error:

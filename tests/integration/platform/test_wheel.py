@@ -37,7 +37,7 @@ def example(installed: dict[str, str], tmp_path_factory: pytest.TempPathFactory)
     platform = Child("fairlead up --example", command, log=folder / "up.log", cwd=folder, env=installed)
     platform.start()
     try:
-        platform.wait_until(lambda: "up after" in platform.tail(60), "the example is up", within=120)
+        platform.wait_until(lambda: "up after" in platform.tail(60), "the example is up", within=300)
         yield folder
     finally:
         platform.stop(signal.SIGINT)
@@ -54,6 +54,10 @@ def test_the_example_answers_in_an_empty_folder_with_only_the_wheel(example: Pat
 def test_the_example_is_the_users_to_edit(example: Path) -> None:
     files = {str(path.relative_to(example / "fairlead-example")) for path in (example / "fairlead-example").rglob("*")}
     assert {"platform.yaml", "models/iris/train.py", "models/iris/model.py", "build/models/iris/1.1.0"} <= files
+
+
+def test_only_models_of_the_platform_file_are_trained_because_others_need_more_libraries(example: Path) -> None:
+    assert {path.name for path in (example / "fairlead-example/build/models").iterdir()} == {"iris", "sentiment"}
 
 
 def test_nothing_of_the_clone_is_imported(example: Path, installed: dict[str, str]) -> None:
