@@ -94,7 +94,7 @@ def test_a_spec_that_asks_for_a_rejected_version_ends_no_rollout_either(platform
     assert said.startswith(f"wish: rolled back: 1.2.0 in revision wish.{rejected.revision}: wrong on virginica\n")
 
 
-def test_changed_steps_are_a_revision_and_the_step_is_one_of_the_new_plan(platform: Platform) -> None:
+def test_changed_steps_are_a_revision_and_the_release_keeps_its_own_plan(platform: Platform) -> None:
     before, route = platform.head("wish"), platform.store.route("wish")
     plan = (Step(weight=1000, min_duration=0.1, approval=True),)
     strategy = route.spec.strategy.model_copy(update={"steps": plan})
@@ -108,8 +108,8 @@ def test_changed_steps_are_a_revision_and_the_step_is_one_of_the_new_plan(platfo
     assert (noted.cause, noted.table) == (Cause.SPEC, before.table)
     step = status_of(platform, noted).step
     assert step is not None
-    assert (step.number, step.of, step.next_weight) == (1, 1, 10_000)
-    assert "next: the promotion" in platform.command("status", "wish")
+    assert (step.number, step.of, step.next_weight) == (1, 2, 5000)
+    assert "next: 50 %" in platform.command("status", "wish")
 
 
 def test_the_rollout_that_was_left_alone_is_promoted_and_the_rejected_target_starts_nothing(platform: Platform) -> None:
