@@ -9,6 +9,7 @@
     + Refused               well-formed, but a rule does not allow it
     + Unavailable           this process or a dependency cannot answer now; the caller may retry later
     |  - NotReady           still loading, warming up or draining
+    |     - LoadFailed      the model cannot be loaded, and is not loaded again
     |  - Overloaded         the queue is full; says after how many seconds to retry
     |  - DeadlineExceeded   the caller's deadline passed before the work began
     |  - CallTimedOut       the model did not return within the time limit of a call
@@ -80,6 +81,10 @@ class Unavailable(FairleadError):
 
 class NotReady(Unavailable):
     """Still loading or warming up, or already draining."""
+
+
+class LoadFailed(NotReady):
+    """Loading has failed for good: this process does not try again."""
 
 
 class Overloaded(Unavailable):

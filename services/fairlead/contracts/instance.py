@@ -20,6 +20,8 @@ class Wanted(Document):
     """The model folder, absolute."""
     folder: str = ""
     """SHA-256 of its listing; empty if it is not known."""
+    attempt: int = Field(default=0, ge=0)
+    """The last attempt that released it: a process that has failed for good is started again for a new one."""
 
     @property
     def id(self) -> str:
@@ -27,8 +29,17 @@ class Wanted(Document):
         return f"{self.namespace}/{self.model}/{self.ref.version}/{self.ref.identity}/{self.index}"
 
 
+LOAD_FAILED = "load-failed"
+"""The kind of problem that /readyz answers with when the model's service has failed for good."""
+CANNOT_BE_SERVED = "the model cannot be served: "
+"""What the reason of a service begins with whose model could not be loaded."""
+
+
 class Instance(Document):
-    """The reported state of one instance. `ready` is the last result of /readyz; `reason` says why it is not ready."""
+    """The reported state of one instance. `ready` is the last result of /readyz; `reason` says why it is not ready.
+
+    `failed_at` is set when it has failed for good, as `reason` says: nothing that the platform does heals it.
+    """
 
     id: str
     namespace: str = "default"
@@ -40,4 +51,5 @@ class Instance(Document):
     ready: bool = False
     reason: str = ""
     restarts: int = 0
+    failed_at: Moment | None = None
     observed_at: Moment

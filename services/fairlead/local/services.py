@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from fairlead.contracts.exit_status import how_it_ended
 from fairlead.contracts.instance import Instance, Wanted
 from fairlead.local import log_files, ports
 from fairlead.local.child import PROGRAM, Child, end
+from fairlead.local.failure import Failure, why_unready
 from fairlead.local.left_behind import Adopted, Known, LeftBehind
 from fairlead.local.probe import Reply, ask_async
 from fairlead.local.state import STARTED_WITH
@@ -61,6 +61,8 @@ class Service:
         self._refused = ""
         self._was_ready: int | None = None  # the process that was ready last
         self._alive_at = 0.0
+        self._failure = Failure()
+        self._is_replaced = False  # its process is being ended, so that another one is tried
         name = log_files.name_of(wanted.model, wanted.ref, wanted.index)
         self.child = Child(
             name,
@@ -79,16 +81,35 @@ class Service:
         """Take the place of a process that an earlier supervisor started differently, once this one is ready."""
         self._before = before
 
+    def follow(self, wanted: Wanted) -> bool:
+        """Take the changed row. True if the process has to be started again: it has failed, and is released anew."""
+        is_new, self.wanted = wanted.attempt != self.wanted.attempt, wanted
+        if not is_new or self._failure.at is None:
+            return False
+        self._failure.forget()
+        self._is_replaced = True
+        self._report(False, "starting")
+        return True
+
+    async def start_again(self) -> None:
+        """End the process; it is started again at once."""
+        await self.child.restart(STOP_GRACE_S)
+
     def _started(self, pid: int) -> None:
+        self._is_replaced = False
         if not self.child.is_adopted:  # else its row is still true, and the next probe looks again
             self._report(False, "starting")
 
     def _exited(self, code: int) -> None:
+        if self._is_replaced:
+            return
         how = how_it_ended(code)
-        self._report(False, f"{how}; restarting")
         wanted, facts = self.wanted, {"source": self.child.name, "restarts": self.child.restarts + 1}
+        reason = log_files.last_message(self.child.tail()) if code > 0 else ""
         if code > 0:
-            facts["reason"] = log_files.last_message(self.child.tail())
+            facts["reason"] = reason
+        self._failure.ended(f"{how}: {reason}" if reason else how)
+        self._report(False, f"{how}; restarting")
         logger.warning(
             "%s %s instance %d %s and is restarted", wanted.model, wanted.ref, wanted.index + 1, how, extra=facts
         )
@@ -124,9 +145,10 @@ class Service:
             if pid is not None and not self._stopping:
                 reply = await ask_async(self.port, "GET", "/readyz")
                 # The process may have been replaced while the request was in flight.
-                if pid == self.child.pid and not self._stopping:
+                if pid == self.child.pid and not self._stopping and not self._is_replaced:
+                    self._failure.answered(reply)
                     is_first = reply.status == 200 and self._before is not None
-                    self._report(reply.status == 200, "" if reply.status == 200 else _why(reply))
+                    self._report(reply.status == 200, "" if reply.status == 200 else why_unready(reply))
                     await self._restart_unless_alive(pid, reply)
                     if is_first:
                         await self._end_before()
@@ -143,7 +165,7 @@ class Service:
         if alive.status == 200:
             self._alive_at = now
         elif now - self._alive_at > LIVENESS_S and pid == self.child.pid and not self._stopping:
-            why = _why(alive) if alive.status else "it does not answer"
+            why = why_unready(alive) if alive.status else "it does not answer"
             one = f"{self.wanted.model} {self.wanted.ref} instance {self.wanted.index + 1}"
             facts = {"source": self.child.name, "reason": why}
             logger.warning("%s has not been alive for %g s and is restarted", one, LIVENESS_S, extra=facts)
@@ -164,7 +186,9 @@ class Service:
     def _report(self, ready: bool, reason: str) -> None:
         if not ready and self._before is not None and self._before.returncode is None and not self._stopping:
             return  # the row is that of the process before, which serves until this one is ready
-        facts = (ready, reason, self.child.pid, self.child.restarts)
+        failed_at = self._failure.at if not self._stopping else None
+        reason = self._failure.why if failed_at is not None else reason
+        facts = (ready, reason, self.child.pid, self.child.restarts, failed_at)
         if facts == self._last:
             return
         row = Instance(
@@ -178,20 +202,12 @@ class Service:
             ready=ready,
             reason=reason,
             restarts=self.child.restarts,
+            failed_at=failed_at,
             observed_at=datetime.now(UTC),
         )
         with contextlib.suppress(errors.Unavailable):  # the store is locked: the next probe or restart reports it
             self._report_row(row)
             self._last = facts
-
-
-def _why(reply: Reply) -> str:
-    if reply.status == 0:
-        return "starting"
-    try:
-        return str(json.loads(reply.body).get("detail") or reply.status)
-    except (ValueError, AttributeError):
-        return f"answered {reply.status}"
 
 
 class Services:
@@ -208,11 +224,18 @@ class Services:
         self._going: set[asyncio.Task[None]] = set()
 
     def align(self) -> None:
-        """Start wanted instances that do not run, and stop running instances that are not wanted."""
+        """Start wanted instances that do not run, and stop running instances that are not wanted.
+
+        An instance that has failed for good is started again when its version is released anew.
+        """
         wanted = {row.id: row for row in self._store.wanted()}
         for gone in self._running.keys() - wanted.keys():
             service, task = self._running.pop(gone)
             self._keep(self._retire(gone, service, task))
+        for same in wanted.keys() & self._running.keys():
+            service, _ = self._running[same]
+            if service.follow(wanted[same]):
+                self._keep(service.start_again())
         known = {row.id: row.port for row in self._store.instances()}
         for fresh in sorted(wanted.keys() - self._running.keys()):
             service = self._service(wanted[fresh], known)

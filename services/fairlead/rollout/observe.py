@@ -6,7 +6,7 @@ pair, observed time, and parts of the ledger that never change.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -23,6 +23,7 @@ from fairlead.rollout.policy.gates import acknowledged
 from fairlead.rollout.policy.observation import Observation
 from fairlead.rollout.policy.settings import in_force
 from fairlead.rollout.policy.situation import Situation
+from fairlead.rollout.policy.unready import unready_versions
 from fairlead.rollout.ports import (
     AnswerSource,
     Clock,
@@ -196,6 +197,10 @@ class Observer:
         seen = Observation(
             now=snapshot.now,
             ready=ready_counts(route.namespace, route.spec.model, snapshot),
+            unready=unready_versions(
+                _of_model(route.namespace, route.spec.model, snapshot),
+                since=self._attempts.began(head) if head is not None else None,
+            ),
             wanted=wanted_counts(route, snapshot.wanted),
             gateways=snapshot.gateways,
             lost=snapshot.lost,
@@ -260,15 +265,19 @@ def _addresses(route: Route, head: Revision, snapshot: TickSnapshot) -> tuple[In
     refs = {table.stable, table.candidate, *(mirror.version for mirror in table.mirrors)}
     return tuple(
         InstanceAddress(one.id, one.ref, one.host, one.port)
-        for one in snapshot.instances
-        if one.ref in refs and one.ready and (one.namespace, one.model) == (route.namespace, route.spec.model)
+        for one in _of_model(route.namespace, route.spec.model, snapshot)
+        if one.ref in refs and one.ready
     )
 
 
 def ready_counts(namespace: str, model: str, snapshot: TickSnapshot) -> dict[VersionRef, int]:
     """How many instances of each version of a model are ready. A version without any is left out."""
     found: dict[VersionRef, int] = {}
-    for instance in snapshot.instances:
-        if instance.ready and (instance.namespace, instance.model) == (namespace, model):
+    for instance in _of_model(namespace, model, snapshot):
+        if instance.ready:
             found[instance.ref] = found.get(instance.ref, 0) + 1
     return found
+
+
+def _of_model(namespace: str, model: str, snapshot: TickSnapshot) -> Iterator[Instance]:
+    return (one for one in snapshot.instances if (one.namespace, one.model) == (namespace, model))

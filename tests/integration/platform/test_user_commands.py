@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -149,17 +150,45 @@ def test_a_paused_rollout_keeps_its_weight_until_it_is_resumed(platform: Platfor
     assert "promoted" in platform.command("wait", "patient", "--timeout", "20s")
 
 
-def test_a_version_that_never_becomes_ready_gets_no_traffic(platform: Platform) -> None:
+def test_a_version_whose_process_ends_at_each_start_is_rolled_back_within_seconds(platform: Platform) -> None:
     broken = folders.make(platform.folder / "models", "patient", "9.0.0")
     (broken / "model.py").write_text("raise RuntimeError('no such library')\n")
     said = platform.command("deploy", str(broken))
     assert f"warning: patient: {PROBABLY_PERCENT}" in said
     platform.command("release", "patient", "9.0.0")
-    platform.command("wait", "patient", "--timeout", "2s", expect=exit_codes.TIMED_OUT)
+    told = platform.command("wait", "patient", "--timeout", "60s", expect=exit_codes.ROLLED_BACK)
+    assert "9.0.0 cannot be loaded: its process ended at each of 4 starts before it was ready" in told
+    assert "no such library" in told
     assert platform.head("patient").table.weight == 0
-    assert "9.0.0 has no ready instance" in platform.command("status", "patient")
     platform.command("release", "patient", "1.1.0")
     platform.wait_for("patient", "no candidate", candidate=None)
+
+
+def test_a_model_that_cannot_be_loaded_is_rolled_back_within_seconds_and_tried_again_on_request(
+    platform: Platform,
+) -> None:
+    broken = folders.make(platform.folder / "models", "doubler", "9.0.0")
+    code, weights = broken / "model.py", platform.folder / "weights"
+    code.write_text(
+        code.read_text().replace(
+            "    def load(self, artifact: Path) -> None:\n",
+            f"    def load(self, artifact: Path) -> None:\n        open({str(weights)!r}).close()\n",
+        )
+    )
+    platform.command("deploy", str(broken))
+    began = time.monotonic()
+    platform.command("release", "doubler", "9.0.0")
+    told = platform.command("wait", "doubler", "--timeout", "60s", expect=exit_codes.ROLLED_BACK)
+    assert (
+        "9.0.0 cannot be loaded: doubler 9.0.0: load failed: FileNotFoundError: [Errno 2] No such file or directory"
+        in told
+    )
+    assert "(fairlead logs doubler --version 9.0.0)" in told
+    assert time.monotonic() - began < 15
+    weights.touch()
+    platform.command("retry", "doubler")
+    assert "promoted" in platform.command("wait", "doubler", "--timeout", "30s")
+    platform.command("rollback", "doubler")
 
 
 def test_a_version_is_pinned_by_path_and_by_header(platform: Platform) -> None:

@@ -254,3 +254,58 @@ def test_an_instance_that_is_alive_and_not_ready_is_left_alone(
         assert services.children()[0].restarts == 0
 
     play(store, tmp_path, story, answering("503", "200"))
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_process_that_ends_at_each_start_is_reported_as_failed_with_the_last_line_of_its_log(
+    tmp_path: Path, store: SqliteStore
+) -> None:
+    store.want([wanted(make_folder(tmp_path, "1.0.0"))])
+    code = 'print(\'{"level": "error", "message": "no module named nope"}\'); raise SystemExit(3)'
+
+    async def story(services: Services) -> None:
+        await until(lambda: bool(store.instances()) and row(store).failed_at is not None)
+        assert row(store).reason == (
+            "its process ended at each of 4 starts before it was ready; the last one exited with code 3: "
+            "no module named nope"
+        )
+
+    play(store, tmp_path, story, lambda _, port: [sys.executable, "-c", code])
+
+
+def failing_to_load() -> services_room.Command:
+    """A service whose model cannot be loaded."""
+    code = """
+import http.server, sys
+class Probes(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = b'{"type": "urn:fairlead:problem:load-failed", "detail": "the model cannot be served: ValueError: no"}'
+        self.send_response(503)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Probes).serve_forever()
+"""
+    return lambda _, port: [sys.executable, "-c", code, str(port)]
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_instance_that_failed_for_good_is_started_again_for_a_new_attempt_only(
+    tmp_path: Path, store: SqliteStore
+) -> None:
+    before = wanted(make_folder(tmp_path, "1.0.0"))
+    store.want([before])
+
+    async def story(services: Services) -> None:
+        await until(lambda: bool(store.instances()) and row(store).failed_at is not None)
+        first = row(store)
+        assert first.reason == "the model cannot be served: ValueError: no"
+        services.align()
+        assert row(store) == first
+        store.want([before.model_copy(update={"attempt": 1})])
+        services.align()
+        assert (row(store).failed_at, row(store).reason) == (None, "starting")
+        await until(lambda: row(store).failed_at is not None)
+        assert row(store).pid != first.pid
+
+    play(store, tmp_path, story, failing_to_load())

@@ -81,7 +81,11 @@ def _first(route: Route, observation: Observation, finished: list[FinishedAction
     done = (*finished, *(FinishedAction(action.name, Outcome.REFUSED, nothing) for action in pending))
     count = observation.ready.get(target, 0)
     if not count:
-        why = f"{target} has no ready instance"
+        unready = observation.unready.get(target)
+        if unready is not None and unready.for_good:
+            why = unready.cannot_be_loaded(route.name, target)
+        else:
+            why = f"{target} has no ready instance{f' ({unready.why})' if unready is not None and unready.why else ''}"
         check = Check(gate="ready", verdict=Verdict.INCONCLUSIVE, reason=why)
         return Decision(None, done, waiting=why, checks=(check,))
     check = Check(gate="ready", verdict=Verdict.PASS, reason=f"{target} is ready", numbers={"ready": count})

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from fairlead.contracts.instance import Wanted
-from fairlead.contracts.revision import Revision
+from fairlead.contracts.revision import Phase, Revision
 from fairlead.contracts.route import Route, VersionRef
 
 
@@ -32,19 +32,21 @@ def wanted_instances(
         for row in existing:
             if row.model == route.spec.model and (route.name not in settled or row.ref in kept):
                 rows[row.id] = row
-        rows.update((row.id, row) for row in _specified(route))
+        rows.update((row.id, row) for row in _specified(route, head, {row.id: row.attempt for row in existing}))
     # A deleted route's instances are stopped when no gateway serves the route any more.
     models = {route.spec.model for route in routes}
     rows.update((row.id, row) for row in existing if row.model not in models and row.model in serving)
     return [rows[key] for key in sorted(rows)]
 
 
-def _specified(route: Route) -> Iterator[Wanted]:
+def _specified(route: Route, head: Revision | None, attempts: Mapping[str, int]) -> Iterator[Wanted]:
+    """The instances of the spec; those that are not being released keep their attempt of the rows that exist."""
+    released = head.state if head is not None and head.state.phase is not Phase.STABLE else None
     for version, spec in route.spec.versions.items():
         if spec.source is None:
             continue  # its Deployment is managed elsewhere
         for index in range(spec.instances):
-            yield Wanted(
+            row = Wanted(
                 namespace=route.namespace,
                 model=route.spec.model,
                 ref=spec.ref(version),
@@ -52,6 +54,9 @@ def _specified(route: Route) -> Iterator[Wanted]:
                 source=spec.source,
                 folder=spec.folder,
             )
+            is_released = released is not None and released.target == row.ref
+            attempt = released.attempt if released is not None and is_released else attempts.get(row.id, 0)
+            yield row.model_copy(update={"attempt": attempt})
 
 
 def _kept(route: Route, head: Revision | None, now: datetime) -> set[VersionRef]:

@@ -26,7 +26,10 @@ Role = Literal["guard", "signal"]
 
 
 def ready(situation: Situation) -> Check:
-    """The candidate has a ready instance. A restart is no failure; staying unready for too long is."""
+    """The candidate has a ready instance. A restart is no failure.
+
+    Staying unready for too long is one, and so is that all its instances have failed for good.
+    """
     count, warm_up = situation.ready(situation.candidate), situation.strategy.warm_up
     version, begun = situation.candidate, situation.head.state.phase is not Phase.PREPARING
     if count:
@@ -34,6 +37,9 @@ def ready(situation: Situation) -> Check:
         if situation.head.state.phase is Phase.PREPARING and soaked < warm_up.soak:
             return _hold("ready", f"{version} must stay ready for {format_duration(warm_up.soak)}")
         return _pass("ready", f"{version} has {_instances(count)} ready", ready=count)
+    unready = situation.observation.unready.get(version) if version is not None else None
+    if version is not None and unready is not None and unready.for_good:
+        return _fail("ready", unready.cannot_be_loaded(situation.route.name, version))
     if begun:
         away, limit = situation.unready_for_s(), warm_up.restart
     else:
@@ -41,7 +47,8 @@ def ready(situation: Situation) -> Check:
     # The reasons contain no running time, so that an unchanged status is not written again.
     if away > limit:
         return _fail("ready", f"{version} has had no ready instance for {format_duration(limit)}", limit_s=limit)
-    return _hold("ready", f"{version} has no ready instance; {format_duration(limit)} are allowed")
+    why = f" ({unready.why})" if unready is not None and unready.why else ""
+    return _hold("ready", f"{version} has no ready instance{why}; {format_duration(limit)} are allowed")
 
 
 def smoke(situation: Situation) -> Check:

@@ -11,6 +11,7 @@ from fairlead.contracts.action import Outcome
 from fairlead.contracts.answers import ShadowStatus
 from fairlead.contracts.revision import Check, Revision, Window
 from fairlead.contracts.route import VersionRef
+from fairlead.rollout.policy.unready import Unready
 from fairlead.rollout.ports import GatewayState
 
 LOST_GATEWAY_HOLD_S = 60.0
@@ -24,6 +25,8 @@ class Observation:
     now: datetime
     ready: Mapping[VersionRef, int] = field(default_factory=dict)
     """Ready instances per version; a version that is not named has none."""
+    unready: Mapping[VersionRef, Unready] = field(default_factory=dict)
+    """Why the versions without a ready instance have none, as far as their instances say it."""
     wanted: Mapping[VersionRef, int] = field(default_factory=dict)
     """How many instances each version should have; a version that is not named is managed elsewhere."""
     gateways: tuple[GatewayState, ...] = ()

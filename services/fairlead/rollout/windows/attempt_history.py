@@ -44,18 +44,18 @@ class AttemptHistory:
 
     def __init__(self, store: EngineStore) -> None:
         self._store = store
-        self._past: dict[str, tuple[str, tuple[Window, ...]]] = {}
+        self._past: dict[str, tuple[str, datetime, tuple[Window, ...]]] = {}
         self._periods: dict[str, tuple[str, ComparisonPeriod]] = {}
 
     def windows(self, head: Revision) -> tuple[Window, ...]:
         """All windows of the attempt: those stored in its revisions, then those since the head."""
         if head.state.phase is Phase.STABLE:
             return ()
-        name, past = self._past.get(head.route, ("", ()))
-        if name != head.hash:
-            past = self._stored_windows(head)
-            self._past[head.route] = (head.hash, past)
-        return (*past, *self._store.windows(head.route))
+        return (*self._attempt(head)[1], *self._store.windows(head.route))
+
+    def began(self, head: Revision) -> datetime:
+        """When the attempt began; without one, when the head was appended."""
+        return head.created_at if head.state.phase is Phase.STABLE else self._attempt(head)[0]
 
     def period(self, head: Revision) -> ComparisonPeriod:
         """Since when the head's two versions are compared: as far back as the ledger has the same two."""
@@ -72,7 +72,15 @@ class AttemptHistory:
                 yield revision
                 revision = self._store.revision(head.route, revision.seq - 1)
 
-    def _stored_windows(self, head: Revision) -> tuple[Window, ...]:
+    def _attempt(self, head: Revision) -> tuple[datetime, tuple[Window, ...]]:
+        """When the attempt began, and the windows in its revisions."""
+        name, began, past = self._past.get(head.route, ("", head.created_at, ()))
+        if name != head.hash:
+            began, past = self._stored(head)
+            self._past[head.route] = (head.hash, began, past)
+        return began, past
+
+    def _stored(self, head: Revision) -> tuple[datetime, tuple[Window, ...]]:
         found: list[tuple[Window, ...]] = []
         revision = head
         try:
@@ -82,7 +90,7 @@ class AttemptHistory:
                 revision = self._store.revision(head.route, revision.seq - 1)
         except errors.NotFound:
             pass  # pruned: the attempt began before the oldest revision that is kept
-        return tuple(window for windows in reversed(found) for window in windows)
+        return revision.created_at, tuple(window for windows in reversed(found) for window in windows)
 
 
 def _period(revisions: Iterator[Revision]) -> ComparisonPeriod:

@@ -14,6 +14,7 @@ from pydantic import Field as Described
 from starlette.exceptions import HTTPException
 
 from fairlead import errors
+from fairlead.contracts.instance import LOAD_FAILED
 
 CONTENT_TYPE = b"application/problem+json"
 JSON = b"application/json"
@@ -32,6 +33,7 @@ STATUSES: tuple[tuple[type[errors.FairleadError], int, str], ...] = (
     (errors.Overloaded, 429, "overloaded"),
     (errors.DeadlineExceeded, 504, "deadline-exceeded"),
     (errors.CallTimedOut, 504, "call-timed-out"),
+    (errors.LoadFailed, 503, LOAD_FAILED),
     (errors.NotReady, 503, "not-ready"),
     (errors.Unavailable, 503, "unavailable"),
     (errors.ProcessEnded, 500, "process-ended"),

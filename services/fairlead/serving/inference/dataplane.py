@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel
 
 from fairlead import errors
+from fairlead.contracts.instance import CANNOT_BE_SERVED
 from fairlead.contracts.manifest import Manifest
 from fairlead.model import Model
 from fairlead.serving.formats.author_code import described
@@ -238,14 +239,15 @@ class DataPlane:
     def _failed(self, cause: BaseException) -> None:
         is_our_error = isinstance(cause, errors.FairleadError) and cause.__cause__ is None
         message = described(cause)
-        reason = f"the model cannot be served: {message}"
+        is_tried_again = isinstance(cause, errors.ArtifactRejected)
+        reason = f"{CANNOT_BE_SERVED}{message}"
         if reason != self.state.reason:  # else another try failed as the one before
             # Our own error needs no traceback: its message is enough. Any other exception came from the author's code.
             logger.error("model failed to start", exc_info=None if is_our_error else cause, extra={"reason": message})
-        self.state.enter("failed", reason)
+        self.state.enter("failed", reason, for_good=not is_tried_again)
         if self._runner is not None:
             self._runner.close()
-        if isinstance(cause, errors.ArtifactRejected):
+        if is_tried_again:
             self._try_again_later()
 
     def _try_again_later(self) -> None:

@@ -22,11 +22,13 @@ class Lifecycle:
         self.phase: Phase = "loading"
         self.reason = "the model is being loaded"
         self.draining = False
+        self._not_ready: type[errors.NotReady] = errors.NotReady
         meter.phase_entered("loading")
 
-    def enter(self, phase: Phase, reason: str) -> None:
-        """Enter a phase. `reason` is the text that /readyz returns."""
+    def enter(self, phase: Phase, reason: str, *, for_good: bool = False) -> None:
+        """Enter a phase. `reason` is the text that /readyz returns; `for_good`: no other phase follows."""
         self.phase, self.reason = phase, reason
+        self._not_ready = errors.LoadFailed if for_good else errors.NotReady
         if not self.draining:
             self._meter.phase_entered(phase)
 
@@ -41,16 +43,16 @@ class Lifecycle:
             raise errors.NotReady(self.reason)
 
     def check_started(self) -> None:
-        """Raise NotReady unless the model has been loaded."""
+        """Raise NotReady unless the model has been loaded; LoadFailed if it never will be."""
         if self.phase in ("loading", "failed"):
-            raise errors.NotReady(self.reason)
+            raise self._not_ready(self.reason)
 
     def check_ready(self) -> None:
-        """Raise NotReady unless the service is ready for new traffic."""
+        """Raise NotReady unless the service is ready for new traffic; LoadFailed if it never will be."""
         if self.draining:
             raise errors.NotReady("this process is draining: it was asked to stop and is finishing its requests")
         if self.phase != "ready":
-            raise errors.NotReady(self.reason)
+            raise self._not_ready(self.reason)
 
     @property
     def is_ready(self) -> bool:

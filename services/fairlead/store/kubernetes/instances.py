@@ -7,7 +7,7 @@ objects as the DNS records. The pods say why an instance is not ready.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
@@ -17,6 +17,12 @@ from fairlead.contracts.instance import Instance
 from fairlead.contracts.route import VersionRef
 from fairlead.store.kubernetes.kinds import PODS, SLICES, Object, label, name_of
 from fairlead.store.kubernetes.session import Session
+
+CRASHES = "CrashLoopBackOff"
+RESTARTS = 3
+"""So often Kubernetes must have restarted a container in vain until it counts as failed."""
+FIRST_WRITTEN = timedelta(seconds=5)
+"""How long after a pod's start the kubelet has written all its conditions."""
 
 
 class KubernetesInstances:
@@ -95,6 +101,7 @@ def _instance(
         ready=ready,
         reason="" if ready else _why(pod),
         restarts=sum(int(one.get("restartCount") or 0) for one in _containers(pod)),
+        failed_at=None if ready else _failed_at(pod),
         observed_at=now,
     )
 
@@ -131,6 +138,33 @@ def _why(pod: Object | None) -> str:
         if condition.get("status") == "False" and condition.get("message"):
             return str(condition["message"])
     return str(pod["status"].get("phase") or "not ready")
+
+
+def _failed_at(pod: Object | None) -> datetime | None:
+    """When a container ended last that Kubernetes restarts again and again, in a pod that was never ready.
+
+    Nothing else is a failure for good: an image, a Secret or a node may still come.
+    """
+    if pod is None or _was_ready(pod):
+        return None
+    for one in _containers(pod):
+        waiting = (one.get("state") or {}).get("waiting") or {}
+        ended = ((one.get("lastState") or {}).get("terminated") or {}).get("finishedAt")
+        if waiting.get("reason") == CRASHES and int(one.get("restartCount") or 0) >= RESTARTS and ended:
+            return _moment(ended)
+    return None
+
+
+def _was_ready(pod: Object) -> bool:
+    """Whether it may have been ready: its condition Ready has changed since the kubelet first wrote it."""
+    started = pod["status"].get("startTime")
+    conditions = pod["status"].get("conditions") or ()
+    changed = next((one.get("lastTransitionTime") for one in conditions if one.get("type") == "Ready"), None)
+    return not started or not changed or _moment(changed) - _moment(started) > FIRST_WRITTEN
+
+
+def _moment(text: object) -> datetime:
+    return datetime.fromisoformat(str(text))
 
 
 def _containers(pod: Object | None) -> list[Object]:

@@ -147,3 +147,32 @@ def test_an_artifact_that_stays_wrong_is_logged_once(
         assert [line.__dict__["reason"] for line in caplog.records if line.levelname == "ERROR"] == ["another digest"]
 
     run(check())
+
+
+def test_a_model_that_cannot_be_loaded_says_that_it_has_failed_for_good() -> None:
+    class Broken(Adder):
+        def __init__(self) -> None:
+            raise ValueError("no such weights")
+
+    async def check() -> None:
+        async with running(Served(model=Broken)) as app:
+            for path in ("/readyz", "/startupz"):
+                reply = await ask(app, "GET", path)
+                assert (reply.status, json.loads(reply.body)["type"]) == (503, "urn:fairlead:problem:load-failed")
+
+    run(check())
+
+
+def test_an_artifact_that_is_read_again_is_no_failure_for_good(tmp_path: Path) -> None:
+    folder = folders.make(tmp_path / "m")
+    (folder / "artifact.bin").write_bytes(b"half")
+
+    async def check() -> None:
+        app = build_app(load_folder(folder))
+        async with app.lifespan(), asyncio.timeout(10):
+            while app.state.phase == "loading":
+                await asyncio.sleep(0.001)
+            reply = await ask(app, "GET", "/readyz")
+            assert (app.state.phase, json.loads(reply.body)["type"]) == ("failed", "urn:fairlead:problem:not-ready")
+
+    run(check())

@@ -74,3 +74,40 @@ def test_a_finished_pod_is_not_an_instance() -> None:
 @pytest.mark.parametrize("labelled", [{}, {**LABELS, labels.IDENTITY: "latest"}, {**LABELS, labels.VERSION: "V_1"}])
 def test_objects_with_other_labels_are_ignored(labelled: dict[str, str]) -> None:
     assert seen((a_slice(an_endpoint("p1"), labelled=labelled or {"x": "y"}),), (a_pod("p2", labelled),)) == []
+
+
+def a_crashing_pod(*, restarts: int = 3, reason: str = "CrashLoopBackOff", changed: str = "00:00:01") -> Object:
+    return a_pod(
+        "p1",
+        startTime="2026-01-01T00:00:00Z",
+        conditions=[{"type": "Ready", "status": "False", "lastTransitionTime": f"2026-01-01T{changed}Z"}],
+        containerStatuses=[
+            {
+                "restartCount": restarts,
+                "state": {"waiting": {"reason": reason, "message": "back-off 40s"}},
+                "lastState": {"terminated": {"finishedAt": "2026-01-01T00:01:30Z"}},
+            }
+        ],
+    )
+
+
+def test_a_pod_that_crashed_at_every_start_has_failed_when_it_crashed_last() -> None:
+    (one,) = seen(pods=(a_crashing_pod(),))
+    assert (one.reason, one.failed_at) == (
+        "CrashLoopBackOff: back-off 40s",
+        datetime(2026, 1, 1, 0, 1, 30, tzinfo=UTC),
+    )
+
+
+@pytest.mark.parametrize(
+    "pod",
+    [
+        a_crashing_pod(restarts=2),
+        a_crashing_pod(reason="ImagePullBackOff"),
+        a_crashing_pod(reason="CreateContainerConfigError"),
+        a_crashing_pod(changed="00:01:00"),  # it was ready for some time
+        a_pod("p1"),
+    ],
+)
+def test_a_pod_that_may_still_heal_has_not_failed(pod: Object) -> None:
+    assert seen(pods=(pod,))[0].failed_at is None
