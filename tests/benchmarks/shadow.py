@@ -95,7 +95,7 @@ def _release_swapped(platform: Platform, rate: float, *, first: bool) -> dict[st
     """Release the version with swapped classes, or retry it, and wait until it is rolled back."""
     with OpenLoop(platform.url, rate=rate, seconds=120, request=_requests()) as load:
         before = platform.head(MODEL).seq
-        platform.command(*(("release", MODEL, SWAPPED) if first else ("retry", MODEL)))
+        platform.command(*(("release", MODEL, SWAPPED, "--skip-check") if first else ("retry", MODEL)))
         back = _wait(platform, lambda head: head.cause is Cause.ROLLED_BACK and head.seq > before, "it is rolled back")
         load.stop()
         summary = load.result()
@@ -120,7 +120,7 @@ def _release_same(platform: Platform, plan: Plan) -> dict[str, Any]:
     """Release a version with the same model, and wait until it has its first weight."""
     with OpenLoop(platform.url, rate=plan.rate, seconds=180, request=_requests()) as load:
         before = platform.head(MODEL).seq
-        platform.command("release", MODEL, SAME)
+        platform.command("release", MODEL, SAME, "--skip-check")
         head = _wait(platform, lambda head: head.seq > before and head.table.weight > 0, "it has its first weight")
         load.stop()
         summary = load.result()

@@ -71,7 +71,7 @@ class Operator:
         return {**self._platform.store.route(MODEL).spec.versions, version: spec}
 
     def _release(self, version: str) -> None:
-        self._platform.command("release", MODEL, version)
+        self._platform.command("release", MODEL, version, "--skip-check")
 
     def _edit(self, **changes: object) -> None:
         route = self._platform.store.route(MODEL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -153,13 +154,17 @@ def deploy(
     now: datetime,
     actor: str,
     reason: str,
+    check: Callable[[Manifest, VersionSpec], None] = lambda manifest, version: None,
 ) -> Route:
     """Add the folder's version to its route. For a model's first version, create the route with it as the target.
 
     The version is a copy of the folder. Without `instances` a version that exists keeps its number of them, and a new
-    one has one. Raises Conflict if the version exists with other content, because a version is immutable.
+    one has one. A new version is given to `check` first, and nothing is deployed if that raises. Raises Conflict if the
+    version exists with other content, because a version is immutable.
     """
     manifest, version = version_spec(folder, instances or 1)
+    if not any(one.name == manifest.name and manifest.version in one.spec.versions for one in store.routes()):
+        check(manifest, version)
     with copies.locked():
         known = next((route for route in store.routes() if route.name == manifest.name), None)
         present = known.spec.versions.get(manifest.version) if known is not None else None

@@ -19,6 +19,8 @@ from fairlead.contracts.platform import RunningPlatform
 from fairlead.local.left_behind import Known
 
 DEFAULT = Path(".fairlead")
+MAX_FIT = 1000
+"""Model folders of which it is remembered that they passed their checks."""
 _FILES = ("ledger.db*", "*.json", "lock", "supervised", ".gitignore", "gateway/*", "logs/*")
 STARTED_WITH = os.umask(0o077)
 """The umask that this process was started with: that of models, whose files are theirs."""
@@ -39,6 +41,7 @@ class StateFolder:
         self._targets = self.root / "prometheus-targets.json"
         self._lock = self.root / "lock"
         self._supervised = self.root / "supervised"
+        self._fit = self.root / "fit.json"
 
     def create(self) -> str:
         """Create the folders, for their owner only. Returns what was tightened, as a sentence; empty if nothing was.
@@ -120,6 +123,23 @@ class StateFolder:
             return datetime.fromtimestamp(self._supervised.stat().st_mtime, UTC)
         except OSError:
             return None
+
+    def is_fit(self, folder: str) -> bool:
+        """Whether a model folder with this digest passed its checks."""
+        return folder in self._known_fit()
+
+    def note_fit(self, folder: str) -> None:
+        """Note that a model folder with this digest passed its checks; with an empty digest nothing is noted."""
+        if folder:
+            known = [one for one in self._known_fit() if one != folder]
+            _replace(self._fit, json.dumps([*known, folder][-MAX_FIT:]))
+
+    def _known_fit(self) -> list[str]:
+        try:
+            found = json.loads(self._fit.read_text())
+        except (OSError, ValueError):
+            return []
+        return [str(one) for one in found] if isinstance(found, list) else []
 
     def write_run(self, run: RunningPlatform) -> None:
         """Write the facts about the running platform."""

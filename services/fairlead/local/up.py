@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 import time
 from collections.abc import Collection
 from datetime import UTC, datetime
@@ -15,12 +16,13 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 from rich.text import Text
 
 from fairlead import errors, logs
+from fairlead.contracts.next_commands import next_release
 from fairlead.contracts.platform import Platform
 from fairlead.local import envoy, log_files, ports
 from fairlead.local.apply import apply, read_platform
 from fairlead.local.copy_progress import CopyProgress
 from fairlead.local.probe import Reply, ask_async
-from fairlead.local.state import StateFolder
+from fairlead.local.state import DEFAULT, StateFolder
 from fairlead.local.supervisor import Supervisor
 from fairlead.local.versions import VersionCopies
 from fairlead.logs import shown
@@ -83,7 +85,7 @@ async def _up(
     supervisor = Supervisor(folder, store, platform, binary)
     repeating = asyncio.create_task(_repeat_logs(folder.logs))
     try:
-        await supervisor.run(StartupReport(console, store, supervisor, wait_s).show)
+        await supervisor.run(StartupReport(console, store, supervisor, wait_s, folder).show)
     finally:
         repeating.cancel()
     console.print("draining done, everything stopped", highlight=False)
@@ -130,11 +132,14 @@ def _with_ports(platform: Platform, port: int | None, control_port: int | None) 
 class StartupReport:
     """Shows the progress of the start, then a first prediction, then commands to run next."""
 
-    def __init__(self, console: Console, store: Store, supervisor: Supervisor, wait_s: float) -> None:
+    def __init__(
+        self, console: Console, store: Store, supervisor: Supervisor, wait_s: float, folder: StateFolder
+    ) -> None:
         self._console = console
         self._store = store
         self._wait_s = wait_s
         self._run = supervisor.run_facts
+        self._option = "" if folder.root == DEFAULT.absolute() else f" --state {shlex.quote(str(folder.root))}"
         self._models = [route.name for route in store.routes()]
 
     async def show(self) -> None:
@@ -210,16 +215,13 @@ class StartupReport:
         out.print(f"  control plane  {control}/api/v1/routes", highlight=False)
         out.print("next, in another terminal:", highlight=False)
         for line in self._commands():
-            out.print(f"  {line}", highlight=False)
+            out.print(Text(shown(f"  {line}{self._option}")), soft_wrap=True)
         out.print("Ctrl-C drains and stops everything.", highlight=False)
 
     def _commands(self) -> list[str]:
         for route in self._store.routes():
-            other = next((v for v in route.spec.versions if v != route.spec.target.version), None)
-            if other is not None:
-                return [f"fairlead release {route.name} {other}", f"fairlead status {route.name} --watch"] + [
-                    f"fairlead rollback {route.name}"
-                ]
+            if release := next_release(route, self._store.head(route.name)):
+                return [release, f"fairlead status {route.name} --watch", f"fairlead rollback {route.name}"]
         model = self._models[0] if self._models else "MODEL"
         return ["fairlead deploy DIR", f"fairlead status {model}", f"fairlead history {model}"]
 

@@ -99,7 +99,7 @@ def test_a_user_who_insists_gets_the_rollback_and_is_told_what_it_does(platform:
 
 def test_a_changed_target_does_not_end_the_rollout_that_alone_answers(platform: Platform) -> None:
     before = good(platform, "changed")
-    platform.command("release", "changed", "1.0.0")
+    platform.command("release", "changed", "1.0.0", "--skip-check")
     wait_until(
         lambda: "1.1.0 keeps its 50 %" in str((platform.store.status("changed") or {}).get("waiting")),
         "the status says why",

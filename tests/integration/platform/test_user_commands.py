@@ -153,9 +153,9 @@ def test_a_paused_rollout_keeps_its_weight_until_it_is_resumed(platform: Platfor
 def test_a_version_whose_process_ends_at_each_start_is_rolled_back_within_seconds(platform: Platform) -> None:
     broken = folders.make(platform.folder / "models", "patient", "9.0.0")
     (broken / "model.py").write_text("raise RuntimeError('no such library')\n")
-    said = platform.command("deploy", str(broken))
+    said = platform.command("deploy", str(broken), "--skip-check")
     assert f"warning: patient: {PROBABLY_PERCENT}" in said
-    platform.command("release", "patient", "9.0.0")
+    platform.command("release", "patient", "9.0.0", "--skip-check")
     told = platform.command("wait", "patient", "--timeout", "60s", expect=exit_codes.ROLLED_BACK)
     assert "9.0.0 cannot be loaded: its process ended at each of 4 starts before it was ready" in told
     assert "no such library" in told
@@ -175,9 +175,9 @@ def test_a_model_that_cannot_be_loaded_is_rolled_back_within_seconds_and_tried_a
             f"    def load(self, artifact: Path) -> None:\n        open({str(weights)!r}).close()\n",
         )
     )
-    platform.command("deploy", str(broken))
+    platform.command("deploy", str(broken), "--skip-check")
     began = time.monotonic()
-    platform.command("release", "doubler", "9.0.0")
+    platform.command("release", "doubler", "9.0.0", "--skip-check")
     told = platform.command("wait", "doubler", "--timeout", "60s", expect=exit_codes.ROLLED_BACK)
     assert (
         "9.0.0 cannot be loaded: doubler 9.0.0: load failed: FileNotFoundError: [Errno 2] No such file or directory"

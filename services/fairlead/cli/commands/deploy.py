@@ -11,9 +11,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from fairlead.cli.check_first import SkipCheckOption, check_first
 from fairlead.cli.connect import connect
 from fairlead.cli.options import DEFAULT_STATE, JsonOption, PlatformLocation, ReasonOption, StateOption
 from fairlead.cli.output import say
+from fairlead.cli.state_age import state_age
+from fairlead.contracts.manifest import Manifest
+from fairlead.contracts.next_commands import releasing
+from fairlead.contracts.route import VersionSpec
 from fairlead.local.apply import deploy
 from fairlead.local.copy_progress import CopyProgress
 from fairlead.local.folders import read_manifest
@@ -34,16 +39,25 @@ def command(
         ),
     ] = None,
     reason: ReasonOption = "",
+    skip_check: SkipCheckOption = False,
     state: StateOption = DEFAULT_STATE,
     as_json: JsonOption = False,
 ) -> None:
     """Add a model version to its route. It starts and can be pinned, but gets no traffic share until you release it.
 
+    A new version is checked first, as `fairlead check` does it. One that is not fit is not deployed (exit code 1).
+
     The first version of a new model is released at once, because there is no stable version to compare it with. For a
     version that is deployed already, --instances changes how many processes serve it, also during a rollout.
     """
-    connection = connect(PlatformLocation(state))
-    copies = VersionCopies(StateFolder(state).versions, CopyProgress(Console(stderr=True)))
+    location = PlatformLocation(state)
+    connection, here = connect(location), StateFolder(state)
+    copies = VersionCopies(here.versions, CopyProgress(Console(stderr=True)))
+
+    def check(manifest: Manifest, version: VersionSpec) -> None:
+        if not skip_check:
+            check_first(here, f"{manifest.name} {manifest.version}", folder, version.folder)
+
     route = deploy(
         connection.store,
         folder,
@@ -52,6 +66,7 @@ def command(
         now=datetime.now(UTC),
         actor=connection.actor,
         reason=reason or f"deploy {folder.name}",
+        check=check,
     )
     for found in small_shares(route.spec.strategy, route.spec.mirrors):
         say(f"warning: {route.name}: {found}", to=sys.stderr if as_json else sys.stdout)
@@ -62,11 +77,14 @@ def command(
     version, head = read_manifest(folder).version, connection.store.head(route.name)
     count = route.spec.versions[version].instances
     say(f"{version}: {count} instance{'' if count == 1 else 's'}")
-    rejected = head.state.rejection_of(route.spec.versions[version].ref(version)) if head is not None else None
+    ref = route.spec.versions[version].ref(version)
+    rejected = head.state.rejection_of(ref) if head is not None and head.table.stable != ref else None
     if rejected is not None:
         say(f"{version} was rejected in revision {route.name}.{rejected.revision}: {rejected.reason}")
-    if version != route.spec.target.version:
-        release = f"fairlead release {route.name} {version}{' --retry' if rejected is not None else ''}, or "
-    else:
-        release = f"fairlead retry {route.name}, or " if rejected is not None else ""
-    say(f"next: {release}fairlead status {route.name}")
+    age = state_age(location, connection.store, datetime.now(UTC))
+    if age.problem:
+        say(f"{age.problem}: {age.hint}")
+    commands = [releasing(route, head, version), f"fairlead status {route.name}"]
+    # Without a control plane nothing is tried again; a release is stored for it.
+    can = [one for one in commands if one and not (age.problem and "retry" in one)]
+    say(f"next: {', or '.join(location.with_options(one) for one in can)}")

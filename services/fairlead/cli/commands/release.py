@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from fairlead import errors
 from fairlead.cli import action_client
+from fairlead.cli.check_first import SkipCheckOption, check_first
 from fairlead.cli.connect import connect
 from fairlead.cli.options import (
     DEFAULT_STATE,
@@ -24,6 +26,7 @@ from fairlead.cli.output import moment, percent, say
 from fairlead.cli.state_age import state_age
 from fairlead.contracts.revision import Phase, Rejected, Revision
 from fairlead.contracts.route import Route, VersionRef
+from fairlead.local.state import StateFolder
 
 
 def command(
@@ -32,6 +35,7 @@ def command(
     retry: Annotated[
         bool, typer.Option("--retry", help="Try a version again that was rejected, like `fairlead retry`.")
     ] = False,
+    skip_check: SkipCheckOption = False,
     reason: ReasonOption = "",
     state: StateOption = DEFAULT_STATE,
     context: ContextOption = None,
@@ -41,7 +45,8 @@ def command(
     """Make a version the route's target, which starts its guarded rollout. Use it after `fairlead deploy`.
 
     Releasing what serves already, or what is being released, changes nothing and succeeds. A version that was rejected
-    is refused (exit code 4), and a rollout in progress goes on.
+    is refused (exit code 4), and a rollout in progress goes on. On one machine, a folder that was not checked before is
+    checked first, as `fairlead check` does it.
     """
     location = PlatformLocation(state, context, namespace)
     connection = connect(location)
@@ -54,6 +59,8 @@ def command(
     serves = "is stable" if age.is_stopped else "serves"
     done = _already(route, head, ref, serves) if head is not None and ref is not None and rejected is None else ""
     if not done:
+        if not (skip_check or location.in_cluster or (head is not None and _is_stable(head, ref))):
+            _check(StateFolder(state), route, version)
         route = connection.retarget(model, version, reason or f"release {version}")
     if rejected is not None:
         action_client.ask(location, model, "retry", reason=reason or f"release {version} again", as_json=as_json)
@@ -69,7 +76,18 @@ def command(
         return
     if head is not None and head.state.paused:
         say(_paused(head))
-    say(f"next: fairlead status {model} --watch, fairlead wait {model}, or fairlead rollback {model}")
+    if age.is_stopped:
+        return  # every command that follows a release needs the platform
+    commands = [f"fairlead status {model} --watch", f"fairlead wait {model}"]
+    commands += [f"fairlead rollback {model}"] if head is not None else []  # of the first version there is no way back
+    *first, last = map(location.with_options, commands)
+    say(f"next: {', '.join(first)}{',' if len(first) > 1 else ''} or {last}")
+
+
+def _check(state: StateFolder, route: Route, version: str) -> None:
+    spec = route.spec.versions.get(version)
+    if spec is not None and spec.source is not None and Path(spec.source).is_dir():
+        check_first(state, f"{route.name} {version}", Path(spec.source), spec.folder)
 
 
 def _ref(route: Route, version: str) -> VersionRef | None:
