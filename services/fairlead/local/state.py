@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import astuple
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from fairlead import errors
 from fairlead.contracts.parsing import parse
@@ -21,6 +22,10 @@ from fairlead.local.left_behind import Known
 DEFAULT = Path(".fairlead")
 MAX_FIT = 1000
 """Model folders of which it is remembered that they passed their checks."""
+MAX_SCHEMAS = 100
+"""Model folders whose schemas are remembered."""
+Schemas = dict[str, dict[str, Any]]
+"""The JSON schemas of rows (`row`) and of answers (`answer`)."""
 _FILES = ("ledger.db*", "*.json", "lock", "supervised", ".gitignore", "gateway/*", "logs/*")
 STARTED_WITH = os.umask(0o077)
 """The umask that this process was started with: that of models, whose files are theirs."""
@@ -42,6 +47,7 @@ class StateFolder:
         self._lock = self.root / "lock"
         self._supervised = self.root / "supervised"
         self._fit = self.root / "fit.json"
+        self._schemas = self.root / "schemas.json"
 
     def create(self) -> str:
         """Create the folders, for their owner only. Returns what was tightened, as a sentence; empty if nothing was.
@@ -140,6 +146,23 @@ class StateFolder:
         except (OSError, ValueError):
             return []
         return [str(one) for one in found] if isinstance(found, list) else []
+
+    def schemas(self, folder: str) -> Schemas | None:
+        """The schemas of a model folder's rows and answers, by its digest; None if they were not noted."""
+        return self._known_schemas().get(folder)
+
+    def note_schemas(self, folder: str, schemas: Schemas) -> None:
+        """Note the schemas of a model folder with this digest; with an empty digest nothing is noted."""
+        if folder:
+            known = {name: one for name, one in self._known_schemas().items() if name != folder} | {folder: schemas}
+            _replace(self._schemas, json.dumps(dict([*known.items()][-MAX_SCHEMAS:])))
+
+    def _known_schemas(self) -> dict[str, Schemas]:
+        try:
+            found = json.loads(self._schemas.read_text())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def write_run(self, run: RunningPlatform) -> None:
         """Write the facts about the running platform."""

@@ -16,6 +16,7 @@ from fairlead.cli.connect import connect
 from fairlead.cli.options import DEFAULT_STATE, JsonOption, PlatformLocation, ReasonOption, StateOption
 from fairlead.cli.output import say
 from fairlead.cli.state_age import state_age
+from fairlead.cli.type_changes import say_type_changes
 from fairlead.contracts.manifest import Manifest
 from fairlead.contracts.next_commands import releasing
 from fairlead.contracts.route import VersionSpec
@@ -70,13 +71,15 @@ def command(
     )
     for found in small_shares(route.spec.strategy, route.spec.mirrors):
         say(f"warning: {route.name}: {found}", to=sys.stderr if as_json else sys.stdout)
+    version, head = read_manifest(folder).version, connection.store.head(route.name)
     if as_json:
+        say_type_changes(here, route, head, version, to=sys.stderr)
         print(json.dumps(route.to_json()))
         return
     say(f"{route.name}: versions {', '.join(route.spec.versions)}; target {route.spec.target.version}")
-    version, head = read_manifest(folder).version, connection.store.head(route.name)
     count = route.spec.versions[version].instances
     say(f"{version}: {count} instance{'' if count == 1 else 's'}")
+    say_type_changes(here, route, head, version)
     ref = route.spec.versions[version].ref(version)
     rejected = head.state.rejection_of(ref) if head is not None and head.table.stable != ref else None
     if rejected is not None:

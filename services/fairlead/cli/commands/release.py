@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +25,7 @@ from fairlead.cli.options import (
 )
 from fairlead.cli.output import moment, percent, say
 from fairlead.cli.state_age import state_age
+from fairlead.cli.type_changes import say_type_changes
 from fairlead.contracts.revision import Phase, Rejected, Revision
 from fairlead.contracts.route import Route, VersionRef
 from fairlead.local.state import StateFolder
@@ -59,8 +61,8 @@ def command(
     serves = "is stable" if age.is_stopped else "serves"
     done = _already(route, head, ref, serves) if head is not None and ref is not None and rejected is None else ""
     if not done:
-        if not (skip_check or location.in_cluster or (head is not None and _is_stable(head, ref))):
-            _check(StateFolder(state), route, version)
+        if not location.in_cluster and ref is not None:
+            _examine(StateFolder(state), route, head, version, skip_check=skip_check, as_json=as_json)
         route = connection.retarget(model, version, reason or f"release {version}")
     if rejected is not None:
         action_client.ask(location, model, "retry", reason=reason or f"release {version} again", as_json=as_json)
@@ -78,16 +80,29 @@ def command(
         say(_paused(head))
     if age.is_stopped:
         return  # every command that follows a release needs the platform
-    commands = [f"fairlead status {model} --watch", f"fairlead wait {model}"]
-    commands += [f"fairlead rollback {model}"] if head is not None else []  # of the first version there is no way back
-    *first, last = map(location.with_options, commands)
-    say(f"next: {', '.join(first)}{',' if len(first) > 1 else ''} or {last}")
+    say(f"next: {_next(location, model, head)}")
 
 
-def _check(state: StateFolder, route: Route, version: str) -> None:
-    spec = route.spec.versions.get(version)
-    if spec is not None and spec.source is not None and Path(spec.source).is_dir():
+def _next(location: PlatformLocation, model: str, head: Revision | None) -> str:
+    watch, wait = (
+        location.with_options(f"fairlead status {model} --watch"),
+        location.with_options(f"fairlead wait {model}"),
+    )
+    if head is None:
+        return f"{watch} or {wait}"  # from the first version there is no way back
+    return f"{watch}, {wait}, or {location.with_options(f'fairlead rollback {model}')}"
+
+
+def _examine(
+    state: StateFolder, route: Route, head: Revision | None, version: str, *, skip_check: bool, as_json: bool
+) -> None:
+    """Check a version that does not serve, and say what it changes. Raises ModelFailed if it is not fit."""
+    spec = route.spec.versions[version]
+    if head is not None and _is_stable(head, spec.ref(version)):
+        return
+    if not skip_check and spec.source is not None and Path(spec.source).is_dir():
         check_first(state, f"{route.name} {version}", Path(spec.source), spec.folder)
+    say_type_changes(state, route, head, version, to=sys.stderr if as_json else sys.stdout)
 
 
 def _ref(route: Route, version: str) -> VersionRef | None:

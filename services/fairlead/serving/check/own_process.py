@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from fairlead import errors
 from fairlead.serving.check.findings import Finding, skipped
@@ -16,9 +17,7 @@ ENDED_HINT = "The service stops with it. Let the model's code raise an exception
 
 def check_in_own_process(path: Path) -> tuple[Finding, ...]:
     """As `checks.check_folder`. Raises Unavailable if the checks cannot be started."""
-    command = [sys.executable, "-P", "-m", "fairlead.serving.check", str(path)]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    ended = subprocess.run(command, stdout=subprocess.PIPE, env=environment, check=False)
+    ended = _run("fairlead.serving.check", path)
     how = f"with signal {-ended.returncode}" if ended.returncode < 0 else f"with code {ended.returncode}"
     lines = [json.loads(line) for line in ended.stdout.splitlines()]
     if not lines:
@@ -29,3 +28,18 @@ def check_in_own_process(path: Path) -> tuple[Finding, ...]:
         findings.append(Finding(missing[0], "failed", f"the model's process ended {how} during this check", ENDED_HINT))
         findings.extend(skipped(name, missing[:1]) for name in missing[1:])
     return tuple(findings)
+
+
+def schemas_in_own_process(path: Path) -> dict[str, dict[str, Any]] | None:
+    """The JSON schemas of a folder's rows ("row") and answers ("answer"); None if its code cannot be read."""
+    ended = _run("fairlead.serving.check.schemas", path, stderr=subprocess.DEVNULL)
+    if ended.returncode:
+        return None
+    found: dict[str, dict[str, Any]] = json.loads(ended.stdout)
+    return found
+
+
+def _run(module: str, path: Path, stderr: int | None = None) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-P", "-m", module, str(path)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=stderr, env=environment, check=False)

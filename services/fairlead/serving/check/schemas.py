@@ -1,0 +1,31 @@
+"""The process that prints the JSON schemas of a folder's rows and answers: reading them runs the model's code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+from pydantic.errors import PydanticUserError
+
+from fairlead import errors
+from fairlead.serving.formats import folder
+
+
+def main() -> None:
+    """Print the schemas of the folder that the first argument names. Exits with 1 if they cannot be read."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
+        os.dup2(2, 1)  # what the model's code prints must not mix with the schemas
+        try:
+            found = folder.load_folder(Path(sys.argv[1]))
+            schemas = {"row": found.row_type.model_json_schema(), "answer": found.answer_type.model_json_schema()}
+        except (errors.FairleadError, PydanticUserError):
+            sys.exit(1)
+        print(json.dumps(schemas, default=str), file=out, flush=True)
+
+
+if __name__ == "__main__":
+    main()
