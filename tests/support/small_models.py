@@ -165,6 +165,7 @@ async def ask_fast_path(app: App, path: str, body: bytes, headers: dict[str, str
 
 def _scope(method: str, path: str, headers: dict[str, str]) -> dict[str, Any]:
     given = {"content-type": "application/json"} | headers
+    path, _, query = path.partition("?")
     return {
         "type": "http",
         "asgi": {"version": "3.0"},
@@ -172,7 +173,7 @@ def _scope(method: str, path: str, headers: dict[str, str]) -> dict[str, Any]:
         "method": method,
         "path": path,
         "raw_path": path.encode(),
-        "query_string": b"",
+        "query_string": query.encode(),
         "root_path": "",
         "scheme": "http",
         "server": ("test", 80),

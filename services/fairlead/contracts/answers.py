@@ -20,6 +20,8 @@ KEEP_HEADER = "x-keep-answer"
 SHADOW_HEADER = "x-shadow-of"
 """Sent by the gateway only: marks a mirrored request, whose answer reaches no client."""
 COUNT, RECORD = "count", "record"
+MAX_PROBLEMS, MAX_PROBLEM = 20, 200
+"""How many different problems one process counts, and the characters of each."""
 
 
 def checksum(label: str) -> int:
@@ -63,6 +65,9 @@ class Page(Document):
     classes: dict[str, int] = {}
     """How often each class was answered to users since the process started, one row per request."""
     answers: list[AnswerRecord] = []
+    problems: dict[str, int] = {}
+    """How often predictions failed since the process started, by status and sentence. Present only if asked for, with
+    `problems=true`: a reader of an earlier release knows no such field. Never evidence."""
 
 
 Kind = Literal["class", "failed", "schema", "score"]

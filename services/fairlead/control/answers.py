@@ -52,11 +52,12 @@ class _Ring:
         self._http = http.client.HTTPConnection(instance.host, instance.port, timeout=TIMEOUT_S)
         self._epoch, self._after = "", 0
         self._classes: dict[str, int] = {}
+        self._problems: dict[str, int] = {}
 
     def read(self) -> CollectedAnswers:
         """The answers recorded since the last call. Raises _Failed; the cursor then stays."""
         answers: list[Answer] = []
-        lost, known = 0, self._classes
+        lost, known, told = 0, self._classes, self._problems
         page: Page | None = None
         for _ in range(MAX_PAGES):
             try:
@@ -71,14 +72,15 @@ class _Ring:
                 for name, label, score, status, shadow in page.answers
             )
             if restarted:
-                known = page.classes  # counted from another start, so differences would be meaningless
+                # Counted from another start, so differences would be meaningless.
+                known, told = page.classes, page.problems
             if not page.more:
                 break
         self._classes = dict(page.classes) if page else {}
-        increases = {name: count - known.get(name, 0) for name, count in self._classes.items()}
-        return CollectedAnswers(
-            answers, {self.instance.ref: {name: count for name, count in increases.items() if count > 0}}, lost
-        )
+        self._problems = dict(page.problems) if page else {}
+        ref = self.instance.ref
+        classes, problems = _increases(known, self._classes), _increases(told, self._problems)
+        return CollectedAnswers(answers, {ref: classes}, lost, problems={ref: problems} if problems else {})
 
     def close(self) -> None:
         """Close the connection."""
@@ -86,8 +88,9 @@ class _Ring:
 
     def _page(self) -> tuple[Page, bool]:
         """The next page, and whether it is the first of its epoch (a restarted ring)."""
+        asked = {"epoch": self._epoch, "after": self._after, "problems": "true"}
         try:
-            self._http.request("GET", f"{PATH}?{urlencode({'epoch': self._epoch, 'after': self._after})}")
+            self._http.request("GET", f"{PATH}?{urlencode(asked)}")
             response = self._http.getresponse()
             text = response.read(MAX_PAGE_BYTES)
             if response.status != http.client.OK:
@@ -101,6 +104,10 @@ class _Ring:
         return page, restarted
 
 
+def _increases(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
+    return {name: more for name, count in after.items() if (more := count - before.get(name, 0)) > 0}
+
+
 @dataclass
 class _Buffer:
     """The answers of one route since the last collect()."""
@@ -109,6 +116,7 @@ class _Buffer:
     classes: dict[VersionRef, dict[str, int]] = field(default_factory=dict)
     lost: int = 0
     silent: set[str] = field(default_factory=set)
+    problems: dict[VersionRef, dict[str, int]] = field(default_factory=dict)
 
     def add(self, collected: CollectedAnswers) -> None:
         room = max(0, MAX_ANSWERS - len(self.answers))
@@ -116,6 +124,8 @@ class _Buffer:
         self.lost += collected.lost + max(0, len(collected.answers) - room)
         for ref, counts in collected.classes.items():
             self.classes[ref] = add_classes(self.classes.get(ref, {}), dict(counts))
+        for ref, counts in collected.problems.items():
+            self.problems[ref] = add_classes(self.problems.get(ref, {}), dict(counts))
 
 
 class AnswerRings:
@@ -156,7 +166,7 @@ class AnswerRings:
         with self._lock:
             buffers, self._buffers = self._buffers, {}
         return {
-            route: CollectedAnswers(one.answers, one.classes, one.lost, tuple(sorted(one.silent)))
+            route: CollectedAnswers(one.answers, one.classes, one.lost, tuple(sorted(one.silent)), one.problems)
             for route, one in buffers.items()
         }
 

@@ -211,6 +211,7 @@ class Observer:
         seen = replace(seen, silent_s=self._silent_s(route, snapshot), returnable=self._returnable(route, head, seen))
         pause_left_s = self._pauses.left_s(route.name, head.state, snapshot.now)
         seen = replace(seen, shadow=self._answer_windows.status(route.name), pause_left_s=pause_left_s)
+        seen = replace(seen, problems=self._answer_windows.problems(route.name))
         entered_s = self._observed.enter(route.name, (head.state.attempt, head.state.entered_at))
         seen = replace(seen, since_window_s=self._observed.left_s(route.name), since_entered_s=entered_s)
         seen = replace(seen, windows=self._attempts.windows(head), named=self._named(route, actions))

@@ -102,6 +102,8 @@ class CollectedAnswers:
     """How many answer records were overwritten or dropped before they were read."""
     silent: tuple[str, ...] = ()
     """Instances that did not answer."""
+    problems: Mapping[VersionRef, Mapping[str, int]] = field(default_factory=dict)
+    """How often predictions failed, by version, and by status and sentence. For people, never evidence."""
 
 
 class AnswerSource(Protocol):

@@ -91,6 +91,7 @@ class App:
             protocols={path: operation.protocol for path, operation in by_path.items()},
             state=self.state,
             meter=self.metrics,
+            problem_counts=self.answers.problems,
         )
         # The server offers each completely received request to the fast path, which needs no asyncio task for it.
         self.fast_path = fast_path.FastPath(self.envelope, self.dispatcher)

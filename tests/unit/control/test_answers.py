@@ -198,3 +198,14 @@ def test_rings_with_many_answers_are_read_more_often(rings: AnswerRings, service
         service.answer(20 * TARGET_ANSWERS)
         collect(rings, service.instance)
     assert rings.pause_s == MIN_INTERVAL_S
+
+
+def test_problems_since_the_last_read_are_returned_by_version(rings: AnswerRings, service: Service) -> None:
+    service.ring.problems.add(422, "body.x: Field required")
+    assert collect(rings, service.instance).problems == {}, "from before it was listened to"
+    service.ring.problems.add(422, "body.x: Field required")
+    service.ring.problems.add(500, "ZeroDivisionError")
+    assert collect(rings, service.instance).problems == {
+        REF: {"422 body.x: Field required": 1, "500 ZeroDivisionError": 1}
+    }
+    assert collect(rings, service.instance).problems == {}

@@ -44,6 +44,7 @@ class _Route:
     joiner: Joiner = field(default_factory=Joiner)
     attempt: int = -1
     totals: dict[Versions, Pairs] = field(default_factory=dict)
+    problems: dict[VersionRef, dict[str, int]] = field(default_factory=dict)
     lost: int = 0
     silent: tuple[str, ...] = ()
     newest: WindowEnds | None = None
@@ -77,6 +78,8 @@ class ShadowMatcher:
             known.joiner.close()
             known.joiner.worst = ()
             self._routes[route] = known = _Route(known.joiner, compare.attempt)
+        for ref, counts in (collected.problems if collected is not None else {}).items():
+            known.problems[ref] = add_classes(known.problems.get(ref, {}), dict(counts))
         if newest != known.newest:
             known.joiner.close()
             known.newest, known.unrecorded = newest, Matched()
@@ -111,6 +114,11 @@ class ShadowMatcher:
             silent=known.silent,
             worst=known.joiner.worst,
         )
+
+    def problems(self, route: str) -> Mapping[VersionRef, Mapping[str, int]]:
+        """For people: how often predictions failed in the newest attempt, by version, and by status and sentence."""
+        known = self._routes.get(route)
+        return known.problems if known is not None else {}
 
     def keep(self, routes: set[str]) -> None:
         """Drop all other routes: they were deleted."""

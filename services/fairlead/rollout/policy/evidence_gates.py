@@ -47,6 +47,10 @@ _WORSE: Mapping[str, str] = {
 }
 
 
+_STATUSES: Mapping[str, str] = {"errors": "5", "rejections": "4"}
+"""How the statuses begin that a gate counts."""
+
+
 @dataclass(frozen=True, slots=True)
 class EvidenceGate:
     """One evidence gate in one situation."""
@@ -164,7 +168,24 @@ class EvidenceGate:
         summary = f"{self.situation.candidate} {self._worse()}"
         return (
             f"{summary}: {self._counted()}evidence {format_e_value(self.evidence.log_harm)} to 1, {against} is enough"
+            f"{self._most_frequent()}"
         )
+
+    def _most_frequent(self) -> str:
+        """What the candidate's instances told most often of the requests that the gate counts; empty if nothing."""
+        statuses, candidate = _STATUSES.get(self.gate.name), self.situation.candidate
+        if statuses is None or candidate is None:
+            return ""
+        told = {
+            name.split(" ", 1)[1]: count
+            for name, count in self.situation.observation.problems.get(candidate, {}).items()
+            if name.startswith(statuses) and " " in name
+        }
+        if not told:
+            return ""
+        most = max(told, key=lambda name: told[name])
+        where = f" (fairlead logs {self.situation.route.name} --version {candidate.version})" if statuses == "5" else ""
+        return f"; most often: {most}{where}"
 
     def _worse(self) -> str:
         if self.gate.limit is not None:

@@ -44,6 +44,8 @@ class Observation:
     """Observed seconds since the present phase or step began; infinite if that was before the engine's first tick."""
     shadow: ShadowStatus | None = None
     """The comparison of mirrored requests, for people."""
+    problems: Mapping[VersionRef, Mapping[str, int]] = field(default_factory=dict)
+    """How often predictions failed in this attempt, by version, and by status and sentence. For people, no evidence."""
     pause_left_s: float = inf
     """Seconds until the pause ends by itself, by a monotonic clock; infinite if it does not."""
     returnable: tuple[VersionRef, ...] = ()

@@ -7,11 +7,11 @@ counts of the gateways; the next window has them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fairlead.contracts.answers import ShadowStatus
 from fairlead.contracts.revision import Phase, Revision, Window
-from fairlead.contracts.route import Route
+from fairlead.contracts.route import Route, VersionRef
 from fairlead.rollout.analysis.counts import EARLY_GAP
 from fairlead.rollout.analysis.shadows import ComparedVersions, Matched, ShadowMatcher, WindowEnds
 from fairlead.rollout.policy.evidence import AGREEMENT, reaches_refusal
@@ -62,6 +62,10 @@ class AnswerWindows:
     def keep(self, routes: set[str]) -> None:
         """Drop the answers of all other routes: they were deleted."""
         self._matcher.keep(routes)
+
+    def problems(self, route: str) -> Mapping[VersionRef, Mapping[str, int]]:
+        """For people: how often predictions failed in the newest attempt, by version, and by status and sentence."""
+        return self._matcher.problems(route)
 
     def status(self, route: str) -> ShadowStatus | None:
         """For people: everything compared in the newest attempt, or None if nothing was."""

@@ -17,8 +17,13 @@ def router(recorded: AnswerRecords) -> APIRouter:
 
     @routes.get(PATH, include_in_schema=False)
     async def answers(
-        epoch: Annotated[str, Query(max_length=64)] = "", after: Annotated[int, Query(ge=0)] = 0
+        epoch: Annotated[str, Query(max_length=64)] = "",
+        after: Annotated[int, Query(ge=0)] = 0,
+        problems: bool = False,
     ) -> Response:
-        return Response(orjson.dumps(dict(recorded.page(epoch, after))), media_type="application/json")
+        page = dict(recorded.page(epoch, after))
+        if not problems:
+            del page["problems"]
+        return Response(orjson.dumps(page), media_type="application/json")
 
     return routes

@@ -18,6 +18,7 @@ from fairlead.contracts.answers import KEEP_HEADER, SHADOW_HEADER
 from fairlead.serving.http import problems
 from fairlead.serving.inference import lifecycle
 from fairlead.serving.observe import metrics
+from fairlead.serving.observe.problem_counts import ProblemCounts
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -113,6 +114,7 @@ class Exchange:
         """Send the problem document for `error`. Errors of the service or the model (500) are logged."""
         problem = problems.of(error)
         self.reason = problem.detail
+        self._envelope.count_problem(self.path, error, problem)
         if problem.status == 500:
             log = {"request_id": self.request_id.decode()}
             if match := _trace_id(self.trace):
@@ -135,6 +137,7 @@ class Envelope:
         protocols: dict[str, str],
         state: lifecycle.Lifecycle,
         meter: metrics.Metrics,
+        problem_counts: ProblemCounts,
     ) -> None:
         self.state = state
         self.model, self.version = model, version
@@ -147,6 +150,7 @@ class Envelope:
         self._app = app
         self._protocols = protocols
         self._meter = meter
+        self._problem_counts = problem_counts
         self._logs_requests = logger.isEnabledFor(logging.DEBUG)
         self.in_flight = 0
         meter.in_flight.set_function(lambda: self.in_flight)
@@ -175,6 +179,11 @@ class Envelope:
         if self._logs_requests:
             return LoggedRequestTimer(self, protocol, scope["method"], exchange)
         return RequestTimer(self, protocol)
+
+    def count_problem(self, path: str, error: Exception, problem: problems.Problem) -> None:
+        """Count a prediction that failed."""
+        if path in self._protocols:
+            self._problem_counts.add(problem.status, problems.without_input(error, problem))
 
     def end(self, protocol: str, status: int, seconds: float) -> None:
         """Count a finished request."""

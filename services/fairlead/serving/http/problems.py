@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from pathlib import PurePath
 from typing import Any
 
 import orjson
@@ -15,6 +17,7 @@ from starlette.exceptions import HTTPException
 
 from fairlead import errors
 from fairlead.contracts.instance import LOAD_FAILED
+from fairlead.serving.inference.process.messages import RaisedThere
 
 CONTENT_TYPE = b"application/problem+json"
 JSON = b"application/json"
@@ -39,6 +42,9 @@ STATUSES: tuple[tuple[type[errors.FairleadError], int, str], ...] = (
     (errors.ProcessEnded, 500, "process-ended"),
     (errors.ModelFailed, 500, "model-failed"),
 )
+
+_AUTHORS = frozenset({"value_error", "assertion_error"})
+"""The types of details whose sentence an author's validator wrote."""
 
 
 class ErrorDetail(BaseModel):
@@ -148,6 +154,30 @@ class Problem:
                 *self.headers,
             ],
         }
+
+
+def without_input(error: Exception, problem: Problem) -> str:
+    """Why a request failed, in a sentence that has no value of its input: to be counted and shown."""
+    if problem.errors:
+        first = problem.errors[0]
+        where = ".".join(part for part in first.loc if isinstance(part, str))  # without the number of the row
+        # What an author's validator says may quote the value.
+        return f"{where}: {'Value error' if first.type in _AUTHORS else first.msg}"
+    cause = error.__cause__ if isinstance(error, errors.ModelFailed) else None
+    return problem.kind if cause is None else _raised(cause)
+
+
+def _raised(cause: BaseException) -> str:
+    """The name of an author's exception, and where it was raised if that is not in a library."""
+    if isinstance(cause, RaisedThere):
+        return f"{cause}".rstrip().rpartition("\n")[2].partition(":")[0]
+    return f"{type(cause).__name__}{_place(cause)}"
+
+
+def _place(cause: BaseException) -> str:
+    """Where it was raised: the last line that is not a library's; empty if that is not known."""
+    frames = [one for one in traceback.extract_tb(cause.__traceback__) if "site-packages" not in one.filename]
+    return f" at {PurePath(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
 
 
 def content_type(path: str) -> bytes:

@@ -16,6 +16,7 @@ from typing import Any
 
 from fairlead.contracts.answers import AnswerRecord, Page, checksum, checksum_label
 from fairlead.serving.observe.compared_fields import Reader
+from fairlead.serving.observe.problem_counts import ProblemCounts
 
 RECORD = Struct("<16sdIHBx")
 """Request id, score (NaN: none), checksum of the label, status, flags (mirrored request, has a label): 32 bytes."""
@@ -44,6 +45,7 @@ class AnswerRecords:
         self._checksums: dict[str, int] = {}
         """Label to checksum, the inverse of `_label_by_checksum`."""
         self._classes: dict[str, int] = {}
+        self.problems = ProblemCounts()
 
     @property
     def size(self) -> int:
@@ -96,6 +98,7 @@ class AnswerRecords:
             fields=self._reader.fields,
             classes=dict(self._classes),
             answers=[self._record(number) for number in range(start, stop)],
+            problems=self.problems.counts(),
         )
 
     def _count_class(self, label: str) -> None:

@@ -18,7 +18,7 @@ from fairlead.rollout.policy.decide import decide
 from fairlead.rollout.policy.evidence import DEFAULTS, active_gates, is_cold, is_judged, is_timed, threshold, weigh
 from fairlead.rollout.policy.evidence_gates import judge_evidence
 from fairlead.rollout.policy.situation import Situation
-from unit.rollout.policy.builders import NOW, a_route, a_strategy, canary, later, preparing, seen
+from unit.rollout.policy.builders import NOW, V1, V2, V3, a_route, a_strategy, canary, later, preparing, seen
 
 GOOD = {"candidate": Counts(n=10), "stable": Counts(n=90), "assigned": 10}
 BAD = {"candidate": Counts(n=10, bad=5), "stable": Counts(n=90), "assigned": 10, "unserved": 5}
@@ -130,6 +130,22 @@ class TestErrors:
         assert "1.1.0 fails more often than 1.0.0: 30 of 60 against 0 of 540, evidence 10^" in check.reason
         assert check.numbers["log_harm"] >= check.numbers["harm_at"]
 
+    def test_the_reason_names_what_the_candidate_told_most_often_and_never_counts_it(self) -> None:
+        told = {"422 body.bmi: Field required": 99, "500 ZeroDivisionError at model.py:7": 3, "500 KeyError": 1}
+        windows, alone = folded(a_strategy(), *[BAD] * 6), judged(a_strategy(), *[BAD] * 6)["errors"]
+        seen_with = replace(seen(30), windows=windows, problems={V2: told, V1: {"500 OSError": 999}, V3: {}})
+        check = judge_evidence(Situation(a_route(strategy=a_strategy()), canary(), seen_with))["errors"]
+        assert check.reason == (
+            f"{alone.reason}; most often: ZeroDivisionError at model.py:7 (fairlead logs iris --version 1.1.0)"
+        )
+        assert (check.verdict, check.numbers) == (alone.verdict, alone.numbers)
+
+    @pytest.mark.parametrize("told", [{}, {"other": 7}, {"422 body.bmi: Field required": 7}])
+    def test_without_a_fitting_problem_the_reason_is_as_it_was(self, told: dict[str, int]) -> None:
+        alone = judged(a_strategy(), *[BAD] * 6)["errors"]
+        world = replace(seen(30), windows=folded(a_strategy(), *[BAD] * 6), problems={V2: told})
+        assert judge_evidence(Situation(a_route(strategy=a_strategy()), canary(), world))["errors"] == alone
+
     def test_one_bad_answer_of_six_is_no_reason(self) -> None:
         """With a fixed threshold this would fail: at little traffic, one failure is a rate of 17 %."""
         one = {"candidate": Counts(n=6, bad=1), "stable": Counts(n=54), "assigned": 6, "unserved": 1}
@@ -219,6 +235,13 @@ class TestRejections:
             "1.1.0 rejects more requests than 1.0.0: 20 of 20 against 2 of 180"
         )
         assert checks["errors"].verdict is Verdict.PASS
+
+    def test_the_reason_names_the_field_that_was_rejected_most_often(self) -> None:
+        renamed = {**GOOD, "rejections": VersionCounts(candidate=Counts(n=10, bad=10), stable=Counts(n=90, bad=1))}
+        told = {"422 body.bmi: Field required": 9, "422 body.age: Field required": 2, "500 OSError": 99}
+        world = replace(seen(10), windows=folded(a_strategy(), renamed, renamed), problems={V2: told})
+        reason = judge_evidence(Situation(a_route(strategy=a_strategy()), canary(), world))["rejections"].reason
+        assert reason.endswith("is enough; most often: body.bmi: Field required")
 
 
 class TestStarved:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from fairlead.contracts.gateway import SERVICE_HEADER
 from fairlead.serving.app import build_app
 from fairlead.serving.http.exchange import Envelope
+from fairlead.serving.observe.problem_counts import ProblemCounts
 from fairlead.serving.settings import Settings
 from support.small_models import GOLDEN, Adder, Point, Reply, Served, Sum, ask, ask_fast_path, manifest, running
 
@@ -301,7 +302,13 @@ def test_fast_path_dispatcher_and_fastapi_give_the_same_bytes() -> None:
         async with running() as app:
             dispatched = app.envelope
             through_fastapi = Envelope(
-                app.api, model="adder", version="1.2.0", protocols={}, state=app.state, meter=app.metrics
+                app.api,
+                model="adder",
+                version="1.2.0",
+                protocols={},
+                state=app.state,
+                meter=app.metrics,
+                problem_counts=ProblemCounts(),
             )
 
             @settings(max_examples=150)
