@@ -1,0 +1,54 @@
+"""A release that its users would notice: what it changes is told before, and what failed is told afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from fairlead.cli import exit_codes
+from support.faults import folders
+from support.platform import DOUBLER, Platform, doublers, running_platform
+
+HALF = {"steps": [{"weight": 5000, "minDuration": "10m"}], "minRequests": 0}
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    folder = tmp_path_factory.mktemp("told")
+    models = {}
+    for name in ("renamed", "raises"):
+        models |= doublers(folder, "1.0.0", "1.1.0", model=name, strategy=HALF)
+    folders.rename_field(folder / "models" / "renamed" / "1.1.0", "value", "number")
+    with running_platform(folder, models) as platform:
+        yield platform
+
+
+def rolled_back_by_traffic(platform: Platform, model: str) -> str:
+    """Send one request of a new user at a time until the candidate is rolled back; returns why."""
+    platform.wait_for(model, "half of the users", weight=5000)
+    with httpx.Client(base_url=platform.url, headers={"content-type": "application/json"}, timeout=10) as client:
+        for user in range(2000):
+            client.post(f"/models/{model}/predict", content=DOUBLER, headers={"x-user-id": f"u{user}"})
+            if user % 20 == 0 and platform.head(model).table.candidate is None:
+                break
+    return platform.command("wait", model, "--timeout", "20s", expect=exit_codes.ROLLED_BACK)
+
+
+def test_a_renamed_field_is_shown_at_the_release_and_named_by_the_rollback(platform: Platform) -> None:
+    said = platform.command("release", "renamed", "1.1.0")
+    assert "1.1.0 changes the types of 1.0.0, 1 breaking:\n  breaking: row.number: renamed, was value\n" in said
+    why = rolled_back_by_traffic(platform, "renamed")
+    assert "rejections: 1.1.0 rejects more requests than 1.0.0" in why
+    assert "; most often: body.number: Field required" in why
+
+
+def test_an_exception_is_named_by_the_rollback_with_its_line_and_the_log_to_read(platform: Platform) -> None:
+    platform.command("release", "raises", "1.1.0")
+    folders.behave(platform.folder / "models" / "raises" / "1.1.0", fail=1)
+    why = rolled_back_by_traffic(platform, "raises")
+    assert "errors: 1.1.0 fails more often than 1.0.0" in why
+    assert "; most often: RuntimeError at model.py:" in why
+    assert "(fairlead logs raises --version 1.1.0)" in why
