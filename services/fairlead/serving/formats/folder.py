@@ -15,7 +15,17 @@ from fairlead import errors
 from fairlead.contracts.manifest import Manifest
 from fairlead.contracts.parsing import parse_yaml
 from fairlead.model import Model
-from fairlead.serving.formats import artifact, base, column_order, datatypes, declared, golden, version_skew
+from fairlead.serving.formats import (
+    artifact,
+    base,
+    column_order,
+    datatypes,
+    declared,
+    frames,
+    golden,
+    methods,
+    version_skew,
+)
 from fairlead.serving.formats.author_code import author_code
 from fairlead.serving.formats.entry import Code
 from fairlead.serving.formats.golden import GoldenRow
@@ -99,16 +109,26 @@ def load_folder(folder: Path, package: str | None = None) -> ModelFolder:
         model_class = code.model_class(manifest.entry)
     else:
         model_class = declared.model_class(manifest, FORMATS[manifest.format])
-    is_by_columns = model_class.predict_columns is not Model.predict_columns  # its argument is a float64 array
     return ModelFolder(
         folder=folder,
         manifest=manifest,
-        row_type=strict(model_class.row_type, datatypes.IN_FLOAT64 if is_by_columns else datatypes.INT64),
+        row_type=_strict_row_type(model_class),
         answer_type=model_class.answer_type,
         golden=_golden_rows(folder, manifest),
         model_class=model_class,
         code=code,
     )
+
+
+def _strict_row_type(model_class: type[Model[Any, Any]]) -> type[BaseModel]:
+    """The strict row type. Its integers are limited to those that the argument of the class's method has."""
+    row_type = model_class.row_type
+    match methods.answering(model_class):
+        case "predict_columns":  # a float64 array
+            return strict(row_type, datatypes.IN_FLOAT64)
+        case "predict_frame":
+            return strict(row_type, fields=frames.integers(row_type))
+    return strict(row_type)
 
 
 def read_manifest(folder: Path) -> Manifest:

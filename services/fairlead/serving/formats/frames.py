@@ -11,8 +11,8 @@ and in a batch.
 | `bool` | bool; boolean if it may be missing | NA |
 | `Literal`, `Enum` | category with all its values, in their order | NaN |
 | `str` | object | NaN |
-| `datetime`, `date` | datetime64[ns], in UTC; a time without a zone is taken as UTC | NaT |
-| `timedelta` | timedelta64[ns] | NaT |
+| `datetime`, `date` | datetime64[us], in UTC; a time without a zone is taken as UTC | NaT |
+| `timedelta` | timedelta64[us] | NaT |
 | any other | object: the field's value | None |
 """
 
@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 import numpy as np
 from pydantic import BaseModel, TypeAdapter
 
-from fairlead.serving.formats import base
+from fairlead.serving.formats import base, datatypes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,18 +78,32 @@ def _column(annotation: Any, pandas: Any) -> Column:
         }
         from_codes = partial(pandas.Categorical.from_codes, dtype=category, validate=False)
         return lambda values: from_codes(np.array([codes[value] for value in values], dtype=np.int64))
-    if kinds and kinds <= _NUMBERS:
-        number = "int64" if kinds == {int} and not nullable else "float64"
+    if number := _number(annotation):
         return lambda values: np.array(values, dtype=number)
     if kinds == {bool}:
         return partial(pandas.array, dtype="boolean") if nullable else partial(np.array, dtype=bool)
     if kinds == {str}:
         return lambda values: objects([np.nan if value is None else value for value in values])
     if kinds and kinds <= {datetime.datetime, datetime.date}:
-        return lambda values: np.array([_utc(value) for value in values], dtype="datetime64[ns]")
+        return lambda values: np.array([_utc(value) for value in values], dtype="datetime64[us]")
     if kinds == {datetime.timedelta}:
-        return lambda values: np.array(values, dtype="timedelta64[ns]")
+        return lambda values: np.array(values, dtype="timedelta64[us]")
     return objects
+
+
+def integers(row_type: type[BaseModel]) -> Mapping[str, datatypes.Range]:
+    """The range of the integers in those fields whose column is float64, which does not have every one of 64 bits."""
+    fields = row_type.model_fields.items()
+    return {name: datatypes.IN_FLOAT64 for name, field in fields if _number(field.annotation) == "float64"}
+
+
+def _number(annotation: Any) -> str:
+    """The type of the column for a field of numbers; empty for any other field."""
+    kinds = set(_kinds(annotation))
+    if kinds == {int}:
+        return "int64"
+    kinds -= {type(None)}
+    return "float64" if kinds and kinds <= _NUMBERS else ""
 
 
 def _kinds(annotation: Any) -> list[Any]:

@@ -13,7 +13,8 @@ import copy
 import dataclasses
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, ForwardRef, Literal, Union
 
 import annotated_types
@@ -28,12 +29,16 @@ STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 STRICT_ROOT = ConfigDict(strict=True, allow_inf_nan=False)  # pydantic does not allow `extra` on a RootModel
 
 
-def strict(row_type: type[BaseModel], integers: datatypes.Range = datatypes.INT64) -> type[BaseModel]:
+def strict(
+    row_type: type[BaseModel],
+    integers: datatypes.Range = datatypes.INT64,
+    fields: Mapping[str, datatypes.Range] = MappingProxyType({}),
+) -> type[BaseModel]:
     """The strict subclass of a row type. Nested models are strict too, to any depth. Raises Invalid.
 
-    `integers` is the range of those that the model can get.
+    `integers` is the range of those that the model can get; `fields` has the fields with another one.
     """
-    builder = _StrictBuilder(integers)
+    builder = _StrictBuilder(row_type, integers, fields)
     derived = builder.strict_model(row_type)
     assert isinstance(derived, type)  # strict_model returns a forward reference only for a model inside itself
     builder.resolve_forward_references()
@@ -43,8 +48,9 @@ def strict(row_type: type[BaseModel], integers: datatypes.Range = datatypes.INT6
 class _StrictBuilder:
     """Walks over one row type. Keeps the models it has visited, so that a recursive model does not loop forever."""
 
-    def __init__(self, integers: datatypes.Range) -> None:
-        self._integers = integers
+    def __init__(self, root: type[BaseModel], integers: datatypes.Range, fields: Mapping[str, datatypes.Range]) -> None:
+        self._integers = self._usual = integers
+        self._root, self._fields = root, fields
         self._done: dict[type[BaseModel], type[BaseModel]] = {}
         self._started: dict[type[BaseModel], str] = {}
 
@@ -58,6 +64,7 @@ class _StrictBuilder:
         for name, field in author.model_fields.items():
             where = f"{author.__name__}.{name}"
             _check_alias(field.validation_alias, where)
+            self._integers = self._fields.get(name, self._usual) if author is self._root else self._usual
             if field.annotation is int:
                 annotation = self._integer(field.metadata)
             else:

@@ -223,13 +223,21 @@ def test_a_manifest_that_cannot_be_read_is_invalid(tmp_path: Path) -> None:
         load_folder(other)
 
 
-def test_a_row_of_a_class_with_predict_columns_has_the_integers_that_float64_has(tmp_path: Path) -> None:
-    code = CLASS_IN_THE_PICKLE.replace("value: float", "value: int")
-    for by_columns, beyond in ((False, 2**63), (True, 2**53 + 1)):
-        named = code.replace("def predict(", "def predict_columns(") if by_columns else code
-        folder = tmp_path / str(by_columns)
-        folders.make(folder, code=named, golden=())
-        row_type = load_folder(folder).row_type
-        assert row_type.model_validate({"value": beyond - 1}).model_dump() == {"value": beyond - 1}
-        with pytest.raises(ValidationError, match="less than or equal"):
-            row_type.model_validate({"value": beyond})
+@pytest.mark.parametrize(
+    ("method", "kind", "beyond"),
+    [
+        ("predict", "int | None", 2**63),
+        ("predict_columns", "int", 2**53 + 1),
+        ("predict_frame", "int", 2**63),
+        ("predict_frame", "int | None", 2**53 + 1),
+    ],
+)
+def test_a_row_has_the_integers_that_the_argument_of_its_class_has(
+    tmp_path: Path, method: str, kind: str, beyond: int
+) -> None:
+    code = CLASS_IN_THE_PICKLE.replace("value: float", f"value: {kind}").replace("def predict(", f"def {method}(")
+    folder = folders.make(tmp_path / "m", code=code, golden=())
+    row_type = load_folder(folder).row_type
+    assert row_type.model_validate({"value": beyond - 1}).model_dump() == {"value": beyond - 1}
+    with pytest.raises(ValidationError, match="less than or equal"):
+        row_type.model_validate({"value": beyond})

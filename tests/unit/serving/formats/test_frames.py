@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import enum
+import json
 import math
 from typing import Annotated, Any, Literal
 
@@ -12,9 +13,10 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
-from fairlead.serving.formats.frames import frame
+from fairlead.serving.formats.frames import frame, integers
+from fairlead.serving.formats.strict import strict
 
 
 class Heating(enum.Enum):
@@ -24,6 +26,12 @@ class Heating(enum.Enum):
 
 class Part(BaseModel):
     width: float
+
+
+class Counted(BaseModel):
+    always: int
+    perhaps: int | None = None
+    bounded: Annotated[int, Field(le=2**60)] | None = None
 
 
 UTC, INDIA = datetime.UTC, datetime.timezone(datetime.timedelta(hours=5, minutes=30))
@@ -63,8 +71,8 @@ TYPES = {
     "heating": "category",
     "text": "object",
     "note": "object",
-    "seen": "datetime64[ns]",
-    "sold": "datetime64[ns]",
+    "seen": "datetime64[us]",
+    "sold": "datetime64[us]",
     "parts": "object",
     "size": "object",
 }
@@ -140,3 +148,24 @@ def test_rows_may_be_objects_as_in_a_training_script() -> None:
 
 def test_a_frame_without_rows_has_the_same_columns() -> None:
     assert types(frame(Home, [])) == TYPES
+
+
+@pytest.mark.parametrize("day", [datetime.date(1, 1, 1), datetime.date(1066, 10, 14), datetime.date(9999, 12, 31)])
+def test_every_date_stays_the_same_also_those_that_nanoseconds_do_not_reach(day: datetime.date) -> None:
+    noon = datetime.datetime.combine(day, datetime.time(12, 30, 15, 999_999))
+    table = frame(Home, [Home(area=1, sold=day, seen=noon)])
+    assert table["sold"][0].to_pydatetime().date() == day
+    assert table["seen"][0].to_pydatetime() == noon
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_an_integer_that_its_column_does_not_have_is_refused_and_any_other_one_stays_the_same(value: int) -> None:
+    row_type = strict(Counted, fields=integers(Counted))
+    for name in ("always", "perhaps", "bounded"):
+        try:
+            row = row_type.model_validate_json(json.dumps({"always": 1, name: value}))
+        except ValidationError:
+            assert name != "always"
+            assert abs(value) > 2**53
+        else:
+            assert int(frame(row_type, [row])[name][0]) == value
