@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, TypeAdapter
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticSerializationError, from_json
 
 from fairlead import errors
@@ -52,7 +53,7 @@ class AnswerWriter:
         self._nullable = [
             name
             for name, field in answer_type.model_fields.items()
-            if is_plain and not field.exclude and type(None) in typing.get_args(field.annotation)
+            if is_plain and not _is_left_out(field) and type(None) in typing.get_args(field.annotation)
         ]
 
         self.reads_back = is_plain and not any(map(_renames, nodes))
@@ -122,6 +123,11 @@ class AnswerWriter:
         return _reason(cause)
 
 
+def _is_left_out(field: FieldInfo) -> bool:
+    """Whether an answer may be written without the field; `exclude_if` is newer than the oldest pydantic that we take."""
+    return bool(field.exclude) or getattr(field, "exclude_if", None) is not None
+
+
 def _reason(cause: Exception) -> str:
     """Why a value cannot be written. The message of an exception of the author's own code is only in the log."""
     text = str(cause).splitlines()[0] if str(cause) else ""
@@ -150,18 +156,32 @@ def _null(value: Any, schema: Any, definitions: Mapping[str, Any], place: str = 
     if not isinstance(schema, dict):
         return None
     schema = definitions[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    if options := schema.get("anyOf") or schema.get("oneOf"):
+        options = [one for one in options if _is_kind(value, one, definitions)]
+        places = [_null(value, one, definitions, place) for one in options]
+        return None if None in places else next(iter(places), None)
     if value is None:
         return place if isinstance(schema.get("type"), str) and schema["type"] != "null" else None
     if isinstance(value, dict):
         fields, others = schema.get("properties", {}), schema.get("additionalProperties")
         parts = ((f"{place}.{name}".lstrip("."), part, fields.get(name, others)) for name, part in value.items())
     elif isinstance(value, list):
-        parts = ((place, part, schema.get("items")) for part in value)
+        first = schema.get("prefixItems", ())
+        parts = ((place, part, first[at] if at < len(first) else schema.get("items")) for at, part in enumerate(value))
     else:
         return None
     return next(
         (found for inner, part, of in parts if (found := _null(part, of, definitions, inner)) is not None), None
     )
+
+
+def _is_kind(value: Any, schema: Any, definitions: Mapping[str, Any]) -> bool:
+    """Whether a document can be of an option of a union, as far as its JSON type says."""
+    if isinstance(schema, dict) and "$ref" in schema:
+        schema = definitions[schema["$ref"].rpartition("/")[2]]
+    kind = schema.get("type") if isinstance(schema, dict) else None
+    wanted = "object" if isinstance(value, dict) else "array" if isinstance(value, list) else kind
+    return value is None or kind in (None, wanted)
 
 
 def _check(answer_type: type[BaseModel], nodes: Sequence[dict[str, Any]]) -> None:

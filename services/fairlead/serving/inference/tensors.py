@@ -236,8 +236,9 @@ def answered(tensor: Tensor, documents: Sequence[Any]) -> list[Any]:
         raise errors.ModelFailed(f"the model returned an answer without {tensor.name!r}, which V2 has as a tensor")
     values = documents if tensor.whole else [document[tensor.name] for document in documents]
     for size in tensor.shape:
-        if wrong := next((value for value in values if len(value) != size), None):
-            raise errors.ModelFailed(f"the model returned {len(wrong)} values in field {tensor.name!r}, not {size}")
+        for value in values:
+            if len(value) != size:
+                raise errors.ModelFailed(f"the model returned {len(value)} values in field {tensor.name!r}, not {size}")
         values = [element for value in values for element in value]
     if tensor.datatype in INTEGERS:
         low, high = INTEGERS[tensor.datatype]

@@ -83,3 +83,36 @@ def test_a_subclass_is_written_as_the_declared_type() -> None:
         y: float
 
     assert AnswerWriter(Base).many([More(x=1, y=2)]) == b'[{"x":1.0}]'
+
+
+class Inner(BaseModel):
+    y: float
+
+
+class Holding(BaseModel):
+    pair: tuple[float, float] = (1.0, 2.0)
+    either: list[float] | dict[str, float | None] = []
+    inner: Inner | None = None
+    some: float | None = None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "place"),
+    [
+        ({"pair": (None, 1.0)}, "pair"),
+        ({"either": [None]}, "either"),
+        ({"inner": Inner.model_construct(y=None)}, "inner.y"),
+    ],
+)
+def test_none_is_found_inside_tuples_and_unions_too(wrong: dict[str, object], place: str) -> None:
+    writer = AnswerWriter(Holding)
+    with pytest.raises(errors.ModelFailed, match=f"None in field '{place}', whose type has no None"):
+        writer.many([Holding(), Holding().model_copy(update=wrong)])
+
+
+def test_none_is_written_wherever_a_union_allows_it() -> None:
+    answer = Holding(either={"a": None, "b": 1.0}, inner=Inner(y=1), some=None)
+    assert AnswerWriter(Holding).documents([answer, Holding(some=1)]) == [
+        answer.model_dump(mode="json") | {"pair": [1.0, 2.0]},
+        Holding(some=1).model_dump(mode="json"),
+    ]

@@ -17,6 +17,7 @@ from fairlead.serving.formats import datatypes
 from fairlead.serving.formats.strict import strict
 from fairlead.serving.inference import contract, tensors
 
+PAIR = Annotated[list[float], Field(min_length=2, max_length=2)]
 NUMBERS = [kind for kind in get_args(Datatype) if kind not in ("BYTES", "BOOL")]
 SENT = [*datatypes.INTEGERS, *datatypes.EXACT]
 VALUES = st.integers(-(2**70), 2**70) | st.floats() | st.integers(-300, 300) | st.integers(2**53 - 2, 2**53 + 2)
@@ -124,3 +125,11 @@ def test_an_answer_that_is_not_as_the_tensor_says_is_a_failure(
 ) -> None:
     with pytest.raises(fairlead.errors.ModelFailed, match=complaint):
         tensors.answered(tensor, [document])
+
+
+@pytest.mark.parametrize("given", [[], [1.0], [1.0, 2.0, 3.0]])
+def test_a_list_of_another_length_than_its_tensor_is_a_failure_also_an_empty_one(given: list[float]) -> None:
+    (tensor,) = tensors.of(create_model("Answer", v=(PAIR, ...)), "serialization", whole="answer")
+    assert tensor.shape == (2,)
+    with pytest.raises(fairlead.errors.ModelFailed, match=f"returned {len(given)} values in field 'v', not 2"):
+        tensors.answered(tensor, [{"v": [1.0, 2.0]}, {"v": given}])
