@@ -89,6 +89,7 @@ class DataPlane:
         self._accepting: batching.Batcher | None = None  # the batcher, while it has a place for calls
         self._retry: asyncio.TimerHandle | None = None
         self._check: asyncio.TimerHandle | None = None
+        self._ended = ""  # the made-up row that ended a process of the model
         self._load_until = 0.0  # the time limit of the loading that is in progress
         self._pause_s = FIRST_PAUSE_S
         meter.queue_rows.set_function(lambda: self._batcher.queued_rows if self._batcher else 0)
@@ -194,14 +195,19 @@ class DataPlane:
     def _warm_up(self, compute: batching.Compute, loop: asyncio.AbstractEventLoop) -> warmup.Batchable:
         loop.call_soon_threadsafe(self.state.enter, "warming", "the golden rows are being answered")
         manifest = self._served.manifest
-        return warmup.warm_up(
-            compute,
-            self.terms,
-            self._served.golden,
-            rtol=manifest.rtol,
-            max_rows=manifest.batching.max_rows,
-            idempotent=manifest.idempotent,
-        )
+        try:
+            return warmup.warm_up(
+                compute,
+                self.terms,
+                self._served.golden,
+                rtol=manifest.rtol,
+                max_rows=manifest.batching.max_rows,
+                idempotent=manifest.idempotent,
+                ended=self._ended,
+            )
+        except warmup.EndedByMadeUpRow as problem:
+            self._ended = problem.message
+            raise
 
     def _loaded(self, result: _Started | BaseException) -> None:
         if isinstance(result, BaseException):

@@ -24,6 +24,14 @@ SIZES = (2, 3)
 """The batches that show along which axis a model answers."""
 
 
+_ENDED = (errors.ProcessEnded, errors.CallTimedOut)
+"""Failures of a call that leave no process to call again. Without a process for the model there are none."""
+
+
+class EndedByMadeUpRow(errors.ProcessEnded):
+    """A row that nobody sent ended the process of the model. Ask another process no made-up rows."""
+
+
 class Golden(Protocol):
     """A golden row: a row and its expected answer, as JSON objects."""
 
@@ -52,6 +60,7 @@ class _Asked:
     row: BaseModel
     alone: Any
     name: str
+    is_made_up: bool = False
 
 
 def warm_up(
@@ -62,11 +71,13 @@ def warm_up(
     rtol: float,
     max_rows: int,
     idempotent: bool = True,
+    ended: str = "",
 ) -> Batchable:
     """Answer every golden row alone, then in batches of up to `max_rows`.
 
-    A model that is not `idempotent` is asked no made-up rows. Raises ModelFailed if the model fails or an answer
-    differs from the expected one, and Invalid for an invalid row.
+    A model that is not `idempotent` is asked no made-up rows, nor one whose process has `ended` at one. Raises
+    ModelFailed if the model fails or an answer differs from the expected one, Invalid for an invalid row, and
+    EndedByMadeUpRow, whose message is for `ended`.
     """
     inputs = [_row(terms, row, number) for number, row in enumerate(rows, 1)]
     asked = [
@@ -79,7 +90,8 @@ def warm_up(
         return Batchable(False, "manifest", "the manifest sets max_rows to 1")
     kinds = "the golden rows"
     if _different(asked) < max(SIZES):
-        made, failure = _ask_made_up(compute, terms) if idempotent else ([], "the manifest says `idempotent: false`")
+        failure = ended if idempotent else "the manifest says `idempotent: false`"
+        made, failure = ([], failure) if failure else _ask_made_up(compute, terms)
         kinds = "golden and made-up rows" if asked and made else "made-up rows" if made else kinds
         asked += made
         if _different(asked) < min(SIZES):
@@ -117,7 +129,9 @@ def _ask_made_up(compute: batching.Compute, terms: contract.Contract) -> tuple[l
         try:
             row = terms.decode_one(orjson.dumps(given))[0]
             answers = compute([row])
-            asked.append(_Asked(row, terms.documents(answers)[0], name))
+            asked.append(_Asked(row, terms.documents(answers)[0], name, is_made_up=True))
+        except _ENDED as cause:
+            raise EndedByMadeUpRow(f"{name} made the model fail: {described(cause)}") from cause
         except (Exception, SystemExit) as cause:  # a row that fits the schema may still mean nothing to the model
             failure = f"{name} made the model fail: {described(cause)}"
     return asked, failure
@@ -131,6 +145,10 @@ def _invariance(
         try:
             answers = terms.documents(compute([one.row for one in batch]))
         except (Exception, SystemExit) as cause:
+            if isinstance(cause, _ENDED) and any(one.is_made_up for one in batch):
+                raise EndedByMadeUpRow(
+                    f"a batch of {len(batch)} with made-up rows made the model fail: {described(cause)}"
+                ) from cause
             return Batchable(
                 False, "batch_failed", f"{len(batch)} rows in one call made the model fail: {described(cause)}"
             )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 from fairlead import errors
+from fairlead.serving.app import build_app
 from fairlead.serving.formats.folder import load_folder
 from fairlead.serving.formats.writer import write_folder
 from fairlead.serving.inference import contract, warmup
@@ -61,3 +63,25 @@ def test_after_close_no_process_is_started(tmp_path: Path) -> None:
     running.close()
     with pytest.raises(errors.Unavailable, match="is stopping"):
         running.replace()
+
+
+@pytest.mark.parametrize("alone", [True, False], ids=["alone", "in a batch"])
+def test_a_made_up_row_that_ends_the_process_costs_the_batches_and_not_the_service(tmp_path: Path, alone: bool) -> None:
+    known = "all(row.value in (1.5, -2) for row in rows)" if alone else "len(rows) == 1"
+    code = folders.DOUBLER.replace(
+        "        return [", f"        if not ({known}):\n            os._exit(3)\n        return ["
+    )
+    folder = folders.make(tmp_path / "m", code=f"import os{code}", golden=folders.GOLDEN[:1], isolation="process")
+
+    async def served() -> None:
+        app = build_app(load_folder(folder))
+        async with app.lifespan():
+            while app.state.phase in ("loading", "warming"):
+                await asyncio.sleep(0.01)
+            assert app.state.phase == "ready", app.state.reason
+            assert 'reason="unchecked"' in app.metrics.text().decode()
+            (row,) = app.plane.terms.decode_one(b'{"value": 1.5}')
+            (answer,) = await app.plane.submit([row], 1, None).future
+            assert answer.model_dump() == {"value": 3.0}
+
+    asyncio.run(asyncio.wait_for(served(), 60))
