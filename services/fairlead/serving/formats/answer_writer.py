@@ -124,7 +124,8 @@ class AnswerWriter:
 
 
 def _is_left_out(field: FieldInfo) -> bool:
-    """Whether an answer may be written without the field; `exclude_if` is newer than the oldest pydantic that we take."""
+    """Whether an answer may be written without the field."""
+    # `exclude_if` is newer than the oldest pydantic that we take.
     return bool(field.exclude) or getattr(field, "exclude_if", None) is not None
 
 

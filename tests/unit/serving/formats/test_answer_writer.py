@@ -89,6 +89,11 @@ class Inner(BaseModel):
     y: float
 
 
+class Sometimes(BaseModel):
+    some: float | None = Field(default=None, exclude_if=lambda value: value is None)
+    y: float
+
+
 class Holding(BaseModel):
     pair: tuple[float, float] = (1.0, 2.0)
     either: list[float] | dict[str, float | None] = []
@@ -116,3 +121,9 @@ def test_none_is_written_wherever_a_union_allows_it() -> None:
         answer.model_dump(mode="json") | {"pair": [1.0, 2.0]},
         Holding(some=1).model_dump(mode="json"),
     ]
+
+
+def test_a_field_that_is_left_out_as_none_does_not_hide_a_nan() -> None:
+    answer = Sometimes(some=None, y=float("nan"))
+    with pytest.raises(errors.ModelFailed, match="NaN or infinity in field 'y'"):
+        AnswerWriter(Sometimes).one([answer])
