@@ -104,11 +104,13 @@ class VersionCopies:
 
         A version to which a rollback may return is one of these two. Copies of a model whose route cannot be read stay.
         """
-        used = set(_sources(store))
+        # By model and name alone: the store has the path of the state folder as it was given when it was deployed,
+        # perhaps through a link, or from where the folder was before.
+        used = {Path(source).parts[-2:] for source in _sources(store)}
         unreadable = {one.name for one in store.unreadable_routes()}
         removed = []
         for place in sorted(self._root.glob("*/*")):
-            if str(place) not in used and place.parent.name not in unreadable:
+            if place.parts[-2:] not in used and place.parent.name not in unreadable:
                 shutil.rmtree(place, ignore_errors=True)
                 removed.append(f"{place.parent.name}/{place.name}")
         for model in self._root.glob("*/"):

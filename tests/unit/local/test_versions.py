@@ -224,6 +224,20 @@ def test_the_progress_ends_at_the_size_of_the_folder(folder: Path, tmp_path: Pat
     assert [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)
 
 
+@pytest.mark.parametrize("is_moved", [False, True], ids=["link", "moved"])
+def test_copies_in_use_stay_also_if_the_state_folder_is_named_by_another_path(
+    tmp_path: Path, copies: VersionCopies, store: SqliteStore, is_moved: bool
+) -> None:
+    deploy(store, make_folder(tmp_path, "1.0.0"), copies, now=NOW, actor="a", reason="")
+    other = tmp_path / "other"
+    if is_moved:
+        copies._root.rename(other)
+    else:
+        other.symlink_to(copies._root)
+    assert VersionCopies(other).remove_unused(store) == []
+    assert left(VersionCopies(other))
+
+
 def test_only_copies_that_no_route_and_no_instance_names_are_removed(
     tmp_path: Path, copies: VersionCopies, store: SqliteStore
 ) -> None:
