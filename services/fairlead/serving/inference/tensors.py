@@ -129,8 +129,9 @@ def values(
     checked = flat(data, (rows, *tensor.shape), loc)
     if (read := _reader(tensor, datatype or tensor.datatype)) is not None:
         checked = [read(value, (*loc, first + index * step)) for index, value in enumerate(checked)]
-    for size in reversed(tensor.shape):
-        checked = [checked[start : start + size] for start in range(0, len(checked), size)]
+    for depth, size in reversed(list(enumerate(tensor.shape))):
+        count = rows * math.prod(tensor.shape[:depth])  # not from the elements: there are none where a size is 0
+        checked = [checked[place * size : (place + 1) * size] for place in range(count)]
     return checked
 
 

@@ -133,3 +133,12 @@ def test_a_list_of_another_length_than_its_tensor_is_a_failure_also_an_empty_one
     assert tensor.shape == (2,)
     with pytest.raises(fairlead.errors.ModelFailed, match=f"returned {len(given)} values in field 'v', not 2"):
         tensors.answered(tensor, [{"v": [1.0, 2.0]}, {"v": given}])
+
+
+@pytest.mark.parametrize(("shape", "row"), [((0,), []), ((2, 0), [[], []]), ((0, 2), []), ((2, 2), [[1, 2], [3, 4]])])
+def test_the_values_of_a_tensor_have_its_shape_also_if_that_has_no_elements(
+    shape: tuple[int, ...], row: list[Any]
+) -> None:
+    tensor = tensors.Tensor("n", "FP64", shape)
+    data = tensors.column(tensor, [{"n": row}] * 3)
+    assert tensors.values(tensor, data, 3, ("data",)) == [row] * 3
