@@ -39,7 +39,11 @@ def print_json(data: Any) -> None:
 
 def as_json(data: Any, indent: int | None = None) -> str:
     """JSON that a terminal shows: what it would obey is escaped, as JSON allows for every character of a string."""
-    written = json.dumps(data, indent=indent, ensure_ascii=False)
+    return shown_json(json.dumps(data, indent=indent, ensure_ascii=False))
+
+
+def shown_json(written: str) -> str:
+    """JSON that others wrote, in the same way: it has the same meaning, and no character that a terminal would obey."""
     if written.replace("\n", "").isprintable():
         return written
     return "".join(one if one.isprintable() or one == "\n" else json.dumps(one)[1:-1] for one in written)

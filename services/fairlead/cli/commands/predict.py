@@ -14,6 +14,7 @@ import typer
 from fairlead import errors
 from fairlead.cli.connect import connect
 from fairlead.cli.options import DEFAULT_STATE, ContextOption, NamespaceOption, PlatformLocation, StateOption
+from fairlead.cli.output import say, shown_json
 from fairlead.local.ports import LOOPBACK
 from fairlead.local.probe import Reply
 from fairlead.local.state import StateFolder
@@ -58,9 +59,9 @@ def command(
     reply = _send(gateway, "POST", f"{base}/predict", timeout, headers, body)
     if reply.status != http.client.OK:
         raise _failure(reply, model)
-    print(reply.body.decode())
+    print(shown_json(reply.body.decode(errors="replace")))
     revision = reply.headers.get("x-route-revision", "unknown")
-    print(f"answered by {model} {reply.headers.get('x-model-version')}, revision {revision}", file=sys.stderr)
+    say(f"answered by {model} {reply.headers.get('x-model-version')}, revision {revision}", to=sys.stderr)
 
 
 def _address(url: str | None, location: PlatformLocation) -> SplitResult:
@@ -114,7 +115,7 @@ def _golden_row(reply: Reply, model: str) -> bytes:
     rows = json.loads(reply.body)["rows"]
     if not rows:
         raise errors.Invalid(f"{model} has no golden rows, so there is no example to send: give a row as JSON")
-    print(f"sent its first golden row: {json.dumps(rows[0]['input'])}", file=sys.stderr)
+    say(f"sent its first golden row: {json.dumps(rows[0]['input'])}", to=sys.stderr)
     return json.dumps(rows[0]["input"]).encode()
 
 

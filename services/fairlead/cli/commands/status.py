@@ -72,7 +72,7 @@ def _follow(out: Console, store: Store, model: str | None, location: PlatformLoc
     while True:
         statuses = list(_statuses(store, model))
         if statuses != shown:
-            out.print(Group(Text(moment(datetime.now(UTC))), _page(store, model, location)))
+            out.print(Group(text(moment(datetime.now(UTC))), _page(store, model, location)))
             sys.stdout.flush()
             shown = statuses
         time.sleep(REFRESH_INTERVAL_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -90,9 +91,8 @@ def _wait(location: PlatformLocation, model: str, timeout_s: float) -> End:
         health = health_of(status)
         if health.is_down and not age.problem and not is_told:
             is_told = True
-            typer.echo(
-                f"{model}: {health_lines.in_words(health, now)}; waiting up to {DOWN_AFTER_S:g} s for it", err=True
-            )
+            words = health_lines.in_words(health, now)
+            say(f"{model}: {words}; waiting up to {DOWN_AFTER_S:g} s for it", to=sys.stderr)
         time.sleep(connection.poll_interval_s)
 
 
