@@ -132,7 +132,8 @@ def _matrix(tensor: Tensor, names: tuple[str, ...] | None) -> Convert:
 def _named(tensors: Sequence[Tensor]) -> Convert:
     """The fields as columns with names. A column has the type of its datatype, whatever the values are."""
     names = [tensor.name for tensor in tensors]
-    types = [_column_type(tensor.datatype) for tensor in tensors]
+    array = datatypes.argument_type([tensor.datatype for tensor in tensors])
+    types = [_column_type(tensor.datatype, array) for tensor in tensors]
     pandas = _pandas()
     if pandas is None or set(types) in ({np.float64}, {np.float32}):
         return _with_names(_array(tensors), names)
@@ -165,13 +166,12 @@ def _pandas() -> Any:
         return None
 
 
-def _column_type(datatype: Datatype) -> type:
+def _column_type(datatype: Datatype, array: np.dtype[Any]) -> type:
+    """The type of a column. All integers have one, that of the `array` of all inputs: numpy makes floats of two."""
     if datatype == "BYTES":
         return object
     if datatype == "BOOL":
         return bool
-    if datatype.startswith("UINT"):
-        return np.uint64 if datatype == "UINT64" else np.int64
-    if datatype == "FP32":
-        return np.float32
-    return np.int64 if datatype.startswith("INT") else np.float64
+    if datatype in datatypes.INTEGERS:
+        return np.uint64 if array.kind == "u" else np.int64
+    return np.float32 if datatype == "FP32" else np.float64

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from fairlead import errors
@@ -172,3 +172,14 @@ def test_an_estimator_fitted_on_a_frame_gets_a_frame_that_selects_columns_by_nam
     row = {"income": 3.0, "age": 40.0}
     (found,) = answers(manifest(fields("income", "age"), [NUMBER]), fitted, [row])
     assert found["y"] == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize(("pair", "largest"), [(("INT64", "UINT64"), 2**63 - 1), (("UINT64", "UINT8"), 2**64 - 1)])
+def test_integers_of_two_datatypes_stay_exact_where_the_estimator_makes_an_array_of_its_frame(
+    pair: tuple[str, str], largest: int
+) -> None:
+    inputs = [{"name": "a", "datatype": pair[0]}, {"name": "b", "datatype": pair[1]}]
+    outputs = [{"name": "transform", "datatype": pair[0] if largest < 2**63 else "UINT64", "shape": [-1, 2]}]
+    fitted = named(FunctionTransformer(np.asarray), "a", "b")
+    (found,) = answers(manifest(inputs, outputs), fitted, [{"a": largest, "b": 3}])
+    assert found == {"transform": [largest, 3]}
