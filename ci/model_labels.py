@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from fairlead import errors
+from fairlead.contracts import requirements
 from fairlead.local.folders import version_spec
 from fairlead.serving.formats.folder import ModelFolder, load_folder
 
@@ -17,17 +19,27 @@ def schema_digest(loaded: ModelFolder) -> str:
 
 
 def build_arguments(folder: Path) -> dict[str, str]:
-    """The build arguments of services/Dockerfile, with their values."""
-    loaded = load_folder(folder)
-    artifact = loaded.manifest.artifact
+    """The build arguments of services/Dockerfile, with their values.
+
+    The schema is that of the imported class. It stays empty where the folder's requirements.txt is not installed.
+    """
+    manifest, version = version_spec(folder)
+    missing = requirements.unmet(folder)
+    if missing:
+        print(f"model_labels.py: warning: the label schema-sha256 stays empty: {'; '.join(missing)}", file=sys.stderr)
+        print(f"  {requirements.install_command(folder)}", file=sys.stderr)
     return {
-        "NAME": loaded.manifest.name,
-        "VERSION": loaded.manifest.version,
-        "ARTIFACT_SHA256": artifact.sha256 if artifact else "",
-        "FOLDER_SHA256": version_spec(folder)[1].folder,
-        "SCHEMA_SHA256": schema_digest(loaded),
+        "NAME": manifest.name,
+        "VERSION": manifest.version,
+        "ARTIFACT_SHA256": version.artifact,
+        "FOLDER_SHA256": version.folder,
+        "SCHEMA_SHA256": "" if missing else schema_digest(load_folder(folder)),
+        "MODEL_BASE": "with-requirements" if (folder / requirements.FILE).exists() else "runtime",
     }
 
 
 if __name__ == "__main__":
-    print(*(f"--build-arg {name}={value}" for name, value in build_arguments(Path(sys.argv[1])).items()))
+    try:
+        print(*(f"--build-arg {name}={value}" for name, value in build_arguments(Path(sys.argv[1])).items()))
+    except errors.FairleadError as error:
+        sys.exit(f"model_labels.py: {error.message}" + (f"\n  {error.hint}" if error.hint else ""))

@@ -17,6 +17,7 @@ from fairlead.cli.options import DEFAULT_STATE, JsonOption, PlatformLocation, Re
 from fairlead.cli.output import say
 from fairlead.cli.state_age import state_age
 from fairlead.cli.type_changes import say_type_changes
+from fairlead.contracts import requirements
 from fairlead.contracts.manifest import Manifest
 from fairlead.contracts.next_commands import releasing
 from fairlead.contracts.route import VersionSpec
@@ -69,7 +70,10 @@ def command(
         reason=reason or f"deploy {folder.name}",
         check=check,
     )
-    for found in small_shares(route.spec.strategy, route.spec.mirrors):
+    warnings = [*small_shares(route.spec.strategy, route.spec.mirrors)]
+    if missing := requirements.unmet(folder):
+        warnings.append(f"{'; '.join(missing)}\n  {requirements.install_command(folder)}")
+    for found in warnings:
         say(f"warning: {route.name}: {found}", to=sys.stderr if as_json else sys.stdout)
     version, head = read_manifest(folder).version, connection.store.head(route.name)
     if as_json:

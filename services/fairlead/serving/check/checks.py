@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.errors import PydanticUserError
 
 from fairlead import errors
+from fairlead.contracts import requirements
 from fairlead.contracts.manifest import Manifest
 from fairlead.model import Model
 from fairlead.serving.check.findings import NOT_PROVED, Finding, Outcome, skipped
@@ -98,6 +99,16 @@ def _digest(subject: Subject) -> _Result:
 
 
 def _libraries(subject: Subject) -> _Result:
+    found = _built_with(subject)
+    if not (missing := requirements.unmet(subject.path)):
+        return found
+    wrong = [found] if found.outcome != "passed" else []
+    message = "; ".join([*missing, *(result.message for result in wrong)])
+    hint = "\n".join([requirements.install_command(subject.path), *(result.hint for result in wrong)])
+    return _Result(message, hint, "warned")
+
+
+def _built_with(subject: Subject) -> _Result:
     built_with = subject.manifest.built_with
     if not built_with:
         hint = "Name the libraries that the artifact depends on, with their versions, in `built_with`."
@@ -220,7 +231,7 @@ def _docs_page(subject: Subject) -> _Result:
 CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Subject], _Result]], ...] = (
     ("manifest", (), _manifest),  # fairlead.yaml exists, and every field is valid
     ("digest", ("manifest",), _digest),  # the artifact has the digest that the manifest states
-    ("libraries", ("manifest",), _libraries),  # the installed libraries have the versions that wrote the artifact
+    ("libraries", ("manifest",), _libraries),  # the libraries that wrote the artifact and that it asks for
     ("entry", ("manifest",), _entry),  # the class exists and has a row type and an answer type
     ("schema", ("entry",), _schema),  # both types have a JSON schema, and the manifest agrees with them
     ("load", ("digest", "libraries", "entry"), _load),  # the model loads

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +99,12 @@ def test_each_check_has_its_outcomes(tmp_path: Path, check: str, outcome: str, c
 
 def test_a_warning_alone_does_not_make_a_folder_unfit(tmp_path: Path) -> None:
     assert is_fit(check_folder(folders.make(tmp_path / "m", golden=())))
+
+
+def test_a_library_of_requirements_txt_that_is_not_installed_is_a_warning_with_the_command(tmp_path: Path) -> None:
+    folder = folders.make(tmp_path / "m", **COMPLETE)
+    (folder / "requirements.txt").write_text("pydantic\nno-such-library\n")
+    libraries = found(folder, "libraries")
+    assert libraries.outcome == "warned"
+    assert libraries.message.startswith("requirements.txt asks for no-such-library, which is not installed; built with")
+    assert libraries.hint.splitlines()[0] == f"{sys.executable} -m pip install -r {folder / 'requirements.txt'}"

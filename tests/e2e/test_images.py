@@ -1,0 +1,89 @@
+"""Images of models that need libraries of their own: ci/images builds them, and they run in their root file system."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support import folders
+from support.cluster.programs import REPOSITORY, TO_BUILD_IMAGES
+
+MODELS = Path("build/models")  # of the repository
+IMPORTS_TABULATE = f"import tabulate\n{folders.DOUBLER}"
+COMPLETE: dict[str, Any] = {
+    "title": "Tabulator",
+    "description": "Doubles.",
+    "contact": {"name": "Model owners"},
+    "license": {"name": "Apache-2.0"},
+}
+
+pytestmark = pytest.mark.skipif(
+    os.getuid() != 0 or any(shutil.which(program) is None for program in TO_BUILD_IMAGES),
+    reason="building an image needs root, buildah and debootstrap",
+)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder below build/models, the only place from which images are built."""
+    home = REPOSITORY / MODELS / f"tabulator-{os.getpid()}"
+    fields: dict[str, Any] = {**COMPLETE, "name": home.name, "built_with": {"tabulate": "0.10.0"}}
+    yield folders.make(home / "1.0.0", code=IMPORTS_TABULATE, **fields)
+    shutil.rmtree(home)
+
+
+def build(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(REPOSITORY / "ci/images"), str(folder)]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+
+
+def layers(archive: Path) -> list[str]:
+    with tarfile.open(archive) as image:
+        manifest = image.extractfile("manifest.json")
+        assert manifest is not None
+        found: list[str] = json.load(manifest)[0]["Layers"]
+        return found
+
+
+def unpack(archive: Path, root: Path) -> None:
+    with tarfile.open(archive) as image:
+        for layer in layers(archive):
+            with tarfile.open(fileobj=image.extractfile(layer)) as files:
+                files.extractall(root, filter="fully_trusted")  # with /tmp as it is: everybody may write
+
+
+def test_a_model_runs_with_the_libraries_of_its_requirements_txt_in_a_layer_of_its_own(
+    folder: Path, tmp_path: Path
+) -> None:
+    (folder / "requirements.txt").write_text("tabulate==0.10.0\nnumpy\n")
+    both = (folder.relative_to(REPOSITORY), MODELS / "iris/1.0.0")
+    archives = [Path(build(one).stdout.split()[1]) for one in both]
+    own, without = map(layers, archives)
+    assert own[:-2] == without[:-1]  # one more layer, between those that all models share and the model
+    tmp_path.chmod(0o755)
+    unpack(archives[0], tmp_path)
+    installed = {path.name.split("-")[0] for path in (tmp_path / "opt/model-libraries").glob("*.dist-info")}
+    assert installed == {"tabulate"}  # numpy is the service's own
+    path = "/opt/fairlead/program/bin:/opt/fairlead/bin:/usr/bin:/bin"
+    inside = ["chroot", "--userspec=65532:65532", str(tmp_path), "/usr/bin/env", "-i", f"PATH={path}", "HOME=/tmp"]
+    done = subprocess.run([*inside, "fairlead", "check", "/model"], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1:] == ["/model: fit to serve"], done.stdout + done.stderr
+    assert "tabulate 0.10.0" in done.stdout
+    assert done.returncode == 0
+    archives[0].unlink()
+
+
+def test_a_library_that_conflicts_with_the_service_ends_the_build_with_both_versions(folder: Path) -> None:
+    (folder / "requirements.txt").write_text("tabulate\nnumpy==1.26.4\n")
+    done = build(folder.relative_to(REPOSITORY))
+    assert done.returncode != 0
+    assert "you require numpy==1.26.4 and numpy" in done.stderr
+    assert "does not fit the versions of requirements/image-model.txt" in done.stderr.splitlines()[-1]
