@@ -166,6 +166,20 @@ def test_the_archive_of_a_fetcher_is_verified_too() -> None:
     assert {"name": "FAIRLEAD_SHA256", "value": ARTIFACT} in unpack["env"]
 
 
+def test_a_fetcher_sees_the_additional_volumes_such_as_a_claim_with_models() -> None:
+    claim = {"name": "models", "persistentVolumeClaim": {"claimName": "models", "readOnly": True}}
+    mount = {"name": "models", "mountPath": "/models", "readOnly": True}
+    fetcher = {"image": "example/shell:1", "command": ["sh", "-c", 'cp "$FAIRLEAD_SOURCE" "$FAIRLEAD_ARCHIVE"']}
+    source = {"kind": "init", "uri": "/models/iris-1.2.0.tar.gz", "fetcher": fetcher}
+    workload = {"extraVolumes": [claim], "extraVolumeMounts": [mount]}
+    rendered = render("model", with_version("1.2.0", {"artifact": ARTIFACT, "source": source, "overrides": workload}))
+    [deployment] = [one for one in rendered.of("Deployment") if "initContainers" in pod_of(one)]
+    download, unpack = pod_of(deployment)["initContainers"]
+    assert claim in pod_of(deployment)["volumes"]
+    assert mount in download["volumeMounts"]
+    assert mount not in unpack["volumeMounts"]
+
+
 def test_only_the_platform_may_connect_to_a_model_and_a_model_may_not_connect_out() -> None:
     policy = render("model", IRIS).one("NetworkPolicy", "iris")
     [rule] = policy["spec"]["ingress"]

@@ -79,6 +79,7 @@ of the version before it unpacks it, also if a fetcher of the user downloaded th
   volumeMounts:
     - {name: fetched, mountPath: /fetched}
     - {name: scratch, mountPath: /tmp}
+    {{- with $pod.extraVolumeMounts }}{{ toYaml . | nindent 4 }}{{ end }}
 {{ end -}}
 - name: unpack
   image: {{ $version.image | quote }}
