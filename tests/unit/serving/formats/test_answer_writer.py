@@ -106,7 +106,7 @@ class Holding(BaseModel):
     [
         ({"pair": (None, 1.0)}, "pair"),
         ({"either": [None]}, "either"),
-        ({"inner": Inner.model_construct(y=None)}, "inner.y"),
+        ({"inner": Inner(y=1).model_copy(update={"y": None})}, "inner.y"),
     ],
 )
 def test_none_is_found_inside_tuples_and_unions_too(wrong: dict[str, object], place: str) -> None:
