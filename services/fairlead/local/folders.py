@@ -92,7 +92,7 @@ def _why_not_copied(path: Path, inside: str, root: Path) -> str:
         return "has a backslash or a character in its name that cannot be printed"
     mode = path.lstat().st_mode
     if stat.S_ISLNK(mode):
-        target = path.resolve()
+        target = Path(os.path.realpath(path))  # Path.resolve raises for a link that leads to itself
         if not target.is_relative_to(root):
             return "is a link that leads out of the folder"
         return "" if target.is_file() else "is a link that leads to no file"

@@ -254,3 +254,9 @@ def test_only_copies_that_no_route_and_no_instance_names_are_removed(
     store.delete_route("iris")
     assert copies.remove_unused(store) == sorted([names["1.0.0"], names["1.1.0"]])
     assert left(copies) == []
+
+
+def test_a_link_that_leads_to_itself_is_refused_by_its_name(folder: Path) -> None:
+    (folder / "loop").symlink_to("loop")
+    with pytest.raises(errors.Invalid, match="'loop' is a link that leads to no file"):
+        files_of(folder)

@@ -6,6 +6,7 @@ get only the copy. If the file were hashed first and opened again later, it coul
 
 from __future__ import annotations
 
+import os
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ def inside(folder: Path, path: str, *, field: str) -> Path:
     Raises Invalid if it is outside the folder, does not exist, or is neither a file nor a folder.
     """
     root = folder.resolve()
-    found = (root / path).resolve()
+    found = Path(os.path.realpath(root / path))  # Path.resolve raises for a link that leads to itself
     if not found.is_relative_to(root) or found == root:
         raise errors.Invalid(f"fairlead.yaml: {field}: {path!r} is outside the model folder {folder}")
     if not (found.is_file() or found.is_dir()):

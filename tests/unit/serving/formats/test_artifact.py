@@ -131,3 +131,9 @@ def test_without_a_temporary_folder_the_error_says_what_to_mount(
     ):
         pytest.fail("was handed on")
     assert "TMPDIR" in (caught.value.hint or "")
+
+
+def test_a_path_that_is_a_link_to_itself_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(errors.Invalid, match="there is no 'loop'"):
+        artifact.inside(tmp_path, "loop", field="artifact.path")
