@@ -11,12 +11,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import yaml
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 import fairlead
 from fairlead import errors
+from fairlead.local.apply import read_platform
 
 FOLDER = Path("fairlead-example")
 _PLATFORM = "platform.yaml"
@@ -39,14 +39,15 @@ def write(folder: Path, console: Console) -> Path:
         )
     models, platform = _sources()
     try:
-        shutil.copytree(models, folder / "models", dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
         columns = (SpinnerColumn(finished_text="*"), TextColumn("{task.description}"), TimeElapsedColumn())
         with Progress(*columns, console=console) as progress:
-            for name in yaml.safe_load(platform.read_text(encoding="utf-8"))[
-                "models"
-            ]:  # others may need more libraries
-                task = progress.add_task(f"training {name}", total=1)
-                _train(folder / "models" / name / "train.py", folder / "build" / "models")
+            for model in read_platform(platform).models:  # the other examples need more libraries
+                task = progress.add_task(f"training {model}", total=1)
+                source = folder / "models" / model
+                shutil.copytree(
+                    models / model, source, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
+                )
+                _train(source / "train.py", folder / "build" / "models")
                 progress.update(task, completed=1)
         shutil.copyfile(platform, file)
     except OSError as error:
@@ -69,7 +70,7 @@ def _sources() -> tuple[Path, Path]:
 
 def _train(script: Path, out: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-P", script, "--out", out],
+        [sys.executable, script, "--out", out],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
