@@ -45,6 +45,8 @@ class FairleadError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if hint is not None:
+            self.add_note(hint)  # a traceback shows it: in a training script there is no command that prints it
 
 
 class Invalid(FairleadError):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+import traceback
 
 import pytest
 
@@ -13,6 +14,11 @@ TREE = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issub
 def test_every_error_carries_a_message_and_a_hint(kind: type[errors.FairleadError]) -> None:
     error = kind("what happened", hint="what to do")
     assert (str(error), error.message, error.hint) == ("what happened", "what happened", "what to do")
+
+
+def test_a_traceback_shows_the_hint() -> None:
+    shown = "".join(traceback.format_exception(errors.Invalid("what happened", hint="what to do")))
+    assert shown.endswith("what happened\nwhat to do\n")
 
 
 @pytest.mark.parametrize("kind", TREE)
