@@ -136,8 +136,11 @@ def _schema(subject: Subject) -> _Result:
     _agree("inputs", [tensor.name for tensor in subject.manifest.inputs], row)
     _agree("outputs", [tensor.name for tensor in subject.manifest.outputs], answer)
     if undescribed := [name for name, field in row.model_fields.items() if not field.description]:
-        hint = 'Say what each field is and its unit: Field(description="cm").'
-        return _Result(f"{row.__name__} does not describe {', '.join(undescribed)}", hint, "warned")
+        by_class = subject.manifest.entry is not None
+        where = f"{row.__name__} does" if by_class else "fairlead.yaml: inputs do"
+        how = 'Field(description="cm")' if by_class else "description: cm"
+        hint = f"Say what each field is and its unit: {how}."
+        return _Result(f"{where} not describe {', '.join(undescribed)}", hint, "warned")
     return _Result(f"{len(row.model_fields)} fields in, {len(answer.model_fields)} out, each described")
 
 

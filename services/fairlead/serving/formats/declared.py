@@ -98,7 +98,8 @@ def _check_inputs(manifest: Manifest) -> None:
     if mixed:
         raise errors.Invalid(
             "fairlead.yaml: inputs: without `entry`, several inputs are only possible if each is one number per row",
-            hint="Write a model.py with a fairlead.Model that takes these inputs, and name the class in `entry`.",
+            hint="Write a model.py with a fairlead.Model and name the class in `entry`: `predict_frame` takes a table "
+            "of numbers, categories and missing values (docs/model-folder.md#pandas).",
         )
 
 

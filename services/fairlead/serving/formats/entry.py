@@ -64,7 +64,8 @@ class Code:
     def _imported(self, module_name: str, entry: str) -> types.ModuleType:
         path = self.folder.joinpath(*module_name.split("."))
         if not (path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()):
-            raise _invalid(entry, f"there is no {module_name.replace('.', '/')}.py in {self.folder}")
+            file = f"{module_name.replace('.', '/')}.py"
+            raise _invalid(entry, f"the model folder has no {file}", f"write_folder copies it: code=[Path({file!r})].")
         with author_code(f"importing {module_name}.py failed"):
             return importlib.import_module(f"{self.package}.{module_name}")
 

@@ -26,7 +26,12 @@ DIFFERS_HINT = (
     "model must see one row at a time, set `batching: {max_rows: 1}` and give the right answers in `golden_expected`. "
     "If the difference is rounding, raise `rtol`."
 )
-_JSON_HINT = "Write what a client sends and gets: text for a date, `.item()` of a numpy number."
+_JSON_HINT = (
+    "Write what a client sends and gets: text for a date, None for a missing value, `.item()` of a numpy number."
+)
+_ROWS_HINT = (
+    "Give a list with one dict per row: `frame.to_dict('records')` of a table, `.model_dump(mode='json')` of an object."
+)
 
 
 def answered(
@@ -37,6 +42,9 @@ def answered(
     Raises Invalid for an input or an expected answer that cannot be one. Raises ModelFailed if the model fails, does
     not give the expected answers, or answers a row differently beside other rows than alone.
     """
+    _check_they_are_rows("golden_inputs", inputs)
+    if expected is not None:
+        _check_they_are_rows("golden_expected", expected)
     if expected is not None and len(expected) != len(inputs):
         raise errors.Invalid(f"golden_expected has {len(expected)} answers for {len(inputs)} golden_inputs")
     parsed = [_parsed(number, "input", given, loaded.row_type) for number, given in enumerate(inputs, 1)]
@@ -51,6 +59,14 @@ def answered(
                 hint=DIFFERS_HINT,
             )
     return [GoldenRow(dict(given), answer) for given, answer in zip(inputs, answers, strict=True)]
+
+
+def _check_they_are_rows(name: str, given: Any) -> None:
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        raise errors.Invalid(f"{name} is a {type(given).__name__}, not a list of rows", hint=_ROWS_HINT)
+    for number, row in enumerate(given, 1):
+        if not isinstance(row, Mapping):
+            raise errors.Invalid(f"{name}: row {number} is a {type(row).__name__}, not a dict", hint=_ROWS_HINT)
 
 
 def _parsed(number: int, part: str, value: Mapping[str, Any], kind: type[BaseModel]) -> BaseModel:

@@ -15,6 +15,8 @@ from typing import Any
 import yaml
 
 from fairlead import errors
+from fairlead.contracts.manifest import Manifest
+from fairlead.contracts.parsing import parse_yaml
 from fairlead.serving.formats import artifact, golden, golden_answers, pickle_libraries, pickled, version_skew
 from fairlead.serving.formats.folder import FORMATS, MANIFEST, ModelFolder, load_folder
 
@@ -23,11 +25,11 @@ GOLDEN = "golden.jsonl"
 
 
 def write_folder(
-    folder: Path,
+    folder: str | Path,
     manifest: Mapping[str, Any],
     value: Any,
     *,
-    code: Iterable[Path] = (),
+    code: Iterable[str | Path] = (),
     golden_inputs: Sequence[Mapping[str, Any]] = (),
     golden_expected: Sequence[Mapping[str, Any]] | None = None,
     libraries: Iterable[str] = (),
@@ -43,26 +45,37 @@ def write_folder(
     to be right, one per input: the model must give them within `rtol`. Raises Invalid or ModelFailed, also if the model
     answers a golden row differently in a batch than alone, or if `value` can be unpickled only in this script.
     """
-    code = tuple(code)
+    folder, code = Path(folder), tuple(map(Path, code))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
         draft = Path(scratch) / folder.name
         (draft / "artifact").mkdir(parents=True)
         for path in code:
-            shutil.copyfile(path, draft / path.name)
+            _copy_code(path, draft)
         foreign = pickled.foreign_modules(value, _modules(draft)) if manifest.get("format") in pickled.FORMATS else ()
         built_with = _built_with(manifest, value, code, libraries)
         full = dict(manifest) | _written_artifact(draft, manifest, value) | built_with
         _write_manifest(draft, full)
         if foreign:
             pickled.check_it_loads(draft, foreign)
-        if golden_inputs:
+        if len(golden_inputs):
             golden.write(draft / GOLDEN, golden_answers.answered(load_folder(draft), golden_inputs, golden_expected))
             _write_manifest(draft, full | {"golden": GOLDEN})
         if folder.exists():
             shutil.rmtree(folder)
         draft.rename(folder)
     return load_folder(folder)
+
+
+def _copy_code(path: Path, draft: Path) -> None:
+    try:
+        shutil.copyfile(path, draft / path.name)
+    except OSError as cause:
+        raise errors.Invalid(
+            f"code: {path} cannot be read: {cause.strerror}",
+            hint="Give a list of files: code=[Path('model.py')]. A relative path counts from the folder in which the "
+            "script runs; Path(__file__).with_name('model.py') is the file beside the script.",
+        ) from cause
 
 
 def _modules(draft: Path) -> frozenset[str]:
@@ -94,4 +107,5 @@ def _built_with(
 
 def _write_manifest(draft: Path, manifest: Mapping[str, Any]) -> None:
     text = yaml.safe_dump(dict(manifest), sort_keys=False, allow_unicode=True, width=120)
+    parse_yaml(Manifest, text, MANIFEST)  # its error would name the draft, which nobody can look at afterwards
     (draft / MANIFEST).write_text(text, encoding="utf-8")

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sklearn.linear_model import LinearRegression
 
 from fairlead.serving.check.checks import CHECKS, check_folder
 from fairlead.serving.check.findings import Finding, is_fit
+from fairlead.serving.formats.writer import write_folder
 from support import folders
 
 COMPLETE: dict[str, Any] = {
@@ -108,3 +110,13 @@ def test_a_library_of_requirements_txt_that_is_not_installed_is_a_warning_with_t
     assert libraries.outcome == "warned"
     assert libraries.message.startswith("requirements.txt asks for no-such-library, which is not installed; built with")
     assert libraries.hint.splitlines()[0] == f"{sys.executable} -m pip install -r {folder / 'requirements.txt'}"
+
+
+def test_what_is_not_described_is_named_where_its_author_writes_it(tmp_path: Path) -> None:
+    tensors = [{"name": "size", "datatype": "FP64", "shape": [-1]}]
+    estimator = LinearRegression().fit([[1.0], [2.0]], [1.0, 2.0])
+    manifest = {"name": "m", "version": "1.0.0", "format": "sklearn", "inputs": tensors, "outputs": tensors}
+    write_folder(tmp_path / "m", manifest, estimator)
+    finding = found(tmp_path / "m", "schema")
+    assert finding.message == "fairlead.yaml: inputs do not describe size"
+    assert "description: cm" in finding.hint

@@ -107,7 +107,7 @@ def test_folders_may_be_loaded_on_several_threads_at_once(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("entry", "problem"),
     [
-        ("absent:Doubler", r"there is no absent\.py"),
+        ("absent:Doubler", r"the model folder has no absent\.py"),
         ("model:Absent", r"model\.py defines no 'Absent'"),
         ("model:Number", r"Number is not a fairlead\.Model"),
         ("model:Path", r"Path is not a fairlead\.Model"),

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from sklearn.linear_model import LinearRegression
 
@@ -79,3 +82,57 @@ def test_an_unknown_format_is_named(tmp_path: Path) -> None:
 def test_a_library_that_is_not_installed_is_named(tmp_path: Path) -> None:
     with pytest.raises(errors.Invalid, match="sklearn-typo is not installed"):
         writer.write_folder(tmp_path / "out", MANIFEST, b"", libraries=["sklearn-typo"])
+
+
+def test_paths_may_be_text(tmp_path: Path) -> None:
+    loaded = writer.write_folder(str(tmp_path / "out"), MANIFEST, b"3", code=[str(code(tmp_path))])
+    assert files(loaded.folder).keys() >= {"model.py", "fairlead.yaml"}
+
+
+def test_code_that_is_not_there_is_named_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(errors.Invalid, match=r"code: .*nope\.py cannot be read: No such file") as raised:
+        writer.write_folder(tmp_path / "out", MANIFEST, b"3", code=[tmp_path / "nope.py"])
+    assert "code=[Path('model.py')]" in str(raised.value.hint)
+
+
+@pytest.mark.parametrize("wrong", [{"versoin": "1"}, {"version": 1.0}, {"name": "A Model"}, {"entry": "Doubler"}])
+def test_an_error_of_the_manifest_names_no_folder_that_is_gone(tmp_path: Path, wrong: dict[str, object]) -> None:
+    with pytest.raises(errors.Invalid) as raised:
+        writer.write_folder(tmp_path / "out", MANIFEST | wrong, b"3", code=[code(tmp_path)])
+    assert raised.value.message.startswith("fairlead.yaml: ")
+
+
+def test_a_class_without_its_file_says_how_the_file_gets_into_the_folder(tmp_path: Path) -> None:
+    with pytest.raises(errors.Invalid) as raised:
+        writer.write_folder(tmp_path / "out", MANIFEST, b"3", golden_inputs=[{"value": 1}])
+    assert "the model folder has no model.py" in raised.value.message
+    assert "code=[Path('model.py')]" in str(raised.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        (np.array([[1.0]]), "golden_inputs is a ndarray"),
+        (pd.DataFrame({"value": [1.0]}), "golden_inputs is a DataFrame"),
+        ("golden.jsonl", "golden_inputs is a str"),
+        ([1.0], "golden_inputs: row 1 is a float"),
+        ([{"value": 1.0}, folders], "golden_inputs: row 2 is a module"),
+    ],
+)
+def test_golden_rows_that_are_no_dicts_are_refused_in_words(tmp_path: Path, given: Any, what: str) -> None:
+    with pytest.raises(errors.Invalid, match=what) as raised:
+        writer.write_folder(tmp_path / "out", MANIFEST, b"3", code=[code(tmp_path)], golden_inputs=given)
+    assert "to_dict('records')" in str(raised.value.hint)
+
+
+def test_expected_answers_that_are_no_dicts_are_refused_in_words(tmp_path: Path) -> None:
+    answers: Any = np.array([6.0])
+    with pytest.raises(errors.Invalid, match="golden_expected is a ndarray"):
+        writer.write_folder(
+            tmp_path / "out",
+            MANIFEST,
+            b"3",
+            code=[code(tmp_path)],
+            golden_inputs=[{"value": 2}],
+            golden_expected=answers,
+        )
