@@ -32,7 +32,7 @@ BANNER = (
     "{model} {version} is served in the foreground\n  predict  {url}/predict\n  docs     {url}/docs\n  Ctrl-C stops it"
 )
 """What a service at a terminal says instead of `listening`."""
-_NOT_SHOWN = {"time", "level", "logger", "message", "traceback", "pid"}
+_NOT_SHOWN = {"time", "level", "logger", "message", "traceback", "stack", "pid"}
 _COLOURS = {"warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
 _CAUSE = "\nThe above exception was the direct cause of the following exception:\n"
 _OURS = f'  File "{Path(__file__).parent}{os.sep}'
@@ -97,7 +97,7 @@ def as_text(line: Mapping[str, Any], *, colours: bool = False, sentence: str | N
     shown = f"{level:<7}"
     if colours and level in _COLOURS:
         shown = f"{_COLOURS[level]}{shown}\x1b[0m"
-    parts = [*message.splitlines(), *_traceback(str(line.get("traceback", "")))] or [""]
+    parts = [*message.splitlines(), *_traceback(str(line.get("traceback", ""))), *_stacks(line.get("stack"))] or [""]
     first, *more = map(_printable, parts)
     rest = {name: value for name, value in line.items() if name not in _NOT_SHOWN | used}
     if sentence is BANNER and used:
@@ -201,6 +201,15 @@ def _traceback(text: str) -> Iterator[str]:
         return
     yield _HEAD
     yield from lines[first:]
+
+
+def _stacks(stacks: object) -> Iterator[str]:
+    """Where calls that hang are: each stack without the frames up to the last one of our own code."""
+    for stack in stacks if isinstance(stacks, list) else [stacks] if stacks else []:
+        lines = str(stack).splitlines()
+        ours = [at for at, line in enumerate(lines) if line.startswith(_OURS)]
+        frames = [at for at, line in enumerate(lines) if line.startswith("  File ")]
+        yield from lines[next((at for at in frames if ours and at > ours[-1]), 0) :]
 
 
 def _value(value: object) -> str:

@@ -6,6 +6,7 @@ import logging
 import re
 import string
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -124,3 +125,17 @@ def test_the_format_follows_the_terminal_unless_it_is_chosen(
     logs.configure("info", stream, log_format)
     logging.getLogger("x").info("hello")
     assert stream.getvalue().startswith("{") == is_json
+
+
+def test_the_stack_of_a_call_that_hangs_is_shown_as_lines_from_the_model_s_code_on() -> None:
+    ours = f'  File "{Path(logs.__file__).parent}/serving/inference/batch.py", line 1, in run\n    self._call(rows)\n'
+    threads = '  File "/lib/threading.py", line 1, in run\n    self._target()\n'
+    author = '  File "/model/model.py", line 16, in predict\n    time.sleep(1)\n'
+    shown = logs.as_text({"message": "a call of the model hangs", "stack": [threads + ours + author]}).splitlines()
+    assert shown[1:] == [f"    {one}" for one in author.splitlines()]
+    assert "stack=" not in shown[0]
+
+
+def test_a_stack_of_nothing_but_our_own_code_is_shown_whole() -> None:
+    ours = f'  File "{Path(logs.__file__).parent}/model.py", line 1, in run\n    pass\n'
+    assert len(logs.as_text({"message": "x", "stack": [ours]}).splitlines()) == 3
