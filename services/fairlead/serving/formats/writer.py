@@ -45,15 +45,15 @@ def write_folder(
     to be right, one per input: the model must give them within `rtol`. Raises Invalid or ModelFailed, also if the model
     answers a golden row differently in a batch than alone, or if `value` can be unpickled only in this script.
     """
-    folder, code = Path(folder), tuple(map(Path, code))
+    folder, files = Path(folder), tuple(map(Path, code))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
         draft = Path(scratch) / folder.name
         (draft / "artifact").mkdir(parents=True)
-        for path in code:
+        for path in files:
             _copy_code(path, draft)
         foreign = pickled.foreign_modules(value, _modules(draft)) if manifest.get("format") in pickled.FORMATS else ()
-        built_with = _built_with(manifest, value, code, libraries)
+        built_with = _built_with(manifest, value, files, libraries)
         full = dict(manifest) | _written_artifact(draft, manifest, value) | built_with
         _write_manifest(draft, full)
         if foreign:

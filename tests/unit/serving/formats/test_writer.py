@@ -95,7 +95,7 @@ def test_code_that_is_not_there_is_named_with_what_to_do(tmp_path: Path) -> None
     assert "code=[Path('model.py')]" in str(raised.value.hint)
 
 
-@pytest.mark.parametrize("wrong", [{"versoin": "1"}, {"version": 1.0}, {"name": "A Model"}, {"entry": "Doubler"}])
+@pytest.mark.parametrize("wrong", [{"verzion": "1"}, {"version": 1.0}, {"name": "A Model"}, {"entry": "Doubler"}])
 def test_an_error_of_the_manifest_names_no_folder_that_is_gone(tmp_path: Path, wrong: dict[str, object]) -> None:
     with pytest.raises(errors.Invalid) as raised:
         writer.write_folder(tmp_path / "out", MANIFEST | wrong, b"3", code=[code(tmp_path)])
