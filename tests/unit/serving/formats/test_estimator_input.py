@@ -81,7 +81,7 @@ def test_without_pandas_the_estimator_gets_an_array_in_its_own_order(monkeypatch
 def test_inputs_that_are_not_the_columns_are_refused_at_load_by_their_names(
     inputs: tuple[str, ...], message: str
 ) -> None:
-    with pytest.raises(errors.Invalid, match=message) as caught:
+    with pytest.raises(errors.Invalid, match=f"(?m){message}") as caught:
         answers(manifest(fields(*inputs), [LABEL]), tree(), [])
     assert "in any order" in (caught.value.hint or "")
 

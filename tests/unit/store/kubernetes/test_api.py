@@ -139,7 +139,7 @@ def test_a_server_that_does_not_answer_times_out_without_a_retry() -> None:
 
 def test_a_closed_port_is_named_with_the_reason() -> None:
     [port] = free_ports(1)
-    with asking(port) as api, pytest.raises(errors.Unavailable, match=rf":{port} cannot be reached: .*refused$"):
+    with asking(port) as api, pytest.raises(errors.Unavailable, match=rf"(?m):{port} cannot be reached: .*refused$"):
         api.request("GET", "/readyz")
 
 
