@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import httpx
 import pytest
@@ -18,7 +17,7 @@ HALF = {"steps": [{"weight": 5000, "minDuration": "10m"}], "minRequests": 0}
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("told")
-    models: dict[str, Any] = {}
+    models: dict[str, dict[str, object]] = {}
     for name in ("renamed", "raises"):
         models |= doublers(folder, "1.0.0", "1.1.0", model=name, strategy=HALF)
     folders.rename_field(folder / "models" / "renamed" / "1.1.0", "value", "number")
