@@ -40,9 +40,14 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 def kill_for_good(platform: Platform, model: str, version: str) -> None:
     """Kill the only instance of a version, and keep it from coming back: its code can no longer be loaded."""
     folders.behave(platform.folder / "models" / model / version, broken=True)
+    signalled(platform, model, version, signal.SIGKILL)
+
+
+def signalled(platform: Platform, model: str, version: str, number: signal.Signals) -> None:
+    """Send a signal to the only instance of a version."""
     (instance,) = (one for one in platform.store.instances() if (one.model, one.ref.version) == (model, version))
     assert instance.pid is not None
-    os.kill(instance.pid, signal.SIGKILL)
+    os.kill(instance.pid, number)
 
 
 def health(platform: Platform, model: str) -> Health:
@@ -111,7 +116,8 @@ def test_a_dead_stable_version_is_down_in_every_view(platform: Platform) -> None
 def test_a_dead_candidate_is_degraded_and_told_before_what_its_step_waits_for(platform: Platform) -> None:
     platform.command("release", "canary", "1.1.0")
     platform.wait_for("canary", "the first step", weight=5000)
-    kill_for_good(platform, "canary", "1.1.0")
+    # Frozen, not killed: one that cannot start again would be rolled back within seconds.
+    signalled(platform, "canary", "1.1.0", signal.SIGSTOP)
     wait_until(lambda: health(platform, "canary").mark == "degraded", "the status says degraded")
     assert set(answers(platform, "canary")) == {200}, "stable answers the candidate's requests"
     shown = platform.command("status", "canary")
@@ -150,7 +156,7 @@ def test_a_frozen_control_plane_is_told_with_the_age_of_the_state(platform: Plat
         assert "what follows is as of" in shown
         assert "was serving" in shown or "was down" in shown
         assert "has not written for" in platform.command("explain", "canary")
-        platform.command("wait", "canary", "--timeout", "1s", expect=exit_codes.TIMED_OUT)
+        platform.command("wait", "alone", "--timeout", "1s", expect=exit_codes.TIMED_OUT)
     finally:
         os.kill(pid, signal.SIGCONT)
     wait_until(lambda: beat_age_s(platform) < STALE_AFTER_S, "it writes again")

@@ -265,6 +265,15 @@ def test_down_stops_the_children_of_a_killed_supervisor(tmp_path: Path) -> None:
         assert not any(is_alive(pid) for pid in children.values())
 
 
+@pytest.fixture
+def heeds_hangups() -> Iterator[None]:
+    """Under nohup this process ignores SIGHUP, and so would the platform that it starts."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("heeds_hangups")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGHUP], ids=["Ctrl-C", "a closed terminal"])
 def test_the_end_of_a_platform_leaves_no_process_behind(tmp_path: Path, how: signal.Signals) -> None:
     with running_platform(tmp_path, doublers(tmp_path, "1.0.0")) as platform:
