@@ -21,6 +21,7 @@ def test_no_other_name_looks_public() -> None:
         "contracts",
         "serving",
         "repeat",
+        "slow_clients",
         "rehearsal",
         "rollout",
         "routing",
