@@ -37,6 +37,8 @@ NAMESPACE, RELEASE = "models", "fairlead"
 TESTS = Path(__file__).resolve().parents[1]
 CRDS = TESTS.parent / "charts" / "crds"
 MAX_PARALLEL = 8
+CLUSTER_ADMIN = "kubernetes-admin"
+"""The user of the cluster's kubeconfig: a policy compares it with the actor that a spec names."""
 
 
 @dataclass
@@ -100,7 +102,7 @@ class ClusterRoutes:
 
     def put(self, spec: RouteSpec) -> None:
         """Write the route's spec."""
-        self.store.put_route(spec.model, spec, now=datetime.now(UTC), actor="ada")
+        self.store.put_route(spec.model, spec, now=datetime.now(UTC), actor=CLUSTER_ADMIN)
 
     def wait_for(self, models: Sequence[str], condition: str, *, within: float) -> None:
         """Wait until the newest revision of every route has this cause or phase."""

@@ -29,13 +29,21 @@ class Platform:
     """A platform in a folder. Use `running_platform`. `store` is a second connection to the platform's store."""
 
     def __init__(
-        self, folder: Path, models: Mapping[str, Mapping[str, Any]], metrics: Mapping[str, Any] | None = None
+        self,
+        folder: Path,
+        models: Mapping[str, Mapping[str, Any]],
+        metrics: Mapping[str, Any] | None = None,
+        hosts: Sequence[str] = (),
     ) -> None:
         self.folder, self.state = folder, folder / ".fairlead"
         port, control_port = free_ports(2)
         self.url = f"http://127.0.0.1:{port}"
         self.control_url = f"http://127.0.0.1:{control_port}"
-        document = {"gateway": {"port": port}, "control": {"port": control_port}, "models": dict(models)}
+        document: dict[str, Any] = {
+            "gateway": {"port": port, "hosts": list(hosts)},
+            "control": {"port": control_port},
+            "models": dict(models),
+        }
         if metrics is not None:
             document["metrics"] = dict(metrics)
         (folder / "platform.yaml").write_text(yaml.safe_dump(document))
@@ -131,10 +139,13 @@ def _status(url: str) -> int:
 
 @contextlib.contextmanager
 def running_platform(
-    folder: Path, models: Mapping[str, Mapping[str, Any]], metrics: Mapping[str, Any] | None = None
+    folder: Path,
+    models: Mapping[str, Mapping[str, Any]],
+    metrics: Mapping[str, Any] | None = None,
+    hosts: Sequence[str] = (),
 ) -> Iterator[Platform]:
-    """Run a platform with these models and metrics, as in platform.yaml. It is stopped at the end of the block."""
-    platform = Platform(folder, models, metrics)
+    """Run a platform with these settings, as in platform.yaml. It is stopped at the end of the block."""
+    platform = Platform(folder, models, metrics, hosts)
     try:
         platform.start()
         yield platform

@@ -48,7 +48,8 @@ def targets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Targets]:
     assert IRIS.exists(), "build/models/iris is missing: run ci/models"
     folder = tmp_path_factory.mktemp("platform")
     models = {name: model(folder / name, name) for name in (V1_NAME, V2_NAME)}
-    with running_platform(folder, models) as platform:
+    # KServe's documentation names a host in each request, of its own domain.
+    with running_platform(folder, models, hosts=["*.example.com"]) as platform:
         yield Targets(platform.url, {name: service(platform, name) for name in models})
 
 

@@ -11,7 +11,7 @@ and in a batch.
 | `bool` | bool; boolean if it may be missing | NA |
 | `Literal`, `Enum` | category with all its values, in their order | NaN |
 | `str` | object | NaN |
-| `datetime`, `date` | datetime64[us], in UTC; a time without a zone is taken as UTC | NaT |
+| `datetime`, `date` | datetime64[us] without a zone, in UTC; a time without a zone is taken as UTC | NaT |
 | `timedelta` | timedelta64[us] | NaT |
 | any other | object: the field's value | None |
 """
