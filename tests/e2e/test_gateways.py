@@ -30,7 +30,10 @@ VALUES: dict[str, Any] = {
 }
 LARGEST_EXPRESSION = "re2.max_program_size.error_level"
 """With this runtime setting, Envoy rejects larger regular expressions. So a valid table can be made to be rejected."""
-CHANGEABLE = {"layered_runtime": {"layers": [{"name": "a person", "admin_layer": {}}]}}
+CHANGEABLE = {
+    "layered_runtime": {"layers": [{"name": "a person", "admin_layer": {}}]},
+    "admin": {"allow_paths": [{"safe_regex": {"regex": r"/runtime_modify\?.*"}}]},  # added to those of the platform
+}
 STRICT = "fairlead-gateway-strict"
 
 
