@@ -197,8 +197,10 @@ class Child:
         self._free.set()
 
     async def _end(self, grace_s: float) -> None:
-        if self._process is not None and self._process.returncode is None:
-            await end(self._process, grace_s)
+        # A process that was left, and that nothing went on with yet, is this child's to end too.
+        process = self._process if self._process is not None else self._left.take(self.name)
+        if process is not None and process.returncode is None:
+            await end(process, grace_s)
 
     def tail(self, lines: int = 5) -> str:
         """The last lines of its log, to show why it does not run."""

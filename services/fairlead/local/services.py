@@ -275,6 +275,9 @@ class Services:
         for name in list(self._running):
             service, task = self._running.pop(name)
             self._keep(self._retire(name, service, task))
+        for name in self._left.known:  # stopped before anything went on with them
+            if (left := self._left.take(name)) is not None:
+                self._keep(end(left, STOP_GRACE_S))
         await asyncio.gather(*self._going, return_exceptions=True)
 
     async def _retire(self, name: str, service: Service, task: asyncio.Task[None]) -> None:

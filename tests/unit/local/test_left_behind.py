@@ -53,6 +53,16 @@ def test_a_process_that_the_child_would_start_is_gone_on_with(tmp_path: Path, pr
     assert process.wait(5) == -signal.SIGTERM
 
 
+def test_a_child_that_is_stopped_before_it_runs_ends_the_process_that_was_left(
+    tmp_path: Path, process: subprocess.Popen[bytes]
+) -> None:
+    child = Child("sleeper", SLEEPER, tmp_path / "log", left=left_by(process, command_of(tmp_path)))
+
+    asyncio.run(child.stop(5))
+
+    assert process.wait(5) == -signal.SIGTERM
+
+
 def test_an_adopted_process_that_ends_is_restarted(tmp_path: Path, process: subprocess.Popen[bytes]) -> None:
     exits: list[int] = []
     left = left_by(process, command_of(tmp_path))
