@@ -22,6 +22,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticSerializationError, from_json
 
 from fairlead import errors
+from fairlead.serving.formats import exact_types
 
 _FAITHFUL: dict[str, Any] = {"by_alias": True, "warnings": "error"}
 _WRONG_TYPE = "Pydantic serializer warnings"
@@ -44,6 +45,8 @@ class AnswerWriter:
         _check(answer_type, nodes)
         self._fields = (*answer_type.model_fields, *answer_type.model_computed_fields)
         self._annotations = {name: field.annotation for name, field in answer_type.model_fields.items()}
+        self._is_exact = exact_types.checker(one.core_schema) or _never
+        self._write: Callable[..., bytes] = one.serializer.to_json
         self._one: Callable[..., bytes] = partial(one.serializer.to_json, **_FAITHFUL)
         self._many: Callable[..., bytes] = partial(many.serializer.to_json, **_FAITHFUL)
         self._as_python: Callable[..., list[Any]] = partial(many.serializer.to_python, by_alias=True, warnings="none")
@@ -61,8 +64,9 @@ class AnswerWriter:
 
     def one(self, answers: Sequence[BaseModel]) -> bytes:
         """The first and only answer as a JSON object."""
+        answer = answers[0]
         try:
-            payload = self._one(answers[0])
+            payload = self._write(answer, by_alias=True) if self._is_exact(answer) else self._one(answer)
         except Exception as cause:  # also what the author's serializers raise
             raise self._failed(answers, cause) from cause
         return self._checked(payload, answers)
@@ -121,6 +125,11 @@ class AnswerWriter:
             declared = kind.__name__ if isinstance(kind, type) and not typing.get_args(kind) else str(kind)
             return f"has a {type(getattr(answer, name)).__name__} where the type says {declared}"[:_SHOWN]
         return _reason(cause)
+
+
+def _never(_: object) -> bool:
+    """Used for types whose answers pydantic has to check."""
+    return False
 
 
 def _is_left_out(field: FieldInfo) -> bool:

@@ -148,6 +148,22 @@ class Connection(HttpToolsProtocol):
         self.loop.call_later(endpoint.LINGER_S, self.transport.close)
 
 
+class _DefaultHeaders:
+    """The headers that uvicorn gives every response, as bytes. It makes a new list of them once a second."""
+
+    def __init__(self) -> None:
+        self._fields: Headers | None = None
+        self._text = b""
+
+    def __call__(self, fields: Headers) -> bytes:
+        if fields is not self._fields:
+            self._fields, self._text = fields, b"".join([b"%b: %b\r\n" % field for field in fields])
+        return self._text
+
+
+_default_headers = _DefaultHeaders()
+
+
 class _FastPathReply:
     """Sends the response to one request on the fast path. Implements `fast_path.Reply`."""
 
@@ -163,9 +179,8 @@ class _FastPathReply:
         cycle = self._cycle
         if not cycle.keep_alive or cycle.disconnected or cycle.flow.write_paused:
             return False
-        date = b"".join([b"%b: %b\r\n" % field for field in cycle.default_headers])
         cycle.response_started = cycle.response_complete = True
-        cycle.transport.write(b"HTTP/1.1 200 OK\r\n%b%b%b" % (date, head, body))
+        cycle.transport.write(b"HTTP/1.1 200 OK\r\n%b%b%b" % (_default_headers(cycle.default_headers), head, body))
         cycle.on_response()
         cycle.on_response = _do_nothing  # breaks the reference cycle with the connection: no garbage for the collector
         return True

@@ -45,17 +45,14 @@ class Exchange:
         "_envelope",
         "_send",
         "content_encoding",
-        "content_length",
         "content_type",
         "deadline_ms",
         "headers",
-        "is_mirrored",
         "keep_answer",
         "path",
         "reason",
         "request_id",
         "status",
-        "trace",
     )
 
     def __init__(self, envelope: Envelope, scope: Scope, send: Send) -> None:
@@ -67,15 +64,23 @@ class Exchange:
         headers: dict[bytes, bytes] = dict(scope["headers"])  # if a header occurs twice, the last one counts
         self.headers = headers
         self.content_type: bytes = headers.get(b"content-type", b"")
-        self.content_length: bytes = headers.get(b"content-length", b"")
         self.content_encoding: bytes = headers.get(b"content-encoding", b"")
         self.deadline_ms: bytes = headers.get(b"x-deadline-ms", b"")
-        self.trace: bytes = headers.get(b"traceparent", b"")
         self.keep_answer: bytes = headers.get(KEEP, b"")
-        self.is_mirrored = bool(self.keep_answer) and SHADOW in headers
         request_id: bytes = headers.get(b"x-request-id", b"")
         # Must be unique, not secret: the Mersenne Twister is enough and costs a fifth of uuid4.
         self.request_id = request_id if request_id and _valid_id(request_id) else b"%032x" % random.getrandbits(128)
+
+    # Not looked up for every request.
+    @property
+    def content_length(self) -> bytes:
+        """The header; empty if it is not given."""
+        return self.headers.get(b"content-length", b"")
+
+    @property
+    def is_mirrored(self) -> bool:
+        """Whether the gateway has copied this request for a shadow."""
+        return bool(self.keep_answer) and SHADOW in self.headers
 
     async def send(self, message: Message) -> None:
         """Pass on an ASGI message of the response. Adds the headers that every response has."""
@@ -117,7 +122,7 @@ class Exchange:
         self._envelope.count_problem(self.path, error, problem)
         if problem.status == 500:
             log = {"request_id": self.request_id.decode()}
-            if match := _trace_id(self.trace):
+            if match := _trace_id(self.headers.get(b"traceparent", b"")):
                 log["trace_id"] = match[1].decode()
             logger.error("request failed: %s", error, exc_info=error, extra=log)
         body = problem.body(self.request_id.decode())

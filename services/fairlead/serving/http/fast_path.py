@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from fairlead.serving.http import dispatch, endpoint, exchange
+from fairlead.serving.http.body import JSON_TYPES
 from fairlead.serving.inference.batching import Ticket
 
 
@@ -71,7 +72,8 @@ class _Prediction:
     def start(self, body: bytes) -> Callable[[], None]:
         """Decode and queue the request. Returns the function to call if the client disconnects."""
         try:
-            self._endpoint.check(self._request)
+            if self._request.content_type not in JSON_TYPES:  # all else that `check` looks at is known to be right
+                self._endpoint.check(self._request)
             self._ticket, self._encode = self._endpoint.admit(body)
         except Exception as error:
             self._reply.start_task(self._send_problem(error))

@@ -51,11 +51,12 @@ class Bounds:
         self._keys = max(limits.row_keys // self._cost.alternatives, self._cost.fields, keys)
         self._growth = self._cost.growth
         self._few_values = int(limits.values / _CONTAINER_COST)
-        self._harmless = 0 if self._growth > 1 else min(self._few_values, self._keys * _KEY_BYTES)
+        self.harmless = 0 if self._growth > 1 else min(self._few_values, self._keys * _KEY_BYTES)
+        """A body of so many bytes breaks no bound, so it need not be checked."""
 
     def check_row(self, body: bytes) -> None:
         """Raise Invalid if a body that is one row, or tensors, has too many values or keys."""
-        if len(body) > self._harmless:
+        if len(body) > self.harmless:
             self._check_values(body)
             if _count(body, b":", over=self._keys) > self._keys:
                 raise self._too_many_keys(("body",))
@@ -66,7 +67,7 @@ class Bounds:
 
         Raises Invalid if it has too many values, or more keys than all its rows can have.
         """
-        if len(body) <= self._harmless:
+        if len(body) <= self.harmless:
             return False
         self._check_values(body)
         self._check_depth(body)
