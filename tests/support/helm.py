@@ -12,8 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
+
+from support.missing import skip_or_fail
 
 ROOT = Path(__file__).parents[2]
 CHARTS = ROOT / "charts"
@@ -68,10 +69,9 @@ def find_helm() -> str:
     for place in places:
         if place and os.access(place, os.X_OK):
             return place
-    message = "helm is missing: run `ci/cluster-tools helm`, install helm 3.18 or newer, or set HELM=/path/to/helm"
-    if os.environ.get("CI"):
-        pytest.fail(message)
-    pytest.skip(message)
+    raise skip_or_fail(
+        "helm is missing: run `ci/cluster-tools helm`, install helm 3.18 or newer, or set HELM=/path/to/helm"
+    )
 
 
 def _built() -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -11,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 import yaml
 
+from support.missing import skip_or_fail
 from support.processes import Child, free_port, wait_until
 
 _FIND = Path(__file__).resolve().parents[2] / "ci" / "prometheus"
@@ -25,10 +24,7 @@ def find_prometheus() -> Path:
     done = subprocess.run([_FIND], capture_output=True, text=True, timeout=120, check=False)
     if done.returncode == 0:
         return Path(done.stdout.strip())
-    message = f"Prometheus is missing: {done.stderr.strip()}"
-    if os.environ.get("CI"):
-        pytest.fail(message)
-    pytest.skip(message)
+    raise skip_or_fail(f"Prometheus is missing: {done.stderr.strip()}")
 
 
 class Prometheus:

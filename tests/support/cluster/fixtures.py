@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
 from support.cluster import isolation, lifecycle, programs
 from support.cluster.lifecycle import Cluster
-from support.cluster.programs import ProgramMissing
+from support.missing import skip_or_fail
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +17,8 @@ def control_plane() -> Iterator[Cluster]:
 
     It is always started for this run, and KUBECONFIG is ignored: its tests change objects that exist once per cluster.
     """
-    _require(programs.not_built("control_plane"), fail=bool(os.environ.get("CI")))
+    if reason := programs.not_built("control_plane"):
+        raise skip_or_fail(reason)
     with lifecycle.temporary("control_plane") as cluster:
         yield cluster
 
@@ -30,15 +30,9 @@ def cluster() -> Iterator[Cluster]:
     if known is not None and known.has_node:
         yield known
         return
-    _require(isolation.missing_requirement(), fail=os.environ.get("FAIRLEAD_REQUIRE_NODE") == "1")
-    _require(programs.not_built("node"), fail=bool(os.environ.get("CI")))
+    if reason := isolation.missing_requirement():
+        raise skip_or_fail(reason, required_by="FAIRLEAD_REQUIRE_NODE")
+    if reason := programs.not_built("node"):
+        raise skip_or_fail(reason)
     with lifecycle.temporary("node") as started:
         yield started
-
-
-def _require(reason: str, *, fail: bool) -> None:
-    """Skip the test, or fail it, if there is a reason."""
-    if reason and fail:
-        raise ProgramMissing(reason)
-    if reason:
-        pytest.skip(reason)

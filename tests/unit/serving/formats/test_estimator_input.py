@@ -6,9 +6,11 @@ import warnings
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -155,7 +157,6 @@ class Types:
 
 
 def test_a_column_has_the_type_of_its_datatype_and_not_of_its_values() -> None:
-    pytest.importorskip("pandas")
     stated = manifest(
         [{"name": "b", "datatype": "FP64"}, {"name": "a", "datatype": "INT64"}],
         [{"name": "types", "datatype": "BYTES"}],
@@ -164,10 +165,8 @@ def test_a_column_has_the_type_of_its_datatype_and_not_of_its_values() -> None:
 
 
 def test_an_estimator_fitted_on_a_frame_gets_a_frame_that_selects_columns_by_name() -> None:
-    pd = pytest.importorskip("pandas")
-    compose = pytest.importorskip("sklearn.compose")
     frame = pd.DataFrame({"age": [20.0, 80.0, 40.0], "income": [5.0, 2.0, 3.0]})
-    scaled = compose.ColumnTransformer([("scaled", StandardScaler(), ["income"])], remainder="passthrough")
+    scaled = ColumnTransformer([("scaled", StandardScaler(), ["income"])], remainder="passthrough")
     fitted = make_pipeline(scaled, LinearRegression()).fit(frame, [1.0, 2.0, 3.0])
     row = {"income": 3.0, "age": 40.0}
     (found,) = answers(manifest(fields("income", "age"), [NUMBER]), fitted, [row])

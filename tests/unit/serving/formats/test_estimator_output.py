@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.preprocessing import OneHotEncoder
@@ -91,7 +92,6 @@ def test_values_that_no_datatype_stands_for_fail(values: Any, message: str) -> N
 
 
 def test_a_series_and_a_frame_are_read_as_their_values() -> None:
-    pd = pytest.importorskip("pandas")
     frame = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]}, index=[7, 8])
     assert by_row(frame["a"], "predict", output(), 2).tolist() == [1.0, 2.0]
     assert by_row(frame, "transform", output(2), 2).tolist() == [[1.0, 3.0], [2.0, 4.0]]
