@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import invariant, run_state_machine_as_test
 
 from support import proof
-from unit.rollout.test_machine import Rollouts, ShadowedRollouts
+from unit.rollout.random_rollouts import Rollouts
+from unit.rollout.random_shadows import ShadowedRollouts
 
 TITLE = "invariants of the engine over random histories"
 STEPS = 40
@@ -52,11 +53,11 @@ def _run(machine: type[Rollouts], wanted: int, found: proof.Findings, name: str)
             seen["histories"] += 1
             seen["deaths"] += self.deaths
             seen["losses tried on holding rollouts"] += self.faults
-            seen["revisions"] += self.checked
-            seen["most revisions in one"] = max(seen["most revisions in one"], self.checked)
+            seen["revisions"] += self.appended.checked
+            seen["most revisions in one"] = max(seen["most revisions in one"], self.appended.checked)
             if isinstance(self, ShadowedRollouts):
                 pairs["pairs said"] += self.said
-                pairs["refused by them"] += self.refused
+                pairs["refused by them"] += self.appended.refused
 
     broken = ""
     while seen["steps"] < wanted and not broken:
