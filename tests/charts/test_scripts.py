@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import tarfile
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +22,7 @@ from fairlead.contracts.table import Table
 from fairlead.routing.snapshot import Routed
 from integration.routing.backends import running_backends
 from integration.routing.edge import V1, an_edge, serving
+from support.background import serve_in_background
 from support.helm import CHARTS, ROOT
 from support.platform import Platform, running_platform
 
@@ -62,12 +62,8 @@ def site(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     folder = tmp_path / "site"
     folder.mkdir()
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", folder
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serve_in_background(server):
+        yield f"http://127.0.0.1:{server.server_port}", folder
 
 
 def fetch(tmp_path: Path, source: str, content: bytes) -> subprocess.CompletedProcess[str]:

@@ -9,10 +9,11 @@ import socket
 import stat
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -61,6 +62,11 @@ def engine(store: SqliteStore, outcome: Outcome, message: str = "") -> Iterator[
         yield
 
 
+def request(folder: Path, verb: str, options: Mapping[str, object] = MappingProxyType({})) -> None:
+    """What the command of this name asks for."""
+    ask(PlatformLocation(folder), "iris", verb, reason="", as_json=False, options=options)
+
+
 def send(folder: Path, line: bytes) -> dict[str, dict[str, str]]:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(folder / ACTION_SOCKET))
@@ -82,7 +88,7 @@ def test_the_actor_is_the_user_that_the_kernel_reports(
 ) -> None:
     monkeypatch.delenv("FAIRLEAD_ACTOR", raising=False)
     with opened(tmp_path, store), engine(store, Outcome.ACCEPTED):
-        ask(PlatformLocation(tmp_path), "iris", "pause", reason="", as_json=False)
+        request(tmp_path, "pause")
     (action,) = store.actions("iris")
     assert (action.actor, action.actor_verified) == (getpass.getuser(), hasattr(socket, "SO_PEERCRED"))
 
@@ -92,7 +98,7 @@ def test_a_claimed_actor_is_recorded_as_claimed(
 ) -> None:
     monkeypatch.setenv("FAIRLEAD_ACTOR", "pipeline 12")
     with opened(tmp_path, store), engine(store, Outcome.ACCEPTED):
-        ask(PlatformLocation(tmp_path), "iris", "pause", reason="", as_json=False)
+        request(tmp_path, "pause")
     (action,) = store.actions("iris")
     assert (action.actor, action.actor_verified) == ("pipeline 12", False)
 
@@ -103,14 +109,14 @@ def test_a_refusal_comes_back_with_its_reason(tmp_path: Path, store: SqliteStore
         engine(store, Outcome.REFUSED, "no rollout is under way"),
         pytest.raises(errors.Refused, match="no rollout is under way"),
     ):
-        ask(PlatformLocation(tmp_path), "iris", "pause", reason="", as_json=False)
+        request(tmp_path, "pause")
 
 
 def test_when_the_engine_does_not_answer_the_client_is_told_and_the_action_stays_stored(
     tmp_path: Path, store: SqliteStore
 ) -> None:
     with opened(tmp_path, store, within_s=0.05), pytest.raises(errors.Unavailable, match="is stored as rollback-"):
-        ask(PlatformLocation(tmp_path), "iris", "rollback", reason="", as_json=False)
+        request(tmp_path, "rollback")
     (action,) = store.actions("iris")
     assert action.outcome is Outcome.PENDING
 
@@ -155,7 +161,7 @@ def test_the_client_waits_for_a_control_plane_that_restarts(tmp_path: Path, stor
     thread = threading.Thread(target=come_back)
     thread.start()
     try:
-        ask(PlatformLocation(tmp_path), "iris", "rollback", reason="", as_json=False)
+        request(tmp_path, "rollback")
     finally:
         answered.set()
         thread.join()
@@ -164,10 +170,10 @@ def test_the_client_waits_for_a_control_plane_that_restarts(tmp_path: Path, stor
 
 def test_without_a_platform_the_error_says_so(tmp_path: Path) -> None:
     with pytest.raises(errors.Unavailable, match="there is no platform"):
-        ask(PlatformLocation(tmp_path), "iris", "rollback", reason="", as_json=False)
+        request(tmp_path, "rollback")
     (tmp_path / "ledger.db").touch()
     with pytest.raises(errors.Unavailable, match="is not running"):
-        ask(PlatformLocation(tmp_path), "iris", "rollback", reason="", as_json=False)
+        request(tmp_path, "rollback")
 
 
 def test_a_platform_that_was_stopped_is_told_at_once_and_not_waited_for(tmp_path: Path, store: SqliteStore) -> None:
@@ -175,14 +181,14 @@ def test_a_platform_that_was_stopped_is_told_at_once_and_not_waited_for(tmp_path
         left.bind(str(tmp_path / ACTION_SOCKET))
     began = time.monotonic()
     with pytest.raises(errors.Unavailable, match="is not running"):
-        ask(PlatformLocation(tmp_path), "iris", "rollback", reason="", as_json=False)
+        request(tmp_path, "rollback")
     assert time.monotonic() - began < RECONNECT_TIMEOUT_S / 3
 
 
 def test_the_options_reach_the_action(tmp_path: Path, store: SqliteStore) -> None:
     options = {"evenIfDown": True, "evenIfStableServes": True, "pauseFor": "1h30m", "toRevision": "iris.12"}
     with opened(tmp_path, store), engine(store, Outcome.ACCEPTED):
-        ask(PlatformLocation(tmp_path), "iris", "pause", reason="", as_json=False, options=options)
+        request(tmp_path, "pause", options)
     (action,) = store.actions("iris")
     assert (action.even_if_down, action.even_if_stable_serves, action.pause_for, action.to_revision) == (
         True,
@@ -196,7 +202,7 @@ def test_a_promotion_and_an_approval_are_for_the_present_attempt_only(tmp_path: 
     store.append(canary(attempt=3).model_copy(update={"seq": 1, "parent": ""}))
     with opened(tmp_path, store), engine(store, Outcome.ACCEPTED):
         for verb in ("promote", "approve", "rollback"):
-            ask(PlatformLocation(tmp_path), "iris", verb, reason="", as_json=False)
+            request(tmp_path, verb)
     bound = {action.type.value: (action.attempt, action.step) for action in store.actions("iris")}
     assert bound == {"promote": (3, None), "approve": (3, 0), "rollback": (None, None)}
 
@@ -204,23 +210,9 @@ def test_a_promotion_and_an_approval_are_for_the_present_attempt_only(tmp_path: 
 def test_a_rollback_may_name_a_version(tmp_path: Path, store: SqliteStore) -> None:
     store.append(a_head(seq=1).model_copy(update={"parent": ""}))
     with opened(tmp_path, store), engine(store, Outcome.ACCEPTED):
-        ask(
-            PlatformLocation(tmp_path),
-            "iris",
-            "rollback",
-            reason="",
-            as_json=False,
-            options={"toRevision": "1.0.0"},
-        )
+        request(tmp_path, "rollback", {"toRevision": "1.0.0"})
         with pytest.raises(errors.NotFound, match="'7.7.7' is no revision of iris"):
-            ask(
-                PlatformLocation(tmp_path),
-                "iris",
-                "rollback",
-                reason="",
-                as_json=False,
-                options={"toRevision": "7.7.7"},
-            )
+            request(tmp_path, "rollback", {"toRevision": "7.7.7"})
     assert [action.to_revision for action in store.actions("iris")] == [1]
 
 
@@ -274,7 +266,7 @@ def test_a_refused_rollback_lists_the_versions_that_it_would_accept(tmp_path: Pa
         engine(store, Outcome.REFUSED, "nothing before 1.1.0"),
         pytest.raises(errors.Refused) as raised,
     ):
-        ask(PlatformLocation(tmp_path), "iris", "rollback", reason="", as_json=False)
+        request(tmp_path, "rollback")
     assert raised.value.hint == "versions to go back to: 1.0.0; for example fairlead rollback iris --to 1.0.0"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +18,7 @@ from fairlead.control.answers import MIN_INTERVAL_S, SUBSCRIPTION_TIMEOUT_S, TAR
 from fairlead.rollout.ports import CollectedAnswers, InstanceAddress
 from fairlead.serving.observe.answers import PAGE_SIZE, RECORD, AnswerRecords
 from fairlead.serving.observe.compared_fields import Reader
+from support.background import serve_in_background
 from support.processes import free_port
 
 REF = VersionSpec().ref("1.0.0")
@@ -55,8 +55,6 @@ class Service:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
-        self.thread.start()
         self.instance = InstanceAddress("one", REF, "127.0.0.1", self.server.server_address[1])
 
     def restart(self) -> None:
@@ -67,11 +65,6 @@ class Service:
             self.number += 1
             name = str(uuid.UUID(int=self.number)).encode()
             self.ring.add(name, 200, [Result(label=label)], shadow=False, record=True)
-
-    def stop(self) -> None:
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
 
 
 class Clock:
@@ -84,10 +77,8 @@ class Clock:
 @contextlib.contextmanager
 def a_service(room: int = 10_000) -> Iterator[Service]:
     service = Service(room)
-    try:
+    with serve_in_background(service.server):
         yield service
-    finally:
-        service.stop()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from fairlead.contracts.revision import Check, Verdict
 from fairlead.contracts.route import VersionRef
 from fairlead.contracts.table import Table
 from fairlead.control.smoke import GatewaySmoke
+from support.background import serve_in_background
 
 OLD = VersionRef(version="1.0.0", identity="a" * 10)
 NEW = VersionRef(version="1.0.0", identity="b" * 10)
@@ -63,13 +64,10 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def edge() -> Iterator[Edge]:
-    with Edge() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    server = Edge()
+    with serve_in_background(server):
         yield server
         server.answering.set()
-        server.shutdown()
-        thread.join()
 
 
 def asked(edge: Edge, table: Table, ref: VersionRef) -> Check:

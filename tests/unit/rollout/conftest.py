@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from support.background import serve_in_background
 from unit.rollout.admin_page import AdminPage
 from unit.rollout.simulated_platform import Platform
 
@@ -43,11 +43,8 @@ def admin() -> Iterator[AdminPage]:
         def log_message(self, *_: object) -> None:
             """Quiet."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        page.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    page.port = server.server_address[1]
+    with serve_in_background(server):
         yield page
-        server.shutdown()
-        thread.join()

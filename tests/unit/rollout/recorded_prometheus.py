@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import socket
-import threading
 import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 from fairlead.contracts.gateway import Role, stat_name
 from fairlead.contracts.latency import GRID_MS
 from fairlead.rollout.ports import Reading
+from support.background import serve_in_background
 
 Labels = tuple[tuple[str, str], ...]
 _MATCHER = re.compile(r'(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"')
@@ -166,10 +166,7 @@ def serving(recorded: RecordedPrometheus) -> Iterator[RecordedPrometheus]:
         def handle_error(self, *_: object) -> None:
             """Ignore connections that a test broke."""
 
-    with Server(("127.0.0.1", 0), Handler) as server:
-        recorded.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    server = Server(("127.0.0.1", 0), Handler)
+    recorded.port = server.server_address[1]
+    with serve_in_background(server):
         yield recorded
-        server.shutdown()
-        thread.join()

@@ -10,10 +10,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from fairlead.contracts.gateway import ClusterKey, Role, key_of
 from fairlead.contracts.latency import GRID_MS
-from fairlead.contracts.revision import Buckets, Counts, Failures, Histograms, VersionCounts, VersionFailures
+from fairlead.contracts.revision import Buckets, Counts, Failures, Histograms, VersionCounts, VersionFailures, Window
 from fairlead.contracts.table import Table
 from fairlead.rollout.ports import Reading
 
@@ -61,6 +62,22 @@ class Counted:
             self.rejections.plus(other.rejections),
             self.failures.plus(other.failures),
             self.latency.plus(other.latency),
+        )
+
+    def window(self, start: datetime, end: datetime, weight: int, gap: str | None = None) -> Window:
+        """The window with these counts, under a candidate's weight."""
+        return Window(
+            start=start,
+            end=end,
+            weight=weight,
+            candidate=self.candidate,
+            stable=self.stable,
+            assigned=self.assigned,
+            unserved=self.unserved,
+            rejections=self.rejections,
+            failures=self.failures,
+            latency=self.latency,
+            gap=gap,
         )
 
 

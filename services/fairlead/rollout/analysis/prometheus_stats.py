@@ -15,6 +15,7 @@ from fairlead.contracts.latency import GRID_MS
 from fairlead.contracts.prometheus import PrometheusSettings
 from fairlead.contracts.table import Table
 from fairlead.errors import Unavailable
+from fairlead.rollout.analysis.envoy_stats import COUNTERS
 from fairlead.rollout.analysis.prometheus_api import PrometheusApi
 from fairlead.rollout.ports import Reading, Series
 
@@ -23,16 +24,8 @@ _CLUSTER = "envoy_cluster_"
 _BUCKET = f"{_CLUSTER}upstream_rq_time_bucket"
 _ENDPOINT = {f"{_CLUSTER}endpoint_rq_success": 0, f"{_CLUSTER}endpoint_rq_error": 1}
 _TIMEOUT = f"{_CLUSTER}endpoint_rq_timeout"
-_PLAIN = (
-    "upstream_rq_completed",
-    "upstream_rq_retry",
-    "upstream_rq_retry_success",
-    "upstream_rq_timeout",
-    "upstream_cx_connect_fail",
-    "upstream_cx_destroy_local_with_active_rq",
-    "upstream_cx_destroy_remote_with_active_rq",
-    "upstream_cx_none_healthy",
-)
+_PLAIN = tuple(sorted(COUNTERS - {"upstream_rq_4xx", "upstream_rq_5xx", "upstream_rq_429"}))
+"""The others have their code or its class as a label."""
 _CLASS, _CODE = f"{_CLUSTER}upstream_rq_xx", f"{_CLUSTER}upstream_rq"
 _NAMES = (*(f"{_CLUSTER}{name}" for name in _PLAIN), _CLASS, _CODE, *_ENDPOINT, _TIMEOUT)
 

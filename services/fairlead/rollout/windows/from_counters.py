@@ -47,20 +47,7 @@ class CountedWindows:
         start = _start(self._readings, tick.head, tick.before, gap)
         if start >= tick.until:
             return []
-        window = Window(
-            start=start,
-            end=tick.until,
-            weight=tick.head.table.weight,
-            candidate=counted.candidate,
-            stable=counted.stable,
-            assigned=counted.assigned,
-            unserved=counted.unserved,
-            rejections=counted.rejections,
-            failures=counted.failures,
-            latency=counted.latency,
-            gap=gap,
-        )
-        return [window]
+        return [counted.window(start, tick.until, tick.head.table.weight, gap)]
 
 
 def _counted(readings: WindowReadings, head: Revision, before: Sequence[Window]) -> tuple[Counted, str | None]:

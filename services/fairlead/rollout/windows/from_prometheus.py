@@ -85,19 +85,8 @@ class ReplayedWindows:
             counted, gap = count(readings.before, readings.after, period.table(start, end)), None
         except Gap as found:
             counted, gap = Counted(), str(found)
-        return Window(
-            start=start,
-            end=end,
-            weight=period.weight(end),
-            candidate=counted.candidate,
-            stable=counted.stable,
-            assigned=counted.assigned,
-            unserved=counted.unserved,
-            rejections=counted.rejections,
-            failures=counted.failures,
-            latency=Histograms() if readings.bridged else counted.latency,
-            gap=gap,
-        )
+        window = counted.window(start, end, period.weight(end), gap)
+        return _without_latency(window) if readings.bridged else window
 
 
 def _counted_until(before: Sequence[Window], period: ComparisonPeriod) -> datetime:

@@ -18,6 +18,7 @@ from fairlead.routing.publish.gateway import Gateway, Progress, PublishedRevisio
 from fairlead.routing.publish.rejection_log import last_rejection
 from fairlead.routing.publish.resource_sets import KINDS, DesiredResources, Kind, ResourceSet, Update
 from fairlead.routing.publish.update_order import (
+    DRAIN_S,
     GatewayReport,
     PlanState,
     Publish,
@@ -31,8 +32,6 @@ from fairlead.routing.publish.update_order import (
 )
 from fairlead.routing.snapshot import Snapshot
 
-DRAIN_S = 10.0
-"""How long clusters outlive the last route to them: a request that is retried looks up its cluster again."""
 IDLE_POLL_S = 0.25
 """How often the gateway is polled while the publisher is settled or waits for time to pass; otherwise every step
 polls."""

@@ -22,6 +22,9 @@ from fairlead.routing.publish.resource_sets import (
 )
 from fairlead.routing.references import with_members
 
+DRAIN_S = 10.0
+"""How long clusters outlive the last route to them: a request that is retried looks up its cluster again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rejection:

@@ -19,6 +19,7 @@ from fairlead.routing.publish.publication import EncodedUpdate, Publication, Pub
 from fairlead.routing.publish.resource_sets import DesiredResources, Kind, Update, order_of
 from fairlead.routing.publish.snapshot_cache import SnapshotCache
 from fairlead.routing.publish.update_order import (
+    DRAIN_S,
     PlanState,
     Publish,
     Settled,
@@ -33,8 +34,6 @@ from fairlead.routing.publish.update_order import (
 )
 from fairlead.routing.snapshot import Snapshot
 
-DRAIN_S = 10.0
-"""How long clusters outlive the last route to them: a request that is retried looks up its cluster again."""
 IDLE_POLL_S = 1.0
 """How often gateways are polled while the publisher is settled or waits for time to pass."""
 ACTIVE_POLL_S = 0.01

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import http.client
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from fairlead.rehearsal.live.admin_proxy import AdminProxy
+from support.background import serve_in_background
 from support.processes import free_port
 
 COUNTERS = "/stats?usedonly&histogram_buckets=cumulative&filter=x"
@@ -34,15 +34,11 @@ class Admin(BaseHTTPRequestHandler):
 def proxy() -> Iterator[AdminProxy]:
     admin = ThreadingHTTPServer(("127.0.0.1", 0), Admin)
     admin.daemon_threads = True
-    serving = threading.Thread(target=admin.serve_forever, args=(0.01,))
-    serving.start()
-    proxy = AdminProxy(free_port(), admin.server_address[1])
-    proxy.start()
-    yield proxy
-    proxy.stop()
-    admin.shutdown()
-    serving.join()
-    admin.server_close()
+    with serve_in_background(admin):
+        proxy = AdminProxy(free_port(), admin.server_address[1])
+        proxy.start()
+        yield proxy
+        proxy.stop()
 
 
 def ask(proxy: AdminProxy, path: str, method: str = "GET") -> tuple[int, str]:

@@ -21,6 +21,7 @@ from fairlead import errors
 from fairlead.store.kubernetes.access import Access
 from fairlead.store.kubernetes.api import MERGE, Api, Gone
 from fairlead.store.kubernetes.kinds import REVISIONS, ROUTES
+from support.background import serve_in_background
 from support.cluster.certificates import Authority
 from support.processes import free_ports
 
@@ -68,14 +69,8 @@ def serving(answer: Answer, tls: ssl.SSLContext | None = None) -> Iterator[Serve
     server = Server(answer)
     if tls is not None:
         server.http.socket = tls.wrap_socket(server.http.socket, server_side=True)
-    thread = threading.Thread(target=server.http.serve_forever, args=(0.01,))
-    thread.start()
-    try:
+    with serve_in_background(server.http):
         yield server
-    finally:
-        server.http.shutdown()
-        thread.join()
-        server.http.server_close()
 
 
 @contextmanager
