@@ -24,7 +24,7 @@ from typing import Any
 from fairlead import errors
 from fairlead.model import Model
 from fairlead.serving.formats import methods
-from fairlead.serving.formats.author_code import author_code
+from fairlead.serving.formats.author_code import PACKAGE_PREFIX, author_code
 
 _IMPORT_LOCK = threading.RLock()  # sys.modules and sys.meta_path are global: one folder at a time may change them
 
@@ -39,7 +39,7 @@ class Code:
     @classmethod
     def of(cls, folder: Path) -> Code:
         """Choose a unique package name for the folder's code. Imports nothing."""
-        return cls(folder=folder, package=f"fairlead_folder_{uuid.uuid4().hex}")
+        return cls(folder=folder, package=f"{PACKAGE_PREFIX}{uuid.uuid4().hex}")
 
     def model_class(self, entry: str) -> type[Model[Any, Any]]:
         """Import the class that `module:Class` names. Raises Invalid, or ModelFailed if the author's code raises."""

@@ -16,7 +16,7 @@ from fairlead import errors
 from fairlead.contracts.instance import CANNOT_BE_SERVED
 from fairlead.contracts.manifest import Manifest
 from fairlead.model import Model
-from fairlead.serving.formats.author_code import described
+from fairlead.serving.formats.author_code import described, hint_of
 from fairlead.serving.inference import batching, contract, lifecycle, runner, warmup, workers
 from fairlead.serving.inference.process.codec import Codec
 from fairlead.serving.inference.process.messages import Origin
@@ -249,7 +249,8 @@ class DataPlane:
         reason = f"{CANNOT_BE_SERVED}{message}"
         if reason != self.state.reason:  # else another try failed as the one before
             # Our own error needs no traceback: its message is enough. Any other exception came from the author's code.
-            logger.error("model failed to start", exc_info=None if is_our_error else cause, extra={"reason": message})
+            extra = {"reason": message} | ({"hint": hint} if (hint := hint_of(cause)) else {})
+            logger.error("model failed to start", exc_info=None if is_our_error else cause, extra=extra)
         self.state.enter("failed", reason, for_good=not is_tried_again)
         if self._runner is not None:
             self._runner.close()

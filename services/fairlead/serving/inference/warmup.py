@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from fairlead import errors
 from fairlead.contracts import golden
-from fairlead.serving.formats.author_code import described
+from fairlead.serving.formats.author_code import described, hint_of
 from fairlead.serving.formats.made_up_rows import made_up
 from fairlead.serving.inference import batching, contract
 
@@ -113,7 +113,8 @@ def _alone(compute: batching.Compute, terms: contract.Contract, row: BaseModel, 
     try:
         return terms.documents(compute([row]))[0]
     except (Exception, SystemExit) as cause:
-        raise errors.ModelFailed(f"golden row {number} made the model fail: {described(cause)}") from cause
+        message = f"golden row {number} made the model fail: {described(cause)}"
+        raise errors.ModelFailed(message, hint=hint_of(cause)) from cause
 
 
 def _different(asked: Sequence[_Asked]) -> int:

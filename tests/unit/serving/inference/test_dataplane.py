@@ -68,6 +68,20 @@ def test_a_model_that_ends_its_process_while_it_loads_is_reported_as_failed(endi
     run(check())
 
 
+def test_the_log_says_where_a_package_belongs_that_is_missing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    code = folders.DOUBLER.replace("        self.factor", "        import lightgbm\n        self.factor")
+
+    async def check() -> None:
+        app = build_app(load_folder(folders.make(tmp_path / "m", code=code)))
+        async with app.lifespan(), asyncio.timeout(10):
+            while app.state.phase == "loading":
+                await asyncio.sleep(0.001)
+
+    run(check())
+    (line,) = [line for line in caplog.records if line.levelname == "ERROR"]
+    assert line.__dict__["hint"].startswith("Nothing that is installed here provides lightgbm. Name its package in req")
+
+
 def test_a_service_whose_artifact_is_restored_becomes_ready_without_a_restart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

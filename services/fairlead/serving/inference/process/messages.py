@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fairlead import errors
+from fairlead.serving.formats.author_code import hint_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Failed:
         if isinstance(problem, errors.FairleadError) and type(problem).__module__ == errors.__name__:
             error, cause = problem, problem.__cause__
         else:
-            error, cause = errors.ModelFailed(message), problem
+            error, cause = errors.ModelFailed(message, hint=hint_of(problem)), problem
         return cls(error, "".join(traceback.format_exception(cause)) if cause is not None else "")
 
     def as_exception(self) -> errors.FairleadError:
