@@ -68,7 +68,7 @@ class Model(Generic[Row, Answer]):
     def predict_columns(self, batch: np.ndarray) -> list[Answer]:
         """Answer a batch given as a float64 array [rows, fields], with the fields in the order of the row type.
 
-        If this method is overridden, `predict` is not called. It is faster, because no Python object is built per row.
+        Define it instead of `predict`. It is faster, because no Python object is built per row.
         """
         raise errors.ModelFailed(f"{type(self).__name__} does not define predict_columns")
 
@@ -76,7 +76,7 @@ class Model(Generic[Row, Answer]):
         """Answer a batch given as a DataFrame with one column per field, in the order of the row type.
 
         The type of a column depends only on the type of its field, never on the values: a row has the same types alone
-        as in a batch. `serving.formats.frames` lists the types. If this method is overridden, `predict` is not called.
+        as in a batch. `serving.formats.frames` lists the types. Define it instead of `predict`.
         """
         raise errors.ModelFailed(f"{type(self).__name__} does not define predict_frame")
 

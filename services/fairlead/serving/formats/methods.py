@@ -18,27 +18,37 @@ ANSWERING = {"predict_columns": "batch", "predict_frame": "frame", "predict": "r
 
 def answering(model_class: type[Model[Any, Any]]) -> str:
     """The name of the method that answers batches: the first one that the class or a base of it defines."""
-    return next((name for name in ANSWERING if _is_defined(model_class, name)), "predict")
+    return next(iter(_defined(model_class)), "predict")
 
 
 def check(model_class: type[Model[Any, Any]]) -> None:
-    """Raise Invalid unless the class defines a method that answers a batch, and the service can call its methods."""
-    defined = [name for name in ANSWERING if _is_defined(model_class, name)]
+    """Raise Invalid unless the class defines one method that answers a batch, and the service can call its methods.
+
+    Its bases may define others, as long as the service calls that of the class.
+    """
+    defined = _defined(model_class)
     if not defined:
         raise errors.Invalid(
             f"{model_class.__name__} defines neither predict, predict_columns nor predict_frame",
             hint=_misspelt(model_class) or "Define `predict(self, rows)`, which returns one answer per row.",
         )
-    if "predict_columns" in defined and "predict_frame" in defined:
-        message = f"{model_class.__name__} defines both predict_columns and predict_frame"
-        raise errors.Invalid(message, hint="Keep one of them.")
+    called = next(iter(defined))
+    if any(defined[name] <= defined[called] for name in defined if name != called):
+        *others, last = defined
+        message = (
+            f"{model_class.__name__} defines {', '.join(others)} and {last}, and the service would call only {called}"
+        )
+        raise errors.Invalid(message, hint=f"Keep {called}, or the one that you mean instead.")
     for name in defined:
         _check_method(model_class, name, ANSWERING[name])
     _check_method(model_class, "load", "artifact")
 
 
-def _is_defined(model_class: type[Model[Any, Any]], name: str) -> bool:
-    return inspect.getattr_static(model_class, name) is not inspect.getattr_static(Model, name)
+def _defined(model_class: type[Model[Any, Any]]) -> dict[str, int]:
+    """The methods that answer a batch, each with the place in the class's MRO where it is defined: 0 is the class."""
+    bases = model_class.__mro__[: model_class.__mro__.index(Model)]
+    places = {name: [place for place, base in enumerate(bases) if name in vars(base)] for name in ANSWERING}
+    return {name: found[0] for name, found in places.items() if found}
 
 
 def _misspelt(model_class: type[Model[Any, Any]]) -> str:

@@ -50,8 +50,18 @@ WRONG = {
     ),
     "an array and a frame": (
         "    def predict_frame(self, frame): ...\n    def predict_columns(self, batch): ...\n" + PREDICT,
-        "Doubler defines both predict_columns and predict_frame",
-        "Keep one of them.",
+        "Doubler defines predict_columns, predict_frame and predict, and the service would call only predict_columns",
+        "Keep predict_columns, or the one that you mean instead.",
+    ),
+    "a frame and rows": (
+        "    def predict_frame(self, frame): ...\n" + PREDICT,
+        "Doubler defines predict_frame and predict, and the service would call only predict_frame",
+        "Keep predict_frame, or the one that you mean instead.",
+    ),
+    "rows over the array of its base": (
+        "    def predict_columns(self, batch): ...\nclass Base(Doubler): ...\nclass Doubler(Base):\n" + PREDICT,
+        "Doubler defines predict_columns and predict, and the service would call only predict_columns",
+        "Keep predict_columns, or the one that you mean instead.",
     ),
     "async load": (
         "    async def load(self, artifact): ...\n" + PREDICT,
@@ -81,7 +91,8 @@ def test_the_service_and_check_refuse_the_class_with_the_same_sentence(tmp_path:
         "    @staticmethod\n    def predict(rows):",
         "    @classmethod\n    def predict(cls, rows):",
         "    predict = property(lambda self: lambda rows: [])\n    def unused(self, rows):",
-        "    def predict_columns(self, batch): ...\n" + PREDICT,
+        PREDICT + " ...\nclass Base(Doubler): ...\nclass Doubler(Base):\n    def predict_columns(self, batch):",
+        PREDICT + " ...\nclass Base(Doubler): ...\nclass Doubler(Base):\n    def predict(self, rows):",
     ],
 )
 def test_every_method_that_takes_the_batch_alone_is_accepted(tmp_path: Path, lines: str) -> None:
