@@ -6,6 +6,7 @@ The expected answers of the golden rows come from the finished folder: it is loa
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,11 +18,13 @@ import yaml
 from fairlead import errors
 from fairlead.contracts.manifest import Manifest
 from fairlead.contracts.parsing import parse_yaml
+from fairlead.contracts.requirements import FILE as REQUIREMENTS
 from fairlead.serving.formats import artifact, golden, golden_answers, pickle_libraries, pickled, version_skew
 from fairlead.serving.formats.folder import FORMATS, MANIFEST, ModelFolder, load_folder
 
 FILE_NAMES = {"sklearn": "model.joblib", "joblib": "model.joblib", "pickle": "model.pkl", "python": "model.bin"}
 GOLDEN = "golden.jsonl"
+_SECOND_FILE = re.compile(r"\s*(-r|-c|--requirement|--constraint)\b")
 
 
 def write_folder(
@@ -33,13 +36,15 @@ def write_folder(
     golden_inputs: Sequence[Mapping[str, Any]] = (),
     golden_expected: Sequence[Mapping[str, Any]] | None = None,
     libraries: Iterable[str] = (),
+    requirements: Iterable[str] | str | Path = (),
 ) -> ModelFolder:
     """Write a complete model folder and return it, read as the service reads it.
 
     `manifest` holds the fields that the author chooses (name, version, format, entry, title...). This function adds
     the artifact's path and digest, the golden rows and `built_with`: the versions of the libraries whose objects are
     pickled, of those that `code` imports, and of `libraries`. `value` is the trained object; it is written in the
-    manifest's format. `code` are the Python files that `entry` needs. An existing `folder` is replaced.
+    manifest's format. `code` are the Python files that `entry` needs. `requirements` become the folder's
+    requirements.txt: its lines, or the path of a file with them. An existing `folder` is replaced.
 
     The golden rows are `golden_inputs` with the finished model's answers. `golden_expected` are answers that are known
     to be right, one per input: the model must give them within `rtol`. Raises Invalid or ModelFailed, also if the model
@@ -52,6 +57,7 @@ def write_folder(
         (draft / "artifact").mkdir(parents=True)
         for path in files:
             _copy_code(path, draft)
+        _write_requirements(requirements, draft)
         foreign = pickled.foreign_modules(value, _modules(draft)) if manifest.get("format") in pickled.FORMATS else ()
         built_with = _built_with(manifest, value, files, libraries)
         full = dict(manifest) | _written_artifact(draft, manifest, value) | built_with
@@ -76,6 +82,32 @@ def _copy_code(path: Path, draft: Path) -> None:
             hint="Give a list of files: code=[Path('model.py')]. A relative path counts from the folder in which the "
             "script runs; Path(__file__).with_name('model.py') is the file beside the script.",
         ) from cause
+
+
+def _write_requirements(given: Iterable[str] | str | Path, draft: Path) -> None:
+    """Write the folder's requirements.txt, unless nothing is required."""
+    try:
+        text = Path(given).read_text(encoding="utf-8") if isinstance(given, str | Path) else _lines(given)
+    except OSError as cause:
+        raise _wrong_requirements(f"{given} cannot be read: {cause.strerror}") from cause
+    if second := next(filter(_SECOND_FILE.match, text.splitlines()), None):
+        raise _wrong_requirements(f"{second!r} names a second file, which is not copied")
+    if text:
+        (draft / REQUIREMENTS).write_text(text, encoding="utf-8")
+
+
+def _lines(given: Iterable[str]) -> str:
+    lines = list(given)
+    if wrong := [line for line in lines if not isinstance(line, str) or len(line.splitlines()) != 1]:
+        raise _wrong_requirements(f"{wrong[0]!r} is no line of {REQUIREMENTS}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _wrong_requirements(problem: str) -> errors.Invalid:
+    hint = (
+        "Give all lines, requirements=['lightgbm==4.6.0'], or one file that has them, requirements=Path('pinned.txt')."
+    )
+    return errors.Invalid(f"requirements: {problem}", hint=hint)
 
 
 def _modules(draft: Path) -> frozenset[str]:

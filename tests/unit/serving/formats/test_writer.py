@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -136,3 +137,42 @@ def test_expected_answers_that_are_no_dicts_are_refused_in_words(tmp_path: Path)
             golden_inputs=[{"value": 2}],
             golden_expected=answers,
         )
+
+
+PINNED = ["lightgbm==4.6.0", "numpy"]
+
+
+@pytest.mark.parametrize("kind", ["list", "path", "text"])
+def test_requirements_are_written_into_the_folder(tmp_path: Path, kind: str) -> None:
+    file = tmp_path / "pinned.txt"
+    file.write_text("\n".join(PINNED) + "\n")
+    given: Any = {"list": PINNED, "path": file, "text": str(file)}[kind]
+    for _ in range(2):  # the second time it replaces the folder
+        writer.write_folder(tmp_path / "out", MANIFEST, b"3", code=[code(tmp_path)], requirements=given)
+        assert (tmp_path / "out" / "requirements.txt").read_text() == file.read_text()
+
+
+@pytest.mark.parametrize("given", [(), []])
+def test_without_requirements_there_is_no_file(tmp_path: Path, given: Any) -> None:
+    writer.write_folder(tmp_path / "out", MANIFEST, b"3", code=[code(tmp_path)], requirements=given)
+    assert not (tmp_path / "out" / "requirements.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        ("lightgbm==4.6.0", "lightgbm==4.6.0 cannot be read: No such file"),
+        (["lightgbm", 4.6], "4.6 is no line of requirements.txt"),
+        (["lightgbm\nnumpy"], "is no line of requirements.txt"),
+        ([""], "'' is no line of requirements.txt"),
+        (["numpy", "-r base.txt"], "'-r base.txt' names a second file, which is not copied"),
+        (["--requirement=base.txt"], "'--requirement=base.txt' names a second file"),
+        (["-c limits.txt"], "'-c limits.txt' names a second file"),
+    ],
+)
+def test_requirements_that_no_image_could_install_are_refused_in_words(tmp_path: Path, given: Any, what: str) -> None:
+    with pytest.raises(errors.Invalid, match=re.escape(what)) as raised:
+        writer.write_folder(tmp_path / "out", MANIFEST, b"3", code=[code(tmp_path)], requirements=given)
+    assert raised.value.message.startswith("requirements: ")
+    assert "requirements=['lightgbm==4.6.0']" in str(raised.value.hint)
+    assert not (tmp_path / "out").exists()
