@@ -13,7 +13,8 @@ LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 class OnlyHosts:
     """ASGI middleware: 421 for a request whose `Host`, without its port, is not one of `hosts` (`*` and `*.name` too).
 
-    The gateway's requests have the `Host` of its client, so these are the hosts that the gateway answers for.
+    The gateway's requests have the `Host` of its client, so these are the hosts that the gateway answers for: as in
+    Envoy, `*.name` stands for every name below `name`, and not for `name` itself.
     """
 
     def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
@@ -35,4 +36,4 @@ class OnlyHosts:
         host = header.decode("latin-1").lower()
         if not host.endswith("]"):
             host = host.rpartition(":")[0] or host
-        return host in self._names or host.endswith(self._suffixes)
+        return host in self._names or any(host.endswith(suffix) and host != suffix for suffix in self._suffixes)

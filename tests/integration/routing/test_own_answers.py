@@ -75,7 +75,16 @@ class TestHosts:
         assert client.post("/models/iris/predict", headers={"host": host + port}).status_code == 200
 
     @pytest.mark.parametrize(
-        "host", ["evil.example", "evil.example:8080", "localhost.evil.example", "10.0.0.1", "corp.example", "[::2]"]
+        "host",
+        [
+            "evil.example",
+            "evil.example:8080",
+            "localhost.evil.example",
+            "10.0.0.1",
+            "corp.example",
+            ".corp.example",
+            "[::2]",
+        ],
     )
     @pytest.mark.parametrize("path", ["/models/iris/predict", "/v2/models/iris/infer", "/models", "/nowhere"])
     def test_a_request_for_another_host_is_refused_with_a_hint(
