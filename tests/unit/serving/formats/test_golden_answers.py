@@ -30,16 +30,17 @@ class Price(BaseModel):
     per_area: float = 1.0
 
 class Prices(fairlead.Model[Home, Price]):
-    def predict(self, rows: list[Home]) -> list[Price]:
-        return self.predict_frame(pandas.DataFrame([row.model_dump() for row in rows]))
-
+    {predict}
     def {name}(self, frame: pandas.DataFrame) -> list[Price]:
         # A column that holds only None is no number for pandas, and is left out of the sum.
         numbers = frame.select_dtypes("number").fillna(100.0)
         return [Price(price=value) for value in numbers.sum(axis=1)]
 """
-INFERRED = PRICES.replace("{name}", "_answered").replace("self.predict_frame", "self._answered")
-TYPED = PRICES.replace("{name}", "predict_frame")
+BY_ROWS = """def predict(self, rows: list[Home]) -> list[Price]:
+        return self._answered(pandas.DataFrame([row.model_dump() for row in rows]))
+"""
+INFERRED = PRICES.replace("{name}", "_answered").replace("{predict}", BY_ROWS)
+TYPED = PRICES.replace("{name}", "predict_frame").replace("{predict}", "")
 MANIFEST = {"name": "prices", "version": "1.0.0", "format": "python", "entry": "model:Prices"}
 WITHOUT_PLOT = {"area": 80.0, "plot": None, "built": 1990}
 WITH_PLOT = {"area": 90.0, "plot": 12.5, "built": 2001}
