@@ -1,6 +1,7 @@
 """Derives a strict row type from the author's row type, so that requests to every model are validated the same way.
 
-Strict means: unknown fields are errors, the text "1.5" is not a number, and NaN and infinity are not allowed. Integers
+Strict means: unknown fields are errors, the text "1.5" is not a number, true is not a 1, and NaN and infinity are not
+allowed. Integers
 are limited to 64 bits where the author set no bounds: arrays cannot hold larger ones.
 `strict(Flower)` is a subclass of `Flower`, so `predict` still gets the type that it declares. pydantic's config does
 not apply to nested models, so each nested model gets a strict subclass too, which replaces it in the annotation. A
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import enum
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -18,12 +20,12 @@ from types import MappingProxyType
 from typing import Annotated, Any, ForwardRef, Literal, Union
 
 import annotated_types
-from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, RootModel
+from pydantic import AliasChoices, AliasPath, BaseModel, BeforeValidator, ConfigDict, PydanticUserError, RootModel
 from pydantic.fields import FieldInfo
 from typing_extensions import is_typeddict  # pydantic takes only these on Python 3.11
 
 from fairlead import errors
-from fairlead.serving.formats import datatypes
+from fairlead.serving.formats import datatypes, look_alikes
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 STRICT_ROOT = ConfigDict(strict=True, allow_inf_nan=False)  # pydantic does not allow `extra` on a RootModel
@@ -38,21 +40,37 @@ def strict(
 
     `integers` is the range of those that the model can get; `fields` has the fields with another one.
     """
-    builder = _StrictBuilder(row_type, integers, fields)
-    derived = builder.strict_model(row_type)
-    assert isinstance(derived, type)  # strict_model returns a forward reference only for a model inside itself
-    builder.resolve_forward_references()
-    return derived
+    try:
+        return _StrictBuilder(row_type, integers, fields).built()
+    except PydanticUserError as problem:
+        if problem.code != "discriminator-validator":
+            raise
+        # pydantic reads the values of a discriminator from its type, which then may have no validator.
+        return _StrictBuilder(row_type, integers, fields, has_look_alikes=True).built()
 
 
 class _StrictBuilder:
     """Walks over one row type. Keeps the models it has visited, so that a recursive model does not loop forever."""
 
-    def __init__(self, root: type[BaseModel], integers: datatypes.Range, fields: Mapping[str, datatypes.Range]) -> None:
+    def __init__(
+        self,
+        root: type[BaseModel],
+        integers: datatypes.Range,
+        fields: Mapping[str, datatypes.Range],
+        *,
+        has_look_alikes: bool = False,
+    ) -> None:
         self._integers = self._usual = integers
         self._root, self._fields = root, fields
+        self._has_look_alikes = has_look_alikes
         self._done: dict[type[BaseModel], type[BaseModel]] = {}
         self._started: dict[type[BaseModel], str] = {}
+
+    def built(self) -> type[BaseModel]:
+        derived = self.strict_model(self._root)
+        assert isinstance(derived, type)  # strict_model returns a forward reference only for a model inside itself
+        self.resolve_forward_references()
+        return derived
 
     def strict_model(self, author: type[BaseModel]) -> type[BaseModel] | ForwardRef:
         if author in self._done:
@@ -92,7 +110,7 @@ class _StrictBuilder:
             return self._integer(())
         origin, args = typing.get_origin(annotation), typing.get_args(annotation)
         if not args or origin is Literal:
-            return annotation
+            return annotation if self._has_look_alikes else _with_few_values(annotation)
         if origin is Annotated:
             if args[0] is int:
                 limited = self._integer(args[1:])
@@ -116,6 +134,13 @@ class _StrictBuilder:
             if not limits:
                 return int
         return Annotated[(int, *limits)]
+
+
+def _with_few_values(annotation: Any) -> Any:
+    """A Literal or an Enum that accepts its values only as JSON has them; any other type as it is."""
+    is_enum = isinstance(annotation, type) and issubclass(annotation, enum.Enum)
+    read = look_alikes.reading(list(annotation) if is_enum else typing.get_args(annotation))
+    return annotation if read is None else Annotated[annotation, BeforeValidator(read)]
 
 
 def _flat(metadata: Iterable[Any]) -> Iterable[Any]:

@@ -14,6 +14,7 @@ import pydantic_core
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
 from fairlead import errors
+from fairlead.serving.formats import look_alikes
 from fairlead.serving.formats.answer_writer import AnswerWriter
 from fairlead.serving.inference import duplicates, tensors
 from fairlead.serving.inference.answer_limit import SLICE_ROWS, AnswerLimit, slices, too_large
@@ -229,7 +230,7 @@ def invalid(problem: ValidationError, prefix: tuple[str | int, ...] = ("body",))
 def _choices(answer_type: type[BaseModel]) -> tuple[tuple[str, tuple[Any, ...]], ...]:
     """The fields whose type is a Literal or None, with the values. pydantic's serializer writes any other value too."""
     found = ((name, _values(field.annotation)) for name, field in answer_type.model_fields.items())
-    return tuple((name, values) for name, values in found if values)
+    return tuple((name, look_alikes.exactly(values)) for name, values in found if values)
 
 
 def _values(annotation: Any) -> tuple[Any, ...]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import enum
 from typing import Annotated, Any, Literal
 
 import annotated_types
@@ -207,3 +208,98 @@ def test_every_finite_number_in_range_is_accepted_unchanged(size: float) -> None
     row = STRICT.model_validate_json(f'{{"part": {{"size": {size!r}}}}}')
     assert isinstance(row, Row)
     assert row.part.size == size
+
+
+class Grade(enum.Enum):
+    LOW = 0
+    HIGH = 1
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+    HIGH = 2
+
+
+class Truth(enum.Enum):
+    YES = True
+
+
+class Half(enum.Enum):
+    HALF = 0.5
+    WHOLE = 1.0
+
+
+class Known(enum.Enum):
+    """Has a name for every other number."""
+
+    ONE = 1
+    OTHER = -1
+
+    @classmethod
+    def _missing_(cls, value: object) -> Known | None:
+        return cls.OTHER if type(value) is int else None
+
+
+FEW: dict[str, tuple[Any, str]] = {  # each with the JSON texts that it accepts, and no others
+    "a number": (Literal[1], "1"),
+    "two numbers": (Literal[0, 1], "0 1"),
+    "a truth": (Literal[True], "true"),
+    "a truth or none": (Literal[False, None], "false null"),
+    "a number or a truth": (Literal[1, False], "1 false"),
+    "a text or a number": (Literal["1", 2], '"1" 2'),
+    "texts": (Literal["1", "a"], '"1" "a"'),
+    "a number or none": (Literal[1] | None, "1 null"),
+    "an enum": (Grade, "0 1"),
+    "an enum of integers": (Level, "1 2"),
+    "an enum of truths": (Truth, "true"),
+    "an enum of numbers": (Half, "0.5 1.0 1"),
+    "an enum with other names": (Known, "1 -1 0 2"),
+    "an enum in a Literal": (Literal[Grade.HIGH], "1"),
+    "in an Annotated": (Annotated[Literal[1], Field(description="one")], "1"),
+}
+TEXTS = ["0", "1", "2", "-1", "0.0", "1.0", "2.0", "0.5", "true", "false", "null", '"1"', '"a"', '"true"']
+
+
+@pytest.mark.parametrize("kind", FEW)
+@pytest.mark.parametrize("inside", ["{}", "[{}]", '{{"key": {}}}'])
+def test_a_type_with_few_values_accepts_those_and_nothing_that_only_python_calls_equal(kind: str, inside: str) -> None:
+    annotation, texts = FEW[kind]
+    nested = {"{}": annotation, "[{}]": list[annotation]}.get(inside, dict[str, annotation])  # type: ignore[valid-type]
+    row = strict(create_model("Row", f=(nested, ...)))
+
+    def accepts(text: str) -> bool:
+        try:
+            row.model_validate_json(f'{{"f": {inside.format(text)}}}')
+        except ValidationError:
+            return False
+        return True
+
+    assert {text for text in TEXTS if accepts(text)} == set(texts.split())
+
+
+def test_a_union_takes_the_type_that_the_value_has_in_json() -> None:
+    row = strict(create_model("Row", f=(Literal[1] | bool | float, ...)))
+    found = [row.model_validate_json(f'{{"f": {text}}}').f for text in ("1", "1.0", "true")]  # type: ignore[attr-defined]
+    assert list(map(type, found)) == [int, float, bool]
+
+
+def test_the_schema_of_a_type_with_few_values_stays_as_it_is() -> None:
+    author = create_model("Row", one=(Literal[1], 1), grade=(Grade | None, None), many=(list[Literal[True]], []))
+    found, stated = (kind.model_json_schema() for kind in (strict(author), author))
+    assert (found["properties"], found["$defs"]) == (stated["properties"], stated["$defs"])
+
+
+class Circle(BaseModel):
+    kind: Literal[1]
+    radius: float
+
+
+class Square(BaseModel):
+    kind: Literal[2]
+    side: float
+
+
+def test_a_number_may_tell_the_types_of_a_union_apart() -> None:
+    row = strict(create_model("Row", f=(Circle | Square, Field(discriminator="kind"))))
+    found = row.model_validate_json('{"f": {"kind": 2, "side": 1}}')
+    assert isinstance(found.f, Square)  # type: ignore[attr-defined]

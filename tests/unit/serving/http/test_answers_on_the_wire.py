@@ -17,6 +17,7 @@ from pydantic import (
     PlainSerializer,
     RootModel,
     computed_field,
+    create_model,
     field_serializer,
     model_serializer,
 )
@@ -233,6 +234,19 @@ def test_an_answer_that_was_not_validated_and_is_wrong_is_a_failure_that_names_t
 ) -> None:
     served = model(Part, Plain, lambda _: Plain.model_construct(**{field: value}))
     assert all(f"field '{field}" in reason for reason in reasons(served, caplog))
+
+
+@pytest.mark.parametrize("kind", [Literal[1], Literal[True], Literal[1, "a"], Literal[1] | None, Literal[0, 1]])
+@pytest.mark.parametrize("value", [1, True, 1.0, np.float64(1), np.int64(1), Decimal(1)])
+def test_an_answer_is_one_of_its_values_only_if_it_is_the_same_in_json(
+    kind: Any, value: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = create_model("Answer", one=(kind, ...))
+    served = model(Part, answer, lambda _: answer.model_construct(one=value))
+    if type(value) is (bool if kind == Literal[True] else int):
+        assert by_every_protocol(served, {"inner": 1.0}) == [{"one": value}] * 3
+    else:
+        assert all("in field 'one', whose type has no such value" in reason for reason in reasons(served, caplog))
 
 
 def test_an_answer_without_a_field_is_a_failure_that_names_it(caplog: pytest.LogCaptureFixture) -> None:

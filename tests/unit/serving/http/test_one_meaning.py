@@ -60,6 +60,9 @@ KINDS: dict[str, Any] = {
     "a text or none": str | None,
     "one of two texts": Literal["a", "aa"],
     "one of two numbers": Literal[1, 2],
+    "one truth": Literal[True],
+    "a number or a truth": Literal[1, False],
+    "numbers of a few": list[Literal[0, 1]],
     "a text or a number": Literal["a", 1],
     "int or str": int | str,
     "float or int": float | int,
@@ -137,6 +140,8 @@ def the_answer(served: Protocols, name: str, response: Any) -> Any:
 @example(kind="lenient truth", value=1)
 @example(kind="any float", value=math.inf)
 @example(kind="anything", value=10**30)
+@example(kind="one of two numbers", value=True)
+@example(kind="one truth", value=1)
 @example(kind="decimal", value="1.50")
 def test_a_row_is_accepted_by_all_protocols_or_by_none_and_gets_one_answer(kind: str, value: Any) -> None:
     served = SERVED[kind]
