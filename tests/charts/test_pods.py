@@ -8,7 +8,7 @@ import pytest
 
 from charts.sample import ARTIFACT, FETCHED, IRIS, with_version, with_workload
 from fairlead.contracts.route import RouteSpec
-from fairlead.serving.settings import CALL_TIMEOUT, SERVED_AS
+from fairlead.serving.settings import CALL_TIMEOUT, FAILURE_FILE, SERVED_AS
 from support.helm import CHARTS, HelmFailed, container_of, pod_of, render
 
 
@@ -54,6 +54,14 @@ def test_a_pod_gets_the_name_and_namespace_of_its_service() -> None:
         named.add(name)
     assert named == services.keys()
     assert len(named) > 1
+
+
+def test_a_service_writes_why_its_model_cannot_be_served_where_the_kubelet_reads_it() -> None:
+    for deployment in render("model", IRIS).of("Deployment"):
+        container = container_of(deployment)
+        environment = {one["name"]: one.get("value") for one in container["env"]}
+        by_default = "/dev/termination-log"
+        assert environment[FAILURE_FILE] == container.get("terminationMessagePath", by_default)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +37,13 @@ NEVER_READY: dict[str, Any] = {
     },
     "1.3.0": {"image": {"tag": "nobody-built-this"}, "overrides": {"instances": 1}},
 }
+UNLOADABLE: dict[str, Any] = {
+    "image": {"repository": "fairlead/model-doubler", "tag": "1.1.0"},
+    "overrides": {"instances": 2, "extraEnv": [{"name": "DOUBLER_FAULTS", "value": '{"unloadable": true}'}]},
+}
+MAX_REJECTED_S = 60
+"""An unloadable version is rejected within this time, of ten minutes that its deadline allows: two pods start, beside a
+load, on a node of two cores."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +128,11 @@ def test_a_version_that_never_gets_ready_gets_no_traffic_and_is_listed_as_reject
     assert "ready" in rejected[version]
 
 
+def test_a_version_without_an_image_is_rejected_with_the_reason_of_its_pod(releases: Releases) -> None:
+    rejected = {one["ref"]["version"]: one["reason"] for one in releases.platform.status(NAME)["rejected"]}
+    assert "its container has no image (" in rejected["1.3.0"]
+
+
 def test_helm_kubectl_and_the_ledger_show_the_same_releases(releases: Releases) -> None:
     kube = releases.platform.kube
     assert [one["revision"] for one in releases.helm] == [1, 2, 3, 4]
@@ -160,3 +173,22 @@ def test_a_new_image_for_the_stable_version_is_released_as_a_candidate(releases:
     running = platform.kube("get", "deployments", "-o", "name")
     assert f"{NAME}-{before['identity']}" in running
     assert f"{NAME}-{after['identity']}" in running
+
+
+def test_a_version_whose_model_cannot_be_loaded_is_rejected_in_seconds_with_its_sentence(
+    releases: Releases, findings: Findings
+) -> None:
+    platform = releases.platform
+    versions = {**VALUES["versions"], "1.4.0": UNLOADABLE}
+    strategy = {**VALUES["strategy"], "warmUp": {"deadline": "10m"}}
+    began = time.monotonic()
+    platform.deploy(NAME, {**VALUES, "target": "1.4.0", "versions": versions, "strategy": strategy})
+    platform.fairlead("wait", NAME, "--timeout", "2m", expect=ROLLED_BACK)
+    took = time.monotonic() - began
+    what = "the model of a new version cannot be loaded: helm upgrade -> rejected with its sentence, s"
+    findings.claim(what, f"at most {MAX_REJECTED_S}", f"{took:.0f}", took <= MAX_REJECTED_S)
+    rejected = {one["ref"]["version"]: one["reason"] for one in platform.status(NAME)["rejected"]}
+    assert "1.4.0 cannot be loaded: doubler 1.1.0: load failed: RuntimeError: no weights" in rejected["1.4.0"]
+    (pod, *_) = platform.of_version("pods", NAME, "1.4.0")
+    assert "no weights" in platform.kube("describe", "pod", pod["metadata"]["name"])
+    assert took <= MAX_REJECTED_S

@@ -4,6 +4,8 @@
 - {name: FAIRLEAD_SERVING_HOST, value: "0.0.0.0"}
 - {name: FAIRLEAD_SERVING_PORT, value: "8080"}
 - {name: FAIRLEAD_SERVED_AS, value: {{ printf "%s.%s" .name .namespace | quote }}}
+# Where the service says why its model cannot be served: the kubelet's default for a termination message.
+- {name: FAIRLEAD_FAILURE_FILE, value: /dev/termination-log}
 - {name: FAIRLEAD_SERVING_DRAIN_S, value: {{ int $pod.drain.propagationSeconds | quote }}}
 - {name: FAIRLEAD_SERVING_FINISH_S, value: {{ int $pod.drain.requestSeconds | quote }}}
 {{- range $name, $value := $pod.serving }}

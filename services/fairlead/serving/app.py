@@ -11,7 +11,8 @@ from pathlib import Path
 import prometheus_client
 
 import fairlead
-from fairlead import logs
+from fairlead import errors, logs
+from fairlead.contracts.instance import CANNOT_BE_SERVED
 from fairlead.serving.formats import folder as folders
 from fairlead.serving.http import (
     answer_records,
@@ -34,6 +35,9 @@ from fairlead.serving.observe import answers, compared_fields, metrics
 from fairlead.serving.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+MAX_FAILURE_BYTES = 2048
+"""The kubelet keeps 4096 bytes of a termination message."""
 
 
 class App:
@@ -126,7 +130,27 @@ def build_app(
 
 
 def run(folder: Path, settings: Settings) -> None:
-    """Serve a model folder until a signal arrives. Raises FairleadError if the service cannot start."""
+    """Serve a model folder until a signal arrives. Raises FairleadError if the service cannot start.
+
+    With a `failure_file`, it also raises LoadFailed once the model cannot be served, and the file says why.
+    """
+    try:
+        _serve(folder, settings)
+    except errors.FairleadError as error:
+        if settings.failure_file is not None:
+            _write_failure(settings.failure_file, error.message)
+        raise
+
+
+def _write_failure(file: Path, why: str) -> None:
+    said = (CANNOT_BE_SERVED + why.removeprefix(CANNOT_BE_SERVED)).encode()[:MAX_FAILURE_BYTES]
+    try:
+        file.write_text(said.decode(errors="ignore"), encoding="utf-8")  # it may have been cut inside a character
+    except OSError as cause:
+        logger.warning("the failure could not be written", extra={"file": str(file), "reason": str(cause)})
+
+
+def _serve(folder: Path, settings: Settings) -> None:
     logs.configure(settings.log_level, log_format=settings.log_format)
     prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # would add a second series per counter, which Fairlead does not read
     # Listen before loading anything: probes get an answer from now on, and a busy port is an error at once.
@@ -144,4 +168,6 @@ def run(folder: Path, settings: Settings) -> None:
             },
         )
         server.server(app.envelope, app.fast_path, app.state, settings).run(sockets=[listener])
+    if settings.failure_file is not None and app.state.has_failed_for_good:
+        raise errors.LoadFailed(app.state.reason)
     logger.info("stopped")

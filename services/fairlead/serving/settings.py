@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -16,6 +17,11 @@ SERVED_AS = "FAIRLEAD_SERVED_AS"
 that have it."""
 CALL_TIMEOUT = "FAIRLEAD_CALL_TIMEOUT_S"
 """The variable in which the chart sets `call_timeout_s` where the route's `timeouts.request` is above its default."""
+
+FAILURE_FILE = "FAIRLEAD_FAILURE_FILE"
+"""The variable in which the chart sets `failure_file`, without the prefix for the same reason."""
+_VARIABLES = {"port": "PORT", "service": SERVED_AS, "call_timeout_s": CALL_TIMEOUT, "failure_file": FAILURE_FILE}
+"""The settings that have a variable without the prefix."""
 
 
 class Settings(BaseModel):
@@ -82,6 +88,10 @@ class Settings(BaseModel):
     service: str | None = Field(default=None, pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$")
     """Name and namespace of the Service in front (`iris-1f0c2e4d5a.models`), set by the chart. /readyz then returns 421
     to a gateway that asks for another Service. None: /readyz does not check the name."""
+    failure_file: Path | None = None
+    """Where the process writes one sentence when its model cannot be served, before it ends with an error: whatever
+    started it starts it again. The chart sets the pod's termination message. None: the process stays up, and /readyz
+    says why."""
     compute_threads: int | None = Field(default=None, ge=1)
     """Threads inside one call of the model (OpenMP, MKL, OpenBLAS). None: the CPU quota of the cgroup, rounded up,
     divided by `threads`. A variable such as OMP_NUM_THREADS that is already set takes precedence."""
@@ -97,7 +107,7 @@ class Settings(BaseModel):
 
 def read(environ: Mapping[str, str], **flags: Any) -> Settings:
     """Read the settings from, in this order: flags (None: not given), `FAIRLEAD_SERVING_*`, $PORT,
-    $FAIRLEAD_SERVED_AS and $FAIRLEAD_CALL_TIMEOUT_S, defaults.
+    $FAIRLEAD_SERVED_AS, $FAIRLEAD_CALL_TIMEOUT_S and $FAIRLEAD_FAILURE_FILE, defaults.
 
     Raises Invalid, which names the setting whose value cannot be used.
     """
@@ -106,7 +116,7 @@ def read(environ: Mapping[str, str], **flags: Any) -> Settings:
         for name, value in environ.items()
         if name.startswith(ENV_PREFIX) and value
     }
-    for name, variable in (("port", "PORT"), ("service", SERVED_AS), ("call_timeout_s", CALL_TIMEOUT)):
+    for name, variable in _VARIABLES.items():
         if environ.get(variable):
             values.setdefault(name, environ[variable])
     values.update((name, value) for name, value in flags.items() if value is not None)

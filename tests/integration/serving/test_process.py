@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from fairlead.cli import exit_codes
+from fairlead.serving.settings import FAILURE_FILE
 from integration.serving.sleeper import Sleeper
 from support import folders
 from support.processes import PATIENCE_S, Child, ProcessFailed, free_port, free_ports, wait_until
@@ -86,6 +87,33 @@ def test_an_artifact_with_another_digest_is_rejected_before_any_byte_of_it_is_un
         assert all(digest in json.dumps(logged) for digest in digests)
         assert "traceback" not in logged, "a rejected artifact is logged without a traceback"
     assert not mark.exists()
+
+
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+def test_a_service_that_is_started_again_ends_with_a_sentence_when_its_model_cannot_be_loaded(
+    tmp_path: Path, isolation: str
+) -> None:
+    folder = folders.make(tmp_path / "model", artifact=b"two", isolation=isolation)
+    file = tmp_path / "failure"
+    done = run("serve", str(folder), "--port", "0", env={FAILURE_FILE: str(file)})
+    assert done.returncode == exit_codes.UNAVAILABLE
+    why = "the model cannot be served: doubler 1.0.0: load failed: ValueError: could not convert string to float: 'two'"
+    assert file.read_text() == why
+    assert done.stderr.splitlines()[-1] == f"fairlead: {why}"
+
+
+def test_a_service_that_is_started_again_ends_with_a_sentence_when_its_folder_cannot_be_read(tmp_path: Path) -> None:
+    folder, file = folders.make(tmp_path / "model", entry="model:Tripler"), tmp_path / "failure"
+    done = run("serve", str(folder), "--port", "0", env={FAILURE_FILE: str(file)})
+    assert done.returncode == exit_codes.USAGE
+    assert file.read_text().startswith("the model cannot be served: ")
+    assert "Tripler" in file.read_text()
+
+
+def test_a_failure_that_cannot_be_written_ends_the_service_all_the_same(tmp_path: Path) -> None:
+    folder = folders.make(tmp_path / "model", artifact=b"two")
+    done = run("serve", str(folder), "--port", "0", env={FAILURE_FILE: str(tmp_path / "none" / "failure")})
+    assert done.returncode == exit_codes.UNAVAILABLE
 
 
 def test_on_sigterm_the_service_becomes_not_ready_and_finishes_the_requests_in_flight(tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from fairlead import errors
@@ -28,6 +30,7 @@ def test_the_fields_and_their_default_values() -> None:
         "log_format": "auto",
         "folder_sha256": "",
         "service": None,
+        "failure_file": None,
         "compute_threads": None,
     }
 
@@ -56,6 +59,7 @@ def test_every_field_can_be_set_by_its_variable() -> None:
         "log_format": "json",
         "folder_sha256": "ab" * 32,
         "service": "iris-1f0c2e4d5a.models",
+        "failure_file": "/dev/termination-log",
         "compute_threads": "8",
     }
     assert set(changed) == set(settings.Settings.model_fields)
@@ -71,11 +75,12 @@ def test_a_flag_takes_precedence_over_the_variable_and_the_variable_over_port() 
     assert settings.read(environ, port=None).port == 2
 
 
-def test_the_service_name_is_read_from_its_own_variable() -> None:
+def test_what_the_chart_sets_is_read_from_variables_without_the_prefix() -> None:
     assert settings.read({settings.SERVED_AS: "iris-1f0c2e4d5a.models"}).service == "iris-1f0c2e4d5a.models"
-    assert not settings.SERVED_AS.startswith(
-        settings.ENV_PREFIX
-    )  # an older image rejects unknown variables that have the prefix
+    assert settings.read({settings.FAILURE_FILE: "/dev/termination-log"}).failure_file == Path("/dev/termination-log")
+    # An older image rejects unknown variables that have the prefix.
+    for variable in (settings.SERVED_AS, settings.FAILURE_FILE):
+        assert not variable.startswith(settings.ENV_PREFIX)
 
 
 @pytest.mark.parametrize(

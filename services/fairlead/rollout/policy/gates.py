@@ -45,9 +45,9 @@ def ready(situation: Situation) -> Check:
     else:
         away, limit = situation.observed_s, warm_up.deadline
     # The reasons contain no running time, so that an unchanged status is not written again.
-    if away > limit:
-        return _fail("ready", f"{version} has had no ready instance for {format_duration(limit)}", limit_s=limit)
     why = f" ({unready.why})" if unready is not None and unready.why else ""
+    if away > limit:
+        return _fail("ready", f"{version} has had no ready instance for {format_duration(limit)}{why}", limit_s=limit)
     return _hold("ready", f"{version} has no ready instance{why}; {format_duration(limit)} are allowed")
 
 

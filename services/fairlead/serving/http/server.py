@@ -33,6 +33,7 @@ class Server(LimitedServer):
         super().__init__(config, settings.receive_s)
         self._state = state
         self._drain_s = settings.drain_s
+        self._ends_failed = settings.failure_file is not None
         self._drain: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -51,6 +52,10 @@ class Server(LimitedServer):
             self.should_exit = True
             return
         self._loop.call_soon_threadsafe(self._begin_drain)
+
+    async def on_tick(self, counter: int) -> bool:
+        """End once the model cannot be served, where the process is started again."""
+        return await super().on_tick(counter) or (self._ends_failed and self._state.has_failed_for_good)
 
     def end(self, connection: Any) -> None:
         """End the connection of a slow client, with an answer if it is one of ours."""

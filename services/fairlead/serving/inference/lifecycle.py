@@ -55,6 +55,11 @@ class Lifecycle:
             raise self._not_ready(self.reason)
 
     @property
+    def has_failed_for_good(self) -> bool:
+        """Whether the model cannot be served, and this process does not load it again."""
+        return self.phase == "failed" and self._not_ready is errors.LoadFailed
+
+    @property
     def is_ready(self) -> bool:
         """Whether the service is ready for new traffic."""
         return self.phase == "ready" and not self.draining

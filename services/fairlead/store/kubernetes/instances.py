@@ -7,7 +7,7 @@ objects as the DNS records. The pods say why an instance is not ready.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pydantic import ValidationError
 
@@ -16,13 +16,8 @@ from fairlead.contracts import labels
 from fairlead.contracts.instance import Instance
 from fairlead.contracts.route import VersionRef
 from fairlead.store.kubernetes.kinds import PODS, SLICES, Object, label, name_of
+from fairlead.store.kubernetes.pods import failed_at, restarts, why_unready
 from fairlead.store.kubernetes.session import Session
-
-CRASHES = "CrashLoopBackOff"
-RESTARTS = 3
-"""So often Kubernetes must have restarted a container in vain until it counts as failed."""
-FIRST_WRITTEN = timedelta(seconds=5)
-"""How long after a pod's start the kubelet has written all its conditions."""
 
 
 class KubernetesInstances:
@@ -99,9 +94,9 @@ def _instance(
         host=host,
         port=port,
         ready=ready,
-        reason="" if ready else _why(pod),
-        restarts=sum(int(one.get("restartCount") or 0) for one in _containers(pod)),
-        failed_at=None if ready else _failed_at(pod),
+        reason="" if ready else why_unready(pod),
+        restarts=restarts(pod),
+        failed_at=None if ready else failed_at(pod),
         observed_at=now,
     )
 
@@ -122,53 +117,6 @@ def _port(one: Object) -> int:
     ports = one.get("ports") or ()
     named = next((port for port in ports if port.get("name") == labels.PORT_NAME), ports[0] if ports else {})
     return int(named.get("port") or labels.SERVICE_PORT)
-
-
-def _why(pod: Object | None) -> str:
-    """Why a pod is not ready, in Kubernetes' words: a container's waiting reason, else a condition of the pod."""
-    if pod is None:
-        return "not ready"
-    if "deletionTimestamp" in pod["metadata"]:
-        return "terminating"
-    for container in _containers(pod):
-        waiting = (container.get("state") or {}).get("waiting") or {}
-        if waiting.get("reason"):
-            return ": ".join(filter(None, (waiting["reason"], waiting.get("message"))))
-    for condition in pod["status"].get("conditions") or ():
-        if condition.get("status") == "False" and condition.get("message"):
-            return str(condition["message"])
-    return str(pod["status"].get("phase") or "not ready")
-
-
-def _failed_at(pod: Object | None) -> datetime | None:
-    """When a container ended last that Kubernetes restarts again and again, in a pod that was never ready.
-
-    Nothing else is a failure for good: an image, a Secret or a node may still come.
-    """
-    if pod is None or _was_ready(pod):
-        return None
-    for one in _containers(pod):
-        waiting = (one.get("state") or {}).get("waiting") or {}
-        ended = ((one.get("lastState") or {}).get("terminated") or {}).get("finishedAt")
-        if waiting.get("reason") == CRASHES and int(one.get("restartCount") or 0) >= RESTARTS and ended:
-            return _moment(ended)
-    return None
-
-
-def _was_ready(pod: Object) -> bool:
-    """Whether it may have been ready: its condition Ready has changed since the kubelet first wrote it."""
-    started = pod["status"].get("startTime")
-    conditions = pod["status"].get("conditions") or ()
-    changed = next((one.get("lastTransitionTime") for one in conditions if one.get("type") == "Ready"), None)
-    return not started or not changed or _moment(changed) - _moment(started) > FIRST_WRITTEN
-
-
-def _moment(text: object) -> datetime:
-    return datetime.fromisoformat(str(text))
-
-
-def _containers(pod: Object | None) -> list[Object]:
-    return list((pod or {}).get("status", {}).get("containerStatuses") or ())
 
 
 def _is_over(pod: Object) -> bool:

@@ -34,14 +34,16 @@ def _route(found: Object) -> Object:
     return found
 
 
+_POD_STATUS = ("phase", "podIP", "startTime", "conditions", "initContainerStatuses", "containerStatuses")
+
+
 def _pod(found: Object) -> Object:
     """Keep only what says why a pod is not ready: with thousands of pods, the rest would fill most of our memory."""
     metadata, status = found.get("metadata", {}), found.get("status", {})
     kept = {
         name: metadata[name] for name in ("name", "labels", "resourceVersion", "deletionTimestamp") if name in metadata
     }
-    why = {name: status[name] for name in ("phase", "podIP", "conditions", "containerStatuses") if name in status}
-    return {"metadata": kept, "status": why}
+    return {"metadata": kept, "status": {name: status[name] for name in _POD_STATUS if name in status}}
 
 
 def _deployment(found: Object) -> Object:

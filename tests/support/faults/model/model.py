@@ -37,7 +37,7 @@ class Doubled(BaseModel):
 
 class Doubler(fairlead.Model[Number, Doubled]):
     """Reads its faults from the file at each call: `{"fail": 0.3, "delay_ms": 300, "slow_ms": 6, "hang": true}`.
-    With `"broken": true` its code cannot be imported.
+    With `"broken": true` its code cannot be imported, with `"unloadable": true` it cannot be loaded.
 
     The path of the file is in `faults_file` of the model folder, in a container in DOUBLER_CONTROL. While there is no
     file, the faults of DOUBLER_FAULTS apply; without both there are none.
@@ -45,6 +45,8 @@ class Doubler(fairlead.Model[Number, Doubled]):
 
     def load(self, artifact: Path) -> None:
         self.random = random.Random(1)
+        if faults().get("unloadable"):
+            raise RuntimeError("no weights")
 
     def predict(self, rows: list[Number]) -> list[Doubled]:
         now = faults()

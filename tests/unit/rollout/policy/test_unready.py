@@ -54,6 +54,13 @@ def test_a_candidate_that_only_starts_is_waited_for_and_says_why() -> None:
     )
 
 
+def test_a_candidate_that_was_never_ready_is_rejected_with_the_reason_of_its_instance() -> None:
+    waiting = replace(seen(601, ready={V1: 1}), unready={V2: Unready("its container has no image (ErrImagePull)")})
+    assert after(a_route(), preparing(), waiting).state.rejected[0].reason == (
+        "ready: 1.1.0 has had no ready instance for 10m (its container has no image (ErrImagePull))"
+    )
+
+
 def test_a_broken_stable_version_ends_no_rollout() -> None:
     assert "cannot be loaded" not in waits(a_route(), preparing(), away(unready={V1: BROKEN[V2]}))
 
