@@ -12,6 +12,7 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -81,19 +82,34 @@ def ask(
         "type": verb,
         "reason": reason,
         "actor": os.environ.get("FAIRLEAD_ACTOR"),
+        "createdAt": datetime.now(UTC).isoformat(),
+        **_seen_attempt(location.state, model, verb),
         **options,
     }
     response = _send_with_retries(location.state, json.dumps(request).encode() + b"\n", model, verb)
     _print_outcome(_parse_response(response), model, verb, as_json)
 
 
+def _seen_attempt(state: Path, model: str, verb: str) -> dict[str, int]:
+    ledger = state / "ledger.db"
+    if not ledger.exists():
+        return {}
+    found: dict[str, int] = optional_modules.load("fairlead.cli.seen_attempt").seen_attempt(ledger, model, verb)
+    return found
+
+
 def _print_outcome(answer: dict[str, Any], model: str, verb: str, as_json: bool) -> None:
     action = answer["action"]
     if as_json:
         print(json.dumps(action))
-    if action["outcome"] in ("refused", "expired"):
+    if action["outcome"] == "expired":
+        raise errors.Conflict(
+            f"{verb} of {model} came too late: {action['message']}",
+            hint=f"see what {model} serves: fairlead status {model}",
+        )
+    if action["outcome"] == "refused":
         raise errors.Refused(
-            f"{verb} of {model} was {action['outcome']}: {action['message']}",
+            f"{verb} of {model} was refused: {action['message']}",
             hint=_other_versions(answer, model) or f"see what {model} serves: fairlead status {model}",
         )
     if action["outcome"] == "pending":

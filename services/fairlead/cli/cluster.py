@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from fairlead import errors
-from fairlead.contracts.action import FOR_THIS_ATTEMPT, Action, ActionType, Outcome
+from fairlead.contracts.action import Action, ActionType, Outcome
+from fairlead.contracts.bound_action import bound
 from fairlead.contracts.earlier_versions import names_to_return_to, revision_named
 from fairlead.contracts.parsing import parse
 from fairlead.contracts.route import Route
@@ -48,11 +49,12 @@ def ask(
     """Create the action, wait for the engine, and answer as the action socket does; it may still be pending."""
     store = open_store(context, namespace)
     kind, route = ActionType(verb), store.route(model)
-    # What raises the weight is for the current attempt only: it must not raise that of a later one.
-    head = store.head(model) if kind in FOR_THIS_ATTEMPT else None
+    head = store.head(model)
     now, more = datetime.now(UTC), dict(options)
     if isinstance(to := more.get("toRevision"), str | int):
         more["toRevision"] = revision_named(to, route, lambda: store.revisions(model))
+    # For what was seen now only: it must not end, or raise, a later attempt.
+    seen = {} if head is None else bound(verb, head.state.attempt, head.state.step, head.generation, route.generation)
     action = store.create_action(
         parse(
             Action,
@@ -61,8 +63,7 @@ def ask(
                 "name": f"{model}-{verb}-{uuid.uuid4().hex[:10]}",
                 "route": model,
                 "type": kind,
-                "attempt": head.state.attempt if head else None,
-                "step": head.state.step if head and kind is ActionType.APPROVE else None,
+                **seen,
                 "actor": user_name(store),
                 "reason": reason,
                 "createdAt": now,

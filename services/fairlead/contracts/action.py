@@ -28,10 +28,6 @@ OPTIONS = ("toRevision", "evenIfDown", "evenIfStableServes", "pauseFor")
 PAUSE_LIMITS_S = (1.0, 7 * 86400.0)
 """The shortest and the longest pause that ends by itself."""
 
-FOR_THIS_ATTEMPT = frozenset((ActionType.APPROVE, ActionType.PROMOTE))
-"""Requests that raise the candidate's weight. The commands bind them to the attempt that they saw, so that a late one
-never lets another version rise."""
-
 
 def pause_limits() -> str:
     """The limits as words, for errors."""
@@ -48,7 +44,8 @@ class Outcome(StrEnum):
 
 
 class Action(Document):
-    """One request. `attempt`, when given, limits it to that attempt: a late approval never approves the next one."""
+    """One request. `attempt`, when given, limits it to that attempt: the commands set it, so that a late rollback never
+    rejects the next version, and a late approval never approves it."""
 
     namespace: str = "default"
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$")]
@@ -58,6 +55,8 @@ class Action(Document):
     """The requested action. RBAC grants each type as a verb on the route."""
     attempt: int | None = None
     """The attempt the action applies to; None for the current one."""
+    generation: int | None = None
+    """A generation of the spec: the attempt that it begins after `attempt` is meant as well."""
     step: int | None = None
     """For an approval: the step it applies to, counted from 0; None for the current one."""
     to_revision: int | None = None
@@ -89,5 +88,5 @@ class Action(Document):
         return self._request() == other._request()
 
     def _request(self) -> tuple[object, ...]:
-        where = (self.namespace, self.route, self.type, self.attempt, self.step, self.to_revision)
-        return (*where, self.even_if_down, self.even_if_stable_serves, self.pause_for)
+        where = (self.namespace, self.route, self.type, self.attempt, self.generation)
+        return (*where, self.step, self.to_revision, self.even_if_down, self.even_if_stable_serves, self.pause_for)

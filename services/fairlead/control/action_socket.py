@@ -25,7 +25,8 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from fairlead import errors
-from fairlead.contracts.action import FOR_THIS_ATTEMPT, OPTIONS, Action, ActionType, Outcome
+from fairlead.contracts.action import OPTIONS, Action, ActionType, Outcome
+from fairlead.contracts.bound_action import BINDING, bound
 from fairlead.contracts.earlier_versions import names_to_return_to, revision_named
 from fairlead.contracts.instance import Instance
 from fairlead.contracts.revision import Revision
@@ -95,11 +96,11 @@ class ActionSocket:
         return names_to_return_to(route, self._store.revisions(route.name), self._store.instances())
 
     def _as_action(self, asked: Mapping[str, Any], peer: str | None) -> Action:
-        """Build the action. What raises the weight is bound to the current attempt, and never raises the next one's."""
+        """Build the action. It is bound to the attempt that the command saw, or else to the current one."""
         model, kind = str(asked.get("model")), str(asked.get("type"))
         route = self._store.route(model)
-        head = self._store.head(model) if kind in FOR_THIS_ATTEMPT else None
-        claimed, now = asked.get("actor"), datetime.now(UTC)
+        seen = {name: asked[name] for name in BINDING if asked.get(name) is not None} or self._bound(route, kind)
+        claimed, since = asked.get("actor"), _asked_at(asked)
         options = {name: asked[name] for name in OPTIONS if asked.get(name) is not None}
         if isinstance(to := options.get("toRevision"), str | int):
             options["toRevision"] = revision_named(to, route, lambda: self._store.revisions(model))
@@ -111,19 +112,33 @@ class ActionSocket:
                     "name": asked.get("name"),
                     "route": model,
                     "type": kind,
-                    "attempt": head.state.attempt if head else None,
-                    "step": head.state.step if head and kind == ActionType.APPROVE else None,
+                    **seen,
                     **options,
                     "actor": claimed or peer or "unknown",
                     "actorVerified": not claimed and peer is not None,
                     "reason": asked.get("reason") or "",
-                    "createdAt": now,
-                    "expiresAt": now + LIFETIME,
+                    "createdAt": since,
+                    "expiresAt": since + LIFETIME,
                 }
             )
         except ValidationError as error:
             first = error.errors()[0]
             raise errors.Invalid(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from None
+
+    def _bound(self, route: Route, kind: str) -> dict[str, int]:
+        head = self._store.head(route.name)
+        if head is None:
+            return {}
+        return bound(kind, head.state.attempt, head.state.step, head.generation, route.generation)
+
+
+def _asked_at(asked: Mapping[str, Any]) -> datetime:
+    """When the command began, by the same clock: a request may wait long for a control plane that hangs."""
+    now = datetime.now(UTC)
+    try:
+        return min(now, datetime.fromisoformat(str(asked.get("createdAt"))))
+    except (ValueError, TypeError):
+        return now
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):

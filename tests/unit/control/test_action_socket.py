@@ -10,6 +10,7 @@ import stat
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -198,13 +199,53 @@ def test_the_options_reach_the_action(tmp_path: Path, store: SqliteStore) -> Non
     )
 
 
-def test_a_promotion_and_an_approval_are_for_the_present_attempt_only(tmp_path: Path, store: SqliteStore) -> None:
-    store.append(canary(attempt=3).model_copy(update={"seq": 1, "parent": ""}))
+@pytest.mark.parametrize("verb", list(ActionType))
+def test_every_action_is_for_the_attempt_that_was_seen(tmp_path: Path, store: SqliteStore, verb: ActionType) -> None:
+    store.append(canary(attempt=3).model_copy(update={"seq": 1, "parent": "", "generation": 1}))
     with opened(tmp_path, store), engine(store, Outcome.ACCEPTED):
-        for verb in ("promote", "approve", "rollback"):
-            request(tmp_path, verb)
-    bound = {action.type.value: (action.attempt, action.step) for action in store.actions("iris")}
-    assert bound == {"promote": (3, None), "approve": (3, 0), "rollback": (None, None)}
+        ask(PlatformLocation(tmp_path), "iris", verb, reason="", as_json=False)
+        send(tmp_path, json.dumps({"name": "older", "model": "iris", "type": verb}).encode() + b"\n")
+    step = 0 if verb is ActionType.APPROVE else None
+    bound = [(action.attempt, action.step, action.generation) for action in store.actions("iris")]
+    assert bound == [(3, step, None)] * 2  # of this command, and of one that does not say what it saw
+
+
+@pytest.mark.parametrize("verb", list(ActionType))
+def test_after_a_release_that_waits_for_the_engine_only_what_raises_no_weight_is_for_that_release_too(
+    tmp_path: Path, store: SqliteStore, verb: ActionType
+) -> None:
+    store.append(a_head(seq=1).model_copy(update={"parent": "", "generation": 0}))
+    with opened(tmp_path, store), engine(store, Outcome.ACCEPTED):
+        ask(PlatformLocation(tmp_path), "iris", verb, reason="", as_json=False)
+    (action,) = store.actions("iris")
+    assert action.generation == (None if verb in (ActionType.APPROVE, ActionType.PROMOTE) else 1)
+
+
+def test_a_request_that_waits_for_a_control_plane_that_hangs_is_for_what_was_seen_when_it_was_made(
+    tmp_path: Path, store: SqliteStore
+) -> None:
+    first = store.append(canary(attempt=3).model_copy(update={"seq": 1, "parent": "", "generation": 1}))
+    with socket.socket(socket.AF_UNIX) as hangs, ThreadPoolExecutor(1) as shell:
+        hangs.bind(str(tmp_path / ACTION_SOCKET))
+        hangs.listen()
+        asking = shell.submit(ask, PlatformLocation(tmp_path), "iris", "rollback", reason="", as_json=False)
+        with hangs.accept()[0] as connection:
+            line = connection.makefile("rb").readline()
+            connection.sendall(b'{"error": {"kind": "Unavailable", "message": "it hangs", "hint": null}}\n')
+        with pytest.raises(errors.Unavailable, match="it hangs"):
+            asking.result()
+    received = datetime.now(UTC)
+    store.append(canary(attempt=4).model_copy(update={"seq": 2, "parent": first.hash, "generation": 2}))
+    with opened(tmp_path, store), engine(store, Outcome.EXPIRED):
+        send(tmp_path, line)
+    (action,) = store.actions("iris")
+    assert (action.attempt, action.created_at < received) == (3, True)
+
+
+def test_a_request_that_came_too_late_is_a_conflict_with_a_sentence(tmp_path: Path, store: SqliteStore) -> None:
+    late = pytest.raises(errors.Conflict, match="rollback of iris came too late: attempt 4 has begun")
+    with opened(tmp_path, store), engine(store, Outcome.EXPIRED, "attempt 4 has begun"), late:
+        ask(PlatformLocation(tmp_path), "iris", "rollback", reason="", as_json=False)
 
 
 def test_a_rollback_may_name_a_version(tmp_path: Path, store: SqliteStore) -> None:

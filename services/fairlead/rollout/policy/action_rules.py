@@ -52,10 +52,17 @@ def split_finished(
 def _too_late(head: Revision | None, observation: Observation, action: Action) -> str | None:
     if action.expires_at is not None and action.expires_at <= observation.now:
         return f"nobody acted on it before {action.expires_at:%Y-%m-%d %H:%M:%S} UTC; ask again if it is still wanted"
-    attempt = head.state.attempt if head is not None else 0
-    if action.attempt is not None and action.attempt != attempt:
-        return f"it was meant for attempt {action.attempt}, the route is at attempt {attempt}"
-    return None
+    if head is None or action.attempt in (None, head.state.attempt) or _began_with_what_was_seen(head, action):
+        return None
+    return (
+        f"it was asked for during attempt {action.attempt}, and attempt {head.state.attempt}, of {head.state.target}, "
+        "has begun since; ask again if it is still wanted"
+    )
+
+
+def _began_with_what_was_seen(head: Revision, action: Action) -> bool:
+    """Whether the present attempt began with a spec that the person saw before the engine acted on it."""
+    return action.attempt == head.state.attempt - 1 and action.generation == head.generation
 
 
 def apply_action(situation: Situation, action: Action) -> ActionResult:

@@ -17,7 +17,7 @@ from fairlead.store.kubernetes.session import Session
 
 MAX_FINISHED_ACTIONS = 50
 """How many finished actions per route are kept as objects. The ledger names every action that was carried out."""
-_SPEC_FIELDS = ("route", "type", "attempt", "step", *OPTIONS, "actor", "reason", "createdAt", "expiresAt")
+_SPEC_FIELDS = ("route", "type", "attempt", "generation", "step", *OPTIONS, "actor", "reason", "createdAt", "expiresAt")
 
 
 class KubernetesActions:

@@ -170,7 +170,11 @@ class TestApprove:
 class TestTooLate:
     @pytest.mark.parametrize("kind", list(ActionType))
     @pytest.mark.parametrize(
-        ("changes", "why"), [({"attempt": 2}, "meant for attempt 2"), ({"expires_at": NOW}, "nobody acted on it")]
+        ("changes", "why"),
+        [
+            ({"attempt": 2}, "during attempt 2, and attempt 3, of 1.1.0, has begun since"),
+            ({"expires_at": NOW}, "nobody acted on it"),
+        ],
     )
     def test_an_action_that_came_too_late_does_nothing(
         self, kind: ActionType, changes: dict[str, Any], why: str
@@ -179,6 +183,16 @@ class TestTooLate:
         assert decision.next is None
         assert [done.outcome for done in decision.finished] == [Outcome.EXPIRED]
         assert why in decision.finished[0].message
+
+    def test_an_action_asked_for_between_a_release_and_its_attempt_is_for_that_attempt(self) -> None:
+        carried_out(a_route(), canary(), seen(), an_action(ROLLBACK, attempt=2, generation=2))
+
+    @pytest.mark.parametrize(("attempt", "generation"), [(2, 1), (2, 3), (1, 2), (2, None)])
+    def test_it_is_not_for_the_attempt_of_another_release(self, attempt: int, generation: int | None) -> None:
+        action = an_action(ROLLBACK, attempt=attempt, generation=generation)
+        decision = asked(a_route(), canary(), seen(), action)
+        assert decision.next is None
+        assert [done.outcome for done in decision.finished] == [Outcome.EXPIRED]
 
     def test_an_action_in_time_is_carried_out(self) -> None:
         carried_out(a_route(), canary(), seen(), an_action(ROLLBACK, attempt=3, expires_at=later(1)))
