@@ -25,6 +25,7 @@ from fairlead.control.hosts import LOOPBACK_HOSTS, OnlyHosts
 from fairlead.control.loop import Loop
 from fairlead.control.metrics import Metrics
 from fairlead.control.smoke import GatewaySmoke
+from fairlead.control.supervision import Supervision
 from fairlead.rollout.analysis.envoy_stats import EnvoyStats
 from fairlead.rollout.analysis.prometheus_stats import PrometheusStats
 from fairlead.rollout.ports import GatewayState
@@ -69,6 +70,7 @@ def run(ledger: Path, folder: Path, facts: RunningPlatform) -> None:
         answers=answers,
         history=history,
         replays=facts.metrics.source == "prometheus",
+        why_unknown=Supervision(ledger.parent).why_unknown,
     )
     settings = replace(
         settings_of(facts, folder), access_log=str(ledger.parent / "logs" / GATEWAY_LOG), access_log_failures_only=True

@@ -66,6 +66,8 @@ class TickSnapshot:
     """True when a window ends at this tick."""
     freshness: Freshness = Freshness(None)
     """Up to when the history is complete, if there is a history."""
+    unknown: str = ""
+    """Why nobody knows which instances are ready; empty while the instances are current."""
 
 
 class Observer:
@@ -84,12 +86,14 @@ class Observer:
         answers: AnswerSource,
         history: History | None = None,
         replays: bool = False,
+        why_unknown: Callable[[], str] = lambda: "",
     ) -> None:
         """`history` serves custom gates. If it `replays`, it also replaces `metrics`, which is then not read."""
         self._store = store
         self._gateways = gateways
         self._smoke = smoke
         self._clock = clock
+        self._why_unknown = why_unknown
         self._window_s = window_s
         self._answers = answers
         self._history = history
@@ -119,6 +123,7 @@ class Observer:
             tuple(self._store.instances()),
             tuple(self._store.wanted()),
             self._lost.follow(gateways, self._observed.total_s),
+            unknown=self._why_unknown(),
         )
 
     def start_tick(self) -> TickSnapshot:
@@ -183,8 +188,8 @@ class Observer:
         return found
 
     def _with_ready(self, window: Window, tick: RouteTick, snapshot: TickSnapshot) -> Window:
-        """The window with its instances. The candidate's are unknown (None) if its time was not observed."""
-        is_observed = self._observed.place(tick.route.name, window.seconds)
+        """The window with its instances. The candidate's are unknown (None) if nobody observed them in its time."""
+        is_observed = self._observed.place(tick.route.name, window.seconds) and not snapshot.unknown
         ready, stable = ready_counts(tick.route.namespace, tick.route.spec.model, snapshot), tick.head.table.stable
         wanted = wanted_counts(tick.route, snapshot.wanted).get(stable, ready.get(stable, 0))
         mine = ready.get(tick.head.state.target, 0) if is_observed else None
@@ -202,6 +207,7 @@ class Observer:
                 since=self._attempts.began(head) if head is not None else None,
             ),
             wanted=wanted_counts(route, snapshot.wanted),
+            unknown=snapshot.unknown,
             gateways=snapshot.gateways,
             lost=snapshot.lost,
         )

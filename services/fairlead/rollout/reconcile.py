@@ -41,11 +41,13 @@ class Engine:
         answers: AnswerSource | None = None,
         history: History | None = None,
         replays: bool = False,
+        why_unknown: Callable[[], str] = lambda: "",
     ) -> None:
         """`log` gets one line of JSON per appended revision: the archive. Without `answers`, none are compared.
 
         `history` serves custom gates; if it `replays`, it also replaces `metrics`. `monotonic` is a clock in seconds
-        that cannot be set; it shows how far the `clock` jumped.
+        that cannot be set; it shows how far the `clock` jumped. `why_unknown` says why the instances may be old, and is
+        empty while they are current.
         """
         self._store = store
         self._log = log
@@ -61,6 +63,7 @@ class Engine:
             answers=answers or NoAnswers(),
             history=history,
             replays=replays,
+            why_unknown=why_unknown,
         )
 
     def tick(self, between: Callable[[], None] = lambda: None) -> list[Revision]:

@@ -176,6 +176,8 @@ def test_a_supervisor_that_hangs_is_told(platform: Platform) -> None:
     try:
         wait_until(lambda: silent_s() > STALE_AFTER_S, "it has not noted anything for a while", within=40)
         assert "`fairlead up` has not looked after its processes for" in platform.command("status", "canary")
+        why = "which instances are ready is not known"
+        wait_until(lambda: why in str((platform.store.status("canary") or {}).get("waiting")), "the rollout holds")
     finally:
         os.kill(pid, signal.SIGCONT)
     wait_until(lambda: silent_s() < STALE_AFTER_S, "it watches again")

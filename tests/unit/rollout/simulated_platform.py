@@ -167,6 +167,8 @@ class Platform:
         """The services' answer records."""
         self.decided: list[tuple[Route, Revision | None, Observation, Sequence[Action]]] = []
         """What each decision was based on."""
+        self.unknown = ""
+        """Why nobody knows which instances are ready; then their rows are only what was known last."""
         self._names = itertools.count(1)
         self.engine = self.started()
 
@@ -185,6 +187,7 @@ class Platform:
             answers=AnswerQueue(self.answers),
             history=history,
             replays=replays,
+            why_unknown=lambda: self.unknown,
         )
         observe = engine._observer.observe
 

@@ -80,6 +80,9 @@ def _first(route: Route, observation: Observation, finished: list[FinishedAction
     nothing = f"nothing of {route.name!r} serves yet"
     done = (*finished, *(FinishedAction(action.name, Outcome.REFUSED, nothing) for action in pending))
     count = observation.ready.get(target, 0)
+    if observation.unknown:
+        check = Check(gate="ready", verdict=Verdict.INCONCLUSIVE, reason=observation.unknown)
+        return Decision(None, done, waiting=observation.unknown, checks=(check,))
     if not count:
         unready = observation.unready.get(target)
         if unready is not None and unready.for_good:
@@ -150,6 +153,8 @@ def _waiting(situation: Situation, judged: Sequence[Judged]) -> str:
     state = situation.head.state
     if state.paused:
         return _pause_notice(situation)
+    if situation.observation.unknown:
+        return situation.observation.unknown
     failed = _failed_guard(judged)
     if failed is not None:
         return f"{failed.gate}: {failed.reason}; not rolled back, because {situation.stable} has no ready instance"

@@ -28,8 +28,11 @@ Role = Literal["guard", "signal"]
 def ready(situation: Situation) -> Check:
     """The candidate has a ready instance. A restart is no failure.
 
-    Staying unready for too long is one, and so is that all its instances have failed for good.
+    Staying unready for too long is one, and so is that all its instances have failed for good. While nobody knows which
+    instances are ready, this holds.
     """
+    if situation.observation.unknown:
+        return _hold("ready", situation.observation.unknown)
     count, warm_up = situation.ready(situation.candidate), situation.strategy.warm_up
     version, begun = situation.candidate, situation.head.state.phase is not Phase.PREPARING
     if count:

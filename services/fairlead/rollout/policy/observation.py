@@ -27,6 +27,9 @@ class Observation:
     """Ready instances per version; a version that is not named has none."""
     unready: Mapping[VersionRef, Unready] = field(default_factory=dict)
     """Why the versions without a ready instance have none, as far as their instances say it."""
+    unknown: str = ""
+    """Why `ready` and `unready` may be old, as a sentence; empty while they are current. Old ones raise no weight and
+    roll nothing back."""
     wanted: Mapping[VersionRef, int] = field(default_factory=dict)
     """How many instances each version should have; a version that is not named is managed elsewhere."""
     gateways: tuple[GatewayState, ...] = ()
