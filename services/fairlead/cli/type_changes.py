@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
 from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console
 
 from fairlead.cli.output import say, text
-from fairlead.contracts.revision import Revision
+from fairlead.contracts.revision import Revision, Verdict
 from fairlead.contracts.route import Route, VersionSpec
-from fairlead.contracts.schema_changes import Change, changes
+from fairlead.contracts.schema_changes import TYPES, summary, type_changes
 from fairlead.local.state import Schemas, StateFolder
 from fairlead.serving.check.own_process import schemas_in_own_process
+from fairlead.store.statuses import StatusReader, read_status
+
+COMPARED_WITHIN_S = 10.0
+"""How long a release in a cluster waits for the comparison; a version that is ready is compared within two seconds."""
 
 
 def say_type_changes(
@@ -29,19 +33,44 @@ def say_type_changes(
         return
     with Console(stderr=True).status(text(f"comparing {version} with {stable.version}")):
         old, new = (_schemas(state, one) for one in (before, route.spec.versions[version]))
-    found = _compared(old, new) if old is not None and new is not None else ()
+    found = type_changes(old, new) if old is not None and new is not None else ()
     if not found:
         return
-    breaking = sum(one.is_breaking for one in found)
-    say(
-        f"{version} changes the types of {stable.version}, {f'{breaking} breaking' if breaking else 'all safe'}:", to=to
-    )
+    say(f"{summary(version, stable.version, found)}:", to=to)
     for one in found:
         say(f"  {one}", to=to)
 
 
-def _compared(old: Schemas, new: Schemas) -> Sequence[Change]:
-    return [*changes(old["row"], new["row"], "row"), *changes(old["answer"], new["answer"], "answer")]
+def say_compared_types(
+    store: StatusReader, route: Route, head: Revision, *, every_s: float, within_s: float = COMPARED_WITHIN_S
+) -> None:
+    """Print what the engine found when it compared the released version with stable; in a cluster only it can ask both.
+
+    Nothing where nothing changes. If the version is not ready in time, say where the comparison will be.
+    """
+    version, stable = route.spec.target.version, head.table.stable
+    deadline = time.monotonic() + within_s
+    with Console(stderr=True).status(text(f"comparing {version} with {stable}")):
+        while (told := _compared(store, route, head)) is None and time.monotonic() < deadline:
+            time.sleep(every_s)
+    if told is None:
+        say(f"the types of {version} are compared with those of {stable} before its first weight; its status says it")
+    elif told:
+        lead, _, found = told.partition(": ")
+        say(f"{lead}:")
+        for one in found.split("; "):
+            say(f"  {one}")
+
+
+def _compared(store: StatusReader, route: Route, head: Revision) -> str | None:
+    """What the check `smoke` of the new attempt says about the types, "" for nothing; None while it is not known."""
+    status = read_status(store, route.name)
+    if status is None or status.observed_generation < route.generation or status.attempt <= head.state.attempt:
+        return None
+    smoke = next((one for one in status.checks if one.gate == "smoke"), None)
+    if smoke is None or smoke.verdict is Verdict.INCONCLUSIVE:
+        return None
+    return smoke.reason.partition(TYPES)[2]
 
 
 def _schemas(state: StateFolder, version: VersionSpec) -> Schemas | None:

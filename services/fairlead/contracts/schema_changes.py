@@ -6,7 +6,7 @@ A client sends rows and reads answers. So a row type may accept more than before
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,6 +19,9 @@ _SAID = ("title", "description", "default", "examples", "example", "deprecated",
 _LOWER = {"minimum": "at least", "exclusiveMinimum": "above", "minLength": "length at least", "minItems": "at least"}
 _UPPER = {"maximum": "at most", "exclusiveMaximum": "below", "maxLength": "length at most", "maxItems": "at most"}
 _COMPARED = {"type", "enum", "const", "properties", "required", "items", "additionalProperties", *_LOWER, *_UPPER}
+
+TYPES = "; for its clients, "
+"""What the reason of the check `smoke` has before the summary of the changed types."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,17 @@ def changes(old: Schema, new: Schema, side: Side) -> tuple[Change, ...]:
     bad = "narrower" if side == "row" else "wider"
     found = _Comparison(old, new).objects(old, new, side, is_row=side == "row")
     return tuple(Change(where, what, effect in (bad, "other")) for where, what, effect in found)
+
+
+def type_changes(old: Mapping[str, Schema], new: Mapping[str, Schema]) -> tuple[Change, ...]:
+    """What a version changes for the clients of another. Both have the schemas of `row` and `answer`."""
+    return (*changes(old["row"], new["row"], "row"), *changes(old["answer"], new["answer"], "answer"))
+
+
+def summary(version: str, stable: str, found: Sequence[Change]) -> str:
+    """As "1.1.0 changes the types of 1.0.0, 1 breaking"."""
+    breaking = sum(one.is_breaking for one in found)
+    return f"{version} changes the types of {stable}, {f'{breaking} breaking' if breaking else 'all safe'}"
 
 
 _Difference = tuple[str, str, Effect]

@@ -1,4 +1,7 @@
-"""The smoke test: sends golden rows to a candidate through the gateway, on its pinned path, and compares answers."""
+"""The smoke test: sends golden rows to a candidate through the gateway, on its pinned path, and compares answers.
+
+It also compares the types of rows and answers with those of stable: in a cluster only the gateway reaches both.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,13 @@ from fairlead.contracts.gateway import pin_name
 from fairlead.contracts.golden import compare
 from fairlead.contracts.revision import Check, Verdict
 from fairlead.contracts.route import VersionRef
+from fairlead.contracts.schema_changes import TYPES, summary, type_changes
 from fairlead.contracts.table import Table
 
 ROWS = 8
 """How many golden rows are sent; the service itself has compared all of them before it became ready."""
+CHANGES = 8
+"""How many changed types the reason names."""
 MARGIN_S = 1.0
 """How long after `timeouts.request` the gateway's own answer is awaited."""
 
@@ -56,9 +62,13 @@ class GatewaySmoke:
             if status != 200 or not isinstance(golden, dict):
                 return _check(Verdict.INCONCLUSIVE, f"its golden rows could not be read through the gateway ({status})")
             rows = golden.get("rows", [])[:ROWS]
-            if not rows:  # golden rows are optional, so this passes; status shows the reason
-                return _check(Verdict.PASS, f"nothing was asked: {ref.version} has no golden rows", rows=0)
-            return self._compare(connection, base, rows, float(golden.get("rtol", 1e-5)))
+            if rows:
+                check = self._compare(connection, base, rows, float(golden.get("rtol", 1e-5)))
+            else:  # golden rows are optional, so this passes; status shows the reason
+                check = _check(Verdict.PASS, f"nothing was asked: {ref.version} has no golden rows", rows=0)
+            if check.verdict is not Verdict.PASS or not (told := _types(connection, table, ref, golden)):
+                return check
+            return check.model_copy(update={"reason": f"{check.reason}{TYPES}{told}"})
         except (OSError, http.client.HTTPException, ValueError) as error:
             return _check(Verdict.INCONCLUSIVE, f"the gateway could not be asked: {error or type(error).__name__}")
         finally:
@@ -75,6 +85,23 @@ class GatewaySmoke:
             if difference:
                 return _check(Verdict.FAIL, f"golden row {number}: {difference}", rows=number)
         return _check(Verdict.PASS, f"{len(rows)} golden rows answered as expected through the gateway", rows=len(rows))
+
+
+def _types(connection: http.client.HTTPConnection, table: Table, ref: VersionRef, golden: dict[str, Any]) -> str:
+    """What the version changes for the clients of stable; empty where nothing, or where one of both does not say it."""
+    if ref == table.stable or "types" not in golden:
+        return ""
+    try:
+        path = f"/models/{table.model}/versions/{pin_name(table, table.stable)}/golden"
+        _, stable = _exchange(connection, "GET", path, None)
+        found = type_changes(stable["types"], golden["types"])
+    except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return ""  # no reason to hold a release
+    if not found:
+        return ""
+    more = [f"and {len(found) - CHANGES} more"] if len(found) > CHANGES else []
+    shown = "; ".join([*map(str, found[:CHANGES]), *more])
+    return f"{summary(ref.version, table.stable.version, found)}: {shown}"
 
 
 def _exchange(connection: http.client.HTTPConnection, method: str, path: str, body: str | None) -> tuple[int, Any]:

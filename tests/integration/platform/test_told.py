@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from fairlead.cli import exit_codes
+from fairlead.contracts.revision import Cause
 from support.faults import folders
 from support.platform import DOUBLER, Platform, doublers, running_platform
 
@@ -45,6 +46,10 @@ def test_a_renamed_field_is_shown_at_the_release_and_named_by_the_rollback(platf
     said = platform.command("release", "renamed", "1.1.0")
     assert "1.1.0 changes the types of 1.0.0, 1 breaking:\n  breaking: row.number: renamed, was value\n" in said
     why = rolled_back_by_traffic(platform, "renamed")
+    # A cluster has no folders to compare: there the first step's revision and `fairlead status` have it.
+    (step,) = (one for one in platform.store.revisions("renamed") if one.cause is Cause.STEP)
+    (smoke,) = (one for one in step.evidence if one.gate == "smoke")
+    assert "1.1.0 changes the types of 1.0.0, 1 breaking: breaking: row.number: renamed, was value" in smoke.reason
     assert "rejections: 1.1.0 rejects more requests than 1.0.0" in why
     assert "; most often: body.number: Field required" in why
 

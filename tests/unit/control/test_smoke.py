@@ -19,7 +19,7 @@ from support.background import serve_in_background
 OLD = VersionRef(version="1.0.0", identity="a" * 10)
 NEW = VersionRef(version="1.0.0", identity="b" * 10)
 NEXT = VersionRef(version="1.1.0", identity="c" * 10)
-GOLDEN = {"rows": [{"input": {"x": 1}, "expected": {"label": "one"}}], "rtol": 1e-5}
+GOLDEN: dict[str, object] = {"rows": [{"input": {"x": 1}, "expected": {"label": "one"}}], "rtol": 1e-5}
 
 
 class Edge(ThreadingHTTPServer):
@@ -30,7 +30,9 @@ class Edge(ThreadingHTTPServer):
         self.asked: list[str] = []
         self.status = 200
         self.label = "one"
-        self.golden = GOLDEN
+        self.golden: dict[str, object] = GOLDEN
+        self.golden_of: dict[str, dict[str, object]] = {}
+        """By path, where it is not `golden`."""
         self.answering = threading.Event()
         """Answers to golden rows wait for it."""
         self.answering.set()
@@ -43,7 +45,7 @@ class Handler(BaseHTTPRequestHandler):
     server: Edge
 
     def do_GET(self) -> None:
-        self._send(200, self.server.golden)
+        self._send(200, self.server.golden_of.get(self.path, self.server.golden))
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))
@@ -97,6 +99,40 @@ def test_a_version_without_golden_rows_may_be_released_and_the_reason_says_that_
     check = asked(edge, a_table(OLD, NEXT), NEXT)
     assert (check.verdict, check.reason) == (Verdict.PASS, "nothing was asked: 1.1.0 has no golden rows")
     assert check.numbers == {"rows": 0}
+
+
+def typed(field: str, *required: str) -> dict[str, object]:
+    """The types of rows with this field."""
+    row = {"type": "object", "properties": {field: {"type": "number"}}, "required": list(required)}
+    return {"row": row, "answer": {"type": "object", "properties": {"label": {"type": "string"}}}}
+
+
+def test_types_that_differ_from_those_of_stable_are_named_before_any_user_sees_them(edge: Edge) -> None:
+    edge.golden_of = {
+        "/models/iris/versions/1.0.0/golden": {**GOLDEN, "types": typed("x")},
+        "/models/iris/versions/1.1.0/golden": {**GOLDEN, "types": typed("x", "x")},
+    }
+    check = asked(edge, a_table(OLD, NEXT), NEXT)
+    assert (check.verdict, check.reason) == (
+        Verdict.PASS,
+        "1 golden rows answered as expected through the gateway; for its clients, 1.1.0 changes the types of 1.0.0, "
+        "1 breaking: breaking: row.x: required now",
+    )
+
+
+@pytest.mark.parametrize("stable", [{"types": typed("x")}, {"types": {}}, {"types": {"row": 7, "answer": []}}, {}])
+def test_equal_types_and_types_that_a_version_does_not_give_are_not_mentioned(
+    edge: Edge, stable: dict[str, object]
+) -> None:
+    edge.golden_of = {
+        "/models/iris/versions/1.0.0/golden": {**GOLDEN, **stable},
+        "/models/iris/versions/1.1.0/golden": {**GOLDEN, "types": typed("x")},
+    }
+    check = asked(edge, a_table(OLD, NEXT), NEXT)
+    assert (check.verdict, check.reason) == (
+        Verdict.PASS,
+        "1 golden rows answered as expected through the gateway",
+    )
 
 
 def test_a_candidate_with_stables_version_string_gets_the_requests(edge: Edge) -> None:

@@ -13,7 +13,7 @@ import typer
 from fairlead import errors
 from fairlead.cli import action_client
 from fairlead.cli.check_first import SkipCheckOption, check_first
-from fairlead.cli.connect import connect
+from fairlead.cli.connect import Connection, connect
 from fairlead.cli.options import (
     DEFAULT_STATE,
     ContextOption,
@@ -25,7 +25,7 @@ from fairlead.cli.options import (
 )
 from fairlead.cli.output import moment, percent, say
 from fairlead.cli.state_age import state_age
-from fairlead.cli.type_changes import say_type_changes
+from fairlead.cli.type_changes import say_compared_types, say_type_changes
 from fairlead.contracts.revision import Phase, Rejected, Revision
 from fairlead.contracts.route import Route, VersionRef
 from fairlead.local.state import StateFolder
@@ -76,11 +76,18 @@ def command(
         say(f"{age.problem}: {age.hint}" if is_stable else f"{age.problem}: the release begins when it does again")
     if is_stable:
         return
-    if head is not None and head.state.paused:
-        say(_paused(head))
+    if head is not None:
+        _say_of_attempt(connection, route, head, compares=location.in_cluster and not done and not age.problem)
     if age.is_stopped:
         return  # every command that follows a release needs the platform
     say(f"next: {_next(location, model, head)}")
+
+
+def _say_of_attempt(connection: Connection, route: Route, head: Revision, *, compares: bool) -> None:
+    if head.state.paused:
+        say(_paused(head))
+    if compares:  # on one machine they were compared before
+        say_compared_types(connection.store, route, head, every_s=connection.poll_interval_s)
 
 
 def _next(location: PlatformLocation, model: str, head: Revision | None) -> str:

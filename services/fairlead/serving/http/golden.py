@@ -1,4 +1,4 @@
-"""`GET /golden`: returns the golden rows of the model folder.
+"""`GET /golden`: returns the golden rows of the model folder, and the types of its rows and answers.
 
 The control plane's smoke test reads them here, because in a cluster it has no model folder. `helm test` reads them too.
 The docs page shows golden rows as examples, so they are not confidential.
@@ -7,9 +7,12 @@ The docs page shows golden rows as examples, so they are not confidential.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from fastapi import APIRouter
+from pydantic import BaseModel
+from pydantic.errors import PydanticUserError
 
 from fairlead.serving.inference.warmup import Golden
 
@@ -17,12 +20,19 @@ MAX_ROWS = 100
 """Maximum number of rows returned. A smoke test needs only a few."""
 
 
-def router(golden: Sequence[Golden], rtol: float) -> APIRouter:
+def router(golden: Sequence[Golden], rtol: float, row: type[BaseModel], answer: type[BaseModel]) -> APIRouter:
     """A router with the one route. `rtol` is the relative tolerance for floats of an answer."""
     routes = APIRouter()
-    document = {"rows": [{"input": row.input, "expected": row.expected} for row in golden[:MAX_ROWS]], "rtol": rtol}
+    rows = [{"input": one.input, "expected": one.expected} for one in golden[:MAX_ROWS]]
+    document: dict[str, Any] = {"rows": rows, "rtol": rtol}
+    with suppress(PydanticUserError):  # a type that no JSON schema describes can still be served
+        document["types"] = {"row": row.model_json_schema(), "answer": answer.model_json_schema()}
 
-    @routes.get("/golden", tags=["operations"], summary="Inputs with the answers that this version must give")
+    @routes.get(
+        "/golden",
+        tags=["operations"],
+        summary="Inputs with the answers that this version must give, and the types of both",
+    )
     async def golden_rows() -> dict[str, Any]:
         return document
 
