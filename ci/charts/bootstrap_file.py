@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 
-from fairlead.routing.envoy.bootstrap import rest_bootstrap
+from fairlead.routing.envoy.bootstrap import rest_bootstrap, token_secret
 from fairlead.routing.envoy.overload import MEMORY_BYTES, heap_bytes, max_connections
 from fairlead.routing.snapshot import Endpoint
 
@@ -15,6 +15,10 @@ CONTROL_PLANE = Endpoint("CONTROL-PLANE.invalid.", 8082)
 """The placeholder. The chart replaces it with the name of the control plane's Service."""
 ADMIN = Endpoint("0.0.0.0", 9901)
 """All addresses of the pod, because the control plane connects from outside. A network policy blocks other clients."""
+TOKEN = "/var/run/secrets/fairlead.dev/gateway/token"
+"""Where the pod has its token."""
+TOKEN_SECRET = "/etc/fairlead/gateway-token.json"
+"""Where the pod has the file that names the token's place to Envoy."""
 
 _OF_MEMORY = (
     ("max_heap_size_bytes", heap_bytes(MEMORY_BYTES), "HEAP-BYTES"),
@@ -25,9 +29,14 @@ _OF_MEMORY = (
 
 def text() -> str:
     """The content of charts/platform/files/bootstrap.json. It has no node: that is set on Envoy's command line."""
-    document = rest_bootstrap(CONTROL_PLANE, admin=ADMIN, cluster="fairlead")
+    document = rest_bootstrap(CONTROL_PLANE, admin=ADMIN, cluster="fairlead", token=TOKEN_SECRET)
     written = json.dumps({key: value for key, value in document.items() if key != "node"}, indent=1) + "\n"
     for field, value, placeholder in _OF_MEMORY:
         assert written.count(f'"{field}": {value}') == 1
         written = written.replace(f'"{field}": {value}', f'"{field}": "{placeholder}"')
     return written
+
+
+def token_text() -> str:
+    """The content of charts/platform/files/gateway-token.json."""
+    return json.dumps(token_secret(TOKEN), indent=1) + "\n"

@@ -10,7 +10,8 @@ import pytest
 from fairlead.contracts.action import ActionType
 from fairlead.contracts.prometheus import MetricSettings, PrometheusSettings
 from fairlead.control.cluster import ChartSettings
-from fairlead.routing.envoy.bootstrap import rest_bootstrap
+from fairlead.control.gateway_tokens import AUDIENCE
+from fairlead.routing.envoy.bootstrap import rest_bootstrap, token_secret
 from fairlead.routing.envoy.overload import overload_manager
 from fairlead.routing.snapshot import Endpoint
 from support.helm import HelmFailed, Object, notes, pod_of, render
@@ -64,7 +65,8 @@ def test_the_gateways_bootstrap_is_what_the_code_generates() -> None:
     rendered = render("platform", {"clusterDomain": "corp.example"}, release="edge", namespace="serving")
     shipped = json.loads(rendered.one("ConfigMap")["data"]["bootstrap.json"])
     control_plane = Endpoint("edge-control-plane.serving.svc.corp.example.", 8082)
-    wanted = rest_bootstrap(control_plane, admin=Endpoint("0.0.0.0", ADMIN_PORT), cluster="edge")
+    secret = "/etc/fairlead/gateway-token.json"
+    wanted = rest_bootstrap(control_plane, admin=Endpoint("0.0.0.0", ADMIN_PORT), cluster="edge", token=secret)
     assert shipped == {key: value for key, value in wanted.items() if key != "node"}
     [envoy] = pod_of(rendered.one("Deployment", "edge-gateway"))["containers"]
     arguments = envoy["args"]
@@ -228,11 +230,37 @@ def test_roles_are_given_to_the_subjects_of_the_values() -> None:
     assert not [one for one in rendered.of("RoleBinding") if one["metadata"]["name"] == "fairlead-viewer"]
 
 
-def test_the_platform_asks_for_nothing_outside_its_namespace() -> None:
+def test_outside_its_namespace_the_platform_asks_only_to_have_tokens_reviewed() -> None:
     values = {"gateway": {"ingress": {"enabled": True}}, "roles": {"viewers": [{"kind": "Group", "name": "a"}]}}
+    rendered = render("platform", values, release="edge", namespace="serving")
+    outside = [one for one in rendered.objects if one["metadata"].get("namespace") != "serving"]
+    assert [one["kind"] for one in outside] == ["ClusterRole", "ClusterRoleBinding"]
+    role, binding = outside
+    assert role["metadata"]["name"] == binding["roleRef"]["name"] == "fairlead:serving:edge:gateway-tokens"
+    assert role["rules"] == [
+        {"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]}
+    ]
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "edge-control-plane", "namespace": "serving"}]
+
+
+@pytest.mark.parametrize(
+    "values", [{"controlPlane": {"checkGatewayTokens": False}}, {"rbac": {"create": False}}], ids=str
+)
+def test_the_platform_can_do_without_anything_outside_its_namespace(values: dict[str, Any]) -> None:
     for one in render("platform", values, namespace="serving").objects:
         assert not one["kind"].startswith("Cluster")
         assert one["metadata"]["namespace"] == "serving"
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_the_control_plane_is_told_whether_to_check_tokens(check: bool) -> None:
+    rendered = render("platform", {"controlPlane": {"checkGatewayTokens": check}}, release="edge", namespace="serving")
+    [container] = pod_of(rendered.one("Deployment", "edge-control-plane"))["containers"]
+    told = {one["name"]: one["value"] for one in container["env"] if one["name"].startswith("FAIRLEAD_CHECK")}
+    chart = ChartSettings.from_environment(FACTS | told)
+    assert chart.check_gateway_tokens is check
+    gateway = pod_of(rendered.one("Deployment", "edge-gateway"))
+    assert chart.gateway_account == f"system:serviceaccount:serving:{gateway['serviceAccountName']}"
 
 
 def test_the_control_plane_cannot_write_specs_or_read_secrets() -> None:
@@ -246,7 +274,18 @@ def test_the_control_plane_cannot_write_specs_or_read_secrets() -> None:
     assert not any("secrets" in rule["resources"] or "*" in rule["verbs"] for rule in role["rules"])
 
 
-def test_only_the_control_plane_has_a_token() -> None:
+def test_a_gateway_has_only_a_token_for_the_control_plane() -> None:
+    rendered = render("platform")
+    pod = pod_of(rendered.one("Deployment", "fairlead-gateway"))
+    [token] = [source for volume in pod["volumes"] for source in volume.get("projected", {}).get("sources", [])]
+    assert token == {"serviceAccountToken": {"path": "token", "audience": AUDIENCE, "expirationSeconds": 3600}}
+    [envoy] = pod["containers"]
+    [at] = [one["mountPath"] for one in envoy["volumeMounts"] if one["name"] == "token"]
+    shipped = json.loads(rendered.one("ConfigMap")["data"]["gateway-token.json"])
+    assert shipped == token_secret(f"{at}/token")
+
+
+def test_only_the_control_plane_has_a_token_for_the_api_server() -> None:
     rendered = render("platform")
     tokens = {one["metadata"]["name"]: pod_of(one)["automountServiceAccountToken"] for one in rendered.of("Deployment")}
     assert tokens == {"fairlead-control-plane": True, "fairlead-gateway": False}

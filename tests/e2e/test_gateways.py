@@ -12,7 +12,10 @@ import httpx
 import pytest
 
 from e2e.size import FULL, no_failed_requests
+from fairlead.control.cluster import XDS_PORT
+from fairlead.control.gateway_tokens import AUDIENCE
 from fairlead.control.gateways import ADMIN_PORT
+from fairlead.routing.envoy.sources import TOKEN_HEADER
 from fairlead.routing.publish.admin import AdminClient, Sample
 from support.cluster.installed import MODEL, Installed
 from support.cluster.lifecycle import Cluster
@@ -89,6 +92,34 @@ def test_a_gateway_that_loses_its_control_plane_uses_another_and_never_goes_back
     for gateway in gateways:
         assert len(gateway.seen["rds"]) >= 3 * TURNS
         assert not gateway.went_back, gateway.seen
+
+
+def test_a_client_without_a_gateways_token_gets_no_tables_and_disturbs_no_gateway(halfway: Installed) -> None:
+    """Before, any pod that reached the port got the tables, in any gateway's name."""
+    one, another, *_ = sorted(halfway.pods("gateway"))
+    replica = str(next(iter(halfway.pods("control-plane").values()))["status"]["podIP"])
+    bound = ("--bound-object-kind", "Pod", "--bound-object-name", one)
+    tokens = {
+        "none": "",
+        "for the API server": halfway.kube("create", "token", "fairlead-gateway", *bound),
+        "of no pod": halfway.kube("create", "token", "fairlead-gateway", "--audience", AUDIENCE),
+        "of the control plane": halfway.kube("create", "token", "fairlead-control-plane", "--audience", AUDIENCE),
+    }
+    real = halfway.kube("create", "token", "fairlead-gateway", "--audience", AUDIENCE, *bound).strip()
+
+    def ask(token: str, name: str) -> int:
+        url, headers = f"http://{replica}:{XDS_PORT}/v3/discovery:routes", {TOKEN_HEADER: token.strip()}
+        return httpx.post(url, json={"node": {"id": name}}, headers=headers, timeout=30, trust_env=False).status_code
+
+    with halfway.load(NAME, rate=RATE, seconds=600) as load:
+        refused = {who: ask(token, one) for who, token in tokens.items()}
+        refused["of another pod"] = ask(real, another)
+        back_and_forth(halfway)
+        load.stop()
+        summary = load.result()
+    assert refused == {**dict.fromkeys(tokens, 401), "of another pod": 403}
+    assert ask(real, one) == 200
+    assert summary.failures == {}, summary.samples
 
 
 @pytest.fixture

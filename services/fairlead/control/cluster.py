@@ -31,6 +31,7 @@ from fairlead.rollout.analysis.prometheus_stats import PrometheusStats
 from fairlead.rollout.ports import EngineStore, GatewayState
 from fairlead.rollout.reconcile import Engine
 from fairlead.routing.envoy.sources import from_control_plane
+from fairlead.routing.publish.callers import Tokens
 from fairlead.routing.publish.fleet import Fleet
 from fairlead.routing.publish.publication import Publications
 from fairlead.routing.publish.server import build_xds
@@ -65,6 +66,8 @@ class ChartSettings:
     hosts: tuple[str, ...] = ()
     """The `Host` names that gateways answer for; all if empty."""
     cors_origins: tuple[str, ...] = ()
+    check_gateway_tokens: bool = False
+    """Whether a gateway must prove with its pod's token which one it is."""
     metrics: MetricSettings = MetricSettings()
     """Where the metrics of rollouts come from."""
 
@@ -91,6 +94,9 @@ class ChartSettings:
         receive = environment.get("FAIRLEAD_RECEIVE_SECONDS") or "30"
         if not receive.isdigit() or not int(receive):
             raise errors.Invalid(f"FAIRLEAD_RECEIVE_SECONDS: {receive!r} is not a number of seconds from 1 up")
+        check = environment.get("FAIRLEAD_CHECK_GATEWAY_TOKENS") or "false"
+        if check not in ("true", "false"):
+            raise errors.Invalid(f"FAIRLEAD_CHECK_GATEWAY_TOKENS: {check!r} is neither true nor false")
         origins, hosts = (
             tuple(one.strip() for one in environment.get(name, "").split(",") if one.strip())
             for name in ("FAIRLEAD_CORS_ORIGINS", "FAIRLEAD_HOSTS")
@@ -103,6 +109,7 @@ class ChartSettings:
             receive_timeout_s=float(receive),
             hosts=hosts,
             cors_origins=origins,
+            check_gateway_tokens=check == "true",
             metrics=_metrics(environment.get("FAIRLEAD_METRICS") or "{}"),
         )
 
@@ -115,6 +122,11 @@ class ChartSettings:
     def publication(self) -> str:
         """The name of the ConfigMap that holds the publication: what gateways may get now."""
         return f"{self.release}-publication"
+
+    @property
+    def gateway_account(self) -> str:
+        """The user name of the gateways' ServiceAccount."""
+        return f"system:serviceaccount:{self.namespace}:{self.release}-gateway"
 
     @property
     def gateway(self) -> Endpoint:
@@ -186,9 +198,13 @@ class ControlPlane:
         log: logging.Logger,
         endpoints: EndpointSource | None = None,
         metrics: MetricSettings | None = None,
+        tokens: Tokens | None = None,
         resync_s: float = RESYNC_S,
     ) -> None:
-        """`smoke_at` is the gateways' Service: the smoke test sends golden rows the same way as users' requests."""
+        """`smoke_at` is the gateways' Service: the smoke test sends golden rows the same way as users' requests.
+
+        With `tokens`, gateways must prove which one they are.
+        """
         self.metrics = Metrics()
         self.snapshots = SnapshotCache()
         self._store, self._smoke = store, GatewaySmoke(smoke_at.host.rstrip("."), smoke_at.port)
@@ -219,7 +235,7 @@ class ControlPlane:
         )
         self.metrics.add_state(store, self.loop, gateways=self.gateways, sequence=lambda: self._publisher.sequence)
         self.api: ASGIApp = build_api(store, self.loop, metrics=self.metrics, unready=self._unready)
-        self.xds: ASGIApp = build_xds(self.snapshots, on_answer=self.metrics.answered)
+        self.xds: ASGIApp = build_xds(self.snapshots, tokens=tokens, on_answer=self.metrics.answered)
         self._thread = threading.Thread(target=self.loop.run, name="loop")
 
     def gateways(self) -> Sequence[GatewayState]:

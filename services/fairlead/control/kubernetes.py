@@ -10,6 +10,7 @@ from fairlead import errors
 from fairlead.contracts import labels
 from fairlead.control.cluster import ChartSettings, ControlPlane, serve
 from fairlead.control.endpoints import ServiceNames
+from fairlead.control.gateway_tokens import GatewayTokens
 from fairlead.control.gateways import GatewayPods, PodLog
 from fairlead.control.publications import ConfigMapPublications, KubeApi
 from fairlead.store.kubernetes import KubernetesStore
@@ -53,6 +54,7 @@ def run(chart: ChartSettings, access: Access | None = None) -> None:
         log=log,
         endpoints=ServiceNames(chart.cluster_domain),
         metrics=chart.metrics,
+        tokens=GatewayTokens(quick, chart.gateway_account) if chart.check_gateway_tokens else None,
     )
     store.start()
     gateways.start()

@@ -63,7 +63,7 @@ class Metrics:
         )
         self._answers = prometheus_client.Counter(answers.name, answers.help, answers.labels, registry=self._registry)
         for kind in ("cds", "lds", "rds"):
-            for answer in ("new", "same"):
+            for answer in ("new", "same", "refused"):
                 self._answers.labels(kind, answer)  # a series from the start: rate() needs the first zero
 
     def ticked(self, seconds: float) -> None:

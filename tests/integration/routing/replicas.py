@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,8 +16,9 @@ import uvicorn
 from fairlead.contracts.gateway import GatewaySite
 from fairlead.contracts.route import VersionRef
 from fairlead.routing.compile import compile
-from fairlead.routing.envoy.bootstrap import rest_bootstrap
+from fairlead.routing.envoy.bootstrap import rest_bootstrap, token_secret
 from fairlead.routing.envoy.sources import from_control_plane
+from fairlead.routing.publish.callers import Tokens
 from fairlead.routing.publish.fleet import Fleet
 from fairlead.routing.publish.rejection_log import last_rejection
 from fairlead.routing.publish.server import build_xds
@@ -63,10 +65,20 @@ class Replica:
 
 @contextmanager
 def running_replica(
-    shared: InMemoryPublications, discovery: Static, *, drain_s: float = 0.05, hold_s: float = 2.0
+    shared: InMemoryPublications,
+    discovery: Static,
+    *,
+    drain_s: float = 0.05,
+    hold_s: float = 2.0,
+    tokens: Tokens | None = None,
 ) -> Iterator[Replica]:
     replica = Replica(shared, discovery, drain_s=drain_s)
-    app = build_xds(replica.cache, hold_s=hold_s, on_answer=lambda kind, answer: replica.answers.append((kind, answer)))
+    app = build_xds(
+        replica.cache,
+        tokens=tokens,
+        hold_s=hold_s,
+        on_answer=lambda kind, answer: replica.answers.append((kind, answer)),
+    )
     with serving(app) as replica.port:
         try:
             yield replica
@@ -119,22 +131,25 @@ class Gateways:
     def __post_init__(self) -> None:
         self.discovery = Static(self.folder)
 
-    def replica(self, **options: float) -> Replica:
+    def replica(self, *, tokens: Tokens | None = None, **options: float) -> Replica:
         """Start one more replica of the control plane."""
-        return self.stack.enter_context(running_replica(self.shared, self.discovery, **options))
+        return self.stack.enter_context(running_replica(self.shared, self.discovery, tokens=tokens, **options))
 
-    def add(self, name: str, xds_port: int, *, wait: bool = True) -> Envoy:
-        """Start an Envoy of this name that polls this port."""
+    def add(self, name: str, xds_port: int, *, wait: bool = True, token: Path | None = None) -> Envoy:
+        """Start an Envoy of this name that polls this port, with the token in this file."""
         [admin] = free_ports(1)
         self.discovery.sites.append(GatewaySite(name, LOOPBACK, admin))
-        return self.start(name, xds_port, admin, wait=wait)
+        return self.start(name, xds_port, admin, wait=wait, token=token)
 
-    def start(self, name: str, xds_port: int, admin: int, *, wait: bool = True) -> Envoy:
+    def start(self, name: str, xds_port: int, admin: int, *, wait: bool = True, token: Path | None = None) -> Envoy:
         """Start an Envoy whose site is known already."""
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         control, own = Endpoint(LOOPBACK, xds_port), Endpoint(LOOPBACK, admin)
-        config = rest_bootstrap(control, admin=own, cluster="test", node=name)
+        secret = folder / "token.json"
+        if token is not None:
+            secret.write_text(json.dumps(token_secret(str(token))))
+        config = rest_bootstrap(control, admin=own, cluster="test", node=name, token=str(secret) if token else None)
         self.envoys[name] = self.stack.enter_context(running_envoy(config, folder, wait=wait))
         return self.envoys[name]
 

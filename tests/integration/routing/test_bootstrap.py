@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from fairlead.contracts.gateway import GRID_MS
-from fairlead.routing.envoy.bootstrap import bootstrap, rest_bootstrap
+from fairlead.routing.envoy.bootstrap import bootstrap, rest_bootstrap, token_secret
 from fairlead.routing.envoy.sources import REQUEST_TIMEOUT_S
 from fairlead.routing.publish.server import HOLD_S
 from fairlead.routing.snapshot import Endpoint
@@ -26,6 +26,14 @@ ASKED = [Endpoint("127.0.0.1", 8082), Endpoint("shop-control-plane.ml.svc.cluste
 @pytest.mark.parametrize("control_plane", ASKED, ids=lambda one: one.host)
 def test_envoy_accepts_the_bootstrap(control_plane: Endpoint, tmp_path: Path) -> None:
     assert validate(rest_bootstrap(control_plane, admin=ADMIN, cluster="shop", node="edge-1"), tmp_path) is None
+
+
+def test_envoy_accepts_the_bootstrap_with_a_token(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("a.b.c")
+    secret = tmp_path / "token.json"
+    secret.write_text(json.dumps(token_secret(str(tmp_path / "token"))))
+    made = rest_bootstrap(ASKED[0], admin=ADMIN, cluster="shop", node="edge-1", token=str(secret))
+    assert validate(made, tmp_path) is None
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in goldens.FOLDER.iterdir()))

@@ -15,6 +15,7 @@ def test_environment_variables_become_settings() -> None:
         "FAIRLEAD_RECEIVE_SECONDS": "90",
         "FAIRLEAD_HOSTS": "models.example",
         "FAIRLEAD_CORS_ORIGINS": "https://a.example, https://b.example",
+        "FAIRLEAD_CHECK_GATEWAY_TOKENS": "true",
     }
     chart = ChartSettings.from_environment(ENVIRONMENT | more)
     settings = chart.settings()
@@ -25,6 +26,8 @@ def test_environment_variables_become_settings() -> None:
     assert settings.hosts == ("models.example", f"{service}.", service)
     assert chart.gateway == Endpoint("shop-gateway.ml.svc.corp.example.", 8000)
     assert settings.cors_origins == ("https://a.example", "https://b.example")
+    assert chart.check_gateway_tokens
+    assert chart.gateway_account == "system:serviceaccount:ml:shop-gateway"
 
 
 def test_optional_variables_have_defaults() -> None:
@@ -52,8 +55,9 @@ def test_missing_variables_are_named() -> None:
         ("FAIRLEAD_GATEWAY_PORT", "http"),
         ("FAIRLEAD_GATEWAY_PORT", "0"),
         ("FAIRLEAD_GATEWAY_PORT", "65536"),
+        ("FAIRLEAD_CHECK_GATEWAY_TOKENS", "yes"),
     ],
 )
-def test_a_variable_that_is_not_a_valid_number_is_named(name: str, value: str) -> None:
+def test_a_variable_that_cannot_be_read_is_named(name: str, value: str) -> None:
     with pytest.raises(Invalid, match=name):
         ChartSettings.from_environment(ENVIRONMENT | {name: value})

@@ -5,11 +5,13 @@ from __future__ import annotations
 from fairlead.contracts.gateway import GRID_MS
 from fairlead.routing.envoy.clusters import discovery
 from fairlead.routing.envoy.overload import MEMORY_BYTES, overload_manager
-from fairlead.routing.envoy.proto import Json, address, seconds
-from fairlead.routing.envoy.sources import XDS, from_control_plane, from_folder
+from fairlead.routing.envoy.proto import Json, address, extension, seconds, typed
+from fairlead.routing.envoy.sources import TOKEN_HEADER, XDS, from_control_plane, from_folder
 from fairlead.routing.snapshot import Endpoint
 
 XDS_CONNECT_TIMEOUT_S = 1.0
+TOKEN = "token"
+"""The name of the secret that holds a gateway's token."""
 ADMIN_PAGES = ("ready", "server_info", "stats", "stats/prometheus", "clusters", "healthcheck/fail", "drain_listeners")
 """All that is used of Envoy's admin page: by probes, the control plane, Prometheus, people, and a gateway that drains.
 
@@ -32,9 +34,12 @@ def rest_bootstrap(
     admin: Endpoint,
     cluster: str,
     node: str | None = None,
+    token: str | None = None,
     memory_bytes: int = MEMORY_BYTES,
 ) -> Json:
     """For Envoys that poll a control plane, whose host is an address or a DNS name that ends in a dot.
+
+    `token` is the path of a file with `token_secret`: with it an Envoy sends its token with each request.
 
     Without `node` each Envoy gets its name by `--service-node`, so that many can share one file. Every client of the
     admin address can drain the gateway: outside loopback a network policy has to guard it.
@@ -44,8 +49,19 @@ def rest_bootstrap(
         "node": {**({"id": node} if node else {}), "cluster": cluster},
         **_always(admin, memory_bytes),
         "dynamic_resources": {"cds_config": source, "lds_config": source},
-        "static_resources": {"clusters": [_control_plane(control_plane)]},
+        "static_resources": {"clusters": [_control_plane(control_plane, token)]},
     }
+
+
+def token_secret(token: str) -> Json:
+    """The file of which Envoy learns where its token is. `token` is the token's path.
+
+    It watches the folder: Kubernetes replaces the token by a new one long before it expires, by renaming a folder.
+    """
+    folder = token.rpartition("/")[0]
+    secret = {"filename": token, "watched_directory": {"path": folder}}
+    kind = "extensions.transport_sockets.tls.v3.Secret"
+    return {"resources": [typed(kind, name=TOKEN, generic_secret={"secret": secret})]}
 
 
 def _always(admin: Endpoint, memory_bytes: int) -> Json:
@@ -62,7 +78,7 @@ def _page(name: str) -> Json:
     return {"safe_regex": {"regex": rf"/{name}(\?.*)?"}}
 
 
-def _control_plane(endpoint: Endpoint) -> Json:
+def _control_plane(endpoint: Endpoint, token: str | None) -> Json:
     """Long polls send nothing for a long time, so TCP keepalive detects a replica whose machine is gone."""
     silence = {"keepalive_time": 5, "keepalive_interval": 2, "keepalive_probes": 3}
     return {
@@ -74,7 +90,31 @@ def _control_plane(endpoint: Endpoint) -> Json:
             "cluster_name": XDS,
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address(endpoint)}}]}],
         },
+        **(_with_token(token) if token else {}),
     }
+
+
+def _with_token(secret: str) -> Json:
+    """A filter of this cluster alone sends the token, so it goes nowhere else."""
+    credential = {"name": TOKEN, "sds_config": {"path_config_source": {"path": secret}}}
+    generic = typed(
+        "extensions.http.injected_credentials.generic.v3.Generic", credential=credential, header=TOKEN_HEADER
+    )
+    injector = typed(
+        "extensions.filters.http.credential_injector.v3.CredentialInjector",
+        overwrite=True,
+        credential=extension("envoy.http.injected_credentials.generic", generic),
+    )
+    codec = typed("extensions.filters.http.upstream_codec.v3.UpstreamCodec")
+    options = typed(
+        "extensions.upstreams.http.v3.HttpProtocolOptions",
+        explicit_http_config={"http_protocol_options": {}},
+        http_filters=[
+            extension("envoy.filters.http.credential_injector", injector),
+            extension("envoy.filters.http.upstream_codec", codec),
+        ],
+    )
+    return {"typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options}}
 
 
 def _statistics() -> Json:

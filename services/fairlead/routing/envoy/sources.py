@@ -8,6 +8,8 @@ FILES = {"cds": "cds.json", "lds": "lds.json", "rds": "rds.json"}
 """The file of each kind, in the folder that a gateway watches."""
 XDS = "xds"
 """The cluster of the control plane's discovery service, in the bootstrap."""
+TOKEN_HEADER = "x-fairlead-gateway-token"
+"""The header in which a gateway sends its token to the discovery service."""
 REQUEST_TIMEOUT_S = 30.0
 """How long Envoy waits for a response: longer than the server holds a request (`publish.server.HOLD_S`)."""
 REFRESH_S = 0.05

@@ -4,12 +4,14 @@ A replica answers from its snapshot cache alone. If the cache is older than what
 rejected the cached version, the replica holds the request until it times out. A gateway that asks another replica gets
 the same resources under the same version, because all replicas serve what the leader stored (decision 0015).
 
-Who asks names itself (`node.id`). So a gateway is its name at its address: another client with the same name neither
-ends its requests nor uses up its rate. What every client gets is the tables, which hold no secret.
+Who asks names itself (`node.id`). In a cluster it proves that with its pod's token (`Tokens`, decision 0081). Without
+tokens a gateway is its name at its address: another client with the same name neither ends its requests nor uses up its
+rate. What every client gets is the tables, which hold no secret.
 """
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections import Counter
@@ -24,6 +26,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from fairlead.routing.envoy.proto import CLUSTER, LISTENER, ROUTES
+from fairlead.routing.envoy.sources import TOKEN_HEADER
+from fairlead.routing.publish.callers import Callers, Tokens, Unanswered
 from fairlead.routing.publish.polling_gateways import Node, Nodes
 from fairlead.routing.publish.publication import EncodedUpdate
 from fairlead.routing.publish.resource_sets import Kind, UpdateOrder, order_of
@@ -34,7 +38,7 @@ HOLD_S = 20.0
 LOADING_HOLD_S = 2.0
 """How long a request is held before 503 while nothing is loaded: Envoy retries at once."""
 THROTTLE_HOLD_S = 1.0
-"""How long a request above the rate limit is held before 429."""
+"""How long a request above the rate limit is held before 429, and one that is refused before 401 or 403."""
 MAX_REQUEST_BYTES = 1 << 20
 """Envoy lists all its extensions in each request: 80 KB."""
 MAX_HELD = 2048
@@ -47,6 +51,7 @@ _KINDS: Mapping[str, tuple[Kind, str]] = {
     "routes": ("rds", ROUTES),
 }
 Count = Callable[[Kind, str], None]
+_LOG = logging.getLogger("fairlead.control")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +65,31 @@ class _DiscoveryRequest:
 def build_xds(
     cache: SnapshotCache,
     *,
+    tokens: Tokens | None = None,
     hold_s: float = HOLD_S,
     on_answer: Count = lambda kind, answer: None,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Starlette:
-    """The application. `on_answer` is called for every request with the kind and how it was answered."""
-    service = _Service(cache, hold_s, on_answer, monotonic)
+    """The application. `on_answer` is called for every request with the kind and how it was answered.
+
+    With `tokens`, a request must prove that it is of the gateway that it names.
+    """
+    service = _Service(cache, tokens, hold_s, on_answer, monotonic)
     routes = [Route(f"/v3/discovery:{name}", service.endpoint(*of), methods=["POST"]) for name, of in _KINDS.items()]
     return Starlette(routes=routes)
 
 
 class _Service:
-    def __init__(self, cache: SnapshotCache, hold_s: float, on_answer: Count, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        cache: SnapshotCache,
+        tokens: Tokens | None,
+        hold_s: float,
+        on_answer: Count,
+        monotonic: Callable[[], float],
+    ) -> None:
         self._cache, self._hold_s, self._on_answer, self._monotonic = cache, hold_s, on_answer, monotonic
+        self._callers = Callers(tokens, pause=self._pause, log=_LOG, monotonic=monotonic) if tokens else None
         self._nodes = Nodes()
         self._held = Counter[str]()
 
@@ -80,19 +97,31 @@ class _Service:
         """The handler of one kind."""
 
         async def discover(request: Request) -> Response:
+            address = request.client.host if request.client is not None else ""
             try:
-                asked = _read(await _body(request))
-            except _BadRequest as error:
+                asked = await self._asked(request, address)
+            except Unanswered as error:
                 self._on_answer(kind, error.answer)
                 return _problem(error.status, str(error))
             except ClientDisconnect:
                 return Response(status_code=499)
-            address = request.client.host if request.client is not None else ""
             answer, response = await self._answer(kind, type_url, asked, address)
             self._on_answer(kind, answer)
             return response
 
         return discover
+
+    async def _asked(self, request: Request, address: str) -> _DiscoveryRequest:
+        """Raises Unanswered. Who asks is known before the body is read."""
+        if self._callers is None:
+            return _read(await _body(request))
+        gateway = await self._callers.name(request.headers.get(TOKEN_HEADER, ""), address)
+        asked = _read(await _body(request))
+        await self._callers.require(gateway, asked.node, address)
+        return asked
+
+    async def _pause(self) -> None:
+        await self._cache.wait(lambda: self._cache.closed, THROTTLE_HOLD_S)
 
     async def _answer(self, kind: Kind, type_url: str, asked: _DiscoveryRequest, address: str) -> tuple[str, Response]:
         if self._held.total() >= MAX_HELD:
@@ -103,7 +132,7 @@ class _Service:
         self._held[address] += 1
         try:
             if not node.may_ask(self._monotonic()):
-                await self._cache.wait(lambda: self._cache.closed, THROTTLE_HOLD_S)
+                await self._pause()
                 return "crowded", _problem(429, f"{asked.node} sends too many requests")
             return await self._hold(kind, type_url, asked, node)
         finally:
@@ -134,18 +163,12 @@ class _Service:
         return "same", Response(status_code=304, headers={"connection": "close"} if self._cache.closed else None)
 
 
-class _BadRequest(Exception):
-    def __init__(self, status: int, answer: str, message: str) -> None:
-        super().__init__(message)
-        self.status, self.answer = status, answer
-
-
 async def _body(request: Request) -> bytes:
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
         if size > MAX_REQUEST_BYTES:
-            raise _BadRequest(413, "unfit", f"the request is larger than {MAX_REQUEST_BYTES} bytes")
+            raise Unanswered(413, "unfit", f"the request is larger than {MAX_REQUEST_BYTES} bytes")
         parts.append(part)
     return b"".join(parts)
 
@@ -155,9 +178,9 @@ def _read(body: bytes) -> _DiscoveryRequest:
         document = orjson.loads(body)
         node, version = document["node"]["id"], document.get("version_info", "")
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-        raise _BadRequest(400, "unfit", "not a discovery request: it needs node.id") from None
+        raise Unanswered(400, "unfit", "not a discovery request: it needs node.id") from None
     if not isinstance(node, str) or not 0 < len(node) <= 253 or not isinstance(version, str):
-        raise _BadRequest(400, "unfit", "node.id must be a string of 1 to 253 characters, and version_info a string")
+        raise Unanswered(400, "unfit", "node.id must be a string of 1 to 253 characters, and version_info a string")
     return _DiscoveryRequest(node, order_of(version), not version)
 
 
