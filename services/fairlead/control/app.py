@@ -24,6 +24,7 @@ from fairlead.control.heartbeat import Heartbeat
 from fairlead.control.hosts import LOOPBACK_HOSTS, OnlyHosts
 from fairlead.control.loop import Loop
 from fairlead.control.metrics import Metrics
+from fairlead.control.origins import OnlyOwnPages
 from fairlead.control.smoke import GatewaySmoke
 from fairlead.control.supervision import Supervision
 from fairlead.rollout.analysis.envoy_stats import EnvoyStats
@@ -91,7 +92,8 @@ def run(ledger: Path, folder: Path, facts: RunningPlatform) -> None:
     turning.start()
     actions = ActionSocket(ledger.with_name(ACTION_SOCKET), store)
     try:
-        api = OnlyHosts(build_api(store, loop, metrics=metrics), settings_of(facts, folder).hosts)
+        own_pages = OnlyOwnPages(build_api(store, loop, metrics=metrics), settings.cors_origins)
+        api = OnlyHosts(own_pages, settings.hosts)
         config = uvicorn.Config(
             api, host=LOOPBACK, port=facts.control.port, log_config=None, access_log=False, http="h11"
         )

@@ -14,6 +14,7 @@ from fairlead.contracts.revision import Cause, Phase, Revision, State
 from fairlead.contracts.route import RouteSpec, Target, VersionSpec
 from fairlead.contracts.table import Table
 from fairlead.control.api import build_api
+from fairlead.control.metrics import Metrics
 from fairlead.store.sqlite import SqliteStore
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -210,3 +211,18 @@ def test_the_page_of_the_api_names_every_path_and_loads_nothing(client: Client) 
         assert f"{path}<" in reply.text or f"{path}?" in reply.text
     assert re.findall(r"""(?:src|href)=["']?([^"'>]+)""", reply.text) == ["openapi.json"]
     assert client.get("/redoc").status_code == 404
+
+
+def test_no_path_changes_anything(store: SqliteStore, loop: FakeLoop) -> None:
+    """Actions come through the socket. What two paths take with POST are questions: an index, and an explanation."""
+    changing = {
+        (path, method)
+        for path, operations in build_api(store, loop, metrics=Metrics()).openapi()["paths"].items()
+        for method in operations
+        if method not in ("get", "head", "options")
+    }
+    assert changing == {("/v2/repository/index", "post")}
+    client = Client(build_api(store, loop))
+    for method in ("PUT", "PATCH", "DELETE"):
+        for path in ("/models", "/v2/repository/index", "/api/v1/routes/iris", "/models/iris/predict"):
+            assert client.ask(method, path, {}).status_code in (404, 405)
