@@ -11,6 +11,7 @@
     |  - NotReady           still loading, warming up or draining
     |     - LoadFailed      the model cannot be loaded, and is not loaded again
     |  - Overloaded         the queue is full; says after how many seconds to retry
+    |  - SpillRefused       another version's request, while such ones have used up the time that they may take
     |  - DeadlineExceeded   the caller's deadline passed before the work began
     |  - CallTimedOut       the model did not return within the time limit of a call
     - ModelFailed           the model's own code raised, or its answer does not match its schema
@@ -91,6 +92,15 @@ class LoadFailed(NotReady):
 
 class Overloaded(Unavailable):
     """The queue is full. `retry_after_s` is an estimate in whole seconds."""
+
+    def __init__(self, message: str, *, retry_after_s: int = 1, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
+
+
+class SpillRefused(Unavailable):
+    """The request was routed to another version, and such requests have used up the time that they may take of this
+    model. `retry_after_s` is when some of it is back, in whole seconds."""
 
     def __init__(self, message: str, *, retry_after_s: int = 1, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)

@@ -25,12 +25,20 @@ SERVICE_HEADER = "x-service-name"
 answers 421 to another name, because addresses are reused by later pods and the same version may serve in two
 namespaces."""
 
+ROUTED_HEADER = "x-routed-version"
+"""On requests of the candidate's share, from the gateway only: the version string to which the split routed them.
+Another version that gets such a request answers in the candidate's place: the request is *spill*. Not set where the
+candidate has all requests, because there is nobody else to protect."""
+
+SPILL_REFUSED_HEADER = "x-spill-refused"
+"""On a service's answer that refuses spill, so that gateways do not take it for a failure of the instance."""
+
 EXTENSIONS = ("model_configuration", "model_repository", "statistics")
 """The extensions of the Open Inference Protocol that a client of Triton can use, at a gateway and at a model service;
 of the repository, only its index."""
 
 SET_BY_THE_GATEWAY = frozenset(
-    {"x-request-id", "x-client-request-id", "x-shadow-of", "x-forwarded-prefix", "x-model-version"}
+    {"x-request-id", "x-client-request-id", "x-shadow-of", "x-forwarded-prefix", "x-model-version", ROUTED_HEADER}
 )
 """Request headers whose value the gateway writes, besides all that begin with `x-envoy-`."""
 

@@ -59,7 +59,7 @@ MODEL_ROWS = _model("rows_total", "counter", "Rows by outcome", "outcome")
 MODEL_QUEUE_ROWS = _model("queue_rows", "gauge", "Rows admitted and not yet handed to the model")
 MODEL_QUEUE_BYTES = _model("queue_bytes", "gauge", "Request bytes of the rows in the queue")
 
-# Work that was not done. reason: queue_full | deadline | disconnected | not_ready.
+# Work that was not done. reason: queue_full | deadline | disconnected | not_ready | spill.
 MODEL_REJECTED = _model("rejected_total", "counter", "Requests dropped before the model saw them", "reason")
 MODEL_FAILURES = _model("failures_total", "counter", "Requests that failed in the model's own code")
 # outcome: timed_out | returned. What timed out and did not return hangs, or its process was ended.

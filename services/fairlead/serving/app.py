@@ -69,7 +69,9 @@ class App:
         self.answers = answers.AnswerRecords(compared_fields.Reader(served.answer_type), settings.answers_bytes)
         receiving = body.Receiving(settings.queue_bytes)
         endpoints = {
-            name: endpoint.Endpoint(decode, self.plane, watcher, settings.max_body_bytes, self.answers, receiving)
+            name: endpoint.Endpoint(
+                decode, self.plane, watcher, settings.max_body_bytes, self.answers, receiving, manifest.version
+            )
             for name, decode in decoders.items()
         }
         operations = api.operations(terms, manifest, served.golden, tensors, endpoints)

@@ -53,6 +53,10 @@ class Settings(BaseModel):
     threads: int = Field(default=1, ge=1, le=64)
     """Threads that call the model. One by default, because most libraries use all cores from one call, and not every
     model allows concurrent calls."""
+    spill_share: float = Field(default=0.1, gt=0, le=1)
+    """Share of the model's time that calls for another version's requests may take longer than those for its own. When
+    it is used up, such requests get 503: a body that keeps models busy must not take stable down with the candidate.
+    1: they are never refused."""
     call_timeout_s: float = Field(default=60.0, gt=0, le=86400)
     """Seconds that one call of the model may take; keep it above the route's `timeouts.request`. After that its
     requests get 504, and /readyz and /livez return 503 until the call returns: a supervisor restarts the process. With

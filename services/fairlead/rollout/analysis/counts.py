@@ -154,7 +154,7 @@ def _candidate(member: _Difference, aggregate: _Difference, fallback: _Differenc
     cut = max(0, member.of("upstream_cx_destroy_remote_with_active_rq") - failed)
     timed_out = member.timeouts()
     both_tried = table.late_after_s is not None
-    late = _late(aggregate, failed + fallback.failed_if_known()) if both_tried else 0
+    late = _late(aggregate, member, fallback, failed) if both_tried else 0
     overtaken = min(late, member.given_up(timed_out))
     # When the time is up for an attempt at both versions, the aggregate counts the request twice.
     twice = max(0, min(timed_out, aggregate.of("upstream_rq_timeout") - timed_out)) if both_tried else 0
@@ -172,18 +172,21 @@ def _candidate(member: _Difference, aggregate: _Difference, fallback: _Differenc
     )
 
 
-def _late(aggregate: _Difference, failed: int) -> int:
+def _late(aggregate: _Difference, member: _Difference, fallback: _Difference, failed: int) -> int:
     """The candidate's attempts that took longer than its limit: the tries at stable that no failure had caused.
 
-    An attempt that fails after its limit is subtracted too, so this is never too much.
+    An attempt that fails after its limit is subtracted too, so this is never too much. Stable's failures are
+    subtracted only as far as failures have caused tries: where stable refuses the second try of a late attempt, the
+    attempt is still late.
     """
-    return max(0, aggregate.of("upstream_rq_retry") - failed)
+    caused = aggregate.of("retry.upstream_rq_completed") + member.unanswered() + fallback.unanswered()
+    return max(0, aggregate.of("upstream_rq_retry") - failed - min(fallback.failed_if_known(), caused))
 
 
 def _failures(bad: int, timed_out: int, cluster: _Difference, late: int) -> Failures:
     """The bad requests of a cluster by how they failed. What is neither a timeout nor unanswered had an answer."""
     timed_out = min(bad, timed_out)
-    unanswered = min(bad - timed_out, sum(map(cluster.of, _UNANSWERED)))
+    unanswered = min(bad - timed_out, cluster.unanswered())
     return Failures(timed_out=timed_out, unanswered=unanswered, server_errors=bad - timed_out - unanswered, late=late)
 
 
@@ -203,6 +206,10 @@ class _Difference:
 
     def of(self, counter: str) -> int:
         return self._rise(self._before.get(counter, 0), self._after.get(counter, 0), counter)
+
+    def unanswered(self) -> int:
+        """Requests that got no complete answer."""
+        return sum(map(self.of, _UNANSWERED))
 
     def endpoints(self) -> tuple[int, int]:
         """The increases of rq_success and rq_error. Raises Gap if an endpoint left, because its counters are gone."""

@@ -24,10 +24,13 @@ _CLUSTER = "envoy_cluster_"
 _BUCKET = f"{_CLUSTER}upstream_rq_time_bucket"
 _ENDPOINT = {f"{_CLUSTER}endpoint_rq_success": 0, f"{_CLUSTER}endpoint_rq_error": 1}
 _TIMEOUT = f"{_CLUSTER}endpoint_rq_timeout"
-_PLAIN = tuple(sorted(COUNTERS - {"upstream_rq_4xx", "upstream_rq_5xx", "upstream_rq_429"}))
-"""The others have their code or its class as a label."""
+_RETRIED = "retry.upstream_rq_completed"
+_RETRIED_SERIES = f"{_CLUSTER}retry_upstream_rq_completed"
+"""It exists only once an answer has caused a retry."""
+_PLAIN = tuple(sorted(COUNTERS - {"upstream_rq_4xx", "upstream_rq_5xx", "upstream_rq_429", _RETRIED}))
+"""The others have another name, or their code or its class as a label."""
 _CLASS, _CODE = f"{_CLUSTER}upstream_rq_xx", f"{_CLUSTER}upstream_rq"
-_NAMES = (*(f"{_CLUSTER}{name}" for name in _PLAIN), _CLASS, _CODE, *_ENDPOINT, _TIMEOUT)
+_NAMES = (*(f"{_CLUSTER}{name}" for name in _PLAIN), _RETRIED_SERIES, _CLASS, _CODE, *_ENDPOINT, _TIMEOUT)
 
 
 class PrometheusStats:
@@ -209,6 +212,8 @@ def _setter(name: str, key: ClusterKey, detail: str) -> Callable[[_Scrape, int],
         counter = f"upstream_rq_{detail}xx"
     elif name == _CODE:
         counter = f"upstream_rq_{detail}"
+    elif name == _RETRIED_SERIES:
+        counter = _RETRIED
     elif name.removeprefix(_CLUSTER) in _PLAIN:
         counter = name.removeprefix(_CLUSTER)
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fairlead.contracts.answers import COUNT, KEEP_HEADER, RECORD, SHADOW_HEADER
-from fairlead.contracts.gateway import Role
+from fairlead.contracts.gateway import ROUTED_HEADER, Role
 from fairlead.contracts.route import TOTAL_WEIGHT, VersionRef
 from fairlead.contracts.table import Mirror, Table
 from fairlead.routing.envoy.clusters import name_of
@@ -70,13 +70,17 @@ def _candidate(table: Table, candidate: VersionRef) -> Json:
     """The candidate's weighted entry. Its limit and retries are set here, by header, because a route's own would also
     apply to stable's share."""
     entry = {"name": name_of(Role.AGGREGATE, table, candidate), "weight": table.weight}
-    if not table.idempotent:
+    headers: dict[str, str] = {}
+    if table.weight < TOTAL_WEIGHT:
+        headers[ROUTED_HEADER] = candidate.version
+    if table.idempotent:
+        headers |= {"x-envoy-retry-on": "5xx,retriable-status-codes", "x-envoy-retriable-status-codes": "429"}
+        if table.late_after_s is not None:
+            headers["x-envoy-upstream-rq-per-try-timeout-ms"] = str(max(1, round(table.late_after_s * 1000)))
+            # Without this, the limit would end the candidate's try, and then stable's after the same time.
+            headers["x-envoy-hedge-on-per-try-timeout"] = "true"
+    if not headers:
         return entry
-    headers = {"x-envoy-retry-on": "5xx,retriable-status-codes", "x-envoy-retriable-status-codes": "429"}
-    if table.late_after_s is not None:
-        headers["x-envoy-upstream-rq-per-try-timeout-ms"] = str(max(1, round(table.late_after_s * 1000)))
-        # Without this, the limit would end the candidate's try, and then stable's after the same time.
-        headers["x-envoy-hedge-on-per-try-timeout"] = "true"
     mutations = {"request_mutations": [{"append": put(name, value)} for name, value in headers.items()]}
     return {
         **entry,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 
-from fairlead.contracts.gateway import Role, cluster_name, identity_part, stat_name
+from fairlead.contracts.gateway import SPILL_REFUSED_HEADER, Role, cluster_name, identity_part, stat_name
 from fairlead.contracts.route import VersionRef
 from fairlead.contracts.table import Table
 from fairlead.errors import Invalid
@@ -35,6 +35,19 @@ _ONLY_ANSWERS: Json = {
     "enforcing_local_origin_success_rate": 0,
 }
 """Eject for answers with 5xx only, and not for what the gateway itself noticed: timeouts, refused connections."""
+_FAILED: Json = {
+    "and_match": {
+        "rules": [
+            {"http_response_headers_match": {"headers": [{"name": ":status", "string_match": {"prefix": "5"}}]}},
+            {
+                "not_match": {
+                    "http_response_headers_match": {"headers": [{"name": SPILL_REFUSED_HEADER, "present_match": True}]}
+                }
+            },
+        ]
+    }
+}
+"""What ejects stable's instances from answering in the candidate's place."""
 DIRECT_LIMIT = 256
 """Concurrent requests to one version outside the split: a mirror that hangs holds at most this many."""
 
@@ -131,11 +144,12 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _protocol() -> Json:
+def _protocol(**more: Json) -> Json:
     options = typed(
         "extensions.upstreams.http.v3.HttpProtocolOptions",
         common_http_protocol_options={"idle_timeout": seconds(IDLE_TIMEOUT_S)},
         explicit_http_config={"http_protocol_options": {}},
+        **more,
     )
     return {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options}
 
@@ -182,6 +196,7 @@ def _aggregate(table: Table, candidate: VersionRef) -> Json:
         "alt_stat_name": stat_name(name),
         "connect_timeout": seconds(CONNECT_TIMEOUT_S),
         "lb_policy": "CLUSTER_PROVIDED",
+        "typed_extension_protocol_options": _protocol(outlier_detection={"error_matcher": _FAILED}),
         # The aggregate's own limit counts, not its members': at the default of 3, users see failures of the candidate.
         "circuit_breakers": {"thresholds": [{"max_retries": UNBOUNDED}]},
         "cluster_type": extension(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fairlead.contracts.answers import KEEP_HEADER, SHADOW_HEADER
+from fairlead.contracts.gateway import ROUTED_HEADER
 from fairlead.routing.envoy.actions import STREAM_IDLE_TIMEOUT_S
 from fairlead.routing.envoy.local_replies import AT_READY, mappers, status
 from fairlead.routing.envoy.proto import EDGE, LISTENER, MODELS, Json, address, extension, put, seconds, typed
@@ -87,7 +88,10 @@ def _request_ids() -> Json:
         {"remove": "x-client-request-id"},
         {"append": put("x-client-request-id", "%REQ(x-request-id)%")},
         # Only the gateway may set these.
-        *({"remove": header} for header in ("x-request-id", SHADOW_HEADER, KEEP_HEADER, "x-forwarded-prefix")),
+        *(
+            {"remove": header}
+            for header in ("x-request-id", SHADOW_HEADER, KEEP_HEADER, ROUTED_HEADER, "x-forwarded-prefix")
+        ),
     ]
     uuid = typed("extensions.request_id.uuid.v3.UuidRequestIdConfig", pack_trace_reason=False)
     return {

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from fairlead import errors
 from fairlead.contracts.answers import RECORD
+from fairlead.contracts.gateway import ROUTED_HEADER
 from fairlead.serving.http import body as bodies
 from fairlead.serving.http import encodings, exchange, problems
 from fairlead.serving.http.disconnects import DisconnectWatcher
@@ -21,6 +22,7 @@ from fairlead.serving.observe.answers import AnswerRecords
 
 LINGER_S = 1.0  # seconds that a client may continue to send a body that was rejected
 _RECORD = RECORD.encode()
+_ROUTED = ROUTED_HEADER.encode()
 _NOT_RECORDED = frozenset({429, 499, 503, 504})  # overload, disconnect, not ready, deadline: not answers of the model
 
 
@@ -48,19 +50,30 @@ class Endpoint:
         max_body_bytes: int,
         answer_records: AnswerRecords,
         receiving: bodies.Receiving,
+        version: str,
     ) -> None:
         self._answer_records = answer_records
         self._receiving = receiving
+        self._version = version.encode()
         self._decode = decode
         self._plane = plane
         self._disconnects = disconnects
         self.max_body_bytes = max_body_bytes
 
-    def check(self, request: exchange.Exchange) -> None:
-        """Check the request's head. Raises NotJson, UnknownEncoding, Invalid or BodyTooLarge."""
-        bodies.check_head(request, self.max_body_bytes)
+    def check(self, request: exchange.Exchange) -> bool:
+        """Check the request's head. Returns whether it is spilled: routed to another version, which did not answer it.
 
-    def admit(self, body: bytes, deadline: float | None = None) -> tuple[Ticket, Encode]:
+        Raises NotJson, UnknownEncoding, Invalid, BodyTooLarge or SpillRefused.
+        """
+        bodies.check_head(request, self.max_body_bytes)
+        if not request.keep_answer or request.headers.get(_ROUTED, self._version) == self._version:
+            return False
+        if request.is_mirrored:
+            return False
+        self._plane.check_spill()
+        return True
+
+    def admit(self, body: bytes, deadline: float | None = None, *, spilled: bool = False) -> tuple[Ticket, Encode]:
         """Decode a whole body and queue its rows. Returns their ticket and the function that encodes the answers.
 
         Raises Invalid, NotReady, Overloaded or DeadlineExceeded.
@@ -71,7 +84,7 @@ class Endpoint:
             if not body.startswith(bodies.BYTE_ORDER_MARK):
                 raise
             rows, encode = self._decode(body.removeprefix(bodies.BYTE_ORDER_MARK))
-        return self._plane.submit(rows, len(body), deadline), encode
+        return self._plane.submit(rows, len(body), deadline, spilled=spilled), encode
 
     def give_up(self, ticket: Ticket) -> None:
         """Cancel a request whose client has disconnected."""
@@ -88,13 +101,13 @@ class Endpoint:
         """Answer one POST. Every error becomes a problem document; a client that has disconnected gets no response."""
         request: exchange.Exchange = scope[exchange.KEY]
         try:
-            self.check(request)
+            spilled = self.check(request)
             # The deadline counts from here, not from the last byte: a slow upload is part of the client's wait.
             deadline = request.deadline(self._plane.clock()) if request.deadline_ms else None
             body = await bodies.read(receive, self.max_body_bytes, self._receiving)
             if request.content_encoding:
                 body = encodings.decoded(body, request.content_encoding, self.max_body_bytes)
-            ticket, encode = self.admit(body, deadline)
+            ticket, encode = self.admit(body, deadline, spilled=spilled)
             self._disconnects.watch(ticket, receive)
             try:
                 answers = await ticket.future

@@ -72,9 +72,11 @@ class _Prediction:
     def start(self, body: bytes) -> Callable[[], None]:
         """Decode and queue the request. Returns the function to call if the client disconnects."""
         try:
-            if self._request.content_type not in JSON_TYPES:  # all else that `check` looks at is known to be right
-                self._endpoint.check(self._request)
-            self._ticket, self._encode = self._endpoint.admit(body)
+            request = self._request
+            # Nothing else that `check` looks at can be wrong, or say that the request is spilled.
+            looks = request.keep_answer or request.content_type not in JSON_TYPES
+            spilled = bool(looks) and self._endpoint.check(request)
+            self._ticket, self._encode = self._endpoint.admit(body, spilled=spilled)
         except Exception as error:
             self._reply.start_task(self._send_problem(error))
             return _do_nothing

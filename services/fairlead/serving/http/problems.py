@@ -16,6 +16,7 @@ from pydantic import Field as Described
 from starlette.exceptions import HTTPException
 
 from fairlead import errors
+from fairlead.contracts.gateway import SPILL_REFUSED_HEADER
 from fairlead.contracts.instance import LOAD_FAILED
 from fairlead.serving.inference.process.messages import RaisedThere
 
@@ -34,6 +35,7 @@ STATUSES: tuple[tuple[type[errors.FairleadError], int, str], ...] = (
     (errors.Conflict, 409, "conflict"),
     (errors.Refused, 403, "refused"),
     (errors.Overloaded, 429, "overloaded"),
+    (errors.SpillRefused, 503, "spill-refused"),
     (errors.DeadlineExceeded, 504, "deadline-exceeded"),
     (errors.CallTimedOut, 504, "call-timed-out"),
     (errors.LoadFailed, 503, LOAD_FAILED),
@@ -234,8 +236,10 @@ def _of_ours(error: errors.FairleadError) -> Problem:
     if isinstance(error, errors.ModelFailed) and not isinstance(error, errors.ProcessEnded):
         detail = "the model could not answer this request; the service's log has the details under this request id"
     headers: tuple[tuple[bytes, bytes], ...] = ()
-    if isinstance(error, errors.Overloaded):
+    if isinstance(error, errors.Overloaded | errors.SpillRefused):
         headers = ((b"retry-after", b"%d" % error.retry_after_s),)
+        if isinstance(error, errors.SpillRefused):
+            headers += ((SPILL_REFUSED_HEADER.encode(), b"1"),)
     elif isinstance(error, errors.NotReady):
         headers = ((b"retry-after", b"1"),)
     return Problem(status, kind, detail, details, headers)

@@ -22,6 +22,7 @@ from fairlead.serving.inference import workers
 from fairlead.serving.inference.batch import Batch, Part
 from fairlead.serving.inference.batch import Compute as Compute
 from fairlead.serving.inference.batch import Ticket as Ticket
+from fairlead.serving.inference.spill import Spill
 from fairlead.serving.observe import metrics
 
 QUIET_TURNS = 4  # turns of the event loop without a new row before a batch starts; see Batcher._gather
@@ -45,6 +46,7 @@ class Limits:
     """The maximum size of a batch, the maximum wait for it to fill, and the maximum size of the queue.
 
     `call_s` is the time limit of one call, in seconds. It is infinite if `compute` has a time limit of its own.
+    `spill_share` is the share of the time by which the budget of spilled calls grows.
     """
 
     max_rows: int
@@ -52,6 +54,7 @@ class Limits:
     queue_rows: int
     queue_bytes: int
     call_s: float = math.inf
+    spill_share: float = 1.0
 
 
 class Owner(Protocol):
@@ -97,11 +100,19 @@ class Batcher:
         self._idle = pool.count
         self._wakeup: asyncio.Handle | None = None
         self._wakeup_is_timer = False
-        self._row_seconds = 0.0  # moving average of the seconds per row, for Retry-After
+        self._spill = Spill(limits.spill_share, pool.count, clock)
         self.queued_rows = 0
         self.queued_bytes = 0
 
-    def submit(self, rows: Sequence[Any], size: int, deadline: float | None = None) -> Ticket:
+    def check_spill(self) -> None:
+        """Raise SpillRefused if a spilled request need not even be read."""
+        try:
+            self._spill.check()
+        except errors.SpillRefused:
+            self._meter.request_dropped("spill", 0)
+            raise
+
+    def submit(self, rows: Sequence[Any], size: int, deadline: float | None = None, spilled: bool = False) -> Ticket:
         """Queue a request of `size` bytes. `deadline` is a time on the batcher's clock.
 
         Raises Overloaded if the queue is full, and DeadlineExceeded if the deadline has passed.
@@ -122,7 +133,7 @@ class Batcher:
         ticket = Ticket(rows, size, now, self._loop.create_future())
         if deadline is not None:
             ticket.expiry = self._loop.call_later(deadline - now, self._expire, ticket)
-        self._queue.append(ticket)
+        (self._spill.waiting if spilled else self._queue).append(ticket)
         self.queued_rows += len(rows)
         self.queued_bytes += size
         self._wake()
@@ -153,7 +164,7 @@ class Batcher:
 
     def _wake(self) -> None:
         """Schedule `_flush` for when the next batch is due. There is at most one handle for all requests."""
-        if not self._idle or not self._queue:
+        if not self._idle or not (self._queue or self._spill.waiting):
             return
         if self._is_due():
             if self._wakeup is not None:
@@ -162,13 +173,21 @@ class Batcher:
                 self._wakeup.cancel()
             self._wakeup, self._wakeup_is_timer = self._loop.call_soon(self._gather, 0, 0), False
         elif self._wakeup is None:
-            delay = self._queue[0].admitted + self._limits.max_wait_s - self._clock()
+            delay = self._oldest()[0].admitted + self._limits.max_wait_s - self._clock()
             self._wakeup, self._wakeup_is_timer = self._loop.call_later(delay, self._flush), True
 
     def _is_due(self) -> bool:
         if self._limits.max_wait_s <= 0 or self.queued_rows >= self._limits.max_rows:
             return True
-        return self._clock() >= self._queue[0].admitted + self._limits.max_wait_s
+        return self._clock() >= self._oldest()[0].admitted + self._limits.max_wait_s
+
+    def _oldest(self) -> deque[Ticket]:
+        """The queue whose first request has waited longest. A call is for own or for spilled requests, never for both:
+        a row that keeps the model busy must not be in a call with rows of others."""
+        spilled = self._spill.waiting
+        if not spilled or (self._queue and self._queue[0].admitted <= spilled[0].admitted):
+            return self._queue
+        return spilled
 
     def _gather(self, seen: int, quiet: int) -> None:
         """Let requests that arrive at the same moment share a batch: flush after QUIET_TURNS turns without a new row.
@@ -185,14 +204,18 @@ class Batcher:
 
     def _flush(self) -> None:
         self._wakeup = None
-        while self._idle and self._queue and (parts := self._take()):
+        if self._spill.waiting:
+            self._refuse_spill()
+        while self._idle and (queue := self._oldest()) and (parts := self._take(queue)):
             self._idle -= 1
             batch = Batch(parts, self._compute, self._clock, self._meter)
             self._running.add(batch)
+            if queue is self._spill.waiting:
+                self._spill.began(batch)
             self._pool.submit(batch.run, self._finish)
         self._wake()
 
-    def _take(self) -> list[Part]:
+    def _take(self, queue: deque[Ticket]) -> list[Part]:
         """Take the rows of the next batch from the queue. A request is split only if it is larger than a batch.
 
         The rest of a split request goes to the end of the queue, so that a large request does not block small ones.
@@ -201,16 +224,16 @@ class Batcher:
         waits: list[float] = []
         room = self._limits.max_rows
         now = self._clock()
-        while self._queue and room:
-            ticket = self._queue[0]
+        while queue and room:
+            ticket = queue[0]
             waiting = len(ticket.rows) - ticket.taken
             if not waiting or ticket.future.done():
-                self._queue.popleft()
+                queue.popleft()
                 self._drop_queued(ticket)
                 continue
             if waiting > room and parts:
                 break
-            self._queue.popleft()
+            queue.popleft()
             if not ticket.taken:
                 waits.append(now - ticket.admitted)
             count = min(waiting, room)
@@ -220,7 +243,7 @@ class Batcher:
             self.queued_rows -= count
             room -= count
             if count < waiting:
-                self._queue.append(ticket)
+                queue.append(ticket)
             else:
                 self.queued_bytes -= ticket.size
                 if ticket.expiry is not None:
@@ -231,7 +254,7 @@ class Batcher:
 
     def _finish(self, batch: Batch) -> None:
         self._running.discard(batch)
-        self._row_seconds += 0.2 * (batch.seconds / batch.count - self._row_seconds)
+        self._spill.ended(batch)
         answered = 0
         for part, outcome in zip(batch.parts, batch.outcomes, strict=True):
             if part.ticket.future.done():
@@ -262,6 +285,8 @@ class Batcher:
 
         A thread cannot be ended: its place is lost until the call returns.
         """
+        if self._spill.waiting:
+            self._refuse_spill()
         since = self._clock() - self._limits.call_s
         for batch in [batch for batch in self._running if batch.called <= since and not batch.is_late]:
             batch.is_late = True
@@ -291,14 +316,23 @@ class Batcher:
 
     def _place_lost(self) -> None:
         self._owner.places_changed()
-        if self.has_place:
-            return
-        for ticket in self._queue:
+        if not self.has_place:
+            for queue in (self._queue, self._spill.waiting):
+                self._refuse(queue, "not_ready", errors.NotReady(self.hanging or self.replacing))
+
+    def _refuse_spill(self) -> None:
+        try:
+            self._spill.check()
+        except errors.SpillRefused as refused:
+            self._refuse(self._spill.waiting, "spill", refused)
+
+    def _refuse(self, queue: deque[Ticket], reason: str, error: errors.Unavailable) -> None:
+        for ticket in queue:
             if not ticket.future.done():
-                self._meter.request_dropped("not_ready", len(ticket.rows) - ticket.taken)
-                ticket.future.set_exception(errors.NotReady(self.hanging or self.replacing))
+                self._meter.request_dropped(reason, len(ticket.rows) - ticket.taken)
+                ticket.future.set_exception(error)
                 self._drop_queued(ticket)
-        self._queue.clear()
+        queue.clear()
 
     @property
     def hanging(self) -> str:
@@ -320,7 +354,7 @@ class Batcher:
         return [batch.stack() for batch in self._late]
 
     def _retry_after(self) -> int:
-        seconds = self.queued_rows * self._row_seconds / self._pool.count
+        seconds = self.queued_rows * self._spill.row_s / self._pool.count
         return max(1, min(60, math.ceil(seconds)))
 
 

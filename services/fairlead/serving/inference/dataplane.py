@@ -112,15 +112,22 @@ class DataPlane:
         if self._pool is not None:
             self._pool.close()
 
-    def submit(self, rows: Sequence[BaseModel], size: int, deadline: float | None) -> batching.Ticket:
+    def check_spill(self) -> None:
+        """Raise SpillRefused if a spilled request need not even be read."""
+        if self._accepting is not None:
+            self._accepting.check_spill()
+
+    def submit(
+        self, rows: Sequence[BaseModel], size: int, deadline: float | None, *, spilled: bool = False
+    ) -> batching.Ticket:
         """Queue rows for the model. The ticket's future gets their answers, in the order of the rows.
 
         `size` is the size of the request in bytes, `deadline` a time of `clock`. Raises NotReady, Overloaded or
-        DeadlineExceeded. The future may raise DeadlineExceeded, CallTimedOut, NotReady or ModelFailed.
+        DeadlineExceeded. The future may raise DeadlineExceeded, CallTimedOut, NotReady, ModelFailed or SpillRefused.
         """
         if self._accepting is None:
             raise errors.NotReady(self.state.reason)
-        return self._accepting.submit(rows, size, deadline)
+        return self._accepting.submit(rows, size, deadline, spilled)
 
     def give_up(self, ticket: batching.Ticket) -> None:
         """Cancel a request whose client has disconnected. Rows that are not in a batch yet are dropped and counted."""
@@ -221,6 +228,7 @@ class DataPlane:
             queue_rows=self._settings.queue_rows,
             queue_bytes=self._settings.queue_bytes,
             call_s=math.inf if result.runner.limits_calls else self._settings.call_timeout_s,
+            spill_share=self._settings.spill_share,
         )
         self._batcher = self._accepting = batching.Batcher(
             result.runner.compute,

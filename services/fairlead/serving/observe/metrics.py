@@ -111,7 +111,7 @@ class Metrics:
             self._late_calls.labels(*self._identity, outcome)
         for reason in ("timed_out", "ended"):
             self._process_restarts.labels(*self._identity, reason)
-        for reason in ("queue_full", "deadline", "disconnected", "not_ready"):
+        for reason in ("queue_full", "deadline", "disconnected", "not_ready", "spill"):
             self._rejected.labels(*self._identity, reason)  # creates the series at 0: rate() needs a first sample
 
     def serving(self, *, artifact: str, folder: str, format: str, fairlead: str) -> None:

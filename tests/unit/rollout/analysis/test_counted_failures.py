@@ -14,6 +14,9 @@ from fairlead.rollout.ports import Reading
 from unit.rollout.analysis.readings import EMPTY, LIMITED, NO_LIMIT, STABLE, TABLE, M, S, a_reading
 
 
+F = key_of(Role.FALLBACK, TABLE, STABLE)
+
+
 def retried(completed: int, tries: int) -> dict[str, int]:
     """Counters of the aggregate: `tries` requests were tried again at stable, which answered them."""
     return {"upstream_rq_completed": completed, "upstream_rq_retry": tries, "upstream_rq_retry_success": tries}
@@ -67,6 +70,32 @@ def retried(completed: int, tries: int) -> dict[str, int]:
             id="both hang until the whole time is up",
         ),
         pytest.param(
+            replace(
+                a_reading(
+                    endpoints={"h:1": (4, 0)}, aggregate={"upstream_rq_completed": 4, "upstream_rq_retry": 4}, member={}
+                ),
+                endpoints={M: {"h:1": (4, 0)}, F: {"h:2": (0, 4)}},
+            ),
+            Failures(late=4),
+            id="answers after 500 ms, stable refuses to be asked too",
+        ),
+        pytest.param(
+            replace(
+                a_reading(
+                    aggregate={
+                        "upstream_rq_completed": 8,
+                        "upstream_rq_5xx": 3,
+                        "upstream_rq_retry": 8,
+                        "retry.upstream_rq_completed": 3,
+                    },
+                    member={"upstream_cx_destroy_local_with_active_rq": 5},
+                ),
+                endpoints={M: {"h:1": (0, 0)}, F: {"h:2": (5, 6)}},
+            ),
+            Failures(late=5),
+            id="hangs, stable answers; ejected after five, and stable refuses the other three, twice",
+        ),
+        pytest.param(
             a_reading(member={"upstream_cx_destroy_local_with_active_rq": 4}),
             Failures(),
             id="clients give up before perTry",
@@ -86,9 +115,9 @@ def test_a_request_that_timed_out_at_both_versions_is_assigned_once() -> None:
 
 
 def test_what_stable_fails_instead_of_the_candidate_is_not_late() -> None:
-    fallback = key_of(Role.FALLBACK, TABLE, STABLE)
-    after = a_reading(aggregate={"upstream_rq_completed": 9, "upstream_rq_retry": 9}, endpoints={"h:1": (5, 0)})
-    after = replace(after, endpoints={**after.endpoints, fallback: {"s:1": (0, 9)}})
+    caused = {"upstream_rq_completed": 9, "upstream_rq_retry": 9, "retry.upstream_rq_completed": 9}
+    after = a_reading(aggregate=caused, endpoints={"h:1": (5, 0)})
+    after = replace(after, endpoints={**after.endpoints, F: {"s:1": (0, 9)}})
     assert count([EMPTY], [after], LIMITED).failures.candidate.late == 0
 
 

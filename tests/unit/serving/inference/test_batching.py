@@ -301,6 +301,7 @@ class RandomClients:
     def __init__(self, harness: Harness) -> None:
         self.harness = harness
         self.tickets: list[tuple[list[int], batching.Ticket]] = []
+        self.spilled: set[int] = set()
         self._next_row = 0
 
     def act(self, action: str, number: int, flag: bool) -> None:
@@ -325,8 +326,10 @@ class RandomClients:
         if poisoned:
             rows[count // 2] = POISON
         deadline = self.harness.loop.now + 0.003 if count % 4 == 0 else None
+        spilled = count % 3 == 0
+        self.spilled |= set(rows) - {POISON} if spilled else set()
         try:
-            self.tickets.append((rows, self.harness.batcher.submit(rows, 1, deadline)))
+            self.tickets.append((rows, self.harness.batcher.submit(rows, 1, deadline, spilled=spilled)))
         except errors.Overloaded:
             assert self.harness.batcher.queued_rows + count > QUEUE_ROWS
 
@@ -361,3 +364,5 @@ def test_every_request_gets_its_own_answers_in_order_regardless_of_others(
     clients.check()
     assert (harness.batcher.queued_rows, harness.batcher.queued_bytes) == (0, 0)
     assert all(len(call) <= max_rows for call in harness.calls)
+    of_whom = [{row in clients.spilled for row in call if row != POISON} for call in harness.calls]
+    assert all(len(one) <= 1 for one in of_whom)

@@ -1,0 +1,75 @@
+"""Spill: requests that the gateway had routed to another version, which failed, was late or is ejected.
+
+An ordinary one costs what the model's own requests cost. One that keeps the model busy for seconds would take this
+version down together with the other. So spilled rows are never in a call with own rows, and the time that their calls
+take longer than own calls is taken from a budget, which grows by a small share of the time. While it is used up, spill
+is refused.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+
+from fairlead import errors
+from fairlead.serving.inference.batch import Batch, Ticket
+
+BURST_S = 1.0
+BURST_CALLS = 10
+"""The most that the budget has for each place for calls: so many seconds, or own calls where these are longer. Calls
+that only vary must not use it up."""
+RISES, FALLS = 0.2, 0.05
+"""How fast the usual time follows own calls that take longer, and those that take less. It rises faster, because spill
+that varies as own calls do must not be refused."""
+
+
+class Spill:
+    """The spilled requests that wait, and the budget of their calls, in seconds of the model's time."""
+
+    def __init__(self, share: float, places: int, clock: Callable[[], float]) -> None:
+        """The budget grows by `share` of the time of all `places` for calls. With 1, nothing is refused."""
+        self.waiting: deque[Ticket] = deque()
+        self._running: dict[Batch, float] = {}  # each call in progress, and the seconds that own calls of its size take
+        self.call_s = self.row_s = 0.0
+        """What own calls usually take, per call and per row."""
+        self._places = places
+        self._growth = share * places if share < 1 else math.inf
+        self._most = self._left = math.inf  # until there has been an own call to compare with
+        self._at = clock()  # when it was `_left`
+        self._clock = clock
+
+    def began(self, batch: Batch) -> None:
+        """The model is called for spilled rows."""
+        usual_s = max(self.call_s, self.row_s * batch.count)
+        if usual_s:
+            self._most = self._places * max(BURST_S, BURST_CALLS * usual_s)
+        self._running[batch] = usual_s or math.inf
+
+    def ended(self, batch: Batch) -> None:
+        """A call for spilled or own rows has ended. A spilled one that took less than own calls gives time back."""
+        if self._running and (usual_s := self._running.pop(batch, None)) is not None:
+            now = self._clock()
+            self._left = min(self._most, self._grown(now) - batch.seconds + usual_s)
+            self._at = now
+            return
+        more = batch.seconds - self.call_s
+        self.call_s += more * (RISES if more > 0 else FALLS)
+        more = batch.seconds / batch.count - self.row_s
+        self.row_s += more * (RISES if more > 0 else FALLS)
+
+    def check(self) -> None:
+        """Raise SpillRefused while the budget is used up; calls in progress count as they go on."""
+        now = self._clock()
+        left = self._grown(now)
+        left -= sum(max(0.0, now - batch.called - usual_s) for batch, usual_s in self._running.items())
+        if left <= 0:
+            raise errors.SpillRefused(
+                "the version that this request was routed to did not answer it, and this version refuses it: such "
+                "requests have kept its model busy for much longer than its own requests do",
+                retry_after_s=max(1, min(60, math.ceil(-left / self._growth))),
+                hint="Send it again later.",
+            )
+
+    def _grown(self, now: float) -> float:
+        return min(self._most, self._left + self._growth * (now - self._at))
