@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 SIZE = 4 * 1024 * 1024
 """The default limit of a body, in bytes."""
@@ -108,6 +108,30 @@ def _tensor(field: str, data: bytes, more: bytes = b"") -> bytes:
 
 PROTOCOLS = ("one row", "a list", "instances", "tensors")
 SMALLEST = 1024
+LEGAL = 0.2
+"""The share of bodies that must be answered: they cost most."""
+
+
+def legal(model: str, row: Mapping[str, float], rows: int = 4096) -> Iterator[Hostile]:
+    """Bodies that must be answered, of as many rows as a request may have, in every form that has rows."""
+    predict, v1, v2 = "/predict", f"/v1/models/{model}:predict", f"/v2/models/{model}/infer"
+    lists = [[*row.values()]] * rows
+    flat = [value for values in lists for value in values]
+    columns = [
+        {"name": name, "datatype": "FP64", "shape": [rows], "data": [value] * rows} for name, value in row.items()
+    ]
+    matrix = {"name": "all", "datatype": "FP64", "shape": [rows, len(row)]}
+    yield Hostile("a list: legal rows", predict, _json([row] * rows))
+    yield Hostile("a list: legal rows that are lists", predict, _json(lists))
+    yield Hostile("instances: legal rows", v1, _json({"instances": [row] * rows}))
+    yield Hostile("instances: legal rows that are lists", v1, _json({"instances": lists}))
+    yield Hostile("tensors: legal columns", v2, _json({"inputs": columns}))
+    yield Hostile("tensors: a legal matrix", v2, _json({"inputs": [{**matrix, "data": flat}]}))
+    yield Hostile("tensors: a legal matrix of lists", v2, _json({"inputs": [{**matrix, "data": lists}]}))
+
+
+def _json(document: Any) -> bytes:
+    return json.dumps(document, separators=(",", ":")).encode()
 
 
 def fuzzed(model: str, row: Mapping[str, float], protocol: str, seed: int, count: int) -> Iterator[Hostile]:
@@ -117,6 +141,13 @@ def fuzzed(model: str, row: Mapping[str, float], protocol: str, seed: int, count
     field = next(iter(row))
     kinds = list(elements(good, field))
     for number in range(count):
+        if draw.random() < LEGAL:
+            rows = round(4096 ** draw.random())
+            answered = [one for one in legal(model, row, rows) if one.name.startswith(protocol)]
+            if answered:
+                name, path, body = draw.choice(answered)
+                yield Hostile(f"{protocol} {number}: {name}, {rows} rows", path, body)
+                continue
         size = round(SMALLEST * (SIZE / SMALLEST) ** draw.random())
         name, one = draw.choice(list(row_bodies(good, field, size - 200)))
         mixed = draw.sample(kinds, draw.randint(1, 3))

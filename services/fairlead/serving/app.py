@@ -30,7 +30,7 @@ from fairlead.serving.http import (
     server,
     v2,
 )
-from fairlead.serving.inference import bounds, contract, dataplane, heap, lifecycle
+from fairlead.serving.inference import bounds, contract, dataplane, heap, lifecycle, side_thread
 from fairlead.serving.observe import answers, compared_fields, metrics
 from fairlead.serving.settings import Settings
 
@@ -68,9 +68,17 @@ class App:
         watcher = disconnects.DisconnectWatcher()
         self.answers = answers.AnswerRecords(compared_fields.Reader(served.answer_type), settings.answers_bytes)
         receiving = body.Receiving(settings.queue_bytes)
+        self._aside = side_thread.SideThread(settings.queue_bytes)
         endpoints = {
             name: endpoint.Endpoint(
-                decode, self.plane, watcher, settings.max_body_bytes, self.answers, receiving, manifest.version
+                decode,
+                self.plane,
+                watcher,
+                settings.max_body_bytes,
+                self.answers,
+                receiving,
+                self._aside,
+                manifest.version,
             )
             for name, decode in decoders.items()
         }
@@ -119,6 +127,7 @@ class App:
             yield
         finally:
             self.plane.close()
+            self._aside.close()
 
 
 def build_app(

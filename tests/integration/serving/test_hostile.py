@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from support.hostile_bodies import Hostile, bodies
+from support.hostile_bodies import Hostile, bodies, legal
 from support.processes import PATIENCE_S, wait_until
 from support.service import HOST, Service, read, request
 
@@ -94,6 +94,17 @@ def check_refusal(service: Service, body: Hostile) -> None:
     assert reply.status == 422, body.name
     assert len(reply.body) < 50_000, body.name
     assert reply.json()["detail"], body.name
+
+
+LEGAL = list(legal("iris", ROW))
+
+
+@pytest.mark.parametrize("path", sorted({body.path for body in LEGAL}))
+def test_legal_bodies_of_all_the_rows_of_a_request_are_answered_while_livez_answers(iris: Service, path: str) -> None:
+    with watched(iris) as waits:
+        replies = [iris.ask("POST", body.path, body.body) for _ in range(3) for body in LEGAL if body.path == path]
+    assert {reply.status for reply in replies} == {200}
+    assert max(waits) < SILENT_S
 
 
 def test_there_are_at_least_100_hostile_bodies_with_different_names() -> None:

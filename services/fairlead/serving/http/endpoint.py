@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from fairlead import errors
@@ -16,8 +17,11 @@ from fairlead.contracts.gateway import ROUTED_HEADER
 from fairlead.serving.http import body as bodies
 from fairlead.serving.http import encodings, exchange, problems
 from fairlead.serving.http.disconnects import DisconnectWatcher
+from fairlead.serving.inference.answer_limit import SLICE_ROWS
 from fairlead.serving.inference.batching import Ticket
 from fairlead.serving.inference.dataplane import DataPlane
+from fairlead.serving.inference.pieces import PIECE_BYTES
+from fairlead.serving.inference.side_thread import SideThread
 from fairlead.serving.observe.answers import AnswerRecords
 
 LINGER_S = 1.0  # seconds that a client may continue to send a body that was rejected
@@ -50,15 +54,19 @@ class Endpoint:
         max_body_bytes: int,
         answer_records: AnswerRecords,
         receiving: bodies.Receiving,
+        aside: SideThread,
         version: str,
     ) -> None:
         self._answer_records = answer_records
         self._receiving = receiving
+        self._aside = aside
         self._version = version.encode()
         self._decode = decode
         self._plane = plane
         self._disconnects = disconnects
         self.max_body_bytes = max_body_bytes
+        self.small_bytes = min(max_body_bytes, PIECE_BYTES)
+        """The most bytes of a body that is decoded on the event loop."""
 
     def check(self, request: exchange.Exchange) -> bool:
         """Check the request's head. Returns whether it is spilled: routed to another version, which did not answer it.
@@ -74,17 +82,41 @@ class Endpoint:
         return True
 
     def admit(self, body: bytes, deadline: float | None = None, *, spilled: bool = False) -> tuple[Ticket, Encode]:
-        """Decode a whole body and queue its rows. Returns their ticket and the function that encodes the answers.
+        """Decode a small body and queue its rows. Returns their ticket and the function that encodes the answers.
 
         Raises Invalid, NotReady, Overloaded or DeadlineExceeded.
         """
+        rows, encode = self._decoded(body)
+        return self._plane.submit(rows, len(body), deadline, spilled=spilled), encode
+
+    def _decoded(self, body: bytes) -> DecodedRequest:
         try:
-            rows, encode = self._decode(body)
+            return self._decode(body)
         except errors.Invalid:
             if not body.startswith(bodies.BYTE_ORDER_MARK):
                 raise
-            rows, encode = self._decode(body.removeprefix(bodies.BYTE_ORDER_MARK))
-        return self._plane.submit(rows, len(body), deadline, spilled=spilled), encode
+            return self._decode(body.removeprefix(bodies.BYTE_ORDER_MARK))
+
+    async def _admit_aside(
+        self, body: bytes, coding: bytes, deadline: float | None, *, spilled: bool
+    ) -> tuple[Ticket, Encode]:
+        """As `admit`, for a body of any size: it is decompressed and decoded beside the event loop.
+
+        Raises BadEncoding or DecodedTooLarge too.
+        """
+
+        def decode() -> tuple[DecodedRequest, int]:
+            whole = encodings.decoded(body, coding, self.max_body_bytes) if coding else body
+            return self._decoded(whole), len(whole)
+
+        (rows, encode), size = await self._aside.run(decode, len(body))
+        return self._plane.submit(rows, size, deadline, spilled=spilled), encode
+
+    async def encoded(self, encode: Encode, answers: list[Any]) -> bytes:
+        """The response with these answers; many are encoded beside the event loop. Raises ModelFailed or Invalid."""
+        if len(answers) <= SLICE_ROWS:
+            return encode(answers)
+        return await self._aside.run(partial(encode, answers))
 
     def give_up(self, ticket: Ticket) -> None:
         """Cancel a request whose client has disconnected."""
@@ -105,9 +137,10 @@ class Endpoint:
             # The deadline counts from here, not from the last byte: a slow upload is part of the client's wait.
             deadline = request.deadline(self._plane.clock()) if request.deadline_ms else None
             body = await bodies.read(receive, self.max_body_bytes, self._receiving)
-            if request.content_encoding:
-                body = encodings.decoded(body, request.content_encoding, self.max_body_bytes)
-            ticket, encode = self.admit(body, deadline, spilled=spilled)
+            if len(body) <= self.small_bytes and not request.content_encoding:
+                ticket, encode = self.admit(body, deadline, spilled=spilled)
+            else:
+                ticket, encode = await self._admit_aside(body, request.content_encoding, deadline, spilled=spilled)
             self._disconnects.watch(ticket, receive)
             try:
                 answers = await ticket.future
@@ -118,7 +151,7 @@ class Endpoint:
                 raise
             finally:
                 self._disconnects.unwatch(ticket)
-            payload = encode(answers)
+            payload = await self.encoded(encode, answers)
         except bodies.ClientDisconnected:
             return
         except (problems.BodyTooLarge, problems.TooMuchArriving) as error:

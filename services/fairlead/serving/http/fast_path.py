@@ -3,8 +3,8 @@
 An ASGI call costs a task, an event and half a dozen coroutines: a third of the total cost of a small prediction. Here
 the request is decoded and queued in the callback that received it, and the response is written in the callback that
 gets the model's answers. It uses the same parts as the ASGI path (`endpoint`, `exchange`), so both give the same
-response, byte for byte. These requests are left to the ASGI path: the body is incomplete or compressed, there is a
-deadline, the connection closes after the response, or the service drains.
+response, byte for byte. These requests are left to the ASGI path: the body is incomplete, large or compressed,
+there is a deadline, the connection closes after the response, or the service drains.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from fairlead.serving.http import dispatch, endpoint, exchange
 from fairlead.serving.http.body import JSON_TYPES
+from fairlead.serving.inference.answer_limit import SLICE_ROWS
 from fairlead.serving.inference.batching import Ticket
 
 
@@ -45,7 +46,7 @@ class FastPath:
         Returns None, without side effects, if the request must take the ASGI path.
         """
         target = self._dispatcher.endpoint(scope)
-        if target is None or self._envelope.state.draining or len(body) > target.max_body_bytes:
+        if target is None or self._envelope.state.draining or len(body) > target.small_bytes:
             return None
         request = exchange.Exchange(self._envelope, scope, reply.send)
         if request.deadline_ms or request.content_encoding:
@@ -93,6 +94,9 @@ class _Prediction:
             return
         try:
             answers = future.result()
+            if len(answers) > SLICE_ROWS:
+                self._reply.start_task(self._send_many(answers))
+                return
             payload = self._encode(answers)
         except Exception as error:
             self._reply.start_task(self._send_problem(error))
@@ -108,6 +112,16 @@ class _Prediction:
     async def _send_answer(self, payload: bytes) -> None:
         await self._request.send_answer(payload, self._request.send)
         self._timer.stop(self._request.status)
+
+    async def _send_many(self, answers: list[Any]) -> None:
+        try:
+            payload = await self._endpoint.encoded(self._encode, answers)
+        except Exception as error:
+            await self._send_problem(error)
+            return
+        await self._send_answer(payload)
+        if self._request.keep_answer:
+            self._endpoint.record_answer(self._request, 200, answers)
 
     async def _send_problem(self, error: Exception) -> None:
         await self._request.send_problem(error, self._request.send)

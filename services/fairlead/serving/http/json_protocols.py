@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fairlead.serving.http import endpoint
+from fairlead.serving.inference import pieces
 from fairlead.serving.inference.contract import Contract
 
 _BLANK = b" \t\r\n"
@@ -11,11 +12,12 @@ _BLANK = b" \t\r\n"
 def plain(terms: Contract) -> endpoint.Decode:
     """`POST /predict`: an object gets one answer, a list gets a list of answers."""
     decode_one, encode_one, encode_many = terms.decode_one, terms.encode_one, terms.encode_many
+    decode_many = pieces.decoder(terms, terms.decode_many, ("body",))
 
     def decode(body: bytes) -> endpoint.DecodedRequest:
         # The first character decides the form. If both were tried, the errors could be those of the other form.
         if body[:1] == b"[" or body.lstrip(_BLANK)[:1] == b"[":
-            return endpoint.DecodedRequest(terms.decode_many(body), encode_many)
+            return endpoint.DecodedRequest(decode_many(body), encode_many)
         return endpoint.DecodedRequest(decode_one(body), encode_one)
 
     return decode
@@ -23,8 +25,9 @@ def plain(terms: Contract) -> endpoint.Decode:
 
 def kserve_v1(terms: Contract) -> endpoint.Decode:
     """`POST /v1/models/{m}:predict`: takes `instances`, returns `predictions`."""
+    decode_instances = pieces.decoder(terms, terms.decode_instances, ("body", "instances"))
 
     def decode(body: bytes) -> endpoint.DecodedRequest:
-        return endpoint.DecodedRequest(terms.decode_instances(body), terms.encode_predictions)
+        return endpoint.DecodedRequest(decode_instances(body), terms.encode_predictions)
 
     return decode

@@ -50,6 +50,8 @@ class Bounds:
         # A key that no alternative of a union knows is an error in each of them.
         self._keys = max(limits.row_keys // self._cost.alternatives, self._cost.fields, keys)
         self._growth = self._cost.growth
+        self.is_divisible = self._growth == 1
+        """Whether the rows of a body may be read apart: what they cost has no bound that only the whole body shows."""
         self._few_values = int(limits.values / _CONTAINER_COST)
         self.harmless = 0 if self._growth > 1 else min(self._few_values, self._keys * _KEY_BYTES)
         """A body of so many bytes breaks no bound, so it need not be checked."""

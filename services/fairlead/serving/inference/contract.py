@@ -62,13 +62,13 @@ class Contract:
             is_flat=bool(self.fields) and not any(field.json for field in self.fields),
         )
         one: TypeAdapter[BaseModel] = TypeAdapter(self.row_type)
-        self._bounds = Bounds(one.core_schema, self.limits)
-        self._one = Reader(one, self._bounds)
-        self._many: Reader[list[BaseModel]] = Reader(TypeAdapter(rows), self._bounds)
-        self._instances: Reader[Any] = Reader(TypeAdapter(self.instances_type), self._bounds)
+        self.bounds = Bounds(one.core_schema, self.limits)
+        self._one = Reader(one, self.bounds)
+        self._many: Reader[list[BaseModel]] = Reader(TypeAdapter(rows), self.bounds)
+        self._instances: Reader[Any] = Reader(TypeAdapter(self.instances_type), self.bounds)
         # Used for every request: the functions that the adapters' methods call, without their handling of options.
         self._read_one = self._one.read
-        self._check_body, self._harmless = self._bounds.check_row, self._bounds.harmless
+        self._check_body, self._harmless = self.bounds.check_row, self.bounds.harmless
         self._check_row = self._keys.check_row
         writer = AnswerWriter(answer_type)
         self._write_one, self._write_many = writer.one, writer.many
@@ -89,10 +89,10 @@ class Contract:
 
     def decode_many(self, body: bytes) -> list[BaseModel]:
         """Decode rows from a JSON list of objects, or of lists of numbers. Raises Invalid."""
-        if self._bounds.check_rows(body):
+        if self.bounds.check_rows(body):
             if (rows := self._known(self._many, body)) is not None:
                 return rows
-            self._bounds.check_each_row(body)
+            self.bounds.check_each_row(body)
         try:
             rows = self._many.read(body)
         except ValidationError as problem:
@@ -103,11 +103,11 @@ class Contract:
 
     def decode_instances(self, body: bytes) -> list[BaseModel]:
         """Decode rows from `{"instances": [...]}`, objects or lists of numbers. Raises Invalid."""
-        if self._bounds.check_rows(body):
+        if self.bounds.check_rows(body):
             if (request := self._known(self._instances, body)) is not None:
                 known: list[BaseModel] = request.instances
                 return known
-            self._bounds.check_each_row(body)
+            self.bounds.check_each_row(body)
         try:
             request = self._instances.read(body)
         except ValidationError as problem:
@@ -119,14 +119,20 @@ class Contract:
 
     def decode_objects(self, rows: Sequence[Any]) -> list[BaseModel]:
         """Decode rows that another protocol has made JSON values of. Raises Invalid, with the row's index in `loc`."""
-        body = pydantic_core.to_json(rows, inf_nan_mode="constants")
+        # Reading holds the interpreter, so many rows are not read in one call.
+        parts = [pydantic_core.to_json(part, inf_nan_mode="constants") for part in slices(rows)]
         # An element of a tensor can be a text with JSON in it, whose keys nobody has counted.
-        if not self._keys.is_countable and self._bounds.check_rows(body):
-            self._bounds.check_each_row(body)
-        try:
-            return self._many.read(body)
-        except ValidationError as problem:
-            raise invalid(self._many.complete(body, problem)) from None
+        if not self._keys.is_countable:
+            whole = parts[0] if len(parts) == 1 else b"[%b]" % b",".join([part[1:-1] for part in parts])
+            if self.bounds.check_rows(whole):
+                self.bounds.check_each_row(whole)
+        found: list[BaseModel] = []
+        for part in parts:
+            try:
+                found += self._many.read(part)
+            except ValidationError as problem:
+                raise moved(invalid(self._many.complete(part, problem)), ("body",), len(found)) from None
+        return found
 
     def _known(self, reader: Reader[T], body: bytes) -> T | None:
         """What a large body says, if it has only known keys and none twice: then its rows need not be looked at."""
@@ -163,9 +169,7 @@ class Contract:
 
     def _as_objects(self, rows: list[Any], place: tuple[str | int, ...]) -> list[Any]:
         if len(rows) > self.max_rows:
-            msg = f"List should have at most {self.max_rows} items, not {len(rows)}"
-            where = ".".join(str(part) for part in place)
-            raise errors.Invalid(f"{where}: {msg}", details=(errors.Detail(place, msg, "too_long"),))
+            raise too_many_rows(place, self.max_rows, len(rows))
         return self.positional.as_objects(rows, place)
 
     def encode_one(self, answers: Sequence[BaseModel]) -> bytes:
@@ -213,6 +217,27 @@ def _keys(document: Any) -> int:
     """The number of keys of a body whose rows are lists, or objects without objects inside."""
     rows, others = (document, 0) if isinstance(document, list) else (document["instances"], len(document))
     return others + sum(len(row) for row in rows if isinstance(row, dict))
+
+
+def too_many_rows(place: tuple[str | int, ...], limit: int, count: int) -> errors.Invalid:
+    """The error of a list of `count` rows, more than the limit."""
+    msg = f"List should have at most {limit} items, not {count}"
+    where = ".".join(str(part) for part in place)
+    return errors.Invalid(f"{where}: {msg}", details=(errors.Detail(place, msg, "too_long"),))
+
+
+def moved(problem: errors.Invalid, place: tuple[str, ...], first: int) -> errors.Invalid:
+    """The error of a list of rows, for rows that are in `place` of the body, from row `first` on."""
+    details = []
+    for detail in problem.details:
+        match detail.loc:
+            case ("body", int(row), *rest):
+                loc: tuple[str | int, ...] = (*place, first + row, *rest)
+            case loc:
+                pass
+        details.append(errors.Detail(loc, detail.msg, detail.type))
+    before, after = (".".join(map(str, one[0].loc)) for one in (problem.details, details))
+    return errors.Invalid(f"{after}{problem.message.removeprefix(before)}", details=details)
 
 
 def invalid(problem: ValidationError, prefix: tuple[str | int, ...] = ("body",)) -> errors.Invalid:

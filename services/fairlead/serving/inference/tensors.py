@@ -12,7 +12,9 @@ that is decided here. The row's own schema reads the values, so every protocol a
 
 from __future__ import annotations
 
+import itertools
 import math
+import operator
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -127,7 +129,8 @@ def values(
     request: it is `first` for the first one, and grows by `step`.
     """
     checked = flat(data, (rows, *tensor.shape), loc)
-    if (read := _reader(tensor, datatype or tensor.datatype)) is not None:
+    sent = datatype or tensor.datatype
+    if (read := _reader(tensor, sent)) is not None and not _stay(tensor, sent, checked):
         checked = [read(value, (*loc, first + index * step)) for index, value in enumerate(checked)]
     for depth, size in reversed(list(enumerate(tensor.shape))):
         count = rows * math.prod(tensor.shape[:depth])  # not from the elements: there are none where a size is 0
@@ -137,10 +140,26 @@ def values(
 
 def flat(data: Sequence[Any], shape: tuple[int, ...], loc: tuple[str | int, ...]) -> list[Any]:
     """The elements of flat or nested data of this shape, in row-major order. Raises Invalid at `loc`."""
-    elements = list(_flat(data, shape, loc))
+    elements = _flat_at_once(data, shape)
+    if elements is None:
+        elements = list(_flat(data, shape, loc))
     if len(elements) != math.prod(shape):
         raise _wrong(loc, f"{len(elements)} elements do not fill shape {list(shape)}", "element_count")
     return elements
+
+
+def _flat_at_once(data: Sequence[Any], shape: tuple[int, ...]) -> list[Any] | None:
+    """The elements of flat data, or of data that is nested exactly as `shape`. None for all other data."""
+    count = shape[0]
+    for size in shape[1:]:
+        kinds = set(map(type, data))
+        if list not in kinds:
+            break
+        if kinds != {list} or len(data) != count or set(map(len, data)) != {size}:
+            return None
+        data = list(itertools.chain.from_iterable(data))
+        count *= size
+    return None if list in set(map(type, data)) else list(data)
 
 
 def _flat(data: Sequence[Any], shape: tuple[int, ...], loc: tuple[str | int, ...]) -> Iterable[Any]:
@@ -169,6 +188,25 @@ def _reader(tensor: Tensor, datatype: str) -> Read | None:
     if not tensor.is_number:
         return None
     return _from_integers(tensor, datatype) if datatype in INTEGERS else _from_floats(tensor)
+
+
+def _stay(tensor: Tensor, datatype: str, elements: Sequence[Any]) -> bool:
+    """Whether the reader returns each of these elements as it is: asked of all at once, at the speed of C."""
+    if tensor.json or datatype == "BYTES":
+        return False
+    kinds = set(map(type, elements))
+    if datatype in INTEGERS:
+        low, high = _integers_kept(tensor, datatype)
+        return kinds == {int} and low <= min(elements) and max(elements) <= high
+    # Only a float can become something else: a whole one an integer, and NaN, which is not equal to itself, null.
+    return float not in kinds or (tensor.datatype in EXACT and all(map(operator.eq, elements, elements)))
+
+
+def _integers_kept(tensor: Tensor, datatype: str) -> tuple[int, int]:
+    """The least and the greatest integer that may be sent as `datatype` for this tensor."""
+    low, high = INTEGERS[datatype]
+    exact = EXACT.get(tensor.datatype, max(-low, high))
+    return max(low, -exact), min(high, exact)
 
 
 def _from_integers(tensor: Tensor, datatype: str) -> Read:

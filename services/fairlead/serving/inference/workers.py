@@ -24,13 +24,13 @@ class Threads:
     They are daemon threads: a call that never returns must not keep the process from exiting after its drain.
     """
 
-    def __init__(self, count: int, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, count: int, loop: asyncio.AbstractEventLoop, name: str = "model") -> None:
         self.count = count
         self._loop = loop
         # A SimpleQueue, not an executor: an executor would add a future, a lock and a callback to each batch.
         self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Callable[[Any], None]] | None] = queue.SimpleQueue()
         for number in range(count):
-            threading.Thread(target=self._work, name=f"model-{number}", daemon=True).start()
+            threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True).start()
 
     def submit(self, job: Callable[[], Any], done: Callable[[Any], None]) -> None:
         """Run `job` on the next free thread, then call `done` with its result on the event loop."""

@@ -209,3 +209,22 @@ def test_an_unknown_key_counts_once_for_each_alternative_of_a_union() -> None:
     assert terms(row).decode_one(json.dumps(known).encode())
     unknown = {"kind": {f"key{number}": 1 for number in range(20)}}
     assert refusal(terms(row).decode_one, unknown) == (("body",), "too_many_keys")
+
+
+def test_the_values_of_all_json_texts_in_a_tensor_are_bounded_together() -> None:
+    tensors = v2.OpenInference(terms(Mapping), manifest())
+    texts = [json.dumps([0.5] * 9)] * 300  # more rows than are read in one call
+    inputs = [{"name": "values", "shape": [300], "datatype": "BYTES", "data": texts}]
+    assert refusal(tensors.decode, {"inputs": inputs}) == (("body",), "too_many_values")
+    assert (
+        len(tensors.decode(json.dumps({"inputs": [{**inputs[0], "shape": [30], "data": texts[:30]}]}).encode()).rows)
+        == 30
+    )
+
+
+def test_a_wrong_value_far_down_a_tensor_is_named_by_its_place() -> None:
+    tensors = v2.OpenInference(terms(Flat, bounds.Limits()), manifest())
+    data: list[Any] = [0.5] * 700
+    data[600] = "x"
+    inputs = [{"name": "a", "shape": [700], "datatype": "FP64", "data": data}]
+    assert refusal(tensors.decode, {"inputs": inputs}) == (("body", "inputs", 0, "data", 600), "float_type")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Annotated, Any, Literal, get_args
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +28,8 @@ TERMS = {
     for kind in NUMBERS
 }
 
+MISSING = contract.Contract(strict(create_model("Row", n=(float | None, ...))), BaseModel, 1)
+
 
 @given(declared=st.sampled_from(NUMBERS), datatype=st.sampled_from(SENT), value=VALUES)
 def test_a_number_of_another_type_keeps_its_value_or_is_refused(
@@ -45,6 +49,54 @@ def test_a_number_of_another_type_keeps_its_value_or_is_refused(
     if datatype in datatypes.EXACT and isinstance(found, float):  # JSON may write a float without a point
         value = float(value)
     assert found == value
+
+
+MIXED = st.lists(VALUES, max_size=4) | st.lists(st.integers(0, 99), max_size=4) | st.lists(st.floats(), max_size=4)
+OTHERS = st.none() | st.booleans() | st.sampled_from(["1", math.nan, 2.0])
+
+
+@given(
+    kind=st.sampled_from([*TERMS, "missing"]),
+    datatype=st.sampled_from(SENT),
+    data=MIXED,
+    more=st.lists(OTHERS, max_size=1),
+)
+def test_many_elements_are_read_as_each_of_them_alone(
+    kind: Any, datatype: str, data: list[Any], more: list[Any]
+) -> None:
+    (field,) = MISSING.fields if kind == "missing" else TERMS[kind].fields
+
+    def read(elements: list[Any]) -> str:
+        try:
+            return repr(tensors.values(field, elements, len(elements), ("data",), datatype))
+        except fairlead.errors.Invalid as problem:
+            return problem.details[0].type
+
+    alone = [read([value]) for value in data + more]
+    wrong = [found for found in alone if not found.startswith("[")]
+    assert read(data + more) == (wrong[0] if wrong else f"[{', '.join(found[1:-1] for found in alone)}]")
+
+
+NESTED = st.recursive(st.integers(0, 3), lambda inner: st.lists(inner, max_size=3), max_leaves=12)
+
+
+@given(data=st.lists(NESTED, max_size=3), shape=st.lists(st.integers(0, 3), min_size=1, max_size=3))
+def test_nested_data_is_flattened_only_if_it_has_the_shape(data: list[Any], shape: list[int]) -> None:
+    wanted = np.zeros(shape).tolist()
+    try:
+        found = tensors.flat(data, tuple(shape), ("data",))
+    except fairlead.errors.Invalid:
+        assert _form(data) != _form(wanted)
+        assert any(isinstance(part, list) for part in data) or len(data) != math.prod(shape)
+        return
+    assert len(found) == math.prod(shape)
+    assert not any(isinstance(value, list) for value in found)
+    assert str(found).replace("[", "").replace("]", "") == ", ".join(re.findall(r"\d", str(data)))
+
+
+def _form(data: Any) -> Any:
+    """Nested lists without their elements."""
+    return [_form(part) for part in data] if isinstance(data, list) else 0
 
 
 def _is_held(value: int | float, declared: str, datatype: str) -> bool:
