@@ -5,7 +5,21 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+
+from fairlead.contracts import columns
+from fairlead.contracts.columns import ColumnType
 
 # A model's name is a DNS label: it becomes a part of object names, paths and Envoy cluster names. Those are split at
 # "~" and may not contain "_" (contracts.gateway).
@@ -71,6 +85,23 @@ class Tensor(_Strict):
     datatype: Datatype
     shape: tuple[int, ...] = (-1,)
     description: str = ""
+    choices: tuple[StrictStr | StrictInt, ...] = ()
+    """All values that there are; empty: no such list."""
+    minimum: StrictInt | StrictFloat | None = None
+    maximum: StrictInt | StrictFloat | None = None
+    nullable: bool = False
+    """Whether an input may be null, or left out, which means the same."""
+    column: Annotated[str, StringConstraints(min_length=1)] | None = None
+    """The name of the estimator's column, if it is not the input's."""
+    column_type: ColumnType | None = None
+    """The type of the estimator's column, if it is not the usual one of the datatype."""
+    missing: Literal["NaN", "None"] = "NaN"
+    """What an `object` column has in place of null."""
+
+    @property
+    def in_table(self) -> str:
+        """The name of the estimator's column."""
+        return self.column or self.name
 
     @field_validator("shape")
     @classmethod
@@ -80,6 +111,36 @@ class Tensor(_Strict):
         if any(size != -1 and size < 1 for size in shape):
             raise ValueError("a dimension must be at least 1, or -1 if it may differ between rows")
         return shape
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        has_bounds = self.minimum is not None or self.maximum is not None
+        if len(self.shape) > 1 and (self.choices or has_bounds or self.nullable or self.column or self.column_type):
+            raise ValueError("only an input or output of shape [-1] may have choices, bounds, null or a column")
+        if self.choices:
+            self._check_choices()
+        if has_bounds and (self.datatype in ("BYTES", "BOOL") or self.choices):
+            raise ValueError("`minimum` and `maximum` are for numbers without `choices`")
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise ValueError(f"the minimum {self.minimum} is above the maximum {self.maximum}")
+        if self.missing == "None" and self.column_type != "object":
+            raise ValueError("`missing: None` is for an `object` column; any other type has its own missing value")
+        if self.column_type is not None and (
+            problem := columns.problem(
+                self.column_type, self.datatype, nullable=self.nullable, has_choices=bool(self.choices)
+            )
+        ):
+            raise ValueError(problem)
+        return self
+
+    def _check_choices(self) -> None:
+        kind = str if self.datatype == "BYTES" else int
+        if self.datatype == "BOOL" or self.datatype.startswith("FP"):
+            raise ValueError("`choices` are for BYTES and for integers")
+        if wrong := [choice for choice in self.choices if not isinstance(choice, kind)]:
+            raise ValueError(f"{wrong[0]!r} of `choices` is no value of {self.datatype}")
+        if len(set(self.choices)) < len(self.choices):
+            raise ValueError("`choices` names a value twice")
 
 
 class Manifest(_Strict):
@@ -122,10 +183,14 @@ class Manifest(_Strict):
         if self.entry is None and not (self.inputs and self.outputs):
             raise ValueError("without `entry`, both `inputs` and `outputs` must be declared")
         for part, tensors in (("inputs", self.inputs), ("outputs", self.outputs)):
-            names = [tensor.name for tensor in tensors]
+            names, stated = [tensor.name for tensor in tensors], [tensor.in_table for tensor in tensors]
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"`{part}` names {twice[0]!r} twice")
+            if twice := sorted({one for one in stated if stated.count(one) > 1}):
+                raise ValueError(f"`{part}` names the column {twice[0]!r} twice")
             # such a field would hide an attribute of pydantic; a name with a leading "_" is not a field
             if self.entry is None and (taken := [name for name in names if name[0] == "_" or hasattr(BaseModel, name)]):
                 raise ValueError(f"`{part}` names {taken[0]!r}, which cannot be a field's name; choose another")
+        if wrong := [one.name for one in self.outputs if one.nullable or one.column or one.column_type]:
+            raise ValueError(f"`outputs`: {wrong[0]!r}: nullable, column and column_type are for inputs")
         return self

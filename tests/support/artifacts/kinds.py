@@ -38,6 +38,8 @@ from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, OneHotEncod
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
+from support.artifacts.tables import tables
+
 ROWS = 20
 COLUMNS = ("age", "income", "years")
 Rows = Sequence[Mapping[str, Any]]
@@ -300,6 +302,13 @@ def classes() -> Iterator[Kind]:
     yield Kind("class, texts and nulls", stated, made, rows, answers(made, NUMBER, frame), code)
 
 
+def mixed() -> Iterator[Kind]:
+    """Tables of numbers, texts, booleans, categories and missing values, without a class."""
+    for name, made in tables().items():
+        stated = {"format": "sklearn", "inputs": made.inputs, "outputs": made.outputs}
+        yield Kind(f"table, {name}", stated, made.estimator, made.rows()[:ROWS], made.truth(slice(ROWS)))
+
+
 def kinds() -> Iterator[Kind]:
     """All kinds."""
     yield from classifiers()
@@ -309,3 +318,4 @@ def kinds() -> Iterator[Kind]:
     yield from texts()
     yield from transformers()
     yield from classes()
+    yield from mixed()

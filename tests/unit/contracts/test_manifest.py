@@ -96,3 +96,42 @@ def test_a_tensor_s_first_dimension_is_the_batch_and_the_others_are_sizes(shape:
 @given(st.from_regex(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?", fullmatch=True))
 def test_every_dns_label_of_up_to_forty_characters_is_a_name(name: str) -> None:
     assert Manifest.model_validate(PLAIN | {"name": name}).name == name
+
+
+@pytest.mark.parametrize(
+    ("stated", "told"),
+    [
+        ({"datatype": "BYTES", "choices": ["a", "a"]}, "names a value twice"),
+        ({"datatype": "BYTES", "choices": [1]}, "1 of `choices` is no value of BYTES"),
+        ({"datatype": "INT64", "choices": ["1"]}, "'1' of `choices` is no value of INT64"),
+        ({"datatype": "FP64", "choices": [1]}, "`choices` are for BYTES and for integers"),
+        ({"datatype": "BYTES", "choices": [True]}, "choices"),
+        ({"datatype": "BYTES", "minimum": 1}, "`minimum` and `maximum` are for numbers"),
+        ({"datatype": "FP64", "minimum": 2, "maximum": 1}, "the minimum 2 is above the maximum 1"),
+        ({"datatype": "FP64", "shape": [-1, 2], "nullable": True}, r"only an input or output of shape \[-1\]"),
+        ({"datatype": "BYTES", "column_type": "category"}, "a category column needs `choices`"),
+        ({"datatype": "BYTES", "column_type": "int64"}, "a column of the type int64 does not hold BYTES"),
+        ({"datatype": "FP64", "column_type": "str"}, "a column of the type str does not hold FP64"),
+        ({"datatype": "BOOL", "column_type": "float64"}, "a column of the type float64 does not hold BOOL"),
+        ({"datatype": "FP64", "column_type": "Int64"}, "a fraction would be lost"),
+        ({"datatype": "INT64", "column_type": "int64", "nullable": True}, "holds no missing value"),
+        ({"datatype": "BOOL", "column_type": "bool", "nullable": True}, "holds no missing value"),
+        ({"datatype": "BYTES", "missing": "None"}, "`missing: None` is for an `object` column"),
+    ],
+)
+def test_what_a_tensor_says_of_its_values_and_its_column_must_fit_together(stated: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        Tensor.model_validate({"name": "x", **stated})
+
+
+def test_two_inputs_of_one_column_are_refused() -> None:
+    inputs = [{"name": name, "datatype": "FP64", "column": "c"} for name in ("x", "y")]
+    with pytest.raises(ValidationError, match="`inputs` names the column 'c' twice"):
+        Manifest.model_validate(WITHOUT_CLASS | {"inputs": inputs})
+
+
+@pytest.mark.parametrize("stated", [{"nullable": True}, {"column": "c"}, {"column_type": "float64"}])
+def test_an_output_has_no_null_and_no_column(stated: dict[str, Any]) -> None:
+    outputs = [{"name": "y", "datatype": "FP64", **stated}]
+    with pytest.raises(ValidationError, match="nullable, column and column_type are for inputs"):
+        Manifest.model_validate(WITHOUT_CLASS | {"outputs": outputs})

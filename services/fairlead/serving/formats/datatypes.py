@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -50,16 +50,45 @@ def argument_type(datatypes: Sequence[Datatype]) -> np.dtype[Any]:
     return np.dtype(np.uint64 if is_unsigned else np.int64)
 
 
-def field_type(datatype: Datatype, array: np.dtype[Any] | None = None) -> Any:
-    """The type of a pydantic field with one element. An integer is limited to those that `array` has, if given."""
+def field_type(datatype: Datatype, held: str = "", minimum: float | None = None, maximum: float | None = None) -> Any:
+    """The type of a pydantic field with one element, between `minimum` and `maximum` if they are given.
+
+    `held` is the type of the array or column that has the element for the estimator, if it is not the datatype's own:
+    an integer is limited to those that it has.
+    """
     name = _FORMAT_OF.get(datatype)
     schema: dict[str, Any] = {"json_schema_extra": {"format": name}} if name else {}
     if bounds := INTEGERS.get(datatype):
-        low, high = INTEGERS.get(array.name.upper(), IN_FLOAT64) if array is not None else bounds
-        return Annotated[int, Field(ge=max(low, bounds[0]), le=min(high, bounds[1]), **schema)]
+        low, high = _integers_of(held) if held else bounds
+        low, high = max(low, bounds[0]), min(high, bounds[1])
+        return Annotated[
+            int, Field(ge=_inside(minimum, low, high, low), le=_inside(maximum, low, high, high), **schema)
+        ]
     if datatype == "FP32":
-        return Annotated[float, Field(ge=-LARGEST_FP32, le=LARGEST_FP32, **schema)]
+        least = _inside(minimum, -LARGEST_FP32, LARGEST_FP32, -LARGEST_FP32)
+        most = _inside(maximum, -LARGEST_FP32, LARGEST_FP32, LARGEST_FP32)
+        return Annotated[float, Field(ge=least, le=most, **schema)]
+    if minimum is not None or maximum is not None:
+        return Annotated[float, Field(ge=minimum, le=maximum)]
     return {"BOOL": bool, "FP64": float, "BYTES": str}[datatype]
+
+
+def choice_type(datatype: Datatype, choices: Sequence[str | int]) -> Any:
+    """The type of a pydantic field that has one of these values."""
+    schema: dict[str, Any] = {"format": name} if (name := _FORMAT_OF.get(datatype)) else {}
+    if datatype in INTEGERS:
+        schema |= {"minimum": min(choices), "maximum": max(choices)}
+    return Annotated[Literal[tuple(choices)], Field(json_schema_extra=schema)]
+
+
+def _inside(bound: float | None, low: float, high: float, otherwise: float) -> float:
+    return otherwise if bound is None else min(max(bound, low), high)
+
+
+def _integers_of(held: str) -> Range:
+    """The integers that an array or a column of this type has."""
+    exact = EXACT.get(held.upper().replace("FLOAT", "FP"))
+    return (-exact, exact) if exact is not None else INTEGERS.get(held.upper(), INTEGERS["INT64"])
 
 
 def elements(values: Any, output: Tensor) -> list[Any]:

@@ -1,6 +1,7 @@
 """Models without a class: builds the types and a `fairlead.Model` from the manifest's `inputs` and `outputs`.
 
 Each input is one field of the row. Its first dimension, -1, is the batch; the others are the shape within one row.
+One that is `nullable` may be null or left out; one with `choices` has no other value.
 `estimator_input` makes the estimator's argument of them, `estimator_output` reads what it returns. An output that is
 named like a method of the estimator (`predict_proba`, `decision_function`, `transform`) gets the result of that method,
 any other the result of `predict`.
@@ -13,22 +14,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 from pydantic import BaseModel, Field, ValidationError, create_model
 
 from fairlead import errors
 from fairlead.contracts.manifest import Manifest, Tensor
 from fairlead.model import Model
-from fairlead.serving.formats import base, datatypes, estimator_input, estimator_output
+from fairlead.serving.formats import base, datatypes, estimator_columns, estimator_input, estimator_output
 
 METHODS = frozenset({"predict", "predict_proba", "predict_log_proba", "decision_function", "transform"})
 
 
 def row_type(manifest: Manifest) -> type[BaseModel]:
     """The row type that `inputs` declares. Its integers are limited to those that the estimator's array has."""
-    return _object_type(
-        "Row", manifest.inputs, datatypes.argument_type([tensor.datatype for tensor in manifest.inputs])
-    )
+    return _object_type("Row", manifest.inputs, held=estimator_columns.array_type(manifest.inputs).name)
 
 
 def answer_type(manifest: Manifest) -> type[BaseModel]:
@@ -78,15 +76,21 @@ class _Declared(Model[BaseModel, BaseModel]):
         return datatypes.elements(estimator_output.by_row(results[method], method, output, rows), output)
 
 
-def _object_type(name: str, tensors: Sequence[Tensor], array: np.dtype[Any] | None = None) -> type[BaseModel]:
-    fields: dict[str, Any] = {
-        tensor.name: (_type_of(tensor, array), Field(description=tensor.description)) for tensor in tensors
-    }
+def _object_type(name: str, tensors: Sequence[Tensor], held: str = "") -> type[BaseModel]:
+    fields: dict[str, Any] = {}
+    for tensor in tensors:
+        kind = _type_of(tensor, tensor.column_type or held)
+        if tensor.nullable:
+            fields[tensor.name] = (kind | None, Field(default=None, description=tensor.description))
+        else:
+            fields[tensor.name] = (kind, Field(description=tensor.description))
     return create_model(name, **fields)
 
 
-def _type_of(tensor: Tensor, array: np.dtype[Any] | None) -> Any:
-    value: Any = datatypes.field_type(tensor.datatype, array)
+def _type_of(tensor: Tensor, held: str) -> Any:
+    if tensor.choices:
+        return datatypes.choice_type(tensor.datatype, tensor.choices)
+    value: Any = datatypes.field_type(tensor.datatype, held, tensor.minimum, tensor.maximum)
     for size in reversed(tensor.shape[1:]):
         sizes: dict[str, Any] = {} if size == -1 else {"min_length": size, "max_length": size}
         value = Annotated[types.GenericAlias(list, (value,)), Field(**sizes)]
@@ -94,12 +98,12 @@ def _type_of(tensor: Tensor, array: np.dtype[Any] | None) -> Any:
 
 
 def _check_inputs(manifest: Manifest) -> None:
-    mixed = len(manifest.inputs) > 1 and any(t.datatype == "BYTES" or len(t.shape) > 1 for t in manifest.inputs)
-    if mixed:
+    if len(manifest.inputs) > 1 and (lists := [one.name for one in manifest.inputs if len(one.shape) > 1]):
         raise errors.Invalid(
-            "fairlead.yaml: inputs: without `entry`, several inputs are only possible if each is one number per row",
-            hint="Write a model.py with a fairlead.Model and name the class in `entry`: `predict_frame` takes a table "
-            "of numbers, categories and missing values (docs/model-folder.md#pandas).",
+            f"fairlead.yaml: inputs: without `entry`, {lists[0]} can only be the one input: it has several values per "
+            "row, and there are others beside it",
+            hint="Give each column an input of its own, or write a model.py with a fairlead.Model, and name the class "
+            "in `entry`.",
         )
 
 

@@ -1,11 +1,11 @@
 """Makes the argument of a declared model's estimator from rows: a DataFrame, an array, or a list of texts.
 
-An estimator that was fitted on columns with names gets its columns by name, in its own order. The order of the
-manifest's `inputs` then means nothing, and an input that is missing or unknown is refused at load. An estimator without
-names gets the inputs side by side, in the manifest's order, and only their number can be checked.
+An estimator that was fitted on columns with names gets its columns by name, in its own order, each of its own type
+(`estimator_columns`). The order of the manifest's `inputs` then means nothing, and an input that is missing or unknown
+is refused at load. An estimator without names gets the inputs side by side, in the manifest's order, and only their
+number can be checked.
 
-This is the only place that decides it. A further kind of argument, such as columns of texts beside numbers, is a
-further function here.
+This is the only place that decides it. A further kind of argument is a further function here.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ import numpy as np
 from pydantic import BaseModel
 
 from fairlead import errors
-from fairlead.contracts.manifest import Datatype, Tensor
-from fairlead.serving.formats import datatypes
+from fairlead.contracts.manifest import Tensor
+from fairlead.serving.formats import base, estimator_columns, frames
+from fairlead.serving.formats.estimator_columns import array_type
 
 Convert = Callable[[Sequence[BaseModel]], Any]
 
@@ -36,10 +37,12 @@ MADE_UP = ("Column_{}", "{}")
 def of(estimator: Any, inputs: Sequence[Tensor]) -> Convert:
     """The function that makes the estimator's argument from a batch of rows.
 
-    Raises Invalid, naming the columns, if `inputs` are not those that the estimator was fitted on.
+    Raises Invalid, naming the columns, if `inputs` are not those that the estimator was fitted on, and Unavailable if
+    it needs pandas, which is not installed.
     """
     names = column_names(estimator)
-    if names is not None and _made_up(names) and {tensor.name for tensor in inputs} != set(names):
+    stated = [tensor.in_table for tensor in inputs]
+    if names is not None and _made_up(names) and set(stated) != set(names):
         names = None
     count = len(names) if names is not None else getattr(estimator, "n_features_in_", None)
     only = inputs[0] if len(inputs) == 1 else None
@@ -47,10 +50,11 @@ def of(estimator: Any, inputs: Sequence[Tensor]) -> Convert:
         _check_width(only, count)
         return _matrix(only, names)
     if names is not None:
-        _check_names([tensor.name for tensor in inputs], names)
-        by_name = {tensor.name: tensor for tensor in inputs}
-        return _named([by_name[name] for name in names])
-    if only is not None and only.datatype == "BYTES":
+        _check_names(stated, names, _dropped(estimator, names))
+        by_name = {tensor.in_table: tensor for tensor in inputs}
+        return _named([by_name[name] for name in names if name in by_name])
+    _check_nothing_of_a_table(inputs)
+    if only is not None and only.datatype == "BYTES" and not only.nullable:
         return _values(only.name)
     if isinstance(count, int) and count != len(inputs):
         raise errors.Invalid(
@@ -88,8 +92,30 @@ def _made_up(names: Sequence[str]) -> bool:
     return any(all(name == form.format(i) for i, name in enumerate(names)) for form in MADE_UP)
 
 
-def _check_names(inputs: Sequence[str], names: Sequence[str]) -> None:
-    missing = [name for name in names if name not in inputs]
+def _dropped(estimator: Any, names: Sequence[str]) -> frozenset[str]:
+    """The columns that the estimator was fitted on and does not read: those that a ColumnTransformer drops."""
+    estimator = _first_with_columns(estimator)
+    read = getattr(estimator, "_transformer_to_input_indices", None)
+    if not isinstance(read, dict) or not hasattr(estimator, "transformers_"):
+        return frozenset()
+    dropping = {name for name, transformer, _ in estimator.transformers_ if transformer == "drop"}
+    used = {index for name, indices in read.items() if name not in dropping for index in indices}
+    return frozenset(name for index, name in enumerate(names) if index not in used)
+
+
+def _check_nothing_of_a_table(inputs: Sequence[Tensor]) -> None:
+    for one in inputs:
+        if one.column is not None or one.column_type not in (None, "object"):
+            stated = "column" if one.column is not None else "column_type"
+            raise errors.Invalid(
+                f"fairlead.yaml: inputs: {one.name} has a `{stated}`, but the estimator was fitted without names of "
+                "columns: it gets an array",
+                hint=f"Leave out `{stated}`.",
+            )
+
+
+def _check_names(inputs: Sequence[str], names: Sequence[str], dropped: frozenset[str]) -> None:
+    missing = [name for name in names if name not in inputs and name not in dropped]
     unknown = [name for name in inputs if name not in names]
     if not missing and not unknown:
         return
@@ -111,41 +137,41 @@ def _check_width(tensor: Tensor, count: int | None) -> None:
 
 
 def _values(name: str) -> Convert:
-    value = operator.attrgetter(name)
-    return lambda rows: [value(row) for row in rows]
+    value = operator.itemgetter(name)  # not attrgetter: to it, "a.b" is the attribute b of a
+    return lambda rows: [value(row.__dict__) for row in rows]
 
 
 def _array(tensors: Sequence[Tensor]) -> Convert:
-    """The fields side by side, as an array [rows, fields] of `datatypes.argument_type`."""
-    value, width = operator.attrgetter(*(tensor.name for tensor in tensors)), len(tensors)
-    dtype = datatypes.argument_type([tensor.datatype for tensor in tensors])
-    return lambda rows: np.array([value(row) for row in rows], dtype=dtype).reshape(len(rows), width)
+    """The fields side by side, as an array [rows, fields] of `array_type`, or of objects if there are texts."""
+    value, width = operator.itemgetter(*(tensor.name for tensor in tensors)), len(tensors)
+    if any(tensor.datatype == "BYTES" or tensor.column_type == "object" for tensor in tensors):
+        return lambda rows: np.array([estimator_columns.objects(tensors, row) for row in _read(rows, tensors)], object)
+    dtype = array_type(tensors)
+    return lambda rows: np.array([value(row.__dict__) for row in rows], dtype=dtype).reshape(len(rows), width)
+
+
+def _read(rows: Sequence[BaseModel], tensors: Sequence[Tensor]) -> list[list[Any]]:
+    return [[row.__dict__[tensor.name] for tensor in tensors] for row in rows]
 
 
 def _matrix(tensor: Tensor, names: tuple[str, ...] | None) -> Convert:
     """The one tensor. Its values are the estimator's columns in the estimator's order, as nothing else names them."""
-    values, dtype = _values(tensor.name), datatypes.argument_type([tensor.datatype])
+    values, dtype = _values(tensor.name), array_type([tensor])
     convert = values if tensor.datatype == "BYTES" else lambda rows: np.array(values(rows), dtype=dtype)
     return convert if names is None or len(tensor.shape) != 2 else _with_names(convert, names)
 
 
 def _named(tensors: Sequence[Tensor]) -> Convert:
-    """The fields as columns with names. A column has the type of its datatype, whatever the values are."""
-    names = [tensor.name for tensor in tensors]
-    array = datatypes.argument_type([tensor.datatype for tensor in tensors])
-    types = [_column_type(tensor.datatype, array) for tensor in tensors]
+    """The fields as columns with names. A column has the type of its input, whatever the values are."""
+    array = array_type(tensors)
+    types = [estimator_columns.type_of(tensor, array) for tensor in tensors]
     pandas = _pandas()
-    if pandas is None or set(types) in ({np.float64}, {np.float32}):
-        return _with_names(_array(tensors), names)
-    read = [(name, operator.attrgetter(name), kind) for name, kind in zip(names, types, strict=True)]
-
-    def to_frame(rows: Sequence[BaseModel]) -> Any:
-        columns: dict[str, np.ndarray] = {
-            name: np.array([value(row) for row in rows], dtype=kind) for name, value, kind in read
-        }
-        return pandas.DataFrame(columns, copy=False)
-
-    return to_frame
+    is_array = pandas is None and all(map(estimator_columns.is_of_numpy, types))
+    if is_array or set(types) in ({"float64"}, {"float32"}):
+        return _with_names(_array(tensors), [tensor.in_table for tensor in tensors])
+    pandas = base.library("pandas", extra="pandas", needed_for="an estimator that was fitted on a table")
+    columns = [(one.name, one.in_table, estimator_columns.column(one, array, pandas)) for one in tensors]
+    return frames.table(columns, pandas)
 
 
 def _with_names(convert: Convert, names: Sequence[str]) -> Convert:
@@ -164,14 +190,3 @@ def _pandas() -> Any:
         return importlib.import_module("pandas")
     except ModuleNotFoundError:
         return None
-
-
-def _column_type(datatype: Datatype, array: np.dtype[Any]) -> type:
-    """The type of a column. All integers have one, that of the `array` of all inputs: numpy makes floats of two."""
-    if datatype == "BYTES":
-        return object
-    if datatype == "BOOL":
-        return bool
-    if datatype in datatypes.INTEGERS:
-        return np.uint64 if array.kind == "u" else np.int64
-    return np.float32 if datatype == "FP32" else np.float64

@@ -52,16 +52,24 @@ def frame(row_type: type[BaseModel], rows: Sequence[BaseModel | Mapping[str, Any
 def frames(row_type: type[BaseModel]) -> Callable[[Sequence[BaseModel]], pd.DataFrame]:
     """A function that makes frames of rows. Raises Unavailable if pandas is not installed."""
     pandas = base.library("pandas", extra="pandas", needed_for="predict_frame")
-    columns = {name: _column(field.annotation, pandas) for name, field in row_type.model_fields.items()}
-    values = operator.attrgetter(*columns) if columns else tuple
+    fields = row_type.model_fields.items()
+    return table([(name, name, _column(field.annotation, pandas)) for name, field in fields], pandas)
+
+
+def table(columns: Sequence[tuple[str, str, Column]], pandas: Any) -> Callable[[Sequence[BaseModel]], pd.DataFrame]:
+    """A function that makes frames of rows. Each column has the field that it holds, its name, and its function."""
+    names = [name for _, name, _ in columns]
+    makers = [make for _, _, make in columns]
+    # Not attrgetter: to it, a field "a.b" is the attribute b of a.
+    read = operator.itemgetter(*(field for field, _, _ in columns)) if columns else lambda values: ()
 
     def to_frame(rows: Sequence[BaseModel]) -> pd.DataFrame:
-        found = [values(row) for row in rows]
+        found = [read(row.__dict__) for row in rows]
         if len(columns) == 1:
             fields: Sequence[Sequence[Any]] = [found]
         else:
             fields = list(zip(*found, strict=True)) or [()] * len(columns)
-        made = {name: make(part) for (name, make), part in zip(columns.items(), fields, strict=True)}
+        made = {name: make(part) for name, make, part in zip(names, makers, fields, strict=True)}
         return pandas.DataFrame(made, copy=False)
 
     return to_frame
@@ -72,12 +80,7 @@ def _column(annotation: Any, pandas: Any) -> Column:
     kinds = set(_kinds(annotation))
     nullable, kinds = type(None) in kinds, kinds - {type(None)}
     if choices := _choices(annotation):
-        category = pandas.CategoricalDtype([getattr(choice, "value", choice) for choice in choices])
-        codes = {None: -1} | {
-            key: code for code, one in enumerate(choices) for key in (one, getattr(one, "value", one))
-        }
-        from_codes = partial(pandas.Categorical.from_codes, dtype=category, validate=False)
-        return lambda values: from_codes(np.array([codes[value] for value in values], dtype=np.int64))
+        return category(choices, pandas)
     if number := _number(annotation):
         return lambda values: np.array(values, dtype=number)
     if kinds == {bool}:
@@ -89,6 +92,14 @@ def _column(annotation: Any, pandas: Any) -> Column:
     if kinds == {datetime.timedelta}:
         return lambda values: np.array(values, dtype="timedelta64[us]")
     return objects
+
+
+def category(choices: Sequence[Any], pandas: Any) -> Column:
+    """Makes a category column with all these values, or members of an Enum, in their order."""
+    dtype = pandas.CategoricalDtype([getattr(choice, "value", choice) for choice in choices])
+    codes = {None: -1} | {key: code for code, one in enumerate(choices) for key in (one, getattr(one, "value", one))}
+    from_codes = partial(pandas.Categorical.from_codes, dtype=dtype, validate=False)
+    return lambda values: from_codes(np.array([codes[value] for value in values], dtype=np.int64))
 
 
 def integers(row_type: type[BaseModel]) -> Mapping[str, datatypes.Range]:

@@ -124,9 +124,12 @@ def test_descriptions_are_in_the_schema() -> None:
     assert declared.row_type(stated).model_json_schema()["properties"]["x"]["description"] == "cm"
 
 
-def test_mixed_inputs_without_a_class_are_an_error_that_says_to_write_one() -> None:
-    mixed = [{"name": "text", "datatype": "BYTES"}, {"name": "x", "datatype": "FP64"}]
-    with pytest.raises(errors.Invalid, match="inputs") as caught:
+def test_an_input_of_several_values_beside_others_is_an_error_that_names_it() -> None:
+    mixed: list[dict[str, Any]] = [
+        {"name": "many", "datatype": "FP64", "shape": [-1, 2]},
+        {"name": "x", "datatype": "FP64"},
+    ]
+    with pytest.raises(errors.Invalid, match="inputs: .* many can only be the one input") as caught:
         declared.model_class(manifest(mixed, [{"name": "y", "datatype": "FP64"}]), Given(None))
     assert "model.py" in (caught.value.hint or "")
 

@@ -73,6 +73,12 @@ KINDS: dict[str, Any] = {
     "a table": dict[str, int],
     "an object": Inner,
     "anything": Any,
+    "a choice of texts": datatypes.choice_type("BYTES", ["a", "aa"]),
+    "a choice of texts, or none": datatypes.choice_type("BYTES", ["a", "aa"]) | None,
+    "a choice of numbers": datatypes.choice_type("INT32", [1, 3]),
+    "a choice of numbers, or none": datatypes.choice_type("INT64", [1, 3]) | None,
+    "bounded whole": datatypes.field_type("INT64", "float64", -1, 200),
+    "bounded FP32, or none": datatypes.field_type("FP32", minimum=0) | None,
     **{datatype: datatypes.field_type(datatype) for datatype in ("FP32", "INT8", "INT32", "UINT64", "BOOL")},
 }
 NUMBERS = [0, 1, 3, 1.0, 1.5, -1, 200, 2**53 + 1, 2**63, 2**64 - 1, 2**64, 10**30, 1e39, math.nan, math.inf, -0.0]

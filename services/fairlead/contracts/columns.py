@@ -1,0 +1,34 @@
+"""The types of the columns of a table that an estimator may have been fitted on, and which values each can hold."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+ColumnType = Literal[
+    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64",
+    "boolean", "Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Float32", "Float64",
+    "str", "string", "object", "category",
+]  # fmt: skip
+"""The names that pandas gives to the types of columns."""
+
+
+def problem(column_type: str, datatype: str, *, nullable: bool, has_choices: bool) -> str | None:
+    """Why a column of this type cannot hold the values of an input; None if it can."""
+    if column_type == "category":
+        return None if has_choices else "a category column needs `choices`: all its values, in its order"
+    if column_type == "object":
+        return None
+    texts = column_type in ("str", "string")
+    booleans = column_type in ("bool", "boolean")
+    if texts != (datatype == "BYTES") or booleans != (datatype == "BOOL"):
+        return f"a column of the type {column_type} does not hold {datatype}"
+    if datatype.startswith("FP") and "float" not in column_type.lower():
+        return f"a column of the type {column_type} does not hold {datatype}: a fraction would be lost"
+    if nullable and not holds_null(column_type):
+        return f"a column of the type {column_type} holds no missing value, and the input is nullable"
+    return None
+
+
+def holds_null(column_type: str) -> bool:
+    """Whether a column of this type can have a missing value."""
+    return column_type != "bool" and not column_type.startswith(("int", "uint"))
