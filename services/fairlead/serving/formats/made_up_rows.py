@@ -18,6 +18,8 @@ from pydantic.errors import PydanticUserError
 FEW, SPAN = 8, 10
 """How many rows are made, and how far apart unbounded numbers are at most."""
 _TRIES = 5 * FEW
+_LARGE = 20_000
+"""A row with more characters as JSON is an image or the like: each try takes long, and its values are plain numbers."""
 _DEPTH = 4
 """How many times a type may contain itself before null or an empty list ends it."""
 _TEXTS: Mapping[str, str] = {
@@ -44,7 +46,9 @@ def made_up(row_type: type[BaseModel], count: int = FEW) -> list[dict[str, Any]]
     except PydanticUserError:
         return []
     maker = _Maker(schema.get("$defs", {}))
-    tries = [maker.value(schema, turn) for turn in range(_TRIES)]
+    first = maker.value(schema, 0)
+    is_large = len(json.dumps(first)) > _LARGE
+    tries = [first, *(maker.value(schema, turn) for turn in range(1, count if is_large else _TRIES))]
     if all(isinstance(row, dict) for row in tries):
         tries = _recombined(row_type, tries)
     found: dict[str, Any] = {}
@@ -81,6 +85,7 @@ class _Maker:
 
     def __init__(self, definitions: Mapping[str, Any]) -> None:
         self._definitions = definitions
+        self._made: dict[tuple[int, int, int], Any] = {}
         self._makers: Mapping[str, _Make] = {
             "object": self._object,
             "array": self._array,
@@ -118,6 +123,14 @@ class _Maker:
     def _array(self, part: Mapping[str, Any], turn: int, depth: int) -> list[Any]:
         if first := part.get("prefixItems"):
             return [self.value(item, turn + place, depth) for place, item in enumerate(first)]
+        made = self._made  # an image has the same values and lines many times
+        key = (id(part), turn, depth)
+        if key not in made:
+            made[key] = self._list(part, turn, depth)
+        found: list[Any] = made[key]
+        return found
+
+    def _list(self, part: Mapping[str, Any], turn: int, depth: int) -> list[Any]:
         least = part.get("minItems", 0)
         most = min(part.get("maxItems", math.inf), max(least, 1) + turn % 3)
         count = least if depth > _DEPTH else int(most)
