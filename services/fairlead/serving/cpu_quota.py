@@ -52,3 +52,12 @@ def environment(environ: Mapping[str, str], cpus: int, threads: int, compute_thr
     """The variables to set before a numeric library is imported. Variables that are already set are left out."""
     each = compute_threads or max(cpus // threads, 1)
     return {name: str(each) for name in VARIABLES if not environ.get(name)}
+
+
+def compute_threads(environ: Mapping[str, str]) -> int:
+    """The threads of one call of the model, for a library that takes them as an option and reads no variable.
+
+    It is what `environment` has set, or somebody before it; else the number of CPUs that this process may use.
+    """
+    given = environ.get(VARIABLES[0], "")
+    return int(given) if given.isdecimal() and int(given) > 0 else available()

@@ -1,6 +1,6 @@
 import pytest
 
-from fairlead.serving.inference import cpu_quota
+from fairlead.serving import cpu_quota
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,8 @@ def test_a_variable_that_is_already_set_is_not_changed() -> None:
 
 def test_this_process_has_at_least_one_cpu() -> None:
     assert cpu_quota.available() >= 1
+
+
+@pytest.mark.parametrize(("given", "threads"), [("3", 3), ("", None), ("0", None), ("4,2", None)])
+def test_a_library_with_an_option_for_threads_gets_those_of_the_variables(given: str, threads: int | None) -> None:
+    assert cpu_quota.compute_threads({"OMP_NUM_THREADS": given}) == (threads or cpu_quota.available())

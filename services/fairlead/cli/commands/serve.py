@@ -9,8 +9,7 @@ from typing import Annotated
 
 import typer
 
-from fairlead.serving import settings
-from fairlead.serving.inference import cpu_quota
+from fairlead.serving import cpu_quota, settings
 
 
 def command(
