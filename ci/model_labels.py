@@ -8,6 +8,7 @@ from typing import Any
 
 from fairlead import errors
 from fairlead.contracts import requirements
+from fairlead.contracts.formats import image_list
 from fairlead.local.folders import version_spec
 from fairlead.serving.formats.folder import ModelFolder, load_folder
 
@@ -34,6 +35,7 @@ def build_arguments(folder: Path) -> dict[str, str]:
         "ARTIFACT_SHA256": version.artifact,
         "FOLDER_SHA256": version.folder,
         "SCHEMA_SHA256": "" if missing else schema_digest(load_folder(folder)),
+        "REQUIREMENTS": image_list(manifest.format),
         "MODEL_BASE": "with-requirements" if (folder / requirements.FILE).exists() else "runtime",
     }
 

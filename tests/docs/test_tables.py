@@ -15,6 +15,7 @@ from docs.tables import bare, table_below
 from fairlead.cli import exit_codes
 from fairlead.contracts import telemetry
 from fairlead.contracts.action import ActionType
+from fairlead.contracts.formats import KINDS, image_list
 from fairlead.contracts.gates import GateName, GateSpec
 from fairlead.rollout.policy import evidence, gates
 from fairlead.serving.formats import frames
@@ -36,6 +37,18 @@ def test_the_table_of_column_types_is_that_of_the_module() -> None:
     in_code = [line for line in (frames.__doc__ or "").splitlines() if line.startswith("|")]
     shown = [f"| {' | '.join(row)} |" for row in table_below(DOCS / "model-folder.md", "pandas")]
     assert shown == in_code[2:]
+
+
+def test_the_table_of_formats_is_that_of_the_code() -> None:
+    shown = {bare(row[0]): row[1:] for row in table_below(DOCS / "formats.md", "Formats")}
+    assert shown == {
+        name: [kind.file, f"`{kind.extra}`, {image_list(name)}", says_code(name)]
+        for name, kind in sorted(KINDS.items())
+    }
+
+
+def says_code(name: str) -> str:
+    return "your class reads it" if name == "python" else "yes" if KINDS[name].pickles else "no"
 
 
 def test_the_metrics_table_has_every_metric_with_its_kind_labels_and_help() -> None:

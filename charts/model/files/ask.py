@@ -21,7 +21,7 @@ def main() -> None:
         sys.exit(f"{MODEL} {VERSION} ships no golden rows: there is nothing to ask it")
     row = golden["rows"][0]
     answer, served_by = asked("POST", f"/models/{MODEL}/versions/{VERSION}/predict", json.dumps(row["input"]).encode())
-    if difference := compare(row["expected"], answer, golden["rtol"]):
+    if difference := compare(row["expected"], answer, *(golden[name] for name in ("rtol", "atol") if name in golden)):
         sys.exit(f"{MODEL} {VERSION} answers its golden row wrongly: {difference}")
     if served_by != VERSION:
         sys.exit(f"x-model-version is {served_by!r}, not {VERSION!r}")

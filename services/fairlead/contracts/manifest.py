@@ -20,6 +20,8 @@ from pydantic import (
 
 from fairlead.contracts import columns
 from fairlead.contracts.columns import ColumnType
+from fairlead.contracts.formats import KINDS, NETWORK_ATOL
+from fairlead.contracts.golden import Tolerance
 
 # A model's name is a DNS label: it becomes a part of object names, paths and Envoy cluster names. Those are split at
 # "~" and may not contain "_" (contracts.gateway).
@@ -39,7 +41,7 @@ def _relative(path: str) -> str:
 
 
 RelativePath = Annotated[str, AfterValidator(_relative)]
-Format = Literal["sklearn", "joblib", "pickle", "python"]
+Format = Literal["sklearn", "joblib", "pickle", "python", "onnx"]
 Datatype = Literal[
     "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP32", "FP64", "BYTES"
 ]
@@ -168,11 +170,19 @@ class Manifest(_Strict):
     attributes of a library's objects: another version may load it and give other answers without an error."""
     rtol: float = Field(default=1e-5, ge=0, le=1)
     """How far floats of f(batch) may differ from f(single) on the golden rows before batching is turned off."""
+    atol: float | None = Field(default=None, ge=0)
+    """How far floats near zero may differ. None: 1e-5 for a network, which computes in float32, else `rtol` / 1000."""
     isolation: Literal["thread", "process"] = "thread"
     """Where the model runs: on a thread of the service, or in a process of its own. A model whose code holds Python's
     lock for long, hangs or crashes then leaves the service able to answer its probes."""
     idempotent: bool = True
     """Whether repeating a request is safe. False turns off the gateway's retries."""
+
+    @property
+    def tolerance(self) -> Tolerance:
+        """How far floats of an answer may differ from those that are expected."""
+        usual = NETWORK_ATOL if KINDS[self.format].is_network else self.rtol / 1000
+        return Tolerance(self.rtol, usual if self.atol is None else self.atol)
 
     @model_validator(mode="after")
     def _has_a_schema(self) -> Self:
@@ -180,7 +190,7 @@ class Manifest(_Strict):
             raise ValueError("format 'python' needs `entry: module:Class`")
         if self.format != "python" and self.artifact is None:
             raise ValueError(f"format '{self.format}' needs `artifact: {{path, sha256}}`")
-        if self.entry is None and not (self.inputs and self.outputs):
+        if self.entry is None and not (self.inputs and self.outputs) and not KINDS[self.format].has_signature:
             raise ValueError("without `entry`, both `inputs` and `outputs` must be declared")
         for part, tensors in (("inputs", self.inputs), ("outputs", self.outputs)):
             names, stated = [tensor.name for tensor in tensors], [tensor.in_table for tensor in tensors]

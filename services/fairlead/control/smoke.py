@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from fairlead.contracts.gateway import pin_name
-from fairlead.contracts.golden import compare
+from fairlead.contracts.golden import Tolerance, compare
 from fairlead.contracts.revision import Check, Verdict
 from fairlead.contracts.route import VersionRef
 from fairlead.contracts.schema_changes import TYPES, summary, type_changes
@@ -63,7 +63,7 @@ class GatewaySmoke:
                 return _check(Verdict.INCONCLUSIVE, f"its golden rows could not be read through the gateway ({status})")
             rows = golden.get("rows", [])[:ROWS]
             if rows:
-                check = self._compare(connection, base, rows, float(golden.get("rtol", 1e-5)))
+                check = self._compare(connection, base, rows, _tolerance(golden))
             else:  # golden rows are optional, so this passes; status shows the reason
                 check = _check(Verdict.PASS, f"nothing was asked: {ref.version} has no golden rows", rows=0)
             if check.verdict is not Verdict.PASS or not (told := _types(connection, table, ref, golden)):
@@ -74,17 +74,23 @@ class GatewaySmoke:
         finally:
             connection.close()
 
-    def _compare(self, connection: http.client.HTTPConnection, base: str, rows: list[Any], rtol: float) -> Check:
+    def _compare(self, connection: http.client.HTTPConnection, base: str, rows: list[Any], within: Tolerance) -> Check:
         for number, row in enumerate(rows, 1):
             status, answer = _exchange(connection, "POST", f"{base}/predict", json.dumps(row["input"]))
             if status in (502, 503, 504):
                 return _check(Verdict.INCONCLUSIVE, f"golden row {number} was not answered ({status})")
             if status != 200:
                 return _check(Verdict.FAIL, f"golden row {number} was answered {status}", rows=number)
-            difference = compare(row["expected"], answer, rtol)
+            difference = compare(row["expected"], answer, *within)
             if difference:
                 return _check(Verdict.FAIL, f"golden row {number}: {difference}", rows=number)
         return _check(Verdict.PASS, f"{len(rows)} golden rows answered as expected through the gateway", rows=len(rows))
+
+
+def _tolerance(golden: dict[str, Any]) -> Tolerance:
+    """That of the version, whose service may be older than `atol`."""
+    rtol = float(golden.get("rtol", 1e-5))
+    return Tolerance(rtol, float(golden.get("atol", rtol / 1000)))
 
 
 def _types(connection: http.client.HTTPConnection, table: Table, ref: VersionRef, golden: dict[str, Any]) -> str:

@@ -89,7 +89,7 @@ class App:
         self.api.router.lifespan_context = self.lifespan
         self.api.include_router(api.router(operations))
         self.api.include_router(health.router(manifest, self.state, tensors, self.metrics, settings.service))
-        self.api.include_router(golden.router(served.golden, manifest.rtol, served.row_type, served.answer_type))
+        self.api.include_router(golden.router(served.golden, manifest.tolerance, served.row_type, served.answer_type))
         self.api.include_router(answer_records.router(self.answers))
         self.api.include_router(docs.router(self.api))
 

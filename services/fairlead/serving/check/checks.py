@@ -14,6 +14,7 @@ from pydantic.errors import PydanticUserError
 
 from fairlead import errors
 from fairlead.contracts import requirements
+from fairlead.contracts.formats import KINDS
 from fairlead.contracts.manifest import Manifest
 from fairlead.model import Model
 from fairlead.serving.check.findings import NOT_PROVED, Finding, Outcome, skipped
@@ -87,7 +88,9 @@ class _Result:
 
 
 def _manifest(subject: Subject) -> _Result:
-    return _Result(f"{subject.manifest.name} {subject.manifest.version}, format {subject.manifest.format}")
+    manifest = subject.manifest
+    data = "" if manifest.entry or KINDS[manifest.format].pickles else ", which is data: nothing of it runs"
+    return _Result(f"{manifest.name} {manifest.version}, format {manifest.format}{data}")
 
 
 def _digest(subject: Subject) -> _Result:
@@ -110,6 +113,8 @@ def _libraries(subject: Subject) -> _Result:
 
 def _built_with(subject: Subject) -> _Result:
     built_with = subject.manifest.built_with
+    if not built_with and not subject.manifest.entry and not KINDS[subject.manifest.format].pickles:
+        return _Result(f"format {subject.manifest.format} holds no objects of a library, so it needs no version of one")
     if not built_with:
         hint = "Name the libraries that the artifact depends on, with their versions, in `built_with`."
         return _Result("the manifest does not say what the artifact was built with", hint, "warned")
@@ -168,7 +173,7 @@ def _golden(subject: Subject) -> _Result:
             subject.terms.answer_type.model_validate(row.expected)
         except ValidationError as cause:
             raise errors.Invalid(f"golden row {number}: expected: {contract.invalid(cause, ()).message}") from cause
-    warmup.warm_up(subject.compute, subject.terms, rows, rtol=subject.manifest.rtol, max_rows=1)
+    warmup.warm_up(subject.compute, subject.terms, rows, **subject.manifest.tolerance._asdict(), max_rows=1)
     return _Result(f"{len(rows)} rows answered as expected, floats within rtol {subject.manifest.rtol:g}")
 
 
@@ -177,7 +182,7 @@ def _batching(subject: Subject) -> _Result:
         subject.compute,
         subject.terms,
         subject.loaded.golden,
-        rtol=subject.manifest.rtol,
+        **subject.manifest.tolerance._asdict(),
         max_rows=subject.manifest.batching.max_rows,
         idempotent=subject.manifest.idempotent,
     )

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from fairlead import errors
-from fairlead.contracts.golden import compare
+from fairlead.contracts.golden import Tolerance, compare
 from fairlead.serving.app import App, build_app
 from fairlead.serving.formats.author_code import described
 from fairlead.serving.formats.folder import ModelFolder
@@ -81,15 +81,15 @@ async def _compare(served: ModelFolder, rows: Sequence[Row]) -> list[str]:
         else:  # a row that is a list can only be sent in a list of rows
             alone = [(await _post(app, "/predict", [row.value], "a list", row.name))[0] for row in rows]
         listed = await _post(app, "/predict", values, "a list", f"{len(rows)} rows")
-        _check(rows, alone, listed, served.manifest.rtol, "a list", DIFFERS_HINT)
+        _check(rows, alone, listed, served.manifest.tolerance, "a list", DIFFERS_HINT)
         v1 = await _post(app, f"/v1/models/{name}:predict", {"instances": values}, "V1", f"{len(rows)} rows")
-        _check(rows, alone, v1["predictions"], served.manifest.rtol, "V1")
+        _check(rows, alone, v1["predictions"], served.manifest.tolerance, "V1")
         v2 = OpenInference(app.plane.terms, served.manifest)
         if not is_object:  # it has no tensors
             return ["list", "V1"]
         for row, answer in zip(rows, alone, strict=True):
             found = await _post(app, f"/v2/models/{name}/infer", {"inputs": v2.as_tensors([row.value])}, "V2", row.name)
-            _check([row], [_columns(v2, answer)], [_data(v2, found)], served.manifest.rtol, "V2")
+            _check([row], [_columns(v2, answer)], [_data(v2, found)], served.manifest.tolerance, "V2")
     return ["JSON", "list", "V1", "V2"]
 
 
@@ -134,12 +134,12 @@ def _check(
     rows: Sequence[Row],
     wanted: Sequence[Any],
     found: Sequence[Any],
-    rtol: float,
+    within: Tolerance,
     protocol: str,
     hint: str | None = None,
 ) -> None:
     for row, one, other in zip(rows, wanted, found, strict=True):
-        if difference := compare(one, other, rtol):
+        if difference := compare(one, other, *within):
             message = f"{row.name} is answered differently in {protocol} than alone as JSON: {difference}"
             raise errors.ModelFailed(message, hint=hint)
 

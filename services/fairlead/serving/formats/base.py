@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from fairlead import errors
+from fairlead.contracts.formats import KINDS
+from fairlead.contracts.manifest import Tensor
 
 
 class Format(Protocol):
@@ -17,6 +19,18 @@ class Format(Protocol):
 
     def write(self, value: Any, artifact: Path) -> None:
         """Write the object so that `read` returns an equal one. The same object must give the same bytes."""
+
+
+class Described(Format, Protocol):
+    """A format whose artifact names its inputs and outputs."""
+
+    def signature(self, artifact: Path) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """The inputs and outputs that the artifact states. Loads no model and runs no code. Raises Invalid."""
+
+
+def library_of(name: str, module: str) -> Any:
+    """Import a module that a format needs. Raises Unavailable, with the extra of the format as hint."""
+    return library(module, extra=KINDS[name].extra, needed_for=f"format {name!r}")
 
 
 def library(module: str, *, extra: str, needed_for: str) -> Any:

@@ -50,6 +50,11 @@ def argument_type(datatypes: Sequence[Datatype]) -> np.dtype[Any]:
     return np.dtype(np.uint64 if is_unsigned else np.int64)
 
 
+def array_type(datatype: Datatype) -> np.dtype[Any]:
+    """The type of an array with the values of one datatype: each of them, unchanged. Texts are objects."""
+    return np.dtype(_ARRAYS.get(datatype, "object"))
+
+
 def field_type(datatype: Datatype, held: str = "", minimum: float | None = None, maximum: float | None = None) -> Any:
     """The type of a pydantic field with one element, between `minimum` and `maximum` if they are given.
 

@@ -26,12 +26,12 @@ METHODS = frozenset({"predict", "predict_proba", "predict_log_proba", "decision_
 
 def row_type(manifest: Manifest) -> type[BaseModel]:
     """The row type that `inputs` declares. Its integers are limited to those that the estimator's array has."""
-    return _object_type("Row", manifest.inputs, held=estimator_columns.array_type(manifest.inputs).name)
+    return object_type("Row", manifest.inputs, held=estimator_columns.array_type(manifest.inputs).name)
 
 
 def answer_type(manifest: Manifest) -> type[BaseModel]:
     """The answer type that `outputs` declares."""
-    return _object_type("Answer", manifest.outputs)
+    return object_type("Answer", manifest.outputs)
 
 
 def model_class(manifest: Manifest, adapter: base.Format) -> type[Model[Any, Any]]:
@@ -65,18 +65,22 @@ class _Declared(Model[BaseModel, BaseModel]):
         try:
             return [self.answer_type.model_validate(dict(zip(columns, answer, strict=True))) for answer in answers]
         except ValidationError as cause:
-            wrong = cause.errors()[0]
-            where = ".".join(map(str, wrong["loc"]))
-            raise errors.ModelFailed(
-                f"output {where}: the estimator's answer is not of the declared type: {wrong['msg']}"
-            ) from None
+            raise not_of_the_type(cause, "estimator") from None
 
     def _column(self, results: Mapping[str, Any], output: Tensor, rows: int) -> list[Any]:
         method = _method(output)
         return datatypes.elements(estimator_output.by_row(results[method], method, output, rows), output)
 
 
-def _object_type(name: str, tensors: Sequence[Tensor], held: str = "") -> type[BaseModel]:
+def not_of_the_type(problem: ValidationError, owner: str, depth: int = 0) -> errors.ModelFailed:
+    """The error for an answer of the `owner` that its type refuses. `depth`: how many places are before the output."""
+    wrong = problem.errors()[0]
+    where = ".".join(map(str, wrong["loc"][depth:]))
+    return errors.ModelFailed(f"output {where}: the {owner}'s answer is not of the declared type: {wrong['msg']}")
+
+
+def object_type(name: str, tensors: Sequence[Tensor], held: str = "") -> type[BaseModel]:
+    """A pydantic model with one field for each tensor. `held` is the type of the array that gets them, if it has one."""
     fields: dict[str, Any] = {}
     for tensor in tensors:
         kind = _type_of(tensor, tensor.column_type or held)

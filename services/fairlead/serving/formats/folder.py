@@ -7,11 +7,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel
 
 from fairlead import errors
+from fairlead.contracts.formats import KINDS
 from fairlead.contracts.manifest import Manifest
 from fairlead.contracts.parsing import parse_yaml
 from fairlead.model import Model
@@ -24,6 +25,7 @@ from fairlead.serving.formats import (
     frames,
     golden,
     methods,
+    networks,
     version_skew,
 )
 from fairlead.serving.formats.author_code import author_code
@@ -31,6 +33,7 @@ from fairlead.serving.formats.entry import Code
 from fairlead.serving.formats.golden import GoldenRow
 from fairlead.serving.formats.joblib import Joblib
 from fairlead.serving.formats.made_up_rows import FEW, made_up
+from fairlead.serving.formats.onnx import Onnx
 from fairlead.serving.formats.pickle import Pickle
 from fairlead.serving.formats.python import Python
 from fairlead.serving.formats.sklearn import Sklearn
@@ -38,7 +41,7 @@ from fairlead.serving.formats.strict import strict
 
 MANIFEST = "fairlead.yaml"
 FORMATS: Mapping[str, base.Format] = MappingProxyType(
-    {"joblib": Joblib(), "pickle": Pickle(), "python": Python(), "sklearn": Sklearn()}
+    {"joblib": Joblib(), "onnx": Onnx(), "pickle": Pickle(), "python": Python(), "sklearn": Sklearn()}
 )
 
 
@@ -108,7 +111,9 @@ def load_folder(folder: Path, package: str | None = None) -> ModelFolder:
     if manifest.entry is not None:
         model_class = code.model_class(manifest.entry)
     else:
-        model_class = declared.model_class(manifest, FORMATS[manifest.format])
+        manifest = _with_signature(manifest, folder)
+        adapts = networks if KINDS[manifest.format].is_network else declared
+        model_class = adapts.model_class(manifest, FORMATS[manifest.format])
     return ModelFolder(
         folder=folder,
         manifest=manifest,
@@ -118,6 +123,17 @@ def load_folder(folder: Path, package: str | None = None) -> ModelFolder:
         model_class=model_class,
         code=code,
     )
+
+
+def _with_signature(manifest: Manifest, folder: Path) -> Manifest:
+    """The manifest with the inputs and outputs that the artifact states, where it declares none."""
+    if not KINDS[manifest.format].has_signature or (manifest.inputs and manifest.outputs):
+        return manifest
+    assert manifest.artifact is not None  # the manifest's own check
+    adapter = cast(base.Described, FORMATS[manifest.format])
+    inputs, outputs = adapter.signature(artifact.inside(folder, manifest.artifact.path, field="artifact.path"))
+    update = {"inputs": manifest.inputs or inputs, "outputs": manifest.outputs or outputs}
+    return manifest.model_copy(update=update)
 
 
 def _strict_row_type(model_class: type[Model[Any, Any]]) -> type[BaseModel]:

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from fairlead import errors
-from fairlead.contracts.golden import compare
+from fairlead.contracts.golden import Tolerance, compare
 from fairlead.model import Model
 from fairlead.serving.formats import golden, rows
 from fairlead.serving.formats.answer_writer import AnswerWriter
@@ -24,7 +24,7 @@ DIFFERS_HINT = (
     "A column of a DataFrame that holds only null in one row gets another type than beside rows with values. Write "
     "`predict_frame`, whose columns have the types of the row type's fields, or give each column its dtype. If the "
     "model must see one row at a time, set `batching: {max_rows: 1}` and give the right answers in `golden_expected`. "
-    "If the difference is rounding, raise `rtol`."
+    "If the difference is rounding, raise `rtol`, or `atol` for values near zero."
 )
 _JSON_HINT = (
     "Write what a client sends and gets: text for a date, None for a missing value, `.item()` of a numpy number."
@@ -48,11 +48,11 @@ def answered(
     if expected is not None and len(expected) != len(inputs):
         raise errors.Invalid(f"golden_expected has {len(expected)} answers for {len(inputs)} golden_inputs")
     parsed = [_parsed(number, "input", given, loaded.row_type) for number, given in enumerate(inputs, 1)]
-    model, rtol, writer = loaded.start(), loaded.manifest.rtol, AnswerWriter(loaded.answer_type)
+    model, within, writer = loaded.start(), loaded.manifest.tolerance, AnswerWriter(loaded.answer_type)
     found = [_alone(model, writer, row, number) for number, row in enumerate(parsed, 1)]
-    answers = found if expected is None else list(_agreed(loaded.answer_type, writer, expected, found, rtol))
+    answers = found if expected is None else list(_agreed(loaded.answer_type, writer, expected, found, within))
     for number, beside in _beside_others(model, writer, parsed, loaded):
-        if difference := compare(found[number - 1], beside, rtol):
+        if difference := compare(found[number - 1], beside, *within):
             raise errors.ModelFailed(
                 f"golden row {number} is answered differently in a batch than alone: {difference}"
                 f"{_null_fields(inputs[number - 1])}",
@@ -91,14 +91,14 @@ def _agreed(
     writer: AnswerWriter,
     expected: Sequence[Mapping[str, Any]],
     found: list[Any],
-    rtol: float,
+    within: Tolerance,
 ) -> Iterator[Any]:
     """The expected answers, which the model's must equal."""
     for number, (wanted, answer) in enumerate(zip(expected, found, strict=True), 1):
         full: Any = dict(wanted)
         if writer.reads_back:  # adds the defaults, and names the field that is wrong
             (full,) = writer.documents([_parsed(number, "expected", wanted, answer_type)])
-        if difference := compare(full, answer, rtol):
+        if difference := compare(full, answer, *within):
             raise errors.ModelFailed(f"golden row {number} is not answered as golden_expected says: {difference}")
         yield full
 

@@ -16,8 +16,8 @@ class Joblib:
 
     def read(self, artifact: Path) -> Any:
         """Unpickle the file."""
-        return base.library("joblib", extra="sklearn", needed_for="format 'joblib'").load(artifact)
+        return base.library_of("joblib", "joblib").load(artifact)
 
     def write(self, value: Any, artifact: Path) -> None:
         """Pickle without compression: this loads fastest, and container image layers are compressed anyway."""
-        base.library("joblib", extra="sklearn", needed_for="format 'joblib'").dump(value, artifact)
+        base.library_of("joblib", "joblib").dump(value, artifact)

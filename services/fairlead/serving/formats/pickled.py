@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from fairlead import errors
+from fairlead.contracts.formats import KINDS
 from fairlead.serving.formats.pickle import PROTOCOL
 
-FORMATS = frozenset({"joblib", "pickle", "sklearn"})
+FORMATS = frozenset(name for name, kind in KINDS.items() if kind.pickles)
 """The formats whose artifact is a pickle."""
 _LOAD = """
 import sys

@@ -18,7 +18,7 @@ class Sklearn:
 
     def read(self, artifact: Path) -> Any:
         """Unpickle the file. Raises Invalid if it does not hold an estimator."""
-        estimator = base.library("sklearn.base", extra="sklearn", needed_for="format 'sklearn'").BaseEstimator
+        estimator = base.library_of("sklearn", "sklearn.base").BaseEstimator
         found = Joblib().read(artifact)
         if not isinstance(found, estimator):
             raise errors.Invalid(f"format 'sklearn': {artifact.name} holds a {type(found).__name__}, not an estimator")

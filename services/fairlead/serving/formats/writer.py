@@ -16,13 +16,13 @@ from typing import Any
 import yaml
 
 from fairlead import errors
+from fairlead.contracts.formats import KINDS
 from fairlead.contracts.manifest import Manifest
 from fairlead.contracts.parsing import parse_yaml
 from fairlead.contracts.requirements import FILE as REQUIREMENTS
 from fairlead.serving.formats import artifact, golden, golden_answers, pickle_libraries, pickled, version_skew
 from fairlead.serving.formats.folder import FORMATS, MANIFEST, ModelFolder, load_folder
 
-FILE_NAMES = {"sklearn": "model.joblib", "joblib": "model.joblib", "pickle": "model.pkl", "python": "model.bin"}
 GOLDEN = "golden.jsonl"
 _SECOND_FILE = re.compile(r"\s*(-r|-c|--requirement|--constraint)\b")
 
@@ -118,7 +118,7 @@ def _written_artifact(draft: Path, manifest: Mapping[str, Any], value: Any) -> d
     name = str(manifest.get("format"))
     if name not in FORMATS:
         raise errors.Invalid(f"format {name!r} is unknown; the formats are {', '.join(sorted(FORMATS))}")
-    path = f"artifact/{FILE_NAMES[name]}"
+    path = f"artifact/{KINDS[name].file}"
     FORMATS[name].write(value, draft / path)
     return {"artifact": {"path": path, "sha256": artifact.digest_of(draft / path)}}
 

@@ -14,17 +14,18 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 from pydantic.errors import PydanticUserError
 
+from fairlead.contracts.golden import Tolerance
 from fairlead.serving.inference.warmup import Golden
 
 MAX_ROWS = 100
 """Maximum number of rows returned. A smoke test needs only a few."""
 
 
-def router(golden: Sequence[Golden], rtol: float, row: type[BaseModel], answer: type[BaseModel]) -> APIRouter:
-    """A router with the one route. `rtol` is the relative tolerance for floats of an answer."""
+def router(golden: Sequence[Golden], within: Tolerance, row: type[BaseModel], answer: type[BaseModel]) -> APIRouter:
+    """A router with the one route. `within` is how far floats of an answer may differ."""
     routes = APIRouter()
     rows = [{"input": one.input, "expected": one.expected} for one in golden[:MAX_ROWS]]
-    document: dict[str, Any] = {"rows": rows, "rtol": rtol}
+    document: dict[str, Any] = {"rows": rows, "rtol": within.rtol, "atol": within.atol}
     with suppress(PydanticUserError):  # a type that no JSON schema describes can still be served
         document["types"] = {"row": row.model_json_schema(), "answer": answer.model_json_schema()}
 

@@ -207,7 +207,7 @@ class DataPlane:
                 compute,
                 self.terms,
                 self._served.golden,
-                rtol=manifest.rtol,
+                **manifest.tolerance._asdict(),
                 max_rows=manifest.batching.max_rows,
                 idempotent=manifest.idempotent,
                 ended=self._ended,

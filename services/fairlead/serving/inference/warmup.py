@@ -7,8 +7,9 @@ rows, and made-up ones where there are fewer than three.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import orjson
@@ -69,6 +70,7 @@ def warm_up(
     rows: Sequence[Golden],
     *,
     rtol: float,
+    atol: float | None = None,
     max_rows: int,
     idempotent: bool = True,
     ended: str = "",
@@ -79,12 +81,13 @@ def warm_up(
     ModelFailed if the model fails or an answer differs from the expected one, Invalid for an invalid row, and
     EndedByMadeUpRow, whose message is for `ended`.
     """
+    differ = partial(golden.compare, rtol=rtol, atol=atol)
     inputs = [_row(terms, row, number) for number, row in enumerate(rows, 1)]
     asked = [
         _Asked(row, _alone(compute, terms, row, number), f"golden row {number}") for number, row in enumerate(inputs, 1)
     ]
     for one, given in zip(asked, rows, strict=True):
-        if difference := golden.compare(given.expected, one.alone, rtol):
+        if difference := differ(given.expected, one.alone):
             raise errors.ModelFailed(f"{one.name} is not answered as expected: {difference}")
     if max_rows == 1:
         return Batchable(False, "manifest", "the manifest sets max_rows to 1")
@@ -99,7 +102,7 @@ def warm_up(
             return Batchable(
                 False, "unchecked", f"nothing shows how it answers a batch: there are {few}, and {failure}"
             )
-    return _invariance(compute, terms, asked, kinds, rtol, max_rows)
+    return _invariance(compute, terms, asked, kinds, differ, max_rows)
 
 
 def _row(terms: contract.Contract, row: Golden, number: int) -> BaseModel:
@@ -139,7 +142,12 @@ def _ask_made_up(compute: batching.Compute, terms: contract.Contract) -> tuple[l
 
 
 def _invariance(
-    compute: batching.Compute, terms: contract.Contract, asked: Sequence[_Asked], kinds: str, rtol: float, max_rows: int
+    compute: batching.Compute,
+    terms: contract.Contract,
+    asked: Sequence[_Asked],
+    kinds: str,
+    differ: Callable[[Any, Any], str | None],
+    max_rows: int,
 ) -> Batchable:
     """Compare the answers in batches with those given alone."""
     for batch in _batches(asked, max_rows):
@@ -154,7 +162,7 @@ def _invariance(
                 False, "batch_failed", f"{len(batch)} rows in one call made the model fail: {described(cause)}"
             )
         for one, answer in zip(batch, answers, strict=True):
-            if difference := golden.compare(one.alone, answer, rtol):
+            if difference := differ(one.alone, answer):
                 detail = f"{one.name} is answered differently in a batch of {len(batch)}: {difference}"
                 return Batchable(False, "not_invariant", detail)
     return Batchable(True, "invariant", f"{kinds} get the same answers in a batch as alone")

@@ -13,7 +13,6 @@ from fairlead.rollout.analysis.counts import count
 from fairlead.rollout.ports import Reading
 from unit.rollout.analysis.readings import EMPTY, LIMITED, NO_LIMIT, STABLE, TABLE, M, S, a_reading
 
-
 F = key_of(Role.FALLBACK, TABLE, STABLE)
 
 

@@ -1,0 +1,130 @@
+"""Small ONNX models of many shapes, each with rows and what onnxruntime itself answers to them. Needs onnx."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from support.formats.cases import Case, as_rows
+
+RNG = np.random.default_rng(0)
+ROWS = 6
+
+
+def model(
+    nodes: Sequence[Any], inputs: Sequence[Any], outputs: Sequence[Any], weights: dict[str, np.ndarray], **given: Any
+) -> Any:
+    """A checked model of operator set 17."""
+    tensors = [numpy_helper.from_array(value, name) for name, value in weights.items()]
+    graph = helper.make_graph(list(nodes), "graph", list(inputs), list(outputs), tensors)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9, **given)
+    onnx.checker.check_model(made)
+    return made
+
+
+def floats(name: str, *shape: int | str) -> Any:
+    """A tensor of floats whose first dimension is open."""
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["rows", *shape])
+
+
+def weight(*shape: int) -> np.ndarray:
+    """Random weights."""
+    return RNG.normal(size=shape).astype(np.float32)
+
+
+def dense() -> tuple[Any, dict[str, np.ndarray]]:
+    """A hidden layer, and probabilities beside a label."""
+    nodes = [
+        helper.make_node("Gemm", ["x", "a", "b"], ["h"]),
+        helper.make_node("Relu", ["h"], ["r"]),
+        helper.make_node("MatMul", ["r", "c"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"]),
+        helper.make_node("ArgMax", ["logits"], ["label"], axis=1, keepdims=0),
+    ]
+    weights = {"a": weight(16, 64), "b": weight(64), "c": weight(64, 5)}
+    outputs = [helper.make_tensor_value_info("label", TensorProto.INT64, ["rows"]), floats("probabilities", 5)]
+    return model(nodes, [floats("x", 16)], outputs, weights), {"x": weight(ROWS, 16)}
+
+
+def image() -> tuple[Any, dict[str, np.ndarray]]:
+    """A convolution over an image of 3 x 24 x 24."""
+    nodes = [
+        helper.make_node("Conv", ["image:0", "k"], ["c"], strides=[2, 2]),
+        helper.make_node("GlobalAveragePool", ["c"], ["p"]),
+        helper.make_node("Flatten", ["p"], ["scores"]),
+    ]
+    return model(nodes, [floats("image:0", 3, 24, 24)], [floats("scores", 4)], {"k": weight(4, 3, 5, 5)}), {
+        "image:0": weight(ROWS, 3, 24, 24)
+    }
+
+
+def sequence() -> tuple[Any, dict[str, np.ndarray]]:
+    """The sum over a sequence of any length, with two values at each place."""
+    nodes = [helper.make_node("ReduceSum", ["steps", "axis"], ["total"], keepdims=0)]
+    made = model(nodes, [floats("steps", "length", 2)], [floats("total", 2)], {"axis": np.array([1])})
+    return made, {"steps": weight(ROWS, 7, 2)}
+
+
+def columns() -> tuple[Any, dict[str, np.ndarray]]:
+    """Columns of several types, and answers of several."""
+    inputs = [
+        floats("height", 1),
+        helper.make_tensor_value_info("age", TensorProto.INT64, ["rows", 1]),
+        helper.make_tensor_value_info("city", TensorProto.STRING, ["rows"]),
+        helper.make_tensor_value_info("member", TensorProto.BOOL, ["rows"]),
+    ]
+    nodes = [
+        helper.make_node("Cast", ["age"], ["f"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["height", "f"], ["product"]),
+        helper.make_node("Not", ["member"], ["stranger"]),
+        helper.make_node("Identity", ["city"], ["where"]),
+        helper.make_node("Cast", ["f"], ["exact"], to=TensorProto.DOUBLE),
+    ]
+    outputs = [
+        floats("product", 1),
+        helper.make_tensor_value_info("stranger", TensorProto.BOOL, ["rows"]),
+        helper.make_tensor_value_info("where", TensorProto.STRING, ["rows"]),
+        helper.make_tensor_value_info("exact", TensorProto.DOUBLE, ["rows", 1]),
+    ]
+    arrays = {
+        "height": weight(ROWS, 1),
+        "age": np.arange(ROWS, dtype=np.int64).reshape(-1, 1),
+        "city": np.array(["Bern", "Oslo", "Łódź", "", "a b", '"']),
+        "member": np.arange(ROWS) % 2 == 0,
+    }
+    return model(nodes, inputs, outputs, {}), arrays
+
+
+MADE: dict[str, Callable[[], tuple[Any, dict[str, np.ndarray]]]] = {
+    "onnx-dense": dense,
+    "onnx-image": image,
+    "onnx-sequence": sequence,
+    "onnx-columns": columns,
+}
+
+
+def case(name: str, folder: Path) -> Case:
+    """A model, its rows as JSON, and onnxruntime's own answers: to one row, and to all of them."""
+    import onnxruntime  # noqa: PLC0415 - importable only when the environment was added
+
+    made, arrays = MADE[name]()
+    session = onnxruntime.InferenceSession(made.SerializeToString(), providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+
+    def own(given: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+        return as_rows(dict(zip(names, session.run(None, given), strict=True)))
+
+    return Case({"format": "onnx"}, made, as_rows(arrays), arrays, own)
+
+
+def external(folder: Path) -> Path:
+    """The dense model in a folder, with its weights in a second file."""
+    made, _ = dense()
+    folder.mkdir()
+    onnx.save_model(made, folder / "model.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
+    return folder
