@@ -1,7 +1,7 @@
 # Entry points for developers. The scripts are in ci/; `make help` lists the targets.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down test e2e check format models charts wheel bench bench-statistics bench-invariants lock clean
+.PHONY: help up down test e2e check format models charts wheel torch bench bench-statistics bench-invariants lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ bench-invariants:  ## a hundred thousand random steps of the engine, dying at an
 bench-statistics:  ## simulated rollouts: false alarms and time to roll back, beside other tools' rules; with plots
 	@ci/bench rollout_statistics
 	@PYTHONPATH=tests .venv/bin/python tests/benchmarks/rollout_statistics_plots.py
+
+torch:  ## install PyTorch (5 GB, in an environment of its own) and run the tests of its formats
+	@ci/setup dev && ci/environment torch > /dev/null && FAIRLEAD_TORCH=1 .venv/bin/python -m pytest tests/integration/formats
 
 lock:  ## write requirements/*.txt anew from pyproject.toml
 	@ci/setup dev && ci/lock

@@ -12,16 +12,12 @@ ROOT = Path(__file__).parents[2]
 
 
 @cache
-def packages(name: str, *, make: bool = True) -> Path | None:
-    """The folder with the packages of an environment. The first call on a machine installs it, if it may `make` it.
-
-    None if it is not installed and may not be made.
-    """
-    command = [str(ROOT / "ci/environment"), *([] if make else ["--folder"]), name]
+def packages(name: str) -> Path:
+    """The folder with the packages of an environment. The first call on a machine installs it."""
+    command = [str(ROOT / "ci/environment"), name]
     done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr
-    folder = Path(done.stdout.strip())
-    return next(folder.glob("lib/python*/site-packages")) if (folder / ".complete").exists() else None
+    return next(Path(done.stdout.strip()).glob("lib/python*/site-packages"))
 
 
 def add(folder: Path) -> None:

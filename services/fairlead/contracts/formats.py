@@ -17,13 +17,18 @@ class Kind(NamedTuple):
 
     `extra` is the extra of pyproject.toml with its libraries, `file` the name that `write_folder` gives the artifact.
     `pickles`: reading the artifact runs code, and its objects fit only the versions of the libraries that wrote it.
+    `is_code`: the same, though it is no pickle. `library` is the one whose version `write_folder` notes in any case.
     `has_signature`: the artifact names its inputs and outputs, so the manifest need not. `is_network`: it computes in
-    float32, where a batch may round otherwise than a row alone.
+    float32, where a batch may round otherwise than a row alone. `is_weights`: `entry` names a class or a function that
+    makes what the artifact has the weights of.
     """
 
     extra: str
     file: str
     pickles: bool = False
+    is_code: bool = False
+    library: str = ""
+    is_weights: bool = False
     has_signature: bool = False
     is_network: bool = False
 
@@ -35,6 +40,8 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "pickle": Kind("sklearn", "model.pkl", pickles=True),
         "python": Kind("sklearn", "model.bin"),
         "sklearn": Kind("sklearn", "model.joblib", pickles=True),
+        "torch-export": Kind("torch", "model.pt2", is_code=True, library="torch", is_network=True),
+        "torch-state-dict": Kind("torch", "model.pt", library="torch", is_weights=True, is_network=True),
     }
 )
 """Every format that a manifest may name."""
@@ -42,6 +49,11 @@ DEFAULT_EXTRA = "sklearn"
 """The extra whose list of packages is `image-model.txt`."""
 NETWORK_ATOL = 1e-5
 """How far numbers near zero of a network may differ: that of torch.testing.assert_close for float32."""
+
+
+def runs_code(name: str) -> bool:
+    """Whether reading an artifact of this format can run code that is in it."""
+    return KINDS[name].pickles or KINDS[name].is_code
 
 
 def image_list(name: str) -> str:

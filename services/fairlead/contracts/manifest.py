@@ -41,7 +41,7 @@ def _relative(path: str) -> str:
 
 
 RelativePath = Annotated[str, AfterValidator(_relative)]
-Format = Literal["sklearn", "joblib", "pickle", "python", "onnx"]
+Format = Literal["sklearn", "joblib", "pickle", "python", "onnx", "torch-state-dict", "torch-export"]
 Datatype = Literal[
     "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP32", "FP64", "BYTES"
 ]
@@ -190,8 +190,13 @@ class Manifest(_Strict):
             raise ValueError("format 'python' needs `entry: module:Class`")
         if self.format != "python" and self.artifact is None:
             raise ValueError(f"format '{self.format}' needs `artifact: {{path, sha256}}`")
+        if KINDS[self.format].is_weights and not (self.entry and self.inputs and self.outputs):
+            raise ValueError(
+                f"format '{self.format}' needs `inputs`, `outputs` and `entry: module:Class`, which makes the network"
+            )
         if self.entry is None and not (self.inputs and self.outputs) and not KINDS[self.format].has_signature:
             raise ValueError("without `entry`, both `inputs` and `outputs` must be declared")
+        is_declared = self.entry is None or KINDS[self.format].is_weights
         for part, tensors in (("inputs", self.inputs), ("outputs", self.outputs)):
             names, stated = [tensor.name for tensor in tensors], [tensor.in_table for tensor in tensors]
             if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -199,7 +204,7 @@ class Manifest(_Strict):
             if twice := sorted({one for one in stated if stated.count(one) > 1}):
                 raise ValueError(f"`{part}` names the column {twice[0]!r} twice")
             # such a field would hide an attribute of pydantic; a name with a leading "_" is not a field
-            if self.entry is None and (taken := [name for name in names if name[0] == "_" or hasattr(BaseModel, name)]):
+            if is_declared and (taken := [name for name in names if name[0] == "_" or hasattr(BaseModel, name)]):
                 raise ValueError(f"`{part}` names {taken[0]!r}, which cannot be a field's name; choose another")
         if wrong := [one.name for one in self.outputs if one.nullable or one.column or one.column_type]:
             raise ValueError(f"`outputs`: {wrong[0]!r}: nullable, column and column_type are for inputs")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -99,6 +99,10 @@ class Settings(BaseModel):
     compute_threads: int | None = Field(default=None, ge=1)
     """Threads inside one call of the model (OpenMP, MKL, OpenBLAS). None: the CPU quota of the cgroup, rounded up,
     divided by `threads`. A variable such as OMP_NUM_THREADS that is already set takes precedence."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where a PyTorch model runs. auto: on a GPU where PyTorch finds one, else on the CPU; the log
+    says so. cuda: without a GPU the model is not loaded."""
 
     @model_validator(mode="after")
     def _one_request_fits_the_queue(self) -> Self:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,9 +13,18 @@ from support import environments
 
 
 @pytest.fixture(scope="session", autouse=True)
-def libraries() -> Path:
-    """The packages of requirements/formats.txt."""
-    found = environments.packages("formats")
-    assert found is not None  # else making it had failed
-    environments.add(found)
+def libraries() -> list[Path]:
+    """The packages of requirements/formats.txt, and with FAIRLEAD_TORCH=1 those of requirements/torch.txt."""
+    names = ["formats", "torch"] if os.environ.get("FAIRLEAD_TORCH") else ["formats"]
+    found = [environments.packages(name) for name in names]
+    for folder in found:
+        environments.add(folder)
     return found
+
+
+@pytest.fixture(scope="session")
+def torch(libraries: list[Path]) -> Any:
+    """PyTorch. Skips the test where it is not asked for: it has 5 GB, so `make torch` runs these tests."""
+    if len(libraries) < 2:
+        pytest.skip("PyTorch is not asked for: `make torch` runs the tests of its formats")
+    return importlib.import_module("torch")

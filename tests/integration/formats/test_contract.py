@@ -5,6 +5,7 @@ A row that is sent alone gets the library's own answer to the last bit. In a bat
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,12 @@ from support import environments
 from support.formats.cases import Case
 from support.service import Service
 
-NAMES = ("onnx-dense", "onnx-image", "onnx-sequence", "onnx-columns")
+OF = {"onnx": "graphs", "torch": "modules"}
+"""The module of tests/support/formats with the cases of each library."""
+NAMES = (
+    *("onnx-dense", "onnx-image", "onnx-sequence", "onnx-columns"),
+    *("torch-dense", "torch-image", "torch-sequence", "torch-two", "torch-safetensors", "torch-export"),
+)
 
 
 class Served:
@@ -31,21 +37,23 @@ class Served:
 
 
 def made(name: str, folder: Path) -> Case:
-    from support.formats import graphs  # noqa: PLC0415 - its libraries are importable only now
-
-    return graphs.case(name, folder)
+    cases = importlib.import_module(f"support.formats.{OF[name.partition('-')[0]]}")  # its libraries are here only now
+    found: Case = cases.case(name, folder)
+    return found
 
 
 @pytest.fixture(scope="module", params=NAMES)
 def served(
-    request: pytest.FixtureRequest, libraries: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, libraries: list[Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Served]:
+    if request.param.startswith("torch"):
+        request.getfixturevalue("torch")
     scratch = tmp_path_factory.mktemp("formats")
     case = made(request.param, scratch)
     folder = scratch / "m"
     manifest = {"name": "m", "version": "1.0.0", **case.manifest}
     write_folder(folder, manifest, case.value, code=case.code, golden_inputs=case.rows)
-    service = Service(folder, log=scratch / "service.log", env=environments.variables(libraries))
+    service = Service(folder, log=scratch / "service.log", env=environments.variables(*libraries))
     with service:
         yield Served(case, folder, service)
 

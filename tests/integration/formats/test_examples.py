@@ -16,9 +16,9 @@ EXAMPLES = environments.ROOT / "services" / "models"
 
 
 @pytest.fixture(scope="module")
-def trained(libraries: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(libraries: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("models")
-    train("digits", out, libraries)
+    train("digits", out, *libraries)
     return out
 
 
@@ -33,7 +33,7 @@ def test_digits_passes_every_check_without_a_warning(trained: Path) -> None:
     assert [finding for finding in findings if finding.outcome != "passed"] == []
 
 
-def test_digits_are_the_same_bytes_each_time(trained: Path, tmp_path: Path, libraries: Path) -> None:
-    assert "accuracy 0.9" in train("digits", tmp_path, libraries)
+def test_digits_are_the_same_bytes_each_time(trained: Path, tmp_path: Path, libraries: list[Path]) -> None:
+    assert "accuracy 0.9" in train("digits", tmp_path, *libraries)
     files = [path.relative_to(tmp_path) for path in sorted(tmp_path.rglob("*")) if path.is_file()]
     assert [(tmp_path / name).read_bytes() for name in files] == [(trained / name).read_bytes() for name in files]

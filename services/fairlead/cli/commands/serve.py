@@ -31,5 +31,6 @@ def command(
     chosen = settings.read(os.environ, **flags, log_level=log_level, log_format=log_format)
     # The numeric libraries read these variables once, when they are imported. So they are set first, and the service,
     # which imports those libraries, is imported afterwards.
+    os.environ[f"{settings.ENV_PREFIX}DEVICE"] = chosen.device
     os.environ.update(cpu_quota.environment(os.environ, cpu_quota.available(), chosen.threads, chosen.compute_threads))
     importlib.import_module("fairlead.serving.app").run(folder, chosen)

@@ -14,7 +14,7 @@ from pydantic.errors import PydanticUserError
 
 from fairlead import errors
 from fairlead.contracts import requirements
-from fairlead.contracts.formats import KINDS
+from fairlead.contracts.formats import runs_code
 from fairlead.contracts.manifest import Manifest
 from fairlead.model import Model
 from fairlead.serving.check.findings import NOT_PROVED, Finding, Outcome, skipped
@@ -89,7 +89,7 @@ class _Result:
 
 def _manifest(subject: Subject) -> _Result:
     manifest = subject.manifest
-    data = "" if manifest.entry or KINDS[manifest.format].pickles else ", which is data: nothing of it runs"
+    data = "" if manifest.entry or runs_code(manifest.format) else ", which is data: nothing of it runs"
     return _Result(f"{manifest.name} {manifest.version}, format {manifest.format}{data}")
 
 
@@ -113,7 +113,7 @@ def _libraries(subject: Subject) -> _Result:
 
 def _built_with(subject: Subject) -> _Result:
     built_with = subject.manifest.built_with
-    if not built_with and not subject.manifest.entry and not KINDS[subject.manifest.format].pickles:
+    if not built_with and not subject.manifest.entry and not runs_code(subject.manifest.format):
         return _Result(f"format {subject.manifest.format} holds no objects of a library, so it needs no version of one")
     if not built_with:
         hint = "Name the libraries that the artifact depends on, with their versions, in `built_with`."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,6 +27,13 @@ class Described(Format, Protocol):
 
     def signature(self, artifact: Path) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """The inputs and outputs that the artifact states. Loads no model and runs no code. Raises Invalid."""
+
+
+class Weights(Format, Protocol):
+    """A format whose artifact has only the weights of something that the code of the folder makes."""
+
+    def built_by(self, make: Callable[[], Any]) -> Format:
+        """The same format, with the class or factory that `entry` names."""
 
 
 def library_of(name: str, module: str) -> Any:

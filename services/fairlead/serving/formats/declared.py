@@ -80,7 +80,7 @@ def not_of_the_type(problem: ValidationError, owner: str, depth: int = 0) -> err
 
 
 def object_type(name: str, tensors: Sequence[Tensor], held: str = "") -> type[BaseModel]:
-    """A pydantic model with one field for each tensor. `held` is the type of the array that gets them, if it has one."""
+    """A pydantic model with one field for each tensor. `held` is that of the array that gets them, if it has one."""
     fields: dict[str, Any] = {}
     for tensor in tensors:
         kind = _type_of(tensor, tensor.column_type or held)

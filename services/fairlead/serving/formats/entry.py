@@ -13,7 +13,7 @@ import sys
 import threading
 import types
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.abc import Loader, MetaPathFinder
@@ -43,12 +43,7 @@ class Code:
 
     def model_class(self, entry: str) -> type[Model[Any, Any]]:
         """Import the class that `module:Class` names. Raises Invalid, or ModelFailed if the author's code raises."""
-        module_name, _, class_name = entry.partition(":")
-        with self.short_names():
-            module = self._imported(module_name, entry)
-        found = getattr(module, class_name, None)
-        if found is None:
-            raise _invalid(entry, f"{module_name}.py defines no {class_name!r}")
+        class_name, found = entry.partition(":")[2], self._named(entry)
         if not (isinstance(found, type) and issubclass(found, Model)):
             raise _invalid(entry, f"{class_name} is not a fairlead.Model")
         if not (hasattr(found, "row_type") and hasattr(found, "answer_type")):
@@ -59,6 +54,25 @@ class Code:
             methods.check(found)
         except errors.Invalid as problem:
             raise _invalid(entry, problem.message, problem.hint) from None
+        return found
+
+    def factory(self, entry: str) -> Callable[[], Any]:
+        """Import the class or function that `module:name` names. Raises Invalid, or ModelFailed as `model_class`."""
+        found = self._named(entry)
+        if isinstance(found, type) and issubclass(found, Model):
+            hint = "Name the class of the network, or read the artifact yourself with `format: python`."
+            raise _invalid(entry, f"{found.__name__} is a fairlead.Model, which this format makes itself", hint)
+        if not callable(found):
+            raise _invalid(entry, f"a {type(found).__name__} is neither a class nor a function")
+        made: Callable[[], Any] = found
+        return made
+
+    def _named(self, entry: str) -> Any:
+        module_name, _, name = entry.partition(":")
+        with self.short_names():
+            module = self._imported(module_name, entry)
+        if (found := getattr(module, name, None)) is None:
+            raise _invalid(entry, f"{module_name}.py defines no {name!r}")
         return found
 
     def _imported(self, module_name: str, entry: str) -> types.ModuleType:

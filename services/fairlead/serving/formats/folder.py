@@ -38,10 +38,20 @@ from fairlead.serving.formats.pickle import Pickle
 from fairlead.serving.formats.python import Python
 from fairlead.serving.formats.sklearn import Sklearn
 from fairlead.serving.formats.strict import strict
+from fairlead.serving.formats.torch_export import TorchExport
+from fairlead.serving.formats.torch_state_dict import TorchStateDict
 
 MANIFEST = "fairlead.yaml"
 FORMATS: Mapping[str, base.Format] = MappingProxyType(
-    {"joblib": Joblib(), "onnx": Onnx(), "pickle": Pickle(), "python": Python(), "sklearn": Sklearn()}
+    {
+        "joblib": Joblib(),
+        "onnx": Onnx(),
+        "pickle": Pickle(),
+        "python": Python(),
+        "sklearn": Sklearn(),
+        "torch-export": TorchExport(),
+        "torch-state-dict": TorchStateDict(),
+    }
 )
 
 
@@ -78,7 +88,9 @@ class ModelFolder:
         with self._artifact() as path, self.code.short_names(), failure, versions:
             model = self.model_class()
             model.load(path)
-        if self.manifest.entry is not None:  # without a class, `estimator_input` has put the columns in order
+        if (
+            self.manifest.entry is not None and not KINDS[self.manifest.format].is_weights
+        ):  # without a class, `estimator_input` has put the columns in order
             column_order.check(model, self._some_rows)
         return model
 
@@ -108,12 +120,15 @@ def load_folder(folder: Path, package: str | None = None) -> ModelFolder:
     folder = folder.absolute()
     manifest = read_manifest(folder)
     code = Code.of(folder) if package is None else Code(folder, package)
-    if manifest.entry is not None:
+    adapter = FORMATS[manifest.format]
+    if manifest.entry is not None and KINDS[manifest.format].is_weights:
+        model_class = networks.model_class(manifest, cast(base.Weights, adapter).built_by(code.factory(manifest.entry)))
+    elif manifest.entry is not None:
         model_class = code.model_class(manifest.entry)
     else:
         manifest = _with_signature(manifest, folder)
         adapts = networks if KINDS[manifest.format].is_network else declared
-        model_class = adapts.model_class(manifest, FORMATS[manifest.format])
+        model_class = adapts.model_class(manifest, adapter)
     return ModelFolder(
         folder=folder,
         manifest=manifest,

@@ -131,6 +131,8 @@ def _built_with(
     found = pickle_libraries.imported_by(code)
     if manifest["format"] in pickled.FORMATS:
         found |= pickle_libraries.pickled_by(value)
+    if library := KINDS[manifest["format"]].library:
+        found |= {library}
     versions = {library: version_skew.installed(library) for library in sorted(found | set(libraries) - set(given))}
     if missing := [library for library, version in versions.items() if version is None]:
         raise errors.Invalid(f"built_with: {missing[0]} is not installed; give the name that pip knows it by")

@@ -1,0 +1,127 @@
+"""Small PyTorch modules of many shapes, each with rows and what PyTorch itself answers to them. Needs torch."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from support.formats.cases import Case, as_rows
+
+ROWS = 6
+CODE = """
+import torch
+
+
+class Dense(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.hidden = torch.nn.Linear(16, 64)
+        self.drop = torch.nn.Dropout(0.5)
+        self.out = torch.nn.Linear(64, 5)
+
+    def forward(self, x):
+        logits = self.out(self.drop(torch.relu(self.hidden(x))))
+        return {"label": logits.argmax(1), "probabilities": torch.softmax(logits, 1)}
+
+
+def image():
+    layers = torch.nn.Conv2d(3, 4, 5, 2), torch.nn.BatchNorm2d(4), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()
+    return torch.nn.Sequential(*layers)
+
+
+class Sequence(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.gru = torch.nn.GRU(2, 8, batch_first=True)
+
+    def forward(self, steps):
+        return self.gru(steps)[0][:, -1]
+
+
+class Two(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding = torch.nn.Embedding(10, 4)
+
+    def forward(self, token, scale):
+        return self.embedding(token) * scale[:, None], token.to(torch.bfloat16)
+"""
+
+
+def tensor(name: str, datatype: str, *shape: int) -> dict[str, Any]:
+    """A tensor of the manifest, whose first dimension is the rows."""
+    return {"name": name, "datatype": datatype, "shape": [-1, *shape]}
+
+
+RNG = np.random.default_rng(0)
+DENSE = ("Dense", [tensor("x", "FP32", 16)], [tensor("label", "INT64"), tensor("probabilities", "FP32", 5)])
+KINDS: Mapping[str, tuple[str, list[dict[str, Any]], list[dict[str, Any]]]] = {
+    "torch-dense": DENSE,
+    "torch-safetensors": DENSE,
+    "torch-export": DENSE,
+    "torch-image": ("image", [tensor("image", "FP32", 3, 24, 24)], [tensor("scores", "FP32", 4)]),
+    "torch-sequence": ("Sequence", [tensor("steps", "FP32", -1, 2)], [tensor("state", "FP32", 8)]),
+    "torch-two": (
+        "Two",
+        [tensor("scale", "FP32"), tensor("token", "INT64")],
+        [tensor("scaled", "FP32", 4), tensor("half", "FP32")],
+    ),
+}
+
+
+def values(name: str, shape: list[int]) -> np.ndarray:
+    """Made-up rows: numbers of 0 to 9 for a token."""
+    sizes = [ROWS, *(7 if size == -1 else size for size in shape[1:])]
+    return RNG.integers(0, 10, sizes) if name == "token" else RNG.normal(size=sizes).astype(np.float32)
+
+
+def code(folder: Path) -> Any:
+    """Write net.py and import it."""
+    path = folder / "net.py"
+    path.write_text(CODE)
+    spec = importlib.util.spec_from_file_location("net_of_the_test", path)
+    assert spec is not None
+    assert spec.loader is not None
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+def case(name: str, folder: Path) -> Case:
+    """A module, its rows as JSON, and PyTorch's own answers: to one row, and to all of them."""
+    entry, inputs, outputs = KINDS[name]
+    torch.manual_seed(0)
+    module = getattr(code(folder), entry)().eval()
+    arrays = {one["name"]: values(one["name"], one["shape"]) for one in inputs}
+
+    def own(given: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+        with torch.inference_mode():
+            found = (
+                module(**{name: torch.from_numpy(array) for name, array in given.items()})
+                if len(given) > 1
+                else (module(*map(torch.from_numpy, given.values())))
+            )
+        if not isinstance(found, dict):
+            several = found if isinstance(found, tuple) else (found,)
+            found = dict(zip([one["name"] for one in outputs], several, strict=True))
+        return as_rows(
+            {name: (part.float() if part.dtype == torch.bfloat16 else part).numpy() for name, part in found.items()}
+        )
+
+    stated: dict[str, Any] = {"inputs": inputs, "outputs": outputs}
+    if name == "torch-export":
+        rows = torch.export.Dim("rows")
+        program = torch.export.export(module, (torch.zeros(3, 16),), dynamic_shapes={"x": {0: rows}})
+        return Case({"format": "torch-export", **stated}, program, as_rows(arrays), arrays, own)
+    value: Any = module
+    if name == "torch-safetensors":
+        value = folder / "weights.safetensors"
+        save_file(module.state_dict(), value)
+    stated |= {"format": "torch-state-dict", "entry": f"net:{entry}"}
+    return Case(stated, value, as_rows(arrays), arrays, own, [folder / "net.py"])
