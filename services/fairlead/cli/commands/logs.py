@@ -26,7 +26,7 @@ from fairlead.store.base import Store
 
 FOLLOW_INTERVAL_S = 0.2
 FOLD_S = 10.0
-"""While lines are followed, the gateway's equal lines are folded for so long, and until nothing new came for 2 s."""
+"""While lines are followed, equal lines are folded for so long, and until nothing new came for 2 s."""
 IDLE_READS = 10
 _UNLOGGED = (
     "only failures are logged, unless the platform runs with `fairlead up FILE --log-level debug`; "
@@ -58,7 +58,8 @@ def command(
     """Show what a model's instances have logged, and what the gateway and the supervisor have logged about the model.
 
     The lines of all processes are in order of time. Requests that fail the same way at the gateway one after the other
-    are one line with their number, except with --json or --request. In a cluster, the lines of the model's pods are
+    are one line with their number, and so are errors of one process with the same traceback, which is shown the first
+    time; not with --json or --request. In a cluster, the lines of the model's pods are
     shown.
     """
     where = PlatformLocation(state, context, namespace)
