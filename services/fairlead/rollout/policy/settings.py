@@ -1,5 +1,8 @@
 """The settings of a spec that decide how a rollout goes, as text for the ledger, and what differs between two of them.
 
+The text also has the versions, so that a revision can say which ones came and went. They are no settings: adding a
+version changes nothing for a rollout.
+
 A revision stores the settings that it was decided on, so the ledger tells which steps, gates and timeouts were in
 force, and a change of them is a revision of its own. Settings with their default value are left out.
 
@@ -20,6 +23,7 @@ from fairlead.contracts.route import Route, RouteSpec, Strategy
 from fairlead.rollout.policy.steps import percent
 
 _FIELDS = {"strategy", "timeouts", "sticky", "idempotent", "mirrors"}
+_VERSIONS = "versions"
 MAX_TEXT = 500
 """The longest description of a change, in characters."""
 
@@ -29,6 +33,9 @@ def settings_of(spec: RouteSpec) -> str:
     found = spec.model_dump(mode="json", by_alias=True, include=_FIELDS, exclude_defaults=True)
     if gates := found.get("strategy", {}).get("gates"):
         gates.sort(key=lambda gate: gate["name"])  # their order means nothing
+    found[_VERSIONS] = {
+        name: [version.ref(name).identity, version.instances] for name, version in spec.versions.items()
+    }
     return canonical(found)
 
 
@@ -77,10 +84,53 @@ def _strategy(settings: str) -> Strategy | None:
 
 
 def describe_change(before: str, after: str) -> str:
-    """What differs, as text: "strategy.minRequests: 20 -> 0; strategy.steps: 5 %, 50 % -> 10 %"."""
-    one, other = (dict(_flat("", json.loads(text))) for text in (before, after))
+    """What differs besides the versions, as text: "strategy.minRequests: 20 -> 0; strategy.steps: 5 %, 50 % -> 10 %".
+
+    Empty if nothing does.
+    """
+    if before == after:
+        return ""
+    one, other = (
+        dict(_flat("", {name: each for name, each in json.loads(text).items() if name != _VERSIONS}))
+        for text in (before, after)
+    )
     changed = sorted(path for path in one.keys() | other.keys() if one.get(path, _NONE) != other.get(path, _NONE))
-    text = "; ".join(f"{path}: {_shown(path, one)} -> {_shown(path, other)}" for path in changed)
+    return _cut("; ".join(f"{path}: {_shown(path, one)} -> {_shown(path, other)}" for path in changed))
+
+
+def describe_versions(before: str, after: str) -> str | None:
+    """Which versions came, went or changed: "version 1.1.0 was added". Empty if none did.
+
+    None if it is not known: revisions of earlier releases do not have them.
+    """
+    one, other = (json.loads(text or "{}").get(_VERSIONS) for text in (before, after))
+    if one is None or other is None:
+        return None
+    both = sorted(one.keys() & other.keys())
+    said = [
+        _were([name for name in other if name not in one], "added"),
+        _were([name for name in one if name not in other], "removed"),
+        _were([name for name in both if one[name][0] != other[name][0]], "replaced: another image or folder"),
+        *(
+            f"{name} has {_instances(other[name][1])}, had {one[name][1]}"
+            for name in both
+            if one[name][1] != other[name][1]
+        ),
+    ]
+    return _cut("; ".join(filter(None, said)))
+
+
+def _were(names: list[str], what: str) -> str:
+    if not names:
+        return ""
+    return f"version {names[0]} was {what}" if len(names) == 1 else f"versions {', '.join(sorted(names))} were {what}"
+
+
+def _instances(count: int) -> str:
+    return "1 instance" if count == 1 else f"{count} instances"
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 3]}..."
 
 

@@ -16,6 +16,7 @@ from fairlead.rollout.policy import steps, time_limit
 from fairlead.rollout.policy.observation import Observation
 from fairlead.rollout.policy.settings import (
     describe_change,
+    describe_versions,
     in_force,
     settings_in_force,
     settings_of,
@@ -111,21 +112,24 @@ def reconfigured(situation: Situation) -> Revision | None:
     """
     route, head = situation.route, situation.head
     asked = settings_in_force(route, head) if situation.has_seen_the_spec else settings_of(route.spec)
-    if not head.settings or head.settings == asked:
+    if not head.settings or not (changed := describe_change(head.settings, asked)):
         return None
-    changed = describe_change(head.settings, asked)
     if situation.has_seen_the_spec:
         return _same_weights(situation, f"the changed strategy is in force now: {changed}")
     if strategy_waits(route, head):
         changed += f"; the strategy applies to the next release, {situation.candidate} keeps its own"
-    return _same_weights(situation, f"the spec changed: {changed}")
+    versions = describe_versions(head.settings, asked)
+    return _same_weights(situation, f"the spec changed: {changed}{f'; {versions}' if versions else ''}")
 
 
 def noticed(situation: Situation) -> Revision | None:
     """A change of the spec that moves no weight and names no other target; None if the head has it."""
     if situation.has_seen_the_spec:
         return None
-    return _same_weights(situation, "the spec changed: versions, their instances, or only how it is written")
+    versions = describe_versions(situation.head.settings, settings_of(situation.route.spec))
+    if versions is None:
+        return _same_weights(situation, "the spec changed: versions, their instances, or only how it is written")
+    return _same_weights(situation, versions or "the spec changed: only how it is written")
 
 
 def refreshed(situation: Situation) -> Revision | None:

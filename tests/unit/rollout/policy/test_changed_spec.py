@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,18 @@ from hypothesis import strategies as st
 
 from fairlead.contracts.action import ActionType, Outcome
 from fairlead.contracts.revision import Cause, Phase, Revision
-from fairlead.contracts.route import GateSpec, MirrorSpec, Route, ShadowSpec, Step, Sticky, Strategy, Timeouts, WarmUp
+from fairlead.contracts.route import (
+    GateSpec,
+    MirrorSpec,
+    Route,
+    ShadowSpec,
+    Step,
+    Sticky,
+    Strategy,
+    Timeouts,
+    VersionSpec,
+    WarmUp,
+)
 from fairlead.rollout.policy.decide import decide
 from fairlead.rollout.policy.settings import settings_of, strategy_in_force
 from unit.rollout.policy.builders import (
@@ -177,10 +189,42 @@ class TestChangedSettings:
         route = a_route(str(head.state.target), generation=9)
         made = after(route, self.began_with(head, a_route()), seen())
         assert (made.cause, made.actor, made.generation) == (Cause.SPEC, "ada", 9)
-        assert made.reason == "the spec changed: versions, their instances, or only how it is written"
+        assert made.reason == "the spec changed: only how it is written"
         assert (made.table, made.state) == (head.table, head.state)
         settled = decide(route, made.sealed(), seen(acked=8), ())
         assert settled.next is None, "noted twice"
+
+    @pytest.mark.parametrize(
+        ("versions", "says"),
+        [
+            ({"1.3.0": {}}, "version 1.3.0 was added"),
+            ({"1.3.0": {}, "1.4.0": {}}, "versions 1.3.0, 1.4.0 were added"),
+            ({"1.2.0": None}, "version 1.2.0 was removed"),
+            ({"1.2.0": None, "1.3.0": {}}, "version 1.3.0 was added; version 1.2.0 was removed"),
+            ({"1.2.0": {"folder": "f" * 64}}, "version 1.2.0 was replaced: another image or folder"),
+            ({"1.0.0": {"instances": 3}}, "1.0.0 has 3 instances, had 1"),
+        ],
+    )
+    def test_versions_that_came_went_or_changed_are_named(
+        self, versions: dict[str, dict[str, Any] | None], says: str
+    ) -> None:
+        before, head = a_route("1.0.0"), self.began_with(a_head(), a_route("1.0.0"))
+        now = {name: one.to_json() for name, one in before.spec.versions.items()}
+        for name, changes in versions.items():
+            now[name] = {**now.get(name, {"source": f"/m/{name}"}), **changes} if changes is not None else {}
+        changed = {name: VersionSpec.model_validate(one) for name, one in now.items() if one}
+        spec = before.spec.model_copy(update={"versions": changed})
+        route = before.model_copy(update={"spec": spec, "generation": 9, "reason": "a test"})
+        made = after(route, head, seen())
+        assert (made.cause, made.reason) == (Cause.SPEC, f"{says} (a test)")
+        assert decide(route, made.sealed(), seen(acked=8), ()).next is None, "noted twice"
+
+    def test_a_revision_of_an_earlier_release_does_not_say_which_versions_there_were(self) -> None:
+        old = json.loads(settings_of(a_route("1.0.0").spec))
+        head = a_head().model_copy(update={"settings": json.dumps({**old, "versions": None})})
+        assert after(a_route("1.0.0", generation=9), head.sealed(), seen()).reason == (
+            "the spec changed: versions, their instances, or only how it is written"
+        )
 
     def test_a_change_has_its_actor_although_a_guard_fails_at_the_same_tick(self) -> None:
         head = self.began_with(preparing(), a_route())
