@@ -185,6 +185,10 @@ def test_a_model_that_cannot_be_loaded_is_rolled_back_within_seconds_and_tried_a
     )
     assert "(fairlead logs doubler --version 9.0.0)" in told
     assert time.monotonic() - began < 15
+    asked = fairlead(platform, "predict", "doubler", "{}", "--version", "9.0.0")
+    assert asked.returncode == exit_codes.UNAVAILABLE, "the gateway alone answers 404: no such version"
+    assert "fairlead: doubler 9.0.0 is not ready: doubler 9.0.0: load failed: FileNotFoundError" in asked.stderr
+    assert "version 9.0.0 was added" in platform.command("history", "doubler")
     weights.touch()
     platform.command("retry", "doubler")
     assert "promoted" in platform.command("wait", "doubler", "--timeout", "30s")

@@ -6,7 +6,7 @@ import http.client
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 import typer
@@ -18,12 +18,21 @@ from fairlead.cli.output import say, shown_json
 from fairlead.local.ports import LOOPBACK
 from fairlead.local.probe import Reply
 from fairlead.local.state import StateFolder
+from fairlead.rollout.policy.unready import unready_versions
 from fairlead.store.base import Store
 
 _ENTRY_HINT = (
     "for example `kubectl port-forward service/fairlead-gateway 8080:80 --namespace NAME`, "
     "and --url http://127.0.0.1:8080"
 )
+_WITHOUT_INSTANCE = (http.client.NOT_FOUND, http.client.SERVICE_UNAVAILABLE)
+"""What the gateway answers for a version that was never ready, and for one that is not ready any more."""
+
+
+class _Asked(NamedTuple):
+    location: PlatformLocation
+    model: str
+    version: str | None
 
 
 def command(
@@ -55,10 +64,11 @@ def command(
     if user is not None:
         headers[_sticky_header(connect(location).store, model)] = user
     base = f"/models/{model}" if version is None else f"/models/{model}/versions/{version}"
-    body = _read(rows) if rows is not None else _golden_row(_send(gateway, "GET", f"{base}/golden", timeout), model)
+    asked = _Asked(location, model, version)
+    body = _read(rows) if rows is not None else _golden_row(_send(gateway, "GET", f"{base}/golden", timeout), asked)
     reply = _send(gateway, "POST", f"{base}/predict", timeout, headers, body)
     if reply.status != http.client.OK:
-        raise _failure(reply, model)
+        raise _failure(reply, asked)
     print(shown_json(reply.body.decode(errors="replace")))
     revision = reply.headers.get("x-route-revision", "unknown")
     say(f"answered by {model} {reply.headers.get('x-model-version')}, revision {revision}", to=sys.stderr)
@@ -109,12 +119,12 @@ def _read(rows: str) -> bytes:
     return body
 
 
-def _golden_row(reply: Reply, model: str) -> bytes:
+def _golden_row(reply: Reply, asked: _Asked) -> bytes:
     if reply.status != http.client.OK:
-        raise _failure(reply, model)
+        raise _failure(reply, asked)
     rows = json.loads(reply.body)["rows"]
     if not rows:
-        raise errors.Invalid(f"{model} has no golden rows, so there is no example to send: give a row as JSON")
+        raise errors.Invalid(f"{asked.model} has no golden rows, so there is no example to send: give a row as JSON")
     say(f"sent its first golden row: {json.dumps(rows[0]['input'])}", to=sys.stderr)
     return json.dumps(rows[0]["input"]).encode()
 
@@ -144,8 +154,38 @@ def _send(
     return Reply(answer.status, text, {name.lower(): value for name, value in answer.getheaders()})
 
 
-def _failure(reply: Reply, model: str) -> errors.FairleadError:
-    """The error for a status other than 200, with what the answer itself says."""
+def _not_ready(asked: _Asked) -> errors.Unavailable | None:
+    """Why a version of the route cannot be asked: the gateway knows it from when it was ready first.
+
+    None for another version, and where the platform's store cannot be read: then only the gateway's answer is known.
+    """
+    location, model, version = asked
+    if version is None:
+        return None
+    try:
+        store = connect(location).store
+        spec = store.route(model).spec.versions.get(version)
+        if spec is None:
+            return None
+        ref = spec.ref(version)
+        mine = [one for one in store.instances() if (one.model, one.ref) == (model, ref)]
+    except errors.FairleadError:
+        return None
+    unready = unready_versions(mine, None).get(ref)
+    if unready is None and mine:
+        return None  # it is ready, so the gateway's answer has another cause
+    why = unready.why if unready is not None else "no instance of it runs yet"
+    return errors.Unavailable(
+        f"{model} {version} is not ready: {why or 'starting'}",
+        hint=f"read its log: fairlead logs {model} --version {version}",
+    )
+
+
+def _failure(reply: Reply, asked: _Asked) -> errors.FairleadError:
+    """The error for a status other than 200: why the version is not ready, else what the answer itself says."""
+    if reply.status in _WITHOUT_INSTANCE and (why := _not_ready(asked)) is not None:
+        return why
+    model = asked.model
     try:
         problem = json.loads(reply.body)
     except ValueError:
