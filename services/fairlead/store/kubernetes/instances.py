@@ -1,13 +1,14 @@
-"""Instances in a cluster, read from EndpointSlices and pods. They are read-only.
+"""Instances in a cluster, read from EndpointSlices, pods and Deployments. They are read-only.
 
 A version's headless Service and its EndpointSlices carry the version's labels, so readiness is read from the same
-objects as the DNS records. The pods say why an instance is not ready.
+objects as the DNS records. The pods say why an instance is not ready, and a Deployment why it has none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import zip_longest
 
 from pydantic import ValidationError
 
@@ -15,8 +16,8 @@ from fairlead import errors
 from fairlead.contracts import labels
 from fairlead.contracts.instance import Instance
 from fairlead.contracts.route import VersionRef
-from fairlead.store.kubernetes.kinds import PODS, SLICES, Object, label, name_of
-from fairlead.store.kubernetes.pods import failed_at, restarts, why_unready
+from fairlead.store.kubernetes.kinds import DEPLOYMENTS, PODS, SLICES, Object, label, name_of
+from fairlead.store.kubernetes.pods import failed_at, restarts, why_no_pods, why_unready
 from fairlead.store.kubernetes.session import Session
 
 
@@ -24,15 +25,15 @@ class KubernetesInstances:
     """The part of `store.base.InstanceStore` for reported instances."""
 
     _session: Session
-    _seen: tuple[tuple[Object, ...], tuple[Object, ...], tuple[Instance, ...]]
+    _seen: tuple[tuple[tuple[Object, ...], ...], tuple[Instance, ...]]
 
     def instances(self) -> list[Instance]:
         """All instances, by id."""
-        slices, pods = self._session.objects.list(SLICES), self._session.objects.list(PODS)
-        if self._seen[0] is not slices or self._seen[1] is not pods:
-            found = read(slices, pods, self._session.namespace, self._session.clock())
-            self._seen = (slices, pods, tuple(found))
-        return list(self._seen[2])
+        objects = self._session.objects
+        read_now = (objects.list(SLICES), objects.list(PODS), objects.list(DEPLOYMENTS))
+        if any(one is not other for one, other in zip_longest(read_now, self._seen[0])):
+            self._seen = (read_now, tuple(read(*read_now, self._session.namespace, self._session.clock())))
+        return list(self._seen[1])
 
     def report(self, instance: Instance) -> None:
         """Raises Refused: in a cluster, instances are read from EndpointSlices."""
@@ -43,8 +44,17 @@ class KubernetesInstances:
         raise errors.Refused(f"{instance_id}: in a cluster, instances are read from EndpointSlices, not removed")
 
 
-def read(slices: tuple[Object, ...], pods: tuple[Object, ...], namespace: str, now: datetime) -> list[Instance]:
-    """The instances in these objects, by id. A pod counts as one even before it has an endpoint."""
+def read(
+    slices: tuple[Object, ...],
+    pods: tuple[Object, ...],
+    deployments: tuple[Object, ...],
+    namespace: str,
+    now: datetime,
+) -> list[Instance]:
+    """The instances in these objects, by id.
+
+    A pod counts as one even before it has an endpoint, and so does a Deployment that cannot create its first pod.
+    """
     found: dict[str, Instance] = {}
     by_name = {name_of(pod): pod for pod in pods}
     for one in slices:
@@ -58,6 +68,15 @@ def read(slices: tuple[Object, ...], pods: tuple[Object, ...], namespace: str, n
         if ref is not None and (key := _id(pod, ref, namespace, name)) not in found and not _is_over(pod):
             host = str(pod["status"].get("podIP") or name)
             found[key] = _instance(key, pod, ref, namespace, host, labels.SERVICE_PORT, False, pod, now)
+    there = {(one.model, one.ref) for one in found.values()}
+    for one in deployments:
+        ref = ref_of(one)
+        if ref is not None and (label(one, labels.MODEL), ref) not in there and (why := why_no_pods(one)):
+            made = _instance(
+                _id(one, ref, namespace, name_of(one)),
+                one, ref, namespace, name_of(one), labels.SERVICE_PORT, False, None, now,
+            )  # fmt: skip
+            found[made.id] = made.model_copy(update={"reason": why})
     return [found[key] for key in sorted(found)]
 
 

@@ -34,6 +34,8 @@ def _route(found: Object) -> Object:
     return found
 
 
+NO_PODS = "ReplicaFailure"
+"""The condition of a Deployment whose pods cannot be created: a quota, a policy or a webhook refuses them."""
 _POD_STATUS = ("phase", "podIP", "startTime", "conditions", "initContainerStatuses", "containerStatuses")
 
 
@@ -47,8 +49,10 @@ def _pod(found: Object) -> Object:
 
 
 def _deployment(found: Object) -> Object:
-    """Keep the metadata and the number of pods that it should have."""
-    return {**_metadata(found), "spec": {"replicas": found.get("spec", {}).get("replicas", 1)}}
+    """Keep the metadata, the number of pods that it should have, and why it cannot create them."""
+    failures = [one for one in found.get("status", {}).get("conditions") or () if one.get("type") == NO_PODS]
+    kept = {**_metadata(found), "spec": {"replicas": found.get("spec", {}).get("replicas", 1)}}
+    return {**kept, "status": {"conditions": failures}} if failures else kept
 
 
 @dataclass(frozen=True, slots=True)

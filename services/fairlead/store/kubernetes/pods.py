@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from fairlead.contracts.exit_status import how_it_ended
 from fairlead.contracts.instance import CANNOT_BE_SERVED
-from fairlead.store.kubernetes.kinds import Object
+from fairlead.store.kubernetes.kinds import NO_PODS, Object
 
 MAIN = "model"
 """The container of the model service."""
@@ -49,6 +49,14 @@ def why_unready(pod: Object | None) -> str:
     if why := (conditions.get("Initialized") or {}).get("message"):
         return f"it is being prepared: {why}"
     return "its container runs and is not ready yet" if "Ready" in conditions else _phase(pod)
+
+
+def why_no_pods(deployment: Object) -> str:
+    """Why a Deployment cannot create pods; empty if it can."""
+    for one in (deployment.get("status") or {}).get("conditions") or ():
+        if one.get("type") == NO_PODS and one.get("status") == "True":
+            return f"its pods cannot be created: {one.get('message') or one.get('reason')}"
+    return ""
 
 
 def failed_at(pod: Object | None) -> datetime | None:

@@ -62,7 +62,7 @@ class KubernetesStore(KubernetesVersions, KubernetesStatuses, KubernetesActions,
         self._sorted = ((), {})
         self._counted = {}
         self._pending = {}
-        self._seen = ((), (), ())
+        self._seen = ((), ())
         self._verified = (float("-inf"), False)
 
     @classmethod

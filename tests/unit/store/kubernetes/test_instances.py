@@ -6,7 +6,7 @@ import pytest
 from fairlead.contracts import labels
 from fairlead.contracts.instance import CANNOT_BE_SERVED, Instance
 from fairlead.store.kubernetes.instances import read
-from fairlead.store.kubernetes.kinds import PODS, Object
+from fairlead.store.kubernetes.kinds import DEPLOYMENTS, PODS, Object
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LABELS = {labels.MODEL: "iris", labels.VERSION: "1.0.0", labels.IDENTITY: "0123456789"}
@@ -42,8 +42,16 @@ def a_container(
     return {kind: [{"name": name, "ready": False, "restartCount": restarts, "state": state, **last}]}
 
 
-def seen(slices: tuple[Object, ...] = (), pods: tuple[Object, ...] = ()) -> list[Instance]:
-    return read(slices, pods, "default", NOW)
+def seen(
+    slices: tuple[Object, ...] = (), pods: tuple[Object, ...] = (), deployments: tuple[Object, ...] = ()
+) -> list[Instance]:
+    return read(slices, pods, deployments, "default", NOW)
+
+
+def a_deployment(status: str) -> Object:
+    condition = {"type": "ReplicaFailure", "status": status, "message": 'pods "iris-x" is forbidden: exceeded quota'}
+    conditions = [{"type": "Available", "status": "False", "message": "another condition"}, condition]
+    return DEPLOYMENTS.trim({"metadata": {"name": "iris-x", "labels": LABELS}, "status": {"conditions": conditions}})
 
 
 def test_a_ready_endpoint_is_a_ready_instance_at_the_named_port() -> None:
@@ -139,6 +147,18 @@ def test_a_ready_container_beside_it_is_not_named() -> None:
     status = a_container({"waiting": {"reason": "ContainerCreating"}})
     pod = a_pod("p1", containerStatuses=[ready, *status["containerStatuses"]])
     assert seen(pods=(pod,))[0].reason == "its container is being created (ContainerCreating)"
+
+
+def test_a_version_whose_pods_cannot_be_created_says_why() -> None:
+    (one,) = seen(deployments=(a_deployment("True"),))
+    why = 'its pods cannot be created: pods "iris-x" is forbidden: exceeded quota'
+    assert (one.ready, one.reason, one.failed_at) == (False, why, None)
+    assert seen(deployments=(a_deployment("False"),)) == []
+
+
+def test_a_version_with_a_pod_is_told_by_its_pods() -> None:
+    (one,) = seen(pods=(a_pod("p1", phase="Pending"),), deployments=(a_deployment("True"),))
+    assert one.reason == "Pending"
 
 
 def test_restarts_of_all_containers_are_counted() -> None:
