@@ -17,6 +17,7 @@ from fairlead import errors
 from fairlead.contracts.action import Action, ActionType, Outcome
 from fairlead.contracts.bound_action import bound
 from fairlead.contracts.earlier_versions import names_to_return_to, revision_named
+from fairlead.contracts.instance import Instance
 from fairlead.contracts.parsing import parse
 from fairlead.contracts.route import Route
 from fairlead.store.kubernetes import KubernetesStore, access, kubeconfig
@@ -78,8 +79,16 @@ def ask(
         time.sleep(_POLL_INTERVAL_S)
         action = store.action(action.name)
     refused = kind is ActionType.ROLLBACK and action.outcome is Outcome.REFUSED
-    versions = names_to_return_to(route, store.revisions(model), store.instances()) if refused else []
+    versions = names_to_return_to(route, store.revisions(model), instances_if_allowed(store)) if refused else []
     return {"action": action.to_json(), "versions": versions}
+
+
+def instances_if_allowed(store: KubernetesStore) -> list[Instance]:
+    """The instances; none for a user who may not list pods, as the roles of the chart: they only tell more."""
+    try:
+        return store.instances()
+    except errors.Refused:
+        return []
 
 
 def refuse_if_managed(store: KubernetesStore, route: Route, version: str) -> None:

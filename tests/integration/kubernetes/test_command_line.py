@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import yaml
 
 from fairlead.cli import exit_codes
 from fairlead.contracts.action import Outcome
@@ -21,6 +22,7 @@ from fairlead.store.kubernetes import KubernetesStore
 from fairlead.store.kubernetes.api import Api
 from fairlead.store.kubernetes.kinds import ROUTES
 from support.cluster.lifecycle import Cluster
+from support.cluster.programs import REPOSITORY
 from support.processes import wait_until
 from unit.store.builders import REF, routed, successor
 
@@ -31,8 +33,10 @@ Run = Callable[..., Done]
 @pytest.fixture
 def run(prepared: Cluster, namespace: str, tmp_path: Path) -> Run:
     """Run `fairlead ARGUMENTS` in an empty folder, as ada."""
-    config = prepared.client_of("ada", groups=["system:masters"]).kubeconfig
+    return runner(prepared.client_of("ada", groups=["system:masters"]).kubeconfig, namespace, tmp_path)
 
+
+def runner(config: Path, namespace: str, folder: Path) -> Run:
     def fairlead(
         *arguments: str, where: tuple[str, ...] = ("--namespace", namespace)
     ) -> subprocess.CompletedProcess[str]:
@@ -40,7 +44,7 @@ def run(prepared: Cluster, namespace: str, tmp_path: Path) -> Run:
             [sys.executable, "-m", "fairlead.cli.main", *arguments, *where],
             capture_output=True,
             text=True,
-            cwd=tmp_path,
+            cwd=folder,
             env={**os.environ, "KUBECONFIG": str(config), "FAIRLEAD_ACTOR": "eve"},
             check=False,
         )
@@ -111,6 +115,24 @@ def test_a_refused_action_is_a_refusal_with_the_engines_reason(store: Kubernetes
     done = asked()
     assert done.returncode == exit_codes.REFUSED
     assert "1.0.0 serves already" in done.stderr
+
+
+def test_the_engines_reason_reaches_a_person_on_call_who_may_not_list_pods(
+    store: KubernetesStore, api: Api, prepared: Cluster, namespace: str, tmp_path: Path
+) -> None:
+    rights = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
+    rules = yaml.safe_load((REPOSITORY / "charts/platform/files/roles.yaml").read_text())["onCall"]
+    api.request("POST", f"{rights}/roles", body={"metadata": {"name": "on-call"}, "rules": rules})
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "on-call"}
+    grace = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "grace"}
+    binding = {"metadata": {"name": "grace"}, "roleRef": reference, "subjects": [grace]}
+    api.request("POST", f"{rights}/rolebindings", body=binding)
+    hers = runner(prepared.client_of("grace", groups=[]).kubeconfig, namespace, tmp_path)
+    asked = in_background(hers, "rollback", "iris")
+    wait_until(lambda: store.actions() != [], "the action is there")
+    store.finish_action(store.actions()[0].name, Outcome.REFUSED, message="1.0.0 serves already")
+    done = asked()
+    assert (done.returncode, "1.0.0 serves already" in done.stderr) == (exit_codes.REFUSED, True), done.stderr
 
 
 def test_the_options_of_an_action_are_fields_of_its_object(store: KubernetesStore, run: Run) -> None:

@@ -12,9 +12,11 @@ from urllib.parse import SplitResult, urlsplit
 import typer
 
 from fairlead import errors
+from fairlead.cli import optional_modules
 from fairlead.cli.connect import connect
 from fairlead.cli.options import DEFAULT_STATE, ContextOption, NamespaceOption, PlatformLocation, StateOption
 from fairlead.cli.output import say, shown_json
+from fairlead.contracts.instance import Instance
 from fairlead.local.ports import LOOPBACK
 from fairlead.local.probe import Reply
 from fairlead.local.state import StateFolder
@@ -168,17 +170,24 @@ def _not_ready(asked: _Asked) -> errors.Unavailable | None:
         if spec is None:
             return None
         ref = spec.ref(version)
-        mine = [one for one in store.instances() if (one.model, one.ref) == (model, ref)]
+        mine = [one for one in _instances(location, store) if (one.model, one.ref) == (model, ref)]
     except errors.FairleadError:
         return None
     unready = unready_versions(mine, None).get(ref)
     if unready is None and mine:
         return None  # it is ready, so the gateway's answer has another cause
-    why = unready.why if unready is not None else "no instance of it runs yet"
+    why = f": {unready.why}" if unready is not None and unready.why else ""
     return errors.Unavailable(
-        f"{model} {version} is not ready: {why or 'starting'}",
+        f"{model} {version} is not ready{why}",
         hint=f"read its log: fairlead logs {model} --version {version}",
     )
+
+
+def _instances(location: PlatformLocation, store: Store) -> list[Instance]:
+    if not location.in_cluster:
+        return store.instances()
+    found: list[Instance] = optional_modules.load("fairlead.cli.cluster").instances_if_allowed(store)
+    return found
 
 
 def _failure(reply: Reply, asked: _Asked) -> errors.FairleadError:
