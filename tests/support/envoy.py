@@ -44,8 +44,13 @@ class Envoy:
 
 
 @contextmanager
-def running_envoy(bootstrap: Mapping[str, Any], folder: Path, *, wait: bool = True) -> Iterator[Envoy]:
-    """Run Envoy with a bootstrap. A second start in the same folder appends to the same log."""
+def running_envoy(
+    bootstrap: Mapping[str, Any], folder: Path, *, wait: bool = True, admin_port: int | None = None
+) -> Iterator[Envoy]:
+    """Run Envoy with a bootstrap. A second start in the same folder appends to the same log.
+
+    `admin_port` is where its admin page can be read, if the page itself is a socket.
+    """
     config, log = folder / "bootstrap.json", folder / "envoy.log"
     config.write_text(json.dumps(bootstrap))
     command = [
@@ -55,7 +60,7 @@ def running_envoy(bootstrap: Mapping[str, Any], folder: Path, *, wait: bool = Tr
     ]
     with log.open("ab") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output)
-    envoy = Envoy(process, bootstrap["admin"]["address"]["socket_address"]["port_value"], log)
+    envoy = Envoy(process, admin_port or bootstrap["admin"]["address"]["socket_address"]["port_value"], log)
     try:
         if wait:
             _wait_ready(envoy)

@@ -62,7 +62,7 @@ class ActionSocket:
         self._answer_timeout_s = answer_timeout_s
         self._path = path
         path.unlink(missing_ok=True)  # left by a killed process; the supervisor runs one control plane per folder
-        self._server = _Server(_address(path), self._answer)
+        self._server = _Server(socket_address(path), self._answer)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="action-socket")
         self._thread.start()
 
@@ -177,8 +177,11 @@ def _parse(line: bytes) -> Mapping[str, Any]:
     return asked
 
 
-def _address(path: Path) -> str:
-    """The shorter of the absolute and the relative path: an address may have only about a hundred bytes."""
+def socket_address(path: Path) -> str:
+    """The shorter of the absolute and the relative path: an address may have only about a hundred bytes.
+
+    Raises Invalid if both are longer.
+    """
     address = min(str(path.absolute()), os.path.relpath(path), key=len)
     if len(address.encode()) > MAX_PATH_BYTES:
         raise errors.Invalid(

@@ -15,13 +15,13 @@ import uvicorn
 from fairlead.contracts.platform import RunningPlatform
 from fairlead.contracts.prometheus import MetricSettings
 from fairlead.control import ledger_archive
-from fairlead.control.action_socket import ActionSocket
+from fairlead.control.action_socket import ActionSocket, socket_address
 from fairlead.control.answers import AnswerRings
 from fairlead.control.api import build_api
 from fairlead.control.desired_state import DesiredState
 from fairlead.control.endpoints import ReadyInstances
 from fairlead.control.heartbeat import Heartbeat
-from fairlead.control.hosts import LOOPBACK_HOSTS, OnlyHosts
+from fairlead.control.hosts import OnlyHosts
 from fairlead.control.loop import Loop
 from fairlead.control.metrics import Metrics
 from fairlead.control.origins import OnlyOwnPages
@@ -31,6 +31,7 @@ from fairlead.rollout.analysis.envoy_stats import EnvoyStats
 from fairlead.rollout.analysis.prometheus_stats import PrometheusStats
 from fairlead.rollout.ports import GatewayState
 from fairlead.rollout.reconcile import Engine
+from fairlead.routing.envoy.admin_page import LOOPBACK_HOSTS
 from fairlead.routing.envoy.bootstrap import bootstrap
 from fairlead.routing.envoy.sources import from_folder
 from fairlead.routing.publish.admin import AdminClient
@@ -42,6 +43,8 @@ from fairlead.store.sqlite import SqliteStore
 LOOPBACK = "127.0.0.1"
 ACTION_SOCKET = "control.sock"
 """The file name of the action socket, beside the ledger; commands find it there (cli.action_client)."""
+ADMIN_SOCKET = "gateway.sock"
+"""The file name of Envoy's admin page, beside it (local.state)."""
 GATEWAY_MEMORY_BYTES = 1 << 30
 """What the gateway of one machine may use, with the default `maxRequestBytes`."""
 GATEWAY_LOG = "gateway.log"
@@ -143,7 +146,12 @@ def write_bootstrap(folder: Path, facts: RunningPlatform) -> None:
     """Write Envoy's bootstrap file atomically."""
     # At least eight of the largest bodies, as in the chart.
     memory = max(GATEWAY_MEMORY_BYTES, 8 * facts.gateway.max_request_bytes)
-    document = bootstrap(str(folder), admin=Endpoint(LOOPBACK, facts.admin_port), memory_bytes=memory)
+    document = bootstrap(
+        str(folder),
+        admin=Endpoint(LOOPBACK, facts.admin_port),
+        admin_path=socket_address(folder.with_name(ADMIN_SOCKET)),
+        memory_bytes=memory,
+    )
     text = json.dumps(document, indent=2)
     draft = folder / ".bootstrap.json"
     draft.write_text(text)

@@ -7,8 +7,6 @@ from collections.abc import Collection
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
-
 
 class OnlyHosts:
     """ASGI middleware: 421 for a request whose `Host`, without its port, is not one of `hosts` (`*` and `*.name` too).

@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 from fairlead import errors
-from fairlead.local.probe import ask_async
+from fairlead.local.probe import ask_socket
 
 DRAIN_S = 5
 
@@ -54,12 +54,16 @@ def argv(binary: Path, bootstrap: Path) -> list[str]:
     ]
 
 
-async def drain(admin_port: int) -> None:
-    """Drain connections, then wait at most DRAIN_S until no request is in flight. SIGTERM alone cuts off responses."""
-    await ask_async(admin_port, "POST", "/healthcheck/fail")
-    await ask_async(admin_port, "POST", "/drain_listeners?graceful")
+async def drain(admin: Path) -> None:
+    """Drain connections, then wait at most DRAIN_S until no request is in flight. SIGTERM alone cuts off responses.
+
+    `admin` is the socket of Envoy's admin page.
+    """
+    await asyncio.to_thread(ask_socket, admin, "POST", "/healthcheck/fail")
+    await asyncio.to_thread(ask_socket, admin, "POST", "/drain_listeners?graceful")
     for _ in range(DRAIN_S * 20):
-        reply = await ask_async(admin_port, "GET", "/stats?filter=^http\\.edge\\.downstream_rq_active$")
+        stats = "/stats?filter=^http\\.edge\\.downstream_rq_active$"
+        reply = await asyncio.to_thread(ask_socket, admin, "GET", stats)
         if reply.status != 200 or reply.body.rpartition(b":")[2].strip() in (b"0", b""):
             return
         await asyncio.sleep(0.05)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import os
+import socket
 from dataclasses import dataclass
+from pathlib import Path
 
 from fairlead.local.ports import LOOPBACK
 
@@ -20,7 +23,39 @@ class Reply:
 
 def ask(port: int, method: str, path: str, body: bytes | None = None, *, timeout_s: float = 2.0) -> Reply:
     """Send one request and read the whole response. Network and HTTP errors give a Reply with status 0."""
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=timeout_s)
+    return _answer(http.client.HTTPConnection(LOOPBACK, port, timeout=timeout_s), method, path, body)
+
+
+def ask_socket(socket_path: Path, method: str, path: str, *, timeout_s: float = 2.0) -> Reply:
+    """`ask` for a process that listens on a Unix socket."""
+    return _answer(SocketConnection(socket_path, timeout_s=timeout_s), method, path, None)
+
+
+class SocketConnection(http.client.HTTPConnection):
+    """An HTTP connection to a Unix socket."""
+
+    def __init__(self, path: Path, *, timeout_s: float) -> None:
+        super().__init__("localhost", timeout=timeout_s)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect. Raises OSError."""
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.settimeout(self.timeout)
+            connection.connect(socket_address(self._path))
+        except OSError:
+            connection.close()
+            raise
+        self.sock = connection
+
+
+def socket_address(path: Path) -> str:
+    """The shorter of the absolute and the relative path: an address may have only about a hundred bytes."""
+    return min(str(path.absolute()), os.path.relpath(path), key=len)
+
+
+def _answer(connection: http.client.HTTPConnection, method: str, path: str, body: bytes | None) -> Reply:
     headers = {"content-type": "application/json"} if body is not None else {}
     try:
         connection.request(method, path, body=body, headers=headers)

@@ -39,6 +39,8 @@ class StateFolder:
         self.root = root.absolute()
         self.ledger = self.root / "ledger.db"
         self.gateway = self.root / "gateway"
+        self.admin_socket = self.root / "gateway.sock"
+        """Envoy's admin page (control.app)."""
         self.logs = self.root / "logs"
         self.versions = self.root / "versions"
         self._run = self.root / "run.json"

@@ -160,7 +160,7 @@ class Supervisor:
     async def _stop(self, gateway: asyncio.Task[None]) -> None:
         """Drain and stop the gateway first, while the services still answer; then stop the rest."""
         if self.gateway.pid is not None:
-            await envoy.drain(self.run_facts.admin_port)
+            await envoy.drain(self._state.admin_socket)
         gateway.cancel()
         await self.gateway.stop(5.0)
         await asyncio.gather(self.control.stop(10.0), self.services.stop())

@@ -119,12 +119,13 @@ def test_a_signal_ends_every_process_that_was_started(tmp_path: Path, how: signa
     assert list(temporary.iterdir()) == []
 
 
-def test_a_process_that_does_not_start_is_reported_with_its_log_and_ended(tmp_path: Path) -> None:
+def test_a_process_that_does_not_start_is_reported_with_its_log_and_ended(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     envoy = tmp_path / "envoy"
     envoy.write_text("#!/bin/sh\necho no gateway today\nexit 1\n")
     envoy.chmod(0o755)
-    temporary = tmp_path / "tmp"
-    temporary.mkdir()
+    temporary = tmp_path_factory.mktemp("t")  # a path that is short enough for sockets
     done = subprocess.run(
         [FAIRLEAD, "rehearse", written(tmp_path, LONG), "--real", "--envoy", envoy],
         capture_output=True,

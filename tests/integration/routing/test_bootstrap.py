@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import stat
 import subprocess
 import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
 from fairlead.contracts.gateway import GRID_MS
+from fairlead.local.probe import ask_socket
 from fairlead.routing.envoy.bootstrap import bootstrap, rest_bootstrap, token_secret
 from fairlead.routing.envoy.sources import REQUEST_TIMEOUT_S
 from fairlead.routing.publish.server import HOLD_S
 from fairlead.routing.snapshot import Endpoint
-from support.envoy import running_envoy, validate
+from support.envoy import Envoy, running_envoy, validate
 from support.processes import free_ports
 from unit.routing import goldens
 
@@ -103,3 +107,46 @@ def test_the_admin_page_answers_what_is_used_and_nothing_that_changes_the_proces
         assert envoy.process.poll() is None
         assert status("POST", "/healthcheck/fail") == 200, "a gateway that drains says so itself"
         assert status("POST", "/drain_listeners?graceful") == 200
+
+
+@contextmanager
+def running_with_a_socket(folder: Path) -> Iterator[tuple[Envoy, int, Path]]:
+    """A gateway as on one machine: its admin page is a socket, and a port on which one can only read."""
+    [port] = free_ports(1)
+    for kind in ("cds", "lds"):
+        (folder / f"{kind}.json").write_text('{"resources": []}')
+    path = folder / "gateway.sock"
+    path.write_text("left by a process that was killed")
+    made = bootstrap(str(folder), admin=Endpoint("127.0.0.1", port), admin_path=str(path))
+    with running_envoy(made, folder, admin_port=port) as envoy:
+        yield envoy, port, path
+
+
+def test_only_the_owner_of_a_machines_gateway_can_take_it_out_of_service(tmp_path: Path) -> None:
+    """Before, every user of the machine could, and every web page that its browser had open."""
+    with running_with_a_socket(tmp_path) as (envoy, port, path), httpx.Client(trust_env=False) as client:
+        url = f"http://127.0.0.1:{port}"
+        page = {"origin": "http://evil.example", "sec-fetch-site": "cross-site", "content-type": "text/plain"}
+        for one in ("/healthcheck/fail", "/drain_listeners?graceful", "/ready", "/stats", "/quitquitquit"):
+            assert [client.post(f"{url}{one}", headers=headers).status_code for headers in ({}, page)] == [403, 403], (
+                one
+            )
+        for one in ("/healthcheck/fail", "/drain_listeners", "/config_dump", "/", "/ready/../healthcheck/fail"):
+            assert client.get(f"{url}{one}").status_code == 403, one
+        assert envoy.ready()
+        mode = path.stat().st_mode
+        assert (stat.S_ISSOCK(mode), stat.S_IMODE(mode)) == (True, 0o600)
+        assert ask_socket(path, "POST", "/healthcheck/fail").status == 200
+        assert not envoy.ready()
+
+
+def test_at_the_port_one_can_read_what_is_used_under_loopbacks_own_names(tmp_path: Path) -> None:
+    with running_with_a_socket(tmp_path) as (_, port, _), httpx.Client(trust_env=False) as client:
+
+        def status(path: str, host: str = f"127.0.0.1:{port}") -> int:
+            return client.get(f"http://127.0.0.1:{port}{path}", headers={"host": host}).status_code
+
+        used = ("/ready", "/server_info", "/stats?usedonly&filter=x", "/stats/prometheus?usedonly", "/clusters")
+        assert [status(path) for path in used] == [200] * len(used)
+        assert [status("/stats", host) for host in ("localhost", "[::1]:80", "127.0.0.1")] == [200] * 3
+        assert status("/stats", "evil.example") == 421, "a page whose site's name leads here"

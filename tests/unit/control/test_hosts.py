@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.responses import PlainTextResponse
 
-from fairlead.control.hosts import LOOPBACK_HOSTS, OnlyHosts
+from fairlead.control.hosts import OnlyHosts
+from fairlead.routing.envoy.admin_page import LOOPBACK_HOSTS
 
 
 def status(host: str, *more: str) -> int:

@@ -1,31 +1,40 @@
 """A proxy between the control plane and Envoy's admin page, which simulates failures of that page.
 
-The control plane sends its requests to the usual address, where the proxy listens; Envoy's admin page is at another
-one. `refuse_counters` fails only the requests for counters; `drop_requests` closes every connection without a response.
+The proxy listens on the socket where Envoy's admin page usually is, and which the gateway's port reads; the page itself
+is another socket. `refuse_counters` fails only the requests for counters; `drop_requests` closes every connection
+without a response, which at the gateway's port is a 503.
 """
 
 from __future__ import annotations
 
 import http.client
+import os
+import socketserver
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 
-LOOPBACK = "127.0.0.1"
+from fairlead.local.probe import SocketConnection, socket_address
+
 COUNTERS_PARAMETER = "histogram_buckets"
 """A query parameter that only the requests for counters have."""
 TIMEOUT_S = 5.0
 
 
-class AdminProxy(ThreadingHTTPServer):
-    """Listens on `port` and forwards to `target_port`. It uses a thread per connection; there are three connections."""
+class AdminProxy(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    """Listens on the socket `path` and forwards to the socket `target`, with a thread per connection."""
 
     daemon_threads = True
 
-    def __init__(self, port: int, target_port: int) -> None:
-        self.target_port = target_port
+    def __init__(self, path: Path, target: Path) -> None:
+        self.path, self.target = path, target
         self.refuse_counters = False
         self.drop_requests = False
-        super().__init__((LOOPBACK, port), _ProxyHandler)
+        mask = os.umask(0o177)  # only the owner may connect, as to the page itself
+        try:
+            super().__init__(socket_address(path), _ProxyHandler)
+        finally:
+            os.umask(mask)
         self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="admin-proxy", daemon=True)
 
     def start(self) -> None:
@@ -33,10 +42,11 @@ class AdminProxy(ThreadingHTTPServer):
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop, and release the port."""
+        """Stop, and remove the socket."""
         self.shutdown()
         self._thread.join()
         self.server_close()
+        self.path.unlink(missing_ok=True)
 
 
 class _ProxyHandler(BaseHTTPRequestHandler):
@@ -45,7 +55,7 @@ class _ProxyHandler(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         super().setup()
-        self._upstream = http.client.HTTPConnection(LOOPBACK, self.server.target_port, timeout=TIMEOUT_S)
+        self._upstream = SocketConnection(self.server.target, timeout_s=TIMEOUT_S)
 
     def finish(self) -> None:
         self._upstream.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -16,7 +17,7 @@ from fairlead.contracts.platform import ControlSettings, GatewaySettings, Platfo
 from fairlead.contracts.route import RouteSpec, Target, VersionSpec
 from fairlead.contracts.scenario import Scenario
 from fairlead.local import ports
-from fairlead.local.probe import ask_async
+from fairlead.local.probe import ask_async, socket_address
 from fairlead.local.state import StateFolder
 from fairlead.local.supervisor import Supervisor
 from fairlead.rehearsal.frames import ROUTE
@@ -42,20 +43,21 @@ class LivePlatform:
         self._behaviour_files = folder.root / "parts"
         self._behaviour_files.mkdir(exist_ok=True)
         self._current: Behaviours | None = None
-        port, control, admin = _three_ports()
+        port, control = _two_ports()
         platform = Platform(gateway=GatewaySettings(port=port), control=ControlSettings(port=control))
         watched = any(event.fault in ("metrics-outage", "gateway-silent") for event in scenario.events)
-        # The proxy listens at the address that the control plane uses, and Envoy's admin page at another port.
-        admin_address = f'{{"admin": {{"address": {{"socket_address": {{"port_value": {admin}}}}}}}}}'
+        # The proxy listens on the socket that the gateway's port reads, and Envoy's admin page on another.
+        page = folder.root / "page.sock"
+        elsewhere = {"admin": {"address": {"pipe": {"path": socket_address(page)}}}}
         self.supervisor = Supervisor(
             folder,
             self.store,
             platform,
             binary,
             command=partial(_stub_command, seed=seed),
-            gateway_options=("--config-yaml", admin_address) if watched else (),
+            gateway_options=("--config-yaml", json.dumps(elsewhere)) if watched else (),
         )
-        self._admin_proxy = AdminProxy(self.supervisor.run_facts.admin_port, admin) if watched else None
+        self._admin_proxy = AdminProxy(folder.admin_socket, page) if watched else None
         if self._admin_proxy is not None:
             self._admin_proxy.start()
         self.set_behaviours(BEFORE_RELEASE_S)
@@ -153,9 +155,6 @@ def _stub_command(wanted: Wanted, port: int, *, seed: int) -> Sequence[str]:
     ]
 
 
-def _three_ports() -> tuple[int, int, int]:
-    taken: set[int] = set()
-    for _ in range(3):
-        taken.add(ports.pick(taken))
-    first, second, third = taken
-    return first, second, third
+def _two_ports() -> tuple[int, int]:
+    first = ports.pick(set())
+    return first, ports.pick({first})

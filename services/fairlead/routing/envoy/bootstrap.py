@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fairlead.contracts.gateway import GRID_MS
+from fairlead.routing.envoy.admin_page import READ_PAGES, admin_page, admin_socket
 from fairlead.routing.envoy.clusters import discovery
 from fairlead.routing.envoy.overload import MEMORY_BYTES, overload_manager
 from fairlead.routing.envoy.proto import Json, address, extension, seconds, typed
@@ -12,20 +13,35 @@ from fairlead.routing.snapshot import Endpoint
 XDS_CONNECT_TIMEOUT_S = 1.0
 TOKEN = "token"
 """The name of the secret that holds a gateway's token."""
-ADMIN_PAGES = ("ready", "server_info", "stats", "stats/prometheus", "clusters", "healthcheck/fail", "drain_listeners")
-"""All that is used of Envoy's admin page: by probes, the control plane, Prometheus, people, and a gateway that drains.
+ADMIN_PAGES = (*READ_PAGES, "healthcheck/fail", "drain_listeners")
+"""All that is used of Envoy's admin page: what is read, and what a gateway that drains asks of itself.
 
 Envoy answers 403 for all others, above all for /quitquitquit, which ends the process, and /logging.
 """
 
 
-def bootstrap(folder: str, *, admin: Endpoint, node: str = "edge-1", memory_bytes: int = MEMORY_BYTES) -> Json:
-    """For an Envoy that watches `folder`. The admin address must be a loopback one: it can drain the gateway.
+def bootstrap(
+    folder: str,
+    *,
+    admin: Endpoint,
+    admin_path: str | None = None,
+    node: str = "edge-1",
+    memory_bytes: int = MEMORY_BYTES,
+) -> Json:
+    """For an Envoy that watches `folder`. Envoy sheds load before it uses `memory_bytes`.
 
-    Envoy sheds load before it uses `memory_bytes`.
+    With `admin_path`, the admin page is a socket at this path, for its owner only, and at `admin` one can only read.
+    Without it, the admin address must be a loopback one: it can drain the gateway.
     """
     sources = {"cds_config": from_folder(folder, "cds"), "lds_config": from_folder(folder, "lds")}
-    return {"node": {"id": node, "cluster": "fairlead"}, **_always(admin, memory_bytes), "dynamic_resources": sources}
+    page = {} if admin_path is None else {"static_resources": admin_page(admin, admin_path)}
+    at = address(admin) if admin_path is None else admin_socket(admin_path)
+    return {
+        "node": {"id": node, "cluster": "fairlead"},
+        **_always(at, memory_bytes),
+        "dynamic_resources": sources,
+        **page,
+    }
 
 
 def rest_bootstrap(
@@ -47,7 +63,7 @@ def rest_bootstrap(
     source = from_control_plane()
     return {
         "node": {**({"id": node} if node else {}), "cluster": cluster},
-        **_always(admin, memory_bytes),
+        **_always(address(admin), memory_bytes),
         "dynamic_resources": {"cds_config": source, "lds_config": source},
         "static_resources": {"clusters": [_control_plane(control_plane, token)]},
     }
@@ -64,9 +80,9 @@ def token_secret(token: str) -> Json:
     return {"resources": [typed(kind, name=TOKEN, generic_secret={"secret": secret})]}
 
 
-def _always(admin: Endpoint, memory_bytes: int) -> Json:
+def _always(admin: Json, memory_bytes: int) -> Json:
     return {
-        "admin": {"address": address(admin), "allow_paths": [_page(one) for one in ADMIN_PAGES]},
+        "admin": {"address": admin, "allow_paths": [_page(one) for one in ADMIN_PAGES]},
         "stats_flush_interval": "1s",
         "stats_config": _statistics(),
         "overload_manager": overload_manager(memory_bytes),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import http.client
+import socketserver
+import stat
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 
 import pytest
 
+from fairlead.local.probe import SocketConnection, socket_address
 from fairlead.rehearsal.live.admin_proxy import AdminProxy
 from support.background import serve_in_background
-from support.processes import free_port
 
 COUNTERS = "/stats?usedonly&histogram_buckets=cumulative&filter=x"
 
@@ -30,19 +33,21 @@ class Admin(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None: ...
 
 
+class Page(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+
+
 @pytest.fixture
-def proxy() -> Iterator[AdminProxy]:
-    admin = ThreadingHTTPServer(("127.0.0.1", 0), Admin)
-    admin.daemon_threads = True
-    with serve_in_background(admin):
-        proxy = AdminProxy(free_port(), admin.server_address[1])
+def proxy(tmp_path: Path) -> Iterator[AdminProxy]:
+    with serve_in_background(Page(socket_address(tmp_path / "page.sock"), Admin)):
+        proxy = AdminProxy(tmp_path / "gateway.sock", tmp_path / "page.sock")
         proxy.start()
         yield proxy
         proxy.stop()
 
 
 def ask(proxy: AdminProxy, path: str, method: str = "GET") -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", proxy.server_address[1], timeout=5)
+    connection = SocketConnection(proxy.path, timeout_s=5)
     try:
         connection.request(method, path)
         answer = connection.getresponse()
@@ -71,6 +76,10 @@ def test_drop_requests_closes_the_connection_without_a_response(proxy: AdminProx
 
 
 def test_without_a_server_behind_it_the_connection_is_closed(proxy: AdminProxy) -> None:
-    proxy.target_port = free_port()
+    proxy.target = proxy.path.with_name("nothing.sock")
     with pytest.raises(http.client.RemoteDisconnected):
         ask(proxy, "/ready")
+
+
+def test_only_its_owner_can_connect(proxy: AdminProxy) -> None:
+    assert stat.S_IMODE(proxy.path.stat().st_mode) == 0o600
