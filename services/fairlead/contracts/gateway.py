@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from fairlead.contracts.answers import KEEP_HEADER, SHADOW_HEADER
 from fairlead.contracts.latency import GRID_MS as GRID_MS
 from fairlead.contracts.latency import check_boundary as check_boundary
 from fairlead.contracts.route import VersionRef
@@ -38,7 +39,15 @@ EXTENSIONS = ("model_configuration", "model_repository", "statistics")
 of the repository, only its index."""
 
 SET_BY_THE_GATEWAY = frozenset(
-    {"x-request-id", "x-client-request-id", "x-shadow-of", "x-forwarded-prefix", "x-model-version", ROUTED_HEADER}
+    {
+        "x-request-id",
+        "x-client-request-id",
+        SHADOW_HEADER,
+        KEEP_HEADER,
+        "x-forwarded-prefix",
+        "x-model-version",
+        ROUTED_HEADER,
+    }
 )
 """Request headers whose value the gateway writes, besides all that begin with `x-envoy-`."""
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -70,7 +70,7 @@ class Scene:
 
     def _version(self, user: str) -> VersionRef | None:
         explanation = explain(self.routed, PATH, [("x-user-id", user)])
-        return explanation and explanation.version
+        return None if explanation is None else explanation.version
 
     def send(self, client: httpx.Client, name: str, user: str, row: Row) -> None:
         began = time.monotonic()
@@ -113,25 +113,25 @@ class Scene:
 
 
 @contextmanager
-def a_scene(
-    folder: Path, weight: int, *, fails: float = 0, flags: tuple[str, ...] = (), **limits: object
-) -> Iterator[Scene]:
-    with ExitStack() as closing:
-        services = []
-        for ref, share in ((V1, 0.0), (V2, fails)):
-            made = folders.make(
-                folder / ref.version,
-                code=CODE,
-                artifact=str(share).encode(),
-                golden=GOLDEN,
-                name="iris",
-                version=ref.version,
-                entry="model:Sleeper",
-            )
-            services.append(closing.enter_context(Service(made, log=folder / f"{ref.version}.log", flags=flags)))
-        edge = closing.enter_context(an_edge(folder))
-        for ref, service in zip((V1, V2), services, strict=True):
-            edge.endpoints["default", "iris", ref] = [Endpoint(HOST, service.port)]
+def a_scene(folder: Path, weight: int, *, fails: float = 0, **limits: float) -> Iterator[Scene]:
+    """Both versions sleep as their rows say. The candidate fails at this share of the rows that make it sleep."""
+    edge = an_edge(folder)
+    with _service(folder, V1, 0) as stable, _service(folder, V2, fails) as candidate, edge as gateway:
+        for ref, service in ((V1, stable), (V2, candidate)):
+            gateway.endpoints["default", "iris", ref] = [Endpoint(HOST, service.port)]
         routed = iris(1, weight, **limits)
-        closing.enter_context(serving(edge, routed))
-        yield Scene(edge, routed, *services)
+        with serving(gateway, routed):
+            yield Scene(gateway, routed, stable, candidate)
+
+
+def _service(folder: Path, ref: VersionRef, fails: float) -> Service:
+    made = folders.make(
+        folder / ref.version,
+        code=CODE,
+        artifact=str(fails).encode(),
+        golden=GOLDEN,
+        name="iris",
+        version=ref.version,
+        entry="model:Sleeper",
+    )
+    return Service(made, log=folder / f"{ref.version}.log")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fairlead.contracts.gateway import ROUTED_HEADER
+from fairlead.contracts.revision import Counts, Failures
 from fairlead.rollout.analysis.counts import Counted, count
 from fairlead.rollout.analysis.envoy_stats import EnvoyStats
 from integration.routing.backends import Backends
@@ -65,6 +66,23 @@ class TestASlowBody:
         assert failures.candidate.timed_out + failures.candidate.late >= 8
         assert played.counted.stable.bad == 0
         assert played.counted.unserved >= played.counted.assigned - 3
+
+
+def test_where_stable_refuses_the_candidate_is_waited_for_and_its_answers_are_late(tmp_path: Path) -> None:
+    with a_scene(tmp_path, 1000, per_try_timeout_s=PER_TRY_S, request_timeout_s=REQUEST_S) as scene:
+        stats = EnvoyStats("127.0.0.1", scene.edge.admin_port)
+        own, slow = scene.users_of(V1, 1), scene.users_of(V2, 1)
+        with scene.edge.client() as client:
+            for _ in range(5):
+                scene.send(client, "own", own[0], {"seconds": "0.002"})
+            before = stats.read()
+            for _ in range(3):
+                scene.send(client, "slow", slow[0], {"seconds": f"{SLOW_S}"})
+        found = count(before, stats.read(), scene.routed.table)
+        stats.close()
+        assert scene.seen["slow"] == {(200, V2.version): 3}
+        assert scene.stable.metric("fairlead_model_rejected_total", reason="spill") == 2
+        assert (found.candidate, found.failures.candidate) == (Counts(n=3), Failures(late=3))
 
 
 def test_every_failure_of_a_candidate_that_fails_at_half_of_its_rows_is_hidden(tmp_path: Path) -> None:

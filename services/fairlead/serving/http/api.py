@@ -128,7 +128,7 @@ def _responses(success: Mapping[str, Any], path: str) -> dict[int | str, dict[st
         422: "The request is not valid; `errors` says where.",
         429: "The queue is full; retry after the seconds in Retry-After.",
         500: "The model failed.",
-        503: "The service is not ready.",
+        503: "The service is not ready, or it refuses a request that was routed to another version.",
         504: "The deadline of x-deadline-ms passed before the model began, or the model did not return in time.",
     }
     answers = {"description": "The answers.", "content": {"application/json": dict(success)}}
