@@ -90,7 +90,7 @@ def test_every_failure_of_a_candidate_that_fails_at_half_of_its_rows_is_hidden(t
         users = [*scene.users_of(V1, 4), *scene.users_of(V2, 4)]
         with scene.clients("users", users, {"seconds": "0.005"}):
             threading.Event().wait(5)
-        assert scene.candidate.metric("fairlead_model_failures_total") > 50
+        assert scene.candidate.metric("fairlead_model_failures_total") > 10
         assert scene.failures("users") == 0
         assert scene.stable.metric("fairlead_model_rejected_total") == 0
 
