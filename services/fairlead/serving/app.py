@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -35,6 +36,8 @@ from fairlead.serving.observe import answers, compared_fields, metrics
 from fairlead.serving.settings import Settings
 
 logger = logging.getLogger(__name__)
+NO_MADE_UP_ROWS = "FAIRLEAD_NO_MADE_UP_ROWS"
+"""The variable in which a service that starts again tells itself why it asks the model no made-up rows."""
 
 MAX_FAILURE_BYTES = 2048
 """The kubelet keeps 4096 bytes of a termination message."""
@@ -43,7 +46,13 @@ MAX_FAILURE_BYTES = 2048
 class App:
     """The service as an ASGI application. The attributes are the parts that the server process and the tests use."""
 
-    def __init__(self, served: dataplane.Served, settings: Settings, when_ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        served: dataplane.Served,
+        settings: Settings,
+        when_ready: Callable[[], None],
+        start_again: dataplane.StartAgain,
+    ) -> None:
         manifest = served.manifest
         # Below HTTP: metrics, lifecycle, the contract of the model, and the data plane that calls it.
         self.metrics = metrics.Metrics(manifest.name, manifest.version)
@@ -60,7 +69,7 @@ class App:
             settings.max_request_rows,
             bounds.Limits(settings.max_request_values, settings.max_row_keys, settings.max_answer_bytes),
         )
-        self.plane = dataplane.DataPlane(served, terms, self.state, settings, self.metrics, when_ready)
+        self.plane = dataplane.DataPlane(served, terms, self.state, settings, self.metrics, when_ready, start_again)
 
         # One endpoint object for each of the three protocols.
         tensors = v2.OpenInference(terms, manifest)
@@ -131,13 +140,22 @@ class App:
 
 
 def build_app(
-    served: dataplane.Served, settings: Settings | None = None, when_ready: Callable[[], None] = lambda: None
+    served: dataplane.Served,
+    settings: Settings | None = None,
+    when_ready: Callable[[], None] = lambda: None,
+    start_again: dataplane.StartAgain = dataplane.NEVER_AGAIN,
 ) -> App:
     """The service for a model folder that has been read. The model itself is loaded when the server starts.
 
     `when_ready` is called once, on the event loop, when the model is loaded and before the first request is answered.
     """
-    return App(served, settings or Settings(), when_ready)
+    return App(served, settings or Settings(), when_ready, start_again)
+
+
+def _start_again(reason: str) -> None:
+    """Replace the program of this process by itself: all its threads end, and its sockets are closed."""
+    sys.stdout.flush()
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, NO_MADE_UP_ROWS: reason})
 
 
 def run(folder: Path, settings: Settings) -> None:
@@ -167,7 +185,8 @@ def _serve(folder: Path, settings: Settings) -> None:
     # Listen before loading anything: probes get an answer from now on, and a busy port is an error at once.
     listener = server.listen(settings.host, settings.port)
     with listener:
-        app = build_app(folders.load_folder(folder), settings, heap.freeze)
+        again = dataplane.StartAgain(os.environ.pop(NO_MADE_UP_ROWS, ""), _start_again)
+        app = build_app(folders.load_folder(folder), settings, heap.freeze, again)
         host, port = listener.getsockname()[:2]
         logger.info(
             "listening",

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from integration.serving.stuck import Stuck
+from support import folders
 from support.processes import wait_until
 from support.service import Service
 
@@ -48,3 +49,33 @@ def test_a_load_that_does_not_return_is_reported_and_not_ended(tmp_path: Path) -
         assert service.ask("GET", "/livez").status == 200
         stuck.release()
         wait_until(lambda: service.answers("/readyz", 200), "it is ready")
+
+
+WAITS_FOR_OTHERS = """
+import time
+from pydantic import BaseModel
+import fairlead
+
+class Order(BaseModel):
+    number: int
+
+class Done(BaseModel):
+    number: int
+
+class Waits(fairlead.Model[Order, Done]):
+    def predict(self, rows: list[Order]) -> list[Done]:
+        while any(row.number != 4711 for row in rows):
+            time.sleep(0.01)
+        return [Done(number=row.number) for row in rows]
+"""
+
+
+def test_a_made_up_row_that_does_not_return_costs_the_batches_and_not_the_service(tmp_path: Path) -> None:
+    folder = folders.make(tmp_path / "model", code=WAITS_FOR_OTHERS, entry="model:Waits", golden=())
+    with Service(folder, log=tmp_path / "log", flags=FLAGS, env=LIMIT) as service:
+        assert service.predict({"number": 4711}).json() == {"number": 4711}
+        assert service.metric("fairlead_model_batching_enabled", reason="unchecked") == 0
+    given_up, off = (line for line in service.log_lines() if line["level"] == "warning")
+    assert given_up["reason"] == "made-up row 1 has not returned within 1 s"
+    assert "idempotent: false" in given_up["hint"]
+    assert (off["message"], given_up["reason"] in off["detail"]) == ("batching is off", True)

@@ -33,9 +33,9 @@ def check_folder(path: Path) -> tuple[Finding, ...]:
     return tuple(findings(path))
 
 
-def findings(path: Path) -> Iterator[Finding]:
-    """The finding of each check, as soon as it is there."""
-    subject = Subject(path)
+def findings(path: Path, made_up: warmup.MadeUp = warmup.MADE_UP) -> Iterator[Finding]:
+    """The finding of each check, as soon as it is there. `made_up` says how made-up rows are asked."""
+    subject = Subject(path, made_up)
     found: dict[str, Finding] = {}
     for name, needs, check in CHECKS:
         missing = [need for need in needs if found[need].outcome in ("failed", "skipped")]
@@ -46,8 +46,9 @@ def findings(path: Path) -> Iterator[Finding]:
 class Subject:
     """The folder being checked. The checks share what has been read from it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, made_up: warmup.MadeUp) -> None:
         self.path = path
+        self.made_up = made_up
 
     @cached_property
     def manifest(self) -> Manifest:
@@ -185,6 +186,7 @@ def _batching(subject: Subject) -> _Result:
         **subject.manifest.tolerance._asdict(),
         max_rows=subject.manifest.batching.max_rows,
         idempotent=subject.manifest.idempotent,
+        made_up=subject.made_up,
     )
     if found.reason == "unchecked":
         return _unproved(f"that a row gets the same answer in a batch: {found.detail}", GOLDEN_HINT)
@@ -196,14 +198,13 @@ def _batching(subject: Subject) -> _Result:
 
 def _protocols(subject: Subject) -> _Result:
     golden = [Row(f"golden row {number}", row.input) for number, row in enumerate(subject.loaded.golden, 1)]
-    may_ask = subject.manifest.idempotent  # made-up rows may change what the model keeps
-    made, refusal = (
-        answered_rows(subject.compute, subject.terms) if may_ask else ([], "the manifest says `idempotent: false`")
-    )
+    # Made-up rows may change what the model keeps.
+    skipped = subject.made_up.skipped if subject.manifest.idempotent else "the manifest says `idempotent: false`"
+    made, refusal = ([], skipped) if skipped else answered_rows(subject.compute, subject.terms, subject.made_up.asking)
     if not golden and not made:
         return _unproved(f"that the model answers: {refusal}", GOLDEN_HINT)
     del subject.model, subject.compute  # the service loads the model again: memory may not be enough for two
-    names = compare_protocols(subject.loaded, golden[:GOLDEN_ROWS] + made)
+    names = compare_protocols(subject.loaded, golden[:GOLDEN_ROWS] + made, subject.made_up.skipped)
     return _Result(f"{_count(golden[:GOLDEN_ROWS], made)} rows agree in {', '.join(names)}")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import orjson
 
 from fairlead import errors
@@ -11,11 +13,17 @@ from fairlead.serving.formats.made_up_rows import made_up
 from fairlead.serving.inference import batching, contract
 
 
-def answered_rows(compute: batching.Compute, terms: contract.Contract) -> tuple[list[Row], str]:
-    """The made-up rows that the model answers, and why it refused one. Raises ModelFailed if an answer is not one."""
+def answered_rows(
+    compute: batching.Compute, terms: contract.Contract, asking: Callable[[str], None]
+) -> tuple[list[Row], str]:
+    """The made-up rows that the model answers, and why it refused one. Raises ModelFailed if an answer is not one.
+
+    `asking` is called with the name of each row before it is asked, and with "" after it.
+    """
     answered, refusal = [], "no row could be made up from the row type"
     for number, value in enumerate(made_up(terms.row_type), 1):
         name = f"made-up row {number}"
+        asking(name)
         try:
             answers = compute(terms.decode_one(orjson.dumps(value)))
         except errors.ModelFailed as problem:  # the model answered, but not with its answer type
@@ -23,6 +31,8 @@ def answered_rows(compute: batching.Compute, terms: contract.Contract) -> tuple[
         except (Exception, SystemExit) as cause:  # a row may have the right types and still mean nothing to the model
             refusal = f"{name} made it fail: {described(cause)}"
             continue
+        finally:
+            asking("")
         try:
             terms.documents(answers)
         except errors.ModelFailed as problem:

@@ -1,4 +1,7 @@
-"""Runs the checks in a process of their own: the model's code may end it, and what it prints goes to stderr."""
+"""Runs the checks in a process of their own: the model's code may end it, and what it prints goes to stderr.
+
+A call with a made-up row that does not return is ended with the process. Another one then checks without such rows.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +18,16 @@ from fairlead import errors
 from fairlead.serving.check.findings import Finding, skipped
 
 ENDED_HINT = "The service stops with it. Let the model's code raise an exception instead; look at what it printed."
+MADE_UP_S = 60.0
+"""Seconds that a call with made-up rows may take, as `call_timeout_s` of the service."""
 
 
-def check_in_own_process(path: Path) -> tuple[Finding, ...]:
+def check_in_own_process(path: Path, made_up_s: float = MADE_UP_S) -> tuple[Finding, ...]:
     """As `checks.check_folder`. Raises Unavailable if the checks cannot be started."""
-    ended = _run("fairlead.serving.check", path)
-    how = f"with signal {-ended.returncode}" if ended.returncode < 0 else f"with code {ended.returncode}"
-    lines = [json.loads(line) for line in ended.stdout.splitlines()]
+    lines, code, hung = _checks([str(path)], made_up_s)
+    if hung:
+        lines, code, _ = _checks([str(path), f"{hung} has not returned within {made_up_s:g} s"], made_up_s)
+    how = f"with signal {-code}" if code < 0 else f"with code {code}"
     if not lines:
         raise errors.Unavailable(f"the checks could not be started: their process ended {how}; see its output above")
     findings = [Finding(**line) for line in lines[1:]]
@@ -32,14 +40,42 @@ def check_in_own_process(path: Path) -> tuple[Finding, ...]:
 
 def schemas_in_own_process(path: Path) -> dict[str, dict[str, Any]] | None:
     """The JSON schemas of a folder's rows ("row") and answers ("answer"); None if its code cannot be read."""
-    ended = _run("fairlead.serving.check.schemas", path, stderr=subprocess.DEVNULL)
-    if ended.returncode:
+    with _start("fairlead.serving.check.schemas", [str(path)], stderr=subprocess.DEVNULL) as process:
+        printed, _ = process.communicate()
+    if process.returncode:
         return None
-    found: dict[str, dict[str, Any]] = json.loads(ended.stdout)
+    found: dict[str, dict[str, Any]] = json.loads(printed)
     return found
 
 
-def _run(module: str, path: Path, stderr: int | None = None) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-P", "-m", module, str(path)]
+def _checks(arguments: Sequence[str], made_up_s: float) -> tuple[list[Any], int, str]:
+    """The lines that the checks print, the exit code, and the made-up row that was given up; empty if there is none."""
+    lines: list[Any] = []
+    given_up: list[str] = []
+    with _start("fairlead.serving.check", arguments) as process:
+
+        def give_up(asked: str) -> None:
+            given_up.append(asked)
+            process.kill()
+
+        assert process.stdout is not None
+        watch: threading.Timer | None = None
+        for line in process.stdout:
+            said = json.loads(line)
+            if not isinstance(said, str):
+                lines.append(said)
+                continue
+            if watch is not None:
+                watch.cancel()
+            watch = threading.Timer(made_up_s, give_up, [said]) if said else None
+            if watch is not None:
+                watch.start()
+        if watch is not None:
+            watch.cancel()
+    return lines, process.returncode, given_up[0] if given_up else ""
+
+
+def _start(module: str, arguments: Sequence[str], stderr: int | None = None) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-P", "-m", module, *arguments]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    return subprocess.run(command, stdout=subprocess.PIPE, stderr=stderr, env=environment, check=False)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, env=environment)

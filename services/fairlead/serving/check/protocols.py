@@ -17,6 +17,7 @@ from fairlead.serving.formats.folder import ModelFolder
 from fairlead.serving.formats.golden_answers import DIFFERS_HINT
 from fairlead.serving.http.v2 import OpenInference
 from fairlead.serving.inference import tensors
+from fairlead.serving.inference.dataplane import StartAgain
 from fairlead.serving.settings import Settings
 
 WAIT_S = 0.005
@@ -33,16 +34,17 @@ class Row(NamedTuple):
     value: Any
 
 
-def compare_protocols(served: ModelFolder, rows: Sequence[Row]) -> list[str]:
+def compare_protocols(served: ModelFolder, rows: Sequence[Row], skipped: str = "") -> list[str]:
     """Ask every row in every protocol. Returns the names of the protocols.
 
-    Raises ModelFailed if a protocol gives another answer than a plain JSON object does, or none.
+    `skipped` is why the service asks no made-up rows when it starts; empty if it does. Raises ModelFailed if a protocol
+    gives another answer than a plain JSON object does, or none.
     """
     logged = _Logged()
     service = logging.getLogger("fairlead.serving")
     service.addHandler(logged)
     try:
-        return asyncio.run(_compare(served, rows))
+        return asyncio.run(_compare(served, rows, skipped))
     except _NotAnswered as problem:
         why = described(logged.cause) if problem.status == 500 and logged.cause is not None else problem.detail
         raise errors.ModelFailed(
@@ -68,8 +70,9 @@ class _NotAnswered(Exception):
         self.request, self.status, self.detail = request, status, detail
 
 
-async def _compare(served: ModelFolder, rows: Sequence[Row]) -> list[str]:
-    app = build_app(served, Settings(max_body_bytes=ANY_SIZE, queue_bytes=ANY_SIZE))
+async def _compare(served: ModelFolder, rows: Sequence[Row], skipped: str) -> list[str]:
+    settings = Settings(max_body_bytes=ANY_SIZE, queue_bytes=ANY_SIZE)
+    app = build_app(served, settings, start_again=StartAgain(skipped))
     async with app.lifespan():
         while app.state.phase in ("loading", "warming"):
             await asyncio.sleep(WAIT_S)

@@ -7,6 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,6 +29,10 @@ logger = logging.getLogger(__name__)
 
 CHECK_S = 1.0
 """How often calls of the model, and its loading, are compared with their time limits."""
+MADE_UP_HINT = (
+    "golden rows (`golden_inputs` of write_folder) are asked instead if there are three; `idempotent: false` in the "
+    "manifest forbids made-up ones"
+)
 FIRST_PAUSE_S = 1.0
 MAX_PAUSE_S = 30.0
 """How long to wait before an artifact that was missing or had another digest is read again: doubled each time."""
@@ -64,6 +69,18 @@ class Served(Protocol):
         """Load the model. Slow, and may raise any exception."""
 
 
+@dataclass(frozen=True, slots=True)
+class StartAgain:
+    """How the process starts again without made-up rows: `now` gets the reason, which is `skipped` the next time."""
+
+    skipped: str = ""
+    now: Callable[[str], None] = lambda _: None
+
+
+NEVER_AGAIN = StartAgain()
+"""A service that is part of another process."""
+
+
 class DataPlane:
     """Loads the model on a worker thread, then queues, batches and answers requests."""
 
@@ -75,6 +92,7 @@ class DataPlane:
         settings: Settings,
         meter: metrics.Metrics,
         when_ready: Callable[[], None],
+        start_again: StartAgain,
     ) -> None:
         self.terms = terms
         self.state = state
@@ -89,7 +107,9 @@ class DataPlane:
         self._accepting: batching.Batcher | None = None  # the batcher, while it has a place for calls
         self._retry: asyncio.TimerHandle | None = None
         self._check: asyncio.TimerHandle | None = None
-        self._ended = ""  # the made-up row that ended a process of the model
+        self._start_again = start_again
+        self._skipped = start_again.skipped  # why no made-up row is asked
+        self._asking: tuple[str, float] | None = None  # the made-up row that is asked now, and since when
         self._load_until = 0.0  # the time limit of the loading that is in progress
         self._pause_s = FIRST_PAUSE_S
         meter.queue_rows.set_function(lambda: self._batcher.queued_rows if self._batcher else 0)
@@ -168,12 +188,28 @@ class DataPlane:
     def _check_limits(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._batcher is not None:
             self._batcher.check_calls()
+        if self._asking is not None and self.clock() - self._asking[1] > self._settings.call_timeout_s:
+            self._give_up_made_up(self._asking[0])
         if self.state.phase in ("loading", "warming") and self.clock() > self._load_until:
             self._load_until = math.inf
             limit = f"this has not ended within {self._settings.load_timeout_s:g} s (load_timeout_s)"
             self.state.enter(self.state.phase, f"{self.state.reason}; {limit}")
             logger.error("loading takes too long", extra={"reason": self.state.reason})
         self._check = loop.call_later(min(CHECK_S, self._settings.call_timeout_s / 4), self._check_limits, loop)
+
+    def _give_up_made_up(self, asked: str) -> None:
+        """Start again, without rows that nobody sent: the thread of the call cannot be ended, only the process can."""
+        self._asking = None
+        reason = warmup.not_returned(asked, self._settings.call_timeout_s)
+        logger.warning(
+            "a row that the service made up keeps the model from getting ready; it starts again without such rows",
+            extra={"reason": reason, "hint": MADE_UP_HINT},
+        )
+        self._start_again.now(reason)
+
+    def _ask(self, asked: str) -> None:
+        assert self._runner is not None  # it calls the model
+        self._asking = (asked, self.clock()) if asked and not self._runner.limits_calls else None
 
     def _begin_loading(self, loop: asyncio.AbstractEventLoop) -> None:
         assert self._pool is not None  # start() created it
@@ -210,10 +246,10 @@ class DataPlane:
                 **manifest.tolerance._asdict(),
                 max_rows=manifest.batching.max_rows,
                 idempotent=manifest.idempotent,
-                ended=self._ended,
+                made_up=warmup.MadeUp(self._skipped, self._ask),
             )
         except warmup.EndedByMadeUpRow as problem:
-            self._ended = problem.message
+            self._skipped = problem.message
             raise
 
     def _loaded(self, result: _Started | BaseException) -> None:

@@ -17,8 +17,8 @@ from pydantic import BaseModel
 
 from fairlead import errors
 from fairlead.contracts import golden
+from fairlead.serving.formats import made_up_rows
 from fairlead.serving.formats.author_code import described, hint_of
-from fairlead.serving.formats.made_up_rows import made_up
 from fairlead.serving.inference import batching, contract
 
 SIZES = (2, 3)
@@ -31,6 +31,27 @@ _ENDED = (errors.ProcessEnded, errors.CallTimedOut)
 
 class EndedByMadeUpRow(errors.ProcessEnded):
     """A row that nobody sent ended the process of the model. Ask another process no made-up rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class MadeUp:
+    """How made-up rows are asked. Nobody sent them, so a call with one may not keep the model from serving.
+
+    `skipped`: why none is asked, as the end of a sentence; empty if they are. `asking` is called with what is asked
+    before each call with a made-up row, and with "" after it: only who watches from outside can end a call.
+    """
+
+    skipped: str = ""
+    asking: Callable[[str], None] = lambda _: None
+
+
+MADE_UP = MadeUp()
+"""Made-up rows are asked, and nobody watches."""
+
+
+def not_returned(asked: str, seconds: float) -> str:
+    """Why no made-up rows are asked after a call with one that did not return."""
+    return f"{asked} has not returned within {seconds:g} s"
 
 
 class Golden(Protocol):
@@ -73,13 +94,13 @@ def warm_up(
     atol: float | None = None,
     max_rows: int,
     idempotent: bool = True,
-    ended: str = "",
+    made_up: MadeUp = MADE_UP,
 ) -> Batchable:
     """Answer every golden row alone, then in batches of up to `max_rows`.
 
-    A model that is not `idempotent` is asked no made-up rows, nor one whose process has `ended` at one. Raises
-    ModelFailed if the model fails or an answer differs from the expected one, Invalid for an invalid row, and
-    EndedByMadeUpRow, whose message is for `ended`.
+    A model that is not `idempotent` is asked no made-up rows. Raises ModelFailed if the model fails or an answer
+    differs from the expected one, Invalid for an invalid row, and EndedByMadeUpRow, whose message is for
+    `made_up.skipped`.
     """
     differ = partial(golden.compare, rtol=rtol, atol=atol)
     inputs = [_row(terms, row, number) for number, row in enumerate(rows, 1)]
@@ -93,8 +114,8 @@ def warm_up(
         return Batchable(False, "manifest", "the manifest sets max_rows to 1")
     kinds = "the golden rows"
     if _different(asked) < max(SIZES):
-        failure = ended if idempotent else "the manifest says `idempotent: false`"
-        made, failure = ([], failure) if failure else _ask_made_up(compute, terms)
+        failure = made_up.skipped if idempotent else "the manifest says `idempotent: false`"
+        made, failure = ([], failure) if failure else _ask_made_up(compute, terms, made_up)
         kinds = "golden and made-up rows" if asked and made else "made-up rows" if made else kinds
         asked += made
         if _different(asked) < min(SIZES):
@@ -102,7 +123,7 @@ def warm_up(
             return Batchable(
                 False, "unchecked", f"nothing shows how it answers a batch: there are {few}, and {failure}"
             )
-    return _invariance(compute, terms, asked, kinds, differ, max_rows)
+    return _invariance(compute, terms, asked, kinds, differ, max_rows, made_up)
 
 
 def _row(terms: contract.Contract, row: Golden, number: int) -> BaseModel:
@@ -124,12 +145,13 @@ def _different(asked: Sequence[_Asked]) -> int:
     return len({one.row.model_dump_json() for one in asked})
 
 
-def _ask_made_up(compute: batching.Compute, terms: contract.Contract) -> tuple[list[_Asked], str]:
+def _ask_made_up(compute: batching.Compute, terms: contract.Contract, made_up: MadeUp) -> tuple[list[_Asked], str]:
     """The made-up rows that the model answers, and why there are no more."""
     asked: list[_Asked] = []
     failure = "no row could be made up"
-    for number, given in enumerate(made_up(terms.row_type, max(SIZES)), 1):
+    for number, given in enumerate(made_up_rows.made_up(terms.row_type, max(SIZES)), 1):
         name = f"made-up row {number}"
+        made_up.asking(name)
         try:
             row = terms.decode_one(orjson.dumps(given))[0]
             answers = compute([row])
@@ -138,6 +160,8 @@ def _ask_made_up(compute: batching.Compute, terms: contract.Contract) -> tuple[l
             raise EndedByMadeUpRow(f"{name} made the model fail: {described(cause)}") from cause
         except (Exception, SystemExit) as cause:  # a row that fits the schema may still mean nothing to the model
             failure = f"{name} made the model fail: {described(cause)}"
+        finally:
+            made_up.asking("")
     return asked, failure
 
 
@@ -148,19 +172,25 @@ def _invariance(
     kinds: str,
     differ: Callable[[Any, Any], str | None],
     max_rows: int,
+    made_up: MadeUp,
 ) -> Batchable:
     """Compare the answers in batches with those given alone."""
     for batch in _batches(asked, max_rows):
+        has_made_up = any(one.is_made_up for one in batch)
+        if has_made_up:
+            made_up.asking(f"a batch of {len(batch)} with made-up rows")
         try:
             answers = terms.documents(compute([one.row for one in batch]))
         except (Exception, SystemExit) as cause:
-            if isinstance(cause, _ENDED) and any(one.is_made_up for one in batch):
+            if isinstance(cause, _ENDED) and has_made_up:
                 raise EndedByMadeUpRow(
                     f"a batch of {len(batch)} with made-up rows made the model fail: {described(cause)}"
                 ) from cause
             return Batchable(
                 False, "batch_failed", f"{len(batch)} rows in one call made the model fail: {described(cause)}"
             )
+        finally:
+            made_up.asking("")
         for one, answer in zip(batch, answers, strict=True):
             if difference := differ(one.alone, answer):
                 detail = f"{one.name} is answered differently in a batch of {len(batch)}: {difference}"
