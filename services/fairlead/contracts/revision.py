@@ -162,6 +162,12 @@ class GateEvidence(Document):
     gate: str
     log_harm: FiniteFloat = 0.0
     log_safe: FiniteFloat = 0.0
+    log_unconfirmed: FiniteFloat | None = None
+    """The evidence for harm of the requests alone, while the windows do not confirm it. `log_harm` is less, then."""
+    worse_windows: Annotated[int, Field(ge=0)] = 0
+    """In how many windows the candidate was worse than stable."""
+    told_windows: Annotated[int, Field(ge=0)] = 0
+    """Of how many windows that is: those in which both had requests and some were bad."""
     settings: str = ""
     """A digest of the gate's settings. When they change, the test starts again."""
     state: dict[str, tuple[FiniteFloat, ...]] = {}

@@ -12,7 +12,15 @@ from support import proof
 from support.row_cache import RowCache
 
 FEW = Plan(
-    3, (20, 200), (0.01,), ("stationary", "overdispersion 1"), (0.05, 0.5), (0.04,), ("Argo >= 99 %, 1 m, limit 0",)
+    rollouts=3,
+    rates=(20, 200),
+    baselines=(0.01,),
+    nuisances=("stationary", "overdispersion 1"),
+    worse=(0.05, 0.5),
+    medians_s=(0.04,),
+    rivals=("Argo >= 99 %, 1 m, limit 0",),
+    lasting=(),
+    late_s=(),
 )
 
 

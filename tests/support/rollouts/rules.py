@@ -7,6 +7,7 @@ rules of other tools follow their documentation.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import log, sqrt
 from statistics import NormalDist
 
@@ -24,6 +25,17 @@ Rule = Callable[[Counted], Ints]
 Advance = Callable[[Comparison, Sample, Margins], Comparison]
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The windows in which each rollout was ended, by share of alpha; and in which it was shown to be safe."""
+
+    harmed: dict[float, Ints]
+    """By evidence as it counts."""
+    of_requests: dict[float, Ints]
+    """By the evidence of the requests alone, without the windows."""
+    proven: Ints
+
+
 def evidence(
     counted: Counted,
     *,
@@ -32,8 +44,8 @@ def evidence(
     advance: Advance = comparison.advance,
     prior: Prior = comparison.RARE,
     width: int = 1,
-) -> tuple[dict[float, Ints], Ints]:
-    """The first windows in which harm reached 1/(share alpha), by share; and those in which safety reached 1/beta.
+) -> Found:
+    """The first windows in which harm reached 1/(share alpha), and those in which safety reached 1/beta.
 
     `width` is the number of comparisons of the gate for each part of the last axis: two for classes, else one. The
     loop stops when every rollout has been ended by harm.
@@ -41,24 +53,28 @@ def evidence(
     rollouts = counted.candidate_n.shape[1]
     parts = counted.candidate_n.shape[2:]
     state = comparison.fresh((rollouts, *(width * size for size in parts)), prior)
-    harmed = {share: np.full(rollouts, WINDOWS) for share in shares}
+    harmed, of_requests = ({share: np.full(rollouts, WINDOWS) for share in shares} for _ in range(2))
     proven = np.full(rollouts, WINDOWS)
     for at in range(WINDOWS):
         sample = Sample(
             counted.candidate_n[at], counted.candidate_bad[at], counted.stable_n[at], counted.stable_bad[at]
         )
         state = advance(state, sample, margins)
-        harm, safe = (
-            (multiple_comparisons.log_harm(state), multiple_comparisons.log_safe(state))
+        harm, requests, safe = (
+            tuple(one(state) for one in _SEVERAL)
             if parts
-            else (state.log_harm, state.log_safe)
+            else (state.log_harm, state.log_harm_of_requests, state.log_safe)
         )
-        for share, first in harmed.items():
-            first[(first == WINDOWS) & (harm >= -log(share * ALPHA))] = at
+        for firsts, log_e in ((harmed, harm), (of_requests, requests)):
+            for share, first in firsts.items():
+                first[(first == WINDOWS) & (log_e >= -log(share * ALPHA))] = at
         proven[(proven == WINDOWS) & (safe >= -log(BETA))] = at
         if harmed and all((first < WINDOWS).all() for first in harmed.values()):
             break
-    return harmed, proven
+    return Found(harmed, of_requests, proven)
+
+
+_SEVERAL = (multiple_comparisons.log_harm, multiple_comparisons.log_harm_of_requests, multiple_comparisons.log_safe)
 
 
 def argo(threshold: float, *, every: int, limit: int) -> Rule:

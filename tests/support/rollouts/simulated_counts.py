@@ -29,6 +29,8 @@ NUISANCES = (
     "overdispersion 1",
     "overdispersion 2",
 )
+LASTING = tuple(f"overdispersion {variation} for {seconds} s" for variation in (1, 2) for seconds in (10, 60, 300))
+"""Clumps that last longer than a window: each version's rate stays the same for so long, and is then drawn anew."""
 IID = NUISANCES[:6]
 """The disturbances under which the requests of a window are independent given its rate: alpha is guaranteed here."""
 
@@ -58,11 +60,10 @@ class Counted:
     stable_n: Floats
     stable_bad: Floats
 
-    def with_stable_alone_first(self, windows: int) -> Counted:
-        """The same counts, but with no requests of the candidate in the first `windows` windows, only of stable."""
-        alone = np.arange(WINDOWS) < windows
-        n, bad = (np.where(alone[:, None], 0.0, one) for one in (self.candidate_n, self.candidate_bad))
-        return Counted(n, bad, self.stable_n, self.stable_bad)
+    def begun_by(self, before: Counted, windows: int) -> Counted:
+        """The first `windows` windows of `before`, and then these."""
+        both = zip(_parts(before), _parts(self), strict=True)
+        return Counted(*(np.concatenate([first[:windows], then[: WINDOWS - windows]]) for first, then in both))
 
     def minutes(self) -> Counted:
         """The counts per minute, for rules that query once a minute."""
@@ -129,11 +130,18 @@ def _profiles(cell: Cell) -> tuple[Floats, Floats, Floats]:
 
 def _noise(cell: Cell, rng: np.random.Generator, rollouts: int) -> Floats:
     """A factor of the error rate for each window: a gamma variable for overdispersion, so failures are correlated."""
-    kind, _, variation = cell.nuisance.partition(" ")
+    kind, *rest = cell.nuisance.split(" ")
     if kind != "overdispersion":
         return np.ones((WINDOWS, 1))
-    shape = float(variation) ** -2
-    return rng.gamma(shape, 1 / shape, (WINDOWS, rollouts))
+    shape = float(rest[0]) ** -2
+    windows = int(rest[2]) // WINDOW_S if len(rest) > 1 else 1
+    drawn = rng.gamma(shape, 1 / shape, (WINDOWS // windows + (windows > 1), rollouts))
+    if windows == 1:
+        return drawn
+    # A release begins at any moment of a clump.
+    at = (np.arange(WINDOWS)[:, None] + rng.integers(0, windows, rollouts)) // windows
+    lasting: Floats = np.take_along_axis(drawn, at, axis=0)
+    return lasting
 
 
 def _with_gaps(cell: Cell, counted: Counted, rng: np.random.Generator) -> Counted:

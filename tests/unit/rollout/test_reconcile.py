@@ -313,7 +313,7 @@ class TestEvidenceMovesTraffic:
             self.serve(platform, bad=5)
             windows += 1
         head = platform.head
-        assert windows <= 3
+        assert windows <= 4, "the first counts nothing, and three say that half of the requests fail"
         assert (head.cause, head.table.candidate) == (Cause.ROLLED_BACK, None)
         errors = next(one for one in head.evidence if one.gate == "errors")
         assert errors.numbers["log_harm"] >= errors.numbers["harm_at"]

@@ -7,28 +7,26 @@ weight may rise without appearing as a difference. Only the bettors' log wealth 
 P(harm ever reaches 1/alpha) <= alpha; if in some attempt it was at least stable's plus the acceptable loss in every
 window, then P(safety ever reaches 1/beta) <= beta. This holds for any number of evaluations, any window sizes and any
 stopping rule (Ville 1939; `bets` proves the factor). Requests must be independent inside a window given its rates. For
-correlated failures, requests count for less (`overdispersion`) and the margin absorbs the rest; docs/evidence.md has
-the measurements.
+correlated failures, requests count for less (`overdispersion`), and harm counts only as far as the windows confirm it
+(`window_bets`). docs/evidence.md has the measurements.
 
 Margins, the worth of a request and the bettors' assumptions come only from windows before the one they are used on.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fairlead.rollout.analysis import overdispersion
+from fairlead.rollout.analysis import overdispersion, window_bets
 from fairlead.rollout.analysis.bets import Floats, Sample, log_bet, log_mean
 from fairlead.rollout.analysis.decaying_rate import DECAY, pair, rate, update_counts
 
 LIFTS = np.array([0.0, 0.003, 0.01, 0.03, 0.10, 0.30, 0.80])
 """How much worse than allowed each bettor assumes the candidate to be, as a share of the distance to 1. The first never
 bets. One more bettor uses the candidate's recent rate."""
-STATE_FIELDS = ("harm", "safe", "candidate", "stable", "spread")
-"""The fields of a comparison that are stored, so that another process can continue it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +67,20 @@ class Comparison:
     safe: Floats
     candidate: Floats
     stable: Floats
-    prior: Prior = RARE
-    spread: Floats = field(default_factory=lambda: np.zeros(3))
+    prior: Prior
+    spread: Floats
     """How correlated stable's failures are: decayed sums of `overdispersion.window_statistics`, zero at first."""
+    windows: Floats
+    """The bets on windows (`window_bets`)."""
 
     @property
     def log_harm(self) -> Floats:
-        """The evidence for harm: the logarithm of the bettors' mean wealth."""
+        """The evidence for harm that counts: that of the requests, as far as the windows confirm it."""
+        return window_bets.confirmed(self.log_harm_of_requests, self.windows)
+
+    @property
+    def log_harm_of_requests(self) -> Floats:
+        """The evidence for harm of the requests alone: the logarithm of the bettors' mean wealth."""
         return log_mean(self.harm)
 
     @property
@@ -98,8 +103,8 @@ class Comparison:
 def fresh(shape: tuple[int, ...] = (), prior: Prior = RARE) -> Comparison:
     """The state before the first window, for `shape` independent comparisons."""
     counts = np.broadcast_to([prior.bad, prior.n], (*shape, 2)).copy()
-    bettors, spread = len(LIFTS) + 1, np.zeros((*shape, 3))
-    return Comparison(np.zeros((*shape, bettors)), np.zeros((*shape, 5)), counts, counts.copy(), prior, spread)
+    harm, safe, spread = (np.zeros((*shape, size)) for size in (len(LIFTS) + 1, 5, 3))
+    return Comparison(harm, safe, counts, counts.copy(), prior, spread, window_bets.fresh(shape))
 
 
 def advance(state: Comparison, sample: Sample, margins: Margins) -> Comparison:
@@ -117,12 +122,16 @@ def advance(state: Comparison, sample: Sample, margins: Margins) -> Comparison:
     bet = state.is_betting[..., None] & (n_c > 0) & (n_s > 0)
     weighed = sample.times(*_worths(state, sample, state.prior.variation))
     rates, spread = _update_rates(state, sample)
+    windows = window_bets.advance(
+        state.windows, sample, margin, worth=_least_worth(state, sample), mirrored=state.baseline > 0.5
+    )
     return Comparison(
         np.where(bet, state.harm + log_bet(weighed, harmed, stable, margin, side="above"), state.harm),
         np.where(bet, state.safe + log_bet(weighed, spared, stable, worst, side="below"), state.safe),
         *rates,
         state.prior,
         spread,
+        np.where(bet, windows, state.windows),
     )
 
 
@@ -137,6 +146,12 @@ def _worths(state: Comparison, sample: Sample, variation: float) -> tuple[Floats
     """The worth of one request of the candidate, and of one of stable, in this window."""
     icc = overdispersion.correlation(state.spread, state.baseline, variation)
     return overdispersion.worth(sample.candidate_n, icc), overdispersion.worth(sample.stable_n, icc)
+
+
+def _least_worth(state: Comparison, sample: Sample) -> Floats:
+    """The worth of a request of the version that has fewer of them, if correlation is as large as it may be."""
+    icc = overdispersion.largest_correlation(state.spread, state.baseline, state.prior.variation)
+    return overdispersion.worth(np.minimum(sample.candidate_n, sample.stable_n), icc)
 
 
 def _update_rates(state: Comparison, sample: Sample) -> tuple[tuple[Floats, Floats], Floats]:

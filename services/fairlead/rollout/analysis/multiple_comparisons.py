@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fairlead.rollout.analysis import comparison
+from fairlead.rollout.analysis import comparison, window_bets
 from fairlead.rollout.analysis.bets import Floats, Sample, log_mean
 from fairlead.rollout.analysis.comparison import Comparison, Margins
 
@@ -42,6 +42,18 @@ def both_ways(sample: Sample) -> Sample:
 def log_harm(state: Comparison) -> Floats:
     """The evidence for harm in any comparison: the mean over the last axis."""
     return log_mean(state.log_harm)
+
+
+def log_harm_of_requests(state: Comparison) -> Floats:
+    """The same before the windows confirm it."""
+    return log_mean(state.log_harm_of_requests)
+
+
+def tally(state: Comparison) -> tuple[int, int]:
+    """`window_bets.tally` of the comparison with the most evidence. Not for arrays of rollouts."""
+    most = int(state.log_harm_of_requests.argmax())
+    worse, told = (int(counts.ravel()[most]) for counts in window_bets.tally(state.windows))
+    return worse, told
 
 
 def log_safe(state: Comparison) -> Floats:

@@ -32,11 +32,13 @@ def correlation(known: Floats, rate: Floats, variation: float) -> Floats:
     rate has changed, either the variation or the correlation may have stayed the same. The smaller of both estimates
     is used, so that neither an incident nor its end makes requests worth too little.
     """
-    rare = np.minimum(rate, 1 - rate)
-    information = known[..., 2] + PRIOR_WINDOWS
-    by_share = (known[..., 0] + PRIOR_WINDOWS * variation) / information * rare
-    as_it_was = (known[..., 1] + PRIOR_WINDOWS * variation * rare) / information
-    icc: Floats = np.maximum(0.0, np.minimum(by_share, as_it_was))
+    icc: Floats = np.maximum(0.0, np.minimum(*_estimates(known, rate, variation)))
+    return icc
+
+
+def largest_correlation(known: Floats, rate: Floats, variation: float) -> Floats:
+    """The same with the larger of both estimates: requests that are independent by this one very likely are."""
+    icc: Floats = np.maximum(0.0, np.maximum(*_estimates(known, rate, variation)))
     return icc
 
 
@@ -61,3 +63,12 @@ def window_statistics(n: ArrayLike, bad: ArrayLike, known_counts: Floats) -> Flo
     information = (expected**2 / (chance + expected**2)) ** 2
     beyond = information * ((np.asarray(bad, np.float64) - size * rate) ** 2 - chance) / expected
     return np.stack([beyond / expected, beyond / np.maximum(size, 1), information], axis=-1)
+
+
+def _estimates(known: Floats, rate: Floats, variation: float) -> tuple[Floats, Floats]:
+    """The correlation if the variation has stayed as it was, and if the correlation has."""
+    rare = np.minimum(rate, 1 - rate)
+    information = known[..., 2] + PRIOR_WINDOWS
+    by_share = (known[..., 0] + PRIOR_WINDOWS * variation) / information * rare
+    as_it_was = (known[..., 1] + PRIOR_WINDOWS * variation * rare) / information
+    return by_share, as_it_was

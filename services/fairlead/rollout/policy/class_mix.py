@@ -14,34 +14,34 @@ import numpy as np
 
 from fairlead.contracts.gates import GateSpec
 from fairlead.contracts.revision import Window
-from fairlead.rollout.analysis import comparison, multiple_comparisons
+from fairlead.rollout.analysis import comparison, multiple_comparisons, stored_comparison
 from fairlead.rollout.analysis.bets import Floats, Sample
-from fairlead.rollout.analysis.comparison import STATE_FIELDS, Comparison, Margins
+from fairlead.rollout.analysis.comparison import Comparison, Margins
+from fairlead.rollout.analysis.stored_comparison import State
+from fairlead.rollout.policy.weighed import Weighed
 
 PLACES = 8
 """Seven classes and `other`. Each is compared twice, because a class may become more frequent or rarer."""
 OTHER = PLACES - 1
 _CLASS = "class:"
 
-State = Mapping[str, tuple[float, ...]]
 
-
-def weigh_classes(gate: GateSpec, state: State, window: Window) -> tuple[State, float, float]:
-    """The state after one more window, and the logarithms of the evidence for harm and for safety."""
+def weigh_classes(gate: GateSpec, state: State, window: Window) -> Weighed:
+    """The evidence after one more window."""
     places = {name.removeprefix(_CLASS): int(at[0]) for name, at in state.items() if name.startswith(_CLASS)}
     candidate, stable = window.classes.candidate, window.classes.stable
     sample = Sample(sum(candidate.values()), _placed(candidate, places), sum(stable.values()), _placed(stable, places))
-    before = _load(state)
+    before = stored_comparison.load(state, (2 * PLACES,), comparison.UNKNOWN)
     margins = Margins(floor=gate.shift, share=0.0, acceptable=gate.acceptable)
     taken = np.isin(np.arange(2 * PLACES) % PLACES, [*places.values(), OTHER])
     after = _only(taken, before, multiple_comparisons.advance_classes(before, sample, margins))
     bet = bool(places and candidate and stable and before.is_betting[taken].all())
     kept: dict[str, tuple[float, ...]] = {
-        **{name: tuple(map(float, getattr(after, name).ravel())) for name in STATE_FIELDS},
+        **stored_comparison.dump(after),
         **{f"{_CLASS}{name}": (float(at),) for name, at in _seated(places, stable, candidate).items()},
         "judged": (state.get("judged", (0.0,))[0] + bet,),
     }
-    return kept, float(multiple_comparisons.log_harm(after)), float(after.log_safe[taken].min())
+    return Weighed.of_several(kept, after, safe=float(after.log_safe[taken].min()))
 
 
 def _placed(counts: Mapping[str, int], places: Mapping[str, int]) -> Floats:
@@ -61,14 +61,7 @@ def _seated(places: Mapping[str, int], *counts: Mapping[str, int]) -> dict[str, 
     return seated
 
 
-def _load(state: State) -> Comparison:
-    if not state:
-        return comparison.fresh((2 * PLACES,), comparison.UNKNOWN)
-    harm, safe, candidate, stable, spread = (np.array(state[name]).reshape(2 * PLACES, -1) for name in STATE_FIELDS)
-    return Comparison(harm, safe, candidate, stable, comparison.UNKNOWN, spread)
-
-
 def _only(taken: np.ndarray, before: Comparison, after: Comparison) -> Comparison:
     """The new state for places that are taken; a free place keeps its old state."""
-    changed = {name: np.where(taken[:, None], getattr(after, name), getattr(before, name)) for name in STATE_FIELDS}
-    return replace(before, **changed)
+    fields = ((name, getattr(after, name), getattr(before, name)) for name in stored_comparison.FIELDS)
+    return replace(before, **{name: np.where(taken[:, None], new, old) for name, new, old in fields})

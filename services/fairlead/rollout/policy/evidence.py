@@ -6,7 +6,8 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from math import log
 
 import numpy as np
@@ -16,10 +17,12 @@ from fairlead.contracts.gates import GateSpec, is_custom, is_evidence
 from fairlead.contracts.latency import GRID_MS
 from fairlead.contracts.revision import Counts, GateEvidence, Histograms, VersionCounts, Window
 from fairlead.contracts.route import Strategy
-from fairlead.rollout.analysis import comparison, multiple_comparisons, one_sample
-from fairlead.rollout.analysis.bets import Sample, log_mean
-from fairlead.rollout.analysis.comparison import STATE_FIELDS, Comparison, Margins, Prior
+from fairlead.rollout.analysis import comparison, multiple_comparisons, one_sample, stored_comparison
+from fairlead.rollout.analysis.bets import Sample
+from fairlead.rollout.analysis.comparison import Margins
+from fairlead.rollout.analysis.stored_comparison import State
 from fairlead.rollout.policy.class_mix import weigh_classes
+from fairlead.rollout.policy.weighed import Weighed
 
 METHOD = 3
 """Increased when the bettors change, so that they do not continue from the e-values of other bettors."""
@@ -40,8 +43,7 @@ EMPTY_HISTOGRAM = (0,) * len(GRID_MS)
 _LATE = "late_"
 """Begins the names of the fields of the second comparison of the gate `errors`."""
 
-State = Mapping[str, tuple[float, ...]]
-Weigh = Callable[[GateSpec, State, Window], tuple[State, float, float]]
+Weigh = Callable[[GateSpec, State, Window], Weighed]
 
 DEFAULTS: Mapping[str, GateSpec] = {
     **{name: GateSpec(name=name) for name in ("errors", "starved", "rejections")},
@@ -109,8 +111,8 @@ def _weighed(
         if not is_timed(window) or is_cold(before, window, strategy.warm_up.exclude):
             # The latency is not only the candidate's own. Stable's always is, so its rate is still learned.
             window = window.model_copy(update={"latency": Histograms(stable=window.latency.stable)})
-    state, harm, safe = (_custom if is_custom(gate.name) else _WEIGH[gate.name])(gate, last.state, window)
-    return GateEvidence(gate=gate.name, settings=settings, log_harm=harm, log_safe=safe, state=dict(state))
+    weighed = (_custom if is_custom(gate.name) else _WEIGH[gate.name])(gate, last.state, window)
+    return weighed.evidence(gate.name, settings)
 
 
 def gap_of(gate: str, window: Window) -> str | None:
@@ -155,40 +157,40 @@ def is_cold(before: Sequence[Window], window: Window, exclude_s: float) -> bool:
     return False
 
 
-def _errors(gate: GateSpec, state: State, window: Window) -> tuple[State, float, float]:
+def _errors(gate: GateSpec, state: State, window: Window) -> Weighed:
     """Two comparisons: of bad requests, and of requests that were bad or took longer than the candidate's limit.
 
     The second one counts both versions by the same limit. Until a request was late both are the same, and there is one.
     """
     bad = VersionCounts(candidate=window.candidate, stable=window.stable)
-    own = {name: one for name, one in state.items() if name in STATE_FIELDS}
-    after, harm, safe = _compared(gate, own, bad)
+    own = {name: one for name, one in state.items() if name in stored_comparison.FIELDS}
+    first = _compared(gate, own, bad)
     late = window.failures.candidate.late, window.failures.stable.late
-    known = {name: state[_LATE + name] for name in STATE_FIELDS if _LATE + name in state}
+    known = {name: state[_LATE + name] for name in stored_comparison.FIELDS if _LATE + name in state}
     if not known and not any(late):
-        return after, harm, safe
+        return first
     both = VersionCounts(candidate=_with_late(bad.candidate, late[0]), stable=_with_late(bad.stable, late[1]))
-    other, late_harm, late_safe = _compared(gate, known or own, both)
-    merged = {**after, **{_LATE + name: one for name, one in other.items()}}
-    # The mean of two e-processes is one; safety must hold in both (`multiple_comparisons`).
-    return merged, float(log_mean(np.array([harm, late_harm]))), min(safe, late_safe)
+    second = _compared(gate, known or own, both)
+    merged = {**first.state, **{_LATE + name: one for name, one in second.state.items()}}
+    return first.with_another(merged, second)
 
 
 def _with_late(counts: Counts, late: int) -> Counts:
     return Counts(n=counts.n, bad=min(counts.n, counts.bad + late))
 
 
-def _rejections(gate: GateSpec, state: State, window: Window) -> tuple[State, float, float]:
+def _rejections(gate: GateSpec, state: State, window: Window) -> Weighed:
     return _compared(gate, state, window.rejections)
 
 
-def _compared(gate: GateSpec, state: State, arms: VersionCounts) -> tuple[State, float, float]:
+def _compared(gate: GateSpec, state: State, arms: VersionCounts) -> Weighed:
     sample = Sample(arms.candidate.n, arms.candidate.bad, arms.stable.n, arms.stable.bad)
-    after = comparison.advance(_load(state, ()), sample, _margins(gate))
-    return _dump(after), float(after.log_harm), float(after.log_safe)
+    before = stored_comparison.load(state, (), comparison.RARE)
+    after = comparison.advance(before, sample, _margins(gate))
+    return Weighed.of_one(stored_comparison.dump(after), after)
 
 
-def _latency(gate: GateSpec, state: State, window: Window) -> tuple[State, float, float]:
+def _latency(gate: GateSpec, state: State, window: Window) -> Weighed:
     (n_c, x_c), (n_s, x_s) = (
         (histogram[-1], np.array([histogram[-1] - histogram[GRID_MS.index(round(1000 * bound))] for bound in bounds]))
         for histogram, bounds in (
@@ -196,17 +198,14 @@ def _latency(gate: GateSpec, state: State, window: Window) -> tuple[State, float
             (window.latency.stable, [*map(gate.stable_boundary, gate.boundaries)]),
         )
     )
-    before = _load(state, (len(gate.boundaries),), comparison.UNKNOWN)
+    before = stored_comparison.load(state, (len(gate.boundaries),), comparison.UNKNOWN)
     after = multiple_comparisons.advance_latency(before, Sample(n_c, x_c, n_s, x_s), _margins(gate))
     judged = state.get("judged", (0.0,))[0] + bool(n_c and n_s and before.is_betting.all())
-    return (
-        {**_dump(after), "judged": (judged,)},
-        float(multiple_comparisons.log_harm(after)),
-        float(multiple_comparisons.log_safe(after)),
-    )
+    stored = {**stored_comparison.dump(after), "judged": (judged,)}
+    return Weighed.of_several(stored, after, safe=float(multiple_comparisons.log_safe(after)))
 
 
-def _starved(gate: GateSpec, state: State, window: Window) -> tuple[State, float, float]:
+def _starved(gate: GateSpec, state: State, window: Window) -> Weighed:
     """One observation per stretch: whether most of the candidate's requests went elsewhere.
 
     While stable is in trouble too, nothing is observed: the gateway may eject all of the candidate's instances, but
@@ -214,7 +213,7 @@ def _starved(gate: GateSpec, state: State, window: Window) -> tuple[State, float
     """
     hits, n = state.get("stretches", (0.0, 0.0))
     if is_in_trouble(window):
-        return state, float(one_sample.log_harm(hits, n, gate.chance)), float(one_sample.log_safe(hits, n, gate.chance))
+        return _one_sample(state, hits, n, gate.chance)
     seconds, assigned, elsewhere = state.get("open", (0.0, 0.0, 0.0))
     seconds += window.seconds
     assigned += window.assigned
@@ -222,27 +221,29 @@ def _starved(gate: GateSpec, state: State, window: Window) -> tuple[State, float
     if seconds >= STRETCH_S and assigned >= STRETCH_REQUESTS:
         hits, n = hits + (elsewhere > gate.starved_share * assigned), n + 1
         seconds = assigned = elsewhere = 0.0
-    after = {"stretches": (hits, n), "open": (seconds, assigned, elsewhere)}
-    return after, float(one_sample.log_harm(hits, n, gate.chance)), float(one_sample.log_safe(hits, n, gate.chance))
+    return _one_sample({"stretches": (hits, n), "open": (seconds, assigned, elsewhere)}, hits, n, gate.chance)
 
 
-def _agreement(gate: GateSpec, state: State, window: Window) -> tuple[State, float, float]:
+def _agreement(gate: GateSpec, state: State, window: Window) -> Weighed:
     differ, n = state.get("pairs", (0.0, 0.0))
     differ, n = differ + window.pairs.differ, n + window.pairs.n
-    harm, safe = (each(differ, n, gate.max_disagreement) for each in (one_sample.log_harm, one_sample.log_safe))
-    return {"pairs": (differ, n), "judged": (n,)}, float(harm), float(safe)
+    return _one_sample({"pairs": (differ, n), "judged": (n,)}, differ, n, gate.max_disagreement)
 
 
-def _custom(gate: GateSpec, state: State, window: Window) -> tuple[State, float, float]:
+def _custom(gate: GateSpec, state: State, window: Window) -> Weighed:
     """The candidate compared with stable, or its share of bad events compared with a fixed limit."""
     arms = window.custom[gate.name].arms
     judged = (state.get("judged", (0.0,))[0] + bool(arms.candidate.n and (gate.limit is not None or arms.stable.n)),)
     if gate.limit is None:
-        after, harm, safe = _compared(gate, {name: one for name, one in state.items() if name != "judged"}, arms)
-        return {**after, "judged": judged}, harm, safe
+        found = _compared(gate, {name: one for name, one in state.items() if name != "judged"}, arms)
+        return replace(found, state={**found.state, "judged": judged})
     bad, n = (a + b for a, b in zip(state.get("seen", (0.0, 0.0)), (arms.candidate.bad, arms.candidate.n), strict=True))
-    harm, safe = (float(side(bad, n, gate.limit)) for side in (one_sample.log_harm, one_sample.log_safe))
-    return {"seen": (bad, n), "judged": judged}, harm, safe
+    return _one_sample({"seen": (bad, n), "judged": judged}, bad, n, gate.limit)
+
+
+def _one_sample(state: State, bad: float, n: float, limit: float) -> Weighed:
+    harm, safe = (float(side(bad, n, limit)) for side in (one_sample.log_harm, one_sample.log_safe))
+    return Weighed(state, harm, safe, harm)
 
 
 _WEIGH: Mapping[str, Weigh] = {
@@ -257,19 +258,3 @@ _WEIGH: Mapping[str, Weigh] = {
 
 def _margins(gate: GateSpec) -> Margins:
     return Margins(floor=gate.margin, share=gate.margin_share, acceptable=gate.acceptable)
-
-
-def _load(state: State, shape: tuple[int, ...], prior: Prior = comparison.RARE) -> Comparison:
-    if not state:
-        return comparison.fresh(shape, prior)
-    harm, safe, candidate, stable, spread = (np.array(state[name]).reshape(*shape, -1) for name in STATE_FIELDS)
-    return Comparison(harm, safe, candidate, stable, prior, spread)
-
-
-def _dump(after: Comparison) -> State:
-    return dict(_flat(after))
-
-
-def _flat(after: Comparison) -> Iterator[tuple[str, tuple[float, ...]]]:
-    for name in STATE_FIELDS:
-        yield name, tuple(map(float, getattr(after, name).ravel()))

@@ -65,6 +65,12 @@ class EvidenceGate:
         found = windows[-1].evidence if windows else ()
         return next((one for one in found if one.gate == self.gate.name), GateEvidence(gate=self.gate.name))
 
+    @property
+    def _requests(self) -> float:
+        """The evidence for harm of the requests, confirmed by the windows or not."""
+        evidence = self.evidence
+        return evidence.log_harm if evidence.log_unconfirmed is None else evidence.log_unconfirmed
+
     def judge(self) -> Check:
         """The verdict. Before the first weight the gate passes: the candidate serves no users yet."""
         situation = self.situation
@@ -72,6 +78,8 @@ class EvidenceGate:
             return self._check(Verdict.PASS, "nothing to compare before the first weight")
         if self.evidence.log_harm >= threshold(situation.strategy, self.gate):
             return self._check(Verdict.FAIL, self._harm())
+        if self._requests >= threshold(situation.strategy, self.gate):
+            return self._undecided(self._unconfirmed())
         if only_watches(situation.strategy, self.gate.name):
             return self._check(Verdict.PASS, self._watched())
         unavailable = self._unavailable()
@@ -168,8 +176,22 @@ class EvidenceGate:
         summary = f"{self.situation.candidate} {self._worse()}"
         return (
             f"{summary}: {self._counted()}evidence {format_e_value(self.evidence.log_harm)} to 1, {against} is enough"
-            f"{self._most_frequent()}"
+            f"{self._windows()}{self._most_frequent()}"
         )
+
+    def _unconfirmed(self) -> str:
+        """The reason to wait: the requests say that the candidate is worse, but most of them are of a few windows."""
+        return (
+            f"{self._counted()}evidence {format_e_value(self._requests)} to 1 for harm, but of too few windows to count"
+            f"{self._windows()}"
+        )
+
+    def _windows(self) -> str:
+        """ "; 12 of 14 windows say the same", or nothing for a gate that compares no windows."""
+        worse, told = self.evidence.worse_windows, self.evidence.told_windows
+        if not told:
+            return ""
+        return f"; {worse} of {told} windows say the same"
 
     def _most_frequent(self) -> str:
         """What the candidate's instances told most often of the requests that the gate counts; empty if nothing."""
@@ -293,6 +315,10 @@ class EvidenceGate:
             "harm_at": round(threshold(strategy, self.gate), 4),
             "safe_at": round(-log(strategy.beta), 4),
         }
+        if evidence.log_unconfirmed is not None:
+            numbers |= {"log_unconfirmed": round(evidence.log_unconfirmed, 4)}
+        if evidence.told_windows:
+            numbers |= {"worse_windows": evidence.worse_windows, "told_windows": evidence.told_windows}
         if arms := self._arms():
             numbers |= {"candidate_n": arms[0].n, "candidate_bad": arms[0].bad}
             numbers |= {"stable_n": arms[1].n, "stable_bad": arms[1].bad}

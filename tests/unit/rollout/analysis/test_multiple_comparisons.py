@@ -63,10 +63,10 @@ def test_doubled_latency_is_found_in_a_minute_though_most_answers_are_slower_tha
     counted = simulate_latency(
         Cell(50, 0, 0), 2.0, np.array([0.008, 0.016, 0.032, 0.064]), 200, seed=5, median_s=median_s
     )
-    harmed, _ = rules.evidence(
+    found = rules.evidence(
         counted, margins=Margins(), shares=(0.25,), advance=multiple_comparisons.advance_latency, prior=UNKNOWN
     )
-    assert np.median(harmed[0.25] + 1) * WINDOW_S <= 60
+    assert np.median(found.harmed[0.25] + 1) * WINDOW_S <= 60
 
 
 def test_nothing_is_bet_on_latency_before_stable_is_known() -> None:

@@ -10,7 +10,8 @@ import pytest
 from fairlead.contracts.answers import ClassCounts
 from fairlead.contracts.gates import GateSpec
 from fairlead.contracts.revision import Window
-from fairlead.rollout.policy.class_mix import OTHER, State, weigh_classes
+from fairlead.rollout.analysis.stored_comparison import State
+from fairlead.rollout.policy.class_mix import OTHER, weigh_classes
 from fairlead.rollout.policy.evidence import weigh
 from unit.rollout.policy.builders import a_strategy, later
 
@@ -23,11 +24,12 @@ def run(
     candidate: dict[str, float], stable: dict[str, float], *, windows: int = 60, seed: int = 1, gate: GateSpec = GATE
 ) -> tuple[State, float, float]:
     """Windows of 50 answers of the candidate and 200 of stable, drawn with these shares."""
-    rng, state, most, safe = np.random.default_rng(seed), {}, 0.0, 0.0  # type: ignore[var-annotated]
+    rng, most, safe = np.random.default_rng(seed), 0.0, 0.0
+    state: State = {}
     for _ in range(windows):
         window = a_window(draw(rng, candidate, 50), draw(rng, stable, 200))
-        state, harm, safe = weigh_classes(gate, state, window)  # type: ignore[assignment]
-        most = max(most, harm)
+        weighed = weigh_classes(gate, state, window)
+        state, safe, most = weighed.state, weighed.safe, max(most, weighed.harm)
     return state, most, safe
 
 
@@ -67,11 +69,12 @@ def test_the_same_mix_is_seldom_called_another() -> None:
 
 
 def test_mixes_that_move_together_are_no_difference() -> None:
-    rng, state, most = np.random.default_rng(3), {}, 0.0  # type: ignore[var-annotated]
+    rng, most = np.random.default_rng(3), 0.0
+    state: State = {}
     for at in range(60):
         shares = MIX if at % 20 < 10 else {"a": 0.1, "b": 0.1, "c": 0.8}
-        state, harm, _ = weigh_classes(GATE, state, a_window(draw(rng, shares, 50), draw(rng, shares, 200)))  # type: ignore[assignment]
-        most = max(most, harm)
+        weighed = weigh_classes(GATE, state, a_window(draw(rng, shares, 50), draw(rng, shares, 200)))
+        state, most = weighed.state, max(most, weighed.harm)
     assert most < ENOUGH
 
 
@@ -81,8 +84,8 @@ def test_a_window_in_which_a_version_answered_no_request_is_no_evidence(
 ) -> None:
     state, _, _ = run(MIX, MIX, windows=10)
     before = weigh_classes(GATE, state, a_window({}, {}))
-    after = weigh_classes(GATE, before[0], a_window(candidate, stable))
-    assert after[1:] == before[1:]
+    after = weigh_classes(GATE, before.state, a_window(candidate, stable))
+    assert (after.harm, after.safe, after.requests) == (before.harm, before.safe, before.requests)
 
 
 def test_more_classes_than_places_are_compared_together() -> None:

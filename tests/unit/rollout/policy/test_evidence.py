@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fairlead.contracts.answers import ClassCounts
 from fairlead.contracts.base import format_e_value
 from fairlead.contracts.latency import GRID_MS
 from fairlead.contracts.revision import Cause, Check, Counts, Histograms, Phase, Verdict, VersionCounts, Window
@@ -159,6 +160,51 @@ class TestErrors:
         assert judged(a_strategy(min_requests=20), GOOD, head=preparing())["errors"].verdict is Verdict.PASS
 
 
+class TestWindows:
+    """Evidence of the requests counts as far as most windows say the same (`window_bets`)."""
+
+    def test_one_window_is_too_few_however_much_it_says_and_the_weight_waits(self) -> None:
+        check = judged(a_strategy(), BAD)["errors"]
+        assert check.verdict is Verdict.INCONCLUSIVE
+        assert check.reason == (
+            "5 of 10 against 0 of 90, evidence 6,651 to 1 for harm, but of too few windows to count; "
+            "1 of 1 windows say the same"
+        )
+        assert check.numbers["log_harm"] < check.numbers["harm_at"] <= check.numbers["log_unconfirmed"]
+
+    def test_three_windows_in_which_half_of_the_requests_fail_are_enough(self) -> None:
+        assert judged(a_strategy(), *[BAD] * 2)["errors"].verdict is Verdict.INCONCLUSIVE
+        check = judged(a_strategy(), *[BAD] * 3)["errors"]
+        assert check.verdict is Verdict.FAIL
+        assert check.reason.endswith("is enough; 3 of 3 windows say the same")
+        assert (check.numbers["worse_windows"], check.numbers["told_windows"]) == (3, 3)
+        assert "log_unconfirmed" not in check.numbers
+
+    def test_one_bad_batch_between_good_windows_rolls_nothing_back(self) -> None:
+        batch = {"candidate": Counts(n=100, bad=60), "stable": Counts(n=900), "assigned": 100, "unserved": 60}
+        good = {"candidate": Counts(n=100), "stable": Counts(n=900, bad=1), "assigned": 100}
+        verdicts = [judged(a_strategy(), *[good] * 5, batch, *[good] * at)["errors"].verdict for at in range(20)]
+        assert Verdict.FAIL not in verdicts
+
+    def test_a_gate_that_only_watches_waits_as_well_while_harm_is_unconfirmed(self) -> None:
+        mixes = {"candidate": {"b": 50}, "stable": {"a": 200}}
+        moved = {**GOOD, "classes": ClassCounts(candidate=mixes["candidate"], stable=mixes["stable"])}
+        checks = [judged(a_strategy(), *[moved] * at)["classes"].verdict for at in (2, 3, 5)]
+        assert checks == [Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.FAIL]
+
+    def test_a_window_of_an_older_release_continues_without_bets_on_windows(self) -> None:
+        windows = folded(a_strategy(), *[BAD] * 6)
+        old = tuple(
+            one.model_copy(update={"state": {name: at for name, at in one.state.items() if name != "windows"}})
+            for one in windows[-1].evidence
+        )
+        newest = Window(start=later(30), end=later(35), weight=500, ready=1, **BAD)
+        after = weigh(a_strategy(), (windows[-1].model_copy(update={"evidence": old}),), newest)[0]
+        assert after.log_unconfirmed is not None
+        assert after.log_unconfirmed > windows[-1].evidence[0].log_harm
+        assert (after.worse_windows, after.told_windows) == (1, 1)
+
+
 class TestQuick:
     def test_it_waits_for_its_requests_in_this_step(self) -> None:
         strategy = a_strategy(min_requests=20)
@@ -229,19 +275,19 @@ class TestMetricsUnavailable:
 class TestRejections:
     def test_a_renamed_field_is_found(self) -> None:
         renamed = {**GOOD, "rejections": VersionCounts(candidate=Counts(n=10, bad=10), stable=Counts(n=90, bad=1))}
-        checks = judged(a_strategy(), renamed, renamed)
+        checks = judged(a_strategy(), renamed, renamed, renamed)
         assert checks["rejections"].verdict is Verdict.FAIL
         assert checks["rejections"].reason.startswith(
-            "1.1.0 rejects more requests than 1.0.0: 20 of 20 against 2 of 180"
+            "1.1.0 rejects more requests than 1.0.0: 30 of 30 against 3 of 270"
         )
         assert checks["errors"].verdict is Verdict.PASS
 
     def test_the_reason_names_the_field_that_was_rejected_most_often(self) -> None:
         renamed = {**GOOD, "rejections": VersionCounts(candidate=Counts(n=10, bad=10), stable=Counts(n=90, bad=1))}
         told = {"422 body.bmi: Field required": 9, "422 body.age: Field required": 2, "500 OSError": 99}
-        world = replace(seen(10), windows=folded(a_strategy(), renamed, renamed), problems={V2: told})
+        world = replace(seen(15), windows=folded(a_strategy(), *[renamed] * 3), problems={V2: told})
         reason = judge_evidence(Situation(a_route(strategy=a_strategy()), canary(), world))["rejections"].reason
-        assert reason.endswith("is enough; most often: body.bmi: Field required")
+        assert reason.endswith("is enough; 3 of 3 windows say the same; most often: body.bmi: Field required")
 
 
 class TestStarved:
@@ -280,7 +326,7 @@ class TestLatency:
     SLOWER = {**GOOD, "latency": Histograms(candidate=slow(0.9), stable=slow(0.1))}
 
     def test_a_slower_candidate_is_found_and_an_equal_one_is_not(self) -> None:
-        assert judged(TIMED, self.SLOWER, self.SLOWER)["latency"].verdict is Verdict.FAIL
+        assert judged(TIMED, *[self.SLOWER] * 4)["latency"].verdict is Verdict.FAIL
         assert harm(folded(TIMED, *[self.AS_BEFORE] * 20), "latency") < 0
 
     @pytest.mark.parametrize("change", [{"unserved": 1}, {"assigned": 12}, {"latency": Histograms()}])
@@ -301,7 +347,7 @@ class TestLatency:
         windows = folded(TIMED, *[preparing] * 3)
         evidence = next(one for one in windows[-1].evidence if one.gate == "latency")
         assert (evidence.log_harm, is_judged(evidence)) == (0, False)
-        assert harm(folded(TIMED, *[preparing] * 3, self.SLOWER), "latency") > 0
+        assert harm(folded(TIMED, *[preparing] * 3, *[self.SLOWER] * 3), "latency") > 0
         assert harm(folded(TIMED, self.SLOWER), "latency") == 0, "nothing was known of stable"
 
     def test_without_any_judged_window_the_gate_does_not_pass(self) -> None:
