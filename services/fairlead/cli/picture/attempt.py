@@ -27,6 +27,8 @@ class GateLine:
     log_e: tuple[float, ...]
     threshold: float | None
     """None where no check of this gate is stored."""
+    windows: str = ""
+    """What the windows say of harm, in words: "12 of 14 windows say the same". Empty where none was compared."""
 
     @property
     def is_reached(self) -> bool:
@@ -34,9 +36,10 @@ class GateLine:
         return self.threshold is not None and self.log_e[-1] >= self.threshold
 
     def describe(self, effect: str) -> str:
-        """The last value, and the one that has the effect: "812 (300 rolls back)"."""
-        threshold = f" ({format_e_value(self.threshold)} {effect})" if self.threshold is not None else ""
-        return f"{format_e_value(self.log_e[-1])}{threshold}"
+        """The last value, and the one that has the effect: "812 (300 rolls back; 12 of 14 windows say the same)"."""
+        enough = f"{format_e_value(self.threshold)} {effect}" if self.threshold is not None else ""
+        more = "; ".join(filter(None, (enough, self.windows)))
+        return f"{format_e_value(self.log_e[-1])}{f' ({more})' if more else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +193,18 @@ def _lines(
     windows: Sequence[Window], numbers: Mapping[str, Mapping[str, float]], value: str, threshold: str
 ) -> Iterator[GateLine]:
     for gate in _gates(windows):
-        yield GateLine(gate, tuple(_values(windows, gate, value)), numbers.get(gate, {}).get(threshold))
+        words = _windows_in_words(windows, gate) if value == "log_harm" else ""
+        yield GateLine(gate, tuple(_values(windows, gate, value)), numbers.get(gate, {}).get(threshold), words)
+
+
+def _windows_in_words(windows: Sequence[Window], gate: str) -> str:
+    """How many windows say that the candidate is worse; and the evidence that is of too few windows to count."""
+    last = next((one for window in reversed(windows) for one in window.evidence if one.gate == gate), None)
+    if last is None or not last.told_windows or not last.worse_windows:
+        return ""
+    unconfirmed = last.log_unconfirmed
+    pending = "" if unconfirmed is None else f"{format_e_value(unconfirmed)} is of too few windows to count, "
+    return f"{pending}{last.worse_windows} of {last.told_windows} windows say the same"
 
 
 def _gates(windows: Iterable[Window]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from math import log
 
 from rich.table import Table
 
@@ -12,7 +13,7 @@ from fairlead.cli.output import make_table, moment, percent
 from fairlead.cli.picture.attempt import Attempt, GateLine, gap_in_words
 from fairlead.cli.picture.terminal import HARM, SAFE
 from fairlead.contracts.base import format_e_value
-from fairlead.contracts.revision import Window
+from fairlead.contracts.revision import GateEvidence, Window
 from fairlead.rollout.analysis.counts import CHANGED_GAP
 
 FIXED_COLUMNS = ("UNTIL", "LED TO", "WEIGHT", "CANDIDATE", "STABLE")
@@ -49,6 +50,8 @@ def rows(attempt: Attempt) -> Iterator[tuple[str, ...]]:
 def legend(attempt: Attempt) -> str:
     """What the columns of a table mean, and how much evidence is enough."""
     text = "CANDIDATE, STABLE: bad requests of all. Gates: evidence for harm / for safety in this attempt; 1 is none."
+    if any(_is_unconfirmed(one) for window in attempt.windows for one in window.evidence):
+        text += ' "2 of 812": only 2 counts, because the rest is of too few windows.'
     enough = [*_enough(attempt.harm, HARM), *_enough(attempt.safe, SAFE)]
     return f"{text} {', '.join(enough)}." if enough else text
 
@@ -112,10 +115,21 @@ def _folded(row: _Row, windows: Sequence[Window], gates: int) -> tuple[str, ...]
 
 
 def _counted(row: _Row, window: Window, gates: Sequence[str]) -> tuple[str, ...]:
-    odds = {one.gate: f"{format_e_value(one.log_harm)} / {format_e_value(one.log_safe)}" for one in window.evidence}
+    odds = {one.gate: f"{_harm(one)} / {format_e_value(one.log_safe)}" for one in window.evidence}
     counts = (f"{one.bad:,} of {one.n:,}" for one in (window.candidate, window.stable))
     shown = (odds.get(gate, "-") for gate in gates)
     return (moment(window.end), row.led_to or "-", percent(row.weight), *counts, *shown, "")
+
+
+def _harm(evidence: GateEvidence) -> str:
+    """The evidence for harm that counts; "1.9 of 812" where the rest is of too few windows to count."""
+    counts = format_e_value(evidence.log_harm)
+    return f"{counts} of {format_e_value(evidence.log_unconfirmed or 0.0)}" if _is_unconfirmed(evidence) else counts
+
+
+def _is_unconfirmed(evidence: GateEvidence) -> bool:
+    """Whether evidence worth a mention is of too few windows to count."""
+    return evidence.log_unconfirmed is not None and evidence.log_unconfirmed > log(10)
 
 
 def _enough(lines: Sequence[GateLine], effect: str) -> Iterator[str]:

@@ -98,6 +98,18 @@ def shown(state: Path, capsys: pytest.CaptureFixture[str], **options: Any) -> st
     return capsys.readouterr().out
 
 
+def test_evidence_of_too_few_windows_is_shown_beside_what_counts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = GateEvidence(gate="errors", log_harm=0.6, log_unconfirmed=6.7, worse_windows=1, told_windows=2)
+    check = Check(gate="errors", verdict=Verdict.FAIL, reason="", numbers={"harm_at": math.log(300), "safe_at": 3.0})
+    window = a_window(1).model_copy(update={"evidence": (said,)})
+    out = shown(write(tmp_path, a_revision(1, Cause.ROLLED_BACK, window, evidence=(check,))), capsys)
+    assert "1.8 of 812 / 1" in out
+    assert '"2 of 812": only 2 counts, because the rest is of too few windows.' in " ".join(out.split())
+    assert "1.8 (300 rolls back; 812 is of too few windows to count, 1 of 2 windows say the same)" in out
+
+
 def test_evidence_is_shown_per_window_with_counts_and_odds(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     title, header, gap, last, since, legend, *picture = shown(state, capsys).splitlines()
     assert title == "iris, attempt 0: stable -> candidate"
