@@ -44,7 +44,7 @@ bench-statistics:  ## simulated rollouts: false alarms and time to roll back, be
 	@PYTHONPATH=tests .venv/bin/python tests/benchmarks/rollout_statistics_plots.py
 
 torch:  ## install PyTorch (5 GB, in an environment of its own) and run the tests of its formats
-	@ci/setup dev && ci/environment torch > /dev/null && FAIRLEAD_TORCH=1 .venv/bin/python -m pytest tests/integration/formats
+	@ci/setup dev && ci/environment torch > /dev/null && FAIRLEAD_TORCH=1 .venv/bin/python -m pytest --timeout 900 tests/integration/formats
 
 lock:  ## write requirements/*.txt anew from pyproject.toml
 	@ci/setup dev && ci/lock

@@ -15,7 +15,7 @@ from docs.tables import bare, table_below
 from fairlead.cli import exit_codes
 from fairlead.contracts import telemetry
 from fairlead.contracts.action import ActionType
-from fairlead.contracts.formats import KINDS, image_list
+from fairlead.contracts.formats import KINDS, image_list, runs_code
 from fairlead.contracts.gates import GateName, GateSpec
 from fairlead.rollout.policy import evidence, gates
 from fairlead.serving.formats import frames
@@ -48,7 +48,7 @@ def test_the_table_of_formats_is_that_of_the_code() -> None:
 
 
 def says_code(name: str) -> str:
-    return "your class reads it" if name == "python" else "yes" if KINDS[name].pickles else "no"
+    return "your class reads it" if name == "python" else "yes" if runs_code(name) else "no"
 
 
 def test_the_metrics_table_has_every_metric_with_its_kind_labels_and_help() -> None:

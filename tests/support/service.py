@@ -98,11 +98,11 @@ class Service:
         """Every line of its log. Raises ValueError for a line that is not JSON."""
         return [json.loads(line) for line in self.process.log.read_text().splitlines()]
 
-    def start(self, path: str = "/readyz", status: int = 200) -> Self:
+    def start(self, path: str = "/readyz", status: int = 200, within: float = PATIENCE_S) -> Self:
         """Start it and wait until a GET of `path` returns this status."""
         self.process.start()
         try:
-            self.process.wait_until(lambda: self.answers(path, status), f"{path} answers {status}")
+            self.process.wait_until(lambda: self.answers(path, status), f"{path} answers {status}", within=within)
         except BaseException:
             self.process.stop()
             raise

@@ -28,6 +28,9 @@ NAMES = (
     *("torch-dense", "torch-image", "torch-sequence", "torch-two", "torch-safetensors", "torch-export"),
 )
 
+LOADING_S = 240.0
+"""How long a service may take to be ready: importing PyTorch reads 5 GB."""
+
 
 class Served:
     """A running service of a case."""
@@ -54,8 +57,11 @@ def served(
     manifest = {"name": "m", "version": "1.0.0", **case.manifest}
     write_folder(folder, manifest, case.value, code=case.code, golden_inputs=case.rows)
     service = Service(folder, log=scratch / "service.log", env=environments.variables(*libraries))
-    with service:
+    service.start(within=LOADING_S)
+    try:
         yield Served(case, folder, service)
+    finally:
+        service.process.stop()
 
 
 def test_a_row_alone_gets_the_library_s_answer_to_the_last_bit(served: Served) -> None:

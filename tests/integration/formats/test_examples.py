@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,12 @@ def trained(libraries: list[Path], tmp_path_factory: pytest.TempPathFactory) -> 
     out = tmp_path_factory.mktemp("models")
     train("digits", out, *libraries)
     return out
+
+
+def test_digits_torch_passes_every_check_without_a_warning(torch: Any, tmp_path: Path, libraries: list[Path]) -> None:
+    assert "accuracy 0.9" in train("digits-torch", tmp_path, *libraries)
+    findings = check_folder(tmp_path / "digits-torch" / "1.0.0")
+    assert [finding for finding in findings if finding.outcome != "passed"] == []
 
 
 def train(name: str, out: Path, *packages: Path) -> str:

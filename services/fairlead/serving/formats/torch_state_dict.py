@@ -84,13 +84,7 @@ def _weights(torch: Any, artifact: Path) -> Mapping[str, Any]:
 
 
 def _saved(torch: Any, artifact: Path) -> Any:
-    parts = _check_archive(artifact)
-    if any(part.endswith(("/constants.pkl", "/code/__torch__.py")) for part in parts):
-        raise errors.Invalid(
-            f"format '{NAME}': {artifact.name} is a TorchScript archive, which PyTorch has deprecated",
-            hint="Save the weights (`torch.save(module.state_dict(), PATH)`), or the graph with torch.export and "
-            "`format: torch-export`.",
-        )
+    _check_archive(artifact)
     try:
         return torch.load(artifact, weights_only=True, map_location="cpu")
     except Exception as cause:  # it has no class for its errors
@@ -102,8 +96,8 @@ def _saved(torch: Any, artifact: Path) -> Any:
         ) from None
 
 
-def _check_archive(artifact: Path) -> list[str]:
-    """The names of the parts. torch.save compresses nothing, so a part that is compressed could become any size."""
+def _check_archive(artifact: Path) -> None:
+    """Raise Invalid for an archive of another kind. torch.save compresses nothing: such a part could become any size."""
     try:
         with zipfile.ZipFile(artifact) as archive:
             parts = archive.infolist()
@@ -112,10 +106,15 @@ def _check_archive(artifact: Path) -> list[str]:
             f"format '{NAME}': {artifact.name} is not a complete file of torch.save: {cause}",
             hint="Copy the whole file again, or save it again.",
         ) from None
+    if any(part.filename.endswith("/constants.pkl") for part in parts):
+        raise errors.Invalid(
+            f"format '{NAME}': {artifact.name} is a TorchScript archive, which PyTorch has deprecated",
+            hint="Save the weights (`torch.save(module.state_dict(), PATH)`), or the graph with torch.export and "
+            "`format: torch-export`.",
+        )
     size = artifact.stat().st_size
     if any(part.compress_type != zipfile.ZIP_STORED or part.file_size > size for part in parts):
         raise errors.Invalid(f"format '{NAME}': {artifact.name} has compressed parts, which torch.save does not write")
-    return [part.filename for part in parts]
 
 
 def _safetensors(artifact: Path) -> Any:
