@@ -21,6 +21,7 @@ COMMANDS = {
     "up": "Run the platform on this machine in the foreground.",
     "down": "Stop the platform that runs in this folder.",
     "serve": "Serve one model folder over HTTP, without a gateway.",
+    "new": "Write a model folder from a trained estimator.",
     "check": "Check that a model folder can be served.",
     "rehearse": "Test a rollout with simulated traffic and faults.",
     "deploy": "Add a model version to its route.",

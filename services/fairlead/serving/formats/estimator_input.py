@@ -50,7 +50,7 @@ def of(estimator: Any, inputs: Sequence[Tensor]) -> Convert:
         _check_width(only, count)
         return _matrix(only, names)
     if names is not None:
-        _check_names(stated, names, _dropped(estimator, names))
+        _check_names(stated, names, dropped_columns(estimator, names))
         by_name = {tensor.in_table: tensor for tensor in inputs}
         return _named([by_name[name] for name in names if name in by_name])
     _check_nothing_of_a_table(inputs)
@@ -92,7 +92,7 @@ def _made_up(names: Sequence[str]) -> bool:
     return any(all(name == form.format(i) for i, name in enumerate(names)) for form in MADE_UP)
 
 
-def _dropped(estimator: Any, names: Sequence[str]) -> frozenset[str]:
+def dropped_columns(estimator: Any, names: Sequence[str]) -> frozenset[str]:
     """The columns that the estimator was fitted on and does not read: those that a ColumnTransformer drops."""
     estimator = _first_with_columns(estimator)
     read = getattr(estimator, "_transformer_to_input_indices", None)

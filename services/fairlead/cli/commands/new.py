@@ -1,0 +1,55 @@
+"""`fairlead new`."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fairlead.cli import exit_codes
+from fairlead.cli.output import say
+from fairlead.serving.check.findings import is_fit
+from fairlead.serving.check.own_process import check_in_own_process
+
+
+def command(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The name of the model: lower case, digits and '-'.")],
+    file: Annotated[
+        Path, typer.Option("--from", metavar="FILE", help="The trained estimator, of joblib.dump or pickle.dump.")
+    ],
+    sha256: Annotated[
+        str | None, typer.Option(metavar="HEX", help="The digest of FILE: reading it runs the code in it.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Some rows of the training data: CSV with a header, or Parquet.")
+    ] = None,
+    code: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="A Python file that the estimator's classes are in.")
+    ] = None,
+    version: Annotated[str, typer.Option(metavar="VERSION", help="The version of the model.")] = "1.0.0",
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write NAME/VERSION.")] = Path("build/models"),
+) -> None:
+    """Write a model folder from a trained estimator, and check it.
+
+    The inputs, the outputs and the golden rows come from the estimator and from --data; no class is written. Reading
+    FILE runs the code in it, so the command wants its digest first.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # rows are asked one by one; the libraries read it when imported
+    write = importlib.import_module("fairlead.serving.new.folder").write
+    written = write(name, version, file, out, sha256=sha256, data=data, code=code or ())
+    folder = written.folder
+    say(f"{folder}: written, with {written.golden_rows} golden rows")
+    if written.skipped:
+        say(f"{written.skipped} rows of {data} are not among them: the model does not answer them")
+    findings = check_in_own_process(folder)
+    for one in findings:
+        if one.outcome in ("failed", "warned"):
+            say(f"{'warning' if one.outcome == 'warned' else 'failed'}: {one.check}: {one.message}. {one.hint}")
+    if not is_fit(findings):
+        say(f"{folder}: not fit to serve; `fairlead check {folder}` shows every check")
+        raise typer.Exit(exit_codes.FAILED)
+    say(f"{folder}: fit to serve")
+    say(f"next: fairlead serve {folder}, or fairlead deploy {folder}")

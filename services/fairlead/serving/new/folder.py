@@ -1,0 +1,124 @@
+"""Writes the model folder of a trained file."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from fairlead import errors
+from fairlead.contracts import requirements
+from fairlead.contracts.manifest import Manifest
+from fairlead.contracts.parsing import parse_yaml
+from fairlead.serving.formats import declared, golden
+from fairlead.serving.formats.made_up_rows import made_up
+from fairlead.serving.formats.strict import strict
+from fairlead.serving.formats.writer import write_folder
+from fairlead.serving.new import asking, inputs, outputs, sample, structure, trained_file
+
+IN_EVERY_IMAGE = frozenset({"joblib", "numpy", "scikit-learn", "scipy"})
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The folder, and how many golden rows it has. `skipped`: rows of the sample that the model does not answer."""
+
+    folder: Path
+    golden_rows: int
+    skipped: int
+
+
+def write(
+    name: str,
+    version: str,
+    file: Path,
+    out: Path,
+    *,
+    sha256: str | None,
+    data: Path | None = None,
+    code: Sequence[Path] = (),
+) -> Written:
+    """Write `out`/`name`/`version` from a trained file. Raises what reading the file and asking its estimator raises.
+
+    The golden rows are rows of the sample, or made-up ones, with the model's answers.
+    """
+    _outline(name, version, [inputs.TEXT])  # a wrong name is told before a large file is read
+    folder = out / name / version
+    if folder.exists():
+        raise errors.Conflict(f"{folder} exists", hint="Choose another --version or --out, or remove the folder.")
+    trained = trained_file.read(file, sha256, code)
+    estimator = trained.value
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a library that is asked a row which it has not seen before
+        found = _sample(estimator, data) if data else None
+        stated: dict[str, Any] = {"name": name, "version": version, "title": name, "format": trained.format}
+        stated["inputs"] = inputs.infer(estimator, found)
+        rows, skipped = _answered(estimator, stated["inputs"], found)
+        stated["outputs"] = outputs.infer(estimator, stated["inputs"], rows)
+        libraries = ["pandas"] if inputs.names_of(estimator)[0] is not None else []
+        made = write_folder(folder, stated, estimator, code=code, golden_inputs=rows, libraries=libraries)
+    _write_requirements(folder, made.manifest.built_with)
+    return Written(folder, len(rows), skipped)
+
+
+def _write_requirements(folder: Path, built_with: Mapping[str, str]) -> None:
+    """What an image of the version needs beside the libraries that every image of a model has."""
+    lines = [f"{library}=={version}\n" for library, version in built_with.items() if library not in IN_EVERY_IMAGE]
+    if lines:
+        (folder / requirements.FILE).write_text("".join(lines), encoding="utf-8")
+
+
+def _sample(estimator: Any, data: Path) -> sample.Sample:
+    names, count = inputs.names_of(estimator)
+    if names is None and structure.takes_texts(estimator):
+        count = 1
+    known = structure.facts(estimator, count or 0)
+    frame = sample.read(data, [names[place] for place, fact in known.items() if fact.is_text] if names else ())
+    if names is not None:
+        names = tuple(inputs.needed(estimator, names))
+    return sample.of(data, frame, names, count)
+
+
+def _answered(
+    estimator: Any, stated: list[dict[str, Any]], given: sample.Sample | None
+) -> tuple[list[dict[str, Any]], int]:
+    """Rows that are valid and that the estimator answers, and how many rows of the sample are not."""
+    row_type = strict(declared.row_type(_outline("rows", "1", stated)))
+    asked = given.rows(stated) if given else made_up(row_type)
+    rows, failure = [], None
+    for row in asked:
+        try:
+            asking.answer(estimator, stated, [_parsed(row, row_type)])
+        except errors.FairleadError as cause:
+            failure = failure or cause
+        else:
+            rows.append(row)
+    if not rows:
+        told = failure.message if failure else "no row could be made up"
+        raise errors.Invalid(
+            f"the model answers no row of {given.file if given else 'made-up values'}: {told}",
+            hint="Give rows as the estimator was trained on: --data FILE.",
+        )
+    return rows, len(asked) - len(rows) if given else 0
+
+
+def _parsed(row: dict[str, Any], row_type: type[BaseModel]) -> dict[str, Any]:
+    return dict(golden.parsed(row, row_type))
+
+
+def _outline(name: str, version: str, stated: Sequence[Mapping[str, Any]]) -> Manifest:
+    """A manifest with these inputs. Raises Invalid, which names the wrong field."""
+    outline = {
+        "name": name,
+        "version": version,
+        "format": "joblib",
+        "artifact": {"path": "none", "sha256": "0" * 64},
+        "inputs": [*stated],
+        "outputs": [{"name": "y", "datatype": "FP64"}],
+    }
+    return parse_yaml(Manifest, json.dumps(outline), "fairlead.yaml")

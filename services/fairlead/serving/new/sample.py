@@ -1,0 +1,95 @@
+"""A sample of the data that an estimator was trained on: a CSV or Parquet file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fairlead import errors
+from fairlead.serving.formats import base
+from fairlead.serving.new.names import field_names
+
+GOLDEN_ROWS = 8
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The columns of the estimator, by their names, in its order; `file` is the name that descriptions have."""
+
+    file: str
+    frame: Any
+
+    def rows(self, inputs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Up to GOLDEN_ROWS rows from the whole length of the sample, as clients send them."""
+        step = max(1, len(self.frame) // GOLDEN_ROWS)
+        part = self.frame.iloc[::step][:GOLDEN_ROWS]
+        named = [(one["name"], one["datatype"], part[one.get("column", one["name"])].tolist()) for one in inputs]
+        return [
+            {name: as_json(values[place], datatype) for name, datatype, values in named} for place in range(len(part))
+        ]
+
+    def description(self, column: str) -> str:
+        """What the sample shows of a column: the range of a number, the number of different texts."""
+        values = self.frame[column].dropna()
+        if not len(values):
+            return f"always missing in {self.file}"
+        if values.dtype.kind in "iuf" and values.dtype.name != "category":
+            return f"from {values.min():g} to {values.max():g} in {self.file}"
+        return f"{values.nunique()} different in {self.file}"
+
+
+def as_json(value: Any, datatype: str) -> Any:
+    """A value of a table as a client sends it, in the form of the datatype; None if it is missing."""
+    if value is None or type(value).__name__ == "NAType" or value != value:  # NA cannot be compared
+        return None
+    if datatype == "BYTES":
+        return str(value)
+    if datatype == "BOOL" or (datatype == "INT64" and float(value).is_integer()):
+        return bool(value) if datatype == "BOOL" else int(value)
+    return float(value)
+
+
+def read(file: Path, texts: Iterable[str] = ()) -> Any:
+    """The file as a DataFrame. Columns of `texts` stay texts: a CSV file does not say that "00123" is one.
+
+    Raises NotFound or Invalid for a file that is none, and Unavailable without the libraries that read it.
+    """
+    pandas = base.library("pandas", extra="pandas", needed_for="--data")
+    if not file.is_file():
+        raise errors.NotFound(f"--data: there is no file {file}", hint="Name a CSV or a Parquet file with a header.")
+    is_parquet = file.suffix.lower() in (".parquet", ".pq")
+    try:
+        if is_parquet:
+            return pandas.read_parquet(file)
+        return pandas.read_csv(file, dtype=dict.fromkeys(texts, "str"))
+    except ImportError as cause:
+        hint = "Install pyarrow, or write the sample as CSV."
+        raise errors.Unavailable(f"--data: reading {file} needs a library that is not installed", hint=hint) from cause
+    except Exception as cause:  # what pandas and its engines raise for a file that is none
+        first = (str(cause).strip() or type(cause).__name__).splitlines()[0]
+        raise errors.Invalid(
+            f"--data: {file} cannot be read as {'Parquet' if is_parquet else 'CSV'}: {first}",
+            hint="Name a CSV file with a header, or a Parquet file.",
+        ) from cause
+
+
+def of(file: Path, frame: Any, names: Sequence[str] | None, count: int | None) -> Sample:
+    """The columns of the estimator. Without `names`, all columns in their order. Raises Invalid if they do not fit."""
+    if not len(frame):
+        raise errors.Invalid(f"--data: {file} has no rows", hint="Give a few rows of the data, with a header.")
+    if names is not None:
+        if missing := [name for name in names if name not in frame.columns]:
+            raise errors.Invalid(
+                f"--data: {file} has no column {', '.join(missing)}, which the estimator was fitted on; it has "
+                f"{', '.join(map(str, frame.columns))}",
+                hint="Give the table before its columns are renamed, encoded or dropped.",
+            )
+        return Sample(file.name, frame[list(names)])
+    if count is not None and len(frame.columns) != count:
+        raise errors.Invalid(
+            f"--data: {file} has {len(frame.columns)} columns, but the estimator was fitted on {count}, without names",
+            hint="Give exactly these columns, in their order, without the target.",
+        )
+    return Sample(file.name, frame.set_axis(field_names([str(column) for column in frame.columns]), axis=1))

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import joblib
+import pytest
+from sklearn.linear_model import LinearRegression
+
+from fairlead.cli.commands import new
+from fairlead.serving.formats.artifact import digest_of
+
+
+def test_the_command_writes_checks_and_names_the_next_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, data = tmp_path / "trained.joblib", tmp_path / "rows.csv"
+    joblib.dump(LinearRegression().fit([[0.0, 1.0], [1.0, 2.0]], [0.0, 2.0]), file)
+    data.write_text("x,y\n1.0,1\n,2\n3.0,3\n")
+    new.command("lines", file, digest_of(file), data, None, "2.0.0", tmp_path / "out")
+    folder = tmp_path / "out" / "lines" / "2.0.0"
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == f"{folder}: written, with 2 golden rows"
+    assert printed[1].startswith("1 rows of")
+    assert printed[-2:] == [f"{folder}: fit to serve", f"next: fairlead serve {folder}, or fairlead deploy {folder}"]

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+from sklearn.compose import ColumnTransformer, make_column_transformer
+from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import FeatureUnion, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
+
+from fairlead.serving.new.structure import Facts, facts, takes_texts
+from support.artifacts.tables import SIZES, tables
+
+TOWNS = pd.DataFrame({"town": ["b", "a", "b", "a"], "rooms": [1, 2, 2, 1], "area": [1.0, 2.0, 3.0, 4.0]})
+TARGET = [0, 1, 0, 1]
+TOWN, ROOMS = Facts(is_text=True, values=("a", "b")), Facts(values=(1, 2))
+
+
+@pytest.mark.parametrize("chosen", [["town", "rooms"], [0, 1], [True, True, False], slice(0, 2), [-3, -2]], ids=str)
+def test_the_values_of_an_encoder_belong_to_the_columns_that_it_gets(chosen: Any) -> None:
+    columns = ColumnTransformer([("codes", OrdinalEncoder(), chosen)], remainder="passthrough")
+    assert facts(make_pipeline(columns, LogisticRegression()).fit(TOWNS, TARGET), 3) == {0: TOWN, 1: ROOMS}
+
+
+def test_an_encoder_after_an_imputer_or_a_scaler_is_found_and_one_after_a_function_is_not() -> None:
+    both = TOWNS[["town", "rooms"]]
+    imputed = make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder()).fit(both)
+    assert facts(imputed, 2)[0] == TOWN
+    scaled = make_pipeline(StandardScaler(), OrdinalEncoder()).fit(TOWNS[["rooms"]])
+    assert facts(scaled, 1)[0].values == (-1.0, 1.0)
+    assert facts(make_pipeline(FunctionTransformer(), OrdinalEncoder()).fit(both), 2) == {}
+
+
+def test_an_encoder_inside_of_a_search_or_a_union_is_found() -> None:
+    columns = make_column_transformer((OneHotEncoder(), ["town"]), remainder="passthrough")
+    search = GridSearchCV(make_pipeline(columns, LogisticRegression()), {}, cv=2).fit(TOWNS, TARGET)
+    assert facts(search, 3)[0] == TOWN
+    union = FeatureUnion([("codes", OrdinalEncoder())]).fit(TOWNS[["town"]])
+    assert facts(union, 1) == {0: TOWN}
+
+
+def test_trees_tell_the_categories_that_they_have_from_the_types_of_columns() -> None:
+    known = facts(tables()["trees, categories from dtype"].estimator, 4)
+    assert known[2].is_category
+    assert set(known[2].values) == set(SIZES)
+
+
+def test_an_encoder_that_knows_none_tells_it() -> None:
+    assert facts(tables()["None"].estimator, 2)[0].has_none
+
+
+def test_a_column_of_a_vectorizer_is_a_text() -> None:
+    columns = make_column_transformer((TfidfVectorizer(token_pattern="."), "town")).fit(TOWNS)
+    assert facts(columns, 3) == {0: Facts(is_text=True)}
+
+
+@pytest.mark.parametrize("vectorizer", [TfidfVectorizer(), HashingVectorizer(n_features=4)])
+def test_a_pipeline_that_begins_with_a_vectorizer_takes_texts(vectorizer: Any) -> None:
+    pipeline = make_pipeline(vectorizer, LogisticRegression()).fit(["aa bb", "bb cc", "cc dd", "aa"], TARGET)
+    assert takes_texts(pipeline)
+    assert not takes_texts(make_pipeline(StandardScaler(), LogisticRegression()))
+
+
+def test_an_estimator_of_another_library_tells_nothing() -> None:
+    assert facts(object(), 3) == {}
+    assert not takes_texts(object())
