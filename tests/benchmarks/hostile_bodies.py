@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import http.client
 import json
 import re
-import threading
-import time
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from fairlead.contracts.instance import Instance
+from fairlead.serving.inference import heap
 from support import proof
-from support.hostile_bodies import PROTOCOLS, fuzzed
+from support.hostile_attack import Attack, attacked
+from support.legal_bodies import cases, longest_turn
 from support.load.open_loop import OpenLoop
 from support.load.prebuilt import Always, Users, encode
 from support.load.summary import Summary
@@ -27,9 +25,9 @@ MODEL, STABLE, CANDIDATE = "iris", "1.0.0", "1.1.0"
 BUILT = Path(__file__).resolve().parents[2] / "build" / "models" / MODEL
 ROW = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
 HONEST_RATE, HEALTH_RATE = 50, 20
+TURN_MS = 50
 MEMORY_MIB = 512
 """The memory limit of the chart."""
-SEED = 1
 
 
 @dataclass(frozen=True)
@@ -41,46 +39,14 @@ class Plan:
     livez_ms: float
 
 
-PLANS: Mapping[proof.Size, Plan] = {"full": Plan(1000, 600, 100), "reduced": Plan(25, 20, 500)}
-
-
-@dataclass
-class Attack:
-    """Sends the bodies of one protocol on a thread, evenly over the time, and keeps the statuses and failures."""
-
-    url: str
-    protocol: str
-    plan: Plan
-    statuses: Counter[int] = field(default_factory=Counter)
-    failures: list[str] = field(default_factory=list)
-    slowest_s: float = 0.0
-
-    def run(self) -> None:
-        """Send all bodies, each on a connection of its own."""
-        began = time.monotonic()
-        for number, body in enumerate(fuzzed(MODEL, ROW, self.protocol, SEED, self.plan.bodies)):
-            time.sleep(max(0.0, began + number * self.plan.seconds / self.plan.bodies - time.monotonic()))
-            path = f"/models/{MODEL}/predict" if body.path == "/predict" else body.path
-            sent = time.monotonic()
-            try:
-                self.statuses[self._send(path, body.body)] += 1
-            except (OSError, http.client.HTTPException) as problem:
-                self.failures.append(f"{body.name}: {problem!r}")
-            self.slowest_s = max(self.slowest_s, time.monotonic() - sent)
-
-    def _send(self, path: str, body: bytes) -> int:
-        gateway = urlsplit(self.url)
-        connection = http.client.HTTPConnection(gateway.hostname or "", gateway.port, timeout=30)
-        with contextlib.closing(connection):
-            connection.request("POST", path, body, {"content-type": "application/json"})
-            answered = connection.getresponse()
-            answered.read()
-            return answered.status
+PLANS: Mapping[proof.Size, Plan] = {"full": Plan(1000, 600, 100), "reduced": Plan(50, 60, 500)}
 
 
 def prove(size: proof.Size, folder: Path) -> proof.Findings:
     """Half of the requests go to the candidate, so both versions get hostile bodies."""
     found, plan = proof.Findings(), PLANS[size]
+    if size == "full":  # tests/unit/serving/http/test_large_bodies does the same
+        _longest_turns(found)
     versions = {version: {"source": str(BUILT / version)} for version in (STABLE, CANDIDATE)}
     strategy = {"steps": [{"weight": 5000, "minDuration": "1h"}], "minRequests": 0, "warmUp": {"soak": "0s"}}
     models = {MODEL: {"target": STABLE, "versions": versions, "strategy": strategy}}
@@ -90,8 +56,7 @@ def prove(size: proof.Size, folder: Path) -> proof.Findings:
         instances = sorted(
             (one for one in platform.store.instances() if one.model == MODEL), key=lambda one: one.ref.version
         )
-        attacks = [Attack(platform.url, protocol, plan) for protocol in PROTOCOLS]
-        honest, health = _under_attack(platform, instances, attacks, plan)
+        attacks, honest, health = _under_attack(platform, instances, plan)
         peaks = {one.ref.version: _peak_mib(one) for one in instances}
         _judge(found, plan, attacks, honest, health, peaks)
         same = platform.head(MODEL).table == canary.table
@@ -99,9 +64,19 @@ def prove(size: proof.Size, folder: Path) -> proof.Findings:
     return found
 
 
+def _longest_turns(found: proof.Findings) -> None:
+    """How long one legal body at the limits keeps the event loop of a service from all else, for many row types."""
+    heap.freeze()  # as the service does
+    turns = {case.name: round(asyncio.run(longest_turn(case)) * 1000, 1) for case in cases()}
+    name = max(turns, key=lambda name: turns[name])
+    what = f"{len(turns)} legal bodies at the limits: longest turn of the event loop ({name}), ms"
+    found.claim(what, f"at most {TURN_MS}", turns[name], turns[name] <= TURN_MS)
+    found.numbers["turn_ms"] = turns
+
+
 def _under_attack(
-    platform: Platform, instances: list[Instance], attacks: list[Attack], plan: Plan
-) -> tuple[Summary, dict[str, Summary]]:
+    platform: Platform, instances: list[Instance], plan: Plan
+) -> tuple[list[Attack], Summary, dict[str, Summary]]:
     """Send the hostile bodies beside honest predictions and questions to /livez of each instance."""
     honest = OpenLoop(
         platform.url,
@@ -121,14 +96,11 @@ def _under_attack(
     with contextlib.ExitStack() as stack:
         for load in (honest, *loads.values()):
             stack.enter_context(load)
-        threads = [threading.Thread(target=attack.run) for attack in attacks]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with attacked(platform.url, MODEL, ROW, plan.bodies, plan.seconds) as attacks:
+            pass
         for load in (honest, *loads.values()):
             load.stop()
-        return honest.result(), {version: load.result() for version, load in loads.items()}
+        return attacks, honest.result(), {version: load.result() for version, load in loads.items()}
 
 
 def _peak_mib(instance: Instance) -> float:
@@ -156,14 +128,9 @@ def _judge(
         peak = peaks[version]
         found.claim(f"peak memory of {version}, MiB", f"at most {MEMORY_MIB}", f"{peak:.0f}", peak <= MEMORY_MIB)
     for attack in attacks:
-        failed = sum(count for status, count in attack.statuses.items() if status >= 500) + len(attack.failures)
         what = f"hostile bodies, {attack.protocol}: without an answer, or with 5xx, of {plan.bodies}"
-        found.claim(what, "0", failed, failed == 0)
-        found.numbers[attack.protocol] = {
-            "statuses": {str(status): count for status, count in sorted(attack.statuses.items())},
-            "failures": attack.failures[:10],
-            "slowest_s": round(attack.slowest_s, 3),
-        }
+        found.claim(what, "0", attack.failed, attack.failed == 0)
+        found.numbers[attack.protocol] = attack.to_json()
     found.numbers["honest"] = honest.to_json()
     found.numbers["livez"] = {version: load.to_json() for version, load in health.items()}
     found.numbers["peak_mib"] = dict(peaks)

@@ -28,6 +28,7 @@ PLATFORM_TESTS = (
     "test_first_prediction",
     "test_release",
     "test_rollback",
+    "test_hostile",
     "test_versions",
     "test_evidence",
     "test_shadow",

@@ -34,13 +34,13 @@ class Settings(BaseModel):
     port: int = Field(default=8080, ge=0, le=65535)
     """TCP port. 0 takes a free one; the `listening` log line names it."""
     max_body_bytes: int = Field(default=4 * 1024 * 1024, ge=1)
-    """Largest request body, in bytes. A larger one gets 413 and is not read. Decoding runs on the event loop, where
-    4 MiB of JSON take about 40 ms: a larger limit delays all other requests for longer."""
+    """Largest request body, in bytes. A larger one gets 413 and is not read. Decoding 4 MiB of JSON takes 50 to 200 ms
+    of processor time, which other requests do not get."""
     max_request_rows: int = Field(default=4096, ge=1)
     """Maximum rows in one request; more get 422. A request above the batch size is split and its answers joined."""
     max_request_values: int = Field(default=300_000, ge=1000)
     """Maximum values in one request body: numbers, texts, and objects and lists, which count as four. More get 422
-    before they are validated, because validation blocks the event loop and needs memory for each."""
+    before they are validated, because validation takes time and memory for each."""
     max_row_keys: int = Field(default=8192, ge=100)
     """Maximum keys in one row, with those of the objects in it; more get 422 before they are validated. A row may
     always have as many keys as its type has fields."""
@@ -49,7 +49,8 @@ class Settings(BaseModel):
     queue_rows: int = Field(default=8192, ge=1)
     """Maximum rows in the queue. Further requests get 429 with Retry-After."""
     queue_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
-    """Maximum request bytes in the queue. Together with `queue_rows` it bounds the memory used under overload."""
+    """Maximum request bytes in the queue; also of bodies that arrive, and of large ones that wait to be decoded. With
+    `queue_rows` it bounds the memory used under overload."""
     threads: int = Field(default=1, ge=1, le=64)
     """Threads that call the model. One by default, because most libraries use all cores from one call, and not every
     model allows concurrent calls."""

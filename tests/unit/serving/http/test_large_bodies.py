@@ -6,14 +6,13 @@ import asyncio
 import gc
 import gzip
 import json
-import time
 from collections.abc import Iterator
 
 import pytest
 
 from fairlead.serving.inference import heap
 from fairlead.serving.settings import Settings
-from support.legal_bodies import ANSWER, PREDICT, Case, Free, cases, served, wide
+from support.legal_bodies import ANSWER, PREDICT, Case, Free, cases, longest_turn, served, wide
 from support.small_models import Wire, ask, begin, running
 
 CASES = {case.name: case for case in cases()}
@@ -34,26 +33,6 @@ def _as_in_the_service() -> Iterator[None]:
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_a_legal_body_at_the_limits_leaves_the_event_loop_free(case: Case) -> None:
     assert asyncio.run(longest_turn(case)) < BLOCKED_S
-
-
-async def longest_turn(case: Case) -> float:
-    """The processor time of the longest turn of the loop until the answer came, the less of two requests.
-
-    Another program on this machine adds little to it: only what this process computes counts.
-    """
-    found = []
-    async with running(served(case.row)) as app:
-        body = case.make()
-        for _ in range(2):
-            reply = asyncio.create_task(ask(app, "POST", case.path, body))
-            longest, last = 0.0, time.process_time()
-            while not reply.done():
-                await asyncio.sleep(0.0005)
-                now = time.process_time()
-                longest, last = max(longest, now - last), now
-            assert (await reply).status == 200
-            found.append(longest)
-    return min(found)
 
 
 def test_many_answers_to_a_small_body_are_the_same_on_both_paths() -> None:
