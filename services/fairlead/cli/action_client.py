@@ -31,10 +31,10 @@ from fairlead.cli.options import (
     ReasonOption,
     StateOption,
 )
+from fairlead.contracts import sockets
 from fairlead.contracts.spelling import to_option
 from fairlead.logs import shown
 
-SOCKET_NAME = "control.sock"
 RECONNECT_TIMEOUT_S = 15.0
 """How long to retry while the control plane is restarted. The supervisor restarts it within seconds."""
 RESPONSE_TIMEOUT_S = 10.0
@@ -132,7 +132,7 @@ def _other_versions(answer: dict[str, Any], model: str) -> str:
 
 def _send_with_retries(state: Path, request: bytes, model: str, verb: str) -> bytes:
     """Retry while the control plane is restarted. Raises Unavailable after RECONNECT_TIMEOUT_S."""
-    path = state / SOCKET_NAME
+    path = state / sockets.ACTIONS
     log = state / "logs" / "control-plane.log"
     if not path.exists():
         raise _no_platform(state)
@@ -187,7 +187,7 @@ def _is_stopped(state: Path) -> bool:
 def _send(path: Path, request: bytes) -> bytes:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(RESPONSE_TIMEOUT_S)
-        connection.connect(min(str(path.absolute()), os.path.relpath(path), key=len))
+        connection.connect(sockets.address(path))
         connection.sendall(request)
         response = connection.makefile("rb").readline()
     if not response:

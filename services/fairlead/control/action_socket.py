@@ -25,6 +25,7 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from fairlead import errors
+from fairlead.contracts import sockets
 from fairlead.contracts.action import OPTIONS, Action, ActionType, Outcome
 from fairlead.contracts.bound_action import BINDING, bound
 from fairlead.contracts.earlier_versions import names_to_return_to, revision_named
@@ -38,8 +39,6 @@ ANSWER_TIMEOUT_S = 5.0
 expires."""
 LIFETIME = timedelta(minutes=10)
 MAX_BYTES = 64 << 10
-MAX_PATH_BYTES = 100
-"""The length of a socket's address that every supported system accepts (their limits are 104 to 108)."""
 _POLL_INTERVAL_S = 0.005
 
 
@@ -62,7 +61,7 @@ class ActionSocket:
         self._answer_timeout_s = answer_timeout_s
         self._path = path
         path.unlink(missing_ok=True)  # left by a killed process; the supervisor runs one control plane per folder
-        self._server = _Server(socket_address(path), self._answer)
+        self._server = _Server(sockets.address(path), self._answer)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="action-socket")
         self._thread.start()
 
@@ -175,20 +174,6 @@ def _parse(line: bytes) -> Mapping[str, Any]:
     if not isinstance(asked, dict):
         raise errors.Invalid("the request is not a JSON object", hint="send one JSON object on one line")
     return asked
-
-
-def socket_address(path: Path) -> str:
-    """The shorter of the absolute and the relative path: an address may have only about a hundred bytes.
-
-    Raises Invalid if both are longer.
-    """
-    address = min(str(path.absolute()), os.path.relpath(path), key=len)
-    if len(address.encode()) > MAX_PATH_BYTES:
-        raise errors.Invalid(
-            f"the path {path} is too long for a Unix socket, which allows {MAX_PATH_BYTES} bytes",
-            hint="start the platform in the folder that contains its state folder",
-        )
-    return address
 
 
 def _peer(connection: socket.socket) -> str | None:

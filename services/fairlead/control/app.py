@@ -12,10 +12,11 @@ from pathlib import Path
 
 import uvicorn
 
+from fairlead.contracts import sockets
 from fairlead.contracts.platform import RunningPlatform
 from fairlead.contracts.prometheus import MetricSettings
 from fairlead.control import ledger_archive
-from fairlead.control.action_socket import ActionSocket, socket_address
+from fairlead.control.action_socket import ActionSocket
 from fairlead.control.answers import AnswerRings
 from fairlead.control.api import build_api
 from fairlead.control.desired_state import DesiredState
@@ -41,10 +42,6 @@ from fairlead.slow_clients import RECEIVE_S, LimitedServer
 from fairlead.store.sqlite import SqliteStore
 
 LOOPBACK = "127.0.0.1"
-ACTION_SOCKET = "control.sock"
-"""The file name of the action socket, beside the ledger; commands find it there (cli.action_client)."""
-ADMIN_SOCKET = "gateway.sock"
-"""The file name of Envoy's admin page, beside it (local.state)."""
 GATEWAY_MEMORY_BYTES = 1 << 30
 """What the gateway of one machine may use, with the default `maxRequestBytes`."""
 GATEWAY_LOG = "gateway.log"
@@ -93,7 +90,7 @@ def run(ledger: Path, folder: Path, facts: RunningPlatform) -> None:
     write_bootstrap(folder, facts)
     turning = threading.Thread(target=loop.run, name="loop")
     turning.start()
-    actions = ActionSocket(ledger.with_name(ACTION_SOCKET), store)
+    actions = ActionSocket(ledger.with_name(sockets.ACTIONS), store)
     try:
         own_pages = OnlyOwnPages(build_api(store, loop, metrics=metrics), settings.cors_origins)
         api = OnlyHosts(own_pages, settings.hosts)
@@ -149,7 +146,7 @@ def write_bootstrap(folder: Path, facts: RunningPlatform) -> None:
     document = bootstrap(
         str(folder),
         admin=Endpoint(LOOPBACK, facts.admin_port),
-        admin_path=socket_address(folder.with_name(ADMIN_SOCKET)),
+        admin_path=sockets.address(folder.with_name(sockets.ADMIN)),
         memory_bytes=memory,
     )
     text = json.dumps(document, indent=2)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import http.client
-import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
 
+from fairlead.contracts import sockets
 from fairlead.local.ports import LOOPBACK
 
 
@@ -39,20 +39,15 @@ class SocketConnection(http.client.HTTPConnection):
         self._path = path
 
     def connect(self) -> None:
-        """Connect. Raises OSError."""
+        """Connect. Raises OSError, and Invalid for a path that is too long."""
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             connection.settimeout(self.timeout)
-            connection.connect(socket_address(self._path))
-        except OSError:
+            connection.connect(sockets.address(self._path))
+        except BaseException:
             connection.close()
             raise
         self.sock = connection
-
-
-def socket_address(path: Path) -> str:
-    """The shorter of the absolute and the relative path: an address may have only about a hundred bytes."""
-    return min(str(path.absolute()), os.path.relpath(path), key=len)
 
 
 def _answer(connection: http.client.HTTPConnection, method: str, path: str, body: bytes | None) -> Reply:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fairlead import errors
+from fairlead.contracts import sockets
 from fairlead.contracts.parsing import parse
 from fairlead.contracts.platform import RunningPlatform
 from fairlead.local.left_behind import Known
@@ -39,8 +40,7 @@ class StateFolder:
         self.root = root.absolute()
         self.ledger = self.root / "ledger.db"
         self.gateway = self.root / "gateway"
-        self.admin_socket = self.root / "gateway.sock"
-        """Envoy's admin page (control.app)."""
+        self.admin_socket = self.root / sockets.ADMIN
         self.logs = self.root / "logs"
         self.versions = self.root / "versions"
         self._run = self.root / "run.json"

@@ -22,11 +22,11 @@ from fairlead import errors
 from fairlead.cli.action_client import RECONNECT_TIMEOUT_S, ask
 from fairlead.cli.commands import pause, rollback
 from fairlead.cli.options import PlatformLocation
+from fairlead.contracts import sockets
 from fairlead.contracts.action import ActionType, Outcome
 from fairlead.contracts.instance import Instance
 from fairlead.contracts.route import RouteSpec
 from fairlead.control.action_socket import MAX_BYTES, ActionSocket
-from fairlead.control.app import ACTION_SOCKET
 from fairlead.local.state import StateFolder
 from fairlead.store.sqlite import SqliteStore
 from support.background import repeat_in_background
@@ -44,7 +44,7 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
 
 @contextmanager
 def opened(folder: Path, store: SqliteStore, *, within_s: float = 5.0) -> Iterator[None]:
-    listening = ActionSocket(folder / ACTION_SOCKET, store, answer_timeout_s=within_s)
+    listening = ActionSocket(folder / sockets.ACTIONS, store, answer_timeout_s=within_s)
     try:
         yield
     finally:
@@ -70,7 +70,7 @@ def request(folder: Path, verb: str, options: Mapping[str, object] = MappingProx
 
 def send(folder: Path, line: bytes) -> dict[str, dict[str, str]]:
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(folder / ACTION_SOCKET))
+        connection.connect(str(folder / sockets.ACTIONS))
         connection.sendall(line)
         answer: dict[str, dict[str, str]] = json.loads(connection.makefile("rb").readline())
         return answer
@@ -145,12 +145,12 @@ def test_a_line_above_the_limit_is_refused(tmp_path: Path, store: SqliteStore) -
 
 def test_only_the_owner_may_connect(tmp_path: Path, store: SqliteStore) -> None:
     with opened(tmp_path, store):
-        assert stat.S_IMODE(os.stat(tmp_path / ACTION_SOCKET).st_mode) == 0o600
+        assert stat.S_IMODE(os.stat(tmp_path / sockets.ACTIONS).st_mode) == 0o600
 
 
 def test_the_client_waits_for_a_control_plane_that_restarts(tmp_path: Path, store: SqliteStore) -> None:
     with socket.socket(socket.AF_UNIX) as killed:
-        killed.bind(str(tmp_path / ACTION_SOCKET))  # as left by a killed process: no listener behind it
+        killed.bind(str(tmp_path / sockets.ACTIONS))  # as left by a killed process: no listener behind it
 
     answered = threading.Event()
 
@@ -179,7 +179,7 @@ def test_without_a_platform_the_error_says_so(tmp_path: Path) -> None:
 
 def test_a_platform_that_was_stopped_is_told_at_once_and_not_waited_for(tmp_path: Path, store: SqliteStore) -> None:
     with StateFolder(tmp_path).locked(), socket.socket(socket.AF_UNIX) as left:
-        left.bind(str(tmp_path / ACTION_SOCKET))
+        left.bind(str(tmp_path / sockets.ACTIONS))
     began = time.monotonic()
     with pytest.raises(errors.Unavailable, match="is not running"):
         request(tmp_path, "rollback")

@@ -14,7 +14,8 @@ import threading
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
-from fairlead.local.probe import SocketConnection, socket_address
+from fairlead.contracts import sockets
+from fairlead.local.probe import SocketConnection
 
 COUNTERS_PARAMETER = "histogram_buckets"
 """A query parameter that only the requests for counters have."""
@@ -32,7 +33,7 @@ class AdminProxy(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         self.drop_requests = False
         mask = os.umask(0o177)  # only the owner may connect, as to the page itself
         try:
-            super().__init__(socket_address(path), _ProxyHandler)
+            super().__init__(sockets.address(path), _ProxyHandler)
         finally:
             os.umask(mask)
         self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="admin-proxy", daemon=True)

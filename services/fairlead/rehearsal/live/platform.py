@@ -11,13 +11,14 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from fairlead.contracts import sockets
 from fairlead.contracts.action import Action, ActionType
 from fairlead.contracts.instance import Wanted
 from fairlead.contracts.platform import ControlSettings, GatewaySettings, Platform
 from fairlead.contracts.route import RouteSpec, Target, VersionSpec
 from fairlead.contracts.scenario import Scenario
 from fairlead.local import ports
-from fairlead.local.probe import ask_async, socket_address
+from fairlead.local.probe import ask_async
 from fairlead.local.state import StateFolder
 from fairlead.local.supervisor import Supervisor
 from fairlead.rehearsal.frames import ROUTE
@@ -48,7 +49,7 @@ class LivePlatform:
         watched = any(event.fault in ("metrics-outage", "gateway-silent") for event in scenario.events)
         # The proxy listens on the socket that the gateway's port reads, and Envoy's admin page on another.
         page = folder.root / "page.sock"
-        elsewhere = {"admin": {"address": {"pipe": {"path": socket_address(page)}}}}
+        elsewhere = {"admin": {"address": {"pipe": {"path": sockets.address(page)}}}}
         self.supervisor = Supervisor(
             folder,
             self.store,

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from fairlead.local.probe import SocketConnection, socket_address
+from fairlead.contracts import sockets
+from fairlead.local.probe import SocketConnection
 from fairlead.rehearsal.live.admin_proxy import AdminProxy
 from support.background import serve_in_background
 
@@ -39,7 +40,7 @@ class Page(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
 @pytest.fixture
 def proxy(tmp_path: Path) -> Iterator[AdminProxy]:
-    with serve_in_background(Page(socket_address(tmp_path / "page.sock"), Admin)):
+    with serve_in_background(Page(sockets.address(tmp_path / "page.sock"), Admin)):
         proxy = AdminProxy(tmp_path / "gateway.sock", tmp_path / "page.sock")
         proxy.start()
         yield proxy
