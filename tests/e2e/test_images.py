@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import tarfile
@@ -38,17 +39,24 @@ def builder() -> None:
 
 
 @pytest.fixture
-def folder(builder: None) -> Iterator[Path]:
-    """A folder below build/models, the only place from which images are built."""
-    home = REPOSITORY / MODELS / f"tabulator-{os.getpid()}"
+def home(builder: None) -> Iterator[Path]:
+    """A new folder below build/models, the only place from which images are built."""
+    made = REPOSITORY / MODELS / f"tabulator-{os.getpid()}"
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture
+def folder(home: Path) -> Path:
+    """A model folder that needs a library of its own."""
     fields: dict[str, Any] = {**COMPLETE, "name": home.name, "built_with": {"tabulate": "0.10.0"}}
-    yield folders.make(home / "1.0.0", code=IMPORTS_TABULATE, **fields)
-    shutil.rmtree(home)
+    return folders.make(home / "1.0.0", code=IMPORTS_TABULATE, **fields)
 
 
-def build(folder: Path) -> subprocess.CompletedProcess[str]:
+def build(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [str(REPOSITORY / "ci/images"), str(folder)]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    own = {**os.environ, **environment}
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, env=own)
 
 
 def layers(archive: Path) -> list[str]:
@@ -93,3 +101,38 @@ def test_a_library_that_conflicts_with_the_service_ends_the_build_with_both_vers
     assert done.returncode != 0
     assert "you require numpy==1.26.4 and numpy" in done.stderr
     assert "does not fit the versions of requirements/image-model.txt" in done.stderr.splitlines()[-1]
+
+
+def configuration(archive: Path) -> dict[str, Any]:
+    with tarfile.open(archive) as image:
+        manifest = image.extractfile("manifest.json")
+        assert manifest is not None
+        written = image.extractfile(json.load(manifest)[0]["Config"])
+        assert written is not None
+        found: dict[str, Any] = json.load(written)["config"]
+        return found
+
+
+BASE = "localhost/fairlead/base"
+
+
+@pytest.mark.parametrize("image", ["control-plane", "envoy", "build/models/iris/1.0.0"])
+def test_the_labels_of_an_image_name_its_base_by_digest(image: str) -> None:
+    """Before, nothing in an image said on which base it was built."""
+    labels = configuration(Path(build(Path(image)).stdout.split()[1]))["Labels"]
+    assert labels["org.opencontainers.image.base.name"].startswith(BASE)
+    assert re.fullmatch(r"sha256:[0-9a-f]{64}", labels["org.opencontainers.image.base.digest"])
+
+
+def test_a_base_that_is_a_tag_is_resolved_to_a_digest_and_the_digest_builds_the_same(home: Path) -> None:
+    known = configuration(Path(build(MODELS / "iris/1.0.0").stdout.split()[1]))["Labels"]
+    digest = known["org.opencontainers.image.base.digest"]
+    folder = folders.make(home / "1.0.0", **COMPLETE, name=home.name).relative_to(REPOSITORY)
+    by_tag = build(folder, FAIRLEAD_BASE=f"{BASE}:bookworm")
+    assert f"FAIRLEAD_BASE is a tag, now {BASE}@{digest}" in by_tag.stderr, by_tag.stderr
+    by_digest = build(folder, FAIRLEAD_BASE=f"{BASE}@{digest}")
+    assert "is a tag" not in by_digest.stderr
+    archives = [Path(one.stdout.split()[1]) for one in (by_tag, by_digest)]
+    assert archives[0] != archives[1]
+    assert layers(archives[0]) == layers(archives[1])
+    assert {configuration(one)["Labels"]["org.opencontainers.image.base.digest"] for one in archives} == {digest}

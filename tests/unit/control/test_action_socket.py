@@ -226,7 +226,7 @@ def test_a_request_that_waits_for_a_control_plane_that_hangs_is_for_what_was_see
 ) -> None:
     first = store.append(canary(attempt=3).model_copy(update={"seq": 1, "parent": "", "generation": 1}))
     with socket.socket(socket.AF_UNIX) as hangs, ThreadPoolExecutor(1) as shell:
-        hangs.bind(str(tmp_path / ACTION_SOCKET))
+        hangs.bind(str(tmp_path / sockets.ACTIONS))
         hangs.listen()
         asking = shell.submit(ask, PlatformLocation(tmp_path), "iris", "rollback", reason="", as_json=False)
         with hangs.accept()[0] as connection:
