@@ -8,10 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from functools import reduce
-from typing import Any
+from typing import Any, TypeVar
 
-from fairlead.contracts.revision import Counts, Phase, Revision, Verdict, VersionCounts, VersionFailures, Window
+from fairlead.contracts.base import Document
+from fairlead.contracts.revision import (
+    Counts,
+    Failures,
+    Phase,
+    Revision,
+    Verdict,
+    VersionCounts,
+    VersionFailures,
+    Window,
+)
 from fairlead.contracts.route import TOTAL_WEIGHT, Route, VersionRef
 from fairlead.contracts.status import Condition, Evidence, Gateway, Reason, Status, StepStatus
 from fairlead.rollout.analysis.counts import EARLY_GAP
@@ -22,6 +31,7 @@ from fairlead.rollout.policy.share import counted
 from fairlead.rollout.policy.situation import Situation
 from fairlead.rollout.ports import GatewayState
 
+Total = TypeVar("Total", bound=Document)
 GATEWAY_AWAY_S = 10.0
 """Without a gateway that serves the route for this long, the route is down: longer than a gateway needs to restart,
 and than a control plane that has just started needs to ask all of them."""
@@ -320,13 +330,25 @@ def _gateways(route: str, gateways: Sequence[GatewayState]) -> tuple[Gateway, ..
 
 
 def _evidence(windows: Sequence[Window]) -> Evidence:
+    rejections, failures = [one.rejections for one in windows], [one.failures for one in windows]
     return Evidence(
-        candidate=Counts(n=sum(one.candidate.n for one in windows), bad=sum(one.candidate.bad for one in windows)),
-        stable=Counts(n=sum(one.stable.n for one in windows), bad=sum(one.stable.bad for one in windows)),
+        candidate=_total(Counts, [one.candidate for one in windows]),
+        stable=_total(Counts, [one.stable for one in windows]),
         assigned=sum(one.assigned for one in windows),
         unserved=sum(one.unserved for one in windows),
-        rejections=reduce(VersionCounts.plus, (one.rejections for one in windows), VersionCounts()),
-        failures=reduce(VersionFailures.plus, (one.failures for one in windows), VersionFailures()),
+        rejections=VersionCounts(
+            candidate=_total(Counts, [one.candidate for one in rejections]),
+            stable=_total(Counts, [one.stable for one in rejections]),
+        ),
+        failures=VersionFailures(
+            candidate=_total(Failures, [one.candidate for one in failures]),
+            stable=_total(Failures, [one.stable for one in failures]),
+        ),
         windows=len(windows),
         gaps=sum(one.gap is not None for one in windows),
     )
+
+
+def _total(kind: type[Total], parts: Sequence[Total]) -> Total:
+    """The sum of all, field by field: at each tick, so without a document for each part."""
+    return kind.model_validate({name: sum(getattr(one, name) for one in parts) for name in kind.model_fields})

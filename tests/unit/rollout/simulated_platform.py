@@ -103,8 +103,10 @@ class CrashingStore(SqliteStore):
             super().add_window(route, window)
 
     def windows(self, route: str) -> list[Window]:
-        known = [*super().windows(route), *self._waiting.get(route, ())]
-        return [*(one.without_state() for one in known[:-1]), *known[-1:]]
+        stored, waiting = super().windows(route), self._waiting.get(route, ())
+        # Of those that are stored only the newest can have a state.
+        known = [*stored[-1:], *waiting]
+        return [*stored[:-1], *(one.without_state() for one in known[:-1]), *known[-1:]]
 
     def want(self, wanted: Sequence[Wanted]) -> None:
         with self._crashing():

@@ -7,7 +7,7 @@ inconclusive.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import log
 
@@ -94,7 +94,9 @@ class EvidenceGate:
         unread = self.situation.unread_answers
         if name == "classes" and unread:
             return self._check(Verdict.INCONCLUSIVE, unread)
-        windows = [one for one in self.situation.observation.windows if is_counted(name, one)]
+        windows: Sequence[Window] = self.situation.observation.windows
+        if is_custom(name):
+            windows = [one for one in windows if is_counted(name, one)]
         gap = gap_of(name, windows[-1]) if windows else None
         if gap in (None, CHANGED_GAP, EARLY_GAP):
             return None
