@@ -40,7 +40,8 @@ class Sleeper:
             folder / "model",
             code=CODE,
             artifact=str(self._asked).encode(),
-            golden=[{"input": {"seconds": 0, "name": "golden"}, "expected": {"slept": 0.0}}],
+            # Three, so that the warm-up asks no rows that it makes up: it would sleep for all of their seconds.
+            golden=[{"input": {"seconds": 0, "name": f"golden {n}"}, "expected": {"slept": 0.0}} for n in range(3)],
             name="sleeper",
             entry="model:Sleeper",
             batching={"max_rows": 32},

@@ -230,7 +230,8 @@ def test_a_full_queue_is_a_429_with_retry_after() -> None:
 
     async def check() -> None:
         limits = Settings(queue_rows=1, max_request_rows=1)
-        async with running(Served(model=Slow, golden=()), limits) as app:
+        # Not idempotent: otherwise the warm-up asks rows that it makes up, and each of them would wait.
+        async with running(Served(model=Slow, golden=(), manifest=manifest(idempotent=False)), limits) as app:
             first = asyncio.create_task(ask(app, "POST", "/predict", b'{"x": 1}'))
             while "fairlead_model_queue_seconds_count{" not in app.metrics.text().decode() or not _started(app):
                 await asyncio.sleep(0.001)
