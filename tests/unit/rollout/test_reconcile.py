@@ -352,17 +352,17 @@ class TestEvidenceMovesTraffic:
         platform.settle(3, 5)
         assert platform.store.windows("iris")[-1].evidence[0].log_harm == 0
 
-    def test_four_hundred_windows_merge_into_240_and_say_the_same(self, platform: Platform) -> None:
+    def test_more_than_240_windows_are_merged_and_say_the_same(self, platform: Platform) -> None:
         at_step(platform, 500)
         platform.ask(ActionType.PAUSE)
         platform.settle(2, 5)
-        for at in range(400):
+        for at in range(310):
             platform.serve(platform.ref("1.1.0"), ok=10 - (at == 3), bad=int(at == 3))
             platform.serve(platform.ref("1.0.0"), ok=90)
             platform.tick(5)
         kept = platform.store.windows("iris")
         assert len(kept) <= 240
-        assert sum(one.candidate.n for one in kept) == 400 * 20
+        assert sum(one.candidate.n for one in kept) == 310 * 20
         assert sum(bool(one.evidence and one.evidence[0].state) for one in kept) == 1
         assert sum(len(one.to_json()["evidence"]) for one in kept) == 5 * len(kept)
 
