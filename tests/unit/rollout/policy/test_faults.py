@@ -107,7 +107,7 @@ def situations(draw: st.DrawFn) -> tuple[Strategy, Revision, Observation]:
     return strategy, head, seen
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(situations())
 def test_without_one_thing_a_decision_that_held_still_holds(drawn: tuple[Strategy, Revision, Observation]) -> None:
     strategy, head, seen = drawn
