@@ -1,6 +1,6 @@
 """A stable version and a candidate, each a real model service, behind a real gateway, and clients of both.
 
-A row says how long the model sleeps for it, and whether the candidate fails at it.
+A row says how long the model sleeps for it, and how likely the candidate fails at it.
 """
 
 from __future__ import annotations
@@ -31,35 +31,36 @@ from pydantic import BaseModel
 import fairlead
 
 class Nap(BaseModel):
-    seconds: str = ""  # a text, because a model is warmed up with made-up numbers
+    seconds: str = ""  # texts, because a model is warmed up with made-up numbers
+    fails: str = ""
 
 class Rest(BaseModel):
     slept: float
 
+def number(text: str) -> float:
+    return float(text) if text[:1].isdigit() else 0
+
 class Sleeper(fairlead.Model[Nap, Rest]):
     def load(self, artifact: Path) -> None:
-        self.fails = float(artifact.read_text())
+        self.can_fail = artifact.read_text() == "candidate"
 
     def predict(self, rows: list[Nap]) -> list[Rest]:
-        slept = [float(row.seconds) if row.seconds[:1].isdigit() else 0 for row in rows]
-        time.sleep(sum(slept))
-        if any(slept) and random.random() < self.fails:
+        time.sleep(sum(number(row.seconds) for row in rows))
+        if self.can_fail and any(random.random() < number(row.fails) for row in rows):
             raise RuntimeError("failed on command")
-        return [Rest(slept=one) for one in slept]
+        return [Rest(slept=number(row.seconds)) for row in rows]
 """
 GOLDEN = ({"input": {"seconds": ""}, "expected": {"slept": 0.0}},)
 PATH = "/models/iris/predict"
 Row = Mapping[str, str]
 
 
-@dataclass
-class Scene:
-    """The gateway, both services, and what clients got: by status and version, and the slowest answer in seconds."""
+@dataclass(kw_only=True)
+class Clients:
+    """Clients of a gateway, and what they got: by status and version, and the slowest answer in seconds."""
 
-    edge: Edge
+    url: str
     routed: Routed
-    stable: Service
-    candidate: Service
     seen: dict[str, Counter[tuple[int, str | None]]] = field(default_factory=dict)
     slowest: dict[str, float] = field(default_factory=dict)
 
@@ -72,23 +73,23 @@ class Scene:
         explanation = explain(self.routed, PATH, [("x-user-id", user)])
         return None if explanation is None else explanation.version
 
-    def send(self, client: httpx.Client, name: str, user: str, row: Row) -> None:
+    def send(self, client: httpx.Client, name: str, user: str, row: Row) -> str | None:
+        """Send a row. Returns the version that answered."""
         began = time.monotonic()
         answer = client.post(PATH, json=dict(row), headers={"x-user-id": user})
         took = time.monotonic() - began
-        self.seen.setdefault(name, Counter())[answer.status_code, answer.headers.get("x-model-version")] += 1
+        version: str | None = answer.headers.get("x-model-version")
+        self.seen.setdefault(name, Counter())[answer.status_code, version] += 1
         self.slowest[name] = max(took, self.slowest.get(name, 0))
+        return version
+
+    def count(self, name: str) -> int:
+        """How many requests of these clients were answered."""
+        return self.seen.get(name, Counter()).total()
 
     def failures(self, name: str) -> int:
         """How many of these clients' requests had no good answer."""
         return sum(count for (status, _), count in self.seen[name].items() if status != 200)
-
-    def ejections(self) -> dict[str, int]:
-        """How often each cluster has ejected an instance."""
-        name = "outlier_detection.ejections_enforced_total"
-        page = httpx.get(f"http://{HOST}:{self.edge.admin_port}/stats", params={"filter": name}, trust_env=False).text
-        found = (line.removeprefix("cluster.").split(f".{name}: ") for line in page.splitlines() if name in line)
-        return {cluster: int(count) for cluster, count in found}
 
     @contextmanager
     def clients(self, name: str, users: list[str], row: Row, *, pause_s: float = 0) -> Iterator[None]:
@@ -96,7 +97,7 @@ class Scene:
         ended = threading.Event()
 
         def run(user: str) -> None:
-            with httpx.Client(base_url=self.edge.url, timeout=30, trust_env=False) as client:
+            with httpx.Client(base_url=self.url, timeout=30, trust_env=False) as client:
                 while not ended.is_set():
                     self.send(client, name, user, row)
                     ended.wait(pause_s)
@@ -112,26 +113,43 @@ class Scene:
                 thread.join()
 
 
+@dataclass(kw_only=True)
+class Scene(Clients):
+    """The gateway, both services, and clients."""
+
+    edge: Edge
+    stable: Service
+    candidate: Service
+
+    def ejections(self) -> dict[str, int]:
+        """How often each cluster has ejected an instance."""
+        name = "outlier_detection.ejections_enforced_total"
+        page = httpx.get(f"http://{HOST}:{self.edge.admin_port}/stats", params={"filter": name}, trust_env=False).text
+        found = (line.removeprefix("cluster.").split(f".{name}: ") for line in page.splitlines() if name in line)
+        return {cluster: int(count) for cluster, count in found}
+
+
 @contextmanager
-def a_scene(folder: Path, weight: int, *, fails: float = 0, **limits: float) -> Iterator[Scene]:
-    """Both versions sleep as their rows say. The candidate fails at this share of the rows that make it sleep."""
-    edge = an_edge(folder)
-    with _service(folder, V1, 0) as stable, _service(folder, V2, fails) as candidate, edge as gateway:
-        for ref, service in ((V1, stable), (V2, candidate)):
-            gateway.endpoints["default", "iris", ref] = [Endpoint(HOST, service.port)]
+def a_scene(folder: Path, weight: int, **limits: float) -> Iterator[Scene]:
+    """Both services, and a gateway that gives the candidate this weight."""
+    first, second = sleepers(folder)
+    with (
+        Service(first, log=folder / "stable.log") as stable,
+        Service(second, log=folder / "candidate.log") as candidate,
+        an_edge(folder) as edge,
+    ):
+        edge.endpoints["default", "iris", V1] = [Endpoint(HOST, stable.port)]
+        edge.endpoints["default", "iris", V2] = [Endpoint(HOST, candidate.port)]
         routed = iris(1, weight, **limits)
-        with serving(gateway, routed):
-            yield Scene(gateway, routed, stable, candidate)
+        with serving(edge, routed):
+            yield Scene(url=edge.url, routed=routed, edge=edge, stable=stable, candidate=candidate)
 
 
-def _service(folder: Path, ref: VersionRef, fails: float) -> Service:
-    made = folders.make(
-        folder / ref.version,
-        code=CODE,
-        artifact=str(fails).encode(),
-        golden=GOLDEN,
-        name="iris",
-        version=ref.version,
-        entry="model:Sleeper",
-    )
-    return Service(made, log=folder / f"{ref.version}.log")
+def sleepers(folder: Path) -> tuple[Path, Path]:
+    """The model folders of stable and the candidate."""
+
+    def made(ref: VersionRef, artifact: bytes) -> Path:
+        more = {"name": "iris", "version": ref.version, "entry": "model:Sleeper"}
+        return folders.make(folder / ref.version, code=CODE, artifact=artifact, golden=GOLDEN, **more)
+
+    return made(V1, b"stable"), made(V2, b"candidate")

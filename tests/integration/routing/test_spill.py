@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +15,52 @@ from fairlead.contracts.revision import Counts, Failures
 from fairlead.rollout.analysis.counts import Counted, count
 from fairlead.rollout.analysis.envoy_stats import EnvoyStats
 from integration.routing.backends import Backends
-from integration.routing.edge import V1, V2, an_edge, iris, serving
-from integration.routing.spill_scene import PATH, Scene, a_scene
-from integration.routing.test_time_limits import send
+from integration.routing.edge import V1, V2, an_edge, iris, serving, until
+from integration.routing.spill_scene import PATH, Clients, Scene, a_scene
 
 PLAYED_S = 12.0
 SLOW_S, PER_TRY_S, REQUEST_S = 2.0, 0.5, 3.0
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    limits = {"per_try_timeout_s": PER_TRY_S, "request_timeout_s": REQUEST_S}
+    with a_scene(tmp_path_factory.mktemp("spill"), 1000, **limits) as scene:
+        yield scene
+
+
+@contextmanager
+def counting(scene: Scene) -> Iterator[list[Counted]]:
+    """Counts what happens in the block; the list has it afterwards."""
+    stats, counted = EnvoyStats("127.0.0.1", scene.edge.admin_port), list[Counted]()
+    before = stats.read()
+    yield counted
+    counted.append(count(before, stats.read(), scene.routed.table))
+    stats.close()
+
+
+def test_every_failure_of_a_candidate_that_fails_at_half_of_its_rows_is_hidden(scene: Scene) -> None:
+    users = [*scene.users_of(V1, 4), *scene.users_of(V2, 4)]
+    refused = scene.stable.metric("fairlead_model_rejected_total")
+    with scene.clients("users", users, {"seconds": "0.005", "fails": "0.5"}):
+        threading.Event().wait(5)
+    assert scene.candidate.metric("fairlead_model_failures_total") > 10
+    assert scene.failures("users") == 0
+    assert scene.stable.metric("fairlead_model_rejected_total") == refused
+
+
+def test_where_stable_refuses_the_candidate_is_waited_for_and_its_answers_are_late(scene: Scene) -> None:
+    [own], [slow] = scene.users_of(V1, 1), scene.users_of(V2, 1)
+    with scene.edge.client() as client:
+        for _ in range(5):
+            scene.send(client, "quick", own, {"seconds": "0.002"})
+        until(lambda: scene.send(client, "quick", slow, {}) == V2.version)  # else it is still ejected
+        with counting(scene) as counted:
+            for _ in range(3):
+                scene.send(client, "one", slow, {"seconds": f"{SLOW_S}"})
+    assert scene.seen["one"] == {(200, V2.version): 3}
+    assert scene.stable.metric("fairlead_model_rejected_total", reason="spill") >= 2
+    assert (counted[0].candidate, counted[0].failures.candidate) == (Counts(n=3), Failures(late=3))
 
 
 @dataclass
@@ -32,18 +73,15 @@ class Played:
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
-    limits = {"per_try_timeout_s": PER_TRY_S, "request_timeout_s": REQUEST_S}
-    with a_scene(tmp_path_factory.mktemp("spill"), 1000, **limits) as scene:
-        stats = EnvoyStats("127.0.0.1", scene.edge.admin_port)
-        own, slow = scene.users_of(V1, 8), scene.users_of(V2, 8)
-        with scene.clients("own", own, {"seconds": "0.002"}, pause_s=0.5):
-            before = stats.read()
-            with scene.clients("slow", slow, {"seconds": f"{SLOW_S}"}, pause_s=0.1):
-                threading.Event().wait(PLAYED_S)
-                after = stats.read()
-        stats.close()
-        yield Played(scene, count(before, after, scene.routed.table), scene.ejections())
+def played(scene: Scene) -> Played:
+    own, slow = scene.users_of(V1, 8), scene.users_of(V2, 8)
+    with (
+        scene.clients("own", own, {"seconds": "0.002"}, pause_s=0.5),
+        scene.clients("slow", slow, {"seconds": f"{SLOW_S}"}, pause_s=0.1),
+        counting(scene) as counted,
+    ):
+        threading.Event().wait(PLAYED_S)
+    return Played(scene, counted[0], scene.ejections())
 
 
 class TestASlowBody:
@@ -68,37 +106,10 @@ class TestASlowBody:
         assert played.counted.unserved >= played.counted.assigned - 3
 
 
-def test_where_stable_refuses_the_candidate_is_waited_for_and_its_answers_are_late(tmp_path: Path) -> None:
-    with a_scene(tmp_path, 1000, per_try_timeout_s=PER_TRY_S, request_timeout_s=REQUEST_S) as scene:
-        stats = EnvoyStats("127.0.0.1", scene.edge.admin_port)
-        own, slow = scene.users_of(V1, 1), scene.users_of(V2, 1)
-        with scene.edge.client() as client:
-            for _ in range(5):
-                scene.send(client, "own", own[0], {"seconds": "0.002"})
-            before = stats.read()
-            for _ in range(3):
-                scene.send(client, "slow", slow[0], {"seconds": f"{SLOW_S}"})
-        found = count(before, stats.read(), scene.routed.table)
-        stats.close()
-        assert scene.seen["slow"] == {(200, V2.version): 3}
-        assert scene.stable.metric("fairlead_model_rejected_total", reason="spill") == 2
-        assert (found.candidate, found.failures.candidate) == (Counts(n=3), Failures(late=3))
-
-
-def test_every_failure_of_a_candidate_that_fails_at_half_of_its_rows_is_hidden(tmp_path: Path) -> None:
-    with a_scene(tmp_path, 5000, fails=0.5) as scene:
-        users = [*scene.users_of(V1, 4), *scene.users_of(V2, 4)]
-        with scene.clients("users", users, {"seconds": "0.005"}):
-            threading.Event().wait(5)
-        assert scene.candidate.metric("fairlead_model_failures_total") > 10
-        assert scene.failures("users") == 0
-        assert scene.stable.metric("fairlead_model_rejected_total") == 0
-
-
 class TestTheHeader:
     """What the gateway tells a service about the version to which it had routed a request."""
 
-    @pytest.mark.parametrize(("weight", "named"), [(9999, V2.version), (10_000, None)])
+    @pytest.mark.parametrize(("weight", "named"), [(5000, V2.version), (10_000, None)])
     def test_the_version_is_on_every_try_unless_the_candidate_has_all_requests(
         self, tmp_path: Path, backends: Backends, weight: int, named: str | None
     ) -> None:
@@ -106,8 +117,11 @@ class TestTheHeader:
         with an_edge(tmp_path) as edge:
             edge.endpoints["default", "iris", V1] = [stable.endpoint]
             edge.endpoints["default", "iris", V2] = [candidate.endpoint]
-            with serving(edge, iris(1, weight)):
-                send(edge, 12)  # five tries, then the candidate is ejected
+            routed = iris(1, weight)
+            with serving(edge, routed), edge.client() as client:
+                clients = Clients(url=edge.url, routed=routed)
+                for user in clients.users_of(V2, 12):  # five tries, then the candidate is ejected
+                    clients.send(client, "users", user, {})
         assert len(candidate.seen) >= 5
         assert len(stable.seen) == 12
         seen = [one.headers.get(ROUTED_HEADER) for one in (*candidate.seen, *stable.seen)]

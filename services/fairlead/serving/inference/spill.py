@@ -19,9 +19,11 @@ BURST_S = 1.0
 BURST_CALLS = 10
 """The most that the budget has for each place for calls: so many seconds, or own calls where these are longer. Calls
 that only vary must not use it up."""
-RISES, FALLS = 0.2, 0.05
-"""How fast the usual time follows own calls that take longer, and those that take less. It rises faster, because spill
-that varies as own calls do must not be refused."""
+MARGIN = 1.5
+"""A spilled call may take so many times as long as the mean own call and costs nothing: calls vary, and the mean too.
+"""
+REMEMBERED = 20
+"""How many own calls the mean is about. One that was delayed by something else must not count for long."""
 
 
 class Spill:
@@ -30,19 +32,20 @@ class Spill:
     def __init__(self, share: float, places: int, clock: Callable[[], float]) -> None:
         """The budget grows by `share` of the time of all `places` for calls. With 1, nothing is refused."""
         self.waiting: deque[Ticket] = deque()
-        self._running: dict[Batch, float] = {}  # each call in progress, and the seconds that own calls of its size take
+        self._running: dict[Batch, float] = {}  # each call in progress, and what one of its size usually takes
+        self._calls = 0
         self.call_s = self.row_s = 0.0
-        """What own calls usually take, per call and per row."""
+        """The mean of own calls: seconds per call and per row."""
         self._places = places
-        self._growth = share * places if share < 1 else math.inf
+        self._growth = share * places
         self._most = self._left = math.inf  # until there has been an own call to compare with
         self._at = clock()  # when it was `_left`
         self._clock = clock
 
     def began(self, batch: Batch) -> None:
         """The model is called for spilled rows."""
-        usual_s = max(self.call_s, self.row_s * batch.count)
-        if usual_s:
+        usual_s = MARGIN * max(self.call_s, self.row_s * batch.count)
+        if usual_s and self._growth < self._places:
             self._most = self._places * max(BURST_S, BURST_CALLS * usual_s)
         self._running[batch] = usual_s or math.inf
 
@@ -53,10 +56,9 @@ class Spill:
             self._left = min(self._most, self._grown(now) - batch.seconds + usual_s)
             self._at = now
             return
-        more = batch.seconds - self.call_s
-        self.call_s += more * (RISES if more > 0 else FALLS)
-        more = batch.seconds / batch.count - self.row_s
-        self.row_s += more * (RISES if more > 0 else FALLS)
+        self._calls = min(REMEMBERED, self._calls + 1)
+        self.call_s += (batch.seconds - self.call_s) / self._calls
+        self.row_s += (batch.seconds / batch.count - self.row_s) / self._calls
 
     def check(self) -> None:
         """Raise SpillRefused while the budget is used up; calls in progress count as they go on."""
