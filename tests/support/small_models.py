@@ -15,6 +15,7 @@ import fairlead
 from fairlead.contracts.manifest import Manifest
 from fairlead.serving.app import App, build_app
 from fairlead.serving.formats.golden import GoldenRow
+from fairlead.serving.formats.made_up_rows import MADE_UP, MadeUp
 from fairlead.serving.formats.strict import strict
 from fairlead.serving.settings import Settings
 
@@ -73,7 +74,7 @@ class Served:
         """The strict row type, as a loaded folder has it."""
         return strict(self.row)
 
-    def start(self) -> fairlead.Model[Any, Any]:
+    def start(self, made_up: MadeUp = MADE_UP) -> fairlead.Model[Any, Any]:
         """Make the model."""
         return self.model()
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from integration.serving.stuck import Stuck
 from support import folders
 from support.processes import wait_until
@@ -62,16 +64,29 @@ class Order(BaseModel):
 class Done(BaseModel):
     number: int
 
-class Waits(fairlead.Model[Order, Done]):
-    def predict(self, rows: list[Order]) -> list[Done]:
-        while any(row.number != 4711 for row in rows):
+class Estimator:
+    feature_names_in_ = ["number"]
+    n_features_in_ = 1
+
+    def predict(self, numbers: list[int]) -> list[int]:
+        while any(number != 4711 for number in numbers):
             time.sleep(0.01)
-        return [Done(number=row.number) for row in rows]
+        return numbers
+
+class Waits(fairlead.Model[Order, Done]):
+    def load(self, artifact) -> None:
+        {loads}
+
+    def predict(self, rows: list[Order]) -> list[Done]:
+        return [Done(number=number) for number in Estimator().predict([row.number for row in rows])]
 """
+LOADS = {"in the warm-up": "pass", "while the order of its columns is checked": "self.estimator = Estimator()"}
 
 
-def test_a_made_up_row_that_does_not_return_costs_the_batches_and_not_the_service(tmp_path: Path) -> None:
-    folder = folders.make(tmp_path / "model", code=WAITS_FOR_OTHERS, entry="model:Waits", golden=())
+@pytest.mark.parametrize("loads", LOADS.values(), ids=LOADS)
+def test_a_made_up_row_that_does_not_return_costs_the_batches_and_not_the_service(tmp_path: Path, loads: str) -> None:
+    code = WAITS_FOR_OTHERS.format(loads=loads)
+    folder = folders.make(tmp_path / "model", code=code, entry="model:Waits", golden=())
     with Service(folder, log=tmp_path / "log", flags=FLAGS, env=LIMIT) as service:
         assert service.predict({"number": 4711}).json() == {"number": 4711}
         assert service.metric("fairlead_model_batching_enabled", reason="unchecked") == 0

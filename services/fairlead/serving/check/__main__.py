@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fairlead.serving.check.checks import CHECKS, findings
-from fairlead.serving.inference.warmup import MadeUp
+from fairlead.serving.formats.made_up_rows import MadeUp
 
 
 def main() -> None:

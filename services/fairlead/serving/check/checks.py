@@ -24,6 +24,7 @@ from fairlead.serving.check.protocols import Row, compare_protocols
 from fairlead.serving.formats import artifact, folder, golden_answers, version_skew
 from fairlead.serving.formats.answer_writer import AnswerWriter
 from fairlead.serving.formats.author_code import described
+from fairlead.serving.formats.made_up_rows import MADE_UP, MadeUp
 from fairlead.serving.inference import batching, contract, model_calls, warmup
 from fairlead.serving.inference.process import interpreter_lock
 
@@ -33,7 +34,7 @@ def check_folder(path: Path) -> tuple[Finding, ...]:
     return tuple(findings(path))
 
 
-def findings(path: Path, made_up: warmup.MadeUp = warmup.MADE_UP) -> Iterator[Finding]:
+def findings(path: Path, made_up: MadeUp = MADE_UP) -> Iterator[Finding]:
     """The finding of each check, as soon as it is there. `made_up` says how made-up rows are asked."""
     subject = Subject(path, made_up)
     found: dict[str, Finding] = {}
@@ -46,7 +47,7 @@ def findings(path: Path, made_up: warmup.MadeUp = warmup.MADE_UP) -> Iterator[Fi
 class Subject:
     """The folder being checked. The checks share what has been read from it."""
 
-    def __init__(self, path: Path, made_up: warmup.MadeUp) -> None:
+    def __init__(self, path: Path, made_up: MadeUp) -> None:
         self.path = path
         self.made_up = made_up
 
@@ -63,7 +64,7 @@ class Subject:
     @cached_property
     def model(self) -> Model[Any, Any]:
         """The loaded model."""
-        return self.loaded.start()
+        return self.loaded.start(self.made_up)
 
     @cached_property
     def terms(self) -> contract.Contract:

@@ -32,16 +32,21 @@ class _Named:
     names: tuple[str, ...]
 
 
-def check(model: Model[Any, Any], some_rows: Callable[[], Sequence[BaseModel]]) -> None:
+def check(
+    model: Model[Any, Any], some_rows: Callable[[], Sequence[tuple[str, BaseModel]]], asking: Callable[[str], None]
+) -> None:
     """Call the model once with some rows, if an attribute of it is an estimator that knows its columns.
 
-    Raises Invalid if the estimator gets the values of the rows in another order than that of its columns.
+    A row that nobody sent has a name, which `asking` gets before the row is asked; after it, it gets "". Raises Invalid
+    if the estimator gets the values of the rows in another order than that of its columns.
     """
     fields = model.row_type.model_fields
     estimators = [one for one in _estimators(model) if fields.keys() >= set(one.names)]
     batch = some_rows() if estimators else ()
-    for row in batch:
+    for name, row in batch:
+        asking(name)
         with ExitStack() as stack:
+            stack.callback(asking, "")
             seen = [(one, stack.enter_context(_arguments(one.estimator))) for one in estimators]
             try:
                 rows.answer(model, [row])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
@@ -32,7 +33,8 @@ from fairlead.serving.formats.author_code import author_code
 from fairlead.serving.formats.entry import Code
 from fairlead.serving.formats.golden import GoldenRow
 from fairlead.serving.formats.joblib import Joblib
-from fairlead.serving.formats.made_up_rows import FEW, made_up
+from fairlead.serving.formats.made_up_rows import FEW, MADE_UP, MadeUp
+from fairlead.serving.formats.made_up_rows import made_up as made_up_rows
 from fairlead.serving.formats.onnx import Onnx
 from fairlead.serving.formats.pickle import Pickle
 from fairlead.serving.formats.python import Python
@@ -76,8 +78,10 @@ class ModelFolder:
         """The package that the folder's code has become."""
         return self.code.package
 
-    def start(self) -> Model[Any, Any]:
+    def start(self, made_up: MadeUp = MADE_UP) -> Model[Any, Any]:
         """Load the model and return it. The digest is checked before any byte of the artifact is unpickled.
+
+        `made_up` says how it is asked made-up rows, which show whether an estimator gets its columns in their order.
 
         Raises Refused for a version skew, ArtifactRejected for a wrong digest, ModelFailed if the author's code raises,
         and Invalid if an estimator would get its columns in a wrong order.
@@ -88,19 +92,23 @@ class ModelFolder:
         with self._artifact() as path, self.code.short_names(), failure, versions:
             model = self.model_class()
             model.load(path)
-        if (
-            self.manifest.entry is not None and not KINDS[self.manifest.format].is_weights
-        ):  # without a class, `estimator_input` has put the columns in order
-            column_order.check(model, self._some_rows)
+        # Without a class, `estimator_input` has put the columns in order.
+        if self.manifest.entry is not None and not KINDS[self.manifest.format].is_weights:
+            column_order.check(model, partial(self._some_rows, made_up), made_up.asking)
         return model
 
-    def _some_rows(self) -> list[BaseModel]:
-        """A few rows: golden ones, and made-up ones if asking them does nothing but answer."""
-        made = made_up(self.row_type) if self.manifest.idempotent else []
+    def _some_rows(self, made_up: MadeUp) -> list[tuple[str, BaseModel]]:
+        """A few rows: golden ones, and with their names made-up ones if asking them does nothing but answer."""
+        may_ask = self.manifest.idempotent and not made_up.skipped
+        made = (
+            [(f"made-up row {number}", row) for number, row in enumerate(made_up_rows(self.row_type), 1)]
+            if may_ask
+            else []
+        )
         found = []
-        for given in [*(row.input for row in self.golden[:FEW]), *made]:
+        for name, given in [*(("", row.input) for row in self.golden[:FEW]), *made]:
             with suppress(errors.Invalid):  # the warm-up says which golden row is invalid
-                found.append(golden.parsed(given, self.row_type))
+                found.append((name, golden.parsed(given, self.row_type)))
         return found
 
     @contextmanager

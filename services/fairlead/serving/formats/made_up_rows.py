@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -34,6 +35,22 @@ _TEXTS: Mapping[str, str] = {
     "ipv6": "2001:db8::{day}",
 }
 _WORDS = ("text", "another text", "a longer text of seven words here")
+
+
+@dataclass(frozen=True, slots=True)
+class MadeUp:
+    """How made-up rows are asked. Nobody sent them, so a call with one may not keep the model from serving.
+
+    `skipped`: why none is asked, as the end of a sentence; empty if they are. `asking` is called with what is asked
+    before each call with a made-up row, and with "" after it: only who watches from outside can end a call.
+    """
+
+    skipped: str = ""
+    asking: Callable[[str], None] = lambda _: None
+
+
+MADE_UP = MadeUp()
+"""Made-up rows are asked, and nobody watches."""
 
 
 def made_up(row_type: type[BaseModel], count: int = FEW) -> list[dict[str, Any]]:

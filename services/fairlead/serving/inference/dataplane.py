@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ from fairlead.contracts.instance import CANNOT_BE_SERVED
 from fairlead.contracts.manifest import Manifest
 from fairlead.model import Model
 from fairlead.serving.formats.author_code import described, hint_of
+from fairlead.serving.formats.made_up_rows import MadeUp
 from fairlead.serving.inference import batching, contract, lifecycle, runner, warmup, workers
 from fairlead.serving.inference.process.codec import Codec
 from fairlead.serving.inference.process.messages import Origin
@@ -65,8 +67,8 @@ class Served(Protocol):
     def package(self) -> str:
         """The package that its code has become."""
 
-    def start(self) -> Model[Any, Any]:
-        """Load the model. Slow, and may raise any exception."""
+    def start(self, made_up: MadeUp = ...) -> Model[Any, Any]:
+        """Load the model. Slow, and may raise any exception. `made_up` says how it is asked made-up rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +209,9 @@ class DataPlane:
         )
         self._start_again.now(reason)
 
+    def _made_up(self) -> MadeUp:
+        return MadeUp(self._skipped, self._ask)
+
     def _ask(self, asked: str) -> None:
         assert self._runner is not None  # it calls the model
         self._asking = (asked, self.clock()) if asked and not self._runner.limits_calls else None
@@ -228,7 +233,7 @@ class DataPlane:
     def _new_runner(self) -> runner.Runner:
         served, terms = self._served, self.terms
         if served.manifest.isolation == "thread":
-            return runner.InThreads(served.start, terms)
+            return runner.InThreads(partial(served.start, self._made_up()), terms)
         origin, written = (
             Origin(served.folder, served.package),
             Codec(served.package, terms.row_type, terms.answer_type),
@@ -246,7 +251,7 @@ class DataPlane:
                 **manifest.tolerance._asdict(),
                 max_rows=manifest.batching.max_rows,
                 idempotent=manifest.idempotent,
-                made_up=warmup.MadeUp(self._skipped, self._ask),
+                made_up=self._made_up(),
             )
         except warmup.EndedByMadeUpRow as problem:
             self._skipped = problem.message

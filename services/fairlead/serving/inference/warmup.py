@@ -19,6 +19,7 @@ from fairlead import errors
 from fairlead.contracts import golden
 from fairlead.serving.formats import made_up_rows
 from fairlead.serving.formats.author_code import described, hint_of
+from fairlead.serving.formats.made_up_rows import MADE_UP, MadeUp
 from fairlead.serving.inference import batching, contract
 
 SIZES = (2, 3)
@@ -31,22 +32,6 @@ _ENDED = (errors.ProcessEnded, errors.CallTimedOut)
 
 class EndedByMadeUpRow(errors.ProcessEnded):
     """A row that nobody sent ended the process of the model. Ask another process no made-up rows."""
-
-
-@dataclass(frozen=True, slots=True)
-class MadeUp:
-    """How made-up rows are asked. Nobody sent them, so a call with one may not keep the model from serving.
-
-    `skipped`: why none is asked, as the end of a sentence; empty if they are. `asking` is called with what is asked
-    before each call with a made-up row, and with "" after it: only who watches from outside can end a call.
-    """
-
-    skipped: str = ""
-    asking: Callable[[str], None] = lambda _: None
-
-
-MADE_UP = MadeUp()
-"""Made-up rows are asked, and nobody watches."""
 
 
 def not_returned(asked: str, seconds: float) -> str:

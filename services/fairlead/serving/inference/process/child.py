@@ -18,12 +18,14 @@ from typing import Any
 from fairlead import logs
 from fairlead.serving.formats import folder as folders
 from fairlead.serving.formats.author_code import described
+from fairlead.serving.formats.made_up_rows import MadeUp
 from fairlead.serving.inference import contract, heap, model_calls
 from fairlead.serving.inference.process import codec, messages
 from fairlead.serving.inference.process.channel import Channel
 from fairlead.serving.settings import Settings
 
 PR_SET_PDEATHSIG = 1
+_NOBODY_WATCHES = MadeUp("nobody would end a call that does not return while the model is loaded")
 
 
 def main() -> None:
@@ -58,7 +60,7 @@ def load(origin: messages.Origin, settings: Settings) -> tuple[Callable[[list[An
     """Load the model. Returns the function that answers rows, and the codec for the answers."""
     served = folders.load_folder(origin.folder, origin.package)
     terms = contract.Contract(served.row_type, served.answer_type, settings.max_request_rows)
-    answer = model_calls.compute(served.start(), terms)
+    answer = model_calls.compute(served.start(_NOBODY_WATCHES), terms)
     heap.freeze()
     return answer, codec.Codec(origin.package, terms.row_type, terms.answer_type)
 
