@@ -267,7 +267,7 @@ def late_faults(plan: Plan, rows: RowCache, found: proof.Findings) -> None:
         seconds = {
             rule: _median_s(np.where(first < windows, WINDOWS, first - windows)) for rule, first in firsts.items()
         }
-        return {"cell": cell.name, "lateS": late, "seconds": seconds}
+        return {"cell": cell.name, "goodS": late, "seconds": seconds}
 
     wanted = {f"after {late:g} s, {cell.name}": partial(row_of, late, cell) for late, cell in cells}
     found.numbers["lateErrors"] = results = rows.collect("late errors", wanted)
