@@ -273,7 +273,7 @@ def late_faults(plan: Plan, rows: RowCache, found: proof.Findings) -> None:
     found.numbers["lateErrors"] = results = rows.collect("late errors", wanted)
     for row in results:
         ours, alone = row["seconds"][OURS], row["seconds"][REQUESTS]
-        found.note(f"{row['cell']}, after {row['lateS']:g} s: median seconds", f"{ours}; requests alone: {alone}")
+        found.note(f"{row['cell']}, after {row['goodS']:g} s: median seconds", f"{ours}; requests alone: {alone}")
 
 
 def _median_s(first: Ints) -> float | None:
