@@ -38,7 +38,9 @@ from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, OneHotEncod
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
-from support.artifacts.tables import tables
+from support.artifacts.tables import RENT, Fitted, tables
+from support.artifacts.tables import TABLE as FLATS
+from support.artifacts.tables import tensors as columns_of_table
 
 ROWS = 20
 COLUMNS = ("age", "income", "years")
@@ -307,6 +309,11 @@ def mixed() -> Iterator[Kind]:
     for name, made in tables().items():
         stated = {"format": "sklearn", "inputs": made.inputs, "outputs": made.outputs}
         yield Kind(f"table, {name}", stated, made.estimator, made.rows()[:ROWS], made.truth(slice(ROWS)))
+    columns = ["area", "floor", "size", "lift"]
+    boosting = importlib.import_module("lightgbm").LGBMRegressor(n_estimators=9, verbose=-1)  # it compares the types
+    made = Fitted("", boosting.fit(FLATS[columns], RENT), FLATS[columns], columns_of_table(columns), NUMBER)
+    stated = {"format": "sklearn", "inputs": made.inputs, "outputs": NUMBER}
+    yield Kind("table, lightgbm, categories", stated, boosting, made.rows()[:ROWS], made.truth(slice(ROWS)))
 
 
 def kinds() -> Iterator[Kind]:

@@ -27,7 +27,7 @@ from fairlead.serving.formats.estimator_columns import array_type
 Convert = Callable[[Sequence[BaseModel]], Any]
 
 HINT = (
-    "Name the inputs as the columns that the estimator was fitted on, in any order. "
+    "Name the inputs as the columns that the estimator was fitted on, in any order, or name the column in `column`. "
     "If a row has other fields than that, write a model.py with a fairlead.Model, and name the class in `entry`."
 )
 # The names that LightGBM and CatBoost make up for an array without names.

@@ -91,6 +91,20 @@ def _of_a_leaf(step: Any, columns: Sequence[int]) -> Iterator[tuple[int, Facts]]
             yield place, Facts(is_text=isinstance(value, str))
     if len(columns) == 1 and _is_of_texts(step):
         yield columns[0], Facts(is_text=True)
+    yield from _of_lightgbm(getattr(step, "booster_", step), columns)
+
+
+def _of_lightgbm(booster: Any, columns: Sequence[int]) -> Iterator[tuple[int, Facts]]:
+    """The categories of a table that LightGBM has kept: one list for each column that its trees take as categories."""
+    kept = getattr(booster, "pandas_categorical", None)
+    if not kept or not hasattr(booster, "dump_model"):
+        return
+    stated = booster.dump_model(num_iteration=1)
+    places = [stated["feature_names"].index(name) for name, info in stated["feature_infos"].items() if info["values"]]
+    if len(places) == len(kept):  # else a column had one value only, and no tree asks for it
+        for place, values in zip(sorted(places), kept, strict=True):
+            is_text = any(isinstance(value, str) for value in values)
+            yield columns[place], Facts(is_text, is_category=True, values=tuple(values))
 
 
 def _steps(estimator: Any) -> list[Any]:

@@ -68,3 +68,27 @@ def test_a_pipeline_that_begins_with_a_vectorizer_takes_texts(vectorizer: Any) -
 def test_an_estimator_of_another_library_tells_nothing() -> None:
     assert facts(object(), 3) == {}
     assert not takes_texts(object())
+
+
+class Booster:
+    """What LightGBM keeps of a table with the columns area, size and month, the last two of them categories."""
+
+    pandas_categorical: Any = [["small", "large"], [1, 2]]
+
+    def dump_model(self, num_iteration: int) -> dict[str, Any]:
+        values = {"month": [0, 1], "area": [], "size": [-1, 0, 1]}
+        return {
+            "feature_names": ["area", "size", "month"],
+            "feature_infos": {name: {"values": seen} for name, seen in values.items()},
+        }
+
+
+def test_lightgbm_tells_its_categories_in_their_order() -> None:
+    size = Facts(is_text=True, is_category=True, values=("small", "large"))
+    assert facts(Booster(), 3) == {1: size, 2: Facts(is_category=True, values=(1, 2))}
+
+
+def test_lightgbm_tells_nothing_if_a_category_is_in_no_tree() -> None:
+    booster = Booster()
+    booster.pandas_categorical = [["small", "large"], [1, 2], [True]]
+    assert facts(booster, 3) == {}
