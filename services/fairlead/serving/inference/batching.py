@@ -223,6 +223,8 @@ class Batcher:
         parts: list[Part] = []
         waits: list[float] = []
         room = self._limits.max_rows
+        if queue is self._spill.waiting:
+            room = min(room, self._spill.most_rows())
         now = self._clock()
         while queue and room:
             ticket = queue[0]

@@ -25,6 +25,9 @@ MARGIN = 1.5
 REMEMBERED = 20
 """How many own calls the mean is about. One that was delayed by something else must not count for long."""
 
+QUIET_S = 1.0
+"""After so long without a spilled call that ended, the next one has one row again."""
+
 
 class Spill:
     """The spilled requests that wait, and the budget of their calls, in seconds of the model's time."""
@@ -36,6 +39,7 @@ class Spill:
         self._calls = 0
         self.call_s = self.row_s = 0.0
         """The mean of own calls: seconds per call and per row."""
+        self._rows = 1
         self._places = places
         self._growth = share * places
         self._most = self._left = math.inf  # until there has been an own call to compare with
@@ -53,12 +57,22 @@ class Spill:
         """A call for spilled or own rows has ended. A spilled one that took less than own calls gives time back."""
         if self._running and (usual_s := self._running.pop(batch, None)) is not None:
             now = self._clock()
-            self._left = min(self._most, self._grown(now) - batch.seconds + usual_s)
+            over_s = batch.seconds - usual_s
+            self._left = min(self._most, self._grown(now) - over_s)
             self._at = now
+            self._rows = 1 if over_s > self._most / 2 else 2 * batch.count
             return
         self._calls = min(REMEMBERED, self._calls + 1)
         self.call_s += (batch.seconds - self.call_s) / self._calls
         self.row_s += (batch.seconds / batch.count - self.row_s) / self._calls
+
+    def most_rows(self) -> int:
+        """How many rows the next call may have: twice as many as the last one that was not slow.
+
+        Of bodies that keep the model busy, several often arrive together. In one call their times add up, and nothing
+        tells that they are slow before the first has run.
+        """
+        return self._rows if self._clock() - self._at < QUIET_S else 1
 
     def check(self) -> None:
         """Raise SpillRefused while the budget is used up; calls in progress count as they go on."""

@@ -60,7 +60,27 @@ def test_rows_of_own_and_of_spilled_requests_are_never_in_one_call() -> None:
         harness.batcher.submit([row], 1, None, spilled=row % 2 == 0)
     harness.loop.settle()
     harness.work()
-    assert harness.calls == [[0], [1, 3, 5], [2, 4, 6]]
+    assert harness.calls == [[0], [1, 3, 5], [2], [4, 6]]
+
+
+def test_slow_bodies_that_arrive_together_are_not_in_one_call() -> None:
+    harness = Timed(max_rows=64)
+    harness.own_calls()
+    tickets = [harness.batcher.submit([SLOW_MS], 1, None, spilled=True) for _ in range(8)]
+    harness.loop.settle()
+    harness.work()
+    assert harness.calls[20:] == [[SLOW_MS]]
+    assert all(isinstance(one.future.exception(), errors.SpillRefused) for one in tickets[1:])
+
+
+def test_calls_of_ordinary_spill_become_as_large_as_those_of_own_requests() -> None:
+    harness = Timed(max_rows=64, queue_rows=200)
+    harness.own_calls()
+    for _ in range(200):
+        harness.batcher.submit([OWN_MS], 1, None, spilled=True)
+    harness.loop.settle()
+    harness.work()
+    assert [len(call) for call in harness.calls[20:]] == [1, 2, 4, 8, 16, 32, 64, 64, 9]
 
 
 def test_own_and_spilled_requests_are_answered_in_the_order_in_which_the_oldest_came() -> None:
@@ -147,7 +167,7 @@ def test_requests_that_wait_behind_a_slow_one_are_refused_while_it_still_runs(ti
 
 
 def test_spilled_rows_of_a_large_request_cost_what_own_rows_cost() -> None:
-    harness = Timed(max_rows=64)
+    harness = Timed(max_rows=64, queue_rows=200)
     harness.own_calls()
     for _ in range(200):
         harness.spill(*[OWN_MS] * 64)
