@@ -25,7 +25,7 @@ from fairlead.control.publications import KubeApi
 AUDIENCE = "fairlead-xds"
 """Whom the token is for. The API server does not accept it for its own requests."""
 RECHECK_S = 60.0
-"""How long a token counts after the API server has checked it. Its pod may be deleted meanwhile."""
+"""How often a token is checked again: its pod may be deleted meanwhile."""
 MAX_KNOWN = 1024
 MAX_BYTES = 16 << 10
 _PATH = "/apis/authentication.k8s.io/v1/tokenreviews"
@@ -51,34 +51,34 @@ class GatewayTokens:
         self._running: dict[bytes, asyncio.Task[str]] = {}
 
     def known(self, token: str) -> str | None:
-        """The pod of a token that was checked within RECHECK_S; None for any other."""
-        found, now = self._known.get(_key(token)), self._clock()
-        if found is None or now >= found.expires or now - found.checked >= RECHECK_S:
+        """The pod of a token that the API server has accepted, until it expires or is refused; None for any other.
+
+        It is checked again beside the requests, so that neither strangers nor an API server that is away delay them.
+        """
+        key, now = _key(token), self._clock()
+        found = self._known.get(key)
+        if found is None or now >= found.expires:
             return None
+        if now - found.checked >= RECHECK_S:
+            self._start(key, token, found.expires)
         return found.gateway
 
     async def check(self, token: str) -> str:
-        """The pod of a token. Raises Refused with the reason, and Unavailable while it cannot be checked.
-
-        While the API server does not answer, a token that it has checked before counts until it expires.
-        """
+        """The pod of a token. Raises Refused with the reason, and Unavailable while it cannot be checked."""
         claims = self._claims(token)
-        key = _key(token)
-        if key not in self._running:  # a gateway sends three requests at once
-            task = self._running[key] = asyncio.create_task(self._reviewed(key, token, float(claims["exp"])))
-            task.add_done_callback(lambda done: self._ended(key, done))
-        try:
-            return await asyncio.shield(self._running[key])
-        except errors.Unavailable:
-            before = self._known.get(key)
-            if before is None:
-                raise
-            return before.gateway
+        return await asyncio.shield(self._start(_key(token), token, float(claims["exp"])))
+
+    def _start(self, key: bytes, token: str, expires: float) -> asyncio.Task[str]:
+        """One review at a time for each token: a gateway sends three requests at once."""
+        if key not in self._running:
+            self._running[key] = asyncio.create_task(self._reviewed(key, token, expires))
+            self._running[key].add_done_callback(lambda done: self._ended(key, done))
+        return self._running[key]
 
     def _ended(self, key: bytes, task: asyncio.Task[str]) -> None:
         del self._running[key]
         if not task.cancelled():
-            task.exception()  # whoever waited for it may have disconnected
+            task.exception()  # perhaps nobody waits for it
 
     async def _reviewed(self, key: bytes, token: str, expires: float) -> str:
         try:

@@ -21,7 +21,7 @@ class Tokens(Protocol):
     """Tells the gateways' names by their tokens; `control.gateway_tokens.GatewayTokens` in a cluster."""
 
     def known(self, token: str) -> str | None:
-        """The gateway of a token that was checked lately; None for any other."""
+        """The gateway of a token that was accepted before and still counts; None for any other."""
         ...
 
     async def check(self, token: str) -> str:
