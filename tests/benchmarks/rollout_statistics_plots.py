@@ -19,6 +19,7 @@ from support.row_cache import Row  # noqa: E402
 OURS = "fairlead, a third of alpha"
 SHOWN = {
     "fairlead, all of alpha": "Fairlead",
+    "requests alone, all of alpha": "Fairlead, requests alone",
     "fairlead, no margin": "Fairlead, no margin",
     "Argo >= 99 %, 1 m, limit 0": "Argo: 99 %, each minute, limit 0",
     "Argo >= 95 %, 5 m, limit 3": "Argo: 95 %, 5 minutes, limit 3",
@@ -89,7 +90,8 @@ def _times(rows: list[Row]) -> Figure:
 
 
 def _panel(axes: Axes, rows: list[Row], title: str) -> None:
-    others = [one["rule"] for one in rows[0]["outcomes"] if not one["rule"].startswith("fairlead")]
+    ours = ("fairlead", "requests alone")
+    others = [one["rule"] for one in rows[0]["outcomes"] if not one["rule"].startswith(ours)]
     for at, rule in enumerate(others):
         _line(axes, rows, rule, SHOWN[rule], color=GREY, marker=MARKS[at % len(MARKS)], linewidth=1)
     _line(axes, rows, "fairlead, no margin", SHOWN["fairlead, no margin"], color=FAULT, marker="o", linewidth=1.5)
