@@ -85,7 +85,9 @@ def object_type(name: str, tensors: Sequence[Tensor], held: str = "") -> type[Ba
     for tensor in tensors:
         kind = _type_of(tensor, tensor.column_type or held)
         if tensor.nullable:
-            fields[tensor.name] = (kind | None, Field(default=None, description=tensor.description))
+            # `nullable` says to `inference.tensors` that a null is an element of the tensor, not the JSON text "null".
+            said = Field(default=None, description=tensor.description, json_schema_extra={"nullable": True})
+            fields[tensor.name] = (kind | None, said)
         else:
             fields[tensor.name] = (kind, Field(description=tensor.description))
     return create_model(name, **fields)

@@ -33,7 +33,7 @@ _DATATYPES = {"boolean": "BOOL", "string": "BYTES"}
 class Tensor:
     """One field as a tensor. `shape` excludes the batch dimension. If `json` is set, the elements are JSON text.
 
-    `nullable`: the field is one number, or null. `whole`: the elements are rows or answers, not fields of them.
+    `nullable`: the field is one element, or null. `whole`: the elements are rows or answers, not fields of them.
     """
 
     name: str
@@ -51,7 +51,9 @@ class Tensor:
 
     def takes(self, datatype: str) -> bool:
         """Whether the elements may be sent as this type."""
-        if self.nullable and datatype == "BYTES":  # JSON text, as such fields were sent before they had a datatype
+        if (
+            self.nullable and self.is_number and datatype == "BYTES"
+        ):  # JSON text, as such fields were sent before they had a datatype
             return True
         return datatype == self.datatype or (self.is_number and (datatype in INTEGERS or datatype in EXACT))
 
@@ -75,8 +77,8 @@ def of(schema_type: type[BaseModel], mode: Literal["validation", "serialization"
 def _tensor(name: str, part: dict[str, Any], definitions: dict[str, Any], required: bool) -> Tensor:
     shape: list[int] = []
     part = _resolved(part, definitions)
-    if number := _number_or_null(part, definitions):
-        return Tensor(name, number, (), required, nullable=True)
+    if single := _single_or_null(part, definitions):
+        return Tensor(name, single, (), required, nullable=True)
     while part.get("type") == "array" and part.get("minItems") == part.get("maxItems") is not None:
         shape.append(part["minItems"])
         items = part.get("items") or (part.get("prefixItems") or [{}])[0]
@@ -107,11 +109,17 @@ def _number(part: dict[str, Any]) -> str | None:
     return "UINT64" if low >= 0 and INT64[1] < high <= INTEGERS["UINT64"][1] else "INT64"
 
 
-def _number_or_null(part: dict[str, Any], definitions: dict[str, Any]) -> str | None:
-    """The datatype of a number that may be null; None for any other part of a schema."""
+def _single_or_null(part: dict[str, Any], definitions: dict[str, Any]) -> str | None:
+    """The datatype of a number that may be null, or of a text or boolean whose schema says `nullable`; else None.
+
+    Without that word a text or a boolean is JSON text, as a `str | None` of a class has always been sent.
+    """
     options = [_resolved(option, definitions) for option in part.get("anyOf", ())]
-    numbers = [option for option in options if option.get("type") != "null"]
-    return _number(numbers[0]) if len(options) == 2 and len(numbers) == 1 else None
+    others = [option for option in options if option.get("type") != "null"]
+    if len(options) != 2 or len(others) != 1:
+        return None
+    said = _DATATYPES.get(others[0].get("type", "")) if part.get("nullable") else None
+    return _number(others[0]) or said
 
 
 def values(

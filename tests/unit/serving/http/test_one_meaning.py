@@ -58,6 +58,11 @@ KINDS: dict[str, Any] = {
     "a number or none": float | None,
     "a whole number or none": int | None,
     "a text or none": str | None,
+    "a text or null, declared": Annotated[str | None, Field(json_schema_extra={"nullable": True})],
+    "a truth or null, declared": Annotated[bool | None, Field(json_schema_extra={"nullable": True})],
+    "one of two texts or null, declared": Annotated[
+        Literal["a", "aa"] | None, Field(json_schema_extra={"nullable": True})
+    ],
     "one of two texts": Literal["a", "aa"],
     "one of two numbers": Literal[1, 2],
     "one truth": Literal[True],

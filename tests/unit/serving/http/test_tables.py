@@ -76,3 +76,37 @@ def test_the_answers_alone_and_in_a_batch_are_those_of_the_library(name: str, tm
                     assert answers == wanted, (protocol, part)
 
     asyncio.run(served(folder(fitted, tmp_path / "m"), compare))
+
+
+def test_a_null_is_an_element_of_a_tensor_and_the_metadata_say_the_datatype(tmp_path: Path) -> None:
+    fitted = tables()["booleans"]
+    row = {"area": 50.0, "balcony": None, "lift": True}
+    table = fitted.table.head(1).assign(**row).astype(fitted.table.dtypes)
+    (wanted,) = fitted.estimator.predict(table).tolist()
+
+    async def infer(app: App) -> None:
+        shown = json.loads((await ask(app, "GET", "/v2/models/m")).body)["inputs"]
+        assert {one["name"]: one["datatype"] for one in shown} == {"area": "FP64", "balcony": "BOOL", "lift": "BOOL"}
+        data = [{**one, "shape": [1], "data": [row[one["name"]]]} for one in shown]
+        outputs = (await post(app, "/v2/models/m/infer", {"inputs": data}))["outputs"]
+        assert outputs[0]["data"] == [wanted]
+        left_out = [one for one in data if one["name"] != "balcony"]
+        assert (await post(app, "/v2/models/m/infer", {"inputs": left_out}))["outputs"] == outputs
+
+    asyncio.run(served(folder(fitted, tmp_path / "m"), infer))
+
+
+def test_a_nullable_text_is_a_plain_element(tmp_path: Path) -> None:
+    fitted = tables()["names with spaces"]
+    tensors = [
+        {"name": "city", "datatype": "BYTES", "shape": [2], "data": ["Ulm", None]},
+        {"name": "area", "datatype": "FP64", "shape": [2], "data": [50, None]},
+    ]
+    rows = [{"city": "Ulm", "area": 50.0}, {}]
+
+    async def infer(app: App) -> None:
+        listed = await post(app, "/predict", rows)
+        outputs = (await post(app, "/v2/models/m/infer", {"inputs": tensors}))["outputs"]
+        assert outputs[0]["data"] == [answer["rent"] for answer in listed]
+
+    asyncio.run(served(folder(fitted, tmp_path / "m"), infer))
