@@ -10,9 +10,9 @@ import numpy as np
 
 from fairlead import errors
 from fairlead.serving.new import asking
+from fairlead.serving.new.inputs import MOST_CHOICES
 
 Output = dict[str, Any]
-MOST_CHOICES = 1000
 
 
 def infer(estimator: Any, inputs: asking.Inputs, rows: Sequence[Mapping[str, Any]]) -> list[Output]:
