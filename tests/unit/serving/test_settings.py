@@ -32,6 +32,7 @@ def test_the_fields_and_their_default_values() -> None:
         "service": None,
         "failure_file": None,
         "compute_threads": None,
+        "device": "auto",
     }
 
 
@@ -61,6 +62,7 @@ def test_every_field_can_be_set_by_its_variable() -> None:
         "service": "iris-1f0c2e4d5a.models",
         "failure_file": "/dev/termination-log",
         "compute_threads": "8",
+        "device": "cpu",
     }
     assert set(changed) == set(settings.Settings.model_fields)
     read = settings.read({f"FAIRLEAD_SERVING_{name.upper()}": value for name, value in changed.items()})

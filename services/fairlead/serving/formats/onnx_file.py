@@ -115,7 +115,7 @@ def _graph(view: memoryview) -> Graph:
             found.ir_version = value
         elif number == OPSET:
             domain, version = _strings(value, 1), [part for at, part in _fields(value) if at == 2]
-            found.opsets[domain[0] if domain else ""] = int(version[0]) if version else 0
+            found.opsets[domain[0] if domain else ""] = _number(version[0]) if version else 0
         elif number == GRAPH:
             initial = {name for at, part in _fields(value) if at == INITIALIZER for name in _strings(part, 8)}
             for at, part in _fields(value):
@@ -128,7 +128,7 @@ def _graph(view: memoryview) -> Graph:
     return found
 
 
-def _external(view: memoryview, kind: str, found: list[Mapping[str, str]], depth: int) -> None:
+def _external(view: Any, kind: str, found: list[Mapping[str, str]], depth: int) -> None:
     if depth > _DEPTH:
         raise _Broken("its graphs are nested too deep")
     entries: dict[str, str] = {}
@@ -138,7 +138,7 @@ def _external(view: memoryview, kind: str, found: list[Mapping[str, str]], depth
             key, text = _strings(value, 1), _strings(value, 2)
             entries[key[0] if key else ""] = text[0] if text else ""
         elif inner is not None:
-            _external(_message(value), inner, found, depth + 1)
+            _external(value, inner, found, depth + 1)
     if entries:
         found.append(entries)
 
@@ -148,9 +148,9 @@ def _value(view: Any) -> Value:
     element, shape = 0, None
     for _, kind in _only(view, 2):  # TypeProto
         for _, tensor in _only(kind, 1):  # TypeProto.Tensor
-            element = next((int(value) for _, value in _only(tensor, 1)), 0)
+            element = next((_number(value) for _, value in _only(tensor, 1)), 0)
             for _, dimensions in _only(tensor, 2):
-                sizes = [dict(_fields(_message(one))) for _, one in _only(dimensions, 1)]
+                sizes = [dict(_fields(one)) for _, one in _only(dimensions, 1)]
                 shape = tuple(_size(one.get(1)) for one in sizes)
     return Value(names[0] if names else "", element, shape)
 
@@ -161,7 +161,7 @@ def _size(value: object) -> int | None:
 
 
 def _only(view: Any, number: int) -> Iterator[tuple[int, Any]]:
-    return ((at, value) for at, value in _fields(_message(view)) if at == number)
+    return ((at, value) for at, value in _fields(view) if at == number)
 
 
 def _strings(view: Any, number: int) -> list[str]:
@@ -174,8 +174,15 @@ def _message(value: Any) -> memoryview:
     return value
 
 
-def _fields(view: memoryview) -> Iterator[tuple[int, Any]]:
+def _number(value: Any) -> int:
+    if not isinstance(value, int):
+        raise _Broken("a field has another type than ONNX gives it")
+    return value
+
+
+def _fields(message: Any) -> Iterator[tuple[int, Any]]:
     """The number and the value of each field of a message: an int, or the bytes. Raises _Broken."""
+    view = _message(message)
     at, end = 0, len(view)
     while at < end:
         key, at = _varint(view, at)

@@ -97,7 +97,7 @@ def _saved(torch: Any, artifact: Path) -> Any:
 
 
 def _check_archive(artifact: Path) -> None:
-    """Raise Invalid for an archive of another kind. torch.save compresses nothing: that part could become any size."""
+    """Raise Invalid for another archive. torch.save compresses nothing: such a part could become any size."""
     try:
         with zipfile.ZipFile(artifact) as archive:
             parts = archive.infolist()

@@ -59,8 +59,8 @@ def write_folder(
             _copy_code(path, draft)
         _write_requirements(requirements, draft)
         foreign = pickled.foreign_modules(value, _modules(draft)) if manifest.get("format") in pickled.FORMATS else ()
-        built_with = _built_with(manifest, value, files, libraries)
-        full = dict(manifest) | _written_artifact(draft, manifest, value) | built_with
+        written = _written_artifact(draft, manifest, value)
+        full = dict(manifest) | written | _built_with(manifest, value, files, libraries)
         _write_manifest(draft, full)
         if foreign:
             pickled.check_it_loads(draft, foreign)

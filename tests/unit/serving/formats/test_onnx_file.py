@@ -57,6 +57,12 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory,
         onnx_file.read(path)
 
 
+def test_a_number_where_a_message_belongs_is_refused(tmp_path: Path) -> None:
+    for field in (write.field(7, 0), write.field(8, 3), write.field(7, write.field(5, 1)), write.field(25, 9)):
+        with pytest.raises(errors.Invalid, match="a field has another type than ONNX gives it"):
+            graph(tmp_path, write.model([X], [Y]) + field)
+
+
 @given(st.data())
 def test_a_file_with_one_wrong_byte_is_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
