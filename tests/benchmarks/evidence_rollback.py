@@ -72,7 +72,7 @@ def prove(size: proof.Size, folder: Path) -> proof.Findings:
 
 def _cases(runs: int) -> list[Case]:
     return [
-        Case("5 % errors", "errors", 30, lambda at: folders.behave(at, fail=0.05), runs, bad_for_users=False),
+        Case("5 % errors", "errors", 60, lambda at: folders.behave(at, fail=0.05), runs, bad_for_users=False),
         Case("latency doubled", "latency", 60, lambda at: folders.behave(at, slow_ms=12), runs, bad_for_users=False),
         Case("a renamed field", "rejections", 30, lambda at: None, runs),
     ]
