@@ -15,6 +15,7 @@ from fairlead.cli.exit_codes import ROLLED_BACK
 from fairlead.contracts.revision import Cause, Revision
 from support.cluster.installed import MODEL, Installed
 from support.load.summary import Summary
+from support.processes import wait_until
 from support.proof import Findings
 
 NAME = "iris-released"
@@ -73,7 +74,7 @@ def releases(platform: Installed, image: Callable[[str], str]) -> Releases:
             versions[version] = what
             platform.deploy(NAME, {**VALUES, "versions": versions, "target": version})
             platform.fairlead("wait", NAME, "--timeout", "2m", expect=ROLLED_BACK)
-            unready[version] = containers(platform, version)
+            unready[version] = created(platform, version)
         load.wait_sent(REQUESTS)
         load.stop()
         summary = load.result()
@@ -81,10 +82,18 @@ def releases(platform: Installed, image: Callable[[str], str]) -> Releases:
     return Releases(platform, summary, platform.history(NAME), helm, unready)
 
 
-def containers(platform: Installed, version: str) -> list[dict[str, Any]]:
-    """The model containers of a version's pods."""
-    pods = platform.of_version("pods", NAME, version)
-    return [one for pod in pods for one in pod["status"].get("containerStatuses") or ()]
+def created(platform: Installed, version: str) -> list[dict[str, Any]]:
+    """The model containers of a version's pods, once a busy node has created them or said why it cannot."""
+    found: list[dict[str, Any]] = []
+
+    def are_created() -> bool:
+        pods = platform.of_version("pods", NAME, version)
+        found[:] = [one for pod in pods for one in pod["status"].get("containerStatuses") or ()]
+        reasons = [one["state"].get("waiting", {}).get("reason") for one in found]
+        return bool(found) and "ContainerCreating" not in reasons
+
+    wait_until(are_created, f"the containers of {version} are created", within=60, every=0.5)
+    return found
 
 
 def test_no_request_fails_while_versions_come_and_go(releases: Releases, findings: Findings) -> None:
