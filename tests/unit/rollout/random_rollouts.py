@@ -17,6 +17,8 @@ from unit.rollout.simulated_platform import Killed, Platform
 VERSIONS = ("1.0.0", "1.1.0", "1.2.0")
 versions = st.sampled_from(VERSIONS)
 gateways = st.sampled_from(("e1", "e2"))
+MOST_IGNORED = 2.0
+"""The logarithm of evidence that no gate of these rollouts has enough of."""
 
 
 class Rollouts(RuleBasedStateMachine):
@@ -228,7 +230,11 @@ class Rollouts(RuleBasedStateMachine):
         # A candidate with fewer instances than stable waits for its owner, and reports that.
         versions = self.platform.route.spec.versions
         self.platform.change(versions={name: one.model_copy(update={"instances": 3}) for name, one in versions.items()})
-        for _ in range(40):
+        for at in range(400):
+            if self.is_harm_unconfirmed():  # only more windows end that, and a bad one of many requests takes many
+                self.users_ask(200, 0.0)
+            elif at >= 40:
+                break
             self.tick(6.0)
             self.platform.supervise()
             self.platform.acknowledge()
@@ -244,6 +250,11 @@ class Rollouts(RuleBasedStateMachine):
         assert head.table.weight == 0
         self.check_rest()
         self.platform.store.close()
+
+    def is_harm_unconfirmed(self) -> bool:
+        """Whether the weight waits, because the requests say that the candidate is worse and the windows do not."""
+        windows = self.platform.store.windows("iris")
+        return bool(windows) and any((one.log_unconfirmed or 0.0) > MOST_IGNORED for one in windows[-1].evidence)
 
     def help_along(self) -> None:
         """Add other things that a rollout waits for."""
