@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
 from fairlead import __version__, errors
 from fairlead.cli import exit_codes, main
@@ -52,6 +53,15 @@ def test_every_command_has_a_help_page(name: str) -> None:
     answer = fairlead(name, "--help")
     assert answer.returncode == 0, answer.stderr
     assert f"{name} [OPTIONS]" in answer.stdout
+
+
+@pytest.mark.parametrize("name", main.COMMANDS)
+def test_every_option_is_written_in_lower_case(name: str) -> None:
+    """Typer takes the name of an option from its metavar where both are the same word."""
+    app = typer.Typer(add_completion=False)
+    app.command(name)(importlib.import_module(f"fairlead.cli.commands.{name.replace('-', '_')}").command)
+    options = [option for param in typer.main.get_command(app).params for option in param.opts]
+    assert [option for option in options if option.startswith("--") and option != option.lower()] == []
 
 
 def test_an_unknown_command_is_a_usage_error_without_a_traceback() -> None:

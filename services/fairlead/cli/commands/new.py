@@ -29,7 +29,7 @@ def command(
     code: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="A Python file that the estimator's classes are in.")
     ] = None,
-    version: Annotated[str, typer.Option(metavar="VERSION", help="The version of the model.")] = "1.0.0",
+    version: Annotated[str, typer.Option("--version", metavar="VERSION", help="The version of the model.")] = "1.0.0",
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write NAME/VERSION.")] = Path("build/models"),
 ) -> None:
     """Write a model folder from a trained estimator, and check it.
