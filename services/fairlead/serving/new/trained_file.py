@@ -21,6 +21,9 @@ _COMPRESSED = (b"\x78", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x5d\x00\x00", b
 """How the files begin that joblib writes with `compress`: zlib, gzip, bz2, xz, lzma, lz4."""
 READ = "Files of `joblib.dump` and `pickle.dump` are read."
 BY_HAND = "For another kind of file, write the folder with a model.py: docs/model-folder.md#writing-one."
+_TORCH = "docs/formats-torch.md"
+_PAGES = {".onnx": "docs/formats-onnx.md", ".pt": _TORCH, ".pth": _TORCH, ".pt2": _TORCH, ".safetensors": _TORCH}
+"""The page of the format, by how the name of a network's file ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,9 @@ def _check_form(file: Path) -> None:
     if _PICKLE.match(start) or start.startswith(_COMPRESSED):
         return
     what = "is empty" if not start else "is a zip archive" if zipfile.is_zipfile(file) else "is no pickle"
-    raise errors.Invalid(f"{file} {what}: its format is unknown", hint=f"{READ} {BY_HAND}")
+    page = _PAGES.get(file.suffix.lower())
+    by_hand = f"A network has a format of its own: write its folder as {page} shows." if page else BY_HAND
+    raise errors.Invalid(f"{file} {what}: its format is unknown", hint=f"{READ} {by_hand}")
 
 
 def _checked(file: Path, sha256: str | None) -> Artifact:

@@ -93,6 +93,25 @@ def test_what_is_no_trained_file_is_said_without_asking_for_a_digest(tmp_path: P
         assert "joblib.dump" in (caught.value.hint or "")
 
 
+@pytest.mark.parametrize(
+    ("name", "page"),
+    [
+        ("net.onnx", "docs/formats-onnx.md"),
+        ("net.pt", "docs/formats-torch.md"),
+        ("net.PTH", "docs/formats-torch.md"),
+        ("net.pt2", "docs/formats-torch.md"),
+        ("net.safetensors", "docs/formats-torch.md"),
+    ],
+)
+def test_a_network_is_pointed_to_the_page_of_its_format(tmp_path: Path, name: str, page: str) -> None:
+    file = tmp_path / name
+    file.write_bytes(b"\x08\x0a no pickle")
+    with pytest.raises(errors.Invalid, match="is no pickle") as caught:
+        trained_file.read(file, None)
+    assert page in (caught.value.hint or "")
+    assert "model.py" not in (caught.value.hint or "")
+
+
 def test_a_pickle_that_fails_says_what_is_missing(tmp_path: Path) -> None:
     file = tmp_path / "model.pkl"
     file.write_bytes(b"\x80\x04cno_such_module\nThing\n.")
