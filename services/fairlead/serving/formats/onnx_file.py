@@ -23,7 +23,7 @@ _TENSORS: Mapping[str, Mapping[int, str]] = MappingProxyType(
     {
         "model": {GRAPH: "graph", FUNCTION: "function"},
         "graph": {NODE: "node", INITIALIZER: "tensor", SPARSE: "sparse"},
-        "function": {7: "node"},
+        "function": {7: "node", 11: "attribute"},
         "node": {5: "attribute"},
         "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
         "sparse": {1: "tensor", 2: "tensor"},
@@ -115,9 +115,9 @@ def _graph(view: memoryview) -> Graph:
             found.ir_version = value
         elif number == OPSET:
             domain, version = _strings(value, 1), [part for at, part in _fields(value) if at == 2]
-            found.opsets[domain[0] if domain else ""] = _number(version[0]) if version else 0
+            found.opsets[domain[-1] if domain else ""] = _number(version[-1]) if version else 0
         elif number == GRAPH:
-            initial = {name for at, part in _fields(value) if at == INITIALIZER for name in _strings(part, 8)}
+            initial = {name for at, part in _fields(value) if at == INITIALIZER for name in _strings(part, 8)[-1:]}
             for at, part in _fields(value):
                 if at == INPUT:
                     found.inputs.append(_value(part))
@@ -136,7 +136,7 @@ def _external(view: Any, kind: str, found: list[Mapping[str, str]], depth: int) 
         inner = _TENSORS[kind].get(number)
         if inner == "external":
             key, text = _strings(value, 1), _strings(value, 2)
-            entries[key[0] if key else ""] = text[0] if text else ""
+            entries[key[-1] if key else ""] = text[-1] if text else ""
         elif inner is not None:
             _external(value, inner, found, depth + 1)
     if entries:
@@ -152,7 +152,7 @@ def _value(view: Any) -> Value:
             for _, dimensions in _only(tensor, 2):
                 sizes = [dict(_fields(one)) for _, one in _only(dimensions, 1)]
                 shape = tuple(_size(one.get(1)) for one in sizes)
-    return Value(names[0] if names else "", element, shape)
+    return Value(names[-1] if names else "", element, shape)
 
 
 def _size(value: object) -> int | None:
@@ -165,6 +165,7 @@ def _only(view: Any, number: int) -> Iterator[tuple[int, Any]]:
 
 
 def _strings(view: Any, number: int) -> list[str]:
+    """All texts of a field. Where a message has one and the file has several, the last counts, as in protobuf."""
     return [bytes(_message(value)).decode("utf-8", "replace") for _, value in _only(view, number)]
 
 
@@ -186,6 +187,8 @@ def _fields(message: Any) -> Iterator[tuple[int, Any]]:
     at, end = 0, len(view)
     while at < end:
         key, at = _varint(view, at)
+        if key >= 2**32:  # protobuf may cut it off, and read another field
+            raise _Broken("it has bytes that are no field of a message")
         number, kind = key >> 3, key & 7
         if kind == _VARINT:
             value, at = _varint(view, at)

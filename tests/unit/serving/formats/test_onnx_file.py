@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fairlead import errors
@@ -50,6 +50,8 @@ def test_a_file_that_is_cut_off_anywhere_is_refused_or_has_lost_only_its_operato
 
 
 @given(st.binary(max_size=400))
+@example(write.field(7, 0))
+@example(write.field(8, 0))
 def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.mktemp("any") / "model.onnx"
     path.write_bytes(data)
@@ -107,19 +109,33 @@ def test_weights_outside_of_the_artifact_are_refused(tmp_path: Path, location: s
         onnx_file.check_external(found, folder / "model.onnx")
 
 
-@pytest.mark.parametrize("place", ["attribute", "subgraph", "function", "sparse"])
+@pytest.mark.parametrize("place", ["attribute", "subgraph", "function", "default", "sparse"])
 def test_weights_are_found_wherever_a_tensor_may_be(tmp_path: Path, place: str) -> None:
     outside = write.tensor("w", {"location": "../w"})
     node = {
         "attribute": write.field(5, write.field(5, outside)),
         "subgraph": write.field(5, write.field(6, write.field(5, outside))),
         "sparse": write.field(5, write.field(22, write.field(1, outside))),
-        "function": b"",
-    }[place]
+    }.get(place, b"")
     data = write.model([X], [Y], nodes=[node])
     if place == "function":
         data += write.field(25, write.field(7, write.field(5, write.field(5, outside))))
+    if place == "default":  # of an attribute of a function
+        data += write.field(25, write.field(11, write.field(5, outside)))
     assert graph(tmp_path, data).external == [{"location": "../w"}]
+
+
+def test_of_a_location_that_is_written_twice_the_one_that_protobuf_takes_is_looked_at(tmp_path: Path) -> None:
+    entry = write.field(1, "offset") + write.field(1, "location") + write.field(2, "w.bin") + write.field(2, "../w")
+    found = graph(tmp_path, write.model([X], [Y], [write.tensor("w") + write.field(13, entry)]))
+    assert found.external == [{"location": "../w"}]
+
+
+def test_a_field_whose_number_protobuf_would_cut_off_is_refused(tmp_path: Path) -> None:
+    entry = write.field(1, "location") + write.field(2, "../w")
+    hidden = write.varint(2**32 + (13 << 3 | 2)) + write.varint(len(entry)) + entry
+    with pytest.raises(errors.Invalid, match="no field of a message"):
+        graph(tmp_path, write.model([X], [Y], [write.tensor("w") + hidden]))
 
 
 @pytest.mark.parametrize(("offset", "length"), [("0", "25"), ("8", "17"), ("9" * 30, "1"), ("-1", "1"), ("0", "many")])
