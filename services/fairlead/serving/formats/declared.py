@@ -1,6 +1,7 @@
 """Models without a class: builds the types and a `fairlead.Model` from the manifest's `inputs` and `outputs`.
 
 Each input is one field of the row. Its first dimension, -1, is the batch; the others are the shape within one row.
+Nested lists of an open shape have one length on each axis.
 One that is `nullable` may be null or left out; one with `choices` has no other value.
 `estimator_input` makes the estimator's argument of them, `estimator_output` reads what it returns. An output that is
 named like a method of the estimator (`predict_proba`, `decision_function`, `transform`) gets the result of that method,
@@ -11,10 +12,13 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, ValidationError, create_model
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, create_model
+from pydantic_core import PydanticCustomError
 
 from fairlead import errors
 from fairlead.contracts.manifest import Manifest, Tensor
@@ -97,9 +101,22 @@ def _type_of(tensor: Tensor, held: str) -> Any:
     if tensor.choices:
         return datatypes.choice_type(tensor.datatype, tensor.choices)
     value: Any = datatypes.field_type(tensor.datatype, held, tensor.minimum, tensor.maximum)
-    for size in reversed(tensor.shape[1:]):
-        sizes: dict[str, Any] = {} if size == -1 else {"min_length": size, "max_length": size}
+    last = len(tensor.shape) - 1
+    for axis in range(last, 0, -1):
+        size = tensor.shape[axis]
+        # An empty list of lists does not say how long those are.
+        sizes = {"min_length": size, "max_length": size} if size != -1 else {"min_length": 1} if axis < last else {}
         value = Annotated[types.GenericAlias(list, (value,)), Field(**sizes)]
+    return Annotated[value, AfterValidator(partial(_regular, last))] if -1 in tensor.shape[2:] else value
+
+
+def _regular(axes: int, value: list[Any]) -> list[Any]:
+    """The nested lists. Raises PydanticCustomError unless those of each axis have one length: others are no tensor."""
+    lists = value
+    for _ in range(axes - 1):
+        if len(set(map(len, lists))) > 1:
+            raise PydanticCustomError("ragged_list", "The lists inside should have the same length")
+        lists = list(chain.from_iterable(lists))
     return value
 
 

@@ -138,7 +138,7 @@ class _Networked(Model[BaseModel, BaseModel]):
             agreed("outputs", [one for one in manifest.outputs if one.name not in network.unstated], network.outputs)
         shapes = {one.name: one.shape for one in network.inputs or manifest.inputs}
         self._network = network
-        self._readers = [(one.name, *_reader(one, shapes[one.name])) for one in manifest.inputs]
+        self._readers = [(one.name, _reader(one, shapes[one.name])) for one in manifest.inputs]
         self._open = [one.name for one in manifest.inputs if -1 in one.shape[1:]]
         self._outputs = manifest.outputs
         self._wanted = [one.name for one in manifest.outputs]
@@ -159,10 +159,7 @@ class _Networked(Model[BaseModel, BaseModel]):
         return [answers[place] for place in range(len(rows))]
 
     def _computed(self, rows: Sequence[BaseModel]) -> list[BaseModel]:
-        arrays = {name: read(rows) for name, read, _ in self._readers}
-        for name, _, shape in self._readers:
-            if arrays[name].ndim != len(shape):
-                raise errors.ModelFailed(f"the lists in field {name!r} have different lengths: they are no tensor")
+        arrays = {name: read(rows) for name, read in self._readers}
         results = self._network.run(arrays, self._wanted)
         columns = [_column(one, result, len(rows)) for one, result in zip(self._outputs, results, strict=True)]
         names = self._wanted
@@ -172,21 +169,16 @@ class _Networked(Model[BaseModel, BaseModel]):
             raise declared.not_of_the_type(cause, "model", depth=1) from None
 
 
-def _reader(
-    stated: Tensor, shape: tuple[int, ...]
-) -> tuple[Callable[[Sequence[BaseModel]], np.ndarray], tuple[int, ...]]:
-    """The function that makes the network's array of the rows' values, and the shape that it has."""
+def _reader(stated: Tensor, shape: tuple[int, ...]) -> Callable[[Sequence[BaseModel]], np.ndarray]:
+    """The function that makes the network's array, of this shape, of the rows' values."""
     values, dtype = operator.attrgetter(stated.name), datatypes.array_type(stated.datatype)
     ones = shape[len(stated.shape) :]
 
     def to_array(rows: Sequence[BaseModel]) -> np.ndarray:
-        try:
-            array = np.array([values(row) for row in rows], dtype=dtype)
-        except ValueError:  # of lists with different lengths
-            return np.empty(0)
+        array = np.array([values(row) for row in rows], dtype=dtype)
         return array.reshape(*array.shape, *ones) if ones else array
 
-    return to_array, shape
+    return to_array
 
 
 def _column(output: Tensor, result: Any, rows: int) -> list[Any]:

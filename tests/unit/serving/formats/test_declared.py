@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -117,6 +119,32 @@ def test_a_value_that_the_tensor_cannot_hold_is_invalid(tensor: dict[str, Any], 
 def test_a_dimension_of_minus_1_accepts_any_length() -> None:
     stated = manifest([{"name": "x", "datatype": "INT64", "shape": [-1, -1]}], [{"name": "y", "datatype": "FP64"}])
     assert strict(declared.row_type(stated)).model_validate({"x": [1, 2, 3]})
+
+
+@pytest.mark.parametrize("value", [[[1], [2, 3]], [], [[1], []]])
+def test_lists_that_are_no_tensor_are_invalid_before_the_model_gets_them(value: Any) -> None:
+    stated = manifest([{"name": "x", "datatype": "INT64", "shape": [-1, -1, -1]}], [{"name": "y", "datatype": "FP64"}])
+    row_type = strict(declared.row_type(stated))
+    assert row_type.model_validate({"x": [[1, 2], [3, 4]]})
+    assert row_type.model_validate({"x": [[], []]})
+    with pytest.raises(ValidationError):
+        row_type.model_validate({"x": value})
+
+
+@given(st.lists(st.lists(st.lists(st.just(1), max_size=3), min_size=1, max_size=3), min_size=1, max_size=3))
+def test_nested_lists_are_accepted_exactly_if_numpy_makes_a_tensor_of_them(value: list[Any]) -> None:
+    stated = manifest(
+        [{"name": "x", "datatype": "INT64", "shape": [-1, -1, -1, -1]}], [{"name": "y", "datatype": "FP64"}]
+    )
+    try:
+        is_tensor = np.array(value, dtype=np.int64).ndim == 3
+    except ValueError:
+        is_tensor = False
+    try:
+        accepted = bool(strict(declared.row_type(stated)).model_validate({"x": value}))
+    except ValidationError:
+        accepted = False
+    assert accepted == is_tensor
 
 
 def test_descriptions_are_in_the_schema() -> None:

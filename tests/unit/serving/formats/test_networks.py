@@ -74,12 +74,6 @@ def test_rows_of_different_lengths_are_computed_in_groups_and_answered_in_their_
     assert [len(arrays["x"]) for arrays in network.given] == [2, 1, 1]
 
 
-def test_a_row_whose_lists_have_different_lengths_is_no_tensor() -> None:
-    open_x = Tensor(name="x", datatype="FP32", shape=(-1, -1, -1))
-    with pytest.raises(errors.ModelFailed, match="the lists in field 'x' have different lengths"):
-        answers(Sums([open_x], [Y]), [open_x], [Y], [{"x": [[1.0], [2.0, 3.0]]}])
-
-
 def test_last_dimensions_of_one_may_be_left_out_of_the_manifest() -> None:
     own = Tensor(name="x", datatype="FP32", shape=(-1, 1))
     network = Sums([own], [Tensor(name="y", datatype="FP32", shape=(-1, 1))])
