@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +64,10 @@ def read(file: Path, texts: Iterable[str] = ()) -> Any:
     try:
         if is_parquet:
             return pandas.read_parquet(file)
-        return pandas.read_csv(file, dtype=dict.fromkeys(texts, "str"))
+        with warnings.catch_warnings():
+            # Rows with more values than the header has names: pandas would drop values, or shift all columns by one.
+            warnings.simplefilter("error", pandas.errors.ParserWarning)
+            return pandas.read_csv(file, dtype=dict.fromkeys(texts, "str"), index_col=False)
     except ImportError as cause:
         hint = "Install pyarrow, or write the sample as CSV."
         raise errors.Unavailable(f"--data: reading {file} needs a library that is not installed", hint=hint) from cause

@@ -23,6 +23,7 @@ def test_texts_of_digits_stay_texts(tmp_path: Path) -> None:
         ("none.csv", None, errors.NotFound, "--data: there is no file"),
         ("empty.csv", "", errors.Invalid, "cannot be read as CSV: No columns"),
         ("other.csv", 'a\n"b', errors.Invalid, "cannot be read as CSV"),
+        ("longer.csv", "a,b\n1,2,3\n4,5,6\n", errors.Invalid, "cannot be read as CSV: Length of header"),
         ("binary.csv", "a\n\ud800", errors.Invalid, "cannot be read as CSV: 'utf-8' codec"),
     ],
 )
