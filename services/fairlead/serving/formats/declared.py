@@ -105,8 +105,9 @@ def _type_of(tensor: Tensor, held: str) -> Any:
     for axis in range(last, 0, -1):
         size = tensor.shape[axis]
         # An empty list of lists does not say how long those are.
-        sizes = {"min_length": size, "max_length": size} if size != -1 else {"min_length": 1} if axis < last else {}
-        value = Annotated[types.GenericAlias(list, (value,)), Field(**sizes)]
+        least = size if size != -1 else int(axis < last)
+        most = size if size != -1 else None
+        value = Annotated[types.GenericAlias(list, (value,)), Field(min_length=least or None, max_length=most)]
     return Annotated[value, AfterValidator(partial(_regular, last))] if -1 in tensor.shape[2:] else value
 
 
