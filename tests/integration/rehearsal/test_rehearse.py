@@ -21,7 +21,7 @@ from support.processes import is_alive, wait_until
 TROUBLE = """
 name: trouble
 description: Counters fail, the gateway restarts, the control plane is away; then the candidate fails.
-duration: 58s
+duration: 78s
 load: 60
 strategy: {steps: [{weight: 2000, minDuration: 5m}]}
 candidate: {startup: 1s, latency: {median: 5ms, sigma: 0.3}}
@@ -33,7 +33,7 @@ events:
 expect:
   - {from: 5s, until: 30s, weight: 2000}
   - {from: 13s, until: 17s, outcome: held, reason: no gateway told its counters}
-  - {by: 55s, outcome: rolled-back, gate: errors}
+  - {by: 75s, outcome: rolled-back, gate: errors}
 """
 SLOW = """
 name: slow
