@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.util
 import json
 from collections.abc import Callable
 from typing import Any
@@ -26,6 +27,8 @@ _NAMED: dict[str, type[BaseModel]] = {
     "strategy.yaml": Strategy,
 }
 _UNCHECKED = {"text", "mermaid", "http", "html", "csv"}
+_OF_ONE_FORMAT = {"torch"}
+"""Libraries that only the models of one format need. Their imports are looked at only where they are installed."""
 _SHELL = {"bash", "sh", "shell", "zsh", ""}
 
 
@@ -55,7 +58,8 @@ def _python(block: Block) -> None:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for name in node.names:
-                importlib.import_module(name.name)
+                if name.name not in _OF_ONE_FORMAT or importlib.util.find_spec(name.name):
+                    importlib.import_module(name.name)
         elif isinstance(node, ast.ImportFrom) and node.module:
             module = importlib.import_module(node.module)
             for name in node.names:

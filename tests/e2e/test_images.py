@@ -117,7 +117,7 @@ BASE = "localhost/fairlead/base"
 
 
 @pytest.mark.parametrize("image", ["control-plane", "envoy", "build/models/iris/1.0.0"])
-def test_the_labels_of_an_image_name_its_base_by_digest(image: str) -> None:
+def test_the_labels_of_an_image_name_its_base_by_digest(builder: None, image: str) -> None:
     """Before, nothing in an image said on which base it was built."""
     labels = configuration(Path(build(Path(image)).stdout.split()[1]))["Labels"]
     assert labels["org.opencontainers.image.base.name"].startswith(BASE)

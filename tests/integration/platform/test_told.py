@@ -56,6 +56,7 @@ def test_a_renamed_field_is_shown_at_the_release_and_named_by_the_rollback(platf
 
 def test_an_exception_is_named_by_the_rollback_with_its_line_and_the_log_to_read(platform: Platform) -> None:
     platform.command("release", "raises", "1.1.0")
+    platform.wait_for("raises", "half of the users: its golden rows were answered", weight=5000)
     folders.behave(platform.folder / "models" / "raises" / "1.1.0", fail=1)
     why = rolled_back_by_traffic(platform, "raises")
     assert "errors: 1.1.0 fails more often than 1.0.0" in why
