@@ -79,12 +79,14 @@ def _times(rows: list[Row]) -> Figure:
     rates = sorted({row["rps"] for row in rows})
     figure, panels = pyplot.subplots(1, len(rates), figsize=(12, 5), sharey=True, layout="constrained", squeeze=False)
     for panel, rps in zip(panels[0], rates, strict=True):
-        _panel(panel, [row for row in rows if row["rps"] == rps], f"{rps:g} requests/s, a tenth to the candidate")
+        _panel(panel, [row for row in rows if row["rps"] == rps], f"{rps:g} requests/s")
     panels[0][0].set_ylabel("seconds until it is rolled back, median")
     handles, labels = panels[0][-1].get_legend_handles_labels()
     figure.legend(handles, labels, fontsize=9, ncols=3, loc="outside lower center", frameon=False)
     figure.suptitle(
-        "How soon is a version rolled back whose errors rise from 0.2 %? (half an hour is watched)", fontsize=12
+        "How soon is a version rolled back whose errors rise from 0.2 %?\n"
+        "It gets a tenth of the requests and is watched for half an hour",
+        fontsize=12,
     )
     return figure
 
