@@ -22,7 +22,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticSerializationError, from_json
 
 from fairlead import errors
-from fairlead.serving.formats import exact_types
+from fairlead.serving.formats import answer_shape, exact_types
 
 _FAITHFUL: dict[str, Any] = {"by_alias": True, "warnings": "error"}
 _WRONG_TYPE = "Pydantic serializer warnings"
@@ -45,6 +45,7 @@ class AnswerWriter:
         _check(answer_type, nodes)
         self._fields = (*answer_type.model_fields, *answer_type.model_computed_fields)
         self._annotations = {name: field.annotation for name, field in answer_type.model_fields.items()}
+        self._has_shape = answer_shape.checker(one.core_schema)
         self._is_exact = exact_types.checker(one.core_schema) or _never
         self._write: Callable[..., bytes] = one.serializer.to_json
         self._one: Callable[..., bytes] = partial(one.serializer.to_json, **_FAITHFUL)
@@ -81,8 +82,16 @@ class AnswerWriter:
 
     def documents(self, answers: Sequence[BaseModel]) -> list[Any]:
         """The answers as JSON values, read from what clients get."""
+        self.check_shape(answers)
         found: list[Any] = from_json(self.many(answers))
         return found
+
+    def check_shape(self, answers: Sequence[BaseModel]) -> None:
+        """Raise for an answer that would be written without a field, or with a value that a Literal does not have."""
+        has_shape = self._has_shape
+        for answer in answers:
+            if not has_shape(answer):
+                raise errors.ModelFailed(f"the model returned {answer_shape.fault(answer)}")
 
     def _checked(self, payload: bytes, answers: Sequence[BaseModel]) -> bytes:
         """The payload that was written from these answers, if there is no NaN, infinity or wrong None in them."""

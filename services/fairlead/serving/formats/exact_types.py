@@ -8,10 +8,10 @@ pydantic decides. It follows pydantic's core schema, which is also what the seri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-Check = Callable[[Any], bool]
+from fairlead.serving.formats.generated_check import Check, Source
 
 _SCALARS: Mapping[str, type[Any]] = {"bool": bool, "float": float, "int": int, "none": type(None), "str": str}
 _WRITTEN_AS_INSIDE = ("default", "function-after", "function-before")
@@ -27,49 +27,27 @@ def checker(schema: Mapping[str, Any]) -> Check | None:
 
     It never raises for an answer that was made without validation: one without a field has not the right types.
     """
-    source = _Source()
     try:
-        expression = source.condition(schema, "answer")
+        return _Exact().function(schema)
     except Unknown:
         return None
-    body = f"    try:\n        return {expression}\n    except (AttributeError, KeyError):\n        return False\n"
-    exec(f"def is_exact(answer):\n{body}", source.names)
-    found: Check = source.names["is_exact"]
-    return found
 
 
-class _Source:
-    """Writes the expression for a schema. `names` are the classes and values that it refers to."""
-
-    def __init__(self) -> None:
-        self.names: dict[str, Any] = {}
-        self._variables = 0
-        self._definitions: dict[str, Mapping[str, Any]] = {}
-        self._inside: list[str] = []  # the definitions that are being written
-
-    def condition(self, schema: Mapping[str, Any], value: str) -> str:
-        """The expression that is true if `value`, an expression itself, has the types of the schema."""
+class _Exact(Source):
+    def kind(self, schema: Mapping[str, Any], value: str) -> str:
         if "serialization" in schema:
             raise Unknown
         kind = schema["type"]
         if kind in _SCALARS:
-            return f"type({value}) is {self._named(_SCALARS[kind])}"
+            return f"type({value}) is {self.named(_SCALARS[kind])}"
         if kind in _WRITTEN_AS_INSIDE:
             return self.condition(schema["schema"], value)
         match schema:
-            case {"type": "definitions", "definitions": definitions, "schema": inside}:
-                self._definitions.update({one["ref"]: one for one in definitions})
-                return self.condition(inside, value)
-            case {"type": "definition-ref", "schema_ref": name}:
-                return self._defined(name, value)
             case {"type": "literal", "expected": expected}:
                 return self._literal(expected, value)
             case {"type": "model"}:
                 return self._model(schema, value)
-        return self._container(schema, value)
-
-    def _container(self, schema: Mapping[str, Any], value: str) -> str:
-        variable = self._variable()
+        variable = self.variable()
         match schema:
             case {"type": "nullable", "schema": inside}:
                 return f"(({variable} := {value}) is None or {self.condition(inside, variable)})"
@@ -80,45 +58,27 @@ class _Source:
                 return f"type({variable} := {value}) is dict and {are_right}"
         raise Unknown
 
-    def _defined(self, name: str, value: str) -> str:
-        if name in self._inside:  # a type that contains itself has no end
-            raise Unknown
-        self._inside.append(name)
-        written = self.condition(self._definitions[name], value)
-        self._inside.pop()
-        return written
-
     def _literal(self, expected: Sequence[Any], value: str) -> str:
         kinds = {type(one) for one in expected}
         if len(kinds) != 1 or not kinds <= set(_SCALARS.values()):
             raise Unknown
-        variable = self._variable()
-        is_kind = f"type({variable} := {value}) is {self._named(kinds.pop())}"
-        return f"{is_kind} and {variable} in {self._named(frozenset(expected))}"
+        variable = self.variable()
+        is_kind = f"type({variable} := {value}) is {self.named(kinds.pop())}"
+        return f"{is_kind} and {variable} in {self.named(frozenset(expected))}"
 
     def _model(self, schema: Mapping[str, Any], value: str) -> str:
         inside = schema["schema"]
         may_have_more = schema.get("config", {}).get("extra_fields_behavior") == "allow" or "extras_schema" in inside
         if inside["type"] != "model-fields" or not inside["fields"] or inside.get("computed_fields") or may_have_more:
             raise Unknown
-        model, values = self._variable(), self._variable()
+        model, values = self.variable(), self.variable()
         fields = [self.condition(field["schema"], f"{values}[{name!r}]") for name, field in inside["fields"].items()]
-        is_model = f"type({model} := {value}) is {self._named(schema['cls'])}"
+        is_model = f"type({model} := {value}) is {self.named(schema['cls'])}"
         return " and ".join([is_model, f"({values} := {model}.__dict__)", *fields])
 
     def _each(self, schema: Mapping[str, Any], values: str) -> str:
         """The expression that is true if each value of an iterable has the types of the schema."""
         if schema["type"] in _SCALARS and "serialization" not in schema:
-            return f"{{*map(type, {values})}} <= {self._named(frozenset([_SCALARS[schema['type']]]))}"
-        variable = self._variable()
+            return f"{{*map(type, {values})}} <= {self.named(frozenset([_SCALARS[schema['type']]]))}"
+        variable = self.variable()
         return f"all({self.condition(schema, variable)} for {variable} in {values})"
-
-    def _variable(self) -> str:
-        self._variables += 1
-        return f"v{self._variables}"
-
-    def _named(self, value: Any) -> str:
-        known = (name for name, one in self.names.items() if one is value)
-        name = next(known, f"n{len(self.names)}")
-        self.names[name] = value
-        return name

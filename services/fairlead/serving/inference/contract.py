@@ -6,15 +6,13 @@ Protocol's metadata are derived from them through this class.
 
 from __future__ import annotations
 
-import types
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar
 
 import pydantic_core
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
 from fairlead import errors
-from fairlead.serving.formats import look_alikes
 from fairlead.serving.formats.answer_writer import AnswerWriter
 from fairlead.serving.inference import duplicates, tensors
 from fairlead.serving.inference.answer_limit import SLICE_ROWS, AnswerLimit, slices, too_large
@@ -24,7 +22,6 @@ from fairlead.serving.inference.reading import Reader
 
 T = TypeVar("T")
 MAX_DETAILS = 100
-MAX_SHOWN = 80
 
 
 class Contract:
@@ -73,8 +70,7 @@ class Contract:
         writer = AnswerWriter(answer_type)
         self._write_one, self._write_many = writer.one, writer.many
         self.documents, self.check_finite = writer.documents, writer.check_finite
-        self._width = len(answer_type.model_fields)
-        self._choices = _choices(answer_type)
+        self._check_shape = writer.check_shape
 
     def decode_one(self, body: bytes) -> list[BaseModel]:
         """Decode one row from a JSON object. Raises Invalid."""
@@ -199,17 +195,7 @@ class Contract:
         for kind in set(map(type, answers)):
             if not issubclass(kind, self.answer_type):
                 raise errors.ModelFailed(f"the model returned a {kind.__name__}, not a {self.answer_type.__name__}")
-        for answer in answers:
-            # An answer that was made without validation may lack fields, or have a value that its Literal has not.
-            found = answer.__dict__
-            if len(found) < self._width:
-                raise errors.ModelFailed(f"the model returned {_lacking(answer)}")
-            for name, choices in self._choices:
-                if found[name] not in choices:
-                    shown = repr(found[name])[:MAX_SHOWN]
-                    raise errors.ModelFailed(
-                        f"the model returned {shown} in field {name!r}, whose type has no such value"
-                    )
+        self._check_shape(answers)
         return answers if isinstance(answers, list) else list(answers)
 
 
@@ -250,27 +236,3 @@ def invalid(problem: ValidationError, prefix: tuple[str | int, ...] = ("body",))
     first = ".".join(str(part) for part in details[0].loc)
     more = f" (and {count - 1} more)" if count > 1 else ""
     return errors.Invalid(f"{first}: {details[0].msg}{more}", details=details)
-
-
-def _choices(answer_type: type[BaseModel]) -> tuple[tuple[str, tuple[Any, ...]], ...]:
-    """The fields whose type is a Literal or None, with the values. pydantic's serializer writes any other value too."""
-    found = ((name, _values(field.annotation)) for name, field in answer_type.model_fields.items())
-    return tuple((name, look_alikes.exactly(values)) for name, values in found if values)
-
-
-def _values(annotation: Any) -> tuple[Any, ...]:
-    """The values that an annotation allows if it names them all, else none."""
-    if annotation is type(None):
-        return (None,)
-    args = get_args(annotation)
-    if get_origin(annotation) is Literal:
-        return args
-    if get_origin(annotation) not in (Union, types.UnionType):
-        return ()
-    parts = [_values(arg) for arg in args]
-    return tuple(value for part in parts for value in part) if all(parts) else ()
-
-
-def _lacking(answer: BaseModel) -> str:
-    missing = next(name for name in type(answer).model_fields if name not in vars(answer))
-    return f"a {type(answer).__name__} without field {missing!r}"

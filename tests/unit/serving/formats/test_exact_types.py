@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel, Field, PlainSerializer, TypeAdapter, computed_field, create_model
 
-from fairlead.serving.formats import exact_types
+from fairlead.serving.formats import exact_types, generated_check
 
 
 class Part(BaseModel):
@@ -41,10 +41,11 @@ KNOWN: tuple[tuple[Any, Any], ...] = (
     *((dict[str, float], {"a": 0.5}), (dict[str, list[str]], {"a": ["b"]})),
     *((Part, Part(share=0.5)), (list[Part], [Part(share=0)]), (Part | None, Part(share=0.5)), (Part | None, None)),
     *((Annotated[float, Field(ge=0)], 0.5), (Annotated[int, AfterValidator(abs)], 1)),
+    (Node, Node(inner=[Node()])),
 )
 """Types, each with a value of it."""
 UNKNOWN: tuple[Any, ...] = (
-    *(Node, Loose, Total, Any, bytes, float | str, Literal["a", 1], list, dict, set[int], tuple[int, str]),
+    *(Loose, Total, Any, bytes, float | str, Literal["a", 1], list, dict, set[int], tuple[int, str]),
     Annotated[float, PlainSerializer(str, return_type=str)],
 )
 VALUES = st.recursive(
@@ -62,7 +63,7 @@ VALUES = st.recursive(
 )
 
 
-def checker(answer_type: type[BaseModel]) -> exact_types.Check | None:
+def checker(answer_type: type[BaseModel]) -> generated_check.Check | None:
     return exact_types.checker(TypeAdapter(answer_type).core_schema)
 
 

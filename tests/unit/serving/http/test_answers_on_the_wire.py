@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from decimal import Decimal
+from enum import Enum
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -184,15 +185,33 @@ class Plain(BaseModel):
     blob: bytes = b"a"
     anything: Any = None
     many: list[float] = []
+    labels: list[Literal["a", "b"]] = []
     part: Part | None = None
 
 
 NOTHING: dict[str, Any] = {}
+
+
+class Word(str):
+    """A text of a class of its own."""
+
+    __slots__ = ()
+
+
+class Row(dict[str, float]):
+    """A dictionary of a class of its own."""
+
+
+class Colour(Enum):
+    RED = "red"
+
+
 WRONG: dict[str, list[Any]] = {
     "text": [1, "\ud800", b"\xff"],
     "number": ["1", float("nan"), float("inf"), np.float32("nan"), None],
     "whole": [1.5, "1", np.float64(2)],
     "label": ["c", 1],
+    "labels": [["c"], ["a", 1], [None]],
     "maybe": ["b"],
     "money": [Decimal("NaN"), 1.5],
     "blob": [b"\xff", 1],
@@ -206,7 +225,7 @@ WRONG: dict[str, list[Any]] = {
         object(),
     ],
     "many": [["1"], [float("nan")], [None], 1.0],
-    "part": [{"inner": 1.0}],
+    "part": [{"inner": 1.0}, Part.model_construct(**NOTHING), Word("a"), Colour.RED, Row({"inner": 1.0})],
 }
 
 
