@@ -23,6 +23,7 @@ COMMANDS = {
     "serve": "Serve one model folder over HTTP, without a gateway.",
     "new": "Write a model folder from a trained estimator.",
     "check": "Check that a model folder can be served.",
+    "diff": "Compare the types of two versions, as clients see them.",
     "rehearse": "Test a rollout with simulated traffic and faults.",
     "deploy": "Add a model version to its route.",
     "release": "Make a version the target, which starts its guarded rollout.",
