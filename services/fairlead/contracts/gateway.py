@@ -34,7 +34,7 @@ candidate has all requests, because there is nobody else to protect."""
 SPILL_REFUSED_HEADER = "x-spill-refused"
 """On a service's answer that refuses spill, so that gateways do not take it for a failure of the instance."""
 
-EXTENSIONS = ("model_configuration", "model_repository", "statistics")
+EXTENSIONS = ("binary_tensor_data", "model_configuration", "model_repository", "statistics")
 """The extensions of the Open Inference Protocol that a client of Triton can use, at a gateway and at a model service;
 of the repository, only its index."""
 

@@ -88,6 +88,7 @@ class App:
                 receiving,
                 self._aside,
                 manifest.version,
+                tensors.decode_mixed if name == "v2" else None,
             )
             for name, decode in decoders.items()
         }

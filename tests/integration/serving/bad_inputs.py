@@ -237,7 +237,8 @@ def wrong_tensors() -> Iterator[Bad]:
     for name, (document, loc) in more.items():
         yield Bad(f"V2: {name}", post(V2, document), 422, loc)
     binary = {"inference-header-content-length": "20", "content-type": "application/octet-stream"}
-    yield Bad("V2: the binary extension", post(V2, bytes(64), binary), 415)
+    yield Bad("V2: binary tensors after no JSON", post(V2, bytes(64), binary), 422, ("body",))
+    yield Bad("rows in binary form", post(PREDICT, bytes(64), binary), 415)
 
 
 def keys_given_twice() -> Iterator[Bad]:

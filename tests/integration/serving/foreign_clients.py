@@ -23,8 +23,9 @@ FIELDS = ("sepal_length", "sepal_width", "petal_length", "petal_width")
 
 
 def plain(value: Any) -> Any:
-    """The value as JSON data."""
-    return value.tolist() if isinstance(value, np.ndarray) else value
+    """The value as JSON data. Texts in binary form are bytes for the client of Triton."""
+    listed = value.tolist() if isinstance(value, np.ndarray) else value
+    return [one.decode() if isinstance(one, bytes) else one for one in listed] if isinstance(listed, list) else listed
 
 
 def attempt(ask: Callable[[], Any]) -> Any:
@@ -100,6 +101,12 @@ def ask_triton(url: str, model: str) -> dict[str, Any]:
             "sequence": lambda: label(triton_matrix(), sequence_id=7, sequence_start=True, priority=1, timeout=10**6),
             "async": lambda: client.async_infer(model, triton_matrix()).get_result().as_numpy("label"),
             "binary": lambda: label(triton_inputs(np.float64, binary=True)),
+            "binary and JSON": lambda: label(
+                triton_inputs(np.float64, binary=True)[:2] + triton_inputs(np.float64)[2:]
+            ),
+            "binary and gzip": lambda: label(
+                triton_inputs(np.float32, binary=True), request_compression_algorithm="gzip"
+            ),
             "wrong": lambda: label(wrong()),
             "no model": lambda: client.infer("rose", triton_matrix()),
             "no version": lambda: client.infer(model, triton_matrix(), model_version="9"),

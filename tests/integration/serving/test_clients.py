@@ -84,7 +84,7 @@ def found(way: str, targets: Targets, tmp_path_factory: pytest.TempPathFactory) 
 TRUE = [f"triton {what}" for what in ("live", "ready", "ready with a query", "model ready", "version ready")]
 TRUE += [f"kserve {what}" for what in ("v1 live", "v1 model ready", "v2 live", "v2 ready", "v2 model ready")]
 INFER = ["columns", "columns of FP32", "matrix", "outputs", "binary outputs", "a version", "gzip", "deflate"]
-INFER += ["gzip back", "sequence", "async"]
+INFER += ["gzip back", "sequence", "async", "binary", "binary and JSON", "binary and gzip"]
 
 
 @pytest.mark.parametrize("situation", TRUE)
@@ -92,7 +92,7 @@ def test_a_client_finds_the_server_and_the_model_live_and_ready(found: dict[str,
     assert found[situation] is True
 
 
-@pytest.mark.parametrize("situation", [*(f"triton {what}" for what in INFER), "kserve v2 infer"])
+@pytest.mark.parametrize("situation", [*(f"triton {what}" for what in INFER), "kserve v2 infer", "kserve v2 binary"])
 def test_a_client_gets_its_predictions(found: dict[str, Any], situation: str) -> None:
     assert found[situation] == LABELS
 
@@ -116,7 +116,6 @@ def test_the_client_of_triton_reads_metadata_configuration_statistics_and_index(
 @pytest.mark.parametrize(
     ("situation", "text"),
     [
-        ("triton binary", "send them as JSON (set_data_from_numpy(..., binary_data=False)"),
         ("triton wrong", "body.inputs.0.shape.1: must be 4: one column per field"),
         ("triton no model", "no"),
         ("triton no version", "version"),
@@ -124,7 +123,6 @@ def test_the_client_of_triton_reads_metadata_configuration_statistics_and_index(
         ("kserve v1 wrong", "body.instances.0: a row must be an object such as"),
         ("kserve v1 no model", "no"),
         ("kserve v2 wrong", "body.inputs.0.shape.1: must be 4: one column per field"),
-        ("kserve v2 binary", "send them as JSON (set_data_from_numpy(..., binary_data=False)"),
         ("kserve v2 no model", "no"),
     ],
 )

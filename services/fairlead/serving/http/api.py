@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from fairlead import errors
 from fairlead.contracts.manifest import Manifest
 from fairlead.serving.http import endpoint, exchange, problems, v2
+from fairlead.serving.http.v2_binary import CONTENT_TYPE, HEADER
 from fairlead.serving.inference.contract import Contract
 from fairlead.serving.inference.warmup import Golden
 
@@ -32,6 +33,8 @@ class Operation:
     endpoint: endpoint.Endpoint
     request: Mapping[str, Any]
     response: Mapping[str, Any]
+    takes_binary: bool = False
+    """Whether tensors may follow the JSON in binary form, in the request and in the response."""
 
 
 class ModelApi(FastAPI):
@@ -107,8 +110,8 @@ def router(operations: Sequence[Operation]) -> APIRouter:
                 include_in_schema=not path.endswith("/"),
                 operation_id=f"{operation.protocol}_{operation.paths.index(path)}",
                 response_model=None,
-                openapi_extra={"requestBody": {"required": True, "content": {"application/json": operation.request}}},
-                responses=_responses(operation.response, path),
+                openapi_extra={"requestBody": {"required": True, "content": _by_type(operation, operation.request)}},
+                responses=_responses(_by_type(operation, operation.response), path),
             )
     return routes
 
@@ -118,6 +121,15 @@ def _handler(target: endpoint.Endpoint) -> Any:
         return DelegatedResponse(target)
 
     return predict
+
+
+def _by_type(operation: Operation, content: Mapping[str, Any]) -> dict[str, Any]:
+    """What a body has, by its content type."""
+    found: dict[str, Any] = {"application/json": dict(content)}
+    if operation.takes_binary:
+        description = f"JSON, and tensors in binary form after it; the header {HEADER.decode()} says where."
+        found[CONTENT_TYPE.decode()] = {"schema": {"type": "string", "format": "binary", "description": description}}
+    return found
 
 
 def _responses(success: Mapping[str, Any], path: str) -> dict[int | str, dict[str, Any]]:
@@ -131,7 +143,7 @@ def _responses(success: Mapping[str, Any], path: str) -> dict[int | str, dict[st
         503: "The service is not ready, or it refuses a request that was routed to another version.",
         504: "The deadline of x-deadline-ms passed before the model began, or the model did not return in time.",
     }
-    answers = {"description": "The answers.", "content": {"application/json": dict(success)}}
+    answers = {"description": "The answers.", "content": dict(success)}
     return {200: answers, **problems.described(errors, path)}
 
 
@@ -222,6 +234,7 @@ def operations(
             endpoints["v2"],
             _content(schemas.request, {"golden rows": rows and {"inputs": tensors.as_tensors(rows)}}),
             _content(schemas.response, {}),
+            takes_binary=True,
         ),
     )
 

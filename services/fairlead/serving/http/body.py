@@ -6,13 +6,10 @@ import asyncio
 import contextlib
 
 from fairlead import errors
-from fairlead.serving.http import encodings, exchange, problems
+from fairlead.serving.http import encodings, exchange, problems, v2_binary
 
-BINARY_HEADER = b"inference-header-content-length"
-"""The header of Triton's and KServe's clients that says how much of the body is JSON, before tensors in binary form."""
 BINARY_REFUSED = (
-    "tensors in binary form are not supported: send them as JSON (set_data_from_numpy(..., binary_data=False) in the "
-    "clients of Triton and KServe)"
+    "tensors in binary form belong to the Open Inference Protocol: send them to /v2/models/{model}/infer, or send JSON"
 )
 FORM_TYPES = frozenset({b"", b"application/x-www-form-urlencoded"})
 """What clients send that mean JSON and do not say so: nothing (Triton's), or a form (`curl -d`)."""
@@ -25,13 +22,14 @@ class ClientDisconnected(Exception):
     """The client closed its connection, so no response can be sent."""
 
 
-def check_head(request: exchange.Exchange, limit: int) -> None:
+def check_head(request: exchange.Exchange, limit: int, *, takes_binary: bool = False) -> None:
     """Check content type, encoding and length in the head, before the body is read.
 
+    `takes_binary`: the body may have tensors in binary form after its JSON.
     Raises NotJson, UnknownEncoding, Invalid or BodyTooLarge.
     """
     if request.content_type not in JSON_TYPES:
-        _check_type(request)
+        _check_type(request, takes_binary=takes_binary)
     if request.content_encoding:
         encodings.check(request.content_encoding)
     if request.content_length:
@@ -90,14 +88,18 @@ async def discard(receive: exchange.Receive, seconds: float) -> None:
                 pass
 
 
-def _check_type(request: exchange.Exchange) -> None:
+def _check_type(request: exchange.Exchange, *, takes_binary: bool) -> None:
     """Check a content type that is not one of the usual ones of JSON. Raises NotJson."""
     given = request.content_type
-    if request.headers.get(BINARY_HEADER, request.content_length) != request.content_length:
-        raise problems.NotJson(given, BINARY_REFUSED)
+    kind = given.split(b";")[0].strip().lower()
+    if v2_binary.HEADER in request.headers:
+        if takes_binary and (kind == v2_binary.CONTENT_TYPE or kind in FORM_TYPES):
+            return  # a browser asks this service before it sends the header, so no page can do it unasked
+        if request.headers[v2_binary.HEADER] != request.content_length:
+            raise problems.NotJson(given, BINARY_REFUSED)
     if _is_json(given):
         return
-    if given.split(b";")[0].strip().lower() not in FORM_TYPES:
+    if kind not in FORM_TYPES:
         raise problems.NotJson(given)
     # A page of any site can make a browser send a form, or nothing at all, without asking this service first. It asks
     # first before it sends JSON, so a browser must say JSON.

@@ -17,6 +17,7 @@ from fairlead.contracts.gateway import ROUTED_HEADER
 from fairlead.serving.http import body as bodies
 from fairlead.serving.http import encodings, exchange, problems
 from fairlead.serving.http.disconnects import DisconnectWatcher
+from fairlead.serving.http.v2_binary import HEADER, Mixed
 from fairlead.serving.inference.answer_limit import SLICE_ROWS
 from fairlead.serving.inference.batching import Ticket
 from fairlead.serving.inference.dataplane import DataPlane
@@ -30,7 +31,7 @@ _ROUTED = ROUTED_HEADER.encode()
 _NOT_RECORDED = frozenset({429, 499, 503, 504})  # overload, disconnect, not ready, deadline: not answers of the model
 
 
-Encode = Callable[[list[Any]], bytes]
+Encode = Callable[[list[Any]], bytes | Mixed]
 
 
 class DecodedRequest(NamedTuple):
@@ -41,6 +42,8 @@ class DecodedRequest(NamedTuple):
 
 
 Decode = Callable[[bytes], DecodedRequest]
+DecodeMixed = Callable[[bytes, bytes], DecodedRequest]
+"""Decodes a body that is JSON only in part, by the header that says where the JSON ends."""
 
 
 class Endpoint:
@@ -56,12 +59,14 @@ class Endpoint:
         receiving: bodies.Receiving,
         aside: SideThread,
         version: str,
+        decode_mixed: DecodeMixed | None = None,
     ) -> None:
         self._answer_records = answer_records
         self._receiving = receiving
         self._aside = aside
         self._version = version.encode()
         self._decode = decode
+        self._decode_mixed = decode_mixed
         self._plane = plane
         self._disconnects = disconnects
         self.max_body_bytes = max_body_bytes
@@ -73,7 +78,7 @@ class Endpoint:
 
         Raises NotJson, UnknownEncoding, Invalid, BodyTooLarge or SpillRefused.
         """
-        bodies.check_head(request, self.max_body_bytes)
+        bodies.check_head(request, self.max_body_bytes, takes_binary=self._decode_mixed is not None)
         if not request.keep_answer or request.headers.get(_ROUTED, self._version) == self._version:
             return False
         if request.is_mirrored:
@@ -81,15 +86,20 @@ class Endpoint:
         self._plane.check_spill()
         return True
 
-    def admit(self, body: bytes, deadline: float | None = None, *, spilled: bool = False) -> tuple[Ticket, Encode]:
+    def admit(
+        self, body: bytes, deadline: float | None = None, *, spilled: bool = False, json_size: bytes = b""
+    ) -> tuple[Ticket, Encode]:
         """Decode a small body and queue its rows. Returns their ticket and the function that encodes the answers.
 
+        `json_size` is the header that says how much of the body is JSON, if not all is.
         Raises Invalid, NotReady, Overloaded or DeadlineExceeded.
         """
-        rows, encode = self._decoded(body)
+        rows, encode = self._decoded(body, json_size)
         return self._plane.submit(rows, len(body), deadline, spilled=spilled), encode
 
-    def _decoded(self, body: bytes) -> DecodedRequest:
+    def _decoded(self, body: bytes, json_size: bytes = b"") -> DecodedRequest:
+        if json_size and self._decode_mixed is not None:
+            return self._decode_mixed(json_size, body)
         try:
             return self._decode(body)
         except errors.Invalid:
@@ -98,7 +108,7 @@ class Endpoint:
             return self._decode(body.removeprefix(bodies.BYTE_ORDER_MARK))
 
     async def _admit_aside(
-        self, body: bytes, coding: bytes, deadline: float | None, *, spilled: bool
+        self, body: bytes, coding: bytes, deadline: float | None, *, spilled: bool, json_size: bytes
     ) -> tuple[Ticket, Encode]:
         """As `admit`, for a body of any size: it is decompressed and decoded beside the event loop.
 
@@ -107,12 +117,12 @@ class Endpoint:
 
         def decode() -> tuple[DecodedRequest, int]:
             whole = encodings.decoded(body, coding, self.max_body_bytes) if coding else body
-            return self._decoded(whole), len(whole)
+            return self._decoded(whole, json_size), len(whole)
 
         (rows, encode), size = await self._aside.run(decode, len(body))
         return self._plane.submit(rows, size, deadline, spilled=spilled), encode
 
-    async def encoded(self, encode: Encode, answers: list[Any]) -> bytes:
+    async def encoded(self, encode: Encode, answers: list[Any]) -> bytes | Mixed:
         """The response with these answers; many are encoded beside the event loop. Raises ModelFailed or Invalid."""
         if len(answers) <= SLICE_ROWS:
             return encode(answers)
@@ -137,10 +147,13 @@ class Endpoint:
             # The deadline counts from here, not from the last byte: a slow upload is part of the client's wait.
             deadline = request.deadline(self._plane.clock()) if request.deadline_ms else None
             body = await bodies.read(receive, self.max_body_bytes, self._receiving)
+            json_size = request.headers.get(HEADER, b"")
             if len(body) <= self.small_bytes and not request.content_encoding:
-                ticket, encode = self.admit(body, deadline, spilled=spilled)
+                ticket, encode = self.admit(body, deadline, spilled=spilled, json_size=json_size)
             else:
-                ticket, encode = await self._admit_aside(body, request.content_encoding, deadline, spilled=spilled)
+                ticket, encode = await self._admit_aside(
+                    body, request.content_encoding, deadline, spilled=spilled, json_size=json_size
+                )
             self._disconnects.watch(ticket, receive)
             try:
                 answers = await ticket.future

@@ -15,7 +15,7 @@ from typing import Any
 
 from fairlead import errors
 from fairlead.contracts.answers import KEEP_HEADER, SHADOW_HEADER
-from fairlead.serving.http import problems
+from fairlead.serving.http import problems, v2_binary
 from fairlead.serving.inference import lifecycle
 from fairlead.serving.observe import metrics
 from fairlead.serving.observe.problem_counts import ProblemCounts
@@ -98,9 +98,13 @@ class Exchange:
             return None
         return self._envelope.success_head_template % (len(payload), self.request_id)
 
-    async def send_answer(self, payload: bytes, send: Send) -> None:
-        """Send a 200 response with this JSON body."""
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(payload))]
+    async def send_answer(self, payload: bytes | v2_binary.Mixed, send: Send) -> None:
+        """Send a 200 response with this body: JSON, or JSON and tensors in binary form."""
+        content_type, more = b"application/json", []
+        if isinstance(payload, v2_binary.Mixed):
+            content_type, more = v2_binary.CONTENT_TYPE, [(v2_binary.HEADER, b"%d" % payload.json_size)]
+            payload = payload.body
+        headers = [(b"content-type", content_type), (b"content-length", b"%d" % len(payload)), *more]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": payload})
 

@@ -3,8 +3,8 @@
 An ASGI call costs a task, an event and half a dozen coroutines: a third of the total cost of a small prediction. Here
 the request is decoded and queued in the callback that received it, and the response is written in the callback that
 gets the model's answers. It uses the same parts as the ASGI path (`endpoint`, `exchange`), so both give the same
-response, byte for byte. These requests are left to the ASGI path: the body is incomplete, large or compressed,
-there is a deadline, the connection closes after the response, or the service drains.
+response, byte for byte. These requests are left to the ASGI path: the body is incomplete, large, compressed
+or binary in part, there is a deadline, the connection closes after the response, or the service drains.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from fairlead.serving.http import dispatch, endpoint, exchange
 from fairlead.serving.http.body import JSON_TYPES
+from fairlead.serving.http.v2_binary import HEADER, Mixed
 from fairlead.serving.inference.answer_limit import SLICE_ROWS
 from fairlead.serving.inference.batching import Ticket
 
@@ -49,7 +50,7 @@ class FastPath:
         if target is None or self._envelope.state.draining or len(body) > target.small_bytes:
             return None
         request = exchange.Exchange(self._envelope, scope, reply.send)
-        if request.deadline_ms or request.content_encoding:
+        if request.deadline_ms or request.content_encoding or HEADER in request.headers:
             return None
         return _Prediction(self._envelope.begin(scope, request), target, request, reply).start(body)
 
@@ -101,15 +102,18 @@ class _Prediction:
         except Exception as error:
             self._reply.start_task(self._send_problem(error))
             return
-        success_head = self._request.success_head(payload)
-        if success_head is not None and self._reply.write_response(success_head, payload):
+        if isinstance(payload, bytes) and self._write(payload):
             self._timer.stop(200)
         else:
             self._reply.start_task(self._send_answer(payload))
         if self._request.keep_answer:
             self._endpoint.record_answer(self._request, 200, answers)
 
-    async def _send_answer(self, payload: bytes) -> None:
+    def _write(self, payload: bytes) -> bool:
+        success_head = self._request.success_head(payload)
+        return success_head is not None and self._reply.write_response(success_head, payload)
+
+    async def _send_answer(self, payload: bytes | Mixed) -> None:
         await self._request.send_answer(payload, self._request.send)
         self._timer.stop(self._request.status)
 

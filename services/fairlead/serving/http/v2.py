@@ -1,8 +1,8 @@
-"""The Open Inference Protocol (V2) over REST with JSON tensors: one per field of the row, or one matrix of all."""
+"""The Open Inference Protocol (V2) over REST: one tensor per field of the row, or one matrix of all."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,8 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from fairlead import errors
 from fairlead.contracts.manifest import Manifest
-from fairlead.serving.http import body as bodies
-from fairlead.serving.http import endpoint
+from fairlead.serving.http import endpoint, v2_binary
 from fairlead.serving.inference import contract, duplicates, tensors
 from fairlead.serving.inference.answer_limit import SLICE_ROWS, AnswerLimit, slices, too_large
 from fairlead.serving.inference.bounds import Bounds
@@ -44,15 +43,21 @@ class InputTensor(_StrictModel):
     name: str
     shape: list[int] = Field(description="The number of rows, then the field's own shape.", min_length=1, max_length=8)
     datatype: str
-    parameters: Parameters | None = Field(default=None, description="Not used.")
-    data: list[Any] | None = Field(default=None, description="Elements in row-major order, flat or nested; required.")
+    parameters: Parameters | None = Field(
+        default=None, description="`binary_data_size`: so many bytes after the JSON are the elements."
+    )
+    data: list[Any] | None = Field(
+        default=None, description="Elements in row-major order, flat or nested; required without `binary_data_size`."
+    )
 
 
 class OutputWanted(_StrictModel):
     """The name of an output the caller wants."""
 
     name: str
-    parameters: Parameters | None = Field(default=None, description="Not used: outputs are always JSON.")
+    parameters: Parameters | None = Field(
+        default=None, description="`binary_data`: whether its elements follow the JSON in binary form."
+    )
 
 
 class InferRequest(_StrictModel):
@@ -61,7 +66,9 @@ class InferRequest(_StrictModel):
     model_config = ConfigDict(extra="allow")
 
     id: str | None = Field(default=None, max_length=256)
-    parameters: Parameters | None = Field(default=None, description="Not used: outputs are always JSON.")
+    parameters: Parameters | None = Field(
+        default=None, description="`binary_data_output`: whether the outputs are binary that do not say it themselves."
+    )
     inputs: list[InputTensor] = Field(
         min_length=1,
         description="One tensor per field. If all fields are numbers, it may be one tensor of any name whose columns "
@@ -71,12 +78,13 @@ class InferRequest(_StrictModel):
 
 
 class OutputTensor(BaseModel):
-    """One field of every answer."""
+    """One field of every answer. It has `data`, or `binary_data_size` if its elements follow the JSON."""
 
     name: str
     shape: list[int]
     datatype: str
-    data: list[Any]
+    parameters: Parameters | None = None
+    data: list[Any] | None = None
 
 
 class InferResponse(BaseModel):
@@ -139,6 +147,14 @@ class OpenInference:
 
     def decode(self, body: bytes) -> endpoint.DecodedRequest:
         """Decode rows from tensors. Raises Invalid, with the location in the request."""
+        return self._decoded(self._read(body), None)
+
+    def decode_mixed(self, header: bytes, body: bytes) -> endpoint.DecodedRequest:
+        """The same for a body of JSON and of tensors in binary form; `header` says where the JSON ends."""
+        size = v2_binary.json_size(header, body)
+        return self._decoded(self._read(body[:size]), memoryview(body)[size:])
+
+    def _read(self, body: bytes) -> InferRequest:
         self._bounds.check_row(body)
         try:
             request = self._request.read(body)
@@ -146,9 +162,27 @@ class OpenInference:
             raise contract.invalid(self._request.complete(body, problem)) from None
         if body.count(b":") != _keys(request):
             duplicates.check(body)
+        return request
+
+    def _decoded(self, request: InferRequest, after: memoryview | None) -> endpoint.DecodedRequest:
+        """The rows of a request. `after` are the bytes after the JSON; None if all of the body is JSON."""
         wanted = self._wanted(request.outputs or ())
-        rows = self._rows(request.inputs)
+        inputs = request.inputs if after is None else self._with_elements(request.inputs, after)
+        rows = self._rows(inputs)
+        if binary := _binary(request, wanted):
+            return endpoint.DecodedRequest(rows, partial(self._encode_mixed, request.id, wanted, binary))
         return endpoint.DecodedRequest(rows, partial(self._encode, request.id, wanted))
+
+    def _with_elements(self, inputs: Sequence[InputTensor], after: memoryview) -> Sequence[InputTensor]:
+        given = [
+            v2_binary.Given(one.datatype, one.shape, (one.parameters or {}).get(v2_binary.SIZE), one.data is not None)
+            for one in inputs
+        ]
+        found = v2_binary.elements(given, after, self._terms.limits.values)
+        return [
+            one.model_copy(update={"data": found[index], "parameters": None}) if index in found else one
+            for index, one in enumerate(inputs)
+        ]
 
     def _wanted(self, outputs: Sequence[OutputWanted]) -> tuple[tensors.Tensor, ...]:
         seen: set[str] = set()
@@ -264,22 +298,41 @@ class OpenInference:
             if len(answers) <= SLICE_ROWS
             else self._sliced(answers, wanted, AnswerLimit(limit))
         )
+        payload = orjson.dumps(self._response(request_id, wanted, len(answers), columns))
+        if len(payload) > limit:
+            raise too_large(limit)
+        return payload
+
+    def _encode_mixed(
+        self,
+        request_id: str | None,
+        wanted: Sequence[tensors.Tensor],
+        binary: Collection[str],
+        answers: list[BaseModel],
+    ) -> v2_binary.Mixed:
+        """The response with the outputs of these names in binary form."""
+        limit = AnswerLimit(self._terms.limits.answer_bytes)
+        columns: list[list[Any]] = [[] for _ in wanted]
+        for part in slices(answers):
+            for column, data in zip(columns, self._data(part, wanted), strict=True):
+                column += data
+        response = self._response(request_id, wanted, len(answers), columns)
+        raw = [limit.counted(v2_binary.as_binary(one)) for one in response["outputs"] if one["name"] in binary]
+        head = limit.counted(orjson.dumps(response))
+        return v2_binary.Mixed(b"".join([head, *raw]), len(head))
+
+    def _response(
+        self, request_id: str | None, wanted: Sequence[tensors.Tensor], count: int, columns: Sequence[Any]
+    ) -> dict[str, Any]:
+        """The response to `count` rows, with the data of each output."""
         response: dict[str, Any] = {"model_name": self._manifest.name, "model_version": self._manifest.version}
         if request_id is not None:
             response["id"] = request_id
         response["outputs"] = [
-            {
-                "name": tensor.name,
-                "shape": [len(answers), *tensor.shape],
-                "datatype": tensor.datatype,
-                "data": column,
-            }
+            {"name": tensor.name, "shape": [count, *tensor.shape], "datatype": tensor.datatype, "data": column}
             for tensor, column in zip(wanted, columns, strict=True)
         ]
-        payload = orjson.dumps(response)
-        if len(payload) > limit:
-            raise too_large(limit)
-        return payload
+        return response
 
     def _data(self, answers: Sequence[BaseModel], wanted: Sequence[tensors.Tensor]) -> list[Any]:
         """The data of each output."""
@@ -301,6 +354,13 @@ def _keys(request: InferRequest) -> int:
     return sum([len(part.__pydantic_fields_set__) + len(part.parameters or ()) for part in parts])
 
 
+def _binary(request: InferRequest, wanted: Sequence[tensors.Tensor]) -> frozenset[str]:
+    """The names of the outputs that are to be binary."""
+    otherwise = (request.parameters or {}).get(v2_binary.BINARY_OUTPUT)
+    asked = {output.name: output.parameters for output in request.outputs or ()}
+    return frozenset(one.name for one in wanted if v2_binary.wants_binary(asked.get(one.name), otherwise))
+
+
 def _check_datatype(tensor: tensors.Tensor, given: InputTensor, loc: tuple[str | int, ...]) -> None:
     if not tensor.takes(given.datatype):
         other = ", or another type of number" if tensor.is_number else ""
@@ -312,8 +372,9 @@ def _data(given: InputTensor, loc: tuple[str | int, ...]) -> list[Any]:
     parameters = given.parameters or {}
     if _SHARED_MEMORY in parameters:
         raise _wrong((*loc, "parameters", _SHARED_MEMORY), "shared memory is not supported", "not_supported")
-    if "binary_data_size" in parameters:
-        raise _wrong((*loc, "parameters", "binary_data_size"), bodies.BINARY_REFUSED, "not_supported")
+    if v2_binary.SIZE in parameters:
+        msg = f"the request has no header {v2_binary.HEADER.decode()}, which says where the binary data begins"
+        raise _wrong((*loc, "parameters", v2_binary.SIZE), msg, "binary_without_header")
     if given.data is None:
         raise _wrong((*loc, "data"), "a list of elements is required", "missing")
     return given.data

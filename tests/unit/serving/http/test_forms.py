@@ -145,7 +145,7 @@ MATRIX = tensor("input-0", [1, 2], "FP32", [1.5, 3])
 @pytest.mark.parametrize(
     "more",
     [
-        {"parameters": {"binary_data_output": True}},
+        {"parameters": {"binary_data_output": False}},
         {"parameters": {"sequence_id": 1, "sequence_start": True, "priority": 2, "timeout": 100}},
         {"model_name": "flowers", "model_version": None, "id": "a"},
         {"id": None, "parameters": None, "outputs": None},
@@ -158,15 +158,6 @@ def test_members_and_parameters_of_known_clients_are_accepted(more: dict[str, An
     reply = send(FLOWERS, V2, {"inputs": [MATRIX], **more})
     assert outputs(reply) == {"width": [1.5], "petals": [3]}
     assert reply.headers["content-type"] == "application/json"
-
-
-def test_tensors_in_binary_form_are_refused_with_what_to_do() -> None:
-    headers = {"inference-header-content-length": "5", "content-type": ""}
-    reply = send(FLOWERS, V2, b"{}   binary", headers)
-    assert (reply.status, "binary_data=False" in detail(reply)) == (415, True)
-    sized = {"name": "a", "shape": [1, 2], "datatype": "FP32", "parameters": {"binary_data_size": 8}}
-    reply = send(FLOWERS, V2, {"inputs": [sized]})
-    assert (reply.status, "binary_data=False" in detail(reply)) == (422, True)
 
 
 # ---- content types

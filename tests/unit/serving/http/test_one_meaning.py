@@ -19,7 +19,8 @@ from fairlead.serving.formats import datatypes
 from fairlead.serving.formats.strict import strict
 from fairlead.serving.http import json_protocols, v2
 from fairlead.serving.http.endpoint import Decode
-from fairlead.serving.inference import contract
+from fairlead.serving.http.v2_binary import Mixed
+from fairlead.serving.inference import binary_tensors, contract
 from support.small_models import manifest
 
 
@@ -102,41 +103,87 @@ class Protocols(NamedTuple):
     decode: dict[str, Decode]
 
 
+def json_size(body: bytes) -> bytes:
+    """The header that says where the JSON of a body ends."""
+    return b"%d" % json.JSONDecoder().raw_decode(body.decode("latin-1"))[1]
+
+
 def protocols(kind: Any) -> Protocols:
     row, answer = (create_model(name, f=(kind, ...)) for name in ("Row", "Answer"))
     terms = contract.Contract(strict(row), answer, 4)
     tensors, plain = v2.OpenInference(terms, manifest()), json_protocols.plain(terms)
     return Protocols(
-        tensors, answer, {"one": plain, "list": plain, "v1": json_protocols.kserve_v1(terms), "v2": tensors.decode}
+        tensors,
+        answer,
+        {
+            "one": plain,
+            "list": plain,
+            "v1": json_protocols.kserve_v1(terms),
+            "v2": tensors.decode,
+            "v2 binary": lambda body: tensors.decode_mixed(json_size(body), body),
+        },
     )
 
 
 SERVED = {name: protocols(kind) for name, kind in KINDS.items()}
 
 
-def sent(served: Protocols, value: Any) -> dict[str, Any]:
+def sent(served: Protocols, value: Any) -> dict[str, bytes]:
     """The row in the form of each protocol; as a tensor with the datatype that the metadata say."""
     row = {"f": value}
     (tensor,) = served.tensors.inputs
     data = json.dumps(value) if tensor.json else value
     shape, datatype = [1, *tensor.shape], tensor.datatype
-    inputs = [{"name": "f", "datatype": datatype, "shape": shape, "data": [data]}]
-    return {"one": row, "list": [row], "v1": {"instances": [row]}, "v2": {"inputs": inputs}}
+    inputs: list[dict[str, Any]] = [{"name": "f", "datatype": datatype, "shape": shape, "data": [data]}]
+    bodies: dict[str, Any] = {"one": row, "list": [row], "v1": {"instances": [row]}, "v2": {"inputs": inputs}}
+    found = {name: json.dumps(body).encode() for name, body in bodies.items()}
+    elements = data if tensor.shape and isinstance(data, list) else [data]
+    if (raw := binary(datatype, elements)) is not None and len(elements) == math.prod(tensor.shape):
+        del inputs[0]["data"]
+        inputs[0]["parameters"] = {"binary_data_size": len(raw)}
+        asked = {"inputs": inputs, "parameters": {"binary_data_output": True}}
+        found["v2 binary"] = json.dumps(asked).encode() + raw
+    return found
 
 
-def answered(decode: Decode, body: Any, answer_type: type[BaseModel]) -> Any:
+def binary(datatype: str, elements: list[Any]) -> bytes | None:
+    """The elements in binary form; None if a client that has them as an array cannot have these."""
+    kinds = {"BYTES": (str,), "BOOL": (bool,)}.get(datatype, (int,) if "INT" in datatype else (float,))
+    if not all(type(one) in kinds for one in elements):
+        return None
+    try:
+        raw = binary_tensors.encoded(datatype, elements)
+    except (OverflowError, UnicodeError):
+        return None
+    if raw is None or binary_tensors.elements(datatype, memoryview(raw), len(elements), ()) != elements:
+        return None
+    return raw
+
+
+def answered(decode: Decode, body: bytes, answer_type: type[BaseModel]) -> Any:
     """The response of a model that answers with what it gets, or the class of the error."""
     try:
-        rows, encode = decode(json.dumps(body).encode())
-        return json.loads(encode([answer_type.model_construct(f=row.f) for row in rows]))
+        rows, encode = decode(body)
+        payload = encode([answer_type.model_construct(f=row.f) for row in rows])
+        return json.loads(payload) if isinstance(payload, bytes) else from_binary(payload)
     except errors.FairleadError as problem:
         return type(problem)
+
+
+def from_binary(payload: Mixed) -> Any:
+    """The response in JSON, from one whose output is in binary form."""
+    response, after = json.loads(payload.body[: payload.json_size]), payload.body[payload.json_size :]
+    (output,) = response["outputs"]
+    if "data" not in output:
+        count = math.prod(output["shape"])
+        output["data"] = binary_tensors.elements(output["datatype"], memoryview(after), count, ())
+    return response
 
 
 def the_answer(served: Protocols, name: str, response: Any) -> Any:
     if isinstance(response, type):
         return response
-    if name == "v2":
+    if name.startswith("v2"):
         ((output,), (tensor,)) = response["outputs"], served.tensors.outputs
         assert (output["datatype"], output["shape"]) == (tensor.datatype, [1, *tensor.shape])
         found = output["data"] if tensor.shape else output["data"][0]
@@ -162,5 +209,6 @@ def test_a_row_is_accepted_by_all_protocols_or_by_none_and_gets_one_answer(kind:
     found = {
         name: the_answer(served, name, answered(decode, bodies[name], answer_type))
         for name, decode in served.decode.items()
+        if name in bodies
     }
     assert all(one == found["one"] for one in found.values()), found

@@ -1,0 +1,98 @@
+"""The elements of tensors in binary form, as the binary tensor data extension of Triton and KServe has them.
+
+Numbers are little-endian, one after the other, in row-major order. A BOOL is one byte, 0 or 1. A text is its length in
+four bytes, then the text in UTF-8. Source: "Binary Tensor Data Extension" of Triton's protocol documentation.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fairlead import errors
+
+Loc = tuple[str | int, ...]
+_BF16 = "BF16"
+_NUMBERS: Mapping[str, np.dtype[Any]] = {
+    **{f"INT{bits}": np.dtype(f"<i{bits // 8}") for bits in (8, 16, 32, 64)},
+    **{f"UINT{bits}": np.dtype(f"<u{bits // 8}") for bits in (8, 16, 32, 64)},
+    **{f"FP{bits}": np.dtype(f"<f{bits // 8}") for bits in (16, 32, 64)},
+    "BOOL": np.dtype("<u1"),
+    _BF16: np.dtype("<u2"),
+}
+_LENGTH = struct.Struct("<I")
+
+
+def elements(datatype: str, raw: memoryview, count: int, loc: Loc) -> list[Any]:
+    """The elements of a tensor as Python values: numbers, booleans or texts. Raises Invalid at `loc`.
+
+    `count` is the number of elements that the tensor's shape says.
+    """
+    if datatype == "BYTES":
+        return _texts(raw, count, loc)
+    kind = _NUMBERS.get(datatype)
+    if kind is None:
+        raise _wrong(loc, f"there is no datatype {datatype!r}", "datatype")
+    if len(raw) != count * kind.itemsize:
+        raise _wrong(
+            loc, f"{len(raw)} bytes are not {count} elements of {datatype}, {kind.itemsize} bytes each", "binary_size"
+        )
+    array = np.frombuffer(raw, kind)
+    if datatype == _BF16:  # the upper half of a float32
+        array = (array.astype(np.uint32) << 16).view(np.float32)
+    if datatype == "BOOL":
+        if array.size and array.max() > 1:
+            raise _wrong((*loc, int((array > 1).argmax())), "a BOOL is one byte, 0 or 1", "datatype")
+        array = array.astype(bool)
+    found: list[Any] = array.tolist()
+    return found
+
+
+def _texts(raw: memoryview, count: int, loc: Loc) -> list[Any]:
+    found: list[str] = []
+    place = 0
+    while place < len(raw):
+        if len(found) == count:
+            raise _wrong(loc, f"there are more than {count} texts, the number that the shape says", "element_count")
+        begin = place + _LENGTH.size
+        if begin > len(raw):
+            raise _wrong((*loc, len(found)), "the length of a text is not complete", "binary_size")
+        (length,) = _LENGTH.unpack(raw[place:begin])
+        place = begin + length
+        if place > len(raw):
+            raise _wrong((*loc, len(found)), f"a text of {length} bytes is not complete", "binary_size")
+        try:
+            found.append(str(raw[begin:place], "utf-8"))
+        except UnicodeDecodeError:
+            raise _wrong((*loc, len(found)), "a text is not UTF-8", "datatype") from None
+    if len(found) != count:
+        raise _wrong(loc, f"there are {len(found)} texts, and the shape says {count}", "element_count")
+    return found
+
+
+def encoded(datatype: str, values: Sequence[Any]) -> bytes | None:
+    """The elements in binary form; None if one of them has none: a null that is no fraction, or a number too large.
+
+    A number with a fraction that is null becomes NaN, as a NaN that is sent becomes null.
+    """
+    if datatype == "BYTES":
+        if None in values:
+            return None
+        parts = [value.encode() for value in values]
+        return b"".join([part for text in parts for part in (_LENGTH.pack(len(text)), text)])
+    kind = _NUMBERS[datatype]
+    if kind.kind != "f" and None in values:
+        return None
+    try:
+        with np.errstate(over="raise"):
+            return np.array(values, kind).tobytes()
+    except (FloatingPointError, OverflowError):
+        return None
+
+
+def _wrong(loc: Loc, msg: str, kind: str) -> errors.Invalid:
+    where = ".".join(str(part) for part in loc)
+    return errors.Invalid(f"{where}: {msg}", details=(errors.Detail(loc, msg, kind),))
