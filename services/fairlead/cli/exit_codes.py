@@ -20,7 +20,7 @@ MEANING = {
     OK: "success; for `wait`: the target serves everything",
     FAILED: "a check failed (`check`, `diff`, `rehearse`, `history --verify`), or the model failed",
     USAGE: "wrong usage: an argument, a file or a folder is invalid",
-    NOT_FOUND: "no such model, version, revision or folder",
+    NOT_FOUND: "no such model, version, revision, file or folder",
     REFUSED: "a rule does not allow it; the message names the rule",
     CONFLICT: "another change was written first, or the request contradicts the current state",
     UNAVAILABLE: "the platform is not running, or a process that it needs does not respond",

@@ -1,4 +1,5 @@
 """Data models that the processes share: manifest, route, table, revision, action and others.
 
-pydantic only. No I/O here, and no clock: the code that creates a revision passes the time.
+pydantic only. No clock: the code that creates a revision passes the time. Only `manifest_file` and `requirements` do
+I/O: each reads one file of a model folder.
 """

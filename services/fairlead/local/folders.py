@@ -1,4 +1,4 @@
-"""Reading the manifest and the files of a model folder, without importing any of its code."""
+"""Reading the files of a model folder, without importing any of its code."""
 
 from __future__ import annotations
 
@@ -10,31 +10,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fairlead import errors
-from fairlead.contracts import listing
+from fairlead.contracts import listing, manifest_file
 from fairlead.contracts.manifest import Manifest
-from fairlead.contracts.parsing import parse_yaml
 from fairlead.contracts.route import VersionSpec
-
-
-def read_manifest(folder: Path) -> Manifest:
-    """Read and validate the folder's fairlead.yaml. Raises NotFound or Invalid, naming the file and the fields."""
-    file = folder / "fairlead.yaml"
-    try:
-        text = file.read_text(encoding="utf-8")
-    except NotADirectoryError:
-        raise errors.NotFound(
-            f"{folder} is a file, not a model folder", hint=f"name its folder: {folder.parent}"
-        ) from None
-    except FileNotFoundError:
-        raise errors.NotFound(
-            f"{folder} is not a model folder: it has no fairlead.yaml"
-            if folder.exists()
-            else f"there is no folder {folder}",
-            hint="see docs/model-folder.md" if folder.exists() else "check the path",
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise errors.Invalid(f"{file} cannot be read: {error}") from error
-    return parse_yaml(Manifest, text, str(file))
 
 
 def version_spec(folder: Path, instances: int = 1) -> tuple[Manifest, VersionSpec]:
@@ -42,7 +20,7 @@ def version_spec(folder: Path, instances: int = 1) -> tuple[Manifest, VersionSpe
 
     Raises NotFound or Invalid if it is not a folder that can be served as a version.
     """
-    manifest = read_manifest(folder)
+    manifest = manifest_file.read(folder)
     artifact = manifest.artifact.sha256 if manifest.artifact else ""
     digest = listing.of_tree(digests(folder))
     return manifest, VersionSpec(source=str(folder.absolute()), folder=digest, artifact=artifact, instances=instances)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from fairlead import errors
-from fairlead.contracts import listing
+from fairlead.contracts import listing, manifest_file
 from fairlead.contracts.instance import Wanted
 from fairlead.contracts.manifest import Manifest
 from fairlead.contracts.route import VersionSpec
@@ -139,7 +139,7 @@ def why_not_started(wanted: Wanted) -> str:
         )
     # A version that an earlier Fairlead deployed is served where it is, and only its artifact is known.
     try:
-        manifest = folders.read_manifest(Path(wanted.source))
+        manifest = manifest_file.read(Path(wanted.source))
     except errors.FairleadError:
         return ""  # the service itself says why it cannot read a folder
     artifact = manifest.artifact.sha256 if manifest.artifact else ""

@@ -319,11 +319,3 @@ def test_a_platform_file_that_is_not_a_mapping_is_refused_by_name(tmp_path: Path
     file.write_text(text)
     with pytest.raises(errors.Invalid, match=r"platform\.yaml"):
         read_platform(file)
-
-
-def test_a_file_in_place_of_a_model_folder_is_called_so(store: SqliteStore, tmp_path: Path) -> None:
-    file = tmp_path / "model.py"
-    file.write_text("")
-    with pytest.raises(errors.NotFound, match=r"model\.py is a file, not a model folder") as caught:
-        deploy(store, file, copies(tmp_path), instances=1, now=NOW, actor="ada", reason="")
-    assert str(tmp_path) in (caught.value.hint or "")

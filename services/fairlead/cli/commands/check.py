@@ -14,6 +14,7 @@ from rich.table import Table
 
 from fairlead.cli import exit_codes
 from fairlead.cli.output import text
+from fairlead.contracts import manifest_file
 from fairlead.serving.check.findings import Finding, is_fit, not_proved
 from fairlead.serving.check.own_process import check_in_own_process
 
@@ -28,6 +29,7 @@ def command(
 
     The check runs the model's own code, as `fairlead serve` does.
     """
+    manifest_file.find(folder)
     findings = check_in_own_process(folder)
     if as_json:
         checks = [dataclasses.asdict(finding) for finding in findings]

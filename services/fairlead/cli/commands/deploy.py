@@ -17,13 +17,12 @@ from fairlead.cli.options import DEFAULT_STATE, JsonOption, PlatformLocation, Re
 from fairlead.cli.output import say
 from fairlead.cli.state_age import state_age
 from fairlead.cli.type_changes import say_type_changes
-from fairlead.contracts import requirements
+from fairlead.contracts import manifest_file, requirements
 from fairlead.contracts.manifest import Manifest
 from fairlead.contracts.next_commands import releasing
 from fairlead.contracts.route import VersionSpec
 from fairlead.local.apply import deploy
 from fairlead.local.copy_progress import CopyProgress
-from fairlead.local.folders import read_manifest
 from fairlead.local.state import StateFolder
 from fairlead.local.versions import VersionCopies
 from fairlead.rollout.policy.small_shares import small_shares
@@ -75,7 +74,7 @@ def command(
         warnings.append(f"{'; '.join(missing)}\n  {requirements.install_command(folder)}")
     for found in warnings:
         say(f"warning: {route.name}: {found}", to=sys.stderr if as_json else sys.stdout)
-    version, head = read_manifest(folder).version, connection.store.head(route.name)
+    version, head = manifest_file.read(folder).version, connection.store.head(route.name)
     if as_json:
         say_type_changes(here, route, head, version, to=sys.stderr)
         print(json.dumps(route.to_json()))

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.errors import PydanticUserError
 
 from fairlead import errors
-from fairlead.contracts import requirements
+from fairlead.contracts import manifest_file, requirements
 from fairlead.contracts.formats import runs_code
 from fairlead.contracts.manifest import Manifest
 from fairlead.model import Model
@@ -54,7 +54,7 @@ class Subject:
     @cached_property
     def manifest(self) -> Manifest:
         """The manifest. Raises NotFound or Invalid."""
-        return folder.read_manifest(self.path)
+        return manifest_file.read(self.path)
 
     @cached_property
     def loaded(self) -> folder.ModelFolder:

@@ -13,9 +13,9 @@ from typing import Any, cast
 from pydantic import BaseModel
 
 from fairlead import errors
+from fairlead.contracts import manifest_file
 from fairlead.contracts.formats import KINDS
 from fairlead.contracts.manifest import Manifest
-from fairlead.contracts.parsing import parse_yaml
 from fairlead.model import Model
 from fairlead.serving.formats import (
     artifact,
@@ -43,7 +43,6 @@ from fairlead.serving.formats.strict import strict
 from fairlead.serving.formats.torch_export import TorchExport
 from fairlead.serving.formats.torch_state_dict import TorchStateDict
 
-MANIFEST = "fairlead.yaml"
 FORMATS: Mapping[str, base.Format] = MappingProxyType(
     {
         "joblib": Joblib(),
@@ -126,7 +125,7 @@ def load_folder(folder: Path, package: str | None = None) -> ModelFolder:
     `package` is the name that its code gets as a package; without it, a new one.
     """
     folder = folder.absolute()
-    manifest = read_manifest(folder)
+    manifest = manifest_file.read(folder)
     code = Code.of(folder) if package is None else Code(folder, package)
     adapter = FORMATS[manifest.format]
     if manifest.entry is not None and KINDS[manifest.format].is_weights:
@@ -168,26 +167,6 @@ def _strict_row_type(model_class: type[Model[Any, Any]]) -> type[BaseModel]:
         case "predict_frame":
             return strict(row_type, fields=frames.integers(row_type))
     return strict(row_type)
-
-
-def read_manifest(folder: Path) -> Manifest:
-    """Read `fairlead.yaml`. Raises NotFound if it is missing, or Invalid, which names every wrong field."""
-    path = folder / MANIFEST
-    try:
-        text = path.read_text(encoding="utf-8")
-    except NotADirectoryError as cause:
-        hint = f"Name its folder: {folder.parent}"
-        raise errors.NotFound(f"{folder} is a file, not a model folder", hint=hint) from cause
-    except FileNotFoundError as cause:
-        raise errors.NotFound(
-            f"{folder} is not a model folder: it has no {MANIFEST}"
-            if folder.exists()
-            else f"there is no folder {folder}",
-            hint="Train an example with `python services/models/iris/train.py`, or write one: docs/model-folder.md.",
-        ) from cause
-    except (OSError, UnicodeDecodeError) as cause:
-        raise errors.Invalid(f"{path} cannot be read: {cause}") from cause
-    return parse_yaml(Manifest, text, str(path), hint="Every field is explained in docs/model-folder.md.")
 
 
 def _golden_rows(folder: Path, manifest: Manifest) -> tuple[GoldenRow, ...]:

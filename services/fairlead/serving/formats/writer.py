@@ -16,12 +16,13 @@ from typing import Any
 import yaml
 
 from fairlead import errors
+from fairlead.contracts import manifest_file
 from fairlead.contracts.formats import KINDS
 from fairlead.contracts.manifest import Manifest
 from fairlead.contracts.parsing import parse_yaml
 from fairlead.contracts.requirements import FILE as REQUIREMENTS
 from fairlead.serving.formats import artifact, golden, golden_answers, pickle_libraries, pickled, version_skew
-from fairlead.serving.formats.folder import FORMATS, MANIFEST, ModelFolder, load_folder
+from fairlead.serving.formats.folder import FORMATS, ModelFolder, load_folder
 
 GOLDEN = "golden.jsonl"
 _SECOND_FILE = re.compile(r"\s*(-r|-c|--requirement|--constraint)\b")
@@ -141,5 +142,7 @@ def _built_with(
 
 def _write_manifest(draft: Path, manifest: Mapping[str, Any]) -> None:
     text = yaml.safe_dump(dict(manifest), sort_keys=False, allow_unicode=True, width=120)
-    parse_yaml(Manifest, text, MANIFEST)  # its error would name the draft, which nobody can look at afterwards
-    (draft / MANIFEST).write_text(text, encoding="utf-8")
+    parse_yaml(
+        Manifest, text, manifest_file.NAME
+    )  # its error would name the draft, which nobody can look at afterwards
+    (draft / manifest_file.NAME).write_text(text, encoding="utf-8")

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import typer
 
+from fairlead import errors
+from fairlead.cli import exit_codes
 from fairlead.cli.commands import check
 from fairlead.serving.check.checks import CHECKS
 from support import folders
@@ -102,3 +104,15 @@ def test_no_log_line_and_no_traceback_of_the_service_is_shown(tmp_path: Path) ->
     messages = {one["check"]: one["message"] for one in json.loads(done.stdout)["checks"]}
     assert messages["protocols"].startswith("10 rows, sent as a list: the service answers 500: the model returned 0")
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_is_no_model_folder_is_not_found_as_in_every_other_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], as_json: bool
+) -> None:
+    folders.make(tmp_path / "m/1.0.0")
+    for folder in (tmp_path / "nowhere", tmp_path / "m", tmp_path / "m/1.0.0/model.py"):
+        with pytest.raises(errors.NotFound) as caught:
+            check.command(folder, as_json=as_json)
+        assert exit_codes.code_of(caught.value) == exit_codes.NOT_FOUND
+    assert capsys.readouterr().out == ""

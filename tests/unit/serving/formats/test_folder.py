@@ -205,14 +205,6 @@ def test_golden_rows_must_be_inside_the_folder(tmp_path: Path) -> None:
         load_folder(folder)
 
 
-def test_a_file_in_place_of_a_folder_is_called_so(tmp_path: Path) -> None:
-    file = tmp_path / "model.py"
-    file.write_text("")
-    with pytest.raises(errors.NotFound, match=r"model\.py is a file, not a model folder") as caught:
-        load_folder(file)
-    assert str(tmp_path) in (caught.value.hint or "")
-
-
 def test_a_manifest_that_cannot_be_read_is_invalid(tmp_path: Path) -> None:
     (tmp_path / "fairlead.yaml").write_bytes(b"\xff\xfe")
     with pytest.raises(errors.Invalid, match=r"fairlead\.yaml cannot be read"):
