@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from fairlead import errors
-from fairlead.cli import check_first, exit_codes
+from fairlead.cli import checking, exit_codes
 from fairlead.cli.commands import deploy, release
 from fairlead.local.state import StateFolder
 from fairlead.serving.check.own_process import check_in_own_process
+from fairlead.serving.check.printed import Printed
 from fairlead.store.sqlite import SqliteStore
 from support import folders
 
@@ -26,11 +27,11 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The folders whose checks ran."""
     found: list[Path] = []
 
-    def check(folder: Path) -> object:
+    def check(folder: Path, printed: Printed) -> object:
         found.append(folder)
-        return check_in_own_process(folder)
+        return check_in_own_process(folder, printed)
 
-    monkeypatch.setattr(check_first, "check_in_own_process", check)
+    monkeypatch.setattr(checking, "check_in_own_process", check)
     return found
 
 
@@ -95,3 +96,21 @@ def test_a_note_of_checks_that_cannot_be_read_is_no_note(tmp_path: Path, text: s
     assert not state.is_fit("ab" * 32)
     state.note_fit("ab" * 32)
     assert state.is_fit("ab" * 32)
+
+
+CHATTY = folders.DOUBLER.replace("        return [", "        print('a row')\n        return [")
+
+
+def test_what_a_fit_model_prints_is_not_shown_and_of_one_that_is_not_fit_it_comes_after_the_reasons(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deploy.command(folders.make(state / "fit", code=CHATTY, name="fit"), state=state)
+    assert "a row" not in capsys.readouterr().err
+    wrong = folders.make(
+        state / "wrong", code=CHATTY, name="wrong", golden=[{"input": {"value": 1}, "expected": {"value": 9}}]
+    )
+    with pytest.raises(errors.ModelFailed):
+        deploy.command(wrong, state=state)
+    *reasons, title, line = capsys.readouterr().err.splitlines()
+    assert any(one.startswith("failed: golden rows") for one in reasons)
+    assert (title, line) == ("the model printed 1 line:", "  | a row")

@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from fairlead.cli import exit_codes
+from fairlead.cli.checking import run_checks, say_printed
 from fairlead.cli.output import text
 from fairlead.contracts import manifest_file
 from fairlead.serving.check.findings import Finding, is_fit, not_proved
-from fairlead.serving.check.own_process import check_in_own_process
 
 STYLES = {"passed": "green", "warned": "yellow", "failed": "bold red", "skipped": "dim"}
 
@@ -27,15 +27,16 @@ def command(
 ) -> None:
     """Check that a model folder can be served, and say how to fix what fails. Use it before `fairlead deploy`.
 
-    The check runs the model's own code, as `fairlead serve` does.
+    The check runs the model's own code, as `fairlead serve` does. What that prints comes last, on standard error.
     """
     manifest_file.find(folder)
-    findings = check_in_own_process(folder)
+    findings, printed = run_checks(str(folder), folder)
     if as_json:
         checks = [dataclasses.asdict(finding) for finding in findings]
         print(json.dumps({"fit": is_fit(findings), "not_proved": not_proved(findings), "checks": checks}))
     else:
         _show(folder, findings)
+    say_printed(printed)
     raise typer.Exit(exit_codes.OK if is_fit(findings) else exit_codes.FAILED)
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO, cast
 
 import typer
 
 from fairlead.cli import exit_codes
+from fairlead.cli.checking import printing_apart, run_checks, say_printed, say_wrong
 from fairlead.cli.output import say
 from fairlead.serving.check.findings import is_fit
-from fairlead.serving.check.own_process import check_in_own_process
 
 
 def command(
@@ -39,16 +41,17 @@ def command(
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # rows are asked one by one; the libraries read it when imported
     write = importlib.import_module("fairlead.serving.new.folder").write
-    written = write(name, version, file, out, sha256=sha256, data=data, code=code or ())
+    # An estimator with `verbose` prints at each of the hundred rows that it is asked.
+    with printing_apart() as asked, redirect_stdout(cast(TextIO, asked)), redirect_stderr(cast(TextIO, asked)):
+        written = write(name, version, file, out, sha256=sha256, data=data, code=code or ())
     folder = written.folder
     say(f"{folder}: written, with {written.golden_rows} golden rows")
     if written.skipped:
         say(f"{written.skipped} rows of {data} are not among them: the model does not answer them")
-    findings = check_in_own_process(folder)
-    for one in findings:
-        if one.outcome in ("failed", "warned"):
-            say(f"{'warning' if one.outcome == 'warned' else 'failed'}: {one.check}: {one.message}. {one.hint}")
+    findings, printed = run_checks(str(folder), folder)
+    say_wrong(findings, sys.stdout)
     if not is_fit(findings):
+        say_printed(printed)
         say(f"{folder}: not fit to serve; `fairlead check {folder}` shows every check")
         raise typer.Exit(exit_codes.FAILED)
     say(f"{folder}: fit to serve")

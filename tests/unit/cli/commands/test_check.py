@@ -73,14 +73,35 @@ def test_a_model_that_ends_its_process_fails_the_check_and_is_named(
     assert checks["batching"]["outcome"] == "skipped"
 
 
+CHATTY = folders.DOUBLER.replace("        return [", "        print('a row')\n        return [") + (
+    "import os\nprint('by Python')\nos.system('echo by a program')\n"
+)
+
+
 def test_what_the_model_prints_goes_to_stderr_so_that_json_stays_json(tmp_path: Path) -> None:
-    code = folders.DOUBLER + "import os\nprint('by Python')\nos.system('echo by a program')\n"
-    folder = folders.make(tmp_path / "m", code=code)
+    folder = folders.make(tmp_path / "m", code=CHATTY)
     command = [sys.executable, "-m", "fairlead.cli.main", "check", str(folder), "--json"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert json.loads(done.stdout)["fit"] is True
     assert "by Python" in done.stderr
     assert "by a program" in done.stderr
+
+
+def test_what_the_model_prints_comes_after_the_table_with_a_title_and_each_line_once(tmp_path: Path) -> None:
+    folder = folders.make(tmp_path / "m", code=CHATTY)
+    command = [sys.executable, "-m", "fairlead.cli.main", "check", str(folder)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    table, said = done.stdout.split(f"{folder}: fit to serve\n")
+    assert "a row" not in table
+    title, *lines = said.splitlines()
+    assert title.startswith("the model printed ")
+    assert [line.partition("  (")[0] for line in lines] == ["  | by Python", "  | by a program", "  | a row"]
+
+
+def test_what_a_model_printed_that_crashed_is_shown(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    broken = LOAD + "import sys; print('out of memory', file=sys.stderr, flush=True); os._exit(9)"
+    assert run(folders.make(tmp_path / "m", code=f"{folders.DOUBLER}{broken}\n")) == 1
+    assert capfd.readouterr().err == "the model printed 1 line:\n  | out of memory\n"
 
 
 def test_markup_in_a_message_is_printed_as_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import joblib
 import pytest
+from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression
 
 from fairlead.cli.commands import new
@@ -20,3 +21,15 @@ def test_the_command_writes_checks_and_names_the_next_one(tmp_path: Path, capsys
     assert printed[0] == f"{folder}: written, with 2 golden rows"
     assert printed[1].startswith("1 rows of")
     assert printed[-2:] == [f"{folder}: fit to serve", f"next: fairlead serve {folder}, or fairlead deploy {folder}"]
+
+
+def test_what_the_estimator_prints_is_not_between_the_lines_of_the_command(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "trained.joblib"
+    forest = RandomForestRegressor(n_estimators=2, verbose=3, n_jobs=1).fit([[0.0], [1.0]], [0.0, 2.0])
+    joblib.dump(forest, file)
+    capfd.readouterr()
+    new.command("forest", file, digest_of(file), None, None, "1.0.0", tmp_path / "out")
+    printed = capfd.readouterr()
+    assert "Parallel" not in printed.out + printed.err

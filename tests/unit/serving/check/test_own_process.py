@@ -8,6 +8,7 @@ import pytest
 
 from fairlead.serving.check.findings import is_fit, not_proved
 from fairlead.serving.check.own_process import check_in_own_process
+from fairlead.serving.check.printed import Printed
 from support import folders
 
 ONLY_ONE = """
@@ -38,7 +39,7 @@ def test_what_a_made_up_row_that_does_not_return_would_have_shown_is_not_proved(
 ) -> None:
     rows = [{"input": {"number": 4711}, "expected": {"number": 4711}}] * golden
     folder = folders.make(tmp_path / "m", code=ONLY_ONE.format(waits=waits), entry="model:Waits", golden=rows)
-    findings = check_in_own_process(folder, made_up_s=0.5)
+    findings = check_in_own_process(folder, Printed(), made_up_s=0.5)
     assert is_fit(findings), findings
     wanted = ["batching"] if golden else ["golden rows", "batching", "protocols"]
     assert not_proved(findings) == wanted
