@@ -93,7 +93,7 @@ def as_text(line: Mapping[str, Any], *, colours: bool = False, sentence: str | N
             message, used = sentence.format_map(fields), fields.used
         except (LookupError, TypeError, ValueError, AttributeError):
             used = set()
-    level = _printable(str(line.get("level", "info")))
+    level = _printable(str(line.get("level", "printed")))
     shown = f"{level:<7}"
     if colours and level in _COLOURS:
         shown = f"{_COLOURS[level]}{shown}\x1b[0m"
@@ -130,9 +130,14 @@ def append_line(file: Path, logger: str, level: str, message: str, **fields: Any
         out.write(f"{JsonLines().format(record)}\n")
 
 
+def level_of(fields: Mapping[str, Any]) -> int:
+    """The level of a line of another process, as a number; INFO if it does not say."""
+    return logging.getLevelNamesMapping().get(str(fields.get("level", "info")).upper(), logging.INFO)
+
+
 def repeat(fields: Mapping[str, Any], source: str) -> None:
     """Log a line of another process, which it has written as JSON, with that process as its source."""
-    level = logging.getLevelNamesMapping().get(str(fields.get("level", "info")).upper(), logging.INFO)
+    level = level_of(fields)
     rest = {
         name: value for name, value in fields.items() if name not in _OWN and name not in ("time", "level", "logger")
     }

@@ -52,6 +52,11 @@ class Entry:
         """When it was written, in ISO 8601; empty if the line does not say."""
         return str(self.fields.get("time", ""))
 
+    @property
+    def is_printed(self) -> bool:
+        """Whether it is no line of a log: the model, a library or Python itself has printed it."""
+        return "level" not in self.fields
+
     def concerns(self, model: str, refs: Collection[VersionRef], version: str | None) -> bool:
         """Whether it is about this model: about one of `refs`, which is `version` alone if that is given.
 
@@ -76,6 +81,8 @@ def parse(source: str, lines: Iterable[str], since: str = "") -> Iterator[Entry]
         if not line.strip():
             continue
         fields = _fields(line)
+        if source == GATEWAY:
+            fields.setdefault("level", "warning")  # all that Envoy itself writes here
         since = str(fields.setdefault("time", since)) or since
         yield Entry(source, fields)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import shlex
 import time
@@ -22,6 +23,7 @@ from fairlead.local import envoy, log_files, ports
 from fairlead.local.apply import apply, read_platform
 from fairlead.local.copy_progress import CopyProgress
 from fairlead.local.probe import Reply, ask_async
+from fairlead.local.repeated_lines import Fold
 from fairlead.local.state import DEFAULT, StateFolder
 from fairlead.local.supervisor import Supervisor
 from fairlead.local.versions import VersionCopies
@@ -32,6 +34,9 @@ from fairlead.store.sqlite import SqliteStore
 
 POLL_INTERVAL_S = 0.1
 LOG_INTERVAL_S = 0.25
+FOLD_S = 10.0
+"""Lines that repeat are folded for so long, and until nothing new came for IDLE_READS reads."""
+IDLE_READS = 8
 _STOPPING = "caught ENVOY_SIGTERM"
 """A warning of Envoy's that only says that we stop it."""
 
@@ -103,21 +108,35 @@ def _require_ports(folder: StateFolder, platform: Platform) -> Collection[str]:
     return left
 
 
-async def _repeat_logs(folder: Path) -> None:
-    """Show what the children log from now on, as far as the level of our own log allows it.
+class ChildLogs:
+    """What the children log from now on, as far as the level of our own log allows it.
 
-    Lines that are not JSON are a model's prints, which stay in their file; the gateway writes only warnings.
+    What a model prints, which has no level, stays in its file, unless our level is `info` or `debug`.
     """
-    follower = log_files.Follower(
-        lambda: {path.stem: path for path in folder.glob("*.log") if path.stem != log_files.SUPERVISOR}
-    )
-    follower.skip()
+
+    def __init__(self, folder: Path) -> None:
+        self._follower = log_files.Follower(
+            lambda: {path.stem: path for path in folder.glob("*.log") if path.stem != log_files.SUPERVISOR}
+        )
+        self._follower.skip()
+        self._fold = Fold(longest_s=FOLD_S, idle_calls=IDLE_READS)
+
+    def new(self) -> list[log_files.Entry]:
+        """The lines to show now. What repeats is shown once, and its number later."""
+        least = logging.getLogger().getEffectiveLevel()
+        entries = [
+            entry
+            for entry in self._follower.read()
+            if logs.level_of(entry.fields) >= least and _STOPPING not in str(entry.fields.get("message"))
+        ]
+        return list(self._fold.add(entries))
+
+
+async def _repeat_logs(folder: Path) -> None:
+    children = ChildLogs(folder)
     while True:
-        for entry in follower.read():
-            if _STOPPING in str(entry.fields.get("message")):
-                continue
-            is_envoys = entry.source == log_files.GATEWAY and "level" not in entry.fields
-            logs.repeat({"level": "warning", **entry.fields} if is_envoys else entry.fields, entry.source)
+        for entry in children.new():
+            logs.repeat(entry.fields, entry.source)
         await asyncio.sleep(LOG_INTERVAL_S)
 
 

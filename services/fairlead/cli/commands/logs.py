@@ -13,13 +13,14 @@ import typer
 from fairlead import errors
 from fairlead.cli import optional_modules
 from fairlead.cli.connect import connect
-from fairlead.cli.log_lines import Fold, newest
+from fairlead.cli.log_lines import newest
 from fairlead.cli.options import DEFAULT_STATE, ContextOption, NamespaceOption, PlatformLocation, StateOption
 from fairlead.cli.output import as_json as line_of_json
 from fairlead.cli.output import say
 from fairlead.contracts.route import VersionRef
 from fairlead.local import log_files
 from fairlead.local.log_files import Entry
+from fairlead.local.repeated_lines import Fold
 from fairlead.local.state import StateFolder
 from fairlead.logs import as_text, has_colours
 from fairlead.store.base import Store
@@ -47,7 +48,8 @@ def command(
     limit: Annotated[
         int,
         typer.Option(
-            min=1, help="How many of the newest lines to show. At most half are the gateway's if others exist."
+            min=1,
+            help="How many of the newest lines to show. At most half are the gateway's or printed if others exist.",
         ),
     ] = 100,
     state: StateOption = DEFAULT_STATE,
@@ -58,9 +60,8 @@ def command(
     """Show what a model's instances have logged, and what the gateway and the supervisor have logged about the model.
 
     The lines of all processes are in order of time. Requests that fail the same way at the gateway one after the other
-    are one line with their number, and so are errors of one process with the same traceback, which is shown the first
-    time; not with --json or --request. In a cluster, the lines of the model's pods are
-    shown.
+    are one line with their number. Errors of one process with the same traceback, and equal lines that a model prints,
+    are shown once and counted. --json and --request show all. In a cluster, the lines of the model's pods are shown.
     """
     where = PlatformLocation(state, context, namespace)
     if where.in_cluster:
@@ -81,14 +82,11 @@ def command(
     _show(newest(found, limit), as_json=as_json)
     if not where.in_cluster and not StateFolder(state).is_running():
         say(f"no platform runs in {state.absolute()}: these are its last lines", to=sys.stderr)
-    fold, idle = Fold(longest_s=FOLD_S), 0
+    fold = Fold(longest_s=FOLD_S, idle_calls=IDLE_READS)
     while follow:
         time.sleep(FOLLOW_INTERVAL_S)
         new = wanted(read())
         _show(fold.add(new) if is_folded else new, as_json=as_json)
-        idle = 0 if new else idle + 1
-        if idle == IDLE_READS:
-            _show(fold.rest(), as_json=as_json)
 
 
 def _reader(store: Store, folder: StateFolder, model: str, version: str | None) -> Callable[[], list[Entry]]:
