@@ -14,7 +14,11 @@ from fairlead.routing.snapshot import Endpoint
 CONTROL_PLANE = Endpoint("CONTROL-PLANE.invalid.", 8082)
 """The placeholder. The chart replaces it with the name of the control plane's Service."""
 ADMIN = Endpoint("0.0.0.0", 9901)
-"""All addresses of the pod, because the control plane connects from outside. A network policy blocks other clients."""
+"""All addresses of the pod, because the kubelet and the control plane read the admin page from outside."""
+ADMIN_SOCKET = "/tmp/admin.sock"
+"""The admin page itself, in the container's own scratch volume."""
+DRAIN = Endpoint("127.0.0.1", 9902)
+"""Where drain.sh takes the gateway out of service."""
 TOKEN = "/var/run/secrets/fairlead.dev/gateway/token"
 """Where the pod has its token."""
 TOKEN_SECRET = "/etc/fairlead/gateway-token.json"
@@ -29,7 +33,9 @@ _OF_MEMORY = (
 
 def text() -> str:
     """The content of charts/platform/files/bootstrap.json. It has no node: that is set on Envoy's command line."""
-    document = rest_bootstrap(CONTROL_PLANE, admin=ADMIN, cluster="fairlead", token=TOKEN_SECRET)
+    document = rest_bootstrap(
+        CONTROL_PLANE, admin=ADMIN, admin_path=ADMIN_SOCKET, drain=DRAIN, cluster="fairlead", token=TOKEN_SECRET
+    )
     written = json.dumps({key: value for key, value in document.items() if key != "node"}, indent=1) + "\n"
     for field, value, placeholder in _OF_MEMORY:
         assert written.count(f'"{field}": {value}') == 1

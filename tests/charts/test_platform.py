@@ -66,7 +66,14 @@ def test_the_gateways_bootstrap_is_what_the_code_generates() -> None:
     shipped = json.loads(rendered.one("ConfigMap")["data"]["bootstrap.json"])
     control_plane = Endpoint("edge-control-plane.serving.svc.corp.example.", 8082)
     secret = "/etc/fairlead/gateway-token.json"
-    wanted = rest_bootstrap(control_plane, admin=Endpoint("0.0.0.0", ADMIN_PORT), cluster="edge", token=secret)
+    wanted = rest_bootstrap(
+        control_plane,
+        admin=Endpoint("0.0.0.0", ADMIN_PORT),
+        admin_path="/tmp/admin.sock",
+        drain=Endpoint("127.0.0.1", 9902),
+        cluster="edge",
+        token=secret,
+    )
     assert shipped == {key: value for key, value in wanted.items() if key != "node"}
     [envoy] = pod_of(rendered.one("Deployment", "edge-gateway"))["containers"]
     arguments = envoy["args"]
@@ -291,7 +298,26 @@ def test_only_the_control_plane_has_a_token_for_the_api_server() -> None:
     assert tokens == {"fairlead-control-plane": True, "fairlead-gateway": False}
 
 
-def test_only_the_control_plane_reaches_envoys_admin_page() -> None:
+def test_envoys_admin_page_is_a_socket_in_the_containers_own_volume() -> None:
+    """Before, it was a port of the pod: who reached it could take the gateway out of service."""
+    rendered = render("platform")
+    shipped = json.loads(rendered.one("ConfigMap")["data"]["bootstrap.json"])
+    page = shipped["admin"]["address"]["pipe"]
+    assert page["mode"] == 0o600
+    pod = pod_of(rendered.one("Deployment", "fairlead-gateway"))
+    [envoy] = pod["containers"]
+    [volume] = [one["name"] for one in envoy["volumeMounts"] if one["mountPath"] == page["path"].rpartition("/")[0]]
+    assert "emptyDir" in next(one for one in pod["volumes"] if one["name"] == volume)
+    at = {one["name"]: one["address"]["socket_address"] for one in shipped["static_resources"]["listeners"]}
+    assert at["drain"]["address"] == "127.0.0.1", "only the containers of this pod reach it"
+    assert at["admin_page"]["port_value"] == ADMIN_PORT
+    assert {one["containerPort"] for one in envoy["ports"]} == {8080, ADMIN_PORT}
+    drain = rendered.one("ConfigMap")["data"]["drain.sh"]
+    assert f"DRAIN_PORT:-{at['drain']['port_value']}" in drain
+    assert f"ADMIN_PORT:-{ADMIN_PORT}" in drain
+
+
+def test_only_the_control_plane_reads_envoys_admin_page() -> None:
     rendered = render("platform")
     policy = rendered.one("NetworkPolicy", "fairlead-gateway")["spec"]
     [rule] = [one for one in policy["ingress"] if one["ports"][0]["port"] == "admin"]

@@ -15,6 +15,7 @@ from e2e.size import FULL, no_failed_requests
 from fairlead.control.cluster import XDS_PORT
 from fairlead.control.gateway_tokens import AUDIENCE
 from fairlead.control.gateways import ADMIN_PORT
+from fairlead.routing.envoy.proto import extension, typed
 from fairlead.routing.envoy.sources import TOKEN_HEADER
 from fairlead.routing.publish.admin import AdminClient, Sample
 from support.cluster.installed import MODEL, Installed
@@ -33,9 +34,33 @@ VALUES: dict[str, Any] = {
 }
 LARGEST_EXPRESSION = "re2.max_program_size.error_level"
 """With this runtime setting, Envoy rejects larger regular expressions. So a valid table can be made to be rejected."""
+CHANGE_PORT = 9903
 CHANGEABLE = {
     "layered_runtime": {"layers": [{"name": "a person", "admin_layer": {}}]},
-    "admin": {"allow_paths": [{"safe_regex": {"regex": r"/runtime_modify\?.*"}}]},  # added to those of the platform
+    # Added to what the platform has: this page, and a port for it.
+    "admin": {"allow_paths": [{"safe_regex": {"regex": r"/runtime_modify\?.*"}}]},
+    "static_resources": {
+        "listeners": [
+            {
+                "name": "change",
+                "address": {"socket_address": {"address": "0.0.0.0", "port_value": CHANGE_PORT}},
+                "filter_chains": [
+                    {
+                        "filters": [
+                            extension(
+                                "envoy.filters.network.tcp_proxy",
+                                typed(
+                                    "extensions.filters.network.tcp_proxy.v3.TcpProxy",
+                                    stat_prefix="change",
+                                    cluster="admin_page",
+                                ),
+                            )
+                        ]
+                    }
+                ],
+            }
+        ]
+    },
 }
 STRICT = "fairlead-gateway-strict"
 
@@ -122,6 +147,20 @@ def test_a_client_without_a_gateways_token_gets_no_tables_and_disturbs_no_gatewa
     assert summary.failures == {}, summary.samples
 
 
+def test_no_pod_can_take_a_gateway_out_of_service_or_read_its_configuration(halfway: Installed) -> None:
+    """Before, one POST to a gateway's admin port did. The network of the test cluster enforces no policy."""
+    [address, *_] = addresses(halfway).values()
+    posted = ("/healthcheck/fail", "/drain_listeners", "/quitquitquit", "/logging?level=trace")
+    with httpx.Client(base_url=f"http://{address}:{ADMIN_PORT}", timeout=5, trust_env=False) as pod:
+        assert {path: pod.post(path).status_code for path in posted} == dict.fromkeys(posted, 403)
+        assert pod.get("/config_dump").status_code == 403
+        assert pod.get("/ready").status_code == 200
+        assert pod.get("/stats/prometheus").status_code == 200
+    with pytest.raises(httpx.ConnectError):
+        httpx.post(f"http://{address}:9902/healthcheck/fail", headers={"host": "drain"}, timeout=5, trust_env=False)
+    sample_of(address)
+
+
 @pytest.fixture
 def strict_gateway(halfway: Installed) -> Iterator[str]:
     """The address of a third gateway. It is like the others, but its runtime settings can be changed over HTTP."""
@@ -184,7 +223,7 @@ def sample_of(address: str) -> Sample:
 
 
 def modify_runtime(address: str, value: str) -> None:
-    """Change the runtime setting over the admin interface. The platform itself only reads there."""
-    answer = httpx.post(f"http://{address}:{ADMIN_PORT}/runtime_modify", params={LARGEST_EXPRESSION: value}, timeout=5)
+    """Change the runtime setting through the port that this gateway has besides those of the platform."""
+    answer = httpx.post(f"http://{address}:{CHANGE_PORT}/runtime_modify", params={LARGEST_EXPRESSION: value}, timeout=5)
     assert answer.text.strip() == "OK"
     time.sleep(0.1)

@@ -89,8 +89,9 @@ class ClusterRoutes:
         folder = self.folder / name
         folder.mkdir()
         asks = Endpoint(self.addresses[replica], XDS_PORT)
-        config = rest_bootstrap(asks, admin=Endpoint(site.host, site.admin_port), cluster=RELEASE, node=name)
-        envoy = running_envoy({**config, **resolver(self.names)}, folder, wait=False)
+        reads, page = Endpoint(site.host, site.admin_port), str(folder / "admin.sock")
+        config = rest_bootstrap(asks, admin=reads, admin_path=page, cluster=RELEASE, node=name)
+        envoy = running_envoy({**config, **resolver(self.names)}, folder, wait=False, admin_port=site.admin_port)
         self.envoys[name] = self.stack.enter_context(envoy)
         return self.envoys[name]
 

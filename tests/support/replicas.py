@@ -68,8 +68,9 @@ class ReplicatedPlatform:
         folder = self.folder / name
         folder.mkdir()
         asks, own = Endpoint(LOOPBACK, self.relay.port), Endpoint(LOOPBACK, admin)
-        config = rest_bootstrap(asks, admin=own, cluster="test", node=name)
-        self.envoys[name] = self.stack.enter_context(running_envoy(config, folder, wait=wait))
+        page = str(folder / "admin.sock")
+        config = rest_bootstrap(asks, admin=own, admin_path=page, cluster="test", node=name)
+        self.envoys[name] = self.stack.enter_context(running_envoy(config, folder, wait=wait, admin_port=admin))
         return self.envoys[name]
 
     def put_route(self, spec: RouteSpec, ports: Mapping[str, int]) -> None:

@@ -126,6 +126,7 @@ class Gateways:
     shared: InMemoryPublications = field(default_factory=InMemoryPublications)
     endpoints: dict[tuple[str, str, VersionRef], Sequence[Endpoint]] = field(default_factory=dict)
     envoys: dict[str, Envoy] = field(default_factory=dict)
+    drain_ports: dict[str, int] = field(default_factory=dict)
     discovery: Static = field(init=False)
 
     def __post_init__(self) -> None:
@@ -149,9 +150,24 @@ class Gateways:
         secret = folder / "token.json"
         if token is not None:
             secret.write_text(json.dumps(token_secret(str(token))))
-        config = rest_bootstrap(control, admin=own, cluster="test", node=name, token=str(secret) if token else None)
-        self.envoys[name] = self.stack.enter_context(running_envoy(config, folder, wait=wait))
+        [drain] = free_ports(1)
+        self.drain_ports[name] = drain
+        config = rest_bootstrap(
+            control,
+            admin=own,
+            admin_path=str(self.socket(name)),
+            drain=Endpoint(LOOPBACK, drain),
+            cluster="test",
+            node=name,
+            token=str(secret) if token else None,
+        )
+        running = running_envoy(config, folder, wait=wait, admin_port=admin)
+        self.envoys[name] = self.stack.enter_context(running)
         return self.envoys[name]
+
+    def socket(self, name: str) -> Path:
+        """The admin page of this Envoy."""
+        return self.folder / name / "admin.sock"
 
     def compiled(self, *routed: Routed) -> Snapshot:
         """The snapshot that all of them should serve."""

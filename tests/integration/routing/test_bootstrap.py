@@ -7,7 +7,7 @@ import stat
 import subprocess
 import sysconfig
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx
@@ -17,8 +17,11 @@ from fairlead.contracts.gateway import GRID_MS
 from fairlead.local.probe import ask_socket
 from fairlead.routing.envoy.bootstrap import bootstrap, rest_bootstrap, token_secret
 from fairlead.routing.envoy.sources import REQUEST_TIMEOUT_S
+from fairlead.routing.publish.admin import AdminClient
 from fairlead.routing.publish.server import HOLD_S
 from fairlead.routing.snapshot import Endpoint
+from integration.routing.edge import until
+from integration.routing.replicas import Gateways, some_gateways
 from support.envoy import Envoy, running_envoy, validate
 from support.processes import free_ports
 from unit.routing import goldens
@@ -70,11 +73,15 @@ def test_a_request_is_held_for_less_than_envoys_timeout() -> None:
 
 def test_the_command_prints_the_same_bootstrap() -> None:
     arguments = ["--control-plane", "control.ml.svc.:8082", "--cluster", "shop", "--admin", "0.0.0.0:9901"]
-    arguments += ["--memory", "256"]
+    arguments += ["--memory", "256", "--admin-socket", "/tmp/admin.sock"]
     fairlead = Path(sysconfig.get_path("scripts")) / "fairlead"
     printed = subprocess.run([fairlead, "gateway-bootstrap", *arguments], capture_output=True, text=True, check=True)
     made = rest_bootstrap(
-        Endpoint("control.ml.svc.", 8082), admin=Endpoint("0.0.0.0", 9901), cluster="shop", memory_bytes=256 << 20
+        Endpoint("control.ml.svc.", 8082),
+        admin=Endpoint("0.0.0.0", 9901),
+        admin_path="/tmp/admin.sock",
+        cluster="shop",
+        memory_bytes=256 << 20,
     )
     assert json.loads(printed.stdout) == made
 
@@ -150,3 +157,83 @@ def test_at_the_port_one_can_read_what_is_used_under_loopbacks_own_names(tmp_pat
         assert [status(path) for path in used] == [200] * len(used)
         assert [status("/stats", host) for host in ("localhost", "[::1]:80", "127.0.0.1")] == [200] * 3
         assert status("/stats", "evil.example") == 421, "a page whose site's name leads here"
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Gateways]:
+    """A gateway as in a cluster, "edge-1", which serves a table without a route."""
+    with some_gateways(tmp_path) as made:
+        replica = made.replica()
+        replica.publisher.want(made.compiled())
+        replica.publisher.step()
+        made.add("edge-1", replica.port)
+        yield made
+
+
+ENDS_OR_CHANGES = (
+    *("/healthcheck/fail", "/healthcheck/ok", "/drain_listeners", "/quitquitquit", "/logging?level=trace"),
+    *("/runtime_modify?a=b", "/reset_counters", "/cpuprofiler?enable=y", "/ready", "/stats"),
+)
+"""What may not be sent with POST. Nobody but the container itself may send the first."""
+NOT_SHOWN = (
+    "/config_dump",
+    "/certs",
+    "/memory",
+    "/",
+    "/help",
+    "/ready/../config_dump",
+    "/%63onfig_dump",
+    "/healthcheck/fail",
+)
+
+
+def test_the_network_of_a_pod_can_only_read_a_gateways_admin_page(cluster: Gateways) -> None:
+    """Before, without an enforced network policy every pod of the cluster could take a gateway out of service."""
+    [site] = cluster.discovery.sites
+    with httpx.Client(base_url=f"http://127.0.0.1:{site.admin_port}", trust_env=False) as client:
+        assert [client.post(path).status_code for path in ENDS_OR_CHANGES] == [403] * len(ENDS_OR_CHANGES)
+        assert {client.get(path).status_code for path in NOT_SHOWN} <= {400, 403}
+        used = ("/ready", "/server_info", "/stats?usedonly&filter=x", "/stats/prometheus?usedonly", "/clusters")
+        for host in ("10.0.0.7:9901", "localhost"):
+            assert [client.get(path, headers={"host": host}).status_code for path in used] == [200] * len(used)
+    assert cluster.envoys["edge-1"].ready()
+    assert stat.S_IMODE(cluster.socket("edge-1").stat().st_mode) == 0o600
+
+
+def test_the_port_with_which_a_container_drains_its_gateway_does_nothing_else(cluster: Gateways) -> None:
+    port = cluster.drain_ports["edge-1"]
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        assert client.post("/healthcheck/fail").status_code == 421, "a browser cannot name the host"
+        as_container = {"host": "drain"}
+        assert {client.get(path, headers=as_container).status_code for path in NOT_SHOWN} <= {400, 403}
+        others = ENDS_OR_CHANGES[1:]
+        assert [client.post(path, headers=as_container).status_code for path in others] == [403] * len(others)
+        assert cluster.envoys["edge-1"].ready()
+        assert client.post("/healthcheck/fail", headers=as_container).status_code == 200
+    assert not cluster.envoys["edge-1"].ready()
+
+
+def test_a_control_plane_keeps_its_connection_to_a_gateway_that_drains(cluster: Gateways) -> None:
+    [site] = cluster.discovery.sites
+    with closing(AdminClient(site.host, site.admin_port, timeout_s=5, over_http=True)) as admin:
+        before = admin.read()
+        assert ask_socket(cluster.socket("edge-1"), "POST", "/healthcheck/fail").status == 200
+        during = [admin.read() for _ in range(3)]
+    assert before is not None
+    assert [one and one.connection for one in during] == [before.connection] * 3
+    assert during[-1] is not None
+    assert during[-1].versions == before.versions
+
+
+def test_before_its_first_configuration_a_gateway_can_be_read_through_its_socket_alone(tmp_path: Path) -> None:
+    with some_gateways(tmp_path) as made:
+        replica = made.replica()
+        envoy = made.add("edge-1", replica.port, wait=False)
+        until(made.socket("edge-1").exists)
+        assert ask_socket(made.socket("edge-1"), "GET", "/ready").status == 503
+        assert not envoy.ready()
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"http://127.0.0.1:{envoy.admin_port}/ready", trust_env=False)
+        replica.publisher.want(made.compiled())
+        replica.publisher.step()
+        until(envoy.ready)

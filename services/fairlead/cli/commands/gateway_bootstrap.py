@@ -16,6 +16,9 @@ def command(
     control_plane: Annotated[str, typer.Option(help="HOST:PORT of the discovery service; end a DNS name with a dot.")],
     cluster: Annotated[str, typer.Option(help="Envoy's cluster name, which all its gateways share.")] = "fairlead",
     admin: Annotated[str, typer.Option(help="ADDRESS:PORT of Envoy's admin page.")] = "127.0.0.1:9901",
+    admin_socket: Annotated[
+        str | None, typer.Option(help="PATH of a socket for the admin page; at --admin one can then only read.")
+    ] = None,
     node: Annotated[
         str | None, typer.Option(help="Envoy's node id; without it, name it with Envoy's --service-node.")
     ] = None,
@@ -25,6 +28,7 @@ def command(
     document = rest_bootstrap(
         _endpoint(control_plane, "--control-plane"),
         admin=_endpoint(admin, "--admin"),
+        admin_path=admin_socket,
         cluster=cluster,
         node=node,
         memory_bytes=memory << 20,

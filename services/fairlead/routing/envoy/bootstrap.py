@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fairlead.contracts.gateway import GRID_MS
-from fairlead.routing.envoy.admin_page import READ_PAGES, admin_page, admin_socket
+from fairlead.routing.envoy.admin_page import DRAIN_PAGE, LOOPBACK_HOSTS, READ_PAGES, admin_page, admin_socket
 from fairlead.routing.envoy.clusters import discovery
 from fairlead.routing.envoy.overload import MEMORY_BYTES, overload_manager
 from fairlead.routing.envoy.proto import Json, address, extension, seconds, typed
@@ -13,7 +13,7 @@ from fairlead.routing.snapshot import Endpoint
 XDS_CONNECT_TIMEOUT_S = 1.0
 TOKEN = "token"
 """The name of the secret that holds a gateway's token."""
-ADMIN_PAGES = (*READ_PAGES, "healthcheck/fail", "drain_listeners")
+ADMIN_PAGES = (*READ_PAGES, DRAIN_PAGE, "drain_listeners")
 """All that is used of Envoy's admin page: what is read, and what a gateway that drains asks of itself.
 
 Envoy answers 403 for all others, above all for /quitquitquit, which ends the process, and /logging.
@@ -34,7 +34,7 @@ def bootstrap(
     Without it, the admin address must be a loopback one: it can drain the gateway.
     """
     sources = {"cds_config": from_folder(folder, "cds"), "lds_config": from_folder(folder, "lds")}
-    page = {} if admin_path is None else {"static_resources": admin_page(admin, admin_path)}
+    page = {} if admin_path is None else {"static_resources": admin_page(admin, admin_path, hosts=LOOPBACK_HOSTS)}
     at = address(admin) if admin_path is None else admin_socket(admin_path)
     return {
         "node": {"id": node, "cluster": "fairlead"},
@@ -48,6 +48,8 @@ def rest_bootstrap(
     control_plane: Endpoint,
     *,
     admin: Endpoint,
+    admin_path: str | None = None,
+    drain: Endpoint | None = None,
     cluster: str,
     node: str | None = None,
     token: str | None = None,
@@ -55,17 +57,25 @@ def rest_bootstrap(
 ) -> Json:
     """For Envoys that poll a control plane, whose host is an address or a DNS name that ends in a dot.
 
-    `token` is the path of a file with `token_secret`: with it an Envoy sends its token with each request.
+    With `admin_path`, the admin page is a socket at this path, for its owner only, and at `admin` one can only read.
+    `drain` is then a loopback address where a container, whose shell opens no socket, can take its gateway out of
+    service. Without `admin_path`, every client of the admin address can: it must be a loopback one.
 
-    Without `node` each Envoy gets its name by `--service-node`, so that many can share one file. Every client of the
-    admin address can drain the gateway: outside loopback a network policy has to guard it.
+    `token` is the path of a file with `token_secret`: with it an Envoy sends its token with each request. Without
+    `node` each Envoy gets its name by `--service-node`, so that many can share one file.
     """
     source = from_control_plane()
+    page = (
+        {"listeners": [], "clusters": []}
+        if admin_path is None
+        else admin_page(admin, admin_path, hosts=["*"], drain=drain)
+    )
+    at = address(admin) if admin_path is None else admin_socket(admin_path)
     return {
         "node": {**({"id": node} if node else {}), "cluster": cluster},
-        **_always(address(admin), memory_bytes),
+        **_always(at, memory_bytes),
         "dynamic_resources": {"cds_config": source, "lds_config": source},
-        "static_resources": {"clusters": [_control_plane(control_plane, token)]},
+        "static_resources": {**page, "clusters": [_control_plane(control_plane, token), *page["clusters"]]},
     }
 
 
