@@ -42,6 +42,7 @@ _WORDINGS: Mapping[str, Wording] = {
     ),
     "^([A-Za-z0-9_][A-Za-z0-9._-]{0,127})?$": _TAG,
     "^(sha256:[0-9a-f]{64})?$": Wording("a digest", 'sha256: and 64 lower-case hex digits, "sha256:0123..."'),
+    r"^[a-z0-9-]+(\.[a-z0-9-]+)*$": Wording("a DNS domain", "its name in lower case, no dot last: cluster.local"),
     "^([0-9a-f]{64})?$": SHA256,
     r"^(https?://[^\s/?#@]+(/[^\s?#]*)?)?$": PROMETHEUS_URL,
     "^[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?$": Wording(

@@ -13,6 +13,7 @@ from pydantic.alias_generators import to_camel
 
 from fairlead.contracts.base import Duration
 from fairlead.contracts.manifest import ModelName, Version
+from fairlead.contracts.platform import Host, Origin
 from fairlead.contracts.route import PERCENT, RouteSpec, VersionSpec
 from fairlead.serving.settings import Settings
 from values_tree import Key, ValuesError
@@ -122,6 +123,8 @@ def _instances() -> Schema:
 _CONTRACTS: Mapping[str, Any] = {
     "ModelName": lambda: TypeAdapter(ModelName).json_schema(),
     "Version": lambda: TypeAdapter(Version).json_schema(),
+    "Host": lambda: TypeAdapter(Host).json_schema(),
+    "Origin": lambda: TypeAdapter(Origin).json_schema(),
     "Duration": lambda: TypeAdapter(Duration).json_schema(),
     "instances": _instances,
     "serving": _serving,

@@ -298,6 +298,36 @@ def test_only_the_control_plane_has_a_token_for_the_api_server() -> None:
     assert tokens == {"fairlead-control-plane": True, "fairlead-gateway": False}
 
 
+@pytest.mark.parametrize(
+    ("gateway", "complaint"),
+    [
+        (
+            {"hosts": ["models.example", "models.example:80"]},
+            'hosts[1]: "models.example:80" is not a host; write its name',
+        ),
+        ({"hosts": ["https://models.example"]}, 'hosts[0]: "https://models.example" is not a host; write its name'),
+        ({"corsOrigins": ["https://app.example/"]}, 'corsOrigins[0]: "https://app.example/" is not an origin; write'),
+    ],
+)
+def test_a_host_or_an_origin_in_another_form_is_refused_in_words(gateway: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(HelmFailed) as refused:
+        render("platform", {"gateway": gateway})
+    assert f"): gateway.{complaint}" in str(refused.value)
+
+
+def test_the_hosts_of_an_entry_must_be_answered_by_the_gateways() -> None:
+    """Before, the chart installed an Ingress whose every request got 421."""
+    entry = {"enabled": True, "hosts": ["a.models.example", "b.example"]}
+    route = {"enabled": True, "parentRefs": [{"name": "public"}], "hostnames": entry["hosts"]}
+    for fine in ([], ["*"], ["b.example", "*.models.example"], entry["hosts"]):
+        render("platform", {"gateway": {"hosts": fine, "ingress": entry, "httpRoute": route}})
+    wanted = r'\[1\]: "b.example" is not in gateway.hosts, so its requests would get 421'
+    with pytest.raises(HelmFailed, match=rf"gateway.ingress.hosts{wanted}"):
+        render("platform", {"gateway": {"hosts": ["*.models.example"], "ingress": entry}})
+    with pytest.raises(HelmFailed, match=rf"gateway.httpRoute.hostnames{wanted}"):
+        render("platform", {"gateway": {"hosts": ["*.models.example"], "httpRoute": route}})
+
+
 def test_envoys_admin_page_is_a_socket_in_the_containers_own_volume() -> None:
     """Before, it was a port of the pod: who reached it could take the gateway out of service."""
     rendered = render("platform")

@@ -68,6 +68,7 @@ OTHER_VALUES: dict[str, Any] = {
     "gateway.service.type": "NodePort",
     "gateway.service.externalTrafficPolicy": "Local",
     "gateway.service.nodePort": 30080,
+    "gateway.corsOrigins": ["https://other.example"],
     "gateway.image.digest": "sha256:" + "1" * 64,
     "controlPlane.image.digest": "sha256:" + "1" * 64,
     "podMonitor.interval": "1m",

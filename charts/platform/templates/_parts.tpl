@@ -42,6 +42,21 @@ labels: {{- include "platform.labels" . | nindent 2 }}
 {{ include "platform.name" (list . "control-plane") }}.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}.
 {{- end }}
 
+{{/* Fails if clients come with a host that the gateways do not answer for: (list $ key-below-gateway hosts). */}}
+{{- define "platform.checkHosts" -}}
+{{- $root := index . 0 -}}{{- $key := index . 1 -}}{{- $answered := $root.Values.gateway.hosts -}}
+{{- range $index, $host := index . 2 -}}
+{{- $found := or (empty $answered) (has "*" $answered) (has $host $answered) -}}
+{{- range $answered -}}
+{{- if and (hasPrefix "*." .) (hasSuffix (trimPrefix "*" .) $host) -}}{{- $found = true -}}{{- end -}}
+{{- end -}}
+{{- if not $found -}}
+{{- $at := include "fairlead.at" $root -}}
+{{- fail (printf "%sgateway.%s[%d]: %q is not in %sgateway.hosts, so its requests would get 421; add it there" $at $key $index $host $at) -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
 {{/* The metric settings of the control plane as JSON; empty if there is no Prometheus. */}}
 {{- define "platform.metrics" -}}
 {{- $settings := .Values.prometheus }}

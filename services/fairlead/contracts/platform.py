@@ -17,6 +17,9 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Host = Annotated[str, Field(pattern=r"^(\*|(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])$")]
 """A host without its port, in lower case: a name, `*.` and a name, an address (IPv6 in brackets), or `*`."""
 
+Origin = Annotated[str, Field(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[^\sA-Z,/?#@*]+)$")]
+"""An origin as browsers send it: scheme, host and, if it is not the scheme's own, port, without a path; or `*`."""
+
 
 class GatewaySettings(Document):
     """The public endpoint."""
@@ -27,7 +30,7 @@ class GatewaySettings(Document):
     """The largest request body, in bytes."""
     hosts: tuple[Host, ...] = ()
     """Hosts that are answered in addition to loopback's own: names, `*.name`, or `*` for all."""
-    cors_origins: tuple[str, ...] = ()
+    cors_origins: tuple[Origin, ...] = ()
     """Exact origins that browsers may call from; none by default."""
 
 

@@ -63,6 +63,9 @@ WORDINGS: Mapping[str, Wording] = {
     r"^(\*|(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])$": Wording(
         "a host", 'its name in lower case without a port, "*." and a name, or "*" for all: models.example'
     ),
+    r"^(\*|[a-z][a-z0-9+.-]*://[^\sA-Z,/?#@*]+)$": Wording(
+        "an origin", "scheme, host and port as browsers send them, in lower case, no path: https://app.example.com"
+    ),
     r"^[a-z0-9-]+\.[a-z0-9-]+$": Wording("a Service", "its name, a dot and its namespace: iris-1f0c2e4d5a.models"),
 }
 """The words for the patterns of the contracts and settings, by pattern."""

@@ -17,7 +17,8 @@ from starlette.types import ASGIApp
 
 from fairlead import errors
 from fairlead.contracts.gateway import GatewaySite
-from fairlead.contracts.parsing import parse_yaml
+from fairlead.contracts.parsing import parse, parse_yaml
+from fairlead.contracts.platform import GatewaySettings
 from fairlead.contracts.prometheus import MetricSettings
 from fairlead.control.answers import AnswerRings
 from fairlead.control.api import ApiStore, build_api
@@ -97,18 +98,14 @@ class ChartSettings:
         check = environment.get("FAIRLEAD_CHECK_GATEWAY_TOKENS") or "false"
         if check not in ("true", "false"):
             raise errors.Invalid(f"FAIRLEAD_CHECK_GATEWAY_TOKENS: {check!r} is neither true nor false")
-        origins, hosts = (
-            tuple(one.strip() for one in environment.get(name, "").split(",") if one.strip())
-            for name in ("FAIRLEAD_CORS_ORIGINS", "FAIRLEAD_HOSTS")
-        )
         return cls(
             **{field: environment[name] for field, name in names.items()},
             cluster_domain=environment.get("FAIRLEAD_CLUSTER_DOMAIN") or "cluster.local",
             gateway_port=int(port),
             max_request_bytes=int(size),
             receive_timeout_s=float(receive),
-            hosts=hosts,
-            cors_origins=origins,
+            hosts=_listed(environment, "FAIRLEAD_HOSTS", "hosts").hosts,
+            cors_origins=_listed(environment, "FAIRLEAD_CORS_ORIGINS", "corsOrigins").cors_origins,
             check_gateway_tokens=check == "true",
             metrics=_metrics(environment.get("FAIRLEAD_METRICS") or "{}"),
         )
@@ -150,6 +147,12 @@ class ChartSettings:
             hosts=(*self.hosts, service, service.removesuffix(".")) if self.hosts else (),
             cors_origins=self.cors_origins,
         )
+
+
+def _listed(environment: Mapping[str, str], name: str, field: str) -> GatewaySettings:
+    """This variable, entries between commas, as a field of platform.yaml."""
+    entries = [one.strip() for one in environment.get(name, "").split(",")]
+    return parse(GatewaySettings, {field: [one for one in entries if one]}, name)
 
 
 def _metrics(text: str) -> MetricSettings:

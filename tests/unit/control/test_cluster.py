@@ -61,3 +61,23 @@ def test_missing_variables_are_named() -> None:
 def test_a_variable_that_cannot_be_read_is_named(name: str, value: str) -> None:
     with pytest.raises(Invalid, match=name):
         ChartSettings.from_environment(ENVIRONMENT | {name: value})
+
+
+@pytest.mark.parametrize("host", ["https://models.example", "models.example:8080", "Models.example", "*.", "*a", "a b"])
+def test_a_host_that_no_request_can_have_is_refused_at_start_with_its_form(host: str) -> None:
+    """Before, the gateways started and answered 421 to all requests for it."""
+    with pytest.raises(Invalid) as refused:
+        ChartSettings.from_environment(ENVIRONMENT | {"FAIRLEAD_HOSTS": f"*.ok.example, {host}"})
+    assert refused.value.message.startswith(f"FAIRLEAD_HOSTS: hosts.1: {host!r} is not a host; write its name")
+
+
+@pytest.mark.parametrize("origin", ["app.example", "https://app.example/", "https://App.example", "https://*.example"])
+def test_an_origin_that_no_browser_sends_is_refused_at_start_with_its_form(origin: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        ChartSettings.from_environment(ENVIRONMENT | {"FAIRLEAD_CORS_ORIGINS": origin})
+    assert refused.value.message.startswith(f"FAIRLEAD_CORS_ORIGINS: corsOrigins.0: {origin!r} is not an origin; write")
+
+
+@pytest.mark.parametrize("origin", ["*", "http://localhost:3000", "https://[::1]:8443", "chrome-extension://abcdef"])
+def test_an_origin_that_a_browser_sends_is_taken(origin: str) -> None:
+    assert ChartSettings.from_environment(ENVIRONMENT | {"FAIRLEAD_CORS_ORIGINS": origin}).cors_origins == (origin,)
