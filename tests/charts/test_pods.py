@@ -64,6 +64,16 @@ def test_a_service_writes_why_its_model_cannot_be_served_where_the_kubelet_reads
         assert environment[FAILURE_FILE] == container.get("terminationMessagePath", by_default)
 
 
+def test_init_containers_leave_why_they_failed_with_the_pod() -> None:
+    fetcher = {"image": "example/aws-cli:2", "command": ["aws"]}
+    source = {**FETCHED, "source": {"kind": "init", "uri": "s3://models/iris", "fetcher": fetcher}}
+    rendered = render("model", with_version("1.2.0", source))
+    pods = [pod_of(one) for one in rendered.of("Deployment")]
+    [(download, unpack)] = [pod["initContainers"] for pod in pods if "initContainers" in pod]
+    assert download["terminationMessagePolicy"] == "FallbackToLogsOnError"
+    assert {"name": FAILURE_FILE, "value": "/dev/termination-log"} in unpack["env"]
+
+
 @pytest.mark.parametrize(
     ("request_limit", "serving", "told"),
     [("60s", {}, None), ("2m", {}, "120"), ("2m", {"callTimeoutS": 300}, None)],

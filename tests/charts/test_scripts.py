@@ -72,6 +72,7 @@ def fetch(tmp_path: Path, source: str, content: bytes) -> subprocess.CompletedPr
         FAIRLEAD_SOURCE=source,
         FAIRLEAD_ARCHIVE=str(tmp_path / "archive"),
         FAIRLEAD_FOLDER=str(tmp_path / "model"),
+        FAIRLEAD_FAILURE_FILE=str(tmp_path / "termination-log"),
         FAIRLEAD_SHA256=hashlib.sha256(content).hexdigest(),
     )
 
@@ -99,6 +100,24 @@ def test_the_archive_that_a_fetcher_wrote_is_verified_too(tmp_path: Path) -> Non
     assert "it is not the archive that was released" in fetch(tmp_path, "", content).stderr
 
 
+def test_an_archive_that_is_not_there_or_another_one_leaves_its_sentence_with_the_pod(
+    tmp_path: Path, site: tuple[str, Path]
+) -> None:
+    """Before, the sentence was in the container's log alone, and the route's status had only the exit code."""
+    url, folder = site
+    content = packed({"fairlead.yaml": "name: iris\n"})
+    (folder / "iris.tar.gz").write_bytes(b"other")
+    found = hashlib.sha256(b"other").hexdigest()
+    for name, why in [
+        ("none", "could not be fetched: HTTP Error 404: File not found"),
+        ("iris", f"has the SHA-256 {found}"),
+    ]:
+        done = fetch(tmp_path, f"{url}/{name}.tar.gz?signature=0a1b", content)
+        said = (tmp_path / "termination-log").read_text()
+        assert (done.returncode, done.stderr.strip()) == (1, said)
+        assert said.startswith(f"{url}/{name}.tar.gz {why}"), "and not the signature of the address"
+
+
 @pytest.mark.parametrize(
     ("files", "complaint"),
     [
@@ -112,6 +131,8 @@ def test_a_bad_archive_leaves_no_folder(tmp_path: Path, files: dict[str, str], c
     done = fetch(tmp_path, "", content)
     assert done.returncode != 0
     assert complaint in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "termination-log").read_text() == done.stderr.strip()
     assert not (tmp_path / "model").exists()
     assert not (tmp_path.parent / "outside").exists()
 

@@ -1,18 +1,23 @@
 """Fetches a model folder: $FAIRLEAD_SOURCE (empty: it was downloaded) -> $FAIRLEAD_ARCHIVE -> $FAIRLEAD_FOLDER.
 
-Nothing is unpacked that does not have the SHA-256 $FAIRLEAD_SHA256, and the folder appears whole or not at all.
+Nothing is unpacked that does not have the SHA-256 $FAIRLEAD_SHA256, and the folder appears whole or not at all. Why it
+failed is in $FAIRLEAD_FAILURE_FILE too: the kubelet passes that on with the pod.
 """
 
 import hashlib
+import http.client
 import os
 import shutil
-import sys
 import tarfile
 import time
+import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
 ATTEMPTS = 5
+PASSES = (408, 429)
+"""The statuses below 500 that pass by themselves."""
 
 
 def main() -> None:
@@ -21,19 +26,22 @@ def main() -> None:
     folder, wanted = Path(os.environ["FAIRLEAD_FOLDER"]), os.environ["FAIRLEAD_SHA256"]
     if source:
         download(source, archive)
-    found = sha256(archive)
+    found, name = sha256(archive), shown(source) or archive
     if found != wanted:
         archive.unlink()
-        sys.exit(f"{source or archive} has the SHA-256 {found}, not {wanted}: it is not the archive that was released")
+        raise failed(f"{name} has the SHA-256 {found}, not {wanted}: it is not the archive that was released")
     draft = folder.with_name(folder.name + ".part")
     shutil.rmtree(draft, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)  # a container that starts again begins anew
-    with tarfile.open(archive) as packed:
-        packed.extractall(draft, filter="data")
-    top(draft).rename(folder)
+    try:
+        with tarfile.open(archive) as packed:
+            packed.extractall(draft, filter="data")
+    except Exception as error:  # of tarfile, of each compression, of the disk
+        raise failed(f"{name} cannot be unpacked: {type(error).__name__}: {error}") from None
+    top(draft, name).rename(folder)
     shutil.rmtree(draft, ignore_errors=True)
     archive.unlink()
-    print(f"{folder}: unpacked from {source or 'the download'}, SHA-256 {found}")
+    print(f"{folder}: unpacked from {shown(source) or 'the download'}, SHA-256 {found}")
 
 
 def download(source: str, archive: Path) -> None:
@@ -43,11 +51,18 @@ def download(source: str, archive: Path) -> None:
             with urllib.request.urlopen(source, timeout=60) as answer, archive.open("wb") as file:
                 shutil.copyfileobj(answer, file, 1 << 20)
             return
-        except OSError as error:
-            if attempt == ATTEMPTS:
-                sys.exit(f"{source} could not be fetched: {error}")
+        except (OSError, http.client.HTTPException) as error:
+            status = error.code if isinstance(error, urllib.error.HTTPError) else 0
+            if attempt == ATTEMPTS or (400 <= status < 500 and status not in PASSES):
+                raise failed(f"{shown(source)} could not be fetched: {error}") from None
             print(f"attempt {attempt} of {ATTEMPTS}: {error}", flush=True)
             time.sleep(2**attempt)
+
+
+def shown(source: str) -> str:
+    """The address without what may be a secret: a password, or the signature of a presigned one."""
+    parts = urllib.parse.urlsplit(source)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 def sha256(path: Path) -> str:
@@ -56,15 +71,22 @@ def sha256(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
-        sys.exit(f"{path} is not there: the fetcher must write the archive to $FAIRLEAD_ARCHIVE")
+        raise failed(f"{path} is not there: the fetcher must write the archive to $FAIRLEAD_ARCHIVE") from None
 
 
-def top(draft: Path) -> Path:
+def top(draft: Path, name: object) -> Path:
     """The model folder in what was unpacked: the archive's root, or its only folder."""
     for folder in (draft, *(entry for entry in draft.iterdir() if entry.is_dir())):
         if (folder / "fairlead.yaml").is_file():
             return folder
-    sys.exit("the archive holds no fairlead.yaml, neither at its top nor in a folder there")
+    raise failed(f"{name} holds no fairlead.yaml, neither at its top nor in a folder there")
+
+
+def failed(why: str) -> SystemExit:
+    """The end of this container, with this sentence."""
+    if file := os.environ.get("FAIRLEAD_FAILURE_FILE"):
+        Path(file).write_text(why, encoding="utf-8")
+    return SystemExit(why)
 
 
 main()

@@ -76,6 +76,8 @@ of the version before it unpacks it, also if a fetcher of the user downloaded th
   {{- with .envFrom }}
   envFrom: {{- toYaml . | nindent 4 }}
   {{- end }}
+  # The end of its log says why it failed, where the route's status can show it.
+  terminationMessagePolicy: FallbackToLogsOnError
   resources: {{- toYaml $pod.resources | nindent 4 }}
   securityContext: {{- toYaml $pod.securityContext | nindent 4 }}
   volumeMounts:
@@ -94,6 +96,7 @@ of the version before it unpacks it, also if a fetcher of the user downloaded th
     - {name: FAIRLEAD_ARCHIVE, value: /fetched/archive}
     - {name: FAIRLEAD_SHA256, value: {{ $version.artifact | quote }}}
     - {name: FAIRLEAD_FOLDER, value: /fetched/model}
+    - {name: FAIRLEAD_FAILURE_FILE, value: /dev/termination-log}
     {{- with $pod.extraEnv }}{{ toYaml . | nindent 4 }}{{ end }}
   resources: {{- toYaml $pod.resources | nindent 4 }}
   securityContext: {{- toYaml $pod.securityContext | nindent 4 }}

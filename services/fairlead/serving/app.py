@@ -162,18 +162,21 @@ def _start_again(reason: str) -> None:
 def run(folder: Path, settings: Settings) -> None:
     """Serve a model folder until a signal arrives. Raises FairleadError if the service cannot start.
 
-    With a `failure_file`, it also raises LoadFailed once the model cannot be served, and the file says why.
+    With a `failure_file`, it also raises NotReady once the model cannot be served, and the file says why.
     """
     try:
         _serve(folder, settings)
     except errors.FairleadError as error:
         if settings.failure_file is not None:
-            _write_failure(settings.failure_file, error.message)
+            _write_failure(settings.failure_file, error)
         raise
 
 
-def _write_failure(file: Path, why: str) -> None:
-    said = (CANNOT_BE_SERVED + why.removeprefix(CANNOT_BE_SERVED)).encode()[:MAX_FAILURE_BYTES]
+def _write_failure(file: Path, error: errors.FairleadError) -> None:
+    """Whoever reads CANNOT_BE_SERVED gives the version up. An artifact may be restored before the next start."""
+    may_heal = isinstance(error, errors.NotReady) and not isinstance(error, errors.LoadFailed)
+    why = ("" if may_heal else CANNOT_BE_SERVED) + error.message.removeprefix(CANNOT_BE_SERVED)
+    said = why.encode()[:MAX_FAILURE_BYTES]
     try:
         file.write_text(said.decode(errors="ignore"), encoding="utf-8")  # it may have been cut inside a character
     except OSError as cause:
@@ -199,6 +202,6 @@ def _serve(folder: Path, settings: Settings) -> None:
             },
         )
         server.server(app.envelope, app.fast_path, app.state, settings).run(sockets=[listener])
-    if settings.failure_file is not None and app.state.has_failed_for_good:
-        raise errors.LoadFailed(app.state.reason)
+    if settings.failure_file is not None and (failure := app.state.failure):
+        raise failure
     logger.info("stopped")

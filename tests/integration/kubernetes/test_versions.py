@@ -14,7 +14,7 @@ from fairlead.contracts.route import Target, VersionRef, VersionSpec
 from fairlead.store.kubernetes import KubernetesStore
 from fairlead.store.kubernetes.api import Api
 from fairlead.store.kubernetes.kinds import DEPLOYMENTS, Kind
-from integration.kubernetes.versions import SERVICES, make_slice, make_version
+from integration.kubernetes.versions import SERVICES, make_pod, make_slice, make_version, write_crashes
 from support.processes import wait_until
 from unit.store.builders import NOW, REF, a_spec, routed, successor
 
@@ -67,6 +67,28 @@ def test_instances_cannot_be_reported(store: KubernetesStore) -> None:
     instance = Instance(id="i", model="iris", ref=REF, host="h", port=1, observed_at=NOW)
     with pytest.raises(errors.Refused, match="EndpointSlices"):
         store.report(instance)
+
+
+ANOTHER = "https://models.example/iris.tar.gz has the SHA-256 1, not 2: it is not the archive that was released"
+MISSING = "fairlead.yaml: artifact.path: there is no 'model.joblib' in /model"
+
+
+@pytest.mark.parametrize(
+    ("statuses", "container", "said"),
+    [("initContainerStatuses", "unpack", ANOTHER), ("containerStatuses", "model", MISSING)],
+)
+def test_a_pod_without_the_right_artifact_says_so_and_has_failed_after_three_restarts(
+    api: Api, namespace: str, store: KubernetesStore, statuses: str, container: str, said: str
+) -> None:
+    """It may still heal: the artifact may be restored before the next start."""
+    make_pod(api, namespace, REF, statuses, container)
+    who = "its container" if container == "model" else f"its container {container}"
+    for restarts, has_failed in ((1, False), (3, True)):
+        write_crashes(api, namespace, statuses, container, said, restarts)
+        why = f"{who} exited with code 6: {said}; restarts: {restarts}"
+        wait_until(lambda why=why: [one.reason for one in store.instances()] == [why], why)  # type: ignore[misc]
+        [instance] = store.instances()
+        assert (instance.failed_at is not None) is has_failed
 
 
 # Versions

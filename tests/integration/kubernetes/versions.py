@@ -7,10 +7,12 @@ from typing import Any
 from fairlead.contracts import labels
 from fairlead.contracts.route import VersionRef
 from fairlead.store.kubernetes.api import Api
-from fairlead.store.kubernetes.kinds import DEPLOYMENTS, ROUTES, SLICES, Kind
+from fairlead.store.kubernetes.kinds import DEPLOYMENTS, PODS, ROUTES, SLICES, Kind
 from fairlead.store.kubernetes.ledger import owned_by
+from support.processes import wait_until
 
 SERVICES = Kind("/api/v1", "services", "Service")
+ACCOUNTS = Kind("/api/v1", "serviceaccounts", "ServiceAccount")
 
 
 def labelled(ref: VersionRef) -> dict[str, str]:
@@ -40,3 +42,30 @@ def make_slice(api: Api, namespace: str, ref: VersionRef, **endpoints: dict[str,
     metadata = {"name": f"slice-{ref.identity}", "labels": labelled(ref)}
     body = {"metadata": metadata, "addressType": "IPv4", "ports": ports, "endpoints": found}
     api.create(SLICES, namespace, body)
+
+
+def make_pod(api: Api, namespace: str, ref: VersionRef, statuses: str, container: str) -> None:
+    """Create a pod with this container that no scheduler handles."""
+    wait_until(lambda: bool(api.list(ACCOUNTS, namespace)[0]), "the namespace has an account")
+    own = {"name": container, "image": "i"}
+    spec: dict[str, Any] = {"schedulerName": "nobody", "containers": [own]}
+    if statuses == "initContainerStatuses":
+        spec |= {"initContainers": [own], "containers": [{"name": "model", "image": "i"}]}
+    api.create(PODS, namespace, {"metadata": {"name": "pod-0", "labels": labelled(ref)}, "spec": spec})
+
+
+def write_crashes(api: Api, namespace: str, statuses: str, container: str, said: str, restarts: int) -> None:
+    """Write what the kubelet writes of a container that ended so often, and left this message."""
+    ended = {"exitCode": 6, "reason": "Error", "finishedAt": "2026-01-01T00:01:30Z", "message": said}
+    crashed = {
+        "name": container,
+        "image": "i",
+        "imageID": "",
+        "ready": False,
+        "restartCount": restarts,
+        "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 40s"}},
+        "lastState": {"terminated": ended},
+    }
+    never = {"type": "Ready", "status": "False", "lastTransitionTime": "2026-01-01T00:00:01Z"}
+    status = {"phase": "Pending", "startTime": "2026-01-01T00:00:00Z", "conditions": [never], statuses: [crashed]}
+    api.patch(PODS, namespace, "pod-0", {"status": status}, part="status")

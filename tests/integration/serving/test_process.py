@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from fairlead.cli import exit_codes
+from fairlead.contracts.instance import CANNOT_BE_SERVED
 from fairlead.serving.settings import FAILURE_FILE
 from integration.serving.sleeper import Sleeper
 from support import folders
@@ -108,6 +109,27 @@ def test_a_service_that_is_started_again_ends_with_a_sentence_when_its_folder_ca
     assert done.returncode == exit_codes.USAGE
     assert file.read_text().startswith("the model cannot be served: ")
     assert "Tripler" in file.read_text()
+
+
+@pytest.mark.parametrize("is_missing", [True, False], ids=["missing", "another digest"])
+def test_a_service_that_is_started_again_ends_with_a_sentence_when_its_artifact_is_not_the_one_of_the_manifest(
+    tmp_path: Path, is_missing: bool
+) -> None:
+    """Before, it stayed up without being ready until it was killed, and whoever started it never had the sentence.
+
+    It is no failure for good: the artifact may be restored before the next start.
+    """
+    folder, file = folders.make(tmp_path / "model"), tmp_path / "failure"
+    if is_missing:
+        (folder / "artifact.bin").unlink()
+    else:
+        (folder / "artifact.bin").write_bytes(b"3")
+    done = run("serve", str(folder), "--port", "0", env={FAILURE_FILE: str(file)})
+    assert done.returncode == exit_codes.UNAVAILABLE
+    wanted = f"there is no 'artifact.bin' in {folder}" if is_missing else "artifact.bin is not the artifact that"
+    assert wanted in file.read_text()
+    assert not file.read_text().startswith(CANNOT_BE_SERVED)
+    assert done.stderr.splitlines()[-1].endswith(file.read_text())
 
 
 def test_a_failure_that_cannot_be_written_ends_the_service_all_the_same(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ class Server(LimitedServer):
 
     async def on_tick(self, counter: int) -> bool:
         """End once the model cannot be served, where the process is started again."""
-        return await super().on_tick(counter) or (self._ends_failed and self._state.has_failed_for_good)
+        return await super().on_tick(counter) or (self._ends_failed and self._state.failure is not None)
 
     def end(self, connection: Any) -> None:
         """End the connection of a slow client, with an answer if it is one of ours."""

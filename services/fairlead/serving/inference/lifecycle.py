@@ -55,9 +55,9 @@ class Lifecycle:
             raise self._not_ready(self.reason)
 
     @property
-    def has_failed_for_good(self) -> bool:
-        """Whether the model cannot be served, and this process does not load it again."""
-        return self.phase == "failed" and self._not_ready is errors.LoadFailed
+    def failure(self) -> errors.NotReady | None:
+        """Why the model cannot be served, as LoadFailed if this process does not load it again; None if it may be."""
+        return self._not_ready(self.reason) if self.phase == "failed" else None
 
     @property
     def is_ready(self) -> bool:
