@@ -91,7 +91,7 @@ async def ask(
     app: Any, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None, *, chunk: int = 0
 ) -> Reply:
     """Send one request to an ASGI application. The body is sent in chunks of `chunk` bytes, or whole if it is 0."""
-    scope = _scope(method, path, headers or {})
+    asked = scope(method, path, headers or {})
     parts = [body[i : i + chunk] for i in range(0, len(body), chunk)] if chunk and body else [body]
     sent: list[dict[str, Any]] = []
 
@@ -103,7 +103,7 @@ async def ask(
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    await app(scope, receive, send)
+    await app(asked, receive, send)
     return _received(sent)
 
 
@@ -154,7 +154,7 @@ def begin(
 
     Returns the function to call when the client disconnects, or None if the fast path does not handle the request.
     """
-    return app.fast_path.begin(_scope(method, path, headers or {}), body, wire)
+    return app.fast_path.begin(scope(method, path, headers or {}), body, wire)
 
 
 async def ask_fast_path(app: App, path: str, body: bytes, headers: dict[str, str] | None = None) -> Reply:
@@ -164,7 +164,8 @@ async def ask_fast_path(app: App, path: str, body: bytes, headers: dict[str, str
     return await wire.reply()
 
 
-def _scope(method: str, path: str, headers: dict[str, str]) -> dict[str, Any]:
+def scope(method: str, path: str, headers: dict[str, str]) -> dict[str, Any]:
+    """The ASGI scope of a request."""
     given = {"content-type": "application/json"} | headers
     path, _, query = path.partition("?")
     return {

@@ -57,7 +57,9 @@ MODEL_COMPUTE_SECONDS = _model(
 MODEL_BATCH_ROWS = _model("batch_rows", "histogram", "Rows in one call of the model's code", buckets=ROWS)
 MODEL_ROWS = _model("rows_total", "counter", "Rows by outcome", "outcome")
 MODEL_QUEUE_ROWS = _model("queue_rows", "gauge", "Rows admitted and not yet handed to the model")
-MODEL_QUEUE_BYTES = _model("queue_bytes", "gauge", "Request bytes of the rows in the queue")
+MODEL_QUEUE_BYTES = _model(
+    "queue_bytes", "gauge", "Estimated memory of the rows in the queue, and of large requests until they are answered"
+)
 
 # Work that was not done. reason: queue_full | deadline | disconnected | not_ready | spill.
 MODEL_REJECTED = _model("rejected_total", "counter", "Requests dropped before the model saw them", "reason")

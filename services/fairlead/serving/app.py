@@ -78,6 +78,7 @@ class App:
         self.answers = answers.AnswerRecords(compared_fields.Reader(served.answer_type), settings.answers_bytes)
         receiving = body.Receiving(settings.queue_bytes)
         self._aside = side_thread.SideThread(settings.queue_bytes)
+        self.metrics.queue_bytes.set_function(lambda: self.plane.queued_memory + self._aside.held)
         endpoints = {
             name: endpoint.Endpoint(
                 decode,

@@ -49,8 +49,9 @@ class Settings(BaseModel):
     queue_rows: int = Field(default=8192, ge=1)
     """Maximum rows in the queue. Further requests get 429 with Retry-After."""
     queue_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
-    """Maximum request bytes in the queue; also of bodies that arrive, and of large ones that wait to be decoded. With
-    `queue_rows` it bounds the memory used under overload."""
+    """Maximum memory that the rows in the queue may need, in bytes, as estimated from the row type and the bytes of
+    their JSON. The rows of large bodies have as much again, until they are answered. Also the most bytes of bodies that
+    arrive, and of large ones that wait to be decoded. With `queue_rows` it bounds the memory used under overload."""
     threads: int = Field(default=1, ge=1, le=64)
     """Threads that call the model. One by default, because most libraries use all cores from one call, and not every
     model allows concurrent calls."""

@@ -6,12 +6,22 @@ Watching a client costs a task, so only requests that have waited for a while ar
 from __future__ import annotations
 
 import asyncio
+from typing import Any, Protocol
 
 from fairlead.serving.http import exchange
-from fairlead.serving.inference.batching import Ticket
 
 # A request is watched after one to two ticks. Most requests are answered sooner and are never watched.
 TICK_INTERVAL_S = 0.025
+
+
+class Waiting(Protocol):
+    """What a client waits for: the answers to its rows, or before that the decoding of its body."""
+
+    client_disconnected: bool
+
+    @property
+    def future(self) -> asyncio.Future[Any]:
+        """It is cancelled when the client disconnects."""
 
 
 class DisconnectWatcher:
@@ -21,34 +31,34 @@ class DisconnectWatcher:
     """
 
     def __init__(self) -> None:
-        self._receives: dict[Ticket, exchange.Receive] = {}
-        self._watchers: dict[Ticket, asyncio.Task[None]] = {}
-        self._at_last_tick: list[Ticket] = []
+        self._receives: dict[Waiting, exchange.Receive] = {}
+        self._watchers: dict[Waiting, asyncio.Task[None]] = {}
+        self._at_last_tick: list[Waiting] = []
         self._timer: asyncio.TimerHandle | None = None
 
-    def watch(self, ticket: Ticket, receive: exchange.Receive) -> None:
-        """Start watching the client of a ticket. `receive` returns `http.disconnect` when the client disconnects."""
-        self._receives[ticket] = receive
+    def watch(self, waiting: Waiting, receive: exchange.Receive) -> None:
+        """Start watching a client. `receive` returns `http.disconnect` when the client disconnects."""
+        self._receives[waiting] = receive
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(TICK_INTERVAL_S, self._tick)
 
-    def unwatch(self, ticket: Ticket) -> None:
-        """Stop watching: the ticket's future is done."""
-        del self._receives[ticket]
-        if self._watchers and (watcher := self._watchers.pop(ticket, None)):
+    def unwatch(self, waiting: Waiting) -> None:
+        """Stop watching: the future is done."""
+        del self._receives[waiting]
+        if self._watchers and (watcher := self._watchers.pop(waiting, None)):
             watcher.cancel()
 
     def _tick(self) -> None:
         """Start a watching task for each request that was waiting at the last tick and still is."""
-        for ticket in self._at_last_tick:
-            if ticket in self._receives and ticket not in self._watchers:
-                self._watchers[ticket] = asyncio.create_task(self._watch_client(ticket, self._receives[ticket]))
+        for waiting in self._at_last_tick:
+            if waiting in self._receives and waiting not in self._watchers:
+                self._watchers[waiting] = asyncio.create_task(self._watch_client(waiting, self._receives[waiting]))
         self._at_last_tick = list(self._receives)
         self._timer = asyncio.get_running_loop().call_later(TICK_INTERVAL_S, self._tick) if self._at_last_tick else None
 
-    async def _watch_client(self, ticket: Ticket, receive: exchange.Receive) -> None:
+    async def _watch_client(self, waiting: Waiting, receive: exchange.Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
-        if not ticket.future.done():
-            ticket.client_disconnected = True
-            ticket.future.cancel()
+        if not waiting.future.done():
+            waiting.client_disconnected = True
+            waiting.future.cancel()

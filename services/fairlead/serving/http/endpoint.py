@@ -21,11 +21,13 @@ from fairlead.serving.http.v2_binary import HEADER, Mixed
 from fairlead.serving.inference.answer_limit import SLICE_ROWS
 from fairlead.serving.inference.batching import Ticket
 from fairlead.serving.inference.dataplane import DataPlane
+from fairlead.serving.inference.memory import BINARY_BYTE
 from fairlead.serving.inference.pieces import PIECE_BYTES
 from fairlead.serving.inference.side_thread import SideThread
 from fairlead.serving.observe.answers import AnswerRecords
 
 LINGER_S = 1.0  # seconds that a client may continue to send a body that was rejected
+_TOO_LATE = "the deadline passed while the request waited to be decoded"
 _RECORD = RECORD.encode()
 _ROUTED = ROUTED_HEADER.encode()
 _NOT_RECORDED = frozenset({429, 499, 503, 504})  # overload, disconnect, not ready, deadline: not answers of the model
@@ -108,19 +110,52 @@ class Endpoint:
             return self._decode(body.removeprefix(bodies.BYTE_ORDER_MARK))
 
     async def _admit_aside(
-        self, body: bytes, coding: bytes, deadline: float | None, *, spilled: bool, json_size: bytes
+        self, body: bytes, request: exchange.Exchange, receive: exchange.Receive, deadline: float | None, spilled: bool
     ) -> tuple[Ticket, Encode]:
-        """As `admit`, for a body of any size: it is decompressed and decoded beside the event loop.
+        """As `admit`, for a body of any size: it is decompressed and decoded beside the event loop, in its turn.
 
-        Raises BadEncoding or DecodedTooLarge too.
+        Raises BadEncoding or DecodedTooLarge too, and ClientDisconnected.
         """
+        try:
+            json_size = request.headers.get(HEADER, b"")
+            job = self._aside.decode(partial(self._weighed, body, request.content_encoding, json_size), len(body))
+        except errors.Overloaded:
+            self._plane.dropped("queue_full")
+            raise
+        del body  # the job has it until it is decoded
+        expiry = None
+        if deadline is not None:
+            left = max(0.0, deadline - self._plane.clock())
+            expiry = asyncio.get_running_loop().call_later(left, job.fail, errors.DeadlineExceeded(_TOO_LATE))
+        self._disconnects.watch(job, receive)
+        try:
+            (rows, encode), memory = await job.result()
+        except errors.DeadlineExceeded:
+            self._plane.dropped("deadline")
+            raise
+        except asyncio.CancelledError:
+            if not job.client_disconnected:
+                raise
+            self._plane.dropped("disconnected")
+            raise bodies.ClientDisconnected from None
+        finally:
+            self._disconnects.unwatch(job)
+            if expiry is not None:
+                expiry.cancel()
+        try:
+            ticket = self._plane.submit(rows, 0, deadline, spilled=spilled)
+        except errors.FairleadError:
+            self._aside.release(memory)
+            raise
+        ticket.future.add_done_callback(lambda _: self._aside.release(memory))
+        return ticket, encode
 
-        def decode() -> tuple[DecodedRequest, int]:
-            whole = encodings.decoded(body, coding, self.max_body_bytes) if coding else body
-            return self._decoded(whole, json_size), len(whole)
-
-        (rows, encode), size = await self._aside.run(decode, len(body))
-        return self._plane.submit(rows, size, deadline, spilled=spilled), encode
+    def _weighed(self, body: bytes, coding: bytes, json_size: bytes) -> tuple[DecodedRequest, int]:
+        """The decoded request and the memory of its rows."""
+        whole = encodings.decoded(body, coding, self.max_body_bytes) if coding else body
+        request = self._decoded(whole, json_size)
+        memory = self._plane.terms.memory.of(whole, len(request.rows))
+        return request, memory + (BINARY_BYTE * len(whole) if json_size else 0)
 
     async def encoded(self, encode: Encode, answers: list[Any]) -> bytes | Mixed:
         """The response with these answers; many are encoded beside the event loop. Raises ModelFailed or Invalid."""
@@ -147,13 +182,14 @@ class Endpoint:
             # The deadline counts from here, not from the last byte: a slow upload is part of the client's wait.
             deadline = request.deadline(self._plane.clock()) if request.deadline_ms else None
             body = await bodies.read(receive, self.max_body_bytes, self._receiving)
-            json_size = request.headers.get(HEADER, b"")
             if len(body) <= self.small_bytes and not request.content_encoding:
+                json_size = request.headers.get(HEADER, b"")
                 ticket, encode = self.admit(body, deadline, spilled=spilled, json_size=json_size)
             else:
-                ticket, encode = await self._admit_aside(
-                    body, request.content_encoding, deadline, spilled=spilled, json_size=json_size
-                )
+                admitted = self._admit_aside(body, request, receive, deadline, spilled)
+                del body
+                ticket, encode = await admitted
+                del admitted
             self._disconnects.watch(ticket, receive)
             try:
                 answers = await ticket.future

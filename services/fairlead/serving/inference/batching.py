@@ -121,9 +121,8 @@ class Batcher:
         if deadline is not None and deadline <= now:
             self._meter.request_dropped("deadline", len(rows))
             raise errors.DeadlineExceeded("the deadline had passed before the request was queued")
-        if (
-            self.queued_rows + len(rows) > self._limits.queue_rows
-            or self.queued_bytes + size > self._limits.queue_bytes
+        if self.queued_rows + len(rows) > self._limits.queue_rows or (
+            self.queued_bytes + size > self._limits.queue_bytes and self.queued_bytes
         ):
             self._meter.request_dropped("queue_full", len(rows))
             raise errors.Overloaded(

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from fairlead import errors
 from fairlead.serving.formats.answer_writer import AnswerWriter
-from fairlead.serving.inference import duplicates, tensors
+from fairlead.serving.inference import duplicates, memory, tensors
 from fairlead.serving.inference.answer_limit import SLICE_ROWS, AnswerLimit, slices, too_large
 from fairlead.serving.inference.bounds import Bounds, Limits
 from fairlead.serving.inference.positional import PositionalRows
@@ -60,6 +60,7 @@ class Contract:
         )
         one: TypeAdapter[BaseModel] = TypeAdapter(self.row_type)
         self.bounds = Bounds(one.core_schema, self.limits)
+        self.memory = memory.of_rows(self.row_type, one.core_schema)
         self._one = Reader(one, self.bounds)
         self._many: Reader[list[BaseModel]] = Reader(TypeAdapter(rows), self.bounds)
         self._instances: Reader[Any] = Reader(TypeAdapter(self.instances_type), self.bounds)

@@ -115,7 +115,6 @@ class DataPlane:
         self._load_until = 0.0  # the time limit of the loading that is in progress
         self._pause_s = FIRST_PAUSE_S
         meter.queue_rows.set_function(lambda: self._batcher.queued_rows if self._batcher else 0)
-        meter.queue_bytes.set_function(lambda: self._batcher.queued_bytes if self._batcher else 0)
 
     def start(self) -> None:
         """Start loading the model, on a worker thread that also calls it: some libraries bind objects to a thread."""
@@ -144,12 +143,22 @@ class DataPlane:
     ) -> batching.Ticket:
         """Queue rows for the model. The ticket's future gets their answers, in the order of the rows.
 
-        `size` is the size of the request in bytes, `deadline` a time of `clock`. Raises NotReady, Overloaded or
-        DeadlineExceeded. The future may raise DeadlineExceeded, CallTimedOut, NotReady, ModelFailed or SpillRefused.
+        `size` is the bytes of their JSON; 0, if `SideThread` bounds their memory. `deadline` is a time of `clock`.
+        Raises NotReady, Overloaded or DeadlineExceeded. The future may raise DeadlineExceeded, CallTimedOut, NotReady,
+        ModelFailed or SpillRefused.
         """
         if self._accepting is None:
             raise errors.NotReady(self.state.reason)
         return self._accepting.submit(rows, size, deadline, spilled)
+
+    @property
+    def queued_memory(self) -> int:
+        """The most bytes that the rows in the queue need, without those of large bodies."""
+        return self._batcher.queued_bytes * self.terms.memory.per_byte if self._batcher else 0
+
+    def dropped(self, reason: str) -> None:
+        """Count a request that was dropped before its rows were known."""
+        self._meter.request_dropped(reason, 0)
 
     def give_up(self, ticket: batching.Ticket) -> None:
         """Cancel a request whose client has disconnected. Rows that are not in a batch yet are dropped and counted."""
@@ -262,14 +271,14 @@ class DataPlane:
             self._failed(result)
             return
         assert self._pool is not None  # start() created the pool and submitted the job that ended with `result`
-        configured = self._served.manifest.batching
+        configured, settings, memory = self._served.manifest.batching, self._settings, self.terms.memory
         limits = batching.Limits(
             max_rows=configured.max_rows if result.batchable.allowed else 1,
             max_wait_s=configured.max_wait_ms / 1000 if result.batchable.allowed else 0,
-            queue_rows=self._settings.queue_rows,
-            queue_bytes=self._settings.queue_bytes,
-            call_s=math.inf if result.runner.limits_calls else self._settings.call_timeout_s,
-            spill_share=self._settings.spill_share,
+            queue_rows=min(settings.queue_rows, max(settings.max_request_rows, settings.queue_bytes // memory.row)),
+            queue_bytes=settings.queue_bytes // memory.per_byte,
+            call_s=math.inf if result.runner.limits_calls else settings.call_timeout_s,
+            spill_share=settings.spill_share,
         )
         self._batcher = self._accepting = batching.Batcher(
             result.runner.compute,

@@ -6,7 +6,7 @@ union of 20 models is validated 20 times, and a model that contains itself throu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 _CHILDREN = frozenset(
@@ -87,6 +87,16 @@ class _Walk:
             self._above[ref] = times, depth
             self.visit(self._definitions[ref], times, depth)
             del self._above[ref]
+
+
+def parts(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The core schema and all schemas in it; a definition once, where it is defined."""
+    yield schema
+    inner: list[Mapping[str, Any]] = []
+    for key in _CHILDREN:
+        _each(inner.append, key, schema.get(key))
+    for part in inner:
+        yield from parts(part)
 
 
 def failing_fast(schema: Mapping[str, Any]) -> dict[str, Any]:

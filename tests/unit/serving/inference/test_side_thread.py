@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import sys
 import threading
 import weakref
 from collections.abc import Awaitable, Callable
@@ -13,7 +12,7 @@ from functools import partial
 
 import pytest
 
-from fairlead.errors import ModelFailed, Overloaded
+from fairlead.errors import DeadlineExceeded, ModelFailed, Overloaded
 from fairlead.serving.inference.side_thread import SideThread
 
 
@@ -49,32 +48,72 @@ def test_what_a_job_raises_is_raised_and_the_next_job_runs(raised: BaseException
     run(check)
 
 
-def test_jobs_above_the_limit_are_refused_until_others_have_ended() -> None:
+def test_bodies_above_the_limit_are_refused_until_others_are_decoded() -> None:
     go_on = threading.Event()
 
     async def check(aside: SideThread) -> None:
-        first = asyncio.create_task(aside.run(go_on.wait, 60))
-        await asyncio.sleep(0)
+        first = aside.decode(lambda: (go_on.wait(), 0), 60)
         with pytest.raises(Overloaded, match="60 bytes of large requests"):
-            await aside.run(lambda: None, 50)
+            aside.decode(lambda: (None, 0), 50)
         go_on.set()
-        assert await first
-        assert await aside.run(lambda: 2, 100) == 2
+        assert await first.result() == (True, 0)
+        assert await aside.decode(lambda: (2, 0), 100).result() == (2, 0)
 
     run(check)
 
 
-def test_a_job_that_nobody_waits_for_any_more_ends_without_a_word() -> None:
+def test_a_body_is_decoded_once_the_rows_before_it_leave_room() -> None:
+    async def check(aside: SideThread) -> None:
+        assert await aside.decode(lambda: (1, 150), 1).result() == (1, 150)
+        second, third = aside.decode(lambda: (2, 10), 1), aside.decode(lambda: (3, 10), 1)
+        assert await aside.run(lambda: 4) == 4
+        assert not second.future.done()
+        assert aside.held == 150
+        aside.release(150)
+        assert await second.result() == (2, 10)
+        assert await third.result() == (3, 10)
+        assert aside.held == 20
+
+    run(check)
+
+
+def test_a_body_that_nobody_waits_for_any_more_is_not_decoded_and_waits_no_longer() -> None:
+    decoded: list[int] = []
+
+    async def check(aside: SideThread) -> None:
+        await aside.decode(lambda: (1, 150), 1).result()
+        left = aside.decode(lambda: (decoded.append(1), 0), 100)
+        left.future.cancel()
+        await asyncio.sleep(0)
+        after = aside.decode(lambda: (decoded.append(2), 0), 100)
+        aside.release(150)
+        await after.result()
+        assert decoded == [2]
+
+    run(check)
+
+
+def test_a_body_that_nobody_waits_for_any_more_while_it_is_decoded_holds_nothing() -> None:
     go_on = threading.Event()
 
     async def check(aside: SideThread) -> None:
-        first = asyncio.create_task(aside.run(go_on.wait, 100))
-        await asyncio.sleep(0)
-        first.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await first
+        left = aside.decode(lambda: (go_on.wait(), 100), 100)
+        left.future.cancel()
         go_on.set()
-        assert await aside.run(lambda: sys.getrefcount(first) > 0, 100)
+        assert await aside.run(lambda: 1) == 1
+        assert aside.held == 0
+        assert await aside.decode(lambda: (2, 0), 100).result() == (2, 0)
+
+    run(check)
+
+
+def test_a_body_that_waited_too_long_gets_the_problem() -> None:
+    async def check(aside: SideThread) -> None:
+        await aside.decode(lambda: (1, 150), 1).result()
+        late = aside.decode(lambda: (2, 0), 1)
+        late.fail(DeadlineExceeded("late"))
+        with pytest.raises(DeadlineExceeded, match="late"):
+            await late.result()
 
     run(check)
 
