@@ -80,12 +80,16 @@ def test_a_body_is_decoded_once_the_rows_before_it_leave_room() -> None:
 def test_a_body_that_nobody_waits_for_any_more_is_not_decoded_and_waits_no_longer() -> None:
     decoded: list[int] = []
 
+    def decode(body: int) -> tuple[None, int]:
+        decoded.append(body)
+        return None, 0
+
     async def check(aside: SideThread) -> None:
         await aside.decode(lambda: (1, 150), 1).result()
-        left = aside.decode(lambda: (decoded.append(1), 0), 100)
+        left = aside.decode(partial(decode, 1), 100)
         left.future.cancel()
         await asyncio.sleep(0)
-        after = aside.decode(lambda: (decoded.append(2), 0), 100)
+        after = aside.decode(partial(decode, 2), 100)
         aside.release(150)
         await after.result()
         assert decoded == [2]
