@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from fairlead import errors
 from fairlead.contracts.formats import KINDS
 from fairlead.contracts.manifest import Tensor
+from fairlead.serving.formats import shared_dimensions
 
 
 class Format(Protocol):
@@ -27,6 +28,9 @@ class Described(Format, Protocol):
 
     def signature(self, artifact: Path) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """The inputs and outputs that the artifact states. Loads no model and runs no code. Raises Invalid."""
+
+    def dimensions(self, artifact: Path) -> shared_dimensions.Names:
+        """The names of the dimensions of each input. As `signature`; it may raise OSError too."""
 
 
 class Weights(Format, Protocol):

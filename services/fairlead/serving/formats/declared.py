@@ -83,11 +83,21 @@ def not_of_the_type(problem: ValidationError, owner: str, depth: int = 0) -> err
     return errors.ModelFailed(f"output {where}: the {owner}'s answer is not of the declared type: {wrong['msg']}")
 
 
-def object_type(name: str, tensors: Sequence[Tensor], held: str = "") -> type[BaseModel]:
-    """A pydantic model with one field for each tensor. `held` is that of the array that gets them, if it has one."""
+def object_type(
+    name: str,
+    tensors: Sequence[Tensor],
+    held: str = "",
+    checks: Mapping[str, AfterValidator] = types.MappingProxyType({}),
+) -> type[BaseModel]:
+    """A pydantic model with one field for each tensor. `held` is that of the array that gets them, if it has one.
+
+    `checks` are further validators of fields.
+    """
     fields: dict[str, Any] = {}
     for tensor in tensors:
         kind = _type_of(tensor, tensor.column_type or held)
+        if tensor.name in checks:
+            kind = Annotated[kind, checks[tensor.name]]
         if tensor.nullable:
             # `nullable` says to `inference.tensors` that a null is an element of the tensor, not the JSON text "null".
             said = Field(default=None, description=tensor.description, json_schema_extra={"nullable": True})

@@ -27,6 +27,7 @@ from fairlead.serving.formats import (
     golden,
     methods,
     networks,
+    shared_dimensions,
     version_skew,
 )
 from fairlead.serving.formats.author_code import author_code
@@ -134,8 +135,10 @@ def load_folder(folder: Path, package: str | None = None) -> ModelFolder:
         model_class = code.model_class(manifest.entry)
     else:
         manifest = _with_signature(manifest, folder)
-        adapts = networks if KINDS[manifest.format].is_network else declared
-        model_class = adapts.model_class(manifest, adapter)
+        if KINDS[manifest.format].is_network:
+            model_class = networks.model_class(manifest, adapter, _dimensions(manifest, folder))
+        else:
+            model_class = declared.model_class(manifest, adapter)
     return ModelFolder(
         folder=folder,
         manifest=manifest,
@@ -156,6 +159,16 @@ def _with_signature(manifest: Manifest, folder: Path) -> Manifest:
     inputs, outputs = adapter.signature(artifact.inside(folder, manifest.artifact.path, field="artifact.path"))
     update = {"inputs": manifest.inputs or inputs, "outputs": manifest.outputs or outputs}
     return manifest.model_copy(update=update)
+
+
+def _dimensions(manifest: Manifest, folder: Path) -> shared_dimensions.Names:
+    """The names of the inputs' dimensions; none, if the artifact cannot be read: loading it says why."""
+    if not KINDS[manifest.format].has_signature or manifest.artifact is None:
+        return {}
+    with suppress(errors.Invalid, OSError):
+        path = artifact.inside(folder, manifest.artifact.path, field="artifact.path")
+        return cast(base.Described, FORMATS[manifest.format]).dimensions(path)
+    return {}
 
 
 def _strict_row_type(model_class: type[Model[Any, Any]]) -> type[BaseModel]:

@@ -63,9 +63,9 @@ def made_up(row_type: type[BaseModel], count: int = FEW) -> list[dict[str, Any]]
     except PydanticUserError:
         return []
     maker = _Maker(schema.get("$defs", {}))
-    first = maker.value(schema, 0)
+    first = maker.row(schema, 0)
     is_large = len(json.dumps(first)) > _LARGE
-    tries = [first, *(maker.value(schema, turn) for turn in range(1, count if is_large else _TRIES))]
+    tries = [first, *(maker.row(schema, turn) for turn in range(1, count if is_large else _TRIES))]
     if all(isinstance(row, dict) for row in tries):
         tries = _recombined(row_type, tries)
     found: dict[str, Any] = {}
@@ -103,6 +103,7 @@ class _Maker:
     def __init__(self, definitions: Mapping[str, Any]) -> None:
         self._definitions = definitions
         self._made: dict[tuple[int, int, int], Any] = {}
+        self._row = 0
         self._makers: Mapping[str, _Make] = {
             "object": self._object,
             "array": self._array,
@@ -112,6 +113,12 @@ class _Maker:
             "boolean": lambda part, turn, depth: turn % 2 == 0,
             "null": lambda part, turn, depth: None,
         }
+
+    def row(self, schema: Mapping[str, Any], turn: int) -> Any:
+        """A row. Its lists of open length have one length: some must have the same, which no JSON schema says."""
+        self._row = turn
+        self._made.clear()
+        return self.value(schema, turn)
 
     def value(self, part: Mapping[str, Any], turn: int, depth: int = 0) -> Any:
         """A value for this part of the schema. The type may have further rules, and refuse it."""
@@ -149,7 +156,7 @@ class _Maker:
 
     def _list(self, part: Mapping[str, Any], turn: int, depth: int) -> list[Any]:
         least = part.get("minItems", 0)
-        most = min(part.get("maxItems", math.inf), max(least, 1) + turn % 3)
+        most = min(part.get("maxItems", math.inf), max(least, 1) + self._row % 3)
         count = least if depth > _DEPTH else int(most)
         return [self.value(part.get("items", {}), turn + place, depth) for place in range(count)]
 

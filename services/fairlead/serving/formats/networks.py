@@ -12,6 +12,7 @@ import operator
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,7 +21,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from fairlead import errors
 from fairlead.contracts.manifest import Manifest, Tensor
 from fairlead.model import Model
-from fairlead.serving.formats import base, datatypes, declared, estimator_output
+from fairlead.serving.formats import base, datatypes, declared, estimator_output, shared_dimensions
 
 MAX_VALUES = 2**22
 """The most values of one row in one tensor: an image of 1024 x 1024 pixels in four channels."""
@@ -115,14 +116,21 @@ def agreed(part: str, stated: Sequence[Tensor], own: Sequence[Tensor]) -> None:
             )
 
 
-def model_class(manifest: Manifest, adapter: base.Format) -> type[Model[Any, Any]]:
-    """A model class that reads the network from the artifact with `adapter` and calls it."""
+def model_class(
+    manifest: Manifest, adapter: base.Format, dimensions: shared_dimensions.Names = MappingProxyType({})
+) -> type[Model[Any, Any]]:
+    """A model class that reads the network from the artifact with `adapter` and calls it.
+
+    Open dimensions of the inputs that have one name in `dimensions` must have one size in each row.
+    """
 
     class Declared(_Networked):
         def load(self, artifact: Path) -> None:
             self.open(adapter.read(artifact), manifest)
 
-    Declared.row_type = declared.object_type("Row", manifest.inputs)
+    Declared.row_type = declared.object_type(
+        "Row", manifest.inputs, checks=shared_dimensions.checks(manifest.inputs, dimensions)
+    )
     Declared.answer_type = declared.object_type("Answer", manifest.outputs)
     return Declared
 

@@ -21,7 +21,7 @@ import numpy as np
 from fairlead import errors
 from fairlead.contracts.manifest import Tensor
 from fairlead.serving import cpu_quota
-from fairlead.serving.formats import base, networks, onnx_file
+from fairlead.serving.formats import base, networks, onnx_file, shared_dimensions
 
 ELEMENTS: Mapping[int, str] = MappingProxyType(
     {
@@ -53,6 +53,10 @@ class Onnx:
         graph = onnx_file.read(_model(artifact))
         outputs = (_tensor("output", one) for one in graph.outputs)
         return _inputs(graph), networks.distinct("format 'onnx': output", outputs)
+
+    def dimensions(self, artifact: Path) -> shared_dimensions.Names:
+        """The names of the dimensions of each input. Raises Invalid if the file is damaged, or OSError."""
+        return {networks.field_name(one.name): one.dimensions for one in onnx_file.read(_model(artifact)).inputs}
 
     def read(self, artifact: Path) -> Any:
         """Start a session of onnxruntime. Raises Invalid if the file is damaged, or onnxruntime cannot compute it."""

@@ -41,11 +41,13 @@ class Value:
     """An input or an output of a graph. `element` is the number of its type in onnx.proto3; 0: it is no tensor.
 
     `shape` has None for a dimension that the graph leaves open, and is None if the graph does not say the rank.
+    `dimensions` has the names of the open ones; an empty text for the others.
     """
 
     name: str
     element: int
     shape: tuple[int | None, ...] | None
+    dimensions: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -146,13 +148,20 @@ def _external(view: Any, kind: str, found: list[Mapping[str, str]], depth: int) 
 def _value(view: Any) -> Value:
     names = _strings(view, 1)
     element, shape = 0, None
+    dimensions: tuple[str, ...] = ()
     for _, kind in _only(view, 2):  # TypeProto
         for _, tensor in _only(kind, 1):  # TypeProto.Tensor
             element = next((_number(value) for _, value in _only(tensor, 1)), 0)
-            for _, dimensions in _only(tensor, 2):
-                sizes = [dict(_fields(one)) for _, one in _only(dimensions, 1)]
-                shape = tuple(_size(one.get(1)) for one in sizes)
-    return Value(names[-1] if names else "", element, shape)
+            for _, stated in _only(tensor, 2):
+                parts = [one for _, one in _only(stated, 1)]
+                shape = tuple(_size(dict(_fields(one)).get(1)) for one in parts)
+                dimensions = tuple("" if size else _text(one) for size, one in zip(shape, parts, strict=True))
+    return Value(names[-1] if names else "", element, shape, dimensions)
+
+
+def _text(dimension: Any) -> str:
+    """The name of a dimension, or an empty text."""
+    return ([""] + _strings(dimension, 2))[-1]
 
 
 def _size(value: object) -> int | None:

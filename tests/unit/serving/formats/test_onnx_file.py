@@ -27,8 +27,11 @@ def graph(folder: Path, data: bytes) -> Graph:
 def test_the_inputs_and_outputs_are_read_with_their_types(tmp_path: Path) -> None:
     inputs = [X, write.value("ids", [None, 0, -1, 7], write.INT64)]
     found = graph(tmp_path, write.model(inputs, [Y, write.value("maps", None, write.MAP)]))
-    assert found.inputs == [Value("x", 1, (None, 3)), Value("ids", 7, (None, None, None, 7))]
-    assert found.outputs == [Value("y", 1, (None, 2)), Value("maps", 0, None)]
+    assert found.inputs == [
+        Value("x", 1, (None, 3), ("N", "")),
+        Value("ids", 7, (None, None, None, 7), ("", "", "", "")),
+    ]
+    assert found.outputs == [Value("y", 1, (None, 2), ("N", "")), Value("maps", 0, None)]
     assert (found.ir_version, found.opsets) == (10, {"": 22})
 
 
