@@ -48,6 +48,9 @@ _WORDINGS: Mapping[str, Wording] = {
     "^[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?$": Wording(
         "a name of a port", 'lower-case letters, digits and "-", at most 15, with a letter: grpc, metrics-2'
     ),
+    r"^(time-sliced|mps|[1-7]g\.[0-9]+gb)?$": Wording(
+        "a slice of a GPU", "time-sliced, mps, or a MIG profile with slices and memory: 1g.10gb"
+    ),
     "^[-._a-zA-Z][-._a-zA-Z0-9]*$": Wording(
         "a name of an environment variable", 'letters, digits, "_", "." and "-", no digit first: LOG_LEVEL'
     ),

@@ -16,6 +16,10 @@
 {{- with .callTimeout }}
 - {name: FAIRLEAD_CALL_TIMEOUT_S, value: {{ . | quote }}}
 {{- end }}
+{{- if hasPrefix "nvidia.com/" (dig "resource" "" (.gpu | default dict)) }}
+# What the container toolkit mounts from the driver: CUDA and nvidia-smi. `extraEnv` may say more.
+- {name: NVIDIA_DRIVER_CAPABILITIES, value: "compute,utility"}
+{{- end }}
 {{- with $pod.extraEnv }}
 {{ toYaml . }}
 {{- end }}

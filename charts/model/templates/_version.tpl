@@ -161,8 +161,8 @@ sentences are those of services/fairlead/rollout/policy/small_shares.py.
 
 {{/*
 Computes the settings of one version and writes them into the dict $into: (list $ version $into). Afterwards $into has
-version, image, artifact, identity, name, namespace, source, workload, selector, and for messages at (the path of its
-values) and overrides.
+version, image, artifact, identity, name, namespace, source, workload, selector, resources (of the model's container), gpu
+(if it has one), and for messages at (the path of its values) and overrides.
 */}}
 {{- define "model.version" -}}
 {{- $root := index . 0 -}}{{- $version := index . 1 -}}{{- $into := index . 2 -}}
@@ -209,6 +209,7 @@ values) and overrides.
 {{- $_ := set $into "namespace" $root.Release.Namespace -}}
 {{- $_ := set $into "source" $source -}}
 {{- $_ := set $into "workload" $workload -}}
+{{- include "model.gpu" (list $root $into) -}}
 {{- $_ := set $into "selector" (dict "app.kubernetes.io/component" "model" "fairlead.dev/model" $model "fairlead.dev/identity" $identity) -}}
 {{- end }}
 
