@@ -75,13 +75,15 @@ class Api:
                 return found, str(page.get("metadata", {}).get("resourceVersion", ""))
             query["continue"] = more
 
-    def list_whole(self, kind: Kind, namespace: str, selector: str) -> Iterator[Object]:
-        """Whole objects of a kind for which `list` returns metadata only, 50 per request."""
-        query = {"limit": "50", "labelSelector": selector}
+    def list_whole(
+        self, kind: Kind, namespace: str, selector: str = "", *, fields: str = "", page: int = 50
+    ) -> Iterator[Object]:
+        """Whole objects, also of a kind for which `list` returns a part. An empty namespace: of the whole cluster."""
+        query = {"limit": str(page), "labelSelector": selector, "fieldSelector": fields}
         while True:
-            page = self.request("GET", _path(kind, namespace), query=query)
-            yield from page.get("items") or ()
-            more = page.get("metadata", {}).get("continue")
+            found = self.request("GET", _path(kind, namespace), query=query)
+            yield from found.get("items") or ()
+            more = found.get("metadata", {}).get("continue")
             if not more:
                 return
             query["continue"] = more
@@ -250,9 +252,8 @@ def refusal(status: int, document: Mapping[str, Any]) -> errors.FairleadError:
 
 
 def _path(kind: Kind, namespace: str, name: str = "") -> str:
-    return f"{kind.path}/namespaces/{quote(namespace, safe='')}/{kind.plural}" + (
-        f"/{quote(name, safe='')}" if name else ""
-    )
+    inside = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
+    return f"{kind.path}{inside}/{kind.plural}" + (f"/{quote(name, safe='')}" if name else "")
 
 
 def _accept(kind: Kind, metadata_kind: str) -> str:

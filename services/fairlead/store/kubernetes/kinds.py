@@ -83,6 +83,8 @@ PODS = Kind("/api/v1", "pods", "Pod", selector=labels.MODEL, trim=_pod)
 DEPLOYMENTS = Kind("/apis/apps/v1", "deployments", "Deployment", selector=labels.IDENTITY, trim=_deployment)
 LEASES = Kind("/apis/coordination.k8s.io/v1", "leases", "Lease")
 EVENTS = Kind("/api/v1", "events", "Event")
+NODES = Kind("/api/v1", "nodes", "Node")
+"""They belong to no namespace: listed with an empty one."""
 LEADERS = f"{labels.LEASE}=leader"
 """Selects the Leases of leader elections."""
 WATCHED = (ROUTES, REVISIONS, ACTIONS, SLICES, PODS, DEPLOYMENTS)
