@@ -27,6 +27,8 @@ _PROMETHEUS = {"prometheus": {"url": "http://prometheus.monitoring:9090"}}
 BASES: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "model": [
         ("workload.autoscaling", _HPA),
+        ("workload.gpu", {"workload": {"gpu": {"pool": "eks-karpenter"}}}),
+        ("workload.gpu.slice", {"workload": {"gpu": {"pool": "gke"}}}),
         ("networkPolicy.fetchEgress", with_version("1.2.0", FETCHED)),
         ("podMonitor", _POD_MONITOR),
     ],
@@ -54,6 +56,11 @@ OTHER_VALUES: dict[str, Any] = {
     "strategy.shadow": {"share": 5000},
     "workload.autoscaling.kind": "external",
     "workload.autoscaling.metrics": [{"type": "Resource", "resource": {"name": "memory"}}],
+    "workload.gpu.pool": "gke",
+    "workload.gpu.product": "l4",
+    "workload.gpu.memory": "20Gi",
+    "workload.gpu.slice": "time-sliced",
+    "workload.gpu.capacity": "spot",
     "workload.nodeSelector": {"pool": "cpu"},
     "workload.resources.limits.cpu": "2",
     "workload.scratch.medium": "Memory",
@@ -84,6 +91,7 @@ BY_SCHEMA: dict[str, Any] = {
     "names": [{"name": "registry"}],
     "environment": [{"name": "NUMBER", "value": "1"}],
     "environmentFrom": [{"secretRef": {"name": "secret"}}],
+    "gpuPool": {"resource": "amd.com/gpu"},
     "tolerations": [{"key": "pool", "operator": "Exists"}],
     "volumes": [{"name": "more", "emptyDir": {}}],
     "volumeMounts": [{"name": "more", "mountPath": "/more"}],

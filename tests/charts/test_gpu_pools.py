@@ -1,0 +1,205 @@
+"""workload.gpu: what a pool gives the pods, which nodes they may run on, and what is refused with what to write."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from charts.sample import DIGEST, IRIS, with_version, with_workload
+from fairlead.placement.explain import explain
+from fairlead.placement.nodes import nodes_of
+from fairlead.placement.wishes import wishes_of
+from support.gpu_fleets import CLOUDS, GPU, Request, allowed, machines, node, requests
+from support.helm import CHARTS, HelmFailed, Object, container_of, notes, pod_of, render
+
+POOLS = CHARTS / "model/pools"
+REQUESTS = 48
+MACHINES = 60
+
+
+def with_gpu(**gpu: Any) -> dict[str, Any]:
+    return with_workload(gpu=gpu)
+
+
+def pods(wanted: list[Request]) -> list[Object]:
+    """The pod of each request: one chart with a version for each."""
+    versions = {
+        f"1.{n}.0": {"image": {"digest": DIGEST}, "overrides": {"gpu": one.values()}} for n, one in enumerate(wanted)
+    }
+    found = render("model", {"model": "iris", "target": "1.0.0", "versions": versions}).of("Deployment")
+    by_version = {one["metadata"]["labels"]["fairlead.dev/version"]: pod_of(one) for one in found}
+    return [by_version[version] for version in versions]
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_a_pod_may_run_on_the_nodes_that_are_what_it_asks_for_and_on_no_others(cloud: str) -> None:
+    draw = random.Random(f"pools of {cloud}")
+    fleet = machines(draw, cloud, MACHINES)
+    wanted = requests(draw, cloud, fleet, REQUESTS)
+    names = [f"n{index}" for index in range(MACHINES)]
+    nodes = nodes_of([node(one, name) for one, name in zip(fleet, names, strict=True)], [])
+    placed = 0
+    for one, pod in zip(wanted, pods(wanted), strict=True):
+        found = explain(wishes_of(pod), nodes)
+        expected = {name for machine, name in zip(fleet, names, strict=True) if allowed(one, machine)}
+        assert set(found.fits) == expected, (one, found.why)
+        placed += bool(expected)
+    assert placed > REQUESTS / 3
+
+
+def test_every_pool_is_tested_and_its_data_is_what_the_values_allow() -> None:
+    files = {path.stem: yaml.safe_load(path.read_text()) for path in POOLS.glob("*.yaml")}
+    assert files.keys() == CLOUDS.keys()
+    whole = yaml.safe_load((CHARTS / "model/values.schema.json").read_text())
+    schema = {"$ref": "#/$defs/gpuPool", "$defs": whole["$defs"]}
+    for data in files.values():
+        assert data.pop("extends", "gfd") in files
+        jsonschema.validate(data, schema)
+
+
+def test_a_pod_with_a_gpu_asks_for_it_once_and_runs_its_model_there() -> None:
+    values = with_workload(gpu={"pool": "gke", "product": "l4"}, initContainers=[{"name": "first", "image": "a"}])
+    for deployment in render("model", values).of("Deployment"):
+        model = container_of(deployment)
+        environment = {one["name"]: one.get("value") for one in model["env"]}
+        assert model["resources"]["limits"] == {"cpu": "1", "memory": "512Mi", GPU: 1}
+        assert environment["FAIRLEAD_SERVING_DEVICE"] == "cuda"
+        assert environment["NVIDIA_DRIVER_CAPABILITIES"] == "compute,utility"
+        assert all(GPU not in str(one) for one in pod_of(deployment)["initContainers"])
+
+
+def test_the_device_and_the_shared_memory_of_the_user_win() -> None:
+    gpu = {"pool": "gfd", "count": 4}
+    chosen = render("model", with_workload(gpu=gpu, serving={"device": "auto"}, sharedMemory="8Gi")).of("Deployment")[0]
+    usual = render("model", with_workload(gpu=gpu)).of("Deployment")[0]
+
+    def sizes(deployment: Object) -> list[str]:
+        return [one["emptyDir"]["sizeLimit"] for one in pod_of(deployment)["volumes"] if one["name"] == "shared-memory"]
+
+    assert {"name": "FAIRLEAD_SERVING_DEVICE", "value": "auto"} in container_of(chosen)["env"]
+    assert (sizes(chosen), sizes(usual)) == (["8Gi"], ["1Gi"])
+    assert not sizes(render("model", with_gpu(pool="gfd")).of("Deployment")[0])
+
+
+def test_the_security_of_a_pod_is_the_same_with_a_gpu() -> None:
+    with_one, without = (render("model", values).of("Deployment")[0] for values in (with_gpu(pool="aks"), IRIS))
+    assert pod_of(with_one)["securityContext"] == pod_of(without)["securityContext"]
+    assert container_of(with_one)["securityContext"] == container_of(without)["securityContext"]
+
+
+def test_the_affinity_of_the_user_keeps_its_alternatives_and_each_gets_the_requirements_of_the_pool() -> None:
+    ours = {"key": "disk", "operator": "In", "values": ["ssd"]}
+    name = "requiredDuringSchedulingIgnoredDuringExecution"
+    affinity = {
+        "nodeAffinity": {
+            name: {"nodeSelectorTerms": [{"matchExpressions": [ours]}, {"matchFields": [{**ours, "key": "x"}]}]}
+        },
+        "podAntiAffinity": {name: []},
+    }
+    tolerations = [{"key": "team", "operator": "Exists"}]
+    values = with_workload(gpu={"pool": "eks-managed", "nodePool": "gpu"}, affinity=affinity, tolerations=tolerations)
+    found = pod_of(render("model", values).of("Deployment")[0])
+    pool = {"key": "eks.amazonaws.com/nodegroup", "operator": "In", "values": ["gpu"]}
+    assert found["affinity"]["nodeAffinity"][name]["nodeSelectorTerms"] == [
+        {"matchExpressions": [ours, pool]},
+        {"matchExpressions": [pool], "matchFields": [{**ours, "key": "x"}]},
+    ]
+    assert found["affinity"]["podAntiAffinity"] == {name: []}
+    assert tolerations[0] in found["tolerations"]
+
+
+def test_one_version_may_have_another_gpu_than_the_others() -> None:
+    version = {"image": {"digest": DIGEST}, "overrides": {"gpu": {"product": "h100", "count": 2}}}
+    values = {**with_version("1.2.0", version), "workload": {"gpu": {"pool": "gke", "product": "l4"}}}
+    counts = {
+        one["metadata"]["labels"]["fairlead.dev/version"]: container_of(one)["resources"]["limits"][GPU]
+        for one in render("model", values).of("Deployment")
+    }
+    assert counts == {"1.0.0": 1, "1.1.0": 1, "1.2.0": 2}
+
+
+def test_custom_data_changes_a_pool_key_by_key() -> None:
+    custom = {
+        "runtimeClass": "nvidia",
+        "product": {"values": {"rtx6000": ["NVIDIA-RTX-6000-Ada-Generation"]}},
+        "slices": {"time-sliced": {"resource": "nvidia.com/gpu.shared"}},
+    }
+    found = render("model", with_gpu(pool="gfd", product="rtx6000", slice="time-sliced", custom=custom)).of(
+        "Deployment"
+    )[0]
+    assert container_of(found)["resources"]["limits"]["nvidia.com/gpu.shared"] == 1
+    assert pod_of(found)["runtimeClassName"] == "nvidia"
+    assert "NVIDIA-RTX-6000-Ada-Generation-SHARED" in str(pod_of(found)["affinity"])
+    assert "time-slicing" in str(pod_of(found)["affinity"])
+
+
+def test_a_pool_of_another_vendor_is_all_custom() -> None:
+    custom = {"resource": "amd.com/gpu", "tolerations": [{"key": "amd.com/gpu", "operator": "Exists"}]}
+    found = render("model", with_gpu(pool="custom", custom=custom)).of("Deployment")[0]
+    assert container_of(found)["resources"]["limits"]["amd.com/gpu"] == 1
+    assert pod_of(found)["tolerations"] == custom["tolerations"]
+    assert "NVIDIA" not in str(container_of(found)["env"])
+
+
+def test_the_notes_name_the_command_that_says_why_a_pod_waits() -> None:
+    command = "fairlead check-pool iris --namespace default"
+    assert command in notes("model", with_gpu(pool="gke"))
+    assert command not in notes("model", IRIS)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "complaint"),
+    [
+        ({"pool": "gcp"}, r'workload\.gpu\.pool: "gcp" is not a pool; write one of aks, eks-karpenter, .*, custom'),
+        (
+            {"product": "l4"},
+            r"workload\.gpu\.product: is set, but workload\.gpu\.pool is empty.*; set pool to one of aks",
+        ),
+        ({"count": 2}, r"workload\.gpu\.count: is 2, but workload\.gpu\.pool is empty"),
+        (
+            {"pool": "gke", "product": "l5"},
+            r'product: "l5" is not known in the pool gke; write one of a100-40gb, .*, t4',
+        ),
+        (
+            {"pool": "gke", "memory": "40Gi"},
+            r"memory: nodes of the pool gke have no label with the memory.*gpu\.product",
+        ),
+        (
+            {"pool": "eks-managed", "slice": "mps"},
+            r"slice: the pool eks-managed has no slices of the kind mps \(it has: none",
+        ),
+        ({"pool": "aks", "slice": "time-sliced"}, r"no slices of the kind time-sliced \(it has: mig\)"),
+        ({"pool": "gke", "slice": "1g.5gb", "count": 2}, r"count: is 2, but a pod gets one slice.*; set count to 1"),
+        (
+            {"pool": "gke", "slice": "half"},
+            r'slice: "half" is not a slice of a GPU; write time-sliced, mps, or a MIG profile',
+        ),
+        (
+            {"pool": "gfd", "capacity": "spot"},
+            r"capacity: the pool gfd does not tell spot nodes from others; remove it",
+        ),
+        ({"pool": "openshift", "nodePool": "a"}, r"nodePool: nodes of the pool openshift have no label.*nodeSelector"),
+        ({"pool": "custom"}, r"custom: is empty, but the pool is custom; say how its nodes are labelled"),
+        ({"pool": "gke", "capacity": "preemptible"}, r"at '/workload/gpu/capacity': value must be one of"),
+        ({"pool": "gke", "count": 0}, r"at '/workload/gpu/count': minimum"),
+        ({"pool": "gke", "custom": {"slice": {}}}, r"at '/workload/gpu/custom': additional properties 'slice'"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_what_to_write(gpu: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(HelmFailed, match=complaint):
+        render("model", with_gpu(**gpu))
+
+
+def test_a_gpu_that_is_also_among_the_resources_is_refused() -> None:
+    with pytest.raises(HelmFailed, match=r"asks for nvidia\.com/gpu, and so does resources\.limits; remove it there"):
+        render("model", with_workload(gpu={"pool": "gke"}, resources={"limits": {GPU: 1}}))
+
+
+def test_a_message_names_the_values_of_the_version_that_are_wrong() -> None:
+    version = {"image": {"digest": DIGEST}, "overrides": {"gpu": {"pool": "gcp"}}}
+    with pytest.raises(HelmFailed, match=r'versions\.1\.2\.0\.overrides\.gpu\.pool: "gcp" is not a pool'):
+        render("model", with_version("1.2.0", version))
