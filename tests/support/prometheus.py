@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -19,9 +20,9 @@ _FIND = Path(__file__).resolve().parents[2] / "ci" / "prometheus"
 
 
 @cache
-def find_prometheus() -> Path:
-    """The binary. Without one the test is skipped with the reason; in CI it fails."""
-    done = subprocess.run([_FIND], capture_output=True, text=True, timeout=120, check=False)
+def find_prometheus(program: str = "prometheus") -> Path:
+    """The binary, or promtool. Without one the test is skipped with the reason; in CI it fails."""
+    done = subprocess.run([_FIND, program], capture_output=True, text=True, timeout=120, check=False)
     if done.returncode == 0:
         return Path(done.stdout.strip())
     raise skip_or_fail(f"Prometheus is missing: {done.stderr.strip()}")
@@ -30,12 +31,17 @@ def find_prometheus() -> Path:
 class Prometheus:
     """A Prometheus process that can be killed and started again with its data. Use `running_prometheus`."""
 
-    def __init__(self, folder: Path, scrapes: Sequence[dict[str, Any]], interval: str) -> None:
+    def __init__(
+        self, folder: Path, scrapes: Sequence[dict[str, Any]], interval: str, rules: Sequence[dict[str, Any]]
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        timing = {"scrape_interval": interval, "scrape_timeout": interval}
-        (folder / "prometheus.yml").write_text(yaml.safe_dump({"global": timing, "scrape_configs": list(scrapes)}))
+        timing = {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval}
+        for number, one in enumerate(rules):
+            (folder / f"rules-{number}.yml").write_text(yaml.safe_dump(one))
+        config = {"global": timing, "rule_files": ["rules-*.yml"], "scrape_configs": list(scrapes)}
+        (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
         command: list[str | Path] = [
             *(find_prometheus(), f"--config.file={folder / 'prometheus.yml'}"),
             *(f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address=127.0.0.1:{self.port}"),
@@ -53,10 +59,19 @@ class Prometheus:
         self.process.kill()
 
     def query(self, query: str) -> list[dict[str, Any]]:
-        """The result of an instant query."""
-        found: list[dict[str, Any]] = httpx.get(f"{self.url}/api/v1/query", params={"query": query}, timeout=10).json()[
-            "data"
-        ]["result"]
+        """The result of an instant query. Raises ValueError if it is no valid query."""
+        return self._result("query", query=query)
+
+    def query_range(self, query: str, seconds: float) -> list[dict[str, Any]]:
+        """The result of a query over the last seconds, every second."""
+        now = time.time()
+        return self._result("query_range", query=query, start=now - seconds, end=now, step=1)
+
+    def _result(self, page: str, **parameters: Any) -> list[dict[str, Any]]:
+        answer = httpx.get(f"{self.url}/api/v1/{page}", params=parameters, timeout=10).json()
+        if answer["status"] != "success":
+            raise ValueError(f"{parameters['query']}: {answer['error']}")
+        found: list[dict[str, Any]] = answer["data"]["result"]
         return found
 
     def wait_for(self, query: str, what: str) -> None:
@@ -72,10 +87,10 @@ class Prometheus:
 
 @contextlib.contextmanager
 def running_prometheus(
-    folder: Path, scrapes: Sequence[dict[str, Any]], *, interval: str = "1s"
+    folder: Path, scrapes: Sequence[dict[str, Any]], *, interval: str = "1s", rules: Sequence[dict[str, Any]] = ()
 ) -> Iterator[Prometheus]:
-    """Run a Prometheus with these `scrape_configs`."""
-    prometheus = Prometheus(folder, scrapes, interval)
+    """Run a Prometheus with these `scrape_configs` and rule files."""
+    prometheus = Prometheus(folder, scrapes, interval, rules)
     try:
         prometheus.start()
         yield prometheus
