@@ -1,15 +1,18 @@
-"""Declarations of all Prometheus metrics: name, labels, help text and buckets. Nothing is counted here.
+"""Declarations of all Prometheus metrics: name, labels and their values, unit, help text and buckets. Nothing is
+counted here.
 
 Services, alert rules, dashboards and tests all use these declarations: if a name changes here, their build fails until
-they use the new one. Names are `fairlead_<process>_<noun>_<unit or total>`.
+they use the new one. Names are `fairlead_<process>_<noun>_<unit or total>`. The gateway's are in `gateway_telemetry`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 Kind = Literal["counter", "gauge", "histogram"]
+Owner = Literal["model service", "control plane", "gateway", "Python process"]
 
 MODEL_IDENTITY = ("model", "version")
 """The labels that every metric of a model service carries first."""
@@ -22,66 +25,117 @@ ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric family. `labels` are in the order in which the code sets them."""
+    """One metric family. `labels` are in the order in which the code sets them.
 
+    `values` has all values of the labels that have few. A counter has its series with these values from the start,
+    because `rate()` needs the first zero.
+    """
+
+    owner: Owner
     name: str
     kind: Kind
+    unit: str
     help: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
+    values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def _model(name: str, kind: Kind, help: str, *labels: str, buckets: tuple[float, ...] = ()) -> Metric:
-    return Metric(f"fairlead_model_{name}", kind, help, (*MODEL_IDENTITY, *labels), buckets)
+def _model(
+    name: str,
+    kind: Kind,
+    unit: str,
+    help: str,
+    /,
+    *labels: str,
+    buckets: tuple[float, ...] = (),
+    **values: tuple[str, ...],
+) -> Metric:
+    """Labels with few values are given as keywords, after the others."""
+    every = (*MODEL_IDENTITY, *labels, *values)
+    return Metric("model service", f"fairlead_model_{name}", kind, unit, help, every, buckets, values)
 
 
-# What a client sees. protocol: predict | v1 | v2 | other (health, docs, metrics and paths that do not exist).
-# code 499: the client disconnected before the response.
-MODEL_REQUESTS = _model("requests_total", "counter", "Answered requests by protocol and status", "protocol", "code")
+# What a client sees. other: health, docs, metrics and paths that do not exist. code 499: the client disconnected before
+# the response.
+PROTOCOLS = ("predict", "v1", "v2", "other")
+MODEL_REQUESTS = _model(
+    "requests_total", "counter", "requests", "Answered requests by protocol and status", "protocol", "code"
+)
 MODEL_REQUEST_SECONDS = _model(
     "request_seconds",
     "histogram",
+    "seconds",
     "From the last byte of the request head to the last byte of the response",
     "protocol",
     buckets=SECONDS,
 )
-MODEL_IN_FLIGHT = _model("in_flight_requests", "gauge", "Prediction requests being answered now; autoscaling reads it")
+MODEL_IN_FLIGHT = _model(
+    "in_flight_requests", "gauge", "requests", "Prediction requests being answered now; autoscaling reads it"
+)
 
 # Where the time went: queue_seconds + compute_seconds (+ decoding) = request_seconds.
 MODEL_QUEUE_SECONDS = _model(
-    "queue_seconds", "histogram", "From admission of a request to the start of its first batch", buckets=SECONDS
+    "queue_seconds",
+    "histogram",
+    "seconds",
+    "From admission of a request to the start of its first batch",
+    buckets=SECONDS,
 )
 MODEL_COMPUTE_SECONDS = _model(
-    "compute_seconds", "histogram", "One call of the model's code, for one batch", buckets=SECONDS
+    "compute_seconds", "histogram", "seconds", "One call of the model's code, for one batch", buckets=SECONDS
 )
-MODEL_BATCH_ROWS = _model("batch_rows", "histogram", "Rows in one call of the model's code", buckets=ROWS)
-MODEL_ROWS = _model("rows_total", "counter", "Rows by outcome", "outcome")
-MODEL_QUEUE_ROWS = _model("queue_rows", "gauge", "Rows admitted and not yet handed to the model")
+MODEL_BATCH_ROWS = _model("batch_rows", "histogram", "rows", "Rows in one call of the model's code", buckets=ROWS)
+MODEL_ROWS = _model("rows_total", "counter", "rows", "Rows by outcome", outcome=("answered", "failed", "dropped"))
+MODEL_QUEUE_ROWS = _model("queue_rows", "gauge", "rows", "Rows admitted and not yet handed to the model")
 MODEL_QUEUE_BYTES = _model(
-    "queue_bytes", "gauge", "Estimated memory of the rows in the queue, and of large requests until they are answered"
+    "queue_bytes",
+    "gauge",
+    "bytes",
+    "Estimated memory of the rows in the queue, and of large requests until they are answered",
 )
 
-# Work that was not done. reason: queue_full | deadline | disconnected | not_ready | spill.
-MODEL_REJECTED = _model("rejected_total", "counter", "Requests dropped before the model saw them", "reason")
-MODEL_FAILURES = _model("failures_total", "counter", "Requests that failed in the model's own code")
-# outcome: timed_out | returned. What timed out and did not return hangs, or its process was ended.
-MODEL_LATE_CALLS = _model(
-    "late_calls_total", "counter", "Calls of the model that took longer than call_timeout_s", "outcome"
+# Work that was not done.
+MODEL_REJECTED = _model(
+    "rejected_total",
+    "counter",
+    "requests",
+    "Requests dropped before the model saw them",
+    reason=("queue_full", "deadline", "disconnected", "not_ready", "spill"),
 )
-# reason: timed_out | ended.
+MODEL_FAILURES = _model("failures_total", "counter", "requests", "Requests that failed in the model's own code")
+# What timed out and did not return hangs, or its process was ended.
+MODEL_LATE_CALLS = _model(
+    "late_calls_total",
+    "counter",
+    "calls",
+    "Calls of the model that took longer than call_timeout_s",
+    outcome=("timed_out", "returned"),
+)
 MODEL_PROCESS_RESTARTS = _model(
-    "process_restarts_total", "counter", "Replaced processes of a model with isolation: process", "reason"
+    "process_restarts_total",
+    "counter",
+    "processes",
+    "Replaced processes of a model with isolation: process",
+    reason=("timed_out", "ended"),
 )
 
 # What this process is.
 MODEL_INFO = _model(
-    "info", "gauge", "1; the labels describe the served model", "artifact", "folder", "format", "fairlead"
+    "info", "gauge", "1", "1; the labels describe the served model", "artifact", "folder", "format", "fairlead"
 )
-MODEL_PHASE = _model("phase", "gauge", "1 for the phase the process is in, 0 for the others", "phase")
-MODEL_LOAD_SECONDS = _model("load_seconds", "gauge", "Time from the start of loading to ready")
+MODEL_PHASE = _model(
+    "phase",
+    "gauge",
+    "0 or 1",
+    "1 for the phase the process is in, 0 for the others",
+    phase=("loading", "warming", "ready", "hanging", "failed", "draining"),
+)
+MODEL_LOAD_SECONDS = _model("load_seconds", "gauge", "seconds", "Time from the start of loading to ready")
 MODEL_BATCHING = _model(
     "batching_enabled",
     "gauge",
+    "0 or 1",
     "1 if rows of several requests may share a call; reason says why or why not",
     "reason",
 )
@@ -108,48 +162,123 @@ MODEL_SERVICE: tuple[Metric, ...] = (
 """All metric families of a model service, in the order declared above."""
 
 
-def _control(name: str, kind: Kind, help: str, *labels: str, buckets: tuple[float, ...] = ()) -> Metric:
-    return Metric(f"fairlead_control_{name}", kind, help, labels, buckets)
+WEIGHT = "1/10000"
+ROLES = ("stable", "candidate")
+VERDICTS = ("pass", "fail", "inconclusive")
+
+
+def _control(
+    name: str,
+    kind: Kind,
+    unit: str,
+    help: str,
+    /,
+    *labels: str,
+    buckets: tuple[float, ...] = (),
+    **values: tuple[str, ...],
+) -> Metric:
+    """Labels with few values are given as keywords, after the others."""
+    return Metric("control plane", f"fairlead_control_{name}", kind, unit, help, (*labels, *values), buckets, values)
 
 
 # Routes and gateways. Only the leading replica reports these, so that sums over replicas count nothing twice.
-CONTROL_REVISION = _control("revision", "gauge", "The number of the revision in force", "model")
+CONTROL_REVISION = _control("revision", "gauge", "number", "The number of the revision in force", "model")
 CONTROL_WEIGHT = _control(
-    "weight", "gauge", "Share of the requests, in 1/10000; role: stable | candidate", "model", "version", "role"
+    "weight", "gauge", WEIGHT, "Share of the requests, as the table says", "model", "version", role=ROLES
 )
 CONTROL_SHARE = _control(
-    "share", "gauge", "What it really got in this step, in 1/10000, as the weight", "model", "version", "role"
+    "share", "gauge", WEIGHT, "Share of the requests that it really got in this step", "model", "version", role=ROLES
 )
-CONTROL_CONDITION = _control("condition", "gauge", "1 while a condition of the route holds", "model", "condition")
-CONTROL_DOWN = _control("down", "gauge", "1 while the model served before and its users get errors now", "model")
-CONTROL_DEGRADED = _control("degraded", "gauge", "1 while the model serves with fewer instances than it needs", "model")
-CONTROL_READY = _control("ready_instances", "gauge", "Instances that are ready, by role", "model", "role")
+CONTROL_CONDITION = _control(
+    "condition",
+    "gauge",
+    "0 or 1",
+    "1 while a condition of the route holds; reason says why or why not",
+    "model",
+    "condition",
+    "reason",
+)
+CONTROL_DOWN = _control(
+    "down", "gauge", "0 or 1", "1 while the model served before and its users get errors now", "model"
+)
+CONTROL_DEGRADED = _control(
+    "degraded", "gauge", "0 or 1", "1 while the model serves with fewer instances than it needs", "model"
+)
+CONTROL_READY = _control(
+    "ready_instances",
+    "gauge",
+    "instances",
+    "Instances that are ready, by role",
+    "model",
+    role=(*ROLES, "target", "previous"),
+)
 CONTROL_WANTED = _control(
     "wanted_replicas",
     "gauge",
+    "replicas",
     "Minimum replicas of a version; 0 leaves it to the autoscaler",
     "model",
     "version",
     "identity",
 )
-CONTROL_GATEWAY_UP = _control("gateway_up", "gauge", "1 while a gateway serves and answers", "gateway")
-CONTROL_GATEWAY_REVISION = _control(
-    "gateway_revision", "gauge", "The revision a gateway has acknowledged", "gateway", "model"
+
+# The rollout of a route, while it has one.
+CONTROL_STEP = _control("step", "gauge", "number", "The step of the rollout, 0 before the first", "model")
+CONTROL_VERDICT = _control(
+    "verdict",
+    "gauge",
+    "0 or 1",
+    "1 for the verdict that a gate of the rollout has now, 0 for the others",
+    "model",
+    "gate",
+    verdict=VERDICTS,
 )
-CONTROL_GATEWAY_REFUSES = _control("gateway_refuses", "gauge", "1 while a gateway rejects its configuration", "gateway")
-CONTROL_SEQUENCE = _control("publication_sequence", "gauge", "The number of the last publication")
+CONTROL_EVIDENCE = _control(
+    "evidence",
+    "gauge",
+    "ratio",
+    "Evidence of a gate as a share of what decides: at 1 harm rolls back, and safe passes",
+    "model",
+    "gate",
+    side=("harm", "safe"),
+)
+CONTROL_COUNTED = _control(
+    "counted_requests",
+    "gauge",
+    "requests",
+    "Requests that this release has counted as evidence, the bad ones too",
+    "model",
+    role=ROLES,
+)
+CONTROL_COUNTED_BAD = _control(
+    "counted_bad_requests", "gauge", "requests", "Those of them that were bad", "model", role=ROLES
+)
+
+CONTROL_GATEWAY_UP = _control("gateway_up", "gauge", "0 or 1", "1 while a gateway serves and answers", "gateway")
+CONTROL_GATEWAY_REVISION = _control(
+    "gateway_revision", "gauge", "number", "The revision a gateway has acknowledged", "gateway", "model"
+)
+CONTROL_GATEWAY_REFUSES = _control(
+    "gateway_refuses", "gauge", "0 or 1", "1 while a gateway rejects its configuration", "gateway"
+)
+CONTROL_SEQUENCE = _control("publication_sequence", "gauge", "number", "The number of the last publication")
 CONTROL_REFUSED = _control(
-    "publication_refused", "gauge", "1 while an update is held back because it would remove all routes"
+    "publication_refused", "gauge", "0 or 1", "1 while an update is held back because it would remove all routes"
 )
 
 # Reported by every replica.
-CONTROL_LEADER = _control("leader", "gauge", "1 for the leading replica")
+CONTROL_LEADER = _control("leader", "gauge", "0 or 1", "1 for the leading replica")
 CONTROL_RECONCILE_SECONDS = _control(
-    "reconcile_seconds", "histogram", "One tick of the engine, over all routes", buckets=SECONDS
+    "reconcile_seconds", "histogram", "seconds", "One tick of the engine, over all routes", buckets=SECONDS
 )
-# kind: cds | lds | rds. answer: new | same | loading | crowded | unfit.
+XdsAnswer = Literal["new", "same", "loading", "crowded", "unfit", "unchecked", "refused"]
 CONTROL_XDS_ANSWERS = _control(
-    "xds_answers_total", "counter", "Discovery requests of gateways, by kind and answer", "kind", "answer"
+    "xds_answers_total",
+    "counter",
+    "requests",
+    "Discovery requests of gateways, by kind and answer",
+    kind=("cds", "lds", "rds"),
+    answer=get_args(XdsAnswer),
 )
 
 CONTROL_PLANE: tuple[Metric, ...] = (
@@ -161,6 +290,11 @@ CONTROL_PLANE: tuple[Metric, ...] = (
     CONTROL_DEGRADED,
     CONTROL_READY,
     CONTROL_WANTED,
+    CONTROL_STEP,
+    CONTROL_VERDICT,
+    CONTROL_EVIDENCE,
+    CONTROL_COUNTED,
+    CONTROL_COUNTED_BAD,
     CONTROL_GATEWAY_UP,
     CONTROL_GATEWAY_REVISION,
     CONTROL_GATEWAY_REFUSES,
@@ -171,3 +305,46 @@ CONTROL_PLANE: tuple[Metric, ...] = (
     CONTROL_XDS_ANSWERS,
 )
 """All metric families of the control plane, in the order declared above."""
+
+
+def _process(name: str, kind: Kind, unit: str, help: str, *labels: str) -> Metric:
+    return Metric("Python process", name, kind, unit, help, labels)
+
+
+PROCESS_CPU = _process("process_cpu_seconds_total", "counter", "seconds", "CPU time, of user and system")
+PROCESS_MEMORY = _process("process_resident_memory_bytes", "gauge", "bytes", "Resident memory")
+PROCESS: tuple[Metric, ...] = (
+    PROCESS_CPU,
+    PROCESS_MEMORY,
+    _process("process_virtual_memory_bytes", "gauge", "bytes", "Virtual memory"),
+    _process("process_start_time_seconds", "gauge", "seconds", "When it started, as Unix time"),
+    _process("process_open_fds", "gauge", "files", "Open files and sockets"),
+    _process("process_max_fds", "gauge", "files", "The limit of them"),
+    _process(
+        "python_info",
+        "gauge",
+        "1",
+        "1; the labels describe Python",
+        "implementation",
+        "major",
+        "minor",
+        "patchlevel",
+        "version",
+    ),
+    _process(
+        "python_gc_objects_collected_total",
+        "counter",
+        "objects",
+        "Objects collected by the garbage collector",
+        "generation",
+    ),
+    _process(
+        "python_gc_objects_uncollectable_total",
+        "counter",
+        "objects",
+        "Objects that could not be collected",
+        "generation",
+    ),
+    _process("python_gc_collections_total", "counter", "runs", "Runs of the garbage collector", "generation"),
+)
+"""What model services and the control plane have from prometheus_client; the `process_` ones only on Linux."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import product
 from typing import Protocol
 
 import prometheus_client
@@ -15,7 +16,7 @@ from prometheus_client.registry import Collector
 from fairlead.contracts import telemetry
 from fairlead.contracts.health import Mark, health_of
 from fairlead.contracts.instance import Instance
-from fairlead.contracts.revision import Revision
+from fairlead.contracts.revision import Check, Revision
 from fairlead.contracts.route import TOTAL_WEIGHT, Route, UnreadableRoute
 from fairlead.contracts.status import Status
 from fairlead.contracts.telemetry import Metric
@@ -62,9 +63,8 @@ class Metrics:
             reconcile.name, reconcile.help, buckets=reconcile.buckets, registry=self._registry
         )
         self._answers = prometheus_client.Counter(answers.name, answers.help, answers.labels, registry=self._registry)
-        for kind in ("cds", "lds", "rds"):
-            for answer in ("new", "same", "refused"):
-                self._answers.labels(kind, answer)  # a series from the start: rate() needs the first zero
+        for kind, answer in product(answers.values["kind"], answers.values["answer"]):
+            self._answers.labels(kind, answer)  # a series from the start: rate() needs the first zero
 
     def ticked(self, seconds: float) -> None:
         """Record one tick of the engine over all routes."""
@@ -140,7 +140,9 @@ class _StateCollector(Collector):
         shares = [line for name, status in documents.items() for line in _shares(models[name], status)]
         yield _gauge(telemetry.CONTROL_SHARE, shares)
         conditions = [
-            ((models[name], one.type), one.status) for name, status in documents.items() for one in status.conditions
+            ((models[name], one.type, one.reason), one.status)
+            for name, status in documents.items()
+            for one in status.conditions
         ]
         yield _gauge(telemetry.CONTROL_CONDITION, conditions)
         marks = {models[name]: health_of(status).mark for name, status in documents.items()}
@@ -156,6 +158,7 @@ class _StateCollector(Collector):
             for one in replicas(route, heads.get(route.name), instances, now)
         ]
         yield _gauge(telemetry.CONTROL_WANTED, wanted)
+        yield from _rollouts({models[name]: status for name, status in documents.items() if status.candidate})
 
 
 def _weights(head: Revision) -> Iterator[tuple[tuple[str, ...], int]]:
@@ -169,6 +172,34 @@ def _shares(model: str, status: Status) -> Iterator[tuple[tuple[str, ...], int]]
     if status.share is not None and status.stable is not None and status.candidate is not None:
         yield (model, status.stable.version, "stable"), TOTAL_WEIGHT - status.share
         yield (model, status.candidate.version, "candidate"), status.share
+
+
+def _rollouts(statuses: Mapping[str, Status]) -> Iterator[Family]:
+    """The rollouts in progress: step, verdicts, and the evidence behind them."""
+    steps = [((model,), one.step.number) for model, one in statuses.items() if one.step is not None]
+    yield _gauge(telemetry.CONTROL_STEP, steps)
+    checks = [(model, check) for model, one in statuses.items() for check in one.checks]
+    verdicts = [
+        ((model, check.gate, verdict), check.verdict == verdict)
+        for model, check in checks
+        for verdict in telemetry.VERDICTS
+    ]
+    yield _gauge(telemetry.CONTROL_VERDICT, verdicts)
+    evidence = [((model, check.gate, *side), share) for model, check in checks for side, share in _evidence(check)]
+    yield _gauge(telemetry.CONTROL_EVIDENCE, evidence)
+    counts = [
+        ((model, role), getattr(one.evidence, role)) for model, one in statuses.items() for role in telemetry.ROLES
+    ]
+    yield _gauge(telemetry.CONTROL_COUNTED, [(labels, count.n) for labels, count in counts])
+    yield _gauge(telemetry.CONTROL_COUNTED_BAD, [(labels, count.bad) for labels, count in counts])
+
+
+def _evidence(check: Check) -> Iterator[tuple[tuple[str], float]]:
+    """What a gate has of the evidence that decides, by side. Gates without evidence have none."""
+    for side in telemetry.CONTROL_EVIDENCE.values["side"]:
+        log, decides = check.numbers.get(f"log_{side}"), check.numbers.get(f"{side}_at")
+        if log is not None and decides:
+            yield (side,), log / decides
 
 
 def _gauge(metric: Metric, lines: Iterable[tuple[tuple[str, ...], float]]) -> Family:

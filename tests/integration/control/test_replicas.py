@@ -132,7 +132,7 @@ def test_the_leader_reports_metrics_and_every_replica_the_wanted_count(platform:
     wait_until(lambda: 'gateway_revision{gateway="edge-2",model="iris"} 1.0' in metrics(platform, "a"), "acknowledged")
     text = metrics(platform, "a")
     assert 'fairlead_control_weight{model="iris",role="stable",version="1.0.0"} 10000.0' in text
-    assert 'fairlead_control_condition{condition="Ready",model="iris"} 1.0' in text
+    assert 'fairlead_control_condition{condition="Ready",model="iris",reason="Serving"} 1.0' in text
     assert "fairlead_control_reconcile_seconds_count" in text
     follower = metrics(platform, "b")
     assert "fairlead_control_leader 0.0" in follower

@@ -1,7 +1,15 @@
+from datetime import UTC, datetime
+from itertools import product
+
 from prometheus_client.parser import text_string_to_metric_families
 
 from fairlead.contracts import telemetry
+from fairlead.contracts.instance import Instance
+from fairlead.contracts.revision import Revision
+from fairlead.contracts.route import Route, RouteSpec, Target, UnreadableRoute, VersionSpec
 from fairlead.control.metrics import Metrics
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def test_a_new_process_has_metrics_of_its_own_work() -> None:
@@ -21,3 +29,88 @@ def test_every_name_is_declared_once() -> None:
     names = [metric.name for metric in (*telemetry.CONTROL_PLANE, *telemetry.MODEL_SERVICE)]
     assert len(names) == len(set(names))
     assert all(metric.name.startswith("fairlead_control_") for metric in telemetry.CONTROL_PLANE)
+
+
+def test_every_declared_answer_to_a_gateway_has_a_series_from_the_start() -> None:
+    declared = telemetry.CONTROL_XDS_ANSWERS
+    samples = next(
+        family.samples
+        for family in text_string_to_metric_families(Metrics().text().decode())
+        if family.name == declared.name.removesuffix("_total")
+    )
+    found = {(one.labels["kind"], one.labels["answer"]) for one in samples if one.name == declared.name}
+    assert found == set(product(declared.values["kind"], declared.values["answer"]))
+
+
+class OneRoute:
+    """A store with one route, whose status is `document`."""
+
+    def __init__(self, document: dict[str, object]) -> None:
+        self._document = document
+
+    def routes(self) -> list[Route]:
+        spec = RouteSpec(model="iris", versions={"1.0.0": VersionSpec(source="/m")}, target=Target(version="1.0.0"))
+        return [Route(name="iris", spec=spec, generation=1, created_at=NOW)]
+
+    def unreadable_routes(self) -> list[UnreadableRoute]:
+        return []
+
+    def head(self, route: str) -> Revision | None:
+        return None
+
+    def status(self, route: str) -> dict[str, object] | None:
+        return self._document
+
+    def instances(self) -> list[Instance]:
+        return []
+
+
+class Leading:
+    leading, refused = True, ""
+
+
+def scraped(**status: object) -> str:
+    waiting = {"type": "Progressing", "status": False, "reason": "Waiting"}
+    document = {"route": "iris", "observedGeneration": 1, "conditions": [waiting], **status}
+    metrics = Metrics()
+    metrics.add_state(OneRoute(document), Leading(), gateways=lambda: (), sequence=lambda: 1, clock=lambda: NOW)
+    return metrics.text().decode()
+
+
+STATUS: dict[str, object] = {
+    "checks": [
+        {"gate": "ready", "verdict": "pass", "reason": "", "numbers": {"ready": 1}},
+        {
+            "gate": "errors",
+            "verdict": "inconclusive",
+            "reason": "",
+            "numbers": {"log_harm": 1.5, "harm_at": 6.0, "log_safe": -1.0, "safe_at": 4.0},
+        },
+    ],
+    "step": {"number": 2, "of": 3, "enteredAt": "2026-01-01T00:00:00Z", "approved": False},
+    "evidence": {"candidate": {"n": 40, "bad": 3}, "stable": {"n": 60, "bad": 1}},
+}
+
+
+def test_a_rollout_shows_its_step_its_verdicts_and_its_evidence() -> None:
+    text = scraped(candidate={"version": "1.1.0", "identity": "0123456789"}, **STATUS)
+    assert 'fairlead_control_step{model="iris"} 2.0' in text
+    assert 'fairlead_control_verdict{gate="errors",model="iris",verdict="inconclusive"} 1.0' in text
+    assert 'fairlead_control_verdict{gate="errors",model="iris",verdict="pass"} 0.0' in text
+    assert 'fairlead_control_evidence{gate="errors",model="iris",side="harm"} 0.25' in text
+    assert 'fairlead_control_evidence{gate="errors",model="iris",side="safe"} -0.25' in text
+    assert 'fairlead_control_evidence{gate="ready"' not in text
+    assert 'fairlead_control_counted_requests{model="iris",role="candidate"} 40.0' in text
+    assert 'fairlead_control_counted_bad_requests{model="iris",role="candidate"} 3.0' in text
+
+
+def test_without_a_rollout_there_are_no_series_of_one() -> None:
+    text = scraped(candidate=None, **STATUS)
+    assert "fairlead_control_condition" in text
+    for name in ("step", "verdict", "evidence", "counted_requests", "counted_bad_requests"):
+        assert f"fairlead_control_{name}{{" not in text
+
+
+def test_a_condition_says_why() -> None:
+    text = scraped(candidate=None)
+    assert 'fairlead_control_condition{condition="Progressing",model="iris",reason="Waiting"} 0.0' in text

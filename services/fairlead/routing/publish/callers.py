@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import NoReturn, Protocol
 
 from fairlead import errors
+from fairlead.contracts.telemetry import XdsAnswer
 
 MAX_UNPROVEN_OF_ONE = 12
 """Requests of one address at the same time whose token is being checked, or was refused. A gateway that has a new token
@@ -32,7 +33,7 @@ class Tokens(Protocol):
 class Unanswered(Exception):
     """A request that gets no configuration: the HTTP status, and the word by which the metrics count it."""
 
-    def __init__(self, status: int, answer: str, message: str) -> None:
+    def __init__(self, status: int, answer: XdsAnswer, message: str) -> None:
         super().__init__(message)
         self.status, self.answer = status, answer
 

@@ -25,6 +25,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from fairlead.contracts.telemetry import XdsAnswer
 from fairlead.routing.envoy.proto import CLUSTER, LISTENER, ROUTES
 from fairlead.routing.envoy.sources import TOKEN_HEADER
 from fairlead.routing.publish.callers import Callers, Tokens, Unanswered
@@ -79,6 +80,10 @@ def build_xds(
     return Starlette(routes=routes)
 
 
+_Answer = tuple[XdsAnswer, Response]
+"""How the metrics count a request, and the response."""
+
+
 class _Service:
     def __init__(
         self,
@@ -123,7 +128,9 @@ class _Service:
     async def _pause(self) -> None:
         await self._cache.wait(lambda: self._cache.closed, THROTTLE_HOLD_S)
 
-    async def _answer(self, kind: Kind, type_url: str, asked: _DiscoveryRequest, address: str) -> tuple[str, Response]:
+    async def _answer(
+        self, kind: Kind, type_url: str, asked: _DiscoveryRequest, address: str
+    ) -> tuple[XdsAnswer, Response]:
         if self._held.total() >= MAX_HELD:
             return "crowded", _problem(503, f"this replica already holds {MAX_HELD} requests")
         if self._held[address] >= MAX_HELD_OF_ONE:
@@ -138,7 +145,9 @@ class _Service:
         finally:
             self._held -= Counter((address,))  # an address that holds none is forgotten
 
-    async def _hold(self, kind: Kind, type_url: str, asked: _DiscoveryRequest, node: Node) -> tuple[str, Response]:
+    async def _hold(
+        self, kind: Kind, type_url: str, asked: _DiscoveryRequest, node: Node
+    ) -> tuple[XdsAnswer, Response]:
         number = node.next_request(kind)
 
         def newer() -> EncodedUpdate | None:

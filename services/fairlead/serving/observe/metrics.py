@@ -13,7 +13,7 @@ from prometheus_client.samples import Sample
 
 from fairlead.contracts import telemetry
 
-PHASES = ("loading", "warming", "ready", "hanging", "failed", "draining")
+PHASES = telemetry.MODEL_PHASE.values["phase"]
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_PLAIN_0_0_4
 PREDICTIONS = frozenset({"predict", "v1", "v2"})
 """The values of the label `protocol` that are predictions."""
@@ -107,12 +107,6 @@ class Metrics:
         self._rows_answered = self._rows.labels(*self._identity, "answered")
         self._late_calls = self._counter(telemetry.MODEL_LATE_CALLS)
         self._process_restarts = self._counter(telemetry.MODEL_PROCESS_RESTARTS)
-        for outcome in ("timed_out", "returned"):
-            self._late_calls.labels(*self._identity, outcome)
-        for reason in ("timed_out", "ended"):
-            self._process_restarts.labels(*self._identity, reason)
-        for reason in ("queue_full", "deadline", "disconnected", "not_ready", "spill"):
-            self._rejected.labels(*self._identity, reason)  # creates the series at 0: rate() needs a first sample
 
     def serving(self, *, artifact: str, folder: str, format: str, fairlead: str) -> None:
         """Set the info metric. `artifact` and `folder` are digests; empty if there is none, or it is not known."""
@@ -202,7 +196,10 @@ class Metrics:
             answered.flush()
 
     def _counter(self, metric: telemetry.Metric) -> prometheus_client.Counter:
-        return prometheus_client.Counter(metric.name, metric.help, metric.labels, registry=self._registry)
+        counter = prometheus_client.Counter(metric.name, metric.help, metric.labels, registry=self._registry)
+        for value in next(iter(metric.values.values()), ()):
+            counter.labels(*self._identity, value)  # creates the series at 0: rate() needs a first sample
+        return counter
 
     def _gauge(self, metric: telemetry.Metric) -> prometheus_client.Gauge:
         return prometheus_client.Gauge(metric.name, metric.help, metric.labels, registry=self._registry)
