@@ -178,14 +178,22 @@ def _warn(name: str, code: int) -> None:
     logger.warning("the %s %s and is restarted", name, how_it_ended(code), extra={"source": name})
 
 
+NAMESPACE = "default"
+"""The namespace of all routes of one machine."""
+
+
 def targets(run: RunningPlatform, instances: Sequence[Instance]) -> list[dict[str, object]]:
     """The scrape targets in the format of Prometheus' `file_sd_configs`, with the same labels as in a cluster."""
-    gateway = {"job": "fairlead-gateway", "__metrics_path__": "/stats/prometheus"}
-    found: list[dict[str, object]] = [{"targets": [f"{ports.LOOPBACK}:{run.admin_port}"], "labels": gateway}]
-    for one in instances:
-        labels = {"job": "fairlead-model", "namespace": one.namespace, "identity": one.ref.identity}
-        found.append({"targets": [f"{one.host}:{one.port}"], "labels": labels})
-    return found
+
+    def target(host: str, port: int, process: str, namespace: str, **labels: str) -> dict[str, object]:
+        found = {"job": f"fairlead-{process}", "namespace": namespace, "fairlead_process": process, **labels}
+        return {"targets": [f"{host}:{port}"], "labels": found}
+
+    return [
+        target(ports.LOOPBACK, run.admin_port, "gateway", NAMESPACE, __metrics_path__="/stats/prometheus"),
+        target(ports.LOOPBACK, run.control.port, "control-plane", NAMESPACE),
+        *(target(one.host, one.port, "model", one.namespace, identity=one.ref.identity) for one in instances),
+    ]
 
 
 async def stop_orphans(state: StateFolder, grace_s: float = 10.0) -> list[str]:

@@ -13,7 +13,7 @@ from fairlead.local.state import StateFolder
 from fairlead.local.supervisor import targets
 
 
-def test_the_scrape_targets_are_the_gateway_and_every_instance(tmp_path: Path) -> None:
+def test_the_scrape_targets_are_the_gateway_the_control_plane_and_every_instance(tmp_path: Path) -> None:
     run = RunningPlatform(pid=1, gateway=GatewaySettings(), control=ControlSettings(), admin_port=9901)
     ref = VersionSpec(source="/m").ref("1.0.0")
     instance = Instance(
@@ -22,8 +22,24 @@ def test_the_scrape_targets_are_the_gateway_and_every_instance(tmp_path: Path) -
     folder = StateFolder(tmp_path / "state")
     folder.create()
     folder.write_targets(targets(run, [instance]))
-    gateway, model = json.loads((folder.root / "prometheus-targets.json").read_text())
+    gateway, control_plane, model = json.loads((folder.root / "prometheus-targets.json").read_text())
     assert gateway["targets"] == ["127.0.0.1:9901"]
-    assert gateway["labels"] == {"job": "fairlead-gateway", "__metrics_path__": "/stats/prometheus"}
+    assert gateway["labels"] == {
+        "job": "fairlead-gateway",
+        "namespace": "default",
+        "fairlead_process": "gateway",
+        "__metrics_path__": "/stats/prometheus",
+    }
+    assert control_plane["targets"] == [f"127.0.0.1:{run.control.port}"]
+    assert control_plane["labels"] == {
+        "job": "fairlead-control-plane",
+        "namespace": "default",
+        "fairlead_process": "control-plane",
+    }
     assert model["targets"] == ["127.0.0.1:8000"]
-    assert model["labels"] == {"job": "fairlead-model", "namespace": "default", "identity": ref.identity}
+    assert model["labels"] == {
+        "job": "fairlead-model",
+        "namespace": "default",
+        "fairlead_process": "model",
+        "identity": ref.identity,
+    }
