@@ -1,0 +1,232 @@
+"""The alerts. Each one has a page of the same name in runbooks/.
+
+`page` wakes somebody: users get errors, or nobody would notice a fault. `ticket` is for working hours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal
+
+from fairlead.contracts import gateway_telemetry as gateway
+from fairlead.contracts import telemetry
+from fairlead.contracts.route import TOTAL_WEIGHT
+from monitoring.promql import IDENTITY, largest, rate, series, total
+from monitoring.recording import MODEL, Records, failures
+
+Severity = Literal["page", "ticket", "info"]
+MODEL_NAME = "{{ $labels.model }}"
+VERSION = "{{ $labels.version }}"
+PERCENT = "{{ $value | humanizePercentage }}"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One alert. `wait` is how long the expression must hold. `summary` may name labels of the expression's series."""
+
+    name: str
+    severity: Severity
+    wait: str
+    summary: str
+    expression: str
+
+
+def alerts(records: Records) -> tuple[Alert, ...]:
+    """All alerts, in the order of the page docs/monitoring.md."""
+    return (
+        *_of_users(records),
+        *_of_load(records),
+        *_of_rollouts(records),
+        *_of_gateways(),
+        *_of_control_plane(records),
+    )
+
+
+def _of_users(records: Records) -> Iterator[Alert]:
+    settings = records.settings
+    yield Alert(
+        "FairleadModelDown",
+        "page",
+        "1m",
+        f"{MODEL_NAME}: the stable version does not serve, and users get errors",
+        f"{largest(series(telemetry.CONTROL_DOWN), *MODEL)} == 1",
+    )
+    for severity, burns in groupby(settings.burns, key=lambda burn: burn.severity):
+        parts = [
+            f"({records.burnt[one.long]} > {one.factor * settings.budget:g} and "
+            f"{records.burnt[one.short]} > {one.factor * settings.budget:g} and "
+            f"({failures(one.long)}) >= {settings.least_failures})"
+            for one in burns
+        ]
+        yield Alert(
+            "FairleadErrorBudgetBurnsFast" if severity == "page" else "FairleadErrorBudgetBurnsSlowly",
+            "page" if severity == "page" else "ticket",
+            "2m",
+            f"{MODEL_NAME}: {PERCENT} of the requests fail; the objective allows {settings.budget * 100:g}%",
+            " or ".join(parts),
+        )
+    yield Alert(
+        "FairleadAnswersSlow",
+        "ticket",
+        "10m",
+        f"{MODEL_NAME}: {PERCENT} of the answers take longer than {settings.slow_ms} ms",
+        f"{records.slow} > {settings.slow_share:g}",
+    )
+    yield Alert(
+        "FairleadNoTraffic",
+        "ticket",
+        "10m",
+        f"{MODEL_NAME}: no request for ten minutes; an hour ago there were some",
+        f"{total(records.requests, *MODEL)} == 0 and max_over_time({_sampled(total(records.requests, *MODEL))}) > 0",
+    )
+
+
+def _of_load(records: Records) -> Iterator[Alert]:
+    settings = records.settings
+    yield Alert(
+        "FairleadDegraded",
+        "ticket",
+        "10m",
+        f"{MODEL_NAME}: fewer instances are ready than it needs",
+        f"{largest(series(telemetry.CONTROL_DEGRADED), *MODEL)} == 1",
+    )
+    dropped, answered = (
+        total(rate(metric, settings.window), *IDENTITY)
+        for metric in (
+            series(telemetry.MODEL_REJECTED, reason="~queue_full|deadline"),
+            series(telemetry.MODEL_REQUESTS, protocol="!=other"),
+        )
+    )
+    yield Alert(
+        "FairleadQueueFull",
+        "ticket",
+        "5m",
+        f"{MODEL_NAME} {VERSION}: {PERCENT} of the requests are refused because the queue is too long",
+        f"{dropped} / ({answered} > 0) > {settings.rejected_share:g}",
+    )
+    yield Alert(
+        "FairleadInstanceFailed",
+        "ticket",
+        "2m",
+        f"{MODEL_NAME} {VERSION}: an instance is {{{{ $labels.phase }}}}",
+        f"{largest(series(telemetry.MODEL_PHASE, phase='~hanging|failed'), *IDENTITY, 'phase')} == 1",
+    )
+
+
+def _of_rollouts(records: Records) -> Iterator[Alert]:
+    condition = telemetry.CONTROL_CONDITION
+    rollout = largest(series(telemetry.CONTROL_STEP), *MODEL)
+
+    def stops(reason: str) -> str:
+        found = series(condition, condition="Progressing", reason=reason)
+        return f"{largest(found, *MODEL)} == 0"
+
+    yield Alert(
+        "FairleadRolloutStuck",
+        "ticket",
+        "1h",
+        f"{MODEL_NAME}: a gate has stopped the rollout for an hour",
+        stops("Waiting"),
+    )
+    yield Alert(
+        "FairleadRolloutAwaitsApproval",
+        "info",
+        "1h",
+        f"{MODEL_NAME}: the rollout waits for an approval",
+        stops("AwaitingApproval"),
+    )
+    yield Alert(
+        "FairleadRolloutNotCounted",
+        "ticket",
+        "5m",
+        f"{MODEL_NAME}: the rollout has no evidence, because requests cannot be counted",
+        f"{largest(series(condition, condition='Counted'), *MODEL)} == 0 and {rollout}",
+    )
+    weight = largest(series(telemetry.CONTROL_WEIGHT, role="candidate"), *IDENTITY)
+    due = f"{weight} / {TOTAL_WEIGHT} * on (namespace, model) group_left () {total(records.requests, *MODEL)}"
+    yield Alert(
+        "FairleadCandidateNoTraffic",
+        "ticket",
+        "10m",
+        f"{MODEL_NAME} {VERSION}: the candidate has weight and gets no requests",
+        f"{due} > {records.settings.least_rate:g} unless {records.requests} > 0",
+    )
+    yield Alert(
+        "FairleadTargetRejected",
+        "ticket",
+        "0m",
+        f"{MODEL_NAME}: the release was rejected, and the version before it serves",
+        f"{largest(series(condition, condition='TargetAccepted'), *MODEL)} == 0",
+    )
+
+
+def _of_gateways() -> Iterator[Alert]:
+    name = "{{ $labels.gateway }}"
+    yield Alert(
+        "FairleadGatewayDown",
+        "ticket",
+        "2m",
+        f"the gateway {name} does not answer",
+        f"{largest(series(telemetry.CONTROL_GATEWAY_UP), 'namespace', 'gateway')} == 0",
+    )
+    yield Alert(
+        "FairleadGatewayRefusesConfiguration",
+        "page",
+        "2m",
+        f"the gateway {name} rejects its configuration and serves an older one",
+        f"{largest(series(telemetry.CONTROL_GATEWAY_REFUSES), 'namespace', 'gateway')} == 1",
+    )
+    yield Alert(
+        "FairleadGatewayBehind",
+        "ticket",
+        "5m",
+        f"{MODEL_NAME}: a gateway does not serve the newest revision",
+        f"{largest(series(telemetry.CONTROL_CONDITION, condition='Programmed'), *MODEL)} == 0",
+    )
+    yield Alert(
+        "FairleadGatewayShedsLoad",
+        "page",
+        "1m",
+        "the gateway {{ $labels.instance }} is short of memory and answers 503",
+        f"{largest(series(gateway.GATEWAY_SHEDS), 'namespace', 'instance')} == 1",
+    )
+
+
+def _of_control_plane(records: Records) -> Iterator[Alert]:
+    leader = telemetry.CONTROL_LEADER
+    yield Alert(
+        "FairleadNoLeader",
+        "page",
+        "2m",
+        "no control plane leads: models serve, but nothing rolls forward or back",
+        f"{largest(series(leader), 'namespace')} == 0 or absent({series(leader)})",
+    )
+    ticks = series(telemetry.CONTROL_RECONCILE_SECONDS, "_count")
+    yield Alert(
+        "FairleadEngineStopped",
+        "page",
+        "2m",
+        "the leading control plane has stopped to decide: nothing rolls forward or back",
+        f"{total(rate(ticks, records.settings.window), 'namespace')} == 0",
+    )
+    yield Alert(
+        "FairleadPublicationRefused",
+        "page",
+        "2m",
+        "an update is held back because it would remove all routes",
+        f"{largest(series(telemetry.CONTROL_REFUSED), 'namespace')} == 1",
+    )
+    yield Alert(
+        "FairleadTargetDown",
+        "ticket",
+        "5m",
+        "{{ $labels.fairlead_process }} {{ $labels.instance }} cannot be scraped",
+        'up{fairlead_process!=""} == 0',
+    )
+
+
+def _sampled(expression: str) -> str:
+    """A subquery over the last hour."""
+    return f"({expression})[1h:1m]"

@@ -1,0 +1,48 @@
+"""What a reader has chosen at the top of a dashboard, and expressions over it."""
+
+from __future__ import annotations
+
+from fairlead.contracts import telemetry
+from fairlead.contracts.telemetry import Metric
+from monitoring.panels import Query, Variable
+from monitoring.promql import rate, series, total
+from monitoring.recording import Records
+
+STEP = "$__rate_interval"
+"""The window of rates that are not recorded. Grafana takes at least four scrape intervals."""
+NAMESPACE = {"namespace": "~$namespace"}
+OF_MODEL = {**NAMESPACE, "model": "~$model"}
+OF_VERSION = {**OF_MODEL, "version": "~$version"}
+
+
+def variables(records: Records, *names: str) -> tuple[Variable, ...]:
+    """The choices with these names; each one narrows those after it."""
+    weight = telemetry.CONTROL_WEIGHT
+    found = {
+        "namespace": f"label_values({series(telemetry.CONTROL_LEADER)}, namespace)",
+        "model": f"label_values({series(weight, **NAMESPACE)}, model)",
+        "version": f"label_values({chosen(records.requests, **OF_MODEL)}, version)",
+    }
+    return tuple(Variable(name, found[name]) for name in names)
+
+
+def chosen(record: str, **matchers: str) -> str:
+    """A recorded series, of the chosen namespace, model and so on."""
+    inner = ",".join(f'{label}=~"{value.removeprefix("~")}"' for label, value in matchers.items())
+    return f"{record}{{{inner}}}"
+
+
+def releases(**matchers: str) -> Query:
+    """An annotation at each new revision."""
+    return Query(f"changes({series(telemetry.CONTROL_REVISION, **matchers)}[1m]) > 0", "new revision")
+
+
+def mean(metric: Metric, *labels: str, **matchers: str) -> str:
+    """The mean of a histogram: its sum by its count."""
+    above, below = (total(rate(series(metric, suffix, **matchers), STEP), *labels) for suffix in ("_sum", "_count"))
+    return f"{above} / ({below} > 0)"
+
+
+def quantile(share: float, metric: Metric, *labels: str, **matchers: str) -> str:
+    """A quantile of a histogram."""
+    return f"histogram_quantile({share:g}, {total(rate(series(metric, '_bucket', **matchers), STEP), *labels, 'le')})"

@@ -1,0 +1,145 @@
+"""All models: who serves, how much, how well and how fast."""
+
+from __future__ import annotations
+
+from fairlead.contracts import gateway_telemetry as gateway
+from fairlead.contracts import telemetry
+from monitoring.boards.choices import NAMESPACE, STEP, chosen, releases, variables
+from monitoring.looks import PERCENT, columns, red_from
+from monitoring.panels import Dashboard, Panel, Query, Row
+from monitoring.promql import IDENTITY, largest, rate, series, total
+from monitoring.recording import MODEL, Records
+
+
+def board(records: Records) -> Dashboard:
+    """The dashboard."""
+    settings = records.settings
+    model = "{{namespace}}/{{model}}"
+    requests = total(chosen(records.requests, **NAMESPACE), *MODEL)
+    slowest = max(settings.quantiles)
+    p = f"p{slowest * 100:g}"
+    burn = settings.burns[0].long
+    down, degraded = (
+        largest(series(metric, **NAMESPACE), *MODEL) for metric in (telemetry.CONTROL_DOWN, telemetry.CONTROL_DEGRADED)
+    )
+    failing = chosen(records.burnt[settings.window], **NAMESPACE)
+    latency = f"max by (namespace, model) ({chosen(records.latency[slowest], **NAMESPACE)})"
+    rollouts = largest(series(telemetry.CONTROL_STEP, **NAMESPACE), *MODEL)
+    return Dashboard(
+        "fairlead-fleet",
+        "Fairlead / Fleet",
+        "All models: who serves, how much, how well and how fast.",
+        variables(records, "namespace"),
+        (
+            Row(
+                "Now",
+                (
+                    _count(
+                        "Models down", "Models whose users get errors. Anything but 0 is an incident.", f"sum({down})"
+                    ),
+                    _count("Models degraded", "Models with fewer instances than they need.", f"sum({degraded})"),
+                    _count("Rollouts", "Releases in progress.", f"count({rollouts}) or vector(0)", bad=False),
+                    _count(
+                        "Firing alerts",
+                        "Alerts of Fairlead that fire now.",
+                        'count(ALERTS{alertname=~"Fairlead.*",alertstate="firing",severity!="info"}) or vector(0)',
+                    ),
+                ),
+            ),
+            Row(
+                "Models",
+                (
+                    Panel(
+                        "Models",
+                        f"Each model now: requests, the share that failed, the highest {p} of a version, instances.",
+                        (
+                            Query(requests, "requests"),
+                            Query(failing, "failed"),
+                            Query(latency, "latency"),
+                            Query(total(series(telemetry.CONTROL_READY, role="stable", **NAMESPACE), *MODEL), "ready"),
+                        ),
+                        kind="table",
+                        width=24,
+                        transformations=columns(
+                            {
+                                "Value #A": "requests/s",
+                                "Value #B": "failed",
+                                "Value #C": f"{p} (s)",
+                                "Value #D": "ready instances",
+                            }
+                        ),
+                    ),
+                ),
+            ),
+            Row(
+                "Requests",
+                (
+                    Panel("Requests", "Requests per second, by model.", (Query(requests, model),), "reqps"),
+                    Panel(
+                        "Failed requests",
+                        f"The share that users got as 5xx. The objective allows {settings.budget:.2%}.",
+                        (Query(failing, model),),
+                        PERCENT,
+                    ),
+                    Panel(f"Latency {p}", "Of each model's slowest version.", (Query(latency, model),), "s"),
+                    Panel(
+                        "Error budget",
+                        f"How fast it burns, over {burn}. At 1 it lasts exactly as long as planned.",
+                        (Query(f"{chosen(records.burnt[burn], **NAMESPACE)} / {settings.budget:g}", model),),
+                        defaults=red_from(1),
+                    ),
+                    Panel(
+                        "Answers of the gateways",
+                        "All answers to clients by class, also those that no model gave: unknown paths, overload.",
+                        (
+                            Query(
+                                total(
+                                    rate(
+                                        series(
+                                            gateway.GATEWAY_EDGE_CLASSES,
+                                            envoy_http_conn_manager_prefix=gateway.EDGE,
+                                            **NAMESPACE,
+                                        ),
+                                        STEP,
+                                    ),
+                                    "envoy_response_code_class",
+                                ),
+                                "{{envoy_response_code_class}}xx",
+                            ),
+                        ),
+                        "reqps",
+                    ),
+                    Panel(
+                        "Ready instances",
+                        "Instances of stable that are ready.",
+                        (Query(total(series(telemetry.CONTROL_READY, role="stable", **NAMESPACE), *MODEL), model),),
+                    ),
+                ),
+            ),
+            Row(
+                "What runs",
+                (
+                    Panel(
+                        "Versions",
+                        "Every version with a process, its format and the digest of its model.",
+                        (
+                            Query(
+                                f"count by ({', '.join(IDENTITY)}, format, artifact, fairlead) "
+                                f"({series(telemetry.MODEL_INFO, **NAMESPACE)})",
+                                "processes",
+                            ),
+                        ),
+                        kind="table",
+                        width=24,
+                        transformations=columns({"Value": "processes"}),
+                    ),
+                ),
+            ),
+        ),
+        (releases(**NAMESPACE),),
+    )
+
+
+def _count(title: str, description: str, expression: str, *, bad: bool = True) -> Panel:
+    colours = red_from(1) if bad else {}
+    return Panel(title, description, (Query(expression),), kind="stat", width=6, height=4, defaults=colours)

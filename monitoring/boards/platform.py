@@ -1,0 +1,189 @@
+"""The platform itself: control plane, gateways, scrapes."""
+
+from __future__ import annotations
+
+from fairlead.contracts import gateway_telemetry as gateway
+from fairlead.contracts import telemetry
+from monitoring.boards.choices import NAMESPACE, STEP, quantile, variables
+from monitoring.looks import red_from, words
+from monitoring.panels import Dashboard, Panel, Query, Row
+from monitoring.promql import largest, rate, series, total
+from monitoring.recording import MODEL, Records
+
+
+def board(records: Records) -> Dashboard:
+    """The dashboard."""
+    version = ("fairlead_model", "fairlead_version")
+    up = 'max by (namespace, fairlead_process, instance) (up{fairlead_process!="",namespace=~"$namespace"})'
+    return Dashboard(
+        "fairlead-platform",
+        "Fairlead / Control plane and gateways",
+        "The platform itself: who leads, how fast it decides, and what the gateways serve.",
+        variables(records, "namespace"),
+        (
+            Row(
+                "Control plane",
+                (
+                    Panel(
+                        "Leader",
+                        "1 for the replica that leads. None: nothing rolls forward or back.",
+                        (Query(series(telemetry.CONTROL_LEADER, **NAMESPACE), "{{namespace}} {{instance}}"),),
+                        kind="state-timeline",
+                        defaults=words(follows="blue", leads="green"),
+                    ),
+                    Panel(
+                        "Duration of a tick",
+                        "How long one look at all routes takes.",
+                        tuple(
+                            Query(
+                                quantile(share, telemetry.CONTROL_RECONCILE_SECONDS, "namespace", **NAMESPACE),
+                                f"{{{{namespace}}}} p{share * 100:g}",
+                            )
+                            for share in records.settings.quantiles
+                        ),
+                        "s",
+                    ),
+                    Panel(
+                        "Ticks",
+                        "Ticks per second. 0: the engine has stopped.",
+                        (
+                            Query(
+                                total(
+                                    rate(series(telemetry.CONTROL_RECONCILE_SECONDS, "_count", **NAMESPACE), STEP),
+                                    "namespace",
+                                ),
+                                "{{namespace}}",
+                            ),
+                        ),
+                        "ops",
+                    ),
+                    Panel(
+                        "Publications",
+                        "The number of the last one. It rises when a table changes.",
+                        (
+                            Query(
+                                largest(series(telemetry.CONTROL_SEQUENCE, **NAMESPACE), "namespace"), "{{namespace}}"
+                            ),
+                        ),
+                    ),
+                    Panel(
+                        "Held back",
+                        "1 while an update is held back because it would remove all routes.",
+                        (Query(largest(series(telemetry.CONTROL_REFUSED, **NAMESPACE), "namespace"), "{{namespace}}"),),
+                        defaults=red_from(1),
+                    ),
+                    Panel(
+                        "Discovery requests",
+                        "Requests of gateways for their configuration by answer. On one machine gateways read files.",
+                        (
+                            Query(
+                                total(rate(series(telemetry.CONTROL_XDS_ANSWERS, **NAMESPACE), STEP), "kind", "answer"),
+                                "{{kind}} {{answer}}",
+                            ),
+                        ),
+                        "reqps",
+                    ),
+                ),
+            ),
+            Row(
+                "Gateways",
+                (
+                    Panel(
+                        "Gateways",
+                        "Which of them serve and answer.",
+                        (
+                            Query(
+                                largest(series(telemetry.CONTROL_GATEWAY_UP, **NAMESPACE), "namespace", "gateway"),
+                                "{{namespace}} {{gateway}}",
+                            ),
+                        ),
+                        kind="state-timeline",
+                        defaults=words(silent="red", serves="green"),
+                    ),
+                    Panel(
+                        "Configuration",
+                        "Which of them reject what they are given.",
+                        (
+                            Query(
+                                largest(series(telemetry.CONTROL_GATEWAY_REFUSES, **NAMESPACE), "namespace", "gateway"),
+                                "{{namespace}} {{gateway}}",
+                            ),
+                        ),
+                        kind="state-timeline",
+                        defaults=words(takes="green", rejects="red"),
+                    ),
+                    Panel(
+                        "Revisions behind",
+                        "How many revisions the slowest gateway is behind.",
+                        (
+                            Query(
+                                f"{largest(series(telemetry.CONTROL_REVISION, **NAMESPACE), *MODEL)} - "
+                                f"min by (namespace, model) "
+                                f"({series(telemetry.CONTROL_GATEWAY_REVISION, **NAMESPACE)})",
+                                "{{namespace}}/{{model}}",
+                            ),
+                        ),
+                    ),
+                    Panel(
+                        "Requests in flight",
+                        "Requests of clients.",
+                        (
+                            Query(
+                                series(
+                                    gateway.GATEWAY_EDGE_ACTIVE,
+                                    envoy_http_conn_manager_prefix=gateway.EDGE,
+                                    **NAMESPACE,
+                                ),
+                                "{{instance}}",
+                            ),
+                        ),
+                    ),
+                    Panel(
+                        "Memory",
+                        "What each gateway has taken.",
+                        (Query(series(gateway.GATEWAY_HEAP, **NAMESPACE), "{{instance}}"),),
+                        "bytes",
+                    ),
+                    Panel(
+                        "Sheds load",
+                        "1 while a gateway is short of memory and answers 503.",
+                        (Query(series(gateway.GATEWAY_SHEDS, **NAMESPACE), "{{instance}}"),),
+                        defaults=red_from(1),
+                    ),
+                    Panel(
+                        "Instances",
+                        "Instances that get requests, and those that get none because they failed, by version.",
+                        (
+                            Query(
+                                total(series(gateway.GATEWAY_HEALTHY, fairlead_role="split", **NAMESPACE), *version),
+                                "{{fairlead_model}} {{fairlead_version}} healthy",
+                            ),
+                            Query(
+                                total(series(gateway.GATEWAY_EJECTED, fairlead_role="split", **NAMESPACE), *version),
+                                "{{fairlead_model}} {{fairlead_version}} ejected",
+                            ),
+                        ),
+                    ),
+                    Panel(
+                        "Uptime",
+                        "Since each gateway started.",
+                        (Query(series(gateway.GATEWAY_UPTIME, **NAMESPACE), "{{instance}}"),),
+                        "s",
+                    ),
+                ),
+            ),
+            Row(
+                "Scrapes",
+                (
+                    Panel(
+                        "Targets",
+                        "What Prometheus can read. What it cannot is red.",
+                        (Query(up, "{{namespace}} {{fairlead_process}} {{instance}}"),),
+                        kind="state-timeline",
+                        width=24,
+                        defaults=words(down="red", up="green"),
+                    ),
+                ),
+            ),
+        ),
+    )

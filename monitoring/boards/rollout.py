@@ -1,0 +1,181 @@
+"""A release: its weight, its gates, the evidence, and both versions side by side."""
+
+from __future__ import annotations
+
+from fairlead.contracts import telemetry
+from fairlead.contracts.route import TOTAL_WEIGHT
+from fairlead.contracts.telemetry import Metric
+from monitoring.boards.choices import OF_MODEL, chosen, releases, variables
+from monitoring.looks import PERCENT, words
+from monitoring.panels import Dashboard, Panel, Query, Row
+from monitoring.promql import largest, series
+from monitoring.recording import Records
+
+
+def board(records: Records) -> Dashboard:
+    """The dashboard."""
+
+    def of_roles(metric: Metric) -> str:
+        return f"{largest(series(metric, **OF_MODEL), 'model', 'version', 'role')} / {TOTAL_WEIGHT}"
+
+    name = "{{model}} {{version}}"
+    slowest = max(records.latency)
+    verdict = "sum by (model, gate) ({}) + 2 * sum by (model, gate) ({})".format(
+        *(series(telemetry.CONTROL_VERDICT, verdict=one, **OF_MODEL) for one in ("inconclusive", "fail"))
+    )
+    verdicts = {
+        str(value): {"text": word, "color": colour, "index": value}
+        for value, (word, colour) in enumerate((("pass", "green"), ("inconclusive", "yellow"), ("fail", "red")))
+    }
+    return Dashboard(
+        "fairlead-rollout",
+        "Fairlead / Rollout",
+        "A release: its weight, its gates, the evidence, and both versions side by side.",
+        variables(records, "namespace", "model"),
+        (
+            Row(
+                "Weight",
+                (
+                    Panel(
+                        "Weight",
+                        "The share of the requests that each version is meant to get.",
+                        (Query(of_roles(telemetry.CONTROL_WEIGHT), f"{name} ({{{{role}}}})"),),
+                        PERCENT,
+                        defaults={"max": 1},
+                    ),
+                    Panel(
+                        "Share",
+                        "What each version really got in this step. Far from the weight: few users, or a candidate "
+                        "without instances.",
+                        (Query(of_roles(telemetry.CONTROL_SHARE), f"{name} ({{{{role}}}})"),),
+                        PERCENT,
+                        defaults={"max": 1},
+                    ),
+                    Panel(
+                        "Step",
+                        "The step of the rollout; no line where there is none.",
+                        (Query(largest(series(telemetry.CONTROL_STEP, **OF_MODEL), "model"), "{{model}}"),),
+                    ),
+                ),
+            ),
+            Row(
+                "Gates",
+                (
+                    Panel(
+                        "Verdicts",
+                        "What each gate says. Inconclusive holds the weight, fail rolls back or holds.",
+                        (Query(verdict, "{{model}} {{gate}}"),),
+                        kind="state-timeline",
+                        width=12,
+                        height=10,
+                        defaults={"mappings": [{"type": "value", "options": verdicts}]},
+                    ),
+                    Panel(
+                        "Conditions",
+                        "The conditions of the route. What is false says why.",
+                        (
+                            Query(
+                                largest(
+                                    series(telemetry.CONTROL_CONDITION, **OF_MODEL), "model", "condition", "reason"
+                                ),
+                                "{{model}} {{condition}}: {{reason}}",
+                            ),
+                        ),
+                        kind="state-timeline",
+                        width=12,
+                        height=10,
+                        defaults=words(false="orange", true="green"),
+                    ),
+                ),
+            ),
+            Row(
+                "Evidence",
+                (
+                    Panel(
+                        "Evidence of harm",
+                        "As a share of what decides: at 100 % the candidate is rolled back.",
+                        (
+                            Query(
+                                largest(series(telemetry.CONTROL_EVIDENCE, side="harm", **OF_MODEL), "model", "gate"),
+                                "{{model}} {{gate}}",
+                            ),
+                        ),
+                        PERCENT,
+                        defaults={"min": None},
+                    ),
+                    Panel(
+                        "Evidence of safety",
+                        "As a share of what decides: at 100 % the gate passes.",
+                        (
+                            Query(
+                                largest(series(telemetry.CONTROL_EVIDENCE, side="safe", **OF_MODEL), "model", "gate"),
+                                "{{model}} {{gate}}",
+                            ),
+                        ),
+                        PERCENT,
+                        defaults={"min": None},
+                    ),
+                    Panel(
+                        "Counted requests",
+                        "What this release has counted so far, and how many of it were bad.",
+                        (
+                            Query(
+                                largest(series(telemetry.CONTROL_COUNTED, **OF_MODEL), "model", "role"),
+                                "{{model}} {{role}}",
+                            ),
+                            Query(
+                                largest(series(telemetry.CONTROL_COUNTED_BAD, **OF_MODEL), "model", "role"),
+                                "{{model}} {{role}} bad",
+                            ),
+                        ),
+                    ),
+                ),
+            ),
+            Row(
+                "Both versions",
+                (
+                    Panel(
+                        "Requests",
+                        "Requests per second.",
+                        (Query(chosen(records.requests, **OF_MODEL), name),),
+                        "reqps",
+                    ),
+                    Panel(
+                        "Failures of the version itself",
+                        "The share of tries that an instance failed.",
+                        (Query(chosen(records.failed_tries, **OF_MODEL), name),),
+                        PERCENT,
+                    ),
+                    Panel(
+                        "Failed requests",
+                        "The share that users got as 5xx.",
+                        (Query(chosen(records.errors, **OF_MODEL), name),),
+                        PERCENT,
+                    ),
+                    Panel(
+                        f"Latency p{slowest * 100:g}",
+                        "At the gateway.",
+                        (Query(chosen(records.latency[slowest], **OF_MODEL), name),),
+                        "s",
+                    ),
+                    Panel(
+                        "Sent again",
+                        "Requests that the gateway sent a second time, to stable if the first was the candidate's.",
+                        (Query(chosen(records.retries, **OF_MODEL), name),),
+                        "reqps",
+                    ),
+                    Panel(
+                        "Ready instances",
+                        "Instances by role.",
+                        (
+                            Query(
+                                largest(series(telemetry.CONTROL_READY, **OF_MODEL), "model", "role"),
+                                "{{model}} {{role}}",
+                            ),
+                        ),
+                    ),
+                ),
+            ),
+        ),
+        (releases(**OF_MODEL),),
+    )

@@ -1,0 +1,111 @@
+"""The recording rules: requests, errors and latency of every model and version, as the gateways count them.
+
+Names follow `level:metric:operation`. The gateways see what clients see: also answers that never reached a service.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fairlead.contracts import gateway_telemetry as gateway
+from fairlead.contracts.gateway import Role
+from monitoring.promql import CLASS, IDENTITY, named_class, of_cluster, of_version, total
+from monitoring.settings import Settings
+
+MODEL = IDENTITY[:2]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One recording rule. `labels` are all labels of its series."""
+
+    name: str
+    expression: str
+    labels: tuple[str, ...]
+    group: str
+
+
+class Records:
+    """The rules for these settings. Names contain the window, so they differ where the settings do."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.every: list[Record] = []
+        window = settings.window
+        self.classes = self._add(
+            f"model_version_class:fairlead_requests:rate{window}",
+            total(named_class(of_version(gateway.GATEWAY_CLASSES, "", window, CLASS)), *IDENTITY, "class"),
+            *IDENTITY,
+            "class",
+        )
+        self.requests = self._add(
+            f"model_version:fairlead_requests:rate{window}", total(self.classes, *IDENTITY), *IDENTITY
+        )
+        self.errors = self._add(
+            f"model_version:fairlead_errors:ratio_rate{window}",
+            _ratio(total(f'{self.classes}{{class="5xx"}}', *IDENTITY), self.requests),
+            *IDENTITY,
+        )
+        bad, good = (
+            self._add(
+                f"model_version:fairlead_{name}_tries:rate{window}",
+                of_cluster(metric, window, role=Role.SPLIT),
+                *IDENTITY,
+            )
+            for name, metric in (("bad", gateway.GATEWAY_BAD_TRIES), ("good", gateway.GATEWAY_GOOD_TRIES))
+        )
+        self.failed_tries = self._add(
+            f"model_version:fairlead_failed_tries:ratio_rate{window}", f"{bad} / ({bad} + {good} > 0)", *IDENTITY
+        )
+        self.retries = self._add(
+            f"model_version:fairlead_retries:rate{window}",
+            of_version(gateway.GATEWAY_RETRIES, "", window),
+            *IDENTITY,
+        )
+        self.buckets = self._add(
+            f"model_version_le:fairlead_latency_ms:rate{window}",
+            of_version(gateway.GATEWAY_TIME, "_bucket", window, "le"),
+            *IDENTITY,
+            "le",
+        )
+        self.latency = {
+            quantile: self._add(
+                f"model_version:fairlead_latency_seconds:p{quantile * 100:g}_{window}",
+                f"histogram_quantile({quantile:g}, {self.buckets}) / 1000",
+                *IDENTITY,
+            )
+            for quantile in settings.quantiles
+        }
+        self.slow = self._add(
+            f"model:fairlead_slow:ratio_rate{window}",
+            # Prometheus 3 writes 1024 as 1024.0.
+            f'1 - {total(f"""{self.buckets}{{le=~"{settings.slow_ms}([.]0)?"}}""", *MODEL)} / '
+            f'({total(f"""{self.buckets}{{le="+Inf"}}""", *MODEL)} > 0)',
+            *MODEL,
+        )
+        self.burnt = {one: self._burnt(one) for one in settings.burn_windows}
+
+    def _burnt(self, window: str) -> str:
+        """The share of failed requests over one window, for the error budget."""
+        failed = _of_model(window, envoy_response_code_class="5")
+        return self._add(
+            f"model:fairlead_errors:ratio_rate{window}", _ratio(failed, _of_model(window)), *MODEL, group="budget"
+        )
+
+    def _add(self, name: str, expression: str, *labels: str, group: str = "requests") -> str:
+        self.every.append(Record(name, expression, labels, group))
+        return name
+
+
+def failures(window: str) -> str:
+    """How many requests of a model failed in this window."""
+    return _of_model(window, envoy_response_code_class="5").replace("rate(", "increase(")
+
+
+def _of_model(window: str, **matchers: str) -> str:
+    return total(of_version(gateway.GATEWAY_CLASSES, "", window, **matchers), *MODEL)
+
+
+def _ratio(part: str, whole: str) -> str:
+    """`part / whole`: 0 where there is no series of the part, and no series where nothing was counted."""
+    return f"(({part}) or 0 * ({whole})) / (({whole}) > 0)"

@@ -1,0 +1,61 @@
+"""The knobs: windows, objectives and how long an alert waits. Change them here and run `python -m monitoring`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fairlead.contracts.latency import check_boundary
+
+
+@dataclass(frozen=True, slots=True)
+class Burn:
+    """The error budget is used up `factor` times too fast, over both windows. The short one ends the alert soon."""
+
+    factor: float
+    long: str
+    short: str
+    severity: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Durations are written as Prometheus writes them."""
+
+    window: str = "5m"
+    """Rates and quantiles are over this time. At least four scrape intervals."""
+    objective: float = 0.999
+    """The share of requests that are answered without 5xx. The rest is the error budget."""
+    burns: tuple[Burn, ...] = (
+        Burn(14.4, "1h", "5m", "page"),  # uses 2 % of a month's budget in an hour
+        Burn(6, "6h", "30m", "page"),  # 5 % in six hours
+        Burn(3, "1d", "2h", "ticket"),  # 10 % in a day
+        Burn(1, "3d", "6h", "ticket"),  # 10 % in three days
+    )
+    least_failures: int = 5
+    """With fewer failures in the long window no budget burns: one failure of a hundred requests is no incident."""
+    least_rate: float = 0.05
+    """A candidate is missing its requests where so many a second are due: 15 in five minutes."""
+    slow_ms: int = 1024
+    """An answer that takes longer is slow. One of the gateway's boundaries."""
+    slow_share: float = 0.01
+    """The share of slow answers that is accepted."""
+    rejected_share: float = 0.01
+    """The share of requests that a full queue may refuse."""
+    quantiles: tuple[float, ...] = (0.5, 0.9, 0.99)
+    runbooks: str = "https://github.com/fairlead/fairlead/blob/main/monitoring/runbooks"
+
+    def __post_init__(self) -> None:
+        check_boundary(self.slow_ms)
+
+    @property
+    def budget(self) -> float:
+        """The share of requests that may fail."""
+        return round(1 - self.objective, 9)
+
+    @property
+    def burn_windows(self) -> tuple[str, ...]:
+        """Every window that an error ratio is recorded for, each once."""
+        return tuple(dict.fromkeys((self.window, *(one for burn in self.burns for one in (burn.short, burn.long)))))
+
+
+DEFAULT = Settings()

@@ -1,0 +1,185 @@
+"""Every query of the dashboards, against a real Prometheus that scrapes a real platform during a rollout under load."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+import httpx
+import pytest
+
+from fairlead.contracts.gateway_telemetry import GATEWAY
+from fairlead.contracts.telemetry import CONTROL_PLANE, MODEL_SERVICE, PROCESS, Metric
+from monitoring.boards import dashboards
+from monitoring.panels import Dashboard, Panel, Query, queries
+from monitoring.recording import Records
+from monitoring.rule_files import alerting_rules, recording_rules
+from monitoring.settings import DEFAULT, Burn
+from support.faults import folders
+from support.load.open_loop import OpenLoop
+from support.platform import Platform, doublers, running_platform, users
+from support.prometheus import Prometheus, from_files, running_prometheus
+
+RATE = 20
+WINDOW = "8s"
+QUICK = replace(
+    DEFAULT, window=WINDOW, burns=(Burn(14.4, "12s", WINDOW, "page"), Burn(1, "20s", "12s", "ticket")), least_failures=1
+)
+RECORDS = Records(QUICK)
+CHOICES = {"namespace": ".*", "model": ".*", "version": ".*", "__rate_interval": WINDOW}
+"""What Grafana writes for its variables."""
+BOARDS = dashboards(QUICK)
+
+
+@dataclass(frozen=True)
+class Setup:
+    platform: Platform
+    prometheus: Prometheus
+
+
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
+    """A rollout at 50 %, in which both versions fail as often: no gate decides."""
+    folder = tmp_path_factory.mktemp("dashboards")
+    strategy = {"steps": [{"weight": 5000, "minDuration": "10m"}], "minRequests": 0}
+    models = doublers(folder, "1.0.0", "1.1.0", strategy=strategy)
+    with ExitStack() as stack:
+        platform = stack.enter_context(running_platform(folder, models))
+        targets = from_files(folder / ".fairlead" / "prometheus-targets.json")
+        rules = [recording_rules(QUICK), alerting_rules(QUICK)]
+        prometheus = stack.enter_context(
+            running_prometheus(folder / "prometheus", [targets], interval="2s", rules=rules)
+        )
+        stack.enter_context(OpenLoop(platform.url, rate=RATE, seconds=120, request=users()))
+        platform.command("release", "doubler", "1.1.0")
+        platform.wait_for("doubler", "the candidate has its share", weight=5000)
+        for version in ("1.0.0", "1.1.0"):
+            folders.behave(folder / "models" / "doubler" / version, fail=0.1)
+        prometheus.wait_for("sum(fairlead_control_counted_bad_requests) > 5", "failures of both versions are counted")
+        prometheus.wait_for("fairlead_control_share", "the share is known")
+        yield Setup(platform, prometheus)
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=[one.uid for one in BOARDS])
+def test_every_query_of_a_dashboard_finds_lines_that_have_the_labels_of_its_legend(
+    setup: Setup, board: Dashboard
+) -> None:
+    assert [fault for panel, query in queries(board) if (fault := fault_of(setup, panel, query))] == []
+
+
+def fault_of(setup: Setup, panel: Panel, query: Query) -> str:
+    """What is wrong with the result of a query; empty if nothing is."""
+    found = setup.prometheus.query_range(as_asked(query.expression), seconds=8)
+    values = [float(value) for one in found for _, value in one["values"]]
+    if not any(math.isfinite(one) for one in values):
+        return f"{panel.title}: nothing found: {query.expression}"
+    named = set(re.findall(r"{{(\w+)}}", query.legend))
+    lost = {label for one in found for label in named - one["metric"].keys()}
+    return f"{panel.title}: no label {sorted(lost)}: {query.expression}" if lost else ""
+
+
+def as_asked(expression: str) -> str:
+    """With values for Grafana's variables. KeyError for one that does not exist."""
+    return re.sub(r"\$(\w+)", lambda name: CHOICES[name[1]], expression)
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=[one.uid for one in BOARDS])
+def test_every_choice_of_a_dashboard_has_values(setup: Setup, board: Dashboard) -> None:
+    found = {one.name: _values(setup, one.values) for one in board.variables}
+    expected = {"namespace": {"default"}, "model": {"doubler"}, "version": {"1.0.0", "1.1.0"}}
+    assert found == {name: expected[name] for name in found}
+
+
+def _values(setup: Setup, asked: str) -> set[str]:
+    parts = re.fullmatch(r"label_values\((.*), (\w+)\)", asked)
+    assert parts is not None
+    return {one["metric"][parts[2]] for one in setup.prometheus.query(as_asked(parts[1]))}
+
+
+def test_every_recording_rule_has_series_with_exactly_its_labels(setup: Setup) -> None:
+    found = {
+        one.name: {tuple(sorted(line["metric"])) for line in setup.prometheus.query(one.name)} for one in RECORDS.every
+    }
+    assert found == {one.name: {("__name__", *sorted(one.labels))} for one in RECORDS.every}
+
+
+def test_recorded_requests_are_those_that_were_sent_and_their_versions_are_written_with_dots(setup: Setup) -> None:
+    found = {one["metric"]["version"]: float(one["value"][1]) for one in setup.prometheus.query(RECORDS.requests)}
+    assert found.keys() == {"1.0.0", "1.1.0"}
+    assert sum(found.values()) == pytest.approx(RATE, rel=0.35)
+    assert {one["metric"]["namespace"] for one in setup.prometheus.query(RECORDS.requests)} == {"default"}
+
+
+def test_failures_of_the_candidate_are_counted_for_it_and_its_users_get_fewer(setup: Setup) -> None:
+    tries, users_get = (
+        float(setup.prometheus.query(f'avg_over_time({name}{{version="1.1.0"}}[8s])')[0]["value"][1])
+        for name in (RECORDS.failed_tries, RECORDS.errors)
+    )
+    assert tries > users_get
+
+
+@dataclass
+class Exposed:
+    """A metric as a page has it: its type, and the names of the labels of each of its series."""
+
+    kind: str
+    labels: list[set[str]]
+
+
+def exposed(text: str) -> dict[str, Exposed]:
+    """By name. The library's parser is of no use here: it gives Envoy's counters a `_total` that they do not have."""
+    found = {name: Exposed(kind, []) for name, kind in re.findall(r"^# TYPE (\S+) (\w+)$", text, re.MULTILINE)}
+    for name, labels in re.findall(r"^(\w+)(?:{(.*)})? \S+$", text, re.MULTILINE):
+        base = name if name in found else re.sub(r"_(bucket|sum|count)$", "", name)
+        found[base].labels.append(set(re.findall(r'(\w+)="', labels)) - {"le"})
+    return {name: one for name, one in found.items() if one.labels and not name.endswith("_created")}
+
+
+def pages(setup: Setup, process: str) -> list[str]:
+    every = json.loads((setup.platform.state / "prometheus-targets.json").read_text())
+    return [
+        httpx.get(f"http://{target}{one['labels'].get('__metrics_path__', '/metrics')}", timeout=10).text
+        for one in every
+        for target in one["targets"]
+        if one["labels"]["fairlead_process"] == process
+    ]
+
+
+def wrong(metric: Metric, found: Exposed | None) -> str:
+    """What differs between a declared metric and an exposed one; empty if nothing does."""
+    if found is None:
+        return f"{metric.name} is declared and not emitted"
+    if found.kind != metric.kind:
+        return f"{metric.name} is a {found.kind}"
+    declared = set(metric.labels)
+    # Envoy's clusters that are no version's have fewer labels, and its metrics have no others besides.
+    strange = [one for one in found.labels if one != declared and not (metric in GATEWAY and one < declared)]
+    return f"{metric.name} has the labels {strange}" if strange or declared not in found.labels else ""
+
+
+@pytest.mark.parametrize(
+    ("process", "declared"), [("model", (*MODEL_SERVICE, *PROCESS)), ("control-plane", (*CONTROL_PLANE, *PROCESS))]
+)
+def test_a_process_of_ours_emits_exactly_what_is_declared(
+    setup: Setup, process: str, declared: tuple[Metric, ...]
+) -> None:
+    emitted = [exposed(text) for text in pages(setup, process)]
+    assert emitted
+    for one in emitted:
+        assert one.keys() == {metric.name for metric in declared}
+        assert [found for metric in declared if (found := wrong(metric, one[metric.name]))] == []
+
+
+def test_the_gateway_emits_every_metric_that_is_declared_for_it(setup: Setup) -> None:
+    (text,) = pages(setup, "gateway")
+    emitted = exposed(text)
+    assert [found for metric in GATEWAY if (found := wrong(metric, emitted.get(metric.name)))] == []
+
+
+def test_every_process_of_the_platform_is_a_target(setup: Setup) -> None:
+    up = {one["metric"]["fairlead_process"]: one["value"][1] for one in setup.prometheus.query("up")}
+    assert up == {"gateway": "1", "control-plane": "1", "model": "1"}

@@ -1,0 +1,254 @@
+"""For each alert: series with which it fires, and series with which it must not. One value a minute."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from fairlead.contracts import gateway_telemetry as gateway
+from fairlead.contracts import telemetry
+from fairlead.contracts.telemetry import Metric
+from monitoring.promql import series
+
+Inputs = Mapping[str, str]
+"""Series, and their values in promtool's notation: `0+5x60` is 0, 5, ... 300."""
+IRIS = {"namespace": "shop", "model": "iris"}
+HOUR = 60
+
+
+@dataclass(frozen=True)
+class Case:
+    """`at` is in minutes. `labels` and `summary` are those of the alert that fires."""
+
+    alert: str
+    fires: Inputs
+    silent: Inputs
+    at: int
+    summary: str
+    labels: Mapping[str, str] = field(default_factory=lambda: IRIS)
+
+
+def steady(value: float) -> str:
+    return f"{value:g}+0x{2 * HOUR}"
+
+
+def rising(per_minute: float, minutes: int = 2 * HOUR) -> str:
+    return f"0+{per_minute:g}x{minutes}"
+
+
+def gauge(metric: Metric, value: float, **labels: str) -> Inputs:
+    return {series(metric, **labels): steady(value)}
+
+
+def answers(status: str, values: str, version: str = "1_0_0", role: str = "split") -> Inputs:
+    """Users' requests to iris as the gateway counts them."""
+    where = {"fairlead_namespace": "shop", "fairlead_model": "iris", "fairlead_version": version}
+    return {
+        series(gateway.GATEWAY_CLASSES, fairlead_role=role, envoy_response_code_class=status, **where): values,
+    }
+
+
+def latency(per_minute_within: int, per_minute: int) -> Inputs:
+    """So many answers a minute within 1024 ms, of so many."""
+    where = {"fairlead_namespace": "shop", "fairlead_model": "iris", "fairlead_version": "1_0_0"}
+    return {
+        series(gateway.GATEWAY_TIME, "_bucket", fairlead_role="split", le=bound, **where): rising(number)
+        for bound, number in (("1024", per_minute_within), ("+Inf", per_minute))
+    }
+
+
+def condition(kind: str, reason: str, value: float) -> Inputs:
+    return gauge(telemetry.CONTROL_CONDITION, value, condition=kind, reason=reason, **IRIS)
+
+
+def of_gateway(metric: Metric, value: float) -> Inputs:
+    return gauge(metric, value, namespace="shop", gateway="edge-1")
+
+
+def rejected(reason: str, per_minute: float) -> Inputs:
+    where = {**IRIS, "version": "1.0.0"}
+    return {
+        series(telemetry.MODEL_REJECTED, reason=reason, **where): rising(per_minute),
+        series(telemetry.MODEL_REQUESTS, protocol="v2", code="200", **where): rising(100),
+    }
+
+
+def phase(name: str) -> Inputs:
+    return gauge(telemetry.MODEL_PHASE, 1, version="1.0.0", phase=name, instance="a", **IRIS)
+
+
+def candidate(weight: float) -> Inputs:
+    return gauge(telemetry.CONTROL_WEIGHT, weight, version="1.1.0", role="candidate", **IRIS)
+
+
+CASES = (
+    Case(
+        "FairleadModelDown",
+        gauge(telemetry.CONTROL_DOWN, 1, **IRIS),
+        gauge(telemetry.CONTROL_DOWN, 0, **IRIS),
+        5,
+        "iris: the stable version does not serve, and users get errors",
+    ),
+    Case(
+        "FairleadErrorBudgetBurnsFast",
+        {**answers("2", rising(95)), **answers("5", rising(5))},
+        # Three bad minutes, an hour ago.
+        {**answers("2", rising(100)), **answers("5", "0x20 30x100")},
+        90,
+        "iris: 5% of the requests fail; the objective allows 0.1%",
+    ),
+    Case(
+        "FairleadErrorBudgetBurnsSlowly",
+        {**answers("2", rising(1992, 4 * HOUR)), **answers("5", rising(8, 4 * HOUR))},
+        {**answers("2", rising(1999, 4 * HOUR)), **answers("5", rising(1, 4 * HOUR))},
+        3 * HOUR,
+        "iris: 0.4% of the requests fail; the objective allows 0.1%",
+    ),
+    Case(
+        "FairleadAnswersSlow",
+        latency(90, 100),
+        latency(100, 100),
+        30,
+        "iris: 10% of the answers take longer than 1024 ms",
+    ),
+    Case(
+        "FairleadNoTraffic",
+        answers("2", "0+60x30 1800+0x90"),
+        answers("2", steady(1800)),  # nobody has used it for a long time
+        55,
+        "iris: no request for ten minutes; an hour ago there were some",
+    ),
+    Case(
+        "FairleadDegraded",
+        gauge(telemetry.CONTROL_DEGRADED, 1, **IRIS),
+        gauge(telemetry.CONTROL_DEGRADED, 0, **IRIS),
+        15,
+        "iris: fewer instances are ready than it needs",
+    ),
+    Case(
+        "FairleadQueueFull",
+        rejected("queue_full", 5),
+        rejected("disconnected", 5),
+        15,
+        "iris 1.0.0: 5% of the requests are refused because the queue is too long",
+        {**IRIS, "version": "1.0.0"},
+    ),
+    Case(
+        "FairleadInstanceFailed",
+        phase("hanging"),
+        phase("warming"),
+        5,
+        "iris 1.0.0: an instance is hanging",
+        {**IRIS, "version": "1.0.0", "phase": "hanging"},
+    ),
+    Case(
+        "FairleadRolloutStuck",
+        condition("Progressing", "Waiting", 0),
+        condition("Progressing", "AtRest", 0),
+        70,
+        "iris: a gate has stopped the rollout for an hour",
+    ),
+    Case(
+        "FairleadRolloutAwaitsApproval",
+        condition("Progressing", "AwaitingApproval", 0),
+        condition("Progressing", "RollingOut", 1),
+        70,
+        "iris: the rollout waits for an approval",
+    ),
+    Case(
+        "FairleadRolloutNotCounted",
+        {**condition("Counted", "Gap", 0), **gauge(telemetry.CONTROL_STEP, 1, **IRIS)},
+        condition("Counted", "Gap", 0),  # no rollout
+        10,
+        "iris: the rollout has no evidence, because requests cannot be counted",
+    ),
+    Case(
+        "FairleadCandidateNoTraffic",
+        {**candidate(1000), **answers("2", rising(600))},
+        {**candidate(1000), **answers("2", rising(600)), **answers("2", rising(60), "1_1_0", "aggregate")},
+        20,
+        "iris 1.1.0: the candidate has weight and gets no requests",
+        {**IRIS, "version": "1.1.0"},
+    ),
+    Case(
+        "FairleadTargetRejected",
+        condition("TargetAccepted", "Rejected", 0),
+        condition("TargetAccepted", "Accepted", 1),
+        2,
+        "iris: the release was rejected, and the version before it serves",
+    ),
+    Case(
+        "FairleadGatewayDown",
+        of_gateway(telemetry.CONTROL_GATEWAY_UP, 0),
+        of_gateway(telemetry.CONTROL_GATEWAY_UP, 1),
+        5,
+        "the gateway edge-1 does not answer",
+        {"namespace": "shop", "gateway": "edge-1"},
+    ),
+    Case(
+        "FairleadGatewayRefusesConfiguration",
+        of_gateway(telemetry.CONTROL_GATEWAY_REFUSES, 1),
+        of_gateway(telemetry.CONTROL_GATEWAY_REFUSES, 0),
+        5,
+        "the gateway edge-1 rejects its configuration and serves an older one",
+        {"namespace": "shop", "gateway": "edge-1"},
+    ),
+    Case(
+        "FairleadGatewayBehind",
+        condition("Programmed", "Behind", 0),
+        condition("Programmed", "Acknowledged", 1),
+        10,
+        "iris: a gateway does not serve the newest revision",
+    ),
+    Case(
+        "FairleadGatewayShedsLoad",
+        gauge(gateway.GATEWAY_SHEDS, 1, namespace="shop", instance="10.0.0.7:9901"),
+        gauge(gateway.GATEWAY_SHEDS, 0, namespace="shop", instance="10.0.0.7:9901"),
+        5,
+        "the gateway 10.0.0.7:9901 is short of memory and answers 503",
+        {"namespace": "shop", "instance": "10.0.0.7:9901"},
+    ),
+    Case(
+        "FairleadNoLeader",
+        gauge(telemetry.CONTROL_LEADER, 0, namespace="shop", instance="a"),
+        {
+            **gauge(telemetry.CONTROL_LEADER, 0, namespace="shop", instance="a"),
+            **gauge(telemetry.CONTROL_LEADER, 1, namespace="shop", instance="b"),
+        },
+        5,
+        "no control plane leads: models serve, but nothing rolls forward or back",
+        {"namespace": "shop"},
+    ),
+    Case(
+        "FairleadNoLeader",
+        {},  # nothing is scraped
+        gauge(telemetry.CONTROL_LEADER, 1, namespace="shop", instance="a"),
+        5,
+        "no control plane leads: models serve, but nothing rolls forward or back",
+        {},
+    ),
+    Case(
+        "FairleadEngineStopped",
+        {series(telemetry.CONTROL_RECONCILE_SECONDS, "_count", namespace="shop"): "0+60x10 600+0x60"},
+        {series(telemetry.CONTROL_RECONCILE_SECONDS, "_count", namespace="shop"): rising(60)},
+        25,
+        "the leading control plane has stopped to decide: nothing rolls forward or back",
+        {"namespace": "shop"},
+    ),
+    Case(
+        "FairleadPublicationRefused",
+        gauge(telemetry.CONTROL_REFUSED, 1, namespace="shop"),
+        gauge(telemetry.CONTROL_REFUSED, 0, namespace="shop"),
+        5,
+        "an update is held back because it would remove all routes",
+        {"namespace": "shop"},
+    ),
+    Case(
+        "FairleadTargetDown",
+        {'up{namespace="shop",instance="10.0.0.9:8080",fairlead_process="model"}': steady(0)},
+        {'up{namespace="shop",instance="10.0.0.9:8080",job="another"}': steady(0)},
+        10,
+        "model 10.0.0.9:8080 cannot be scraped",
+        {"namespace": "shop", "instance": "10.0.0.9:8080", "fairlead_process": "model"},
+    ),
+)
