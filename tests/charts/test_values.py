@@ -22,6 +22,8 @@ _LOAD_BALANCER = {"gateway": {"service": {"type": "LoadBalancer"}}}
 _INGRESS = {"gateway": {"ingress": {"enabled": True, "hosts": ["models.example.com"]}}}
 _HTTP_ROUTE = {"gateway": {"httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]}}}
 _POD_MONITOR = {"podMonitor": {"renderMode": "always"}}
+_RULES = {"monitoring": {"rules": {"renderMode": "always"}}}
+_DASHBOARDS = {"monitoring": {"dashboards": {"enabled": True}}}
 _PROMETHEUS = {"prometheus": {"url": "http://prometheus.monitoring:9090"}}
 
 BASES: dict[str, list[tuple[str, dict[str, Any]]]] = {
@@ -38,6 +40,8 @@ BASES: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("gateway.ingress", _INGRESS),
         ("gateway.httpRoute", _HTTP_ROUTE),
         ("podMonitor", _POD_MONITOR),
+        ("monitoring.rules", _RULES),
+        ("monitoring.dashboards", _DASHBOARDS),
         ("metricSource", _PROMETHEUS),
         ("prometheus", _PROMETHEUS),
     ],
@@ -82,6 +86,7 @@ OTHER_VALUES: dict[str, Any] = {
     "prometheus.url": "https://another.monitoring",
     "prometheus.scrapeInterval": "30s",
     "podMonitor.renderMode": "never",
+    "monitoring.rules.renderMode": "never",
 }
 """Another valid value for those whose type alone does not give one."""
 
