@@ -6,7 +6,6 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,7 +18,7 @@ from fairlead.rollout.analysis import prometheus_stats
 from monitoring.__main__ import main, outputs
 from monitoring.alerting import alerts
 from monitoring.boards import dashboards
-from monitoring.panels import WIDTH, queries
+from monitoring.panels import WIDTH, Dashboard, queries
 from monitoring.promql import series
 from monitoring.recording import Records
 from monitoring.settings import DEFAULT
@@ -44,7 +43,7 @@ def test_a_dashboard_keeps_its_uid_because_links_name_it() -> None:
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=[one.uid for one in BOARDS])
-def test_every_panel_has_a_description_and_no_two_overlap(board: Any) -> None:
+def test_every_panel_has_a_description_and_no_two_overlap(board: Dashboard) -> None:
     document = json.loads(outputs()[ROOT / "monitoring" / "dashboards" / f"{board.uid}.json"])
     taken: set[tuple[int, int]] = set()
     for panel in document["panels"]:
@@ -58,7 +57,7 @@ def test_every_panel_has_a_description_and_no_two_overlap(board: Any) -> None:
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=[one.uid for one in BOARDS])
-def test_a_query_uses_only_the_choices_of_its_dashboard(board: Any) -> None:
+def test_a_query_uses_only_the_choices_of_its_dashboard(board: Dashboard) -> None:
     known = {one.name for one in board.variables} | {"__rate_interval"}
     assert {name for _, query in queries(board) for name in re.findall(r"\$(\w+)", query.expression)} <= known
 
@@ -66,7 +65,7 @@ def test_a_query_uses_only_the_choices_of_its_dashboard(board: Any) -> None:
 def test_every_name_in_a_query_is_declared_or_recorded() -> None:
     records = Records(DEFAULT)
     expressions = [query.expression for board in BOARDS for _, query in queries(board)]
-    expressions += [one.expression for one in (*alerts(records), *records.every)]
+    expressions += [one.expression for one in alerts(records)] + [one.expression for one in records.every]
     named = {name for text in expressions for name in re.findall(r"\b(?:fairlead_(?:model|control)|envoy)_\w+", text)}
     labels = {label for one in DECLARED for label in one.labels}
     suffixes = ("", "_bucket", "_sum", "_count")
