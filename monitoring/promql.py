@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from fairlead.contracts.gateway import Role
 from fairlead.contracts.telemetry import Metric
@@ -52,12 +53,19 @@ def rate(selector: str, window: str) -> str:
     return f"rate({selector}[{window}])"
 
 
-def of_version(metric: Metric, suffix: str, window: str, *labels: str, **matchers: str) -> str:
-    """The rate of a gateway's counter by namespace, model, version and further labels, with versions as they are
-    written: `1_1_0` becomes `1.1.0`."""
+def increase(selector: str, window: str) -> str:
+    """Events in the window."""
+    return f"increase({selector}[{window}])"
+
+
+def of_version(
+    metric: Metric, suffix: str, window: str, *labels: str, over: Callable[[str, str], str] = rate, **matchers: str
+) -> str:
+    """The rate of a gateway's counter, or its increase, by namespace, model, version and further labels. Versions are
+    as they are written: `1_1_0` becomes `1.1.0`."""
     matchers = {"fairlead_role": USERS, **matchers}
     by = [f"fairlead_{label}" for label in IDENTITY]
-    expression = total(rate(series(metric, suffix, **matchers), window), *by, *labels)
+    expression = total(over(series(metric, suffix, **matchers), window), *by, *labels)
     for label in IDENTITY[:2]:
         expression = _copied(expression, label, f"fairlead_{label}")
     expression = with_dots(_copied(expression, "version", "fairlead_version"))

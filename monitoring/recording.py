@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from fairlead.contracts import gateway_telemetry as gateway
 from fairlead.contracts.gateway import Role
-from monitoring.promql import CLASS, IDENTITY, named_class, of_cluster, of_version, total
+from monitoring.promql import CLASS, IDENTITY, increase, named_class, of_cluster, of_version, total
 from monitoring.settings import Settings
 
 MODEL = IDENTITY[:2]
@@ -99,7 +99,8 @@ class Records:
 
 def failures(window: str) -> str:
     """How many requests of a model failed in this window."""
-    return _of_model(window, envoy_response_code_class="5").replace("rate(", "increase(")
+    failed = of_version(gateway.GATEWAY_CLASSES, "", window, over=increase, envoy_response_code_class="5")
+    return total(failed, *MODEL)
 
 
 def _of_model(window: str, **matchers: str) -> str:

@@ -49,13 +49,7 @@ def text() -> str:
     """The page."""
     parts = [_HEAD]
     for title, about, metrics in _SECTIONS:
-        parts.append(f"\n## {title}\n\n{about}\n\n{_table(metrics)}")
-        if buckets := [one for one in metrics if one.buckets]:
-            parts.append(
-                "\n"
-                + "".join(f"Buckets of `{one.name}`: {_numbers(one.buckets)}.\n\n" for one in buckets).rstrip()
-                + "\n"
-            )
+        parts.append(f"\n## {title}\n\n{about}\n\n{_table(metrics)}{_buckets(metrics)}")
     return "".join(parts)
 
 
@@ -66,6 +60,15 @@ def _table(metrics: Sequence[Metric]) -> str:
         for one in metrics
     )
     return "| name | kind | unit | labels | means |\n|---|---|---|---|---|\n" + "".join(rows)
+
+
+def _buckets(metrics: Sequence[Metric]) -> str:
+    """A paragraph for each set of boundaries."""
+    shared: dict[tuple[float, ...], list[str]] = {}
+    for one in metrics:
+        if one.buckets:
+            shared.setdefault(one.buckets, []).append(f"`{one.name}`")
+    return "".join(f"\nBuckets of {', '.join(names)}: {_numbers(found)}.\n" for found, names in shared.items())
 
 
 def _label(metric: Metric, label: str) -> str:

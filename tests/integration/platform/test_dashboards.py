@@ -82,6 +82,24 @@ def fault_of(setup: Setup, panel: Panel, query: Query) -> str:
     return f"{panel.title}: no label {sorted(lost)}: {query.expression}" if lost else ""
 
 
+@pytest.mark.parametrize(
+    ("query", "fault"),
+    [
+        (Query("fairlead_control_wieght"), "nothing found"),
+        (Query("sum by (model) (fairlead_control_weight)", "{{model}} {{version}}"), "no label ['version']"),
+    ],
+)
+def test_a_misspelt_metric_and_a_lost_label_are_faults(setup: Setup, query: Query, fault: str) -> None:
+    assert fault in fault_of(setup, Panel("planted", "A fault.", (query,)), query)
+
+
+def test_no_rule_fails_when_it_is_evaluated(setup: Setup) -> None:
+    groups = httpx.get(f"{setup.prometheus.url}/api/v1/rules", timeout=10).json()["data"]["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+    assert len(rules) > 30
+    assert [(rule["name"], rule["lastError"]) for rule in rules if rule["health"] != "ok"] == []
+
+
 def as_asked(expression: str) -> str:
     """With values for Grafana's variables. KeyError for one that does not exist."""
     return re.sub(r"\$(\w+)", lambda name: CHOICES[name[1]], expression)
@@ -124,10 +142,10 @@ def test_failures_of_the_candidate_are_counted_for_it_and_its_users_get_fewer(se
 
 @dataclass
 class Exposed:
-    """A metric as a page has it: its type, and the names of the labels of each of its series."""
+    """A metric as a page has it: its type, and the labels of each of its series."""
 
     kind: str
-    labels: list[set[str]]
+    labels: list[dict[str, str]]
 
 
 def exposed(text: str) -> dict[str, Exposed]:
@@ -135,7 +153,7 @@ def exposed(text: str) -> dict[str, Exposed]:
     found = {name: Exposed(kind, []) for name, kind in re.findall(r"^# TYPE (\S+) (\w+)$", text, re.MULTILINE)}
     for name, labels in re.findall(r"^(\w+)(?:{(.*)})? \S+$", text, re.MULTILINE):
         base = name if name in found else re.sub(r"_(bucket|sum|count)$", "", name)
-        found[base].labels.append(set(re.findall(r'(\w+)="', labels)) - {"le"})
+        found[base].labels.append({key: value for key, value in re.findall(r'(\w+)="([^"]*)"', labels) if key != "le"})
     return {name: one for name, one in found.items() if one.labels and not name.endswith("_created")}
 
 
@@ -155,10 +173,14 @@ def wrong(metric: Metric, found: Exposed | None) -> str:
         return f"{metric.name} is declared and not emitted"
     if found.kind != metric.kind:
         return f"{metric.name} is a {found.kind}"
-    declared = set(metric.labels)
+    declared, names = set(metric.labels), [one.keys() for one in found.labels]
     # Envoy's clusters that are no version's have fewer labels, and its metrics have no others besides.
-    strange = [one for one in found.labels if one != declared and not (metric in GATEWAY and one < declared)]
-    return f"{metric.name} has the labels {strange}" if strange or declared not in found.labels else ""
+    strange = [one for one in names if one != declared and not (metric in GATEWAY and one < declared)]
+    if strange or declared not in names:
+        return f"{metric.name} has the labels {strange}"
+    values = {(key, one[key]) for one in found.labels for key in metric.values if key in one}
+    undeclared = {(key, value) for key, value in values if value not in metric.values[key]}
+    return f"{metric.name} has {undeclared}" if undeclared else ""
 
 
 @pytest.mark.parametrize(
