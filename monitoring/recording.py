@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from fairlead.contracts import gateway_telemetry as gateway
 from fairlead.contracts.gateway import Role
-from monitoring.promql import CLASS, IDENTITY, increase, named_class, of_cluster, of_version, total
+from monitoring.promql import CLASS, IDENTITY, increase, named_class, of_cluster, of_version, rate, total
 from monitoring.settings import Settings
 
 MODEL = IDENTITY[:2]
@@ -104,7 +104,7 @@ def failures(window: str) -> str:
 
 
 def _of_model(window: str, **matchers: str) -> str:
-    return total(of_version(gateway.GATEWAY_CLASSES, "", window, **matchers), *MODEL)
+    return total(of_version(gateway.GATEWAY_CLASSES, "", window, over=rate, **matchers), *MODEL)
 
 
 def _ratio(part: str, whole: str) -> str:

@@ -13,9 +13,9 @@ from rich.table import Table
 from fairlead import errors
 from fairlead.cli import exit_codes
 from fairlead.cli.output import say, text
+from fairlead.contracts import manifest_file
 from fairlead.contracts.manifest import Manifest
 from fairlead.contracts.schema_changes import Change, summary, type_changes
-from fairlead.local.folders import read_manifest
 from fairlead.serving.check.own_process import schemas_in_own_process
 
 _STYLES = {True: "bold red", False: "green"}
@@ -30,7 +30,7 @@ def command(
 
     The exit code is 1 if a change is breaking: some client that works with OLD would have to be changed for NEW.
     """
-    before, after = read_manifest(old), read_manifest(new)
+    before, after = manifest_file.read(old), manifest_file.read(new)
     if before.name != after.name:
         raise errors.Invalid(
             f"{old} is the model {before.name!r} and {new} is {after.name!r}: clients of one do not get the other",
