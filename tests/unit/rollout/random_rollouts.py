@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from fairlead.contracts.action import Action, ActionType, Outcome
 from fairlead.contracts.revision import Phase
-from fairlead.contracts.route import Step, Timeouts, VersionSpec
+from fairlead.contracts.route import TOTAL_WEIGHT, Step, Timeouts, VersionSpec
 from unit.rollout import weakened
 from unit.rollout.appended import Appended
 from unit.rollout.simulated_platform import Killed, Platform
@@ -231,8 +231,8 @@ class Rollouts(RuleBasedStateMachine):
         versions = self.platform.route.spec.versions
         self.platform.change(versions={name: one.model_copy(update={"instances": 3}) for name, one in versions.items()})
         for at in range(400):
-            if self.is_harm_unconfirmed():  # only more windows end that, and a bad one of many requests takes many
-                self.users_ask(200, 0.0)
+            if self.waits_for_requests():  # a bad window of many requests takes many good ones
+                self.users_ask_as_the_weight_says()
             elif at >= 40:
                 break
             self.tick(6.0)
@@ -251,10 +251,22 @@ class Rollouts(RuleBasedStateMachine):
         self.check_rest()
         self.platform.store.close()
 
-    def is_harm_unconfirmed(self) -> bool:
-        """Whether the weight waits, because the requests say that the candidate is worse and the windows do not."""
-        windows = self.platform.store.windows("iris")
-        return bool(windows) and any((one.log_unconfirmed or 0.0) > MOST_IGNORED for one in windows[-1].evidence)
+    def users_ask_as_the_weight_says(self) -> None:
+        """Both versions answer well, and each gets its share: until now stable may have had nine tenths of any step."""
+        table = self.platform.head.table
+        if table.candidate is not None and table.weight:
+            mine = round(2000 * table.weight / TOTAL_WEIGHT)
+            self.platform.serve(table.candidate, ok=mine)
+            self.platform.serve(table.stable, ok=2000 - mine)
+
+    def waits_for_requests(self) -> bool:
+        """Whether only more requests end the wait.
+
+        The requests say that the candidate is worse and the windows do not, or one version had too many of them.
+        """
+        windows, status = self.platform.store.windows("iris"), self.platform.store.status("iris") or {}
+        is_unconfirmed = windows and any((one.log_unconfirmed or 0.0) > MOST_IGNORED for one in windows[-1].evidence)
+        return bool(is_unconfirmed) or str(status.get("waiting") or "").startswith("share:")
 
     def help_along(self) -> None:
         """Add other things that a rollout waits for."""
