@@ -20,10 +20,11 @@ from fairlead.serving.check.findings import is_fit
 def command(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The name of the model: lower case, digits and '-'.")],
     file: Annotated[
-        Path, typer.Option("--from", metavar="FILE", help="The trained estimator, of joblib.dump or pickle.dump.")
+        Path,
+        typer.Option("--from", metavar="FILE", help="The estimator, of joblib.dump or pickle.dump, or an ONNX file."),
     ],
     sha256: Annotated[
-        str | None, typer.Option(metavar="HEX", help="The digest of FILE: reading it runs the code in it.")
+        str | None, typer.Option(metavar="HEX", help="The digest of FILE: reading a pickle runs the code in it.")
     ] = None,
     data: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Some rows of the training data: CSV with a header, or Parquet.")
@@ -34,10 +35,11 @@ def command(
     version: Annotated[str, typer.Option("--version", metavar="VERSION", help="The version of the model.")] = "1.0.0",
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write NAME/VERSION.")] = Path("build/models"),
 ) -> None:
-    """Write a model folder from a trained estimator, and check it.
+    """Write a model folder from a trained estimator or an ONNX file, and check it.
 
     The inputs, the outputs and the golden rows come from the estimator and from --data; no class is written. Reading
-    FILE runs the code in it, so the command wants its digest first.
+    a pickle runs the code in it, so the command wants its digest first. The digest is that of FILE: the artifact of the
+    folder is written again and has another one.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # rows are asked one by one; the libraries read it when imported
     write = importlib.import_module("fairlead.serving.new.folder").write
@@ -46,6 +48,10 @@ def command(
         written = write(name, version, file, out, sha256=sha256, data=data, code=code or ())
     folder = written.folder
     say(f"{folder}: written, with {written.golden_rows} golden rows")
+    if sha256 is not None and written.sha256 != sha256.lower():
+        say(
+            f"its artifact has the sha256 {written.sha256[:12]}..., not that of {file}: the estimator was written again"
+        )
     if written.skipped:
         say(f"{written.skipped} rows of {data} are not among them: the model does not answer them")
     findings, printed = run_checks(str(folder), folder)

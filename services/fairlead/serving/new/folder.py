@@ -16,19 +16,24 @@ from fairlead.contracts import requirements
 from fairlead.contracts.manifest import Manifest
 from fairlead.contracts.parsing import parse_yaml
 from fairlead.serving.formats import declared, golden
+from fairlead.serving.formats.folder import ModelFolder
 from fairlead.serving.formats.made_up_rows import made_up
 from fairlead.serving.formats.strict import strict
 from fairlead.serving.formats.writer import write_folder
-from fairlead.serving.new import asking, inputs, outputs, sample, structure, trained_file
+from fairlead.serving.new import asking, inputs, network, outputs, sample, structure, trained_file
 
 IN_EVERY_IMAGE = frozenset({"joblib", "numpy", "scikit-learn", "scipy"})
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The folder, and how many golden rows it has. `skipped`: rows of the sample that the model does not answer."""
+    """The folder, the digest of its artifact, and how many golden rows it has.
+
+    `skipped`: rows of the sample that the model does not answer.
+    """
 
     folder: Path
+    sha256: str
     golden_rows: int
     skipped: int
 
@@ -51,6 +56,9 @@ def write(
     folder = out / name / version
     if folder.exists():
         raise errors.Conflict(f"{folder} exists", hint="Choose another --version or --out, or remove the folder.")
+    _check_they_are_there("--code", code)
+    if network.is_onnx(file):
+        return _of_network({"name": name, "version": version, "title": name}, file, folder, sha256, data)
     trained = trained_file.read(file, sha256, code)
     estimator = trained.value
     with warnings.catch_warnings():
@@ -63,7 +71,33 @@ def write(
         libraries = ["pandas"] if inputs.names_of(estimator)[0] is not None else []
         made = write_folder(folder, stated, estimator, code=code, golden_inputs=rows, libraries=libraries)
     _write_requirements(folder, made.manifest.built_with)
-    return Written(folder, len(rows), skipped)
+    return Written(folder, _artifact(made), len(rows), skipped)
+
+
+def _of_network(stated: dict[str, Any], file: Path, folder: Path, sha256: str | None, data: Path | None) -> Written:
+    if data is not None:
+        raise errors.Invalid(
+            f"--data is for estimators: {file} itself names its inputs",
+            hint="Leave --data out. For golden rows of your own, write the folder in Python: docs/formats-onnx.md",
+        )
+    if not file.is_dir():
+        trained_file.start_of(file)
+        if sha256 is not None:
+            trained_file.check_digest(file, sha256)
+    made = network.write(folder, stated, file)
+    return Written(folder, _artifact(made), len(made.golden), 0)
+
+
+def _artifact(made: ModelFolder) -> str:
+    assert made.manifest.artifact is not None  # write_folder writes one
+    return made.manifest.artifact.sha256
+
+
+def _check_they_are_there(option: str, files: Sequence[Path]) -> None:
+    for file in files:
+        if not file.is_file():
+            what = "is a folder" if file.is_dir() else "is not there"
+            raise errors.NotFound(f"{option}: the file {file} {what}", hint="Name a Python file, such as model.py.")
 
 
 def _write_requirements(folder: Path, built_with: Mapping[str, str]) -> None:

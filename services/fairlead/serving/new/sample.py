@@ -13,6 +13,14 @@ from fairlead.serving.formats import base
 from fairlead.serving.new.names import field_names
 
 GOLDEN_ROWS = 8
+_COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
+_OTHERS = {
+    b"\x80": "a pickle",
+    b"PK\x03\x04": "a zip archive, such as a workbook of Excel",
+    b"\x93NUMPY": "an array of NumPy",
+}
+"""How other files begin that hold tables."""
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 @dataclass(frozen=True)
@@ -58,9 +66,7 @@ def read(file: Path, texts: Iterable[str] = ()) -> Any:
     Raises NotFound or Invalid for a file that is none, and Unavailable without the libraries that read it.
     """
     pandas = base.library("pandas", extra="pandas", needed_for="--data")
-    if not file.is_file():
-        raise errors.NotFound(f"--data: there is no file {file}", hint="Name a CSV or a Parquet file with a header.")
-    is_parquet = file.suffix.lower() in (".parquet", ".pq")
+    is_parquet = _is_parquet(file)
     try:
         if is_parquet:
             return pandas.read_parquet(file)
@@ -79,10 +85,51 @@ def read(file: Path, texts: Iterable[str] = ()) -> Any:
         ) from cause
 
 
+def _is_parquet(file: Path) -> bool:
+    """Whether the file is Parquet, by its first bytes. Raises NotFound, or Invalid if it is no CSV file either."""
+    if not file.is_file():
+        raise errors.NotFound(f"--data: there is no file {file}", hint="Name a CSV or a Parquet file with a header.")
+    try:
+        with file.open("rb") as opened:
+            start = opened.read(1024)
+    except OSError as cause:
+        raise errors.Invalid(f"--data: {file} cannot be read: {cause.strerror}") from cause
+    if not start.strip():
+        raise errors.Invalid(f"--data: {file} is empty", hint="Give a few rows of the data, with a header.")
+    if what := _what_else(file, start):
+        raise errors.Invalid(
+            f"--data: {file} is {what}; a CSV or a Parquet file is read",
+            hint='Write some rows of the table as one: table.head(100).to_csv("rows.csv", index=False)',
+        )
+    return start.startswith(b"PAR1")
+
+
+def _what_else(file: Path, start: bytes) -> str:
+    """What a file is that is neither CSV nor Parquet, as its first bytes show it; empty if they do not."""
+    if found := next((what for head, what in _OTHERS.items() if start.startswith(head)), ""):
+        return found
+    if file.suffix.lower() == ".json" or start.lstrip()[:1] in (b"{", b"["):
+        return "JSON"
+    is_binary = b"\0" in start and not start.startswith(b"PAR1") and file.suffix.lower() not in _COMPRESSED
+    return "no text in UTF-8" if is_binary else ""
+
+
+def _check_separator(file: Path, frame: Any, wanted: int | None) -> None:
+    """Raise Invalid if all columns are one, because commas do not separate them."""
+    columns = [str(column) for column in frame.columns]
+    separator = next((one for one in _SEPARATORS if one in columns[0]), None) if len(columns) == 1 else None
+    if separator is not None and wanted != 1:
+        raise errors.Invalid(
+            f"--data: {file} has one column, {columns[0]!r}: {_SEPARATORS[separator]} separate its values, not commas",
+            hint='Write it with commas: pandas.read_csv(FILE, sep=..., decimal=...).to_csv("rows.csv", index=False)',
+        )
+
+
 def of(file: Path, frame: Any, names: Sequence[str] | None, count: int | None) -> Sample:
     """The columns of the estimator. Without `names`, all columns in their order. Raises Invalid if they do not fit."""
     if not len(frame):
         raise errors.Invalid(f"--data: {file} has no rows", hint="Give a few rows of the data, with a header.")
+    _check_separator(file, frame, len(names) if names is not None else count)
     if names is not None:
         if missing := [name for name in names if name not in frame.columns]:
             raise errors.Invalid(

@@ -15,15 +15,13 @@ from fairlead.contracts.manifest import Artifact
 from fairlead.serving.formats import artifact, base, pickle_libraries, version_skew
 from fairlead.serving.formats.author_code import author_code
 from fairlead.serving.formats.joblib import Joblib
+from fairlead.serving.new import network
 
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _COMPRESSED = (b"\x78", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x5d\x00\x00", b"\x04\x22\x4d\x18")
 """How the files begin that joblib writes with `compress`: zlib, gzip, bz2, xz, lzma, lz4."""
-READ = "Files of `joblib.dump` and `pickle.dump` are read."
+READ = "Files of `joblib.dump`, of `pickle.dump` and of ONNX (*.onnx) are read."
 BY_HAND = "For another kind of file, write the folder with a model.py: docs/model-folder.md#writing-one."
-_TORCH = "docs/formats-torch.md"
-_PAGES = {".onnx": "docs/formats-onnx.md", ".pt": _TORCH, ".pth": _TORCH, ".pt2": _TORCH, ".safetensors": _TORCH}
-"""The page of the format, by how the name of a network's file ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ def read(file: Path, sha256: str | None, code: Iterable[Path] = ()) -> Trained:
     version of a library wrote it, ArtifactRejected for a wrong digest, and ModelFailed if reading it fails.
     """
     _check_form(file)
-    stated = _checked(file, sha256)
+    stated = _trusted(file, sha256)
     # Not an import by the folder's rules: what is written must name these modules as the file does.
     sys.path[:0] = [str(path.absolute().parent) for path in code]
     with artifact.checked(file.resolve().parent, stated) as copy, pickle_libraries.observed() as seen:
@@ -61,37 +59,49 @@ def read(file: Path, sha256: str | None, code: Iterable[Path] = ()) -> Trained:
     return Trained(value, "sklearn" if isinstance(value, estimator) else "joblib")
 
 
-def _check_form(file: Path) -> None:
+def start_of(file: Path) -> bytes:
+    """The first bytes of a file. Raises NotFound, or Invalid if it cannot be read."""
     try:
         with file.open("rb") as opened:
-            start = opened.read(8)
+            return opened.read(8)
     except FileNotFoundError:
         raise errors.NotFound(f"there is no file {file}", hint=READ) from None
     except IsADirectoryError:
         raise errors.Invalid(f"{file} is a folder, not a trained file", hint=f"{READ} {BY_HAND}") from None
     except OSError as cause:
         raise errors.Invalid(f"{file} cannot be read: {cause.strerror}") from cause
+
+
+def _check_form(file: Path) -> None:
+    start = start_of(file)
     if _PICKLE.match(start) or start.startswith(_COMPRESSED):
         return
+    network.check_none_of_pytorch(file)
     what = "is empty" if not start else "is a zip archive" if zipfile.is_zipfile(file) else "is no pickle"
-    page = _PAGES.get(file.suffix.lower())
-    by_hand = f"A network has a format of its own: write its folder as {page} shows." if page else BY_HAND
-    raise errors.Invalid(f"{file} {what}: its format is unknown", hint=f"{READ} {by_hand}")
+    raise errors.Invalid(
+        f"{file} {what}: its format is unknown",
+        hint="Train and save the model again." if not start else f"{READ} {BY_HAND}",
+    )
 
 
-def _checked(file: Path, sha256: str | None) -> Artifact:
+def _trusted(file: Path, sha256: str | None) -> Artifact:
     digest = artifact.digest_of(file)
     if sha256 is None:
         raise errors.Refused(
             f"{file} is a pickle: reading it runs the code in it. Its sha256 is {digest}",
             hint=f"If you trust who wrote it, and this is the digest of what they wrote, add: --sha256 {digest}",
         )
-    if sha256.lower() != digest:
+    check_digest(file, sha256)
+    return Artifact(path=file.resolve().name, sha256=digest)
+
+
+def check_digest(file: Path, sha256: str) -> None:
+    """Raise ArtifactRejected if this is not the file's digest."""
+    if sha256.lower() != (digest := artifact.digest_of(file)):
         raise errors.ArtifactRejected(
             f"{file} is not the file that you named: its sha256 is {digest}, not {sha256}. It was not read.",
             hint="Ask who wrote it for the digest.",
         )
-    return Artifact(path=file.resolve().name, sha256=digest)
 
 
 def _skews(seen: pickle_libraries.Seen) -> list[str]:

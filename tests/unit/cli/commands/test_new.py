@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import joblib
@@ -7,6 +8,7 @@ import pytest
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression
 
+from fairlead import errors
 from fairlead.cli.commands import new
 from fairlead.serving.formats.artifact import digest_of
 
@@ -19,7 +21,8 @@ def test_the_command_writes_checks_and_names_the_next_one(tmp_path: Path, capsys
     folder = tmp_path / "out" / "lines" / "2.0.0"
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == f"{folder}: written, with 2 golden rows"
-    assert printed[1].startswith("1 rows of")
+    assert printed[1].startswith("its artifact has the sha256")
+    assert printed[2].startswith("1 rows of")
     assert printed[-2:] == [f"{folder}: fit to serve", f"next: fairlead serve {folder}, or fairlead deploy {folder}"]
 
 
@@ -33,3 +36,19 @@ def test_what_the_estimator_prints_is_not_between_the_lines_of_the_command(
     new.command("forest", file, digest_of(file), None, None, "1.0.0", tmp_path / "out")
     printed = capfd.readouterr()
     assert "Parallel" not in printed.out + printed.err
+
+
+def test_the_digest_of_the_artifact_is_another_one_and_the_command_says_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "trained.pkl"
+    file.write_bytes(pickle.dumps(LinearRegression().fit([[0.0], [1.0]], [0.0, 2.0])))
+    new.command("lines", file, digest_of(file), None, None, "1.0.0", tmp_path / "out")
+    digest = digest_of(tmp_path / "out/lines/1.0.0/artifact/model.joblib")
+    said = f"its artifact has the sha256 {digest[:12]}..., not that of {file}: the estimator was written again"
+    assert said in capsys.readouterr().out.splitlines()
+
+
+def test_a_file_of_code_that_is_missing_is_named_with_its_option(tmp_path: Path) -> None:
+    with pytest.raises(errors.NotFound, match="--code: the file .*nope.py is not there"):
+        new.command("lines", tmp_path / "x.pkl", None, None, [tmp_path / "nope.py"], "1.0.0", tmp_path / "out")

@@ -21,7 +21,13 @@ def test_texts_of_digits_stay_texts(tmp_path: Path) -> None:
     ("name", "text", "kind", "told"),
     [
         ("none.csv", None, errors.NotFound, "--data: there is no file"),
-        ("empty.csv", "", errors.Invalid, "cannot be read as CSV: No columns"),
+        ("empty.csv", "", errors.Invalid, "empty.csv is empty"),
+        ("blank.csv", " \n\n", errors.Invalid, "blank.csv is empty"),
+        ("rows.pkl", "\udc80\x04.", errors.Invalid, "is a pickle; a CSV or a Parquet file is read"),
+        ("book.xlsx", "PK\x03\x04", errors.Invalid, "is a zip archive, such as a workbook of Excel; a CSV"),
+        ("rows.json", '{"a": 1}', errors.Invalid, "is JSON; a CSV"),
+        ("rows.jsonl", '{"a": 1}', errors.Invalid, "is JSON; a CSV"),
+        ("wide.csv", "a\0,\0b\0", errors.Invalid, "is no text in UTF-8"),
         ("other.csv", 'a\n"b', errors.Invalid, "cannot be read as CSV"),
         ("longer.csv", "a,b\n1,2,3\n4,5,6\n", errors.Invalid, "cannot be read as CSV: Length of header"),
         ("binary.csv", "a\n\ud800", errors.Invalid, "cannot be read as CSV: 'utf-8' codec"),
@@ -32,9 +38,28 @@ def test_a_file_that_is_no_table_is_an_error_that_says_why(
 ) -> None:
     file = tmp_path / name
     if text is not None:
-        file.write_bytes(text.encode(errors="surrogatepass"))
+        file.write_bytes(text.encode(errors="surrogateescape" if "\udc80" in text else "surrogatepass"))
     with pytest.raises(kind, match=told):
         sample.read(file)
+
+
+@pytest.mark.parametrize(("separator", "name"), [(";", "semicolons"), ("\t", "tabs"), ("|", "bars")])
+def test_other_separators_than_commas_are_named(tmp_path: Path, separator: str, name: str) -> None:
+    file = tmp_path / "s.csv"
+    file.write_text(f"city{separator}area\nUlm{separator}20\n")
+    frame = sample.read(file)
+    for names, count in ((["city", "area"], 2), (None, 2), (None, None)):
+        with pytest.raises(errors.Invalid, match=f"has one column, .*: {name} separate its values") as caught:
+            sample.of(file, frame, names, count)
+        assert "to_csv" in str(caught.value.hint)
+    assert len(sample.of(file, frame, None, 1).frame.columns) == 1
+
+
+def test_a_parquet_file_is_known_whatever_its_name_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "rows"
+    file.write_bytes(b"PAR1 ...")
+    monkeypatch.setattr(pd, "read_parquet", lambda path: pd.DataFrame({"read": [str(path)]}))
+    assert sample.read(file)["read"].tolist() == [str(file)]
 
 
 def test_parquet_without_the_library_that_reads_it_says_to_install_it(

@@ -1,0 +1,106 @@
+"""Files of networks: writes the folder of an ONNX file, and says of the others what a folder of them needs.
+
+An ONNX file names its inputs and outputs and runs no code. A file of PyTorch does not: weights have neither a class nor
+inputs, and an exported graph is code that somebody has to trust first.
+"""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from fairlead import errors
+from fairlead.serving.formats import base, golden, onnx_file, rows
+from fairlead.serving.formats.folder import ModelFolder
+from fairlead.serving.formats.made_up_rows import made_up
+from fairlead.serving.formats.onnx import Onnx
+from fairlead.serving.formats.writer import write_folder
+
+_WEIGHTS = (
+    'write_folder(FOLDER, {{"name": ..., "version": ..., "format": "torch-state-dict", "entry": "net:Class", '
+    '"inputs": [...], "outputs": [...]}}, Path("{file}"), code=[Path("net.py")])'
+)
+_GRAPH = (
+    'write_folder(FOLDER, {{"name": ..., "version": ..., "format": "torch-export", "inputs": [...], '
+    '"outputs": [...]}}, Path("{file}"))'
+)
+_PAGE = "Write its folder in Python: {call}. docs/formats-torch.md shows it whole."
+
+
+def is_onnx(file: Path) -> bool:
+    """Whether it is called an ONNX file, or is a folder with one, as those have whose weights are in other files."""
+    return any(file.glob("*.onnx")) if file.is_dir() else file.suffix.lower() == ".onnx"
+
+
+def check_none_of_pytorch(file: Path) -> None:
+    """Raise Invalid for a file of PyTorch or of safetensors. The hint says what to write instead."""
+    names = _names(file)
+    inner = {name.partition("/")[2] for name in names}
+    call = _WEIGHTS
+    if "constants.pkl" in inner:
+        raise errors.Invalid(
+            f"{file} is a TorchScript archive, which PyTorch has deprecated",
+            hint="Save the weights where it was trained: torch.save(module.state_dict(), PATH). docs/formats-torch.md",
+        )
+    if file.suffix.lower() == ".pt2":
+        what, call = "a graph of torch.export: the command does not know its outputs", _GRAPH
+    elif "data.pkl" in inner:
+        what = "a file of torch.save: it has the weights of a network, but neither its class nor its inputs"
+    elif file.suffix.lower() == ".safetensors":
+        what = "a file of safetensors: it has the weights of a network, but neither its class nor its inputs"
+    else:
+        return
+    raise errors.Invalid(f"{file} is {what}", hint=_PAGE.format(call=call.format(file=file.name)))
+
+
+def _names(file: Path) -> list[str]:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return []
+
+
+def write(folder: Path, stated: dict[str, Any], file: Path) -> ModelFolder:
+    """Write the folder of an ONNX file. Its golden rows are made up, with the network's own answers.
+
+    Raises Invalid if it cannot be served, and ModelFailed if it answers a row differently in a batch than alone.
+    """
+    base.library_of("onnx", "onnxruntime")  # before anything is written
+    _check_weights_come_along(file)
+    inputs, outputs = Onnx().signature(file)
+    tensors = {"inputs": inputs, "outputs": outputs}
+    declared = {
+        part: [one.model_dump(mode="json", include={"name", "datatype", "shape"}) for one in those]
+        for part, those in tensors.items()
+    }
+    manifest = stated | {"format": "onnx"} | declared
+    try:
+        made = write_folder(folder, manifest, file)
+        return write_folder(folder, manifest, file, golden_inputs=_answered(made))
+    except errors.FairleadError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _check_weights_come_along(file: Path) -> None:
+    if file.is_file() and (external := onnx_file.read(file).external):
+        others = sorted({entry.get("location", "") for entry in external})
+        raise errors.Invalid(
+            f"{file} has its weights in other files: {', '.join(others[:3])}",
+            hint="Put it and these files into a folder of their own, and give that: --from FOLDER",
+        )
+
+
+def _answered(made: ModelFolder) -> list[dict[str, Any]]:
+    """Made-up rows that the network answers."""
+    model, found = made.start(), []
+    for row in made_up(made.row_type):
+        try:
+            rows.answer(model, [golden.parsed(row, made.row_type)])
+        except errors.FairleadError:
+            continue
+        found.append(row)
+    return found

@@ -1,0 +1,69 @@
+"""`fairlead new` writes the folder of an ONNX file: from it alone, and it is fit to serve."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fairlead import errors
+from fairlead.cli.commands import new
+from fairlead.serving.formats.artifact import digest_of
+from fairlead.serving.formats.folder import load_folder
+
+
+@pytest.fixture
+def onnx(libraries: list[Path]) -> Any:
+    return importlib.import_module("onnx")
+
+
+@pytest.fixture
+def graphs(onnx: Any) -> Any:
+    return importlib.import_module("support.formats.graphs")
+
+
+@pytest.fixture
+def file(tmp_path: Path, onnx: Any, graphs: Any) -> Path:
+    made, _ = graphs.dense()
+    onnx.save(made, tmp_path / "net.onnx")
+    return tmp_path / "net.onnx"
+
+
+def test_a_file_is_all_that_is_needed(tmp_path: Path, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    new.command("net", file, None, None, None, "1.0.0", tmp_path / "out")
+    printed = capsys.readouterr().out
+    folder = load_folder(tmp_path / "out/net/1.0.0")
+    assert len(folder.golden) == 8
+    assert [(one.name, one.shape) for one in folder.manifest.inputs] == [("x", (-1, 16))]
+    assert "fit to serve" in printed
+    assert "sha256" not in printed
+
+
+def test_its_digest_is_compared_if_it_is_given_and_stays_the_same(tmp_path: Path, file: Path) -> None:
+    with pytest.raises(errors.ArtifactRejected):
+        new.command("net", file, "0" * 64, None, None, "1.0.0", tmp_path / "out")
+    new.command("net", file, digest_of(file), None, None, "1.0.0", tmp_path / "out")
+    artifact = load_folder(tmp_path / "out/net/1.0.0").manifest.artifact
+    assert artifact is not None
+    assert artifact.sha256 == digest_of(file)
+
+
+def test_a_folder_with_the_weights_in_files_of_their_own_is_written_whole(
+    tmp_path: Path, file: Path, onnx: Any
+) -> None:
+    apart = tmp_path / "apart"
+    apart.mkdir()
+    onnx.save(onnx.load(file), apart / "net.onnx", save_as_external_data=True, location="w.bin", size_threshold=0)
+    new.command("net", apart, None, None, None, "1.0.0", tmp_path / "out")
+    assert len(load_folder(tmp_path / "out/net/1.0.0").golden) == 8
+
+
+def test_nothing_is_left_of_a_network_that_mixes_rows(tmp_path: Path, onnx: Any, graphs: Any) -> None:
+    rows = [graphs.floats(name, 3) for name in ("x", "y")]
+    node = onnx.helper.make_node("Softmax", ["x"], ["y"], axis=0)
+    onnx.save(graphs.model([node], rows[:1], rows[1:], {}), tmp_path / "mixes.onnx")
+    with pytest.raises(errors.ModelFailed, match="differently in a batch than alone"):
+        new.command("mixes", tmp_path / "mixes.onnx", None, None, None, "1.0.0", tmp_path / "out")
+    assert not list((tmp_path / "out").rglob("fairlead.yaml"))
