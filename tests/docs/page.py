@@ -9,6 +9,7 @@ from pathlib import Path
 
 _FENCE = re.compile(r"^(?P<indent> *)(?P<ticks>`{3,}|~{3,})(?P<info>[^`]*)$")
 _PLATFORM = re.compile(r"<!--\s*tests: platform\s*-->")
+_ENVIRONMENT = re.compile(r"<!--\s*tests: environment (?P<name>[a-z]+)\s*-->")
 
 
 class PageError(ValueError):
@@ -65,11 +66,15 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page with its blocks in order. `needs_platform`: the page has the marker `<!-- tests: platform -->`."""
+    """One page with its blocks in order. `needs_platform`: the page has the marker `<!-- tests: platform -->`.
+
+    `environment`: the marker `<!-- tests: environment NAME -->` names one of `ci/environment`, whose packages it needs.
+    """
 
     name: str
     blocks: tuple[Block, ...] = field(default=())
     needs_platform: bool = False
+    environment: str = ""
 
     def console(self) -> list[Block]:
         """The console blocks."""
@@ -97,7 +102,8 @@ def parse_page(name: str, text: str) -> Page:
             content.append(line.removeprefix(fence["indent"]))
     if fence is not None:
         raise PageError(f"{name}:{begin}: this fence is never closed")
-    return Page(name, tuple(blocks), bool(_PLATFORM.search(text)))
+    named = _ENVIRONMENT.search(text)
+    return Page(name, tuple(blocks), bool(_PLATFORM.search(text)), named["name"] if named else "")
 
 
 def _block(page: str, line: int, info: str, content: list[str]) -> Block:

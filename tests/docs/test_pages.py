@@ -10,6 +10,7 @@ from docs import blocks, cluster
 from docs.page import Page, read_page
 from docs.session import Session
 from docs.working_copy import WorkingCopy
+from support import environments
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
@@ -41,7 +42,8 @@ def test_the_commands_of_the_page_do_what_it_says(page: Page, tmp_path: Path) ->
             print(f"{block.place}: not run: {block.options['skip']}")
         if "cluster" in block.options:
             print(f"{block.place}: not run here: it needs a cluster")
-    with Session(WorkingCopy(ROOT, tmp_path / "fairlead"), tmp_path / "notes") as session:
+    packages = [environments.packages(page.environment)] if page.environment else []
+    with Session(WorkingCopy(ROOT, tmp_path / "fairlead", packages), tmp_path / "notes") as session:
         session.run_page(page)
 
 

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from support.processes import free_ports
@@ -22,8 +22,10 @@ class WorkingCopy:
     ports 8080 and 8081 become free ports in commands and in platform.yaml, and 8080 and 8081 again in output.
     """
 
-    def __init__(self, root: Path, folder: Path) -> None:
+    def __init__(self, root: Path, folder: Path, packages: Sequence[Path] = ()) -> None:
+        """`packages` are folders with further packages, which the page tells its reader to install."""
         self.folder = folder
+        self._packages = packages
         self._ports = dict(zip(_PUBLISHED, map(str, free_ports(len(_PUBLISHED))), strict=True))
         _copy_sources(root, folder)
         _link_venv(root, folder)
@@ -53,6 +55,8 @@ class WorkingCopy:
             if not name.startswith(("FAIRLEAD_", "PYTEST_", "VIRTUAL_ENV", "MAKE", "MFLAGS")) and name != "PYTHONPATH"
         }
         path = f"{self.folder / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        if self._packages:
+            environment["PYTHONPATH"] = os.pathsep.join(map(str, self._packages))
         return {**environment, "PATH": path, "COLUMNS": "120", "NO_COLOR": "1", "TERM": "dumb", "LC_ALL": "C.UTF-8"}
 
 
