@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from charts.sample import ARTIFACT
 from fairlead.contracts.action import ActionType
 from fairlead.contracts.prometheus import MetricSettings, PrometheusSettings
 from fairlead.control.cluster import ChartSettings
@@ -14,7 +16,7 @@ from fairlead.control.gateway_tokens import AUDIENCE
 from fairlead.routing.envoy.bootstrap import rest_bootstrap, token_secret
 from fairlead.routing.envoy.overload import overload_manager
 from fairlead.routing.snapshot import Endpoint
-from support.helm import HelmFailed, Object, notes, pod_of, render
+from support.helm import ROOT, HelmFailed, Object, notes, pod_of, render
 
 ADMIN_PORT = 9901
 
@@ -356,6 +358,64 @@ def test_only_the_control_plane_reads_envoys_admin_page() -> None:
     assert peer["podSelector"]["matchLabels"].items() <= labels.items()
     ports = {port["port"] for one in rendered.of("Service") for port in one["spec"]["ports"]}
     assert ADMIN_PORT not in ports
+
+
+def test_the_page_on_security_has_every_connection_that_the_policies_allow() -> None:
+    """Before, it had neither the tests, nor what a fetched model and the control plane may connect to."""
+    fetched = {"artifact": ARTIFACT, "source": {"kind": "init", "uri": "https://models.example.com/iris.tar.gz"}}
+    ports = {"extraPorts": [{"name": "grpc", "port": 9000}]}
+    values = {"target": "1.0.0", "versions": {"1.0.0": fetched}, "workload": ports}
+    policies = [*render("platform").of("NetworkPolicy"), *render("model", values, release="iris").of("NetworkPolicy")]
+    allowed = {connection for policy in policies for connection in connections(policy)}
+    page = (ROOT / "docs/security.md").read_text()
+    rows = {line.strip("| ").partition(" | ")[0]: line for line in page.splitlines() if line.startswith("|")}
+    of_page = {
+        ("to gateway", "http", "all"): "gateway, port 8080",
+        ("to gateway", "admin", "control-plane"): "gateway, port 9901 (five pages of Envoy, to read)",
+        ("to control-plane", "http", "gateway"): "control plane, ports 8081 and 8082",
+        ("to control-plane", "xds", "gateway"): "control plane, ports 8081 and 8082",
+        ("to control-plane", "http", "test"): "control plane, ports 8081 and 8082",
+        ("to model", "http", "gateway"): "a model, port 8080",
+        ("to model", "http", "control-plane"): "a model, port 8080",
+        ("to model", "8080", "gateway"): "a model, port 8080",
+        ("to model", "8080", "control-plane"): "a model, port 8080",
+        ("to model", "9000", "all"): "a model, its `extraPorts`",
+        ("from model", "53", "all"): "DNS and port 443 of any address, from a model with `source.kind: init`",
+        ("from model", "443", "all"): "DNS and port 443 of any address, from a model with `source.kind: init`",
+        ("from gateway", "53", "all"): "models, control plane and DNS",
+        ("from gateway", "8080", "model"): "models, control plane and DNS",
+        ("from gateway", "http", "control-plane"): "models, control plane and DNS",
+        ("from gateway", "xds", "control-plane"): "models, control plane and DNS",
+    }
+    assert allowed == of_page.keys()
+    assert set(of_page.values()) <= rows.keys()
+    for (way, _, other), row in of_page.items():
+        if way.startswith("to ") and other not in ("all", "test"):
+            assert other.replace("-", " ") in rows[row]
+    # Whose connections no policy restricts.
+    restricted = {one["spec"]["podSelector"]["matchLabels"][COMPONENT] for one in policies if "Egress" in types_of(one)}
+    assert restricted == {"gateway", "model"}
+    assert "any destination, from the control plane" in rows
+
+
+COMPONENT = "app.kubernetes.io/component"
+
+
+def types_of(policy: dict[str, Any]) -> list[str]:
+    types: list[str] = policy["spec"]["policyTypes"]
+    return types
+
+
+def connections(policy: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """What a policy allows: to or from which component, the port, the component at the other end."""
+    own = policy["spec"]["podSelector"]["matchLabels"][COMPONENT]
+    for way, rules, peers in (("to", "ingress", "from"), ("from", "egress", "to")):
+        for rule in policy["spec"].get(rules) or ():
+            others = [
+                one.get("podSelector", {}).get("matchLabels", {}).get(COMPONENT, "all") for one in rule.get(peers, ())
+            ]
+            for port in rule["ports"]:
+                yield from ((f"{way} {own}", str(port["port"]), other) for other in others or ["all"])
 
 
 def test_pods_are_locked_down() -> None:

@@ -219,6 +219,42 @@ def test_only_pods_that_fetch_their_model_may_connect_out() -> None:
     assert chosen == {"1.2.0"}
 
 
+def selects(policy: dict[str, Any], labels: dict[str, str]) -> bool:
+    """Whether a policy is for pods with these labels."""
+    chosen = policy["spec"]["podSelector"]
+    excluded = [(one["key"], one["values"]) for one in chosen.get("matchExpressions", ())]  # all of ours are NotIn
+    return chosen["matchLabels"].items() <= labels.items() and all(labels.get(key) not in no for key, no in excluded)
+
+
+@pytest.mark.parametrize("is_open", [False, True], ids=["with its policy", "networkPolicy.enabled: false"])
+def test_a_model_that_is_uninstalled_opens_no_connection_while_its_pods_drain(is_open: bool) -> None:
+    """Before, Helm removed the model's policy first, and its code could connect anywhere for the grace period, 45 s."""
+    model = render("model", {**IRIS, "networkPolicy": {"enabled": not is_open}})
+    left = render("platform").of("NetworkPolicy")  # Helm keeps the Deployments, and no policy of the model
+    kept = [
+        one for one in model.of("Deployment") if one["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    ]
+    assert len(kept) == 2
+    for deployment in kept:
+        labels = deployment["spec"]["template"]["metadata"]["labels"]
+        policies = [one["spec"] for one in left if selects(one, labels)]
+        if is_open:
+            assert policies == []
+            continue
+        [policy] = policies
+        assert policy["policyTypes"] == ["Ingress", "Egress"]
+        assert "egress" not in policy
+        [rule] = policy["ingress"]
+        own = model.one("NetworkPolicy", "iris")["spec"]["ingress"][0]
+        assert rule["from"] == own["from"]
+        assert rule["ports"] == [{"port": 8080, "protocol": "TCP"}]
+
+
+def test_a_new_chart_does_not_restart_models_for_the_platforms_policy() -> None:
+    for deployment in render("model", IRIS).of("Deployment"):
+        assert "fairlead.dev/network" not in deployment["spec"]["template"]["metadata"]["labels"]
+
+
 # what users add to a pod
 
 

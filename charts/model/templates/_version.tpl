@@ -245,6 +245,9 @@ version, image, artifact, identity, name, namespace, source, workload, selector,
 {{- $version := index . 1 -}}
 {{- $arguments := include "model.versionArguments" . | fromYaml -}}
 {{- $_ := set $arguments.more "fairlead.dev/source" $version.source.kind -}}
+{{- if not (index . 0).Values.networkPolicy.enabled -}}
+{{- $_ := set $arguments.more "fairlead.dev/network" "open" -}}
+{{- end -}}
 {{- include "fairlead.podLabels" (merge (dict "root" (index . 0) "labels" $version.workload.podLabels) $arguments) }}
 {{- end }}
 
