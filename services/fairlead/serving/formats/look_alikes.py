@@ -1,10 +1,12 @@
 """Values that Python calls equal and JSON tells apart: 1, 1.0 and true. A Literal or an Enum of one is not the others.
 
-pydantic looks up the values of a Literal and of an Enum with `==`. An `int` or a `bool` of a strict model does not.
+pydantic looks up the values of a Literal and of an Enum with `==`, and so the tags of a union. An `int` or a `bool` of a
+strict model does not.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any
@@ -47,6 +49,22 @@ def reading(values: Sequence[Any]) -> Callable[[Any], Any] | None:
         return found if found is not _NONE or value in plain else value
 
     return read
+
+
+def discriminator(key: str, tags: Sequence[Any]) -> Callable[[Any], Any] | None:
+    """A function that pydantic calls for the tag of an object, instead of looking at its `key` itself.
+
+    None if none of the tags is a number.
+    """
+    if (read := reading(tags)) is None:
+        return None
+
+    def find(value: Any) -> Any:  # called for every object, as a dict; what it raises would not become a 422
+        tag = value.get(key) if isinstance(value, dict) else None
+        return json.dumps(tag) if read(tag) is _NONE else tag
+
+    find.__name__ = key  # the error says that the tag was found, or not, using `key()`
+    return find
 
 
 def _has_numbers(values: Sequence[Any]) -> bool:

@@ -40,13 +40,21 @@ def strict(
 
     `integers` is the range of those that the model can get; `fields` has the fields with another one.
     """
-    try:
-        return _StrictBuilder(row_type, integers, fields).built()
-    except PydanticUserError as problem:
-        if problem.code != "discriminator-validator":
-            raise
-        # pydantic reads the values of a discriminator from its type, which then may have no validator.
-        return _StrictBuilder(row_type, integers, fields, has_look_alikes=True).built()
+    tags: frozenset[_Tag] = frozenset()
+    while True:
+        builder = _StrictBuilder(row_type, integers, fields, tags)
+        try:
+            return builder.built()
+        except PydanticUserError as problem:
+            # pydantic reads the values of a discriminator from its type, which then may have no validator. The union
+            # looks at its tags itself (`look_alikes.discriminator`). A type ends at the first union that is wrong.
+            if problem.code != "discriminator-validator" or builder.tags <= tags:
+                raise
+            tags = builder.tags
+
+
+_Tag = tuple[type[BaseModel], str]
+"""A field whose values tell the choices of a union apart."""
 
 
 class _StrictBuilder:
@@ -57,12 +65,13 @@ class _StrictBuilder:
         root: type[BaseModel],
         integers: datatypes.Range,
         fields: Mapping[str, datatypes.Range],
-        *,
-        has_look_alikes: bool = False,
+        tags: frozenset[_Tag] = frozenset(),
     ) -> None:
         self._integers = self._usual = integers
         self._root, self._fields = root, fields
-        self._has_look_alikes = has_look_alikes
+        self._without_validator = tags
+        self.tags = tags
+        """The discriminators that were found, and those that were known."""
         self._done: dict[type[BaseModel], type[BaseModel]] = {}
         self._started: dict[type[BaseModel], str] = {}
 
@@ -83,6 +92,9 @@ class _StrictBuilder:
             where = f"{author.__name__}.{name}"
             _check_alias(field.validation_alias, where)
             self._integers = self._fields.get(name, self._usual) if author is self._root else self._usual
+            self._note_tags(field.discriminator, field.annotation)
+            if (author, name) in self._without_validator:
+                continue
             if field.annotation is int:
                 annotation = self._integer(field.metadata)
             else:
@@ -110,8 +122,10 @@ class _StrictBuilder:
             return self._integer(())
         origin, args = typing.get_origin(annotation), typing.get_args(annotation)
         if not args or origin is Literal:
-            return annotation if self._has_look_alikes else _with_few_values(annotation)
+            return _with_few_values(annotation)
         if origin is Annotated:
+            for part in args[1:]:
+                self._note_tags(getattr(part, "discriminator", None), args[0])
             if args[0] is int:
                 limited = self._integer(args[1:])
                 return annotation if limited is int else Annotated[(int, *args[1:], *limited.__metadata__)]
@@ -121,6 +135,11 @@ class _StrictBuilder:
         if all(new is old for new, old in zip(inner_args, args, strict=True)):
             return annotation
         return Union[inner_args] if origin in (Union, types.UnionType) else origin[inner_args]  # noqa: UP007
+
+    def _note_tags(self, discriminator: object, union: Any) -> None:
+        """Keep the fields that tell the choices of a union apart."""
+        if isinstance(discriminator, str):
+            self.tags |= {(model, discriminator) for model in _models(union)}
 
     def _integer(self, metadata: Iterable[Any]) -> Any:
         """`int`, with the limits that are narrower than the author's: of two bounds, pydantic uses the last one."""
@@ -141,6 +160,14 @@ def _with_few_values(annotation: Any) -> Any:
     is_enum = isinstance(annotation, type) and issubclass(annotation, enum.Enum)
     read = look_alikes.reading(list(annotation) if is_enum else typing.get_args(annotation))
     return annotation if read is None else Annotated[annotation, BeforeValidator(read)]
+
+
+def _models(annotation: Any) -> Iterable[type[BaseModel]]:
+    """The models among the choices of a union, also of unions in it."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in typing.get_args(annotation):
+        yield from _models(part)
 
 
 def _flat(metadata: Iterable[Any]) -> Iterable[Any]:

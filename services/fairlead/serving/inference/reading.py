@@ -26,9 +26,10 @@ class Reader(Generic[T]):
     """
 
     def __init__(self, adapter: TypeAdapter[T], bounds: Bounds) -> None:
-        self._adapter = adapter
         self._bounds = bounds
-        schema: Any = schema_walk.failing_fast(adapter.core_schema)
+        exact: Any = schema_walk.with_exact_tags(adapter.core_schema)
+        self._read_all: Callable[[bytes], T] = SchemaValidator(exact, **_OWN).validate_json
+        schema: Any = schema_walk.failing_fast(exact)
         self.read: Callable[[bytes], T] = SchemaValidator(schema, **_OWN).validate_json
         known: Any = schema_walk.ignoring_unknown_keys(schema)
         self.read_known: Callable[[bytes], T] = SchemaValidator(known, **_OWN).validate_json
@@ -37,7 +38,7 @@ class Reader(Generic[T]):
         """All errors of a body whose reading raised `problem`; `problem` itself, if they could be too many."""
         if self._bounds.may_list_errors(body):
             try:
-                self._adapter.validate_json(body)
+                self._read_all(body)
             except ValidationError as found:
                 return found
         return problem

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from fairlead.serving.formats import look_alikes
+
 _CHILDREN = frozenset(
     {"schema", "items_schema", "keys_schema", "values_schema", "extras_schema", "steps", "choices", "fields"}
     | {"definitions", "lax_schema", "strict_schema", "json_schema", "python_schema"}
@@ -103,6 +105,15 @@ def failing_fast(schema: Mapping[str, Any]) -> dict[str, Any]:
     """The same core schema, whose lists end at their first wrong element."""
     changed = {key: _each(failing_fast, key, value) if key in _CHILDREN else value for key, value in schema.items()}
     return {**changed, "fail_fast": True} if schema.get("type") in _FAIL_FAST else changed
+
+
+def with_exact_tags(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The same core schema, whose unions take a tag that is a number only as JSON has it: true is no 1."""
+    changed = {key: _each(with_exact_tags, key, value) if key in _CHILDREN else value for key, value in schema.items()}
+    if schema.get("type") == "tagged-union" and isinstance(schema["discriminator"], str):
+        exact = look_alikes.discriminator(schema["discriminator"], list(schema["choices"]))
+        changed["discriminator"] = exact or schema["discriminator"]
+    return changed
 
 
 def ignoring_unknown_keys(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -303,3 +303,15 @@ def test_a_number_may_tell_the_types_of_a_union_apart() -> None:
     row = strict(create_model("Row", f=(Circle | Square, Field(discriminator="kind"))))
     found = row.model_validate_json('{"f": {"kind": 2, "side": 1}}')
     assert isinstance(found.f, Square)  # type: ignore[attr-defined]
+
+
+def test_values_beside_the_tags_of_a_union_are_still_looked_at() -> None:
+    row = strict(create_model("Row", f=(Circle | Square, Field(discriminator="kind")), one=(Literal[1], ...)))
+    with pytest.raises(ValidationError):
+        row.model_validate_json('{"f": {"kind": 2, "side": 1}, "one": true}')
+
+
+def test_tags_of_unions_inside_of_unions_may_be_numbers() -> None:
+    inner = create_model("Inner", kind=(Literal[3], ...), f=(Circle | Square, Field(discriminator="kind")))
+    row = strict(create_model("Row", f=(Circle | inner, Field(discriminator="kind"))))
+    assert row.model_validate_json('{"f": {"kind": 3, "f": {"kind": 1, "radius": 1}}}')
