@@ -7,6 +7,7 @@ answers is wrong, and the rows would say that it is right.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
@@ -14,11 +15,12 @@ from pydantic import BaseModel
 from fairlead import errors
 from fairlead.contracts.golden import Tolerance, compare
 from fairlead.model import Model
-from fairlead.serving.formats import golden, rows
+from fairlead.serving.formats import golden, rows, watched
 from fairlead.serving.formats.answer_writer import AnswerWriter
 from fairlead.serving.formats.folder import ModelFolder
 from fairlead.serving.formats.golden import GoldenRow
-from fairlead.serving.formats.made_up_rows import made_up
+from fairlead.serving.formats.made_up_rows import MadeUp
+from fairlead.serving.formats.made_up_rows import made_up as made_up_rows
 
 DIFFERS_HINT = (
     "A column of a DataFrame that holds only null in one row gets another type than beside rows with values. Write "
@@ -35,12 +37,16 @@ _ROWS_HINT = (
 
 
 def answered(
-    loaded: ModelFolder, inputs: Sequence[Mapping[str, Any]], expected: Sequence[Mapping[str, Any]] | None = None
+    loaded: ModelFolder,
+    inputs: Sequence[Mapping[str, Any]],
+    expected: Sequence[Mapping[str, Any]] | None = None,
+    limit_s: float = watched.LIMIT_S,
 ) -> list[GoldenRow]:
     """Golden rows from inputs. `expected` has the right answers, if the author has them.
 
     Raises Invalid for an input or an expected answer that cannot be one. Raises ModelFailed if the model fails, does
-    not give the expected answers, or answers a row differently beside other rows than alone.
+    not give the expected answers, or answers a row differently beside other rows than alone. A model that takes longer
+    than `limit_s` seconds for a row that is made up is loaded again, and asked no such rows.
     """
     _check_they_are_rows("golden_inputs", inputs)
     if expected is not None:
@@ -48,17 +54,28 @@ def answered(
     if expected is not None and len(expected) != len(inputs):
         raise errors.Invalid(f"golden_expected has {len(expected)} answers for {len(inputs)} golden_inputs")
     parsed = [_parsed(number, "input", given, loaded.row_type) for number, given in enumerate(inputs, 1)]
-    model, within, writer = loaded.start(), loaded.manifest.tolerance, AnswerWriter(loaded.answer_type)
+    answers = watched.run(partial(_answers, loaded, inputs, expected, parsed), limit_s)
+    return [GoldenRow(dict(given), answer) for given, answer in zip(inputs, answers, strict=True)]
+
+
+def _answers(
+    loaded: ModelFolder,
+    inputs: Sequence[Mapping[str, Any]],
+    expected: Sequence[Mapping[str, Any]] | None,
+    parsed: list[BaseModel],
+    made_up: MadeUp,
+) -> list[Any]:
+    model, within, writer = loaded.start(made_up), loaded.manifest.tolerance, AnswerWriter(loaded.answer_type)
     found = [_alone(model, writer, row, number) for number, row in enumerate(parsed, 1)]
     answers = found if expected is None else list(_agreed(loaded.answer_type, writer, expected, found, within))
-    for number, beside in _beside_others(model, writer, parsed, loaded):
+    for number, beside in _beside_others(model, writer, parsed, loaded, made_up):
         if difference := compare(found[number - 1], beside, *within):
             raise errors.ModelFailed(
                 f"golden row {number} is answered differently in a batch than alone: {difference}"
                 f"{_null_fields(inputs[number - 1])}",
                 hint=DIFFERS_HINT,
             )
-    return [GoldenRow(dict(given), answer) for given, answer in zip(inputs, answers, strict=True)]
+    return answers
 
 
 def _check_they_are_rows(name: str, given: Any) -> None:
@@ -104,7 +121,7 @@ def _agreed(
 
 
 def _beside_others(
-    model: Model[Any, Any], writer: AnswerWriter, parsed: list[BaseModel], loaded: ModelFolder
+    model: Model[Any, Any], writer: AnswerWriter, parsed: list[BaseModel], loaded: ModelFolder, made_up: MadeUp
 ) -> Iterator[tuple[int, Any]]:
     """The number of each row, with its answer in a batch. Nothing if the manifest switches batching off.
 
@@ -113,14 +130,29 @@ def _beside_others(
     most = loaded.manifest.batching.max_rows
     if most == 1:
         return
-    made = [golden.parsed(row, loaded.row_type) for row in made_up(loaded.row_type)]
+    may_ask = loaded.manifest.idempotent and not made_up.skipped
+    made = [golden.parsed(row, loaded.row_type) for row in made_up_rows(loaded.row_type)] if may_ask else []
     for start in range(0, len(parsed), most - 1):
         batch = parsed[start : start + most - 1]
-        try:
-            answers = rows.answer(model, batch + made[: most - len(batch)])
-        except errors.ModelFailed:  # a made-up row may mean nothing to the model
+        answers = _with_made_up(model, batch, made[: most - len(batch)], made_up)
+        if answers is None:
             answers = rows.answer(model, batch + batch[:1])
         yield from enumerate(writer.documents(answers[: len(batch)]), start + 1)
+
+
+def _with_made_up(
+    model: Model[Any, Any], batch: list[BaseModel], made: list[BaseModel], made_up: MadeUp
+) -> list[Any] | None:
+    """The answers to the rows with made-up ones beside them; None, if these mean nothing to the model."""
+    if not made:
+        return None
+    made_up.asking(f"a batch of {len(batch) + len(made)} with made-up rows")
+    try:
+        return rows.answer(model, batch + made)
+    except errors.ModelFailed:
+        return None
+    finally:
+        made_up.asking("")
 
 
 def _null_fields(given: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """Values that Python calls equal and JSON tells apart: 1, 1.0 and true. A Literal or an Enum of one is not the others.
 
-pydantic looks up the values of a Literal and of an Enum with `==`, and so the tags of a union. An `int` or a `bool` of a
-strict model does not.
+pydantic looks up the values of a Literal and of an Enum with `==`, and so the tags of a union. An `int` or a `bool` of
+a strict model does not.
 """
 
 from __future__ import annotations

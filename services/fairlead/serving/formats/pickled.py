@@ -25,8 +25,9 @@ import sys
 from pathlib import Path
 from fairlead import errors
 from fairlead.serving.formats.folder import load_folder
+from fairlead.serving.formats.made_up_rows import MadeUp
 try:
-    load_folder(Path(sys.argv[1])).start()
+    load_folder(Path(sys.argv[1])).start(MadeUp(skipped="only the pickle is looked at"))
 except errors.FairleadError as error:
     sys.exit(error.message)
 """

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from fairlead import errors
-from fairlead.serving.formats import writer
+from fairlead.serving.formats import golden_answers, writer
 from fairlead.serving.formats.folder import ModelFolder, load_folder
+from support import folders
 
 PRICES = """
 from typing import Literal
@@ -153,3 +154,51 @@ def test_a_golden_file_with_nan_is_invalid(tmp_path: Path) -> None:
     (loaded.folder / "golden.jsonl").write_text('{"input": {"area": NaN}, "expected": {"price": 1}}\n')
     with pytest.raises(errors.Invalid, match=r"golden\.jsonl:1: input: area is NaN, which JSON does not have"):
         load_folder(loaded.folder)
+
+
+HANGS = """
+import threading
+from pathlib import Path
+from pydantic import BaseModel
+import fairlead
+
+class Number(BaseModel):
+    value: float
+
+class Hangs(fairlead.Model[Number, Number]):
+    def load(self, artifact: Path) -> None:
+        self.asked = artifact.parents[1] / "asked"
+
+    def predict(self, rows: list[Number]) -> list[Number]:
+        if any(row.value != 5000 for row in rows):
+            self.asked.touch()
+            threading.Event().wait()
+        return rows
+"""
+
+
+def hanging(tmp_path: Path, **changes: Any) -> ModelFolder:
+    fields = {"golden": (), "name": "hangs", "entry": "model:Hangs", **changes}
+    return load_folder(folders.make(tmp_path / "m", code=HANGS, **fields))
+
+
+def test_a_model_that_hangs_on_a_made_up_row_gets_golden_rows_without_them(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (row,) = golden_answers.answered(hanging(tmp_path), [{"value": 5000}], limit_s=0.2)
+    assert row.expected == {"value": 5000.0}
+    assert "a batch of 9 with made-up rows has not returned within 0.2 s" in caplog.text
+
+
+def test_a_model_that_is_not_idempotent_is_asked_no_made_up_rows(tmp_path: Path) -> None:
+    (row,) = golden_answers.answered(hanging(tmp_path, idempotent=False), [{"value": 5000}], limit_s=60)
+    assert row.expected == {"value": 5000.0}
+    assert not list(tmp_path.rglob("asked"))
+
+
+def test_an_exit_in_the_model_is_a_failure_and_no_hang(tmp_path: Path) -> None:
+    with pytest.raises(errors.ModelFailed, match="ended the process"):
+        golden_answers.answered(
+            load_folder(folders.make(tmp_path / "m", code=folders.DOUBLER.replace("return [", "exit(3); return ["))),
+            [{"value": 1}],
+        )
