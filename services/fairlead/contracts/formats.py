@@ -20,7 +20,7 @@ class Kind(NamedTuple):
     `is_code`: the same, though it is no pickle. `library` is the one whose version `write_folder` notes in any case.
     `has_signature`: the artifact names its inputs and outputs, so the manifest need not. `is_network`: it computes in
     float32, where a batch may round otherwise than a row alone. `is_weights`: `entry` names a class or a function that
-    makes what the artifact has the weights of.
+    makes what the artifact has the weights of. `is_booster`: it is trees over columns.
     """
 
     extra: str
@@ -31,17 +31,20 @@ class Kind(NamedTuple):
     is_weights: bool = False
     has_signature: bool = False
     is_network: bool = False
+    is_booster: bool = False
 
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         "joblib": Kind("sklearn", "model.joblib", pickles=True),
+        "lightgbm": Kind("lightgbm", "model.txt", has_signature=True, is_booster=True),
         "onnx": Kind("onnx", "model.onnx", has_signature=True, is_network=True),
         "pickle": Kind("sklearn", "model.pkl", pickles=True),
         "python": Kind("sklearn", "model.bin"),
         "sklearn": Kind("sklearn", "model.joblib", pickles=True),
         "torch-export": Kind("torch", "model.pt2", is_code=True, library="torch", is_network=True),
         "torch-state-dict": Kind("torch", "model.pt", library="torch", is_weights=True, is_network=True),
+        "xgboost": Kind("xgboost", "model.ubj", has_signature=True, is_booster=True),
     }
 )
 """Every format that a manifest may name."""

@@ -41,7 +41,9 @@ def _relative(path: str) -> str:
 
 
 RelativePath = Annotated[str, AfterValidator(_relative)]
-Format = Literal["sklearn", "joblib", "pickle", "python", "onnx", "torch-state-dict", "torch-export"]
+Format = Literal[
+    "sklearn", "joblib", "pickle", "python", "onnx", "torch-state-dict", "torch-export", "xgboost", "lightgbm"
+]
 Datatype = Literal[
     "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP32", "FP64", "BYTES"
 ]

@@ -21,10 +21,11 @@ from support import environments
 from support.formats.cases import Case
 from support.service import Service
 
-OF = {"onnx": "graphs", "torch": "modules"}
+OF = {"onnx": "graphs", "torch": "modules", "xgboost": "boosters", "lightgbm": "boosters"}
 """The module of tests/support/formats with the cases of each library."""
 NAMES = (
     *("onnx-dense", "onnx-image", "onnx-sequence", "onnx-columns"),
+    *("xgboost-columns", "xgboost-classes", "lightgbm-columns"),
     *("torch-dense", "torch-image", "torch-sequence", "torch-two", "torch-safetensors", "torch-export"),
 )
 

@@ -20,6 +20,7 @@ from fairlead.model import Model
 from fairlead.serving.formats import (
     artifact,
     base,
+    boosters,
     column_order,
     datatypes,
     declared,
@@ -34,6 +35,7 @@ from fairlead.serving.formats.author_code import author_code
 from fairlead.serving.formats.entry import Code
 from fairlead.serving.formats.golden import GoldenRow
 from fairlead.serving.formats.joblib import Joblib
+from fairlead.serving.formats.lightgbm import LightGBM
 from fairlead.serving.formats.made_up_rows import FEW, MADE_UP, MadeUp
 from fairlead.serving.formats.made_up_rows import made_up as made_up_rows
 from fairlead.serving.formats.onnx import Onnx
@@ -43,16 +45,19 @@ from fairlead.serving.formats.sklearn import Sklearn
 from fairlead.serving.formats.strict import strict
 from fairlead.serving.formats.torch_export import TorchExport
 from fairlead.serving.formats.torch_state_dict import TorchStateDict
+from fairlead.serving.formats.xgboost import XGBoost
 
 FORMATS: Mapping[str, base.Format] = MappingProxyType(
     {
         "joblib": Joblib(),
+        "lightgbm": LightGBM(),
         "onnx": Onnx(),
         "pickle": Pickle(),
         "python": Python(),
         "sklearn": Sklearn(),
         "torch-export": TorchExport(),
         "torch-state-dict": TorchStateDict(),
+        "xgboost": XGBoost(),
     }
 )
 
@@ -135,10 +140,7 @@ def load_folder(folder: Path, package: str | None = None) -> ModelFolder:
         model_class = code.model_class(manifest.entry)
     else:
         manifest = _with_signature(manifest, folder)
-        if KINDS[manifest.format].is_network:
-            model_class = networks.model_class(manifest, adapter, _dimensions(manifest, folder))
-        else:
-            model_class = declared.model_class(manifest, adapter)
+        model_class = _without_a_class(manifest, adapter, folder)
     return ModelFolder(
         folder=folder,
         manifest=manifest,
@@ -148,6 +150,15 @@ def load_folder(folder: Path, package: str | None = None) -> ModelFolder:
         model_class=model_class,
         code=code,
     )
+
+
+def _without_a_class(manifest: Manifest, adapter: base.Format, folder: Path) -> type[Model[Any, Any]]:
+    kind = KINDS[manifest.format]
+    if kind.is_booster:
+        return boosters.model_class(manifest, cast(boosters.Adapter, adapter))
+    if kind.is_network:
+        return networks.model_class(manifest, adapter, _dimensions(manifest, folder))
+    return declared.model_class(manifest, adapter)
 
 
 def _with_signature(manifest: Manifest, folder: Path) -> Manifest:

@@ -169,7 +169,7 @@ class _Networked(Model[BaseModel, BaseModel]):
     def _computed(self, rows: Sequence[BaseModel]) -> list[BaseModel]:
         arrays = {name: read(rows) for name, read in self._readers}
         results = self._network.run(arrays, self._wanted)
-        columns = [_column(one, result, len(rows)) for one, result in zip(self._outputs, results, strict=True)]
+        columns = [column(one, result, len(rows)) for one, result in zip(self._outputs, results, strict=True)]
         names = self._wanted
         try:
             return self._read([dict(zip(names, answer, strict=True)) for answer in zip(*columns, strict=True)])
@@ -189,7 +189,8 @@ def _reader(stated: Tensor, shape: tuple[int, ...]) -> Callable[[Sequence[BaseMo
     return to_array
 
 
-def _column(output: Tensor, result: Any, rows: int) -> list[Any]:
+def column(output: Tensor, result: Any, rows: int) -> list[Any]:
+    """One output of a batch as a list with the value of each row. Raises ModelFailed if it is not as declared."""
     array = estimator_output.by_row(result, f"output {output.name}", output, rows)
     if array.dtype == datatypes.array_type(output.datatype):
         listed: list[Any] = array.tolist()
