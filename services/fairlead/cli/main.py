@@ -21,7 +21,7 @@ COMMANDS = {
     "up": "Run the platform on this machine in the foreground.",
     "down": "Stop the platform that runs in this folder.",
     "serve": "Serve one model folder over HTTP, without a gateway.",
-    "new": "Write a model folder from a trained estimator or an ONNX file.",
+    "new": "Write a model folder from a trained estimator, a booster or an ONNX file.",
     "check": "Check that a model folder can be served.",
     "diff": "Compare the types of two versions, as clients see them.",
     "rehearse": "Test a rollout with simulated traffic and faults.",

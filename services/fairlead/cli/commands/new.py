@@ -21,7 +21,9 @@ def command(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The name of the model: lower case, digits and '-'.")],
     file: Annotated[
         Path,
-        typer.Option("--from", metavar="FILE", help="The estimator, of joblib.dump or pickle.dump, or an ONNX file."),
+        typer.Option(
+            "--from", metavar="FILE", help="The estimator, of joblib.dump or pickle.dump, a booster's or an ONNX file."
+        ),
     ],
     sha256: Annotated[
         str | None, typer.Option(metavar="HEX", help="The digest of FILE: reading a pickle runs the code in it.")
@@ -35,11 +37,11 @@ def command(
     version: Annotated[str, typer.Option("--version", metavar="VERSION", help="The version of the model.")] = "1.0.0",
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write NAME/VERSION.")] = Path("build/models"),
 ) -> None:
-    """Write a model folder from a trained estimator or an ONNX file, and check it.
+    """Write a model folder from a trained estimator, a booster or an ONNX file, and check it.
 
     The inputs, the outputs and the golden rows come from the estimator and from --data; no class is written. Reading
     a pickle runs the code in it, so the command wants its digest first. The digest is that of FILE: the artifact of the
-    folder is written again and has another one.
+    folder is written again and has another one. Files of ONNX, XGBoost and LightGBM are no code.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # rows are asked one by one; the libraries read it when imported
     write = importlib.import_module("fairlead.serving.new.folder").write

@@ -20,7 +20,7 @@ from fairlead.serving.formats.folder import ModelFolder
 from fairlead.serving.formats.made_up_rows import made_up
 from fairlead.serving.formats.strict import strict
 from fairlead.serving.formats.writer import write_folder
-from fairlead.serving.new import asking, inputs, network, outputs, sample, structure, trained_file
+from fairlead.serving.new import asking, booster, inputs, network, outputs, sample, structure, trained_file
 
 IN_EVERY_IMAGE = frozenset({"joblib", "numpy", "scikit-learn", "scipy"})
 
@@ -59,6 +59,11 @@ def write(
     _check_they_are_there("--code", code)
     if network.is_onnx(file):
         return _of_network({"name": name, "version": version, "title": name}, file, folder, sha256, data)
+    if (of_booster := booster.format_of(file)) is not None:
+        if sha256 is not None:
+            trained_file.check_digest(file, sha256)
+        named = {"name": name, "version": version, "title": name, "format": of_booster}
+        return Written(folder, *booster.write(folder, named, file, data))
     trained = trained_file.read(file, sha256, code)
     estimator = trained.value
     with warnings.catch_warnings():

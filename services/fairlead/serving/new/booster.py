@@ -1,0 +1,76 @@
+"""Writes the model folder of a booster's file. The file says what its columns and answers are, and is no code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import BaseModel
+
+from fairlead import errors
+from fairlead.contracts.manifest import Tensor
+from fairlead.serving.formats import boosters, declared, golden
+from fairlead.serving.formats.folder import FORMATS
+from fairlead.serving.formats.made_up_rows import made_up
+from fairlead.serving.formats.strict import strict
+from fairlead.serving.formats.writer import write_folder
+from fairlead.serving.new import sample
+
+_START = 4096
+
+
+def format_of(file: Path) -> str | None:
+    """The format of a booster's file, by how it begins; None for any other file."""
+    try:
+        with file.open("rb") as opened:
+            start = opened.read(_START)
+    except OSError:
+        return None
+    if start.startswith((b"tree\nversion=", b"tree\r\nversion=")):
+        return "lightgbm"
+    return "xgboost" if start.startswith(b"{") and b"learner" in start else None
+
+
+def write(folder: Path, stated: Mapping[str, Any], file: Path, data: Path | None) -> tuple[int, int]:
+    """Write the folder, and return how many golden rows it has and how many rows of the sample it cannot have.
+
+    `stated` are the fields of the manifest that the file does not give. Raises Invalid for a damaged file.
+    """
+    adapter = cast(boosters.Adapter, FORMATS[stated["format"]])
+    inputs, outputs = adapter.signature(file)
+    row_type = strict(declared.object_type("Row", inputs, held=adapter.held))
+    asked, described = _sampled(inputs, data) if data else (made_up(row_type), inputs)
+    rows = [row for row in asked if _is_valid(row, row_type)]
+    if not rows:
+        raise errors.Invalid(
+            f"no row of {data or 'made-up values'} is one of the booster",
+            hint="Give a few rows of the table that it was trained on: --data FILE.",
+        )
+    named = {"inputs": _as_yaml(described), "outputs": _as_yaml(outputs)}
+    write_folder(folder, {**stated, **named}, file, golden_inputs=rows)
+    return len(rows), len(asked) - len(rows) if data else 0
+
+
+def _sampled(inputs: Sequence[Tensor], data: Path) -> tuple[list[dict[str, Any]], Sequence[Tensor]]:
+    """Rows of the sample, and the inputs with what it shows of their columns."""
+    frame = sample.read(data, [one.in_table for one in inputs if one.datatype == "BYTES"])
+    if len(inputs[0].shape) > 1:
+        found = sample.of(data, frame, None, inputs[0].shape[1])
+        columns = [{"name": name, "datatype": inputs[0].datatype} for name in found.frame.columns]
+        return [{inputs[0].name: list(row.values())} for row in found.rows(columns)], inputs
+    found = sample.of(data, frame, [one.in_table for one in inputs], None)
+    described = [one.model_copy(update={"description": found.description(one.in_table)}) for one in inputs]
+    return found.rows(_as_yaml(inputs)), described
+
+
+def _as_yaml(tensors: Sequence[Tensor]) -> list[dict[str, Any]]:
+    return [{"name": one.name, **one.model_dump(mode="json", exclude_defaults=True)} for one in tensors]
+
+
+def _is_valid(row: Mapping[str, Any], row_type: type[BaseModel]) -> bool:
+    try:
+        golden.parsed(row, row_type)
+    except errors.Invalid:
+        return False
+    return True
