@@ -20,8 +20,11 @@ class Broken(Exception):
     """The file is no booster, or none that can be computed. The text goes on after "it", as "is cut off"."""
 
 
-def numbers(values: Any, dtype: type[np.generic] | str, what: str) -> np.ndarray:
-    """The values as an array of one dimension. Raises Broken unless each is a finite number that the type has."""
+def numbers(values: Any, dtype: type[np.generic] | str, what: str, *, finite: bool = True) -> np.ndarray:
+    """The values as an array of one dimension. Raises Broken unless each is a number that the type has.
+
+    `finite`: NaN and infinity are refused too.
+    """
     wanted = np.dtype(dtype)
     try:
         found = np.asarray(values) if len(values) else np.zeros(0, wanted)
@@ -31,7 +34,7 @@ def numbers(values: Any, dtype: type[np.generic] | str, what: str) -> np.ndarray
             raise ValueError
         with np.errstate(all="ignore"):
             made = found.astype(wanted)
-            is_kept = np.isfinite(made).all() if wanted.kind == "f" else (made == found).all()
+            is_kept = not finite or np.isfinite(made).all() if wanted.kind == "f" else (made == found).all()
     except (TypeError, ValueError, OverflowError):
         raise Broken(f"has {what} that are not all numbers of the type {wanted.name}") from None
     if not is_kept:

@@ -52,11 +52,13 @@ class Forest:
         size, is_split = len(left), left != trees.LEAF
         is_category = array("split_type", np.uint8) == 1 if "split_type" in tree else np.zeros(size, bool)
         columns, defaults = array("split_indices", np.int64), array("default_left", np.uint8)
-        values = array("split_conditions", np.float64)
+        stated = of(tree, "split_conditions", list | np.ndarray)
+        values = trees.numbers(stated, np.float64, "`split_conditions`", finite=False)
         if not (len(is_category) == len(columns) == len(defaults) == len(values) == size):
             raise Broken("has a tree whose arrays differ in length")
         is_category &= is_split
-        values = trees.numbers(values, np.float32, "`split_conditions`")
+        # Before version 3, a split by categories had NaN there.
+        values = trees.numbers(np.where(is_category, 0, values), np.float32, "`split_conditions`")
         columns = np.where(is_split, columns, 0)
         trees.inside(columns, features, "columns")
         categories = self._categories(array, tree, np.flatnonzero(is_category), kept)

@@ -114,3 +114,9 @@ def test_a_file_of_an_older_version_without_categories_and_targets_is_read(tmp_p
     tree["default_left"] = [False, True, False, False, False]
     (found,) = read(tmp_path, json.dumps(made).encode()).described.inputs()
     assert (found.name, found.shape) == ("features", (-1, 2))
+
+
+def test_a_split_by_categories_of_an_older_version_has_nan_for_its_number(tmp_path: Path) -> None:
+    made = booster_files.xgboost(categories=True)
+    made["learner"]["gradient_booster"]["model"]["trees"][0]["split_conditions"][1] = float("nan")
+    assert read(tmp_path, json.dumps(made).encode()).document
