@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from fairlead import errors
 from fairlead.contracts.manifest import Tensor
 from fairlead.serving.formats import boosters, declared, golden
-from fairlead.serving.formats.folder import FORMATS
+from fairlead.serving.formats.folder import FORMATS, ModelFolder
 from fairlead.serving.formats.made_up_rows import made_up
 from fairlead.serving.formats.strict import strict
 from fairlead.serving.formats.writer import write_folder
@@ -32,8 +32,8 @@ def format_of(file: Path) -> str | None:
     return "xgboost" if start.startswith(b"{") and b"learner" in start else None
 
 
-def write(folder: Path, stated: Mapping[str, Any], file: Path, data: Path | None) -> tuple[int, int]:
-    """Write the folder, and return how many golden rows it has and how many rows of the sample it cannot have.
+def write(folder: Path, stated: Mapping[str, Any], file: Path, data: Path | None) -> tuple[ModelFolder, int]:
+    """Write the folder, and return it and how many rows of the sample are none of its golden rows.
 
     `stated` are the fields of the manifest that the file does not give. Raises Invalid for a damaged file.
     """
@@ -48,8 +48,8 @@ def write(folder: Path, stated: Mapping[str, Any], file: Path, data: Path | None
             hint="Give a few rows of the table that it was trained on: --data FILE.",
         )
     named = {"inputs": _as_yaml(described), "outputs": _as_yaml(outputs)}
-    write_folder(folder, {**stated, **named}, file, golden_inputs=rows)
-    return len(rows), len(asked) - len(rows) if data else 0
+    made = write_folder(folder, {**stated, **named}, file, golden_inputs=rows)
+    return made, len(asked) - len(rows) if data else 0
 
 
 def _sampled(inputs: Sequence[Tensor], data: Path) -> tuple[list[dict[str, Any]], Sequence[Tensor]]:

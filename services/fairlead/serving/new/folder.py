@@ -63,7 +63,8 @@ def write(
         if sha256 is not None:
             trained_file.check_digest(file, sha256)
         named = {"name": name, "version": version, "title": name, "format": of_booster}
-        return Written(folder, *booster.write(folder, named, file, data))
+        made, skipped = booster.write(folder, named, file, data)
+        return Written(folder, _artifact(made), len(made.golden), skipped)
     trained = trained_file.read(file, sha256, code)
     estimator = trained.value
     with warnings.catch_warnings():
