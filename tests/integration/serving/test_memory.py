@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import pytest
 
 from support import folders
 from support.processes import wait_until
-from support.service import Service
+from support.service import Service, request
 
 MEMORY_MIB = 512
 """The limit of the chart."""
@@ -33,9 +34,11 @@ class Basket(BaseModel):
     items: list[Item] = []
     values: list[float] = []
     seconds: float = 0
+    letters: int = 0
 
 class Size(BaseModel):
     count: int
+    text: str = ""
 
 class Slow(fairlead.Model[Basket, Size]):
     def load(self, artifact):
@@ -43,10 +46,12 @@ class Slow(fairlead.Model[Basket, Size]):
 
     def predict(self, rows):
         time.sleep(max(row.seconds for row in rows))
-        return [Size(count=len(row.items) + len(row.values)) for row in rows]
+        return [Size(count=len(row.items) + len(row.values), text="a" * row.letters) for row in rows]
 """
 
 
+LETTERS, UNREAD = 8_000_000, 60
+"""Answers that nobody reads, and how long they are."""
 BUSY_S = 3
 """How long the model is busy with one row while the others arrive."""
 
@@ -69,7 +74,7 @@ LOADS = (
 
 @pytest.fixture
 def slow(tmp_path: Path) -> Iterator[Service]:
-    golden = [{"input": {"values": [0.5] * n}, "expected": {"count": n}} for n in range(3)]
+    golden = [{"input": {"values": [0.5] * n}, "expected": {"count": n, "text": ""}} for n in range(3)]
     folder = folders.make(tmp_path / "slow", code=CODE, golden=golden, name="slow", entry="model:Slow")
     env = {"FAIRLEAD_SERVING_MAX_ROW_KEYS": "300000"}
     with Service(folder, log=tmp_path / "log", flags=["--drain-s", "0"], env=env) as service:
@@ -88,6 +93,17 @@ def test_requests_that_wait_for_a_slow_model_stay_inside_the_memory_limit(slow: 
     assert statuses[200] >= MANY
     peak = peak_mib(slow)
     assert peak < MEMORY_MIB
+
+
+def test_answers_that_nobody_reads_stay_inside_the_memory_limit(slow: Service) -> None:
+    asked = request("POST", "/predict", orjson.dumps({"letters": LETTERS}))
+    with contextlib.ExitStack() as stack:
+        for _ in range(UNREAD):
+            connection = stack.enter_context(slow.connect())
+            connection.sendall(asked)
+            assert connection.recv(1)  # the answer is made, and the next one is not in the same call of the model
+        assert len(slow.predict({"letters": LETTERS}).json()["text"]) == LETTERS
+    assert peak_mib(slow) < MEMORY_MIB
 
 
 def peak_mib(service: Service) -> int:

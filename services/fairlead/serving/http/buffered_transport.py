@@ -65,6 +65,10 @@ class BufferedTransport(asyncio.Transport):
         self._buffer = []
         self._transport.abort()
 
+    def get_write_buffer_size(self) -> int:
+        """The bytes that are not sent yet."""
+        return self._transport.get_write_buffer_size() + sum(map(len, self._buffer))
+
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """The extra info of the real transport."""
         return self._transport.get_extra_info(name, default)

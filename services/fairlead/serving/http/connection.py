@@ -11,6 +11,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from fairlead.serving.http import buffered_transport, endpoint, exchange, problems
 from fairlead.serving.http.fast_path import FastPath
+from fairlead.serving.http.unread import UnreadAnswers
 
 MAX_HEAD_BYTES = 64 * 1024
 """Maximum size of request line and headers. Envoy's own limit is 60 KiB."""
@@ -28,6 +29,7 @@ class Connection(HttpToolsProtocol):
     fast_path: ClassVar[FastPath]
     flush_scheduler: ClassVar[buffered_transport.FlushScheduler]
     max_connections: ClassVar[int]
+    unread: ClassVar[UnreadAnswers]
     _pending_request: tuple[RequestResponseCycle, Any] | None = None  # a request whose head has just been received
     _on_disconnect: Callable[[], None] | None = None  # cancels the request that is on the fast path
     _idle_since: float | None = None
@@ -62,11 +64,22 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the idle timer, and the request that is on the fast path."""
+        self.unread.reads(self)
         super().connection_lost(exc)
         if self._on_disconnect is not None:
             self._on_disconnect()
         if self._idle_timer is not None:
             self._idle_timer.cancel()
+
+    def pause_writing(self) -> None:
+        """Called by the transport when the kernel takes no more of an answer."""
+        super().pause_writing()
+        self.unread.paused(self)
+
+    def resume_writing(self) -> None:
+        """Called by the transport when it has sent enough of it."""
+        super().resume_writing()
+        self.unread.reads(self)
 
     def on_response_complete(self) -> None:
         """Begin the next pipelined request, or start to be idle."""
@@ -196,13 +209,19 @@ def _do_nothing() -> None:
     """Replaces `on_response`, which has been called."""
 
 
-def connection_class(identity: Headers, fast_path: FastPath, max_connections: int) -> type[Connection]:
-    """The protocol class for a server whose responses all have these headers. uvicorn creates the objects."""
+def connection_class(
+    identity: Headers, fast_path: FastPath, max_connections: int, unread_bytes: int
+) -> type[Connection]:
+    """The protocol class for a server whose responses all have these headers. uvicorn creates the objects.
+
+    `unread_bytes` is the most bytes of all answers that clients do not read.
+    """
     parts = {
         "identity": identity,
         "fast_path": fast_path,
         "flush_scheduler": buffered_transport.FlushScheduler(),
         "max_connections": max_connections,
+        "unread": UnreadAnswers(unread_bytes),
     }
     return type("Connection", (Connection,), parts)
 

@@ -105,7 +105,8 @@ def protocol(app: exchange.Envelope, fast_path: FastPath, settings: Settings) ->
         return "h11"  # the one with a limit for the size of a request head
     # Imported here, because importing it fails if uvicorn has not the class that it extends.
     connection = importlib.import_module("fairlead.serving.http.connection")
-    return connection.connection_class(app.identity, fast_path, settings.max_connections)
+    unread = max(settings.queue_bytes, settings.max_answer_bytes)
+    return connection.connection_class(app.identity, fast_path, settings.max_connections, unread)
 
 
 def server(app: exchange.Envelope, fast_path: FastPath, state: Lifecycle, settings: Settings) -> Server:

@@ -20,6 +20,8 @@ _METHODS = {
     "connection_lost": ["exc"],
     "data_received": ["data"],
     "eof_received": [],
+    "pause_writing": [],
+    "resume_writing": [],
     "on_response_complete": [],
     "send_400_response": ["msg"],
     "timeout_keep_alive_handler": [],
