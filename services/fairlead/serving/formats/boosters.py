@@ -57,7 +57,7 @@ class Described:
         return 0 if self.answers == "score" else 2 if self.answers == "binary" else max(self.margins, 2)
 
     def inputs(self) -> tuple[Tensor, ...]:
-        """One input for each column, or one for all if they have no names, or too many."""
+        """One input for each column, or one for all if they have no names, or too many. Raises Invalid."""
         if not self.is_named or len(self.features) > networks.MAX_TENSORS:
             return (_tensor(FEATURES, self.datatype, len(self.features)),)
         names: dict[str, str] = {}
@@ -171,7 +171,13 @@ def _input(name: str, feature: Feature, number: str) -> Tensor:
             pass
     if name != feature.name:
         stated["column"] = feature.name
-    return Tensor.model_validate(stated)
+    try:
+        return Tensor.model_validate(stated)
+    except ValidationError as cause:
+        raise errors.Invalid(
+            f"the column {feature.name[:64]!r} of the booster cannot be an input: {cause.errors()[0]['msg']}",
+            hint="Give it a name, and categories that are all texts or all whole numbers, and train again.",
+        ) from None
 
 
 def _convert(described: Described, inputs: Sequence[Tensor]) -> Convert:

@@ -159,3 +159,11 @@ def test_a_label_with_other_choices_than_there_are_classes_is_refused() -> None:
 def test_columns_whose_names_become_the_same_field_get_different_ones() -> None:
     found = described([Feature("a b"), Feature("a/b"), Feature("copy")]).inputs()
     assert [(one.name, one.column) for one in found] == [("a_b", "a b"), ("a_b_2", "a/b"), ("copy_", "copy")]
+
+
+@pytest.mark.parametrize(
+    "feature", [Feature(""), Feature("a", "category", ("x", "x")), Feature("a", "category", ("x", 3))], ids=str
+)
+def test_a_column_that_cannot_be_an_input_is_refused_with_its_name(feature: Feature) -> None:
+    with pytest.raises(errors.Invalid, match=f"the column {feature.name!r} of the booster cannot be an input"):
+        described([feature]).inputs()
