@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from typing import Any
 
 import jsonschema
@@ -10,15 +11,41 @@ import pytest
 import yaml
 
 from charts.sample import DIGEST, IRIS, with_version, with_workload
+from charts.schemas import VERSIONS, complaints
 from fairlead.placement.explain import explain
 from fairlead.placement.nodes import nodes_of
 from fairlead.placement.wishes import wishes_of
 from support.gpu_fleets import CLOUDS, GPU, Request, allowed, machines, node, requests
-from support.helm import CHARTS, HelmFailed, Object, container_of, notes, pod_of, render
+from support.helm import CHARTS, ROOT, HelmFailed, Object, container_of, notes, pod_of, render
 
 POOLS = CHARTS / "model/pools"
 REQUESTS = 48
 MACHINES = 60
+
+
+PAGE = (ROOT / "docs/gpu-pools.md").read_text()
+
+
+@pytest.mark.parametrize("text", re.findall(r"```yaml\n# gpu-[\w-]+\.yaml\n(.*?)```", PAGE, re.DOTALL))
+def test_the_files_of_the_page_render_to_objects_that_kubernetes_accepts(text: str) -> None:
+    found = render("model", yaml.safe_load(text)).installed()
+    assert [error for each in found for error in complaints(each, VERSIONS[-1])] == []
+
+
+def test_the_page_says_of_every_pool_what_it_has() -> None:
+    rows = {cells[0].strip("`"): cells[2:] for cells in table(PAGE, "| `pool` | selects by |")}
+    assert rows.keys() == CLOUDS.keys()
+    for name, (memory, _, capacity, pool) in rows.items():
+        known = CLOUDS[name]
+        expected = ["yes" if one else "no" for one in (known.has_memory, known.has_spot, known.has_pool)]
+        assert [memory, capacity, pool] == expected, name
+
+
+def table(page: str, head: str) -> list[list[str]]:
+    """The cells of the table that begins with this line."""
+    _, _, rest = page.partition(head)
+    lines = rest.split("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
 def with_gpu(**gpu: Any) -> dict[str, Any]:

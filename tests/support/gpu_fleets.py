@@ -76,20 +76,21 @@ class Request:
 
 def suits(request: Request, machine: Machine) -> bool:
     """Whether the pod may run on the machine by what it is, however large or full it is."""
-    capacity = {
-        "": not (machine.spot and _keeps_others_off(machine)),
-        "spot": machine.spot,
-        "on-demand": not machine.spot,
-    }
+    kept_off = machine.spot and request.capacity == "" and _keeps_others_off(machine)
+    in_kind = request.slice == machine.slice
+    return in_kind and suits_by_labels(request, machine) and not kept_off and not machine.reserved
+
+
+def suits_by_labels(request: Request, machine: Machine) -> bool:
+    """Whether its labels allow the pod; its resources may not."""
     return (
         request.cloud == machine.cloud
-        and request.slice == machine.slice
+        and (request.slice == machine.slice or _only_resources_tell(request, machine))
         and request.product in ("", machine.product.name)
         and request.memory_gib * 1024 <= machine.memory
-        and capacity[request.capacity]
+        and request.capacity in ("", "spot" if machine.spot else "on-demand")
         and request.pool in ("", machine.pool)
         and (not request.zones or machine.zone in request.zones)
-        and not machine.reserved
     )
 
 
@@ -272,6 +273,12 @@ def _openshift(machine: Machine) -> Described:
 
 def _taint(key: str, value: str) -> Object:
     return {"key": key, "effect": "NoSchedule", **({"value": value} if value else {})}
+
+
+def _only_resources_tell(request: Request, machine: Machine) -> bool:
+    """Whether the kinds of GPU differ in the name of the resource, and no label says which a node has."""
+    mixed = machine.cloud == "gfd-mig-mixed" and not request.slice and machine.slice[:1].isdigit()
+    return machine.cloud == "aks" or mixed
 
 
 def _may_be_sliced(product: Product, kind: str) -> bool:

@@ -80,18 +80,18 @@ def offers(wishes: Wishes, nodes: Sequence[Node]) -> tuple[Offer, ...]:
     for node in [one for one in nodes if _devices(one.resources)] or nodes:
         labels = {key: node.labels[key] for key in wishes.keys if key in node.labels}
         taints = tuple(sorted(str(one) for one in node.taints if not wishes.tolerates(one)))
-        free = None if node.free is None else _devices(node.free)
-        offer = Offer((node.name,), labels, taints, _devices(node.resources), free)
-        groups.setdefault(str((labels, taints, list(offer.devices))), []).append(offer)
+        devices = _devices(node.resources)
+        free = None if node.free is None else {name: max(0, int(node.free.get(name, 0))) for name in devices}
+        offer = Offer((node.name,), labels, taints, devices, free)
+        groups.setdefault(str((labels, taints, list(devices))), []).append(offer)
     return tuple(_together(group) for group in groups.values())
 
 
 def _together(group: Sequence[Offer]) -> Offer:
     names = tuple(name for one in group for name in one.names)
     known = [one.free for one in group if one.free is not None]
-    devices = _total([one.devices for one in group])
-    free = {name: amount for name, amount in _total(known).items() if name in devices}
-    return Offer(names, group[0].labels, group[0].taints, devices, free if len(known) == len(group) else None)
+    free = _total(known) if len(known) == len(group) else None
+    return Offer(names, group[0].labels, group[0].taints, _total([one.devices for one in group]), free)
 
 
 def _devices(resources: Mapping[str, Decimal]) -> dict[str, int]:

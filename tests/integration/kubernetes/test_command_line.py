@@ -20,7 +20,7 @@ from fairlead.contracts.route import Target
 from fairlead.contracts.status import Condition, Status
 from fairlead.store.kubernetes import KubernetesStore
 from fairlead.store.kubernetes.api import Api
-from fairlead.store.kubernetes.kinds import ROUTES
+from fairlead.store.kubernetes.kinds import PODS, ROUTES
 from support.cluster.lifecycle import Cluster
 from support.cluster.programs import REPOSITORY
 from support.processes import wait_until
@@ -71,6 +71,32 @@ def store(api: Api, namespace: str) -> Iterator[KubernetesStore]:
         )
         store.set_status("iris", status.to_json())
         yield store
+
+
+def test_check_pool_names_the_node_that_is_missing_and_a_model_with_nodes_passes(
+    store: KubernetesStore, run: Run, api: Api, namespace: str
+) -> None:
+    def create(name: str, accelerator: dict[str, str]) -> None:
+        labels = {"fairlead.dev/model": "iris", "fairlead.dev/version": "1.0.0"}
+        containers = [{"name": "model", "image": "models/iris:1"}]
+        spec = {"nodeSelector": accelerator, "containers": containers}
+        api.create(PODS, namespace, {"metadata": {"name": name, "labels": labels}, "spec": spec})
+
+    create("runs", {})
+    wait_until(lambda: "nodeName" in api.get(PODS, namespace, "runs")["spec"], "the pod has a node")
+    passed = run("check-pool", "iris")
+    assert (passed.returncode, passed.stderr) == (0, "")
+    assert "on its node" in passed.stdout
+    create("waits", {"gpu": "l4"})
+    failed = run("check-pool", "iris")
+    assert failed.returncode == exit_codes.FAILED
+    assert "waits for a node" in failed.stdout
+    assert failed.stderr.startswith("fairlead: iris 1.0.0: no node has gpu=l4; none of these nodes has that label\n")
+    shown = json.loads(run("check-pool", "iris", "--json").stdout)
+    assert {one["pod"]: one["cause"] for one in shown["pods"]} == {"runs": "", "waits": "labels"}
+    nowhere = run("check-pool", "iris", where=())
+    assert nowhere.returncode == exit_codes.USAGE
+    assert "fairlead check-pool iris --namespace NAME" in nowhere.stderr
 
 
 def test_status_and_history_show_the_objects(store: KubernetesStore, run: Run) -> None:

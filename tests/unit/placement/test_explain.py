@@ -129,6 +129,11 @@ def test_equal_nodes_are_one_offer_with_the_sum_of_their_devices() -> None:
     }
 
 
+def test_if_no_node_has_devices_every_node_is_an_offer() -> None:
+    nodes = nodes_of([node("a"), node("b", taints=TAINTED)], [])
+    assert [one.names for one in offers(wishes_of(pod({GPU: "1"})["spec"]), nodes)] == [("a",), ("b",)]
+
+
 # every input: the sentence is about the rule that rules out all nodes which the earlier rules allow
 
 KEYS, VALUES = ("gpu", "zone", "spot"), ("1", "2", "x")
