@@ -87,6 +87,7 @@ OTHER_VALUES: dict[str, Any] = {
     "prometheus.scrapeInterval": "30s",
     "podMonitor.renderMode": "never",
     "monitoring.rules.renderMode": "never",
+    "monitoring.dashboards.enabled": False,
 }
 """Another valid value for those whose type alone does not give one."""
 
