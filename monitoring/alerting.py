@@ -12,7 +12,6 @@ from typing import Literal
 
 from fairlead.contracts import gateway_telemetry as gateway
 from fairlead.contracts import telemetry
-from fairlead.contracts.route import TOTAL_WEIGHT
 from monitoring.promql import IDENTITY, largest, rate, series, total
 from monitoring.recording import MODEL, Records, failures
 
@@ -92,19 +91,12 @@ def _of_load(records: Records) -> Iterator[Alert]:
         f"{MODEL_NAME}: fewer instances are ready than it needs",
         f"{largest(series(telemetry.CONTROL_DEGRADED), *MODEL)} == 1",
     )
-    dropped, answered = (
-        total(rate(metric, settings.window), *IDENTITY)
-        for metric in (
-            series(telemetry.MODEL_REJECTED, reason="~queue_full|deadline"),
-            series(telemetry.MODEL_REQUESTS, protocol="!=other"),
-        )
-    )
     yield Alert(
         "FairleadQueueFull",
         "ticket",
         "5m",
         f"{MODEL_NAME} {VERSION}: {PERCENT} of the requests are refused because the queue is too long",
-        f"{dropped} / ({answered} > 0) > {settings.rejected_share:g}",
+        f"{records.refused} > {settings.rejected_share:g}",
     )
     yield Alert(
         "FairleadInstanceFailed",
@@ -144,8 +136,8 @@ def _of_rollouts(records: Records) -> Iterator[Alert]:
         f"{MODEL_NAME}: the rollout has no evidence, because requests cannot be counted",
         f"{largest(series(condition, condition='Counted'), *MODEL)} == 0 and {rollout}",
     )
-    weight = largest(series(telemetry.CONTROL_WEIGHT, role="candidate"), *IDENTITY)
-    due = f"{weight} / {TOTAL_WEIGHT} * on (namespace, model) group_left () {total(records.requests, *MODEL)}"
+    weight = f'max by (namespace, model, version) ({records.weight}{{role="candidate"}})'
+    due = f"{weight} * on (namespace, model) group_left () {total(records.requests, *MODEL)}"
     yield Alert(
         "FairleadCandidateNoTraffic",
         "ticket",

@@ -1,15 +1,29 @@
-"""The recording rules: requests, errors and latency of every model and version, as the gateways count them.
+"""The recording rules, by model and version: requests, errors and latency as the gateways count them, load, weights.
 
 Names follow `level:metric:operation`. The gateways see what clients see: also answers that never reached a service.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from fairlead.contracts import gateway_telemetry as gateway
+from fairlead.contracts import telemetry
 from fairlead.contracts.gateway import Role
-from monitoring.promql import CLASS, IDENTITY, increase, named_class, of_cluster, of_version, rate, total
+from fairlead.contracts.route import TOTAL_WEIGHT
+from monitoring.promql import (
+    CLASS,
+    IDENTITY,
+    increase,
+    largest,
+    named_class,
+    of_cluster,
+    of_version,
+    rate,
+    series,
+    total,
+)
 from monitoring.settings import Settings
 
 MODEL = IDENTITY[:2]
@@ -84,13 +98,39 @@ class Records:
             *MODEL,
         )
         self.burnt = {one: self._burnt(one) for one in settings.burn_windows}
+        self._of_load(window)
+        self.weight, self.share = (
+            self._add(
+                f"model_version_role:fairlead_{name}:ratio",
+                f"{largest(series(metric), *IDENTITY, 'role')} / {TOTAL_WEIGHT}",
+                *IDENTITY,
+                "role",
+                group="rollouts",
+            )
+            for name, metric in (("weight", telemetry.CONTROL_WEIGHT), ("share", telemetry.CONTROL_SHARE))
+        )
+
+    def _of_load(self, window: str) -> None:
+        """How full the services are, all instances of a version together."""
+
+        def add(name: str, expression: str) -> str:
+            return self._add(f"model_version:fairlead_{name}", expression, *IDENTITY, group="load")
+
+        self.in_flight = add("in_flight_requests:sum", total(series(telemetry.MODEL_IN_FLIGHT), *IDENTITY))
+        self.queue_rows = add("queue_rows:sum", total(series(telemetry.MODEL_QUEUE_ROWS), *IDENTITY))
+        waits = total(rate(series(telemetry.MODEL_QUEUE_SECONDS, "_bucket"), window), *IDENTITY, "le")
+        self.queue_seconds = add(f"queue_seconds:p99_{window}", f"histogram_quantile(0.99, {waits})")
+        refused = rate(series(telemetry.MODEL_REJECTED, reason="~queue_full|deadline"), window)
+        answered = rate(series(telemetry.MODEL_REQUESTS, protocol="!=other"), window)
+        self.refused = add(
+            f"refused:ratio_rate{window}", f"{total(refused, *IDENTITY)} / ({total(answered, *IDENTITY)} > 0)"
+        )
 
     def _burnt(self, window: str) -> str:
         """The share of failed requests over one window, for the error budget."""
-        failed = _of_model(window, envoy_response_code_class="5")
-        return self._add(
-            f"model:fairlead_errors:ratio_rate{window}", _ratio(failed, _of_model(window)), *MODEL, group="budget"
-        )
+        every = total(of_version(gateway.GATEWAY_CLASSES, "", window), *MODEL)
+        ratio = _ratio(_failed(window, rate), every)
+        return self._add(f"model:fairlead_errors:ratio_rate{window}", ratio, *MODEL, group="budget")
 
     def _add(self, name: str, expression: str, *labels: str, group: str = "requests") -> str:
         self.every.append(Record(name, expression, labels, group))
@@ -99,12 +139,12 @@ class Records:
 
 def failures(window: str) -> str:
     """How many requests of a model failed in this window."""
-    failed = of_version(gateway.GATEWAY_CLASSES, "", window, over=increase, envoy_response_code_class="5")
+    return _failed(window, increase)
+
+
+def _failed(window: str, over: Callable[[str, str], str]) -> str:
+    failed = of_version(gateway.GATEWAY_CLASSES, "", window, over=over, envoy_response_code_class="5")
     return total(failed, *MODEL)
-
-
-def _of_model(window: str, **matchers: str) -> str:
-    return total(of_version(gateway.GATEWAY_CLASSES, "", window, over=rate, **matchers), *MODEL)
 
 
 def _ratio(part: str, whole: str) -> str:

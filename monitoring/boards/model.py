@@ -5,7 +5,7 @@ from __future__ import annotations
 from fairlead.contracts import gateway_telemetry as gateway
 from fairlead.contracts import telemetry
 from fairlead.contracts.telemetry import Metric
-from monitoring.boards.choices import NAMESPACE, OF_MODEL, OF_VERSION, STEP, chosen, mean, quantile, releases, variables
+from monitoring.boards.choices import NAMESPACE, OF_MODEL, OF_VERSION, STEP, chosen, mean, releases, variables
 from monitoring.looks import PERCENT
 from monitoring.panels import Dashboard, Panel, Query, Row
 from monitoring.promql import USERS, rate, series, total
@@ -100,7 +100,7 @@ def board(records: Records) -> Dashboard:
                     Panel(
                         "In the queue, p99",
                         "Rises first when a version has too few instances.",
-                        (Query(quantile(0.99, telemetry.MODEL_QUEUE_SECONDS, "version", **OF_VERSION), version),),
+                        (Query(chosen(records.queue_seconds, **OF_VERSION), version),),
                         "s",
                     ),
                     Panel(
@@ -117,7 +117,7 @@ def board(records: Records) -> Dashboard:
                         "Requests in flight",
                         "In the services, and as the gateway sees them. A gap between the two is the way in between.",
                         (
-                            Query(service(telemetry.MODEL_IN_FLIGHT), f"{version} service"),
+                            Query(chosen(records.in_flight, **OF_VERSION), f"{version} service"),
                             Query(
                                 "sum by (fairlead_version) ("
                                 + series(
@@ -134,7 +134,7 @@ def board(records: Records) -> Dashboard:
                     Panel(
                         "Rows in the queue",
                         "Rows that wait for the model.",
-                        (Query(service(telemetry.MODEL_QUEUE_ROWS), version),),
+                        (Query(chosen(records.queue_rows, **OF_VERSION), version),),
                     ),
                     Panel(
                         "Bytes in the queue",

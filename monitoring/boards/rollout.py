@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from fairlead.contracts import telemetry
-from fairlead.contracts.route import TOTAL_WEIGHT
-from fairlead.contracts.telemetry import Metric
 from monitoring.boards.choices import OF_MODEL, chosen, releases, variables
 from monitoring.looks import PERCENT, words
 from monitoring.panels import Dashboard, Panel, Query, Row
@@ -14,9 +12,6 @@ from monitoring.recording import Records
 
 def board(records: Records) -> Dashboard:
     """The dashboard."""
-
-    def of_roles(metric: Metric) -> str:
-        return f"{largest(series(metric, **OF_MODEL), 'model', 'version', 'role')} / {TOTAL_WEIGHT}"
 
     name = "{{model}} {{version}}"
     slowest = max(records.latency)
@@ -39,7 +34,7 @@ def board(records: Records) -> Dashboard:
                     Panel(
                         "Weight",
                         "The share of the requests that each version is meant to get.",
-                        (Query(of_roles(telemetry.CONTROL_WEIGHT), f"{name} ({{{{role}}}})"),),
+                        (Query(chosen(records.weight, **OF_MODEL), f"{name} ({{{{role}}}})"),),
                         PERCENT,
                         defaults={"max": 1},
                     ),
@@ -47,7 +42,7 @@ def board(records: Records) -> Dashboard:
                         "Share",
                         "What each version really got in this step. Far from the weight: few users, or a candidate "
                         "without instances.",
-                        (Query(of_roles(telemetry.CONTROL_SHARE), f"{name} ({{{{role}}}})"),),
+                        (Query(chosen(records.share, **OF_MODEL), f"{name} ({{{{role}}}})"),),
                         PERCENT,
                         defaults={"max": 1},
                     ),
