@@ -200,7 +200,7 @@ def _of_control_plane(records: Records) -> Iterator[Alert]:
         "FairleadEngineStopped",
         "page",
         "2m",
-        "the leading control plane has stopped to decide: nothing rolls forward or back",
+        "the leading control plane no longer decides: nothing rolls forward or back",
         f"{total(rate(ticks, records.settings.window), 'namespace')} == 0",
     )
     yield Alert(

@@ -232,7 +232,7 @@ CASES = (
         {series(telemetry.CONTROL_RECONCILE_SECONDS, "_count", namespace="shop"): "0+60x10 600+0x60"},
         {series(telemetry.CONTROL_RECONCILE_SECONDS, "_count", namespace="shop"): rising(60)},
         25,
-        "the leading control plane has stopped to decide: nothing rolls forward or back",
+        "the leading control plane no longer decides: nothing rolls forward or back",
         {"namespace": "shop"},
     ),
     Case(
