@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -62,7 +62,7 @@ FORMATS: Mapping[str, base.Format] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ModelFolder:
     """A model folder that has been read and validated. Its artifact has not been read yet.
 
@@ -75,8 +75,13 @@ class ModelFolder:
     row_type: type[BaseModel]
     answer_type: type[BaseModel]
     golden: tuple[GoldenRow, ...]
-    model_class: type[Model[Any, Any]] = field(repr=False)
-    code: Code = field(repr=False)
+    model_class: type[Model[Any, Any]]
+    code: Code
+
+    def __repr__(self) -> str:
+        """One line: a notebook shows it below the cell that called `write_folder`."""
+        what = f"{self.manifest.name} {self.manifest.version}, format {self.manifest.format}"
+        return f"<ModelFolder {self.folder}: {what}, {len(self.golden)} golden rows>"
 
     @property
     def package(self) -> str:

@@ -6,12 +6,13 @@ The expected answers of the golden rows come from the finished folder: it is loa
 
 from __future__ import annotations
 
+import functools
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
 import yaml
 
@@ -28,6 +29,27 @@ GOLDEN = "golden.jsonl"
 _SECOND_FILE = re.compile(r"\s*(-r|-c|--requirement|--constraint)\b")
 
 
+_Given = ParamSpec("_Given")
+
+
+def _told_briefly(write: Callable[_Given, ModelFolder]) -> Callable[_Given, ModelFolder]:
+    """Errors without the frames of our own code, which fill a notebook and help nobody. Those of the author's stay."""
+
+    @functools.wraps(write)
+    def called(*arguments: _Given.args, **options: _Given.kwargs) -> ModelFolder:
+        try:
+            return write(*arguments, **options)
+        except errors.FairleadError as error:
+            cause = error.__cause__ if isinstance(error, errors.ModelFailed) else None
+            raise error.with_traceback(None) from cause
+        except OSError as error:
+            hint = "Choose another folder, or make room for it."
+            raise errors.Invalid(f"the model folder cannot be written: {error}", hint=hint) from None
+
+    return called
+
+
+@_told_briefly
 def write_folder(
     folder: str | Path,
     manifest: Mapping[str, Any],

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -178,3 +180,42 @@ def test_requirements_that_no_image_could_install_are_refused_in_words(tmp_path:
     assert raised.value.message.startswith("requirements: ")
     assert "requirements=['lightgbm==4.6.0']" in str(raised.value.hint)
     assert not (tmp_path / "out").exists()
+
+
+def told(write: Callable[[], object]) -> tuple[list[str], int]:
+    """The lines of the traceback that a notebook shows, and how many of its frames are of our own code."""
+    with pytest.raises(errors.FairleadError) as caught:
+        write()
+    lines = "".join(traceback.format_exception(caught.value)).splitlines()
+    ours = str(Path(errors.__file__).parent)
+    return lines, sum(line.startswith(f'  File "{ours}') for line in lines)
+
+
+def test_an_error_in_a_notebook_has_no_frames_of_ours_but_the_function_that_was_called(tmp_path: Path) -> None:
+    lines, ours = told(lambda: writer.write_folder(tmp_path / "m", MANIFEST | {"name": "Bad Name"}, b"2"))
+    assert ours == 1
+    assert "pydantic" not in "".join(lines)
+    assert lines[-1].startswith("fairlead.errors.Invalid: fairlead.yaml: name: 'Bad Name' is not a model name")
+
+
+def test_an_error_of_the_models_own_code_keeps_its_frames(tmp_path: Path) -> None:
+    code(tmp_path).write_text(
+        folders.DOUBLER.replace("        return [", "        raise ValueError(rows)\n        return [")
+    )
+    given = {"code": [tmp_path / "model.py"], "golden_inputs": [{"value": 1}]}
+    lines, _ = told(lambda: writer.write_folder(tmp_path / "m", MANIFEST, b"2", **given))  # type: ignore[arg-type]
+    assert any("in predict" in line for line in lines)
+    assert any(line.startswith("ValueError: ") for line in lines)
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_with_its_path(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(errors.Invalid, match=f"cannot be written: .*{tmp_path}/file"):
+        writer.write_folder(tmp_path / "file" / "m", MANIFEST, b"2")
+
+
+def test_what_a_notebook_shows_of_the_written_folder_is_one_line(tmp_path: Path) -> None:
+    made = writer.write_folder(
+        tmp_path / "m", MANIFEST, b"2", code=[code(tmp_path)], golden_inputs=[{"value": 1}, {"value": 2}]
+    )
+    assert repr(made) == f"<ModelFolder {tmp_path}/m: doubler 1.0.0, format python, 2 golden rows>"
