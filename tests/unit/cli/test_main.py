@@ -183,5 +183,5 @@ def test_the_page_lists_the_exit_codes_that_the_code_has() -> None:
 
 def test_the_page_lists_the_commands_that_the_code_has() -> None:
     page = (ROOT / "docs/cli.md").read_text()
-    listed = dict(re.findall(r"^\| `fairlead ([a-z]+)[^|]*` \| (.*) \|$", page, re.MULTILINE))
+    listed = dict(re.findall(r"^\| `fairlead ([a-z-]+)[^|]*` \| (.*) \|$", page, re.MULTILINE))
     assert listed == {name: main.COMMANDS[name] for name in VISIBLE}
