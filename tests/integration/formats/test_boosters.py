@@ -70,8 +70,7 @@ print(answered, refused, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1
 """
 
 
-@pytest.mark.parametrize("kind", ["columns", "classes"])
-@pytest.mark.parametrize("library", ["xgboost", "lightgbm"])
+@pytest.mark.parametrize(("library", "kind"), [("xgboost", "columns"), ("xgboost", "classes"), ("lightgbm", "columns")])
 def test_the_process_survives_every_damaged_file_and_its_memory_stays_bounded(
     libraries: list[Path], library: str, kind: str
 ) -> None:

@@ -13,7 +13,12 @@ from fairlead.serving.check.findings import is_fit
 from fairlead.serving.formats.folder import load_folder
 from fairlead.serving.new.folder import Written, write
 
-FILES = {"xgboost": ("model.json", "model.ubj"), "lightgbm": ("model.txt",)}
+FILES = {
+    "xgboost-columns": "model.json",
+    "xgboost-classes": "model.ubj",
+    "lightgbm-columns": "model.txt",
+    "lightgbm-classes": "model.txt",
+}
 
 
 def saved(name: str, file: Path) -> Any:
@@ -29,20 +34,19 @@ def new(folder: Path, file: Path, **options: Any) -> Written:
     return write("m", "1.0.0", file, folder / "out", **{"sha256": None, **options})
 
 
-@pytest.mark.parametrize("name", ["xgboost-columns", "xgboost-classes", "lightgbm-columns", "lightgbm-classes"])
+@pytest.mark.parametrize("name", FILES)
 def test_a_folder_from_the_file_alone_is_fit_to_serve(libraries: list[Path], tmp_path: Path, name: str) -> None:
-    for file in FILES[name.partition("-")[0]]:
-        saved(name, tmp_path / file)
-        found = new(tmp_path / f"{file}.out", tmp_path / file)
-        assert found.golden_rows > 1
-        assert is_fit(check_folder(found.folder))
+    saved(name, file := tmp_path / FILES[name])
+    found = new(tmp_path, file)
+    assert found.golden_rows > 1
+    assert is_fit(check_folder(found.folder))
 
 
 @pytest.mark.parametrize("name", ["xgboost-columns", "lightgbm-columns"])
 def test_rows_of_the_table_become_golden_rows_with_the_names_of_categories(
     libraries: list[Path], tmp_path: Path, name: str
 ) -> None:
-    frame = saved(name, file := tmp_path / FILES[name.partition("-")[0]][0])
+    frame = saved(name, file := tmp_path / FILES[name])
     frame.assign(member=frame.member.astype(int) if name.startswith("light") else frame.member).to_csv(
         tmp_path / "table.csv", index=False
     )
