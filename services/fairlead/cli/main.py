@@ -38,7 +38,7 @@ COMMANDS = {
     "status": "Show whether each model serves, its rollout, and what helps.",
     "history": "Show the ledger: every routing table that was served.",
     "logs": "Show what a model's instances and the gateway have logged.",
-    "check-pool": "Show why a model's pods wait for a node.",
+    "check-pool": "Show the nodes of a model's pods, and why one waits.",
     "shadow": "Show how a shadow's responses compare with the live ones.",
     "predict": "Send rows to a model through the gateway.",
     "explain": "Show which version a request would get, and why.",
