@@ -13,8 +13,12 @@ from typing import Any
 import pytest
 import yaml
 
+from docs.page import read_page
+from docs.session import Session
+from docs.working_copy import WorkingCopy
 from fairlead import errors
 from fairlead.serving.formats.folder import load_folder
+from support import environments
 from support.formats.graphs_of_bytes import pickle_with_code
 
 NET = """
@@ -194,3 +198,13 @@ def test_without_a_gpu_cuda_is_refused_and_auto_says_that_it_uses_the_cpu(
         model = load_folder(path).start()
     assert "the model runs on the CPU" in caplog.messages
     assert model.predict([model.row_type.model_validate({"x": [1.0, 2.0]})])[0].model_dump() == {"y": [9.0]}
+
+
+def test_the_commands_of_the_page_do_what_it_says(torch: Any, libraries: list[Path], tmp_path: Path) -> None:
+    page = read_page(environments.ROOT / "docs" / "formats-torch.md", environments.ROOT)
+    blocks = [block for block in page.console() if block.options.get("skip") == "needs PyTorch"]
+    assert blocks
+    copy = WorkingCopy(environments.ROOT, tmp_path / "fairlead", libraries)
+    with Session(copy, tmp_path / "notes") as session:
+        for block in blocks:
+            session.run_block(block)
