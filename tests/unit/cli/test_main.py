@@ -149,7 +149,7 @@ def test_a_cluster_without_the_client_installed_says_what_to_install(command: li
         env={**os.environ, **facts},
     )
     assert done.returncode == exit_codes.UNAVAILABLE, done.stderr
-    assert "pip install '.[control]'" in done.stderr
+    assert "pip install -e '.[control]'" in done.stderr
     assert "Traceback" not in done.stderr
 
 

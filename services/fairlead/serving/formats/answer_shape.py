@@ -9,9 +9,10 @@ is. None where the type has none is found by `AnswerWriter`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
 from typing import Any
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, PydanticSchemaGenerationError, TypeAdapter, ValidationError
 
 from fairlead.serving.formats import look_alikes
 from fairlead.serving.formats.generated_check import Check, Source
@@ -24,6 +25,8 @@ _INSIDE: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
     "lax-or-strict": lambda schema: schema["strict_schema"],
 }
 """Where the schema is by which such a schema is written, if it is not under `schema`."""
+_VALIDATORS = ("function-after", "function-before", "function-wrap")
+"""What can be around the fields of a model."""
 _SCALARS: Mapping[str, str] = {
     "bool": "bool",
     "float": "(float, int)",
@@ -44,7 +47,10 @@ def fault(answer: BaseModel) -> str:
     for name, field in kind.model_fields.items():
         if name not in values:
             return f"a {kind.__name__} without field {name!r}"
-        inside: TypeAdapter[Any] = TypeAdapter(field.annotation or Any)
+        try:
+            inside: TypeAdapter[Any] = TypeAdapter(field.annotation or Any)
+        except PydanticSchemaGenerationError:  # the field's own serializer makes its type known
+            continue
         if not checker(inside.core_schema)(values[name]):
             return _why(name, inside, values[name])
     return f"a {kind.__name__} that is not what its type says"
@@ -64,8 +70,15 @@ def _why(name: str, kind: TypeAdapter[Any], value: Any) -> str:
     return f"{repr(value)[:_SHOWN]} in field {name!r}, whose type has no such value"
 
 
+def _values(expected: Sequence[Any]) -> tuple[Any, ...]:
+    """The values of a Literal. With `use_enum_values` an answer has the value of a member in its place."""
+    return (*expected, *(one.value for one in expected if isinstance(one, Enum)))
+
+
 class _Shape(Source):
     """Says no only where the answer is surely wrong: what pydantic checks, and what it cannot know, is left to it."""
+
+    too_deep = True
 
     def kind(self, schema: Mapping[str, Any], value: str) -> str:
         if "serialization" in schema or schema["type"] == "function-plain":  # the author's function makes it
@@ -76,7 +89,7 @@ class _Shape(Source):
             case {"type": "typed-dict", "fields": fields}:
                 return self._typed_dict(schema, fields, value)
             case {"type": "literal", "expected": expected}:
-                return f"{value} in {self.named(look_alikes.exactly(tuple(expected)))}"
+                return f"{value} in {self.named(look_alikes.exactly(_values(expected)))}"
             case {"type": "nullable", "schema": inside}:
                 return self._nullable(inside, value)
             case {"type": "union" | "tagged-union", "choices": choices}:
@@ -88,8 +101,9 @@ class _Shape(Source):
 
     def _collection(self, schema: Mapping[str, Any], value: str) -> str:
         match schema:
-            case {"type": "dict", "values_schema": values}:
-                return self._each(values, value, "dict", ".values()")
+            case {"type": "dict", "keys_schema": keys, "values_schema": values}:
+                found = (self._each(keys, value, "dict"), self._each(values, value, "dict", ".values()"))
+                return " and ".join(one for one in found if one != _ANYTHING) or _ANYTHING
             case {"type": "list" | "set" | "frozenset" as name, "items_schema": items}:
                 return self._each(items, value, name)
             case {"type": "tuple", "items_schema": items}:
@@ -104,10 +118,10 @@ class _Shape(Source):
     def _model(self, schema: Mapping[str, Any], inside: Mapping[str, Any], value: str) -> str:
         model = self.variable()
         is_model = f"isinstance({model} := {value}, {self.named(schema['cls'])})"
-        while inside["type"] not in ("model-fields", "definition-ref") and "schema" in inside:  # validators around it
-            inside = inside["schema"]
         if schema.get("root_model"):
             return f"{is_model} and {self.condition(inside, f'{model}.root')}"
+        while inside["type"] in _VALIDATORS:
+            inside = inside["schema"]
         values = self.variable()
         # A value that is looked at is there, or there is a KeyError.
         each = [(name, self._field(one, f"{values}[{name!r}]")) for name, one in inside["fields"].items()]

@@ -101,7 +101,10 @@ class AnswerWriter:
         is_named = b"NaN" in payload or b"Infinity" in payload
         if is_named or (b"null" in payload and payload.count(b"null") != self._nones(answers)):
             self.check_finite(answers)
-            documents = from_json(payload)
+            try:
+                documents = from_json(payload)
+            except ValueError as cause:  # only of one that is nested too deep
+                raise errors.ModelFailed(f"the model's answer cannot be checked: {cause}") from cause
             for document in documents if isinstance(documents, list) else [documents]:
                 if (place := _null(document, self._schema, self._schema.get("$defs", {}))) is not None:
                     raise errors.ModelFailed(f"the model returned None in field {place!r}, whose type has no None")

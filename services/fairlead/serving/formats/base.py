@@ -52,5 +52,5 @@ def library(module: str, *, extra: str, needed_for: str) -> Any:
     except ModuleNotFoundError as cause:
         raise errors.Unavailable(
             f"{needed_for} needs the Python module {module!r}, which is not installed",
-            hint=f"install it in a clone of Fairlead, which is on no package index: pip install '.[{extra}]'",
+            hint=f"install it in a clone of Fairlead, which is on no package index: pip install -e '.[{extra}]'",
         ) from cause

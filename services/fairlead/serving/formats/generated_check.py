@@ -16,6 +16,9 @@ Check = Callable[[Any], bool]
 class Source(ABC):
     """Writes the expression for a schema. `names` are the classes, values and functions that it refers to."""
 
+    too_deep = False
+    """What the function says of a value that is nested deeper than Python can follow."""
+
     def __init__(self) -> None:
         self.names: dict[str, Any] = {}
         self._variables = 0
@@ -63,6 +66,6 @@ class Source(ABC):
     def _function(self, name: str, schema: Mapping[str, Any]) -> str:
         expression = self.condition(schema, "value")
         # An answer that was never validated may lack a field, and comparing what it has may raise anything.
-        body = f"    try:\n        return {expression}\n    except Exception:\n        return False\n"
-        exec(f"def {name}(value):\n{body}", self.names)
+        body = f"    try:\n        return {expression}\n    except RecursionError:\n        return {self.too_deep}\n"
+        exec(f"def {name}(value):\n{body}    except Exception:\n        return False\n", self.names)
         return name

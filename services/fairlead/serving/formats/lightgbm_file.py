@@ -36,6 +36,9 @@ OBJECTIVES: Mapping[str, Answers] = MappingProxyType(
 """What a booster of each objective answers. A function of your own leaves none in the file: the sums of the trees."""
 _VERSIONS = ("v2", "v3", "v4")
 _NUMBERS = re.compile(r"[-+0-9.eE ]*")
+_OR_INFINITE = re.compile(r"(?:[-+]?inf(?= |$)|[-+0-9.eE ])*")
+_MAY_BE_INFINITE = frozenset({"threshold"})
+"""A split "missing against everything else" has the threshold inf."""
 _OBJECTIVE = re.compile(r"(\w+)((?: sqrt| (?:num_class|sigmoid|alpha|c|rho):[-+0-9.eE]{1,40})*)")
 _IS_CATEGORY, _MISSING_SHIFT, _MISSING_NONE = 1, 2, 0
 _CATEGORIES = re.compile(r"^\[categorical_feature: ([0-9,]+)\]$", re.MULTILINE)
@@ -148,6 +151,8 @@ class _Tree:
         # A leaf is ~number there; behind the splits here.
         trees.check(*(np.concatenate((np.where(c < 0, splits + ~c, c), at_leaves)) for c in (left, right)))
         is_category = (decision & _IS_CATEGORY) != 0
+        if not np.isfinite(threshold[is_category]).all():
+            raise Broken("has a set of categories without a number")
         self.missing = {
             (int(at), int(kind) >> _MISSING_SHIFT)
             for at, kind in zip(column[~is_category], decision[~is_category], strict=True)
@@ -250,14 +255,15 @@ def _pairs(lines: Sequence[str], flags: Sequence[str] = ()) -> dict[str, str]:
 
 
 def _parsed(name: str, text: str | None, dtype: type[np.generic]) -> np.ndarray:
-    if text is None or _NUMBERS.fullmatch(text) is None:
+    may_be_infinite = name in _MAY_BE_INFINITE
+    if text is None or (_OR_INFINITE if may_be_infinite else _NUMBERS).fullmatch(text) is None:
         raise Broken(f"is damaged: a tree has no `{name}` of numbers")
     is_float = np.dtype(dtype).kind == "f"
     try:
         found = np.array(text.split(), dtype=np.float64 if is_float else np.int64)
     except (ValueError, OverflowError):
         raise Broken(f"is damaged: a tree has no `{name}` of numbers") from None
-    return trees.numbers(found, dtype, f"`{name}`")
+    return trees.numbers(found, dtype, f"`{name}`", finite=not may_be_infinite)
 
 
 def _whole(of: Mapping[str, str], name: str) -> int:

@@ -59,7 +59,7 @@ def router(documented: api.ModelApi) -> APIRouter:
     async def page() -> HTMLResponse:
         if folder is None:
             raise errors.NotFound(
-                "the docs page is not installed here", hint="in a clone of Fairlead: pip install '.[docs]'"
+                "the docs page is not installed here", hint="in a clone of Fairlead: pip install -e '.[docs]'"
             )
         return HTMLResponse(_PAGE.format(title=html.escape(documented.title)), headers=_POLICY)
 

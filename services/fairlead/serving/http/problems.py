@@ -45,6 +45,12 @@ STATUSES: tuple[tuple[type[errors.FairleadError], int, str], ...] = (
     (errors.ModelFailed, 500, "model-failed"),
 )
 
+_WITHOUT_VALUES = {
+    "binary_size": "the binary data has another size",
+    "element_count": "the elements do not fill the shape",
+    "unknown_datatype": "there is no such datatype",
+}
+"""What is counted for the types of details whose sentence has what a client sent."""
 _AUTHORS = frozenset({"value_error", "assertion_error"})
 """The types of details whose sentence an author's validator wrote."""
 
@@ -163,8 +169,8 @@ def without_input(error: Exception, problem: Problem) -> str:
     if problem.errors:
         first = problem.errors[0]
         where = ".".join(part for part in first.loc if isinstance(part, str))  # without the number of the row
-        # What an author's validator says may quote the value.
-        return f"{where}: {'Value error' if first.type in _AUTHORS else first.msg}"
+        # What an author's validator says may quote the value, and some sentences have a number of the client's.
+        return f"{where}: {'Value error' if first.type in _AUTHORS else _WITHOUT_VALUES.get(first.type, first.msg)}"
     cause = error.__cause__ if isinstance(error, errors.ModelFailed) else None
     return problem.kind if cause is None else _raised(cause)
 

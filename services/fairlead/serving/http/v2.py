@@ -180,7 +180,9 @@ class OpenInference:
         ]
         found = v2_binary.elements(given, after, self._terms.limits.values)
         return [
-            one.model_copy(update={"data": found[index], "parameters": None}) if index in found else one
+            one.model_copy(update={"data": found[index], "parameters": _others(one.parameters)})
+            if index in found
+            else one
             for index, one in enumerate(inputs)
         ]
 
@@ -298,7 +300,8 @@ class OpenInference:
             if len(answers) <= SLICE_ROWS
             else self._sliced(answers, wanted, AnswerLimit(limit))
         )
-        payload = orjson.dumps(self._response(request_id, wanted, len(answers), columns))
+        data = [{"data": column} for column in columns]
+        payload = orjson.dumps(self._response(request_id, wanted, len(answers), data))
         if len(payload) > limit:
             raise too_large(limit)
         return payload
@@ -312,25 +315,24 @@ class OpenInference:
     ) -> v2_binary.Mixed:
         """The response with the outputs of these names in binary form."""
         limit = AnswerLimit(self._terms.limits.answer_bytes)
-        columns: list[list[Any]] = [[] for _ in wanted]
-        for part in slices(answers):
+        columns = [v2_binary.Column(one.datatype, as_json=one.name not in binary) for one in wanted]
+        for part in slices(answers):  # the limit ends the work, as it does for JSON
             for column, data in zip(columns, self._data(part, wanted), strict=True):
-                column += data
-        response = self._response(request_id, wanted, len(answers), columns)
-        raw = [limit.counted(v2_binary.as_binary(one)) for one in response["outputs"] if one["name"] in binary]
-        head = limit.counted(orjson.dumps(response))
-        return v2_binary.Mixed(b"".join([head, *raw]), len(head))
+                limit.counted(column.add(data))
+        written = [column.written() for column in columns]
+        head = orjson.dumps(self._response(request_id, wanted, len(answers), [members for members, _ in written]))
+        return v2_binary.Mixed(b"".join([head, *(raw for _, raw in written)]), len(head))
 
     def _response(
-        self, request_id: str | None, wanted: Sequence[tensors.Tensor], count: int, columns: Sequence[Any]
+        self, request_id: str | None, wanted: Sequence[tensors.Tensor], count: int, elements: Sequence[dict[str, Any]]
     ) -> dict[str, Any]:
-        """The response to `count` rows, with the data of each output."""
+        """The response to `count` rows. `elements` are the members of each output that say what its elements are."""
         response: dict[str, Any] = {"model_name": self._manifest.name, "model_version": self._manifest.version}
         if request_id is not None:
             response["id"] = request_id
         response["outputs"] = [
-            {"name": tensor.name, "shape": [count, *tensor.shape], "datatype": tensor.datatype, "data": column}
-            for tensor, column in zip(wanted, columns, strict=True)
+            {"name": tensor.name, "shape": [count, *tensor.shape], "datatype": tensor.datatype, **members}
+            for tensor, members in zip(wanted, elements, strict=True)
         ]
         return response
 
@@ -354,8 +356,16 @@ def _keys(request: InferRequest) -> int:
     return sum([len(part.__pydantic_fields_set__) + len(part.parameters or ()) for part in parts])
 
 
+def _others(parameters: Parameters | None) -> Parameters:
+    """The parameters of an input but for the size of its elements, which are read."""
+    return {name: value for name, value in (parameters or {}).items() if name != v2_binary.SIZE}
+
+
 def _binary(request: InferRequest, wanted: Sequence[tensors.Tensor]) -> frozenset[str]:
     """The names of the outputs that are to be binary."""
+    v2_binary.check_switch(request.parameters, v2_binary.BINARY_OUTPUT, ("body",))
+    for index, output in enumerate(request.outputs or ()):
+        v2_binary.check_switch(output.parameters, v2_binary.BINARY_DATA, ("body", "outputs", index))
     otherwise = (request.parameters or {}).get(v2_binary.BINARY_OUTPUT)
     asked = {output.name: output.parameters for output in request.outputs or ()}
     return frozenset(one.name for one in wanted if v2_binary.wants_binary(asked.get(one.name), otherwise))
@@ -372,7 +382,7 @@ def _data(given: InputTensor, loc: tuple[str | int, ...]) -> list[Any]:
     parameters = given.parameters or {}
     if _SHARED_MEMORY in parameters:
         raise _wrong((*loc, "parameters", _SHARED_MEMORY), "shared memory is not supported", "not_supported")
-    if v2_binary.SIZE in parameters:
+    if parameters.get(v2_binary.SIZE) is not None:
         msg = f"the request has no header {v2_binary.HEADER.decode()}, which says where the binary data begins"
         raise _wrong((*loc, "parameters", v2_binary.SIZE), msg, "binary_without_header")
     if given.data is None:

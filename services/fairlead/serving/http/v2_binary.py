@@ -11,6 +11,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import orjson
+
 from fairlead import errors
 from fairlead.serving.inference import binary_tensors
 
@@ -88,17 +90,41 @@ def _check(one: Given, loc: tuple[str | int, ...]) -> None:
 
 def wants_binary(parameters: Mapping[str, Any] | None, otherwise: Any) -> bool:
     """Whether an output with these parameters is to be binary; `otherwise` is what the request says for all."""
-    return (parameters or {}).get(BINARY_DATA, otherwise) is True
+    said = (parameters or {}).get(BINARY_DATA)
+    return (otherwise if said is None else said) is True
 
 
-def as_binary(output: dict[str, Any]) -> bytes:
-    """The binary form of an output, whose `data` is replaced by its size. Nothing if an element has no such form."""
-    raw = binary_tensors.encoded(output["datatype"], output["data"])
-    if raw is None:  # it stays JSON, which clients read beside binary outputs
-        return b""
-    del output["data"]
-    output["parameters"] = {SIZE: len(raw)}
-    return raw
+def check_switch(parameters: Mapping[str, Any] | None, name: str, loc: tuple[str | int, ...]) -> None:
+    """Raise Invalid if this parameter is neither true nor false: ignoring it would give the client another form."""
+    if not isinstance((parameters or {}).get(name), bool | None):
+        raise _wrong((*loc, "parameters", name), "must be true or false", "bool_type")
+
+
+class Column:
+    """One output of a response of which some are binary. It is JSON too if an element has no binary form."""
+
+    def __init__(self, datatype: str, *, as_json: bool) -> None:
+        """`as_json`: the client asked for JSON."""
+        self._datatype = datatype
+        self._raw: list[bytes] | None = None if as_json else []
+        self._data: list[Any] = []
+
+    def add(self, data: list[Any]) -> bytes:
+        """Add elements. Returns them as they are to be sent."""
+        self._data += data
+        raw = binary_tensors.encoded(self._datatype, data) if self._raw is not None else None
+        if self._raw is None or raw is None:
+            self._raw = None
+            return orjson.dumps(data)
+        self._raw.append(raw)
+        return raw
+
+    def written(self) -> tuple[dict[str, Any], bytes]:
+        """The members of the output in the JSON of the response, and the bytes after it."""
+        if self._raw is None:
+            return {"data": self._data}, b""
+        raw = b"".join(self._raw)
+        return {"parameters": {SIZE: len(raw)}}, raw
 
 
 def _wrong(loc: tuple[str | int, ...], msg: str, kind: str) -> errors.Invalid:

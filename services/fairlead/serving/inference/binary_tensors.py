@@ -24,6 +24,7 @@ _NUMBERS: Mapping[str, np.dtype[Any]] = {
     _BF16: np.dtype("<u2"),
 }
 _LENGTH = struct.Struct("<I")
+_SHOWN = 40
 
 
 def elements(datatype: str, raw: memoryview, count: int, loc: Loc) -> list[Any]:
@@ -35,7 +36,7 @@ def elements(datatype: str, raw: memoryview, count: int, loc: Loc) -> list[Any]:
         return _texts(raw, count, loc)
     kind = _NUMBERS.get(datatype)
     if kind is None:
-        raise _wrong(loc, f"there is no datatype {datatype!r}", "datatype")
+        raise _wrong(loc, f"there is no datatype {datatype[:_SHOWN]!r}", "unknown_datatype")
     if len(raw) != count * kind.itemsize:
         raise _wrong(
             loc, f"{len(raw)} bytes are not {count} elements of {datatype}, {kind.itemsize} bytes each", "binary_size"
@@ -74,17 +75,17 @@ def _texts(raw: memoryview, count: int, loc: Loc) -> list[Any]:
 
 
 def encoded(datatype: str, values: Sequence[Any]) -> bytes | None:
-    """The elements in binary form; None if one of them has none: a null that is no fraction, or a number too large.
+    """The elements in binary form; None if one has none: a null, or what the datatype does not have.
 
     A number with a fraction that is null becomes NaN, as a NaN that is sent becomes null.
     """
     if datatype == "BYTES":
-        if None in values:
+        if not all(isinstance(value, str) for value in values):
             return None
         parts = [value.encode() for value in values]
         return b"".join([part for text in parts for part in (_LENGTH.pack(len(text)), text)])
     kind = _NUMBERS[datatype]
-    if kind.kind != "f" and None in values:
+    if kind.kind != "f" and None in values or datatype == "BOOL" and not all(isinstance(one, bool) for one in values):
         return None
     try:
         with np.errstate(over="raise"):

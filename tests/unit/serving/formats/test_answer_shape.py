@@ -34,8 +34,24 @@ class Numbers(RootModel[list[int]]):
     pass
 
 
+class Words(RootModel[list[Literal["a"]] | None]):
+    pass
+
+
+class Parts(RootModel[RootModel[dict[str, Part]]]):
+    pass
+
+
+class Whole(RootModel[Part]):
+    pass
+
+
 class Colour(Enum):
     RED = "red"
+
+
+class Coloured(BaseModel, use_enum_values=True):
+    colours: list[Literal[Colour.RED]]
 
 
 class Scores(TypedDict):
@@ -70,7 +86,9 @@ KNOWN: tuple[tuple[Any, Any], ...] = (
     *((Colour, Colour.RED), (datetime, datetime(2026, 1, 1, tzinfo=UTC)), (Decimal, Decimal("0.5")), (Any, [1])),
     *((float, 1.5), (float, 1), (int, 1), (bool, True), (str, "a"), (list[int], [1]), (dict[str, float], {"a": 1.0})),
     (Annotated[Part, PlainSerializer(lambda part: part.share, return_type=float)], Part(share=1)),
-    (Part | Tree, Tree(name="leaf")),
+    *((Part | Tree, Tree(name="leaf")), (Words, Words(None)), (Words, Words(["a"])), (Whole, Whole(Part(share=1)))),
+    *((list[Parts], [Parts(RootModel[dict[str, Part]]({"a": Part(share=1)}))]), (dict[Literal["a"], int], {"a": 1})),
+    (Coloured, Coloured(colours=[Colour.RED])),
 )
 """Types, each with a value of it."""
 LACKING = Part.model_construct(note="a")  # type: ignore[call-arg]
@@ -142,6 +160,8 @@ def test_what_is_written_without_a_warning_and_has_the_shape_is_of_the_type(kind
         (list[Literal[1]], [1, 2], "'value.1', whose type has no such value: Input should be 1"),
         (list[Literal[1]], [True], "[True] in field 'value', whose type has no such value"),
         (Scores, {}, "'value.best', whose type has no such value: Field required"),
+        (Whole, Whole.model_construct(LACKING), "'value.share', whose type has no such value: Field required"),
+        (dict[Literal["a"], int], {"z": 1}, "in field 'value"),
     ],
 )
 def test_the_fault_says_where_it_is(kind: Any, value: Any, said: str) -> None:
@@ -161,3 +181,19 @@ def test_a_field_that_is_not_written_may_have_anything() -> None:
 
     values: Mapping[str, Any] = {"label": "a", "raw": Word("w")}
     assert has_shape(Hidden.model_construct(**values))
+
+
+def test_an_answer_that_is_nested_deeper_than_python_can_follow_is_left_to_pydantic() -> None:
+    tree = Tree(name="leaf")
+    for _ in range(400):
+        tree = Tree.model_construct(name="root", inner=[tree])
+    assert has_shape(tree)
+
+
+def test_a_field_whose_type_only_its_serializer_knows_hides_no_fault_of_another() -> None:
+    class Arrays(BaseModel, arbitrary_types_allowed=True):
+        array: Annotated[np.ndarray, PlainSerializer(lambda array: array.tolist(), return_type=list[float])]
+        label: Literal["a"]
+
+    values: Mapping[str, Any] = {"array": np.zeros(2), "label": "zz"}
+    assert "in field 'label" in answer_shape.fault(Arrays.model_construct(**values))

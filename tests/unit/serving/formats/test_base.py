@@ -13,7 +13,7 @@ from fairlead.serving.formats.folder import FORMATS
 def test_a_missing_library_says_what_to_install() -> None:
     with pytest.raises(errors.Unavailable, match="format 'x' needs the Python module 'absent_library'") as caught:
         base.library("absent_library", extra="sklearn", needed_for="format 'x'")
-    assert "pip install '.[sklearn]'" in (caught.value.hint or "")
+    assert "pip install -e '.[sklearn]'" in (caught.value.hint or "")
 
 
 def test_every_format_that_a_manifest_may_name_has_an_adapter() -> None:

@@ -144,6 +144,14 @@ def test_an_output_with_a_null_that_has_no_binary_form_stays_json() -> None:
         ({"inputs": [WIDTH | {"parameters": {"binary_data_size": "16"}}, PETAL]}, RAW, "must be a number of bytes"),
         ({"inputs": [WIDTH | {"parameters": {"binary_data_size": -1}}, PETAL]}, RAW, "must be a number of bytes"),
         ({"inputs": [WIDTH | {"datatype": "BOOL"}, PETAL]}, RAW, "body.inputs.0.data: 16 bytes are not 2 elements"),
+        ({"inputs": [WIDTH | {"datatype": "x" * 90}, PETAL]}, RAW, "body.inputs.0.data: there is no datatype 'xxxx"),
+        (
+            {"inputs": [WIDTH | {"parameters": {"binary_data_size": 16, "shared_memory_region": "a"}}, PETAL]},
+            RAW,
+            "shared memory is not supported",
+        ),
+        ({"inputs": [WIDTH, PETAL], "parameters": {"binary_data_output": "yes"}}, RAW, "must be true or false"),
+        ({"inputs": [WIDTH, PETAL], "outputs": [{"name": "width", "parameters": {"binary_data": 1}}]}, RAW, "must be"),
         ({"inputs": [WIDTH, PETAL]}, np.array([99.0, 1]).tobytes() + RAW[16:], "body.inputs.0.data.0: Input should be"),
     ],
 )
@@ -178,3 +186,20 @@ def test_binary_answers_have_the_same_limit() -> None:
     body, headers = mixed(document, np.ones(100).tobytes() + np.arange(100).tobytes())
     reply = send(FLOWERS, V2, body, headers, settings=Settings(max_answer_bytes=1024))
     assert (reply.status, "larger than 1024 bytes" in detail(reply)) == (422, True)
+
+
+def test_what_is_counted_of_wrong_binary_tensors_has_nothing_of_the_client() -> None:
+    wrong = ({"datatype": "secret"}, {"shape": [3]}, {"parameters": {"binary_data_size": 15}})
+
+    async def check() -> dict[str, int]:
+        async with running(FLOWERS) as app:
+            for one in wrong:
+                body, headers = mixed({"inputs": [WIDTH | one, PETAL]}, RAW)
+                assert (await ask(app, "POST", V2, body, headers)).status == 422
+            return app.answers.problems.counts()
+
+    counted = asyncio.run(check())
+    assert set(counted) == {
+        "422 body.inputs.data: there is no such datatype",
+        "422 body.inputs.data: the binary data has another size",
+    }
