@@ -77,7 +77,7 @@ def _of_users(records: Records) -> Iterator[Alert]:
         "FairleadNoTraffic",
         "ticket",
         "10m",
-        f"{MODEL_NAME}: no request for ten minutes; an hour ago there were some",
+        f"{MODEL_NAME}: no request for ten minutes; within the last hour there were some",
         f"{total(records.requests, *MODEL)} == 0 and max_over_time({_sampled(total(records.requests, *MODEL))}) > 0",
     )
 

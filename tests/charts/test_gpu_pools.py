@@ -195,6 +195,7 @@ def test_the_notes_name_the_command_that_says_why_a_pod_waits() -> None:
             {"pool": "gke", "memory": "40Gi"},
             r"memory: nodes of the pool gke have no label with the memory.*gpu\.product",
         ),
+        ({"pool": "gfd", "memory": 24}, r"memory: 24 is less than one GiB; write .* with its unit, such as 24Gi"),
         (
             {"pool": "eks-managed", "slice": "mps"},
             r"slice: the pool eks-managed has no slices of the kind mps \(it has: none",

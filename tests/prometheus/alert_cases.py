@@ -116,7 +116,7 @@ CASES = (
         answers("2", "0+60x30 1800+0x90"),
         answers("2", steady(1800)),  # nobody has used it for a long time
         55,
-        "iris: no request for ten minutes; an hour ago there were some",
+        "iris: no request for ten minutes; within the last hour there were some",
     ),
     Case(
         "FairleadDegraded",

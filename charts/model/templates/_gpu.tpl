@@ -39,6 +39,9 @@ knows of pools but `resources`, which only the model's container gets: init cont
 {{- fail (printf "%s.memory: nodes of the pool %s have no label with the memory of a GPU; remove it and name the GPU with %s.product" $at $gpu.pool $at) -}}
 {{- end -}}
 {{- $least := div (include "fairlead.bytes" . | int64) 1048576 -}}
+{{- if lt $least 1024 -}}
+{{- fail (printf "%s.memory: %v is less than one GiB; write the memory of a GPU with its unit, such as 24Gi" $at .) -}}
+{{- end -}}
 {{- $requires = append $requires (dict "key" $preset.memory.label "operator" "Gt" "values" (list (sub $least 1 | toString))) -}}
 {{- end -}}
 {{- with $gpu.nodePool -}}

@@ -35,7 +35,7 @@ def calls(model: Model[Any, Any], row_type: type[BaseModel]) -> Callable[[list[A
     if others := [name for name, field in row_type.model_fields.items() if field.annotation not in NUMBERS]:
         raise errors.ModelFailed(
             f"{type(model).__name__} defines predict_columns, which needs a number in every field; "
-            f"{', '.join(others)} of {row_type.__name__} are not numbers",
+            f"{row_type.__name__} has none in {', '.join(others)}",
             hint="Write predict_frame, which gets a pandas DataFrame, or predict, which gets the rows.",
         )
     predict_columns, to_array = model.predict_columns, columns(row_type)

@@ -76,7 +76,7 @@ def test_a_model_that_takes_an_array_needs_numbers_and_the_other_fields_are_name
     class Labelled(Point):
         label: str
 
-    with pytest.raises(errors.ModelFailed, match="label of Labelled are not numbers") as caught:
+    with pytest.raises(errors.ModelFailed, match="Labelled has none in label") as caught:
         rows.calls(ByColumns(), Labelled)
     assert "predict_frame" in (caught.value.hint or "")
 
