@@ -79,6 +79,10 @@ class Subject:
 
 GOLDEN_ROWS = 8
 """How many golden rows are asked in every protocol; all of them are asked once."""
+REFUSED_HINT = (
+    "A user who sends such a row gets an error that counts against the version. Let the row type, or the inputs of the "
+    "manifest, refuse what the model cannot answer: then it is 422."
+)
 GOLDEN_HINT = "Write golden rows (`golden_inputs` of write_folder): rows of your data, with the model's answers."
 
 
@@ -201,12 +205,18 @@ def _protocols(subject: Subject) -> _Result:
     golden = [Row(f"golden row {number}", row.input) for number, row in enumerate(subject.loaded.golden, 1)]
     # Made-up rows may change what the model keeps.
     skipped = subject.made_up.skipped if subject.manifest.idempotent else "the manifest says `idempotent: false`"
-    made, refusal = ([], skipped) if skipped else answered_rows(subject.compute, subject.terms, subject.made_up.asking)
+    ask = subject.made_up.asking
+    made, refusals = ([], []) if skipped else answered_rows(subject.compute, subject.terms, ask)
     if not golden and not made:
-        return _unproved(f"that the model answers: {refusal}", GOLDEN_HINT)
+        why = skipped or next(iter(refusals[::-1]), "no row could be made up from the row type")
+        return _unproved(f"that the model answers: {why}", GOLDEN_HINT)
     del subject.model, subject.compute  # the service loads the model again: memory may not be enough for two
     names = compare_protocols(subject.loaded, golden[:GOLDEN_ROWS] + made, subject.made_up.skipped)
-    return _Result(f"{_count(golden[:GOLDEN_ROWS], made)} rows agree in {', '.join(names)}")
+    agree = f"{_count(golden[:GOLDEN_ROWS], made)} rows agree in {', '.join(names)}"
+    if not refusals:
+        return _Result(agree)
+    others = f"{len(refusals)} made-up rows" if len(refusals) > 1 else "a made-up row"
+    return _Result(f"{agree}; {others} got no answer: {refusals[0]}", REFUSED_HINT, "warned")
 
 
 def _count(golden: list[Row], made: list[Row]) -> str:

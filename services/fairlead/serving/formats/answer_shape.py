@@ -8,7 +8,8 @@ is. None where the type has none is found by `AnswerWriter`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
@@ -19,12 +20,8 @@ from fairlead.serving.formats.generated_check import Check, Source
 
 _SHOWN = 100
 _ANYTHING = "True"
-_INSIDE: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
-    "chain": lambda schema: schema["steps"][-1],
-    "json-or-python": lambda schema: schema["json_schema"],
-    "lax-or-strict": lambda schema: schema["strict_schema"],
-}
-"""Where the schema is by which such a schema is written, if it is not under `schema`."""
+_ITEMS: Mapping[str, type[Any]] = {"list": list, "set": set, "frozenset": frozenset, "deque": deque}
+_UNCHANGED = frozenset({("json-or-python", "list"), ("function-after", "enum")})
 _VALIDATORS = ("function-after", "function-before", "function-wrap")
 """What can be around the fields of a model."""
 _SCALARS: Mapping[str, str] = {
@@ -71,8 +68,26 @@ def _why(name: str, kind: TypeAdapter[Any], value: Any) -> str:
 
 
 def _values(expected: Sequence[Any]) -> tuple[Any, ...]:
-    """The values of a Literal. With `use_enum_values` an answer has the value of a member in its place."""
-    return (*expected, *(one.value for one in expected if isinstance(one, Enum)))
+    """Values of a Literal or members of an Enum. With `use_enum_values` an answer has a member's value in its place."""
+    return look_alikes.exactly((*expected, *(one.value for one in expected if isinstance(one, Enum))))
+
+
+def _without_validators(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema of the fields of a model or a dataclass, around which its validators are."""
+    while schema["type"] in _VALIDATORS:
+        schema = schema["schema"]
+    return schema
+
+
+def _is_written_otherwise(schema: Mapping[str, Any]) -> bool:
+    """Whether a function says how the value is written. Not the two of pydantic that change nothing of what is in it:
+    that of a Sequence, and that of an Enum with `use_enum_values`."""
+    if "serialization" not in schema:
+        return False
+    inside = schema.get("json_schema") or schema.get("schema") or {}
+    function = schema["serialization"].get("function")
+    is_pydantics = str(getattr(function, "__module__", "")).partition(".")[0] == "pydantic"
+    return not is_pydantics or (schema["type"], inside.get("type")) not in _UNCHANGED
 
 
 class _Shape(Source):
@@ -80,48 +95,66 @@ class _Shape(Source):
 
     too_deep = True
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._writers: Mapping[str, Callable[[Mapping[str, Any], str], str]] = {
+            **{"model": self._model, "typed-dict": self._typed_dict, "dataclass": self._dataclass},
+            **{"named-tuple": self._named_tuple, "tuple": self._tuple, "nullable": self._nullable},
+            **dict.fromkeys(("dict", "ordered-dict"), self._mapping),
+            **dict.fromkeys(_ITEMS, self._items),
+            **dict.fromkeys(("union", "tagged-union"), self._union),
+            "literal": lambda schema, value: f"{value} in {self.named(_values(schema['expected']))}",
+            "enum": lambda schema, value: f"{value} in {self.named(_values(schema['members']))}",
+            "chain": lambda schema, value: self.condition(schema["steps"][-1], value),
+            "lax-or-strict": lambda schema, value: self.condition(schema["strict_schema"], value),
+            "json-or-python": self._json_or_python,
+            "function-plain": lambda schema, value: _ANYTHING,
+        }
+
     def kind(self, schema: Mapping[str, Any], value: str) -> str:
-        if "serialization" in schema or schema["type"] == "function-plain":  # the author's function makes it
+        if _is_written_otherwise(schema):
             return _ANYTHING
-        match schema:
-            case {"type": "model", "schema": inside}:
-                return self._model(schema, inside, value)
-            case {"type": "typed-dict", "fields": fields}:
-                return self._typed_dict(schema, fields, value)
-            case {"type": "literal", "expected": expected}:
-                return f"{value} in {self.named(look_alikes.exactly(_values(expected)))}"
-            case {"type": "nullable", "schema": inside}:
-                return self._nullable(inside, value)
-            case {"type": "union" | "tagged-union", "choices": choices}:
-                return self._union(choices, value)
-            case {"schema": inside}:
-                return self.condition(inside, value)
-        inside = _INSIDE.get(schema["type"])
-        return self.condition(inside(schema), value) if inside else self._collection(schema, value)
+        if (write := self._writers.get(schema["type"])) is not None:
+            return write(schema, value)
+        inside = schema.get("schema")
+        return self.condition(inside, value) if isinstance(inside, dict) else _ANYTHING
 
-    def _collection(self, schema: Mapping[str, Any], value: str) -> str:
-        match schema:
-            case {"type": "dict", "keys_schema": keys, "values_schema": values}:
-                found = (self._each(keys, value, "dict"), self._each(values, value, "dict", ".values()"))
-                return " and ".join(one for one in found if one != _ANYTHING) or _ANYTHING
-            case {"type": "list" | "set" | "frozenset" as name, "items_schema": items}:
-                return self._each(items, value, name)
-            case {"type": "tuple", "items_schema": items}:
-                return self._tuple(items, schema.get("variadic_item_index"), value)
-        return _ANYTHING
-
-    def _nullable(self, inside: Mapping[str, Any], value: str) -> str:
+    def _nullable(self, schema: Mapping[str, Any], value: str) -> str:
         variable = self.variable()
-        condition = self.condition(inside, variable)
+        condition = self.condition(schema["schema"], variable)
         return _ANYTHING if condition == _ANYTHING else f"(({variable} := {value}) is None or {condition})"
 
-    def _model(self, schema: Mapping[str, Any], inside: Mapping[str, Any], value: str) -> str:
-        model = self.variable()
+    def _items(self, schema: Mapping[str, Any], value: str) -> str:
+        items, kind = schema.get("items_schema"), self.named(_ITEMS[schema["type"]])
+        return self._each(items, value, kind) if isinstance(items, dict) else _ANYTHING
+
+    def _mapping(self, schema: Mapping[str, Any], value: str) -> str:
+        parts = [(schema.get("keys_schema"), ""), (schema.get("values_schema"), ".values()")]
+        return self._all(self._each(part, value, "dict", method) for part, method in parts if part is not None)
+
+    def _json_or_python(self, schema: Mapping[str, Any], value: str) -> str:
+        inside = schema["json_schema"]
+        if inside["type"] == "list" and "items_schema" in inside:  # of a Sequence, which need not be a list
+            return self._each(inside["items_schema"], value, self.named(Sequence))
+        return self.condition(inside, value)
+
+    def _dataclass(self, schema: Mapping[str, Any], value: str) -> str:
+        inside, one = _without_validators(schema["schema"]), self.variable()
+        is_one = f"isinstance({one} := {value}, {self.named(schema['cls'])})"
+        kept = [field for field in inside.get("fields", ()) if not field.get("init_only")]
+        return self._all([is_one, *(self._field(field, f"{one}.{field['name']}") for field in kept)])
+
+    def _named_tuple(self, schema: Mapping[str, Any], value: str) -> str:
+        one, fields = self.variable(), schema.get("fields", ())
+        parts = [self.condition(field["schema"], f"{one}[{at}]") for at, field in enumerate(fields)]
+        return self._all([f"isinstance({one} := {value}, tuple)", *parts])
+
+    def _model(self, schema: Mapping[str, Any], value: str) -> str:
+        model, inside = self.variable(), schema["schema"]
         is_model = f"isinstance({model} := {value}, {self.named(schema['cls'])})"
         if schema.get("root_model"):
             return f"{is_model} and {self.condition(inside, f'{model}.root')}"
-        while inside["type"] in _VALIDATORS:
-            inside = inside["schema"]
+        inside = _without_validators(inside)
         values = self.variable()
         # A value that is looked at is there, or there is a KeyError.
         each = [(name, self._field(one, f"{values}[{name!r}]")) for name, one in inside["fields"].items()]
@@ -131,8 +164,8 @@ class _Shape(Source):
     def _field(self, field: Mapping[str, Any], value: str) -> str:
         return _ANYTHING if field.get("serialization_exclude") else self.condition(field["schema"], value)
 
-    def _typed_dict(self, schema: Mapping[str, Any], fields: Mapping[str, Any], value: str) -> str:
-        variable, is_total = self.variable(), schema.get("total", True)
+    def _typed_dict(self, schema: Mapping[str, Any], value: str) -> str:
+        variable, is_total, fields = self.variable(), schema.get("total", True), schema["fields"]
         needed = self.named(frozenset(name for name, one in fields.items() if one.get("required", is_total)))
         known = [
             f"({name!r} not in {variable} or {condition})"
@@ -142,8 +175,8 @@ class _Shape(Source):
         is_dict = f"isinstance({variable} := {value}, dict) and {variable}.keys() >= {needed}"
         return " and ".join([is_dict, *known])
 
-    def _tuple(self, items: Sequence[Any], variadic: int | None, value: str) -> str:
-        variable = self.variable()
+    def _tuple(self, schema: Mapping[str, Any], value: str) -> str:
+        items, variadic, variable = schema["items_schema"], schema.get("variadic_item_index"), self.variable()
         if variadic is not None:
             return self._each(items[variadic], value, "tuple") if len(items) == 1 else _ANYTHING
         parts = [self.condition(one, f"{variable}[{at}]") for at, one in enumerate(items)]
@@ -151,8 +184,8 @@ class _Shape(Source):
             return _ANYTHING
         return " and ".join([f"isinstance({variable} := {value}, tuple) and len({variable}) == {len(items)}", *parts])
 
-    def _union(self, choices: Any, value: str) -> str:
-        variable = self.variable()
+    def _union(self, schema: Mapping[str, Any], value: str) -> str:
+        variable, choices = self.variable(), schema["choices"]
         options = choices.values() if isinstance(choices, Mapping) else choices
         each = [self._option(one[0] if isinstance(one, tuple) else one, variable) for one in options]
         if _ANYTHING in each:
@@ -171,3 +204,6 @@ class _Shape(Source):
         if condition == _ANYTHING:
             return _ANYTHING
         return f"(isinstance({variable} := {value}, {kind}) and all({condition} for {item} in {variable}{values}))"
+
+    def _all(self, conditions: Iterable[str]) -> str:
+        return " and ".join(one for one in conditions if one != _ANYTHING) or _ANYTHING

@@ -86,7 +86,9 @@ def test_a_model_that_refuses_made_up_rows_and_has_no_golden_ones_is_fit_but_not
 def test_golden_rows_prove_a_model_that_refuses_made_up_ones(tmp_path: Path) -> None:
     picky = answering("assert all(row.value in (1.5, -2) for row in rows); " + ANSWER)
     finding = found(tmp_path, picky)
-    assert finding.message == "2 golden rows agree in JSON, list, V1, V2"
+    assert finding.message.startswith("2 golden rows agree in JSON, list, V1, V2; 8 made-up rows got no answer: ")
+    assert "made-up row 1 made it fail: AssertionError" in finding.message
+    assert (finding.outcome, "422" in finding.hint) == ("warned", True)
 
 
 NESTED = """
