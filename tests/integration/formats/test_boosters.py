@@ -75,7 +75,8 @@ def test_the_process_survives_every_damaged_file_and_its_memory_stays_bounded(
     libraries: list[Path], library: str, kind: str
 ) -> None:
     command = [sys.executable, "-c", TRY, library, str(DAMAGED), kind]
-    given = {"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", **environments.variables(*libraries)}
+    packages = environments.variables(environments.ROOT / "tests", *libraries)
+    given = {"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", **packages}
     done = subprocess.run(command, env=given, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     answered, refused, memory = map(int, done.stdout.split()[-3:])
