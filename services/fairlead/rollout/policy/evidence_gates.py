@@ -47,6 +47,10 @@ _WORSE: Mapping[str, str] = {
 }
 
 
+QUIET_WINDOWS = 60
+"""Evidence of a few windows holds the weight until the candidate was not worse in so many windows after them: five
+minutes at a window of five seconds. Without an end two bad windows held it for ever, because the bettor that believes
+what it has seen bets no more once the candidate is good, and so keeps what it has won."""
 _STATUSES: Mapping[str, str] = {"errors": "5", "rejections": "4"}
 """How the statuses begin that a gate counts."""
 
@@ -71,6 +75,24 @@ class EvidenceGate:
         evidence = self.evidence
         return evidence.log_harm if evidence.log_unconfirmed is None else evidence.log_unconfirmed
 
+    @property
+    def _is_pending(self) -> bool:
+        """Whether the requests say that the candidate is worse, and windows may still confirm it."""
+        is_enough = self._requests >= threshold(self.situation.strategy, self.gate)
+        return is_enough and self._quiet_windows < QUIET_WINDOWS
+
+    @property
+    def _quiet_windows(self) -> int:
+        """In how many of the newest windows, in which both versions answered, the candidate was not worse."""
+        quiet, worse = 0, self.evidence.worse_windows
+        for window in reversed(self.situation.observation.windows):
+            found = next((one for one in window.evidence if one.gate == self.gate.name), None)
+            if found is not None and found.worse_windows != worse:
+                break
+            quiet += is_informative(window)
+        # The oldest of these is the window in which it was worse.
+        return max(0, quiet - 1)
+
     def judge(self) -> Check:
         """The verdict. Before the first weight the gate passes: the candidate serves no users yet."""
         situation = self.situation
@@ -78,7 +100,7 @@ class EvidenceGate:
             return self._check(Verdict.PASS, "nothing to compare before the first weight")
         if self.evidence.log_harm >= threshold(situation.strategy, self.gate):
             return self._check(Verdict.FAIL, self._harm())
-        if self._requests >= threshold(situation.strategy, self.gate):
+        if self._is_pending:
             return self._undecided(self._unconfirmed())
         if only_watches(situation.strategy, self.gate.name):
             return self._check(Verdict.PASS, self._watched())
@@ -227,6 +249,8 @@ class EvidenceGate:
         summary = (
             f"{self._counted()}evidence of harm {format_e_value(self.evidence.log_harm)}, {enough_harm} rolls back"
         )
+        if self._requests >= threshold(strategy, self.gate):
+            return f"{summary}; the requests said otherwise{self._windows()}, and none of the last {QUIET_WINDOWS} does"
         return f"no harm seen, which is no proof of safety: {summary}"
 
     def _counted(self) -> str:

@@ -186,6 +186,26 @@ class TestWindows:
         verdicts = [judged(a_strategy(), *[good] * 5, batch, *[good] * at)["errors"].verdict for at in range(20)]
         assert Verdict.FAIL not in verdicts
 
+    def test_two_bad_windows_hold_the_weight_until_the_candidate_was_not_worse_for_five_minutes(self) -> None:
+        """One bettor keeps what it has won: without an end they would hold it for ever."""
+        bad = {"candidate": Counts(n=200, bad=20), "stable": Counts(n=1800), "assigned": 200, "unserved": 20}
+        good = {"candidate": Counts(n=200), "stable": Counts(n=1800), "assigned": 200}
+        held, after = [bad, bad, *[good] * 59], [bad, bad, *[good] * 60]
+        assert judged(a_strategy(), *held)["errors"].verdict is Verdict.INCONCLUSIVE
+        check = judged(a_strategy(), *after)["errors"]
+        assert check.verdict is Verdict.PASS
+        assert check.reason.endswith(
+            "the requests said otherwise; 2 of 2 windows say the same, and none of the last 60 does"
+        )
+        assert check.numbers["log_unconfirmed"] >= check.numbers["harm_at"]
+        assert judged(a_strategy(), *after, bad)["errors"].verdict is Verdict.INCONCLUSIVE
+        assert judged(a_strategy(), *after, *[bad] * 5)["errors"].verdict is Verdict.FAIL
+
+    def test_windows_without_requests_do_not_end_the_wait(self) -> None:
+        bad = {"candidate": Counts(n=200, bad=20), "stable": Counts(n=1800), "assigned": 200, "unserved": 20}
+        nobody = {"candidate": Counts(n=0), "stable": Counts(n=1800)}
+        assert judged(a_strategy(), bad, bad, *[nobody] * 100)["errors"].verdict is Verdict.INCONCLUSIVE
+
     def test_a_gate_that_only_watches_waits_as_well_while_harm_is_unconfirmed(self) -> None:
         mixes = {"candidate": {"b": 50}, "stable": {"a": 200}}
         moved = {**GOOD, "classes": ClassCounts(candidate=mixes["candidate"], stable=mixes["stable"])}
