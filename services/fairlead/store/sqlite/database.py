@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ from fairlead.store.sqlite import schema
 
 BUSY_TIMEOUT_S = 5.0
 """How long to wait for another process's write. Our writes take milliseconds, so a longer wait means that one hangs."""
+
+_RETRY_S = 0.01
 
 
 class Database:
@@ -33,7 +36,7 @@ class Database:
                 path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False
             )
             try:
-                self._prepare()
+                self._prepare(busy_timeout_s)
             except BaseException:
                 self._connection.close()
                 raise
@@ -75,7 +78,7 @@ class Database:
                 raise
             self._writes += self._connection.total_changes != before
 
-    def _prepare(self) -> None:
+    def _prepare(self, busy_timeout_s: float) -> None:
         found = self._version()
         if found == schema.VERSION:
             return
@@ -85,8 +88,7 @@ class Database:
                 f"{schema.VERSION})",
                 hint="use that version of Fairlead, or a later one",
             )
-        # In WAL mode readers never wait for a writer. The mode is stored in the file.
-        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._switch_to_wal(within_s=busy_timeout_s)
         with self.writing() as connection:
             if self._version() == schema.VERSION:
                 return  # another process was faster
@@ -98,6 +100,20 @@ class Database:
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {schema.VERSION}")
+
+    def _switch_to_wal(self, *, within_s: float) -> None:
+        """In WAL mode readers never wait for a writer. The mode is stored in the file."""
+        deadline = time.monotonic() + within_s
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                # SQLite itself does not wait here: two connections that switch would wait for each other. One of
+                # 480 openings of a new file by eight threads failed.
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                    raise
+            time.sleep(_RETRY_S)
 
     def _version(self) -> int:
         """The file's schema version; 0 if the file is new or belongs to another program."""
