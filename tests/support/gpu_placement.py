@@ -25,6 +25,7 @@ from support.helm import Object, pod_of, render
 FLEET = "test.fairlead.dev/fleet"
 PODS_PER_FLEET = 6
 DECIDED_WITHIN_S = 60.0
+TRIED_AGAIN_WITHIN_S = 60.0
 _DIGEST = "sha256:" + "0" * 64
 
 
@@ -57,13 +58,21 @@ def play(api: Api, namespace: str, seeds: Sequence[int]) -> Judged:
         for one in fleets:
             one.create()
         _wait(api, namespace, sum(len(one.wanted) for one in fleets))
-        judged, pods = Judged(), list(api.list_whole(PODS, namespace))
-        for one in fleets:
-            one.judge(pods, judged)
+        # A pod that the scheduler saw before its node is unschedulable at first, and tried again after some seconds.
+        deadline = time.monotonic() + TRIED_AGAIN_WITHIN_S
+        while (judged := _judged(api, namespace, fleets)).wrong and time.monotonic() < deadline:
+            time.sleep(1)
         return judged
     finally:
         for one in fleets:
             one.delete()
+
+
+def _judged(api: Api, namespace: str, fleets: Sequence[_Fleet]) -> Judged:
+    judged, pods = Judged(), list(api.list_whole(PODS, namespace))
+    for one in fleets:
+        one.judge(pods, judged)
+    return judged
 
 
 class _Fleet:

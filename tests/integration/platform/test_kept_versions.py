@@ -29,10 +29,13 @@ def source(platform: Platform) -> Path:
     return platform.folder / "models" / "doubler" / "1.0.0"
 
 
+def ask(platform: Platform) -> httpx.Response:
+    json_header = {"content-type": "application/json"}
+    return httpx.post(f"{platform.url}/models/doubler/predict", content=DOUBLER, headers=json_header)
+
+
 def answer(platform: Platform) -> float:
-    reply = httpx.post(
-        f"{platform.url}/models/doubler/predict", content=DOUBLER, headers={"content-type": "application/json"}
-    )
+    reply = ask(platform)
     assert (reply.status_code, reply.headers["x-model-version"]) == (200, "1.0.0")
     return float(reply.json()["value"])
 
@@ -45,6 +48,8 @@ def restart_the_instance(platform: Platform) -> None:
         lambda: [one.ready for one in platform.store.instances() if one.pid != instance.pid] == [True],
         "another process serves",
     )
+    # The gateway gets its address a moment later.
+    wait_until(lambda: ask(platform).status_code == 200, "the gateway uses it")
 
 
 def copies(platform: Platform) -> list[str]:
