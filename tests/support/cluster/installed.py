@@ -117,8 +117,16 @@ class Installed:
         try:
             found: dict[str, Any] = self.kube.wait("modelroute", model, reached, what, within=within)["status"]
         except CommandFailed as failed:
-            raise CommandFailed(f"{failed}\n{self.kube('get', 'modelroutes,pods,deployments')}") from None
+            raise CommandFailed(f"{failed}\n{self._state()}") from None
         return found
+
+    def _state(self) -> str:
+        """What the cluster has, and the last lines of the control plane: which of the two is behind the other?"""
+        objects = self.kube("get", "modelroutes,pods,deployments,endpointslices")
+        conditions = self.kube("get", "endpointslices", "-o", "jsonpath={.items[*].endpoints[*].conditions}")
+        pods = self.kube("get", "pods", "-o", "name").split()
+        logs = [self.kube("logs", pod, "--tail=15") for pod in pods if "control-plane" in pod]
+        return "\n".join([objects, conditions, *logs])
 
     def wait_ready(self, *, within: float = 120) -> None:
         """Wait until all pods of every Deployment are ready, and no old pods are left."""
