@@ -57,6 +57,11 @@ class Invalid(FairleadError):
         super().__init__(message, hint=hint)
         self.details = tuple(details)
 
+    @classmethod
+    def at(cls, loc: tuple[str | int, ...], msg: str, kind: str) -> Invalid:
+        """The error of one wrong field: `body.inputs.0.shape: must be [2, 4]`."""
+        return cls(f"{'.'.join(map(str, loc))}: {msg}", details=(Detail(loc, msg, kind),))
+
 
 class ArtifactRejected(Invalid):
     """The artifact on disk is missing or does not have the digest that the manifest gives."""

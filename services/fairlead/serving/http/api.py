@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from fairlead import errors
 from fairlead.contracts.manifest import Manifest
-from fairlead.serving.http import endpoint, exchange, problems, v2
+from fairlead.serving.http import endpoint, exchange, problems, v2, v2_messages
 from fairlead.serving.http.v2_binary import CONTENT_TYPE, HEADER
 from fairlead.serving.inference.contract import Contract
 from fairlead.serving.inference.warmup import Golden
@@ -159,8 +159,8 @@ class Schemas:
             (terms.answer_type, "serialization"),
             (terms.instances_type, "validation"),
             (terms.predictions_type, "serialization"),
-            (v2.InferRequest, "validation"),
-            (v2.InferResponse, "serialization"),
+            (v2_messages.InferRequest, "validation"),
+            (v2_messages.InferResponse, "serialization"),
         ]
         found, document = models_json_schema([*kinds, (problems.ProblemDetails, "serialization")], ref_template=_REF)
         self.definitions: dict[str, Any] = document["$defs"]

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import orjson
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from fairlead import errors
 from fairlead.contracts.manifest import Manifest
 from fairlead.serving.http import endpoint, v2_binary
+from fairlead.serving.http.v2_messages import InferRequest, InputTensor, OutputWanted, Parameters
+from fairlead.serving.http.v2_responses import Responses
 from fairlead.serving.inference import contract, duplicates, tensors
-from fairlead.serving.inference.answer_limit import SLICE_ROWS, AnswerLimit, slices, too_large
 from fairlead.serving.inference.bounds import Bounds
 from fairlead.serving.inference.reading import Reader
 from fairlead.serving.observe import metrics
 
-Parameters = dict[str, str | int | float | bool | None]
 REPOSITORY_STATES = {
     "loading": "LOADING",
     "warming": "LOADING",
@@ -33,75 +32,13 @@ _MEMBERS, _TENSOR_MEMBERS = 64, 16
 """Keys that any request may have, and keys more for each tensor of the model: members and parameters."""
 
 
-class _StrictModel(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class InputTensor(_StrictModel):
-    """One field of every row, or all of them as the columns of a matrix."""
-
-    name: str
-    shape: list[int] = Field(description="The number of rows, then the field's own shape.", min_length=1, max_length=8)
-    datatype: str
-    parameters: Parameters | None = Field(
-        default=None, description="`binary_data_size`: so many bytes after the JSON are the elements."
-    )
-    data: list[Any] | None = Field(
-        default=None, description="Elements in row-major order, flat or nested; required without `binary_data_size`."
-    )
-
-
-class OutputWanted(_StrictModel):
-    """The name of an output the caller wants."""
-
-    name: str
-    parameters: Parameters | None = Field(
-        default=None, description="`binary_data`: whether its elements follow the JSON in binary form."
-    )
-
-
-class InferRequest(_StrictModel):
-    """An inference request. Further members, such as the model's name, are not used."""
-
-    model_config = ConfigDict(extra="allow")
-
-    id: str | None = Field(default=None, max_length=256)
-    parameters: Parameters | None = Field(
-        default=None, description="`binary_data_output`: whether the outputs are binary that do not say it themselves."
-    )
-    inputs: list[InputTensor] = Field(
-        min_length=1,
-        description="One tensor per field. If all fields are numbers, it may be one tensor of any name whose columns "
-        "are the fields in their order.",
-    )
-    outputs: list[OutputWanted] | None = Field(default=None, description="None or empty: all outputs.")
-
-
-class OutputTensor(BaseModel):
-    """One field of every answer. It has `data`, or `binary_data_size` if its elements follow the JSON."""
-
-    name: str
-    shape: list[int]
-    datatype: str
-    parameters: Parameters | None = None
-    data: list[Any] | None = None
-
-
-class InferResponse(BaseModel):
-    """The answers to an inference request."""
-
-    model_name: str
-    model_version: str
-    id: str | None = None
-    outputs: list[OutputTensor]
-
-
 class OpenInference:
     """Decodes and encodes tensors for one model, and describes its inputs and outputs."""
 
     def __init__(self, terms: contract.Contract, manifest: Manifest) -> None:
         self._terms = terms
         self._manifest = manifest
+        self._responses = Responses(terms, manifest)
         self.inputs = terms.fields
         self.outputs = tensors.of(terms.answer_type, "serialization", whole="answer")
         request = TypeAdapter(InferRequest)
@@ -170,8 +107,8 @@ class OpenInference:
         inputs = request.inputs if after is None else self._with_elements(request.inputs, after)
         rows = self._rows(inputs)
         if binary := _binary(request, wanted):
-            return endpoint.DecodedRequest(rows, partial(self._encode_mixed, request.id, wanted, binary))
-        return endpoint.DecodedRequest(rows, partial(self._encode, request.id, wanted))
+            return endpoint.DecodedRequest(rows, partial(self._responses.as_mixed, request.id, wanted, binary))
+        return endpoint.DecodedRequest(rows, partial(self._responses.as_json, request.id, wanted))
 
     def _with_elements(self, inputs: Sequence[InputTensor], after: memoryview) -> Sequence[InputTensor]:
         given = [
@@ -191,15 +128,17 @@ class OpenInference:
         for index, output in enumerate(outputs):
             if output.name not in self._output_names:
                 known = ", ".join(self._output_names)
-                raise _wrong(("body", "outputs", index, "name"), f"no output has this name; there are {known}", "name")
+                raise errors.Invalid.at(
+                    ("body", "outputs", index, "name"), f"no output has this name; there are {known}", "name"
+                )
             if output.name in seen:
-                raise _wrong(("body", "outputs", index, "name"), "the output is asked for twice", "name")
+                raise errors.Invalid.at(("body", "outputs", index, "name"), "the output is asked for twice", "name")
             seen.add(output.name)
             # Ignoring one of these would give the caller something else than it asked for, without a word.
             for asked, means in ((_SHARED_MEMORY, "shared memory"), ("classification", "classification by the server")):
                 if asked in (output.parameters or ()):
                     loc = ("body", "outputs", index, "parameters", asked)
-                    raise _wrong(loc, f"{means} is not supported; leave the parameter out", "not_supported")
+                    raise errors.Invalid.at(loc, f"{means} is not supported; leave the parameter out", "not_supported")
         return tuple(self._output_names[output.name] for output in outputs) or self.outputs
 
     def _rows(self, inputs: Sequence[InputTensor]) -> list[BaseModel]:
@@ -235,7 +174,7 @@ class OpenInference:
         loc = ("body", "inputs", 0)
         if given.shape[1] != len(fields):
             names = ", ".join(field.name for field in fields)
-            raise _wrong(
+            raise errors.Invalid.at(
                 (*loc, "shape", 1), f"must be {len(fields)}: one column per field, in the order {names}", "shape"
             )
         flat = tensors.flat(_data(given, loc), (count, len(fields)), (*loc, "data"))
@@ -261,7 +200,7 @@ class OpenInference:
             if given.shape != [count, *tensor.shape]:
                 # Many clients send a column of n scalars with shape [n, 1].
                 if tensor.shape or given.shape != [count, 1]:
-                    raise _wrong((*loc, "shape"), f"must be {[count, *tensor.shape]}", "shape")
+                    raise errors.Invalid.at((*loc, "shape"), f"must be {[count, *tensor.shape]}", "shape")
                 data = [_unpacked(value) for value in data]
             columns[given.name] = tensors.values(tensor, data, count, (*loc, "data"), given.datatype)
         return columns
@@ -269,7 +208,7 @@ class OpenInference:
     def _row_count(self, given: InputTensor) -> int:
         count = given.shape[0]
         if not 1 <= count <= self._terms.max_rows:
-            raise _wrong(
+            raise errors.Invalid.at(
                 ("body", "inputs", 0, "shape", 0), f"must be between 1 and {self._terms.max_rows} rows", "row_count"
             )
         return count
@@ -278,13 +217,13 @@ class OpenInference:
         seen: set[str] = set()
         for index, given in enumerate(inputs):
             if given.name not in self._input_names:
-                raise _wrong(("body", "inputs", index, "name"), self._no_such_input(given), "name")
+                raise errors.Invalid.at(("body", "inputs", index, "name"), self._no_such_input(given), "name")
             if given.name in seen:
-                raise _wrong(("body", "inputs", index, "name"), "the input is given twice", "name")
+                raise errors.Invalid.at(("body", "inputs", index, "name"), "the input is given twice", "name")
             seen.add(given.name)
         for tensor in self.inputs:
             if tensor.required and tensor.name not in seen:
-                raise _wrong(("body", "inputs"), f"input {tensor.name!r} is missing", "missing")
+                raise errors.Invalid.at(("body", "inputs"), f"input {tensor.name!r} is missing", "missing")
 
     def _no_such_input(self, given: InputTensor) -> str:
         names = ", ".join(self._input_names)
@@ -292,62 +231,6 @@ class OpenInference:
         if width := len(self._terms.positional.scalars):
             return f"{text}, or all of them as one tensor of shape [{given.shape[0]}, {width}] in this order"
         return text
-
-    def _encode(self, request_id: str | None, wanted: Sequence[tensors.Tensor], answers: list[BaseModel]) -> bytes:
-        limit = self._terms.limits.answer_bytes
-        columns = (
-            self._data(answers, wanted)
-            if len(answers) <= SLICE_ROWS
-            else self._sliced(answers, wanted, AnswerLimit(limit))
-        )
-        data = [{"data": column} for column in columns]
-        payload = orjson.dumps(self._response(request_id, wanted, len(answers), data))
-        if len(payload) > limit:
-            raise too_large(limit)
-        return payload
-
-    def _encode_mixed(
-        self,
-        request_id: str | None,
-        wanted: Sequence[tensors.Tensor],
-        binary: Collection[str],
-        answers: list[BaseModel],
-    ) -> v2_binary.Mixed:
-        """The response with the outputs of these names in binary form."""
-        limit = AnswerLimit(self._terms.limits.answer_bytes)
-        columns = [v2_binary.Column(one.datatype, as_json=one.name not in binary) for one in wanted]
-        for part in slices(answers):  # the limit ends the work, as it does for JSON
-            for column, data in zip(columns, self._data(part, wanted), strict=True):
-                limit.counted(column.add(data))
-        written = [column.written() for column in columns]
-        head = orjson.dumps(self._response(request_id, wanted, len(answers), [members for members, _ in written]))
-        return v2_binary.Mixed(b"".join([head, *(raw for _, raw in written)]), len(head))
-
-    def _response(
-        self, request_id: str | None, wanted: Sequence[tensors.Tensor], count: int, elements: Sequence[dict[str, Any]]
-    ) -> dict[str, Any]:
-        """The response to `count` rows. `elements` are the members of each output that say what its elements are."""
-        response: dict[str, Any] = {"model_name": self._manifest.name, "model_version": self._manifest.version}
-        if request_id is not None:
-            response["id"] = request_id
-        response["outputs"] = [
-            {"name": tensor.name, "shape": [count, *tensor.shape], "datatype": tensor.datatype, **members}
-            for tensor, members in zip(wanted, elements, strict=True)
-        ]
-        return response
-
-    def _data(self, answers: Sequence[BaseModel], wanted: Sequence[tensors.Tensor]) -> list[Any]:
-        """The data of each output."""
-        documents = self._terms.documents(answers)
-        return [tensors.answered(tensor, documents) for tensor in wanted]
-
-    def _sliced(self, answers: Sequence[BaseModel], wanted: Sequence[tensors.Tensor], limit: AnswerLimit) -> list[Any]:
-        """The same for many answers: already encoded, a slice at a time, so that the limit ends the work."""
-        encoded: list[list[bytes]] = [[] for _ in wanted]
-        for part in slices(answers):
-            for column, data in zip(encoded, self._data(part, wanted), strict=True):
-                column.append(limit.counted(orjson.dumps(data)[1:-1]))
-        return [orjson.Fragment(b"[%b]" % b",".join(filter(None, column))) for column in encoded]
 
 
 def _keys(request: InferRequest) -> int:
@@ -374,19 +257,19 @@ def _binary(request: InferRequest, wanted: Sequence[tensors.Tensor]) -> frozense
 def _check_datatype(tensor: tensors.Tensor, given: InputTensor, loc: tuple[str | int, ...]) -> None:
     if not tensor.takes(given.datatype):
         other = ", or another type of number" if tensor.is_number else ""
-        raise _wrong((*loc, "datatype"), f"must be {tensor.datatype}{other}", "datatype")
+        raise errors.Invalid.at((*loc, "datatype"), f"must be {tensor.datatype}{other}", "datatype")
 
 
 def _data(given: InputTensor, loc: tuple[str | int, ...]) -> list[Any]:
     """The elements of a tensor. Raises Invalid if the request has none, or has them elsewhere."""
     parameters = given.parameters or {}
     if _SHARED_MEMORY in parameters:
-        raise _wrong((*loc, "parameters", _SHARED_MEMORY), "shared memory is not supported", "not_supported")
+        raise errors.Invalid.at((*loc, "parameters", _SHARED_MEMORY), "shared memory is not supported", "not_supported")
     if parameters.get(v2_binary.SIZE) is not None:
         msg = f"the request has no header {v2_binary.HEADER.decode()}, which says where the binary data begins"
-        raise _wrong((*loc, "parameters", v2_binary.SIZE), msg, "binary_without_header")
+        raise errors.Invalid.at((*loc, "parameters", v2_binary.SIZE), msg, "binary_without_header")
     if given.data is None:
-        raise _wrong((*loc, "data"), "a list of elements is required", "missing")
+        raise errors.Invalid.at((*loc, "data"), "a list of elements is required", "missing")
     return given.data
 
 
@@ -443,8 +326,3 @@ def _relocated(problem: errors.Invalid, names: Sequence[str], *, is_matrix: bool
         details.append(errors.Detail(loc, msg, detail.type))
     where = ".".join(str(part) for part in details[0].loc)
     return errors.Invalid(f"{where}: {details[0].msg}", details=details)
-
-
-def _wrong(loc: tuple[str | int, ...], msg: str, kind: str) -> errors.Invalid:
-    where = ".".join(str(part) for part in loc)
-    return errors.Invalid(f"{where}: {msg}", details=(errors.Detail(loc, msg, kind),))

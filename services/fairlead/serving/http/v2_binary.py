@@ -66,26 +66,28 @@ def elements(inputs: Sequence[Given], after: memoryview, limit: int) -> dict[int
         total += count
         if total > limit:
             message = f"the inputs have more than {limit} elements. Send them in several requests"
-            raise _wrong(("body", "inputs"), message, "too_many_values")
+            raise errors.Invalid.at(("body", "inputs"), message, "too_many_values")
         if place + one.size > len(after):
             msg = f"the body has {len(after) - place} bytes left after the JSON, not {one.size}"
-            raise _wrong((*loc, "parameters", SIZE), msg, "binary_size")
+            raise errors.Invalid.at((*loc, "parameters", SIZE), msg, "binary_size")
         raw = after[place : place + one.size]
         found[index] = binary_tensors.elements(one.datatype, raw, count, (*loc, "data"))
         place += one.size
     if place != len(after):
         msg = f"the body has {len(after) - place} bytes after its JSON that belong to no input"
-        raise _wrong(("body",), msg, "binary_size")
+        raise errors.Invalid.at(("body",), msg, "binary_size")
     return found
 
 
 def _check(one: Given, loc: tuple[str | int, ...]) -> None:
     if one.has_data:
-        raise _wrong((*loc, "data"), f"must be left out beside {SIZE}: which of the two is meant?", "binary_and_json")
+        raise errors.Invalid.at(
+            (*loc, "data"), f"must be left out beside {SIZE}: which of the two is meant?", "binary_and_json"
+        )
     if not isinstance(one.size, int) or isinstance(one.size, bool) or one.size < 0:
-        raise _wrong((*loc, "parameters", SIZE), "must be a number of bytes", "int_type")
+        raise errors.Invalid.at((*loc, "parameters", SIZE), "must be a number of bytes", "int_type")
     if min(one.shape) < 0:
-        raise _wrong((*loc, "shape"), "must have no negative number", "shape")
+        raise errors.Invalid.at((*loc, "shape"), "must have no negative number", "shape")
 
 
 def wants_binary(parameters: Mapping[str, Any] | None, otherwise: Any) -> bool:
@@ -97,7 +99,7 @@ def wants_binary(parameters: Mapping[str, Any] | None, otherwise: Any) -> bool:
 def check_switch(parameters: Mapping[str, Any] | None, name: str, loc: tuple[str | int, ...]) -> None:
     """Raise Invalid if this parameter is neither true nor false: ignoring it would give the client another form."""
     if not isinstance((parameters or {}).get(name), bool | None):
-        raise _wrong((*loc, "parameters", name), "must be true or false", "bool_type")
+        raise errors.Invalid.at((*loc, "parameters", name), "must be true or false", "bool_type")
 
 
 class Column:
@@ -125,8 +127,3 @@ class Column:
             return {"data": self._data}, b""
         raw = b"".join(self._raw)
         return {"parameters": {SIZE: len(raw)}}, raw
-
-
-def _wrong(loc: tuple[str | int, ...], msg: str, kind: str) -> errors.Invalid:
-    where = ".".join(str(part) for part in loc)
-    return errors.Invalid(f"{where}: {msg}", details=(errors.Detail(loc, msg, kind),))

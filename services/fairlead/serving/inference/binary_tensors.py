@@ -36,9 +36,9 @@ def elements(datatype: str, raw: memoryview, count: int, loc: Loc) -> list[Any]:
         return _texts(raw, count, loc)
     kind = _NUMBERS.get(datatype)
     if kind is None:
-        raise _wrong(loc, f"there is no datatype {datatype[:_SHOWN]!r}", "unknown_datatype")
+        raise errors.Invalid.at(loc, f"there is no datatype {datatype[:_SHOWN]!r}", "unknown_datatype")
     if len(raw) != count * kind.itemsize:
-        raise _wrong(
+        raise errors.Invalid.at(
             loc, f"{len(raw)} bytes are not {count} elements of {datatype}, {kind.itemsize} bytes each", "binary_size"
         )
     array = np.frombuffer(raw, kind)
@@ -46,7 +46,7 @@ def elements(datatype: str, raw: memoryview, count: int, loc: Loc) -> list[Any]:
         array = (array.astype(np.uint32) << 16).view(np.float32)
     if datatype == "BOOL":
         if array.size and array.max() > 1:
-            raise _wrong((*loc, int((array > 1).argmax())), "a BOOL is one byte, 0 or 1", "datatype")
+            raise errors.Invalid.at((*loc, int((array > 1).argmax())), "a BOOL is one byte, 0 or 1", "datatype")
         array = array.astype(bool)
     found: list[Any] = array.tolist()
     return found
@@ -57,20 +57,22 @@ def _texts(raw: memoryview, count: int, loc: Loc) -> list[Any]:
     place = 0
     while place < len(raw):
         if len(found) == count:
-            raise _wrong(loc, f"there are more than {count} texts, the number that the shape says", "element_count")
+            raise errors.Invalid.at(
+                loc, f"there are more than {count} texts, the number that the shape says", "element_count"
+            )
         begin = place + _LENGTH.size
         if begin > len(raw):
-            raise _wrong((*loc, len(found)), "the length of a text is not complete", "binary_size")
+            raise errors.Invalid.at((*loc, len(found)), "the length of a text is not complete", "binary_size")
         (length,) = _LENGTH.unpack(raw[place:begin])
         place = begin + length
         if place > len(raw):
-            raise _wrong((*loc, len(found)), f"a text of {length} bytes is not complete", "binary_size")
+            raise errors.Invalid.at((*loc, len(found)), f"a text of {length} bytes is not complete", "binary_size")
         try:
             found.append(str(raw[begin:place], "utf-8"))
         except UnicodeDecodeError:
-            raise _wrong((*loc, len(found)), "a text is not UTF-8", "datatype") from None
+            raise errors.Invalid.at((*loc, len(found)), "a text is not UTF-8", "datatype") from None
     if len(found) != count:
-        raise _wrong(loc, f"there are {len(found)} texts, and the shape says {count}", "element_count")
+        raise errors.Invalid.at(loc, f"there are {len(found)} texts, and the shape says {count}", "element_count")
     return found
 
 
@@ -92,8 +94,3 @@ def encoded(datatype: str, values: Sequence[Any]) -> bytes | None:
             return np.array(values, kind).tobytes()
     except (FloatingPointError, OverflowError):
         return None
-
-
-def _wrong(loc: Loc, msg: str, kind: str) -> errors.Invalid:
-    where = ".".join(str(part) for part in loc)
-    return errors.Invalid(f"{where}: {msg}", details=(errors.Detail(loc, msg, kind),))

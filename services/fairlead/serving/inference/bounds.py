@@ -94,7 +94,7 @@ class Bounds:
                 f"the body has more than {self._values} values; an object or a list counts as {CONTAINER_VALUES}. "
                 "Send it in several requests"
             )
-            raise errors.Invalid(f"body: {message}", details=(errors.Detail(("body",), message, "too_many_values"),))
+            raise errors.Invalid.at(("body",), message, "too_many_values")
 
     def check_each_row(self, body: bytes) -> None:
         """Raise Invalid if a row has too many keys. It reads the whole body."""
@@ -119,12 +119,10 @@ class Bounds:
                 f"the body is nested too deep ({depth} levels): the row contains itself through a union, so each level "
                 "multiplies the work. A union with a discriminator has no such limit"
             )
-            raise errors.Invalid(f"body: {message}", details=(errors.Detail(("body",), message, "too_deep"),))
+            raise errors.Invalid.at(("body",), message, "too_deep")
 
     def _too_many_keys(self, loc: tuple[str | int, ...]) -> errors.Invalid:
-        message = f"more than {self._keys} keys"
-        where = ".".join(str(part) for part in loc)
-        return errors.Invalid(f"{where}: {message}", details=(errors.Detail(loc, message, "too_many_keys"),))
+        return errors.Invalid.at(loc, f"more than {self._keys} keys", "too_many_keys")
 
 
 def _values(body: bytes) -> int:

@@ -208,9 +208,7 @@ def _keys(document: Any) -> int:
 
 def too_many_rows(place: tuple[str | int, ...], limit: int, count: int) -> errors.Invalid:
     """The error of a list of `count` rows, more than the limit."""
-    msg = f"List should have at most {limit} items, not {count}"
-    where = ".".join(str(part) for part in place)
-    return errors.Invalid(f"{where}: {msg}", details=(errors.Detail(place, msg, "too_long"),))
+    return errors.Invalid.at(place, f"List should have at most {limit} items, not {count}", "too_long")
 
 
 def moved(problem: errors.Invalid, place: tuple[str, ...], first: int) -> errors.Invalid:

@@ -98,9 +98,7 @@ def _place(body: bytes | str) -> tuple[str | int, ...]:
 
 
 def _twice(loc: tuple[str | int, ...]) -> errors.Invalid:
-    where = ".".join(str(part) for part in loc)
-    msg = f"the key {loc[-1]!r} occurs twice in one object"
-    return errors.Invalid(f"{where}: {msg}", details=(errors.Detail(loc, msg, "duplicate_key"),))
+    return errors.Invalid.at(loc, f"the key {loc[-1]!r} occurs twice in one object", "duplicate_key")
 
 
 def _find(node: Any, place: tuple[str | int, ...] = ()) -> tuple[Any, ...] | None:

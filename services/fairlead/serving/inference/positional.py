@@ -42,8 +42,7 @@ class PositionalRows:
             msg += f", or a list of numbers in this order, such as {self._list_example()}"
         elif isinstance(row, list):
             msg += "; a list is only possible where every field is a number"
-        where = ".".join(str(part) for part in loc)
-        raise errors.Invalid(f"{where}: {msg}", details=(errors.Detail(loc, msg, "row_form"),))
+        raise errors.Invalid.at(loc, msg, "row_form")
 
     def example(self) -> str:
         """An object with the fields' names, as JSON; the values only show the types."""

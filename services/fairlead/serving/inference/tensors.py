@@ -152,7 +152,7 @@ def flat(data: Sequence[Any], shape: tuple[int, ...], loc: tuple[str | int, ...]
     if elements is None:
         elements = list(_flat(data, shape, loc))
     if len(elements) != math.prod(shape):
-        raise _wrong(loc, f"{len(elements)} elements do not fill shape {list(shape)}", "element_count")
+        raise errors.Invalid.at(loc, f"{len(elements)} elements do not fill shape {list(shape)}", "element_count")
     return elements
 
 
@@ -176,12 +176,12 @@ def _flat(data: Sequence[Any], shape: tuple[int, ...], loc: tuple[str | int, ...
         yield from data
         return
     if len(data) != shape[0] or len(shape) == 1:
-        raise _wrong(loc, f"nested data does not have shape {list(shape)}", "shape")
+        raise errors.Invalid.at(loc, f"nested data does not have shape {list(shape)}", "shape")
     for index, part in enumerate(data):
         if not isinstance(part, list):
-            raise _wrong((*loc, index), "data is nested in part only", "shape")
+            raise errors.Invalid.at((*loc, index), "data is nested in part only", "shape")
         if len(part) != shape[1]:
-            raise _wrong((*loc, index), f"{len(part)} elements where the shape says {shape[1]}", "shape")
+            raise errors.Invalid.at((*loc, index), f"{len(part)} elements where the shape says {shape[1]}", "shape")
         yield from _flat(part, shape[1:], (*loc, index))
 
 
@@ -224,12 +224,14 @@ def _from_integers(tensor: Tensor, datatype: str) -> Read:
     def element(value: Any, loc: tuple[str | int, ...]) -> Any:
         kind = type(value)
         if kind is float and exact is not None:
-            raise _wrong(loc, f"Input should be a {datatype} element", "datatype")
+            raise errors.Invalid.at(loc, f"Input should be a {datatype} element", "datatype")
         if kind is int and not low <= value <= high:
-            raise _wrong(loc, f"Input does not fit {datatype}", "int_range")
+            raise errors.Invalid.at(loc, f"Input does not fit {datatype}", "int_range")
         if kind is int and exact is not None and not -exact <= value <= exact:
             beyond = f"a whole number beyond 2^{exact.bit_length() - 1}"
-            raise _wrong(loc, f"Input is {beyond}, of which {tensor.datatype} does not have every one", "int_range")
+            raise errors.Invalid.at(
+                loc, f"Input is {beyond}, of which {tensor.datatype} does not have every one", "int_range"
+            )
         return value
 
     return element
@@ -253,7 +255,7 @@ def _from_floats(tensor: Tensor) -> Read | None:
 
 def _json_text(value: Any, loc: tuple[str | int, ...]) -> Any:
     if type(value) is not str:
-        raise _wrong(loc, "Input should be a BYTES element with JSON text", "datatype")
+        raise errors.Invalid.at(loc, "Input should be a BYTES element with JSON text", "datatype")
     return _parsed(value, loc)
 
 
@@ -261,7 +263,7 @@ def _parsed(text: str, loc: tuple[str | int, ...]) -> Any:
     try:
         value = pydantic_core.from_json(text)
     except ValueError as problem:
-        raise _wrong(loc, f"Input should be JSON text: {problem}", "json_invalid") from problem
+        raise errors.Invalid.at(loc, f"Input should be JSON text: {problem}", "json_invalid") from problem
     if ":" in text:
         duplicates.check(text, loc)
     return value
@@ -295,8 +297,3 @@ def answered(tensor: Tensor, documents: Sequence[Any]) -> list[Any]:
                     f"the model returned {value} in field {tensor.name!r}, which {tensor.datatype} does not have"
                 )
     return column(tensor, documents)
-
-
-def _wrong(loc: tuple[str | int, ...], msg: str, kind: str) -> errors.Invalid:
-    where = ".".join(str(part) for part in loc)
-    return errors.Invalid(f"{where}: {msg}", details=(errors.Detail(loc, msg, kind),))
