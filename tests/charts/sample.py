@@ -38,3 +38,7 @@ def replaced(values: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[
     if not rest:
         return {**values, first: value}
     return {**values, first: replaced(values.get(first) or {}, tuple(rest), value)}
+
+
+FACTS = {"FAIRLEAD_NAMESPACE": "serving", "FAIRLEAD_RELEASE": "edge", "POD_NAME": "p", "POD_IP": "10.0.0.1"}
+"""What the pod of the control plane is told of itself."""
