@@ -2,18 +2,21 @@
 
 An answer that was never validated (`model_construct`, or an assignment afterwards) can have anything in its fields. The
 serializer finds most of it, but not these: a model or a TypedDict inside the answer that lacks a field is written
-without it, an object of another class in the place of a model is written as `{}`, and a Literal is written whatever it
-is. None where the type has none is found by `AnswerWriter`.
+without it, an object of another class in the place of a model is written as `{}`, a Literal is written whatever it is,
+and so is a value outside the limits of its field. None where the type has none is found by `AnswerWriter`.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from enum import Enum
 from typing import Any
 
 from pydantic import BaseModel, PydanticSchemaGenerationError, TypeAdapter, ValidationError
+from pydantic_core import SchemaValidator
 
 from fairlead.serving.formats import look_alikes
 from fairlead.serving.formats.generated_check import Check, Source
@@ -31,6 +34,14 @@ _SCALARS: Mapping[str, str] = {
     "none": "type(None)",
     "str": "str",
 }
+_LIMITED: Mapping[str, tuple[type[Any], ...]] = {
+    **{"int": (int,), "float": (int, float), "decimal": (Decimal,), "str": (str,), "bytes": (bytes,)},
+    **{"date": (date,), "datetime": (datetime,), "time": (time,), "timedelta": (timedelta,)},
+}
+"""The classes of the values whose type can have limits."""
+_COMPARED: Mapping[str, str] = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
+_LENGTHS: Mapping[str, str] = {"min_length": ">=", "max_length": "<="}
+_OTHER_LIMITS = ("multiple_of", "pattern", "max_digits", "decimal_places")
 
 
 def checker(schema: Mapping[str, Any]) -> Check:
@@ -45,7 +56,7 @@ def fault(answer: BaseModel) -> str:
         if name not in values:
             return f"a {kind.__name__} without field {name!r}"
         try:
-            inside: TypeAdapter[Any] = TypeAdapter(field.annotation or Any)
+            inside: TypeAdapter[Any] = TypeAdapter(field.rebuild_annotation() or Any)
         except PydanticSchemaGenerationError:  # the field's own serializer makes its type known
             continue
         if not checker(inside.core_schema)(values[name]):
@@ -103,12 +114,14 @@ class _Shape(Source):
             **dict.fromkeys(("dict", "ordered-dict"), self._mapping),
             **dict.fromkeys(_ITEMS, self._items),
             **dict.fromkeys(("union", "tagged-union"), self._union),
+            **dict.fromkeys(_LIMITED, self._limited),
             "literal": lambda schema, value: f"{value} in {self.named(_values(schema['expected']))}",
             "enum": lambda schema, value: f"{value} in {self.named(_values(schema['members']))}",
             "chain": lambda schema, value: self.condition(schema["steps"][-1], value),
             "lax-or-strict": lambda schema, value: self.condition(schema["strict_schema"], value),
             "json-or-python": self._json_or_python,
             "function-plain": lambda schema, value: _ANYTHING,
+            "function-after": self._after,
         }
 
     def kind(self, schema: Mapping[str, Any], value: str) -> str:
@@ -124,13 +137,43 @@ class _Shape(Source):
         condition = self.condition(schema["schema"], variable)
         return _ANYTHING if condition == _ANYTHING else f"(({variable} := {value}) is None or {condition})"
 
+    def _limited(self, schema: Mapping[str, Any], value: str) -> str:
+        """A value of another class is left to pydantic, and NaN to those who write it: it is outside of any limits."""
+        one, kind = self.variable(), self.named(_LIMITED[schema["type"]])
+        limits = [f"{one} {sign} {self.named(schema[key])}" for key, sign in _COMPARED.items() if key in schema]
+        limits += self._lengths(schema, one)
+        if any(key in schema for key in _OTHER_LIMITS):
+            limits.append(f"{self.named(SchemaValidator(dict(schema)).isinstance_python)}({one})")
+        if not limits:
+            return _ANYTHING
+        return f"(not isinstance({one} := {value}, {kind}) or ({' and '.join(limits)}) or {one} != {one})"
+
+    def _after(self, schema: Mapping[str, Any], value: str) -> str:
+        """Limits that pydantic checks with a function of its own, such as the length of a Sequence."""
+        inside = self.condition(schema["schema"], value)
+        if "pydantic_js_updates" not in schema.get("metadata", {}):
+            return inside
+        limit: Any = {key: part for key, part in schema.items() if key != "serialization"}
+        fits = SchemaValidator({**limit, "schema": {"type": "any"}}).isinstance_python
+        return self._all([f"{self.named(fits)}({value})", inside])
+
+    def _lengths(self, schema: Mapping[str, Any], value: str) -> list[str]:
+        return [f"len({value}) {sign} {schema[key]}" for key, sign in _LENGTHS.items() if schema.get(key) is not None]
+
     def _items(self, schema: Mapping[str, Any], value: str) -> str:
         items, kind = schema.get("items_schema"), self.named(_ITEMS[schema["type"]])
-        return self._each(items, value, kind) if isinstance(items, dict) else _ANYTHING
+        each = self._each(items, value, kind) if isinstance(items, dict) else _ANYTHING
+        return self._long_enough(schema, value, kind, each)
 
     def _mapping(self, schema: Mapping[str, Any], value: str) -> str:
         parts = [(schema.get("keys_schema"), ""), (schema.get("values_schema"), ".values()")]
-        return self._all(self._each(part, value, "dict", method) for part, method in parts if part is not None)
+        each = self._all(self._each(part, value, "dict", method) for part, method in parts if part is not None)
+        return self._long_enough(schema, value, "dict", each)
+
+    def _long_enough(self, schema: Mapping[str, Any], value: str, kind: str, each: str) -> str:
+        one = self.variable()
+        limits = " and ".join(self._lengths(schema, one))
+        return self._all([f"(not isinstance({one} := {value}, {kind}) or {limits})" if limits else _ANYTHING, each])
 
     def _json_or_python(self, schema: Mapping[str, Any], value: str) -> str:
         inside = schema["json_schema"]
@@ -178,7 +221,8 @@ class _Shape(Source):
     def _tuple(self, schema: Mapping[str, Any], value: str) -> str:
         items, variadic, variable = schema["items_schema"], schema.get("variadic_item_index"), self.variable()
         if variadic is not None:
-            return self._each(items[variadic], value, "tuple") if len(items) == 1 else _ANYTHING
+            each = self._each(items[variadic], value, "tuple") if len(items) == 1 else _ANYTHING
+            return self._long_enough(schema, value, "tuple", each)
         parts = [self.condition(one, f"{variable}[{at}]") for at, one in enumerate(items)]
         if not any(part != _ANYTHING for part in parts):
             return _ANYTHING
@@ -195,7 +239,7 @@ class _Shape(Source):
     def _option(self, schema: Mapping[str, Any], value: str) -> str:
         """In a union, a value without its type is not left to pydantic, which knows only that no other one fits."""
         if schema["type"] in _SCALARS and "serialization" not in schema:
-            return f"isinstance({value}, {_SCALARS[schema['type']]})"
+            return self._all([f"isinstance({value}, {_SCALARS[schema['type']]})", self.condition(schema, value)])
         return self.condition(schema, value)
 
     def _each(self, schema: Mapping[str, Any], value: str, kind: str, values: str = "") -> str:

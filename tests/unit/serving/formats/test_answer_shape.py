@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import InitVar, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Any, Literal, NamedTuple, NotRequired
@@ -118,10 +118,20 @@ KNOWN: tuple[tuple[Any, Any], ...] = (
     *((Sequence[Part], (Part(share=1),)), (deque[Part], deque([Part(share=1)])), (Sequence[Literal["a"]], ["a"])),
     *((OrderedDict[str, Part], OrderedDict(a=Part(share=1))), (Held, Held("a", Part(share=1), 3))),
     (Named, Named("a", Part(share=1))),
+    *(
+        (Annotated[float, Field(ge=0, le=1)], 0.5),
+        (Annotated[int, Field(gt=0)], 1),
+        (Annotated[str, Field(min_length=1, max_length=1)], "a"),
+    ),
+    *((Annotated[list[int], Field(min_length=1)], [1]), (Annotated[int, Field(multiple_of=2)], 2)),
+    *((list[Annotated[float, Field(gt=1)]], [1.5]), (Annotated[int, Field(gt=0)] | str, "a")),
+    *((Annotated[dict[str, float], Field(max_length=1)], {}), (Annotated[str, Field(pattern="^a")], "a")),
+    *((Annotated[int | str, Field(max_length=1)], "a"), (Annotated[Sequence[int], Field(min_length=1)], [1])),
 )
 """Types, each with a value of it."""
 READ_BACK = [kind for kind, _ in KNOWN if "PlainSerializer" not in str(kind) and kind is not Secret[int]]
 """Those that are written as they are."""
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LACKING = Part.model_construct(note="a")  # type: ignore[call-arg]
 TRUNK = Tree.model_construct(name="trunk")  # type: ignore[arg-type]
 NOT_NUMBERS = Numbers.model_construct("a")  # type: ignore[arg-type]
@@ -201,6 +211,22 @@ def test_what_is_written_without_a_warning_and_has_the_shape_is_of_the_type(kind
         (Held, Held("a", LACKING), "in field 'value"),
         (Named, Named("z", Part(share=1)), "in field 'value"),  # type: ignore[arg-type]
         (Shaded, Shaded.model_construct(colour="nope"), "in field 'value"),  # type: ignore[arg-type]
+        (Annotated[float, Field(ge=0, le=1)], 1.5, "'value', whose type has no such value: Input should be less than"),
+        (Annotated[int, Field(gt=0)], 0, "Input should be greater than 0"),
+        (Annotated[int, Field(multiple_of=5)], 7, "Input should be a multiple of 5"),
+        (Annotated[Decimal, Field(max_digits=2)], Decimal("1.23"), "no more than 2 digits"),
+        (Annotated[datetime, Field(ge=NOW)], NOW - timedelta(1), "Input should be greater than or equal to 2026"),
+        (Annotated[timedelta, Field(gt=timedelta(0))], timedelta(0), "Input should be greater than 0 seconds"),
+        (Annotated[str, Field(max_length=2)], "abc", "String should have at most 2 characters"),
+        (Annotated[str, Field(pattern="^a")], "b", "String should match pattern '^a'"),
+        (Annotated[list[int], Field(min_length=1)], [], "List should have at least 1 item"),
+        (Annotated[tuple[int, ...], Field(min_length=2)], (1,), "Tuple should have at least 2 items"),
+        (Annotated[set[int], Field(max_length=1)], {1, 2}, "Set should have at most 1 item"),
+        (Annotated[dict[str, int], Field(min_length=1)], {}, "Dictionary should have at least 1 item"),
+        (Annotated[Sequence[int], Field(max_length=1)], (1, 2), "Value should have at most 1 item"),
+        (Annotated[float | None, Field(ge=0)], -1.0, "Input should be greater than or equal to 0"),
+        (Annotated[int, Field(ge=0)] | str, -1, "Input should be greater than or equal to 0"),
+        (list[Annotated[float, Field(ge=0)]], [1.0, -1.0], "'value.1', whose type has no such value"),
     ],
 )
 def test_the_fault_says_where_it_is(kind: Any, value: Any, said: str) -> None:

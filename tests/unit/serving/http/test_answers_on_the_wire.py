@@ -273,6 +273,15 @@ def test_an_answer_without_a_field_is_a_failure_that_names_it(caplog: pytest.Log
     assert all("without field 'inner'" in reason for reason in reasons(served, caplog))
 
 
+def test_an_answer_outside_the_limits_of_its_field_is_a_failure_that_names_both(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    answer = create_model("Answer", share=(float, Field(ge=0, le=1)))
+    served = model(Part, answer, lambda _: answer.model_construct(share=1.5))
+    said = "in field 'share', whose type has no such value: Input should be less than or equal to 1"
+    assert all(said in reason for reason in reasons(served, caplog))
+
+
 def test_numbers_of_numpy_are_written_as_the_numbers_that_they_are() -> None:
     numbers: dict[str, Any] = {"number": np.float64(0.5), "whole": np.int64(3)}
     served = model(Part, Plain, lambda _: Plain.model_construct(**numbers))
