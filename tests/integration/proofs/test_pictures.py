@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from xml.etree import ElementTree
 
-from benchmarks import rollout_statistics, rollout_statistics_plots
-from benchmarks.rollout_statistics import Plan
+from benchmarks import rollout_statistics_plots
+from benchmarks.simulated_rollouts.errors import false_alarms, power
+from benchmarks.simulated_rollouts.outcomes import Plan
 from support import proof
 from support.row_cache import RowCache
 
@@ -26,8 +27,8 @@ FEW = Plan(
 
 def test_both_pictures_are_drawn_from_the_results_of_a_run(tmp_path: Path) -> None:
     found, rows = proof.Findings(), RowCache(tmp_path / "rows.jsonl", fingerprint="this test")
-    rollout_statistics.false_alarms(FEW, rows, found)
-    rollout_statistics.power(FEW, rows, found)
+    false_alarms(FEW, rows, found)
+    power(FEW, rows, found)
     document = proof.as_document("rollout_statistics", "a small run", "reduced", found, 1.0)
     (tmp_path / "rollout_statistics.json").write_text(json.dumps(document))
     pictures = rollout_statistics_plots.draw(tmp_path)
