@@ -9,6 +9,9 @@ from support.cluster.installed import MODEL, Installed
 from support.processes import wait_until
 from support.proof import Findings
 
+NAME = "iris-removed"
+"""Not a name that another module used: once, Kubernetes filled the EndpointSlices of such a Service only minutes later,
+after the API server had been away."""
 AT_ONCE = {"preStopSeconds": 0, "propagationSeconds": 0, "requestSeconds": 10, "marginSeconds": 1}
 """A short drain: the pods have no requests when they are deleted."""
 KUBERNETES = {"configmap/kube-root-ca.crt", "serviceaccount/default"}
@@ -22,10 +25,10 @@ VALUES: dict[str, Any] = {
 
 def test_an_uninstall_leaves_nothing(platform: Installed, findings: Findings) -> None:
     kube = platform.kube
-    platform.deploy("iris", VALUES)
-    platform.wait_for("iris", "1.0.0 serves", stable="1.0.0", phase="Stable", within=120)
+    platform.deploy(NAME, VALUES)
+    platform.wait_for(NAME, "1.0.0 serves", stable="1.0.0", phase="Stable", within=120)
     since = time.monotonic()
-    kube.helm("uninstall", "iris")
+    kube.helm("uninstall", NAME)
     kube.helm("uninstall", "fairlead")
     kinds = kube("api-resources", "--verbs=list", "--namespaced", "-o", "name").split()
     ours = ",".join(kind for kind in kinds if kind not in ("events", "events.events.k8s.io"))
