@@ -203,6 +203,10 @@ def test_the_notes_name_the_command_that_says_why_a_pod_waits() -> None:
         ({"pool": "aks", "slice": "time-sliced"}, r"no slices of the kind time-sliced \(it has: mig\)"),
         ({"pool": "gke", "slice": "1g.5gb", "count": 2}, r"count: is 2, but a pod gets one slice.*; set count to 1"),
         (
+            {"pool": "gke", "product": "l4", "slice": "1g.10gb"},
+            r"slice: no l4 can be divided by MIG .*; write slice: time-",
+        ),
+        (
             {"pool": "gke", "slice": "half"},
             r'slice: "half" is not a slice of a GPU; write time-sliced, mps, or a MIG profile',
         ),

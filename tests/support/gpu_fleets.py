@@ -145,7 +145,10 @@ def _request(draw: random.Random, known: Cloud, cloud: str, like: Machine) -> Re
         return value if draw.random() < chance else nothing
 
     kind = sometimes(like.slice, draw.choice(("", *known.slices)), 0.9)
-    product = sometimes(like.product, draw.choice(known.products), 0.8).name
+    # The chart refuses a slice that no GPU of the product has.
+    products = [each for each in known.products if _may_be_sliced(each, kind)]
+    other = draw.choice(products)
+    product = sometimes(like.product if like.product in products else other, other, 0.8).name
     memory = draw.choice((like.memory // 1024, like.memory // 1024 + 1, 90)) if known.has_memory else 0
     return Request(
         cloud,

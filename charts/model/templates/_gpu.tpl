@@ -110,6 +110,9 @@ place of PROFILE: (list gpu path-of-gpu preset $into).
 {{- $has := without (keys $slices | sortAlpha) "whole" | join ", " | default "none" -}}
 {{- fail (printf "%s.slice: the pool %s has no slices of the kind %s (it has: %s); remove slice for a whole GPU, or say how such nodes are labelled in %s.custom.slices.%s" $at $gpu.pool $kind $has $at $kind) -}}
 {{- end -}}
+{{- if and (eq $kind "mig") (has $gpu.product (list "t4" "a10" "a10g" "l4" "l40s")) -}}
+{{- fail (printf "%s.slice: no %s can be divided by MIG (only A100, H100 and newer can), so no node has a slice %s of it; write slice: time-sliced, or another product" $at $gpu.product $gpu.slice) -}}
+{{- end -}}
 {{- if gt (int $gpu.count) 1 -}}
 {{- fail (printf "%s.count: is %d, but a pod gets one slice of a GPU (slice: %s): a second one is no faster; set count to 1, or remove slice" $at (int $gpu.count) $gpu.slice) -}}
 {{- end -}}
