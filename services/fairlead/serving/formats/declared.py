@@ -88,6 +88,7 @@ def object_type(
     tensors: Sequence[Tensor],
     held: str = "",
     checks: Mapping[str, AfterValidator] = types.MappingProxyType({}),
+    base: type[BaseModel] = BaseModel,
 ) -> type[BaseModel]:
     """A pydantic model with one field for each tensor. `held` is that of the array that gets them, if it has one.
 
@@ -104,7 +105,7 @@ def object_type(
             fields[tensor.name] = (kind | None, said)
         else:
             fields[tensor.name] = (kind, Field(description=tensor.description))
-    return create_model(name, **fields)
+    return create_model(name, __base__=base, **fields)
 
 
 def _type_of(tensor: Tensor, held: str) -> Any:

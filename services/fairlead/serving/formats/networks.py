@@ -21,7 +21,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from fairlead import errors
 from fairlead.contracts.manifest import Manifest, Tensor
 from fairlead.model import Model
-from fairlead.serving.formats import base, datatypes, declared, estimator_output, shared_dimensions
+from fairlead.serving.formats import array_rows, base, datatypes, declared, estimator_output, shared_dimensions
 
 MAX_VALUES = 2**22
 """The most values of one row in one tensor: an image of 1024 x 1024 pixels in four channels."""
@@ -129,7 +129,10 @@ def model_class(
             self.open(adapter.read(artifact), manifest)
 
     Declared.row_type = declared.object_type(
-        "Row", manifest.inputs, checks=shared_dimensions.checks(manifest.inputs, dimensions)
+        "Row",
+        manifest.inputs,
+        checks=shared_dimensions.checks(manifest.inputs, dimensions),
+        base=array_rows.base_of(manifest.inputs),
     )
     Declared.answer_type = declared.object_type("Answer", manifest.outputs)
     return Declared

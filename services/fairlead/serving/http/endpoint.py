@@ -41,6 +41,8 @@ class DecodedRequest(NamedTuple):
 
     rows: list[Any]
     encode: Encode
+    memory: int | None = None
+    """The bytes that the rows need, where that does not follow from the JSON of the body."""
 
 
 Decode = Callable[[bytes], DecodedRequest]
@@ -96,7 +98,7 @@ class Endpoint:
         `json_size` is the header that says how much of the body is JSON, if not all is.
         Raises Invalid, NotReady, Overloaded or DeadlineExceeded.
         """
-        rows, encode = self._decoded(body, json_size)
+        rows, encode, _ = self._decoded(body, json_size)
         return self._plane.submit(rows, len(body), deadline, spilled=spilled), encode
 
     def _decoded(self, body: bytes, json_size: bytes = b"") -> DecodedRequest:
@@ -129,7 +131,7 @@ class Endpoint:
             expiry = asyncio.get_running_loop().call_later(left, job.fail, errors.DeadlineExceeded(_TOO_LATE))
         self._disconnects.watch(job, receive)
         try:
-            (rows, encode), memory = await job.result()
+            (rows, encode, _), memory = await job.result()
         except errors.DeadlineExceeded:
             self._plane.dropped("deadline")
             raise
@@ -154,6 +156,8 @@ class Endpoint:
         """The decoded request and the memory of its rows."""
         whole = encodings.decoded(body, coding, self.max_body_bytes) if coding else body
         request = self._decoded(whole, json_size)
+        if request.memory is not None:
+            return request, request.memory
         memory = self._plane.terms.memory.of(whole, len(request.rows))
         return request, memory + (BINARY_BYTE * len(whole) if json_size else 0)
 

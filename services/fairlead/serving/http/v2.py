@@ -10,7 +10,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from fairlead import errors
 from fairlead.contracts.manifest import Manifest
-from fairlead.serving.http import endpoint, v2_binary
+from fairlead.serving.http import endpoint, v2_arrays, v2_binary
 from fairlead.serving.http.v2_messages import InferRequest, InputTensor, OutputWanted, Parameters
 from fairlead.serving.http.v2_responses import Responses
 from fairlead.serving.inference import contract, duplicates, tensors
@@ -39,6 +39,7 @@ class OpenInference:
         self._terms = terms
         self._manifest = manifest
         self._responses = Responses(terms, manifest)
+        self._arrays = v2_arrays.ArrayInputs(terms)
         self.inputs = terms.fields
         self.outputs = tensors.of(terms.answer_type, "serialization", whole="answer")
         request = TypeAdapter(InferRequest)
@@ -104,11 +105,16 @@ class OpenInference:
     def _decoded(self, request: InferRequest, after: memoryview | None) -> endpoint.DecodedRequest:
         """The rows of a request. `after` are the bytes after the JSON; None if all of the body is JSON."""
         wanted = self._wanted(request.outputs or ())
-        inputs = request.inputs if after is None else self._with_elements(request.inputs, after)
-        rows = self._rows(inputs)
+        memory = None
+        if after is not None and (arrays := self._arrays.rows(self._named(request.inputs), after)) is not None:
+            rows, memory = arrays, v2_arrays.COPIES * len(after)
+        else:
+            rows = self._rows(request.inputs if after is None else self._with_elements(request.inputs, after))
         if binary := _binary(request, wanted):
-            return endpoint.DecodedRequest(rows, partial(self._responses.as_mixed, request.id, wanted, binary))
-        return endpoint.DecodedRequest(rows, partial(self._responses.as_json, request.id, wanted))
+            encode: endpoint.Encode = partial(self._responses.as_mixed, request.id, wanted, binary)
+        else:
+            encode = partial(self._responses.as_json, request.id, wanted)
+        return endpoint.DecodedRequest(rows, encode, memory)
 
     def _with_elements(self, inputs: Sequence[InputTensor], after: memoryview) -> Sequence[InputTensor]:
         given = [

@@ -27,6 +27,16 @@ _LENGTH = struct.Struct("<I")
 _SHOWN = 40
 
 
+def item_size(datatype: str) -> int:
+    """The bytes of one number of this datatype."""
+    return _NUMBERS[datatype].itemsize
+
+
+def array(datatype: str, raw: memoryview, shape: Sequence[int]) -> np.ndarray:
+    """The numbers of a tensor as a read-only view of `raw`, which must be as long as the shape says."""
+    return np.frombuffer(raw, _NUMBERS[datatype]).reshape(shape)
+
+
 def elements(datatype: str, raw: memoryview, count: int, loc: Loc) -> list[Any]:
     """The elements of a tensor as Python values: numbers, booleans or texts. Raises Invalid at `loc`.
 

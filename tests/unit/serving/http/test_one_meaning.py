@@ -163,7 +163,7 @@ def binary(datatype: str, elements: list[Any]) -> bytes | None:
 def answered(decode: Decode, body: bytes, answer_type: type[BaseModel]) -> Any:
     """The response of a model that answers with what it gets, or the class of the error."""
     try:
-        rows, encode = decode(body)
+        rows, encode, _ = decode(body)
         payload = encode([answer_type.model_construct(f=row.f) for row in rows])
         return json.loads(payload) if isinstance(payload, bytes) else from_binary(payload)
     except errors.FairleadError as problem:

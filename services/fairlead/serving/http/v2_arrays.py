@@ -1,0 +1,60 @@
+"""Rows of networks whose tensors all come in binary form: each value is a view of the request's body.
+
+Only requests that are right in everything are read so. `None` for any other: the usual way, through lists, says what is
+wrong with it, or reads what is right in another way, such as FP64 for FP32.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from pydantic import BaseModel
+
+from fairlead.serving.formats.array_rows import ArrayRow
+from fairlead.serving.http import v2_binary
+from fairlead.serving.http.v2_messages import InputTensor
+from fairlead.serving.inference import binary_tensors, contract, tensors
+
+COPIES = 2
+"""How often the bytes of such a body are in memory: as the body, and as the array of the batch."""
+
+
+class ArrayInputs:
+    """Reads such requests for one model."""
+
+    def __init__(self, terms: contract.Contract) -> None:
+        self._row_type = terms.row_type
+        self._max_rows = terms.max_rows
+        self._fields = {field.name: field for field in terms.fields} if issubclass(self._row_type, ArrayRow) else {}
+
+    def rows(self, inputs: Sequence[InputTensor], after: memoryview) -> list[BaseModel] | None:
+        """The rows whose tensors are in the bytes after the JSON."""
+        names = [one.name for one in inputs]
+        if set(names) != self._fields.keys() or len(names) != len(self._fields):
+            return None
+        count, place, columns = inputs[0].shape[0], 0, {}
+        for given in inputs:
+            field = self._fields[given.name]
+            size = count * math.prod(field.shape) * binary_tensors.item_size(field.datatype)
+            if not _is_right(given, field, count, size) or place + size > len(after):
+                return None
+            columns[given.name] = binary_tensors.array(field.datatype, after[place : place + size], given.shape)
+            place += size
+        is_finite = all(column.dtype.kind != "f" or bool(np.isfinite(column).all()) for column in columns.values())
+        if place != len(after) or not 1 <= count <= self._max_rows or not is_finite:
+            return None
+        make = self._row_type.model_construct
+        return [make(**dict(zip(names, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+
+
+def _is_right(given: InputTensor, field: tensors.Tensor, count: int, size: int) -> bool:
+    """Whether a tensor is one of the field's own datatype and shape, in binary form and with nothing more to say."""
+    return (
+        given.datatype == field.datatype
+        and list(given.shape) == [count, *field.shape]
+        and given.data is None
+        and given.parameters == {v2_binary.SIZE: size}
+        and type(given.parameters[v2_binary.SIZE]) is int
+    )
