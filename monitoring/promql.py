@@ -53,6 +53,11 @@ def rate(selector: str, window: str) -> str:
     return f"rate({selector}[{window}])"
 
 
+def average(selector: str, window: str) -> str:
+    """The mean of a gauge over the window."""
+    return f"avg_over_time({selector}[{window}])"
+
+
 def increase(selector: str, window: str) -> str:
     """Events in the window."""
     return f"increase({selector}[{window}])"

@@ -12,9 +12,11 @@ from fairlead.contracts import gateway_telemetry as gateway
 from fairlead.contracts import telemetry
 from fairlead.contracts.gateway import Role
 from fairlead.contracts.route import TOTAL_WEIGHT
+from fairlead.contracts.telemetry import Metric
 from monitoring.promql import (
     CLASS,
     IDENTITY,
+    average,
     increase,
     largest,
     named_class,
@@ -99,6 +101,7 @@ class Records:
         )
         self.burnt = {one: self._burnt(one) for one in settings.burn_windows}
         self._of_load(window)
+        self._for_scaling(settings.scaling_window)
         self.weight, self.share = (
             self._add(
                 f"model_version_role:fairlead_{name}:ratio",
@@ -125,6 +128,32 @@ class Records:
         self.refused = add(
             f"refused:ratio_rate{window}", f"{total(refused, *IDENTITY)} / ({total(answered, *IDENTITY)} > 0)"
         )
+
+    def _for_scaling(self, window: str) -> None:
+        """What autoscalers of the model's chart read: one series for each version that is scraped.
+
+        All but `wanted` are counted by the services, so that one scrape feeds them. Without requests each is 0: an
+        autoscaler takes NaN, and a series that is not there, for a fault.
+        """
+        idle = f"0 * {self.in_flight}"
+
+        def add(name: str, expression: str) -> str:
+            return self._add(f"model_version:fairlead_scaling_{name}", expression, *IDENTITY, group="scaling")
+
+        def p95(metric: Metric, **matchers: str) -> str:
+            counts = total(rate(series(metric, "_bucket", **matchers), window), *IDENTITY, "le")
+            return f"(histogram_quantile(0.95, {counts}) >= 0) or {idle}"
+
+        self.scaling_in_flight = add(
+            f"in_flight:avg{window}", total(average(series(telemetry.MODEL_IN_FLIGHT), window), *IDENTITY)
+        )
+        answered = series(telemetry.MODEL_REQUESTS, protocol="!=other")
+        self.scaling_requests = add(f"requests:rate{window}", f"{total(rate(answered, window), *IDENTITY)} or {idle}")
+        self.scaling_queue = add(f"queue_seconds:p95_{window}", p95(telemetry.MODEL_QUEUE_SECONDS))
+        self.scaling_latency = add(
+            f"latency_seconds:p95_{window}", p95(telemetry.MODEL_REQUEST_SECONDS, protocol="!=other")
+        )
+        self.scaling_wanted = add("wanted:max", largest(series(telemetry.CONTROL_WANTED), *IDENTITY))
 
     def _burnt(self, window: str) -> str:
         """The share of failed requests over one window, for the error budget."""

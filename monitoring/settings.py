@@ -23,6 +23,8 @@ class Settings:
 
     window: str = "5m"
     """Rates and quantiles are over this time. At least four scrape intervals."""
+    scaling_window: str = "1m"
+    """The same for the series that autoscalers read. The model's chart has it as `autoscaling.prometheus.window`."""
     objective: float = 0.999
     """The share of requests that are answered without 5xx. The rest is the error budget."""
     burns: tuple[Burn, ...] = (
