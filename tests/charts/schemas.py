@@ -1,4 +1,4 @@
-"""Validates objects against the published Kubernetes schemas of every supported release, and against our CRDs."""
+"""Validates objects against the published Kubernetes schemas of every supported release, our CRDs, and KEDA's."""
 
 from __future__ import annotations
 
@@ -23,13 +23,18 @@ VERSIONS = [
 ]
 """Every release from the charts' kubeVersion to the newest that has schemas."""
 
+_CRDS = {
+    "fairlead.dev": tuple((CHARTS / "crds" / "templates").glob("modelroute*.yaml")),
+    "keda.sh": (Path(__file__).with_name("keda_scaledobjects.yaml"),),
+}
+"""The files of the definitions of kinds, by API group. Ours contain no template code, so they need no rendering."""
 _FOLDER = Path(str(kubernetes_validate.__file__)).parent / "kubernetes-json-schema"
 
 
 def complaints(one: Object, release: str) -> list[str]:
     """The errors that this release of Kubernetes would report for the object; unknown fields are errors too."""
-    validator = _of_crd(one["kind"]) if one["apiVersion"].startswith("fairlead.dev/") else None
-    validator = validator or _of_kubernetes(one["apiVersion"], one["kind"], release)
+    files = _CRDS.get(one["apiVersion"].partition("/")[0])
+    validator = _of_crd(one["kind"], files) if files else _of_kubernetes(one["apiVersion"], one["kind"], release)
     return [
         f"{one['kind']}/{one['metadata']['name']} {release}: {error.json_path}: {error.message}"
         for error in validator.iter_errors(one)
@@ -52,9 +57,9 @@ def _definitions(folder: Path) -> Any:
 
 
 @cache
-def _of_crd(kind: str) -> Any:
-    """The validator of a kind of charts/crds. These files contain no template code, so they need no rendering."""
-    for path in (CHARTS / "crds" / "templates").glob("modelroute*.yaml"):
+def _of_crd(kind: str, files: tuple[Path, ...]) -> Any:
+    """The validator of a kind that one of these files defines."""
+    for path in files:
         definition = yaml.safe_load(path.read_text())
         if definition["spec"]["names"]["kind"] == kind:
             [version] = definition["spec"]["versions"]
@@ -62,7 +67,7 @@ def _of_crd(kind: str) -> Any:
             for known in ("apiVersion", "kind", "metadata"):
                 schema["properties"].setdefault(known, {})
             return jsonschema.Draft202012Validator(schema)
-    raise LookupError(f"charts/crds has no {kind}")
+    raise LookupError(f"no file defines {kind}")
 
 
 def _strict(schema: Any) -> Any:

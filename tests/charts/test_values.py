@@ -17,6 +17,9 @@ from support.helm import CHARTS, HelmFailed, Values, find_helm, notes, render
 Path = tuple[str, ...]
 
 _HPA = {"workload": {"autoscaling": {"kind": "hpa"}}}
+_KEDA = {
+    "workload": {"autoscaling": {"kind": "keda", "prometheus": {"serverAddress": "http://prometheus.monitoring:9090"}}}
+}
 _GATEWAY_HPA = {"gateway": {"autoscaling": {"kind": "hpa"}}}
 _LOAD_BALANCER = {"gateway": {"service": {"type": "LoadBalancer"}}}
 _INGRESS = {"gateway": {"ingress": {"enabled": True, "hosts": ["models.example.com"]}}}
@@ -29,6 +32,10 @@ _PROMETHEUS = {"prometheus": {"url": "http://prometheus.monitoring:9090"}}
 BASES: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "model": [
         ("workload.autoscaling", _HPA),
+        *(
+            (f"workload.autoscaling.{name}", _KEDA)
+            for name in ("target", "wanted", "prometheus", "fallback", "triggers", "behavior", "renderMode")
+        ),
         ("workload.gpu", {"workload": {"gpu": {"pool": "eks-karpenter"}}}),
         ("workload.gpu.slice", {"workload": {"gpu": {"pool": "gke"}}}),
         ("networkPolicy.fetchEgress", with_version("1.2.0", FETCHED)),
@@ -60,6 +67,13 @@ OTHER_VALUES: dict[str, Any] = {
     "strategy.shadow": {"share": 5000},
     "workload.autoscaling.kind": "external",
     "workload.autoscaling.metrics": [{"type": "Resource", "resource": {"name": "memory"}}],
+    "workload.autoscaling.target.inFlight": 8,
+    "workload.autoscaling.target.queue": "100ms",
+    "workload.autoscaling.target.p95": "500ms",
+    "workload.autoscaling.prometheus.serverAddress": "https://another.monitoring",
+    "workload.autoscaling.prometheus.window": "30s",
+    "workload.autoscaling.fallback.instances": 3,
+    "workload.autoscaling.renderMode": "never",
     "workload.gpu.pool": "gke",
     "workload.gpu.product": "l4",
     "workload.gpu.memory": "20Gi",
@@ -108,6 +122,8 @@ BY_SCHEMA: dict[str, Any] = {
     "hostAliases": [{"ip": "10.0.0.5", "hostnames": ["features.internal"]}],
     "dnsConfig": {"options": [{"name": "ndots", "value": "2"}]},
     "extraPorts": [{"name": "grpc", "port": 9000}],
+    "authenticationRef": {"name": "prometheus"},
+    "kedaTriggers": [{"type": "cpu", "metricType": "Utilization", "metadata": {"value": "60"}}],
     "hpaMetrics": [{"type": "Resource", "resource": {"name": "memory"}}],
 }
 

@@ -15,16 +15,21 @@ selector:
 {{- if or (gt (int (index . 0)) 1) (ne (index . 1).kind "none") }}true{{ end }}
 {{- end }}
 
+{{/* Fails if an autoscaler's most pods are less than its fewest: (dict "minimum" n "scaling" values "at" path-of-the-values). */}}
+{{- define "fairlead.checkMost" -}}
+{{- if lt (int .scaling.maxInstances) (int .minimum) }}
+{{- fail (printf "%s.maxInstances: %d is less than the minimum of %d pods; raise maxInstances or lower the number of pods" .at (int .scaling.maxInstances) (int .minimum)) }}
+{{- end }}
+{{- end }}
+
 {{/*
 The spec of a HorizontalPodAutoscaler: (dict "name" deployment "minimum" n "scaling" values "at" path-of-the-values).
 */}}
 {{- define "fairlead.autoscalerSpec" -}}
 {{- $scaling := .scaling -}}
-{{- if lt (int $scaling.maxInstances) (int .minimum) }}
-{{- fail (printf "%s.maxInstances: %d is less than the minimum of %d pods; raise maxInstances or lower the number of pods" .at (int $scaling.maxInstances) (int .minimum)) }}
-{{- end }}
+{{- include "fairlead.checkMost" . -}}
 {{- if not (or $scaling.cpuPercent $scaling.metrics) }}
-{{- fail (printf "%s.kind: is hpa, but there is no metric to scale by; set cpuPercent or metrics" .at) }}
+{{- fail (printf "%s.kind: is hpa, but there is no metric to scale by; set cpuPercent%s or metrics" .at (ternary ", a target" "" (hasKey $scaling "target"))) }}
 {{- end -}}
 scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: {{ .name }}}
 minReplicas: {{ int .minimum }}

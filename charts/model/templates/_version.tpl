@@ -257,10 +257,15 @@ nor Argo CD may delete them. The control plane makes the ModelRoute their owner.
 left the spec when no gateway sends it requests any more and the rollback window is over.
 */}}
 {{- define "model.kept" -}}
-{{- include "fairlead.annotations" (dict "root" . "more" (dict
+{{- include "model.keptWith" (list . dict) }}
+{{- end }}
+
+{{/* The same with more annotations: (list $ more). */}}
+{{- define "model.keptWith" -}}
+{{- include "fairlead.annotations" (dict "root" (index . 0) "more" (merge (index . 1) (dict
   "helm.sh/resource-policy" "keep"
   "argocd.argoproj.io/sync-options" "Prune=false"
-  "argocd.argoproj.io/compare-options" "IgnoreExtraneous")) }}
+  "argocd.argoproj.io/compare-options" "IgnoreExtraneous"))) }}
 {{- end }}
 
 {{/* The name of the pods' ServiceAccount. */}}
