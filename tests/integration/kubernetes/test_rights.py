@@ -25,6 +25,7 @@ from unit.store.builders import NOW, successor
 ROLES: dict[str, list[dict[str, Any]]] = yaml.safe_load(
     (Path(__file__).parents[3] / "charts/platform/files/roles.yaml").read_text()
 )
+SCALED_OBJECTS = Path(__file__).parents[2] / "charts" / "keda_scaledobjects.yaml"
 RELEASE = "fairlead"
 STRATEGY = {"steps": [{"weight": 500, "minDuration": "30s"}, {"weight": 2500, "minDuration": "1m", "approval": True}]}
 SPEC = {
@@ -113,10 +114,22 @@ def rights(prepared: Cluster, api: Api) -> Iterator[Rights]:
     api.request("DELETE", "/api/v1/namespaces/rights")
 
 
+@pytest.fixture(scope="module")
+def scaled_objects(rights: Rights) -> Iterator[None]:
+    """KEDA's kind ScaledObject, in a cluster without KEDA."""
+    definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    definition = yaml.safe_load(SCALED_OBJECTS.read_text())
+    rights.admin.request("POST", definitions, body=definition)
+    kind = Kind("/apis/keda.sh/v1alpha1", "scaledobjects", "ScaledObject")
+    wait_until(lambda: _is_served(rights.admin, kind), "the definition")
+    yield
+    rights.admin.request("DELETE", f"{definitions}/{definition['metadata']['name']}")
+
+
 def _is_served(api: Api, kind: Kind) -> bool:
     try:
         api.list(kind, "rights")
-    except errors.Unavailable:
+    except (errors.Unavailable, errors.NotFound):
         return False
     return True
 
@@ -351,16 +364,22 @@ def test_a_change_by_another_client_has_the_name_of_the_client_which_nobody_vouc
     assert (store.route("iris").actor, store.route("iris").actor_verified) == ("kubectl-edit", False)
 
 
+@pytest.mark.usefixtures("scaled_objects")
 def test_the_control_plane_can_still_become_the_owner_of_a_versions_objects(rights: Rights) -> None:
     ref = VersionSpec(image="models/iris:1").ref("1.0.0")
     names = {labels.ROUTE: "iris", labels.MODEL: "iris", labels.VERSION: ref.version, labels.IDENTITY: ref.identity}
     name = f"iris-{ref.identity}"
     scaled = {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}, "maxReplicas": 2}
+    by_keda = {"scaleTargetRef": {"name": name}, "triggers": [{"type": "cron", "metadata": {"desiredReplicas": "2"}}]}
     objects: dict[tuple[str, str], dict[str, Any]] = {
         ("apps/v1", "deployments"): a_deployment(name, names),
         ("", "services"): {**_named(name, labels=names), "spec": {"clusterIP": "None", "selector": {"app": name}}},
         ("policy/v1", "poddisruptionbudgets"): {**_named(name, labels=names), "spec": {"maxUnavailable": 1}},
         ("autoscaling/v2", "horizontalpodautoscalers"): {**_named(name, labels=names), "spec": scaled},
+        ("keda.sh/v1alpha1", "scaledobjects"): {
+            **_named(name, labels=names),
+            **{"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "spec": by_keda},
+        },
     }
     for of, body in objects.items():
         rights.admin.request("POST", rights.path(*of), body=body)
