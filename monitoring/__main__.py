@@ -6,12 +6,12 @@ import json
 import sys
 from pathlib import Path
 
-from monitoring import boards, rule_files, telemetry_page
+from monitoring import boards, loop_picture, rule_files, telemetry_page
 from monitoring.panels import to_json
 from monitoring.settings import DEFAULT
 
 HERE = Path(__file__).resolve().parent
-PAGE = HERE.parent / "docs" / "telemetry.md"
+DOCS = HERE.parent / "docs"
 
 
 def outputs() -> dict[Path, str]:
@@ -21,7 +21,8 @@ def outputs() -> dict[Path, str]:
         HERE / "rules" / "fairlead-recording.yaml": rule_files.text(rule_files.recording_rules(DEFAULT)),
         HERE / "rules" / "fairlead-alerts.yaml": rule_files.text(rule_files.alerting_rules(DEFAULT)),
         **{HERE / "dashboards" / f"{one.uid}.json": json.dumps(to_json(one, every), indent=1) + "\n" for one in every},
-        PAGE: telemetry_page.text(),
+        DOCS / "telemetry.md": telemetry_page.text(),
+        DOCS / "autoscaling.svg": loop_picture.draw(DEFAULT),
     }
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import get_args
 
+import yaml
 from pydantic.alias_generators import to_camel
 
 from docs.tables import bare, table_below
@@ -21,11 +22,14 @@ from fairlead.rollout.policy import evidence, gates
 from fairlead.serving.formats import frames
 from fairlead.serving.http import problems
 from fairlead.serving.settings import Settings
+from monitoring.recording import Records
+from monitoring.settings import DEFAULT
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 SERVICE = DOCS / "model-service.md"
 ROLLOUTS = DOCS / "rollouts.md"
 GATES = DOCS / "gates.md"
+AUTOSCALING = DOCS / "autoscaling.md"
 
 
 def test_the_settings_table_has_every_setting_with_its_default() -> None:
@@ -118,3 +122,11 @@ def test_table_below_reads_the_last_table_of_a_section(tmp_path: Path) -> None:
 def test_the_page_of_the_platform_file_has_every_field_as_the_contract_says() -> None:
     check = [sys.executable, str(DOCS.parent / "ci" / "platform_page.py"), "--check"]
     assert subprocess.run(check, capture_output=True, text=True, check=False).stderr == ""
+
+
+def test_the_table_of_autoscaling_targets_has_every_target_with_the_series_that_is_recorded() -> None:
+    values = yaml.safe_load((DOCS.parent / "charts/model/values.yaml").read_text())
+    records = Records(DEFAULT)
+    recorded = [records.scaling_in_flight, records.scaling_requests, records.scaling_queue, records.scaling_latency]
+    shown = [(bare(name), bare(series.partition(",")[0])) for name, _, series, _ in table_below(AUTOSCALING, "Targets")]
+    assert shown == list(zip(values["workload"]["autoscaling"]["target"], recorded, strict=True))
