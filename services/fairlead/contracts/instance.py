@@ -20,6 +20,8 @@ class Wanted(Document):
     """The model folder, absolute."""
     folder: str = ""
     """SHA-256 of its listing; empty if it is not known."""
+    stopped: bool = False
+    """True for the one row of a version that exists in a cluster and whose Deployment says 0 pods."""
     attempt: int = Field(default=0, ge=0)
     """The last attempt that released it: a process that has failed for good is started again for a new one."""
 

@@ -68,6 +68,16 @@ class StepStatus(Document):
     approved: bool
 
 
+class WantedInstances(Document):
+    """How many instances of a version the rollout wants at least, and why; 0: it needs none."""
+
+    ref: VersionRef
+    instances: int
+    present: int | None = None
+    """How many it should have now, ready or not: what its Deployment says, on one machine the spec. None: not known."""
+    reason: str
+
+
 class Evidence(Document):
     """Counts of the attempt so far. `gaps` of its `windows` have no evidence."""
 
@@ -83,7 +93,7 @@ class Evidence(Document):
 
 
 class Status(Document):
-    """The status of a route, as shown by the API, the console and the command line."""
+    """The status of a route, as every view shows it."""
 
     route: str
     observed_generation: int
@@ -100,7 +110,7 @@ class Status(Document):
     candidate: VersionRef | None = None
     """The version being released."""
     target: VersionRef | None = None
-    """The target of the spec that the engine read last."""
+    """The target of the spec that was read last."""
     previous: VersionRef | None = None
     """The version before the last promotion."""
     weight: int = 0
@@ -112,11 +122,13 @@ class Status(Document):
     waiting: str = ""
     """What the rollout waits for, as a sentence."""
     rollback_ready: bool = False
-    """Whether a rollback is possible: its version has capacity for the current load."""
+    """Whether the version that a rollback goes to can take the load."""
     ready: dict[str, int] = {}
     """Ready instances of stable, candidate, target and previous, by role."""
+    wanted: tuple[WantedInstances, ...] = ()
+    """How many instances each version needs."""
     returnable: tuple[str, ...] = ()
-    """Ready versions that `rollback --to` would take; told only while stable has no ready instance."""
+    """Ready versions that `rollback --to` takes, while stable has no ready instance."""
     gateways: tuple[Gateway, ...] = ()
     """Every gateway, and the revision of this route that it serves."""
     checks: tuple[Check, ...] = ()

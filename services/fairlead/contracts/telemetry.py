@@ -213,10 +213,10 @@ CONTROL_READY = _control(
     role=(*ROLES, "target", "previous"),
 )
 CONTROL_WANTED = _control(
-    "wanted_replicas",
+    "wanted_instances",
     "gauge",
-    "replicas",
-    "Minimum replicas of a version; 0 leaves it to the autoscaler",
+    "instances",
+    "How many instances of a version its rollout needs at least; 0: none",
     "model",
     "version",
     "identity",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Protocol
 
@@ -23,9 +23,8 @@ from fairlead.contracts.health import STALE_AFTER_S, Health, health_of
 from fairlead.contracts.instance import Instance
 from fairlead.contracts.revision import Checkpoint, Revision
 from fairlead.contracts.route import Route, UnreadableRoute
-from fairlead.control import docs_page, repository
+from fairlead.control import docs_page, repository, wanted
 from fairlead.control.metrics import CONTENT_TYPE, Metrics
-from fairlead.rollout.policy.replicas import replicas
 from fairlead.routing.explain import explain, to_json
 from fairlead.routing.rules import model_in
 from fairlead.routing.snapshot import Routed
@@ -79,6 +78,9 @@ def build_api(
 
     app.include_router(_gateway_paths(store, loop))
     app.include_router(repository.router(store))
+    app.include_router(
+        wanted.router(store, lambda request: explain_request(store, request) if _asks_to_explain(request) else None)
+    )
     app.include_router(_api(store), prefix="/api/v1")
     app.include_router(_health_checks(loop, unready))
     if metrics is not None:
@@ -124,11 +126,6 @@ def _api(store: ApiStore) -> APIRouter:
     def route(name: str) -> dict[str, Any]:
         """One route."""
         return _document(store, store.route(name))
-
-    @router.get("/wanted/{model}/{version}")
-    def wanted(model: str, version: str) -> dict[str, Any]:
-        """How many replicas a version should have at least, for an autoscaler; `version` is its name or identity."""
-        return _wanted(store, model, version)
 
     @router.get("/routes/{name}/revisions")
     def revisions(
@@ -188,12 +185,16 @@ def _explanations(store: ApiStore) -> APIRouter:
 
     @router.api_route("/{path:path}", methods=["GET", "POST"], include_in_schema=False)
     def explanation(path: str, request: Request) -> dict[str, Any]:
-        if request.headers.get("x-route-explain") != "1":
+        if not _asks_to_explain(request):
             _require_no_other_method(request)
             raise errors.NotFound(f"there is no path /{path}", hint="the API is described at /api/docs")
         return explain_request(store, request)
 
     return router
+
+
+def _asks_to_explain(request: Request) -> bool:
+    return request.headers.get("x-route-explain") == "1"
 
 
 def _require_no_other_method(request: Request) -> None:
@@ -225,21 +226,6 @@ def _document(store: ApiStore, route: Route) -> dict[str, Any]:
         "status": status.to_json() if status else None,
         "health": health_of(status).to_json(),
     }
-
-
-def _wanted(store: ApiStore, model: str, version: str) -> dict[str, Any]:
-    found = [
-        one
-        for route in store.routes()
-        if route.spec.model == model
-        for one in replicas(route, store.head(route.name), store.instances(), datetime.now(UTC))
-        if version in (one.ref.version, one.ref.identity)
-    ]
-    if not found:
-        raise errors.NotFound(f"model {model!r} has no version {version!r}")
-    # Two images may share a version name: a query by name then gets the higher number, enough for either.
-    most = max(found, key=lambda one: one.count)
-    return {"model": model, **most.ref.to_json(), "wanted": most.count, "reason": most.reason}
 
 
 def _summary(store: ApiStore, route: Route) -> dict[str, Any]:

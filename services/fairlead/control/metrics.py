@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from itertools import product
 from typing import Protocol
 
@@ -15,13 +14,11 @@ from prometheus_client.registry import Collector
 
 from fairlead.contracts import telemetry
 from fairlead.contracts.health import Mark, health_of
-from fairlead.contracts.instance import Instance
 from fairlead.contracts.revision import Check, Revision
 from fairlead.contracts.route import TOTAL_WEIGHT, Route, UnreadableRoute
 from fairlead.contracts.status import Status
 from fairlead.contracts.telemetry import Metric
 from fairlead.errors import FairleadError
-from fairlead.rollout.policy.replicas import replicas
 from fairlead.rollout.ports import GatewayState
 from fairlead.store.statuses import read_status
 
@@ -35,7 +32,6 @@ class MetricStore(Protocol):
     def unreadable_routes(self) -> list[UnreadableRoute]: ...  # noqa: D102
     def head(self, route: str) -> Revision | None: ...  # noqa: D102
     def status(self, route: str) -> dict[str, object] | None: ...  # noqa: D102
-    def instances(self) -> list[Instance]: ...  # noqa: D102
 
 
 class LoopState(Protocol):
@@ -81,10 +77,9 @@ class Metrics:
         *,
         gateways: Callable[[], Sequence[GatewayState]],
         sequence: Callable[[], int],
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Add the metrics of routes and gateways."""
-        self._registry.register(_StateCollector(store, loop, gateways, sequence, clock))
+        self._registry.register(_StateCollector(store, loop, gateways, sequence))
 
     def text(self) -> bytes:
         """All metrics in Prometheus' text format."""
@@ -98,10 +93,8 @@ class _StateCollector(Collector):
         loop: LoopState,
         gateways: Callable[[], Sequence[GatewayState]],
         sequence: Callable[[], int],
-        clock: Callable[[], datetime],
     ) -> None:
-        self._store, self._loop, self._gateways = store, loop, gateways
-        self._sequence, self._clock = sequence, clock
+        self._store, self._loop, self._gateways, self._sequence = store, loop, gateways, sequence
 
     def describe(self) -> Iterable[Family]:
         """Empty, so that registering does not read the store."""
@@ -128,7 +121,7 @@ class _StateCollector(Collector):
         yield _gauge(telemetry.CONTROL_GATEWAY_REVISION, acknowledged)
 
     def _of_routes(self) -> Iterator[Family]:
-        routes, instances, now = self._store.routes(), self._store.instances(), self._clock()
+        routes = self._store.routes()
         names = [route.name for route in routes] + [one.name for one in self._store.unreadable_routes()]
         heads = {name: head for name in names if (head := self._store.head(name)) is not None}
         statuses = {name: read_status(self._store, name) for name in names}
@@ -153,9 +146,9 @@ class _StateCollector(Collector):
         ]
         yield _gauge(telemetry.CONTROL_READY, ready)
         wanted = [
-            ((route.spec.model, one.ref.version, one.ref.identity), one.count)
-            for route in routes
-            for one in replicas(route, heads.get(route.name), instances, now)
+            ((models[name], one.ref.version, one.ref.identity), one.instances)
+            for name, status in documents.items()
+            for one in status.wanted
         ]
         yield _gauge(telemetry.CONTROL_WANTED, wanted)
         yield from _rollouts({models[name]: status for name, status in documents.items() if status.candidate})

@@ -115,13 +115,13 @@ class Observer:
         """Like `start_tick`, but without ending a window."""
         now = self._clock()
         self._observed.tick()
-        gateways = tuple(self._gateways.gateways())
+        gateways, wanted = tuple(self._gateways.gateways()), tuple(self._store.wanted())
         return TickSnapshot(
             now,
             now + self._ahead,
             gateways,
-            tuple(self._store.instances()),
-            tuple(self._store.wanted()),
+            tuple(_without_stopped(self._store.instances(), wanted)),
+            wanted,
             self._lost.follow(gateways, self._observed.total_s),
             unknown=self._why_unknown(),
         )
@@ -275,6 +275,14 @@ def _addresses(route: Route, head: Revision, snapshot: TickSnapshot) -> tuple[In
         for one in _of_model(route.namespace, route.spec.model, snapshot)
         if one.ref in refs and one.ready
     )
+
+
+def _without_stopped(instances: Sequence[Instance], wanted: Sequence[Wanted]) -> Iterator[Instance]:
+    """The instances; those of a version that was scaled to 0 are about to end, ready or not."""
+    stopped = {(row.namespace, row.model, row.ref) for row in wanted if row.stopped}
+    for one in instances:
+        ends = (one.namespace, one.model, one.ref) in stopped
+        yield one.model_copy(update={"ready": False, "reason": "its version is scaled to 0"}) if ends else one
 
 
 def ready_counts(namespace: str, model: str, snapshot: TickSnapshot) -> dict[VersionRef, int]:

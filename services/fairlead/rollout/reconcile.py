@@ -17,7 +17,7 @@ from fairlead.rollout import report
 from fairlead.rollout.act import act
 from fairlead.rollout.observe import Observer, TickSnapshot, ready_counts
 from fairlead.rollout.policy.decide import decide
-from fairlead.rollout.policy.desired_instances import wanted_instances
+from fairlead.rollout.policy.desired_instances import is_settled, wanted_instances
 from fairlead.rollout.ports import AnswerSource, Clock, EngineStore, Gateways, History, MetricSource, NoAnswers, Smoke
 
 MAX_REVISIONS_PER_TICK = 8
@@ -205,7 +205,7 @@ class Engine:
                 heads,
                 snapshot.now,
                 existing=snapshot.wanted,
-                settled={name for name, head in heads.items() if _is_settled(head, snapshot)},
+                settled={name for name, head in heads.items() if is_settled(head, snapshot.gateways)},
                 serving={name for gateway in snapshot.gateways for name in gateway.programmed} | kept,
             )
         )
@@ -215,13 +215,3 @@ class Engine:
             # A route without a head is not settled, so none of its instances is stopped.
             if (head := self._head(route.name)) is not None:
                 yield route.name, head
-
-
-def _is_settled(head: Revision, snapshot: TickSnapshot) -> bool:
-    """True when every known gateway serves the head. Only then no gateway sends requests to versions that left it.
-
-    A gateway that does not answer counts as behind here, unlike for a rise: it may still be sending requests.
-    """
-    return bool(snapshot.gateways) and all(
-        one.reachable and one.programmed.get(head.route, 0) >= head.seq for one in snapshot.gateways
-    )

@@ -29,6 +29,7 @@ from fairlead.rollout.policy.gates import acknowledged
 from fairlead.rollout.policy.observation import Decision, Observation
 from fairlead.rollout.policy.share import counted
 from fairlead.rollout.policy.situation import Situation
+from fairlead.rollout.policy.wanted import wanted
 from fairlead.rollout.ports import GatewayState
 
 Total = TypeVar("Total", bound=Document)
@@ -75,6 +76,7 @@ def report(route: Route, head: Revision | None, observation: Observation, decisi
         waiting=most_important(situation, decision),
         rollback_ready=is_rollback_ready(situation),
         ready={role: situation.ready(ref) for role, ref in roles.items() if ref is not None},
+        wanted=wanted(route, head, observation),
         returnable=tuple(ref.version for ref in _to_return_to(situation)),
         gateways=_gateways(route.name, observation.gateways),
         checks=decision.checks,
@@ -301,6 +303,7 @@ def _before_the_first(route: Route, observation: Observation, decision: Decision
         target=route.spec.target_ref,
         waiting=message,
         ready={"target": observation.ready.get(route.spec.target_ref, 0)},
+        wanted=wanted(route, None, observation),
         gateways=_gateways(route.name, observation.gateways),
         checks=decision.checks,
         conditions=_since(

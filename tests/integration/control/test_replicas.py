@@ -137,7 +137,7 @@ def test_the_leader_reports_metrics_and_every_replica_the_wanted_count(platform:
     follower = metrics(platform, "b")
     assert "fairlead_control_leader 0.0" in follower
     assert "fairlead_control_weight" not in follower
-    url = f"http://127.0.0.1:{platform.ports['b']['api']}/api/v1/wanted/iris/1.0.0"
+    url = f"http://127.0.0.1:{platform.ports['b']['api']}/models/iris/versions/1.0.0/wanted"
     assert httpx.get(url, trust_env=False).json()["wanted"] == 1
 
 

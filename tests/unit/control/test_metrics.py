@@ -4,7 +4,6 @@ from itertools import product
 from prometheus_client.parser import text_string_to_metric_families
 
 from fairlead.contracts import telemetry
-from fairlead.contracts.instance import Instance
 from fairlead.contracts.revision import Revision
 from fairlead.contracts.route import Route, RouteSpec, Target, UnreadableRoute, VersionSpec
 from fairlead.control.metrics import Metrics
@@ -61,9 +60,6 @@ class OneRoute:
     def status(self, route: str) -> dict[str, object] | None:
         return self._document
 
-    def instances(self) -> list[Instance]:
-        return []
-
 
 class Leading:
     leading, refused = True, ""
@@ -73,7 +69,7 @@ def scraped(**status: object) -> str:
     waiting = {"type": "Progressing", "status": False, "reason": "Waiting"}
     document = {"route": "iris", "observedGeneration": 1, "conditions": [waiting], **status}
     metrics = Metrics()
-    metrics.add_state(OneRoute(document), Leading(), gateways=lambda: (), sequence=lambda: 1, clock=lambda: NOW)
+    metrics.add_state(OneRoute(document), Leading(), gateways=lambda: (), sequence=lambda: 1)
     return metrics.text().decode()
 
 
@@ -114,3 +110,9 @@ def test_without_a_rollout_there_are_no_series_of_one() -> None:
 def test_a_condition_says_why() -> None:
     text = scraped(candidate=None)
     assert 'fairlead_control_condition{condition="Progressing",model="iris",reason="Waiting"} 0.0' in text
+
+
+def test_every_version_shows_how_many_instances_the_rollout_wants_of_it() -> None:
+    ref = {"version": "1.0.0", "identity": "0123456789"}
+    text = scraped(candidate=None, wanted=[{"ref": ref, "instances": 3, "present": 2, "reason": "it serves"}])
+    assert 'fairlead_control_wanted_instances{identity="0123456789",model="iris",version="1.0.0"} 3.0' in text

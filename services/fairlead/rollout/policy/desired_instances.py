@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from fairlead.contracts.instance import Wanted
 from fairlead.contracts.revision import Phase, Revision
 from fairlead.contracts.route import Route, VersionRef
+from fairlead.rollout.ports import GatewayState
 
 
 def wanted_instances(
@@ -85,9 +86,17 @@ def wanted_counts(route: Route, existing: Sequence[Wanted]) -> dict[VersionRef, 
     found: dict[VersionRef, int] = {}
     for row in existing:
         if (row.namespace, row.model) == (route.namespace, route.spec.model):
-            found[row.ref] = found.get(row.ref, 0) + 1
+            found[row.ref] = found.get(row.ref, 0) + (not row.stopped)
     specified = {spec.ref(name): spec for name, spec in route.spec.versions.items() if spec.source is not None}
     return found | {ref: spec.instances for ref, spec in specified.items()}
+
+
+def is_settled(head: Revision, gateways: Sequence[GatewayState]) -> bool:
+    """True when every known gateway serves the head. Only then no gateway sends requests to versions that left it.
+
+    A gateway that does not answer counts as behind here, unlike for a rise: it may still be sending requests.
+    """
+    return bool(gateways) and all(one.reachable and one.programmed.get(head.route, 0) >= head.seq for one in gateways)
 
 
 def within_rollback_window(route: Route, head: Revision, now: datetime) -> bool:

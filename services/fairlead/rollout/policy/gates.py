@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import ceil
 from typing import Literal
 
 from fairlead.contracts.base import format_duration
 from fairlead.contracts.revision import Check, Phase, Verdict
-from fairlead.contracts.route import TOTAL_WEIGHT
 from fairlead.rollout.policy import share
 from fairlead.rollout.policy.evidence_gates import judge_evidence
 from fairlead.rollout.policy.observation import LOST_GATEWAY_HOLD_S
@@ -91,7 +89,7 @@ def acknowledged(situation: Situation) -> Check:
 def capacity(situation: Situation) -> Check:
     """The candidate has enough ready instances for its next weight, in proportion to those that stable should have."""
     have, weight = situation.ready(situation.candidate), situation.next_weight
-    need = max(1, ceil(weight * situation.stable_instances / TOTAL_WEIGHT))
+    need = situation.instances_for(weight)
     if have < need:
         reason = f"{percent(weight)} needs {_instances(need)} of {situation.candidate} ready, there are {have}"
         return _hold("capacity", reason, have=have, need=need)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 
 from fairlead.contracts.revision import Phase, Rejected, Revision, Window
-from fairlead.contracts.route import Route, Strategy, VersionRef
+from fairlead.contracts.route import TOTAL_WEIGHT, Route, Strategy, VersionRef
 from fairlead.rollout.policy import steps
 from fairlead.rollout.policy.observation import Observation
 from fairlead.rollout.policy.settings import strategy_in_force
@@ -111,9 +112,13 @@ class Situation:
         """
         wanted = self.observation.wanted.get(self.stable)
         if wanted is not None:
-            return wanted
+            return max(1, wanted)
         known = (one.stable_instances for one in self.observation.windows if one.stable_instances is not None)
         return max([self.ready(self.stable), self.head.state.stable_instances, *known])
+
+    def instances_for(self, weight: int) -> int:
+        """How many instances a share of the requests needs, in 1/10,000: in proportion to stable's, at least 1."""
+        return max(1, ceil(weight * self.stable_instances / TOTAL_WEIGHT))
 
     def rejected(self, ref: VersionRef) -> Rejected | None:
         """Why this identity is not tried again; None if it was not rejected."""

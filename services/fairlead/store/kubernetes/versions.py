@@ -42,7 +42,7 @@ class KubernetesVersions(KubernetesLedger, KubernetesRoutes):
     def wanted(self) -> list[Wanted]:
         """One row per pod that a version's Deployment should have, and at least one per Deployment, by id."""
         found = [
-            row.model_copy(update={"index": index})
+            row.model_copy(update={"index": index, "stopped": not _replicas(deployment)})
             for deployment, row in self._existing()
             for index in range(max(1, _replicas(deployment)))
         ]

@@ -15,8 +15,8 @@ from fairlead.rollout.policy.decide import decide
 from fairlead.rollout.policy.evidence import weigh
 from fairlead.rollout.policy.gates import judge
 from fairlead.rollout.policy.observation import Observation
-from fairlead.rollout.policy.replicas import replicas
 from fairlead.rollout.policy.situation import Situation
+from fairlead.rollout.policy.wanted import wanted
 from unit.rollout.policy.builders import PASSED, V1, V2, a_head, a_route, a_strategy, canary, later, preparing, seen
 
 SHADOW = ShadowSpec(share=5000, min_duration=20.0, min_pairs=100)
@@ -150,7 +150,7 @@ def test_mirrored_requests_need_as_many_instances_as_users_requests() -> None:
     route = a_route(strategy=shadowed())
     crowd = seen(smoke=PASSED, ready={V1: 4, V2: 1})
     assert "capacity: 50 % needs 2 instances" in decide(route, preparing(), crowd, ()).waiting
-    counts = {one.ref: one.count for one in replicas(route, preparing(), (), later(0))}
+    counts = {one.ref: one.instances for one in wanted(route, preparing(), seen())}
     assert counts[V2] == 1
 
 

@@ -81,11 +81,12 @@ def _route_status() -> Schema:
             "description": description,
             "x-kubernetes-preserve-unknown-fields": True,
         }
+    status["properties"]["wanted"]["items"] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     status["properties"] |= {
         "conditions": _conditions(),
         "analysis": {
             "type": "object",
-            "description": "Windows counted since the newest revision; the next revision stores them as evidence.",
+            "description": "Windows counted since the newest revision, which the next one stores.",
             "properties": {
                 "head": {"type": "integer", "description": "The revision they were counted under."},
                 # One line of JSON each: 240 nested objects, written every few seconds, would load the API server.
