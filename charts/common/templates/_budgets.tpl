@@ -12,7 +12,7 @@ selector:
 
 {{/* "true" if there can be more than one pod, so that a disruption budget is useful: (list count autoscaling). */}}
 {{- define "fairlead.multiplePods" -}}
-{{- if or (gt (int (index . 0)) 1) (ne (index . 1).kind "none") }}true{{ end }}
+{{- if or (gt (int (index . 0)) 1) (not (has (index . 1).kind (list "none" "managed"))) }}true{{ end }}
 {{- end }}
 
 {{/* Fails if an autoscaler's most pods are less than its fewest: (dict "minimum" n "scaling" values "at" path-of-the-values). */}}

@@ -19,6 +19,10 @@ VERSION = f"{GROUP}/version"
 IDENTITY = f"{GROUP}/identity"
 """The ten hex digits of `VersionRef.identity`, which distinguish two images under one version name."""
 
+SCALED_BY = f"{GROUP}/scaled-by"
+"""Label on a Deployment whose number of pods somebody else than its chart writes."""
+SCALED_BY_CONTROL_PLANE = "control-plane"
+
 NAME = "app.kubernetes.io/name"
 INSTANCE = "app.kubernetes.io/instance"
 APP_VERSION = "app.kubernetes.io/version"

@@ -29,7 +29,7 @@ from fairlead.control.metrics import Metrics
 from fairlead.control.smoke import GatewaySmoke
 from fairlead.rollout.analysis.fleet_stats import FleetStats
 from fairlead.rollout.analysis.prometheus_stats import PrometheusStats
-from fairlead.rollout.ports import EngineStore, GatewayState
+from fairlead.rollout.ports import EngineStore, GatewayState, Scales
 from fairlead.rollout.reconcile import Engine
 from fairlead.routing.envoy.sources import from_control_plane
 from fairlead.routing.publish.callers import Tokens
@@ -202,11 +202,12 @@ class ControlPlane:
         endpoints: EndpointSource | None = None,
         metrics: MetricSettings | None = None,
         tokens: Tokens | None = None,
+        scales: Scales | None = None,
         resync_s: float = RESYNC_S,
     ) -> None:
         """`smoke_at` is the gateways' Service: the smoke test sends golden rows the same way as users' requests.
 
-        With `tokens`, gateways must prove which one they are.
+        With `tokens`, gateways must prove which one they are. `scales` writes the pods of versions that it manages.
         """
         self.metrics = Metrics()
         self.snapshots = SnapshotCache()
@@ -225,6 +226,7 @@ class ControlPlane:
             answers=self._answers,
             history=self._history,
             replays=metric_settings.source == "prometheus",
+            scales=scales,
         )
         self.loop = Loop(
             store,

@@ -55,6 +55,7 @@ def run(chart: ChartSettings, access: Access | None = None) -> None:
         endpoints=ServiceNames(chart.cluster_domain),
         metrics=chart.metrics,
         tokens=GatewayTokens(quick, chart.gateway_account) if chart.check_gateway_tokens else None,
+        scales=store,
     )
     store.start()
     gateways.start()

@@ -12,6 +12,7 @@ from fairlead.contracts.gateway import ClusterKey
 from fairlead.contracts.instance import Instance, Wanted
 from fairlead.contracts.revision import Buckets, Check, Revision, Window
 from fairlead.contracts.route import Route, UnreadableRoute, VersionRef
+from fairlead.contracts.status import WantedInstances
 from fairlead.contracts.table import Table
 
 
@@ -130,6 +131,21 @@ class NoAnswers:
     def collect(self) -> Mapping[str, CollectedAnswers]:
         """Returns no records."""
         return {}
+
+
+class Scales(Protocol):
+    """Writes how many instances versions have, where nothing else does: in a cluster, `autoscaling.kind: managed`."""
+
+    def scale(self, route: Route, wanted: Sequence[WantedInstances]) -> None:
+        """Give the versions that it manages so many instances. Raises Conflict if this process does not lead."""
+        ...
+
+
+class NoScales:
+    """`Scales` where no version is managed: on one machine the supervisor starts what the spec says."""
+
+    def scale(self, route: Route, wanted: Sequence[WantedInstances]) -> None:
+        """Does nothing."""
 
 
 class Clock(Protocol):

@@ -18,7 +18,19 @@ from fairlead.rollout.act import act
 from fairlead.rollout.observe import Observer, TickSnapshot, ready_counts
 from fairlead.rollout.policy.decide import decide
 from fairlead.rollout.policy.desired_instances import is_settled, wanted_instances
-from fairlead.rollout.ports import AnswerSource, Clock, EngineStore, Gateways, History, MetricSource, NoAnswers, Smoke
+from fairlead.rollout.policy.wanted import managed, wanted
+from fairlead.rollout.ports import (
+    AnswerSource,
+    Clock,
+    EngineStore,
+    Gateways,
+    History,
+    MetricSource,
+    NoAnswers,
+    NoScales,
+    Scales,
+    Smoke,
+)
 
 MAX_REVISIONS_PER_TICK = 8
 """Revisions of one route in one tick: enough for a release, its pin and a few actions. The next tick does the rest."""
@@ -41,16 +53,18 @@ class Engine:
         answers: AnswerSource | None = None,
         history: History | None = None,
         replays: bool = False,
+        scales: Scales | None = None,
         why_unknown: Callable[[], str] = lambda: "",
     ) -> None:
         """`log` gets one line of JSON per appended revision: the archive. Without `answers`, none are compared.
 
         `history` serves custom gates; if it `replays`, it also replaces `metrics`. `monotonic` is a clock in seconds
         that cannot be set; it shows how far the `clock` jumped. `why_unknown` says why the instances may be old, and is
-        empty while they are current.
+        empty while they are current. `scales` gives versions their instances where nothing else does.
         """
         self._store = store
         self._log = log
+        self._scales = scales or NoScales()
         self._reread: dict[str, Route] = {}
         self._observer = Observer(
             store,
@@ -133,6 +147,8 @@ class Engine:
             if revision is None:
                 if write_status:
                     self._store.set_status(route.name, report.report(route, head, observation, decision))
+                    # Here and not at the end of the tick: no other decision may come between.
+                    self._scales.scale(route, managed(route, wanted(route, head, observation)))
                 break
             appended.append(revision)
         return appended

@@ -95,7 +95,8 @@ def rights(prepared: Cluster, api: Api) -> Iterator[Rights]:
     api.request("POST", found.path("", "serviceaccounts"), body=account)
     api.create(ROUTES, "rights", {"metadata": {"name": "iris"}, "spec": SPEC})
     version = {labels.ROUTE: "iris", labels.IDENTITY: "0123456789"}
-    for name, labelled in (("iris-0123456789", version), ("shop", {})):
+    managed = {**version, labels.SCALED_BY: labels.SCALED_BY_CONTROL_PLANE}
+    for name, labelled in (("iris-0123456789", version), ("iris-managed", managed), ("shop", {})):
         api.request("POST", found.path("apps/v1", "deployments"), body=a_deployment(name, labelled))
     for who, role in (("viewer", "viewer"), ("releaser", "releaser"), ("on-call", "onCall")):
         found.grant(who, ROLES[role])
@@ -139,6 +140,7 @@ def a_deployment(name: str, labelled: dict[str, str]) -> dict[str, Any]:
     return {
         "metadata": {"name": name, "labels": labelled},
         "spec": {
+            "minReadySeconds": 5,
             "selector": {"matchLabels": {"app": name}},
             "template": {"metadata": {"labels": {"app": name}}, "spec": pod},
         },
@@ -164,6 +166,7 @@ def _typed(path: str, body: dict[str, Any]) -> dict[str, Any]:
 Request = tuple[str, str, dict[str, Any] | None]
 A_ROUTE = (labels.API_VERSION, "modelroutes", "iris")
 A_VERSION = ("apps/v1", "deployments", "iris-0123456789")
+A_MANAGED_VERSION = ("apps/v1", "deployments", "iris-managed")
 ANOTHER = ("apps/v1", "deployments", "shop")
 LEASES = ("coordination.k8s.io/v1", "leases")
 OWNER = {"apiVersion": labels.API_VERSION, "kind": "ModelRoute", "name": "iris", "uid": "0"}
@@ -261,6 +264,30 @@ def _requests(who: str, at: Callable[..., str]) -> dict[str, Request]:
             {"spec": {"template": {"spec": {"serviceAccountName": "other"}}}},
         ),
         "scale a version": ("PATCH", at(*A_VERSION), _spec(replicas=0)),
+        "scale a version as an autoscaler does": ("PATCH", at(*A_VERSION, "scale"), _spec(replicas=0)),
+        "scale another Deployment": ("PATCH", at(*ANOTHER), _spec(replicas=0)),
+        "mark a version as managed": (
+            "PATCH",
+            at(*A_VERSION),
+            {"metadata": {"labels": {labels.SCALED_BY: labels.SCALED_BY_CONTROL_PLANE}}},
+        ),
+        "scale a managed version": ("PATCH", at(*A_MANAGED_VERSION), _spec(replicas=0)),
+        "scale a managed version to more pods than a spec may have": (
+            "PATCH",
+            at(*A_MANAGED_VERSION),
+            _spec(replicas=65),
+        ),
+        "scale a managed version and run another image": (
+            "PATCH",
+            at(*A_MANAGED_VERSION),
+            {"spec": {**_container(image="evil")["spec"], "replicas": 0}},
+        ),
+        "scale a managed version and pause it": ("PATCH", at(*A_MANAGED_VERSION), _spec(replicas=0, paused=True)),
+        "scale a managed version and drop a field": (
+            "PATCH",
+            at(*A_MANAGED_VERSION),
+            _spec(replicas=0, minReadySeconds=None),
+        ),
         "annotate a version's pods": (
             "PATCH",
             at(*A_VERSION),
@@ -296,6 +323,7 @@ MAY = {
     "approve": {"on-call"},
     "promote": {"on-call"},
     "own a version": {"control plane"},
+    "scale a managed version": {"control plane"},
     "delete a version": {"control plane"},
     "create the Lease": {"control plane"},
     "create another Lease": {"lease writer"},
@@ -321,6 +349,7 @@ def test_who_may_do_what(rights: Rights, who: str) -> None:
         ("releaser", "release in another's name", 'leave it out, or write "2 releaser"'),
         ("releaser", "give the route another model", "a Role must grant the verb delete"),
         ("control plane", "mount a Secret as variables", "may change nothing but the owners"),
+        ("control plane", "scale a version", "may change nothing but the owners of an object, and how many pods"),
         ("control plane", "delete another Deployment", "may touch only objects of a version"),
         ("control plane", "give a version another owner", "may only add a ModelRoute to the owners"),
         ("control plane", "create another ConfigMap", "may create only configmaps fairlead-publication"),

@@ -19,15 +19,21 @@ def labelled(ref: VersionRef) -> dict[str, str]:
     return {labels.MODEL: "iris", labels.ROUTE: "iris", labels.VERSION: ref.version, labels.IDENTITY: ref.identity}
 
 
-def make_version(api: Api, namespace: str, ref: VersionRef, *, adopted: bool = False) -> None:
-    """Create a Deployment and a headless Service like the chart; `adopted`: owned by the route, like after a tick."""
+def make_version(api: Api, namespace: str, ref: VersionRef, *, adopted: bool = False, managed: bool = False) -> None:
+    """Create a Deployment and a headless Service like the chart.
+
+    `adopted`: owned by the route, like after a tick. `managed`: the control plane writes the number of its pods.
+    """
     name, selector = labels.version_name("iris", ref), {"app": ref.identity}
     metadata: dict[str, Any] = {"name": name, "labels": labelled(ref)}
     if adopted:
         metadata["ownerReferences"] = [owned_by(api.get(ROUTES, namespace, "iris"))]
     pod = {"metadata": {"labels": {**selector, **labelled(ref)}}, "spec": {"containers": [{"name": "m", "image": "i"}]}}
-    spec = {"replicas": 0, "selector": {"matchLabels": selector}, "template": pod}
-    api.create(DEPLOYMENTS, namespace, {"metadata": metadata, "spec": spec})
+    # Paused, so that no controller creates pods.
+    spec = {"paused": True, "selector": {"matchLabels": selector}, "template": pod}
+    scaled = {labels.SCALED_BY: labels.SCALED_BY_CONTROL_PLANE} if managed else {}
+    deployment = {**metadata, "labels": metadata["labels"] | scaled}
+    api.create(DEPLOYMENTS, namespace, {"metadata": deployment, "spec": spec})
     port = {"name": labels.PORT_NAME, "port": labels.SERVICE_PORT}
     headless = {"clusterIP": "None", "selector": selector, "ports": [port]}
     api.create(SERVICES, namespace, {"metadata": metadata, "spec": headless})

@@ -200,6 +200,9 @@ class Rollouts(RuleBasedStateMachine):
                 table = self.platform.store.revision("iris", seq).table
                 assert table.stable in wanted
                 assert not table.weight or table.candidate in wanted
+                # Where nothing else scales, as in a cluster.
+                assert self.platform.scaled.get(table.stable, 1) > 0
+                assert not table.weight or self.platform.scaled.get(table.candidate, 1) > 0
 
     @invariant()
     def a_step_is_one_of_the_plan(self) -> None:

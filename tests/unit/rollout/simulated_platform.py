@@ -19,6 +19,7 @@ from fairlead.contracts.instance import Instance, Wanted
 from fairlead.contracts.latency import GRID_MS
 from fairlead.contracts.revision import Buckets, Check, Revision, Verdict, Window
 from fairlead.contracts.route import Route, RouteSpec, Step, Strategy, Target, VersionRef, VersionSpec
+from fairlead.contracts.status import WantedInstances
 from fairlead.contracts.table import Table
 from fairlead.rollout.observe import TickSnapshot
 from fairlead.rollout.policy.observation import Observation
@@ -169,6 +170,8 @@ class Platform:
         """The services' answer records."""
         self.decided: list[tuple[Route, Revision | None, Observation, Sequence[Action]]] = []
         """What each decision was based on."""
+        self.scaled: dict[VersionRef, int] = {}
+        """How many instances each version was given, where nothing else scales."""
         self.unknown = ""
         """Why nobody knows which instances are ready; then their rows are only what was known last."""
         self._names = itertools.count(1)
@@ -189,6 +192,7 @@ class Platform:
             answers=AnswerQueue(self.answers),
             history=history,
             replays=replays,
+            scales=self,
             why_unknown=lambda: self.unknown,
         )
         observe = engine._observer.observe
@@ -221,6 +225,9 @@ class Platform:
 
     def read(self) -> list[Reading]:
         return [self._reading(name) for name in self.programmed if name not in self.unreachable]
+
+    def scale(self, route: Route, wanted: Sequence[WantedInstances]) -> None:
+        self.scaled.update((one.ref, one.instances) for one in wanted)
 
     def _reading(self, gateway: str) -> Reading:
         clusters: dict[ClusterKey, dict[str, int]] = {}

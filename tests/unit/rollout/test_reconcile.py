@@ -214,6 +214,53 @@ class TestWanted:
         assert platform.store.wanted() == []
 
 
+class TestScales:
+    def test_an_idle_version_gets_no_instances_and_a_release_gives_it_some_before_it_is_ready(
+        self, platform: Platform
+    ) -> None:
+        platform.settle(2)
+        new = platform.ref("1.1.0")
+        assert platform.scaled == {platform.ref("1.0.0"): 1, new: 0, platform.ref("1.2.0"): 0}
+        platform.turn(new, ready=False)
+        platform.release("1.1.0")
+        platform.tick()
+        assert (platform.scaled[new], platform.head.table.weight) == (1, 0)
+
+    def test_a_candidate_that_is_taken_back_ends_when_every_gateway_has_acknowledged(self, platform: Platform) -> None:
+        at_step(platform, 500)
+        platform.ask(ActionType.ROLLBACK)
+        platform.tick()
+        assert (platform.head.table.weight, platform.scaled[platform.ref("1.1.0")]) == (0, 1)
+        platform.acknowledge("e1")
+        platform.tick()
+        assert platform.scaled[platform.ref("1.1.0")] == 1
+        platform.acknowledge()
+        platform.tick()
+        assert platform.scaled[platform.ref("1.1.0")] == 0
+
+    def test_the_version_before_ends_after_the_rollback_window_and_a_release_of_it_starts_it_again(
+        self, platform: Platform
+    ) -> None:
+        at_step(platform, 5000)
+        platform.settle(6, 5)
+        old = platform.ref("1.0.0")
+        assert (platform.head.cause, platform.scaled[old]) == (Cause.PROMOTED, 1)
+        platform.settle(2, 3600)
+        assert platform.scaled[old] == 0
+        platform.release("1.0.0")
+        platform.tick()
+        assert platform.scaled[old] == 1
+
+    def test_a_control_plane_that_is_started_again_scales_the_same(self, platform: Platform) -> None:
+        at_step(platform, 500)
+        platform.tick()
+        before = dict(platform.scaled)
+        platform.scaled.clear()
+        platform.engine = platform.started()
+        platform.tick()
+        assert platform.scaled == before
+
+
 class TestQuiet:
     def test_a_tick_that_changes_nothing_writes_nothing(self, platform: Platform) -> None:
         at_step(platform, 500)

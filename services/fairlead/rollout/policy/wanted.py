@@ -10,7 +10,7 @@ have, and all others fall only while nothing speaks against it (`_why_kept`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from fairlead.contracts.revision import Phase, Revision
 from fairlead.contracts.route import Route, VersionRef
@@ -41,10 +41,14 @@ def wanted(route: Route, head: Revision | None, seen: Observation) -> tuple[Want
     return tuple(sorted(found, key=lambda one: (one.ref.version, one.ref.identity)))
 
 
-def managed(route: Route, wanted: Sequence[WantedInstances]) -> Mapping[VersionRef, int]:
-    """How many instances run of each version of the spec where nothing else scales: its `instances`, or 0."""
+def managed(route: Route, wanted: Sequence[WantedInstances]) -> tuple[WantedInstances, ...]:
+    """What runs of each version of the spec where nothing else scales: its `instances`, none, or what it has."""
     specified = {spec.ref(version): spec.instances for version, spec in route.spec.versions.items()}
-    return {one.ref: min(one.instances, specified[one.ref]) for one in wanted if one.ref in specified}
+    return tuple(
+        one.model_copy(update={"instances": min(one.instances, specified[one.ref])})
+        for one in wanted
+        if one.ref in specified
+    )
 
 
 def _roles(route: Route, head: Revision | None, seen: Observation) -> Iterator[tuple[VersionRef, int, str]]:

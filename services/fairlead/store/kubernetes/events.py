@@ -1,4 +1,5 @@
-"""Kubernetes events: one when a route goes down, one when it serves again. No I/O here."""
+"""Kubernetes events: one when a route goes down, when it serves again, and when a version is scaled. No I/O
+here."""
 
 from __future__ import annotations
 
@@ -30,6 +31,11 @@ def serving_event(status: Mapping[str, Any], old: Mapping[str, Any], route: Obje
         return None  # it starts from nothing: nobody was served before
     again = "" if before.get("reason") == Reason.NOTHING_RELEASED else f" again; it was down since {_since(before)}"
     return _event(route, now, "Normal", "Serving", f"{ready['message']}{again}")
+
+
+def scaled_event(route: Object, now: datetime, text: str, *, rises: bool) -> Object:
+    """The event for a version whose number of pods the control plane has written."""
+    return _event(route, now, "Normal", "ScaledUp" if rises else "ScaledDown", text)
 
 
 def _event(route: Object, now: datetime, kind: str, reason: str, message: str) -> Object:

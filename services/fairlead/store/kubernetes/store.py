@@ -18,15 +18,15 @@ from fairlead.store.kubernetes.informer import CachedObjects
 from fairlead.store.kubernetes.instances import KubernetesInstances
 from fairlead.store.kubernetes.kinds import ROUTES
 from fairlead.store.kubernetes.objects import DirectObjects
+from fairlead.store.kubernetes.scales import KubernetesScales
 from fairlead.store.kubernetes.session import Fence, Session, Unfenced, now_utc
 from fairlead.store.kubernetes.statuses import KubernetesStatuses
-from fairlead.store.kubernetes.versions import KubernetesVersions
 
 VERIFY_INTERVAL_S = 60.0
 """How long the result of the check whether actors are verified is cached."""
 
 
-class KubernetesStore(KubernetesVersions, KubernetesStatuses, KubernetesActions, KubernetesInstances):
+class KubernetesStore(KubernetesScales, KubernetesStatuses, KubernetesActions, KubernetesInstances):
     """`store.base.Store` as the objects of one namespace. It is thread-safe.
 
     There are two ways to read:
@@ -38,8 +38,8 @@ class KubernetesStore(KubernetesVersions, KubernetesStatuses, KubernetesActions,
     - `KubernetesStore.direct(api, namespace)` is for a command: each read is a request.
 
     `fence` restricts the writes that only the leader may make: revisions, windows, statuses, outcomes of actions,
-    deletions. Such a write raises Conflict if this process does not lead. Routes and actions may be written by every
-    user whom the API server allows to.
+    deletions, and how many pods a version has. Such a write raises Conflict if this process does not lead. Routes and
+    actions may be written by every user whom the API server allows to.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class KubernetesStore(KubernetesVersions, KubernetesStatuses, KubernetesActions,
         clock: Callable[[], datetime] = now_utc,
         informed: bool = True,
     ) -> None:
-        log = log or logging.getLogger("fairlead.store")
+        log = self._log = log or logging.getLogger("fairlead.store")
         self._cached = CachedObjects(api, namespace, log=log) if informed else None
         objects = self._cached or DirectObjects(api, namespace)
         self._session = Session(api, objects, namespace, fence or Unfenced(), clock)
@@ -62,6 +62,7 @@ class KubernetesStore(KubernetesVersions, KubernetesStatuses, KubernetesActions,
         self._sorted = ((), {})
         self._counted = {}
         self._pending = {}
+        self._refused = {}
         self._seen = ((), ())
         self._verified = (float("-inf"), False)
 

@@ -42,9 +42,9 @@ class KubernetesVersions(KubernetesLedger, KubernetesRoutes):
     def wanted(self) -> list[Wanted]:
         """One row per pod that a version's Deployment should have, and at least one per Deployment, by id."""
         found = [
-            row.model_copy(update={"index": index, "stopped": not _replicas(deployment)})
+            row.model_copy(update={"index": index, "stopped": not replicas_of(deployment)})
             for deployment, row in self._existing()
-            for index in range(max(1, _replicas(deployment)))
+            for index in range(max(1, replicas_of(deployment)))
         ]
         return sorted(found, key=lambda row: row.id)
 
@@ -144,5 +144,6 @@ def _is_owned(one: Object, route: Object) -> bool:
     return any(owner.get("uid") == route["metadata"]["uid"] for owner in owners)
 
 
-def _replicas(deployment: Object) -> int:
+def replicas_of(deployment: Object) -> int:
+    """How many pods a Deployment should have."""
     return int((deployment.get("spec") or {}).get("replicas", 1))
