@@ -159,7 +159,50 @@ MODEL_SERVICE: tuple[Metric, ...] = (
     MODEL_LOAD_SECONDS,
     MODEL_BATCHING,
 )
-"""All metric families of a model service, in the order declared above."""
+"""All metric families of `/metrics` of a model service, in the order declared above."""
+
+# Drift, at /metrics/drift: counts of rows on the bins of the reference profile. Every statistic is computed from sums
+# over all instances, never here. All bins of a feature are there from the start: a missing one would vanish from sums.
+MODEL_DRIFT_VALUES = _model(
+    "drift_values_total", "counter", "rows", "Counted rows by feature and bin of the reference", "feature", "bin"
+)
+MODEL_DRIFT_ROWS = _model("drift_rows_total", "counter", "rows", "Rows that were counted in the bins")
+MODEL_DRIFT_REQUESTS = _model("drift_requests_total", "counter", "requests", "Requests whose rows were counted")
+MODEL_DRIFT_SKIPPED = _model(
+    "drift_skipped_rows_total", "counter", "rows", "Answered rows that were not counted: the sample was full"
+)
+MODEL_DRIFT_REFERENCE_VALUES = _model(
+    "drift_reference_values", "gauge", "rows", "Rows of the reference by feature and bin", "feature", "bin"
+)
+MODEL_DRIFT_REFERENCE_ROWS = _model("drift_reference_rows", "gauge", "rows", "Rows of the reference", "feature")
+MODEL_DRIFT_CRITICAL = _model(
+    "drift_critical",
+    "gauge",
+    "chi-squared",
+    "Chi-squared with one degree of freedom less than the feature has bins: 0.1 % of samples without drift exceed it",
+    "feature",
+)
+MODEL_PROFILE_INFO = _model(
+    "profile_info",
+    "gauge",
+    "1",
+    "1; profile is the digest of the reference profile, edges the digest of its bins",
+    "profile",
+    "edges",
+    kind=("given", "none"),
+)
+
+MODEL_DRIFT: tuple[Metric, ...] = (
+    MODEL_PROFILE_INFO,
+    MODEL_DRIFT_ROWS,
+    MODEL_DRIFT_REQUESTS,
+    MODEL_DRIFT_SKIPPED,
+    MODEL_DRIFT_VALUES,
+    MODEL_DRIFT_REFERENCE_VALUES,
+    MODEL_DRIFT_REFERENCE_ROWS,
+    MODEL_DRIFT_CRITICAL,
+)
+"""All metric families of `/metrics/drift`. Without a profile there is only the first."""
 
 
 WEIGHT = "1/10000"
