@@ -1,0 +1,177 @@
+"""`profile.json`, the reference profile of a model folder: bins of its features and answers, and the rows in each.
+
+The bins are fixed when the profile is built. Services count rows in the same bins, so counts of several instances add
+up, and drift is computed from the sums.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, FiniteFloat, StringConstraints, field_validator, model_validator
+
+from fairlead import errors
+from fairlead.contracts.base import Document, canonical, digest
+from fairlead.contracts.manifest import ModelName, Version
+from fairlead.contracts.parsing import parse
+
+NAME = "profile.json"
+MAX_FEATURES = 100
+MAX_BYTES = 200_000
+MAX_VALUE = 64
+"""The characters of a category that count; the rest of a longer text is not looked at."""
+TOP, TAIL = 20, 100
+"""How many values of a category have a bin of their own, and how many more are known and share the bin `other`."""
+PREDICTION, CONFIDENCE = "prediction", "confidence"
+LOW, HIGH, MISSING, OTHER, NEW = "lo", "hi", "na", "other", "new"
+_RESERVED = frozenset({LOW, HIGH, MISSING, OTHER, NEW})
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.+-]{0,39}")
+
+Count = Annotated[int, Field(ge=0)]
+Value = Annotated[str, StringConstraints(max_length=MAX_VALUE)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=80)]
+
+
+def is_plain(value: str) -> bool:
+    """Whether a value can be the name of its own bin: short, of plain characters, and no name of another bin."""
+    return value not in _RESERVED and _PLAIN.fullmatch(value) is not None
+
+
+class _Feature(Document):
+    """What numbers and categories share. `counts` has the rows of the reference in each bin, in the order of `bins`."""
+
+    name: Name
+    """The label `feature` of its metrics."""
+    field: Name
+    """The field of the row, or of the answer."""
+    counts: tuple[Count, ...]
+    critical: Annotated[float, Field(gt=0)]
+    """The quantile 0.999 of chi-squared with one degree of freedom less than there are bins."""
+
+
+class NumberFeature(_Feature):
+    """A number. Bin i from `edges[i]` up to, and without, `edges[i + 1]`; `lo` is below all, `hi` from the last on."""
+
+    kind: Literal["number"] = "number"
+    edges: Annotated[tuple[FiniteFloat, ...], Field(min_length=2, max_length=25)]
+
+    @field_validator("edges")
+    @classmethod
+    def _ascend(cls, edges: tuple[float, ...]) -> tuple[float, ...]:
+        if any(one >= other for one, other in zip(edges, edges[1:], strict=False)):
+            raise ValueError("edges must ascend")
+        return edges
+
+    @property
+    def bins(self) -> tuple[str, ...]:
+        """The names of the bins, in the order of `counts`."""
+        return (LOW, *(f"{number:02}" for number in range(len(self.edges) - 1)), HIGH, MISSING)
+
+    @property
+    def edges_text(self) -> tuple[Any, ...]:
+        """What two profiles must share for their counts to be comparable."""
+        return (self.name, *self.edges)
+
+
+class CategoryFeature(_Feature):
+    """A text, a boolean or another value of few. `values` have bins of their own, those of `tail` share `other`."""
+
+    kind: Literal["category"] = "category"
+    values: Annotated[tuple[Value, ...], Field(max_length=TOP)]
+    tail: Annotated[tuple[Value, ...], Field(max_length=TAIL)] = ()
+    named: bool = False
+    """Whether bins have the names of their values: only where the type of the field says all of them."""
+
+    @model_validator(mode="after")
+    def _differ(self) -> Self:
+        if len({*self.values, *self.tail}) < len(self.values) + len(self.tail):
+            raise ValueError("values and tail name a value twice")
+        if self.named and not all(map(is_plain, self.values)):
+            raise ValueError("a value cannot be the name of a bin: `named` must be false")
+        return self
+
+    @property
+    def bins(self) -> tuple[str, ...]:
+        """The names of the bins, in the order of `counts`."""
+        own = self.values if self.named else tuple(f"v{number:02}" for number in range(len(self.values)))
+        return (*own, OTHER, NEW, MISSING)
+
+    @property
+    def edges_text(self) -> tuple[Any, ...]:
+        """What two profiles must share for their counts to be comparable."""
+        return (self.name, self.named, *self.values, OTHER, *self.tail)
+
+
+Feature = NumberFeature | CategoryFeature
+
+
+class Profile(Document):
+    """The reference of one model version: what its inputs and its answers were on data that it was not trained on."""
+
+    schema_number: Annotated[Literal[1], Field(alias="schema")] = 1
+    model: ModelName
+    version: Version
+    artifact: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")] = ""
+    """The digest of the artifact whose answers these are; empty for a model that is code only."""
+    data: Annotated[str, StringConstraints(max_length=200)] = ""
+    """The name of the file with the rows."""
+    rows: Annotated[int, Field(ge=1)]
+    features: Annotated[
+        tuple[Annotated[Feature, Field(discriminator="kind")], ...], Field(min_length=1, max_length=MAX_FEATURES)
+    ]
+    answers: Annotated[tuple[Annotated[Feature, Field(discriminator="kind")], ...], Field(max_length=2)] = ()
+    """`prediction` and `confidence`, where answers have them."""
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        for one in self.every:
+            if len(one.counts) != len(one.bins):
+                raise ValueError(f"{one.name}: {len(one.counts)} counts for {len(one.bins)} bins")
+            if sum(one.counts) != self.rows:
+                raise ValueError(f"{one.name}: the counts add up to {sum(one.counts)}, not to {self.rows} rows")
+        names = [one.name for one in self.every]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"there are two features {twice[0]!r}")
+        if wrong := [one.name for one in self.answers if one.name not in (PREDICTION, CONFIDENCE)]:
+            raise ValueError(f"{wrong[0]!r} is neither {PREDICTION} nor {CONFIDENCE}")
+        return self
+
+    @property
+    def every(self) -> tuple[Feature, ...]:
+        """The features of rows and those of answers."""
+        return (*self.features, *self.answers)
+
+    @property
+    def edges_digest(self) -> str:
+        """The digest of all bins: counts of two versions can be compared where it is the same."""
+        return digest(canonical({"bins": [list(one.edges_text) for one in self.every]}))
+
+
+def to_text(profile: Profile) -> str:
+    """The content of the file: canonical JSON, so the same profile gives the same bytes. Raises Invalid over 200 KB."""
+    text = canonical(profile.to_json()) + "\n"
+    if len(text.encode()) > MAX_BYTES:
+        raise errors.Invalid(
+            f"the profile has {len(text.encode())} bytes, more than {MAX_BYTES}",
+            hint="Measure fewer features: name them with --feature.",
+        )
+    return text
+
+
+def of_text(text: str, source: str) -> Profile:
+    """The profile in a file's content. Raises Invalid, which names `source` and the first wrong field."""
+    hint = "Build it again: fairlead profile build."
+    if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
+        raise errors.Invalid(f"{source}: more than {MAX_BYTES} bytes", hint=hint)
+    try:
+        data = json.loads(text)
+    except ValueError as cause:
+        raise errors.Invalid(f"{source}: not JSON: {cause}", hint=hint) from cause
+    if isinstance(data, dict) and data.get("schema", 1) != 1:
+        raise errors.Invalid(
+            f"{source}: schema {data['schema']!r} is not known to this release, which reads schema 1",
+            hint="Use the release that wrote the profile, or build it again with this one.",
+        )
+    return parse(Profile, data, source, hint=hint)

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from fairlead import errors
+from fairlead.contracts import profile
+from fairlead.contracts.profile import CategoryFeature, NumberFeature, Profile
+
+NUMBER = NumberFeature(name="age", field="age", edges=(0.0, 1.5, 3.0), counts=(0, 3, 6, 1, 0), critical=18.467)
+CATEGORY = CategoryFeature(
+    name="city", field="city", values=("Ulm", "Bonn"), named=True, counts=(6, 3, 0, 0, 1), critical=18.467
+)
+ONE = Profile(model="m", version="1", rows=10, features=(NUMBER, CATEGORY))
+
+
+def refused(**changes: Any) -> str:
+    data = ONE.to_json()
+    data["features"][0] |= changes.pop("number", {})
+    data["features"][1] |= changes.pop("category", {})
+    with pytest.raises(errors.Invalid) as caught:
+        profile.of_text(json.dumps(data | changes), "profile.json")
+    return caught.value.message
+
+
+def test_the_same_profile_gives_the_same_bytes_and_reads_back_equal() -> None:
+    text = profile.to_text(ONE)
+    assert profile.of_text(text, "profile.json") == ONE
+    assert profile.to_text(profile.of_text(text, "profile.json")) == text
+    assert list(json.loads(text)) == sorted(json.loads(text))
+
+
+def test_bins_are_named_by_their_number_or_by_their_value() -> None:
+    assert NUMBER.bins == ("lo", "00", "01", "hi", "na")
+    assert CATEGORY.bins == ("Ulm", "Bonn", "other", "new", "na")
+    assert CATEGORY.model_copy(update={"named": False}).bins == ("v00", "v01", "other", "new", "na")
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"number": {"edges": [0, 3, 3]}}, "edges must ascend"),
+        ({"number": {"edges": [0, 3]}}, "age: 5 counts for 4 bins"),
+        ({"number": {"counts": [0, 3, 6, 1, 1]}}, "age: the counts add up to 11, not to 10 rows"),
+        ({"number": {"counts": [-1, 4, 6, 1, 0]}}, "counts.0"),
+        ({"number": {"name": "city"}}, "there are two features 'city'"),
+        ({"category": {"values": ["Ulm", "Ulm"]}}, "name a value twice"),
+        ({"category": {"values": ["Ulm", "new"]}}, "cannot be the name of a bin"),
+        ({"schema": 2}, "schema 2 is not known to this release"),
+        ({"features": []}, "features"),
+        ({"rows": 0}, "rows"),
+        ({"odd": 1}, "unknown field"),
+    ],
+)
+def test_a_profile_that_contradicts_itself_is_refused_with_a_sentence(changes: dict[str, Any], why: str) -> None:
+    assert why in refused(**changes)
+
+
+def test_text_that_is_no_profile_is_refused() -> None:
+    for text, why in (("{", "not JSON"), ("x" * (profile.MAX_BYTES + 1), "more than 200000 bytes")):
+        with pytest.raises(errors.Invalid, match=why):
+            profile.of_text(text, "profile.json")
+
+
+def test_only_the_bins_decide_whether_counts_can_be_compared() -> None:
+    other = ONE.model_copy(update={"version": "2", "rows": 20})
+    moved = NUMBER.model_copy(update={"edges": (0.0, 1.6, 3.0)})
+    assert other.edges_digest == ONE.edges_digest
+    assert ONE.model_copy(update={"features": (moved, CATEGORY)}).edges_digest != ONE.edges_digest
+
+
+def test_a_profile_that_is_too_large_is_not_written() -> None:
+    tail = tuple(f"{number:064}" for number in range(100))
+    wide = CATEGORY.model_copy(update={"tail": tail})
+    features = tuple(wide.model_copy(update={"name": f"f{number}"}) for number in range(40))
+    with pytest.raises(errors.Invalid, match="more than 200000"):
+        profile.to_text(ONE.model_copy(update={"features": features}))
