@@ -55,6 +55,10 @@ class NumberFeature(_Feature):
     """A number. Bin i from `edges[i]` up to, and without, `edges[i + 1]`; `lo` is below all, `hi` from the last on."""
 
     kind: Literal["number"] = "number"
+    place: Annotated[int, Field(ge=0)] | None = None
+    """The place in the field's list, if the field is a list of numbers."""
+    of: Literal["value", "length"] = "value"
+    """`length`: the number is how many characters a text has."""
     edges: Annotated[tuple[FiniteFloat, ...], Field(min_length=2, max_length=25)]
 
     @field_validator("edges")
@@ -72,7 +76,7 @@ class NumberFeature(_Feature):
     @property
     def edges_text(self) -> tuple[Any, ...]:
         """What two profiles must share for their counts to be comparable."""
-        return (self.name, *self.edges)
+        return (self.name, self.of, *self.edges)
 
 
 class CategoryFeature(_Feature):

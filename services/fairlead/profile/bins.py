@@ -7,7 +7,7 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -106,10 +106,21 @@ def _number(value: Any) -> float:
         return math.nan
 
 
-def number_feature(name: str, field: str, edges: Sequence[float], values: Floats) -> NumberFeature:
+def number_feature(
+    name: str,
+    field: str,
+    edges: Sequence[float],
+    values: Floats,
+    *,
+    place: int | None = None,
+    of: Literal["value", "length"] = "value",
+) -> NumberFeature:
     """A feature with these edges, and the reference's values in its bins."""
     counts = count_numbers(edges, values).tolist()
-    return NumberFeature(name=name, field=field, edges=tuple(edges), counts=counts, critical=_critical(len(counts)))
+    critical = _critical(len(counts))
+    return NumberFeature(
+        name=name, field=field, place=place, of=of, edges=tuple(edges), counts=counts, critical=critical
+    )
 
 
 def category_feature(name: str, field: str, values: Iterable[Any], choices: Collection[Any] = ()) -> CategoryFeature:
@@ -143,11 +154,9 @@ def _category(
     )
 
 
-def recounted(feature: Feature, values: Sequence[Any]) -> Feature:
-    """The bins of another profile's feature, with these values in them."""
-    if isinstance(feature, NumberFeature):
-        return number_feature(feature.name, feature.field, feature.edges, as_numbers(values))
-    return _category(feature.name, feature.field, feature.values, feature.tail, feature.named, Counter(values))
+def recounted(feature: Feature, counts: Sequence[int]) -> Feature:
+    """The bins of another profile's feature, with other counts."""
+    return feature.model_copy(update={"counts": tuple(counts)})
 
 
 def _critical(bins: int) -> float:

@@ -146,12 +146,3 @@ def test_values_that_cannot_be_names_of_bins_have_numbers(choices: list[str]) ->
 )
 def test_a_category_is_compared_as_text(value: Any, text: str | None) -> None:
     assert bins.text_of(value) == text
-
-
-@given(columns.filter(lambda found: np.isfinite(found).any()), columns)
-def test_another_profiles_bins_can_be_filled_with_other_values(reference: np.ndarray, values: np.ndarray) -> None:
-    feature = bins.number_feature("f", "f", bins.number_edges(reference), reference)
-    again = bins.recounted(feature, values.tolist())
-    assert again.bins == feature.bins
-    assert again.counts == tuple(bins.count_numbers(bins.number_edges(reference), values))
-    assert bins.recounted(feature, reference.tolist()) == feature

@@ -1,0 +1,74 @@
+"""Counts rows in the bins of all features of a profile at once."""
+
+from __future__ import annotations
+
+import operator
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fairlead.contracts.profile import CategoryFeature, Feature, NumberFeature
+from fairlead.profile.bins import CategoryCount, Counts, Floats, as_numbers, count_numbers
+
+
+class _Field(NamedTuple):
+    """One field: what makes its column countable, and the counts of the features that are read from it."""
+
+    prepare: Callable[[Sequence[Any]], Any]
+    counts: list[tuple[slice, Callable[[Any], Counts]]]
+
+
+class RowCount:
+    """Counts rows, which are mappings of fields to values. May be used from any thread."""
+
+    def __init__(self, features: Sequence[Feature]) -> None:
+        ends = list(accumulate(len(one.bins) for one in features))
+        self.size = ends[-1] if ends else 0
+        """How many bins all features have together."""
+        self._fields: dict[str, dict[Callable[[Sequence[Any]], Any], _Field]] = {}
+        for one, end in zip(features, ends, strict=True):
+            prepare, count = _functions(one)
+            field = self._fields.setdefault(one.field, {}).setdefault(prepare, _Field(prepare, []))
+            field.counts.append((slice(end - len(one.bins), end), count))
+        names = tuple(self._fields)
+        # Not attrgetter: to it, a field "a.b" is the attribute b of a.
+        self._read = operator.itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> Counts:
+        """The rows in each bin: those of the first feature in the order of its bins, then those of the next."""
+        counts = np.zeros(self.size, dtype=np.int64)
+        if not rows or not self.size:
+            return counts
+        columns = zip(*map(self._read, rows), strict=True)
+        for fields, column in zip(self._fields.values(), columns, strict=True):
+            for field in fields.values():
+                prepared = field.prepare(column)
+                for place, count in field.counts:
+                    counts[place] += count(prepared)
+        return counts
+
+
+def _functions(feature: Feature) -> tuple[Callable[[Sequence[Any]], Any], Callable[[Any], Counts]]:
+    if isinstance(feature, CategoryFeature):
+        return Counter, CategoryCount(feature.values, feature.tail)
+    count: Callable[[Floats], Counts] = partial(count_numbers, np.array(feature.edges))
+    if feature.place is not None:
+        place = feature.place
+        return as_numbers, lambda matrix: count(matrix[:, place])
+    return (lengths if feature.of == "length" else as_numbers), count
+
+
+def lengths(texts: Sequence[str | None]) -> Floats:
+    """The characters of each text; NaN where there is none."""
+    return as_numbers([None if text is None else len(text) for text in texts])
+
+
+def is_read_like(one: Feature, other: Feature) -> bool:
+    """Whether both are read from the same values, so that one can be counted in the bins of the other."""
+    if isinstance(one, NumberFeature) and isinstance(other, NumberFeature):
+        return (one.name, one.field, one.place, one.of) == (other.name, other.field, other.place, other.of)
+    return (one.name, one.field, one.kind) == (other.name, other.field, other.kind)
