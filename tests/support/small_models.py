@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 
 import fairlead
 from fairlead.contracts.manifest import Manifest
+from fairlead.contracts.profile import Profile
 from fairlead.serving.app import App, build_app
 from fairlead.serving.formats.golden import GoldenRow
 from fairlead.serving.formats.made_up_rows import MADE_UP, MadeUp
@@ -68,6 +69,7 @@ class Served:
     manifest: Manifest = field(default_factory=manifest)
     folder: Path = Path("/nowhere")
     package: str = "nothing"
+    profile: Profile | None = None
 
     @property
     def row_type(self) -> type[BaseModel]:

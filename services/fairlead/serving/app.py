@@ -31,8 +31,9 @@ from fairlead.serving.http import (
     server,
     v2,
 )
+from fairlead.serving.http import drift as drift_metrics
 from fairlead.serving.inference import bounds, contract, dataplane, heap, lifecycle, side_thread
-from fairlead.serving.observe import answers, compared_fields, metrics
+from fairlead.serving.observe import answers, compared_fields, drift, metrics
 from fairlead.serving.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -69,7 +70,10 @@ class App:
             settings.max_request_rows,
             bounds.Limits(settings.max_request_values, settings.max_row_keys, settings.max_answer_bytes),
         )
-        self.plane = dataplane.DataPlane(served, terms, self.state, settings, self.metrics, when_ready, start_again)
+        self.drift = drift.Drift(manifest.name, manifest.version, served.profile, served.answer_type, terms.memory)
+        self.plane = dataplane.DataPlane(
+            served, terms, self.state, settings, self.metrics, when_ready, start_again, self.drift.keep
+        )
 
         # One endpoint object for each of the three protocols.
         tensors = v2.OpenInference(terms, manifest)
@@ -100,6 +104,7 @@ class App:
         self.api.router.lifespan_context = self.lifespan
         self.api.include_router(api.router(operations))
         self.api.include_router(health.router(manifest, self.state, tensors, self.metrics, settings.service))
+        self.api.include_router(drift_metrics.router(self.drift))
         self.api.include_router(golden.router(served.golden, manifest.tolerance, served.row_type, served.answer_type))
         self.api.include_router(answer_records.router(self.answers))
         self.api.include_router(docs.router(self.api))
@@ -139,6 +144,7 @@ class App:
         finally:
             self.plane.close()
             self._aside.close()
+            self.drift.close()
 
 
 def build_app(

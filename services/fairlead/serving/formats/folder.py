@@ -16,6 +16,7 @@ from fairlead import errors
 from fairlead.contracts import manifest_file
 from fairlead.contracts.formats import KINDS
 from fairlead.contracts.manifest import Manifest
+from fairlead.contracts.profile import Profile
 from fairlead.model import Model
 from fairlead.serving.formats import (
     artifact,
@@ -26,6 +27,7 @@ from fairlead.serving.formats import (
     declared,
     frames,
     golden,
+    measured,
     methods,
     networks,
     shared_dimensions,
@@ -77,6 +79,7 @@ class ModelFolder:
     golden: tuple[GoldenRow, ...]
     model_class: type[Model[Any, Any]]
     code: Code
+    profile: Profile | None = None
 
     def __repr__(self) -> str:
         """One line: a notebook shows it below the cell that called `write_folder`."""
@@ -146,14 +149,16 @@ def load_folder(folder: Path, package: str | None = None) -> ModelFolder:
     else:
         manifest = _with_signature(manifest, folder)
         model_class = _without_a_class(manifest, adapter, folder)
+    row_type = _strict_row_type(model_class)
     return ModelFolder(
         folder=folder,
         manifest=manifest,
-        row_type=_strict_row_type(model_class),
+        row_type=row_type,
         answer_type=model_class.answer_type,
         golden=_golden_rows(folder, manifest),
         model_class=model_class,
         code=code,
+        profile=measured.read_profile(folder, manifest, row_type),
     )
 
 

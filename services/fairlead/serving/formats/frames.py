@@ -19,26 +19,21 @@ and in a batch.
 from __future__ import annotations
 
 import datetime
-import decimal
-import enum
 import operator
-import types
-import typing
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import BaseModel, TypeAdapter
 
-from fairlead.serving.formats import base, datatypes
+from fairlead.serving.formats import base, datatypes, field_kinds
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Column = Callable[[Sequence[Any]], Any]
 """Makes a column from the values of one field."""
-_NUMBERS = frozenset({float, int, decimal.Decimal})
 
 
 def frame(row_type: type[BaseModel], rows: Sequence[BaseModel | Mapping[str, Any]]) -> pd.DataFrame:
@@ -77,9 +72,9 @@ def table(columns: Sequence[tuple[str, str, Column]], pandas: Any) -> Callable[[
 
 def _column(annotation: Any, pandas: Any) -> Column:
     objects = partial(pandas.Series, dtype=object)  # a plain array of texts would become another type in pandas 3
-    kinds = set(_kinds(annotation))
+    kinds = set(field_kinds.kinds(annotation))
     nullable, kinds = type(None) in kinds, kinds - {type(None)}
-    if choices := _choices(annotation):
+    if choices := field_kinds.choices(annotation):
         return category(choices, pandas)
     if number := _number(annotation):
         return lambda values: np.array(values, dtype=number)
@@ -110,34 +105,11 @@ def integers(row_type: type[BaseModel]) -> Mapping[str, datatypes.Range]:
 
 def _number(annotation: Any) -> str:
     """The type of the column for a field of numbers; empty for any other field."""
-    kinds = set(_kinds(annotation))
+    kinds = set(field_kinds.kinds(annotation))
     if kinds == {int}:
         return "int64"
     kinds -= {type(None)}
-    return "float64" if kinds and kinds <= _NUMBERS else ""
-
-
-def _kinds(annotation: Any) -> list[Any]:
-    """The types that a field may have: those of a union, each without its metadata."""
-    origin = typing.get_origin(annotation)
-    if origin is Annotated:
-        return _kinds(typing.get_args(annotation)[0])
-    if origin in (Union, types.UnionType):
-        return [kind for part in typing.get_args(annotation) for kind in _kinds(part)]
-    return [annotation]
-
-
-def _choices(annotation: Any) -> list[Any]:
-    """All values of a field that has only a few: those of its Literals and Enums. Else an empty list."""
-    found: list[Any] = []
-    for kind in _kinds(annotation):
-        if typing.get_origin(kind) is Literal:
-            found += [value for value in typing.get_args(kind) if value is not None]
-        elif isinstance(kind, type) and issubclass(kind, enum.Enum):
-            found += list(kind)
-        elif kind is not type(None):
-            return []
-    return found
+    return "float64" if kinds and kinds <= field_kinds.NUMBERS else ""
 
 
 def _utc(value: datetime.datetime | datetime.date | None) -> datetime.datetime | datetime.date | None:

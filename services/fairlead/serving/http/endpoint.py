@@ -149,6 +149,7 @@ class Endpoint:
         except errors.FairleadError:
             self._aside.release(memory)
             raise
+        ticket.memory = memory
         ticket.future.add_done_callback(lambda _: self._aside.release(memory))
         return ticket, encode
 

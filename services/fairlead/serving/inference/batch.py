@@ -25,6 +25,7 @@ class Ticket:
         "client_disconnected",
         "expiry",
         "future",
+        "memory",
         "rows",
         "size",
         "taken",
@@ -34,6 +35,7 @@ class Ticket:
     def __init__(self, rows: Sequence[Any], size: int, admitted: float, future: asyncio.Future[list[Any]]) -> None:
         self.rows = rows
         self.size = size
+        self.memory = 0  # of the rows of a large body, whose size is 0
         self.admitted = admitted
         self.future = future
         self.taken = 0  # rows already put into a batch

@@ -83,7 +83,9 @@ class Batcher:
         clock: Callable[[], float],
         meter: metrics.Metrics,
         owner: Owner,
+        keep: Callable[[Batch], None] | None = None,
     ) -> None:
+        """`keep` is given each batch that has ended, if there is one."""
         self._compute = compute
         self._pool = pool
         self._limits = limits
@@ -91,6 +93,7 @@ class Batcher:
         self._clock = clock
         self._meter = meter
         self._owner = owner
+        self._keep = keep
         self._running: set[Batch] = set()
         self._late: list[Batch] = []  # running batches that exceed the time limit
         self._replaced: list[str] = []  # for each process that is being replaced, why it ended
@@ -266,6 +269,8 @@ class Batcher:
             else:
                 self._fail(part, outcome)
         self._meter.rows_answered(answered)
+        if self._keep is not None:
+            self._keep(batch)
         if batch.is_late:
             self._late.remove(batch)
             self._meter.call_late("returned")

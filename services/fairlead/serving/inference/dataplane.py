@@ -17,10 +17,12 @@ from pydantic import BaseModel
 from fairlead import errors
 from fairlead.contracts.instance import CANNOT_BE_SERVED
 from fairlead.contracts.manifest import Manifest
+from fairlead.contracts.profile import Profile
 from fairlead.model import Model
 from fairlead.serving.formats.author_code import described, hint_of
 from fairlead.serving.formats.made_up_rows import MadeUp
 from fairlead.serving.inference import batching, contract, lifecycle, runner, warmup, workers
+from fairlead.serving.inference.batch import Batch
 from fairlead.serving.inference.process.codec import Codec
 from fairlead.serving.inference.process.messages import Origin
 from fairlead.serving.inference.process.processes import Processes
@@ -67,6 +69,10 @@ class Served(Protocol):
     def package(self) -> str:
         """The package that its code has become."""
 
+    @property
+    def profile(self) -> Profile | None:
+        """The reference that drift is measured against, if there is one."""
+
     def start(self, made_up: MadeUp = ...) -> Model[Any, Any]:
         """Load the model. Slow, and may raise any exception. `made_up` says how it is asked made-up rows."""
 
@@ -95,13 +101,16 @@ class DataPlane:
         meter: metrics.Metrics,
         when_ready: Callable[[], None],
         start_again: StartAgain,
+        keep: Callable[[Batch], None] | None = None,
     ) -> None:
+        """`keep` is given each batch that has ended."""
         self.terms = terms
         self.state = state
         self.clock: Callable[[], float] = time.monotonic
         self._served = served
         self._settings = settings
         self._meter = meter
+        self._keep = keep
         self._when_ready = when_ready
         self._pool: workers.Threads | None = None
         self._runner: runner.Runner | None = None
@@ -288,6 +297,7 @@ class DataPlane:
             clock=self.clock,
             meter=self._meter,
             owner=self,
+            keep=self._keep,
         )
         self._meter.batching_decided(result.batchable.allowed, result.batchable.reason)
         self._meter.loaded(result.seconds)

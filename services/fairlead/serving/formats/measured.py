@@ -1,0 +1,143 @@
+"""Which fields of a row type drift can be measured of, and how; and whether a profile fits the type."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import annotated_types
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from fairlead import errors
+from fairlead.contracts import profile
+from fairlead.contracts.manifest import Manifest
+from fairlead.contracts.profile import CategoryFeature, Feature, Profile
+from fairlead.serving.formats import artifact, field_kinds
+
+REBUILD = "Build it again from this folder: fairlead profile build DIR --data FILE."
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How one field is measured. `texts` are categories if they repeat, else their length is measured."""
+
+    kind: Literal["number", "numbers", "category", "text"]
+    choices: tuple[Any, ...] = ()
+    """All values of a category."""
+    size: int = 0
+    """How many numbers the field has, if it is a list of always as many."""
+    is_whole: bool = False
+    """Whether numbers are integers."""
+
+
+def measured(row_type: type[BaseModel]) -> dict[str, Measured]:
+    """The fields that can be measured: numbers, booleans, texts, those with few values, and lists of so many numbers.
+
+    No dates, objects or lists of any length: what a change of their distribution is depends on the model.
+    """
+    found = {name: _measured(field) for name, field in row_type.model_fields.items()}
+    return {name: how for name, how in found.items() if how is not None}
+
+
+def _measured(field: FieldInfo) -> Measured | None:
+    kinds = set(field_kinds.kinds(field.annotation)) - {type(None)}
+    if choices := field_kinds.choices(field.annotation):
+        return Measured("category", tuple(getattr(one, "value", one) for one in choices))
+    if kinds == {bool}:
+        return Measured("category", (False, True))
+    if kinds == {str}:
+        return Measured("text")
+    if kinds and kinds <= field_kinds.NUMBERS:
+        return Measured("number", is_whole=kinds == {int})
+    if len(kinds) == 1 and (size := _size(next(iter(kinds)), field)):
+        return Measured("numbers", size=size)
+    return None
+
+
+def _size(kind: Any, field: FieldInfo) -> int:
+    """The length of a list of numbers that is always as long and never null; 0 for any other field."""
+    if typing.get_origin(kind) is not list or len(field_kinds.kinds(field.annotation)) != 1:
+        return 0
+    if not set(field_kinds.kinds(typing.get_args(kind)[0])) <= field_kinds.NUMBERS:
+        return 0
+    least = [one.min_length for one in field.metadata if isinstance(one, annotated_types.MinLen)]
+    most = [one.max_length for one in field.metadata if isinstance(one, annotated_types.MaxLen)]
+    return least[0] if least and least == most else 0
+
+
+def read_profile(folder: Path, manifest: Manifest, row_type: type[BaseModel]) -> Profile | None:
+    """The profile that the manifest names; None if it names none.
+
+    Raises Invalid if the file is no profile, is that of another version or artifact, or does not fit the row type.
+    """
+    if manifest.profile is None:
+        return None
+    file = artifact.inside(folder, manifest.profile, field="profile")
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as cause:
+        why = cause.strerror if isinstance(cause, OSError) else "it is not UTF-8 text"
+        raise errors.Invalid(f"{manifest.profile}: the profile cannot be read: {why}", hint=REBUILD) from cause
+    found = profile.of_text(text, manifest.profile)
+    check_fits(found, manifest, row_type)
+    return found
+
+
+def check_fits(found: Profile, manifest: Manifest, row_type: type[BaseModel]) -> None:
+    """Raise Invalid unless the profile is that of this version, and its features are fields of the row type."""
+    where = manifest.profile or profile.NAME
+    if (found.model, found.version) != (manifest.name, manifest.version):
+        raise errors.Invalid(
+            f"{where} is the profile of {found.model} {found.version}, not of {manifest.name} {manifest.version}",
+            hint=REBUILD,
+        )
+    stated = manifest.artifact.sha256 if manifest.artifact else ""
+    if found.artifact != stated:
+        raise errors.Invalid(
+            f"{where} has the answers of another artifact, {found.artifact[:12] or 'none'}...; the manifest's is "
+            f"{stated[:12] or 'none'}...",
+            hint=REBUILD,
+        )
+    fields = measured(row_type)
+    if wrong := _misfits(found.features, fields):
+        raise errors.Invalid(f"{where}: {wrong[0]}", hint=REBUILD)
+
+
+def _misfits(features: Sequence[Feature], fields: dict[str, Measured]) -> list[str]:
+    return [
+        f"feature {one.name}: {one.field!r} is {_what(fields.get(one.field))}, and the profile has {_form(one)} of it"
+        for one in features
+        if not _fits(one, fields.get(one.field))
+    ]
+
+
+def _fits(one: Feature, how: Measured | None) -> bool:
+    if how is None:
+        return False
+    if isinstance(one, CategoryFeature):
+        return how.kind in ("category", "text")
+    if one.of == "length":
+        return how.kind == "text"
+    if one.place is not None:
+        return how.kind == "numbers" and one.place < how.size
+    return how.kind == "number"
+
+
+def _what(how: Measured | None) -> str:
+    if how is None:
+        return "no field that can be measured"
+    return {"number": "a number", "numbers": f"a list of {how.size} numbers", "category": "a category"}.get(
+        how.kind, "a text"
+    )
+
+
+def _form(one: Feature) -> str:
+    if isinstance(one, CategoryFeature):
+        return "categories"
+    if one.of == "length":
+        return "the length"
+    return "a number" if one.place is None else f"place {one.place}"

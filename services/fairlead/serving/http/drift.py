@@ -1,0 +1,29 @@
+"""The metrics of drift, on a path of their own: they have more series than all others and are scraped less often."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from fairlead.serving.http.health import OPERATIONS
+from fairlead.serving.observe.drift import Drift
+from fairlead.serving.observe.metrics import CONTENT_TYPE
+
+PATH = "/metrics/drift"
+
+
+def router(drift: Drift) -> APIRouter:
+    """A router with the one path."""
+    routes = APIRouter()
+    text = {"description": "The metrics.", "content": {CONTENT_TYPE: {"schema": {"type": "string"}}}}
+
+    @routes.get(
+        PATH,
+        tags=[OPERATIONS],
+        summary="Prometheus metrics of drift: counts of rows in the bins of the profile",
+        response_class=Response,
+        responses={200: text},
+    )
+    async def drift_text() -> Response:
+        return Response(await drift.text(), media_type=CONTENT_TYPE)
+
+    return routes

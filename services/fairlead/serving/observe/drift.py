@@ -1,0 +1,211 @@
+"""`Drift`: counts answered rows in the bins of the profile, beside the event loop and never in a request's way.
+
+The event loop keeps references to whole batches. Every PERIOD_S seconds a thread of its own counts what was kept. When
+MAX_ROWS or MAX_BYTES are kept, further batches are skipped and their rows are counted as skipped: a few thousand rows
+per second are more than any statistic of drift needs, and they bound its cost, whatever the load.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+from pydantic import BaseModel
+
+from fairlead.contracts.profile import CONFIDENCE, PREDICTION, Profile
+from fairlead.profile.counting import RowCount
+from fairlead.serving.observe.compared_fields import Reader
+from fairlead.serving.observe.drift_text import DriftText
+
+logger = logging.getLogger(__name__)
+
+PERIOD_S = 2.0
+MAX_ROWS = 4096
+MAX_BYTES = 16 * 1024 * 1024
+"""The most memory of the rows that are kept, as estimated; one batch may be larger."""
+SLICE_ROWS = 256
+PAUSE_S = 0.0002
+"""How many rows are counted at once, and the pause after them: the event loop gets the interpreter in between."""
+
+
+class Ticket(Protocol):
+    """One request: its rows, and how large it is."""
+
+    @property
+    def rows(self) -> Sequence[Any]:
+        """All its rows."""
+
+    @property
+    def memory(self) -> int:
+        """The memory of its rows in bytes, without what each row needs; 0 if `size` says enough."""
+
+    @property
+    def size(self) -> int:
+        """The bytes of its JSON."""
+
+
+class Part(Protocol):
+    """The rows of one request in a batch."""
+
+    @property
+    def ticket(self) -> Ticket:
+        """The request."""
+
+    @property
+    def start(self) -> int:
+        """The index of the first row in the request."""
+
+    @property
+    def rows(self) -> Sequence[Any]:
+        """The rows."""
+
+
+class Batch(Protocol):
+    """A call of the model that has returned: the answers of each part, or an error."""
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """The parts of requests in it."""
+
+    @property
+    def outcomes(self) -> Sequence[Any]:
+        """A list of answers for each part, or its error."""
+
+    @property
+    def count(self) -> int:
+        """The rows of all parts."""
+
+
+class RowMemory(Protocol):
+    """What rows need, in bytes."""
+
+    @property
+    def row(self) -> int:
+        """A row without lists and objects."""
+
+    @property
+    def per_byte(self) -> int:
+        """What a byte of JSON becomes, without `row`."""
+
+
+class Drift:
+    """The counts of one process. Call the methods on the event loop only."""
+
+    def __init__(
+        self, model: str, version: str, profile: Profile | None, answer_type: type[BaseModel], memory: RowMemory
+    ) -> None:
+        self._text = DriftText(model, version, profile)
+        self._count_rows = RowCount(profile.features if profile else ())
+        self._count_answers = RowCount(profile.answers if profile else ())
+        self._read = Reader(answer_type).read
+        self._memory = memory
+        self._kept: list[Batch] = []
+        self._rows = self._bytes = self._skipped = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._thread = ThreadPoolExecutor(1, "drift")
+        self._counting = False
+        # Only the thread changes these.
+        self._counts = np.zeros(self._count_rows.size + self._count_answers.size, dtype=np.int64)
+        self._counted_rows = self._counted_requests = self._lost = 0
+        self._has_failed = False
+
+    @property
+    def keep(self) -> Callable[[Batch], None] | None:
+        """What the batcher calls with each batch; None if nothing is measured."""
+        return self._keep if self._counts.size else None
+
+    def _keep(self, batch: Batch) -> None:
+        """Keep a batch to be counted, or skip it. It must not be changed afterwards."""
+        if self._rows and self._rows + batch.count > MAX_ROWS:
+            self._skipped += batch.count
+            return
+        needs = batch.count * self._memory.row + sum([self._needs(part) for part in batch.parts])
+        if self._rows and self._bytes + needs > MAX_BYTES:
+            self._skipped += batch.count
+            return
+        self._kept.append(batch)
+        self._rows += batch.count
+        self._bytes += needs
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(PERIOD_S, self._begin)
+
+    def _needs(self, part: Part) -> int:
+        ticket = part.ticket
+        whole = ticket.memory or ticket.size * self._memory.per_byte
+        rows, of = len(part.rows), len(ticket.rows)
+        return whole * rows // of if rows < of else whole
+
+    def _begin(self) -> None:
+        self._timer = None
+        if self._counting:  # the machine is busy: what is kept waits
+            self._timer = asyncio.get_running_loop().call_later(PERIOD_S, self._begin)
+            return
+        self._counting = True
+        counted = asyncio.get_running_loop().run_in_executor(self._thread, self._count, self._taken())
+        counted.add_done_callback(self._ended)
+
+    def _ended(self, _: object) -> None:
+        self._counting = False
+
+    def _taken(self) -> list[Batch]:
+        kept, self._kept = self._kept, []
+        self._rows = self._bytes = 0
+        return kept
+
+    async def text(self) -> bytes:
+        """All metrics of drift in Prometheus' text format, with every row that was answered before the call."""
+        work = partial(self._counted_text, self._taken(), self._skipped)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def close(self) -> None:
+        """Stop counting; the thread ends after its current slice of work."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _counted_text(self, batches: list[Batch], skipped: int) -> bytes:
+        self._count(batches)
+        return self._text.render(self._counts, self._counted_rows, self._counted_requests, skipped + self._lost)
+
+    def _count(self, batches: list[Batch]) -> None:
+        """Count batches, on the thread. Never raises: what cannot be counted is skipped."""
+        rows: list[Any] = []
+        answers: list[Any] = []
+        requests = 0
+        for batch in batches:
+            for part, outcome in zip(batch.parts, batch.outcomes, strict=True):
+                if isinstance(outcome, list):
+                    rows += part.rows
+                    answers += outcome
+                    requests += part.start == 0
+        for start in range(0, len(rows), SLICE_ROWS):
+            self._count_slice(rows[start : start + SLICE_ROWS], answers[start : start + SLICE_ROWS])
+            time.sleep(PAUSE_S)
+        self._counted_requests += requests
+
+    def _count_slice(self, rows: Sequence[Any], answers: Sequence[Any]) -> None:
+        try:
+            read = [self._read(answer) for answer in answers] if self._count_answers.size else []
+            self._counts += np.concatenate(
+                [
+                    self._count_rows([vars(row) for row in rows]),
+                    self._count_answers([{PREDICTION: label_or(one), CONFIDENCE: one.score} for one in read]),
+                ]
+            )
+            self._counted_rows += len(rows)
+        except Exception:  # a row that the author's code has changed, or a defect here: requests must not notice
+            self._lost += len(rows)
+            if not self._has_failed:
+                logger.exception("rows could not be counted for drift; further ones are only counted as skipped")
+            self._has_failed = True
+
+
+def label_or(read: Any) -> Any:
+    """The prediction of an answer: its class, or its number if it has none."""
+    return read.score if read.label is None else read.label
