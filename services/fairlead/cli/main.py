@@ -23,6 +23,7 @@ COMMANDS = {
     "serve": "Serve one model folder over HTTP, without a gateway.",
     "new": "Write a model folder from the file of a trained model.",
     "check": "Check that a model folder can be served.",
+    "profile": "Build a model's reference profile for drift, or show it.",
     "diff": "Compare the types of two versions, as clients see them.",
     "rehearse": "Test a rollout with simulated traffic and faults.",
     "deploy": "Add a model version to its route.",

@@ -45,7 +45,7 @@ class _Feature(Document):
     name: Name
     """The label `feature` of its metrics."""
     field: Name
-    """The field of the row, or of the answer."""
+    """The field of the row; of an answer `label` or `score`, as rollouts compare them."""
     counts: tuple[Count, ...]
     critical: Annotated[float, Field(gt=0)]
     """The quantile 0.999 of chi-squared with one degree of freedom less than there are bins."""
@@ -146,6 +146,12 @@ class Profile(Document):
     def every(self) -> tuple[Feature, ...]:
         """The features of rows and those of answers."""
         return (*self.features, *self.answers)
+
+    @property
+    def described(self) -> str:
+        """What it has, in words: `4 features, prediction, from 5000 rows`."""
+        features = f"{len(self.features)} feature{'' if len(self.features) == 1 else 's'}"
+        return ", ".join([features, *(one.name for one in self.answers), f"from {self.rows} rows"])
 
     @property
     def edges_digest(self) -> str:

@@ -241,6 +241,13 @@ def _isolation(subject: Subject) -> _Result:
     return _Result(f"predict keeps all other threads from running for {held:.2f} s, with {size} rows", hint, "warned")
 
 
+def _profile(subject: Subject) -> _Result:
+    found = subject.loaded.profile
+    if found is None:
+        return _Result("no profile: drift is not measured")
+    return _Result(found.described)
+
+
 def _docs_page(subject: Subject) -> _Result:
     stated = subject.manifest.model_dump()
     if missing := [name for name in ("title", "description", "contact", "license") if not stated[name]]:
@@ -259,6 +266,7 @@ CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Subject], _Result]], ...] = 
     ("batching", ("golden rows",), _batching),  # it gives the same answers in a batch
     ("isolation", ("batching",), _isolation),  # it does not keep the service from answering its probes
     ("protocols", ("batching",), _protocols),  # it answers the same in every protocol, also made-up rows
+    ("profile", ("entry",), _profile),  # what drift is measured against; reading the folder has checked that it fits
     ("docs page", ("manifest",), _docs_page),  # the manifest has the texts that the docs page shows
 )
 

@@ -133,10 +133,11 @@ class ModelFolder:
             yield path
 
 
-def load_folder(folder: Path, package: str | None = None) -> ModelFolder:
+def load_folder(folder: Path, package: str | None = None, *, profiled: bool = True) -> ModelFolder:
     """Read a model folder: its manifest, types and golden rows. Imports its `entry`; does not read the artifact.
 
-    `package` is the name that its code gets as a package; without it, a new one.
+    `package` is the name that its code gets as a package; without it, a new one. `profiled=False` does not read the
+    profile, which may be that of another artifact and is about to be built.
     """
     folder = folder.absolute()
     manifest = manifest_file.read(folder)
@@ -158,7 +159,7 @@ def load_folder(folder: Path, package: str | None = None) -> ModelFolder:
         golden=_golden_rows(folder, manifest),
         model_class=model_class,
         code=code,
-        profile=measured.read_profile(folder, manifest, row_type),
+        profile=measured.read_profile(folder, manifest, row_type) if profiled else None,
     )
 
 

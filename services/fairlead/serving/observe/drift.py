@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 from pydantic import BaseModel
 
-from fairlead.contracts.profile import CONFIDENCE, PREDICTION, Profile
+from fairlead.contracts.profile import Profile
 from fairlead.profile.counting import RowCount
 from fairlead.serving.observe.compared_fields import Reader
 from fairlead.serving.observe.drift_text import DriftText
@@ -195,7 +195,7 @@ class Drift:
             self._counts += np.concatenate(
                 [
                     self._count_rows([vars(row) for row in rows]),
-                    self._count_answers([{PREDICTION: label_or(one), CONFIDENCE: one.score} for one in read]),
+                    self._count_answers([one._asdict() for one in read]),
                 ]
             )
             self._counted_rows += len(rows)
@@ -204,8 +204,3 @@ class Drift:
             if not self._has_failed:
                 logger.exception("rows could not be counted for drift; further ones are only counted as skipped")
             self._has_failed = True
-
-
-def label_or(read: Any) -> Any:
-    """The prediction of an answer: its class, or its number if it has none."""
-    return read.score if read.label is None else read.label

@@ -1,0 +1,166 @@
+"""`fairlead profile`."""
+
+from __future__ import annotations
+
+import enum
+import importlib
+import os
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Annotated, Any, TextIO, cast
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from fairlead import errors
+from fairlead.cli.checking import printing_apart
+from fairlead.cli.output import console, print_json, say, text
+from fairlead.contracts import manifest_file
+from fairlead.contracts.profile import MISSING, CategoryFeature, Feature, Profile, of_text, to_text
+
+LIVE_ROWS = 500
+"""The live rows for which `show` says which PSI is more than chance."""
+_VALUES = 4
+
+
+class Action(enum.StrEnum):
+    """What to do with the profile."""
+
+    BUILD = "build"
+    SHOW = "show"
+
+
+def command(
+    action: Annotated[Action, typer.Argument(metavar="build|show", help="Build the profile, or show it.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The model folder, with its fairlead.yaml.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Rows that the model was not trained on: CSV with a header, or Parquet."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the profile here, and leave the folder as it is.")
+    ] = None,
+    edges_from: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The profile.json of another version: use its bins, to compare both."),
+    ] = None,
+    feature: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A field to measure; without it, all that can be.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the profile as JSON.")] = False,
+) -> None:
+    """Build a model's reference profile for drift, or show it.
+
+    A profile has the distribution of the inputs and of the model's answers on rows that it was not trained on, such as
+    held-out ones. `build` asks the model for its answers and writes profile.json into the folder, which then is another
+    one: its digest changes. The service counts its rows in the same bins.
+    """
+    manifest = manifest_file.read(folder)
+    if action is Action.SHOW:
+        if manifest.profile is None:
+            raise errors.NotFound(
+                f"{folder} has no profile: drift is not measured",
+                hint=f"Build one: fairlead profile build {folder} --data FILE",
+            )
+        found = _read(folder / manifest.profile)
+    else:
+        found = _build(folder, data, out, edges_from, feature or [])
+    if as_json:
+        print_json(found.to_json())
+    elif action is Action.SHOW:
+        console().print(_table(found))
+        say(f"{found.model} {found.version}: {found.rows} rows{f' of {found.data}' if found.data else ''}")
+
+
+def _build(folder: Path, data: Path | None, out: Path | None, edges_from: Path | None, only: list[str]) -> Profile:
+    if data is None:
+        raise errors.Invalid("`fairlead profile build` needs rows", hint="Name a file with them: --data FILE")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # batches are small; the libraries read it when imported
+    reading, building, folders = (
+        importlib.import_module(f"fairlead.serving.{name}")
+        for name in ("reference.data", "reference.build", "formats.folder")
+    )
+    other = _read(edges_from) if edges_from else None
+    with (
+        printing_apart() as asked,
+        # Not Console(stderr=True): that would write where the model's own output is redirected to.
+        Progress(console=Console(file=sys.stderr), transient=True) as progress,
+        redirect_stdout(cast(TextIO, asked)),
+        redirect_stderr(cast(TextIO, asked)),
+    ):
+        model = folders.load_folder(folder, profiled=False)
+        rows = reading.rows_of(data, model)
+        task = progress.add_task("asking the model", total=len(rows))
+        built = building.build(
+            model,
+            rows,
+            data=data.name,
+            only=only,
+            edges_from=other,
+            advance=lambda count: progress.advance(task, count),
+        )
+    if out is None:
+        file = building.save(folder, built.profile)
+    else:
+        file = out
+        _write(out, to_text(built.profile))
+    _say(built, file, building.FEW_ROWS)
+    return cast(Profile, built.profile)
+
+
+def _say(built: Any, file: Path, few: int) -> None:
+    """What was written on standard output, what is missing from it on standard error."""
+    found = built.profile
+    say(f"{file}: written, with {found.described}", to=sys.stderr)
+    if built.refused:
+        say(f"{built.refused} rows are not in it: the model does not answer them: {built.why}", to=sys.stderr)
+    for name, why in built.left_out.items():
+        say(f"{name} is not measured: {why}", to=sys.stderr)
+    if found.rows < few:
+        lowest = max(one.critical * (1 / LIVE_ROWS + 1 / found.rows) for one in found.every)
+        say(
+            f"warning: {found.rows} rows are few: a PSI up to {lowest:.2f} can be chance; {few} rows or more show less",
+            to=sys.stderr,
+        )
+
+
+def _read(file: Path) -> Profile:
+    try:
+        return of_text(file.read_text(encoding="utf-8"), str(file))
+    except FileNotFoundError:
+        raise errors.NotFound(f"there is no profile {file}", hint="Check the path.") from None
+    except (OSError, UnicodeDecodeError) as cause:
+        raise errors.Invalid(f"{file} cannot be read: {cause}") from cause
+
+
+def _write(file: Path, content: str) -> None:
+    try:
+        file.write_text(content, encoding="utf-8")
+    except OSError as cause:
+        raise errors.Invalid(f"{file} cannot be written: {cause.strerror}", hint="Name another file.") from cause
+
+
+def _table(found: Profile) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("feature", "kind", "bins", "missing", "values"):
+        table.add_column(name)
+    table.add_column(f"chance, {LIVE_ROWS} rows", justify="right")
+    for one in found.every:
+        missing = one.counts[one.bins.index(MISSING)] / found.rows
+        chance = one.critical * (1 / LIVE_ROWS + 1 / found.rows)
+        cells = (one.name, one.kind, str(len(one.bins)), f"{missing:.1%}", _values(one), f"PSI {chance:.3f}")
+        table.add_row(*map(text, cells))
+    return table
+
+
+def _values(one: Feature) -> str:
+    if not isinstance(one, CategoryFeature):
+        return f"{one.edges[0]:.4g} to {one.edges[-1]:.4g}"
+    shown = [
+        f"{value} {count / max(1, sum(one.counts)):.0%}" for value, count in zip(one.values, one.counts, strict=False)
+    ]
+    more = len(shown) - _VALUES
+    return ", ".join(shown[:_VALUES]) + (f" and {more} more" if more > 0 else "")

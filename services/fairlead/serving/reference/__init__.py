@@ -1,0 +1,1 @@
+"""Builds the reference profile of a model folder from data that the model was not trained on."""

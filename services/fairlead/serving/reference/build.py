@@ -1,0 +1,226 @@
+"""Builds a profile from rows: asks the model for its answers, chooses bins, counts, and writes the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel
+
+from fairlead import errors
+from fairlead.contracts import manifest_file, profile
+from fairlead.contracts.profile import CONFIDENCE, MAX_FEATURES, PREDICTION, TOP, Feature, Profile
+from fairlead.model import Model
+from fairlead.profile import bins
+from fairlead.profile.counting import RowCount, is_read_like, lengths
+from fairlead.serving.formats import golden, rows
+from fairlead.serving.formats.folder import ModelFolder, load_folder
+from fairlead.serving.formats.measured import Measured, measured
+from fairlead.serving.observe.compared_fields import LabelAndScore, Reader
+
+LABEL, SCORE = LabelAndScore._fields
+"""The fields of an answer that features are read from."""
+FEW_ROWS = 1000
+"""With fewer rows only a large drift can be told from chance."""
+REFUSED_SHARE = 0.1
+"""More rows that the model does not answer than this, and the data is not what clients send."""
+_FREE_TEXT = 50
+"""With more different texts than this, most of them in one row only, the length of a text is measured."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """A profile, and what it does not have."""
+
+    profile: Profile
+    left_out: Mapping[str, str]
+    """The fields that are not measured, and why."""
+    refused: int
+    """How many rows the model does not answer."""
+    why: str
+    """Why the first of them is refused."""
+
+
+def write_profile(folder: str | Path, given: Sequence[Mapping[str, Any]], *, data: str = "") -> Profile:
+    """Write the profile of a model folder from rows, as clients send them. For training scripts.
+
+    `data` is a name for the rows. Raises Invalid if they do not fit the model.
+    """
+    built = build(load_folder(Path(folder), profiled=False), given, data=data)
+    save(Path(folder), built.profile)
+    return built.profile
+
+
+def build(
+    folder: ModelFolder,
+    given: Sequence[Mapping[str, Any]],
+    *,
+    data: str = "",
+    only: Sequence[str] = (),
+    edges_from: Profile | None = None,
+    advance: Callable[[int], object] = lambda _: None,
+) -> Built:
+    """The profile of a folder's model on these rows, which are JSON objects.
+
+    `only` names the fields to measure; without it, the first that can be. `edges_from` is a profile whose bins are kept
+    for what both have, so that counts of the two versions can be compared. `advance` is told of each batch of rows.
+    Raises Invalid if rows or fields do not fit the model, and what loading the model raises.
+    """
+    fields = _chosen(folder, only)
+    answered = _Answered(folder, advance)
+    for start in range(0, len(given), folder.manifest.batching.max_rows):
+        answered.ask(given[start : start + folder.manifest.batching.max_rows])
+    if not answered.rows or answered.refused > REFUSED_SHARE * len(given):
+        raise errors.Invalid(
+            f"the model answers {len(answered.rows)} of {len(given)} rows: {answered.why or 'there is no row'}",
+            hint="Give rows as clients send them: the inputs of the manifest, before any preprocessing.",
+        )
+    found = [vars(row) for row in answered.rows]
+    features: list[Feature] = []
+    left_out = {name: "its type is not measured" for name in folder.row_type.model_fields if name not in fields}
+    for name, how in fields.items():
+        made = _features(name, how, [row[name] for row in found])
+        if isinstance(made, str):
+            left_out[name] = made
+        elif len(features) + len(made) > MAX_FEATURES:
+            left_out[name] = f"a profile has at most {MAX_FEATURES} features; name others with --feature"
+        else:
+            features += made
+    if not features:
+        raise errors.Invalid("no field of a row can be measured", hint="Numbers, texts and booleans can.")
+    read = [Reader(folder.answer_type).read(answer) for answer in answered.answers]
+    answers = _answers(read)
+    artifact = folder.manifest.artifact
+    made_profile = Profile(
+        model=folder.manifest.name,
+        version=folder.manifest.version,
+        artifact=artifact.sha256 if artifact else "",
+        data=data[:200],
+        rows=len(found),
+        features=tuple(_with_edges(features, found, edges_from)),
+        answers=tuple(_with_edges(answers, [one._asdict() for one in read], edges_from)),
+    )
+    return Built(made_profile, left_out, answered.refused, answered.why)
+
+
+def save(folder: Path, built: Profile) -> Path:
+    """Write the profile into its folder, where the manifest says or as `profile.json`, which it then names."""
+    text = profile.to_text(built)
+    manifest = manifest_file.read(folder)
+    file = folder / (manifest.profile or profile.NAME)
+    file.write_text(text, encoding="utf-8")
+    if manifest.profile is None:
+        stated = folder / manifest_file.NAME
+        before = stated.read_text(encoding="utf-8")
+        line = f"profile: {profile.NAME}\n"
+        stated.write_text(before + ("" if before.endswith("\n") else "\n") + line, encoding="utf-8")
+    return file
+
+
+def _chosen(folder: ModelFolder, only: Sequence[str]) -> dict[str, Measured]:
+    fields = measured(folder.row_type)
+    if wrong := [name for name in only if name not in fields]:
+        raise errors.Invalid(
+            f"--feature: {wrong[0]!r} is no field of a row that can be measured; those are {', '.join(fields)}",
+            hint="Name fields of the row type.",
+        )
+    return {name: how for name, how in fields.items() if not only or name in only}
+
+
+class _Answered:
+    """The rows that the model answers, and their answers."""
+
+    def __init__(self, folder: ModelFolder, advance: Callable[[int], object]) -> None:
+        self._folder = folder
+        self._advance = advance
+        self._model: Model[Any, Any] = folder.start()
+        self.rows: list[BaseModel] = []
+        self.answers: list[BaseModel] = []
+        self.refused = 0
+        self.why = ""
+
+    def ask(self, given: Sequence[Mapping[str, Any]]) -> None:
+        """Ask one batch. Rows that the type or the model refuses are counted."""
+        batch = []
+        for one in given:
+            try:
+                batch.append(golden.parsed(one, self._folder.row_type))
+            except errors.Invalid as problem:
+                self._refuse(problem)
+        try:
+            self._answer(batch)
+        except errors.ModelFailed:
+            for row in batch:  # one bad row fails its batch, as in the service only itself
+                try:
+                    self._answer([row])
+                except errors.ModelFailed as problem:
+                    self._refuse(problem)
+        self._advance(len(given))
+
+    def _answer(self, batch: list[BaseModel]) -> None:
+        if batch:
+            self.answers += rows.answer(self._model, batch)
+            self.rows += batch
+
+    def _refuse(self, problem: errors.FairleadError) -> None:
+        self.refused += 1
+        self.why = self.why or problem.message
+
+
+def _features(name: str, how: Measured, values: Sequence[Any]) -> list[Feature] | str:
+    """The features of one field, or why there are none."""
+    label = f"row.{name}" if name in (PREDICTION, CONFIDENCE) else name
+    if how.kind == "category":
+        return [bins.category_feature(label, name, values, how.choices)]
+    if how.kind == "text":
+        different = {value for value in values if value is not None}
+        if len(different) <= max(_FREE_TEXT, len(values) / 2):
+            return [bins.category_feature(label, name, values)]
+        counted = lengths(values)
+        return [bins.number_feature(f"{label}.length", name, bins.number_edges(counted), counted, of="length")]
+    numbers = bins.as_numbers(values)
+    if not np.isfinite(numbers).any():
+        return "it is always missing in the data"
+    if how.kind == "number":
+        return [bins.number_feature(label, name, bins.number_edges(numbers), numbers)]
+    columns = [numbers[:, place] for place in range(how.size)]
+    return [
+        bins.number_feature(f"{label}[{place}]", name, bins.number_edges(column), column, place=place)
+        for place, column in enumerate(columns)
+    ]
+
+
+def _answers(read: Sequence[LabelAndScore]) -> list[Feature]:
+    """The features of the answers: the class or the number that is predicted, and how sure of a class the model is."""
+    scores = bins.as_numbers([one.score for one in read])
+    known = scores[np.isfinite(scores)]
+    is_share = len(known) > 0 and bool(((known >= 0) & (known <= 1)).all())
+    labels = [one.label for one in read]
+    if any(label is not None for label in labels):
+        different = sorted({label for label in labels if label is not None})
+        choices = different if len(different) <= TOP else ()
+        features: list[Feature] = [bins.category_feature(PREDICTION, LABEL, labels, choices)]
+        if is_share:
+            features.append(bins.number_feature(CONFIDENCE, SCORE, bins.number_edges(scores), scores))
+        return features
+    if not len(known):
+        return []
+    edges = bins.UNIT_EDGES if is_share else bins.number_edges(scores)
+    return [bins.number_feature(PREDICTION, SCORE, edges, scores)]
+
+
+def _with_edges(
+    features: Sequence[Feature], found: Sequence[Mapping[str, Any]], other: Profile | None
+) -> list[Feature]:
+    """The features with the bins that the other profile has for them, and these rows in those bins."""
+    kept = [
+        next((theirs for theirs in (other.every if other else ()) if is_read_like(theirs, one)), None)
+        for one in features
+    ]
+    return [
+        one if theirs is None else bins.recounted(theirs, RowCount([theirs])(found).tolist())
+        for one, theirs in zip(features, kept, strict=True)
+    ]

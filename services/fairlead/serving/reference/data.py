@@ -1,0 +1,115 @@
+"""The rows of a CSV or Parquet file, as clients of the model send them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fairlead import errors
+from fairlead.serving.formats import field_kinds
+from fairlead.serving.formats.folder import ModelFolder
+from fairlead.serving.formats.measured import Measured, measured
+from fairlead.serving.new import sample
+
+
+def rows_of(file: Path, folder: ModelFolder) -> list[dict[str, Any]]:
+    """The rows of a file as JSON objects; its other columns, such as the target, are not read.
+
+    Raises NotFound or Invalid for a file that is none, that lacks a column, or whose column holds no such values, and
+    Unavailable without the libraries that read it.
+    """
+    fields = measured(folder.row_type)
+    texts = [name for name, how in fields.items() if _is_text(how)]
+    frame = sample.read(file, [column for name in texts for column in _columns(folder, name)])
+    if not len(frame):
+        raise errors.Invalid(f"--data: {file} has no rows", hint="Give rows that the model was not trained on.")
+    names = list(folder.row_type.model_fields)
+    found = {name: next((one for one in _columns(folder, name) if one in frame.columns), None) for name in names}
+    if len(names) == 1 and found[names[0]] is None and _is_vector(fields.get(names[0]), len(frame.columns)):
+        return [{_sent(folder, names[0]): row} for row in frame.to_numpy().tolist()]
+    if missing := [name for name, column in found.items() if column is None]:
+        raise errors.Invalid(
+            f"--data: {file} has no column {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}",
+            hint="Give the table with the columns that clients send, under the names of the model's inputs.",
+        )
+    columns = {
+        _sent(folder, name): [_value(one, fields.get(name), f"{file}: column {column}") for one in frame[column]]
+        for name, column in found.items()
+    }
+    may_be_null = {_sent(folder, name) for name in names if _is_nullable(folder, name)}
+    return [
+        # A client leaves out what is missing, if the field takes no null.
+        {name: one for name, one in zip(columns, values, strict=True) if one is not None or name in may_be_null}
+        for values in zip(*columns.values(), strict=True)
+    ]
+
+
+def _columns(folder: ModelFolder, name: str) -> Sequence[str]:
+    """The names that the column of a field may have."""
+    tables = [one.in_table for one in folder.manifest.inputs if one.name == name]
+    return list(dict.fromkeys([name, _sent(folder, name), *tables]))
+
+
+def _sent(folder: ModelFolder, name: str) -> str:
+    """The name of a field in JSON."""
+    field = folder.row_type.model_fields[name]
+    return field.validation_alias if isinstance(field.validation_alias, str) else field.alias or name
+
+
+def _is_nullable(folder: ModelFolder, name: str) -> bool:
+    return type(None) in field_kinds.kinds(folder.row_type.model_fields[name].annotation)
+
+
+def _is_text(how: Measured) -> bool:
+    return how.kind == "text" or (how.kind == "category" and all(isinstance(one, str) for one in how.choices))
+
+
+def _is_vector(how: Measured | None, columns: int) -> bool:
+    return how is not None and how.kind == "numbers" and how.size == columns
+
+
+def _value(value: Any, how: Measured | None, where: str) -> Any:
+    """A value of a table as a client sends it; None if it is missing."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value):
+        return None
+    if how is None or how.kind == "numbers":
+        return _as_is(value)
+    if _is_text(how):
+        return str(value)
+    try:
+        return _number(value, how)
+    except (TypeError, ValueError):
+        raise errors.Invalid(
+            f"--data: {where}: {str(value)[:40]!r} is no {_noun(how)}",
+            hint="Give the values as clients send them.",
+        ) from None
+
+
+def _noun(how: Measured) -> str:
+    return "boolean" if how.kind == "category" and bool in map(type, how.choices) else "number"
+
+
+def _number(value: Any, how: Measured) -> Any:
+    if _noun(how) == "boolean":
+        if value not in (0, 1):
+            raise ValueError
+        return bool(value)
+    if how.kind == "category" or how.is_whole:
+        return int(value) if float(value).is_integer() else float(value)
+    return float(value)
+
+
+def _as_is(value: Any) -> Any:
+    """A value that is not measured: a list, an object as JSON text, a time."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    if isinstance(value, str) and value[:1] in ("[", "{"):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value

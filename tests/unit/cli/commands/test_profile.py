@@ -1,0 +1,84 @@
+"""What `fairlead profile` prints, writes and refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fairlead import errors
+from fairlead.cli.commands.profile import Action, command
+from fairlead.contracts.profile import of_text
+from fairlead.serving.check.checks import check_folder
+from fairlead.serving.formats.folder import load_folder
+from support import folders
+
+CHATTY = folders.DOUBLER.replace("        return", '        print("a library says hello")\n        return')
+
+
+def data(path: Path, count: int = 50) -> Path:
+    file = path / "held-out.csv"
+    file.write_text("value\n" + "".join(f"{number}\n" for number in range(count)))
+    return file
+
+
+def run(action: Action, folder: Path, file: Path | None = None, out: Path | None = None, **options: object) -> None:
+    edges_from, only, as_json = (options.get(name) for name in ("edges_from", "feature", "as_json"))
+    command(action, folder, file, out, edges_from, only, bool(as_json))  # type: ignore[arg-type]
+
+
+def test_a_profile_is_built_into_the_folder_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = folders.make(tmp_path / "m", code=CHATTY)
+    run(Action.BUILD, folder, data(tmp_path))
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"{folder}/profile.json: written, with 1 feature, prediction, from 50 rows" in said.err
+    assert "warning: 50 rows are few: a PSI up to 0.72 can be chance; 1000 rows or more show less" in said.err
+    assert "hello" not in said.err
+    run(Action.SHOW, folder)
+    shown = capsys.readouterr().out
+    assert "0 to 49" in shown
+    assert "doubler 1.0.0: 50 rows of held-out.csv" in shown
+    run(Action.SHOW, folder, as_json=True)
+    assert json.loads(capsys.readouterr().out)["features"][0]["name"] == "value"
+
+
+def test_the_check_names_the_profile_or_says_that_drift_is_not_measured(tmp_path: Path) -> None:
+    folder = folders.make(tmp_path / "m")
+
+    def finding() -> tuple[str, str]:
+        return next((one.outcome, one.message) for one in check_folder(folder) if one.check == "profile")
+
+    assert finding() == ("passed", "no profile: drift is not measured")
+    run(Action.BUILD, folder, data(tmp_path))
+    assert finding() == ("passed", "1 feature, prediction, from 50 rows")
+
+
+def test_another_file_leaves_the_folder_as_it_is(tmp_path: Path) -> None:
+    folder = folders.make(tmp_path / "m")
+    before = {one: one.read_bytes() for one in folder.iterdir() if one.is_file()}
+    run(Action.BUILD, folder, data(tmp_path), tmp_path / "out.json")
+    assert {one: one.read_bytes() for one in folder.iterdir() if one.is_file()} == before
+    run(Action.BUILD, folder, data(tmp_path, 30), edges_from=tmp_path / "out.json")
+    found = load_folder(folder).profile
+    assert found is not None
+    assert found.edges_digest == json_edges(tmp_path / "out.json")
+
+
+def json_edges(file: Path) -> str:
+    return of_text(file.read_text(), "out.json").edges_digest
+
+
+def test_wrong_use_is_told_with_what_to_do(tmp_path: Path) -> None:
+    folder = folders.make(tmp_path / "m")
+    with pytest.raises(errors.Invalid, match="needs rows"):
+        run(Action.BUILD, folder)
+    with pytest.raises(errors.NotFound, match="has no profile: drift is not measured"):
+        run(Action.SHOW, folder)
+    with pytest.raises(errors.NotFound, match="there is no profile"):
+        run(Action.BUILD, folder, data(tmp_path), edges_from=tmp_path / "none.json")
+    with pytest.raises(errors.NotFound, match="there is no file"):
+        run(Action.BUILD, folder, tmp_path / "none.csv")
+    with pytest.raises(errors.Invalid, match="cannot be written"):
+        run(Action.BUILD, folder, data(tmp_path), tmp_path / "nowhere" / "out.json")

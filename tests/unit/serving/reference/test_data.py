@@ -1,0 +1,111 @@
+"""How the columns of a table become the rows that clients send."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fairlead import errors
+from fairlead.serving.formats.folder import load_folder
+from fairlead.serving.reference.data import rows_of
+from support import folders
+
+CODE = """
+import enum
+from datetime import date
+from typing import Annotated, Literal
+from pydantic import BaseModel, Field
+import fairlead
+
+class Row(BaseModel):
+    whole: int
+    number: float | None = None
+    size: float = Field(default=1.0, alias="a size")
+    code: str
+    level: Literal[1, 2]
+    yes: bool
+    day: date
+    tags: list[str]
+
+class Answer(BaseModel):
+    value: float
+
+class Doubler(fairlead.Model[Row, Answer]):
+    def predict(self, rows: list[Row]) -> list[Answer]:
+        return [Answer(value=row.whole) for row in rows]
+"""
+HEAD = "whole,number,a size,code,level,yes,day,tags,target\n"
+
+
+def rows(path: Path, text: str, code: str = CODE, **fields: Any) -> list[dict[str, Any]]:
+    file = path / "rows.csv"
+    file.write_text(text)
+    return rows_of(file, load_folder(folders.make(path / "m", code=code, artifact=None, golden=(), **fields)))
+
+
+def test_values_are_those_that_clients_send(tmp_path: Path) -> None:
+    found = rows(tmp_path, HEAD + '3,1.5,2,007,1,True,2024-01-02,"[""a""]",9\n')
+    expected = {
+        "whole": 3,
+        "number": 1.5,
+        "a size": 2.0,
+        "code": "007",
+        "level": 1,
+        "yes": True,
+        "day": "2024-01-02",
+        "tags": ["a"],
+    }
+    assert found == [expected]
+    assert [type(one) for one in found[0].values()] == [type(one) for one in expected.values()]
+
+
+def test_what_is_missing_is_null_where_the_field_takes_it_and_left_out_elsewhere(tmp_path: Path) -> None:
+    (_, found) = rows(tmp_path, HEAD + "3,1.5,2,007,1,True,2024-01-02,[],9\n4,,,a,2,False,2024-01-02,[],9\n")
+    assert found["number"] is None
+    assert "a size" not in found
+
+
+def test_a_column_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(errors.Invalid, match=r"has no column level, yes; it has whole, number") as caught:
+        rows(tmp_path, "whole,number,a size,code,day,tags\n1,1,1,a,2024-01-02,[]\n")
+    assert "under the names of the model's inputs" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("x,1.5,2,007,1,True,2024-01-02,[],9", "column whole: 'x' is no number"),
+        ("1,1.5,2,007,1,maybe,2024-01-02,[],9", "column yes: 'maybe' is no boolean"),
+    ],
+)
+def test_a_column_with_other_values_is_named_with_the_first(tmp_path: Path, line: str, why: str) -> None:
+    with pytest.raises(errors.Invalid, match=why):
+        rows(tmp_path, f"{HEAD}{line}\n")
+
+
+def test_a_table_without_rows_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(errors.Invalid, match="has no rows"):
+        rows(tmp_path, HEAD)
+
+
+VECTOR = """
+from typing import Annotated
+from pydantic import BaseModel, Field
+import fairlead
+
+class Row(BaseModel):
+    x: Annotated[list[float], Field(min_length=2, max_length=2)]
+
+class Answer(BaseModel):
+    value: float
+
+class Doubler(fairlead.Model[Row, Answer]):
+    def predict(self, rows: list[Row]) -> list[Answer]:
+        return [Answer(value=sum(row.x)) for row in rows]
+"""
+
+
+def test_the_columns_of_a_table_are_the_numbers_of_the_one_list_that_a_row_has(tmp_path: Path) -> None:
+    assert rows(tmp_path, "a,b\n1,2\n3,4\n", VECTOR) == [{"x": [1.0, 2.0]}, {"x": [3.0, 4.0]}]
