@@ -24,7 +24,7 @@ def of_points(**changes: object) -> Profile:
             bins.number_feature("x", "x", X_EDGES, x),
             bins.category_feature("kind", "kind", ["a"] * 10, choices=["a", "b"]),
         ),
-        answers=(bins.number_feature("prediction", "prediction", TOTAL_EDGES, total),),
+        answers=(bins.number_feature("prediction", "score", TOTAL_EDGES, total),),
     )
     return found.model_copy(update=dict(changes))
 
