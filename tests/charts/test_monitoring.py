@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from charts.sample import IRIS
+from fairlead.contracts import telemetry
 from support.helm import ROOT, HelmFailed, render
 
 MONITORING = ROOT / "monitoring"
@@ -50,13 +51,16 @@ def test_the_render_mode_decides_whether_the_rules_are_rendered(mode: str) -> No
         assert len(render("platform", values).of("PrometheusRule")) == (1 if mode == "always" else 0)
 
 
-def test_every_scrape_says_which_process_it_is_of() -> None:
+def test_every_scrape_says_which_process_it_is_of_and_that_of_drift_is_beside_it() -> None:
     always = {"podMonitor": {"renderMode": "always"}}
     monitors = [*render("platform", always).of("PodMonitor"), *render("model", {**IRIS, **always}).of("PodMonitor")]
     endpoints = [endpoint for one in monitors for endpoint in one["spec"]["podMetricsEndpoints"]]
-    named = [one["replacement"] for each in endpoints for one in each["relabelings"]]
+    (drift,) = [one for one in endpoints if one["path"] == telemetry.DRIFT_PATH]
+    assert drift == {"port": "http", "path": telemetry.DRIFT_PATH, "interval": "60s"}
+    others = [one for one in endpoints if one is not drift]
+    named = [one["replacement"] for each in others for one in each["relabelings"]]
     assert named == ["gateway", "control-plane", "model"]
-    assert all(one["relabelings"][0]["targetLabel"] == "fairlead_process" for one in endpoints)
+    assert all(one["relabelings"][0]["targetLabel"] == "fairlead_process" for one in others)
 
 
 def test_the_chart_has_no_copies_of_the_files() -> None:

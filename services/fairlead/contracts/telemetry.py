@@ -192,6 +192,8 @@ MODEL_PROFILE_INFO = _model(
     kind=("given", "none"),
 )
 
+DRIFT_PATH = "/metrics/drift"
+"""They are on a path of their own: a profile of many features has thousands of series, and a minute is soon enough."""
 MODEL_DRIFT: tuple[Metric, ...] = (
     MODEL_PROFILE_INFO,
     MODEL_DRIFT_ROWS,

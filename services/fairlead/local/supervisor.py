@@ -14,6 +14,7 @@ from fairlead import errors, logs
 from fairlead.contracts.exit_status import how_it_ended
 from fairlead.contracts.instance import Instance
 from fairlead.contracts.platform import Platform, RunningPlatform
+from fairlead.contracts.telemetry import DRIFT_PATH
 from fairlead.local import envoy, ports
 from fairlead.local.child import PROGRAM, Child, end, made_here
 from fairlead.local.left_behind import Adopted, LeftBehind
@@ -189,10 +190,16 @@ def targets(run: RunningPlatform, instances: Sequence[Instance]) -> list[dict[st
         found = {"job": f"fairlead-{process}", "namespace": namespace, "fairlead_process": process, **labels}
         return {"targets": [f"{host}:{port}"], "labels": found}
 
+    def drift(one: Instance) -> dict[str, object]:
+        """No fairlead_process: a version of an earlier release has no such page, which is no alert."""
+        labels = {"job": "fairlead-model-drift", "namespace": one.namespace, "identity": one.ref.identity}
+        return {"targets": [f"{one.host}:{one.port}"], "labels": {**labels, "__metrics_path__": DRIFT_PATH}}
+
     return [
         target(ports.LOOPBACK, run.admin_port, "gateway", NAMESPACE, __metrics_path__="/stats/prometheus"),
         target(ports.LOOPBACK, run.control.port, "control-plane", NAMESPACE),
         *(target(one.host, one.port, "model", one.namespace, identity=one.ref.identity) for one in instances),
+        *map(drift, instances),
     ]
 
 

@@ -163,7 +163,7 @@ def pages(setup: Setup, process: str) -> list[str]:
         httpx.get(f"http://{target}{one['labels'].get('__metrics_path__', '/metrics')}", timeout=10).text
         for one in every
         for target in one["targets"]
-        if one["labels"]["fairlead_process"] == process
+        if one["labels"].get("fairlead_process") == process
     ]
 
 
@@ -203,5 +203,5 @@ def test_the_gateway_emits_every_metric_that_is_declared_for_it(setup: Setup) ->
 
 
 def test_every_process_of_the_platform_is_a_target(setup: Setup) -> None:
-    up = {one["metric"]["fairlead_process"]: one["value"][1] for one in setup.prometheus.query("up")}
-    assert up == {"gateway": "1", "control-plane": "1", "model": "1"}
+    up = {one["metric"]["job"].removeprefix("fairlead-"): one["value"][1] for one in setup.prometheus.query("up")}
+    assert up == {"gateway": "1", "control-plane": "1", "model": "1", "model-drift": "1"}

@@ -22,7 +22,7 @@ def test_the_scrape_targets_are_the_gateway_the_control_plane_and_every_instance
     folder = StateFolder(tmp_path / "state")
     folder.create()
     folder.write_targets(targets(run, [instance]))
-    gateway, control_plane, model = json.loads((folder.root / "prometheus-targets.json").read_text())
+    gateway, control_plane, model, drift = json.loads((folder.root / "prometheus-targets.json").read_text())
     assert gateway["targets"] == ["127.0.0.1:9901"]
     assert gateway["labels"] == {
         "job": "fairlead-gateway",
@@ -42,4 +42,11 @@ def test_the_scrape_targets_are_the_gateway_the_control_plane_and_every_instance
         "namespace": "default",
         "fairlead_process": "model",
         "identity": ref.identity,
+    }
+    assert drift["targets"] == model["targets"]
+    assert drift["labels"] == {
+        "job": "fairlead-model-drift",
+        "namespace": "default",
+        "identity": ref.identity,
+        "__metrics_path__": "/metrics/drift",
     }

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
+from fairlead.contracts.telemetry import DRIFT_PATH
 from fairlead.serving.http.health import OPERATIONS
 from fairlead.serving.observe.drift import Drift
 from fairlead.serving.observe.metrics import CONTENT_TYPE
-
-PATH = "/metrics/drift"
 
 
 def router(drift: Drift) -> APIRouter:
@@ -17,7 +16,7 @@ def router(drift: Drift) -> APIRouter:
     text = {"description": "The metrics.", "content": {CONTENT_TYPE: {"schema": {"type": "string"}}}}
 
     @routes.get(
-        PATH,
+        DRIFT_PATH,
         tags=[OPERATIONS],
         summary="Prometheus metrics of drift: counts of rows in the bins of the profile",
         response_class=Response,
