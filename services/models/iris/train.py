@@ -10,6 +10,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.svm import SVC
 
 from fairlead.serving.formats.writer import write_folder
+from fairlead.serving.reference.build import write_profile
 
 HERE = Path(__file__).parent
 FIELDS = ("sepal_length", "sepal_width", "petal_length", "petal_width")
@@ -43,7 +44,8 @@ def main(out: Path) -> None:
     rows, held_out, labels, held_out_labels = train_test_split(
         data.data, species, test_size=0.3, random_state=0, stratify=species
     )
-    examples = [dict(zip(FIELDS, row.tolist(), strict=True)) for row in held_out[:8]]
+    flowers = [dict(zip(FIELDS, row.tolist(), strict=True)) for row in held_out]
+    first = None
     for version, (description, classifier) in VERSIONS.items():
         classifier.fit(rows, labels)
         folder = out / "iris" / version
@@ -52,8 +54,11 @@ def main(out: Path) -> None:
             MANIFEST | {"version": version, "description": description},
             classifier,
             code=[HERE / "model.py"],
-            golden_inputs=examples,
+            golden_inputs=flowers[:8],
         )
+        # The bins of the first version, so that the answers of both can be compared.
+        profile = write_profile(folder, flowers, data="held-out flowers", edges_from=first)
+        first = first or profile
         print(
             f"{folder}: accuracy {classifier.score(held_out, held_out_labels):.3f} on {len(held_out)} held-out flowers"
         )

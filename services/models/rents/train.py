@@ -13,6 +13,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from fairlead.serving.formats.frames import frame
 from fairlead.serving.formats.writer import write_folder
+from fairlead.serving.reference.build import write_profile
 
 HERE = Path(__file__).parent
 CITIES = {"Bonn": 12.5, "Kassel": 9.0, "Ulm": 11.0}  # euros per square metre
@@ -64,6 +65,7 @@ def main(out: Path) -> None:
         golden_expected=[{"rent": rent} for rent in estimator.predict(table[: len(golden)]).tolist()],
         libraries=["scikit-learn", "pandas"],
     )
+    write_profile(folder, flats[:HELD_OUT], data="held-out flats")
     print(f"{folder}: R2 {estimator.score(table[:HELD_OUT], rents[:HELD_OUT]):.3f} on {HELD_OUT} held-out flats")
 
 

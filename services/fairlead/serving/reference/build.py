@@ -44,12 +44,14 @@ class Built:
     """Why the first of them is refused."""
 
 
-def write_profile(folder: str | Path, given: Sequence[Mapping[str, Any]], *, data: str = "") -> Profile:
+def write_profile(
+    folder: str | Path, given: Sequence[Mapping[str, Any]], *, data: str = "", edges_from: Profile | None = None
+) -> Profile:
     """Write the profile of a model folder from rows, as clients send them. For training scripts.
 
-    `data` is a name for the rows. Raises Invalid if they do not fit the model.
+    `data` is a name for the rows; `edges_from` as for `build`. Raises Invalid if the rows do not fit the model.
     """
-    built = build(load_folder(Path(folder), profiled=False), given, data=data)
+    built = build(load_folder(Path(folder), profiled=False), given, data=data, edges_from=edges_from)
     save(Path(folder), built.profile)
     return built.profile
 
