@@ -273,7 +273,7 @@ def triggers_of(spec: dict[str, Any], kind: str) -> list[dict[str, str]]:
         ),
         (
             {"kind": "keda-http"},
-            r"at '/workload/autoscaling/kind': value must be one of 'none', 'hpa', 'keda', 'external'",
+            r"at '/workload/autoscaling/kind': value must be one of 'none', 'managed', 'hpa', 'keda', 'external'",
         ),
     ],
     ids=str,
