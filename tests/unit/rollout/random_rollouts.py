@@ -233,10 +233,12 @@ class Rollouts(RuleBasedStateMachine):
         # A candidate with fewer instances than stable waits for its owner, and reports that.
         versions = self.platform.route.spec.versions
         self.platform.change(versions={name: one.model_copy(update={"instances": 3}) for name, one in versions.items()})
-        for at in range(400):
+        turns = 0  # since it last waited for requests
+        for _ in range(400):
             if self.waits_for_requests():  # a bad window of many requests takes many good ones
                 self.users_ask_as_the_weight_says()
-            elif at >= 40:
+                turns = 0
+            elif (turns := turns + 1) > 40:
                 break
             self.tick(6.0)
             self.platform.supervise()
