@@ -30,6 +30,7 @@ PLATFORM_TESTS = (
     "test_rollback",
     "test_hostile",
     "test_versions",
+    "test_managed",
     "test_evidence",
     "test_shadow",
     "test_stable_down",

@@ -187,6 +187,8 @@ def _details(status: Status) -> Iterator[RenderableType]:
     for gateway in status.gateways:
         if gateway.rejected:
             yield text(f"gateway {gateway.name} rejected the configuration: {gateway.rejected}")
+    idle = [one for one in status.wanted if one.present == one.instances == 0]
+    yield from (text(f"no instances of {one.ref}: {one.reason}") for one in idle)
     ready = ", ".join(f"{role} {count}" for role, count in status.ready.items())
     yield text(f"\nready instances: {ready or 'none'}; ready to roll back: {_rollback(status)}")
 

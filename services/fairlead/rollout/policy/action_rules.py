@@ -127,6 +127,8 @@ def _return_to(situation: Situation, action: Action, to: VersionRef) -> ActionRe
 
 
 def _why_down(situation: Situation, ref: VersionRef) -> str:
+    if situation.observation.wanted.get(ref) == 0:
+        return f"it is scaled to 0, and `fairlead release {situation.route.name} {ref.version}` starts it again"
     return (
         f"`fairlead logs {situation.route.name} --version {ref.version}` says why it is not ready; try again when it is"
     )

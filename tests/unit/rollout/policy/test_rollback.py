@@ -73,6 +73,10 @@ class TestRollback:
             "says why it is not ready; try again when it is, or add --even-if-down"
         )
 
+    def test_a_version_that_is_scaled_to_0_is_started_by_a_release(self) -> None:
+        why = refused(a_route(), promoted(), seen(ready={V2: 1}, wanted={V1: 0, V2: 1}), an_action(ROLLBACK))
+        assert "it is scaled to 0, and `fairlead release iris 1.0.0` starts it again" in why
+
     def test_a_version_without_a_ready_instance_is_gone_back_to_when_the_user_insists(self) -> None:
         action = an_action(ROLLBACK, reason="1.1.0 leaks data", even_if_down=True)
         back = carried_out(a_route(), promoted(), seen(ready={V2: 1}), action)

@@ -1,0 +1,30 @@
+"""`fairlead status`: what it shows of versions without instances."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from fairlead.cli.commands import status
+from fairlead.contracts.route import RouteSpec, Target, VersionSpec
+from fairlead.contracts.status import Status, WantedInstances
+from fairlead.store.sqlite import SqliteStore
+
+VERSION = VersionSpec(source="/m/1")
+REF = VERSION.ref("1.0.0")
+
+
+@pytest.mark.parametrize(("instances", "present", "is_shown"), [(0, 0, True), (0, 1, False), (1, 0, False)])
+def test_a_version_that_was_scaled_to_0_is_shown_with_the_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], instances: int, present: int, is_shown: bool
+) -> None:
+    one = WantedInstances(ref=REF, instances=instances, present=present, reason="it neither serves nor may be gone to")
+    with SqliteStore(tmp_path / "ledger.db") as store:
+        spec = RouteSpec(model="iris", versions={"1.0.0": VERSION}, target=Target(version="1.0.0"))
+        store.put_route("iris", spec, now=datetime(2026, 1, 1, tzinfo=UTC), actor="ada")
+        store.set_status("iris", Status(route="iris", observed_generation=1, stable=REF, wanted=(one,)).to_json())
+    status.command("iris", state=tmp_path)
+    shown = "no instances of 1.0.0: it neither serves nor may be gone to" in capsys.readouterr().out
+    assert shown is is_shown
