@@ -157,7 +157,7 @@ def test_keda_takes_over_the_autoscaler_of_the_same_name() -> None:
         assert one["metadata"]["annotations"]["scaledobject.keda.sh/transfer-hpa-ownership"] == "true"
 
 
-KINDS = ("none", "hpa", "keda", "external")
+KINDS = ("none", "managed", "hpa", "keda", "external")
 numbers = st.integers(0, 1000) | st.floats(0.001, 1000)
 times = st.sampled_from(["", "1ms", "250ms", "1s", "2.5s", "1m500ms"])
 autoscalers = st.fixed_dictionaries(

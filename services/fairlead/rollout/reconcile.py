@@ -146,9 +146,10 @@ class Engine:
             revision = act(self._store, route.name, decision, log=self._log)
             if revision is None:
                 if write_status:
-                    self._store.set_status(route.name, report.report(route, head, observation, decision))
+                    needs = wanted(route, head, observation)
+                    self._store.set_status(route.name, report.report(route, head, observation, decision, needs))
                     # Here and not at the end of the tick: no other decision may come between.
-                    self._scales.scale(route, managed(route, wanted(route, head, observation)))
+                    self._scales.scale(route, managed(route, needs))
                 break
             appended.append(revision)
         return appended

@@ -22,14 +22,13 @@ from fairlead.contracts.revision import (
     Window,
 )
 from fairlead.contracts.route import TOTAL_WEIGHT, Route, VersionRef
-from fairlead.contracts.status import Condition, Evidence, Gateway, Reason, Status, StepStatus
+from fairlead.contracts.status import Condition, Evidence, Gateway, Reason, Status, StepStatus, WantedInstances
 from fairlead.rollout.analysis.counts import EARLY_GAP
 from fairlead.rollout.policy import steps
 from fairlead.rollout.policy.gates import acknowledged
 from fairlead.rollout.policy.observation import Decision, Observation
 from fairlead.rollout.policy.share import counted
 from fairlead.rollout.policy.situation import Situation
-from fairlead.rollout.policy.wanted import wanted
 from fairlead.rollout.ports import GatewayState
 
 Total = TypeVar("Total", bound=Document)
@@ -38,10 +37,16 @@ GATEWAY_AWAY_S = 10.0
 and than a control plane that has just started needs to ask all of them."""
 
 
-def report(route: Route, head: Revision | None, observation: Observation, decision: Decision) -> dict[str, object]:
-    """The route's status after a decision that appends no further revision."""
+def report(
+    route: Route,
+    head: Revision | None,
+    observation: Observation,
+    decision: Decision,
+    wanted: tuple[WantedInstances, ...] = (),
+) -> dict[str, object]:
+    """The route's status after a decision that appends no further revision; `wanted` is what `policy.wanted` says."""
     if head is None:
-        return _before_the_first(route, observation, decision)
+        return _before_the_first(route, observation, decision, wanted)
     situation = Situation(route, head, observation)
     state, table, plan = head.state, head.table, situation.strategy.steps
     index = steps.current_step(plan, table.weight)
@@ -76,7 +81,7 @@ def report(route: Route, head: Revision | None, observation: Observation, decisi
         waiting=most_important(situation, decision),
         rollback_ready=is_rollback_ready(situation),
         ready={role: situation.ready(ref) for role, ref in roles.items() if ref is not None},
-        wanted=wanted(route, head, observation),
+        wanted=wanted,
         returnable=tuple(ref.version for ref in _to_return_to(situation)),
         gateways=_gateways(route.name, observation.gateways),
         checks=decision.checks,
@@ -295,7 +300,9 @@ def conflict_condition(route: Route, winner: str) -> Condition:
     return Condition(type="Conflict", status=True, reason=Reason.OTHER_ROUTE, message=message)
 
 
-def _before_the_first(route: Route, observation: Observation, decision: Decision) -> dict[str, object]:
+def _before_the_first(
+    route: Route, observation: Observation, decision: Decision, wanted: tuple[WantedInstances, ...]
+) -> dict[str, object]:
     message = decision.waiting
     return Status(
         route=route.name,
@@ -303,7 +310,7 @@ def _before_the_first(route: Route, observation: Observation, decision: Decision
         target=route.spec.target_ref,
         waiting=message,
         ready={"target": observation.ready.get(route.spec.target_ref, 0)},
-        wanted=wanted(route, None, observation),
+        wanted=wanted,
         gateways=_gateways(route.name, observation.gateways),
         checks=decision.checks,
         conditions=_since(

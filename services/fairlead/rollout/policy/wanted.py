@@ -45,9 +45,9 @@ def managed(route: Route, wanted: Sequence[WantedInstances]) -> tuple[WantedInst
     """What runs of each version of the spec where nothing else scales: its `instances`, none, or what it has."""
     specified = {spec.ref(version): spec.instances for version, spec in route.spec.versions.items()}
     return tuple(
-        one.model_copy(update={"instances": min(one.instances, specified[one.ref])})
+        one.model_copy(update={"instances": most}) if one.instances > most else one
         for one in wanted
-        if one.ref in specified
+        if (most := specified.get(one.ref)) is not None
     )
 
 
