@@ -71,7 +71,7 @@ def test_an_upgrade_says_that_reused_values_may_be_the_cause() -> None:
     values = {**IRIS, "workload": {"autoscaling": None}}
     with pytest.raises(HelmFailed, match=r"autoscaling: is null; .* pass your values file instead of --reuse-values\)"):
         render("model", values, more=["--is-upgrade"])
-    with pytest.raises(HelmFailed, match=r"maxInstances, cpuPercent, metrics or behavior below it\n"):
+    with pytest.raises(HelmFailed, match=r"maxInstances, target, .*, behavior or renderMode below it\n"):
         render("model", values)
 
 
