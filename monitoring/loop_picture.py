@@ -26,14 +26,17 @@ class Box:
 
     @property
     def height(self) -> int:
+        """Room for all its lines."""
         return 20 + _LINE * (1 + len(self.says) + bool(self.fault))
 
     @property
     def middle(self) -> int:
+        """Where upright arrows meet it."""
         return self.x + self.width // 2
 
     @property
     def bottom(self) -> int:
+        """Its lower edge."""
         return self.y + self.height
 
 

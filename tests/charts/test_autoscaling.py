@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -10,9 +12,13 @@ from hypothesis import strategies as st
 
 from charts.sample import IRIS, replaced, with_workload
 from charts.schemas import VERSIONS, complaints
+from fairlead.contracts.route import RouteSpec
+from fairlead.control.api import build_api
+from fairlead.store.sqlite import SqliteStore
 from monitoring.recording import Records
 from monitoring.settings import DEFAULT, Settings
 from support.helm import HelmFailed, Object, notes, render
+from unit.control.test_api import NOW, Client, FakeLoop
 
 PROMETHEUS = {"serverAddress": "http://prometheus.monitoring:9090"}
 KEDA: dict[str, Any] = {"kind": "keda", "prometheus": PROMETHEUS}
@@ -125,6 +131,20 @@ def test_what_a_rollout_wants_is_asked_of_the_control_plane_itself() -> None:
             "valueLocation": "wanted",
             "targetValue": "1",
         }
+
+
+def test_the_control_plane_answers_at_the_address_that_keda_is_given(tmp_path: Path) -> None:
+    rendered = render("model", scaled())
+    spec = RouteSpec.model_validate(rendered.one("ModelRoute")["spec"])
+    store = SqliteStore(tmp_path / "ledger.db")
+    store.put_route("iris", spec, now=NOW, actor="test")
+    ref = spec.versions["1.1.0"].ref("1.1.0")
+    entry = {"ref": ref.to_json(), "instances": 3, "reason": "its next share is 50 %"}
+    store.set_status("iris", {"route": "iris", "observedGeneration": 1, "wanted": [entry]})
+
+    trigger = triggers(rendered.one("ScaledObject", f"iris-{ref.identity}"))["wanted"]
+    answer = Client(build_api(store, FakeLoop())).get(urlsplit(trigger["url"]).path)
+    assert (answer.status_code, answer.json()[trigger["valueLocation"]]) == (200, 3)
 
 
 def test_a_prometheus_with_a_password_gets_a_trigger_authentication() -> None:
