@@ -9,11 +9,9 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-import prometheus_client
-
 import fairlead
-from fairlead import errors, logs
-from fairlead.contracts.instance import CANNOT_BE_SERVED
+from fairlead import logs
+from fairlead.serving import failure_file
 from fairlead.serving.formats import folder as folders
 from fairlead.serving.http import (
     answer_records,
@@ -28,20 +26,19 @@ from fairlead.serving.http import (
     golden,
     health,
     json_protocols,
+    listening,
     server,
     v2,
 )
 from fairlead.serving.http import drift as drift_metrics
 from fairlead.serving.inference import bounds, contract, dataplane, heap, lifecycle, side_thread
 from fairlead.serving.observe import answers, compared_fields, drift, metrics
+from fairlead.serving.observe.board import Board
 from fairlead.serving.settings import Settings
 
 logger = logging.getLogger(__name__)
 NO_MADE_UP_ROWS = "FAIRLEAD_NO_MADE_UP_ROWS"
 """The variable in which a service that starts again tells itself why it asks the model no made-up rows."""
-
-MAX_FAILURE_BYTES = 2048
-"""The kubelet keeps 4096 bytes of a termination message."""
 
 
 class App:
@@ -53,17 +50,18 @@ class App:
         settings: Settings,
         when_ready: Callable[[], None],
         start_again: dataplane.StartAgain,
+        board: Board,
     ) -> None:
         manifest = served.manifest
         # Below HTTP: metrics, lifecycle, the contract of the model, and the data plane that calls it.
-        self.metrics = metrics.Metrics(manifest.name, manifest.version)
+        self.metrics = metrics.Metrics(manifest.name, manifest.version, board)
         self.metrics.serving(
             artifact=manifest.artifact.sha256 if manifest.artifact else "",
             folder=settings.folder_sha256,
             format=manifest.format,
             fairlead=fairlead.__version__,
         )
-        self.state = lifecycle.Lifecycle(self.metrics)
+        self.state = lifecycle.Lifecycle(board)
         terms = contract.Contract(
             served.row_type,
             served.answer_type,
@@ -79,7 +77,8 @@ class App:
         tensors = v2.OpenInference(terms, manifest)
         decoders = {"predict": json_protocols.plain(terms), "v1": json_protocols.kserve_v1(terms), "v2": tensors.decode}
         watcher = disconnects.DisconnectWatcher()
-        self.answers = answers.AnswerRecords(compared_fields.Reader(served.answer_type), settings.answers_bytes)
+        reader = compared_fields.Reader(served.answer_type)
+        self.answers = answers.AnswerRecords(reader, settings.answers_bytes, board.memory)
         receiving = body.Receiving(settings.queue_bytes)
         self._aside = side_thread.SideThread(settings.queue_bytes)
         self.metrics.queue_bytes.set_function(lambda: self.plane.queued_memory + self._aside.held)
@@ -152,12 +151,15 @@ def build_app(
     settings: Settings | None = None,
     when_ready: Callable[[], None] = lambda: None,
     start_again: dataplane.StartAgain = dataplane.NEVER_AGAIN,
+    board: Board | None = None,
 ) -> App:
     """The service for a model folder that has been read. The model itself is loaded when the server starts.
 
     `when_ready` is called once, on the event loop, when the model is loaded and before the first request is answered.
+    `board` is shared with other workers that serve the same folder; None: there are none.
     """
-    return App(served, settings or Settings(), when_ready, start_again)
+    settings = settings or Settings()
+    return App(served, settings, when_ready, start_again, board or Board(answers.memory_for(settings.answers_bytes)))
 
 
 def _start_again(reason: str) -> None:
@@ -171,38 +173,21 @@ def run(folder: Path, settings: Settings) -> None:
 
     With a `failure_file`, it also raises NotReady once the model cannot be served, and the file says why.
     """
-    try:
+    with failure_file.written(settings.failure_file):
         _serve(folder, settings)
-    except errors.FairleadError as error:
-        if settings.failure_file is not None:
-            _write_failure(settings.failure_file, error)
-        raise
-
-
-def _write_failure(file: Path, error: errors.FairleadError) -> None:
-    """Whoever reads CANNOT_BE_SERVED gives the version up. An artifact may be restored before the next start."""
-    may_heal = isinstance(error, errors.NotReady) and not isinstance(error, errors.LoadFailed)
-    why = ("" if may_heal else CANNOT_BE_SERVED) + error.message.removeprefix(CANNOT_BE_SERVED)
-    said = why.encode()[:MAX_FAILURE_BYTES]
-    try:
-        file.write_text(said.decode(errors="ignore"), encoding="utf-8")  # it may have been cut inside a character
-    except OSError as cause:
-        logger.warning("the failure could not be written", extra={"file": str(file), "reason": str(cause)})
 
 
 def _serve(folder: Path, settings: Settings) -> None:
     logs.configure(settings.log_level, log_format=settings.log_format)
-    prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # would add a second series per counter, which Fairlead does not read
     # Listen before loading anything: probes get an answer from now on, and a busy port is an error at once.
-    listener = server.listen(settings.host, settings.port)
+    listener = listening.listen(settings.host, settings.port)
     with listener:
         again = dataplane.StartAgain(os.environ.pop(NO_MADE_UP_ROWS, ""), _start_again)
         app = build_app(folders.load_folder(folder), settings, heap.freeze, again)
-        host, port = listener.getsockname()[:2]
         logger.info(
             "listening",
             extra={
-                "url": f"http://{f'[{host}]' if ':' in host else host}:{port}",
+                "url": listening.url(listener),
                 "model": app.envelope.model,
                 "version": app.envelope.version,
                 "pid": os.getpid(),

@@ -12,7 +12,6 @@ from typing import Any
 
 import uvicorn
 
-from fairlead import errors
 from fairlead.serving.http import exchange, uvicorn_parts
 from fairlead.serving.http.fast_path import FastPath
 from fairlead.serving.inference.lifecycle import Lifecycle
@@ -73,28 +72,6 @@ class Server(LimitedServer):
         self.should_exit = True
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Open the listening socket. Raises Conflict if the port is busy, and Invalid for an unknown host."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
-    except OSError as cause:
-        raise errors.Invalid(
-            f"cannot listen on {host}: {cause.strerror}", hint="Choose an address with --host."
-        ) from cause
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(address)
-        listener.listen(2048)
-    except OSError as cause:
-        listener.close()
-        raise errors.Conflict(
-            f"cannot listen on {host}, port {port}: {cause.strerror}", hint="Choose another port with --port."
-        ) from cause
-    listener.setblocking(False)
-    return listener
-
-
 def protocol(app: exchange.Envelope, fast_path: FastPath, settings: Settings) -> Any:
     """The class of a connection: ours, or uvicorn's own if ours does not fit the installed uvicorn."""
     if found := uvicorn_parts.difference():
@@ -111,7 +88,12 @@ def protocol(app: exchange.Envelope, fast_path: FastPath, settings: Settings) ->
 
 def server(app: exchange.Envelope, fast_path: FastPath, state: Lifecycle, settings: Settings) -> Server:
     """The server for an application and its fast path, ready to run on a listening socket."""
-    config = uvicorn.Config(
+    return Server(config(app, fast_path, settings), state, settings)
+
+
+def config(app: exchange.Envelope, fast_path: FastPath, settings: Settings) -> uvicorn.Config:
+    """What uvicorn is to do."""
+    return uvicorn.Config(
         app,
         http=protocol(app, fast_path, settings),
         loop="uvloop",
@@ -124,4 +106,3 @@ def server(app: exchange.Envelope, fast_path: FastPath, state: Lifecycle, settin
         timeout_keep_alive=settings.keep_alive_s,
         timeout_graceful_shutdown=settings.finish_s,
     )
-    return Server(config, state, settings)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from fairlead import errors
-from fairlead.serving.observe import metrics
-
-Phase = Literal["loading", "warming", "ready", "hanging", "failed"]
+from fairlead.serving.observe.board import Board, Phase
 
 
 class Lifecycle:
@@ -15,37 +11,40 @@ class Lifecycle:
 
     From failed to warming when the artifact was restored. From ready to hanging while a call of the model exceeds its
     time limit, and to loading while the process that runs the model is replaced.
+
+    Of several workers, each has phases of its own, and all that take connections must be ready.
     """
 
-    def __init__(self, meter: metrics.Metrics) -> None:
-        self._meter = meter
+    def __init__(self, board: Board | None = None) -> None:
+        self._board = board or Board()
         self.phase: Phase = "loading"
         self.reason = "the model is being loaded"
         self.draining = False
         self._not_ready: type[errors.NotReady] = errors.NotReady
-        meter.phase_entered("loading")
+        self._board.enter("loading", self.reason)
 
     def enter(self, phase: Phase, reason: str, *, for_good: bool = False) -> None:
         """Enter a phase. `reason` is the text that /readyz returns; `for_good`: no other phase follows."""
         self.phase, self.reason = phase, reason
         self._not_ready = errors.LoadFailed if for_good else errors.NotReady
         if not self.draining:
-            self._meter.phase_entered(phase)
+            self._board.enter(phase, reason)
 
     def drain(self) -> None:
         """Stop being ready, but go on answering requests."""
         self.draining = True
-        self._meter.phase_entered("draining")
+        self._board.enter("draining", "it is draining")
 
     def check_alive(self) -> None:
-        """Raise NotReady while only a restart of this process may help."""
-        if self.phase == "hanging":
+        """Raise NotReady while only a restart of this process may help. Of several workers, the others go on."""
+        if self.phase == "hanging" and not self._board.is_another("ready"):
             raise errors.NotReady(self.reason)
 
     def check_started(self) -> None:
         """Raise NotReady unless the model has been loaded; LoadFailed if it never will be."""
         if self.phase in ("loading", "failed"):
             raise self._not_ready(self.reason)
+        self._check_others("loading", "failed")
 
     def check_ready(self) -> None:
         """Raise NotReady unless the service is ready for new traffic; LoadFailed if it never will be."""
@@ -53,6 +52,11 @@ class Lifecycle:
             raise errors.NotReady("this process is draining: it was asked to stop and is finishing its requests")
         if self.phase != "ready":
             raise self._not_ready(self.reason)
+        self._check_others("loading", "warming", "hanging", "failed", "draining")
+
+    def _check_others(self, *phases: Phase) -> None:
+        if obstacle := self._board.obstacle(phases):
+            raise errors.NotReady(obstacle)
 
     @property
     def failure(self) -> errors.NotReady | None:
@@ -62,4 +66,4 @@ class Lifecycle:
     @property
     def is_ready(self) -> bool:
         """Whether the service is ready for new traffic."""
-        return self.phase == "ready" and not self.draining
+        return self.phase == "ready" and not self.draining and self._board.phase() == "ready"

@@ -1,61 +1,39 @@
-"""Prometheus metrics of one model service, in its own registry."""
+"""Prometheus metrics of one model service: counted in shared memory, and added up when they are read."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import prometheus_client
-from prometheus_client import gc_collector, platform_collector, process_collector
-from prometheus_client.metrics import MetricWrapperBase
-from prometheus_client.samples import Sample
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric as Family
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from fairlead.contracts import telemetry
+from fairlead.serving.observe.board import PHASES, Board
+from fairlead.serving.observe.counts import Counts
+from fairlead.serving.observe.process_metrics import ProcessMetrics
+from fairlead.serving.observe.series import (
+    CAPACITY,
+    NAME_BYTES,
+    Answered,
+    Histogram,
+    Level,
+    histograms_of,
+    name_of,
+    of,
+)
 
-PHASES = telemetry.MODEL_PHASE.values["phase"]
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_PLAIN_0_0_4
 PREDICTIONS = frozenset({"predict", "v1", "v2"})
 """The values of the label `protocol` that are predictions."""
 FLUSH_AT = 64
-"""Number of answered requests after which they are added to the metrics together. Each lock and bucket is then updated
-once per flush and not once per request."""
-
-
-class Histogram(prometheus_client.Histogram):
-    """A histogram that can observe many values at once."""
-
-    def observe_many(self, values: Sequence[float]) -> None:
-        """Same as calling `observe` for each value, but each bucket is updated once."""
-        counts = [0] * len(self._buckets)
-        for value in values:
-            counts[bisect_left(self._upper_bounds, value)] += 1
-        for bucket, count in zip(self._buckets, counts, strict=True):
-            if count:
-                bucket.inc(count)
-        self._sum.inc(sum(values))
-
-
-class _PendingCounts:
-    """Answered requests of one protocol and status that have not been added to the metrics yet."""
-
-    __slots__ = ("_counter", "_histogram", "_seconds")
-
-    def __init__(self, counter: prometheus_client.Counter, histogram: Histogram) -> None:
-        self._counter = counter
-        self._histogram = histogram
-        self._seconds: list[float] = []
-
-    def add(self, seconds: float) -> None:
-        self._seconds.append(seconds)
-        if len(self._seconds) >= FLUSH_AT:
-            self.flush()
-
-    def flush(self) -> None:
-        if self._seconds:
-            self._counter.inc(len(self._seconds))
-            self._histogram.observe_many(self._seconds)
-            self._seconds.clear()
+"""Number of answered requests after which a service of one process adds them to the metrics together. A worker adds
+each at once: it may be killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,67 +52,68 @@ class Totals:
 
 
 class Metrics:
-    """The metrics of one process. Methods are named after events; labelled children are looked up once.
+    """The metrics of one service. Methods are named after events; their places in the memory are looked up once.
 
-    Call the methods on the event loop only, except `batch_computed`, which any thread may call.
+    Call the methods on the event loop only, except `batch_computed`, which any thread may call. Counters and histograms
+    add up over all workers, and what a worker has counted stays when it ends.
     """
 
-    def __init__(self, model: str, version: str) -> None:
+    def __init__(self, model: str, version: str, board: Board | None = None) -> None:
         self._identity = (model, version)
-        self._registry = prometheus_client.CollectorRegistry()
-        for collector in (
-            process_collector.ProcessCollector,
-            platform_collector.PlatformCollector,
-            gc_collector.GCCollector,
-        ):
-            collector(registry=self._registry)
-        self._requests = self._counter(telemetry.MODEL_REQUESTS)
-        self._request_seconds = self._histogram(telemetry.MODEL_REQUEST_SECONDS)
-        self._rows = self._counter(telemetry.MODEL_ROWS)
-        self._rejected = self._counter(telemetry.MODEL_REJECTED)
-        self._phase = self._gauge(telemetry.MODEL_PHASE)
-        self._info = self._gauge(telemetry.MODEL_INFO)
-        self._batching = self._gauge(telemetry.MODEL_BATCHING)
-        self._load_seconds = self._gauge(telemetry.MODEL_LOAD_SECONDS).labels(*self._identity)
-        self._failures = self._counter(telemetry.MODEL_FAILURES).labels(*self._identity)
-        self._queue_seconds = self._histogram(telemetry.MODEL_QUEUE_SECONDS).labels(*self._identity)
-        self._compute_seconds = self._histogram(telemetry.MODEL_COMPUTE_SECONDS).labels(*self._identity)
-        self._batch_rows = self._histogram(telemetry.MODEL_BATCH_ROWS).labels(*self._identity)
-        self.in_flight = self._gauge(telemetry.MODEL_IN_FLIGHT).labels(*self._identity)
-        self.queue_rows = self._gauge(telemetry.MODEL_QUEUE_ROWS).labels(*self._identity)
-        self.queue_bytes = self._gauge(telemetry.MODEL_QUEUE_BYTES).labels(*self._identity)
-        self._answered: dict[tuple[str, int], _PendingCounts] = {}
-        self._rows_answered = self._rows.labels(*self._identity, "answered")
-        self._late_calls = self._counter(telemetry.MODEL_LATE_CALLS)
-        self._process_restarts = self._counter(telemetry.MODEL_PROCESS_RESTARTS)
+        self._board = board = board or Board()
+        self._shares = board.memory.workers > 1
+        self._counts = Counts(board.memory, CAPACITY, NAME_BYTES)
+        self._process = ProcessMetrics(self._counts, shares=self._shares)
+        self._info: tuple[str, ...] = ()
+        self._batching: tuple[str, bool] | None = None
+        self._load_seconds = 0.0
+        for metric in telemetry.MODEL_SERVICE:
+            if metric.kind == "counter":
+                for value in next(iter(metric.values.values()), ()):
+                    self._place(metric, value)  # creates the series at 0: rate() needs a first sample
+        self._rows_answered = self._place(telemetry.MODEL_ROWS, "answered")
+        self._failures = self._place(telemetry.MODEL_FAILURES)
+        self._queue_seconds = self._histogram(telemetry.MODEL_QUEUE_SECONDS)
+        self._compute_seconds = self._histogram(telemetry.MODEL_COMPUTE_SECONDS)
+        self._batch_rows = self._histogram(telemetry.MODEL_BATCH_ROWS)
+        self.in_flight, self.queue_rows, self.queue_bytes = Level(), Level(), Level()
+        self._request_seconds: dict[str, Histogram] = {}
+        self._answered: dict[tuple[str, int], Answered] = {}
+        self._computed = threading.Lock()
 
     def serving(self, *, artifact: str, folder: str, format: str, fairlead: str) -> None:
         """Set the info metric. `artifact` and `folder` are digests; empty if there is none, or it is not known."""
-        self._info.labels(*self._identity, artifact, folder, format, fairlead).set(1)
+        self._info = (artifact, folder, format, fairlead)
 
     def request_answered(self, protocol: str, status: int, seconds: float) -> None:
         """The last byte of a response was sent, or (499) the client disconnected before."""
         answered = self._answered.get((protocol, status))
         if answered is None:
-            answered = self._answered[protocol, status] = _PendingCounts(
-                self._requests.labels(*self._identity, protocol, str(status)),
-                self._request_seconds.labels(*self._identity, protocol),
+            histogram = self._request_seconds.get(protocol)
+            if histogram is None:
+                histogram = self._histogram(telemetry.MODEL_REQUEST_SECONDS, protocol)
+                self._request_seconds[protocol] = histogram
+            answered = self._answered[protocol, status] = Answered(
+                self._counts,
+                name_of(telemetry.MODEL_REQUESTS, protocol, str(status)),
+                histogram,
+                1 if self._shares else FLUSH_AT,
             )
         answered.add(seconds)
 
     def request_dropped(self, reason: str, rows: int) -> None:
         """A request was rejected or cancelled before the model saw these rows."""
-        self._rejected.labels(*self._identity, reason).inc()
-        self._rows.labels(*self._identity, "dropped").inc(rows)
+        self._count(telemetry.MODEL_REJECTED, reason)
+        self._count(telemetry.MODEL_ROWS, "dropped", more=rows)
 
     def request_failed(self, rows: int) -> None:
         """A request failed in the model's code."""
-        self._failures.inc()
-        self._rows.labels(*self._identity, "failed").inc(rows)
+        self._counts.numbers[self._failures] += 1
+        self._count(telemetry.MODEL_ROWS, "failed", more=rows)
 
     def rows_answered(self, rows: int) -> None:
         """Rows got their answers."""
-        self._rows_answered.inc(rows)
+        self._counts.numbers[self._rows_answered] += rows
 
     def waited(self, seconds: Sequence[float]) -> None:
         """The first rows of requests left the queue; `seconds` has the wait of each request."""
@@ -142,76 +121,123 @@ class Metrics:
 
     def batch_computed(self, rows: int, seconds: float) -> None:
         """The model's code was called once, for one batch."""
-        self._batch_rows.observe(rows)
-        self._compute_seconds.observe(seconds)
+        with self._computed:
+            self._batch_rows.observe(rows)
+            self._compute_seconds.observe(seconds)
 
     def call_late(self, outcome: str) -> None:
         """A call of the model exceeded its time limit (`timed_out`), or returned after it (`returned`)."""
-        self._late_calls.labels(*self._identity, outcome).inc()
+        self._count(telemetry.MODEL_LATE_CALLS, outcome)
 
     def process_replaced(self, reason: str) -> None:
         """A process that ran the model is replaced: it ended (`ended`), or was ended at the limit (`timed_out`)."""
-        self._process_restarts.labels(*self._identity, reason).inc()
-
-    def phase_entered(self, phase: str) -> None:
-        """The service entered a phase: one of PHASES."""
-        for name in PHASES:
-            self._phase.labels(*self._identity, name).set(name == phase)
+        self._count(telemetry.MODEL_PROCESS_RESTARTS, reason)
 
     def loaded(self, seconds: float) -> None:
         """Loading and warming up finished after `seconds`."""
-        self._load_seconds.set(seconds)
+        self._load_seconds = seconds
 
     def batching_decided(self, enabled: bool, reason: str) -> None:
         """Whether requests may share calls was decided; `reason` is one word."""
-        self._batching.labels(*self._identity, reason).set(enabled)
+        self._batching = (reason, enabled)
+
+    def publish(self) -> None:
+        """Write to the shared memory what other workers cannot read here. Without it their view is older."""
+        for answered in self._answered.values():
+            answered.flush()
+        own = [level.value() for level in (self.in_flight, self.queue_rows, self.queue_bytes)]
+        self._board.set_levels([*own, *self._process.levels])
+
+    def publish_process(self) -> None:
+        """The same for the metrics of the process; they take longer."""
+        self._process.publish()
 
     def totals(self) -> Totals:
-        """The sums over all prediction protocols."""
-        self._flush()
-        answered = not_answered = 0.0
-        for sample in _samples(self._requests, "_total"):
-            if sample.labels["protocol"] in PREDICTIONS:
-                answered += sample.value * (sample.labels["code"] == "200")
-                not_answered += sample.value * (sample.labels["code"] != "200")
-        seconds = [s.value for s in _samples(self._request_seconds, "_sum") if s.labels["protocol"] in PREDICTIONS]
+        """The sums over all prediction protocols and workers."""
+        self.publish()
+        counted = self._counts.totals()
+        answers = {
+            (protocol, code): value
+            for (protocol, code), value in of(counted, telemetry.MODEL_REQUESTS)
+            if protocol in PREDICTIONS
+        }
+        answered = sum(value for (_, code), value in answers.items() if code == "200")
+        request = histograms_of(counted, telemetry.MODEL_REQUEST_SECONDS)
+        queue = histograms_of(counted, telemetry.MODEL_QUEUE_SECONDS)[()]
+        compute = histograms_of(counted, telemetry.MODEL_COMPUTE_SECONDS)[()]
         return Totals(
             answered=int(answered),
-            not_answered=int(not_answered),
-            request_s=sum(seconds),
-            queued=int(_value(self._queue_seconds, "_count")),
-            queue_s=_value(self._queue_seconds, "_sum"),
-            batches=int(_value(self._compute_seconds, "_count")),
-            compute_s=_value(self._compute_seconds, "_sum"),
-            rows=int(_value(self._rows_answered, "_total")),
+            not_answered=int(sum(answers.values()) - answered),
+            request_s=sum(found.sum for (protocol,), found in request.items() if protocol in PREDICTIONS),
+            queued=int(sum(queue.counts)),
+            queue_s=queue.sum,
+            batches=int(sum(compute.counts)),
+            compute_s=compute.sum,
+            rows=int(counted[name_of(telemetry.MODEL_ROWS, "answered")]),
         )
 
     def text(self) -> bytes:
-        """All metrics, in Prometheus' text format."""
-        self._flush()
-        return prometheus_client.generate_latest(self._registry)
+        """All metrics of all workers, in Prometheus' text format."""
+        self.publish_process()
+        self.publish()
+        counted, levels = self._counts.totals(), self._board.levels()
+        registry = prometheus_client.CollectorRegistry(auto_describe=False)
+        registry.register(_Made([*self._process.families(counted, levels[3:]), *self._families(counted, levels)]))
+        return prometheus_client.generate_latest(registry)
 
-    def _flush(self) -> None:
-        for answered in self._answered.values():
-            answered.flush()
+    def _families(self, counted: Mapping[str, float], levels: Sequence[float]) -> Iterator[Family]:
+        gauges = self._gauges(levels)
+        for metric in telemetry.MODEL_SERVICE:
+            if metric.kind == "counter":
+                counter = CounterMetricFamily(metric.name, metric.help, labels=metric.labels)
+                for labels, value in of(counted, metric):
+                    counter.add_metric([*self._identity, *labels], value)
+                yield counter
+            elif metric.kind == "histogram":
+                yield self._histogram_family(counted, metric)
+            else:
+                gauge = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
+                for labels, value in gauges[metric.name].items():
+                    gauge.add_metric([*self._identity, *labels], value)
+                yield gauge
 
-    def _counter(self, metric: telemetry.Metric) -> prometheus_client.Counter:
-        counter = prometheus_client.Counter(metric.name, metric.help, metric.labels, registry=self._registry)
-        for value in next(iter(metric.values.values()), ()):
-            counter.labels(*self._identity, value)  # creates the series at 0: rate() needs a first sample
-        return counter
+    def _histogram_family(self, counted: Mapping[str, float], metric: telemetry.Metric) -> Family:
+        family = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
+        bounds = [*map(floatToGoString, metric.buckets), "+Inf"]
+        for labels, found in histograms_of(counted, metric).items():
+            buckets = list(zip(bounds, accumulate(found.counts), strict=True))
+            family.add_metric([*self._identity, *labels], buckets, found.sum)
+        return family
 
-    def _gauge(self, metric: telemetry.Metric) -> prometheus_client.Gauge:
-        return prometheus_client.Gauge(metric.name, metric.help, metric.labels, registry=self._registry)
+    def _gauges(self, levels: Sequence[float]) -> Mapping[str, Mapping[tuple[str, ...], float]]:
+        """The gauges by name and labels: those of this worker, where all workers have the same."""
+        in_flight, queue_rows, queue_bytes = levels[:3]
+        phase = self._board.phase()
+        return {
+            telemetry.MODEL_IN_FLIGHT.name: {(): in_flight},
+            telemetry.MODEL_QUEUE_ROWS.name: {(): queue_rows},
+            telemetry.MODEL_QUEUE_BYTES.name: {(): queue_bytes},
+            telemetry.MODEL_INFO.name: {self._info: 1} if self._info else {},
+            telemetry.MODEL_PHASE.name: {(one,): float(one == phase) for one in PHASES},
+            telemetry.MODEL_LOAD_SECONDS.name: {(): self._load_seconds},
+            telemetry.MODEL_BATCHING.name: {(self._batching[0],): self._batching[1]} if self._batching else {},
+        }
 
-    def _histogram(self, metric: telemetry.Metric) -> Histogram:
-        return Histogram(metric.name, metric.help, metric.labels, registry=self._registry, buckets=metric.buckets)
+    def _place(self, metric: telemetry.Metric, *labels: str) -> int:
+        return self._counts.place(name_of(metric, *labels))
+
+    def _count(self, metric: telemetry.Metric, label: str, *, more: float = 1) -> None:
+        self._counts.add(name_of(metric, label), more)
+
+    def _histogram(self, metric: telemetry.Metric, *labels: str) -> Histogram:
+        return Histogram(self._counts, metric.buckets, name_of(metric, *labels))
 
 
-def _samples(metric: MetricWrapperBase, suffix: str) -> list[Sample]:
-    """The samples of a metric whose name ends with `suffix`."""
-    return [sample for family in metric.collect() for sample in family.samples if sample.name.endswith(suffix)]
+class _Made(Collector):
+    """Families that have been made already."""
 
+    def __init__(self, families: Sequence[Family]) -> None:
+        self._found = families
 
-def _value(metric: MetricWrapperBase, suffix: str) -> float:
-    return sum(sample.value for sample in _samples(metric, suffix))
+    def collect(self) -> Iterable[Family]:
+        return self._found

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from fairlead.contracts.answers import MAX_PROBLEM, MAX_PROBLEMS
+from fairlead.serving.observe.counts import Counts
+from fairlead.serving.observe.shared_memory import SharedMemory
 
 OTHER = "other"
 
 
 class ProblemCounts:
-    """Counts since the process started. Call it on the event loop only, and only for a request that failed."""
+    """Counts since the service started. Call it on the event loop only, and only for a request that failed."""
 
-    def __init__(self) -> None:
-        self._counts: dict[str, int] = {}
+    def __init__(self, memory: SharedMemory | None = None) -> None:
+        self._counts = Counts(memory or SharedMemory(), MAX_PROBLEMS, 4 * MAX_PROBLEM)
 
     def add(self, status: int, sentence: str) -> None:
         """Count a request that was answered with this status. `sentence` says why, without values of the input."""
+        counts = self._counts
         key = f"{status} {' '.join(sentence.split())}"[:MAX_PROBLEM]
         # One key is kept for the others.
-        name = key if key in self._counts or len(self._counts) < MAX_PROBLEMS - 1 else OTHER
-        self._counts[name] = self._counts.get(name, 0) + 1
+        counts.add(key if key in counts or len(counts) < MAX_PROBLEMS - 1 else OTHER)
 
     def counts(self) -> dict[str, int]:
-        """A copy: `422 body.bmi: Field required` and how often."""
-        return dict(self._counts)
+        """`422 body.bmi: Field required` and how often, over all workers."""
+        return {name: int(count) for name, count in self._counts.totals().items()}

@@ -5,11 +5,13 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from fairlead.contracts import telemetry
-from fairlead.serving.observe.metrics import FLUSH_AT, PHASES, Histogram, Metrics
+from fairlead.serving.observe.board import PHASES, Board
+from fairlead.serving.observe.metrics import FLUSH_AT, Metrics
 
 
 def used() -> Metrics:
-    meter = Metrics("m", "1")
+    board = Board()
+    meter = Metrics("m", "1", board)
     meter.serving(artifact="ab", folder="cd", format="python", fairlead="0")
     meter.request_answered("predict", 200, 0.01)
     meter.request_dropped("deadline", 2)
@@ -17,7 +19,7 @@ def used() -> Metrics:
     meter.rows_answered(3)
     meter.waited([0.001])
     meter.batch_computed(3, 0.002)
-    meter.phase_entered("ready")
+    board.enter("ready", "ready")
     meter.loaded(1.5)
     meter.batching_decided(True, "invariant")
     return meter
@@ -58,20 +60,26 @@ def test_two_services_in_one_process_have_separate_metrics() -> None:
     assert b'model="other"' not in first.text()
 
 
-def samples(histogram: prometheus_client.Histogram) -> dict[tuple[str, str], float]:
-    return {(one.name, one.labels.get("le", "")): one.value for one in next(iter(histogram.collect())).samples}
-
-
 @given(st.lists(st.floats(0, 20) | st.sampled_from(telemetry.SECONDS), max_size=50))
-def test_observe_many_equals_observing_each_value(values: list[float]) -> None:
-    together = Histogram("a", "", registry=None, buckets=telemetry.SECONDS)
-    apart = prometheus_client.Histogram("a", "", registry=None, buckets=telemetry.SECONDS)
-    together.observe_many(values)
+def test_the_buckets_are_those_that_prometheus_client_counts(values: list[float]) -> None:
+    reference = prometheus_client.Histogram("a", "", registry=None, buckets=telemetry.SECONDS)
+    meter = Metrics("m", "1")
+    meter.waited(values)
     for value in values:
-        apart.observe(value)
-    assert {key: value for key, value in samples(together).items() if key[0] != "a_created"} == pytest.approx(
-        {key: value for key, value in samples(apart).items() if key[0] != "a_created"}
-    )
+        reference.observe(value)
+    expected = {
+        (one.name.removeprefix("a"), one.labels.get("le")): one.value
+        for one in next(iter(reference.collect())).samples
+        if one.name != "a_created"
+    }
+    name = telemetry.MODEL_QUEUE_SECONDS.name
+    found = {
+        (one.name.removeprefix(name), one.labels.get("le")): one.value
+        for family in text_string_to_metric_families(meter.text().decode())
+        if family.name == name
+        for one in family.samples
+    }
+    assert found == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("answers", [1, FLUSH_AT - 1, FLUSH_AT, FLUSH_AT + 1])
