@@ -9,6 +9,7 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 
@@ -46,6 +47,11 @@ def available() -> int:
     except OSError:
         text = ""
     return cpus(text, visible)
+
+
+def workers(setting: int | Literal["auto"] | None, cpus: int) -> int | None:
+    """How many workers to start; None: the process serves the model itself."""
+    return cpus if setting == "auto" else setting
 
 
 def environment(environ: Mapping[str, str], cpus: int, threads: int, compute_threads: int | None) -> dict[str, str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from fairlead.contracts import parsing
 from fairlead.logs import LogFormat, LogLevel
@@ -22,6 +22,7 @@ FAILURE_FILE = "FAIRLEAD_FAILURE_FILE"
 """The variable in which the chart sets `failure_file`, without the prefix for the same reason."""
 _VARIABLES = {"port": "PORT", "service": SERVED_AS, "call_timeout_s": CALL_TIMEOUT, "failure_file": FAILURE_FILE}
 """The settings that have a variable without the prefix."""
+MAX_WORKERS = 64
 
 
 class Settings(BaseModel):
@@ -55,6 +56,9 @@ class Settings(BaseModel):
     threads: int = Field(default=1, ge=1, le=64)
     """Threads that call the model. One by default, because most libraries use all cores from one call, and not every
     model allows concurrent calls."""
+    workers: Annotated[int, Field(ge=1, le=MAX_WORKERS)] | Literal["auto"] | None = None
+    """Processes that serve the model behind one port, each with the whole model, its own queue and its own limits.
+    auto: as many as the CPU quota of the cgroup, rounded up. None: one process, which nothing replaces."""
     spill_share: float = Field(default=0.1, gt=0, le=1)
     """Share of the model's time that calls for another version's requests may take longer than those for its own. When
     it is used up, such requests get 503: a body that keeps models busy must not take stable down with the candidate.
@@ -100,11 +104,19 @@ class Settings(BaseModel):
     says why."""
     compute_threads: int | None = Field(default=None, ge=1)
     """Threads inside one call of the model (OpenMP, MKL, OpenBLAS). None: the CPU quota of the cgroup, rounded up,
-    divided by `threads`. A variable such as OMP_NUM_THREADS that is already set takes precedence."""
+    divided by `threads` and `workers`. A variable such as OMP_NUM_THREADS that is already set takes precedence."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where a PyTorch model runs. auto: on a GPU where PyTorch finds one, else on the CPU; the log
     says so. cuda: without a GPU the model is not loaded."""
+
+    @field_validator("workers", mode="before")
+    @classmethod
+    def _is_a_number_or_auto(cls, given: Any) -> Any:
+        """One error, where the types would give one for each of them."""
+        if given in (None, "auto") or (str(given).isdecimal() and 1 <= int(given) <= MAX_WORKERS):
+            return given
+        raise ValueError(f"must be a number from 1 to {MAX_WORKERS}, or auto, not {str(given)!r}")
 
     @model_validator(mode="after")
     def _one_request_fits_the_queue(self) -> Self:

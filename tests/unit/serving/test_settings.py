@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from fairlead import errors
-from fairlead.serving import settings
+from fairlead.serving import cpu_quota, settings
 
 
 def test_the_fields_and_their_default_values() -> None:
@@ -18,6 +18,7 @@ def test_the_fields_and_their_default_values() -> None:
         "queue_rows": 8192,
         "queue_bytes": 67_108_864,
         "threads": 1,
+        "workers": None,
         "spill_share": 0.1,
         "call_timeout_s": 60.0,
         "load_timeout_s": 600.0,
@@ -49,6 +50,7 @@ def test_every_field_can_be_set_by_its_variable() -> None:
         "queue_rows": "3",
         "queue_bytes": "11",
         "threads": "4",
+        "workers": "2",
         "spill_share": "0.5",
         "call_timeout_s": "30.0",
         "load_timeout_s": "40.0",
@@ -115,3 +117,15 @@ def test_the_time_limit_of_a_call_is_read_from_the_charts_variable_unless_it_is_
     environ = {settings.CALL_TIMEOUT: "120"}
     assert settings.read(environ).call_timeout_s == 120
     assert settings.read(environ | {"FAIRLEAD_SERVING_CALL_TIMEOUT_S": "90"}).call_timeout_s == 90
+
+
+@pytest.mark.parametrize(("given", "count"), [("auto", 3), ("1", 1), ("64", 64), ("", None)])
+def test_workers_are_a_number_or_as_many_as_cpus(given: str, count: int | None) -> None:
+    chosen = settings.read({"FAIRLEAD_SERVING_WORKERS": given}).workers
+    assert cpu_quota.workers(chosen, 3) == count
+
+
+@pytest.mark.parametrize("wrong", ["0", "65", "two", "1.5"])
+def test_any_other_number_of_workers_is_refused(wrong: str) -> None:
+    with pytest.raises(errors.Invalid, match="workers: must be a number from 1 to 64, or auto, not"):
+        settings.read({}, workers=wrong)

@@ -1,0 +1,92 @@
+"""One worker: the model service on the shared port. It reports to the board, and takes connections when it may."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import Any, cast
+
+import uvicorn
+
+from fairlead import errors
+from fairlead.serving.app import build_app
+from fairlead.serving.formats import folder as folders
+from fairlead.serving.http import server
+from fairlead.serving.inference import dataplane, heap
+from fairlead.serving.inference.lifecycle import Lifecycle
+from fairlead.serving.observe.board import Board
+from fairlead.serving.observe.metrics import Metrics
+from fairlead.serving.settings import Settings
+
+TICKS_PER_PROCESS = 10
+"""uvicorn ticks every 0.1 s."""
+
+
+class WorkerServer(server.Server):
+    """The server of one worker. Every 0.1 s it writes to the board, and looks whether it may take connections."""
+
+    def __init__(
+        self, config: uvicorn.Config, state: Lifecycle, settings: Settings, board: Board, meter: Metrics, master: int
+    ) -> None:
+        super().__init__(config, state, settings)
+        self._ends_failed = True  # the master says why, and ends the others
+        self._board = board
+        self._meter = meter
+        self._master = master
+        self._listeners: list[socket.socket] = []
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to load the model. The first tick decides about connections."""
+        signal.signal(signal.SIGQUIT, lambda _, frame: self.handle_exit(signal.SIGINT, frame))
+        self._listeners = sockets or []
+        await super().startup([])
+
+    async def on_tick(self, counter: int) -> bool:
+        """Report to the board; end without a master."""
+        if counter % TICKS_PER_PROCESS == 0:
+            self._meter.publish_process()
+        self._meter.publish()
+        if self._state.phase != "hanging":
+            self._board.beat(time.monotonic())
+        if not self.servers and not self._state.draining and self._board.try_to_take():
+            await self._take_connections()
+        if os.getppid() != self._master and not self._state.draining:
+            self.handle_exit(signal.SIGTERM, None)
+        return await super().on_tick(counter)
+
+    async def _take_connections(self) -> None:
+        config = self.config
+        made = functools.partial(
+            cast("Any", config.http_protocol_class),
+            config=config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        assert self._loop is not None  # startup() has set it
+        for listener in self._listeners:
+            self.servers.append(await self._loop.create_server(made, sock=listener, backlog=config.backlog))
+
+
+def serve(folder: Path, settings: Settings, board: Board, listener: socket.socket, master: int) -> bool:
+    """Serve until a signal arrives. True if the model cannot be served: the board says why."""
+    try:
+        again = dataplane.StartAgain(board.skipped, functools.partial(_start_again, board))
+        app = build_app(folders.load_folder(folder), settings, heap.freeze, again, board)
+        config = server.config(app.envelope, app.fast_path, settings)
+        WorkerServer(config, app.state, settings, board, app.metrics, master).run(sockets=[listener])
+        if app.state.failure:
+            raise app.state.failure
+    except errors.FairleadError as failure:
+        board.fail(failure)
+        return True
+    return False
+
+
+def _start_again(board: Board, reason: str) -> None:
+    """End this process: the one in its place asks no made-up rows."""
+    board.skipped = reason
+    os._exit(0)  # the thread of the call cannot be ended
