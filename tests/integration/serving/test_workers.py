@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import importlib.util
 import itertools
 import json
@@ -24,7 +26,7 @@ from fairlead.serving.settings import FAILURE_FILE
 from support import folders
 from support.missing import skip_or_fail
 from support.processes import wait_until
-from support.service import Service
+from support.service import Service, read, request
 
 SAYS_ITS_PROCESS = """
 import os
@@ -126,6 +128,17 @@ def test_any_worker_reports_exactly_the_requests_of_all_before_and_after_one_is_
         assert stats["inference_stats"]["success"]["count"] == 2 * REQUESTS
         assert len(children_of(service.process.pid)) == workers
         assert any("was ended by signal 9" in line["message"] for line in service.log_lines())
+
+
+def test_connections_that_are_opened_together_are_shared_by_the_workers(folder: Path) -> None:
+    with service_of(folder, 2) as service, contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(service.connect()) for _ in range(16)]
+        shared = collections.Counter[int]()
+        for connection in connections:
+            connection.sendall(request("POST", "/predict", b"{}"))
+            shared[read(connection).json()["pid"]] += 1
+        assert len(shared) == 2
+        assert min(shared.values()) >= 5, shared
 
 
 def test_no_counter_falls_while_a_worker_is_killed_and_replaced(folder: Path) -> None:
@@ -242,11 +255,11 @@ def test_one_worker_returns_the_answer_records_of_all_with_their_classes_and_lab
             reply = service.predict({}, {"x-request-id": str(number), KEEP_HEADER: RECORD})
             sent[number.hex] = reply.json()["label"] + str(reply.json()["pid"])
         for _ in range(4):
-            read = service.ask("GET", f"/answers?epoch={page['epoch']}&after={page['next']}").json()
-            assert (read["lost"], read["next"]) == (0, len(sent))
-            assert [one[0] for one in read["answers"]] == list(sent)
-            assert [one[1] for one in read["answers"]] == [said.rstrip("0123456789") for said in sent.values()]
-            assert sum(read["classes"].values()) == len(sent)
+            found = service.ask("GET", f"/answers?epoch={page['epoch']}&after={page['next']}").json()
+            assert (found["lost"], found["next"]) == (0, len(sent))
+            assert [one[0] for one in found["answers"]] == list(sent)
+            assert [one[1] for one in found["answers"]] == [said.rstrip("0123456789") for said in sent.values()]
+            assert sum(found["classes"].values()) == len(sent)
 
 
 def test_problems_are_counted_over_all_workers(folder: Path) -> None:

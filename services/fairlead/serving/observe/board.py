@@ -18,7 +18,7 @@ PHASES: tuple[str, ...] = get_args(Phase)
 _WORST_FIRST = ("failed", "hanging", "draining", "loading", "warming", "ready")
 TEXT_BYTES = {"reason": 1024, "failure": 8192, "skipped": 1024}
 """What a worker says in words: why it is in its phase, why it cannot be served, why it asks no made-up rows."""
-_PHASE, _TAKES, _BEAT, _FIRST_LEVEL = range(4)
+_PHASE, _TAKES, _BEAT, _CONNECTIONS, _FIRST_LEVEL = range(5)
 LEVELS = 6
 """Gauges of each worker that add up."""
 
@@ -55,6 +55,15 @@ class Board:
         if not self.takes and (self._phase(self.memory.own) == "ready" or not self._taking_others()):
             self._own[_TAKES] = 1
         return self.takes
+
+    def has_connections(self, count: int) -> None:
+        """This worker has so many open connections."""
+        self._own[_CONNECTIONS] = count
+
+    def fewest_connections(self) -> float | None:
+        """The connections of the other ready worker that has the fewest; None if there is no other."""
+        ready = [one for one in self._taking_others() if self._phase(one) == "ready"]
+        return min((self._rows[one][_CONNECTIONS] for one in ready), default=None)
 
     def beat(self, now: float) -> None:
         """This worker is alive at this time of the system's monotonic clock."""

@@ -21,6 +21,7 @@ from fairlead.serving.inference.lifecycle import Lifecycle
 from fairlead.serving.observe.board import Board
 from fairlead.serving.observe.metrics import Metrics
 from fairlead.serving.settings import Settings
+from fairlead.serving.workers.fair_listener import FairListener
 
 TICKS_PER_PROCESS = 10
 """uvicorn ticks every 0.1 s."""
@@ -52,13 +53,14 @@ class WorkerServer(server.Server):
         self._meter.publish()
         if self._state.phase != "hanging":
             self._board.beat(time.monotonic())
+        self._board.has_connections(len(self.server_state.connections))
         if not self.servers and not self._state.draining and self._board.try_to_take():
-            await self._take_connections()
+            self._take_connections()
         if os.getppid() != self._master and not self._state.draining:
             self.handle_exit(signal.SIGTERM, None)
         return await super().on_tick(counter)
 
-    async def _take_connections(self) -> None:
+    def _take_connections(self) -> None:
         config = self.config
         made = functools.partial(
             cast("Any", config.http_protocol_class),
@@ -66,9 +68,9 @@ class WorkerServer(server.Server):
             server_state=self.server_state,
             app_state=self.lifespan.state,
         )
-        assert self._loop is not None  # startup() has set it
-        for listener in self._listeners:
-            self.servers.append(await self._loop.create_server(made, sock=listener, backlog=config.backlog))
+        connections = self.server_state.connections
+        listeners = [FairListener(one, made, lambda: len(connections), self._board) for one in self._listeners]
+        self.servers = cast("list[Any]", listeners)
 
 
 def serve(folder: Path, settings: Settings, board: Board, listener: socket.socket, master: int) -> bool:

@@ -103,3 +103,14 @@ def test_a_worker_is_ready_only_with_the_others_and_alive_while_one_of_them_is()
         state.check_alive()
     other.enter("ready", "ready")
     state.check_alive()
+
+
+def test_the_fewest_connections_are_those_of_another_worker_that_is_ready() -> None:
+    first, second, third = boards(3)
+    assert first.fewest_connections() is None
+    for worker, count in ((first, 1), (second, 5), (third, 3)):
+        worker.enter("ready", "ready")
+        worker.has_connections(count)
+    assert (first.fewest_connections(), third.fewest_connections()) == (3, 1)
+    third.enter("hanging", "a call")
+    assert first.fewest_connections() == 5
