@@ -36,8 +36,8 @@ _GATEWAY_ID = 36
 """Length of a request id made by the gateway: a UUID with dashes. Ids made by the service have 32 characters."""
 
 
-def memory_for(size: int, workers: int = 1) -> SharedMemory:
-    """Memory for so many workers, with a ring of `size` bytes in its common part."""
+def memory_for(size: int, workers: int | None = None) -> SharedMemory:
+    """Memory for so many workers, or for a process that is none, with a ring of `size` bytes in its common part."""
     return SharedMemory(workers, size // RECORD.size * RECORD.size + _END_BYTES)
 
 

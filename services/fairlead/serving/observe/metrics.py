@@ -61,9 +61,9 @@ class Metrics:
     def __init__(self, model: str, version: str, board: Board | None = None) -> None:
         self._identity = (model, version)
         self._board = board = board or Board()
-        self._shares = board.memory.workers > 1
+        self._outlives = board.memory.outlives
         self._counts = Counts(board.memory, CAPACITY, NAME_BYTES)
-        self._process = ProcessMetrics(self._counts, shares=self._shares)
+        self._process = ProcessMetrics(self._counts, shares=self._outlives)
         self._info: tuple[str, ...] = ()
         self._batching: tuple[str, bool] | None = None
         self._load_seconds = 0.0
@@ -97,7 +97,7 @@ class Metrics:
                 self._counts,
                 name_of(telemetry.MODEL_REQUESTS, protocol, str(status)),
                 histogram,
-                1 if self._shares else FLUSH_AT,
+                1 if self._outlives else FLUSH_AT,
             )
         answered.add(seconds)
 

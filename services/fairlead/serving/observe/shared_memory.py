@@ -38,14 +38,19 @@ class Lock(Protocol):
 
 
 class SharedMemory:
-    """The memory of `workers` workers, and `common` bytes that all of them write."""
+    """The memory of `workers` workers, and `common` bytes that all of them write.
 
-    def __init__(self, workers: int = 1, common: int = 0) -> None:
+    None: of a process that is no worker, and whose memory ends with it.
+    """
+
+    def __init__(self, workers: int | None = None, common: int = 0) -> None:
         self.epoch = uuid.uuid4().hex
         """Identifies this memory: the workers that replace others have the same one."""
         self.own = 0
         """The number of the worker that this process is."""
-        self.workers = workers
+        self.outlives = workers is not None
+        """Whether the memory is still there when a process that writes to it has been killed."""
+        self.workers = workers = workers or 1
         self._whole = memoryview(mmap.mmap(-1, workers * WORKER_BYTES + common))
         self._taken = 0
         self._common_taken = workers * WORKER_BYTES
