@@ -62,7 +62,7 @@ def test_defaults_of_the_service_are_those_of_its_settings() -> None:
     computed = {"host", "port", "service", "folder_sha256", "drain_s", "finish_s"}
     # An image that is older than a setting refuses its variable, so the chart sets these only where its values do.
     newer = {"max_request_values", "max_row_keys", "max_answer_bytes", "receive_s", "max_connections"}
-    newer |= {"call_timeout_s", "load_timeout_s", "spill_share", "device"}
+    newer |= {"call_timeout_s", "load_timeout_s", "spill_share", "device", "workers"}
     defaults = {
         to_camel(name): field.default
         for name, field in Settings.model_fields.items()

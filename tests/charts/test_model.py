@@ -215,6 +215,13 @@ def test_a_model_has_the_name_of_its_release_unless_a_name_is_set() -> None:
 # notes, helm test, optional objects
 
 
+@pytest.mark.parametrize(("serving", "expected"), [({}, []), ({"workers": 2}, ["2"]), ({"workers": "auto"}, ["auto"])])
+def test_a_pod_has_workers_where_the_values_ask_for_them(serving: dict[str, Any], expected: list[str]) -> None:
+    deployment = render("model", with_workload(serving=serving)).of("Deployment")[0]
+    environment = deployment["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert [one["value"] for one in environment if one["name"] == "FAIRLEAD_SERVING_WORKERS"] == expected
+
+
 def test_notes_give_the_next_command_and_warn() -> None:
     plain = notes("model", IRIS)
     assert "kubectl -n default get modelroute iris --watch" in plain
