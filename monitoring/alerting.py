@@ -6,30 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import groupby
-from typing import Literal
 
 from fairlead.contracts import gateway_telemetry as gateway
 from fairlead.contracts import telemetry
+from monitoring.alert import MODEL_NAME, PERCENT, VERSION, Alert
+from monitoring.drift_alerting import of_drift
 from monitoring.promql import IDENTITY, largest, rate, series, total
 from monitoring.recording import MODEL, Records, failures
-
-Severity = Literal["page", "ticket", "info"]
-MODEL_NAME = "{{ $labels.model }}"
-VERSION = "{{ $labels.version }}"
-PERCENT = "{{ $value | humanizePercentage }}"
-
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """One alert. `wait` is how long the expression must hold. `summary` may name labels of the expression's series."""
-
-    name: str
-    severity: Severity
-    wait: str
-    summary: str
-    expression: str
 
 
 def alerts(records: Records) -> tuple[Alert, ...]:
@@ -38,6 +22,7 @@ def alerts(records: Records) -> tuple[Alert, ...]:
         *_of_users(records),
         *_of_load(records),
         *_of_rollouts(records),
+        *of_drift(records),
         *_of_gateways(),
         *_of_control_plane(records),
     )

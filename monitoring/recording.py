@@ -1,18 +1,21 @@
 """The recording rules, by model and version: requests, errors and latency as the gateways count them, load, weights.
+Those of drift are in `drift_recording.py`.
 
 Names follow `level:metric:operation`. The gateways see what clients see: also answers that never reached a service.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from fairlead.contracts import gateway_telemetry as gateway
 from fairlead.contracts import telemetry
 from fairlead.contracts.gateway import Role
 from fairlead.contracts.route import TOTAL_WEIGHT
 from fairlead.contracts.telemetry import Metric
+from monitoring.drift_recording import DriftRecords, Reference
 from monitoring.promql import (
     CLASS,
     IDENTITY,
@@ -39,6 +42,8 @@ class Record:
     expression: str
     labels: tuple[str, ...]
     group: str
+    every: str = ""
+    """How often the rules of its group run; empty: as often as Prometheus evaluates others."""
 
 
 class Records:
@@ -112,6 +117,7 @@ class Records:
             )
             for name, metric in (("weight", telemetry.CONTROL_WEIGHT), ("share", telemetry.CONTROL_SHARE))
         )
+        self.drift = tuple(self._of_drift())
 
     def _of_load(self, window: str) -> None:
         """How full the services are, all instances of a version together."""
@@ -161,8 +167,16 @@ class Records:
         ratio = _ratio(_failed(window, rate), every)
         return self._add(f"model:fairlead_errors:ratio_rate{window}", ratio, *MODEL, group="budget")
 
-    def _add(self, name: str, expression: str, *labels: str, group: str = "requests") -> str:
-        self.every.append(Record(name, expression, labels, group))
+    def _of_drift(self) -> Iterator[DriftRecords]:
+        """The rules of each window. Those of the reference are in the group of the first one, which reads them."""
+        settings, reference = self.settings.drift, None
+        for window, every in settings.windows:
+            add = partial(self._add, group=f"drift-{window}", every=every)
+            reference = reference or Reference(add)
+            yield DriftRecords(add, settings, window, reference, self.weight)
+
+    def _add(self, name: str, expression: str, *labels: str, group: str = "requests", every: str = "") -> str:
+        self.every.append(Record(name, expression, labels, group, every))
         return name
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import yaml
 
-from monitoring.alerting import Alert, alerts
+from monitoring.alert import Alert
+from monitoring.alerting import alerts
 from monitoring.recording import Records
 from monitoring.settings import Settings
 
@@ -20,9 +21,10 @@ def recording_rules(settings: Settings) -> dict[str, Any]:
     groups = [
         {
             "name": f"fairlead-{name}",
+            **({"interval": every} if every else {}),
             "rules": [{"record": one.name, "expr": one.expression} for one in found],
         }
-        for name, found in groupby(Records(settings).every, key=lambda one: one.group)
+        for (name, every), found in groupby(Records(settings).every, key=lambda one: (one.group, one.every))
     ]
     return {"groups": groups}
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import log
 
 from fairlead.contracts.latency import check_boundary
 
@@ -15,6 +16,36 @@ class Burn:
     long: str
     short: str
     severity: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """When drift is shown and when it is an alert. PSI is the population stability index."""
+
+    windows: tuple[tuple[str, str], ...] = (("1h", "1m"), ("24h", "2m"))
+    """Pairs of a window and how often its rules run. Alerts read the first one."""
+    shown_rows: float = 200
+    """With fewer independent rows in the window there is no PSI: about 20 for each bin, or it measures chance."""
+    least_rows: float = 500
+    """An alert needs more independent rows than this,"""
+    times_critical: float = 2
+    """and so many times the PSI that chance exceeds at one look of a thousand: one of a million, with any bins."""
+    input_floor: float = 0.2
+    """The least PSI of an input that matters: the mean has moved by about half a standard deviation."""
+    answer_floor: float = 0.1
+    """The least PSI of predictions and of their confidence that matters."""
+    rise: float = 0.01
+    """Missing values and new categories matter from this share of the rows above the reference,"""
+    times: float = 3
+    """and from so many times the share in the reference."""
+    false_alarms: float = 0.01
+    """The accepted share of weeks of a model with a false alarm, of 100 inputs that are looked at every hour."""
+    looks: int = 100 * 24 * 7
+
+    @property
+    def evidence(self) -> float:
+        """How much evidence a share must have: the logarithm of how rare chance must make it, at each look."""
+        return round(log(self.looks / self.false_alarms), 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +75,7 @@ class Settings:
     rejected_share: float = 0.01
     """The share of requests that a full queue may refuse."""
     quantiles: tuple[float, ...] = (0.5, 0.9, 0.99)
+    drift: Drift = field(default_factory=Drift)
     runbooks: str = "https://github.com/fairlead/fairlead/blob/main/monitoring/runbooks"
 
     def __post_init__(self) -> None:

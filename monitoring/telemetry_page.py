@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fairlead.contracts.gateway_telemetry import GATEWAY
-from fairlead.contracts.telemetry import CONTROL_PLANE, MODEL_SERVICE, PROCESS, Metric
+from fairlead.contracts.telemetry import CONTROL_PLANE, MODEL_DRIFT, MODEL_SERVICE, PROCESS, Metric
 
 _HEAD = """\
 # Telemetry
@@ -23,6 +23,11 @@ _SECTIONS: tuple[tuple[str, str, tuple[Metric, ...]], ...] = (
         "Model services",
         "`/metrics` of each service. [More about them](model-service.md#metrics).",
         MODEL_SERVICE,
+    ),
+    (
+        "Drift",
+        "`/metrics/drift` of each service. Without a profile there is only the first. [More about them](drift.md).",
+        MODEL_DRIFT,
     ),
     (
         "Control plane",

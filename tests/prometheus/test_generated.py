@@ -26,7 +26,8 @@ from monitoring.settings import DEFAULT
 ROOT = Path(__file__).resolve().parents[2]
 RUNBOOKS = ROOT / "monitoring" / "runbooks"
 BOARDS = dashboards(DEFAULT)
-DECLARED = (*telemetry.MODEL_SERVICE, *telemetry.CONTROL_PLANE, *telemetry.PROCESS, *gateway.GATEWAY)
+OURS = (*telemetry.MODEL_SERVICE, *telemetry.MODEL_DRIFT, *telemetry.CONTROL_PLANE)
+DECLARED = (*OURS, *telemetry.PROCESS, *gateway.GATEWAY)
 
 
 def test_the_committed_files_are_those_that_are_generated(capsys: pytest.CaptureFixture[str]) -> None:
@@ -39,7 +40,9 @@ def test_no_generated_file_is_left_over() -> None:
 
 
 def test_a_dashboard_keeps_its_uid_because_links_name_it() -> None:
-    assert [one.uid for one in BOARDS] == ["fairlead-fleet", "fairlead-model", "fairlead-rollout", "fairlead-platform"]
+    assert [one.uid for one in BOARDS] == [
+        f"fairlead-{name}" for name in ("fleet", "model", "drift", "rollout", "platform")
+    ]
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=[one.uid for one in BOARDS])
@@ -59,7 +62,7 @@ def test_every_panel_has_a_description_and_no_two_overlap(board: Dashboard) -> N
 @pytest.mark.parametrize("board", BOARDS, ids=[one.uid for one in BOARDS])
 def test_a_query_uses_only_the_choices_of_its_dashboard(board: Dashboard) -> None:
     known = {one.name for one in board.variables} | {"__rate_interval"}
-    assert {name for _, query in queries(board) for name in re.findall(r"\$(\w+)", query.expression)} <= known
+    assert {name for _, query in queries(board) for name in re.findall(r"\$([a-z_]\w*)", query.expression)} <= known
 
 
 def test_every_name_in_a_query_is_declared_or_recorded() -> None:
@@ -138,7 +141,6 @@ def test_the_contract_has_the_verdicts_and_the_counters_that_rollouts_read() -> 
 def test_every_metric_is_declared_once_and_says_what_it_is() -> None:
     assert len({one.name for one in DECLARED}) == len(DECLARED)
     assert [one.name for one in DECLARED if not (one.help and one.unit)] == []
-    ours = (*telemetry.MODEL_SERVICE, *telemetry.CONTROL_PLANE)
-    assert [one.name for one in ours if one.name.endswith("_total") != (one.kind == "counter")] == []
+    assert [one.name for one in OURS if one.name.endswith("_total") != (one.kind == "counter")] == []
     assert [one.name for one in DECLARED if bool(one.buckets) != (one.kind == "histogram")] == []
     assert [one.name for one in DECLARED if not one.values.keys() <= set(one.labels)] == []

@@ -1,0 +1,170 @@
+"""For each alert of drift: series with which it fires, and series with which it must not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fairlead.contracts import telemetry
+from monitoring.promql import series
+from prometheus.cases import IRIS, Case, Inputs, answers, gauge, rising
+
+VERSION = {**IRIS, "version": "1.0.0"}
+QUANTILE = {4: 16.27, 5: 18.47}
+"""What chi-squared exceeds once in a thousand, by the number of bins."""
+DECILES = {"00": 500, "01": 500, "na": 0, "new": 0}
+"""A small reference. As rows a minute it gives the same shares."""
+
+
+def reference(feature: str, rows: Mapping[str, int], version: str = "1.0.0") -> Inputs:
+    where = {**IRIS, "version": version, "feature": feature}
+    return {
+        **{
+            name: values
+            for bin_name, count in rows.items()
+            for name, values in gauge(telemetry.MODEL_DRIFT_REFERENCE_VALUES, count, bin=bin_name, **where).items()
+        },
+        **gauge(telemetry.MODEL_DRIFT_REFERENCE_ROWS, sum(rows.values()), **where),
+        **gauge(telemetry.MODEL_DRIFT_CRITICAL, QUANTILE[len(rows)], **where),
+    }
+
+
+def live(feature: str, a_minute: Mapping[str, float], version: str = "1.0.0") -> Inputs:
+    where = {**IRIS, "version": version, "feature": feature}
+    return {series(telemetry.MODEL_DRIFT_VALUES, bin=name, **where): rising(count) for name, count in a_minute.items()}
+
+
+def requests(a_minute: float, version: str = "1.0.0") -> Inputs:
+    return {series(telemetry.MODEL_DRIFT_REQUESTS, **IRIS, version=version): rising(a_minute)}
+
+
+def feature(name: str, a_minute: Mapping[str, float], rows: Mapping[str, int] = DECILES) -> Inputs:
+    return {**reference(name, rows), **live(name, a_minute)}
+
+
+def profile(version: str = "1.0.0", edges: str = "e") -> Inputs:
+    return gauge(telemetry.MODEL_PROFILE_INFO, 1, **IRIS, version=version, profile="p", edges=edges, kind="given")
+
+
+def counted(rows_a_minute: float) -> Inputs:
+    return {series(telemetry.MODEL_DRIFT_ROWS, **VERSION): rising(rows_a_minute)}
+
+
+def arms(candidate: Mapping[str, float], edges: str = "e") -> Inputs:
+    """Stable with half of the rows in each bin, and a candidate."""
+    return {
+        **gauge(telemetry.CONTROL_WEIGHT, 5000, **IRIS, version="1.0.0", role="stable"),
+        **gauge(telemetry.CONTROL_WEIGHT, 5000, **IRIS, version="1.1.0", role="candidate"),
+        **profile("1.0.0"),
+        **profile("1.1.0", edges),
+        **requests(20),
+        **requests(20, "1.1.0"),
+        **feature("length", {"00": 10, "01": 10, "na": 0, "new": 0}),
+        **reference("length", DECILES, "1.1.0"),
+        **live("length", candidate, "1.1.0"),
+    }
+
+
+SHIFTED = {"00": 17, "01": 3, "na": 0, "new": 0}
+NULL = {"00": 10, "01": 10, "na": 0, "new": 0}
+CASES = (
+    Case(
+        "FairleadFeatureDrift",
+        {
+            **requests(20),
+            **feature("length", SHIFTED),
+            **feature("width", {**NULL, "00": 16, "01": 4}),
+            **feature("depth", NULL),
+        },
+        # As far from the reference, but 20 rows of each request hang together: 60 requests an hour prove nothing.
+        {**requests(1), **feature("length", SHIFTED)},
+        95,
+        "iris 1.0.0: inputs are not as in the reference: length 0.61, width 0.41",
+        VERSION,
+    ),
+    Case(
+        "FairleadFeatureDrift",
+        {**requests(20), **feature("length", {"na": 20, "00": 0, "01": 0, "new": 0})},
+        # A reference of 40 rows says little: such a PSI is chance.
+        {**requests(20), **feature("length", {**NULL, "00": 15, "01": 5}, {"00": 20, "01": 20, "na": 0, "new": 0})},
+        95,
+        "iris 1.0.0: inputs are not as in the reference: length 14.67",
+        VERSION,
+    ),
+    Case(
+        "FairleadPredictionDrift",
+        {**requests(40), **feature("prediction", {"00": 27, "01": 13, "na": 0, "new": 0})},
+        {**requests(40), **feature("length", {"00": 27, "01": 13, "na": 0, "new": 0})},  # 0.1 is little for an input
+        95,
+        "iris 1.0.0: answers are not as in the reference: prediction 0.13",
+        VERSION,
+    ),
+    Case(
+        "FairleadMissingValues",
+        {**requests(20), **feature("length", {"00": 9, "01": 9, "na": 2, "new": 0})},
+        # 1.1 % of 600 rows where the reference has none of 1000: seven rows are chance.
+        {**requests(10), **feature("length", {"00": 5, "01": 4.89, "na": 0.11, "new": 0})},
+        95,
+        "iris 1.0.0: values are missing more often than in the reference: length 10%",
+        VERSION,
+    ),
+    Case(
+        "FairleadMissingValues",
+        {**requests(200), **feature("length", {"00": 94, "01": 94, "na": 12, "new": 0})},
+        # Always 5 % are missing, also in the reference.
+        {
+            **requests(200),
+            **feature("length", {"00": 94, "01": 94, "na": 12, "new": 0}, {"00": 475, "01": 475, "na": 50, "new": 0}),
+        },
+        95,
+        "iris 1.0.0: values are missing more often than in the reference: length 6%",
+        VERSION,
+    ),
+    Case(
+        "FairleadNewCategories",
+        {**requests(20), **feature("species", {"00": 9, "01": 9, "na": 0, "new": 2})},
+        {**requests(20), **feature("species", {"00": 9, "01": 9, "na": 2, "new": 0})},
+        95,
+        "iris 1.0.0: categories are new more often than in the reference: species 10%",
+        VERSION,
+    ),
+    Case(
+        "FairleadDriftNotMeasured",
+        {**answers("2", rising(60)), **profile(), **counted(0)},
+        {**answers("2", rising(60)), **profile(), **counted(60)},
+        30,
+        "iris 1.0.0: it has a profile and gets requests, and no row is counted",
+        VERSION,
+    ),
+    Case(
+        "FairleadDriftBinsMissing",
+        {**reference("length", DECILES), **live("length", {"00": 10, "na": 0, "new": 0}), **requests(10)},
+        {**feature("length", NULL), **requests(20)},
+        30,
+        "iris 1.0.0: counts and reference have other bins: length 1.00",
+        VERSION,
+    ),
+    Case(
+        "FairleadDriftBinsMissing",
+        {**feature("length", {**NULL, "strange": 1}), **requests(20)},
+        reference("length", DECILES) | live("length", {name: 0 for name in DECILES}),  # no traffic yet
+        30,
+        "iris 1.0.0: counts and reference have other bins: length 1.00",
+        VERSION,
+    ),
+    Case(
+        "FairleadCandidateInputsDiffer",
+        arms(SHIFTED),
+        arms(NULL),
+        95,
+        "iris 1.1.0: the candidate gets other inputs than stable: length 0.61",
+        {**IRIS, "version": "1.1.0"},
+    ),
+    Case(
+        "FairleadCandidateInputsDiffer",
+        arms(SHIFTED),
+        arms(SHIFTED, edges="other"),  # bins of other edges cannot be compared
+        95,
+        "iris 1.1.0: the candidate gets other inputs than stable: length 0.61",
+        {**IRIS, "version": "1.1.0"},
+    ),
+)

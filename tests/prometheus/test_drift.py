@@ -1,0 +1,118 @@
+"""What the rules of drift record is what numpy computes from the same counts, added over all pods."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fairlead.contracts import telemetry
+from fairlead.profile.statistics import chi_squared_quantile, psi, psi_critical
+from monitoring.promql import series
+from monitoring.recording import Records
+from monitoring.settings import DEFAULT
+from prometheus.cases import IRIS, Inputs, gauge, rising
+from prometheus.promtool import passes, queried
+
+STABLE, CANDIDATE = {**IRIS, "version": "1.0.0"}, {**IRIS, "version": "1.1.0"}
+MINUTES = 60
+DRIFT = Records(DEFAULT).drift[0]
+NEAR = 1e-9
+
+
+@dataclass(frozen=True)
+class Feature:
+    """Rows in each bin: those of the reference, and those that each pod counts in a minute."""
+
+    reference: list[int]
+    pods: list[list[int]]
+
+    @property
+    def live(self) -> list[int]:
+        """Rows in each bin in an hour."""
+        return [MINUTES * sum(counts) for counts in zip(*self.pods, strict=True)]
+
+    @property
+    def quantile(self) -> float:
+        return chi_squared_quantile(0.001, len(self.reference) - 1)
+
+
+@st.composite
+def features(draw: st.DrawFn) -> Feature:
+    bins = draw(st.integers(2, 23))
+    counts = st.lists(st.integers(0, 2000), min_size=bins, max_size=bins).filter(any)
+    return Feature(draw(counts), draw(st.lists(counts, min_size=1, max_size=3)))
+
+
+def inputs(name: str, feature: Feature, version: dict[str, str]) -> Iterator[Inputs]:
+    where = {**version, "feature": name}
+    yield gauge(telemetry.MODEL_DRIFT_REFERENCE_ROWS, sum(feature.reference), **where)
+    yield {series(telemetry.MODEL_DRIFT_CRITICAL, **where): f"{feature.quantile!r}+0x{2 * MINUTES}"}
+    for at, rows in enumerate(feature.reference):
+        # Every pod shows the same reference.
+        for pod in range(len(feature.pods)):
+            yield gauge(telemetry.MODEL_DRIFT_REFERENCE_VALUES, rows, bin=f"b{at}", instance=f"{pod}", **where)
+    for pod, counts in enumerate(feature.pods):
+        for at, rows in enumerate(counts):
+            found = series(telemetry.MODEL_DRIFT_VALUES, bin=f"b{at}", instance=f"{pod}", **where)
+            yield {found: rising(rows)}
+
+
+def merged(parts: Iterator[Inputs]) -> dict[str, str]:
+    return {name: values for part in parts for name, values in part.items()}
+
+
+def near(record: str, version: dict[str, str], feature: str, expected: float | None) -> dict[str, Any]:
+    """A query of promtool that finds 1 if the record has this value. None: the record has none."""
+    labels = ",".join(f'{label}="{value}"' for label, value in {**version, "feature": feature}.items())
+    off = f"abs({record}{{{labels}}} / {expected or 1!r} - 1) < bool {NEAR}" if expected else f"{record}{{{labels}}}"
+    found = [] if expected is None else [{"labels": f"{{{labels}}}", "value": int(bool(expected))}]
+    return {"expr": off, "eval_time": f"{MINUTES}m", "exp_samples": found}
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(features(), min_size=1, max_size=6), st.integers(1, 2000))
+def test_psi_and_its_critical_value_are_those_of_numpy(
+    tmp_path: Path, every: list[Feature], requests_a_minute: int
+) -> None:
+    named = {f"f{number}": feature for number, feature in enumerate(every)}
+    given_ = merged(part for name, feature in named.items() for part in inputs(name, feature, STABLE))
+    given_ |= {series(telemetry.MODEL_DRIFT_REQUESTS, **STABLE): rising(requests_a_minute)}
+    asked = []
+    for name, feature in named.items():
+        independent = min(sum(feature.live), MINUTES * requests_a_minute)
+        shown = independent >= DEFAULT.drift.shown_rows
+        asked.append(near(DRIFT.psi, STABLE, name, psi(feature.live, feature.reference) if shown else None))
+        critical = psi_critical(feature.quantile, independent, sum(feature.reference))
+        asked.append(near(DRIFT.critical, STABLE, name, critical))
+    passes(tmp_path, queried(given_, asked))
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(features(), st.randoms(use_true_random=False))
+def test_the_psi_of_a_candidate_against_stable_is_that_of_numpy(tmp_path: Path, feature: Feature, random: Any) -> None:
+    shuffled = Feature(feature.reference, [random.sample(counts, len(counts)) for counts in feature.pods])
+    given_ = merged(
+        part
+        for version, role, one in ((STABLE, "stable", feature), (CANDIDATE, "candidate", shuffled))
+        for part in (
+            *inputs("length", one, version),
+            {series(telemetry.MODEL_DRIFT_REQUESTS, **version): rising(10**6)},
+            gauge(telemetry.CONTROL_WEIGHT, 5000, **version, role=role),
+            gauge(telemetry.MODEL_PROFILE_INFO, 1, **version, profile=role, edges="same", kind="given"),
+        )
+    )
+    rows = sum(feature.live)
+    shown = rows >= DEFAULT.drift.shown_rows
+    critical = psi_critical(feature.quantile, rows, rows)
+    found = psi(shuffled.live, feature.live)
+    asked = [
+        near(DRIFT.candidate_psi, CANDIDATE, "length", found if shown else None),
+        near(DRIFT.candidate_critical, CANDIDATE, "length", critical),
+    ]
+    passes(tmp_path, queried(given_, asked if not math.isclose(found, 0, abs_tol=NEAR) else asked[1:]))
