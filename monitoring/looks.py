@@ -15,6 +15,16 @@ def red_from(value: float) -> Json:
     return {"thresholds": {"mode": "absolute", "steps": steps}}
 
 
+def heat(watch: float, act: float) -> Json:
+    """Cells in green, yellow from the first value on and red from the second."""
+    steps = [{"color": "green", "value": None}, {"color": "yellow", "value": watch}, {"color": "red", "value": act}]
+    return {
+        "decimals": 2,
+        "thresholds": {"mode": "absolute", "steps": steps},
+        "custom": {"align": "auto", "cellOptions": {"type": "color-background"}},
+    }
+
+
 def words(**colours: str) -> Json:
     """Words for the values 0 and 1 with their colours: `words(good="green", bad="red")`."""
     options = {
@@ -29,3 +39,8 @@ def columns(names: Mapping[str, str], *hidden: str) -> tuple[Json, ...]:
     excluded = {name: True for name in ("Time", "__name__", *hidden)}
     organize = {"renameByName": dict(names), "excludeByName": excluded}
     return ({"id": "merge", "options": {}}, {"id": "organize", "options": organize})
+
+
+def matrix(down: str, across: str) -> Json:
+    """A table of one query: a line for each value of one label, a column for each of the other."""
+    return {"id": "groupingToMatrix", "options": {"rowField": down, "columnField": across, "valueField": "Value"}}

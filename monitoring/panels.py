@@ -1,7 +1,7 @@
 """Small functions that build a Grafana dashboard as the JSON of its classic schema (schemaVersion 39, Grafana 10.4 on).
 
 No library: the one that Grafana publishes has a version that sorts above its newer ones, so no range of versions finds
-it, and 30 lines of JSON are all that four dashboards need of it.
+it, and 30 lines of JSON are all that the dashboards need of it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Json = dict[str, Any]
-Kind = Literal["timeseries", "stat", "table", "state-timeline", "heatmap"]
+Kind = Literal["timeseries", "stat", "table", "state-timeline", "heatmap", "barchart"]
 WIDTH = 24
 DATASOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
 SCHEMA = 39
@@ -133,8 +133,8 @@ def _panel(panel: Panel) -> Json:
 
 
 def _target(panel: Panel, at: int, query: Query) -> Json:
-    form = {"table": "table", "heatmap": "heatmap"}.get(panel.kind, "time_series")
-    now = panel.kind in ("stat", "table")
+    form = {"table": "table", "barchart": "table", "heatmap": "heatmap"}.get(panel.kind, "time_series")
+    now = panel.kind in ("stat", "table", "barchart")
     return {
         "refId": "ABCDEFGHIJ"[at],
         "datasource": DATASOURCE,
@@ -199,6 +199,7 @@ _DEFAULTS: Mapping[Kind, Json] = {
     "table": {"custom": {"align": "auto"}},
     "state-timeline": {"custom": {"fillOpacity": 70, "lineWidth": 0}},
     "heatmap": {},
+    "barchart": {"min": 0},
 }
 _OPTIONS: Mapping[Kind, Json] = {
     "timeseries": {
@@ -214,4 +215,5 @@ _OPTIONS: Mapping[Kind, Json] = {
         "yAxis": {"unit": "ms"},
         "color": {"mode": "scheme", "scheme": "Blues"},
     },
+    "barchart": {"legend": {"displayMode": "list", "placement": "bottom", "showLegend": True}},
 }

@@ -13,6 +13,7 @@ STEP = "$__rate_interval"
 NAMESPACE = {"namespace": "~$namespace"}
 OF_MODEL = {**NAMESPACE, "model": "~$model"}
 OF_VERSION = {**OF_MODEL, "version": "~$version"}
+OF_FEATURE = {**OF_VERSION, "feature": "~$feature"}
 
 
 def variables(records: Records, *names: str) -> tuple[Variable, ...]:
@@ -22,13 +23,15 @@ def variables(records: Records, *names: str) -> tuple[Variable, ...]:
         "namespace": f"label_values({series(telemetry.CONTROL_LEADER)}, namespace)",
         "model": f"label_values({series(weight, **NAMESPACE)}, model)",
         "version": f"label_values({chosen(records.requests, **OF_MODEL)}, version)",
+        "feature": f"label_values({chosen(records.drift[0].reference.rows, **OF_VERSION)}, feature)",
     }
-    return tuple(Variable(name, found[name]) for name in names)
+    return tuple(Variable(name, found[name], several=name != "feature") for name in names)
 
 
 def chosen(record: str, **matchers: str) -> str:
-    """A recorded series, of the chosen namespace, model and so on."""
-    inner = ",".join(f'{label}=~"{value.removeprefix("~")}"' for label, value in matchers.items())
+    """A recorded series, of the chosen namespace, model and so on. `~` before a value: matches; `!`: does not."""
+    operators = {"~": "=~", "!": "!~"}
+    inner = ",".join(f'{label}{operators[value[0]]}"{value[1:]}"' for label, value in matchers.items())
     return f"{record}{{{inner}}}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fairlead.contracts import gateway_telemetry as gateway
 from fairlead.contracts import telemetry
 from monitoring.boards.choices import NAMESPACE, STEP, chosen, releases, variables
-from monitoring.looks import PERCENT, columns, red_from
+from monitoring.looks import PERCENT, columns, heat, red_from
 from monitoring.panels import Dashboard, Panel, Query, Row
 from monitoring.promql import IDENTITY, largest, rate, series, total
 from monitoring.recording import MODEL, Records
@@ -116,6 +116,7 @@ def board(records: Records) -> Dashboard:
                     ),
                 ),
             ),
+            _drift(records),
             Row(
                 "What runs",
                 (
@@ -137,6 +138,35 @@ def board(records: Records) -> Dashboard:
             ),
         ),
         (releases(**NAMESPACE),),
+    )
+
+
+def _drift(records: Records) -> Row:
+    """Which inputs and answers have moved most, and which versions do not say."""
+    window, _ = records.settings.drift.windows[0]
+    served = f"max by ({', '.join(IDENTITY)}) ({series(telemetry.MODEL_INFO, **NAMESPACE)})"
+    profiles = f"on ({', '.join(IDENTITY)}) {series(telemetry.MODEL_PROFILE_INFO, kind='given')}"
+    return Row(
+        "Drift",
+        (
+            Panel(
+                "Largest PSI",
+                f"The ten features that are farthest from their reference, over {window}.",
+                (Query(f"topk(10, {chosen(records.drift[0].psi, **NAMESPACE)})", "PSI"),),
+                kind="table",
+                width=12,
+                defaults=heat(records.settings.drift.answer_floor, records.settings.drift.input_floor),
+                transformations=columns({"Value": "PSI"}),
+            ),
+            Panel(
+                "Without a profile",
+                "Versions whose drift is not measured: they have no reference profile, or it is not scraped.",
+                (Query(f"{served} unless {profiles}", "version"),),
+                kind="table",
+                width=12,
+                transformations=columns({}, "Value"),
+            ),
+        ),
     )
 
 

@@ -1,0 +1,185 @@
+"""Drift: how far inputs and answers of each version are from the reference, and whether that is more than chance."""
+
+from __future__ import annotations
+
+from fairlead.contracts import telemetry
+from monitoring.boards.choices import OF_FEATURE, OF_VERSION, STEP, chosen, releases, variables
+from monitoring.drift_recording import ANSWERS, DriftRecords
+from monitoring.looks import PERCENT, heat, matrix, red_from
+from monitoring.panels import Dashboard, Panel, Query, Row
+from monitoring.promql import rate, series, total
+from monitoring.recording import Records
+
+_VERSION, _FEATURE = "{{version}}", "{{version}} {{feature}}"
+_OF_ANSWERS = {**OF_VERSION, "feature": f"~{ANSWERS}"}
+
+
+def board(records: Records) -> Dashboard:
+    """The dashboard."""
+    settings, (short, long) = records.settings.drift, records.drift
+    shorter, longer = (window for window, _ in settings.windows)
+    return Dashboard(
+        "fairlead-drift",
+        "Fairlead / Drift",
+        "How far inputs and answers of each version are from the reference, and whether that is more than chance.",
+        variables(records, "namespace", "model", "version", "feature"),
+        (
+            Row(
+                "All features",
+                (
+                    Panel(
+                        f"PSI, {shorter}",
+                        "How far each feature is from its reference now. Empty: too few requests to say. Red: an input "
+                        "that has moved so far is worth a look.",
+                        (Query(f"max by (feature, version) ({chosen(short.psi, **OF_VERSION)})", "PSI"),),
+                        kind="table",
+                        width=12,
+                        height=12,
+                        defaults=heat(settings.answer_floor, settings.input_floor),
+                        transformations=(matrix("feature", "version"),),
+                    ),
+                    _answers(short, long, shorter, longer),
+                    Panel(
+                        "Independent rows",
+                        f"Rows in {shorter} that can be taken as independent: no more than requests. Below "
+                        f"{settings.shown_rows:g} there is no PSI, and up to {settings.least_rows:g} no alert.",
+                        (Query(f"max by (version) ({chosen(short.independent, **OF_VERSION)})", _VERSION),),
+                        width=12,
+                        height=6,
+                    ),
+                ),
+            ),
+            Row(
+                "The chosen feature",
+                (
+                    Panel(
+                        "PSI over time",
+                        "An alert needs a PSI above both lines for half an hour. The dashed one follows the number of "
+                        "rows: below it a PSI may be chance.",
+                        (
+                            Query(chosen(short.psi, **OF_FEATURE), f"{_FEATURE} {shorter}"),
+                            Query(chosen(long.psi, **OF_FEATURE), f"{_FEATURE} {longer}"),
+                            Query(
+                                f"{settings.times_critical:g} * {chosen(short.critical, **OF_FEATURE)}",
+                                f"{_FEATURE} more than chance",
+                            ),
+                            Query(f"vector({settings.input_floor:g})", "an input matters"),
+                        ),
+                        width=12,
+                        height=10,
+                    ),
+                    Panel(
+                        "Now and in the reference",
+                        f"The share of the rows in each bin: {shorter} and the reference. lo and hi are outside the "
+                        "reference's range, na is missing, new was not in the reference.",
+                        (
+                            Query(
+                                f"{_named(short.live, 'now')} or {_named(short.reference.shares, 'reference')}", "bin"
+                            ),
+                        ),
+                        PERCENT,
+                        kind="barchart",
+                        width=12,
+                        height=10,
+                        options={"xField": "bin\\shown"},
+                        transformations=(matrix("bin", "shown"),),
+                    ),
+                    Panel(
+                        "Missing values",
+                        "The share of the rows without a value, or with NaN.",
+                        (Query(chosen(short.special["missing"], **OF_FEATURE), _FEATURE),),
+                        PERCENT,
+                    ),
+                    Panel(
+                        "Out of range",
+                        "The share of the rows below or above the range of the reference.",
+                        (Query(chosen(short.special["out_of_range"], **OF_FEATURE), _FEATURE),),
+                        PERCENT,
+                    ),
+                    Panel(
+                        "New categories",
+                        "The share of the rows with a value that the reference does not have.",
+                        (Query(chosen(short.special["new_categories"], **OF_FEATURE), _FEATURE),),
+                        PERCENT,
+                    ),
+                ),
+            ),
+            Row(
+                "A candidate against stable",
+                (
+                    Panel(
+                        "Inputs",
+                        "PSI of the candidate's inputs against stable's. Requests are assigned at random, so anything "
+                        "above the lines is a fault of routing or parsing, or a few users who send most requests.",
+                        (
+                            Query(chosen(short.candidate_psi, **_NO_ANSWERS), _FEATURE),
+                            Query(
+                                f"{settings.times_critical:g} * "
+                                f"max by (version) ({chosen(short.candidate_critical, **_NO_ANSWERS)})",
+                                f"{_VERSION} more than chance",
+                            ),
+                        ),
+                        width=12,
+                    ),
+                    Panel(
+                        "Answers",
+                        "PSI of the candidate's answers against stable's: what the new version changes.",
+                        (
+                            Query(chosen(short.candidate_psi, **_OF_ANSWERS), _FEATURE),
+                            Query(
+                                f"{settings.times_critical:g} * {chosen(short.candidate_critical, **_OF_ANSWERS)}",
+                                f"{_FEATURE} more than chance",
+                            ),
+                        ),
+                        width=12,
+                    ),
+                ),
+            ),
+            Row(
+                "Is it measured?",
+                (
+                    Panel(
+                        "Rows",
+                        "Rows per second that were counted, and those that were skipped because too many came at once. "
+                        "Skipped rows do not bend the shares.",
+                        (
+                            Query(_flow(telemetry.MODEL_DRIFT_ROWS), f"{_VERSION} counted"),
+                            Query(_flow(telemetry.MODEL_DRIFT_SKIPPED), f"{_VERSION} skipped"),
+                        ),
+                        width=12,
+                    ),
+                    Panel(
+                        "Lost bins",
+                        "Bins that only the counts have, or only the reference. Anything but 0: the PSI is wrong.",
+                        (Query(f"max by (version) ({chosen(short.lost_bins, **OF_VERSION)})", _VERSION),),
+                        width=12,
+                        defaults=red_from(1),
+                    ),
+                ),
+            ),
+        ),
+        (releases(namespace="~$namespace", model="~$model"),),
+    )
+
+
+_NO_ANSWERS = {**OF_VERSION, "feature": f"!{ANSWERS}"}
+
+
+def _answers(short: DriftRecords, long: DriftRecords, shorter: str, longer: str) -> Panel:
+    found = ((short.psi, shorter), (long.psi, longer))
+    return Panel(
+        "Answers",
+        "PSI of the predictions and of their confidence. Without labels this is the nearest to a change of quality.",
+        tuple(Query(chosen(record, **_OF_ANSWERS), f"{_FEATURE} {window}") for record, window in found),
+        width=12,
+        height=6,
+    )
+
+
+def _named(record: str, word: str) -> str:
+    """Shares with the label `shown`: the version and the word."""
+    return f'label_replace({chosen(record, **OF_FEATURE)}, "shown", "$1 {word}", "version", "(.*)")'
+
+
+def _flow(metric: telemetry.Metric) -> str:
+    return total(rate(series(metric, **OF_VERSION), STEP), "version")
