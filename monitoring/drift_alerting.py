@@ -48,7 +48,7 @@ def of_drift(records: Records) -> Iterator[Alert]:
             "ticket",
             _WAIT,
             f"{_WHO}: {what} more often than in the reference: {_features(share, settings.rise, _INPUTS, share=True)}",
-            _versions(_too_often(drift, records, share, drift.reference.special[name])),
+            _versions(_too_often(drift, records, share, drift.reference.expected[name])),
         )
     profile = largest(series(telemetry.MODEL_PROFILE_INFO, kind="given"), *IDENTITY)
     counted = total(rate(series(telemetry.MODEL_DRIFT_ROWS), records.settings.window), *IDENTITY)

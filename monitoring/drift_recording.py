@@ -19,6 +19,9 @@ ANSWERS = "prediction|confidence"
 """The features that are the model's answers. All others are inputs."""
 SPECIAL = {"missing": "na", "out_of_range": "lo|hi", "new_categories": "new"}
 """The bins whose share of the rows is recorded by itself."""
+EXPECTED = {"missing": "na", "new_categories": "new|other"}
+"""The bins of the reference that say how large a share is natural. Its own share of new values is 0 by construction; a
+feature with many rare values will always have some that are new."""
 _SMOOTHING = 0.5
 """Is added to every bin, because an empty one has no logarithm."""
 _ON_VERSION, _ON_FEATURE = f"on ({', '.join(IDENTITY)})", f"on ({', '.join(FEATURE)})"
@@ -40,7 +43,7 @@ class Reference:
         self.rows = add("model_version_feature:fairlead_drift_reference_rows:max", rows, *FEATURE)
         self.shares = add("model_version_feature_bin:fairlead_drift_reference:ratio", _shares(values, self.rows), *BIN)
         self.quantile = largest(series(telemetry.MODEL_DRIFT_CRITICAL), *FEATURE)
-        self.special = {name: _in(self.shares, bins) for name, bins in SPECIAL.items()}
+        self.expected = {name: _in(self.shares, bins) for name, bins in EXPECTED.items()}
 
 
 class DriftRecords:

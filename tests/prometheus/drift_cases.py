@@ -128,6 +128,20 @@ CASES = (
         VERSION,
     ),
     Case(
+        "FairleadNewCategories",
+        {**requests(200), **feature("species", {"00": 94, "01": 94, "na": 0, "new": 12})},
+        # As many are new where the reference has many rare values: that is natural.
+        {
+            **requests(200),
+            **feature(
+                "species", {"00": 148, "other": 40, "na": 0, "new": 12}, {"00": 800, "other": 200, "na": 0, "new": 0}
+            ),
+        },
+        95,
+        "iris 1.0.0: categories are new more often than in the reference: species 6%",
+        VERSION,
+    ),
+    Case(
         "FairleadDriftNotMeasured",
         {**answers("2", rising(60)), **profile(), **counted(0)},
         {**answers("2", rising(60)), **profile(), **counted(60)},
@@ -146,7 +160,7 @@ CASES = (
     Case(
         "FairleadDriftBinsMissing",
         {**feature("length", {**NULL, "strange": 1}), **requests(20)},
-        reference("length", DECILES) | live("length", {name: 0 for name in DECILES}),  # no traffic yet
+        {**reference("length", DECILES), **live("length", dict.fromkeys(DECILES, 0))},  # no traffic yet
         30,
         "iris 1.0.0: counts and reference have other bins: length 1.00",
         VERSION,
