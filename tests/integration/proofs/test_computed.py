@@ -7,10 +7,10 @@ from types import ModuleType
 
 import pytest
 
-from benchmarks import invariants, rollout_statistics
+from benchmarks import drift, invariants, rollout_statistics
 from integration.proofs.reduced import assert_holds, name_of
 
-PROOFS = [rollout_statistics, invariants]
+PROOFS = [rollout_statistics, invariants, drift]
 
 
 @pytest.mark.timeout(400)
