@@ -1,4 +1,4 @@
-"""The pictures of the simulated rollouts are drawn from the JSON result of a run."""
+"""The pictures of simulations are drawn from the JSON result of a run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from xml.etree import ElementTree
 
-from benchmarks import rollout_statistics_plots
+from benchmarks import drift, drift_plots, rollout_statistics_plots
 from benchmarks.simulated_rollouts.errors import false_alarms, power
 from benchmarks.simulated_rollouts.outcomes import Plan
 from support import proof
@@ -40,3 +40,12 @@ def test_both_pictures_are_drawn_from_the_results_of_a_run(tmp_path: Path) -> No
     assert all("Fairlead" in text and "Argo: 99 %, each minute, limit 0" in text for text in texts)
     assert "clumps" in texts[0]
     assert "200 requests/s" in texts[1]
+
+
+def test_the_picture_of_drift_is_drawn_from_the_results_of_a_run(tmp_path: Path) -> None:
+    found = drift.prove("reduced", tmp_path)
+    document = proof.as_document("drift", "a small run", "reduced", found, 1.0)
+    (tmp_path / "drift.json").write_text(json.dumps(document))
+    text = "".join(ElementTree.parse(drift_plots.draw(tmp_path)).getroot().itertext())
+    assert "Fairlead's alerts" in text
+    assert "by 0.5 standard deviations" in text
