@@ -58,9 +58,9 @@ class Prometheus:
         """Kill it, as when its machine is switched off."""
         self.process.kill()
 
-    def query(self, query: str) -> list[dict[str, Any]]:
-        """The result of an instant query. Raises ValueError if it is no valid query."""
-        return self._result("query", query=query)
+    def query(self, query: str, at: float | None = None) -> list[dict[str, Any]]:
+        """The result of a query now, or at a time in seconds. Raises ValueError if it is no valid query."""
+        return self._result("query", query=query, **({} if at is None else {"time": at}))
 
     def query_range(self, query: str, seconds: float) -> list[dict[str, Any]]:
         """The result of a query over the last seconds, every second."""
@@ -107,3 +107,11 @@ def from_files(*files: Path) -> dict[str, Any]:
     """A scrape config for the targets in these files, which a platform writes. The files are read every second."""
     found = {"files": [str(file) for file in files], "refresh_interval": "1s"}
     return {"job_name": "platform", "file_sd_configs": [found]}
+
+
+def drift_from_files(*files: Path) -> dict[str, Any]:
+    """A scrape config for what the model services among them say of drift."""
+    models = {"source_labels": ["fairlead_process"], "regex": "model", "action": "keep"}
+    named = {"target_label": "job", "replacement": "fairlead-drift"}
+    config = {"job_name": "drift", "metrics_path": "/metrics/drift", "relabel_configs": [models, named]}
+    return {**from_files(*files), **config}

@@ -1,0 +1,37 @@
+"""Requests with random rows, for the model of `doublers`. The process that generates load imports this."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+
+from support.load.prebuilt import encode
+
+KINDS = ("a", "b", "c")
+MEAN, SPREAD = 10.0, 2.0
+SEED = 20261130
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Predictions of new users, every second one of two rows, from request `since` on with a shifted mean.
+
+    A quarter of the rows have a kind that the reference does not have.
+    """
+
+    model: str = "doubler"
+    shift: float = 0.0
+    since: int = 0
+
+    def __call__(self, index: int) -> bytes:
+        """The bytes of request `index`."""
+        random = np.random.default_rng((SEED, index))
+        mean = MEAN + (self.shift if index >= self.since else 0)
+        rows = [
+            {"value": round(float(random.normal(mean, SPREAD)), 3), "kind": str(random.choice((*KINDS, "z")))}
+            for _ in range(1 + index % 2)
+        ]
+        headers = {"x-user-id": f"u{index}"}
+        return encode("POST", f"/models/{self.model}/predict", headers=headers, body=json.dumps(rows).encode())
