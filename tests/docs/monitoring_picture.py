@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -45,10 +46,12 @@ SHOWN = (
 )
 INK, GREY = "#222222", "#8a8a8a"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a8a8a", "#56b4e9", "#e69f00", "#000000")
+Line = tuple[str, list[float], list[float]]
+"""A name, times in seconds, and values."""
 QUIET_S, GOOD_S, AFTER_S = 15.0, 25.0, 20.0
 
 
-def play(folder: Path) -> tuple[list[tuple[Panel, list[tuple[str, list[float], list[float]]]]], float]:
+def play(folder: Path) -> tuple[list[tuple[Panel, list[Line]]], float]:
     """The lines of every shown panel, as (name, times in s, values), and how long the run took."""
     strategy = {"steps": [{"weight": 2000, "minDuration": "10m"}], "minRequests": 0}
     models = doublers(folder, "1.0.0", "1.1.0", strategy=strategy)
@@ -69,14 +72,14 @@ def play(folder: Path) -> tuple[list[tuple[Panel, list[tuple[str, list[float], l
         time.sleep(AFTER_S)
         took = time.time() - began
         panels = [panel for row in BOARD.rows for panel in row.panels if panel.title in SHOWN]
-        return [(panel, lines_of(prometheus, panel, took)) for panel in panels], took
+        return [(panel, lines_of(prometheus, panel, took, CHOICES)) for panel in panels], took
 
 
-def lines_of(prometheus: Prometheus, panel: Panel, seconds: float) -> list[tuple[str, list[float], list[float]]]:
-    """What the queries of a panel find, named as its legend says."""
+def lines_of(prometheus: Prometheus, panel: Panel, seconds: float, choices: Mapping[str, str]) -> list[Line]:
+    """What the queries of a panel find, named as its legend says. `choices` are those of a reader."""
     now, found = time.time(), []
     for query in panel.queries:
-        expression = re.sub(r"\$(\w+)", lambda name: CHOICES[name[1]], query.expression)
+        expression = re.sub(r"\$(\w+)", lambda name: choices[name[1]], query.expression)
         for one in prometheus.query_range(expression, seconds):
             name = re.sub(r"{{(\w+)}}", lambda label, one=one: one["metric"][label[1]], query.legend)  # type: ignore[misc]
             times = [at - now + seconds for at, _ in one["values"]]
@@ -88,17 +91,23 @@ def draw() -> None:
     """Run it, and write the picture."""
     with tempfile.TemporaryDirectory() as folder:
         panels, took = play(Path(folder))
-    matplotlib.rc("svg", fonttype="none", hashsalt="fairlead")
-    matplotlib.rc("text", color=INK)
-    matplotlib.rc("font", size=8)
+    set_style()
     figure, axes = pyplot.subplots(2, 3, figsize=(12, 5.6), layout="constrained")
     for (panel, lines), at in zip(panels, axes.flat, strict=True):
-        _panel(at, panel, lines, took)
+        draw_panel(at, panel, lines, took)
     figure.suptitle("Fairlead / Rollout: a candidate begins to fail", x=0.01, ha="left", weight="bold")
     figure.savefig(PICTURE, metadata={"Date": None, "Creator": None})
 
 
-def _panel(axes: Axes, panel: Panel, lines: list[tuple[str, list[float], list[float]]], took: float) -> None:
+def set_style() -> None:
+    """How pictures of dashboards look. Text stays text in the SVG."""
+    matplotlib.rc("svg", fonttype="none", hashsalt="fairlead")
+    matplotlib.rc("text", color=INK)
+    matplotlib.rc("font", size=8)
+
+
+def draw_panel(axes: Axes, panel: Panel, lines: list[Line], took: float) -> None:
+    """One panel with lines over time."""
     for colour, (name, times, values) in zip(COLOURS, lines, strict=False):
         axes.plot(times, values, color=colour, linewidth=1.4, label=name)
     axes.set_title(panel.title, loc="left", fontsize=9, weight="bold")

@@ -144,3 +144,10 @@ def test_every_metric_is_declared_once_and_says_what_it_is() -> None:
     assert [one.name for one in OURS if one.name.endswith("_total") != (one.kind == "counter")] == []
     assert [one.name for one in DECLARED if bool(one.buckets) != (one.kind == "histogram")] == []
     assert [one.name for one in DECLARED if not one.values.keys() <= set(one.labels)] == []
+
+
+def test_the_page_of_drift_lists_every_recorded_series_of_it() -> None:
+    shown = {bare(row[0]) for row in table_below(ROOT / "docs" / "drift.md", "Recorded series")}
+    recorded = {one.name for one in Records(DEFAULT).every if one.group.startswith("drift-")}
+    window = DEFAULT.drift.windows[1][0]
+    assert shown == {name for name in recorded if not name.endswith(window)}
