@@ -107,11 +107,3 @@ def from_files(*files: Path) -> dict[str, Any]:
     """A scrape config for the targets in these files, which a platform writes. The files are read every second."""
     found = {"files": [str(file) for file in files], "refresh_interval": "1s"}
     return {"job_name": "platform", "file_sd_configs": [found]}
-
-
-def drift_from_files(*files: Path) -> dict[str, Any]:
-    """A scrape config for what the model services among them say of drift."""
-    models = {"source_labels": ["fairlead_process"], "regex": "model", "action": "keep"}
-    named = {"target_label": "job", "replacement": "fairlead-drift"}
-    config = {"job_name": "drift", "metrics_path": "/metrics/drift", "relabel_configs": [models, named]}
-    return {**from_files(*files), **config}

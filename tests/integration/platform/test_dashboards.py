@@ -13,12 +13,13 @@ import httpx
 import pytest
 
 from fairlead.contracts.gateway_telemetry import GATEWAY
-from fairlead.contracts.telemetry import CONTROL_PLANE, MODEL_SERVICE, PROCESS, Metric
+from fairlead.contracts.telemetry import CONTROL_PLANE, MODEL_DRIFT, MODEL_SERVICE, PROCESS, Metric
 from monitoring.boards import dashboards
 from monitoring.panels import Dashboard, Panel, Query, queries
 from monitoring.recording import Records
 from monitoring.rule_files import alerting_rules, recording_rules
-from monitoring.settings import DEFAULT, Burn
+from monitoring.settings import DEFAULT, Burn, Drift
+from support.drift.doublers import measure
 from support.faults import folders
 from support.load.open_loop import OpenLoop
 from support.platform import Platform, doublers, running_platform, users
@@ -27,10 +28,14 @@ from support.prometheus import Prometheus, from_files, running_prometheus
 RATE = 20
 WINDOW = "8s"
 QUICK = replace(
-    DEFAULT, window=WINDOW, burns=(Burn(14.4, "12s", WINDOW, "page"), Burn(1, "20s", "12s", "ticket")), least_failures=1
+    DEFAULT,
+    window=WINDOW,
+    burns=(Burn(14.4, "12s", WINDOW, "page"), Burn(1, "20s", "12s", "ticket")),
+    least_failures=1,
+    drift=Drift(windows=((WINDOW, "2s"), ("12s", "2s")), shown_rows=10),
 )
 RECORDS = Records(QUICK)
-CHOICES = {"namespace": ".*", "model": ".*", "version": ".*", "__rate_interval": WINDOW}
+CHOICES = {"namespace": ".*", "model": ".*", "version": ".*", "feature": ".*", "__rate_interval": WINDOW}
 """What Grafana writes for its variables."""
 BOARDS = dashboards(QUICK)
 
@@ -43,10 +48,12 @@ class Setup:
 
 @pytest.fixture(scope="module")
 def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
-    """A rollout at 50 %, in which both versions fail as often: no gate decides."""
+    """A rollout at 50 %, in which both versions fail as often: no gate decides. A second model has no profile."""
     folder = tmp_path_factory.mktemp("dashboards")
     strategy = {"steps": [{"weight": 5000, "minDuration": "10m"}], "minRequests": 0}
-    models = doublers(folder, "1.0.0", "1.1.0", strategy=strategy)
+    models = {**doublers(folder, "1.0.0", "1.1.0", strategy=strategy), **doublers(folder, "1.0.0", model="plain")}
+    for version in ("1.0.0", "1.1.0"):
+        measure(folder / "models" / "doubler" / version)
     with ExitStack() as stack:
         platform = stack.enter_context(running_platform(folder, models))
         targets = from_files(folder / ".fairlead" / "prometheus-targets.json")
@@ -61,6 +68,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
             folders.behave(folder / "models" / "doubler" / version, fail=0.1)
         prometheus.wait_for("sum(fairlead_control_counted_bad_requests) > 5", "failures of both versions are counted")
         prometheus.wait_for("fairlead_control_share", "the share is known")
+        prometheus.wait_for(RECORDS.drift[0].candidate_psi, "both versions have counted rows")
         yield Setup(platform, prometheus)
 
 
@@ -102,13 +110,18 @@ def test_no_rule_fails_when_it_is_evaluated(setup: Setup) -> None:
 
 def as_asked(expression: str) -> str:
     """With values for Grafana's variables. KeyError for one that does not exist."""
-    return re.sub(r"\$(\w+)", lambda name: CHOICES[name[1]], expression)
+    return re.sub(r"\$([a-z_]\w*)", lambda name: CHOICES[name[1]], expression)
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=[one.uid for one in BOARDS])
 def test_every_choice_of_a_dashboard_has_values(setup: Setup, board: Dashboard) -> None:
     found = {one.name: _values(setup, one.values) for one in board.variables}
-    expected = {"namespace": {"default"}, "model": {"doubler"}, "version": {"1.0.0", "1.1.0"}}
+    expected = {
+        "namespace": {"default"},
+        "model": {"doubler", "plain"},
+        "version": {"1.0.0", "1.1.0"},
+        "feature": {"value", "kind", "prediction"},
+    }
     assert found == {name: expected[name] for name in found}
 
 
@@ -126,10 +139,11 @@ def test_every_recording_rule_has_series_with_exactly_its_labels(setup: Setup) -
 
 
 def test_recorded_requests_are_those_that_were_sent_and_their_versions_are_written_with_dots(setup: Setup) -> None:
-    found = {one["metric"]["version"]: float(one["value"][1]) for one in setup.prometheus.query(RECORDS.requests)}
+    lines = setup.prometheus.query(f'{RECORDS.requests}{{model="doubler"}}')
+    found = {one["metric"]["version"]: float(one["value"][1]) for one in lines}
     assert found.keys() == {"1.0.0", "1.1.0"}
     assert sum(found.values()) == pytest.approx(RATE, rel=0.35)
-    assert {one["metric"]["namespace"] for one in setup.prometheus.query(RECORDS.requests)} == {"default"}
+    assert {one["metric"]["namespace"] for one in lines} == {"default"}
 
 
 def test_failures_of_the_candidate_are_counted_for_it_and_its_users_get_fewer(setup: Setup) -> None:
@@ -163,7 +177,7 @@ def pages(setup: Setup, process: str) -> list[str]:
         httpx.get(f"http://{target}{one['labels'].get('__metrics_path__', '/metrics')}", timeout=10).text
         for one in every
         for target in one["targets"]
-        if one["labels"].get("fairlead_process") == process
+        if one["labels"]["job"] == f"fairlead-{process}"
     ]
 
 
@@ -194,6 +208,12 @@ def test_a_process_of_ours_emits_exactly_what_is_declared(
     for one in emitted:
         assert one.keys() == {metric.name for metric in declared}
         assert [found for metric in declared if (found := wrong(metric, one[metric.name]))] == []
+
+
+def test_a_service_with_a_profile_emits_exactly_what_is_declared_of_drift(setup: Setup) -> None:
+    emitted = max((exposed(text) for text in pages(setup, "model-drift")), key=len)
+    assert emitted.keys() == {metric.name for metric in MODEL_DRIFT}
+    assert [found for metric in MODEL_DRIFT if (found := wrong(metric, emitted[metric.name]))] == []
 
 
 def test_the_gateway_emits_every_metric_that_is_declared_for_it(setup: Setup) -> None:

@@ -24,7 +24,7 @@ from support.drift.requests import Drawn
 from support.load.open_loop import OpenLoop
 from support.platform import doublers, running_platform
 from support.processes import wait_until
-from support.prometheus import Prometheus, drift_from_files, from_files, running_prometheus
+from support.prometheus import Prometheus, from_files, running_prometheus
 
 WINDOW_S = 24
 QUICK = replace(DEFAULT, window="8s", drift=Drift(windows=((f"{WINDOW_S}s", "2s"),), shown_rows=20))
@@ -103,7 +103,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
         prometheus = stack.enter_context(
             running_prometheus(
                 folder / "prometheus",
-                [from_files(file), drift_from_files(file)],
+                [from_files(file)],
                 interval="2s",
                 rules=[recording_rules(QUICK)],
             )

@@ -40,5 +40,5 @@ def _profile(model: str, version: str) -> Profile:
             bins.number_feature("value", "value", value_edges, value),
             bins.category_feature("kind", "kind", kind.tolist()),
         ),
-        answers=(bins.number_feature("prediction", "prediction", answer_edges, 2 * value),),
+        answers=(bins.number_feature("prediction", "score", answer_edges, 2 * value),),
     )
