@@ -13,7 +13,8 @@ STEP = "$__rate_interval"
 NAMESPACE = {"namespace": "~$namespace"}
 OF_MODEL = {**NAMESPACE, "model": "~$model"}
 OF_VERSION = {**OF_MODEL, "version": "~$version"}
-OF_FEATURE = {**OF_VERSION, "feature": "~$feature"}
+OF_FEATURE = {**OF_VERSION, "feature": "$feature"}
+"""One feature, and no pattern: `x[0]` is the name of one."""
 
 
 def variables(records: Records, *names: str) -> tuple[Variable, ...]:
@@ -29,10 +30,16 @@ def variables(records: Records, *names: str) -> tuple[Variable, ...]:
 
 
 def chosen(record: str, **matchers: str) -> str:
-    """A recorded series, of the chosen namespace, model and so on. `~` before a value: matches; `!`: does not."""
-    operators = {"~": "=~", "!": "!~"}
-    inner = ",".join(f'{label}{operators[value[0]]}"{value[1:]}"' for label, value in matchers.items())
+    """A recorded series, of the chosen namespace, model and so on. `~` before a value: matches; `!~`: does not."""
+    inner = ",".join(f"{label}{_compared(value)}" for label, value in matchers.items())
     return f"{record}{{{inner}}}"
+
+
+def _compared(value: str) -> str:
+    for prefix, operator in (("!~", "!~"), ("~", "=~")):
+        if value.startswith(prefix):
+            return f'{operator}"{value.removeprefix(prefix)}"'
+    return f'="{value}"'
 
 
 def releases(**matchers: str) -> Query:

@@ -108,7 +108,7 @@ def board(records: Records) -> Dashboard:
                 "A candidate against stable",
                 (
                     Panel(
-                        "Inputs",
+                        "Inputs against stable's",
                         "PSI of the candidate's inputs against stable's. Requests are assigned at random, so anything "
                         "above the lines is a fault of routing or parsing, or a few users who send most requests.",
                         (
@@ -122,7 +122,7 @@ def board(records: Records) -> Dashboard:
                         width=12,
                     ),
                     Panel(
-                        "Answers",
+                        "Answers against stable's",
                         "PSI of the candidate's answers against stable's: what the new version changes.",
                         (
                             Query(chosen(short.candidate_psi, **_OF_ANSWERS), _FEATURE),
@@ -162,7 +162,7 @@ def board(records: Records) -> Dashboard:
     )
 
 
-_NO_ANSWERS = {**OF_VERSION, "feature": f"!{ANSWERS}"}
+_NO_ANSWERS = {**OF_VERSION, "feature": f"!~{ANSWERS}"}
 
 
 def _answers(short: DriftRecords, long: DriftRecords, shorter: str, longer: str) -> Panel:

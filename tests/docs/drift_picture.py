@@ -34,7 +34,7 @@ PICTURE = RESULTS / "drift.svg"
 SETTINGS = replace(DEFAULT, window="8s", drift=Drift(windows=(("20s", "2s"), ("60s", "2s")), shown_rows=100))
 CHOICES = {"namespace": "default", "model": "doubler", "version": ".*", "feature": "value", "__rate_interval": "8s"}
 BOARD = next(one for one in dashboards(SETTINGS) if one.uid == "fairlead-drift")
-OVER_TIME = ("PSI over time", "Answers", "New categories", "Inputs")
+OVER_TIME = ("PSI over time", "Answers", "Inputs against stable's", "Independent rows")
 TABLE, BARS = "PSI, 20s", "Now and in the reference"
 RATE, SECONDS, MOVES_S, SHIFT = 60, 110, 55, 1.5
 Cells = dict[tuple[str, str], float]

@@ -9,9 +9,8 @@ import yaml
 
 from fairlead.contracts.profile import NAME, Profile, to_text
 from fairlead.profile import bins
-from support.drift.requests import KINDS, MEAN, SPREAD
+from support.drift.requests import KINDS, MEAN, SHARES, SPREAD
 
-SHARES = (0.5, 0.3, 0.2)
 ROWS = 5000
 SEED = 20261130
 

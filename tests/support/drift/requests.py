@@ -9,7 +9,8 @@ import numpy as np
 
 from support.load.prebuilt import encode
 
-KINDS = ("a", "b", "c")
+KINDS, SHARES = ("a", "b", "c"), (0.5, 0.3, 0.2)
+STRANGE = 0.02
 MEAN, SPREAD = 10.0, 2.0
 SEED = 20261130
 
@@ -18,7 +19,7 @@ SEED = 20261130
 class Drawn:
     """Predictions of new users, every second one of two rows, from request `since` on with a shifted mean.
 
-    A quarter of the rows have a kind that the reference does not have.
+    One row of 50 has a kind that the reference does not have.
     """
 
     model: str = "doubler"
@@ -30,8 +31,11 @@ class Drawn:
         random = np.random.default_rng((SEED, index))
         mean = MEAN + (self.shift if index >= self.since else 0)
         rows = [
-            {"value": round(float(random.normal(mean, SPREAD)), 3), "kind": str(random.choice((*KINDS, "z")))}
-            for _ in range(1 + index % 2)
+            {"value": round(float(random.normal(mean, SPREAD)), 3), "kind": _kind(random)} for _ in range(1 + index % 2)
         ]
         headers = {"x-user-id": f"u{index}"}
         return encode("POST", f"/models/{self.model}/predict", headers=headers, body=json.dumps(rows).encode())
+
+
+def _kind(random: np.random.Generator) -> str:
+    return "z" if random.random() < STRANGE else str(random.choice(KINDS, p=SHARES))
