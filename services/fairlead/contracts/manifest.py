@@ -22,6 +22,7 @@ from fairlead.contracts import columns
 from fairlead.contracts.columns import ColumnType
 from fairlead.contracts.formats import KINDS, NETWORK_ATOL
 from fairlead.contracts.golden import Tolerance
+from fairlead.contracts.images import Image
 
 # A model's name is a DNS label: it becomes a part of object names, paths and Envoy cluster names. Those are split at
 # "~" and may not contain "_" (contracts.gateway).
@@ -82,6 +83,16 @@ class Batching(_Strict):
     max_wait_ms: float = Field(default=0, ge=0, le=1000)
 
 
+class Labels(_Strict):
+    """How the scores of an output become the labels with the highest ones."""
+
+    file: RelativePath
+    """A text file of the model folder: one label a line, in the order of the scores."""
+    top: int = Field(default=5, ge=1, le=1000)
+    scores: Literal["probabilities", "logits"] = "probabilities"
+    """logits: the softmax of the numbers is the score."""
+
+
 class Tensor(_Strict):
     """One named input or output of a model without an `entry` class. The first dimension is the batch, -1."""
 
@@ -101,6 +112,10 @@ class Tensor(_Strict):
     """The type of the estimator's column, if it is not the usual one of the datatype."""
     missing: Literal["NaN", "None"] = "NaN"
     """What an `object` column has in place of null."""
+    image: Image | None = None
+    """How image files become this input."""
+    labels: Labels | None = None
+    """How this output becomes labels with scores."""
 
     @property
     def in_table(self) -> str:
@@ -121,6 +136,10 @@ class Tensor(_Strict):
         has_bounds = self.minimum is not None or self.maximum is not None
         if len(self.shape) > 1 and (self.choices or has_bounds or self.nullable or self.column or self.column_type):
             raise ValueError("only an input or output of shape [-1] may have choices, bounds, null or a column")
+        if self.image is not None:
+            self.image.check(self.datatype, self.shape)
+        if self.labels is not None:
+            self._check_labels(self.labels)
         if self.choices:
             self._check_choices()
         if has_bounds and (self.datatype in ("BYTES", "BOOL") or self.choices):
@@ -136,6 +155,12 @@ class Tensor(_Strict):
         ):
             raise ValueError(problem)
         return self
+
+    def _check_labels(self, labels: Labels) -> None:
+        if not self.datatype.startswith("FP") or len(self.shape) != 2 or self.shape[1] == -1:
+            raise ValueError("`labels` are for scores: an output of FP32 or FP64 and the shape [-1, number of labels]")
+        if labels.top > self.shape[1]:
+            raise ValueError(f"`labels`: there are {self.shape[1]} scores, fewer than the top {labels.top}")
 
     def _check_choices(self) -> None:
         kind = str if self.datatype == "BYTES" else int
@@ -208,6 +233,16 @@ class Manifest(_Strict):
             # such a field would hide an attribute of pydantic; a name with a leading "_" is not a field
             if is_declared and (taken := [name for name in names if name[0] == "_" or hasattr(BaseModel, name)]):
                 raise ValueError(f"`{part}` names {taken[0]!r}, which cannot be a field's name; choose another")
-        if wrong := [one.name for one in self.outputs if one.nullable or one.column or one.column_type]:
-            raise ValueError(f"`outputs`: {wrong[0]!r}: nullable, column and column_type are for inputs")
+        if wrong := [one.name for one in self.outputs if one.nullable or one.column or one.column_type or one.image]:
+            raise ValueError(f"`outputs`: {wrong[0]!r}: nullable, column, column_type and image are for inputs")
+        return self
+
+    @model_validator(mode="after")
+    def _has_files_where_they_are_read(self) -> Self:
+        if wrong := [one.name for one in self.inputs if one.labels]:
+            raise ValueError(f"`inputs`: {wrong[0]!r}: labels are for outputs")
+        with_files = [one.name for one in (*self.inputs, *self.outputs) if one.image or one.labels]
+        is_declared = self.entry is None or KINDS[self.format].is_weights
+        if with_files and not (is_declared and KINDS[self.format].is_network):
+            raise ValueError(f"{with_files[0]!r}: image and labels are for the formats of networks, without a class")
         return self

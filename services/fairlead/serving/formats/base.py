@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from fairlead import errors
 from fairlead.contracts.formats import KINDS
 from fairlead.contracts.manifest import Tensor
 from fairlead.serving.formats import shared_dimensions
+from fairlead.serving.libraries import library as library
 
 
 class Format(Protocol):
@@ -43,14 +42,3 @@ class Weights(Format, Protocol):
 def library_of(name: str, module: str) -> Any:
     """Import a module that a format needs. Raises Unavailable, with the extra of the format as hint."""
     return library(module, extra=KINDS[name].extra, needed_for=f"format {name!r}")
-
-
-def library(module: str, *, extra: str, needed_for: str) -> Any:
-    """Import a third-party module that only some formats need. Raises Unavailable, with what to install as hint."""
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as cause:
-        raise errors.Unavailable(
-            f"{needed_for} needs the Python module {module!r}, which is not installed",
-            hint=f"install it in a clone of Fairlead, which is on no package index: pip install -e '.[{extra}]'",
-        ) from cause

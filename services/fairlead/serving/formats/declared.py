@@ -23,7 +23,8 @@ from pydantic_core import PydanticCustomError
 from fairlead import errors
 from fairlead.contracts.manifest import Manifest, Tensor
 from fairlead.model import Model
-from fairlead.serving.formats import base, datatypes, estimator_columns, estimator_input, estimator_output
+from fairlead.serving.formats import base, datatypes, estimator_columns, estimator_input, estimator_output, top_labels
+from fairlead.serving.inputs.image_field import ImageField
 
 METHODS = frozenset({"predict", "predict_proba", "predict_log_proba", "decision_function", "transform"})
 
@@ -109,6 +110,10 @@ def object_type(
 
 
 def _type_of(tensor: Tensor, held: str) -> Any:
+    if tensor.image is not None:
+        return Annotated[Any, ImageField(tensor.image, tensor.shape)]
+    if tensor.labels is not None:
+        return top_labels.answer_type(tensor.labels)
     if tensor.choices:
         return datatypes.choice_type(tensor.datatype, tensor.choices)
     value: Any = datatypes.field_type(tensor.datatype, held, tensor.minimum, tensor.maximum)

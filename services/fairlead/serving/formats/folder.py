@@ -27,10 +27,12 @@ from fairlead.serving.formats import (
     declared,
     frames,
     golden,
+    golden_images,
     measured,
     methods,
     networks,
     shared_dimensions,
+    top_labels,
     version_skew,
 )
 from fairlead.serving.formats.author_code import author_code
@@ -144,7 +146,8 @@ def load_folder(folder: Path, package: str | None = None, *, profiled: bool = Tr
     code = Code.of(folder) if package is None else Code(folder, package)
     adapter = FORMATS[manifest.format]
     if manifest.entry is not None and KINDS[manifest.format].is_weights:
-        model_class = networks.model_class(manifest, cast(base.Weights, adapter).built_by(code.factory(manifest.entry)))
+        made = cast(base.Weights, adapter).built_by(code.factory(manifest.entry))
+        model_class = networks.model_class(manifest, made, labels=top_labels.read(folder, manifest))
     elif manifest.entry is not None:
         model_class = code.model_class(manifest.entry)
     else:
@@ -168,7 +171,8 @@ def _without_a_class(manifest: Manifest, adapter: base.Format, folder: Path) -> 
     if kind.is_booster:
         return boosters.model_class(manifest, cast(boosters.Adapter, adapter))
     if kind.is_network:
-        return networks.model_class(manifest, adapter, _dimensions(manifest, folder))
+        labels = top_labels.read(folder, manifest)
+        return networks.model_class(manifest, adapter, _dimensions(manifest, folder), labels)
     return declared.model_class(manifest, adapter)
 
 
@@ -207,4 +211,5 @@ def _strict_row_type(model_class: type[Model[Any, Any]]) -> type[BaseModel]:
 def _golden_rows(folder: Path, manifest: Manifest) -> tuple[GoldenRow, ...]:
     if manifest.golden is None:
         return ()
-    return golden.read(artifact.inside(folder, manifest.golden, field="golden"))
+    rows = golden.read(artifact.inside(folder, manifest.golden, field="golden"))
+    return golden_images.read(rows, folder, manifest)

@@ -48,7 +48,7 @@ def answered(
     not give the expected answers, or answers a row differently beside other rows than alone. A model that takes longer
     than `limit_s` seconds for a row that is made up is loaded again, and asked no such rows.
     """
-    _check_they_are_rows("golden_inputs", inputs)
+    checked(inputs)
     if expected is not None:
         _check_they_are_rows("golden_expected", expected)
     if expected is not None and len(expected) != len(inputs):
@@ -56,6 +56,12 @@ def answered(
     parsed = [_parsed(number, "input", given, loaded.row_type) for number, given in enumerate(inputs, 1)]
     answers = watched.run(partial(_answers, loaded, inputs, expected, parsed), limit_s)
     return [GoldenRow(dict(given), answer) for given, answer in zip(inputs, answers, strict=True)]
+
+
+def checked(inputs: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """The golden inputs. Raises Invalid unless they are a list of dicts."""
+    _check_they_are_rows("golden_inputs", inputs)
+    return inputs
 
 
 def _answers(

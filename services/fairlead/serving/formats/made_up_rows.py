@@ -16,6 +16,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic.errors import PydanticUserError
 
+from fairlead.serving.inputs import solid_png
+from fairlead.serving.inputs.image_field import MEDIA
+
 FEW, SPAN = 8, 10
 """How many rows are made, and how far apart unbounded numbers are at most."""
 _TRIES = 5 * FEW
@@ -174,6 +177,8 @@ class _Maker:
         return low + (high - low) * ((turn * 5 + 4) % 9 + 1) / 10  # inside of bounds that may be excluded
 
     def _string(self, part: Mapping[str, Any], turn: int, depth: int) -> str:
+        if MEDIA in part:
+            return solid_png.in_base64(turn * 67 % 256)
         if pattern := _TEXTS.get(part.get("format", "")):
             text = pattern.format(day=1 + turn % 9)
             return text if turn % 2 else text.removesuffix("Z")  # only one of both may be accepted

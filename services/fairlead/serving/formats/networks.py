@@ -11,6 +11,7 @@ import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -21,7 +22,16 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from fairlead import errors
 from fairlead.contracts.manifest import Manifest, Tensor
 from fairlead.model import Model
-from fairlead.serving.formats import array_rows, base, datatypes, declared, estimator_output, shared_dimensions
+from fairlead.serving.formats import (
+    array_rows,
+    base,
+    datatypes,
+    declared,
+    estimator_output,
+    shared_dimensions,
+    top_labels,
+)
+from fairlead.serving.inputs import pixel_arrays
 
 MAX_VALUES = 2**22
 """The most values of one row in one tensor: an image of 1024 x 1024 pixels in four channels."""
@@ -117,16 +127,20 @@ def agreed(part: str, stated: Sequence[Tensor], own: Sequence[Tensor]) -> None:
 
 
 def model_class(
-    manifest: Manifest, adapter: base.Format, dimensions: shared_dimensions.Names = MappingProxyType({})
+    manifest: Manifest,
+    adapter: base.Format,
+    dimensions: shared_dimensions.Names = MappingProxyType({}),
+    labels: top_labels.Names = MappingProxyType({}),
 ) -> type[Model[Any, Any]]:
     """A model class that reads the network from the artifact with `adapter` and calls it.
 
-    Open dimensions of the inputs that have one name in `dimensions` must have one size in each row.
+    Open dimensions of the inputs that have one name in `dimensions` must have one size in each row. `labels` are those
+    of the outputs that the manifest says have some.
     """
 
     class Declared(_Networked):
         def load(self, artifact: Path) -> None:
-            self.open(adapter.read(artifact), manifest)
+            self.open(adapter.read(artifact), manifest, labels)
 
     Declared.row_type = declared.object_type(
         "Row",
@@ -141,7 +155,7 @@ def model_class(
 class _Networked(Model[BaseModel, BaseModel]):
     """Calls a network with one array for each field of the rows."""
 
-    def open(self, network: Network, manifest: Manifest) -> None:
+    def open(self, network: Network, manifest: Manifest, labels: top_labels.Names = MappingProxyType({})) -> None:
         """Keep the network. Raises Invalid if it does not fit the manifest."""
         if network.inputs is not None:
             agreed("inputs", manifest.inputs, network.inputs)
@@ -149,9 +163,15 @@ class _Networked(Model[BaseModel, BaseModel]):
             agreed("outputs", [one for one in manifest.outputs if one.name not in network.unstated], network.outputs)
         shapes = {one.name: one.shape for one in network.inputs or manifest.inputs}
         self._network = network
-        self._readers = [(one.name, _reader(one, shapes[one.name])) for one in manifest.inputs]
+        self._readers = [
+            (one.name, pixel_arrays.reader(one, one.image) if one.image else _reader(one, shapes[one.name]))
+            for one in manifest.inputs
+        ]
         self._open = [one.name for one in manifest.inputs if -1 in one.shape[1:]]
-        self._outputs = manifest.outputs
+        self._columns = [
+            top_labels.column(one, one.labels, labels[one.name]) if one.labels else partial(column, one)
+            for one in manifest.outputs
+        ]
         self._wanted = [one.name for one in manifest.outputs]
         self._read: Callable[[Any], list[BaseModel]] = TypeAdapter(list[self.answer_type]).validate_python  # type: ignore[name-defined]
 
@@ -172,7 +192,7 @@ class _Networked(Model[BaseModel, BaseModel]):
     def _computed(self, rows: Sequence[BaseModel]) -> list[BaseModel]:
         arrays = {name: read(rows) for name, read in self._readers}
         results = self._network.run(arrays, self._wanted)
-        columns = [column(one, result, len(rows)) for one, result in zip(self._outputs, results, strict=True)]
+        columns = [values(result, len(rows)) for values, result in zip(self._columns, results, strict=True)]
         names = self._wanted
         try:
             return self._read([dict(zip(names, answer, strict=True)) for answer in zip(*columns, strict=True)])

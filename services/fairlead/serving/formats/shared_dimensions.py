@@ -33,6 +33,8 @@ def checks(inputs: Sequence[Tensor], names: Names) -> dict[str, AfterValidator]:
     first: dict[str, tuple[str, int]] = {}
     found: dict[str, list[_Same]] = {}
     for one in inputs:
+        if one.image is not None:  # its size is that of the manifest
+            continue
         for axis, name in enumerate(names.get(one.name, ())[: len(one.shape)]):
             if axis and name in first:
                 found.setdefault(one.name, []).append(_Same(name, axis, *first[name]))

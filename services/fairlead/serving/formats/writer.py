@@ -22,7 +22,15 @@ from fairlead.contracts.formats import KINDS
 from fairlead.contracts.manifest import Manifest
 from fairlead.contracts.parsing import parse_yaml
 from fairlead.contracts.requirements import FILE as REQUIREMENTS
-from fairlead.serving.formats import artifact, golden, golden_answers, pickle_libraries, pickled, version_skew
+from fairlead.serving.formats import (
+    artifact,
+    golden,
+    golden_answers,
+    golden_images,
+    pickle_libraries,
+    pickled,
+    version_skew,
+)
 from fairlead.serving.formats.folder import FORMATS, ModelFolder, load_folder
 
 GOLDEN = "golden.jsonl"
@@ -56,6 +64,7 @@ def write_folder(
     value: Any,
     *,
     code: Iterable[str | Path] = (),
+    files: Iterable[str | Path] = (),
     golden_inputs: Sequence[Mapping[str, Any]] = (),
     golden_expected: Sequence[Mapping[str, Any]] | None = None,
     libraries: Iterable[str] = (),
@@ -66,29 +75,35 @@ def write_folder(
     `manifest` holds the fields that the author chooses (name, version, format, entry, title...). This function adds
     the artifact's path and digest, the golden rows and `built_with`: the versions of the libraries whose objects are
     pickled, of those that `code` imports, and of `libraries`. `value` is the trained object; it is written in the
-    manifest's format. `code` are the Python files that `entry` needs. `requirements` become the folder's
+    manifest's format. `code` are the Python files that `entry` needs, and `files`
+    those that the manifest names, such as labels. `requirements` become the folder's
     requirements.txt: its lines, or the path of a file with them. An existing `folder` is replaced.
 
-    The golden rows are `golden_inputs` with the finished model's answers. `golden_expected` are answers that are known
-    to be right, one per input: the model must give them within `rtol`. Raises Invalid or ModelFailed, also if the model
-    answers a golden row differently in a batch than alone, or if `value` can be unpickled only in this script.
+    The golden rows are `golden_inputs` with the finished model's answers; an image in them is a `Path`, or base64.
+    `golden_expected` are answers that are known to be right, one per input: the model must give them within `rtol`.
+    Raises Invalid or ModelFailed, also if the model answers a golden row differently in a batch than alone, or if
+    `value` can be unpickled only in this script.
     """
-    folder, files = Path(folder), tuple(map(Path, code))
+    folder, sources = Path(folder), tuple(map(Path, code))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
         draft = Path(scratch) / folder.name
         (draft / "artifact").mkdir(parents=True)
-        for path in files:
-            _copy_code(path, draft)
+        for name, paths in (("code", sources), ("files", map(Path, files))):
+            for path in paths:
+                _copy(name, path, draft)
         _write_requirements(requirements, draft)
         foreign = pickled.foreign_modules(value, _modules(draft)) if manifest.get("format") in pickled.FORMATS else ()
         written = _written_artifact(draft, manifest, value)
-        full = dict(manifest) | written | _built_with(manifest, value, files, libraries)
+        full = dict(manifest) | written | _built_with(manifest, value, sources, libraries)
         _write_manifest(draft, full)
         if foreign:
             pickled.check_it_loads(draft, foreign)
         if len(golden_inputs):
-            golden.write(draft / GOLDEN, golden_answers.answered(load_folder(draft), golden_inputs, golden_expected))
+            loaded = load_folder(draft)
+            given = golden_answers.checked(golden_inputs)
+            rows = golden_answers.answered(loaded, golden_images.asked(given, loaded.manifest), golden_expected)
+            golden.write(draft / GOLDEN, golden_images.kept(draft, given, rows, loaded.manifest))
             _write_manifest(draft, full | {"golden": GOLDEN})
         if folder.exists():
             shutil.rmtree(folder)
@@ -96,14 +111,14 @@ def write_folder(
     return load_folder(folder)
 
 
-def _copy_code(path: Path, draft: Path) -> None:
+def _copy(argument: str, path: Path, draft: Path) -> None:
     try:
         shutil.copyfile(path, draft / path.name)
     except OSError as cause:
         raise errors.Invalid(
-            f"code: {path} cannot be read: {cause.strerror}",
-            hint="Give a list of files: code=[Path('model.py')]. A relative path counts from the folder in which the "
-            "script runs; Path(__file__).with_name('model.py') is the file beside the script.",
+            f"{argument}: {path} cannot be read: {cause.strerror}",
+            hint=f"Give a list of files: {argument}=[Path('{path.name}')]. A relative path counts from the folder in "
+            f"which the script runs; Path(__file__).with_name('{path.name}') is the file beside the script.",
         ) from cause
 
 
