@@ -11,7 +11,7 @@ from pathlib import Path
 
 import fairlead
 from fairlead import logs
-from fairlead.serving import failure_file
+from fairlead.serving import cpu_quota, failure_file
 from fairlead.serving.formats import folder as folders
 from fairlead.serving.http import (
     answer_records,
@@ -28,10 +28,12 @@ from fairlead.serving.http import (
     json_protocols,
     listening,
     server,
+    uploads,
     v2,
 )
 from fairlead.serving.http import drift as drift_metrics
 from fairlead.serving.inference import bounds, contract, dataplane, heap, lifecycle, side_thread
+from fairlead.serving.inputs.fitted_settings import fitted
 from fairlead.serving.observe import answers, compared_fields, drift, metrics
 from fairlead.serving.observe.board import Board
 from fairlead.serving.settings import Settings
@@ -39,6 +41,9 @@ from fairlead.serving.settings import Settings
 logger = logging.getLogger(__name__)
 NO_MADE_UP_ROWS = "FAIRLEAD_NO_MADE_UP_ROWS"
 """The variable in which a service that starts again tells itself why it asks the model no made-up rows."""
+
+MOST_DECODERS = 4
+"""The most threads that decode images: each needs the memory of the pixels of a whole image."""
 
 
 class App:
@@ -53,6 +58,7 @@ class App:
         board: Board,
     ) -> None:
         manifest = served.manifest
+        settings = fitted(settings, manifest)
         # Below HTTP: metrics, lifecycle, the contract of the model, and the data plane that calls it.
         self.metrics = metrics.Metrics(manifest.name, manifest.version, board)
         self.metrics.serving(
@@ -76,11 +82,16 @@ class App:
         # One endpoint object for each of the three protocols.
         tensors = v2.OpenInference(terms, manifest)
         decoders = {"predict": json_protocols.plain(terms), "v1": json_protocols.kserve_v1(terms), "v2": tensors.decode}
+        files = uploads.of(terms, manifest)
+        of_uploads = files.decoders(terms) if files is not None else {}
+        has_files = terms.memory.has_files
         watcher = disconnects.DisconnectWatcher()
         reader = compared_fields.Reader(served.answer_type)
         self.answers = answers.AnswerRecords(reader, settings.answers_bytes, board.memory)
         receiving = body.Receiving(settings.queue_bytes)
-        self._aside = side_thread.SideThread(settings.queue_bytes)
+        # Decoding an image leaves the interpreter to others.
+        threads = min(MOST_DECODERS, cpu_quota.available()) if has_files else 1
+        self._aside = side_thread.SideThread(settings.queue_bytes, threads)
         self.metrics.queue_bytes.set_function(lambda: self.plane.queued_memory + self._aside.held)
         endpoints = {
             name: endpoint.Endpoint(
@@ -93,10 +104,12 @@ class App:
                 self._aside,
                 manifest.version,
                 tensors.decode_mixed if name == "v2" else None,
+                of_uploads.get(name),
+                has_files=has_files,
             )
             for name, decode in decoders.items()
         }
-        operations = api.operations(terms, manifest, served.golden, tensors, endpoints)
+        operations = api.operations(terms, manifest, served.golden, tensors, endpoints, files)
 
         # FastAPI has every route and documents it.
         self.api = api.ModelApi(manifest, terms)

@@ -27,5 +27,6 @@ def base_of(inputs: Sequence[Tensor]) -> type[BaseModel]:
 
 def _is_only_numbers(tensor: Tensor) -> bool:
     """Whether any array of the datatype and shape is a value. What a manifest can say beyond that is all here."""
-    is_limited = tensor.choices or tensor.nullable or tensor.minimum is not None or tensor.maximum is not None
-    return tensor.datatype not in _NO_NUMBERS and -1 not in tensor.shape[1:] and not is_limited
+    if tensor.image or tensor.choices or tensor.nullable or tensor.minimum is not None or tensor.maximum is not None:
+        return False
+    return tensor.datatype not in _NO_NUMBERS and -1 not in tensor.shape[1:]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import orjson
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
@@ -15,11 +16,13 @@ from starlette.exceptions import HTTPException
 from fairlead import errors
 from fairlead.contracts.manifest import Manifest
 from fairlead.serving.http import endpoint, exchange, problems, v2, v2_messages
+from fairlead.serving.http.uploads import Uploads
 from fairlead.serving.http.v2_binary import CONTENT_TYPE, HEADER
 from fairlead.serving.inference.contract import Contract
 from fairlead.serving.inference.warmup import Golden
 
 EXAMPLES = 3  # golden rows shown on the docs page
+EXAMPLE_BYTES = 20_000  # a row with an image in it may be longer than the page
 _REF = "#/components/schemas/{model}"
 
 
@@ -35,6 +38,8 @@ class Operation:
     response: Mapping[str, Any]
     takes_binary: bool = False
     """Whether tensors may follow the JSON in binary form, in the request and in the response."""
+    uploads: Mapping[str, Any] = field(default_factory=dict)
+    """What else the body of a request may be, by its content type."""
 
 
 class ModelApi(FastAPI):
@@ -110,7 +115,12 @@ def router(operations: Sequence[Operation]) -> APIRouter:
                 include_in_schema=not path.endswith("/"),
                 operation_id=f"{operation.protocol}_{operation.paths.index(path)}",
                 response_model=None,
-                openapi_extra={"requestBody": {"required": True, "content": _by_type(operation, operation.request)}},
+                openapi_extra={
+                    "requestBody": {
+                        "required": True,
+                        "content": _by_type(operation, operation.request) | dict(operation.uploads),
+                    }
+                },
                 responses=_responses(_by_type(operation, operation.response), path),
             )
     return routes
@@ -136,7 +146,7 @@ def _responses(success: Mapping[str, Any], path: str) -> dict[int | str, dict[st
     errors = {
         400: "The body is not valid in its content-encoding.",
         413: "The body is larger than the limit, or becomes so when it is decompressed.",
-        415: "The body is not JSON, or its content-encoding is not known.",
+        415: "The body is not of a type that this path takes, or its content-encoding is not known.",
         422: "The request is not valid; `errors` says where.",
         429: "The queue is full; retry after the seconds in Retry-After.",
         500: "The model failed.",
@@ -197,9 +207,12 @@ def operations(
     golden: Sequence[Golden],
     tensors: v2.OpenInference,
     endpoints: Mapping[str, endpoint.Endpoint],
+    files: Uploads | None,
 ) -> tuple[Operation, ...]:
     """The operations of the three protocols, with golden rows as examples. `endpoints` has the endpoint of each."""
-    rows, answers = [row.input for row in golden[:EXAMPLES]], [row.expected for row in golden[:EXAMPLES]]
+    shown = [row for row in golden[:EXAMPLES] if len(orjson.dumps(row.input)) <= EXAMPLE_BYTES]
+    rows, answers = [row.input for row in shown], [row.expected for row in shown]
+    uploads = files.content() if files is not None else {}
     schemas = Schemas(terms)
     many = {"type": "array", "items": schemas.row_or_list, "minItems": 1, "maxItems": terms.max_rows}
     all_answers = {"type": "array", "items": schemas.answer}
@@ -218,6 +231,7 @@ def operations(
                 one_or_all,
                 {"one row": answers[:1] and answers[0], "a list": answers},
             ),
+            uploads=uploads,
         ),
         Operation(
             (f"/v1/models/{manifest.name}:predict",),
@@ -226,6 +240,7 @@ def operations(
             endpoints["v1"],
             _content(schemas.instances, {"golden rows": rows and {"instances": rows}}),
             _content(schemas.predictions, {"golden rows": answers and {"predictions": answers}}),
+            uploads=uploads,
         ),
         Operation(
             (f"{base}/infer", f"{base}/versions/{manifest.version}/infer"),

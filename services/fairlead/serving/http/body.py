@@ -15,6 +15,9 @@ FORM_TYPES = frozenset({b"", b"application/x-www-form-urlencoded"})
 """What clients send that mean JSON and do not say so: nothing (Triton's), or a form (`curl -d`)."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 """What some editors write before a text in UTF-8. It is not part of the JSON."""
+FORM = b"multipart/form-data"
+_IMAGE = b"image/"
+UPLOADS = "the body must be application/json, an image with a content-type such as image/jpeg, or multipart/form-data"
 JSON_TYPES = frozenset({b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"})
 
 
@@ -22,14 +25,18 @@ class ClientDisconnected(Exception):
     """The client closed its connection, so no response can be sent."""
 
 
-def check_head(request: exchange.Exchange, limit: int, *, takes_binary: bool = False) -> None:
+def check_head(
+    request: exchange.Exchange, limit: int, *, takes_binary: bool = False, takes_uploads: bool = False
+) -> None:
     """Check content type, encoding and length in the head, before the body is read.
 
-    `takes_binary`: the body may have tensors in binary form after its JSON.
-    Raises NotJson, UnknownEncoding, Invalid or BodyTooLarge.
+    `takes_binary`: the body may have tensors in binary form after its JSON. `takes_uploads`: it may be an image, or a
+    form with images. Raises NotJson, UnknownEncoding, Invalid or BodyTooLarge.
     """
-    if request.content_type not in JSON_TYPES:
-        _check_type(request, takes_binary=takes_binary)
+    if takes_uploads and is_upload(request.content_type):
+        _check_origin(request)
+    elif request.content_type not in JSON_TYPES:
+        _check_type(request, takes_binary=takes_binary, takes_uploads=takes_uploads)
     if request.content_encoding:
         encodings.check(request.content_encoding)
     if request.content_length:
@@ -37,6 +44,12 @@ def check_head(request: exchange.Exchange, limit: int, *, takes_binary: bool = F
             raise errors.Invalid("content-length must be a whole number")
         if int(request.content_length[:20]) > limit:
             raise problems.BodyTooLarge(limit)
+
+
+def is_upload(content_type: bytes) -> bool:
+    """Whether a body of this type is an image, or a form that may have some."""
+    kind = content_type.lstrip().lower()
+    return kind.startswith((_IMAGE, FORM))
 
 
 class Receiving:
@@ -88,7 +101,7 @@ async def discard(receive: exchange.Receive, seconds: float) -> None:
                 pass
 
 
-def _check_type(request: exchange.Exchange, *, takes_binary: bool) -> None:
+def _check_type(request: exchange.Exchange, *, takes_binary: bool, takes_uploads: bool) -> None:
     """Check a content type that is not one of the usual ones of JSON. Raises NotJson."""
     given = request.content_type
     kind = given.split(b";")[0].strip().lower()
@@ -100,13 +113,23 @@ def _check_type(request: exchange.Exchange, *, takes_binary: bool) -> None:
     if _is_json(given):
         return
     if kind not in FORM_TYPES:
-        raise problems.NotJson(given)
+        raise problems.NotJson(given, UPLOADS if takes_uploads else "")
     # A page of any site can make a browser send a form, or nothing at all, without asking this service first. It asks
     # first before it sends JSON, so a browser must say JSON.
     if b"origin" in request.headers or b"sec-fetch-site" in request.headers:
         raise problems.NotJson(
             given, "a web page must send its requests as application/json; other clients may leave the content-type out"
         )
+
+
+def _check_origin(request: exchange.Exchange) -> None:
+    """Raise NotJson for a form of a page of another site. A browser asks first before it sends an image."""
+    if request.content_type.lstrip().lower().startswith(FORM) and (
+        request.headers.get(b"sec-fetch-site", b"cross-site" if b"origin" in request.headers else b"none")
+        not in (b"same-origin", b"none")
+    ):
+        reason = "a page of another site must send an image as it is, with a content-type such as image/jpeg"
+        raise problems.NotJson(request.content_type, reason)
 
 
 def _is_json(content_type: bytes) -> bool:

@@ -48,6 +48,8 @@ class DecodedRequest(NamedTuple):
 Decode = Callable[[bytes], DecodedRequest]
 DecodeMixed = Callable[[bytes, bytes], DecodedRequest]
 """Decodes a body that is JSON only in part, by the header that says where the JSON ends."""
+DecodeUpload = Callable[[bytes, bytes], DecodedRequest]
+"""Decodes a body that is an image, or a form with images, by its content type."""
 
 
 class Endpoint:
@@ -64,17 +66,22 @@ class Endpoint:
         aside: SideThread,
         version: str,
         decode_mixed: DecodeMixed | None = None,
+        decode_upload: DecodeUpload | None = None,
+        *,
+        has_files: bool = False,
     ) -> None:
+        """`has_files`: rows have files in them, which are never decoded on the event loop."""
         self._answer_records = answer_records
         self._receiving = receiving
         self._aside = aside
         self._version = version.encode()
         self._decode = decode
         self._decode_mixed = decode_mixed
+        self._decode_upload = decode_upload
         self._plane = plane
         self._disconnects = disconnects
         self.max_body_bytes = max_body_bytes
-        self.small_bytes = min(max_body_bytes, PIECE_BYTES)
+        self.small_bytes = -1 if has_files else min(max_body_bytes, PIECE_BYTES)
         """The most bytes of a body that is decoded on the event loop."""
 
     def check(self, request: exchange.Exchange) -> bool:
@@ -82,7 +89,12 @@ class Endpoint:
 
         Raises NotJson, UnknownEncoding, Invalid, BodyTooLarge or SpillRefused.
         """
-        bodies.check_head(request, self.max_body_bytes, takes_binary=self._decode_mixed is not None)
+        bodies.check_head(
+            request,
+            self.max_body_bytes,
+            takes_binary=self._decode_mixed is not None,
+            takes_uploads=self._decode_upload is not None,
+        )
         if not request.keep_answer or request.headers.get(_ROUTED, self._version) == self._version:
             return False
         if request.is_mirrored:
@@ -119,8 +131,9 @@ class Endpoint:
         Raises BadEncoding or DecodedTooLarge too, and ClientDisconnected.
         """
         try:
-            json_size = request.headers.get(HEADER, b"")
-            job = self._aside.decode(partial(self._weighed, body, request.content_encoding, json_size), len(body))
+            weighed = partial(self._weighed, body, request.content_encoding, *self._decoder(request))
+            job = self._aside.decode(weighed, len(body))
+            del weighed
         except errors.Overloaded:
             self._plane.dropped("queue_full")
             raise
@@ -153,14 +166,21 @@ class Endpoint:
         ticket.future.add_done_callback(lambda _: self._aside.release(memory))
         return ticket, encode
 
-    def _weighed(self, body: bytes, coding: bytes, json_size: bytes) -> tuple[DecodedRequest, int]:
+    def _decoder(self, request: exchange.Exchange) -> tuple[Decode, int]:
+        """The function that decodes a body, and the memory of each of its bytes beside that of its rows."""
+        if self._decode_upload is not None and bodies.is_upload(request.content_type):
+            return partial(self._decode_upload, request.content_type), 0
+        json_size = request.headers.get(HEADER, b"")
+        is_binary = json_size and not self._plane.terms.memory.has_files
+        return partial(self._decoded, json_size=json_size), BINARY_BYTE if is_binary else 0
+
+    def _weighed(self, body: bytes, coding: bytes, decode: Decode, per_byte: int) -> tuple[DecodedRequest, int]:
         """The decoded request and the memory of its rows."""
         whole = encodings.decoded(body, coding, self.max_body_bytes) if coding else body
-        request = self._decoded(whole, json_size)
+        request = decode(whole)
         if request.memory is not None:
             return request, request.memory
-        memory = self._plane.terms.memory.of(whole, len(request.rows))
-        return request, memory + (BINARY_BYTE * len(whole) if json_size else 0)
+        return request, self._plane.terms.memory.of(whole, len(request.rows)) + per_byte * len(whole)
 
     async def encoded(self, encode: Encode, answers: list[Any]) -> bytes | Mixed:
         """The response with these answers; many are encoded beside the event loop. Raises ModelFailed or Invalid."""

@@ -48,6 +48,7 @@ STATUSES: tuple[tuple[type[errors.FairleadError], int, str], ...] = (
 _WITHOUT_VALUES = {
     "binary_size": "the binary data has another size",
     "element_count": "the elements do not fill the shape",
+    "image_broken": "the image cannot be decoded",
     "unknown_datatype": "there is no such datatype",
 }
 """What is counted for the types of details whose sentence has what a client sent."""

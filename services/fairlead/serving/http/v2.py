@@ -47,6 +47,7 @@ class OpenInference:
         self._bounds = Bounds(request.core_schema, terms.limits, keys)
         self._request = Reader(request, self._bounds)
         self._input_names = {tensor.name: tensor for tensor in self.inputs}
+        self._files = frozenset(tensor.name for tensor in self.inputs if tensor.is_file)
         self._output_names = {tensor.name: tensor for tensor in self.outputs}
 
     def metadata(self) -> dict[str, Any]:
@@ -118,7 +119,13 @@ class OpenInference:
 
     def _with_elements(self, inputs: Sequence[InputTensor], after: memoryview) -> Sequence[InputTensor]:
         given = [
-            v2_binary.Given(one.datatype, one.shape, (one.parameters or {}).get(v2_binary.SIZE), one.data is not None)
+            v2_binary.Given(
+                one.datatype,
+                one.shape,
+                (one.parameters or {}).get(v2_binary.SIZE),
+                one.data is not None,
+                one.name in self._files,
+            )
             for one in inputs
         ]
         found = v2_binary.elements(given, after, self._terms.limits.values)

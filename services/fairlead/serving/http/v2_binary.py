@@ -48,6 +48,8 @@ class Given(NamedTuple):
     size: Any
     """The parameter `binary_data_size`; None for an input whose elements are in the JSON."""
     has_data: bool
+    is_file: bool = False
+    """Whether each element is a file."""
 
 
 def elements(inputs: Sequence[Given], after: memoryview, limit: int) -> dict[int, list[Any]]:
@@ -71,7 +73,10 @@ def elements(inputs: Sequence[Given], after: memoryview, limit: int) -> dict[int
             msg = f"the body has {len(after) - place} bytes left after the JSON, not {one.size}"
             raise errors.Invalid.at((*loc, "parameters", SIZE), msg, "binary_size")
         raw = after[place : place + one.size]
-        found[index] = binary_tensors.elements(one.datatype, raw, count, (*loc, "data"))
+        if one.is_file and one.datatype == "BYTES":
+            found[index] = binary_tensors.files(raw, count, (*loc, "data"))
+        else:
+            found[index] = binary_tensors.elements(one.datatype, raw, count, (*loc, "data"))
         place += one.size
     if place != len(after):
         msg = f"the body has {len(after) - place} bytes after its JSON that belong to no input"

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from fairlead import errors
+from fairlead.contracts.images import kind_of
 
 Loc = tuple[str | int, ...]
 _BF16 = "BF16"
@@ -62,8 +63,25 @@ def elements(datatype: str, raw: memoryview, count: int, loc: Loc) -> list[Any]:
     return found
 
 
+def files(raw: memoryview, count: int, loc: Loc) -> list[Any]:
+    """The elements of a tensor of files: bytes, or text where a client has sent base64. Raises Invalid at `loc`."""
+    found = _divided(raw, count, loc)
+    return [bytes(one) if kind_of(bytes(one[:16])) or not bytes(one).isascii() else str(one, "ascii") for one in found]
+
+
 def _texts(raw: memoryview, count: int, loc: Loc) -> list[Any]:
     found: list[str] = []
+    for index, one in enumerate(_divided(raw, count, loc)):
+        try:
+            found.append(str(one, "utf-8"))
+        except UnicodeDecodeError:
+            raise errors.Invalid.at((*loc, index), "a text is not UTF-8", "datatype") from None
+    return found
+
+
+def _divided(raw: memoryview, count: int, loc: Loc) -> list[memoryview]:
+    """The bytes of each text."""
+    found: list[memoryview] = []
     place = 0
     while place < len(raw):
         if len(found) == count:
@@ -77,10 +95,7 @@ def _texts(raw: memoryview, count: int, loc: Loc) -> list[Any]:
         place = begin + length
         if place > len(raw):
             raise errors.Invalid.at((*loc, len(found)), f"a text of {length} bytes is not complete", "binary_size")
-        try:
-            found.append(str(raw[begin:place], "utf-8"))
-        except UnicodeDecodeError:
-            raise errors.Invalid.at((*loc, len(found)), "a text is not UTF-8", "datatype") from None
+        found.append(raw[begin:place])
     if len(found) != count:
         raise errors.Invalid.at(loc, f"there are {len(found)} texts, and the shape says {count}", "element_count")
     return found

@@ -117,7 +117,7 @@ class Contract:
     def decode_objects(self, rows: Sequence[Any]) -> list[BaseModel]:
         """Decode rows that another protocol has made JSON values of. Raises Invalid, with the row's index in `loc`."""
         # Reading holds the interpreter, so many rows are not read in one call.
-        parts = [pydantic_core.to_json(part, inf_nan_mode="constants") for part in slices(rows)]
+        parts = [pydantic_core.to_json(part, inf_nan_mode="constants", bytes_mode="base64") for part in slices(rows)]
         # An element of a tensor can be a text with JSON in it, whose keys nobody has counted.
         if not self._keys.is_countable:
             whole = parts[0] if len(parts) == 1 else b"[%b]" % b",".join([part[1:-1] for part in parts])

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from fairlead.serving.inference import schema_walk
+from fairlead.serving.inputs.image_field import HELD
 
 OBJECT, FIELD = 500, 110
 """Bytes of an object of a model, and of each of its fields with a number or a short text in it."""
@@ -34,15 +35,18 @@ class RowMemory:
     """What the rows of one type need, in bytes.
 
     `row` is a row without the lists and objects in it, `inner` the largest object inside a row. `per_byte` is what one
-    byte of JSON becomes, without `row`.
+    byte of JSON becomes, without `row`. `has_files`: the row has the pixels of files, and not the files.
     """
 
     row: int
     inner: int
     per_byte: int
+    has_files: bool = False
 
     def of(self, body: bytes, rows: int) -> int:
         """An estimate for a body with so many rows. It counts characters, at the speed of `bytes.count`."""
+        if self.has_files:
+            return rows * self.row
         objects = max(0, body.count(b"{") - rows)
         values = LIST * body.count(b"[") + VALUE * body.count(b",")
         text = len(body) if body.isascii() and b"\\u" not in body else _WIDE * len(body)
@@ -55,10 +59,12 @@ def of_rows(row_type: type[BaseModel], schema: Mapping[str, Any]) -> RowMemory:
     # A row type that contains itself is among the definitions.
     is_inner = schema["type"] == "definitions"
     inner = [part for part in parts if part["type"] == "model" and (is_inner or part["cls"] is not row_type)]
+    held = sum((part.get("metadata") or {}).get(HELD, 0) for part in parts)
     return RowMemory(
-        row=OBJECT + FIELD * len(row_type.model_fields),
+        row=OBJECT + FIELD * len(row_type.model_fields) + held,
         inner=max((_size(model) for model in inner), default=MAPPING),
         per_byte=max([_of_values(parts), *(_size(model) // _least_bytes(model) for model in inner)]),
+        has_files=held > 0,
     )
 
 

@@ -46,15 +46,17 @@ class Job(Generic[T]):
 class SideThread:
     """One thread, whose jobs run one after the other: many large requests do not share the interpreter with the loop.
 
-    It is started by the first job. Call all methods on the event loop only.
+    Jobs that leave the interpreter to others most of the time may have several threads. They are started by the first
+    job. Call all methods on the event loop only.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, threads: int = 1) -> None:
         """`limit` is the most bytes of all bodies that wait, and the memory of rows from which on none is decoded."""
         self._limit = limit
         self._size = 0
-        self._thread: workers.Threads | None = None
-        self._running: Job[Any] | None = None
+        self._count = threads
+        self._threads: workers.Threads | None = None
+        self._running = 0
         self._answers: deque[Job[Any]] = deque()
         self._bodies: deque[Job[Any]] = deque()
         self.held = 0
@@ -88,27 +90,25 @@ class SideThread:
 
     def close(self) -> None:
         """Let the thread end after its job."""
-        if self._thread is not None:
-            self._thread.close()
+        if self._threads is not None:
+            self._threads.close()
 
     def _next(self) -> None:
-        """Run the next job, unless one is running. Answers go first: what they hold is about to be freed."""
-        if self._running is not None:
-            return
-        if self._answers:
-            job = self._answers.popleft()
-        elif self._bodies and self.held < self._limit:
-            job = self._bodies.popleft()
-        else:
-            return
-        if self._thread is None:
-            self._thread = workers.Threads(1, asyncio.get_running_loop(), name="side")
-        self._running = job
-        self._thread.submit(partial(_outcome, job.work), self._ended)
+        """Run the next jobs, if a thread is free. Answers go first: what they hold is about to be freed."""
+        while self._running < self._count:
+            if self._answers:
+                job = self._answers.popleft()
+            elif self._bodies and self.held < self._limit:
+                job = self._bodies.popleft()
+            else:
+                return
+            if self._threads is None:
+                self._threads = workers.Threads(self._count, asyncio.get_running_loop(), name="side")
+            self._running += 1
+            self._threads.submit(partial(_outcome, job.work), partial(self._ended, job))
 
-    def _ended(self, outcome: Any) -> None:
-        job, self._running = self._running, None
-        assert job is not None  # it was submitted
+    def _ended(self, job: Job[Any], outcome: Any) -> None:
+        self._running -= 1
         self._size -= job.size
         if not job.future.done():
             if job.size and not isinstance(outcome, _Raised):

@@ -25,6 +25,7 @@ from pydantic import BaseModel
 from fairlead import errors
 from fairlead.serving.formats.datatypes import EXACT, FORMATS, INT64, INTEGERS, LARGEST_FP32
 from fairlead.serving.inference import duplicates
+from fairlead.serving.inputs.image_field import MEDIA
 
 _DATATYPES = {"boolean": "BOOL", "string": "BYTES"}
 
@@ -34,6 +35,7 @@ class Tensor:
     """One field as a tensor. `shape` excludes the batch dimension. If `json` is set, the elements are JSON text.
 
     `nullable`: the field is one element, or null. `whole`: the elements are rows or answers, not fields of them.
+    `is_file`: each element is a file, in JSON as base64 and in binary form as it is.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Tensor:
     json: bool = False
     nullable: bool = False
     whole: bool = False
+    is_file: bool = False
 
     @property
     def is_number(self) -> bool:
@@ -88,7 +91,7 @@ def _tensor(name: str, part: dict[str, Any], definitions: dict[str, Any], requir
     datatype = _number(part) or _DATATYPES.get(part.get("type", ""))
     if datatype is None:
         return Tensor(name, "BYTES", (), required, json=True)
-    return Tensor(name, datatype, tuple(shape), required)
+    return Tensor(name, datatype, tuple(shape), required, is_file=MEDIA in part)
 
 
 def _resolved(part: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,73 @@
+"""Reads the parts of a body that is multipart/form-data (RFC 7578), as `curl -F` and the forms of browsers send it.
+
+The whole body is in memory and its size is limited. It is searched at the speed of C, so a file of megabytes holds the
+interpreter for milliseconds.
+"""
+
+from __future__ import annotations
+
+from email.message import Message
+from typing import NamedTuple
+
+from fairlead import errors
+
+_LONGEST_BOUNDARY = 70
+_HEAD_BYTES = 8192
+_PLACE = ("body",)
+
+
+class Part(NamedTuple):
+    """One field of a form. `name` is empty if the part has none."""
+
+    name: str
+    content: bytes
+
+
+def parts(content_type: bytes, body: bytes, most: int) -> list[Part]:
+    """The parts of a body with this content type. Raises Invalid if it is no form, or has more than `most` parts."""
+    boundary = _parameter("content-type", content_type.decode("latin-1"), "boundary").encode("latin-1")
+    if not 1 <= len(boundary) <= _LONGEST_BOUNDARY:
+        raise _wrong("the content-type names no boundary, which separates the parts")
+    line = b"\r\n--" + boundary
+    # Before the first boundary, and after the last one, there is nothing that counts.
+    _, *sections = (b"\r\n" + body).split(line, most + 2)
+    found: list[Part] = []
+    for section in sections:
+        if section.startswith(b"--"):
+            if not found:
+                raise _wrong("the form has no part")
+            return found
+        if len(found) == most:
+            raise errors.Invalid.at(_PLACE, f"the form has more than {most} parts; send fewer files", "too_long")
+        found.append(_part(section))
+    raise _wrong("the form does not end with its boundary and two hyphens: it is not complete")
+
+
+def _part(section: bytes) -> Part:
+    padding, begin, rest = section.partition(b"\r\n")
+    if not begin or padding.strip(b" \t"):
+        raise _wrong("a boundary is not followed by a line break")
+    # A part may have no headers at all.
+    end = 0 if rest.startswith(b"\r\n") else rest.find(b"\r\n\r\n", 0, _HEAD_BYTES)
+    if end < 0:
+        raise _wrong("a part has no empty line after its headers")
+    name = ""
+    for line in rest[:end].decode("utf-8", "replace").split("\r\n"):
+        key, _, value = line.partition(":")
+        match key.strip().lower():
+            case "content-disposition":
+                name = _parameter("content-disposition", value.strip(), "name")
+            case "content-transfer-encoding" if value.strip().lower() not in ("binary", "8bit", "7bit"):
+                raise _wrong("a part has a content-transfer-encoding: send the bytes as they are")
+    return Part(name, rest[end + 4 :] if end else rest[2:])
+
+
+def _parameter(header: str, value: str, name: str) -> str:
+    message = Message()
+    message[header] = value.replace("\r", " ").replace("\n", " ")
+    found = message.get_param(name, header=header)
+    return found if isinstance(found, str) else ""
+
+
+def _wrong(message: str) -> errors.Invalid:
+    return errors.Invalid.at(_PLACE, message, "multipart")
