@@ -16,6 +16,7 @@ from fairlead.cli import optional_modules
 from fairlead.cli.connect import connect
 from fairlead.cli.options import DEFAULT_STATE, ContextOption, NamespaceOption, PlatformLocation, StateOption
 from fairlead.cli.output import say, shown_json
+from fairlead.contracts.images import MEDIA_TYPES, kind_of
 from fairlead.contracts.instance import Instance
 from fairlead.local.ports import LOOPBACK
 from fairlead.local.probe import Reply
@@ -31,6 +32,9 @@ _WITHOUT_INSTANCE = (http.client.NOT_FOUND, http.client.SERVICE_UNAVAILABLE)
 """What the gateway answers for a version that was never ready, and for one that is not ready any more."""
 
 
+_IMAGES = (".jpg", ".jpeg", ".png", ".webp")
+
+
 class _Asked(NamedTuple):
     location: PlatformLocation
     model: str
@@ -42,8 +46,8 @@ def command(
     rows: Annotated[
         str | None,
         typer.Argument(
-            metavar="JSON",
-            help="A row, or a list of rows; @FILE reads a file, - standard input. Default: a golden row.",
+            metavar="JSON | IMAGE",
+            help="A row, a list of rows, or an image file; @FILE reads a file, - standard input. Default: a golden row.",
         ),
     ] = None,
     version: Annotated[str | None, typer.Option(help="Ask this version, whatever the weights are.")] = None,
@@ -62,12 +66,13 @@ def command(
     """
     location = PlatformLocation(state, context, namespace)
     gateway = _address(url, location)
-    headers = {"content-type": "application/json"}
+    headers = {}
     if user is not None:
         headers[_sticky_header(connect(location).store, model)] = user
     base = f"/models/{model}" if version is None else f"/models/{model}/versions/{version}"
     asked = _Asked(location, model, version)
     body = _read(rows) if rows is not None else _golden_row(_send(gateway, "GET", f"{base}/golden", timeout), asked)
+    headers["content-type"] = MEDIA_TYPES.get(kind_of(body), "application/json")
     reply = _send(gateway, "POST", f"{base}/predict", timeout, headers, body)
     if reply.status != http.client.OK:
         raise _failure(reply, asked)
@@ -103,7 +108,9 @@ def _sticky_header(store: Store, model: str) -> str:
 
 
 def _read(rows: str) -> bytes:
-    """The body: from the argument, a file or standard input. Raises Invalid unless it is JSON."""
+    """The body: from the argument, a file or standard input. Raises Invalid unless it is JSON or an image."""
+    if rows.lower().endswith(_IMAGES):
+        rows = f"@{rows.removeprefix('@')}"
     try:
         if rows == "-":
             body = sys.stdin.buffer.read()
@@ -113,6 +120,8 @@ def _read(rows: str) -> bytes:
             body = rows.encode()
     except OSError as error:
         raise errors.Invalid(f"{rows[1:]} cannot be read: {error.strerror}") from error
+    if kind_of(body):
+        return body
     try:
         json.loads(body)
     except ValueError as error:
