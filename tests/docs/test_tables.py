@@ -18,6 +18,8 @@ from fairlead.contracts import telemetry
 from fairlead.contracts.action import ActionType
 from fairlead.contracts.formats import KINDS, image_list, runs_code
 from fairlead.contracts.gates import GateName, GateSpec
+from fairlead.contracts.images import Image
+from fairlead.contracts.manifest import Labels
 from fairlead.rollout.policy import evidence, gates
 from fairlead.serving.formats import frames
 from fairlead.serving.http import problems
@@ -35,6 +37,13 @@ AUTOSCALING = DOCS / "autoscaling.md"
 def test_the_settings_table_has_every_setting_with_its_default() -> None:
     shown = [(bare(name), bare(default)) for name, default, _ in table_below(SERVICE, "Settings")]
     assert shown == [(name, str(field.default)) for name, field in Settings.model_fields.items()]
+
+
+def test_the_tables_of_images_and_labels_have_every_field_with_its_default() -> None:
+    for heading, kind in (("The manifest", Image), ("Labels", Labels)):
+        shown = [(bare(name), bare(default)) for name, default, _ in table_below(DOCS / "images.md", heading)]
+        fields = kind.model_fields.items()
+        assert shown == [(name, "required" if one.is_required() else str(one.default)) for name, one in fields]
 
 
 def test_the_table_of_column_types_is_that_of_the_module() -> None:

@@ -91,6 +91,13 @@ def test_predict_says_why_it_got_no_answer(platform: Platform, arguments: list[s
     assert sentence in asked.stderr
 
 
+def test_predict_sends_an_image_as_what_it_is(platform: Platform) -> None:
+    (platform.folder / "photo.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    for argument in ("photo.png", "@photo.png"):
+        asked = fairlead(platform, "predict", "doubler", argument)
+        assert "the body must be application/json, not image/png" in asked.stderr  # doubler takes no images
+
+
 def test_status_watch_in_a_pipe_prints_each_change_as_plain_text(platform: Platform) -> None:
     watch: list[str | Path] = [FAIRLEAD, "status", "careful", "--watch"]
     with subprocess.Popen(watch, cwd=platform.folder, stdout=subprocess.PIPE, text=True) as watching:

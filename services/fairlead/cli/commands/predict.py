@@ -47,7 +47,7 @@ def command(
         str | None,
         typer.Argument(
             metavar="JSON | IMAGE",
-            help="A row, a list of rows, or an image file; @FILE reads a file, - standard input. Default: a golden row.",
+            help="A row, a list of rows, or an image file; @FILE reads a file, - standard input. None: a golden row.",
         ),
     ] = None,
     version: Annotated[str | None, typer.Option(help="Ask this version, whatever the weights are.")] = None,

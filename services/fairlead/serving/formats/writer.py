@@ -75,9 +75,9 @@ def write_folder(
     `manifest` holds the fields that the author chooses (name, version, format, entry, title...). This function adds
     the artifact's path and digest, the golden rows and `built_with`: the versions of the libraries whose objects are
     pickled, of those that `code` imports, and of `libraries`. `value` is the trained object; it is written in the
-    manifest's format. `code` are the Python files that `entry` needs, and `files`
-    those that the manifest names, such as labels. `requirements` become the folder's
-    requirements.txt: its lines, or the path of a file with them. An existing `folder` is replaced.
+    manifest's format. `code` are the Python files that `entry` needs, and `files` those that the manifest names,
+    such as labels. `requirements` become the folder's requirements.txt: its lines, or the path of a file with them. An
+    existing `folder` is replaced.
 
     The golden rows are `golden_inputs` with the finished model's answers; an image in them is a `Path`, or base64.
     `golden_expected` are answers that are known to be right, one per input: the model must give them within `rtol`.
@@ -89,9 +89,10 @@ def write_folder(
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
         draft = Path(scratch) / folder.name
         (draft / "artifact").mkdir(parents=True)
-        for name, paths in (("code", sources), ("files", map(Path, files))):
-            for path in paths:
-                _copy(name, path, draft)
+        for path in sources:
+            _copy(path, draft, "code", "model.py")
+        for path in map(Path, files):
+            _copy(path, draft, "files", "labels.txt")
         _write_requirements(requirements, draft)
         foreign = pickled.foreign_modules(value, _modules(draft)) if manifest.get("format") in pickled.FORMATS else ()
         written = _written_artifact(draft, manifest, value)
@@ -111,14 +112,14 @@ def write_folder(
     return load_folder(folder)
 
 
-def _copy(argument: str, path: Path, draft: Path) -> None:
+def _copy(path: Path, draft: Path, argument: str, example: str) -> None:
     try:
         shutil.copyfile(path, draft / path.name)
     except OSError as cause:
         raise errors.Invalid(
             f"{argument}: {path} cannot be read: {cause.strerror}",
-            hint=f"Give a list of files: {argument}=[Path('{path.name}')]. A relative path counts from the folder in "
-            f"which the script runs; Path(__file__).with_name('{path.name}') is the file beside the script.",
+            hint=f"Give a list of files: {argument}=[Path('{example}')]. A relative path counts from the folder in "
+            f"which the script runs; Path(__file__).with_name('{example}') is the file beside the script.",
         ) from cause
 
 
