@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from fairlead.serving.check.checks import check_folder
+from fairlead.serving.formats.folder import load_folder
 from support import environments
 
 EXAMPLES = environments.ROOT / "services" / "models"
@@ -27,6 +28,16 @@ def test_digits_torch_passes_every_check_without_a_warning(torch: Any, tmp_path:
     assert "accuracy 0.9" in train("digits-torch", tmp_path, *libraries)
     findings = check_folder(tmp_path / "digits-torch" / "1.0.0")
     assert [finding for finding in findings if finding.outcome != "passed"] == []
+
+
+def test_imagenet_says_what_a_photo_shows_without_a_warning(torch: Any, tmp_path: Path, libraries: list[Path]) -> None:
+    said = train("imagenet", tmp_path, *libraries, environments.packages("imagenet"))
+    folder = tmp_path / "imagenet" / "1.0.0"
+    assert "china.jpg shows palace 0." in said
+    best = [one["label"] for one in load_folder(folder).golden[0].expected["classes"]]
+    names = (folder / "labels.txt").read_text().splitlines()
+    assert {names.index(label) for label in best} >= {698, 442}
+    assert [finding for finding in check_folder(folder) if finding.outcome != "passed"] == []
 
 
 def train(name: str, out: Path, *packages: Path) -> str:

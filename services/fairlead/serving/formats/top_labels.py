@@ -39,15 +39,13 @@ def read(folder: Path, manifest: Manifest) -> Names:
 
 def _lines(folder: Path, output: Tensor, labels: Labels) -> tuple[str, ...]:
     field = f"outputs: {output.name}: labels"
-    path = artifact.inside(folder, labels.file, field=field)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = artifact.inside(folder, labels.file, field=field).read_text(encoding="utf-8").splitlines()
+    except errors.Invalid as cause:
+        raise errors.Invalid(cause.message, hint="`write_folder` copies it: `files=[Path('labels.txt')]`.") from None
     except (OSError, UnicodeDecodeError) as cause:
         why = cause.strerror if isinstance(cause, OSError) else "it is not UTF-8 text"
-        raise errors.Invalid(
-            f"fairlead.yaml: {field}: {labels.file} cannot be read: {why}",
-            hint="It is a text file of the model folder. `write_folder` copies it: `files=[Path('labels.txt')]`.",
-        ) from None
+        raise errors.Invalid(f"fairlead.yaml: {field}: {labels.file} cannot be read: {why}") from None
     if len(lines) != output.shape[1]:
         raise errors.Invalid(
             f"fairlead.yaml: {field}: {labels.file} has {len(lines)} lines, and the output {output.shape[1]} scores",
