@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib
 import json
 import random
+import statistics
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import PIL.Image
 import pytest
@@ -71,12 +71,9 @@ def test_probes_are_fast_while_20_megabytes_are_decoded(service: Service, image:
                 assert service.ask("GET", probe).status == 200
                 times.append(time.perf_counter() - began)
     assert [upload.result().status for upload in uploads] == [200] * UPLOADS
-    late = {probe: sorted(times)[int(len(times) * 0.99)] for probe, times in took.items()}
-    middle = {probe: sorted(times)[len(times) // 2] for probe, times in took.items()}
-    print(form, len(took["/livez"]), late, middle)
-    # Each is below 50 ms on a quiet machine. Other work on the machine may delay one.
-    assert max(middle.values()) < 0.05, took
-    assert max(late.values()) < 0.5, took
+    assert {probe: times for probe, times in took.items() if statistics.median(times) > 0.05} == {}
+    # Other load on the machine may delay one; if they waited for an image to be decoded, many would take seconds.
+    assert {probe: times for probe, times in took.items() if sorted(times)[int(len(times) * 0.99)] > 1} == {}
 
 
 def test_the_memory_of_the_service_stays_bounded(service: Service) -> None:

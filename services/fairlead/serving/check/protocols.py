@@ -15,9 +15,11 @@ from fairlead.serving.app import App, build_app
 from fairlead.serving.formats.author_code import described
 from fairlead.serving.formats.folder import ModelFolder
 from fairlead.serving.formats.golden_answers import DIFFERS_HINT
+from fairlead.serving.http import uploads
 from fairlead.serving.http.v2 import OpenInference
 from fairlead.serving.inference import tensors
 from fairlead.serving.inference.dataplane import StartAgain
+from fairlead.serving.inputs import base64_text
 from fairlead.serving.settings import Settings
 
 WAIT_S = 0.005
@@ -93,12 +95,21 @@ async def _compare(served: ModelFolder, rows: Sequence[Row], skipped: str) -> li
         for row, answer in zip(rows, alone, strict=True):
             found = await _post(app, f"/v2/models/{name}/infer", {"inputs": v2.as_tensors([row.value])}, "V2", row.name)
             _check([row], [_columns(v2, answer)], [_data(v2, found)], served.manifest.tolerance, "V2")
-    return ["JSON", "list", "V1", "V2"]
+        if (files := uploads.of(app.plane.terms, served.manifest)) is None:
+            return ["JSON", "list", "V1", "V2"]
+        for row, answer in zip(rows, alone, strict=True):
+            data = base64_text.decoded(row.value[files.name])
+            found = await _post(app, "/predict", data, "a file", row.name, b"image/*")
+            _check([row], [answer], [found], served.manifest.tolerance, "a file")
+    return ["JSON", "list", "V1", "V2", "file"]
 
 
-async def _post(app: App, path: str, document: Any, protocol: str, what: str) -> Any:
+async def _post(
+    app: App, path: str, document: Any, protocol: str, what: str, content_type: bytes = b"application/json"
+) -> Any:
     sent: list[Any] = []
-    request = {"type": "http.request", "body": orjson.dumps(document), "more_body": False}
+    body = document if isinstance(document, bytes) else orjson.dumps(document)
+    request = {"type": "http.request", "body": body, "more_body": False}
     requests = iter([request])
 
     async def receive() -> Any:
@@ -109,14 +120,14 @@ async def _post(app: App, path: str, document: Any, protocol: str, what: str) ->
     async def send(message: Any) -> None:
         sent.append(message)
 
-    await app(_scope(path), receive, send)
+    await app(_scope(path, content_type), receive, send)
     body = orjson.loads(b"".join(message.get("body", b"") for message in sent[1:]))
     if sent[0]["status"] != 200:
         raise _NotAnswered(f"{what}, sent as {protocol}", sent[0]["status"], body["detail"])
     return body
 
 
-def _scope(path: str) -> dict[str, Any]:
+def _scope(path: str, content_type: bytes) -> dict[str, Any]:
     return {
         "type": "http",
         "asgi": {"version": "3.0"},
@@ -129,7 +140,7 @@ def _scope(path: str) -> dict[str, Any]:
         "scheme": "http",
         "server": ("check", 80),
         "client": ("check", 1),
-        "headers": [(b"content-type", b"application/json")],
+        "headers": [(b"content-type", content_type)],
     }
 
 

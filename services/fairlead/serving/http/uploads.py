@@ -26,7 +26,9 @@ class Uploads:
     """Decodes the files of one model."""
 
     def __init__(self, tensor: Tensor, spec: Image, terms: Contract) -> None:
-        self._name, self._row_type, self._max_rows = tensor.name, terms.row_type, terms.max_rows
+        self.name = tensor.name
+        """The name of the input, and of each part of a form."""
+        self._row_type, self._max_rows = terms.row_type, terms.max_rows
         self._pictures = Pictures(spec, tensor.shape)
         self._media_types = tuple(MEDIA_TYPES[kind] for kind in spec.formats)
 
@@ -42,8 +44,8 @@ class Uploads:
         file = {"type": "string", "format": "binary"}
         form = {
             "type": "object",
-            "required": [self._name],
-            "properties": {self._name: {"type": "array", "items": file, "minItems": 1, "maxItems": self._max_rows}},
+            "required": [self.name],
+            "properties": {self.name: {"type": "array", "items": file, "minItems": 1, "maxItems": self._max_rows}},
         }
         return {**{kind: {"schema": file} for kind in self._media_types}, FORM.decode(): {"schema": form}}
 
@@ -52,7 +54,7 @@ class Uploads:
 
         def decode(content_type: bytes, body: bytes) -> endpoint.DecodedRequest:
             if not content_type.lower().startswith(FORM):
-                return endpoint.DecodedRequest([self._row(body, ("body", self._name))], write_one)
+                return endpoint.DecodedRequest([self._row(body, ("body", self.name))], write_one)
             parts = multipart.parts(content_type, body, self._max_rows)
             rows = [self._row(part.content, self._place(place, part)) for place, part in enumerate(parts)]
             return endpoint.DecodedRequest(rows, write_many)
@@ -60,16 +62,16 @@ class Uploads:
         return decode
 
     def _place(self, place: int, part: multipart.Part) -> tuple[str | int, ...]:
-        if part.name != self._name:
-            raise errors.Invalid.at(("body", place), f"each part of the form must be named {self._name!r}", "name")
-        return ("body", place, self._name)
+        if part.name != self.name:
+            raise errors.Invalid.at(("body", place), f"each part of the form must be named {self.name!r}", "name")
+        return ("body", place, self.name)
 
     def _row(self, data: bytes, place: tuple[str | int, ...]) -> BaseModel:
         try:
             pixels = self._pictures.pixels(data)
         except PydanticCustomError as problem:
             raise errors.Invalid.at(place, problem.message(), problem.type) from None
-        return self._row_type.model_construct(None, **{self._name: pixels})
+        return self._row_type.model_construct(None, **{self.name: pixels})
 
 
 def of(terms: Contract, manifest: Manifest) -> Uploads | None:

@@ -16,9 +16,9 @@ from fairlead.errors import DeadlineExceeded, ModelFailed, Overloaded
 from fairlead.serving.inference.side_thread import SideThread
 
 
-def run(check: Callable[[SideThread], Awaitable[None]], limit: int = 100) -> None:
+def run(check: Callable[[SideThread], Awaitable[None]], limit: int = 100, threads: int = 1) -> None:
     async def inside() -> None:
-        aside = SideThread(limit)
+        aside = SideThread(limit, threads)
         try:
             await check(aside)
         finally:
@@ -60,6 +60,25 @@ def test_bodies_above_the_limit_are_refused_until_others_are_decoded() -> None:
         assert await aside.decode(lambda: (2, 0), 100).result() == (2, 0)
 
     run(check)
+
+
+def test_as_many_bodies_are_decoded_at_once_as_there_are_threads() -> None:
+    both, go_on = threading.Barrier(3), threading.Event()
+
+    def decode() -> tuple[bool, int]:
+        both.wait(timeout=10)
+        return go_on.wait(timeout=10), 0
+
+    async def check(aside: SideThread) -> None:
+        jobs = [aside.decode(decode, 1) for _ in range(2)]
+        third = aside.decode(lambda: (3, 0), 1)
+        await asyncio.to_thread(both.wait, 10)  # both run
+        assert not third.future.done()
+        go_on.set()
+        assert [await job.result() for job in jobs] == [(True, 0), (True, 0)]
+        assert await third.result() == (3, 0)
+
+    run(check, threads=2)
 
 
 def test_a_body_is_decoded_once_the_rows_before_it_leave_room() -> None:
