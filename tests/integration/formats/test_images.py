@@ -66,6 +66,15 @@ def test_the_service_answers_with_labels_in_every_form(service: Service, picture
     assert service.ask("POST", "/predict", form, {"content-type": "multipart/form-data; boundary=x"}).json() == [raw]
 
 
+def test_pixels_reach_a_model_in_a_process_of_its_own(tmp_path: Path, libraries: list[Path], pictures: Any) -> None:
+    other = pictures.folder(tmp_path / "colors", [])
+    stated = yaml.safe_load((other / "fairlead.yaml").read_text())
+    (other / "fairlead.yaml").write_text(yaml.safe_dump(stated | {"isolation": "process"}))
+    with Service(other, log=tmp_path / "log", env=environments.variables(*libraries)) as running:
+        reply = running.ask("POST", "/predict", pictures.color("blue"), {"content-type": "image/png"})
+    assert reply.json()["color"][0]["label"] == "blue"
+
+
 @pytest.mark.parametrize(
     ("lines", "said"),
     [(["red", "green"], "has 2 lines, and the output 3 scores"), (None, "there is no 'labels.txt' in")],

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import binascii
+import time
 
 _CHUNK = 2**18
 """Characters that are read at once, a multiple of four. Reading holds the interpreter, here for less than 1 ms."""
+_PAUSE_S = 1e-6
+"""Sleep this long after each chunk: a thread that waits for the interpreter asks for it only after 5 ms."""
 _URL_SAFE = str.maketrans("-_", "+/")
 
 
@@ -26,4 +29,6 @@ def decoded(text: str) -> bytes:
     for start in range(0, len(text), _CHUNK):
         chunk = text[start : start + _CHUNK]
         parts.append(binascii.a2b_base64(chunk + "=" * (-len(chunk) % 4), strict_mode=True))
+        if len(chunk) == _CHUNK:
+            time.sleep(_PAUSE_S)
     return b"".join(parts)
