@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import PIL.Image
 import pytest
 import yaml
 
 from fairlead import errors
 from fairlead.serving.check.checks import check_folder
 from fairlead.serving.formats.folder import load_folder
+from fairlead.serving.formats.writer import write_folder
 from support import environments
 from support.image_files import text
 from support.service import Service
@@ -98,3 +101,43 @@ def test_a_golden_image_that_is_missing_is_named(folder: Path, tmp_path: Path, p
     (other / "golden.jsonl").write_text(json.dumps({"input": {"photo": {"file": "gone.png"}}, "expected": {}}))
     with pytest.raises(errors.Invalid, match=r"gone\.png"):
         load_folder(other)
+
+
+def test_weights_with_torchvision_s_names_get_torchvision_s_pixels(torch: Any, tmp_path: Path) -> None:
+    resnet = importlib.import_module("support.formats.resnet")
+    torch.manual_seed(0)
+    network = resnet.ResNet18().eval()
+    mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+    image = {"shorter_side": 256, "mean": mean, "std": std}
+    labels = tmp_path / "labels.txt"
+    labels.write_text("".join(f"{number}\n" for number in range(10)))
+    manifest = {
+        "name": "resnet",
+        "version": "1.0.0",
+        "format": "torch-state-dict",
+        "entry": "resnet:ResNet18",
+        "inputs": [{"name": "photo", "datatype": "FP32", "shape": [-1, 3, 224, 224], "image": image}],
+        "outputs": [
+            {
+                "name": "classes",
+                "datatype": "FP32",
+                "shape": [-1, 10],
+                "labels": {"file": "labels.txt", "top": 10, "scores": "logits"},
+            }
+        ],
+    }
+    path = tmp_path / "photo.png"
+    photo = PIL.Image.effect_noise((300, 280), 90).convert("RGB")
+    photo.save(path)
+    code = Path(resnet.__file__)
+    written = write_folder(
+        tmp_path / "m", manifest, network, code=[code], files=[labels], golden_inputs=[{"photo": path}]
+    )
+    scaled = photo.resize((256 * 300 // 280, 256), PIL.Image.Resampling.BILINEAR)
+    left, top = round((scaled.width - 224) / 2), 16
+    pixels = np.asarray(scaled.crop((left, top, left + 224, top + 224)), np.float32) / 255
+    given = ((pixels - np.array(mean, np.float32)) / np.array(std, np.float32)).transpose(2, 0, 1)[None]
+    with torch.inference_mode():
+        own = torch.softmax(network(torch.from_numpy(np.ascontiguousarray(given))), 1)[0].tolist()
+    found = {int(one["label"]): one["score"] for one in written.golden[0].expected["classes"]}
+    assert [found[number] for number in range(10)] == pytest.approx(own, rel=1e-3)
