@@ -129,7 +129,7 @@ def test_weights_with_torchvision_s_names_get_torchvision_s_pixels(torch: Any, t
     path = tmp_path / "photo.png"
     photo = PIL.Image.effect_noise((300, 280), 90).convert("RGB")
     photo.save(path)
-    code = Path(resnet.__file__)
+    code = Path(str(resnet.__file__))
     written = write_folder(
         tmp_path / "m", manifest, network, code=[code], files=[labels], golden_inputs=[{"photo": path}]
     )

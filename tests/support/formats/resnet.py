@@ -3,7 +3,7 @@
 import torch
 
 
-class Block(torch.nn.Module):
+class Block(torch.nn.Module):  # type: ignore[misc]
     """Two convolutions, and the way around them."""
 
     def __init__(self, inner: int, outer: int, stride: int) -> None:
@@ -21,7 +21,7 @@ class Block(torch.nn.Module):
         return torch.relu(found + (x if self.downsample is None else self.downsample(x)))
 
 
-class ResNet18(torch.nn.Module):
+class ResNet18(torch.nn.Module):  # type: ignore[misc]
     """Images [rows, 3, 224, 224] in; logits of ten classes out."""
 
     def __init__(self) -> None:
