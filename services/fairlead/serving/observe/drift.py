@@ -1,8 +1,8 @@
 """`Drift`: counts answered rows in the bins of the profile, beside the event loop and never in a request's way.
 
 The event loop keeps references to whole batches. Every PERIOD_S seconds a thread of its own counts what was kept. When
-MAX_ROWS or MAX_BYTES are kept, further batches are skipped and their rows are counted as skipped: a few thousand rows
-per second are more than any statistic of drift needs, and they bound its cost, whatever the load.
+MAX_ROWS or MAX_BYTES are kept, further batches are skipped and their rows are counted as skipped: a thousand rows per
+second are more than any statistic of drift needs, and they bound its cost, whatever the load.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from fairlead.serving.observe.drift_text import DriftText
 
 logger = logging.getLogger(__name__)
 
-PERIOD_S = 2.0
-MAX_ROWS = 4096
+PERIOD_S = 1.0
+MAX_ROWS = 1024
 MAX_BYTES = 16 * 1024 * 1024
 """The most memory of the rows that are kept, as estimated; one batch may be larger."""
 SLICE_ROWS = 256
