@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fairlead.cli.picture import svg
-from fairlead.cli.picture.attempt import attempts
 from fairlead.contracts.revision import Revision
 from fairlead.contracts.scenario import Scenario
 from fairlead.rehearsal.virtual.simulation import play
+from fairlead.views import evidence_svg
+from fairlead.views.attempt import attempts
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURE = ROOT / "tests" / "benchmarks" / "results" / "evidence.svg"
@@ -42,7 +42,7 @@ def draw() -> str:
     """The SVG document. Every run gives the same bytes."""
     played = play(SCENARIO, seed=SCENARIO.seed).revisions
     revisions = [Revision.model_validate(_named(one.model_dump(mode="json"))) for one in played]
-    return svg.draw(attempts("iris", revisions, (), ())[-1])
+    return evidence_svg.draw(attempts("iris", revisions, (), ())[-1])
 
 
 def _named(value: Any) -> Any:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from fairlead.cli.options import PlatformLocation
-from fairlead.cli.output import ago
 from fairlead.cli.state_age import StateAge
 from fairlead.contracts.health import Health, Mark, health_of
 from fairlead.contracts.status import Status
+from fairlead.views.health import in_words, mark
 
 
 def cell(health: Health, now: datetime, age: StateAge) -> str:
@@ -20,8 +20,7 @@ def cell(health: Health, now: datetime, age: StateAge) -> str:
         return "stopped"
     if age.problem:
         return f"was {health.mark}"
-    timed = health.mark in (Mark.DOWN, Mark.DEGRADED) and health.since is not None
-    return f"{health.mark} {ago(health.since, now)}" if timed and health.since else str(health.mark)
+    return mark(health, now)
 
 
 def lines(status: Status, location: PlatformLocation, now: datetime) -> list[str]:
@@ -33,12 +32,6 @@ def lines(status: Status, location: PlatformLocation, now: datetime) -> list[str
     if step := next_step(health, location):
         found.append(f"next for {status.route}: {step}")
     return found
-
-
-def in_words(health: Health, now: datetime) -> str:
-    """The mark, since when, and why: `down for 3m: 1.0.0 has no ready instance`."""
-    since = f" for {ago(health.since, now)}" if health.since is not None else ""
-    return f"{health.mark}{since}: {health.reason}"
 
 
 def next_step(health: Health, location: PlatformLocation) -> str:

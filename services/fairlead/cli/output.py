@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from rich.console import Console
@@ -12,6 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from fairlead.logs import shown
+from fairlead.views.amounts import ago as ago
+from fairlead.views.amounts import moment as moment
+from fairlead.views.amounts import percent as percent
 
 PIPE_WIDTH = 160
 
@@ -55,22 +57,3 @@ def make_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     for row in rows:
         table.add_row(*map(text, row))
     return table
-
-
-def percent(weight: int) -> str:
-    """1,000 of 10,000 as "10 %"."""
-    return f"{weight / 100:g} %"
-
-
-def moment(value: datetime) -> str:
-    """A time in UTC to the second, in the form that `--at` accepts."""
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def ago(value: datetime, now: datetime) -> str:
-    """How long ago, in the largest unit that fits."""
-    seconds = max(0, int((now - value).total_seconds()))
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
-        if seconds >= size:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"

@@ -20,13 +20,13 @@ from fairlead.cli.options import (
     StateOption,
 )
 from fairlead.cli.output import console, make_table, moment, percent, print_json, say
-from fairlead.cli.picture import svg as svg_picture
 from fairlead.cli.picture import table, terminal
-from fairlead.cli.picture.attempt import Attempt, attempts
 from fairlead.contracts.base import as_query_time
 from fairlead.contracts.revision import Cause, Check, Revision
 from fairlead.store.base import Store
 from fairlead.store.statuses import read_status
+from fairlead.views import evidence_svg
+from fairlead.views.attempt import Attempt, attempts
 
 STDOUT = Path("-")
 MAX_SHOWN = 500
@@ -123,10 +123,10 @@ def _write(to: Path, attempt: Attempt | None, *, quiet: bool) -> None:
             hint="look at more revisions with --limit, or start a rollout: fairlead release MODEL VERSION",
         )
     if to == STDOUT:
-        print(svg_picture.draw(attempt))
+        print(evidence_svg.draw(attempt))
         return
     try:
-        to.write_text(svg_picture.draw(attempt), encoding="utf-8")
+        to.write_text(evidence_svg.draw(attempt), encoding="utf-8")
     except OSError as error:
         raise errors.Invalid(
             f"--svg {to}: cannot be written: {error.strerror}", hint="name a file in a folder that you can write to"

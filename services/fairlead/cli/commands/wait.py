@@ -30,6 +30,7 @@ from fairlead.contracts.revision import Phase, Revision
 from fairlead.contracts.route import Route
 from fairlead.contracts.status import Reason, Status
 from fairlead.store.statuses import read_status
+from fairlead.views.health import in_words
 
 _HELD = (Reason.PAUSED, Reason.AWAITING_APPROVAL)
 DOWN_AFTER_S = 30.0
@@ -91,7 +92,7 @@ def _wait(location: PlatformLocation, model: str, timeout_s: float) -> End:
         health = health_of(status)
         if health.is_down and not age.problem and not is_told:
             is_told = True
-            words = health_lines.in_words(health, now)
+            words = in_words(health, now)
             say(f"{model}: {words}; waiting up to {DOWN_AFTER_S:g} s for it", to=sys.stderr)
         time.sleep(connection.poll_interval_s)
 

@@ -10,11 +10,10 @@ from math import log
 from rich.table import Table
 
 from fairlead.cli.output import make_table, moment, percent
-from fairlead.cli.picture.attempt import Attempt, GateLine, gap_in_words
-from fairlead.cli.picture.terminal import HARM, SAFE
 from fairlead.contracts.base import format_e_value
 from fairlead.contracts.revision import GateEvidence, Window
 from fairlead.rollout.analysis.counts import CHANGED_GAP
+from fairlead.views.attempt import HARM, SAFE, Attempt, GateLine, gap_in_words
 
 FIXED_COLUMNS = ("UNTIL", "LED TO", "WEIGHT", "CANDIDATE", "STABLE")
 

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import log
 
 from rich.text import Text
 
 from fairlead.cli.output import moment, percent
-from fairlead.cli.picture.attempt import Attempt, GateLine
 from fairlead.contracts.route import TOTAL_WEIGHT
+from fairlead.views.attempt import DEFAULT_THRESHOLD, HARM, SAFE, Attempt, GateLine
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 GAP = "·"
 MAX_COLUMNS = 60
 """Columns for time. With more windows, several share a column."""
-DEFAULT_THRESHOLD = log(100)
-"""Scales a line where no check of the gate is stored."""
-HARM, SAFE = "rolls back", "shows safety"
-"""What evidence does that reaches its threshold."""
 
 
 def draw(attempt: Attempt) -> Text:

@@ -14,11 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from docs import evidence_picture
-from fairlead.cli.picture import labels, svg, terminal
-from fairlead.cli.picture.attempt import Attempt, attempts
+from fairlead.cli.picture import terminal
 from fairlead.contracts.revision import Cause, Check, Counts, GateEvidence, Phase, Revision, State, Verdict, Window
 from fairlead.contracts.route import VersionRef, VersionSpec
 from fairlead.contracts.table import Table
+from fairlead.views import evidence_svg as svg
+from fairlead.views import labels
+from fairlead.views.attempt import Attempt, attempts
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 STABLE, CANDIDATE = (VersionSpec().ref(version) for version in ("1.0.0", "1.1.0"))

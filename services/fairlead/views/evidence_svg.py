@@ -8,12 +8,11 @@ from datetime import datetime, timedelta
 from math import exp, log
 from xml.sax.saxutils import escape
 
-from fairlead.cli.output import moment
-from fairlead.cli.picture.attempt import Attempt, Event, GateLine, gap_in_words
-from fairlead.cli.picture.labels import badges, shortened, spread, wrapped
-from fairlead.cli.picture.terminal import DEFAULT_THRESHOLD, HARM, SAFE
 from fairlead.contracts.base import format_e_value
 from fairlead.contracts.route import TOTAL_WEIGHT
+from fairlead.views.amounts import moment
+from fairlead.views.attempt import DEFAULT_THRESHOLD, HARM, SAFE, Attempt, Event, GateLine, gap_in_words
+from fairlead.views.labels import badges, shortened, spread, wrapped
 
 WIDTH, LEFT, RIGHT = 960, 90, 200
 EVIDENCE_HEIGHT, WEIGHT_HEIGHT, GUTTER, TOP = 230, 90, 46, 104

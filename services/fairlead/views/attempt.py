@@ -6,12 +6,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import log
 
-from fairlead.cli.output import percent
 from fairlead.contracts.base import format_e_value
 from fairlead.contracts.revision import Cause, Check, Phase, Revision, Window
 from fairlead.contracts.route import TOTAL_WEIGHT, VersionRef
 from fairlead.rollout.analysis.counts import CHANGED_GAP
+from fairlead.views.amounts import percent
+
+DEFAULT_THRESHOLD = log(100)
+"""Scales a line where no check of the gate is stored."""
+HARM, SAFE = "rolls back", "shows safety"
+"""What evidence does that reaches its threshold."""
 
 
 def gap_in_words(gap: str) -> str:
