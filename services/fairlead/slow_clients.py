@@ -8,7 +8,8 @@ connections once a second, and remembers which of them are receiving.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import socket
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import uvicorn
@@ -55,11 +56,16 @@ def is_receiving(connection: Any) -> bool:
 
 
 class LimitedServer(uvicorn.Server):
-    """uvicorn with a limit for the time that a client may take to send a request, head and body, in seconds."""
+    """uvicorn with a limit for the time that a client may take to send a request, head and body, in seconds.
 
-    def __init__(self, config: uvicorn.Config, receive_s: float) -> None:
+    `ending` is called, by the event loop, when the server begins to end: it then waits for the answers that are not
+    complete, so an answer that never is must be ended.
+    """
+
+    def __init__(self, config: uvicorn.Config, receive_s: float, *, ending: Callable[[], None] = lambda: None) -> None:
         super().__init__(config)
         self._slow_clients = SlowClients(receive_s)
+        self._ending = ending
 
     async def on_tick(self, counter: int) -> bool:
         """Look at all connections once a second."""
@@ -68,6 +74,11 @@ class LimitedServer(uvicorn.Server):
             for connection in self._slow_clients.look(self.server_state.connections, now):
                 self.end(connection)
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Wait for the answers that are not complete, and end."""
+        self._ending()
+        await super().shutdown(sockets)
 
     def end(self, connection: Any) -> None:
         """End the connection of a slow client. What it would still have to receive is discarded."""

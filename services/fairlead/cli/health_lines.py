@@ -8,7 +8,7 @@ from fairlead.cli.options import PlatformLocation
 from fairlead.cli.state_age import StateAge
 from fairlead.contracts.health import Health, Mark, health_of
 from fairlead.contracts.status import Status
-from fairlead.views.health import in_words, mark
+from fairlead.views import health as views
 
 
 def cell(health: Health, now: datetime, age: StateAge) -> str:
@@ -20,7 +20,7 @@ def cell(health: Health, now: datetime, age: StateAge) -> str:
         return "stopped"
     if age.problem:
         return f"was {health.mark}"
-    return mark(health, now)
+    return views.mark(health, now)
 
 
 def lines(status: Status, location: PlatformLocation, now: datetime) -> list[str]:
@@ -28,7 +28,7 @@ def lines(status: Status, location: PlatformLocation, now: datetime) -> list[str
     health = health_of(status)
     found = []
     if health.mark in (Mark.DOWN, Mark.DEGRADED):
-        found.append(f"{status.route} is {in_words(health, now)}")
+        found.append(f"{status.route} is {views.in_words(health, now)}")
     if step := next_step(health, location):
         found.append(f"next for {status.route}: {step}")
     return found
@@ -36,9 +36,7 @@ def lines(status: Status, location: PlatformLocation, now: datetime) -> list[str
 
 def next_step(health: Health, location: PlatformLocation) -> str:
     """The command that helps; where no command of a model does, because no gateway answers, what to read instead."""
-    if health.command:
-        return location.with_options(health.command)
-    return _where_gateways_are(location) if health.is_down else ""
+    return views.next_step(health, location.with_options, _where_gateways_are(location))
 
 
 def _where_gateways_are(location: PlatformLocation) -> str:

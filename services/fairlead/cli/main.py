@@ -37,6 +37,7 @@ COMMANDS = {
     "rollback": "Return to the previous version at once.",
     "remove": "Remove a model; its ledger stays.",
     "status": "Show whether each model serves, its rollout, and what helps.",
+    "console": "Print the address of the web pages that show it all.",
     "history": "Show the ledger: every routing table that was served.",
     "logs": "Show what a model's instances and the gateway have logged.",
     "check-pool": "Show the nodes of a model's pods, and why one waits.",

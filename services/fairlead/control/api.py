@@ -15,6 +15,8 @@ from typing import Annotated, Any, Protocol
 from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Route as Path
+from starlette.types import ASGIApp
 
 from fairlead import __version__, errors
 from fairlead.contracts.base import as_query_time
@@ -58,7 +60,12 @@ class LoopHealth(Protocol):
 
 
 def build_api(
-    store: ApiStore, loop: LoopHealth, *, metrics: Metrics | None = None, unready: Callable[[], str] = lambda: ""
+    store: ApiStore,
+    loop: LoopHealth,
+    *,
+    metrics: Metrics | None = None,
+    console: ASGIApp | None = None,
+    unready: Callable[[], str] = lambda: "",
 ) -> FastAPI:
     """The application. Every path is answered from the store, so any replica can answer it.
 
@@ -85,6 +92,9 @@ def build_api(
     app.include_router(_health_checks(loop, unready))
     if metrics is not None:
         app.include_router(_metrics(metrics))
+    if console is not None:
+        # No gateway forwards these paths: the console is for those who reach this port.
+        app.router.routes.extend(Path(path, console) for path in ("/", "/console/{path:path}"))
     app.add_exception_handler(errors.FairleadError, _problem)
     app.add_exception_handler(HTTPException, _http_problem)
     # Last, because it matches any path: a request for an explanation has the path of the prediction.

@@ -19,6 +19,9 @@ from fairlead.control import ledger_archive
 from fairlead.control.action_socket import ActionSocket
 from fairlead.control.answers import AnswerRings
 from fairlead.control.api import build_api
+from fairlead.control.console.pages import Console
+from fairlead.control.console.place import Place
+from fairlead.control.console.reading import Reader
 from fairlead.control.desired_state import DesiredState
 from fairlead.control.endpoints import ReadyInstances
 from fairlead.control.heartbeat import Heartbeat
@@ -92,12 +95,13 @@ def run(ledger: Path, folder: Path, facts: RunningPlatform) -> None:
     turning.start()
     actions = ActionSocket(ledger.with_name(sockets.ACTIONS), store)
     try:
-        own_pages = OnlyOwnPages(build_api(store, loop, metrics=metrics), settings.cors_origins)
+        console = Console(Reader(store, loop, Place.of_folder(ledger.parent)), settings.hosts)
+        own_pages = OnlyOwnPages(build_api(store, loop, metrics=metrics, console=console), settings.cors_origins)
         api = OnlyHosts(own_pages, settings.hosts)
         config = uvicorn.Config(
             api, host=LOOPBACK, port=facts.control.port, log_config=None, access_log=False, http="h11"
         )
-        LimitedServer(config, RECEIVE_S).run()
+        LimitedServer(config, RECEIVE_S, ending=console.close).run()
     finally:
         actions.close()
         loop.stop()

@@ -21,7 +21,10 @@ from fairlead.contracts.parsing import parse, parse_yaml
 from fairlead.contracts.platform import GatewaySettings
 from fairlead.contracts.prometheus import MetricSettings
 from fairlead.control.answers import AnswerRings
-from fairlead.control.api import ApiStore, build_api
+from fairlead.control.api import build_api
+from fairlead.control.console.pages import Console
+from fairlead.control.console.place import Place
+from fairlead.control.console.reading import ConsoleStore, Reader
 from fairlead.control.desired_state import DesiredState
 from fairlead.control.endpoints import EndpointSource, ServiceNames
 from fairlead.control.loop import ChangeTokens, Loop
@@ -160,7 +163,7 @@ def _metrics(text: str) -> MetricSettings:
     return parse_yaml(MetricSettings, text, "FAIRLEAD_METRICS")
 
 
-class ClusterStore(EngineStore, ApiStore, ChangeTokens, Protocol):
+class ClusterStore(EngineStore, ConsoleStore, ChangeTokens, Protocol):
     """The part of the store that this process uses."""
 
     @property
@@ -203,11 +206,13 @@ class ControlPlane:
         metrics: MetricSettings | None = None,
         tokens: Tokens | None = None,
         scales: Scales | None = None,
+        namespace: str = "default",
         resync_s: float = RESYNC_S,
     ) -> None:
         """`smoke_at` is the gateways' Service: the smoke test sends golden rows the same way as users' requests.
 
         With `tokens`, gateways must prove which one they are. `scales` writes the pods of versions that it manages.
+        `namespace` is named in the commands of the console.
         """
         self.metrics = Metrics()
         self.snapshots = SnapshotCache()
@@ -239,7 +244,11 @@ class ControlPlane:
             ticked=self.metrics.ticked,
         )
         self.metrics.add_state(store, self.loop, gateways=self.gateways, sequence=lambda: self._publisher.sequence)
-        self.api: ASGIApp = build_api(store, self.loop, metrics=self.metrics, unready=self._unready)
+        # Its pages are opened through a forwarded port, under a name of loopback.
+        self.console = Console(Reader(store, self.loop, Place.of_namespace(namespace)), settings.hosts)
+        self.api: ASGIApp = build_api(
+            store, self.loop, metrics=self.metrics, console=self.console, unready=self._unready
+        )
         self.xds: ASGIApp = build_xds(self.snapshots, tokens=tokens, on_answer=self.metrics.answered)
         self._thread = threading.Thread(target=self.loop.run, name="loop")
 
@@ -288,13 +297,14 @@ def serve(
 
 
 async def _serve(control: ControlPlane, apps: Mapping[int, ASGIApp], address: str, stopped: Callable[[], None]) -> None:
-    servers = [_Server(_config(app, address, port), RECEIVE_S) for port, app in apps.items()]
-    loop, ending = asyncio.get_running_loop(), asyncio.Event()
+    ending = control.console.close
+    servers = [_Server(_config(app, address, port), RECEIVE_S, ending=ending) for port, app in apps.items()]
+    loop, asked = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ending.set)
+        loop.add_signal_handler(number, asked.set)
     running = [asyncio.create_task(server.serve()) for server in servers]
     control.start()
-    asked_to_end = asyncio.create_task(ending.wait())
+    asked_to_end = asyncio.create_task(asked.wait())
     await asyncio.wait([asked_to_end, *running], return_when=asyncio.FIRST_COMPLETED)
     await asyncio.to_thread(control.stop)
     await asyncio.to_thread(stopped)

@@ -56,6 +56,7 @@ def run(chart: ChartSettings, access: Access | None = None) -> None:
         metrics=chart.metrics,
         tokens=GatewayTokens(quick, chart.gateway_account) if chart.check_gateway_tokens else None,
         scales=store,
+        namespace=chart.namespace,
     )
     store.start()
     gateways.start()

@@ -228,6 +228,7 @@ class StartupReport:
         base, control = (f"http://{ports.LOOPBACK}:{port}" for port in (self._run.gateway.port, self._run.control.port))
         out = self._console
         out.print(f"up after {seconds:.1f} s", highlight=False)
+        out.print(f"  console        {control}/", highlight=False)
         out.print(f"  gateway        {base}/models", highlight=False)
         for model in self._models:
             out.print(f"  docs           {base}/models/{model}/docs", highlight=False)

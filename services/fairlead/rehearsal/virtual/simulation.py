@@ -17,7 +17,12 @@ from fairlead.store.sqlite import SqliteStore
 def play(scenario: Scenario, *, seed: int) -> Run:
     """Play the whole scenario once. The same seed gives the same run."""
     with SqliteStore(Path(":memory:")) as store:
-        return _Simulation(SimulatedPorts(scenario, seed=seed, store=store)).play(seed)
+        return play_in(store, scenario, seed=seed)
+
+
+def play_in(store: SqliteStore, scenario: Scenario, *, seed: int) -> Run:
+    """The same in an empty store, which keeps what the engine wrote."""
+    return _Simulation(SimulatedPorts(scenario, seed=seed, store=store)).play(seed)
 
 
 class _Simulation:

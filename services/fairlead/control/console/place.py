@@ -1,0 +1,33 @@
+"""Where the platform is that the console shows: what a command needs so that it reaches the same one."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The name of the platform, the options that name it, and where its gateways are looked at."""
+
+    name: str
+    options: str
+    gateways: str
+    """What to do when no gateway answers."""
+
+    @classmethod
+    def of_folder(cls, state: Path) -> Place:
+        """A platform on one machine. Its commands work in any folder."""
+        return cls(str(state), f"--state {shlex.quote(str(state))}", f"read {state / 'logs' / 'gateway.log'}")
+
+    @classmethod
+    def of_namespace(cls, namespace: str) -> Place:
+        """A platform in a cluster."""
+        options = f"--namespace {namespace}"
+        pods = f"kubectl get pods --selector app.kubernetes.io/component=gateway {options}"
+        return cls(f"namespace {namespace}", options, pods)
+
+    def with_options(self, command: str) -> str:
+        """A command of fairlead, with the options that name this platform."""
+        return f"{command} {self.options}"

@@ -1,0 +1,174 @@
+"""Reads from the store what the pages show.
+
+Revisions never change, and each contains all windows of its step. Those of the routes that were read last are kept:
+parsing them again every second would cost more than everything else.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Protocol
+
+from fairlead import errors
+from fairlead.contracts.base import as_query_time
+from fairlead.contracts.health import STALE_AFTER_S
+from fairlead.contracts.revision import Revision, Window
+from fairlead.contracts.route import Step
+from fairlead.control.api import ApiStore, LoopHealth
+from fairlead.control.console.fleet import Fleet, fleet
+from fairlead.control.console.memo import Memo
+from fairlead.control.console.place import Place
+from fairlead.control.console.route import RoutePage, route_page
+from fairlead.control.console.timeline import Entry, entry, timeline
+from fairlead.rollout.policy.settings import strategy_in_force
+from fairlead.store.statuses import shown_statuses
+from fairlead.views import evidence_svg
+from fairlead.views.attempt import Attempt, attempts
+
+SHOWN, MOST_SHOWN = 20, 500
+"""How many revisions a page shows, and how many it can be asked for."""
+DRAWN_WINDOWS = 240
+"""A drawing has no room for more points."""
+
+
+class ConsoleStore(ApiStore, Protocol):
+    """The part of the store that the console reads: that of the API, and the windows since the head."""
+
+    def windows(self, route: str) -> list[Window]: ...  # noqa: D102
+    def change_token(self) -> object: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What served at a time: the revision that was in force."""
+
+    model: str
+    asked: str
+    entry: Entry
+
+
+class Reader:
+    """Makes what the pages show. Any thread may call it."""
+
+    def __init__(
+        self,
+        store: ConsoleStore,
+        loop: LoopHealth,
+        place: Place,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store, self._loop, self.place = store, loop, place
+        self._clock, self._monotonic = clock, monotonic
+        self._revisions: Memo[Sequence[Revision]] = Memo()
+        self._drawings: Memo[str] = Memo()
+
+    def change_token(self) -> object:
+        """Differs from the last one if anything that a page shows may have changed, but for running times."""
+        return self._store.change_token(), self.notice()
+
+    def notice(self) -> str:
+        """Why everything that is shown may be old; empty while the loop turns."""
+        silent = self._monotonic() - self._loop.beat if self._loop.beat else 0.0
+        if silent <= STALE_AFTER_S:
+            return ""
+        return f"the control plane has not turned for more than {STALE_AFTER_S:.0f} s: what this page shows is old"
+
+    def fleet(self) -> Fleet:
+        """The first page."""
+        return fleet(shown_statuses(self._store), self.place, self._clock())
+
+    def route(self, name: str) -> RoutePage:
+        """The page of one model. Raises NotFound."""
+        (status,) = shown_statuses(self._store, name)
+        instances = [one for one in self._store.instances() if one.model == self._model(name)]
+        return route_page(status, self._steps(name), instances, self.place, self._clock())
+
+    def evidence(self, name: str) -> str:
+        """The drawing of the newest attempt of which something was counted, as SVG; empty if there is none."""
+        (status,) = shown_statuses(self._store, name)
+        revisions, since = self._history(name, SHOWN), self._store.windows(name)
+        newest = (revisions[-1].hash if revisions else "", len(since), since[-1].end if since else None)
+
+        def draw() -> str:
+            found = attempts(name, revisions, since, status.checks)
+            counted = next((one for one in reversed(found) if one.windows), None)
+            return evidence_svg.draw(thinned(counted)) if counted is not None else ""
+
+        return self._drawings.get(name, newest, draw)
+
+    def timeline(self, name: str, limit: int = SHOWN) -> Sequence[Entry]:
+        """The newest revisions of a model, also of one that was removed. Raises NotFound if there never was one."""
+        # One more than is shown, for what the oldest changed.
+        found = timeline(self._history(name, limit + 1))
+        if not found:
+            self._exists(name)
+        return found[:limit]
+
+    def is_removed(self, name: str) -> bool:
+        """Whether there is a ledger of this name and no route any more. Raises NotFound if there is neither."""
+        try:
+            self._exists(name)
+        except errors.NotFound:
+            if not self._store.revisions(name, limit=1):
+                raise
+            return True
+        return False
+
+    def at(self, name: str, asked: str) -> Served:
+        """What served at this time. Raises Invalid if it is no time, and NotFound if the ledger does not reach back."""
+        try:
+            moment = as_query_time(datetime.fromisoformat(asked.strip()))
+        except ValueError:
+            raise errors.Invalid(
+                f"{asked[:40]!r} is not a time", hint="write it like 2026-11-21T10:00:00Z; without a zone it is UTC"
+            ) from None
+        return Served(name, asked.strip(), entry(None, self._store.at(name, moment)))
+
+    def _exists(self, name: str) -> None:
+        if name not in (one.name for one in self._store.unreadable_routes()):
+            self._store.route(name)
+
+    def _model(self, name: str) -> str:
+        try:
+            return self._store.route(name).spec.model
+        except errors.Invalid:
+            return name
+
+    def _steps(self, name: str) -> tuple[Step, ...]:
+        """The steps of the attempt in progress."""
+        try:
+            route = self._store.route(name)
+        except errors.Invalid:
+            return ()
+        newest = self._history(name, SHOWN + 1)
+        return strategy_in_force(route, newest[-1]).steps if newest else route.spec.strategy.steps
+
+    def _history(self, name: str, limit: int) -> Sequence[Revision]:
+        """The newest revisions, ascending. The usual number of them is kept until there is a new one."""
+        newest = self._store.revisions(name, limit=1)
+        if not newest:
+            return ()
+        if limit > SHOWN + 1:
+            return self._store.revisions(name, limit=limit)
+        kept = self._revisions.get(name, newest[0].hash, lambda: self._store.revisions(name, limit=SHOWN + 1))
+        return kept[-limit:]
+
+
+def thinned(attempt: Attempt) -> Attempt:
+    """The attempt with at most DRAWN_WINDOWS windows, the last one among them: gates keep their values there."""
+    count = len(attempt.windows)
+    if count <= DRAWN_WINDOWS:
+        return attempt
+    kept = sorted({round(at * (count - 1) / (DRAWN_WINDOWS - 1)) for at in range(DRAWN_WINDOWS)})
+    return replace(
+        attempt,
+        windows=tuple(attempt.windows[at] for at in kept),
+        led_to=tuple(attempt.led_to[at] for at in kept),
+        harm=tuple(replace(line, log_e=tuple(line.log_e[at] for at in kept)) for line in attempt.harm),
+        safe=tuple(replace(line, log_e=tuple(line.log_e[at] for at in kept)) for line in attempt.safe),
+    )
