@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks import (
     bad_candidate,
+    console,
     evidence_rollback,
     gateway_overhead,
     hostile_bodies,
@@ -36,6 +37,7 @@ PROOFS = [
     shadow,
     sticky,
     hostile_bodies,
+    console,
 ]
 
 

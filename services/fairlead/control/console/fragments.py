@@ -79,7 +79,7 @@ class Fragments:
         entries = self._reader.timeline(name, limit)
         newest = (entries[0].hash if entries else "", limit)
         values = {"topic": name, "entries": entries, "limit": limit, "most": MOST_SHOWN}
-        timeline = self._timelines.get(name, newest, lambda: self._html("parts/timeline.html", **values))
+        timeline = self._timelines.get(name, newest, lambda _: self._html("parts/timeline.html", **values))
         if self._reader.is_removed(name):
             removed = self._html("parts/removed.html", topic=name)
             return {"headline": removed, "now": "", "evidence": "", "timeline": timeline}

@@ -20,6 +20,7 @@ INTERVAL_S = 1.0
 RESYNC_S = 5.0
 """How often parts are made although nothing was written: running times are in them."""
 MAX_PART = 0.04
+"""The part of a core that may be used."""
 MAX_PAGES = 200
 ALIVE_S = 15.0
 """A comment after so much silence shows a proxy that the connection is used."""
@@ -135,8 +136,7 @@ class Live:
             for name, parts in made.items():
                 if (topic := self._topics.get(name)) is not None:
                     topic.update(parts)
-            spent = self._monotonic() - began
-            await asyncio.sleep(max(self._interval_s, spent / MAX_PART - spent))
+            await asyncio.sleep(pause_s(self._monotonic() - began, self._interval_s))
 
     def _made(self, names: tuple[str, ...]) -> dict[str, Mapping[str, str]]:
         """The parts of all topics; none if nothing has changed. An error leaves the pages as they are."""
@@ -160,3 +160,8 @@ class Live:
             return self._parts(name)
         except errors.NotFound:
             return None
+
+
+def pause_s(spent_s: float, interval_s: float = INTERVAL_S) -> float:
+    """How long nothing is made after it has taken so long to make parts."""
+    return max(interval_s, spent_s / MAX_PART - spent_s)

@@ -19,13 +19,13 @@ class Memo(Generic[Value]):
         self._kept, self._known = kept, OrderedDict[str, tuple[object, Value]]()
         self._lock = threading.Lock()
 
-    def get(self, name: str, made_of: object, make: Callable[[], Value]) -> Value:
-        """The value of `name`; `make` is called if there is none, or if `made_of` differs from the last time."""
+    def get(self, name: str, made_of: object, make: Callable[[Value | None], Value]) -> Value:
+        """The value of `name`. `make` is called with the last one if there is none, or if `made_of` differs."""
         with self._lock:
             known = self._known.get(name)
         if known is not None and known[0] == made_of:
             return known[1]
-        value = make()
+        value = make(known[1] if known is not None else None)
         with self._lock:
             self._known[name] = made_of, value
             self._known.move_to_end(name)

@@ -1,7 +1,8 @@
 """Reads from the store what the pages show.
 
 Revisions never change, and each contains all windows of its step. Those of the routes that were read last are kept:
-parsing them again every second would cost more than everything else.
+parsing them again every second would cost more than everything else, and in a cluster each is a request to the API
+server.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from fairlead.store.statuses import shown_statuses
 from fairlead.views import evidence_svg
 from fairlead.views.attempt import Attempt, attempts
 
-SHOWN, MOST_SHOWN = 20, 500
+SHOWN, MOST_SHOWN = 20, 200
 """How many revisions a page shows, and how many it can be asked for."""
 DRAWN_WINDOWS = 240
 """A drawing has no room for more points."""
@@ -94,7 +95,7 @@ class Reader:
         revisions, since = self._history(name, SHOWN), self._store.windows(name)
         newest = (revisions[-1].hash if revisions else "", len(since), since[-1].end if since else None)
 
-        def draw() -> str:
+        def draw(_: str | None) -> str:
             found = attempts(name, revisions, since, status.checks)
             counted = next((one for one in reversed(found) if one.windows), None)
             return evidence_svg.draw(thinned(counted)) if counted is not None else ""
@@ -149,14 +150,24 @@ class Reader:
         return strategy_in_force(route, newest[-1]).steps if newest else route.spec.strategy.steps
 
     def _history(self, name: str, limit: int) -> Sequence[Revision]:
-        """The newest revisions, ascending. The usual number of them is kept until there is a new one."""
-        newest = self._store.revisions(name, limit=1)
-        if not newest:
+        """The newest revisions, ascending. The usual number of them is kept, and only new ones are read."""
+        # A removed model has no head, and its last revision says so.
+        newest = self._store.head(name) or next(iter(self._store.revisions(name, limit=1)), None)
+        if newest is None:
             return ()
         if limit > SHOWN + 1:
             return self._store.revisions(name, limit=limit)
-        kept = self._revisions.get(name, newest[0].hash, lambda: self._store.revisions(name, limit=SHOWN + 1))
+        kept = self._revisions.get(name, newest.hash, lambda known: self._continued(name, newest, known or ()))
         return kept[-limit:]
+
+    def _continued(self, name: str, newest: Revision, known: Sequence[Revision]) -> Sequence[Revision]:
+        """The revisions that are kept, up to the newest one."""
+        missing = newest.seq - known[-1].seq if known else 0
+        if 0 < missing <= SHOWN:
+            more = self._store.revisions(name, limit=missing)
+            if more and more[0].parent == known[-1].hash:
+                return [*known, *more][-SHOWN - 1 :]
+        return self._store.revisions(name, limit=SHOWN + 1)
 
 
 def thinned(attempt: Attempt) -> Attempt:

@@ -9,10 +9,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fairlead import errors
 from fairlead.control.console import live
-from fairlead.control.console.live import ALIVE, MAX_PAGES, RETRY, Live
+from fairlead.control.console.live import ALIVE, INTERVAL_S, MAX_PAGES, MAX_PART, RETRY, Live, pause_s
 
 LOG = logging.getLogger("test")
 
@@ -22,6 +24,7 @@ class Source:
 
     def __init__(self) -> None:
         self.token, self.made, self.html = 0, 0, {"now": "1", "timeline": "a"}
+        self.asked = 0
         self.error: Exception | None = None
 
     def parts(self, topic: str) -> dict[str, str]:
@@ -34,8 +37,12 @@ class Source:
         self.token += 1
         self.html |= html
 
+    def change_token(self) -> object:
+        self.asked += 1
+        return self.token
+
     def live(self) -> Live:
-        return Live(self.parts, lambda: self.token, log=LOG, interval_s=0.001)
+        return Live(self.parts, self.change_token, log=LOG, interval_s=0.001)
 
 
 def run(story: Callable[[Source, Live], Awaitable[None]]) -> Source:
@@ -56,6 +63,12 @@ async def received(stream: AsyncGenerator[bytes, None]) -> dict[str, str]:
             part = json.loads(line.removeprefix("data: "))
             found[part["part"]] = part["html"]
     return found
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds; the story has a time limit."""
+    while not holds():
+        await asyncio.sleep(0.001)
 
 
 async def all_of(stream: AsyncGenerator[bytes, None]) -> list[bytes]:
@@ -94,8 +107,8 @@ def test_nothing_is_made_while_nothing_changes() -> None:
         async with aclosing(live.follow("iris")) as page:
             await anext(page)
             await received(page)
-            made = source.made
-            await asyncio.sleep(0.05)
+            made, asked = source.made, source.asked
+            await until(lambda: source.asked > asked + 5)
             assert source.made == made
 
     run(story)
@@ -106,10 +119,7 @@ def test_nothing_runs_while_no_page_is_open() -> None:
         async with aclosing(live.follow("iris")) as page:
             await anext(page)
             await received(page)
-        made = source.made
-        source.change(now="2")
-        await asyncio.sleep(0.05)
-        assert source.made == made
+        await until(lambda: len(asyncio.all_tasks()) == 1)
         assert live.pages == 0
 
     run(story)
@@ -150,7 +160,8 @@ def test_an_error_leaves_the_pages_as_they_are_and_is_logged_once(
             await received(page)
             source.error = error
             source.change(now="2")
-            await asyncio.sleep(0.05)
+            made = source.made
+            await until(lambda: source.made > made + 2)
             source.error = None
             assert await received(page) == {"now": "2"}
 
@@ -204,10 +215,17 @@ def test_no_more_than_so_many_pages_are_sent_changes() -> None:
         pages = [live.follow("iris") for _ in range(MAX_PAGES)]
         for page in pages:
             await anext(page)
-        assert live.is_full
+        was_full = live.is_full
         await pages.pop().aclose()
-        assert not live.is_full
+        assert (was_full, live.is_full) == (True, False)
         for page in pages:
             await page.aclose()
 
     run(story)
+
+
+@given(st.floats(0, 3600))
+def test_making_parts_takes_a_bounded_part_of_a_core_whatever_it_takes(spent_s: float) -> None:
+    pause = pause_s(spent_s)
+    assert pause >= INTERVAL_S
+    assert spent_s <= MAX_PART * (spent_s + pause) * 1.000001

@@ -150,8 +150,8 @@ def test_text_of_others_is_shown_and_runs_nothing(store: SqliteStore) -> None:
     store.report(an_instance(CANDIDATE, ready=False, reason=HOSTILE))
     gateway = Gateway(name=HOSTILE, reachable=True, rejected=HOSTILE)
     ready = Condition(type="Ready", status=False, reason=Reason.NOTHING_READY, message=HOSTILE)
-    told = {"waiting": HOSTILE, "revision": HOSTILE, "gateways": (gateway,), "conditions": (ready,)}
-    store.set_status("iris", a_status(checks=(check,), **told).to_json())
+    status = a_status(checks=(check,), waiting=HOSTILE, revision=HOSTILE, gateways=(gateway,), conditions=(ready,))
+    store.set_status("iris", status.to_json())
     for path in (*PAGES, "/console/routes/iris/at?time=2026-01-01T12:05:00Z"):
         html = ask(an_app(store), path).text
         page = Elements(html)

@@ -1,0 +1,90 @@
+"""The console of a whole platform over HTTP: real processes, a real Envoy, the real command line."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from fairlead.contracts.health import health_of
+from fairlead.store.statuses import read_status
+from support.console_page import open_page
+from support.faults import folders
+from support.platform import Platform, doublers, running_platform
+from support.processes import wait_until
+
+STEPS = [{"weight": 1000, "minDuration": "100ms", "approval": True}]
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    folder = tmp_path_factory.mktemp("platform")
+    models = doublers(folder, "1.0.0", model="alone", strategy={"minRequests": 0})
+    models |= doublers(folder, "1.0.0", "1.1.0", model="canary", strategy={"steps": STEPS, "minRequests": 0})
+    with running_platform(folder, models) as platform:
+        yield platform
+
+
+def test_up_prints_the_address_first_and_the_command_prints_it_again(platform: Platform) -> None:
+    lines = platform.process.log.read_text().splitlines()
+    (after,) = (at for at, line in enumerate(lines) if line.startswith("up after"))
+    assert lines[after + 1].split() == ["console", f"{platform.control_url}/"]
+    assert platform.command("console").strip() == f"{platform.control_url}/"
+    assert platform.command("console", "canary").strip() == f"{platform.control_url}/console/routes/canary"
+
+
+def test_an_open_page_follows_a_rollout_and_its_rollback(platform: Platform) -> None:
+    with open_page(platform.control_url, "canary") as page:
+        wait_until(lambda: page.shows("headline", "canary is serving"), "the page is sent")
+        platform.command("release", "canary", "1.1.0")
+        wait_until(lambda: page.shows("now", 'aria-label="1.0.0 90 %, 1.1.0 10 %"'), "the page shows the first weight")
+        wait_until(lambda: page.shows("now", "fairlead approve canary --state "), "the page shows what helps")
+        platform.command("rollback", "canary", "--reason", "wrong prices")
+        wait_until(lambda: page.shows("timeline", "wrong prices"), "the page shows the rollback")
+        wait_until(lambda: page.shows("now", 'aria-label="1.0.0 100 %"'), "the page shows who serves")
+
+
+def test_an_open_page_says_that_a_model_is_down_within_three_seconds(platform: Platform) -> None:
+    with open_page(platform.control_url, "alone") as page, open_page(platform.control_url) as fleet:
+        wait_until(lambda: page.shows("headline", "alone is serving"), "the page is sent")
+        wait_until(lambda: fleet.shows("fleet", "alone"), "the fleet is sent")
+        folders.behave(platform.folder / "models" / "alone" / "1.0.0", broken=True)
+        (instance,) = (one for one in platform.store.instances() if one.model == "alone")
+        assert instance.pid is not None
+        os.kill(instance.pid, signal.SIGKILL)
+        wait_until(lambda: health_of(read_status(platform.store, "alone")).is_down, "the status says that it is down")
+        since = time.monotonic()
+        wait_until(lambda: page.shows("headline", "alone is down"), "the page says so")
+        wait_until(lambda: fleet.shows("summary", "1 down"), "the first page says so")
+        assert max(page.changed["headline"], fleet.changed["summary"]) - since < 3
+        wait_until(lambda: page.shows("now", "fairlead logs alone"), "the page shows what helps")
+
+
+def test_the_running_console_only_reads_and_only_under_its_own_name(platform: Platform) -> None:
+    assert httpx.get(f"{platform.control_url}/").status_code == 200
+    assert httpx.post(f"{platform.control_url}/").status_code == 405
+    assert httpx.get(f"{platform.control_url}/", headers={"host": "evil.example"}).status_code == 421
+
+
+def test_the_gateway_forwards_no_page(platform: Platform) -> None:
+    explain = {"x-route-explain": "1"}
+    answers = [httpx.get(f"{platform.url}/", headers=headers) for headers in ({}, explain)]
+    assert not any("/console/" in answer.text for answer in answers)  # the gateway has a first page of its own
+    for path in ("/console/", "/console/routes/canary", "/console/events", "/console/static/console.js"):
+        for headers in ({}, explain):
+            assert httpx.get(f"{platform.url}{path}", headers=headers).status_code == 404
+
+
+def test_a_platform_ends_at_once_although_a_page_is_open(tmp_path: Path) -> None:
+    with running_platform(tmp_path, {}) as platform, open_page(platform.control_url) as page:
+        wait_until(lambda: page.shows("summary", "no models yet"), "the page is sent")
+        since = time.monotonic()
+        assert platform.stop() == 0
+        # Draining an idle gateway takes about two seconds; a control plane that waits for the page never ends.
+        assert time.monotonic() - since < 20
+        assert page.ended.wait(5)
