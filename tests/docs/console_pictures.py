@@ -131,7 +131,9 @@ def take(folder: Path) -> list[Path]:
     ):
         fill(store)
         with served(store) as url:
-            return [_taken(running, url + path, folder / file, *how) for file, path, *how in PICTURES]
+            return [
+                _taken(running, url + path, folder / file, scheme, height) for file, path, scheme, height in PICTURES
+            ]
 
 
 def _taken(running: Any, url: str, to: Path, scheme: str, height: int) -> Path:

@@ -37,7 +37,12 @@ def test_a_platform_that_does_not_run_has_no_address(state: Path) -> None:
 
 def test_a_browser_is_opened_only_when_asked(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = list[str]()
-    monkeypatch.setattr("webbrowser.open", lambda address: opened.extend([address]) is None)
+
+    def open_it(address: str) -> bool:
+        opened.append(address)
+        return True
+
+    monkeypatch.setattr("webbrowser.open", open_it)
     with StateFolder(state).locked():
         console.command(state=state)
         assert opened == []
