@@ -16,6 +16,7 @@ from fairlead.contracts.route import RouteSpec, Step, Strategy, Target, VersionS
 from fairlead.store.sqlite import SqliteStore
 from integration.routing.backends import Backends, running_backends
 from support.background import repeat_in_background
+from support.console_page import open_page
 from support.processes import wait_until
 from support.replicas import ReplicatedPlatform, replicated_platform
 
@@ -126,6 +127,20 @@ def test_sigterm_ends_a_replica_at_once_although_it_holds_requests(platform: Rep
     wait_until(lambda: "fairlead_control_leader 0.0" in metrics(platform, "b"), "it follows")
     assert platform.children["b"].stop(within=12) == 0, "not only when the 15 to 20 s of a held request are over"
     assert platform.envoys["edge-1"].ready()
+
+
+def test_every_replica_shows_the_console_and_ends_at_once_although_a_page_is_open(platform: ReplicatedPlatform) -> None:
+    for ports in platform.ports.values():
+        url = f"http://127.0.0.1:{ports['api']}"
+        with open_page(url, "iris") as page:
+            wait_until(lambda page=page: page.shows("headline", "iris is serving"), "the page is sent")  # type: ignore[misc]
+        assert "namespace default" in httpx.get(f"{url}/").text
+        assert httpx.get(f"{url}/", headers={"host": "evil.example"}).status_code == 421
+    with open_page(f"http://127.0.0.1:{platform.ports['b']['api']}", "iris") as page:
+        wait_until(lambda: page.shows("headline", "iris is serving"), "the page is sent")
+        assert platform.children["b"].stop(within=12) == 0
+        assert page.ended.wait(5)
+    assert "timeout graceful shutdown exceeded" not in platform.children["b"].log.read_text()
 
 
 def test_the_leader_reports_metrics_and_every_replica_the_wanted_count(platform: ReplicatedPlatform) -> None:

@@ -81,10 +81,13 @@ def test_the_gateway_forwards_no_page(platform: Platform) -> None:
 
 
 def test_a_platform_ends_at_once_although_a_page_is_open(tmp_path: Path) -> None:
-    with running_platform(tmp_path, {}) as platform, open_page(platform.control_url) as page:
-        wait_until(lambda: page.shows("summary", "no models yet"), "the page is sent")
-        since = time.monotonic()
-        assert platform.stop() == 0
-        # Draining an idle gateway takes about two seconds; a control plane that waits for the page never ends.
-        assert time.monotonic() - since < 20
-        assert page.ended.wait(5)
+    with running_platform(tmp_path, {}) as platform:
+        # Without models `up` waits for the gateway only.
+        wait_until(platform.control_answers, "the control plane answers")
+        with open_page(platform.control_url) as page:
+            wait_until(lambda: page.shows("summary", "no models yet"), "the page is sent")
+            since = time.monotonic()
+            assert platform.stop() == 0
+            # Draining an idle gateway takes about two seconds; a control plane that waits for the page never ends.
+            assert time.monotonic() - since < 20
+            assert page.ended.wait(5)
