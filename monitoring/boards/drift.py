@@ -54,8 +54,8 @@ def board(records: Records) -> Dashboard:
                 (
                     Panel(
                         "PSI over time",
-                        "An alert needs a PSI above both lines for half an hour. The dashed one follows the number of "
-                        "rows: below it a PSI may be chance.",
+                        "An alert needs a PSI above both limits for half an hour. The one of chance follows the number "
+                        "of rows.",
                         (
                             Query(chosen(short.psi, **OF_FEATURE), f"{_FEATURE} {shorter}"),
                             Query(chosen(long.psi, **OF_FEATURE), f"{_FEATURE} {longer}"),
