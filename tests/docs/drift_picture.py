@@ -16,6 +16,7 @@ from pathlib import Path
 
 from matplotlib import pyplot
 from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 
 from docs.monitoring_picture import COLOURS, Line, draw_panel, lines_of, set_style
 from monitoring.boards import dashboards
@@ -111,7 +112,7 @@ def _table(axes: Axes, cells: Cells) -> None:
     for (feature, version), value in cells.items():
         colour = "#c4e3c1" if value < drift.answer_floor else "#fbe29d" if value < drift.input_floor else "#f2a29b"
         down, across = downs.index(feature), acrosses.index(version)
-        axes.add_patch(pyplot.Rectangle((across - 0.48, down - 0.46), 0.96, 0.92, color=colour))
+        axes.add_patch(Rectangle((across - 0.48, down - 0.46), 0.96, 0.92, color=colour))
         axes.text(across, down, f"{value:.2f}", ha="center", va="center")
     axes.set(xlim=(-0.5, len(acrosses) - 0.5), ylim=(len(downs) - 0.5, -0.5))
     axes.set_xticks(range(len(acrosses)), acrosses)
