@@ -1,0 +1,178 @@
+"""Runs KEDA beside a cluster: its operator and its metrics adapter, as processes of this machine.
+
+The operator reads metrics, for example from Prometheus, and makes a HorizontalPodAutoscaler of each ScaledObject. The
+adapter serves the metrics to the cluster's own autoscaler, through the API server.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from support.cluster.certificates import Authority
+from support.cluster.kubectl import CommandFailed
+from support.cluster.layout import Layout
+from support.cluster.lifecycle import Cluster
+from support.cluster.programs import REPOSITORY, ProgramMissing
+from support.processes import Child, free_ports
+
+NAMESPACE = "keda"
+CRDS, OPERATOR, ADAPTER = PROGRAMS = ("keda-crds.yaml", "keda-operator", "keda-adapter")
+_SERVICE = "keda-metrics-apiserver"
+_API_SERVICE = "v1beta1.external.metrics.k8s.io"
+_SET = ("ci/cluster-tools", "--set=autoscaling-tools")
+
+
+@dataclass(frozen=True)
+class Keda:
+    """KEDA's two processes. `kill` and `start` of either one are a fault and its end."""
+
+    operator: Child
+    adapter: Child
+
+
+def not_built() -> str:
+    """A message that names what is not built yet; empty if all is."""
+    folder = Path(_tools("--folder"))
+    if absent := [name for name in PROGRAMS if not (folder / name).exists()]:
+        return f"{', '.join(absent)} not built yet; run {' '.join(_SET)} (once)"
+    return ""
+
+
+def built() -> Path:
+    """The folder with KEDA's programs. Builds the missing ones. Raises ProgramMissing."""
+    return Path(_tools())
+
+
+@contextlib.contextmanager
+def running_keda(cluster: Cluster, folder: Path) -> Iterator[Keda]:
+    """Run KEDA for a cluster that the tests have started. What was registered is removed after the block.
+
+    ScaledObjects must be gone by then: KEDA's operator removes their finalizers, and their CRD waits for that.
+    """
+    if cluster.plan is None:
+        raise CommandFailed("KEDA runs beside a cluster that the tests have started; KUBECONFIG names another one")
+    tools = built()
+    at = cluster.plan.host_address if cluster.plan.tier == "node" else cluster.plan.address
+    certificates = _certificates(cluster.plan.certificates, folder, at)
+    grpc, health, secure, plain = free_ports(4)
+    kube = cluster.client(NAMESPACE)
+    config = f"--kubeconfig={cluster.kubeconfig}"
+    environment = {"WATCH_NAMESPACE": "", "POD_NAMESPACE": NAMESPACE, "KEDA_CLUSTER_OBJECT_NAMESPACE": NAMESPACE}
+    operator = Child(
+        OPERATOR,
+        [
+            *(*_with_names_of(cluster.plan, folder), str(tools / OPERATOR)),
+            *(config, f"--cert-dir={certificates}", "--metrics-bind-address=0"),
+            *(f"--metrics-service-bind-address=127.0.0.1:{grpc}", f"--health-probe-bind-address=127.0.0.1:{health}"),
+        ],
+        log=folder / "keda-operator.log",
+        env=environment,
+    )
+    adapter = Child(
+        ADAPTER,
+        [
+            *(str(tools / ADAPTER), config, *(f"--{use}-kubeconfig={cluster.kubeconfig}" for use in _USES)),
+            *(f"--bind-address={at}", f"--secure-port={secure}", f"--port={plain}", f"--cert-dir={certificates}"),
+            *(f"--tls-cert-file={certificates}/tls.crt", f"--tls-private-key-file={certificates}/tls.key"),
+            *(f"--client-ca-file={certificates}/ca.crt", f"--metrics-service-address=127.0.0.1:{grpc}"),
+        ],
+        log=folder / "keda-adapter.log",
+        env=environment,
+    )
+    cluster.client("default").apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    with contextlib.ExitStack() as undo:
+        undo.callback(kube, "delete", "namespace", NAMESPACE, "--wait=false")
+        kube("apply", "--server-side", "-f", str(tools / CRDS))
+        undo.callback(kube, "delete", "-f", str(tools / CRDS), "--wait=false")
+        objects = _objects(at, secure, certificates / "ca.crt")
+        kube.apply(*objects)
+        for one in objects:
+            undo.callback(kube, "delete", one["kind"], one["metadata"]["name"], "--ignore-not-found")
+        undo.enter_context(operator)
+        operator.wait_until(lambda: _is_ready(health), "KEDA's operator is ready")
+        undo.enter_context(adapter)
+        kube.wait("apiservice", _API_SERVICE, _is_available, "the external metrics are served")
+        yield Keda(operator, adapter)
+
+
+_USES = ("lister", "authentication", "authorization")
+
+
+def _tools(*arguments: str) -> str:
+    command = [str(REPOSITORY / _SET[0]), _SET[1], *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        raise ProgramMissing(f"{' '.join(_SET)} could not build KEDA; see its messages above")
+    return done.stdout.strip()
+
+
+def _with_names_of(plan: Layout, folder: Path) -> list[str]:
+    """What runs a command so that the names of the cluster's Services are known to it. Without a node they have no
+    server of names."""
+    if plan.tier != "node":
+        return []
+    names = folder / "resolv.conf"
+    names.write_text(f"nameserver {plan.address}\n")
+    return ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"', str(names)]
+
+
+def _certificates(authority: Path, folder: Path, at: str) -> Path:
+    """A folder with one certificate for both processes, as servers and as clients of each other."""
+    names = ["localhost", *(f"{one}.{NAMESPACE}.svc" for one in ("keda-operator", _SERVICE)), "127.0.0.1"]
+    issued = Authority(authority).issue("keda", hosts=list(dict.fromkeys([*names, at])))
+    to = folder / "keda-certificates"
+    to.mkdir(mode=0o700)
+    for source, name in zip((authority / "ca.crt", *issued), ("ca.crt", "tls.crt", "tls.key"), strict=True):
+        shutil.copy(source, to / name)
+    return to
+
+
+def _objects(at: str, port: int, authority: Path) -> list[dict[str, Any]]:
+    """The API that the adapter serves, and the right of the cluster's autoscaler to read it."""
+    version, _, group = _API_SERVICE.partition(".")
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "keda-external-metrics"}
+    reader = {"kind": "ServiceAccount", "name": "horizontal-pod-autoscaler", "namespace": "kube-system"}
+    return [
+        {
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": _SERVICE, "namespace": NAMESPACE},
+            # The process is outside of the cluster: the API server connects to its address.
+            "spec": {"type": "ExternalName", "externalName": at, "ports": [{"port": port}]},
+        },
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": role["name"]},
+            "rules": [{"apiGroups": [group], "resources": ["*"], "verbs": ["get", "list", "watch"]}],
+        },
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+            "metadata": {"name": role["name"]}, "roleRef": role, "subjects": [reader],
+        },
+        {
+            "apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": _API_SERVICE},
+            "spec": {
+                "group": group, "version": version, "groupPriorityMinimum": 100, "versionPriority": 100,
+                "service": {"name": _SERVICE, "namespace": NAMESPACE, "port": port},
+                "caBundle": base64.b64encode(authority.read_bytes()).decode(),
+            },
+        },
+    ]  # fmt: skip
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=2).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def _is_available(service: dict[str, Any]) -> bool:
+    conditions = (service.get("status") or {}).get("conditions") or ()
+    return any(one["type"] == "Available" and one["status"] == "True" for one in conditions)
