@@ -18,6 +18,7 @@ import pytest
 
 from e2e.size import FULL
 from support import proof
+from support.cluster import images
 from support.cluster.installed import PLATFORM, Installed, install_crds, installed
 from support.cluster.lifecycle import Cluster
 from support.cluster.programs import REPOSITORY
@@ -34,6 +35,7 @@ PLATFORM_TESTS = (
     "test_evidence",
     "test_shadow",
     "test_stable_down",
+    "test_autoscaling",
     "test_gateways",
     "test_disturbances",
     "test_uninstall",
@@ -88,8 +90,7 @@ def image(cluster: Cluster, request: pytest.FixtureRequest) -> Provide:
     def provide(name: str) -> str:
         if name not in names:
             source = request.getfixturevalue("model_folders")[name] if name in TEST_MODELS else name
-            done = subprocess.run([REPOSITORY / "ci/images", source], stdout=subprocess.PIPE, text=True, check=True)
-            names[name], archive = done.stdout.split()
+            names[name], archive = images.build(source)
             if cluster.plan is not None:
                 cluster.load(archive)
             elif loader := os.environ.get("FAIRLEAD_LOAD_IMAGE"):

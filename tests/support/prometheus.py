@@ -37,11 +37,10 @@ class Prometheus:
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        timing = {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval}
-        for number, one in enumerate(rules):
-            (folder / f"rules-{number}.yml").write_text(yaml.safe_dump(one))
-        config = {"global": timing, "rule_files": ["rules-*.yml"], "scrape_configs": list(scrapes)}
-        (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+        self._folder = folder
+        self._timing = {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval}
+        self.scrapes, self.rules = tuple(scrapes), tuple(rules)
+        self.write(self.scrapes, self.rules)
         command: list[str | Path] = [
             *(find_prometheus(), f"--config.file={folder / 'prometheus.yml'}"),
             *(f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address=127.0.0.1:{self.port}"),
@@ -57,6 +56,19 @@ class Prometheus:
     def kill(self) -> None:
         """Kill it, as when its machine is switched off."""
         self.process.kill()
+
+    def reload(self, scrapes: Sequence[dict[str, Any]], rules: Sequence[dict[str, Any]]) -> None:
+        """Replace what it scrapes and its rules, while it runs. `scrapes` and `rules` are still the first ones."""
+        self.write(scrapes, rules)
+        httpx.post(f"{self.url}/-/reload", timeout=10).raise_for_status()
+
+    def write(self, scrapes: Sequence[dict[str, Any]], rules: Sequence[dict[str, Any]]) -> None:
+        """Write its configuration, for its next start."""
+        for number, one in enumerate(rules):
+            (self._folder / f"rules-{number}.yml").write_text(yaml.safe_dump(one))
+        files = [f"rules-{number}.yml" for number in range(len(rules))]
+        config = {"global": self._timing, "rule_files": files, "scrape_configs": list(scrapes)}
+        (self._folder / "prometheus.yml").write_text(yaml.safe_dump(config))
 
     def query(self, query: str, at: float | None = None) -> list[dict[str, Any]]:
         """The result of a query now, or at a time in seconds. Raises ValueError if it is no valid query."""

@@ -1,12 +1,22 @@
-"""Writes container images as files, without a build tool."""
+"""Builds the images of the platform and of models, and writes an image of one program without a build tool."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import json
+import subprocess
 import tarfile
 from pathlib import Path
+
+from support.cluster.programs import REPOSITORY
+
+
+def build(source: str) -> tuple[str, str]:
+    """The full name and the archive of an image. ci/images builds it from `source` unless it is built already."""
+    done = subprocess.run([REPOSITORY / "ci/images", source], stdout=subprocess.PIPE, text=True, check=True)
+    name, archive = done.stdout.split()
+    return name, archive
 
 
 def write_pause(program: Path, name: str, target: Path) -> None:
