@@ -2,7 +2,7 @@
 
 A proof is a benchmark that makes claims: it measures something and compares it with a target.
 
-python tests/benchmarks/NAME.py [--full | --reduced] [--write]      with PYTHONPATH=tests; `make bench` does that
+python tests/benchmarks/NAME.py [--full | --reduced] [--write]      with PYTHONPATH=tests:.; `make bench` does that
 """
 
 from __future__ import annotations

@@ -1,0 +1,65 @@
+"""Scales a model in pods by real load, with Prometheus, KEDA and the cluster's autoscaler, and with their faults."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from support import proof
+from support.autoscaling import scenes
+from support.autoscaling.loop import Loop, running_loop, write_models
+from support.autoscaling.played import play as play_schedule
+from support.autoscaling.played import scheduled
+from support.autoscaling.schedules import SCHEDULES
+from support.cluster import images, isolation, keda, lifecycle, programs
+from support.cluster.installed import PLATFORM, install_crds, installed
+from support.missing import skip_or_fail
+
+TITLE = "autoscaling by load: what the number of instances does, also when Prometheus or KEDA fail"
+NAMESPACE = "autoscaling"
+FAULT_S = 20.0
+
+
+def prove(size: proof.Size, folder: Path) -> proof.Findings:
+    """Start a cluster with a node, and play the scenes in it."""
+    if reason := programs.not_built("node") or keda.not_built():
+        raise skip_or_fail(reason)
+    if reason := isolation.missing_requirement():
+        raise skip_or_fail(reason, required_by="FAIRLEAD_REQUIRE_NODE")
+    found = proof.Findings()
+    archives = [images.build(one)[1] for one in ("control-plane", "envoy", *write_models())]
+    with lifecycle.temporary("node") as cluster:
+        cluster.load(*archives)
+        cluster.client().apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+        install_crds(cluster.client())
+        with (
+            installed(cluster, NAMESPACE, folder, PLATFORM, time.monotonic()) as platform,
+            running_loop(cluster, platform, folder) as loop,
+        ):
+            play(size, loop, found)
+    if size == "full":
+        with (
+            lifecycle.temporary("control_plane") as simulated,
+            scheduled(simulated, folder / "schedules") as (load, samples),
+        ):
+            for schedule in SCHEDULES:
+                play_schedule(schedule, load, samples, found)
+    return found
+
+
+def play(size: proof.Size, loop: Loop, found: proof.Findings) -> None:
+    """Play the scenes of this size with a running loop."""
+    scenes.load_moves_instances(loop, found)
+    if size == "reduced":
+        scenes.under_fault(loop, scenes.PROMETHEUS_DOWN, found, seconds=10)
+        return
+    scenes.slow_answers_raise(loop, found)
+    scenes.rollout_wins(loop, found)
+    for fault in scenes.FAULTS:
+        scenes.under_fault(loop, fault, found, seconds=FAULT_S)
+    scenes.under_load(loop, scenes.UNSCRAPED, found, seconds=FAULT_S)
+    scenes.without_load(loop, scenes.PROMETHEUS_DOWN, found, seconds=FAULT_S)
+
+
+if __name__ == "__main__":
+    proof.run("autoscaling", TITLE, prove)
