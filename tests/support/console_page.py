@@ -19,6 +19,8 @@ class OpenPage:
     parts: dict[str, str] = field(default_factory=dict)
     changed: dict[str, float] = field(default_factory=dict)
     ended: threading.Event = field(default_factory=threading.Event)
+    is_complete: bool = False
+    """Whether the server ended the stream itself: a process that is killed does not."""
 
     def shows(self, part: str, text: str) -> bool:
         """Whether the part has the text."""
@@ -41,6 +43,7 @@ def open_page(control_url: str, route: str = "") -> Iterator[OpenPage]:
                         told = json.loads(line.removeprefix("data: "))
                         page.parts[told["part"]] = told["html"]
                         page.changed[told["part"]] = time.monotonic()
+            page.is_complete = True
         except httpx.HTTPError:
             pass  # the server has ended
         finally:

@@ -86,8 +86,6 @@ def test_a_platform_ends_at_once_although_a_page_is_open(tmp_path: Path) -> None
         wait_until(platform.control_answers, "the control plane answers")
         with open_page(platform.control_url) as page:
             wait_until(lambda: page.shows("summary", "no models yet"), "the page is sent")
-            since = time.monotonic()
             assert platform.stop() == 0
-            # Draining an idle gateway takes about two seconds; a control plane that waits for the page never ends.
-            assert time.monotonic() - since < 20
             assert page.ended.wait(5)
+            assert page.is_complete, "the control plane waited for the page until it was killed"
