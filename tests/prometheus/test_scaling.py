@@ -15,8 +15,8 @@ from fairlead.contracts import telemetry
 from monitoring.promql import series
 from monitoring.recording import Records
 from monitoring.settings import DEFAULT
-from prometheus.alert_cases import Inputs, gauge, steady
-from prometheus.test_rules import FILES, promtool
+from prometheus.cases import Inputs, gauge, steady
+from prometheus.promtool import FILES, promtool
 from support.helm import render
 
 IRIS = {"namespace": "default", "model": "iris", "version": "1.0.0"}
