@@ -25,6 +25,8 @@ MAX_VALUE = 64
 TOP, TAIL = 20, 100
 """How many values of a category have a bin of their own, and how many more are known and share the bin `other`."""
 PREDICTION, CONFIDENCE = "prediction", "confidence"
+LABEL, SCORE = "label", "score"
+"""The fields of an answer: what it says, and a number of it."""
 LOW, HIGH, MISSING, OTHER, NEW = "lo", "hi", "na", "other", "new"
 _RESERVED = frozenset({LOW, HIGH, MISSING, OTHER, NEW})
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.+-]{0,39}")
@@ -140,6 +142,9 @@ class Profile(Document):
             raise ValueError(f"there are two features {twice[0]!r}")
         if wrong := [one.name for one in self.answers if one.name not in (PREDICTION, CONFIDENCE)]:
             raise ValueError(f"{wrong[0]!r} is neither {PREDICTION} nor {CONFIDENCE}")
+        for one in self.answers:
+            if one.field != (LABEL if one.kind == "category" else SCORE):
+                raise ValueError(f"{one.name}: an answer has a {LABEL}, a category, and a {SCORE}, a number")
         return self
 
     @property

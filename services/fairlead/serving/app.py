@@ -74,7 +74,9 @@ class App:
             settings.max_request_rows,
             bounds.Limits(settings.max_request_values, settings.max_row_keys, settings.max_answer_bytes),
         )
-        self.drift = drift.Drift(manifest.name, manifest.version, served.profile, served.answer_type, terms.memory)
+        self.drift = drift.Drift(
+            manifest.name, manifest.version, served.profile, served.answer_type, terms.memory, board.memory
+        )
         self.plane = dataplane.DataPlane(
             served, terms, self.state, settings, self.metrics, when_ready, start_again, self.drift.keep
         )

@@ -22,10 +22,12 @@ import pytest
 from fairlead.cli import exit_codes
 from fairlead.contracts.answers import KEEP_HEADER, RECORD
 from fairlead.contracts.instance import CANNOT_BE_SERVED
+from fairlead.serving.reference.build import write_profile
 from fairlead.serving.settings import FAILURE_FILE
 from support import folders
 from support.missing import skip_or_fail
 from support.processes import wait_until
+from support.profiles import samples
 from support.service import Service, read, request
 
 SAYS_ITS_PROCESS = """
@@ -288,3 +290,24 @@ def test_while_a_call_hangs_in_one_worker_the_service_is_not_ready_but_alive(hun
     assert all("has not returned within" in json.loads(reply.body)["detail"] for reply in replies)
     assert {service.ask("GET", "/livez").status for _ in range(6)} == {200}
     wait_until(lambda: service.answers("/readyz", 200), "the call returns")
+
+
+def test_any_worker_reports_the_rows_that_all_have_counted_for_drift_also_after_one_is_killed(folder: Path) -> None:
+    write_profile(folder, [{"seconds": 0.0}, {"seconds": 0.001}] * 20)
+
+    def counted(service: Service) -> float:
+        found = samples(service.ask("GET", "/metrics/drift").body.decode())
+        assert sum(value for (name, _), value in found.items() if name == "drift_values_total") % 2 == 0  # two features
+        return found["drift_rows_total", ()]
+
+    with service_of(folder, 2) as service:
+        pids = [ask(service) for _ in range(REQUESTS)]
+        assert len(set(pids)) == 2
+        for _ in range(4):  # each on a connection of its own, so by any of the workers
+            wait_until(lambda: counted(service) == REQUESTS, "a worker reports all rows")
+        os.kill(pids[0], signal.SIGKILL)
+        wait_until(lambda: ready_lines(service) == 3, "another worker takes its place")
+        assert {counted(service) for _ in range(8)} == {REQUESTS}
+        for _ in range(REQUESTS):
+            ask(service)
+        wait_until(lambda: counted(service) == 2 * REQUESTS, "the rows after it are counted too")

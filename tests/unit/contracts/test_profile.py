@@ -58,6 +58,12 @@ def test_a_profile_that_contradicts_itself_is_refused_with_a_sentence(changes: d
     assert why in refused(**changes)
 
 
+@pytest.mark.parametrize("field", ["prediction", "label"])
+def test_a_number_of_an_answer_is_its_score(field: str) -> None:
+    answer = NUMBER.to_json() | {"name": "prediction", "field": field}
+    assert "an answer has a label, a category, and a score, a number" in refused(answers=[answer])
+
+
 def test_text_that_is_no_profile_is_refused() -> None:
     for text, why in (("{", "not JSON"), ("x" * (profile.MAX_BYTES + 1), "more than 200000 bytes")):
         with pytest.raises(errors.Invalid, match=why):

@@ -22,6 +22,7 @@ from fairlead.contracts.profile import Profile
 from fairlead.profile.counting import RowCount
 from fairlead.serving.observe.compared_fields import Reader
 from fairlead.serving.observe.drift_text import DriftText
+from fairlead.serving.observe.shared_memory import SharedMemory
 
 logger = logging.getLogger(__name__)
 
@@ -94,11 +95,24 @@ class RowMemory(Protocol):
         """What a byte of JSON becomes, without `row`."""
 
 
+_COUNTED_ROWS, _COUNTED_REQUESTS, _SKIPPED, _LOST, _TOTALS = range(5)
+"""The numbers after those of the bins. The event loop writes the skipped rows, the thread all others."""
+
+
 class Drift:
-    """The counts of one process. Call the methods on the event loop only."""
+    """The counts of a service: each worker adds to its own, and each reports the sums of all.
+
+    Call the methods on the event loop only.
+    """
 
     def __init__(
-        self, model: str, version: str, profile: Profile | None, answer_type: type[BaseModel], memory: RowMemory
+        self,
+        model: str,
+        version: str,
+        profile: Profile | None,
+        answer_type: type[BaseModel],
+        memory: RowMemory,
+        shared: SharedMemory | None = None,
     ) -> None:
         self._text = DriftText(model, version, profile)
         self._count_rows = RowCount(profile.features if profile else ())
@@ -106,28 +120,29 @@ class Drift:
         self._read = Reader(answer_type).read
         self._memory = memory
         self._kept: list[Batch] = []
-        self._rows = self._bytes = self._skipped = 0
+        self._rows = self._bytes = 0
         self._timer: asyncio.TimerHandle | None = None
         self._thread = ThreadPoolExecutor(1, "drift")
         self._counting = False
-        # Only the thread changes these.
-        self._counts = np.zeros(self._count_rows.size + self._count_answers.size, dtype=np.int64)
-        self._counted_rows = self._counted_requests = self._lost = 0
+        self._bins = self._count_rows.size + self._count_answers.size
+        shared = shared or SharedMemory()
+        self._workers = [np.frombuffer(one.cast("B"), np.float64) for one in shared.array(self._bins + _TOTALS)]
+        self._counts, self._totals = np.split(self._workers[shared.own], [self._bins])
         self._has_failed = False
 
     @property
     def keep(self) -> Callable[[Batch], None] | None:
         """What the batcher calls with each batch; None if nothing is measured."""
-        return self._keep if self._counts.size else None
+        return self._keep if self._bins else None
 
     def _keep(self, batch: Batch) -> None:
         """Keep a batch to be counted, or skip it. It must not be changed afterwards."""
         if self._rows and self._rows + batch.count > MAX_ROWS:
-            self._skipped += batch.count
+            self._totals[_SKIPPED] += batch.count
             return
         needs = batch.count * self._memory.row + sum([self._needs(part) for part in batch.parts])
         if self._rows and self._bytes + needs > MAX_BYTES:
-            self._skipped += batch.count
+            self._totals[_SKIPPED] += batch.count
             return
         self._kept.append(batch)
         self._rows += batch.count
@@ -159,8 +174,11 @@ class Drift:
         return kept
 
     async def text(self) -> bytes:
-        """All metrics of drift in Prometheus' text format, with every row that was answered before the call."""
-        work = partial(self._counted_text, self._taken(), self._skipped)
+        """All metrics of drift in Prometheus' text format, with every row that was answered before the call.
+
+        Of other workers, without what they have answered in the last PERIOD_S seconds.
+        """
+        work = partial(self._counted_text, self._taken())
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def close(self) -> None:
@@ -169,9 +187,11 @@ class Drift:
             self._timer.cancel()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _counted_text(self, batches: list[Batch], skipped: int) -> bytes:
+    def _counted_text(self, batches: list[Batch]) -> bytes:
         self._count(batches)
-        return self._text.render(self._counts, self._counted_rows, self._counted_requests, skipped + self._lost)
+        counts, totals = np.split(np.sum(self._workers, axis=0, dtype=np.int64), [self._bins])
+        rows, requests, skipped, lost = totals.tolist()
+        return self._text.render(counts, rows, requests, skipped + lost)
 
     def _count(self, batches: list[Batch]) -> None:
         """Count batches, on the thread. Never raises: what cannot be counted is skipped."""
@@ -187,7 +207,7 @@ class Drift:
         for start in range(0, len(rows), SLICE_ROWS):
             self._count_slice(rows[start : start + SLICE_ROWS], answers[start : start + SLICE_ROWS])
             time.sleep(PAUSE_S)
-        self._counted_requests += requests
+        self._totals[_COUNTED_REQUESTS] += requests
 
     def _count_slice(self, rows: Sequence[Any], answers: Sequence[Any]) -> None:
         try:
@@ -198,9 +218,9 @@ class Drift:
                     self._count_answers([one._asdict() for one in read]),
                 ]
             )
-            self._counted_rows += len(rows)
+            self._totals[_COUNTED_ROWS] += len(rows)
         except Exception:  # a row that the author's code has changed, or a defect here: requests must not notice
-            self._lost += len(rows)
+            self._totals[_LOST] += len(rows)
             if not self._has_failed:
                 logger.exception("rows could not be counted for drift; further ones are only counted as skipped")
             self._has_failed = True
