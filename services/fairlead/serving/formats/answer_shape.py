@@ -8,6 +8,7 @@ and so is a value outside the limits of its field. None where the type has none 
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
@@ -139,14 +140,21 @@ class _Shape(Source):
 
     def _limited(self, schema: Mapping[str, Any], value: str) -> str:
         """A value of another class is left to pydantic, and NaN to those who write it: it is outside of any limits."""
-        one, kind = self.variable(), self.named(_LIMITED[schema["type"]])
-        limits = [f"{one} {sign} {self.named(schema[key])}" for key, sign in _COMPARED.items() if key in schema]
+        one, kinds = self.variable(), _LIMITED[schema["type"]]
+        limits = [f"{one} {sign} {self._bound(schema[key])}" for key, sign in _COMPARED.items() if key in schema]
         limits += self._lengths(schema, one)
         if any(key in schema for key in _OTHER_LIMITS):
             limits.append(f"{self.named(SchemaValidator(dict(schema)).isinstance_python)}({one})")
         if not limits:
             return _ANYTHING
-        return f"(not isinstance({one} := {value}, {kind}) or ({' and '.join(limits)}) or {one} != {one})"
+        within = " and ".join(limits)
+        # The first part is the second one for almost all values, in a third of the time.
+        usual = f"({one} := {value}).__class__ is {self.named(kinds[-1])} and {within}"
+        return f"({usual} or not isinstance({one}, {self.named(kinds)}) or ({within}) or {one} != {one})"
+
+    def _bound(self, value: Any) -> str:
+        """A number is written into the expression: looking up its name takes as long as the comparison."""
+        return repr(value) if type(value) in (int, float) and abs(value) != math.inf else self.named(value)
 
     def _after(self, schema: Mapping[str, Any], value: str) -> str:
         """Limits that pydantic checks with a function of its own, such as the length of a Sequence."""
@@ -178,7 +186,15 @@ class _Shape(Source):
     def _json_or_python(self, schema: Mapping[str, Any], value: str) -> str:
         inside = schema["json_schema"]
         if inside["type"] == "list" and "items_schema" in inside:  # of a Sequence, which need not be a list
-            return self._each(inside["items_schema"], value, self.named(Sequence))
+            # A text is a sequence too, and is written as a text.
+            one, item = self.variable(), self.variable()
+            is_sequence = (
+                f"isinstance({one} := {value}, {self.named(Sequence)}) and not isinstance({one}, (str, bytes))"
+            )
+            condition = self._option(inside["items_schema"], item)  # pydantic does not look at the items
+            return self._all(
+                [is_sequence, f"all({condition} for {item} in {one})" if condition != _ANYTHING else condition]
+            )
         return self.condition(inside, value)
 
     def _dataclass(self, schema: Mapping[str, Any], value: str) -> str:
@@ -237,9 +253,11 @@ class _Shape(Source):
         return f"({variable} := {value}, {' or '.join(each)})[1]"
 
     def _option(self, schema: Mapping[str, Any], value: str) -> str:
-        """In a union, a value without its type is not left to pydantic, which knows only that no other one fits."""
+        """The condition where pydantic does not check the type: in a union it knows only that no other one fits."""
         if schema["type"] in _SCALARS and "serialization" not in schema:
-            return self._all([f"isinstance({value}, {_SCALARS[schema['type']]})", self.condition(schema, value)])
+            is_one = f"isinstance({value}, {_SCALARS[schema['type']]})"
+            no_bool = f"not isinstance({value}, bool)" if schema["type"] in ("int", "float") else _ANYTHING
+            return self._all([is_one, no_bool, self.condition(schema, value)])
         return self.condition(schema, value)
 
     def _each(self, schema: Mapping[str, Any], value: str, kind: str, values: str = "") -> str:

@@ -115,7 +115,12 @@ KNOWN: tuple[tuple[Any, Any], ...] = (
     *((Part | Tree, Tree(name="leaf")), (Words, Words(None)), (Words, Words(["a"])), (Whole, Whole(Part(share=1)))),
     *((list[Parts], [Parts(RootModel[dict[str, Part]]({"a": Part(share=1)}))]), (dict[Literal["a"], int], {"a": 1})),
     *((Coloured, Coloured(colours=[Colour.RED])), (Shaded, Shaded(colour=Colour.RED)), (Secret[int], Secret(1))),
-    *((Sequence[Part], (Part(share=1),)), (deque[Part], deque([Part(share=1)])), (Sequence[Literal["a"]], ["a"])),
+    *(
+        (Sequence[Part], (Part(share=1),)),
+        (Sequence[int], [1]),
+        (deque[Part], deque([Part(share=1)])),
+        (Sequence[Literal["a"]], ["a"]),
+    ),
     *((OrderedDict[str, Part], OrderedDict(a=Part(share=1))), (Held, Held("a", Part(share=1), 3))),
     (Named, Named("a", Part(share=1))),
     *(
@@ -205,6 +210,7 @@ def test_what_is_written_without_a_warning_and_has_the_shape_is_of_the_type(kind
         (dict[Literal["a"], int], {"z": 1}, "in field 'value"),
         (Sequence[Part], [LACKING], "'value.0.share', whose type has no such value: Field required"),
         (Sequence[Literal["a"]], ("zz",), "in field 'value"),
+        (Sequence[int], "w", "in field 'value"),
         (deque[Part], deque([LACKING]), "in field 'value"),
         (OrderedDict[str, Part], OrderedDict(a=LACKING), "in field 'value"),
         (Held, Held("z", Part(share=1)), "in field 'value"),  # type: ignore[arg-type]
