@@ -42,7 +42,7 @@ COMMANDS = {
     "logs": "Show what a model's instances and the gateway have logged.",
     "check-pool": "Show the nodes of a model's pods, and why one waits.",
     "shadow": "Show how a shadow's responses compare with the live ones.",
-    "predict": "Send rows to a model through the gateway.",
+    "predict": "Send rows or an image to a model through the gateway.",
     "explain": "Show which version a request would get, and why.",
     "control-plane": "",  # started by `up` and by the chart; hidden
     "gateway-bootstrap": "",  # for charts and tests; hidden

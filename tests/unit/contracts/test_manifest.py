@@ -133,5 +133,5 @@ def test_two_inputs_of_one_column_are_refused() -> None:
 @pytest.mark.parametrize("stated", [{"nullable": True}, {"column": "c"}, {"column_type": "float64"}])
 def test_an_output_has_no_null_and_no_column(stated: dict[str, Any]) -> None:
     outputs = [{"name": "y", "datatype": "FP64", **stated}]
-    with pytest.raises(ValidationError, match="nullable, column and column_type are for inputs"):
+    with pytest.raises(ValidationError, match="nullable, column, column_type and image are for inputs"):
         Manifest.model_validate(WITHOUT_CLASS | {"outputs": outputs})
