@@ -31,7 +31,9 @@ LOW, HIGH, MISSING, OTHER, NEW = "lo", "hi", "na", "other", "new"
 _RESERVED = frozenset({LOW, HIGH, MISSING, OTHER, NEW})
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.+-]{0,39}")
 
-Count = Annotated[int, Field(ge=0)]
+MOST = 2**53
+"""The most rows: a larger number cannot be a metric without being rounded."""
+Count = Annotated[int, Field(ge=0, le=MOST)]
 Value = Annotated[str, StringConstraints(max_length=MAX_VALUE)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=80)]
 
@@ -49,7 +51,7 @@ class _Feature(Document):
     field: Name
     """The field of the row; of an answer `label` or `score`, as rollouts compare them."""
     counts: tuple[Count, ...]
-    critical: Annotated[float, Field(gt=0)]
+    critical: Annotated[FiniteFloat, Field(gt=0)]
     """The quantile 0.999 of chi-squared with one degree of freedom less than there are bins."""
 
 
@@ -123,7 +125,7 @@ class Profile(Document):
     """The digest of the artifact whose answers these are; empty for a model that is code only."""
     data: Annotated[str, StringConstraints(max_length=200)] = ""
     """The name of the file with the rows."""
-    rows: Annotated[int, Field(ge=1)]
+    rows: Annotated[int, Field(ge=1, le=MOST)]
     features: Annotated[
         tuple[Annotated[Feature, Field(discriminator="kind")], ...], Field(min_length=1, max_length=MAX_FEATURES)
     ]
@@ -182,8 +184,9 @@ def of_text(text: str, source: str) -> Profile:
         raise errors.Invalid(f"{source}: more than {MAX_BYTES} bytes", hint=hint)
     try:
         data = json.loads(text)
-    except ValueError as cause:
-        raise errors.Invalid(f"{source}: not JSON: {cause}", hint=hint) from cause
+    except (ValueError, RecursionError) as cause:
+        why = "it is nested too deeply" if isinstance(cause, RecursionError) else cause
+        raise errors.Invalid(f"{source}: not JSON: {why}", hint=hint) from cause
     if isinstance(data, dict) and data.get("schema", 1) != 1:
         raise errors.Invalid(
             f"{source}: schema {data['schema']!r} is not known to this release, which reads schema 1",

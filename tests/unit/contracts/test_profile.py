@@ -42,6 +42,10 @@ def test_bins_are_named_by_their_number_or_by_their_value() -> None:
     ("changes", "why"),
     [
         ({"number": {"edges": [0, 3, 3]}}, "edges must ascend"),
+        ({"number": {"critical": float("inf")}}, "critical"),
+        ({"number": {"counts": [10**400, 0, 0, 0, 0]}}, "counts.0"),
+        ({"rows": 2**53 + 1}, "rows"),
+        ({"answers": [NUMBER.to_json() | {"name": "prediction"}]}, "an answer has a label, a category, and a score"),
         ({"number": {"edges": [0, 3]}}, "age: 5 counts for 4 bins"),
         ({"number": {"counts": [0, 3, 6, 1, 1]}}, "age: the counts add up to 11, not to 10 rows"),
         ({"number": {"counts": [-1, 4, 6, 1, 0]}}, "counts.0"),
@@ -68,6 +72,12 @@ def test_text_that_is_no_profile_is_refused() -> None:
     for text, why in (("{", "not JSON"), ("x" * (profile.MAX_BYTES + 1), "more than 200000 bytes")):
         with pytest.raises(errors.Invalid, match=why):
             profile.of_text(text, "profile.json")
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+def test_text_that_is_nested_too_deeply_is_refused(opening: str) -> None:
+    with pytest.raises(errors.Invalid, match="nested too deeply"):
+        profile.of_text(opening * 30_000, "profile.json")
 
 
 def test_only_the_bins_decide_whether_counts_can_be_compared() -> None:
