@@ -6,13 +6,17 @@ interpreter for milliseconds.
 
 from __future__ import annotations
 
-from email.message import Message
+import re
 from typing import NamedTuple
 
 from fairlead import errors
 
 _LONGEST_BOUNDARY = 70
 _HEAD_BYTES = 8192
+_MOST_LINES = _MOST_PARAMETERS = 16
+"""Header lines of a part, and parameters of a header. A form can have thousands of parts, and the event loop waits."""
+_PARAMETER = re.compile(r';[ \t]*([^\s=;"]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.){0,1024})"|([^\s;"]*))[ \t]*', re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _PLACE = ("body",)
 
 
@@ -25,7 +29,7 @@ class Part(NamedTuple):
 
 def parts(content_type: bytes, body: bytes, most: int) -> list[Part]:
     """The parts of a body with this content type. Raises Invalid if it is no form, or has more than `most` parts."""
-    boundary = _parameter("content-type", content_type.decode("latin-1"), "boundary").encode("latin-1")
+    boundary = _parameter(content_type.decode("latin-1"), "boundary").encode("latin-1")
     if not 1 <= len(boundary) <= _LONGEST_BOUNDARY:
         raise _wrong("the content-type names no boundary, which separates the parts")
     line = b"\r\n--" + boundary
@@ -52,21 +56,30 @@ def _part(section: bytes) -> Part:
     if end < 0:
         raise _wrong("a part has no empty line after its headers")
     name = ""
-    for line in rest[:end].decode("utf-8", "replace").split("\r\n"):
+    lines = rest[:end].decode("utf-8", "replace").split("\r\n", _MOST_LINES)
+    if len(lines) > _MOST_LINES:
+        raise _wrong(f"a part has more than {_MOST_LINES} headers")
+    for line in lines:
         key, _, value = line.partition(":")
         match key.strip().lower():
             case "content-disposition":
-                name = _parameter("content-disposition", value.strip(), "name")
+                name = _parameter(value, "name")
             case "content-transfer-encoding" if value.strip().lower() not in ("binary", "8bit", "7bit"):
                 raise _wrong("a part has a content-transfer-encoding: send the bytes as they are")
     return Part(name, rest[end + 4 :] if end else rest[2:])
 
 
-def _parameter(header: str, value: str, name: str) -> str:
-    message = Message()
-    message[header] = value.replace("\r", " ").replace("\n", " ")
-    found = message.get_param(name, header=header)
-    return found if isinstance(found, str) else ""
+def _parameter(value: str, name: str) -> str:
+    """The parameter of a header with this value; empty if it has none among its first parameters."""
+    place = value.find(";")
+    for _ in range(_MOST_PARAMETERS):
+        if place < 0 or (found := _PARAMETER.match(value, place)) is None:
+            return ""
+        key, quoted, plain = found.groups()
+        if key.lower() == name:
+            return _ESCAPED.sub(r"\1", quoted) if quoted is not None else plain
+        place = found.end()
+    return ""
 
 
 def _wrong(message: str) -> errors.Invalid:
