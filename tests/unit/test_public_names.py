@@ -23,6 +23,7 @@ def test_no_other_name_looks_public() -> None:
         "repeat",
         "slow_clients",
         "placement",
+        "profile",
         "rehearsal",
         "rollout",
         "routing",
@@ -30,6 +31,7 @@ def test_no_other_name_looks_public() -> None:
         "control",
         "local",
         "cli",
+        "views",
     }
     assert {name for name in vars(fairlead) if not name.startswith("_")} - modules <= set(fairlead.__all__)
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from fairlead import errors
@@ -41,7 +39,8 @@ def test_a_part_with_too_many_headers_is_refused() -> None:
 
 
 @pytest.mark.parametrize("tail", [b";a=b" * 1900, b';b="' + b";" * 7000])
-def test_long_headers_of_many_parts_are_read_in_linear_time(tail: bytes) -> None:
-    began = time.process_time()
-    assert len(multipart.parts(FORM, form(IMAGE + tail, 1000), 1000)) == 1000
-    assert time.process_time() - began < 3  # it was 10 s, and is 0.1 s
+def test_only_the_first_parameters_of_a_header_are_read(tail: bytes) -> None:
+    # All of them, in quadratic time, took 21.8 s for a form of 15 MB.
+    head = b"Content-Disposition: form-data" + tail + b'; name="late"'
+    assert multipart.parts(FORM, form(head), 1) == [multipart.Part("", b"x")]
+    assert multipart.parts(FORM, form(IMAGE + tail), 1) == [multipart.Part("image", b"x")]
