@@ -82,7 +82,8 @@ def build(
         )
     found = [vars(row) for row in answered.rows]
     features: list[Feature] = []
-    left_out = {name: "its type is not measured" for name in folder.row_type.model_fields if name not in fields}
+    wanted = only or folder.row_type.model_fields
+    left_out = {name: "its type is not measured" for name in wanted if name not in fields}
     for name, how in fields.items():
         made = _features(name, how, [row[name] for row in found])
         if isinstance(made, str):

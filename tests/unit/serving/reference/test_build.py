@@ -108,6 +108,10 @@ def test_the_bins_of_another_version_are_kept_for_what_both_have(tmp_path: Path)
     assert sum(second.features[0].counts) == len(moved)
 
 
+def test_a_field_that_was_not_asked_for_is_not_reported_as_one_that_cannot_be_measured(tmp_path: Path) -> None:
+    assert built(tmp_path, only=["city", "empty"]).left_out == {"empty": "it is always missing in the data"}
+
+
 def test_only_the_named_fields_are_measured(tmp_path: Path) -> None:
     assert [one.name for one in built(tmp_path, only=["city"]).profile.features] == ["city"]
     with pytest.raises(errors.Invalid, match="--feature: 'tags' is no field of a row that can be measured"):
