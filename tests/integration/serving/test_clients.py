@@ -57,7 +57,9 @@ def model(folder: Path, name: str) -> dict[str, Any]:
     """A copy of iris under another name, as an entry of platform.yaml."""
     shutil.copytree(IRIS, folder)
     manifest = folder / "fairlead.yaml"
-    manifest.write_text(manifest.read_text().replace("name: iris\n", f"name: {name}\n", 1))
+    # A profile is that of one model, so the copy has none.
+    text = manifest.read_text().replace("name: iris\n", f"name: {name}\n", 1).replace("profile: profile.json\n", "")
+    manifest.write_text(text)
     return {"versions": {"1.1.0": {"source": str(folder)}}, "target": "1.1.0"}
 
 
