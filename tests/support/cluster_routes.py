@@ -123,7 +123,7 @@ class ClusterRoutes:
         name = labels.version_name(model, ref)
         named = {labels.MODEL: model, labels.ROUTE: model, labels.VERSION: ref.version, labels.IDENTITY: ref.identity}
         template = {"metadata": {"labels": named}, "spec": {"containers": [{"name": "model", "image": "model"}]}}
-        spec = {"replicas": 0, "selector": {"matchLabels": named}, "template": template}
+        spec = {"replicas": 1, "selector": {"matchLabels": named}, "template": template}
         self.api.create(DEPLOYMENTS, NAMESPACE, {"metadata": {"name": name, "labels": named}, "spec": spec})
         self._pod(f"{name}-0", named, "10.0.0.1")
         endpoint = {"addresses": ["10.0.0.1"], "conditions": {"ready": True}, "targetRef": {"name": f"{name}-0"}}
