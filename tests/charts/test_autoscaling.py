@@ -71,6 +71,17 @@ def test_without_a_target_of_its_own_a_pod_has_two_requests_in_flight_for_each_t
     assert [found[version]["inFlight"]["threshold"] for version in ("1.0.0", "1.1.0")] == ["6", "2"]
 
 
+def test_the_default_of_requests_in_flight_counts_the_workers_of_a_pod() -> None:
+    several = with_workload(autoscaling=KEDA, serving={"threads": 3, "workers": 2})
+    found = [triggers(one)["inFlight"]["threshold"] for one in render("model", several).of("ScaledObject")]
+    assert set(found) == {"12"}
+
+
+def test_with_as_many_workers_as_cores_the_requests_in_flight_must_be_said() -> None:
+    with pytest.raises(HelmFailed, match=r"target\.inFlight: is null, and with serving\.workers: auto"):
+        render("model", with_workload(autoscaling=KEDA, serving={"workers": "auto"}))
+
+
 def test_a_query_reads_one_recorded_series_of_one_version() -> None:
     values = {**scaled(target=EVERY_TARGET), "target": "2", "versions": {"2": {}}}
     one = render("model", values, namespace="shop").one("ScaledObject")

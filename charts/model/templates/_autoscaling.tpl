@@ -13,7 +13,11 @@ is compared as it is) and `value`, a text.
 {{- $scaling := $version.workload.autoscaling -}}
 {{- $inFlight := $scaling.target.inFlight -}}
 {{- if and (kindIs "invalid" $inFlight) (eq $scaling.kind "keda") -}}
-{{- $inFlight = mul 2 (int $version.workload.serving.threads) -}}
+{{- $workers := $version.workload.serving.workers | default 1 -}}
+{{- if kindIs "string" $workers -}}
+{{- fail (printf "%s.target.inFlight: is null, and with serving.workers: %s the chart does not know how many workers a pod has; write the requests in flight for which one pod is enough" (include "model.scalingPath" (list (index . 0) $version)) $workers) -}}
+{{- end -}}
+{{- $inFlight = mul 2 (int $version.workload.serving.threads) (int $workers) -}}
 {{- end -}}
 {{- $every := list
   (dict "name" "inFlight" "type" "AverageValue" "series" "in_flight:avg" "value" $inFlight)
