@@ -70,6 +70,14 @@ def test_roles_are_given_to_the_subjects_of_the_values() -> None:
     assert not [one for one in rendered.of("RoleBinding") if one["metadata"]["name"] == "fairlead-viewer"]
 
 
+@pytest.mark.parametrize("granted", [True, False])
+def test_rights_on_kinds_of_keda_can_be_left_out(granted: bool) -> None:
+    role = render("platform", {"rbac": {"scaledObjects": granted}}).one("Role", "fairlead-control-plane")
+    verbs = READ | {"patch", "delete"} if granted else set()
+    assert allowed(role, "keda.sh", "scaledobjects") == verbs
+    assert allowed(role, "autoscaling", "horizontalpodautoscalers") == READ | {"patch", "delete"}
+
+
 def test_outside_its_namespace_the_platform_asks_only_to_have_tokens_reviewed() -> None:
     values = {"gateway": {"ingress": {"enabled": True}}, "roles": {"viewers": [{"kind": "Group", "name": "a"}]}}
     rendered = render("platform", values, release="edge", namespace="serving")
