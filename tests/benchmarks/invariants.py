@@ -14,7 +14,7 @@ from unit.rollout.random_shadows import ShadowedRollouts
 
 TITLE = "invariants of the engine over random histories"
 STEPS = 40
-PLANS: Mapping[proof.Size, tuple[int, int]] = {"full": (100_000, 25_000), "reduced": (400, 160)}
+PLANS: Mapping[proof.Size, tuple[int, int]] = {"full": (100_000, 31_000), "reduced": (400, 160)}
 """The total number of steps: of rollouts, and of rollouts with a shadow before their first weight.
 
 The reduced size shows that the proof works: tests/unit/rollout/test_machine.py takes more steps.
