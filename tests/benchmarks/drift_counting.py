@@ -21,7 +21,6 @@ from types import SimpleNamespace
 
 from pydantic import create_model
 
-from benchmarks.hot_path import Cores
 from fairlead.contracts.profile import MAX_FEATURES, Profile
 from fairlead.contracts.telemetry import DRIFT_PATH
 from fairlead.profile import bins
@@ -31,6 +30,7 @@ from fairlead.serving.observe.drift import MAX_ROWS, PERIOD_S, SLICE_ROWS, Drift
 from fairlead.serving.reference.build import write_profile
 from support import folders, proof
 from support.load.closed_loop import run_in_process
+from support.load.servers import Cores
 from support.processes import Child, cpu_s, free_port, memory_mib
 from support.profiles import samples
 from support.service import FAIRLEAD, HOST

@@ -13,17 +13,17 @@ import contextlib
 import os
 import statistics
 import sys
-import urllib.request
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from fairlead.contracts.answers import KEEP_HEADER, RECORD
 from support import proof
-from support.load.closed_loop import Result, run_in_process
-from support.processes import Child, cpu_s, free_port
-from support.service import FAIRLEAD, HOST
+from support.load.closed_loop import Result
+from support.load.servers import Cores, Server, closed_loop, first_answer, serving
+from support.processes import cpu_s
+from support.service import FAIRLEAD
 
 TITLE = "the hot path: iris on one core, closed loop, 32 connections"
 TESTS = Path(__file__).parents[1]
@@ -38,45 +38,23 @@ PLANS: Mapping[proof.Size, tuple[int, float]] = {"full": (15, 1.0), "reduced": (
 """The number of rounds, and the seconds per server and round."""
 
 
-@dataclass(frozen=True)
-class Server:
-    """One server to measure: its command without the port, the path, and additional header lines of the request."""
-
-    name: str
-    command: Sequence[str]
-    path: str = "/predict"
-    headers: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class Cores:
-    """The cores of the servers and of the generator; the same core if the machine has only one."""
-
-    server: int
-    generator: int
-
-    @classmethod
-    def of_this_machine(cls) -> Cores:
-        """The first two cores that this process may use."""
-        mine = sorted(os.sched_getaffinity(0))
-        return cls(mine[0], mine[1 % len(mine)])
-
-
 def all_servers() -> tuple[Server, ...]:
-    """Fairlead and the peers. The peers run with the same event loop, parser and log settings."""
+    """Fairlead, and applications of one file. These run with the same event loop, parser and log settings."""
     uvicorn = [sys.executable, "-m", "uvicorn", "--loop", "uvloop", "--http", "httptools", "--no-access-log"]
-    uvicorn += ["--log-level", "warning", "--no-server-header", "--app-dir", str(TESTS / "benchmarks" / "peers")]
+    uvicorn += ["--log-level", "warning", "--no-server-header", "--app-dir", str(TESTS / "benchmarks" / "peer_servers")]
     ours = [str(FAIRLEAD), "serve", str(MODEL), "--drain-s", "0"]
     earlier = os.environ.get("FAIRLEAD_BEFORE")
-    before = [Server("fairlead_before", [f"{earlier}/.venv/bin/fairlead", *ours[1:]])] if earlier else []
+    before = [Server("fairlead_before", [f"{earlier}/.venv/bin/fairlead", *ours[1:]], ROW)] if earlier else []
+    plain = [*uvicorn, "plain_fastapi:app"]
+    artifact = {"IRIS_ARTIFACT": str(next((MODEL / "artifact").iterdir()))}
     return (
-        Server("fairlead", ours),
+        Server("fairlead", ours, ROW),
         *before,
-        Server("fairlead_behind_gateway", ours, headers=COMPARED[:1]),
-        Server("fairlead_while_compared", ours, headers=COMPARED),
-        Server("bare", [*uvicorn, "--lifespan", "off", "bare:app"]),
-        Server("plain", [*uvicorn, "plain_fastapi:app"]),
-        Server("plain_in_thread", [*uvicorn, "plain_fastapi:app"], "/predict-in-thread"),
+        Server("fairlead_behind_gateway", ours, ROW, headers=COMPARED[:1]),
+        Server("fairlead_while_compared", ours, ROW, headers=COMPARED),
+        Server("bare", [*uvicorn, "--lifespan", "off", "bare:app"], ROW),
+        Server("plain", plain, ROW, env=artifact),
+        Server("plain_in_thread", plain, ROW, "/predict-in-thread", env=artifact),
     )
 
 
@@ -90,60 +68,23 @@ def prove(size: proof.Size, folder: Path) -> proof.Findings:
         ports: dict[str, int] = {}
         pids: dict[str, int] = {}
         for server in servers:  # Fairlead comes first: the bare application returns as many bytes as its answer has
-            ports[server.name], pids[server.name] = running.enter_context(serving(server, cores, answer, folder))
-            port = ports[server.name]
+            env = {**server.env, "BARE_ANSWER": answer.decode()}
+            port, pid = running.enter_context(serving(replace(server, env=env), cores.server, folder))
+            ports[server.name], pids[server.name] = port, pid
             answer = answer or first_answer(server, port)
+
+        def load(server: Server, seconds: float) -> Result:
+            port, core = ports[server.name], cores.generator
+            return closed_loop(server, port, answer, core, connections=CONNECTIONS, seconds=seconds)
+
         for server in servers:
-            load(server, ports[server.name], answer, cores, seconds / 3)  # warms up caches and lazy imports
+            load(server, seconds / 3)  # warms up caches and lazy imports
         began = {name: cpu_s(pid) for name, pid in pids.items()}
         for _ in range(rounds):
             for server in servers:
-                seen[server.name].append(load(server, ports[server.name], answer, cores, seconds))
+                seen[server.name].append(load(server, seconds))
         used = {name: cpu_s(pid) - began[name] for name, pid in pids.items()}
     return judged(seen, used, cores, size)
-
-
-@contextlib.contextmanager
-def serving(server: Server, cores: Cores, answer: bytes, folder: Path) -> Iterator[tuple[int, int]]:
-    """Run a server on its core. Yields its port and its process id when it answers."""
-    port = free_port()
-    command = ["taskset", "-c", str(cores.server), *server.command, "--port", str(port)]
-    artifact = next((MODEL / "artifact").iterdir())
-    env = {"IRIS_ARTIFACT": str(artifact), "BARE_ANSWER": answer.decode(), "OMP_NUM_THREADS": "1"}
-    env["OPENBLAS_NUM_THREADS"] = "1"
-    with Child(server.name, command, log=folder / f"{server.name}.log", env=env) as process:
-        process.wait_until(lambda: answers(server, port), "it predicts")
-        yield port, process.pid
-
-
-def answers(server: Server, port: int) -> bool:
-    """Whether the server predicts by now."""
-    with contextlib.suppress(OSError):
-        return bool(first_answer(server, port))
-    return False
-
-
-def first_answer(server: Server, port: int) -> bytes:
-    """The body of one response. Raises OSError if its status is not 2xx."""
-    url = f"http://{HOST}:{port}{server.path}"
-    request = urllib.request.Request(url, ROW, {"content-type": "application/json"})
-    with urllib.request.urlopen(request, timeout=5) as reply:
-        body: bytes = reply.read()
-        return body
-
-
-def load(server: Server, port: int, answer: bytes, cores: Cores, seconds: float) -> Result:
-    """Run a closed loop on the other core. Raises ProcessFailed if a response is not the expected one."""
-    return run_in_process(
-        port,
-        server.path,
-        ROW,
-        answer,
-        connections=CONNECTIONS,
-        seconds=seconds,
-        headers=server.headers,
-        core=cores.generator,
-    )
 
 
 def judged(

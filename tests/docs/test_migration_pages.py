@@ -1,8 +1,11 @@
-"""The pages for users of Argo Rollouts and Flagger: both forms of a rollout are the same, and the rehearsals hold."""
+"""The pages for users of other tools: both forms of a rollout or a model are the same, and the rehearsals hold."""
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any, get_args
 
@@ -10,16 +13,21 @@ import pytest
 import yaml
 from pydantic import TypeAdapter
 
+from fairlead import Model
 from fairlead.cli.main import COMMANDS
 from fairlead.contracts.base import Duration
 from fairlead.contracts.gates import GateName, GateSpec
+from fairlead.contracts.manifest import Batching, Manifest
 from fairlead.contracts.parsing import parse_yaml
 from fairlead.contracts.route import RouteSpec, Step, Sticky, Strategy, WarmUp
 from fairlead.contracts.scenario import Scenario
 from fairlead.rehearsal.virtual.run import rehearse
+from fairlead.serving.settings import Settings
+from support.service import FAIRLEAD
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-ARGO, FLAGGER = DOCS / "from-argo-rollouts.md", DOCS / "from-flagger.md"
+IRIS = DOCS.parent / "build" / "models" / "iris" / "1.1.0"
+ARGO, FLAGGER, SERVERS = DOCS / "from-argo-rollouts.md", DOCS / "from-flagger.md", DOCS / "from-model-servers.md"
 SETTING = re.compile(r"(?:^|[{ ])([a-z][A-Za-z]+)(?=:)")
 """A setting between backquotes: the word before a colon."""
 PAGES = pytest.mark.parametrize("page", [ARGO, FLAGGER], ids=lambda page: page.stem)
@@ -93,3 +101,27 @@ def test_every_fairlead_setting_in_the_table_exists(page: Path) -> None:
     named = {word for cell in cells for quoted in re.findall(r"`([^`]+)`", cell) for word in SETTING.findall(quoted)}
     assert "approval" in named
     assert named - known == set()
+
+
+def test_the_model_of_the_page_gives_the_golden_answers_of_the_example(tmp_path: Path) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", SERVERS.read_text(), re.DOTALL)
+    folder = tmp_path / "iris"
+    shutil.copytree(IRIS, folder)
+    (folder / "model.py").write_text(code)
+    done = subprocess.run([FAIRLEAD, "check", folder, "--json"], capture_output=True, text=True, check=False)
+    outcomes = {one["check"]: one["outcome"] for one in json.loads(done.stdout)["checks"]}
+    assert done.returncode == 0, done.stdout
+    assert outcomes["golden rows"] == outcomes["batching"] == outcomes["protocols"] == "passed"
+
+
+def test_every_field_that_the_page_of_model_servers_maps_to_exists() -> None:
+    known = set(Manifest.model_fields) | set(Batching.model_fields) | set(Settings.model_fields)
+    known |= {name for name in vars(Model) if not name.startswith("_")} | {"fairlead.yaml", "autoscaling", "target"}
+    cells = [
+        line.split(" | ")[1] for line in SERVERS.read_text().split("## What clients")[0].splitlines() if " | " in line
+    ]
+    quoted = {
+        word for cell in cells for text in re.findall(r"`([^`]+)`", cell) for word in re.findall(r"[a-z_.-]+", text)
+    }
+    assert {"predict_frame", "max_wait_ms", "call_timeout_s"} <= quoted
+    assert quoted - known - set(COMMANDS) - {"x-deadline-ms", "process"} == set()

@@ -5,19 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from support import environments
 
 
-@cache
 def python() -> Path:
     """Its Python. The first call on a machine installs the environment, which takes up to a minute."""
-    command = [str(ROOT / "ci/environment"), "clients"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
-    assert done.returncode == 0, done.stderr
-    return Path(done.stdout.strip()) / "bin/python"
+    return environments.python("clients")
 
 
 def run(arguments: Sequence[str | Path], *, cwd: Path, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:

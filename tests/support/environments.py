@@ -12,12 +12,23 @@ ROOT = Path(__file__).parents[2]
 
 
 @cache
-def packages(name: str) -> Path:
-    """The folder with the packages of an environment. The first call on a machine installs it."""
+def folder(name: str) -> Path:
+    """The folder of an environment. The first call on a machine installs it."""
     command = [str(ROOT / "ci/environment"), name]
     done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr
-    return next(Path(done.stdout.strip()).glob("lib/python*/site-packages"))
+    return Path(done.stdout.strip())
+
+
+def python(name: str) -> Path:
+    """The Python of an environment."""
+    return folder(name) / "bin" / "python"
+
+
+@cache
+def packages(name: str) -> Path:
+    """The folder with the packages of an environment."""
+    return next(folder(name).glob("lib/python*/site-packages"))
 
 
 def add(folder: Path) -> None:

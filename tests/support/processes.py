@@ -88,6 +88,27 @@ def memory_mib(pid: int) -> tuple[int, int]:
     return int(lines["VmRSS"].split()[0]) >> 10, int(lines["VmHWM"].split()[0]) >> 10
 
 
+def family(pid: int) -> list[int]:
+    """A process and all that descend from it, by the table of processes of this moment."""
+    parents: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has ended
+        parents.setdefault(int(fields[1]), []).append(int(path.parent.name))
+    found = [pid]
+    for one in found:  # grows while it is read
+        found += parents.get(one, [])
+    return found
+
+
+def shared_memory_mib(pid: int) -> float:
+    """Resident memory of a process in MiB, of which pages that n processes share count as an n-th (PSS)."""
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:")) / 1024
+
+
 class Child:
     """One child process with stdout and stderr in a log file. As a context manager it is stopped at the end."""
 

@@ -1,0 +1,39 @@
+"""The example iris as an API of LitServe, as its documentation writes one."""
+
+import argparse
+import os
+from typing import Any
+
+import joblib
+import litserve
+
+
+class Iris(litserve.LitAPI):
+    def setup(self, device: str) -> None:
+        self.classifier = joblib.load(os.environ["IRIS_ARTIFACT"])
+        self.labels = self.classifier.classes_.tolist()
+
+    def decode_request(self, request: dict[str, float]) -> list[float]:
+        return [request[name] for name in ("sepal_length", "sepal_width", "petal_length", "petal_width")]
+
+    def predict(self, row: list[float]) -> list[float]:
+        return self.classifier.predict_proba([row])[0].tolist()
+
+    def encode_response(self, row: list[float]) -> dict[str, Any]:
+        named = dict(zip(self.labels, row, strict=True))
+        return {"label": max(named, key=named.__getitem__), "probabilities": named}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    port = parser.parse_args().port
+    server = litserve.LitServer(Iris(), accelerator="cpu", workers_per_device=1)
+    server.run(
+        host="127.0.0.1",
+        port=port,
+        num_api_servers=1,
+        generate_client_file=False,
+        log_level="warning",
+        access_log=False,
+    )
