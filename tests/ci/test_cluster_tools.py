@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 CI = Path(__file__).resolve().parents[2] / "ci"
-SETS = ("tools", "autoscaling-tools")
+SETS = ("tools", "autoscaling-tools", "monitoring-tools")
 
 
 @pytest.fixture
@@ -50,6 +50,7 @@ def test_a_new_release_in_one_set_builds_nothing_of_another_again(copy: Path, ch
         (["--set=others"], SETS),
         (["keda-operator"], ("etcd", "helm")),
         (["--set=autoscaling-tools", "etcd"], ("keda-",)),
+        (["--set=monitoring-tools", "etcd"], ("amtool",)),
     ],
 )
 def test_an_unknown_name_is_an_error_that_lists_the_known_ones(

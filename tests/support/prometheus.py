@@ -21,7 +21,7 @@ _FIND = Path(__file__).resolve().parents[2] / "ci" / "prometheus"
 
 @cache
 def find_prometheus(program: str = "prometheus") -> Path:
-    """The binary, or promtool. Without one the test is skipped with the reason; in CI it fails."""
+    """A program of ci/prometheus. Without it the test is skipped with the reason; in CI it fails."""
     done = subprocess.run([_FIND, program], capture_output=True, text=True, timeout=120, check=False)
     if done.returncode == 0:
         return Path(done.stdout.strip())
@@ -32,14 +32,19 @@ class Prometheus:
     """A Prometheus process that can be killed and started again with its data. Use `running_prometheus`."""
 
     def __init__(
-        self, folder: Path, scrapes: Sequence[dict[str, Any]], interval: str, rules: Sequence[dict[str, Any]]
+        self,
+        folder: Path,
+        scrapes: Sequence[dict[str, Any]],
+        interval: str,
+        rules: Sequence[dict[str, Any]],
+        alertmanagers: Sequence[str] = (),
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._folder = folder
         self._timing = {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval}
-        self.scrapes, self.rules = tuple(scrapes), tuple(rules)
+        self.scrapes, self.rules, self._alertmanagers = tuple(scrapes), tuple(rules), list(alertmanagers)
         self.write(self.scrapes, self.rules)
         command: list[str | Path] = [
             *(find_prometheus(), f"--config.file={folder / 'prometheus.yml'}"),
@@ -68,6 +73,8 @@ class Prometheus:
             (self._folder / f"rules-{number}.yml").write_text(yaml.safe_dump(one))
         files = [f"rules-{number}.yml" for number in range(len(rules))]
         config = {"global": self._timing, "rule_files": files, "scrape_configs": list(scrapes)}
+        if self._alertmanagers:
+            config["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": self._alertmanagers}]}]}
         (self._folder / "prometheus.yml").write_text(yaml.safe_dump(config))
 
     def query(self, query: str, at: float | None = None) -> list[dict[str, Any]]:
@@ -99,10 +106,15 @@ class Prometheus:
 
 @contextlib.contextmanager
 def running_prometheus(
-    folder: Path, scrapes: Sequence[dict[str, Any]], *, interval: str = "1s", rules: Sequence[dict[str, Any]] = ()
+    folder: Path,
+    scrapes: Sequence[dict[str, Any]],
+    *,
+    interval: str = "1s",
+    rules: Sequence[dict[str, Any]] = (),
+    alertmanagers: Sequence[str] = (),
 ) -> Iterator[Prometheus]:
-    """Run a Prometheus with these `scrape_configs` and rule files."""
-    prometheus = Prometheus(folder, scrapes, interval, rules)
+    """Run a Prometheus with these `scrape_configs` and rule files; `alertmanagers` are addresses with a port."""
+    prometheus = Prometheus(folder, scrapes, interval, rules, alertmanagers)
     try:
         prometheus.start()
         yield prometheus

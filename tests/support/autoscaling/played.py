@@ -9,16 +9,17 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from fairlead.contracts.telemetry import MODEL_IN_FLIGHT
 from fairlead.store.kubernetes import kubeconfig
 from fairlead.store.kubernetes.api import Api
 from support.autoscaling import scraping
-from support.autoscaling.exporter import exporting
 from support.autoscaling.loop import MOST, NAME, PER_INSTANCE, VERSION, values
 from support.autoscaling.samples import Samples, changes, sampled
 from support.autoscaling.schedules import Schedule, judge
 from support.cluster.installed import CHARTS, install_crds
 from support.cluster.keda import running_keda
 from support.cluster.lifecycle import Cluster
+from support.exporter import exporting
 from support.processes import PATIENCE_S
 from support.prometheus import running_prometheus, static
 from support.proof import Findings
@@ -37,6 +38,10 @@ class Load:
         """What the exporter reports."""
         return self.schedule.noisy(time.monotonic() - self.began) if self.schedule else 0.0
 
+    def series(self) -> str:
+        """The same as the exporter writes it."""
+        return f'{MODEL_IN_FLIGHT.name}{{model="{NAME}",version="{VERSION}"}} {self.in_flight()}\n'
+
 
 @contextmanager
 def scheduled(cluster: Cluster, folder: Path) -> Iterator[tuple[Load, Samples]]:
@@ -45,7 +50,7 @@ def scheduled(cluster: Cluster, folder: Path) -> Iterator[tuple[Load, Samples]]:
     kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     install_crds(cluster.client())
     with ExitStack() as stack:
-        address = stack.enter_context(exporting(NAME, VERSION, load.in_flight))
+        address = stack.enter_context(exporting(load.series))
         scrapes = [static("model", address, namespace=NAMESPACE)]
         prometheus = stack.enter_context(
             running_prometheus(folder / "prometheus", scrapes, interval=scraping.INTERVAL, rules=[scraping.rules()])

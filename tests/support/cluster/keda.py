@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,18 +16,18 @@ from typing import Any
 
 import httpx
 
+from support.cluster import programs
 from support.cluster.certificates import Authority
 from support.cluster.kubectl import CommandFailed
 from support.cluster.layout import Layout
 from support.cluster.lifecycle import Cluster
-from support.cluster.programs import REPOSITORY, ProgramMissing
 from support.processes import Child, free_ports
 
 NAMESPACE = "keda"
 CRDS, OPERATOR, ADAPTER = PROGRAMS = ("keda-crds.yaml", "keda-operator", "keda-adapter")
 _SERVICE = "keda-metrics-apiserver"
 _API_SERVICE = "v1beta1.external.metrics.k8s.io"
-_SET = ("ci/cluster-tools", "--set=autoscaling-tools")
+_SET = "autoscaling-tools"
 
 
 @dataclass(frozen=True)
@@ -41,15 +40,14 @@ class Keda:
 
 def not_built() -> str:
     """A message that names what is not built yet; empty if all is."""
-    folder = Path(_tools("--folder"))
-    if absent := [name for name in PROGRAMS if not (folder / name).exists()]:
-        return f"{', '.join(absent)} not built yet; run {' '.join(_SET)} (once)"
+    if names := programs.absent(PROGRAMS, _SET):
+        return f"{', '.join(names)} not built yet; run ci/cluster-tools --set={_SET} (once)"
     return ""
 
 
 def built() -> Path:
     """The folder with KEDA's programs. Builds the missing ones. Raises ProgramMissing."""
-    return Path(_tools())
+    return programs.built(PROGRAMS, _SET)
 
 
 @contextlib.contextmanager
@@ -105,14 +103,6 @@ def running_keda(cluster: Cluster, folder: Path) -> Iterator[Keda]:
 
 
 _USES = ("lister", "authentication", "authorization")
-
-
-def _tools(*arguments: str) -> str:
-    command = [str(REPOSITORY / _SET[0]), _SET[1], *arguments]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode != 0:
-        raise ProgramMissing(f"{' '.join(_SET)} could not build KEDA; see its messages above")
-    return done.stdout.strip()
 
 
 def _with_names_of(plan: Layout, folder: Path) -> list[str]:

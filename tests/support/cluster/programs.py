@@ -28,13 +28,23 @@ class ProgramMissing(Exception):
     """A program of the cluster is missing and cannot be built. The message says what to do."""
 
 
-def built(names: Sequence[str]) -> Path:
-    """The folder with these programs. Builds the missing ones, which takes minutes the first time."""
-    script = REPOSITORY / "ci/cluster-tools"
-    done = subprocess.run([script, *names], stdout=subprocess.PIPE, text=True, check=False)
+def built(names: Sequence[str], of: str = "tools") -> Path:
+    """The folder with these programs of a set. Builds the missing ones, which takes minutes the first time."""
+    done = subprocess.run([*_command(of), *names], stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
         raise ProgramMissing(f"ci/cluster-tools could not build {', '.join(names)}; see its messages above")
     return Path(done.stdout.strip())
+
+
+def absent(names: Sequence[str], of: str = "tools") -> list[str]:
+    """The programs of a set that are not built yet."""
+    command = [*_command(of), "--folder"]
+    folder = Path(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip())
+    return [name for name in names if not (folder / name).exists()]
+
+
+def _command(of: str) -> list[str]:
+    return [str(REPOSITORY / "ci/cluster-tools"), f"--set={of}"]
 
 
 def of_tier(tier: str) -> tuple[str, ...]:
@@ -44,10 +54,8 @@ def of_tier(tier: str) -> tuple[str, ...]:
 
 def not_built(tier: str) -> str:
     """A message that names the programs of this tier that are not built yet; empty if all are."""
-    script = REPOSITORY / "ci/cluster-tools"
-    folder = Path(subprocess.run([script, "--folder"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip())
-    if absent := [name for name in of_tier(tier) if not (folder / name).exists()]:
-        return f"{', '.join(absent)} not built yet; run ci/cluster-tools (once, about 15 minutes on two cores)"
+    if names := absent(of_tier(tier)):
+        return f"{', '.join(names)} not built yet; run ci/cluster-tools (once, about 15 minutes on two cores)"
     return ""
 
 
