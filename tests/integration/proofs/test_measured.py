@@ -12,6 +12,7 @@ from types import ModuleType
 import pytest
 
 from benchmarks import (
+    abandoned,
     bad_candidate,
     console,
     evidence_rollback,
@@ -27,6 +28,7 @@ from benchmarks import (
 from integration.proofs.reduced import assert_holds, name_of
 
 PROOFS = [
+    abandoned,
     gateway_overhead,
     sampling,
     bad_candidate,
