@@ -13,7 +13,8 @@ from fairlead.contracts.instance import Instance, Wanted
 from fairlead.contracts.route import Target, VersionRef, VersionSpec
 from fairlead.store.kubernetes import KubernetesStore
 from fairlead.store.kubernetes.api import Api
-from fairlead.store.kubernetes.kinds import DEPLOYMENTS, Kind
+from fairlead.store.kubernetes.kinds import DEPLOYMENTS, Kind, Object
+from fairlead.store.kubernetes.versions import OWN_OBJECTS
 from integration.kubernetes.versions import SERVICES, make_pod, make_slice, make_version, write_crashes
 from support.processes import wait_until
 from unit.store.builders import NOW, REF, a_spec, routed, successor
@@ -107,6 +108,28 @@ def test_all_objects_of_a_version_get_their_route_as_owner(api: Api, namespace: 
         return owners == ["ModelRoute", "ModelRoute"]
 
     wait_until(tied, "the Deployment and the Service belong to the route")
+
+
+def test_the_objects_of_all_new_versions_are_listed_by_one_request_of_each_kind(
+    api: Api, namespace: str, store: KubernetesStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An install brings hundreds of versions at once."""
+    spec = a_spec(versions={"1.0.0": VersionSpec(), "2.0.0": VersionSpec(image="iris:2")})
+    store.put_route("iris", spec, now=NOW, actor="ada")
+    asked: list[str] = []
+    list_objects = Api.list
+
+    def listed(self: Api, kind: Kind, within: str, selector: str = "") -> tuple[list[Object], str]:
+        if " in (" in selector:  # a watch may list too
+            asked.append(kind.plural)
+        return list_objects(self, kind, within, selector)
+
+    for ref in (REF, OTHER):
+        make_version(api, namespace, ref)
+    settled(store, REF, OTHER)
+    monkeypatch.setattr(Api, "list", listed)
+    store.want(store.wanted())
+    assert sorted(asked) == sorted(one.plural for one in OWN_OBJECTS)
 
 
 def test_a_version_that_left_the_spec_and_has_no_traffic_is_removed_with_all_its_objects(

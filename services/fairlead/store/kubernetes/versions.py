@@ -32,6 +32,8 @@ OWN_OBJECTS = (
     Kind("/apis/keda.sh/v1alpha1", "scaledobjects", "ScaledObject", metadata_only=True),
 )
 """The kinds of objects that a version may have. The Deployment is deleted last."""
+VERSIONS_AT_ONCE = 50
+"""How many versions' objects are listed by one request of each kind."""
 ABANDONED_AFTER = timedelta(hours=1)
 """The age at which a version that no spec names is abandoned and can be deleted."""
 
@@ -57,15 +59,17 @@ class KubernetesVersions(KubernetesLedger, KubernetesRoutes):
         """
         self._session.fence.token()
         ids = {row.id for row in wanted}
+        unowned: list[tuple[Object, VersionRef]] = []
         for deployment, row in self._existing():
             route = self._session.objects.get(ROUTES, label(deployment, labels.ROUTE))
             if route is None:
                 continue  # the route was deleted: Kubernetes deletes everything that it owns
             if not _is_owned(deployment, route):
                 if self._is_named(route, row.ref) or self._is_abandoned(deployment):
-                    self._adopt(route, row.ref)
+                    unowned.append((route, row.ref))
             elif row.id not in ids and self._may_go(route, row.ref):
                 self._remove(deployment, row.ref)
+        self._adopt(unowned)
 
     def _existing(self) -> Iterator[tuple[Object, Wanted]]:
         for one in self._session.objects.list(DEPLOYMENTS):
@@ -100,43 +104,53 @@ class KubernetesVersions(KubernetesLedger, KubernetesRoutes):
         return self._session.clock() > made + ABANDONED_AFTER
 
     def _remove(self, deployment: Object, ref: VersionRef) -> None:
-        session = self._session
-        for kind, one in reversed(list(self._own(deployment, ref))):
+        session, route = self._session, label(deployment, labels.ROUTE)
+        for kind, one in self._objects_of([route]).get((route, ref.identity), ()):
             with suppress(errors.NotFound):  # it was deleted together with its owner
                 session.api.delete(kind, session.namespace, name_of(one))
             if kind is DEPLOYMENTS:
                 session.objects.note_deleted(DEPLOYMENTS, name_of(one))
 
-    def _adopt(self, route: Object, ref: VersionRef) -> None:
-        """Make the route the owner of a version's objects. Helm keeps them, so an uninstall deletes them by owner."""
-        session, owner = self._session, owned_by(route)
-        for kind, one in reversed(list(self._own(route, ref))):
-            owners = [*(one["metadata"].get("ownerReferences") or ()), owner]
-            if _is_owned(one, route):
-                continue
-            body = {
-                "metadata": {"ownerReferences": owners, "resourceVersion": one["metadata"]["resourceVersion"]},
-            }
-            try:
-                written = session.api.patch(kind, session.namespace, name_of(one), body)
-            except (errors.Conflict, errors.NotFound):
-                continue  # changed or deleted in the meantime: the next tick tries again
-            if kind is DEPLOYMENTS:
-                session.objects.note_written(DEPLOYMENTS, written)
+    def _adopt(self, versions: Sequence[tuple[Object, VersionRef]]) -> None:
+        """Make routes the owners of their versions' objects. Helm keeps them, so an uninstall deletes them by owner.
 
-    def _own(self, labelled: Object, ref: VersionRef) -> Iterator[tuple[Kind, Object]]:
-        """All objects with a version's labels. Kinds that the cluster does not have, or that we may not list, are
-        skipped.
+        The objects of many versions are listed together: after an install there are hundreds of versions at once.
         """
-        route = label(labelled, labels.ROUTE) or name_of(labelled)
-        selector = f"{labels.ROUTE}={route},{labels.IDENTITY}={ref.identity}"
-        for kind in OWN_OBJECTS:
+        for start in range(0, len(versions), VERSIONS_AT_ONCE):
+            some = versions[start : start + VERSIONS_AT_ONCE]
+            found = self._objects_of(sorted({name_of(route) for route, _ in some}))
+            for route, ref in some:
+                for kind, one in found.get((name_of(route), ref.identity), ()):
+                    if not _is_owned(one, route):
+                        self._own(kind, one, route)
+
+    def _own(self, kind: Kind, one: Object, route: Object) -> None:
+        session = self._session
+        owners = [*(one["metadata"].get("ownerReferences") or ()), owned_by(route)]
+        body = {"metadata": {"ownerReferences": owners, "resourceVersion": one["metadata"]["resourceVersion"]}}
+        try:
+            written = session.api.patch(kind, session.namespace, name_of(one), body)
+        except (errors.Conflict, errors.NotFound):
+            return  # changed or deleted in the meantime: the next tick tries again
+        if kind is DEPLOYMENTS:
+            session.objects.note_written(DEPLOYMENTS, written)
+
+    def _objects_of(self, routes: Sequence[str]) -> dict[tuple[str, str], list[tuple[Kind, Object]]]:
+        """All objects with the labels of these routes' versions, by route and identity; of each the Deployment last.
+
+        Kinds that the cluster does not have, or that we may not list, are skipped.
+        """
+        found: dict[tuple[str, str], list[tuple[Kind, Object]]] = {}
+        for kind in reversed(OWN_OBJECTS):
             try:
-                found, _ = self._session.api.list(kind, self._session.namespace, selector)
+                listed, _ = self._session.api.list(
+                    kind, self._session.namespace, f"{labels.ROUTE} in ({','.join(routes)})"
+                )
             except (errors.NotFound, errors.Refused):
                 continue
-            for one in found:
-                yield kind, one
+            for one in listed:
+                found.setdefault((label(one, labels.ROUTE), label(one, labels.IDENTITY)), []).append((kind, one))
+        return found
 
 
 def _is_owned(one: Object, route: Object) -> bool:
