@@ -11,11 +11,12 @@ is compared as it is) and `value`, a text.
 {{- define "model.targets" -}}
 {{- $version := index . 1 -}}
 {{- $scaling := $version.workload.autoscaling -}}
+{{- $at := include "model.scalingPath" . -}}
 {{- $inFlight := $scaling.target.inFlight -}}
 {{- if and (kindIs "invalid" $inFlight) (eq $scaling.kind "keda") -}}
 {{- $workers := $version.workload.serving.workers | default 1 -}}
 {{- if kindIs "string" $workers -}}
-{{- fail (printf "%s.target.inFlight: is null, and with serving.workers: %s the chart does not know how many workers a pod has; write the requests in flight for which one pod is enough" (include "model.scalingPath" (list (index . 0) $version)) $workers) -}}
+{{- fail (printf "%s.target.inFlight: is null, and with serving.workers: %s the chart does not know how many workers a pod has; write the requests in flight for which one pod is enough" $at $workers) -}}
 {{- end -}}
 {{- $inFlight = mul 2 (int $version.workload.serving.threads) (int $workers) -}}
 {{- end -}}
@@ -30,9 +31,15 @@ is compared as it is) and `value`, a text.
 {{- if eq .type "Value" -}}
 {{- $seconds := include "fairlead.seconds" .value -}}
 {{- if eq (float64 $seconds) 0.0 -}}
-{{- fail (printf "%s.target.%s: is %s, which no request can stay below; write a longer time, or \"\" for no such target" (include "model.scalingPath" (list (index $ 0) $version)) .name .value) -}}
+{{- fail (printf "%s.target.%s: is %s, which no request can stay below; write a longer time, or \"\" for no such target" $at .name .value) -}}
+{{- end -}}
+{{- /* An autoscaler leaves 10 % above a target alone, and the last bucket of the histograms ends at 10 s. */ -}}
+{{- if gt (float64 $seconds) 9.0 -}}
+{{- fail (printf "%s.target.%s: is %s, and no time above 10s is measured, so this target would never add a pod; write 9s or less, or \"\" for no such target" $at .name .value) -}}
 {{- end -}}
 {{- $_ := set . "value" $seconds -}}
+{{- else if lt (float64 .value) 0.001 -}}
+{{- fail (printf "%s.target.%s: is %v, and Kubernetes and KEDA count in thousandths; write 0.001 or more, or 0 for no such target" $at .name .value) -}}
 {{- end -}}
 {{- $_ := set . "value" (toString .value) -}}
 {{- $_ := set . "series" (printf "model_version:fairlead_scaling_%s%s" .series $scaling.prometheus.window) -}}
@@ -66,6 +73,11 @@ is compared as it is) and `value`, a text.
 {{- $at := include "model.scalingPath" . -}}
 {{- $model := include "model.name" $root -}}
 {{- $triggers := list -}}
+{{- range $key, $_ := $prometheus.metadata -}}
+{{- if has $key (list "query" "threshold" "serverAddress" "ignoreNullValues") -}}
+{{- fail (printf "%s.prometheus.metadata.%s: the chart itself writes this setting; remove it, and use triggers for a query of your own" $at $key) -}}
+{{- end -}}
+{{- end -}}
 {{- range (include "model.targets" . | fromYaml).targets -}}
 {{- if not $prometheus.serverAddress -}}
 {{- fail (printf "%s.prometheus.serverAddress: is empty, but target.%s is read from Prometheus; set the URL of the Prometheus that has the platform's recording rules: http://prometheus.monitoring:9090" $at .name) -}}
