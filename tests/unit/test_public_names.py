@@ -30,6 +30,7 @@ def test_no_other_name_looks_public() -> None:
         "store",
         "control",
         "local",
+        "calibration",
         "cli",
         "views",
     }

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairlead.calibration.points import Window, corrected, percentile, summary
+from unit.calibration.simulated import SimulatedService, point
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1), st.floats(0.01, 1))
+def test_a_percentile_is_the_smallest_value_that_so_many_do_not_exceed(values: list[float], share: float) -> None:
+    found = percentile(values, share)
+    assert found in values
+    assert sum(one <= found for one in values) >= share * len(values) - 1e-9
+    smaller = [one for one in values if one < found]
+    assert not smaller or sum(one <= max(smaller) for one in values) < share * len(values)
+
+
+def test_a_request_that_waited_to_be_sent_has_waited() -> None:
+    """The service answers in 1 ms, but stood still for a second: 10 requests were due meanwhile, and one was sent."""
+    due = [0.1 * at for at in range(20)]
+    sent = [one if at < 5 or at > 14 else 1.5 for at, one in enumerate(due)]
+    answered = [one + 0.001 for one in sent]
+    as_sent = [end - begin for begin, end in zip(sent, answered, strict=True)]
+    assert percentile(as_sent, 0.95) == pytest.approx(0.001)
+    assert percentile(corrected(due, answered), 0.95) == pytest.approx(0.901)
+
+
+@given(st.floats(1, 200), st.floats(0.001, 0.02), st.integers(1, 32))
+def test_no_corrected_latency_is_below_the_time_in_the_service(rate: float, call_s: float, batch: int) -> None:
+    window = SimulatedService(call_s, batch).answered(rate, 3.0)
+    assert all(latency >= call_s - 1e-9 for latency in corrected(window.due, window.answered))
+
+
+@given(st.floats(5, 150), st.floats(0.001, 0.02))
+def test_requests_in_flight_obey_littles_law(rate: float, call_s: float) -> None:
+    """The mean number in flight, counted moment by moment, is the rate times the mean time."""
+    window = SimulatedService(call_s).answered(rate, 20.0)
+    in_service = sum(end - begin for begin, end in zip(window.sent, window.answered, strict=True))
+    counted = in_service / window.seconds
+    found = summary(window)
+    mean = in_service / len(window.due)
+    assert counted == pytest.approx(len(window.due) / window.seconds * mean)
+    assert found.in_flight == pytest.approx(rate * found.service_mean_s)
+
+
+def test_the_first_requests_of_a_window_are_not_measured() -> None:
+    due = [float(at) for at in range(10)]
+    answered = [one + (9.0 if at < 2 else 0.1) for at, one in enumerate(due)]
+    assert summary(Window(1.0, due, due, answered, 10.0)).p99_s == pytest.approx(0.1)
+
+
+def test_requests_that_were_not_answered_have_no_time_but_count() -> None:
+    due = [float(at) for at in range(10)]
+    answered = [one + 0.1 if at != 9 else math.inf for at, one in enumerate(due)]
+    found = summary(Window(1.0, due, due, answered, 10.0, failed={"503": 1}))
+    assert found.p99_s == math.inf
+    assert found.service_mean_s == pytest.approx(0.1)
+    assert found.answered_rate == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize(
+    ("changed", "slow"),
+    [
+        ({}, False),
+        ({"generator_share": 0.95}, True),
+        ({"late_p95_s": 0.004}, True),
+        ({"late_p95_s": 0.001}, False),
+        ({"p95_s": math.inf, "late_p95_s": 0.004}, False),
+    ],
+)
+def test_a_generator_that_is_busy_or_late_may_be_what_is_slow(changed: dict[str, float], slow: bool) -> None:
+    assert point(100.0, **{"p95_s": 0.01, **changed}).generator_was_slow is slow
