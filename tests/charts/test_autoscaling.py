@@ -366,7 +366,9 @@ def test_a_time_that_no_histogram_can_exceed_by_enough_is_no_target(kind: str, n
     assert 9.0 <= SECONDS[-1] / tolerance < 9.1
     render("model", scaled(kind=kind, target={name: "9s"}))
     for longer in ("9001ms", "10s", "1m"):
-        with pytest.raises(HelmFailed, match=rf"autoscaling\.target\.{name}: is {longer}, and no time above 10s is mea"):
+        with pytest.raises(
+            HelmFailed, match=rf"autoscaling\.target\.{name}: is {longer}, and no time above 10s is mea"
+        ):
             render("model", scaled(kind=kind, target={name: longer}))
 
 
@@ -417,7 +419,10 @@ def test_everything_that_the_api_server_takes_may_be_said_about_how_fast_it_scal
 def test_notes_say_that_a_target_is_not_read(kind: str) -> None:
     target = {"inFlight": 8, "p95": "500ms"}
     said = " ".join(notes("model", scaled(kind=kind, target=target)).split())
-    assert f"WARNING: autoscaling.target of 1.0.0 has inFlight, p95, but autoscaling.kind is {kind}, which does not" in said
+    assert (
+        f"WARNING: autoscaling.target of 1.0.0 has inFlight, p95, but autoscaling.kind is {kind}, which does not"
+        in said
+    )
     assert "autoscaling.target" not in notes("model", scaled(kind=kind))
 
 

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from html import escape
 
 from fairlead.calibration.advice import Curve
-from fairlead.calibration.points import Point
+from fairlead.calibration.knee import is_met
 from fairlead.calibration.result import Result
 
 WIDTH, HEIGHT = 860, 480
-LEFT, RIGHT, TOP, BOTTOM = 80, 190, 70, 60
+LEFT, RIGHT, TOP, BOTTOM = 80, 220, 70, 60
 COLOURS = ("#0b62a4", "#c2410c", "#15803d", "#7e22ce", "#a16207", "#475569")
 DASHES = ("", "7 4", "2 4", "9 3 2 3", "14 4", "1 3")
-LABEL_GAP = 20
+DASHED = 'stroke-dasharray="6 4"'
+LABEL_GAP = 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,12 @@ def _part(value: float, low: float, high: float) -> float:
 
 
 def draw(found: Result) -> str:
-    """The whole document."""
-    shown = [(one, sorted(_drawn(one), key=lambda point: point.rate)) for one in found.curves]
-    rates = [point.rate for _, points in shown for point in points] or [1.0, 10.0]
-    latencies = [point.p95_s for _, points in shown for point in points] or [0.01]
-    latencies += [one.goal_s * 1.5 for one in found.curves]
-    axes = _Axes((min(rates) / 1.2, max(rates) * 1.2), (min(latencies) / 1.5, max(latencies)))
+    """The whole document. A curve ends at its knee: what is beyond it says only how long was waited."""
+    shown = [(one, list(_places(one))) for one in found.curves]
+    rates = [rate for _, places in shown for rate, _ in places] or [1.0, 10.0]
+    latencies = [latency for _, places in shown for _, latency in places]
+    goals = sorted({one.goal_s for one in found.curves})
+    axes = _Axes((min(rates) / 1.2, max(rates) * 1.3), (min([*latencies, *goals]) / 1.5, 1.5 * max(goals)))
     title = f"{found.model} {found.version}: how much load is answered in time"
     under = f"threads {found.threads}, workers {found.workers}, rows per request {found.rows_per_request}"
     lines = [
@@ -51,24 +52,26 @@ def draw(found: Result) -> str:
         f"<title>{escape(title)}</title>",
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
         _text(LEFT, 26, title, "start", ' font-size="17" font-weight="600"'),
-        _text(LEFT, 46, f"{under}; p95 against requests per second", "start", ' fill="#666"'),
+        _text(LEFT, 46, f"{under}; 95 % within {_time(goals[-1])}", "start", ' fill="#666"'),
         *_grid(axes),
     ]
-    for one in {curve.goal_s: curve for curve in found.curves}:
-        y = axes.y(one)
-        dashed = 'stroke="#222" stroke-dasharray="6 4"'
-        lines.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" {dashed}/>')
-        lines.append(_text(LEFT + 6, y - 6, f"goal: {_time(round(one, 4))}", "start"))
-    ends = _apart([axes.y(points[-1].p95_s) if points else float(TOP) for _, points in shown])
-    for at, ((curve, points), end) in enumerate(zip(shown, ends, strict=True)):
-        lines += _curve(axes, curve, points, at, end)
+    for goal in goals:
+        y = axes.y(goal)
+        lines.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#222" {DASHED}/>')
+    for at, (curve, places) in enumerate(shown):
+        lines += _curve(axes, curve, places, at)
     return "\n".join([*lines, "</svg>", ""])
 
 
-def _drawn(curve: Curve) -> Iterator[Point]:
-    """The points with a latency, up to three times the goal: what is far beyond it says only how long was waited."""
-    limit = 3 * curve.goal_s
-    return (one for one in curve.points if math.isfinite(one.p95_s) and one.p95_s <= limit)
+def _places(curve: Curve) -> Iterator[tuple[float, float]]:
+    """The rates that met the goal with their latencies, then the knee or the lowest rate that missed it."""
+    points = sorted(curve.points, key=lambda point: point.rate)
+    met = [one for one in points if is_met(one, curve.goal_s)]
+    yield from ((one.rate, one.p95_s) for one in met)
+    if curve.knee is not None:
+        yield curve.knee.rate, curve.goal_s
+    elif points and not met:
+        yield points[0].rate, 1.5 * curve.goal_s
 
 
 def _grid(axes: _Axes) -> Iterator[str]:
@@ -93,29 +96,27 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def _time(seconds: float) -> str:
-    return f"{seconds:g} s" if seconds >= 1 else f"{1000 * seconds:g} ms"
+    return f"{seconds:.3g} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"
 
 
-def _curve(axes: _Axes, curve: Curve, points: Sequence[Point], at: int, end: float) -> Iterator[str]:
+def _curve(axes: _Axes, curve: Curve, places: Sequence[tuple[float, float]], at: int) -> Iterator[str]:
     colour, dash = COLOURS[at % len(COLOURS)], DASHES[at % len(DASHES)]
-    dashed = f' stroke-dasharray="{dash}"' if dash else ""
-    places = [(axes.x(one.rate), axes.y(one.p95_s)) for one in points]
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    yield f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"{dashed}/>'
-    yield from (f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="{colour}"/>' for x, y in places)
-    goal = axes.y(curve.goal_s)
-    name = _name(curve)
+    stroke = f'stroke="{colour}" stroke-width="2"' + (f' stroke-dasharray="{dash}"' if dash else "")
+    drawn = [(axes.x(rate), axes.y(latency)) for rate, latency in places]
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in drawn)
+    yield f'<polyline points="{path}" fill="none" {stroke}/>'
+    yield from (f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="{colour}"/>' for x, y in drawn)
+    said = _name(curve)
     if curve.knee is not None and curve.is_sure:
-        x = axes.x(curve.knee.rate)
-        yield f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{goal:.1f}" y2="{HEIGHT - BOTTOM}" stroke="{colour}"{dashed}/>'
-        yield f'<circle cx="{x:.1f}" cy="{goal:.1f}" r="6" fill="#fff" stroke="{colour}" stroke-width="2"/>'
-        name = f"{name}: {curve.knee.rate:,.0f}/s"
+        x, y = drawn[-1]
+        yield f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{y:.1f}" y2="{HEIGHT - BOTTOM}" stroke="{colour}" {DASHED}/>'
+        yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="6" fill="#fff" stroke="{colour}" stroke-width="2"/>'
+        said = f"{said}: {curve.knee.rate:,.0f}/s"
     elif curve.highest_met:
-        name = f"{name}: over {curve.highest_met:,.0f}/s"
-    start = WIDTH - RIGHT + 8
-    stroke = f'stroke="{colour}" stroke-width="2"{dashed}'
-    yield f'<line x1="{start}" x2="{start + 24}" y1="{end:.1f}" y2="{end:.1f}" {stroke}/>'
-    yield _text(start + 30, end + 4, name, "start", f' fill="{colour}" font-weight="600"')
+        said = f"{said}: over {curve.highest_met:,.0f}/s"
+    start, height = WIDTH - RIGHT + 12, TOP + 12 + at * LABEL_GAP
+    yield f'<line x1="{start}" x2="{start + 24}" y1="{height}" y2="{height}" {stroke}/>'
+    yield _text(start + 30, height + 4, said, "start", f' fill="{colour}" font-weight="600"')
 
 
 def _name(curve: Curve) -> str:
@@ -123,15 +124,6 @@ def _name(curve: Curve) -> str:
         return "batching off"
     wait = f", {curve.batching.max_wait_ms:g} ms" if curve.batching.max_wait_ms else ""
     return f"{curve.batching.max_rows} rows{wait}"
-
-
-def _apart(wanted: Sequence[float]) -> list[float]:
-    """Heights of labels near the wanted ones, from top to bottom, that do not touch."""
-    placed: dict[int, float] = {}
-    last = -math.inf
-    for place in sorted(range(len(wanted)), key=lambda one: wanted[one]):
-        last = placed[place] = max(wanted[place], last + LABEL_GAP)
-    return [placed[place] for place in range(len(wanted))]
 
 
 def _text(x: float, y: float, text: str, anchor: str, more: str = "") -> str:

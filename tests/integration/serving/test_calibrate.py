@@ -1,0 +1,157 @@
+"""`fairlead calibrate` measures real model services over HTTP. It runs where no other test disturbs it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from fairlead.contracts import manifest_file
+from fairlead.local.folders import digests
+from support.folders import DOUBLER, make
+from support.processes import wait_until
+from support.service import FAIRLEAD
+
+IRIS = Path(__file__).parents[3] / "build" / "models" / "iris" / "1.1.0"
+CALL_S = 0.01
+SLOW = DOUBLER.replace("import fairlead", "import time\nimport fairlead").replace(
+    "        return [Doubled", f"        time.sleep({CALL_S})\n        return [Doubled"
+)
+
+
+def calibrate(folder: Path, *flags: str, code: int = 0, seconds: int = 5) -> subprocess.CompletedProcess[str]:
+    """Run the command for some seconds of load. Its exit code must be this one."""
+    command = [str(FAIRLEAD), "calibrate", str(folder), "--seconds", str(seconds), *flags]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def found_by(folder: Path, *flags: str) -> dict[str, Any]:
+    """Its JSON."""
+    document: dict[str, Any] = json.loads(calibrate(folder, "--json", *flags).stdout)
+    return document
+
+
+def test_calls_of_a_fixed_length_have_their_knee_where_they_are_known_to(tmp_path: Path) -> None:
+    found = found_by(make(tmp_path / "slow", code=SLOW, batching={"max_rows": 1}))
+    [curve] = found["curves"]
+    assert curve["knee"]["requests_per_s"] == pytest.approx(1 / CALL_S, rel=0.3)
+    assert found["recommended"]["batching"] == {"max_rows": 1, "max_wait_ms": 0}
+    assert 1 < found["recommended"]["target_in_flight"] < 10
+    assert curve["knee"]["memory_bytes"] > 10 << 20
+    assert 0 < curve["knee"]["cpu_per_row_s"] < CALL_S
+
+
+def test_iris_is_measured_and_its_folder_stays_as_it_is(tmp_path: Path) -> None:
+    before = digests(IRIS)
+    picture = tmp_path / "iris.svg"
+    command = [
+        str(FAIRLEAD),
+        "calibrate",
+        str(IRIS),
+        "--seconds",
+        "8",
+        "--json",
+        "--max-rows",
+        "1",
+        "--svg",
+        str(picture),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    found = json.loads(done.stdout)
+    assert [one["batching"]["max_rows"] for one in found["curves"]] == [64, 1]
+    assert max(point["rate"] for one in found["curves"] for point in one["points"]) > 100
+    assert "iris 1.1.0: 2 settings of batching, about" in done.stderr
+    assert picture.read_text().startswith("<svg")
+    assert digests(IRIS) == before
+
+
+def test_what_is_found_is_written_where_it_is_asked_for(tmp_path: Path) -> None:
+    folder = make(tmp_path / "slow", code=SLOW, batching={"max_rows": 1, "max_wait_ms": 0})
+    manifest = folder / manifest_file.NAME
+    manifest.write_text(manifest.read_text().replace("max_rows: 1", "max_rows: 2 # few") + "# the end\n")
+    golden, before = (folder / "golden.jsonl").read_bytes(), digests(folder)
+    values = tmp_path / "values.yaml"
+    values.write_text("# ours\nworkload: {instances: 2}\n")
+    done = calibrate(folder, "--max-rows", "64", "--write", "--values", str(values), seconds=12)
+    assert "batching: 64 rows" in done.stdout
+    assert "its digest changes" in done.stderr
+    assert "max_rows: 64 # few\n" in manifest.read_text()
+    assert manifest.read_text().endswith("# the end\n")
+    assert manifest_file.read(folder).batching.max_rows == 64
+    assert (folder / "golden.jsonl").read_bytes() == golden
+    assert {name for name, one in digests(folder).items() if before[name] != one} == {manifest_file.NAME}
+    assert values.read_text().startswith("# ours\n")
+    assert yaml.safe_load(values.read_text())["workload"]["autoscaling"]["target"]["inFlight"] > 10
+
+
+def test_ctrl_c_ends_the_service_and_writes_nothing(tmp_path: Path) -> None:
+    folder = make(tmp_path / "slow", code=SLOW, batching={"max_rows": 1})
+    before = digests(folder)
+    command = [str(FAIRLEAD), "calibrate", str(folder), "--write"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        wait_until(lambda: len(children(running.pid)) == 1, "the model service runs")
+        [service] = children(running.pid)
+        running.send_signal(signal.SIGINT)
+        out, said = running.communicate(timeout=30)
+    assert (running.returncode, out) == (130, "")
+    assert "interrupted; the model service has ended, and nothing was written" in said
+    assert "Traceback" not in said
+    assert not Path(f"/proc/{service}").exists()
+    assert digests(folder) == before
+
+
+def children(pid: int) -> list[int]:
+    """The processes that this one has started."""
+    try:
+        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "sentence"),
+    [
+        ((), 2, "there is nothing to ask the model: its folder has no golden rows"),
+        (("--data", "wrong.json"), 2, "the model refuses a row: body.value: Input should be less than or equal to 100"),
+        (("--data", "missing.json"), 3, "--data: there is no file missing.json"),
+        (("--data", "empty.json"), 2, "--data: empty.json has no rows"),
+        (("--p95", "5"), 2, "--p95 5: not a duration"),
+    ],
+)
+def test_where_there_is_nothing_to_measure_a_sentence_says_so(
+    tmp_path: Path, flags: tuple[str, ...], code: int, sentence: str
+) -> None:
+    make(tmp_path / "doubler", golden=())
+    (tmp_path / "wrong.json").write_text('[{"value": 500}]')
+    (tmp_path / "empty.json").write_text("[]")
+    command = [str(FAIRLEAD), "calibrate", "doubler", "--seconds", "5", *flags]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == code, done.stderr
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_model_that_cannot_be_loaded_is_refused_with_its_reason(tmp_path: Path) -> None:
+    folder = make(tmp_path / "doubler")
+    (folder / "artifact.bin").write_bytes(b"3")
+    assert "the model cannot be served" in calibrate(folder, code=6).stderr
+
+
+def test_rows_of_a_file_are_sent_instead_of_the_golden_rows(tmp_path: Path) -> None:
+    folder = make(tmp_path / "doubler", golden=(), batching={"max_rows": 1}, idempotent=False)
+    (tmp_path / "rows.csv").write_text("value,target\n1,2\n3,6\n")
+    command = [str(FAIRLEAD), "calibrate", str(folder), "--seconds", "5", "--json", "--rows", "2", "--p95", "50ms"]
+    command += ["--data", str(tmp_path / "rows.csv")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    found = json.loads(done.stdout)
+    assert found["rows_per_request"] == 2
+    assert found["curves"][0]["goal_p95_s"] == 0.05
+    assert found["curves"][0]["points"][0]["requests"] > 0
