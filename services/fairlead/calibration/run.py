@@ -27,7 +27,6 @@ from fairlead.contracts.manifest import Batching
 from fairlead.serving import cpu_quota
 from fairlead.serving import settings as serving
 
-SEED = 1
 ALONE_SHARE = 0.1
 """Share of the time in which requests are sent one after the other."""
 MOST_ALONE = 200
@@ -135,11 +134,11 @@ def _curve(
             raise errors.Invalid(f"the model refuses a row: {_sentence(load.refusal)}", hint=hint)
         goal_s = knee.goal(asked_s, alone_s)
 
-        def measure(rate: float, seconds: float, goal_s: float) -> Point:
+        def measure(rate: float, seconds: float, goal_s: float, seed: int) -> Point:
             _settle(load, goal_s)
             before = service.usage()
             with _without_collections():
-                window = load.run(rate, arrivals.plan(rate, seconds, SEED), goal_s)
+                window = load.run(rate, arrivals.plan(rate, seconds, seed), goal_s)
             after = service.usage()
             used = after.cpu_s - before.cpu_s
             others = after.machine_cpu_s - before.machine_cpu_s - used - window.generator_cpu_s

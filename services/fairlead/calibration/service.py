@@ -23,6 +23,7 @@ from fairlead.contracts.manifest import Batching, Manifest
 from fairlead.contracts.parsing import parse_yaml
 from fairlead.local import folders
 from fairlead.local.probe import ask
+from fairlead.serving.settings import FAILURE_FILE
 
 ASK_EVERY_S = 0.05
 GRACE_S = 5.0
@@ -79,6 +80,16 @@ def _machine_cpu_s() -> float:
     return (user + nice + system + irq + softirq + steal) / _TICKS_PER_S
 
 
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits until the block has ended: a process that has just been started would be forgotten."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class Service:
     """`fairlead serve FOLDER` on a free port. As a context manager it is ready in the block and has ended after it."""
 
@@ -92,17 +103,20 @@ class Service:
 
     def __enter__(self) -> Service:
         self._log = tempfile.NamedTemporaryFile(prefix="fairlead-calibrate-", suffix=".log")
+        self._failure = tempfile.NamedTemporaryFile(prefix="fairlead-calibrate-", suffix=".failure")
+        self._environ[FAILURE_FILE] = self._failure.name
         program = [sys.executable, "-P", "-m", "fairlead.cli.main", "serve", str(self._folder), "--port", "0"]
         self._environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         began = time.monotonic()
-        self._process = subprocess.Popen(
-            [*program, "--host", "127.0.0.1", "--drain-s", "0", "--log-format", "json", *self._flags],
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=self._log,
-            env=self._environ,
-            start_new_session=True,  # Ctrl-C reaches this process alone, which then ends the service
-        )
+        with _uninterrupted():
+            self._process = subprocess.Popen(
+                [*program, "--host", "127.0.0.1", "--drain-s", "0", "--log-format", "json", *self._flags],
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=self._log,
+                env=self._environ,
+                start_new_session=True,  # Ctrl-C reaches this process alone, which then ends the service
+            )
         try:
             self._wait_until_ready()
         except BaseException:
@@ -144,18 +158,13 @@ class Service:
     def _wait_until_ready(self) -> None:
         while True:
             if (code := self._process.poll()) is not None:
-                raise errors.Unavailable(f"the model service ended with code {code}: {self._said()}", hint=self._hint())
+                hint = f"`fairlead check {self._folder}` says more."
+                raise errors.Unavailable(f"the model cannot be served: {self._why(code)}", hint=hint)
             if not self.port:
                 self.port = self._listening()
-            elif (reply := ask(self.port, "GET", "/readyz")).status == 200:
+            elif ask(self.port, "GET", "/readyz").status == 200:
                 return
-            elif b"load-failed" in reply.body:
-                why = json.loads(reply.body)["detail"]
-                raise errors.Unavailable(f"the model cannot be served: {why}", hint=self._hint())
             time.sleep(ASK_EVERY_S)
-
-    def _hint(self) -> str:
-        return f"`fairlead check {self._folder}` says more."
 
     def _listening(self) -> int:
         """The port of the log line `listening`; 0 before it is there."""
@@ -165,8 +174,10 @@ class Service:
     def _text(self) -> str:
         return Path(self._log.name).read_text(errors="replace")
 
-    def _said(self) -> str:
-        return " ".join(self._text().splitlines()[-TAIL_LINES:])
+    def _why(self, code: int) -> str:
+        """What the service has written before it ended; else the end of its log."""
+        said = Path(self._failure.name).read_text(errors="replace").strip()
+        return said or f"it ended with code {code}: {' '.join(self._text().splitlines()[-TAIL_LINES:])}"
 
     def _end(self) -> None:
         for number in (signal.SIGTERM, signal.SIGKILL):
@@ -175,3 +186,4 @@ class Service:
                 self._process.wait(GRACE_S)
                 break
         self._log.close()
+        self._failure.close()

@@ -17,14 +17,16 @@ UNHURRIED = 2.5
 """There is much room while p95 is at most so many times what one alone takes: some wait for the call before theirs."""
 KEPT_UP = 0.95
 """A service that answered less than this share of the requests did not keep up with them."""
-EXPLORING_SHARE = 0.06
-NARROWING_SHARE = 0.1
+MORE_TRIES = 2
+EXPLORING_SHARE = 0.05
+NARROWING_SHARE = 0.07
 """Shares of the time that one window takes."""
 FEWEST = 60
 """A window has at least so many requests, if they take at most twice its share of the time."""
 
-Measure = Callable[[float, float, float], Point]
-"""Measures a rate (requests per second) for some seconds, with a goal in seconds: beyond it, it may stop early."""
+Measure = Callable[[float, float, float, int], Point]
+"""Measures a rate (requests per second) for some seconds, with a goal in seconds: far beyond it, it may stop early. The
+last argument is the seed of the arrivals."""
 
 
 @dataclass(slots=True)
@@ -45,26 +47,25 @@ class Sweep:
     def run(self, measure: Measure, clock: Callable[[], float]) -> Iterator[Point]:
         """Measure rate after rate, until the knee is found or the time is up. Yields what was measured.
 
-        A rate that misses the goal is measured again, unless the service has shown what it answers per second at most.
-        The better time counts: another process may have disturbed one, and nothing makes the service faster than it is.
+        A rate that misses the goal is measured again, and once more if the service kept up with it. The best window
+        counts: other processes, or arrivals that happen to be close together, may have disturbed the others, and
+        nothing makes the service faster than it is.
         """
         end = clock() + self.seconds
         while (window := self.next_window()) is not None and end - clock() > window[1] / 2:
             rate, seconds = window
-            point = measure(rate, seconds, self.goal_s)
-            if self._may_be_chance(point) and end - clock() > seconds / 2:
-                point = min(point, measure(rate, seconds, self.goal_s), key=self._order)
+            point = measure(rate, seconds, self.goal_s, 0)
+            for tries in range(MORE_TRIES):
+                kept_up = point.answered_rate > KEPT_UP * rate
+                if knee.is_met(point, self.goal_s) or point.failed or (tries and not kept_up):
+                    break
+                if end - clock() > seconds / 2:
+                    point = min(point, measure(rate, seconds, self.goal_s, tries + 1), key=self._order)
             self.points.append(point)
             yield point
 
-    def _may_be_chance(self, point: Point) -> bool:
-        if knee.is_met(point, self.goal_s) or point.failed:
-            return False
-        highest = max((one.rate for one in self.points if knee.is_met(one, self.goal_s)), default=0.0)
-        return not highest < point.answered_rate < KEPT_UP * point.rate
-
-    def _order(self, point: Point) -> tuple[bool, float]:
-        return not knee.is_met(point, self.goal_s), point.p95_s
+    def _order(self, point: Point) -> tuple[bool, float, float]:
+        return not knee.is_met(point, self.goal_s), point.p95_s, -point.answered_rate
 
     def next_window(self) -> tuple[float, float] | None:
         """The next rate and its seconds; None when the knee is narrowed down."""

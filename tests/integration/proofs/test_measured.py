@@ -14,6 +14,7 @@ import pytest
 from benchmarks import (
     abandoned,
     bad_candidate,
+    calibrate,
     console,
     evidence_rollback,
     gateway_overhead,
@@ -40,6 +41,7 @@ PROOFS = [
     sticky,
     hostile_bodies,
     console,
+    calibrate,
 ]
 
 

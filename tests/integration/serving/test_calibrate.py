@@ -14,11 +14,10 @@ import yaml
 from fairlead.contracts import manifest_file
 from fairlead.local.folders import digests
 from support.folders import DOUBLER, make
-from support.processes import wait_until
 from support.service import FAIRLEAD
 
 IRIS = Path(__file__).parents[3] / "build" / "models" / "iris" / "1.1.0"
-CALL_S = 0.01
+CALL_S = 0.02
 SLOW = DOUBLER.replace("import fairlead", "import time\nimport fairlead").replace(
     "        return [Doubled", f"        time.sleep({CALL_S})\n        return [Doubled"
 )
@@ -40,7 +39,7 @@ def found_by(folder: Path, *flags: str) -> dict[str, Any]:
 
 
 def test_calls_of_a_fixed_length_have_their_knee_where_they_are_known_to(tmp_path: Path) -> None:
-    found = found_by(make(tmp_path / "slow", code=SLOW, batching={"max_rows": 1}))
+    found = found_by(make(tmp_path / "slow", code=SLOW, batching={"max_rows": 1}), "--seconds", "10")
     [curve] = found["curves"]
     assert curve["knee"]["requests_per_s"] == pytest.approx(1 / CALL_S, rel=0.3)
     assert found["recommended"]["batching"] == {"max_rows": 1, "max_wait_ms": 0}
@@ -97,7 +96,8 @@ def test_ctrl_c_ends_the_service_and_writes_nothing(tmp_path: Path) -> None:
     before = digests(folder)
     command = [str(FAIRLEAD), "calibrate", str(folder), "--write"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
-        wait_until(lambda: len(children(running.pid)) == 1, "the model service runs")
+        assert running.stderr is not None
+        assert "doubler 1.0.0: one setting of batching, about 1m" in running.stderr.readline()
         [service] = children(running.pid)
         running.send_signal(signal.SIGINT)
         out, said = running.communicate(timeout=30)
@@ -142,7 +142,7 @@ def test_where_there_is_nothing_to_measure_a_sentence_says_so(
 def test_a_model_that_cannot_be_loaded_is_refused_with_its_reason(tmp_path: Path) -> None:
     folder = make(tmp_path / "doubler")
     (folder / "artifact.bin").write_bytes(b"3")
-    assert "the model cannot be served" in calibrate(folder, code=6).stderr
+    assert "the model cannot be served: artifact.bin is not the artifact" in calibrate(folder, code=6).stderr
 
 
 def test_rows_of_a_file_are_sent_instead_of_the_golden_rows(tmp_path: Path) -> None:

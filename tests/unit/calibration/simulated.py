@@ -24,16 +24,16 @@ class SimulatedService:
         """The simulated time."""
         return self.now
 
-    def measure(self, rate: float, seconds: float, goal_s: float) -> Point:
+    def measure(self, rate: float, seconds: float, goal_s: float, seed: int) -> Point:
         """Answer a window of load, and wait for its last answer."""
-        window = self.answered(rate, seconds)
+        window = self.answered(rate, seconds, seed)
         self.now += window.seconds
         self.windows += 1
         return summary(window)
 
-    def answered(self, rate: float, seconds: float) -> Window:
+    def answered(self, rate: float, seconds: float, seed: int = 0) -> Window:
         """The times of a window: each call takes the requests that wait when it begins."""
-        due = arrivals.plan(rate, seconds, self.seed)
+        due = arrivals.plan(rate, seconds, self.seed + 1000 * seed)
         ends: list[float] = []
         free = 0.0
         while len(ends) < len(due):

@@ -25,12 +25,13 @@ def found_by(
 @settings(max_examples=25, deadline=None)
 @given(st.floats(0.001, 0.03), st.integers(0, 100))
 def test_the_knee_of_calls_of_a_fixed_length_is_that_of_queueing_theory(call_s: float, seed: int) -> None:
-    """In an M/D/1 queue 95 % take at most ten times the call up to a load of 0.846 (simulated with 2,000,000 calls)."""
+    """In an M/D/1 queue 95 % take at most ten times the call up to a load of 0.846 (simulated with 2,000,000 calls).
+
+    A window has some hundred calls, of which the luckiest of three counts.
+    """
     found, _ = found_by(SimulatedService(call_s, seed=seed))
     assert found is not None
-    load = found.rate * call_s
-    assert 0.846 * 0.85 < load < 1.05
-    assert load > 0.8 * 0.9
+    assert 0.72 < found.rate * call_s < 1.03
 
 
 @settings(max_examples=10, deadline=None)
@@ -87,7 +88,7 @@ class Disturbed:
     def __init__(self) -> None:
         self.now, self.windows = 0.0, 0
 
-    def measure(self, rate: float, seconds: float, goal_s: float) -> Point:
+    def measure(self, rate: float, seconds: float, goal_s: float, seed: int) -> Point:
         """A window."""
         self.now += seconds
         self.windows += 1
