@@ -34,8 +34,8 @@ class Curve:
 
     @property
     def is_sure(self) -> bool:
-        """Whether the service was the limit, and not the load generator or the time."""
-        return self.knee is not None and not self.knee.missed.generator_was_slow
+        """Whether the service was the limit, and not the load generator, another process or the time."""
+        return self.knee is not None and not self.knee.missed.says_little
 
     @property
     def why_unsure(self) -> str:
@@ -44,14 +44,10 @@ class Curve:
             return ""
         if self.knee is not None:
             slow = self.knee.missed
-            cause = (
-                f"the load generator was the limit: it used {slow.generator_share:.0%} of a core"
-                if slow.generator_share > BUSY_SHARE
-                else f"other processes, which used {slow.others_cores:.1f} cores, kept the load generator waiting"
-            )
-            return (
-                f"{cause} at {slow.rate:,.0f} requests/s, and 5 % were sent over {1000 * slow.late_p95_s:.1f} ms late"
-            )
+            at = f"at {slow.rate:,.0f} requests/s"
+            if slow.generator_share > BUSY_SHARE:
+                return f"the load generator was the limit: it used {slow.generator_share:.0%} of a core {at}"
+            return f"other processes used {slow.others_cores:.1f} cores {at}, and kept the load or the model waiting"
         return "the time was up before the goal was missed" if self.highest_met else "no rate met the goal"
 
     @property

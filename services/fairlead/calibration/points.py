@@ -10,6 +10,9 @@ LEFT_OUT = 0.2
 """Share of a window's requests that are not measured: the first ones meet an empty service."""
 BUSY_SHARE = 0.9
 """A generator that uses more of a core than this may itself be what is slow."""
+FULL_SHARE = 0.95
+NOTED_CORES = 0.5
+"""A machine is full if so much of it is used, and other processes use so many cores."""
 LATE_SHARE = 0.25
 """If the generator is later than this share of a latency, the latency says little about the service."""
 
@@ -35,6 +38,8 @@ class Window:
     service_cpu_s: float = 0.0
     others_cpu_s: float = 0.0
     """CPU time of all other processes of the machine."""
+    cores: int = 1
+    """The cores of the machine."""
     memory_bytes: int = 0
 
 
@@ -59,7 +64,10 @@ class Point:
     """Share of one core that the generator used."""
     others_cores: float
     """How many cores other processes used."""
+    machine_was_full: bool
+    """Whether no core was left, and others used a part of them."""
     cpu_per_request_s: float
+    """CPU time of the service for a request that it answered."""
     memory_bytes: int
     failed: Mapping[str, int]
     stopped_early: bool
@@ -70,10 +78,10 @@ class Point:
         return self.rate * self.service_mean_s
 
     @property
-    def generator_was_slow(self) -> bool:
-        """Whether the load generator may be why the latency is high."""
+    def says_little(self) -> bool:
+        """Whether something else than the service may be why the latency is high: the load generator, or others."""
         is_late = math.isfinite(self.p95_s) and self.late_p95_s > LATE_SHARE * self.p95_s
-        return self.generator_share > BUSY_SHARE or is_late
+        return self.generator_share > BUSY_SHARE or is_late or self.machine_was_full
 
 
 def corrected(due: Sequence[float], answered: Sequence[float]) -> list[float]:
@@ -95,6 +103,8 @@ def summary(window: Window) -> Point:
     times = [end - begin for begin, end in zip(sent, answered, strict=True) if math.isfinite(end)]
     late = [begin - when for when, begin in zip(due, sent, strict=True) if math.isfinite(begin)]
     good = sum(map(math.isfinite, window.answered))
+    used_s = window.service_cpu_s + window.generator_cpu_s + window.others_cpu_s
+    is_full = used_s > FULL_SHARE * window.cores * window.seconds and window.others_cpu_s > NOTED_CORES * window.seconds
     return Point(
         rate=window.rate,
         requests=len(latencies),
@@ -106,6 +116,7 @@ def summary(window: Window) -> Point:
         late_p95_s=percentile(late, 0.95),
         generator_share=window.generator_cpu_s / window.seconds if window.seconds else 0.0,
         others_cores=window.others_cpu_s / window.seconds if window.seconds else 0.0,
+        machine_was_full=is_full,
         cpu_per_request_s=window.service_cpu_s / good if good else math.nan,
         memory_bytes=window.memory_bytes,
         failed=window.failed,

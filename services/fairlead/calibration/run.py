@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import gc
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -144,7 +145,11 @@ def _curve(
             others = after.machine_cpu_s - before.machine_cpu_s - used - window.generator_cpu_s
             return summary(
                 dataclasses.replace(
-                    window, service_cpu_s=used, others_cpu_s=max(others, 0.0), memory_bytes=after.memory_bytes
+                    window,
+                    service_cpu_s=used,
+                    others_cpu_s=max(others, 0.0),
+                    cores=os.cpu_count() or 1,
+                    memory_bytes=after.memory_bytes,
                 )
             )
 

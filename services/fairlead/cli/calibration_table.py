@@ -7,13 +7,12 @@ from rich.text import Text
 
 from fairlead.calibration import advice
 from fairlead.calibration.advice import Curve
+from fairlead.calibration.points import NOTED_CORES
 from fairlead.calibration.result import Result
 from fairlead.cli.output import console, make_table, text
 from fairlead.contracts.manifest import Batching
 
 COLUMNS = ("BATCHING", "REQUESTS/S", "ROWS/S", "ALONE", "P95 GOAL", "IN FLIGHT", "CPU PER ROW", "MEMORY", "")
-BUSY_CORES = 0.5
-"""From so many cores that other processes use on, the numbers may be too low."""
 
 
 def show(found: Result, stated: Batching) -> None:
@@ -69,6 +68,6 @@ def _advice(found: Result) -> list[str]:
         f"  workload: {{autoscaling: {{target: {{inFlight: {target:g}}}}}}}",
     ]
     others = best.knee.met.others_cores
-    if others > BUSY_CORES:
+    if others > NOTED_CORES:
         lines.append(f"warning: other processes used {others:.1f} cores meanwhile: alone, the model may answer more")
     return lines

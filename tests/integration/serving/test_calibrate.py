@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,24 +24,28 @@ SLOW = DOUBLER.replace("import fairlead", "import time\nimport fairlead").replac
 )
 
 
-def calibrate(folder: Path, *flags: str, code: int = 0, seconds: int = 5) -> subprocess.CompletedProcess[str]:
-    """Run the command for some seconds of load. Its exit code must be this one."""
-    command = [str(FAIRLEAD), "calibrate", str(folder), "--seconds", str(seconds), *flags]
+DISTURBED = "other processes used"
+"""What the command says of a number if the machine has no core left; then it recommends nothing and writes nothing."""
+
+
+def calibrate(folder: Path, *flags: str, codes: Sequence[int] = (0,)) -> subprocess.CompletedProcess[str]:
+    """Run the command, for 5 s of load if the flags say nothing else. Its exit code must be one of these."""
+    command = [str(FAIRLEAD), "calibrate", str(folder), "--seconds", "5", *flags]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert done.returncode == code, done.stderr
+    assert done.returncode in codes, done.stderr
     assert "Traceback" not in done.stderr
     return done
 
 
-def found_by(folder: Path, *flags: str) -> dict[str, Any]:
-    """Its JSON."""
-    document: dict[str, Any] = json.loads(calibrate(folder, "--json", *flags).stdout)
-    return document
-
-
 def test_calls_of_a_fixed_length_have_their_knee_where_they_are_known_to(tmp_path: Path) -> None:
-    found = found_by(make(tmp_path / "slow", code=SLOW, batching={"max_rows": 1}), "--seconds", "10")
+    folder = make(tmp_path / "slow", code=SLOW, batching={"max_rows": 1})
+    done = calibrate(folder, "--json", "--seconds", "10", codes=(0, 1))
+    found: dict[str, Any] = json.loads(done.stdout)
     [curve] = found["curves"]
+    if done.returncode:
+        assert curve["why_unsure"].startswith(DISTURBED)
+        assert found["recommended"] is None
+        return
     assert curve["knee"]["requests_per_s"] == pytest.approx(1 / CALL_S, rel=0.3)
     assert found["recommended"]["batching"] == {"max_rows": 1, "max_wait_ms": 0}
     assert 1 < found["recommended"]["target_in_flight"] < 10
@@ -79,7 +84,13 @@ def test_what_is_found_is_written_where_it_is_asked_for(tmp_path: Path) -> None:
     golden, before = (folder / "golden.jsonl").read_bytes(), digests(folder)
     values = tmp_path / "values.yaml"
     values.write_text("# ours\nworkload: {instances: 2}\n")
-    done = calibrate(folder, "--max-rows", "64", "--write", "--values", str(values), seconds=12)
+    flags = ("--seconds", "12", "--max-rows", "64", "--write", "--values", str(values))
+    done = calibrate(folder, *flags, codes=(0, 1))
+    if done.returncode:
+        assert DISTURBED in done.stdout
+        assert digests(folder) == before
+        assert values.read_text() == "# ours\nworkload: {instances: 2}\n"
+        return
     assert "batching: 64 rows" in done.stdout
     assert "its digest changes" in done.stderr
     assert "max_rows: 64 # few\n" in manifest.read_text()
@@ -142,7 +153,7 @@ def test_where_there_is_nothing_to_measure_a_sentence_says_so(
 def test_a_model_that_cannot_be_loaded_is_refused_with_its_reason(tmp_path: Path) -> None:
     folder = make(tmp_path / "doubler")
     (folder / "artifact.bin").write_bytes(b"3")
-    assert "the model cannot be served: artifact.bin is not the artifact" in calibrate(folder, code=6).stderr
+    assert "the model cannot be served: artifact.bin is not the artifact" in calibrate(folder, codes=[6]).stderr
 
 
 def test_rows_of_a_file_are_sent_instead_of_the_golden_rows(tmp_path: Path) -> None:

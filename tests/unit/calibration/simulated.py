@@ -58,6 +58,7 @@ def point(rate: float, p95_s: float, **changed: object) -> Point:
         late_p95_s=0.0,
         generator_share=0.1,
         others_cores=0.0,
+        machine_was_full=False,
         cpu_per_request_s=0.001,
         memory_bytes=1 << 20,
         failed={},

@@ -52,8 +52,13 @@ def test_a_knee_that_the_load_generator_made_is_not_sure() -> None:
     assert not busy.is_sure
     assert "the load generator was the limit: it used 97% of a core at 150 requests/s" in busy.why_unsure
     assert advice.best([busy]) is None
-    waited = curve(100, missed=point(150, 0.2, others_cores=1.6, late_p95_s=0.1))
-    assert waited.why_unsure.startswith("other processes, which used 1.6 cores, kept the load generator waiting")
+
+
+@pytest.mark.parametrize("changed", [{"late_p95_s": 0.1}, {"machine_was_full": True}], ids=str)
+def test_a_knee_that_other_processes_made_is_not_sure(changed: dict[str, object]) -> None:
+    found = curve(100, missed=point(150, 0.2, others_cores=1.6, **changed))
+    assert not found.is_sure
+    assert found.why_unsure.startswith("other processes used 1.6 cores at 150 requests/s, and kept the load")
 
 
 def test_without_a_knee_it_says_why() -> None:

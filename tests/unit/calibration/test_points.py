@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -70,7 +71,21 @@ def test_requests_that_were_not_answered_have_no_time_but_count() -> None:
         ({"late_p95_s": 0.004}, True),
         ({"late_p95_s": 0.001}, False),
         ({"p95_s": math.inf, "late_p95_s": 0.004}, False),
+        ({"machine_was_full": True}, True),
     ],
 )
-def test_a_generator_that_is_busy_or_late_may_be_what_is_slow(changed: dict[str, float], slow: bool) -> None:
-    assert point(100.0, **{"p95_s": 0.01, **changed}).generator_was_slow is slow
+def test_where_the_generator_or_others_were_busy_a_latency_says_little(changed: dict[str, float], slow: bool) -> None:
+    assert point(100.0, **{"p95_s": 0.01, **changed}).says_little is slow
+
+
+@pytest.mark.parametrize(
+    ("service", "generator", "others", "full"),
+    [(7.0, 1.0, 12.0, True), (7.0, 1.0, 6.0, False), (18.0, 1.5, 0.5, False), (15.0, 1.0, 3.9, False)],
+)
+def test_a_machine_is_full_if_no_core_is_left_and_others_use_some(
+    service: float, generator: float, others: float, full: bool
+) -> None:
+    """10 s on 2 cores."""
+    window = Window(1.0, [0.0], [0.0], [0.1], 10.0, cores=2)
+    window = replace(window, service_cpu_s=service, generator_cpu_s=generator, others_cpu_s=others)
+    assert summary(window).machine_was_full is full
