@@ -23,7 +23,7 @@ WITHIN: Mapping[proof.Size, float] = {"full": 0.2, "reduced": 0.4}
 """How far a knee may be from the most that can be answered. At the reduced size a window has a few dozen requests."""
 SPREAD = 0.15
 """How far two runs may be apart."""
-SECONDS: Mapping[proof.Size, int] = {"full": 60, "reduced": 12}
+SECONDS: Mapping[proof.Size, int] = {"full": 30, "reduced": 12}
 RUNS: Mapping[proof.Size, int] = {"full": 2, "reduced": 1}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import re
@@ -28,6 +29,9 @@ from fairlead.serving.settings import FAILURE_FILE
 ASK_EVERY_S = 0.05
 GRACE_S = 5.0
 TAIL_LINES = 5
+PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+"""Loaded here: between fork and exec there should be nothing but the call."""
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -80,6 +84,12 @@ def _machine_cpu_s() -> float:
     return (user + nice + system + irq + softirq + steal) / _TICKS_PER_S
 
 
+def _end_with_parent() -> None:
+    """A service that is measured ends even if this process is killed. Linux only."""
+    if _LIBC is not None:
+        _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 @contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
     """Ctrl-C waits until the block has ended: a process that has just been started would be forgotten."""
@@ -116,6 +126,7 @@ class Service:
                 stderr=self._log,
                 env=self._environ,
                 start_new_session=True,  # Ctrl-C reaches this process alone, which then ends the service
+                preexec_fn=_end_with_parent,
             )
         try:
             self._wait_until_ready()

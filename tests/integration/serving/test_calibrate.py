@@ -15,6 +15,7 @@ import yaml
 from fairlead.contracts import manifest_file
 from fairlead.local.folders import digests
 from support.folders import DOUBLER, make
+from support.processes import wait_until
 from support.service import FAIRLEAD
 
 IRIS = Path(__file__).parents[3] / "build" / "models" / "iris" / "1.1.0"
@@ -117,6 +118,16 @@ def test_ctrl_c_ends_the_service_and_writes_nothing(tmp_path: Path) -> None:
     assert "Traceback" not in said
     assert not Path(f"/proc/{service}").exists()
     assert digests(folder) == before
+
+
+def test_a_command_that_is_killed_leaves_no_service(tmp_path: Path) -> None:
+    folder = make(tmp_path / "slow", code=SLOW, batching={"max_rows": 1})
+    with subprocess.Popen([str(FAIRLEAD), "calibrate", str(folder)], stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        assert "one setting of batching" in running.stderr.readline()
+        [service] = children(running.pid)
+        running.kill()
+    wait_until(lambda: not Path(f"/proc/{service}").exists(), "the service has ended")
 
 
 def children(pid: int) -> list[int]:
