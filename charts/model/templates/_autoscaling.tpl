@@ -16,7 +16,7 @@ is compared as it is) and `value`, a text.
 {{- if and (kindIs "invalid" $inFlight) (eq $scaling.kind "keda") -}}
 {{- $workers := $version.workload.serving.workers | default 1 -}}
 {{- if kindIs "string" $workers -}}
-{{- fail (printf "%s.target.inFlight: is null, and with serving.workers: %s the chart does not know how many workers a pod has; write the requests in flight for which one pod is enough" $at $workers) -}}
+{{- fail (printf "%s.target.inFlight: is null, and with serving.workers: %s the chart does not know how many workers a pod has; write the requests in flight for which one pod is enough, which fairlead calibrate measures" $at $workers) -}}
 {{- end -}}
 {{- $inFlight = mul 2 (int $version.workload.serving.threads) (int $workers) -}}
 {{- end -}}

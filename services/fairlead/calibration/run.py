@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import gc
 import json
 import os
@@ -39,7 +38,7 @@ WAIT_MS = 2.0
 
 
 class Tell(Protocol):
-    """Told what was measured, and how many seconds of load had passed before this setting of batching."""
+    """Told what was measured, and how many seconds of load have passed."""
 
     def __call__(self, what: str, passed_s: float) -> None: ...  # noqa: D102
 
@@ -83,12 +82,11 @@ def calibrate(folder: Path, asked: Asked, tell: Tell, estimate: Callable[[int, f
         bodies = _bodies(asked, first)
         each = asked.seconds / len(tried)
         estimate(len(tried), asked.seconds + len(tried) * first.load_s)
-        curves = [_curve(first, bodies, asked.goal_s, manifest.batching, each, lambda what: tell(what, 0.0))]
+        curves = [_curve(first, bodies, asked.goal_s, manifest.batching, each, tell)]
     goal_s = curves[0].goal_s  # the same for all: settings are compared by what they answer in the same time
     for place, one in enumerate(tried[1:], 1):
-        say = functools.partial(tell, passed_s=place * each)
         with with_batching(folder, one) as copy, Service(copy, asked.flags) as service:
-            curves.append(_curve(service, bodies, goal_s, one, each, say))
+            curves.append(_curve(service, bodies, goal_s, one, each, tell, place * each))
     cpus = cpu_quota.available()
     return Result(
         model=manifest.name,
@@ -122,7 +120,8 @@ def _curve(
     asked_s: float | None,
     batching: Batching,
     seconds: float,
-    tell: Callable[[str], None],
+    tell: Tell,
+    passed_s: float = 0.0,
 ) -> Curve:
     _, reason = service.batching_reason()
     load = Load(service.port, [request(body) for body in bodies])
@@ -155,7 +154,8 @@ def _curve(
 
         sweep = Sweep(goal_s, alone_s, end - time.monotonic())
         for point in sweep.run(measure, time.monotonic):
-            tell(f"max_rows {batching.max_rows}: {point.rate:,.0f} requests/s, p95 {1000 * point.p95_s:.1f} ms")
+            what = f"max_rows {batching.max_rows}: {point.rate:,.0f} requests/s, p95 {1000 * point.p95_s:.1f} ms"
+            tell(what, passed_s + seconds - max(end - time.monotonic(), 0.0))
     finally:
         load.close()
     return Curve(batching, reason, alone_s, goal_s, sweep.points, sweep.found)

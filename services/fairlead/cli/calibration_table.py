@@ -33,7 +33,9 @@ def named(batching: Batching) -> str:
 
 
 def _row(found: Result, one: Curve, best: Curve | None, *, is_stated: bool) -> tuple[str, ...]:
-    name = f"{named(one.batching)}{' (manifest)' if is_stated else ''}"
+    is_off = one.batching.max_rows > 1 and one.reason not in ("invariant", "")
+    setting = f"off: {one.reason}" if is_off else named(one.batching)
+    name = f"{setting}{' (manifest)' if is_stated else ''}"
     alone, goal = _ms(one.alone_s), _ms(one.goal_s)
     knee = one.knee
     if knee is None or not one.is_sure:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -44,6 +45,11 @@ def test_without_a_sure_number_there_is_a_bound_and_a_reason(capsys: pytest.Capt
     said = shown(capsys, curve(100, Batching(max_rows=1), generator_share=0.95))
     assert "off (manifest) >= 100 - 10 ms 100 ms - - - the load generator was the limit" in said
     assert "no number is sure, so nothing is recommended; a longer time may help: --seconds" in said
+
+
+def test_a_model_whose_rows_share_no_call_is_told_why(capsys: pytest.CaptureFixture[str]) -> None:
+    alone = dataclasses.replace(curve(100, Batching(max_rows=64)), reason="not_invariant")
+    assert "off: not_invariant (manifest) 100" in shown(capsys, alone)
 
 
 def test_a_busy_machine_is_told(capsys: pytest.CaptureFixture[str]) -> None:
