@@ -6,7 +6,7 @@ A client sends rows and reads answers. So a row type may accept more than before
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,12 +16,24 @@ Effect = Literal["narrower", "wider", "other"]
 """The new type takes fewer values than the old one, or more, or the two cannot be compared."""
 
 _SAID = ("title", "description", "default", "examples", "example", "deprecated", "$defs", "discriminator")
-_LOWER = {"minimum": "at least", "exclusiveMinimum": "above", "minLength": "length at least", "minItems": "at least"}
-_UPPER = {"maximum": "at most", "exclusiveMaximum": "below", "maxLength": "length at most", "maxItems": "at most"}
-_COMPARED = {"type", "enum", "const", "properties", "required", "items", "additionalProperties", *_LOWER, *_UPPER}
+_Bound = tuple[float, int]
+"""A limit so that a larger one takes fewer values: the number, and 1 if it is itself not taken. Upper ones negated."""
+_LIMITS = (
+    ((("minimum", "at least", 0), ("exclusiveMinimum", "above", 1)), 1),
+    ((("maximum", "at most", 0), ("exclusiveMaximum", "below", 1)), -1),
+    ((("minLength", "length at least", 0),), 1),
+    ((("maxLength", "length at most", 0),), -1),
+    ((("minItems", "at least", 0),), 1),
+    ((("maxItems", "at most", 0),), -1),
+)
+_COMPARED = {"type", "enum", "const", "properties", "required", "items", "additionalProperties"} | {
+    key for names, _ in _LIMITS for key, *_ in names
+}
 
 TYPES = "; for its clients, "
 """What the reason of the check `smoke` has before the summary of the changed types."""
+BREAKING = "breaking"
+"""The number of breaking changes among the numbers of that check; absent where there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +95,27 @@ class _Comparison:
                 yield here, f"added, {'required' if must else 'optional'}", _effect(breaks, is_row)
         for name in removed:
             yield f"{where}.{name}", "removed", "other"
+        yield from self.unnamed(old, new, where, is_row=is_row, above=above)
 
     def _renamed(self, added: Schema, removed: Mapping[str, Schema]) -> str | None:
         """The one removed field that is the same but for its name."""
         same = [name for name, one in removed.items() if _canonical(self.old, one) == _canonical(self.new, added)]
         return same[0] if len(same) == 1 else None
+
+    def unnamed(
+        self, old: Schema, new: Schema, where: str, *, is_row: bool, above: tuple[str, ...]
+    ) -> Iterator[_Difference]:
+        """What becomes of fields that the type does not name."""
+        before, after = old.get("additionalProperties", True), new.get("additionalProperties", True)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            yield from self.types(before, after, f"{where}{{}}", is_row=is_row, above=above)
+        elif after is False and before is not False:
+            yield where, "fields without a name in it are refused now", "narrower"
+        elif before is False and after is not False:
+            # Who reads answers does not mind further fields, named or not.
+            yield where, "any further field may be in it now", _effect(False, is_row)
+        elif before != after:
+            yield f"{where}{{}}", "any type now" if after is True else "any type before", _wider(after is True)
 
     def types(
         self, old: Schema, new: Schema, where: str, *, is_row: bool, above: tuple[str, ...] = ()
@@ -101,15 +129,13 @@ class _Comparison:
             yield where, f"type {_or(kinds)} -> {_or(now)}", effect
             return
         yield from _values(one, other, where)
-        yield from _bounds(one, other, where, _LOWER, lambda a, b: a < b)
-        yield from _bounds(one, other, where, _UPPER, lambda a, b: a > b)
-        if "properties" in one or "properties" in other:
+        yield from _bounds(one, other, where)
+        if "object" in (*kinds, *now):
             yield from self.objects(one, other, where, is_row=is_row, above=below)
-        for key, suffix in (("items", "[]"), ("additionalProperties", "{}")):
-            if isinstance(one.get(key), Mapping) and isinstance(other.get(key), Mapping):
-                yield from self.types(one[key], other[key], where + suffix, is_row=is_row, above=below)
-            elif one.get(key, True) != other.get(key, True):
-                yield where, f"{key} changed", "other"
+        if isinstance(one.get("items"), Mapping) and isinstance(other.get("items"), Mapping):
+            yield from self.types(one["items"], other["items"], f"{where}[]", is_row=is_row, above=below)
+        elif one.get("items", True) != other.get("items", True):
+            yield where, "items changed", "other"
         for key in sorted({*one, *other} - _COMPARED - {*_SAID}):
             if _canonical(self.old, one.get(key)) != _canonical(self.new, other.get(key)):
                 yield where, f"{key} {_shown(one.get(key))} -> {_shown(other.get(key))}", "other"
@@ -133,18 +159,27 @@ def _values(old: Schema, new: Schema, where: str) -> Iterator[_Difference]:
         yield where, f"value {name} removed", "narrower"
 
 
-def _bounds(
-    old: Schema, new: Schema, where: str, words: Mapping[str, str], is_wider: Callable[[Any, Any], bool]
-) -> Iterator[_Difference]:
-    for key, word in words.items():
-        before, after = old.get(key), new.get(key)
-        if before == after:
-            continue
-        effect: Effect = "wider" if after is None or (before is not None and is_wider(after, before)) else "narrower"
-        if after is None:
-            yield where, f"not limited, was {word} {_shown(before)}", effect
-        else:
-            yield where, f"{word} {_shown(after)}, was {'not limited' if before is None else _shown(before)}", effect
+def _bounds(old: Schema, new: Schema, where: str) -> Iterator[_Difference]:
+    for names, sign in _LIMITS:
+        (before, was), (after, now) = (_bound(one, names, sign) for one in (old, new))
+        if before != after:
+            effect = _wider(after is None or (before is not None and after < before))
+            same = now.rpartition(" ")[0] == was.rpartition(" ")[0]
+            yield where, f"{now}, was {was.rpartition(' ')[2] if same else was}", effect
+
+
+def _bound(schema: Schema, names: Sequence[tuple[str, str, int]], sign: int) -> tuple[_Bound | None, str]:
+    """The limit and its words; of "above 0" and "at least 1" the one that takes fewer values."""
+    found = [
+        ((sign * schema[key], is_excluded), f"{word} {_shown(schema[key])}")
+        for key, word, is_excluded in names
+        if isinstance(schema.get(key), int | float)
+    ]
+    return max(found, default=(None, "not limited"))
+
+
+def _wider(is_wider: bool) -> Effect:
+    return "wider" if is_wider else "narrower"
 
 
 def _plain(root: Schema, schema: Schema) -> tuple[Schema, tuple[str, ...]]:

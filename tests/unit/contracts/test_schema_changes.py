@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -138,6 +139,104 @@ def test_each_kind_of_change_is_safe_or_breaking_for_those_who_send_rows_and_who
     assert said(Before, after, "answer") == answer
 
 
+class Point(BaseModel):
+    x: float
+
+
+class Point3(Point):
+    z: float = 0.0
+
+
+class Open(BaseModel):
+    x: float
+
+
+class Closed(BaseModel, extra="forbid"):
+    x: float
+
+
+SAFE, BREAKING = "safe", "breaking"
+MUTATIONS: dict[str, tuple[Any, Any, str, str]] = {
+    # name: the type before, the type now, what it is for who sends it, and for who reads it
+    "a smaller minimum": (Annotated[int, Field(ge=0)], Annotated[int, Field(ge=-1)], SAFE, BREAKING),
+    "a larger minimum": (Annotated[int, Field(ge=0)], Annotated[int, Field(ge=1)], BREAKING, SAFE),
+    "no minimum any more": (Annotated[int, Field(ge=0)], int, SAFE, BREAKING),
+    "a new minimum": (float, Annotated[float, Field(ge=0)], BREAKING, SAFE),
+    "0 itself is not taken any more": (Annotated[float, Field(ge=0)], Annotated[float, Field(gt=0)], BREAKING, SAFE),
+    "0 itself is taken too": (Annotated[float, Field(gt=0)], Annotated[float, Field(ge=0)], SAFE, BREAKING),
+    "a smaller maximum": (Annotated[int, Field(le=9)], Annotated[int, Field(le=8)], BREAKING, SAFE),
+    "a larger maximum": (Annotated[int, Field(le=9)], Annotated[int, Field(le=10)], SAFE, BREAKING),
+    "a new maximum": (float, Annotated[float, Field(lt=1)], BREAKING, SAFE),
+    "shorter texts": (Annotated[str, Field(max_length=9)], Annotated[str, Field(max_length=8)], BREAKING, SAFE),
+    "longer texts": (Annotated[str, Field(max_length=9)], Annotated[str, Field(max_length=10)], SAFE, BREAKING),
+    "no empty text any more": (str, Annotated[str, Field(min_length=1)], BREAKING, SAFE),
+    "fewer items": (
+        Annotated[list[int], Field(max_length=9)],
+        Annotated[list[int], Field(max_length=8)],
+        BREAKING,
+        SAFE,
+    ),
+    "more items at least": (list[int], Annotated[list[int], Field(min_length=2)], BREAKING, SAFE),
+    "another number of items": (tuple[int, int], tuple[int, int, int], BREAKING, BREAKING),
+    "a pattern": (str, Annotated[str, Field(pattern="^a")], BREAKING, BREAKING),
+    "another pattern": (Annotated[str, Field(pattern="^a")], Annotated[str, Field(pattern="^b")], BREAKING, BREAKING),
+    "only multiples": (int, Annotated[int, Field(multiple_of=5)], BREAKING, BREAKING),
+    "a value more": (Literal["a"], Literal["a", "b"], SAFE, BREAKING),
+    "a value fewer": (Literal["a", "b"], Literal["a"], BREAKING, SAFE),
+    "other values": (Literal["a"], Literal["b"], BREAKING, BREAKING),
+    "any text, not some": (Literal["a", "b"], str, SAFE, BREAKING),
+    "some texts, not any": (str, Literal["a", "b"], BREAKING, SAFE),
+    "null too": (int, int | None, SAFE, BREAKING),
+    "not null any more": (int | None, int, BREAKING, SAFE),
+    "numbers, not only whole ones": (int, float, SAFE, BREAKING),
+    "only whole numbers": (float, int, BREAKING, SAFE),
+    "a text, not a number": (int, str, BREAKING, BREAKING),
+    "a boolean, not a number": (int, bool, BREAKING, BREAKING),
+    "a text too": (int, int | str, SAFE, BREAKING),
+    "not a text any more": (int | str, int, BREAKING, SAFE),
+    "a list of it": (int, list[int], BREAKING, BREAKING),
+    "items of a wider type": (list[int], list[float], SAFE, BREAKING),
+    "items of a narrower type": (list[float], list[int], BREAKING, SAFE),
+    "an object, not a number": (float, Point, BREAKING, BREAKING),
+    "an optional field inside": (Point, Point3, SAFE, SAFE),
+    "a field fewer inside": (Point3, Point, BREAKING, BREAKING),
+    "values of a wider type": (dict[str, int], dict[str, float], SAFE, BREAKING),
+    "values of a narrower type": (dict[str, float], dict[str, int], BREAKING, SAFE),
+    "values of any type": (dict[str, int], dict[str, Any], SAFE, BREAKING),
+    "values of one type": (dict[str, Any], dict[str, int], BREAKING, SAFE),
+    "no unnamed field any more": (Open, Closed, BREAKING, SAFE),
+    "unnamed fields too": (Closed, Open, SAFE, SAFE),
+    "a day, not any text": (str, date, BREAKING, BREAKING),
+    "a time, not a day": (date, datetime, BREAKING, BREAKING),
+    "anything": (int, Any, SAFE, BREAKING),
+}
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_each_change_of_a_fields_type_has_its_word_for_who_sends_rows_and_for_who_reads_answers(name: str) -> None:
+    before, after, row, answer = MUTATIONS[name]
+    old, new = (create_model("Row", it=(kind, ...)) for kind in (before, after))
+    for side, word in (("row", row), ("answer", answer)):
+        found = said(old, new, side)  # type: ignore[arg-type]
+        assert found, side
+        assert (BREAKING if any(one.startswith(BREAKING) for one in found) else SAFE) == word, (side, found)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (Annotated[int, Field(description="years")], Annotated[int, Field(description="in years", examples=[3])]),
+        (Annotated[int, Field(title="A")], int),
+        (Annotated[int, Field(deprecated=True)], int),
+        (int | None, None | int),
+        (Literal["a", "b"], Literal["b", "a"]),
+    ],
+    ids=["description", "title", "deprecated", "null first", "order of values"],
+)
+def test_what_changes_no_value_is_no_change(before: Any, after: Any) -> None:
+    assert said(create_model("Row", it=(before, ...)), create_model("Row", it=(after, ...))) == []
+
+
 def test_a_removed_field_is_breaking_for_both() -> None:
     class After(BaseModel):
         age: Annotated[int, Field(ge=0, le=120)]
@@ -156,6 +255,11 @@ def test_a_field_with_another_name_and_the_same_type_is_renamed() -> None:
         note: str | None = None
 
     assert said(Before, After) == ["breaking: row.years: renamed, was age"]
+
+
+def test_a_row_that_refuses_fields_it_does_not_name_any_more_is_breaking() -> None:
+    assert said(Open, Closed) == ["breaking: row: fields without a name in it are refused now"]
+    assert said(Open, Closed, "answer") == ["safe: answer: fields without a name in it are refused now"]
 
 
 def test_fields_of_nested_types_and_of_lists_are_named_by_their_path() -> None:
