@@ -111,8 +111,8 @@ def _of_rollouts(records: Records) -> Iterator[Alert]:
         "FairleadRolloutAwaitsApproval",
         "info",
         "1h",
-        f"{MODEL_NAME}: the rollout waits for an approval",
-        stops("AwaitingApproval"),
+        f"{MODEL_NAME}: the rollout waits for an approval, or for breaking types to be accepted",
+        stops("~AwaitingApproval|BreakingTypes"),
     )
     yield Alert(
         "FairleadRolloutNotCounted",

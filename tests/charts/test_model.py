@@ -27,6 +27,12 @@ def identity(version: str, image: str, artifact: str = "") -> str:
 # identity
 
 
+@pytest.mark.parametrize(("value", "found"), [("", None), ("1.1.0", "1.1.0")])
+def test_accepted_breaking_types_are_an_annotation_of_the_route(value: str, found: str | None) -> None:
+    route = render("model", {**IRIS, "acceptBreaking": value}).one("ModelRoute")
+    assert route["metadata"].get("annotations", {}).get("fairlead.dev/accept-breaking") == found
+
+
 def test_the_route_is_a_route_spec_with_every_default_of_the_contract() -> None:
     route = render("model", IRIS).one("ModelRoute")
     spec = RouteSpec.model_validate(route["spec"])

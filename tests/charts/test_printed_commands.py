@@ -80,6 +80,11 @@ def test_a_release_under_helm_is_refused_with_quoted_lines_and_the_whole_values_
     ]
 
 
+def test_what_accepts_breaking_types_is_a_line_of_the_values_file_too() -> None:
+    refused = managed_elsewhere(route("2"), "2", "Flux", None, "models", accept_breaking=True)
+    assert (refused.hint or "").splitlines()[1:] == ['  +acceptBreaking: "2"']
+
+
 @pytest.mark.parametrize("manager", ["Argo CD", "Flux", "Helm"])
 def test_a_release_under_another_manager_is_refused_with_quoted_lines(manager: str) -> None:
     refused = managed_elsewhere(route("1"), "2", manager, None, "models")

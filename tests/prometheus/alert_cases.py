@@ -115,7 +115,7 @@ CASES = (
         condition("Progressing", "AwaitingApproval", 0),
         condition("Progressing", "RollingOut", 1),
         70,
-        "iris: the rollout waits for an approval",
+        "iris: the rollout waits for an approval, or for breaking types to be accepted",
     ),
     Case(
         "FairleadRolloutNotCounted",

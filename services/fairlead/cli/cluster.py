@@ -91,13 +91,16 @@ def instances_if_allowed(store: KubernetesStore) -> list[Instance]:
         return []
 
 
-def refuse_if_managed(store: KubernetesStore, route: Route, version: str) -> None:
+def refuse_if_managed(store: KubernetesStore, route: Route, version: str, accept_breaking: bool = False) -> None:
     """Raises Refused when another tool manages the route's spec: it would undo our change or report it as drift."""
     if manager := store.manager(route.name):
-        raise managed_elsewhere(route, version, manager, store.release_of(route.name), store.namespace)
+        release = store.release_of(route.name)
+        raise managed_elsewhere(route, version, manager, release, store.namespace, accept_breaking=accept_breaking)
 
 
-def managed_elsewhere(route: Route, version: str, manager: str, release: str | None, namespace: str) -> errors.Refused:
+def managed_elsewhere(
+    route: Route, version: str, manager: str, release: str | None, namespace: str, *, accept_breaking: bool = False
+) -> errors.Refused:
     """The refusal of a release that `manager` would undo, with the lines and the command that release it.
 
     Versions are quoted, because YAML reads many as numbers. The command takes the whole values file: with
@@ -105,6 +108,8 @@ def managed_elsewhere(route: Route, version: str, manager: str, release: str | N
     release the old version again.
     """
     lines = (f'-target: "{route.spec.target.version}"', f'+target: "{version}"')
+    if accept_breaking:
+        lines = (*(lines if version != route.spec.target.version else ()), f'+acceptBreaking: "{version}"')
     if manager == "Helm" and release:
         upgrade = f"helm upgrade {release} charts/model --namespace {namespace} --values YOUR-VALUES.yaml"
         return errors.Refused(

@@ -15,6 +15,7 @@ from functools import partial
 from fairlead import errors
 from fairlead.cli import optional_modules
 from fairlead.cli.options import NO_PLATFORM_HINT, PlatformLocation
+from fairlead.contracts.labels import ACCEPT_BREAKING
 from fairlead.contracts.route import Route
 from fairlead.store.base import Store
 from fairlead.store.sqlite import SqliteStore
@@ -29,29 +30,33 @@ class Connection:
 
     store: Store
     actor: str
-    guard: Callable[[Route, str], None] = lambda route, version: None
+    guard: Callable[[Route, str, bool], None] = lambda route, version, accept_breaking: None
     poll_interval_s: float = 0.1
     """Seconds between two reads of the store while a command waits."""
     how_to_add: str = "fairlead deploy DIR"
     """How a version is added to a route of this platform."""
 
-    def retarget(self, model: str, version: str, reason: str) -> Route:
-        """Make a version the target. Raises NotFound when the route does not have that version."""
+    def retarget(self, model: str, version: str, reason: str, *, accept_breaking: bool = False) -> Route:
+        """Make a version the target. Raises NotFound when the route does not have that version.
+
+        With `accept_breaking` the route, and the reason in the ledger, say that its breaking types are accepted.
+        """
         route = self.store.route(model)
         if version not in route.spec.versions:
             raise errors.NotFound(
                 f"{model} has no version {version!r}; it has {', '.join(route.spec.versions)}",
                 hint=f"check the spelling, or add it first: {self.how_to_add}",
             )
-        self.guard(route, version)
+        self.guard(route, version, accept_breaking)
+        accepted = {ACCEPT_BREAKING: version} if accept_breaking else {}
         target = route.spec.target.model_copy(update={"version": version})
         return self.store.put_route(
             model,
             route.spec.model_copy(update={"target": target}),
             now=datetime.now(UTC),
             actor=self.actor or optional_modules.load("fairlead.cli.cluster").user_name(self.store),
-            reason=reason,
-            annotations=route.annotations,
+            reason=f"{reason}; its breaking types are accepted" if accept_breaking else reason,
+            annotations={**route.annotations, **accepted},
             expected=route.resource_version,
         )
 

@@ -100,6 +100,8 @@ def _when_serving(status: Status) -> str:
         return f"fairlead resume {status.route}"
     if progressing is not None and progressing.reason == Reason.AWAITING_APPROVAL:
         return f"fairlead approve {status.route}"
+    if progressing is not None and progressing.reason == Reason.BREAKING_TYPES:
+        return f"fairlead release {status.route} {status.candidate} --accept-breaking"
     return ""
 
 

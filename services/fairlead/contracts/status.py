@@ -24,6 +24,7 @@ class Reason(StrEnum):
     ROLLING_OUT = "RollingOut"
     WAITING = "Waiting"
     AWAITING_APPROVAL = "AwaitingApproval"
+    BREAKING_TYPES = "BreakingTypes"
     PAUSED = "Paused"
     RUNNING = "Running"
     REJECTED = "Rejected"

@@ -15,13 +15,14 @@ from fairlead.contracts.gateway import pin_name
 from fairlead.contracts.golden import Tolerance, compare
 from fairlead.contracts.revision import Check, Verdict
 from fairlead.contracts.route import VersionRef
-from fairlead.contracts.schema_changes import TYPES, summary, type_changes
+from fairlead.contracts.schema_changes import BREAKING, TYPES, Change, summary, type_changes
 from fairlead.contracts.table import Table
 
 ROWS = 8
 """How many golden rows are sent; the service itself has compared all of them before it became ready."""
 CHANGES = 8
 """How many changed types the reason names."""
+_NOT_NOW = (502, 503, 504)
 MARGIN_S = 1.0
 """How long after `timeouts.request` the gateway's own answer is awaited."""
 
@@ -66,9 +67,12 @@ class GatewaySmoke:
                 check = self._compare(connection, base, rows, _tolerance(golden))
             else:  # golden rows are optional, so this passes; status shows the reason
                 check = _check(Verdict.PASS, f"nothing was asked: {ref.version} has no golden rows", rows=0)
-            if check.verdict is not Verdict.PASS or not (told := _types(connection, table, ref, golden)):
+            if check.verdict is not Verdict.PASS or not (found := _types(connection, table, ref, golden)):
                 return check
-            return check.model_copy(update={"reason": f"{check.reason}{TYPES}{told}"})
+            breaking = sum(one.is_breaking for one in found)
+            told = f"{TYPES}{summary(ref.version, table.stable.version, found)}: {_list(found)}"
+            numbers = check.numbers | ({BREAKING: breaking} if breaking else {})
+            return check.model_copy(update={"reason": check.reason + told, "numbers": numbers})
         except (OSError, http.client.HTTPException, ValueError) as error:
             return _check(Verdict.INCONCLUSIVE, f"the gateway could not be asked: {error or type(error).__name__}")
         finally:
@@ -77,7 +81,7 @@ class GatewaySmoke:
     def _compare(self, connection: http.client.HTTPConnection, base: str, rows: list[Any], within: Tolerance) -> Check:
         for number, row in enumerate(rows, 1):
             status, answer = _exchange(connection, "POST", f"{base}/predict", json.dumps(row["input"]))
-            if status in (502, 503, 504):
+            if status in _NOT_NOW:
                 return _check(Verdict.INCONCLUSIVE, f"golden row {number} was not answered ({status})")
             if status != 200:
                 return _check(Verdict.FAIL, f"golden row {number} was answered {status}", rows=number)
@@ -93,21 +97,30 @@ def _tolerance(golden: dict[str, Any]) -> Tolerance:
     return Tolerance(rtol, float(golden.get("atol", rtol / 1000)))
 
 
-def _types(connection: http.client.HTTPConnection, table: Table, ref: VersionRef, golden: dict[str, Any]) -> str:
-    """What the version changes for the clients of stable; empty where nothing, or where one of both does not say it."""
+def _types(
+    connection: http.client.HTTPConnection, table: Table, ref: VersionRef, golden: dict[str, Any]
+) -> tuple[Change, ...]:
+    """What the version changes for the clients of stable; nothing where one of both does not say its types.
+
+    Raises OSError or HTTPException where stable cannot be asked now: then it is not known.
+    """
     if ref == table.stable or "types" not in golden:
-        return ""
+        return ()
+    path = f"/models/{table.model}/versions/{pin_name(table, table.stable)}/golden"
+    status, stable = _exchange(connection, "GET", path, None)
+    if status in _NOT_NOW:
+        raise OSError(f"{table.stable.version} does not say its types ({status})")
     try:
-        path = f"/models/{table.model}/versions/{pin_name(table, table.stable)}/golden"
-        _, stable = _exchange(connection, "GET", path, None)
-        found = type_changes(stable["types"], golden["types"])
-    except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return ""  # no reason to hold a release
-    if not found:
-        return ""
+        return type_changes(stable["types"], golden["types"])
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return ()  # the service is of an earlier Fairlead: no reason to hold a release
+
+
+def _list(found: tuple[Change, ...]) -> str:
+    """The first changes, breaking ones first: a list that is cut must not hide them."""
+    shown = sorted(found, key=lambda one: not one.is_breaking)[:CHANGES]
     more = [f"and {len(found) - CHANGES} more"] if len(found) > CHANGES else []
-    shown = "; ".join([*map(str, found[:CHANGES]), *more])
-    return f"{summary(ref.version, table.stable.version, found)}: {shown}"
+    return "; ".join([*map(str, shown), *more])
 
 
 def _exchange(connection: http.client.HTTPConnection, method: str, path: str, body: str | None) -> tuple[int, Any]:

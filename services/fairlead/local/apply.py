@@ -140,7 +140,7 @@ def _put(store: RouteStore, name: str, spec: RouteSpec, known: Route | None, now
         now=now,
         actor=actor,
         reason="fairlead up",
-        annotations=applied,
+        annotations={**(known.annotations if known is not None else {}), **applied},
         expected=known.resource_version if known else 0,
     )
 

@@ -25,7 +25,7 @@ from fairlead.contracts.route import TOTAL_WEIGHT, Route, VersionRef
 from fairlead.contracts.status import Condition, Evidence, Gateway, Reason, Status, StepStatus, WantedInstances
 from fairlead.rollout.analysis.counts import EARLY_GAP
 from fairlead.rollout.policy import steps
-from fairlead.rollout.policy.gates import acknowledged
+from fairlead.rollout.policy.gates import acknowledged, awaits_acceptance
 from fairlead.rollout.policy.observation import Decision, Observation
 from fairlead.rollout.policy.share import counted
 from fairlead.rollout.policy.situation import Situation
@@ -256,6 +256,8 @@ def progressing_condition(situation: Situation, decision: Decision) -> Condition
     plan, approved = situation.strategy.steps, situation.head.state.approved
     if steps.awaits_approval(plan, situation.weight, approved=approved):
         return Condition(type="Progressing", status=False, reason=Reason.AWAITING_APPROVAL, message=decision.waiting)
+    if any(awaits_acceptance(check) for check in decision.checks):
+        return Condition(type="Progressing", status=False, reason=Reason.BREAKING_TYPES, message=decision.waiting)
     if any(check.verdict is not Verdict.PASS for check in decision.checks):
         return Condition(type="Progressing", status=False, reason=Reason.WAITING, message=decision.waiting)
     return Condition(type="Progressing", status=True, reason=Reason.ROLLING_OUT, message=decision.waiting)

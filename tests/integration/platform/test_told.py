@@ -43,13 +43,17 @@ def rolled_back_by_traffic(platform: Platform, model: str) -> str:
 
 
 def test_a_renamed_field_is_shown_at_the_release_and_named_by_the_rollback(platform: Platform) -> None:
-    said = platform.command("release", "renamed", "1.1.0")
+    said = platform.command("release", "renamed", "1.1.0", expect=exit_codes.REFUSED)
+    assert "breaking: row.number: renamed, was value\n" in said
+    assert platform.head("renamed").table.stable.version == "1.0.0"
+    said = platform.command("release", "renamed", "1.1.0", "--accept-breaking")
     assert "1.1.0 changes the types of 1.0.0, 1 breaking:\n  breaking: row.number: renamed, was value\n" in said
     why = rolled_back_by_traffic(platform, "renamed")
     # A cluster has no folders to compare: there the first step's revision and `fairlead status` have it.
     (step,) = (one for one in platform.store.revisions("renamed") if one.cause is Cause.STEP)
     (smoke,) = (one for one in step.evidence if one.gate == "smoke")
     assert "1.1.0 changes the types of 1.0.0, 1 breaking: breaking: row.number: renamed, was value" in smoke.reason
+    assert smoke.reason.startswith("its breaking types were accepted; ")
     assert "rejections: 1.1.0 rejects more requests than 1.0.0" in why
     assert "; most often: body.number: Field required" in why
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from fairlead.cli import type_changes
+from fairlead import errors
+from fairlead.cli import exit_codes, type_changes
 from fairlead.cli.commands import deploy, release
+from fairlead.contracts.labels import ACCEPT_BREAKING
 from fairlead.contracts.revision import Cause, Check, Phase, Revision, State, Verdict
 from fairlead.contracts.status import Status
 from fairlead.contracts.table import Table
@@ -55,8 +57,61 @@ def test_changed_types_are_shown_at_deploy_and_again_at_release(
     deploy.command(folders.make(state / "1.1.0", code=STRICTER, version="1.1.0"), skip_check=True, state=state)
     assert SAID in capsys.readouterr().out
     monkeypatch.setattr(type_changes, "schemas_in_own_process", lambda folder: pytest.fail("they are remembered"))
-    release.command("doubler", "1.1.0", skip_check=True, state=state)
+    release.command("doubler", "1.1.0", skip_check=True, accept_breaking=True, state=state)
     assert capsys.readouterr().out.startswith(SAID)
+
+
+@pytest.fixture
+def stricter(state: Path) -> Path:
+    """1.1.0 breaks clients of 1.0.0, and is deployed."""
+    deploy.command(folders.make(state / "1.1.0", code=STRICTER, version="1.1.0"), skip_check=True, state=state)
+    return state
+
+
+def test_a_release_that_breaks_clients_is_refused_with_the_list_and_the_option_that_accepts_it(
+    stricter: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with SqliteStore(stricter / "ledger.db") as store:
+        before = store.route("doubler")
+        capsys.readouterr()
+        with pytest.raises(errors.Refused) as refused:
+            release.command("doubler", "1.1.0", skip_check=True, state=stricter)
+        assert capsys.readouterr().out == SAID
+        assert store.route("doubler") == before
+    assert refused.value.message == (
+        "doubler 1.1.0 is not released: 1 changed type breaks clients of the version that serves"
+    )
+    assert refused.value.hint == (
+        f"if those clients are ready for it: fairlead release doubler 1.1.0 --accept-breaking --state {stricter}"
+    )
+    assert exit_codes.code_of(refused.value) == exit_codes.REFUSED
+
+
+def test_a_release_that_is_accepted_says_so_on_the_route_and_in_the_ledgers_reason(stricter: Path) -> None:
+    release.command(
+        "doubler", "1.1.0", skip_check=True, accept_breaking=True, reason="all clients moved", state=stricter
+    )
+    with SqliteStore(stricter / "ledger.db") as store:
+        route = store.route("doubler")
+    assert route.spec.target.version == "1.1.0"
+    assert route.annotations[ACCEPT_BREAKING] == "1.1.0"
+    assert route.reason == "all clients moved; its breaking types are accepted"
+
+
+def test_what_is_being_released_already_can_still_be_accepted(stricter: Path) -> None:
+    with SqliteStore(stricter / "ledger.db") as store:
+        route = store.route("doubler")
+        spec = route.spec.model_copy(update={"target": route.spec.target.model_copy(update={"version": "1.1.0"})})
+        before = store.put_route("doubler", spec, now=datetime(2026, 1, 1, tzinfo=UTC), actor="git")
+        head = store.head("doubler")
+        assert head is not None
+        state = head.state.model_copy(update={"phase": Phase.PREPARING, "target": spec.target_ref})
+        store.append(
+            head.model_copy(update={"seq": 2, "parent": head.hash, "state": state, "generation": 2, "hash": ""})
+        )
+        release.command("doubler", "1.1.0", accept_breaking=True, state=stricter)
+        found = store.route("doubler")
+    assert (found.generation, found.annotations[ACCEPT_BREAKING]) == (before.generation, "1.1.0")
 
 
 class Statuses:
@@ -84,6 +139,7 @@ def compared(capsys: pytest.CaptureFixture[str], *statuses: Status) -> str:
         a_route(),
         canary(attempt=3),
         every_s=0.001,
+        accept="fairlead release iris 1.1.0 --accept-breaking -n prod",
         within_s=0.1,
     )
     return capsys.readouterr().out
@@ -94,6 +150,19 @@ def test_in_a_cluster_they_are_those_that_the_engine_found_in_the_new_attempt(
 ) -> None:
     before = a_status(3, reason=DIFFERS.replace("1.1.0", "0.9.0")), a_status(4, Verdict.INCONCLUSIVE)
     assert compared(capsys, *before, a_status(4, reason=DIFFERS)) == SAID
+
+
+def test_in_a_cluster_breaking_ones_that_the_engine_waits_for_are_an_error(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    held = a_status(4, Verdict.INCONCLUSIVE, f"1.1.0 breaks clients of 1.0.0: {DIFFERS}")
+    (smoke,) = held.checks
+    held = held.model_copy(update={"checks": (smoke.model_copy(update={"numbers": {"breaking": 1}}),)})
+    with pytest.raises(errors.Refused) as refused:
+        compared(capsys, held)
+    assert capsys.readouterr().out == SAID
+    assert "iris 1.1.0 gets no users, because it breaks clients of 1.0.0: it waits at 0 %" in refused.value.message
+    assert "fairlead release iris 1.1.0 --accept-breaking -n prod" in str(refused.value.hint)
 
 
 def test_equal_types_are_not_mentioned(capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,6 +33,8 @@ class Edge(ThreadingHTTPServer):
         self.golden: dict[str, object] = GOLDEN
         self.golden_of: dict[str, dict[str, object]] = {}
         """By path, where it is not `golden`."""
+        self.unavailable = ""
+        """A path that is answered 503."""
         self.answering = threading.Event()
         """Answers to golden rows wait for it."""
         self.answering.set()
@@ -45,7 +47,8 @@ class Handler(BaseHTTPRequestHandler):
     server: Edge
 
     def do_GET(self) -> None:
-        self._send(200, self.server.golden_of.get(self.path, self.server.golden))
+        status = 503 if self.path == self.server.unavailable else 200
+        self._send(status, self.server.golden_of.get(self.path, self.server.golden))
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))
@@ -118,6 +121,37 @@ def test_types_that_differ_from_those_of_stable_are_named_before_any_user_sees_t
         "1 golden rows answered as expected through the gateway; for its clients, 1.1.0 changes the types of 1.0.0, "
         "1 breaking: breaking: row.x: required now",
     )
+    assert check.numbers == {"rows": 1, "breaking": 1}
+
+
+def test_safe_changes_have_no_number_of_breaking_ones(edge: Edge) -> None:
+    edge.golden_of = {
+        "/models/iris/versions/1.0.0/golden": {**GOLDEN, "types": typed("x", "x")},
+        "/models/iris/versions/1.1.0/golden": {**GOLDEN, "types": typed("x")},
+    }
+    check = asked(edge, a_table(OLD, NEXT), NEXT)
+    assert check.reason.endswith("all safe: safe: row.x: optional now")
+    assert check.numbers == {"rows": 1}
+
+
+def test_breaking_changes_come_first_so_that_a_cut_list_does_not_hide_them(edge: Edge) -> None:
+    row = {"type": "object", "properties": {f"a{n}": {"type": "string"} for n in range(12)}}
+    answer = {"type": "object", "properties": {}}
+    edge.golden_of = {
+        "/models/iris/versions/1.0.0/golden": {**GOLDEN, "types": typed("x")},
+        "/models/iris/versions/1.1.0/golden": {**GOLDEN, "types": {"row": row, "answer": answer}},
+    }
+    _, _, told = asked(edge, a_table(OLD, NEXT), NEXT).reason.partition("2 breaking: ")
+    assert told.startswith("breaking: row.x: removed; breaking: answer.label: removed; safe: ")
+    assert told.endswith("; and 6 more")
+
+
+def test_while_stable_does_not_say_its_types_the_verdict_is_still_open(edge: Edge) -> None:
+    edge.golden_of = {"/models/iris/versions/1.1.0/golden": {**GOLDEN, "types": typed("x")}}
+    edge.unavailable = "/models/iris/versions/1.0.0/golden"
+    check = asked(edge, a_table(OLD, NEXT), NEXT)
+    assert check.verdict is Verdict.INCONCLUSIVE
+    assert "1.0.0 does not say its types (503)" in check.reason
 
 
 @pytest.mark.parametrize("stable", [{"types": typed("x")}, {"types": {}}, {"types": {"row": 7, "answer": []}}, {}])

@@ -25,7 +25,7 @@ from fairlead.cli.options import (
 )
 from fairlead.cli.output import moment, percent, say
 from fairlead.cli.state_age import state_age
-from fairlead.cli.type_changes import say_compared_types, say_type_changes
+from fairlead.cli.type_changes import AcceptBreakingOption, refuse_breaking, say_compared_types, say_type_changes
 from fairlead.contracts.revision import Phase, Rejected, Revision
 from fairlead.contracts.route import Route, VersionRef
 from fairlead.local.state import StateFolder
@@ -38,6 +38,7 @@ def command(
         bool, typer.Option("--retry", help="Try a version again that was rejected, like `fairlead retry`.")
     ] = False,
     skip_check: SkipCheckOption = False,
+    accept_breaking: AcceptBreakingOption = False,
     reason: ReasonOption = "",
     state: StateOption = DEFAULT_STATE,
     context: ContextOption = None,
@@ -49,6 +50,9 @@ def command(
     Releasing what serves already, or what is being released, changes nothing and succeeds. A version that was rejected
     is refused (exit code 4), and a rollout in progress goes on. On one machine, a folder that was not checked before is
     checked first, as `fairlead check` does it.
+
+    A version whose types break clients of stable is refused (exit code 4) without --accept-breaking. In a cluster only
+    the control plane can compare them, so there it waits at 0 % instead.
     """
     location = PlatformLocation(state, context, namespace)
     connection = connect(location)
@@ -60,10 +64,12 @@ def command(
     age = state_age(location, connection.store, datetime.now(UTC))
     serves = "is stable" if age.is_stopped else "serves"
     done = _already(route, head, ref, serves) if head is not None and ref is not None and rejected is None else ""
-    if not done:
-        if not location.in_cluster and ref is not None:
-            _examine(StateFolder(state), route, head, version, skip_check=skip_check, as_json=as_json)
-        route = connection.retarget(model, version, reason or f"release {version}")
+    again = location.with_options(f"fairlead release {model} {version}{' --retry' * retry} --accept-breaking")
+    if not done and not location.in_cluster and ref is not None:
+        breaking = _examine(StateFolder(state), route, head, version, skip_check=skip_check, as_json=as_json)
+        refuse_breaking(0 if accept_breaking else breaking, f"{model} {version}", again)
+    if not done or accept_breaking:
+        route = connection.retarget(model, version, reason or f"release {version}", accept_breaking=accept_breaking)
     if rejected is not None:
         action_client.ask(location, model, "retry", reason=reason or f"release {version} again", as_json=as_json)
         return
@@ -77,17 +83,18 @@ def command(
     if is_stable:
         return
     if head is not None:
-        _say_of_attempt(connection, route, head, compares=location.in_cluster and not done and not age.problem)
+        compares = location.in_cluster and not done and not age.problem
+        _say_of_attempt(connection, route, head, compares=compares, accept=again)
     if age.is_stopped:
         return  # every command that follows a release needs the platform
     say(f"next: {_next(location, model, head)}")
 
 
-def _say_of_attempt(connection: Connection, route: Route, head: Revision, *, compares: bool) -> None:
+def _say_of_attempt(connection: Connection, route: Route, head: Revision, *, compares: bool, accept: str) -> None:
     if head.state.paused:
         say(_paused(head))
     if compares:  # on one machine they were compared before
-        say_compared_types(connection.store, route, head, every_s=connection.poll_interval_s)
+        say_compared_types(connection.store, route, head, every_s=connection.poll_interval_s, accept=accept)
 
 
 def _next(location: PlatformLocation, model: str, head: Revision | None) -> str:
@@ -102,14 +109,18 @@ def _next(location: PlatformLocation, model: str, head: Revision | None) -> str:
 
 def _examine(
     state: StateFolder, route: Route, head: Revision | None, version: str, *, skip_check: bool, as_json: bool
-) -> None:
-    """Check a version that does not serve, and say what it changes. Raises ModelFailed if it is not fit."""
+) -> int:
+    """Check a version that does not serve, say what it changes, and return how many changes break clients.
+
+    Raises ModelFailed if it is not fit.
+    """
     spec = route.spec.versions[version]
     if head is not None and _is_stable(head, spec.ref(version)):
-        return
+        return 0
     if not skip_check and spec.source is not None and Path(spec.source).is_dir():
         check_first(state, f"{route.name} {version}", Path(spec.source), spec.folder)
-    say_type_changes(state, route, head, version, to=sys.stderr if as_json else sys.stdout)
+    found = say_type_changes(state, route, head, version, to=sys.stderr if as_json else sys.stdout)
+    return sum(one.is_breaking for one in found)
 
 
 def _ref(route: Route, version: str) -> VersionRef | None:

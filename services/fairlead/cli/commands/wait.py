@@ -32,7 +32,7 @@ from fairlead.contracts.status import Reason, Status
 from fairlead.store.statuses import read_status
 from fairlead.views.health import in_words
 
-_HELD = (Reason.PAUSED, Reason.AWAITING_APPROVAL)
+_HELD = (Reason.PAUSED, Reason.AWAITING_APPROVAL, Reason.BREAKING_TYPES)
 DOWN_AFTER_S = 30.0
 """How long a model must be down until `wait` ends: a restart of its only instance is shorter."""
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fairlead.contracts.base import format_duration
+from fairlead.contracts.labels import ACCEPT_BREAKING
 from fairlead.contracts.revision import Check, Phase, Verdict
+from fairlead.contracts.schema_changes import BREAKING
 from fairlead.rollout.policy import share
 from fairlead.rollout.policy.evidence_gates import judge_evidence
 from fairlead.rollout.policy.observation import LOST_GATEWAY_HOLD_S
@@ -53,13 +55,33 @@ def ready(situation: Situation) -> Check:
 
 
 def smoke(situation: Situation) -> Check:
-    """The candidate answered its golden rows, if it has any, sent on the same path as users' requests."""
+    """The candidate answered its golden rows, if it has any, sent on the same path as users' requests.
+
+    Where its types break clients of stable, it also waits until somebody has accepted that.
+    """
     if not situation.strategy.warm_up.smoke:
         return _pass("smoke", "switched off by warmUp.smoke")
     if situation.head.state.phase is not Phase.PREPARING:
         recorded = (one for one in situation.head.evidence if one.gate == "smoke" and one.verdict is Verdict.PASS)
         return next(recorded, _pass("smoke", "decided before the first weight"))
-    return situation.observation.smoke or _hold("smoke", "the golden rows have not been asked yet")
+    seen = situation.observation.smoke
+    if seen is None:
+        return _hold("smoke", "the golden rows have not been asked yet")
+    if seen.verdict is not Verdict.PASS or BREAKING not in seen.numbers:
+        return seen
+    version, model = situation.candidate, situation.route.name
+    if situation.route.annotations.get(ACCEPT_BREAKING) == str(version):
+        return seen.model_copy(update={"reason": f"its breaking types were accepted; {seen.reason}"})
+    why = (
+        f"{version} breaks clients of {situation.stable} and gets no users until that is accepted: "
+        f"`fairlead release {model} {version} --accept-breaking`; {seen.reason}"
+    )
+    return _hold("smoke", why, **seen.numbers)
+
+
+def awaits_acceptance(check: Check) -> bool:
+    """Whether the rollout waits until somebody accepts breaking types."""
+    return check.gate == "smoke" and check.verdict is Verdict.INCONCLUSIVE and BREAKING in check.numbers
 
 
 def acknowledged(situation: Situation) -> Check:

@@ -105,7 +105,7 @@ def test_a_target_that_was_rejected_does_not_hide_that_the_model_is_down() -> No
     assert end == End(exit_codes.DOWN, "down", detail)
 
 
-@pytest.mark.parametrize("reason", [Reason.AWAITING_APPROVAL, Reason.PAUSED])
+@pytest.mark.parametrize("reason", [Reason.AWAITING_APPROVAL, Reason.BREAKING_TYPES, Reason.PAUSED])
 def test_a_rollout_that_is_held_does_not_hide_that_the_model_is_down(reason: Reason) -> None:
     route, head, held = (
         a_route("1.1.0"),
