@@ -140,11 +140,12 @@ def board(records: Records) -> Dashboard:
                 (
                     Panel(
                         "Rows",
-                        "Rows per second that were counted, and those that were skipped because too many came at once. "
-                        "Skipped rows do not bend the shares.",
+                        "Rows per second that were counted, that were skipped because too many came at once, and that "
+                        "could not be counted. Skipped rows do not bend the shares; failed ones may.",
                         (
                             Query(_flow(telemetry.MODEL_DRIFT_ROWS), f"{_VERSION} counted"),
                             Query(_flow(telemetry.MODEL_DRIFT_SKIPPED), f"{_VERSION} skipped"),
+                            Query(_flow(telemetry.MODEL_DRIFT_FAILED), f"{_VERSION} failed"),
                         ),
                         width=12,
                     ),

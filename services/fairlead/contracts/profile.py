@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, FiniteFloat, StringConstraints, field_validator, model_validator
@@ -18,6 +19,7 @@ from fairlead.contracts.manifest import ModelName, Version
 from fairlead.contracts.parsing import parse
 
 NAME = "profile.json"
+REBUILD = "Build it again from this folder: fairlead profile build DIR --data FILE."
 MAX_FEATURES = 100
 MAX_BYTES = 200_000
 MAX_VALUE = 64
@@ -177,9 +179,27 @@ def to_text(profile: Profile) -> str:
     return text
 
 
-def of_text(text: str, source: str) -> Profile:
+def read(file: Path, source: str, hint: str = REBUILD) -> Profile:
+    """The profile in a file, of which no more is read than a profile may have. `source` is its name in errors.
+
+    Raises NotFound or Invalid; `hint` says what to do.
+    """
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise errors.Invalid(f"{source}: more than {MAX_BYTES} bytes", hint=hint)
+        return of_text(content.decode(), source, hint)
+    except FileNotFoundError:
+        raise errors.NotFound(f"{source}: there is no such file", hint=hint) from None
+    except OSError as cause:
+        raise errors.Invalid(f"{source}: the profile cannot be read: {cause.strerror}", hint=hint) from cause
+    except UnicodeDecodeError as cause:
+        raise errors.Invalid(f"{source}: the profile cannot be read: it is not UTF-8 text", hint=hint) from cause
+
+
+def of_text(text: str, source: str, hint: str = REBUILD) -> Profile:
     """The profile in a file's content. Raises Invalid, which names `source` and the first wrong field."""
-    hint = "Build it again: fairlead profile build."
     if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
         raise errors.Invalid(f"{source}: more than {MAX_BYTES} bytes", hint=hint)
     try:
@@ -190,6 +210,6 @@ def of_text(text: str, source: str) -> Profile:
     if isinstance(data, dict) and data.get("schema", 1) != 1:
         raise errors.Invalid(
             f"{source}: schema {data['schema']!r} is not known to this release, which reads schema 1",
-            hint="Use the release that wrote the profile, or build it again with this one.",
+            hint=f"Use the release that wrote the profile. {hint}",
         )
     return parse(Profile, data, source, hint=hint)

@@ -171,6 +171,9 @@ MODEL_DRIFT_REQUESTS = _model("drift_requests_total", "counter", "requests", "Re
 MODEL_DRIFT_SKIPPED = _model(
     "drift_skipped_rows_total", "counter", "rows", "Answered rows that were not counted: the sample was full"
 )
+MODEL_DRIFT_FAILED = _model(
+    "drift_failed_rows_total", "counter", "rows", "Answered rows that could not be counted: the service's log says why"
+)
 MODEL_DRIFT_REFERENCE_VALUES = _model(
     "drift_reference_values", "gauge", "rows", "Rows of the reference by feature and bin", "feature", "bin"
 )
@@ -199,6 +202,7 @@ MODEL_DRIFT: tuple[Metric, ...] = (
     MODEL_DRIFT_ROWS,
     MODEL_DRIFT_REQUESTS,
     MODEL_DRIFT_SKIPPED,
+    MODEL_DRIFT_FAILED,
     MODEL_DRIFT_VALUES,
     MODEL_DRIFT_REFERENCE_VALUES,
     MODEL_DRIFT_REFERENCE_ROWS,

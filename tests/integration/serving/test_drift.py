@@ -131,6 +131,7 @@ def test_counts_are_those_of_numpy_for_every_protocol(served: tuple[Service, Pro
         "drift_rows_total": len(sent),
         "drift_requests_total": requests,
         "drift_skipped_rows_total": 0,
+        "drift_failed_rows_total": 0,
     }
 
 

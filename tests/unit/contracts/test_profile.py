@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -78,6 +79,44 @@ def test_text_that_is_no_profile_is_refused() -> None:
 def test_text_that_is_nested_too_deeply_is_refused(opening: str) -> None:
     with pytest.raises(errors.Invalid, match="nested too deeply"):
         profile.of_text(opening * 30_000, "profile.json")
+
+
+def test_a_file_is_refused_by_its_size_before_it_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "profile.json"
+    with file.open("wb") as opened:
+        opened.truncate(1 << 40)  # sparse: to read it all would need a terabyte
+    with pytest.raises(errors.Invalid, match="more than 200000 bytes"):
+        profile.read(file, "profile.json")
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "why"),
+    [
+        (None, errors.NotFound, "there is no such file"),
+        (b"{", errors.Invalid, "not JSON"),
+        (b"\xff", errors.Invalid, "not UTF-8"),
+        (b"[" * 30_000, errors.Invalid, "nested too deeply"),
+        (b'{"schema": 2}', errors.Invalid, "schema 2 is not known"),
+    ],
+    ids=["none", "cut", "bytes", "deep", "newer"],
+)
+def test_a_file_that_is_no_profile_is_refused_with_the_hint_of_the_reader(
+    content: bytes | None, kind: type[errors.FairleadError], why: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "profile.json"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(kind, match=f"the reference.*{why}") as refused:
+        profile.read(file, "the reference", "Build it: here.")
+    assert str(refused.value.hint).endswith("Build it: here.")
+    with pytest.raises(kind) as refused:
+        profile.read(file, "profile.json")
+    assert "fairlead profile build DIR --data FILE" in str(refused.value.hint)
+
+
+def test_a_directory_is_no_profile(tmp_path: Path) -> None:
+    with pytest.raises(errors.Invalid, match="Is a directory"):
+        profile.read(tmp_path, "profile.json")
 
 
 def test_only_the_bins_decide_whether_counts_can_be_compared() -> None:

@@ -19,11 +19,13 @@ from fairlead import errors
 from fairlead.cli.checking import printing_apart
 from fairlead.cli.output import console, print_json, say, text
 from fairlead.contracts import manifest_file
-from fairlead.contracts.profile import MISSING, CategoryFeature, Feature, Profile, of_text, to_text
+from fairlead.contracts.manifest import Manifest
+from fairlead.contracts.profile import MISSING, CategoryFeature, Feature, Profile, read, to_text
 
 LIVE_ROWS = 500
 """The live rows for which `show` says which PSI is more than chance."""
 _VALUES = 4
+_EDGES = "Name the profile.json in the folder of another version; `fairlead profile build` writes it."
 
 
 class Action(enum.StrEnum):
@@ -63,9 +65,10 @@ def command(
         if manifest.profile is None:
             raise errors.NotFound(
                 f"{folder} has no profile: drift is not measured",
-                hint=f"Build one: fairlead profile build {folder} --data FILE",
+                hint=_again(folder),
             )
-        found = _read(folder / manifest.profile)
+        found = read(folder / manifest.profile, str(folder / manifest.profile), _again(folder))
+        _warn_of_another(found, manifest, folder)
     else:
         found = _build(folder, data, out, edges_from, feature or [])
     if as_json:
@@ -83,7 +86,7 @@ def _build(folder: Path, data: Path | None, out: Path | None, edges_from: Path |
         importlib.import_module(f"fairlead.serving.{name}")
         for name in ("reference.data", "reference.build", "formats.folder")
     )
-    other = _read(edges_from) if edges_from else None
+    other = read(edges_from, f"--edges-from {edges_from}", _EDGES) if edges_from else None
     with (
         printing_apart() as asked,
         # Not Console(stderr=True): that would write where the model's own output is redirected to.
@@ -127,13 +130,22 @@ def _say(built: Any, file: Path, few: int) -> None:
         )
 
 
-def _read(file: Path) -> Profile:
-    try:
-        return of_text(file.read_text(encoding="utf-8"), str(file))
-    except FileNotFoundError:
-        raise errors.NotFound(f"there is no profile {file}", hint="Check the path.") from None
-    except (OSError, UnicodeDecodeError) as cause:
-        raise errors.Invalid(f"{file} cannot be read: {cause}") from cause
+def _again(folder: Path) -> str:
+    return f"Build it: fairlead profile build {folder} --data FILE"
+
+
+def _warn_of_another(found: Profile, manifest: Manifest, folder: Path) -> None:
+    """Say that the service will refuse this profile."""
+    artifact = manifest.artifact.sha256 if manifest.artifact else ""
+    if (found.model, found.version, found.artifact) == (manifest.name, manifest.version, artifact):
+        return
+    of = f"{found.model} {found.version}"
+    whose = "another artifact" if of == f"{manifest.name} {manifest.version}" else of
+    say(
+        f"warning: this is the profile of {whose}, and {manifest.name} {manifest.version} is not served with it. "
+        f"{_again(folder)}",
+        to=sys.stderr,
+    )
 
 
 def _write(file: Path, content: str) -> None:

@@ -132,7 +132,9 @@ def _built_with(subject: Subject) -> _Result:
 
 def _entry(subject: Subject) -> _Result:
     made = subject.manifest.entry or "inputs and outputs of the manifest"
-    return _Result(f"{made}: {subject.loaded.row_type.__name__} -> {subject.loaded.answer_type.__name__}")
+    renamed = [f"{one.name} is the column {one.column!r}" for one in subject.loaded.manifest.inputs if one.column]
+    types = f"{made}: {subject.loaded.row_type.__name__} -> {subject.loaded.answer_type.__name__}"
+    return _Result("; ".join([types, *renamed]))
 
 
 def _schema(subject: Subject) -> _Result:

@@ -15,10 +15,9 @@ from pydantic.fields import FieldInfo
 from fairlead import errors
 from fairlead.contracts import profile
 from fairlead.contracts.manifest import Manifest
-from fairlead.contracts.profile import CategoryFeature, Feature, Profile
+from fairlead.contracts.profile import REBUILD, CategoryFeature, Feature, Profile
 from fairlead.serving.formats import artifact, field_kinds
-
-REBUILD = "Build it again from this folder: fairlead profile build DIR --data FILE."
+from fairlead.serving.inputs.image_field import is_image
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,19 @@ def measured(row_type: type[BaseModel]) -> dict[str, Measured]:
     """
     found = {name: _measured(field) for name, field in row_type.model_fields.items()}
     return {name: how for name, how in found.items() if how is not None}
+
+
+def measurable(row_type: type[BaseModel]) -> dict[str, Measured]:
+    """The same. Raises Invalid if there is none: then there is nothing to build a profile of."""
+    found = measured(row_type)
+    if not found:
+        pictures = [name for name, field in row_type.model_fields.items() if is_image(field)]
+        what = f"{pictures[0]} is an image, and drift of images is" if pictures else "the types of its fields are"
+        raise errors.Invalid(
+            f"no profile can be built of this model: {what} not measured",
+            hint="Numbers, texts, booleans and values of a list of choices can be measured.",
+        )
+    return found
 
 
 def _measured(field: FieldInfo) -> Measured | None:
@@ -72,17 +84,13 @@ def _size(kind: Any, field: FieldInfo) -> int:
 def read_profile(folder: Path, manifest: Manifest, row_type: type[BaseModel]) -> Profile | None:
     """The profile that the manifest names; None if it names none.
 
-    Raises Invalid if the file is no profile, is that of another version or artifact, or does not fit the row type.
+    Raises NotFound without the file, and Invalid if it is no profile, is that of another version or artifact, or does
+    not fit the row type.
     """
     if manifest.profile is None:
         return None
     file = artifact.inside(folder, manifest.profile, field="profile")
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as cause:
-        why = cause.strerror if isinstance(cause, OSError) else "it is not UTF-8 text"
-        raise errors.Invalid(f"{manifest.profile}: the profile cannot be read: {why}", hint=REBUILD) from cause
-    found = profile.of_text(text, manifest.profile)
+    found = profile.read(file, manifest.profile)
     check_fits(found, manifest, row_type)
     return found
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
@@ -50,6 +51,11 @@ class ImageField:
         except ValueError:
             raise PydanticCustomError("image_base64", "Input should be an image file in base64") from None
         return self._pictures.pixels(data)
+
+
+def is_image(field: FieldInfo) -> bool:
+    """Whether a field of a row is an image."""
+    return any(isinstance(one, ImageField) for one in field.metadata)
 
 
 def _digest(pixels: np.ndarray) -> str:

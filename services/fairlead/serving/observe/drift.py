@@ -95,7 +95,7 @@ class RowMemory(Protocol):
         """What a byte of JSON becomes, without `row`."""
 
 
-_COUNTED_ROWS, _COUNTED_REQUESTS, _SKIPPED, _LOST, _TOTALS = range(5)
+_COUNTED_ROWS, _COUNTED_REQUESTS, _SKIPPED, _FAILED, _TOTALS = range(5)
 """The numbers after those of the bins. The event loop writes the skipped rows, the thread all others."""
 
 
@@ -190,11 +190,10 @@ class Drift:
     def _counted_text(self, batches: list[Batch]) -> bytes:
         self._count(batches)
         counts, totals = np.split(np.sum(self._workers, axis=0, dtype=np.int64), [self._bins])
-        rows, requests, skipped, lost = totals.tolist()
-        return self._text.render(counts, rows, requests, skipped + lost)
+        return self._text.render(counts, *totals.tolist())
 
     def _count(self, batches: list[Batch]) -> None:
-        """Count batches, on the thread. Never raises: what cannot be counted is skipped."""
+        """Count batches, on the thread. Never raises: rows that cannot be counted are counted as failed."""
         rows: list[Any] = []
         answers: list[Any] = []
         requests = 0
@@ -220,7 +219,7 @@ class Drift:
             )
             self._totals[_COUNTED_ROWS] += len(rows)
         except Exception:  # a row that the author's code has changed, or a defect here: requests must not notice
-            self._totals[_LOST] += len(rows)
+            self._totals[_FAILED] += len(rows)
             if not self._has_failed:
-                logger.exception("rows could not be counted for drift; further ones are only counted as skipped")
+                logger.exception("rows could not be counted for drift; further ones are only counted as failed")
             self._has_failed = True

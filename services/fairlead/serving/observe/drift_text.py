@@ -26,7 +26,12 @@ class DriftText:
         info = (digest(to_text(profile)), profile.edges_digest, "given") if profile else ("", "", "none")
         places = [(one.name, name) for one in features for name in one.bins]
         self._head = self._family(telemetry.MODEL_PROFILE_INFO, [(info, 1)])
-        self._totals = (telemetry.MODEL_DRIFT_ROWS, telemetry.MODEL_DRIFT_REQUESTS, telemetry.MODEL_DRIFT_SKIPPED)
+        self._totals = (
+            telemetry.MODEL_DRIFT_ROWS,
+            telemetry.MODEL_DRIFT_REQUESTS,
+            telemetry.MODEL_DRIFT_SKIPPED,
+            telemetry.MODEL_DRIFT_FAILED,
+        )
         self._values_head = _head(telemetry.MODEL_DRIFT_VALUES)
         self._values = [f"{self._series(telemetry.MODEL_DRIFT_VALUES, place)} " for place in places]
         counts = [count for one in features for count in one.counts]
@@ -41,7 +46,7 @@ class DriftText:
         )
 
     def render(self, counts: Counts, *totals: int) -> bytes:
-        """All families. `totals` are the rows and the requests that were counted, and the rows that were not."""
+        """All families. `totals`: rows and requests that were counted, rows skipped, rows that failed."""
         if not self._has_profile:
             return self._head.encode()
         parts = [self._head]

@@ -18,7 +18,7 @@ from fairlead.profile import bins
 from fairlead.profile.counting import RowCount, is_read_like, lengths
 from fairlead.serving.formats import golden, rows
 from fairlead.serving.formats.folder import ModelFolder, load_folder
-from fairlead.serving.formats.measured import Measured, measured
+from fairlead.serving.formats.measured import Measured, measurable
 from fairlead.serving.observe.compared_fields import LabelAndScore, Reader
 
 LABEL, SCORE = LabelAndScore._fields
@@ -124,7 +124,7 @@ def save(folder: Path, built: Profile) -> Path:
 
 
 def _chosen(folder: ModelFolder, only: Sequence[str]) -> dict[str, Measured]:
-    fields = measured(folder.row_type)
+    fields = measurable(folder.row_type)
     if wrong := [name for name in only if name not in fields]:
         raise errors.Invalid(
             f"--feature: {wrong[0]!r} is no field of a row that can be measured; those are {', '.join(fields)}",

@@ -10,7 +10,7 @@ from typing import Any
 from fairlead import errors
 from fairlead.serving.formats import field_kinds
 from fairlead.serving.formats.folder import ModelFolder
-from fairlead.serving.formats.measured import Measured, measured
+from fairlead.serving.formats.measured import Measured, measurable
 from fairlead.serving.new import sample
 
 
@@ -20,7 +20,7 @@ def rows_of(file: Path, folder: ModelFolder) -> list[dict[str, Any]]:
     Raises NotFound or Invalid for a file that is none, that lacks a column, or whose column holds no such values, and
     Unavailable without the libraries that read it.
     """
-    fields = measured(folder.row_type)
+    fields = measurable(folder.row_type)
     texts = [name for name, how in fields.items() if _is_text(how)]
     frame = sample.read(file, [column for name in texts for column in _columns(folder, name)])
     if not len(frame):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,9 +77,50 @@ def test_wrong_use_is_told_with_what_to_do(tmp_path: Path) -> None:
         run(Action.BUILD, folder)
     with pytest.raises(errors.NotFound, match="has no profile: drift is not measured"):
         run(Action.SHOW, folder)
-    with pytest.raises(errors.NotFound, match="there is no profile"):
-        run(Action.BUILD, folder, data(tmp_path), edges_from=tmp_path / "none.json")
     with pytest.raises(errors.NotFound, match="there is no file"):
         run(Action.BUILD, folder, tmp_path / "none.csv")
     with pytest.raises(errors.Invalid, match="cannot be written"):
         run(Action.BUILD, folder, data(tmp_path), tmp_path / "nowhere" / "out.json")
+
+
+@pytest.mark.parametrize("content", [None, "{}", "value\n1\n"], ids=["no file", "another JSON", "the data"])
+def test_a_wrong_file_with_bins_is_told_by_its_option_and_which_file_it_should_be(
+    content: str | None, tmp_path: Path
+) -> None:
+    folder, file = folders.make(tmp_path / "m"), tmp_path / "bins.json"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises((errors.NotFound, errors.Invalid), match=f"--edges-from {file}: ") as refused:
+        run(Action.BUILD, folder, data(tmp_path), edges_from=file)
+    assert refused.value.hint == (
+        "Name the profile.json in the folder of another version; `fairlead profile build` writes it."
+    )
+
+
+def test_a_profile_that_is_gone_is_built_again_with_the_named_command(tmp_path: Path) -> None:
+    folder = folders.make(tmp_path / "m")
+    run(Action.BUILD, folder, data(tmp_path))
+    (folder / "profile.json").unlink()
+    with pytest.raises(errors.NotFound, match="there is no such file") as refused:
+        run(Action.SHOW, folder)
+    assert refused.value.hint == f"Build it: fairlead profile build {folder} --data FILE"
+
+
+@pytest.mark.parametrize(
+    ("changes", "whose"),
+    [({"version": "1.1.0"}, "doubler 1.0.0"), ({"artifact": b"3"}, "another artifact")],
+    ids=["another version", "another artifact"],
+)
+def test_the_profile_of_something_else_is_shown_with_a_warning(
+    changes: dict[str, Any], whose: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = folders.make(tmp_path / "1")
+    run(Action.BUILD, first, data(tmp_path))
+    folder = folders.make(tmp_path / "2", profile="profile.json", **changes)
+    (folder / "profile.json").write_bytes((first / "profile.json").read_bytes())
+    capsys.readouterr()
+    run(Action.SHOW, folder)
+    said = capsys.readouterr()
+    assert "0 to 49" in said.out
+    assert f"warning: this is the profile of {whose}, and doubler" in said.err
+    assert f"fairlead profile build {folder} --data FILE" in said.err

@@ -33,6 +33,14 @@ def test_a_sound_folder_is_fit(tmp_path: Path) -> None:
     assert is_fit(findings)
 
 
+def test_an_input_with_another_name_than_its_column_is_told(tmp_path: Path) -> None:
+    inputs = [{"name": "value", "datatype": "FP64", "shape": [-1], "column": "the value (m)"}]
+    outputs = [{"name": "prediction", "datatype": "FP64", "shape": [-1]}]
+    folder, model = tmp_path / "m", LinearRegression().fit([[1.0], [2.0]], [2.0, 4.0])
+    write_folder(folder, {"name": "m", "version": "1", "format": "joblib", "inputs": inputs, "outputs": outputs}, model)
+    assert found(folder, "entry").message.endswith("Row -> Answer; value is the column 'the value (m)'")
+
+
 def test_every_check_comes_after_those_that_it_needs() -> None:
     seen: set[str] = set()
     for name, needs, _ in CHECKS:

@@ -15,9 +15,10 @@ from fairlead.contracts import profile
 from fairlead.contracts.profile import Profile
 from fairlead.profile import bins
 from fairlead.serving.formats.folder import load_folder
-from fairlead.serving.formats.measured import Measured, measured
+from fairlead.serving.formats.measured import Measured, measurable, measured
 from fairlead.serving.formats.strict import strict
 from support import folders
+from support import image_models as images
 
 
 class Colour(enum.Enum):
@@ -48,6 +49,23 @@ def test_numbers_texts_and_fields_of_few_values_are_measured() -> None:
         "text": Measured("text"),
         "four": Measured("numbers", size=4),
     }
+
+
+class Day(BaseModel):
+    day: date
+
+
+@pytest.mark.parametrize(
+    ("row_type", "why"),
+    [
+        (images.served().row_type, "image is an image, and drift of images is not measured"),
+        (strict(Day), "the types of its fields are not measured"),
+    ],
+    ids=["an image", "a date"],
+)
+def test_a_model_of_which_nothing_can_be_measured_is_told_so(row_type: type[BaseModel], why: str) -> None:
+    with pytest.raises(errors.Invalid, match=f"no profile can be built of this model: {why}"):
+        measurable(row_type)
 
 
 ROWS = bins.as_numbers([1.0, 2.0, 3.0])

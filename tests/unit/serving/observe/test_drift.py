@@ -152,12 +152,15 @@ def test_a_part_of_a_large_request_needs_its_share_of_the_memory() -> None:
     assert (found["drift_rows_total", ()], found["drift_requests_total", ()]) == (7, 1)
 
 
-def test_a_row_that_cannot_be_counted_is_skipped_and_the_log_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_row_that_cannot_be_counted_has_failed_and_was_not_skipped_and_the_log_says_so_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     broken = Point(x=1)
     batches = [ended([broken]), ended([Point(x=1)])]
     del broken.__dict__["x"]
     found = profiles.samples(kept(counting(), *batches))
-    assert (found["drift_rows_total", ()], found["drift_skipped_rows_total", ()]) == (0, 2)
+    assert (found["drift_rows_total", ()], found["drift_failed_rows_total", ()]) == (0, 2)
+    assert found["drift_skipped_rows_total", ()] == 0
     assert [line.levelname for line in caplog.records] == ["ERROR"]
 
 
