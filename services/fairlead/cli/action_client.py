@@ -74,7 +74,7 @@ def ask(
     if location.in_cluster:
         cluster = optional_modules.load("fairlead.cli.cluster")
         answer = cluster.ask(location.context, location.namespace, model, verb, reason=reason, options=options)
-        _print_outcome(answer, model, verb, as_json)
+        _print_outcome(answer, location, model, verb, as_json=as_json)
         return
     request = {
         "name": f"{verb}-{uuid.uuid4().hex[:12]}",
@@ -87,7 +87,7 @@ def ask(
         **options,
     }
     response = _send_with_retries(location.state, json.dumps(request).encode() + b"\n", model, verb)
-    _print_outcome(_parse_response(response), model, verb, as_json)
+    _print_outcome(_parse_response(response), location, model, verb, as_json=as_json)
 
 
 def _seen_attempt(state: Path, model: str, verb: str) -> dict[str, int]:
@@ -98,27 +98,28 @@ def _seen_attempt(state: Path, model: str, verb: str) -> dict[str, int]:
     return found
 
 
-def _print_outcome(answer: dict[str, Any], model: str, verb: str, as_json: bool) -> None:
-    action = answer["action"]
+def _print_outcome(answer: dict[str, Any], location: PlatformLocation, model: str, verb: str, *, as_json: bool) -> None:
+    action, look = answer["action"], location.with_options(f"fairlead status {model}")
+    message = location.in_text(action["message"])
     if as_json:
         print(json.dumps(action))
     if action["outcome"] == "expired":
         raise errors.Conflict(
-            f"{verb} of {model} came too late: {action['message']}",
-            hint=f"see what {model} serves: fairlead status {model}",
+            f"{verb} of {model} came too late: {message}",
+            hint=f"see what {model} serves: {look}",
         )
     if action["outcome"] == "refused":
         raise errors.Refused(
-            f"{verb} of {model} was refused: {action['message']}",
-            hint=_other_versions(answer, model) or f"see what {model} serves: fairlead status {model}",
+            f"{verb} of {model} was refused: {message}",
+            hint=_other_versions(answer, model) or f"see what {model} serves: {look}",
         )
     if action["outcome"] == "pending":
         raise errors.Unavailable(
             f"{verb} of {model} is stored as {action['name']}; the engine has not processed it yet",
-            hint=f"the engine still processes it until {action['expiresAt']}; check with: fairlead status {model}",
+            hint=f"the engine still processes it until {action['expiresAt']}; check with: {look}",
         )
     if not as_json:
-        print(shown(f"{model}: {verb} accepted, revision {model}.{action['revision']}. {action['message']}".rstrip()))
+        print(shown(f"{model}: {verb} accepted, revision {model}.{action['revision']}. {message}".rstrip()))
 
 
 def _other_versions(answer: dict[str, Any], model: str) -> str:

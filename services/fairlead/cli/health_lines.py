@@ -28,7 +28,7 @@ def lines(status: Status, location: PlatformLocation, now: datetime) -> list[str
     health = health_of(status)
     found = []
     if health.mark in (Mark.DOWN, Mark.DEGRADED):
-        found.append(f"{status.route} is {views.in_words(health, now)}")
+        found.append(f"{status.route} is {location.in_text(views.in_words(health, now))}")
     if step := next_step(health, location):
         found.append(f"next for {status.route}: {step}")
     return found

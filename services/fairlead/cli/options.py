@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -36,6 +37,7 @@ NO_PLATFORM_HINT = (
     "a cluster: --namespace NAME; to start a new one here: fairlead up FILE"
 )
 """What to do when the state folder has no platform."""
+_COMMAND = re.compile(r"`((?:fairlead|kubectl) [^`]+)`")
 ContextOption = Annotated[
     str | None,
     typer.Option("--context", envvar="FAIRLEAD_CONTEXT", help="Use a cluster, not a folder: a kubeconfig context."),
@@ -69,3 +71,7 @@ class PlatformLocation:
         if not self.in_cluster and self.state != DEFAULT_STATE:
             options.append(f"--state {self.state}")
         return " ".join((command, *options))
+
+    def in_text(self, text: str) -> str:
+        """A sentence of the engine, whose commands in backquotes get the options that name this platform."""
+        return _COMMAND.sub(lambda found: f"`{self.with_options(found[1])}`", text)

@@ -125,9 +125,19 @@ def _read(rows: str) -> bytes:
     try:
         json.loads(body)
     except ValueError as error:
-        hint = """quote it for the shell: '{"field": 1.5}'; to read a file: @rows.json"""
-        raise errors.Invalid(f"the rows are not JSON: {error}", hint=hint) from error
+        raise _not_json(rows, error) from error
     return body
+
+
+def _not_json(rows: str, error: ValueError) -> errors.Invalid:
+    form = "a file has one row as a JSON object, or a list of them"
+    if rows.startswith("@") or rows == "-":
+        source = "standard input" if rows == "-" else rows[1:]
+        return errors.Invalid(f"{source} has no JSON: {error}", hint=f"{form}: a table, such as a CSV, is not read")
+    if Path(rows).is_file():
+        return errors.Invalid(f"the rows are not JSON: {rows} is a file", hint=f"to read it: @{rows}; {form}")
+    hint = """quote it for the shell: '{"field": 1.5}'; to read a file: @rows.json"""
+    return errors.Invalid(f"the rows are not JSON: {error}", hint=hint)
 
 
 def _golden_row(reply: Reply, asked: _Asked) -> bytes:
@@ -188,7 +198,7 @@ def _not_ready(asked: _Asked) -> errors.Unavailable | None:
     why = f": {unready.why}" if unready is not None and unready.why else ""
     return errors.Unavailable(
         f"{model} {version} is not ready{why}",
-        hint=f"read its log: fairlead logs {model} --version {version}",
+        hint=f"read its log: {location.with_options(f'fairlead logs {model} --version {version}')}",
     )
 
 
@@ -218,9 +228,11 @@ def _failure(reply: Reply, asked: _Asked) -> errors.FairleadError:
         if isinstance(one, dict) and {"loc", "msg", "type"} <= one.keys()
     ]
     if reply.status == http.client.NOT_FOUND:
-        return errors.NotFound(message, hint="`fairlead status` lists the models")
+        return errors.NotFound(message, hint=asked.location.in_text("`fairlead status` lists the models"))
     if reply.status < http.client.INTERNAL_SERVER_ERROR:
         return errors.Invalid(message, details=details)
     if reply.status == http.client.INTERNAL_SERVER_ERROR:
-        return errors.ModelFailed(message, hint=f"the reason is in its log: fairlead logs {model}")
-    return errors.Unavailable(message, hint=f"`fairlead status {model}` says why")
+        return errors.ModelFailed(
+            message, hint=f"the reason is in its log: {asked.location.with_options(f'fairlead logs {model}')}"
+        )
+    return errors.Unavailable(message, hint=asked.location.in_text(f"`fairlead status {model}` says why"))

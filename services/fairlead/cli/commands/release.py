@@ -60,7 +60,7 @@ def command(
     ref = _ref(route, version)
     rejected = head.state.rejection_of(ref) if head is not None and not _is_stable(head, ref) else None
     if head is not None and rejected is not None and not retry:
-        raise _refusal(route, head, rejected)
+        raise _refusal(route, head, rejected, location)
     age = state_age(location, connection.store, datetime.now(UTC))
     serves = "is stable" if age.is_stopped else "serves"
     done = _already(route, head, ref, serves) if head is not None and ref is not None and rejected is None else ""
@@ -139,13 +139,13 @@ def _paused(head: Revision) -> str:
     return f"{model} is paused until {moment(until)}: it begins then, or after `fairlead resume {model}`"
 
 
-def _refusal(route: Route, head: Revision, why: Rejected) -> errors.Refused:
+def _refusal(route: Route, head: Revision, why: Rejected, location: PlatformLocation) -> errors.Refused:
     version = why.ref.version
     again = f"retry {route.name}" if route.spec.target.version == version else f"release {route.name} {version} --retry"
     goes_on = "" if head.state.phase is Phase.STABLE else f"; the rollout of {head.state.target} goes on"
     return errors.Refused(
         f"{route.name} {version} was rejected in revision {route.name}.{why.revision}: {why.reason}{goes_on}",
-        hint=f"release another version, or when the cause is fixed: fairlead {again}",
+        hint=f"release another version, or when the cause is fixed: {location.with_options(f'fairlead {again}')}",
     )
 
 

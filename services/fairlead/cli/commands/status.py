@@ -90,17 +90,17 @@ def _page(store: Store, model: str | None, location: PlatformLocation) -> Render
     before = [text(age.notice)] if age.notice else []
     if not statuses:
         return Group(*before, text("no models yet; add one with: fairlead deploy DIR"))
-    rows = (_row(one, now, age) for one in statuses)
+    rows = (_row(one, location, now, age) for one in statuses)
     current = () if age.problem else statuses
     urgent = [text(line) for one in current for line in health_lines.lines(one, location, now)]
-    details = _details(statuses[0]) if model else ()
+    details = _details(statuses[0], location) if model else ()
     return Group(*before, make_table(_COLUMNS, rows), *urgent, *details)
 
 
 _COLUMNS = ("MODEL", "HEALTH", "PHASE", "STABLE", "CANDIDATE", "WEIGHT", "STEP", "REVISION", "GATEWAY", "WAITING FOR")
 
 
-def _row(status: Status, now: datetime, age: StateAge) -> tuple[str, ...]:
+def _row(status: Status, location: PlatformLocation, now: datetime, age: StateAge) -> tuple[str, ...]:
     health = health_of(status)
     # What stopped with the platform is no reason of its own.
     waiting = "" if age.is_stopped and not health.serves else status.waiting
@@ -114,16 +114,16 @@ def _row(status: Status, now: datetime, age: StateAge) -> tuple[str, ...]:
         rollout.step(status),
         status.revision or "-",
         rollout.programmed(status),
-        waiting or "-",
+        location.in_text(waiting) or "-",
     )
 
 
-def _details(status: Status) -> Iterator[RenderableType]:
+def _details(status: Status, location: PlatformLocation) -> Iterator[RenderableType]:
     if status.candidate is not None:
         yield text(f"\n{_bar(status)}")
         yield from map(text, rollout.progress(status, datetime.now(UTC)))
     if status.checks:
-        rows = ((check.gate, check.verdict.value, check.reason) for check in status.checks)
+        rows = ((check.gate, check.verdict.value, location.in_text(check.reason)) for check in status.checks)
         yield Text()
         yield make_table(("GATE", "VERDICT", "REASON"), rows)
     if counts := list(rollout.counts(status)):

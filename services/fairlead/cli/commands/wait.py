@@ -69,7 +69,7 @@ def command(
             | {"command": end.next if end.next.startswith(("fairlead ", "kubectl ")) else None}
         )
     else:
-        say(f"{model}: {end.outcome}: {end.detail}")
+        say(f"{model}: {end.outcome}: {location.in_text(end.detail)}")
         if end.next:
             say(f"next: {end.next}")
     raise typer.Exit(end.code)

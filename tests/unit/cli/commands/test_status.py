@@ -9,7 +9,7 @@ import pytest
 
 from fairlead.cli.commands import status
 from fairlead.contracts.route import RouteSpec, Target, VersionSpec
-from fairlead.contracts.status import Status, WantedInstances
+from fairlead.contracts.status import Condition, Reason, Status, WantedInstances
 from fairlead.store.sqlite import SqliteStore
 
 VERSION = VersionSpec(source="/m/1")
@@ -28,3 +28,20 @@ def test_a_version_that_was_scaled_to_0_is_shown_with_the_reason(
     status.command("iris", state=tmp_path)
     shown = "no instances of 1.0.0: it neither serves nor may be gone to" in capsys.readouterr().out
     assert shown is is_shown
+
+
+def test_what_a_rollout_waits_for_names_the_platform_that_the_user_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("other").mkdir()
+    with SqliteStore(Path("other", "ledger.db")) as store:
+        spec = RouteSpec(model="iris", versions={"1.0.0": VERSION}, target=Target(version="1.0.0"))
+        store.put_route("iris", spec, now=datetime(2026, 1, 1, tzinfo=UTC), actor="ada")
+        ready = Condition(type="Ready", status=True, reason=Reason.SERVING)
+        said = Status(route="iris", observed_generation=1, stable=REF, conditions=(ready,), paused=True)
+        paused = said.model_copy(update={"waiting": "paused; `fairlead resume` lets it go on"})
+        store.set_status("iris", paused.to_json())
+    status.command("iris", state=Path("other"))
+    shown = capsys.readouterr().out
+    assert "`fairlead resume --state other`" in " ".join(word for word in shown.split() if word != "│"), shown
