@@ -135,7 +135,7 @@ def _of_rollouts(records: Records) -> Iterator[Alert]:
         "ticket",
         "0m",
         f"{MODEL_NAME}: the release was rejected, and the version before it serves",
-        f"{largest(series(condition, condition='TargetAccepted'), *MODEL)} == 0",
+        f"{largest(series(condition, condition='TargetAccepted', reason='Rejected'), *MODEL)} == 0",
     )
 
 

@@ -135,7 +135,7 @@ CASES = (
     Case(
         "FairleadTargetRejected",
         condition("TargetAccepted", "Rejected", 0),
-        condition("TargetAccepted", "Accepted", 1),
+        condition("TargetAccepted", "RolledBack", 0),  # a person did it, and knows
         2,
         "iris: the release was rejected, and the version before it serves",
     ),

@@ -265,11 +265,13 @@ def _together(
 
 
 class Rejected(Document):
-    """An identity that failed. It is not tried again until a retry action clears it."""
+    """Not tried again until a retry action clears it."""
 
     ref: VersionRef
     revision: int
     reason: str
+    by: str = ""
+    """The person who rolled it back; empty where a gate did."""
 
 
 class State(Document):

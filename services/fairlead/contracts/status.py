@@ -28,6 +28,7 @@ class Reason(StrEnum):
     PAUSED = "Paused"
     RUNNING = "Running"
     REJECTED = "Rejected"
+    ROLLED_BACK = "RolledBack"
     ACCEPTED = "Accepted"
     ACKNOWLEDGED = "Acknowledged"
     BEHIND = "Behind"

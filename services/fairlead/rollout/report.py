@@ -280,11 +280,12 @@ def paused_condition(situation: Situation) -> Condition:
 
 
 def target_condition(situation: Situation) -> Condition:
-    """The target version was not rejected before."""
+    """The target version was not rejected before. The reason tells a gate's rejection from a person's rollback."""
     rejected = situation.rejected(situation.route.spec.target_ref)
     if rejected is None:
         return Condition(type="TargetAccepted", status=True, reason=Reason.ACCEPTED)
-    return Condition(type="TargetAccepted", status=False, reason=Reason.REJECTED, message=rejected.reason)
+    reason = Reason.ROLLED_BACK if rejected.by else Reason.REJECTED
+    return Condition(type="TargetAccepted", status=False, reason=reason, message=rejected.reason)
 
 
 def counted_condition(observation: Observation) -> Condition:

@@ -230,7 +230,7 @@ def returned(situation: Situation, by: Requester, *, to: VersionRef, restored_fr
     rejection. `to` is no longer rejected, even if it is the target itself, because a user chose it.
     """
     left = situation.candidate or situation.stable
-    rejected = _rejecting(situation, left, by.reason or f"rolled back by {by.actor}")
+    rejected = _rejecting(situation, left, by.reason or f"rolled back by {by.actor}", by.actor)
     changes = {**_idle_state(situation), "rejected": tuple(one for one in rejected if one.ref != to)}
     if to != situation.stable:
         changes |= {"previous": None, "previous_revision": None, "promoted_at": None}
@@ -373,9 +373,9 @@ def _idle_state(situation: Situation) -> dict[str, Any]:
     }
 
 
-def _rejecting(situation: Situation, ref: VersionRef, why: str) -> tuple[Rejected, ...]:
+def _rejecting(situation: Situation, ref: VersionRef, why: str, by: str = "") -> tuple[Rejected, ...]:
     """The rejections with that of `ref`, which loses now. All others keep their revision and their reason."""
-    mine = Rejected(ref=ref, revision=situation.head.seq + 1, reason=why)
+    mine = Rejected(ref=ref, revision=situation.head.seq + 1, reason=why, by=by)
     others = [one for one in situation.head.state.rejected if one.ref != ref]
     # The target's rejection is not among the oldest, which are dropped: without it the target would be released again.
     others.sort(key=lambda one: one.ref == situation.route.spec.target_ref)

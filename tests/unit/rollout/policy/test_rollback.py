@@ -6,9 +6,13 @@ import pytest
 
 from fairlead.contracts.revision import Cause, Phase, Revision
 from fairlead.contracts.route import VersionSpec
+from fairlead.contracts.status import Reason
 from fairlead.rollout.policy.observation import Observation
+from fairlead.rollout.policy.situation import Situation
 from fairlead.rollout.policy.transitions import MAX_REJECTED
+from fairlead.rollout.report import target_condition
 from unit.rollout.policy.builders import (
+    FAILED,
     NOW,
     PASSED,
     ROLLBACK,
@@ -18,6 +22,7 @@ from unit.rollout.policy.builders import (
     V3,
     a_head,
     a_route,
+    after,
     an_action,
     asked,
     canary,
@@ -43,6 +48,21 @@ class TestRollback:
         back = carried_out(a_route(), promoted(), seen(), an_action(ROLLBACK))
         assert (back.table.stable, back.restored_from, back.state.previous) == (V1, 6, None)
         assert [one.ref for one in back.state.rejected] == [V2]
+
+    @pytest.mark.parametrize(
+        ("back", "by", "reason"),
+        [
+            (carried_out(a_route(), canary(), seen(), an_action(ROLLBACK)), "bob", Reason.ROLLED_BACK),
+            (after(a_route(), preparing(), seen(smoke=FAILED)), "", Reason.REJECTED),
+        ],
+        ids=["a person", "a gate"],
+    )
+    def test_the_status_tells_what_a_person_rolled_back_from_what_a_gate_did(
+        self, back: Revision, by: str, reason: Reason
+    ) -> None:
+        (one,) = back.state.rejected
+        condition = target_condition(Situation(a_route(), back, seen()))
+        assert (one.by, condition.status, condition.reason) == (by, False, reason)
 
     def test_a_version_that_was_rolled_back_is_not_tried_again(self) -> None:
         back = carried_out(a_route(), promoted(), seen(), an_action(ROLLBACK)).sealed()
