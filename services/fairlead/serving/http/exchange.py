@@ -10,7 +10,7 @@ import logging
 import random
 import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 from fairlead import errors
@@ -38,6 +38,14 @@ _valid_id = re.compile(rb"[\x21-\x7e]{1,128}").fullmatch
 _trace_id = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}").match
 
 
+def _joined(given: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """The headers with one value each: that of one which occurs twice has both, as HTTP says, and no one is ignored."""
+    headers: dict[bytes, bytes] = {}
+    for name, value in given:
+        headers[name] = b"%b, %b" % (headers[name], value) if name in headers else value
+    return headers
+
+
 class Exchange:
     """One request and its response: the parts that all protocols share. On the ASGI path, the scope has it at `KEY`."""
 
@@ -61,7 +69,9 @@ class Exchange:
         self.status = 0
         self.reason = ""
         self.path: str = scope["path"]
-        headers: dict[bytes, bytes] = dict(scope["headers"])  # if a header occurs twice, the last one counts
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        if len(headers) != len(scope["headers"]):
+            headers = _joined(scope["headers"])
         self.headers = headers
         self.content_type: bytes = headers.get(b"content-type", b"")
         self.content_encoding: bytes = headers.get(b"content-encoding", b"")
