@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from values_tree import Key, ValuesError
 
@@ -26,15 +26,23 @@ def _table(keys: Iterable[Key]) -> Iterator[str]:
         if key.section is not None:
             yield f"\n### {key.section}\n\n| value | default | what it does |\n|---|---|---|\n"
         for leaf in _rows(key):
-            yield f"| `{leaf.name}` | {_shown(leaf.default)} | {_escaped(leaf.text)} |\n"
+            yield f"| `{leaf.name}` | {leaf.default} | {_escaped(leaf.text)} |\n"
 
 
-def _rows(key: Key) -> Iterator[Key]:
-    """The rows of a key: its leaves. A map with documented children has no row of its own."""
+def _rows(key: Key) -> Iterator[_Row]:
+    """The rows of a key: its leaves, and what values.yaml does not set. A map with children has no row of its own."""
     if not key.children:
-        yield key
+        yield _Row(key.name, _shown(key.default), key.text)
     for child in key.children:
         yield from _rows(child)
+    for name, text in key.unset.items():
+        yield _Row(f"{key.name}.{name}", "not set", text)
+
+
+class _Row(NamedTuple):
+    name: str
+    default: str
+    text: str
 
 
 def _shown(value: Any) -> str:

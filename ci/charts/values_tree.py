@@ -2,7 +2,8 @@
 
 The comment directly above a key documents it. Its lines that begin with `@` are instructions for the tools:
 `@section Title` begins a section of the README, `@schema {...}` adds to the key's JSON schema (as YAML; further lines
-are indented), `@computed reason` explains why changing the key alone changes no manifest.
+are indented), `@unset` and indented lines `name: text` document keys below it that values.yaml does not set, and
+`@computed reason` explains why changing the key alone changes no manifest.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class Key:
     section: str | None = None
     computed: str | None = None
     children: tuple[Key, ...] = ()
+    unset: dict[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -58,12 +60,12 @@ def _children(node: yaml.MappingNode, path: tuple[str, ...], lines: list[str], f
         where = (*path, str(name.value))
         line = name.start_mark.line
         comment = _comment_above(lines, line, name.start_mark.column)
-        text, schema, section, computed = _parse(comment, f"{file}:{line + 1}")
+        text, schema, section, computed, unset = _parse(comment, f"{file}:{line + 1}")
         if not text:
             raise ValuesError(f"{file}:{line + 1}: {'.'.join(where)} has no comment")
         open_map = "$ref" in schema or "additionalProperties" in schema
         inner = _children(value, where, lines, file) if isinstance(value, yaml.MappingNode) and not open_map else ()
-        keys.append(Key(where, line + 1, text, _plain(value), schema, section, computed, inner))
+        keys.append(Key(where, line + 1, text, _plain(value), schema, section, computed, inner, unset))
     return tuple(keys)
 
 
@@ -75,7 +77,7 @@ def _comment_above(lines: list[str], line: int, column: int) -> list[str]:
     return [entry[len(prefix) :].removeprefix(" ") for entry in lines[first:line]]
 
 
-def _parse(comment: list[str], place: str) -> tuple[str, dict[str, Any], str | None, str | None]:
+def _parse(comment: list[str], place: str) -> tuple[str, dict[str, Any], str | None, str | None, dict[str, str]]:
     text: list[str] = []
     marks: dict[str, list[str]] = {}
     mark: str | None = None
@@ -88,13 +90,13 @@ def _parse(comment: list[str], place: str) -> tuple[str, dict[str, Any], str | N
         else:
             mark = None
             text.append(entry)
-    if unknown := marks.keys() - {"section", "schema", "computed"}:
+    if unknown := marks.keys() - {"section", "schema", "computed", "unset"}:
         raise ValuesError(f"{place}: unknown mark @{sorted(unknown)[0]}")
-    schema = yaml.safe_load(" ".join(marks["schema"])) if "schema" in marks else {}
-    if not isinstance(schema, dict):
-        raise ValuesError(f"{place}: @schema is not a mapping")
+    schema, unset = (yaml.safe_load("\n".join(marks.get(name, ["{}"]))) for name in ("schema", "unset"))
+    if not isinstance(schema, dict) or not isinstance(unset, dict):
+        raise ValuesError(f"{place}: @schema or @unset is not a mapping")
     texts = {name: " ".join(parts) for name, parts in marks.items()}
-    return " ".join(text).strip(), schema, texts.get("section"), texts.get("computed")
+    return " ".join(text).strip(), schema, texts.get("section"), texts.get("computed"), unset
 
 
 def _plain(node: yaml.Node) -> Any:

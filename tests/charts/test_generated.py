@@ -46,6 +46,20 @@ def test_every_value_is_in_the_readme(chart: str) -> None:
         assert f"| `{name}{'.' if isinstance(value, dict) and value else '`'}" in readme or f"| `{name}`" in readme
 
 
+def test_every_setting_of_the_model_service_has_a_row_in_the_readme() -> None:
+    schema = json.loads((CHARTS / "model" / "values.schema.json").read_text())
+    settings = schema["properties"]["workload"]["properties"]["serving"]["properties"]
+    readme = (CHARTS / "model" / "README.md").read_text()
+    assert [name for name in settings if f"| `workload.serving.{name}` |" not in readme] == []
+
+
+@pytest.mark.parametrize("chart", ["model", "platform"])
+def test_a_wrong_value_is_told_with_the_name_of_the_file_that_checks_values(chart: str) -> None:
+    wrong = {"model": {**IRIS, "target": "9"}, "platform": {"gateway": {"replicas": None}}}[chart]
+    with pytest.raises(HelmFailed, match=rf"fairlead-{chart}/templates/values/check\.yaml"):
+        render(chart, wrong)
+
+
 def test_defaults_of_a_route_are_those_of_the_contract() -> None:
     values = values_of("model")
     contract = RouteSpec.model_validate({"model": "a", "versions": {"1": {}}, "target": {"version": "1"}}).to_json()
