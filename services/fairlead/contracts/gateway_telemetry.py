@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fairlead.contracts.gateway import Role
 from fairlead.contracts.latency import GRID_MS
-from fairlead.contracts.telemetry import Kind, Metric
+from fairlead.contracts.telemetry import Declared, Metric
 
 GATEWAY_IDENTITY = ("envoy_cluster_name", "fairlead_role", "fairlead_namespace", "fairlead_model", "fairlead_version")
 """The labels of every cluster that belongs to a version. Versions are written as in statistics: `1_1_0`."""
@@ -13,30 +13,14 @@ EDGE = "edge"
 """The listener that users' requests come to; its value of `envoy_http_conn_manager_prefix`."""
 
 
-def _cluster(
-    name: str,
-    kind: Kind,
-    unit: str,
-    help: str,
-    /,
-    *labels: str,
-    buckets: tuple[float, ...] = (),
-    **values: tuple[str, ...],
-) -> Metric:
-    every = (*GATEWAY_IDENTITY, *labels, *values)
-    values = {"fairlead_role": tuple(Role), **values}
-    return Metric("gateway", f"envoy_cluster_{name}", kind, unit, help, every, buckets, values)
+_cluster = Declared("gateway", "envoy_cluster_", GATEWAY_IDENTITY, {"fairlead_role": tuple(Role)})
+_edge = Declared("gateway", "envoy_http_", ("envoy_http_conn_manager_prefix",))
 
 
 def _endpoint(name: str, help: str) -> Metric:
     """Envoy does not take the labels out of the names of these: only the cluster's name says the version."""
     labels = ("envoy_cluster_name", "envoy_endpoint_address")
     return Metric("gateway", f"envoy_cluster_endpoint_{name}", "counter", "requests", help, labels)
-
-
-def _edge(name: str, kind: Kind, unit: str, help: str, **values: tuple[str, ...]) -> Metric:
-    labels = ("envoy_http_conn_manager_prefix", *values)
-    return Metric("gateway", f"envoy_http_{name}", kind, unit, help, labels, (), values)
 
 
 # Requests by version. What a user gets is in the roles `split` (stable) and `aggregate` (candidate).

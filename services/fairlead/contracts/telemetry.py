@@ -41,20 +41,33 @@ class Metric:
     values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def _model(
-    name: str,
-    kind: Kind,
-    unit: str,
-    help: str,
-    /,
-    *labels: str,
-    buckets: tuple[float, ...] = (),
-    **values: tuple[str, ...],
-) -> Metric:
-    """Labels with few values are given as keywords, after the others."""
-    every = (*MODEL_IDENTITY, *labels, *values)
-    return Metric("model service", f"fairlead_model_{name}", kind, unit, help, every, buckets, values)
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """Declares metrics that have the beginning of their names and their first labels in common."""
 
+    owner: Owner
+    prefix: str = ""
+    labels: tuple[str, ...] = ()
+    values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """All values of the first labels that have few."""
+
+    def __call__(
+        self,
+        name: str,
+        kind: Kind,
+        unit: str,
+        help: str,
+        /,
+        *labels: str,
+        buckets: tuple[float, ...] = (),
+        **values: tuple[str, ...],
+    ) -> Metric:
+        """Labels with few values are given as keywords, after the others."""
+        every = (*self.labels, *labels, *values)
+        return Metric(self.owner, self.prefix + name, kind, unit, help, every, buckets, {**self.values, **values})
+
+
+_model = Declared("model service", "fairlead_model_", MODEL_IDENTITY)
 
 # What a client sees. other: health, docs, metrics and paths that do not exist. code 499: the client disconnected before
 # the response.
@@ -216,19 +229,7 @@ ROLES = ("stable", "candidate")
 VERDICTS = ("pass", "fail", "inconclusive")
 
 
-def _control(
-    name: str,
-    kind: Kind,
-    unit: str,
-    help: str,
-    /,
-    *labels: str,
-    buckets: tuple[float, ...] = (),
-    **values: tuple[str, ...],
-) -> Metric:
-    """Labels with few values are given as keywords, after the others."""
-    return Metric("control plane", f"fairlead_control_{name}", kind, unit, help, (*labels, *values), buckets, values)
-
+_control = Declared("control plane", "fairlead_control_")
 
 # Routes and gateways. Only the leading replica reports these, so that sums over replicas count nothing twice.
 CONTROL_REVISION = _control("revision", "gauge", "number", "The number of the revision in force", "model")
@@ -356,9 +357,7 @@ CONTROL_PLANE: tuple[Metric, ...] = (
 """All metric families of the control plane, in the order declared above."""
 
 
-def _process(name: str, kind: Kind, unit: str, help: str, *labels: str) -> Metric:
-    return Metric("Python process", name, kind, unit, help, labels)
-
+_process = Declared("Python process")
 
 PROCESS_CPU = _process("process_cpu_seconds_total", "counter", "seconds", "CPU time, of user and system")
 PROCESS_MEMORY = _process("process_resident_memory_bytes", "gauge", "bytes", "Resident memory")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -38,13 +38,7 @@ LOST = 0.03
 
 def false_alarms(plan: Plan, rows: RowCache, found: proof.Findings) -> None:
     """A/A: both versions are the same, so every rollback is a false alarm."""
-    cells = [
-        Cell(rps, baseline, baseline, nuisance)
-        for nuisance in plan.nuisances
-        for rps in plan.rates
-        for baseline in plan.baselines
-    ]
-    found.numbers["aa"] = results = rows.collect("false alarms", each(cells, partial(_alarm, plan)))
+    found.numbers["aa"] = results = rows.collect("false alarms", _alarms(plan, plan.nuisances))
     for nuisance in plan.nuisances:
         mine = [row for row in results if row["nuisance"] == nuisance]
         worst = max(mine, key=lambda row: of_rule(row, WHOLE)["rolledBack"])
@@ -59,19 +53,24 @@ def false_alarms(plan: Plan, rows: RowCache, found: proof.Findings) -> None:
         found.note(f"A/A, {nuisance}: the others, worst cell of each", others)
 
 
+def _alarms(plan: Plan, nuisances: Sequence[str]) -> Mapping[str, Callable[[], Row]]:
+    """The work of each cell in which both versions are the same."""
+    cells = [
+        Cell(rps, baseline, baseline, nuisance)
+        for nuisance in nuisances
+        for rps in plan.rates
+        for baseline in plan.baselines
+    ]
+    return each(cells, partial(_alarm, plan))
+
+
 def _alarm(plan: Plan, cell: Cell) -> Row:
     return row_of_cell(cell, judged(cell, simulate(cell, plan.rollouts, SEED), plan.rivals))
 
 
 def lasting_clumps(plan: Plan, rows: RowCache, found: proof.Findings) -> None:
     """A/A with clumps that last longer than a window: no window says that ten others only repeat it."""
-    cells = [
-        Cell(rps, baseline, baseline, nuisance)
-        for nuisance in plan.lasting
-        for rps in plan.rates
-        for baseline in plan.baselines
-    ]
-    found.numbers["lasting"] = results = rows.collect("lasting clumps", each(cells, partial(_alarm, plan)))
+    found.numbers["lasting"] = results = rows.collect("lasting clumps", _alarms(plan, plan.lasting))
     for nuisance in plan.lasting:
         mine = [row for row in results if row["nuisance"] == nuisance]
         worst_of = {rule: max(mine, key=lambda row: of_rule(row, rule)["rolledBack"]) for rule in (WHOLE, ALL_REQUESTS)}
