@@ -134,7 +134,9 @@ def judge_good(run: dict[str, Any], found: proof.Findings) -> None:
 def _one(platform: Platform, plan: Plan, case: Case, candidate: Path, *, first: bool) -> dict[str, Any]:
     folders.behave(candidate, slow_ms=6 if case.gate == "latency" else 0)
     with OpenLoop(platform.url, rate=plan.rate, seconds=plan.timeout_s, request=users(MODEL)) as load:
-        platform.command(*(("release", MODEL, CANDIDATE, "--skip-check") if first else ("retry", MODEL)))
+        platform.command(
+            *(("release", MODEL, CANDIDATE, "--skip-check", "--accept-breaking") if first else ("retry", MODEL))
+        )
         case.spoil(candidate)
         step = platform.wait_for(MODEL, "the candidate has its share", candidate=CANDIDATE, weight=1000)
         back = _rolled_back(platform, plan.timeout_s)
