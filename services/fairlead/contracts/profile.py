@@ -6,7 +6,6 @@ up, and drift is computed from the sums.
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -14,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, FiniteFloat, StringConstraints, field_validator, model_validator
 
 from fairlead import errors
+from fairlead.contracts import json_text
 from fairlead.contracts.base import Document, canonical, digest
 from fairlead.contracts.manifest import ModelName, Version
 from fairlead.contracts.parsing import parse
@@ -203,10 +203,9 @@ def of_text(text: str, source: str, hint: str = REBUILD) -> Profile:
     if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
         raise errors.Invalid(f"{source}: more than {MAX_BYTES} bytes", hint=hint)
     try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as cause:
-        why = "it is nested too deeply" if isinstance(cause, RecursionError) else cause
-        raise errors.Invalid(f"{source}: not JSON: {why}", hint=hint) from cause
+        data = json_text.read(text)
+    except ValueError as cause:
+        raise errors.Invalid(f"{source}: not JSON: {cause}", hint=hint) from cause
     if isinstance(data, dict) and data.get("schema", 1) != 1:
         raise errors.Invalid(
             f"{source}: schema {data['schema']!r} is not known to this release, which reads schema 1",

@@ -50,6 +50,8 @@ def load(text: str) -> tuple[Any, Advice]:
     try:
         node = loader.get_single_node()
         return (None if node is None else loader.construct_document(node)), Advice(node)
+    except RecursionError:  # PyYAML calls itself for each level
+        raise yaml.YAMLError("lists and mappings are nested too deeply; write it flatter") from None
     finally:
         loader.dispose()
 

@@ -25,7 +25,7 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from fairlead import errors
-from fairlead.contracts import sockets
+from fairlead.contracts import json_text, sockets
 from fairlead.contracts.action import OPTIONS, Action, ActionType, Outcome
 from fairlead.contracts.bound_action import BINDING, bound
 from fairlead.contracts.earlier_versions import names_to_return_to, revision_named
@@ -168,8 +168,8 @@ class _Handler(socketserver.StreamRequestHandler):
 
 def _parse(line: bytes) -> Mapping[str, Any]:
     try:
-        asked = json.loads(line)
-    except (ValueError, RecursionError):
+        asked = json_text.read(line)
+    except ValueError:
         raise errors.Invalid("the request is not valid JSON", hint="send one JSON object on one line") from None
     if not isinstance(asked, dict):
         raise errors.Invalid("the request is not a JSON object", hint="send one JSON object on one line")

@@ -8,7 +8,6 @@ answer takes until the timeout, but delays neither the other instances nor the l
 from __future__ import annotations
 
 import http.client
-import json
 import logging
 import threading
 import time
@@ -19,6 +18,7 @@ from urllib.parse import urlencode
 
 from pydantic import ValidationError
 
+from fairlead.contracts import json_text
 from fairlead.contracts.answers import PATH, Page, add_classes
 from fairlead.contracts.route import VersionRef
 from fairlead.rollout.ports import Answer, CollectedAnswers, InstanceAddress
@@ -95,8 +95,8 @@ class _Ring:
             text = response.read(MAX_PAGE_BYTES)
             if response.status != http.client.OK:
                 raise _Failed(f"status {response.status}")
-            page = Page.model_validate(json.loads(text))
-        except (OSError, http.client.HTTPException, ValueError, RecursionError, ValidationError) as error:
+            page = Page.model_validate(json_text.read(text))
+        except (OSError, http.client.HTTPException, ValueError, ValidationError) as error:
             self._http.close()
             raise _Failed(str(error) or type(error).__name__) from None
         restarted = page.epoch != self._epoch

@@ -11,6 +11,7 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from fairlead.contracts import json_text
 from fairlead.contracts.gateway import pin_name
 from fairlead.contracts.golden import Tolerance, compare
 from fairlead.contracts.revision import Check, Verdict
@@ -128,7 +129,7 @@ def _exchange(connection: http.client.HTTPConnection, method: str, path: str, bo
     connection.request(method, path, body=body, headers=headers)
     answer = connection.getresponse()
     text = answer.read()
-    return answer.status, json.loads(text) if answer.status == 200 else None
+    return answer.status, json_text.read(text) if answer.status == 200 else None
 
 
 def _check(verdict: Verdict, reason: str, *, rows: int | None = None) -> Check:

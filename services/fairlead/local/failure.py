@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from fairlead.contracts import json_text
 from fairlead.contracts.instance import LOAD_FAILED
 from fairlead.local.probe import Reply
 
@@ -56,7 +56,7 @@ def _is_for_good(reply: Reply) -> bool:
 
 def _problem(reply: Reply) -> dict[str, object]:
     try:
-        found = json.loads(reply.body)
-    except (ValueError, RecursionError):
+        found = json_text.read(reply.body)
+    except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

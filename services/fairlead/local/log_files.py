@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fairlead.contracts import json_text
 from fairlead.contracts.gateway import decode_version, parse_stat, stat_name
 from fairlead.contracts.route import VersionRef
 
@@ -90,7 +90,7 @@ def parse(source: str, lines: Iterable[str], since: str = "") -> Iterator[Entry]
 def _fields(line: str) -> dict[str, Any]:
     if line.startswith("{"):
         try:
-            found = json.loads(line)
+            found = json_text.read(line)
         except ValueError:
             found = None
         if isinstance(found, dict):

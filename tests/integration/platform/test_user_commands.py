@@ -75,6 +75,7 @@ def test_predict_names_each_field_that_was_rejected(platform: Platform) -> None:
     [
         (["nobody", "{}"], exit_codes.NOT_FOUND, "nobody answered 404: "),
         (["doubler", "{x: 1}"], exit_codes.USAGE, "the rows are not JSON: "),
+        (["doubler", "[" * 20_000], exit_codes.USAGE, "the rows are not JSON: it is nested too deeply: "),
         (["doubler", "@missing.json"], exit_codes.USAGE, "missing.json cannot be read: No such file or directory"),
         (["doubler", "{}", "--url", "http://127.0.0.1:1"], exit_codes.UNAVAILABLE, "did not answer: "),
         (["doubler", "{}", "--url", "ftp://there"], exit_codes.USAGE, "is not the address of a gateway"),

@@ -149,3 +149,10 @@ def test_a_value_that_may_contain_a_password_is_not_shown() -> None:
 def test_plain_data_is_refused_in_the_same_words() -> None:
     with pytest.raises(errors.Invalid, match=r"target\.version: 'V_1' is not a version; write lower-case letters"):
         parse(route.RouteSpec, {"model": "iris", "versions": {"a": {}}, "target": {"version": "V_1"}}, "route")
+
+
+@pytest.mark.parametrize(("start", "end"), [("[", "]"), ("{a: ", "}")])
+@pytest.mark.parametrize("depth", [500, 20_000])
+def test_yaml_that_is_nested_too_deeply_is_refused_with_a_sentence(start: str, end: str, depth: int) -> None:
+    with pytest.raises(errors.Invalid, match=r"^file\.yaml: not YAML: .* nested too deeply"):
+        parse_yaml(Manifest, f"{MODEL}1.0.0\nbuilt_with: {start * depth}1{end * depth}", "file.yaml")

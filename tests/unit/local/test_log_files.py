@@ -115,3 +115,9 @@ def test_reading_in_pieces_gives_the_same_lines_as_reading_at_once(
         found += [entry.fields for entry in follower.read()]
     log.with_suffix(".whole").write_bytes(data)
     assert found == [entry.fields for entry in follower_of(log.with_suffix(".whole")).read()]
+
+
+def test_a_line_that_is_nested_too_deeply_is_shown_as_it_is() -> None:
+    line = '{"message":' + "[" * 20_000 + "]" * 20_000 + "}"
+    (entry,) = parse("gateway", [line])
+    assert entry.fields["message"] == line

@@ -16,6 +16,7 @@ from fairlead.cli import optional_modules
 from fairlead.cli.connect import connect
 from fairlead.cli.options import DEFAULT_STATE, ContextOption, NamespaceOption, PlatformLocation, StateOption
 from fairlead.cli.output import say, shown_json
+from fairlead.contracts import json_text
 from fairlead.contracts.images import MEDIA_TYPES, kind_of
 from fairlead.contracts.instance import Instance
 from fairlead.local.ports import LOOPBACK
@@ -123,7 +124,7 @@ def _read(rows: str) -> bytes:
     if kind_of(body):
         return body
     try:
-        json.loads(body)
+        json_text.read(body)
     except ValueError as error:
         raise _not_json(rows, error) from error
     return body
@@ -215,7 +216,7 @@ def _failure(reply: Reply, asked: _Asked) -> errors.FairleadError:
         return why
     model = asked.model
     try:
-        problem = json.loads(reply.body)
+        problem = json_text.read(reply.body)
     except ValueError:
         problem = {}
     problem = problem if isinstance(problem, dict) else {}

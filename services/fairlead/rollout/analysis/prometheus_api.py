@@ -6,7 +6,6 @@ It never uses rate() or increase(): they extrapolate to the edges of a range, so
 from __future__ import annotations
 
 import http.client
-import json
 import math
 import ssl
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from fairlead.contracts import json_text
 from fairlead.contracts.prometheus import PrometheusSettings
 from fairlead.errors import Unavailable
 from fairlead.rollout.ports import Series
@@ -64,7 +64,7 @@ class PrometheusApi:
             status, text = self._get(f"{self._prefix}/api/v1/query?{query}")
             if status in (http.client.UNAUTHORIZED, http.client.FORBIDDEN):
                 raise Unavailable(f"Prometheus refuses us ({status}): see prometheus.bearerTokenFile")
-            return _result(json.loads(text), status, kind)
+            return _result(json_text.read(text), status, kind)
         except (OSError, http.client.HTTPException) as error:
             self.close()
             if isinstance(error, TimeoutError):

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from fairlead import errors
+from fairlead.contracts import json_text
 
 Row = TypeVar("Row", bound=BaseModel)
 
@@ -77,7 +78,7 @@ def write(path: Path, rows: Sequence[GoldenRow]) -> None:
 
 def _row(line: str, where: str) -> GoldenRow:
     try:
-        data = json.loads(line)
+        data = json_text.read(line)
     except ValueError as cause:
         raise _invalid(where, f"not JSON: {cause}") from cause
     if not isinstance(data, dict) or set(data) != {"input", "expected"}:

@@ -7,7 +7,6 @@ Statistics and parameters of the training are not in it.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Literal
 import numpy as np
 
 from fairlead import errors
+from fairlead.contracts import json_text
 from fairlead.serving.formats import trees
 from fairlead.serving.formats.boosters import Described, Feature
 from fairlead.serving.formats.trees import Broken
@@ -224,8 +224,8 @@ def _categories(rest: str, infos: Sequence[str]) -> dict[int, tuple[str | int, .
         raise Broken("has other columns of categories in its parameters than in its trees")
     _, found, line = rest.rpartition(_PANDAS)
     try:
-        tables = (json.loads(line.strip().partition("\n")[0]) or []) if found else []
-    except (ValueError, RecursionError):
+        tables = (json_text.read(line.strip().partition("\n")[0]) or []) if found else []
+    except ValueError:
         raise Broken("has a line `pandas_categorical` that is not JSON") from None
     if not isinstance(tables, list) or not all(isinstance(one, list) for one in tables):
         raise Broken("has a line `pandas_categorical` that has no lists of categories")

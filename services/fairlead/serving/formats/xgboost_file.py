@@ -7,7 +7,6 @@ Statistics of the training, and whatever else no prediction needs, are not in it
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from fairlead import errors
+from fairlead.contracts import json_text
 from fairlead.serving.formats import trees, ubjson
 from fairlead.serving.formats.boosters import Described, Feature
 from fairlead.serving.formats.trees import Broken
@@ -78,8 +78,8 @@ def _parsed(data: bytes) -> Any:
     if data[1:2] in b"iUIlL" and data[1:2]:
         return ubjson.read(data)
     try:
-        return json.loads(data, object_pairs_hook=_object)
-    except (ValueError, RecursionError) as cause:
+        return json_text.read(data, pairs=_object)
+    except ValueError as cause:
         raise Broken(f"is not JSON: {' '.join(str(cause).split())[:120]}") from None
 
 

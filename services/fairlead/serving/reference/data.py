@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from fairlead import errors
+from fairlead.contracts import json_text
 from fairlead.serving.formats import field_kinds
 from fairlead.serving.formats.folder import ModelFolder
 from fairlead.serving.formats.measured import Measured, measurable
@@ -109,7 +109,7 @@ def _as_is(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, str) and value[:1] in ("[", "{"):
         try:
-            return json.loads(value)
+            return json_text.read(value)
         except ValueError:
             return value
     return value

@@ -114,3 +114,10 @@ def test_golden_rows_that_cannot_be_read_are_invalid(tmp_path: Path) -> None:
     (tmp_path / "golden.jsonl").write_bytes(b"\xff")
     with pytest.raises(errors.Invalid, match=r"golden\.jsonl: the golden rows cannot be read: it is not UTF-8 text"):
         golden.read(tmp_path / "golden.jsonl")
+
+
+@pytest.mark.parametrize("depth", [500, 20_000])
+def test_a_golden_row_that_is_nested_too_deeply_is_refused_with_its_line(tmp_path: Path, depth: int) -> None:
+    (tmp_path / "golden.jsonl").write_text(f'{{"input": {{"a": {"[" * depth}{"]" * depth}}}, "expected": {{}}}}\n')
+    with pytest.raises(errors.Invalid, match=r"^golden\.jsonl:1: not JSON: it is nested too deeply"):
+        golden.read(tmp_path / "golden.jsonl")

@@ -109,3 +109,9 @@ class Doubler(fairlead.Model[Row, Answer]):
 
 def test_the_columns_of_a_table_are_the_numbers_of_the_one_list_that_a_row_has(tmp_path: Path) -> None:
     assert rows(tmp_path, "a,b\n1,2\n3,4\n", VECTOR) == [{"x": [1.0, 2.0]}, {"x": [3.0, 4.0]}]
+
+
+def test_a_cell_that_is_nested_too_deeply_stays_a_text(tmp_path: Path) -> None:
+    deep = "[" * 20_000 + "]" * 20_000
+    (found,) = rows(tmp_path, HEAD + f'3,1.5,2,007,1,True,2024-01-02,"{deep}",9\n')
+    assert found["tags"] == deep
