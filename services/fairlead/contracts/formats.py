@@ -20,7 +20,8 @@ class Kind(NamedTuple):
     `is_code`: the same, though it is no pickle. `library` is the one whose version `write_folder` notes in any case.
     `has_signature`: the artifact names its inputs and outputs, so the manifest need not. `is_network`: it computes in
     float32, where a batch may round otherwise than a row alone. `is_weights`: `entry` names a class or a function that
-    makes what the artifact has the weights of. `is_booster`: it is trees over columns.
+    makes what the artifact has the weights of. `is_booster`: it is trees over columns. `names_types`: it is no pickle,
+    and names the classes of its objects. `trusts`: what `trusted` of the manifest may name.
     """
 
     extra: str
@@ -32,6 +33,8 @@ class Kind(NamedTuple):
     has_signature: bool = False
     is_network: bool = False
     is_booster: bool = False
+    names_types: bool = False
+    trusts: str = ""
 
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
@@ -42,6 +45,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "pickle": Kind("sklearn", "model.pkl", pickles=True),
         "python": Kind("sklearn", "model.bin"),
         "sklearn": Kind("sklearn", "model.joblib", pickles=True),
+        "skops": Kind("skops", "model.skops", names_types=True, trusts="types"),
         "torch-export": Kind("torch", "model.pt2", is_code=True, library="torch", is_network=True),
         "torch-state-dict": Kind("torch", "model.pt", library="torch", is_weights=True, is_network=True),
         "xgboost": Kind("xgboost", "model.ubj", has_signature=True, is_booster=True),

@@ -43,7 +43,7 @@ def _relative(path: str) -> str:
 
 RelativePath = Annotated[str, AfterValidator(_relative)]
 Format = Literal[
-    "sklearn", "joblib", "pickle", "python", "onnx", "torch-state-dict", "torch-export", "xgboost", "lightgbm"
+    "sklearn", "joblib", "pickle", "skops", "python", "onnx", "torch-state-dict", "torch-export", "xgboost", "lightgbm"
 ]
 Datatype = Literal[
     "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP32", "FP64", "BYTES"
@@ -195,6 +195,8 @@ class Manifest(_Strict):
     version_skew: Literal["refuse", "warn"] = "refuse"
     """What happens if a library of `built_with` is installed in another major.minor version. A pickle contains private
     attributes of a library's objects: another version may load it and give other answers without an error."""
+    trusted: tuple[Annotated[str, StringConstraints(min_length=1)], ...] = ()
+    """What the artifact may have although it is not known to be data: types of a file of skops."""
     rtol: float = Field(default=1e-5, ge=0, le=1)
     """How far floats of f(batch) may differ from f(single) on the golden rows before batching is turned off."""
     atol: float | None = Field(default=None, ge=0)
@@ -235,6 +237,13 @@ class Manifest(_Strict):
                 raise ValueError(f"`{part}` names {taken[0]!r}, which cannot be a field's name; choose another")
         if wrong := [one.name for one in self.outputs if one.nullable or one.column or one.column_type or one.image]:
             raise ValueError(f"`outputs`: {wrong[0]!r}: nullable, column, column_type and image are for inputs")
+        return self
+
+    @model_validator(mode="after")
+    def _trusts_where_it_is_read(self) -> Self:
+        if self.trusted and (self.entry or not KINDS[self.format].trusts):
+            able = ", ".join(f"{kind.trusts} of {name}" for name, kind in KINDS.items() if kind.trusts)
+            raise ValueError(f"`trusted` is for models without `entry`, and names {able}")
         return self
 
     @model_validator(mode="after")

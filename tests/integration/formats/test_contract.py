@@ -21,11 +21,12 @@ from support import environments
 from support.formats.cases import Case
 from support.service import Service
 
-OF = {"onnx": "graphs", "torch": "modules", "xgboost": "boosters", "lightgbm": "boosters"}
+OF = {"onnx": "graphs", "torch": "modules", "xgboost": "boosters", "lightgbm": "boosters", "skops": "estimators"}
 """The module of tests/support/formats with the cases of each library."""
 NAMES = (
     *("onnx-dense", "onnx-image", "onnx-sequence", "onnx-columns"),
     *("xgboost-columns", "xgboost-classes", "lightgbm-columns"),
+    *("skops-line", "skops-forest"),
     *("torch-dense", "torch-image", "torch-sequence", "torch-two", "torch-safetensors", "torch-export"),
 )
 

@@ -22,7 +22,7 @@ def command(
     file: Annotated[
         Path,
         typer.Option(
-            "--from", metavar="FILE", help="The estimator, of joblib.dump or pickle.dump, a booster's or an ONNX file."
+            "--from", metavar="FILE", help="The estimator, of joblib, pickle or skops, a booster's or an ONNX file."
         ),
     ],
     sha256: Annotated[
@@ -36,18 +36,22 @@ def command(
     ] = None,
     version: Annotated[str, typer.Option("--version", metavar="VERSION", help="The version of the model.")] = "1.0.0",
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write NAME/VERSION.")] = Path("build/models"),
+    trusted: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TYPE", help="A type in a file of skops that is built though it may be more than data."),
+    ] = None,
 ) -> None:
     """Write a model folder from a trained estimator, a booster or an ONNX file, and check it.
 
     The inputs, the outputs and the golden rows come from the estimator and from --data; no class is written. Reading
     a pickle runs the code in it, so the command wants its digest first. The digest is that of FILE: the artifact of the
-    folder is written again and has another one. Files of ONNX, XGBoost and LightGBM are no code.
+    folder is written again and has another one. Files of skops, ONNX, XGBoost and LightGBM are no code.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # rows are asked one by one; the libraries read it when imported
     write = importlib.import_module("fairlead.serving.new.folder").write
     # An estimator with `verbose` prints at each of the hundred rows that it is asked.
     with printing_apart() as asked, redirect_stdout(cast(TextIO, asked)), redirect_stderr(cast(TextIO, asked)):
-        written = write(name, version, file, out, sha256=sha256, data=data, code=code or ())
+        written = write(name, version, file, out, sha256=sha256, data=data, code=code or (), trusted=trusted or ())
     folder = written.folder
     say(f"{folder}: written, with {written.golden_rows} golden rows")
     if sha256 is not None and written.sha256 != sha256.lower():

@@ -14,7 +14,7 @@ from pydantic.errors import PydanticUserError
 
 from fairlead import errors
 from fairlead.contracts import manifest_file, requirements
-from fairlead.contracts.formats import runs_code
+from fairlead.contracts.formats import KINDS, runs_code
 from fairlead.contracts.manifest import Manifest
 from fairlead.model import Model
 from fairlead.serving.check.findings import NOT_PROVED, Finding, Outcome, skipped
@@ -77,6 +77,7 @@ class Subject:
         return model_calls.compute(self.model, self.terms)
 
 
+DATA = ", which is data: nothing of it runs"
 GOLDEN_ROWS = 8
 """How many golden rows are asked in every protocol; all of them are asked once."""
 REFUSED_HINT = (
@@ -95,7 +96,9 @@ class _Result:
 
 def _manifest(subject: Subject) -> _Result:
     manifest = subject.manifest
-    data = "" if manifest.entry or runs_code(manifest.format) else ", which is data: nothing of it runs"
+    data = ""
+    if not manifest.entry and not runs_code(manifest.format):
+        data = f", which is data, and {', '.join(manifest.trusted)}" if manifest.trusted else DATA
     return _Result(f"{manifest.name} {manifest.version}, format {manifest.format}{data}")
 
 
@@ -119,7 +122,8 @@ def _libraries(subject: Subject) -> _Result:
 
 def _built_with(subject: Subject) -> _Result:
     built_with = subject.manifest.built_with
-    if not built_with and not subject.manifest.entry and not runs_code(subject.manifest.format):
+    holds_objects = KINDS[subject.manifest.format].names_types or runs_code(subject.manifest.format)
+    if not built_with and not subject.manifest.entry and not holds_objects:
         return _Result(f"format {subject.manifest.format} holds no objects of a library, so it needs no version of one")
     if not built_with:
         hint = "Name the libraries that the artifact depends on, with their versions, in `built_with`."

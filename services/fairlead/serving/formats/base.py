@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -37,6 +37,13 @@ class Weights(Format, Protocol):
 
     def built_by(self, make: Callable[[], Any]) -> Format:
         """The same format, with the class or factory that `entry` names."""
+
+
+class Trusting(Format, Protocol):
+    """A format that reads only what is known to be data, and what the manifest names in `trusted`."""
+
+    def trusting(self, names: Iterable[str]) -> Format:
+        """The same format, which also reads what has these names."""
 
 
 def library_of(name: str, module: str) -> Any:

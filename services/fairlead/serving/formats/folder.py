@@ -46,6 +46,7 @@ from fairlead.serving.formats.onnx import Onnx
 from fairlead.serving.formats.pickle import Pickle
 from fairlead.serving.formats.python import Python
 from fairlead.serving.formats.sklearn import Sklearn
+from fairlead.serving.formats.skops import Skops
 from fairlead.serving.formats.strict import strict
 from fairlead.serving.formats.torch_export import TorchExport
 from fairlead.serving.formats.torch_state_dict import TorchStateDict
@@ -59,6 +60,7 @@ FORMATS: Mapping[str, base.Format] = MappingProxyType(
         "pickle": Pickle(),
         "python": Python(),
         "sklearn": Sklearn(),
+        "skops": Skops(),
         "torch-export": TorchExport(),
         "torch-state-dict": TorchStateDict(),
         "xgboost": XGBoost(),
@@ -145,6 +147,8 @@ def load_folder(folder: Path, package: str | None = None, *, profiled: bool = Tr
     manifest = manifest_file.read(folder)
     code = Code.of(folder) if package is None else Code(folder, package)
     adapter = FORMATS[manifest.format]
+    if manifest.trusted:
+        adapter = cast(base.Trusting, adapter).trusting(manifest.trusted)
     if manifest.entry is not None and KINDS[manifest.format].is_weights:
         made = cast(base.Weights, adapter).built_by(code.factory(manifest.entry))
         model_class = networks.model_class(manifest, made, labels=top_labels.read(folder, manifest))

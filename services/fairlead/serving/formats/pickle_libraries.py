@@ -88,6 +88,12 @@ def observed() -> Iterator[Seen]:
         warnings.warn = given
 
 
+def note(names: Iterable[tuple[str, str]]) -> None:
+    """Add the module and name of each class that a format other than a pickle has built objects of."""
+    for seen in _readers:
+        seen.names.update(names)
+
+
 def skew_of(message: str) -> Skew | None:
     """The skew that a warning tells of, or None."""
     line = " ".join(message.split())

@@ -1,6 +1,6 @@
-"""Refuses, when a folder is written, a pickle that only the training script can read.
+"""Refuses, when a folder is written, a pickle or a file of skops that only the training script can read.
 
-A pickle holds a class or a function by its name. Names of the training script (`__main__`) and of modules beside it
+Such a file holds a class or a function by its name. Names of the training script (`__main__`) and of modules beside it
 exist while the script runs, so the folder would load there and nowhere else.
 """
 
@@ -18,8 +18,6 @@ from fairlead import errors
 from fairlead.contracts.formats import KINDS
 from fairlead.serving.formats.pickle import PROTOCOL
 
-FORMATS = frozenset(name for name, kind in KINDS.items() if kind.pickles)
-"""The formats whose artifact is a pickle."""
 _LOAD = """
 import sys
 from pathlib import Path
@@ -37,6 +35,14 @@ _LAMBDA_HINT = (
 )
 
 
+def holds(name: str, value: Any) -> bool:
+    """Whether the artifact that this format writes of `value` has objects, with the names of their classes."""
+    kind = KINDS.get(name)
+    if kind is None or not (kind.pickles or kind.names_types):
+        return False
+    return kind.pickles or not isinstance(value, str | Path)  # a file is copied
+
+
 def foreign_modules(value: Any, code: frozenset[str]) -> list[types.ModuleType]:
     """The modules that the pickle of `value` needs and that are neither installed nor among `code`, by their names.
 
@@ -50,7 +56,7 @@ def foreign_modules(value: Any, code: frozenset[str]) -> list[types.ModuleType]:
     if of_the_script := sorted(name for module, name in names.found if module == "__main__"):
         name = of_the_script[0]
         raise errors.Invalid(
-            f"the pickle needs {name} of the training script, which is not in the model folder",
+            f"the artifact needs {name} of the training script, which is not in the model folder",
             hint=f"Move {name} to model.py, import it from there (`from model import {name}`), and pass "
             "code=[Path('model.py')].",
         )
@@ -95,8 +101,8 @@ def _cannot_be_pickled(last: object, cause: Exception) -> errors.Invalid:
     if isinstance(last, types.FunctionType) and "<" in last.__qualname__:  # <lambda>, or within <locals>
         place = f"{Path(last.__code__.co_filename).name}, line {last.__code__.co_firstlineno}"
         if last.__name__ == "<lambda>":
-            return errors.Invalid(f"a pickle cannot hold the lambda of {place}", hint=_LAMBDA_HINT)
-        message = f"a pickle cannot hold {last.__name__} of {place}: it is defined in another function"
+            return errors.Invalid(f"the artifact cannot hold the lambda of {place}", hint=_LAMBDA_HINT)
+        message = f"the artifact cannot hold {last.__name__} of {place}: it is defined in another function"
         return errors.Invalid(message, hint=_LAMBDA_HINT)
     return errors.Invalid(f"the value cannot be pickled: {cause}", hint="Keep only what `predict` needs in the value.")
 

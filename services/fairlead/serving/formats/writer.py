@@ -94,7 +94,8 @@ def write_folder(
         for path in map(Path, files):
             _copy(path, draft, "files", "labels.txt")
         _write_requirements(requirements, draft)
-        foreign = pickled.foreign_modules(value, _modules(draft)) if manifest.get("format") in pickled.FORMATS else ()
+        is_held = pickled.holds(str(manifest.get("format")), value)
+        foreign = pickled.foreign_modules(value, _modules(draft)) if is_held else []
         written = _written_artifact(draft, manifest, value)
         full = dict(manifest) | written | _built_with(manifest, value, sources, libraries)
         _write_manifest(draft, full)
@@ -168,7 +169,7 @@ def _built_with(
     """The versions of `libraries`, of those whose objects are pickled, and of those that the code imports."""
     given = manifest.get("built_with") or {}
     found = pickle_libraries.imported_by(code)
-    if manifest["format"] in pickled.FORMATS:
+    if pickled.holds(manifest["format"], value):
         found |= pickle_libraries.pickled_by(value)
     if library := KINDS[manifest["format"]].library:
         found |= {library}

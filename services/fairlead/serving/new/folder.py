@@ -47,6 +47,7 @@ def write(
     sha256: str | None,
     data: Path | None = None,
     code: Sequence[Path] = (),
+    trusted: Sequence[str] = (),
 ) -> Written:
     """Write `out`/`name`/`version` from a trained file. Raises what reading the file and asking its estimator raises.
 
@@ -65,12 +66,14 @@ def write(
         named = {"name": name, "version": version, "title": name, "format": of_booster}
         made, skipped = booster.write(folder, named, file, data)
         return Written(folder, _artifact(made), len(made.golden), skipped)
-    trained = trained_file.read(file, sha256, code)
+    trained = trained_file.read(file, sha256, code, trusted)
     estimator = trained.value
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a library that is asked a row which it has not seen before
         found = _sample(estimator, data) if data else None
         stated: dict[str, Any] = {"name": name, "version": version, "title": name, "format": trained.format}
+        if trusted:
+            stated["trusted"] = [*trusted]
         stated["inputs"] = inputs.infer(estimator, found)
         rows, skipped = _answered(estimator, stated["inputs"], found)
         stated["outputs"] = outputs.infer(estimator, stated["inputs"], rows)

@@ -1,4 +1,7 @@
-"""Reads the trained file that a folder is written from. Reading a pickle runs code: the user names its digest first."""
+"""Reads the trained file that a folder is written from. Reading a pickle runs code: the user names its digest first.
+
+A file of skops is data: it needs no digest, and types that may be more than data are named by the user.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,14 @@ from fairlead.contracts.manifest import Artifact
 from fairlead.serving.formats import artifact, base, pickle_libraries, version_skew
 from fairlead.serving.formats.author_code import author_code
 from fairlead.serving.formats.joblib import Joblib
+from fairlead.serving.formats.skops import Skops
 from fairlead.serving.new import network
 
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _COMPRESSED = (b"\x78", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x5d\x00\x00", b"\x04\x22\x4d\x18")
 """How the files begin that joblib writes with `compress`: zlib, gzip, bz2, xz, lzma, lz4."""
-READ = "Files of `joblib.dump`, `pickle.dump`, XGBoost, LightGBM and ONNX (*.onnx) are read."
+READ = "Files of `joblib.dump`, `pickle.dump`, skops (*.skops), XGBoost, LightGBM and ONNX (*.onnx) are read."
+_TRUST = "If you trust who wrote the file, name each type: --trusted TYPE. docs/formats-skops.md says what that means."
 BY_HAND = "For another kind of file, write the folder with a model.py: docs/model-folder.md#writing-one."
 
 
@@ -32,20 +37,25 @@ class Trained:
     format: str
 
 
-def read(file: Path, sha256: str | None, code: Iterable[Path] = ()) -> Trained:
+def read(file: Path, sha256: str | None, code: Iterable[Path] = (), trusted: Iterable[str] = ()) -> Trained:
     """Read the file. `code` are the Python files that its classes and functions are defined in.
 
-    Raises NotFound or Invalid for a file that is none or holds no estimator, Refused without its digest or if another
-    version of a library wrote it, ArtifactRejected for a wrong digest, and ModelFailed if reading it fails.
+    `trusted` are types of a file of skops that are built although they are not known to be data. Raises NotFound or
+    Invalid for a file that is none or holds no estimator, Refused for a pickle without its digest, for types that are
+    not trusted, or if another version of a library wrote it, ArtifactRejected for a wrong digest, and ModelFailed if
+    reading it fails.
     """
-    _check_form(file)
-    stated = _trusted(file, sha256)
+    form = _form(file)
+    stated = _named(file, sha256) if form == "skops" else _trusted(file, sha256)
+    adapter: base.Format = Skops(trusted) if form == "skops" else Joblib()
     # Not an import by the folder's rules: what is written must name these modules as the file does.
     sys.path[:0] = [str(path.absolute().parent) for path in code]
     with artifact.checked(file.resolve().parent, stated) as copy, pickle_libraries.observed() as seen:
         try:
             with author_code(f"reading {file} failed"):
-                value = Joblib().read(copy)
+                value = adapter.read(copy)
+        except errors.Refused as refusal:
+            raise errors.Refused(refusal.message, hint=_TRUST) from None
         except errors.ModelFailed as failure:
             hint = _hint(failure.__cause__)
             raise errors.ModelFailed("; ".join([failure.message, *_skews(seen)]), hint=hint) from failure.__cause__
@@ -56,7 +66,7 @@ def read(file: Path, sha256: str | None, code: Iterable[Path] = ()) -> Trained:
         message = f"{file} holds a {type(value).__name__}, which has no method predict or transform"
         raise errors.Invalid(message, hint="Write the fitted estimator, or the whole pipeline, to the file.")
     estimator = base.library("sklearn.base", extra="sklearn", needed_for="`fairlead new`").BaseEstimator
-    return Trained(value, "sklearn" if isinstance(value, estimator) else "joblib")
+    return Trained(value, form or ("sklearn" if isinstance(value, estimator) else "joblib"))
 
 
 def start_of(file: Path) -> bytes:
@@ -72,10 +82,13 @@ def start_of(file: Path) -> bytes:
         raise errors.Invalid(f"{file} cannot be read: {cause.strerror}") from cause
 
 
-def _check_form(file: Path) -> None:
+def _form(file: Path) -> str:
+    """`skops`, or an empty text for a pickle. Raises Invalid for any other file."""
     start = start_of(file)
+    if file.suffix.lower() == ".skops":
+        return "skops"
     if _PICKLE.match(start) or start.startswith(_COMPRESSED):
-        return
+        return ""
     network.check_none_of_pytorch(file)
     what = "is empty" if not start else "is a zip archive" if zipfile.is_zipfile(file) else "is no pickle"
     raise errors.Invalid(
@@ -91,8 +104,13 @@ def _trusted(file: Path, sha256: str | None) -> Artifact:
             f"{file} is a pickle: reading it runs the code in it. Its sha256 is {digest}",
             hint=f"If you trust who wrote it, and this is the digest of what they wrote, add: --sha256 {digest}",
         )
-    check_digest(file, sha256)
-    return Artifact(path=file.resolve().name, sha256=digest)
+    return _named(file, sha256)
+
+
+def _named(file: Path, sha256: str | None) -> Artifact:
+    if sha256 is not None:
+        check_digest(file, sha256)
+    return Artifact(path=file.resolve().name, sha256=artifact.digest_of(file))
 
 
 def check_digest(file: Path, sha256: str) -> None:

@@ -69,7 +69,7 @@ def test_a_lambda_is_named_with_its_line(tmp_path: Path, format: str) -> None:
     with pytest.raises(errors.Invalid) as caught:
         write(tmp_path, value, format=format)
     line = test_a_lambda_is_named_with_its_line.__code__.co_firstlineno + 2
-    assert caught.value.message == f"a pickle cannot hold the lambda of test_pickled.py, line {line}"
+    assert caught.value.message == f"the artifact cannot hold the lambda of test_pickled.py, line {line}"
     assert "Write a function with a name in model.py" in (caught.value.hint or "")
 
 
@@ -78,7 +78,7 @@ def test_a_function_inside_another_is_named(tmp_path: Path) -> None:
         return values
 
     with pytest.raises(
-        errors.Invalid, match=r"a pickle cannot hold inside of test_pickled.py, line \d+: it is defined in"
+        errors.Invalid, match=r"the artifact cannot hold inside of test_pickled.py, line \d+: it is defined in"
     ):
         write(tmp_path, inside)
 
@@ -89,7 +89,8 @@ def test_a_class_of_the_training_script_is_named_however_deep_it_is(tmp_path: Pa
     with pytest.raises(errors.Invalid) as caught:
         write(tmp_path, value)
     assert (
-        caught.value.message == "the pickle needs OfTheScript of the training script, which is not in the model folder"
+        caught.value.message
+        == "the artifact needs OfTheScript of the training script, which is not in the model folder"
     )
     assert "Move OfTheScript to model.py" in (caught.value.hint or "")
 
@@ -142,6 +143,6 @@ def test_a_training_script_learns_it_when_it_writes(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
     assert done.returncode == 1
-    assert "the pickle needs Scaler of the training script" in done.stderr
+    assert "the artifact needs Scaler of the training script" in done.stderr
     script.write_text(script.read_text().replace("class Scaler: pass", "from model import Scaler"))
     assert subprocess.run([sys.executable, str(script)], capture_output=True, text=True).returncode == 0

@@ -82,7 +82,7 @@ def test_what_is_no_trained_file_is_said_without_asking_for_a_digest(tmp_path: P
         trained_file.read(tmp_path / "none", None)
     with pytest.raises(errors.Invalid, match="is a folder, not a trained file"):
         trained_file.read(tmp_path, None)
-    archive, table, empty = tmp_path / "a.skops", tmp_path / "model.json", tmp_path / "empty"
+    archive, table, empty = tmp_path / "a.zip", tmp_path / "model.json", tmp_path / "empty"
     with zipfile.ZipFile(archive, "w") as written:
         written.writestr("schema.json", json.dumps({}))
     table.write_text(json.dumps({"version": [3, 0, 0]}))
