@@ -40,6 +40,10 @@ class Kind(NamedTuple):
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         "joblib": Kind("sklearn", "model.joblib", pickles=True),
+        "keras": Kind(
+            "keras", "model.keras", library="keras", has_signature=True, is_network=True, trusts="Lambda layers"
+        ),
+        "keras-h5": Kind("keras", "model.h5", is_code=True, library="keras", is_network=True, trusts="Lambda layers"),
         "lightgbm": Kind("lightgbm", "model.txt", has_signature=True, is_booster=True),
         "onnx": Kind("onnx", "model.onnx", has_signature=True, is_network=True),
         "pickle": Kind("sklearn", "model.pkl", pickles=True),
@@ -48,6 +52,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "skops": Kind("skops", "model.skops", names_types=True, trusts="types"),
         "torch-export": Kind("torch", "model.pt2", is_code=True, library="torch", is_network=True),
         "torch-state-dict": Kind("torch", "model.pt", library="torch", is_weights=True, is_network=True),
+        "torchscript": Kind("torch", "model.pt", is_code=True, library="torch", is_network=True),
         "xgboost": Kind("xgboost", "model.ubj", has_signature=True, is_booster=True),
     }
 )

@@ -43,7 +43,19 @@ def _relative(path: str) -> str:
 
 RelativePath = Annotated[str, AfterValidator(_relative)]
 Format = Literal[
-    "sklearn", "joblib", "pickle", "skops", "python", "onnx", "torch-state-dict", "torch-export", "xgboost", "lightgbm"
+    "sklearn",
+    "joblib",
+    "pickle",
+    "skops",
+    "python",
+    "onnx",
+    "torch-state-dict",
+    "torch-export",
+    "torchscript",
+    "keras",
+    "keras-h5",
+    "xgboost",
+    "lightgbm",
 ]
 Datatype = Literal[
     "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP32", "FP64", "BYTES"
@@ -196,7 +208,7 @@ class Manifest(_Strict):
     """What happens if a library of `built_with` is installed in another major.minor version. A pickle contains private
     attributes of a library's objects: another version may load it and give other answers without an error."""
     trusted: tuple[Annotated[str, StringConstraints(min_length=1)], ...] = ()
-    """What the artifact may have although it is not known to be data: types of a file of skops."""
+    """What the artifact may have although it is not known to be data: types of skops, Lambda layers of Keras."""
     rtol: float = Field(default=1e-5, ge=0, le=1)
     """How far floats of f(batch) may differ from f(single) on the golden rows before batching is turned off."""
     atol: float | None = Field(default=None, ge=0)

@@ -14,8 +14,8 @@ from support import environments
 
 @pytest.fixture(scope="session", autouse=True)
 def libraries() -> list[Path]:
-    """The packages of requirements/formats.txt, and with FAIRLEAD_TORCH=1 those of requirements/torch.txt."""
-    names = ["formats", "torch"] if os.environ.get("FAIRLEAD_TORCH") else ["formats"]
+    """The packages of requirements/formats.txt, and with FAIRLEAD_TORCH=1 those of torch.txt and keras.txt."""
+    names = ["formats", "torch", "keras"] if os.environ.get("FAIRLEAD_TORCH") else ["formats"]
     found = [environments.packages(name) for name in names]
     for folder in found:
         environments.add(folder)
@@ -28,3 +28,10 @@ def torch(libraries: list[Path]) -> Any:
     if len(libraries) < 2:
         pytest.skip("PyTorch is not asked for: `make torch` runs the tests of its formats")
     return importlib.import_module("torch")
+
+
+@pytest.fixture(scope="session")
+def keras(torch: Any) -> Any:
+    """Keras, which PyTorch computes. Skips the test where that is not asked for."""
+    os.environ["KERAS_BACKEND"] = "torch"
+    return importlib.import_module("keras")

@@ -21,13 +21,21 @@ from support import environments
 from support.formats.cases import Case
 from support.service import Service
 
-OF = {"onnx": "graphs", "torch": "modules", "xgboost": "boosters", "lightgbm": "boosters", "skops": "estimators"}
+OF = {
+    "onnx": "graphs",
+    "torch": "modules",
+    "xgboost": "boosters",
+    "lightgbm": "boosters",
+    "skops": "estimators",
+    "keras": "layers",
+}
 """The module of tests/support/formats with the cases of each library."""
 NAMES = (
     *("onnx-dense", "onnx-image", "onnx-sequence", "onnx-columns"),
     *("xgboost-columns", "xgboost-classes", "lightgbm-columns"),
     *("skops-line", "skops-forest"),
-    *("torch-dense", "torch-image", "torch-sequence", "torch-two", "torch-safetensors", "torch-export"),
+    *("torch-dense", "torch-image", "torch-sequence", "torch-two", "torch-safetensors", "torch-export", "torch-script"),
+    *("keras-dense", "keras-image", "keras-sequence", "keras-two", "keras-h5"),
 )
 
 LOADING_S = 240.0
@@ -51,8 +59,8 @@ def made(name: str, folder: Path) -> Case:
 def served(
     request: pytest.FixtureRequest, libraries: list[Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Served]:
-    if request.param.startswith("torch"):
-        request.getfixturevalue("torch")
+    if (library := request.param.partition("-")[0]) in ("torch", "keras"):
+        request.getfixturevalue(library)
     scratch = tmp_path_factory.mktemp("formats")
     case = made(request.param, scratch)
     folder = scratch / "m"

@@ -30,6 +30,12 @@ def test_digits_torch_passes_every_check_without_a_warning(torch: Any, tmp_path:
     assert [finding for finding in findings if finding.outcome != "passed"] == []
 
 
+def test_digits_keras_passes_every_check_without_a_warning(keras: Any, tmp_path: Path, libraries: list[Path]) -> None:
+    assert "accuracy 0.9" in train("digits-keras", tmp_path, *libraries)
+    findings = check_folder(tmp_path / "digits-keras" / "1.0.0")
+    assert [finding for finding in findings if finding.outcome != "passed"] == []
+
+
 def test_imagenet_says_what_a_photo_shows_without_a_warning(torch: Any, tmp_path: Path, libraries: list[Path]) -> None:
     said = train("imagenet", tmp_path, *libraries, environments.packages("imagenet"))
     folder = tmp_path / "imagenet" / "1.0.0"

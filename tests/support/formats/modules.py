@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,7 @@ KINDS: Mapping[str, tuple[str, list[dict[str, Any]], list[dict[str, Any]]]] = {
     "torch-dense": DENSE,
     "torch-safetensors": DENSE,
     "torch-export": DENSE,
+    "torch-script": DENSE,
     "torch-image": ("image", [tensor("image", "FP32", 3, 24, 24)], [tensor("scores", "FP32", 4)]),
     "torch-sequence": ("Sequence", [tensor("steps", "FP32", -1, 2)], [tensor("state", "FP32", 8)]),
     "torch-two": (
@@ -120,6 +122,11 @@ def case(name: str, folder: Path) -> Case:
         program = torch.export.export(module, (torch.zeros(3, 16),), dynamic_shapes={"x": {0: rows}})
         return Case({"format": "torch-export", **stated}, program, as_rows(arrays), arrays, own)
     value: Any = module
+    if name == "torch-script":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # it is deprecated
+            traced = torch.jit.trace(module, torch.zeros(3, 16), strict=False)
+        return Case({"format": "torchscript", **stated}, traced, as_rows(arrays), arrays, own)
     if name == "torch-safetensors":
         value = folder / "weights.safetensors"
         save_file(module.state_dict(), value)

@@ -22,7 +22,9 @@ def command(
     file: Annotated[
         Path,
         typer.Option(
-            "--from", metavar="FILE", help="The estimator, of joblib, pickle or skops, a booster's or an ONNX file."
+            "--from",
+            metavar="FILE",
+            help="The estimator, of joblib, pickle or skops, or a file of a booster, ONNX or Keras.",
         ),
     ],
     sha256: Annotated[
@@ -41,11 +43,11 @@ def command(
         typer.Option(metavar="TYPE", help="A type in a file of skops that is built though it may be more than data."),
     ] = None,
 ) -> None:
-    """Write a model folder from a trained estimator, a booster or an ONNX file, and check it.
+    """Write a model folder from a trained estimator, a booster or a network, and check it.
 
     The inputs, the outputs and the golden rows come from the estimator and from --data; no class is written. Reading
     a pickle runs the code in it, so the command wants its digest first. The digest is that of FILE: the artifact of the
-    folder is written again and has another one. Files of skops, ONNX, XGBoost and LightGBM are no code.
+    folder is written again and has another one. Files of skops, ONNX, Keras (not *.h5) and of boosters are no code.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # rows are asked one by one; the libraries read it when imported
     write = importlib.import_module("fairlead.serving.new.folder").write

@@ -39,6 +39,7 @@ from fairlead.serving.formats.author_code import author_code
 from fairlead.serving.formats.entry import Code
 from fairlead.serving.formats.golden import GoldenRow
 from fairlead.serving.formats.joblib import Joblib
+from fairlead.serving.formats.keras import Keras, KerasH5
 from fairlead.serving.formats.lightgbm import LightGBM
 from fairlead.serving.formats.made_up_rows import FEW, MADE_UP, MadeUp
 from fairlead.serving.formats.made_up_rows import made_up as made_up_rows
@@ -50,11 +51,14 @@ from fairlead.serving.formats.skops import Skops
 from fairlead.serving.formats.strict import strict
 from fairlead.serving.formats.torch_export import TorchExport
 from fairlead.serving.formats.torch_state_dict import TorchStateDict
+from fairlead.serving.formats.torchscript import TorchScript
 from fairlead.serving.formats.xgboost import XGBoost
 
 FORMATS: Mapping[str, base.Format] = MappingProxyType(
     {
         "joblib": Joblib(),
+        "keras": Keras(),
+        "keras-h5": KerasH5(),
         "lightgbm": LightGBM(),
         "onnx": Onnx(),
         "pickle": Pickle(),
@@ -63,6 +67,7 @@ FORMATS: Mapping[str, base.Format] = MappingProxyType(
         "skops": Skops(),
         "torch-export": TorchExport(),
         "torch-state-dict": TorchStateDict(),
+        "torchscript": TorchScript(),
         "xgboost": XGBoost(),
     }
 )
@@ -155,7 +160,7 @@ def load_folder(folder: Path, package: str | None = None, *, profiled: bool = Tr
     elif manifest.entry is not None:
         model_class = code.model_class(manifest.entry)
     else:
-        manifest = _with_signature(manifest, folder)
+        manifest = _with_signature(manifest, adapter, folder)
         model_class = _without_a_class(manifest, adapter, folder)
     row_type = _strict_row_type(model_class)
     return ModelFolder(
@@ -180,13 +185,14 @@ def _without_a_class(manifest: Manifest, adapter: base.Format, folder: Path) -> 
     return declared.model_class(manifest, adapter)
 
 
-def _with_signature(manifest: Manifest, folder: Path) -> Manifest:
+def _with_signature(manifest: Manifest, adapter: base.Format, folder: Path) -> Manifest:
     """The manifest with the inputs and outputs that the artifact states, where it declares none."""
     if not KINDS[manifest.format].has_signature or (manifest.inputs and manifest.outputs):
         return manifest
     assert manifest.artifact is not None  # the manifest's own check
-    adapter = cast(base.Described, FORMATS[manifest.format])
-    inputs, outputs = adapter.signature(artifact.inside(folder, manifest.artifact.path, field="artifact.path"))
+    inputs, outputs = cast(base.Described, adapter).signature(
+        artifact.inside(folder, manifest.artifact.path, field="artifact.path")
+    )
     update = {"inputs": manifest.inputs or inputs, "outputs": manifest.outputs or outputs}
     return manifest.model_copy(update=update)
 

@@ -110,7 +110,7 @@ def _check_archive(artifact: Path) -> None:
         raise errors.Invalid(
             f"format '{NAME}': {artifact.name} is a TorchScript archive, which PyTorch has deprecated",
             hint="Save the weights (`torch.save(module.state_dict(), PATH)`), or the graph with torch.export and "
-            "`format: torch-export`.",
+            "`format: torch-export`. As it is, `format: torchscript` serves it.",
         )
     size = artifact.stat().st_size
     if any(part.compress_type != zipfile.ZIP_STORED or part.file_size > size for part in parts):

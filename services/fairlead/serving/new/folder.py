@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from fairlead import errors
 from fairlead.contracts import requirements
+from fairlead.contracts.formats import runs_code
 from fairlead.contracts.manifest import Manifest
 from fairlead.contracts.parsing import parse_yaml
 from fairlead.serving.formats import declared, golden
@@ -58,8 +59,9 @@ def write(
     if folder.exists():
         raise errors.Conflict(f"{folder} exists", hint="Choose another --version or --out, or remove the folder.")
     _check_they_are_there("--code", code)
-    if network.is_onnx(file):
-        return _of_network({"name": name, "version": version, "title": name}, file, folder, sha256, data)
+    if (of_network := network.format_of(file)) is not None:
+        named = {"name": name, "version": version, "title": name, "format": of_network}
+        return _of_network(named, file, folder, sha256, data)
     if (of_booster := booster.format_of(file)) is not None:
         if sha256 is not None:
             trained_file.check_digest(file, sha256)
@@ -91,7 +93,9 @@ def _of_network(stated: dict[str, Any], file: Path, folder: Path, sha256: str | 
         )
     if not file.is_dir():
         trained_file.start_of(file)
-        if sha256 is not None:
+        if runs_code(stated["format"]):
+            trained_file.check_trusted(file, sha256, "a file of HDF5, which may hold code")
+        elif sha256 is not None:
             trained_file.check_digest(file, sha256)
     made = network.write(folder, stated, file)
     return Written(folder, _artifact(made), len(made.golden), 0)

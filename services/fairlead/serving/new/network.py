@@ -1,6 +1,6 @@
-"""Files of networks: writes the folder of an ONNX file, and says of the others what a folder of them needs.
+"""Files of networks: writes the folder of an ONNX or Keras file, and says of the others what a folder of them needs.
 
-An ONNX file names its inputs and outputs and runs no code. A file of PyTorch does not: weights have neither a class nor
+These files name their inputs and outputs and run no code. A file of PyTorch does not: weights have neither a class nor
 inputs, and an exported graph is code that somebody has to trust first.
 """
 
@@ -9,13 +9,12 @@ from __future__ import annotations
 import shutil
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from fairlead import errors
 from fairlead.serving.formats import base, golden, onnx_file, rows
-from fairlead.serving.formats.folder import ModelFolder
+from fairlead.serving.formats.folder import FORMATS, ModelFolder
 from fairlead.serving.formats.made_up_rows import made_up
-from fairlead.serving.formats.onnx import Onnx
 from fairlead.serving.formats.writer import write_folder
 
 _WEIGHTS = (
@@ -26,12 +25,18 @@ _GRAPH = (
     'write_folder(FOLDER, {{"name": ..., "version": ..., "format": "torch-export", "inputs": [...], '
     '"outputs": [...]}}, Path("{file}"))'
 )
+_SUFFIXES = {".onnx": "onnx", ".keras": "keras", ".h5": "keras-h5", ".hdf5": "keras-h5"}
 _PAGE = "Write its folder in Python: {call}. docs/formats-torch.md shows it whole."
 
 
-def is_onnx(file: Path) -> bool:
-    """Whether it is called an ONNX file, or is a folder with one, as those have whose weights are in other files."""
-    return any(file.glob("*.onnx")) if file.is_dir() else file.suffix.lower() == ".onnx"
+def format_of(file: Path) -> str | None:
+    """The format of a network's file, by its name; None for any other file.
+
+    A folder with an ONNX file is one: that of a file whose weights are in other files.
+    """
+    if file.is_dir():
+        return "onnx" if any(file.glob("*.onnx")) else None
+    return _SUFFIXES.get(file.suffix.lower())
 
 
 def check_none_of_pytorch(file: Path) -> None:
@@ -42,7 +47,8 @@ def check_none_of_pytorch(file: Path) -> None:
     if "constants.pkl" in inner:
         raise errors.Invalid(
             f"{file} is a TorchScript archive, which PyTorch has deprecated",
-            hint="Save the weights where it was trained: torch.save(module.state_dict(), PATH). docs/formats-torch.md",
+            hint="Save the weights where it was trained: torch.save(module.state_dict(), PATH). Or serve it with "
+            "`format: torchscript`: docs/formats-torch.md",
         )
     if file.suffix.lower() == ".pt2":
         what, call = "a graph of torch.export: the command does not know its outputs", _GRAPH
@@ -64,19 +70,21 @@ def _names(file: Path) -> list[str]:
 
 
 def write(folder: Path, stated: dict[str, Any], file: Path) -> ModelFolder:
-    """Write the folder of an ONNX file. Its golden rows are made up, with the network's own answers.
+    """Write the folder of a network's file. Its golden rows are made up, with the network's own answers.
 
-    Raises Invalid if it cannot be served, and ModelFailed if it answers a row differently in a batch than alone.
+    `stated` has its format. Raises Invalid if it cannot be served, Refused if it has code that is not trusted, and
+    ModelFailed if it answers a row differently in a batch than alone.
     """
-    base.library_of("onnx", "onnxruntime")  # before anything is written
-    _check_weights_come_along(file)
-    inputs, outputs = Onnx().signature(file)
+    if stated["format"] == "onnx":
+        base.library_of("onnx", "onnxruntime")  # before anything is written
+        _check_weights_come_along(file)
+    inputs, outputs = cast(base.Described, FORMATS[stated["format"]]).signature(file)
     tensors = {"inputs": inputs, "outputs": outputs}
     declared = {
         part: [one.model_dump(mode="json", include={"name", "datatype", "shape"}) for one in those]
         for part, those in tensors.items()
     }
-    manifest = stated | {"format": "onnx"} | declared
+    manifest = stated | declared
     try:
         made = write_folder(folder, manifest, file)
         return write_folder(folder, manifest, file, golden_inputs=_answered(made))

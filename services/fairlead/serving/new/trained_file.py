@@ -24,7 +24,7 @@ from fairlead.serving.new import network
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _COMPRESSED = (b"\x78", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x5d\x00\x00", b"\x04\x22\x4d\x18")
 """How the files begin that joblib writes with `compress`: zlib, gzip, bz2, xz, lzma, lz4."""
-READ = "Files of `joblib.dump`, `pickle.dump`, skops (*.skops), XGBoost, LightGBM and ONNX (*.onnx) are read."
+READ = "Files of joblib, pickle, XGBoost, LightGBM, skops, ONNX and Keras (*.skops, *.onnx, *.keras, *.h5) are read."
 _TRUST = "If you trust who wrote the file, name each type: --trusted TYPE. docs/formats-skops.md says what that means."
 BY_HAND = "For another kind of file, write the folder with a model.py: docs/model-folder.md#writing-one."
 
@@ -46,7 +46,11 @@ def read(file: Path, sha256: str | None, code: Iterable[Path] = (), trusted: Ite
     reading it fails.
     """
     form = _form(file)
-    stated = _named(file, sha256) if form == "skops" else _trusted(file, sha256)
+    if form != "skops":
+        check_trusted(file, sha256, "a pickle: reading it runs the code in it")
+    elif sha256 is not None:
+        check_digest(file, sha256)
+    stated = Artifact(path=file.resolve().name, sha256=artifact.digest_of(file))
     adapter: base.Format = Skops(trusted) if form == "skops" else Joblib()
     # Not an import by the folder's rules: what is written must name these modules as the file does.
     sys.path[:0] = [str(path.absolute().parent) for path in code]
@@ -97,20 +101,15 @@ def _form(file: Path) -> str:
     )
 
 
-def _trusted(file: Path, sha256: str | None) -> Artifact:
-    digest = artifact.digest_of(file)
+def check_trusted(file: Path, sha256: str | None, what: str) -> None:
+    """Raise Refused if the digest of a file that is code is not stated, and ArtifactRejected if it is another one."""
     if sha256 is None:
+        digest = artifact.digest_of(file)
         raise errors.Refused(
-            f"{file} is a pickle: reading it runs the code in it. Its sha256 is {digest}",
+            f"{file} is {what}. Its sha256 is {digest}",
             hint=f"If you trust who wrote it, and this is the digest of what they wrote, add: --sha256 {digest}",
         )
-    return _named(file, sha256)
-
-
-def _named(file: Path, sha256: str | None) -> Artifact:
-    if sha256 is not None:
-        check_digest(file, sha256)
-    return Artifact(path=file.resolve().name, sha256=artifact.digest_of(file))
+    check_digest(file, sha256)
 
 
 def check_digest(file: Path, sha256: str) -> None:

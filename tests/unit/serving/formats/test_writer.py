@@ -80,7 +80,7 @@ def test_a_fitted_estimator_is_written_with_the_version_of_its_library(tmp_path:
 def test_an_unknown_format_is_named(tmp_path: Path) -> None:
     with pytest.raises(
         errors.Invalid,
-        match="'onyx' is unknown; the formats are joblib, lightgbm, onnx, pickle, python, sklearn, skops, torch-",
+        match="'onyx' is unknown; the formats are joblib, keras, keras-h5, lightgbm, onnx, pickle, ",
     ):
         writer.write_folder(tmp_path / "out", MANIFEST | {"format": "onyx"}, b"")
 
