@@ -12,10 +12,10 @@ from support.helm import render
 
 
 @pytest.mark.parametrize("kind", ["none", "managed", "hpa", "external"])
-def test_only_a_managed_versions_deployment_says_that_the_control_plane_scales_it(kind: str) -> None:
+def test_a_versions_deployment_says_who_scales_it_and_has_replicas_only_if_nobody_does(kind: str) -> None:
     for one in render("model", with_workload(autoscaling={"kind": kind})).of("Deployment"):
         scaled_by = one["metadata"]["labels"].get(labels.SCALED_BY)
-        assert scaled_by == (labels.SCALED_BY_CONTROL_PLANE if kind == "managed" else None)
+        assert scaled_by == {"managed": labels.SCALED_BY_CONTROL_PLANE, "hpa": labels.SCALED_BY_HPA}.get(kind)
         assert ("replicas" in one["spec"]) is (kind == "none")
         # Both are immutable or would restart the pods.
         assert labels.SCALED_BY not in one["spec"]["selector"]["matchLabels"]

@@ -22,6 +22,8 @@ IDENTITY = f"{GROUP}/identity"
 SCALED_BY = f"{GROUP}/scaled-by"
 """Label on a Deployment whose number of pods somebody else than its chart writes."""
 SCALED_BY_CONTROL_PLANE = "control-plane"
+SCALED_BY_KEDA = "keda"
+SCALED_BY_HPA = "hpa"
 
 NAME = "app.kubernetes.io/name"
 INSTANCE = "app.kubernetes.io/instance"
