@@ -19,8 +19,8 @@ DOWN = 13
 MEANING = {
     OK: "success; for `wait`: the target serves everything",
     FAILED: (
-        "a check failed (`check`, `diff`, `check-pool`, `rehearse`, `history --verify`), no number of `calibrate` is "
-        "sure, or the model failed"
+        "a check failed (`check`, `diff`, `check-pool`, `doctor`, `rehearse`, `history --verify`), no number of "
+        "`calibrate` is sure, or the model failed"
     ),
     USAGE: "wrong usage: an argument, a file or a folder is invalid",
     NOT_FOUND: "no such model, version, revision, file or folder",

@@ -42,6 +42,7 @@ COMMANDS = {
     "history": "Show the ledger: every routing table that was served.",
     "logs": "Show what a model's instances and the gateway have logged.",
     "check-pool": "Show the nodes of a model's pods, and why one waits.",
+    "doctor": "Show what is missing or misconfigured, and what to do.",
     "shadow": "Show how a shadow's responses compare with the live ones.",
     "predict": "Send rows or an image to a model through the gateway.",
     "explain": "Show which version a request would get, and why.",

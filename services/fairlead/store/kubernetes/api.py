@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -122,6 +124,16 @@ class Api:
     def read(self, path: str, query: Mapping[str, str]) -> bytes:
         """A response that is not JSON, such as a log. Raises the same errors as `request`."""
         return self._answer("GET", path, query=query, accept="*/*")
+
+    def now(self) -> datetime:
+        """The time by the API server's clock, in whole seconds. Raises Unavailable."""
+        with self._translated():
+            answer = self._send("GET", "/version", silence_s=self._timeout_s, accept="application/json")
+            answer.read()
+        try:
+            return parsedate_to_datetime(str(answer.getheader("Date")))
+        except ValueError as error:
+            raise errors.Unavailable(f"the API server at {self.access.address} does not say its time") from error
 
     def watch(self, kind: Kind, namespace: str, since: str, *, timeout_s: float) -> Watch:
         """The changes after a resource version. The watch ends after `timeout_s`."""
