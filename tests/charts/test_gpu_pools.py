@@ -235,3 +235,74 @@ def test_a_message_names_the_values_of_the_version_that_are_wrong() -> None:
     version = {"image": {"digest": DIGEST}, "overrides": {"gpu": {"pool": "gcp"}}}
     with pytest.raises(HelmFailed, match=r'versions\.1\.2\.0\.overrides\.gpu\.pool: "gcp" is not a pool'):
         render("model", with_version("1.2.0", version))
+
+
+def claims(values: dict[str, Any]) -> dict[str, Object]:
+    """What each ResourceClaimTemplate asks for, by its name."""
+    found = render("model", values).of("ResourceClaimTemplate")
+    assert [error for each in found for error in complaints(each, VERSIONS[-1])] == []
+    return {one["metadata"]["name"]: one["spec"]["spec"]["devices"]["requests"][0]["exactly"] for one in found}
+
+
+def test_with_mode_dra_a_pod_claims_its_gpu_and_asks_for_no_resource() -> None:
+    values = with_gpu(pool="gfd", mode="dra", product="l4", memory="22Gi", count=2)
+    [(name, asked)] = claims(values).items()
+    assert (asked["deviceClassName"], asked["count"]) == ("gpu.nvidia.com", 2)
+    assert [one["cel"]["expression"] for one in asked["selectors"]] == [
+        "device.attributes['gpu.nvidia.com'].productName.replace(' ', '-') in [\"NVIDIA-L4\"]",
+        "device.capacity['gpu.nvidia.com'].memory.compareTo(quantity('22Gi')) >= 0",
+    ]
+    for deployment in render("model", values).of("Deployment"):
+        resources = container_of(deployment)["resources"]
+        assert pod_of(deployment)["resourceClaims"] == [{"name": "gpu", "resourceClaimTemplateName": name}]
+        assert (resources["claims"], GPU in resources["limits"]) == ([{"name": "gpu"}], False)
+        assert "affinity" not in pod_of(deployment), "labels of the device plugin are not asked about"
+        assert complaints(deployment, VERSIONS[-1]) == []
+
+
+def test_a_mig_profile_is_claimed_of_its_own_class() -> None:
+    [asked] = claims(with_gpu(pool="aks", mode="dra", slice="1g.10gb")).values()
+    assert asked["deviceClassName"] == "mig.nvidia.com"
+    assert asked["selectors"][0]["cel"]["expression"] == "device.attributes['gpu.nvidia.com'].profile == '1g.10gb'"
+
+
+def test_labels_of_the_node_still_choose_its_pool_and_capacity_with_mode_dra() -> None:
+    gpu = {"pool": "gke", "mode": "dra", "product": "l4", "capacity": "spot", "nodePool": "a"}
+    pod = pod_of(render("model", with_gpu(**gpu)).of("Deployment")[0])
+    keys = re.findall(r"cloud.google.com/[\w-]+", str(pod["affinity"]))
+    assert set(keys) == {f"cloud.google.com/gke-{one}" for one in ("accelerator", "nodepool", "spot")}
+
+
+def test_versions_with_the_same_wish_share_a_template_and_another_wish_is_another_name() -> None:
+    gpu = {"pool": "gfd", "mode": "dra", "product": "l4"}
+    other = {"image": {"digest": DIGEST}, "overrides": {"gpu": {"product": "h100"}}}
+    one, both = claims(with_gpu(**gpu)), claims({**with_version("1.2.0", other), "workload": {"gpu": gpu}})
+    assert (len(one), len(both)) == (1, 2)
+    assert one.keys() < both.keys()
+
+
+def test_the_notes_say_what_dra_cannot_do_yet() -> None:
+    said = notes("model", with_gpu(pool="gfd", mode="dra"))
+    assert all(one in said for one in ("does not preempt", "Karpenter ignores claims", "has no nvidia.com/gpu"))
+    assert "dynamic resource allocation" not in notes("model", with_gpu(pool="gfd"))
+
+
+@pytest.mark.parametrize(
+    ("gpu", "complaint"),
+    [
+        ({"slice": "mps"}, r"gpu\.slice: is mps, which NVIDIA's DRA driver shares only by settings that may"),
+        ({"product": "l5"}, r'gpu\.product: "l5" is not known with mode dra; write one of a10, '),
+        ({"product": "l4", "slice": "1g.10gb"}, r"slice: no l4 can be divided by MIG"),
+        ({"slice": "1g.10gb", "count": 2}, r"count: is 2, but a pod gets one slice"),
+        ({"memory": 24}, r"memory: 24 is less than one GiB"),
+        ({"mode": "cdi"}, r"at '/workload/gpu/mode': value must be one of"),
+    ],
+)
+def test_what_cannot_be_claimed_is_refused_with_what_to_write(gpu: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(HelmFailed, match=complaint):
+        render("model", with_gpu(**{"pool": "gfd", "mode": "dra", **gpu}))
+
+
+def test_a_cluster_before_1_34_has_no_claims() -> None:
+    with pytest.raises(HelmFailed, match=r"mode: is dra, which needs Kubernetes 1\.34, and the cluster has v1\.33"):
+        render("model", with_gpu(pool="gfd", mode="dra"), more=("--kube-version", "1.33.0"))

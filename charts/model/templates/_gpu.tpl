@@ -20,7 +20,13 @@ knows of pools but `resources`, which only the model's container gets: init cont
 {{- end -}}
 {{- else -}}
 {{- $preset := dict -}}{{- include "model.gpuPreset" (list $root $gpu $at $preset) -}}
-{{- $slice := dict -}}{{- include "model.gpuSlice" (list $gpu $at $preset $slice) -}}
+{{- $claim := dict -}}
+{{- $slice := dict -}}
+{{- if eq $gpu.mode "dra" -}}
+{{- include "model.gpuClaim" (list $root $gpu $at $preset $claim) -}}
+{{- else -}}
+{{- include "model.gpuSlice" (list $gpu $at $preset $slice) -}}
+{{- end -}}
 {{- $requires := concat (list) ($preset.requires | default list) ($slice.requires | default list) -}}
 {{- $tolerations := concat $workload.tolerations ($preset.tolerations | default list) -}}
 {{- with $gpu.capacity -}}
@@ -31,10 +37,12 @@ knows of pools but `resources`, which only the model's container gets: init cont
 {{- $requires = concat $requires ($capacity.requires | default list) -}}
 {{- $tolerations = concat $tolerations ($capacity.tolerations | default list) -}}
 {{- end -}}
+{{- if not $claim -}}
 {{- with include "model.gpuProducts" (list $gpu $at $preset $slice) | fromJsonArray -}}
 {{- $requires = append $requires (dict "key" $preset.product.label "operator" "In" "values" .) -}}
 {{- end -}}
-{{- with $gpu.memory -}}
+{{- end -}}
+{{- with ternary "" $gpu.memory (not (empty $claim)) -}}
 {{- if not (dig "memory" "label" "" $preset) -}}
 {{- fail (printf "%s.memory: nodes of the pool %s have no label with the memory of a GPU; remove it and name the GPU with %s.product" $at $gpu.pool $at) -}}
 {{- end -}}
@@ -59,8 +67,14 @@ knows of pools but `resources`, which only the model's container gets: init cont
 {{- fail (printf "%s: asks for %s, and so does resources.%s; remove it there" $at $resource .) -}}
 {{- end -}}
 {{- end -}}
+{{- if $claim -}}
+{{- $name := printf "%s-gpu-%s" (include "model.name" $root) ($claim | toJson | sha256sum | trunc 8) -}}
+{{- $_ := set $resources "claims" (append ($resources.claims | default list) (dict "name" "gpu")) -}}
+{{- $_ := set $version "gpu" (dict "resource" $resource "claim" $claim "template" $name) -}}
+{{- else -}}
 {{- $_ := set $resources "limits" (merge (dict $resource (int $gpu.count)) ($resources.limits | default dict)) -}}
 {{- $_ := set $version "gpu" (dict "resource" $resource) -}}
+{{- end -}}
 {{- $_ := set $workload "tolerations" $tolerations -}}
 {{- $_ := set $workload "affinity" (include "model.onNodes" (list $workload.affinity $requires) | fromYaml) -}}
 {{- $_ := set $workload "runtimeClassName" ($workload.runtimeClassName | default $preset.runtimeClass) -}}
@@ -68,6 +82,46 @@ knows of pools but `resources`, which only the model's container gets: init cont
 {{- /* Libraries that use several GPUs exchange data through /dev/shm, and the 64 MiB of a runtime are too few. */ -}}
 {{- if gt (int $gpu.count) 1 -}}{{- $_ := set $workload "sharedMemory" ($workload.sharedMemory | default "1Gi") -}}{{- end -}}
 {{- end -}}
+{{- end }}
+
+{{/*
+Fills the dictionary $into with the request of a ResourceClaim for a GPU, by the attributes that NVIDIA's DRA driver
+publishes: (list $ gpu path-of-gpu preset $into). Names of products are those of the labels with spaces instead of
+hyphens, and those that NVIDIA writes with hyphens keep them; so both are compared with hyphens.
+*/}}
+{{- define "model.gpuClaim" -}}
+{{- $root := index . 0 -}}{{- $gpu := index . 1 -}}{{- $at := index . 2 -}}{{- $preset := index . 3 -}}{{- $into := index . 4 -}}
+{{- if semverCompare "<1.34-0" $root.Capabilities.KubeVersion.Version -}}
+{{- fail (printf "%s.mode: is dra, which needs Kubernetes 1.34, and the cluster has %s; write mode: device-plugin" $at $root.Capabilities.KubeVersion.Version) -}}
+{{- end -}}
+{{- if has $gpu.slice (list "time-sliced" "mps") -}}
+{{- fail (printf "%s.slice: is %s, which NVIDIA's DRA driver shares only by settings that may still change; write a MIG profile, or mode: device-plugin" $at $gpu.slice) -}}
+{{- end -}}
+{{- include "model.gpuSliceFits" (list $gpu $at) -}}
+{{- $selectors := list -}}
+{{- with $gpu.product -}}
+{{- $known := deepCopy (dig "values" dict (($root.Files.Get "pools/gfd.yaml" | fromYaml).product)) -}}
+{{- if eq (dig "product" "label" "" $preset) "nvidia.com/gpu.product" -}}{{- include "fairlead.overlay" (list $known $preset.product.values) -}}{{- end -}}
+{{- if not (hasKey $known .) -}}
+{{- fail (printf "%s.product: %q is not known with mode dra; write one of %s" $at . (keys $known | sortAlpha | join ", ")) -}}
+{{- end -}}
+{{- $selectors = append $selectors (printf "device.attributes['gpu.nvidia.com'].productName.replace(' ', '-') in %s" (get $known . | toJson)) -}}
+{{- end -}}
+{{- with $gpu.memory -}}
+{{- if lt (include "fairlead.bytes" . | int64) 1073741824 -}}
+{{- fail (printf "%s.memory: %v is less than one GiB; write the memory of a GPU with its unit, such as 24Gi" $at .) -}}
+{{- end -}}
+{{- $least := ternary . (include "fairlead.bytes" . | int64 | toString) (kindIs "string" .) -}}
+{{- $selectors = append $selectors (printf "device.capacity['gpu.nvidia.com'].memory.compareTo(quantity('%s')) >= 0" $least) -}}
+{{- end -}}
+{{- with $gpu.slice -}}
+{{- $selectors = append $selectors (printf "device.attributes['gpu.nvidia.com'].profile == '%s'" .) -}}
+{{- end -}}
+{{- $cel := list -}}
+{{- range $selectors -}}{{- $cel = append $cel (dict "cel" (dict "expression" .)) -}}{{- end -}}
+{{- $_ := set $into "deviceClassName" (ternary "mig.nvidia.com" "gpu.nvidia.com" (ne $gpu.slice "")) -}}
+{{- $_ := set $into "count" (int $gpu.count) -}}
+{{- if $cel -}}{{- $_ := set $into "selectors" $cel -}}{{- end -}}
 {{- end }}
 
 {{/* What gpu.pool may be, for messages. The argument is the root. */}}
@@ -110,15 +164,21 @@ place of PROFILE: (list gpu path-of-gpu preset $into).
 {{- $has := without (keys $slices | sortAlpha) "whole" | join ", " | default "none" -}}
 {{- fail (printf "%s.slice: the pool %s has no slices of the kind %s (it has: %s); remove slice for a whole GPU, or say how such nodes are labelled in %s.custom.slices.%s" $at $gpu.pool $kind $has $at $kind) -}}
 {{- end -}}
-{{- if and (eq $kind "mig") (has $gpu.product (list "t4" "a10" "a10g" "l4" "l40s")) -}}
-{{- fail (printf "%s.slice: no %s can be divided by MIG (only A100, H100 and newer can), so no node has a slice %s of it; write slice: time-sliced, or another product" $at $gpu.product $gpu.slice) -}}
 {{- end -}}
-{{- if gt (int $gpu.count) 1 -}}
-{{- fail (printf "%s.count: is %d, but a pod gets one slice of a GPU (slice: %s): a second one is no faster; set count to 1, or remove slice" $at (int $gpu.count) $gpu.slice) -}}
-{{- end -}}
-{{- end -}}
+{{- include "model.gpuSliceFits" (list $gpu $at) -}}
 {{- range $name, $value := get $slices $kind | default dict | toJson | replace "PROFILE" $gpu.slice | fromJson -}}
 {{- $_ := set $into $name $value -}}
+{{- end -}}
+{{- end }}
+
+{{/* Fails on a slice that no GPU has: (list gpu path-of-gpu). */}}
+{{- define "model.gpuSliceFits" -}}
+{{- $gpu := index . 0 -}}{{- $at := index . 1 -}}
+{{- if and (regexMatch "^[0-9]" $gpu.slice) (has $gpu.product (list "t4" "a10" "a10g" "l4" "l40s")) -}}
+{{- fail (printf "%s.slice: no %s can be divided by MIG (only A100, H100 and newer can), so no node has a slice %s of it; write slice: time-sliced, or another product" $at $gpu.product $gpu.slice) -}}
+{{- end -}}
+{{- if and $gpu.slice (gt (int $gpu.count) 1) -}}
+{{- fail (printf "%s.count: is %d, but a pod gets one slice of a GPU (slice: %s): a second one is no faster; set count to 1, or remove slice" $at (int $gpu.count) $gpu.slice) -}}
 {{- end -}}
 {{- end }}
 

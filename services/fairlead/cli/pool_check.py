@@ -13,10 +13,22 @@ from typing import Protocol
 from fairlead import errors
 from fairlead.cli.cluster import open_store
 from fairlead.contracts import labels
-from fairlead.placement.explain import explain
+from fairlead.placement.claims import explain_claims
+from fairlead.placement.explain import Cause, Verdict, explain
 from fairlead.placement.nodes import Offer, nodes_of, offers
 from fairlead.placement.wishes import wishes_of
-from fairlead.store.kubernetes.kinds import DEPLOYMENTS, NODES, PODS, Kind, Object, label, name_of
+from fairlead.store.kubernetes.kinds import (
+    CLAIM_TEMPLATES,
+    CLAIMS,
+    DEPLOYMENTS,
+    DEVICE_CLASSES,
+    NODES,
+    PODS,
+    Kind,
+    Object,
+    label,
+    name_of,
+)
 from fairlead.store.kubernetes.pods import why_no_pods
 
 _PAGE = 500
@@ -87,6 +99,8 @@ def found_by(api: ClusterApi, namespace: str, model: str) -> Found:
             places.append(_placed(pod))
             continue
         verdict = explain(wishes_of(pod["spec"]), nodes)
+        if verdict.cause is Cause.FITS:
+            verdict = _about_claims(api, namespace, pod) or verdict
         said = _scheduler(pod)
         why = f"{verdict.why}{f'; the scheduler says: {said}' if verdict.fits and said else ''}"
         places.append(Place(label(pod, labels.VERSION), name_of(pod), "", verdict.cause, why, verdict.advice))
@@ -111,6 +125,22 @@ def _without_pods(api: ClusterApi, namespace: str, selector: str) -> Iterator[Pl
                 yield Place(label(one, labels.VERSION), "", "", "notCreated", why, advice)
     except errors.Refused:
         return
+
+
+def _about_claims(api: ClusterApi, namespace: str, pod: Object) -> Verdict | None:
+    """Why a claim keeps a pod waiting. None if it has none, or if the user may not list claims."""
+    if not pod["spec"].get("resourceClaims"):
+        return None
+    try:
+        claims = {name_of(one): one for one in api.list_whole(CLAIMS, namespace)}
+        templates = {name_of(one): one for one in api.list_whole(CLAIM_TEMPLATES, namespace)}
+    except errors.Refused:
+        return None
+    try:
+        classes = [name_of(one) for one in api.list_whole(DEVICE_CLASSES, "")]
+    except errors.Refused:
+        classes = None
+    return explain_claims(pod, claims, templates, classes)
 
 
 def _nodes(api: ClusterApi) -> list[Object]:

@@ -27,6 +27,7 @@ class Cause(StrEnum):
     MISSING = "missing"
     TOO_SMALL = "tooSmall"
     NOT_FREE = "notFree"
+    CLAIM = "claim"
     FITS = "fits"
 
 

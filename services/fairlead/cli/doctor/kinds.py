@@ -20,6 +20,3 @@ POLICIES = Kind("/apis/admissionregistration.k8s.io/v1", "validatingadmissionpol
 BINDINGS = Kind(
     "/apis/admissionregistration.k8s.io/v1", "validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding"
 )
-DEVICE_CLASSES = Kind("/apis/resource.k8s.io/v1", "deviceclasses", "DeviceClass")
-RESOURCE_CLAIMS = Kind("/apis/resource.k8s.io/v1", "resourceclaims", "ResourceClaim")
-CLAIM_TEMPLATES = Kind("/apis/resource.k8s.io/v1", "resourceclaimtemplates", "ResourceClaimTemplate")

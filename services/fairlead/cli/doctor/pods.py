@@ -8,10 +8,22 @@ from fairlead.cli.doctor.finding import Check, Finding, NotChecked, problem, war
 from fairlead.cli.doctor.kinds import PRIORITY_CLASSES, SERVICES
 from fairlead.cli.doctor.seen import OURS, Seen, condition, phase, pod_spec, ready, title, wanted
 from fairlead.contracts import labels
-from fairlead.placement.explain import Cause, explain
+from fairlead.placement.claims import explain_claims
+from fairlead.placement.explain import Cause, Verdict, explain
 from fairlead.placement.nodes import nodes_of
 from fairlead.placement.wishes import wishes_of
-from fairlead.store.kubernetes.kinds import NODES, PODS, SLICES, Kind, Object, label, name_of
+from fairlead.store.kubernetes.kinds import (
+    CLAIM_TEMPLATES,
+    CLAIMS,
+    DEVICE_CLASSES,
+    NODES,
+    PODS,
+    SLICES,
+    Kind,
+    Object,
+    label,
+    name_of,
+)
 from fairlead.store.kubernetes.pods import why_no_pods, why_unready
 
 _SLICES = Kind(SLICES.path, SLICES.plural, SLICES.kind)
@@ -52,7 +64,23 @@ def _why(seen: Seen, pod: Object) -> tuple[str, str]:
     except NotChecked:
         taken = None
     verdict = explain(wishes_of(pod["spec"]), nodes_of(nodes, taken))
+    if verdict.cause is Cause.FITS:
+        verdict = _about_claims(seen, pod) or verdict
     return (why_unready(pod) if verdict.cause is Cause.FITS else verdict.why), verdict.advice
+
+
+def _about_claims(seen: Seen, pod: Object) -> Verdict | None:
+    if not pod["spec"].get("resourceClaims"):
+        return None
+    try:
+        claims, templates = ({name_of(one): one for one in seen.list(kind)} for kind in (CLAIMS, CLAIM_TEMPLATES))
+    except NotChecked:
+        return None
+    try:
+        classes = [name_of(one) for one in seen.everywhere(DEVICE_CLASSES)]
+    except NotChecked:
+        classes = None
+    return explain_claims(pod, claims, templates, classes)
 
 
 def _pods_of(seen: Seen, deployment: Object) -> list[Object]:

@@ -85,6 +85,10 @@ LEASES = Kind("/apis/coordination.k8s.io/v1", "leases", "Lease")
 EVENTS = Kind("/api/v1", "events", "Event")
 NODES = Kind("/api/v1", "nodes", "Node")
 """They belong to no namespace: listed with an empty one."""
+DEVICE_CLASSES = Kind("/apis/resource.k8s.io/v1", "deviceclasses", "DeviceClass")
+"""So do these, of dynamic resource allocation."""
+CLAIMS = Kind(DEVICE_CLASSES.path, "resourceclaims", "ResourceClaim")
+CLAIM_TEMPLATES = Kind(DEVICE_CLASSES.path, "resourceclaimtemplates", "ResourceClaimTemplate")
 LEADERS = f"{labels.LEASE}=leader"
 """Selects the Leases of leader elections."""
 WATCHED = (ROUTES, REVISIONS, ACTIONS, SLICES, PODS, DEPLOYMENTS)
