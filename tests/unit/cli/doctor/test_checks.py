@@ -121,11 +121,12 @@ def waiting_pod() -> Object:
 
 def test_a_pod_that_waits_is_told_by_the_nodes_or_in_the_schedulers_words() -> None:
     node = {"metadata": {"name": "n"}, "spec": {}, "status": {"allocatable": {"pods": "9"}}}
-    of_both = {"deployments": [a_version(ready=0)], "pods": [waiting_pod()]}
+    both = FakeCluster(nodes=[node], deployments=[a_version(ready=0)], pods=[waiting_pod()])
     start = "problem: iris 1.0.0: 0 of 1 pods are ready: no node "
-    [line] = said_by(FakeCluster(nodes=[node], **of_both), ENOUGH)
+    [line] = said_by(both, ENOUGH)
     assert line == start + "has pool=gpu; none of these nodes has that label"
-    [line] = said_by(FakeCluster("nodes", **of_both), ENOUGH)
+    both.refuses = ("nodes",)
+    [line] = said_by(both, ENOUGH)
     assert line == start + "runs it: 0/1 nodes are available"
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from fairlead.cli.doctor import machine
 from fairlead.cli.doctor.finding import Finding, Level
+from fairlead.local import envoy
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def an_envoy(folder: Path, printed: str, monkeypatch: pytest.MonkeyPatch) -> Non
     program = folder / "envoy"
     program.write_text(f"#!/bin/sh\necho '{printed}'\n")
     program.chmod(0o755)
-    monkeypatch.setattr(machine.envoy, "find", lambda _: program)
+    monkeypatch.setattr(envoy, "find", lambda _: program)
 
 
 @pytest.fixture
@@ -79,7 +80,7 @@ def test_a_state_folder_that_others_can_open_is_a_problem(tmp_path: Path) -> Non
 @pytest.mark.usefixtures("free", "newest")
 def test_a_full_disk_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: usage._replace(free=5 << 20))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=5 << 20))
     [found] = wrong(tmp_path / ".fairlead")
     assert found.what == f"5 MiB are free where {tmp_path / '.fairlead'} is"
     assert os.fspath(tmp_path) in found.what
