@@ -17,7 +17,7 @@
     - ModelFailed           the model's own code raised, or its answer does not match its schema
        - ProcessEnded       the process that runs the model ended during the call
 
-`serving.http` maps these classes to HTTP statuses and `cli` maps them to exit codes.
+`serving.problems` maps these classes to HTTP statuses and `cli` maps them to exit codes.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ from fairlead.contracts.gates import GateName, GateSpec
 from fairlead.contracts.images import Image
 from fairlead.contracts.manifest import Labels
 from fairlead.rollout.policy import evidence, gates
+from fairlead.serving import problems
 from fairlead.serving.formats import frames
-from fairlead.serving.http import problems
 from fairlead.serving.settings import Settings
 from monitoring.recording import Records
 from monitoring.settings import DEFAULT

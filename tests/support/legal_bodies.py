@@ -15,8 +15,8 @@ from pydantic import BaseModel, Field, RootModel, create_model
 
 import fairlead
 from fairlead.serving.formats.strict import strict
-from fairlead.serving.http import v2
 from fairlead.serving.inference import contract
+from fairlead.serving.open_inference import interface
 from support.small_models import Served, ask, manifest, running
 
 ROWS = 4096
@@ -145,7 +145,7 @@ def _matrix(lists: Rows, datatype: str, *, nested: bool) -> bytes:
 
 
 def _tensors(row: type[BaseModel], rows: Rows) -> bytes:
-    inputs = v2.OpenInference(contract.Contract(strict(row), Long, ROWS), manifest())
+    inputs = interface.OpenInference(contract.Contract(strict(row), Long, ROWS), manifest())
     return orjson.dumps({"inputs": inputs.as_tensors(rows())})
 
 

@@ -29,13 +29,13 @@ from fairlead.serving.http import (
     listening,
     server,
     uploads,
-    v2,
 )
 from fairlead.serving.http import drift as drift_metrics
 from fairlead.serving.inference import bounds, contract, dataplane, heap, lifecycle, side_thread
 from fairlead.serving.inputs.fitted_settings import fitted
 from fairlead.serving.observe import answers, compared_fields, drift, metrics
 from fairlead.serving.observe.board import Board
+from fairlead.serving.open_inference import interface
 from fairlead.serving.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class App:
         )
 
         # One endpoint object for each of the three protocols.
-        tensors = v2.OpenInference(terms, manifest)
+        tensors = interface.OpenInference(terms, manifest)
         decoders = {"predict": json_protocols.plain(terms), "v1": json_protocols.kserve_v1(terms), "v2": tensors.decode}
         files = uploads.of(terms, manifest)
         of_uploads = files.decoders(terms) if files is not None else {}

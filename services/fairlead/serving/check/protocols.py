@@ -16,10 +16,10 @@ from fairlead.serving.formats.author_code import described
 from fairlead.serving.formats.folder import ModelFolder
 from fairlead.serving.formats.golden_answers import DIFFERS_HINT
 from fairlead.serving.http import uploads
-from fairlead.serving.http.v2 import OpenInference
 from fairlead.serving.inference import tensors
 from fairlead.serving.inference.dataplane import StartAgain
 from fairlead.serving.inputs import base64_text
+from fairlead.serving.open_inference.interface import OpenInference
 from fairlead.serving.settings import Settings
 
 WAIT_S = 0.005

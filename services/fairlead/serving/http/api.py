@@ -15,11 +15,13 @@ from starlette.exceptions import HTTPException
 
 from fairlead import errors
 from fairlead.contracts.manifest import Manifest
-from fairlead.serving.http import endpoint, exchange, problems, v2, v2_messages
+from fairlead.serving import problems
+from fairlead.serving.http import endpoint, exchange
 from fairlead.serving.http.uploads import Uploads
-from fairlead.serving.http.v2_binary import CONTENT_TYPE, HEADER
 from fairlead.serving.inference.contract import Contract
 from fairlead.serving.inference.warmup import Golden
+from fairlead.serving.open_inference import interface, messages
+from fairlead.serving.open_inference.binary_form import CONTENT_TYPE, HEADER
 
 EXAMPLES = 3  # golden rows shown on the docs page
 EXAMPLE_BYTES = 20_000  # a row with an image in it may be longer than the page
@@ -169,8 +171,8 @@ class Schemas:
             (terms.answer_type, "serialization"),
             (terms.instances_type, "validation"),
             (terms.predictions_type, "serialization"),
-            (v2_messages.InferRequest, "validation"),
-            (v2_messages.InferResponse, "serialization"),
+            (messages.InferRequest, "validation"),
+            (messages.InferResponse, "serialization"),
         ]
         found, document = models_json_schema([*kinds, (problems.ProblemDetails, "serialization")], ref_template=_REF)
         self.definitions: dict[str, Any] = document["$defs"]
@@ -205,7 +207,7 @@ def operations(
     terms: Contract,
     manifest: Manifest,
     golden: Sequence[Golden],
-    tensors: v2.OpenInference,
+    tensors: interface.OpenInference,
     endpoints: Mapping[str, endpoint.Endpoint],
     files: Uploads | None,
 ) -> tuple[Operation, ...]:

@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 
 from fairlead import errors
-from fairlead.serving.http import encodings, exchange, problems, v2_binary
+from fairlead.serving import problems
+from fairlead.serving.http import encodings, exchange
+from fairlead.serving.open_inference import binary_form
 
 BINARY_REFUSED = (
     "tensors in binary form belong to the Open Inference Protocol: send them to /v2/models/{model}/infer, or send JSON"
@@ -105,10 +107,10 @@ def _check_type(request: exchange.Exchange, *, takes_binary: bool, takes_uploads
     """Check a content type that is not one of the usual ones of JSON. Raises NotJson."""
     given = request.content_type
     kind = given.split(b";")[0].strip().lower()
-    if v2_binary.HEADER in request.headers:
-        if takes_binary and (kind == v2_binary.CONTENT_TYPE or kind in FORM_TYPES):
+    if binary_form.HEADER in request.headers:
+        if takes_binary and (kind == binary_form.CONTENT_TYPE or kind in FORM_TYPES):
             return  # a browser asks this service before it sends the header, so no page can do it unasked
-        if request.headers[v2_binary.HEADER] != request.content_length:
+        if request.headers[binary_form.HEADER] != request.content_length:
             raise problems.NotJson(given, BINARY_REFUSED)
     if _is_json(given):
         return

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from fairlead.serving.http import buffered_transport, endpoint, exchange, problems
+from fairlead.serving import problems
+from fairlead.serving.http import buffered_transport, endpoint, exchange
 from fairlead.serving.http.fast_path import FastPath
 from fairlead.serving.http.unread import UnreadAnswers
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from backports import zstd
 
-from fairlead.serving.http import problems
+from fairlead.serving import problems
 
 IDENTITY = frozenset({b"", b"identity"})
 KNOWN = IDENTITY | {b"gzip", b"x-gzip", b"deflate", b"zstd"}

@@ -7,44 +7,34 @@ object without FastAPI, so both give the same response, byte for byte.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from fairlead import errors
 from fairlead.contracts.answers import RECORD
 from fairlead.contracts.gateway import ROUTED_HEADER
+from fairlead.serving import problems
 from fairlead.serving.http import body as bodies
-from fairlead.serving.http import encodings, exchange, problems
+from fairlead.serving.http import encodings, exchange
 from fairlead.serving.http.disconnects import DisconnectWatcher
-from fairlead.serving.http.v2_binary import HEADER, Mixed
-from fairlead.serving.inference.answer_limit import SLICE_ROWS
+from fairlead.serving.inference.admission import Admission, DecodedRequest, Weighed
 from fairlead.serving.inference.batching import Ticket
 from fairlead.serving.inference.dataplane import DataPlane
 from fairlead.serving.inference.memory import BINARY_BYTE
 from fairlead.serving.inference.pieces import PIECE_BYTES
-from fairlead.serving.inference.side_thread import SideThread
+from fairlead.serving.inference.side_thread import Job, SideThread
 from fairlead.serving.observe.answers import AnswerRecords
+from fairlead.serving.open_inference.binary_form import HEADER, Mixed
 
 LINGER_S = 1.0  # seconds that a client may continue to send a body that was rejected
-_TOO_LATE = "the deadline passed while the request waited to be decoded"
 _RECORD = RECORD.encode()
 _ROUTED = ROUTED_HEADER.encode()
 _NOT_RECORDED = frozenset({429, 499, 503, 504})  # overload, disconnect, not ready, deadline: not answers of the model
 
 
 Encode = Callable[[list[Any]], bytes | Mixed]
-
-
-class DecodedRequest(NamedTuple):
-    """A decoded request: its rows, and the function that encodes their answers."""
-
-    rows: list[Any]
-    encode: Encode
-    memory: int | None = None
-    """The bytes that the rows need, where that does not follow from the JSON of the body."""
-
-
 Decode = Callable[[bytes], DecodedRequest]
 DecodeMixed = Callable[[bytes, bytes], DecodedRequest]
 """Decodes a body that is JSON only in part, by the header that says where the JSON ends."""
@@ -73,7 +63,7 @@ class Endpoint:
         """`has_files`: rows have files in them, which are never decoded on the event loop."""
         self._answer_records = answer_records
         self._receiving = receiving
-        self._aside = aside
+        self._admission = Admission(plane, aside)
         self._version = version.encode()
         self._decode = decode
         self._decode_mixed = decode_mixed
@@ -130,41 +120,27 @@ class Endpoint:
 
         Raises BadEncoding or DecodedTooLarge too, and ClientDisconnected.
         """
+        disconnected = False
+
+        @contextlib.contextmanager
+        def watch(job: Job[Any]) -> Iterator[None]:
+            nonlocal disconnected
+            self._disconnects.watch(job, receive)
+            try:
+                yield
+            finally:
+                self._disconnects.unwatch(job)
+                disconnected = job.client_disconnected
+
+        weighed = partial(self._weighed, body, request.content_encoding, *self._decoder(request))
+        admitted = self._admission.beside(weighed, len(body), deadline, spilled=spilled, watch=watch)
+        del body, weighed  # the job has them until it is decoded
         try:
-            weighed = partial(self._weighed, body, request.content_encoding, *self._decoder(request))
-            job = self._aside.decode(weighed, len(body))
-            del weighed
-        except errors.Overloaded:
-            self._plane.dropped("queue_full")
-            raise
-        del body  # the job has it until it is decoded
-        expiry = None
-        if deadline is not None:
-            left = max(0.0, deadline - self._plane.clock())
-            expiry = asyncio.get_running_loop().call_later(left, job.fail, errors.DeadlineExceeded(_TOO_LATE))
-        self._disconnects.watch(job, receive)
-        try:
-            (rows, encode, _), memory = await job.result()
-        except errors.DeadlineExceeded:
-            self._plane.dropped("deadline")
-            raise
+            return await admitted
         except asyncio.CancelledError:
-            if not job.client_disconnected:
+            if not disconnected:
                 raise
-            self._plane.dropped("disconnected")
             raise bodies.ClientDisconnected from None
-        finally:
-            self._disconnects.unwatch(job)
-            if expiry is not None:
-                expiry.cancel()
-        try:
-            ticket = self._plane.submit(rows, 0, deadline, spilled=spilled)
-        except errors.FairleadError:
-            self._aside.release(memory)
-            raise
-        ticket.memory = memory
-        ticket.future.add_done_callback(lambda _: self._aside.release(memory))
-        return ticket, encode
 
     def _decoder(self, request: exchange.Exchange) -> tuple[Decode, int]:
         """The function that decodes a body, and the memory of each of its bytes beside that of its rows."""
@@ -174,19 +150,18 @@ class Endpoint:
         is_binary = json_size and not self._plane.terms.memory.has_files
         return partial(self._decoded, json_size=json_size), BINARY_BYTE if is_binary else 0
 
-    def _weighed(self, body: bytes, coding: bytes, decode: Decode, per_byte: int) -> tuple[DecodedRequest, int]:
+    def _weighed(self, body: bytes, coding: bytes, decode: Decode, per_byte: int) -> Weighed:
         """The decoded request and the memory of its rows."""
         whole = encodings.decoded(body, coding, self.max_body_bytes) if coding else body
         request = decode(whole)
         if request.memory is not None:
-            return request, request.memory
-        return request, self._plane.terms.memory.of(whole, len(request.rows)) + per_byte * len(whole)
+            return Weighed(request, request.memory)
+        return Weighed(request, self._plane.terms.memory.of(whole, len(request.rows)) + per_byte * len(whole))
 
     async def encoded(self, encode: Encode, answers: list[Any]) -> bytes | Mixed:
         """The response with these answers; many are encoded beside the event loop. Raises ModelFailed or Invalid."""
-        if len(answers) <= SLICE_ROWS:
-            return encode(answers)
-        return await self._aside.run(partial(encode, answers))
+        payload: bytes | Mixed = await self._admission.encoded(encode, answers)
+        return payload
 
     def give_up(self, ticket: Ticket) -> None:
         """Cancel a request whose client has disconnected."""

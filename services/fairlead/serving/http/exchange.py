@@ -15,10 +15,11 @@ from typing import Any
 
 from fairlead import errors
 from fairlead.contracts.answers import KEEP_HEADER, SHADOW_HEADER
-from fairlead.serving.http import problems, v2_binary
+from fairlead.serving import problems
 from fairlead.serving.inference import lifecycle
 from fairlead.serving.observe import metrics
 from fairlead.serving.observe.problem_counts import ProblemCounts
+from fairlead.serving.open_inference import binary_form
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -108,11 +109,11 @@ class Exchange:
             return None
         return self._envelope.success_head_template % (len(payload), self.request_id)
 
-    async def send_answer(self, payload: bytes | v2_binary.Mixed, send: Send) -> None:
+    async def send_answer(self, payload: bytes | binary_form.Mixed, send: Send) -> None:
         """Send a 200 response with this body: JSON, or JSON and tensors in binary form."""
         content_type, more = b"application/json", []
-        if isinstance(payload, v2_binary.Mixed):
-            content_type, more = v2_binary.CONTENT_TYPE, [(v2_binary.HEADER, b"%d" % payload.json_size)]
+        if isinstance(payload, binary_form.Mixed):
+            content_type, more = binary_form.CONTENT_TYPE, [(binary_form.HEADER, b"%d" % payload.json_size)]
             payload = payload.body
         headers = [(b"content-type", content_type), (b"content-length", b"%d" % len(payload)), *more]
         await send({"type": "http.response.start", "status": 200, "headers": headers})

@@ -15,9 +15,9 @@ from typing import Any, Protocol
 
 from fairlead.serving.http import dispatch, endpoint, exchange
 from fairlead.serving.http.body import JSON_TYPES
-from fairlead.serving.http.v2_binary import HEADER, Mixed
 from fairlead.serving.inference.answer_limit import SLICE_ROWS
 from fairlead.serving.inference.batching import Ticket
+from fairlead.serving.open_inference.binary_form import HEADER, Mixed
 
 
 class Reply(Protocol):

@@ -15,9 +15,10 @@ import fairlead
 from fairlead import errors
 from fairlead.contracts.gateway import EXTENSIONS, READY_PATH, SERVICE_HEADER
 from fairlead.contracts.manifest import Manifest
-from fairlead.serving.http import problems, v2
+from fairlead.serving import problems
 from fairlead.serving.inference.lifecycle import Lifecycle
 from fairlead.serving.observe import metrics
+from fairlead.serving.open_inference import interface
 
 OPERATIONS = "operations"
 _NOT_READY = problems.described({503: "Loading, warming up, hanging, failed or draining; `detail` says which."})
@@ -26,7 +27,7 @@ _NOT_READY = problems.described({503: "Loading, warming up, hanging, failed or d
 def router(
     manifest: Manifest,
     state: Lifecycle,
-    protocol: v2.OpenInference,
+    protocol: interface.OpenInference,
     meter: metrics.Metrics,
     service: str | None,
 ) -> APIRouter:
@@ -95,7 +96,7 @@ def _version_2(
     routes: APIRouter,
     manifest: Manifest,
     state: Lifecycle,
-    protocol: v2.OpenInference,
+    protocol: interface.OpenInference,
     meter: metrics.Metrics,
 ) -> None:
     tags: list[str | Enum] = ["v2"]
@@ -137,11 +138,11 @@ def _version_2(
     @routes.get(f"{versioned}/stats", tags=tags, summary="Counts and durations of this version, in Triton's form")
     @routes.get(f"{base}/stats", tags=tags, summary="Counts and durations, in Triton's form")
     async def stats() -> dict[str, Any]:
-        return {"model_stats": [{"name": name, "version": version, **v2.statistics(meter.totals())}]}
+        return {"model_stats": [{"name": name, "version": version, **interface.statistics(meter.totals())}]}
 
     @routes.post("/v2/repository/index", tags=tags, summary="The one model of this service, in Triton's form")
     async def index() -> list[dict[str, Any]]:
-        state_now = v2.REPOSITORY_STATES[state.phase]
+        state_now = interface.REPOSITORY_STATES[state.phase]
         return [
             {"name": name, "version": version, "state": state_now, "reason": "" if state.is_ready else state.reason}
         ]

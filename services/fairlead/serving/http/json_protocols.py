@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fairlead.serving.http import endpoint
 from fairlead.serving.inference import pieces
+from fairlead.serving.inference.admission import DecodedRequest
 from fairlead.serving.inference.contract import Contract
 
 _BLANK = b" \t\r\n"
@@ -14,11 +15,11 @@ def plain(terms: Contract) -> endpoint.Decode:
     decode_one, encode_one, encode_many = terms.decode_one, terms.encode_one, terms.encode_many
     decode_many = pieces.decoder(terms, terms.decode_many, ("body",))
 
-    def decode(body: bytes) -> endpoint.DecodedRequest:
+    def decode(body: bytes) -> DecodedRequest:
         # The first character decides the form. If both were tried, the errors could be those of the other form.
         if body[:1] == b"[" or body.lstrip(_BLANK)[:1] == b"[":
-            return endpoint.DecodedRequest(decode_many(body), encode_many)
-        return endpoint.DecodedRequest(decode_one(body), encode_one)
+            return DecodedRequest(decode_many(body), encode_many)
+        return DecodedRequest(decode_one(body), encode_one)
 
     return decode
 
@@ -27,7 +28,7 @@ def kserve_v1(terms: Contract) -> endpoint.Decode:
     """`POST /v1/models/{m}:predict`: takes `instances`, returns `predictions`."""
     decode_instances = pieces.decoder(terms, terms.decode_instances, ("body", "instances"))
 
-    def decode(body: bytes) -> endpoint.DecodedRequest:
-        return endpoint.DecodedRequest(decode_instances(body), terms.encode_predictions)
+    def decode(body: bytes) -> DecodedRequest:
+        return DecodedRequest(decode_instances(body), terms.encode_predictions)
 
     return decode

@@ -16,6 +16,7 @@ from fairlead.contracts.images import MEDIA_TYPES, Image
 from fairlead.contracts.manifest import Manifest, Tensor
 from fairlead.serving.http import endpoint, multipart
 from fairlead.serving.http.body import FORM
+from fairlead.serving.inference.admission import DecodedRequest
 from fairlead.serving.inference.contract import Contract
 from fairlead.serving.inputs.pictures import Pictures
 
@@ -52,12 +53,12 @@ class Uploads:
     def _decoder(self, write_one: Encode, write_many: Encode) -> endpoint.DecodeUpload:
         """A function that decodes a body of this content type. It raises Invalid."""
 
-        def decode(content_type: bytes, body: bytes) -> endpoint.DecodedRequest:
+        def decode(content_type: bytes, body: bytes) -> DecodedRequest:
             if not content_type.lower().startswith(FORM):
-                return endpoint.DecodedRequest([self._row(body, ("body", self.name))], write_one)
+                return DecodedRequest([self._row(body, ("body", self.name))], write_one)
             parts = multipart.parts(content_type, body, self._max_rows)
             rows = [self._row(part.content, self._place(place, part)) for place, part in enumerate(parts)]
-            return endpoint.DecodedRequest(rows, write_many)
+            return DecodedRequest(rows, write_many)
 
         return decode
 

@@ -15,9 +15,10 @@ from fairlead.contracts.manifest import Tensor
 from fairlead.serving.formats import shared_dimensions
 from fairlead.serving.formats.folder import ModelFolder, load_folder
 from fairlead.serving.formats.made_up_rows import made_up
-from fairlead.serving.http import json_protocols, v2
-from fairlead.serving.http.endpoint import DecodedRequest
+from fairlead.serving.http import json_protocols
+from fairlead.serving.inference.admission import DecodedRequest
 from fairlead.serving.inference.contract import Contract
+from fairlead.serving.open_inference import interface
 from support import folders
 from support.onnx_files import model, value
 
@@ -41,7 +42,7 @@ def decoders(served: ModelFolder) -> dict[str, Decode]:
     plain, v1, tensors = (
         json_protocols.plain(terms),
         json_protocols.kserve_v1(terms),
-        v2.OpenInference(terms, served.manifest),
+        interface.OpenInference(terms, served.manifest),
     )
     return {
         "predict": lambda row: plain(json.dumps(row).encode()),

@@ -20,9 +20,9 @@ from fairlead.contracts.manifest import Manifest, Tensor
 from fairlead.serving.formats import networks
 from fairlead.serving.formats.array_rows import ArrayRow
 from fairlead.serving.formats.strict import strict
-from fairlead.serving.http.v2 import OpenInference
 from fairlead.serving.inference.contract import Contract
 from fairlead.serving.inference.process.codec import Codec, loads
+from fairlead.serving.open_inference.interface import OpenInference
 
 DTYPES = {"FP32": "<f4", "FP64": "<f8", "INT8": "<i1", "UINT8": "<u1", "INT32": "<i4", "INT64": "<i8", "UINT16": "<u2"}
 Y = Tensor(name="y", datatype="FP64")

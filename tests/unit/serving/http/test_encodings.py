@@ -12,7 +12,8 @@ from backports import zstd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.serving.http import encodings, problems
+from fairlead.serving import problems
+from fairlead.serving.http import encodings
 from fairlead.serving.settings import Settings
 from unit.serving.http.flowers import FLOWERS, PREDICT, ROWS, detail, send
 

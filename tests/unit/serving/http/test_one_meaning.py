@@ -17,10 +17,11 @@ from pydantic import BaseModel, Field, create_model
 from fairlead import errors
 from fairlead.serving.formats import datatypes
 from fairlead.serving.formats.strict import strict
-from fairlead.serving.http import json_protocols, v2
+from fairlead.serving.http import json_protocols
 from fairlead.serving.http.endpoint import Decode
-from fairlead.serving.http.v2_binary import Mixed
 from fairlead.serving.inference import binary_tensors, contract
+from fairlead.serving.open_inference import interface
+from fairlead.serving.open_inference.binary_form import Mixed
 from support.small_models import manifest
 
 
@@ -98,7 +99,7 @@ ANYTHING = VALUES | st.floats() | st.integers() | st.text(max_size=3)
 class Protocols(NamedTuple):
     """The decoders of one model, by the way in which a row is sent."""
 
-    tensors: v2.OpenInference
+    tensors: interface.OpenInference
     answer_type: type[BaseModel]
     decode: dict[str, Decode]
 
@@ -111,7 +112,7 @@ def json_size(body: bytes) -> bytes:
 def protocols(kind: Any) -> Protocols:
     row, answer = (create_model(name, f=(kind, ...)) for name in ("Row", "Answer"))
     terms = contract.Contract(strict(row), answer, 4)
-    tensors, plain = v2.OpenInference(terms, manifest()), json_protocols.plain(terms)
+    tensors, plain = interface.OpenInference(terms, manifest()), json_protocols.plain(terms)
     return Protocols(
         tensors,
         answer,

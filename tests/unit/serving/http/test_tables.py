@@ -13,7 +13,7 @@ import pytest
 from fairlead.serving.app import App, build_app
 from fairlead.serving.formats.folder import load_folder
 from fairlead.serving.formats.writer import write_folder
-from fairlead.serving.http.v2 import OpenInference
+from fairlead.serving.open_inference.interface import OpenInference
 from support.artifacts.tables import NAMES, Fitted, tables
 from support.small_models import ask
 

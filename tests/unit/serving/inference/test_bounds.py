@@ -13,8 +13,8 @@ from pydantic import BaseModel, Field, create_model
 
 from fairlead.errors import Invalid
 from fairlead.serving.formats.strict import strict
-from fairlead.serving.http import v2
 from fairlead.serving.inference import bounds, contract
+from fairlead.serving.open_inference import interface
 from support.small_models import manifest
 
 LIMITS = bounds.Limits(values=1000, row_keys=100)
@@ -80,7 +80,7 @@ def refusal(decode: Callable[[bytes], Any], document: Any) -> tuple[tuple[str | 
 
 
 FLAT = terms(Flat)
-TENSORS = v2.OpenInference(FLAT, manifest())
+TENSORS = interface.OpenInference(FLAT, manifest())
 DECODERS = [FLAT.decode_one, FLAT.decode_many, FLAT.decode_instances, TENSORS.decode]
 
 
@@ -180,7 +180,7 @@ def test_a_long_list_in_a_row_ends_at_its_first_wrong_element() -> None:
 
 
 def test_the_keys_of_json_text_in_a_tensor_are_counted() -> None:
-    tensors = v2.OpenInference(terms(Mapping), manifest())
+    tensors = interface.OpenInference(terms(Mapping), manifest())
     features = json.dumps({f"key{number}": 1 for number in range(200)})
     inputs = [{"name": "features", "shape": [1], "datatype": "BYTES", "data": [features]}]
     assert refusal(tensors.decode, {"inputs": inputs}) == (("body", 0), "too_many_keys")
@@ -212,7 +212,7 @@ def test_an_unknown_key_counts_once_for_each_alternative_of_a_union() -> None:
 
 
 def test_the_values_of_all_json_texts_in_a_tensor_are_bounded_together() -> None:
-    tensors = v2.OpenInference(terms(Mapping), manifest())
+    tensors = interface.OpenInference(terms(Mapping), manifest())
     texts = [json.dumps([0.5] * 9)] * 300  # more rows than are read in one call
     inputs = [{"name": "values", "shape": [300], "datatype": "BYTES", "data": texts}]
     assert refusal(tensors.decode, {"inputs": inputs}) == (("body",), "too_many_values")
@@ -223,7 +223,7 @@ def test_the_values_of_all_json_texts_in_a_tensor_are_bounded_together() -> None
 
 
 def test_a_wrong_value_far_down_a_tensor_is_named_by_its_place() -> None:
-    tensors = v2.OpenInference(terms(Flat, bounds.Limits()), manifest())
+    tensors = interface.OpenInference(terms(Flat, bounds.Limits()), manifest())
     data: list[Any] = [0.5] * 700
     data[600] = "x"
     inputs = [{"name": "a", "shape": [700], "datatype": "FP64", "data": data}]

@@ -7,15 +7,14 @@ wrong with it, or reads what is right in another way, such as FP64 for FP32.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from pydantic import BaseModel
 
 from fairlead.serving.formats.array_rows import ArrayRow
-from fairlead.serving.http import v2_binary
-from fairlead.serving.http.v2_messages import InputTensor
 from fairlead.serving.inference import binary_tensors, contract, tensors
+from fairlead.serving.open_inference.messages import InputTensor
 
 COPIES = 2
 """How often the bytes of such a body are in memory: as the body, and as the array of the batch."""
@@ -29,32 +28,30 @@ class ArrayInputs:
         self._max_rows = terms.max_rows
         self._fields = {field.name: field for field in terms.fields} if issubclass(self._row_type, ArrayRow) else {}
 
-    def rows(self, inputs: Sequence[InputTensor], after: memoryview) -> list[BaseModel] | None:
-        """The rows whose tensors are in the bytes after the JSON."""
+    def rows(self, inputs: Sequence[InputTensor], raw: Mapping[int, memoryview]) -> list[BaseModel] | None:
+        """The rows of inputs whose bytes are in `raw`, by the index of the input."""
         names = [one.name for one in inputs]
-        if set(names) != self._fields.keys() or len(names) != len(self._fields):
+        if set(names) != self._fields.keys() or not len(names) == len(self._fields) == len(raw):
             return None
-        count, place, columns = inputs[0].shape[0], 0, {}
-        for given in inputs:
-            field = self._fields[given.name]
+        count, columns = inputs[0].shape[0], {}
+        for index, given in enumerate(inputs):
+            field, part = self._fields[given.name], raw[index]
             size = count * math.prod(field.shape) * binary_tensors.item_size(field.datatype)
-            if not _is_right(given, field, count, size) or place + size > len(after):
+            if not _is_right(given, field, count) or len(part) != size:
                 return None
-            columns[given.name] = binary_tensors.array(field.datatype, after[place : place + size], given.shape)
-            place += size
+            columns[given.name] = binary_tensors.array(field.datatype, part, given.shape)
         is_finite = all(column.dtype.kind != "f" or bool(np.isfinite(column).all()) for column in columns.values())
-        if place != len(after) or not 1 <= count <= self._max_rows or not is_finite:
+        if not 1 <= count <= self._max_rows or not is_finite:
             return None
         make = self._row_type.model_construct
         return [make(**dict(zip(names, row, strict=True))) for row in zip(*columns.values(), strict=True)]
 
 
-def _is_right(given: InputTensor, field: tensors.Tensor, count: int, size: int) -> bool:
-    """Whether a tensor is one of the field's own datatype and shape, in binary form and with nothing more to say."""
+def _is_right(given: InputTensor, field: tensors.Tensor, count: int) -> bool:
+    """Whether a tensor is one of the field's own datatype and shape, with nothing more to say."""
     return (
         given.datatype == field.datatype
         and list(given.shape) == [count, *field.shape]
         and given.data is None
-        and given.parameters == {v2_binary.SIZE: size}
-        and type(given.parameters[v2_binary.SIZE]) is int
+        and not given.parameters
     )

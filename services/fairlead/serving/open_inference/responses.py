@@ -9,9 +9,9 @@ import orjson
 from pydantic import BaseModel
 
 from fairlead.contracts.manifest import Manifest
-from fairlead.serving.http import v2_binary
 from fairlead.serving.inference import contract, tensors
 from fairlead.serving.inference.answer_limit import SLICE_ROWS, AnswerLimit, slices, too_large
+from fairlead.serving.open_inference import binary_form
 
 
 class Responses:
@@ -41,16 +41,16 @@ class Responses:
         wanted: Sequence[tensors.Tensor],
         binary: Collection[str],
         answers: list[BaseModel],
-    ) -> v2_binary.Mixed:
+    ) -> binary_form.Mixed:
         """The same with the outputs of these names in binary form."""
         limit = AnswerLimit(self._terms.limits.answer_bytes)
-        columns = [v2_binary.Column(one.datatype, as_json=one.name not in binary) for one in wanted]
+        columns = [binary_form.Column(one.datatype, as_json=one.name not in binary) for one in wanted]
         for part in slices(answers):  # the limit ends the work, as it does for JSON
             for column, data in zip(columns, self._data(part, wanted), strict=True):
                 limit.counted(column.add(data))
         written = [column.written() for column in columns]
         head = orjson.dumps(self._response(request_id, wanted, len(answers), [members for members, _ in written]))
-        return v2_binary.Mixed(b"".join([head, *(raw for _, raw in written)]), len(head))
+        return binary_form.Mixed(b"".join([head, *(raw for _, raw in written)]), len(head))
 
     def _response(
         self, request_id: str | None, wanted: Sequence[tensors.Tensor], count: int, elements: Sequence[dict[str, Any]]

@@ -5,7 +5,7 @@ import pytest
 from starlette.exceptions import HTTPException
 
 from fairlead import errors
-from fairlead.serving.http import problems
+from fairlead.serving import problems
 
 
 @pytest.mark.parametrize(

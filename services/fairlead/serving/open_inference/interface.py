@@ -1,8 +1,8 @@
-"""The Open Inference Protocol (V2) over REST: one tensor per field of the row, or one matrix of all."""
+"""The Open Inference Protocol (V2) for one model: one tensor per field of the row, or one matrix of all."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,13 +10,14 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from fairlead import errors
 from fairlead.contracts.manifest import Manifest
-from fairlead.serving.http import endpoint, v2_arrays, v2_binary
-from fairlead.serving.http.v2_messages import InferRequest, InputTensor, OutputWanted, Parameters
-from fairlead.serving.http.v2_responses import Responses
 from fairlead.serving.inference import contract, duplicates, tensors
+from fairlead.serving.inference.admission import DecodedRequest, Encode
 from fairlead.serving.inference.bounds import Bounds
 from fairlead.serving.inference.reading import Reader
 from fairlead.serving.observe import metrics
+from fairlead.serving.open_inference import array_inputs, binary_form
+from fairlead.serving.open_inference.messages import InferRequest, InputTensor, OutputWanted, Parameters
+from fairlead.serving.open_inference.responses import Responses
 
 REPOSITORY_STATES = {
     "loading": "LOADING",
@@ -39,7 +40,7 @@ class OpenInference:
         self._terms = terms
         self._manifest = manifest
         self._responses = Responses(terms, manifest)
-        self._arrays = v2_arrays.ArrayInputs(terms)
+        self._arrays = array_inputs.ArrayInputs(terms)
         self.inputs = terms.fields
         self.outputs = tensors.of(terms.answer_type, "serialization", whole="answer")
         request = TypeAdapter(InferRequest)
@@ -84,14 +85,19 @@ class OpenInference:
             if tensor.whole or all(tensor.name in row for row in rows)
         ]
 
-    def decode(self, body: bytes) -> endpoint.DecodedRequest:
+    def decode(self, body: bytes) -> DecodedRequest:
         """Decode rows from tensors. Raises Invalid, with the location in the request."""
-        return self._decoded(self._read(body), None)
+        return self._decoded(self._read(body), {})
 
-    def decode_mixed(self, header: bytes, body: bytes) -> endpoint.DecodedRequest:
+    def decode_mixed(self, header: bytes, body: bytes) -> DecodedRequest:
         """The same for a body of JSON and of tensors in binary form; `header` says where the JSON ends."""
-        size = v2_binary.json_size(header, body)
-        return self._decoded(self._read(body[:size]), memoryview(body)[size:])
+        size = binary_form.json_size(header, body)
+        request = self._read(body[:size])
+        after = memoryview(body)[size:]
+        raw = binary_form.divided(request.inputs, after)
+        decoded = self._decoded(request, raw)
+        binary_form.check_rest(raw, after)  # last: an input whose own size is wrong is named
+        return decoded
 
     def _read(self, body: bytes) -> InferRequest:
         self._bounds.check_row(body)
@@ -103,40 +109,36 @@ class OpenInference:
             duplicates.check(body)
         return request
 
-    def _decoded(self, request: InferRequest, after: memoryview | None) -> endpoint.DecodedRequest:
-        """The rows of a request. `after` are the bytes after the JSON; None if all of the body is JSON."""
-        wanted = self._wanted(request.outputs or ())
-        memory = None
-        if after is not None and (arrays := self._arrays.rows(self._named(request.inputs), after)) is not None:
-            rows, memory = arrays, v2_arrays.COPIES * len(after)
-        else:
-            rows = self._rows(request.inputs if after is None else self._with_elements(request.inputs, after))
+    def _decoded(self, request: InferRequest, raw: Mapping[int, memoryview]) -> DecodedRequest:
+        """The rows of a request whose inputs of these indices are in binary form."""
+        wanted = self.wanted(request.outputs or ())
+        rows, memory = self.rows(request.inputs, raw)
         if binary := _binary(request, wanted):
-            encode: endpoint.Encode = partial(self._responses.as_mixed, request.id, wanted, binary)
+            encode: Encode = partial(self._responses.as_mixed, request.id, wanted, binary)
         else:
             encode = partial(self._responses.as_json, request.id, wanted)
-        return endpoint.DecodedRequest(rows, encode, memory)
+        return DecodedRequest(rows, encode, memory)
 
-    def _with_elements(self, inputs: Sequence[InputTensor], after: memoryview) -> Sequence[InputTensor]:
-        given = [
-            v2_binary.Given(
-                one.datatype,
-                one.shape,
-                (one.parameters or {}).get(v2_binary.SIZE),
-                one.data is not None,
-                one.name in self._files,
-            )
-            for one in inputs
-        ]
-        found = v2_binary.elements(given, after, self._terms.limits.values)
-        return [
-            one.model_copy(update={"data": found[index], "parameters": _others(one.parameters)})
-            if index in found
-            else one
+    def rows(self, inputs: Sequence[InputTensor], raw: Mapping[int, memoryview]) -> tuple[list[BaseModel], int | None]:
+        """The rows of these inputs, and the memory that they need in bytes, if that does not follow from the rows.
+
+        `raw` has the bytes of the inputs that are in binary form, by their index. Raises Invalid.
+        """
+        if not raw:
+            return self._rows(inputs), None
+        inputs = [
+            one.model_copy(update={"parameters": _others(one.parameters)}) if index in raw else one
             for index, one in enumerate(inputs)
         ]
+        if (found := self._arrays.rows(self._named(inputs), raw)) is not None:
+            return found, array_inputs.COPIES * sum(map(len, raw.values()))
+        elements = binary_form.elements(inputs, raw, self._files, self._terms.limits.values)
+        return self._rows(
+            [one.model_copy(update={"data": elements.get(index, one.data)}) for index, one in enumerate(inputs)]
+        ), None
 
-    def _wanted(self, outputs: Sequence[OutputWanted]) -> tuple[tensors.Tensor, ...]:
+    def wanted(self, outputs: Sequence[OutputWanted]) -> tuple[tensors.Tensor, ...]:
+        """The outputs that a request asks for, or all. Raises Invalid."""
         seen: set[str] = set()
         for index, output in enumerate(outputs):
             if output.name not in self._output_names:
@@ -254,17 +256,17 @@ def _keys(request: InferRequest) -> int:
 
 def _others(parameters: Parameters | None) -> Parameters:
     """The parameters of an input but for the size of its elements, which are read."""
-    return {name: value for name, value in (parameters or {}).items() if name != v2_binary.SIZE}
+    return {name: value for name, value in (parameters or {}).items() if name != binary_form.SIZE}
 
 
 def _binary(request: InferRequest, wanted: Sequence[tensors.Tensor]) -> frozenset[str]:
     """The names of the outputs that are to be binary."""
-    v2_binary.check_switch(request.parameters, v2_binary.BINARY_OUTPUT, ("body",))
+    binary_form.check_switch(request.parameters, binary_form.BINARY_OUTPUT, ("body",))
     for index, output in enumerate(request.outputs or ()):
-        v2_binary.check_switch(output.parameters, v2_binary.BINARY_DATA, ("body", "outputs", index))
-    otherwise = (request.parameters or {}).get(v2_binary.BINARY_OUTPUT)
+        binary_form.check_switch(output.parameters, binary_form.BINARY_DATA, ("body", "outputs", index))
+    otherwise = (request.parameters or {}).get(binary_form.BINARY_OUTPUT)
     asked = {output.name: output.parameters for output in request.outputs or ()}
-    return frozenset(one.name for one in wanted if v2_binary.wants_binary(asked.get(one.name), otherwise))
+    return frozenset(one.name for one in wanted if binary_form.wants_binary(asked.get(one.name), otherwise))
 
 
 def _check_datatype(tensor: tensors.Tensor, given: InputTensor, loc: tuple[str | int, ...]) -> None:
@@ -278,9 +280,9 @@ def _data(given: InputTensor, loc: tuple[str | int, ...]) -> list[Any]:
     parameters = given.parameters or {}
     if _SHARED_MEMORY in parameters:
         raise errors.Invalid.at((*loc, "parameters", _SHARED_MEMORY), "shared memory is not supported", "not_supported")
-    if parameters.get(v2_binary.SIZE) is not None:
-        msg = f"the request has no header {v2_binary.HEADER.decode()}, which says where the binary data begins"
-        raise errors.Invalid.at((*loc, "parameters", v2_binary.SIZE), msg, "binary_without_header")
+    if parameters.get(binary_form.SIZE) is not None:
+        msg = f"the request has no header {binary_form.HEADER.decode()}, which says where the binary data begins"
+        raise errors.Invalid.at((*loc, "parameters", binary_form.SIZE), msg, "binary_without_header")
     if given.data is None:
         raise errors.Invalid.at((*loc, "data"), "a list of elements is required", "missing")
     return given.data

@@ -8,13 +8,14 @@ for with `binary_data`, or all with `binary_data_output`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
 
 from fairlead import errors
 from fairlead.serving.inference import binary_tensors
+from fairlead.serving.open_inference.messages import InputTensor
 
 HEADER = b"inference-header-content-length"
 CONTENT_TYPE = b"application/octet-stream"
@@ -40,59 +41,62 @@ def json_size(header: bytes, body: bytes) -> int:
     raise errors.Invalid(f"{loc[1]} {msg}", details=(errors.Detail(loc, msg, "int_parsing"),))
 
 
-class Given(NamedTuple):
-    """What a request says of one input: how its elements are found in the bytes after the JSON."""
+def divided(inputs: Sequence[InputTensor], after: memoryview) -> dict[int, memoryview]:
+    """The bytes of the inputs in binary form, by the index of the input. Raises Invalid.
 
-    datatype: str
-    shape: Sequence[int]
-    size: Any
-    """The parameter `binary_data_size`; None for an input whose elements are in the JSON."""
-    has_data: bool
-    is_file: bool = False
-    """Whether each element is a file."""
-
-
-def elements(inputs: Sequence[Given], after: memoryview, limit: int) -> dict[int, list[Any]]:
-    """The elements of the inputs in binary form, by the index of the input. Raises Invalid.
-
-    `after` are the bytes after the JSON. `limit` is the most elements of all inputs.
+    `after` are the bytes after the JSON.
     """
-    found: dict[int, list[Any]] = {}
-    place = total = 0
+    found: dict[int, memoryview] = {}
+    place = 0
     for index, one in enumerate(inputs):
-        if one.size is None:
+        size = (one.parameters or {}).get(SIZE)
+        if size is None:
             continue
         loc = ("body", "inputs", index)
-        _check(one, loc)
+        if one.data is not None:
+            raise errors.Invalid.at(
+                (*loc, "data"), f"must be left out beside {SIZE}: which of the two is meant?", "binary_and_json"
+            )
+        if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+            raise errors.Invalid.at((*loc, "parameters", SIZE), "must be a number of bytes", "int_type")
+        if place + size > len(after):
+            msg = f"the body has {len(after) - place} bytes left after the JSON, not {size}"
+            raise errors.Invalid.at((*loc, "parameters", SIZE), msg, "binary_size")
+        found[index] = after[place : place + size]
+        place += size
+    return found
+
+
+def check_rest(raw: Mapping[int, memoryview], after: memoryview) -> None:
+    """Raise Invalid if not all bytes after the JSON are those of the inputs, which `divided` has returned."""
+    if rest := len(after) - sum(map(len, raw.values())):
+        msg = f"the body has {rest} bytes after its JSON that belong to no input"
+        raise errors.Invalid.at(("body",), msg, "binary_size")
+
+
+def elements(
+    inputs: Sequence[InputTensor], raw: Mapping[int, memoryview], files: Collection[str], limit: int
+) -> dict[int, list[Any]]:
+    """The elements of the inputs whose bytes are in `raw`, by the index of the input. Raises Invalid.
+
+    The elements of the inputs named in `files` are files. `limit` is the most elements of all inputs.
+    """
+    found: dict[int, list[Any]] = {}
+    total = 0
+    for index, part in raw.items():
+        one, loc = inputs[index], ("body", "inputs", index)
+        if min(one.shape) < 0:
+            raise errors.Invalid.at((*loc, "shape"), "must have no negative number", "shape")
         count = math.prod(one.shape)
         total += count
         if total > limit:
             message = f"the inputs have more than {limit} elements. Send them in several requests"
             raise errors.Invalid.at(("body", "inputs"), message, "too_many_values")
-        if place + one.size > len(after):
-            msg = f"the body has {len(after) - place} bytes left after the JSON, not {one.size}"
-            raise errors.Invalid.at((*loc, "parameters", SIZE), msg, "binary_size")
-        raw = after[place : place + one.size]
-        if one.is_file and one.datatype == "BYTES":
-            found[index] = binary_tensors.files(raw, count, (*loc, "data"))
+        if one.name in files and one.datatype == "BYTES":
+            found[index] = binary_tensors.files(part, count, (*loc, "data"))
         else:
-            found[index] = binary_tensors.elements(one.datatype, raw, count, (*loc, "data"))
-        place += one.size
-    if place != len(after):
-        msg = f"the body has {len(after) - place} bytes after its JSON that belong to no input"
-        raise errors.Invalid.at(("body",), msg, "binary_size")
+            found[index] = binary_tensors.elements(one.datatype, part, count, (*loc, "data"))
     return found
-
-
-def _check(one: Given, loc: tuple[str | int, ...]) -> None:
-    if one.has_data:
-        raise errors.Invalid.at(
-            (*loc, "data"), f"must be left out beside {SIZE}: which of the two is meant?", "binary_and_json"
-        )
-    if not isinstance(one.size, int) or isinstance(one.size, bool) or one.size < 0:
-        raise errors.Invalid.at((*loc, "parameters", SIZE), "must be a number of bytes", "int_type")
-    if min(one.shape) < 0:
-        raise errors.Invalid.at((*loc, "shape"), "must have no negative number", "shape")
 
 
 def wants_binary(parameters: Mapping[str, Any] | None, otherwise: Any) -> bool:
