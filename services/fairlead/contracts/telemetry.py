@@ -71,7 +71,7 @@ _model = Declared("model service", "fairlead_model_", MODEL_IDENTITY)
 
 # What a client sees. other: health, docs, metrics and paths that do not exist. code 499: the client disconnected before
 # the response.
-PROTOCOLS = ("predict", "v1", "v2", "other")
+PROTOCOLS = ("predict", "v1", "v2", "grpc", "other")
 MODEL_REQUESTS = _model(
     "requests_total", "counter", "requests", "Answered requests by protocol and status", "protocol", "code"
 )

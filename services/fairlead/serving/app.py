@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import fairlead
-from fairlead import logs
+from fairlead import errors, logs
 from fairlead.serving import cpu_quota, failure_file
 from fairlead.serving.formats import folder as folders
 from fairlead.serving.http import (
@@ -31,7 +33,7 @@ from fairlead.serving.http import (
     uploads,
 )
 from fairlead.serving.http import drift as drift_metrics
-from fairlead.serving.inference import bounds, contract, dataplane, heap, lifecycle, side_thread
+from fairlead.serving.inference import admission, bounds, contract, dataplane, heap, lifecycle, side_thread
 from fairlead.serving.inputs.fitted_settings import fitted
 from fairlead.serving.observe import answers, compared_fields, drift, metrics
 from fairlead.serving.observe.board import Board
@@ -41,6 +43,9 @@ from fairlead.serving.settings import Settings
 logger = logging.getLogger(__name__)
 NO_MADE_UP_ROWS = "FAIRLEAD_NO_MADE_UP_ROWS"
 """The variable in which a service that starts again tells itself why it asks the model no made-up rows."""
+
+GRPC_PACKAGES = frozenset({"google", "grpc", "grpc_health", "grpc_reflection"})
+"""The modules of the extra `grpc`."""
 
 MOST_DECODERS = 4
 """The most threads that decode images: each needs the memory of the pixels of a whole image."""
@@ -94,6 +99,7 @@ class App:
         # Decoding an image leaves the interpreter to others.
         threads = min(MOST_DECODERS, cpu_quota.available()) if has_files else 1
         self._aside = side_thread.SideThread(settings.queue_bytes, threads)
+        self.grpc = self._grpc(tensors, settings)
         self.metrics.queue_bytes.set_function(lambda: self.plane.queued_memory + self._aside.held)
         endpoints = {
             name: endpoint.Endpoint(
@@ -137,8 +143,25 @@ class App:
             meter=self.metrics,
             problem_counts=self.answers.problems,
         )
+        self.metrics.in_flight.set_function(lambda: self.envelope.in_flight + (self.grpc.in_flight if self.grpc else 0))
         # The server offers each completely received request to the fast path, which needs no asyncio task for it.
         self.fast_path = fast_path.FastPath(self.envelope, self.dispatcher)
+
+    def _grpc(self, tensors: interface.OpenInference, settings: Settings) -> Any:
+        """The gRPC server, if there is to be one. Raises Unavailable without the packages that it needs."""
+        if settings.grpc_port is None:
+            return None
+        try:
+            module = importlib.import_module("fairlead.serving.grpc.server")
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] not in GRPC_PACKAGES:
+                raise
+            raise errors.Unavailable(
+                f"gRPC needs {error.name}, which is not installed",
+                hint="Install it in a clone of Fairlead: pip install -e '.[grpc]'. Or leave `grpc_port` out.",
+            ) from error
+        admitted = admission.Admission(self.plane, self._aside)
+        return module.Server(tensors, self.plane, admitted, self.metrics, self.answers.problems, settings)
 
     async def __call__(self, scope: exchange.Scope, receive: exchange.Receive, send: exchange.Send) -> None:
         """Answer a request."""
@@ -154,8 +177,12 @@ class App:
             )
         self.plane.start()
         try:
+            if self.grpc is not None:
+                await self.grpc.start()
             yield
         finally:
+            if self.grpc is not None:
+                await self.grpc.stop()
             self.plane.close()
             self._aside.close()
             self.drift.close()
@@ -196,6 +223,8 @@ def _serve(folder: Path, settings: Settings) -> None:
     logs.configure(settings.log_level, log_format=settings.log_format)
     # Listen before loading anything: probes get an answer from now on, and a busy port is an error at once.
     listener = listening.listen(settings.host, settings.port)
+    if settings.grpc_port:
+        listening.listen(settings.host, settings.grpc_port, "--grpc-port").close()  # gRPC opens it later, by itself
     with listener:
         again = dataplane.StartAgain(os.environ.pop(NO_MADE_UP_ROWS, ""), _start_again)
         app = build_app(folders.load_folder(folder), settings, heap.freeze, again)
@@ -208,7 +237,8 @@ def _serve(folder: Path, settings: Settings) -> None:
                 "pid": os.getpid(),
             },
         )
-        server.server(app.envelope, app.fast_path, app.state, settings).run(sockets=[listener])
+        stops = app.grpc.begin_to_stop if app.grpc else lambda: None
+        server.server(app.envelope, app.fast_path, app.state, settings, stops).run(sockets=[listener])
     if settings.failure_file is not None and (failure := app.state.failure):
         raise failure
     logger.info("stopped")

@@ -152,6 +152,10 @@ class Problem:
             ]
         return orjson.dumps(document)
 
+    def text(self, limit: int) -> str:
+        """The sentence, with at most so many characters."""
+        return str(_short(self.detail, limit))
+
     def head(self, body: bytes, content_type: bytes = CONTENT_TYPE) -> dict[str, Any]:
         """The ASGI message that starts the response."""
         return {

@@ -34,6 +34,9 @@ class Settings(BaseModel):
     """Address to listen on. Loopback, because a model service has no authentication; the chart sets 0.0.0.0."""
     port: int = Field(default=8080, ge=0, le=65535)
     """TCP port. 0 takes a free one; the `listening` log line names it."""
+    grpc_port: int | None = Field(default=None, ge=0, le=65535)
+    """TCP port of the Open Inference Protocol over gRPC, beside HTTP and on the same address; it needs one process. 0
+    takes a free one; the `listening for gRPC` log line names it. None: no gRPC."""
     max_body_bytes: int = Field(default=4 * 1024 * 1024, ge=1)
     """Largest request body, in bytes. A larger one gets 413 and is not read. Decoding 4 MiB of JSON takes 50 to 200 ms
     of processor time, which other requests do not get."""
@@ -117,6 +120,12 @@ class Settings(BaseModel):
         if given in (None, "auto") or (str(given).isdecimal() and 1 <= int(given) <= MAX_WORKERS):
             return given
         raise ValueError(f"must be a number from 1 to {MAX_WORKERS}, or auto, not {str(given)!r}")
+
+    @model_validator(mode="after")
+    def _one_process_listens_for_grpc(self) -> Self:
+        if self.grpc_port is not None and self.workers is not None:
+            raise ValueError("grpc_port needs one process: leave workers out, or run more instances")
+        return self
 
     @model_validator(mode="after")
     def _one_request_fits_the_queue(self) -> Self:

@@ -10,6 +10,7 @@ def test_the_fields_and_their_default_values() -> None:
     assert settings.Settings().model_dump() == {
         "host": "127.0.0.1",
         "port": 8080,
+        "grpc_port": None,
         "max_body_bytes": 4_194_304,
         "max_request_rows": 4096,
         "max_request_values": 300_000,
@@ -68,9 +69,9 @@ def test_every_field_can_be_set_by_its_variable() -> None:
         "compute_threads": "8",
         "device": "cpu",
     }
-    assert set(changed) == set(settings.Settings.model_fields)
+    assert {*changed, "grpc_port"} == set(settings.Settings.model_fields)  # which needs one process
     read = settings.read({f"FAIRLEAD_SERVING_{name.upper()}": value for name, value in changed.items()})
-    assert {name: str(value) for name, value in read.model_dump().items()} == changed
+    assert {name: str(value) for name, value in read.model_dump(exclude={"grpc_port"}).items()} == changed
 
 
 def test_a_flag_takes_precedence_over_the_variable_and_the_variable_over_port() -> None:
@@ -129,3 +130,9 @@ def test_workers_are_a_number_or_as_many_as_cpus(given: str, count: int | None) 
 def test_any_other_number_of_workers_is_refused(wrong: str) -> None:
     with pytest.raises(errors.Invalid, match="workers: must be a number from 1 to 64, or auto, not"):
         settings.read({}, workers=wrong)
+
+
+def test_grpc_has_a_port_of_its_own_and_needs_one_process() -> None:
+    assert settings.read({"FAIRLEAD_SERVING_GRPC_PORT": "9000"}).grpc_port == 9000
+    with pytest.raises(errors.Invalid, match="grpc_port needs one process: leave workers out"):
+        settings.read({}, grpc_port=9000, workers="2")

@@ -21,6 +21,10 @@ def command(
     workers: Annotated[
         str | None, typer.Option(help="Processes behind the port, or auto: one for each CPU; default: not set, one.")
     ] = None,
+    grpc_port: Annotated[
+        int | None,
+        typer.Option(help="TCP port for gRPC, beside HTTP; default: none. 0 takes a free port."),
+    ] = None,
     drain_s: Annotated[float | None, typer.Option(help="Seconds to keep serving after SIGTERM; default 5.")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error; default info.")] = None,
     log_format: Annotated[
@@ -31,8 +35,8 @@ def command(
 
     The variables FAIRLEAD_SERVING_<FIELD> set everything else; docs/model-service.md lists the fields.
     """
-    flags = {"host": host, "port": port, "threads": threads, "workers": workers, "drain_s": drain_s}
-    chosen = settings.read(os.environ, **flags, log_level=log_level, log_format=log_format)
+    flags = {"host": host, "port": port, "threads": threads, "workers": workers, "grpc_port": grpc_port}
+    chosen = settings.read(os.environ, **flags, drain_s=drain_s, log_level=log_level, log_format=log_format)
     # The numeric libraries read these variables once, when they are imported. So they are set first, and the service,
     # which imports those libraries, is imported afterwards.
     os.environ[f"{settings.ENV_PREFIX}DEVICE"] = chosen.device

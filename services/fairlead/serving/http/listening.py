@@ -7,8 +7,8 @@ import socket
 from fairlead import errors
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Open the listening socket. Raises Conflict if the port is busy, and Invalid for an unknown host."""
+def listen(host: str, port: int, flag: str = "--port") -> socket.socket:
+    """Open the listening socket. Raises Conflict if the port, which `flag` chooses, is busy; Invalid for a bad host."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
@@ -23,7 +23,7 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as cause:
         listener.close()
         raise errors.Conflict(
-            f"cannot listen on {host}, port {port}: {cause.strerror}", hint="Choose another port with --port."
+            f"cannot listen on {host}, port {port}: {cause.strerror}", hint=f"Choose another port with {flag}."
         ) from cause
     listener.setblocking(False)
     return listener

@@ -7,6 +7,7 @@ import importlib
 import logging
 import signal
 import socket
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -28,8 +29,16 @@ class Server(LimitedServer):
     finishes the requests in flight, and exits.
     """
 
-    def __init__(self, config: uvicorn.Config, state: Lifecycle, settings: Settings) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        state: Lifecycle,
+        settings: Settings,
+        when_stopping: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`when_stopping` is called when requests in flight have to finish, before it is waited for them."""
         super().__init__(config, settings.receive_s)
+        self._when_stopping = when_stopping
         self._state = state
         self._drain_s = settings.drain_s
         self._ends_failed = settings.failure_file is not None
@@ -55,6 +64,11 @@ class Server(LimitedServer):
     async def on_tick(self, counter: int) -> bool:
         """End once the model cannot be served, where the process is started again."""
         return await super().on_tick(counter) or (self._ends_failed and self._state.failure is not None)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Finish the requests in flight, then the application."""
+        self._when_stopping()
+        await super().shutdown(sockets)
 
     def end(self, connection: Any) -> None:
         """End the connection of a slow client, with an answer if it is one of ours."""
@@ -86,9 +100,15 @@ def protocol(app: exchange.Envelope, fast_path: FastPath, settings: Settings) ->
     return connection.connection_class(app.identity, fast_path, settings.max_connections, unread)
 
 
-def server(app: exchange.Envelope, fast_path: FastPath, state: Lifecycle, settings: Settings) -> Server:
+def server(
+    app: exchange.Envelope,
+    fast_path: FastPath,
+    state: Lifecycle,
+    settings: Settings,
+    when_stopping: Callable[[], None] = lambda: None,
+) -> Server:
     """The server for an application and its fast path, ready to run on a listening socket."""
-    return Server(config(app, fast_path, settings), state, settings)
+    return Server(config(app, fast_path, settings), state, settings, when_stopping)
 
 
 def config(app: exchange.Envelope, fast_path: FastPath, settings: Settings) -> uvicorn.Config:

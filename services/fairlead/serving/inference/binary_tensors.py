@@ -44,7 +44,7 @@ def elements(datatype: str, raw: memoryview, count: int, loc: Loc) -> list[Any]:
     `count` is the number of elements that the tensor's shape says.
     """
     if datatype == "BYTES":
-        return _texts(raw, count, loc)
+        return texts_of(_divided(raw, count, loc), loc)
     kind = _NUMBERS.get(datatype)
     if kind is None:
         raise errors.Invalid.at(loc, f"there is no datatype {datatype[:_SHOWN]!r}", "unknown_datatype")
@@ -65,13 +65,18 @@ def elements(datatype: str, raw: memoryview, count: int, loc: Loc) -> list[Any]:
 
 def files(raw: memoryview, count: int, loc: Loc) -> list[Any]:
     """The elements of a tensor of files: bytes, or text where a client has sent base64. Raises Invalid at `loc`."""
-    found = _divided(raw, count, loc)
-    return [bytes(one) if kind_of(bytes(one[:16])) or not bytes(one).isascii() else str(one, "ascii") for one in found]
+    return files_of(_divided(raw, count, loc))
 
 
-def _texts(raw: memoryview, count: int, loc: Loc) -> list[Any]:
+def files_of(parts: Sequence[bytes | memoryview]) -> list[Any]:
+    """The same, of the bytes of each element."""
+    return [bytes(one) if kind_of(bytes(one[:16])) or not bytes(one).isascii() else str(one, "ascii") for one in parts]
+
+
+def texts_of(parts: Sequence[bytes | memoryview], loc: Loc) -> list[Any]:
+    """The texts with these bytes. Raises Invalid at `loc`."""
     found: list[str] = []
-    for index, one in enumerate(_divided(raw, count, loc)):
+    for index, one in enumerate(parts):
         try:
             found.append(str(one, "utf-8"))
         except UnicodeDecodeError:

@@ -29,7 +29,7 @@ from fairlead.serving.observe.series import (
 )
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_PLAIN_0_0_4
-PREDICTIONS = frozenset({"predict", "v1", "v2"})
+PREDICTIONS = frozenset({"predict", "v1", "v2", "grpc"})
 """The values of the label `protocol` that are predictions."""
 FLUSH_AT = 64
 """Number of answered requests after which a service of one process adds them to the metrics together. A worker adds

@@ -130,9 +130,19 @@ class Column:
         self._raw.append(raw)
         return raw
 
+    @property
+    def raw(self) -> bytes | None:
+        """The elements in binary form; None if one has none, or the client asked for JSON."""
+        return None if self._raw is None else b"".join(self._raw)
+
+    @property
+    def data(self) -> list[Any]:
+        """The elements as JSON values."""
+        return self._data
+
     def written(self) -> tuple[dict[str, Any], bytes]:
         """The members of the output in the JSON of the response, and the bytes after it."""
-        if self._raw is None:
+        raw = self.raw
+        if raw is None:
             return {"data": self._data}, b""
-        raw = b"".join(self._raw)
         return {"parameters": {SIZE: len(raw)}}, raw

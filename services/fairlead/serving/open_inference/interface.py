@@ -38,14 +38,15 @@ class OpenInference:
 
     def __init__(self, terms: contract.Contract, manifest: Manifest) -> None:
         self._terms = terms
-        self._manifest = manifest
+        self.manifest = manifest
         self._responses = Responses(terms, manifest)
         self._arrays = array_inputs.ArrayInputs(terms)
         self.inputs = terms.fields
         self.outputs = tensors.of(terms.answer_type, "serialization", whole="answer")
         request = TypeAdapter(InferRequest)
-        keys = _MEMBERS + _TENSOR_MEMBERS * (len(self.inputs) + len(self.outputs))
-        self._bounds = Bounds(request.core_schema, terms.limits, keys)
+        self.most_keys = _MEMBERS + _TENSOR_MEMBERS * (len(self.inputs) + len(self.outputs))
+        """The most members and parameters that a request may have."""
+        self._bounds = Bounds(request.core_schema, terms.limits, self.most_keys)
         self._request = Reader(request, self._bounds)
         self._input_names = {tensor.name: tensor for tensor in self.inputs}
         self._files = frozenset(tensor.name for tensor in self.inputs if tensor.is_file)
@@ -54,9 +55,9 @@ class OpenInference:
     def metadata(self) -> dict[str, Any]:
         """The response of `GET /v2/models/{m}`."""
         return {
-            "name": self._manifest.name,
-            "versions": [self._manifest.version],
-            "platform": f"fairlead_{self._manifest.format}",
+            "name": self.manifest.name,
+            "versions": [self.manifest.version],
+            "platform": f"fairlead_{self.manifest.format}",
             "inputs": [_described(tensor) for tensor in self.inputs],
             "outputs": [_described(tensor) for tensor in self.outputs],
         }
@@ -64,8 +65,8 @@ class OpenInference:
     def config(self) -> dict[str, Any]:
         """The response of `GET /v2/models/{m}/config`, in the form of Triton's model configuration."""
         return {
-            "name": self._manifest.name,
-            "platform": f"fairlead_{self._manifest.format}",
+            "name": self.manifest.name,
+            "platform": f"fairlead_{self.manifest.format}",
             "backend": "fairlead",
             "max_batch_size": self._terms.max_rows,
             "input": [{**_configured(tensor), "optional": not tensor.required} for tensor in self.inputs],
@@ -136,6 +137,14 @@ class OpenInference:
         return self._rows(
             [one.model_copy(update={"data": elements.get(index, one.data)}) for index, one in enumerate(inputs)]
         ), None
+
+    def columns(self, wanted: Sequence[tensors.Tensor], answers: list[BaseModel]) -> list[binary_form.Column]:
+        """These outputs in binary form, where they have one. Raises ModelFailed, or Invalid if they are too large."""
+        return self._responses.columns(wanted, {tensor.name for tensor in wanted}, answers)
+
+    def is_file(self, name: str) -> bool:
+        """Whether the elements of the input of this name are files."""
+        return name in self._files
 
     def wanted(self, outputs: Sequence[OutputWanted]) -> tuple[tensors.Tensor, ...]:
         """The outputs that a request asks for, or all. Raises Invalid."""

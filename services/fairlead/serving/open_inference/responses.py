@@ -43,14 +43,20 @@ class Responses:
         answers: list[BaseModel],
     ) -> binary_form.Mixed:
         """The same with the outputs of these names in binary form."""
+        written = [column.written() for column in self.columns(wanted, binary, answers)]
+        head = orjson.dumps(self._response(request_id, wanted, len(answers), [members for members, _ in written]))
+        return binary_form.Mixed(b"".join([head, *(raw for _, raw in written)]), len(head))
+
+    def columns(
+        self, wanted: Sequence[tensors.Tensor], binary: Collection[str], answers: list[BaseModel]
+    ) -> list[binary_form.Column]:
+        """These outputs, those of the names in `binary` in binary form. Raises ModelFailed, or Invalid if too large."""
         limit = AnswerLimit(self._terms.limits.answer_bytes)
         columns = [binary_form.Column(one.datatype, as_json=one.name not in binary) for one in wanted]
         for part in slices(answers):  # the limit ends the work, as it does for JSON
             for column, data in zip(columns, self._data(part, wanted), strict=True):
                 limit.counted(column.add(data))
-        written = [column.written() for column in columns]
-        head = orjson.dumps(self._response(request_id, wanted, len(answers), [members for members, _ in written]))
-        return binary_form.Mixed(b"".join([head, *(raw for _, raw in written)]), len(head))
+        return columns
 
     def _response(
         self, request_id: str | None, wanted: Sequence[tensors.Tensor], count: int, elements: Sequence[dict[str, Any]]

@@ -1,0 +1,146 @@
+"""`Calls`: what is the same for every call: request id, deadline, errors as statuses, and metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import grpc
+
+from fairlead.serving import problems
+from fairlead.serving.observe import metrics
+from fairlead.serving.observe.problem_counts import ProblemCounts
+
+PROTOCOL = "grpc"
+"""The label of predictions in the metrics. Their label `code` has the HTTP status of the same error."""
+OTHER = "other"
+PREDICTS = "ModelInfer"
+MAX_TEXT = 500
+"""The most characters of a status message: it travels in a header."""
+CLIENT_CLOSED_REQUEST, TOO_LATE = 499, 504
+KIND, REQUEST_ID = "fairlead-kind", "x-request-id"
+"""Trailing metadata: the kind of an error, one word as in a problem document; and the id in the log."""
+CODES: Mapping[int, grpc.StatusCode] = MappingProxyType(
+    {
+        403: grpc.StatusCode.PERMISSION_DENIED,
+        404: grpc.StatusCode.NOT_FOUND,
+        409: grpc.StatusCode.ABORTED,
+        413: grpc.StatusCode.RESOURCE_EXHAUSTED,
+        421: grpc.StatusCode.NOT_FOUND,
+        422: grpc.StatusCode.INVALID_ARGUMENT,
+        429: grpc.StatusCode.RESOURCE_EXHAUSTED,
+        500: grpc.StatusCode.INTERNAL,
+        503: grpc.StatusCode.UNAVAILABLE,
+        504: grpc.StatusCode.DEADLINE_EXCEEDED,
+    }
+)
+"""The code for the HTTP status of each error."""
+_RETRY_AFTER = b"retry-after"
+_valid_id = re.compile(r"[\x21-\x7e]{1,128}").fullmatch
+
+logger = logging.getLogger(__name__)
+
+
+class Calls:
+    """Runs the calls of one service."""
+
+    def __init__(
+        self,
+        identity: Mapping[str, str],
+        clock: Callable[[], float],
+        meter: metrics.Metrics,
+        problem_counts: ProblemCounts,
+    ) -> None:
+        """`identity` is in the trailing metadata of every response."""
+        self._identity = tuple(identity.items())
+        self._clock = clock
+        self._meter = meter
+        self._problem_counts = problem_counts
+        self.in_flight = 0
+        """Predictions that are being answered."""
+
+    async def run(self, name: str, answer: Callable[[float | None], Awaitable[bytes]], context: Any) -> bytes:
+        """Answer one call of the method `name`. Ends the call with the status of the error that is raised.
+
+        `answer` is given the deadline: a time of the data plane's clock, or None.
+        """
+        timer = _Timer(self, name, _request_id(context))
+        left = context.time_remaining()
+        deadline = None if left is None else self._clock() + left
+        context.set_trailing_metadata((*self._identity, (REQUEST_ID, timer.request_id)))
+        try:
+            reply = await answer(deadline)
+            timer.status = 200
+            return reply
+        except asyncio.CancelledError:
+            if deadline is not None and self._clock() >= deadline:
+                timer.status = TOO_LATE
+            raise
+        except Exception as error:
+            problem = problems.of(error)
+            timer.status, timer.reason = problem.status, problem.detail
+            self._tell(timer, error, problem)
+            await context.abort(
+                CODES[problem.status], problem.text(MAX_TEXT), self._trailing(problem, timer.request_id)
+            )
+            raise  # abort() has raised already
+        finally:
+            timer.stop()
+
+    def begin(self, protocol: str) -> None:
+        """A call has begun."""
+        self.in_flight += protocol == PROTOCOL
+
+    def end(self, protocol: str, status: int, seconds: float) -> None:
+        """Count a call that has ended."""
+        self.in_flight -= protocol == PROTOCOL
+        self._meter.request_answered(protocol, status, seconds)
+
+    def _tell(self, timer: _Timer, error: Exception, problem: problems.Problem) -> None:
+        if timer.protocol == PROTOCOL:
+            self._problem_counts.add(problem.status, problems.without_input(error, problem))
+        if problem.status == 500:
+            logger.error("request failed: %s", error, exc_info=error, extra={"request_id": timer.request_id})
+
+    def _trailing(self, problem: problems.Problem, request_id: str) -> tuple[tuple[str, str], ...]:
+        retry = [("retry-after", value.decode()) for name, value in problem.headers if name == _RETRY_AFTER]
+        return (*self._identity, (REQUEST_ID, request_id), (KIND, problem.kind), *retry)
+
+
+class _Timer:
+    """Measures one call, and logs it at the level `debug`."""
+
+    __slots__ = ("_began", "_calls", "_name", "protocol", "reason", "request_id", "status")
+
+    def __init__(self, calls: Calls, name: str, request_id: str) -> None:
+        self._calls = calls
+        self._name = name
+        self._began = time.perf_counter()
+        self.protocol = PROTOCOL if name == PREDICTS else OTHER
+        self.request_id = request_id
+        self.status = CLIENT_CLOSED_REQUEST
+        self.reason = ""
+        calls.begin(self.protocol)
+
+    def stop(self) -> None:
+        """Count the call as ended with this status."""
+        seconds = time.perf_counter() - self._began
+        self._calls.end(self.protocol, self.status, seconds)
+        if logger.isEnabledFor(logging.DEBUG):
+            line = {"method": self._name, "status": self.status, "ms": round(seconds * 1000, 1)}
+            line |= {"request_id": self.request_id} | ({"reason": self.reason} if self.reason else {})
+            logger.debug("request", extra=line)
+
+
+def _request_id(context: Any) -> str:
+    """The id that the client gave, or another."""
+    for name, value in context.invocation_metadata() or ():
+        if name == REQUEST_ID and isinstance(value, str) and _valid_id(value):
+            return value
+    return f"{random.getrandbits(128):032x}"

@@ -1,0 +1,163 @@
+"""`Service`: the six methods of the protocol, for one model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+import fairlead
+from fairlead import errors
+from fairlead.serving.grpc import wire
+from fairlead.serving.grpc.calls import Calls
+from fairlead.serving.grpc.codec import Codec
+from fairlead.serving.grpc.definitions import METHODS, SERVICE, message
+from fairlead.serving.inference.admission import Admission, Weighed
+from fairlead.serving.inference.batching import Ticket
+from fairlead.serving.inference.dataplane import DataPlane
+from fairlead.serving.inference.memory import BINARY_BYTE
+from fairlead.serving.inference.pieces import PIECE_BYTES
+from fairlead.serving.open_inference.interface import OpenInference
+
+EXTENSIONS = ("binary_tensor_data",)
+NO_MESSAGE_S = 0.5
+"""How long it takes at most until a call that has ended without a message is cancelled."""
+Answer = Callable[[bytes, float | None], Awaitable[bytes]]
+"""Answers the bytes of a request. The deadline is a time of the data plane's clock, or None."""
+
+
+class Service:
+    """Answers the calls. Messages arrive and leave as bytes."""
+
+    def __init__(
+        self,
+        tensors: OpenInference,
+        codec: Codec,
+        plane: DataPlane,
+        admission: Admission,
+        calls: Calls,
+        arriving: asyncio.Semaphore,
+        receive_s: float,
+    ) -> None:
+        """`arriving` bounds the messages that arrive at the same time, each for at most `receive_s` seconds."""
+        self._tensors = tensors
+        self._codec = codec
+        self._plane = plane
+        self._admission = admission
+        self._calls = calls
+        self._arriving = arriving
+        self._receive_s = receive_s
+        has_files = plane.terms.memory.has_files
+        self._small_bytes = -1 if has_files else PIECE_BYTES
+        self._per_byte = 0 if has_files else BINARY_BYTE
+
+    def handler(self) -> grpc.GenericRpcHandler:
+        """What a server needs for these methods."""
+        answers: dict[str, Answer] = {
+            "ServerLive": self._server_live,
+            "ServerReady": self._server_ready,
+            "ModelReady": self._model_ready,
+            "ServerMetadata": self._server_metadata,
+            "ModelMetadata": self._model_metadata,
+            "ModelInfer": self._model_infer,
+        }
+        assert answers.keys() == {method.name for method in METHODS}
+        # As if a client could stream its request: then the message is read when this service asks for it.
+        methods = {name: grpc.stream_unary_rpc_method_handler(self._method(name, answers[name])) for name in answers}
+        return grpc.method_handlers_generic_handler(SERVICE, methods)
+
+    def _method(self, name: str, answer: Answer) -> Callable[[Any, Any], Awaitable[bytes]]:
+        async def called(_: Any, context: Any) -> bytes:
+            async def answered(deadline: float | None) -> bytes:
+                return await answer(await self._message(context), deadline)
+
+            return await self._calls.run(name, answered, context)
+
+        return called
+
+    async def _message(self, context: Any) -> bytes:
+        """The message of a request, when there is room for it."""
+        try:
+            async with asyncio.timeout(self._receive_s), self._arriving:
+                found = await context.read()
+        except TimeoutError:
+            raise errors.DeadlineExceeded(f"the message did not arrive within {self._receive_s:g} s") from None
+        if not isinstance(found, bytes):
+            # If the message was too large or the client has left, the call has ended: this is cancelled then.
+            await asyncio.sleep(NO_MESSAGE_S)
+            raise wire.not_a_message("there is none")
+        return found
+
+    async def _server_live(self, _: bytes, __: float | None) -> bytes:
+        return _reply("ServerLiveResponse", live=_holds(self._plane.state.check_alive))
+
+    async def _server_ready(self, _: bytes, __: float | None) -> bytes:
+        return _reply("ServerReadyResponse", ready=_holds(self._plane.state.check_ready))
+
+    async def _model_ready(self, body: bytes, _: float | None) -> bytes:
+        asked = _parsed("ModelReadyRequest", body)
+        self._codec.check_model(asked.name, asked.version)
+        return _reply("ModelReadyResponse", ready=_holds(self._plane.state.check_ready))
+
+    async def _server_metadata(self, _: bytes, __: float | None) -> bytes:
+        return _reply("ServerMetadataResponse", name="fairlead", version=fairlead.__version__, extensions=EXTENSIONS)
+
+    async def _model_metadata(self, body: bytes, _: float | None) -> bytes:
+        asked = _parsed("ModelMetadataRequest", body)
+        self._codec.check_model(asked.name, asked.version)
+        found = self._tensors.metadata()
+        for tensor in (*found["inputs"], *found["outputs"]):
+            tensor.pop("parameters", None)  # the protocol has no field for them
+        return _reply("ModelMetadataResponse", **found)
+
+    async def _model_infer(self, body: bytes, deadline: float | None) -> bytes:
+        size = len(body)
+        if size <= self._small_bytes:
+            (rows, encode, _), _ = self._decoded(body)
+            ticket = self._plane.submit(rows, size, deadline)
+        else:
+            admitted = self._admission.beside(partial(self._decoded, body), size, deadline)
+            del body  # the job has it until it is decoded
+            ticket, encode = await admitted
+            del admitted
+        encoded: bytes = await self._admission.encoded(encode, await self._answers(ticket))
+        return encoded
+
+    async def _answers(self, ticket: Ticket) -> list[Any]:
+        try:
+            return await ticket.future
+        except asyncio.CancelledError:  # the client has left, or its deadline has passed
+            self._plane.give_up(ticket)
+            raise
+
+    def _decoded(self, body: bytes) -> Weighed:
+        request = self._codec.decode(body)
+        if request.memory is not None:
+            return Weighed(request, request.memory)
+        memory = self._plane.terms.memory.of(body, len(request.rows))
+        return Weighed(request, memory + self._per_byte * len(body))
+
+
+def _parsed(name: str, body: bytes) -> Any:
+    try:
+        return message(name).FromString(body)
+    except DecodeError as problem:
+        raise wire.not_a_message(str(problem)) from None
+
+
+def _reply(kind: str, /, **members: Any) -> bytes:
+    found: bytes = message(kind)(**members).SerializeToString()
+    return found
+
+
+def _holds(check: Callable[[], None]) -> bool:
+    """Whether a check of the lifecycle passes."""
+    try:
+        check()
+    except errors.NotReady:
+        return False
+    return True
