@@ -159,6 +159,23 @@ sentences are those of services/fairlead/rollout/policy/small_shares.py.
 {{- end -}}
 {{- end }}
 
+{{/* Adds the port of gRPC to the additional ports, unless it is among them: (list workload path-of-its-serving). */}}
+{{- define "model.addGrpc" -}}
+{{- $workload := index . 0 -}}
+{{- $given := $workload.extraPorts -}}
+{{- with $workload.serving.grpcPort -}}
+{{- if $workload.serving.workers -}}
+{{- fail (printf "%s.grpcPort: gRPC needs one process in each pod; leave workers out, or grpcPort" (index $ 1)) -}}
+{{- end -}}
+{{- $port := int . -}}
+{{- $isGiven := false -}}
+{{- range $given -}}{{- if eq (int .port) $port -}}{{- $isGiven = true -}}{{- end -}}{{- end -}}
+{{- if not $isGiven -}}
+{{- $_ := set $workload "extraPorts" (append $given (dict "name" "grpc" "port" $port)) -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
 {{/*
 Computes the settings of one version and writes them into the dict $into: (list $ version $into). Afterwards $into has
 version, image, artifact, identity, name, namespace, source, workload, selector, resources (of the model's container), gpu
@@ -197,6 +214,7 @@ version, image, artifact, identity, name, namespace, source, workload, selector,
 {{- end -}}
 {{- $_ := set $into "at" $at -}}
 {{- $_ := set $into "overrides" ($given.overrides | default dict) -}}
+{{- include "model.addGrpc" (list $workload (include "model.podPath" (list $root $into "serving"))) -}}
 {{- include "model.checkPorts" (list $workload.extraPorts (include "model.podPath" (list $root $into "extraPorts"))) -}}
 {{- $artifact := $given.artifact | default "" -}}
 {{- $identity := include "fairlead.identity" (list $version $reference $artifact) -}}
