@@ -335,6 +335,31 @@ def test_additional_ports_are_in_the_pod_the_service_and_the_policy() -> None:
     ]
 
 
+def test_the_port_of_grpc_is_in_the_pod_the_service_and_the_policy() -> None:
+    rendered = render("model", with_workload(serving={"grpcPort": 9000}))
+    for deployment in rendered.of("Deployment"):
+        model = container_of(deployment)
+        assert model["ports"][1:] == [{"name": "grpc", "containerPort": 9000, "protocol": "TCP"}]
+        assert {"name": "FAIRLEAD_SERVING_GRPC_PORT", "value": "9000"} in model["env"]
+    for service in rendered.of("Service"):
+        assert service["spec"]["ports"][1:] == [{"name": "grpc", "port": 9000, "targetPort": 9000, "protocol": "TCP"}]
+    _, own = rendered.one("NetworkPolicy", "iris")["spec"]["ingress"]
+    assert own == {"from": [{"podSelector": {}}], "ports": [{"port": 9000, "protocol": "TCP"}]}
+
+
+def test_the_port_of_grpc_may_be_listed_with_those_who_may_connect() -> None:
+    peers = [{"namespaceSelector": {"matchLabels": {"team": "vision"}}}]
+    ports = [{"name": "grpc", "port": 9000, "from": peers}]
+    rendered = render("model", with_workload(serving={"grpcPort": 9000}, extraPorts=ports))
+    _, own = rendered.one("NetworkPolicy", "iris")["spec"]["ingress"]
+    assert own == {"from": peers, "ports": [{"port": 9000, "protocol": "TCP"}]}
+
+
+def test_grpc_and_several_workers_exclude_each_other() -> None:
+    with pytest.raises(HelmFailed, match=r"workload\.serving\.grpcPort: gRPC needs one process in each pod"):
+        render("model", with_workload(serving={"grpcPort": 9000, "workers": 2}))
+
+
 @pytest.mark.parametrize(
     ("port", "complaint"),
     [

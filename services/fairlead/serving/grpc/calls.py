@@ -86,6 +86,8 @@ class Calls:
             problem = problems.of(error)
             timer.status, timer.reason = problem.status, problem.detail
             self._tell(timer, error, problem)
+            # abort() raises another error, which keeps this one; the frames of its traceback have the message.
+            error.__traceback__ = error.__context__ = None
             await context.abort(
                 CODES[problem.status], problem.text(MAX_TEXT), self._trailing(problem, timer.request_id)
             )

@@ -15,7 +15,7 @@ from fairlead.serving.grpc.definitions import message
 from fairlead.serving.inference import binary_tensors, contract, tensors
 from fairlead.serving.inference.admission import DecodedRequest
 from fairlead.serving.open_inference.interface import OpenInference
-from fairlead.serving.open_inference.messages import InferRequest
+from fairlead.serving.open_inference.messages import MAX_DIMENSIONS, InferRequest
 
 CONTENTS: Mapping[str, str] = {
     "BOOL": "bool_contents",
@@ -79,6 +79,10 @@ class Codec:
         if raw and len(raw) != len(given.inputs):
             message = f"has the elements of {len(raw)} inputs, and there are {len(given.inputs)}; send one for each"
             raise errors.Invalid.at(("body", "raw_input_contents"), message, "element_count")
+        for index, one in enumerate(given.inputs):
+            if len(one.shape) > MAX_DIMENSIONS:
+                message = f"has more than {MAX_DIMENSIONS} numbers"
+                raise errors.Invalid.at(("body", "inputs", index, "shape"), message, "too_long")
         filled = [len(values) for one in given.inputs for _, values in one.contents.ListFields()]
         if sum(filled) > (limit := self._terms.limits.values):
             message = f"the inputs have more than {limit} elements. Send them in several requests"

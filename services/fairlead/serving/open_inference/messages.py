@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+MAX_DIMENSIONS = 8
 Parameters = dict[str, str | int | float | bool | None]
 
 
@@ -17,7 +18,9 @@ class InputTensor(_StrictModel):
     """One field of every row, or all of them as the columns of a matrix."""
 
     name: str
-    shape: list[int] = Field(description="The number of rows, then the field's own shape.", min_length=1, max_length=8)
+    shape: list[int] = Field(
+        description="The number of rows, then the field's own shape.", min_length=1, max_length=MAX_DIMENSIONS
+    )
     datatype: str
     parameters: Parameters | None = Field(
         default=None, description="`binary_data_size`: so many bytes after the JSON are the elements."

@@ -298,6 +298,11 @@ def test_more_rows_or_elements_than_the_limits_are_refused() -> None:
     assert all("more than 1000 elements" in text for _, text in texts[1:])
 
 
+def test_a_shape_of_very_many_numbers_is_refused() -> None:
+    failure = served(lambda client: client.ask("ModelInfer", infer("adder", tensor("x", "FP64", [1] * 9, [1.0]))))
+    assert (failure.code, "more than 8 numbers" in failure.text) == ("INVALID_ARGUMENT", True)
+
+
 def test_very_many_parameters_are_refused() -> None:
     request = point()
     for number in range(1000):
