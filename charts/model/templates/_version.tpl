@@ -159,13 +159,13 @@ sentences are those of services/fairlead/rollout/policy/small_shares.py.
 {{- end -}}
 {{- end }}
 
-{{/* Adds the port of gRPC to the additional ports, unless it is among them: (list workload path-of-its-serving). */}}
+{{/* Adds the port of gRPC to the additional ports, unless it is among them: (list workload path-of-the-values). */}}
 {{- define "model.addGrpc" -}}
 {{- $workload := index . 0 -}}
 {{- $given := $workload.extraPorts -}}
 {{- with $workload.serving.grpcPort -}}
 {{- if $workload.serving.workers -}}
-{{- fail (printf "%s.grpcPort: gRPC needs one process in each pod; leave workers out, or grpcPort" (index $ 1)) -}}
+{{- fail (printf "%s.serving.grpcPort: gRPC needs one process in each pod; leave workers out, or grpcPort" (index $ 1)) -}}
 {{- end -}}
 {{- $port := int . -}}
 {{- $isGiven := false -}}

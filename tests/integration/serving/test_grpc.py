@@ -71,7 +71,7 @@ def found(request: pytest.FixtureRequest, service: GrpcService, tmp_path_factory
 
 
 def test_clients_of_triton_and_kserve_get_what_they_ask_for(found: dict[str, Any]) -> None:
-    facts = {"live": True, "ready": True, "model ready": True, "version ready": True}
+    facts: dict[str, Any] = {"live": True, "ready": True, "model ready": True, "version ready": True}
     facts |= {"server": "fairlead", "metadata": "iris"}
     asked = {name: answer for name, answer in found.items() if name not in ("client", "fields")}
     answered = {name: answer for name, answer in asked.items() if not isinstance(answer, dict)}
@@ -119,7 +119,9 @@ def test_golden_rows_get_the_same_bits_in_every_way_to_ask(service: GrpcService,
 
     columns = {name: [row[name] for row in rows] for name in FIELDS}
     count = len(rows)
-    inputs = [{"name": name, "datatype": "FP64", "shape": [count], "data": columns[name]} for name in FIELDS]
+    inputs: list[dict[str, Any]] = [
+        {"name": name, "datatype": "FP64", "shape": [count], "data": columns[name]} for name in FIELDS
+    ]
     raw = [np.array(columns[name], "<f8").tobytes() for name in FIELDS]
     v2 = service.ask("POST", "/v2/models/iris/infer", json.dumps({"inputs": inputs}).encode()).json()
     assert of_v2({one["name"]: one["data"] for one in v2["outputs"]}) == wanted
