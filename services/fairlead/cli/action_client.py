@@ -90,6 +90,13 @@ def ask(
     _print_outcome(_parse_response(response), location, model, verb, as_json=as_json)
 
 
+def sign_in(state: Path) -> str:
+    """A code that signs a browser in to the console, once. Raises Unavailable when the control plane is silent."""
+    request = {"type": sockets.SIGN_IN, "actor": os.environ.get("FAIRLEAD_ACTOR")}
+    response = _send_with_retries(state, json.dumps(request).encode() + b"\n", "the console", sockets.SIGN_IN)
+    return str(_parse_response(response)["code"])
+
+
 def _seen_attempt(state: Path, model: str, verb: str) -> dict[str, int]:
     ledger = state / "ledger.db"
     if not ledger.exists():

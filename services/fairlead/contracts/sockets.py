@@ -12,6 +12,8 @@ from fairlead import errors
 
 ACTIONS = "control.sock"
 """The file name of the socket that receives actions, beside the ledger."""
+SIGN_IN = "sign-in"
+"""The request, beside the types of actions, for a code that signs a browser in to the console."""
 ADMIN = "gateway.sock"
 """The file name of Envoy's admin page, beside it."""
 MAX_PATH_BYTES = 100

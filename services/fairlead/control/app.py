@@ -19,9 +19,13 @@ from fairlead.control import ledger_archive
 from fairlead.control.action_socket import ActionSocket
 from fairlead.control.answers import AnswerRings
 from fairlead.control.api import build_api
+from fairlead.control.asking import Asking
+from fairlead.control.console.acting import Acting
 from fairlead.control.console.pages import Console
 from fairlead.control.console.place import Place
 from fairlead.control.console.reading import Reader
+from fairlead.control.console.sessions import Sessions
+from fairlead.control.console.trial import Trial
 from fairlead.control.desired_state import DesiredState
 from fairlead.control.endpoints import ReadyInstances
 from fairlead.control.heartbeat import Heartbeat
@@ -93,9 +97,12 @@ def run(ledger: Path, folder: Path, facts: RunningPlatform) -> None:
     write_bootstrap(folder, facts)
     turning = threading.Thread(target=loop.run, name="loop")
     turning.start()
-    actions = ActionSocket(ledger.with_name(sockets.ACTIONS), store)
+    asking, sessions = Asking(store), Sessions()
+    actions = ActionSocket(ledger.with_name(sockets.ACTIONS), asking, sessions.invite)
     try:
-        console = Console(Reader(store, loop, Place.of_folder(ledger.parent)), settings.hosts)
+        place = Place.of_folder(ledger.parent, f"http://{LOOPBACK}:{facts.gateway.port}")
+        acting, trial = Acting(sessions, asking, str(ledger)), Trial(LOOPBACK, facts.gateway.port)
+        console = Console(Reader(store, loop, place), settings.hosts, acting=acting, trial=trial)
         own_pages = OnlyOwnPages(build_api(store, loop, metrics=metrics, console=console), settings.cors_origins)
         api = OnlyHosts(own_pages, settings.hosts)
         config = uvicorn.Config(

@@ -25,6 +25,7 @@ from fairlead.control.api import build_api
 from fairlead.control.console.pages import Console
 from fairlead.control.console.place import Place
 from fairlead.control.console.reading import ConsoleStore, Reader
+from fairlead.control.console.trial import Trial
 from fairlead.control.desired_state import DesiredState
 from fairlead.control.endpoints import EndpointSource, ServiceNames
 from fairlead.control.loop import ChangeTokens, Loop
@@ -244,8 +245,10 @@ class ControlPlane:
             ticked=self.metrics.ticked,
         )
         self.metrics.add_state(store, self.loop, gateways=self.gateways, sequence=lambda: self._publisher.sequence)
-        # Its pages are opened through a forwarded port, under a name of loopback.
-        self.console = Console(Reader(store, self.loop, Place.of_namespace(namespace)), settings.hosts)
+        # Its pages are opened through a forwarded port, under a name of loopback. Nobody acts from them: this process
+        # would act with its own rights, for somebody whom it does not know.
+        trial = Trial(smoke_at.host.rstrip("."), smoke_at.port)
+        self.console = Console(Reader(store, self.loop, Place.of_namespace(namespace)), settings.hosts, trial=trial)
         self.api: ASGIApp = build_api(
             store, self.loop, metrics=self.metrics, console=self.console, unready=self._unready
         )

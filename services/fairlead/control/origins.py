@@ -1,6 +1,6 @@
 """Refuses what a page of another site sends with a method that may change something.
 
-Nothing that the API does today changes anything: it only reads, and actions come through the socket. This keeps a path
+The API only reads. The console's forms have a stricter rule of their own besides, `is_own_page`. This keeps a path
 that is added later from being the first one that any page can use.
 """
 
@@ -14,6 +14,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _OTHER_SITES = frozenset({"cross-site", "same-site"})
+
+
+def is_own_page(headers: Headers) -> bool:
+    """Whether a browser says that a page of this very host and port sent the request; programs do not say it."""
+    return _is_of_host(headers.get("origin", ""), headers) and headers.get("sec-fetch-site", "same-origin") == (
+        "same-origin"
+    )
+
+
+def _is_of_host(origin: str, headers: Headers) -> bool:
+    # A browser always sends the host of the page's origin with its port, unless it is the scheme's own.
+    return bool(origin) and origin.partition("://")[2] == headers.get("host")
 
 
 class OnlyOwnPages:
@@ -40,5 +52,4 @@ class OnlyOwnPages:
             return headers.get("sec-fetch-site") not in _OTHER_SITES
         if origin in self._origins or "*" in self._origins:
             return True
-        # A browser always sends the host of the page's origin with its port, unless it is the scheme's own.
-        return origin.partition("://")[2] == headers.get("host")
+        return _is_of_host(origin, headers)

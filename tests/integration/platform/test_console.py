@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import getpass
+import html
 import os
+import re
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
 from fairlead.contracts.health import health_of
+from fairlead.contracts.status import Reason
 from fairlead.store.statuses import read_status
 from support.console_page import open_page
 from support.faults import folders
-from support.platform import Platform, doublers, running_platform
+from support.platform import DOUBLER, Platform, doublers, running_platform
 from support.processes import wait_until
 
 STEPS = [{"weight": 1000, "minDuration": "100ms", "approval": True}]
@@ -26,6 +32,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("platform")
     models = doublers(folder, "1.0.0", model="alone", strategy={"minRequests": 0})
     models |= doublers(folder, "1.0.0", "1.1.0", model="canary", strategy={"steps": STEPS, "minRequests": 0})
+    models |= doublers(folder, "1.0.0", "1.1.0", model="acted", strategy={"steps": STEPS, "minRequests": 0})
     with running_platform(folder, models) as platform:
         yield platform
 
@@ -43,10 +50,61 @@ def test_an_open_page_follows_a_rollout_and_its_rollback(platform: Platform) -> 
         wait_until(lambda: page.shows("headline", "canary is serving"), "the page is sent")
         platform.command("release", "canary", "1.1.0")
         wait_until(lambda: page.shows("now", 'aria-label="1.0.0 90 %, 1.1.0 10 %"'), "the page shows the first weight")
-        wait_until(lambda: page.shows("now", "fairlead approve canary --state "), "the page shows what helps")
+        wait_until(lambda: page.shows("facts", "fairlead approve canary --state "), "the page shows what helps")
         platform.command("rollback", "canary", "--reason", "wrong prices")
         wait_until(lambda: page.shows("timeline", "wrong prices"), "the page shows the rollback")
         wait_until(lambda: page.shows("now", 'aria-label="1.0.0 100 %"'), "the page shows who serves")
+
+
+def _awaits_approval(platform: Platform, model: str) -> bool:
+    status = read_status(platform.store, model)
+    progressing = status.condition("Progressing") if status is not None else None
+    return progressing is not None and progressing.reason == Reason.AWAITING_APPROVAL
+
+
+@contextmanager
+def _signed_in(platform: Platform, model: str) -> Iterator[tuple[httpx.Client, dict[str, str]]]:
+    """A browser of the owner, and the fields of the form of its page."""
+    with httpx.Client(base_url=platform.control_url, headers={"origin": platform.control_url}) as client:
+        page = client.get(platform.command("console", model, "--act").strip(), follow_redirects=True)
+        assert page.url.path == f"/console/routes/{model}"
+        fields = dict(re.findall(r'name="(token|request)" value="([^"]+)"', page.text))
+        buttons = re.findall(r'id="act-(\w+)"[^>]* value="([^"]+)"', page.text)
+        yield client, fields | {verb: html.unescape(value) for verb, value in buttons}
+
+
+def test_the_owner_acts_from_a_page_and_the_ledger_names_the_owner(platform: Platform) -> None:
+    platform.command("release", "acted", "1.1.0")
+    wait_until(lambda: _awaits_approval(platform, "acted"), "the step waits for an approval")
+    with _signed_in(platform, "acted") as (browser, form):
+        asked = {"token": form["token"], "request": form["request"], "act": form["approve"], "reason": "looks good"}
+        page = browser.post("/console/routes/acted/act", data=asked, follow_redirects=True)
+        assert "approve accepted" in page.text
+        again = browser.post("/console/routes/acted/act", data=asked, follow_redirects=True)
+        assert "approve accepted" in again.text
+    (revision,) = (one for one in platform.store.revisions("acted") if one.reason == "looks good")
+    assert (revision.actor, revision.actor_verified) == (getpass.getuser(), True)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can run a process of another user")
+def test_a_cookie_is_of_no_use_to_another_user_of_the_machine(platform: Platform) -> None:
+    with _signed_in(platform, "alone") as (browser, form):
+        cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+    send = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-H", f"origin: {platform.control_url}"]
+    send += ["-b", cookie, "--data", f"token={form['token']}", f"{platform.control_url}/console/sign-out"]
+    other = subprocess.run(send, user=65534, capture_output=True, text=True, check=True, env=os.environ)
+    assert other.stdout == "403"
+    mine = subprocess.run(send, capture_output=True, text=True, check=True, env=os.environ)
+    assert mine.stdout == "303"
+
+
+def test_a_row_is_tried_through_the_gateway(platform: Platform) -> None:
+    url = f"{platform.control_url}/console/routes/alone/try"
+    asked = {"version": "1.0.0", "row": DOUBLER.decode()}
+    answer = httpx.post(url, data=asked, headers={"origin": platform.control_url})
+    assert "200 OK" in answer.text
+    assert "x-route-revision" in answer.text
+    assert httpx.post(url, data=asked, headers={"origin": "http://evil.example"}).status_code == 403
 
 
 def test_an_open_page_says_that_a_model_is_down_within_three_seconds(platform: Platform) -> None:
@@ -62,7 +120,7 @@ def test_an_open_page_says_that_a_model_is_down_within_three_seconds(platform: P
         wait_until(lambda: page.shows("headline", "alone is down"), "the page says so")
         wait_until(lambda: fleet.shows("summary", "1 down"), "the first page says so")
         assert max(page.changed["headline"], fleet.changed["summary"]) - since < 3
-        wait_until(lambda: page.shows("now", "fairlead logs alone"), "the page shows what helps")
+        wait_until(lambda: page.shows("facts", "fairlead logs alone"), "the page shows what helps")
 
 
 def test_the_running_console_only_reads_and_only_under_its_own_name(platform: Platform) -> None:

@@ -27,6 +27,8 @@ from fairlead.contracts.action import ActionType, Outcome
 from fairlead.contracts.instance import Instance
 from fairlead.contracts.route import RouteSpec
 from fairlead.control.action_socket import MAX_BYTES, ActionSocket
+from fairlead.control.asking import Asking
+from fairlead.control.console.sessions import Sessions
 from fairlead.local.state import StateFolder
 from fairlead.store.sqlite import SqliteStore
 from support.background import repeat_in_background
@@ -44,7 +46,7 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
 
 @contextmanager
 def opened(folder: Path, store: SqliteStore, *, within_s: float = 5.0) -> Iterator[None]:
-    listening = ActionSocket(folder / sockets.ACTIONS, store, answer_timeout_s=within_s)
+    listening = ActionSocket(folder / sockets.ACTIONS, Asking(store, answer_timeout_s=within_s), Sessions().invite)
     try:
         yield
     finally:

@@ -10,11 +10,13 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from fairlead import errors
 
+Key = TypeVar("Key", bound=Hashable)
 INTERVAL_S = 1.0
 """Parts are made at most this often."""
 RESYNC_S = 5.0
@@ -64,12 +66,12 @@ def _event(name: str, html: str) -> bytes:
     return f"event: part\ndata: {json.dumps({'part': name, 'html': html})}\n\n".encode()
 
 
-class Live:
+class Live(Generic[Key]):
     """Used by the event loop of the server only. `parts` and `change_token` run on threads."""
 
     def __init__(
         self,
-        parts: Callable[[str], Mapping[str, str]],
+        parts: Callable[[Key], Mapping[str, str]],
         change_token: Callable[[], object],
         *,
         log: logging.Logger,
@@ -79,7 +81,7 @@ class Live:
         """`parts` makes the parts of a topic, and raises NotFound when there is no such topic any more."""
         self._parts, self._change_token, self._log = parts, change_token, log
         self._interval_s, self._monotonic = interval_s, monotonic
-        self._topics: dict[str, _Topic] = {}
+        self._topics: dict[Key, _Topic] = {}
         self._task: asyncio.Task[None] | None = None
         self._token: object = None
         self._due = 0.0
@@ -102,7 +104,7 @@ class Live:
         for topic in self._topics.values():
             topic.wake()
 
-    async def follow(self, name: str) -> AsyncGenerator[bytes, None]:
+    async def follow(self, name: Key) -> AsyncGenerator[bytes, None]:
         """The stream of one page: all parts, then each change."""
         topic = self._topics.setdefault(name, _Topic())
         topic.pages += 1
@@ -138,7 +140,7 @@ class Live:
                     topic.update(parts)
             await asyncio.sleep(pause_s(self._monotonic() - began, self._interval_s))
 
-    def _made(self, names: tuple[str, ...]) -> dict[str, Mapping[str, str]]:
+    def _made(self, names: tuple[Key, ...]) -> dict[Key, Mapping[str, str]]:
         """The parts of all topics; none if nothing has changed. An error leaves the pages as they are."""
         try:
             token, now = self._change_token(), self._monotonic()
@@ -155,7 +157,7 @@ class Live:
             return {}
         return made
 
-    def _made_one(self, name: str) -> Mapping[str, str] | None:
+    def _made_one(self, name: Key) -> Mapping[str, str] | None:
         try:
             return self._parts(name)
         except errors.NotFound:

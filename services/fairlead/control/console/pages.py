@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from urllib.parse import quote
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fairlead import errors
-from fairlead.control.console.fragments import FLEET, STATIC, Fragments, static_files
+from fairlead.control.console.acting import Acting, new_request
+from fairlead.control.console.forms import read_form
+from fairlead.control.console.fragments import NOBODY, STATIC, Fragments, Seen, Topic, Tried, static_files
 from fairlead.control.console.live import Live
-from fairlead.control.console.reading import SHOWN, Reader
+from fairlead.control.console.reading import SHOWN, Reader, versions
+from fairlead.control.console.stream import Stream
+from fairlead.control.console.trial import Trial, typed
 from fairlead.control.hosts import OnlyHosts
+from fairlead.control.origins import READING
 from fairlead.routing.envoy.admin_page import LOOPBACK_HOSTS
 
 HEADERS = {
@@ -27,23 +33,37 @@ HEADERS = {
     "img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "x-frame-options": "DENY",
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    # With `no-referrer` a browser would not say which page sent a form.
+    "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
-SEND_S = 30.0
-"""How long a page may take to receive what was sent to it."""
-_STATUS = {errors.NotFound: 404, errors.Invalid: 400}
+MAX_SHOWN_PATH = 80
+_STATUS = {errors.NotFound: 404, errors.Invalid: 400, errors.Refused: 403, errors.Conflict: 409}
+_TITLES = {400: "That cannot be read", 403: "Refused", 404: "Not found", 405: "Read only", 409: "Too late"}
 
 
 class Console:
     """ASGI application for `/` and everything below `/console`. `close` ends the open streams."""
 
-    def __init__(self, reader: Reader, hosts: Collection[str] = ()) -> None:
-        """`hosts` are answered for besides those of loopback: a name that leads here is not enough."""
+    def __init__(
+        self,
+        reader: Reader,
+        hosts: Collection[str] = (),
+        *,
+        acting: Acting | None = None,
+        trial: Trial | None = None,
+    ) -> None:
+        """`hosts` are answered for besides those of loopback: a name that leads here is not enough.
+
+        Without `acting` the pages only read, and without `trial` no row can be tried.
+        """
         files = static_files()
-        self._fragments = Fragments(reader, files)
-        self._live = Live(self._fragments.parts, reader.change_token, log=logging.getLogger("fairlead.console"))
+        self._reader, self._acting, self._trial = reader, acting, trial
+        self._fragments = Fragments(reader, files, can_act=acting is not None, can_try=trial is not None)
+        self._live: Live[Topic] = Live(
+            self._fragments.parts, reader.change_token, log=logging.getLogger("fairlead.console")
+        )
         self._files = files
         routes = [
             Route("/", self._fleet),
@@ -52,6 +72,17 @@ class Console:
             Route("/console/events", self._events),
             Route("/console/static/{name}", self._static),
         ]
+        if acting is not None:
+            routes += [
+                Route("/console/routes/{name}/act", self._act, methods=["POST"]),
+                Route("/console/sign-in", acting.enter),
+                Route("/console/sign-out", acting.leave, methods=["POST"]),
+            ]
+        if trial is not None:
+            routes += [
+                Route("/console/routes/{name}/try", self._try),
+                Route("/console/routes/{name}/try", self._send, methods=["POST"]),
+            ]
         handlers = {errors.FairleadError: self._problem, HTTPException: self._refused}
         app = Starlette(routes=routes, exception_handlers=handlers, middleware=[Middleware(_WithHeaders)])
         self._app: ASGIApp = OnlyHosts(app, (*LOOPBACK_HOSTS, *hosts))
@@ -67,45 +98,115 @@ class Console:
     # Pages are made on threads: the store may be slow, and the event loop answers gateways.
 
     def _fleet(self, request: Request) -> Response:  # noqa: ARG002 - the signature of a route
-        return _page(self._fragments.page(FLEET))
+        return _page(self._fragments.fleet())
 
     def _route(self, request: Request) -> Response:
-        asked = request.query_params.get("revisions", "")
+        name, asked = request.path_params["name"], request.query_params.get("revisions", "")
         limit = int(asked) if asked.isdecimal() and len(asked) < 5 else SHOWN
-        return _page(self._fragments.page(request.path_params["name"], limit))
+        seen = self._seen(request)
+        if self._acting is not None and seen.session is not None:
+            done = self._acting.action(name, request.query_params.get("asked", ""))
+            seen = seen._replace(outcome=self._fragments.outcome(*done)) if done is not None else seen
+        return _page(self._fragments.page(name, limit, seen))
 
     def _at(self, request: Request) -> Response:
-        return _page(self._fragments.at(request.path_params["name"], request.query_params.get("time", "")))
+        asked = request.query_params.get("time", "")
+        return _page(self._fragments.at(request.path_params["name"], asked, self._seen(request)))
+
+    def _seen(self, request: Request) -> Seen:
+        session = self._acting.session(request) if self._acting is not None else None
+        return Seen(session, new_request()) if session is not None else NOBODY
+
+    async def _act(self, request: Request) -> Response:
+        """Carry out a request. A script gets the outcome; a page without one is led to itself, and shows it."""
+        assert self._acting is not None
+        name = request.path_params["name"]
+        action, versions = await self._acting.act(request, name)
+        if _is_script(request):
+            return JSONResponse({"html": self._fragments.outcome(action, versions), "request": new_request()})
+        return RedirectResponse(f"/console/routes/{quote(name, safe='')}?asked={quote(action.name)}#outcome", 303)
+
+    def _try(self, request: Request) -> Response:
+        asked = request.query_params
+        tried = self._tried(request.path_params["name"], asked.get("version"), None)
+        number = asked.get("row", "1")
+        at = int(number) - 1 if number.isdecimal() and len(number) < 3 else 0
+        rows = tried.presets.rows
+        row = rows[at].text if 0 <= at < len(rows) else rows[0].text if rows else "{}"
+        return _page(self._fragments.tried(tried._replace(row=row), self._seen(request)))
+
+    async def _send(self, request: Request) -> Response:
+        form = await read_form(request)
+        return await run_in_threadpool(self._sent, request, form)
+
+    def _sent(self, request: Request, form: Mapping[str, str]) -> Response:
+        assert self._trial is not None
+        name, row, status = request.path_params["name"], typed(form.get("row", "")), 200
+        tried = self._tried(name, form.get("version", ""), row)
+        limit_s = self._reader.table(name).request_timeout_s
+        try:
+            answer = self._trial.send(tried.model, tried.version, row, limit_s, tried.presets)
+            tried = tried._replace(answer=answer)
+        except errors.FairleadError as error:
+            tried, status = tried._replace(problem=error), _status(error)
+        return _page(self._fragments.tried(tried, self._seen(request)), status)
+
+    def _tried(self, name: str, version: str | None, row: str | None) -> Tried:
+        """The form with this version, by default stable's name; an empty one means that the weights choose."""
+        assert self._trial is not None
+        table = self._reader.table(name)
+        known = versions(table)
+        chosen = next(iter(known)) if version is None else version
+        if chosen and chosen not in known:
+            raise errors.NotFound(f"{name} has no version {chosen[:MAX_SHOWN_PATH]!r} that can be asked now")
+        presets = self._trial.presets(table.model, chosen or next(iter(known)))
+        return Tried(table.model, known, chosen, row or "", presets)
 
     def _static(self, request: Request) -> Response:
         name = request.path_params["name"]
         if name not in self._files:
-            raise errors.NotFound(f"there is no file {name!r}")
+            raise errors.NotFound(f"there is no file {name[:MAX_SHOWN_PATH]!r}")
         caching = {"cache-control": "public, max-age=31536000, immutable"}
         return Response(self._files[name], media_type=STATIC[name], headers=caching)
 
     async def _events(self, request: Request) -> Response:
         if self._live.is_full:
             return PlainTextResponse("too many pages are open\n", status_code=503)
-        return _Stream(self._live, request.query_params.get("route", FLEET))
+        name = request.query_params.get("route", "")
+        if name:
+            await run_in_threadpool(self._reader.exists, name)
+        may_act = self._acting is not None and self._acting.session(request) is not None
+        return Stream(self._live, Topic(name, bool(name) and may_act and "acts" in request.query_params))
 
-    def _problem(self, request: Request, error: Exception) -> Response:  # noqa: ARG002 - the signature of a handler
+    def _problem(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, errors.FairleadError)
-        status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 503)
-        return _page(self._fragments.problem(_TITLES.get(status, "Not available"), error), status)
+        status, topic = _status(error), str(request.path_params.get("name", ""))
+        if _is_script(request):
+            return JSONResponse({"html": self._fragments.refusal(error)}, status)
+        title = _TITLES.get(status, "Not available")
+        return _page(self._fragments.problem(title, error, topic if status != 404 else ""), status)  # noqa: PLR2004
 
     def _refused(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        found = errors.NotFound(f"there is no page {request.url.path}")
+        path = request.url.path
+        path = path if len(path) <= MAX_SHOWN_PATH else f"{path[:MAX_SHOWN_PATH]}..."
+        found = errors.NotFound(f"there is no page {path}")
         if error.status_code == 405:  # noqa: PLR2004 - Method Not Allowed
             found = errors.NotFound(
-                f"{request.url.path} can only be read", hint="changes are made with the commands that the pages show"
+                f"{path} can only be {'sent' if request.method in READING else 'read'}",
+                hint="changes are made with the commands that the pages show",
             )
         page = self._fragments.problem(_TITLES.get(error.status_code, "Not available"), found)
         return HTMLResponse(page, error.status_code, headers=dict(error.headers or {}))
 
 
-_TITLES = {400: "That cannot be read", 404: "Not found", 405: "Read only"}
+def _status(error: errors.FairleadError) -> int:
+    return next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 503)
+
+
+def _is_script(request: Request) -> bool:
+    """Whether the script of a page asks: it puts the answer into the page."""
+    return request.headers.get("accept") == "application/json"
 
 
 def _page(html: str, status: int = 200) -> Response:
@@ -127,38 +228,3 @@ class _WithHeaders:
             await send(message)
 
         await self._app(scope, receive, with_headers)
-
-
-class _Stream(Response):
-    """Server-sent events until the page is closed, or receives too slowly."""
-
-    def __init__(self, live: Live, topic: str) -> None:
-        super().__init__(media_type="text/event-stream", headers={"cache-control": "no-store"})
-        del self.headers["content-length"]
-        self._live, self._topic = live, topic
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        writing = asyncio.create_task(self._write(send))
-        leaving = asyncio.create_task(_left(receive))
-        try:
-            await asyncio.wait((writing, leaving), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (writing, leaving):
-                task.cancel()
-            await asyncio.gather(writing, leaving, return_exceptions=True)
-
-    async def _write(self, send: Send) -> None:
-        events = self._live.follow(self._topic)
-        try:
-            async for event in events:
-                async with asyncio.timeout(SEND_S):
-                    await send({"type": "http.response.body", "body": event, "more_body": True})
-        finally:
-            await events.aclose()
-        await send({"type": "http.response.body", "body": b""})
-
-
-async def _left(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -15,18 +15,22 @@ class Place:
     options: str
     gateways: str
     """What to do when no gateway answers."""
+    is_cluster: bool = False
+    gateway_url: str = ""
+    """The address at which the reader of a page reaches the gateway; empty where it is not known."""
 
     @classmethod
-    def of_folder(cls, state: Path) -> Place:
+    def of_folder(cls, state: Path, gateway_url: str = "") -> Place:
         """A platform on one machine. Its commands work in any folder."""
-        return cls(str(state), f"--state {shlex.quote(str(state))}", f"read {state / 'logs' / 'gateway.log'}")
+        log = f"read {state / 'logs' / 'gateway.log'}"
+        return cls(str(state), f"--state {shlex.quote(str(state))}", log, gateway_url=gateway_url)
 
     @classmethod
     def of_namespace(cls, namespace: str) -> Place:
         """A platform in a cluster."""
         options = f"--namespace {namespace}"
         pods = f"kubectl get pods --selector app.kubernetes.io/component=gateway {options}"
-        return cls(f"namespace {namespace}", options, pods)
+        return cls(f"namespace {namespace}", options, pods, is_cluster=True)
 
     def with_options(self, command: str) -> str:
         """A command of fairlead, with the options that name this platform."""

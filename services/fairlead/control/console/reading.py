@@ -15,10 +15,13 @@ from typing import Protocol
 
 from fairlead import errors
 from fairlead.contracts.base import as_query_time
+from fairlead.contracts.gateway import pin_name
 from fairlead.contracts.health import STALE_AFTER_S
 from fairlead.contracts.revision import Revision, Window
 from fairlead.contracts.route import Step
+from fairlead.contracts.table import Table
 from fairlead.control.api import ApiStore, LoopHealth
+from fairlead.control.console.acts import Act, acts
 from fairlead.control.console.fleet import Fleet, fleet
 from fairlead.control.console.memo import Memo
 from fairlead.control.console.place import Place
@@ -83,6 +86,36 @@ class Reader:
         """The first page."""
         return fleet(shown_statuses(self._store), self.place, self._clock())
 
+    def acts(self, name: str) -> tuple[Act, ...]:
+        """What may be asked for now. Raises NotFound."""
+        head = self._store.head(name)
+        try:
+            route = self._store.route(name)
+        except errors.Invalid:
+            return ()
+        (status,) = shown_statuses(self._store, name)
+        return acts(status, head, route.generation) if head is not None else ()
+
+    def docs(self, name: str) -> dict[str, str]:
+        """The address of the docs of each version that can be asked, by its name; empty where it is not known."""
+        head = self._store.head(name)
+        if head is None or not self.place.gateway_url:
+            return {}
+        base = f"{self.place.gateway_url}/models/{head.table.model}/versions"
+        return {one: f"{base}/{one}/docs" for one in versions(head.table)}
+
+    def table(self, name: str) -> Table:
+        """The table that serves. Raises NotFound without one."""
+        head = self._store.head(name)
+        if head is None:
+            self._exists(name)
+            raise errors.NotFound(f"nothing serves {name} yet", hint=f"see what it waits for: fairlead status {name}")
+        return head.table
+
+    def exists(self, name: str) -> None:
+        """Raises NotFound if there is no such route, and never was one."""
+        self.is_removed(name)
+
     def route(self, name: str) -> RoutePage:
         """The page of one model. Raises NotFound."""
         (status,) = shown_statuses(self._store, name)
@@ -122,6 +155,11 @@ class Reader:
 
     def at(self, name: str, asked: str) -> Served:
         """What served at this time. Raises Invalid if it is no time, and NotFound if the ledger does not reach back."""
+        if not asked.strip():
+            raise errors.Invalid(
+                f"no time is given, so there is nothing to look up in the ledger of {name}",
+                hint=f"add it to the address: /console/routes/{name}/at?time=2026-11-21T10:00:00Z",
+            )
         try:
             moment = as_query_time(datetime.fromisoformat(asked.strip()))
         except ValueError:
@@ -168,6 +206,13 @@ class Reader:
             if more and more[0].parent == known[-1].hash:
                 return [*known, *more][-SHOWN - 1 :]
         return self._store.revisions(name, limit=SHOWN + 1)
+
+
+def versions(table: Table) -> dict[str, str]:
+    """What each version that can be asked is, by the name in its path: `stable`, `candidate`, else empty."""
+    roles = {table.stable: "stable", table.candidate: "candidate"}
+    known = dict.fromkeys(one for one in (table.stable, table.candidate, *table.pins) if one is not None)
+    return {pin_name(table, one): roles.get(one, "") for one in known}
 
 
 def thinned(attempt: Attempt) -> Attempt:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 import shlex
+import socket
 import subprocess
 from pathlib import Path
 
+import httpx
 import pytest
 
 from fairlead import errors
 from fairlead.cli.commands import console
+from fairlead.contracts import sockets
 from fairlead.contracts.platform import ControlSettings, GatewaySettings, RunningPlatform
+from fairlead.control.action_socket import ActionSocket
+from fairlead.control.asking import Actor, Asking
+from fairlead.control.console.sessions import Sessions
 from fairlead.local.state import StateFolder
+from unit.control.console.scene import a_store
 
 
 @pytest.fixture
@@ -24,10 +33,32 @@ def state(tmp_path: Path) -> Path:
 
 
 def test_the_address_is_that_of_the_running_platform(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with StateFolder(state).locked():
+    with StateFolder(state).locked(), a_store(state):
         console.command(state=state)
         console.command("iris", state=state)
     assert capsys.readouterr().out == "http://127.0.0.1:18081/\nhttp://127.0.0.1:18081/console/routes/iris\n"
+
+
+def test_a_model_that_never_was_there_has_no_address(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with StateFolder(state).locked(), a_store(state), pytest.raises(errors.NotFound, match="rose"):
+        console.command("rose", state=state)
+    assert capsys.readouterr().out == ""
+
+
+def test_to_act_the_address_has_a_code_of_the_control_plane(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sessions = Sessions()
+    with StateFolder(state).locked(), a_store(state) as store:
+        listening = ActionSocket(state / sockets.ACTIONS, Asking(store), sessions.invite)
+        try:
+            console.command("iris", act=True, state=state)
+        finally:
+            listening.close()
+    address = httpx.URL(capsys.readouterr().out.strip())
+    assert (address.host, address.path, address.params["model"]) == ("127.0.0.1", "/console/sign-in", "iris")
+    invited = sessions.invited(address.params["code"])
+    assert invited is not None
+    known = hasattr(socket, "SO_PEERCRED")
+    assert (invited.actor, invited.uid) == (Actor(getpass.getuser(), known), os.getuid() if known else None)
 
 
 def test_a_platform_that_does_not_run_has_no_address(state: Path) -> None:
@@ -71,6 +102,11 @@ def test_in_a_cluster_it_prints_the_command_that_forwards_the_port(capsys: pytes
         ),
         shlex.split("port-forward --context prod --namespace models service/fairlead-control-plane 8081:http"),
     ]
+
+
+def test_in_a_cluster_nobody_is_signed_in() -> None:
+    with pytest.raises(errors.Invalid, match="so it only reads"):
+        console.command("iris", namespace="models", act=True)
 
 
 def test_in_a_cluster_nothing_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:

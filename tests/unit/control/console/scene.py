@@ -18,9 +18,11 @@ from fairlead.contracts.route import RouteSpec, Strategy, Target, VersionRef, Ve
 from fairlead.contracts.status import Condition, Gateway, Reason, Status, StepStatus
 from fairlead.contracts.table import Table
 from fairlead.control.api import build_api
+from fairlead.control.console.acting import Acting
 from fairlead.control.console.pages import Console
 from fairlead.control.console.place import Place
 from fairlead.control.console.reading import Reader
+from fairlead.control.console.trial import Trial
 from fairlead.store.sqlite import SqliteStore
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -45,7 +47,7 @@ def a_revision(
 ) -> Revision:
     candidate = CANDIDATE if weight else None
     pins = (stable, CANDIDATE) if weight else (stable,)
-    state = State(phase=Phase.CANARY if weight else Phase.STABLE, target=CANDIDATE, entered_at=NOW, attempt=1)
+    state = State(phase=Phase.CANARY if weight else Phase.STABLE, target=CANDIDATE, entered_at=NOW, attempt=1, step=0)
     table = Table(model="iris", stable=stable, candidate=candidate, weight=weight, pins=pins, attempt=1)
     at = NOW + timedelta(minutes=seq)
     fields: dict[str, Any] = {"table": table, "state": state, "created_at": at, **more}
@@ -57,7 +59,9 @@ def append(store: SqliteStore, revision: Revision) -> Revision:
     return store.append(revision.model_copy(update={"parent": head.hash if head else ""}))
 
 
-def a_status(*, ready: bool = True, weight: int = 1000, checks: tuple[Check, ...] = (), **more: Any) -> Status:
+def a_status(
+    *, ready: bool = True, weight: int = 1000, checks: tuple[Check, ...] = (), stable_ready: int = 0, **more: Any
+) -> Status:
     reason = Reason.SERVING if ready else Reason.NOTHING_READY
     message = "" if ready else "1.0.0 has no ready instance"
     condition = Condition(type="Ready", status=ready, reason=reason, message=message, since=NOW - timedelta(minutes=3))
@@ -73,6 +77,7 @@ def a_status(*, ready: bool = True, weight: int = 1000, checks: tuple[Check, ...
         "gateways": (Gateway(name="gateway-1", reachable=True, programmed=2),),
         "checks": checks,
         "conditions": (condition,),
+        "ready": {"stable": stable_ready},
         **more,
     }
     return Status(route="iris", observed_generation=1, **fields)
@@ -88,17 +93,25 @@ def a_reader(store: SqliteStore, loop: Loop | None = None) -> Reader:
     return Reader(store, loop or Loop(), PLACE, clock=lambda: NOW, monotonic=lambda: 1000.0)
 
 
-def an_app(store: SqliteStore, *, hosts: tuple[str, ...] = ()) -> ASGIApp:
+def an_app(
+    store: SqliteStore, *, hosts: tuple[str, ...] = (), acting: Acting | None = None, trial: Trial | None = None
+) -> ASGIApp:
     """The whole API, with the console in it."""
-    return build_api(store, Loop(), console=Console(a_reader(store), hosts))
+    return build_api(store, Loop(), console=Console(a_reader(store), hosts, acting=acting, trial=trial))
 
 
 def ask(
-    app: ASGIApp, path: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, host: str = "127.0.0.1"
+    app: ASGIApp,
+    path: str,
+    *,
+    method: str = "GET",
+    headers: Mapping[str, str] | None = None,
+    host: str = "127.0.0.1",
+    form: Mapping[str, str] | None = None,
 ) -> httpx.Response:
     async def exchange() -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=f"http://{host}:8081") as client:
-            return await client.request(method, path, headers=headers)
+            return await client.request(method, path, headers=headers, data=form)
 
     return asyncio.run(exchange())
 

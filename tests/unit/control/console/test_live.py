@@ -41,11 +41,11 @@ class Source:
         self.asked += 1
         return self.token
 
-    def live(self) -> Live:
+    def live(self) -> Live[str]:
         return Live(self.parts, self.change_token, log=LOG, interval_s=0.001)
 
 
-def run(story: Callable[[Source, Live], Awaitable[None]]) -> Source:
+def run(story: Callable[[Source, Live[str]], Awaitable[None]]) -> Source:
     async def told() -> Source:
         source = Source()
         async with asyncio.timeout(20):
@@ -77,7 +77,7 @@ async def all_of(stream: AsyncGenerator[bytes, None]) -> list[bytes]:
 
 
 def test_a_page_gets_all_parts_first_and_then_those_that_changed() -> None:
-    async def story(source: Source, live: Live) -> None:
+    async def story(source: Source, live: Live[str]) -> None:
         async with aclosing(live.follow("iris")) as page:
             assert await anext(page) == RETRY
             assert await received(page) == {"now": "1", "timeline": "a", "topic": "iris"}
@@ -88,7 +88,7 @@ def test_a_page_gets_all_parts_first_and_then_those_that_changed() -> None:
 
 
 def test_fifty_pages_share_what_is_made() -> None:
-    async def story(source: Source, live: Live) -> None:
+    async def story(source: Source, live: Live[str]) -> None:
         pages = [live.follow("iris") for _ in range(50)]
         for page in pages:
             await anext(page)
@@ -103,7 +103,7 @@ def test_fifty_pages_share_what_is_made() -> None:
 
 
 def test_nothing_is_made_while_nothing_changes() -> None:
-    async def story(source: Source, live: Live) -> None:
+    async def story(source: Source, live: Live[str]) -> None:
         async with aclosing(live.follow("iris")) as page:
             await anext(page)
             await received(page)
@@ -115,7 +115,7 @@ def test_nothing_is_made_while_nothing_changes() -> None:
 
 
 def test_nothing_runs_while_no_page_is_open() -> None:
-    async def story(source: Source, live: Live) -> None:
+    async def story(source: Source, live: Live[str]) -> None:
         async with aclosing(live.follow("iris")) as page:
             await anext(page)
             await received(page)
@@ -126,7 +126,7 @@ def test_nothing_runs_while_no_page_is_open() -> None:
 
 
 def test_a_page_that_reads_slowly_gets_the_newest_state_and_not_every_one() -> None:
-    async def story(source: Source, live: Live) -> None:
+    async def story(source: Source, live: Live[str]) -> None:
         async with aclosing(live.follow("iris")) as slow, aclosing(live.follow("iris")) as quick:
             for page in (slow, quick):
                 await anext(page)
@@ -140,7 +140,7 @@ def test_a_page_that_reads_slowly_gets_the_newest_state_and_not_every_one() -> N
 
 
 def test_a_page_of_another_route_is_made_although_nothing_has_changed() -> None:
-    async def story(source: Source, live: Live) -> None:
+    async def story(source: Source, live: Live[str]) -> None:
         async with aclosing(live.follow("iris")) as one, aclosing(live.follow("rose")) as other:
             await anext(one)
             await received(one)
@@ -154,7 +154,7 @@ def test_a_page_of_another_route_is_made_although_nothing_has_changed() -> None:
 def test_an_error_leaves_the_pages_as_they_are_and_is_logged_once(
     error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def story(source: Source, live: Live) -> None:
+    async def story(source: Source, live: Live[str]) -> None:
         async with aclosing(live.follow("iris")) as page:
             await anext(page)
             await received(page)
@@ -170,7 +170,7 @@ def test_an_error_leaves_the_pages_as_they_are_and_is_logged_once(
 
 
 def test_a_route_that_has_gone_ends_no_other_page() -> None:
-    async def story(source: Source, live: Live) -> None:
+    async def story(source: Source, live: Live[str]) -> None:
         def parts(topic: str) -> dict[str, str]:
             if topic == "gone":
                 raise errors.NotFound("gone")
@@ -186,7 +186,7 @@ def test_a_route_that_has_gone_ends_no_other_page() -> None:
 
 
 def test_closing_ends_every_stream() -> None:
-    async def story(source: Source, live: Live) -> None:
+    async def story(source: Source, live: Live[str]) -> None:
         page = live.follow("iris")
         await anext(page)
         await received(page)
@@ -201,7 +201,7 @@ def test_closing_ends_every_stream() -> None:
 def test_a_silent_stream_shows_that_it_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "ALIVE_S", 0.01)
 
-    async def story(source: Source, live: Live) -> None:
+    async def story(source: Source, live: Live[str]) -> None:
         async with aclosing(live.follow("iris")) as page:
             await anext(page)
             await received(page)
@@ -211,7 +211,7 @@ def test_a_silent_stream_shows_that_it_is_alive(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_no_more_than_so_many_pages_are_sent_changes() -> None:
-    async def story(source: Source, live: Live) -> None:
+    async def story(source: Source, live: Live[str]) -> None:
         pages = [live.follow("iris") for _ in range(MAX_PAGES)]
         for page in pages:
             await anext(page)

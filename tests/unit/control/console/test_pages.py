@@ -74,7 +74,8 @@ def test_a_time_without_a_zone_is_utc(app: ASGIApp) -> None:
     [
         ("/console/routes/rose", 404, "rose"),
         ("/console/routes/iris/at?time=yesterday", 400, "write it like 2026-11-21T10:00:00Z"),
-        ("/console/routes/iris/at", 400, "write it like"),
+        ("/console/routes/iris/at", 400, "add it to the address: /console/routes/iris/at?time=2026-11-21T10:00:00Z"),
+        ("/console/events?route=rose", 404, "rose"),
         ("/console/routes/iris/at?time=2025-01-01T00:00:00Z", 404, "does not reach back"),
         ("/console/routes/rose/at?time=2026-01-01T12:00:00Z", 404, "does not reach back"),
         ("/console/nothing", 404, "no page /console/nothing"),
@@ -86,6 +87,14 @@ def test_what_is_not_there_is_a_page_that_says_what_to_do(app: ASGIApp, path: st
     assert answer.status_code == status
     assert says in answer.text
     assert "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/console/{}", "/console/static/{}", "/console/routes/{}/at/{}"])
+def test_a_long_address_is_not_repeated_as_a_whole(app: ASGIApp, path: str) -> None:
+    answer = ask(app, path.replace("{}", "x" * 5000))
+    assert answer.status_code == 404
+    assert "x" * 60 in answer.text
+    assert "x" * 100 not in answer.text
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])

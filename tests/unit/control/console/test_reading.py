@@ -11,7 +11,7 @@ import pytest
 from docs.evidence_picture import SCENARIO
 from fairlead import errors
 from fairlead.contracts.revision import Cause, Revision
-from fairlead.control.console.fragments import Fragments, static_files
+from fairlead.control.console.fragments import Fragments, Topic, static_files
 from fairlead.control.console.reading import DRAWN_WINDOWS, SHOWN, Reader, thinned
 from fairlead.rehearsal.frames import ROUTE
 from fairlead.rehearsal.virtual.ports import RELEASED_AT
@@ -61,9 +61,9 @@ def test_a_rollout_that_was_rolled_back_is_shown_with_its_evidence(rolled: Sqlit
 
 def test_revisions_are_read_once_and_not_at_every_change(rolled: CountingStore) -> None:
     fragments = Fragments(reader_of(rolled), static_files())
-    first = fragments.parts(ROUTE)
+    first = fragments.parts(Topic(ROUTE))
     before = rolled.read
-    assert fragments.parts(ROUTE) == first
+    assert fragments.parts(Topic(ROUTE)) == first
     assert rolled.read == before
 
 
@@ -119,7 +119,7 @@ def test_a_removed_model_keeps_its_page_with_its_ledger(store: SqliteStore) -> N
     store.delete_route("iris")
     reader = a_reader(store)
     assert reader.is_removed("iris")
-    parts = Fragments(reader, static_files()).parts("iris")
+    parts = Fragments(reader, static_files()).parts(Topic("iris"))
     assert "iris was removed" in parts["headline"]
     assert "iris.2" in parts["timeline"]
 
@@ -132,7 +132,7 @@ def test_a_loop_that_hangs_is_told_on_every_page(store: SqliteStore) -> None:
     loop.beat = 1000.0 - 60
     assert "has not turned for more than 15 s" in reader.notice()
     assert reader.change_token() != before
-    assert "is old" in Fragments(reader, static_files()).page("")
+    assert "is old" in Fragments(reader, static_files()).fleet()
 
 
 def test_a_long_attempt_is_drawn_with_a_bounded_number_of_points(rolled: SqliteStore) -> None:

@@ -1,11 +1,12 @@
 "use strict";
-// Replaces the parts of the page that have changed, and copies commands. Without it the page shows what it showed when
-// it was loaded.
+// Replaces the parts of the page that have changed, copies commands, and sends what a person asks for without leaving the
+// page. Without it the page shows what it showed when it was loaded, and a form loads it again.
 
 document.documentElement.classList.add("scripted");
 const connection = document.getElementById("connection");
 let source = null;
 let retry = 0;
+let changed = -Infinity;
 
 function say(text) {
   if (connection.textContent !== text) connection.textContent = text;
@@ -27,6 +28,7 @@ function replace(name, html) {
   for (const id of open) document.getElementById(id)?.setAttribute("open", "");
   part.querySelectorAll(".scroll").forEach((one, at) => { one.scrollLeft = scrolled[at] || 0; });
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+  if (name === "acts") changed = performance.now();
   retitle();
 }
 
@@ -67,6 +69,38 @@ document.addEventListener("click", async (event) => {
   } catch {
     getSelection().selectAllChildren(command);
   }
+});
+
+// A button that appears under the finger is not what the person meant to press.
+const SETTLED_MS = 700;
+
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (form.id !== "act" || !event.submitter) return;
+  event.preventDefault();
+  const outcome = document.getElementById("outcome");
+  if (form.ariaBusy === "true") return;
+  if (performance.now() - changed < SETTLED_MS) {
+    outcome.textContent = "The buttons have just changed, so nothing was sent: look, and press again.";
+    return;
+  }
+  const body = new URLSearchParams(new FormData(form, event.submitter));
+  form.ariaBusy = "true";
+  outcome.textContent = `${event.submitter.textContent}: sent`;
+  try {
+    const answer = await fetch(form.action, { method: "POST", body, headers: { accept: "application/json" } });
+    const { html, request } = await answer.json();
+    outcome.innerHTML = html;
+    // Until there is an outcome, pressing again is the same request.
+    if (request) {
+      form.elements.request.value = request;
+      form.elements.reason.value = "";
+      form.querySelectorAll("[name=sure]").forEach((one) => { one.checked = false; });
+    }
+  } catch {
+    outcome.textContent = "No answer came back: it may have been carried out. See the revisions, or press again.";
+  }
+  form.ariaBusy = null;
 });
 
 retitle();
