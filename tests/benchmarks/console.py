@@ -1,4 +1,4 @@
-"""Measures the console: what open pages cost the control plane and, at full size, what a browser shows and when."""
+"""Measures the console: what open pages cost the control plane and, at full size, what a browser shows and does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from support import browser, proof
+from support import browser, console_acts, proof
 from support.console_page import open_page
 from support.faults import folders
 from support.platform import DOUBLER, Platform, doublers, running_platform
@@ -31,12 +31,14 @@ WIDTHS = {"1280 px": 1280, "at 200 % zoom": 640, "390 px": 390, "320 px": 320}
 
 
 def prove(size: proof.Size, folder: Path) -> proof.Findings:
-    """Measure with a platform of three models. One stays at its first weight, and one is killed at the end."""
+    """Measure with a platform of four models. One stays at its first weight, and one is killed at the end."""
     found = proof.Findings()
     models: dict[str, dict[str, object]] = {}
     held = [{"weight": 1000, "minDuration": "1h"}]
     for name, steps in (("canary", held), ("steady", STEPS)):
         models |= doublers(folder, "1.0.0", "1.1.0", model=name, strategy={"steps": steps, "minRequests": 20})
+    strategy = {"steps": console_acts.STEPS, "minRequests": 0}
+    models |= doublers(folder, "1.0.0", "1.1.0", model=console_acts.MODEL, strategy=strategy)
     models |= doublers(folder, "1.0.0", model="alone", strategy={"minRequests": 0})
     with running_platform(folder, models) as platform, _requests(platform, "canary"):
         _cost(platform, found, *ROUNDS[size])
@@ -44,7 +46,9 @@ def prove(size: proof.Size, folder: Path) -> proof.Findings:
             if why := browser.missing():
                 raise RuntimeError(why)
             with browser.running_browser() as running:
-                _views(running, platform, found)
+                owner = console_acts.prove(running, platform, found)
+                _views(running, platform, found, owner)
+                _try(running, platform, found)
                 _rollouts(running, platform, found)
                 _keyboard(running, platform, found)
                 _down(running, platform, found)
@@ -113,14 +117,16 @@ def _opened(running: Any, url: str, **options: Any) -> Iterator[tuple[Any, list[
         context.close()
 
 
-def _views(running: Any, platform: Platform, found: proof.Findings) -> None:
-    """Time, size, contrast, accessibility and width of both pages, in light and dark."""
+def _views(running: Any, platform: Platform, found: proof.Findings, owner: Any) -> None:
+    """Time, size, contrast, accessibility and width of the pages, in light and dark. `owner` signs the browser in."""
     slowest, largest, complaints, rules, wide = 0.0, 0, list[str](), list[str](), list[str]()
     contrasts: dict[str, float] = {}
     at = f"/console/routes/canary/at?time={datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    for path in ("/", "/console/routes/canary", at):
+    read = dict.fromkeys(("/", "/console/routes/canary", at, "/console/routes/canary/try"))
+    for path, state in {**read, f"/console/routes/{console_acts.MODEL}": owner}.items():
         for scheme in ("light", "dark"):
-            with _opened(running, f"{platform.control_url}{path}", color_scheme=scheme) as (page, said):
+            options = {"color_scheme": scheme, "storage_state": state}
+            with _opened(running, f"{platform.control_url}{path}", **options) as (page, said):
                 timing = page.evaluate("performance.getEntriesByType('navigation')[0].toJSON()")
                 files = page.evaluate("performance.getEntriesByType('resource').map((one) => one.encodedBodySize)")
                 slowest = max(slowest, timing["loadEventEnd"] / 1000)
@@ -143,6 +149,18 @@ def _views(running: Any, platform: Platform, found: proof.Findings) -> None:
     with _opened(running, f"{platform.control_url}/console/routes/canary", java_script_enabled=False) as (page, _):
         has_all = all(page.get_by_text(text).count() for text in ("Who gets the requests", "canary.1", "Gateways"))
         found.claim("the page without JavaScript", "shows the same", "yes" if has_all else "no", has_all)
+
+
+def _try(running: Any, platform: Platform, found: proof.Findings) -> None:
+    """A golden row, sent with the mouse."""
+    with _opened(running, f"{platform.control_url}/console/routes/alone/try") as (page, complaints):
+        page.locator("#row").fill(DOUBLER.decode())
+        page.get_by_role("button", name="Send").click()
+        page.get_by_text("200 OK").wait_for()
+        shown = page.locator("#answer").inner_text()
+        rules = browser.broken_rules(page)
+        works = "1.0.0" in shown and "42" in shown and not rules and not complaints
+        found.claim("a row is tried, and its answer shown", "yes", "yes" if works else f"{shown} {rules}", works)
 
 
 def _rollouts(running: Any, platform: Platform, found: proof.Findings) -> None:

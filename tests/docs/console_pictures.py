@@ -6,14 +6,16 @@ python -m docs.console_pictures      with PYTHONPATH=services:tests; needs Debia
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import uvicorn
 
@@ -22,9 +24,13 @@ from fairlead.contracts.instance import Instance
 from fairlead.contracts.revision import Revision, Window
 from fairlead.contracts.route import RouteSpec
 from fairlead.contracts.status import Condition, Reason, Status
+from fairlead.control.asking import Actor, Asking
+from fairlead.control.console.acting import Acting
 from fairlead.control.console.pages import Console
 from fairlead.control.console.place import Place
 from fairlead.control.console.reading import Reader
+from fairlead.control.console.sessions import Sessions
+from fairlead.control.console.trial import Exchanged, Trial
 from fairlead.rehearsal.frames import ROUTE
 from fairlead.rehearsal.virtual.ports import RELEASED_AT
 from fairlead.rehearsal.virtual.simulation import play_in
@@ -37,12 +43,47 @@ MODELS = {"churn": 40.0, "fraud": 30.0, "iris": 125.0, "prices": 200.0}
 """How many seconds ago each model's release began. That of `prices` was rolled back; `fraud` is down."""
 NOW = RELEASED_AT + timedelta(seconds=max(MODELS.values()))
 VERSIONS = {"stable": "1.0.0", "candidate": "1.1.0"}
-PICTURES = (("console.png", "/", "light", 660), ("console-model.png", "/console/routes/iris", "dark", 1080))
+
+
+class Picture(NamedTuple):
+    """A file, the page that it shows, light or dark, and the size of the window in pixels."""
+
+    file: str
+    path: str
+    scheme: str
+    height: int
+    width: int = 1100
+
+
+PICTURES = (
+    Picture("console.png", "/", "light", 660),
+    Picture("console-model.png", "/console/routes/iris", "dark", 1080),
+    Picture("console-act.png", "/console/routes/churn", "light", 820),
+    Picture("console-try.png", "/console/routes/iris/try", "light", 960),
+)
+GOLDEN = [
+    {
+        "input": {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": petal, "petal_width": 0.2},
+        "expected": {"species": "setosa", "probability": 0.98},
+    }
+    for petal in (1.4, 1.3, 1.5)
+]
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 
 class _Loop:
     beat = 0.0
+
+
+class _PlayedTrial(Trial):
+    """A gateway that knows one golden row."""
+
+    def _exchange(self, method: str, path: str, body: bytes | None, limit_s: float) -> Exchanged:
+        if method == "GET":
+            return Exchanged(200, "OK", (), json.dumps({"rows": GOLDEN}))
+        time.sleep(0.003)
+        headers = {"content-type": "application/json", "x-model-version": "1.0.0", "x-route-revision": "iris.4"}
+        return Exchanged(200, "OK", tuple(headers.items()), json.dumps(GOLDEN[0]["expected"]))
 
 
 def fill(store: SqliteStore) -> None:
@@ -73,7 +114,8 @@ def _copy(played: SqliteStore, store: SqliteStore, names: Mapping[str, str], lat
     for one in played.instances():
         instance = Instance.model_validate(told(one.to_json())).model_copy(update={"id": f"{model}/{told(one.id)}"})
         store.report(_down_instance(instance) if model == "fraud" and instance.ref == status.stable else instance)
-    store.set_status(model, (_down(status) if model == "fraud" else status).to_json())
+    changed = _CHANGED[model](status) if model in _CHANGED else status
+    store.set_status(model, changed.to_json())
 
 
 def _renamed(value: Any, names: Mapping[str, str], later: timedelta) -> Any:
@@ -98,22 +140,33 @@ def _down(status: Status) -> Status:
     return status.model_copy(update={"conditions": (ready, *others), "ready": counts, "waiting": ""})
 
 
+def _waits(status: Status) -> Status:
+    condition = Condition(type="Progressing", status=True, reason=Reason.AWAITING_APPROVAL)
+    others = tuple(one for one in status.conditions if one.type != "Progressing")
+    return status.model_copy(update={"conditions": (*others, condition), "waiting": "an approval of this step"})
+
+
+_CHANGED: Mapping[str, Callable[[Status], Status]] = {"fraud": _down, "churn": _waits}
+
+
 def _down_instance(instance: Instance) -> Instance:
     return instance.model_copy(update={"ready": False, "reason": "it ended with exit code 1", "restarts": 4})
 
 
 @contextlib.contextmanager
-def served(store: SqliteStore) -> Iterator[str]:
-    """The address of the console of this store."""
+def served(store: SqliteStore) -> Iterator[tuple[str, Sessions]]:
+    """The address of the console of this store, and who may act there."""
     (port,) = free_ports(1)
-    reader = Reader(store, _Loop(), Place.of_folder(Path("/srv/shop/.fairlead")), clock=lambda: NOW)
-    console = Console(reader)
+    place = Place.of_folder(Path("/srv/shop/.fairlead"), "http://127.0.0.1:8080")
+    reader, sessions = Reader(store, _Loop(), place, clock=lambda: NOW), Sessions()
+    acting = Acting(sessions, Asking(store), place.name)
+    console = Console(reader, acting=acting, trial=_PlayedTrial("127.0.0.1", 1))
     config = uvicorn.Config(console, host="127.0.0.1", port=port, log_level="error", lifespan="off")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, name="console")
     thread.start()
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{port}", sessions
     finally:
         console.close()
         server.should_exit = True
@@ -130,16 +183,22 @@ def take(folder: Path) -> list[Path]:
         browser.running_browser() as running,
     ):
         fill(store)
-        with served(store) as url:
-            return [
-                _taken(running, url + path, folder / file, scheme, height) for file, path, scheme, height in PICTURES
-            ]
+        with served(store) as (url, sessions):
+            return [take_one(running, url, sessions, one, folder / one.file) for one in PICTURES]
 
 
-def _taken(running: Any, url: str, to: Path, scheme: str, height: int) -> Path:
-    page = running.new_page(color_scheme=scheme, viewport={"width": 1100, "height": height})
-    page.goto(url)
-    page.get_by_text("live", exact=True).wait_for()
+def take_one(running: Any, url: str, sessions: Sessions, picture: Picture, to: Path) -> Path:
+    """Take one picture of the console at this address."""
+    path, size = picture.path, {"width": picture.width, "height": picture.height}
+    page = running.new_page(color_scheme=picture.scheme, viewport=size)
+    if "churn" in path:
+        page.goto(f"{url}/console/sign-in?code={sessions.invite(Actor('alice', True), None)}")
+    page.goto(url + path)
+    if path.endswith("/try"):
+        page.get_by_role("button", name="Send").click()
+        page.locator("#headers summary").click()
+    else:
+        page.get_by_text("live", exact=True).wait_for()
     page.screenshot(path=to)
     page.close()
     return to

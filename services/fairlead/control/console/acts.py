@@ -44,7 +44,7 @@ def acts(status: Status, head: Revision, generation: int) -> tuple[Act, ...]:
 def _of_the_rollout(status: Status, step: int, act: Callable[..., Act]) -> Iterator[Act]:
     progressing = status.condition("Progressing")
     if progressing is not None and progressing.reason == Reason.AWAITING_APPROVAL:
-        yield act(ActionType.APPROVE, f"Approve step {step}", f"{status.candidate} goes on to the next weight.")
+        yield act(ActionType.APPROVE, f"Approve step {step}", f"{status.candidate} may go on to the next weight.")
     if status.paused:
         yield act(ActionType.RESUME, "Resume", "The rollout goes on in this step.")
     elif status.phase not in (None, Phase.STABLE):
