@@ -200,11 +200,11 @@ def _keyboard(running: Any, platform: Platform, found: proof.Findings) -> None:
         page.keyboard.press("Tab")
         focused = "document.activeElement"
         first = page.evaluate(f"{focused}.textContent")
-        summary, tabs = "", 0
-        while not summary.startswith("SUMMARY") and tabs < 60:
+        reached, tabs = False, 0
+        while not reached and tabs < 60:
             page.keyboard.press("Tab")
             tabs += 1
-            summary = page.evaluate(f"{focused}.tagName + ' ' + {focused}.textContent")
+            reached = page.evaluate(f"{focused}.matches('.timeline summary')")
         page.keyboard.press("Enter")
         opened = page.evaluate(f"{focused}.parentElement.open")
         kept = page.evaluate(

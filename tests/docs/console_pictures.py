@@ -159,7 +159,7 @@ def served(store: SqliteStore) -> Iterator[tuple[str, Sessions]]:
     (port,) = free_ports(1)
     place = Place.of_folder(Path("/srv/shop/.fairlead"), "http://127.0.0.1:8080")
     reader, sessions = Reader(store, _Loop(), place, clock=lambda: NOW), Sessions()
-    acting = Acting(sessions, Asking(store), place.name)
+    acting = Acting(sessions, Asking(store), place)
     console = Console(reader, acting=acting, trial=_PlayedTrial("127.0.0.1", 1))
     config = uvicorn.Config(console, host="127.0.0.1", port=port, log_level="error", lifespan="off")
     server = uvicorn.Server(config)

@@ -101,7 +101,7 @@ def run(ledger: Path, folder: Path, facts: RunningPlatform) -> None:
     actions = ActionSocket(ledger.with_name(sockets.ACTIONS), asking, sessions.invite)
     try:
         place = Place.of_folder(ledger.parent, f"http://{LOOPBACK}:{facts.gateway.port}")
-        acting, trial = Acting(sessions, asking, str(ledger)), Trial(LOOPBACK, facts.gateway.port)
+        acting, trial = Acting(sessions, asking, place), Trial(LOOPBACK, facts.gateway.port)
         console = Console(Reader(store, loop, place), settings.hosts, acting=acting, trial=trial)
         own_pages = OnlyOwnPages(build_api(store, loop, metrics=metrics, console=console), settings.cors_origins)
         api = OnlyHosts(own_pages, settings.hosts)

@@ -23,10 +23,13 @@ from fairlead.control.asking import Asking
 from fairlead.control.console import acts, connection_owner
 from fairlead.control.console.connection_owner import Address
 from fairlead.control.console.forms import read_form
+from fairlead.control.console.place import Place
 from fairlead.control.console.sessions import SESSION_S, Session, Sessions
 
 PATH = "/console"
 """The cookie is sent to these paths only: those of models, on another port of the same host, never get it."""
+FLEET = f"{PATH}/"
+"""The first page, at a path to which the cookie is sent."""
 _REQUEST = re.compile(r"[0-9a-f]{16}")
 
 
@@ -42,13 +45,14 @@ class Acting:
         self,
         sessions: Sessions,
         asking: Asking,
-        place: str,
+        place: Place,
         *,
         owner: Callable[[Address, Address], int | None] = connection_owner.owner,
     ) -> None:
-        """`place` names the platform: two of them on one host have different cookies."""
+        """Two platforms on one host have different cookies, by the name of their `place`."""
         self._sessions, self._asking, self._owner = sessions, asking, owner
-        self._cookie = f"fairlead-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
+        self._cookie = f"fairlead-{hashlib.sha256(place.name.encode()).hexdigest()[:8]}"
+        self._how = place.with_options("fairlead console --act")
 
     def session(self, request: Request) -> Session | None:
         """The session of the browser; None if it has none."""
@@ -57,7 +61,7 @@ class Acting:
     def enter(self, request: Request) -> Response:
         """Exchange the code in the address for a cookie, and lead to the page. Raises Refused if it is not good."""
         code, model = request.query_params.get("code", ""), request.query_params.get("model", "")
-        response: Response = RedirectResponse(f"/console/routes/{quote(model, safe='')}" if model else "/", 303)
+        response: Response = RedirectResponse(f"/console/routes/{quote(model, safe='')}" if model else FLEET, 303)
         if request.method != "GET" or "prefetch" in request.headers.get("sec-purpose", ""):
             return response  # nobody has opened it yet
         invited = self._sessions.invited(code)
@@ -65,7 +69,7 @@ class Acting:
         if secret is None:
             raise errors.Refused(
                 "this address signs nobody in: it is good once, within two minutes, for the user who asked for it",
-                hint="ask for a new one: fairlead console --act",
+                hint=f"ask for a new one: {self._how}",
             )
         response.set_cookie(self._cookie, secret, max_age=int(SESSION_S), path=PATH, httponly=True, samesite="strict")
         response.headers["cache-control"] = "no-store"
@@ -109,7 +113,7 @@ class Acting:
     def _checked(self, request: Request, form: Mapping[str, str]) -> Session:
         session = self.session(request)
         if session is None:
-            raise errors.Refused("nobody is signed in here, or no longer", hint="sign in: fairlead console --act")
+            raise errors.Refused("nobody is signed in here, or no longer", hint=f"sign in: {self._how}")
         if not hmac.compare_digest(form.get("token", "").encode(), session.token.encode()):
             raise errors.Refused("the form is not of this session", hint="load the page again")
         if not self._is_of(request, session):

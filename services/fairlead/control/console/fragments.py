@@ -87,10 +87,11 @@ class Fragments:
         made = self._fleet() if topic == FLEET else self._route(topic, SHOWN)
         return {"notice": self._html("parts/notice.html", notice=self._reader.notice()), **made}
 
-    def fleet(self) -> str:
+    def fleet(self, seen: Seen = NOBODY) -> str:
         """The first page."""
         notice = {"notice": self._html("parts/notice.html", notice=self._reader.notice())}
-        return self._page("fleet.html", "", parts=_marked({**notice, **self._fleet()}), live="/console/events")
+        parts = _marked({**notice, **self._fleet()})
+        return self._page("fleet.html", "", parts=parts, live="/console/events", seen=seen)
 
     def page(self, name: str, limit: int = SHOWN, seen: Seen = NOBODY) -> str:
         """The page of a route. `limit` is the number of revisions. Raises NotFound when there is no such route."""

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fairlead import errors
-from fairlead.control.console.acting import Acting, new_request
+from fairlead.control.console.acting import FLEET, Acting, new_request
 from fairlead.control.console.forms import read_form
 from fairlead.control.console.fragments import NOBODY, STATIC, Fragments, Seen, Topic, Tried, static_files
 from fairlead.control.console.live import Live
@@ -67,6 +67,7 @@ class Console:
         self._files = files
         routes = [
             Route("/", self._fleet),
+            Route(FLEET, self._fleet),
             Route("/console/routes/{name}", self._route),
             Route("/console/routes/{name}/at", self._at),
             Route("/console/events", self._events),
@@ -97,11 +98,11 @@ class Console:
 
     # Pages are made on threads: the store may be slow, and the event loop answers gateways.
 
-    def _fleet(self, request: Request) -> Response:  # noqa: ARG002 - the signature of a route
-        return _page(self._fragments.fleet())
+    def _fleet(self, request: Request) -> Response:
+        return _page(self._fragments.fleet(self._seen(request)))
 
     def _route(self, request: Request) -> Response:
-        name, asked = request.path_params["name"], request.query_params.get("revisions", "")
+        name, asked = _name(request), request.query_params.get("revisions", "")
         limit = int(asked) if asked.isdecimal() and len(asked) < 5 else SHOWN
         seen = self._seen(request)
         if self._acting is not None and seen.session is not None:
@@ -111,7 +112,7 @@ class Console:
 
     def _at(self, request: Request) -> Response:
         asked = request.query_params.get("time", "")
-        return _page(self._fragments.at(request.path_params["name"], asked, self._seen(request)))
+        return _page(self._fragments.at(_name(request), asked, self._seen(request)))
 
     def _seen(self, request: Request) -> Seen:
         session = self._acting.session(request) if self._acting is not None else None
@@ -120,7 +121,7 @@ class Console:
     async def _act(self, request: Request) -> Response:
         """Carry out a request. A script gets the outcome; a page without one is led to itself, and shows it."""
         assert self._acting is not None
-        name = request.path_params["name"]
+        name = _name(request)
         action, versions = await self._acting.act(request, name)
         if _is_script(request):
             return JSONResponse({"html": self._fragments.outcome(action, versions), "request": new_request()})
@@ -128,7 +129,7 @@ class Console:
 
     def _try(self, request: Request) -> Response:
         asked = request.query_params
-        tried = self._tried(request.path_params["name"], asked.get("version"), None)
+        tried = self._tried(_name(request), asked.get("version"), None)
         number = asked.get("row", "1")
         at = int(number) - 1 if number.isdecimal() and len(number) < 3 else 0
         rows = tried.presets.rows
@@ -141,7 +142,7 @@ class Console:
 
     def _sent(self, request: Request, form: Mapping[str, str]) -> Response:
         assert self._trial is not None
-        name, row, status = request.path_params["name"], typed(form.get("row", "")), 200
+        name, row, status = _name(request), typed(form.get("row", "")), 200
         tried = self._tried(name, form.get("version", ""), row)
         limit_s = self._reader.table(name).request_timeout_s
         try:
@@ -174,6 +175,7 @@ class Console:
             return PlainTextResponse("too many pages are open\n", status_code=503)
         name = request.query_params.get("route", "")
         if name:
+            _require_short(name)
             await run_in_threadpool(self._reader.exists, name)
         may_act = self._acting is not None and self._acting.session(request) is not None
         return Stream(self._live, Topic(name, bool(name) and may_act and "acts" in request.query_params))
@@ -198,6 +200,18 @@ class Console:
             )
         page = self._fragments.problem(_TITLES.get(error.status_code, "Not available"), found)
         return HTMLResponse(page, error.status_code, headers=dict(error.headers or {}))
+
+
+def _name(request: Request) -> str:
+    """The model in the path. Raises NotFound if it is too long to be one: errors repeat it."""
+    name = str(request.path_params["name"])
+    _require_short(name)
+    return name
+
+
+def _require_short(name: str) -> None:
+    if len(name) > MAX_SHOWN_PATH:
+        raise errors.NotFound(f"there is no model {name[:MAX_SHOWN_PATH]}...")
 
 
 def _status(error: errors.FairleadError) -> int:

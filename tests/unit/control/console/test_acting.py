@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from fairlead.control.console.place import Place
 from fairlead.control.console.reading import Reader
 from fairlead.control.console.sessions import Sessions
 from support.background import repeat_in_background
-from unit.control.console.scene import Elements, Loop, a_revision, a_status, a_store, an_app, append, ask
+from unit.control.console.scene import PLACE, Elements, Loop, a_revision, a_status, a_store, an_app, append, ask
 
 OWN = "http://127.0.0.1:8081"
 PAGE, ACT = "/console/routes/iris", "/console/routes/iris/act"
@@ -47,7 +48,7 @@ class Signed:
         append(self.store, a_revision(2, weight=1000))
         self.store.set_status("iris", a_status(stable_ready=1).to_json())
         self.sessions, self.owner = Sessions(), Owner()
-        acting = Acting(self.sessions, Asking(self.store, answer_timeout_s=5), "here", owner=self.owner)
+        acting = Acting(self.sessions, Asking(self.store, answer_timeout_s=5), PLACE, owner=self.owner)
         self.app: ASGIApp = an_app(self.store, acting=acting)
         self.cookie = self.sign_in().headers["set-cookie"].partition(";")[0]
 
@@ -203,7 +204,7 @@ def test_a_connection_whose_user_the_kernel_does_not_name_is_refused(tmp_path: P
     def unknown(client: object, server: object) -> int | None:
         raise errors.Refused("the kernel does not say whose connection this is")
 
-    acting = Acting(signed.sessions, Asking(signed.store), "here", owner=unknown)
+    acting = Acting(signed.sessions, Asking(signed.store), PLACE, owner=unknown)
     signed.app = an_app(signed.store, acting=acting)
     assert signed.send(form).status_code == 403
     assert signed.actions() == []
@@ -284,7 +285,7 @@ def test_the_enter_key_in_the_reason_presses_no_button(signed: Signed) -> None:
 def test_an_action_of_another_model_is_not_shown(signed: Signed) -> None:
     form = signed.form()
     signed.send(form)
-    acting: Any = Acting(signed.sessions, Asking(signed.store), "here")
+    acting: Any = Acting(signed.sessions, Asking(signed.store), PLACE)
     assert acting.action("iris", f"rollback-{form['request']}") is not None
     assert acting.action("rose", f"rollback-{form['request']}") is None
     assert acting.action("iris", "nothing") is None
@@ -300,6 +301,20 @@ def test_in_a_cluster_nobody_acts_and_the_page_says_why(signed: Signed, path: st
     assert signed.actions() == []
 
 
-def test_the_name_of_the_cookie_is_of_the_platform(tmp_path: Path) -> None:
-    names: Callable[[str], str] = lambda place: vars(Acting(Sessions(), Asking(a_store(tmp_path)), place))["_cookie"]  # noqa: E731
-    assert names("here") != names("there")
+def test_two_platforms_of_one_host_have_cookies_of_their_own(signed: Signed) -> None:
+    there = Acting(signed.sessions, Asking(signed.store), replace(PLACE, name="there"), owner=signed.owner)
+    names = [
+        ask(app, f"/console/sign-in?code={signed.sessions.invite(Actor('ada', True), UID)}")
+        .headers["set-cookie"]
+        .partition("=")[0]
+        for app in (signed.app, an_app(signed.store, acting=there))
+    ]
+    assert names[0] != names[1]
+
+
+def test_who_signs_in_without_a_model_sees_on_the_first_page_who_that_is(signed: Signed) -> None:
+    where = signed.sign_in().headers["location"]
+    assert where == "/console/"
+    text = signed.page(where).text
+    assert "Signed in as ada." in text
+    assert "1 model: 1 serving" in text

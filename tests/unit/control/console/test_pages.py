@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,12 @@ from starlette.types import ASGIApp
 from fairlead.contracts.revision import Cause, Check, Verdict
 from fairlead.contracts.status import Condition, Gateway, Reason
 from fairlead.control.api import build_api
-from fairlead.control.console.pages import HEADERS
+from fairlead.control.console.pages import HEADERS, Console
+from fairlead.control.console.reading import Reader
 from fairlead.store.sqlite import SqliteStore
 from unit.control.console.scene import (
     CANDIDATE,
+    PLACE,
     Elements,
     Loop,
     a_revision,
@@ -89,7 +92,17 @@ def test_what_is_not_there_is_a_page_that_says_what_to_do(app: ASGIApp, path: st
     assert "Traceback" not in answer.text
 
 
-@pytest.mark.parametrize("path", ["/console/{}", "/console/static/{}", "/console/routes/{}/at/{}"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/console/{}",
+        "/console/static/{}",
+        "/console/routes/{}",
+        "/console/routes/{}/at?time=2026-01-01T12:00:00Z",
+        "/console/routes/{}/x",
+        "/console/events?route={}",
+    ],
+)
 def test_a_long_address_is_not_repeated_as_a_whole(app: ASGIApp, path: str) -> None:
     answer = ask(app, path.replace("{}", "x" * 5000))
     assert answer.status_code == 404
@@ -143,6 +156,14 @@ def test_a_page_names_no_address_outside_and_runs_nothing_inside(app: ASGIApp, p
         next(one for one in addresses if "console.js" in one)
     ]
     assert not [tag for tag, _ in page.found if tag in ("style", "iframe", "object", "embed", "base")]
+
+
+def test_the_docs_of_each_version_are_linked_where_the_address_of_the_gateway_is_known(store: SqliteStore) -> None:
+    place = replace(PLACE, gateway_url="http://127.0.0.1:8080")
+    console = Console(Reader(store, Loop(), place))
+    links = {one["href"] for tag, one in Elements(ask(console, "/console/routes/iris").text).found if tag == "a"}
+    docs = {f"http://127.0.0.1:8080/models/iris/versions/{version}/docs" for version in ("1.0.0", "1.1.0")}
+    assert {one for one in links if one.startswith("http")} == docs
 
 
 @pytest.mark.parametrize("name", ["console.css", "console.js", "icon.svg"])
