@@ -66,6 +66,17 @@ WORDINGS: Mapping[str, Wording] = {
     r"^(\*|[a-z][a-z0-9+.-]*://[^\sA-Z,/?#@*]+)$": Wording(
         "an origin", "scheme, host and port as browsers send them, in lower case, no path: https://app.example.com"
     ),
+    r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$": Wording(
+        "a client name", 'lower-case letters, digits and "-", a letter or digit first and last, at most 63: web-shop'
+    ),
+    r"^sha256:[0-9a-f]{64}$": Wording(
+        "the hash of a key",
+        "sha256: and the 64 hex digits that `printf %s KEY | sha256sum` prints; the key itself stays with the client",
+        is_shown=False,
+    ),
+    r"^https://[^\s/?#@:\[\]]+(:[0-9]{1,5})?(/[^\s#]*)?$": Wording(
+        "the address of an issuer's public keys", "https:// and the host, without user: https://login.example/jwks.json"
+    ),
     r"^[a-z0-9-]+\.[a-z0-9-]+$": Wording("a Service", "its name, a dot and its namespace: iris-1f0c2e4d5a.models"),
 }
 """The words for the patterns of the contracts and settings, by pattern."""

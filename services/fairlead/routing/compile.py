@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fairlead.errors import Invalid
+from fairlead.routing.envoy.access import access_clusters
 from fairlead.routing.envoy.clusters import Endpoints, control_cluster, table_clusters
 from fairlead.routing.envoy.listener import listener
 from fairlead.routing.envoy.proto import Json
@@ -69,10 +70,15 @@ def compile(  # noqa: A001 - the usual word for this
     routes = {base: listed for part in parts for base, listed in part.routes.items()}
     waiting = sorted(set(pending) - models.keys())
     configuration = route_configuration(
-        tables, routes, pending=waiting, hosts=settings.hosts, cors_origins=settings.cors_origins
+        tables,
+        routes,
+        pending=waiting,
+        hosts=settings.hosts,
+        cors_origins=settings.cors_origins,
+        guard=settings.guard,
     )
     return Snapshot(
-        clusters=_by_name([control_cluster(settings.control), *clusters]),
+        clusters=_by_name([control_cluster(settings.control), *access_clusters(settings.guard), *clusters]),
         listeners=_by_name([listener(settings)]),
         routes=_by_name([configuration]),
         revisions={one.route: one.seq for one in tables},

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fairlead.contracts.access import Access
 from fairlead.contracts.table import Table
 
 Resource = Mapping[str, Any]
@@ -35,6 +36,17 @@ class Routed:
 
 
 @dataclass(frozen=True, slots=True)
+class Guard:
+    """Who may call. Without one everybody may."""
+
+    access: Access
+    own_key: str = ""
+    """The hash of the key that the control plane's own requests have."""
+    gateways: int = 1
+    """How many gateways share a client's limit."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The gateway's own settings, besides the tables."""
 
@@ -51,6 +63,8 @@ class Settings:
     """The `Host` names, without port, that it answers for; others get 421. Without any, or with "*", it answers all."""
     cors_origins: tuple[str, ...] = ()
     """Exact origins, or the single origin "*"; without any, CORS is off."""
+    guard: Guard | None = None
+    """Who may call, and how often; None for everybody, without limits."""
     access_log: str | None = None
     """A file with one JSON object per line; None turns the access log off."""
     access_log_failures_only: bool = False

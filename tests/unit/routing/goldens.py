@@ -11,11 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from fairlead.contracts.access import Access, key_hash
 from fairlead.contracts.table import Mirror
 from fairlead.routing.compile import compile
 from fairlead.routing.envoy.bootstrap import bootstrap
 from fairlead.routing.envoy.static import render_static
-from fairlead.routing.snapshot import Endpoint, Routed, Settings
+from fairlead.routing.snapshot import Endpoint, Guard, Routed, Settings
 from unit.routing.tables import V1, V2, Endpoints, iris
 
 FOLDER = Path(__file__).parent / "golden"
@@ -47,7 +48,11 @@ def configurations() -> Mapping[str, Any]:
     # A model that is not idempotent, DNS names instead of addresses, and all optional settings.
     careful = [iris(3, pins=(V1,), idempotent=False, request_timeout_s=90.0)]
     settings = replace(SETTINGS, host="0.0.0.0", cors_origins=("https://a.example",), access_log="/dev/stdout")
+    access = {"shop": {"keys": [key_hash("a key")], "models": ["iris"], "limit": {"rate": 5}}, "web": {"claims": {}}}
+    tokens = [{"issuer": "https://login.example", "audiences": ["models"], "jwksUrl": "https://login.example/jwks"}]
+    guard = Guard(Access.model_validate({"clients": access, "tokens": tokens}), key_hash("own"), gateways=2)
     return {
+        "guarded": _static(stable, _hosts(stable), replace(settings, guard=guard, hosts=("models.example",))),
         "stable": _static(stable, _hosts(stable), SETTINGS),
         "canary": _static(canary, _hosts(canary), SETTINGS, pending=["wine"]),
         "careful": _static(careful, _hosts(careful, "iris-aaaaaaaaaa.ml.svc.cluster.local."), settings),

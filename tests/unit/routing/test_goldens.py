@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -24,4 +25,10 @@ def test_every_file_is_made_by_the_script() -> None:
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_envoy_knows_every_field_of_it(name: str) -> None:
-    parse(json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8")), "envoy.config.bootstrap.v3.Bootstrap")
+    text = (FOLDER / f"{name}.json").read_text(encoding="utf-8")
+    parse(json.loads(text, object_hook=without_newer_fields), "envoy.config.bootstrap.v3.Bootstrap")
+
+
+def without_newer_fields(fields: dict[str, Any]) -> dict[str, Any]:
+    """Envoy 1.40 has this field; its messages for Python do not have it yet. A real Envoy gets it in test_access."""
+    return {name: value for name, value in fields.items() if name != "stats_scope"}

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from fairlead.contracts.answers import KEEP_HEADER, SHADOW_HEADER
 from fairlead.contracts.gateway import ROUTED_HEADER
+from fairlead.routing.envoy.access import DECISION, access_filters, decided
 from fairlead.routing.envoy.actions import STREAM_IDLE_TIMEOUT_S
 from fairlead.routing.envoy.local_replies import AT_READY, mappers, status
 from fairlead.routing.envoy.proto import EDGE, LISTENER, MODELS, Json, address, extension, put, seconds, typed
@@ -48,12 +49,8 @@ def _manager(settings: Settings) -> Json:
         **_hygiene(settings),
         **_request_ids(),
         http_filters=list(_filters(settings)),
-        local_reply_config={"mappers": list(mappers(settings.cors_origins))},
-        **(
-            {"access_log": [_access_log(settings.access_log, failures_only=settings.access_log_failures_only)]}
-            if settings.access_log
-            else {}
-        ),
+        local_reply_config={"mappers": list(mappers(settings.cors_origins, guarded=settings.guard is not None))},
+        **({"access_log": [*_access_logs(settings)]} if settings.access_log or settings.guard else {}),
     )
 
 
@@ -116,6 +113,8 @@ def _filters(settings: Settings) -> Iterator[Json]:
     yield extension(f"{_HTTP}health_check", check)
     if settings.cors_origins:
         yield extension(f"{_HTTP}cors", typed(f"{filters}cors.v3.Cors"))
+    if settings.guard is not None:
+        yield from access_filters(settings.guard)
     limit = typed(f"{filters}buffer.v3.Buffer", max_request_bytes=settings.max_request_bytes)
     yield extension(f"{_HTTP}buffer", limit)
     yield extension(f"{_HTTP}router", typed(f"{filters}router.v3.Router", suppress_envoy_headers=True))
@@ -134,7 +133,32 @@ def _failures() -> Json:
     return {"and_filter": {"filters": [failed, is_other]}}
 
 
-def _access_log(path: str, *, failures_only: bool) -> Json:
+def _access_logs(settings: Settings) -> Iterator[Json]:
+    guarded = settings.guard is not None
+    if settings.access_log:
+        yield _access_log(settings.access_log, failures_only=settings.access_log_failures_only, guarded=guarded)
+    if guarded:
+        yield _requests_of_clients()
+
+
+def _requests_of_clients() -> Json:
+    """Counts requests by client and class of their status: `access.requests`."""
+    tags = {"fairlead.client": decided("client"), "fairlead.status": "%RESPONSE_CODE%"}
+    counter = {
+        "stat": {
+            "name": "requests",
+            "tags": [{"name": tag, "value_format": text} for tag, text in tags.items()],
+        },
+        "value_fixed": 1,
+    }
+    config = typed("extensions.access_loggers.stats.v3.Config", stats_scope={"prefix": "access"}, counters=[counter])
+    # Not the requests for open paths, which nobody has to send.
+    name = {"filter": DECISION, "path": [{"key": "client"}], "value": {"present_match": True}}
+    known = {"metadata_filter": {"matcher": name, "match_if_key_not_found": False}}
+    return {**extension("envoy.access_loggers.stats", config), "filter": known}
+
+
+def _access_log(path: str, *, failures_only: bool, guarded: bool) -> Json:
     line = {
         "time": "%START_TIME%",
         "request_id": "%REQ(x-request-id)%",
@@ -149,6 +173,8 @@ def _access_log(path: str, *, failures_only: bool) -> Json:
         "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
         "revision": "%RESP(x-route-revision)%",
     }
+    if guarded:  # a query may have a key in it, by mistake
+        line |= {"path": "%PATH(NQ:ORIG_OR_PATH)%", "client": decided("client")}
     log = extension(
         "envoy.access_loggers.file",
         typed("extensions.access_loggers.file.v3.FileAccessLog", path=path, log_format={"json_format": line}),

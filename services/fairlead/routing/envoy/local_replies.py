@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from fairlead.routing.envoy.access import decided
 from fairlead.routing.envoy.proto import Json, extension, put, typed
 
 READY = "/v2/health/ready"
@@ -30,23 +31,26 @@ _SENTENCES = (
     ("http1.codec_error", 400, "this is not HTTP"),
 )
 """By Envoy's response code detail: the status and what to say where Envoy says nothing, or only repeats the status."""
+_REFUSALS = {401: "Unauthorized", 403: "Forbidden"}
+"""What only a gateway with clients answers itself."""
+_OVER_LIMIT = f"client {decided('client')} sends more requests than its limit allows; wait before the next one"
 # With or without a query: Envoy compares the whole path.
 AT_READY: Json = {"name": ":path", "string_match": {"safe_regex": {"regex": f"{READY}(\\?.*)?"}}}
 """Matches requests for the gateway's readiness."""
 _KSERVE_PATHS: Json = {"name": ":path", "string_match": {"safe_regex": {"regex": "/v[12]([/?].*)?"}}}
 
 
-def mappers(origins: Sequence[str]) -> Iterator[Json]:
+def mappers(origins: Sequence[str], *, guarded: bool) -> Iterator[Json]:
     """One mapper per cause, for each kind of path and each origin; the first that matches is used.
 
     Below /v1 and /v2 their content type is the one of these protocols: KServe's client reads no other. Envoy's CORS
     filter skips direct responses of routes (an unknown version), so a browser would hide them from the page. The
-    mappers add `access-control-allow-origin` to these.
+    mappers add `access-control-allow-origin` to these. `guarded`: whether requests need a client.
     """
     yield _ready()
     for origin in (*origins, None):
         for path, content_type in ((_KSERVE_PATHS, "application/json"), (None, "application/problem+json")):
-            for cause, title, more in _causes():
+            for cause, title, more in (*(_refusals() if guarded else ()), *_causes()):
                 yield _problem(cause, title, more, content_type=content_type, path=path, origin=origin)
         if origin == "*":
             return
@@ -67,6 +71,14 @@ def _causes() -> Iterator[tuple[Json, str, Json]]:
     for value, title in _TITLES.items():
         yield status("EQ", value), title, {}
     yield status("GE", 400), "Error", {}
+
+
+def _refusals() -> Iterator[tuple[Json, str, Json]]:
+    for value, title in _REFUSALS.items():
+        yield status("EQ", value), title, {"fields": {"code": decided("code")}}
+    sentence = {"detail": _OVER_LIMIT, "error": _OVER_LIMIT, "code": "over-limit"}
+    wait = {"headers_to_add": [put("retry-after", decided("retry"))]}
+    yield _has_detail("local_rate_limited"), _TITLES[429], {"fields": sentence, **wait}
 
 
 def _has_detail(code: str) -> Json:
@@ -93,7 +105,9 @@ def _problem(cause: Json, title: str, more: Json, *, content_type: str, path: Js
         "error": "%LOCAL_REPLY_BODY%",
         "code": "%RESPONSE_CODE_DETAILS%",
         "request_id": "%REQ(x-request-id)%",
+        **more.get("fields", {}),
     }
+    more = {key: value for key, value in more.items() if key != "fields"}
     headers = [path] if path else []
     reply: Json = {"body_format_override": {"content_type": content_type, "json_format": body}, **more}
     if origin is not None:

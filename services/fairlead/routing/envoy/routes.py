@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 
 from fairlead.contracts.route import VersionRef
+from fairlead.routing.envoy.access import CREDENTIAL_HEADERS, known_clients, of_model, open_to_all
 from fairlead.routing.envoy.actions import answer_record_headers, pin, retries, split
 from fairlead.routing.envoy.proto import CONTROL, MODELS, ROUTES, Json, extension, longest_prefix, put, seconds, typed
 from fairlead.routing.rules import (
@@ -24,7 +25,7 @@ from fairlead.routing.rules import (
     bases,
     rules,
 )
-from fairlead.routing.snapshot import Routed
+from fairlead.routing.snapshot import Guard, Routed
 
 CONTROL_TIMEOUT_S = 5.0
 GRPC_REFUSED = "gRPC is not supported; use the HTTP clients: tritonclient.http, or InferenceRESTClient of kserve"
@@ -39,11 +40,17 @@ def route_configuration(
     pending: Iterable[str],
     hosts: Sequence[str],
     cors_origins: Sequence[str],
+    guard: Guard | None = None,
 ) -> Json:
     """The route configuration with the `routes` of all tables. Its metadata lists the revisions it was made from."""
     waiting = {base: [_pending(model)] for model in pending for base in bases(model)}
-    cors = {"typed_per_filter_config": {"envoy.filters.http.cors": _cors(cors_origins, routed)}} if cors_origins else {}
-    elsewhere = _elsewhere(hosts) if hosts and "*" not in hosts else None
+    cors = (
+        {"typed_per_filter_config": {"envoy.filters.http.cors": _cors(cors_origins, routed, guarded=guard is not None)}}
+        if cors_origins
+        else {}
+    )
+    elsewhere = _elsewhere(hosts, guarded=guard is not None) if hosts and "*" not in hosts else None
+    known = {"metadata": known_clients(guard)} if guard else {}
     return {
         "@type": ROUTES,
         "name": MODELS,
@@ -56,17 +63,19 @@ def route_configuration(
                 "include_request_attempt_count": True,
                 "retry_policy": retries(idempotent=True),  # for every route without its own
                 **cors,
-                **_matcher({**routes, **waiting}),
+                **known,
+                **_matcher({**routes, **waiting}, guarded=guard is not None),
             },
             *([elsewhere] if elsewhere else ()),
         ],
     }
 
 
-def _elsewhere(hosts: Sequence[str]) -> Json:
+def _elsewhere(hosts: Sequence[str], *, guarded: bool) -> Json:
     """The virtual host of all other hosts. A page of another site reaches this one under the name of its own site."""
     detail = f"this gateway answers for {', '.join(dict.fromkeys(hosts))}; to add a host, list it in gateway.hosts"
-    return {"name": "elsewhere", "domains": ["*"], "routes": [_problem("other-host", {"prefix": "/"}, 421, detail)]}
+    route = _problem("other-host", {"prefix": "/"}, 421, detail)
+    return {"name": "elsewhere", "domains": ["*"], "routes": [_open(route) if guarded else route]}
 
 
 def revisions_in(configuration: Mapping[str, object]) -> dict[str, int]:
@@ -77,15 +86,19 @@ def revisions_in(configuration: Mapping[str, object]) -> dict[str, int]:
     return {str(route): int(seq) for route, seq in metadata.items()} if isinstance(metadata, Mapping) else {}
 
 
-def _matcher(routes: Mapping[str, Sequence[Json]]) -> Json:
+def _matcher(routes: Mapping[str, Sequence[Json]], *, guarded: bool) -> Json:
     """The virtual host's route matching: by path prefix, else among the platform's own routes."""
     nowhere = _problem("no-such-path", {"prefix": "/"}, 404, "no such model or path")
     explain = _explain()
-    own = [*_platform(), explain, nowhere]
+    alive = (_open(route) if guarded else route for route in _alive())
+    own = [*alive, *_platform(), explain, nowhere]
     if not routes:
         return {"routes": own}
     # Envoy does not try another list after one without a match, so each list ends with a catch-all.
-    by_prefix = {base: _listed(base, [explain, *listed, nowhere]) for base, listed in routes.items()}
+    complete = {base: [explain, *listed, nowhere] for base, listed in routes.items()}
+    if guarded:
+        complete = {base: _of_model(base, listed) for base, listed in complete.items()}
+    by_prefix = {base: _listed(base, listed) for base, listed in complete.items()}
     return {"matcher": longest_prefix(by_prefix, ":path", otherwise=_listed("platform", own))}
 
 
@@ -93,7 +106,17 @@ def _listed(name: str, routes: Sequence[Json]) -> Json:
     return extension(name, typed("config.route.v3.RouteList", routes=routes))
 
 
-def _platform() -> Iterator[Json]:
+def _of_model(base: str, routes: Sequence[Json]) -> list[Json]:
+    """The routes below a model's prefix, with the model that their clients must be allowed to call."""
+    metadata = of_model(base.rpartition("/")[2])
+    return [{**route, "metadata": metadata} for route in routes]
+
+
+def _open(route: Json) -> Json:
+    return {**route, "typed_per_filter_config": open_to_all()}
+
+
+def _alive() -> Iterator[Json]:
     # Readiness is not here: a direct response would stay 200 while the gateway drains (listener.py).
     for name, path, body in (("live", "/v2/health/live", '{"live":true}'), ("alive", "/", '{"status":"alive"}')):
         yield {
@@ -102,6 +125,9 @@ def _platform() -> Iterator[Json]:
             "direct_response": {"status": 200, "body": {"inline_string": body}},
             "response_headers_to_add": [put("content-type", "application/json")],
         }
+
+
+def _platform() -> Iterator[Json]:
     for name, path in (("models", "/models"), ("server-metadata", "/v2"), ("repository", "/v2/repository/index")):
         yield {"name": name, "match": {"path": path}, "route": _control()}
     # 404 reaches a client of gRPC as UNIMPLEMENTED, with this text.
@@ -181,9 +207,10 @@ def _problem(name: str, match: Json, status: int, detail: str) -> Json:
     return {"name": name, "match": match, "direct_response": {"status": status, "body": {"inline_string": detail}}}
 
 
-def _cors(origins: Sequence[str], routed: Sequence[Routed]) -> Json:
+def _cors(origins: Sequence[str], routed: Sequence[Routed], *, guarded: bool) -> Json:
     sticky = {one.table.sticky for one in routed if one.table.sticky}
     sent = {"content-type", "x-request-id", "x-deadline-ms", VERSION_HEADER, EXPLAIN_HEADER} | sticky
+    sent |= set(CREDENTIAL_HEADERS) if guarded else set()
     return typed(
         "extensions.filters.http.cors.v3.CorsPolicy",
         allow_origin_string_match=[
