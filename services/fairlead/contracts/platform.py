@@ -21,6 +21,13 @@ Origin = Annotated[str, Field(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[^\sA-Z,/?#@*]+
 """An origin as browsers send it: scheme, host and, if it is not the scheme's own, port, without a path; or `*`."""
 
 
+class AuthSettings(Document):
+    """Who may call."""
+
+    file: Annotated[str, Field(min_length=1)]
+    """A file with clients, hashed keys and limits, which only you can open; relative to this file (docs/access.md)."""
+
+
 class GatewaySettings(Document):
     """The public endpoint."""
 
@@ -32,6 +39,8 @@ class GatewaySettings(Document):
     """Hosts that are answered in addition to loopback's own: names, `*.name`, or `*` for all."""
     cors_origins: tuple[Origin, ...] = ()
     """Exact origins that browsers may call from; none by default."""
+    auth: AuthSettings | None = None
+    """Who may call; null: everybody who reaches the port."""
 
 
 class ControlSettings(Document):

@@ -27,6 +27,7 @@ from fairlead.contracts.revision import Checkpoint, Revision
 from fairlead.contracts.route import Route, UnreadableRoute
 from fairlead.control import docs_page, repository, wanted
 from fairlead.control.metrics import CONTENT_TYPE, Metrics
+from fairlead.control.repository import may_see
 from fairlead.routing.explain import explain, to_json
 from fairlead.routing.rules import model_in
 from fairlead.routing.snapshot import Routed
@@ -106,12 +107,12 @@ def _gateway_paths(store: ApiStore, loop: LoopHealth) -> APIRouter:
     router = APIRouter()
 
     @router.get("/models")
-    def models() -> dict[str, Any]:
-        """Every model with the versions that serve it now."""
+    def models(request: Request) -> dict[str, Any]:
+        """Every model with the versions that serve it now; through a gateway, those that the client may call."""
         silent = _silent_s(loop)
         old = {"stale": f"the control plane has not turned for {silent:.0f} s"} if silent > STALE_AFTER_S else {}
-        models = [_summary(store, route) for route in store.routes()]
-        return {"models": [*models, *_unreadable_summaries(store)], **old}
+        models = [*(_summary(store, route) for route in store.routes()), *_unreadable_summaries(store)]
+        return {"models": [one for one in models if may_see(request, one["name"])], **old}
 
     @router.get("/v2")
     def server_metadata() -> dict[str, Any]:

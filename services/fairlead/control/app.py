@@ -28,6 +28,7 @@ from fairlead.control.console.sessions import Sessions
 from fairlead.control.console.trial import Trial
 from fairlead.control.desired_state import DesiredState
 from fairlead.control.endpoints import ReadyInstances
+from fairlead.control.guard import guard_of
 from fairlead.control.heartbeat import Heartbeat
 from fairlead.control.hosts import OnlyHosts
 from fairlead.control.loop import Loop
@@ -39,6 +40,7 @@ from fairlead.rollout.analysis.envoy_stats import EnvoyStats
 from fairlead.rollout.analysis.prometheus_stats import PrometheusStats
 from fairlead.rollout.ports import GatewayState
 from fairlead.rollout.reconcile import Engine
+from fairlead.routing.access_file import AccessFile
 from fairlead.routing.envoy.admin_page import LOOPBACK_HOSTS
 from fairlead.routing.envoy.bootstrap import bootstrap
 from fairlead.routing.envoy.sources import from_folder
@@ -55,16 +57,18 @@ GATEWAY_LOG = "gateway.log"
 """Envoy's own log (local.supervisor); the access log of failed requests goes there too."""
 
 
-def run(ledger: Path, folder: Path, facts: RunningPlatform) -> None:
+def run(ledger: Path, folder: Path, facts: RunningPlatform, *, own_key: str = "") -> None:
     """Run until SIGTERM: the loop on its own thread, the API on the main thread.
 
-    `ledger` is the store's file, `folder` the one that the gateway watches.
+    `ledger` is the store's file, `folder` the one that the gateway watches. `own_key` is that of the
+    platform's own requests, for a gateway that asks for keys.
     """
     log = logging.getLogger("fairlead.control")
     store = SqliteStore(ledger)
     admin = AdminClient(LOOPBACK, facts.admin_port)
     publisher = FilePublisher(folder, admin)
-    smoke = GatewaySmoke(LOOPBACK, facts.gateway.port)
+    access = AccessFile(Path(facts.gateway.auth.file), only_owner=True) if facts.gateway.auth is not None else None
+    smoke = GatewaySmoke(LOOPBACK, facts.gateway.port, key=own_key)
     answers = AnswerRings(log)
     history = history_of(facts.metrics)
     gateways = PublisherGateways(publisher)
@@ -83,7 +87,7 @@ def run(ledger: Path, folder: Path, facts: RunningPlatform) -> None:
     settings = replace(
         settings_of(facts, folder), access_log=str(ledger.parent / "logs" / GATEWAY_LOG), access_log_failures_only=True
     )
-    desired = DesiredState(store, ReadyInstances(store), settings)
+    desired = DesiredState(store, ReadyInstances(store), settings, guard_of(access, own_key, lambda: 1))
     metrics, heartbeat = Metrics(), Heartbeat(store)
 
     def ticked(seconds: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,6 +29,7 @@ from fairlead.control.console.reading import ConsoleStore, Reader
 from fairlead.control.console.trial import Trial
 from fairlead.control.desired_state import DesiredState
 from fairlead.control.endpoints import EndpointSource, ServiceNames
+from fairlead.control.guard import guard_of
 from fairlead.control.loop import ChangeTokens, Loop
 from fairlead.control.metrics import Metrics
 from fairlead.control.smoke import GatewaySmoke
@@ -35,6 +37,7 @@ from fairlead.rollout.analysis.fleet_stats import FleetStats
 from fairlead.rollout.analysis.prometheus_stats import PrometheusStats
 from fairlead.rollout.ports import EngineStore, GatewayState, Scales
 from fairlead.rollout.reconcile import Engine
+from fairlead.routing.access_file import AccessFile
 from fairlead.routing.envoy.sources import from_control_plane
 from fairlead.routing.publish.callers import Tokens
 from fairlead.routing.publish.fleet import Fleet
@@ -71,6 +74,8 @@ class ChartSettings:
     hosts: tuple[str, ...] = ()
     """The `Host` names that gateways answer for; all if empty."""
     cors_origins: tuple[str, ...] = ()
+    access_file: str = ""
+    """The mounted file that says who may call; everybody if empty."""
     check_gateway_tokens: bool = False
     """Whether a gateway must prove with its pod's token which one it is."""
     metrics: MetricSettings = MetricSettings()
@@ -110,6 +115,7 @@ class ChartSettings:
             receive_timeout_s=float(receive),
             hosts=_listed(environment, "FAIRLEAD_HOSTS", "hosts").hosts,
             cors_origins=_listed(environment, "FAIRLEAD_CORS_ORIGINS", "corsOrigins").cors_origins,
+            access_file=environment.get("FAIRLEAD_ACCESS_FILE") or "",
             check_gateway_tokens=check == "true",
             metrics=_metrics(environment.get("FAIRLEAD_METRICS") or "{}"),
         )
@@ -208,16 +214,19 @@ class ControlPlane:
         tokens: Tokens | None = None,
         scales: Scales | None = None,
         namespace: str = "default",
+        access: AccessFile | None = None,
         resync_s: float = RESYNC_S,
     ) -> None:
         """`smoke_at` is the gateways' Service: the smoke test sends golden rows the same way as users' requests.
 
         With `tokens`, gateways must prove which one they are. `scales` writes the pods of versions that it manages.
-        `namespace` is named in the commands of the console.
+        `namespace` is named in the commands of the console. `access` says who may call; None: everybody.
         """
         self.metrics = Metrics()
         self.snapshots = SnapshotCache()
-        self._store, self._smoke = store, GatewaySmoke(smoke_at.host.rstrip("."), smoke_at.port)
+        # Only the leader's is published, and only the leader tests.
+        own_key = secrets.token_urlsafe(32) if access is not None else ""
+        self._store, self._smoke = store, GatewaySmoke(smoke_at.host.rstrip("."), smoke_at.port, key=own_key)
         self._stats, self._answers = FleetStats(gateways.gateways), AnswerRings(log)
         metric_settings = metrics or MetricSettings()
         self._history = PrometheusStats(metric_settings.prometheus) if metric_settings.prometheus is not None else None
@@ -238,7 +247,12 @@ class ControlPlane:
             store,
             engine,
             self._publisher,
-            DesiredState(store, endpoints or ServiceNames(), settings),
+            DesiredState(
+                store,
+                endpoints or ServiceNames(),
+                settings,
+                guard_of(access, own_key, lambda: len(gateways.gateways())),
+            ),
             log=log,
             leads=lambda: store.loaded and gateways.loaded and leadership.leads(),
             resync_s=resync_s,

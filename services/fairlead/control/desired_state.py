@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from fairlead import errors
@@ -12,7 +13,7 @@ from fairlead.contracts.route import Route, UnreadableRoute
 from fairlead.control.endpoints import EndpointSource
 from fairlead.routing.compile import CompileCache
 from fairlead.routing.compile import compile as compile_tables
-from fairlead.routing.snapshot import Routed, Settings, Snapshot
+from fairlead.routing.snapshot import Guard, Routed, Settings, Snapshot
 
 _LOG = logging.getLogger("fairlead.control")
 
@@ -28,8 +29,15 @@ class RouteStore(Protocol):
 class DesiredState:
     """Compiles the desired snapshot. Not thread-safe."""
 
-    def __init__(self, store: RouteStore, endpoints: EndpointSource, settings: Settings) -> None:
-        self._store, self._endpoints, self._settings = store, endpoints, settings
+    def __init__(
+        self,
+        store: RouteStore,
+        endpoints: EndpointSource,
+        settings: Settings,
+        guard: Callable[[], Guard | None] = lambda: None,
+    ) -> None:
+        """`guard` returns who may call now."""
+        self._store, self._endpoints, self._settings, self._guard = store, endpoints, settings, guard
         self._inputs: object = None
         self._snapshot: Snapshot | None = None
         self._cache = CompileCache()
@@ -52,10 +60,12 @@ class DesiredState:
         self._heads = dict(found)
         pending = [route.spec.model for route in routes if heads[route.name] is None]
         endpoints = self._endpoints.endpoints([head.table for _, head in found])
-        inputs = ([(name, head.seq, head.hash) for name, head in found], pending, endpoints)
+        guard = self._guard()
+        inputs = ([(name, head.seq, head.hash) for name, head in found], pending, endpoints, guard)
         if self._snapshot is None or inputs != self._inputs:
             routed = [Routed(name, head.seq, head.table) for name, head in found]
-            snapshot = compile_tables(routed, endpoints, self._settings, pending, cache=self._cache)
+            settings = replace(self._settings, guard=guard)
+            snapshot = compile_tables(routed, endpoints, settings, pending, cache=self._cache)
             self._inputs, self._snapshot = inputs, snapshot
         return self._snapshot
 

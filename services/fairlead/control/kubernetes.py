@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from fairlead import errors
@@ -13,6 +14,7 @@ from fairlead.control.endpoints import ServiceNames
 from fairlead.control.gateway_tokens import GatewayTokens
 from fairlead.control.gateways import GatewayPods, PodLog
 from fairlead.control.publications import ConfigMapPublications, KubeApi
+from fairlead.routing.access_file import AccessFile
 from fairlead.store.kubernetes import KubernetesStore
 from fairlead.store.kubernetes.access import Access, in_cluster
 from fairlead.store.kubernetes.api import Api
@@ -57,6 +59,7 @@ def run(chart: ChartSettings, access: Access | None = None) -> None:
         tokens=GatewayTokens(quick, chart.gateway_account) if chart.check_gateway_tokens else None,
         scales=store,
         namespace=chart.namespace,
+        access=AccessFile(Path(chart.access_file), only_owner=False) if chart.access_file else None,
     )
     store.start()
     gateways.start()

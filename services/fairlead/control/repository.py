@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
+from fairlead.contracts.access import MODELS_HEADER
 from fairlead.contracts.gateway import pin_name
 from fairlead.contracts.instance import Instance
 from fairlead.contracts.revision import Revision
@@ -28,11 +29,17 @@ def router(store: RepositoryStore) -> APIRouter:
     routes = APIRouter()
 
     @routes.post("/v2/repository/index")
-    def index() -> list[dict[str, Any]]:
+    def index(request: Request) -> list[dict[str, Any]]:
         """Every version of every model, and whether it has a ready instance, in the form of Triton's index."""
-        return entries(store)
+        return [one for one in entries(store) if may_see(request, one["name"])]
 
     return routes
+
+
+def may_see(request: Request, model: str) -> bool:
+    """Whether the client that the gateway asks for may call this model. A request that says nothing sees all."""
+    told = request.headers.get(MODELS_HEADER)
+    return told is None or model in told.split(",")
 
 
 def entries(store: RepositoryStore) -> list[dict[str, Any]]:

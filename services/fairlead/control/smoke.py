@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from fairlead.contracts import json_text
+from fairlead.contracts.access import KEY_HEADER
 from fairlead.contracts.gateway import pin_name
 from fairlead.contracts.golden import Tolerance, compare
 from fairlead.contracts.revision import Check, Verdict
@@ -23,7 +24,7 @@ ROWS = 8
 """How many golden rows are sent; the service itself has compared all of them before it became ready."""
 CHANGES = 8
 """How many changed types the reason names."""
-_NOT_NOW = (502, 503, 504)
+_NOT_NOW = (401, 502, 503, 504)  # 401: this gateway does not know the platform's key yet
 MARGIN_S = 1.0
 """How long after `timeouts.request` the gateway's own answer is awaited."""
 
@@ -31,8 +32,10 @@ MARGIN_S = 1.0
 class GatewaySmoke:
     """Sends requests on its own threads: a candidate that hangs must not block the loop that rolls it back."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, *, key: str = "") -> None:
+        """`key` is the platform's own, for a gateway that asks for keys."""
         self._host, self._port = host, port
+        self._headers = {KEY_HEADER: key} if key else {}
         self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="smoke")
         self._lock = threading.Lock()
         self._asked: dict[tuple[str, str, str, int], Future[Check]] = {}
@@ -60,7 +63,7 @@ class GatewaySmoke:
         base = f"/models/{table.model}/versions/{pin_name(table, ref)}"
         connection = http.client.HTTPConnection(self._host, self._port, timeout=table.request_timeout_s + MARGIN_S)
         try:
-            status, golden = _exchange(connection, "GET", f"{base}/golden", None)
+            status, golden = self._exchange(connection, "GET", f"{base}/golden", None)
             if status != 200 or not isinstance(golden, dict):
                 return _check(Verdict.INCONCLUSIVE, f"its golden rows could not be read through the gateway ({status})")
             rows = golden.get("rows", [])[:ROWS]
@@ -68,7 +71,7 @@ class GatewaySmoke:
                 check = self._compare(connection, base, rows, _tolerance(golden))
             else:  # golden rows are optional, so this passes; status shows the reason
                 check = _check(Verdict.PASS, f"nothing was asked: {ref.version} has no golden rows", rows=0)
-            if check.verdict is not Verdict.PASS or not (found := _types(connection, table, ref, golden)):
+            if check.verdict is not Verdict.PASS or not (found := self._types(connection, table, ref, golden)):
                 return check
             breaking = sum(one.is_breaking for one in found)
             told = f"{TYPES}{summary(ref.version, table.stable.version, found)}: {_list(found)}"
@@ -81,7 +84,7 @@ class GatewaySmoke:
 
     def _compare(self, connection: http.client.HTTPConnection, base: str, rows: list[Any], within: Tolerance) -> Check:
         for number, row in enumerate(rows, 1):
-            status, answer = _exchange(connection, "POST", f"{base}/predict", json.dumps(row["input"]))
+            status, answer = self._exchange(connection, "POST", f"{base}/predict", json.dumps(row["input"]))
             if status in _NOT_NOW:
                 return _check(Verdict.INCONCLUSIVE, f"golden row {number} was not answered ({status})")
             if status != 200:
@@ -91,6 +94,33 @@ class GatewaySmoke:
                 return _check(Verdict.FAIL, f"golden row {number}: {difference}", rows=number)
         return _check(Verdict.PASS, f"{len(rows)} golden rows answered as expected through the gateway", rows=len(rows))
 
+    def _types(
+        self, connection: http.client.HTTPConnection, table: Table, ref: VersionRef, golden: dict[str, Any]
+    ) -> tuple[Change, ...]:
+        """What the version changes for the clients of stable; nothing where one of both does not say its types.
+
+        Raises OSError or HTTPException where stable cannot be asked now: then it is not known.
+        """
+        if ref == table.stable or "types" not in golden:
+            return ()
+        path = f"/models/{table.model}/versions/{pin_name(table, table.stable)}/golden"
+        status, stable = self._exchange(connection, "GET", path, None)
+        if status in _NOT_NOW:
+            raise OSError(f"{table.stable.version} does not say its types ({status})")
+        try:
+            return type_changes(stable["types"], golden["types"])
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            return ()  # the service is of an earlier Fairlead: no reason to hold a release
+
+    def _exchange(
+        self, connection: http.client.HTTPConnection, method: str, path: str, body: str | None
+    ) -> tuple[int, Any]:
+        kind = {"content-type": "application/json"} if body is not None else {}
+        connection.request(method, path, body=body, headers={**kind, **self._headers})
+        answer = connection.getresponse()
+        text = answer.read()
+        return answer.status, json_text.read(text) if answer.status == 200 else None
+
 
 def _tolerance(golden: dict[str, Any]) -> Tolerance:
     """That of the version, whose service may be older than `atol`."""
@@ -98,38 +128,11 @@ def _tolerance(golden: dict[str, Any]) -> Tolerance:
     return Tolerance(rtol, float(golden.get("atol", rtol / 1000)))
 
 
-def _types(
-    connection: http.client.HTTPConnection, table: Table, ref: VersionRef, golden: dict[str, Any]
-) -> tuple[Change, ...]:
-    """What the version changes for the clients of stable; nothing where one of both does not say its types.
-
-    Raises OSError or HTTPException where stable cannot be asked now: then it is not known.
-    """
-    if ref == table.stable or "types" not in golden:
-        return ()
-    path = f"/models/{table.model}/versions/{pin_name(table, table.stable)}/golden"
-    status, stable = _exchange(connection, "GET", path, None)
-    if status in _NOT_NOW:
-        raise OSError(f"{table.stable.version} does not say its types ({status})")
-    try:
-        return type_changes(stable["types"], golden["types"])
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return ()  # the service is of an earlier Fairlead: no reason to hold a release
-
-
 def _list(found: tuple[Change, ...]) -> str:
     """The first changes, breaking ones first: a list that is cut must not hide them."""
     shown = sorted(found, key=lambda one: not one.is_breaking)[:CHANGES]
     more = [f"and {len(found) - CHANGES} more"] if len(found) > CHANGES else []
     return "; ".join([*map(str, shown), *more])
-
-
-def _exchange(connection: http.client.HTTPConnection, method: str, path: str, body: str | None) -> tuple[int, Any]:
-    headers = {"content-type": "application/json"} if body is not None else {}
-    connection.request(method, path, body=body, headers=headers)
-    answer = connection.getresponse()
-    text = answer.read()
-    return answer.status, json_text.read(text) if answer.status == 200 else None
 
 
 def _check(verdict: Verdict, reason: str, *, rows: int | None = None) -> Check:

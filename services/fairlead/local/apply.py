@@ -13,6 +13,7 @@ from fairlead.contracts.platform import LocalModel, Platform
 from fairlead.contracts.route import Route, RouteSpec, Target, VersionSpec
 from fairlead.local.folders import differences, digests, version_spec
 from fairlead.local.versions import VersionCopies
+from fairlead.routing.access_file import read_access
 from fairlead.store.base import RouteStore, Store
 
 APPLIED_TARGET = "fairlead.dev/applied-target"
@@ -29,7 +30,17 @@ def read_platform(file: Path) -> Platform:
         raise errors.NotFound(f"there is no {file}", hint="give a platform file: fairlead up FILE") from None
     except (OSError, UnicodeDecodeError) as error:
         raise errors.Invalid(f"{file} cannot be read: {error}") from error
-    return parse_yaml(Platform, text, str(file))
+    platform = parse_yaml(Platform, text, str(file))
+    return _with_clients(platform, file.absolute().parent) if platform.gateway.auth is not None else platform
+
+
+def _with_clients(platform: Platform, base: Path) -> Platform:
+    """The same, with the absolute path of the file of clients. Raises Invalid if that file cannot be used."""
+    assert platform.gateway.auth is not None
+    file = base / platform.gateway.auth.file
+    read_access(file, only_owner=True)
+    auth = platform.gateway.auth.model_copy(update={"file": str(file)})
+    return platform.model_copy(update={"gateway": platform.gateway.model_copy(update={"auth": auth})})
 
 
 def route_spec(

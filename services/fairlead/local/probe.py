@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import http.client
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from fairlead.contracts import sockets
+from fairlead.contracts.access import KEY_HEADER
 from fairlead.local.ports import LOOPBACK
 
 
@@ -21,9 +24,15 @@ class Reply:
     headers: dict[str, str]
 
 
-def ask(port: int, method: str, path: str, body: bytes | None = None, *, timeout_s: float = 2.0) -> Reply:
-    """Send one request and read the whole response. Network and HTTP errors give a Reply with status 0."""
-    return _answer(http.client.HTTPConnection(LOOPBACK, port, timeout=timeout_s), method, path, body)
+def ask(
+    port: int, method: str, path: str, body: bytes | None = None, *, key: str = "", timeout_s: float = 2.0
+) -> Reply:
+    """Send one request and read the whole response. Network and HTTP errors give a Reply with status 0.
+
+    `key` is sent to a gateway that asks for keys.
+    """
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=timeout_s)
+    return _answer(connection, method, path, body, {KEY_HEADER: key} if key else {})
 
 
 def ask_socket(socket_path: Path, method: str, path: str, *, timeout_s: float = 2.0) -> Reply:
@@ -50,10 +59,16 @@ class SocketConnection(http.client.HTTPConnection):
         self.sock = connection
 
 
-def _answer(connection: http.client.HTTPConnection, method: str, path: str, body: bytes | None) -> Reply:
-    headers = {"content-type": "application/json"} if body is not None else {}
+def _answer(
+    connection: http.client.HTTPConnection,
+    method: str,
+    path: str,
+    body: bytes | None,
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> Reply:
+    kind = {"content-type": "application/json"} if body is not None else {}
     try:
-        connection.request(method, path, body=body, headers=headers)
+        connection.request(method, path, body=body, headers={**kind, **headers})
         answer = connection.getresponse()
         text = answer.read()
         return Reply(answer.status, text, {name.lower(): value for name, value in answer.getheaders()})
@@ -63,6 +78,8 @@ def _answer(connection: http.client.HTTPConnection, method: str, path: str, body
         connection.close()
 
 
-async def ask_async(port: int, method: str, path: str, body: bytes | None = None, *, timeout_s: float = 2.0) -> Reply:
+async def ask_async(
+    port: int, method: str, path: str, body: bytes | None = None, *, key: str = "", timeout_s: float = 2.0
+) -> Reply:
     """`ask` for coroutines: it runs on a thread."""
-    return await asyncio.to_thread(ask, port, method, path, body, timeout_s=timeout_s)
+    return await asyncio.to_thread(ask, port, method, path, body, key=key, timeout_s=timeout_s)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import secrets
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import astuple
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +28,7 @@ MAX_SCHEMAS = 100
 """Model folders whose schemas are remembered."""
 Schemas = dict[str, dict[str, Any]]
 """The JSON schemas of rows (`row`) and of answers (`answer`)."""
-_FILES = ("ledger.db*", "*.json", "lock", "supervised", ".gitignore", "gateway/*", "logs/*")
+_FILES = ("ledger.db*", "*.json", "gateway.key", "lock", "supervised", ".gitignore", "gateway/*", "logs/*")
 STARTED_WITH = os.umask(0o077)
 """The umask that this process was started with: that of models, whose files are theirs."""
 os.umask(STARTED_WITH)
@@ -46,6 +47,7 @@ class StateFolder:
         self._run = self.root / "run.json"
         self._children = self.root / "children.json"
         self._targets = self.root / "prometheus-targets.json"
+        self._key = self.root / "gateway.key"
         self._lock = self.root / "lock"
         self._supervised = self.root / "supervised"
         self._fit = self.root / "fit.json"
@@ -120,6 +122,20 @@ class StateFolder:
         if run is None or not self.is_running():
             raise errors.Unavailable(f"no platform runs in {self.root}", hint="start one with `fairlead up`")
         return run
+
+    def own_key(self) -> str:
+        """The key of the platform's own requests, for a gateway that asks for keys. Made when it is first needed."""
+        try:
+            return self._key.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            pass
+        # Complete under its own name first: two processes may ask at the same moment.
+        with tempfile.NamedTemporaryFile("w", dir=self.root, encoding="utf-8") as draft:
+            draft.write(secrets.token_urlsafe(32))
+            draft.flush()
+            with suppress(FileExistsError):
+                os.link(draft.name, self._key)
+        return self._key.read_text(encoding="utf-8")
 
     def note_supervised(self) -> None:
         """Note that the supervisor watches its processes now."""

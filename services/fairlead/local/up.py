@@ -17,6 +17,7 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 from rich.text import Text
 
 from fairlead import errors, logs
+from fairlead.contracts.access import KEY_HEADER
 from fairlead.contracts.next_commands import next_release
 from fairlead.contracts.platform import Platform
 from fairlead.local import envoy, log_files, ports
@@ -158,6 +159,7 @@ class StartupReport:
         self._store = store
         self._wait_s = wait_s
         self._run = supervisor.run_facts
+        self._key = folder.own_key() if supervisor.run_facts.gateway.auth is not None else ""
         self._option = "" if folder.root == DEFAULT.absolute() else f" --state {shlex.quote(str(folder.root))}"
         self._models = [route.name for route in store.routes()]
 
@@ -220,7 +222,9 @@ class StartupReport:
         version, revision = reply.headers.get("x-model-version"), reply.headers.get("x-route-revision")
         out = self._console
         out.print("\nfirst prediction, through the gateway:", highlight=False)
-        out.print(Text(shown(f"  curl -s {url} -H 'content-type: application/json' -d '{body}'")), soft_wrap=True)
+        key = f"-H '{KEY_HEADER}: KEY' " if self._key else ""
+        curl = f"  curl -s {url} {key}-H 'content-type: application/json' -d '{body}'"
+        out.print(Text(shown(curl)), soft_wrap=True)
         out.print(Text(shown(f"  {reply.body.decode(errors='replace')}")), soft_wrap=True)
         out.print(Text(shown(f"  answered by {model} {version}, route revision {revision}\n")))
 
@@ -246,4 +250,4 @@ class StartupReport:
         return ["fairlead deploy DIR", f"fairlead status {model}", f"fairlead history {model}"]
 
     async def _ask(self, method: str, path: str, body: bytes | None = None) -> Reply:
-        return await ask_async(self._run.gateway.port, method, path, body)
+        return await ask_async(self._run.gateway.port, method, path, body, key=self._key)

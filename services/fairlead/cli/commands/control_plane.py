@@ -26,4 +26,4 @@ def command(
         optional_modules.load("fairlead.control.kubernetes").run(cluster.ChartSettings.from_environment(os.environ))
         return
     folder = StateFolder(state)
-    app.run(folder.ledger, folder.gateway, folder.running())
+    app.run(folder.ledger, folder.gateway, folder.running(), own_key=folder.own_key())

@@ -17,6 +17,7 @@ from fairlead.cli.connect import connect
 from fairlead.cli.options import DEFAULT_STATE, ContextOption, NamespaceOption, PlatformLocation, StateOption
 from fairlead.cli.output import say, shown_json
 from fairlead.contracts import json_text
+from fairlead.contracts.access import KEY_HEADER
 from fairlead.contracts.images import MEDIA_TYPES, kind_of
 from fairlead.contracts.instance import Instance
 from fairlead.local.ports import LOOPBACK
@@ -56,6 +57,10 @@ def command(
     url: Annotated[
         str | None, typer.Option(envvar="FAIRLEAD_URL", help="The gateway's address; default: that of this platform.")
     ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(envvar="FAIRLEAD_KEY", help="The key to send; default: the own key of this machine's platform."),
+    ] = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the answer.")] = 30.0,
     state: StateOption = DEFAULT_STATE,
     context: ContextOption = None,
@@ -67,12 +72,16 @@ def command(
     """
     location = PlatformLocation(state, context, namespace)
     gateway = _address(url, location)
-    headers = {}
+    headers = _credential(key, url, location)
     if user is not None:
         headers[_sticky_header(connect(location).store, model)] = user
     base = f"/models/{model}" if version is None else f"/models/{model}/versions/{version}"
     asked = _Asked(location, model, version)
-    body = _read(rows) if rows is not None else _golden_row(_send(gateway, "GET", f"{base}/golden", timeout), asked)
+    body = (
+        _read(rows)
+        if rows is not None
+        else _golden_row(_send(gateway, "GET", f"{base}/golden", timeout, dict(headers)), asked)
+    )
     headers["content-type"] = MEDIA_TYPES.get(kind_of(body), "application/json")
     reply = _send(gateway, "POST", f"{base}/predict", timeout, headers, body)
     if reply.status != http.client.OK:
@@ -96,6 +105,14 @@ def _address(url: str | None, location: PlatformLocation) -> SplitResult:
     if not is_usable:
         raise errors.Invalid(f"--url {url!r} is not the address of a gateway", hint=_ENTRY_HINT)
     return parts
+
+
+def _credential(key: str | None, url: str | None, location: PlatformLocation) -> dict[str, str]:
+    """The header of the key. The platform's own is sent only to its own gateway, if that asks for keys."""
+    if key is None and url is None and not location.in_cluster:
+        folder = StateFolder(location.state)
+        key = folder.own_key() if folder.running().gateway.auth is not None else None
+    return {KEY_HEADER: key} if key else {}
 
 
 def _sticky_header(store: Store, model: str) -> str:
