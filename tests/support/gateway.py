@@ -14,7 +14,7 @@ from fairlead.routing.envoy.bootstrap import bootstrap
 from fairlead.routing.envoy.sources import from_folder
 from fairlead.routing.publish.admin import AdminClient
 from fairlead.routing.publish.files import FilePublisher
-from fairlead.routing.snapshot import Endpoint, Routed, Settings
+from fairlead.routing.snapshot import Endpoint, Guard, Routed, Settings
 from support.envoy import running_envoy
 from support.faults.backend import Backend
 from support.processes import ProcessFailed, free_ports, wait_until
@@ -52,6 +52,7 @@ class Gateway:
         admin: AdminClient,
         backends: Iterable[Backend],
         access_log: Path | None,
+        guard: Guard | None = None,
     ) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self._settings = Settings(
@@ -59,6 +60,7 @@ class Gateway:
             control=Endpoint("127.0.0.1", control_port),
             routes_from=from_folder(str(folder), "rds"),
             access_log=str(access_log) if access_log else None,
+            guard=guard,
         )
         self._endpoints: dict[tuple[str, str, VersionRef], list[Endpoint]] = {}
         for backend in backends:
@@ -101,13 +103,20 @@ class Gateway:
 
 @contextlib.contextmanager
 def running_gateway(
-    folder: Path, backends: Iterable[Backend], *tables: Table, access_log: Path | None = None
+    folder: Path,
+    backends: Iterable[Backend],
+    *tables: Table,
+    access_log: Path | None = None,
+    guard: Guard | None = None,
 ) -> Iterator[Gateway]:
-    """Run a gateway that serves `tables`. A version is served by the `backends` of that version."""
+    """Run a gateway that serves `tables`, to all or to the clients of `guard`.
+
+    A version is served by the `backends` of that version.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     port, admin_port, control_port = free_ports(3)
     admin = AdminClient("127.0.0.1", admin_port)
-    gateway = Gateway(folder, port, control_port, admin, backends, access_log)
+    gateway = Gateway(folder, port, control_port, admin, backends, access_log, guard)
     gateway.serve(*tables, wait=False)
     gateway.publish_only()
     with (

@@ -81,6 +81,14 @@ GATEWAY_SHEDS = Metric(
     "1 while the gateway is short of memory and answers 503",
 )
 GATEWAY_HEAP = Metric("gateway", "envoy_server_memory_heap_size", "gauge", "bytes", "Memory that the gateway has taken")
+GATEWAY_CLIENT_REQUESTS = Metric(
+    "gateway",
+    "envoy_access_requests",
+    "counter",
+    "requests",
+    "Answers by client and status, where the gateway asks for keys; client unknown: nobody has proved to be one",
+    ("fairlead_client", "fairlead_status"),
+)
 GATEWAY_UPTIME = Metric("gateway", "envoy_server_uptime", "gauge", "seconds", "Since the gateway started")
 
 GATEWAY: tuple[Metric, ...] = (
@@ -108,5 +116,6 @@ GATEWAY: tuple[Metric, ...] = (
     GATEWAY_SHEDS,
     GATEWAY_HEAP,
     GATEWAY_UPTIME,
+    GATEWAY_CLIENT_REQUESTS,
 )
 """All of them, in the order declared above."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import socket
 import subprocess
 import threading
@@ -18,6 +19,7 @@ import httpx
 import pytest
 
 from fairlead.contracts.access import Access, key_hash
+from fairlead.contracts.gateway_telemetry import GATEWAY_CLIENT_REQUESTS
 from fairlead.contracts.table import Table
 from fairlead.routing.snapshot import Guard, Routed
 from integration.routing.backends import Backend, Backends, running_backends
@@ -325,7 +327,11 @@ def test_metrics_name_clients_of_the_file_and_one_for_all_others(scene: Scene) -
     for number in range(20):
         ask(scene.edge, Case("", 0, headers=key(f"guess-{number}")))
     ask(scene.edge, Case("", 0, headers=key("ops-key")))
-    clients = {name.split(".fairlead.client.")[1].split(".")[0] for name in stats(scene.edge, r"^access\.requests")}
+    text = httpx.get(f"http://127.0.0.1:{scene.edge.admin_port}/stats/prometheus", trust_env=False).text
+    label, status = GATEWAY_CLIENT_REQUESTS.labels
+    clients = set(
+        re.findall(rf'^{GATEWAY_CLIENT_REQUESTS.name}{{{label}="([^"]*)",{status}="\d+"}}', text, re.MULTILINE)
+    )
     assert {"ops", "unknown"} <= clients <= {*ACCESS.clients, "fairlead", "unknown"}
 
 

@@ -91,6 +91,17 @@ def test_models_are_listed_with_their_weights_and_revision(client: Client, store
     assert model["revision"] == "iris.1"
 
 
+@pytest.mark.parametrize(("told", "names"), [("iris", ["iris"]), ("dogs,iris", ["iris"]), ("iris2", []), ("", [])])
+def test_a_client_sees_only_the_models_that_it_may_call(
+    client: Client, store: SqliteStore, told: str, names: list[str]
+) -> None:
+    append(store, weight=1000)
+    headers = {"x-fairlead-models": told}
+    assert [one["name"] for one in client.get("/models", headers=headers).json()["models"]] == names
+    index = client.post("/v2/repository/index", headers=headers).json()
+    assert list(dict.fromkeys(one["name"] for one in index)) == names
+
+
 def test_a_model_that_serves_nothing_yet_is_listed_as_not_ready(client: Client) -> None:
     (model,) = client.get("/models").json()["models"]
     assert model == {"name": "iris", "versions": ["1.0.0", "1.1.0"], "ready": False, "health": "unknown"}

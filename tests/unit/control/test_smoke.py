@@ -35,6 +35,7 @@ class Edge(ThreadingHTTPServer):
         """By path, where it is not `golden`."""
         self.unavailable = ""
         """A path that is answered 503."""
+        self.keys: list[str | None] = []
         self.answering = threading.Event()
         """Answers to golden rows wait for it."""
         self.answering.set()
@@ -47,6 +48,7 @@ class Handler(BaseHTTPRequestHandler):
     server: Edge
 
     def do_GET(self) -> None:
+        self.server.keys.append(self.headers.get("x-api-key"))
         status = 503 if self.path == self.server.unavailable else 200
         self._send(status, self.server.golden_of.get(self.path, self.server.golden))
 
@@ -75,9 +77,9 @@ def edge() -> Iterator[Edge]:
         server.answering.set()
 
 
-def asked(edge: Edge, table: Table, ref: VersionRef) -> Check:
+def asked(edge: Edge, table: Table, ref: VersionRef, *, key: str = "") -> Check:
     """The verdict, once the answers are in."""
-    smoke = GatewaySmoke("127.0.0.1", edge.server_port)
+    smoke = GatewaySmoke("127.0.0.1", edge.server_port, key=key)
     try:
         deadline = time.monotonic() + 30
         while (check := smoke.smoke(table, ref)).reason == "the golden rows are being asked":
@@ -95,6 +97,17 @@ def a_table(*pins: VersionRef) -> Table:
 def test_the_right_answers_pass(edge: Edge) -> None:
     assert asked(edge, a_table(OLD, NEXT), NEXT).verdict is Verdict.PASS
     assert edge.asked == ["/models/iris/versions/1.1.0/golden", "/models/iris/versions/1.1.0/predict"]
+
+
+def test_a_gateway_that_asks_for_keys_gets_the_platforms_own(edge: Edge) -> None:
+    asked(edge, a_table(OLD, NEXT), NEXT, key="own")
+    asked(edge, a_table(OLD, NEXT), NEXT)
+    assert edge.keys == ["own", None]
+
+
+def test_a_gateway_that_does_not_know_the_key_yet_is_no_verdict_on_the_version(edge: Edge) -> None:
+    edge.status = 401
+    assert asked(edge, a_table(OLD, NEXT), NEXT).verdict is Verdict.INCONCLUSIVE
 
 
 def test_a_version_without_golden_rows_may_be_released_and_the_reason_says_that_nothing_was_asked(edge: Edge) -> None:

@@ -319,3 +319,20 @@ def test_a_platform_file_that_is_not_a_mapping_is_refused_by_name(tmp_path: Path
     file.write_text(text)
     with pytest.raises(errors.Invalid, match=r"platform\.yaml"):
         read_platform(file)
+
+
+def test_the_file_of_clients_is_found_beside_the_platform_file_and_checked_before_anything_starts(
+    tmp_path: Path,
+) -> None:
+    file, clients = tmp_path / "platform.yaml", tmp_path / "access.yaml"
+    file.write_text("gateway: {auth: {file: access.yaml}}")
+    with pytest.raises(errors.Invalid, match=r"access\.yaml, which says who may call, cannot be read"):
+        read_platform(file)
+    clients.write_text("clients: {shop: {}}")
+    clients.chmod(0o644)
+    with pytest.raises(errors.Invalid, match="other users may open it"):
+        read_platform(file)
+    clients.chmod(0o600)
+    auth = read_platform(file).gateway.auth
+    assert auth is not None
+    assert auth.file == str(clients)

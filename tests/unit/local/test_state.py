@@ -138,3 +138,15 @@ def test_the_folder_and_its_files_are_for_their_owner_only_also_if_they_were_not
 def test_a_new_folder_is_for_its_owner_only(tmp_path: Path) -> None:
     assert StateFolder(tmp_path / "new").create() == ""
     assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
+
+
+def test_the_platforms_own_key_is_made_once_and_is_for_the_owner_only(folder: StateFolder) -> None:
+    before = os.umask(0o022)
+    try:
+        key = folder.own_key()
+    finally:
+        os.umask(before)
+    assert len(key) > 40
+    assert StateFolder(folder.root).own_key() == key
+    assert stat.S_IMODE((folder.root / "gateway.key").stat().st_mode) == 0o600
+    assert [path.name for path in folder.root.iterdir() if path.name.startswith("tmp")] == []

@@ -10,15 +10,17 @@ import pytest
 # xds-protos registers every message it defines when it is imported.
 from hypothesis import given, settings
 
+from fairlead.contracts.access import Access, key_hash
 from fairlead.contracts.gateway import Role, parse_stat, stat_name
 from fairlead.errors import Invalid
 from fairlead.routing.check import check_snapshot
 from fairlead.routing.compile import CompileCache, compile
+from fairlead.routing.envoy.access import FILTER, known_clients
 from fairlead.routing.envoy.health_checks import ready_checks
 from fairlead.routing.envoy.routes import revisions_in
 from fairlead.routing.publish.resource_sets import DesiredResources, ResourceSet
 from fairlead.routing.references import members, named_by_routes, routes_in
-from fairlead.routing.snapshot import Endpoint, Routed
+from fairlead.routing.snapshot import Endpoint, Guard, Routed, Snapshot
 from support.protos import parse
 from unit.routing.tables import SETTINGS, V1, V2, Endpoints, fleets, iris
 
@@ -169,3 +171,35 @@ def test_two_routes_of_one_model_are_refused() -> None:
 
 def test_a_model_with_a_table_is_not_pending() -> None:
     assert compile([iris()], {}, SETTINGS, ["iris"]) == compile([iris()], {}, SETTINGS)
+
+
+def test_a_changed_key_changes_only_the_routes_and_a_changed_number_of_gateways_too() -> None:
+    """The listener has the buckets of the limits, and a changed one closes connections."""
+
+    def guarded(key: str, gateways: int) -> Snapshot:
+        client = {"keys": [key_hash(key)], "limit": {"rate": 5, "burst": 20}}
+        guard = Guard(Access.model_validate({"clients": {"shop": client}}), gateways=gateways)
+        return compile([], {}, replace(SETTINGS, guard=guard))
+
+    first = guarded("one", 1)
+    for other in (guarded("two", 1), guarded("one", 3)):
+        assert other.routes != first.routes
+        assert (other.listeners, other.clusters) == (first.listeners, first.clusters)
+
+
+@pytest.mark.parametrize(
+    ("gateways", "burst", "cost", "retry"), [(1, 5, "1", "2"), (3, 5, "3", "6"), (9, 5, "5", "10"), (2, 1, "1", "2")]
+)
+def test_a_request_costs_as_many_tokens_as_there_are_gateways_but_no_more_than_a_bucket_has(
+    gateways: int, burst: int, cost: str, retry: str
+) -> None:
+    access = Access.model_validate({"clients": {"shop": {"limit": {"rate": 0.5, "burst": burst}}}})
+    known = known_clients(Guard(access, gateways=gateways))["filter_metadata"][FILTER]
+    assert known["client:shop"] == {"cost": cost, "retry": retry}
+
+
+def test_no_key_and_no_hash_is_in_the_listener() -> None:
+    guard = Guard(Access.model_validate({"clients": {"shop": {"keys": [key_hash("a key")]}}}), key_hash("own"))
+    text = json.dumps(dict(compile([], {}, replace(SETTINGS, guard=guard)).listeners))
+    assert key_hash("a key")[7:] not in text
+    assert key_hash("own")[7:] not in text

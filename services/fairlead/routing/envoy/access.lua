@@ -1,6 +1,6 @@
 -- Decides who sends a request: the holder of a key, or of a token that jwt_authn before this filter has verified.
 -- The clients are metadata of the virtual host, the model is metadata of the route (routing/envoy/access.py).
--- Its own state is only functions: Envoy runs it on several threads at once.
+-- Each of Envoy's threads runs it for itself.
 local band, bxor, bnot, rshift, ror, tobit, tohex =
   bit.band, bit.bxor, bit.bnot, bit.rshift, bit.ror, bit.tobit, bit.tohex
 
@@ -57,6 +57,24 @@ end
 local CHALLENGE = 'Bearer realm="fairlead"'
 local INVALID = CHALLENGE .. ', error="invalid_token"'
 local LONGEST = 512 -- bytes of a key; a longer one is not hashed
+local MOST = 1000 -- keys whose hash is remembered
+
+-- A client sends its key with every request, and hashing takes longer than everything else here. Only keys of clients
+-- are remembered, so guesses cannot fill the memory.
+local hashes, remembered = {}, 0
+
+local function client_with(key, host)
+  local hash = hashes[key]
+  if hash then return host:get(hash) end
+  if #key > LONGEST then return nil end
+  hash = "sha256:" .. sha256(key)
+  local client = host:get(hash)
+  if client then
+    if remembered == MOST then hashes, remembered = {}, 0 end
+    hashes[key], remembered = hash, remembered + 1
+  end
+  return client
+end
 
 local function deny(handle, status, code, detail, challenge)
   handle:streamInfo():dynamicMetadata():set("fairlead.access", "code", code)
@@ -114,7 +132,7 @@ local function identify(handle, headers, host)
     local how = "send a key in the header x-api-key, or a key or token as authorization: Bearer"
     return nil, "401", "no-credential", "the request does not say who sends it; " .. how, CHALLENGE
   end
-  local client = #key <= LONGEST and host:get("sha256:" .. sha256(key))
+  local client = client_with(key, host)
   if client then return client end
   return nil, "401", "unknown-key", "this key belongs to no client; it may have been replaced", INVALID
 end
