@@ -222,3 +222,37 @@ def test_notes_show_the_address_of_the_models_and_what_is_missing() -> None:
 def test_the_same_values_render_the_same_bytes() -> None:
     assert render("platform").text == render("platform").text
     assert render("platform", more=("--is-upgrade",)).text == render("platform").text
+
+
+# who may call
+
+
+def control_plane_of(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    pod = pod_of(render("platform", values, release="edge").one("Deployment", "edge-control-plane"))
+    [container] = pod["containers"]
+    return pod, container
+
+
+def test_without_a_secret_of_clients_the_control_plane_mounts_none_and_everybody_may_call() -> None:
+    pod, container = control_plane_of({})
+    assert [volume["name"] for volume in pod["volumes"]] == ["scratch"]
+    facts = {one["name"]: one.get("value", "x") for one in container["env"]}
+    assert ChartSettings.from_environment({**facts, **FACTS}).access_file == ""
+
+
+def test_the_control_plane_reads_clients_from_the_folder_of_their_secret() -> None:
+    """A Secret that is mounted with `subPath` would stay as it was when the pod started."""
+    auth = {"secretName": "clients", "secretKey": "who.yaml"}
+    pod, container = control_plane_of({"gateway": {"auth": auth}})
+    [mount] = [one for one in container["volumeMounts"] if one["name"] == "access"]
+    [volume] = [one for one in pod["volumes"] if one["name"] == "access"]
+    assert mount == {"name": "access", "mountPath": "/etc/fairlead/access", "readOnly": True}
+    assert volume["secret"] == {"secretName": "clients", "items": [{"key": "who.yaml", "path": "who.yaml"}]}
+    facts = {one["name"]: one.get("value", "x") for one in container["env"]}
+    assert ChartSettings.from_environment({**facts, **FACTS}).access_file == "/etc/fairlead/access/who.yaml"
+
+
+def test_no_other_pod_of_the_platform_mounts_the_secret_of_clients() -> None:
+    rendered = render("platform", {"gateway": {"auth": {"secretName": "clients"}}}, release="edge")
+    gateway = pod_of(rendered.one("Deployment", "edge-gateway"))
+    assert not [one for one in gateway["volumes"] if "secret" in one]

@@ -10,6 +10,7 @@ import urllib.request
 from fairlead.contracts.golden import compare
 
 GATEWAY, MODEL, VERSION = (os.environ[name] for name in ("FAIRLEAD_GATEWAY", "FAIRLEAD_MODEL", "FAIRLEAD_VERSION"))
+KEY = {"x-api-key": os.environ["FAIRLEAD_KEY"]} if "FAIRLEAD_KEY" in os.environ else {}
 DEADLINE = time.monotonic() + float(os.environ["FAIRLEAD_TIMEOUT_S"])
 
 
@@ -31,7 +32,8 @@ def main() -> None:
 def asked(method: str, path: str, body: bytes | None = None) -> tuple:
     """The answer's JSON and its x-model-version; asks again until the deadline, because a route needs a moment."""
     while True:
-        request = urllib.request.Request(GATEWAY + path, body, {"content-type": "application/json"}, method=method)
+        headers = {"content-type": "application/json", **KEY}
+        request = urllib.request.Request(GATEWAY + path, body, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=10) as answer:
                 return json.load(answer), answer.headers["x-model-version"]
