@@ -136,6 +136,7 @@ def _jwks_cluster(name: str, url: str, authorities: str) -> Json:
         "@type": CLUSTER,
         "name": name,
         "type": "LOGICAL_DNS",
+        "dns_lookup_family": "ALL",
         "connect_timeout": f"{TIMEOUT_S}s",
         "load_assignment": {
             "cluster_name": name,
