@@ -78,13 +78,18 @@ class TokenIssuer(Document):
     """The issuer's public keys, `{keys: [...]}`. Either this or `jwksUrl`."""
     jwks_url: Annotated[str, Field(pattern=r"^https://[^\s/?#@:\[\]]+(:[0-9]{1,5})?(/[^\s#]*)?$")] | None = None
     """Where gateways read the public keys from, every 10 minutes."""
-    ca_file: str | None = None
-    """A file in the gateway with the certificate authorities of `jwksUrl`; null: the system's."""
+    ca_file: Annotated[str, Field(pattern=r"^/.+$")] | None = None
+    """Required with `jwksUrl`: the absolute path, where the gateway runs, of the certificate authorities to trust."""
 
     @model_validator(mode="after")
     def _has_keys(self) -> Self:
         if (self.jwks is None) == (self.jwks_url is None):
             raise ValueError("write either jwks, the issuer's public keys, or jwksUrl, where they are")
+        if self.jwks_url is not None and self.ca_file is None:
+            raise ValueError(
+                "jwksUrl needs caFile, the path of the certificate authorities to trust where the gateway runs: "
+                "on Debian /etc/ssl/certs/ca-certificates.crt"
+            )
         if self.jwks is not None and not self.jwks.get("keys"):
             raise ValueError("jwks: it has no keys; write {keys: [...]}, as the issuer publishes it")
         if any(isinstance(key, dict) and key.keys() & {"k", "d"} for key in (self.jwks or {}).get("keys", ())):

@@ -69,6 +69,7 @@ WORDINGS: Mapping[str, Wording] = {
     r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$": Wording(
         "a client name", 'lower-case letters, digits and "-", a letter or digit first and last, at most 63: web-shop'
     ),
+    r"^/.+$": Wording("an absolute path", "one that begins with /: /etc/ssl/certs/ca-certificates.crt"),
     r"^sha256:[0-9a-f]{64}$": Wording(
         "the hash of a key",
         "sha256: and the 64 hex digits that `printf %s KEY | sha256sum` prints; the key itself stays with the client",

@@ -26,7 +26,12 @@ def read_access(path: Path, *, only_owner: bool) -> Access:
         raise errors.Invalid(
             f"{path}: other users may open it, and it says who may call", hint=f"take it from them: chmod 600 {path}"
         )
-    return parse_yaml(Access, text, str(path), hint=_HINT)
+    access = parse_yaml(Access, text, str(path), hint=_HINT)
+    if only_owner:  # the gateway runs here: without the file it would refuse everything that the control plane sends
+        for place, issuer in enumerate(access.tokens):
+            if issuer.ca_file is not None and not Path(issuer.ca_file).is_file():
+                raise errors.Invalid(f"{path}: tokens.{place}.caFile: there is no {issuer.ca_file}", hint=_HINT)
+    return access
 
 
 class AccessFile:

@@ -35,6 +35,8 @@ def refused(document: dict[str, Any]) -> str:
         ({"tokens": [{**ISSUER, "audiences": []}]}, "tokens.0.audiences"),
         ({"tokens": [{**ISSUER, "jwks": None}]}, "tokens.0: write either jwks, the issuer's public keys, or jwksUrl"),
         ({"tokens": [{**ISSUER, "jwksUrl": "https://login.example/"}]}, "tokens.0: write either jwks"),
+        ({"tokens": [{**ISSUER, "jwks": None, "jwksUrl": "https://login.example/"}]}, "tokens.0: jwksUrl needs caFile"),
+        ({"tokens": [{**ISSUER, "caFile": "ca.crt"}]}, "tokens.0.caFile: 'ca.crt' is not an absolute path"),
         ({"tokens": [{**ISSUER, "jwks": {}}]}, "tokens.0: jwks: it has no keys; write {keys: [...]}"),
         (
             {"tokens": [{**ISSUER, "jwks": {"keys": [{"kty": "oct", "k": "AA"}]}}]},

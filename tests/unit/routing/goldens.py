@@ -49,7 +49,8 @@ def configurations() -> Mapping[str, Any]:
     careful = [iris(3, pins=(V1,), idempotent=False, request_timeout_s=90.0)]
     settings = replace(SETTINGS, host="0.0.0.0", cors_origins=("https://a.example",), access_log="/dev/stdout")
     access = {"shop": {"keys": [key_hash("a key")], "models": ["iris"], "limit": {"rate": 5}}, "web": {"claims": {}}}
-    tokens = [{"issuer": "https://login.example", "audiences": ["models"], "jwksUrl": "https://login.example/jwks"}]
+    issuer = {"issuer": "https://login.example", "audiences": ["models"], "jwksUrl": "https://login.example/jwks"}
+    tokens = [{**issuer, "caFile": "/etc/ssl/certs/ca-certificates.crt"}]
     guard = Guard(Access.model_validate({"clients": access, "tokens": tokens}), key_hash("own"), gateways=2)
     return {
         "guarded": _static(stable, _hosts(stable), replace(settings, guard=guard, hosts=("models.example",))),

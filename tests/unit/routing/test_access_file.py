@@ -84,3 +84,11 @@ def test_a_file_that_others_may_open_is_refused_on_one_machine(file: Path) -> No
 def test_a_missing_file_is_refused_with_its_name(tmp_path: Path) -> None:
     with pytest.raises(errors.Invalid, match=r"nothing\.yaml, which says who may call, cannot be read: No such file"):
         AccessFile(tmp_path / "nothing.yaml", only_owner=True)
+
+
+def test_on_one_machine_missing_authorities_are_refused_before_the_gateway_sees_them(file: Path) -> None:
+    issuer = "{issuer: a, audiences: [b], jwksUrl: 'https://a.example/', caFile: /nowhere/ca.crt}"
+    replace(file, f"tokens: [{issuer}]\n")
+    with pytest.raises(errors.Invalid, match=r"tokens\.0\.caFile: there is no /nowhere/ca\.crt"):
+        read_access(file, only_owner=True)
+    assert read_access(file, only_owner=False).tokens

@@ -25,7 +25,6 @@ DECISION = "fairlead.access"
 client has a limit."""
 _HTTP = "envoy.filters.http."
 _TYPES = "extensions.filters.http."
-SYSTEM_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 CREDENTIAL_HEADERS = ("authorization", KEY_HEADER)
 TIMEOUT_S = 5
 
@@ -48,8 +47,8 @@ def access_filters(guard: Guard) -> Iterator[Json]:
 def access_clusters(guard: Guard | None) -> Iterator[Json]:
     """The servers of public keys."""
     for place, issuer in enumerate(guard.access.tokens if guard else ()):
-        if issuer.jwks_url:
-            yield _jwks_cluster(_jwks_name(place), issuer.jwks_url, issuer.ca_file or SYSTEM_AUTHORITIES)
+        if issuer.jwks_url and issuer.ca_file:
+            yield _jwks_cluster(_jwks_name(place), issuer.jwks_url, issuer.ca_file)
 
 
 def known_clients(guard: Guard) -> Json:
