@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from docs.page import Block, PageError
+from fairlead.contracts.access import Access
 from fairlead.contracts.manifest import Manifest
 from fairlead.contracts.platform import Platform
 from fairlead.contracts.route import RouteSpec, Strategy
@@ -20,6 +21,7 @@ from fairlead.contracts.scenario import Scenario
 
 # The contract for a YAML block, by the file name in its first line, such as `# platform.yaml`.
 _NAMED: dict[str, type[BaseModel]] = {
+    "access.yaml": Access,
     "fairlead.yaml": Manifest,
     "platform.yaml": Platform,
     "route.yaml": RouteSpec,
