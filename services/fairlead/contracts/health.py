@@ -22,6 +22,7 @@ class Mark(StrEnum):
     """How a route serves, in one word."""
 
     SERVING = "serving"
+    COLD = "cold"
     DEGRADED = "degraded"
     DOWN = "down"
     STARTING = "starting"
@@ -41,8 +42,8 @@ class Health(Document):
 
     @property
     def serves(self) -> bool:
-        """Whether stable answers requests."""
-        return self.mark in (Mark.SERVING, Mark.DEGRADED)
+        """Whether stable answers requests, if need be after it was started for one."""
+        return self.mark in (Mark.SERVING, Mark.COLD, Mark.DEGRADED)
 
     @property
     def is_down(self) -> bool:
@@ -62,6 +63,8 @@ def health_of(status: Status | None) -> Health:
     if degraded is not None and degraded.status:
         command = _when_degraded(status, degraded)
         return Health(mark=Mark.DEGRADED, reason=degraded.message, since=degraded.since, command=command)
+    if ready.reason == Reason.COLD:
+        return Health(mark=Mark.COLD, reason=ready.message, since=ready.since, command=_when_serving(status))
     since = max((one.since for one in (ready, degraded) if one is not None and one.since is not None), default=None)
     return Health(mark=Mark.SERVING, since=since, command=_when_serving(status))
 

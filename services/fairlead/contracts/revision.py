@@ -39,6 +39,10 @@ class Cause(StrEnum):
     PROMOTED = "promoted"
     ROLLED_BACK = "rolled-back"
     ACTION = "action"
+    COLD = "cold"
+    """Nobody used a version: requests for it wait from now on, and its instances stop."""
+    WOKEN = "woken"
+    """A cold version has its instances again."""
     REMOVED = "removed"
     """The model was removed: nothing serves it any more. Its ledger stays; a later `created` continues it."""
 

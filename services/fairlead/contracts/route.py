@@ -18,6 +18,11 @@ HeaderName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,63}$")
 TOTAL_WEIGHT = 10_000
 """Weights are fractions of this. It must never change, because every sticky user could get another version."""
 
+LONGEST_WAIT_S = 600.0
+"""The longest time that a request may wait for a cold version."""
+MOST_WAITING = 512
+"""The most requests that may wait for one cold version. It is also what a gateway holds of all models."""
+
 PERCENT = r"^\d{1,3}(\.\d{1,2})? ?%$"
 """A share as people may write it: 10% or 2.5%. Two decimals are 1/10,000."""
 
@@ -60,6 +65,8 @@ class VersionSpec(Document):
     """SHA-256 of the model's artifact."""
     instances: Annotated[int, Field(ge=1, le=64)] = 1
     """How many instances run without an autoscaler."""
+    min_instances: Literal[0] | None = None
+    """0: none of them runs while nobody uses the version. Null: all of them always run. Only without a cluster."""
 
     def ref(self, version: str) -> VersionRef:
         """The name with its identity. A changed image, artifact or folder under the same name has another identity."""
@@ -95,6 +102,17 @@ class Timeouts(Document):
         if self.per_try is not None and not 0 < self.per_try <= self.request:
             raise ValueError("perTry must be above 0 and at most request")
         return self
+
+
+class ScaleToZero(Document):
+    """When a version with `minInstances: 0` becomes cold, and how requests wait until it is started again."""
+
+    after: Annotated[Duration, Field(ge=1)] = 300.0
+    """How long nobody must have used the version. At least 1s."""
+    wait: Annotated[Duration, Field(gt=0, le=LONGEST_WAIT_S)] = 60.0
+    """How long a request waits for it at most; 503 after that. At most 10m."""
+    requests: Annotated[int, Field(ge=1, le=MOST_WAITING)] = 100
+    """How many requests for one version wait at a time; 503 for all others."""
 
 
 class MirrorSpec(Document):
@@ -212,6 +230,8 @@ class RouteSpec(Document):
     sticky: Sticky | None = Sticky()
     """How a user keeps the same version; null assigns each request at random."""
     timeouts: Timeouts = Timeouts()
+    scale_to_zero: ScaleToZero = ScaleToZero()
+    """When versions with `minInstances: 0` become cold. Only without a cluster."""
     idempotent: bool = True
     """Whether repeating a request is safe; false turns off the gateway's retries."""
     mirrors: Annotated[tuple[MirrorSpec, ...], Field(max_length=8)] = ()

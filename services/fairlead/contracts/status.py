@@ -14,6 +14,7 @@ class Reason(StrEnum):
     """Every reason a condition can have."""
 
     SERVING = "Serving"
+    COLD = "Cold"
     NOTHING_READY = "NothingReady"
     NO_GATEWAY = "NoGateway"
     NOTHING_RELEASED = "NothingReleased"

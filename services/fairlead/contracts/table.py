@@ -23,7 +23,8 @@ class Table(Document):
 
     `weight` is the candidate's share of 10,000; stable has the rest. `attempt` salts the sticky hash, so that two
     attempts select independent users, and clears the candidate's ejections. `pins` are the versions that a request may
-    select by name; stable and the candidate are always among them.
+    select by name; stable and the candidate are always among them. Requests for a version in `cold` wait at the gateway
+    until it is started.
     """
 
     namespace: str = "default"
@@ -34,6 +35,7 @@ class Table(Document):
     weight: Annotated[int, Field(ge=0, le=TOTAL_WEIGHT)] = 0
     pins: tuple[VersionRef, ...] = ()
     mirrors: tuple[Mirror, ...] = ()
+    cold: tuple[VersionRef, ...] = ()
     sticky: HeaderName | None = "x-user-id"
     request_timeout_s: float = 10.0
     per_try_timeout_s: float = 2.0
@@ -50,6 +52,10 @@ class Table(Document):
             raise ValueError("stable and the candidate must be among the pins")
         if any(mirror.version not in self.pins for mirror in self.mirrors):
             raise ValueError("a mirrored version must be among the pins")
+        if any(ref not in self.pins for ref in self.cold):
+            raise ValueError("a cold version must be among the pins")
+        if self.weight and any(ref in self.cold for ref in serving):
+            raise ValueError("neither stable nor the candidate may be cold while the candidate has weight")
         return self
 
     @property

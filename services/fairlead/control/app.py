@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,8 +13,10 @@ from pathlib import Path
 import uvicorn
 
 from fairlead.contracts import sockets
+from fairlead.contracts.gateway import ClusterKey
 from fairlead.contracts.platform import RunningPlatform
 from fairlead.contracts.prometheus import MetricSettings
+from fairlead.contracts.route import VersionRef
 from fairlead.control import ledger_archive
 from fairlead.control.action_socket import ActionSocket
 from fairlead.control.answers import AnswerRings
@@ -30,6 +32,7 @@ from fairlead.control.desired_state import DesiredState
 from fairlead.control.endpoints import ReadyInstances
 from fairlead.control.guard import guard_of
 from fairlead.control.heartbeat import Heartbeat
+from fairlead.control.holds import Holds, mounted
 from fairlead.control.hosts import OnlyHosts
 from fairlead.control.loop import Loop
 from fairlead.control.metrics import Metrics
@@ -37,6 +40,7 @@ from fairlead.control.origins import OnlyOwnPages
 from fairlead.control.smoke import GatewaySmoke
 from fairlead.control.supervision import Supervision
 from fairlead.rollout.analysis.envoy_stats import EnvoyStats
+from fairlead.rollout.analysis.envoy_use import EnvoyUse
 from fairlead.rollout.analysis.prometheus_stats import PrometheusStats
 from fairlead.rollout.ports import GatewayState
 from fairlead.rollout.reconcile import Engine
@@ -72,6 +76,8 @@ def run(ledger: Path, folder: Path, facts: RunningPlatform, *, own_key: str = ""
     answers = AnswerRings(log)
     history = history_of(facts.metrics)
     gateways = PublisherGateways(publisher)
+    holds = Holds(store, gateways.gateways)
+    use = EnvoyUse(LOOPBACK, facts.admin_port)
     engine = Engine(
         store,
         gateways=gateways,
@@ -83,6 +89,7 @@ def run(ledger: Path, folder: Path, facts: RunningPlatform, *, own_key: str = ""
         history=history,
         replays=facts.metrics.source == "prometheus",
         why_unknown=Supervision(ledger.parent).why_unknown,
+        demand=LocalDemand(use, holds),
     )
     settings = replace(
         settings_of(facts, folder), access_log=str(ledger.parent / "logs" / GATEWAY_LOG), access_log_failures_only=True
@@ -94,7 +101,7 @@ def run(ledger: Path, folder: Path, facts: RunningPlatform, *, own_key: str = ""
         metrics.ticked(seconds)
         heartbeat.ticked(seconds)
 
-    loop = Loop(store, engine, publisher, desired, log=log, ticked=ticked)
+    loop = Loop(holds, engine, publisher, desired, log=log, ticked=ticked)
     metrics.add_state(store, loop, gateways=gateways.gateways, sequence=lambda: publisher.sequence)
     loop.turn()
     # The gateway starts when this file appears, and needs a configuration at that moment.
@@ -107,17 +114,23 @@ def run(ledger: Path, folder: Path, facts: RunningPlatform, *, own_key: str = ""
         place = Place.of_folder(ledger.parent, f"http://{LOOPBACK}:{facts.gateway.port}")
         acting, trial = Acting(sessions, asking, place), Trial(LOOPBACK, facts.gateway.port)
         console = Console(Reader(store, loop, place), settings.hosts, acting=acting, trial=trial)
-        own_pages = OnlyOwnPages(build_api(store, loop, metrics=metrics, console=console), settings.cors_origins)
-        api = OnlyHosts(own_pages, settings.hosts)
+        whole = mounted(holds, build_api(store, loop, metrics=metrics, console=console))
+        api = OnlyHosts(OnlyOwnPages(whole, settings.cors_origins), settings.hosts)
+
+        def end() -> None:
+            console.close()
+            holds.close()
+
         config = uvicorn.Config(
             api, host=LOOPBACK, port=facts.control.port, log_config=None, access_log=False, http="h11"
         )
-        LimitedServer(config, RECEIVE_S, ending=console.close).run()
+        LimitedServer(config, RECEIVE_S, ending=end).run()
     finally:
         actions.close()
         loop.stop()
         turning.join()
         smoke.close()
+        use.close()
         answers.close()
         if history is not None:
             history.close()
@@ -141,6 +154,21 @@ class PublisherGateways:
         ]
 
 
+class LocalDemand:
+    """`rollout.ports.Demand` of the one gateway of this machine."""
+
+    def __init__(self, use: EnvoyUse, holds: Holds) -> None:
+        self._use, self._holds = use, holds
+
+    def requests(self) -> Mapping[ClusterKey, tuple[int, int]] | None:
+        """The gateway's own counters."""
+        return self._use.requests()
+
+    def asked(self) -> Collection[tuple[str, VersionRef]]:
+        """What the gateway asks about."""
+        return self._holds.asked()
+
+
 def settings_of(facts: RunningPlatform, folder: Path) -> Settings:
     """The gateway's own settings, besides the tables."""
     return Settings(
@@ -149,6 +177,7 @@ def settings_of(facts: RunningPlatform, folder: Path) -> Settings:
         control=Endpoint(LOOPBACK, facts.control.port),
         routes_from=from_folder(str(folder), "rds"),
         max_request_bytes=facts.gateway.max_request_bytes,
+        holds=True,
         hosts=(*LOOPBACK_HOSTS, *facts.gateway.hosts),
         cors_origins=facts.gateway.cors_origins,
     )

@@ -59,6 +59,7 @@ def route_spec(
         if present is not None and present.folder and not folder.exists():
             folder = Path(present.source or "")  # the copy is the version; its folder is not needed any more
         manifest, spec = version_spec(folder, local.instances)
+        spec = spec.model_copy(update={"min_instances": local.min_instances})
         if (manifest.name, manifest.version) != (name, version):
             raise errors.Invalid(f"{where}: the folder {local.source} holds {manifest.name} {manifest.version}")
         versions[version] = _kept(manifest, spec, present, copies, where)
@@ -69,6 +70,7 @@ def route_spec(
         target=Target(version=model.target),
         sticky=model.sticky,
         timeouts=model.timeouts,
+        scale_to_zero=model.scale_to_zero,
         idempotent=idempotent,
         mirrors=model.mirrors,
         strategy=model.strategy,
@@ -181,6 +183,8 @@ def deploy(
         present = known.spec.versions.get(manifest.version) if known is not None else None
         if present is not None and instances is None:
             version = version.model_copy(update={"instances": present.instances})
+        if present is not None:
+            version = version.model_copy(update={"min_instances": present.min_instances})
         version = _kept(manifest, version, present, copies, "not deployed")
         if known is None:
             spec = RouteSpec(

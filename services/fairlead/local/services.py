@@ -222,15 +222,17 @@ class Services:
         self._command = command
         self._running: dict[str, tuple[Service, asyncio.Task[None]]] = {}
         self._going: set[asyncio.Task[None]] = set()
+        self._retiring: list[str] = []
 
     def align(self) -> None:
         """Start wanted instances that do not run, and stop running instances that are not wanted.
 
         An instance that has failed for good is started again when its version is released anew.
         """
-        wanted = {row.id: row for row in self._store.wanted()}
+        wanted = {row.id: row for row in self._store.wanted() if not row.stopped}
         for gone in self._running.keys() - wanted.keys():
             service, task = self._running.pop(gone)
+            self._retiring.append(gone)
             self._keep(self._retire(gone, service, task))
         for same in wanted.keys() & self._running.keys():
             service, _ = self._running[same]
@@ -240,6 +242,8 @@ class Services:
         for fresh in sorted(wanted.keys() - self._running.keys()):
             service = self._service(wanted[fresh], known)
             self._running[fresh] = (service, asyncio.create_task(service.run()))
+        for name in known.keys() - self._running.keys() - set(self._retiring):
+            self._store.remove_instance(name)  # of a supervisor that was killed
         for name in self._left.known.keys() - {one.name for one in self.children()}:
             if (unwanted := self._left.take(name)) is not None:
                 self._keep(end(unwanted, STOP_GRACE_S))
@@ -283,6 +287,8 @@ class Services:
     async def _retire(self, name: str, service: Service, task: asyncio.Task[None]) -> None:
         await service.stop()
         await task
+        if name in self._retiring:
+            self._retiring.remove(name)
         if name not in self._running:
             self._store.remove_instance(name)
 

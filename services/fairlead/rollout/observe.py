@@ -16,6 +16,7 @@ from fairlead.contracts.earlier_versions import once_stable
 from fairlead.contracts.instance import Instance, Wanted
 from fairlead.contracts.revision import Check, Phase, Revision, Verdict, Window
 from fairlead.contracts.route import Route, VersionRef
+from fairlead.rollout.last_use import LastUse
 from fairlead.rollout.lost_gateways import LostGateways
 from fairlead.rollout.policy.desired_instances import wanted_counts
 from fairlead.rollout.policy.evidence import weigh
@@ -27,12 +28,14 @@ from fairlead.rollout.policy.unready import unready_versions
 from fairlead.rollout.ports import (
     AnswerSource,
     Clock,
+    Demand,
     EngineStore,
     Gateways,
     GatewayState,
     History,
     InstanceAddress,
     MetricSource,
+    NoDemand,
     Smoke,
 )
 from fairlead.rollout.windows.attempt_history import AttemptHistory
@@ -87,6 +90,7 @@ class Observer:
         history: History | None = None,
         replays: bool = False,
         why_unknown: Callable[[], str] = lambda: "",
+        demand: Demand | None = None,
     ) -> None:
         """`history` serves custom gates. If it `replays`, it also replaces `metrics`, which is then not read."""
         self._store = store
@@ -103,6 +107,7 @@ class Observer:
         self._attempts = AttemptHistory(store)
         self._observed = ObservedTime(monotonic, break_s=BREAK_WINDOWS * window_s)
         self._lost = LostGateways()
+        self._last_use = LastUse(demand or NoDemand(), monotonic)
         self._pauses = PauseClock(monotonic)
         self._monotonic = monotonic
         self._served_at: dict[str, float] = {}
@@ -208,6 +213,7 @@ class Observer:
             ),
             wanted=wanted_counts(route, snapshot.wanted),
             unknown=snapshot.unknown,
+            present=frozenset(one.ref for one in _of_model(route.namespace, route.spec.model, snapshot)),
             gateways=snapshot.gateways,
             lost=snapshot.lost,
         )
@@ -221,6 +227,8 @@ class Observer:
         entered_s = self._observed.enter(route.name, (head.state.attempt, head.state.entered_at))
         seen = replace(seen, since_window_s=self._observed.left_s(route.name), since_entered_s=entered_s)
         seen = replace(seen, windows=self._attempts.windows(head), named=self._named(route, actions))
+        asked = self._last_use.asked(route.name)
+        seen = replace(seen, asked=asked, idle_s=self._last_use.idle_s(route, head.table, asked))
         return replace(seen, smoke=self._smoked(Situation(route, head, seen)))
 
     def _returnable(self, route: Route, head: Revision, seen: Observation) -> tuple[VersionRef, ...]:

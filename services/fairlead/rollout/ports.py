@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -146,6 +146,32 @@ class NoScales:
 
     def scale(self, route: Route, wanted: Sequence[WantedInstances]) -> None:
         """Does nothing."""
+
+
+class Demand(Protocol):
+    """Who uses which version, where versions may be cold."""
+
+    def requests(self) -> Mapping[ClusterKey, tuple[int, int]] | None:
+        """For each cluster of the gateway, how many requests it has had since it started, and how many are open.
+
+        None: the gateway did not answer. Never raises.
+        """
+        ...
+
+    def asked(self) -> Collection[tuple[str, VersionRef]]:
+        """The cold versions that requests wait for, with their routes."""
+        ...
+
+
+class NoDemand:
+    """`Demand` where nothing is known of it, so that no version becomes cold."""
+
+    def requests(self) -> None:
+        """Nothing is known."""
+
+    def asked(self) -> Collection[tuple[str, VersionRef]]:
+        """Nobody waits."""
+        return ()
 
 
 class Clock(Protocol):

@@ -12,16 +12,18 @@ from collections.abc import Callable, Iterator, Sequence
 from fairlead import errors
 from fairlead.contracts.action import Outcome
 from fairlead.contracts.revision import Revision
-from fairlead.contracts.route import Route, UnreadableRoute
+from fairlead.contracts.route import Route, UnreadableRoute, VersionRef
 from fairlead.rollout import report
 from fairlead.rollout.act import act
 from fairlead.rollout.observe import Observer, TickSnapshot, ready_counts
+from fairlead.rollout.policy.cold import stopped
 from fairlead.rollout.policy.decide import decide
 from fairlead.rollout.policy.desired_instances import is_settled, wanted_instances
 from fairlead.rollout.policy.wanted import managed, wanted
 from fairlead.rollout.ports import (
     AnswerSource,
     Clock,
+    Demand,
     EngineStore,
     Gateways,
     History,
@@ -55,17 +57,20 @@ class Engine:
         replays: bool = False,
         scales: Scales | None = None,
         why_unknown: Callable[[], str] = lambda: "",
+        demand: Demand | None = None,
     ) -> None:
         """`log` gets one line of JSON per appended revision: the archive. Without `answers`, none are compared.
 
         `history` serves custom gates; if it `replays`, it also replaces `metrics`. `monotonic` is a clock in seconds
         that cannot be set; it shows how far the `clock` jumped. `why_unknown` says why the instances may be old, and is
-        empty while they are current. `scales` gives versions their instances where nothing else does.
+        empty while they are current. `scales` gives versions their instances where nothing else does. Without `demand`
+        no version becomes cold.
         """
         self._store = store
         self._log = log
         self._scales = scales or NoScales()
         self._reread: dict[str, Route] = {}
+        self._stopped: dict[str, frozenset[VersionRef]] = {}
         self._observer = Observer(
             store,
             gateways=gateways,
@@ -78,6 +83,7 @@ class Engine:
             history=history,
             replays=replays,
             why_unknown=why_unknown,
+            demand=demand,
         )
 
     def tick(self, between: Callable[[], None] = lambda: None) -> list[Revision]:
@@ -90,7 +96,7 @@ class Engine:
         unreadable = self._store.unreadable_routes()
         winners = self._winners(routes, unreadable)
         self._observer.forget_deleted({one.name for one in routes} | {one.name for one in unreadable})
-        self._reread = {}
+        self._reread, self._stopped = {}, {}
         for broken in unreadable:
             self._report_unreadable(broken, snapshot)
         for known in routes:
@@ -147,6 +153,7 @@ class Engine:
             if revision is None:
                 if write_status:
                     needs = wanted(route, head, observation)
+                    self._stopped[route.name] = stopped(route, head, observation)
                     self._store.set_status(route.name, report.report(route, head, observation, decision, needs))
                     # Here and not at the end of the tick: no other decision may come between.
                     self._scales.scale(route, managed(route, needs))
@@ -224,6 +231,7 @@ class Engine:
                 existing=snapshot.wanted,
                 settled={name for name, head in heads.items() if is_settled(head, snapshot.gateways)},
                 serving={name for gateway in snapshot.gateways for name in gateway.programmed} | kept,
+                stopped=self._stopped,
             )
         )
 

@@ -189,12 +189,16 @@ def most_important(situation: Situation, decision: Decision) -> str:
 def ready_condition(situation: Situation) -> Condition:
     """True while stable serves, also during a rollout. Deployment tools can wait for it."""
     stable, silent_s = situation.stable, situation.observation.silent_s
-    if not situation.ready(stable):
+    is_cold = stable in situation.head.table.cold
+    if not situation.ready(stable) and not is_cold:
         return Condition(type="Ready", status=False, reason=Reason.NOTHING_READY, message=_nothing_ready(situation))
     if silent_s >= GATEWAY_AWAY_S:
         answers = any(one.reachable for one in situation.observation.gateways)
         message = f"no gateway has the table of {situation.route.spec.model}" if answers else "no gateway answers"
         return Condition(type="Ready", status=False, reason=Reason.NO_GATEWAY, message=message)
+    if is_cold:
+        message = f"{stable} is cold: the next request starts it"
+        return Condition(type="Ready", status=True, reason=Reason.COLD, message=message)
     degraded = degraded_condition(situation)
     # The reason is what `kubectl get` shows in the column HEALTH.
     reason = degraded.reason if degraded.status else Reason.SERVING
@@ -205,7 +209,7 @@ def degraded_condition(situation: Situation) -> Condition:
     """Stable serves with fewer instances than it should have, or the candidate has weight and no instance."""
     stable, candidate = situation.stable, situation.candidate
     have, wanted = situation.ready(stable), situation.stable_instances
-    if have < wanted:
+    if have < wanted and stable not in situation.head.table.cold:
         message = f"{have} of {wanted} instances of {stable} are ready"
         return Condition(type="Degraded", status=True, reason=Reason.FEWER_READY, message=message)
     if candidate is not None and situation.weight and not situation.ready(candidate):

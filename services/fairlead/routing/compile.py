@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fairlead.errors import Invalid
 from fairlead.routing.envoy.access import access_clusters
 from fairlead.routing.envoy.clusters import Endpoints, control_cluster, table_clusters
+from fairlead.routing.envoy.holding import hold_cluster
 from fairlead.routing.envoy.listener import listener
 from fairlead.routing.envoy.proto import Json
 from fairlead.routing.envoy.routes import route_configuration, table_routes
@@ -77,8 +78,9 @@ def compile(  # noqa: A001 - the usual word for this
         cors_origins=settings.cors_origins,
         guard=settings.guard,
     )
+    holding = [hold_cluster(settings.control)] if settings.holds else []
     return Snapshot(
-        clusters=_by_name([control_cluster(settings.control), *access_clusters(settings.guard), *clusters]),
+        clusters=_by_name([control_cluster(settings.control), *holding, *access_clusters(settings.guard), *clusters]),
         listeners=_by_name([listener(settings)]),
         routes=_by_name([configuration]),
         revisions={one.route: one.seq for one in tables},

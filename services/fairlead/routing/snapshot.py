@@ -61,6 +61,8 @@ class Settings:
     """How long a request may take to arrive, body included; 408 after that."""
     hosts: tuple[str, ...] = ()
     """The `Host` names, without port, that it answers for; others get 421. Without any, or with "*", it answers all."""
+    holds: bool = False
+    """Whether versions may be cold, so that requests for them wait."""
     cors_origins: tuple[str, ...] = ()
     """Exact origins, or the single origin "*"; without any, CORS is off."""
     guard: Guard | None = None

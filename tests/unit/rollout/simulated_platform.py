@@ -7,7 +7,7 @@ at which the process dies.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -174,6 +174,10 @@ class Platform:
         """How many instances each version was given, where nothing else scales."""
         self.unknown = ""
         """Why nobody knows which instances are ready; then their rows are only what was known last."""
+        self.uses: dict[ClusterKey, int] = {}
+        """How many requests each cluster of the gateways has had."""
+        self.waiting: set[VersionRef] = set()
+        """Cold versions that requests wait for."""
         self._names = itertools.count(1)
         self.engine = self.started()
 
@@ -194,6 +198,7 @@ class Platform:
             replays=replays,
             scales=self,
             why_unknown=lambda: self.unknown,
+            demand=SimulatedDemand(self),
         )
         observe = engine._observer.observe
 
@@ -285,7 +290,7 @@ class Platform:
 
     def supervise(self, *, ready: bool = True) -> None:
         """Start the wanted instances, ready or not, and stop all others."""
-        wanted = {row.id: row for row in self.store.wanted()}
+        wanted = {row.id: row for row in self.store.wanted() if not row.stopped}
         for instance in self.store.instances():
             if instance.id not in wanted:
                 self.store.remove_instance(instance.id)
@@ -295,12 +300,12 @@ class Platform:
     def turn(self, ref: VersionRef, *, ready: bool) -> None:
         """Set whether one version's instances are ready."""
         for row in self.store.wanted():
-            if row.ref == ref:
+            if row.ref == ref and not row.stopped:
                 self._report(row, ready)
 
     def turn_one(self, ref: VersionRef, *, ready: bool) -> None:
         """Set whether the last of one version's instances is ready."""
-        rows = [row for row in self.store.wanted() if row.ref == ref]
+        rows = [row for row in self.store.wanted() if row.ref == ref and not row.stopped]
         for row in rows[-1:]:
             self._report(row, ready)
 
@@ -313,6 +318,11 @@ class Platform:
         """Add requests that a version answered, good and failed ones."""
         before = self.traffic.get(ref, (0, 0))
         self.traffic[ref] = (before[0] + ok, before[1] + bad)
+
+    def use(self, ref: VersionRef, role: Role = Role.SPLIT) -> None:
+        """Add a request that a gateway sent to a version."""
+        key = key_of(role, self.head.table, ref)
+        self.uses[key] = self.uses.get(key, 0) + 1
 
     def mirror(self, live: VersionRef, shadow: VersionRef, count: int, *, label: str = "a") -> None:
         """Add requests that `live` answered with "a" and `shadow`, as mirrored requests, with `label`."""
@@ -358,6 +368,19 @@ class Platform:
 
     def ready(self, ref: VersionRef) -> int:
         return sum(one.ready and one.ref == ref for one in self.store.instances())
+
+
+class SimulatedDemand:
+    """`ports.Demand` of a platform."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+
+    def requests(self) -> Mapping[ClusterKey, tuple[int, int]] | None:
+        return {key: (total, 0) for key, total in self._platform.uses.items()}
+
+    def asked(self) -> Collection[tuple[str, VersionRef]]:
+        return {("iris", ref) for ref in self._platform.waiting}
 
 
 def at_step(platform: Platform, weight: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, settings
 
+from unit.rollout.random_cold import ColdRollouts
 from unit.rollout.random_rollouts import Rollouts
 from unit.rollout.random_shadows import ShadowedRollouts
 
@@ -14,6 +15,8 @@ HISTORIES = settings(
 )
 Rollouts.TestCase.settings = settings(HISTORIES, max_examples=60)
 ShadowedRollouts.TestCase.settings = settings(HISTORIES, max_examples=12)
+ColdRollouts.TestCase.settings = settings(HISTORIES, max_examples=15)
 # Long enough to shrink a failing history: forty steps are too many to read.
 TestRollouts = pytest.mark.timeout(400)(Rollouts.TestCase)
 TestShadowedRollouts = pytest.mark.timeout(400)(ShadowedRollouts.TestCase)
+TestColdRollouts = pytest.mark.timeout(400)(ColdRollouts.TestCase)

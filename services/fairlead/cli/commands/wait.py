@@ -159,7 +159,8 @@ def _is_read(route: Route, head: Revision, status: Status | None) -> bool:
 
 
 def _served(head: Revision) -> End:
-    serves = f"{head.table.stable} serves everything, revision {head.id}"
+    is_cold = ", and is cold: the next request starts it" if head.table.stable in head.table.cold else ""
+    serves = f"{head.table.stable} serves everything, revision {head.id}{is_cold}"
     if head.state.promoted_at is None or head.state.target != head.table.stable:
         return End(exit_codes.OK, "serves already", f"{serves}; no release of it is in progress")
     return End(exit_codes.OK, "promoted", serves)

@@ -16,7 +16,7 @@ from fairlead.views import rollout
 
 MAX_ROWS = 200
 """More rows would make the page too large to be sent again at each change. Those that serve are left out first."""
-_ORDER = (Mark.DOWN, Mark.DEGRADED, Mark.UNKNOWN, Mark.STARTING, Mark.SERVING)
+_ORDER = (Mark.DOWN, Mark.DEGRADED, Mark.UNKNOWN, Mark.STARTING, Mark.COLD, Mark.SERVING)
 
 
 @dataclass(frozen=True, slots=True)

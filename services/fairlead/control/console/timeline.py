@@ -95,6 +95,7 @@ def _values(revision: Revision) -> dict[str, str]:
         "candidate": _version(table.candidate),
         "weight": percent(table.weight) if table.candidate is not None else "",
         "mirrors": _mirrors(table),
+        "cold": ", ".join(map(str, table.cold)),
         "phase": state.phase.value,
         "paused": "yes" if state.paused else "",
         "sticky header": table.sticky or "",

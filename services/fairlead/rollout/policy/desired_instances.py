@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from fairlead.contracts.instance import Wanted
-from fairlead.contracts.revision import Phase, Revision
+from fairlead.contracts.revision import Phase, Revision, State
 from fairlead.contracts.route import Route, VersionRef
 from fairlead.rollout.ports import GatewayState
 
@@ -19,21 +20,30 @@ def wanted_instances(
     existing: Sequence[Wanted] = (),
     settled: Collection[str] = (),
     serving: Collection[str] = (),
+    stopped: Mapping[str, Collection[VersionRef]] = MappingProxyType({}),
 ) -> list[Wanted]:
     """The versions of every spec, the versions that the heads serve, and instances that may not be stopped yet, by id.
 
     `existing` are the present rows: a version that left the spec is kept from them, with its folder and count.
     `settled` names the routes whose head every known gateway serves. Instances of other routes are not stopped, because
     a gateway may still send them requests. `serving` names the routes that a gateway still serves, deleted or not.
+    `stopped` has the cold versions of each route: one row says that none of their instances should run.
     """
     rows: dict[str, Wanted] = {}
     for route in routes:
         head = heads.get(route.name)
-        kept = _kept(route, head, now)
-        for row in existing:
-            if row.model == route.spec.model and (route.name not in settled or row.ref in kept):
+        mine = [row for row in existing if row.model == route.spec.model]
+        kept, cold = _kept(route, head, now), stopped.get(route.name, {row.ref for row in mine if row.stopped})
+        for row in mine:
+            if route.name not in settled or row.ref in kept:
+                # One that left the spec has only this row, which says whether it runs.
+                is_cold = head is not None and row.ref in head.table.cold
+                rows[row.id] = row.model_copy(update={"stopped": row.ref in cold}) if is_cold else row
+        for row in _specified(route, head, {row.id: row.attempt for row in existing}):
+            if row.ref not in cold:
                 rows[row.id] = row
-        rows.update((row.id, row) for row in _specified(route, head, {row.id: row.attempt for row in existing}))
+            elif row.index == 0:
+                rows[row.id] = row.model_copy(update={"stopped": True})
     # A deleted route's instances are stopped when no gateway serves the route any more.
     models = {route.spec.model for route in routes}
     rows.update((row.id, row) for row in existing if row.model not in models and row.model in serving)
@@ -72,7 +82,7 @@ def _kept(route: Route, head: Revision | None, now: datetime) -> set[VersionRef]
     kept = theirs | {head.table.stable}
     if head.table.candidate is not None:
         kept.add(head.table.candidate)
-    if within_rollback_window(route, head, now) and head.state.previous is not None:
+    if within_rollback_window(route, head.state, now) and head.state.previous is not None:
         kept.add(head.state.previous)
     # If the spec lists the version, the spec decides its count.
     return kept - {spec.ref(version) for version, spec in route.spec.versions.items() if spec.source is not None}
@@ -81,6 +91,8 @@ def _kept(route: Route, head: Revision | None, now: datetime) -> set[VersionRef]
 def wanted_counts(route: Route, existing: Sequence[Wanted]) -> dict[VersionRef, int]:
     """How many instances each version of a route should have: what the spec says, else the rows that exist.
 
+    One that is cold and stopped should have none.
+
     A version without either is managed elsewhere, and its count is not known.
     """
     found: dict[VersionRef, int] = {}
@@ -88,7 +100,7 @@ def wanted_counts(route: Route, existing: Sequence[Wanted]) -> dict[VersionRef, 
         if (row.namespace, row.model) == (route.namespace, route.spec.model):
             found[row.ref] = found.get(row.ref, 0) + (not row.stopped)
     specified = {spec.ref(name): spec for name, spec in route.spec.versions.items() if spec.source is not None}
-    return found | {ref: spec.instances for ref, spec in specified.items()}
+    return found | {ref: spec.instances for ref, spec in specified.items() if found.get(ref) != 0}
 
 
 def is_settled(head: Revision, gateways: Sequence[GatewayState]) -> bool:
@@ -99,7 +111,14 @@ def is_settled(head: Revision, gateways: Sequence[GatewayState]) -> bool:
     return bool(gateways) and all(one.reachable and one.programmed.get(head.route, 0) >= head.seq for one in gateways)
 
 
-def within_rollback_window(route: Route, head: Revision, now: datetime) -> bool:
+def roles(state: State, stable: VersionRef, *, is_returnable: bool) -> set[VersionRef]:
+    """The versions that a rollout in progress needs; without one those that a rollback may need."""
+    if state.phase is not Phase.STABLE:
+        return {stable, state.target}
+    return {stable, state.previous} if is_returnable and state.previous is not None else set()
+
+
+def within_rollback_window(route: Route, state: State, now: datetime) -> bool:
     """True while the version before the last promotion must stay ready for a rollback."""
-    promoted = head.state.promoted_at
+    promoted = state.promoted_at
     return promoted is not None and now < promoted + timedelta(seconds=route.spec.strategy.rollback_window)

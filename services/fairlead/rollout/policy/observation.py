@@ -32,6 +32,12 @@ class Observation:
     roll nothing back."""
     wanted: Mapping[VersionRef, int] = field(default_factory=dict)
     """How many instances each version should have; a version that is not named is managed elsewhere."""
+    present: frozenset[VersionRef] = frozenset()
+    """Versions that have an instance, ready or not."""
+    idle_s: Mapping[VersionRef, float] = field(default_factory=dict)
+    """How long nobody has used a version, in seconds by a monotonic clock. One that is not named is in use."""
+    asked: frozenset[VersionRef] = frozenset()
+    """Versions that requests wait for."""
     gateways: tuple[GatewayState, ...] = ()
     lost: tuple[GatewayState, ...] = ()
     """Gateways that answered a short time ago and do not answer now, as they last answered."""

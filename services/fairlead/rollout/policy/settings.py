@@ -22,7 +22,7 @@ from fairlead.contracts.revision import Phase, Revision
 from fairlead.contracts.route import Route, RouteSpec, Strategy
 from fairlead.rollout.policy.steps import percent
 
-_FIELDS = {"strategy", "timeouts", "sticky", "idempotent", "mirrors"}
+_FIELDS = {"strategy", "timeouts", "sticky", "idempotent", "mirrors", "scale_to_zero"}
 _VERSIONS = "versions"
 MAX_TEXT = 500
 """The longest description of a change, in characters."""
@@ -34,7 +34,8 @@ def settings_of(spec: RouteSpec) -> str:
     if gates := found.get("strategy", {}).get("gates"):
         gates.sort(key=lambda gate: gate["name"])  # their order means nothing
     found[_VERSIONS] = {
-        name: [version.ref(name).identity, version.instances] for name, version in spec.versions.items()
+        name: [version.ref(name).identity, version.instances, *([0] if version.min_instances == 0 else [])]
+        for name, version in spec.versions.items()
     }
     return canonical(found)
 
@@ -115,6 +116,11 @@ def describe_versions(before: str, after: str) -> str | None:
             f"{name} has {_instances(other[name][1])}, had {one[name][1]}"
             for name in both
             if one[name][1] != other[name][1]
+        ),
+        *(
+            f"{name} {'may be cold' if other[name][2:] else 'is never cold'}"
+            for name in both
+            if one[name][2:] != other[name][2:]
         ),
     ]
     return _cut("; ".join(filter(None, said)))

@@ -13,6 +13,7 @@ from fairlead.contracts.revision import Cause, Check, Phase, Rejected, Revision,
 from fairlead.contracts.route import Route, VersionRef
 from fairlead.contracts.table import Mirror, Table
 from fairlead.rollout.policy import steps, time_limit
+from fairlead.rollout.policy.cold import cold, describe_cold
 from fairlead.rollout.policy.observation import Observation
 from fairlead.rollout.policy.settings import (
     describe_change,
@@ -133,11 +134,14 @@ def noticed(situation: Situation) -> Revision | None:
 
 
 def refreshed(situation: Situation) -> Revision | None:
-    """The same weights with a new pin, or without one; None if the table does not change."""
+    """The same weights with a new pin, or without one, or other cold versions; None if the table does not change."""
     old = situation.head.table
     draft = _same_weights(situation, "the spec changed")
     if draft.table == old:
         return None
+    if draft.table.model_copy(update={"cold": old.cold}) == old:
+        cause, reason = describe_cold(situation.route, old, draft.table)
+        return draft.model_copy(update={"cause": cause, "actor": "fairlead", "actor_verified": False, "reason": reason})
     fresh = [ref for ref in draft.table.pins if ref not in old.pins]
     if not fresh or _without(draft.table, fresh) != old:
         return draft
@@ -284,6 +288,16 @@ def _next(
     route, head, observation = in_force(situation.route, situation.head), situation.head, situation.observation
     after = head.state.model_copy(update=state or {})
     is_new = cause is Cause.RELEASED
+    table = _table(
+        route,
+        _pinned(head.table.pins, route, observation),
+        stable=stable or head.table.stable,
+        candidate=candidate,
+        weight=weight,
+        attempt=after.attempt,
+        limit_s=_limit(situation, rises=cause is Cause.STEP),
+        shadowed=after.target if after.phase is Phase.SHADOWING else None,
+    )
     return Revision(
         namespace=route.namespace,
         route=route.name,
@@ -297,16 +311,7 @@ def _next(
         restored_from=restored_from,
         generation=route.generation,
         settings=settings_of(situation.route.spec) if is_new else settings_in_force(situation.route, head),
-        table=_table(
-            route,
-            _pinned(head.table.pins, route, observation),
-            stable=stable or head.table.stable,
-            candidate=candidate,
-            weight=weight,
-            attempt=after.attempt,
-            limit_s=_limit(situation, rises=cause is Cause.STEP),
-            shadowed=after.target if after.phase is Phase.SHADOWING else None,
-        ),
+        table=table.model_copy(update={"cold": cold(route, observation, head.table, after, table)}),
         state=after,
         evidence=evidence,
         created_at=observation.now,

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from fairlead.contracts.revision import Phase, Revision
 from fairlead.contracts.route import Route, VersionRef
 from fairlead.contracts.status import WantedInstances
+from fairlead.rollout.policy.cold import REASON, stopped
 from fairlead.rollout.policy.desired_instances import is_settled, within_rollback_window
 from fairlead.rollout.policy.observation import Observation
 from fairlead.rollout.policy.situation import Situation
@@ -29,7 +30,9 @@ def wanted(route: Route, head: Revision | None, seen: Observation) -> tuple[Want
     needs = dict.fromkeys(specified, (0, IDLE))
     for ref, count, reason in _roles(route, head, seen):
         needs[ref] = max(needs.get(ref, (0, "")), (max(count, specified.get(ref, 1)), reason))
-    kept, rolled = _why_kept(route, head, seen), _rolled(head)
+    idle = stopped(route, head, seen)
+    needs.update(dict.fromkeys(idle, (0, REASON)))
+    kept, rolled = _why_kept(route, head, seen), _rolled(head) | idle
     for ref, (count, _) in needs.items():
         present = seen.wanted.get(ref, 0)
         if kept and present > count and ref not in rolled:
@@ -64,7 +67,11 @@ def _roles(route: Route, head: Revision | None, seen: Observation) -> Iterator[t
         yield stable, situation.stable_instances, "it keeps what all requests need until the candidate is promoted"
         weight = max(situation.weight, situation.next_weight)
         yield candidate, situation.instances_for(weight), f"its next share is {percent(weight)}"
-    if state.phase is Phase.STABLE and state.previous is not None and within_rollback_window(route, head, seen.now):
+    if (
+        state.phase is Phase.STABLE
+        and state.previous is not None
+        and within_rollback_window(route, head.state, seen.now)
+    ):
         yield state.previous, situation.stable_instances, "a rollback would give it all requests at once"
     shares = {mirror.version: mirror.share for mirror in head.table.mirrors}
     shares |= {route.spec.versions[one.version].ref(one.version): one.share for one in route.spec.mirrors}

@@ -83,7 +83,12 @@ def table_clusters(table: Table, endpoints: Endpoints) -> Iterator[Json]:
 
 def control_cluster(endpoint: Endpoint) -> Json:
     """The control plane: the model list and explanations, never a prediction."""
-    return _cluster(CONTROL, [endpoint], {})
+    return one_endpoint(CONTROL, endpoint, {})
+
+
+def one_endpoint(name: str, endpoint: Endpoint, more: Json) -> Json:
+    """A cluster that is no version of a model."""
+    return _cluster(name, [endpoint], more)
 
 
 def _members(

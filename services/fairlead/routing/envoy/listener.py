@@ -8,6 +8,7 @@ from fairlead.contracts.answers import KEEP_HEADER, SHADOW_HEADER
 from fairlead.contracts.gateway import ROUTED_HEADER
 from fairlead.routing.envoy.access import DECISION, access_filters, decided
 from fairlead.routing.envoy.actions import STREAM_IDLE_TIMEOUT_S
+from fairlead.routing.envoy.holding import hold_filter
 from fairlead.routing.envoy.local_replies import AT_READY, mappers, status
 from fairlead.routing.envoy.proto import EDGE, LISTENER, MODELS, Json, address, extension, put, seconds, typed
 from fairlead.routing.snapshot import Endpoint, Settings
@@ -49,7 +50,9 @@ def _manager(settings: Settings) -> Json:
         **_hygiene(settings),
         **_request_ids(),
         http_filters=list(_filters(settings)),
-        local_reply_config={"mappers": list(mappers(settings.cors_origins, guarded=settings.guard is not None))},
+        local_reply_config={
+            "mappers": list(mappers(settings.cors_origins, guarded=settings.guard is not None, holds=settings.holds))
+        },
         **({"access_log": [*_access_logs(settings)]} if settings.access_log or settings.guard else {}),
     )
 
@@ -115,6 +118,8 @@ def _filters(settings: Settings) -> Iterator[Json]:
         yield extension(f"{_HTTP}cors", typed(f"{filters}cors.v3.Cors"))
     if settings.guard is not None:
         yield from access_filters(settings.guard)
+    if settings.holds:  # after the guard: who may not call a model does not start it
+        yield hold_filter()
     limit = typed(f"{filters}buffer.v3.Buffer", max_request_bytes=settings.max_request_bytes)
     yield extension(f"{_HTTP}buffer", limit)
     yield extension(f"{_HTTP}router", typed(f"{filters}router.v3.Router", suppress_envoy_headers=True))

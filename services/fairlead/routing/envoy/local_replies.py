@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from fairlead.routing.envoy.access import decided
+from fairlead.routing.envoy.holding import replies
 from fairlead.routing.envoy.proto import Json, extension, put, typed
 
 READY = "/v2/health/ready"
@@ -40,7 +41,7 @@ AT_READY: Json = {"name": ":path", "string_match": {"safe_regex": {"regex": f"{R
 _KSERVE_PATHS: Json = {"name": ":path", "string_match": {"safe_regex": {"regex": "/v[12]([/?].*)?"}}}
 
 
-def mappers(origins: Sequence[str], *, guarded: bool) -> Iterator[Json]:
+def mappers(origins: Sequence[str], *, guarded: bool = False, holds: bool = False) -> Iterator[Json]:
     """One mapper per cause, for each kind of path and each origin; the first that matches is used.
 
     Below /v1 and /v2 their content type is the one of these protocols: KServe's client reads no other. Envoy's CORS
@@ -50,7 +51,7 @@ def mappers(origins: Sequence[str], *, guarded: bool) -> Iterator[Json]:
     yield _ready()
     for origin in (*origins, None):
         for path, content_type in ((_KSERVE_PATHS, "application/json"), (None, "application/problem+json")):
-            for cause, title, more in (*(_refusals() if guarded else ()), *_causes()):
+            for cause, title, more in (*(_refusals() if guarded else ()), *_causes(holds=holds)):
                 yield _problem(cause, title, more, content_type=content_type, path=path, origin=origin)
         if origin == "*":
             return
@@ -62,8 +63,11 @@ def status(op: str, value: int) -> Json:
     return {"status_code_filter": {"comparison": compare}}
 
 
-def _causes() -> Iterator[tuple[Json, str, Json]]:
+def _causes(*, holds: bool) -> Iterator[tuple[Json, str, Json]]:
     """What to look for, the title of the response, and what else is different in it."""
+    for code, sentence, value, extra in replies() if holds else ():
+        body = {"body": {"inline_string": sentence}} if sentence else {}
+        yield _has_detail(code), _TITLES[value], {"status_code": value, "code": "cold", **body, **extra}
     for code, value, sentence in _SENTENCES:
         headers = {"headers_to_add": [put("retry-after", "1")]} if sentence == SHORT_OF_MEMORY else {}
         more = {"status_code": value, "body": {"inline_string": sentence}, **headers}
@@ -103,11 +107,11 @@ def _problem(cause: Json, title: str, more: Json, *, content_type: str, path: Js
         "status": "%RESPONSE_CODE%",
         "detail": "%LOCAL_REPLY_BODY%",
         "error": "%LOCAL_REPLY_BODY%",
-        "code": "%RESPONSE_CODE_DETAILS%",
+        "code": more.get("code", "%RESPONSE_CODE_DETAILS%"),
         "request_id": "%REQ(x-request-id)%",
         **more.get("fields", {}),
     }
-    more = {key: value for key, value in more.items() if key != "fields"}
+    more = {name: value for name, value in more.items() if name not in ("code", "fields")}
     headers = [path] if path else []
     reply: Json = {"body_format_override": {"content_type": content_type, "json_format": body}, **more}
     if origin is not None:

@@ -10,9 +10,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 
-from fairlead.contracts.route import VersionRef
+from fairlead.contracts.route import LONGEST_WAIT_S, VersionRef
 from fairlead.routing.envoy.access import CREDENTIAL_HEADERS, known_clients, of_model, open_to_all
 from fairlead.routing.envoy.actions import answer_record_headers, pin, retries, split
+from fairlead.routing.envoy.holding import held
 from fairlead.routing.envoy.proto import CONTROL, MODELS, ROUTES, Json, extension, longest_prefix, put, seconds, typed
 from fairlead.routing.rules import (
     BLANK,
@@ -166,12 +167,23 @@ def _route(routed: Routed, rule: Rule, target: Callable[[VersionRef | None, str 
     added = [put("x-forwarded-prefix", rule.prefix)] if rule.prefix else []
     added += answer_record_headers(routed.table) if rule.action is RuleAction.SPLIT else []
     headers = {"request_headers_to_add": added} if added else {}
-    return {
+    route: Json = {
         "name": name,
         "match": _match(rule),
         "route": {**target(rule.ref, rule.sticky_header), **rewrite},
         **headers,
     }
+    return (
+        _held(route, routed.table.request_timeout_s)
+        if (rule.ref or routed.table.stable) in routed.table.cold
+        else route
+    )
+
+
+def _held(route: Json, timeout_s: float) -> Json:
+    """The request waits first, and nothing is sent meanwhile. The route's own time limit begins after that."""
+    idle = {"idle_timeout": seconds(LONGEST_WAIT_S + timeout_s + 1)}
+    return {**route, "route": {**route["route"], **idle}, **held()}
 
 
 def _match(rule: Rule) -> Json:

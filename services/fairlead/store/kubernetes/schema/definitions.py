@@ -32,8 +32,9 @@ def _routes() -> dict[str, Any]:
     spec = structural(RouteSpec, defaults=True)
     fields = spec["properties"]
     # A model folder is for local use only; a cluster runs images.
-    for name in ("source", "folder"):
+    for name in ("source", "folder", "minInstances"):
         del fields["versions"]["additionalProperties"]["properties"][name]
+    del fields["scaleToZero"]
     fields["versions"]["additionalProperties"]["description"] = "One immutable version: its image and its artifact."
     for names in (fields["target"], fields["mirrors"]["items"]):
         names["properties"]["version"]["maxLength"] = NAME_LENGTH

@@ -1,0 +1,66 @@
+"""Holding: requests for a cold version wait at the gateway until the control plane says that an instance is ready.
+
+The filter that asks the control plane is in the listener, and off: only the routes of cold versions turn it on. It
+sends the head of a request and never its body, which stays with the client beyond what one connection buffers.
+"""
+
+from __future__ import annotations
+
+from fairlead.contracts.route import LONGEST_WAIT_S, MOST_WAITING
+from fairlead.routing.envoy.clusters import one_endpoint
+from fairlead.routing.envoy.proto import Json, extension, put, seconds, typed
+from fairlead.routing.rules import VERSION_HEADER
+from fairlead.routing.snapshot import Endpoint
+
+HOLD = "hold"
+"""The cluster of requests that wait: the control plane, with limits of their own."""
+HOLD_PATH = "/hold"
+"""What the gateway puts before the path of a request that it asks about."""
+FILTER = "envoy.filters.http.ext_authz"
+RETRY_AFTER_S = 5
+TOO_MANY = "the model is cold, and too many requests wait for it already, or the control plane does not answer"
+_RETRIES = 10
+_BASE_S = 0.05
+"""The first pause before the control plane is asked again; the tenth is up to 50 s."""
+
+
+def hold_cluster(control: Endpoint) -> Json:
+    """The control plane, for requests that wait: each has a connection of its own."""
+    fields = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
+    limits = {"circuit_breakers": {"thresholds": [dict.fromkeys(fields, MOST_WAITING)]}}
+    return one_endpoint(HOLD, control, limits)
+
+
+def hold_filter() -> Json:
+    """Asks the control plane about a request, and waits for the answer. A control plane that ends is asked again."""
+    retries = {
+        "retry_on": "5xx",  # also a connection that is refused or reset
+        "num_retries": _RETRIES,
+        # Envoy takes the longest pause as the time limit of a try, too.
+        "retry_back_off": {"base_interval": seconds(_BASE_S), "max_interval": seconds(LONGEST_WAIT_S + 5)},
+    }
+    config = typed(
+        "extensions.filters.http.ext_authz.v3.ExtAuthz",
+        transport_api_version="V3",
+        allowed_headers={"patterns": [{"exact": VERSION_HEADER}]},
+        status_on_error={"code": 503},
+        http_service={
+            "server_uri": {"uri": f"http://{HOLD}", "cluster": HOLD, "timeout": seconds(LONGEST_WAIT_S + 60)},
+            "path_prefix": HOLD_PATH,
+            "retry_policy": retries,
+            "authorization_response": {"allowed_client_headers": {"patterns": [{"exact": "retry-after"}]}},
+        },
+    )
+    return {**extension(FILTER, config), "disabled": True}
+
+
+def held() -> Json:
+    """Turns the filter on for one route."""
+    return {"typed_per_filter_config": {FILTER: typed("config.route.v3.FilterConfig", config={})}}
+
+
+def replies() -> list[tuple[str, str, int, Json]]:
+    """The gateway's own responses to requests that waited in vain: the code of Envoy, what to say (empty: what the
+    control plane said), the status, and what else is in them."""
+    later = {"headers_to_add": [put("retry-after", str(RETRY_AFTER_S))]}
+    return [("ext_authz_denied", "", 503, {}), ("ext_authz_error", TOO_MANY, 503, later)]
