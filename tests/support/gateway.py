@@ -53,6 +53,7 @@ class Gateway:
         backends: Iterable[Backend],
         access_log: Path | None,
         guard: Guard | None = None,
+        holds: bool = False,
     ) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self._settings = Settings(
@@ -61,6 +62,7 @@ class Gateway:
             routes_from=from_folder(str(folder), "rds"),
             access_log=str(access_log) if access_log else None,
             guard=guard,
+            holds=holds,
         )
         self._endpoints: dict[tuple[str, str, VersionRef], list[Endpoint]] = {}
         for backend in backends:
@@ -108,6 +110,7 @@ def running_gateway(
     *tables: Table,
     access_log: Path | None = None,
     guard: Guard | None = None,
+    holds: bool = False,
 ) -> Iterator[Gateway]:
     """Run a gateway that serves `tables`, to all or to the clients of `guard`.
 
@@ -116,7 +119,7 @@ def running_gateway(
     folder.mkdir(parents=True, exist_ok=True)
     port, admin_port, control_port = free_ports(3)
     admin = AdminClient("127.0.0.1", admin_port)
-    gateway = Gateway(folder, port, control_port, admin, backends, access_log, guard)
+    gateway = Gateway(folder, port, control_port, admin, backends, access_log, guard, holds)
     gateway.serve(*tables, wait=False)
     gateway.publish_only()
     with (

@@ -182,8 +182,8 @@ class StartupReport:
                     )
                 await asyncio.sleep(POLL_INTERVAL_S)
                 missing = await self._poll(progress, tasks)
-        if self._models:
-            await self._predict(self._models[0])
+        if warm := [name for name in self._models if not self._is_cold(name)]:
+            await self._predict(warm[0])
         self._say_next(time.monotonic() - began)
 
     async def _poll(self, progress: Progress, tasks: dict[str, TaskID]) -> dict[str, str]:
@@ -201,10 +201,16 @@ class StartupReport:
             reply = await self._ask("GET", "/v2/health/ready")
             return None if reply.status == 200 else "starting"
         head = self._store.head(name)
+        if self._is_cold(name):
+            return None  # to ask whether it is ready would start it
         if head is not None and (await self._ask("GET", f"/v2/models/{name}/ready")).status == 200:
             return None
         rows = [instance for instance in self._store.instances() if instance.model == name and not instance.ready]
         return f"{rows[0].ref} {rows[0].reason}" if rows else "starting"
+
+    def _is_cold(self, model: str) -> bool:
+        head = self._store.head(model)
+        return head is not None and head.table.stable in head.table.cold
 
     async def _predict(self, model: str) -> None:
         """Send a first prediction through the gateway, a golden row of the serving version, and print it."""

@@ -133,6 +133,14 @@ def test_the_control_plane_is_killed_while_requests_wait_and_they_are_answered(p
         assert [answer.result().status_code for answer in answers] == [200] * 10
 
 
+def test_a_restarted_platform_leaves_a_cold_model_cold_until_it_is_asked(platform: Platform) -> None:
+    wait_cold(platform)
+    platform.stop()
+    platform.start()
+    assert running(platform) == set()
+    assert predict(platform).status_code == 200
+
+
 def test_a_large_body_waits_with_its_client(platform: Platform) -> None:
     wait_cold(platform)
     padded = DOUBLER[:-1] + b" " * (1 << 20) + b"}"

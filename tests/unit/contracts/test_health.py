@@ -32,6 +32,13 @@ def test_a_status_without_the_condition_ready_is_unknown_with_its_reason() -> No
     assert (health.mark, health.reason, health.is_down) == (Mark.UNKNOWN, "the ledger cannot be read", False)
 
 
+def test_a_cold_model_serves_and_needs_no_command() -> None:
+    cold = Condition(type="Ready", status=True, reason=Reason.COLD, message="1.0.0 is cold", since=NOW)
+    health = health_of(a_status(cold))
+    assert (health.mark, health.serves, health.is_down, health.command) == (Mark.COLD, True, False, "")
+    assert (health.reason, health.since) == ("1.0.0 is cold", NOW)
+
+
 def test_a_route_that_never_served_is_starting_and_not_down() -> None:
     first = Condition(type="Ready", status=False, reason=Reason.NOTHING_RELEASED, message="1.0.0 has no ready instance")
     health = health_of(a_status(first, stable=None))

@@ -309,3 +309,18 @@ def test_an_instance_that_failed_for_good_is_started_again_for_a_new_attempt_onl
         assert row(store).pid != first.pid
 
     play(store, tmp_path, story, failing_to_load())
+
+
+def test_a_version_that_is_stopped_has_no_process_and_a_row_that_a_killed_supervisor_left_goes(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    row = wanted(make_folder(tmp_path, "1.0.0")).model_copy(update={"stopped": True})
+    store.want([row])
+    left = Instance(id=row.id, model=row.model, ref=row.ref, host="127.0.0.1", port=1, ready=True, observed_at=NOW)
+    store.report(left)
+    play(store, tmp_path, _has_nothing)
+    assert store.instances() == []
+
+
+async def _has_nothing(services: Services) -> None:
+    assert services.children() == []

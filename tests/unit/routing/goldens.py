@@ -52,8 +52,11 @@ def configurations() -> Mapping[str, Any]:
     issuer = {"issuer": "https://login.example", "audiences": ["models"], "jwksUrl": "https://login.example/jwks"}
     tokens = [{**issuer, "caFile": "/etc/ssl/certs/ca-certificates.crt"}]
     guard = Guard(Access.model_validate({"clients": access, "tokens": tokens}), key_hash("own"), gateways=2)
+    # One version is cold, the other one is not.
+    cold = [iris(4, pins=(V1, V2), cold=(V1,))]
     return {
         "guarded": _static(stable, _hosts(stable), replace(settings, guard=guard, hosts=("models.example",))),
+        "cold": _static(cold, _hosts(cold), replace(SETTINGS, holds=True)),
         "stable": _static(stable, _hosts(stable), SETTINGS),
         "canary": _static(canary, _hosts(canary), SETTINGS, pending=["wine"]),
         "careful": _static(careful, _hosts(careful, "iris-aaaaaaaaaa.ml.svc.cluster.local."), settings),

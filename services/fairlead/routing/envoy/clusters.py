@@ -114,7 +114,7 @@ def _cluster(name: str, hosts: Sequence[Endpoint], more: Json) -> Json:
             "cluster_name": name,
             "endpoints": [{"lb_endpoints": lb_endpoints}] if lb_endpoints else [],
         },
-        "typed_extension_protocol_options": _protocol(),
+        "typed_extension_protocol_options": protocol(),
         **more,
     }
 
@@ -149,7 +149,8 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _protocol(**more: Json) -> Json:
+def protocol(**more: Json) -> Json:
+    """HTTP/1.1, whose idle connections the gateway closes first."""
     options = typed(
         "extensions.upstreams.http.v3.HttpProtocolOptions",
         common_http_protocol_options={"idle_timeout": seconds(IDLE_TIMEOUT_S)},
@@ -201,7 +202,7 @@ def _aggregate(table: Table, candidate: VersionRef) -> Json:
         "alt_stat_name": stat_name(name),
         "connect_timeout": seconds(CONNECT_TIMEOUT_S),
         "lb_policy": "CLUSTER_PROVIDED",
-        "typed_extension_protocol_options": _protocol(outlier_detection={"error_matcher": _FAILED}),
+        "typed_extension_protocol_options": protocol(outlier_detection={"error_matcher": _FAILED}),
         # The aggregate's own limit counts, not its members': at the default of 3, users see failures of the candidate.
         "circuit_breakers": {"thresholds": [{"max_retries": UNBOUNDED}]},
         "cluster_type": extension(

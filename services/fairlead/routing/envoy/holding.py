@@ -7,7 +7,7 @@ sends the head of a request and never its body, which stays with the client beyo
 from __future__ import annotations
 
 from fairlead.contracts.route import LONGEST_WAIT_S, MOST_WAITING
-from fairlead.routing.envoy.clusters import one_endpoint
+from fairlead.routing.envoy.clusters import one_endpoint, protocol
 from fairlead.routing.envoy.proto import Json, extension, put, seconds, typed
 from fairlead.routing.rules import VERSION_HEADER
 from fairlead.routing.snapshot import Endpoint
@@ -19,26 +19,27 @@ HOLD_PATH = "/hold"
 FILTER = "envoy.filters.http.ext_authz"
 RETRY_AFTER_S = 5
 TOO_MANY = "the model is cold, and too many requests wait for it already, or the control plane does not answer"
-_RETRIES = 10
-_BASE_S = 0.05
-"""The first pause before the control plane is asked again; the tenth is up to 50 s."""
+_RETRIES = 1000
+_PAUSE_S = (0.1, 0.5)
+"""The shortest and the longest pause before the control plane is asked again."""
 
 
 def hold_cluster(control: Endpoint) -> Json:
-    """The control plane, for requests that wait: each has a connection of its own."""
+    """The control plane, for requests that wait: each has a connection of its own. One that ends is asked again."""
     fields = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
     limits = {"circuit_breakers": {"thresholds": [dict.fromkeys(fields, MOST_WAITING)]}}
-    return one_endpoint(HOLD, control, limits)
-
-
-def hold_filter() -> Json:
-    """Asks the control plane about a request, and waits for the answer. A control plane that ends is asked again."""
+    shortest, longest = map(seconds, _PAUSE_S)
+    # Here and not in the filter, which would take the longest pause as the time limit of a try, too.
     retries = {
         "retry_on": "5xx",  # also a connection that is refused or reset
         "num_retries": _RETRIES,
-        # Envoy takes the longest pause as the time limit of a try, too.
-        "retry_back_off": {"base_interval": seconds(_BASE_S), "max_interval": seconds(LONGEST_WAIT_S + 5)},
+        "retry_back_off": {"base_interval": shortest, "max_interval": longest},
     }
+    return one_endpoint(HOLD, control, {**limits, "typed_extension_protocol_options": protocol(retry_policy=retries)})
+
+
+def hold_filter() -> Json:
+    """Asks the control plane about a request, and waits for the answer."""
     config = typed(
         "extensions.filters.http.ext_authz.v3.ExtAuthz",
         transport_api_version="V3",
@@ -47,7 +48,6 @@ def hold_filter() -> Json:
         http_service={
             "server_uri": {"uri": f"http://{HOLD}", "cluster": HOLD, "timeout": seconds(LONGEST_WAIT_S + 60)},
             "path_prefix": HOLD_PATH,
-            "retry_policy": retries,
             "authorization_response": {"allowed_client_headers": {"patterns": [{"exact": "retry-after"}]}},
         },
     )

@@ -203,6 +203,7 @@ class TestChangedSettings:
             ({"1.2.0": None, "1.3.0": {}}, "version 1.3.0 was added; version 1.2.0 was removed"),
             ({"1.2.0": {"folder": "f" * 64}}, "version 1.2.0 was replaced: another image or folder"),
             ({"1.0.0": {"instances": 3}}, "1.0.0 has 3 instances, had 1"),
+            ({"1.0.0": {"minInstances": 0}}, "1.0.0 may be cold"),
         ],
     )
     def test_versions_that_came_went_or_changed_are_named(
