@@ -57,12 +57,13 @@ class Holds:
         self._store = store
         self._gateways = gateways
         self._waiting: dict[Key, _Waiting] = {}
+        self._asked: frozenset[Key] = frozenset()  # replaced and never changed: the engine's thread reads it
         self._looking: set[asyncio.Task[None]] = set()
         self._ending = asyncio.Event()
 
     def asked(self) -> Collection[Key]:
         """The versions that requests wait for, with their routes."""
-        return frozenset(self._waiting)
+        return self._asked
 
     def change_token(self) -> object:
         """The store's, and what requests wait for: the first request for a version makes the loop tick at once."""
@@ -102,8 +103,8 @@ class Holds:
             is_open = await _opened(waiting.opened, receive, limits.wait)
         finally:
             waiting.count -= 1
-            if not waiting.count and self._waiting.get((route.name, ref)) is waiting:
-                del self._waiting[route.name, ref]
+            if not waiting.count:
+                self._forget((route.name, ref), waiting)
         if self._ending.is_set():
             return ENDING, b""
         waited = format_duration(limits.wait)
@@ -125,10 +126,16 @@ class Holds:
     def _wait_for(self, key: Key) -> _Waiting:
         if key not in self._waiting:
             self._waiting[key] = _Waiting()
+            self._asked = frozenset(self._waiting)
             task = asyncio.create_task(self._look(key, self._waiting[key]))
             self._looking.add(task)
             task.add_done_callback(self._looking.discard)
         return self._waiting[key]
+
+    def _forget(self, key: Key, waiting: _Waiting) -> None:
+        if self._waiting.get(key) is waiting:
+            del self._waiting[key]
+            self._asked = frozenset(self._waiting)
 
     async def _look(self, key: Key, waiting: _Waiting) -> None:
         """Let the requests go when their version is ready, as long as any of them waits."""
@@ -139,7 +146,7 @@ class Holds:
             except errors.FairleadError:
                 continue  # the store is locked: it is looked again
             if is_open:
-                self._waiting.pop(key, None)
+                self._forget(key, waiting)
                 waiting.opened.set()
 
     def _is_open(self, key: Key) -> bool:
