@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from fairlead.routing.envoy.holding import FILTER
 from fairlead.routing.snapshot import Resource
 
 
-def named_by_routes(configurations: Iterable[Resource]) -> frozenset[str]:
-    """Every cluster to which these route configurations can send a request, mirrors included."""
+def named_by_routes(configurations: Iterable[Resource], *, held: bool = True) -> frozenset[str]:
+    """Every cluster to which these route configurations can send a request, mirrors included.
+
+    Without `held`, only those to which a request goes at once, because no instance of theirs need be started first.
+    """
     return frozenset(
         name
         for configuration in configurations
         for route in routes_in(configuration)
+        if held or FILTER not in route.get("typed_per_filter_config", ())
         for name in _named_by_action(route.get("route", {}))
     )
 

@@ -34,6 +34,11 @@ class ResourceSet:
         """The clusters that route configurations name. Computed once: most of a snapshot's bytes are routes."""
         return named_by_routes(self.resources.values())
 
+    @cached_property
+    def open_clusters(self) -> frozenset[str]:
+        """Those of them to which requests go at once, and do not wait for an instance first."""
+        return named_by_routes(self.resources.values(), held=False)
+
     @classmethod
     def of(cls, resources: Mapping[str, Resource], before: ResourceSet | None = None) -> ResourceSet:
         """Compute the digests. Equal resources give equal digests, whether compiled or read from a file.

@@ -271,10 +271,12 @@ def _clusters_present(state: PlanState, desired: DesiredResources) -> bool:
     """Whether every gateway certainly has each cluster that the desired routes need.
 
     A cluster with other content (its endpoints changed) is enough where the published routes use it in the same way:
-    then the new routes send no request to staler endpoints than now.
+    then the new routes send no request to staler endpoints than now. Published routes that hold their requests for a
+    cluster do not use it.
     """
     published, wanted = state.published["cds"].content, desired.kinds["cds"]
-    direct_before, direct_now = state.published["rds"].content.named_clusters, desired.kinds["rds"].named_clusters
+    before, now = state.published["rds"].content, desired.kinds["rds"]
+    direct_before, direct_now = before.named_clusters - (now.open_clusters - before.open_clusters), now.named_clusters
     below_before = with_members(direct_before, published.resources) - direct_before
     needed_now = with_members(direct_now, wanted.resources)
     used_alike = (direct_before & direct_now) | (below_before & (needed_now - direct_now))

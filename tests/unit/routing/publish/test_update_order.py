@@ -44,6 +44,7 @@ PROMOTED = snapshot(iris(5, stable=V2, pins=(V1, V2)))
 ROLLED_BACK = snapshot(iris(6, pins=(V1, V2)))
 NEXT = snapshot(iris(7, stable=V2, candidate=V3, weight=100, pins=(V2, V3), attempt=1))
 MOVED = snapshot(iris(8, candidate=V2, weight=5000, pins=(V1, V2)), port=9500)
+ALONE_DESIRED = DesiredResources.of(ALONE)
 HEALTHY = [DesiredResources.of(one) for one in (ALONE, CANARY, HALF, ALL, PROMOTED, ROLLED_BACK, NEXT, MOVED)]
 POISONED = [DesiredResources.of(poisoned(kind, one)) for kind in KINDS for one in (HALF, NEXT)]
 
@@ -276,6 +277,24 @@ def test_a_promotion_waits_for_stables_new_clusters() -> None:
     desired = DesiredResources.of(PROMOTED)
     publisher.want(desired)
     assert publisher.advance(desired) == Wait("clusters to be acknowledged")
+
+
+def test_routes_that_hold_no_longer_wait_for_the_clusters_with_the_instances() -> None:
+    table = iris(2, pins=(V1,), cold=(V1,))
+    cold = compile([table], {}, SETTINGS)
+    publisher = settled_on(DesiredResources.of(cold))
+    woken = DesiredResources.of(snapshot(iris(3, pins=(V1,))))
+    publisher.want(woken)
+    settle(publisher, woken)
+    assert order(publisher) == ["cds a", "rds b"], "the requests would meet a cluster without instances"
+
+
+def test_routes_that_begin_to_hold_are_published_at_once() -> None:
+    publisher = settled_on(ALONE_DESIRED)
+    cold = DesiredResources.of(compile([iris(2, pins=(V1,), cold=(V1,))], {}, SETTINGS))
+    publisher.want(cold)
+    publisher.advance(cold)
+    assert order(publisher)[0] == "rds b"
 
 
 def test_rejected_content_is_replaced_reported_and_not_sent_again() -> None:
