@@ -213,7 +213,6 @@ class Observer:
             ),
             wanted=wanted_counts(route, snapshot.wanted),
             unknown=snapshot.unknown,
-            present=frozenset(one.ref for one in _of_model(route.namespace, route.spec.model, snapshot)),
             gateways=snapshot.gateways,
             lost=snapshot.lost,
         )
@@ -229,6 +228,9 @@ class Observer:
         seen = replace(seen, windows=self._attempts.windows(head), named=self._named(route, actions))
         asked = self._last_use.asked(route.name)
         seen = replace(seen, asked=asked, idle_s=self._last_use.idle_s(route, head.table, asked))
+        if head.table.cold:
+            present = _of_model(route.namespace, route.spec.model, snapshot)
+            seen = replace(seen, present=frozenset(one.ref for one in present))
         return replace(seen, smoke=self._smoked(Situation(route, head, seen)))
 
     def _returnable(self, route: Route, head: Revision, seen: Observation) -> tuple[VersionRef, ...]:
