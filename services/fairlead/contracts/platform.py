@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -11,7 +11,7 @@ from fairlead.contracts.gates import is_custom
 from fairlead.contracts.gateway import sets_header
 from fairlead.contracts.manifest import ModelName, Version
 from fairlead.contracts.prometheus import MetricSettings
-from fairlead.contracts.route import MirrorSpec, ScaleToZero, Sticky, Strategy, Timeouts
+from fairlead.contracts.route import MinInstances, MirrorSpec, ScaleToZero, Sticky, Strategy, Timeouts
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Host = Annotated[str, Field(pattern=r"^(\*|(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])$")]
@@ -57,7 +57,7 @@ class LocalVersion(Document):
     """The model folder, relative to this file."""
     instances: Annotated[int, Field(ge=1, le=64)] = 1
     """How many processes serve the version."""
-    min_instances: Literal[0] | None = None
+    min_instances: MinInstances | None = None
     """0: none of them runs while nobody uses the version; null: they always run."""
 
 

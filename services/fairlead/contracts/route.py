@@ -6,7 +6,15 @@ import re
 from decimal import Decimal
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from fairlead.contracts.base import Document, Duration, Moment, digest
 from fairlead.contracts.gates import GateName as GateName
@@ -42,6 +50,18 @@ Share = Annotated[int, Field(ge=1, le=TOTAL_WEIGHT), BeforeValidator(parse_share
 """A share of the requests in 1/10,000; files may say 10% instead of 1000. Stored and sent as the number."""
 
 
+def _only_zero(value: int) -> int:
+    if value:
+        raise ValueError(
+            f"{value} is not possible, only 0: the version may stop while nobody uses it; leave it out if it may not"
+        )
+    return value
+
+
+MinInstances = Annotated[int, AfterValidator(_only_zero)]
+"""0: a version may be cold. No other number says anything: `instances` of them run, or none."""
+
+
 class VersionRef(Document):
     """A version: its name, and a hash that identifies the image and artifact behind the name."""
 
@@ -65,7 +85,7 @@ class VersionSpec(Document):
     """SHA-256 of the model's artifact."""
     instances: Annotated[int, Field(ge=1, le=64)] = 1
     """How many instances run without an autoscaler."""
-    min_instances: Literal[0] | None = None
+    min_instances: MinInstances | None = None
     """0: none of them runs while nobody uses the version. Null: all of them always run. Only without a cluster."""
 
     def ref(self, version: str) -> VersionRef:
