@@ -28,7 +28,7 @@ MODEL, NEVER = "doubler", "never"
 WAITING = 100
 MAX_GROWTH_MIB = 64
 MAX_RATIO = 1.05
-BLOCK_S = 2.0
+BLOCK_S = 0.6
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Plan:
     warm: int
 
 
-PLANS: Mapping[proof.Size, Plan] = {"full": Plan(50, 20, 10_000, 15), "reduced": Plan(4, 10, 1_000, 0)}
+PLANS: Mapping[proof.Size, Plan] = {"full": Plan(50, 20, 10_000, 60), "reduced": Plan(4, 10, 1_000, 0)}
 
 
 class StartTimes:
