@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from support.faults import folders
+from support.load.impatient import Ask, ask_together
 from support.platform import DOUBLER, Platform, doublers, running_platform
 from support.processes import wait_until
 
@@ -73,16 +74,19 @@ def test_a_cold_model_is_told_as_ready_and_cold(platform: Platform) -> None:
 
 
 def test_more_requests_than_may_wait_are_refused_with_the_reason(platform: Platform) -> None:
-    wait_cold(platform)
-    with ThreadPoolExecutor(60) as clients:
-        answers = list(clients.map(lambda _: predict(platform), range(60)))
-    refused = [answer for answer in answers if answer.status_code != 200]
-    assert len(refused) >= 30
-    assert {(answer.status_code, answer.headers["retry-after"]) for answer in refused} == {(503, "5")}
-    problem = refused[0].json()
+    wait_cold(platform, "never")
+    folders.behave(platform.folder / "models" / "never" / "1.0.0", broken=True)
+    ask = Ask(int(platform.url.rpartition(":")[2]), "/models/never/predict", DOUBLER, again=False)
+    with ThreadPoolExecutor(1) as clients:
+        waiting = clients.submit(ask_together, ask, 40, at_once=40)
+        time.sleep(1)
+        answer = predict(platform, "/models/never/predict")
+        assert {(one.status, one.code, one.retry_after) for one in waiting.result()} == {(503, "cold", "5")}
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    problem = answer.json()
     assert (problem["code"], problem["title"]) == ("cold", "Service Unavailable")
-    assert problem["detail"] == "doubler 1.0.0 is cold, and 20 requests wait for it already"
-    assert refused[0].headers["content-type"] == "application/problem+json"
+    assert problem["detail"] == "never 1.0.0 is cold, and 20 requests wait for it already"
+    assert answer.headers["content-type"] == "application/problem+json"
 
 
 def test_a_model_that_does_not_start_is_refused_with_the_reason_and_clients_that_left_do_not_count(
