@@ -1,6 +1,6 @@
 """A stable version and a candidate, each a real model service, behind a real gateway, and clients of both.
 
-A row says how long the model sleeps for it, and how likely the candidate fails at it.
+A row says how long the model sleeps for it, and at which share of such rows the candidate fails.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from support import folders
 from support.service import HOST, Service
 
 CODE = """
-import random
 import time
 from pathlib import Path
 from pydantic import BaseModel
@@ -43,10 +42,13 @@ def number(text: str) -> float:
 class Sleeper(fairlead.Model[Nap, Rest]):
     def load(self, artifact: Path) -> None:
         self.can_fail = artifact.read_text() == "candidate"
+        self.due = 0.0
 
     def predict(self, rows: list[Nap]) -> list[Rest]:
         time.sleep(sum(number(row.seconds) for row in rows))
-        if self.can_fail and any(random.random() < number(row.fails) for row in rows):
+        before = int(self.due)  # in turn: by chance five in a row would fail, and the gateway ejects the instance
+        self.due += sum(number(row.fails) for row in rows)
+        if self.can_fail and int(self.due) > before:
             raise RuntimeError("failed on command")
         return [Rest(slept=number(row.seconds)) for row in rows]
 """
