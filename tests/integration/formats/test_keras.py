@@ -10,11 +10,15 @@ from typing import Any
 import pytest
 import yaml
 
+from docs.page import read_page
+from docs.session import Session
+from docs.working_copy import WorkingCopy
 from fairlead import errors
 from fairlead.cli.commands import new
 from fairlead.serving.formats.artifact import digest_of
 from fairlead.serving.formats.folder import load_folder
 from fairlead.serving.formats.writer import write_folder
+from support import environments
 from support.formats import keras_files as hostile
 from support.formats.graphs_of_bytes import pickle_with_code, zip_bomb
 from support.formats.skops_files import packed
@@ -250,3 +254,13 @@ def test_new_wants_the_digest_of_a_file_of_hdf5(keras: Any, tmp_path: Path) -> N
         new.command("net", file, None, None, None, "1.0.0", tmp_path / "out")
     new.command("net", file, digest_of(file), None, None, "1.0.0", tmp_path / "out")
     assert load_folder(tmp_path / "out/net/1.0.0").manifest.format == "keras-h5"
+
+
+def test_the_commands_of_the_page_do_what_it_says(keras: Any, libraries: list[Path], tmp_path: Path) -> None:
+    page = read_page(environments.ROOT / "docs" / "formats-keras.md", environments.ROOT)
+    blocks = [block for block in page.console() if block.options.get("skip") == "needs Keras and PyTorch"]
+    assert blocks
+    copy = WorkingCopy(environments.ROOT, tmp_path / "fairlead", libraries)
+    with Session(copy, tmp_path / "notes") as session:
+        for block in blocks:
+            session.run_block(block)
