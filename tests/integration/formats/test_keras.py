@@ -23,7 +23,6 @@ from support.formats import keras_files as hostile
 from support.formats.graphs_of_bytes import pickle_with_code, zip_bomb
 from support.formats.skops_files import packed
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras, of numpy 2
 STATED: dict[str, Any] = {
     "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 4]}],
     "outputs": [{"name": "dense", "datatype": "FP32", "shape": [-1, 3]}],

@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -69,7 +70,9 @@ class Keras:
             raise errors.Invalid(
                 f"format '{self.name}' writes a model of Keras or copies a path; a {type(value).__name__} is neither"
             )
-        self._save(value, artifact)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # Keras uses numpy in a way that numpy 2 warns of
+            self._save(value, artifact)
 
     def signature(self, artifact: Path) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """The inputs and outputs of the layers. No weights are read. Raises Invalid if there are Lambda layers."""
