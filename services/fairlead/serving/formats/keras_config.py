@@ -38,8 +38,8 @@ class Lambdas(Exception):
 
 def check(config: Any, trusted: Collection[str]) -> bool:
     """Whether the model has Lambda layers, all of which `trusted` names. Raises Lambdas, or Broken for other code."""
-    if not isinstance(config, dict) or config.get("class_name") not in _MODELS:
-        named = config.get("class_name") if isinstance(config, dict) else None
+    named = config.get("class_name") if isinstance(config, dict) else None
+    if not isinstance(named, str) or named not in _MODELS:
         what = f"is a {str(named)[:60]}" if named else "is none"
         raise Broken(f"holds a model that {what}; only models of layers are served, Functional and Sequential")
     found: list[str] = []
@@ -83,7 +83,7 @@ def _objects(value: Any, lambdas: list[str]) -> Iterator[Mapping[str, Any]]:
 
 def _check_name(one: Mapping[str, Any]) -> None:
     name, module, inner = one["class_name"], one.get("module"), one.get("config")
-    if name in _DATA:
+    if isinstance(name, str) and name in _DATA:
         return
     if not isinstance(name, str) or not isinstance(module, str | None) or not _NAME.fullmatch(name):
         raise Broken(f"names the class {str(name)[:60]!r}, which is none of Keras")

@@ -49,6 +49,8 @@ def test_a_name_of_any_other_module_is_refused(module: str, name: str) -> None:
 def test_any_configuration_is_checked_or_refused(config: Any) -> None:
     with suppress(Broken, keras_config.Lambdas):
         keras_config.check({"class_name": "Sequential", "config": config}, ())
+    with suppress(Broken, keras_config.Lambdas):
+        keras_config.check(config, ())
     keras_config.with_open_rows(config)
 
 
