@@ -72,7 +72,8 @@ def leader(seen: Seen) -> Iterator[Finding]:
 
 def _of_lease(seen: Seen, lease: Object, part: Object) -> Iterator[Finding]:
     spec = lease.get("spec") or {}
-    written = max(moment(one["time"]) for one in lease["metadata"].get("managedFields") or () if one.get("time"))
+    times = [moment(one["time"]) for one in lease["metadata"].get("managedFields") or () if one.get("time")]
+    written = max(times, default=moment(lease["metadata"]["creationTimestamp"]))
     age = seen.server_time - written
     if not spec.get("holderIdentity") or age > timedelta(seconds=spec.get("leaseDurationSeconds", DURATION_S)) + _LATE:
         yield problem(

@@ -12,6 +12,8 @@ from fairlead.contracts import labels
 from fairlead.store.kubernetes.kinds import Object, label, name_of
 
 _KEDA = "keda.sh"
+_PAUSED = "autoscaling.keda.sh/paused"
+"""`paused` and `paused-replicas`, which also says how many pods there are meanwhile."""
 _GRACE = timedelta(seconds=60)
 """KEDA has looked at a new ScaledObject within this time."""
 
@@ -45,7 +47,7 @@ def _of_scaled_object(seen: Seen, one: Object) -> Iterator[Finding]:
     see += f" --namespace {seen.namespace}"
     stays = "the number of pods stays as it is, whatever the load"
     ready = condition(one, "Ready")
-    if condition(one, "Paused").get("status") == "True" or "autoscaling.keda.sh/paused" in _annotations(one):
+    if condition(one, "Paused").get("status") == "True" or _asks_for_a_pause(one):
         yield warning(f"{name} is paused", stays, "remove its annotations autoscaling.keda.sh/paused*")
     elif ready.get("status") == "False":
         yield problem(f"{name} does not work: {ready.get('message') or ready.get('reason')}", stays, see)
@@ -59,8 +61,9 @@ def _of_scaled_object(seen: Seen, one: Object) -> Iterator[Finding]:
         yield problem(f"no KEDA operator has looked at {name}", stays, "start KEDA's operator, or install KEDA again")
 
 
-def _annotations(one: Object) -> dict[str, str]:
-    return dict(one["metadata"].get("annotations") or {})
+def _asks_for_a_pause(one: Object) -> bool:
+    annotations = one["metadata"].get("annotations") or {}
+    return any(name.startswith(_PAUSED) and value != "false" for name, value in annotations.items())
 
 
 def autoscalers(seen: Seen) -> Iterator[Finding]:

@@ -276,3 +276,17 @@ def test_a_plugin_is_known_by_its_api_group_or_by_its_daemon_set() -> None:
     neither = FakeCluster("daemonsets", networkpolicies=[POLICY])
     [line] = said_by(neither, ENFORCED)
     assert line.endswith("and it needs the right to list daemonsets in the whole cluster")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "is_paused"), [("", "true", True), ("-replicas", "2", True), ("", "false", False)]
+)
+def test_both_annotations_that_pause_are_known(name: str, value: str, is_paused: bool) -> None:
+    names = a_version()["metadata"]["labels"]
+    annotations = {f"autoscaling.keda.sh/paused{name}": value}
+    metadata = {"name": "iris", "labels": names, "annotations": annotations, "creationTimestamp": NOW.isoformat()}
+    one = {"metadata": metadata, "spec": {"scaleTargetRef": {"name": "iris-0123456789"}}}
+    groups = {"/apis": {"groups": [{"name": "keda.sh"}]}}
+    cluster = FakeCluster(answers=groups, deployments=[a_version(scaled_by="keda")], scaledobjects=[one])
+    line = "warning: the ScaledObject of iris 1.0.0 is paused" if is_paused else f"ok: {KEDA.title}"
+    assert said_by(cluster, KEDA) == [line]
