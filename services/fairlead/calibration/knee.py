@@ -12,6 +12,10 @@ TIMES_ALONE = 10.0
 """Without a goal of its own, a model may take so many times what one request alone takes. Where calls take a fixed time
 and are made one after the other (an M/D/1 queue), that is 85 % of the most that can be answered."""
 
+KEPT_UP = 0.95
+"""A service that answered less than this share of the requests did not keep up with them."""
+BELIEVED_SHARE = 0.9
+"""If it answered less than this share of a rate at which it had met the goal, it was disturbed."""
 ANSWERED_TIMES = 1.03
 """What a service answers under too much load may be so many times what was counted: a window begins and ends."""
 LEAST_GOAL_S = 0.01
@@ -30,7 +34,7 @@ class Knee:
     @property
     def spread(self) -> float:
         """How far the rate may be off, as a share: what was measured below and above are its bounds."""
-        return max(self.rate - self.met.rate, bound(self.missed, self.met.rate) - self.rate) / self.rate
+        return max(abs(self.rate - self.met.rate), abs(bound(self.missed, self.met.rate) - self.rate)) / self.rate
 
 
 def goal(asked_s: float | None, alone_s: float) -> float:
@@ -59,7 +63,17 @@ def find(points: Sequence[Point], goal_s: float) -> Knee | None:
         return None
     above = [one for one in points if one.rate > met.rate]
     missed = min(above, key=lambda one: one.rate, default=None)
-    return None if missed is None else Knee(_crossing(met, missed, goal_s), met, missed)
+    if missed is None:
+        return None
+    most = max((one.answered_rate for one in points if is_too_slow(one)), default=math.inf)
+    # A short window may meet the goal at a little more than the service can answer for long.
+    rate = _crossing(met, missed, goal_s)
+    return Knee(min(rate, most) if most > BELIEVED_SHARE * met.rate else rate, met, missed)
+
+
+def is_too_slow(point: Point) -> bool:
+    """Whether the service did not keep up with the rate: what it answered then is the most that it can."""
+    return point.answered_rate < KEPT_UP * point.rate
 
 
 def _crossing(met: Point, missed: Point, goal_s: float) -> float:

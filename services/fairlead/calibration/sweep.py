@@ -15,8 +15,6 @@ FASTER, MUCH_FASTER = 2.0, 4.0
 """How much faster the next rate is, and how much while there is much room."""
 UNHURRIED = 2.5
 """There is much room while p95 is at most so many times what one alone takes: some wait for the call before theirs."""
-KEPT_UP = 0.95
-"""A service that answered less than this share of the requests did not keep up with them."""
 MORE_TRIES = 2
 EXPLORING_SHARE = 0.05
 NARROWING_SHARE = 0.07
@@ -56,8 +54,7 @@ class Sweep:
             rate, seconds = window
             point = measure(rate, seconds, self.goal_s, 0)
             for tries in range(MORE_TRIES):
-                kept_up = point.answered_rate > KEPT_UP * rate
-                if knee.is_met(point, self.goal_s) or point.failed or (tries and not kept_up):
+                if knee.is_met(point, self.goal_s) or point.failed or (tries and knee.is_too_slow(point)):
                     break
                 if end - clock() > seconds / 2:
                     point = min(point, measure(rate, seconds, self.goal_s, tries + 1), key=self._order)

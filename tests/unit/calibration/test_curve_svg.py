@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 from hypothesis import given
 from hypothesis import strategies as st
 
+from docs import calibrate_picture
 from fairlead.calibration import curve_svg, knee
 from fairlead.calibration.advice import Curve
 from fairlead.calibration.points import Point
@@ -47,6 +48,10 @@ def test_a_rate_that_is_not_sure_is_named_as_a_bound() -> None:
     drawn = curve_svg.draw(result(curve([point(100, 0.05), point(200, 0.2, generator_share=0.99)], max_rows=1)))
     assert "batching off: over 100/s" in drawn
     assert 'r="6"' not in drawn
+
+
+def test_the_picture_of_the_page_is_the_one_that_is_drawn_now() -> None:
+    assert calibrate_picture.PICTURE.read_text() == calibrate_picture.draw()
 
 
 def test_a_name_cannot_break_the_document() -> None:

@@ -39,7 +39,16 @@ def test_what_a_service_answers_under_too_much_load_is_the_most_that_the_knee_ca
     overloaded = point(400, 5.0, answered_rate=120.0)
     found = knee.find([point(100, 0.01), overloaded], 1.0)
     assert found is not None
-    assert found.rate == pytest.approx(knee.ANSWERED_TIMES * 120)
+    assert found.rate == pytest.approx(120)
+
+
+def test_a_short_window_cannot_show_more_than_the_service_answers() -> None:
+    found = knee.find([point(103, 0.9), point(200, 5.0, answered_rate=100.0)], 1.0)
+    assert found is not None
+    assert found.rate == pytest.approx(100)
+    disturbed = knee.find([point(103, 0.9), point(200, 5.0, answered_rate=60.0)], 1.0)
+    assert disturbed is not None
+    assert disturbed.rate >= 103
 
 
 def test_a_window_that_was_disturbed_is_no_bound() -> None:
