@@ -90,6 +90,7 @@ class Server:
         try:
             self.port = self._server.add_insecure_port(f"{host}:{settings.grpc_port}")
         except RuntimeError as cause:
+            await self._server.start()  # one that was never started cannot be stopped, and complains at the exit
             await self._server.stop(None)
             raise errors.Conflict(
                 f"cannot listen for gRPC on {settings.host}, port {settings.grpc_port}: it is taken",
