@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections import Counter
 from typing import Annotated, Any, Self
 
@@ -80,6 +81,12 @@ class TokenIssuer(Document):
     """Where gateways read the public keys from, every 10 minutes."""
     ca_file: Annotated[str, Field(pattern=r"^/.+$")] | None = None
     """Required with `jwksUrl`: the absolute path, where the gateway runs, of the certificate authorities to trust."""
+
+    @property
+    def jwks_server(self) -> tuple[str, int] | None:
+        """The host and the port of `jwksUrl`."""
+        found = re.match(r"https://([^/:?]+)(?::([0-9]+))?", self.jwks_url or "")
+        return (found[1], int(found[2] or 443)) if found else None
 
     @model_validator(mode="after")
     def _has_keys(self) -> Self:

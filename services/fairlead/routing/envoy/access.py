@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from functools import cache
 from importlib import resources
 from typing import Any
-from urllib.parse import urlsplit
 
 from fairlead.contracts.access import KEY_HEADER, PLATFORM, Access, Client, Limit, TokenIssuer
 from fairlead.routing.envoy.proto import CLUSTER, Json, address, extension, typed
@@ -47,8 +46,8 @@ def access_filters(guard: Guard) -> Iterator[Json]:
 def access_clusters(guard: Guard | None) -> Iterator[Json]:
     """The servers of public keys."""
     for place, issuer in enumerate(guard.access.tokens if guard else ()):
-        if issuer.jwks_url and issuer.ca_file:
-            yield _jwks_cluster(_jwks_name(place), issuer.jwks_url, issuer.ca_file)
+        if issuer.jwks_server and issuer.ca_file:
+            yield _jwks_cluster(_jwks_name(place), Endpoint(*issuer.jwks_server), issuer.ca_file)
 
 
 def known_clients(guard: Guard) -> Json:
@@ -119,14 +118,11 @@ def _jwks_name(place: int) -> str:
     return f"jwks-{place}"
 
 
-def _jwks_cluster(name: str, url: str, authorities: str) -> Json:
-    parts = urlsplit(url)
-    host = str(parts.hostname)
-    server = Endpoint(host, parts.port or 443)
-    san = {"san_type": "DNS", "matcher": {"exact": host}}
+def _jwks_cluster(name: str, server: Endpoint, authorities: str) -> Json:
+    san = {"san_type": "DNS", "matcher": {"exact": server.host}}
     tls = typed(
         "extensions.transport_sockets.tls.v3.UpstreamTlsContext",
-        sni=host,
+        sni=server.host,
         common_tls_context={
             "validation_context": {"trusted_ca": {"filename": authorities}, "match_typed_subject_alt_names": [san]}
         },
