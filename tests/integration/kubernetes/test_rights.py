@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,28 +12,30 @@ import yaml
 
 from fairlead import errors
 from fairlead.contracts import labels
-from fairlead.contracts.action import ActionType
-from fairlead.contracts.revision import Cause
 from fairlead.contracts.route import Target, VersionSpec
 from fairlead.store.kubernetes import KubernetesStore, kubeconfig
 from fairlead.store.kubernetes.api import MERGE, Api
 from fairlead.store.kubernetes.kinds import ACTIONS, REVISIONS, ROUTES, Kind
+from integration.kubernetes.rights_requests import (
+    A_ROUTE,
+    EVERYBODY_WITH_A_ROLE,
+    RELEASE,
+    SPEC,
+    STRATEGY,
+    a_deployment,
+    named,
+    requests,
+    spec,
+    typed,
+)
 from support.cluster.lifecycle import Cluster
 from support.processes import wait_until
-from unit.store.builders import NOW, successor
+from unit.store.builders import NOW
 
 ROLES: dict[str, list[dict[str, Any]]] = yaml.safe_load(
     (Path(__file__).parents[3] / "charts/platform/files/roles.yaml").read_text()
 )
 SCALED_OBJECTS = Path(__file__).parents[2] / "charts" / "keda_scaledobjects.yaml"
-RELEASE = "fairlead"
-STRATEGY = {"steps": [{"weight": 500, "minDuration": "30s"}, {"weight": 2500, "minDuration": "1m", "approval": True}]}
-SPEC = {
-    "model": "iris",
-    "versions": {"1.0.0": {"image": "models/iris:1"}, "1.1.0": {"image": "models/iris:2"}},
-    "target": {"version": "1.0.0"},
-    "strategy": STRATEGY,
-}
 RBAC = "rbac.authorization.k8s.io"
 
 
@@ -75,7 +77,7 @@ class Rights:
         """Nothing if the request is allowed, else why not. It is a dry run: nothing is stored."""
         query = {} if method == "GET" else {"dryRun": "All"}
         content = MERGE if method == "PATCH" else "application/json"
-        body = _typed(path, body) if method == "POST" and body is not None else body
+        body = typed(path, body) if method == "POST" and body is not None else body
         try:
             self.api(who).request(method, path, query=query, body=body, content=content)
         except errors.Refused as refused:
@@ -135,178 +137,6 @@ def _is_served(api: Api, kind: Kind) -> bool:
     return True
 
 
-def a_deployment(name: str, labelled: dict[str, str]) -> dict[str, Any]:
-    pod = {"containers": [{"name": "model", "image": "models/iris:1"}]}
-    return {
-        "metadata": {"name": name, "labels": labelled},
-        "spec": {
-            "minReadySeconds": 5,
-            "selector": {"matchLabels": {"app": name}},
-            "template": {"metadata": {"labels": {"app": name}}, "spec": pod},
-        },
-    }
-
-
-KINDS = {
-    "configmaps": "ConfigMap",
-    "deployments": "Deployment",
-    "leases": "Lease",
-    "modelrouteactions": "ModelRouteAction",
-    "modelrouterevisions": "ModelRouteRevision",
-    "modelroutes": "ModelRoute",
-    "pods": "Pod",
-}
-
-
-def _typed(path: str, body: dict[str, Any]) -> dict[str, Any]:
-    group, _, rest = path.removeprefix("/apis/").removeprefix("/api/").partition("/namespaces/")
-    return {"apiVersion": group, "kind": KINDS[rest.split("/")[1]], **body}
-
-
-Request = tuple[str, str, dict[str, Any] | None]
-A_ROUTE = (labels.API_VERSION, "modelroutes", "iris")
-A_VERSION = ("apps/v1", "deployments", "iris-0123456789")
-A_MANAGED_VERSION = ("apps/v1", "deployments", "iris-managed")
-ANOTHER = ("apps/v1", "deployments", "shop")
-LEASES = ("coordination.k8s.io/v1", "leases")
-OWNER = {"apiVersion": labels.API_VERSION, "kind": "ModelRoute", "name": "iris", "uid": "0"}
-TO_LATER = {"target": {"version": "1.1.0"}}
-EVERYBODY_WITH_A_ROLE = {"viewer", "releaser", "on-call", "control plane"}
-
-
-def _spec(**changes: object) -> dict[str, Any]:
-    return {"spec": changes}
-
-
-def _container(**changes: object) -> dict[str, Any]:
-    """A change of the pods: what runs there, and what it can read."""
-    one = {"name": "model", "image": "models/iris:1", **changes}
-    return {"spec": {"template": {"spec": {"containers": [one]}}}}
-
-
-def _action(kind: str, actor: str) -> dict[str, Any]:
-    return {"metadata": {"generateName": "a-"}, "spec": {"route": "iris", "type": kind, "actor": actor}}
-
-
-def _named(name: str, **more: Any) -> dict[str, Any]:
-    return {"metadata": {"name": name, **more}}
-
-
-def _requests(who: str, at: Callable[..., str]) -> dict[str, Request]:
-    """Every request of interest, as this user would make it."""
-    head = successor(None, cause=Cause.CREATED).sealed().to_json()
-    actions, fence = at(labels.API_VERSION, "modelrouteactions"), {labels.LEASE: "leader"}
-    claimed = {"metadata": {"annotations": {labels.CHANGED_BY: "2 somebody else"}}, **_spec(**TO_LATER)}
-    return {
-        "see routes": ("GET", at(*A_ROUTE[:2]), None),
-        "see revisions": ("GET", at(labels.API_VERSION, "modelrouterevisions"), None),
-        "see Leases": ("GET", at(*LEASES, f"{RELEASE}-control-plane") if who == "control plane" else at(*LEASES), None),
-        "read Secrets": ("GET", at("", "secrets"), None),
-        "release": ("PATCH", at(*A_ROUTE), _spec(**TO_LATER)),
-        "release in another's name": ("PATCH", at(*A_ROUTE), claimed),
-        "release in its own name": (
-            "PATCH",
-            at(*A_ROUTE),
-            {"metadata": {"annotations": {labels.CHANGED_BY: f"2 {who}"}}, **_spec(**TO_LATER)},
-        ),
-        "claim a change that another made": (
-            "PATCH",
-            at(*A_ROUTE),
-            {"metadata": {"annotations": {labels.CHANGED_BY: f"1 {who}"}}},
-        ),
-        "take away the steps": ("PATCH", at(*A_ROUTE), _spec(strategy={"steps": []})),
-        "take away the approval": ("PATCH", at(*A_ROUTE), _spec(strategy={"steps": STRATEGY["steps"][:1]})),
-        "turn a gate off": (
-            "PATCH",
-            at(*A_ROUTE),
-            _spec(strategy={"gates": [{"name": "errors", "role": "off"}]}),
-        ),
-        "give the route another model": ("PATCH", at(*A_ROUTE), _spec(model="other")),
-        "have the route collected as garbage": (
-            "PATCH",
-            at(*A_ROUTE),
-            {"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "x", "uid": "0"}]}},
-        ),
-        "delete the route": ("DELETE", at(*A_ROUTE), None),
-        "create a route": ("POST", at(*A_ROUTE[:2]), {**_named("wine"), "spec": {**SPEC, "model": "wine"}}),
-        "write a status": ("PATCH", at(*A_ROUTE, "status"), {"status": {"phase": "Stable"}}),
-        "append a revision": (
-            "POST",
-            at(labels.API_VERSION, "modelrouterevisions"),
-            {**_named("iris-1", annotations={labels.FENCE: "1"}), "spec": head},
-        ),
-        **{f"{kind}": ("POST", actions, _action(kind, who)) for kind in ActionType},
-        "roll back in another's name": ("POST", actions, _action("rollback", "somebody else")),
-        "own a version": ("PATCH", at(*A_VERSION), {"metadata": {"ownerReferences": [OWNER]}}),
-        "delete a version": ("DELETE", at(*A_VERSION), None),
-        "own another Deployment": ("PATCH", at(*ANOTHER), {"metadata": {"ownerReferences": [OWNER]}}),
-        "delete another Deployment": ("DELETE", at(*ANOTHER), None),
-        "give a version another owner": (
-            "PATCH",
-            at(*A_VERSION),
-            {"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "x", "uid": "0"}]}},
-        ),
-        "label another Deployment as a version": (
-            "PATCH",
-            at(*ANOTHER),
-            {"metadata": {"labels": {labels.ROUTE: "iris", labels.IDENTITY: "0123456789"}}},
-        ),
-        "run another image": ("PATCH", at(*A_VERSION), _container(image="evil")),
-        "run another command": ("PATCH", at(*A_VERSION), _container(command=["sh"])),
-        "mount a Secret as variables": (
-            "PATCH",
-            at(*A_VERSION),
-            _container(envFrom=[{"secretRef": {"name": "passwords"}}]),
-        ),
-        "run as another account": (
-            "PATCH",
-            at(*A_VERSION),
-            {"spec": {"template": {"spec": {"serviceAccountName": "other"}}}},
-        ),
-        "scale a version": ("PATCH", at(*A_VERSION), _spec(replicas=0)),
-        "scale a version as an autoscaler does": ("PATCH", at(*A_VERSION, "scale"), _spec(replicas=0)),
-        "scale another Deployment": ("PATCH", at(*ANOTHER), _spec(replicas=0)),
-        "mark a version as managed": (
-            "PATCH",
-            at(*A_VERSION),
-            {"metadata": {"labels": {labels.SCALED_BY: labels.SCALED_BY_CONTROL_PLANE}}},
-        ),
-        "scale a managed version": ("PATCH", at(*A_MANAGED_VERSION), _spec(replicas=0)),
-        "scale a managed version to more pods than a spec may have": (
-            "PATCH",
-            at(*A_MANAGED_VERSION),
-            _spec(replicas=65),
-        ),
-        "scale a managed version and run another image": (
-            "PATCH",
-            at(*A_MANAGED_VERSION),
-            {"spec": {**_container(image="evil")["spec"], "replicas": 0}},
-        ),
-        "scale a managed version and pause it": ("PATCH", at(*A_MANAGED_VERSION), _spec(replicas=0, paused=True)),
-        "scale a managed version and drop a field": (
-            "PATCH",
-            at(*A_MANAGED_VERSION),
-            _spec(replicas=0, minReadySeconds=None),
-        ),
-        "annotate a version's pods": (
-            "PATCH",
-            at(*A_VERSION),
-            {"spec": {"template": {"metadata": {"annotations": {"a": "b"}}}}},
-        ),
-        "create a Deployment": ("POST", at(*ANOTHER[:2]), a_deployment("evil", {})),
-        "create a pod": (
-            "POST",
-            at("", "pods"),
-            {**_named("evil"), "spec": {"containers": [{"name": "a", "image": "evil"}]}},
-        ),
-        "create the Lease": ("POST", at(*LEASES), _named(f"{RELEASE}-control-plane", labels=fence)),
-        "create another Lease that fences": ("POST", at(*LEASES), _named("other", labels=fence)),
-        "create another Lease": ("POST", at(*LEASES), _named("other")),
-        "create the publication": ("POST", at("", "configmaps"), _named(f"{RELEASE}-publication")),
-        "create another ConfigMap": ("POST", at("", "configmaps"), _named("other")),
-    }
-
-
 MAY = {
     "see routes": EVERYBODY_WITH_A_ROLE,
     "see revisions": EVERYBODY_WITH_A_ROLE,
@@ -335,7 +165,7 @@ WHO = ("viewer", "releaser", "on-call", "control plane", "lease writer", "gatewa
 
 @pytest.mark.parametrize("who", WHO)
 def test_who_may_do_what(rights: Rights, who: str) -> None:
-    asked = _requests(who, rights.path)
+    asked = requests(who, rights.path)
     assert MAY.keys() <= asked.keys()
     why = {what: rights.try_out(who, *request) for what, request in asked.items()}
     allowed = {what for what, refused in why.items() if not refused}
@@ -357,7 +187,7 @@ def test_who_may_do_what(rights: Rights, who: str) -> None:
     ],
 )
 def test_a_refusal_says_what_is_missing(rights: Rights, who: str, what: str, because: str) -> None:
-    assert because in rights.try_out(who, *_requests(who, rights.path)[what])
+    assert because in rights.try_out(who, *requests(who, rights.path)[what])
 
 
 @pytest.fixture
@@ -388,7 +218,7 @@ def test_a_change_by_another_client_has_the_name_of_the_client_which_nobody_vouc
 ) -> None:
     query = {"fieldManager": "kubectl-edit"}
     path = rights.path(*A_ROUTE)
-    rights.api("releaser").request("PATCH", path, query=query, body=_spec(idempotent=False), content=MERGE)
+    rights.api("releaser").request("PATCH", path, query=query, body=spec(idempotent=False), content=MERGE)
     wait_until(lambda: not store.route("iris").spec.idempotent, "the control plane has seen it")
     assert (store.route("iris").actor, store.route("iris").actor_verified) == ("kubectl-edit", False)
 
@@ -402,11 +232,11 @@ def test_the_control_plane_can_still_become_the_owner_of_a_versions_objects(righ
     by_keda = {"scaleTargetRef": {"name": name}, "triggers": [{"type": "cron", "metadata": {"desiredReplicas": "2"}}]}
     objects: dict[tuple[str, str], dict[str, Any]] = {
         ("apps/v1", "deployments"): a_deployment(name, names),
-        ("", "services"): {**_named(name, labels=names), "spec": {"clusterIP": "None", "selector": {"app": name}}},
-        ("policy/v1", "poddisruptionbudgets"): {**_named(name, labels=names), "spec": {"maxUnavailable": 1}},
-        ("autoscaling/v2", "horizontalpodautoscalers"): {**_named(name, labels=names), "spec": scaled},
+        ("", "services"): {**named(name, labels=names), "spec": {"clusterIP": "None", "selector": {"app": name}}},
+        ("policy/v1", "poddisruptionbudgets"): {**named(name, labels=names), "spec": {"maxUnavailable": 1}},
+        ("autoscaling/v2", "horizontalpodautoscalers"): {**named(name, labels=names), "spec": scaled},
         ("keda.sh/v1alpha1", "scaledobjects"): {
-            **_named(name, labels=names),
+            **named(name, labels=names),
             **{"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "spec": by_keda},
         },
     }
@@ -424,5 +254,5 @@ def test_who_may_also_promote_may_change_the_strategy(rights: Rights) -> None:
     rules = [*ROLES["releaser"], *ROLES["onCall"]]
     rights.grant("owner", rules)
     wait_until(lambda: not rights.try_out("owner", "GET", rights.path(*A_ROUTE[:2])), "the role is at work")
-    assert rights.try_out("owner", *_requests("owner", rights.path)["take away the approval"]) == ""
-    assert "delete" in rights.try_out("owner", *_requests("owner", rights.path)["give the route another model"])
+    assert rights.try_out("owner", *requests("owner", rights.path)["take away the approval"]) == ""
+    assert "delete" in rights.try_out("owner", *requests("owner", rights.path)["give the route another model"])
