@@ -23,6 +23,7 @@ _KEDA = {
 _GATEWAY_HPA = {"gateway": {"autoscaling": {"kind": "hpa"}}}
 _LOAD_BALANCER = {"gateway": {"service": {"type": "LoadBalancer"}}}
 _INGRESS = {"gateway": {"ingress": {"enabled": True, "hosts": ["models.example.com"]}}}
+_CLIENTS = {"gateway": {"auth": {"secretName": "clients"}}}
 _HTTP_ROUTE = {"gateway": {"httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]}}}
 _POD_MONITOR = {"podMonitor": {"renderMode": "always"}}
 _RULES = {"monitoring": {"rules": {"renderMode": "always"}}}
@@ -46,6 +47,7 @@ BASES: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("gateway.service", _LOAD_BALANCER),
         ("gateway.ingress", _INGRESS),
         ("gateway.httpRoute", _HTTP_ROUTE),
+        ("gateway.auth", _CLIENTS),
         ("podMonitor", _POD_MONITOR),
         ("monitoring.rules", _RULES),
         ("monitoring.dashboards", _DASHBOARDS),
