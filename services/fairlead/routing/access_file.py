@@ -26,6 +26,8 @@ def read_access(path: Path, *, only_owner: bool) -> Access:
         raise errors.Invalid(
             f"{path}: other users may open it, and it says who may call", hint=f"take it from them: chmod 600 {path}"
         )
+    if not text.strip():  # a shell truncates a file before it writes it: that is no wish to lock everybody out
+        raise errors.Invalid(f"{path}, which says who may call, is empty", hint="for nobody, write: clients: {}")
     access = parse_yaml(Access, text, str(path), hint=_HINT)
     if only_owner:  # the gateway runs here: without the file it would refuse everything that the control plane sends
         for place, issuer in enumerate(access.tokens):

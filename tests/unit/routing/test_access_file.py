@@ -53,7 +53,7 @@ def test_a_mounted_secret_is_read_again_when_its_folder_is_renamed(tmp_path: Pat
     assert access.current().clients["shop"].keys == (key_hash("two"),)
 
 
-@pytest.mark.parametrize("change", ["wrong", "gone", "open"])
+@pytest.mark.parametrize("change", ["wrong", "gone", "open", "empty"])
 def test_a_file_that_becomes_unusable_changes_nothing_and_is_told_once(
     file: Path, change: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -63,6 +63,8 @@ def test_a_file_that_becomes_unusable_changes_nothing_and_is_told_once(
         file.unlink()
     elif change == "open":
         file.chmod(0o644)
+    elif change == "empty":
+        replace(file, "\n")
     else:
         replace(file, "clients: {shop: {keys: [plain]}}\n")
     with caplog.at_level(logging.ERROR, "fairlead.control"):

@@ -36,7 +36,9 @@ def command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The model folder, with its fairlead.yaml.")],
     p95: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="95 % of the requests in this time: 50ms; default: the knee of the curve."),
+        typer.Option(
+            metavar="TIME", help="95 % of the requests in this time: 50ms; default: ten times what one alone takes."
+        ),
     ] = None,
     seconds: Annotated[float, typer.Option(min=5, max=3600, help="Seconds of load in all, without loading.")] = 60.0,
     data: Annotated[

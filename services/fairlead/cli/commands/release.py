@@ -84,13 +84,18 @@ def command(
         return
     if head is not None:
         compares = location.in_cluster and not done and not age.problem
-        _say_of_attempt(connection, route, head, compares=compares, accept=again)
+        accepted = version if done and accept_breaking else ""
+        _say_of_attempt(connection, route, head, compares=compares, accept=again, accepted=accepted)
     if age.is_stopped:
         return  # every command that follows a release needs the platform
     say(f"next: {_next(location, model, head)}")
 
 
-def _say_of_attempt(connection: Connection, route: Route, head: Revision, *, compares: bool, accept: str) -> None:
+def _say_of_attempt(
+    connection: Connection, route: Route, head: Revision, *, compares: bool, accept: str, accepted: str
+) -> None:
+    if accepted:
+        say(f"{route.name}: breaking types of {accepted} are accepted; the rollout goes on")
     if head.state.paused:
         say(_paused(head))
     if compares:  # on one machine they were compared before

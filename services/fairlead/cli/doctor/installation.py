@@ -14,7 +14,7 @@ from fairlead.contracts import labels
 from fairlead.store.kubernetes.kinds import name_of
 from fairlead.store.kubernetes.schema.definitions import definitions
 
-OLDEST = (1, 30)
+OLDEST = (1, 31)
 """The oldest Kubernetes that the charts install on."""
 _CRDS = "helm upgrade --install fairlead-crds charts/crds --namespace default"
 _GUARDS = {

@@ -85,8 +85,8 @@ def disk_has_room(state: Path) -> Iterator[Finding]:
 
 CHECKS = (
     Check("Envoy is there, and new enough", envoy_works),
-    Check(f"ports {GATEWAY} and {CONTROL} are free, or this platform's", ports_are_free),
-    Check("the state folder is private", folder_is_private),
+    Check(f"ports {GATEWAY} and {CONTROL} are free, or a platform of this folder was started", ports_are_free),
+    Check("the state folder is private, or there is none yet", folder_is_private),
     Check("the disk has room", disk_has_room),
 )
 

@@ -27,12 +27,18 @@ def check(file: Path) -> frozenset[str]:
     """The names of the parts. Raises Broken for a file that is damaged or hostile, and for one that is no archive."""
     try:
         with file.open("rb") as opened:
-            return frozenset(_checked(opened, file.stat().st_size))
+            size = file.stat().st_size
+            names, _ = _checked(opened, max(USUAL_BYTES, RATIO * size))
+            return frozenset(names)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError, RuntimeError) as cause:
         raise Broken(f"is not a complete zip archive: {' '.join(str(cause).split())[:120]}") from None
 
 
-def _checked(opened: BinaryIO, size: int, *, inner: bool = False) -> list[str]:
+def _checked(opened: BinaryIO, most: int, *, outside: int | None = None) -> tuple[list[str], int]:
+    """The names of the parts, and how many bytes they become together with those of archives inside: `most` at most.
+
+    `outside` is how many bytes the archive becomes that this one is in, with what was counted before.
+    """
     with zipfile.ZipFile(opened) as archive:
         parts = archive.infolist()
         names = [part.filename for part in parts]
@@ -42,13 +48,12 @@ def _checked(opened: BinaryIO, size: int, *, inner: bool = False) -> list[str]:
             raise Broken(f"has {twice} parts under the name of another one")
         for part in parts:
             _check_part(part)
-        most = max(USUAL_BYTES, RATIO * size)
-        if (large := sum(part.file_size for part in parts)) > most:
+        if (large := (outside or 0) + sum(part.file_size for part in parts)) > most:
             raise Broken(f"becomes {large} bytes when it is unpacked, more than {most}")
-        for part in parts if not inner else ():
+        for part in parts if outside is None else ():
             if part.filename.endswith(_INNER):  # scipy.sparse has an archive of its own
-                _checked(io.BytesIO(archive.read(part)), size, inner=True)
-        return names
+                _, large = _checked(io.BytesIO(archive.read(part)), most, outside=large)
+        return names, large
 
 
 def _check_part(part: zipfile.ZipInfo) -> None:

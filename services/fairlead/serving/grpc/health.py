@@ -16,6 +16,8 @@ NAMES = ("", SERVICE)
 """What may be asked for: the server, and the service of the protocol. Both are ready at the same time."""
 WATCH_S = 0.25
 """How often a client that watches may be told of a change."""
+WATCHERS = 256
+"""How many clients may watch at a time. A watch has no end, and takes a call's place for as long."""
 _Response = health_pb2.HealthCheckResponse
 
 
@@ -24,6 +26,7 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
 
     def __init__(self, state: Lifecycle) -> None:
         self._state = state
+        self._watchers = 0
 
     async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802, the name of the protocol
         """The status now."""
@@ -35,15 +38,21 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
         """The status of all."""
         return health_pb2.HealthListResponse(statuses={name: self._now(name) for name in NAMES})
 
-    async def Watch(self, request: Any, _: Any) -> AsyncIterator[Any]:  # noqa: N802
+    async def Watch(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
         """The status now, and again whenever it changes."""
+        if self._watchers >= WATCHERS:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{WATCHERS} clients watch already; use Check")
+        self._watchers += 1
         last = None
-        while True:
-            found = self._now(request.service)
-            if found != last:
-                last = found
-                yield found
-            await asyncio.sleep(WATCH_S)
+        try:
+            while True:
+                found = self._now(request.service)
+                if found != last:
+                    last = found
+                    yield found
+                await asyncio.sleep(WATCH_S)
+        finally:
+            self._watchers -= 1
 
     def _now(self, service: str) -> Any:
         if service not in NAMES:

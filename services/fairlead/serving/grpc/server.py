@@ -27,6 +27,8 @@ WINDOW = 64 * 1024
 """The bytes of a message that arrive before this service reads it."""
 LEAST_CALLS = 64
 """How many calls there may be at the same time at least; more, if `queue_bytes` has room for their windows."""
+CALLS_OF_A_CONNECTION = 128
+"""How many calls one connection may have at a time; Envoy's and nginx's limit for HTTP/2 is about as high."""
 HEAD_BYTES = 16 * 1024
 """The most bytes of a request's metadata."""
 
@@ -77,6 +79,7 @@ class Server:
                 ("grpc.max_receive_message_length", settings.max_body_bytes),
                 ("grpc.max_send_message_length", -1),  # max_answer_bytes bounds the answers
                 ("grpc.max_metadata_size", HEAD_BYTES),
+                ("grpc.max_concurrent_streams", CALLS_OF_A_CONNECTION),
                 ("grpc.so_reuseport", 0),  # with it, a busy port would be shared without a word
                 ("grpc.http2.bdp_probe", 0),  # it widens the window of messages that nobody reads yet
                 ("grpc.http2.lookahead_bytes", WINDOW),

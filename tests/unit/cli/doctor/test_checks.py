@@ -45,7 +45,7 @@ def test_a_check_keeps_what_it_found_before_it_was_refused() -> None:
     assert [one.level for one in found_by(cluster, KEDA)] == [Level.NOT_CHECKED]
 
 
-@pytest.mark.parametrize(("version", "level"), [("v1.29.3", "problem"), ("v1.30.0", "ok"), ("v1.37.1-gke.1", "ok")])
+@pytest.mark.parametrize(("version", "level"), [("v1.30.3", "problem"), ("v1.31.0", "ok"), ("v1.37.1-gke.1", "ok")])
 def test_an_old_kubernetes_is_a_problem(version: str, level: str) -> None:
     [found] = found_by(FakeCluster(answers={"/version": {"gitVersion": version}}), VERSION)
     assert found.level == level

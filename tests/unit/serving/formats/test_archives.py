@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -57,3 +58,12 @@ def test_an_archive_with_a_changed_byte_is_read_or_refused(
     file.write_bytes(content[: data.draw(some.integers(0, len(content)))])
     with pytest.raises(archives.Broken, match="^(is|has|becomes)"):
         archives.check(file)  # b.npz is no archive
+
+
+def test_archives_inside_are_counted_together_with_what_they_are_in(tmp_path: Path) -> None:
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w", zipfile.ZIP_DEFLATED) as opened:
+        opened.writestr("data.npy", b"\0" * (archives.USUAL_BYTES // 2))
+    file = archive(tmp_path, {f"{number}.npz": inner.getvalue() for number in range(3)})
+    with pytest.raises(archives.Broken, match="becomes .* bytes when it is unpacked"):
+        archives.check(file)
