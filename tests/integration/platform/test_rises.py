@@ -89,7 +89,7 @@ def test_a_spec_that_asks_for_a_rejected_version_ends_no_rollout_either(platform
     assert (noted.cause, noted.table.weight, noted.state.phase) == (Cause.SPEC, 1000, Phase.CANARY)
     accepted = status_of(platform, noted).condition("TargetAccepted")
     assert accepted is not None
-    assert (accepted.status, accepted.reason) == (False, "Rejected")
+    assert (accepted.status, accepted.reason) == (False, "RolledBack")
     said = platform.command("wait", "wish", "--timeout", "5s", expect=exit_codes.ROLLED_BACK)
     assert said.startswith(f"wish: rolled back: 1.2.0 in revision wish.{rejected.revision}: wrong on virginica\n")
 
