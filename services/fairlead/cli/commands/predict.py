@@ -152,10 +152,17 @@ def _not_json(rows: str, error: ValueError) -> errors.Invalid:
     if rows.startswith("@") or rows == "-":
         source = "standard input" if rows == "-" else rows[1:]
         return errors.Invalid(f"{source} has no JSON: {error}", hint=f"{form}: a table, such as a CSV, is not read")
-    if Path(rows).is_file():
+    if _is_file(rows):
         return errors.Invalid(f"the rows are not JSON: {rows} is a file", hint=f"to read it: @{rows}; {form}")
     hint = """quote it for the shell: '{"field": 1.5}'; to read a file: @rows.json"""
     return errors.Invalid(f"the rows are not JSON: {error}", hint=hint)
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except OSError:  # it is too long for a name
+        return False
 
 
 def _golden_row(reply: Reply, asked: _Asked) -> bytes:
