@@ -188,7 +188,7 @@ def test_the_page_on_security_has_every_connection_that_the_policies_allow() -> 
         ("to model", "http", "control-plane"): "a model, port 8080",
         ("to model", "8080", "gateway"): "a model, port 8080",
         ("to model", "8080", "control-plane"): "a model, port 8080",
-        ("to model", "9000", "all"): "a model, its `extraPorts`",
+        ("to model", "9000", "all"): "a model, its `extraPorts` and the port of [gRPC](grpc.md), if it is on",
         ("from model", "53", "all"): "DNS and port 443 of any address, from a model with `source.kind: init`",
         ("from model", "443", "all"): "DNS and port 443 of any address, from a model with `source.kind: init`",
         ("from gateway", "53", "all"): "models, control plane and DNS",
