@@ -24,7 +24,7 @@ from fairlead.contracts.table import Table
 from fairlead.routing.snapshot import Guard, Routed
 from integration.routing.backends import Backend, Backends, running_backends
 from integration.routing.edge import V1, V2, Edge, an_edge, iris, serving
-from integration.routing.tokens import Signer, unsigned
+from integration.routing.tokens import DAY, Signer, unsigned
 
 ISSUER, OTHER = Signer(1), Signer(2)
 ACCESS = Access.model_validate(
@@ -197,13 +197,13 @@ CASES = [
         "unknown-token",
         headers=bearer(ISSUER.token(azp="x web", scope="predict")),
     ),
-    Case("an expired token", 401, "invalid-token", headers=bearer(ISSUER.token(seconds=-600, **WEB))),
+    Case("an expired token", 401, "invalid-token", headers=bearer(ISSUER.token(seconds=-DAY, **WEB))),
     Case("a token that does not expire", 401, "invalid-token", headers=bearer(ISSUER.token(exp=None, **WEB))),
     Case(
         "a token that is not valid yet",
         401,
         "invalid-token",
-        headers=bearer(ISSUER.token(nbf=int(time.time()) + 900, **WEB)),
+        headers=bearer(ISSUER.token(nbf=int(time.time() + DAY), **WEB)),
     ),
     Case("a token of another audience", 401, "invalid-token", headers=bearer(ISSUER.token(aud="other", **WEB))),
     Case("a token without an audience", 401, "invalid-token", headers=bearer(ISSUER.token(aud=None, **WEB))),

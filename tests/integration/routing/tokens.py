@@ -9,6 +9,8 @@ import random
 import time
 from typing import Any
 
+DAY = 24 * 3600.0
+"""How long a token is good for: cases are made when tests are collected, and may run an hour later."""
 _SHA256_PREFIX = bytes.fromhex("3031300d060960864801650304020105000420")
 
 
@@ -28,7 +30,7 @@ class Signer:
         n, e = (_text(value.to_bytes((value.bit_length() + 7) // 8)) for value in (self._n, self._e))
         return {"keys": [{"kty": "RSA", "alg": "RS256", "use": "sig", "kid": "one", "n": n, "e": e}]}
 
-    def token(self, *, seconds: float = 600, header: dict[str, Any] | None = None, **claims: Any) -> str:
+    def token(self, *, seconds: float = DAY, header: dict[str, Any] | None = None, **claims: Any) -> str:
         """A token that expires in `seconds`; a claim of None is left out."""
         payload = {"iss": "https://login.example", "aud": "models", "exp": int(time.time() + seconds), **claims}
         head = header or {"alg": "RS256", "kid": "one", "typ": "JWT"}
