@@ -59,7 +59,7 @@ def _helm(arguments: list[str], place: str, folder: Path) -> None:
     if verb not in _RENDERED:
         raise PageError(f"{place}: there is no check for `helm {verb}`; add one in tests/docs/cluster.py")
     words = [_resolve(word, folder) for word in rest if word not in _FOR_CLUSTERS_ONLY]
-    charts = [word for word in words if Path(word).is_relative_to(ROOT / "charts") and Path(word).is_dir()]
+    charts = [word for word in words if Path(word).is_relative_to(ROOT / "charts") and not word.endswith(".yaml")]
     if len(charts) != 1:
         raise PageError(f"{place}: `helm {verb}` names no chart of this repository")
     try:
