@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from support import environments, proof
-from support.load.checks import OneOf
+from support.load.checks import SameValues
 from support.load.closed_loop import Result
+from support.load.columns import KINDS, WRONG
 from support.load.open_loop import OpenLoop
 from support.load.prebuilt import Always, encode
 from support.load.servers import Cores, Server, closed_loop, first_answer, serving
@@ -66,7 +67,7 @@ class Seen:
     rates: list[float] = field(default_factory=list)
     cpu_s: float = 0.0
     latency_ms: dict[str, float] = field(default_factory=dict)
-    lost: int = 0
+    lost: dict[str, int] = field(default_factory=dict)
     memory_mib: float = 0.0
     checked: int = 0
     generator: float = 0.0
@@ -210,11 +211,11 @@ def _round(one: Seen, place: Place, cores: Cores, seconds: float) -> None:
 
 def _constant(one: Seen, place: Place, plan: Plan) -> None:
     request = Always(encode("POST", place.server.path, body=place.server.body))
-    url, check = f"http://{HOST}:{place.port}", OneOf.these(place.answer)
+    url, check = f"http://{HOST}:{place.port}", SameValues(place.answer)
     with OpenLoop(url, rate=plan.rate, seconds=plan.rate_seconds, request=request, check=check) as load:
         summary = load.result()
     one.latency_ms = {f"p{100 * q:g}": round(summary.latency_ms(q), 2) for q in (0.5, 0.99, 0.999)}
-    one.lost = summary.failed
+    one.lost = summary.failures
 
 
 def _judge(found: proof.Findings, pairs: Mapping[str, tuple[Seen, Seen]], size: proof.Size) -> None:
@@ -228,8 +229,15 @@ def _judge(found: proof.Findings, pairs: Mapping[str, tuple[Seen, Seen]], size: 
         found.note(f"{name}: Fairlead's requests/s divided by its", ratios[name])
     least = min(one.checked for one in everyone)
     found.claim("replies checked, every server", "> 0 each", sum(one.checked for one in everyone), least > 0)
-    lost = sum(one.lost for one in everyone)
-    found.claim("failed at the constant rate, every server", "0", lost, lost == 0)
+    wrong = sum(one.lost.get(KINDS[WRONG], 0) for one in everyone)
+    found.claim("wrong at the constant rate, every server", "0", wrong, wrong == 0)
+    lost = sum(sum(ours.lost.values()) for ours, _ in pairs.values())
+    found.claim("failed at the constant rate, Fairlead", "0", lost, lost == 0)
+    for name, (_, theirs) in pairs.items():
+        if theirs.lost:
+            found.note(
+                f"{name}: failed at the constant rate", ", ".join(f"{n} {kind}" for kind, n in theirs.lost.items())
+            )
     if size == "full":
         closest = min(OTHERS, key=ratios.__getitem__)
         what = f"requests/s, times those of the fastest other server ({closest})"

@@ -16,6 +16,8 @@ from support.service import HOST
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
+START_S = 180.0  # Ray Serve starts half a dozen processes: 35 s on a core that does nothing else
+
 
 @dataclass(frozen=True)
 class Server:
@@ -50,7 +52,7 @@ def serving(server: Server, core: int, folder: Path) -> Iterator[tuple[int, int]
     command = ["taskset", "-c", str(core), *server.command, "--port", str(port)]
     env = {**ONE_THREAD, **server.env}
     with Child(server.name, command, log=folder / f"{server.name}.log", env=env) as process:
-        process.wait_until(lambda: _answers(server, port), "it predicts")
+        process.wait_until(lambda: _answers(server, port), "it predicts", within=START_S)
         try:
             yield port, process.pid
         finally:
