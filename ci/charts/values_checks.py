@@ -29,10 +29,12 @@ def _pattern_of(contract: Any) -> str:
 _GATES = f"one of {', '.join(get_args(GateName))}, or {CUSTOM}<lower-case-name> for a gate of your own"
 _TIME = Wording("a time", "a number with ms, s or m: 500ms, 15s, 1m")
 _TAG = Wording("a tag of an image", 'letters, digits, ".", "_" and "-", at most 128: 1.0.0')
+_ACCEPTED = Wording("an accepted version", "a version, or also after which revision: 1.1.0, 1.1.0 after iris.12")
 _WORDINGS: Mapping[str, Wording] = {
     **WORDINGS,
     _pattern_of(Duration): DURATION,
     _pattern_of(AnyGate): Wording("a gate", _GATES),
+    "^[0-9a-z]([0-9a-z.-]{0,38}[0-9a-z])?( after [0-9a-z.-]+)?$": _ACCEPTED,
     "^[0-9]+(ms|s|m)$": _TIME,
     "^([0-9]+(ms|s|m))?$": _TIME,
     PERCENT: Wording("a share", "a percentage, such as 10% or 2.5%, or 1/10,000 as a number: 1000"),
@@ -55,7 +57,7 @@ _WORDINGS: Mapping[str, Wording] = {
         "a name of an environment variable", 'letters, digits, "_", "." and "-", no digit first: LOG_LEVEL'
     ),
 }
-_UNQUOTED = (VERSION, _TAG, MODEL_NAME)
+_UNQUOTED = (VERSION, _ACCEPTED, _TAG, MODEL_NAME)
 """Texts that look like a number so often that people forget the quotes. The schema allows numbers for them, so that
 the templates can say what to do."""
 

@@ -27,7 +27,7 @@ def identity(version: str, image: str, artifact: str = "") -> str:
 # identity
 
 
-@pytest.mark.parametrize(("value", "found"), [("", None), ("1.1.0", "1.1.0")])
+@pytest.mark.parametrize(("value", "found"), [("", None), *((one, one) for one in ("1.1.0", "1.1.0 after iris.12"))])
 def test_accepted_breaking_types_are_an_annotation_of_the_route(value: str, found: str | None) -> None:
     route = render("model", {**IRIS, "acceptBreaking": value}).one("ModelRoute")
     assert route["metadata"].get("annotations", {}).get("fairlead.dev/accept-breaking") == found

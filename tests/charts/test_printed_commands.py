@@ -81,8 +81,8 @@ def test_a_release_under_helm_is_refused_with_quoted_lines_and_the_whole_values_
 
 
 def test_what_accepts_breaking_types_is_a_line_of_the_values_file_too() -> None:
-    refused = managed_elsewhere(route("2"), "2", "Flux", None, "models", accept_breaking=True)
-    assert (refused.hint or "").splitlines()[1:] == ['  +acceptBreaking: "2"']
+    refused = managed_elsewhere(route("2"), "2", "Flux", None, "models", accept="2 after iris.7")
+    assert (refused.hint or "").splitlines()[1:] == ['  +acceptBreaking: "2 after iris.7"']
 
 
 @pytest.mark.parametrize("manager", ["Argo CD", "Flux", "Helm"])

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from fairlead import errors
+from fairlead.contracts.acceptance import acceptance_text
 from fairlead.contracts.action import Action, ActionType, Outcome
 from fairlead.contracts.bound_action import bound
 from fairlead.contracts.earlier_versions import names_to_return_to, revision_named
@@ -95,21 +96,23 @@ def refuse_if_managed(store: KubernetesStore, route: Route, version: str, accept
     """Raises Refused when another tool manages the route's spec: it would undo our change or report it as drift."""
     if manager := store.manager(route.name):
         release = store.release_of(route.name)
-        raise managed_elsewhere(route, version, manager, release, store.namespace, accept_breaking=accept_breaking)
+        head = store.head(route.name) if accept_breaking else None
+        accept = acceptance_text(version, head.id if head is not None else "") if accept_breaking else ""
+        raise managed_elsewhere(route, version, manager, release, store.namespace, accept=accept)
 
 
 def managed_elsewhere(
-    route: Route, version: str, manager: str, release: str | None, namespace: str, *, accept_breaking: bool = False
+    route: Route, version: str, manager: str, release: str | None, namespace: str, *, accept: str = ""
 ) -> errors.Refused:
     """The refusal of a release that `manager` would undo, with the lines and the command that release it.
 
     Versions are quoted, because YAML reads many as numbers. The command takes the whole values file: with
     `--reuse-values` Helm would keep the defaults of the old chart, and with `--set` the next upgrade without it would
-    release the old version again.
+    release the old version again. `accept` is what accepts breaking types (`contracts.acceptance`).
     """
     lines = (f'-target: "{route.spec.target.version}"', f'+target: "{version}"')
-    if accept_breaking:
-        lines = (*(lines if version != route.spec.target.version else ()), f'+acceptBreaking: "{version}"')
+    if accept:
+        lines = (*(lines if version != route.spec.target.version else ()), f'+acceptBreaking: "{accept}"')
     if manager == "Helm" and release:
         upgrade = f"helm upgrade {release} charts/model --namespace {namespace} --values YOUR-VALUES.yaml"
         return errors.Refused(

@@ -15,6 +15,7 @@ from functools import partial
 from fairlead import errors
 from fairlead.cli import optional_modules
 from fairlead.cli.options import NO_PLATFORM_HINT, PlatformLocation
+from fairlead.contracts.acceptance import acceptance_text
 from fairlead.contracts.labels import ACCEPT_BREAKING
 from fairlead.contracts.route import Route
 from fairlead.store.base import Store
@@ -39,7 +40,8 @@ class Connection:
     def retarget(self, model: str, version: str, reason: str, *, accept_breaking: bool = False) -> Route:
         """Make a version the target. Raises NotFound when the route does not have that version.
 
-        With `accept_breaking` the route, and the reason in the ledger, say that its breaking types are accepted.
+        With `accept_breaking` the route, and the reason in the ledger, say that its breaking types are accepted for one
+        attempt, and by whom.
         """
         route = self.store.route(model)
         if version not in route.spec.versions:
@@ -48,15 +50,21 @@ class Connection:
                 hint=f"check the spelling, or add it first: {self.how_to_add}",
             )
         self.guard(route, version, accept_breaking)
-        accepted = {ACCEPT_BREAKING: version} if accept_breaking else {}
+        actor = self.actor or optional_modules.load("fairlead.cli.cluster").user_name(self.store)
+        annotations = dict(route.annotations)
+        if accept_breaking:
+            head = self.store.head(model)
+            seen = head.id if head is not None else ""
+            annotations[ACCEPT_BREAKING] = acceptance_text(version, seen, actor=actor, reason=reason)
+        why = reason or f"release {version}"
         target = route.spec.target.model_copy(update={"version": version})
         return self.store.put_route(
             model,
             route.spec.model_copy(update={"target": target}),
             now=datetime.now(UTC),
-            actor=self.actor or optional_modules.load("fairlead.cli.cluster").user_name(self.store),
-            reason=f"{reason}; its breaking types are accepted" if accept_breaking else reason,
-            annotations={**route.annotations, **accepted},
+            actor=actor,
+            reason=f"{why}; its breaking types are accepted" if accept_breaking else why,
+            annotations=annotations,
             expected=route.resource_version,
         )
 

@@ -14,6 +14,7 @@ from fairlead.cli.output import say, text
 from fairlead.contracts.revision import Check, Revision, Verdict
 from fairlead.contracts.route import Route, VersionSpec
 from fairlead.contracts.schema_changes import BREAKING, TYPES, Change, summary, type_changes
+from fairlead.contracts.status import Reason
 from fairlead.local.state import Schemas, StateFolder
 from fairlead.serving.check.own_process import schemas_in_own_process
 from fairlead.store.statuses import StatusReader, read_status
@@ -37,6 +38,21 @@ def refuse_breaking(count: int, version: str, accept: str) -> None:
         )
 
 
+def refuse_waiting(store: StatusReader, route: Route, accept: str) -> None:
+    """Raise Refused if the version that is being released waits at 0 % because it breaks clients."""
+    status = read_status(store, route.name)
+    progressing = status.condition("Progressing") if status is not None else None
+    if status is not None and progressing is not None and progressing.reason == Reason.BREAKING_TYPES:
+        raise _waits(route.name, str(status.candidate), str(status.stable), accept)
+
+
+def _waits(model: str, version: str, stable: str, accept: str) -> errors.Refused:
+    return errors.Refused(
+        f"{model} {version} gets no users, because it breaks clients of {stable}: it waits at 0 %",
+        hint=f"if those clients are ready for it: {accept}; or release another version",
+    )
+
+
 def say_type_changes(
     state: StateFolder, route: Route, head: Revision | None, version: str, *, to: TextIO | None = None
 ) -> tuple[Change, ...]:
@@ -52,7 +68,7 @@ def say_type_changes(
         old, new = (_schemas(state, one) for one in (before, route.spec.versions[version]))
     found = type_changes(old, new) if old is not None and new is not None else ()
     if found:
-        say(f"{summary(version, stable.version, found)}:", to=to)
+        say(f"{summary(version, stable.version, sum(one.is_breaking for one in found))}:", to=to)
     for one in found:
         say(f"  {one}", to=to)
     return found
@@ -80,15 +96,11 @@ def say_compared_types(
     if smoke is None:
         say(f"the types of {version} are compared with those of {stable} before its first weight; its status says it")
     elif told := smoke.reason.partition(TYPES)[2]:
-        lead, _, found = told.partition(": ")
-        say(f"{lead}:")
-        for one in found.split("; "):
+        say(f"{summary(version, str(stable), int(smoke.numbers.get(BREAKING, 0)))}:")
+        for one in told.partition(": ")[2].split("; "):
             say(f"  {one}")
     if smoke is not None and smoke.verdict is Verdict.INCONCLUSIVE:
-        raise errors.Refused(
-            f"{route.name} {version} gets no users, because it breaks clients of {stable}: it waits at 0 %",
-            hint=f"if those clients are ready for it: {accept}; or release another version",
-        )
+        raise _waits(route.name, version, str(stable), accept)
 
 
 def _compared(store: StatusReader, route: Route, head: Revision) -> Check | None:

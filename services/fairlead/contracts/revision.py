@@ -278,6 +278,14 @@ class Rejected(Document):
     """The person who rolled it back; empty where a gate did."""
 
 
+class Accepted(Document):
+    """Breaking types that somebody accepted for one attempt."""
+
+    text: str
+    """The annotation that accepted them (`contracts.acceptance`)."""
+    attempt: int
+
+
 class State(Document):
     """The state of the rollout after a revision."""
 
@@ -306,6 +314,8 @@ class State(Document):
     paused_for: Duration | None = None
     """How long that pause lasts in all. Whatever the clock says, it never lasts longer."""
     rejected: tuple[Rejected, ...] = ()
+    accepted: Accepted | None = None
+    """The last breaking types that were accepted, in this attempt or in an earlier one."""
 
     def rejection_of(self, ref: VersionRef | None) -> Rejected | None:
         """Why this identity is not tried again; None if it was not rejected."""

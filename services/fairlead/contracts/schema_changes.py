@@ -60,10 +60,14 @@ def type_changes(old: Mapping[str, Schema], new: Mapping[str, Schema]) -> tuple[
     return (*changes(old["row"], new["row"], "row"), *changes(old["answer"], new["answer"], "answer"))
 
 
-def summary(version: str, stable: str, found: Sequence[Change]) -> str:
+def changed(version: str, stable: str) -> str:
+    """As "1.1.0 changes the types of 1.0.0", before a list on the same line, which says what of it is breaking."""
+    return f"{version} changes the types of {stable}"
+
+
+def summary(version: str, stable: str, breaking: int) -> str:
     """As "1.1.0 changes the types of 1.0.0, 1 breaking"."""
-    breaking = sum(one.is_breaking for one in found)
-    return f"{version} changes the types of {stable}, {f'{breaking} breaking' if breaking else 'all safe'}"
+    return f"{changed(version, stable)}, {f'{breaking} breaking' if breaking else 'all safe'}"
 
 
 _Difference = tuple[str, str, Effect]

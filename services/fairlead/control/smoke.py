@@ -17,7 +17,7 @@ from fairlead.contracts.gateway import pin_name
 from fairlead.contracts.golden import Tolerance, compare
 from fairlead.contracts.revision import Check, Verdict
 from fairlead.contracts.route import VersionRef
-from fairlead.contracts.schema_changes import BREAKING, TYPES, Change, summary, type_changes
+from fairlead.contracts.schema_changes import BREAKING, TYPES, Change, changed, type_changes
 from fairlead.contracts.table import Table
 
 ROWS = 8
@@ -74,7 +74,7 @@ class GatewaySmoke:
             if check.verdict is not Verdict.PASS or not (found := self._types(connection, table, ref, golden)):
                 return check
             breaking = sum(one.is_breaking for one in found)
-            told = f"{TYPES}{summary(ref.version, table.stable.version, found)}: {_list(found)}"
+            told = f"{TYPES}{changed(ref.version, table.stable.version)}: {_list(found)}"
             numbers = check.numbers | ({BREAKING: breaking} if breaking else {})
             return check.model_copy(update={"reason": check.reason + told, "numbers": numbers})
         except (OSError, http.client.HTTPException, ValueError) as error:

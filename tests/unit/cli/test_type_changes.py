@@ -11,9 +11,10 @@ import pytest
 from fairlead import errors
 from fairlead.cli import exit_codes, type_changes
 from fairlead.cli.commands import deploy, release
-from fairlead.contracts.labels import ACCEPT_BREAKING
+from fairlead.cli.connect import actor
+from fairlead.contracts.acceptance import acceptance_of
 from fairlead.contracts.revision import Cause, Check, Phase, Revision, State, Verdict
-from fairlead.contracts.status import Status
+from fairlead.contracts.status import Condition, Reason, Status
 from fairlead.contracts.table import Table
 from fairlead.serving.check.own_process import schemas_in_own_process
 from fairlead.store.sqlite import SqliteStore
@@ -94,7 +95,9 @@ def test_a_release_that_is_accepted_says_so_on_the_route_and_in_the_ledgers_reas
     with SqliteStore(stricter / "ledger.db") as store:
         route = store.route("doubler")
     assert route.spec.target.version == "1.1.0"
-    assert route.annotations[ACCEPT_BREAKING] == "1.1.0"
+    said = acceptance_of(route.annotations)
+    assert (said.version, said.actor, said.reason) == ("1.1.0", actor(), "all clients moved")
+    assert "after doubler.1" in said.text
     assert route.reason == "all clients moved; its breaking types are accepted"
 
 
@@ -111,7 +114,27 @@ def test_what_is_being_released_already_can_still_be_accepted(stricter: Path) ->
         )
         release.command("doubler", "1.1.0", accept_breaking=True, state=stricter)
         found = store.route("doubler")
-    assert (found.generation, found.annotations[ACCEPT_BREAKING]) == (before.generation, "1.1.0")
+    assert (found.generation, acceptance_of(found.annotations).version) == (before.generation, "1.1.0")
+
+
+def test_what_waits_because_it_breaks_clients_is_refused_again_until_it_is_accepted(stricter: Path) -> None:
+    with SqliteStore(stricter / "ledger.db") as store:
+        route, head = store.route("doubler"), store.head("doubler")
+        assert head is not None
+        target = route.spec.target.model_copy(update={"version": "1.1.0"})
+        spec = route.spec.model_copy(update={"target": target})
+        now = datetime(2026, 1, 1, tzinfo=UTC)
+        store.put_route("doubler", spec, now=now, actor="git")
+        preparing = head.state.model_copy(update={"phase": Phase.PREPARING, "target": spec.target_ref})
+        store.append(
+            head.model_copy(update={"seq": 2, "parent": head.hash, "state": preparing, "generation": 2, "hash": ""})
+        )
+        waits = Condition(type="Progressing", status=False, reason=Reason.BREAKING_TYPES, since=now)
+        status = Status(route="doubler", observed_generation=2, conditions=(waits,), candidate=spec.target_ref)
+        store.set_status("doubler", status.to_json())
+        with pytest.raises(errors.Refused, match="it waits at 0 %") as refused:
+            release.command("doubler", "1.1.0", state=stricter)
+    assert "fairlead release doubler 1.1.0 --accept-breaking" in str(refused.value.hint)
 
 
 class Statuses:
@@ -129,8 +152,14 @@ def a_status(attempt: int, verdict: Verdict = Verdict.PASS, reason: str = "", ge
     return Status(route="iris", observed_generation=generation, attempt=attempt, checks=checks)
 
 
-DIFFERS = "1 golden rows answered as expected through the gateway; for its clients, 1.1.0 changes the types of 1.0.0, "
-DIFFERS += "1 breaking: breaking: row.value: at least 0, was -100; safe: answer.unit: added, optional"
+def broken(attempt: int, verdict: Verdict, reason: str) -> Status:
+    found = a_status(attempt, verdict, reason)
+    (smoke,) = found.checks
+    return found.model_copy(update={"checks": (smoke.model_copy(update={"numbers": {"breaking": 1}}),)})
+
+
+DIFFERS = "1 golden rows answered as expected through the gateway; for its clients, 1.1.0 changes the types of 1.0.0: "
+DIFFERS += "breaking: row.value: at least 0, was -100; safe: answer.unit: added, optional"
 
 
 def compared(capsys: pytest.CaptureFixture[str], *statuses: Status) -> str:
@@ -149,15 +178,13 @@ def test_in_a_cluster_they_are_those_that_the_engine_found_in_the_new_attempt(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     before = a_status(3, reason=DIFFERS.replace("1.1.0", "0.9.0")), a_status(4, Verdict.INCONCLUSIVE)
-    assert compared(capsys, *before, a_status(4, reason=DIFFERS)) == SAID
+    assert compared(capsys, *before, broken(4, Verdict.PASS, DIFFERS)) == SAID
 
 
 def test_in_a_cluster_breaking_ones_that_the_engine_waits_for_are_an_error(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    held = a_status(4, Verdict.INCONCLUSIVE, f"1.1.0 breaks clients of 1.0.0: {DIFFERS}")
-    (smoke,) = held.checks
-    held = held.model_copy(update={"checks": (smoke.model_copy(update={"numbers": {"breaking": 1}}),)})
+    held = broken(4, Verdict.INCONCLUSIVE, f"1.1.0 breaks clients of 1.0.0: {DIFFERS}")
     with pytest.raises(errors.Refused) as refused:
         compared(capsys, held)
     assert capsys.readouterr().out == SAID

@@ -43,7 +43,7 @@ def command(
         _print_json(before, after, found)
     elif found:
         _print_table(found)
-        say(summary(after.version, before.version, found))
+        say(summary(after.version, before.version, sum(one.is_breaking for one in found)))
     else:
         say(f"{after.version} has the same types as {before.version}")
     raise typer.Exit(exit_codes.FAILED if breaking else exit_codes.OK)

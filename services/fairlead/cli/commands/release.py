@@ -25,7 +25,13 @@ from fairlead.cli.options import (
 )
 from fairlead.cli.output import moment, percent, say
 from fairlead.cli.state_age import state_age
-from fairlead.cli.type_changes import AcceptBreakingOption, refuse_breaking, say_compared_types, say_type_changes
+from fairlead.cli.type_changes import (
+    AcceptBreakingOption,
+    refuse_breaking,
+    refuse_waiting,
+    say_compared_types,
+    say_type_changes,
+)
 from fairlead.contracts.revision import Phase, Rejected, Revision
 from fairlead.contracts.route import Route, VersionRef
 from fairlead.local.state import StateFolder
@@ -51,8 +57,8 @@ def command(
     is refused (exit code 4), and a rollout in progress goes on. On one machine, a folder that was not checked before is
     checked first, as `fairlead check` does it.
 
-    A version whose types break clients of stable is refused (exit code 4) without --accept-breaking. In a cluster only
-    the control plane can compare them, so there it waits at 0 % instead.
+    A version whose types break clients of stable is refused (exit code 4) without --accept-breaking, also while it
+    waits for that at 0 %. In a cluster only the control plane can compare them, so there it waits before it is refused.
     """
     location = PlatformLocation(state, context, namespace)
     connection = connect(location)
@@ -65,11 +71,13 @@ def command(
     serves = "is stable" if age.is_stopped else "serves"
     done = _already(route, head, ref, serves) if head is not None and ref is not None and rejected is None else ""
     again = location.with_options(f"fairlead release {model} {version}{' --retry' * retry} --accept-breaking")
-    if not done and not location.in_cluster and ref is not None:
-        breaking = _examine(StateFolder(state), route, head, version, skip_check=skip_check, as_json=as_json)
-        refuse_breaking(0 if accept_breaking else breaking, f"{model} {version}", again)
-    if not done or accept_breaking:
-        route = connection.retarget(model, version, reason or f"release {version}", accept_breaking=accept_breaking)
+    if done and not accept_breaking:
+        refuse_waiting(connection.store, route, again)
+    else:
+        if not done and not location.in_cluster and ref is not None:
+            breaking = _examine(StateFolder(state), route, head, version, skip_check=skip_check, as_json=as_json)
+            refuse_breaking(0 if accept_breaking else breaking, f"{model} {version}", again)
+        route = connection.retarget(model, version, reason, accept_breaking=accept_breaking)
     if rejected is not None:
         action_client.ask(location, model, "retry", reason=reason or f"release {version} again", as_json=as_json)
         return

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from fairlead.contracts.acceptance import acceptance_of
 from fairlead.contracts.action import Action, ActionType
+from fairlead.contracts.labels import ACCEPT_BREAKING
 from fairlead.contracts.revision import Phase, Revision
 from fairlead.contracts.route import VersionRef
 from fairlead.rollout.policy.observation import Observation
@@ -17,6 +19,8 @@ def accepted(revision: Revision, action: Action, observation: Observation) -> st
     notes = [revision.reason.removesuffix(although_down(revision.table.stable)).rstrip(".")]
     if action.type is ActionType.PAUSE:
         notes.append(_while_paused(revision))
+    if action.type is ActionType.RETRY:
+        notes.append(_accepted_before(revision))
     if action.type in _MOVES:
         notes += [_not_ready(revision, observation), _away(observation), _still_paused(revision)]
     found = [note for note in notes if note]
@@ -26,6 +30,17 @@ def accepted(revision: Revision, action: Action, observation: Observation) -> st
 def although_down(ref: VersionRef) -> str:
     """The end of the reason of a revision that moved users onto a version without a ready instance."""
     return f"; although {ref} had no ready instance"
+
+
+def _accepted_before(revision: Revision) -> str:
+    """Breaking types are accepted for one attempt, and who tries again may think otherwise."""
+    used, ref, model = revision.state.accepted, revision.state.target, revision.route
+    if used is None or acceptance_of({ACCEPT_BREAKING: used.text}).version != ref.version:
+        return ""
+    return (
+        f"Its breaking types were accepted for attempt {used.attempt} only: it waits at 0 % for "
+        f"`fairlead release {model} {ref} --accept-breaking`"
+    )
 
 
 def _while_paused(revision: Revision) -> str:

@@ -42,6 +42,9 @@ def decide(route: Route, head: Revision | None, observation: Observation, action
     noticed = transitions.noticed(situation)
     if noticed is not None:
         return Decision(noticed, tuple(finished))
+    accepted = transitions.accepted(situation)
+    if accepted is not None:
+        return Decision(accepted, tuple(finished))
     for action in pending:
         result = action_rules.apply_action(situation, action)
         if isinstance(result, Revision):

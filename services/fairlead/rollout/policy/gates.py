@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from fairlead.contracts.acceptance import acceptance_of
 from fairlead.contracts.base import format_duration
-from fairlead.contracts.labels import ACCEPT_BREAKING
 from fairlead.contracts.revision import Check, Phase, Verdict
 from fairlead.contracts.schema_changes import BREAKING
 from fairlead.rollout.policy import share
@@ -70,10 +70,13 @@ def smoke(situation: Situation) -> Check:
     if seen.verdict is not Verdict.PASS or BREAKING not in seen.numbers:
         return seen
     version, model = situation.candidate, situation.route.name
-    if situation.route.annotations.get(ACCEPT_BREAKING) == str(version):
+    accepted = situation.head.state.accepted
+    if accepted is not None and accepted.attempt == situation.head.state.attempt:
         return seen.model_copy(update={"reason": f"its breaking types were accepted; {seen.reason}"})
+    used = accepted is not None and accepted.text == acceptance_of(situation.route.annotations).text
+    for_earlier = f" (what its annotation says was for attempt {accepted.attempt})" if accepted and used else ""
     why = (
-        f"{version} breaks clients of {situation.stable} and gets no users until that is accepted: "
+        f"{version} breaks clients of {situation.stable} and gets no users until that is accepted{for_earlier}: "
         f"`fairlead release {model} {version} --accept-breaking`; {seen.reason}"
     )
     return _hold("smoke", why, **seen.numbers)

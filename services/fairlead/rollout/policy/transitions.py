@@ -8,9 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from fairlead.contracts.acceptance import acceptance_of
 from fairlead.contracts.action import Action
-from fairlead.contracts.revision import Cause, Check, Phase, Rejected, Revision, State, Verdict
+from fairlead.contracts.revision import Accepted, Cause, Check, Phase, Rejected, Revision, State, Verdict
 from fairlead.contracts.route import Route, VersionRef
+from fairlead.contracts.schema_changes import BREAKING
 from fairlead.contracts.table import Mirror, Table
 from fairlead.rollout.policy import steps, time_limit
 from fairlead.rollout.policy.cold import cold, describe_cold
@@ -131,6 +133,25 @@ def noticed(situation: Situation) -> Revision | None:
     if versions is None:
         return _same_weights(situation, "the spec changed: versions, their instances, or only how it is written")
     return _same_weights(situation, versions or "the spec changed: only how it is written")
+
+
+def accepted(situation: Situation) -> Revision | None:
+    """Breaking types that wait for it are accepted by the route's annotation, for this attempt; None if they are not.
+
+    One text accepts one attempt, so that a version which was rejected since is not brought back unasked.
+    """
+    seen, state, said = situation.observation.smoke, situation.head.state, acceptance_of(situation.route.annotations)
+    if state.phase is not Phase.PREPARING or seen is None or BREAKING not in seen.numbers:
+        return None
+    if said.version != state.target.version or (state.accepted is not None and state.accepted.text == said.text):
+        return None
+    what = f"the breaking types of {state.target} are accepted"
+    if said.actor:
+        by = Requester(said.actor, reason=f"{what} ({said.reason})" if said.reason else what)
+    else:
+        by = Requester(reason=f"{what}; the annotation does not say by whom")
+    changes = {"accepted": Accepted(text=said.text, attempt=state.attempt)}
+    return _next(situation, Cause.SPEC, by, what, state=changes, evidence=(seen,))
 
 
 def refreshed(situation: Situation) -> Revision | None:
