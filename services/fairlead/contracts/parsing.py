@@ -65,7 +65,7 @@ def _message(kind: type[BaseModel], found: ErrorDetails) -> str:
     if found["type"] == "extra_forbidden":
         return _unknown_field(str(found["loc"][-1]), list(_fields_at(kind, found["loc"][:-1])))
     if found["type"] in ("literal_error", "enum") and isinstance(found["input"], str):
-        return found["msg"] + _suggestion(found["input"], str(found["ctx"]["expected"]).split("'")[1::2])
+        return found["msg"] + suggestion(found["input"], str(found["ctx"]["expected"]).split("'")[1::2])
     if found["type"] == "string_type" and isinstance(found["input"], int | float):
         return f"{found['msg']}; YAML reads {found['input']} as a number: write it in quotes"
     field = str(found["loc"][-1]) if found["loc"] else ""
@@ -73,11 +73,11 @@ def _message(kind: type[BaseModel], found: ErrorDetails) -> str:
 
 
 def _unknown_field(name: str, known: Sequence[str]) -> str:
-    suggestion = _suggestion(name, known)
-    return "unknown field" + (suggestion or (f"; known are {', '.join(known)}" if known else ""))
+    similar = suggestion(name, known)
+    return "unknown field" + (similar or (f"; known are {', '.join(known)}" if known else ""))
 
 
-def _suggestion(name: str, known: Sequence[str]) -> str:
+def suggestion(name: str, known: Sequence[str]) -> str:
     """The most similar of the known names as a question, whatever the case and the style: `min_requests` means
     `minRequests`. Empty if none is similar."""
     plain = {_plain(one): one for one in known}

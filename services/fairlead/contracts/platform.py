@@ -90,6 +90,17 @@ class LocalModel(Document):
         return self
 
     @model_validator(mode="after")
+    def _something_may_be_cold(self) -> Self:
+        if "scale_to_zero" in self.model_fields_set and all(
+            one.min_instances is None for one in self.versions.values()
+        ):
+            raise ValueError(
+                "scaleToZero: it changes nothing, because every version always runs; write minInstances: 0 beside the "
+                "source of those that may stop"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _target_exists(self) -> Self:
         if self.target not in self.versions:
             raise ValueError(f"target {self.target!r} is not one of versions: {', '.join(self.versions)}")

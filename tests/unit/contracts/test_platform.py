@@ -36,3 +36,9 @@ def test_a_version_is_not_cold_within_a_second() -> None:
     model = {"target": "1", "versions": {"1": {"source": "a"}}, "scaleToZero": {"after": "500ms"}}
     with pytest.raises(errors.Invalid, match="models.iris.scaleToZero.after: .* greater than or equal to 1"):
         parse(Platform, {"models": {"iris": model}}, "platform.yaml")
+
+
+def test_limits_for_cold_versions_need_a_version_that_may_be_cold() -> None:
+    model = {"target": "1", "versions": {"1": {"source": "a"}}, "scaleToZero": {"after": "5m"}}
+    with pytest.raises(errors.Invalid, match="models.iris: scaleToZero: it changes nothing, .* write minInstances: 0"):
+        parse(Platform, {"models": {"iris": model}}, "platform.yaml")

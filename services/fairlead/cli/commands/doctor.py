@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from fairlead import errors
 from fairlead.cli import optional_modules
@@ -21,6 +23,10 @@ _WIDTH = len("not checked")
 
 
 def command(
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILE", help="A platform file, to look at before `fairlead up FILE`."),
+    ] = None,
     state: StateOption = DEFAULT_STATE,
     context: ContextOption = None,
     namespace: NamespaceOption = None,
@@ -32,10 +38,14 @@ def command(
     """
     location = PlatformLocation(state=Path(state), context=context, namespace=namespace)
     found: list[Any]
+    if location.in_cluster and file is not None:
+        raise errors.Invalid(
+            f"{file} is a platform file, and a cluster has none", hint="leave out the file, or the cluster"
+        )
     if location.in_cluster:
         found = optional_modules.load("fairlead.cli.doctor.cluster").look(context, namespace)
     else:
-        found = optional_modules.load("fairlead.cli.doctor.machine").look(location.state)
+        found = optional_modules.load("fairlead.cli.doctor.machine").look(location.state, file)
     problems = sum(one.level == "problem" for one in found)
     if as_json:
         print_json({"findings": [one.to_json() for one in found], "problems": problems})

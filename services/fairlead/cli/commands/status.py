@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,7 +14,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from fairlead.cli import health_lines
+from fairlead.cli import health_lines, optional_modules
 from fairlead.cli.connect import connect
 from fairlead.cli.options import (
     DEFAULT_STATE,
@@ -28,6 +29,7 @@ from fairlead.cli.state_age import StateAge, state_age
 from fairlead.contracts.health import health_of
 from fairlead.contracts.route import TOTAL_WEIGHT, VersionSpec
 from fairlead.contracts.status import Status
+from fairlead.local.state import StateFolder
 from fairlead.store.base import Store
 from fairlead.store.statuses import shown_statuses
 from fairlead.views import rollout
@@ -93,8 +95,19 @@ def _page(store: Store, model: str | None, location: PlatformLocation) -> Render
     rows = (_row(one, location, now, age) for one in statuses)
     current = () if age.problem else statuses
     urgent = [text(line) for one in current for line in health_lines.lines(one, location, now)]
+    if model is None and not location.in_cluster:
+        urgent += map(text, _of_clients(location, {one.route for one in statuses}))
     details = _details(statuses[0], location) if model else ()
     return Group(*before, make_table(_COLUMNS, rows), *urgent, *details)
+
+
+def _of_clients(location: PlatformLocation, models: set[str]) -> Iterator[str]:
+    run = StateFolder(location.state).last_run()
+    if run is None or run.gateway.auth is None:
+        return
+    # Only a gateway that asks for keys has such a file, and reading it takes imports.
+    for one in optional_modules.load("fairlead.cli.clients_file").complaints(Path(run.gateway.auth.file), models):
+        yield f"{one.what}: {one.why}\n  {one.do}"
 
 
 _COLUMNS = ("MODEL", "HEALTH", "PHASE", "STABLE", "CANDIDATE", "WEIGHT", "STEP", "REVISION", "GATEWAY", "WAITING FOR")

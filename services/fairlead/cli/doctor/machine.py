@@ -7,20 +7,58 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from fairlead import errors
-from fairlead.cli.doctor.finding import Check, Finding, examine, problem, warning
+from fairlead.cli.clients_file import complaints
+from fairlead.cli.doctor.finding import Check, Finding, NotChecked, examine, problem, warning
+from fairlead.contracts.platform import ControlSettings, GatewaySettings
 from fairlead.local import envoy, ports
+from fairlead.local.apply import read_platform
+from fairlead.local.state import StateFolder
+from fairlead.store.sqlite import SqliteStore
 
 ENVOY = (1, 38)
 """The oldest Envoy that is tested."""
-GATEWAY, CONTROL = 8080, 8081
 _LEAST_FREE = 1 << 30
 _SLOW_S = 5.0
 
 
-def envoy_works(state: Path) -> Iterator[Finding]:  # noqa: ARG001 - every check of a machine gets the folder
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What is looked at: the state folder, and the settings of the platform file or of the platform that runs."""
+
+    state: Path
+    gateway: GatewaySettings = GatewaySettings()
+    control: ControlSettings = ControlSettings()
+    models: frozenset[str] = frozenset()
+    """Those of the platform file."""
+    file: Path | None = None
+    wrong: errors.FairleadError | None = None
+    """Why the platform file cannot be used."""
+
+    @classmethod
+    def of(cls, state: Path, file: Path | None) -> Machine:
+        """With a platform file, as it is there; else as the platform of the state folder was started last."""
+        if file is None:
+            run = StateFolder(state).last_run()
+            return cls(state, run.gateway, run.control) if run is not None else cls(state)
+        try:
+            platform = read_platform(file)
+        except errors.FairleadError as error:
+            return cls(state, file=file, wrong=error)
+        return cls(state, platform.gateway, platform.control, frozenset(platform.models), file)
+
+
+def file_is_right(machine: Machine) -> Iterator[Finding]:
+    """The platform file, as `fairlead up` would read it."""
+    if machine.wrong is not None:
+        why = f"`fairlead up {machine.file}` does not start with it"
+        yield problem(machine.wrong.message, why, machine.wrong.hint or "correct the file")
+
+
+def envoy_works(machine: Machine) -> Iterator[Finding]:  # noqa: ARG001 - every check gets the same
     """The binary that `fairlead up` would run."""
     why = "`fairlead up` runs it as the gateway"
     try:
@@ -45,11 +83,15 @@ def envoy_works(state: Path) -> Iterator[Finding]:  # noqa: ARG001 - every check
         )
 
 
-def ports_are_free(state: Path) -> Iterator[Finding]:
-    """The two usual ports, unless the platform of this folder has them."""
-    if (state / "run.json").exists():
-        return
-    for port, flag in ((GATEWAY, "--port"), (CONTROL, "--control-port")):
+def ports_are_free(machine: Machine) -> Iterator[Finding]:
+    """The two ports, unless the platform of this folder has them."""
+    folder = StateFolder(machine.state)
+    try:
+        if folder.is_running() or folder.orphans():
+            return
+    except OSError as error:
+        raise NotChecked(f"{machine.state} is another user's: {error.strerror}") from error
+    for port, flag in ((machine.gateway.port, "--port"), (machine.control.port, "--control-port")):
         if not ports.is_free(port):
             yield warning(
                 f"another process listens on port {port}",
@@ -58,8 +100,21 @@ def ports_are_free(state: Path) -> Iterator[Finding]:
             )
 
 
-def folder_is_private(state: Path) -> Iterator[Finding]:
+def clients_are_known(machine: Machine) -> Iterator[Finding]:
+    """The document of clients, and the models that it names."""
+    if machine.gateway.auth is None:
+        return
+    ledger, models = machine.state / "ledger.db", set(machine.models)
+    if ledger.exists():
+        with SqliteStore(ledger) as store:
+            models |= {route.name for route in store.routes()} | {one.name for one in store.unreadable_routes()}
+    for one in complaints(Path(machine.gateway.auth.file), models):
+        yield (problem if one.keeps else warning)(one.what, one.why, one.do)
+
+
+def folder_is_private(machine: Machine) -> Iterator[Finding]:
     """The state folder is the user's own, and nobody else opens it."""
+    state = machine.state
     if not state.exists():
         return
     mode = stat.S_IMODE(state.stat().st_mode)
@@ -71,8 +126,9 @@ def folder_is_private(state: Path) -> Iterator[Finding]:
         )
 
 
-def disk_has_room(state: Path) -> Iterator[Finding]:
+def disk_has_room(machine: Machine) -> Iterator[Finding]:
     """Space for copies of model folders, logs and the ledger."""
+    state = machine.state
     place = next(one for one in (state, *state.absolute().parents) if one.exists())
     free = shutil.disk_usage(place).free
     if free < _LEAST_FREE:
@@ -84,13 +140,15 @@ def disk_has_room(state: Path) -> Iterator[Finding]:
 
 
 CHECKS = (
+    Check("the platform file is right, or none is named", file_is_right),
     Check("Envoy is there, and new enough", envoy_works),
-    Check(f"ports {GATEWAY} and {CONTROL} are free, or a platform of this folder was started", ports_are_free),
+    Check("the ports of gateway and control plane are free, or this platform has them", ports_are_free),
+    Check("the document of clients is right and names models that are there, or none is named", clients_are_known),
     Check("the state folder is private, or there is none yet", folder_is_private),
     Check("the disk has room", disk_has_room),
 )
 
 
-def look(state: Path) -> list[Finding]:
-    """The findings for `fairlead up` with this state folder."""
-    return list(examine(state, CHECKS))
+def look(state: Path, file: Path | None = None) -> list[Finding]:
+    """The findings for `fairlead up` with this state folder and this platform file."""
+    return list(examine(Machine.of(state, file), CHECKS))

@@ -16,14 +16,14 @@ FAULT = problem("it is broken", "nothing works", "mend it")
 
 
 def given(monkeypatch: pytest.MonkeyPatch, *found: Finding) -> None:
-    monkeypatch.setattr(machine, "look", lambda _: list(found))
+    monkeypatch.setattr(machine, "look", lambda state, file: list(found))
 
 
 def test_one_line_says_what_is_ok_and_three_say_what_is_not(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given(monkeypatch, OK, RISK)
-    doctor.command(Path("nowhere"))
+    doctor.command(state=Path("nowhere"))
     assert capsys.readouterr().out.splitlines() == [
         "ok           the disk has room",
         "warning      it is late",
@@ -37,7 +37,7 @@ def test_a_problem_ends_the_command_with_an_error_that_counts(
 ) -> None:
     given(monkeypatch, FAULT, FAULT, RISK)
     with pytest.raises(errors.FairleadError, match="2 problems found"):
-        doctor.command(Path("nowhere"), as_json=True)
+        doctor.command(state=Path("nowhere"), as_json=True)
     printed = json.loads(capsys.readouterr().out)
     assert printed["problems"] == 2
     assert printed["findings"][0] == {
@@ -47,3 +47,8 @@ def test_a_problem_ends_the_command_with_an_error_that_counts(
         "why": "nothing works",
         "do": "mend it",
     }
+
+
+def test_a_platform_file_and_a_cluster_do_not_go_together() -> None:
+    with pytest.raises(errors.Invalid, match="platform.yaml is a platform file, and a cluster has none"):
+        doctor.command(Path("platform.yaml"), namespace="models")

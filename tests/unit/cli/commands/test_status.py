@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from fairlead.cli.commands import status
+from fairlead.contracts.platform import AuthSettings, ControlSettings, GatewaySettings, RunningPlatform
 from fairlead.contracts.route import RouteSpec, Target, VersionSpec
 from fairlead.contracts.status import Condition, Reason, Status, WantedInstances
+from fairlead.local.state import StateFolder
 from fairlead.store.sqlite import SqliteStore
 
 VERSION = VersionSpec(source="/m/1")
@@ -45,3 +47,27 @@ def test_what_a_rollout_waits_for_names_the_platform_that_the_user_named(
     status.command("iris", state=Path("other"))
     shown = capsys.readouterr().out
     assert "`fairlead resume --state other`" in " ".join(word for word in shown.split() if word != "│"), shown
+
+
+def test_clients_that_cannot_be_read_any_more_or_name_no_model_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, clients = StateFolder(tmp_path / ".fairlead"), tmp_path / "clients.yaml"
+    folder.create()
+    clients.touch(mode=0o600)
+    clients.write_text("clients: {shop: {models: [irsi]}}")
+    gateway = GatewaySettings(auth=AuthSettings(file=str(clients)))
+    folder.write_run(RunningPlatform(pid=4711, gateway=gateway, control=ControlSettings(), admin_port=9901))
+    with SqliteStore(folder.root / "ledger.db") as store:
+        spec = RouteSpec(model="iris", versions={"1.0.0": VERSION}, target=Target(version="1.0.0"))
+        store.put_route("iris", spec, now=datetime(2026, 1, 1, tzinfo=UTC), actor="ada")
+        status.command(None, state=folder.root)
+        assert "clients.shop.models: there is no model 'irsi'; did you mean 'iris'?" in joined(capsys)
+        clients.write_text("clients: [")
+        status.command(None, state=folder.root)
+    assert "clients, keys and limits stay as they were" in joined(capsys)
+
+
+def joined(capsys: pytest.CaptureFixture[str]) -> str:
+    """What was printed, without the line breaks of a narrow terminal."""
+    return " ".join(capsys.readouterr().out.split())

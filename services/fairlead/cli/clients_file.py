@@ -1,0 +1,42 @@
+"""What is wrong with the file that says who may call, on one machine: for `fairlead status` and `fairlead doctor`.
+
+The control plane goes on with the clients that it has read last, so without this only its log would say that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from fairlead import errors
+from fairlead.contracts.parsing import suggestion
+from fairlead.routing.access_file import read_access
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """One fault. `keeps` says whether it keeps a changed file from being used."""
+
+    what: str
+    why: str
+    do: str
+    keeps: bool = False
+
+
+def complaints(file: Path, models: Collection[str]) -> Iterator[Complaint]:
+    """The faults of the file. A client may name a model that is deployed later, so a strange name is only a risk."""
+    try:
+        access = read_access(file, only_owner=True)
+    except errors.Invalid as error:
+        why = "clients, keys and limits stay as they were, and `fairlead up` would not start with it"
+        yield Complaint(error.message, why, error.hint or "", keeps=True)
+        return
+    for name, client in access.clients.items():
+        for field, named in (("models", client.models or ()), ("modelLimits", client.model_limits)):
+            for model in (one for one in named if one not in models):
+                yield Complaint(
+                    f"{file}: clients.{name}.{field}: there is no model {model!r}{suggestion(model, list(models))}",
+                    "until there is one, this allows and limits nothing",
+                    "correct the name, or deploy the model",
+                )
