@@ -11,9 +11,10 @@ from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from fairlead import errors
+from fairlead.serving.grpc.arriving import Arriving, OfOthers
 from fairlead.serving.grpc.calls import Calls
 from fairlead.serving.grpc.codec import Codec
-from fairlead.serving.grpc.definitions import DESCRIBED, POOL
+from fairlead.serving.grpc.definitions import DESCRIBED, POOL, SERVICE
 from fairlead.serving.grpc.health import Health
 from fairlead.serving.grpc.service import Service
 from fairlead.serving.inference.admission import Admission
@@ -52,15 +53,10 @@ class Server:
         self._health = Health(plane.state)
         identity = {"x-model-name": manifest.name, "x-model-version": manifest.version}
         self._calls = Calls(identity, plane.clock, meter, problem_counts)
-        self._service = Service(
-            tensors,
-            Codec(tensors, plane.terms),
-            plane,
-            admission,
-            self._calls,
-            asyncio.Semaphore(max(1, settings.queue_bytes // settings.max_body_bytes)),
-            settings.receive_s,
-        )
+        self._most_calls = max(LEAST_CALLS, settings.queue_bytes // WINDOW)
+        messages = max(1, settings.queue_bytes // settings.max_body_bytes)
+        self._arriving = Arriving(messages, self._most_calls, settings.receive_s)
+        self._service = Service(tensors, Codec(tensors, plane.terms), plane, admission, self._calls, self._arriving)
         self._server: Any = None
         self._stopping: asyncio.Task[None] | None = None
         self.port = 0
@@ -84,7 +80,8 @@ class Server:
                 ("grpc.http2.bdp_probe", 0),  # it widens the window of messages that nobody reads yet
                 ("grpc.http2.lookahead_bytes", WINDOW),
             ],
-            maximum_concurrent_rpcs=max(LEAST_CALLS, settings.queue_bytes // WINDOW),
+            interceptors=(OfOthers(self._arriving, SERVICE),),
+            maximum_concurrent_rpcs=self._most_calls,
         )
         self._server.add_generic_rpc_handlers((self._service.handler(),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

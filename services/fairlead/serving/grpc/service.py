@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 import fairlead
 from fairlead import errors
 from fairlead.serving.grpc import wire
+from fairlead.serving.grpc.arriving import Arriving
 from fairlead.serving.grpc.calls import Calls
 from fairlead.serving.grpc.codec import Codec
 from fairlead.serving.grpc.definitions import METHODS, SERVICE, message
@@ -40,17 +41,14 @@ class Service:
         plane: DataPlane,
         admission: Admission,
         calls: Calls,
-        arriving: asyncio.Semaphore,
-        receive_s: float,
+        arriving: Arriving,
     ) -> None:
-        """`arriving` bounds the messages that arrive at the same time, each for at most `receive_s` seconds."""
         self._tensors = tensors
         self._codec = codec
         self._plane = plane
         self._admission = admission
         self._calls = calls
         self._arriving = arriving
-        self._receive_s = receive_s
         has_files = plane.terms.memory.has_files
         self._small_bytes = -1 if has_files else PIECE_BYTES
         self._per_byte = 0 if has_files else BINARY_BYTE
@@ -81,11 +79,7 @@ class Service:
 
     async def _message(self, context: Any) -> bytes:
         """The message of a request, when there is room for it."""
-        try:
-            async with asyncio.timeout(self._receive_s), self._arriving:
-                found = await context.read()
-        except TimeoutError:
-            raise errors.DeadlineExceeded(f"the message did not arrive within {self._receive_s:g} s") from None
+        found = await self._arriving.message(context)
         if not isinstance(found, bytes):
             # If the message was too large or the client has left, the call has ended: this is cancelled then.
             await asyncio.sleep(NO_MESSAGE_S)
