@@ -118,7 +118,9 @@ def _schemas(state: StateFolder, version: VersionSpec) -> Schemas | None:
     known = state.schemas(version.folder)
     if known is not None or version.source is None or not Path(version.source).is_dir():
         return known
-    found = schemas_in_own_process(Path(version.source))
-    if found is not None:
-        state.note_schemas(version.folder, found)
+    try:
+        found = schemas_in_own_process(Path(version.source))
+    except errors.Invalid:
+        return None  # the check of the folder says why
+    state.note_schemas(version.folder, found)
     return found

@@ -218,6 +218,7 @@ def test_the_same_types_are_not_mentioned(state: Path, capsys: pytest.CaptureFix
 
 def test_a_folder_whose_code_cannot_be_read_is_not_compared(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = folders.make(state / "1.1.0", code="import nope", version="1.1.0")
-    assert schemas_in_own_process(folder) is None
+    with pytest.raises(errors.Invalid):
+        schemas_in_own_process(folder)
     deploy.command(folder, skip_check=True, state=state)
     assert "changes" not in capsys.readouterr().out

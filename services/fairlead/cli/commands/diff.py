@@ -37,7 +37,7 @@ def command(
             hint="compare two versions of the same model",
         )
     with Console(stderr=True).status(text(f"comparing {after.version} with {before.version}")):
-        found = type_changes(_schemas(old), _schemas(new))
+        found = type_changes(schemas_in_own_process(old), schemas_in_own_process(new))
     breaking = sum(one.is_breaking for one in found)
     if as_json:
         _print_json(before, after, found)
@@ -47,16 +47,6 @@ def command(
     else:
         say(f"{after.version} has the same types as {before.version}")
     raise typer.Exit(exit_codes.FAILED if breaking else exit_codes.OK)
-
-
-def _schemas(folder: Path) -> dict[str, dict[str, object]]:
-    found = schemas_in_own_process(folder)
-    if found is None:
-        raise errors.Invalid(
-            f"the types of {folder} cannot be read, because its code or its manifest cannot be",
-            hint=f"`fairlead check {folder}` says why",
-        )
-    return found
 
 
 def _print_json(before: Manifest, after: Manifest, found: tuple[Change, ...]) -> None:

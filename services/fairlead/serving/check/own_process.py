@@ -44,12 +44,15 @@ def check_in_own_process(path: Path, printed: Printed, made_up_s: float = MADE_U
     return tuple(findings)
 
 
-def schemas_in_own_process(path: Path) -> dict[str, dict[str, Any]] | None:
-    """The JSON schemas of a folder's rows ("row") and answers ("answer"); None if its code cannot be read."""
+def schemas_in_own_process(path: Path) -> dict[str, dict[str, Any]]:
+    """The JSON schemas of a folder's rows ("row") and answers ("answer"). Raises Invalid if it cannot be read."""
     with _start("fairlead.serving.check.schemas", [str(path)], stderr=subprocess.DEVNULL) as process:
         printed, _ = process.communicate()
     if process.returncode:
-        return None
+        said = json.loads(printed or "{}")
+        why = said.get("error", f"its code ended the process, exit code {process.returncode}")
+        hint = said.get("hint") or f"`fairlead check {path}` says more"
+        raise errors.Invalid(f"the types of {path} cannot be read: {why}", hint=hint)
     found: dict[str, dict[str, Any]] = json.loads(printed)
     return found
 

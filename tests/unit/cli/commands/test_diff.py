@@ -59,11 +59,26 @@ def test_json_has_every_change(old: Path, tmp_path: Path, capsys: pytest.Capture
     }
 
 
-def test_a_folder_whose_code_cannot_be_read_is_an_error_that_says_what_to_do(old: Path, tmp_path: Path) -> None:
+def test_a_folder_whose_code_cannot_be_read_is_an_error_with_the_reason(old: Path, tmp_path: Path) -> None:
     broken = folders.make(tmp_path / "new", code="import nothing_like_it")
-    with pytest.raises(errors.Invalid) as caught:
+    with pytest.raises(errors.Invalid, match="cannot be read: .*nothing_like_it"):
         diff.command(old, broken)
-    assert caught.value.hint == f"`fairlead check {broken}` says why"
+
+
+def test_a_folder_whose_code_ends_the_process_is_an_error_that_says_what_to_do(old: Path, tmp_path: Path) -> None:
+    broken = folders.make(tmp_path / "new", code="import os; os._exit(3)")
+    with pytest.raises(errors.Invalid, match="its code ended the process, exit code 3") as caught:
+        diff.command(old, broken)
+    assert caught.value.hint == f"`fairlead check {broken}` says more"
+
+
+def test_a_profile_that_cannot_be_read_is_the_reason(old: Path, tmp_path: Path) -> None:
+    broken = folders.make(tmp_path / "new", version="1.1.0")
+    (broken / "profile.json").write_text("{}")
+    manifest = broken / "fairlead.yaml"
+    manifest.write_text(f"{manifest.read_text()}\nprofile: profile.json\n")
+    with pytest.raises(errors.Invalid, match="cannot be read: .*profile"):
+        diff.command(old, broken)
 
 
 def test_two_models_are_not_compared(old: Path, tmp_path: Path) -> None:
