@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from fairlead import errors
+from fairlead.cli import optional_modules
 from fairlead.cli.connect import connect
 from fairlead.cli.options import (
     DEFAULT_STATE,
@@ -20,6 +22,7 @@ from fairlead.cli.options import (
 from fairlead.cli.output import console, make_table, print_json
 from fairlead.cli.state_age import state_age
 from fairlead.contracts.health import health_of
+from fairlead.local.state import StateFolder
 from fairlead.routing.explain import Explanation, explain, to_json
 from fairlead.routing.snapshot import Routed
 from fairlead.store.statuses import read_status
@@ -35,6 +38,12 @@ def command(
     header: Annotated[
         list[str] | None,
         typer.Option("--header", "-H", help="A request header, 'name: value'; can be given several times."),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            envvar="FAIRLEAD_KEY", help="A key, where the gateway asks for one: may its client call the model?"
+        ),
     ] = None,
     method: Annotated[str, typer.Option(help="The request's method.")] = "POST",
     state: StateOption = DEFAULT_STATE,
@@ -69,16 +78,27 @@ def command(
             f"{where} is not one of {model}'s paths",
             hint=f"leave out --path for /models/{model}/predict: fairlead explain {model}",
         )
-    age = state_age(location, store, datetime.now(UTC))
+    age, caller = state_age(location, store, datetime.now(UTC)), _caller(location, key, head.table.model)
     if as_json:
-        print_json(to_json(found) | ({"stale": age.problem} if age.problem else {}))
+        more = {"stale": age.problem, "caller": caller}
+        print_json(to_json(found) | {name: said for name, said in more.items() if said})
         return
     health = health_of(read_status(store, head.route))
     notes = [("note", age.notice)] if age.notice else []
     notes += [("note", f"{model} is {health.mark}: {health.reason}")] if health.is_down else []
+    notes += [("caller", caller)] if caller else []
     table = make_table(("", ""), [*notes, *_rows(found)])
     table.show_header = False  # it would be an empty line
     console().print(table)
+
+
+def _caller(location: PlatformLocation, key: str | None, model: str) -> str:
+    """What the document of clients says of the key; empty where it is not known here, or nobody is asked for one."""
+    run = StateFolder(location.state).last_run() if not location.in_cluster else None
+    if run is None or run.gateway.auth is None:
+        return ""
+    said: str = optional_modules.load("fairlead.cli.clients_file").answer_to(key, model, Path(run.gateway.auth.file))
+    return said
 
 
 def _rows(found: Explanation) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from fairlead.serving.formats import folder
 
 
 def main() -> None:
-    """Print the schemas of the folder that the first argument names, or why they cannot be read, and then exit with 1."""
+    """Print the schemas of the folder that the first argument names; or why they cannot be read, with exit code 1."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
         os.dup2(2, 1)  # what the model's code prints must not mix with the schemas
