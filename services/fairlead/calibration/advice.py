@@ -51,6 +51,16 @@ class Curve:
         return "the time was up before the goal was missed" if self.highest_met else "no rate met the goal"
 
     @property
+    def what_helps(self) -> str:
+        """What makes the number sure; empty if it is."""
+        if self.is_sure:
+            return ""
+        if self.knee is not None:
+            is_generator = self.knee.missed.generator_share > BUSY_SHARE
+            return "more rows in a request: --rows" if is_generator else "a quiet machine: end what else runs on it"
+        return "a longer time: --seconds" if self.highest_met else "a goal that one request alone can meet: --p95"
+
+    @property
     def highest_met(self) -> float:
         """The highest rate that met the goal, in requests per second; 0 if none did."""
         return max((one.rate for one in self.points if is_met(one, self.goal_s)), default=0.0)

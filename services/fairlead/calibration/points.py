@@ -38,6 +38,8 @@ class Window:
     service_cpu_s: float = 0.0
     others_cpu_s: float = 0.0
     """CPU time of all other processes of the machine."""
+    watched_s: float = 0.0
+    """How long the CPU times of service and others were counted: a little longer than the load lasted."""
     cores: int = 1
     """The cores of the machine."""
     memory_bytes: int = 0
@@ -104,7 +106,9 @@ def summary(window: Window) -> Point:
     late = [begin - when for when, begin in zip(due, sent, strict=True) if math.isfinite(begin)]
     good = sum(map(math.isfinite, window.answered))
     used_s = window.service_cpu_s + window.generator_cpu_s + window.others_cpu_s
-    is_full = used_s > FULL_SHARE * window.cores * window.seconds and window.others_cpu_s > NOTED_CORES * window.seconds
+    watched_s = max(window.watched_s, window.seconds)
+    others_cores = min(window.others_cpu_s / watched_s, window.cores) if watched_s else 0.0  # CPU time comes in ticks
+    is_full = used_s > FULL_SHARE * window.cores * watched_s and others_cores > NOTED_CORES
     return Point(
         rate=window.rate,
         requests=len(latencies),
@@ -115,7 +119,7 @@ def summary(window: Window) -> Point:
         service_mean_s=sum(times) / len(times) if times else math.inf,
         late_p95_s=percentile(late, 0.95),
         generator_share=window.generator_cpu_s / window.seconds if window.seconds else 0.0,
-        others_cores=window.others_cpu_s / window.seconds if window.seconds else 0.0,
+        others_cores=others_cores,
         machine_was_full=is_full,
         cpu_per_request_s=window.service_cpu_s / good if good else math.nan,
         memory_bytes=window.memory_bytes,

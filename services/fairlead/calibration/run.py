@@ -136,10 +136,11 @@ def _curve(
 
         def measure(rate: float, seconds: float, goal_s: float, seed: int) -> Point:
             _settle(load, goal_s)
-            before = service.usage()
+            due = arrivals.plan(rate, seconds, seed)
             with _without_collections():
-                window = load.run(rate, arrivals.plan(rate, seconds, seed), goal_s)
-            after = service.usage()
+                before = service.usage()
+                window = load.run(rate, due, goal_s)
+                after = service.usage()
             used = after.cpu_s - before.cpu_s
             others = after.machine_cpu_s - before.machine_cpu_s - used - window.generator_cpu_s
             return summary(
@@ -147,6 +148,7 @@ def _curve(
                     window,
                     service_cpu_s=used,
                     others_cpu_s=max(others, 0.0),
+                    watched_s=after.at_s - before.at_s,
                     cores=os.cpu_count() or 1,
                     memory_bytes=after.memory_bytes,
                 )

@@ -74,6 +74,8 @@ class Usage:
     cpu_s: float
     memory_bytes: int
     machine_cpu_s: float
+    at_s: float
+    """When it was read, by a monotonic clock."""
 
 
 def _machine_cpu_s() -> float:
@@ -164,7 +166,8 @@ class Service:
         while more:
             mine |= more
             more = {pid for pid, (parent, _, _) in seen.items() if parent in more}
-        return Usage(sum(seen[pid][1] for pid in mine), sum(seen[pid][2] for pid in mine), _machine_cpu_s())
+        cpu_s, memory_bytes = (sum(seen[pid][field] for pid in mine) for field in (1, 2))
+        return Usage(cpu_s, int(memory_bytes), _machine_cpu_s(), time.monotonic())
 
     def _wait_until_ready(self) -> None:
         while True:

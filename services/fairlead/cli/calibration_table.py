@@ -61,7 +61,8 @@ def _ms(seconds: float) -> str:
 def _advice(found: Result) -> list[str]:
     best = found.recommended
     if best is None:
-        return ["no number is sure, so nothing is recommended; a longer time may help: --seconds"]
+        helps = dict.fromkeys(one.what_helps for one in found.curves)
+        return [f"no number is sure, so nothing is recommended; what helps is {', and '.join(helps)}"]
     target = best.target_in_flight
     same = ", as the manifest has it" if best.curve is found.curves[0] else "; --write puts it into the manifest"
     lines = [

@@ -89,3 +89,10 @@ def test_a_machine_is_full_if_no_core_is_left_and_others_use_some(
     window = Window(1.0, [0.0], [0.0], [0.1], 10.0, cores=2)
     window = replace(window, service_cpu_s=service, generator_cpu_s=generator, others_cpu_s=others)
     assert summary(window).machine_was_full is full
+
+
+def test_what_others_used_is_never_more_than_the_machine_has() -> None:
+    """The CPU time is read before the load begins and after it has ended, so more of it passes than the load lasted."""
+    window = Window(1.0, [0.0], [0.0], [0.1], 10.0, cores=2, others_cpu_s=22.0, watched_s=12.0)
+    assert summary(window).others_cores == pytest.approx(22 / 12)
+    assert summary(replace(window, others_cpu_s=24.5)).others_cores == 2  # one tick more than there was

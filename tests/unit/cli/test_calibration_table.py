@@ -44,7 +44,16 @@ def test_it_says_what_to_write_where(capsys: pytest.CaptureFixture[str]) -> None
 def test_without_a_sure_number_there_is_a_bound_and_a_reason(capsys: pytest.CaptureFixture[str]) -> None:
     said = shown(capsys, curve(100, Batching(max_rows=1), generator_share=0.95))
     assert "off (manifest) >= 100 - 10 ms 100 ms - - - the load generator was the limit" in said
-    assert "no number is sure, so nothing is recommended; a longer time may help: --seconds" in said
+    assert "no number is sure, so nothing is recommended; what helps is more rows in a request: --rows" in said
+
+
+def test_it_says_what_helps_against_each_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    busy = curve(100, Batching(max_rows=1), machine_was_full=True, others_cores=1.5)
+    assert "what helps is a quiet machine: end what else runs on it" in shown(capsys, busy)
+    short = dataclasses.replace(curve(100, Batching(max_rows=1)), knee=None)
+    assert "what helps is a longer time: --seconds" in shown(capsys, short)
+    strict = dataclasses.replace(short, goal_s=0.001)
+    assert "and a goal that one request alone can meet: --p95" in shown(capsys, short, strict)
 
 
 def test_a_model_whose_rows_share_no_call_is_told_why(capsys: pytest.CaptureFixture[str]) -> None:
