@@ -78,7 +78,7 @@ class _Loop:
 class _PlayedTrial(Trial):
     """A gateway that knows one golden row."""
 
-    def _exchange(self, method: str, path: str, body: bytes | None, limit_s: float) -> Exchanged:
+    def _exchange(self, method: str, path: str, body: bytes | None, limit_s: float, key: str) -> Exchanged:
         if method == "GET":
             return Exchanged(200, "OK", (), json.dumps({"rows": GOLDEN}))
         time.sleep(0.003)

@@ -112,7 +112,10 @@ def run(ledger: Path, folder: Path, facts: RunningPlatform, *, own_key: str = ""
     actions = ActionSocket(ledger.with_name(sockets.ACTIONS), asking, sessions.invite)
     try:
         place = Place.of_folder(ledger.parent, f"http://{LOOPBACK}:{facts.gateway.port}")
-        acting, trial = Acting(sessions, asking, place), Trial(LOOPBACK, facts.gateway.port)
+        acting, trial = (
+            Acting(sessions, asking, place),
+            Trial(LOOPBACK, facts.gateway.port, asks_for_key=access is not None),
+        )
         console = Console(Reader(store, loop, place), settings.hosts, acting=acting, trial=trial)
         whole = mounted(holds, build_api(store, loop, metrics=metrics, console=console))
         api = OnlyHosts(OnlyOwnPages(whole, settings.cors_origins), settings.hosts)

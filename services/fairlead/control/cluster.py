@@ -261,7 +261,7 @@ class ControlPlane:
         self.metrics.add_state(store, self.loop, gateways=self.gateways, sequence=lambda: self._publisher.sequence)
         # Its pages are opened through a forwarded port, under a name of loopback. Nobody acts from them: this process
         # would act with its own rights, for somebody whom it does not know.
-        trial = Trial(smoke_at.host.rstrip("."), smoke_at.port)
+        trial = Trial(smoke_at.host.rstrip("."), smoke_at.port, asks_for_key=access is not None)
         self.console = Console(Reader(store, self.loop, Place.of_namespace(namespace)), settings.hosts, trial=trial)
         self.api: ASGIApp = build_api(
             store, self.loop, metrics=self.metrics, console=self.console, unready=self._unready

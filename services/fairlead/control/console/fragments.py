@@ -46,6 +46,8 @@ class Tried(NamedTuple):
     version: str
     row: str
     presets: Presets
+    is_cold: bool = False
+    asks_for_key: bool = False
     answer: Answer | None = None
     problem: errors.FairleadError | None = None
 
@@ -146,7 +148,7 @@ class Fragments:
         return {**made, "evidence": self._html("parts/evidence.html", drawing=drawing), "timeline": timeline}
 
     def _page(self, template: str, topic: str, **values: Any) -> str:
-        return self._html(template, **{"topic": topic, "live": "", "seen": NOBODY, **values})
+        return self._html(template, **{"topic": topic, "live": "", "seen": NOBODY, "now": self._reader.now(), **values})
 
     def _html(self, template: str, **values: Any) -> str:
         return self._environment.get_template(template).render(**values)

@@ -16,13 +16,14 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fairlead import errors
+from fairlead.contracts.gateway import pin_name
 from fairlead.control.console.acting import FLEET, Acting, new_request
 from fairlead.control.console.forms import read_form
 from fairlead.control.console.fragments import NOBODY, STATIC, Fragments, Seen, Topic, Tried, static_files
 from fairlead.control.console.live import Live
 from fairlead.control.console.reading import SHOWN, Reader, versions
 from fairlead.control.console.stream import Stream
-from fairlead.control.console.trial import Trial, typed
+from fairlead.control.console.trial import Presets, Trial, typed
 from fairlead.control.hosts import OnlyHosts
 from fairlead.control.origins import READING
 from fairlead.routing.envoy.admin_page import LOOPBACK_HOSTS
@@ -143,25 +144,35 @@ class Console:
     def _sent(self, request: Request, form: Mapping[str, str]) -> Response:
         assert self._trial is not None
         name, row, status = _name(request), typed(form.get("row", "")), 200
-        tried = self._tried(name, form.get("version", ""), row)
+        key = form.get("key", "")
+        tried = self._tried(name, form.get("version", ""), row, key)
         limit_s = self._reader.table(name).request_timeout_s
         try:
-            answer = self._trial.send(tried.model, tried.version, row, limit_s, tried.presets)
+            answer = self._trial.send(tried.model, tried.version, row, limit_s, tried.presets, key)
             tried = tried._replace(answer=answer)
         except errors.FairleadError as error:
             tried, status = tried._replace(problem=error), _status(error)
         return _page(self._fragments.tried(tried, self._seen(request)), status)
 
-    def _tried(self, name: str, version: str | None, row: str | None) -> Tried:
-        """The form with this version, by default stable's name; an empty one means that the weights choose."""
+    def _tried(self, name: str, version: str | None, row: str | None, key: str = "") -> Tried:
+        """The form with this version, by default stable's name; an empty one means that the weights choose.
+
+        A cold version is not asked for its golden rows: that would start it, and only who sends a row wants that.
+        """
         assert self._trial is not None
         table = self._reader.table(name)
         known = versions(table)
         chosen = next(iter(known)) if version is None else version
         if chosen and chosen not in known:
             raise errors.NotFound(f"{name} has no version {chosen[:MAX_SHOWN_PATH]!r} that can be asked now")
-        presets = self._trial.presets(table.model, chosen or next(iter(known)))
-        return Tried(table.model, known, chosen, row or "", presets)
+        asked = chosen or next(iter(known))
+        is_cold = any(pin_name(table, one) == asked for one in table.cold)
+        presets = (
+            Presets(why=f"{asked} is cold, so its golden rows are shown when it runs.")
+            if is_cold
+            else self._trial.presets(table.model, asked, key)
+        )
+        return Tried(table.model, known, chosen, row or "", presets, is_cold, self._trial.asks_for_key)
 
     def _static(self, request: Request) -> Response:
         name = request.path_params["name"]

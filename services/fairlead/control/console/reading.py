@@ -82,6 +82,10 @@ class Reader:
             return ""
         return f"the control plane has not turned for more than {STALE_AFTER_S:.0f} s: what this page shows is old"
 
+    def now(self) -> str:
+        """The time of day, for what a page that does not change any more is as of."""
+        return f"{self._clock():%H:%M:%S} UTC"
+
     def fleet(self) -> Fleet:
         """The first page."""
         return fleet(shown_statuses(self._store), self.place, self._clock())

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from fairlead import errors
+from fairlead.contracts.access import KEY_HEADER
 from fairlead.contracts.golden import Tolerance, compare
 
 MAX_AT_A_TIME = 4
@@ -75,14 +76,18 @@ class Exchanged(NamedTuple):
 class Trial:
     """Asks one gateway. Any thread may use it."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, *, asks_for_key: bool = False) -> None:
         self._host, self._port = host, port
+        self.asks_for_key = asks_for_key
+        """Whether the gateway answers only with a client's key. Whoever tries a row has one; it is sent, never kept."""
         self._places = threading.BoundedSemaphore(MAX_AT_A_TIME)
 
-    def presets(self, model: str, version: str) -> Presets:
+    def presets(self, model: str, version: str, key: str = "") -> Presets:
         """The golden rows of a version, as the version itself says."""
+        if self.asks_for_key and not key:
+            return Presets(why="The gateway asks for a key, so golden rows are shown after a row was sent with one.")
         try:
-            status, _, _, text = self._exchange("GET", f"{_path(model, version)}/golden", None, 5.0)
+            status, _, _, text = self._exchange("GET", f"{_path(model, version)}/golden", None, 5.0, key)
             if status != http.client.OK:
                 return Presets(why=f"{version} does not tell its golden rows now (status {status})")
             golden = json.loads(text)
@@ -96,7 +101,7 @@ class Trial:
         found = tuple(Preset(*row) for row in rows if len(row[0]) <= SAVED_CHARACTERS)[:PRESETS]
         return Presets(found, within, "" if found else f"{version} has no golden rows that fit here")
 
-    def send(self, model: str, version: str, row: str, limit_s: float, golden: Presets) -> Answer:
+    def send(self, model: str, version: str, row: str, limit_s: float, golden: Presets, key: str = "") -> Answer:
         """The answer to a row; with an empty version the weights choose who answers.
 
         Raises Invalid if the row is not JSON, and Unavailable if the gateway does not answer or too many are asked.
@@ -107,7 +112,9 @@ class Trial:
             raise errors.Invalid(f"the row is not JSON: {error}", hint="nothing was sent; correct the row") from None
         began = time.perf_counter()
         limit = min(limit_s + MARGIN_S, MAX_WAIT_S)
-        status, reason, headers, text = self._exchange("POST", f"{_path(model, version)}/predict", row.encode(), limit)
+        status, reason, headers, text = self._exchange(
+            "POST", f"{_path(model, version)}/predict", row.encode(), limit, key
+        )
         milliseconds = (time.perf_counter() - began) * 1000
         shown = _indented(text)
         return Answer(
@@ -120,12 +127,15 @@ class Trial:
             _verdict(sent, text, golden) if status == http.client.OK else None,
         )
 
-    def _exchange(self, method: str, path: str, body: bytes | None, limit_s: float) -> Exchanged:
+    def _exchange(self, method: str, path: str, body: bytes | None, limit_s: float, key: str) -> Exchanged:
+        headers = {"content-type": "application/json"} if body is not None else {}
+        if self.asks_for_key and key:
+            headers[KEY_HEADER] = sendable(key)
         if not self._places.acquire(blocking=False):
             raise errors.Unavailable(f"{MAX_AT_A_TIME} requests of this page are being answered", hint="try again")
         connection = http.client.HTTPConnection(self._host, self._port, timeout=limit_s)
         try:
-            connection.request(method, path, body, {"content-type": "application/json"} if body is not None else {})
+            connection.request(method, path, body, headers)
             answer = connection.getresponse()
             text = answer.read(MAX_ANSWER_BYTES + 1)
             if len(text) > MAX_ANSWER_BYTES:
@@ -136,6 +146,14 @@ class Trial:
         finally:
             connection.close()
             self._places.release()
+
+
+def sendable(key: str) -> str:
+    """A key as a header has it. Raises Invalid, without the key, if it cannot be one."""
+    found = key.strip()
+    if not found.isascii() or not found.isprintable() or " " in found:
+        raise errors.Invalid("the key has characters that no key has", hint="nothing was sent; copy the key again")
+    return found
 
 
 def typed(row: str) -> str:

@@ -29,6 +29,8 @@ class Gateway(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.asked: list[tuple[str, str, str]] = []
+        self.read: list[str] = []
+        self.keys: list[str | None] = []
         self.answer = b"2.0"
         self.status = 200
         self.held = threading.Event()
@@ -42,9 +44,12 @@ class _Handler(BaseHTTPRequestHandler):
     server: Gateway
 
     def do_GET(self) -> None:
+        self.server.read.append(self.path)
+        self.server.keys.append(self.headers["x-api-key"])
         self._reply(200, json.dumps(GOLDEN).encode())
 
     def do_POST(self) -> None:
+        self.server.keys.append(self.headers["x-api-key"])
         body = self.rfile.read(int(self.headers["content-length"])).decode()
         self.server.asked.append((self.path, body, self.headers["content-type"]))
         self.server.held.wait(20)
@@ -76,16 +81,20 @@ def gateway() -> Iterator[Gateway]:
 class Page:
     """The form of iris, in front of this gateway."""
 
-    def __init__(self, folder: Path, gateway: Gateway) -> None:
+    def __init__(self, folder: Path, gateway: Gateway, *, asks_for_key: bool = False, is_cold: bool = False) -> None:
         store = a_store(folder)
         append(store, a_revision(1, cause=Cause.CREATED))
-        append(store, a_revision(2, weight=1000))
+        head = a_revision(2, weight=0 if is_cold else 1000)
+        table = head.table.model_copy(update={"cold": (head.table.stable,) if is_cold else ()})
+        append(store, head.model_copy(update={"table": table}))
         store.set_status("iris", a_status().to_json())
-        self.app = an_app(store, trial=Trial("127.0.0.1", gateway.server_port))
+        self.app = an_app(store, trial=Trial("127.0.0.1", gateway.server_port, asks_for_key=asks_for_key))
 
-    def send(self, row: str, version: str = "1.0.0", origin: str | None = "http://127.0.0.1:8081") -> httpx.Response:
+    def send(
+        self, row: str, version: str = "1.0.0", origin: str | None = "http://127.0.0.1:8081", **more: str
+    ) -> httpx.Response:
         headers = {"origin": origin} if origin is not None else {}
-        return ask(self.app, TRY, method="POST", headers=headers, form={"row": row, "version": version})
+        return ask(self.app, TRY, method="POST", headers=headers, form={"row": row, "version": version, **more})
 
 
 @pytest.fixture
@@ -195,3 +204,47 @@ def test_a_model_that_takes_too_long_is_not_waited_for(gateway: Gateway) -> None
 def test_a_row_that_is_shown_again_means_the_same(row: object) -> None:
     text = json.dumps(row, ensure_ascii=False, indent=2)
     assert json.loads(typed(text.replace("\n", "\r\n"))) == row
+
+
+def test_where_the_gateway_asks_for_keys_the_form_takes_one_and_forgets_it(tmp_path: Path, gateway: Gateway) -> None:
+    page = Page(tmp_path, gateway, asks_for_key=True)
+    form = ask(page.app, TRY)
+    assert "golden rows are shown after a row was sent with one" in form.text
+    assert gateway.read == []
+    (field,) = (attributes for _, attributes in Elements(form.text).found if attributes.get("name") == "key")
+    assert (field["type"], field["autocomplete"]) == ("password", "off")
+    answer = page.send('{"x": 1.0}', key=" of-the-shop ")
+    assert "answered as expected" in answer.text
+    assert set(gateway.keys) == {"of-the-shop"}
+    assert "of-the-shop" not in answer.text
+
+
+def test_a_gateway_that_asks_for_none_gets_no_key(page: Page, gateway: Gateway) -> None:
+    assert 'name="key"' not in ask(page.app, TRY).text
+    page.send("{}", key="of-the-shop")
+    assert set(gateway.keys) == {None}
+
+
+@pytest.mark.parametrize("key", ["a\r\nx-other: b", "two words", "ä"])
+def test_what_cannot_be_a_key_is_not_sent(tmp_path: Path, gateway: Gateway, key: str) -> None:
+    answer = Page(tmp_path, gateway, asks_for_key=True).send("{}", key=key)
+    assert answer.status_code == 400
+    assert "the key has characters that no key has" in answer.text
+    assert gateway.keys == []
+
+
+def test_opening_the_page_of_a_cold_model_does_not_start_it_and_says_that_sending_does(
+    tmp_path: Path, gateway: Gateway
+) -> None:
+    page = Page(tmp_path, gateway, is_cold=True)
+    form = ask(page.app, TRY)
+    assert "Sending a row starts it" in form.text
+    assert gateway.read == []
+    assert "200 OK" in " ".join(Elements(page.send("{}").text).text.split())
+
+
+def test_without_a_script_a_page_says_as_of_when_it_is(page: Page) -> None:
+    answer = page.send("{}")
+    assert "answered at" in answer.text
+    assert "<noscript> This page is as of 12:00:00 UTC: reload it for a newer state.</noscript>" in answer.text
+    assert "<noscript>" in ask(page.app, "/console/routes/iris").text
