@@ -21,6 +21,7 @@ PAGES = [
             *ROOT.glob("docs/**/*.md"),
             *ROOT.glob("services/models/*/README.md"),
             *ROOT.glob("charts/*/README.md"),
+            *ROOT.glob("k8s/*/README.md"),
         ]
     )
 ]
