@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import yaml
@@ -13,7 +12,7 @@ from charts.schemas import OLDEST, VERSIONS, complaints
 from fairlead.contracts.access import Access
 from fairlead.contracts.parsing import parse_yaml
 from fairlead.contracts.route import RouteSpec
-from support.fleet import ENVIRONMENTS, FLEET, Place, all_rendered, places, script
+from support.fleet import ENVIRONMENTS, FLEET, Place, all_rendered, places, script, values_of
 from support.gpu_fleets import CLOUDS
 from support.helm import Rendered
 
@@ -21,20 +20,6 @@ WITHOUT_SCHEMA = ("HTTPRoute", "PodMonitor")
 """Kinds of other projects, whose schemas are not here."""
 MODELS = [one for one in places() if not one.is_platform]
 README = (FLEET / "README.md").read_text()
-
-
-def values_of(place: Place) -> dict[str, Any]:
-    """The values of a model, merged as helm merges them."""
-    found: dict[str, Any] = {}
-    for file in script("values", place.environment, place.model).split():
-        found = _over(found, yaml.safe_load((FLEET / file).read_text()))
-    return found
-
-
-def _over(old: Any, new: Any) -> Any:
-    if not (isinstance(old, dict) and isinstance(new, dict)):
-        return new
-    return {**old, **{name: _over(old.get(name), value) for name, value in new.items()}}
 
 
 def route_of(found: Rendered) -> RouteSpec:

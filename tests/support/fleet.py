@@ -8,6 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from support.helm import ROOT, Rendered, find_helm, render
 
@@ -73,3 +76,18 @@ def all_rendered() -> dict[Place, Rendered]:
     """All of them, two at a time."""
     with ThreadPoolExecutor(2) as pool:
         return dict(zip(places(), pool.map(rendered, places()), strict=True))
+
+
+@cache
+def values_of(place: Place) -> dict[str, Any]:
+    """The values of a model, merged as helm merges them."""
+    found: dict[str, Any] = {}
+    for file in script("values", place.environment, place.model).split():
+        found = _over(found, yaml.safe_load((FLEET / file).read_text()))
+    return found
+
+
+def _over(old: Any, new: Any) -> Any:
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return new
+    return {**old, **{name: _over(old.get(name), value) for name, value in new.items()}}
