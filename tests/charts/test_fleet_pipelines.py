@@ -42,7 +42,7 @@ def _commit(fleet: Path, said: str) -> None:
 
 def run(fleet: Path, program: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     known = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(fleet), **environment}
-    command = [fleet / program, *arguments]
+    command = [str(fleet / program), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, env=known, cwd=fleet)
 
 

@@ -32,6 +32,7 @@ from fairlead.control.endpoints import EndpointSource, ServiceNames
 from fairlead.control.guard import guard_of
 from fairlead.control.loop import ChangeTokens, Loop
 from fairlead.control.metrics import Metrics
+from fairlead.control.side_by_side import SideBySide
 from fairlead.control.smoke import GatewaySmoke
 from fairlead.rollout.analysis.fleet_stats import FleetStats
 from fairlead.rollout.analysis.prometheus_stats import PrometheusStats
@@ -230,6 +231,7 @@ class ControlPlane:
         self._stats, self._answers = FleetStats(gateways.gateways), AnswerRings(log)
         metric_settings = metrics or MetricSettings()
         self._history = PrometheusStats(metric_settings.prometheus) if metric_settings.prometheus is not None else None
+        self._writes = SideBySide()
         self._publisher = XdsPublisher(publications, self.snapshots, Fleet(gateways))
         engine = Engine(
             store,
@@ -242,6 +244,7 @@ class ControlPlane:
             history=self._history,
             replays=metric_settings.source == "prometheus",
             scales=scales,
+            writes=self._writes,
         )
         self.loop = Loop(
             store,
@@ -290,6 +293,7 @@ class ControlPlane:
         self._answers.close()
         if self._history is not None:
             self._history.close()
+        self._writes.close()
         self._publisher.close()
 
     def _unready(self) -> str:

@@ -6,7 +6,7 @@ pair, observed time, and parts of the ledger that never change.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -60,7 +60,8 @@ class TickSnapshot:
     until: datetime
     """Now on the windows' clock, which is never set back."""
     gateways: tuple[GatewayState, ...]
-    instances: tuple[Instance, ...]
+    instances: Mapping[tuple[str, str], Sequence[Instance]]
+    """By namespace and model."""
     wanted: tuple[Wanted, ...] = ()
     """The instances that should run."""
     lost: tuple[GatewayState, ...] = ()
@@ -125,7 +126,7 @@ class Observer:
             now,
             now + self._ahead,
             gateways,
-            tuple(_without_stopped(self._store.instances(), wanted)),
+            _by_model(_without_stopped(self._store.instances(), wanted)),
             wanted,
             self._lost.follow(gateways, self._observed.total_s),
             unknown=self._why_unknown(),
@@ -304,5 +305,12 @@ def ready_counts(namespace: str, model: str, snapshot: TickSnapshot) -> dict[Ver
     return found
 
 
-def _of_model(namespace: str, model: str, snapshot: TickSnapshot) -> Iterator[Instance]:
-    return (one for one in snapshot.instances if (one.namespace, one.model) == (namespace, model))
+def _by_model(instances: Iterable[Instance]) -> Mapping[tuple[str, str], Sequence[Instance]]:
+    found: dict[tuple[str, str], list[Instance]] = {}
+    for one in instances:
+        found.setdefault((one.namespace, one.model), []).append(one)
+    return found
+
+
+def _of_model(namespace: str, model: str, snapshot: TickSnapshot) -> Sequence[Instance]:
+    return snapshot.instances.get((namespace, model), ())

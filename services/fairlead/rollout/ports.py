@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -146,6 +146,37 @@ class NoScales:
 
     def scale(self, route: Route, wanted: Sequence[WantedInstances]) -> None:
         """Does nothing."""
+
+
+class StatusWrites(Protocol):
+    """Carries out the writes of statuses: those of one route one after the other, those of different routes perhaps at
+    the same time."""
+
+    def start(self, route: str, write: Callable[[], None]) -> None:
+        """Carry out a write of this route, now or soon. Raises the error of a write that was waited for."""
+        ...
+
+    def finish(self, route: str) -> None:
+        """Return when no write of this route is under way. Raises its error."""
+        ...
+
+    def finish_all(self) -> None:
+        """Return when no write is under way. Raises the first error."""
+        ...
+
+
+class OneByOne:
+    """`StatusWrites` where a write costs next to nothing: each is carried out at once."""
+
+    def start(self, route: str, write: Callable[[], None]) -> None:  # noqa: ARG002
+        """Carry it out."""
+        write()
+
+    def finish(self, route: str) -> None:
+        """Nothing is ever under way."""
+
+    def finish_all(self) -> None:
+        """Nothing is ever under way."""
 
 
 class Demand(Protocol):

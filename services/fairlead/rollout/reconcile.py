@@ -30,8 +30,10 @@ from fairlead.rollout.ports import (
     MetricSource,
     NoAnswers,
     NoScales,
+    OneByOne,
     Scales,
     Smoke,
+    StatusWrites,
 )
 
 MAX_REVISIONS_PER_TICK = 8
@@ -58,17 +60,19 @@ class Engine:
         scales: Scales | None = None,
         why_unknown: Callable[[], str] = lambda: "",
         demand: Demand | None = None,
+        writes: StatusWrites | None = None,
     ) -> None:
         """`log` gets one line of JSON per appended revision: the archive. Without `answers`, none are compared.
 
         `history` serves custom gates; if it `replays`, it also replaces `metrics`. `monotonic` is a clock in seconds
         that cannot be set; it shows how far the `clock` jumped. `why_unknown` says why the instances may be old, and is
         empty while they are current. `scales` gives versions their instances where nothing else does. Without `demand`
-        no version becomes cold.
+        no version becomes cold. `writes` carries out the writes of statuses.
         """
         self._store = store
         self._log = log
         self._scales = scales or NoScales()
+        self._writes = writes or OneByOne()
         self._reread: dict[str, Route] = {}
         self._stopped: dict[str, frozenset[VersionRef]] = {}
         self._observer = Observer(
@@ -97,15 +101,18 @@ class Engine:
         winners = self._winners(routes, unreadable)
         self._observer.forget_deleted({one.name for one in routes} | {one.name for one in unreadable})
         self._reread, self._stopped = {}, {}
-        for broken in unreadable:
-            self._report_unreadable(broken, snapshot)
-        for known in routes:
-            between()
-            route = self._reread.get(known.name, known)
-            if winners[route.spec.model] != route.name:
-                self._store.set_status(route.name, report.report_conflict(route, winners[route.spec.model]))
-                continue
-            appended += self._reconcile_safely(route, snapshot)
+        try:
+            for broken in unreadable:
+                self._report_unreadable(broken, snapshot)
+            for known in routes:
+                between()
+                route = self._reread.get(known.name, known)
+                if winners[route.spec.model] != route.name:
+                    self._write_status(route, report.report_conflict(route, winners[route.spec.model]))
+                    continue
+                appended += self._reconcile_safely(route, snapshot)
+        finally:
+            self._writes.finish_all()
         routes = [self._reread.get(one.name, one) for one in routes]
         self._write_wanted([route for route in routes if winners[route.spec.model] == route.name], unreadable, snapshot)
         return appended
@@ -154,7 +161,7 @@ class Engine:
                 if write_status:
                     needs = wanted(route, head, observation)
                     self._stopped[route.name] = stopped(route, head, observation)
-                    self._store.set_status(route.name, report.report(route, head, observation, decision, needs))
+                    self._write_status(route, report.report(route, head, observation, decision, needs))
                     # Here and not at the end of the tick: no other decision may come between.
                     self._scales.scale(route, managed(route, needs))
                 break
@@ -169,15 +176,32 @@ class Engine:
         return head is None or head.generation != route.generation
 
     def _reconcile_safely(self, route: Route, snapshot: TickSnapshot, *, write_status: bool = True) -> list[Revision]:
+        # A decision reads what the last status stored: the windows.
+        self._writes.finish(route.name)
         try:
             return self.reconcile(route, snapshot, write_status=write_status)
         except errors.Conflict:
             return []  # the next tick reads it again
         except errors.Invalid as error:
-            target = route.spec.target_ref
-            status = report.report_unreadable(route.name, route.generation, error.message, target=target)
-            self._store.set_status(route.name, status)
+            self._report_invalid(route, error)
             return []
+
+    def _write_status(self, route: Route, status: dict[str, object]) -> None:
+        """Write it, perhaps beside those of other routes. Nothing of the engine may change while it is written."""
+
+        def write() -> None:
+            try:
+                self._store.set_status(route.name, status)
+            except errors.Conflict:
+                return  # the next tick writes it
+            except errors.Invalid as error:
+                self._report_invalid(route, error)
+
+        self._writes.start(route.name, write)
+
+    def _report_invalid(self, route: Route, error: errors.Invalid) -> None:
+        status = report.report_unreadable(route.name, route.generation, error.message, target=route.spec.target_ref)
+        self._store.set_status(route.name, status)
 
     def _report_unreadable(self, broken: UnreadableRoute, snapshot: TickSnapshot) -> None:
         """Say what is wrong in the route's status, and refuse requests that would wait for ever."""
