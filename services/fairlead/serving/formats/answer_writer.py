@@ -60,6 +60,9 @@ class AnswerWriter:
             if is_plain and not _is_left_out(field) and type(None) in typing.get_args(field.annotation)
         ]
 
+        # Whether NaN is written by name; exact types have no other way than this setting.
+        self._names_nan = any((node.get("config") or {}).get("ser_json_inf_nan", "null") != "null" for node in nodes)
+
         self.reads_back = is_plain and not any(map(_renames, nodes))
         """Whether what is written can be validated as the type: not with another name, or a serializer's value."""
 
@@ -67,7 +70,12 @@ class AnswerWriter:
         """The first and only answer as a JSON object."""
         answer = answers[0]
         try:
-            payload = self._write(answer, by_alias=True) if self._is_exact(answer) else self._one(answer)
+            if self._is_exact(answer):
+                payload = self._write(answer, by_alias=True)
+                if payload.find(b"null") < 0 and not self._names_nan:  # the common case of `_checked`
+                    return payload
+            else:
+                payload = self._one(answer)
         except Exception as cause:  # also what the author's serializers raise
             raise self._failed(answers, cause) from cause
         return self._checked(payload, answers)
@@ -97,9 +105,10 @@ class AnswerWriter:
         """The payload that was written from these answers, if there is no NaN, infinity or wrong None in them."""
         # Looking at every value costs more than writing them. pydantic writes NaN and infinity as null (or, by the
         # author's setting, as NaN and Infinity) and None as null whatever the type says. So the values are looked at
-        # only if the payload contains one of these, and more nulls than the Nones that the type allows.
-        is_named = b"NaN" in payload or b"Infinity" in payload
-        if is_named or (b"null" in payload and payload.count(b"null") != self._nones(answers)):
+        # only if the payload contains one of these, and more nulls than the Nones that the type allows. `find` takes
+        # half the time of `in`, which makes and drops an exception before it searches bytes for bytes.
+        is_named = payload.find(b"NaN") >= 0 or payload.find(b"Infinity") >= 0
+        if is_named or (payload.find(b"null") >= 0 and payload.count(b"null") != self._nones(answers)):
             self.check_finite(answers)
             try:
                 documents = from_json(payload)
