@@ -45,10 +45,10 @@ def calls(model: Model[Any, Any], row_type: type[BaseModel]) -> Callable[[list[A
 def columns(row_type: type[BaseModel]) -> Callable[[Sequence[BaseModel]], np.ndarray]:
     """A function that converts rows to a float64 array [rows, fields], with the fields in the order of the row type."""
     width = len(row_type.model_fields)
-    values = operator.attrgetter(*row_type.model_fields)
+    values = operator.itemgetter(*row_type.model_fields)
 
     def to_array(rows: Sequence[BaseModel]) -> np.ndarray:
-        return np.array([values(row) for row in rows], dtype=np.float64).reshape(len(rows), width)
+        return np.array([values(row.__dict__) for row in rows], dtype=np.float64).reshape(len(rows), width)
 
     return to_array
 
