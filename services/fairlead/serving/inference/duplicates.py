@@ -38,23 +38,31 @@ class KeyCount:
         has_choices = any(
             not isinstance(field.validation_alias, str | None) for field in row_type.model_fields.values()
         )
+        is_complete = self._fields_are_keys and all(field.is_required() for field in row_type.model_fields.values())
+        self.of_a_row = len(row_type.model_fields) if is_complete else 0
+        """The keys of each valid row, if all have the same; otherwise 0."""
         self._quoted = tuple(f'"{name}"'.encode() for name in names)
         self.is_countable = is_flat and self._fields_are_keys and not has_other_names and not has_choices
 
     def are_all(self, body: bytes, rows: Sequence[BaseModel], others: int) -> bool:
         """Whether the body has no other keys than those of the rows and `others`, and none twice; if `is_countable`."""
-        return body.count(b":") == sum([len(row.__pydantic_fields_set__) for row in rows]) + others
+        return body.count(b":") == self._of(rows) + others
 
     def check_row(self, body: bytes, row: BaseModel) -> None:
         """Raise Invalid if a key of the row that was read from `body` occurs twice."""
-        if body.count(b":") != len(row.__pydantic_fields_set__) or not self._fields_are_keys:
-            self._look(body, len(row.__pydantic_fields_set__))
+        keys = self.of_a_row or len(row.__pydantic_fields_set__)
+        if body.count(b":") != keys or not self._fields_are_keys:
+            self._look(body, keys)
 
     def check_rows(self, body: bytes, rows: Sequence[BaseModel], others: int = 0) -> None:
         """The same for several rows. `others` is the number of keys outside the rows."""
-        keys = sum([len(row.__pydantic_fields_set__) for row in rows])
+        keys = self._of(rows)
         if body.count(b":") != keys + others or not self._fields_are_keys:
             self._look(body, keys, others)
+
+    def _of(self, rows: Sequence[BaseModel]) -> int:
+        """The keys of these rows."""
+        return self.of_a_row * len(rows) or sum([len(row.__pydantic_fields_set__) for row in rows])
 
     def _look(self, body: bytes, keys: int, others: int = 0) -> None:
         if self.is_countable and not others and b"\\" not in body and sum(map(body.count, self._quoted)) == keys:

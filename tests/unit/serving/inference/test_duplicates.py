@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field
 
 import fairlead
+from fairlead import errors
 from fairlead.serving.formats.strict import strict
 from fairlead.serving.inference import contract
 
@@ -46,10 +47,30 @@ def terms(row_type: type[BaseModel]) -> contract.Contract:
     return contract.Contract(strict(row_type), Answer, 10)
 
 
-TERMS, FLAT_TERMS = terms(Nested), terms(Flat)
+class Complete(BaseModel):
+    """Fields that must be given; text may have colons."""
+
+    a: str
+    b: str
+
+
+TERMS, FLAT_TERMS, COMPLETE_TERMS = terms(Nested), terms(Flat), terms(Complete)
 PIECES = st.sampled_from(["a", "b", ":", '"', "\\", '"a"', "x", "\u2028", "é"])
 TEXTS_WITH_KEYS = st.lists(PIECES, max_size=4).map("".join)
 KEYS = st.sampled_from(['"a"', '"b"', '"\\u0061"', '"\\u0062"'])
+
+
+@given(row=st.lists(st.tuples(KEYS, TEXTS_WITH_KEYS), max_size=3), is_list=st.booleans())
+def test_a_row_whose_fields_must_all_be_given_is_accepted_exactly_if_no_key_is_twice(
+    row: list[tuple[str, str]], is_list: bool
+) -> None:
+    body = ("{" + ",".join(f"{key}: {json.dumps(text)}" for key, text in row) + "}").encode()
+    decode = COMPLETE_TERMS.decode_many if is_list else COMPLETE_TERMS.decode_one
+    if sorted(json.loads(key) for key, _ in row) == ["a", "b"]:
+        assert len(decode(b"[%b]" % body if is_list else body)) == 1
+    else:
+        with pytest.raises(errors.Invalid):
+            decode(b"[%b]" % body if is_list else body)
 
 
 @given(rows=st.lists(st.lists(st.tuples(KEYS, TEXTS_WITH_KEYS), max_size=4), min_size=1, max_size=3))
