@@ -76,7 +76,7 @@ class Batch:
 
     def __init__(self, parts: list[Part], compute: Compute, now: Callable[[], float], meter: metrics.Metrics) -> None:
         self.parts = parts
-        self.count = sum(len(part.rows) for part in parts)
+        self.count = sum([len(rows) for _, _, rows in parts])
         self.seconds = 0.0
         self.outcomes: list[Outcome] = []
         self.called = now()  # when the model was called; the worker thread sets it at each call
@@ -90,13 +90,14 @@ class Batch:
         """Call the model and set `outcomes`. Never raises."""
         self.thread = threading.get_ident()
         began = self._now()
-        rows = self.parts[0].rows if len(self.parts) == 1 else [row for part in self.parts for row in part.rows]
+        rows = self.parts[0].rows if len(self.parts) == 1 else [row for _, _, rows in self.parts for row in rows]
         answers = self._call(rows)
         if isinstance(answers, list):
             start = 0
-            for part in self.parts:
-                self.outcomes.append(answers[start : start + len(part.rows)])
-                start += len(part.rows)
+            for _, _, rows in self.parts:
+                end = start + len(rows)
+                self.outcomes.append(answers[start:end])
+                start = end
         elif len(self.parts) == 1:
             self.outcomes = [answers]
         else:

@@ -121,13 +121,14 @@ class Batcher:
         Raises Overloaded if the queue is full, and DeadlineExceeded if the deadline has passed.
         """
         now = self._clock()
+        count = len(rows)
         if deadline is not None and deadline <= now:
-            self._meter.request_dropped("deadline", len(rows))
+            self._meter.request_dropped("deadline", count)
             raise errors.DeadlineExceeded("the deadline had passed before the request was queued")
-        if self.queued_rows + len(rows) > self._limits.queue_rows or (
+        if self.queued_rows + count > self._limits.queue_rows or (
             self.queued_bytes + size > self._limits.queue_bytes and self.queued_bytes
         ):
-            self._meter.request_dropped("queue_full", len(rows))
+            self._meter.request_dropped("queue_full", count)
             raise errors.Overloaded(
                 f"the queue is full: {self.queued_rows} rows are waiting for the model",
                 retry_after_s=self._retry_after(),
@@ -136,9 +137,10 @@ class Batcher:
         if deadline is not None:
             ticket.expiry = self._loop.call_later(deadline - now, self._expire, ticket)
         (self._spill.waiting if spilled else self._queue).append(ticket)
-        self.queued_rows += len(rows)
+        self.queued_rows += count
         self.queued_bytes += size
-        self._wake()
+        if self._wakeup is None or self._wakeup_is_timer:
+            self._wake()
         return ticket
 
     def give_up(self, ticket: Ticket, reason: str) -> None:
@@ -230,7 +232,8 @@ class Batcher:
         now = self._clock()
         while queue and room:
             ticket = queue[0]
-            waiting = len(ticket.rows) - ticket.taken
+            of = len(ticket.rows)
+            waiting = of - ticket.taken
             if not waiting or ticket.future.done():
                 queue.popleft()
                 self._drop_queued(ticket)
@@ -240,9 +243,10 @@ class Batcher:
             queue.popleft()
             if not ticket.taken:
                 waits.append(now - ticket.admitted)
-            count = min(waiting, room)
-            rows = ticket.rows if count == len(ticket.rows) else ticket.rows[ticket.taken : ticket.taken + count]
-            parts.append(Part(ticket, ticket.taken, rows))
+            count = waiting if waiting < room else room
+            rows = ticket.rows if count == of else ticket.rows[ticket.taken : ticket.taken + count]
+            # Part(...) does the same through a function of Python, in twice the time.
+            parts.append(tuple.__new__(Part, (ticket, ticket.taken, rows)))
             ticket.taken += count
             self.queued_rows -= count
             room -= count
@@ -261,11 +265,12 @@ class Batcher:
         self._spill.ended(batch)
         answered = 0
         for part, outcome in zip(batch.parts, batch.outcomes, strict=True):
-            if part.ticket.future.done():
+            ticket, start, _ = part
+            if ticket.future.done():
                 continue
             if isinstance(outcome, list):
                 answered += len(outcome)
-                part.ticket.answer(part.start, outcome)
+                ticket.answer(start, outcome)
             else:
                 self._fail(part, outcome)
         self._meter.rows_answered(answered)
