@@ -37,6 +37,7 @@ class Connection(HttpToolsProtocol):
     _idle_timer: asyncio.TimerHandle | None = None
     _head_bytes = 0  # received bytes of an incomplete head; the parser has no limit of its own
     _rejected = False
+    _parse = HttpToolsProtocol.data_received  # called for every request, and super() takes longer than the call
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Write through a buffered transport, which sends head and body together. Refuse a connection too many."""
@@ -49,7 +50,7 @@ class Connection(HttpToolsProtocol):
         """Feed the parser. Reject a head that exceeds the limit."""
         if self._rejected:
             return
-        super().data_received(data)
+        self._parse(data)
         if self._pending_request is not None:
             pending, self._pending_request = self._pending_request, None
             self._begin(*pending)
@@ -162,20 +163,21 @@ class Connection(HttpToolsProtocol):
         self.loop.call_later(endpoint.LINGER_S, self.transport.close)
 
 
-class _DefaultHeaders:
-    """The headers that uvicorn gives every response, as bytes. It makes a new list of them once a second."""
+class _Beginning:
+    """The status line of a 200, and the headers that uvicorn gives every response. It makes a new list of them once a
+    second."""
 
     def __init__(self) -> None:
-        self._fields: Headers | None = None
-        self._text = b""
+        self.fields: Headers | None = None
+        self.text = b""
 
-    def __call__(self, fields: Headers) -> bytes:
-        if fields is not self._fields:
-            self._fields, self._text = fields, b"".join([b"%b: %b\r\n" % field for field in fields])
-        return self._text
+    def renew(self, fields: Headers) -> None:
+        """Take other headers."""
+        self.fields = fields
+        self.text = b"HTTP/1.1 200 OK\r\n" + b"".join([b"%b: %b\r\n" % field for field in fields])
 
 
-_default_headers = _DefaultHeaders()
+_beginning = _Beginning()
 
 
 class _FastPathReply:
@@ -193,8 +195,10 @@ class _FastPathReply:
         cycle = self._cycle
         if not cycle.keep_alive or cycle.disconnected or cycle.flow.write_paused:
             return False
+        if cycle.default_headers is not _beginning.fields:
+            _beginning.renew(cycle.default_headers)
         cycle.response_started = cycle.response_complete = True
-        cycle.transport.write(b"HTTP/1.1 200 OK\r\n%b%b%b" % (_default_headers(cycle.default_headers), head, body))
+        cycle.transport.write(b"".join((_beginning.text, head, body)))
         cycle.on_response()
         cycle.on_response = _do_nothing  # breaks the reference cycle with the connection: no garbage for the collector
         return True

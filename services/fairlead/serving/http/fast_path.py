@@ -102,16 +102,16 @@ class _Prediction:
         except Exception as error:
             self._reply.start_task(self._send_problem(error))
             return
-        if isinstance(payload, bytes) and self._write(payload):
+        if (
+            isinstance(payload, bytes)
+            and (head := self._request.success_head(payload)) is not None
+            and self._reply.write_response(head, payload)
+        ):
             self._timer.stop(200)
         else:
             self._reply.start_task(self._send_answer(payload))
         if self._request.keep_answer:
             self._endpoint.record_answer(self._request, 200, answers)
-
-    def _write(self, payload: bytes) -> bool:
-        success_head = self._request.success_head(payload)
-        return success_head is not None and self._reply.write_response(success_head, payload)
 
     async def _send_answer(self, payload: bytes | Mixed) -> None:
         await self._request.send_answer(payload, self._request.send)
