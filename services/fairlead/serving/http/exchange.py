@@ -70,17 +70,20 @@ class Exchange:
         self.status = 0
         self.reason = ""
         self.path: str = scope["path"]
-        headers: dict[bytes, bytes] = dict(scope["headers"])
-        if len(headers) != len(scope["headers"]):
-            headers = _joined(scope["headers"])
+        given = scope["headers"]
+        headers: dict[bytes, bytes] = dict(given)
+        if len(headers) != len(given):
+            headers = _joined(given)
         self.headers = headers
         self.content_type: bytes = headers.get(b"content-type", b"")
         self.content_encoding: bytes = headers.get(b"content-encoding", b"")
         self.deadline_ms: bytes = headers.get(b"x-deadline-ms", b"")
         self.keep_answer: bytes = headers.get(KEEP, b"")
         request_id: bytes = headers.get(b"x-request-id", b"")
-        # Must be unique, not secret: the Mersenne Twister is enough and costs a fifth of uuid4.
-        self.request_id = request_id if request_id and _valid_id(request_id) else b"%032x" % random.getrandbits(128)
+        # Must be unique, not secret: the Mersenne Twister is enough and costs a tenth of uuid4.
+        self.request_id = (
+            request_id if request_id and _valid_id(request_id) else random.getrandbits(128).to_bytes(16).hex().encode()
+        )
 
     # Not looked up for every request.
     @property
@@ -169,7 +172,7 @@ class Envelope:
         """The headers of a 200 response, with placeholders for its length and request id."""
         self._app = app
         self._protocols = protocols
-        self._meter = meter
+        self.meter = meter
         self._problem_counts = problem_counts
         self._logs_requests = logger.isEnabledFor(logging.DEBUG)
         self.in_flight = 0
@@ -205,11 +208,6 @@ class Envelope:
         if path in self._protocols:
             self._problem_counts.add(problem.status, problems.without_input(error, problem))
 
-    def end(self, protocol: str, status: int, seconds: float) -> None:
-        """Count a finished request."""
-        self.in_flight -= protocol != OTHER
-        self._meter.request_answered(protocol, status, seconds)
-
 
 class RequestTimer:
     """Measures one request from its head to the last byte of its response, for the metrics."""
@@ -223,7 +221,9 @@ class RequestTimer:
 
     def stop(self, status: int) -> None:
         """Count the request as finished with this status."""
-        self._envelope.end(self._protocol, status, time.perf_counter() - self._began)
+        seconds = time.perf_counter() - self._began
+        self._envelope.in_flight -= self._protocol != OTHER
+        self._envelope.meter.request_answered(self._protocol, status, seconds)
 
 
 class LoggedRequestTimer(RequestTimer):
