@@ -40,15 +40,14 @@ class Reader:
 
     def read(self, answer: BaseModel) -> LabelAndScore:
         """Label and score of an answer. Never raises: a value that cannot be read is None."""
-        label = getattr(answer, self._label, None) if self._label else None
+        values: dict[str | None, Any] = answer.__dict__  # type: ignore[assignment]  # of no field there is no value
         score = None
-        if self._score is not None and self._score_of is not None:
-            value = getattr(answer, self._score, None)
+        if self._score_of is not None and (value := values.get(self._score)) is not None:
             try:
-                score = self._score_of(value) if value is not None else None
+                score = self._score_of(value)
             except (TypeError, ValueError, AttributeError, OverflowError):
                 score = None
-        return LabelAndScore(_text(label), score)
+        return LabelAndScore(_text(values.get(self._label)), score)
 
 
 def describe(answer_type: type[BaseModel]) -> dict[str, str]:
@@ -114,7 +113,7 @@ def _score_function(kind: Any) -> Callable[[Any], float | None] | None:
     if typing.get_origin(kind) is dict and _unwrapped(typing.get_args(kind)[1]) is float:
         return lambda value: _largest(value.values())
     if isinstance(kind, type) and issubclass(kind, BaseModel) and _all_numbers(kind):
-        return lambda value: _largest(vars(value).values())
+        return lambda value: _largest(value.__dict__.values())
     return None
 
 

@@ -213,8 +213,8 @@ class Drift:
             read = [self._read(answer) for answer in answers] if self._count_answers.size else []
             self._counts += np.concatenate(
                 [
-                    self._count_rows([vars(row) for row in rows]),
-                    self._count_answers([one._asdict() for one in read]),
+                    self._count_rows([row.__dict__ for row in rows]),
+                    self._count_answers([{"label": label, "score": score} for label, score in read]),
                 ]
             )
             self._totals[_COUNTED_ROWS] += len(rows)
