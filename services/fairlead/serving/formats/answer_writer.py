@@ -82,6 +82,8 @@ class AnswerWriter:
 
     def many(self, answers: Sequence[BaseModel]) -> bytes:
         """The answers as a JSON list."""
+        if len(answers) == 1:
+            return b"[%b]" % self.one(answers)
         try:
             payload = self._many(answers)
         except Exception as cause:
