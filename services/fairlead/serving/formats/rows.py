@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -44,11 +45,14 @@ def calls(model: Model[Any, Any], row_type: type[BaseModel]) -> Callable[[list[A
 
 def columns(row_type: type[BaseModel]) -> Callable[[Sequence[BaseModel]], np.ndarray]:
     """A function that converts rows to a float64 array [rows, fields], with the fields in the order of the row type."""
-    width = len(row_type.model_fields)
-    values = operator.itemgetter(*row_type.model_fields)
+    names = tuple(row_type.model_fields)
+    width = len(names)
+    values = operator.itemgetter(*names) if width > 1 else lambda fields: (fields[names[0]],)
 
     def to_array(rows: Sequence[BaseModel]) -> np.ndarray:
-        return np.array([values(row.__dict__) for row in rows], dtype=np.float64).reshape(len(rows), width)
+        # `np.array` would look at each value twice: first for the shape and the type, which are known.
+        numbers = chain.from_iterable([values(row.__dict__) for row in rows])
+        return np.fromiter(numbers, np.float64, len(rows) * width).reshape(len(rows), width)
 
     return to_array
 
