@@ -74,10 +74,10 @@ class _Prediction:
     def start(self, body: bytes) -> Callable[[], None]:
         """Decode and queue the request. Returns the function to call if the client disconnects."""
         try:
-            request = self._request
+            request, spilled = self._request, False
             # Nothing else that `check` looks at can be wrong, or say that the request is spilled.
-            looks = request.keep_answer or request.content_type not in JSON_TYPES
-            spilled = bool(looks) and self._endpoint.check(request)
+            if request.keep_answer or request.content_type not in JSON_TYPES:
+                spilled = self._endpoint.check(request)
             self._ticket, self._encode = self._endpoint.admit(body, spilled=spilled)
         except Exception as error:
             self._reply.start_task(self._send_problem(error))

@@ -19,7 +19,8 @@ def plain(terms: Contract) -> endpoint.Decode:
         # The first character decides the form. If both were tried, the errors could be those of the other form.
         if body[:1] == b"[" or body.lstrip(_BLANK)[:1] == b"[":
             return DecodedRequest(decode_many(body), encode_many)
-        return DecodedRequest(decode_one(body), encode_one)
+        # The same as DecodedRequest(...), without a call of a function of Python.
+        return tuple.__new__(DecodedRequest, (decode_one(body), encode_one, None))
 
     return decode
 

@@ -93,10 +93,10 @@ class Batch:
         rows = self.parts[0].rows if len(self.parts) == 1 else [row for _, _, rows in self.parts for row in rows]
         answers = self._call(rows)
         if isinstance(answers, list):
-            start = 0
+            start, add = 0, self.outcomes.append
             for _, _, rows in self.parts:
                 end = start + len(rows)
-                self.outcomes.append(answers[start:end])
+                add(answers[start:end])
                 start = end
         elif len(self.parts) == 1:
             self.outcomes = [answers]
