@@ -49,6 +49,12 @@ class BufferedTransport(asyncio.Transport):
             self._scheduler.schedule(self, self._loop)
         self._buffer.append(data if type(data) is bytes else bytes(data))
 
+    def write_whole(self, data: bytes) -> None:
+        """Send `data` now, after what is buffered: a response in one piece has nothing to wait for."""
+        if self._buffer:
+            self.flush()
+        self._transport.write(data)
+
     def flush(self) -> None:
         """Send the buffered data now."""
         if self._buffer:

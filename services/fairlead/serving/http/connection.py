@@ -198,7 +198,8 @@ class _FastPathReply:
         if cycle.default_headers is not _beginning.fields:
             _beginning.renew(cycle.default_headers)
         cycle.response_started = cycle.response_complete = True
-        cycle.transport.write(b"".join((_beginning.text, head, body)))
+        transport: buffered_transport.BufferedTransport = cycle.transport  # type: ignore[assignment]
+        transport.write_whole(b"".join((_beginning.text, head, body)))
         cycle.on_response()
         cycle.on_response = _do_nothing  # breaks the reference cycle with the connection: no garbage for the collector
         return True
