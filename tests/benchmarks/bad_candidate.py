@@ -139,7 +139,8 @@ class Trial:
         def lines() -> list[str]:
             with self._log.open() as file:
                 file.seek(start)
-                return [line for line in file if line.endswith("\n")]
+                # Without the lines of attempts that failed.
+                return [line for line in file if line.endswith("\n") and '"attempt":' not in line]
 
         wait_until(lambda: len(lines()) >= expected, f"{expected} lines in the access log")
         return [json.loads(line) for line in lines()]

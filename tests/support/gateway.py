@@ -14,7 +14,7 @@ from fairlead.routing.envoy.bootstrap import bootstrap
 from fairlead.routing.envoy.sources import from_folder
 from fairlead.routing.publish.admin import AdminClient
 from fairlead.routing.publish.files import FilePublisher
-from fairlead.routing.snapshot import Endpoint, Guard, Routed, Settings
+from fairlead.routing.snapshot import AccessLog, Endpoint, Guard, Routed, Settings
 from support.envoy import running_envoy
 from support.faults.backend import Backend
 from support.processes import ProcessFailed, free_ports, wait_until
@@ -60,7 +60,7 @@ class Gateway:
             port=port,
             control=Endpoint("127.0.0.1", control_port),
             routes_from=from_folder(str(folder), "rds"),
-            access_log=str(access_log) if access_log else None,
+            access_log=AccessLog(str(access_log)) if access_log else None,
             guard=guard,
             holds=holds,
         )

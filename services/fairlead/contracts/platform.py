@@ -12,6 +12,7 @@ from fairlead.contracts.gateway import sets_header
 from fairlead.contracts.manifest import ModelName, Version
 from fairlead.contracts.prometheus import MetricSettings
 from fairlead.contracts.route import MinInstances, MirrorSpec, ScaleToZero, Sticky, Strategy, Timeouts
+from fairlead.contracts.tracing import AccessLog, TracingSettings
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Host = Annotated[str, Field(pattern=r"^(\*|(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])$")]
@@ -41,6 +42,10 @@ class GatewaySettings(Document):
     """Exact origins that browsers may call from; none by default."""
     auth: AuthSettings | None = None
     """Who may call; null: everybody who reaches the port."""
+    tracing: TracingSettings | None = None
+    """Spans of requests, from the gateway and from the services; null: none."""
+    access_log: AccessLog = "failures"
+    """What is logged of requests: `none`, `failures`, `all`, or all failures and a share of the others: `1%`."""
 
 
 class ControlSettings(Document):

@@ -37,6 +37,7 @@ from fairlead.control.hosts import OnlyHosts
 from fairlead.control.loop import Loop
 from fairlead.control.metrics import Metrics
 from fairlead.control.origins import OnlyOwnPages
+from fairlead.control.request_records import access_log, tracing
 from fairlead.control.smoke import GatewaySmoke
 from fairlead.control.supervision import Supervision
 from fairlead.rollout.analysis.envoy_stats import EnvoyStats
@@ -91,9 +92,8 @@ def run(ledger: Path, folder: Path, facts: RunningPlatform, *, own_key: str = ""
         why_unknown=Supervision(ledger.parent).why_unknown,
         demand=LocalDemand(use, holds),
     )
-    settings = replace(
-        settings_of(facts, folder), access_log=str(ledger.parent / "logs" / GATEWAY_LOG), access_log_failures_only=True
-    )
+    log_file = str(ledger.parent / "logs" / GATEWAY_LOG)
+    settings = replace(settings_of(facts, folder), access_log=access_log(facts.gateway.access_log, log_file))
     desired = DesiredState(store, ReadyInstances(store), settings, guard_of(access, own_key, lambda: 1))
     metrics, heartbeat = Metrics(), Heartbeat(store)
 
@@ -183,6 +183,7 @@ def settings_of(facts: RunningPlatform, folder: Path) -> Settings:
         holds=True,
         hosts=(*LOOPBACK_HOSTS, *facts.gateway.hosts),
         cors_origins=facts.gateway.cors_origins,
+        tracing=tracing(facts.gateway.tracing),
     )
 
 

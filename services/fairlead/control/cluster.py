@@ -32,6 +32,7 @@ from fairlead.control.endpoints import EndpointSource, ServiceNames
 from fairlead.control.guard import guard_of
 from fairlead.control.loop import ChangeTokens, Loop
 from fairlead.control.metrics import Metrics
+from fairlead.control.request_records import access_log, tracing
 from fairlead.control.side_by_side import SideBySide
 from fairlead.control.smoke import GatewaySmoke
 from fairlead.rollout.analysis.fleet_stats import FleetStats
@@ -52,6 +53,8 @@ from fairlead.slow_clients import RECEIVE_S, LimitedServer
 API_PORT = 8081
 XDS_PORT = 8082
 GATEWAY_PORT = 8080
+GATEWAY_OUTPUT = "/dev/stdout"
+"""Where gateways write the access log: into the log of their pods."""
 RESYNC_S = 1.0
 """How often everything is read again although nothing changed."""
 FINISH_S = 5
@@ -77,6 +80,8 @@ class ChartSettings:
     cors_origins: tuple[str, ...] = ()
     access_file: str = ""
     """The mounted file that says who may call; everybody if empty."""
+    records: GatewaySettings = GatewaySettings(access_log="none")
+    """What gateways record of requests: its `tracing` and its `access_log`."""
     check_gateway_tokens: bool = False
     """Whether a gateway must prove with its pod's token which one it is."""
     metrics: MetricSettings = MetricSettings()
@@ -119,6 +124,7 @@ class ChartSettings:
             access_file=environment.get("FAIRLEAD_ACCESS_FILE") or "",
             check_gateway_tokens=check == "true",
             metrics=_metrics(environment.get("FAIRLEAD_METRICS") or "{}"),
+            records=_records(environment.get("FAIRLEAD_REQUEST_RECORDS") or '{"accessLog":"none"}'),
         )
 
     @property
@@ -157,7 +163,14 @@ class ChartSettings:
             receive_timeout_s=self.receive_timeout_s,
             hosts=(*self.hosts, service, service.removesuffix(".")) if self.hosts else (),
             cors_origins=self.cors_origins,
+            access_log=access_log(self.records.access_log, GATEWAY_OUTPUT),
+            tracing=tracing(self.records.tracing),
         )
+
+
+def _records(text: str) -> GatewaySettings:
+    """Parse FAIRLEAD_REQUEST_RECORDS: JSON with the fields of platform.yaml."""
+    return parse_yaml(GatewaySettings, text, "FAIRLEAD_REQUEST_RECORDS")
 
 
 def _listed(environment: Mapping[str, str], name: str, field: str) -> GatewaySettings:

@@ -13,6 +13,7 @@ from fairlead.routing.envoy.holding import hold_cluster
 from fairlead.routing.envoy.listener import listener
 from fairlead.routing.envoy.proto import Json
 from fairlead.routing.envoy.routes import route_configuration, table_routes
+from fairlead.routing.envoy.tracing import collector_clusters
 from fairlead.routing.snapshot import Endpoint, Resource, Routed, Settings, Snapshot
 
 
@@ -80,7 +81,15 @@ def compile(  # noqa: A001 - the usual word for this
     )
     holding = [hold_cluster(settings.control)] if settings.holds else []
     return Snapshot(
-        clusters=_by_name([control_cluster(settings.control), *holding, *access_clusters(settings.guard), *clusters]),
+        clusters=_by_name(
+            [
+                control_cluster(settings.control),
+                *holding,
+                *access_clusters(settings.guard),
+                *collector_clusters(settings.tracing),
+                *clusters,
+            ]
+        ),
         listeners=_by_name([listener(settings)]),
         routes=_by_name([configuration]),
         revisions={one.route: one.seq for one in tables},

@@ -47,6 +47,30 @@ class Guard:
 
 
 @dataclass(frozen=True, slots=True)
+class Tracing:
+    """Where the gateway sends spans, and of how many requests."""
+
+    collector: Endpoint
+    is_grpc: bool = False
+    """Whether the collector takes OTLP over gRPC; else over HTTP."""
+    per_million: int = 10_000
+    """Of a million traces, how many are recorded."""
+    follows_callers: bool = False
+    """Whether a request whose caller records it is recorded too."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessLog:
+    """The gateway's log of requests: one JSON object per line."""
+
+    path: str
+    successes_per_million: int = 1_000_000
+    """Of a million requests that did not fail, how many are logged. Those that failed always are: a status of 500 or
+    above, or no 2xx together with a flag of Envoy's, such as a reset connection. With less than a million, requests
+    for `.../ready` are never logged. With more than 0, each attempt that failed is logged too."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The gateway's own settings, besides the tables."""
 
@@ -67,11 +91,10 @@ class Settings:
     """Exact origins, or the single origin "*"; without any, CORS is off."""
     guard: Guard | None = None
     """Who may call, and how often; None for everybody, without limits."""
-    access_log: str | None = None
-    """A file with one JSON object per line; None turns the access log off."""
-    access_log_failures_only: bool = False
-    """Log only requests that failed: a status of 500 or above, or no 2xx together with a flag of Envoy's, such as a
-    reset connection. Requests for `.../ready` are never logged."""
+    access_log: AccessLog | None = None
+    """None turns the access log off."""
+    tracing: Tracing | None = None
+    """None: no spans."""
 
 
 @dataclass(frozen=True, slots=True)

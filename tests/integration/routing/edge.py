@@ -18,7 +18,7 @@ from fairlead.routing.envoy.bootstrap import bootstrap
 from fairlead.routing.envoy.sources import from_folder
 from fairlead.routing.publish.admin import AdminClient
 from fairlead.routing.publish.files import FilePublisher
-from fairlead.routing.snapshot import Endpoint, Routed, Settings, Snapshot
+from fairlead.routing.snapshot import AccessLog, Endpoint, Routed, Settings, Snapshot
 from support.envoy import Envoy, running_envoy
 from support.nameserver import NameServer, resolver
 from support.processes import free_ports
@@ -110,7 +110,7 @@ def an_edge(folder: Path, *, names: NameServer | None = None, **settings: object
         port=port,
         control=Endpoint("127.0.0.1", control),
         routes_from=from_folder(str(folder), "rds"),
-        access_log=str(folder / "access.log"),
+        access_log=AccessLog(str(folder / "access.log")),
     )
     with ExitStack() as closing:
         edge = Edge(folder, replace(chosen, **settings), admin_port, {}, None, closing, names)  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ from fairlead.contracts.table import Mirror
 from fairlead.routing.compile import compile
 from fairlead.routing.envoy.bootstrap import bootstrap
 from fairlead.routing.envoy.static import render_static
-from fairlead.routing.snapshot import Endpoint, Guard, Routed, Settings
+from fairlead.routing.snapshot import AccessLog, Endpoint, Guard, Routed, Settings, Tracing
 from unit.routing.tables import V1, V2, Endpoints, iris
 
 FOLDER = Path(__file__).parent / "golden"
@@ -47,14 +47,22 @@ def configurations() -> Mapping[str, Any]:
     ]
     # A model that is not idempotent, DNS names instead of addresses, and all optional settings.
     careful = [iris(3, pins=(V1,), idempotent=False, request_timeout_s=90.0)]
-    settings = replace(SETTINGS, host="0.0.0.0", cors_origins=("https://a.example",), access_log="/dev/stdout")
+    settings = replace(
+        SETTINGS, host="0.0.0.0", cors_origins=("https://a.example",), access_log=AccessLog("/dev/stdout")
+    )
     access = {"shop": {"keys": [key_hash("a key")], "models": ["iris"], "limit": {"rate": 5}}, "web": {"claims": {}}}
     issuer = {"issuer": "https://login.example", "audiences": ["models"], "jwksUrl": "https://login.example/jwks"}
     tokens = [{**issuer, "caFile": "/etc/ssl/certs/ca-certificates.crt"}]
     guard = Guard(Access.model_validate({"clients": access, "tokens": tokens}), key_hash("own"), gateways=2)
     # One version is cold, the other one is not.
     cold = [iris(4, pins=(V1, V2), cold=(V1,))]
+    traced = replace(
+        SETTINGS,
+        tracing=Tracing(Endpoint("collector.telemetry.svc.", 4318), per_million=10_000),
+        access_log=AccessLog("/dev/stdout", 10_000),
+    )
     return {
+        "traced": _static(stable, _hosts(stable), traced),
         "guarded": _static(stable, _hosts(stable), replace(settings, guard=guard, hosts=("models.example",))),
         "cold": _static(cold, _hosts(cold), replace(SETTINGS, holds=True)),
         "stable": _static(stable, _hosts(stable), SETTINGS),

@@ -20,7 +20,7 @@ from fairlead.routing.envoy.health_checks import ready_checks
 from fairlead.routing.envoy.routes import revisions_in
 from fairlead.routing.publish.resource_sets import DesiredResources, ResourceSet
 from fairlead.routing.references import members, named_by_routes, routes_in
-from fairlead.routing.snapshot import Endpoint, Guard, Routed, Snapshot
+from fairlead.routing.snapshot import AccessLog, Endpoint, Guard, Routed, Snapshot, Tracing
 from support.protos import parse
 from unit.routing.tables import SETTINGS, V1, V2, Endpoints, fleets, iris
 
@@ -90,7 +90,13 @@ def test_the_route_configuration_names_its_revisions(fleet: Fleet) -> None:
 @settings(max_examples=40)
 @given(fleets())
 def test_envoy_knows_every_field(fleet: Fleet) -> None:
-    snapshot = compile(*fleet, replace(SETTINGS, cors_origins=("https://a.example",), access_log="/tmp/log"))
+    full = replace(
+        SETTINGS,
+        cors_origins=("https://a.example",),
+        access_log=AccessLog("/tmp/log", 10_000),
+        tracing=Tracing(Endpoint("127.0.0.1", 4317), is_grpc=True, follows_callers=True),
+    )
+    snapshot = compile(*fleet, full)
     for resources in (snapshot.clusters, snapshot.listeners, snapshot.routes):
         for resource in resources.values():
             parse(resource)

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 from fairlead.contracts.answers import KEEP_HEADER, SHADOW_HEADER
 from fairlead.contracts.gateway import ROUTED_HEADER
-from fairlead.routing.envoy.access import DECISION, access_filters, decided
+from fairlead.routing.envoy.access import access_filters
+from fairlead.routing.envoy.access_log import access_logs, attempt_logs
 from fairlead.routing.envoy.actions import STREAM_IDLE_TIMEOUT_S
 from fairlead.routing.envoy.holding import hold_filter
-from fairlead.routing.envoy.local_replies import AT_READY, mappers, status
+from fairlead.routing.envoy.local_replies import AT_READY, mappers
 from fairlead.routing.envoy.proto import EDGE, LISTENER, MODELS, Json, address, extension, put, seconds, typed
+from fairlead.routing.envoy.tracing import tracing
 from fairlead.routing.snapshot import Endpoint, Settings
 
 CONNECTION_BUFFER_BYTES = 32 << 10
@@ -53,7 +55,8 @@ def _manager(settings: Settings) -> Json:
         local_reply_config={
             "mappers": list(mappers(settings.cors_origins, guarded=settings.guard is not None, holds=settings.holds))
         },
-        **({"access_log": [*_access_logs(settings)]} if settings.access_log or settings.guard else {}),
+        **access_logs(settings),
+        **(tracing(settings.tracing) if settings.tracing is not None else {}),
     )
 
 
@@ -122,66 +125,5 @@ def _filters(settings: Settings) -> Iterator[Json]:
         yield hold_filter()
     limit = typed(f"{filters}buffer.v3.Buffer", max_request_bytes=settings.max_request_bytes)
     yield extension(f"{_HTTP}buffer", limit)
-    yield extension(f"{_HTTP}router", typed(f"{filters}router.v3.Router", suppress_envoy_headers=True))
-
-
-def _failures() -> Json:
-    """A filter for the access log: the requests that failed."""
-    # No status (the client left) or another than 2xx. A flag alone is no failure: a request whose second attempt was
-    # answered has one too.
-    no_success = {"or_filter": {"filters": [status("LE", 199), status("GE", 300)]}}
-    flagged = {"and_filter": {"filters": [no_success, {"response_flag_filter": {}}]}}
-    failed = {"or_filter": {"filters": [status("GE", 500), flagged]}}
-    # "Not ready" is the answer to a question and no failure; whoever starts a platform asks it often.
-    asks_ready = {"name": ":path", "string_match": {"suffix": "/ready"}}
-    is_other = {"header_filter": {"header": {**asks_ready, "invert_match": True}}}
-    return {"and_filter": {"filters": [failed, is_other]}}
-
-
-def _access_logs(settings: Settings) -> Iterator[Json]:
-    guarded = settings.guard is not None
-    if settings.access_log:
-        yield _access_log(settings.access_log, failures_only=settings.access_log_failures_only, guarded=guarded)
-    if guarded:
-        yield _requests_of_clients()
-
-
-def _requests_of_clients() -> Json:
-    """Counts requests by client and class of their status: `access.requests`."""
-    tags = {"fairlead.client": decided("client"), "fairlead.status": "%RESPONSE_CODE%"}
-    counter = {
-        "stat": {
-            "name": "requests",
-            "tags": [{"name": tag, "value_format": text} for tag, text in tags.items()],
-        },
-        "value_fixed": 1,
-    }
-    config = typed("extensions.access_loggers.stats.v3.Config", stats_scope={"prefix": "access"}, counters=[counter])
-    # Not the requests for open paths, which nobody has to send.
-    name = {"filter": DECISION, "path": [{"key": "client"}], "value": {"present_match": True}}
-    known = {"metadata_filter": {"matcher": name, "match_if_key_not_found": False}}
-    return {**extension("envoy.access_loggers.stats", config), "filter": known}
-
-
-def _access_log(path: str, *, failures_only: bool, guarded: bool) -> Json:
-    line = {
-        "time": "%START_TIME%",
-        "request_id": "%REQ(x-request-id)%",
-        "method": "%REQ(:method)%",
-        "path": "%REQ(x-envoy-original-path?:path)%",
-        "status": "%RESPONSE_CODE%",
-        "flags": "%RESPONSE_FLAGS%",
-        "duration_ms": "%DURATION%",
-        "route": "%ROUTE_NAME%",
-        "cluster": "%UPSTREAM_CLUSTER_RAW%",
-        "host": "%UPSTREAM_HOST%",
-        "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
-        "revision": "%RESP(x-route-revision)%",
-    }
-    if guarded:  # a query may have a key in it, by mistake
-        line |= {"path": "%PATH(NQ:ORIG_OR_PATH)%", "client": decided("client")}
-    log = extension(
-        "envoy.access_loggers.file",
-        typed("extensions.access_loggers.file.v3.FileAccessLog", path=path, log_format={"json_format": line}),
-    )
-    return {**log, "filter": _failures()} if failures_only else log
+    router = typed(f"{filters}router.v3.Router", suppress_envoy_headers=True, **attempt_logs(settings))
+    yield extension(f"{_HTTP}router", router)
