@@ -132,6 +132,13 @@ MODEL_PROCESS_RESTARTS = _model(
     "Replaced processes of a model with isolation: process",
     reason=("timed_out", "ended"),
 )
+MODEL_TRACED = _model(
+    "traced_requests_total",
+    "counter",
+    "requests",
+    "Requests whose spans were sent to the collector of traces, or dropped",
+    outcome=("sent", "dropped"),
+)
 
 # What this process is.
 MODEL_INFO = _model(
@@ -167,6 +174,7 @@ MODEL_SERVICE: tuple[Metric, ...] = (
     MODEL_FAILURES,
     MODEL_LATE_CALLS,
     MODEL_PROCESS_RESTARTS,
+    MODEL_TRACED,
     MODEL_INFO,
     MODEL_PHASE,
     MODEL_LOAD_SECONDS,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib
 import logging
 import os
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -34,8 +36,9 @@ from fairlead.serving.http import (
 )
 from fairlead.serving.http import drift as drift_metrics
 from fairlead.serving.inference import admission, bounds, contract, dataplane, heap, lifecycle, side_thread
+from fairlead.serving.inference.batch import Batch
 from fairlead.serving.inputs.fitted_settings import fitted
-from fairlead.serving.observe import answers, compared_fields, drift, metrics
+from fairlead.serving.observe import answers, compared_fields, drift, metrics, otlp, traces
 from fairlead.serving.observe.board import Board
 from fairlead.serving.open_inference import interface
 from fairlead.serving.settings import Settings
@@ -61,6 +64,7 @@ class App:
         when_ready: Callable[[], None],
         start_again: dataplane.StartAgain,
         board: Board,
+        spans: otlp.Target | None,
     ) -> None:
         manifest = served.manifest
         settings = fitted(settings, manifest)
@@ -82,8 +86,11 @@ class App:
         self.drift = drift.Drift(
             manifest.name, manifest.version, served.profile, served.answer_type, terms.memory, board.memory
         )
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._exporter = otlp.Exporter(spans, manifest.name, manifest.version, self._count_spans) if spans else None
+        self._tracer = traces.Tracer(time.monotonic, self._exporter.add) if self._exporter else None
         self.plane = dataplane.DataPlane(
-            served, terms, self.state, settings, self.metrics, when_ready, start_again, self.drift.keep
+            served, terms, self.state, settings, self.metrics, when_ready, start_again, self._keep()
         )
 
         # One endpoint object for each of the three protocols.
@@ -142,10 +149,31 @@ class App:
             state=self.state,
             meter=self.metrics,
             problem_counts=self.answers.problems,
+            tracer=self._tracer,
         )
         self.metrics.in_flight.set_function(lambda: self.envelope.in_flight + (self.grpc.in_flight if self.grpc else 0))
         # The server offers each completely received request to the fast path, which needs no asyncio task for it.
         self.fast_path = fast_path.FastPath(self.envelope, self.dispatcher)
+
+    def _keep(self) -> Callable[[Batch], None] | None:
+        """What is given each batch that has ended."""
+        drift_keep, tracer = self.drift.keep, self._tracer
+        if tracer is None:
+            return drift_keep
+        if drift_keep is None:
+            return tracer.keep
+
+        def keep(batch: Batch) -> None:
+            drift_keep(batch)
+            tracer.keep(batch)
+
+        return keep
+
+    def _count_spans(self, outcome: otlp.Outcome, requests: int) -> None:
+        """Metrics belong to the event loop, and spans are sent on another thread."""
+        assert self._loop is not None  # no request was answered before the start
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self.metrics.spans_sent, outcome, requests)
 
     def _grpc(self, tensors: interface.OpenInference, settings: Settings) -> Any:
         """The gRPC server, if there is to be one. Raises Unavailable without the packages that it needs."""
@@ -176,6 +204,9 @@ class App:
                 "the fast path is off: middleware or dependencies were added, so every request goes through FastAPI"
             )
         self.plane.start()
+        self._loop = asyncio.get_running_loop()
+        if self._exporter is not None:
+            self._exporter.start()
         try:
             if self.grpc is not None:
                 await self.grpc.start()
@@ -186,6 +217,8 @@ class App:
             self.plane.close()
             self._aside.close()
             self.drift.close()
+            if self._exporter is not None:
+                self._exporter.close()
 
 
 def build_app(
@@ -194,14 +227,16 @@ def build_app(
     when_ready: Callable[[], None] = lambda: None,
     start_again: dataplane.StartAgain = dataplane.NEVER_AGAIN,
     board: Board | None = None,
+    spans: otlp.Target | None = None,
 ) -> App:
     """The service for a model folder that has been read. The model itself is loaded when the server starts.
 
     `when_ready` is called once, on the event loop, when the model is loaded and before the first request is answered.
-    `board` is shared with other workers that serve the same folder; None: there are none.
+    `board` is shared with other workers that serve the same folder; None: there are none. `spans` is where spans go.
     """
     settings = settings or Settings()
-    return App(served, settings, when_ready, start_again, board or Board(answers.memory_for(settings.answers_bytes)))
+    board = board or Board(answers.memory_for(settings.answers_bytes))
+    return App(served, settings, when_ready, start_again, board, spans)
 
 
 def _start_again(reason: str) -> None:
@@ -227,7 +262,8 @@ def _serve(folder: Path, settings: Settings) -> None:
         listening.listen(settings.host, settings.grpc_port, "--grpc-port").close()  # gRPC opens it later, by itself
     with listener:
         again = dataplane.StartAgain(os.environ.pop(NO_MADE_UP_ROWS, ""), _start_again)
-        app = build_app(folders.load_folder(folder), settings, heap.freeze, again)
+        spans = otlp.target_of(os.environ)
+        app = build_app(folders.load_folder(folder), settings, heap.freeze, again, spans=spans)
         logger.info(
             "listening",
             extra={

@@ -190,6 +190,8 @@ class Endpoint:
                 del body
                 ticket, encode = await admitted
                 del admitted
+            if request.trace is not None:
+                request.trace.queued(ticket)
             self._disconnects.watch(ticket, receive)
             try:
                 answers = await ticket.future

@@ -17,7 +17,7 @@ from fairlead import errors
 from fairlead.contracts.answers import KEEP_HEADER, SHADOW_HEADER
 from fairlead.serving import problems
 from fairlead.serving.inference import lifecycle
-from fairlead.serving.observe import metrics
+from fairlead.serving.observe import metrics, traces
 from fairlead.serving.observe.problem_counts import ProblemCounts
 from fairlead.serving.open_inference import binary_form
 
@@ -62,6 +62,7 @@ class Exchange:
         "reason",
         "request_id",
         "status",
+        "trace",
     )
 
     def __init__(self, envelope: Envelope, scope: Scope, send: Send) -> None:
@@ -69,6 +70,7 @@ class Exchange:
         self._send = send
         self.status = 0
         self.reason = ""
+        self.trace: traces.RequestTrace | None = None
         self.path: str = scope["path"]
         given = scope["headers"]
         headers: dict[bytes, bytes] = dict(given)
@@ -161,7 +163,9 @@ class Envelope:
         state: lifecycle.Lifecycle,
         meter: metrics.Metrics,
         problem_counts: ProblemCounts,
+        tracer: traces.Tracer | None = None,
     ) -> None:
+        """`tracer` gets the requests whose callers record them; None: there are no spans."""
         self.state = state
         self.model, self.version = model, version
         self.identity = [(b"x-model-name", model.encode()), (b"x-model-version", version.encode())]
@@ -174,7 +178,9 @@ class Envelope:
         self._protocols = protocols
         self.meter = meter
         self._problem_counts = problem_counts
+        self._tracer = tracer
         self._logs_requests = logger.isEnabledFor(logging.DEBUG)
+        self._watches = self._logs_requests or tracer is not None
         self.in_flight = 0
         meter.in_flight.set_function(lambda: self.in_flight)
 
@@ -199,9 +205,29 @@ class Envelope:
         """Start measuring a request."""
         protocol = self._protocols.get(scope["path"], OTHER)
         self.in_flight += protocol != OTHER
-        if self._logs_requests:
-            return LoggedRequestTimer(self, protocol, scope["method"], exchange)
+        if self._watches:
+            return self._watched(protocol, scope["method"], exchange)
         return RequestTimer(self, protocol)
+
+    def _watched(self, protocol: str, method: str, exchange: Exchange) -> RequestTimer:
+        """The timer where requests are logged, or some are recorded."""
+        header = exchange.headers.get(traces.HEADER) if self._tracer is not None and protocol != OTHER else None
+        timer = (
+            LoggedRequestTimer(self, protocol, method, exchange)
+            if self._logs_requests
+            else RequestTimer(self, protocol)
+        )
+        if header is None or self._tracer is None or (caller := traces.parent(header)) is None:
+            return timer
+        exchange.trace = traces.RequestTrace(
+            self._tracer,
+            caller,
+            method=method,
+            path=exchange.path,
+            protocol=protocol,
+            request_id=exchange.request_id.decode(),
+        )
+        return TracedRequestTimer(timer, exchange)
 
     def count_problem(self, path: str, error: Exception, problem: problems.Problem) -> None:
         """Count a prediction that failed."""
@@ -224,6 +250,21 @@ class RequestTimer:
         seconds = time.perf_counter() - self._began
         self._envelope.in_flight -= self._protocol != OTHER
         self._envelope.meter.request_answered(self._protocol, status, seconds)
+
+
+class TracedRequestTimer(RequestTimer):
+    """Also ends the trace of a request."""
+
+    __slots__ = ("_exchange", "_timer")
+
+    def __init__(self, timer: RequestTimer, exchange: Exchange) -> None:
+        self._timer, self._exchange = timer, exchange
+
+    def stop(self, status: int) -> None:
+        """Count the request, and give its times to the tracer."""
+        self._timer.stop(status)
+        if self._exchange.trace is not None:
+            self._exchange.trace.stop(status, self._exchange.reason)
 
 
 class LoggedRequestTimer(RequestTimer):

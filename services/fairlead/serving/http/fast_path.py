@@ -79,6 +79,8 @@ class _Prediction:
             if request.keep_answer or request.content_type not in JSON_TYPES:
                 spilled = self._endpoint.check(request)
             self._ticket, self._encode = self._endpoint.admit(body, spilled=spilled)
+            if request.trace is not None:
+                request.trace.queued(self._ticket)
         except Exception as error:
             self._reply.start_task(self._send_problem(error))
             return _do_nothing

@@ -72,14 +72,26 @@ Outcome = list[Any] | errors.FairleadError
 class Batch:
     """One call of the model on a worker thread. `outcomes` has the answers of each part, or its error."""
 
-    __slots__ = ("_compute", "_meter", "_now", "called", "count", "is_late", "outcomes", "parts", "seconds", "thread")
+    __slots__ = (
+        "_compute",
+        "_meter",
+        "_now",
+        "began",
+        "called",
+        "count",
+        "is_late",
+        "outcomes",
+        "parts",
+        "seconds",
+        "thread",
+    )
 
     def __init__(self, parts: list[Part], compute: Compute, now: Callable[[], float], meter: metrics.Metrics) -> None:
         self.parts = parts
         self.count = sum([len(rows) for _, _, rows in parts])
         self.seconds = 0.0
         self.outcomes: list[Outcome] = []
-        self.called = now()  # when the model was called; the worker thread sets it at each call
+        self.began = self.called = now()  # when the worker thread took it; when the model was called, set at each call
         self.thread: int | None = None
         self.is_late = False  # set by the event loop when the call exceeds its time limit
         self._compute = compute
@@ -89,7 +101,7 @@ class Batch:
     def run(self) -> Batch:
         """Call the model and set `outcomes`. Never raises."""
         self.thread = threading.get_ident()
-        began = self._now()
+        began = self.began = self._now()
         rows = self.parts[0].rows if len(self.parts) == 1 else [row for _, _, rows in self.parts for row in rows]
         answers = self._call(rows)
         if isinstance(answers, list):

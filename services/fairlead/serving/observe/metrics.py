@@ -133,6 +133,10 @@ class Metrics:
         """A process that ran the model is replaced: it ended (`ended`), or was ended at the limit (`timed_out`)."""
         self._count(telemetry.MODEL_PROCESS_RESTARTS, reason)
 
+    def spans_sent(self, outcome: str, requests: int) -> None:
+        """The spans of requests were sent to the collector (`sent`), or were not (`dropped`)."""
+        self._count(telemetry.MODEL_TRACED, outcome, more=requests)
+
     def loaded(self, seconds: float) -> None:
         """Loading and warming up finished after `seconds`."""
         self._load_seconds = seconds

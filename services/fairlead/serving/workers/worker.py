@@ -18,6 +18,7 @@ from fairlead.serving.formats import folder as folders
 from fairlead.serving.http import server
 from fairlead.serving.inference import dataplane, heap
 from fairlead.serving.inference.lifecycle import Lifecycle
+from fairlead.serving.observe import otlp
 from fairlead.serving.observe.board import Board
 from fairlead.serving.observe.metrics import Metrics
 from fairlead.serving.settings import Settings
@@ -77,7 +78,7 @@ def serve(folder: Path, settings: Settings, board: Board, listener: socket.socke
     """Serve until a signal arrives. True if the model cannot be served: the board says why."""
     try:
         again = dataplane.StartAgain(board.skipped, functools.partial(_start_again, board))
-        app = build_app(folders.load_folder(folder), settings, heap.freeze, again, board)
+        app = build_app(folders.load_folder(folder), settings, heap.freeze, again, board, otlp.target_of(os.environ))
         config = server.config(app.envelope, app.fast_path, settings)
         WorkerServer(config, app.state, settings, board, app.metrics, master).run(sockets=[listener])
         if app.state.failure:
