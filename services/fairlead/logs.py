@@ -25,6 +25,7 @@ SENTENCES = {
     "{revision[reason]}",
     "request": "{method} {path} {status} in {ms} ms",
     "request at the gateway": "gateway: {method} {path} {status} in {duration_ms} ms",
+    "attempt failed at the gateway": "gateway: attempt {attempt} {status} in {duration_ms} ms",
     "request failed at the gateway": "gateway: {method} {path} {status} in {duration_ms} ms",
 }
 """How messages with these names read for people. The fields in the sentence are not repeated after it."""

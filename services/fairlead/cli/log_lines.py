@@ -2,17 +2,45 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
+from fairlead import errors
 from fairlead.local.log_files import GATEWAY, Entry
 from fairlead.local.repeated_lines import Counted
 
 MAX_NOISY_SHARE = 0.5
 """Of the lines shown, as long as there are others: a model that is down fails requests faster than it says why, and one
 that prints at every request prints faster still."""
+_TRACE_ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 _Kind = Literal["gateway", "printed", "other"]
+
+
+class About:
+    """Which lines are about a request, or about the requests of a trace. Without either, all are."""
+
+    def __init__(self, request: str | None, trace: str | None) -> None:
+        """Raises Invalid for what is no id of a trace; a whole `traceparent` has one, too."""
+        found = _TRACE_ID.search(trace.lower()) if trace is not None else None
+        if trace is not None and found is None:
+            raise errors.Invalid(
+                f"{trace!r} is no trace id", hint="it has 32 hexadecimal digits, as in the header traceparent"
+            )
+        self.what = f"the trace {trace}" if request is None else f"the request {request}"
+        self.is_everything = request is None and trace is None
+        self._trace = found[0] if found is not None else None
+        self._requests = {request} if request is not None else set[str]()
+
+    def among(self, entries: Sequence[Entry]) -> list[Entry]:
+        """The lines that are. Only some lines name the trace: the requests that they name are its."""
+        if self.is_everything:
+            return [*entries]
+        if self._trace is not None:
+            ours = [one.fields for one in entries if one.fields.get("trace_id") == self._trace]
+            self._requests |= {str(fields["request_id"]) for fields in ours if "request_id" in fields}
+        return [one for one in entries if any(map(one.mentions, self._requests))]
 
 
 def newest(entries: Sequence[Entry], limit: int) -> list[Entry]:

@@ -70,3 +70,10 @@ class TracingSettings(Document):
     """The share of traces that are recorded, decided by the trace id."""
     follow_callers: bool = False
     """Record also every request whose caller says in `traceparent` that it records; only for callers that you trust."""
+
+
+def of_services(given: TracingSettings | None) -> dict[str, str]:
+    """The environment in which services send spans to the gateway's collector, if that takes OTLP over HTTP."""
+    if given is None or collector(given.endpoint).protocol != "http":
+        return {}
+    return {"OTEL_EXPORTER_OTLP_ENDPOINT": given.endpoint}

@@ -19,6 +19,7 @@ from fairlead.local.left_behind import Known, LeftBehind, start_time
 
 PROGRAM = (sys.executable, "-P", "-m", "fairlead.cli.main")
 """Our own command. With -P, Python imports nothing from the folder in which `up` was started."""
+_SETTINGS = ("FAIRLEAD_SERVING_", "OTEL_")
 FIRST_PAUSE_S = 0.1
 MAX_PAUSE_S = 5.0
 REPLACED_GRACE_S = 10.0
@@ -83,8 +84,8 @@ class Child:
 
         `umask` is the process's own; -1: ours.
 
-        `made_from` is everything beside the command and FAIRLEAD_SERVING_* in the environment that must be the same
-        for a process of `left` to be this one; it is asked once, when the first process is to start.
+        `made_from` is everything beside the command, and FAIRLEAD_SERVING_* and OTEL_* in the environment, that must be
+        the same for a process of `left` to be this one; it is asked once, when the first process is to start.
         """
         self.name = name
         self.argv = list(argv)
@@ -119,7 +120,7 @@ class Child:
     @functools.cached_property
     def command(self) -> str:
         """A digest of what this starts: two processes with the same one do the same."""
-        settings = {name: value for name, value in self._environment.items() if name.startswith("FAIRLEAD_SERVING_")}
+        settings = {name: value for name, value in self._environment.items() if name.startswith(_SETTINGS)}
         return digest(json.dumps([self.argv, settings, self._made_from()], sort_keys=True, default=str))
 
     @property

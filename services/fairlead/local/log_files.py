@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -102,14 +102,18 @@ def _fields(line: str) -> dict[str, Any]:
 
 
 def _access(found: dict[str, Any]) -> dict[str, Any]:
-    """A line of the gateway's access log, which has failed requests, in the form of our own lines."""
+    """A line of the gateway's access log in the form of our own lines."""
     said = {name: value for name, value in found.items() if value not in (None, "-", "")}
-    # A gateway of an earlier release also wrote requests whose second attempt was answered.
+    if "attempt" in said:
+        return {"level": "warning", "message": "attempt failed at the gateway", **_why(said), **said}
     if str(said.get("status", ""))[:1] == "2":
         return {"level": "info", "message": "request at the gateway", **said}
+    return {"level": "warning", "message": "request failed at the gateway", **_why(said), **said}
+
+
+def _why(said: Mapping[str, Any]) -> dict[str, str]:
     meant = [_FLAGS[flag] for flag in str(said.get("flags", "")).split(",") if flag in _FLAGS]
-    why = {"why": "; ".join(meant)} if meant else {}
-    return {"level": "warning", "message": "request failed at the gateway", **why, **said}
+    return {"why": "; ".join(meant)} if meant else {}
 
 
 def last_message(text: str) -> str:

@@ -52,6 +52,7 @@ class Service:
         report: Callable[[Instance], None],
         command: Command,
         left: LeftBehind | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.wanted = wanted
         self.port = port
@@ -68,7 +69,11 @@ class Service:
             name,
             command(wanted, port),
             logs / f"{name}.log",
-            environment={"FAIRLEAD_SERVING_DRAIN_S": str(DRAIN_S), "FAIRLEAD_SERVING_FOLDER_SHA256": wanted.folder},
+            environment={
+                "FAIRLEAD_SERVING_DRAIN_S": str(DRAIN_S),
+                "FAIRLEAD_SERVING_FOLDER_SHA256": wanted.folder,
+                **(environment or {}),
+            },
             on_start=self._started,
             why_not=self._why_not,
             on_exit=self._exited,
@@ -214,8 +219,15 @@ class Services:
     """All instances. `align` starts and stops processes to match the wanted rows."""
 
     def __init__(
-        self, store: InstanceStore, logs: Path, command: Command = serve, left: LeftBehind | None = None
+        self,
+        store: InstanceStore,
+        logs: Path,
+        command: Command = serve,
+        left: LeftBehind | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
+        """`environment` is added to that of every process."""
+        self._environment = environment
         self._store = store
         self._left = left or LeftBehind()
         self._logs = logs
@@ -261,7 +273,7 @@ class Services:
         return service
 
     def _at(self, port: int, wanted: Wanted) -> Service:
-        return Service(wanted, port, self._logs, self._store.report, self._command, self._left)
+        return Service(wanted, port, self._logs, self._store.report, self._command, self._left, self._environment)
 
     def children(self) -> list[Child]:
         """The child processes."""

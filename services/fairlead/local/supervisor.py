@@ -15,6 +15,7 @@ from fairlead.contracts.exit_status import how_it_ended
 from fairlead.contracts.instance import Instance
 from fairlead.contracts.platform import Platform, RunningPlatform
 from fairlead.contracts.telemetry import DRIFT_PATH
+from fairlead.contracts.tracing import of_services
 from fairlead.local import envoy, ports
 from fairlead.local.child import PROGRAM, Child, end, made_here
 from fairlead.local.left_behind import Adopted, LeftBehind
@@ -63,7 +64,7 @@ class Supervisor:
             if last is not None and GATEWAY in ours
             else ports.pick({platform.gateway.port, platform.control.port}),
         )
-        self.services = Services(store, state.logs, command, LeftBehind(left))
+        self.services = Services(store, state.logs, command, LeftBehind(left), of_services(platform.gateway.tracing))
         self.control = Child(
             CONTROL,
             [*PROGRAM, "control-plane", "--state", str(state.root)],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +13,7 @@ import typer
 from fairlead import errors
 from fairlead.cli import optional_modules
 from fairlead.cli.connect import connect
-from fairlead.cli.log_lines import newest
+from fairlead.cli.log_lines import About, newest
 from fairlead.cli.options import DEFAULT_STATE, ContextOption, NamespaceOption, PlatformLocation, StateOption
 from fairlead.cli.output import as_json as line_of_json
 from fairlead.cli.output import say
@@ -30,8 +30,8 @@ FOLD_S = 10.0
 """While lines are followed, equal lines are folded for so long, and until nothing new came for 2 s."""
 IDLE_READS = 10
 _UNLOGGED = (
-    "only failures are logged, unless the platform runs with `fairlead up FILE --log-level debug`; "
-    "a response has its id in the header x-request-id"
+    "only failures are logged, unless gateway.accessLog is all or a share, or the platform runs with "
+    "`fairlead up FILE --log-level debug`; a response has its id in the header x-request-id"
 )
 
 
@@ -43,6 +43,10 @@ def command(
     ] = None,
     request: Annotated[
         str | None, typer.Option("--request", metavar="ID", help="Only lines about the request with this id.")
+    ] = None,
+    trace: Annotated[
+        str | None,
+        typer.Option("--trace", metavar="ID", help="Only lines about the requests of the trace with this id."),
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new lines until Ctrl-C.")] = False,
     limit: Annotated[
@@ -61,21 +65,19 @@ def command(
 
     The lines of all processes are in order of time. Requests that fail the same way at the gateway one after the other
     are one line with their number. Errors of one process with the same traceback, and equal lines that a model prints,
-    are shown once and counted. --json and --request show all. In a cluster, the lines of the model's pods are shown.
+    are shown once and counted. --json, --request and --trace show all. In a cluster, the lines of the pods are shown.
     """
+    about = About(request, trace)
     where = PlatformLocation(state, context, namespace)
     if where.in_cluster:
         read = optional_modules.load("fairlead.cli.pod_logs").reader(context, namespace, model, version, limit)
     else:
         read = _reader(connect(where).store, StateFolder(state), model, version)
 
-    def wanted(entries: Sequence[Entry]) -> list[Entry]:
-        return [entry for entry in entries if request is None or entry.mentions(request)]
-
-    found = wanted(read())
-    if request is not None and not found and not follow:
-        raise errors.NotFound(f"no log line of {model} is about the request {request}", hint=_UNLOGGED)
-    is_folded = not as_json and request is None
+    found = about.among(read())
+    if not about.is_everything and not found and not follow:
+        raise errors.NotFound(f"no log line of {model} is about {about.what}", hint=_UNLOGGED)
+    is_folded = not as_json and about.is_everything
     if is_folded:
         fold = Fold()
         found = [*fold.add(found), *fold.rest()]
@@ -85,7 +87,7 @@ def command(
     fold = Fold(longest_s=FOLD_S, idle_calls=IDLE_READS)
     while follow:
         time.sleep(FOLLOW_INTERVAL_S)
-        new = wanted(read())
+        new = about.among(read())
         _show(fold.add(new) if is_folded else new, as_json=as_json)
 
 
