@@ -53,6 +53,13 @@ _WORDINGS: Mapping[str, Wording] = {
     r"^(time-sliced|mps|[1-7]g\.[0-9]+gb)?$": Wording(
         "a slice of a GPU", "time-sliced, mps, or a MIG profile with slices and memory: 1g.10gb"
     ),
+    r"^(none|failures|all|(100|[0-9]{1,2}(\.[0-9]{1,4})?)%)$": Wording(
+        "an access log", "none, failures, all, or a share of requests: 1%, 0.25%"
+    ),
+    r"^(100|[0-9]{1,2}(\.[0-9]{1,4})?)%$": Wording("a share of requests", "a percentage: 1%, 0.25%, 100%"),
+    r"^((http|grpc)://[a-z0-9.:\[\]-]+:[0-9]{1,5})?$": Wording(
+        "an endpoint of a collector", "http://HOST:4318 for OTLP over HTTP, or grpc://HOST:4317 for gRPC, without TLS"
+    ),
     "^[-._a-zA-Z][-._a-zA-Z0-9]*$": Wording(
         "a name of an environment variable", 'letters, digits, "_", "." and "-", no digit first: LOG_LEVEL'
     ),

@@ -12,7 +12,7 @@ from fairlead.contracts.prometheus import MetricSettings, PrometheusSettings
 from fairlead.control.cluster import ChartSettings
 from fairlead.routing.envoy.bootstrap import rest_bootstrap
 from fairlead.routing.envoy.overload import overload_manager
-from fairlead.routing.snapshot import Endpoint
+from fairlead.routing.snapshot import AccessLog, Endpoint, Settings, Tracing
 from support.helm import HelmFailed, notes, pod_of, render
 
 ADMIN_PORT = 9901
@@ -55,6 +55,54 @@ def test_prometheus_as_the_source_needs_a_url() -> None:
 
 
 # the gateway
+
+
+def records_of(gateway: dict[str, Any]) -> Settings:
+    """The settings of the gateways under a control plane of this release."""
+    rendered = render("platform", {"gateway": gateway}, release="edge", namespace="serving")
+    [container] = pod_of(rendered.one("Deployment", "edge-control-plane"))["containers"]
+    found = {one["name"]: one["value"] for one in container["env"] if one["name"] == "FAIRLEAD_REQUEST_RECORDS"}
+    return ChartSettings.from_environment({**FACTS, **found}).settings()
+
+
+def test_gateways_record_nothing_of_requests_unless_they_are_told() -> None:
+    settings = records_of({})
+    assert (settings.access_log, settings.tracing) == (None, None)
+
+
+def test_tracing_and_the_access_log_reach_the_gateways() -> None:
+    endpoint = "grpc://otel.telemetry.svc.cluster.local:4317"
+    settings = records_of(
+        {"accessLog": "0.5%", "tracing": {"endpoint": endpoint, "sample": "10%", "followCallers": True}}
+    )
+    assert settings.access_log == AccessLog("/dev/stdout", 5_000)
+    collector = Endpoint("otel.telemetry.svc.cluster.local.", 4317)
+    assert settings.tracing == Tracing(collector, is_grpc=True, per_million=100_000, follows_callers=True)
+
+
+def test_gateways_may_reach_the_collector_and_nothing_else_is_opened() -> None:
+    def rules(gateway: dict[str, Any]) -> list[Any]:
+        values = {"gateway": gateway, "networkPolicy": {"enabled": True}}
+        rendered = render("platform", values, release="edge", namespace="serving")
+        return list(rendered.one("NetworkPolicy", "edge-gateway")["spec"]["egress"])
+
+    closed, opened = rules({}), rules({"tracing": {"endpoint": "http://otel.telemetry.svc.cluster.local:4318"}})
+    assert [one for one in opened if one not in closed] == [{"ports": [{"port": 4318, "protocol": "TCP"}]}]
+
+
+@pytest.mark.parametrize(
+    "gateway",
+    [
+        {"accessLog": "some"},
+        {"accessLog": "101%"},
+        {"tracing": {"endpoint": "https://otel:4318"}},
+        {"tracing": {"endpoint": "otel:4318"}},
+        {"tracing": {"endpoint": "http://otel:4318", "sample": "1"}},
+    ],
+)
+def test_records_that_the_control_plane_would_refuse_are_refused(gateway: dict[str, Any]) -> None:
+    with pytest.raises(HelmFailed, match=r"gateway\.(accessLog|tracing)"):
+        render("platform", {"gateway": gateway})
 
 
 def test_the_gateways_bootstrap_is_what_the_code_generates() -> None:

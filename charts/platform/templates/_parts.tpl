@@ -57,6 +57,15 @@ labels: {{- include "platform.labels" . | nindent 2 }}
 {{- end -}}
 {{- end }}
 
+{{/* What gateways record of requests, as JSON; empty if they record nothing. */}}
+{{- define "platform.requestRecords" -}}
+{{- $records := dict "accessLog" .Values.gateway.accessLog }}
+{{- with .Values.gateway.tracing }}
+{{- if .endpoint }}{{ $_ := set $records "tracing" . }}{{ end }}
+{{- end }}
+{{- if or $records.tracing (ne $records.accessLog "none") }}{{ toJson $records }}{{ end }}
+{{- end }}
+
 {{/* The metric settings of the control plane as JSON; empty if there is no Prometheus. */}}
 {{- define "platform.metrics" -}}
 {{- $settings := .Values.prometheus }}
