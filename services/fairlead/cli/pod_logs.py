@@ -1,18 +1,23 @@
-"""The logs of a model's pods, through the Kubernetes API with the user's own rights (`get` on `pods/log`)."""
+"""The logs of a model's pods, and what gateways log about it, through the Kubernetes API with the user's own rights
+(`get` on `pods/log`)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 from urllib.parse import quote
 
 from fairlead import errors
 from fairlead.cli.cluster import open_store
 from fairlead.contracts import labels
-from fairlead.local.log_files import Entry, comparable, in_order, parse
+from fairlead.local.log_files import GATEWAY, Entry, comparable, in_order, parse
 from fairlead.store.kubernetes.kinds import PODS, Kind, Object, name_of
 
 CONTAINER = "model"
+GATEWAYS = f"{labels.PART_OF}=fairlead,{labels.COMPONENT}={labels.COMPONENT_GATEWAY}"
+GATEWAY_CONTAINER = "envoy"
+GATEWAY_LINES = 5000
+"""The newest lines of a gateway's pod that are looked at: they are about all models."""
 
 
 class PodApi(Protocol):
@@ -39,6 +44,7 @@ class PodLogs:
 
     def __init__(self, api: PodApi, namespace: str, model: str, version: str | None, limit: int) -> None:
         self._api, self._namespace, self._limit = api, namespace, limit
+        self._model, self._version = model, version
         self._what = f"{model} {version or ''}".rstrip()
         self._selector = f"{labels.MODEL}={model}" + (f",{labels.VERSION}={version}" if version else "")
         self._newest: dict[str, str] = {}
@@ -51,13 +57,20 @@ class PodLogs:
                 f"no pod of {self._what} is in namespace {self._namespace}",
                 hint=f"see the models: fairlead status --namespace {self._namespace}",
             )
-        return in_order([entry for pod in pods for entry in self._entries(name_of(pod))])
+        own = [entry for pod in pods for entry in self._entries(name_of(pod), CONTAINER, self._limit)]
+        gateways, _ = self._api.list(PODS, self._namespace, GATEWAYS)
+        return in_order([*own, *(entry for pod in gateways for entry in self._of_gateway(name_of(pod)))])
 
-    def _entries(self, pod: str) -> list[Entry]:
+    def _of_gateway(self, pod: str) -> Iterator[Entry]:
+        for entry in self._entries(pod, GATEWAY_CONTAINER, GATEWAY_LINES):
+            if entry.concerns(self._model, (), self._version):
+                yield Entry(GATEWAY, {**entry.fields, "pod": pod})
+
+    def _entries(self, pod: str, container: str, lines: int) -> list[Entry]:
         since = self._newest.get(pod)
-        query = {"container": CONTAINER, "timestamps": "true"}
+        query = {"container": container, "timestamps": "true"}
         # The API takes whole seconds; lines that were shown already are left out below.
-        query |= {"sinceTime": f"{since[:19]}Z"} if since else {"tailLines": str(self._limit)}
+        query |= {"sinceTime": f"{since[:19]}Z"} if since else {"tailLines": str(lines)}
         path = f"/api/v1/namespaces/{quote(self._namespace, safe='')}/pods/{quote(pod, safe='')}/log"
         try:
             text = self._api.read(path, query).decode(errors="replace")
@@ -68,6 +81,6 @@ class PodLogs:
             written, _, said = line.partition(" ")
             stamp = comparable(written)
             if since is None or stamp > since:
-                found += parse(pod, [said], stamp)
+                found += parse(GATEWAY if container == GATEWAY_CONTAINER else pod, [said], stamp)
                 self._newest[pod] = max(self._newest.get(pod, ""), stamp)
         return found

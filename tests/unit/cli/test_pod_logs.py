@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from fairlead import errors
-from fairlead.cli.pod_logs import PodLogs
+from fairlead.cli.pod_logs import GATEWAYS, PodLogs
 from fairlead.store.kubernetes.kinds import Kind, Object
 
 TIME = "2026-01-01T00:00:0"
@@ -19,20 +19,24 @@ class Pods:
 
     def __init__(self, **lines: list[str]) -> None:
         self.lines = lines
+        self.gateways: dict[str, list[str]] = {}
         self.selectors: list[str] = []
 
     def list(self, kind: Kind, namespace: str, selector: str = "") -> tuple[list[Object], str]:
+        if selector == GATEWAYS:
+            return [{"metadata": {"name": name}} for name in self.gateways], "1"
         self.selectors.append(selector)
         return [{"metadata": {"name": name}} for name in self.lines], "1"
 
     def read(self, path: str, query: Mapping[str, str]) -> bytes:
         pod = path.split("/")[-2]
         assert path == f"/api/v1/namespaces/prod/pods/{pod}/log"
-        assert query["container"] == "model"
-        if not self.lines[pod]:
+        assert query["container"] == ("envoy" if pod in self.gateways else "model")
+        lines = self.gateways[pod] if pod in self.gateways else self.lines[pod]
+        if not lines:
             raise errors.Invalid("API server: container has not started")
         since = query.get("sinceTime", "")[:19]
-        chosen = [line for line in self.lines[pod] if line[:19] >= since]
+        chosen = [line for line in lines if line[:19] >= since]
         return "\n".join(chosen[-int(query.get("tailLines", "1000")) :]).encode()
 
 
@@ -69,3 +73,23 @@ def test_the_limit_is_that_of_each_pod_at_the_first_reading() -> None:
 def test_without_a_pod_the_error_says_where_it_looked() -> None:
     with pytest.raises(errors.NotFound, match=r"no pod of iris 2\.0\.0 is in namespace prod"):
         PodLogs(Pods(), "prod", "iris", "2.0.0", 10).read()
+
+
+def test_the_gateways_lines_about_the_model_are_among_those_of_its_pods() -> None:
+    def request(fraction: str, route: str, cluster: str) -> str:
+        fields = {"time": f"{TIME}{fraction}Z", "request_id": "r", "status": 200, "route": route, "cluster": cluster}
+        return f"{TIME}{fraction}Z {json.dumps(fields)}"
+
+    pods = Pods(a=[line("1.1", "one"), line("3.1", "three")])
+    pods.gateways["edge"] = [
+        request("2.1", "iris:split:predict", "split~default~iris~1.0.0"),
+        request("2.2", "iris-2:split:predict", "split~default~iris-2~1.0.0"),
+        f"{TIME}2.3Z what Envoy itself says",
+    ]
+    logs = PodLogs(pods, "prod", "iris", None, 10)
+    found = logs.read()
+    assert [one.fields["message"] for one in found] == ["one", "request at the gateway", "three"]
+    assert (found[1].source, found[1].fields["pod"]) == ("gateway", "edge")
+    assert logs.read() == []
+    of_another_version = PodLogs(pods, "prod", "iris", "2.0.0", 10).read()
+    assert [one.source for one in of_another_version] == ["a", "a"]

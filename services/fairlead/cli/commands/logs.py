@@ -65,7 +65,7 @@ def command(
 
     The lines of all processes are in order of time. Requests that fail the same way at the gateway one after the other
     are one line with their number. Errors of one process with the same traceback, and equal lines that a model prints,
-    are shown once and counted. --json, --request and --trace show all. In a cluster, the lines of the pods are shown.
+    are shown once and counted. --json, --request and --trace show all. In a cluster, the same of pods.
     """
     about = About(request, trace)
     where = PlatformLocation(state, context, namespace)
