@@ -1,47 +1,43 @@
-"""The metrics of drift in Prometheus' text format, written by hand: ten thousand series take a millisecond.
+"""The metrics of drift in Prometheus' text format.
 
 What does not change, the reference and the labels, is written once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
 from fairlead.contracts import telemetry
 from fairlead.contracts.base import digest
 from fairlead.contracts.profile import Profile, to_text
-from fairlead.contracts.telemetry import Metric
 from fairlead.profile.bins import Counts
-
-_ESCAPED = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+from fairlead.serving.observe.exposition import Exposition, head
 
 
 class DriftText:
     """The text of one process's counts."""
 
     def __init__(self, model: str, version: str, profile: Profile | None) -> None:
-        self._identity = (model, version)
+        self._written = written = Exposition(model, version)
         self._has_profile = profile is not None
         features = profile.every if profile else ()
         info = (digest(to_text(profile)), profile.edges_digest, "given") if profile else ("", "", "none")
         places = [(one.name, name) for one in features for name in one.bins]
-        self._head = self._family(telemetry.MODEL_PROFILE_INFO, [(info, 1)])
+        self._head = written.family(telemetry.MODEL_PROFILE_INFO, [(info, 1)])
         self._totals = (
             telemetry.MODEL_DRIFT_ROWS,
             telemetry.MODEL_DRIFT_REQUESTS,
             telemetry.MODEL_DRIFT_SKIPPED,
             telemetry.MODEL_DRIFT_FAILED,
         )
-        self._values_head = _head(telemetry.MODEL_DRIFT_VALUES)
-        self._values = [f"{self._series(telemetry.MODEL_DRIFT_VALUES, place)} " for place in places]
+        self._values_head = head(telemetry.MODEL_DRIFT_VALUES)
+        self._values = [f"{written.series(telemetry.MODEL_DRIFT_VALUES, place)} " for place in places]
         counts = [count for one in features for count in one.counts]
         self._reference = "".join(
             [
-                self._family(telemetry.MODEL_DRIFT_REFERENCE_VALUES, zip(places, counts, strict=True)),
-                self._family(
+                written.family(telemetry.MODEL_DRIFT_REFERENCE_VALUES, zip(places, counts, strict=True)),
+                written.family(
                     telemetry.MODEL_DRIFT_REFERENCE_ROWS, [((one.name,), sum(one.counts)) for one in features]
                 ),
-                self._family(telemetry.MODEL_DRIFT_CRITICAL, [((one.name,), one.critical) for one in features]),
+                written.family(telemetry.MODEL_DRIFT_CRITICAL, [((one.name,), one.critical) for one in features]),
             ]
         )
 
@@ -50,20 +46,10 @@ class DriftText:
         if not self._has_profile:
             return self._head.encode()
         parts = [self._head]
-        parts += [self._family(metric, [((), total)]) for metric, total in zip(self._totals, totals, strict=True)]
+        parts += [
+            self._written.family(metric, [((), total)]) for metric, total in zip(self._totals, totals, strict=True)
+        ]
         parts.append(self._values_head)
         parts += map("%s%d\n".__mod__, zip(self._values, counts.tolist(), strict=True))
         parts.append(self._reference)
         return "".join(parts).encode()
-
-    def _family(self, metric: Metric, samples: Iterable[tuple[Sequence[str], float]]) -> str:
-        return _head(metric) + "".join(f"{self._series(metric, labels)} {value:.15g}\n" for labels, value in samples)
-
-    def _series(self, metric: Metric, labels: Sequence[str]) -> str:
-        values = zip(metric.labels, (*self._identity, *labels), strict=True)
-        shown = ",".join(f'{name}="{value.translate(_ESCAPED)}"' for name, value in values)
-        return f"{metric.name}{{{shown}}}"
-
-
-def _head(metric: Metric) -> str:
-    return f"# HELP {metric.name} {metric.help}\n# TYPE {metric.name} {metric.kind}\n"
