@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fairlead.contracts.gateway_telemetry import GATEWAY
-from fairlead.contracts.telemetry import CONTROL_PLANE, MODEL_DRIFT, MODEL_SERVICE, PROCESS, Metric
+from fairlead.contracts.telemetry import CONTROL_PLANE, MODEL_DRIFT, MODEL_FEEDBACK, MODEL_SERVICE, PROCESS, Metric
 
 _HEAD = """\
 # Telemetry
@@ -28,6 +28,11 @@ _SECTIONS: tuple[tuple[str, str, tuple[Metric, ...]], ...] = (
         "Drift",
         "`/metrics/drift` of each service. Without a profile there is only the first. [More about them](drift.md).",
         MODEL_DRIFT,
+    ),
+    (
+        "Feedback",
+        "`/metrics/drift` of each service that takes feedback. [More about them](feedback.md).",
+        MODEL_FEEDBACK,
     ),
     (
         "Control plane",

@@ -231,6 +231,54 @@ MODEL_DRIFT: tuple[Metric, ...] = (
 )
 """All metric families of `/metrics/drift`. Without a profile there is only the first."""
 
+# Quality, at the same path where feedback is on: predictions that clients have sent the truth of. All series are there
+# from the start. `other` are the classes without a place of their own.
+MODEL_FEEDBACK_LABELS = _model(
+    "feedback_labels_total",
+    "counter",
+    "labels",
+    "Labels that clients sent, by what became of them",
+    outcome=("counted", "late", "double", "unknown", "bad"),
+)
+MODEL_FEEDBACK_LAG = _model(
+    "feedback_lag_seconds",
+    "histogram",
+    "seconds",
+    "From an answer to its label, of counted labels that say when the answer was given",
+    buckets=(60.0, 600.0, 3600.0, 21600.0, 86400.0, 604800.0, 2592000.0),
+)
+MODEL_FEEDBACK_OUTCOMES = _model(
+    "feedback_outcomes_total",
+    "counter",
+    "labels",
+    "Counted labels by the class that was predicted and the true one",
+    "predicted",
+    "truth",
+    correct=("true", "false"),
+)
+MODEL_FEEDBACK_NUMBERS = _model("feedback_numbers_total", "counter", "labels", "Counted labels that are numbers")
+MODEL_FEEDBACK_ABSOLUTE_ERRORS = _model(
+    "feedback_absolute_errors_total",
+    "counter",
+    "as the answers",
+    "Sum of the absolute differences between numbers that were predicted and true ones",
+)
+MODEL_FEEDBACK_SQUARED_ERRORS = _model(
+    "feedback_squared_errors_total",
+    "counter",
+    "squares of the answers",
+    "Sum of the squares of these differences",
+)
+MODEL_FEEDBACK: tuple[Metric, ...] = (
+    MODEL_FEEDBACK_LABELS,
+    MODEL_FEEDBACK_LAG,
+    MODEL_FEEDBACK_OUTCOMES,
+    MODEL_FEEDBACK_NUMBERS,
+    MODEL_FEEDBACK_ABSOLUTE_ERRORS,
+    MODEL_FEEDBACK_SQUARED_ERRORS,
+)
+"""All metric families of feedback. A model whose answers are classes has no numbers, and the other way round."""
+
 
 WEIGHT = "1/10000"
 ROLES = ("stable", "candidate")

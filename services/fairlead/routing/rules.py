@@ -105,6 +105,7 @@ def _own_paths(base: str) -> Iterator[_ModelPath]:
     yield _ModelPath("docs", Path(f"{base}/docs", PathMatch.BELOW), "/docs", base)
     yield _ModelPath("openapi", Path(f"{base}/openapi.json"), "/openapi.json", base)
     yield _ModelPath("golden", Path(f"{base}/golden"), "/golden", base, method="GET")
+    yield _ModelPath("feedback", Path(f"{base}/feedback"), "/feedback", method="POST")
 
 
 def _unpinned_paths(model: str) -> Iterator[_ModelPath]:

@@ -27,6 +27,7 @@ from fairlead.serving.http import (
     endpoint,
     exchange,
     fast_path,
+    feedback,
     golden,
     health,
     json_protocols,
@@ -40,6 +41,7 @@ from fairlead.serving.inference.batch import Batch
 from fairlead.serving.inputs.fitted_settings import fitted
 from fairlead.serving.observe import answers, compared_fields, drift, metrics, otlp, traces
 from fairlead.serving.observe.board import Board
+from fairlead.serving.observe.feedback import feedback_of
 from fairlead.serving.open_inference import interface
 from fairlead.serving.settings import Settings
 
@@ -106,6 +108,7 @@ class App:
         # Decoding an image leaves the interpreter to others.
         threads = min(MOST_DECODERS, cpu_quota.available()) if has_files else 1
         self._aside = side_thread.SideThread(settings.queue_bytes, threads)
+        self.feedback = feedback_of(served, settings, board.memory)
         self.grpc = self._grpc(tensors, settings)
         self.metrics.queue_bytes.set_function(lambda: self.plane.queued_memory + self._aside.held)
         endpoints = {
@@ -131,7 +134,8 @@ class App:
         self.api.router.lifespan_context = self.lifespan
         self.api.include_router(api.router(operations))
         self.api.include_router(health.router(manifest, self.state, tensors, self.metrics, settings.service))
-        self.api.include_router(drift_metrics.router(self.drift))
+        self.api.include_router(drift_metrics.router(self.drift, self.feedback))
+        self.api.include_router(feedback.router(self.feedback, settings.max_body_bytes, receiving))
         self.api.include_router(golden.router(served.golden, manifest.tolerance, served.row_type, served.answer_type))
         self.api.include_router(answer_records.router(self.answers))
         self.api.include_router(docs.router(self.api))
@@ -235,7 +239,7 @@ def build_app(
     `board` is shared with other workers that serve the same folder; None: there are none. `spans` is where spans go.
     """
     settings = settings or Settings()
-    board = board or Board(answers.memory_for(settings.answers_bytes))
+    board = board or Board(answers.memory_for(settings.answers_bytes, more=settings.feedback_bytes))
     return App(served, settings, when_ready, start_again, board, spans)
 
 

@@ -91,6 +91,11 @@ class Settings(BaseModel):
     """Memory for answer records while versions are compared, in bytes; a record has 32 bytes and no inputs. It is
     allocated at startup and never grows. The control plane reads the records every second; records overwritten before
     it reads them are not used as evidence. 0 keeps no records: a shadow then never has a pair."""
+    feedback_bytes: int = Field(default=0, ge=0, le=1024 * 1024 * 1024)
+    """Memory for the keys of labels that clients send to /feedback, in bytes, 8 each: a label that comes again while
+    its key is there is not counted twice. It is used only as labels arrive. 0: the service takes no labels."""
+    feedback_within_s: float = Field(default=30 * 86400.0, gt=0)
+    """Seconds between an answer and its label. A later label is not counted: quality says how the model is now."""
     log_level: LogLevel = "info"
     """Log lines below this level are not written. `debug` also writes one line for each request."""
     log_format: LogFormat = "auto"

@@ -16,7 +16,19 @@ from fairlead.routing.snapshot import Resource, Routed
 from unit.routing.tables import SETTINGS, V1, V2, Endpoints, fleets, iris
 
 NAMES = ["iris", "sentiment", "a", "a-1", "v2", "a-12", "ir", "pending", "pend"]
-ENDS = ["", "/", "/predict", "/predict/", "/docs/x", "/docsx", "/golden", ":predict", "/infer", "/versions/2/predict"]
+ENDS = [
+    "",
+    "/",
+    "/predict",
+    "/predict/",
+    "/docs/x",
+    "/docsx",
+    "/golden",
+    "/feedback",
+    ":predict",
+    "/infer",
+    "/versions/2/predict",
+]
 ENDS += ["/versions/1.0.0/predict", "/versions/9", "/versions", "?a=b", "/predict?a=b", "-1", "-1/predict", ":explain"]
 paths = st.one_of(
     st.builds(

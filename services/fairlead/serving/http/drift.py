@@ -1,4 +1,5 @@
-"""The metrics of drift, on a path of their own: they have more series than all others and are scraped less often."""
+"""The metrics of drift and of feedback, on a path of their own: they have more series than all others and are scraped
+less often."""
 
 from __future__ import annotations
 
@@ -7,10 +8,11 @@ from fastapi import APIRouter, Response
 from fairlead.contracts.telemetry import DRIFT_PATH
 from fairlead.serving.http.health import OPERATIONS
 from fairlead.serving.observe.drift import Drift
+from fairlead.serving.observe.feedback import Feedback
 from fairlead.serving.observe.metrics import CONTENT_TYPE
 
 
-def router(drift: Drift) -> APIRouter:
+def router(drift: Drift, feedback: Feedback | None) -> APIRouter:
     """A router with the one path."""
     routes = APIRouter()
     text = {"description": "The metrics.", "content": {CONTENT_TYPE: {"schema": {"type": "string"}}}}
@@ -18,11 +20,12 @@ def router(drift: Drift) -> APIRouter:
     @routes.get(
         DRIFT_PATH,
         tags=[OPERATIONS],
-        summary="Prometheus metrics of drift: counts of rows in the bins of the profile",
+        summary="Prometheus metrics of drift: counts of rows in the bins of the profile; and of feedback, if it is on",
         response_class=Response,
         responses={200: text},
     )
     async def drift_text() -> Response:
-        return Response(await drift.text(), media_type=CONTENT_TYPE)
+        text = await drift.text() + (feedback.text() if feedback else b"")
+        return Response(text, media_type=CONTENT_TYPE)
 
     return routes

@@ -36,9 +36,10 @@ _GATEWAY_ID = 36
 """Length of a request id made by the gateway: a UUID with dashes. Ids made by the service have 32 characters."""
 
 
-def memory_for(size: int, workers: int | None = None) -> SharedMemory:
-    """Memory for so many workers, or for a process that is none, with a ring of `size` bytes in its common part."""
-    return SharedMemory(workers, size // RECORD.size * RECORD.size + _END_BYTES)
+def memory_for(size: int, workers: int | None = None, more: int = 0) -> SharedMemory:
+    """Memory for so many workers, or for a process that is none, with a ring of `size` bytes in its common part, and
+    `more` bytes for others."""
+    return SharedMemory(workers, size // RECORD.size * RECORD.size + _END_BYTES + more)
 
 
 class AnswerRecords:

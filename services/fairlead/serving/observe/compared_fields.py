@@ -37,6 +37,12 @@ class Reader:
         self._score = next((name for name in fields if name != self._label and _score_function(fields[name])), None)
         self._score_of = _score_function(fields[self._score]) if self._score else None
         self.fields = describe(answer_type)
+        self.label = self._label
+        """The field with the class; None if there is none."""
+        self.choices = _choices(fields[self._label]) if self._label else ()
+        """All values of the class, if its type says them."""
+        self.number = self._score if self._score and fields[self._score] in (float, int) else None
+        """The field with the score, if it holds one number; None otherwise."""
 
     def read(self, answer: BaseModel) -> LabelAndScore:
         """Label and score of an answer. Never raises: a value that cannot be read is None."""
@@ -98,6 +104,14 @@ def _first(fields: dict[str, Any], fits: Callable[[Any], bool], names: frozenset
 def _has_fixed_values(kind: Any) -> bool:
     closed = typing.get_origin(kind) is typing.Literal or kind is bool
     return closed or (isinstance(kind, type) and issubclass(kind, enum.Enum))
+
+
+def _choices(kind: Any) -> tuple[Any, ...]:
+    if kind is bool:
+        return (False, True)
+    if typing.get_origin(kind) is typing.Literal:
+        return typing.get_args(kind)
+    return tuple(kind) if isinstance(kind, type) and issubclass(kind, enum.Enum) else ()
 
 
 def _may_name_a_class(kind: Any) -> bool:

@@ -57,7 +57,7 @@ def _run(folder: Path, settings: Settings, workers: int) -> None:
     with listener:
         facts = {"model": manifest.name, "version": manifest.version, "pid": os.getpid(), "workers": workers}
         logger.info("listening", extra={"url": listening.url(listener), **facts})
-        board = Board(answers.memory_for(settings.answers_bytes, workers))
+        board = Board(answers.memory_for(settings.answers_bytes, workers, settings.feedback_bytes))
         master = _Master(_Program(folder, settings, board, workers), listener)
         pid = os.getpid()
         try:
