@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fairlead.contracts.gateway_telemetry import GATEWAY
-from fairlead.contracts.telemetry import CONTROL_PLANE, MODEL_DRIFT, MODEL_FEEDBACK, MODEL_SERVICE, PROCESS, Metric
+from fairlead.contracts.telemetry import (
+    CONTROL_PLANE,
+    MODEL_DRIFT,
+    MODEL_FEEDBACK,
+    MODEL_QUALITY,
+    MODEL_SERVICE,
+    PROCESS,
+    Metric,
+)
 
 _HEAD = """\
 # Telemetry
@@ -28,6 +36,11 @@ _SECTIONS: tuple[tuple[str, str, tuple[Metric, ...]], ...] = (
         "Drift",
         "`/metrics/drift` of each service. Without a profile there is only the first. [More about them](drift.md).",
         MODEL_DRIFT,
+    ),
+    (
+        "Quality",
+        "`/metrics/drift` of each service whose profile was built with labels. [More about them](feedback.md).",
+        MODEL_QUALITY,
     ),
     (
         "Feedback",

@@ -17,6 +17,7 @@ from fairlead.contracts import json_text
 from fairlead.contracts.base import Document, canonical, digest
 from fairlead.contracts.manifest import ModelName, Version
 from fairlead.contracts.parsing import parse
+from fairlead.contracts.quality import Quality
 
 NAME = "profile.json"
 REBUILD = "Build it again from this folder: fairlead profile build DIR --data FILE."
@@ -133,6 +134,13 @@ class Profile(Document):
     ]
     answers: Annotated[tuple[Annotated[Feature, Field(discriminator="kind")], ...], Field(max_length=2)] = ()
     """`prediction` and `confidence`, where answers have them."""
+    quality: Annotated[Quality, Field(discriminator="kind")] | None = None
+    """How well the rows were answered; None if their truth was not given."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As any document; without `quality` where there is none, as releases wrote it that did not know of it."""
+        found = super().to_json()
+        return found if self.quality else {name: value for name, value in found.items() if name != "quality"}
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:

@@ -231,6 +231,47 @@ MODEL_DRIFT: tuple[Metric, ...] = (
 )
 """All metric families of `/metrics/drift`. Without a profile there is only the first."""
 
+# Quality without labels, at the same path where the profile has that of held-out rows. The series are as those of
+# feedback.
+MODEL_REFERENCE_OUTCOMES = _model(
+    "reference_outcomes",
+    "gauge",
+    "rows",
+    "Held-out rows by the class that was predicted and the true one",
+    "predicted",
+    "truth",
+    correct=("true", "false"),
+)
+MODEL_REFERENCE_NUMBERS = _model("reference_numbers", "gauge", "rows", "Held-out rows whose answers are numbers")
+MODEL_REFERENCE_ABSOLUTE_ERRORS = _model(
+    "reference_absolute_errors",
+    "gauge",
+    "as the answers",
+    "Sum of the absolute differences between numbers that were predicted and true ones, of held-out rows",
+)
+MODEL_REFERENCE_SQUARED_ERRORS = _model(
+    "reference_squared_errors", "gauge", "squares of the answers", "Sum of the squares of these differences"
+)
+MODEL_ESTIMATED_OUTCOMES = _model(
+    "estimated_outcomes_total",
+    "counter",
+    "rows",
+    "Estimated without labels: expected rows by the class that was predicted and the true one, if the model is as sure "
+    "of its answers as it was on held-out rows",
+    "predicted",
+    "truth",
+    correct=("true", "false"),
+)
+MODEL_QUALITY: tuple[Metric, ...] = (
+    MODEL_REFERENCE_OUTCOMES,
+    MODEL_REFERENCE_NUMBERS,
+    MODEL_REFERENCE_ABSOLUTE_ERRORS,
+    MODEL_REFERENCE_SQUARED_ERRORS,
+    MODEL_ESTIMATED_OUTCOMES,
+)
+"""All metric families of a profile's quality: outcomes for classes, the other three for numbers. Outcomes are estimated
+where answers say how sure they are."""
+
 # Quality, at the same path where feedback is on: predictions that clients have sent the truth of. All series are there
 # from the start. `other` are the classes without a place of their own.
 MODEL_FEEDBACK_LABELS = _model(

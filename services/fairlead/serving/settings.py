@@ -94,7 +94,7 @@ class Settings(BaseModel):
     feedback_bytes: int = Field(default=0, ge=0, le=1024 * 1024 * 1024)
     """Memory for the keys of labels that clients send to /feedback, in bytes, 8 each: a label that comes again while
     its key is there is not counted twice. It is used only as labels arrive. 0: the service takes no labels."""
-    feedback_within_s: float = Field(default=30 * 86400.0, gt=0)
+    feedback_within_s: int = Field(default=30 * 86400, ge=1)
     """Seconds between an answer and its label. A later label is not counted: quality says how the model is now."""
     log_level: LogLevel = "info"
     """Log lines below this level are not written. `debug` also writes one line for each request."""

@@ -52,6 +52,10 @@ def command(
     feature: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A field to measure; without it, all that can be.")
     ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="The column with what is true of each row: how good the model is."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the profile as JSON.")] = False,
 ) -> None:
     """Build a model's reference profile for drift, or show it.
@@ -70,7 +74,7 @@ def command(
         found = read(folder / manifest.profile, str(folder / manifest.profile), _again(folder))
         _warn_of_another(found, manifest, folder)
     else:
-        found = _build(folder, data, out, edges_from, feature or [])
+        found = _build(folder, data, out, edges_from, feature or [], labels)
     if as_json:
         print_json(found.to_json())
     elif action is Action.SHOW:
@@ -78,7 +82,14 @@ def command(
         say(f"{found.model} {found.version}: {found.rows} rows{f' of {found.data}' if found.data else ''}")
 
 
-def _build(folder: Path, data: Path | None, out: Path | None, edges_from: Path | None, only: list[str]) -> Profile:
+def _build(
+    folder: Path,
+    data: Path | None,
+    out: Path | None,
+    edges_from: Path | None,
+    only: list[str],
+    labels: str | None,
+) -> Profile:
     if data is None:
         raise errors.Invalid("`fairlead profile build` needs rows", hint="Name a file with them: --data FILE")
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # batches are small; the libraries read it when imported
@@ -96,6 +107,7 @@ def _build(folder: Path, data: Path | None, out: Path | None, edges_from: Path |
     ):
         model = folders.load_folder(folder, profiled=False)
         rows = reading.rows_of(data, model)
+        truth = reading.labels_of(data, labels) if labels else ()
         task = progress.add_task("asking the model", total=len(rows))
         built = building.build(
             model,
@@ -103,6 +115,7 @@ def _build(folder: Path, data: Path | None, out: Path | None, edges_from: Path |
             data=data.name,
             only=only,
             edges_from=other,
+            truth=truth,
             advance=lambda count: progress.advance(task, count),
         )
     if out is None:

@@ -41,6 +41,8 @@ class Reader:
         """The field with the class; None if there is none."""
         self.choices = _choices(fields[self._label]) if self._label else ()
         """All values of the class, if its type says them."""
+        self.score = self._score
+        """The field with the score; None if there is none."""
         self.number = self._score if self._score and fields[self._score] in (float, int) else None
         """The field with the score, if it holds one number; None otherwise."""
 

@@ -22,6 +22,7 @@ from fairlead.contracts.profile import Profile
 from fairlead.profile.counting import RowCount
 from fairlead.serving.observe.compared_fields import Reader
 from fairlead.serving.observe.drift_text import DriftText
+from fairlead.serving.observe.estimate import estimate_of
 from fairlead.serving.observe.shared_memory import SharedMemory
 
 logger = logging.getLogger(__name__)
@@ -128,6 +129,10 @@ class Drift:
         shared = shared or SharedMemory()
         self._workers = [np.frombuffer(one.cast("B"), np.float64) for one in shared.array(self._bins + _TOTALS)]
         self._counts, self._totals = np.split(self._workers[shared.own], [self._bins])
+        self._estimate = estimate_of(answer_type, profile)
+        size = self._estimate.size if self._estimate else 0
+        self._estimated = [np.frombuffer(one.cast("B"), np.float64) for one in shared.array(size)] if size else []
+        self._own = shared.own
         self._has_failed = False
 
     @property
@@ -190,7 +195,8 @@ class Drift:
     def _counted_text(self, batches: list[Batch]) -> bytes:
         self._count(batches)
         counts, totals = np.split(np.sum(self._workers, axis=0, dtype=np.int64), [self._bins])
-        return self._text.render(counts, *totals.tolist())
+        estimated = np.sum(self._estimated, axis=0).tolist() if self._estimated else ()
+        return self._text.render(counts, *totals.tolist(), estimated=estimated)
 
     def _count(self, batches: list[Batch]) -> None:
         """Count batches, on the thread. Never raises: rows that cannot be counted are counted as failed."""
@@ -217,6 +223,8 @@ class Drift:
                     self._count_answers([{"label": label, "score": score} for label, score in read]),
                 ]
             )
+            if self._estimate is not None:
+                self._estimated[self._own] += self._estimate(answers)
             self._totals[_COUNTED_ROWS] += len(rows)
         except Exception:  # a row that the author's code has changed, or a defect here: requests must not notice
             self._totals[_FAILED] += len(rows)

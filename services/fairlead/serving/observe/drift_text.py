@@ -5,9 +5,12 @@ What does not change, the reference and the labels, is written once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fairlead.contracts import telemetry
 from fairlead.contracts.base import digest
 from fairlead.contracts.profile import Profile, to_text
+from fairlead.contracts.quality import ClassQuality, Quality, cells
 from fairlead.profile.bins import Counts
 from fairlead.serving.observe.exposition import Exposition, head
 
@@ -38,11 +41,31 @@ class DriftText:
                     telemetry.MODEL_DRIFT_REFERENCE_ROWS, [((one.name,), sum(one.counts)) for one in features]
                 ),
                 written.family(telemetry.MODEL_DRIFT_CRITICAL, [((one.name,), one.critical) for one in features]),
+                self._quality(profile.quality if profile else None),
             ]
         )
+        quality = profile.quality if profile else None
+        self._cells = list(cells(quality.classes)) if isinstance(quality, ClassQuality) else []
 
-    def render(self, counts: Counts, *totals: int) -> bytes:
-        """All families. `totals`: rows and requests that were counted, rows skipped, rows that failed."""
+    def _quality(self, quality: Quality | None) -> str:
+        """That of held-out rows."""
+        if quality is None:
+            return ""
+        if isinstance(quality, ClassQuality):
+            found = zip(cells(quality.classes), quality.outcomes, strict=True)
+            return self._written.family(telemetry.MODEL_REFERENCE_OUTCOMES, found)
+        sums = (
+            (telemetry.MODEL_REFERENCE_NUMBERS, quality.rows),
+            (telemetry.MODEL_REFERENCE_ABSOLUTE_ERRORS, quality.absolute_errors),
+            (telemetry.MODEL_REFERENCE_SQUARED_ERRORS, quality.squared_errors),
+        )
+        return "".join(self._written.family(metric, [((), value)]) for metric, value in sums)
+
+    def render(self, counts: Counts, *totals: int, estimated: Sequence[float] = ()) -> bytes:
+        """All families. `totals`: rows and requests that were counted, rows skipped, rows that failed.
+
+        `estimated` are the expected rows in each cell of the classes; empty if that is not known.
+        """
         if not self._has_profile:
             return self._head.encode()
         parts = [self._head]
@@ -52,4 +75,7 @@ class DriftText:
         parts.append(self._values_head)
         parts += map("%s%d\n".__mod__, zip(self._values, counts.tolist(), strict=True))
         parts.append(self._reference)
+        if estimated:
+            samples = zip(self._cells, estimated, strict=True)
+            parts.append(self._written.family(telemetry.MODEL_ESTIMATED_OUTCOMES, samples))
         return "".join(parts).encode()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any, NamedTuple, Protocol
 
@@ -21,6 +21,7 @@ from fairlead import errors
 from fairlead.contracts import telemetry
 from fairlead.contracts.manifest import Manifest
 from fairlead.contracts.profile import Profile
+from fairlead.contracts.quality import cell, cells
 from fairlead.serving.observe.exposition import Exposition
 from fairlead.serving.observe.judged import Judged
 from fairlead.serving.observe.seen import Seen
@@ -179,7 +180,7 @@ class Feedback:
         ]
         if classes:
             parts.append(
-                written.family(telemetry.MODEL_FEEDBACK_OUTCOMES, zip(places(classes), _sum(self._cells), strict=True))
+                written.family(telemetry.MODEL_FEEDBACK_OUTCOMES, zip(cells(classes), _sum(self._cells), strict=True))
             )
         else:
             sums = (
@@ -206,10 +207,9 @@ class Feedback:
 
     def _compare(self, label: Checked) -> None:
         if self._judged.is_class:
-            cells, size = self._cells[self._own], len(self._judged.classes)
+            size = len(self._judged.classes)
             row, column = self._judged.place(label.predicted), self._judged.place(label.truth)
-            is_other = row == column == size - 1
-            cells[-1 if is_other and label.predicted == label.truth else row * size + column] += 1
+            self._cells[self._own][cell(size, row, column, is_same=label.predicted == label.truth)] += 1
             return
         difference = label.truth - label.predicted
         self._errors[self._own] += (1, abs(difference), difference * difference)
@@ -220,15 +220,6 @@ class Feedback:
             lags = self._lags[self._own]
             lags[bisect_left(telemetry.MODEL_FEEDBACK_LAG.buckets, lag)] += 1
             lags[-1] += lag
-
-
-def places(classes: Sequence[str]) -> Iterable[tuple[str, str, str]]:
-    """The labels of each cell: predicted, truth, and whether they are the same. The last class is no single one."""
-    for row, predicted in enumerate(classes):
-        for column, truth in enumerate(classes):
-            is_same = row == column < len(classes) - 1
-            yield predicted, truth, "true" if is_same else "false"
-    yield classes[-1], classes[-1], "true"
 
 
 def feedback_of(served: Served, settings: Settings, memory: SharedMemory) -> Feedback | None:

@@ -9,11 +9,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from fairlead.contracts.profile import LABEL, OTHER, CategoryFeature, Profile, is_plain
+from fairlead.contracts.quality import MOST_CLASSES
 from fairlead.profile.bins import text_of
 from fairlead.serving.observe.compared_fields import Reader
 
-MOST_CLASSES = 16
-"""How many classes have a place of their own; all others share `other`."""
 _SHOWN = 10
 
 
@@ -34,6 +33,7 @@ class Judged:
         self._allowed = frozenset(choices)
         own = (choices or _named(profile))[:MOST_CLASSES] if self.is_class else []
         self._places = {value: place for place, value in enumerate(own)}
+        self._is_bool = self._allowed == _BOOLEANS
         named = [value if is_plain(value) else f"v{place:02}" for place, value in enumerate(own)]
         self.classes: tuple[str, ...] = (*named, OTHER) if self.is_class else ()
         """The names of the classes, the last one for all that have no place; empty for numbers."""
@@ -43,6 +43,11 @@ class Judged:
     def place(self, value: str | None) -> int:
         """The index of a class in `classes`."""
         return self._places.get(value, len(self._places)) if value is not None else len(self._places)
+
+    @staticmethod
+    def text(value: Any) -> str | None:
+        """The class in an answer, as `read_class` gives it."""
+        return text_of(value)
 
     def read_class(self, value: Any, *, may_be_none: bool = False) -> str | None:
         """A class as clients send it, or a whole answer, which has it. None: no class of the model.
@@ -55,6 +60,8 @@ class Judged:
         if isinstance(value, float) and value.is_integer():
             value = int(value)  # tables make floats of whole numbers
         text = text_of(value) if isinstance(value, str | int) else None
+        if self._is_bool and text is not None:
+            text = _SPELLED.get(text.lower(), text)
         if text is None:
             raise ValueError(f"must be a class{self._known()}")
         if self._allowed and text not in self._allowed:
@@ -86,6 +93,9 @@ class Judged:
         return f"; there are {', '.join(sorted(self._allowed)[:_SHOWN])}" if self._allowed else ""
 
 
+_BOOLEANS = frozenset({"false", "true"})
+_SPELLED = {"true": "true", "false": "false", "1": "true", "0": "false"}
+"""How tables have booleans."""
 _LARGEST = 1e150
 """The square of a larger number is no float."""
 

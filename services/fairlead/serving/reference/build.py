@@ -20,6 +20,7 @@ from fairlead.serving.formats import golden, rows
 from fairlead.serving.formats.folder import ModelFolder, load_folder
 from fairlead.serving.formats.measured import Measured, measurable
 from fairlead.serving.observe.compared_fields import LabelAndScore, Reader
+from fairlead.serving.reference.held_out import quality_of
 
 LABEL, SCORE = LabelAndScore._fields
 """The fields of an answer that features are read from."""
@@ -45,13 +46,19 @@ class Built:
 
 
 def write_profile(
-    folder: str | Path, given: Sequence[Mapping[str, Any]], *, data: str = "", edges_from: Profile | None = None
+    folder: str | Path,
+    given: Sequence[Mapping[str, Any]],
+    *,
+    data: str = "",
+    edges_from: Profile | None = None,
+    truth: Sequence[Any] = (),
 ) -> Profile:
     """Write the profile of a model folder from rows, as clients send them. For training scripts.
 
-    `data` is a name for the rows; `edges_from` as for `build`. Raises Invalid if the rows do not fit the model.
+    `data` is a name for the rows; `edges_from` and `truth` are as for `build`. Raises Invalid if rows do not fit the
+    model.
     """
-    built = build(load_folder(Path(folder), profiled=False), given, data=data, edges_from=edges_from)
+    built = build(load_folder(Path(folder), profiled=False), given, data=data, edges_from=edges_from, truth=truth)
     save(Path(folder), built.profile)
     return built.profile
 
@@ -63,12 +70,14 @@ def build(
     data: str = "",
     only: Sequence[str] = (),
     edges_from: Profile | None = None,
+    truth: Sequence[Any] = (),
     advance: Callable[[int], object] = lambda _: None,
 ) -> Built:
     """The profile of a folder's model on these rows, which are JSON objects.
 
     `only` names the fields to measure; without it, the first that can be. `edges_from` is a profile whose bins are kept
-    for what both have, so that counts of the two versions can be compared. `advance` is told of each batch of rows.
+    for what both have, so that counts of the two versions can be compared. `truth` has the true class or number of each
+    row, None where it is not known; without it the profile has no quality. `advance` is told of each batch of rows.
     Raises Invalid if rows or fields do not fit the model, and what loading the model raises.
     """
     fields = _chosen(folder, only)
@@ -106,6 +115,13 @@ def build(
         features=tuple(_with_edges(features, found, edges_from)),
         answers=tuple(_with_edges(answers, [one._asdict() for one in read], edges_from)),
     )
+    if len(truth):
+        if len(truth) != len(given):
+            raise errors.Invalid(f"there are {len(truth)} truths for {len(given)} rows", hint="Give one for each row.")
+        true = [truth[place] for place in answered.places]
+        made_profile = made_profile.model_copy(
+            update={"quality": quality_of(folder.answer_type, made_profile, answered.answers, true)}
+        )
     return Built(made_profile, left_out, answered.refused, answered.why)
 
 
@@ -142,15 +158,18 @@ class _Answered:
         self._model: Model[Any, Any] = folder.start()
         self.rows: list[BaseModel] = []
         self.answers: list[BaseModel] = []
+        self.places: list[int] = []
+        """Which of the given rows each of them is."""
+        self._given = 0
         self.refused = 0
         self.why = ""
 
     def ask(self, given: Sequence[Mapping[str, Any]]) -> None:
         """Ask one batch. Rows that the type or the model refuses are counted."""
         batch = []
-        for one in given:
+        for place, one in enumerate(given, self._given):
             try:
-                batch.append(golden.parsed(one, self._folder.row_type))
+                batch.append((place, golden.parsed(one, self._folder.row_type)))
             except errors.Invalid as problem:
                 self._refuse(problem)
         try:
@@ -161,12 +180,15 @@ class _Answered:
                     self._answer([row])
                 except errors.ModelFailed as problem:
                     self._refuse(problem)
+        self._given += len(given)
         self._advance(len(given))
 
-    def _answer(self, batch: list[BaseModel]) -> None:
+    def _answer(self, batch: list[tuple[int, BaseModel]]) -> None:
         if batch:
-            self.answers += rows.answer(self._model, batch)
-            self.rows += batch
+            asked = [row for _, row in batch]
+            self.answers += rows.answer(self._model, asked)
+            self.rows += asked
+            self.places += [place for place, _ in batch]
 
     def _refuse(self, problem: errors.FairleadError) -> None:
         self.refused += 1

@@ -46,6 +46,20 @@ def rows_of(file: Path, folder: ModelFolder) -> list[dict[str, Any]]:
     ]
 
 
+def labels_of(file: Path, column: str) -> list[Any]:
+    """The true classes or numbers in a column of a file; None where there is none.
+
+    Raises Invalid if there is no such column, and what `rows_of` raises for a file that is none.
+    """
+    frame = sample.read(file)
+    if column not in frame.columns:
+        raise errors.Invalid(
+            f"--labels: {file} has no column {column}; it has {', '.join(map(str, frame.columns))}",
+            hint="Name the column with what is true of each row.",
+        )
+    return [_value(one, None, column) for one in frame[column].astype(object)]
+
+
 def _columns(folder: ModelFolder, name: str) -> Sequence[str]:
     """The names that the column of a field may have."""
     tables = [one.in_table for one in folder.manifest.inputs if one.name == name]

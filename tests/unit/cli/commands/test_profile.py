@@ -11,6 +11,7 @@ import pytest
 from fairlead import errors
 from fairlead.cli.commands.profile import Action, command
 from fairlead.contracts.profile import of_text
+from fairlead.contracts.quality import NumberQuality
 from fairlead.serving.check.checks import check_folder
 from fairlead.serving.formats.folder import load_folder
 from support import folders
@@ -25,8 +26,8 @@ def data(path: Path, count: int = 50) -> Path:
 
 
 def run(action: Action, folder: Path, file: Path | None = None, out: Path | None = None, **options: object) -> None:
-    edges_from, only, as_json = (options.get(name) for name in ("edges_from", "feature", "as_json"))
-    command(action, folder, file, out, edges_from, only, bool(as_json))  # type: ignore[arg-type]
+    edges_from, only, labels, as_json = (options.get(name) for name in ("edges_from", "feature", "labels", "as_json"))
+    command(action, folder, file, out, edges_from, only, labels, bool(as_json))  # type: ignore[arg-type]
 
 
 def test_a_profile_is_built_into_the_folder_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -124,3 +125,14 @@ def test_the_profile_of_something_else_is_shown_with_a_warning(
     assert "0 to 49" in said.out
     assert f"warning: this is the profile of {whose}, and doubler" in said.err
     assert f"fairlead profile build {folder} --data FILE" in said.err
+
+
+def test_with_a_column_of_labels_the_profile_has_the_quality_of_the_model(tmp_path: Path) -> None:
+    folder = folders.make(tmp_path / "m")
+    file = tmp_path / "held-out.csv"
+    file.write_text("value,truth\n" + "".join(f"{number},{2 * number + 1}\n" for number in range(50)))
+    run(Action.BUILD, folder, file, labels="truth")
+    quality = load_folder(folder).profile.quality  # type: ignore[union-attr]
+    assert quality == NumberQuality(rows=50, absolute_errors=50, squared_errors=50)
+    with pytest.raises(errors.Invalid, match="--labels: .* has no column y; it has value, truth"):
+        run(Action.BUILD, folder, file, labels="y")

@@ -205,7 +205,7 @@ def test_a_model_whose_answers_cannot_be_compared_is_not_served_with_feedback() 
 
 
 def test_a_label_that_comes_too_late_is_not_counted() -> None:
-    by = counting(feedback_within_s=HOUR)
+    by = counting(feedback_within_s=int(HOUR))
     within, late = (datetime.fromtimestamp(NOW - age, UTC) for age in (HOUR, HOUR + 1))
     assert counted(by, label(1, answered_at=within), label(2, answered_at=late)) == {
         "counted": 1, "late": 1, "double": 0

@@ -11,8 +11,9 @@ import pytest
 from pydantic import BaseModel, Field
 
 from fairlead.contracts.profile import Profile
+from fairlead.contracts.quality import MOST_CLASSES
 from fairlead.profile import bins
-from fairlead.serving.observe.judged import MOST_CLASSES, Judged
+from fairlead.serving.observe.judged import Judged
 from support import profiles
 
 
@@ -101,6 +102,8 @@ def test_an_answer_without_class_and_single_number_cannot_be_judged() -> None:
         (OfLiteral, {"label": "b", "score": 0.5}, "b"),
         (OfBool, True, "true"),
         (OfBool, "false", "false"),
+        (OfBool, "True", "true"),
+        (OfBool, 0, "false"),
         (OfAlias, 1, "1"),
         (OfAlias, 2.0, "2"),
         (OfAlias, {"class": 2}, "2"),

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from fairlead import errors
-from fairlead.contracts.profile import MAX_FEATURES, CategoryFeature, NumberFeature, Profile
+from fairlead.contracts.profile import MAX_FEATURES, CategoryFeature, NumberFeature, Profile, to_text
+from fairlead.contracts.quality import ClassQuality
 from fairlead.profile import bins
 from fairlead.serving.formats.folder import load_folder
 from fairlead.serving.reference.build import Built, build, save, write_profile
@@ -157,3 +158,32 @@ def test_the_profile_of_another_artifact_can_be_replaced(tmp_path: Path) -> None
         load_folder(path)
     assert isinstance(write_profile(path, some()), Profile)
     load_folder(path)
+
+
+def test_the_quality_is_that_of_the_rows_that_are_answered_and_have_a_label(tmp_path: Path) -> None:
+    rows = some(100)
+    rows[3] = {**rows[3], "prediction": 13}
+    truth: list[Any] = ["old" if number > 60 else "young" for number in range(100)]
+    truth[70] = None
+    found = built(tmp_path, rows, truth=truth).profile
+    assert isinstance(found.quality, ClassQuality)
+    assert found.quality.classes == ("young", "old", "other")
+    assert found.quality.outcomes == (51, 2, 0, 9, 36, 0, 0, 0, 0, 0)
+    assert Profile.model_validate_json(to_text(found)) == found
+
+
+def test_without_labels_a_profile_is_written_as_releases_read_it_that_know_of_none(tmp_path: Path) -> None:
+    assert "quality" not in built(tmp_path).profile.to_json()
+
+
+@pytest.mark.parametrize(
+    ("truth", "why"),
+    [
+        (["old"], "there are 1 truths for 200 rows"),
+        ([None] * 200, "no row has a label"),
+        ([[]] * 200, "a label must be a class"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(truth: list[Any], why: str, tmp_path: Path) -> None:
+    with pytest.raises(errors.Invalid, match=why):
+        built(tmp_path, truth=truth)
