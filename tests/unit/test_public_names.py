@@ -22,6 +22,7 @@ def test_no_other_name_looks_public() -> None:
         "serving",
         "repeat",
         "slow_clients",
+        "tls",
         "placement",
         "profile",
         "rehearsal",

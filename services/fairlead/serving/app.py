@@ -32,6 +32,7 @@ from fairlead.serving.http import (
     health,
     json_protocols,
     listening,
+    secure_port,
     server,
     uploads,
 )
@@ -264,7 +265,8 @@ def _serve(folder: Path, settings: Settings) -> None:
     listener = listening.listen(settings.host, settings.port)
     if settings.grpc_port:
         listening.listen(settings.host, settings.grpc_port, "--grpc-port").close()  # gRPC opens it later, by itself
-    with listener:
+    secure = secure_port.secure_port(settings)
+    with listener, contextlib.closing(secure) if secure else contextlib.nullcontext():
         again = dataplane.StartAgain(os.environ.pop(NO_MADE_UP_ROWS, ""), _start_again)
         spans = otlp.target_of(os.environ)
         app = build_app(folders.load_folder(folder), settings, heap.freeze, again, spans=spans)
@@ -277,8 +279,10 @@ def _serve(folder: Path, settings: Settings) -> None:
                 "pid": os.getpid(),
             },
         )
+        if secure is not None:
+            secure.tell()
         stops = app.grpc.begin_to_stop if app.grpc else lambda: None
-        server.server(app.envelope, app.fast_path, app.state, settings, stops).run(sockets=[listener])
+        server.server(app.envelope, app.fast_path, app.state, settings, stops, secure).run(sockets=[listener])
     if settings.failure_file is not None and (failure := app.state.failure):
         raise failure
     logger.info("stopped")

@@ -37,6 +37,19 @@ class Settings(BaseModel):
     grpc_port: int | None = Field(default=None, ge=0, le=65535)
     """TCP port of the Open Inference Protocol over gRPC, beside HTTP and on the same address; it needs one process. 0
     takes a free one; the `listening for gRPC` log line names it. None: no gRPC."""
+    tls_cert: Path | None = None
+    """PEM file with the certificate of this service; with it, it also listens with TLS. The file, its key and the
+    authorities are read again when they change, for the connections that begin after that."""
+    tls_key: Path | None = None
+    """PEM file with the private key of `tls_cert`, not encrypted."""
+    tls_client_ca: Path | None = None
+    """PEM file with the authorities of clients: a client without a certificate of one of them gets no connection with
+    TLS. None: everybody may connect."""
+    tls_port: int = Field(default=8443, ge=0, le=65535)
+    """TCP port for TLS, on the same address. 0 takes a free one; the `listening with TLS` log line names it."""
+    tls_also_plain: bool = False
+    """Whether the port without TLS answers everything still, while callers change to the other. false: with `tls_cert`
+    it answers only probes and metrics, and everything else gets 403."""
     max_body_bytes: int = Field(default=4 * 1024 * 1024, ge=1)
     """Largest request body, in bytes. A larger one gets 413 and is not read. Decoding 4 MiB of JSON takes 50 to 200 ms
     of processor time, which other requests do not get."""
@@ -130,6 +143,16 @@ class Settings(BaseModel):
     def _one_process_listens_for_grpc(self) -> Self:
         if self.grpc_port is not None and self.workers is not None:
             raise ValueError("grpc_port needs one process: leave workers out, or run more instances")
+        return self
+
+    @model_validator(mode="after")
+    def _tls_has_all_its_files(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls_cert and tls_key belong together: set both, or none")
+        if self.tls_cert is None and (self.tls_client_ca is not None or self.tls_also_plain):
+            raise ValueError("tls_client_ca and tls_also_plain need tls_cert and tls_key: set them too")
+        if self.tls_cert is not None and self.grpc_port is not None:
+            raise ValueError("grpc_port has no TLS: leave it out, or tls_cert")
         return self
 
     @model_validator(mode="after")

@@ -30,21 +30,31 @@ class Authority:
         return self
 
     def issue(
-        self, name: str, *, groups: Sequence[str] = (), hosts: Sequence[str] = (), file: str = ""
+        self,
+        name: str,
+        *,
+        groups: Sequence[str] = (),
+        hosts: Sequence[str] = (),
+        file: str = "",
+        usages: str = "clientAuth,serverAuth",
+        days: str = _DAYS,
     ) -> tuple[Path, Path]:
-        """Issue a certificate and key: for a user `name` in `groups`, or for a server at `hosts` (names or IPv4)."""
+        """Issue a certificate and key: for a user `name` in `groups`, or for a server at `hosts` (names or IPv4).
+
+        With "-1" for `days` it has expired.
+        """
         certificate, key = (self.folder / f"{file or name}{suffix}" for suffix in (".crt", ".key"))
         request, extensions = certificate.with_suffix(".csr"), certificate.with_suffix(".ext")
         subject = "".join(f"/O={group}" for group in groups) + f"/CN={name}"
         _openssl("req", "-new", *_KEY, "-subj", subject, "-keyout", key, "-out", request)
-        lines = ["basicConstraints=critical,CA:FALSE", "extendedKeyUsage=clientAuth,serverAuth"]
+        lines = ["basicConstraints=critical,CA:FALSE", f"extendedKeyUsage={usages}"]
         if hosts:
             lines.append(
                 "subjectAltName=" + ",".join(f"{'IP' if _is_address(host) else 'DNS'}:{host}" for host in hosts)
             )
         extensions.write_text("\n".join(lines))
         _openssl("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self._key, "-CAcreateserial",
-                 "-days", _DAYS, "-extfile", extensions, "-out", certificate)  # fmt: skip
+                 "-days", days, "-extfile", extensions, "-out", certificate)  # fmt: skip
         return certificate, key
 
 

@@ -11,6 +11,11 @@ def test_the_fields_and_their_default_values() -> None:
         "host": "127.0.0.1",
         "port": 8080,
         "grpc_port": None,
+        "tls_cert": None,
+        "tls_key": None,
+        "tls_client_ca": None,
+        "tls_port": 8443,
+        "tls_also_plain": False,
         "max_body_bytes": 4_194_304,
         "max_request_rows": 4096,
         "max_request_values": 300_000,
@@ -45,6 +50,11 @@ def test_every_field_can_be_set_by_its_variable() -> None:
     changed = {
         "host": "0.0.0.0",
         "port": "1",
+        "tls_cert": "/tls/tls.crt",
+        "tls_key": "/tls/tls.key",
+        "tls_client_ca": "/tls/ca.crt",
+        "tls_port": "4",
+        "tls_also_plain": "True",
         "max_body_bytes": "10",
         "max_request_rows": "2",
         "max_request_values": "1001",
@@ -140,3 +150,17 @@ def test_grpc_has_a_port_of_its_own_and_needs_one_process() -> None:
     assert settings.read({"FAIRLEAD_SERVING_GRPC_PORT": "9000"}).grpc_port == 9000
     with pytest.raises(errors.Invalid, match="grpc_port needs one process: leave workers out"):
         settings.read({}, grpc_port=9000, workers="2")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"tls_cert": "tls.crt"}, "tls_cert and tls_key belong together"),
+        ({"tls_key": "tls.key"}, "tls_cert and tls_key belong together"),
+        ({"tls_client_ca": "ca.crt"}, "need tls_cert and tls_key"),
+        ({"tls_cert": "tls.crt", "tls_key": "tls.key", "grpc_port": 9000}, "grpc_port has no TLS"),
+    ],
+)
+def test_settings_of_tls_that_would_leave_a_gap_are_refused(given: dict[str, str], said: str) -> None:
+    with pytest.raises(errors.Invalid, match=said):
+        settings.read({}, **given)

@@ -25,6 +25,14 @@ def command(
         int | None,
         typer.Option(help="TCP port for gRPC, beside HTTP; default: none. 0 takes a free port."),
     ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="PEM file with a certificate: listen with TLS too; default: none.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM file with its private key.")] = None,
+    tls_client_ca: Annotated[
+        Path | None, typer.Option(help="PEM file with the authorities of clients; default: every client may connect.")
+    ] = None,
+    tls_port: Annotated[int | None, typer.Option(help="TCP port for TLS; default 8443. 0 takes a free port.")] = None,
     drain_s: Annotated[float | None, typer.Option(help="Seconds to keep serving after SIGTERM; default 5.")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error; default info.")] = None,
     log_format: Annotated[
@@ -35,7 +43,8 @@ def command(
 
     The variables FAIRLEAD_SERVING_<FIELD> set everything else; docs/model-service.md lists the fields.
     """
-    flags = {"host": host, "port": port, "threads": threads, "workers": workers, "grpc_port": grpc_port}
+    flags: dict[str, Any] = {"host": host, "port": port, "threads": threads, "workers": workers, "grpc_port": grpc_port}
+    flags |= {"tls_cert": tls_cert, "tls_key": tls_key, "tls_client_ca": tls_client_ca, "tls_port": tls_port}
     chosen = settings.read(os.environ, **flags, drain_s=drain_s, log_level=log_level, log_format=log_format)
     # The numeric libraries read these variables once, when they are imported. So they are set first, and the service,
     # which imports those libraries, is imported afterwards.

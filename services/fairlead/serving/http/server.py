@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib
 import logging
 import signal
 import socket
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 
 from fairlead.serving.http import exchange, uvicorn_parts
+from fairlead.serving.http.dispatch import Dispatcher
 from fairlead.serving.http.fast_path import FastPath
+from fairlead.serving.http.open_paths import OnlyOpenPaths
+from fairlead.serving.http.secure_port import SecurePort
 from fairlead.serving.inference.lifecycle import Lifecycle
 from fairlead.serving.settings import Settings
 from fairlead.slow_clients import LimitedServer
@@ -35,9 +39,14 @@ class Server(LimitedServer):
         state: Lifecycle,
         settings: Settings,
         when_stopping: Callable[[], None] = lambda: None,
+        secure: tuple[SecurePort, uvicorn.Config] | None = None,
     ) -> None:
-        """`when_stopping` is called when requests in flight have to finish, before it is waited for them."""
+        """`when_stopping` is called when requests in flight have to finish, before it is waited for them.
+
+        `secure` is the port with TLS and what uvicorn is to do there.
+        """
         super().__init__(config, settings.receive_s)
+        self._secure = secure
         self._when_stopping = when_stopping
         self._state = state
         self._drain_s = settings.drain_s
@@ -49,6 +58,24 @@ class Server(LimitedServer):
         """Store the loop: signal handlers run outside of it."""
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
+        if self._secure is not None:
+            self.servers.append(await self._listen_with_tls(*self._secure))
+
+    async def _listen_with_tls(self, port: SecurePort, config: uvicorn.Config) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+        made = self.making(config)
+        return await loop.create_server(made, sock=port.listener, backlog=config.backlog, **port.options)
+
+    def making(self, config: uvicorn.Config) -> Callable[[], Any]:
+        """What makes the object of a connection at a port with this configuration."""
+        if not config.loaded:
+            config.load()
+        return functools.partial(
+            cast("Any", config.http_protocol_class),
+            config=config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first SIGTERM drains. SIGINT stops without a drain; a signal during the drain also aborts requests.
@@ -86,7 +113,7 @@ class Server(LimitedServer):
         self.should_exit = True
 
 
-def protocol(app: exchange.Envelope, fast_path: FastPath, settings: Settings) -> Any:
+def protocol(app: exchange.Envelope | OnlyOpenPaths, fast_path: FastPath, settings: Settings) -> Any:
     """The class of a connection: ours, or uvicorn's own if ours does not fit the installed uvicorn."""
     if found := uvicorn_parts.difference():
         logger.warning(
@@ -106,12 +133,27 @@ def server(
     state: Lifecycle,
     settings: Settings,
     when_stopping: Callable[[], None] = lambda: None,
+    secure: SecurePort | None = None,
 ) -> Server:
-    """The server for an application and its fast path, ready to run on a listening socket."""
-    return Server(config(app, fast_path, settings), state, settings, when_stopping)
+    """The server for an application and its fast path, ready to run on a listening socket.
+
+    With `secure` it also serves that port, and on the other one only what needs no certificate.
+    """
+    plain, whole = configs(app, fast_path, settings, is_secure=secure is not None)
+    return Server(plain, state, settings, when_stopping, None if secure is None else (secure, whole))
 
 
-def config(app: exchange.Envelope, fast_path: FastPath, settings: Settings) -> uvicorn.Config:
+def configs(
+    app: exchange.Envelope, fast_path: FastPath, settings: Settings, *, is_secure: bool
+) -> tuple[uvicorn.Config, uvicorn.Config]:
+    """What uvicorn is to do at the port without TLS, and at the one with it if there is one."""
+    whole = config(app, fast_path, settings)
+    if not is_secure or settings.tls_also_plain:
+        return whole, whole
+    return config(OnlyOpenPaths(app, app.identity), FastPath(app, Dispatcher(app, {})), settings), whole
+
+
+def config(app: exchange.Envelope | OnlyOpenPaths, fast_path: FastPath, settings: Settings) -> uvicorn.Config:
     """What uvicorn is to do."""
     return uvicorn.Config(
         app,

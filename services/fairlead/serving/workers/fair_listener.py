@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fairlead.serving.observe.board import Board
@@ -22,17 +22,24 @@ FULL_S = 1.0
 class FairListener:
     """Accepts connections while this worker has no more than the others. uvicorn closes it as one of its servers.
 
-    `made` makes the protocol of a connection, `opened` is the number of connections that are open.
+    `made` makes the protocol of a connection, `opened` is the number of connections that are open. `options` are
+    the event loop's for a connection, such as those of TLS.
     """
 
     def __init__(
-        self, listener: socket.socket, made: Callable[[], Any], opened: Callable[[], int], board: Board
+        self,
+        listener: socket.socket,
+        made: Callable[[], Any],
+        opened: Callable[[], int],
+        board: Board,
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._listener = listener
         self._made = made
         self._opened = opened
         self._board = board
+        self._options = options or {}
         self._begun: set[asyncio.Task[Any]] = set()  # connections that are not among the open ones yet
         self._timer: asyncio.TimerHandle | None = None
         self._loop.add_reader(listener, self._readable)
@@ -73,7 +80,12 @@ class FairListener:
             return
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        task = self._loop.create_task(self._loop.connect_accepted_socket(self._made, connection))
+        task = self._loop.create_task(self._loop.connect_accepted_socket(self._made, connection, **self._options))
         self._begun.add(task)
         self._board.has_connections(self._opened() + len(self._begun))
-        task.add_done_callback(self._begun.discard)
+        task.add_done_callback(self._has_begun)
+
+    def _has_begun(self, task: asyncio.Task[Any]) -> None:
+        self._begun.discard(task)
+        if not task.cancelled():
+            task.exception()  # a client that got no connection, such as one without a certificate; it knows why

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import math
@@ -24,6 +25,7 @@ from fairlead.contracts import manifest_file
 from fairlead.contracts.exit_status import how_it_ended
 from fairlead.serving import failure_file
 from fairlead.serving.http import listening
+from fairlead.serving.http.secure_port import SecurePort, secure_port
 from fairlead.serving.observe import answers
 from fairlead.serving.observe.board import Board
 from fairlead.serving.settings import Settings
@@ -54,11 +56,14 @@ def _run(folder: Path, settings: Settings, workers: int) -> None:
     logs.configure(settings.log_level, log_format=settings.log_format)
     manifest = manifest_file.read(folder)
     listener = listening.listen(settings.host, settings.port)
-    with listener:
+    secure = secure_port(settings)
+    with listener, contextlib.closing(secure) if secure else contextlib.nullcontext():
         facts = {"model": manifest.name, "version": manifest.version, "pid": os.getpid(), "workers": workers}
         logger.info("listening", extra={"url": listening.url(listener), **facts})
+        if secure is not None:
+            secure.tell()
         board = Board(answers.memory_for(settings.answers_bytes, workers, settings.feedback_bytes))
-        master = _Master(_Program(folder, settings, board, workers), listener)
+        master = _Master(_Program(folder, settings, board, workers, secure), listener)
         pid = os.getpid()
         try:
             master.run()
@@ -73,8 +78,10 @@ def _run(folder: Path, settings: Settings, workers: int) -> None:
 class _Program(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     """What the workers run, and gunicorn's settings."""
 
-    def __init__(self, folder: Path, settings: Settings, board: Board, workers: int) -> None:
-        self.folder, self.settings, self.board = folder, settings, board
+    def __init__(
+        self, folder: Path, settings: Settings, board: Board, workers: int, secure: SecurePort | None = None
+    ) -> None:
+        self.folder, self.settings, self.board, self.secure = folder, settings, board, secure
         self._options = {
             "workers": workers,
             "worker_class": _Worker,
@@ -123,7 +130,7 @@ class _Worker(Worker):  # type: ignore[misc]
         program: _Program = self.app
         program.board.memory.own = self.number
         serve = importlib.import_module("fairlead.serving.workers.worker").serve
-        fails = serve(program.folder, program.settings, program.board, self.sockets[0], self.ppid)
+        fails = serve(program.folder, program.settings, program.board, self.sockets[0], self.ppid, program.secure)
         sys.exit(GIVES_UP if fails else 0)
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ from fairlead import errors
 from fairlead.serving.app import build_app
 from fairlead.serving.formats import folder as folders
 from fairlead.serving.http import server
+from fairlead.serving.http.secure_port import SecurePort
 from fairlead.serving.inference import dataplane, heap
 from fairlead.serving.inference.lifecycle import Lifecycle
 from fairlead.serving.observe import otlp
@@ -32,9 +34,17 @@ class WorkerServer(server.Server):
     """The server of one worker. Every 0.1 s it writes to the board, and looks whether it may take connections."""
 
     def __init__(
-        self, config: uvicorn.Config, state: Lifecycle, settings: Settings, board: Board, meter: Metrics, master: int
+        self,
+        config: uvicorn.Config,
+        state: Lifecycle,
+        settings: Settings,
+        board: Board,
+        meter: Metrics,
+        master: int,
+        secure: tuple[SecurePort, uvicorn.Config] | None = None,
     ) -> None:
         super().__init__(config, state, settings)
+        self._shared = secure  # accepted fairly, so not by the server itself
         self._ends_failed = True  # the master says why, and ends the others
         self._board = board
         self._meter = meter
@@ -62,25 +72,34 @@ class WorkerServer(server.Server):
         return await super().on_tick(counter)
 
     def _take_connections(self) -> None:
-        config = self.config
-        made = functools.partial(
-            cast("Any", config.http_protocol_class),
-            config=config,
-            server_state=self.server_state,
-            app_state=self.lifespan.state,
-        )
-        connections = self.server_state.connections
-        listeners = [FairListener(one, made, lambda: len(connections), self._board) for one in self._listeners]
+        listeners = [self._accepting(one, self.config) for one in self._listeners]
+        if self._shared is not None:
+            port, config = self._shared
+            listeners.append(self._accepting(port.listener, config, port.options))
         self.servers = cast("list[Any]", listeners)
 
+    def _accepting(
+        self, listener: socket.socket, config: uvicorn.Config, options: Mapping[str, Any] | None = None
+    ) -> FairListener:
+        connections = self.server_state.connections
+        return FairListener(listener, self.making(config), lambda: len(connections), self._board, options)
 
-def serve(folder: Path, settings: Settings, board: Board, listener: socket.socket, master: int) -> bool:
+
+def serve(
+    folder: Path,
+    settings: Settings,
+    board: Board,
+    listener: socket.socket,
+    master: int,
+    secure: SecurePort | None = None,
+) -> bool:
     """Serve until a signal arrives. True if the model cannot be served: the board says why."""
     try:
         again = dataplane.StartAgain(board.skipped, functools.partial(_start_again, board))
         app = build_app(folders.load_folder(folder), settings, heap.freeze, again, board, otlp.target_of(os.environ))
-        config = server.config(app.envelope, app.fast_path, settings)
-        WorkerServer(config, app.state, settings, board, app.metrics, master).run(sockets=[listener])
+        plain, whole = server.configs(app.envelope, app.fast_path, settings, is_secure=secure is not None)
+        shared = None if secure is None else (secure, whole)
+        WorkerServer(plain, app.state, settings, board, app.metrics, master, shared).run(sockets=[listener])
         if app.state.failure:
             raise app.state.failure
     except errors.FairleadError as failure:

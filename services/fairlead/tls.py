@@ -1,0 +1,192 @@
+"""TLS with certificates in files that are replaced while a process runs.
+
+A context looks at its files when a connection begins, at most once a second, and reads them again if they changed. So a
+renewed certificate needs no restart and ends no connection: those that are open keep what they began with. Files that
+cannot be used are reported in the log, and the context goes on with what it has.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from fairlead.errors import Invalid
+
+logger = logging.getLogger(__name__)
+
+LOOK_S = 1.0
+"""The least time between two looks at the files, in seconds."""
+HINT = "Write a certificate, its key and, where they are needed, the authorities as PEM files."
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The PEM files of one side of a connection."""
+
+    certificate: Path
+    """The certificate of this side, followed by those between it and its authority."""
+    key: Path
+    """Its private key, not encrypted."""
+    authorities: Path | None = None
+    """The authorities whose certificates the other side may have. None, at a server: clients need no certificate."""
+
+    def seen(self) -> tuple[object, ...]:
+        """What changes when a file is replaced, also by a link to another folder as Kubernetes does it."""
+        return tuple(_stamp(path) for path in (self.certificate, self.key, self.authorities) if path is not None)
+
+
+class FileContext(ssl.SSLContext):
+    """A context for `wrap_bio` and `wrap_socket`, whose connections use what the files have when they begin."""
+
+    _files: Files
+    _server: bool
+    _monotonic: Callable[[], float]
+
+    def __new__(cls, files: Files, *, server: bool, monotonic: Callable[[], float] = time.monotonic) -> Self:
+        """Raises Invalid if the files cannot be used."""
+        made = super().__new__(cls, ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
+        made._files, made._server, made._monotonic = files, server, monotonic  # noqa: SLF001
+        return made
+
+    def __init__(self, *_: object, **__: object) -> None:
+        self._lock = threading.Lock()
+        self._seen, self._looked_at = self._files.seen(), self._monotonic()
+        self._context = _read(self._files, server=self._server)
+
+    def current(self) -> ssl.SSLContext:
+        """The context with what the files have now."""
+        with self._lock:
+            now = self._monotonic()
+            if now - self._looked_at >= LOOK_S:
+                self._looked_at = now
+                self._look()
+            return self._context
+
+    def _look(self) -> None:
+        seen = self._files.seen()
+        if seen == self._seen:
+            return
+        self._seen = seen
+        facts = {"certificate": str(self._files.certificate)}
+        try:
+            self._context = _read(self._files, server=self._server)
+        except Invalid as problem:
+            logger.error("changed files are not used, those before are: %s", problem, extra=facts)  # noqa: TRY400
+        else:
+            logger.info("the certificate was read again", extra=facts)
+
+    def wrap_bio(self, *arguments: Any, **more: Any) -> ssl.SSLObject:
+        """Begin a connection in memory."""
+        return self.current().wrap_bio(*arguments, **more)
+
+    def wrap_socket(self, *arguments: Any, **more: Any) -> ssl.SSLSocket:
+        """Begin a connection on a socket."""
+        return self.current().wrap_socket(*arguments, **more)
+
+
+def _stamp(path: Path) -> object:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _read(files: Files, *, server: bool) -> ssl.SSLContext:
+    """A context with what the files have. Raises Invalid with a sentence that names the file."""
+    _check_text(files)
+    context = _plain(server=server)
+    _load_own(context, files)
+    if files.authorities is not None:
+        _trust(context, files.authorities)
+        context.verify_mode = ssl.CERT_REQUIRED
+    _check_accepted(files, server=server)
+    return context
+
+
+def _plain(*, server: bool) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    # An authority may be one that another has signed.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    if server:
+        context.num_tickets = 0  # the certificate of a session that is resumed is not verified again
+    return context
+
+
+def _check_text(files: Files) -> None:
+    for what, path, mark in (
+        ("certificate", files.certificate, "-----BEGIN CERTIFICATE-----"),
+        ("key", files.key, "PRIVATE KEY-----"),
+        ("file of authorities", files.authorities, "-----BEGIN CERTIFICATE-----"),
+    ):
+        if path is None:
+            continue
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise Invalid(f"the {what} {path} cannot be read: {error.strerror}", hint=HINT) from error
+        if mark not in text:
+            raise Invalid(
+                f"the {what} {path} has no {mark.strip('-').removeprefix('BEGIN ').lower()} in PEM", hint=HINT
+            )
+        if what == "key" and "ENCRYPTED" in text:
+            raise Invalid(f"the key {path} is encrypted", hint="Nobody is there to enter its password: decrypt it.")
+
+
+def _load_own(context: ssl.SSLContext, files: Files) -> None:
+    try:
+        context.load_cert_chain(files.certificate, files.key)
+    except (ssl.SSLError, OSError) as error:
+        if "KEY_VALUES_MISMATCH" in str(error):
+            said = f"the key {files.key} is not the one of the certificate {files.certificate}"
+        else:
+            said = f"the certificate {files.certificate} or its key {files.key} is broken"
+        raise Invalid(said, hint=HINT) from error
+
+
+def _trust(context: ssl.SSLContext, authorities: Path) -> None:
+    try:
+        context.load_verify_locations(cafile=authorities)
+    except (ssl.SSLError, OSError) as error:
+        raise Invalid(f"the file of authorities {authorities} is broken", hint=HINT) from error
+
+
+def _check_accepted(files: Files, *, server: bool) -> None:
+    """Ask what the other side will: is it valid today, and for a server or a client? Both ends are here, in memory."""
+    owner, peer = _plain(server=server), _plain(server=not server)
+    owner.check_hostname = peer.check_hostname = False
+    owner.verify_mode, peer.verify_mode = ssl.CERT_NONE, ssl.CERT_REQUIRED
+    _load_own(owner, files)
+    _load_own(peer, files)  # a server has to have one
+    _trust(peer, files.certificate)
+    try:
+        _shake_hands(*((peer, owner) if server else (owner, peer)))
+    except ssl.SSLCertVerificationError as error:
+        said = error.verify_message
+        kind = "server" if server else "client"
+        if "purpose" in said:
+            said = f"is not for a {kind}: it needs the extended key usage {kind}Auth"
+        elif "expired" in said or "not yet valid" in said:
+            said = said.removeprefix("certificate ")
+        else:
+            said = f"cannot be verified: {said}"
+        raise Invalid(f"the certificate {files.certificate} {said}", hint="Renew it.") from error
+
+
+def _shake_hands(client: ssl.SSLContext, server: ssl.SSLContext) -> None:
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = [client.wrap_bio(to_client, to_server), server.wrap_bio(to_server, to_client, server_side=True)]
+    for _ in range(4):  # more turns than a handshake has
+        for end in tuple(ends):
+            try:
+                end.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+            ends.remove(end)

@@ -1,0 +1,171 @@
+"""Certificates in files: what is wrong with them is said, and changed ones count for the next connection."""
+
+from __future__ import annotations
+
+import logging
+import os
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fairlead.errors import Invalid
+from fairlead.tls import LOOK_S, FileContext, Files
+from support.cluster.certificates import Authority
+
+
+class Clock:
+    """A clock that stands still until a test moves it."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority")).create()
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("foreign")).create()
+
+
+@pytest.fixture
+def issued(authority: Authority, tmp_path: Path) -> Callable[..., Files]:
+    """Issues a certificate into files of its own, in the way of Kubernetes: links to a folder that is replaced."""
+    return lambda name="model", **more: _link(tmp_path, authority, name, **more)
+
+
+def _link(home: Path, authority: Authority, name: str, **more: str) -> Files:
+    certificate, key = authority.issue(name, hosts=["127.0.0.1"], **more)
+    number = len(list(home.glob("data-*")))
+    folder = home / f"data-{number}"
+    folder.mkdir()
+    for source, target in ((certificate, "tls.crt"), (key, "tls.key"), (authority.certificate, "ca.crt")):
+        (folder / target).write_bytes(source.read_bytes())
+    link = home / f"link-{number}"
+    link.symlink_to(folder)
+    os.replace(link, home / "data")
+    return Files(home / "data" / "tls.crt", home / "data" / "tls.key", home / "data" / "ca.crt")
+
+
+def serial(context: FileContext) -> str:
+    """Something that differs between the certificates that a connection of this context would show."""
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    one, other = client.wrap_bio(to_client, to_server), context.wrap_bio(to_server, to_client, server_side=True)
+    for end in (one, other, one):
+        try:
+            end.do_handshake()
+        except ssl.SSLWantReadError:
+            continue
+    shown = one.getpeercert(binary_form=True)
+    assert shown is not None
+    return shown.hex()
+
+
+def test_a_changed_certificate_counts_for_the_next_connection(issued: Callable[..., Files]) -> None:
+    clock = Clock()
+    context = FileContext(issued(), server=True, monotonic=clock)
+    before = serial(context)
+    issued()
+    clock.now += LOOK_S
+    assert serial(context) != before
+
+
+def test_the_files_are_not_looked_at_again_within_a_second(issued: Callable[..., Files]) -> None:
+    clock = Clock()
+    context = FileContext(issued(), server=True, monotonic=clock)
+    before = serial(context)
+    issued()
+    clock.now += LOOK_S / 2
+    assert serial(context) == before
+
+
+def test_changed_files_that_cannot_be_used_are_told_once_and_those_before_stay(
+    issued: Callable[..., Files], caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Clock()
+    files = issued()
+    context = FileContext(files, server=True, monotonic=clock)
+    before = serial(context)
+    issued(days="-1")
+    with caplog.at_level(logging.ERROR):
+        for _ in range(3):
+            clock.now += LOOK_S
+            assert serial(context) == before
+    [line] = caplog.records
+    assert line.getMessage() == (
+        f"changed files are not used, those before are: the certificate {files.certificate} has expired"
+    )
+
+
+@pytest.mark.parametrize("server", [True, False])
+def test_a_certificate_that_has_expired_is_an_error(issued: Callable[..., Files], server: bool) -> None:
+    with pytest.raises(Invalid, match=r"the certificate .*tls.crt has expired"):
+        FileContext(issued(days="-1"), server=server)
+
+
+@pytest.mark.parametrize(("server", "usage"), [(True, "clientAuth"), (False, "serverAuth")])
+def test_a_certificate_for_the_other_side_is_an_error(issued: Callable[..., Files], server: bool, usage: str) -> None:
+    with pytest.raises(Invalid, match="is not for a (server|client): it needs the extended key usage"):
+        FileContext(issued(usages=usage), server=server)
+
+
+@pytest.mark.parametrize("file", ["certificate", "key", "authorities"])
+def test_a_file_that_is_missing_is_named(issued: Callable[..., Files], file: str) -> None:
+    files = issued()
+    getattr(files, file).unlink()
+    with pytest.raises(Invalid, match="cannot be read: No such file"):
+        FileContext(files, server=True)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("certificate", "nothing", "has no certificate in PEM"),
+        ("key", "nothing", "has no private key in PEM"),
+        ("authorities", "", "has no certificate in PEM"),
+        ("key", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n", "is encrypted"),
+        ("certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "is broken"),
+        ("authorities", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "is broken"),
+    ],
+)
+def test_a_file_with_something_else_is_named(issued: Callable[..., Files], file: str, text: str, said: str) -> None:
+    files = issued()
+    getattr(files, file).write_text(text)
+    with pytest.raises(Invalid, match=said):
+        FileContext(files, server=True)
+
+
+def test_the_key_of_another_certificate_is_an_error(issued: Callable[..., Files], authority: Authority) -> None:
+    files = issued()
+    _, other = authority.issue("other", hosts=["127.0.0.1"])
+    files.key.write_bytes(other.read_bytes())
+    with pytest.raises(Invalid, match="is not the one of the certificate"):
+        FileContext(files, server=True)
+
+
+def test_a_client_of_another_authority_is_refused(
+    issued: Callable[..., Files], foreign: Authority, tmp_path: Path
+) -> None:
+    ours = FileContext(issued(), server=True)
+    (tmp_path / "foreign").mkdir()
+    theirs = FileContext(_link(tmp_path / "foreign", foreign, "gateway"), server=False)
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    theirs.current().check_hostname = False
+    theirs.current().verify_mode = ssl.CERT_NONE
+    client = theirs.wrap_bio(to_client, to_server)
+    server = ours.wrap_bio(to_server, to_client, server_side=True)
+    for end in (client, server, client):
+        try:
+            end.do_handshake()
+        except ssl.SSLWantReadError:
+            continue
+    with pytest.raises(ssl.SSLCertVerificationError):
+        server.do_handshake()
