@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from fairlead.errors import Invalid
 from fairlead.tls import LOOK_S, FileContext, Files
 from support.cluster.certificates import Authority
+from support.mounted_secret import MountedSecret
 
 
 class Clock:
@@ -36,21 +36,14 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture
 def issued(authority: Authority, tmp_path: Path) -> Callable[..., Files]:
-    """Issues a certificate into files of its own, in the way of Kubernetes: links to a folder that is replaced."""
-    return lambda name="model", **more: _link(tmp_path, authority, name, **more)
+    """Issues a certificate, always into the same files."""
+    mounted = MountedSecret(tmp_path / "mounted")
+    return lambda **more: _put(mounted, authority, **more)
 
 
-def _link(home: Path, authority: Authority, name: str, **more: str) -> Files:
-    certificate, key = authority.issue(name, hosts=["127.0.0.1"], **more)
-    number = len(list(home.glob("data-*")))
-    folder = home / f"data-{number}"
-    folder.mkdir()
-    for source, target in ((certificate, "tls.crt"), (key, "tls.key"), (authority.certificate, "ca.crt")):
-        (folder / target).write_bytes(source.read_bytes())
-    link = home / f"link-{number}"
-    link.symlink_to(folder)
-    os.replace(link, home / "data")
-    return Files(home / "data" / "tls.crt", home / "data" / "tls.key", home / "data" / "ca.crt")
+def _put(mounted: MountedSecret, authority: Authority, **more: str) -> Files:
+    mounted.put(authority.issue("model", hosts=["127.0.0.1"], **more), [authority])
+    return Files(mounted.certificate, mounted.key, mounted.authorities)
 
 
 def serial(context: FileContext) -> str:
@@ -155,8 +148,7 @@ def test_a_client_of_another_authority_is_refused(
     issued: Callable[..., Files], foreign: Authority, tmp_path: Path
 ) -> None:
     ours = FileContext(issued(), server=True)
-    (tmp_path / "foreign").mkdir()
-    theirs = FileContext(_link(tmp_path / "foreign", foreign, "gateway"), server=False)
+    theirs = FileContext(_put(MountedSecret(tmp_path / "foreign"), foreign), server=False)
     to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
     theirs.current().check_hostname = False
     theirs.current().verify_mode = ssl.CERT_NONE

@@ -19,6 +19,8 @@ class Endpoint:
 
     host: str
     port: int
+    secrets: str = ""
+    """The folder in a gateway that says where its certificates are (`envoy.tls`), for TLS; empty: no TLS."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ class Backend:
     seen: list[Seen] = field(default_factory=list)
     checks: list[Seen] = field(default_factory=list)
     server: asyncio.Server | None = None
+    context: ssl.SSLContext | None = None
+    """With it, it answers with TLS only."""
 
     @property
     def endpoint(self) -> Endpoint:
@@ -45,7 +48,7 @@ class Backend:
 
     async def start(self) -> None:
         # One backend may stand for hundreds, and a starting gateway checks all of them at once.
-        self.server = await asyncio.start_server(self._serve, self.host, self.port, backlog=4096)
+        self.server = await asyncio.start_server(self._serve, self.host, self.port, backlog=4096, ssl=self.context)
         self.port = int(self.server.sockets[0].getsockname()[1])
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -95,9 +98,16 @@ class Backends:
         self._running: list[Backend] = []
 
     def start(
-        self, version: str, *, port: int = 0, status: int = 200, delay_s: float = 0.0, host: str = "127.0.0.1"
+        self,
+        version: str,
+        *,
+        port: int = 0,
+        status: int = 200,
+        delay_s: float = 0.0,
+        host: str = "127.0.0.1",
+        context: ssl.SSLContext | None = None,
     ) -> Backend:
-        backend = Backend(version, status, delay_s, port, host)
+        backend = Backend(version, status, delay_s, port, host, context=context)
         self._loop.call(backend.start())
         self._running.append(backend)
         return backend

@@ -23,9 +23,9 @@ FOLDER = Path(__file__).parent / "golden"
 SETTINGS = Settings(port=8080)  # no config source for routes: they are in the file
 
 
-def _hosts(routed: Sequence[Routed], host: str = "127.0.0.1") -> Endpoints:
+def _hosts(routed: Sequence[Routed], host: str = "127.0.0.1", secrets: str = "") -> Endpoints:
     return {
-        (one.table.namespace, one.table.model, ref): [Endpoint(host, 9000 + place)]
+        (one.table.namespace, one.table.model, ref): [Endpoint(host, 9000 + place, secrets)]
         for one in routed
         for place, ref in enumerate(one.table.pins)
     }
@@ -67,6 +67,7 @@ def configurations() -> Mapping[str, Any]:
         "cold": _static(cold, _hosts(cold), replace(SETTINGS, holds=True)),
         "stable": _static(stable, _hosts(stable), SETTINGS),
         "canary": _static(canary, _hosts(canary), SETTINGS, pending=["wine"]),
+        "secured": _static(stable, _hosts(stable, "iris-aaaaaaaaaa.ml.svc.cluster.local.", "/etc/fairlead"), SETTINGS),
         "careful": _static(careful, _hosts(careful, "iris-aaaaaaaaaa.ml.svc.cluster.local."), settings),
     }
 

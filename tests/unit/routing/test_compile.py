@@ -138,6 +138,31 @@ def test_a_dns_name_makes_a_dns_cluster() -> None:
     assert "type" not in cluster
 
 
+@pytest.mark.parametrize(
+    ("hosts", "sni", "named"),
+    [
+        (["iris-1.ml.svc.cluster.local."], "iris-1.ml.svc.cluster.local", [("DNS", "iris-1.ml.svc.cluster.local")]),
+        (["10.0.0.2", "10.0.0.1"], None, [("IP_ADDRESS", "10.0.0.1"), ("IP_ADDRESS", "10.0.0.2")]),
+    ],
+)
+def test_a_service_with_tls_must_have_the_name_or_address_of_its_cluster_in_its_certificate(
+    hosts: list[str], sni: str | None, named: list[tuple[str, str]]
+) -> None:
+    endpoints = {("default", "iris", V1): [Endpoint(host, 8443, "/etc/fairlead") for host in hosts]}
+    cluster = compile([iris()], endpoints, SETTINGS).clusters["split~default~iris~1.0.0"]
+    context = cluster["transport_socket"]["typed_config"]
+    validation = context["common_tls_context"]["combined_validation_context"]["default_validation_context"]
+    matchers = validation["match_typed_subject_alt_names"]
+    assert [(one["san_type"], one["matcher"]["exact"]) for one in matchers] == named
+    assert context.get("sni") == sni
+
+
+def test_a_cluster_of_hosts_with_and_without_tls_is_refused() -> None:
+    endpoints = {("default", "iris", V1): [Endpoint("10.0.0.1", 8443, "/etc/fairlead"), Endpoint("10.0.0.2", 8080)]}
+    with pytest.raises(Invalid, match=r"10.0.0.1, 10.0.0.2: some of them speak TLS and some do not"):
+        compile([iris()], endpoints, SETTINGS)
+
+
 @pytest.mark.parametrize(("host", "checked"), [("iris-1.ml.svc.cluster.local.", True), ("10.0.0.1", False)])
 def test_hosts_with_a_dns_name_get_health_checks_and_addresses_do_not(host: str, checked: bool) -> None:
     endpoints = {("default", "iris", ref): [Endpoint(host, 8080)] for ref in (V1, V2)}

@@ -6,7 +6,6 @@ requests must not eject hosts of the split, and the candidate's per-try timeout 
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 
 from fairlead.contracts.gateway import SPILL_REFUSED_HEADER, Role, cluster_name, identity_part, stat_name
@@ -14,7 +13,8 @@ from fairlead.contracts.route import VersionRef
 from fairlead.contracts.table import Table
 from fairlead.errors import Invalid
 from fairlead.routing.envoy.health_checks import ready_checks
-from fairlead.routing.envoy.proto import CLUSTER, CONTROL, Json, address, extension, seconds, typed
+from fairlead.routing.envoy.proto import CLUSTER, CONTROL, Json, address, extension, is_address, seconds, typed
+from fairlead.routing.envoy.tls import to_services
 from fairlead.routing.snapshot import Endpoint
 
 Endpoints = Mapping[tuple[str, str, VersionRef], Sequence[Endpoint]]
@@ -22,6 +22,11 @@ Endpoints = Mapping[tuple[str, str, VersionRef], Sequence[Endpoint]]
 CONNECT_TIMEOUT_S = 0.5
 IDLE_TIMEOUT_S = 30.0
 """Services keep idle connections for 75 s, so the gateway always closes first and never writes to a closing one."""
+TLS_CONNECT_TIMEOUT_S = 2.0
+"""Longer than without TLS: the system accepts a connection, but the service shakes hands, and it may be busy."""
+TLS_REQUESTS = 10_000
+"""So many requests share a connection with TLS. Then another begins, with the certificates of that moment. A limit of
+time would end many at once, and a service needs a millisecond or two of its processor for each that begins."""
 DNS_REFRESH_S = 5.0
 EJECT_AFTER = 5
 """A host is ejected after this many consecutive failures (5xx, refused, reset)."""
@@ -115,7 +120,22 @@ def _cluster(name: str, hosts: Sequence[Endpoint], more: Json) -> Json:
             "endpoints": [{"lb_endpoints": lb_endpoints}] if lb_endpoints else [],
         },
         "typed_extension_protocol_options": protocol(),
+        **_tls(hosts),
         **more,
+    }
+
+
+def _tls(hosts: Sequence[Endpoint]) -> Json:
+    """TLS, if the hosts of a cluster speak it: then all of them do."""
+    secrets = {host.secrets for host in hosts}
+    if len(secrets) > 1:
+        raise Invalid(f"{', '.join(sorted(host.host for host in hosts))}: some of them speak TLS and some do not")
+    if not any(secrets):
+        return {}
+    return {
+        "connect_timeout": seconds(TLS_CONNECT_TIMEOUT_S),
+        "typed_extension_protocol_options": protocol(common={"max_requests_per_connection": TLS_REQUESTS}),
+        **to_services(secrets.pop(), sorted({host.host for host in hosts})),
     }
 
 
@@ -138,22 +158,14 @@ def discovery(hosts: Sequence[Endpoint]) -> Json:
 
 
 def _names(hosts: Sequence[Endpoint]) -> list[str]:
-    return [host.host for host in hosts if not _is_address(host.host)]
+    return [host.host for host in hosts if not is_address(host.host)]
 
 
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def protocol(**more: Json) -> Json:
-    """HTTP/1.1, whose idle connections the gateway closes first."""
+def protocol(*, common: Json | None = None, **more: Json) -> Json:
+    """HTTP/1.1, whose idle connections the gateway closes first. `common` are more options of all versions of HTTP."""
     options = typed(
         "extensions.upstreams.http.v3.HttpProtocolOptions",
-        common_http_protocol_options={"idle_timeout": seconds(IDLE_TIMEOUT_S)},
+        common_http_protocol_options={"idle_timeout": seconds(IDLE_TIMEOUT_S), **(common or {})},
         explicit_http_config={"http_protocol_options": {}},
         **more,
     )

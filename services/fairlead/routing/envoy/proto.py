@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
@@ -55,6 +56,15 @@ def seconds(duration: float) -> str:
 def address(endpoint: Endpoint) -> Json:
     """An endpoint as a socket address."""
     return {"socket_address": {"address": endpoint.host, "port_value": endpoint.port}}
+
+
+def is_address(host: str) -> bool:
+    """Whether a host is an IP address, and not a name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def stripped(resource: Mapping[str, Any]) -> Json:
