@@ -54,6 +54,8 @@ LEASE = f"{GROUP}/lease"
 """Label on the Lease that elects the leader; its value is `leader`."""
 
 SERVICE_PORT = 8080
+TLS_PORT = 8443
+"""The port of a model service with TLS, in a cluster."""
 PORT_NAME = "http"
 
 

@@ -40,6 +40,15 @@ SUBSCRIPTION_TIMEOUT_S = 15.0
 and counts the answers from here on."""
 
 
+Connect = Callable[[InstanceAddress, float], http.client.HTTPConnection]
+"""Makes the connection to an instance, with a timeout in seconds; it opens at the first request."""
+
+
+def plain(instance: InstanceAddress, timeout_s: float) -> http.client.HTTPConnection:
+    """Without TLS."""
+    return http.client.HTTPConnection(instance.host, instance.port, timeout=timeout_s)
+
+
 class _Failed(Exception):
     """A page could not be read."""
 
@@ -47,9 +56,9 @@ class _Failed(Exception):
 class _Ring:
     """One instance's ring buffer and the cursor in it. Not thread-safe."""
 
-    def __init__(self, instance: InstanceAddress) -> None:
+    def __init__(self, instance: InstanceAddress, connect: Connect) -> None:
         self.instance = instance
-        self._http = http.client.HTTPConnection(instance.host, instance.port, timeout=TIMEOUT_S)
+        self._http = connect(instance, TIMEOUT_S)
         self._epoch, self._after = "", 0
         self._classes: dict[str, int] = {}
         self._problems: dict[str, int] = {}
@@ -136,10 +145,12 @@ class AnswerRings:
         log: logging.Logger,
         *,
         every_s: float = READ_INTERVAL_S,
+        connect: Connect = plain,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log = log
         self._every_s = every_s
+        self._connect = connect
         self._monotonic = monotonic
         self.pause_s = every_s
         """The pause between two turns."""
@@ -191,7 +202,7 @@ class AnswerRings:
             self._rings.pop(gone).close()
         has_new = not self._rings.keys() >= set(keys)
         for key in keys:
-            self._rings.setdefault(key, _Ring(key[1]))
+            self._rings.setdefault(key, _Ring(key[1], self._connect))
         most = 0
         for (route, instance), collected in self._read(keys):
             with self._lock:

@@ -17,11 +17,12 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from fairlead import errors
+from fairlead.contracts import labels
 from fairlead.contracts.gateway import GatewaySite
 from fairlead.contracts.parsing import parse, parse_yaml
 from fairlead.contracts.platform import GatewaySettings
 from fairlead.contracts.prometheus import MetricSettings
-from fairlead.control.answers import AnswerRings
+from fairlead.control.answers import AnswerRings, Connect, plain
 from fairlead.control.api import build_api
 from fairlead.control.console.pages import Console
 from fairlead.control.console.place import Place
@@ -55,6 +56,8 @@ XDS_PORT = 8082
 GATEWAY_PORT = 8080
 GATEWAY_OUTPUT = "/dev/stdout"
 """Where gateways write the access log: into the log of their pods."""
+GATEWAY_SECRETS = "/etc/fairlead"
+"""The folder in every gateway that says where its certificates are."""
 RESYNC_S = 1.0
 """How often everything is read again although nothing changed."""
 FINISH_S = 5
@@ -82,6 +85,8 @@ class ChartSettings:
     """The mounted file that says who may call; everybody if empty."""
     records: GatewaySettings = GatewaySettings(access_log="none")
     """What gateways record of requests: its `tracing` and its `access_log`."""
+    tls: str = ""
+    """The mounted folder with this process's tls.crt, tls.key and ca.crt, for TLS with models; empty: no TLS."""
     check_gateway_tokens: bool = False
     """Whether a gateway must prove with its pod's token which one it is."""
     metrics: MetricSettings = MetricSettings()
@@ -122,6 +127,7 @@ class ChartSettings:
             hosts=_listed(environment, "FAIRLEAD_HOSTS", "hosts").hosts,
             cors_origins=_listed(environment, "FAIRLEAD_CORS_ORIGINS", "corsOrigins").cors_origins,
             access_file=environment.get("FAIRLEAD_ACCESS_FILE") or "",
+            tls=environment.get("FAIRLEAD_TLS") or "",
             check_gateway_tokens=check == "true",
             metrics=_metrics(environment.get("FAIRLEAD_METRICS") or "{}"),
             records=_records(environment.get("FAIRLEAD_REQUEST_RECORDS") or '{"accessLog":"none"}'),
@@ -150,6 +156,12 @@ class ChartSettings:
     def host(self, service: str) -> str:
         """The full DNS name of a Service of this namespace."""
         return f"{service}.{self.namespace}.svc.{self.cluster_domain.strip('.')}."
+
+    def service_names(self) -> ServiceNames:
+        """Where gateways find the instances of models, and whether they speak TLS there."""
+        if not self.tls:
+            return ServiceNames(self.cluster_domain)
+        return ServiceNames(self.cluster_domain, labels.TLS_PORT, secrets=GATEWAY_SECRETS)
 
     def settings(self) -> Settings:
         """The settings of every gateway, besides the tables."""
@@ -229,19 +241,21 @@ class ControlPlane:
         scales: Scales | None = None,
         namespace: str = "default",
         access: AccessFile | None = None,
+        connect: Connect = plain,
         resync_s: float = RESYNC_S,
     ) -> None:
         """`smoke_at` is the gateways' Service: the smoke test sends golden rows the same way as users' requests.
 
         With `tokens`, gateways must prove which one they are. `scales` writes the pods of versions that it manages.
         `namespace` is named in the commands of the console. `access` says who may call; None: everybody.
+        `connect` makes the connections to instances.
         """
         self.metrics = Metrics()
         self.snapshots = SnapshotCache()
         # Only the leader's is published, and only the leader tests.
         own_key = secrets.token_urlsafe(32) if access is not None else ""
         self._store, self._smoke = store, GatewaySmoke(smoke_at.host.rstrip("."), smoke_at.port, key=own_key)
-        self._stats, self._answers = FleetStats(gateways.gateways), AnswerRings(log)
+        self._stats, self._answers = FleetStats(gateways.gateways), AnswerRings(log, connect=connect)
         metric_settings = metrics or MetricSettings()
         self._history = PrometheusStats(metric_settings.prometheus) if metric_settings.prometheus is not None else None
         self._writes = SideBySide()

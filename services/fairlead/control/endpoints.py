@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+from fairlead.contracts import labels
 from fairlead.contracts.instance import Instance
 from fairlead.contracts.route import VersionRef
 from fairlead.contracts.table import Table
@@ -52,17 +53,17 @@ class ServiceNames:
     So pods come and go without a new publication, also while no control plane runs.
     """
 
-    def __init__(self, cluster_domain: str = "cluster.local", port: int = SERVICE_PORT) -> None:
-        self._domain, self._port = cluster_domain.strip("."), port
+    def __init__(self, cluster_domain: str = "cluster.local", port: int = SERVICE_PORT, *, secrets: str = "") -> None:
+        """`secrets` is a folder of every gateway, for TLS (`routing.envoy.tls`); empty: no TLS."""
+        self._domain, self._port, self._secrets = cluster_domain.strip("."), port, secrets
 
     def endpoints(self, tables: Iterable[Table]) -> Endpoints:
         """One name for each version that a table can reach."""
         return {
-            (table.namespace, table.model, ref): [Endpoint(self._name(table, ref), self._port)]
+            (table.namespace, table.model, ref): [Endpoint(self._name(table, ref), self._port, self._secrets)]
             for table in tables
             for ref in table.pins
         }
 
     def _name(self, table: Table, ref: VersionRef) -> str:
-        # The trailing dot keeps the resolver from trying the pod's search list first.
-        return f"{table.model}-{ref.identity}.{table.namespace}.svc.{self._domain}."
+        return labels.service_host(table.model, ref, table.namespace, self._domain)

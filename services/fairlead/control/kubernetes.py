@@ -9,10 +9,11 @@ from typing import Any
 
 from fairlead import errors
 from fairlead.contracts import labels
+from fairlead.control.answers import plain
 from fairlead.control.cluster import ChartSettings, ControlPlane, serve
-from fairlead.control.endpoints import ServiceNames
 from fairlead.control.gateway_tokens import GatewayTokens
 from fairlead.control.gateways import GatewayPods, PodLog
+from fairlead.control.instance_tls import InstanceTls
 from fairlead.control.publications import ConfigMapPublications, KubeApi
 from fairlead.routing.access_file import AccessFile
 from fairlead.store.kubernetes import KubernetesStore
@@ -54,7 +55,8 @@ def run(chart: ChartSettings, access: Access | None = None) -> None:
         chart.settings(),
         smoke_at=chart.gateway,
         log=log,
-        endpoints=ServiceNames(chart.cluster_domain),
+        endpoints=chart.service_names(),
+        connect=InstanceTls(Path(chart.tls), chart.cluster_domain) if chart.tls else plain,
         metrics=chart.metrics,
         tokens=GatewayTokens(quick, chart.gateway_account) if chart.check_gateway_tokens else None,
         scales=store,

@@ -282,7 +282,7 @@ def _addresses(route: Route, head: Revision, snapshot: TickSnapshot) -> tuple[In
         return ()
     refs = {table.stable, table.candidate, *(mirror.version for mirror in table.mirrors)}
     return tuple(
-        InstanceAddress(one.id, one.ref, one.host, one.port)
+        InstanceAddress(one.id, one.ref, one.host, one.port, one.namespace, one.model)
         for one in _of_model(route.namespace, route.spec.model, snapshot)
         if one.ref in refs and one.ready
     )

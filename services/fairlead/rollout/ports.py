@@ -76,6 +76,8 @@ class InstanceAddress:
     ref: VersionRef
     host: str
     port: int
+    namespace: str = ""
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,12 @@
 import pytest
 
+from fairlead.contracts.route import VersionRef
+from fairlead.contracts.table import Table
 from fairlead.control.cluster import ChartSettings
 from fairlead.errors import Invalid
 from fairlead.routing.snapshot import Endpoint
 
+REF = VersionRef(version="1.0.0", identity="0123456789")
 ENVIRONMENT = {"FAIRLEAD_NAMESPACE": "ml", "FAIRLEAD_RELEASE": "shop", "POD_NAME": "shop-0", "POD_IP": "10.0.0.1"}
 
 
@@ -81,3 +84,11 @@ def test_an_origin_that_no_browser_sends_is_refused_at_start_with_its_form(origi
 @pytest.mark.parametrize("origin", ["*", "http://localhost:3000", "https://[::1]:8443", "chrome-extension://abcdef"])
 def test_an_origin_that_a_browser_sends_is_taken(origin: str) -> None:
     assert ChartSettings.from_environment(ENVIRONMENT | {"FAIRLEAD_CORS_ORIGINS": origin}).cors_origins == (origin,)
+
+
+def test_with_its_certificates_the_models_are_reached_with_tls() -> None:
+    table = Table(namespace="ml", model="iris", stable=REF, pins=(REF,))
+    for more, port, secrets in (({}, 8080, ""), ({"FAIRLEAD_TLS": "/tls"}, 8443, "/etc/fairlead")):
+        names = ChartSettings.from_environment(ENVIRONMENT | more).service_names()
+        [[endpoint]] = names.endpoints([table]).values()
+        assert (endpoint.port, endpoint.secrets) == (port, secrets)

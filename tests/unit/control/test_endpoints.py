@@ -32,3 +32,10 @@ def test_every_version_in_a_table_has_the_full_dns_name_of_its_service() -> None
         ("ml", "iris", REF): [Endpoint("iris-0123456789.ml.svc.corp.example.", 8080)],
         ("ml", "iris", OTHER): [Endpoint("iris-abcdef0123.ml.svc.corp.example.", 8080)],
     }
+
+
+def test_with_tls_it_has_the_other_port_and_the_folder_that_tells_a_gateway_its_certificates() -> None:
+    table = Table(namespace="ml", model="iris", stable=REF, pins=(REF,))
+    assert ServiceNames("corp.example.", 8443, secrets="/etc/fairlead").endpoints([table]) == {
+        ("ml", "iris", REF): [Endpoint("iris-0123456789.ml.svc.corp.example.", 8443, "/etc/fairlead")],
+    }
