@@ -9,6 +9,7 @@ import json
 
 from fairlead.routing.envoy.bootstrap import rest_bootstrap, token_secret
 from fairlead.routing.envoy.overload import MEMORY_BYTES, heap_bytes, max_connections
+from fairlead.routing.envoy.tls import secret_files
 from fairlead.routing.snapshot import Endpoint
 
 CONTROL_PLANE = Endpoint("CONTROL-PLANE.invalid.", 8082)
@@ -21,6 +22,8 @@ DRAIN = Endpoint("127.0.0.1", 9902)
 """Where drain.sh takes the gateway out of service."""
 TOKEN = "/var/run/secrets/fairlead.dev/gateway/token"
 """Where the pod has its token."""
+CERTIFICATES = "/var/run/secrets/fairlead.dev/tls"
+"""Where the pod has its certificate and the authorities, with TLS."""
 TOKEN_SECRET = "/etc/fairlead/gateway-token.json"
 """Where the pod has the file that names the token's place to Envoy."""
 
@@ -46,3 +49,8 @@ def text() -> str:
 def token_text() -> str:
     """The content of charts/platform/files/gateway-token.json."""
     return json.dumps(token_secret(TOKEN), indent=1) + "\n"
+
+
+def tls_texts() -> dict[str, str]:
+    """The content of charts/platform/files/certificate.json and authorities.json, by name."""
+    return {name: json.dumps(content, indent=1) + "\n" for name, content in secret_files(CERTIFICATES).items()}

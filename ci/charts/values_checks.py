@@ -37,6 +37,7 @@ _WORDINGS: Mapping[str, Wording] = {
     "^[0-9a-z]([0-9a-z.-]{0,38}[0-9a-z])?( after [0-9a-z.-]+)?$": _ACCEPTED,
     "^[0-9]+(ms|s|m)$": _TIME,
     "^([0-9]+(ms|s|m))?$": _TIME,
+    "^[0-9]+h$": Wording("a number of hours", "a number with h: 2160h"),
     PERCENT: Wording("a share", "a percentage, such as 10% or 2.5%, or 1/10,000 as a number: 1000"),
     "^[0-9]+%$": Wording("a number of pods", "a number or a percentage: 1, 25%"),
     r"^([0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi|E|Ei)?)?$": Wording(

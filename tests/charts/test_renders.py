@@ -19,7 +19,7 @@ BATCH = 10
 """Number of values documents that one example renders in parallel."""
 EXAMPLES = 11
 """2 charts x 11 examples x 10 documents: 220 renders."""
-WITHOUT_SCHEMA = ("monitoring.coreos.com", "gateway.networking.k8s.io")
+WITHOUT_SCHEMA = ("monitoring.coreos.com", "gateway.networking.k8s.io", "cert-manager.io")
 """API groups without a published schema here; test_values.py and test_platform.py check their objects."""
 
 RANDOM = settings(
@@ -153,6 +153,7 @@ def models(draw: st.DrawFn) -> dict[str, Any]:
             "enabled": draw(st.booleans()),
             "extraEgress": [{"ports": [{"port": 53, "protocol": "UDP"}]}],
         },
+        "tls": draw(st.just({}) | st.fixed_dictionaries({"secretName": words, "alsoPlain": st.booleans()})),
         "serviceAccount": {"create": draw(st.booleans()), "name": draw(st.sampled_from(["", "shared"]))},
         "commonLabels": draw(labels),
         "commonAnnotations": draw(labels),
@@ -199,6 +200,13 @@ def platforms(draw: st.DrawFn) -> dict[str, Any]:
             "enabled": draw(st.booleans()),
             "clients": draw(st.just([]) | st.just([{"podSelector": {}}])),
         },
+        "tls": draw(
+            st.fixed_dictionaries(
+                {"mode": st.sampled_from(["off", "cert-manager", "secrets"]), "toModels": st.booleans()},
+                optional={"certManager": st.just({"issuerName": "null", "issuerKind": "ClusterIssuer"})},
+            )
+        )
+        | {"secretNames": {"gateway": draw(words), "controlPlane": draw(words)}},
         "imagePullSecrets": [{"name": "registry"}],
         "commonLabels": draw(labels),
     }

@@ -1,11 +1,24 @@
-{{/* The environment of the model service: address and drain are computed, the rest comes from `serving`. */}}
+{{/*
+The environment of the model service: (list $ $version). Address, drain and TLS are computed, the rest comes from
+`serving`.
+*/}}
 {{- define "model.environment" -}}
+{{- $tls := (index . 0).Values.tls -}}
+{{- with index . 1 -}}
 {{- $pod := .workload -}}
 - {name: FAIRLEAD_SERVING_HOST, value: "0.0.0.0"}
 - {name: FAIRLEAD_SERVING_PORT, value: "8080"}
 - {name: FAIRLEAD_SERVED_AS, value: {{ printf "%s.%s" .name .namespace | quote }}}
 # Where the service says why its model cannot be served: the kubelet's default for a termination message.
 - {name: FAIRLEAD_FAILURE_FILE, value: /dev/termination-log}
+{{- if $tls.secretName }}
+- {name: FAIRLEAD_SERVING_TLS_CERT, value: /etc/fairlead/tls/tls.crt}
+- {name: FAIRLEAD_SERVING_TLS_KEY, value: /etc/fairlead/tls/tls.key}
+- {name: FAIRLEAD_SERVING_TLS_CLIENT_CA, value: /etc/fairlead/tls/ca.crt}
+{{- if $tls.alsoPlain }}
+- {name: FAIRLEAD_SERVING_TLS_ALSO_PLAIN, value: "true"}
+{{- end }}
+{{- end }}
 - {name: FAIRLEAD_SERVING_DRAIN_S, value: {{ int $pod.drain.propagationSeconds | quote }}}
 - {name: FAIRLEAD_SERVING_FINISH_S, value: {{ int $pod.drain.requestSeconds | quote }}}
 {{- range $name, $value := $pod.serving }}
@@ -24,9 +37,12 @@
 {{ toYaml . }}
 {{- end }}
 {{- end }}
+{{- end }}
 
-{{/* The volumes of a pod. */}}
+{{/* The volumes of a pod: (list $ $version). */}}
 {{- define "model.volumes" -}}
+{{- $tls := (index . 0).Values.tls -}}
+{{- with index . 1 -}}
 {{- $pod := .workload -}}
 - name: scratch
   emptyDir:
@@ -43,8 +59,14 @@
   emptyDir:
     sizeLimit: {{ $pod.scratch.sizeLimit }}
 {{- end }}
+{{- with $tls.secretName }}
+# The whole folder, without subPath: only so the kubelet brings a changed Secret into the pod.
+- name: tls
+  secret: {secretName: {{ . | quote }}}
+{{- end }}
 {{- with $pod.extraVolumes }}
 {{ toYaml . }}
+{{- end }}
 {{- end }}
 {{- end }}
 

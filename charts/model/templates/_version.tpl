@@ -131,12 +131,13 @@ sentences are those of services/fairlead/rollout/policy/small_shares.py.
 {{- end -}}
 {{- end }}
 
-{{/* Fails on additional ports that the pod has already: (list ports path-of-the-values). */}}
+{{/* Fails on additional ports that the pod has already: (list ports path-of-the-values has-tls). */}}
 {{- define "model.checkPorts" -}}
 {{- $at := index . 1 -}}
-{{- $names := list "http" -}}
-{{- $ports := list "TCP 8080" -}}
-{{- $servicePorts := list "TCP 8080" -}}
+{{- $tls := ternary (list "TCP 8443") list (index . 2) -}}
+{{- $names := concat (list "http") (ternary (list "https") list (index . 2)) -}}
+{{- $ports := concat (list "TCP 8080") $tls -}}
+{{- $servicePorts := concat (list "TCP 8080") $tls -}}
 {{- range $index, $port := index . 0 -}}
 {{- $protocol := $port.protocol | default "TCP" -}}
 {{- $number := printf "%s %d" $protocol (int $port.port) -}}
@@ -156,6 +157,17 @@ sentences are those of services/fairlead/rollout/policy/small_shares.py.
 {{- $names = append $names $port.name -}}
 {{- $ports = append $ports $number -}}
 {{- $servicePorts = append $servicePorts $served -}}
+{{- end -}}
+{{- end }}
+
+{{/* Fails on settings of TLS that would leave a gap: (list $ workload). */}}
+{{- define "model.checkTls" -}}
+{{- $tls := (index . 0).Values.tls -}}{{- $at := include "fairlead.at" (index . 0) -}}
+{{- if and $tls.alsoPlain (not $tls.secretName) -}}
+{{- fail (printf "%stls.alsoPlain: is true, but tls.secretName is empty, so there is no TLS; set it, or remove alsoPlain" $at) -}}
+{{- end -}}
+{{- if and $tls.secretName (index . 1).serving.grpcPort -}}
+{{- fail (printf "%stls.secretName: gRPC has no TLS; leave serving.grpcPort out, or tls.secretName" $at) -}}
 {{- end -}}
 {{- end }}
 
@@ -215,7 +227,8 @@ version, image, artifact, identity, name, namespace, source, workload, selector,
 {{- $_ := set $into "at" $at -}}
 {{- $_ := set $into "overrides" ($given.overrides | default dict) -}}
 {{- include "model.addGrpc" (list $workload (include "model.podPath" (list $root $into "serving"))) -}}
-{{- include "model.checkPorts" (list $workload.extraPorts (include "model.podPath" (list $root $into "extraPorts"))) -}}
+{{- include "model.checkTls" (list $root $workload) -}}
+{{- include "model.checkPorts" (list $workload.extraPorts (include "model.podPath" (list $root $into "extraPorts")) (not (empty $root.Values.tls.secretName))) -}}
 {{- $artifact := $given.artifact | default "" -}}
 {{- $identity := include "fairlead.identity" (list $version $reference $artifact) -}}
 {{- $_ := set $into "version" $version -}}

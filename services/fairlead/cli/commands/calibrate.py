@@ -23,6 +23,7 @@ from fairlead.calibration.service import with_settings
 from fairlead.cli import calibration_table, exit_codes
 from fairlead.cli.checking import printing_apart
 from fairlead.cli.output import print_json, say, text
+from fairlead.cli.without_tls import refuse_tls
 from fairlead.contracts import manifest_file, yaml_edit
 from fairlead.contracts.base import format_duration, seconds_of
 from fairlead.contracts.manifest import Batching, Manifest
@@ -70,6 +71,7 @@ def command(
     times, faster and faster, until 95 % are not answered in time any more. Exit code 1 if no number is sure.
     """
     manifest = manifest_file.read(folder)
+    refuse_tls(os.environ, "fairlead calibrate")
     chosen = serving.read(os.environ, threads=threads, workers=workers)
     asked = Asked(
         seconds=seconds,

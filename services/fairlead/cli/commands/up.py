@@ -12,6 +12,7 @@ from rich.console import Console
 from fairlead import errors
 from fairlead.cli.connect import actor
 from fairlead.cli.options import DEFAULT_STATE, StateOption
+from fairlead.cli.without_tls import refuse_tls
 from fairlead.local import up
 from fairlead.local.example import FOLDER
 from fairlead.local.example import write as write_example
@@ -47,6 +48,7 @@ def command(
 
     It sends one prediction through the gateway and prints what to do next. Ctrl-C drains and stops everything.
     """
+    refuse_tls(os.environ, "fairlead up")
     if log_level == "debug":
         # For the model services, which are our children: one line for each request.
         os.environ.setdefault("FAIRLEAD_SERVING_LOG_LEVEL", log_level)

@@ -1,0 +1,42 @@
+{{/* The Secret with the certificate of a component, gateway or control-plane; empty without TLS: (list $ part). */}}
+{{- define "platform.tlsSecret" -}}
+{{- $root := index . 0 -}}{{- $tls := $root.Values.tls -}}
+{{- if eq $tls.mode "cert-manager" -}}
+{{ include "platform.name" . }}-tls
+{{- else if eq $tls.mode "secrets" -}}
+{{- $key := get (dict "gateway" "gateway" "control-plane" "controlPlane") (index . 1) -}}
+{{- if not (get $tls.secretNames $key) -}}
+{{- fail (printf "%stls.secretNames.%s: is empty, but tls.mode is secrets; name the Secret with tls.crt, tls.key and ca.crt" (include "fairlead.at" $root) $key) -}}
+{{- end -}}
+{{ get $tls.secretNames $key }}
+{{- end -}}
+{{- end }}
+
+{{/* Whether gateways and control plane speak TLS with models: "true" or nothing. */}}
+{{- define "platform.tlsToModels" -}}
+{{- if and (ne .Values.tls.mode "off") .Values.tls.toModels }}true{{ end -}}
+{{- end }}
+
+{{/*
+A Certificate: (dict "root" $ "part" name "usage" text "names" list). Its Secret is <release>-<part>-tls.
+*/}}
+{{- define "platform.certificate" -}}
+{{- $name := include "platform.name" (list .root .part) -}}
+{{- $settings := .root.Values.tls.certManager -}}
+apiVersion: cert-manager.io/v1
+kind: Certificate
+metadata:
+  {{- include "platform.metadata" (list .root .part $name) | nindent 2 }}
+  {{- include "fairlead.annotations" (dict "root" .root) }}
+spec:
+  secretName: {{ $name }}-tls
+  duration: {{ $settings.duration }}
+  renewBefore: {{ $settings.renewBefore }}
+  privateKey: {algorithm: ECDSA, size: 256, rotationPolicy: Always}
+  usages: [digital signature, {{ .usage }}]
+  dnsNames: {{- toYaml .names | nindent 4 }}
+  issuerRef:
+    group: cert-manager.io
+    kind: {{ ternary $settings.issuerKind "Issuer" (not (empty $settings.issuerName)) }}
+    name: {{ $settings.issuerName | default (include "platform.name" (list .root "authority")) | quote }}
+{{- end }}

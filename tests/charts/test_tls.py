@@ -1,0 +1,146 @@
+"""TLS in the charts: nothing by default; certificates, ports, files and settings that fit together when it is on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from charts.sample import FACTS, IRIS
+from fairlead.contracts import labels
+from fairlead.control.cluster import GATEWAY_SECRETS, ChartSettings
+from fairlead.routing.envoy.tls import secret_files
+from fairlead.serving import settings
+from support.helm import HelmFailed, Object, Rendered, pod_of, render
+
+OWN: dict[str, Any] = {"tls": {"mode": "cert-manager"}}
+YOURS: dict[str, Any] = {"tls": {"mode": "secrets", "secretNames": {"gateway": "g", "controlPlane": "c"}}}
+SECURED: dict[str, Any] = {**IRIS, "tls": {"secretName": "fairlead-models-tls"}}
+
+
+def container_of(deployment: Object) -> dict[str, Any]:
+    """The only container of a pod."""
+    [found] = pod_of(deployment)["containers"]
+    return dict(found)
+
+
+def environment(deployment: Object) -> dict[str, str]:
+    return {one["name"]: one["value"] for one in container_of(deployment)["env"] if "value" in one}
+
+
+def secrets(deployment: Object) -> dict[str, str]:
+    """The Secrets of a pod, by the folder where its container finds them."""
+    at = {one["name"]: one["mountPath"] for one in container_of(deployment)["volumeMounts"]}
+    volumes = [one for one in pod_of(deployment)["volumes"] if "secret" in one]
+    return {at[one["name"]]: one["secret"]["secretName"] for one in volumes}
+
+
+def ports(rendered: Rendered) -> list[Any]:
+    """All ports in the policies."""
+    specs = [one["spec"] for one in rendered.of("NetworkPolicy")]
+    rules = [rule for spec in specs for side in ("ingress", "egress") for rule in spec.get(side) or ()]
+    return [port["port"] for rule in rules for port in rule.get("ports", ())]
+
+
+def test_by_default_nothing_knows_of_tls() -> None:
+    for rendered in (render("platform"), render("model", IRIS)):
+        text = json.dumps(rendered.objects)
+        assert not [word for word in ("8443", "TLS", "cert-manager", "authorities", "https") if word in text]
+
+
+@pytest.mark.parametrize("values", [OWN, YOURS], ids=["cert-manager", "secrets"])
+def test_gateways_find_their_certificate_where_their_files_say(values: dict[str, Any]) -> None:
+    rendered = render("platform", values)
+    gateway = rendered.one("Deployment", "fairlead-gateway")
+    [(folder, name)] = secrets(gateway).items()
+    assert name == ("fairlead-gateway-tls" if values is OWN else "g")
+    shipped = rendered.one("ConfigMap", "fairlead-gateway")["data"]
+    assert {file: json.loads(shipped[file]) for file in secret_files(folder)} == secret_files(folder)
+    [described] = [one["mountPath"] for one in container_of(gateway)["volumeMounts"] if one["name"] == "fairlead"]
+    assert described == GATEWAY_SECRETS
+
+
+@pytest.mark.parametrize("values", [OWN, YOURS], ids=["cert-manager", "secrets"])
+def test_the_control_plane_speaks_tls_with_models_and_finds_its_files(values: dict[str, Any]) -> None:
+    control = render("platform", values).one("Deployment", "fairlead-control-plane")
+    chart = ChartSettings.from_environment({**FACTS, **environment(control)})
+    assert secrets(control) == {chart.tls: "fairlead-control-plane-tls" if values is OWN else "c"}
+
+
+def test_certificates_can_be_there_before_gateways_speak_tls() -> None:
+    rendered = render("platform", {"tls": {"mode": "cert-manager", "toModels": False}})
+    assert "FAIRLEAD_TLS" not in environment(rendered.one("Deployment", "fairlead-control-plane"))
+    assert len(rendered.of("Certificate")) == 4
+
+
+def test_each_certificate_is_for_its_side_only_and_has_the_names_that_are_verified() -> None:
+    rendered = render("platform", {**OWN, "clusterDomain": "corp.example"})
+    found = {one["spec"]["secretName"]: one["spec"] for one in rendered.of("Certificate")}
+    usages = {name: spec["usages"][-1] for name, spec in found.items()}
+    assert usages == {
+        "fairlead-authority": "crl sign",
+        "fairlead-models-tls": "server auth",
+        "fairlead-gateway-tls": "client auth",
+        "fairlead-control-plane-tls": "client auth",
+    }
+    namespace = rendered.one("Certificate", "fairlead-models")["metadata"]["namespace"]
+    assert found["fairlead-models-tls"]["dnsNames"] == [f"*.{namespace}.svc.corp.example"]
+    issuers = {one["metadata"]["name"]: one["spec"] for one in rendered.of("Issuer")}
+    assert issuers["fairlead-authority"] == {"ca": {"secretName": "fairlead-authority"}}
+    assert {spec["issuerRef"]["name"] for spec in found.values()} == set(issuers)
+
+
+def test_an_issuer_of_yours_signs_all_and_none_is_created() -> None:
+    given = {"issuerName": "corporate", "issuerKind": "ClusterIssuer"}
+    rendered = render("platform", {"tls": {"mode": "cert-manager", "certManager": given}})
+    assert not rendered.of("Issuer")
+    wanted = {"group": "cert-manager.io", "kind": "ClusterIssuer", "name": "corporate"}
+    assert [one["spec"]["issuerRef"] for one in rendered.of("Certificate")] == [wanted] * 3
+
+
+def test_a_model_reads_its_certificate_and_listens_where_gateways_ask() -> None:
+    rendered = render("model", SECURED)
+    for deployment in rendered.of("Deployment"):
+        served = settings.read(environment(deployment))
+        [(folder, name)] = secrets(deployment).items()
+        assert name == "fairlead-models-tls"
+        files = (served.tls_cert, served.tls_key, served.tls_client_ca)
+        assert files == tuple(Path(folder) / file for file in ("tls.crt", "tls.key", "ca.crt"))
+        assert (served.tls_port, served.tls_also_plain) == (labels.TLS_PORT, False)
+    secured = {"name": "https", "port": labels.TLS_PORT, "targetPort": "https", "protocol": "TCP"}
+    assert all(secured in service["spec"]["ports"] for service in rendered.of("Service"))
+    assert "https" in ports(rendered)
+
+
+def test_gateways_and_models_may_use_the_port_with_tls() -> None:
+    assert ports(render("platform", OWN)).count(labels.TLS_PORT) == 2  # out of the gateway, into the models
+
+
+def test_a_model_can_answer_everything_without_tls_for_a_while() -> None:
+    rendered = render("model", {**IRIS, "tls": {"secretName": "own", "alsoPlain": True}})
+    assert all(settings.read(environment(one)).tls_also_plain for one in rendered.of("Deployment"))
+
+
+@pytest.mark.parametrize(
+    ("chart", "values", "said"),
+    [
+        ("model", {**IRIS, "tls": {"alsoPlain": True}}, "tls.alsoPlain: is true, but tls.secretName is empty"),
+        (
+            "model",
+            {**SECURED, "workload": {"serving": {"grpcPort": 9000}}},
+            "tls.secretName: gRPC has no TLS; leave serving.grpcPort out",
+        ),
+        (
+            "model",
+            {**SECURED, "workload": {"extraPorts": [{"name": "admin", "port": 8443}]}},
+            "TCP 8443 is taken",
+        ),
+        ("platform", {"tls": {"mode": "secrets"}}, "tls.secretNames.(gateway|controlPlane): is empty"),
+        ("platform", {"tls": {"mode": "on"}}, "mode"),
+    ],
+)
+def test_values_that_would_leave_a_gap_are_refused(chart: str, values: dict[str, Any], said: str) -> None:
+    with pytest.raises(HelmFailed, match=said):
+        render(chart, values)
