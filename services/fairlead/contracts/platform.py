@@ -40,6 +40,8 @@ class GatewaySettings(Document):
     """Hosts that are answered in addition to loopback's own: names, `*.name`, or `*` for all."""
     cors_origins: tuple[Origin, ...] = ()
     """Exact origins that browsers may call from; none by default."""
+    grpc: bool = False
+    """Whether it also answers clients of gRPC (docs/grpc.md)."""
     auth: AuthSettings | None = None
     """Who may call; null: everybody who reaches the port."""
     tracing: TracingSettings | None = None

@@ -184,6 +184,7 @@ def settings_of(facts: RunningPlatform, folder: Path) -> Settings:
         hosts=(*LOOPBACK_HOSTS, *facts.gateway.hosts),
         cors_origins=facts.gateway.cors_origins,
         tracing=tracing(facts.gateway.tracing),
+        grpc=facts.gateway.grpc,
     )
 
 

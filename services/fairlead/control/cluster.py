@@ -81,6 +81,8 @@ class ChartSettings:
     hosts: tuple[str, ...] = ()
     """The `Host` names that gateways answer for; all if empty."""
     cors_origins: tuple[str, ...] = ()
+    grpc: bool = False
+    """Whether gateways answer clients of gRPC."""
     access_file: str = ""
     """The mounted file that says who may call; everybody if empty."""
     records: GatewaySettings = GatewaySettings(access_log="none")
@@ -115,9 +117,6 @@ class ChartSettings:
         receive = environment.get("FAIRLEAD_RECEIVE_SECONDS") or "30"
         if not receive.isdigit() or not int(receive):
             raise errors.Invalid(f"FAIRLEAD_RECEIVE_SECONDS: {receive!r} is not a number of seconds from 1 up")
-        check = environment.get("FAIRLEAD_CHECK_GATEWAY_TOKENS") or "false"
-        if check not in ("true", "false"):
-            raise errors.Invalid(f"FAIRLEAD_CHECK_GATEWAY_TOKENS: {check!r} is neither true nor false")
         return cls(
             **{field: environment[name] for field, name in names.items()},
             cluster_domain=environment.get("FAIRLEAD_CLUSTER_DOMAIN") or "cluster.local",
@@ -128,7 +127,8 @@ class ChartSettings:
             cors_origins=_listed(environment, "FAIRLEAD_CORS_ORIGINS", "corsOrigins").cors_origins,
             access_file=environment.get("FAIRLEAD_ACCESS_FILE") or "",
             tls=environment.get("FAIRLEAD_TLS") or "",
-            check_gateway_tokens=check == "true",
+            grpc=_is_on(environment, "FAIRLEAD_GRPC"),
+            check_gateway_tokens=_is_on(environment, "FAIRLEAD_CHECK_GATEWAY_TOKENS"),
             metrics=_metrics(environment.get("FAIRLEAD_METRICS") or "{}"),
             records=_records(environment.get("FAIRLEAD_REQUEST_RECORDS") or '{"accessLog":"none"}'),
         )
@@ -177,6 +177,7 @@ class ChartSettings:
             cors_origins=self.cors_origins,
             access_log=access_log(self.records.access_log, GATEWAY_OUTPUT),
             tracing=tracing(self.records.tracing),
+            grpc=self.grpc,
         )
 
 
@@ -189,6 +190,14 @@ def _listed(environment: Mapping[str, str], name: str, field: str) -> GatewaySet
     """This variable, entries between commas, as a field of platform.yaml."""
     entries = [one.strip() for one in environment.get(name, "").split(",")]
     return parse(GatewaySettings, {field: [one for one in entries if one]}, name)
+
+
+def _is_on(environment: Mapping[str, str], name: str) -> bool:
+    """This variable, true or false; false if it is not set."""
+    value = environment.get(name) or "false"
+    if value not in ("true", "false"):
+        raise errors.Invalid(f"{name}: {value!r} is neither true nor false")
+    return value == "true"
 
 
 def _metrics(text: str) -> MetricSettings:

@@ -78,6 +78,7 @@ def compile(  # noqa: A001 - the usual word for this
         hosts=settings.hosts,
         cors_origins=settings.cors_origins,
         guard=settings.guard,
+        grpc=settings.grpc,
     )
     holding = [hold_cluster(settings.control)] if settings.holds else []
     return Snapshot(

@@ -89,6 +89,8 @@ class Settings:
     """The `Host` names, without port, that it answers for; others get 421. Without any, or with "*", it answers all."""
     holds: bool = False
     """Whether versions may be cold, so that requests for them wait."""
+    grpc: bool = False
+    """Whether it answers calls of gRPC."""
     cors_origins: tuple[str, ...] = ()
     """Exact origins, or the single origin "*"; without any, CORS is off."""
     guard: Guard | None = None

@@ -29,6 +29,7 @@ from fairlead.serving.http import (
     fast_path,
     feedback,
     golden,
+    grpc_calls,
     health,
     json_protocols,
     listening,
@@ -141,6 +142,23 @@ class App:
         self.api.include_router(answer_records.router(self.answers))
         self.api.include_router(docs.router(self.api))
 
+        # Calls of gRPC that a gateway sends on.
+        calls = grpc_calls.GrpcCalls(
+            lambda: _of_grpc("messages").Messages(tensors, terms, self.state),
+            lambda decode: grpc_calls.GrpcEndpoint(
+                decode,
+                self.plane,
+                watcher,
+                settings.max_body_bytes,
+                self.answers,
+                receiving,
+                self._aside,
+                manifest.version,
+                has_files=has_files,
+            ),
+            receiving,
+        )
+
         # A request passes these in reverse order: the envelope, then the dispatcher, then FastAPI.
         by_path = {path: operation for operation in operations for path in operation.paths}
         self.dispatcher = dispatch.Dispatcher(
@@ -155,6 +173,7 @@ class App:
             meter=self.metrics,
             problem_counts=self.answers.problems,
             tracer=self._tracer,
+            others={grpc_calls.CONTENT_TYPE: exchange.Other(calls, grpc_calls.GrpcExchange, grpc_calls.PROTOCOL)},
         )
         self.metrics.in_flight.set_function(lambda: self.envelope.in_flight + (self.grpc.in_flight if self.grpc else 0))
         # The server offers each completely received request to the fast path, which needs no asyncio task for it.
@@ -184,15 +203,7 @@ class App:
         """The gRPC server, if there is to be one. Raises Unavailable without the packages that it needs."""
         if settings.grpc_port is None:
             return None
-        try:
-            module = importlib.import_module("fairlead.serving.grpc.server")
-        except ModuleNotFoundError as error:
-            if (error.name or "").partition(".")[0] not in GRPC_PACKAGES:
-                raise
-            raise errors.Unavailable(
-                f"gRPC needs {error.name}, which is not installed",
-                hint="Install it in a clone of Fairlead: pip install -e '.[grpc]'. Or leave `grpc_port` out.",
-            ) from error
+        module = _of_grpc("server", " Or leave `grpc_port` out.")
         admitted = admission.Admission(self.plane, self._aside)
         return module.Server(tensors, self.plane, admitted, self.metrics, self.answers.problems, settings)
 
@@ -224,6 +235,19 @@ class App:
             self.drift.close()
             if self._exporter is not None:
                 self._exporter.close()
+
+
+def _of_grpc(name: str, or_else: str = "") -> Any:
+    """A module of the room `grpc`. Raises Unavailable without the packages that it needs."""
+    try:
+        return importlib.import_module(f"fairlead.serving.grpc.{name}")
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in GRPC_PACKAGES:
+            raise
+        raise errors.Unavailable(
+            f"gRPC needs {error.name}, which is not installed",
+            hint=f"Install it in a clone of Fairlead: pip install -e '.[grpc]'.{or_else}",
+        ) from error
 
 
 def build_app(

@@ -12,7 +12,7 @@ import pytest
 
 from fairlead.contracts.route import VersionRef
 from fairlead.contracts.table import Mirror, Table
-from fairlead.routing.envoy.local_replies import READY
+from fairlead.routing.envoy.proto import READY
 from fairlead.routing.envoy.routes import GRPC_REFUSED
 from fairlead.routing.snapshot import Routed
 from integration.routing.backends import Backend, Backends, running_backends

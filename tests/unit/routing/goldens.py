@@ -61,8 +61,11 @@ def configurations() -> Mapping[str, Any]:
         tracing=Tracing(Endpoint("collector.telemetry.svc.", 4318), per_million=10_000),
         access_log=AccessLog("/dev/stdout", 10_000),
     )
+    calls = replace(SETTINGS, grpc=True)
     return {
         "traced": _static(stable, _hosts(stable), traced),
+        "grpc": _static(stable, _hosts(stable), calls),
+        "guarded-grpc": _static(stable, _hosts(stable), replace(calls, guard=guard)),
         "guarded": _static(stable, _hosts(stable), replace(settings, guard=guard, hosts=("models.example",))),
         "cold": _static(cold, _hosts(cold), replace(SETTINGS, holds=True)),
         "stable": _static(stable, _hosts(stable), SETTINGS),

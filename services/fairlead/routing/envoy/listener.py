@@ -9,6 +9,7 @@ from fairlead.contracts.gateway import ROUTED_HEADER
 from fairlead.routing.envoy.access import access_filters
 from fairlead.routing.envoy.access_log import access_logs, attempt_logs
 from fairlead.routing.envoy.actions import STREAM_IDLE_TIMEOUT_S
+from fairlead.routing.envoy.grpc import grpc_filters
 from fairlead.routing.envoy.holding import hold_filter
 from fairlead.routing.envoy.local_replies import AT_READY, mappers
 from fairlead.routing.envoy.proto import EDGE, LISTENER, MODELS, Json, address, extension, put, seconds, typed
@@ -53,7 +54,14 @@ def _manager(settings: Settings) -> Json:
         **_request_ids(),
         http_filters=list(_filters(settings)),
         local_reply_config={
-            "mappers": list(mappers(settings.cors_origins, guarded=settings.guard is not None, holds=settings.holds))
+            "mappers": list(
+                mappers(
+                    settings.cors_origins,
+                    guarded=settings.guard is not None,
+                    holds=settings.holds,
+                    grpc=settings.grpc,
+                )
+            )
         },
         **access_logs(settings),
         **(tracing(settings.tracing) if settings.tracing is not None else {}),
@@ -112,6 +120,8 @@ def _request_ids() -> Json:
 
 def _filters(settings: Settings) -> Iterator[Json]:
     filters = "extensions.filters.http."
+    if settings.grpc:  # before all that look at the route, which changes there
+        yield from grpc_filters(settings.max_request_bytes, guarded=settings.guard is not None)
     # First, so that it also removes the headers that the health check adds.
     clear = {"response_mutations": [_ENVOY_HEADERS]}
     yield extension(f"{_HTTP}header_mutation", typed(f"{filters}header_mutation.v3.HeaderMutation", mutations=clear))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from fairlead.routing.envoy.access import decided
+from fairlead.routing.envoy.grpc import grpc_reply
 from fairlead.routing.envoy.holding import replies
-from fairlead.routing.envoy.proto import Json, extension, put, typed
+from fairlead.routing.envoy.proto import READY, Json, extension, put, typed
 
-READY = "/v2/health/ready"
 SHORT_OF_MEMORY = "the gateway is short of memory; send the request again"
 _TITLES = {
     400: "Bad Request",
@@ -41,17 +41,23 @@ AT_READY: Json = {"name": ":path", "string_match": {"safe_regex": {"regex": f"{R
 _KSERVE_PATHS: Json = {"name": ":path", "string_match": {"safe_regex": {"regex": "/v[12]([/?].*)?"}}}
 
 
-def mappers(origins: Sequence[str], *, guarded: bool = False, holds: bool = False) -> Iterator[Json]:
+def mappers(
+    origins: Sequence[str], *, guarded: bool = False, holds: bool = False, grpc: bool = False
+) -> Iterator[Json]:
     """One mapper per cause, for each kind of path and each origin; the first that matches is used.
 
     Below /v1 and /v2 their content type is the one of these protocols: KServe's client reads no other. Envoy's CORS
     filter skips direct responses of routes (an unknown version), so a browser would hide them from the page. The
-    mappers add `access-control-allow-origin` to these. `guarded`: whether requests need a client.
+    mappers add `access-control-allow-origin` to these. `guarded`: whether requests need a client. `grpc`: whether calls
+    of gRPC are answered; a response to one is a code and a sentence, never a document.
     """
+    causes = [*(_refusals() if guarded else ()), *_causes(holds=holds)]
     yield _ready()
+    if grpc:
+        yield from (grpc_reply(cause, more) for cause, _, more in causes)
     for origin in (*origins, None):
         for path, content_type in ((_KSERVE_PATHS, "application/json"), (None, "application/problem+json")):
-            for cause, title, more in (*(_refusals() if guarded else ()), *_causes(holds=holds)):
+            for cause, title, more in causes:
                 yield _problem(cause, title, more, content_type=content_type, path=path, origin=origin)
         if origin == "*":
             return

@@ -21,6 +21,8 @@ EDGE = "edge"
 """The listener, and the prefix of its HTTP statistics."""
 MODELS = "models"
 """The route configuration."""
+READY = "/v2/health/ready"
+"""The path of the gateway's readiness."""
 
 
 def typed(kind: str, /, **fields: Any) -> Json:

@@ -13,6 +13,7 @@ from functools import cache
 from fairlead.contracts.route import LONGEST_WAIT_S, VersionRef
 from fairlead.routing.envoy.access import CREDENTIAL_HEADERS, known_clients, of_model, open_to_all
 from fairlead.routing.envoy.actions import answer_record_headers, pin, retries, split
+from fairlead.routing.envoy.grpc import grpc_routes
 from fairlead.routing.envoy.holding import held
 from fairlead.routing.envoy.proto import CONTROL, MODELS, ROUTES, Json, extension, longest_prefix, put, seconds, typed
 from fairlead.routing.rules import (
@@ -29,7 +30,10 @@ from fairlead.routing.rules import (
 from fairlead.routing.snapshot import Guard, Routed
 
 CONTROL_TIMEOUT_S = 5.0
-GRPC_REFUSED = "gRPC is not supported; use the HTTP clients: tritonclient.http, or InferenceRESTClient of kserve"
+GRPC_REFUSED = (
+    "gRPC is off at this gateway; turn it on with gateway.grpc, or use the HTTP clients: tritonclient.http, or "
+    "InferenceRESTClient of kserve"
+)
 RETRY_PENDING_S = 2
 """The `retry-after` of a model that has no ready version yet."""
 
@@ -42,6 +46,7 @@ def route_configuration(
     hosts: Sequence[str],
     cors_origins: Sequence[str],
     guard: Guard | None = None,
+    grpc: bool = False,
 ) -> Json:
     """The route configuration with the `routes` of all tables. Its metadata lists the revisions it was made from."""
     waiting = {base: [_pending(model)] for model in pending for base in bases(model)}
@@ -65,7 +70,7 @@ def route_configuration(
                 "retry_policy": retries(idempotent=True),  # for every route without its own
                 **cors,
                 **known,
-                **_matcher({**routes, **waiting}, guarded=guard is not None),
+                **_matcher({**routes, **waiting}, guarded=guard is not None, grpc=grpc),
             },
             *([elsewhere] if elsewhere else ()),
         ],
@@ -87,12 +92,13 @@ def revisions_in(configuration: Mapping[str, object]) -> dict[str, int]:
     return {str(route): int(seq) for route, seq in metadata.items()} if isinstance(metadata, Mapping) else {}
 
 
-def _matcher(routes: Mapping[str, Sequence[Json]], *, guarded: bool) -> Json:
+def _matcher(routes: Mapping[str, Sequence[Json]], *, guarded: bool, grpc: bool) -> Json:
     """The virtual host's route matching: by path prefix, else among the platform's own routes."""
     nowhere = _problem("no-such-path", {"prefix": "/"}, 404, "no such model or path")
     explain = _explain()
     alive = (_open(route) if guarded else route for route in _alive())
-    own = [*alive, *_platform(), explain, nowhere]
+    calls = grpc_routes(guarded=guarded) if grpc else [_no_grpc()]
+    own = [*alive, *_platform(), *calls, explain, nowhere]
     if not routes:
         return {"routes": own}
     # Envoy does not try another list after one without a match, so each list ends with a catch-all.
@@ -131,8 +137,11 @@ def _alive() -> Iterator[Json]:
 def _platform() -> Iterator[Json]:
     for name, path in (("models", "/models"), ("server-metadata", "/v2"), ("repository", "/v2/repository/index")):
         yield {"name": name, "match": {"path": path}, "route": _control()}
+
+
+def _no_grpc() -> Json:
     # 404 reaches a client of gRPC as UNIMPLEMENTED, with this text.
-    yield _problem("grpc", {"prefix": "/inference.GRPCInferenceService/"}, 404, GRPC_REFUSED)
+    return _problem("grpc", {"prefix": "/inference.GRPCInferenceService/"}, 404, GRPC_REFUSED)
 
 
 def _explain() -> Json:

@@ -13,6 +13,7 @@ from typing import Any
 
 import grpc
 
+from fairlead.contracts import grpc as contract
 from fairlead.serving import problems
 from fairlead.serving.observe import metrics
 from fairlead.serving.observe.problem_counts import ProblemCounts
@@ -21,24 +22,12 @@ PROTOCOL = "grpc"
 """The label of predictions in the metrics. Their label `code` has the HTTP status of the same error."""
 OTHER = "other"
 PREDICTS = "ModelInfer"
-MAX_TEXT = 500
-"""The most characters of a status message: it travels in a header."""
 CLIENT_CLOSED_REQUEST, TOO_LATE = 499, 504
-KIND, REQUEST_ID = "fairlead-kind", "x-request-id"
-"""Trailing metadata: the kind of an error, one word as in a problem document; and the id in the log."""
+REQUEST_ID = "x-request-id"
+"""Trailing metadata: the id in the log."""
+_by_number: Mapping[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
 CODES: Mapping[int, grpc.StatusCode] = MappingProxyType(
-    {
-        403: grpc.StatusCode.PERMISSION_DENIED,
-        404: grpc.StatusCode.NOT_FOUND,
-        409: grpc.StatusCode.ABORTED,
-        413: grpc.StatusCode.RESOURCE_EXHAUSTED,
-        421: grpc.StatusCode.NOT_FOUND,
-        422: grpc.StatusCode.INVALID_ARGUMENT,
-        429: grpc.StatusCode.RESOURCE_EXHAUSTED,
-        500: grpc.StatusCode.INTERNAL,
-        503: grpc.StatusCode.UNAVAILABLE,
-        504: grpc.StatusCode.DEADLINE_EXCEEDED,
-    }
+    {status: _by_number[code] for status, code in contract.CODES.items()}
 )
 """The code for the HTTP status of each error."""
 _RETRY_AFTER = b"retry-after"
@@ -89,7 +78,7 @@ class Calls:
             # abort() raises another error, which keeps this one; the frames of its traceback have the message.
             error.__traceback__ = error.__context__ = None
             await context.abort(
-                CODES[problem.status], problem.text(MAX_TEXT), self._trailing(problem, timer.request_id)
+                CODES[problem.status], problem.text(contract.MAX_TEXT), self._trailing(problem, timer.request_id)
             )
             raise  # abort() has raised already
         finally:
@@ -112,7 +101,7 @@ class Calls:
 
     def _trailing(self, problem: problems.Problem, request_id: str) -> tuple[tuple[str, str], ...]:
         retry = [("retry-after", value.decode()) for name, value in problem.headers if name == _RETRY_AFTER]
-        return (*self._identity, (REQUEST_ID, request_id), (KIND, problem.kind), *retry)
+        return (*self._identity, (REQUEST_ID, request_id), (contract.KIND, problem.kind), *retry)
 
 
 class _Timer:

@@ -49,7 +49,7 @@ class Codec:
             asked = f"model {name[:200]!r}" + (f" version {version[:200]!r}" if version else "")
             raise errors.NotFound(f"{asked} is not served here: this is {served.name!r} {served.version!r}")
 
-    def decode(self, body: bytes) -> DecodedRequest:
+    def decode(self, body: bytes | memoryview) -> DecodedRequest:
         """Decode a request. Raises Invalid, with the same locations as for JSON, or NotFound."""
         head, raw = wire.divided(body, _RAW_INPUTS, self._tensors.most_keys)
         try:

@@ -8,15 +8,14 @@ from functools import partial
 from typing import Any
 
 import grpc
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-import fairlead
 from fairlead import errors
 from fairlead.serving.grpc import wire
 from fairlead.serving.grpc.arriving import Arriving
 from fairlead.serving.grpc.calls import Calls
 from fairlead.serving.grpc.codec import Codec
-from fairlead.serving.grpc.definitions import METHODS, SERVICE, message
+from fairlead.serving.grpc.definitions import METHODS, SERVICE
+from fairlead.serving.grpc.facts import Facts
 from fairlead.serving.inference.admission import Admission, Weighed
 from fairlead.serving.inference.batching import Ticket
 from fairlead.serving.inference.dataplane import DataPlane
@@ -24,7 +23,6 @@ from fairlead.serving.inference.memory import BINARY_BYTE
 from fairlead.serving.inference.pieces import PIECE_BYTES
 from fairlead.serving.open_inference.interface import OpenInference
 
-EXTENSIONS = ("binary_tensor_data",)
 NO_MESSAGE_S = 0.5
 """How long it takes at most until a call that has ended without a message is cancelled."""
 Answer = Callable[[bytes, float | None], Awaitable[bytes]]
@@ -55,14 +53,9 @@ class Service:
 
     def handler(self) -> grpc.GenericRpcHandler:
         """What a server needs for these methods."""
-        answers: dict[str, Answer] = {
-            "ServerLive": self._server_live,
-            "ServerReady": self._server_ready,
-            "ModelReady": self._model_ready,
-            "ServerMetadata": self._server_metadata,
-            "ModelMetadata": self._model_metadata,
-            "ModelInfer": self._model_infer,
-        }
+        facts = Facts(self._tensors, self._codec, self._plane.state).answers
+        answers: dict[str, Answer] = {name: _at_once(answer) for name, answer in facts.items()}
+        answers["ModelInfer"] = self._model_infer
         assert answers.keys() == {method.name for method in METHODS}
         # As if a client could stream its request: then the message is read when this service asks for it.
         methods = {name: grpc.stream_unary_rpc_method_handler(self._method(name, answers[name])) for name in answers}
@@ -85,28 +78,6 @@ class Service:
             await asyncio.sleep(NO_MESSAGE_S)
             raise wire.not_a_message("there is none")
         return found
-
-    async def _server_live(self, _: bytes, __: float | None) -> bytes:
-        return _reply("ServerLiveResponse", live=_holds(self._plane.state.check_alive))
-
-    async def _server_ready(self, _: bytes, __: float | None) -> bytes:
-        return _reply("ServerReadyResponse", ready=_holds(self._plane.state.check_ready))
-
-    async def _model_ready(self, body: bytes, _: float | None) -> bytes:
-        asked = _parsed("ModelReadyRequest", body)
-        self._codec.check_model(asked.name, asked.version)
-        return _reply("ModelReadyResponse", ready=_holds(self._plane.state.check_ready))
-
-    async def _server_metadata(self, _: bytes, __: float | None) -> bytes:
-        return _reply("ServerMetadataResponse", name="fairlead", version=fairlead.__version__, extensions=EXTENSIONS)
-
-    async def _model_metadata(self, body: bytes, _: float | None) -> bytes:
-        asked = _parsed("ModelMetadataRequest", body)
-        self._codec.check_model(asked.name, asked.version)
-        found = self._tensors.metadata()
-        for tensor in (*found["inputs"], *found["outputs"]):
-            tensor.pop("parameters", None)  # the protocol has no field for them
-        return _reply("ModelMetadataResponse", **found)
 
     async def _model_infer(self, body: bytes, deadline: float | None) -> bytes:
         size = len(body)
@@ -136,22 +107,8 @@ class Service:
         return Weighed(request, memory + self._per_byte * len(body))
 
 
-def _parsed(name: str, body: bytes) -> Any:
-    try:
-        return message(name).FromString(body)
-    except DecodeError as problem:
-        raise wire.not_a_message(str(problem)) from None
+def _at_once(answer: Callable[[bytes], bytes]) -> Answer:
+    async def answered(body: bytes, _: float | None) -> bytes:
+        return answer(body)
 
-
-def _reply(kind: str, /, **members: Any) -> bytes:
-    found: bytes = message(kind)(**members).SerializeToString()
-    return found
-
-
-def _holds(check: Callable[[], None]) -> bool:
-    """Whether a check of the lifecycle passes."""
-    try:
-        check()
-    except errors.NotReady:
-        return False
-    return True
+    return answered

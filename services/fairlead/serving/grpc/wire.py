@@ -15,7 +15,7 @@ _LONGEST = 10
 """The most bytes of a number."""
 
 
-def divided(message: bytes, field: int, most: int) -> tuple[bytes, list[memoryview]]:
+def divided(message: bytes | memoryview, field: int, most: int) -> tuple[bytes, list[memoryview]]:
     """The message without the values of one field of bytes, and these values as views of the message.
 
     Raises Invalid if it is no message, or has more than `most` fields.
@@ -54,7 +54,7 @@ def not_a_message(reason: str = "it is damaged") -> errors.Invalid:
     return errors.Invalid.at(("body",), f"the message cannot be read: {reason}", "message_invalid")
 
 
-def _value(message: bytes, place: int, kind: int) -> tuple[int, int]:
+def _value(message: bytes | memoryview, place: int, kind: int) -> tuple[int, int]:
     """Where the value of a field begins and ends. A group, which no message of ours has, is refused."""
     if kind == _LENGTH:
         size, place = _number(message, place)
@@ -66,7 +66,7 @@ def _value(message: bytes, place: int, kind: int) -> tuple[int, int]:
     raise not_a_message()
 
 
-def _number(message: bytes, place: int) -> tuple[int, int]:
+def _number(message: bytes | memoryview, place: int) -> tuple[int, int]:
     """A number at this place, and the place after it: seven bits in each byte, the lowest ones first."""
     number = 0
     for index, byte in enumerate(message[place : place + _LONGEST]):

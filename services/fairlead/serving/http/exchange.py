@@ -10,8 +10,8 @@ import logging
 import random
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from typing import Any, NamedTuple
 
 from fairlead import errors
 from fairlead.contracts.answers import KEEP_HEADER, SHADOW_HEADER
@@ -135,8 +135,8 @@ class Exchange:
             )
         return now + int(self.deadline_ms) / 1000
 
-    async def send_problem(self, error: Exception, send: Send, *, more_body: bool = False) -> None:
-        """Send the problem document for `error`. Errors of the service or the model (500) are logged."""
+    def problem_of(self, error: Exception) -> problems.Problem:
+        """What to tell the client of `error`, which is counted. Errors of the service or the model (500) are logged."""
         problem = problems.of(error)
         self.reason = problem.detail
         self._envelope.count_problem(self.path, error, problem)
@@ -145,9 +145,22 @@ class Exchange:
             if match := _trace_id(self.headers.get(b"traceparent", b"")):
                 log["trace_id"] = match[1].decode()
             logger.error("request failed: %s", error, exc_info=error, extra=log)
+        return problem
+
+    async def send_problem(self, error: Exception, send: Send, *, more_body: bool = False) -> None:
+        """Send the problem document for `error`."""
+        problem = self.problem_of(error)
         body = problem.body(self.request_id.decode())
         await send(problem.head(body, problems.content_type(self.path)))
         await send({"type": "http.response.body", "body": body, "more_body": more_body})
+
+
+class Other(NamedTuple):
+    """An application for requests of another kind than HTTP's, the exchange that they have, and their label."""
+
+    app: App
+    exchange: Callable[[Envelope, Scope, Send], Exchange]
+    protocol: str
 
 
 class Envelope:
@@ -164,8 +177,12 @@ class Envelope:
         meter: metrics.Metrics,
         problem_counts: ProblemCounts,
         tracer: traces.Tracer | None = None,
+        others: Mapping[bytes, Other] | None = None,
     ) -> None:
-        """`tracer` gets the requests whose callers record them; None: there are no spans."""
+        """`tracer` gets the requests whose callers record them; None: there are no spans.
+
+        `others`: by content type, what does not answer as HTTP, on paths that HTTP has too.
+        """
         self.state = state
         self.model, self.version = model, version
         self.identity = [(b"x-model-name", model.encode()), (b"x-model-version", version.encode())]
@@ -175,6 +192,7 @@ class Envelope:
         )
         """The headers of a 200 response, with placeholders for its length and request id."""
         self._app = app
+        self._others = others or {}
         self._protocols = protocols
         self.meter = meter
         self._problem_counts = problem_counts
@@ -189,10 +207,14 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = scope[KEY] = Exchange(self, scope, send)
-        timer = self.begin(scope, exchange)
+        exchange, app = Exchange(self, scope, send), self._app
+        label = None
+        if other := self._others.get(exchange.content_type):
+            exchange, app, label = other.exchange(self, scope, send), other.app, other.protocol
+        scope[KEY] = exchange
+        timer = self.begin(scope, exchange, label)
         try:
-            await self._app(scope, receive, exchange.send)
+            await app(scope, receive, exchange.send)
         except Exception as error:
             if exchange.status:  # Starlette has sent a 500 and raises again, for a log line
                 logger.error("request failed", exc_info=error, extra={"request_id": exchange.request_id.decode()})
@@ -201,9 +223,11 @@ class Envelope:
         finally:
             timer.stop(exchange.status or CLIENT_CLOSED_REQUEST)
 
-    def begin(self, scope: Scope, exchange: Exchange) -> RequestTimer:
-        """Start measuring a request."""
+    def begin(self, scope: Scope, exchange: Exchange, label: str | None = None) -> RequestTimer:
+        """Start measuring a request. `label` is the protocol of a prediction, if it is not that of the path."""
         protocol = self._protocols.get(scope["path"], OTHER)
+        if label and protocol != OTHER:
+            protocol = label
         self.in_flight += protocol != OTHER
         if self._watches:
             return self._watched(protocol, scope["method"], exchange)

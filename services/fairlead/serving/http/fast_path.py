@@ -3,8 +3,9 @@
 An ASGI call costs a task, an event and half a dozen coroutines: a third of the total cost of a small prediction. Here
 the request is decoded and queued in the callback that received it, and the response is written in the callback that
 gets the model's answers. It uses the same parts as the ASGI path (`endpoint`, `exchange`), so both give the same
-response, byte for byte. These requests are left to the ASGI path: the body is incomplete, large, compressed
-or binary in part, there is a deadline, the connection closes after the response, or the service drains.
+response, byte for byte. These requests are left to the ASGI path: the body is incomplete, large, compressed,
+binary in part or a message of gRPC, there is a deadline, the connection closes after the response, or the service
+drains.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 
 from fairlead.serving.http import dispatch, endpoint, exchange
 from fairlead.serving.http.body import JSON_TYPES
+from fairlead.serving.http.grpc_calls import CONTENT_TYPE as GRPC
 from fairlead.serving.inference.answer_limit import SLICE_ROWS
 from fairlead.serving.inference.batching import Ticket
 from fairlead.serving.open_inference.binary_form import HEADER, Mixed
@@ -50,7 +52,7 @@ class FastPath:
         if target is None or self._envelope.state.draining or len(body) > target.small_bytes:
             return None
         request = exchange.Exchange(self._envelope, scope, reply.send)
-        if request.deadline_ms or request.content_encoding or HEADER in request.headers:
+        if request.deadline_ms or request.content_encoding or request.content_type == GRPC or HEADER in request.headers:
             return None
         return _Prediction(self._envelope.begin(scope, request), target, request, reply).start(body)
 
