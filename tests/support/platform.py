@@ -34,13 +34,15 @@ class Platform:
         models: Mapping[str, Mapping[str, Any]],
         metrics: Mapping[str, Any] | None = None,
         hosts: Sequence[str] = (),
+        *,
+        grpc: bool = False,
     ) -> None:
         self.folder, self.state = folder, folder / ".fairlead"
         port, control_port = free_ports(2)
         self.url = f"http://127.0.0.1:{port}"
         self.control_url = f"http://127.0.0.1:{control_port}"
         document: dict[str, Any] = {
-            "gateway": {"port": port, "hosts": list(hosts)},
+            "gateway": {"port": port, "hosts": list(hosts), "grpc": grpc},
             "control": {"port": control_port},
             "models": dict(models),
         }
@@ -143,9 +145,11 @@ def running_platform(
     models: Mapping[str, Mapping[str, Any]],
     metrics: Mapping[str, Any] | None = None,
     hosts: Sequence[str] = (),
+    *,
+    grpc: bool = False,
 ) -> Iterator[Platform]:
     """Run a platform with these settings, as in platform.yaml. It is stopped at the end of the block."""
-    platform = Platform(folder, models, metrics, hosts)
+    platform = Platform(folder, models, metrics, hosts, grpc=grpc)
     try:
         platform.start()
         yield platform

@@ -27,7 +27,7 @@ from fairlead.serving.grpc.definitions import SERVICE, message
 from integration.routing.edge import V1, V2, Edge, an_edge, iris, serving
 from support import clients, folders
 from support.grpc_client import elements, infer, tensor
-from support.processes import free_port
+from support.processes import free_port, wait_until
 from support.service import HOST, Service
 
 HERE = Path(__file__).parent
@@ -171,6 +171,18 @@ def test_a_call_that_fails_everywhere_is_an_error_and_is_counted_as_one(scene: S
     assert sentence.startswith("the model could not answer this request")
     assert after[0][1] > before[0][1]
     assert after[0][0] == before[0][0]
+
+
+def test_the_log_of_failures_has_calls_that_failed_and_no_others(tmp_path: Path) -> None:
+    with a_scene(tmp_path, iris(1, 0), access_log_failures_only=True) as scene:
+        scene.call(number(), NAMED)
+        scene.fails(infer("iris", tensor("other", "FP64", [1], [1.0])), NAMED)
+        assert httpx.get(f"{scene.edge.url}/models/dogs", trust_env=False).status_code == 404
+        scene.fails(number(13), NAMED)
+        log = tmp_path / "access.log"
+        wait_until(lambda: log.exists() and log.read_text(), "a request is in the log")
+    (line,) = map(json.loads, log.read_text().splitlines())
+    assert (line["path"], line["status"], int(line["grpc_status"])) == ("/v2/models/iris/infer", 200, 13)
 
 
 def test_what_a_client_sends_wrong_is_the_clients_error(scene: Scene) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fairlead.routing.envoy.access import DECISION, decided
+from fairlead.routing.envoy.grpc import failed_calls
 from fairlead.routing.envoy.local_replies import status
 from fairlead.routing.envoy.proto import Json, extension, typed
 from fairlead.routing.snapshot import AccessLog, Settings
@@ -56,9 +57,11 @@ def _logs(settings: Settings) -> Iterator[Json]:
             "received_ms": "%REQUEST_DURATION%",
             "first_byte_ms": "%RESPONSE_DURATION%",
             **({"client": decided("client")} if guarded else {}),
+            # An error of a call has no other place for its status.
+            **({"grpc_status": "%RESP(grpc-status)%"} if settings.grpc else {}),
             **_trace_id(settings),
         }
-        yield {**_file(log, line), **_filter(log)}
+        yield {**_file(log, line), **_filter(log, grpc=settings.grpc)}
     if guarded:
         yield _requests_of_clients()
 
@@ -72,17 +75,19 @@ def _file(log: AccessLog, line: dict[str, str]) -> Json:
     return extension("envoy.access_loggers.file", config)
 
 
-def _filter(log: AccessLog) -> Json:
+def _filter(log: AccessLog, *, grpc: bool) -> Json:
     if log.successes_per_million >= EVERYTHING:
         return {}
     # "Not ready" is the answer to a question and no failure; whoever starts a platform asks it often.
     asks_ready = {"name": ":path", "string_match": {"suffix": "/ready"}}
     is_other = {"header_filter": {"header": {**asks_ready, "invert_match": True}}}
     # A flag alone is no failure: a request whose second attempt was answered has one too.
-    failed: Json = {"or_filter": {"filters": [status("GE", 500), _both(_NO_SUCCESS, {"response_flag_filter": {}})]}}
+    logged = [status("GE", 500), _both(_NO_SUCCESS, {"response_flag_filter": {}})]
+    if grpc:
+        logged.append(failed_calls())
     if log.successes_per_million:
-        failed = {"or_filter": {"filters": [failed, _share(log)]}}
-    return {"filter": _both(failed, is_other)}
+        logged.append(_share(log))
+    return {"filter": _both({"or_filter": {"filters": logged}}, is_other)}
 
 
 def _share(log: AccessLog) -> Json:

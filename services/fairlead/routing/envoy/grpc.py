@@ -19,6 +19,8 @@ STATUS = "x-fairlead-status"
 NOT_GRPC = "this path answers gRPC only; over HTTP, send JSON to /v2/models/{model}/infer"
 OWN = {"ServerLive": "/v2/health/live", "ServerReady": READY}
 """What the gateway answers of itself, where no model is named: the path of the same question over HTTP."""
+_FAILURES = ["UNKNOWN", "DEADLINE_EXCEEDED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"]
+_IS_CALL: Json = {"header_filter": {"header": {"name": "content-type", "string_match": {"exact": CONTENT_TYPE}}}}
 _TYPES = "extensions.filters.http."
 _FRAMES, _CALLS, _WHOLE = "fairlead.grpc_frames", "fairlead.grpc", "fairlead.grpc_whole"
 """The filters: content type and trailers; path and status; the whole message, for a call that does not name its
@@ -47,15 +49,22 @@ def grpc_routes(*, guarded: bool) -> Iterator[Json]:
     yield _route("grpc", calls, (_FRAMES, _CALLS) if guarded else (_WHOLE, _FRAMES, _CALLS))
 
 
+def failed_calls() -> Json:
+    """A filter for the access log: calls that failed for another reason than what the client sent. Their status is 200.
+
+    Envoy gives every other request a code of gRPC too.
+    """
+    return {"and_filter": {"filters": [_IS_CALL, {"grpc_status_filter": {"statuses": _FAILURES}}]}}
+
+
 def grpc_reply(cause: Json, more: Json) -> Json:
     """The mapper of the gateway's own response to a call: the sentence alone, and the status for the filter."""
     fields = more.get("fields", {})
     sentence = fields.get("detail", "%LOCAL_REPLY_BODY%")
     kind = fields.get("code", more.get("code", "%RESPONSE_CODE_DETAILS%"))
-    is_call = {"header_filter": {"header": {"name": "content-type", "string_match": {"exact": CONTENT_TYPE}}}}
     rest = {name: value for name, value in more.items() if name not in ("code", "fields", "headers_to_add")}
     return {
-        "filter": {"and_filter": {"filters": [cause, is_call]}},
+        "filter": {"and_filter": {"filters": [cause, _IS_CALL]}},
         "body_format_override": {"text_format_source": {"inline_string": sentence}},
         **rest,
         "headers_to_add": [
