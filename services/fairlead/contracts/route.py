@@ -12,6 +12,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -58,7 +59,9 @@ def _only_zero(value: int) -> int:
     return value
 
 
-MinInstances = Annotated[int, AfterValidator(_only_zero)]
+MinInstances = Annotated[
+    int, AfterValidator(_only_zero), WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 0})
+]
 """0: a version may be cold. No other number says anything: `instances` of them run, or none."""
 
 
@@ -86,7 +89,8 @@ class VersionSpec(Document):
     instances: Annotated[int, Field(ge=1, le=64)] = 1
     """How many instances run without an autoscaler."""
     min_instances: MinInstances | None = None
-    """0: none of them runs while nobody uses the version. Null: all of them always run. Only without a cluster."""
+    """0: none of them runs while nobody uses the version; in a cluster only where nothing else scales it. Null: all
+    of them always run."""
 
     def ref(self, version: str) -> VersionRef:
         """The name with its identity. A changed image, artifact or folder under the same name has another identity."""
@@ -251,7 +255,7 @@ class RouteSpec(Document):
     """How a user keeps the same version; null assigns each request at random."""
     timeouts: Timeouts = Timeouts()
     scale_to_zero: ScaleToZero = ScaleToZero()
-    """When versions with `minInstances: 0` become cold. Only without a cluster."""
+    """When versions with `minInstances: 0` become cold."""
     idempotent: bool = True
     """Whether repeating a request is safe; false turns off the gateway's retries."""
     mirrors: Annotated[tuple[MirrorSpec, ...], Field(max_length=8)] = ()

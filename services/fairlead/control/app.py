@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,10 +13,8 @@ from pathlib import Path
 import uvicorn
 
 from fairlead.contracts import sockets
-from fairlead.contracts.gateway import ClusterKey
 from fairlead.contracts.platform import RunningPlatform
 from fairlead.contracts.prometheus import MetricSettings
-from fairlead.contracts.route import VersionRef
 from fairlead.control import ledger_archive
 from fairlead.control.action_socket import ActionSocket
 from fairlead.control.answers import AnswerRings
@@ -28,6 +26,7 @@ from fairlead.control.console.place import Place
 from fairlead.control.console.reading import Reader
 from fairlead.control.console.sessions import Sessions
 from fairlead.control.console.trial import Trial
+from fairlead.control.demand import GatewayDemand
 from fairlead.control.desired_state import DesiredState
 from fairlead.control.endpoints import ReadyInstances
 from fairlead.control.guard import guard_of
@@ -90,7 +89,7 @@ def run(ledger: Path, folder: Path, facts: RunningPlatform, *, own_key: str = ""
         history=history,
         replays=facts.metrics.source == "prometheus",
         why_unknown=Supervision(ledger.parent).why_unknown,
-        demand=LocalDemand(use, holds),
+        demand=GatewayDemand(use, holds),
     )
     log_file = str(ledger.parent / "logs" / GATEWAY_LOG)
     settings = replace(settings_of(facts, folder), access_log=access_log(facts.gateway.access_log, log_file))
@@ -155,21 +154,6 @@ class PublisherGateways:
         return [
             GatewayState(one.name, one.reachable, one.programmed, one.rejected) for one in self._publisher.gateways()
         ]
-
-
-class LocalDemand:
-    """`rollout.ports.Demand` of the one gateway of this machine."""
-
-    def __init__(self, use: EnvoyUse, holds: Holds) -> None:
-        self._use, self._holds = use, holds
-
-    def requests(self) -> Mapping[ClusterKey, tuple[int, int]] | None:
-        """The gateway's own counters."""
-        return self._use.requests()
-
-    def asked(self) -> Collection[tuple[str, VersionRef]]:
-        """What the gateway asks about."""
-        return self._holds.asked()
 
 
 def settings_of(facts: RunningPlatform, folder: Path) -> Settings:

@@ -28,15 +28,18 @@ from fairlead.control.console.pages import Console
 from fairlead.control.console.place import Place
 from fairlead.control.console.reading import ConsoleStore, Reader
 from fairlead.control.console.trial import Trial
+from fairlead.control.demand import GatewayDemand
 from fairlead.control.desired_state import DesiredState
 from fairlead.control.endpoints import EndpointSource, ServiceNames
 from fairlead.control.guard import guard_of
+from fairlead.control.holds import Holds, mounted
 from fairlead.control.loop import ChangeTokens, Loop
 from fairlead.control.metrics import Metrics
 from fairlead.control.request_records import access_log, tracing
 from fairlead.control.side_by_side import SideBySide
 from fairlead.control.smoke import GatewaySmoke
 from fairlead.rollout.analysis.fleet_stats import FleetStats
+from fairlead.rollout.analysis.fleet_use import FleetUse
 from fairlead.rollout.analysis.prometheus_stats import PrometheusStats
 from fairlead.rollout.ports import EngineStore, GatewayState, Scales
 from fairlead.rollout.reconcile import Engine
@@ -178,6 +181,7 @@ class ChartSettings:
             access_log=access_log(self.records.access_log, GATEWAY_OUTPUT),
             tracing=tracing(self.records.tracing),
             grpc=self.grpc,
+            holds=True,
         )
 
 
@@ -265,6 +269,11 @@ class ControlPlane:
         own_key = secrets.token_urlsafe(32) if access is not None else ""
         self._store, self._smoke = store, GatewaySmoke(smoke_at.host.rstrip("."), smoke_at.port, key=own_key)
         self._stats, self._answers = FleetStats(gateways.gateways), AnswerRings(log, connect=connect)
+
+        def leads() -> bool:
+            return store.loaded and gateways.loaded and leadership.leads()
+
+        self.holds, self._use = Holds(store, self.gateways, leads=leads), FleetUse(gateways.gateways)
         metric_settings = metrics or MetricSettings()
         self._history = PrometheusStats(metric_settings.prometheus) if metric_settings.prometheus is not None else None
         self._writes = SideBySide()
@@ -281,9 +290,10 @@ class ControlPlane:
             replays=metric_settings.source == "prometheus",
             scales=scales,
             writes=self._writes,
+            demand=GatewayDemand(self._use, self.holds),
         )
         self.loop = Loop(
-            store,
+            self.holds,
             engine,
             self._publisher,
             DesiredState(
@@ -293,7 +303,7 @@ class ControlPlane:
                 guard_of(access, own_key, lambda: len(gateways.gateways())),
             ),
             log=log,
-            leads=lambda: store.loaded and gateways.loaded and leadership.leads(),
+            leads=leads,
             resync_s=resync_s,
             ticked=self.metrics.ticked,
         )
@@ -302,9 +312,8 @@ class ControlPlane:
         # would act with its own rights, for somebody whom it does not know.
         trial = Trial(smoke_at.host.rstrip("."), smoke_at.port, asks_for_key=access is not None)
         self.console = Console(Reader(store, self.loop, Place.of_namespace(namespace)), settings.hosts, trial=trial)
-        self.api: ASGIApp = build_api(
-            store, self.loop, metrics=self.metrics, console=self.console, unready=self._unready
-        )
+        api = build_api(store, self.loop, metrics=self.metrics, console=self.console, unready=self._unready)
+        self.api: ASGIApp = mounted(self.holds, api)
         self.xds: ASGIApp = build_xds(self.snapshots, tokens=tokens, on_answer=self.metrics.answered)
         self._thread = threading.Thread(target=self.loop.run, name="loop")
 
@@ -326,6 +335,7 @@ class ControlPlane:
         self.snapshots.close()
         self._smoke.close()
         self._stats.close()
+        self._use.close()
         self._answers.close()
         if self._history is not None:
             self._history.close()
@@ -354,7 +364,11 @@ def serve(
 
 
 async def _serve(control: ControlPlane, apps: Mapping[int, ASGIApp], address: str, stopped: Callable[[], None]) -> None:
-    ending = control.console.close
+
+    def ending() -> None:
+        control.console.close()
+        control.holds.close()
+
     servers = [_Server(_config(app, address, port), RECEIVE_S, ending=ending) for port, app in apps.items()]
     loop, asked = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

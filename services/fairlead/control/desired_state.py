@@ -59,7 +59,13 @@ class DesiredState:
         found += [(name, head) for name, head in kept if head.table.model not in models]
         self._heads = dict(found)
         pending = [route.spec.model for route in routes if heads[route.name] is None]
-        endpoints = self._endpoints.endpoints([head.table for _, head in found])
+        often = {
+            (route.namespace, route.spec.model, spec.ref(name))
+            for route in routes
+            for name, spec in route.spec.versions.items()
+            if spec.min_instances is not None
+        }
+        endpoints = self._endpoints.endpoints([head.table for _, head in found], often)
         guard = self._guard()
         inputs = ([(name, head.seq, head.hash) for name, head in found], pending, endpoints, guard)
         if self._snapshot is None or inputs != self._inputs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from fairlead.contracts import labels
@@ -14,14 +14,19 @@ from fairlead.routing.snapshot import Endpoint
 SERVICE_PORT = 8080
 """The port on which every model service listens in a cluster."""
 
-Endpoints = Mapping[tuple[str, str, VersionRef], Sequence[Endpoint]]
+Key = tuple[str, str, VersionRef]
+"""Namespace, model and version."""
+Endpoints = Mapping[Key, Sequence[Endpoint]]
 
 
 class EndpointSource(Protocol):
     """Finds the endpoints of the versions that tables name."""
 
-    def endpoints(self, tables: Iterable[Table]) -> Endpoints:
-        """By namespace, model and version. A version that is not there has an empty cluster."""
+    def endpoints(self, tables: Iterable[Table], often: Collection[Key] = ()) -> Endpoints:
+        """By namespace, model and version. A version that is not there has an empty cluster.
+
+        `often` are the versions whose instances gateways should find soon, because requests may be waiting for them.
+        """
         ...
 
 
@@ -37,9 +42,9 @@ class ReadyInstances:
     def __init__(self, store: InstanceStore) -> None:
         self._store = store
 
-    def endpoints(self, tables: Iterable[Table]) -> Endpoints:
+    def endpoints(self, tables: Iterable[Table], often: Collection[Key] = ()) -> Endpoints:  # noqa: ARG002
         """Every ready instance, whether or not a table names its version."""
-        found: dict[tuple[str, str, VersionRef], list[Endpoint]] = {}
+        found: dict[Key, list[Endpoint]] = {}
         for instance in self._store.instances():
             if instance.ready:
                 key = (instance.namespace, instance.model, instance.ref)
@@ -57,12 +62,12 @@ class ServiceNames:
         """`secrets` is a folder of every gateway, for TLS (`routing.envoy.tls`); empty: no TLS."""
         self._domain, self._port, self._secrets = cluster_domain.strip("."), port, secrets
 
-    def endpoints(self, tables: Iterable[Table]) -> Endpoints:
+    def endpoints(self, tables: Iterable[Table], often: Collection[Key] = ()) -> Endpoints:
         """One name for each version that a table can reach."""
         return {
-            (table.namespace, table.model, ref): [Endpoint(self._name(table, ref), self._port, self._secrets)]
+            key: [Endpoint(self._name(table, key[2]), self._port, self._secrets, often=key in often)]
             for table in tables
-            for ref in table.pins
+            for key in [(table.namespace, table.model, ref) for ref in table.pins]
         }
 
     def _name(self, table: Table, ref: VersionRef) -> str:

@@ -1,4 +1,4 @@
-"""Since when nobody has used a version: the time since the gateway last counted a request for it, or had one open."""
+"""Since when nobody has used a version: the time since a gateway last counted a request for it, or had one open."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fairlead.rollout.policy.cold import may_be_cold
 from fairlead.rollout.ports import Demand
 
 READ_INTERVAL_S = 0.5
-"""How often the gateway's counters are read, where a version may become cold."""
+"""How often the gateways' counters are read, where a version may become cold."""
 
 
 class LastUse:
@@ -22,7 +22,7 @@ class LastUse:
         self._monotonic = monotonic
         self._began = self._read_at = monotonic()
         self._next = self._began
-        self._totals: dict[ClusterKey, int] = {}
+        self._totals: dict[ClusterKey, object] = {}
         self._used_at: dict[ClusterKey, float] = {}
 
     def asked(self, route: str) -> frozenset[VersionRef]:
@@ -30,8 +30,8 @@ class LastUse:
         return frozenset(ref for name, ref in self._demand.asked() if name == route)
 
     def idle_s(self, route: Route, table: Table, asked: frozenset[VersionRef]) -> Mapping[VersionRef, float]:
-        """How long each version that may be cold was not used, up to the last reading. Empty if there is none."""
-        refs = [ref for ref in table.pins if may_be_cold(route, ref)]
+        """How long each version that is or may be cold was not used, up to the last reading. Empty if there is none."""
+        refs = [ref for ref in table.pins if ref in table.cold or may_be_cold(route, ref)]
         if not refs:
             return {}
         self._read()
@@ -40,6 +40,10 @@ class LastUse:
             if ref in asked or key not in self._used_at:  # one that is seen for the first time is as good as used now
                 self._used_at[key] = self._monotonic()
         return {ref: self._read_at - max(map(self._last, _keys(table, ref))) for ref in refs}
+
+    def unfound(self, table: Table) -> frozenset[VersionRef]:
+        """The cold versions whose instances, ready or not, some gateway had not found at the last reading."""
+        return self._demand.unfound(table) if table.cold else frozenset()
 
     def _last(self, key: ClusterKey) -> float:
         return max(self._began, self._used_at.get(key, self._began))

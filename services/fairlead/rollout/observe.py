@@ -220,6 +220,11 @@ class Observer:
         if head is None:
             return seen
         self._wanted[route.name] = _addresses(route, head, snapshot)
+        asked = self._last_use.asked(route.name)
+        seen = replace(seen, asked=asked, idle_s=self._last_use.idle_s(route, head.table, asked))
+        if unfound := self._last_use.unfound(head.table):
+            # Its requests are held until every gateway can send them on.
+            seen = replace(seen, ready={ref: count for ref, count in seen.ready.items() if ref not in unfound})
         seen = replace(seen, silent_s=self._silent_s(route, snapshot), returnable=self._returnable(route, head, seen))
         pause_left_s = self._pauses.left_s(route.name, head.state, snapshot.now)
         seen = replace(seen, shadow=self._answer_windows.status(route.name), pause_left_s=pause_left_s)
@@ -227,8 +232,6 @@ class Observer:
         entered_s = self._observed.enter(route.name, (head.state.attempt, head.state.entered_at))
         seen = replace(seen, since_window_s=self._observed.left_s(route.name), since_entered_s=entered_s)
         seen = replace(seen, windows=self._attempts.windows(head), named=self._named(route, actions))
-        asked = self._last_use.asked(route.name)
-        seen = replace(seen, asked=asked, idle_s=self._last_use.idle_s(route, head.table, asked))
         if head.table.cold:
             present = _of_model(route.namespace, route.spec.model, snapshot)
             seen = replace(seen, present=frozenset(one.ref for one in present))

@@ -184,11 +184,15 @@ class OneByOne:
 class Demand(Protocol):
     """Who uses which version, where versions may be cold."""
 
-    def requests(self) -> Mapping[ClusterKey, tuple[int, int]] | None:
-        """For each cluster of the gateway, how many requests it has had since it started, and how many are open.
+    def requests(self) -> Mapping[ClusterKey, tuple[object, int]] | None:
+        """For each cluster of the gateways, a value that is another one after each request, and how many are open.
 
-        None: the gateway did not answer. Never raises.
+        None: a gateway did not answer. Never raises.
         """
+        ...
+
+    def unfound(self, table: Table) -> frozenset[VersionRef]:
+        """The cold versions of a table of which some gateway had found no instance when `requests` was last called."""
         ...
 
     def asked(self) -> Collection[tuple[str, VersionRef]]:
@@ -201,6 +205,10 @@ class NoDemand:
 
     def requests(self) -> None:
         """Nothing is known."""
+
+    def unfound(self, table: Table) -> frozenset[VersionRef]:  # noqa: ARG002
+        """None of them is waited for."""
+        return frozenset()
 
     def asked(self) -> Collection[tuple[str, VersionRef]]:
         """Nobody waits."""

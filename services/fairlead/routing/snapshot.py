@@ -21,6 +21,8 @@ class Endpoint:
     port: int
     secrets: str = ""
     """The folder in a gateway that says where its certificates are (`envoy.tls`), for TLS; empty: no TLS."""
+    often: bool = False
+    """Whether gateways look its name up often, because requests may be waiting for it."""
 
 
 @dataclass(frozen=True, slots=True)

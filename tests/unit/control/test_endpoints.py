@@ -39,3 +39,9 @@ def test_with_tls_it_has_the_other_port_and_the_folder_that_tells_a_gateway_its_
     assert ServiceNames("corp.example.", 8443, secrets="/etc/fairlead").endpoints([table]) == {
         ("ml", "iris", REF): [Endpoint("iris-0123456789.ml.svc.corp.example.", 8443, "/etc/fairlead")],
     }
+
+
+def test_only_the_names_of_versions_that_requests_may_wait_for_are_looked_up_often() -> None:
+    table = Table(namespace="ml", model="iris", stable=REF, pins=(REF, OTHER))
+    found = ServiceNames().endpoints([table], {("ml", "iris", OTHER)})
+    assert {ref: one.often for (_, _, ref), (one,) in found.items()} == {REF: False, OTHER: True}

@@ -27,6 +27,7 @@ class World:
     requests: int = 2
     wait: float = 5.0
     reachable: bool = True
+    leads: bool = True
 
     def change_token(self) -> object:
         return 1
@@ -96,7 +97,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def play(world: World, story: Callable[[Holds], Awaitable[None]]) -> None:
-    asyncio.run(story(Holds(world, world.gateways)))  # type: ignore[arg-type]
+    asyncio.run(story(Holds(world, world.gateways, leads=lambda: world.leads)))  # type: ignore[arg-type]
 
 
 def test_a_request_for_a_warm_version_goes_on_at_once() -> None:
@@ -187,3 +188,50 @@ def test_a_control_plane_that_ends_lets_the_gateway_ask_the_next_one() -> None:
         assert (asked.status, late.status) == (503, 503)
 
     play(a_world(V1), story)
+
+
+def test_a_replica_that_does_not_lead_has_the_gateway_ask_again_over_another_connection() -> None:
+    """It neither starts versions nor knows what gateways serve, so that a warm version is no question for it either."""
+
+    async def story(holds: Holds) -> None:
+        asked, task = start(holds)
+        await task
+        assert (asked.status, set(holds.asked())) == (503, set())
+        assert (b"connection", b"close") in asked.sent[0]["headers"]
+
+    play(a_world(V1, leads=False), story)
+
+
+def test_a_replica_that_no_longer_leads_has_the_gateway_ask_again_for_all_that_wait() -> None:
+    world = a_world(V1)
+
+    async def story(holds: Holds) -> None:
+        waiting = [start(holds) for _ in range(2)]
+        await until(lambda: bool(holds.asked()))
+        world.leads = False
+        await asyncio.gather(*(task for _, task in waiting))
+        assert [asked.status for asked, _ in waiting] == [503, 503]
+        assert set(holds.asked()) == set()
+
+    play(world, story)
+
+
+def test_while_requests_wait_the_loop_ticks_every_half_second_although_nothing_in_the_store_changes() -> None:
+    now = [100.0]
+
+    async def story() -> None:
+        world = a_world(V1)
+        holds = Holds(world, world.gateways, monotonic=lambda: now[0])
+        idle = holds.change_token()
+        now[0] += 0.6
+        assert holds.change_token() == idle
+        _, task = start(holds)
+        await until(lambda: bool(holds.asked()))
+        first = holds.change_token()
+        assert holds.change_token() == first
+        now[0] += 0.6
+        assert holds.change_token() not in (idle, first)
+        holds.close()
+        await task
+
+    asyncio.run(story())

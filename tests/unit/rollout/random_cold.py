@@ -21,7 +21,10 @@ class ColdAppended(Appended):
 
     def check(self, before: Revision | None, revision: Revision) -> None:
         super().check(before, revision)
-        fallen = set(revision.table.cold) - set(before.table.cold if before is not None else ())
+        cold = set(before.table.cold if before is not None else ())
+        woken = (cold & set(revision.table.pins)) - set(revision.table.cold)
+        assert not woken & self._platform.unfound, "a gateway would have no instance for the requests that waited"
+        fallen = set(revision.table.cold) - cold
         if not fallen:
             return
         state, table, route = revision.state, revision.table, self._platform.route
@@ -66,6 +69,16 @@ class ColdRollouts(Rollouts):
         self.platform.waiting.clear()
 
     @rule(version=versions)
+    def a_gateway_finds_a_version_late(self, version: str) -> None:
+        spec = self.platform.route.spec
+        if version in spec.versions:
+            self.platform.unfound.add(spec.versions[version].ref(version))
+
+    @rule()
+    def gateways_find_everything(self) -> None:
+        self.platform.unfound.clear()
+
+    @rule(version=versions)
     def mirror_to_a_version_or_to_none(self, version: str) -> None:
         spec = self.platform.route.spec
         if version in spec.versions:
@@ -106,6 +119,7 @@ class ColdRollouts(Rollouts):
         """Idle versions become cold and stop, and a request starts them."""
         platform = self.platform
         platform.waiting.clear()
+        platform.unfound.clear()
         platform.change(mirrors=())
         self.let_all_be_cold()
         platform.settle(4, 4000.0)  # the rollback window ends

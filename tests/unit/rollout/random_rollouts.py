@@ -229,6 +229,7 @@ class Rollouts(RuleBasedStateMachine):
         self.is_over = True
         self.platform.unreachable.clear()
         self.platform.bad.clear()
+        self.platform.unfound.clear()
         # A candidate with fewer instances than stable waits for its owner, and reports that.
         versions = self.platform.route.spec.versions
         self.platform.change(versions={name: one.model_copy(update={"instances": 3}) for name, one in versions.items()})

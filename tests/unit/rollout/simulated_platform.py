@@ -178,6 +178,8 @@ class Platform:
         """How many requests each cluster of the gateways has had."""
         self.waiting: set[VersionRef] = set()
         """Cold versions that requests wait for."""
+        self.unfound: set[VersionRef] = set()
+        """Versions of which a gateway has found no instance, as long as they are cold."""
         self._names = itertools.count(1)
         self.engine = self.started()
 
@@ -378,6 +380,9 @@ class SimulatedDemand:
 
     def requests(self) -> Mapping[ClusterKey, tuple[int, int]] | None:
         return {key: (total, 0) for key, total in self._platform.uses.items()}
+
+    def unfound(self, table: Table) -> frozenset[VersionRef]:
+        return frozenset(table.cold) & frozenset(self._platform.unfound)
 
     def asked(self) -> Collection[tuple[str, VersionRef]]:
         return {("iris", ref) for ref in self._platform.waiting}

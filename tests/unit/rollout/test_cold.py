@@ -84,6 +84,40 @@ def test_a_request_that_waits_starts_the_version_and_no_other(platform: Platform
     assert {ref.version for ref in platform.head.table.cold} == {"1.1.0", "1.2.0"}
 
 
+def test_requests_wait_until_every_gateway_has_found_an_instance(platform: Platform) -> None:
+    stable = platform.ref("1.0.0")
+    idle(platform)
+    platform.waiting.add(stable)
+    platform.unfound.add(stable)
+    platform.settle(5)
+    assert platform.ready(stable)
+    assert stable in platform.head.table.cold, "a gateway would answer that the version has no instance"
+    platform.unfound.clear()
+    platform.settle(1)
+    assert platform.head.cause is Cause.WOKEN
+    assert stable not in platform.head.table.cold
+
+
+def test_a_candidate_gets_no_weight_before_every_gateway_has_found_a_cold_stable_version(platform: Platform) -> None:
+    idle(platform)
+    platform.unfound.add(platform.ref("1.0.0"))
+    platform.release("1.1.0")
+    platform.settle(60)
+    assert platform.head.table.weight == 0
+    platform.unfound.clear()
+    platform.settle(60)
+    assert platform.head.table.weight
+    assert platform.ref("1.0.0") not in platform.head.table.cold
+
+
+def test_a_cold_version_that_may_not_be_cold_any_more_is_started_and_found(platform: Platform) -> None:
+    idle(platform)
+    listed = platform.route.spec.versions
+    platform.change(versions={name: one.model_copy(update={"min_instances": None}) for name, one in listed.items()})
+    platform.settle(5)
+    assert platform.head.table.cold == ()
+
+
 def test_a_request_that_comes_while_the_instances_stop_waits_for_new_ones(platform: Platform) -> None:
     stable = platform.ref("1.0.0")
     for _ in range(60):  # until the instances should stop; nothing has stopped them yet

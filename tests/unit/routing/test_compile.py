@@ -114,6 +114,13 @@ def test_a_weight_change_changes_no_cluster() -> None:
     assert one == two
 
 
+def test_a_version_that_becomes_cold_changes_no_cluster() -> None:
+    """Envoy rebuilds a cluster that changes, and has no instance for its requests meanwhile."""
+    endpoints = {("default", "iris", V1): [Endpoint("iris-1.ml.svc.cluster.local.", 8080, often=True)]}
+    one, two = (compile([iris(cold=cold)], endpoints, SETTINGS).clusters for cold in ((), (V1,)))
+    assert one == two
+
+
 def test_stable_comes_first_and_the_candidate_last() -> None:
     [routes] = compile([iris(candidate=V2, weight=2500)], {}, SETTINGS).routes.values()
     split = next(r["route"] for r in routes_in(routes) if r["name"] == "iris:split:predict")
@@ -130,11 +137,12 @@ def test_the_route_timeout_is_the_tables_request_timeout() -> None:
     assert (split["timeout"], split["idle_timeout"]) == ("600s", "601s")
 
 
-def test_a_dns_name_makes_a_dns_cluster() -> None:
-    endpoints = {("default", "iris", V1): [Endpoint("iris-1.ml.svc.cluster.local.", 8080)]}
+@pytest.mark.parametrize(("often", "seconds"), [(False, "5s"), (True, "1s")])
+def test_a_dns_name_makes_a_dns_cluster(often: bool, seconds: str) -> None:
+    endpoints = {("default", "iris", V1): [Endpoint("iris-1.ml.svc.cluster.local.", 8080, often=often)]}
     cluster = compile([iris()], endpoints, SETTINGS).clusters["split~default~iris~1.0.0"]
     assert cluster["cluster_type"]["name"] == "envoy.clusters.dns"
-    assert cluster["cluster_type"]["typed_config"]["dns_refresh_rate"] == "5s"
+    assert cluster["cluster_type"]["typed_config"]["dns_refresh_rate"] == seconds
     assert "type" not in cluster
 
 

@@ -60,7 +60,8 @@ def stopped(route: Route, head: Revision | None, seen: Observation) -> frozenset
     """The cold versions of which no instance should run now."""
     if head is None:
         return frozenset()
-    needed = _never_cold(route, head.state, head.table, seen) | seen.asked
+    always = {spec.ref(name) for name, spec in route.spec.versions.items() if spec.min_instances is None}
+    needed = _never_cold(route, head.state, head.table, seen) | seen.asked | always
     return frozenset(ref for ref in head.table.cold if _is_stopped(route, head, seen, ref, ref in needed))
 
 

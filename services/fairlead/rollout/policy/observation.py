@@ -24,7 +24,8 @@ class Observation:
 
     now: datetime
     ready: Mapping[VersionRef, int] = field(default_factory=dict)
-    """Ready instances per version; a version that is not named has none."""
+    """Ready instances per version; a version that is not named has none. Those of a cold version count when every
+    gateway has found one."""
     unready: Mapping[VersionRef, Unready] = field(default_factory=dict)
     """Why the versions without a ready instance have none, as far as their instances say it."""
     unknown: str = ""

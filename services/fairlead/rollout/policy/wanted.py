@@ -15,13 +15,14 @@ from collections.abc import Iterator, Sequence
 from fairlead.contracts.revision import Phase, Revision
 from fairlead.contracts.route import Route, VersionRef
 from fairlead.contracts.status import WantedInstances
-from fairlead.rollout.policy.cold import REASON, stopped
+from fairlead.rollout.policy.cold import REASON, may_be_cold, stopped
 from fairlead.rollout.policy.desired_instances import is_settled, within_rollback_window
 from fairlead.rollout.policy.observation import Observation
 from fairlead.rollout.policy.situation import Situation
 from fairlead.rollout.policy.steps import percent
 
 IDLE = "it neither serves nor may be gone back to"
+USED = "it has not been idle for long enough"
 
 
 def wanted(route: Route, head: Revision | None, seen: Observation) -> tuple[WantedInstances, ...]:
@@ -31,6 +32,9 @@ def wanted(route: Route, head: Revision | None, seen: Observation) -> tuple[Want
     for ref, count, reason in _roles(route, head, seen):
         needs[ref] = max(needs.get(ref, (0, "")), (max(count, specified.get(ref, 1)), reason))
     idle = stopped(route, head, seen)
+    for ref, instances in specified.items():
+        if may_be_cold(route, ref) and not needs[ref][0]:
+            needs[ref] = (instances, USED)
     needs.update(dict.fromkeys(idle, (0, REASON)))
     kept, rolled = _why_kept(route, head, seen), _rolled(head) | idle
     for ref, (count, _) in needs.items():

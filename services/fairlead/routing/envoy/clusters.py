@@ -28,6 +28,8 @@ TLS_REQUESTS = 10_000
 """So many requests share a connection with TLS. Then another begins, with the certificates of that moment. A limit of
 time would end many at once, and a service needs a millisecond or two of its processor for each that begins."""
 DNS_REFRESH_S = 5.0
+OFTEN_REFRESH_S = 1.0
+"""For the names of versions that may be cold: requests wait until every gateway has found an instance."""
 EJECT_AFTER = 5
 """A host is ejected after this many consecutive failures (5xx, refused, reset)."""
 EJECTION_S = 5.0
@@ -150,7 +152,7 @@ def discovery(hosts: Sequence[Endpoint]) -> Json:
         return {"type": "STATIC"}
     dns = typed(
         "extensions.clusters.dns.v3.DnsCluster",
-        dns_refresh_rate=seconds(DNS_REFRESH_S),
+        dns_refresh_rate=seconds(OFTEN_REFRESH_S if any(host.often for host in hosts) else DNS_REFRESH_S),
         respect_dns_ttl=False,
         dns_lookup_family="V4_PREFERRED",
     )

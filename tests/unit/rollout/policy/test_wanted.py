@@ -90,6 +90,26 @@ def test_a_candidate_that_answers_mirrored_requests_gets_what_they_need() -> Non
     assert counts(head, of_deployments(8), of=shadowed)["1.1.0"] == 4
 
 
+def may_all_be_cold() -> Route:
+    several = with_instances(route(), v12=2)
+    versions = {name: one.model_copy(update={"min_instances": 0}) for name, one in several.spec.versions.items()}
+    return several.model_copy(update={"spec": several.spec.model_copy(update={"versions": versions})})
+
+
+def test_a_version_that_may_be_cold_keeps_its_instances_until_it_is_cold_and_gets_them_back_when_it_is_asked() -> None:
+    """Without `minInstances: 0` it has none as soon as no rollout needs it, and requests that name it fail."""
+    of, warm, idle = may_all_be_cold(), a_head(), {ref: 1e6 for ref in ALL}
+    observed = seen(wanted={V1: 1, V2: 1, V3: 1})
+    assert counts(warm, observed, of=of) == {"1.0.0": 1, "1.1.0": 1, "1.2.0": 2}
+    cold = warm.model_copy(update={"table": warm.table.model_copy(update={"cold": ALL})})
+    observed = replace(observed, idle_s=idle)
+    assert counts(cold, observed, of=of) == {"1.0.0": 0, "1.1.0": 0, "1.2.0": 0}
+    stopped = replace(observed, wanted={V1: 0, V2: 0, V3: 0})
+    assert counts(cold, stopped, of=of) == {"1.0.0": 0, "1.1.0": 0, "1.2.0": 0}
+    asked = replace(stopped, asked=frozenset({V3}))
+    assert counts(cold, asked, of=of) == {"1.0.0": 0, "1.1.0": 0, "1.2.0": 2}
+
+
 def test_an_idle_version_says_why_it_needs_none() -> None:
     (idle,) = [one for one in wanted(route(), a_head(), of_deployments(2)) if one.ref == V3]
     assert (idle.instances, idle.present, idle.reason) == (0, 1, "it neither serves nor may be gone back to")

@@ -24,6 +24,7 @@ from fairlead.contracts.route import (
     GateSpec,
     MirrorSpec,
     RouteSpec,
+    ScaleToZero,
     Step,
     Sticky,
     Strategy,
@@ -117,8 +118,9 @@ def test_the_files_of_the_chart_are_current() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(files()))
-def test_each_definition_stays_below_20_kilobytes(name: str) -> None:
-    assert len(files()[name].encode()) < 20_000
+def test_each_definition_stays_below_22_kilobytes(name: str) -> None:
+    """A bound against growth, raised for scale to zero: `minInstances` and `scaleToZero` need 1.5 kilobytes."""
+    assert len(files()[name].encode()) < 22_000
 
 
 @pytest.mark.parametrize("name", sorted(files()))
@@ -210,7 +212,8 @@ def timeouts(draw: st.DrawFn) -> Timeouts:
 @st.composite
 def specs(draw: st.DrawFn) -> RouteSpec:
     """Any route spec in a cluster."""
-    versions = st.builds(VersionSpec, image=TEXT, artifact=TEXT, instances=st.integers(1, 64))
+    cold = st.sampled_from([None, 0])
+    versions = st.builds(VersionSpec, image=TEXT, artifact=TEXT, instances=st.integers(1, 64), min_instances=cold)
     found = draw(st.dictionaries(VERSIONS, versions, min_size=1, max_size=5))
     names = st.sampled_from(sorted(found))
     weights = sorted(draw(st.sets(WEIGHTS, max_size=6)))
@@ -221,6 +224,7 @@ def specs(draw: st.DrawFn) -> RouteSpec:
         target=Target(version=draw(names)),
         sticky=draw(st.none() | st.builds(Sticky, header=st.text("abc-9", max_size=63).map("x".__add__))),
         timeouts=draw(timeouts()),
+        scale_to_zero=ScaleToZero(after=draw(st.floats(1, 1e6)), wait=draw(st.floats(0.001, 600))),
         idempotent=draw(st.booleans()),
         mirrors=tuple(draw(st.lists(st.builds(MirrorSpec, version=names, share=WEIGHTS), max_size=8))),
         strategy=Strategy(
@@ -280,9 +284,8 @@ def revisions(draw: st.DrawFn) -> Revision:
 @given(specs())
 def test_every_route_that_the_contract_accepts_fits_the_schema(spec: RouteSpec) -> None:
     document = spec.to_json()
-    del document["scaleToZero"]  # for local use only, as three fields of a version
     for version in document["versions"].values():
-        del version["source"], version["folder"], version["minInstances"]
+        del version["source"], version["folder"]  # for local use only
     assert list(complaints(schema_of("ModelRoute")["properties"]["spec"], document)) == []
 
 

@@ -32,16 +32,17 @@ def _routes() -> dict[str, Any]:
     spec = structural(RouteSpec, defaults=True)
     fields = spec["properties"]
     # A model folder is for local use only; a cluster runs images.
-    for name in ("source", "folder", "minInstances"):
+    for name in ("source", "folder"):
         del fields["versions"]["additionalProperties"]["properties"][name]
-    del fields["scaleToZero"]
     fields["versions"]["additionalProperties"]["description"] = "One immutable version: its image and its artifact."
     for names in (fields["target"], fields["mirrors"]["items"]):
         names["properties"]["version"]["maxLength"] = NAME_LENGTH
-    for text in fields["timeouts"]["properties"].values():
+    times = fields["scaleToZero"]["properties"]
+    for text in (*fields["timeouts"]["properties"].values(), times["after"], times["wait"]):
         text["maxLength"] = 32
     rules.add(fields["versions"], rules.version_names(fields["target"]["properties"]["version"]["pattern"]))
     rules.add(fields["timeouts"], rules.TRY_FITS)
+    rules.add(fields["scaleToZero"], rules.WAITS)
     rules.add(fields["strategy"]["properties"]["steps"], rules.STEPS_RISE)
     rules.add(fields["strategy"]["properties"]["gates"], rules.GATES_ONCE)
     rules.add(spec, rules.NAMES_EXIST)

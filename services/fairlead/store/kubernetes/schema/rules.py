@@ -39,6 +39,18 @@ TRY_FITS: Rules = [
     ),
 ]
 
+WAITS: Rules = [
+    rule(
+        "!has(self.after) || self.after.contains('d') || duration(self.after) >= duration('1s')",
+        "after must be at least 1s",
+    ),
+    rule(
+        "!has(self.wait) || (!self.wait.contains('d') && duration(self.wait) > duration('0s')"
+        " && duration(self.wait) <= duration('10m'))",
+        "wait must be above 0 and at most 10m",
+    ),
+]
+
 STEPS_RISE: Rules = [
     rule(
         "self.map(s, s.weight).isSorted() && self.all(s, self.exists_one(t, t.weight == s.weight))",
