@@ -131,7 +131,7 @@ _CONTRACTS: Mapping[str, Any] = {
     "serving": _serving,
     **{
         f"RouteSpec.{name}": (lambda field=name: _route_field(field))
-        for name in ("sticky", "timeouts", "idempotent", "mirrors", "strategy")
+        for name in ("sticky", "timeouts", "scaleToZero", "idempotent", "mirrors", "strategy")
     },
 }
 

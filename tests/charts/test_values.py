@@ -20,6 +20,7 @@ _HPA = {"workload": {"autoscaling": {"kind": "hpa"}}}
 _KEDA = {
     "workload": {"autoscaling": {"kind": "keda", "prometheus": {"serverAddress": "http://prometheus.monitoring:9090"}}}
 }
+_MAY_BE_COLD = {"workload": {"minInstances": 0, "autoscaling": {"kind": "managed"}}}
 _GATEWAY_HPA = {"gateway": {"autoscaling": {"kind": "hpa"}}}
 _LOAD_BALANCER = {"gateway": {"service": {"type": "LoadBalancer"}}}
 _INGRESS = {"gateway": {"ingress": {"enabled": True, "hosts": ["models.example.com"]}}}
@@ -37,6 +38,8 @@ BASES: dict[str, list[tuple[str, dict[str, Any]]]] = {
             (f"workload.autoscaling.{name}", _KEDA)
             for name in ("target", "wanted", "prometheus", "fallback", "triggers", "behavior", "renderMode")
         ),
+        ("scaleToZero", _MAY_BE_COLD),
+        ("workload.minInstances", {"workload": {"autoscaling": {"kind": "managed"}}}),
         ("workload.gpu", {"workload": {"gpu": {"pool": "eks-karpenter"}}}),
         ("workload.gpu.slice", {"workload": {"gpu": {"pool": "gke"}}}),
         ("networkPolicy.fetchEgress", with_version("1.2.0", FETCHED)),
@@ -68,6 +71,7 @@ OTHER_VALUES: dict[str, Any] = {
     "strategy.warmUp.smoke": False,
     "strategy.shadow": {"share": 5000},
     "workload.autoscaling.kind": "external",
+    "workload.minInstances": 0,
     "workload.autoscaling.metrics": [{"type": "Resource", "resource": {"name": "memory"}}],
     "workload.autoscaling.target.inFlight": 8,
     "workload.autoscaling.target.queue": "100ms",

@@ -32,6 +32,7 @@ PLATFORM_TESTS = (
     "test_hostile",
     "test_versions",
     "test_managed",
+    "test_cold",
     "test_evidence",
     "test_shadow",
     "test_stable_down",

@@ -59,6 +59,13 @@ values of its siblings, but Helm gives all charts the same map .Release, so each
 {{- fail (printf "%stimeouts.perTry: %s is more than timeouts.request, %s; lower it" $at . $.Values.timeouts.request) -}}
 {{- end -}}
 {{- end -}}
+{{- if lt (include "fairlead.seconds" .Values.scaleToZero.after | float64) 1.0 -}}
+{{- fail (printf "%sscaleToZero.after: %s is less than 1s; raise it" $at .Values.scaleToZero.after) -}}
+{{- end -}}
+{{- $wait := include "fairlead.seconds" .Values.scaleToZero.wait | float64 -}}
+{{- if or (le $wait 0.0) (gt $wait 600.0) -}}
+{{- fail (printf "%sscaleToZero.wait: %s is not above 0 and at most 10m; change it" $at .Values.scaleToZero.wait) -}}
+{{- end -}}
 {{- $shares := dict -}}{{- include "model.shares" (list . $shares) -}}
 {{- $weight := 0 -}}
 {{- range $index, $step := $shares.strategy.steps -}}
@@ -240,6 +247,11 @@ version, image, artifact, identity, name, namespace, source, workload, selector,
 {{- $_ := set $into "namespace" $root.Release.Namespace -}}
 {{- $_ := set $into "source" $source -}}
 {{- $_ := set $into "workload" $workload -}}
+{{- if and (not (kindIs "invalid" $workload.minInstances)) (ne $workload.autoscaling.kind "managed") -}}
+{{- $other := "an autoscaler also writes the number of pods, and would start them again" -}}
+{{- if eq $workload.autoscaling.kind "none" -}}{{- $other = "nothing stops the pods and starts them again" -}}{{- end -}}
+{{- fail (printf "%s.minInstances: is 0, and with autoscaling.kind: %s %s; set autoscaling.kind: managed, or remove minInstances" (include "model.podPath" (list $root $into "minInstances")) $workload.autoscaling.kind $other) -}}
+{{- end -}}
 {{- include "model.gpu" (list $root $into) -}}
 {{- $_ := set $into "selector" (dict "app.kubernetes.io/component" "model" "fairlead.dev/model" $model "fairlead.dev/identity" $identity) -}}
 {{- end }}
