@@ -1,4 +1,4 @@
-"""Versions that nobody uses have no pods, and the next requests start them: with two gateways and two control planes."""
+"""Versions that nobody uses have no pods, and the next requests start them, with two of each part of the platform."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def answers(platform: Installed) -> list[list[tuple[str, float]]]:
     platform.wait_for(NAME, "1.0.0 serves", stable="1.0.0", phase="Stable", within=120)
     assert ask(platform)[0] == "1.0.0"
     wait_cold(platform)
-    assert "1.0.0 is cold: the next request starts it" in platform.fairlead("status", NAME)
+    assert "no instances of 1.0.0: nobody uses it: it is cold" in platform.fairlead("status", NAME)
     with first_requests(platform) as first:
         pass
     wait_cold(platform)

@@ -70,8 +70,9 @@ def build(name: str, folder: Path) -> tuple[ControlPlane, dict[str, Any]]:
         ListedGateways(folder / "gateways.json", folder),
         Settings(
             port=facts["gateway_port"],
-            control=Endpoint(LOOPBACK, facts["ports"][name]["api"]),
+            control=Endpoint(LOOPBACK, facts["control_port"]),
             routes_from=from_control_plane(),
+            holds=True,
         ),
         smoke_at=Endpoint(LOOPBACK, facts["gateway_port"]),
         log=logging.getLogger("control"),

@@ -27,10 +27,13 @@ TESTS = Path(__file__).resolve().parents[1]
 
 @dataclass
 class ReplicatedPlatform:
-    """Replicas "a" and "b", a relay in front of their xDS ports, and gateways that share one port."""
+    """Replicas "a" and "b", a relay in front of their xDS ports and one in front of their APIs, and gateways that share
+    one port."""
 
     folder: Path
     relay: Relay
+    api: Relay
+    """What gateways ask goes here: to the replica that was made the leader, until a test says otherwise."""
     stack: ExitStack
     gateway_port: int
     ports: Mapping[str, Mapping[str, int]]
@@ -55,6 +58,7 @@ class ReplicatedPlatform:
         draft = self.folder / ".leader"
         draft.write_text(name)
         draft.rename(self.folder / "leader")
+        self.api.to(self.ports[name]["api"])
 
     def connect_gateways_to(self, name: str | None) -> None:
         """Let the gateways reach this replica only; None: none of them. Their open connections are closed."""
@@ -111,7 +115,8 @@ def replicated_platform(folder: Path) -> Iterator[ReplicatedPlatform]:
     """A platform with no replica and no gateway yet. At the end of the block all of them are stopped."""
     gateway_port, *others = free_ports(5)
     ports = {"a": {"api": others[0], "xds": others[1]}, "b": {"api": others[2], "xds": others[3]}}
-    (folder / "replica.json").write_text(json.dumps({"gateway_port": gateway_port, "ports": ports}))
     (folder / "gateways.json").write_text("[]")
-    with running_relay(None) as relay, ExitStack() as stack:
-        yield ReplicatedPlatform(folder, relay, stack, gateway_port, ports, SqliteStore(folder / "ledger.db"))
+    with running_relay(None) as relay, running_relay(None) as api, ExitStack() as stack:
+        facts = {"gateway_port": gateway_port, "control_port": api.port, "ports": ports}
+        (folder / "replica.json").write_text(json.dumps(facts))
+        yield ReplicatedPlatform(folder, relay, api, stack, gateway_port, ports, SqliteStore(folder / "ledger.db"))

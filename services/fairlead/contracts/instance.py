@@ -52,6 +52,8 @@ class Instance(Document):
     pid: int | None = None
     ready: bool = False
     reason: str = ""
+    ending: bool = False
+    """Whether it is being stopped. It is then never ready again."""
     restarts: int = 0
     failed_at: Moment | None = None
     observed_at: Moment

@@ -59,18 +59,20 @@ class DesiredState:
         found += [(name, head) for name, head in kept if head.table.model not in models]
         self._heads = dict(found)
         pending = [route.spec.model for route in routes if heads[route.name] is None]
-        often = {
-            (route.namespace, route.spec.model, spec.ref(name))
+        may_be_cold = [
+            (route, spec.ref(name))
             for route in routes
             for name, spec in route.spec.versions.items()
             if spec.min_instances is not None
-        }
+        ]
+        often = {(route.namespace, route.spec.model, ref) for route, ref in may_be_cold}
+        waits_s = max((route.spec.scale_to_zero.wait for route, _ in may_be_cold), default=0.0)
         endpoints = self._endpoints.endpoints([head.table for _, head in found], often)
         guard = self._guard()
-        inputs = ([(name, head.seq, head.hash) for name, head in found], pending, endpoints, guard)
+        inputs = ([(name, head.seq, head.hash) for name, head in found], pending, endpoints, guard, waits_s)
         if self._snapshot is None or inputs != self._inputs:
             routed = [Routed(name, head.seq, head.table) for name, head in found]
-            settings = replace(self._settings, guard=guard)
+            settings = replace(self._settings, guard=guard, longest_wait_s=waits_s)
             snapshot = compile_tables(routed, endpoints, settings, pending, cache=self._cache)
             self._inputs, self._snapshot = inputs, snapshot
         return self._snapshot

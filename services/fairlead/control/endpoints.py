@@ -64,11 +64,12 @@ class ServiceNames:
 
     def endpoints(self, tables: Iterable[Table], often: Collection[Key] = ()) -> Endpoints:
         """One name for each version that a table can reach."""
-        return {
-            key: [Endpoint(self._name(table, key[2]), self._port, self._secrets, often=key in often)]
-            for table in tables
-            for key in [(table.namespace, table.model, ref) for ref in table.pins]
-        }
+        found: Endpoints = {}
+        for table in tables:
+            for ref in table.pins:
+                key = (table.namespace, table.model, ref)
+                found[key] = [Endpoint(self._name(table, ref), self._port, self._secrets, often=key in often)]
+        return found
 
     def _name(self, table: Table, ref: VersionRef) -> str:
         return labels.service_host(table.model, ref, table.namespace, self._domain)

@@ -234,7 +234,7 @@ class Observer:
         seen = replace(seen, windows=self._attempts.windows(head), named=self._named(route, actions))
         if head.table.cold:
             present = _of_model(route.namespace, route.spec.model, snapshot)
-            seen = replace(seen, present=frozenset(one.ref for one in present))
+            seen = replace(seen, present=frozenset(one.ref for one in present if not one.ending))
         return replace(seen, smoke=self._smoked(Situation(route, head, seen)))
 
     def _returnable(self, route: Route, head: Revision, seen: Observation) -> tuple[VersionRef, ...]:

@@ -93,6 +93,9 @@ class Settings:
     """Whether versions may be cold, so that requests for them wait."""
     grpc: bool = False
     """Whether it answers calls of gRPC."""
+    longest_wait_s: float = 0.0
+    """How long a request may wait for a cold version at most. It is added to the time in which requests must arrive:
+    Envoy counts a request that waits as one that arrives."""
     cors_origins: tuple[str, ...] = ()
     """Exact origins, or the single origin "*"; without any, CORS is off."""
     guard: Guard | None = None

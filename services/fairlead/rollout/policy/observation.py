@@ -34,7 +34,7 @@ class Observation:
     wanted: Mapping[VersionRef, int] = field(default_factory=dict)
     """How many instances each version should have; a version that is not named is managed elsewhere."""
     present: frozenset[VersionRef] = frozenset()
-    """Versions that have an instance, ready or not; known only while a version is cold."""
+    """Versions that have an instance, ready or not, which is not known to end; known only while a version is cold."""
     idle_s: Mapping[VersionRef, float] = field(default_factory=dict)
     """How long nobody has used a version, in seconds by a monotonic clock. One that is not named is in use."""
     asked: frozenset[VersionRef] = frozenset()

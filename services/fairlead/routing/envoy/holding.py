@@ -6,7 +6,7 @@ sends the head of a request and never its body, which stays with the client beyo
 
 from __future__ import annotations
 
-from fairlead.contracts.route import LONGEST_WAIT_S, MOST_WAITING
+from fairlead.contracts.route import MOST_WAITING
 from fairlead.routing.envoy.clusters import one_endpoint, protocol
 from fairlead.routing.envoy.proto import Json, extension, put, seconds, typed
 from fairlead.routing.rules import VERSION_HEADER
@@ -18,16 +18,19 @@ HOLD_PATH = "/hold"
 """What the gateway puts before the path of a request that it asks about."""
 FILTER = "envoy.filters.http.ext_authz"
 RETRY_AFTER_S = 5
-TOO_MANY = "the model is cold, and too many requests wait for it already, or the control plane does not answer"
+TOO_MANY = "the model is cold, and too many requests wait for it already, or the control plane does not answer in time"
 _RETRIES = 1000
 _PAUSE_S = (0.1, 0.5)
 """The shortest and the longest pause before the control plane is asked again."""
+_ALIVE = {"tcp_keepalive": {"keepalive_time": 5, "keepalive_interval": 5, "keepalive_probes": 3}}
+"""A control plane whose node is gone closes no connection: after 20 s the next one is asked."""
 
 
 def hold_cluster(control: Endpoint) -> Json:
     """The control plane, for requests that wait: each has a connection of its own. One that ends is asked again."""
     fields = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
     limits = {"circuit_breakers": {"thresholds": [dict.fromkeys(fields, MOST_WAITING)]}}
+    limits |= {"upstream_connection_options": _ALIVE}
     shortest, longest = map(seconds, _PAUSE_S)
     # Here and not in the filter, which would take the longest pause as the time limit of a try, too.
     retries = {
@@ -38,15 +41,15 @@ def hold_cluster(control: Endpoint) -> Json:
     return one_endpoint(HOLD, control, {**limits, "typed_extension_protocol_options": protocol(retry_policy=retries)})
 
 
-def hold_filter() -> Json:
-    """Asks the control plane about a request, and waits for the answer."""
+def hold_filter(limit_s: float) -> Json:
+    """Asks the control plane about a request, and waits for the answer, a little shorter than the request may take."""
     config = typed(
         "extensions.filters.http.ext_authz.v3.ExtAuthz",
         transport_api_version="V3",
         allowed_headers={"patterns": [{"exact": VERSION_HEADER}]},
         status_on_error={"code": 503},
         http_service={
-            "server_uri": {"uri": f"http://{HOLD}", "cluster": HOLD, "timeout": seconds(LONGEST_WAIT_S + 60)},
+            "server_uri": {"uri": f"http://{HOLD}", "cluster": HOLD, "timeout": seconds(0.97 * limit_s)},
             "path_prefix": HOLD_PATH,
             "authorization_response": {"allowed_client_headers": {"patterns": [{"exact": "retry-after"}]}},
         },

@@ -86,7 +86,7 @@ def _hygiene(settings: Settings) -> Json:
         },
         "stream_idle_timeout": seconds(STREAM_IDLE_TIMEOUT_S),
         "request_headers_timeout": "10s",
-        "request_timeout": seconds(settings.receive_timeout_s),
+        "request_timeout": seconds(settings.receive_timeout_s + settings.longest_wait_s),
         "drain_timeout": "5s",
         "server_header_transformation": "PASS_THROUGH",
     }
@@ -132,7 +132,7 @@ def _filters(settings: Settings) -> Iterator[Json]:
     if settings.guard is not None:
         yield from access_filters(settings.guard)
     if settings.holds:  # after the guard: who may not call a model does not start it
-        yield hold_filter()
+        yield hold_filter(settings.receive_timeout_s + settings.longest_wait_s)
     limit = typed(f"{filters}buffer.v3.Buffer", max_request_bytes=settings.max_request_bytes)
     yield extension(f"{_HTTP}buffer", limit)
     router = typed(f"{filters}router.v3.Router", suppress_envoy_headers=True, **attempt_logs(settings))

@@ -105,6 +105,8 @@ def _instance(
     pod: Object | None,
     now: datetime,
 ) -> Instance:
+    ending = pod is not None and "deletionTimestamp" in pod["metadata"]
+    ready = ready and not ending
     return Instance(
         id=key,
         namespace=namespace,
@@ -114,6 +116,7 @@ def _instance(
         port=port,
         ready=ready,
         reason="" if ready else why_unready(pod),
+        ending=ending,
         restarts=restarts(pod),
         failed_at=None if ready else failed_at(pod),
         observed_at=now,

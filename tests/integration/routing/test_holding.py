@@ -1,0 +1,42 @@
+"""A real gateway holds requests for a cold version, for longer than a request may otherwise take to arrive."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from starlette.types import Receive, Scope, Send
+
+from fairlead.routing.snapshot import Endpoint
+from integration.routing.backends import Backends
+from integration.routing.edge import V1, an_edge, iris, serving
+from integration.routing.replicas import serving as serving_app
+
+RECEIVE_S, HELD_S = 1.0, 2.5
+BODY = b'{"value": 1}'
+
+
+async def slow_control(scope: Scope, receive: Receive, send: Send) -> None:
+    """Lets every request go after a while."""
+    await asyncio.sleep(HELD_S)
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+    await send({"type": "http.response.body"})
+
+
+def status_of(folder: Path, backends: Backends, wait_s: float) -> int:
+    """The answer to a request that is held, where requests may wait so long."""
+    with serving_app(slow_control) as control:
+        limits = {"receive_timeout_s": RECEIVE_S, "longest_wait_s": wait_s}
+        with an_edge(folder, control=Endpoint("127.0.0.1", control), holds=True, **limits) as edge:
+            edge.endpoints["default", "iris", V1] = [backends.start("1.0.0").endpoint]
+            with serving(edge, iris(1, 0, candidate=None, pins=(V1,), cold=(V1,))), edge.client() as client:
+                return client.post("/models/iris/predict", content=BODY).status_code
+
+
+def test_a_request_may_wait_longer_than_one_may_take_to_arrive(tmp_path: Path, backends: Backends) -> None:
+    """Envoy counts the wait of a request as time in which it arrives, also of one that has arrived whole."""
+    assert status_of(tmp_path, backends, wait_s=5.0) == 200
+
+
+def test_a_request_that_nobody_lets_go_is_told_that_the_version_is_cold(tmp_path: Path, backends: Backends) -> None:
+    assert status_of(tmp_path, backends, wait_s=0.5) == 503
