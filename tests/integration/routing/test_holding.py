@@ -26,8 +26,8 @@ async def slow_control(scope: Scope, receive: Receive, send: Send) -> None:
 def status_of(folder: Path, backends: Backends, wait_s: float) -> int:
     """The answer to a request that is held, where requests may wait so long."""
     with serving_app(slow_control) as control:
-        limits = {"receive_timeout_s": RECEIVE_S, "longest_wait_s": wait_s}
-        with an_edge(folder, control=Endpoint("127.0.0.1", control), holds=True, **limits) as edge:
+        at = Endpoint("127.0.0.1", control)
+        with an_edge(folder, control=at, holds=True, receive_timeout_s=RECEIVE_S, longest_wait_s=wait_s) as edge:
             edge.endpoints["default", "iris", V1] = [backends.start("1.0.0").endpoint]
             with serving(edge, iris(1, 0, candidate=None, pins=(V1,), cold=(V1,))), edge.client() as client:
                 return client.post("/models/iris/predict", content=BODY).status_code

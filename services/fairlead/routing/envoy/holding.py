@@ -29,8 +29,10 @@ _ALIVE = {"tcp_keepalive": {"keepalive_time": 5, "keepalive_interval": 5, "keepa
 def hold_cluster(control: Endpoint) -> Json:
     """The control plane, for requests that wait: each has a connection of its own. One that ends is asked again."""
     fields = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
-    limits = {"circuit_breakers": {"thresholds": [dict.fromkeys(fields, MOST_WAITING)]}}
-    limits |= {"upstream_connection_options": _ALIVE}
+    limits: Json = {
+        "circuit_breakers": {"thresholds": [dict.fromkeys(fields, MOST_WAITING)]},
+        "upstream_connection_options": _ALIVE,
+    }
     shortest, longest = map(seconds, _PAUSE_S)
     # Here and not in the filter, which would take the longest pause as the time limit of a try, too.
     retries = {
