@@ -64,7 +64,7 @@ class ServiceNames:
 
     def endpoints(self, tables: Iterable[Table], often: Collection[Key] = ()) -> Endpoints:
         """One name for each version that a table can reach."""
-        found: Endpoints = {}
+        found: dict[Key, Sequence[Endpoint]] = {}
         for table in tables:
             for ref in table.pins:
                 key = (table.namespace, table.model, ref)

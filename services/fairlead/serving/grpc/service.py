@@ -9,7 +9,6 @@ from typing import Any
 
 import grpc
 
-from fairlead import errors
 from fairlead.serving.grpc import wire
 from fairlead.serving.grpc.arriving import Arriving
 from fairlead.serving.grpc.calls import Calls

@@ -128,12 +128,11 @@ def test_none_is_written_wherever_a_union_allows_it() -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("-inf")])
 @pytest.mark.parametrize("is_inside", [True, False])
 def test_nan_is_refused_however_the_author_has_it_written(written: Any, value: float, is_inside: bool) -> None:
-    answer = create_model("Answer", x=(float, ...), __config__=ConfigDict(ser_json_inf_nan=written))
-    if is_inside:
-        answer = create_model("Outer", x=(answer, ...))
-    made = answer.model_validate({"x": {"x": value} if is_inside else value})
+    plain = create_model("Answer", x=(float, ...), __config__=ConfigDict(ser_json_inf_nan=written))
+    kind: type[BaseModel] = create_model("Outer", x=(plain, ...)) if is_inside else plain
+    made = kind.model_validate({"x": {"x": value} if is_inside else value})
     with pytest.raises(errors.ModelFailed, match="NaN or infinity in field 'x"):
-        AnswerWriter(answer).one([made])
+        AnswerWriter(kind).one([made])
 
 
 def test_a_field_that_is_left_out_as_none_does_not_hide_a_nan() -> None:
