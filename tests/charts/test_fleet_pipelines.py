@@ -74,7 +74,7 @@ def test_a_release_without_the_version_that_production_serves_is_refused(fleet: 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("render", "produktion"), "there is no environment 'produktion'"),
+        (("render", "live"), "there is no environment 'live'"),
         (("render", "prod", "search/rancker"), "there is no model 'search/rancker'"),
         (("changed", "nothing", "prod"), "there is no commit 'nothing' here"),
         (("promote", "test", "prod", EMBEDDER), "has no release in test"),
