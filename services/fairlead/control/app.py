@@ -33,6 +33,7 @@ from fairlead.control.guard import guard_of
 from fairlead.control.heartbeat import Heartbeat
 from fairlead.control.holds import Holds, mounted
 from fairlead.control.hosts import OnlyHosts
+from fairlead.control.load import WatchedLoad
 from fairlead.control.loop import Loop
 from fairlead.control.metrics import Metrics
 from fairlead.control.origins import OnlyOwnPages
@@ -78,10 +79,11 @@ def run(ledger: Path, folder: Path, facts: RunningPlatform, *, own_key: str = ""
     gateways = PublisherGateways(publisher)
     holds = Holds(store, gateways.gateways)
     use = EnvoyUse(LOOPBACK, facts.admin_port)
+    load = WatchedLoad(EnvoyStats(LOOPBACK, facts.admin_port))
     engine = Engine(
         store,
         gateways=gateways,
-        metrics=EnvoyStats(LOOPBACK, facts.admin_port),
+        metrics=load,
         smoke=smoke,
         clock=lambda: datetime.now(UTC),
         log=ledger_archive.write,
@@ -115,7 +117,7 @@ def run(ledger: Path, folder: Path, facts: RunningPlatform, *, own_key: str = ""
             Acting(sessions, asking, place),
             Trial(LOOPBACK, facts.gateway.port, asks_for_key=access is not None),
         )
-        console = Console(Reader(store, loop, place), settings.hosts, acting=acting, trial=trial)
+        console = Console(Reader(store, loop, place, load=load), settings.hosts, acting=acting, trial=trial)
         whole = mounted(holds, build_api(store, loop, metrics=metrics, console=console))
         api = OnlyHosts(OnlyOwnPages(whole, settings.cors_origins), settings.hosts)
 

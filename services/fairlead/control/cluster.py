@@ -33,6 +33,7 @@ from fairlead.control.desired_state import DesiredState
 from fairlead.control.endpoints import EndpointSource, ServiceNames
 from fairlead.control.guard import guard_of
 from fairlead.control.holds import Holds, mounted
+from fairlead.control.load import WatchedLoad
 from fairlead.control.loop import ChangeTokens, Loop
 from fairlead.control.metrics import Metrics
 from fairlead.control.request_records import access_log, tracing
@@ -268,7 +269,7 @@ class ControlPlane:
         # Only the leader's is published, and only the leader tests.
         own_key = secrets.token_urlsafe(32) if access is not None else ""
         self._store, self._smoke = store, GatewaySmoke(smoke_at.host.rstrip("."), smoke_at.port, key=own_key)
-        self._stats, self._answers = FleetStats(gateways.gateways), AnswerRings(log, connect=connect)
+        self._stats, self._answers = WatchedLoad(FleetStats(gateways.gateways)), AnswerRings(log, connect=connect)
 
         def leads() -> bool:
             return store.loaded and gateways.loaded and leadership.leads()
@@ -311,7 +312,9 @@ class ControlPlane:
         # Its pages are opened through a forwarded port, under a name of loopback. Nobody acts from them: this process
         # would act with its own rights, for somebody whom it does not know.
         trial = Trial(smoke_at.host.rstrip("."), smoke_at.port, asks_for_key=access is not None)
-        self.console = Console(Reader(store, self.loop, Place.of_namespace(namespace)), settings.hosts, trial=trial)
+        self.console = Console(
+            Reader(store, self.loop, Place.of_namespace(namespace), load=self._stats), settings.hosts, trial=trial
+        )
         api = build_api(store, self.loop, metrics=self.metrics, console=self.console, unready=self._unready)
         self.api: ASGIApp = mounted(self.holds, api)
         self.xds: ASGIApp = build_xds(self.snapshots, tokens=tokens, on_answer=self.metrics.answered)

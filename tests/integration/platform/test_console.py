@@ -56,6 +56,20 @@ def test_an_open_page_follows_a_rollout_and_its_rollback(platform: Platform) -> 
         wait_until(lambda: page.shows("now", 'aria-label="1.0.0 100 %"'), "the page shows who serves")
 
 
+def test_the_first_page_draws_what_users_sent(platform: Platform) -> None:
+    for _ in range(20):
+        httpx.post(f"{platform.url}/models/alone/predict", json={"value": 1.0}).raise_for_status()
+
+    def drawn() -> float:
+        page = httpx.get(f"{platform.control_url}/").text
+        row = page.partition("/console/routes/alone")[2].partition("</tr>")[0]
+        found = re.search(r'aria-label="[0-9.,]+ requests per second now, at most ([0-9.,]+) in', row)
+        return float(found[1]) if found else 0
+
+    # Twenty requests within one of the engine's windows of 5 s, or within two of them.
+    wait_until(lambda: 1.8 <= drawn() <= 4.2, "the requests are drawn", within=15)
+
+
 def _awaits_approval(platform: Platform, model: str) -> bool:
     status = read_status(platform.store, model)
     progressing = status.condition("Progressing") if status is not None else None

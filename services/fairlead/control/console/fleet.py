@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 from fairlead.contracts.health import Health, Mark, health_of
 from fairlead.contracts.revision import Phase
 from fairlead.contracts.status import Status
 from fairlead.control.console.place import Place
 from fairlead.views import health as health_words
-from fairlead.views import rollout
+from fairlead.views import rollout, sparkline
 
 MAX_ROWS = 200
 """More rows would make the page too large to be sent again at each change. Those that serve are left out first."""
+READING_S = 5.0
+"""How often the engine reads what gateways count: when one of its windows ends."""
 _ORDER = (Mark.DOWN, Mark.DEGRADED, Mark.UNKNOWN, Mark.STARTING, Mark.COLD, Mark.SERVING)
 
 
@@ -27,6 +30,10 @@ class Row:
     mark: str
     """The mark alone, for the style of the row."""
     health: str
+    load: str
+    """Requests per second now; empty where that is not known."""
+    drawing: str
+    """Those of the last minutes, as SVG."""
     reason: str
     phase: str
     stable: str
@@ -49,10 +56,15 @@ class Fleet:
     left_out: int
 
 
-def fleet(statuses: Iterable[Status], place: Place, now: datetime) -> Fleet:
-    """The page: models that are down first, then by health, then those in a rollout, then by name."""
+def fleet(
+    statuses: Iterable[Status], place: Place, now: datetime, load: Mapping[str, Sequence[float]] = MappingProxyType({})
+) -> Fleet:
+    """The page: models that are down first, then by health, then those in a rollout, then by name.
+
+    `load` has the requests per second of each route that are known, one number for each of the engine's windows.
+    """
     found = sorted(((status, health_of(status)) for status in statuses), key=lambda one: _urgency(*one))
-    rows = tuple(_row(status, health, place, now) for status, health in found[:MAX_ROWS])
+    rows = tuple(_row(status, health, place, now, load.get(status.route, ())) for status, health in found[:MAX_ROWS])
     summary = _summary(found)
     down = sum(health.is_down for _, health in found)
     return Fleet(summary, f"{down} down" if down else "Models", rows, max(0, len(found) - MAX_ROWS))
@@ -74,11 +86,13 @@ def _summary(found: Iterable[tuple[Status, Health]]) -> str:
     return f"{models}: {counts}" + (f"; {rolling} in a rollout" if rolling else "")
 
 
-def _row(status: Status, health: Health, place: Place, now: datetime) -> Row:
+def _row(status: Status, health: Health, place: Place, now: datetime, load: Sequence[float]) -> Row:
     return Row(
         model=status.route,
         mark=health.mark.value,
         health=health_words.mark(health, now),
+        load=sparkline.amount(load[-1]) if load else "",
+        drawing=sparkline.draw(load, "requests per second", READING_S),
         reason=health.reason,
         phase=rollout.phase(status),
         stable=str(status.stable or "-"),

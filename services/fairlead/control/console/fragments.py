@@ -128,7 +128,8 @@ class Fragments:
 
     def _fleet(self) -> dict[str, str]:
         found = self._reader.fleet()
-        return {name: self._html(f"parts/{name}.html", fleet=found) for name in ("summary", "fleet")}
+        drawings = {row.model: Markup(row.drawing) for row in found.rows}  # noqa: S704 - our own SVG, of numbers only
+        return {name: self._html(f"parts/{name}.html", fleet=found, drawings=drawings) for name in ("summary", "fleet")}
 
     def _route(self, topic: Topic, limit: int) -> dict[str, str]:
         name = topic.route

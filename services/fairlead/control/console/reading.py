@@ -54,6 +54,24 @@ class Served:
     entry: Entry
 
 
+class Load(Protocol):
+    """What is known of the requests of models."""
+
+    readings: int
+
+    def recent(self, namespace: str, model: str) -> Sequence[float]: ...  # noqa: D102
+
+
+class Unwatched:
+    """Nothing is known."""
+
+    readings = 0
+
+    def recent(self, namespace: str, model: str) -> Sequence[float]:  # noqa: ARG002
+        """No number."""
+        return ()
+
+
 class Reader:
     """Makes what the pages show. Any thread may call it."""
 
@@ -63,17 +81,19 @@ class Reader:
         loop: LoopHealth,
         place: Place,
         *,
+        load: Load | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store, self._loop, self.place = store, loop, place
+        self._load: Load = load or Unwatched()
         self._clock, self._monotonic = clock, monotonic
         self._revisions: Memo[Sequence[Revision]] = Memo()
         self._drawings: Memo[str] = Memo()
 
     def change_token(self) -> object:
         """Differs from the last one if anything that a page shows may have changed, but for running times."""
-        return self._store.change_token(), self.notice()
+        return self._store.change_token(), self.notice(), self._load.readings
 
     def notice(self) -> str:
         """Why everything that is shown may be old; empty while the loop turns."""
@@ -88,7 +108,8 @@ class Reader:
 
     def fleet(self) -> Fleet:
         """The first page."""
-        return fleet(shown_statuses(self._store), self.place, self._clock())
+        load = {route.name: self._load.recent(route.namespace, route.spec.model) for route in self._store.routes()}
+        return fleet(shown_statuses(self._store), self.place, self._clock(), load)
 
     def acts(self, name: str) -> tuple[Act, ...]:
         """What may be asked for now. Raises NotFound."""

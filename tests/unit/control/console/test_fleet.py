@@ -54,3 +54,10 @@ def test_no_model_with_a_problem_is_left_out_for_one_that_serves(statuses: list[
     assert len(found.rows) <= MAX_ROWS
     if "serving" in {row.mark for row in found.rows}:
         assert sum(row.mark != "serving" for row in found.rows) == sum(one in (DOWN, UNKNOWN) for one in statuses)
+
+
+def test_a_row_has_the_requests_of_the_last_minutes_where_they_are_known() -> None:
+    known, unknown = fleet([named(SERVING, "a"), named(SERVING, "b")], PLACE, NOW, {"a": [0.0, 40.0, 12.3]}).rows
+    assert known.load == "12"
+    assert "12 requests per second now, at most 40 in the last 10 seconds" in known.drawing
+    assert (unknown.load, unknown.drawing) == ("", "")

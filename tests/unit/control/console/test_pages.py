@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from fairlead.control.console.reading import Reader
 from fairlead.store.sqlite import SqliteStore
 from unit.control.console.scene import (
     CANDIDATE,
+    NOW,
     PLACE,
     Elements,
     Loop,
@@ -54,6 +56,25 @@ def test_the_first_page_lists_every_model_with_its_health(app: ASGIApp) -> None:
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert "1 model: 1 serving; 1 in a rollout" in answer.text
     assert "/console/routes/iris" in answer.text
+
+
+class Load:
+    readings = 2
+
+    def recent(self, namespace: str, model: str) -> Sequence[float]:
+        return (0.0, 12.3) if (namespace, model) == ("default", "iris") else ()
+
+
+def test_the_first_page_draws_the_requests_of_each_model_with_words_for_who_does_not_see_it(
+    app: ASGIApp, store: SqliteStore
+) -> None:
+    reader = Reader(store, Loop(), PLACE, load=Load(), clock=lambda: NOW)
+    drawn = ask(build_api(store, Loop(), console=Console(reader)), "/")
+    (svg,) = (attributes for tag, attributes in Elements(drawn.text).found if tag == "svg")
+    assert svg["role"] == "img"
+    assert svg["aria-label"] == "12 requests per second now, at most 12 in the last 5 seconds"
+    assert "style=" not in drawn.text
+    assert "<svg" not in ask(app, "/").text
 
 
 def test_the_page_of_a_model_has_its_split_its_instances_and_its_revisions(app: ASGIApp) -> None:
