@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
@@ -45,15 +45,13 @@ class WatchedLoad:
         found = self._source.read()
         seen = {one.gateway: _Seen(one, _requests(one)) for one in found}
         if seen:
-            rates = Counter[Model]()
-            for name, one in seen.items():
-                rates.update(_rates(self._seen.get(name), one))
+            counted = [_rates(self._seen.get(name), one) for name, one in seen.items()]
             models = {(key.namespace, key.model) for one in seen.values() for key in one.requests}
             with self._lock:
                 # A model that no gateway counts any more is gone, so this never has more models than the gateways.
                 self._rates = {one: self._rates.get(one, deque(maxlen=READINGS)) for one in models}
                 for model, rate in self._rates.items():
-                    rate.append(rates[model])
+                    rate.append(sum(one.get(model, 0.0) for one in counted))
                 self.readings += 1
         self._seen = seen
         return found
