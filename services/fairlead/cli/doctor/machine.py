@@ -140,8 +140,8 @@ def disk_has_room(machine: Machine) -> Iterator[Finding]:
 
 
 CHECKS = (
-    Check("the platform file is right, or none is named", file_is_right),
     Check("Envoy is there, and new enough", envoy_works),
+    Check("the platform file is right, or none is named", file_is_right),
     Check("the ports of gateway and control plane are free, or this platform has them", ports_are_free),
     Check("the document of clients is right and names models that are there, or none is named", clients_are_known),
     Check("the state folder is private, or there is none yet", folder_is_private),
