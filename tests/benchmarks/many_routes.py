@@ -66,7 +66,7 @@ def prove(size: proof.Size, folder: Path) -> proof.Findings:
         backends.start("1.0.0", port=SERVICE_PORT, host=BACKEND)
         for name in (LEADER, FOLLOWER):
             platform.add_replica(name)
-            _wait_for_replica(platform, name)
+            wait_for_replica(platform, name)
         specs = [_spec(model, "1.0.0") for model in models]
         platform.deploy(specs)
         began = time.monotonic()
@@ -76,19 +76,19 @@ def prove(size: proof.Size, folder: Path) -> proof.Findings:
         findings.note("all routes written and have their first revision", f"{time.monotonic() - began:.1f} s")
         for number in range(plan.gateways):
             platform.add_gateway(f"edge-{number}", (LEADER, FOLLOWER)[number % 2])
-        _settled(platform)
+        settle(platform)
         _measure_idle_memory(platform, findings)
         began = time.monotonic()
         for model in models:
             platform.put(_spec(model, "1.1.0"))
         platform.wait_for(models, "Canary", within=180)
         findings.note("all routes released to their first step", f"{time.monotonic() - began:.1f} s")
-        _settled(platform)
+        settle(platform)
         with load(platform, plan.routes) as seen:
-            _measure_pushes(platform, plan, findings)
+            measure_pushes(platform, plan, findings)
         failed = sum(count for status, count in seen.items() if status != 200)
         findings.claim("requests while tables changed: failed", "0", f"{failed} of {sum(seen.values())}", failed == 0)
-        _settled(platform)
+        settle(platform)
         _measure_rest(platform, plan, findings)
     return findings
 
@@ -113,16 +113,16 @@ def _measure_compile(plan: Plan, findings: proof.Findings) -> None:
         began = time.perf_counter()
         desired = DesiredResources.of(snapshot)
         digested.append(time.perf_counter() - began)
-    findings.numbers["compile_ms"] = _ms(statistics.median(compiled))
-    findings.numbers["digest_ms"] = _ms(statistics.median(digested))
-    findings.note("compile all routes", f"{_ms(statistics.median(compiled))} ms")
-    findings.note("digest all resources", f"{_ms(statistics.median(digested))} ms")
+    findings.numbers["compile_ms"] = ms(statistics.median(compiled))
+    findings.numbers["digest_ms"] = ms(statistics.median(digested))
+    findings.note("compile all routes", f"{ms(statistics.median(compiled))} ms")
+    findings.note("digest all resources", f"{ms(statistics.median(digested))} ms")
     for kind, content in desired.kinds.items():
         began = time.perf_counter()
         encoded = EncodedUpdate.of(Update(make_version(UpdateOrder(1, "a"), content), content))
         took, raw, packed = time.perf_counter() - began, len(encoded.resources), len(encoded.compressed)
         findings.numbers[kind] = {"resources": len(content.resources), "bytes": raw, "packed": packed}
-        findings.note(f"{kind} as sent / as kept", f"{raw >> 10} KiB / {packed >> 10} KiB, encoded in {_ms(took)} ms")
+        findings.note(f"{kind} as sent / as kept", f"{raw >> 10} KiB / {packed >> 10} KiB, encoded in {ms(took)} ms")
 
 
 def _spec(model: str, target: str, request_s: float = 10.0) -> RouteSpec:
@@ -135,11 +135,11 @@ def _spec(model: str, target: str, request_s: float = 10.0) -> RouteSpec:
     )
 
 
-def _measure_pushes(platform: ClusterRoutes, plan: Plan, findings: proof.Findings) -> None:
+def measure_pushes(platform: ClusterRoutes, plan: Plan, findings: proof.Findings) -> None:
     """The time from writing a spec until every gateway reports that it uses the new routes."""
     times = []
     with _admin_clients(platform) as gateways:
-        ticks = _ticks(platform)
+        ticks = ticks_of(platform)
         for change in range(plan.changes):
             before = [_version(one) for one in gateways]
             spec = _spec(f"model-{change % plan.routes}", "1.1.0", request_s=20.0 + change)
@@ -155,15 +155,15 @@ def _measure_pushes(platform: ClusterRoutes, plan: Plan, findings: proof.Finding
                 assert time.monotonic() < began + 20, "a change did not arrive"
             times.append(time.monotonic() - began)
             time.sleep(0.3)
-        ticked = _ticks(platform)
+        ticked = ticks_of(platform)
     times.sort()
     p50, p99 = times[len(times) // 2], times[min(len(times) - 1, round(0.99 * len(times)))]
-    findings.numbers["push_ms"] = {"p50": _ms(p50), "p99": _ms(p99), "all": [_ms(one) for one in times]}
-    findings.note("one tick of the engine over all routes, while tables change", f"{_mean_ms(ticks, ticked)} ms")
-    findings.numbers["tick_changing_ms"] = _mean_ms(ticks, ticked)
+    findings.numbers["push_ms"] = {"p50": ms(p50), "p99": ms(p99), "all": [ms(one) for one in times]}
+    findings.note("one tick of the engine over all routes, while tables change", f"{mean_ms(ticks, ticked)} ms")
+    findings.numbers["tick_changing_ms"] = mean_ms(ticks, ticked)
     # The reduced size runs in parallel with other tests, so its times are not compared with the targets.
-    findings.claim("wish sent to served by every gateway, p50", "500 ms", f"{_ms(p50)} ms", p50 < 0.5 or not plan.timed)
-    findings.claim("the same, p99", "1000 ms", f"{_ms(p99)} ms", p99 < 1 or not plan.timed)
+    findings.claim("wish sent to served by every gateway, p50", "500 ms", f"{ms(p50)} ms", p50 < 0.5 or not plan.timed)
+    findings.claim("the same, p99", "1000 ms", f"{ms(p99)} ms", p99 < 1 or not plan.timed)
 
 
 def _measure_idle_memory(platform: ClusterRoutes, findings: proof.Findings) -> None:
@@ -179,30 +179,30 @@ def _measure_rest(platform: ClusterRoutes, plan: Plan, findings: proof.Findings)
     processes = {name: child.pid for name, child in platform.replicas.items()}
     processes |= {name: envoy.process.pid for name, envoy in platform.envoys.items()}
     processes |= {part: platform.cluster.pid(part) for part in ("kube-apiserver", "etcd")}
-    before, ticks = {name: cpu_s(pid) for name, pid in processes.items()}, _ticks(platform)
+    before, ticks = {name: cpu_s(pid) for name, pid in processes.items()}, ticks_of(platform)
     asked, began = Counter(platform.names.asked), time.monotonic()
     time.sleep(plan.rest_s)
     looked = {kind: (count - asked[kind]) / (time.monotonic() - began) for kind, count in platform.names.asked.items()}
-    ticked = _ticks(platform)
+    ticked = ticks_of(platform)
     for name, pid in processes.items():
         busy = (cpu_s(pid) - before[name]) / plan.rest_s * 100
         rss, peak = memory_mib(pid)
         findings.numbers[name] = {"cpu_percent": round(busy, 1), "rss_mib": rss, "peak_mib": peak}
         what = {LEADER: "leader", FOLLOWER: "follower"}.get(name, name)
         findings.note(f"{what} at rest", f"{busy:.1f} % of a core, {rss} MiB (peak {peak})")
-    findings.numbers["tick_at_rest_ms"] = _mean_ms(ticks, ticked)
-    findings.note("one tick of the engine over all routes, at rest", f"{_mean_ms(ticks, ticked)} ms")
+    findings.numbers["tick_at_rest_ms"] = mean_ms(ticks, ticked)
+    findings.note("one tick of the engine over all routes, at rest", f"{mean_ms(ticks, ticked)} ms")
     findings.numbers["lookups_per_s"] = {kind: round(rate / plan.gateways, 1) for kind, rate in looked.items()}
     each = ", ".join(f"{rate / plan.gateways:.0f} {kind}" for kind, rate in sorted(looked.items()))
     findings.note("names looked up each second by one gateway", f"{each}; {len(platform.names.names)} names")
 
 
-def _wait_for_replica(platform: ClusterRoutes, name: str) -> None:
+def wait_for_replica(platform: ClusterRoutes, name: str) -> None:
     """Wait until a replica answers, and until LEADER leads. The second replica starts only then, so it cannot lead."""
 
     def leads() -> bool:
         try:
-            page = _metrics(platform, name)
+            page = metrics_of(platform, name)
         except httpx.HTTPError:
             return False
         return name != LEADER or "fairlead_control_leader 1.0" in page
@@ -210,14 +210,14 @@ def _wait_for_replica(platform: ClusterRoutes, name: str) -> None:
     platform.replicas[name].wait_until(leads, f"{name} answers")
 
 
-def _metrics(platform: ClusterRoutes, name: str) -> str:
+def metrics_of(platform: ClusterRoutes, name: str) -> str:
     answer = httpx.get(f"http://{platform.addresses[name]}:{API_PORT}/metrics", trust_env=False, timeout=5)
     return answer.raise_for_status().text
 
 
-def _ticks(platform: ClusterRoutes) -> tuple[float, float]:
+def ticks_of(platform: ClusterRoutes) -> tuple[float, float]:
     """The number of the leader's ticks so far, and their total seconds."""
-    page = _metrics(platform, LEADER)
+    page = metrics_of(platform, LEADER)
     count, total = (
         float(re.findall(rf"^fairlead_control_reconcile_seconds_{part} (.+)$", page, re.M)[0])
         for part in ("count", "sum")
@@ -225,11 +225,11 @@ def _ticks(platform: ClusterRoutes) -> tuple[float, float]:
     return count, total
 
 
-def _mean_ms(before: tuple[float, float], after: tuple[float, float]) -> float:
-    return _ms((after[1] - before[1]) / max(1.0, after[0] - before[0]))
+def mean_ms(before: tuple[float, float], after: tuple[float, float]) -> float:
+    return ms((after[1] - before[1]) / max(1.0, after[0] - before[0]))
 
 
-def _settled(platform: ClusterRoutes) -> None:
+def settle(platform: ClusterRoutes) -> None:
     """Wait until all gateways use the same resources and these stay the same: unused clusters are removed last."""
 
     def settled() -> bool:
@@ -276,7 +276,7 @@ def load(platform: ClusterRoutes, routes: int) -> Iterator[Counter[int]]:
             yield seen
 
 
-def _ms(seconds: float) -> float:
+def ms(seconds: float) -> float:
     return round(seconds * 1000, 1)
 
 

@@ -7,10 +7,20 @@ from types import ModuleType
 
 import pytest
 
-from benchmarks import artifacts, binary_tensors, drift_counting, gpu_pools, hot_path, many_models, many_routes, peers
+from benchmarks import (
+    artifacts,
+    binary_tensors,
+    drift_counting,
+    fleet_size,
+    gpu_pools,
+    hot_path,
+    many_models,
+    many_routes,
+    peers,
+)
 from integration.proofs.reduced import assert_holds, name_of
 
-PROOFS = [artifacts, binary_tensors, drift_counting, gpu_pools, hot_path, many_models, many_routes, peers]
+PROOFS = [artifacts, binary_tensors, drift_counting, fleet_size, gpu_pools, hot_path, many_models, many_routes, peers]
 
 
 @pytest.mark.timeout(400)
