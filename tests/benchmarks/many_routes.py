@@ -162,8 +162,12 @@ def measure_pushes(platform: ClusterRoutes, plan: Plan, findings: proof.Findings
     findings.note("one tick of the engine over all routes, while tables change", f"{mean_ms(ticks, ticked)} ms")
     findings.numbers["tick_changing_ms"] = mean_ms(ticks, ticked)
     # The reduced size runs in parallel with other tests, so its times are not compared with the targets.
-    findings.claim("wish sent to served by every gateway, p50", "500 ms", f"{ms(p50)} ms", p50 < 0.5 or not plan.timed)
-    findings.claim("the same, p99", "1000 ms", f"{ms(p99)} ms", p99 < 1 or not plan.timed)
+    aims = (("wish sent to served by every gateway, p50", 500.0, ms(p50)), ("the same, p99", 1000.0, ms(p99)))
+    for what, aim, took in aims:
+        if plan.timed:
+            findings.claim(what, f"{aim:g} ms", f"{took} ms", took < aim)
+        else:
+            findings.note(what, f"{took} ms")
 
 
 def _measure_idle_memory(platform: ClusterRoutes, findings: proof.Findings) -> None:
