@@ -123,7 +123,7 @@ def test_every_route_is_stored_as_the_chart_renders_it(applied: Applied, api: Ap
 
 def test_every_pod_lands_on_a_node_of_its_pool_and_no_other(applied: Applied, api: Api) -> None:
     with suppress(ProcessFailed):  # the assertion says more
-        wait_until(lambda: not _waiting(applied, api), "every pod has a node", within=60, every=0.5)
+        wait_until(lambda: not _waiting(applied, api), "every pod has a node", within=100, every=0.5)
     assert _waiting(applied, api) == []
     for place, versions in applied.pods(api).items():
         for pod in (one for pods in versions.values() for one in pods):
