@@ -202,6 +202,16 @@ def test_the_entry_is_a_service_an_ingress_or_an_http_route() -> None:
     assert route["rules"][0]["backendRefs"] == [{"name": "fairlead-gateway", "port": 80}]
 
 
+@pytest.mark.parametrize(("grpc", "protocol"), [(False, "http"), (True, "kubernetes.io/h2c")])
+def test_gateways_that_answer_grpc_say_so_to_entries_and_the_control_plane_knows(grpc: bool, protocol: str) -> None:
+    rendered = render("platform", {"gateway": {"grpc": grpc}}, release="edge")
+    (port,) = rendered.one("Service", "edge-gateway")["spec"]["ports"]
+    assert port["appProtocol"] == protocol
+    (container,) = pod_of(rendered.one("Deployment", "edge-control-plane"))["containers"]
+    (given,) = [one["value"] for one in container["env"] if one["name"] == "FAIRLEAD_GRPC"]
+    assert ChartSettings.from_environment({**FACTS, "FAIRLEAD_GRPC": given}).settings().grpc is grpc
+
+
 def test_an_ingress_without_hosts_accepts_every_host() -> None:
     [rule] = render("platform", {"gateway": {"ingress": {"enabled": True}}}).one("Ingress")["spec"]["rules"]
     assert "host" not in rule

@@ -19,6 +19,7 @@ def test_environment_variables_become_settings() -> None:
         "FAIRLEAD_HOSTS": "models.example",
         "FAIRLEAD_CORS_ORIGINS": "https://a.example, https://b.example",
         "FAIRLEAD_CHECK_GATEWAY_TOKENS": "true",
+        "FAIRLEAD_GRPC": "true",
     }
     chart = ChartSettings.from_environment(ENVIRONMENT | more)
     settings = chart.settings()
@@ -30,6 +31,7 @@ def test_environment_variables_become_settings() -> None:
     assert chart.gateway == Endpoint("shop-gateway.ml.svc.corp.example.", 8000)
     assert settings.cors_origins == ("https://a.example", "https://b.example")
     assert chart.check_gateway_tokens
+    assert settings.grpc
     assert chart.gateway_account == "system:serviceaccount:ml:shop-gateway"
 
 
@@ -37,6 +39,7 @@ def test_optional_variables_have_defaults() -> None:
     chart = ChartSettings.from_environment(ENVIRONMENT)
     assert chart.settings().cors_origins == ()
     assert chart.settings().hosts == ()
+    assert not chart.settings().grpc
     assert chart.cluster_domain == "cluster.local"
     assert chart.gateway.port == 80
 
@@ -59,6 +62,7 @@ def test_missing_variables_are_named() -> None:
         ("FAIRLEAD_GATEWAY_PORT", "0"),
         ("FAIRLEAD_GATEWAY_PORT", "65536"),
         ("FAIRLEAD_CHECK_GATEWAY_TOKENS", "yes"),
+        ("FAIRLEAD_GRPC", "on"),
     ],
 )
 def test_a_variable_that_cannot_be_read_is_named(name: str, value: str) -> None:
