@@ -294,14 +294,26 @@ def test_a_shadow_gets_a_copy_of_each_call_and_users_never_see_it(tmp_path: Path
 
 
 def test_a_call_needs_a_key_where_requests_need_one(tmp_path: Path) -> None:
-    access = Access.model_validate({"clients": {"shop": {"keys": [key_hash("secret")], "models": ["iris"]}}})
+    known = {
+        "shop": {"keys": [key_hash("secret")], "models": ["iris"]},
+        "wine": {"keys": [key_hash("other")], "models": ["wine"]},
+        "slow": {"keys": [key_hash("slow")], "limit": {"rate": 0.1, "burst": 1}},
+    }
+    access = Access.model_validate({"clients": known})
     with a_scene(tmp_path, iris(1, 0), guard=Guard(access)) as scene:
         assert scene.call(number(), NAMED, ("x-api-key", "secret"))[1]["x-model-version"] == "1.0.0"
         code, sentence, kind = scene.fails(number(), NAMED)
         assert (code, kind) == ("UNAUTHENTICATED", "no-credential")
         assert "x-api-key" in sentence
-        wine = (("fairlead-model", "wine"), ("x-api-key", "secret"))
-        assert scene.fails(number(), *wine)[0] in ("NOT_FOUND", "PERMISSION_DENIED")
+        assert scene.fails(number(), NAMED, ("x-api-key", "other")) == (
+            "PERMISSION_DENIED",
+            "client wine may not call model iris",
+            "other-model",
+        )
+        assert scene.call(number(), NAMED, ("x-api-key", "slow"))
+        code, sentence, kind = scene.fails(number(), NAMED, ("x-api-key", "slow"))
+        assert (code, kind) == ("RESOURCE_EXHAUSTED", "over-limit")
+        assert sentence.startswith("client slow sends more requests than its limit allows")
         assert scene.fails(number(), ("x-api-key", "secret"))[0] == "INVALID_ARGUMENT"
 
 

@@ -34,7 +34,7 @@ function envoy_on_request(handle)
   if not METHODS[method] then return refuse(handle, "501", "this gateway does not answer this method of gRPC") end
   local model, version = model_of(handle, headers)
   headers = handle:headers() -- the first ones are gone once a message was read
-  if model and not (model .. (version or "")):match("^[a-z0-9.-]+$") then
+  if model and not (model .. (version or "")):match("^[a-z0-9.~-]+$") then
     return refuse(handle, "404", "no such model or path")
   elseif model then
     local below = method == "ModelInfer" and "/infer" or "/grpc/" .. method
