@@ -13,6 +13,7 @@ from fairlead.contracts import telemetry
 from monitoring.alert import MODEL_NAME, PERCENT, VERSION, Alert
 from monitoring.drift_alerting import of_drift
 from monitoring.promql import IDENTITY, largest, rate, series, total
+from monitoring.quality_alerting import of_quality
 from monitoring.recording import MODEL, Records, failures
 
 
@@ -23,6 +24,7 @@ def alerts(records: Records) -> tuple[Alert, ...]:
         *_of_load(records),
         *_of_rollouts(records),
         *of_drift(records),
+        *of_quality(records),
         *_of_gateways(),
         *_of_control_plane(records),
     )

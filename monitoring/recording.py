@@ -1,5 +1,5 @@
 """The recording rules, by model and version: requests, errors and latency as the gateways count them, load, weights.
-Those of drift are in `drift_recording.py`.
+Those of drift are in `drift_recording.py`, and those of quality in `quality_recording.py`.
 
 Names follow `level:metric:operation`. The gateways see what clients see: also answers that never reached a service.
 """
@@ -29,6 +29,7 @@ from monitoring.promql import (
     series,
     total,
 )
+from monitoring.quality_recording import QualityRecords
 from monitoring.settings import Settings
 
 MODEL = IDENTITY[:2]
@@ -118,6 +119,8 @@ class Records:
             for name, metric in (("weight", telemetry.CONTROL_WEIGHT), ("share", telemetry.CONTROL_SHARE))
         )
         self.drift = tuple(self._of_drift())
+        quality = settings.quality
+        self.quality = QualityRecords(partial(self._add, group="quality", every=quality.every), quality)
 
     def _of_load(self, window: str) -> None:
         """How full the services are, all instances of a version together."""

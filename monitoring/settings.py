@@ -49,6 +49,23 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True)
+class Quality:
+    """When quality is an alert: how often a version is right, or by how much it errs."""
+
+    window: str = "24h"
+    """Labels come slowly."""
+    every: str = "5m"
+    least_labels: float = 200
+    """An alert needs more labels than this,"""
+    accuracy_floor: float = 0.03
+    """and an accuracy that is lower than on held-out rows by more,"""
+    error_factor: float = 1.2
+    """or a mean absolute error that is so many times larger,"""
+    deviations: float = 4
+    """and so many standard deviations of the difference: chance exceeds four in one of 30,000 looks."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Durations are written as Prometheus writes them."""
 
@@ -76,6 +93,7 @@ class Settings:
     """The share of requests that a full queue may refuse."""
     quantiles: tuple[float, ...] = (0.5, 0.9, 0.99)
     drift: Drift = field(default_factory=Drift)
+    quality: Quality = field(default_factory=Quality)
     runbooks: str = "https://github.com/fairlead/fairlead/blob/main/monitoring/runbooks"
 
     def __post_init__(self) -> None:

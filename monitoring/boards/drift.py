@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fairlead.contracts import telemetry
 from monitoring.boards.choices import OF_FEATURE, OF_VERSION, STEP, chosen, releases, variables
+from monitoring.boards.quality import quality
 from monitoring.drift_recording import ANSWERS, DriftRecords
 from monitoring.looks import PERCENT, heat, matrix, red_from
 from monitoring.panels import Dashboard, Panel, Query, Row
@@ -135,6 +136,7 @@ def board(records: Records) -> Dashboard:
                     ),
                 ),
             ),
+            quality(records),
             Row(
                 "Is it measured?",
                 (

@@ -6,7 +6,7 @@ from fairlead.contracts import gateway_telemetry as gateway
 from fairlead.contracts import telemetry
 from fairlead.contracts.telemetry import Metric
 from monitoring.promql import series
-from prometheus import drift_cases
+from prometheus import drift_cases, quality_cases
 from prometheus.cases import HOUR, IRIS, Case, Inputs, answers, gauge, rising, steady
 
 
@@ -140,6 +140,7 @@ CASES = (
         "iris: the release was rejected, and the version before it serves",
     ),
     *drift_cases.CASES,
+    *quality_cases.CASES,
     Case(
         "FairleadGatewayDown",
         of_gateway(telemetry.CONTROL_GATEWAY_UP, 0),

@@ -26,7 +26,13 @@ from monitoring.settings import DEFAULT
 ROOT = Path(__file__).resolve().parents[2]
 RUNBOOKS = ROOT / "monitoring" / "runbooks"
 BOARDS = dashboards(DEFAULT)
-OURS = (*telemetry.MODEL_SERVICE, *telemetry.MODEL_DRIFT, *telemetry.CONTROL_PLANE)
+OURS = (
+    *telemetry.MODEL_SERVICE,
+    *telemetry.MODEL_DRIFT,
+    *telemetry.MODEL_QUALITY,
+    *telemetry.MODEL_FEEDBACK,
+    *telemetry.CONTROL_PLANE,
+)
 DECLARED = (*OURS, *telemetry.PROCESS, *gateway.GATEWAY)
 
 

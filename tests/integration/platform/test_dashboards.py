@@ -13,13 +13,22 @@ import httpx
 import pytest
 
 from fairlead.contracts.gateway_telemetry import GATEWAY, GATEWAY_CLIENT_REQUESTS
-from fairlead.contracts.telemetry import CONTROL_PLANE, MODEL_DRIFT, MODEL_SERVICE, PROCESS, Metric
+from fairlead.contracts.telemetry import (
+    CONTROL_PLANE,
+    MODEL_DRIFT,
+    MODEL_FEEDBACK,
+    MODEL_QUALITY,
+    MODEL_SERVICE,
+    PROCESS,
+    Metric,
+)
 from monitoring.boards import dashboards
 from monitoring.panels import Dashboard, Panel, Query, queries
 from monitoring.recording import Records
 from monitoring.rule_files import alerting_rules, recording_rules
-from monitoring.settings import DEFAULT, Burn, Drift
+from monitoring.settings import DEFAULT, Burn, Drift, Quality
 from support.drift.doublers import measure
+from support.drift.judges import Labelled, judge
 from support.faults import folders
 from support.load.open_loop import OpenLoop
 from support.platform import Platform, doublers, running_platform, users
@@ -33,6 +42,7 @@ QUICK = replace(
     burns=(Burn(14.4, "12s", WINDOW, "page"), Burn(1, "20s", "12s", "ticket")),
     least_failures=1,
     drift=Drift(windows=((WINDOW, "2s"), ("12s", "2s")), shown_rows=10),
+    quality=Quality(window=WINDOW, every="2s"),
 )
 RECORDS = Records(QUICK)
 CHOICES = {"namespace": ".*", "model": ".*", "version": ".*", "__rate_interval": WINDOW}
@@ -50,13 +60,16 @@ class Setup:
 
 @pytest.fixture(scope="module")
 def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
-    """A rollout at 50 %, in which both versions fail as often: no gate decides. A second model has no profile."""
+    """A rollout at 50 %, in which both versions fail as often: no gate decides. A second model has no profile, and a
+    third one answers with classes."""
     folder = tmp_path_factory.mktemp("dashboards")
     strategy = {"steps": [{"weight": 5000, "minDuration": "10m"}], "minRequests": 0}
     models = {**doublers(folder, "1.0.0", "1.1.0", strategy=strategy), **doublers(folder, "1.0.0", model="plain")}
+    models |= judge(folder / "models")
     for version in ("1.0.0", "1.1.0"):
         measure(folder / "models" / "doubler" / version)
     with ExitStack() as stack:
+        stack.enter_context(pytest.MonkeyPatch.context()).setenv("FAIRLEAD_SERVING_FEEDBACK_BYTES", "65536")
         platform = stack.enter_context(running_platform(folder, models))
         targets = from_files(folder / ".fairlead" / "prometheus-targets.json")
         rules = [recording_rules(QUICK), alerting_rules(QUICK)]
@@ -64,6 +77,8 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
             running_prometheus(folder / "prometheus", [targets], interval="2s", rules=rules)
         )
         stack.enter_context(OpenLoop(platform.url, rate=RATE, seconds=120, request=users()))
+        for labelled in (Labelled(), Labelled("doubler")):
+            stack.enter_context(OpenLoop(platform.url, rate=RATE, seconds=120, request=labelled))
         platform.command("release", "doubler", "1.1.0")
         platform.wait_for("doubler", "the candidate has its share", weight=5000)
         for version in ("1.0.0", "1.1.0"):
@@ -71,6 +86,8 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
         prometheus.wait_for("sum(fairlead_control_counted_bad_requests) > 5", "failures of both versions are counted")
         prometheus.wait_for("fairlead_control_share", "the share is known")
         prometheus.wait_for(RECORDS.drift[0].candidate_psi, "both versions have counted rows")
+        prometheus.wait_for(RECORDS.quality.real.f1, "labels of classes are counted")
+        prometheus.wait_for(RECORDS.quality.real_errors.root, "labels of numbers are counted")
         yield Setup(platform, prometheus)
 
 
@@ -125,9 +142,9 @@ def test_every_choice_of_a_dashboard_has_values(setup: Setup, board: Dashboard) 
     found = {one.name: _values(setup, one.values) for one in board.variables}
     expected = {
         "namespace": {"default"},
-        "model": {"doubler", "plain"},
+        "model": {"doubler", "plain", "judge"},
         "version": {"1.0.0", "1.1.0"},
-        "feature": {"value", "kind", "prediction"},
+        "feature": {"value", "kind", "prediction", "confidence"},
     }
     assert found == {name: expected[name] for name in found}
 
@@ -217,10 +234,14 @@ def test_a_process_of_ours_emits_exactly_what_is_declared(
         assert [found for metric in declared if (found := wrong(metric, one[metric.name]))] == []
 
 
-def test_a_service_with_a_profile_emits_exactly_what_is_declared_of_drift(setup: Setup) -> None:
-    emitted = max((exposed(text) for text in pages(setup, "model-drift")), key=len)
-    assert emitted.keys() == {metric.name for metric in MODEL_DRIFT}
-    assert [found for metric in MODEL_DRIFT if (found := wrong(metric, emitted[metric.name]))] == []
+def test_services_emit_exactly_what_is_declared_of_drift_and_of_quality_for_numbers_and_for_classes(
+    setup: Setup,
+) -> None:
+    declared = (*MODEL_DRIFT, *MODEL_QUALITY, *MODEL_FEEDBACK)
+    found_there = [exposed(text) for text in pages(setup, "model-drift")]
+    emitted = {name: one for found in sorted(found_there, key=len) for name, one in found.items()}
+    assert emitted.keys() == {metric.name for metric in declared}
+    assert [found for metric in declared if (found := wrong(metric, emitted[metric.name]))] == []
 
 
 def test_the_gateway_emits_every_metric_that_is_declared_for_it(setup: Setup) -> None:
