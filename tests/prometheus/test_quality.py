@@ -25,7 +25,7 @@ LABELS = ",".join(f'{name}="{value}"' for name, value in STABLE.items())
 matrices = st.lists(st.lists(st.integers(0, 50), min_size=4, max_size=4), min_size=4, max_size=4)
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(matrices, min_size=1, max_size=3))
 def test_accuracy_precision_recall_and_f1_are_those_of_numpy(tmp_path: Path, pods: list[list[list[int]]]) -> None:
     inputs = {}

@@ -168,7 +168,8 @@ class Profile(Document):
     def described(self) -> str:
         """What it has, in words: `4 features, prediction, from 5000 rows`."""
         features = f"{len(self.features)} feature{'' if len(self.features) == 1 else 's'}"
-        return ", ".join([features, *(one.name for one in self.answers), f"from {self.rows} rows"])
+        quality = [self.quality.described] if self.quality else []
+        return ", ".join([features, *(one.name for one in self.answers), f"from {self.rows} rows", *quality])
 
     @property
     def edges_digest(self) -> str:

@@ -52,6 +52,13 @@ class ClassQuality(Document):
             raise ValueError(f"{len(self.curves)} curves for {len(self.classes)} classes")
         return self
 
+    @property
+    def described(self) -> str:
+        """In words: `91.3% right`."""
+        named = zip(cells(self.classes), self.outcomes, strict=True)
+        right = sum(count for (*_, correct), count in named if correct == "true")
+        return f"{right / max(1, sum(self.outcomes)):.1%} right"
+
 
 class NumberQuality(Document):
     """By how much predicted numbers were off on held-out rows."""
@@ -61,6 +68,11 @@ class NumberQuality(Document):
     absolute_errors: Sum
     """The sum of the absolute differences."""
     squared_errors: Sum
+
+    @property
+    def described(self) -> str:
+        """In words: `mean absolute error 12.5`."""
+        return f"mean absolute error {self.absolute_errors / self.rows:.4g}"
 
 
 Quality = ClassQuality | NumberQuality

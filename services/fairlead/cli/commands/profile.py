@@ -79,7 +79,8 @@ def command(
         print_json(found.to_json())
     elif action is Action.SHOW:
         console().print(_table(found))
-        say(f"{found.model} {found.version}: {found.rows} rows{f' of {found.data}' if found.data else ''}")
+        quality = f", {found.quality.described}" if found.quality else ""
+        say(f"{found.model} {found.version}: {found.rows} rows{f' of {found.data}' if found.data else ''}{quality}")
 
 
 def _build(

@@ -127,12 +127,17 @@ def test_the_profile_of_something_else_is_shown_with_a_warning(
     assert f"fairlead profile build {folder} --data FILE" in said.err
 
 
-def test_with_a_column_of_labels_the_profile_has_the_quality_of_the_model(tmp_path: Path) -> None:
+def test_with_a_column_of_labels_the_profile_has_the_quality_of_the_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = folders.make(tmp_path / "m")
     file = tmp_path / "held-out.csv"
     file.write_text("value,truth\n" + "".join(f"{number},{2 * number + 1}\n" for number in range(50)))
     run(Action.BUILD, folder, file, labels="truth")
     quality = load_folder(folder).profile.quality  # type: ignore[union-attr]
     assert quality == NumberQuality(rows=50, absolute_errors=50, squared_errors=50)
+    assert "from 50 rows, mean absolute error 1" in capsys.readouterr().err
+    run(Action.SHOW, folder)
+    assert "doubler 1.0.0: 50 rows of held-out.csv, mean absolute error 1" in capsys.readouterr().out
     with pytest.raises(errors.Invalid, match="--labels: .* has no column y; it has value, truth"):
         run(Action.BUILD, folder, file, labels="y")

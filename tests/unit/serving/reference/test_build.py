@@ -169,6 +169,7 @@ def test_the_quality_is_that_of_the_rows_that_are_answered_and_have_a_label(tmp_
     assert isinstance(found.quality, ClassQuality)
     assert found.quality.classes == ("young", "old", "other")
     assert found.quality.outcomes == (51, 2, 0, 9, 36, 0, 0, 0, 0, 0)
+    assert found.described.endswith("from 99 rows, 88.8% right")
     assert Profile.model_validate_json(to_text(found)) == found
 
 
