@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from fairlead.contracts.revision import Phase, Revision
 from fairlead.contracts.route import TOTAL_WEIGHT, MirrorSpec, Route, ShadowSpec, Step, VersionRef
 from fairlead.contracts.table import Mirror
+from fairlead.rollout.policy.desired_instances import roles, within_rollback_window
 from fairlead.rollout.policy.gates import capacity
 from fairlead.rollout.policy.observation import Observation
 from fairlead.rollout.policy.situation import Situation
@@ -221,3 +222,40 @@ def test_where_nothing_else_scales_a_version_runs_its_instances_none_or_what_it_
     for one in managed(several, wanted(several, head, observed)):
         assert one.instances in (0, specified[one.ref], observed.wanted[one.ref])
         assert one.instances or one.ref != head.table.stable
+
+
+@given(
+    head=heads(),
+    observed=observations(),
+    cold=st.sets(st.sampled_from(ALL)),
+    idle_s=st.fixed_dictionaries({ref: st.floats(0, 2000) for ref in ALL}),
+    asked=st.frozensets(st.sampled_from(ALL)),
+    present=st.frozensets(st.sampled_from(ALL)),
+)
+def test_a_version_has_no_instance_only_while_its_requests_are_held_and_nobody_needs_it(
+    head: Revision,
+    observed: Observation,
+    cold: set[VersionRef],
+    idle_s: dict[VersionRef, float],
+    asked: frozenset[VersionRef],
+    present: frozenset[VersionRef],
+) -> None:
+    held = tuple(ref for ref in ALL if ref in cold and not (head.table.weight and ref in _serving(head)))
+    head = head.model_copy(update={"table": head.table.model_copy(update={"cold": held})})
+    observed = replace(observed, idle_s=idle_s, asked=asked, present=present)
+    of = may_all_be_cold()
+    needed = roles(head.state, head.table.stable, is_returnable=within_rollback_window(of, head.state, observed.now))
+    for one in managed(of, wanted(of, head, observed)):
+        if one.instances:
+            continue
+        assert one.ref in held, "a gateway sends its requests on"
+        # Whoever needs a version gets one, once the instances that are about to end are known to end.
+        assert one.ref not in needed | asked or (not observed.wanted[one.ref] and one.ref in present)
+        if observed.wanted[one.ref]:
+            assert observed.gateways, "no gateway says that it holds the requests"
+            assert all(gateway.reachable and gateway.programmed["iris"] >= 7 for gateway in observed.gateways)
+            assert idle_s[one.ref] >= of.spec.scale_to_zero.after
+
+
+def _serving(head: Revision) -> set[VersionRef | None]:
+    return {head.table.stable, head.table.candidate}

@@ -142,6 +142,16 @@ def test_a_pod_that_is_being_deleted_says_so() -> None:
     assert seen(pods=(pod,))[0].reason == "it is being deleted"
 
 
+def test_a_pod_that_is_being_deleted_is_ending_and_not_ready_although_its_slice_says_so_still() -> None:
+    """The slice follows a moment later; a version that is started again must not be taken for ready by its old pod."""
+    pod = a_pod("p1")
+    pod["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    (one,) = seen((a_slice(an_endpoint("p1", ready=True)),), (pod,))
+    assert (one.ready, one.ending, one.reason) == (False, True, "it is being deleted")
+    (other,) = seen((a_slice(an_endpoint("p1", ready=True)),), (a_pod("p1"),))
+    assert (other.ready, other.ending) == (True, False)
+
+
 def test_a_ready_container_beside_it_is_not_named() -> None:
     ready = {"name": "proxy", "ready": True, "state": {"running": {}}, "lastState": {"terminated": {"exitCode": 2}}}
     status = a_container({"waiting": {"reason": "ContainerCreating"}})
