@@ -24,7 +24,7 @@ from support.load.open_loop import OpenLoop
 from support.load.prebuilt import Users
 from support.mounted_secret import MountedSecret
 from support.nameserver import running_nameserver
-from support.processes import free_port
+from support.processes import PATIENCE_S, free_port
 from support.service import Service
 
 HERE = "127.0.0.1"
@@ -158,16 +158,16 @@ def test_certificates_and_authorities_are_replaced_under_load_without_a_failed_r
         half = iris(1, 5000)
         with serving(edge, half):
             body = Users("/models/iris/predict", body=b'{"value": 2.0}')
-            with OpenLoop(edge.url, rate=RATE, seconds=30, request=body) as load:
+            with OpenLoop(edge.url, rate=RATE, seconds=120, request=body) as load:
                 # What each step waits for is what the next one needs.
                 for number, (issuer, trusted, trusts_new, trusts_old) in enumerate(
                     ((old, [old, new], True, True), (new, [old, new], True, True), (new, [new], True, False)), start=1
                 ):
                     scene.put(issuer, trusted)
-                    until(lambda: fewest(edge, "ssl_context_update_by_sds") >= number)  # noqa: B023
+                    until(lambda: fewest(edge, "ssl_context_update_by_sds") >= number, timeout_s=PATIENCE_S)  # noqa: B023
                     for port in ports.values():
-                        until(lambda: reached(port, theirs, issuer) == trusts_new)  # noqa: B023
-                        until(lambda: reached(port, ours, issuer) == trusts_old)  # noqa: B023
+                        until(lambda: reached(port, theirs, issuer) == trusts_new, timeout_s=PATIENCE_S)  # noqa: B023
+                        until(lambda: reached(port, ours, issuer) == trusts_old, timeout_s=PATIENCE_S)  # noqa: B023
                     begun = fewest(edge, "ssl.handshake")
                     load.wait_sent(load.progress.sent + RATE)
                     assert fewest(edge, "ssl.handshake") > begun  # so these certificates were used
