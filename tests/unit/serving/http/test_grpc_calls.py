@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import uuid
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -133,7 +134,7 @@ def test_predictions_are_counted_as_grpc_and_other_calls_as_other() -> None:
 def test_the_answer_to_a_call_of_a_rollout_is_recorded_and_spill_may_be_refused() -> None:
     async def run() -> tuple[int, Reply]:
         async with running() as app:
-            kept = HEADERS | {KEEP_HEADER: RECORD}
+            kept = HEADERS | {KEEP_HEADER: RECORD, "x-request-id": str(uuid.UUID(int=7))}
             await ask(app, "POST", path("adder", "ModelInfer"), point(), kept)
             recorded = len(app.answers.page("another", 0).answers)
             refuse_all_spill(app)
