@@ -217,14 +217,15 @@ class Drift:
     def _count_slice(self, rows: Sequence[Any], answers: Sequence[Any]) -> None:
         try:
             read = [self._read(answer) for answer in answers] if self._count_answers.size else []
+            estimated = self._estimate(answers) if self._estimate else None
             self._counts += np.concatenate(
                 [
                     self._count_rows([row.__dict__ for row in rows]),
                     self._count_answers([{"label": label, "score": score} for label, score in read]),
                 ]
             )
-            if self._estimate is not None:
-                self._estimated[self._own] += self._estimate(answers)
+            if estimated is not None:
+                self._estimated[self._own] += estimated
             self._totals[_COUNTED_ROWS] += len(rows)
         except Exception:  # a row that the author's code has changed, or a defect here: requests must not notice
             self._totals[_FAILED] += len(rows)

@@ -70,8 +70,11 @@ class Sureness:
         value = getattr(answer, self._score or "", None)
         named: Mapping[str, float] = vars(value) if isinstance(value, BaseModel) else value or {}
         line = [0.0] * (self._own + 1)
-        for name, share in named.items():
-            line[self._judged.place(text_of(name))] += max(0.0, share)
+        try:
+            for name, share in named.items():
+                line[self._judged.place(text_of(name))] += max(0.0, share)
+        except TypeError:  # an answer that its author made without validation
+            return None
         return (place, line[place], line) if np.isfinite(sum(line)) and sum(line) > 0 else None
 
 
@@ -107,11 +110,7 @@ def estimate_of(answer_type: type[BaseModel], profile: Profile | None) -> Estima
     if quality is None:
         return None
     judged = Judged(answer_type, profile)
-    if (
-        isinstance(quality, ClassQuality)
-        and quality.classes != judged.classes
-        or (judged.is_class != isinstance(quality, ClassQuality))
-    ):
+    if (quality.classes if isinstance(quality, ClassQuality) else ()) != judged.classes:
         raise errors.Invalid("the profile has the quality of other classes than the answers have", hint=REBUILD)
     if not isinstance(quality, ClassQuality) or not quality.curves:
         return None

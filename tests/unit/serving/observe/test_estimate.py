@@ -174,3 +174,11 @@ def test_answers_that_do_not_say_how_sure_they_are_add_nothing() -> None:
     unsure: Any = None
     answers = [Sure.model_construct(label="good", confidence=unsure), Sure(label="bad", confidence=float("nan"))]
     assert not estimate(answers).any()
+
+
+def test_probabilities_that_are_none_add_nothing() -> None:
+    estimate = estimate_of(Level, profile_of(three_classes()))
+    assert estimate is not None
+    missing: Any = None
+    odd = Shares.model_construct(low=missing, middle=0.5, high=0.5)
+    assert not estimate([Level.model_construct(level="low", probabilities=odd)]).any()
