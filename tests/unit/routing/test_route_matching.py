@@ -117,6 +117,8 @@ def route_by_list(fleet: Sequence[Routed], headers: Mapping[str, str]) -> str:
             wanted, given = rule.version_header, headers.get("x-model-version")
             if not rule.path.matches(path) or rule.method not in (None, headers[":method"]):
                 continue
+            if rule.sticky_header is not None and rule.sticky_header not in headers:
+                continue
             if wanted is None or (given is not None and wanted in ("", given)):
                 return f"{one.route}:{rule.name}"
     return "pending:pending" if model_in(path) == "pending" else "no-such-path"
