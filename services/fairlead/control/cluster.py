@@ -36,8 +36,8 @@ from fairlead.control.holds import Holds, mounted
 from fairlead.control.load import WatchedLoad
 from fairlead.control.loop import ChangeTokens, Loop
 from fairlead.control.metrics import Metrics
+from fairlead.control.parallel_writes import ParallelWrites
 from fairlead.control.request_records import access_log, tracing
-from fairlead.control.side_by_side import SideBySide
 from fairlead.control.smoke import GatewaySmoke
 from fairlead.rollout.analysis.fleet_stats import FleetStats
 from fairlead.rollout.analysis.fleet_use import FleetUse
@@ -277,7 +277,7 @@ class ControlPlane:
         self.holds, self._use = Holds(store, self.gateways, leads=leads), FleetUse(gateways.gateways)
         metric_settings = metrics or MetricSettings()
         self._history = PrometheusStats(metric_settings.prometheus) if metric_settings.prometheus is not None else None
-        self._writes = SideBySide()
+        self._writes = ParallelWrites()
         self._publisher = XdsPublisher(publications, self.snapshots, Fleet(gateways))
         engine = Engine(
             store,

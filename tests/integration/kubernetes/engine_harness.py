@@ -9,7 +9,7 @@ from typing import Any
 from fairlead.contracts.revision import Check, Verdict
 from fairlead.contracts.route import VersionRef
 from fairlead.contracts.table import Table
-from fairlead.control.side_by_side import SideBySide
+from fairlead.control.parallel_writes import ParallelWrites
 from fairlead.rollout.ports import GatewayState, Reading
 from fairlead.rollout.reconcile import Engine
 from fairlead.store.kubernetes import KubernetesStore
@@ -22,7 +22,7 @@ class EngineHarness:
 
     def __init__(self, api: Api, namespace: str) -> None:
         self._where = api, namespace
-        self.writes = SideBySide()
+        self.writes = ParallelWrites()
         self.now = datetime.now(UTC)
         self.store = self._store()
         self.engine = self._engine()

@@ -12,7 +12,7 @@ WRITES = 4
 here; more would only take its time away from others, and connections from the watches."""
 
 
-class SideBySide:
+class ParallelWrites:
     """`rollout.ports.StatusWrites`. For the thread of the loop; only the writes are on others.
 
     At most `WRITES` are under way: with an API server that does not answer, a tick fails at the first that fails.

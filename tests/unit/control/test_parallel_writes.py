@@ -9,14 +9,14 @@ from contextlib import contextmanager
 import pytest
 
 from fairlead import errors
-from fairlead.control.side_by_side import WRITES, SideBySide
+from fairlead.control.parallel_writes import WRITES, ParallelWrites
 
 PATIENCE_S = 20.0
 
 
 @pytest.fixture
-def writes() -> Iterator[SideBySide]:
-    made = SideBySide()
+def writes() -> Iterator[ParallelWrites]:
+    made = ParallelWrites()
     yield made
     made.close()
 
@@ -35,14 +35,14 @@ def _is_true(found: bool) -> None:
     assert found
 
 
-def test_the_statuses_of_two_routes_are_written_at_the_same_time(writes: SideBySide) -> None:
+def test_the_statuses_of_two_routes_are_written_at_the_same_time(writes: ParallelWrites) -> None:
     both = threading.Barrier(2, timeout=PATIENCE_S)
     for route in ("iris", "flats"):
         writes.start(route, lambda: _is_true(both.wait() >= 0))
     writes.finish_all()
 
 
-def test_two_writes_of_one_route_keep_their_order(writes: SideBySide) -> None:
+def test_two_writes_of_one_route_keep_their_order(writes: ParallelWrites) -> None:
     seen: list[int] = []
     for number in range(50):
         writes.start("iris", lambda number=number: seen.append(number))  # type: ignore[misc]
@@ -50,7 +50,7 @@ def test_two_writes_of_one_route_keep_their_order(writes: SideBySide) -> None:
     assert seen == list(range(50))
 
 
-def test_finish_returns_when_the_write_of_that_route_has_ended_and_not_later(writes: SideBySide) -> None:
+def test_finish_returns_when_the_write_of_that_route_has_ended_and_not_later(writes: ParallelWrites) -> None:
     done: list[str] = []
     with held() as write:
         writes.start("slow", write)
@@ -61,7 +61,7 @@ def test_finish_returns_when_the_write_of_that_route_has_ended_and_not_later(wri
     writes.finish_all()
 
 
-def test_no_more_are_under_way_than_the_api_server_should_get(writes: SideBySide) -> None:
+def test_no_more_are_under_way_than_the_api_server_should_get(writes: ParallelWrites) -> None:
     lock, counts = threading.Lock(), [0, 0]
 
     def write() -> None:
@@ -84,7 +84,9 @@ def _unavailable() -> None:
     raise errors.Unavailable("the API server does not answer")
 
 
-def test_an_api_server_that_does_not_answer_ends_the_tick_at_the_first_write_that_failed(writes: SideBySide) -> None:
+def test_without_an_answer_of_the_api_server_the_tick_ends_at_the_first_write_that_failed(
+    writes: ParallelWrites,
+) -> None:
     for number in range(WRITES):
         writes.start(f"route-{number}", _unavailable)
     with pytest.raises(errors.Unavailable):
@@ -94,7 +96,7 @@ def test_an_api_server_that_does_not_answer_ends_the_tick_at_the_first_write_tha
     writes.finish_all()
 
 
-def test_one_error_does_not_leave_the_other_writes_unwatched(writes: SideBySide) -> None:
+def test_one_error_does_not_leave_the_other_writes_unwatched(writes: ParallelWrites) -> None:
     seen: list[str] = []
     writes.start("bad", _unavailable)
     writes.start("good", lambda: seen.append("good"))
