@@ -317,6 +317,17 @@ def test_a_call_needs_a_key_where_requests_need_one(tmp_path: Path) -> None:
         assert scene.fails(number(), ("x-api-key", "secret"))[0] == "INVALID_ARGUMENT"
 
 
+def test_whether_the_gateway_is_alive_and_ready_is_told_without_a_key(tmp_path: Path) -> None:
+    guard = Guard(Access.model_validate({"clients": {"shop": {"keys": [key_hash("secret")], "models": ["iris"]}}}))
+    with a_scene(tmp_path, iris(1, 0), guard=guard) as scene:
+        for method in ("ServerLive", "ServerReady"):
+            asked = message(f"{method}Request")()
+            for metadata in ((), (("x-api-key", "secret"),), (("x-api-key", "guess"),)):
+                answer, _ = scene.call(asked, *metadata, method=method)
+                assert [value for _, value in answer.ListFields()] == [True], (method, metadata)
+        assert scene.fails(message("ServerLiveRequest")(), NAMED, method="ServerLive")[0] == "UNAUTHENTICATED"
+
+
 def test_plain_http_at_the_path_of_grpc_is_told_so(scene: Scene) -> None:
     answer = httpx.post(f"{scene.edge.url}/{SERVICE}/ModelInfer", json={}, trust_env=False)
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")

@@ -141,6 +141,9 @@ function envoy_on_request(handle)
   local headers = handle:headers()
   local host = handle:virtualHost():metadata()
   local known = handle:streamInfo():dynamicMetadata()
+  -- Envoy turns a filter off by the route that a request has at first, and a call of gRPC gets its own only in grpc.lua.
+  local call = known:get("fairlead.grpc")
+  if call and call.own then return end -- the gateway answers it, as the same question over HTTP
   local name, status, code, detail, challenge = identify(handle, headers, host)
   -- No credential reaches a model.
   headers:remove("x-api-key")
