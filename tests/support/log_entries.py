@@ -11,7 +11,7 @@ def at(second: float) -> str:
     return f"2026-01-01T00:{int(second) // 60:02d}:{second % 60:06.3f}Z"
 
 
-def failure(second: float, path: str = "/models/iris/predict", flags: str = "UH", **more: str) -> Entry:
+def failure(second: float, path: str = "/models/iris/predict", flags: str = "UH", **more: object) -> Entry:
     line = {"time": at(second), "method": "POST", "path": path, "status": 503, "flags": flags, "duration_ms": 0, **more}
     return next(parse(GATEWAY, [json.dumps(line)]))
 

@@ -106,7 +106,8 @@ def _access(found: dict[str, Any]) -> dict[str, Any]:
     said = {name: value for name, value in found.items() if value not in (None, "-", "")}
     if "attempt" in said:
         return {"level": "warning", "message": "attempt failed at the gateway", **_why(said), **said}
-    if str(said.get("status", ""))[:1] == "2":
+    is_answered = str(said.get("status", ""))[:1] == "2"
+    if is_answered and str(said.get("grpc_status", "0")) == "0":  # a call of gRPC has 200 however it ends
         return {"level": "info", "message": "request at the gateway", **said}
     return {"level": "warning", "message": "request failed at the gateway", **_why(said), **said}
 

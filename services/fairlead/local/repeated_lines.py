@@ -14,8 +14,8 @@ from typing import Any
 from fairlead.local.log_files import GATEWAY, Entry
 from fairlead.logs import local_time
 
-_EQUAL = ("method", "path", "status", "flags", "cluster")
-"""The fields of a failed request that are the same for the same failure."""
+_EQUAL = ("method", "path", "status", "grpc_status", "flags", "cluster")
+"""The fields of a request that are the same for the same outcome."""
 _MOST_KEPT = 1000
 """So many different lines are known at once: a platform runs for weeks. One that was forgotten is shown again."""
 _LONGEST = 80
@@ -145,10 +145,12 @@ class _Repeated:
         if self.more == 1:
             yield self.last
         elif self.more:
-            same = {name: self.last.fields[name] for name in ("method", "path", "status") if name in self.last.fields}
-            what = " ".join(map(str, same.values()))
+            same = ("method", "path", "status")
+            what = " ".join(str(self.last.fields[name]) for name in same if name in self.last.fields)
+            if code := self.last.fields.get("grpc_status"):
+                what = f"{what} (grpc_status {code})"
             text = f"gateway: {self.more:,} more like {what} until {local_time(self.last.time)[:8]}"
-            yield Entry(GATEWAY, {"time": self.last.time, "level": "warning", "message": text})
+            yield Entry(GATEWAY, {"time": self.last.time, "level": self.last.fields["level"], "message": text})
 
 
 def _key(entry: Entry) -> tuple[Any, ...] | None:

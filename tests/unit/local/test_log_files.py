@@ -86,6 +86,14 @@ def test_a_request_that_was_answered_at_the_second_attempt_is_not_called_failed(
     assert (entry.fields["level"], entry.fields["message"]) == ("info", "request at the gateway")
 
 
+@pytest.mark.parametrize(("code", "level"), [(None, "info"), ("0", "info"), ("13", "warning"), ("16", "warning")])
+def test_a_call_of_grpc_that_failed_is_called_failed_though_its_status_is_200(code: str | None, level: str) -> None:
+    line = {"time": "t", "method": "POST", "path": "/v2/models/iris/infer", "status": 200, "grpc_status": code}
+    (entry,) = parse("gateway", [json.dumps(line)])
+    assert entry.fields["level"] == level
+    assert ("failed" in str(entry.fields["message"])) is (level == "warning")
+
+
 @pytest.mark.parametrize(
     ("tail", "said"),
     [

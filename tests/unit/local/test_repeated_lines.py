@@ -29,6 +29,24 @@ def test_equal_failures_are_one_line_with_their_number_and_the_time_of_the_last(
     ]
 
 
+def test_the_line_for_equal_requests_has_their_level() -> None:
+    for status, level in ((200, "info"), (503, "warning")):
+        fold = Fold()
+        lines = [*fold.add([failure(number, status=status) for number in range(9)]), *fold.rest()]
+        assert [line.fields["level"] for line in lines] == [level, level]
+
+
+def test_calls_of_grpc_that_end_with_different_codes_are_different() -> None:
+    calls = [failure(number, status=200, grpc_status=code) for code in ("0", "14") for number in range(5)]
+    until = local_time(at(4))[:8]
+    assert shown(calls) == [
+        "request at the gateway",
+        FAILED,
+        f"gateway: 4 more like POST /models/iris/predict 200 (grpc_status 0) until {until}",
+        f"gateway: 4 more like POST /models/iris/predict 200 (grpc_status 14) until {until}",
+    ]
+
+
 def test_two_equal_failures_and_failures_that_differ_are_shown_as_they_are() -> None:
     assert shown([failure(1), failure(2), failure(3, flags="UF"), failure(4, path="/other")]) == [FAILED] * 4
 
