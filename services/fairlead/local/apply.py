@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
 from fairlead import errors
 from fairlead.contracts.manifest import Manifest
 from fairlead.contracts.parsing import parse_yaml
-from fairlead.contracts.platform import LocalModel, Platform
+from fairlead.contracts.platform import LocalModel, LocalVersion, Platform
 from fairlead.contracts.route import Route, RouteSpec, Target, VersionSpec
 from fairlead.local.folders import differences, digests, version_spec
 from fairlead.local.versions import VersionCopies
@@ -54,15 +54,9 @@ def route_spec(
     versions = {}
     idempotent = True
     for version, local in model.versions.items():
-        where, folder = f"models.{name}.versions.{version}", base / local.source
         present = known.versions.get(version) if known is not None else None
-        if present is not None and present.folder and not folder.exists():
-            folder = Path(present.source or "")  # the copy is the version; its folder is not needed any more
-        manifest, spec = version_spec(folder, local.instances)
-        spec = spec.model_copy(update={"min_instances": local.min_instances})
-        if (manifest.name, manifest.version) != (name, version):
-            raise errors.Invalid(f"{where}: the folder {local.source} holds {manifest.name} {manifest.version}")
-        versions[version] = _kept(manifest, spec, present, copies, where)
+        manifest, spec = _read(name, version, local, base, present)
+        versions[version] = _kept(manifest, spec, present, copies)
         idempotent = idempotent and manifest.idempotent
     return RouteSpec(
         model=name,
@@ -77,10 +71,43 @@ def route_spec(
     )
 
 
-def _kept(
-    manifest: Manifest, version: VersionSpec, present: VersionSpec | None, copies: VersionCopies, where: str
-) -> VersionSpec:
-    """The version as it is stored: with a copy of its folder. Raises Conflict if it is present with other content."""
+def wrong_versions(
+    platform: Platform, base: Path, known: Mapping[str, RouteSpec]
+) -> Iterator[tuple[str, errors.FairleadError]]:
+    """The versions of the file that `apply` refuses, by their place in the file, and why. Writes nothing."""
+    for name, model in platform.models.items():
+        stored = known[name].versions if name in known else {}
+        for version, local in model.versions.items():
+            try:
+                _read(name, version, local, base, stored.get(version))
+            except errors.FairleadError as error:
+                yield f"models.{name}.versions.{version}", error
+
+
+def _read(
+    name: str, version: str, local: LocalVersion, base: Path, present: VersionSpec | None
+) -> tuple[Manifest, VersionSpec]:
+    """A version as its folder is now. Raises Invalid if the folder holds another one, and Conflict if other content."""
+    where, folder = f"models.{name}.versions.{version}", base / local.source
+    if present is not None and present.folder and not folder.exists():
+        folder = Path(present.source or "")  # the copy is the version; its folder is not needed any more
+    manifest, spec = version_spec(folder, local.instances)
+    if (manifest.name, manifest.version) != (name, version):
+        raise errors.Invalid(f"{where}: the folder {local.source} holds {manifest.name} {manifest.version}")
+    _check_same(manifest, spec, present, where)
+    return manifest, spec.model_copy(update={"min_instances": local.min_instances})
+
+
+def _kept(manifest: Manifest, version: VersionSpec, present: VersionSpec | None, copies: VersionCopies) -> VersionSpec:
+    """The version as it is stored: with a copy of its folder."""
+    if present is not None and not present.folder:
+        # An earlier Fairlead deployed it. With the digest of its folder it would be another version of the same name.
+        return version.model_copy(update={"folder": ""})
+    return copies.keep(manifest, version)
+
+
+def _check_same(manifest: Manifest, version: VersionSpec, present: VersionSpec | None, where: str) -> None:
+    """Raise Conflict if the version is present with other content."""
     if present is not None and (why := _why_other(present, version)):
         name = f"{manifest.name} {manifest.version}"
         raise errors.Conflict(
@@ -88,10 +115,6 @@ def _kept(
             hint=f"a version never changes: give the new content a new version; {name} serves as it was. "
             f"To begin again without the past: fairlead remove {manifest.name}",
         )
-    if present is not None and not present.folder:
-        # An earlier Fairlead deployed it. With the digest of its folder it would be another version of the same name.
-        return version.model_copy(update={"folder": ""})
-    return copies.keep(manifest, version)
 
 
 def _why_other(present: VersionSpec, now: VersionSpec) -> str:
@@ -185,7 +208,8 @@ def deploy(
             version = version.model_copy(update={"instances": present.instances})
         if present is not None:
             version = version.model_copy(update={"min_instances": present.min_instances})
-        version = _kept(manifest, version, present, copies, "not deployed")
+        _check_same(manifest, version, present, "not deployed")
+        version = _kept(manifest, version, present, copies)
         if known is None:
             spec = RouteSpec(
                 model=manifest.name,

@@ -13,9 +13,10 @@ from pathlib import Path
 from fairlead import errors
 from fairlead.cli.clients_file import complaints
 from fairlead.cli.doctor.finding import Check, Finding, NotChecked, examine, problem, warning
-from fairlead.contracts.platform import ControlSettings, GatewaySettings
+from fairlead.contracts.platform import ControlSettings, GatewaySettings, Platform
+from fairlead.contracts.route import RouteSpec
 from fairlead.local import envoy, ports
-from fairlead.local.apply import read_platform
+from fairlead.local.apply import read_platform, wrong_versions
 from fairlead.local.state import StateFolder
 from fairlead.store.sqlite import SqliteStore
 
@@ -32,9 +33,9 @@ class Machine:
     state: Path
     gateway: GatewaySettings = GatewaySettings()
     control: ControlSettings = ControlSettings()
-    models: frozenset[str] = frozenset()
-    """Those of the platform file."""
     file: Path | None = None
+    platform: Platform | None = None
+    """What the file says, if it can be used."""
     wrong: errors.FairleadError | None = None
     """Why the platform file cannot be used."""
 
@@ -48,14 +49,31 @@ class Machine:
             platform = read_platform(file)
         except errors.FairleadError as error:
             return cls(state, file=file, wrong=error)
-        return cls(state, platform.gateway, platform.control, frozenset(platform.models), file)
+        return cls(state, platform.gateway, platform.control, file, platform)
+
+    def routes(self) -> tuple[dict[str, RouteSpec], set[str]]:
+        """The routes of the state folder, and the names of those that cannot be read."""
+        ledger = self.state / "ledger.db"
+        if not ledger.exists():
+            return {}, set()
+        with SqliteStore(ledger) as store:
+            return {one.name: one.spec for one in store.routes()}, {one.name for one in store.unreadable_routes()}
 
 
 def file_is_right(machine: Machine) -> Iterator[Finding]:
     """The platform file, as `fairlead up` would read it."""
+    why = f"`fairlead up {machine.file}` does not start with it"
     if machine.wrong is not None:
-        why = f"`fairlead up {machine.file}` does not start with it"
         yield problem(machine.wrong.message, why, machine.wrong.hint or "correct the file")
+    if machine.platform is not None and machine.file is not None:
+        known, unreadable = machine.routes()
+        read = {name: model for name, model in machine.platform.models.items() if name not in unreadable}
+        platform = machine.platform.model_copy(update={"models": read})
+        for where, error in wrong_versions(platform, machine.file.absolute().parent, known):
+            what = error.message if error.message.startswith(where) else f"{where}: {error.message}"
+            yield problem(
+                what, f"`fairlead up {machine.file}` does not start with it", error.hint or "correct the file"
+            )
 
 
 def envoy_works(machine: Machine) -> Iterator[Finding]:  # noqa: ARG001 - every check gets the same
@@ -104,10 +122,8 @@ def clients_are_known(machine: Machine) -> Iterator[Finding]:
     """The document of clients, and the models that it names."""
     if machine.gateway.auth is None:
         return
-    ledger, models = machine.state / "ledger.db", set(machine.models)
-    if ledger.exists():
-        with SqliteStore(ledger) as store:
-            models |= {route.name for route in store.routes()} | {one.name for one in store.unreadable_routes()}
+    known, unreadable = machine.routes()
+    models = {*known, *unreadable, *(machine.platform.models if machine.platform is not None else ())}
     for one in complaints(Path(machine.gateway.auth.file), models):
         yield (problem if one.keeps else warning)(one.what, one.why, one.do)
 

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import socket
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,11 @@ from fairlead.cli.doctor import machine
 from fairlead.cli.doctor.finding import Finding, Level
 from fairlead.contracts.platform import AuthSettings, ControlSettings, GatewaySettings, RunningPlatform
 from fairlead.local import envoy
+from fairlead.local.apply import apply, read_platform
 from fairlead.local.state import StateFolder
+from fairlead.local.versions import VersionCopies
+from fairlead.store.sqlite import SqliteStore
+from support import folders
 
 
 def a_file(folder: Path, ports: list[int], more: str = "") -> Path:
@@ -101,6 +106,43 @@ def test_a_platform_file_that_cannot_be_used_is_a_problem_with_its_sentence(tmp_
 
 
 @pytest.mark.usefixtures("newest")
+@pytest.mark.parametrize(
+    ("source", "version", "what"),
+    [
+        ("nope", "1.0.0", "models.iris.versions.1.0.0: there is no folder"),
+        ("iris", "2.0.0", "models.iris.versions.2.0.0: the folder iris holds iris 1.0.0"),
+        ("iris", "1.0.0", None),
+    ],
+)
+def test_a_version_whose_folder_is_not_there_or_holds_another_one_is_a_problem(
+    tmp_path: Path, free: list[int], source: str, version: str, what: str | None
+) -> None:
+    folders.make(tmp_path / "iris", name="iris", version="1.0.0")
+    file = a_file(tmp_path, free)
+    model = {"iris": {"target": version, "versions": {version: {"source": source}}}}
+    file.write_text(f"{file.read_text()}models: {json.dumps(model)}\n")
+    found = wrong(tmp_path / ".fairlead", file)
+    assert [(one.level, one.what[: len(what or "")]) for one in found] == ([(Level.PROBLEM, what)] if what else [])
+
+
+@pytest.mark.usefixtures("newest")
+def test_a_version_that_was_deployed_with_other_content_is_a_problem(tmp_path: Path, free: list[int]) -> None:
+    folders.make(tmp_path / "iris", name="iris", version="1.0.0")
+    file = a_file(tmp_path, free)
+    file.write_text(f"{file.read_text()}models: {{iris: {{target: 1.0.0, versions: {{1.0.0: {{source: iris}}}}}}}}\n")
+    state = tmp_path / ".fairlead"
+    StateFolder(state).create()
+    with SqliteStore(state / "ledger.db") as store:
+        now, copies = datetime(2026, 1, 1, tzinfo=UTC), VersionCopies(state / "versions")
+        apply(store, read_platform(file), tmp_path, copies, now=now, actor="ann")
+    assert wrong(state, file) == []
+    (tmp_path / "iris" / "notes.txt").write_text("changed")
+    [found] = wrong(state, file)
+    assert found.level is Level.PROBLEM
+    assert "is not what was deployed as iris 1.0.0" in found.what
+
+
+@pytest.mark.usefixtures("newest")
 def test_a_client_of_a_model_that_is_not_there_is_a_warning_that_guesses_the_name(
     tmp_path: Path, free: list[int]
 ) -> None:
@@ -108,7 +150,7 @@ def test_a_client_of_a_model_that_is_not_there_is_a_warning_that_guesses_the_nam
     file = a_file(tmp_path, free, ", auth: {file: clients.yaml}")
     model = {"iris": {"target": "1", "versions": {"1": {"source": "a"}}}}
     file.write_text(f"{file.read_text()}models: {json.dumps(model)}\n")
-    one, other = wrong(tmp_path / ".fairlead", file)
+    _, one, other = wrong(tmp_path / ".fairlead", file)  # the first one: there is no such folder
     assert (one.level, other.level) == (Level.WARNING, Level.WARNING)
     assert one.what.endswith("clients.shop.models: there is no model 'irsi'; did you mean 'iris'?")
     assert other.what.endswith("clients.shop.modelLimits: there is no model 'fraud'")
