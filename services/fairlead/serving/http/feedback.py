@@ -54,15 +54,16 @@ class Endpoint:
         try:
             labels = Labels.model_validate_json(body).feedback
         except ValidationError as cause:
-            details = [errors.Detail(("body", *one["loc"]), one["msg"], one["type"]) for one in cause.errors()]
+            found = cause.errors(include_url=False, include_context=False, include_input=False)
+            details = [errors.Detail(("body", *one["loc"]), one["msg"], one["type"]) for one in found]
             self._feedback.count_bad(len({one.loc[:3] for one in details}))
             raise errors.Invalid("the labels are not valid, so none was counted", details=details) from cause
         checked = self._feedback.check(labels)
-        found: Counter[str] = Counter()
+        outcomes: Counter[str] = Counter()
         for start in range(0, len(checked), SLICE):
-            found += self._feedback.count(checked[start : start + SLICE])
+            outcomes += self._feedback.count(checked[start : start + SLICE])
             await asyncio.sleep(0)
-        return found
+        return outcomes
 
 
 def router(feedback: Feedback | None, max_body_bytes: int, receiving: bodies.Receiving) -> APIRouter:

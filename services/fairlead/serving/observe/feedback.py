@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Annotated, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -39,7 +40,8 @@ COUNTED, LATE, DOUBLE, UNKNOWN, BAD = OUTCOMES
 class Label(BaseModel):
     """The truth of one prediction."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # `Feedback.check` refuses unknown fields: as errors of this type they would be as many as a body has room for.
+    model_config = ConfigDict(extra="allow", frozen=True, json_schema_extra={"additionalProperties": False})
 
     id: Annotated[str, StringConstraints(min_length=1, max_length=128)] = Field(
         description="What identifies the request: the response's x-request-id, or a key of the client's own."
@@ -57,8 +59,6 @@ class Label(BaseModel):
 
 class Labels(BaseModel):
     """The body of POST /feedback."""
-
-    model_config = ConfigDict(extra="forbid")
 
     feedback: Annotated[list[Label], Field(min_length=1, max_length=MAX_LABELS)]
 
@@ -130,6 +130,9 @@ class Feedback:
         now = self._clock()
         for at, label in enumerate(labels):
             found: dict[str, Any] = {}
+            for unknown in islice(label.model_extra or (), 1):
+                place = ("body", "feedback", at, unknown)
+                wrong.append(errors.Detail(place, "Extra inputs are not permitted", "extra_forbidden"))
             if label.version == self._version:  # what another version predicts is not known here
                 for name in ("prediction", "truth"):
                     try:

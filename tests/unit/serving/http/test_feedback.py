@@ -181,6 +181,12 @@ def test_a_body_that_is_no_feedback_is_a_4xx(body: bytes, headers: dict[str, str
     assert send(app(), body=body, headers=headers).status == status
 
 
+def test_a_body_full_of_unknown_fields_is_answered_with_one_error_for_each_label() -> None:
+    unknown = {f"field-{number}": 1 for number in range(50)}
+    reply = send(app(), *[label(number, **unknown) for number in range(MAX_LABELS)])
+    assert (reply.status, len(json.loads(reply.body)["errors"])) == (422, MAX_LABELS)
+
+
 def test_more_labels_than_a_request_may_have_are_refused() -> None:
     assert send(app(), *[label(number) for number in range(MAX_LABELS + 1)]).status == 422
 
