@@ -77,13 +77,27 @@ def test_a_release_without_the_version_that_production_serves_is_refused(fleet: 
         (("render", "live"), "there is no environment 'live'"),
         (("render", "prod", "search/rancker"), "there is no model 'search/rancker'"),
         (("changed", "nothing", "prod"), "there is no commit 'nothing' here"),
-        (("promote", "test", "prod", EMBEDDER), "has no release in test"),
+        (("render", "prod", ""), "there is no model ''"),
+        (("promote", "staging", "prod", "search/rancker"), "has no release in staging"),
+        (("promote", "staging", "prd", EMBEDDER), "there is no environment 'prd'"),
+        (("promote", "stage", "prod", EMBEDDER), "there is no environment 'stage'"),
         (("promote", "staging"), "fleet promote FROM TO MODEL"),
     ],
 )
 def test_a_mistake_is_told(fleet: Path, arguments: tuple[str, ...], said: str) -> None:
     done = run(fleet, "fleet", *arguments)
     assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+
+
+@pytest.mark.parametrize("last", ["search/rancker", "--dry-run", ""])
+def test_nothing_is_applied_if_one_of_the_models_is_unknown(fleet: Path, last: str) -> None:
+    done = run(fleet, "fleet", "apply", "prod", EMBEDDER, last, HELM="echo")
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_a_model_may_be_named_with_the_slash_that_a_shell_adds(fleet: Path) -> None:
+    done = run(fleet, "fleet", "apply", "prod", f"{EMBEDDER}/", HELM="echo")
+    assert done.stdout.startswith("upgrade --install query-embedder ")
 
 
 def test_changed_names_the_models_whose_values_for_that_environment_differ(fleet: Path) -> None:
