@@ -277,7 +277,9 @@ def test_a_deadline_reaches_the_service(scene: Scene) -> None:
 
 def test_a_message_above_the_limit_is_refused(scene: Scene) -> None:
     request = infer("iris", tensor("value", "FP64", [1]), raw=[bytes(5 << 20)])
-    assert scene.fails(request, NAMED)[0] == "RESOURCE_EXHAUSTED"
+    for metadata in ((NAMED,), ()):
+        code, sentence, kind = scene.fails(request, *metadata)
+        assert (code, sentence, kind) == ("RESOURCE_EXHAUSTED", "Payload Too Large", "request_payload_too_large")
 
 
 def test_a_shadow_gets_a_copy_of_each_call_and_users_never_see_it(tmp_path: Path) -> None:

@@ -32,10 +32,10 @@ def grpc_filters(max_request_bytes: int, *, guarded: bool) -> Iterator[Json]:
 
     `guarded`: requests need a client. Then no message is kept before the client is known.
     """
-    if not guarded:
-        yield _off(extension(_WHOLE, typed(f"{_TYPES}buffer.v3.Buffer", max_request_bytes=max_request_bytes)))
     frames = typed(f"{_TYPES}grpc_http1_reverse_bridge.v3.FilterConfig", content_type=CONTENT_TYPE)
     yield _off(extension(_FRAMES, frames))
+    if not guarded:
+        yield _off(extension(_WHOLE, typed(f"{_TYPES}buffer.v3.Buffer", max_request_bytes=max_request_bytes)))
     program = {"inline_string": _program(reads=not guarded)}
     yield _off(extension(_CALLS, typed(f"{_TYPES}lua.v3.Lua", default_source_code=program)))
 
