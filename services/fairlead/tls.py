@@ -128,6 +128,8 @@ def _check_text(files: Files) -> None:
     ):
         if path is None:
             continue
+        if path.exists() and not path.is_file():  # to read a pipe waits for who writes it
+            raise Invalid(f"the {what} {path} cannot be read: it is no file", hint=HINT)
         try:
             text = path.read_text(encoding="utf-8", errors="replace")
         except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -115,6 +116,15 @@ def test_a_file_that_is_missing_is_named(issued: Callable[..., Files], file: str
     files = issued()
     getattr(files, file).unlink()
     with pytest.raises(Invalid, match="cannot be read: No such file"):
+        FileContext(files, server=True)
+
+
+@pytest.mark.parametrize("file", ["certificate", "key", "authorities"])
+def test_a_pipe_in_place_of_a_file_is_an_error_and_is_not_waited_for(issued: Callable[..., Files], file: str) -> None:
+    files = issued()
+    getattr(files, file).unlink()
+    os.mkfifo(getattr(files, file))
+    with pytest.raises(Invalid, match="cannot be read: it is no file"):
         FileContext(files, server=True)
 
 
