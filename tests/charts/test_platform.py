@@ -10,6 +10,7 @@ import pytest
 from charts.sample import FACTS
 from fairlead.contracts.prometheus import MetricSettings, PrometheusSettings
 from fairlead.control.cluster import ChartSettings
+from fairlead.local.envoy import LOG_OPTIONS
 from fairlead.routing.envoy.bootstrap import rest_bootstrap
 from fairlead.routing.envoy.overload import overload_manager
 from fairlead.routing.snapshot import AccessLog, Endpoint, Settings, Tracing
@@ -123,6 +124,7 @@ def test_the_gateways_bootstrap_is_what_the_code_generates() -> None:
     arguments = envoy["args"]
     assert arguments[arguments.index("--service-cluster") + 1] == "edge"
     assert arguments[arguments.index("--service-node") + 1] == "$(POD_NAME)"
+    assert arguments[arguments.index("--component-log-level") + 1] == LOG_OPTIONS[-1]
 
 
 @pytest.mark.parametrize(

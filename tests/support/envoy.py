@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fairlead.local.envoy import LOG_OPTIONS
 from support.missing import skip_or_fail
 
 
@@ -55,7 +56,7 @@ def running_envoy(
     config.write_text(json.dumps(bootstrap))
     command = [
         *(str(find_envoy()), "-c", str(config), "--concurrency", "2", "--use-dynamic-base-id"),
-        *("--reject-unknown-dynamic-fields", "--drain-time-s", "2", "--log-level", "warning"),
+        *("--reject-unknown-dynamic-fields", "--drain-time-s", "2", *LOG_OPTIONS),
         *("--file-flush-interval-msec", "100"),
     ]
     with log.open("ab") as output:

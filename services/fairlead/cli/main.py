@@ -119,6 +119,7 @@ def root(
 def main() -> None:
     """The entry point. `cli.exit_codes` and docs/cli.md list the exit codes."""
     try:
+        _check_text(sys.argv[1:])
         sys.exit(app(prog_name="fairlead", standalone_mode=False))
     except _UsageError as error:
         if type(error).__name__ == "NoArgsIsHelpError":
@@ -135,6 +136,18 @@ def main() -> None:
         # `fairlead history iris | head`: the reader closed the pipe, which is not an error.
         sys.stderr.close()
         sys.exit(0)
+
+
+def _check_text(arguments: list[str]) -> None:
+    """Raise Invalid for bytes that are no text: they could be neither sent nor printed."""
+    for place, argument in enumerate(arguments, start=1):
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise errors.Invalid(
+                f"argument {place} is not text in UTF-8: {argument.encode(errors='backslashreplace').decode()}",
+                hint="write it in UTF-8; check the encoding of your terminal",
+            ) from None
 
 
 def _invalid_usage(error: Any) -> errors.Invalid:

@@ -36,6 +36,10 @@ def find(explicit: Path | None) -> Path:
     return Path(on_path)
 
 
+# Envoy would write a line for each failed delivery of spans: 4,140 for 10,000 requests. Its counters have them.
+LOG_OPTIONS = ("--log-level", "warning", "--component-log-level", "tracing:critical")
+
+
 def argv(binary: Path, bootstrap: Path) -> list[str]:
     """The command line. Envoy rejects unknown configuration fields instead of ignoring them."""
     return [
@@ -49,8 +53,7 @@ def argv(binary: Path, bootstrap: Path) -> list[str]:
         "--reject-unknown-dynamic-fields",
         # Without this, several platforms on one machine would use the same shared memory segment.
         "--disable-hot-restart",
-        "--log-level",
-        "warning",
+        *LOG_OPTIONS,
     ]
 
 

@@ -83,6 +83,19 @@ def test_one_trace_has_the_gateway_both_attempts_and_the_stages_of_both_services
     assert (served["1.1.0"].is_error, served["1.0.0"].is_error) == (True, False)
 
 
+def test_a_collector_that_refuses_spans_does_not_fill_the_log_of_the_gateway(tmp_path: Path) -> None:
+    (tmp_path / "gateway").mkdir()
+    with running_collector() as collector:
+        collector.status = 500
+        everything = Tracing(Endpoint("127.0.0.1", collector.port), per_million=1_000_000)
+        with a_canary(tmp_path, collector.url, everything) as (edge, _):
+            with httpx.Client(base_url=edge.url, headers=JSON) as client:
+                statuses = {client.post("/models/iris/predict", content=DOUBLER).status_code for _ in range(100)}
+            until(lambda: len(collector.headers) > 10, timeout_s=FLUSH_S)
+        assert statuses == {200}
+    assert "OTLP" not in (tmp_path / "gateway" / "envoy.log").read_text()
+
+
 def test_a_dead_collector_fails_no_request_and_its_spans_are_counted(tmp_path: Path) -> None:
     (tmp_path / "gateway").mkdir()
     nowhere = Tracing(Endpoint("127.0.0.1", 1), per_million=1_000_000)

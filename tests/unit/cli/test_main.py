@@ -38,6 +38,15 @@ def test_a_help_page_breaks_lines_only_where_the_terminal_ends(name: str, senten
     assert any(sentence in line for line in shown.splitlines())
 
 
+@pytest.mark.parametrize("arguments", [["explain", "iris", "--key"], ["predict", "iris", "--user"], ["serve"]])
+def test_an_argument_that_is_no_text_is_refused_with_its_place(arguments: list[str]) -> None:
+    command: list[str | bytes] = [sys.executable, "-m", "fairlead.cli.main", *arguments, b"\xff\xfe"]
+    answer = subprocess.run(command, capture_output=True, text=True)
+    assert answer.returncode == exit_codes.code_of(errors.Invalid(""))
+    assert f"argument {len(arguments) + 1} is not text in UTF-8: \\udcff\\udcfe" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
 def test_the_control_planes_command_is_hidden() -> None:
     assert "control-plane" not in fairlead("--help").stdout
 

@@ -47,7 +47,8 @@ class Codec:
         served = self._manifest
         if name != served.name or version not in ("", served.version):
             asked = f"model {name[:200]!r}" + (f" version {version[:200]!r}" if version else "")
-            raise errors.NotFound(f"{asked} is not served here: this is {served.name!r} {served.version!r}")
+            way = "; at a gateway, x-model-version in the metadata names a version" if name == served.name else ""
+            raise errors.NotFound(f"{asked} is not served here: this is {served.name!r} {served.version!r}{way}")
 
     def decode(self, body: bytes | memoryview) -> DecodedRequest:
         """Decode a request. Raises Invalid, with the same locations as for JSON, or NotFound."""
