@@ -358,6 +358,9 @@ def test_calls_are_counted_as_those_of_http_are() -> None:
         async with running(None, GRPC) as app, connected(app.grpc.port) as client:
             for request in (point(), point(), point(13), infer("adder")):
                 await client.ask("ModelInfer", request)
+            async with asyncio.timeout(5):
+                while app.grpc.in_flight:  # a call is counted when it has ended, after its client has the answer
+                    await asyncio.sleep(0.01)
             return app.metrics.text().decode(), app.answers.problems.counts()
 
     text, counted = asyncio.run(run())
