@@ -18,6 +18,7 @@ from fairlead.serving.app import App, build_app
 from fairlead.serving.formats.golden import GoldenRow
 from fairlead.serving.formats.made_up_rows import MADE_UP, MadeUp
 from fairlead.serving.formats.strict import strict
+from fairlead.serving.http.exchange import RequestTimer
 from fairlead.serving.settings import Settings
 
 
@@ -125,10 +126,11 @@ class Wire:
         if message["type"] == "http.response.body" and not message.get("more_body"):
             self._ended.set()
 
-    def write_response(self, head: bytes, body: bytes) -> bool:
+    def write_response(self, head: bytes, body: bytes, timer: RequestTimer) -> bool:
         """Receive a whole 200 response."""
         if not self.takes_whole:
             return False
+        timer.stop(200)
         self.in_one_piece = True
         lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
         headers = [tuple(line.split(b": ", 1)) for line in lines]

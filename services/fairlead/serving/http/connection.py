@@ -190,14 +190,18 @@ class _FastPathReply:
         self._cycle = cycle
         self.send: exchange.Send = cycle.send  # type: ignore[assignment]
 
-    def write_response(self, head: bytes, body: bytes) -> bool:
-        """Send a 200 in one write. Returns False if the connection must close or is closed, or the buffer is full."""
+    def write_response(self, head: bytes, body: bytes, timer: exchange.RequestTimer) -> bool:
+        """Stop the timer, and send a 200 in one write.
+
+        Returns False, and does neither, if the connection must close or is closed, or the buffer is full.
+        """
         cycle = self._cycle
         if not cycle.keep_alive or cycle.disconnected or cycle.flow.write_paused:
             return False
         if cycle.default_headers is not _beginning.fields:
             _beginning.renew(cycle.default_headers)
         cycle.response_started = cycle.response_complete = True
+        timer.stop(200)
         transport: buffered_transport.BufferedTransport = cycle.transport  # type: ignore[assignment]
         transport.write_whole(b"".join((_beginning.text, head, body)))
         cycle.on_response()

@@ -29,8 +29,11 @@ class Reply(Protocol):
     def send(self) -> exchange.Send:
         """Sends a response as ASGI messages."""
 
-    def write_response(self, head: bytes, body: bytes) -> bool:
-        """Send a 200 in one write; `head` has the headers. Returns False if `send` must be used instead."""
+    def write_response(self, head: bytes, body: bytes, timer: exchange.RequestTimer) -> bool:
+        """Stop `timer`, and send a 200 in one write; `head` has the headers. False if `send` must be used instead.
+
+        In this order: who has read the response finds it counted, even if this process is killed in this moment.
+        """
 
     def start_task(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine as a task."""
@@ -106,13 +109,11 @@ class _Prediction:
         except Exception as error:
             self._reply.start_task(self._send_problem(error))
             return
-        if (
+        if not (
             isinstance(payload, bytes)
             and (head := self._request.success_head(payload)) is not None
-            and self._reply.write_response(head, payload)
+            and self._reply.write_response(head, payload, self._timer)
         ):
-            self._timer.stop(200)
-        else:
             self._reply.start_task(self._send_answer(payload))
         if self._request.keep_answer:
             self._endpoint.record_answer(self._request, 200, answers)
