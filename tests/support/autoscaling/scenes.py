@@ -33,9 +33,9 @@ def load_moves_instances(loop: Loop, found: Findings) -> None:
         upgraded, before = loop.samples.now, loop.samples.last.wanted
         loop.deploy(maxInstances=MOST + 1)
         kept = min(one.wanted for one in [*loop.samples.since(upgraded), *loop.samples.stay(8)])
+        fell = loop.samples.now  # here, and not when the result has been read, which takes a part of a second
         load.stop()
         summary = load.result()
-    fell = loop.samples.now
     less = loop.samples.wait_for(lambda one: one.wanted < NEEDED, "instances are removed", within=SOON_S)
     least = loop.samples.wait_for(lambda one: one.wanted == 1, "one instance is left", within=SOON_S)
     found.claim("instances before the step", "1", max(one.wanted for one in calm), all(one.wanted == 1 for one in calm))
