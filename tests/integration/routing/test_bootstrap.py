@@ -17,6 +17,7 @@ from fairlead.contracts.gateway import GRID_MS
 from fairlead.local.probe import ask_socket
 from fairlead.routing.envoy.bootstrap import bootstrap, rest_bootstrap, token_secret
 from fairlead.routing.envoy.sources import REQUEST_TIMEOUT_S
+from fairlead.routing.envoy.tls import secret_files
 from fairlead.routing.publish.admin import AdminClient
 from fairlead.routing.publish.server import HOLD_S
 from fairlead.routing.snapshot import Endpoint
@@ -45,7 +46,12 @@ def test_envoy_accepts_the_bootstrap_with_a_token(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in goldens.FOLDER.iterdir()))
 def test_envoy_accepts_every_golden_configuration(name: str, tmp_path: Path) -> None:
-    assert validate(json.loads((goldens.FOLDER / f"{name}.json").read_text(encoding="utf-8")), tmp_path) is None
+    text = (goldens.FOLDER / f"{name}.json").read_text(encoding="utf-8")
+    secrets = tmp_path / "secrets"  # files that Envoy looks for even while it only validates
+    secrets.mkdir()
+    for file, content in secret_files(str(tmp_path)).items():
+        (secrets / file).write_text(json.dumps(content))
+    assert validate(json.loads(text.replace(goldens.SECRETS, str(secrets))), tmp_path) is None
 
 
 def test_envoy_rejects_a_golden_configuration_with_an_invalid_route(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from fairlead.routing.snapshot import AccessLog, Endpoint, Guard, Routed, Settin
 from unit.routing.tables import V1, V2, Endpoints, iris
 
 FOLDER = Path(__file__).parent / "golden"
+SECRETS = "/etc/fairlead"
+"""Where the gateways of the configurations with TLS have the files of their certificates."""
 SETTINGS = Settings(port=8080)  # no config source for routes: they are in the file
 
 
@@ -70,7 +72,7 @@ def configurations() -> Mapping[str, Any]:
         "cold": _static(cold, _hosts(cold), replace(SETTINGS, holds=True)),
         "stable": _static(stable, _hosts(stable), SETTINGS),
         "canary": _static(canary, _hosts(canary), SETTINGS, pending=["wine"]),
-        "secured": _static(stable, _hosts(stable, "iris-aaaaaaaaaa.ml.svc.cluster.local.", "/etc/fairlead"), SETTINGS),
+        "secured": _static(stable, _hosts(stable, "iris-aaaaaaaaaa.ml.svc.cluster.local.", SECRETS), SETTINGS),
         "careful": _static(careful, _hosts(careful, "iris-aaaaaaaaaa.ml.svc.cluster.local."), settings),
     }
 
