@@ -113,16 +113,12 @@ class App:
         self.feedback = feedback_of(served, settings, board.memory)
         self.grpc = self._grpc(tensors, settings)
         self.metrics.queue_bytes.set_function(lambda: self.plane.queued_memory + self._aside.held)
+        # What every endpoint of this model has in common, over HTTP and for calls of gRPC.
+        shared = (self.plane, watcher, settings.max_body_bytes, self.answers, receiving, self._aside, manifest.version)
         endpoints = {
             name: endpoint.Endpoint(
                 decode,
-                self.plane,
-                watcher,
-                settings.max_body_bytes,
-                self.answers,
-                receiving,
-                self._aside,
-                manifest.version,
+                *shared,
                 tensors.decode_mixed if name == "v2" else None,
                 of_uploads.get(name),
                 has_files=has_files,
@@ -145,17 +141,7 @@ class App:
         # Calls of gRPC that a gateway sends on.
         calls = grpc_calls.GrpcCalls(
             lambda: _of_grpc("messages").Messages(tensors, terms, self.state),
-            lambda decode: grpc_calls.GrpcEndpoint(
-                decode,
-                self.plane,
-                watcher,
-                settings.max_body_bytes,
-                self.answers,
-                receiving,
-                self._aside,
-                manifest.version,
-                has_files=has_files,
-            ),
+            lambda decode: grpc_calls.GrpcEndpoint(decode, *shared, has_files=has_files),
             receiving,
         )
 
