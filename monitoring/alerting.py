@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
+from fairlead.contracts import control_telemetry, telemetry
 from fairlead.contracts import gateway_telemetry as gateway
-from fairlead.contracts import telemetry
 from monitoring.alert import MODEL_NAME, PERCENT, VERSION, Alert
 from monitoring.drift_alerting import of_drift
 from monitoring.promql import IDENTITY, largest, rate, series, total
@@ -37,7 +37,7 @@ def _of_users(records: Records) -> Iterator[Alert]:
         "page",
         "1m",
         f"{MODEL_NAME}: the stable version does not serve, and users get errors",
-        f"{largest(series(telemetry.CONTROL_DOWN), *MODEL)} == 1",
+        f"{largest(series(control_telemetry.CONTROL_DOWN), *MODEL)} == 1",
     )
     for severity, burns in groupby(settings.burns, key=lambda burn: burn.severity):
         parts = [
@@ -76,7 +76,7 @@ def _of_load(records: Records) -> Iterator[Alert]:
         "ticket",
         "10m",
         f"{MODEL_NAME}: fewer instances are ready than it needs",
-        f"{largest(series(telemetry.CONTROL_DEGRADED), *MODEL)} == 1",
+        f"{largest(series(control_telemetry.CONTROL_DEGRADED), *MODEL)} == 1",
     )
     yield Alert(
         "FairleadQueueFull",
@@ -95,8 +95,8 @@ def _of_load(records: Records) -> Iterator[Alert]:
 
 
 def _of_rollouts(records: Records) -> Iterator[Alert]:
-    condition = telemetry.CONTROL_CONDITION
-    rollout = largest(series(telemetry.CONTROL_STEP), *MODEL)
+    condition = control_telemetry.CONTROL_CONDITION
+    rollout = largest(series(control_telemetry.CONTROL_STEP), *MODEL)
 
     def stops(reason: str) -> str:
         found = series(condition, condition="Progressing", reason=reason)
@@ -148,21 +148,21 @@ def _of_gateways() -> Iterator[Alert]:
         "ticket",
         "2m",
         f"the gateway {name} does not answer",
-        f"{largest(series(telemetry.CONTROL_GATEWAY_UP), 'namespace', 'gateway')} == 0",
+        f"{largest(series(control_telemetry.CONTROL_GATEWAY_UP), 'namespace', 'gateway')} == 0",
     )
     yield Alert(
         "FairleadGatewayRefusesConfiguration",
         "page",
         "2m",
         f"the gateway {name} rejects its configuration and serves an older one",
-        f"{largest(series(telemetry.CONTROL_GATEWAY_REFUSES), 'namespace', 'gateway')} == 1",
+        f"{largest(series(control_telemetry.CONTROL_GATEWAY_REFUSES), 'namespace', 'gateway')} == 1",
     )
     yield Alert(
         "FairleadGatewayBehind",
         "ticket",
         "5m",
         f"{MODEL_NAME}: a gateway does not serve the newest revision",
-        f"{largest(series(telemetry.CONTROL_CONDITION, condition='Programmed'), *MODEL)} == 0",
+        f"{largest(series(control_telemetry.CONTROL_CONDITION, condition='Programmed'), *MODEL)} == 0",
     )
     yield Alert(
         "FairleadGatewayShedsLoad",
@@ -174,7 +174,7 @@ def _of_gateways() -> Iterator[Alert]:
 
 
 def _of_control_plane(records: Records) -> Iterator[Alert]:
-    leader = telemetry.CONTROL_LEADER
+    leader = control_telemetry.CONTROL_LEADER
     yield Alert(
         "FairleadNoLeader",
         "page",
@@ -182,7 +182,7 @@ def _of_control_plane(records: Records) -> Iterator[Alert]:
         "no control plane leads: models serve, but nothing rolls forward or back",
         f"{largest(series(leader), 'namespace')} == 0 or absent({series(leader)})",
     )
-    ticks = series(telemetry.CONTROL_RECONCILE_SECONDS, "_count")
+    ticks = series(control_telemetry.CONTROL_RECONCILE_SECONDS, "_count")
     yield Alert(
         "FairleadEngineStopped",
         "page",
@@ -195,7 +195,7 @@ def _of_control_plane(records: Records) -> Iterator[Alert]:
         "page",
         "2m",
         "an update is held back because it would remove all routes",
-        f"{largest(series(telemetry.CONTROL_REFUSED), 'namespace')} == 1",
+        f"{largest(series(control_telemetry.CONTROL_REFUSED), 'namespace')} == 1",
     )
     yield Alert(
         "FairleadTargetDown",

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from fairlead.contracts import control_telemetry, telemetry
 from fairlead.contracts import gateway_telemetry as gateway
-from fairlead.contracts import telemetry
 from fairlead.contracts.gateway import Role
 from fairlead.contracts.route import TOTAL_WEIGHT
 from fairlead.contracts.telemetry import Metric
@@ -116,7 +116,10 @@ class Records:
                 "role",
                 group="rollouts",
             )
-            for name, metric in (("weight", telemetry.CONTROL_WEIGHT), ("share", telemetry.CONTROL_SHARE))
+            for name, metric in (
+                ("weight", control_telemetry.CONTROL_WEIGHT),
+                ("share", control_telemetry.CONTROL_SHARE),
+            )
         )
         self.drift = tuple(self._of_drift())
         quality = settings.quality
@@ -162,7 +165,7 @@ class Records:
         self.scaling_latency = add(
             f"latency_seconds:p95_{window}", p95(telemetry.MODEL_REQUEST_SECONDS, protocol="!=other")
         )
-        self.scaling_wanted = add("wanted:max", largest(series(telemetry.CONTROL_WANTED), *IDENTITY))
+        self.scaling_wanted = add("wanted:max", largest(series(control_telemetry.CONTROL_WANTED), *IDENTITY))
 
     def _burnt(self, window: str) -> str:
         """The share of failed requests over one window, for the error budget."""

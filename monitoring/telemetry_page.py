@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fairlead.contracts.control_telemetry import CONTROL_PLANE
 from fairlead.contracts.gateway_telemetry import GATEWAY
-from fairlead.contracts.telemetry import (
-    CONTROL_PLANE,
-    MODEL_DRIFT,
-    MODEL_FEEDBACK,
-    MODEL_QUALITY,
-    MODEL_SERVICE,
-    PROCESS,
-    Metric,
-)
+from fairlead.contracts.telemetry import MODEL_DRIFT, MODEL_FEEDBACK, MODEL_QUALITY, MODEL_SERVICE, PROCESS, Metric
 
 _HEAD = """\
 # Telemetry
 
-<!-- Written by `python -m monitoring` from contracts/telemetry.py and gateway_telemetry.py. -->
+<!-- Written by `python -m monitoring` from contracts/telemetry.py, control_telemetry.py and gateway_telemetry.py. -->
 
 All metrics that Fairlead emits, and those of Envoy that it reads. A test scrapes a running platform and compares. How
 to scrape it, and rules, alerts and dashboards: [monitoring](monitoring.md). Words: [glossary](glossary.md).

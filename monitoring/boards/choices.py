@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairlead.contracts import telemetry
+from fairlead.contracts import control_telemetry
 from fairlead.contracts.telemetry import Metric
 from monitoring.panels import Query, Variable
 from monitoring.promql import rate, series, total
@@ -19,9 +19,9 @@ OF_FEATURE = {**OF_VERSION, "feature": "$feature"}
 
 def variables(records: Records, *names: str) -> tuple[Variable, ...]:
     """The choices with these names; each one narrows those after it."""
-    weight = telemetry.CONTROL_WEIGHT
+    weight = control_telemetry.CONTROL_WEIGHT
     found = {
-        "namespace": f"label_values({series(telemetry.CONTROL_LEADER)}, namespace)",
+        "namespace": f"label_values({series(control_telemetry.CONTROL_LEADER)}, namespace)",
         "model": f"label_values({series(weight, **NAMESPACE)}, model)",
         "version": f"label_values({chosen(records.requests, **OF_MODEL)}, version)",
         "feature": f"label_values({chosen(records.drift[0].reference.rows, **OF_VERSION)}, feature)",
@@ -44,7 +44,7 @@ def _compared(value: str) -> str:
 
 def releases(**matchers: str) -> Query:
     """An annotation at each new revision."""
-    return Query(f"changes({series(telemetry.CONTROL_REVISION, **matchers)}[1m]) > 0", "new revision")
+    return Query(f"changes({series(control_telemetry.CONTROL_REVISION, **matchers)}[1m]) > 0", "new revision")
 
 
 def mean(metric: Metric, *labels: str, **matchers: str) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from fairlead.contracts import control_telemetry, telemetry
 from fairlead.contracts import gateway_telemetry as gateway
-from fairlead.contracts import telemetry
 from monitoring.boards.choices import NAMESPACE, STEP, chosen, releases, variables
 from monitoring.looks import PERCENT, columns, heat, red_from
 from monitoring.panels import Dashboard, Panel, Query, Row
@@ -20,11 +20,12 @@ def board(records: Records) -> Dashboard:
     p = f"p{slowest * 100:g}"
     burn = settings.burns[0].long
     down, degraded = (
-        largest(series(metric, **NAMESPACE), *MODEL) for metric in (telemetry.CONTROL_DOWN, telemetry.CONTROL_DEGRADED)
+        largest(series(metric, **NAMESPACE), *MODEL)
+        for metric in (control_telemetry.CONTROL_DOWN, control_telemetry.CONTROL_DEGRADED)
     )
     failing = chosen(records.burnt[settings.window], **NAMESPACE)
     latency = f"max by (namespace, model) ({chosen(records.latency[slowest], **NAMESPACE)})"
-    rollouts = largest(series(telemetry.CONTROL_STEP, **NAMESPACE), *MODEL)
+    rollouts = largest(series(control_telemetry.CONTROL_STEP, **NAMESPACE), *MODEL)
     return Dashboard(
         "fairlead-fleet",
         "Fairlead / Fleet",
@@ -56,7 +57,10 @@ def board(records: Records) -> Dashboard:
                             Query(requests, "requests"),
                             Query(failing, "failed"),
                             Query(latency, "latency"),
-                            Query(total(series(telemetry.CONTROL_READY, role="stable", **NAMESPACE), *MODEL), "ready"),
+                            Query(
+                                total(series(control_telemetry.CONTROL_READY, role="stable", **NAMESPACE), *MODEL),
+                                "ready",
+                            ),
                         ),
                         kind="table",
                         width=24,
@@ -112,7 +116,12 @@ def board(records: Records) -> Dashboard:
                     Panel(
                         "Ready instances",
                         "Instances of stable that are ready.",
-                        (Query(total(series(telemetry.CONTROL_READY, role="stable", **NAMESPACE), *MODEL), model),),
+                        (
+                            Query(
+                                total(series(control_telemetry.CONTROL_READY, role="stable", **NAMESPACE), *MODEL),
+                                model,
+                            ),
+                        ),
                     ),
                 ),
             ),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from fairlead.contracts import control_telemetry
 from fairlead.contracts import gateway_telemetry as gateway
-from fairlead.contracts import telemetry
 from monitoring.boards.choices import NAMESPACE, STEP, quantile, variables
 from monitoring.looks import red_from, words
 from monitoring.panels import Dashboard, Panel, Query, Row
@@ -27,7 +27,7 @@ def board(records: Records) -> Dashboard:
                     Panel(
                         "Leader",
                         "1 for the replica that leads. None: nothing rolls forward or back.",
-                        (Query(series(telemetry.CONTROL_LEADER, **NAMESPACE), "{{namespace}} {{instance}}"),),
+                        (Query(series(control_telemetry.CONTROL_LEADER, **NAMESPACE), "{{namespace}} {{instance}}"),),
                         kind="state-timeline",
                         defaults=words(follows="blue", leads="green"),
                     ),
@@ -36,7 +36,7 @@ def board(records: Records) -> Dashboard:
                         "How long one look at all routes takes.",
                         tuple(
                             Query(
-                                quantile(share, telemetry.CONTROL_RECONCILE_SECONDS, "namespace", **NAMESPACE),
+                                quantile(share, control_telemetry.CONTROL_RECONCILE_SECONDS, "namespace", **NAMESPACE),
                                 f"{{{{namespace}}}} p{share * 100:g}",
                             )
                             for share in records.settings.quantiles
@@ -49,7 +49,9 @@ def board(records: Records) -> Dashboard:
                         (
                             Query(
                                 total(
-                                    rate(series(telemetry.CONTROL_RECONCILE_SECONDS, "_count", **NAMESPACE), STEP),
+                                    rate(
+                                        series(control_telemetry.CONTROL_RECONCILE_SECONDS, "_count", **NAMESPACE), STEP
+                                    ),
                                     "namespace",
                                 ),
                                 "{{namespace}}",
@@ -62,14 +64,20 @@ def board(records: Records) -> Dashboard:
                         "The number of the last one. It rises when a table changes.",
                         (
                             Query(
-                                largest(series(telemetry.CONTROL_SEQUENCE, **NAMESPACE), "namespace"), "{{namespace}}"
+                                largest(series(control_telemetry.CONTROL_SEQUENCE, **NAMESPACE), "namespace"),
+                                "{{namespace}}",
                             ),
                         ),
                     ),
                     Panel(
                         "Held back",
                         "1 while an update is held back because it would remove all routes.",
-                        (Query(largest(series(telemetry.CONTROL_REFUSED, **NAMESPACE), "namespace"), "{{namespace}}"),),
+                        (
+                            Query(
+                                largest(series(control_telemetry.CONTROL_REFUSED, **NAMESPACE), "namespace"),
+                                "{{namespace}}",
+                            ),
+                        ),
                         defaults=red_from(1),
                     ),
                     Panel(
@@ -77,7 +85,11 @@ def board(records: Records) -> Dashboard:
                         "Requests of gateways for their configuration by answer. On one machine gateways read files.",
                         (
                             Query(
-                                total(rate(series(telemetry.CONTROL_XDS_ANSWERS, **NAMESPACE), STEP), "kind", "answer"),
+                                total(
+                                    rate(series(control_telemetry.CONTROL_XDS_ANSWERS, **NAMESPACE), STEP),
+                                    "kind",
+                                    "answer",
+                                ),
                                 "{{kind}} {{answer}}",
                             ),
                         ),
@@ -93,7 +105,9 @@ def board(records: Records) -> Dashboard:
                         "Which of them serve and answer.",
                         (
                             Query(
-                                largest(series(telemetry.CONTROL_GATEWAY_UP, **NAMESPACE), "namespace", "gateway"),
+                                largest(
+                                    series(control_telemetry.CONTROL_GATEWAY_UP, **NAMESPACE), "namespace", "gateway"
+                                ),
                                 "{{namespace}} {{gateway}}",
                             ),
                         ),
@@ -105,7 +119,11 @@ def board(records: Records) -> Dashboard:
                         "Which of them reject what they are given.",
                         (
                             Query(
-                                largest(series(telemetry.CONTROL_GATEWAY_REFUSES, **NAMESPACE), "namespace", "gateway"),
+                                largest(
+                                    series(control_telemetry.CONTROL_GATEWAY_REFUSES, **NAMESPACE),
+                                    "namespace",
+                                    "gateway",
+                                ),
                                 "{{namespace}} {{gateway}}",
                             ),
                         ),
@@ -117,9 +135,9 @@ def board(records: Records) -> Dashboard:
                         "How many revisions the slowest gateway is behind.",
                         (
                             Query(
-                                f"{largest(series(telemetry.CONTROL_REVISION, **NAMESPACE), *MODEL)} - "
+                                f"{largest(series(control_telemetry.CONTROL_REVISION, **NAMESPACE), *MODEL)} - "
                                 f"min by (namespace, model) "
-                                f"({series(telemetry.CONTROL_GATEWAY_REVISION, **NAMESPACE)})",
+                                f"({series(control_telemetry.CONTROL_GATEWAY_REVISION, **NAMESPACE)})",
                                 "{{namespace}}/{{model}}",
                             ),
                         ),

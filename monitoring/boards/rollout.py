@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairlead.contracts import telemetry
+from fairlead.contracts import control_telemetry
 from monitoring.boards.choices import OF_MODEL, chosen, releases, variables
 from monitoring.looks import PERCENT, words
 from monitoring.panels import Dashboard, Panel, Query, Row
@@ -16,7 +16,7 @@ def board(records: Records) -> Dashboard:
     name = "{{model}} {{version}}"
     slowest = max(records.latency)
     verdict = "sum by (model, gate) ({}) + 2 * sum by (model, gate) ({})".format(
-        *(series(telemetry.CONTROL_VERDICT, verdict=one, **OF_MODEL) for one in ("inconclusive", "fail"))
+        *(series(control_telemetry.CONTROL_VERDICT, verdict=one, **OF_MODEL) for one in ("inconclusive", "fail"))
     )
     verdicts = {
         str(value): {"text": word, "color": colour, "index": value}
@@ -49,7 +49,7 @@ def board(records: Records) -> Dashboard:
                     Panel(
                         "Step",
                         "The step of the rollout; no line where there is none.",
-                        (Query(largest(series(telemetry.CONTROL_STEP, **OF_MODEL), "model"), "{{model}}"),),
+                        (Query(largest(series(control_telemetry.CONTROL_STEP, **OF_MODEL), "model"), "{{model}}"),),
                     ),
                 ),
             ),
@@ -71,7 +71,10 @@ def board(records: Records) -> Dashboard:
                         (
                             Query(
                                 largest(
-                                    series(telemetry.CONTROL_CONDITION, **OF_MODEL), "model", "condition", "reason"
+                                    series(control_telemetry.CONTROL_CONDITION, **OF_MODEL),
+                                    "model",
+                                    "condition",
+                                    "reason",
                                 ),
                                 "{{model}} {{condition}}: {{reason}}",
                             ),
@@ -91,7 +94,9 @@ def board(records: Records) -> Dashboard:
                         "As a share of what decides: at 100 % the candidate is rolled back.",
                         (
                             Query(
-                                largest(series(telemetry.CONTROL_EVIDENCE, side="harm", **OF_MODEL), "model", "gate"),
+                                largest(
+                                    series(control_telemetry.CONTROL_EVIDENCE, side="harm", **OF_MODEL), "model", "gate"
+                                ),
                                 "{{model}} {{gate}}",
                             ),
                         ),
@@ -103,7 +108,9 @@ def board(records: Records) -> Dashboard:
                         "As a share of what decides: at 100 % the gate passes.",
                         (
                             Query(
-                                largest(series(telemetry.CONTROL_EVIDENCE, side="safe", **OF_MODEL), "model", "gate"),
+                                largest(
+                                    series(control_telemetry.CONTROL_EVIDENCE, side="safe", **OF_MODEL), "model", "gate"
+                                ),
                                 "{{model}} {{gate}}",
                             ),
                         ),
@@ -115,11 +122,11 @@ def board(records: Records) -> Dashboard:
                         "What this release has counted so far, and how many of it were bad.",
                         (
                             Query(
-                                largest(series(telemetry.CONTROL_COUNTED, **OF_MODEL), "model", "role"),
+                                largest(series(control_telemetry.CONTROL_COUNTED, **OF_MODEL), "model", "role"),
                                 "{{model}} {{role}}",
                             ),
                             Query(
-                                largest(series(telemetry.CONTROL_COUNTED_BAD, **OF_MODEL), "model", "role"),
+                                largest(series(control_telemetry.CONTROL_COUNTED_BAD, **OF_MODEL), "model", "role"),
                                 "{{model}} {{role}} bad",
                             ),
                         ),
@@ -164,7 +171,7 @@ def board(records: Records) -> Dashboard:
                         "Instances by role.",
                         (
                             Query(
-                                largest(series(telemetry.CONTROL_READY, **OF_MODEL), "model", "role"),
+                                largest(series(control_telemetry.CONTROL_READY, **OF_MODEL), "model", "role"),
                                 "{{model}} {{role}}",
                             ),
                         ),

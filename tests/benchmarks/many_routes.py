@@ -16,7 +16,7 @@ import httpx
 
 from fairlead.contracts.route import RouteSpec, Step, Strategy, Target, Timeouts, VersionSpec, WarmUp
 from fairlead.contracts.table import Table
-from fairlead.control.cluster import API_PORT
+from fairlead.control.chart_settings import API_PORT
 from fairlead.control.endpoints import SERVICE_PORT, ServiceNames
 from fairlead.routing.compile import compile as compile_tables
 from fairlead.routing.envoy.sources import from_control_plane

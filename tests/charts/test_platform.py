@@ -9,7 +9,7 @@ import pytest
 
 from charts.sample import FACTS
 from fairlead.contracts.prometheus import MetricSettings, PrometheusSettings
-from fairlead.control.cluster import ChartSettings
+from fairlead.control.chart_settings import ChartSettings
 from fairlead.local.envoy import LOG_OPTIONS
 from fairlead.routing.envoy.bootstrap import rest_bootstrap
 from fairlead.routing.envoy.overload import overload_manager

@@ -10,7 +10,7 @@ import pytest
 
 from charts.sample import ARTIFACT, FACTS
 from fairlead.contracts.action import ActionType
-from fairlead.control.cluster import ChartSettings
+from fairlead.control.chart_settings import ChartSettings
 from fairlead.control.gateway_tokens import AUDIENCE
 from fairlead.routing.envoy.bootstrap import token_secret
 from support.helm import ROOT, Object, pod_of, render

@@ -10,7 +10,7 @@ import pytest
 
 from charts.sample import FACTS, IRIS
 from fairlead.contracts import labels
-from fairlead.control.cluster import GATEWAY_SECRETS, ChartSettings
+from fairlead.control.chart_settings import GATEWAY_SECRETS, ChartSettings
 from fairlead.routing.envoy.tls import secret_files
 from fairlead.serving import settings
 from support.helm import HelmFailed, Object, Rendered, pod_of, render

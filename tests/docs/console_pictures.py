@@ -21,9 +21,10 @@ import uvicorn
 
 from docs.evidence_picture import SCENARIO
 from fairlead.contracts.instance import Instance
-from fairlead.contracts.revision import Revision, Window
+from fairlead.contracts.revision import Revision
 from fairlead.contracts.route import RouteSpec
 from fairlead.contracts.status import Condition, Reason, Status
+from fairlead.contracts.window import Window
 from fairlead.control.asking import Actor, Asking
 from fairlead.control.console.acting import Acting
 from fairlead.control.console.pages import Console

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from e2e.size import FULL, no_failed_requests
-from fairlead.control.cluster import XDS_PORT
+from fairlead.control.chart_settings import XDS_PORT
 from fairlead.control.gateway_tokens import AUDIENCE
 from fairlead.control.gateways import ADMIN_PORT
 from fairlead.routing.envoy.proto import extension, typed

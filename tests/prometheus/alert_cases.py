@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from fairlead.contracts import control_telemetry, telemetry
 from fairlead.contracts import gateway_telemetry as gateway
-from fairlead.contracts import telemetry
 from fairlead.contracts.telemetry import Metric
 from monitoring.promql import series
 from prometheus import drift_cases, quality_cases
@@ -20,7 +20,7 @@ def latency(per_minute_within: int, per_minute: int) -> Inputs:
 
 
 def condition(kind: str, reason: str, value: float) -> Inputs:
-    return gauge(telemetry.CONTROL_CONDITION, value, condition=kind, reason=reason, **IRIS)
+    return gauge(control_telemetry.CONTROL_CONDITION, value, condition=kind, reason=reason, **IRIS)
 
 
 def of_gateway(metric: Metric, value: float) -> Inputs:
@@ -40,14 +40,14 @@ def phase(name: str) -> Inputs:
 
 
 def candidate(weight: float) -> Inputs:
-    return gauge(telemetry.CONTROL_WEIGHT, weight, version="1.1.0", role="candidate", **IRIS)
+    return gauge(control_telemetry.CONTROL_WEIGHT, weight, version="1.1.0", role="candidate", **IRIS)
 
 
 CASES = (
     Case(
         "FairleadModelDown",
-        gauge(telemetry.CONTROL_DOWN, 1, **IRIS),
-        gauge(telemetry.CONTROL_DOWN, 0, **IRIS),
+        gauge(control_telemetry.CONTROL_DOWN, 1, **IRIS),
+        gauge(control_telemetry.CONTROL_DOWN, 0, **IRIS),
         5,
         "iris: the stable version does not serve, and users get errors",
     ),
@@ -82,8 +82,8 @@ CASES = (
     ),
     Case(
         "FairleadDegraded",
-        gauge(telemetry.CONTROL_DEGRADED, 1, **IRIS),
-        gauge(telemetry.CONTROL_DEGRADED, 0, **IRIS),
+        gauge(control_telemetry.CONTROL_DEGRADED, 1, **IRIS),
+        gauge(control_telemetry.CONTROL_DEGRADED, 0, **IRIS),
         15,
         "iris: fewer instances are ready than it needs",
     ),
@@ -119,7 +119,7 @@ CASES = (
     ),
     Case(
         "FairleadRolloutNotCounted",
-        {**condition("Counted", "Gap", 0), **gauge(telemetry.CONTROL_STEP, 1, **IRIS)},
+        {**condition("Counted", "Gap", 0), **gauge(control_telemetry.CONTROL_STEP, 1, **IRIS)},
         condition("Counted", "Gap", 0),  # no rollout
         10,
         "iris: the rollout has no evidence, because requests cannot be counted",
@@ -143,16 +143,16 @@ CASES = (
     *quality_cases.CASES,
     Case(
         "FairleadGatewayDown",
-        of_gateway(telemetry.CONTROL_GATEWAY_UP, 0),
-        of_gateway(telemetry.CONTROL_GATEWAY_UP, 1),
+        of_gateway(control_telemetry.CONTROL_GATEWAY_UP, 0),
+        of_gateway(control_telemetry.CONTROL_GATEWAY_UP, 1),
         5,
         "the gateway edge-1 does not answer",
         {"namespace": "shop", "gateway": "edge-1"},
     ),
     Case(
         "FairleadGatewayRefusesConfiguration",
-        of_gateway(telemetry.CONTROL_GATEWAY_REFUSES, 1),
-        of_gateway(telemetry.CONTROL_GATEWAY_REFUSES, 0),
+        of_gateway(control_telemetry.CONTROL_GATEWAY_REFUSES, 1),
+        of_gateway(control_telemetry.CONTROL_GATEWAY_REFUSES, 0),
         5,
         "the gateway edge-1 rejects its configuration and serves an older one",
         {"namespace": "shop", "gateway": "edge-1"},
@@ -174,10 +174,10 @@ CASES = (
     ),
     Case(
         "FairleadNoLeader",
-        gauge(telemetry.CONTROL_LEADER, 0, namespace="shop", instance="a"),
+        gauge(control_telemetry.CONTROL_LEADER, 0, namespace="shop", instance="a"),
         {
-            **gauge(telemetry.CONTROL_LEADER, 0, namespace="shop", instance="a"),
-            **gauge(telemetry.CONTROL_LEADER, 1, namespace="shop", instance="b"),
+            **gauge(control_telemetry.CONTROL_LEADER, 0, namespace="shop", instance="a"),
+            **gauge(control_telemetry.CONTROL_LEADER, 1, namespace="shop", instance="b"),
         },
         5,
         "no control plane leads: models serve, but nothing rolls forward or back",
@@ -186,23 +186,23 @@ CASES = (
     Case(
         "FairleadNoLeader",
         {},  # nothing is scraped
-        gauge(telemetry.CONTROL_LEADER, 1, namespace="shop", instance="a"),
+        gauge(control_telemetry.CONTROL_LEADER, 1, namespace="shop", instance="a"),
         5,
         "no control plane leads: models serve, but nothing rolls forward or back",
         {},
     ),
     Case(
         "FairleadEngineStopped",
-        {series(telemetry.CONTROL_RECONCILE_SECONDS, "_count", namespace="shop"): "0+60x10 600+0x60"},
-        {series(telemetry.CONTROL_RECONCILE_SECONDS, "_count", namespace="shop"): rising(60)},
+        {series(control_telemetry.CONTROL_RECONCILE_SECONDS, "_count", namespace="shop"): "0+60x10 600+0x60"},
+        {series(control_telemetry.CONTROL_RECONCILE_SECONDS, "_count", namespace="shop"): rising(60)},
         25,
         "the leading control plane no longer decides: nothing rolls forward or back",
         {"namespace": "shop"},
     ),
     Case(
         "FairleadPublicationRefused",
-        gauge(telemetry.CONTROL_REFUSED, 1, namespace="shop"),
-        gauge(telemetry.CONTROL_REFUSED, 0, namespace="shop"),
+        gauge(control_telemetry.CONTROL_REFUSED, 1, namespace="shop"),
+        gauge(control_telemetry.CONTROL_REFUSED, 0, namespace="shop"),
         5,
         "an update is held back because it would remove all routes",
         {"namespace": "shop"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fairlead.contracts import telemetry
+from fairlead.contracts import control_telemetry, telemetry
 from monitoring.promql import series
 from prometheus.cases import IRIS, Case, Inputs, answers, gauge, rising
 
@@ -52,8 +52,8 @@ def counted(rows_a_minute: float) -> Inputs:
 def arms(candidate: Mapping[str, float], edges: str = "e") -> Inputs:
     """Stable with half of the rows in each bin, and a candidate."""
     return {
-        **gauge(telemetry.CONTROL_WEIGHT, 5000, **IRIS, version="1.0.0", role="stable"),
-        **gauge(telemetry.CONTROL_WEIGHT, 5000, **IRIS, version="1.1.0", role="candidate"),
+        **gauge(control_telemetry.CONTROL_WEIGHT, 5000, **IRIS, version="1.0.0", role="stable"),
+        **gauge(control_telemetry.CONTROL_WEIGHT, 5000, **IRIS, version="1.1.0", role="candidate"),
         **profile("1.0.0"),
         **profile("1.1.0", edges),
         **requests(20),

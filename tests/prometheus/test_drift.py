@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fairlead.contracts import telemetry
+from fairlead.contracts import control_telemetry, telemetry
 from fairlead.profile.statistics import chi_squared_quantile, psi, psi_critical
 from monitoring.promql import series
 from monitoring.recording import Records
@@ -103,7 +103,7 @@ def test_the_psi_of_a_candidate_against_stable_is_that_of_numpy(tmp_path: Path, 
         for part in (
             *inputs("length", one, version),
             {series(telemetry.MODEL_DRIFT_REQUESTS, **version): rising(10**6)},
-            gauge(telemetry.CONTROL_WEIGHT, 5000, **version, role=role),
+            gauge(control_telemetry.CONTROL_WEIGHT, 5000, **version, role=role),
             gauge(telemetry.MODEL_PROFILE_INFO, 1, **version, profile=role, edges="same", kind="given"),
         )
     )

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from docs.tables import bare, table_below
+from fairlead.contracts import control_telemetry, telemetry
 from fairlead.contracts import gateway_telemetry as gateway
-from fairlead.contracts import telemetry
 from fairlead.contracts.revision import Verdict
 from fairlead.errors import Invalid
 from fairlead.rollout.analysis import prometheus_stats
@@ -31,7 +31,7 @@ OURS = (
     *telemetry.MODEL_DRIFT,
     *telemetry.MODEL_QUALITY,
     *telemetry.MODEL_FEEDBACK,
-    *telemetry.CONTROL_PLANE,
+    *control_telemetry.CONTROL_PLANE,
 )
 DECLARED = (*OURS, *telemetry.PROCESS, *gateway.GATEWAY)
 
@@ -140,7 +140,7 @@ def test_the_limit_of_slow_answers_must_be_one_that_the_gateway_counts_at() -> N
 
 
 def test_the_contract_has_the_verdicts_and_the_counters_that_rollouts_read() -> None:
-    assert tuple(Verdict) == telemetry.VERDICTS
+    assert tuple(Verdict) == control_telemetry.VERDICTS
     read = {*prometheus_stats._NAMES, prometheus_stats.UPTIME, prometheus_stats._BUCKET.removesuffix("_bucket")}
     assert read <= {one.name for one in gateway.GATEWAY}
 

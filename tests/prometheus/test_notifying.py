@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from fairlead.contracts.telemetry import CONTROL_DEGRADED, CONTROL_DOWN, MODEL_PHASE
+from fairlead.contracts.control_telemetry import CONTROL_DEGRADED, CONTROL_DOWN
+from fairlead.contracts.telemetry import MODEL_PHASE
 from monitoring import notifying, rule_files
 from monitoring.alerting import alerts
 from monitoring.recording import Records

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from charts.sample import with_workload
-from fairlead.contracts import telemetry
+from fairlead.contracts import control_telemetry, telemetry
 from monitoring.promql import series
 from monitoring.recording import Records
 from monitoring.settings import DEFAULT
@@ -160,6 +160,6 @@ def test_a_time_above_its_target_adds_pods_and_one_below_it_takes_none_away(
 
 
 def test_what_the_rollout_wants_is_recorded_by_version(tmp_path: Path) -> None:
-    inputs = gauge(telemetry.CONTROL_WANTED, 3, instance="a", **IRIS)
+    inputs = gauge(control_telemetry.CONTROL_WANTED, 3, instance="a", **IRIS)
     labels = ",".join(f'{name}="{value}"' for name, value in IRIS.items())
     check(tmp_path, inputs, {f"{RECORDS.scaling_wanted}{{{labels}}}": 3})

@@ -1,7 +1,7 @@
 """Runs one replica of the cluster's control plane as a process, with a real API server and gateways on loopback.
 
 python -m support.cluster_replica SETTINGS    with PYTHONPATH=tests and KUBECONFIG
-SETTINGS is control.cluster.ChartSettings, as JSON.
+SETTINGS is control.chart_settings.ChartSettings, as JSON.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import replace
 from pydantic import TypeAdapter
 
 from fairlead.control import kubernetes
-from fairlead.control.cluster import API_PORT, ChartSettings
+from fairlead.control.chart_settings import API_PORT, ChartSettings
 from fairlead.routing.snapshot import Endpoint, Settings
 from fairlead.store.kubernetes import kubeconfig
 

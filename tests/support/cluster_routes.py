@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 from fairlead.contracts import labels
 from fairlead.contracts.gateway import GatewaySite
 from fairlead.contracts.route import RouteSpec, VersionRef
-from fairlead.control.cluster import XDS_PORT
+from fairlead.control.chart_settings import XDS_PORT
 from fairlead.control.gateways import ADMIN_PORT
 from fairlead.routing.envoy.bootstrap import rest_bootstrap
 from fairlead.routing.snapshot import Endpoint

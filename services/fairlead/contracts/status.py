@@ -6,8 +6,9 @@ from enum import StrEnum
 
 from fairlead.contracts.answers import ShadowStatus
 from fairlead.contracts.base import Document, Moment
-from fairlead.contracts.revision import Check, Counts, Phase, Rejected, VersionCounts, VersionFailures, Window
+from fairlead.contracts.revision import Check, Phase, Rejected
 from fairlead.contracts.route import VersionRef
+from fairlead.contracts.window import Counts, VersionCounts, VersionFailures, Window
 
 
 class Reason(StrEnum):

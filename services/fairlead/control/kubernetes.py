@@ -10,7 +10,8 @@ from typing import Any
 from fairlead import errors
 from fairlead.contracts import labels
 from fairlead.control.answers import plain
-from fairlead.control.cluster import ChartSettings, ControlPlane, serve
+from fairlead.control.chart_settings import ChartSettings
+from fairlead.control.cluster import ControlPlane, serve
 from fairlead.control.gateway_tokens import GatewayTokens
 from fairlead.control.gateways import GatewayPods, PodLog
 from fairlead.control.instance_tls import InstanceTls

@@ -12,7 +12,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
-from fairlead.contracts import telemetry
+from fairlead.contracts import control_telemetry
 from fairlead.contracts.health import Mark, health_of
 from fairlead.contracts.revision import Check, Revision
 from fairlead.contracts.route import TOTAL_WEIGHT, Route, UnreadableRoute
@@ -54,7 +54,7 @@ class Metrics:
             gc_collector.GCCollector,
         ):
             collector(registry=self._registry)
-        reconcile, answers = telemetry.CONTROL_RECONCILE_SECONDS, telemetry.CONTROL_XDS_ANSWERS
+        reconcile, answers = control_telemetry.CONTROL_RECONCILE_SECONDS, control_telemetry.CONTROL_XDS_ANSWERS
         self._reconcile = prometheus_client.Histogram(
             reconcile.name, reconcile.help, buckets=reconcile.buckets, registry=self._registry
         )
@@ -102,11 +102,11 @@ class _StateCollector(Collector):
 
     def collect(self) -> Iterator[Family]:
         """Routes and gateways, on the leader. When the store cannot be read, only the series of routes are missing."""
-        yield _gauge(telemetry.CONTROL_LEADER, [((), self._loop.leading)])
+        yield _gauge(control_telemetry.CONTROL_LEADER, [((), self._loop.leading)])
         if not self._loop.leading:
             return
-        yield _gauge(telemetry.CONTROL_SEQUENCE, [((), self._sequence())])
-        yield _gauge(telemetry.CONTROL_REFUSED, [((), bool(self._loop.refused))])
+        yield _gauge(control_telemetry.CONTROL_SEQUENCE, [((), self._sequence())])
+        yield _gauge(control_telemetry.CONTROL_REFUSED, [((), bool(self._loop.refused))])
         yield from self._of_gateways()
         try:
             yield from self._of_routes()
@@ -115,10 +115,10 @@ class _StateCollector(Collector):
 
     def _of_gateways(self) -> Iterator[Family]:
         states = self._gateways()
-        yield _gauge(telemetry.CONTROL_GATEWAY_UP, [((one.name,), one.reachable) for one in states])
-        yield _gauge(telemetry.CONTROL_GATEWAY_REFUSES, [((one.name,), bool(one.rejected)) for one in states])
+        yield _gauge(control_telemetry.CONTROL_GATEWAY_UP, [((one.name,), one.reachable) for one in states])
+        yield _gauge(control_telemetry.CONTROL_GATEWAY_REFUSES, [((one.name,), bool(one.rejected)) for one in states])
         acknowledged = [((one.name, route), seq) for one in states for route, seq in one.programmed.items()]
-        yield _gauge(telemetry.CONTROL_GATEWAY_REVISION, acknowledged)
+        yield _gauge(control_telemetry.CONTROL_GATEWAY_REVISION, acknowledged)
 
     def _of_routes(self) -> Iterator[Family]:
         routes = self._store.routes()
@@ -126,31 +126,33 @@ class _StateCollector(Collector):
         heads = {name: head for name in names if (head := self._store.head(name)) is not None}
         statuses = {name: read_status(self._store, name) for name in names}
         documents = {name: status for name, status in statuses.items() if status is not None}
-        yield _gauge(telemetry.CONTROL_REVISION, [((head.table.model,), head.seq) for head in heads.values()])
-        yield _gauge(telemetry.CONTROL_WEIGHT, [line for head in heads.values() for line in _weights(head)])
+        yield _gauge(control_telemetry.CONTROL_REVISION, [((head.table.model,), head.seq) for head in heads.values()])
+        yield _gauge(control_telemetry.CONTROL_WEIGHT, [line for head in heads.values() for line in _weights(head)])
         models = {name: name for name in names} | {name: head.table.model for name, head in heads.items()}
         models |= {route.name: route.spec.model for route in routes}
         shares = [line for name, status in documents.items() for line in _shares(models[name], status)]
-        yield _gauge(telemetry.CONTROL_SHARE, shares)
+        yield _gauge(control_telemetry.CONTROL_SHARE, shares)
         conditions = [
             ((models[name], one.type, one.reason), one.status)
             for name, status in documents.items()
             for one in status.conditions
         ]
-        yield _gauge(telemetry.CONTROL_CONDITION, conditions)
+        yield _gauge(control_telemetry.CONTROL_CONDITION, conditions)
         marks = {models[name]: health_of(status).mark for name, status in documents.items()}
-        yield _gauge(telemetry.CONTROL_DOWN, [((model,), mark is Mark.DOWN) for model, mark in marks.items()])
-        yield _gauge(telemetry.CONTROL_DEGRADED, [((model,), mark is Mark.DEGRADED) for model, mark in marks.items()])
+        yield _gauge(control_telemetry.CONTROL_DOWN, [((model,), mark is Mark.DOWN) for model, mark in marks.items()])
+        yield _gauge(
+            control_telemetry.CONTROL_DEGRADED, [((model,), mark is Mark.DEGRADED) for model, mark in marks.items()]
+        )
         ready = [
             ((models[name], role), count) for name, status in documents.items() for role, count in status.ready.items()
         ]
-        yield _gauge(telemetry.CONTROL_READY, ready)
+        yield _gauge(control_telemetry.CONTROL_READY, ready)
         wanted = [
             ((models[name], one.ref.version, one.ref.identity), one.instances)
             for name, status in documents.items()
             for one in status.wanted
         ]
-        yield _gauge(telemetry.CONTROL_WANTED, wanted)
+        yield _gauge(control_telemetry.CONTROL_WANTED, wanted)
         yield from _rollouts({models[name]: status for name, status in documents.items() if status.candidate})
 
 
@@ -170,26 +172,28 @@ def _shares(model: str, status: Status) -> Iterator[tuple[tuple[str, ...], int]]
 def _rollouts(statuses: Mapping[str, Status]) -> Iterator[Family]:
     """The rollouts in progress: step, verdicts, and the evidence behind them."""
     steps = [((model,), one.step.number) for model, one in statuses.items() if one.step is not None]
-    yield _gauge(telemetry.CONTROL_STEP, steps)
+    yield _gauge(control_telemetry.CONTROL_STEP, steps)
     checks = [(model, check) for model, one in statuses.items() for check in one.checks]
     verdicts = [
         ((model, check.gate, verdict), check.verdict == verdict)
         for model, check in checks
-        for verdict in telemetry.VERDICTS
+        for verdict in control_telemetry.VERDICTS
     ]
-    yield _gauge(telemetry.CONTROL_VERDICT, verdicts)
+    yield _gauge(control_telemetry.CONTROL_VERDICT, verdicts)
     evidence = [((model, check.gate, *side), share) for model, check in checks for side, share in _evidence(check)]
-    yield _gauge(telemetry.CONTROL_EVIDENCE, evidence)
+    yield _gauge(control_telemetry.CONTROL_EVIDENCE, evidence)
     counts = [
-        ((model, role), getattr(one.evidence, role)) for model, one in statuses.items() for role in telemetry.ROLES
+        ((model, role), getattr(one.evidence, role))
+        for model, one in statuses.items()
+        for role in control_telemetry.ROLES
     ]
-    yield _gauge(telemetry.CONTROL_COUNTED, [(labels, count.n) for labels, count in counts])
-    yield _gauge(telemetry.CONTROL_COUNTED_BAD, [(labels, count.bad) for labels, count in counts])
+    yield _gauge(control_telemetry.CONTROL_COUNTED, [(labels, count.n) for labels, count in counts])
+    yield _gauge(control_telemetry.CONTROL_COUNTED_BAD, [(labels, count.bad) for labels, count in counts])
 
 
 def _evidence(check: Check) -> Iterator[tuple[tuple[str], float]]:
     """What a gate has of the evidence that decides, by side. Gates without evidence have none."""
-    for side in telemetry.CONTROL_EVIDENCE.values["side"]:
+    for side in control_telemetry.CONTROL_EVIDENCE.values["side"]:
         log, decides = check.numbers.get(f"log_{side}"), check.numbers.get(f"{side}_at")
         if log is not None and decides:
             yield (side,), log / decides

@@ -14,8 +14,9 @@ from fairlead import errors
 from fairlead.contracts.action import Action
 from fairlead.contracts.earlier_versions import once_stable
 from fairlead.contracts.instance import Instance, Wanted
-from fairlead.contracts.revision import Check, Phase, Revision, Verdict, Window
+from fairlead.contracts.revision import Check, Phase, Revision, Verdict
 from fairlead.contracts.route import Route, VersionRef
+from fairlead.contracts.window import Window
 from fairlead.rollout.last_use import LastUse
 from fairlead.rollout.lost_gateways import LostGateways
 from fairlead.rollout.policy.desired_instances import wanted_counts

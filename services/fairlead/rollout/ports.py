@@ -10,10 +10,11 @@ from typing import Protocol
 from fairlead.contracts.action import Action, Outcome
 from fairlead.contracts.gateway import ClusterKey
 from fairlead.contracts.instance import Instance, Wanted
-from fairlead.contracts.revision import Buckets, Check, Revision, Window
+from fairlead.contracts.revision import Check, Revision
 from fairlead.contracts.route import Route, UnreadableRoute, VersionRef
 from fairlead.contracts.status import WantedInstances
 from fairlead.contracts.table import Table
+from fairlead.contracts.window import Buckets, Window
 
 
 class EngineStore(Protocol):

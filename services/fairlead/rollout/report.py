@@ -11,18 +11,10 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from fairlead.contracts.base import Document
-from fairlead.contracts.revision import (
-    Counts,
-    Failures,
-    Phase,
-    Revision,
-    Verdict,
-    VersionCounts,
-    VersionFailures,
-    Window,
-)
+from fairlead.contracts.revision import Phase, Revision, Verdict
 from fairlead.contracts.route import TOTAL_WEIGHT, Route, VersionRef
 from fairlead.contracts.status import Condition, Evidence, Gateway, Reason, Status, StepStatus, WantedInstances
+from fairlead.contracts.window import Counts, Failures, VersionCounts, VersionFailures, Window
 from fairlead.rollout.analysis.counts import EARLY_GAP
 from fairlead.rollout.policy import steps
 from fairlead.rollout.policy.gates import acknowledged, awaits_acceptance

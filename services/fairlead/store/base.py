@@ -11,8 +11,9 @@ from typing import Protocol
 
 from fairlead.contracts.action import Action, Outcome
 from fairlead.contracts.instance import Instance, Wanted
-from fairlead.contracts.revision import Checkpoint, Revision, Window
+from fairlead.contracts.revision import Checkpoint, Revision
 from fairlead.contracts.route import Route, RouteSpec, UnreadableRoute
+from fairlead.contracts.window import Window
 
 
 class RouteStore(Protocol):

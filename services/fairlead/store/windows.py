@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fairlead.contracts.revision import Window
+from fairlead.contracts.window import Window
 
 MAX_WINDOWS = 240
 """Twenty minutes of five-second windows. Older windows are merged: they lose resolution but no counts."""

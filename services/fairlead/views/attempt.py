@@ -9,8 +9,9 @@ from datetime import datetime
 from math import log
 
 from fairlead.contracts.base import format_e_value
-from fairlead.contracts.revision import Cause, Check, Phase, Revision, Window
+from fairlead.contracts.revision import Cause, Check, Phase, Revision
 from fairlead.contracts.route import TOTAL_WEIGHT, VersionRef
+from fairlead.contracts.window import Window
 from fairlead.rollout.analysis.counts import CHANGED_GAP
 from fairlead.views.amounts import percent
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from fairlead.contracts.revision import Cause, CustomGateCounts, Window
+from fairlead.contracts.revision import Cause
+from fairlead.contracts.window import CustomGateCounts, Window
 from support.faults import folders
 from support.load.open_loop import OpenLoop
 from support.platform import Platform, doublers, running_platform, users

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fairlead.contracts.gateway import ROUTED_HEADER
-from fairlead.contracts.revision import Counts, Failures
+from fairlead.contracts.window import Counts, Failures
 from fairlead.rollout.analysis.counts import Counted, count
 from fairlead.rollout.analysis.envoy_stats import EnvoyStats
 from integration.routing.backends import Backends

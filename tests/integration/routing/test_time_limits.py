@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from fairlead.contracts.revision import Counts, Failures
 from fairlead.contracts.table import Table
+from fairlead.contracts.window import Counts, Failures
 from fairlead.rollout.analysis.counts import Counted, count
 from fairlead.rollout.analysis.envoy_stats import EnvoyStats
 from integration.routing.backends import Backend, Backends

@@ -3,7 +3,7 @@ from itertools import product
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from fairlead.contracts import telemetry
+from fairlead.contracts import control_telemetry, telemetry
 from fairlead.contracts.revision import Revision
 from fairlead.contracts.route import Route, RouteSpec, Target, UnreadableRoute, VersionSpec
 from fairlead.control.metrics import Metrics
@@ -21,17 +21,17 @@ def test_a_new_process_has_metrics_of_its_own_work() -> None:
         for sample in families["fairlead_control_xds_answers"].samples
         if sample.labels == {"kind": "rds", "answer": "new"} and sample.name.endswith("_total")
     } == {1.0}
-    assert telemetry.CONTROL_RECONCILE_SECONDS.name in families
+    assert control_telemetry.CONTROL_RECONCILE_SECONDS.name in families
 
 
 def test_every_name_is_declared_once() -> None:
-    names = [metric.name for metric in (*telemetry.CONTROL_PLANE, *telemetry.MODEL_SERVICE)]
+    names = [metric.name for metric in (*control_telemetry.CONTROL_PLANE, *telemetry.MODEL_SERVICE)]
     assert len(names) == len(set(names))
-    assert all(metric.name.startswith("fairlead_control_") for metric in telemetry.CONTROL_PLANE)
+    assert all(metric.name.startswith("fairlead_control_") for metric in control_telemetry.CONTROL_PLANE)
 
 
 def test_every_declared_answer_to_a_gateway_has_a_series_from_the_start() -> None:
-    declared = telemetry.CONTROL_XDS_ANSWERS
+    declared = control_telemetry.CONTROL_XDS_ANSWERS
     samples = next(
         family.samples
         for family in text_string_to_metric_families(Metrics().text().decode())

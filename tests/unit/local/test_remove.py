@@ -11,10 +11,11 @@ import pytest
 
 from fairlead import errors
 from fairlead.contracts.instance import Instance
-from fairlead.contracts.revision import Cause, Counts, Phase, Revision, State, Window, find_break
+from fairlead.contracts.revision import Cause, Phase, Revision, State, find_break
 from fairlead.contracts.route import RouteSpec, Target, VersionSpec
 from fairlead.contracts.status import Status
 from fairlead.contracts.table import Table
+from fairlead.contracts.window import Counts, Window
 from fairlead.local.remove import remove, wait_until_stopped
 from fairlead.local.state import StateFolder
 from fairlead.rollout.act import act

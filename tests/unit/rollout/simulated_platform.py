@@ -17,10 +17,11 @@ from fairlead.contracts.action import Action, ActionType, Outcome
 from fairlead.contracts.gateway import ClusterKey, Role, key_of
 from fairlead.contracts.instance import Instance, Wanted
 from fairlead.contracts.latency import GRID_MS
-from fairlead.contracts.revision import Buckets, Check, Revision, Verdict, Window
+from fairlead.contracts.revision import Check, Revision, Verdict
 from fairlead.contracts.route import Route, RouteSpec, Step, Strategy, Target, VersionRef, VersionSpec
 from fairlead.contracts.status import WantedInstances
 from fairlead.contracts.table import Table
+from fairlead.contracts.window import Buckets, Window
 from fairlead.rollout.observe import TickSnapshot
 from fairlead.rollout.policy.observation import Observation
 from fairlead.rollout.ports import (

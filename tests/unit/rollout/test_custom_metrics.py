@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from fairlead.contracts.revision import Window
 from fairlead.contracts.route import GateSpec
 from fairlead.contracts.table import Table
+from fairlead.contracts.window import Window
 from fairlead.rollout.ports import Reading, Series
 from fairlead.rollout.windows.attempt_history import ComparisonPeriod
 from fairlead.rollout.windows.custom_metrics import CustomTallies

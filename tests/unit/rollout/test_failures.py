@@ -8,8 +8,9 @@ import pytest
 
 from fairlead.contracts.action import ActionType
 from fairlead.contracts.gateway import Role, key_of
-from fairlead.contracts.revision import Cause, Phase, Window
+from fairlead.contracts.revision import Cause, Phase
 from fairlead.contracts.route import Strategy, VersionRef
+from fairlead.contracts.window import Window
 from fairlead.rollout.analysis.envoy_stats import EnvoyStats
 from unit.rollout.admin_page import AdminPage
 from unit.rollout.simulated_platform import START, STEPS, Platform, at_step

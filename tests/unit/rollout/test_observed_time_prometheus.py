@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead.contracts.prometheus import PrometheusSettings
-from fairlead.contracts.revision import Window
 from fairlead.contracts.route import Step, Strategy
+from fairlead.contracts.window import Window
 from fairlead.rollout.analysis.prometheus_stats import PrometheusStats
 from fairlead.rollout.reconcile import Engine
 from unit.rollout.recorded_prometheus import RecordedPrometheus

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from fairlead.contracts.action import ActionType
 from fairlead.contracts.prometheus import PrometheusSettings
-from fairlead.contracts.revision import Cause, Phase, Window
+from fairlead.contracts.revision import Cause, Phase
 from fairlead.contracts.route import Strategy
+from fairlead.contracts.window import Window
 from fairlead.errors import Unavailable
 from fairlead.rollout.analysis.prometheus_api import PrometheusApi
 from fairlead.rollout.analysis.prometheus_stats import PrometheusStats

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from fairlead.contracts.prometheus import PrometheusSettings
-from fairlead.contracts.revision import Cause, Phase, Window
+from fairlead.contracts.revision import Cause, Phase
+from fairlead.contracts.window import Window
 from fairlead.rollout.analysis.counts import EARLY_GAP
 from fairlead.rollout.analysis.prometheus_stats import PrometheusStats
 from fairlead.rollout.reconcile import Engine

@@ -13,20 +13,9 @@ from math import inf
 from fairlead.contracts.action import Action
 from fairlead.contracts.answers import ClassCounts, Pairs, ShadowStatus
 from fairlead.contracts.gates import is_custom
-from fairlead.contracts.revision import (
-    Cause,
-    Check,
-    Counts,
-    CustomGateCounts,
-    GateEvidence,
-    Histograms,
-    Phase,
-    Revision,
-    Verdict,
-    VersionCounts,
-    Window,
-)
+from fairlead.contracts.revision import Cause, Check, Phase, Revision, Verdict
 from fairlead.contracts.route import Route
+from fairlead.contracts.window import Counts, CustomGateCounts, GateEvidence, Histograms, VersionCounts, Window
 from fairlead.rollout.policy.decide import decide
 from fairlead.rollout.policy.observation import Decision, Observation
 from fairlead.rollout.ports import GatewayState

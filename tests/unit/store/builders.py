@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from fairlead.contracts.action import Action, ActionType
-from fairlead.contracts.revision import Cause, Counts, Revision, State, Window
+from fairlead.contracts.revision import Cause, Revision, State
 from fairlead.contracts.route import RouteSpec, Target, VersionSpec
 from fairlead.contracts.table import Table
+from fairlead.contracts.window import Counts, Window
 from fairlead.store.base import Store
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)

@@ -10,7 +10,8 @@ import typer
 from fairlead import logs
 from fairlead.cli import optional_modules
 from fairlead.cli.options import DEFAULT_STATE, StateOption
-from fairlead.control import app, cluster
+from fairlead.control import app
+from fairlead.control.chart_settings import ChartSettings
 from fairlead.local.state import StateFolder
 
 
@@ -23,7 +24,7 @@ def command(
     """Run the control plane of a state folder, or with --cluster a replica of the one in this namespace."""
     logs.configure("info")
     if in_cluster:
-        optional_modules.load("fairlead.control.kubernetes").run(cluster.ChartSettings.from_environment(os.environ))
+        optional_modules.load("fairlead.control.kubernetes").run(ChartSettings.from_environment(os.environ))
         return
     folder = StateFolder(state)
     app.run(folder.ledger, folder.gateway, folder.running(), own_key=folder.own_key())

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from fairlead.cli.output import make_table, moment, percent
 from fairlead.contracts.base import format_e_value
-from fairlead.contracts.revision import GateEvidence, Window
+from fairlead.contracts.window import GateEvidence, Window
 from fairlead.rollout.analysis.counts import CHANGED_GAP
 from fairlead.views.attempt import HARM, SAFE, Attempt, GateLine, gap_in_words
 

@@ -17,9 +17,10 @@ from fairlead import errors
 from fairlead.contracts.base import as_query_time
 from fairlead.contracts.gateway import pin_name
 from fairlead.contracts.health import STALE_AFTER_S
-from fairlead.contracts.revision import Revision, Window
+from fairlead.contracts.revision import Revision
 from fairlead.contracts.route import Step
 from fairlead.contracts.table import Table
+from fairlead.contracts.window import Window
 from fairlead.control.api import ApiStore, LoopHealth
 from fairlead.control.console.acts import Act, acts
 from fairlead.control.console.fleet import Fleet, fleet

@@ -14,8 +14,8 @@ from datetime import datetime
 
 from fairlead.contracts.gateway import ClusterKey, Role, key_of
 from fairlead.contracts.latency import GRID_MS
-from fairlead.contracts.revision import Buckets, Counts, Failures, Histograms, VersionCounts, VersionFailures, Window
 from fairlead.contracts.table import Table
+from fairlead.contracts.window import Buckets, Counts, Failures, Histograms, VersionCounts, VersionFailures, Window
 from fairlead.rollout.ports import Reading
 
 UPTIME_SLACK_S = 2.0

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from math import inf
 
-from fairlead.contracts.revision import Counts
+from fairlead.contracts.window import Counts
 from fairlead.rollout.analysis.counts import Gap
 from fairlead.rollout.analysis.scrape_alignment import max_age_s
 from fairlead.rollout.ports import Series

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from fairlead.contracts.gateway import ClusterKey, Role, parse_counter
 from fairlead.contracts.latency import GRID_MS
-from fairlead.contracts.revision import Buckets
+from fairlead.contracts.window import Buckets
 from fairlead.rollout.ports import Reading
 
 COUNTERS = frozenset(

@@ -12,7 +12,8 @@ from math import log
 from fairlead.contracts.answers import Pairs
 from fairlead.contracts.base import format_duration, format_e_value
 from fairlead.contracts.gates import GateSpec
-from fairlead.contracts.revision import Check, GateEvidence, Phase, Verdict
+from fairlead.contracts.revision import Check, Phase, Verdict
+from fairlead.contracts.window import GateEvidence
 from fairlead.rollout.policy.evidence import threshold
 from fairlead.rollout.policy.situation import Situation
 

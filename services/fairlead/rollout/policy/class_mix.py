@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from fairlead.contracts.gates import GateSpec
-from fairlead.contracts.revision import Window
+from fairlead.contracts.window import Window
 from fairlead.rollout.analysis import comparison, multiple_comparisons, stored_comparison
 from fairlead.rollout.analysis.bets import Floats, Sample
 from fairlead.rollout.analysis.comparison import Comparison, Margins

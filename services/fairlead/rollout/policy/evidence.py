@@ -15,8 +15,8 @@ import numpy as np
 from fairlead.contracts.base import canonical, digest
 from fairlead.contracts.gates import GateSpec, is_custom, is_evidence
 from fairlead.contracts.latency import GRID_MS
-from fairlead.contracts.revision import Counts, GateEvidence, Histograms, VersionCounts, Window
 from fairlead.contracts.route import Strategy
+from fairlead.contracts.window import Counts, GateEvidence, Histograms, VersionCounts, Window
 from fairlead.rollout.analysis import comparison, multiple_comparisons, one_sample, stored_comparison
 from fairlead.rollout.analysis.bets import Sample
 from fairlead.rollout.analysis.comparison import Margins

@@ -14,16 +14,8 @@ from math import log
 from fairlead.contracts.answers import ClassCounts
 from fairlead.contracts.base import format_duration, format_e_value
 from fairlead.contracts.gates import GateSpec, is_custom
-from fairlead.contracts.revision import (
-    Buckets,
-    Check,
-    Counts,
-    GateEvidence,
-    Phase,
-    Verdict,
-    Window,
-    add_buckets,
-)
+from fairlead.contracts.revision import Check, Phase, Verdict
+from fairlead.contracts.window import Buckets, Counts, GateEvidence, Window, add_buckets
 from fairlead.rollout.analysis.counts import CHANGED_GAP, EARLY_GAP
 from fairlead.rollout.policy.agreement import judge_agreement
 from fairlead.rollout.policy.evidence import (

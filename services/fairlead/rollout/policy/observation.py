@@ -9,8 +9,9 @@ from math import inf
 
 from fairlead.contracts.action import Outcome
 from fairlead.contracts.answers import ShadowStatus
-from fairlead.contracts.revision import Check, Revision, Window
+from fairlead.contracts.revision import Check, Revision
 from fairlead.contracts.route import VersionRef
+from fairlead.contracts.window import Window
 from fairlead.rollout.policy.unready import Unready
 from fairlead.rollout.ports import GatewayState
 

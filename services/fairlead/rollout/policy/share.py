@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from math import sqrt
 
 from fairlead.contracts.base import format_duration
-from fairlead.contracts.revision import Check, Phase, Verdict, Window
+from fairlead.contracts.revision import Check, Phase, Verdict
 from fairlead.contracts.route import TOTAL_WEIGHT
+from fairlead.contracts.window import Window
 from fairlead.rollout.policy.situation import Situation
 from fairlead.rollout.policy.steps import percent
 

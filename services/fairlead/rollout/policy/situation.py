@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 
-from fairlead.contracts.revision import Phase, Rejected, Revision, Window
+from fairlead.contracts.revision import Phase, Rejected, Revision
 from fairlead.contracts.route import TOTAL_WEIGHT, Route, Strategy, VersionRef
+from fairlead.contracts.window import Window
 from fairlead.rollout.policy import steps
 from fairlead.rollout.policy.observation import Observation
 from fairlead.rollout.policy.settings import strategy_in_force

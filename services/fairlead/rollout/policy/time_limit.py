@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from fairlead.contracts.latency import GRID_MS
-from fairlead.contracts.revision import Buckets, Check, Verdict, Window, add_buckets
+from fairlead.contracts.revision import Check, Verdict
 from fairlead.contracts.route import Timeouts
+from fairlead.contracts.window import Buckets, Window, add_buckets
 from fairlead.rollout.policy.situation import Situation
 
 FACTOR = 3.0

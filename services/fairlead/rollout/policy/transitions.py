@@ -13,7 +13,6 @@ from fairlead.contracts.action import Action
 from fairlead.contracts.revision import Accepted, Cause, Check, Phase, Rejected, Revision, State, Verdict
 from fairlead.contracts.route import Route, VersionRef
 from fairlead.contracts.schema_changes import BREAKING
-from fairlead.contracts.table import Mirror, Table
 from fairlead.rollout.policy import steps, time_limit
 from fairlead.rollout.policy.cold import cold, describe_cold
 from fairlead.rollout.policy.observation import Observation
@@ -26,6 +25,7 @@ from fairlead.rollout.policy.settings import (
     strategy_waits,
 )
 from fairlead.rollout.policy.situation import Situation
+from fairlead.rollout.policy.tables import limit_of, new_table, pinned, without_pins
 
 MAX_REJECTED = 64
 """The same as the most versions of a spec. The oldest is dropped first."""
@@ -64,8 +64,8 @@ def created(route: Route, observation: Observation, evidence: tuple[Check, ...])
         reason=by.reason or f"{ref} is the first version",
         generation=route.generation,
         settings=settings_of(route.spec),
-        table=_table(
-            route, _pinned((), route, observation), stable=ref, limit_s=time_limit.limit_for(route.spec.timeouts, ())
+        table=new_table(
+            route, pinned((), route, observation), stable=ref, limit_s=time_limit.limit_for(route.spec.timeouts, ())
         ),
         state=State(target=ref, entered_at=observation.now),
         evidence=evidence,
@@ -164,7 +164,7 @@ def refreshed(situation: Situation) -> Revision | None:
         cause, reason = describe_cold(situation.route, old, draft.table)
         return draft.model_copy(update={"cause": cause, "actor": "fairlead", "actor_verified": False, "reason": reason})
     fresh = [ref for ref in draft.table.pins if ref not in old.pins]
-    if not fresh or _without(draft.table, fresh) != old:
+    if not fresh or without_pins(draft.table, fresh) != old:
         return draft
     names = ", ".join(map(str, fresh))
     ours = {"cause": Cause.PINNED, "actor": "fairlead", "reason": f"{names} is ready and can be asked by name"}
@@ -309,14 +309,14 @@ def _next(
     route, head, observation = in_force(situation.route, situation.head), situation.head, situation.observation
     after = head.state.model_copy(update=state or {})
     is_new = cause is Cause.RELEASED
-    table = _table(
+    table = new_table(
         route,
-        _pinned(head.table.pins, route, observation),
+        pinned(head.table.pins, route, observation),
         stable=stable or head.table.stable,
         candidate=candidate,
         weight=weight,
         attempt=after.attempt,
-        limit_s=_limit(situation, rises=cause is Cause.STEP),
+        limit_s=limit_of(situation, rises=cause is Cause.STEP),
         shadowed=after.target if after.phase is Phase.SHADOWING else None,
     )
     return Revision(
@@ -339,55 +339,6 @@ def _next(
     )
 
 
-def _table(
-    route: Route,
-    pinned: set[VersionRef],
-    *,
-    stable: VersionRef,
-    candidate: VersionRef | None = None,
-    weight: int = 0,
-    attempt: int = 0,
-    limit_s: float,
-    shadowed: VersionRef | None = None,
-) -> Table:
-    spec, shadow = route.spec, route.spec.strategy.shadow
-    pins = pinned | {ref for ref in (stable, candidate) if ref is not None}
-    mirrors = [Mirror(version=spec.versions[one.version].ref(one.version), share=one.share) for one in spec.mirrors]
-    if shadowed is not None and shadow is not None:
-        # One mirrored request per version is enough: the larger share of both settings.
-        asked = max((one.share for one in mirrors if one.version == shadowed), default=0)
-        mirrors = [one for one in mirrors if one.version != shadowed]
-        mirrors.append(Mirror(version=shadowed, share=max(shadow.share, asked)))
-    return Table(
-        namespace=route.namespace,
-        model=spec.model,
-        attempt=attempt,
-        stable=stable,
-        candidate=candidate,
-        weight=weight,
-        pins=tuple(sorted(pins, key=lambda ref: (ref.version, ref.identity))),
-        mirrors=tuple(mirror for mirror in mirrors if mirror.version in pins),
-        sticky=spec.sticky.header if spec.sticky else None,
-        request_timeout_s=spec.timeouts.request,
-        per_try_timeout_s=min(limit_s, spec.timeouts.request),
-        idempotent=spec.idempotent,
-    )
-
-
-def _limit(situation: Situation, *, rises: bool) -> float:
-    """The candidate's time limit in seconds. A default one follows stable's latency, and changes only with a step."""
-    timeouts = situation.route.spec.timeouts
-    if timeouts.per_try is None and not rises:
-        return situation.head.table.per_try_timeout_s
-    return time_limit.limit_for(timeouts, situation.observation.windows)
-
-
-def _pinned(before: tuple[VersionRef, ...], route: Route, observation: Observation) -> set[VersionRef]:
-    """The spec's versions that are ready or were pinned before. A pin stays, so that its name keeps working."""
-    refs = {spec.ref(version) for version, spec in route.spec.versions.items()}
-    return {ref for ref in refs if ref in before or observation.ready.get(ref, 0)}
-
-
 def _idle_state(situation: Situation) -> dict[str, Any]:
     """The fields of a state without a rollout. `paused` is not changed: a user must resume the route."""
     return {
@@ -406,9 +357,3 @@ def _rejecting(situation: Situation, ref: VersionRef, why: str, by: str = "") ->
     # The target's rejection is not among the oldest, which are dropped: without it the target would be released again.
     others.sort(key=lambda one: one.ref == situation.route.spec.target_ref)
     return (*others, mine)[-MAX_REJECTED:]
-
-
-def _without(table: Table, refs: list[VersionRef]) -> Table:
-    pins = tuple(ref for ref in table.pins if ref not in refs)
-    mirrors = tuple(mirror for mirror in table.mirrors if mirror.version not in refs)
-    return table.model_copy(update={"pins": pins, "mirrors": mirrors})

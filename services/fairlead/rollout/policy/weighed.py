@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairlead.contracts.revision import GateEvidence
+from fairlead.contracts.window import GateEvidence
 from fairlead.rollout.analysis import multiple_comparisons
 from fairlead.rollout.analysis.bets import log_mean
 from fairlead.rollout.analysis.comparison import Comparison

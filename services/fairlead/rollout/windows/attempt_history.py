@@ -12,8 +12,9 @@ from datetime import datetime
 from functools import reduce
 
 from fairlead import errors
-from fairlead.contracts.revision import Cause, Phase, Revision, Window
+from fairlead.contracts.revision import Cause, Phase, Revision
 from fairlead.contracts.table import Table
+from fairlead.contracts.window import Window
 from fairlead.rollout.analysis.counts import comparable, with_shorter_limit
 from fairlead.rollout.ports import EngineStore
 

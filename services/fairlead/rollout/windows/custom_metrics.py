@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 
 from fairlead.contracts.gates import GateSpec, is_custom
 from fairlead.contracts.promql import fill
-from fairlead.contracts.revision import Counts, CustomGateCounts, VersionCounts
 from fairlead.contracts.route import VersionRef
+from fairlead.contracts.window import Counts, CustomGateCounts, VersionCounts
 from fairlead.errors import Unavailable
 from fairlead.rollout.analysis.counts import Gap
 from fairlead.rollout.analysis.custom_counts import NotScrapedYet, VersionSeries, count, is_scraped

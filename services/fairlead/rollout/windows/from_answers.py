@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from fairlead.contracts.answers import ShadowStatus
-from fairlead.contracts.revision import Phase, Revision, Window
+from fairlead.contracts.revision import Phase, Revision
 from fairlead.contracts.route import Route, VersionRef
+from fairlead.contracts.window import Window
 from fairlead.rollout.analysis.counts import EARLY_GAP
 from fairlead.rollout.analysis.shadows import ComparedVersions, Matched, ShadowMatcher, WindowEnds
 from fairlead.rollout.policy.evidence import AGREEMENT, reaches_refusal

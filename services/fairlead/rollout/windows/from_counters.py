@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from fairlead.contracts.revision import Histograms, Revision, Window
+from fairlead.contracts.revision import Revision
 from fairlead.contracts.table import Table
+from fairlead.contracts.window import Histograms, Window
 from fairlead.rollout.analysis.counts import CHANGED_GAP, Counted, Gap, comparable, count, with_shorter_limit
 from fairlead.rollout.analysis.window_boundaries import WindowReadings, WindowTracker
 from fairlead.rollout.ports import MetricSource

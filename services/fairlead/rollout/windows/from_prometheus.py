@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from fairlead.contracts.revision import Histograms, Revision, Window
+from fairlead.contracts.revision import Revision
+from fairlead.contracts.window import Histograms, Window
 from fairlead.errors import Unavailable
 from fairlead.rollout.analysis.counts import Counted, Gap, count
 from fairlead.rollout.analysis.scrape_alignment import (

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from fairlead.contracts.revision import Revision, Window
+from fairlead.contracts.revision import Revision
 from fairlead.contracts.route import Route
+from fairlead.contracts.window import Window
 from fairlead.rollout.windows.attempt_history import ComparisonPeriod
 from fairlead.rollout.windows.freshness import Freshness
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import NoReturn, Protocol
 
 from fairlead import errors
-from fairlead.contracts.telemetry import XdsAnswer
+from fairlead.contracts.control_telemetry import XdsAnswer
 
 MAX_UNPROVEN_OF_ONE = 12
 """Requests of one address at the same time whose token is being checked, or was refused. A gateway that has a new token

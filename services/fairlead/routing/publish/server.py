@@ -25,7 +25,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from fairlead.contracts.telemetry import XdsAnswer
+from fairlead.contracts.control_telemetry import XdsAnswer
 from fairlead.routing.envoy.proto import CLUSTER, LISTENER, ROUTES
 from fairlead.routing.envoy.sources import TOKEN_HEADER
 from fairlead.routing.publish.callers import Callers, Tokens, Unanswered

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fairlead import errors
-from fairlead.contracts.revision import Window
+from fairlead.contracts.window import Window
 from fairlead.store.kubernetes.kinds import ROUTES, Object
 from fairlead.store.kubernetes.ledger import KubernetesLedger
 from fairlead.store.kubernetes.session import Session

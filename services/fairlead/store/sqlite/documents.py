@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 from fairlead.contracts.instance import Instance
-from fairlead.contracts.revision import Revision, Window
+from fairlead.contracts.revision import Revision
 from fairlead.contracts.route import Route
+from fairlead.contracts.window import Window
 
 CACHE_SIZE = 256
 """Per kind: enough for all documents of one machine, and for reading a history."""

@@ -11,7 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from fairlead import errors
-from fairlead.contracts.revision import Cause, Checkpoint, Revision, Window, find_break
+from fairlead.contracts.revision import Cause, Checkpoint, Revision, find_break
+from fairlead.contracts.window import Window
 from fairlead.store.sqlite import documents
 from fairlead.store.sqlite.database import Database
 from fairlead.store.windows import MAX_WINDOWS

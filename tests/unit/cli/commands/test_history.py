@@ -14,9 +14,10 @@ import pytest
 
 from fairlead import errors
 from fairlead.cli.commands import history
-from fairlead.contracts.revision import Cause, Check, Counts, GateEvidence, Phase, Revision, State, Verdict, Window
+from fairlead.contracts.revision import Cause, Check, Phase, Revision, State, Verdict
 from fairlead.contracts.route import VersionSpec
 from fairlead.contracts.table import Table
+from fairlead.contracts.window import Counts, GateEvidence, Window
 from fairlead.rollout.analysis.counts import CHANGED_GAP
 from fairlead.store.sqlite import SqliteStore
 

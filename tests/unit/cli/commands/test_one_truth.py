@@ -29,20 +29,11 @@ from fairlead.cli.options import PlatformLocation
 from fairlead.cli.output import moment
 from fairlead.cli.state_age import state_age
 from fairlead.contracts.health import STALE_AFTER_S
-from fairlead.contracts.revision import (
-    Cause,
-    Counts,
-    Failures,
-    Phase,
-    Rejected,
-    Revision,
-    State,
-    VersionCounts,
-    VersionFailures,
-)
+from fairlead.contracts.revision import Cause, Phase, Rejected, Revision, State
 from fairlead.contracts.route import RouteSpec, Target, VersionSpec
 from fairlead.contracts.status import Condition, Evidence, Gateway, Reason, Status
 from fairlead.contracts.table import Table
+from fairlead.contracts.window import Counts, Failures, VersionCounts, VersionFailures
 from fairlead.control.api import build_api
 from fairlead.control.metrics import Metrics
 from fairlead.local.left_behind import Known, start_time

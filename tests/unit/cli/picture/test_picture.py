@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from docs import evidence_picture
 from fairlead.cli.picture import terminal
-from fairlead.contracts.revision import Cause, Check, Counts, GateEvidence, Phase, Revision, State, Verdict, Window
+from fairlead.contracts.revision import Cause, Check, Phase, Revision, State, Verdict
 from fairlead.contracts.route import VersionRef, VersionSpec
 from fairlead.contracts.table import Table
+from fairlead.contracts.window import Counts, GateEvidence, Window
 from fairlead.views import evidence_svg as svg
 from fairlead.views import labels
 from fairlead.views.attempt import Attempt, attempts

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.contracts.latency import GRID_MS
-from fairlead.contracts.revision import Failures
 from fairlead.contracts.route import VersionSpec
 from fairlead.contracts.scenario import Behaviour, Latency
 from fairlead.contracts.table import Table
+from fairlead.contracts.window import Failures
 from fairlead.rehearsal.schedule import Behaviours
 from fairlead.rehearsal.virtual.gateway import SimulatedGateway
 from fairlead.rehearsal.virtual.instances import Ending, Instance, send

@@ -8,7 +8,7 @@ import pytest
 
 from fairlead.contracts.gateway import Role, key_of
 from fairlead.contracts.latency import GRID_MS
-from fairlead.contracts.revision import Counts, Failures
+from fairlead.contracts.window import Counts, Failures
 from fairlead.rollout.analysis.counts import count
 from fairlead.rollout.ports import Reading
 from unit.rollout.analysis.readings import EMPTY, LIMITED, NO_LIMIT, STABLE, TABLE, M, S, a_reading

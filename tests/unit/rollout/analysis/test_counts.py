@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from fairlead.contracts.gateway import ClusterKey, Role, key_of
 from fairlead.contracts.latency import GRID_MS
-from fairlead.contracts.revision import Counts, Histograms, VersionCounts
 from fairlead.contracts.route import VersionSpec
 from fairlead.contracts.table import Table
+from fairlead.contracts.window import Counts, Histograms, VersionCounts
 from fairlead.rollout.analysis.counts import Counted, Gap, comparable, count
 from fairlead.rollout.ports import Reading
 from unit.rollout.analysis.readings import CANDIDATE, NOW, STABLE, TABLE, ZERO, A, M, S, a_reading

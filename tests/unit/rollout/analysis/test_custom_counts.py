@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.contracts.revision import Counts
+from fairlead.contracts.window import Counts
 from fairlead.rollout.analysis.counts import Gap
 from fairlead.rollout.analysis.custom_counts import NotScrapedYet, VersionSeries, count
 from fairlead.rollout.ports import Series

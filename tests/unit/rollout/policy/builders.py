@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fairlead.contracts.action import Action, ActionType, Outcome
-from fairlead.contracts.revision import Cause, Check, Phase, Rejected, Revision, State, Verdict, Window
+from fairlead.contracts.revision import Cause, Check, Phase, Rejected, Revision, State, Verdict
 from fairlead.contracts.route import Route, RouteSpec, Step, Strategy, Target, VersionRef, VersionSpec, WarmUp
 from fairlead.contracts.table import Table
+from fairlead.contracts.window import Window
 from fairlead.rollout.policy.decide import decide
 from fairlead.rollout.policy.observation import Decision, Observation
 from fairlead.rollout.ports import GatewayState

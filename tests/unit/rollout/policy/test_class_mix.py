@@ -9,7 +9,7 @@ import pytest
 
 from fairlead.contracts.answers import ClassCounts
 from fairlead.contracts.gates import GateSpec
-from fairlead.contracts.revision import Window
+from fairlead.contracts.window import Window
 from fairlead.rollout.analysis.stored_comparison import State
 from fairlead.rollout.policy.class_mix import OTHER, weigh_classes
 from fairlead.rollout.policy.evidence import weigh

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from fairlead.contracts.base import canonical, digest
-from fairlead.contracts.revision import Counts, CustomGateCounts, GateEvidence, Verdict, VersionCounts, Window
+from fairlead.contracts.revision import Verdict
 from fairlead.contracts.route import GateSpec, Strategy
+from fairlead.contracts.window import Counts, CustomGateCounts, GateEvidence, VersionCounts, Window
 from fairlead.rollout.policy.evidence import DEFAULTS, METHOD, active_gates, threshold
 from fairlead.rollout.policy.gates import judge
 from fairlead.rollout.policy.situation import Situation

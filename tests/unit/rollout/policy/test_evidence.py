@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from fairlead.contracts.base import format_e_value
 from fairlead.contracts.latency import GRID_MS
-from fairlead.contracts.revision import Cause, Check, Counts, Histograms, Phase, Verdict, VersionCounts, Window
+from fairlead.contracts.revision import Cause, Check, Phase, Verdict
 from fairlead.contracts.route import GateSpec, Strategy
+from fairlead.contracts.window import Counts, Histograms, VersionCounts, Window
 from fairlead.rollout.policy.decide import decide
 from fairlead.rollout.policy.evidence import DEFAULTS, active_gates, is_cold, is_judged, is_timed, threshold, weigh
 from fairlead.rollout.policy.evidence_gates import judge_evidence

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from fairlead.contracts.answers import ClassCounts
 from fairlead.contracts.gates import OnInconclusive, OnMetricsUnavailable
 from fairlead.contracts.latency import GRID_MS
-from fairlead.contracts.revision import Counts, CustomGateCounts, Histograms, Revision, VersionCounts, Window
+from fairlead.contracts.revision import Revision
 from fairlead.contracts.route import GateSpec, Step, Strategy
+from fairlead.contracts.window import Counts, CustomGateCounts, Histograms, VersionCounts, Window
 from fairlead.rollout.policy.evidence import weigh
 from fairlead.rollout.policy.observation import Observation
 from fairlead.rollout.ports import GatewayState

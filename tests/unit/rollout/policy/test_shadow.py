@@ -8,9 +8,10 @@ import pytest
 from pydantic import ValidationError
 
 from fairlead.contracts.answers import Pairs, ShadowStatus
-from fairlead.contracts.revision import Cause, Check, Phase, Revision, Verdict, Window
+from fairlead.contracts.revision import Cause, Check, Phase, Revision, Verdict
 from fairlead.contracts.route import MirrorSpec, Route, ShadowSpec, Strategy
 from fairlead.contracts.table import Mirror
+from fairlead.contracts.window import Window
 from fairlead.rollout.policy.decide import decide
 from fairlead.rollout.policy.evidence import weigh
 from fairlead.rollout.policy.gates import judge

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.contracts.gates import GateSpec, OnInconclusive
-from fairlead.contracts.revision import Cause, Check, Counts, Revision, Verdict, Window
+from fairlead.contracts.revision import Cause, Check, Revision, Verdict
+from fairlead.contracts.window import Counts, Window
 from fairlead.rollout.policy.decide import decide
 from fairlead.rollout.policy.gates import judge
 from fairlead.rollout.policy.share import Requests, is_far, judge_share

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.contracts.latency import GRID_MS
-from fairlead.contracts.revision import Counts, Failures, Histograms, Phase, Verdict, VersionFailures, Window
+from fairlead.contracts.revision import Phase, Verdict
 from fairlead.contracts.route import Timeouts
+from fairlead.contracts.window import Counts, Failures, Histograms, VersionFailures, Window
 from fairlead.rollout.policy import time_limit, transitions
 from fairlead.rollout.policy.decide import decide
 from fairlead.rollout.policy.evidence import threshold, weigh

@@ -12,8 +12,9 @@ import pytest
 from fairlead.contracts.answers import ClassCounts
 from fairlead.contracts.gates import GateSpec
 from fairlead.contracts.latency import GRID_MS
-from fairlead.contracts.revision import Check, Counts, Histograms, Verdict, Window
+from fairlead.contracts.revision import Check, Verdict
 from fairlead.contracts.route import Strategy
+from fairlead.contracts.window import Counts, Histograms, Window
 from fairlead.rollout.policy.evidence import active_gates, threshold, weigh
 from fairlead.rollout.policy.evidence_gates import judge_evidence
 from fairlead.rollout.policy.situation import Situation

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from fairlead.contracts.action import ActionType
-from fairlead.contracts.revision import Cause, Counts, Phase, Revision, Window
+from fairlead.contracts.revision import Cause, Phase, Revision
 from fairlead.contracts.route import GateSpec, Timeouts
+from fairlead.contracts.window import Counts, Window
 from fairlead.rollout.policy.decide import decide
 from fairlead.rollout.policy.observation import Observation
 from fairlead.rollout.ports import GatewayState

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from fairlead.contracts.answers import ClassCounts
-from fairlead.contracts.revision import Counts, Verdict, Window
+from fairlead.contracts.revision import Verdict
+from fairlead.contracts.window import Counts, Window
 from fairlead.rollout.policy.evidence import weigh
 from unit.rollout.policy.builders import a_strategy, later
 from unit.rollout.policy.test_evidence import BAD, GOOD, folded, judged

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from fairlead.contracts import labels
 from fairlead.contracts.action import Action, ActionType, Outcome
 from fairlead.contracts.base import format_duration
-from fairlead.contracts.revision import Cause, Check, Counts, Phase, Rejected, Revision, State, Verdict, Window
+from fairlead.contracts.revision import Cause, Check, Phase, Rejected, Revision, State, Verdict
 from fairlead.contracts.route import (
     GateSpec,
     MirrorSpec,
@@ -35,6 +35,7 @@ from fairlead.contracts.route import (
     WarmUp,
 )
 from fairlead.contracts.table import Mirror, Table
+from fairlead.contracts.window import Counts, Window
 from fairlead.store.kubernetes.schema.definitions import definitions
 from fairlead.store.kubernetes.schema.write import files
 

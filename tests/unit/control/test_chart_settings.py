@@ -2,7 +2,7 @@ import pytest
 
 from fairlead.contracts.route import VersionRef
 from fairlead.contracts.table import Table
-from fairlead.control.cluster import ChartSettings
+from fairlead.control.chart_settings import ChartSettings
 from fairlead.errors import Invalid
 from fairlead.routing.snapshot import Endpoint
 

@@ -1,0 +1,166 @@
+"""The settings of the control plane in a cluster, as charts/platform passes them: environment variables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fairlead import errors
+from fairlead.contracts import labels
+from fairlead.contracts.parsing import parse, parse_yaml
+from fairlead.contracts.platform import GatewaySettings
+from fairlead.contracts.prometheus import MetricSettings
+from fairlead.control.endpoints import ServiceNames
+from fairlead.control.request_records import access_log, tracing
+from fairlead.routing.envoy.sources import from_control_plane
+from fairlead.routing.snapshot import Endpoint, Settings
+
+API_PORT = 8081
+XDS_PORT = 8082
+GATEWAY_PORT = 8080
+GATEWAY_OUTPUT = "/dev/stdout"
+"""Where gateways write the access log: into the log of their pods."""
+GATEWAY_SECRETS = "/etc/fairlead"
+"""The folder in every gateway that says where its certificates are."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChartSettings:
+    """The settings that the chart passes to this process, as environment variables."""
+
+    namespace: str
+    release: str
+    pod: str
+    address: str
+    """Where this replica listens: the pod's own address."""
+    cluster_domain: str = "cluster.local"
+    gateway_port: int = 80
+    """The port of the gateways' Service."""
+    max_request_bytes: int = 4 << 20
+    receive_timeout_s: float = 30.0
+    hosts: tuple[str, ...] = ()
+    """The `Host` names that gateways answer for; all if empty."""
+    cors_origins: tuple[str, ...] = ()
+    grpc: bool = False
+    """Whether gateways answer clients of gRPC."""
+    access_file: str = ""
+    """The mounted file that says who may call; everybody if empty."""
+    records: GatewaySettings = GatewaySettings(access_log="none")
+    """What gateways record of requests: its `tracing` and its `access_log`."""
+    tls: str = ""
+    """The mounted folder with this process's tls.crt, tls.key and ca.crt, for TLS with models; empty: no TLS."""
+    check_gateway_tokens: bool = False
+    """Whether a gateway must prove with its pod's token which one it is."""
+    metrics: MetricSettings = MetricSettings()
+    """Where the metrics of rollouts come from."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> ChartSettings:
+        """Raises Invalid naming what is missing."""
+        names = {
+            "namespace": "FAIRLEAD_NAMESPACE",
+            "release": "FAIRLEAD_RELEASE",
+            "pod": "POD_NAME",
+            "address": "POD_IP",
+        }
+        if missing := [name for name in names.values() if not environment.get(name)]:
+            raise errors.Invalid(
+                f"{', '.join(missing)} must be set",
+                hint="charts/platform sets them; outside a cluster use `fairlead up`",
+            )
+        port = environment.get("FAIRLEAD_GATEWAY_PORT") or "80"
+        if not port.isdigit() or not 0 < int(port) < 1 << 16:
+            raise errors.Invalid(f"FAIRLEAD_GATEWAY_PORT: {port!r} is not a port")
+        size = environment.get("FAIRLEAD_MAX_REQUEST_BYTES") or str(4 << 20)
+        if not size.isdigit() or int(size) < 1024:
+            raise errors.Invalid(f"FAIRLEAD_MAX_REQUEST_BYTES: {size!r} is not a number of bytes from 1024 up")
+        receive = environment.get("FAIRLEAD_RECEIVE_SECONDS") or "30"
+        if not receive.isdigit() or not int(receive):
+            raise errors.Invalid(f"FAIRLEAD_RECEIVE_SECONDS: {receive!r} is not a number of seconds from 1 up")
+        return cls(
+            **{field: environment[name] for field, name in names.items()},
+            cluster_domain=environment.get("FAIRLEAD_CLUSTER_DOMAIN") or "cluster.local",
+            gateway_port=int(port),
+            max_request_bytes=int(size),
+            receive_timeout_s=float(receive),
+            hosts=_listed(environment, "FAIRLEAD_HOSTS", "hosts").hosts,
+            cors_origins=_listed(environment, "FAIRLEAD_CORS_ORIGINS", "corsOrigins").cors_origins,
+            access_file=environment.get("FAIRLEAD_ACCESS_FILE") or "",
+            tls=environment.get("FAIRLEAD_TLS") or "",
+            grpc=_is_on(environment, "FAIRLEAD_GRPC"),
+            check_gateway_tokens=_is_on(environment, "FAIRLEAD_CHECK_GATEWAY_TOKENS"),
+            metrics=_metrics(environment.get("FAIRLEAD_METRICS") or "{}"),
+            records=_records(environment.get("FAIRLEAD_REQUEST_RECORDS") or '{"accessLog":"none"}'),
+        )
+
+    @property
+    def control_plane(self) -> str:
+        """The name of the control plane's Service, Lease and Deployment."""
+        return f"{self.release}-control-plane"
+
+    @property
+    def publication(self) -> str:
+        """The name of the ConfigMap that holds the publication: what gateways may get now."""
+        return f"{self.release}-publication"
+
+    @property
+    def gateway_account(self) -> str:
+        """The user name of the gateways' ServiceAccount."""
+        return f"system:serviceaccount:{self.namespace}:{self.release}-gateway"
+
+    @property
+    def gateway(self) -> Endpoint:
+        """The gateways' Service, through which users send requests."""
+        return Endpoint(self.host(f"{self.release}-gateway"), self.gateway_port)
+
+    def host(self, service: str) -> str:
+        """The full DNS name of a Service of this namespace."""
+        return f"{service}.{self.namespace}.svc.{self.cluster_domain.strip('.')}."
+
+    def service_names(self) -> ServiceNames:
+        """Where gateways find the instances of models, and whether they speak TLS there."""
+        if not self.tls:
+            return ServiceNames(self.cluster_domain)
+        return ServiceNames(self.cluster_domain, labels.TLS_PORT, secrets=GATEWAY_SECRETS)
+
+    def settings(self) -> Settings:
+        """The settings of every gateway, besides the tables."""
+        service = self.gateway.host  # the control plane's own requests have it
+        return Settings(
+            host="0.0.0.0",
+            port=GATEWAY_PORT,
+            control=Endpoint(self.host(self.control_plane), API_PORT),
+            routes_from=from_control_plane(),
+            max_request_bytes=self.max_request_bytes,
+            receive_timeout_s=self.receive_timeout_s,
+            hosts=(*self.hosts, service, service.removesuffix(".")) if self.hosts else (),
+            cors_origins=self.cors_origins,
+            access_log=access_log(self.records.access_log, GATEWAY_OUTPUT),
+            tracing=tracing(self.records.tracing),
+            grpc=self.grpc,
+            holds=True,
+        )
+
+
+def _records(text: str) -> GatewaySettings:
+    """Parse FAIRLEAD_REQUEST_RECORDS: JSON with the fields of platform.yaml."""
+    return parse_yaml(GatewaySettings, text, "FAIRLEAD_REQUEST_RECORDS")
+
+
+def _listed(environment: Mapping[str, str], name: str, field: str) -> GatewaySettings:
+    """This variable, entries between commas, as a field of platform.yaml."""
+    entries = [one.strip() for one in environment.get(name, "").split(",")]
+    return parse(GatewaySettings, {field: [one for one in entries if one]}, name)
+
+
+def _is_on(environment: Mapping[str, str], name: str) -> bool:
+    """This variable, true or false; false if it is not set."""
+    value = environment.get(name) or "false"
+    if value not in ("true", "false"):
+        raise errors.Invalid(f"{name}: {value!r} is neither true nor false")
+    return value == "true"
+
+
+def _metrics(text: str) -> MetricSettings:
+    """Parse FAIRLEAD_METRICS: JSON with the same fields as in platform.yaml."""
+    return parse_yaml(MetricSettings, text, "FAIRLEAD_METRICS")
