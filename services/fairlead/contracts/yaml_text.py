@@ -68,15 +68,19 @@ class _UniqueKeys(yaml.SafeLoader):
                     raise yaml.constructor.ConstructorError(None, None, _twice(key, other, written), node.start_mark)
         return super().construct_mapping(node, deep=deep)
 
-    def construct_timestamp_or_text(self, node: yaml.ScalarNode) -> Any:
-        """A date or time; the text if there is no such day, for which PyYAML raises ValueError."""
+    def construct_or_text(self, node: yaml.ScalarNode) -> Any:
+        """A number, date or time; the text where it is none after all, for which PyYAML raises ValueError.
+
+        These only look like one: 2026-02-30, 0x_, and integers of more digits than Python reads.
+        """
         try:
-            return self.construct_yaml_timestamp(node)
+            return yaml.SafeLoader.yaml_constructors[node.tag](self, node)
         except ValueError:
             return self.construct_yaml_str(node)
 
 
-_UniqueKeys.add_constructor("tag:yaml.org,2002:timestamp", _UniqueKeys.construct_timestamp_or_text)
+for _kind_of_scalar in ("int", "float", "timestamp"):
+    _UniqueKeys.add_constructor(f"tag:yaml.org,2002:{_kind_of_scalar}", _UniqueKeys.construct_or_text)
 
 
 def _twice(key: Any, first: yaml.Node, second: yaml.Node) -> str:

@@ -12,7 +12,18 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from fairlead import errors
-from fairlead.contracts import action, gates, manifest, platform, prometheus, revision, route, scenario, wording
+from fairlead.contracts import (
+    action,
+    gates,
+    manifest,
+    platform,
+    prometheus,
+    revision,
+    route,
+    scenario,
+    wording,
+    yaml_text,
+)
 from fairlead.contracts.manifest import Manifest
 from fairlead.contracts.parsing import parse, parse_yaml
 from fairlead.contracts.platform import Platform
@@ -85,9 +96,19 @@ def test_quotes_are_not_advised_where_there_are_quotes() -> None:
     )
 
 
-@pytest.mark.parametrize("written", ["2026-13-45", "2026-02-30"])
-def test_a_day_that_does_not_exist_is_a_text(written: str) -> None:
+@pytest.mark.parametrize("written", ["2026-13-45", "2026-02-30", "0b_", "0x_"])
+def test_what_only_looks_like_a_day_or_a_number_is_a_text(written: str) -> None:
     """PyYAML raises ValueError for it, which is no YAMLError."""
+    assert yaml_text.load(written)[0] == written
+
+
+def test_a_number_of_more_digits_than_python_reads_is_a_text() -> None:
+    written = "9" * 5000
+    assert yaml_text.load(written)[0] == written
+
+
+@pytest.mark.parametrize("written", ["2026-13-45", "2026-02-30"])
+def test_a_version_that_looks_like_a_day_that_does_not_exist_is_read_as_written(written: str) -> None:
     assert parse_yaml(Manifest, f"{MODEL}{written}\n", "file.yaml").version == written
 
 
