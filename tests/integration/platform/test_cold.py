@@ -7,11 +7,15 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+import grpc
 import httpx
 import pytest
 
+from fairlead.contracts.grpc import INFER, SERVICE
 from support.faults import folders
+from support.grpc_client import infer, tensor
 from support.load.impatient import Ask, ask_together
 from support.platform import DOUBLER, Platform, doublers, running_platform
 from support.processes import wait_until
@@ -27,7 +31,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     for name in ("doubler", "never"):
         for version in models[name]["versions"].values():
             version["minInstances"] = 0
-    with running_platform(folder, models) as platform:
+    with running_platform(folder, models, grpc=True) as platform:
         yield platform
 
 
@@ -60,6 +64,40 @@ def test_a_request_that_names_a_version_starts_that_version(platform: Platform) 
     answer = predict(platform, "/models/doubler/versions/1.1.0/predict")
     assert (answer.status_code, answer.headers["x-model-version"]) == (200, "1.1.0")
     assert not any("1.0.0" in name for name in running(platform))
+
+
+def call(platform: Platform, model: str, *metadata: tuple[str, str]) -> tuple[str, str, str]:
+    """The version that answered a call of gRPC; or its code, its sentence and the kind."""
+    request = infer(model, tensor("value", "FP64", [1], [21.0])).SerializeToString()
+    with grpc.insecure_channel(platform.url.removeprefix("http://")) as channel:
+        try:
+            _, seen = channel.unary_unary(f"/{SERVICE}/{INFER}").with_call(request, metadata=metadata, timeout=40)
+        except grpc.RpcError as error:
+            failed: Any = error
+            kind = dict(failed.trailing_metadata() or ()).get("fairlead-kind", "")
+            return failed.code().name, failed.details(), kind
+    return "OK", str(dict(seen.initial_metadata())["x-model-version"]), ""
+
+
+def test_calls_of_grpc_wait_as_requests_do(platform: Platform) -> None:
+    wait_cold(platform)
+    with ThreadPoolExecutor(10) as clients:
+        named = [()] * 5 + [(("fairlead-model", "doubler"),)] * 5
+        answers = list(clients.map(lambda metadata: call(platform, "doubler", *metadata), named))
+    assert answers == [("OK", "1.0.0", "")] * 10
+    assert call(platform, "doubler", ("fairlead-model", "doubler"), ("x-model-version", "1.1.0")) == ("OK", "1.1.0", "")
+    assert call(platform, "warm") == ("OK", "1.0.0", "")
+
+
+def test_a_call_of_grpc_that_waited_in_vain_gets_the_reason(platform: Platform) -> None:
+    wait_cold(platform, "never")
+    folders.behave(platform.folder / "models" / "never" / "1.0.0", broken=True)
+    try:
+        code, sentence, kind = call(platform, "never")
+    finally:
+        folders.behave(platform.folder / "models" / "never" / "1.0.0")
+    assert (code, kind) == ("UNAVAILABLE", "cold")
+    assert sentence == "never 1.0.0 is cold, and did not start in 3s"
 
 
 def test_a_cold_model_is_told_as_ready_and_cold(platform: Platform) -> None:

@@ -218,25 +218,45 @@ def test_the_metadata_routes_and_the_message_is_checked(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(
-    ("metadata", "method", "code", "sentence"),
+    ("metadata", "method", "code", "sentence", "kind"),
     [
-        ((("fairlead-model", "dogs"),), "ModelInfer", "NOT_FOUND", "no such model or path"),
-        ((("fairlead-model", "../iris"),), "ModelInfer", "NOT_FOUND", "no such model or path"),
-        ((("fairlead-model", "cats"),), "ModelInfer", "UNAVAILABLE", "model cats has no version ready yet"),
-        ((NAMED,), "ModelStreamInfer", "UNIMPLEMENTED", "this gateway does not answer this method of gRPC"),
+        ((("fairlead-model", "dogs"),), "ModelInfer", "NOT_FOUND", "no such model or path", "direct_response"),
+        ((("fairlead-model", "../iris"),), "ModelInfer", "NOT_FOUND", "no such model or path", "not-found"),
+        (
+            (("fairlead-model", "cats"),),
+            "ModelInfer",
+            "UNAVAILABLE",
+            "model cats has no version ready yet",
+            "direct_response",
+        ),
+        (
+            (NAMED,),
+            "ModelStreamInfer",
+            "UNIMPLEMENTED",
+            "this gateway does not answer this method of gRPC",
+            "unknown-method",
+        ),
         (
             (),
             "ServerMetadata",
             "INVALID_ARGUMENT",
             "the call does not say for which model it is; name it in the metadata fairlead-model",
+            "no-model",
         ),
     ],
 )
-def test_what_the_gateway_refuses_has_a_code_and_a_sentence(
-    scene: Scene, metadata: Any, method: str, code: str, sentence: str
+def test_what_the_gateway_refuses_has_a_code_a_sentence_and_a_kind(
+    scene: Scene, metadata: Any, method: str, code: str, sentence: str, kind: str
 ) -> None:
     request = number() if method == "ModelInfer" else message("ServerMetadataRequest")()
-    assert scene.fails(request, *metadata, method=method)[:2] == (code, sentence)
+    assert scene.fails(request, *metadata, method=method) == (code, sentence, kind)
+
+
+def test_a_call_for_another_service_of_grpc_gets_a_sentence_and_no_document(scene: Scene) -> None:
+    with pytest.raises(grpc.RpcError) as raised:
+        scene.channel.unary_unary("/shop.Basket/Add")(b"", timeout=10)
+    error: Any = raised.value
+    assert (error.code().name, error.details()) == ("UNIMPLEMENTED", "no such model or path")
 
 
 def test_what_the_service_tells_of_itself_comes_from_stable(scene: Scene) -> None:

@@ -63,8 +63,8 @@ def known_clients(guard: Guard) -> Json:
 
 
 def of_model(model: str) -> Json:
-    """Metadata of the routes of a model."""
-    return {"filter_metadata": {FILTER: {"model": model}}}
+    """Metadata of the routes of a model, by filter."""
+    return {FILTER: {"model": model}}
 
 
 def open_to_all() -> Json:

@@ -24,18 +24,21 @@ local function model_of(handle, headers)
   return name, name and text_at(head, place, 2)
 end
 
-local function refuse(handle, status, sentence) handle:respond({ [":status"] = status }, sentence) end
+local function refuse(handle, status, kind, sentence)
+  handle:streamInfo():dynamicMetadata():set("fairlead.grpc", "kind", kind)
+  handle:respond({ [":status"] = status }, sentence)
+end
 
 function envoy_on_request(handle)
   local headers = handle:headers()
   if headers:get("content-type") ~= CONTENT_TYPE then return end
   local path = headers:get(":path")
   local method = path:sub(1, #SERVICE) == SERVICE and path:sub(#SERVICE + 1)
-  if not METHODS[method] then return refuse(handle, "501", "this gateway does not answer this method of gRPC") end
+  if not METHODS[method] then return refuse(handle, "501", "unknown-method", "this gateway does not answer this method of gRPC") end
   local model, version = model_of(handle, headers)
   headers = handle:headers() -- the first ones are gone once a message was read
   if model and not (model .. (version or "")):match("^[a-z0-9.~-]+$") then
-    return refuse(handle, "404", "no such model or path")
+    return refuse(handle, "404", "not-found", "no such model or path")
   elseif model then
     local below = method == "ModelInfer" and "/infer" or "/grpc/" .. method
     headers:replace(":path", "/v2/models/" .. model .. (version and "/versions/" .. version or "") .. below)
@@ -43,7 +46,8 @@ function envoy_on_request(handle)
     headers:replace(":path", OWN[method])
     handle:streamInfo():dynamicMetadata():set("fairlead.grpc", "own", true)
   else
-    return refuse(handle, "400", "the call does not say for which model it is; name it in the metadata " .. KEYS[1])
+    local sentence = "the call does not say for which model it is; name it in the metadata " .. KEYS[1]
+    return refuse(handle, "400", "no-model", sentence)
   end
   headers:remove("x-route-explain") -- its answer is JSON
   handle:clearRouteCache()

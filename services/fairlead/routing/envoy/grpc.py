@@ -12,15 +12,19 @@ from functools import cache
 from importlib import resources
 
 from fairlead.contracts.grpc import CODES, CONTENT_TYPE, KIND, METHODS, MODEL_KEYS, SERVICE, UNKNOWN
+from fairlead.routing.envoy.holding import CALL_FILTER, LUA
 from fairlead.routing.envoy.proto import READY, Json, extension, put, typed
 
 STATUS = "x-fairlead-status"
 """Between the gateway's own response and the filter that makes gRPC of it: the HTTP status. No client sees it."""
+CALL_KIND = "%DYNAMIC_METADATA(fairlead.grpc:kind)%"
+"""The kind of a refusal by the programs for calls."""
 NOT_GRPC = "this path answers gRPC only; over HTTP, send JSON to /v2/models/{model}/infer"
 OWN = {"ServerLive": "/v2/health/live", "ServerReady": READY}
 """What the gateway answers of itself, where no model is named: the path of the same question over HTTP."""
 _FAILURES = ["UNKNOWN", "DEADLINE_EXCEEDED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"]
 _IS_CALL: Json = {"header_filter": {"header": {"name": "content-type", "string_match": {"exact": CONTENT_TYPE}}}}
+_IS_GRPC: Json = {"safe_regex": {"regex": r"application/grpc([+;].*)?"}}
 _TYPES = "extensions.filters.http."
 _FRAMES, _CALLS, _WHOLE = "fairlead.grpc_frames", "fairlead.grpc", "fairlead.grpc_whole"
 """The filters: content type and trailers; path and status; the whole message, for a call that does not name its
@@ -37,16 +41,16 @@ def grpc_filters(max_request_bytes: int, *, guarded: bool) -> Iterator[Json]:
     if not guarded:
         yield _off(extension(_WHOLE, typed(f"{_TYPES}buffer.v3.Buffer", max_request_bytes=max_request_bytes)))
     program = {"inline_string": _program(reads=not guarded)}
-    yield _off(extension(_CALLS, typed(f"{_TYPES}lua.v3.Lua", default_source_code=program)))
+    yield _off(extension(_CALLS, typed(LUA, default_source_code=program)))
 
 
 def grpc_routes(*, guarded: bool) -> Iterator[Json]:
-    """The routes that turn the filters on. What is no gRPC stays there, and is refused."""
+    """The routes that turn the filters on, and the one in which calls wait. What is no gRPC is refused there."""
     calls = {"prefix": f"/{SERVICE}/"}
     named = {**calls, "headers": [{"name": MODEL_KEYS[0], "present_match": True}]}
     if not guarded:
-        yield _route("grpc-named", named, (_FRAMES, _CALLS))
-    yield _route("grpc", calls, (_FRAMES, _CALLS) if guarded else (_WHOLE, _FRAMES, _CALLS))
+        yield _route("grpc-named", named, (_FRAMES, _CALLS, CALL_FILTER))
+    yield _route("grpc", calls, (*(() if guarded else (_WHOLE,)), _FRAMES, _CALLS, CALL_FILTER))
 
 
 def failed_calls() -> Json:
@@ -72,6 +76,17 @@ def grpc_reply(cause: Json, more: Json) -> Json:
             put(STATUS, "%RESPONSE_CODE%"),
             put(KIND, kind),
         ],
+    }
+
+
+def grpc_text() -> Json:
+    """The mapper of the gateway's own response to what is gRPC, but no call for a model: its sentence alone.
+
+    Envoy itself makes the code of the status, and writes the body into `grpc-message`.
+    """
+    return {
+        "filter": {"header_filter": {"header": {"name": "content-type", "string_match": _IS_GRPC}}},
+        "body_format_override": {"text_format_source": {"inline_string": "%LOCAL_REPLY_BODY%"}},
     }
 
 

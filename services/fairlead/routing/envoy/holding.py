@@ -1,10 +1,15 @@
 """Holding: requests for a cold version wait at the gateway until the control plane says that an instance is ready.
 
 The filter that asks the control plane is in the listener, and off: only the routes of cold versions turn it on. It
-sends the head of a request and never its body, which stays with the client beyond what one connection buffers.
+sends the head of a request and never its body, which stays with the client beyond what one connection buffers. Calls
+of gRPC have a filter of their own: whether a filter is on is decided before a call has the path of its model.
 """
 
 from __future__ import annotations
+
+import json
+from functools import cache
+from importlib import resources
 
 from fairlead.contracts.route import MOST_WAITING
 from fairlead.routing.envoy.clusters import one_endpoint, protocol
@@ -17,6 +22,8 @@ HOLD = "hold"
 HOLD_PATH = "/hold"
 """What the gateway puts before the path of a request that it asks about."""
 FILTER = "envoy.filters.http.ext_authz"
+CALL_FILTER = "fairlead.grpc_hold"
+LUA = "extensions.filters.http.lua.v3.Lua"
 RETRY_AFTER_S = 5
 TOO_MANY = "the model is cold, and too many requests wait for it already, or the control plane does not answer in time"
 _RETRIES = 1000
@@ -59,9 +66,18 @@ def hold_filter(limit_s: float) -> Json:
     return {**extension(FILTER, config), "disabled": True}
 
 
+def call_hold_filter(limit_s: float) -> Json:
+    """The same for calls of gRPC. It is off, and on from the routes for calls."""
+    program = {"inline_string": _program(round(970 * limit_s))}
+    return {**extension(CALL_FILTER, typed(LUA, default_source_code=program)), "disabled": True}
+
+
 def held() -> Json:
-    """Turns the filter on for one route."""
-    return {"typed_per_filter_config": {FILTER: typed("config.route.v3.FilterConfig", config={})}}
+    """Turns the filter on for one route. Its metadata say so to the filter of calls."""
+    return {
+        "typed_per_filter_config": {FILTER: typed("config.route.v3.FilterConfig", config={})},
+        "metadata": {"filter_metadata": {CALL_FILTER: {"held": True}}},
+    }
 
 
 def replies() -> list[tuple[str, str, int, Json]]:
@@ -69,3 +85,17 @@ def replies() -> list[tuple[str, str, int, Json]]:
     control plane said), the status, and what else is in them."""
     later = {"headers_to_add": [put("retry-after", str(RETRY_AFTER_S))]}
     return [("ext_authz_denied", "", 503, {}), ("ext_authz_error", TOO_MANY, 503, later)]
+
+
+@cache
+def _program(limit_ms: int) -> str:
+    facts = {
+        "CLUSTER": HOLD,
+        "HOLD_PATH": HOLD_PATH,
+        "VERSION_HEADER": VERSION_HEADER,
+        "RETRY_AFTER": str(RETRY_AFTER_S),
+        "TOO_MANY": TOO_MANY,
+        "LIMIT_MS": limit_ms,
+    }
+    head = "".join(f"local {name} = {json.dumps(value)}\n" for name, value in facts.items())
+    return head + (resources.files("fairlead.routing.envoy") / "grpc_hold.lua").read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ from fairlead.routing.envoy.access import access_filters
 from fairlead.routing.envoy.access_log import access_logs, attempt_logs
 from fairlead.routing.envoy.actions import STREAM_IDLE_TIMEOUT_S
 from fairlead.routing.envoy.grpc import grpc_filters
-from fairlead.routing.envoy.holding import hold_filter
+from fairlead.routing.envoy.holding import call_hold_filter, hold_filter
 from fairlead.routing.envoy.local_replies import AT_READY, mappers
 from fairlead.routing.envoy.proto import EDGE, LISTENER, MODELS, Json, address, extension, put, seconds, typed
 from fairlead.routing.envoy.tracing import tracing
@@ -132,7 +132,10 @@ def _filters(settings: Settings) -> Iterator[Json]:
     if settings.guard is not None:
         yield from access_filters(settings.guard)
     if settings.holds:  # after the guard: who may not call a model does not start it
-        yield hold_filter(settings.receive_timeout_s + settings.longest_wait_s)
+        limit_s = settings.receive_timeout_s + settings.longest_wait_s
+        yield hold_filter(limit_s)
+        if settings.grpc:
+            yield call_hold_filter(limit_s)
     limit = typed(f"{filters}buffer.v3.Buffer", max_request_bytes=settings.max_request_bytes)
     yield extension(f"{_HTTP}buffer", limit)
     router = typed(f"{filters}router.v3.Router", suppress_envoy_headers=True, **attempt_logs(settings))

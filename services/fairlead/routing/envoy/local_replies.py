@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from fairlead.routing.envoy.access import decided
-from fairlead.routing.envoy.grpc import grpc_reply
+from fairlead.routing.envoy.grpc import CALL_KIND, grpc_reply, grpc_text
 from fairlead.routing.envoy.holding import replies
 from fairlead.routing.envoy.proto import READY, Json, extension, put, typed
 
@@ -51,13 +51,15 @@ def mappers(
     mappers add `access-control-allow-origin` to these. `guarded`: whether requests need a client. `grpc`: whether calls
     of gRPC are answered; a response to one is a code and a sentence, never a document.
     """
-    causes = [*(_refusals() if guarded else ()), *_causes(holds=holds)]
+    refusals, causes = list(_refusals() if guarded else ()), list(_causes(holds=holds))
     yield _ready()
+    yield grpc_text()
     if grpc:
-        yield from (grpc_reply(cause, more) for cause, _, more in causes)
+        of_calls = (_has_detail("lua_response"), "", {"code": CALL_KIND})
+        yield from (grpc_reply(cause, more) for cause, _, more in (*refusals, of_calls, *causes))
     for origin in (*origins, None):
         for path, content_type in ((_KSERVE_PATHS, "application/json"), (None, "application/problem+json")):
-            for cause, title, more in causes:
+            for cause, title, more in (*refusals, *causes):
                 yield _problem(cause, title, more, content_type=content_type, path=path, origin=origin)
         if origin == "*":
             return

@@ -115,8 +115,11 @@ def _listed(name: str, routes: Sequence[Json]) -> Json:
 
 def _of_model(base: str, routes: Sequence[Json]) -> list[Json]:
     """The routes below a model's prefix, with the model that their clients must be allowed to call."""
-    metadata = of_model(base.rpartition("/")[2])
-    return [{**route, "metadata": metadata} for route in routes]
+    model = of_model(base.rpartition("/")[2])
+    own = (route.get("metadata", {}).get("filter_metadata", {}) for route in routes)
+    return [
+        {**route, "metadata": {"filter_metadata": {**model, **more}}} for route, more in zip(routes, own, strict=True)
+    ]
 
 
 def _open(route: Json) -> Json:
