@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -94,9 +95,15 @@ class VersionSpec(Document):
 
     def ref(self, version: str) -> VersionRef:
         """The name with its identity. A changed image, artifact or folder under the same name has another identity."""
-        # Without a folder's digest the identity is that of every earlier Fairlead, and of every chart.
-        parts = (version, self.image, self.artifact, *([self.folder] if self.folder else []))
-        return VersionRef(version=version, identity=digest("\n".join(parts))[:10])
+        return _ref(version, self.image, self.artifact, self.folder)
+
+
+# Every tick asks for that of every version many times: it was a tenth of the leader's time with idle routes.
+@lru_cache(maxsize=4096)
+def _ref(version: str, image: str, artifact: str, folder: str) -> VersionRef:
+    # Without a folder's digest the identity is that of every earlier Fairlead, and of every chart.
+    parts = (version, image, artifact, *([folder] if folder else []))
+    return VersionRef(version=version, identity=digest("\n".join(parts))[:10])
 
 
 class Target(Document):
