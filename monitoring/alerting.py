@@ -11,10 +11,12 @@ from itertools import groupby
 from fairlead.contracts import control_telemetry, telemetry
 from fairlead.contracts import gateway_telemetry as gateway
 from monitoring.alert import MODEL_NAME, PERCENT, VERSION, Alert
+from monitoring.capacity_alerting import of_capacity
 from monitoring.drift_alerting import of_drift
 from monitoring.promql import IDENTITY, largest, rate, series, total
 from monitoring.quality_alerting import of_quality
 from monitoring.recording import MODEL, Records, failures
+from monitoring.settings import Settings
 
 
 def alerts(records: Records) -> tuple[Alert, ...]:
@@ -22,6 +24,7 @@ def alerts(records: Records) -> tuple[Alert, ...]:
     return (
         *_of_users(records),
         *_of_load(records),
+        *of_capacity(records),
         *_of_rollouts(records),
         *of_drift(records),
         *of_quality(records),
@@ -31,7 +34,7 @@ def alerts(records: Records) -> tuple[Alert, ...]:
 
 
 def _of_users(records: Records) -> Iterator[Alert]:
-    settings = records.settings
+    settings, every = records.settings, total(records.requests, *MODEL)
     yield Alert(
         "FairleadModelDown",
         "page",
@@ -65,7 +68,7 @@ def _of_users(records: Records) -> Iterator[Alert]:
         "ticket",
         "10m",
         f"{MODEL_NAME}: no request for ten minutes; within the last hour there were some",
-        f"{total(records.requests, *MODEL)} == 0 and max_over_time({_sampled(total(records.requests, *MODEL))}) > 0",
+        f"{every} == 0 and max_over_time({_sampled(every, settings)}) > 0",
     )
 
 
@@ -206,6 +209,6 @@ def _of_control_plane(records: Records) -> Iterator[Alert]:
     )
 
 
-def _sampled(expression: str) -> str:
-    """A subquery over the last hour."""
-    return f"({expression})[1h:1m]"
+def _sampled(expression: str, settings: Settings) -> str:
+    """A subquery over what is lately: the last hour."""
+    return f"({expression})[{':'.join(settings.lately)}]"

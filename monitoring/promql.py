@@ -8,9 +8,9 @@ from collections.abc import Callable
 from fairlead.contracts.gateway import Role
 from fairlead.contracts.telemetry import Metric
 
-TARGET_LABELS = frozenset({"job", "instance", "namespace", "fairlead_process"})
+TARGET_LABELS = frozenset({"job", "instance", "namespace", "pod", "fairlead_process"})
 """Labels that the scrape adds. `fairlead_process` is gateway, control-plane or model; PodMonitors and the file of
-targets on one machine set it."""
+targets on one machine set it. `pod` is only in a cluster."""
 CLASS = "envoy_response_code_class"
 IDENTITY = ("namespace", "model", "version")
 SUFFIXES = {"histogram": ("_bucket", "_sum", "_count"), "counter": ("",), "gauge": ("",)}

@@ -1,5 +1,6 @@
 """The recording rules, by model and version: requests, errors and latency as the gateways count them, load, weights.
-Those of drift are in `drift_recording.py`, and those of quality in `quality_recording.py`.
+Those of drift are in `drift_recording.py`, those of quality in `quality_recording.py`, and those of processors, GPUs
+and cost in `capacity_recording.py`.
 
 Names follow `level:metric:operation`. The gateways see what clients see: also answers that never reached a service.
 """
@@ -15,6 +16,7 @@ from fairlead.contracts import gateway_telemetry as gateway
 from fairlead.contracts.gateway import Role
 from fairlead.contracts.route import TOTAL_WEIGHT
 from fairlead.contracts.telemetry import Metric
+from monitoring.capacity_recording import CapacityRecords
 from monitoring.drift_recording import DriftRecords, Reference
 from monitoring.promql import (
     CLASS,
@@ -108,6 +110,7 @@ class Records:
         self.burnt = {one: self._burnt(one) for one in settings.burn_windows}
         self._of_load(window)
         self._for_scaling(settings.scaling_window)
+        self.capacity = CapacityRecords(partial(self._add, group="capacity"), settings)
         self.weight, self.share = (
             self._add(
                 f"model_version_role:fairlead_{name}:ratio",

@@ -49,7 +49,7 @@ def _rule(alert: Alert, settings: Settings) -> dict[str, Any]:
     return {
         "alert": alert.name,
         "expr": alert.expression,
-        "for": alert.wait,
+        "for": settings.waits or alert.wait,
         "labels": {"severity": alert.severity},
         "annotations": {"summary": alert.summary, "runbook_url": runbook(alert.name, settings)},
     }

@@ -66,6 +66,18 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True)
+class Prices:
+    """What an hour costs, in US dollars. The defaults are about what clouds ask for: write your own."""
+
+    cpu: float = 0.04
+    """Of one core,"""
+    gpu: float = 0.8
+    """and of one GPU, or of one slice of it,"""
+    pools: tuple[tuple[str, float], ...] = ()
+    """on nodes that none of these is about: patterns of their names, and what a GPU there costs."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Durations are written as Prometheus writes them."""
 
@@ -94,6 +106,12 @@ class Settings:
     quantiles: tuple[float, ...] = (0.5, 0.9, 0.99)
     drift: Drift = field(default_factory=Drift)
     quality: Quality = field(default_factory=Quality)
+    prices: Prices = field(default_factory=Prices)
+    lately: tuple[str, str] = ("1h", "1m")
+    """A model without requests is missed if it had some in the first of these; that is looked up in steps of the
+    second."""
+    waits: str = ""
+    """How long every alert waits instead of its own time, for drills of seconds."""
     runbooks: str = "https://github.com/fairlead/fairlead/blob/main/monitoring/runbooks"
 
     def __post_init__(self) -> None:

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 
 from fairlead.contracts.control_telemetry import CONTROL_PLANE
 from fairlead.contracts.gateway_telemetry import GATEWAY
+from fairlead.contracts.outside_telemetry import OUTSIDE
 from fairlead.contracts.telemetry import MODEL_DRIFT, MODEL_FEEDBACK, MODEL_QUALITY, MODEL_SERVICE, PROCESS, Metric
 
 _HEAD = """\
 # Telemetry
 
-<!-- Written by `python -m monitoring` from contracts/telemetry.py, control_telemetry.py and gateway_telemetry.py. -->
+<!-- Written by `python -m monitoring` from the modules of telemetry in contracts/. -->
 
-All metrics that Fairlead emits, and those of Envoy that it reads. A test scrapes a running platform and compares. How
+All metrics that Fairlead emits, and those of others that it reads. A test scrapes a running platform and compares. How
 to scrape it, and rules, alerts and dashboards: [monitoring](monitoring.md). Words: [glossary](glossary.md).
 
 Every scrape adds the labels `namespace`, `job`, `instance` and `fairlead_process` (`gateway`, `control-plane` or
@@ -57,6 +58,13 @@ _SECTIONS: tuple[tuple[str, str, tuple[Metric, ...]], ...] = (
         "Python processes",
         "Model services and the control plane have these too; `process_` ones only on Linux.",
         PROCESS,
+    ),
+    (
+        "Other programs",
+        "For the dashboard of capacity and two alerts: kube-state-metrics (`kube_`), KEDA's operator (`keda_`) and\n"
+        "the DCGM exporter (`DCGM_`). `namespace` and `pod` are those of the object: scrape with `honorLabels: true`.\n"
+        "Of GPUs `exported_namespace` and `exported_pod` are read, too.",
+        OUTSIDE,
     ),
 )
 

@@ -6,8 +6,8 @@ from fairlead.contracts import control_telemetry
 from monitoring.boards.choices import OF_MODEL, chosen, releases, variables
 from monitoring.looks import PERCENT, words
 from monitoring.panels import Dashboard, Panel, Query, Row
-from monitoring.promql import largest, series
-from monitoring.recording import Records
+from monitoring.promql import largest, series, total
+from monitoring.recording import MODEL, Records
 
 
 def board(records: Records) -> Dashboard:
@@ -134,6 +134,30 @@ def board(records: Records) -> Dashboard:
                 ),
             ),
             Row(
+                "Shadow",
+                (
+                    Panel(
+                        "Agreement",
+                        "The share of mirrored requests that the candidate answered as stable did.",
+                        (
+                            Query(
+                                f"{_pairs(outcome='same')} / ({_pairs()} > 0)",
+                                "{{model}}",
+                            ),
+                        ),
+                        PERCENT,
+                        width=12,
+                        defaults={"max": 1},
+                    ),
+                    Panel(
+                        "Other answers",
+                        "Mirrored requests that the candidate answered otherwise, by what differs.",
+                        (Query(_pairs("outcome", outcome="!=same"), "{{model}} {{outcome}}"),),
+                        width=12,
+                    ),
+                ),
+            ),
+            Row(
                 "Both versions",
                 (
                     Panel(
@@ -181,3 +205,8 @@ def board(records: Records) -> Dashboard:
         ),
         (releases(**OF_MODEL),),
     )
+
+
+def _pairs(*labels: str, **matchers: str) -> str:
+    found = series(control_telemetry.CONTROL_SHADOW_PAIRS, **OF_MODEL, **matchers)
+    return total(largest(found, *MODEL, "outcome"), *MODEL, *labels)

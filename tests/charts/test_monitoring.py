@@ -28,7 +28,7 @@ def test_the_prometheus_rule_has_every_group_of_the_rule_files() -> None:
 def test_there_is_a_config_map_for_each_dashboard_that_the_sidecar_of_grafana_finds() -> None:
     files = sorted((MONITORING / "dashboards").glob("*.json"))
     found = [one for one in render("platform", DASHBOARDS).of("ConfigMap") if "dashboard" in one["metadata"]["name"]]
-    assert len(files) == 5
+    assert len(files) == 6
     assert {name: json.loads(text) for one in found for name, text in one["data"].items()} == {
         path.name: json.loads(path.read_text()) for path in files
     }

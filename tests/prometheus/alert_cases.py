@@ -6,7 +6,7 @@ from fairlead.contracts import control_telemetry, telemetry
 from fairlead.contracts import gateway_telemetry as gateway
 from fairlead.contracts.telemetry import Metric
 from monitoring.promql import series
-from prometheus import drift_cases, quality_cases
+from prometheus import capacity_cases, drift_cases, quality_cases
 from prometheus.cases import HOUR, IRIS, Case, Inputs, answers, gauge, rising, steady
 
 
@@ -103,6 +103,7 @@ CASES = (
         "iris 1.0.0: an instance is hanging",
         {**IRIS, "version": "1.0.0", "phase": "hanging"},
     ),
+    *capacity_cases.CASES,
     Case(
         "FairleadRolloutStuck",
         condition("Progressing", "Waiting", 0),

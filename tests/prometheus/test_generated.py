@@ -12,6 +12,7 @@ import pytest
 from docs.tables import bare, table_below
 from fairlead.contracts import control_telemetry, telemetry
 from fairlead.contracts import gateway_telemetry as gateway
+from fairlead.contracts.outside_telemetry import OUTSIDE
 from fairlead.contracts.revision import Verdict
 from fairlead.errors import Invalid
 from fairlead.rollout.analysis import prometheus_stats
@@ -33,7 +34,7 @@ OURS = (
     *telemetry.MODEL_FEEDBACK,
     *control_telemetry.CONTROL_PLANE,
 )
-DECLARED = (*OURS, *telemetry.PROCESS, *gateway.GATEWAY)
+DECLARED = (*OURS, *telemetry.PROCESS, *gateway.GATEWAY, *OUTSIDE)
 
 
 def test_the_committed_files_are_those_that_are_generated(capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,7 +49,7 @@ def test_no_generated_file_is_left_over() -> None:
 
 def test_a_dashboard_keeps_its_uid_because_links_name_it() -> None:
     assert [one.uid for one in BOARDS] == [
-        f"fairlead-{name}" for name in ("fleet", "model", "drift", "rollout", "platform")
+        f"fairlead-{name}" for name in ("fleet", "model", "drift", "rollout", "capacity", "platform")
     ]
 
 
@@ -76,7 +77,11 @@ def test_every_name_in_a_query_is_declared_or_recorded() -> None:
     records = Records(DEFAULT)
     expressions = [query.expression for board in BOARDS for _, query in queries(board)]
     expressions += [one.expression for one in alerts(records)] + [one.expression for one in records.every]
-    named = {name for text in expressions for name in re.findall(r"\b(?:fairlead_(?:model|control)|envoy)_\w+", text)}
+    named = {
+        name
+        for text in expressions
+        for name in re.findall(r"\b(?:fairlead_(?:model|control)|envoy|kube|keda|DCGM)_\w+", text)
+    }
     labels = {label for one in DECLARED for label in one.labels}
     suffixes = ("", "_bucket", "_sum", "_count")
     assert named - labels <= {f"{one.name}{suffix}" for one in DECLARED for suffix in suffixes}

@@ -85,6 +85,14 @@ CONTROL_COUNTED = _control(
 CONTROL_COUNTED_BAD = _control(
     "counted_bad_requests", "gauge", "requests", "Those of them that were bad", "model", role=ROLES
 )
+CONTROL_SHADOW_PAIRS = _control(
+    "shadow_pairs",
+    "gauge",
+    "pairs",
+    "Mirrored requests of this release that both versions answered, by how the answers compare",
+    "model",
+    outcome=("same", "class", "failed", "schema", "score"),
+)
 
 CONTROL_GATEWAY_UP = _control("gateway_up", "gauge", "0 or 1", "1 while a gateway serves and answers", "gateway")
 CONTROL_GATEWAY_REVISION = _control(
@@ -127,6 +135,7 @@ CONTROL_PLANE: tuple[Metric, ...] = (
     CONTROL_EVIDENCE,
     CONTROL_COUNTED,
     CONTROL_COUNTED_BAD,
+    CONTROL_SHADOW_PAIRS,
     CONTROL_GATEWAY_UP,
     CONTROL_GATEWAY_REVISION,
     CONTROL_GATEWAY_REFUSES,

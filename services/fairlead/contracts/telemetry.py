@@ -2,7 +2,8 @@
 counted here.
 
 Services, alert rules, dashboards and tests all use these declarations: if a name changes here, their build fails until
-they use the new one. Names are `fairlead_<process>_<noun>_<unit or total>`. The gateway's are in `gateway_telemetry`.
+they use the new one. Names are `fairlead_<process>_<noun>_<unit or total>`. The control plane's are in
+`control_telemetry`, the gateway's in `gateway_telemetry`, those of other programs in `outside_telemetry`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Kind = Literal["counter", "gauge", "histogram"]
-Owner = Literal["model service", "control plane", "gateway", "Python process"]
+Owner = Literal[
+    "model service", "control plane", "gateway", "Python process", "kube-state-metrics", "KEDA", "DCGM exporter"
+]
 
 MODEL_IDENTITY = ("model", "version")
 """The labels that every metric of a model service carries first."""

@@ -189,6 +189,8 @@ def _rollouts(statuses: Mapping[str, Status]) -> Iterator[Family]:
     ]
     yield _gauge(control_telemetry.CONTROL_COUNTED, [(labels, count.n) for labels, count in counts])
     yield _gauge(control_telemetry.CONTROL_COUNTED_BAD, [(labels, count.bad) for labels, count in counts])
+    pairs = [((model, *outcome), n) for model, one in statuses.items() for outcome, n in _pairs(one)]
+    yield _gauge(control_telemetry.CONTROL_SHADOW_PAIRS, pairs)
 
 
 def _evidence(check: Check) -> Iterator[tuple[tuple[str], float]]:
@@ -197,6 +199,18 @@ def _evidence(check: Check) -> Iterator[tuple[tuple[str], float]]:
         log, decides = check.numbers.get(f"log_{side}"), check.numbers.get(f"{side}_at")
         if log is not None and decides:
             yield (side,), log / decides
+
+
+def _pairs(status: Status) -> Iterator[tuple[tuple[str], int]]:
+    """How the candidate's answers to mirrored requests compare with stable's, by outcome. None before there are any."""
+    for one in status.shadow.compared if status.shadow is not None else ():
+        if (one.live, one.shadow) == (status.stable, status.candidate):
+            pairs = one.pairs
+            yield ("same",), pairs.n - pairs.differ
+            yield ("class",), pairs.class_changed
+            yield ("failed",), pairs.failed
+            yield ("schema",), pairs.schema_mismatch
+            yield ("score",), pairs.score_moved
 
 
 def _gauge(metric: Metric, lines: Iterable[tuple[tuple[str, ...], float]]) -> Family:

@@ -107,6 +107,21 @@ def test_without_a_rollout_there_are_no_series_of_one() -> None:
         assert f"fairlead_control_{name}{{" not in text
 
 
+def test_a_shadow_shows_how_the_answers_of_its_candidate_compare_and_not_those_of_an_earlier_one() -> None:
+    stable, candidate, earlier = ({"version": one, "identity": "0123456789"} for one in ("1.0.0", "1.1.0", "1.0.5"))
+    compared = [
+        {"live": stable, "shadow": candidate, "pairs": {"n": 50, "classChanged": 4, "failed": 1}},
+        {"live": stable, "shadow": earlier, "pairs": {"n": 9, "scoreMoved": 9}},
+    ]
+    text = scraped(stable=stable, candidate=candidate, shadow={"compared": compared}, **STATUS)
+    found = {
+        outcome: f'fairlead_control_shadow_pairs{{model="iris",outcome="{outcome}"}} {count}' in text
+        for outcome, count in {"same": 45.0, "class": 4.0, "failed": 1.0, "schema": 0.0, "score": 0.0}.items()
+    }
+    assert found == dict.fromkeys(found, True)
+    assert "fairlead_control_shadow_pairs{" not in scraped(candidate=candidate, **STATUS)
+
+
 def test_a_condition_says_why() -> None:
     text = scraped(candidate=None)
     assert 'fairlead_control_condition{condition="Progressing",model="iris",reason="Waiting"} 0.0' in text
