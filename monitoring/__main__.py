@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from monitoring import boards, loop_picture, notifying, rule_files, telemetry_page
+from monitoring import boards, loop_picture, mixin, notifying, rule_files, telemetry_page
 from monitoring.panels import to_json
 from monitoring.settings import DEFAULT
 
@@ -22,6 +22,7 @@ def outputs() -> dict[Path, str]:
         HERE / "rules" / "fairlead-alerts.yaml": rule_files.text(rule_files.alerting_rules(DEFAULT)),
         HERE / "alertmanager" / "fairlead.yaml": notifying.text(),
         **{HERE / "dashboards" / f"{one.uid}.json": json.dumps(to_json(one, every), indent=1) + "\n" for one in every},
+        HERE / "mixin.libsonnet": mixin.text(DEFAULT, [one.uid for one in every]),
         DOCS / "telemetry.md": telemetry_page.text(),
         DOCS / "autoscaling.svg": loop_picture.draw(DEFAULT),
     }
