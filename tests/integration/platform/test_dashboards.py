@@ -24,6 +24,7 @@ from support.drift.doublers import measure
 from support.drift.judges import Labelled, judge
 from support.faults import folders
 from support.load.open_loop import OpenLoop
+from support.monitoring.outside import PODS, outside_world
 from support.platform import Platform, doublers, running_platform, users
 from support.prometheus import Prometheus, from_files, running_prometheus
 
@@ -53,31 +54,37 @@ class Setup:
 
 @pytest.fixture(scope="module")
 def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
-    """A rollout at 50 %, in which both versions fail as often: no gate decides. A second model has no profile, and a
-    third one answers with classes."""
+    """A rollout at 50 %, in which both versions fail as often: no gate decides. A second model has no profile, a third
+    one answers with classes, and a fourth one has a shadow."""
     folder = tmp_path_factory.mktemp("dashboards")
     strategy = {"steps": [{"weight": 5000, "minDuration": "10m"}], "minRequests": 0}
     models = {**doublers(folder, "1.0.0", "1.1.0", strategy=strategy), **doublers(folder, "1.0.0", model="plain")}
     models |= judge(folder / "models")
+    shadow = {"steps": [{"weight": 10000}], "shadow": {"share": 10000, "minDuration": "10m", "minPairs": 1}}
+    models |= doublers(folder, "1.0.0", "1.1.0", model="mirrored", strategy=shadow)
     for version in ("1.0.0", "1.1.0"):
         measure(folder / "models" / "doubler" / version)
     with ExitStack() as stack:
         stack.enter_context(pytest.MonkeyPatch.context()).setenv("FAIRLEAD_SERVING_FEEDBACK_BYTES", "65536")
         platform = stack.enter_context(running_platform(folder, models))
-        targets = from_files(folder / ".fairlead" / "prometheus-targets.json")
+        outside = stack.enter_context(outside_world())
+        targets = [{**from_files(folder / ".fairlead" / "prometheus-targets.json"), **PODS}, outside.scrape]
         rules = [recording_rules(QUICK), alerting_rules(QUICK)]
-        prometheus = stack.enter_context(
-            running_prometheus(folder / "prometheus", [targets], interval="2s", rules=rules)
-        )
+        prometheus = stack.enter_context(running_prometheus(folder / "prometheus", targets, interval="2s", rules=rules))
         stack.enter_context(OpenLoop(platform.url, rate=RATE, seconds=120, request=users()))
         for labelled in (Labelled(), Labelled("doubler")):
             stack.enter_context(OpenLoop(platform.url, rate=RATE, seconds=120, request=labelled))
-        platform.command("release", "doubler", "1.1.0")
+        stack.enter_context(OpenLoop(platform.url, rate=RATE, seconds=120, request=users("mirrored")))
+        for model in ("doubler", "mirrored"):
+            platform.command("release", model, "1.1.0")
         platform.wait_for("doubler", "the candidate has its share", weight=5000)
         for version in ("1.0.0", "1.1.0"):
             folders.behave(folder / "models" / "doubler" / version, fail=0.1)
         prometheus.wait_for("sum(fairlead_control_counted_bad_requests) > 5", "failures of both versions are counted")
         prometheus.wait_for("fairlead_control_share", "the share is known")
+        prometheus.wait_for("fairlead_control_shadow_pairs > 5", "mirrored requests were compared")
+        outside.look(prometheus)
+        prometheus.wait_for(RECORDS.capacity.of_target, "the autoscalers' versions are known")
         prometheus.wait_for(RECORDS.drift[0].candidate_psi, "both versions have counted rows")
         prometheus.wait_for(RECORDS.quality.real.f1, "labels of classes are counted")
         prometheus.wait_for(RECORDS.quality.real_errors.root, "labels of numbers are counted")
@@ -135,7 +142,7 @@ def test_every_choice_of_a_dashboard_has_values(setup: Setup, board: Dashboard) 
     found = {one.name: _values(setup, one.values) for one in board.variables}
     expected = {
         "namespace": {"default"},
-        "model": {"doubler", "plain", "judge"},
+        "model": {"doubler", "plain", "judge", "mirrored"},
         "version": {"1.0.0", "1.1.0"},
         "feature": {"value", "kind", "prediction", "confidence"},
     }
@@ -247,4 +254,5 @@ def test_the_gateway_emits_every_metric_that_is_declared_for_it(setup: Setup) ->
 
 def test_every_process_of_the_platform_is_a_target(setup: Setup) -> None:
     up = {one["metric"]["job"].removeprefix("fairlead-"): one["value"][1] for one in setup.prometheus.query("up")}
+    assert up.pop("outside") == "1"
     assert up == {"gateway": "1", "control-plane": "1", "model": "1", "model-drift": "1"}

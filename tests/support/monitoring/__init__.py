@@ -1,0 +1,1 @@
+"""What tests of dashboards, their pictures and the drills of alerts share."""

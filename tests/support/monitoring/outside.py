@@ -1,0 +1,100 @@
+"""Stands in for kube-state-metrics, KEDA and the DCGM exporter beside a real platform: their series, of its versions.
+
+No cluster and no GPU is there. Names and labels are those of the telemetry contract, numbers are made up.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from fairlead.contracts import control_telemetry, telemetry
+from fairlead.contracts import outside_telemetry as outside
+from fairlead.contracts.telemetry import Metric
+from support.exporter import exporting
+from support.prometheus import Prometheus
+
+PODS = {"relabel_configs": [{"source_labels": ["__address__"], "target_label": "pod"}]}
+"""For a scrape of a platform: each process is a pod, whose name is its address."""
+MOST, TARGET = 6, 2.0
+
+
+@dataclass
+class Outside:
+    """The exporter's page. Before `look` it is empty."""
+
+    address: str = ""
+    wanted: tuple[dict[str, str], ...] = ()
+    pods: tuple[dict[str, str], ...] = ()
+    began: float = 0.0
+
+    @property
+    def scrape(self) -> dict[str, Any]:
+        """The `scrape_config` of it."""
+        return {"job_name": "outside", "honor_labels": True, "static_configs": [{"targets": [self.address]}]}
+
+    def look(self, prometheus: Prometheus) -> None:
+        """Learn from a Prometheus which versions and which pods there are now."""
+        self.wanted = tuple(one["metric"] for one in prometheus.query(control_telemetry.CONTROL_WANTED.name))
+        self.pods = tuple(one["metric"] for one in prometheus.query(telemetry.MODEL_INFO.name))
+        self.began = self.began or time.time()
+
+    def page(self) -> str:
+        """The page."""
+        found = [line for one in self.wanted for line in self._of_version(one)]
+        return "".join([*found, *(line for one in self.pods for line in self._of_pod(one))])
+
+    def _of_version(self, version: dict[str, str]) -> Iterator[str]:
+        place = version["namespace"]
+        name = f"{version['model']}-{version['identity']}"
+        mine = [one for one in self.pods if (one["model"], one["version"]) == (version["model"], version["version"])]
+        autoscaler = {"namespace": place, "horizontalpodautoscaler": name}
+        number = {**autoscaler, "metric_name": "s0-prometheus", "metric_target_type": "average"}
+        yield _line(outside.AUTOSCALER_DESIRED, len(mine), autoscaler)
+        yield _line(outside.AUTOSCALER_LEAST, 1, autoscaler)
+        yield _line(outside.AUTOSCALER_MOST, MOST, autoscaler)
+        yield _line(outside.AUTOSCALER_TARGET, TARGET, number)
+        yield _line(outside.AUTOSCALER_READ, self._wave(1.5, 0.3), number)
+        yield _line(outside.DEPLOYMENT_READY, len(mine), {"namespace": place, "deployment": name})
+        reader = {"scaler": "prometheusScaler", "metric": "s0-prometheus", "triggerIndex": "0", "type": "scaledobject"}
+        yield _line(outside.KEDA_ERRORS, 0, {"namespace": place, "scaledObject": name, **reader})
+
+    def _of_pod(self, pod: dict[str, str]) -> Iterator[str]:
+        where = {"namespace": pod["namespace"], "pod": pod["pod"]}
+        container = {**where, "uid": "", "container": "model", "node": "gpu-1"}
+        yield _line(outside.POD_REQUESTS, 0.5, {**container, "resource": "cpu", "unit": "core"})
+        yield _line(outside.POD_REQUESTS, 1, {**container, "resource": "nvidia_com_gpu", "unit": "integer"})
+        gpu = {"gpu": "0", "UUID": f"GPU-{pod['pod']}", "device": "nvidia0", "modelName": "NVIDIA L4", **where}
+        busy = self._wave(0.6, 0.25)
+        values = (
+            (outside.GPU_BUSY, 100 * busy),
+            (outside.GPU_ENGINE, 0.8 * busy),
+            (outside.GPU_MEMORY_USED, 9000 + 500 * busy),
+            (outside.GPU_MEMORY_FREE, 13000 - 500 * busy),
+            (outside.GPU_POWER, 30 + 40 * busy),
+            (outside.GPU_TEMPERATURE, 45 + 20 * busy),
+            (outside.GPU_FAULT, 0),
+        )
+        for metric, value in values:
+            yield _line(metric, value, {**gpu, "Hostname": "gpu-1", "container": "model"})
+
+    def _wave(self, mean: float, swing: float) -> float:
+        return mean + swing * math.sin((time.time() - self.began) / 6)
+
+
+def _line(metric: Metric, value: float, labels: dict[str, str]) -> str:
+    assert labels.keys() <= set(metric.labels), labels.keys() - set(metric.labels)
+    inner = ",".join(f'{name}="{text}"' for name, text in labels.items())
+    return f"{metric.name}{{{inner}}} {value:g}\n"
+
+
+@contextmanager
+def outside_world() -> Iterator[Outside]:
+    """Serve the page during a block."""
+    found = Outside()
+    with exporting(found.page) as found.address:
+        yield found
