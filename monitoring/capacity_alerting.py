@@ -21,8 +21,8 @@ def of_capacity(records: Records) -> Iterator[Alert]:
         "FairleadLoadNotMeasured",
         "ticket",
         "10m",
-        f"{MODEL_NAME} {VERSION}: it gets requests, and nothing measures its load for an autoscaler",
-        f"{records.requests} > {records.settings.least_rate:g} unless {records.scaling_in_flight}",
+        f"{MODEL_NAME} {VERSION}: it answers requests, and nothing measures its load for an autoscaler",
+        f"{records.good_tries} > {records.settings.least_rate:g} unless {records.scaling_in_flight}",
     )
     yield Alert(
         "FairleadAutoscalerFallback",

@@ -37,6 +37,7 @@ EXPLAINED: Sequence[tuple[str, tuple[str, ...], tuple[str, ...]]] = (
     ("FairleadEngineStopped", ("FairleadGatewayBehind", *_ROLLOUTS), PLATFORM),
     ("FairleadGatewayRefusesConfiguration", ("FairleadGatewayBehind",), PLATFORM),
     ("FairleadPublicationRefused", ("FairleadGatewayBehind",), PLATFORM),
+    ("FairleadLoadNotMeasured", ("FairleadAutoscalerFallback",), VERSION),
     ("FairleadDriftBinsMissing", ("FairleadFeatureDrift", "FairleadPredictionDrift"), VERSION),
 )
 """Causes, the alerts that need no message while a cause fires, and the labels that must be the same."""

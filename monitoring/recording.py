@@ -70,7 +70,7 @@ class Records:
             _ratio(total(f'{self.classes}{{class="5xx"}}', *IDENTITY), self.requests),
             *IDENTITY,
         )
-        bad, good = (
+        bad, self.good_tries = (
             self._add(
                 f"model_version:fairlead_{name}_tries:rate{window}",
                 of_cluster(metric, window, role=Role.SPLIT),
@@ -79,7 +79,9 @@ class Records:
             for name, metric in (("bad", gateway.GATEWAY_BAD_TRIES), ("good", gateway.GATEWAY_GOOD_TRIES))
         )
         self.failed_tries = self._add(
-            f"model_version:fairlead_failed_tries:ratio_rate{window}", f"{bad} / ({bad} + {good} > 0)", *IDENTITY
+            f"model_version:fairlead_failed_tries:ratio_rate{window}",
+            f"{bad} / ({bad} + {self.good_tries} > 0)",
+            *IDENTITY,
         )
         self.retries = self._add(
             f"model_version:fairlead_retries:rate{window}",

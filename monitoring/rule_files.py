@@ -11,7 +11,7 @@ import yaml
 from monitoring.alert import Alert
 from monitoring.alerting import alerts
 from monitoring.recording import Records
-from monitoring.settings import Settings
+from monitoring.settings import Settings, shortened
 
 HEAD = "# Written by `python -m monitoring`; change monitoring/*.py instead.\n"
 
@@ -49,7 +49,7 @@ def _rule(alert: Alert, settings: Settings) -> dict[str, Any]:
     return {
         "alert": alert.name,
         "expr": alert.expression,
-        "for": settings.waits or alert.wait,
+        "for": shortened(alert.wait, settings.faster),
         "labels": {"severity": alert.severity},
         "annotations": {"summary": alert.summary, "runbook_url": runbook(alert.name, settings)},
     }

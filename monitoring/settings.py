@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import log
 
 from fairlead.contracts.latency import check_boundary
@@ -110,12 +110,30 @@ class Settings:
     lately: tuple[str, str] = ("1h", "1m")
     """A model without requests is missed if it had some in the first of these; that is looked up in steps of the
     second."""
-    waits: str = ""
-    """How long every alert waits instead of its own time, for drills of seconds."""
+    faster: int = 1
+    """How many times shorter the waits of all alerts are: for drills, with windows as much shorter. Not above 60."""
     runbooks: str = "https://github.com/fairlead/fairlead/blob/main/monitoring/runbooks"
 
     def __post_init__(self) -> None:
         check_boundary(self.slow_ms)
+
+    def faster_by(self, times: int) -> Settings:
+        """The same, but every window and every wait is so many times shorter: an hour is 3600 / `times` seconds."""
+        drift, quality = self.drift, self.quality
+
+        def short(duration: str) -> str:
+            return shortened(duration, times)
+
+        return replace(
+            self,
+            window=short(self.window),
+            scaling_window=short(self.scaling_window),
+            burns=tuple(replace(one, long=short(one.long), short=short(one.short)) for one in self.burns),
+            drift=replace(drift, windows=tuple((short(window), short(every)) for window, every in drift.windows)),
+            quality=replace(quality, window=short(quality.window), every=short(quality.every)),
+            lately=(short(self.lately[0]), short(self.lately[1])),
+            faster=times * self.faster,
+        )
 
     @property
     def budget(self) -> float:
@@ -128,4 +146,11 @@ class Settings:
         return tuple(dict.fromkeys((self.window, *(one for burn in self.burns for one in (burn.short, burn.long)))))
 
 
+def shortened(duration: str, times: int) -> str:
+    """A duration divided by a number, in whole seconds: `1h` by 30 is `120s`. It is at least a second, or zero."""
+    seconds = int(duration[:-1]) * _SECONDS[duration[-1]]
+    return duration if times == 1 else f"{max(round(seconds / times), min(seconds, 1))}s"
+
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 DEFAULT = Settings()

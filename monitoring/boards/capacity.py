@@ -68,7 +68,7 @@ def _autoscaling(records: Records) -> Row:
             ),
             Panel(
                 "Load is not measured",
-                "Versions that get requests, and whose load no autoscaler can read: their services are not scraped.",
+                "Versions that answer requests, and whose load no autoscaler can read: their services are not scraped.",
                 (Query(f"count({_unmeasured(records)}) or vector(0)", "versions"),),
                 kind="stat",
                 width=12,
@@ -187,7 +187,7 @@ def _cost(records: Records) -> Row:
 
 def _unmeasured(records: Records) -> str:
     measured = chosen(records.scaling_in_flight, **OF_VERSION)
-    return f"{chosen(records.requests, **OF_VERSION)} > {records.settings.least_rate:g} unless {measured}"
+    return f"{chosen(records.good_tries, **OF_VERSION)} > {records.settings.least_rate:g} unless {measured}"
 
 
 def _by_version(record: str, legend: str = "") -> Query:

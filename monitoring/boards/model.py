@@ -158,7 +158,7 @@ def board(records: Records) -> Dashboard:
                                 flow(telemetry.MODEL_PROCESS_RESTARTS, "reason"), f"{version} process {{{{reason}}}}"
                             ),
                         ),
-                        "reqps",
+                        "ops",
                     ),
                     Panel(
                         "Rows",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from fairlead.contracts import control_telemetry, telemetry
+from fairlead.contracts import gateway_telemetry as gateway
 from fairlead.contracts import outside_telemetry as outside
+from monitoring.promql import series
 from prometheus.cases import IRIS, Case, Inputs, answers, gauge, rising
 
 VERSION = {**IRIS, "version": "1.0.0"}
@@ -20,6 +22,12 @@ def autoscaler(desired: float, least: float = 1) -> Inputs:
     }
 
 
+def answered(a_minute: float) -> Inputs:
+    """Requests that an instance of iris answers, as the gateway counts them."""
+    cluster = {"envoy_cluster_name": "split~shop~iris~1_0_0", "envoy_endpoint_address": "10.0.0.1:8080"}
+    return {series(gateway.GATEWAY_GOOD_TRIES, **cluster): rising(a_minute)}
+
+
 def failed_readings(a_minute: float, name: str = "iris-82dbe2be8b") -> Inputs:
     labels = f'namespace="shop",scaledObject="{name}",scaler="prometheusScaler",triggerIndex="0",type="scaledobject"'
     return {**WANTED, f"{outside.KEDA_ERRORS.name}{{{labels}}}": rising(a_minute)}
@@ -28,10 +36,18 @@ def failed_readings(a_minute: float, name: str = "iris-82dbe2be8b") -> Inputs:
 CASES = (
     Case(
         "FairleadLoadNotMeasured",
-        answers("2", rising(600)),
-        {**answers("2", rising(600)), **gauge(telemetry.MODEL_IN_FLIGHT, 0, **VERSION)},
+        answered(600),
+        {**answered(600), **gauge(telemetry.MODEL_IN_FLIGHT, 0, **VERSION)},
         20,
-        "iris 1.0.0: it gets requests, and nothing measures its load for an autoscaler",
+        "iris 1.0.0: it answers requests, and nothing measures its load for an autoscaler",
+        VERSION,
+    ),
+    Case(
+        "FairleadLoadNotMeasured",
+        answered(600),
+        answers("5", rising(600)),  # it has no instance, and the gateway refuses its requests
+        20,
+        "iris 1.0.0: it answers requests, and nothing measures its load for an autoscaler",
         VERSION,
     ),
     Case(

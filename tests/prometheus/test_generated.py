@@ -12,7 +12,6 @@ import pytest
 from docs.tables import bare, table_below
 from fairlead.contracts import control_telemetry, telemetry
 from fairlead.contracts import gateway_telemetry as gateway
-from fairlead.contracts.outside_telemetry import OUTSIDE
 from fairlead.contracts.revision import Verdict
 from fairlead.errors import Invalid
 from fairlead.rollout.analysis import prometheus_stats
@@ -23,18 +22,11 @@ from monitoring.panels import WIDTH, Dashboard, queries
 from monitoring.promql import series
 from monitoring.recording import Records
 from monitoring.settings import DEFAULT
+from prometheus.declared import DECLARED, OURS
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNBOOKS = ROOT / "monitoring" / "runbooks"
 BOARDS = dashboards(DEFAULT)
-OURS = (
-    *telemetry.MODEL_SERVICE,
-    *telemetry.MODEL_DRIFT,
-    *telemetry.MODEL_QUALITY,
-    *telemetry.MODEL_FEEDBACK,
-    *control_telemetry.CONTROL_PLANE,
-)
-DECLARED = (*OURS, *telemetry.PROCESS, *gateway.GATEWAY, *OUTSIDE)
 
 
 def test_the_committed_files_are_those_that_are_generated(capsys: pytest.CaptureFixture[str]) -> None:
